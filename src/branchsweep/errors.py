@@ -1,0 +1,63 @@
+"""What can go wrong because of what someone gave us, as a tree.
+
+    UserError                 anything a person can mend: printed as one message, exit code 2
+    ├── ConfigError           a YAML file, a `--set` or a search space says what it cannot mean
+    ├── DataError             a table is missing, unreadable, or unfit for the experiment
+    │   └── DownloadError     the built-in table could not be fetched or was not what it should be
+    ├── LedgerError           the tracking store cannot be reached, or holds something unexpected
+    └── EngineError           a driver or trainer cannot do what the experiment asks of it
+
+Errors of the libraries below are turned into one of these where the library is called. Any other exception is a defect of
+ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+EXIT_CODE = 2
+
+
+class UserError(Exception):
+    """Something the user can mend.
+
+    Args:
+        message: What was given, what was expected, and how to mend it, in one or two sentences.
+        where: The place, as `file:line` where a file is concerned.
+    """
+
+    def __init__(self, message: str, where: str = "") -> None:
+        self.message = message
+        self.where = where
+        super().__init__(f"{where}: {message}" if where else message)
+
+
+class ConfigError(UserError):
+    """A YAML file, a `--set` or a search space says what it cannot mean."""
+
+
+class DataError(UserError):
+    """A table is missing, unreadable, or unfit for the experiment."""
+
+
+class DownloadError(DataError):
+    """The built-in table could not be fetched, or was not what it should be."""
+
+
+class LedgerError(UserError):
+    """The tracking store cannot be reached, or holds something unexpected."""
+
+
+class EngineError(UserError):
+    """A driver or trainer cannot do what the experiment asks of it."""
+
+
+def did_you_mean(given: str, valid: Iterable[str]) -> str:
+    """The nearest valid word as the end of a sentence, or nothing: `"; did you mean 'mae'?"`.
+
+    Letters may be swapped, dropped or of the other case (`EP` for `PE`, `mea` for `mae`).
+    """
+    words = {str(word).casefold(): str(word) for word in valid}
+    near = difflib.get_close_matches(given.casefold(), words, n=1, cutoff=0.5)
+    return f"; did you mean '{words[near[0]]}'?" if near else ""

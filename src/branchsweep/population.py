@@ -1,0 +1,98 @@
+"""A population: lanes that train together in one compiled program.
+
+A **lane** is one network in training: trial x fold x seed. It is a position in the arrays below, not a class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from branchsweep.recipe import Recipe
+
+ALL_ROWS = -1
+"""The fold of a lane that trains on every training row and has no validation rows (a refit)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Everything that shapes the compiled program. Equal programs are compiled once, for all rounds and sweeps of a process.
+
+    Args:
+        width: Units that every hidden layer is padded to (a bucket).
+        batch_size: Rows per step.
+        optimizer: `adam` or `sgd`.
+        lanes: How many lanes the program has places for; places that stay empty cost nothing.
+        slots: Layers that are computed side by side in one wave.
+        inputs: Input columns.
+        losses: The loss of each head, in order.
+        activations: The activations that lanes may have.
+        trunk_depth: The deepest trunk there is a place for.
+        branch_depth: The deepest branch there is a place for.
+    """
+
+    width: int
+    batch_size: int
+    optimizer: str
+    lanes: int
+    slots: int
+    inputs: int
+    losses: tuple[str, ...]
+    activations: tuple[str, ...]
+    trunk_depth: int
+    branch_depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Up to `program.lanes` lanes. Arrays have one entry per lane.
+
+    Args:
+        program: What the lanes share.
+        trials: `(K,)` the numbers of the trials the lanes belong to.
+        recipes: `(K,)` what each lane trains.
+        folds: `(K,)` which part of the training rows validates; `ALL_ROWS` for none.
+        seeds: `(K,)` which of the trial's seeds the lane has, from 0.
+        epochs: `(K,)` the epochs that the lane's schedule is laid out for.
+        stops: `(K,)` the epochs after which the lane ends (below `epochs` where a refit repeats an early best).
+    """
+
+    program: Program
+    trials: tuple[int, ...]
+    recipes: tuple[Recipe, ...]
+    folds: tuple[int, ...]
+    seeds: tuple[int, ...]
+    epochs: tuple[int, ...]
+    stops: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOutcome:
+    """What came of one lane.
+
+    Args:
+        predictions: `(validation rows, heads)` by the kept weights, in natural units; no rows for a refit.
+        curve: `(epochs, heads)` R² on the validation rows after each epoch that was trained.
+        epochs: The epoch (from 1) of the kept weights.
+        failed_at: The epoch (from 1) after which a prediction was not finite, 0 if that never happened.
+        weights: The kept weights, layer by layer: kernel `(in, out)` and bias `(out,)` of the trunk from the inputs on, then
+            per head its branch and its output; None unless asked for.
+    """
+
+    predictions: NDArray[np.float64]
+    curve: NDArray[np.float64]
+    epochs: int
+    failed_at: int
+    weights: tuple[NDArray[np.float32], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a population: one entry per lane, and the seconds it took (compilation apart)."""
+
+    lanes: Sequence[LaneOutcome]
+    seconds: float
+    compile_seconds: float

@@ -1,0 +1,221 @@
+"""The vocabulary of tunables, and the recipe that a trial's params spell out.
+
+Every tunable stands in `TUNABLES`: one line here, one place in `training/` where it acts. A **baked** tunable shapes the
+compiled program, so trials that differ in it cannot always train side by side; a **dial** is data, it rides as an array over
+the lanes and costs nothing.
+
+A tunable marked `per_head` may be named for all heads (`branch.depth`, `branch.width`, `loss_weight`) or for one
+(`PE.depth`, `PE.width`, `PE.loss_weight`); the one named for the head wins.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from branchsweep.errors import ConfigError, did_you_mean
+from branchsweep.trial import Params, ParamValue
+
+
+class Acts(StrEnum):
+    """Where a tunable acts."""
+
+    BAKED = "baked"
+    DIAL = "dial"
+
+
+@dataclass(frozen=True, slots=True)
+class Tunable:
+    """One thing that a recipe says.
+
+    Args:
+        name: The name in YAML, in Python and in MLflow.
+        default: The value where nobody says anything.
+        acts: Baked into the program, or a dial.
+        meaning: One sentence for the documentation and for error messages.
+        low: Smallest value, for numbers.
+        high: Largest value, for numbers.
+        choices: The words it may be, for words.
+        per_head: The name it has below a head's (`PE.depth`), empty where it is the network's.
+    """
+
+    name: str
+    default: ParamValue
+    acts: Acts
+    meaning: str
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[str, ...] = ()
+    per_head: str = ""
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, in words."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        kind = "a whole number" if isinstance(self.default, int) else "a number"
+        if math.isinf(self.high):
+            return f"{kind} of at least {self.low:g}"
+        return f"{kind} from {self.low:g} to {self.high:g}"
+
+    def accepts(self, value: ParamValue) -> bool:
+        """Whether the tunable may have this value."""
+        if self.choices:
+            return isinstance(value, str) and value in self.choices
+        if isinstance(value, (bool, str)) or (isinstance(self.default, int) and not isinstance(value, int)):
+            return False
+        return math.isfinite(value) and self.low <= value <= self.high
+
+
+_TINY = 1e-12  # smallest positive value worth a word: below it a learning rate or weight is no number anyone meant
+
+TUNABLES: Mapping[str, Tunable] = {
+    tunable.name: tunable
+    for tunable in (
+        Tunable("trunk.depth", 2, Acts.DIAL, "hidden layers shared by all heads", low=1, high=16),
+        Tunable("trunk.width", 10, Acts.BAKED, "units of each trunk layer", low=1, high=1024),
+        Tunable("branch.depth", 1, Acts.DIAL, "hidden layers of a head's own", low=0, high=16, per_head="depth"),
+        Tunable("branch.width", 10, Acts.BAKED, "units of each branch layer", low=1, high=1024, per_head="width"),
+        Tunable("loss_weight", 1.0, Acts.DIAL, "factor of a head's loss in the sum", low=0.0, high=1e6, per_head="loss_weight"),
+        Tunable("activation", "relu", Acts.DIAL, "of every hidden layer", choices=("relu", "silu", "tanh", "gelu")),
+        Tunable("optimizer", "adam", Acts.BAKED, "the update rule", choices=("adam", "sgd")),
+        Tunable("learning_rate", 1e-3, Acts.DIAL, "step size at the start", low=_TINY, high=100.0),
+        Tunable(
+            "learning_rate_schedule", "constant", Acts.DIAL, "how the step size falls", choices=("constant", "cosine")
+        ),
+        Tunable("momentum", 0.0, Acts.DIAL, "of sgd; adam has none", low=0.0, high=0.999),
+        Tunable("weight_decay", 0.0, Acts.DIAL, "decoupled decay, as Keras's `weight_decay`", low=0.0, high=10.0),
+        Tunable("batch_size", 128, Acts.BAKED, "rows per step", low=1, high=65536),
+        Tunable(
+            "input_scaling",
+            "standard",
+            Acts.DIAL,
+            "of the input columns, fitted on training rows",
+            choices=("none", "min_max", "standard", "quantile"),
+        ),
+        Tunable(
+            "target_scaling", "standard", Acts.DIAL, "of the targets, fitted on training rows", choices=("none", "standard")
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """The shape of one branched network.
+
+    Args:
+        trunk: Units of the layers that all heads share, from the inputs on; at least one.
+        branches: By head, the units of the layers of its own; empty where the head's output stands on the trunk itself.
+        activation: Of every hidden layer; the outputs are linear, one unit each.
+    """
+
+    trunk: tuple[int, ...]
+    branches: Mapping[str, tuple[int, ...]]
+    activation: str
+
+    @property
+    def width(self) -> int:
+        """Units of the widest hidden layer."""
+        return max(self.trunk + tuple(width for branch in self.branches.values() for width in branch))
+
+    def parameters(self, inputs: int) -> int:
+        """Weights and biases of the network over `inputs` columns."""
+        total, before = 0, inputs
+        for width in self.trunk:
+            total, before = total + (before + 1) * width, width
+        for branch in self.branches.values():
+            last = before
+            for width in branch:
+                total, last = total + (last + 1) * width, width
+            total += last + 1
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a trial's params mean in full: every tunable with its value. Equal recipes train equal networks.
+
+    Args:
+        architecture: The network.
+        loss_weights: By head, the factor of its loss.
+        optimizer, learning_rate, learning_rate_schedule, momentum, weight_decay, batch_size, input_scaling, target_scaling:
+            See the tunables of these names.
+    """
+
+    architecture: Architecture
+    loss_weights: Mapping[str, float]
+    optimizer: str
+    learning_rate: float
+    learning_rate_schedule: str
+    momentum: float
+    weight_decay: float
+    batch_size: int
+    input_scaling: str
+    target_scaling: str
+
+    @classmethod
+    def of(cls, params: Params, heads: Sequence[str]) -> Recipe:
+        """The recipe that `params` spell out for a network with these heads; what they do not name has its default.
+
+        Raises:
+            ConfigError: A name is not a tunable's, or a value is not one it may have.
+        """
+        for name, value in params.items():
+            check(name, value, heads)
+
+        def said(name: str) -> ParamValue:
+            return params.get(name, TUNABLES[name].default)
+
+        def of_head(head: str, name: str) -> ParamValue:
+            return params.get(f"{head}.{TUNABLES[name].per_head}", said(name))
+
+        return cls(
+            architecture=Architecture(
+                trunk=(int(said("trunk.width")),) * int(said("trunk.depth")),
+                branches={
+                    head: (int(of_head(head, "branch.width")),) * int(of_head(head, "branch.depth")) for head in heads
+                },
+                activation=str(said("activation")),
+            ),
+            loss_weights={head: float(of_head(head, "loss_weight")) for head in heads},
+            optimizer=str(said("optimizer")),
+            learning_rate=float(said("learning_rate")),
+            learning_rate_schedule=str(said("learning_rate_schedule")),
+            momentum=float(said("momentum")) if said("optimizer") == "sgd" else 0.0,
+            weight_decay=float(said("weight_decay")),
+            batch_size=int(said("batch_size")),
+            input_scaling=str(said("input_scaling")),
+            target_scaling=str(said("target_scaling")),
+        )
+
+
+def tunable_of(name: str, heads: Iterable[str]) -> Tunable | None:
+    """The tunable that `name` names (`"PE.depth"` names `branch.depth`), or None."""
+    if name in TUNABLES:
+        return TUNABLES[name]
+    head, _, rest = name.rpartition(".")
+    if head in set(heads):
+        return next((tunable for tunable in TUNABLES.values() if tunable.per_head == rest), None)
+    return None
+
+
+def names(heads: Iterable[str]) -> list[str]:
+    """Every name that a space or a configuration may use, given the heads."""
+    per_head = [tunable.per_head for tunable in TUNABLES.values() if tunable.per_head]
+    return [*TUNABLES, *(f"{head}.{rest}" for head in heads for rest in per_head)]
+
+
+def check(name: str, value: ParamValue, heads: Sequence[str]) -> None:
+    """Raises ConfigError unless `name` is a tunable's and may have `value`."""
+    tunable = tunable_of(name, heads)
+    if tunable is None:
+        valid = names(heads)
+        raise ConfigError(
+            f"got '{name}', expected the name of a tunable ({', '.join(valid)}){did_you_mean(name, valid)}", where=""
+        )
+    if not tunable.accepts(value):
+        hint = did_you_mean(value, tunable.choices) if isinstance(value, str) else ""
+        raise ConfigError(f"{name}: got {value!r}, expected {tunable.expected}{hint}")

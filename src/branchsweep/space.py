@@ -1,0 +1,159 @@
+"""The search space: ordered dimensions that know names and values, but nothing of networks.
+
+A dimension is a `Float`, an `Int` or a `Choice`. Each may stand under a condition (`when`): it is then asked only if another
+dimension, standing before it, has one of the given values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from branchsweep.trial import Params, ParamValue
+
+
+class Written(BaseModel):
+    """Something that people write: frozen, strict about keys, validated when it is made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+When = Mapping[str, list[ParamValue]]
+
+
+class Float(Written):
+    """A real number between `low` and `high`, both included."""
+
+    type: Literal["float"]
+    low: float = Field(description="The smallest value.")
+    high: float = Field(description="The largest value.")
+    log: bool = Field(False, description="Search on a logarithmic scale (low must then be above 0).")
+    step: float | None = Field(None, gt=0, description="Only low, low + step, low + 2 step, …")
+    when: When | None = Field(None, description="Ask only if each named dimension has one of the listed values.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_range(self.low, self.high, self.log, self.step)
+        return self
+
+    def contains(self, value: ParamValue) -> bool:
+        """Whether `value` can be asked here."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not self.low <= value <= self.high:
+            return False
+        if self.step is None:
+            return True
+        steps = (value - self.low) / self.step
+        return math.isclose(steps, round(steps), abs_tol=1e-9)
+
+    @property
+    def size(self) -> float:
+        """How many values there are; infinite without a step."""
+        return math.inf if self.step is None else math.floor((self.high - self.low) / self.step + 1e-9) + 1
+
+
+class Int(Written):
+    """A whole number between `low` and `high`, both included."""
+
+    type: Literal["int"]
+    low: int = Field(description="The smallest value.")
+    high: int = Field(description="The largest value.")
+    log: bool = Field(False, description="Search on a logarithmic scale (low must then be above 0).")
+    step: int = Field(1, gt=0, description="Only low, low + step, low + 2 step, …")
+    when: When | None = Field(None, description="Ask only if each named dimension has one of the listed values.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_range(self.low, self.high, self.log, None if self.step == 1 else self.step)
+        return self
+
+    def contains(self, value: ParamValue) -> bool:
+        """Whether `value` can be asked here."""
+        is_int = isinstance(value, int) and not isinstance(value, bool)
+        return is_int and self.low <= value <= self.high and (value - self.low) % self.step == 0  # type: ignore[operator]  # narrowed by is_int
+
+    @property
+    def size(self) -> float:
+        """How many values there are."""
+        return (self.high - self.low) // self.step + 1
+
+
+class Choice(Written):
+    """One of a list of values; `ordered` tells drivers that neighbours in the list are alike."""
+
+    type: Literal["choice"]
+    choices: list[ParamValue] = Field(min_length=1, description="The values, each once.")
+    ordered: bool = Field(False, description="Neighbours in the list are alike (widths, batch sizes).")
+    when: When | None = Field(None, description="Ask only if each named dimension has one of the listed values.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len({(type(value), value) for value in self.choices}) < len(self.choices):
+            raise ValueError("each choice may stand only once")
+        if self.ordered and not all(isinstance(value, (int, float)) for value in self.choices):
+            raise ValueError("ordered choices must be numbers")
+        if self.ordered and sorted(self.choices) != self.choices:  # type: ignore[type-var]  # numbers, by the check above
+            raise ValueError("ordered choices must rise")
+        return self
+
+    def contains(self, value: ParamValue) -> bool:
+        """Whether `value` can be asked here."""
+        return value in self.choices
+
+    @property
+    def size(self) -> float:
+        """How many values there are."""
+        return len(self.choices)
+
+
+Dimension = Annotated[Float | Int | Choice, Field(discriminator="type")]
+
+
+def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
+    if low > high:
+        raise ValueError(f"low ({low}) must not be above high ({high})")
+    if log and low <= 0:
+        raise ValueError(f"a logarithmic scale needs low above 0, not {low}")
+    if log and step is not None:
+        raise ValueError("log and step cannot stand together")
+
+
+class SearchSpace(Written):
+    """What is varied, and what is held at a value other than the tunable's default."""
+
+    dimensions: Mapping[str, Dimension] = Field(description="The dimensions by the tunables' names, in the order of asking.")
+    fixed: Mapping[str, ParamValue] = Field(
+        default_factory=dict, description="Tunables held at one value for every trial of the sweep."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        seen: dict[str, Any] = {}
+        for name, dimension in self.dimensions.items():
+            if name in self.fixed:
+                raise ValueError(f"{name} is varied and fixed at once")
+            for other, values in (dimension.when or {}).items():
+                if other not in seen:
+                    raise ValueError(f"{name}.when: '{other}' is not a dimension that stands before {name}")
+                for value in values:
+                    if not seen[other].contains(value):
+                        raise ValueError(f"{name}.when: {other} never has the value {value!r}")
+            seen[name] = dimension
+        return self
+
+    def is_asked(self, name: str, params: Params) -> bool:
+        """Whether the dimension `name` is asked, given the values of those before it."""
+        conditions = self.dimensions[name].when or {}
+        return all(other in params and params[other] in values for other, values in conditions.items())
+
+    def contains(self, params: Params) -> bool:
+        """Whether `params` is a point of the space: every asked dimension within its bounds, and nothing else named."""
+        asked = [name for name in self.dimensions if self.is_asked(name, params)]
+        return set(params) == set(asked) and all(self.dimensions[name].contains(params[name]) for name in asked)
+
+    @property
+    def size(self) -> float:
+        """The number of points, conditions left aside; infinite where a dimension is continuous."""
+        return math.prod(dimension.size for dimension in self.dimensions.values())
