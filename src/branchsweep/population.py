@@ -70,6 +70,25 @@ class Population:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """All that a trainer may see: the training rows, test rows are not among them.
+
+    Args:
+        x: `(n, F)` inputs in natural units.
+        y: `(n, H)` targets in natural units, in the order of the heads.
+        folds: Per fold the positions of the rows it trains on and of those it validates on.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    folds: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
+
+    def of(self, fold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions of the fold's training and validation rows; all and none for `ALL_ROWS`."""
+        return (np.arange(len(self.x)), np.arange(0)) if fold == ALL_ROWS else self.folds[fold]
+
+
+@dataclass(frozen=True, slots=True)
 class LaneOutcome:
     """What came of one lane.
 

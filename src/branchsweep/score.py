@@ -1,0 +1,102 @@
+"""The ruler: grades predictions, whoever made them.
+
+Population lanes, exported models, baselines and registry models are measured by these functions on the same rows, with numpy
+and scikit-learn, in natural units. Nothing here knows how a prediction came about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+from branchsweep.population import LaneOutcome
+from branchsweep.trial import HeadScore, Score, Status
+
+Floats = NDArray[np.float64]
+
+
+def measure(actual: Floats, predicted: Floats, heads: Sequence[str]) -> Mapping[str, HeadScore]:
+    """R², RMSE and MAE of each head over one set of rows.
+
+    Args:
+        actual: `(rows, heads)` in natural units.
+        predicted: `(rows, heads)` in natural units, finite.
+        heads: The heads' names, in the order of the columns.
+    """
+    return {
+        head: HeadScore(
+            r2=float(r2_score(actual[:, h], predicted[:, h])),
+            r2_se=float("nan"),
+            rmse=float(root_mean_squared_error(actual[:, h], predicted[:, h])),
+            mae=float(mean_absolute_error(actual[:, h], predicted[:, h])),
+        )
+        for h, head in enumerate(heads)
+    }
+
+
+def mean_r2(heads: Mapping[str, HeadScore]) -> float:
+    """The objective: the mean of the heads' R²."""
+    return float(np.mean([score.r2 for score in heads.values()]))
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Standard deviation (with n - 1) divided by the root of n; NaN for one value."""
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+
+
+def average(scores: Sequence[Mapping[str, HeadScore]]) -> tuple[Mapping[str, HeadScore], float, float]:
+    """Each head's figures averaged over lanes with the standard error of its R²; and the objective with its own."""
+    heads = {
+        head: HeadScore(
+            r2=float(np.mean([lane[head].r2 for lane in scores])),
+            r2_se=standard_error([lane[head].r2 for lane in scores]),
+            rmse=float(np.mean([lane[head].rmse for lane in scores])),
+            mae=float(np.mean([lane[head].mae for lane in scores])),
+        )
+        for head in scores[0]
+    }
+    values = [mean_r2(lane) for lane in scores]
+    return heads, float(np.mean(values)), standard_error(values)
+
+
+def grade(lanes: Sequence[tuple[str, LaneOutcome, Floats]], heads: Sequence[str], seconds: float) -> Score:
+    """The score of one trial over its lanes.
+
+    Args:
+        lanes: Per lane a name for people (`fold 2, seed 1`), its outcome, and the actual targets `(rows, heads)` of the rows
+            it predicted.
+        heads: The heads' names, in order.
+        seconds: The trial's share of the wall time.
+
+    Returns:
+        A complete score, or a failed one whose reason names the lane: one lane that is not finite spoils the trial, for a
+        recipe that diverges on a third of the folds is no recipe.
+    """
+    for name, outcome, _ in lanes:
+        if outcome.failed_at or not np.isfinite(outcome.predictions).all():
+            reason = f"diverged: predictions were not finite after epoch {outcome.failed_at or outcome.epochs} ({name})"
+            return Score(Status.FAILED, reason=reason, seconds=seconds, lanes=len(lanes))
+    measured, value, error = average([measure(actual, outcome.predictions, heads) for _, outcome, actual in lanes])
+    return Score(
+        Status.COMPLETE,
+        value=value,
+        value_se=error,
+        heads=measured,
+        epochs=float(np.mean([outcome.epochs for _, outcome, _ in lanes])),
+        seconds=seconds,
+        lanes=len(lanes),
+        curves=_curves([outcome.curve for _, outcome, _ in lanes], heads),
+    )
+
+
+def _curves(curves: Sequence[Floats], heads: Sequence[str]) -> Mapping[str, tuple[float, ...]]:
+    """R² by epoch, averaged over the lanes that were still training."""
+    longest = max(len(curve) for curve in curves)
+    padded = np.full((len(curves), longest, len(heads)), np.nan)
+    for lane, curve in enumerate(curves):
+        padded[lane, : len(curve)] = curve
+    averaged = np.nanmean(padded, axis=0)
+    return {head: tuple(float(value) for value in averaged[:, h]) for h, head in enumerate(heads)}

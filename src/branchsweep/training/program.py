@@ -1,0 +1,476 @@
+"""The compiled program that trains a population: forward, backward and update of up to K branched networks at once.
+
+The gradient is written by hand, layer by layer, because the layers run in waves (see `waves`): a loop whose length is data, so
+that one program serves lanes of any depths, heads and activations, and no place that is empty costs anything.
+
+Legend, with the shapes of the arrays (feature-major: units before rows, the fastest order on a CPU):
+
+    K lanes   H heads   N places of hidden layers   S slots of a wave   W padded width   F inputs   B rows of a batch
+    R streams (distinct rows, order and scaling)   n training rows   C = ceil(n / B) batches of all rows
+
+    A   (K + N, W, B)       activations: row k the first layer of lane k, row K + p the hidden layer in place p
+    D   (K + N, W, B)       slopes: the activation function's derivative at each unit
+    G   (H*K + 1 + N, W, B) gradient rows: what each output and each hidden layer sends back to the layer that it reads
+    X   (R, F, B), T (R, H, B), M (R, B)   a batch: inputs, targets, and 1 / rows for rows that count, 0 for those that pad
+
+Units beyond a layer's own width have zero weights and f(0) = 0, so they stay zero, gradients included: no mask is needed.
+
+Two habits of XLA on a CPU shaped the code. A buffer that is carried through a loop is updated in place only if every read of it
+is known to come before the write; `_after` makes that known. And sums over rows are written as matrix products, which keeps
+their order of summation (so their bits) the same in every place.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from branchsweep.population import Program
+from branchsweep.training.waves import capacity
+
+Tensor = Any  # TensorFlow ships no types
+
+BETA_1, BETA_2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-7)  # Keras's Adam
+CHUNK = 10
+"""Epochs trained between two looks of the host, at most."""
+
+
+class Layers(NamedTuple):
+    """One number per weight of the population: weights, their moments, or a copy of them."""
+
+    first_kernel: Tensor  # (K, W, F)
+    first_bias: Tensor  # (K, W, 1)
+    kernel: Tensor  # (N, W, W)   rows are units, columns what they read
+    bias: Tensor  # (N, W, 1)
+    output_kernel: Tensor  # (H*K, 1, W)
+    output_bias: Tensor  # (H*K, 1, 1)
+
+
+class Lanes(NamedTuple):
+    """Where each lane stands. All `(K,)`."""
+
+    best: Tensor  # the best score so far
+    best_epoch: Tensor  # the epoch (from 1) of the kept weights
+    waited: Tensor  # epochs since the score last rose
+    failed_at: Tensor  # the epoch (from 1) whose predictions were not finite, 0 for none
+    epoch: Tensor  # epochs trained
+    going: Tensor  # still training
+
+
+class State(NamedTuple):
+    """All that changes while a population trains."""
+
+    weights: Layers
+    first_moment: Layers
+    second_moment: Layers
+    kept: Layers  # the weights that the policy keeps: of the best epoch, or the last
+    lanes: Lanes
+    predictions: Tensor  # (C, H*K, B) of the kept weights on the validation rows
+
+
+class Plan(NamedTuple):
+    """Where the lanes' layers sit (see `waves.Layout`) and what is fixed for each lane."""
+
+    waves: Tensor
+    lane_waves: Tensor
+    reads: Tensor
+    lane: Tensor
+    output_reads: Tensor
+    consumers: Tensor
+    activation: Tensor  # (K,) position among the program's activations
+    stream: Tensor  # (K,)
+    loss_weight: Tensor  # (H*K, 1, 1)
+    momentum: Tensor  # (K, 1, 1)
+    stop: Tensor  # (K,) epochs after which the lane ends
+    patience: Tensor  # (K,)
+    min_delta: Tensor  # ()
+    keep_last: Tensor  # (K,)
+    validates: Tensor  # (K,) whether the lane has validation rows
+    spread: Tensor  # (H*K,) sum of squares of the validation targets about their mean, as scaled
+    infinity: Tensor  # () a number that XLA does not know
+
+
+class Rows(NamedTuple):
+    """The rows that the streams see."""
+
+    table: Tensor  # (R, n, F + H) scaled inputs and targets of each stream
+    streams: Tensor  # () streams in use
+    validation: Tensor  # (R, C, B) positions of validation rows
+    validation_count: Tensor  # (R, C) how many of a batch count
+    validation_steps: Tensor  # ()
+    train_count: Tensor  # (R, C)
+    train_steps: Tensor  # ()
+
+
+class Epochs(NamedTuple):
+    """What changes from epoch to epoch, for up to CHUNK of them."""
+
+    count: Tensor  # ()
+    order: Tensor  # (CHUNK, R, C, B) positions of training rows
+    step_size: Tensor  # (CHUNK, C, K) the update's factor, bias correction included
+    decay: Tensor  # (CHUNK, C, K) the share of each weight that decays
+
+
+def _start(index: Tensor, array: Tensor) -> Tensor:
+    return tf.stack([index] + [tf.constant(0)] * (len(array.shape) - 1))
+
+
+def _read(array: Tensor, index: Tensor, count: int) -> Tensor:
+    """`array[index : index + count]`."""
+    return tf.slice(array, _start(index, array), [count, *array.shape[1:]])
+
+
+def _write(array: Tensor, index: Tensor, rows: Tensor) -> Tensor:
+    """`array` with `rows` from `index` on."""
+    return ops.slice_update(array, _start(index, array), rows)
+
+
+def _after(index: Tensor, array: Tensor, infinity: Tensor) -> Tensor:
+    """`index`, but known only once `array` is: what is written there is written after all that `array` needed was read."""
+    return index + tf.cast(tf.reshape(array, [-1])[0] > infinity, tf.int32)
+
+
+def _activate(kinds: tuple[str, ...], kind: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Activation and slope at x, each lane's own: `kind` (S, 1, 1) says which of `kinds` it has.
+
+    silu(x) = x * sigmoid(x) with sigmoid(x) = (1 + tanh(x / 2)) / 2, so that silu and tanh share one tanh.
+    gelu(x) = x * Phi(x), the exact form that Keras has by default.
+    """
+
+    def is_kind(name: str) -> Tensor:
+        return kind == kinds.index(name)
+
+    values: dict[str, tuple[Tensor, Tensor]] = {}
+    if "relu" in kinds:
+        values["relu"] = (tf.nn.relu(x), tf.cast(x > 0, tf.float32))
+    if "gelu" in kinds:
+        below = 0.5 * (1.0 + tf.math.erf(x * np.float32(np.sqrt(0.5))))
+        values["gelu"] = (x * below, below + x * tf.exp(-0.5 * x * x) * np.float32(1.0 / np.sqrt(2.0 * np.pi)))
+    if "silu" in kinds or "tanh" in kinds:
+        if "silu" in kinds and "tanh" in kinds:
+            bent = tf.tanh(tf.where(is_kind("silu"), 0.5 * x, x))
+        else:
+            bent = tf.tanh(0.5 * x if "silu" in kinds else x)
+        if "silu" in kinds:
+            sigmoid = 0.5 * bent + 0.5
+            y = x * sigmoid
+            values["silu"] = (y, sigmoid + y * (1.0 - sigmoid))
+        if "tanh" in kinds:
+            values["tanh"] = (bent, 1.0 - bent * bent)
+    value, slope = values[kinds[0]]
+    for name in kinds[1:]:
+        value = tf.where(is_kind(name), values[name][0], value)
+        slope = tf.where(is_kind(name), values[name][1], slope)
+    return value, slope
+
+
+def _loss_slope(loss: str, error: Tensor) -> Tensor:
+    """The derivative of Keras's loss of one row by the prediction; `huber` has delta 1."""
+    if loss == "mse":
+        return 2.0 * error
+    return tf.sign(error) if loss == "mae" else tf.clip_by_value(error, -1.0, 1.0)
+
+
+def _while(count: Tensor, body: Any, *carried: Any) -> Any:
+    """`for i in range(count): carried = body(i, *carried)`."""
+    return tf.while_loop(lambda i, *_: i < count, lambda i, *now: (i + 1, *body(i, *now)), (0, *carried))[1:]
+
+
+class _Networks:
+    """The networks of one program, as functions on tensors: batch, forward, backward with update."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.W, self.B, self.K, self.S = program.width, program.batch_size, program.lanes, program.slots
+        self.F, self.H, self.N = program.inputs, len(program.losses), capacity(program)
+        self.zero_row = self.H * self.K
+
+    def batch(self, rows: Rows, positions: Tensor, count: Tensor, X: Tensor, T: Tensor, M: Tensor) -> tuple[Tensor, ...]:
+        """Gathers one batch of every stream: `positions` (R, B), of which `count` (R,) count."""
+
+        def stream(r: Tensor, X: Tensor, T: Tensor, M: Tensor) -> tuple[Tensor, ...]:
+            both = tf.transpose(tf.gather(rows.table[r], positions[r]))  # (F + H, B)
+            counts = tf.cast(tf.range(self.B) < count[r], tf.float32) / tf.cast(tf.maximum(count[r], 1), tf.float32)
+            return (
+                _write(X, r, both[None, : self.F]),
+                _write(T, r, both[None, self.F :]),
+                _write(M, r, counts[None]),
+            )
+
+        return _while(rows.streams, stream, X, T, M)  # type: ignore[no-any-return]
+
+    def forward(self, weights: Layers, plan: Plan, X: Tensor, A: Tensor, D: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Activations of all layers for the batch X, and with D also the slopes."""
+
+        def act(o: Tensor, lanes: Tensor, x: Tensor, *buffers: Tensor) -> tuple[Tensor, ...]:
+            value, slope = _activate(self.program.activations, tf.gather(plan.activation, lanes)[:, None, None], x)
+            return tuple(_write(buffer, o, rows) for buffer, rows in zip(buffers, (value, slope), strict=False))
+
+        def first(i: Tensor, *buffers: Tensor) -> tuple[Tensor, ...]:
+            o = i * self.S
+            lanes = o + tf.range(self.S)
+            x = tf.gather(X, tf.gather(plan.stream, lanes))  # (S, F, B)
+            x = tf.matmul(_read(weights.first_kernel, o, self.S), x) + _read(weights.first_bias, o, self.S)
+            return act(o, lanes, x, *buffers)
+
+        def hidden(i: Tensor, *buffers: Tensor) -> tuple[Tensor, ...]:
+            o = i * self.S
+            x = tf.gather(buffers[0], _read(plan.reads, o, self.S))  # (S, W, B)
+            x = tf.matmul(_read(weights.kernel, o, self.S), x) + _read(weights.bias, o, self.S)
+            return act(self.K + o, _read(plan.lane, o, self.S), x, *buffers)
+
+        buffers = (A,) if D is None else (A, D)
+        buffers = _while(plan.waves, hidden, *_while(plan.lane_waves, first, *buffers))
+        return buffers if D is not None else (buffers[0], None)
+
+    def errors(self, weights: Layers, plan: Plan, o: Tensor, head: int, A: Tensor, T: Tensor) -> tuple[Tensor, ...]:
+        """For S outputs of one head from row o on: what they read (S, W, B), the prediction and the target (S, 1, B)."""
+        lanes = o - head * self.K + tf.range(self.S)
+        x = tf.gather(A, _read(plan.output_reads, o, self.S))
+        y = tf.matmul(_read(weights.output_kernel, o, self.S), x) + _read(weights.output_bias, o, self.S)
+        return x, y, tf.gather(T[:, head], tf.gather(plan.stream, lanes))[:, None]
+
+    def update(
+        self,
+        parameter: tuple[Tensor, Tensor, Tensor],
+        gradient: Tensor,
+        o: Tensor,
+        dials: tuple[Tensor, ...],
+        infinity: Tensor,
+        reads_done: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights and moments after one step, S rows from row o on.
+
+        Adam (Kingma and Ba 2015) as Keras computes it, decoupled weight decay (Loshchilov and Hutter 2019) as Keras's
+        `weight_decay`; or gradient descent with Keras's momentum. Lanes that rest keep what they have.
+
+        Args:
+            parameter: The whole arrays of weights, first and second moments.
+            gradient: `(S, …)`.
+            o: The first row.
+            dials: `(S, 1, 1)` each: step size, decay, momentum, and whether the lane trains.
+            infinity: See `_after`.
+            reads_done: An array that is known only when the weights from row o on have been read.
+        """
+        step_size, decay, momentum, trains = dials
+        weights, first, second = parameter
+        w, m = _read(weights, o, self.S), _read(first, o, self.S)
+        at = o if reads_done is None else _after(o, reads_done, infinity)
+        if self.program.optimizer == "sgd":
+            moved = momentum * m - step_size * gradient
+            weights = _write(weights, at, tf.where(trains, (w - w * decay) + moved, w))
+            return weights, _write(first, _after(o, weights, infinity), tf.where(trains, moved, m)), second
+        v = _read(second, o, self.S)
+        m_new = m + (gradient - m) * (1 - BETA_1)
+        v_new = v + (gradient * gradient - v) * (1 - BETA_2)
+        weights = _write(weights, at, tf.where(trains, (w - w * decay) - m_new * step_size / (tf.sqrt(v_new) + EPSILON), w))
+        moments_at = _after(o, weights, infinity)  # the line above reads both moments, so it goes first
+        first = _write(first, moments_at, tf.where(trains, m_new, m))
+        second = _write(second, moments_at, tf.where(trains, v_new, v))
+        return weights, first, second
+
+    def step(
+        self, state: State, plan: Plan, rows: Rows, count: Tensor, step_size: Tensor, decay: Tensor, buffers: tuple[Tensor, ...]
+    ) -> tuple[State, tuple[Tensor, ...]]:
+        """One step of every lane on the batch that `buffers` holds."""
+        X, T, M, A, D, G = buffers
+        S, K, H = self.S, self.K, self.H
+        trains = state.lanes.going & (tf.gather(count, plan.stream) > 0)
+        dials = tuple(array[:, None, None] for array in (step_size, decay)) + (plan.momentum, trains[:, None, None])
+        ones = tf.ones([S, self.B, 1])
+        weights, infinity = state.weights, plan.infinity
+        A, D = self.forward(weights, plan, X, A, D)
+
+        Parameter = tuple[Tensor, Tensor, Tensor]
+        parameters: dict[str, Parameter] = {
+            name: (getattr(weights, name), getattr(state.first_moment, name), getattr(state.second_moment, name))
+            for name in Layers._fields
+        }
+
+        def dials_of(lanes: Tensor) -> tuple[Tensor, ...]:
+            return tuple(tf.gather(dial, lanes) for dial in dials)
+
+        kernel, bias = parameters["output_kernel"], parameters["output_bias"]
+        for head, loss in enumerate(self.program.losses):
+
+            def output(
+                i: Tensor, G: Tensor, kernel: Parameter, bias: Parameter, head: int = head, loss: str = loss
+            ) -> tuple[Any, ...]:
+                o = head * K + i * S
+                lanes = i * S + tf.range(S)
+                now = weights._replace(output_kernel=kernel[0], output_bias=bias[0])
+                x, y, target = self.errors(now, plan, o, head, A, T)
+                share = tf.gather(M, tf.gather(plan.stream, lanes))[:, None] * _read(plan.loss_weight, o, S)
+                slope = _loss_slope(loss, y - target) * share  # (S, 1, B)
+                G = _write(G, o, tf.transpose(_read(kernel[0], o, S), [0, 2, 1]) * slope)
+                done = slope[0, 0, 0] + _read(G, o, 1)[0, 0, 0]
+                kernel = self.update(kernel, tf.matmul(slope, x, transpose_b=True), o, dials_of(lanes), infinity, done)
+                bias = self.update(bias, tf.matmul(slope, ones), o, dials_of(lanes), infinity, done)
+                return G, kernel, bias
+
+            G, kernel, bias = _while(plan.lane_waves, output, G, kernel, bias)
+        parameters |= {"output_kernel": kernel, "output_bias": bias}
+
+        def slope_of(G: Tensor, o: Tensor) -> Tensor:
+            """What flows back into the S activation rows from o on, times their slopes: (S, W, B)."""
+            sources = _read(plan.consumers, o, S)
+            total = tf.gather(G, sources[:, 0])
+            for consumer in range(1, H):
+                total += tf.gather(G, sources[:, consumer])
+            return total * _read(D, o, S)
+
+        def hidden(back: Tensor, G: Tensor, kernel: Parameter, bias: Parameter) -> tuple[Any, ...]:
+            o = (plan.waves - 1 - back) * S
+            lanes = dials_of(_read(plan.lane, o, S))
+            slope = slope_of(G, K + o)
+            x = tf.gather(A, _read(plan.reads, o, S))
+            sent = tf.matmul(_read(kernel[0], o, S), slope, transpose_a=True)
+            kernel = self.update(kernel, tf.matmul(slope, x, transpose_b=True), o, lanes, infinity, sent)
+            bias = self.update(bias, tf.matmul(slope, ones), o, lanes, infinity)
+            return _write(G, self.zero_row + 1 + o, sent), kernel, bias
+
+        G, kernel, bias = _while(plan.waves, hidden, G, parameters["kernel"], parameters["bias"])
+        parameters |= {"kernel": kernel, "bias": bias}
+
+        def first(i: Tensor, kernel: Parameter, bias: Parameter) -> tuple[Any, ...]:
+            o = i * S
+            lanes = o + tf.range(S)
+            slope = slope_of(G, o)
+            x = tf.gather(X, tf.gather(plan.stream, lanes))
+            kernel = self.update(kernel, tf.matmul(slope, x, transpose_b=True), o, dials_of(lanes), infinity)
+            return kernel, self.update(bias, tf.matmul(slope, ones), o, dials_of(lanes), infinity)
+
+        kernel, bias = _while(plan.lane_waves, first, parameters["first_kernel"], parameters["first_bias"])
+        parameters |= {"first_kernel": kernel, "first_bias": bias}
+
+        weights, first_moment, second_moment = (Layers(*(parameters[name][part] for name in Layers._fields)) for part in range(3))
+        state = state._replace(weights=weights, first_moment=first_moment, second_moment=second_moment)
+        return state, (X, T, M, A, D, G)
+
+    def validate(
+        self, weights: Layers, plan: Plan, rows: Rows, buffers: tuple[Tensor, ...], predictions: Tensor
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """R² (H*K,) of every output on the validation rows, and the predictions (C, H*K, B) themselves."""
+        X, T, M, A, D, G = buffers
+
+        def chunk(c: Tensor, squares: Tensor, predictions: Tensor, X: Tensor, T: Tensor, M: Tensor, A: Tensor) -> tuple[Any, ...]:
+            X, T, M = self.batch(rows, rows.validation[:, c], rows.validation_count[:, c], X, T, M)
+            A, _ = self.forward(weights, plan, X, A, None)
+            for head in range(self.H):
+
+                def output(i: Tensor, squares: Tensor, predictions: Tensor, head: int = head) -> tuple[Any, ...]:
+                    o = head * self.K + i * self.S
+                    _, y, target = self.errors(weights, plan, o, head, A, T)
+                    counts = tf.gather(M, tf.gather(plan.stream, i * self.S + tf.range(self.S)))[:, None] > 0
+                    error = tf.where(counts, y - target, 0.0)
+                    square = tf.matmul(error, error, transpose_b=True)[:, 0, 0]
+                    predictions = ops.slice_update(predictions, tf.stack([c, o, 0]), y[None, :, 0])
+                    return _write(squares, o, _read(squares, o, self.S) + square), predictions
+
+                squares, predictions = _while(plan.lane_waves, output, squares, predictions)
+            return squares, predictions, X, T, M, A
+
+        squares = tf.zeros([self.H * self.K])
+        squares, predictions, X, T, M, A = _while(rows.validation_steps, chunk, squares, predictions, X, T, M, A)
+        return 1.0 - squares / plan.spread, predictions, (X, T, M, A, D, G)
+
+
+def _judge(lanes: Lanes, plan: Plan, r2: Tensor) -> tuple[Lanes, Tensor]:
+    """The lanes after an epoch with this R² (H, K), and for which of them (K,) the weights are kept.
+
+    Rises and patience count as in Keras's EarlyStopping.
+    """
+    score = tf.where(plan.validates, tf.reduce_mean(r2, 0), 0.0)
+    epoch = lanes.epoch + tf.cast(lanes.going, tf.int32)
+    finite = tf.math.is_finite(score)
+    rises = score - plan.min_delta > lanes.best
+    keep = lanes.going & finite & (rises | plan.keep_last)
+    waited = tf.where(rises, 0, lanes.waited + 1)
+    judged = Lanes(
+        best=tf.where(lanes.going & rises, score, lanes.best),
+        best_epoch=tf.where(keep, epoch, lanes.best_epoch),
+        waited=tf.where(lanes.going, waited, lanes.waited),
+        failed_at=tf.where(lanes.going & ~finite, epoch, lanes.failed_at),
+        epoch=epoch,
+        going=lanes.going & finite & (epoch < plan.stop) & (waited < plan.patience),
+    )
+    return judged, keep
+
+
+def _keep(networks: _Networks, state: State, plan: Plan, rows: Rows, keep: Tensor, predictions: Tensor) -> State:
+    """The state with the kept copies renewed for the lanes that `keep` (K,) names."""
+    S, K, H = networks.S, networks.K, networks.H
+
+    def renew(name: str, waves: Tensor, lanes_of: Any, kept: Tensor, offset: int = 0) -> Tensor:
+        now = getattr(state.weights, name)
+
+        def wave(i: Tensor, kept: Tensor) -> tuple[Tensor]:
+            o = offset + i * S
+            chosen = tf.gather(keep, lanes_of(i * S))[:, None, None]
+            return (_write(kept, o, tf.where(chosen, _read(now, o, S), _read(kept, o, S))),)
+
+        return _while(waves, wave, kept)[0]
+
+    def in_order(o: Tensor) -> Tensor:
+        return o + tf.range(S)
+
+    kept = dict(state.kept._asdict())
+    for name in ("first_kernel", "first_bias"):
+        kept[name] = renew(name, plan.lane_waves, in_order, kept[name])
+    for name in ("kernel", "bias"):
+        kept[name] = renew(name, plan.waves, lambda o: _read(plan.lane, o, S), kept[name])
+    for name in ("output_kernel", "output_bias"):
+        for head in range(H):
+            kept[name] = renew(name, plan.lane_waves, in_order, kept[name], head * K)
+
+    chosen = tf.tile(keep, [H])[None, :, None]
+
+    def chunk(c: Tensor, kept_predictions: Tensor) -> tuple[Tensor]:
+        return (_write(kept_predictions, c, tf.where(chosen, _read(predictions, c, 1), _read(kept_predictions, c, 1))),)
+
+    kept_predictions = _while(rows.validation_steps, chunk, state.predictions)[0]
+    return state._replace(kept=Layers(**kept), predictions=kept_predictions)
+
+
+@lru_cache(maxsize=64)
+def compiled(program: Program) -> Any:
+    """The function `(state, plan, rows, epochs) -> (state, r2)` that trains up to CHUNK epochs; r2 is (CHUNK, H*K).
+
+    It is compiled by XLA at its first call with arrays of new shapes, and then kept.
+    """
+    networks = _Networks(program)
+    W, B, K, S, F, H, N = networks.W, networks.B, networks.K, networks.S, networks.F, networks.H, networks.N
+
+    @tf.function(jit_compile=True, autograph=False)
+    def train(state: State, plan: Plan, rows: Rows, epochs: Epochs) -> tuple[State, Tensor]:
+        R = rows.table.shape[0]
+        buffers = (
+            tf.zeros([R, F, B]),
+            tf.zeros([R, H, B]),
+            tf.zeros([R, B]),
+            tf.zeros([K + N, W, B]),
+            tf.zeros([K + N, W, B]),
+            tf.zeros([H * K + 1 + N, W, B]),
+        )
+        now = tf.zeros(state.predictions.shape)
+
+        def epoch(e: Tensor, state: State, buffers: tuple[Tensor, ...], now: Tensor, curve: Tensor) -> tuple[Any, ...]:
+            def step(s: Tensor, state: State, buffers: tuple[Tensor, ...]) -> tuple[Any, ...]:
+                count = rows.train_count[:, s]
+                batch = networks.batch(rows, epochs.order[e, :, s], count, *buffers[:3])
+                return networks.step(state, plan, rows, count, epochs.step_size[e, s], epochs.decay[e, s], batch + buffers[3:])
+
+            state, buffers = _while(rows.train_steps, step, state, buffers)
+            r2, now, buffers = networks.validate(state.weights, plan, rows, buffers, now)
+            lanes, keep = _judge(state.lanes, plan, tf.reshape(r2, [H, K]))
+            state = _keep(networks, state._replace(lanes=lanes), plan, rows, keep, now)
+            return state, buffers, now, _write(curve, e, r2[None])
+
+        state, _, _, curve = _while(epochs.count, epoch, state, buffers, now, tf.zeros([CHUNK, H * K]))
+        return state, curve
+
+    return train

@@ -1,0 +1,143 @@
+"""Lays the layers of a population out in waves.
+
+A program computes `slots` hidden layers side by side, wave after wave; which layer of which lane sits where, and which earlier
+layer it reads, is data. So lanes of any depths train in one program without padding for depth: shallow lanes simply have fewer
+layers, and waves that nobody needs are not computed.
+
+Legend:
+
+    K  lanes that the program has places for            S  slots: layers computed side by side in one wave
+    H  heads                                             N  places for hidden layers beyond the lanes' first ones
+    first layer    the first trunk layer of a lane; row k of the activations is lane k's
+    hidden layer   any later one; row K + n of the activations is place n's, which is slot n % S of wave n // S
+    gradient rows  what consumers send back to the layer they read: output o of lane k and head h at h*K + k, then one row
+                   of zeros, then place n at H*K + 1 + n
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from branchsweep.population import Program
+from branchsweep.recipe import Architecture
+
+Ints = NDArray[np.int32]
+
+
+def capacity(program: Program) -> int:
+    """N: places enough for every lane at its deepest, and a wave begun for every level."""
+    heads = len(program.losses)
+    deepest = program.trunk_depth - 1 + program.branch_depth
+    layers = program.lanes * (program.trunk_depth - 1 + heads * program.branch_depth)
+    return (-(-layers // program.slots) + deepest + 1) * program.slots
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where every layer of a population sits.
+
+    Args:
+        waves: How many waves are in use.
+        lane_waves: How many groups of S lanes are in use.
+        reads: `(N,)` the activation row that each place reads.
+        lane: `(N,)` the lane that each place belongs to.
+        output_reads: `(H*K,)` the activation row that each output reads.
+        consumers: `(K + N, H)` the gradient rows that flow back into each activation row; the zero row where there are fewer.
+        places: Per lane, per layer (trunk from the second on, then head by head its branch) the place it has.
+    """
+
+    waves: int
+    lane_waves: int
+    reads: Ints
+    lane: Ints
+    output_reads: Ints
+    consumers: Ints
+    places: tuple[tuple[int, ...], ...]
+
+
+@dataclass(slots=True)
+class _Layer:
+    """A hidden layer on its way to a place."""
+
+    lane: int
+    reads: _Layer | None  # None: the lane's first layer
+    height: int  # layers that still stand on it, itself included
+    place: int = -1
+
+
+def lay_out(program: Program, architectures: Sequence[Architecture]) -> Layout:
+    """Places for all hidden layers, so that each reads only what an earlier wave has computed.
+
+    Layers on which the longest stacks stand go first (Hu 1961, the critical path rule for unit tasks), which fills the waves.
+    """
+    K, S, N, heads = program.lanes, program.slots, capacity(program), len(program.losses)
+    layers: list[_Layer] = []
+    ends: list[list[_Layer | None]] = []
+    per_lane: list[list[_Layer]] = []
+    for lane, architecture in enumerate(architectures):
+        own = _layers_of(lane, architecture)
+        per_lane.append(own[0])
+        ends.append(own[1])
+        layers += own[0]
+
+    waiting = sorted(layers, key=lambda layer: -layer.height)  # stable: equal heights stay in the order of lanes
+    wave = 0
+    while waiting:
+        ready = [layer for layer in waiting if layer.reads is None or -1 < layer.reads.place < wave * S][:S]
+        for slot, layer in enumerate(ready):
+            layer.place = wave * S + slot
+        waiting = [layer for layer in waiting if layer.place < 0]
+        wave += 1
+
+    zero = heads * K
+    reads, lane_of = np.zeros(N, np.int32), np.zeros(N, np.int32)
+    flows: list[list[int]] = [[] for _ in range(K + N)]
+    for layer in layers:
+        row = _row(layer.reads, layer.lane, K)
+        reads[layer.place], lane_of[layer.place] = row, layer.lane
+        flows[row].append(zero + 1 + layer.place)
+    output_reads = np.zeros(heads * K, np.int32)
+    for lane, lane_ends in enumerate(ends):
+        for head, end in enumerate(lane_ends):
+            row = _row(end, lane, K)
+            output_reads[head * K + lane] = row
+            flows[row].append(head * K + lane)
+    consumers = np.full((K + N, heads), zero, np.int32)
+    for row, incoming in enumerate(flows):
+        consumers[row, : len(incoming)] = incoming
+    return Layout(
+        waves=wave,
+        lane_waves=-(-len(architectures) // S),
+        reads=reads,
+        lane=lane_of,
+        output_reads=output_reads,
+        consumers=consumers,
+        places=tuple(tuple(layer.place for layer in own) for own in per_lane),
+    )
+
+
+def _layers_of(lane: int, architecture: Architecture) -> tuple[list[_Layer], list[_Layer | None]]:
+    """A lane's hidden layers beyond the first, in the order of its weights, and the layer that each head's output reads."""
+    tallest_branch = max(len(branch) for branch in architecture.branches.values())
+    trunk_layers = len(architecture.trunk)
+    layers: list[_Layer] = []
+    last: _Layer | None = None
+    for depth in range(1, trunk_layers):
+        last = _Layer(lane, last, trunk_layers - depth + tallest_branch)
+        layers.append(last)
+    ends: list[_Layer | None] = []
+    for branch in architecture.branches.values():
+        end = last
+        for depth in range(len(branch)):
+            end = _Layer(lane, end, len(branch) - depth)
+            layers.append(end)
+        ends.append(end)
+    return layers, ends
+
+
+def _row(layer: _Layer | None, lane: int, lanes: int) -> int:
+    return lane if layer is None else lanes + layer.place

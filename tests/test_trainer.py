@@ -1,0 +1,321 @@
+"""The equalities that make a population trustworthy.
+
+One lane is `keras.Model.fit`; a lane alone is the lane in company, bit for bit; an exported model predicts what the lane did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import r2_score
+
+from branchsweep import packing, scaling, serving
+from branchsweep.experiment import EarlyStopping, Experiment, Fit
+from branchsweep.packing import Lane
+from branchsweep.population import ALL_ROWS, Outcome, TrainingRows
+from branchsweep.recipe import Recipe
+from branchsweep.trial import Params
+from branchsweep.training import network
+from branchsweep.training.trainer import PopulationTrainer, row_order, weight_seed
+
+SEED = 7
+ROWS = 300
+BATCH = 32  # 200 training rows a fold: six whole batches and one of eight rows
+
+SPACE: Mapping[str, Any] = {
+    "trunk.depth": {"type": "int", "low": 1, "high": 3},
+    "branch.depth": {"type": "int", "low": 0, "high": 2},
+    "activation": {"type": "choice", "choices": ["relu", "silu", "tanh", "gelu"]},
+}
+
+
+def experiment(heads: Mapping[str, Any], epochs: int = 10, **fit: Any) -> Experiment:
+    return Experiment.model_validate(
+        {
+            "name": "tiny",
+            "seed": SEED,
+            "table": {"source": "tiny.csv", "inputs": ["a", "b", "c"]},
+            "heads": heads,
+            "space": {"dimensions": SPACE},
+            "fit": {"epochs": epochs, **fit},
+        }
+    )
+
+
+TWO = experiment({"PE": {}, "V": {}})
+
+
+def table(heads: int = 2) -> TrainingRows:
+    """A small smooth table: targets of unlike size that share a hidden cause."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(ROWS, 3)) * [7.0, 6.0, 15.0] + [20.0, 1013.0, 70.0]
+    z = (x - x.mean(0)) / x.std(0)
+    cause = np.tanh(z @ [0.8, -0.5, 0.3])
+    y = np.stack([450.0 + 17.0 * (cause + 0.1 * h * z[:, 1] ** 2) / (1 + h) for h in range(heads)], axis=1)
+    y += random.normal(size=y.shape) * 0.3
+    positions = random.permutation(ROWS)
+    parts = np.array_split(positions, 3)
+    folds = tuple((np.concatenate([p for p in parts if p is not part]), part) for part in parts)
+    return TrainingRows(x, y, folds)
+
+
+def lane(params: Params, trial: int = 0, fold: int = 0, seed: int = 0, of: Experiment = TWO, stop: int = 0) -> Lane:
+    recipe = of.recipe({"batch_size": BATCH, **params})
+    return Lane(trial, recipe, fold, seed, of.fit.epochs, stop or of.fit.epochs)
+
+
+def train(lanes: list[Lane], of: Experiment = TWO, rows: TrainingRows | None = None, keep_weights: bool = True) -> Outcome:
+    """All lanes as one population."""
+    (population,) = packing.pack(lanes, of)
+    assert [(trial, fold) for trial, fold in zip(population.trials, population.folds, strict=True)] == [
+        (one.trial, one.fold) for one in sorted(lanes, key=lambda one: (one.stream, one.trial))
+    ]
+    return PopulationTrainer(rows or table(len(of.heads)), of.fit, SEED).train(population, keep_weights)
+
+
+def keras_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    rate: Any = recipe.learning_rate
+    if recipe.learning_rate_schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
+    decay = recipe.weight_decay or None
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=recipe.momentum, weight_decay=decay)
+    return keras.optimizers.Adam(rate, weight_decay=decay)
+
+
+def fit_with_keras(one: Lane, of: Experiment, rows: TrainingRows) -> tuple[network.Weights, NDArray[np.float64], list[float]]:
+    """The lane by `keras.Model.fit`: its weights, its predictions on the validation rows, R² of the first head by epoch."""
+    recipe, heads = one.recipe, list(of.heads)
+    training, validation = rows.of(one.fold)
+    x_scaler = scaling.fit(recipe.input_scaling, rows.x[training])
+    y_scaler = scaling.fit(recipe.target_scaling, rows.y[training])
+    x = serving.transform(x_scaler, rows.x).astype(np.float32)
+    y = serving.transform(y_scaler, rows.y).astype(np.float32)
+    seed = weight_seed(SEED, one.trial, one.fold, one.seed)
+    model = network.build(recipe.architecture, 3, network.initial_weights(recipe.architecture, 3, seed))
+    steps = -(-len(training) // recipe.batch_size)
+    model.compile(
+        keras_optimizer(recipe, steps * one.epochs),
+        loss={head: spec.loss for head, spec in of.heads.items()},
+        loss_weights=dict(recipe.loss_weights),
+    )
+    curve = []
+    for epoch in range(one.stop):
+        order = row_order(SEED, one.fold, one.seed, epoch, training)
+        targets = {head: y[order, h] for h, head in enumerate(heads)}
+        model.fit(x[order], targets, batch_size=recipe.batch_size, shuffle=False, verbose=0)
+        if len(validation):
+            scaled = model(x[validation])[heads[0]].numpy()
+            curve.append(float(r2_score(y[validation, 0], scaled[:, 0])))
+    predicted = model.predict(x[validation] if len(validation) else x, verbose=0)
+    natural = serving.inverse(y_scaler, np.concatenate([predicted[head] for head in heads], axis=1).astype(np.float64))
+    return network.weights_of(model, recipe.architecture), natural, curve
+
+
+ARTICLE: Params = {"trunk.depth": 2, "PE.depth": 0, "V.depth": 1, "input_scaling": "min_max", "target_scaling": "none"}
+LAST = experiment({"PE": {}, "V": {}}, epochs=9, keep="last")
+THREE = experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q": {}}, epochs=9, keep="last")
+
+
+@pytest.mark.parametrize(
+    ("params", "of"),
+    [
+        pytest.param({"activation": "silu", "trunk.width": 12, "branch.width": 9, "learning_rate": 0.01}, LAST, id="adam"),
+        pytest.param({**ARTICLE, "learning_rate": 0.01}, LAST, id="article"),
+        pytest.param(
+            {"optimizer": "sgd", "momentum": 0.9, "activation": "tanh", "learning_rate": 0.01, "PE.loss_weight": 3.0},
+            LAST,
+            id="sgd with momentum",
+        ),
+        pytest.param(
+            {
+                "weight_decay": 0.02,
+                "learning_rate_schedule": "cosine",
+                "activation": "gelu",
+                "input_scaling": "quantile",
+                "trunk.depth": 3,
+                "branch.depth": 2,
+                "learning_rate": 0.01,
+            },
+            LAST,
+            id="decay, cosine, gelu, quantile",
+        ),
+        pytest.param({"trunk.depth": 1, "V.depth": 2, "Q.depth": 0, "learning_rate": 0.005}, THREE, id="three heads, other losses"),
+    ],
+)
+def test_a_lane_is_keras_fit(params: Params, of: Experiment) -> None:
+    """Over 63 steps, partial batches included: weights, predictions and the curve of R² follow `fit`."""
+    rows, one = table(len(of.heads)), lane(params, trial=5, fold=1, of=of)
+    outcome = train([one], of, rows).lanes[0]
+    weights, predictions, curve = fit_with_keras(one, of, rows)
+    assert outcome.weights is not None
+    for ours, theirs in zip(outcome.weights, weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5)
+    # Raw targets are in the hundreds and the weights small: there float32 itself leaves a few parts in 100,000.
+    np.testing.assert_allclose(outcome.predictions, predictions, rtol=5e-5, atol=0)
+    np.testing.assert_allclose(outcome.curve[:, 0], curve, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_lane_is_keras_fit_over_600_steps(optimizer: str) -> None:
+    of = experiment({"PE": {}, "V": {}}, epochs=90, keep="last")
+    params: Params = {"optimizer": optimizer, "momentum": 0.8 if optimizer == "sgd" else 0.0, "activation": "silu"}
+    rows, one = table(), lane({**params, "learning_rate": 0.003}, of=of)
+    outcome = train([one], of, rows).lanes[0]
+    weights, _, curve = fit_with_keras(one, of, rows)
+    assert outcome.weights is not None
+    assert len(curve) * 7 >= 600
+    for ours, theirs in zip(outcome.weights, weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-4)
+    np.testing.assert_allclose(outcome.curve[:, 0], curve, rtol=0, atol=1e-4)
+
+
+def mixed_company(count: int = 14) -> list[Lane]:
+    """Lanes that differ in everything a population may mix."""
+    random = np.random.default_rng(3)
+    kinds = ["relu", "silu", "tanh", "gelu"]
+    return [
+        lane(
+            {
+                "trunk.depth": int(random.integers(1, 4)),
+                "PE.depth": int(random.integers(0, 3)),
+                "V.depth": int(random.integers(0, 3)),
+                "trunk.width": int(random.integers(9, 13)),
+                "branch.width": int(random.integers(2, 13)),
+                "activation": kinds[number % 4],
+                "learning_rate": float(random.uniform(1e-3, 2e-2)),
+                "weight_decay": float(random.choice([0.0, 0.01])),
+                "V.loss_weight": float(random.uniform(0.5, 2.0)),
+                "input_scaling": str(random.choice(["standard", "min_max"])),
+                "learning_rate_schedule": str(random.choice(["constant", "cosine"])),
+            },
+            trial=number,
+            fold=int(random.integers(0, 3)),
+        )
+        for number in range(count)
+    ]
+
+
+def assert_equal_bits(outcome: Outcome, lanes: list[Lane], other: Outcome, other_lanes: list[Lane]) -> int:
+    """Lanes of the same trial and fold are equal to the last bit; returns how many were compared."""
+
+    def sorted_as_packed(members: list[Lane]) -> list[Lane]:
+        return sorted(members, key=lambda one: (one.stream, one.trial))
+
+    theirs = {(b.trial, b.fold): found for b, found in zip(sorted_as_packed(other_lanes), other.lanes, strict=True)}
+    compared = 0
+    for one, mine in zip(sorted_as_packed(lanes), outcome.lanes, strict=True):
+        if (one.trial, one.fold) not in theirs:
+            continue
+        twin = theirs[one.trial, one.fold]
+        assert mine.weights is not None and twin.weights is not None
+        for a, b in zip(mine.weights, twin.weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(mine.predictions, twin.predictions)
+        np.testing.assert_array_equal(mine.curve, twin.curve)
+        assert mine.epochs == twin.epochs
+        compared += 1
+    return compared
+
+
+def test_alone_is_in_company_bit_for_bit() -> None:
+    company = mixed_company()
+    together = train(company)
+    for one in company[::3]:
+        assert assert_equal_bits(train([one]), [one], together, company) == 1
+
+
+def test_permuted_is_permuted_bit_for_bit() -> None:
+    """The packer orders lanes by trial, so other numbers would be other trials: the arrays are permuted by hand."""
+    (population,) = packing.pack(mixed_company(), TWO)
+    order = np.random.default_rng(1).permutation(len(population.trials))
+    names = ("trials", "recipes", "folds", "seeds", "epochs", "stops")
+    permuted = replace(population, **{name: tuple(getattr(population, name)[i] for i in order) for name in names})
+    trainer = PopulationTrainer(table(), TWO.fit, SEED)
+    straight, shuffled = trainer.train(population, True), trainer.train(permuted, True)
+    for position, i in enumerate(order):
+        mine, twin = straight.lanes[i], shuffled.lanes[position]
+        assert mine.weights is not None and twin.weights is not None
+        for a, b in zip(mine.weights, twin.weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(mine.predictions, twin.predictions)
+        np.testing.assert_array_equal(mine.curve, twin.curve)
+
+
+def test_every_second_lane_another_leaves_the_rest_equal_bit_for_bit() -> None:
+    company = mixed_company()
+    others = [replace(one, trial=one.trial + 100) if i % 2 else one for i, one in enumerate(company)]
+    assert assert_equal_bits(train(company), company, train(others), others) == len(company) // 2
+
+
+def test_a_diverged_lane_is_named_and_the_others_do_not_notice() -> None:
+    company = mixed_company(6)
+    mad = lane({"learning_rate": 100.0, "optimizer": "adam", "target_scaling": "none", "trunk.width": 12}, trial=50)
+    mad = replace(mad, recipe=replace(mad.recipe, learning_rate=1e38))
+    outcome = train([*company, mad])
+    ordered = sorted([*company, mad], key=lambda one: (one.stream, one.trial))
+    failed = [one.trial for one, found in zip(ordered, outcome.lanes, strict=True) if found.failed_at]
+    assert failed == [50]
+    assert outcome.lanes[ordered.index(mad)].failed_at == 1
+    assert assert_equal_bits(train(company), company, outcome, [*company, mad]) == len(company)
+
+
+def test_early_stopping_and_keep_the_best_are_those_of_keras() -> None:
+    """A restless lane: the epoch that is kept, the epoch it stops at, and the kept weights follow from its full curve."""
+    params: Params = {"learning_rate": 0.05, "activation": "tanh", "trunk.width": 12}
+    full = experiment({"PE": {}, "V": {}}, epochs=40)
+    stopped = full.model_copy(update={"fit": Fit(epochs=40, early_stopping=EarlyStopping(patience=4))})
+    free = train([lane(params, of=full)], full).lanes[0]
+    early = train([lane(params, of=stopped)], stopped).lanes[0]
+    scores = free.curve.mean(1)
+    best, waited, last = -np.inf, 0, 0
+    for epoch, score in enumerate(scores, start=1):
+        waited = 0 if score > best else waited + 1
+        if score > best:
+            best, last = score, epoch
+        if waited >= 4:
+            break
+    assert 4 < epoch < 40, "the lane should stop in the middle for this test to mean anything"
+    assert (early.epochs, len(early.curve)) == (last, epoch)
+    np.testing.assert_array_equal(early.curve, free.curve[:epoch])
+    rows = table()
+    validation = rows.folds[0][1]
+    again = r2_score(rows.y[validation], early.predictions, multioutput="raw_values")
+    np.testing.assert_allclose(again, early.curve[last - 1], atol=1e-5)
+
+
+def test_an_exported_model_predicts_what_the_lane_predicted() -> None:
+    rows, one = table(), lane({"activation": "silu", "trunk.width": 11, "V.depth": 2})
+    outcome = train([one], rows=rows).lanes[0]
+    training, validation = rows.of(one.fold)
+    model = network.build(one.recipe.architecture, 3, outcome.weights)
+    x = serving.transform(scaling.fit("standard", rows.x[training]), rows.x[validation])
+    scaled = model.predict(x, verbose=0)
+    natural = serving.inverse(
+        scaling.fit("standard", rows.y[training]), np.concatenate([scaled["PE"], scaled["V"]], axis=1).astype(np.float64)
+    )
+    np.testing.assert_allclose(natural / rows.y.std(0), outcome.predictions / rows.y.std(0), rtol=0, atol=2e-5)
+
+
+def test_a_refit_sees_all_rows_and_stops_where_it_is_told() -> None:
+    rows = table()
+    one = lane({"activation": "silu", "learning_rate": 0.01, "learning_rate_schedule": "cosine"}, fold=ALL_ROWS, stop=6)
+    outcome = train([one], rows=rows).lanes[0]
+    weights, _, _ = fit_with_keras(one, TWO, rows)
+    assert outcome.weights is not None
+    assert (outcome.epochs, len(outcome.predictions)) == (6, 0)
+    for ours, theirs in zip(outcome.weights, weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5)
+
+
+def test_seeds_are_of_the_trial_not_of_the_place() -> None:
+    assert weight_seed(1, 2, 0, 0) != weight_seed(1, 2, 1, 0) != weight_seed(1, 3, 0, 0)
+    rows = np.arange(50)
+    np.testing.assert_array_equal(row_order(1, 0, 0, 3, rows), row_order(1, 0, 0, 3, rows))
+    assert (row_order(1, 0, 0, 3, rows) != row_order(1, 0, 0, 4, rows)).any()
