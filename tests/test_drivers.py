@@ -1,0 +1,184 @@
+"""Drivers against their contract, and what each of them promises beyond it."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from branchsweep.drivers import open_driver
+from branchsweep.drivers.optuna import OptunaDriver
+from branchsweep.drivers.points import Stream, at, draws, entropy, index_of, located, point_at, value_at
+from branchsweep.drivers.random import RandomDriver
+from branchsweep.space import Choice, Float, Int
+from branchsweep.trial import Params, Result, Score, Status
+from contracts import MIXED, SMALL, Dimensions, DriverContract, make_experiment, play, trials_of
+
+JUST_BELOW_ONE = math.nextafter(1.0, 0.0)
+
+
+class TestRandom(DriverContract):
+    driver = "random"
+
+    def test_answers_change_nothing(self) -> None:
+        told = play(open_driver(self.experiment()), asks=4)
+        assert open_driver(self.experiment()).ask(32) == trials_of(told)
+
+    def test_trials_do_not_depend_on_those_before(self) -> None:
+        experiment = self.experiment()
+        trial = open_driver(experiment).ask(20)[19]
+        assert trial.params == next(iter(draws(experiment.space, entropy(experiment, Stream.RANDOM, 19))))
+
+    def test_every_value_is_as_likely(self) -> None:
+        trials = open_driver(self.experiment()).ask(600)
+        depths = np.bincount([int(trial.params["trunk.depth"]) for trial in trials])[1:]
+        assert depths == pytest.approx([150] * 4, abs=50)  # four and a half standard deviations
+        weights = [float(trial.params["PE.loss_weight"]) for trial in trials]
+        assert np.mean(np.array(weights) < 1.0) == pytest.approx(0.5, abs=0.1)  # the middle of 0.1 to 10 on its scale
+
+
+class TestOptuna(DriverContract):
+    driver = "optuna"
+
+    def test_the_first_round_is_spread_evenly(self) -> None:
+        experiment = self.experiment(batch=16)
+        trials = open_driver(experiment).ask(16)
+        sixteenths = sorted(int(float(trial.params["weight_decay"]) / 0.01 * 16) for trial in trials)
+        assert sixteenths == list(range(16))
+        assert sorted(int(trial.params["trunk.depth"]) for trial in trials) == [1] * 4 + [2] * 4 + [3] * 4 + [4] * 4
+
+    def test_an_ask_ends_with_its_round(self) -> None:
+        driver = open_driver(self.experiment(batch=10))
+        assert len(driver.ask(64)) == 10
+        assert len(driver.ask(4)) == 4
+        assert [trial.number for trial in driver.ask(64)] == [14, 15, 16, 17, 18, 19]
+
+    def test_answers_change_what_is_asked_from_the_next_round_on(self) -> None:
+        experiment = self.experiment()
+        first = play(open_driver(experiment), asks=3)
+        worse = [Result(result.trial, Score(Status.COMPLETE, value=-result.trial.number)) for result in first]
+        assert self.resumed(experiment, worse).ask(8) != self.resumed(experiment, first).ask(8)
+        of_this_round = [*first[:16], *worse[16:20]]
+        assert self.resumed(experiment, of_this_round).ask(4) == trials_of(first[20:])
+
+    def test_open_questions_repel_the_next(self) -> None:
+        experiment = self.experiment({"weight_decay": {"type": "float", "low": 0.0, "high": 1.0}}, batch=16)
+        driver = open_driver(experiment)
+        for trial in driver.ask(16):
+            driver.tell(Result(trial, Score(Status.COMPLETE, value=-float(trial.params["weight_decay"]))))
+        asked = sorted(float(trial.params["weight_decay"]) for trial in driver.ask(16))
+        assert float(np.median(asked)) < 0.4  # drawn towards the best value, at 0
+        assert float(np.min(np.diff(asked))) > 1e-4  # yet not on top of each other
+
+    def test_a_known_configuration_outside_the_space_is_not_learnt_from(self) -> None:
+        known = {"inside": {"branch.width": 16, "batch_size": 64}, "outside": {"trunk.width": 1000}}
+        experiment = self.experiment(known=known)
+        results = play(open_driver(experiment), asks=2)
+
+        def blaming(name: str) -> list[Result]:
+            blame = Score(Status.COMPLETE, value=-1e6)
+            return [Result(result.trial, blame if result.trial.known == name else result.score) for result in results]
+
+        plain, inside, outside = (self.resumed(experiment, blaming(name)).ask(8) for name in ("nobody", *known))
+        assert plain == outside
+        assert plain != inside
+
+    def test_beats_random_search(self) -> None:
+        regrets = {driver: [_regret(driver, seed) for seed in range(5)] for driver in ("random", "optuna")}
+        assert float(np.mean(regrets["optuna"])) < 0.6 * float(np.mean(regrets["random"]))
+
+
+def _regret(driver: str, seed: int) -> float:
+    """How far below the optimum (0) the best of 64 trials lies, on a valley in five dimensions of which two are conditional."""
+    dimensions: Dimensions = {
+        name: MIXED[name] for name in ("trunk.depth", "trunk.width", "PE.depth", "PE.width", "PE.loss_weight", "activation")
+    }
+    engine, values = open_driver(make_experiment(driver, dimensions, seed)), list[float]()
+    while len(values) < 64:
+        for trial in engine.ask(8):
+            values.append(_valley(trial.params))
+            engine.tell(Result(trial, Score(Status.COMPLETE, value=values[-1])))
+    return -max(values)
+
+
+def _valley(params: Params) -> float:
+    distance = abs(int(params["trunk.depth"]) - 3) + math.log2(int(params["trunk.width"]) / 50) ** 2
+    distance += abs(int(params["PE.depth"]) - 2) + abs(math.log2(int(params.get("PE.width", 8)) / 32))
+    return -distance - math.log10(float(params["PE.loss_weight"]) / 3) ** 2 - (params["activation"] != "silu")
+
+
+def test_open_driver_opens_what_the_experiment_names() -> None:
+    assert isinstance(open_driver(make_experiment("random")), RandomDriver)
+    assert isinstance(open_driver(make_experiment("optuna")), OptunaDriver)
+
+
+def test_optuna_is_imported_only_where_it_is_asked_for() -> None:
+    code = "import sys, branchsweep.drivers.random; sys.exit('optuna' in sys.modules or 'scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+ROWS = [
+    (Int(type="int", low=2, high=9, step=3), [2, 5, 8]),
+    (Float(type="float", low=0.1, high=0.4, step=0.1), [0.1, 0.2, 0.3, 0.4]),
+    (Choice(type="choice", choices=["adam", "sgd"]), ["adam", "sgd"]),
+    (Choice(type="choice", choices=[8, 16, 64], ordered=True), [8, 16, 64]),
+    (Int(type="int", low=5, high=5), [5]),
+]
+
+
+@pytest.mark.parametrize(("dimension", "values"), ROWS)
+def test_a_row_of_values_is_cut_into_equal_parts(dimension: Int | Float | Choice, values: list[int | float | str]) -> None:
+    assert [at(dimension, index) for index in range(int(dimension.size))] == values
+    assert [index_of(dimension, value) for value in values] == list(range(len(values)))
+    middles = [(index + 0.5) / len(values) for index in range(len(values))]
+    assert [value_at(dimension, unit) for unit in middles] == values
+    assert value_at(dimension, 0.0) == values[0]
+    assert value_at(dimension, JUST_BELOW_ONE) == values[-1]
+
+
+def test_a_logarithmic_scale_is_halved_at_the_geometric_mean() -> None:
+    rate = Float(type="float", low=1e-5, high=1e-1, log=True)
+    assert value_at(rate, 0.5) == pytest.approx(1e-3)
+    assert rate.contains(value_at(rate, 0.0))
+    assert rate.contains(value_at(rate, JUST_BELOW_ONE))
+    width = Int(type="int", low=1, high=4, log=True)
+    units = np.arange(0.0005, 1.0, 0.001)
+    shares = np.bincount([int(value_at(width, unit)) for unit in units])[1:] / len(units)
+    by_hand = np.diff(np.log([0.5, 1.5, 2.5, 3.5, 4.5])) / np.log(4.5 / 0.5)
+    assert shares == pytest.approx(by_hand, abs=0.002)
+
+
+def test_a_point_takes_one_number_for_each_dimension_asked_or_not() -> None:
+    space = make_experiment("random", {name: MIXED[name] for name in ("PE.depth", "PE.width", "optimizer")}).space
+    assert point_at(space, [0.0, 0.9, 0.9]) == {"PE.depth": 0, "optimizer": "sgd"}
+    assert point_at(space, [0.9, 0.9, 0.0]) == {"PE.depth": 3, "PE.width": 64, "optimizer": "adam"}
+
+
+def test_draws_end_with_every_point_of_a_small_space() -> None:
+    space = make_experiment("random", SMALL).space
+    drawn = list(draws(space, np.random.SeedSequence(5)))
+    last = [tuple(params.values()) for params in drawn[-12:]]
+    assert len(drawn) == 24
+    assert len(set(last)) == 12
+
+
+def test_a_configuration_is_located_by_what_it_spells_out() -> None:
+    names = ("trunk.depth", "PE.depth", "PE.width", "activation")
+    experiment = make_experiment("optuna", {name: MIXED[name] for name in names})
+    # batch_size is no dimension, and passed over; PE.width is 16 for all branches; activation is relu unless someone says so.
+    spelled: Params = {"trunk.depth": 4, "branch.width": 16, "batch_size": 64}
+    assert located(experiment, spelled) == {"trunk.depth": 4, "PE.depth": 1, "PE.width": 16, "activation": "relu"}
+    without_branch: Params = {"trunk.depth": 4, "PE.depth": 0, "PE.width": 1000}
+    assert located(experiment, without_branch) == {"trunk.depth": 4, "PE.depth": 0, "activation": "relu"}
+    assert located(experiment, {"trunk.depth": 5}) is None
+    assert located(experiment, {"activation": "gelu"}) is None
+
+
+def test_a_value_for_one_head_is_no_point_of_a_space_that_varies_it_for_all() -> None:
+    experiment = make_experiment("optuna", {"branch.width": MIXED["branch.width"]})
+    assert located(experiment, {"branch.width": 16}) == {"branch.width": 16}
+    assert located(experiment, {"branch.width": 16, "PE.width": 32}) is None
+    assert located(experiment, {"branch.width": 16, "PE.depth": 2}) == {"branch.width": 16}
