@@ -73,10 +73,13 @@ def lane(params: Params, trial: int = 0, fold: int = 0, seed: int = 0, of: Exper
 def train(lanes: list[Lane], of: Experiment = TWO, rows: TrainingRows | None = None, keep_weights: bool = True) -> Outcome:
     """All lanes as one population."""
     (population,) = packing.pack(lanes, of)
-    assert [(trial, fold) for trial, fold in zip(population.trials, population.folds, strict=True)] == [
-        (one.trial, one.fold) for one in sorted(lanes, key=lambda one: (one.stream, one.trial))
-    ]
-    return PopulationTrainer(rows or table(len(of.heads)), of.fit, SEED).train(population, keep_weights)
+    assert list(zip(population.trials, population.folds, strict=True)) == [(one.trial, one.fold) for one in as_packed(lanes)]
+    return PopulationTrainer(rows or table(len(of.heads))).train_one(population, keep_weights)
+
+
+def as_packed(lanes: list[Lane]) -> list[Lane]:
+    """The lanes in the order that the packer gives them."""
+    return sorted(lanes, key=lambda one: (one.trial, one.fold, one.seed))
 
 
 def keras_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
@@ -204,13 +207,9 @@ def mixed_company(count: int = 14) -> list[Lane]:
 
 def assert_equal_bits(outcome: Outcome, lanes: list[Lane], other: Outcome, other_lanes: list[Lane]) -> int:
     """Lanes of the same trial and fold are equal to the last bit; returns how many were compared."""
-
-    def sorted_as_packed(members: list[Lane]) -> list[Lane]:
-        return sorted(members, key=lambda one: (one.stream, one.trial))
-
-    theirs = {(b.trial, b.fold): found for b, found in zip(sorted_as_packed(other_lanes), other.lanes, strict=True)}
+    theirs = {(b.trial, b.fold): found for b, found in zip(as_packed(other_lanes), other.lanes, strict=True)}
     compared = 0
-    for one, mine in zip(sorted_as_packed(lanes), outcome.lanes, strict=True):
+    for one, mine in zip(as_packed(lanes), outcome.lanes, strict=True):
         if (one.trial, one.fold) not in theirs:
             continue
         twin = theirs[one.trial, one.fold]
@@ -237,8 +236,8 @@ def test_permuted_is_permuted_bit_for_bit() -> None:
     order = np.random.default_rng(1).permutation(len(population.trials))
     names = ("trials", "recipes", "folds", "seeds", "epochs", "stops")
     permuted = replace(population, **{name: tuple(getattr(population, name)[i] for i in order) for name in names})
-    trainer = PopulationTrainer(table(), TWO.fit, SEED)
-    straight, shuffled = trainer.train(population, True), trainer.train(permuted, True)
+    trainer = PopulationTrainer(table())
+    straight, shuffled = trainer.train_one(population, True), trainer.train_one(permuted, True)
     for position, i in enumerate(order):
         mine, twin = straight.lanes[i], shuffled.lanes[position]
         assert mine.weights is not None and twin.weights is not None
@@ -259,7 +258,7 @@ def test_a_diverged_lane_is_named_and_the_others_do_not_notice() -> None:
     mad = lane({"learning_rate": 100.0, "optimizer": "adam", "target_scaling": "none", "trunk.width": 12}, trial=50)
     mad = replace(mad, recipe=replace(mad.recipe, learning_rate=1e38))
     outcome = train([*company, mad])
-    ordered = sorted([*company, mad], key=lambda one: (one.stream, one.trial))
+    ordered = as_packed([*company, mad])
     failed = [one.trial for one, found in zip(ordered, outcome.lanes, strict=True) if found.failed_at]
     assert failed == [50]
     assert outcome.lanes[ordered.index(mad)].failed_at == 1

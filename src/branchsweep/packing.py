@@ -133,15 +133,17 @@ def pack(lanes: Sequence[Lane], experiment: Experiment) -> list[Population]:
     for lane in lanes:
         by_program.setdefault(program_of(lane.recipe, experiment, bounds), []).append(lane)
     populations = [
-        population(program, chunk) for program, members in by_program.items() for chunk in _chunks(members, program.lanes)
+        population(program, chunk, experiment) for program, members in by_program.items() for chunk in _chunks(members, program.lanes)
     ]
     return sorted(populations, key=cost, reverse=True)
 
 
-def population(program: Program, lanes: Sequence[Lane]) -> Population:
+def population(program: Program, lanes: Sequence[Lane], experiment: Experiment) -> Population:
     """These lanes as one population."""
     return Population(
         program=program,
+        fit=experiment.fit,
+        seed=experiment.seed,
         trials=tuple(lane.trial for lane in lanes),
         recipes=tuple(lane.recipe for lane in lanes),
         folds=tuple(lane.fold for lane in lanes),
@@ -152,8 +154,11 @@ def population(program: Program, lanes: Sequence[Lane]) -> Population:
 
 
 def _chunks(lanes: Sequence[Lane], places: int) -> list[list[Lane]]:
-    """Cuts lanes into parts of at most `places` lanes and `STREAMS` streams, of nearly equal size."""
-    ordered = sorted(lanes, key=lambda lane: (lane.stream, lane.trial))
+    """Cuts lanes into parts of at most `places` lanes and `STREAMS` streams, of nearly equal size.
+
+    The lanes of a trial stay together where they can, so that its score is known, and recorded, as early as possible.
+    """
+    ordered = sorted(lanes, key=lambda lane: (lane.trial, lane.fold, lane.seed))
     parts: list[list[Lane]] = []
     even = -(-len(ordered) // -(-len(ordered) // places))
     for lane in ordered:
@@ -164,13 +169,30 @@ def _chunks(lanes: Sequence[Lane], places: int) -> list[list[Lane]]:
     return parts
 
 
-def cost(members: Population) -> float:
-    """An estimate of the work, in multiply-adds of padded layers over one row: for ordering and for progress."""
-    width = members.program.width
+SPEED: Mapping[int, float] = {8: 6.0, 12: 10.0, 16: 14.0, 24: 19.0, 32: 24.0, 48: 30.0, 64: 36.0, 96: 42.0, 1024: 47.0}
+"""Up to this width: thousand millions of operations a second that one core reaches, as `benchmarks/cost.py` measures them."""
+
+COMPILE_SECONDS = 3.0
+"""To compile a program, about."""
+
+
+def seconds(members: Population, train_rows: int, validation_rows: int) -> float:
+    """An estimate of the time that a population takes on one core, compilation apart.
+
+    A multiply-add counts as two operations; a training row is worth three passes over the network, a validation row one.
+    """
+    width, program = members.program.width, members.program
+    passes = 3 * train_rows + validation_rows
+    speed = next(speed for up_to, speed in SPEED.items() if width <= up_to) * 1e9
     return sum(
-        stop * (width * (members.program.inputs + 1) + width * width * hidden_layers(recipe) + width * len(members.program.losses))
+        stop * passes * 2 * width * (program.inputs + width * hidden_layers(recipe) + len(program.losses)) / speed
         for recipe, stop in zip(members.recipes, members.stops, strict=True)
     )
+
+
+def cost(members: Population) -> float:
+    """What populations are ordered by, the costliest first, so that no worker is left with a long one at the end."""
+    return seconds(members, 1, 0)
 
 
 def hidden_layers(recipe: Recipe) -> int:

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from branchsweep.experiment import Fit
 from branchsweep.recipe import Recipe
+
+Weights = tuple[NDArray[np.float32], ...]
+"""A network's weights, layer by layer: kernel `(in, out)` and bias `(out,)` of the trunk from the inputs on, then head by head
+its branch and its output."""
 
 ALL_ROWS = -1
 """The fold of a lane that trains on every training row and has no validation rows (a refit)."""
@@ -52,6 +57,8 @@ class Population:
 
     Args:
         program: What the lanes share.
+        fit: Early stopping, and which weights are kept.
+        seed: The experiment's seed.
         trials: `(K,)` the numbers of the trials the lanes belong to.
         recipes: `(K,)` what each lane trains.
         folds: `(K,)` which part of the training rows validates; `ALL_ROWS` for none.
@@ -61,6 +68,8 @@ class Population:
     """
 
     program: Program
+    fit: Fit
+    seed: int
     trials: tuple[int, ...]
     recipes: tuple[Recipe, ...]
     folds: tuple[int, ...]
@@ -97,15 +106,14 @@ class LaneOutcome:
         curve: `(epochs, heads)` R² on the validation rows after each epoch that was trained.
         epochs: The epoch (from 1) of the kept weights.
         failed_at: The epoch (from 1) after which a prediction was not finite, 0 if that never happened.
-        weights: The kept weights, layer by layer: kernel `(in, out)` and bias `(out,)` of the trunk from the inputs on, then
-            per head its branch and its output; None unless asked for.
+        weights: The kept weights; None unless asked for.
     """
 
     predictions: NDArray[np.float64]
     curve: NDArray[np.float64]
     epochs: int
     failed_at: int
-    weights: tuple[NDArray[np.float32], ...] | None = None
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from branchsweep.population import Outcome, Population
-from branchsweep.trial import Result, Score, Trial
+from branchsweep.population import Outcome, Population, Weights
+from branchsweep.recipe import Recipe
+from branchsweep.serving import Floats
+from branchsweep.trial import Result, Trial
 
 
 class Driver(Protocol):
@@ -28,10 +30,53 @@ class Driver(Protocol):
 
 
 class Trainer(Protocol):
-    """Trains populations. One verb."""
+    """Trains populations, and turns a trained lane into a model. Three verbs."""
 
-    def train(self, population: Population, keep_weights: bool = False) -> Outcome:
-        """Train all lanes to their end. A lane's outcome does not depend on the others."""
+    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+        """Train every population to its end; yields (position, outcome) as they finish, in any order.
+
+        A lane's outcome does not depend on the other lanes, nor on where or when its population was trained.
+        """
+        ...
+
+    def export(self, folder: Path, recipe: Recipe, weights: Weights, inputs: Sequence[str], units: Mapping[str, str]) -> None:
+        """Write a lane that was trained on all training rows as a model: `model.keras` and `serving.json`.
+
+        Args:
+            folder: Made if it is not there.
+            recipe: What the lane trained.
+            weights: The lane's kept weights.
+            inputs: Names of the input columns, in order.
+            units: Unit by head, in the order of the heads.
+        """
+        ...
+
+    def predict(self, folder: Path, x: Floats) -> Floats:
+        """What the exported model says: inputs `(rows, inputs)` to targets `(rows, heads)`, both in natural units."""
+        ...
+
+
+class Watch(Protocol):
+    """Is told how a sweep goes; shows it, or not."""
+
+    def begin(self, total: int, recorded: Sequence[Result]) -> None:
+        """The search begins, or goes on after these results."""
+        ...
+
+    def plan(self, lane_epochs: float, what: str) -> None:
+        """So much is about to be trained, in addition to what was planned before."""
+        ...
+
+    def trained(self, lane_epochs: float) -> None:
+        """So much more has been trained."""
+        ...
+
+    def answered(self, result: Result) -> None:
+        """A trial has its score."""
+        ...
+
+    def say(self, sentence: str) -> None:
+        """Something worth a line."""
         ...
 
 
@@ -110,12 +155,35 @@ class Verdict:
     because: str
 
 
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What a finished sweep's record says of it.
+
+    Args:
+        metrics: The sweep's figures by name: those it was concluded with, and what the ledger added on the way.
+        tags: Likewise (without the prefix `branchsweep.`).
+    """
+
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
 class Ledger(Protocol):
     """The one history of a sweep, and the registry. Four verbs, and an end."""
 
     @property
     def run_id(self) -> str:
         """Identifies the sweep in the store."""
+        ...
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the sweep stood in the store before: killed or finished, it goes on."""
+        ...
+
+    @property
+    def conclusion(self) -> Conclusion | None:
+        """What was concluded, by this process or an earlier one. None for a sweep that has not come to its end."""
         ...
 
     def record(self, results: Sequence[Result]) -> None:

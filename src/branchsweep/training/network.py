@@ -1,7 +1,6 @@
 """One branched network: its initial weights, and the same network as an ordinary Keras model.
 
-The weights of a network are a flat tuple of arrays, kernel `(in, out)` and bias `(out,)` in turn: the trunk from the inputs
-on, then head by head its branch and its output. `build` and `weights_of` take and give them so.
+`initial_weights`, `build` and `weights_of` all speak of weights in the order of `population.Weights`.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from branchsweep.population import Weights
 from branchsweep.recipe import Architecture
-
-Weights = tuple[NDArray[np.float32], ...]
 
 
 def layer_shapes(architecture: Architecture, inputs: int) -> Iterator[tuple[int, int]]:
@@ -56,7 +54,7 @@ def build(architecture: Architecture, inputs: int, weights: Weights | None = Non
     Args:
         architecture: The network.
         inputs: Input columns.
-        weights: What to fill it with, in the order told above; Keras's own initial weights if absent.
+        weights: What to fill it with, Keras's own initial weights if absent.
     """
     columns = keras.Input((inputs,), name="inputs")
     trunk = columns
@@ -82,7 +80,7 @@ def build(architecture: Architecture, inputs: int, weights: Weights | None = Non
 
 
 def weights_of(model: keras.Model, architecture: Architecture) -> Weights:
-    """The weights of a model made by `build`, in the order told above."""
+    """The weights of a model made by `build`."""
     names = [f"trunk_{depth}" for depth in range(1, len(architecture.trunk) + 1)]
     for head, branch in architecture.branches.items():
         names += [*(f"{head}_{depth}" for depth in range(1, len(branch) + 1)), head]

@@ -8,19 +8,19 @@ compared under common random numbers, which takes the luck of the shuffle out of
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from branchsweep import scaling, serving
-from branchsweep.experiment import Fit
 from branchsweep.packing import STREAMS
-from branchsweep.population import LaneOutcome, Outcome, Population, Program, TrainingRows
-from branchsweep.recipe import Architecture
-from branchsweep.training import network, waves
+from branchsweep.population import LaneOutcome, Outcome, Population, Program, TrainingRows, Weights
+from branchsweep.recipe import Architecture, Recipe
+from branchsweep.training import export, network, waves
 from branchsweep.training.program import BETA_1, BETA_2, CHUNK, Epochs, Lanes, Layers, Plan, Rows, State, compiled
 
 Floats32 = NDArray[np.float32]
@@ -44,25 +44,42 @@ def row_order(seed: int, fold: int, lane_seed: int, epoch: int, rows: NDArray[np
 
 @dataclass(slots=True)
 class PopulationTrainer:
-    """Plays `roles.Trainer`.
+    """Plays `roles.Trainer` in this process, one population after the other.
 
     Args:
         rows: What may be seen.
-        fit: Epochs, early stopping, which weights are kept.
-        seed: The experiment's seed.
         progress: Called after every few epochs.
     """
 
     rows: TrainingRows
-    fit: Fit
-    seed: int
     progress: Progress = lambda lane_epochs: None
     _ready: set[Program] = field(default_factory=set)
 
-    def train(self, population: Population, keep_weights: bool = False) -> Outcome:
-        """Train all lanes to their end. A lane's outcome does not depend on the others."""
-        feed = Feed(self.rows, population, self.seed)
-        plan, rows, state = self._plan(population, feed), feed.rows(), self._state(population, feed)
+    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+        """Train every population to its end; yields (position, outcome) in the order given."""
+        for position, population in enumerate(populations):
+            yield position, self.train_one(population, keep_weights)
+
+    def export(self, folder: Path, recipe: Recipe, weights: Weights, inputs: Sequence[str], units: Mapping[str, str]) -> None:
+        """Write a lane that was trained on all rows as a model, with the scalers of all rows."""
+        export.export(
+            folder,
+            recipe.architecture,
+            weights,
+            inputs,
+            units,
+            scaling.fit(recipe.input_scaling, self.rows.x),
+            scaling.fit(recipe.target_scaling, self.rows.y),
+        )
+
+    def predict(self, folder: Path, x: serving.Floats) -> serving.Floats:
+        """What the exported model says."""
+        return export.predict(folder, x)
+
+    def train_one(self, population: Population, keep_weights: bool = False) -> Outcome:
+        """Train all lanes of one population to their end."""
+        feed = Feed(self.rows, population)
+        plan, rows, state = _plan(population, feed), feed.rows(), _initial_state(population, feed)
         train = compiled(population.program)
         began = time.perf_counter()
         if population.program not in self._ready:
@@ -70,113 +87,118 @@ class PopulationTrainer:
             self._ready.add(population.program)
         compiled_at = time.perf_counter()
         curves: list[Floats32] = []
-        epoch, lanes = 0, len(population.trials)
-        trained = 0
-        while epoch < max(population.stops) and state.lanes.going.numpy().any():
-            count = min(CHUNK, max(population.stops) - epoch)
+        last, lanes = max(population.stops), len(population.trials)
+        epoch = trained = 0
+        while epoch < last and state.lanes.going.numpy().any():
+            count = min(CHUNK, last - epoch)
             state, curve = train(state, plan, rows, feed.epochs(epoch, count))
             curves.append(curve.numpy()[:count])
             epoch += count
-            now = int(state.lanes.epoch.numpy()[:lanes].sum())
-            self.progress(now - trained)
-            trained = now
+            before, trained = trained, int(state.lanes.epoch.numpy()[:lanes].sum())
+            self.progress(trained - before)
         self.progress(sum(population.stops) - trained)  # what early stopping spared counts as done
         ended = time.perf_counter()
-        outcomes = self._outcomes(population, feed, plan, state, np.concatenate(curves), keep_weights)
+        outcomes = _outcomes(population, feed, state, np.concatenate(curves), keep_weights)
         return Outcome(outcomes, ended - compiled_at, compiled_at - began)
 
-    def _plan(self, population: Population, feed: Feed) -> Plan:
-        program = population.program
-        heads, lanes = len(program.losses), len(population.trials)
-        layout = waves.lay_out(program, [recipe.architecture for recipe in population.recipes])
 
-        def dial(values: list[float], empty: float = 0.0) -> Floats32:
-            return np.array(values + [empty] * (program.lanes - lanes), np.float32)
+def _plan(population: Population, feed: Feed) -> Plan:
+    """The population's layout and dials as arrays of the program's shapes."""
+    program = population.program
+    heads, lanes = len(program.losses), len(population.trials)
+    layout = waves.lay_out(program, [recipe.architecture for recipe in population.recipes])
 
-        def per_head(values: list[list[float]], empty: float) -> Floats32:
-            return np.stack([dial([of_lane[head] for of_lane in values], empty) for head in range(heads)]).reshape(-1)
+    def dial(values: list[float], empty: float = 0.0) -> Floats32:
+        return np.array(values + [empty] * (program.lanes - lanes), np.float32)
 
-        weights = per_head([list(recipe.loss_weights.values()) for recipe in population.recipes], 0.0)
-        stopping = self.fit.early_stopping
-        validates = np.zeros(program.lanes, bool)
-        validates[:lanes] = feed.validates
-        keep_last = np.full(program.lanes, self.fit.keep == "last") | ~validates
-        kinds = [program.activations.index(recipe.architecture.activation) for recipe in population.recipes]
-        return Plan(
-            waves=tf.constant(layout.waves),
-            lane_waves=tf.constant(layout.lane_waves),
-            reads=tf.constant(layout.reads),
-            lane=tf.constant(layout.lane),
-            output_reads=tf.constant(layout.output_reads),
-            consumers=tf.constant(layout.consumers),
-            activation=tf.constant(dial([float(kind) for kind in kinds]).astype(np.int32)),
-            stream=tf.constant(np.array(feed.stream_of_lane + [0] * (program.lanes - lanes), np.int32)),
-            loss_weight=tf.constant(weights[:, None, None]),
-            momentum=tf.constant(dial([recipe.momentum for recipe in population.recipes])[:, None, None]),
-            stop=tf.constant(dial([float(stop) for stop in population.stops]).astype(np.int32)),
-            patience=tf.constant(np.full(program.lanes, stopping.patience if stopping else NEVER, np.int32)),
-            min_delta=tf.constant(np.float32(stopping.min_delta if stopping else 0.0)),
-            keep_last=tf.constant(keep_last),
-            validates=tf.constant(validates),
-            spread=tf.constant(per_head([list(spread) for spread in feed.spreads], 1.0)),
-            infinity=tf.constant(np.float32(np.inf)),
-        )
+    def per_head(values: list[list[float]], empty: float) -> Floats32:
+        return np.stack([dial([of_lane[head] for of_lane in values], empty) for head in range(heads)]).reshape(-1)
 
-    def _state(self, population: Population, feed: Feed) -> State:
-        program = population.program
-        places, heads = waves.capacity(program), len(program.losses)
-        layout = waves.lay_out(program, [recipe.architecture for recipe in population.recipes])
-        weights = _zeros(program, places)
-        for lane, recipe in enumerate(population.recipes):
-            seed = weight_seed(self.seed, population.trials[lane], population.folds[lane], population.seeds[lane])
-            initial = network.initial_weights(recipe.architecture, program.inputs, seed)
-            _place(weights, program, lane, layout.places[lane], recipe.architecture, initial)
-        going = np.zeros(program.lanes, bool)
-        going[: len(population.trials)] = True
-        filled = Layers(*(tf.constant(array) for array in weights))
-        zeros = Layers(*(tf.zeros_like(array) for array in filled))
-        return State(
-            weights=filled,
-            first_moment=zeros,
-            second_moment=zeros,
-            kept=zeros,
-            lanes=Lanes(
-                best=tf.fill([program.lanes], np.float32(-np.inf)),
-                best_epoch=tf.zeros([program.lanes], tf.int32),
-                waited=tf.zeros([program.lanes], tf.int32),
-                failed_at=tf.zeros([program.lanes], tf.int32),
-                epoch=tf.zeros([program.lanes], tf.int32),
-                going=tf.constant(going),
-            ),
-            predictions=tf.zeros([feed.batches, heads * program.lanes, program.batch_size]),
-        )
+    weights = per_head([list(recipe.loss_weights.values()) for recipe in population.recipes], 0.0)
+    stopping = population.fit.early_stopping
+    validates = np.zeros(program.lanes, bool)
+    validates[:lanes] = feed.validates
+    keep_last = np.full(program.lanes, population.fit.keep == "last") | ~validates
+    kinds = [program.activations.index(recipe.architecture.activation) for recipe in population.recipes]
+    return Plan(
+        waves=tf.constant(layout.waves),
+        lane_waves=tf.constant(layout.lane_waves),
+        reads=tf.constant(layout.reads),
+        lane=tf.constant(layout.lane),
+        output_reads=tf.constant(layout.output_reads),
+        consumers=tf.constant(layout.consumers),
+        activation=tf.constant(dial([float(kind) for kind in kinds]).astype(np.int32)),
+        stream=tf.constant(np.array(feed.stream_of_lane + [0] * (program.lanes - lanes), np.int32)),
+        loss_weight=tf.constant(weights[:, None, None]),
+        momentum=tf.constant(dial([recipe.momentum for recipe in population.recipes])[:, None, None]),
+        stop=tf.constant(dial([float(stop) for stop in population.stops]).astype(np.int32)),
+        patience=tf.constant(np.full(program.lanes, stopping.patience if stopping else NEVER, np.int32)),
+        min_delta=tf.constant(np.float32(stopping.min_delta if stopping else 0.0)),
+        keep_last=tf.constant(keep_last),
+        validates=tf.constant(validates),
+        spread=tf.constant(per_head([list(spread) for spread in feed.spreads], 1.0)),
+        infinity=tf.constant(np.float32(np.inf)),
+    )
 
-    def _outcomes(
-        self, population: Population, feed: Feed, plan: Plan, state: State, curve: Floats32, keep_weights: bool
-    ) -> list[LaneOutcome]:
-        program = population.program
-        K, heads = program.lanes, len(program.losses)
-        layout = waves.lay_out(program, [recipe.architecture for recipe in population.recipes])
-        predictions = state.predictions.numpy().reshape(feed.batches, heads, K, program.batch_size)
-        kept = Layers(*(array.numpy() for array in state.kept)) if keep_weights else None
-        lanes = Lanes(*(array.numpy() for array in state.lanes))
-        outcomes = []
-        for lane, recipe in enumerate(population.recipes):
-            stream = feed.streams[feed.stream_of_lane[lane]]
-            scaled = predictions[:, :, lane].transpose(0, 2, 1).reshape(-1, heads)[: len(stream.validation)]
-            weights = _taken(kept, program, lane, layout.places[lane], recipe.architecture) if kept else None
-            finite = weights is None or all(np.isfinite(array).all() for array in weights)
-            failed_at = int(lanes.failed_at[lane])
-            outcomes.append(
-                LaneOutcome(
-                    predictions=serving.inverse(stream.target_scaler, scaled.astype(np.float64)),
-                    curve=curve[: lanes.epoch[lane]].reshape(-1, heads, K)[:, :, lane].astype(np.float64),
-                    epochs=int(lanes.best_epoch[lane]),
-                    failed_at=failed_at if finite else failed_at or int(lanes.epoch[lane]),
-                    weights=weights,
-                )
+
+def _initial_state(population: Population, feed: Feed) -> State:
+    """Fresh lanes: initial weights, nothing trained, nothing kept."""
+    program = population.program
+    places, heads = waves.capacity(program), len(program.losses)
+    layout = waves.lay_out(program, [recipe.architecture for recipe in population.recipes])
+    weights = _zeros(program, places)
+    for lane, recipe in enumerate(population.recipes):
+        seed = weight_seed(population.seed, population.trials[lane], population.folds[lane], population.seeds[lane])
+        initial = network.initial_weights(recipe.architecture, program.inputs, seed)
+        _place(weights, program, lane, layout.places[lane], recipe.architecture, initial)
+    going = np.zeros(program.lanes, bool)
+    going[: len(population.trials)] = True
+    filled = Layers(*(tf.constant(array) for array in weights))
+    zeros = Layers(*(tf.zeros_like(array) for array in filled))
+    return State(
+        weights=filled,
+        first_moment=zeros,
+        second_moment=zeros,
+        kept=zeros,
+        lanes=Lanes(
+            best=tf.fill([program.lanes], np.float32(-np.inf)),
+            best_epoch=tf.zeros([program.lanes], tf.int32),
+            waited=tf.zeros([program.lanes], tf.int32),
+            failed_at=tf.zeros([program.lanes], tf.int32),
+            epoch=tf.zeros([program.lanes], tf.int32),
+            going=tf.constant(going),
+        ),
+        predictions=tf.zeros([feed.batches, heads * program.lanes, program.batch_size]),
+    )
+
+
+def _outcomes(
+    population: Population, feed: Feed, state: State, curve: Floats32, keep_weights: bool
+) -> list[LaneOutcome]:
+    """What came of each lane, read out of the population's arrays."""
+    program = population.program
+    K, heads = program.lanes, len(program.losses)
+    layout = waves.lay_out(program, [recipe.architecture for recipe in population.recipes])
+    predictions = state.predictions.numpy().reshape(feed.batches, heads, K, program.batch_size)
+    kept = Layers(*(array.numpy() for array in state.kept)) if keep_weights else None
+    lanes = Lanes(*(array.numpy() for array in state.lanes))
+    outcomes = []
+    for lane, recipe in enumerate(population.recipes):
+        stream = feed.streams[feed.stream_of_lane[lane]]
+        scaled = predictions[:, :, lane].transpose(0, 2, 1).reshape(-1, heads)[: len(stream.validation)]
+        weights = _taken(kept, program, lane, layout.places[lane], recipe.architecture) if kept else None
+        finite = weights is None or all(np.isfinite(array).all() for array in weights)
+        failed_at = int(lanes.failed_at[lane])
+        outcomes.append(
+            LaneOutcome(
+                predictions=serving.inverse(stream.target_scaler, scaled.astype(np.float64)),
+                curve=curve[: lanes.epoch[lane]].reshape(-1, heads, K)[:, :, lane].astype(np.float64),
+                epochs=int(lanes.best_epoch[lane]),
+                failed_at=failed_at if finite else failed_at or int(lanes.epoch[lane]),
+                weights=weights,
             )
-        return outcomes
+        )
+    return outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +219,10 @@ class Feed:
     Args:
         rows: All training rows.
         population: The lanes.
-        seed: The experiment's seed.
     """
 
-    def __init__(self, rows: TrainingRows, population: Population, seed: int) -> None:
-        self._rows, self._population, self._seed = rows, population, seed
+    def __init__(self, rows: TrainingRows, population: Population) -> None:
+        self._rows, self._population = rows, population
         self._size = population.program.batch_size
         self.batches = -(-len(rows.x) // self._size)
         keys = [
@@ -250,7 +271,7 @@ class Feed:
                 order[e, r, : len(stream.train)] = (
                     order[e, twin, : len(stream.train)]
                     if twin != r
-                    else row_order(self._seed, stream.fold, stream.seed, first + e, stream.train)
+                    else row_order(self._population.seed, stream.fold, stream.seed, first + e, stream.train)
                 )
         step_size, decay = self._steps(first, count)
         return Epochs(
@@ -348,7 +369,7 @@ def _place(
     lane: int,
     places: tuple[int, ...],
     architecture: Architecture,
-    weights: network.Weights,
+    weights: Weights,
 ) -> None:
     """Writes a network's weights into the population's arrays."""
     for (array, row), kernel, bias in zip(
@@ -364,7 +385,7 @@ def _taken(
     lane: int,
     places: tuple[int, ...],
     architecture: Architecture,
-) -> network.Weights:
+) -> Weights:
     """Reads a network's weights out of the population's arrays: the reverse of `_place`."""
     weights: list[Floats32] = []
     sites = _sites(program, lane, places, architecture)

@@ -1,0 +1,244 @@
+"""The command line. Every command opens what it needs, lets a flow do the work, and prints what came of it.
+
+Heavy libraries are imported inside the commands that need them, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from branchsweep import __version__
+from branchsweep.errors import EXIT_CODE, UserError
+
+if TYPE_CHECKING:
+    from branchsweep.data import Dataset, Split
+    from branchsweep.experiment import Experiment
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+app = typer.Typer(
+    name="branchsweep",
+    help="Hyperparameter sweeps for branched multi-output Keras networks: hundreds of trials at once, every one in MLflow.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ExperimentPath = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="A YAML file, such as experiments/branched.yaml.")]
+DataPath = Annotated[Path | None, typer.Option("--data", metavar="PATH", help="Read this table instead of the experiment's.")]
+RequireReal = Annotated[bool, typer.Option("--require-real", help="Refuse the embedded stand-in for the built-in table.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the experiment, such as fit.epochs=20. Repeatable."),
+]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option("--tracking-uri", metavar="URI", help="MLflow's store; sqlite:///mlflow.db here, unless MLFLOW_TRACKING_URI says."),
+]
+
+
+def main() -> None:
+    """The entry point: a user's mistake ends in one message and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {_escaped(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(EXIT_CODE)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("\nstopped. What was finished is recorded: the same command goes on from there.")
+        sys.exit(INTERRUPTED)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"branchsweep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    experiment: ExperimentPath,
+    trials: Annotated[int | None, typer.Option("--trials", min=1, help="Trials in total (search.trials).")] = None,
+    data: DataPath = None,
+    require_real: RequireReal = False,
+    overrides: Overrides = None,
+    tracking_uri: TrackingUri = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The experiment's seed.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes; one per core if not given.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if this sweep is recorded.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")] = False,
+) -> None:
+    """Run a sweep, or go on with it: search, refit the best, compare, register."""
+    from branchsweep import compare, config, outlook, report
+
+    console = Console(stderr=True)
+    chosen = config.load(experiment, _all_overrides(overrides, trials, seed))
+    contestants = compare.contestants(chosen)
+    dataset, split = _read(chosen, data, require_real, console)
+    if dry_run:
+        seen = outlook.outlook(chosen, contestants, split, _cores(workers))
+        if as_json:
+            typer.echo(seen.to_json())
+        else:
+            Console().print(report.outlook(seen))
+        return
+    said = _sweep(chosen, contestants, dataset, split, tracking_uri, workers, fresh, console)
+    if as_json:
+        typer.echo(said.to_json())
+    else:
+        Console().print(report.summary(said, {name: head.unit for name, head in chosen.heads.items()}))
+    if said.best is None:
+        raise typer.Exit(1)
+
+
+def _sweep(
+    experiment: Experiment,
+    contestants: list[Any],
+    dataset: Dataset,
+    split: Split,
+    tracking_uri: str | None,
+    workers: int | None,
+    fresh: bool,
+    console: Console,
+) -> Any:
+    """Opens the engines and lets the sweep run; a sweep that is complete already only says what it has to say."""
+    from branchsweep import sweep
+    from branchsweep.answer import training_rows
+    from branchsweep.drivers import open_driver
+    from branchsweep.terminal import Terminal
+    from branchsweep.training.workers import Workers
+
+    with Terminal(console) as watch, Workers(training_rows(dataset, split), workers, watch.trained) as trainer:
+        from branchsweep.ledgers.mlflow import MlflowLedger
+
+        ledger = MlflowLedger.open(sweep.record(experiment, dataset, split), tracking_uri, fresh)
+        finished = sweep.finished(experiment, ledger.conclusion)
+        if finished:
+            watch.say("this sweep is complete; to train it anew, add --fresh")
+            return finished
+        engines = sweep.Engines(open_driver(experiment), trainer, ledger, watch)
+        return sweep.run(experiment, contestants, dataset, split, engines)
+
+
+def _cores(workers: int | None) -> int:
+    from branchsweep.training.workers import cores
+
+    return workers or len(cores())
+
+
+def _all_overrides(overrides: list[str] | None, trials: int | None, seed: int | None) -> list[str]:
+    given = list(overrides or [])
+    if trials is not None:
+        given.append(f"search.trials={trials}")
+    if seed is not None:
+        given.append(f"seed={seed}")
+    return given
+
+
+def _read(experiment: Experiment, data_path: Path | None, require_real: bool, console: Console) -> tuple[Dataset, Split]:
+    """The table and its split, with every warning said aloud."""
+    from branchsweep import data
+
+    def say(sentence: str, style: str = "") -> None:
+        console.print(_escaped(sentence), style=style, highlight=False, soft_wrap=True)
+
+    with _download(console) as progress:
+        dataset = data.load(experiment, data_path, require_real, report=say, progress=progress)
+    split = data.split(experiment, dataset)
+    for warning in (*dataset.warnings, *split.warnings):
+        say(f"warning: {warning}", "bold yellow" if dataset.is_stand_in else "yellow")
+    say(f"table: {dataset.location}, {dataset.rows:,} rows, {len(split.train):,} to train and {len(split.test):,} to test")
+    return dataset, split
+
+
+@contextmanager
+def _download(console: Console) -> Iterator[Callable[[int, int], None]]:
+    from branchsweep.terminal import Download
+
+    bar = Download(console)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+@app.command()
+def data(
+    experiment: ExperimentPath = Path("experiments/branched.yaml"),
+    data: DataPath = None,
+    require_real: RequireReal = False,
+    overrides: Overrides = None,
+) -> None:
+    """Say which table an experiment reads, what is in it, and how its rows are split."""
+    from branchsweep import config, report
+
+    chosen = config.load(experiment, overrides or [])
+    dataset, split = _read(chosen, data, require_real, Console(stderr=True))
+    Console().print(report.rows(dataset, split, {name: head.unit for name, head in chosen.heads.items()}))
+
+
+@app.command()
+def schema(
+    kind: Annotated[str, typer.Argument(metavar="experiment|space", help="Which files: experiments/ or search_spaces/.")] = "experiment",
+) -> None:
+    """Print the JSON Schema of the YAML files, for editors to complete and check them."""
+    from branchsweep import config
+
+    typer.echo(json.dumps(config.json_schema(kind), indent=2))
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Such as models:/ccpp-branched@champion.")],
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="An xlsx, csv or parquet file with the input columns.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="Where to write: .csv, .xlsx or .parquet.")],
+    sheet: Annotated[str | None, typer.Option("--sheet", help="The sheet of an xlsx file.")] = None,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Predict with a registered model: the table's columns, and one more per head in natural units."""
+    from branchsweep.data import read_inputs, write_table
+    from branchsweep.ledgers.mlflow import load_predictor
+
+    predictor = load_predictor(model, tracking_uri)
+    frame = read_inputs(table, sheet, predictor.inputs)
+    predicted = predictor(frame)
+    write_table(frame.assign(**{f"{head}": predicted[head] for head in predicted}), output)
+    Console(stderr=True).print(f"{len(frame):,} rows predicted into {output}", highlight=False)
+
+
+@app.command()
+def ui(
+    tracking_uri: TrackingUri = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 5000,
+) -> None:
+    """Serve MLflow's pages over this store, until Ctrl-C."""
+    import subprocess
+
+    from branchsweep.ledgers import address
+
+    command = address.ui_command(tracking_uri, host, port)
+    Console(stderr=True).print(f"MLflow comes up at http://{host}:{port} in some seconds; Ctrl-C ends it", highlight=False)
+    raise typer.Exit(subprocess.run(command, check=False).returncode)

@@ -1,0 +1,115 @@
+"""What the best trial is compared with, trained and measured on the same rows as it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from branchsweep import baselines, config, promote, score
+from branchsweep.answer import answer
+from branchsweep.data import Dataset, Split
+from branchsweep.errors import ConfigError
+from branchsweep.experiment import SKLEARN_BASELINES, Experiment
+from branchsweep.population import TrainingRows
+from branchsweep.roles import Trainer, Watch
+from branchsweep.summary import Reference
+from branchsweep.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A baseline: one of scikit-learn's by name, or an experiment of one known trial.
+
+    Args:
+        name: For people.
+        experiment: None for one of scikit-learn's.
+    """
+
+    name: str
+    experiment: Experiment | None = None
+
+
+def contestants(experiment: Experiment) -> list[Contestant]:
+    """The baselines that an experiment names, checked before anything is trained."""
+    return [
+        Contestant(baseline) if baseline in SKLEARN_BASELINES else _of_file(Path(baseline), experiment)
+        for baseline in experiment.baselines
+    ]
+
+
+def _of_file(path: Path, experiment: Experiment) -> Contestant:
+    other = config.load(path)
+    if len(other.search.known) != 1 or other.search.trials != 1:
+        raise ConfigError("a baseline is an experiment of one known trial: search.trials 1 and one entry under search.known", str(path))
+    ours, theirs = (list(one.columns.items()) for one in (experiment, other))
+    if ours != theirs or experiment.table.inputs != other.table.inputs:
+        raise ConfigError(
+            f"a baseline must have the heads and inputs of the experiment it is compared with: got heads {dict(theirs)} and inputs "
+            f"{other.table.inputs}, expected {dict(ours)} and {experiment.table.inputs}",
+            str(path),
+        )
+    return Contestant(other.name, other.model_copy(update={"validation": experiment.validation}))
+
+
+def references(
+    chosen: Sequence[Contestant], rows: TrainingRows, dataset: Dataset, split: Split, heads: Sequence[str], trainer: Trainer, watch: Watch
+) -> list[Reference]:
+    """Every contestant's validation and test scores, in order.
+
+    Args:
+        chosen: The contestants.
+        rows: The training rows and their folds.
+        dataset: The table.
+        split: Where the test rows are.
+        heads: The heads' names, in order.
+        trainer: Trains the networks among them.
+        watch: Told about it.
+    """
+    return [
+        _of_network(one, one.experiment, rows, dataset, split, trainer, watch)
+        if one.experiment
+        else _of_estimator(one.name, rows, dataset, split, heads)
+        for one in chosen
+    ]
+
+
+def _of_estimator(name: str, rows: TrainingRows, dataset: Dataset, split: Split, heads: Sequence[str]) -> Reference:
+    lanes = [
+        score.measure(rows.y[rest], baselines.predict(name, rows.x[train], rows.y[train], rows.x[rest]), heads)
+        for train, rest in rows.folds
+    ]
+    figures, value, value_se = score.average(lanes)
+    test = score.measure(dataset.y[split.test], baselines.predict(name, rows.x, rows.y, dataset.x[split.test]), heads)
+    return Reference(
+        name=name.replace("_", " "),
+        r2={**{head: of_head.r2 for head, of_head in figures.items()}, "mean": value},
+        r2_se={**{head: of_head.r2_se for head, of_head in figures.items()}, "mean": value_se},
+        test_r2={head: of_head.r2 for head, of_head in test.items()},
+    )
+
+
+def _of_network(
+    one: Contestant,
+    experiment: Experiment,
+    rows: TrainingRows,
+    dataset: Dataset,
+    split: Split,
+    trainer: Trainer,
+    watch: Watch,
+) -> Reference:
+    ((known, params),) = experiment.search.known.items()
+    trial = Trial(0, params, known)
+    (result,) = answer([trial], experiment, rows, trainer, watch)
+    test: dict[str, float] = {}
+    finalist = promote.refit(experiment, trial, result.score.epochs, rows, trainer, watch) if result.score.is_complete else None
+    if finalist:
+        with promote.model_folder() as folder:
+            met = promote.meet_test_rows(experiment, finalist, dataset, split, trainer, folder)
+        test = {head: figures.r2 for head, figures in met.items()}
+    return Reference(
+        name=one.name,
+        r2={**{head: figures.r2 for head, figures in result.score.heads.items()}, "mean": result.score.value},
+        r2_se={**{head: figures.r2_se for head, figures in result.score.heads.items()}, "mean": result.score.value_se},
+        test_r2=test,
+    )

@@ -1,0 +1,33 @@
+"""What a sweep was run with: versions of the libraries, and the commit of the folder it was run in."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from branchsweep import __version__
+
+LIBRARIES = ("tensorflow", "keras", "optuna", "mlflow", "scikit-learn", "numpy", "pandas")
+
+
+def facts() -> Mapping[str, str]:
+    """Names and values, as a ledger tags them: `version_tensorflow`, `version_python`, `git_commit`, …"""
+    found = {"version": __version__, "version_python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[f"version_{library}"] = version(library)
+        except PackageNotFoundError:  # an engine that this installation does without
+            continue
+    commit = git_commit()
+    return {**found, "git_commit": commit} if commit else found
+
+
+def git_commit() -> str:
+    """The commit that the working directory's repository is at, or nothing."""
+    try:
+        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)  # noqa: S607  # git where the user has it
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout.strip() if asked.returncode == 0 else ""

@@ -1,0 +1,157 @@
+"""Says what came of a sweep, for people: the summary at its end, the list of sweeps, a sweep's leaderboard."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from branchsweep.data import Dataset, Split
+from branchsweep.outlook import Outlook
+from branchsweep.summary import Best, Reference, Summary
+from branchsweep.trial import ParamValue, Result
+
+
+def summary(said: Summary, units: Mapping[str, str]) -> RenderableType:
+    """The end of a sweep, as a person is glad to read it.
+
+    Args:
+        said: What the sweep has to say.
+        units: Unit by head.
+    """
+    parts: list[RenderableType] = [Text(), _title(said)]
+    if said.data["source"] == "stand-in":
+        parts.append(Text("These figures are of the embedded stand-in, not of measured data.", style="bold yellow"))
+    if said.best is None:
+        parts.append(Text("No trial is complete, so there is nothing to compare or to register.", style="bold red"))
+        return Group(*parts)
+    parts += [Text(), _recipe(said.best), Text(), _comparison(said, said.best, list(units)), Text()]
+    if said.champion:
+        crown = "is the champion" if said.champion.crowned else "is registered, but not crowned"
+        parts.append(Text(f"{said.champion.model} version {said.champion.version} {crown}: {said.champion.because}.", style="bold"))
+        parts += [
+            Text(f"  branchsweep predict models:/{said.champion.model}@champion TABLE.xlsx -o predictions.csv", style="cyan"),
+        ]
+    parts.append(Text("  branchsweep ui", style="cyan"))
+    return Group(*parts)
+
+
+def _title(said: Summary) -> Text:
+    counts = ", ".join(f"{count} {status}" for status, count in said.trials.items() if count)
+    minutes, seconds = divmod(round(said.seconds), 60)
+    took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    where = f"{said.data['location']} ({said.data['rows']:,} rows)"
+    return Text.assemble((said.sweep, "bold"), f": {sum(said.trials.values())} trials ({counts}) in {took} on {where}")
+
+
+def _recipe(best: Best) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.title = Text(f"best: trial {best.trial}, {best.parameters:,} parameters", style="bold")
+    table.title_justify = "left"
+    for names in _in_columns(sorted(best.recipe), 3):
+        cells: list[str] = []
+        for name in names:
+            cells += [f"  {name}", value(best.recipe[name])]
+        table.add_row(*cells)
+    return table
+
+
+def _in_columns(names: Sequence[str], columns: int) -> Iterable[Sequence[str]]:
+    rows = -(-len(names) // columns)
+    return [names[row::rows] for row in range(rows)]
+
+
+def _comparison(said: Summary, best: Best, heads: Sequence[str]) -> RenderableType:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="R²", title_justify="left", title_style="bold")
+    table.add_column("")
+    for head in heads:
+        table.add_column(f"{head} validation", justify="right")
+    for head in heads:
+        table.add_column(f"{head} test", justify="right")
+    rows = [Reference(f"best (trial {best.trial})", best.r2, best.r2_se, said.test_r2 or {}), *said.references]
+    for place, row in enumerate(rows):
+        cells = [with_error(row.r2.get(head), row.r2_se.get(head)) for head in heads]
+        cells += [number(row.test_r2.get(head)) for head in heads]
+        table.add_row(row.name, *cells, style="bold green" if place == 0 else "")
+    return table
+
+
+def value(param: ParamValue) -> str:
+    """A param's value, for people."""
+    return f"{param:.3g}" if isinstance(param, float) else str(param)
+
+
+def number(figure: float | None) -> str:
+    """An R², for people."""
+    return "-" if figure is None or math.isnan(figure) else f"{figure:.4f}"
+
+
+def with_error(figure: float | None, error: float | None) -> str:
+    """An R² with its standard error, for people."""
+    return number(figure) if error is None or math.isnan(error) else f"{number(figure)} ± {error:.4f}"
+
+
+def outlook(seen: Outlook) -> RenderableType:
+    """What a sweep would do."""
+    table = Table.grid(padding=(0, 2))
+    for name, figure in (
+        ("trials", f"{seen.trials}"),
+        ("lanes", f"{seen.lanes} (networks: each trial on every fold and seed)"),
+        ("populations", f"{seen.populations}"),
+        ("programs", f"{seen.programs}, of widths {', '.join(str(width) for width in seen.widths)}"),
+        ("workers", f"{seen.workers}"),
+        ("estimated", f"{seen.seconds:,.0f} s"),
+    ):
+        table.add_row(f"  {name}", figure)
+    return Group(Text(f"{seen.sweep} would train", style="bold"), table)
+
+
+def rows(dataset: Dataset, split: Split, units: Mapping[str, str]) -> RenderableType:
+    """A table as an experiment reads it: where it is from, its columns, its parts."""
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("column", "role", "unit", "min", "mean", "max", "sd"):
+        grid.add_column(column, justify="left" if column in {"column", "role", "unit"} else "right")
+    columns = [(name, "input", "", dataset.x[:, place]) for place, name in enumerate(dataset.inputs)]
+    columns += [(name, "head", units[name], dataset.y[:, place]) for place, name in enumerate(dataset.heads)]
+    for name, role, unit, values in columns:
+        grid.add_row(name, role, unit, *(f"{figure:.4g}" for figure in (values.min(), values.mean(), values.max(), values.std())))
+    facts = Table.grid(padding=(0, 2))
+    folds = f"{len(split.folds)} x {len(split.folds[0][0]):,} to learn, {len(split.folds[0][1]):,} to validate"
+    for name, figure in (
+        ("source", f"{dataset.source}: {dataset.location}"),
+        ("rows", f"{dataset.rows:,}"),
+        ("digest", dataset.digest),
+        ("split", f"{len(split.train):,} to train, {len(split.test):,} to test"),
+        ("folds", folds),
+        ("split digest", split.digest),
+    ):
+        facts.add_row(name, figure)
+    return Group(facts, Text(), grid)
+
+
+def leaderboard(results: Sequence[Result], heads: Sequence[str], most: int) -> RenderableType:
+    """The trials in order of their value, the best first, failed ones last."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("trial", *(f"r2/{head}" for head in heads), "r2/mean"):
+        table.add_column(column, justify="right")
+    names = sorted({name for result in results for name in result.trial.params})
+    for name in names:
+        table.add_column(name)
+    ordered = sorted(results, key=lambda result: (not result.score.is_complete, -result.score.value if result.score.is_complete else 0))
+    for result in ordered[:most]:
+        figures = [number(result.score.heads[head].r2) if head in result.score.heads else "-" for head in heads]
+        params = [value(result.trial.params[name]) if name in result.trial.params else "" for name in names]
+        mean = with_error(result.score.value, result.score.value_se) if result.score.is_complete else result.score.status.value
+        table.add_row(f"{result.trial.number}", *figures, mean, *params)
+    return table
+
+
+def to_text(renderable: RenderableType, width: int = 160) -> str:
+    """What would be printed, as plain text."""
+    console = Console(width=width, no_color=True, highlight=False)
+    with console.capture() as captured:
+        console.print(renderable)
+    return captured.get()

@@ -1,0 +1,139 @@
+"""What a finished sweep has to say, as a value: printed for people, as JSON for programs, and kept with the sweep."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from branchsweep.trial import Params, ParamValue
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best trial.
+
+    Args:
+        trial: Its number.
+        params: What the search chose.
+        recipe: Every tunable that was varied or fixed, for people.
+        r2: Mean validation R² by head, and `mean`.
+        r2_se: Its standard error over the lanes, by head, and `mean`; NaN for one lane.
+        parameters: Weights and biases of the network.
+    """
+
+    trial: int
+    params: Params
+    recipe: Mapping[str, ParamValue]
+    r2: Mapping[str, float]
+    r2_se: Mapping[str, float]
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What the best trial is compared with, on the same rows.
+
+    Args:
+        name: For people.
+        r2: Mean validation R² by head, and `mean`.
+        r2_se: Its standard error over folds and seeds.
+        test_r2: R² on the test rows by head.
+    """
+
+    name: str
+    r2: Mapping[str, float]
+    r2_se: Mapping[str, float]
+    test_r2: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Crowning:
+    """What the registry holds after the sweep."""
+
+    model: str
+    version: int
+    crowned: bool
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The end of a sweep.
+
+    Args:
+        sweep: The experiment's name.
+        run_id: The sweep's run in the ledger.
+        data: `source`, `digest`, `rows`, `location`.
+        trials: How many are `complete`, `pruned`, `failed`.
+        best: None where nothing is complete.
+        test_r2: R² of the refitted best on the test rows, by head; None where there was no refit.
+        references: What it is compared with.
+        champion: None where nothing was registered.
+        seconds: Wall time of this run of the sweep.
+    """
+
+    sweep: str
+    run_id: str
+    data: Mapping[str, str | int]
+    trials: Mapping[str, int]
+    best: Best | None
+    test_r2: Mapping[str, float] | None
+    references: Sequence[Reference]
+    champion: Crowning | None
+    seconds: float
+
+    def to_json(self) -> str:
+        """One JSON object, of the form that the documentation of `run --json` promises."""
+        best, champion = self.best, self.champion
+        return json.dumps(
+            _plain(
+                {
+                    "sweep": self.sweep,
+                    "run_id": self.run_id,
+                    "data": {key: self.data[key] for key in ("source", "digest", "rows")},
+                    "trials": dict(self.trials),
+                    "best": best and {"trial": best.trial, "params": dict(best.params), "r2": dict(best.r2)},
+                    "test": self.test_r2 and {"r2": dict(self.test_r2)},
+                    "champion": champion and asdict(champion),
+                    "seconds": round(self.seconds, 1),
+                    "references": {
+                        reference.name: {"r2": dict(reference.r2), "test": {"r2": dict(reference.test_r2)}}
+                        for reference in self.references
+                    },
+                }
+            )
+        )
+
+    def dumps(self) -> str:
+        """The whole value as text, for `loads`."""
+        return json.dumps(_plain(asdict(self)))
+
+    @classmethod
+    def loads(cls, text: str) -> Summary:
+        """The value that `dumps` wrote."""
+        said = json.loads(text)
+        best = said["best"] and Best(**{**said["best"], "r2_se": _numbers(said["best"]["r2_se"])})
+        return cls(
+            **{
+                **said,
+                "best": best,
+                "references": tuple(Reference(**{**one, "r2_se": _numbers(one["r2_se"])}) for one in said["references"]),
+                "champion": said["champion"] and Crowning(**said["champion"]),
+            }
+        )
+
+
+def _plain(value: Any) -> Any:
+    """The value with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _numbers(values: Mapping[str, float | None]) -> Mapping[str, float]:
+    return {key: math.nan if value is None else value for key, value in values.items()}

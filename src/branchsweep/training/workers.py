@@ -1,0 +1,198 @@
+"""Trains populations in worker processes, one thread each, pinned to a core.
+
+Two pinned processes train 1.8 to 1.9 times as fast as one on two cores, two threads in one process hardly faster than one (see
+`benchmarks/README.md`). A population goes to the worker that has its program compiled already, if there is one; results do not
+depend on where it went. This module imports no TensorFlow: only the workers do.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from branchsweep.errors import EngineError
+from branchsweep.packing import cost
+from branchsweep.population import Outcome, Population, Program, TrainingRows, Weights
+from branchsweep.recipe import Recipe
+from branchsweep.serving import Floats
+
+LOOK_SECONDS = 0.2
+"""How often the parent looks at what the workers have done."""
+
+
+def cores() -> list[int]:
+    """The cores this process may use."""
+    if sys.platform == "linux":
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+class Workers:
+    """Plays `roles.Trainer` with processes; a context manager, which ends them.
+
+    Args:
+        rows: What may be seen.
+        count: How many processes; one per core if None.
+        progress: Told the lane-epochs trained since it was last told.
+    """
+
+    def __init__(
+        self, rows: TrainingRows, count: int | None = None, progress: Callable[[float], None] = lambda lane_epochs: None
+    ) -> None:
+        available = cores()
+        self._progress = progress
+        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        self._trained = context.Value("d", 0.0)
+        self._told = 0.0
+        self._executors = [
+            ProcessPoolExecutor(1, context, _begin, (rows, available[number % len(available)], self._trained))
+            for number in range(count or len(available))
+        ]
+        self._compiled: list[set[Program]] = [set() for _ in self._executors]
+
+    def __enter__(self) -> Self:
+        for executor in self._executors:
+            executor.submit(_warm_up)  # import TensorFlow while the parent is still asking
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for process in multiprocessing.active_children():  # nobody waits for what may still train or import
+            process.kill()
+        for executor in self._executors:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+        """Train every population to its end; yields (position, outcome) as they finish."""
+        waiting = sorted(range(len(populations)), key=lambda position: -cost(populations[position]))
+        training: dict[Future[Outcome], tuple[int, int]] = {}
+        idle = list(range(len(self._executors)))
+        while waiting or training:
+            while idle and waiting:
+                worker = idle.pop(0)
+                position = self._choose(worker, waiting, populations)
+                waiting.remove(position)
+                self._compiled[worker].add(populations[position].program)
+                task = self._executors[worker].submit(_train, populations[position], keep_weights)
+                training[task] = (worker, position)
+            done, _ = wait(training, LOOK_SECONDS, FIRST_COMPLETED)
+            self._tell_progress()
+            for task in done:
+                worker, position = training.pop(task)
+                idle.append(worker)
+                yield position, _result(task)
+
+    def export(self, folder: Path, recipe: Recipe, weights: Weights, inputs: Sequence[str], units: Mapping[str, str]) -> None:
+        """Write a lane that was trained on all rows as a model, in a worker, which has Keras at hand."""
+        _result(self._executors[0].submit(_export, folder, recipe, weights, list(inputs), dict(units)))
+
+    def predict(self, folder: Path, x: Floats) -> Floats:
+        """What the exported model says, in a worker."""
+        predicted: Floats = _result(self._executors[0].submit(_predict, folder, x))
+        return predicted
+
+    def _choose(self, worker: int, waiting: Sequence[int], populations: Sequence[Population]) -> int:
+        """The costliest waiting population that this worker has compiled; else one that nobody has; else any."""
+        own = self._compiled[worker]
+        anyone = set().union(*self._compiled)
+        return next(
+            (position for position in waiting if populations[position].program in own),
+            next((position for position in waiting if populations[position].program not in anyone), waiting[0]),
+        )
+
+    def _tell_progress(self) -> None:
+        trained = self._trained.value
+        if trained > self._told:
+            self._progress(trained - self._told)
+            self._told = trained
+
+
+def _result(task: Future[Any]) -> Any:
+    try:
+        return task.result()
+    except BrokenProcessPool as error:
+        raise EngineError(
+            "a worker process died while it trained (most often for want of memory). What was finished is recorded: run the same "
+            "command again to go on, with fewer --workers if memory was short"
+        ) from error
+
+
+_trainer: Any = None  # the worker's own, made once per process
+
+
+def _begin(rows: TrainingRows, core: int, trained: Any) -> None:
+    """In a worker: one thread, one core, no interest in Ctrl-C, and an end when the parent ends."""
+    global _trainer  # noqa: PLW0603  # a process pool's initializer has no other place to leave things
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent()
+    if sys.platform == "linux":
+        os.sched_setaffinity(0, {core})
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silent_start():
+        import tensorflow as tf  # noqa: PLC0415  # only workers pay for it
+
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        from branchsweep.training.trainer import PopulationTrainer  # noqa: PLC0415  # as above
+
+        tf.zeros([])  # looks for devices, and talks about it
+
+    def progress(lane_epochs: float) -> None:
+        with trained.get_lock():
+            trained.value += lane_epochs
+
+    _trainer = PopulationTrainer(rows, progress)
+
+
+@contextmanager
+def _silent_start() -> Iterator[None]:
+    """Keeps TensorFlow's first words off standard error: it speaks of CUDA and oneDNN before any setting can silence it."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed takes its workers along; they would train on for nobody."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has a parent"
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _warm_up() -> None:
+    """Nothing: the initializer has done the work."""
+
+
+def _train(population: Population, keep_weights: bool) -> Outcome:
+    outcome: Outcome = _trainer.train_one(population, keep_weights)
+    return outcome
+
+
+def _export(folder: Path, recipe: Recipe, weights: Weights, inputs: list[str], units: dict[str, str]) -> None:
+    _trainer.export(folder, recipe, weights, inputs, units)
+
+
+def _predict(folder: Path, x: Floats) -> Floats:
+    predicted: Floats = _trainer.predict(folder, x)
+    return predicted
