@@ -33,22 +33,28 @@ class Contestant:
 def contestants(experiment: Experiment) -> list[Contestant]:
     """The baselines that an experiment names, checked before anything is trained."""
     return [
-        Contestant(baseline) if baseline in SKLEARN_BASELINES else _of_file(Path(baseline), experiment)
+        Contestant(baseline)
+        if baseline in SKLEARN_BASELINES
+        else checked(config.load(Path(baseline)), baseline, experiment)
         for baseline in experiment.baselines
     ]
 
 
-def _of_file(path: Path, experiment: Experiment) -> Contestant:
-    other = config.load(path)
+def checked(other: Experiment, where: str, experiment: Experiment) -> Contestant:
+    """Another experiment as a contestant of this one, to be validated on this one's folds.
+
+    Args:
+        other: One known trial on the same heads and inputs.
+        where: Its file, for the message.
+        experiment: What it is compared with.
+    """
     if len(other.search.known) != 1 or other.search.trials != 1:
-        raise ConfigError("a baseline is an experiment of one known trial: search.trials 1 and one entry under search.known", str(path))
-    ours, theirs = (list(one.columns.items()) for one in (experiment, other))
-    if ours != theirs or experiment.table.inputs != other.table.inputs:
-        raise ConfigError(
-            f"a baseline must have the heads and inputs of the experiment it is compared with: got heads {dict(theirs)} and inputs "
-            f"{other.table.inputs}, expected {dict(ours)} and {experiment.table.inputs}",
-            str(path),
-        )
+        message = "a baseline is an experiment of one known trial: search.trials 1 and one entry under search.known"
+        raise ConfigError(message, where)
+    ours, theirs = (f"heads {dict(one.columns)} and inputs {one.table.inputs}" for one in (experiment, other))
+    if ours != theirs:
+        message = f"a baseline needs the heads and inputs of the experiment it is compared with: got {theirs}, expected {ours}"
+        raise ConfigError(message, where)
     return Contestant(other.name, other.model_copy(update={"validation": experiment.validation}))
 
 

@@ -1,0 +1,113 @@
+"""Stand-ins that are real code: they play a role by simpler means, in milliseconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from branchsweep.experiment import Experiment
+from branchsweep.population import LaneOutcome, Outcome, Population, TrainingRows, Weights
+from branchsweep.recipe import Recipe
+from branchsweep.serving import Floats
+from branchsweep.trial import Result
+
+
+def tiny_experiment(**changes: Any) -> Experiment:
+    """A small experiment with two heads on a csv file that no test of the flows reads."""
+    written: dict[str, Any] = {
+        "name": "tiny",
+        "table": {"source": "tiny.csv", "inputs": ["a", "b"]},
+        "heads": {"PE": {"unit": "MW"}, "V": {"unit": "cm Hg"}},
+        "space": {
+            "dimensions": {
+                "trunk.depth": {"type": "int", "low": 1, "high": 4},
+                "trunk.width": {"type": "int", "low": 2, "high": 40},
+                "learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},
+            }
+        },
+        "search": {"driver": "random", "trials": 20, "batch": 8, "known": {"small": {"trunk.depth": 1, "trunk.width": 2}}},
+        "fit": {"epochs": 3},
+        "promotion": {"model": "tiny"},
+    }
+    return Experiment.model_validate({**written, **changes})
+
+
+@dataclass
+class FormulaTrainer:
+    """Plays `roles.Trainer` by a formula: the nearer the learning rate to 0.01, the nearer the prediction to the truth.
+
+    Args:
+        rows: The training rows.
+        diverges_above: Lanes with a higher learning rate fail.
+        breaks_after: So many populations are trained before Ctrl-C strikes.
+    """
+
+    rows: TrainingRows
+    diverges_above: float = np.inf
+    breaks_after: int = 10**9
+    trained: list[tuple[int, int]] = field(default_factory=list)
+
+    def error(self, recipe: Recipe) -> float:
+        """The prediction's share of wrong."""
+        return 0.02 + abs(np.log10(recipe.learning_rate) + 2) / 10 + 0.01 / len(recipe.architecture.trunk)
+
+    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+        """In the reverse order, to show that the order does not matter."""
+        for position in reversed(range(len(populations))):
+            if self.breaks_after == 0:
+                raise KeyboardInterrupt
+            self.breaks_after -= 1
+            yield position, Outcome([*self._lanes(populations[position])], seconds=1.0, compile_seconds=0.0)
+
+    def _lanes(self, population: Population) -> Iterator[LaneOutcome]:
+        for trial, recipe, fold in zip(population.trials, population.recipes, population.folds, strict=True):
+            self.trained.append((trial, fold))
+            failed = int(recipe.learning_rate > self.diverges_above)
+            actual = self.rows.y[self.rows.of(fold)[1]]
+            predicted = actual + self.error(recipe) * self.rows.y.std(0) * np.cos(np.arange(actual.size).reshape(actual.shape))
+            weights = (np.full((1, 1), self.error(recipe), np.float32),)
+            yield LaneOutcome(predicted, np.zeros((2, self.rows.y.shape[1])), epochs=2, failed_at=failed, weights=weights)
+
+    def export(self, folder: Path, recipe: Recipe, weights: Weights, inputs: Sequence[str], units: Mapping[str, str]) -> None:
+        """Two files, as the real one writes."""
+        (folder / "model.keras").write_text("no network", encoding="utf-8")
+        manifest = {"inputs": list(inputs), "heads": list(units), "error": float(weights[0][0, 0])}
+        (folder / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+    def predict(self, folder: Path, x: Floats) -> Floats:
+        """Every head is the sum of the inputs, as in `tiny_table`, off by the recipe's error."""
+        manifest = json.loads((folder / "serving.json").read_text(encoding="utf-8"))
+        return np.stack([x.sum(1) * (head + 1) * (1 + manifest["error"]) for head in range(len(manifest["heads"]))], axis=1)
+
+
+@dataclass
+class Notebook:
+    """Plays `roles.Watch` by writing everything down."""
+
+    lines: list[str] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+    planned: float = 0.0
+
+    def begin(self, total: int, recorded: Sequence[Result]) -> None:
+        """The search begins."""
+        self.lines.append(f"begin {len(recorded)}/{total}")
+
+    def plan(self, lane_epochs: float, what: str) -> None:
+        """So much is planned."""
+        self.planned += lane_epochs
+
+    def trained(self, lane_epochs: float) -> None:
+        """So much is trained."""
+
+    def answered(self, result: Result) -> None:
+        """A trial has its score."""
+        self.answers.append(result.trial.number)
+
+    def say(self, sentence: str) -> None:
+        """A line."""
+        self.lines.append(sentence)

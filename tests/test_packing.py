@@ -1,0 +1,94 @@
+"""Packing: every lane once, and a program that depends on the recipe and the experiment alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from branchsweep import packing
+from branchsweep.drivers.random import RandomDriver
+from branchsweep.experiment import HoldOut, KFold
+from fakes import tiny_experiment
+
+EXPERIMENT = tiny_experiment(search={"driver": "random", "trials": 100, "batch": 50})
+
+
+def lanes(count: int) -> list[packing.Lane]:
+    return [lane for trial in RandomDriver(EXPERIMENT).ask(count) for lane in packing.lanes_of(trial, EXPERIMENT)]
+
+
+def test_every_lane_stands_in_one_population() -> None:
+    wanted = lanes(50)
+    packed = [
+        (trial, fold, seed)
+        for population in packing.pack(wanted, EXPERIMENT)
+        for trial, fold, seed in zip(population.trials, population.folds, population.seeds, strict=True)
+    ]
+    assert Counter(packed) == Counter((lane.trial, lane.fold, lane.seed) for lane in wanted)
+    assert len(packed) == 150
+
+
+def test_populations_keep_to_their_program() -> None:
+    for population in packing.pack(lanes(50), EXPERIMENT):
+        program = population.program
+        assert len(population.trials) <= program.lanes
+        assert all(recipe.architecture.width <= program.width for recipe in population.recipes)
+        streams = {
+            (fold, seed, recipe.input_scaling, recipe.target_scaling)
+            for fold, seed, recipe in zip(population.folds, population.seeds, population.recipes, strict=True)
+        }
+        assert len(streams) <= packing.STREAMS
+
+
+def test_a_trial_has_the_same_program_alone_and_in_company() -> None:
+    everyone = lanes(50)
+    programs = {
+        trial: population.program for population in packing.pack(everyone, EXPERIMENT) for trial in population.trials
+    }
+    for lane in everyone[::7]:
+        (alone,) = packing.pack([lane], EXPERIMENT)
+        assert alone.program == programs[lane.trial]
+
+
+def test_the_costliest_comes_first() -> None:
+    costs = [packing.cost(population) for population in packing.pack(lanes(50), EXPERIMENT)]
+    assert costs == sorted(costs, reverse=True)
+
+
+@pytest.mark.parametrize(("width", "bucket"), [(1, 4), (4, 4), (5, 8), (10, 12), (33, 48), (128, 128), (1000, 1024)])
+def test_widths_are_padded_to_the_next_bucket(width: int, bucket: int) -> None:
+    assert packing.bucket(width) == bucket
+
+
+def test_folds_and_seeds_are_lanes() -> None:
+    (trial,) = RandomDriver(EXPERIMENT).ask(1)
+    folded = EXPERIMENT.model_copy(update={"validation": KFold(method="k_fold", folds=4, seeds=2)})
+    held = EXPERIMENT.model_copy(update={"validation": HoldOut(method="hold_out", seeds=3)})
+    assert [(lane.fold, lane.seed) for lane in packing.lanes_of(trial, folded)] == [(f, s) for f in range(4) for s in range(2)]
+    assert [(lane.fold, lane.seed) for lane in packing.lanes_of(trial, held)] == [(0, 0), (0, 1), (0, 2)]
+
+
+def test_limits_cover_whatever_the_space_the_known_and_the_defaults_may_bring() -> None:
+    experiment = tiny_experiment(
+        space={
+            "dimensions": {
+                "trunk.depth": {"type": "choice", "choices": [1, 6]},
+                "V.depth": {"type": "int", "low": 0, "high": 4},
+                "activation": {"type": "choice", "choices": ["silu", "tanh"]},
+            }
+        },
+        search={"driver": "random", "known": {"deep": {"PE.depth": 5, "activation": "gelu"}}},
+    )
+    bounds = packing.limits(experiment)
+    assert bounds == packing.Limits(("gelu", "relu", "silu", "tanh"), trunk_depth=6, branch_depth=5)
+
+
+def test_more_streams_than_a_population_holds_are_spread() -> None:
+    seeds = tiny_experiment(validation={"method": "k_fold", "folds": 10, "seeds": 4})
+    (trial,) = RandomDriver(seeds).ask(1)
+    populations = packing.pack(packing.lanes_of(trial, seeds), seeds)
+    assert sum(len(population.trials) for population in populations) == 40
+    assert max(len(population.trials) for population in populations) <= packing.STREAMS
+    assert np.isfinite([packing.seconds(population, 100, 50) for population in populations]).all()

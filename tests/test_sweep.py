@@ -1,0 +1,231 @@
+"""The flows, with a trainer by formula and a ledger in memory: the whole loop in milliseconds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from branchsweep import compare, sweep
+from branchsweep.answer import training_rows
+from branchsweep.data import Dataset, Split, split
+from branchsweep.drivers import open_driver
+from branchsweep.errors import ConfigError
+from branchsweep.experiment import Experiment
+from branchsweep.ledgers.memory import MemoryLedger, Store
+from branchsweep.outlook import outlook
+from branchsweep.promote import decide, model_name
+from branchsweep.report import summary, to_text
+from branchsweep.roles import Candidate, Champion
+from branchsweep.summary import Summary
+from branchsweep.trial import Result, Score, Status, Trial
+from fakes import FormulaTrainer, Notebook, tiny_experiment
+
+OPTUNA: Mapping[str, Any] = {"driver": "optuna", "trials": 20, "batch": 8, "known": {"small": {"trunk.depth": 1}}}
+
+
+def tiny_table() -> Dataset:
+    """Every head is a multiple of the sum of the inputs."""
+    x = np.random.default_rng(0).normal(size=(120, 2))
+    y = np.stack([x.sum(1), 2 * x.sum(1)], axis=1)
+    return Dataset("file", "tiny.csv", ("a", "b"), ("PE", "V"), x, y, digest="t1")
+
+
+class Scene:
+    """One sweep with its engines; `again` is the same sweep in a new process."""
+
+    def __init__(self, experiment: Experiment, ledger: MemoryLedger | None = None, **trainer: Any) -> None:
+        self.experiment, self.dataset = experiment, tiny_table()
+        self.split: Split = split(experiment, self.dataset)
+        self.rows = training_rows(self.dataset, self.split)
+        self.ledger = ledger or MemoryLedger.open(sweep.record(experiment, self.dataset, self.split), Store())
+        self.trainer = FormulaTrainer(self.rows, **trainer)
+        self.watch = Notebook()
+        self.engines = sweep.Engines(open_driver(experiment), self.trainer, self.ledger, self.watch)
+
+    def again(self, experiment: Experiment | None = None, **trainer: Any) -> Scene:
+        return Scene(experiment or self.experiment, self.ledger, **trainer)
+
+    def search(self) -> list[Result]:
+        return sweep.search(self.experiment, self.rows, self.engines)
+
+    def run(self, contestants: list[compare.Contestant] | None = None) -> Summary:
+        return sweep.run(self.experiment, contestants or [], self.dataset, self.split, self.engines)
+
+
+@pytest.fixture(params=["random", "optuna"])
+def experiment(request: pytest.FixtureRequest) -> Experiment:
+    return tiny_experiment() if request.param == "random" else tiny_experiment(search=OPTUNA)
+
+
+def test_a_search_answers_every_trial_and_asks_the_known_ones_first(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+    results = scene.search()
+    assert [result.trial.number for result in results] == list(range(20))
+    assert results[0].trial.known == "small"
+    assert scene.ledger.recall() == results
+    assert sorted(scene.watch.answers) == list(range(20))
+    assert len(scene.trainer.trained) == len(set(scene.trainer.trained)) == 60
+
+
+@pytest.mark.parametrize("populations", [0, 1, 2, 5, 9])
+def test_a_sweep_that_was_cut_short_goes_on_as_if_it_had_not_been(experiment: Experiment, populations: int) -> None:
+    """Nothing that was recorded is trained again or lost, and the trials are those of an uninterrupted sweep."""
+    uninterrupted = Scene(experiment).search()
+    cut = Scene(experiment, breaks_after=populations)
+    with pytest.raises(KeyboardInterrupt):
+        cut.search()
+    before = cut.ledger.recall()
+    resumed = cut.again()
+    results = resumed.search()
+    assert [result.trial for result in results] == [result.trial for result in uninterrupted]
+    assert [result.score.value for result in results] == [result.score.value for result in uninterrupted]
+    assert cut.ledger.recall() == results
+    again = {trial for trial, _ in resumed.trainer.trained}
+    assert again == set(range(20)) - {result.trial.number for result in before}
+    assert resumed.watch.lines[0] == f"begin {len(before)}/20"
+
+
+def test_total_means_total_and_a_larger_budget_goes_on(experiment: Experiment) -> None:
+    small = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 11})})
+    scene = Scene(small)
+    scene.search()
+    larger = scene.again(experiment)
+    assert [result.trial for result in larger.search()] == [result.trial for result in Scene(experiment).search()]
+    assert {trial for trial, _ in larger.trainer.trained} == set(range(11, 20))
+
+
+def test_a_failed_trial_is_recorded_with_its_reason_and_the_search_goes_on(experiment: Experiment) -> None:
+    scene = Scene(experiment, diverges_above=0.05)
+    said = scene.run()
+    failed = [result for result in scene.ledger.recall() if result.score.status is Status.FAILED]
+    assert 0 < len(failed) < 20
+    assert said.trials == {"complete": 20 - len(failed), "pruned": 0, "failed": len(failed)}
+    assert all(result.score.reason.startswith("diverged: predictions were not finite after epoch 1") for result in failed)
+
+
+def test_an_exhausted_space_ends_the_search() -> None:
+    space = {"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}}
+    scene = Scene(tiny_experiment(space=space, search={"driver": "random", "trials": 20, "batch": 8}))
+    assert len(scene.search()) == 3
+    assert "the search space is exhausted after 3 trials" in scene.watch.lines
+
+
+def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+    said = scene.run([compare.Contestant("linear_regression")])
+    assert said.best is not None and said.test_r2 is not None and said.champion is not None
+    results = scene.ledger.recall()
+    assert said.best.r2["mean"] == max(result.score.value for result in results)
+    winner = results[said.best.trial]
+    error = scene.trainer.error(experiment.recipe(winner.trial.params))
+    actual = scene.dataset.y[scene.split.test]
+    spread = ((actual - actual.mean(0)) ** 2).sum(0)
+    assert list(said.test_r2.values()) == pytest.approx(list(1 - ((error * actual) ** 2).sum(0) / spread), rel=1e-5)
+    assert said.champion.crowned and said.champion.version == 1
+    (linear,) = said.references
+    assert linear.name == "linear regression" and linear.test_r2["V"] == pytest.approx(1.0)
+    assert set(json.loads(said.to_json())) == {
+        "sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds", "references",
+    }  # fmt: skip
+    text = to_text(summary(said, {"PE": "MW", "V": "cm Hg"}))
+    assert f"trial {said.best.trial}" in text and "linear regression" in text and "models:/tiny@champion" in text
+
+
+def test_a_finished_sweep_remembers_its_summary_and_does_nothing_again(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+    said = scene.run()
+    remembered = sweep.finished(experiment, scene.again().ledger.conclusion)
+    assert remembered is not None
+    assert remembered.to_json() == said.to_json()
+    more = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 21})})
+    assert sweep.finished(more, scene.ledger.conclusion) is None
+
+
+def test_nothing_complete_is_said_and_nothing_registered(experiment: Experiment) -> None:
+    said = Scene(experiment, diverges_above=0.0).run()
+    assert (said.best, said.test_r2, said.champion) == (None, None, None)
+    assert json.loads(said.to_json())["best"] is None
+    assert "No trial is complete" in to_text(summary(said, {"PE": "", "V": ""}))
+
+
+def test_the_key_of_a_sweep_follows_what_decides_its_answers(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+
+    def key(changed: Experiment, dataset: Dataset = scene.dataset) -> str:
+        return sweep.record(changed, dataset, scene.split).key
+
+    same = experiment.model_copy(update={"question": "another?", "baselines": ["linear_regression"], "promotion": None})
+    assert key(same) == key(experiment)
+    assert key(experiment.model_copy(update={"seed": 2})) != key(experiment)
+    assert key(experiment.model_copy(update={"fit": experiment.fit.model_copy(update={"epochs": 4})})) != key(experiment)
+    assert key(experiment, replace(scene.dataset, digest="t2")) != key(experiment)
+
+
+def test_a_stand_in_registers_under_another_name() -> None:
+    experiment = tiny_experiment()
+    assert model_name(experiment, tiny_table()) == "tiny"
+    assert model_name(experiment, replace(tiny_table(), source="stand-in")) == "tiny-stand-in"
+
+
+def champion(value: float, data: str = "t1", rows: str = "s1") -> Champion:
+    return Champion("tiny", 3, value, data, rows, "run", 5, "it was better")
+
+
+def candidate(value: float) -> Candidate:
+    from pathlib import Path
+
+    score = Score(Status.COMPLETE, value=value)
+    return Candidate("tiny", Path(), Result(Trial(1, {}), score), {}, data_digest="t1", split_digest="s1")
+
+
+@pytest.mark.parametrize(
+    ("reigning", "crown", "because"),
+    [
+        (None, True, "first of its name, with a mean validation R² of 0.9000"),
+        (champion(0.89), True, "mean validation R² 0.9000, above 0.8900 of version 3"),
+        (champion(0.90), False, "mean validation R² 0.9000, not above 0.9000 of version 3"),
+        (champion(0.1, data="t2"), False, "version 3 was trained on another table, so their scores cannot be compared"),
+        (champion(0.1, rows="s2"), False, "version 3 was scored on another split, so their scores cannot be compared"),
+        (champion(math.nan), True, "mean validation R² 0.9000, above nan of version 3"),
+    ],
+)
+def test_the_crown_goes_to_the_better_on_equal_rows(reigning: Champion | None, crown: bool, because: str) -> None:
+    verdict = decide(reigning, candidate(0.9))
+    assert (verdict.crown, verdict.because) == (crown, because)
+
+
+def test_a_baseline_must_be_one_known_trial_on_the_same_heads() -> None:
+    other = tiny_experiment(search={"driver": "random", "trials": 2})
+    with pytest.raises(ConfigError, match="experiment of one known trial"):
+        compare.checked(other, "other.yaml", tiny_experiment())
+    fixed = {"driver": "random", "trials": 1, "known": {"one": {}}}
+    with pytest.raises(ConfigError, match="heads and inputs of the experiment"):
+        compare.checked(tiny_experiment(search=fixed, heads={"PE": {}}), "other.yaml", tiny_experiment())
+    contestant = compare.checked(tiny_experiment(search=fixed), "other.yaml", tiny_experiment())
+    assert contestant.experiment is not None
+
+
+def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+    fixed = {"driver": "random", "trials": 1, "known": {"one": {"learning_rate": 0.01, "trunk.depth": 4}}}
+    said = scene.run([compare.checked(tiny_experiment(search=fixed, name="rival"), "rival.yaml", experiment)])
+    (rival,) = said.references
+    assert rival.name == "rival"
+    assert said.best is not None and rival.r2["mean"] > said.best.r2["mean"] - 0.05
+    assert set(rival.test_r2) == {"PE", "V"}
+
+
+def test_an_outlook_counts_what_would_be_trained(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+    seen = outlook(experiment, [], scene.split, workers=2)
+    assert (seen.trials, seen.lanes) == (20, 61)  # three folds each, and the refit
+    assert seen.programs <= seen.populations <= seen.lanes
+    assert seen.seconds > 0
+    assert json.loads(seen.to_json())["workers"] == 2
+    assert not scene.trainer.trained
