@@ -1,0 +1,66 @@
+# `make sweep` on a fresh machine is all it takes. Extra words go into ARGS: make test ARGS="-k recipe", make sweep ARGS="--trials 8".
+
+SHELL := bash
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+EXPERIMENT ?= experiments/branched.yaml
+ARGS ?=
+
+.PHONY: help sweep test check bench ui lock clean
+
+help: ## what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+sweep: $(READY) ## run the main experiment (EXPERIMENT=file, DATA=table, ARGS="more words")
+	@$(BIN)/branchsweep run $(EXPERIMENT) $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+test: $(READY) ## run the tests (BRANCHSWEEP_TEST_TABLE=path of the real table)
+	@$(BIN)/pytest $(ARGS)
+
+check: $(READY) ## formatter, linter, types, floors
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(READY) ## list the benchmarks
+	@for file in benchmarks/[a-z]*.py; do \
+	  if [ -e "$$file" ]; then echo "$(BIN)/python -m benchmarks.$$(basename "$$file" .py)"; fi; \
+	done
+
+ui: $(READY) ## show the sweeps in MLflow
+	@$(BIN)/branchsweep ui $(ARGS)
+
+lock: $(READY) ## pin every library anew in requirements.lock (ARGS=--upgrade: to the newest)
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest \
+	  --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock $(ARGS)
+
+clean: ## remove the environment and caches; sweeps and data stay
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment: pinned libraries, this project in editable form, and bytecode of everything, without which TensorFlow
+# takes four times as long to import. Some packages ship templates that are no Python; those are left alone.
+$(READY): requirements.lock pyproject.toml
+	@if [ ! -x $(BIN)/python ]; then \
+	  for python in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
+	    if "$$python" -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; \
+	    then exec "$$python" -m venv $(VENV); fi; \
+	  done; \
+	  echo 'make: no Python found. branchsweep needs Python 3.11, 3.12 or 3.13 with its venv module (on Debian and' \
+	    'Ubuntu: apt install python3-venv); or name one: make PYTHON=/path/to/python3.11' >&2; \
+	  exit 1; \
+	fi
+	@echo "installing $$(grep -c '==' requirements.lock) pinned libraries into $(VENV): a few minutes, once" >&2
+	@set -o pipefail; \
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile --require-hashes --requirement requirements.lock \
+	  | awk -v watched="$$([ -t 2 ] && echo yes)" \
+	    'watched && /^Collecting|^Requirement already/ { printf "\r  %d", ++count > "/dev/stderr" } \
+	     watched && /^Installing/ { printf "\r  unpacking" > "/dev/stderr" } \
+	     END { if (watched) printf "\r             \r" > "/dev/stderr" }'
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@echo "compiling them" >&2
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib >/dev/null 2>&1 || true
+	@touch $@

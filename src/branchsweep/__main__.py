@@ -1,0 +1,5 @@
+"""`python -m branchsweep` is `branchsweep`."""
+
+from branchsweep.cli import main
+
+main()
