@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import requests
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -32,7 +38,64 @@ def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     monkeypatch.delenv("BRANCHSWEEP_CCPP", raising=False)
     monkeypatch.setenv("BRANCHSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("BRANCHSWEEP_CCPP_URL", "http://127.0.0.1:9/nobody-listens-here.zip")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(scope="session")
+def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow database, made once: that takes seconds, a copy none."""
+    from branchsweep.ledgers.mlflow import list_sweeps, make_database
+
+    file = tmp_path_factory.mktemp("template") / "mlflow.db"
+    make_database(file)
+    assert list_sweeps(f"sqlite:///{file}") == []
+    return file
+
+
+@pytest.fixture
+def mlflow_store(mlflow_template: Path, tmp_path: Path) -> str:
+    """The address of an empty MLflow store of the test's own."""
+    return f"sqlite:///{shutil.copy(mlflow_template, tmp_path / 'mlflow.db')}"
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """The address of MLflow's own server, shared by all tests of the session."""
+    from branchsweep.ledgers import address
+
+    folder = tmp_path_factory.mktemp("server")
+    file = shutil.copy(mlflow_template, folder / "mlflow.db")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = address.ui_command(f"sqlite:///{file}", "127.0.0.1", port)
+    environment = {**os.environ, **address.SERVER_ENVIRONMENT}
+    with (folder / "log").open("w") as log:  # a group of its own, for the server has children
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        _await_answer(f"http://127.0.0.1:{port}/health", seconds=90, server=server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait(10)
+
+
+def _await_answer(url: str, seconds: float, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            requests.get(url, timeout=5).raise_for_status()
+        except requests.RequestException:
+            time.sleep(0.2)
+        else:
+            return
+    pytest.fail(f"nobody answered at {url} within {seconds} s (ended with {server.poll()})")
 
 
 @pytest.hookimpl(wrapper=True)

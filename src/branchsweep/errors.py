@@ -58,6 +58,17 @@ def did_you_mean(given: str, valid: Iterable[str]) -> str:
 
     Letters may be swapped, dropped or of the other case (`EP` for `PE`, `mea` for `mae`).
     """
-    words = {str(word).casefold(): str(word) for word in valid}
-    near = difflib.get_close_matches(given.casefold(), words, n=1, cutoff=0.5)
-    return f"; did you mean '{words[near[0]]}'?" if near else ""
+    near = nearest(given, valid)
+    return f"; did you mean '{near}'?" if near else ""
+
+
+def nearest(given: str, valid: Iterable[str]) -> str:
+    """The valid word that looks most like the given one, the first of equals; empty if none looks like it."""
+    near = max(valid, key=lambda word: likeness(given, word), default="")
+    return near if likeness(given, near) >= 0.5 else ""
+
+
+def likeness(one: str, other: str) -> float:
+    """How much two words look alike, from 0 to 1, and above 1 where they have the same letters in another order."""
+    a, b = one.casefold(), other.casefold()
+    return difflib.SequenceMatcher(None, a, b).ratio() + (sorted(a) == sorted(b))

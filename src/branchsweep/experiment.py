@@ -6,14 +6,14 @@ file's lines in every message, is `config`'s work.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from branchsweep import recipe
 from branchsweep.errors import ConfigError, did_you_mean
-from branchsweep.space import SearchSpace, Written
+from branchsweep.space import Choice, Dimension, Mistake, Place, SearchSpace, Written
 from branchsweep.trial import Params, ParamValue
 
 CCPP = "ccpp"
@@ -22,6 +22,9 @@ CCPP = "ccpp"
 DRIVERS: Mapping[str, tuple[str, ...]] = {"random": ("random",), "optuna": ("tpe",)}
 """The drivers with their algorithms, the default one first."""
 
+Values = list[tuple[Place, ParamValue]]
+"""Values of a tunable, each with its place below the tunable's."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 
 
@@ -29,7 +32,9 @@ class Table(Written):
     """Where the rows come from and which columns the network reads."""
 
     source: str = Field(description="A path to an xlsx, csv or parquet file, or 'ccpp' for the built-in table.")
-    sheet: str | int | None = Field(None, description="The sheet of an xlsx file, by name or by position from 0; the first one if absent.")
+    sheet: str | int | None = Field(
+        None, description="The sheet of an xlsx file, by name or by position from 0; the first one if absent."
+    )
     inputs: list[str] = Field(min_length=1, description="The input columns, in the order the network reads them.")
     duplicates: Literal["keep", "drop"] = Field("keep", description="What becomes of rows that repeat an earlier one.")
     invalid: Literal["error", "drop"] = Field("error", description="What becomes of rows with a missing or non-numeric value.")
@@ -65,10 +70,9 @@ class Search(Written):
     def _check(self) -> Self:
         algorithms = DRIVERS[self.driver]
         if self.algorithm is not None and self.algorithm not in algorithms:
-            raise ValueError(
-                f"got algorithm '{self.algorithm}', expected one that {self.driver} has ({', '.join(algorithms)})"
-                + did_you_mean(self.algorithm, algorithms)
-            )
+            expected = f"expected one that {self.driver} has ({', '.join(algorithms)})"
+            hint = did_you_mean(self.algorithm, algorithms)
+            self._refuse([(("algorithm",), f"got '{self.algorithm}', {expected}{hint}")])
         return self
 
 
@@ -83,12 +87,16 @@ class Fit(Written):
     """How each network is trained."""
 
     epochs: int = Field(100, ge=1, description="Passes over the training rows (the most, with early stopping).")
-    keep: Literal["best", "last"] = Field("best", description="The weights that are scored: of the best epoch on the validation rows, or of the last.")
+    keep: Literal["best", "last"] = Field(
+        "best", description="The weights that are scored: of the best epoch on the validation rows, or of the last."
+    )
     early_stopping: EarlyStopping | None = Field(None, description="None: every lane trains all its epochs.")
 
 
 class TestRows(Written):
     """The rows that the search never sees: scikit-learn's train_test_split with this fraction and seed."""
+
+    __test__: ClassVar[bool] = False  # pytest takes classes called Test… for its own
 
     fraction: float = Field(0.2, gt=0, lt=1, description="Share of all rows.")
     seed: int = Field(1, ge=0, description="random_state of the split.")
@@ -119,6 +127,9 @@ class Promotion(Written):
 SKLEARN_BASELINES = ("linear_regression",)
 """The baselines that scikit-learn trains."""
 
+YAML_SUFFIXES = (".yaml", ".yml")
+"""How the name of a file with an experiment or a space ends."""
+
 
 class Experiment(Written):
     """One YAML file."""
@@ -129,43 +140,62 @@ class Experiment(Written):
     table: Table = Field(description="Where the rows come from.")
     heads: Mapping[Name, Head] = Field(min_length=1, description="The outputs by name, in order.")
     space: SearchSpace = Field(description="What is varied: a path to a file of search_spaces/, or the space itself.")
-    search: Search = Field(default_factory=lambda: Search(), description="Who asks, and how much.")
-    fit: Fit = Field(default_factory=lambda: Fit(), description="How each network is trained.")
-    test: TestRows = Field(default_factory=lambda: TestRows(), description="The rows that the search never sees.")
+    search: Search = Field(default_factory=Search, description="Who asks, and how much.")
+    fit: Fit = Field(default_factory=Fit, description="How each network is trained.")
+    test: TestRows = Field(default_factory=TestRows, description="The rows that the search never sees.")
     validation: Annotated[KFold | HoldOut, Field(discriminator="method")] = Field(
         default_factory=lambda: KFold(method="k_fold"), description="How a trial is scored inside the training rows."
     )
     baselines: list[str] = Field(
         default_factory=list,
-        description="What the best trial is compared with: names of scikit-learn baselines (linear_regression), or paths to experiments of one trial.",
+        description="What the best trial is compared with: names of scikit-learn baselines (linear_regression), or paths to "
+        "experiments of one trial.",
     )
     promotion: Promotion | None = Field(None, description="None: nothing is registered.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        heads = list(self.heads)
-        columns = self.columns
-        for head, column in columns.items():
-            if column in self.table.inputs:
-                raise ValueError(f"heads.{head}: column '{column}' is an input; a network may not read what it predicts")
-        if len(set(columns.values())) < len(columns):
-            raise ValueError("heads: two heads have the same target column")
-        reserved = {name.split(".")[0] for name in recipe.TUNABLES} | {"mean"}
-        for head in heads:
-            if head in reserved:
-                raise ValueError(f"heads.{head}: the name is taken by a tunable or a metric; choose another (and give its column)")
-        try:
-            for name, dimension in self.space.dimensions.items():
-                for value in _extremes(dimension):
-                    recipe.check(name, value, heads)
-            for name, value in self.space.fixed.items():
-                recipe.check(name, value, heads)
-            for params in self.search.known.values():
-                for name, value in params.items():
-                    recipe.check(name, value, heads)
-        except ConfigError as error:
-            raise ValueError(error.message) from error
+        self._refuse([*self._head_mistakes(), *self._tunable_mistakes(), *self._baseline_mistakes()])
         return self
+
+    def _head_mistakes(self) -> Iterator[Mistake]:
+        taken = {name.split(".")[0] for name in recipe.TUNABLES} | {"mean"}
+        predicted: dict[str, str] = {}
+        for head, column in self.columns.items():
+            if head in taken:
+                yield ("heads", head), "the name is taken by a tunable or a metric; choose another (and give its column)"
+            if column in self.table.inputs:
+                yield ("heads", head), f"column '{column}' is an input; a network may not read what it predicts"
+            if column in predicted:
+                yield ("heads", head), f"column '{column}' is already the target of {predicted[column]}"
+            predicted[column] = head
+
+    def _tunable_mistakes(self) -> Iterator[Mistake]:
+        heads = list(self.heads)
+        for place, name, values in self._settings():
+            if recipe.tunable_of(name, heads) is None:
+                yield place, recipe.unknown(name, heads)
+                continue
+            for below, value in values:
+                wrong = recipe.complaint(name, value, heads)
+                if wrong:
+                    yield (*place, *below), wrong
+
+    def _settings(self) -> Iterator[tuple[Place, str, Values]]:
+        """Every place where a tunable is named, with its name and the values it gets there."""
+        for name, dimension in self.space.dimensions.items():
+            yield ("space", "dimensions", name), name, list(_decisive(dimension))
+        for name, value in self.space.fixed.items():
+            yield ("space", "fixed", name), name, [((), value)]
+        for known, params in self.search.known.items():
+            for name, value in params.items():
+                yield ("search", "known", known, name), name, [((), value)]
+
+    def _baseline_mistakes(self) -> Iterator[Mistake]:
+        for position, baseline in enumerate(self.baselines):
+            if baseline not in SKLEARN_BASELINES and not baseline.endswith(YAML_SUFFIXES):
+                expected = f"expected one of {', '.join(SKLEARN_BASELINES)}, or a path to an experiment (.yaml)"
+                yield ("baselines", position), f"got '{baseline}', {expected}{did_you_mean(baseline, SKLEARN_BASELINES)}"
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -190,7 +220,8 @@ class Experiment(Written):
     def single(self, head: str) -> Experiment:
         """The single-output baseline: the same experiment with this head alone.
 
-        Dimensions, fixed values and known configurations that name other heads fall away.
+        Dimensions, fixed values and known configurations that name other heads fall away, and so do conditions on such
+        dimensions.
         """
         if head not in self.heads:
             raise ConfigError(f"got head '{head}', expected one of {', '.join(self.heads)}{did_you_mean(head, self.heads)}")
@@ -203,7 +234,10 @@ class Experiment(Written):
             update={
                 "name": f"{self.name}-{head}",
                 "heads": {head: self.heads[head]},
-                "space": SearchSpace(dimensions=kept(self.space.dimensions), fixed=kept(self.space.fixed)),
+                "space": SearchSpace(
+                    dimensions={name: _under(kept(it.when or {}), it) for name, it in kept(self.space.dimensions).items()},
+                    fixed=kept(self.space.fixed),
+                ),
                 "search": self.search.model_copy(
                     update={"known": {name: kept(params) for name, params in self.search.known.items()}}
                 ),
@@ -211,6 +245,15 @@ class Experiment(Written):
         )
 
 
-def _extremes(dimension: Any) -> list[ParamValue]:
-    """The values of a dimension that decide whether all of it is within a tunable's bounds."""
-    return list(dimension.choices) if dimension.type == "choice" else [dimension.low, dimension.high]
+def _under(when: Mapping[str, list[ParamValue]], dimension: Dimension) -> Dimension:
+    """The same dimension under these conditions."""
+    return dimension.model_copy(update={"when": when or None})
+
+
+def _decisive(dimension: Dimension) -> Iterator[tuple[Place, ParamValue]]:
+    """The values of a dimension that decide whether all of it is within a tunable's bounds, each with its place."""
+    if isinstance(dimension, Choice):
+        yield from ((("choices", position), value) for position, value in enumerate(dimension.choices))
+    else:
+        yield ("low",), dimension.low
+        yield ("high",), dimension.high

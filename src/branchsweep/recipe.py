@@ -82,9 +82,7 @@ TUNABLES: Mapping[str, Tunable] = {
         Tunable("activation", "relu", Acts.DIAL, "of every hidden layer", choices=("relu", "silu", "tanh", "gelu")),
         Tunable("optimizer", "adam", Acts.BAKED, "the update rule", choices=("adam", "sgd")),
         Tunable("learning_rate", 1e-3, Acts.DIAL, "step size at the start", low=_TINY, high=100.0),
-        Tunable(
-            "learning_rate_schedule", "constant", Acts.DIAL, "how the step size falls", choices=("constant", "cosine")
-        ),
+        Tunable("learning_rate_schedule", "constant", Acts.DIAL, "how the step size falls", choices=("constant", "cosine")),
         Tunable("momentum", 0.0, Acts.DIAL, "of sgd; adam has none", low=0.0, high=0.999),
         Tunable("weight_decay", 0.0, Acts.DIAL, "decoupled decay, as Keras's `weight_decay`", low=0.0, high=10.0),
         Tunable("batch_size", 128, Acts.BAKED, "rows per step", low=1, high=65536),
@@ -175,9 +173,7 @@ class Recipe:
         return cls(
             architecture=Architecture(
                 trunk=(int(said("trunk.width")),) * int(said("trunk.depth")),
-                branches={
-                    head: (int(of_head(head, "branch.width")),) * int(of_head(head, "branch.depth")) for head in heads
-                },
+                branches={head: (int(of_head(head, "branch.width")),) * int(of_head(head, "branch.depth")) for head in heads},
                 activation=str(said("activation")),
             ),
             loss_weights={head: float(of_head(head, "loss_weight")) for head in heads},
@@ -209,13 +205,24 @@ def names(heads: Iterable[str]) -> list[str]:
 
 
 def check(name: str, value: ParamValue, heads: Sequence[str]) -> None:
-    """Raises ConfigError unless `name` is a tunable's and may have `value`."""
+    """Raise ConfigError unless `name` is a tunable's and may have `value`."""
+    wrong = complaint(name, value, heads)
+    if wrong:
+        raise ConfigError(f"{name}: {wrong}")
+
+
+def complaint(name: str, value: ParamValue, heads: Sequence[str]) -> str:
+    """What is wrong with `name: value`, in a sentence; empty where nothing is."""
     tunable = tunable_of(name, heads)
     if tunable is None:
-        valid = names(heads)
-        raise ConfigError(
-            f"got '{name}', expected the name of a tunable ({', '.join(valid)}){did_you_mean(name, valid)}", where=""
-        )
-    if not tunable.accepts(value):
-        hint = did_you_mean(value, tunable.choices) if isinstance(value, str) else ""
-        raise ConfigError(f"{name}: got {value!r}, expected {tunable.expected}{hint}")
+        return unknown(name, heads)
+    if tunable.accepts(value):
+        return ""
+    hint = did_you_mean(value, tunable.choices) if isinstance(value, str) else ""
+    return f"got {value!r}, expected {tunable.expected}{hint}"
+
+
+def unknown(name: str, heads: Sequence[str]) -> str:
+    """That `name` names no tunable, in a sentence."""
+    valid = names(heads)
+    return f"got '{name}', expected the name of a tunable ({', '.join(valid)}){did_you_mean(name, valid)}"

@@ -7,18 +7,35 @@ dimension, standing before it, has one of the given values.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from branchsweep.errors import did_you_mean
 from branchsweep.trial import Params, ParamValue
+
+Place = tuple[str | int, ...]
+"""The keys that lead to something below what was written: `("dimensions", "trunk.depth", "low")`."""
+
+Mistake = tuple[Place, str]
+"""A place, and what is wrong there."""
 
 
 class Written(BaseModel):
     """Something that people write: frozen, strict about keys, validated when it is made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def _refuse(self, mistakes: Iterable[Mistake]) -> None:
+        """Raise all mistakes at once, each with its place, so that a reader of files can name their lines."""
+        found = [
+            InitErrorDetails(type=PydanticCustomError("mistake", "{message}", {"message": message}), loc=place, input=None)
+            for place, message in mistakes
+        ]
+        if found:
+            raise ValidationError.from_exception_data(type(self).__name__, found, hide_input=True)
 
 
 When = Mapping[str, list[ParamValue]]
@@ -71,8 +88,9 @@ class Int(Written):
 
     def contains(self, value: ParamValue) -> bool:
         """Whether `value` can be asked here."""
-        is_int = isinstance(value, int) and not isinstance(value, bool)
-        return is_int and self.low <= value <= self.high and (value - self.low) % self.step == 0  # type: ignore[operator]  # narrowed by is_int
+        if isinstance(value, bool) or not isinstance(value, int):
+            return False
+        return self.low <= value <= self.high and (value - self.low) % self.step == 0
 
     @property
     def size(self) -> float:
@@ -94,7 +112,7 @@ class Choice(Written):
             raise ValueError("each choice may stand only once")
         if self.ordered and not all(isinstance(value, (int, float)) for value in self.choices):
             raise ValueError("ordered choices must be numbers")
-        if self.ordered and sorted(self.choices) != self.choices:  # type: ignore[type-var]  # numbers, by the check above
+        if self.ordered and sorted(self.choices) != self.choices:
             raise ValueError("ordered choices must rise")
         return self
 
@@ -130,18 +148,23 @@ class SearchSpace(Written):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        seen: dict[str, Any] = {}
+        self._refuse(self._mistakes())
+        return self
+
+    def _mistakes(self) -> Iterator[Mistake]:
+        seen: dict[str, Dimension] = {}
         for name, dimension in self.dimensions.items():
             if name in self.fixed:
-                raise ValueError(f"{name} is varied and fixed at once")
+                yield ("fixed", name), f"{name} is varied and fixed at once"
             for other, values in (dimension.when or {}).items():
+                place = ("dimensions", name, "when", other)
                 if other not in seen:
-                    raise ValueError(f"{name}.when: '{other}' is not a dimension that stands before {name}")
-                for value in values:
+                    yield place, f"got '{other}', expected a dimension that stands before {name}{did_you_mean(other, seen)}"
+                    continue
+                for position, value in enumerate(values):
                     if not seen[other].contains(value):
-                        raise ValueError(f"{name}.when: {other} never has the value {value!r}")
+                        yield (*place, position), f"{other} never has the value {value!r}"
             seen[name] = dimension
-        return self
 
     def is_asked(self, name: str, params: Params) -> bool:
         """Whether the dimension `name` is asked, given the values of those before it."""

@@ -1,0 +1,235 @@
+"""What is wrong in a document, in our words: the place, what was given, what was expected, the nearest valid word.
+
+The models know what may stand where; they say it in pydantic's words, by a `loc` that also tells which member of a union was
+tried. Here that becomes lines such as
+
+    experiments/x.yaml:14: heads.PE.loss: got 'mea', expected one of mse, mae, huber; did you mean 'mae'?
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from branchsweep.config.document import Document, Keys, dotted, given
+from branchsweep.config.schema import expected, is_open, part, words
+from branchsweep.errors import ConfigError, did_you_mean, nearest
+from branchsweep.experiment import Experiment
+
+BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""Words of YAML 1.1 that YAML 1.2 reads as words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing to mend.
+
+    Args:
+        keys: The way to what is wrong; of a missing key, the way that it should have.
+        at: The way that the message names: of an unknown or missing key, the mapping around it.
+        message: What was given, what was expected, and the nearest valid word.
+        meant: Of an unknown key, the valid one that was probably meant.
+        crosses: Whether it shows only in what several places say together.
+    """
+
+    keys: Keys
+    at: Keys
+    message: str
+    meant: str = ""
+    crosses: bool = False
+
+
+def experiment_of(document: Document, found: Iterable[Mistake] = ()) -> Experiment:
+    """The experiment that a document spells.
+
+    Args:
+        document: With nothing left to be spelled out.
+        found: Mistakes that are already known; they are told with the others.
+
+    Raises:
+        ConfigError: All mistakes, one per line, in the order of the files' lines.
+    """
+    experiment, refused = _checked(document.data)
+    mistakes = [*found, *refused]
+    if experiment is None or mistakes:
+        refuse(document, [*mistakes, *_behind(document.data, mistakes)])
+    return experiment
+
+
+def refuse(document: Document, mistakes: Iterable[Mistake]) -> NoReturn:
+    """Raise ConfigError with all mistakes, one per line, in the order of the files' lines."""
+    sources = list(dict.fromkeys(place.source for place in document.places.values()))
+
+    def order(mistake: Mistake) -> tuple[int, int]:
+        place = document.place(mistake.keys)
+        return sources.index(place.source), place.line
+
+    (where, message), *others = [_told(document, mistake) for mistake in sorted(_once(mistakes), key=order)]
+    raise ConfigError("\n".join([message, *(f"{where}: {message}" for where, message in others)]), where=where)
+
+
+def _checked(data: dict[str, Any]) -> tuple[Experiment | None, list[Mistake]]:
+    try:
+        return Experiment.model_validate(data, strict=True), []  # strict: YAML says by itself what is a number
+    except ValidationError as error:
+        return None, [_mistake(data, details) for details in error.errors(include_url=False)]
+
+
+def _behind(data: dict[str, Any], mistakes: list[Mistake]) -> list[Mistake]:
+    """Mistakes that the models see only when the others are gone, such as a space that names no tunable.
+
+    The models look again at the data without the values that are wrong, which then have their defaults, until nothing is
+    left to take away. What they say about the neighbours of such a value may be due to its default, and what they say about
+    conditions to a dimension that was taken away: both are left for the time when the value is mended.
+    """
+    rest, latest, told = copy.deepcopy(data), mistakes, list(mistakes)
+    while sum(_remove(rest, mistake) for mistake in latest):
+        _, latest = _checked(rest)
+        told += [mistake for mistake in latest if mistake.crosses and not _is_shadow(mistake, told, data)]
+    return told[len(mistakes) :]
+
+
+def _remove(data: dict[str, Any], mistake: Mistake) -> bool:
+    """Take away what is wrong, or what lacks something; whether that changed anything."""
+    keys = mistake.keys
+    stand_in = _stand_in(keys)
+    if stand_in is not None:
+        mapping = _at(data, keys[:-1])
+        changed: bool = mapping.get(keys[-1]) != stand_in
+        mapping[keys[-1]] = stand_in
+        return changed
+    if not _has_way(data, keys):
+        keys = mistake.at
+    while keys and isinstance(keys[-1], int):  # a list goes as a whole: its entries are named by their positions
+        keys = keys[:-1]
+    if not keys or not _has_way(data, keys):
+        return False
+    del _at(data, keys[:-1])[keys[-1]]
+    return True
+
+
+def _stand_in(keys: Keys) -> Any:
+    """A value for what must be there, but on whose value nothing else hangs."""
+    match keys:
+        case ("name",):
+            return "unnamed"
+        case ("table",):
+            return {"source": "unnamed", "inputs": ["unnamed"]}
+        case ("heads", str()):
+            return {}
+    return None
+
+
+def _is_shadow(mistake: Mistake, earlier: list[Mistake], data: dict[str, Any]) -> bool:
+    """Whether the mistake may be there only because a value was taken away."""
+    around = [_neighbourhood(data, other.keys) for other in earlier if not other.crosses]
+    if any(mistake.keys[: len(keys)] == keys for keys in around):
+        return True
+    dimensions = mistake.keys[:2]
+    is_condition = mistake.keys[3:4] == ("when",)
+    return is_condition and any(other.keys[:3] == (*dimensions, mistake.keys[4]) for other in earlier)
+
+
+def _neighbourhood(data: dict[str, Any], keys: Keys) -> Keys:
+    """The mapping whose entries depend on each other, around what is wrong."""
+    return keys if len(keys) == 1 or is_open(part(keys[:-1], data)) else keys[:-1]
+
+
+def _mistake(data: dict[str, Any], details: ErrorDetails) -> Mistake:
+    """One of pydantic's errors in our words."""
+    keys = _way(data, details)
+    match details["type"]:
+        case "mistake":
+            return Mistake(keys, keys, details["ctx"]["message"], crosses=True)
+        case "value_error":
+            return Mistake(keys, keys, str(details["ctx"]["error"]))
+        case "missing":
+            return Mistake(keys, keys[:-1], f"missing key '{keys[-1]}', expected {expected(part(keys, data))}")
+        case "extra_forbidden":
+            return _unknown_key(data, keys)
+        case "union_tag_invalid" | "union_tag_not_found":
+            return _wrong_tag(data, keys)
+    if details["loc"][-1] == "[key]":
+        return Mistake(keys, keys, f"got '{keys[-1]}', expected {expected({'type': 'string', 'pattern': ''})}")
+    found, value = part(keys, data), details["input"]
+    kind = found.get("type")
+    hint = _hint(value, kind, [] if kind == "object" else words(found))
+    return Mistake(keys, keys, f"got {given(value)}, expected {expected(found)}{hint}")
+
+
+def _way(data: dict[str, Any], details: ErrorDetails) -> Keys:
+    """The way in the document that a `loc` tells of: without the members of unions, which stand in no document."""
+    *above, last = details["loc"]
+    keys: Keys = ()
+    for key in above:
+        if _has(_at(data, keys), key):
+            keys = (*keys, key)
+    if "anyOf" in part(keys, data):  # one value of several kinds: what follows names the kind
+        return keys
+    return (*keys, last) if _has(_at(data, keys), last) or details["type"] == "missing" else keys
+
+
+def _has(data: Any, key: str | int) -> bool:
+    return key in data if isinstance(data, dict) else isinstance(data, list) and isinstance(key, int) and key < len(data)
+
+
+def _unknown_key(data: dict[str, Any], keys: Keys) -> Mistake:
+    valid, key = words(part(keys[:-1], data)), str(keys[-1])
+    message = f"unknown key '{key}', expected one of {', '.join(valid)}{did_you_mean(key, valid)}"
+    return Mistake(keys, keys[:-1], message, meant=nearest(key, valid))
+
+
+def _wrong_tag(data: dict[str, Any], keys: Keys) -> Mistake:
+    union = part(keys, data)
+    tag, valid = union["discriminator"]["propertyName"], words(union)
+    value = _at(data, keys)
+    if tag not in value:
+        return Mistake((*keys, tag), keys, f"missing key '{tag}', expected one of {', '.join(valid)}")
+    hint = _hint(value[tag], "string", valid)
+    return Mistake((*keys, tag), (*keys, tag), f"got {given(value[tag])}, expected one of {', '.join(valid)}{hint}")
+
+
+def _has_way(data: Any, keys: Keys) -> bool:
+    for key in keys:
+        if not _has(data, key):
+            return False
+        data = data[key]
+    return True
+
+
+def _at(data: Any, keys: Keys) -> Any:
+    for key in keys:
+        data = data[key]
+    return data
+
+
+def _hint(value: Any, kind: str | None, valid: list[str]) -> str:
+    """How to mend a value of the wrong kind, where that can be guessed."""
+    if not isinstance(value, str):
+        return ""
+    if kind == "boolean" and value.casefold() in BOOLEANS:
+        return f"; did you mean '{BOOLEANS[value.casefold()]}'?"
+    if kind in {"integer", "number"} and value.replace(".", "", 1).isdigit():
+        return f"; did you mean {value}, without quotes?"
+    return did_you_mean(value, valid)
+
+
+def _once(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """Each place once, and no key as missing that stands there misspelled."""
+    mistakes = list(mistakes)
+    meant = {(*mistake.keys[:-1], mistake.meant) for mistake in mistakes if mistake.meant}
+    first: dict[Keys, Mistake] = {}
+    for mistake in mistakes:
+        first.setdefault(mistake.keys, mistake)
+    return [mistake for keys, mistake in first.items() if keys not in meant]
+
+
+def _told(document: Document, mistake: Mistake) -> tuple[str, str]:
+    place = document.place(mistake.keys)
+    name = dotted(mistake.at[place.above :])
+    return str(place), f"{name}: {mistake.message}" if name else mistake.message
