@@ -126,7 +126,7 @@ def other_zip() -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def cache(own_world: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:  # noqa: ARG001  # order of the fixtures
+def cache(own_world: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:  # own_world first
     """An empty cache, and an empty working directory."""
     folder = tmp_path / "user" / "cache"
     monkeypatch.setenv("BRANCHSWEEP_CACHE", str(folder))
