@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +55,7 @@ class FormulaTrainer:
 
     def error(self, recipe: Recipe) -> float:
         """The prediction's share of wrong."""
-        return 0.02 + abs(np.log10(recipe.learning_rate) + 2) / 10 + 0.01 / len(recipe.architecture.trunk)
+        return 0.02 + abs(math.log10(recipe.learning_rate) + 2) / 10 + 0.01 / len(recipe.architecture.trunk)
 
     def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
         """In the reverse order, to show that the order does not matter."""

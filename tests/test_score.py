@@ -19,7 +19,7 @@ def outcome(predictions: np.ndarray, curve: list[list[float]], failed_at: int = 
 
 
 def test_measures_are_the_sums_by_hand() -> None:
-    predicted = ACTUAL + [[0.5, -5.0], [0.0, 0.0], [-0.5, 0.0], [0.0, 1.0]]
+    predicted = ACTUAL + np.array([[0.5, -5.0], [0.0, 0.0], [-0.5, 0.0], [0.0, 1.0]])
     scores = measure(ACTUAL, predicted, ["PE", "V"])
     assert scores["PE"].r2 == pytest.approx(1 - 0.5 / 14.0)
     assert scores["V"].r2 == pytest.approx(1 - 26.0 / 1400.0)

@@ -18,11 +18,11 @@ from sklearn.metrics import r2_score
 from branchsweep import packing, scaling, serving
 from branchsweep.experiment import EarlyStopping, Experiment, Fit
 from branchsweep.packing import Lane
-from branchsweep.population import ALL_ROWS, Outcome, TrainingRows
+from branchsweep.population import ALL_ROWS, Outcome, TrainingRows, Weights
 from branchsweep.recipe import Recipe
-from branchsweep.trial import Params
 from branchsweep.training import network
 from branchsweep.training.trainer import PopulationTrainer, row_order, weight_seed
+from branchsweep.trial import Params
 
 SEED = 7
 ROWS = 300
@@ -92,7 +92,7 @@ def keras_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(rate, weight_decay=decay)
 
 
-def fit_with_keras(one: Lane, of: Experiment, rows: TrainingRows) -> tuple[network.Weights, NDArray[np.float64], list[float]]:
+def fit_with_keras(one: Lane, of: Experiment, rows: TrainingRows) -> tuple[Weights, NDArray[np.float64], list[float]]:
     """The lane by `keras.Model.fit`: its weights, its predictions on the validation rows, R² of the first head by epoch."""
     recipe, heads = one.recipe, list(of.heads)
     training, validation = rows.of(one.fold)
@@ -149,7 +149,9 @@ THREE = experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q": {}}, epo
             LAST,
             id="decay, cosine, gelu, quantile",
         ),
-        pytest.param({"trunk.depth": 1, "V.depth": 2, "Q.depth": 0, "learning_rate": 0.005}, THREE, id="three heads, other losses"),
+        pytest.param(
+            {"trunk.depth": 1, "V.depth": 2, "Q.depth": 0, "learning_rate": 0.005}, THREE, id="three heads, other losses"
+        ),
     ],
 )
 def test_a_lane_is_keras_fit(params: Params, of: Experiment) -> None:
@@ -234,8 +236,17 @@ def test_permuted_is_permuted_bit_for_bit() -> None:
     """The packer orders lanes by trial, so other numbers would be other trials: the arrays are permuted by hand."""
     (population,) = packing.pack(mixed_company(), TWO)
     order = np.random.default_rng(1).permutation(len(population.trials))
-    names = ("trials", "recipes", "folds", "seeds", "epochs", "stops")
-    permuted = replace(population, **{name: tuple(getattr(population, name)[i] for i in order) for name in names})
+
+    def reordered(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(values[i] for i in order)
+
+    permuted = replace(
+        population,
+        trials=reordered(population.trials),
+        recipes=reordered(population.recipes),
+        folds=reordered(population.folds),
+        seeds=reordered(population.seeds),
+    )
     trainer = PopulationTrainer(table())
     straight, shuffled = trainer.train_one(population, True), trainer.train_one(permuted, True)
     for position, i in enumerate(order):

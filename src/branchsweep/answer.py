@@ -41,9 +41,7 @@ def answer(
                 yield Result(by_number[trial], grade(experiment, through.pop(trial), rows, seconds[trial]))
 
 
-def grade(
-    experiment: Experiment, lanes: Mapping[tuple[int, int], LaneOutcome], rows: TrainingRows, seconds: float
-) -> Score:
+def grade(experiment: Experiment, lanes: Mapping[tuple[int, int], LaneOutcome], rows: TrainingRows, seconds: float) -> Score:
     """The score of one trial over its lanes, given by (fold, seed)."""
     entries = [
         (f"fold {fold}, seed {seed}", outcome, rows.y[rows.of(fold)[1]]) for (fold, seed), outcome in sorted(lanes.items())

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -43,7 +43,9 @@ Overrides = Annotated[
 ]
 TrackingUri = Annotated[
     str | None,
-    typer.Option("--tracking-uri", metavar="URI", help="MLflow's store; sqlite:///mlflow.db here, unless MLFLOW_TRACKING_URI says."),
+    typer.Option(
+        "--tracking-uri", metavar="URI", help="MLflow's store; sqlite:///mlflow.db here, unless MLFLOW_TRACKING_URI says."
+    ),
 ]
 
 
@@ -85,10 +87,14 @@ def run(
     overrides: Overrides = None,
     tracking_uri: TrackingUri = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The experiment's seed.")] = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes; one per core if not given.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Worker processes; one per core if not given.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if this sweep is recorded.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
+    ] = False,
 ) -> None:
     """Run a sweep, or go on with it: search, refit the best, compare, register."""
     from branchsweep import compare, config, outlook, report
@@ -185,6 +191,24 @@ def _download(console: Console) -> Iterator[Callable[[int, int], None]]:
 
 
 @app.command()
+def show(
+    sweep: Annotated[str, typer.Argument(metavar="[SWEEP]", help="A sweep's name or run id; all sweeps if not given.")] = "",
+    most: Annotated[int, typer.Option("--most", min=1, help="How many trials to show.")] = 20,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """List the sweeps of the store, or one sweep's trials, the best first."""
+    from branchsweep import report
+    from branchsweep.ledgers.mlflow import list_sweeps, open_existing
+
+    if not sweep:
+        Console().print(report.sweeps(list_sweeps(tracking_uri)))
+        return
+    ledger = open_existing(tracking_uri, sweep)
+    heads = list(ledger.sweep.heads)
+    Console().print(report.leaderboard(ledger.recall(), heads, most))
+
+
+@app.command()
 def data(
     experiment: ExperimentPath = Path("experiments/branched.yaml"),
     data: DataPath = None,
@@ -201,7 +225,10 @@ def data(
 
 @app.command()
 def schema(
-    kind: Annotated[str, typer.Argument(metavar="experiment|space", help="Which files: experiments/ or search_spaces/.")] = "experiment",
+    kind: Annotated[
+        Literal["experiment", "space"],
+        typer.Argument(metavar="experiment|space", help="Which files: experiments/ or search_spaces/."),
+    ] = "experiment",
 ) -> None:
     """Print the JSON Schema of the YAML files, for editors to complete and check them."""
     from branchsweep import config
@@ -217,14 +244,20 @@ def predict(
     sheet: Annotated[str | None, typer.Option("--sheet", help="The sheet of an xlsx file.")] = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Predict with a registered model: the table's columns, and one more per head in natural units."""
+    """Predict with a registered model: the table's columns, and one per head in natural units.
+
+    A column that is named as a head stays beside its prediction as <head>_actual.
+    """
     from branchsweep.data import read_inputs, write_table
     from branchsweep.ledgers.mlflow import load_predictor
+    from branchsweep.quiet import silent_start
 
     predictor = load_predictor(model, tracking_uri)
     frame = read_inputs(table, sheet, predictor.inputs)
-    predicted = predictor(frame)
-    write_table(frame.assign(**{f"{head}": predicted[head] for head in predicted}), output)
+    with silent_start():
+        predicted = predictor(frame)
+    kept = frame.rename(columns={head: f"{head}_actual" for head in predicted.columns})
+    write_table(kept.assign(**{head: predicted[head] for head in predicted.columns}), output)
     Console(stderr=True).print(f"{len(frame):,} rows predicted into {output}", highlight=False)
 
 
@@ -239,6 +272,20 @@ def ui(
 
     from branchsweep.ledgers import address
 
+    _refuse_taken(host, port)
     command = address.ui_command(tracking_uri, host, port)
     Console(stderr=True).print(f"MLflow comes up at http://{host}:{port} in some seconds; Ctrl-C ends it", highlight=False)
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
+    raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603  # our own words, and a host and a port
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Raises if something listens there already: MLflow's own message for it is a traceback."""
+    import socket
+
+    with socket.socket() as mine:
+        mine.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            mine.bind((host, port))
+        except OSError as error:
+            message = f"got port {port} on {host}, which cannot be used ({error.strerror}); choose another with --port"
+            raise UserError(message) from error

@@ -33,9 +33,7 @@ class Contestant:
 def contestants(experiment: Experiment) -> list[Contestant]:
     """The baselines that an experiment names, checked before anything is trained."""
     return [
-        Contestant(baseline)
-        if baseline in SKLEARN_BASELINES
-        else checked(config.load(Path(baseline)), baseline, experiment)
+        Contestant(baseline) if baseline in SKLEARN_BASELINES else checked(config.load(Path(baseline)), baseline, experiment)
         for baseline in experiment.baselines
     ]
 
@@ -59,7 +57,13 @@ def checked(other: Experiment, where: str, experiment: Experiment) -> Contestant
 
 
 def references(
-    chosen: Sequence[Contestant], rows: TrainingRows, dataset: Dataset, split: Split, heads: Sequence[str], trainer: Trainer, watch: Watch
+    chosen: Sequence[Contestant],
+    rows: TrainingRows,
+    dataset: Dataset,
+    split: Split,
+    heads: Sequence[str],
+    trainer: Trainer,
+    watch: Watch,
 ) -> list[Reference]:
     """Every contestant's validation and test scores, in order.
 
@@ -107,15 +111,16 @@ def _of_network(
     ((known, params),) = experiment.search.known.items()
     trial = Trial(0, params, known)
     (result,) = answer([trial], experiment, rows, trainer, watch)
+    figures = result.score.heads
+    finalist = promote.refit(experiment, result, trainer, watch) if result.score.is_complete else None
     test: dict[str, float] = {}
-    finalist = promote.refit(experiment, trial, result.score.epochs, rows, trainer, watch) if result.score.is_complete else None
     if finalist:
         with promote.model_folder() as folder:
             met = promote.meet_test_rows(experiment, finalist, dataset, split, trainer, folder)
-        test = {head: figures.r2 for head, figures in met.items()}
+        test = {head: of_head.r2 for head, of_head in met.items()}
     return Reference(
         name=one.name,
-        r2={**{head: figures.r2 for head, figures in result.score.heads.items()}, "mean": result.score.value},
-        r2_se={**{head: figures.r2_se for head, figures in result.score.heads.items()}, "mean": result.score.value_se},
+        r2={**{head: of_head.r2 for head, of_head in figures.items()}, "mean": result.score.value},
+        r2_se={**{head: of_head.r2_se for head, of_head in figures.items()}, "mean": result.score.value_se},
         test_r2=test,
     )

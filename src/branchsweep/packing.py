@@ -48,7 +48,7 @@ def limits(experiment: Experiment) -> Limits:
         _values(experiment.space.dimensions.get("activation"))
     )
     depths = [
-        int(max(_values(dimension)))  # type: ignore[type-var, arg-type]  # depths are whole numbers, by the tunables' check
+        int(max(_values(dimension)))
         for name, dimension in experiment.space.dimensions.items()
         if name.endswith(".depth") and name != "trunk.depth"
     ]
@@ -133,7 +133,9 @@ def pack(lanes: Sequence[Lane], experiment: Experiment) -> list[Population]:
     for lane in lanes:
         by_program.setdefault(program_of(lane.recipe, experiment, bounds), []).append(lane)
     populations = [
-        population(program, chunk, experiment) for program, members in by_program.items() for chunk in _chunks(members, program.lanes)
+        population(program, chunk, experiment)
+        for program, members in by_program.items()
+        for chunk in _chunks(members, program.lanes)
     ]
     return sorted(populations, key=cost, reverse=True)
 
@@ -198,4 +200,3 @@ def cost(members: Population) -> float:
 def hidden_layers(recipe: Recipe) -> int:
     """Hidden layers beyond the first."""
     return len(recipe.architecture.trunk) - 1 + sum(len(branch) for branch in recipe.architecture.branches.values())
-

@@ -12,11 +12,11 @@ from pathlib import Path
 from branchsweep import packing, score
 from branchsweep.data import Dataset, Split
 from branchsweep.experiment import Experiment
-from branchsweep.population import TrainingRows, Weights
+from branchsweep.population import Weights
 from branchsweep.recipe import Recipe
 from branchsweep.roles import Candidate, Champion, Ledger, Trainer, Verdict, Watch
 from branchsweep.summary import Crowning
-from branchsweep.trial import HeadScore, Result, Trial
+from branchsweep.trial import HeadScore, Result
 
 REFIT_SEEDS = 3
 """Fresh seeds that are tried until a refit does not diverge."""
@@ -30,24 +30,16 @@ class Finalist:
     weights: Weights
 
 
-def refit(experiment: Experiment, trial: Trial, epochs: float, rows: TrainingRows, trainer: Trainer, watch: Watch) -> Finalist | None:
-    """Trains a trial's recipe on all training rows from fresh seeds.
+def refit(experiment: Experiment, result: Result, trainer: Trainer, watch: Watch) -> Finalist | None:
+    """Trains a trial's recipe anew on all training rows, from fresh seeds.
 
     There are no validation rows left to stop by, so it trains as many epochs as the trial's lanes needed for the weights that
     were scored, on average. None if it diverges from every seed.
-
-    Args:
-        experiment: Where the recipe's fixed values and the fit stand.
-        trial: What is trained.
-        epochs: Of the trial's score.
-        rows: All training rows.
-        trainer: Trains it.
-        watch: Told about it.
     """
-    stop = max(1, round(epochs))
+    stop = max(1, round(result.score.epochs))
     for seed in range(REFIT_SEEDS):
-        (population,) = packing.pack([packing.refit_lane(trial, experiment, seed, stop)], experiment)
-        watch.plan(stop, f"refit of {experiment.name}'s trial {trial.number} on all training rows")
+        (population,) = packing.pack([packing.refit_lane(result.trial, experiment, seed, stop)], experiment)
+        watch.plan(stop, f"{experiment.name}: refit of trial {result.trial.number} on all training rows")
         ((_, outcome),) = trainer.train([population], keep_weights=True)
         (lane,) = outcome.lanes
         if not lane.failed_at and lane.weights is not None:

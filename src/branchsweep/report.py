@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -31,7 +33,9 @@ def summary(said: Summary, units: Mapping[str, str]) -> RenderableType:
     parts += [Text(), _recipe(said.best), Text(), _comparison(said, said.best, list(units)), Text()]
     if said.champion:
         crown = "is the champion" if said.champion.crowned else "is registered, but not crowned"
-        parts.append(Text(f"{said.champion.model} version {said.champion.version} {crown}: {said.champion.because}.", style="bold"))
+        parts.append(
+            Text(f"{said.champion.model} version {said.champion.version} {crown}: {said.champion.because}.", style="bold")
+        )
         parts += [
             Text(f"  branchsweep predict models:/{said.champion.model}@champion TABLE.xlsx -o predictions.csv", style="cyan"),
         ]
@@ -117,7 +121,9 @@ def rows(dataset: Dataset, split: Split, units: Mapping[str, str]) -> Renderable
     columns = [(name, "input", "", dataset.x[:, place]) for place, name in enumerate(dataset.inputs)]
     columns += [(name, "head", units[name], dataset.y[:, place]) for place, name in enumerate(dataset.heads)]
     for name, role, unit, values in columns:
-        grid.add_row(name, role, unit, *(f"{figure:.4g}" for figure in (values.min(), values.mean(), values.max(), values.std())))
+        grid.add_row(
+            name, role, unit, *(f"{figure:.4g}" for figure in (values.min(), values.mean(), values.max(), values.std()))
+        )
     facts = Table.grid(padding=(0, 2))
     folds = f"{len(split.folds)} x {len(split.folds[0][0]):,} to learn, {len(split.folds[0][1]):,} to validate"
     for name, figure in (
@@ -132,21 +138,61 @@ def rows(dataset: Dataset, split: Split, units: Mapping[str, str]) -> Renderable
     return Group(facts, Text(), grid)
 
 
+class Listed(Protocol):
+    """A sweep in a list of sweeps."""
+
+    @property
+    def run_id(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def started(self) -> datetime: ...  # noqa: D102
+    @property
+    def status(self) -> str: ...  # noqa: D102
+    @property
+    def trials(self) -> Mapping[str, int]: ...  # noqa: D102
+    @property
+    def best(self) -> Mapping[str, float]: ...  # noqa: D102
+    @property
+    def data(self) -> str: ...  # noqa: D102
+
+
+def sweeps(listed: Sequence[Listed]) -> RenderableType:
+    """The sweeps of a store, in the order given."""
+    if not listed:
+        return Text("There are no sweeps here yet: branchsweep run experiments/branched.yaml begins one.")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("run", "sweep", "started", "status", "trials", "best R²"):
+        table.add_column(column, overflow="fold")
+    for one in listed:
+        best = "  ".join(f"{head} {r2:.4f}" for head, r2 in one.best.items())
+        started = one.started.astimezone().strftime("%Y-%m-%d %H:%M")
+        failed = one.trials.get("failed", 0)
+        trials = f"{one.trials.get('complete', 0)}" + (f", {failed} failed" if failed else "")
+        name = f"{one.name} (stand-in)" if one.data == "stand-in" else one.name
+        table.add_row(one.run_id[:8], name, started, one.status.lower(), trials, best)
+    return table
+
+
 def leaderboard(results: Sequence[Result], heads: Sequence[str], most: int) -> RenderableType:
     """The trials in order of their value, the best first, failed ones last."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("trial", *(f"r2/{head}" for head in heads), "r2/mean"):
-        table.add_column(column, justify="right")
-    names = sorted({name for result in results for name in result.trial.params})
-    for name in names:
-        table.add_column(name)
-    ordered = sorted(results, key=lambda result: (not result.score.is_complete, -result.score.value if result.score.is_complete else 0))
-    for result in ordered[:most]:
-        figures = [number(result.score.heads[head].r2) if head in result.score.heads else "-" for head in heads]
-        params = [value(result.trial.params[name]) if name in result.trial.params else "" for name in names]
-        mean = with_error(result.score.value, result.score.value_se) if result.score.is_complete else result.score.status.value
-        table.add_row(f"{result.trial.number}", *figures, mean, *params)
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("params")
+    for result in sorted(results, key=_rank)[:most]:
+        score, params = result.score, result.trial.params
+        figures = [number(score.heads[head].r2) if head in score.heads else "-" for head in heads]
+        mean = with_error(score.value, score.value_se) if score.is_complete else score.status.value
+        said = ", ".join(f"{name} {value(param)}" for name, param in sorted(params.items()))
+        known = f"{result.trial.known}: " if result.trial.known else ""
+        table.add_row(f"{result.trial.number}", *figures, mean, score.reason or known + said)
     return table
+
+
+def _rank(result: Result) -> tuple[bool, float]:
+    """Complete trials first, the best of them foremost."""
+    return not result.score.is_complete, -result.score.value if result.score.is_complete else result.trial.number
 
 
 def to_text(renderable: RenderableType, width: int = 160) -> str:

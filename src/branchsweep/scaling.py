@@ -1,4 +1,7 @@
-"""Fits scalers on training rows, with scikit-learn. Applying them is `serving`'s work: the deployed model scales as the trainer did."""
+"""Fits scalers on training rows, with scikit-learn.
+
+Applying them is `serving`'s work, for the deployed model must scale as the trainer did.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The deployed model: a table of raw inputs in, a table with one column per head in natural units out.
 
-This file travels with every registered model (MLflow runs it where the model is loaded), so it imports nothing of ours.
-Beside it lie two files: `model.keras`, an ordinary Keras model over scaled inputs with one named output per head, and
+This file travels with every registered model: MLflow imports it where the model is loaded, and calls `_load_pyfunc`. So it
+imports nothing of ours, and neither MLflow, Keras nor pandas before they are needed: the trainer scales by its functions too.
+Beside it lie two files: `model.keras`, an ordinary Keras model over scaled inputs whose outputs are a dict by head, and
 `serving.json`:
 
     {"inputs": ["AT", "AP", "RH"],
@@ -16,14 +17,28 @@ where SCALER says how one column c becomes a scaled one:
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Table: TypeAlias = pd.DataFrame
+
 Scaler = dict[str, Any]
 Floats = NDArray[np.float64]
+
+MODEL, MANIFEST = "model.keras", "serving.json"
+"""The two files beside this one."""
+
+ROWS_AT_ONCE = 16_384
+"""Rows that go through the network together: enough to keep it busy, few enough for the memory of a small server."""
 
 TAIL = 1e-7
 """Quantiles are kept this far from 0 and 1, as scikit-learn's QuantileTransformer does, so that no value becomes infinite."""
@@ -52,3 +67,85 @@ def _normal(values: Floats, knots: Floats) -> Floats:
     right = -np.interp(-values, -knots[::-1], -places[::-1])
     clipped: Floats = ndtri(np.clip((left + right) / 2.0, TAIL, 1.0 - TAIL))
     return clipped
+
+
+class Predictor:
+    """The model as its users see it: raw inputs in, natural units out.
+
+    Args:
+        folder: Holds the two files. The network is read with the first prediction, in Keras's safe mode: no code of the
+            file's own is run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+
+    @property
+    def inputs(self) -> list[str]:
+        """The columns it reads."""
+        return list(self._manifest["inputs"])
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The columns it answers with, each with its unit."""
+        return {head["name"]: head["unit"] for head in self._manifest["heads"]}
+
+    @property
+    def example(self) -> Table:
+        """A table of one row that it can predict: a row in the middle of what it was trained on."""
+        import pandas as pd  # noqa: PLC0415  # needed where tables are, not where the trainer scales
+
+        return pd.DataFrame([_middle(self._manifest["input_scaler"])], columns=self.inputs)
+
+    def predict(self, table: Table) -> Table:
+        """One column per head in natural units, with the index of `table`.
+
+        Args:
+            table: The input columns in any order and in natural units; other columns are ignored. A missing value makes the
+                predictions of its row NaN.
+
+        Raises:
+            ValueError: A column is missing, or holds something that is no number.
+        """
+        import pandas as pd  # noqa: PLC0415  # as above
+
+        scaled = transform(self._manifest["input_scaler"], _numbers(table, self.inputs)).astype(np.float32)
+        answers = np.empty((len(table), len(self.units)))
+        for start in range(0, len(table), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            outputs = self._network(scaled[rows], training=False)
+            answers[rows] = np.concatenate([np.asarray(outputs[head]) for head in self.units], axis=1)
+        return pd.DataFrame(inverse(self._manifest["target_scaler"], answers), index=table.index, columns=list(self.units))
+
+    @cached_property
+    def _network(self) -> Any:
+        import keras  # noqa: PLC0415  # takes seconds, and a model may be looked at without predicting
+
+        return keras.saving.load_model(self._folder / MODEL, compile=False, safe_mode=True)
+
+
+def _load_pyfunc(path: str) -> Predictor:
+    """What MLflow calls to load the model whose files lie in `path`."""
+    return Predictor(Path(path))
+
+
+def _numbers(table: Table, columns: list[str]) -> Floats:
+    """The columns as an array `(rows, columns)`."""
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise ValueError(f"got a table with the columns {list(table.columns)}, but the model also needs {missing}")
+    values = np.empty((len(table), len(columns)))
+    for place, column in enumerate(columns):
+        try:
+            values[:, place] = table[column].to_numpy(dtype=np.float64, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"column '{column}' must hold numbers: {error}") from error
+    return values
+
+
+def _middle(scaler: Scaler) -> list[float]:
+    """The raw values that a scaler puts at, or next to, zero: means, minima or medians of the training rows."""
+    if scaler["kind"] == "affine":
+        return [float(shift) for shift in scaler["shift"]]
+    return [float(knots[len(knots) // 2]) for knots in scaler["knots"]]

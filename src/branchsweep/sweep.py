@@ -15,7 +15,7 @@ from branchsweep.data import Dataset, Split
 from branchsweep.experiment import Experiment
 from branchsweep.population import TrainingRows
 from branchsweep.roles import Conclusion, Driver, Ledger, SweepRecord, Trainer, Watch
-from branchsweep.summary import Best, Summary
+from branchsweep.summary import Best, Crowning, Summary
 from branchsweep.trial import Result, Status, best
 
 SUMMARY = "summary"
@@ -35,9 +35,7 @@ class Engines:
     watch: Watch
 
 
-def run(
-    experiment: Experiment, contestants: Sequence[Contestant], dataset: Dataset, split: Split, engines: Engines
-) -> Summary:
+def run(experiment: Experiment, contestants: Sequence[Contestant], dataset: Dataset, split: Split, engines: Engines) -> Summary:
     """A sweep from beginning to end.
 
     Args:
@@ -51,24 +49,16 @@ def run(
     rows = training_rows(dataset, split)
     results = search(experiment, rows, engines)
     counts = Counter(result.score.status for result in results)
-    winner = best(list(results))
-    finalist = winner and promote.refit(
-        experiment, winner.trial, winner.score.epochs, rows, engines.trainer, engines.watch
-    )
-    with promote.model_folder() as folder:
-        test = finalist and promote.meet_test_rows(experiment, finalist, dataset, split, engines.trainer, folder)
-        compared = references(contestants, rows, dataset, split, list(experiment.heads), engines.trainer, engines.watch)
-        champion = None
-        if winner and test and experiment.promotion:
-            engines.watch.say("registering the model")
-            champion = promote.register(experiment, winner, test, dataset, split, engines.ledger, folder)
+    winner = best(results)
+    test, champion = crown(experiment, winner, dataset, split, engines) if winner else (None, None)
+    compared = references(contestants, rows, dataset, split, list(experiment.heads), engines.trainer, engines.watch)
     summary = Summary(
         sweep=experiment.name,
         run_id=engines.ledger.run_id,
         data={"source": dataset.source, "digest": dataset.digest, "rows": dataset.rows, "location": dataset.location},
         trials={status.value.lower(): counts[status] for status in (Status.COMPLETE, Status.PRUNED, Status.FAILED)},
-        best=winner and _best(experiment, winner),
-        test_r2=test and {head: figures.r2 for head, figures in test.items()},
+        best=_best(experiment, winner) if winner else None,
+        test_r2=test,
         references=compared,
         champion=champion,
         seconds=time.perf_counter() - began,
@@ -80,6 +70,26 @@ def run(
         files={"summary.json": summary.to_json() + "\n"},
     )
     return summary
+
+
+def crown(
+    experiment: Experiment, winner: Result, dataset: Dataset, split: Split, engines: Engines
+) -> tuple[Mapping[str, float] | None, Crowning | None]:
+    """Refits the winner, has the exported model meet the test rows once, and registers it.
+
+    Returns:
+        R² on the test rows by head, and what the registry holds; None each where it did not come to that.
+    """
+    finalist = promote.refit(experiment, winner, engines.trainer, engines.watch)
+    if finalist is None:
+        return None, None
+    with promote.model_folder() as folder:
+        test = promote.meet_test_rows(experiment, finalist, dataset, split, engines.trainer, folder)
+        champion = None
+        if experiment.promotion:
+            engines.watch.say("registering the model")
+            champion = promote.register(experiment, winner, test, dataset, split, engines.ledger, folder)
+    return {head: figures.r2 for head, figures in test.items()}, champion
 
 
 def search(experiment: Experiment, rows: TrainingRows, engines: Engines) -> list[Result]:

@@ -274,13 +274,13 @@ class _Networks:
         return weights, first, second
 
     def step(
-        self, state: State, plan: Plan, rows: Rows, count: Tensor, step_size: Tensor, decay: Tensor, buffers: tuple[Tensor, ...]
+        self, state: State, plan: Plan, count: Tensor, step_size: Tensor, decay: Tensor, buffers: tuple[Tensor, ...]
     ) -> tuple[State, tuple[Tensor, ...]]:
         """One step of every lane on the batch that `buffers` holds."""
         X, T, M, A, D, G = buffers
         S, K, H = self.S, self.K, self.H
         trains = state.lanes.going & (tf.gather(count, plan.stream) > 0)
-        dials = tuple(array[:, None, None] for array in (step_size, decay)) + (plan.momentum, trains[:, None, None])
+        dials = (step_size[:, None, None], decay[:, None, None], plan.momentum, trains[:, None, None])
         ones = tf.ones([S, self.B, 1])
         weights, infinity = state.weights, plan.infinity
         A, D = self.forward(weights, plan, X, A, D)
@@ -347,7 +347,9 @@ class _Networks:
         kernel, bias = _while(plan.lane_waves, first, parameters["first_kernel"], parameters["first_bias"])
         parameters |= {"first_kernel": kernel, "first_bias": bias}
 
-        weights, first_moment, second_moment = (Layers(*(parameters[name][part] for name in Layers._fields)) for part in range(3))
+        weights, first_moment, second_moment = (
+            Layers(*(parameters[name][part] for name in Layers._fields)) for part in range(3)
+        )
         state = state._replace(weights=weights, first_moment=first_moment, second_moment=second_moment)
         return state, (X, T, M, A, D, G)
 
@@ -357,7 +359,9 @@ class _Networks:
         """R² (H*K,) of every output on the validation rows, and the predictions (C, H*K, B) themselves."""
         X, T, M, A, D, G = buffers
 
-        def chunk(c: Tensor, squares: Tensor, predictions: Tensor, X: Tensor, T: Tensor, M: Tensor, A: Tensor) -> tuple[Any, ...]:
+        def chunk(
+            c: Tensor, squares: Tensor, predictions: Tensor, X: Tensor, T: Tensor, M: Tensor, A: Tensor
+        ) -> tuple[Any, ...]:
             X, T, M = self.batch(rows, rows.validation[:, c], rows.validation_count[:, c], X, T, M)
             A, _ = self.forward(weights, plan, X, A, None)
             for head in range(self.H):
@@ -443,7 +447,7 @@ def compiled(program: Program) -> Any:
     It is compiled by XLA at its first call with arrays of new shapes, and then kept.
     """
     networks = _Networks(program)
-    W, B, K, S, F, H, N = networks.W, networks.B, networks.K, networks.S, networks.F, networks.H, networks.N
+    W, B, K, F, H, N = networks.W, networks.B, networks.K, networks.F, networks.H, networks.N
 
     @tf.function(jit_compile=True, autograph=False)
     def train(state: State, plan: Plan, rows: Rows, epochs: Epochs) -> tuple[State, Tensor]:
@@ -462,7 +466,7 @@ def compiled(program: Program) -> Any:
             def step(s: Tensor, state: State, buffers: tuple[Tensor, ...]) -> tuple[Any, ...]:
                 count = rows.train_count[:, s]
                 batch = networks.batch(rows, epochs.order[e, :, s], count, *buffers[:3])
-                return networks.step(state, plan, rows, count, epochs.step_size[e, s], epochs.decay[e, s], batch + buffers[3:])
+                return networks.step(state, plan, count, epochs.step_size[e, s], epochs.decay[e, s], batch + buffers[3:])
 
             state, buffers = _while(rows.train_steps, step, state, buffers)
             r2, now, buffers = networks.validate(state.weights, plan, rows, buffers, now)

@@ -172,9 +172,7 @@ def _initial_state(population: Population, feed: Feed) -> State:
     )
 
 
-def _outcomes(
-    population: Population, feed: Feed, state: State, curve: Floats32, keep_weights: bool
-) -> list[LaneOutcome]:
+def _outcomes(population: Population, feed: Feed, state: State, curve: Floats32, keep_weights: bool) -> list[LaneOutcome]:
     """What came of each lane, read out of the population's arrays."""
     program = population.program
     K, heads = program.lanes, len(program.losses)
@@ -348,9 +346,7 @@ def _zeros(program: Program, places: int) -> list[Floats32]:
     return [np.zeros(shape, np.float32) for shape in shapes]
 
 
-def _sites(
-    program: Program, lane: int, places: tuple[int, ...], architecture: Architecture
-) -> list[tuple[int, int]]:
+def _sites(program: Program, lane: int, places: tuple[int, ...], architecture: Architecture) -> list[tuple[int, int]]:
     """Where each dense layer of a lane sits, in the order of its weights: (array in `Layers`, row)."""
     sites = [(0, lane)]
     branches, trunk = architecture.branches, len(architecture.trunk) - 1

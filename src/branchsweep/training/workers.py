@@ -16,7 +16,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +23,7 @@ from typing import Any, Self
 from branchsweep.errors import EngineError
 from branchsweep.packing import cost
 from branchsweep.population import Outcome, Population, Program, TrainingRows, Weights
+from branchsweep.quiet import silent_start
 from branchsweep.recipe import Recipe
 from branchsweep.serving import Floats
 
@@ -33,9 +33,7 @@ LOOK_SECONDS = 0.2
 
 def cores() -> list[int]:
     """The cores this process may use."""
-    if sys.platform == "linux":
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+    return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else list(range(os.cpu_count() or 1))
 
 
 class Workers:
@@ -122,8 +120,8 @@ def _result(task: Future[Any]) -> Any:
         return task.result()
     except BrokenProcessPool as error:
         raise EngineError(
-            "a worker process died while it trained (most often for want of memory). What was finished is recorded: run the same "
-            "command again to go on, with fewer --workers if memory was short"
+            "a worker process died while it trained (most often for want of memory). What was finished is recorded: run the "
+            "same command again to go on, with fewer --workers if memory was short"
         ) from error
 
 
@@ -138,8 +136,7 @@ def _begin(rows: TrainingRows, core: int, trained: Any) -> None:
     if sys.platform == "linux":
         os.sched_setaffinity(0, {core})
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silent_start():
+    with silent_start():
         import tensorflow as tf  # noqa: PLC0415  # only workers pay for it
 
         tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -153,19 +150,6 @@ def _begin(rows: TrainingRows, core: int, trained: Any) -> None:
             trained.value += lane_epochs
 
     _trainer = PopulationTrainer(rows, progress)
-
-
-@contextmanager
-def _silent_start() -> Iterator[None]:
-    """Keeps TensorFlow's first words off standard error: it speaks of CUDA and oneDNN before any setting can silence it."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _end_with_parent() -> None:

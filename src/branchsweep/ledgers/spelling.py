@@ -1,0 +1,161 @@
+"""How a trial's result is spelt in a tracking store, and read back.
+
+A store takes three kinds of words about a run, each with its rules: **tags** and **params** are short strings, **metrics** are
+finite numbers that may have steps. So a figure that is not a number (the standard error over one lane) is left out, and a
+missing figure is read as NaN; and since params lose their types, a tag holds them once more as JSON, exactly.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from branchsweep.errors import LedgerError
+from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+
+PREFIX = "branchsweep."
+"""What the names of our own tags begin with."""
+
+CURVE_POINTS = 50
+"""The most points of one learning curve that are written down."""
+
+LONGEST_TAG = 8000
+"""Characters of a tag's value in MLflow."""
+
+LONGEST_REASON = 1000
+"""Characters of a reason that are kept: a sentence, not a traceback."""
+
+_FIGURES = ("r2", "r2_se", "rmse", "mae")  # the fields of a HeadScore, which are also the metrics' names
+
+
+class Point(NamedTuple):
+    """One number of a metric."""
+
+    name: str
+    value: float
+    step: int = 0
+
+
+def tag(name: str) -> str:
+    """The tag's full name: ours get the prefix, MLflow's own (`mlflow.note.content`) keep theirs."""
+    return name if name.startswith("mlflow.") else PREFIX + name
+
+
+def tags(result: Result, sweep: str) -> dict[str, str]:
+    """The tags of a trial's run, under the sweep's run.
+
+    Raises:
+        LedgerError: The params are too long to be written down exactly.
+    """
+    trial, score = result.trial, result.score
+    params = json.dumps(dict(trial.params), allow_nan=False, separators=(",", ":"))
+    if len(params) > LONGEST_TAG:
+        raise LedgerError(
+            f"the params of trial {trial.number} take {len(params)} characters, a tag in MLflow holds {LONGEST_TAG}: "
+            "vary fewer dimensions and fix the rest (space.fixed)"
+        )
+    words = {
+        "role": "trial",
+        "sweep": sweep,
+        "trial": str(trial.number),
+        "status": score.status.value,
+        "params": params,
+        "lanes": str(score.lanes),
+        "reason": score.reason[:LONGEST_REASON],
+        "known": trial.known,
+    }
+    return {"mlflow.parentRunId": sweep} | {tag(name): value for name, value in words.items() if value}
+
+
+def params(trial: Trial) -> dict[str, str]:
+    """The params as people read them."""
+    return {name: str(value) for name, value in trial.params.items()}
+
+
+def points(score: Score) -> list[Point]:
+    """All figures of a score: `r2/PE`, `r2/mean`, `rmse/PE`, …, and `curve_r2/PE` with the epochs (from 1) as steps."""
+    figures = [
+        Point("r2/mean", score.value),
+        Point("r2_se/mean", score.value_se),
+        *(Point(f"{figure}/{head}", getattr(of, figure)) for head, of in score.heads.items() for figure in _FIGURES),
+        Point("epochs", score.epochs),
+        Point("seconds", score.seconds),
+        *(
+            Point(f"curve_r2/{head}", curve[epoch], epoch + 1)
+            for head, curve in score.curves.items()
+            for epoch in thinned(len(curve), CURVE_POINTS)
+        ),
+    ]
+    return [point for point in figures if math.isfinite(point.value)]
+
+
+def thinned(count: int, most: int) -> list[int]:
+    """At most `most` (2 or more) of the positions 0 to `count` - 1, evenly spread, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return [round(place * (count - 1) / (most - 1)) for place in range(most)]
+
+
+def run_name(result: Result) -> str:
+    """What the run is called: `017  PE 0.938  V 0.812`, or `017  FAILED`."""
+    number, score = f"{result.trial.number:03d}", result.score
+    if score.status is Status.FAILED:
+        return f"{number}  {score.status}"
+    figures = [f"{head} {of.r2:.3f}" for head, of in score.heads.items()]
+    return "  ".join([number, *figures] if score.is_complete else [number, *figures, score.status])
+
+
+def result(tags: Mapping[str, str], metrics: Mapping[str, float], heads: Sequence[str]) -> Result:
+    """The result that a finished run tells of; without its curves, which stay in the store.
+
+    Raises:
+        LedgerError: The run was not written by this module.
+    """
+    try:
+        trial = Trial(int(tags[tag("trial")]), json.loads(tags[tag("params")]), tags.get(tag("known"), ""))
+        status, lanes = Status(tags[tag("status")]), int(tags[tag("lanes")])
+    except (KeyError, ValueError) as error:
+        raise LedgerError(f"a run of this sweep cannot be read as a trial ({error!r}): was it edited by hand?") from error
+
+    def metric(name: str) -> float:
+        return metrics.get(name, math.nan)
+
+    return Result(
+        trial,
+        Score(
+            status=status,
+            value=metric("r2/mean"),
+            value_se=metric("r2_se/mean"),
+            heads={
+                head: HeadScore(**{figure: metric(f"{figure}/{head}") for figure in _FIGURES})
+                for head in heads
+                if any(f"{figure}/{head}" in metrics for figure in _FIGURES)
+            },
+            reason=tags.get(tag("reason"), ""),
+            epochs=metrics.get("epochs", 0.0),
+            seconds=metrics.get("seconds", 0.0),
+            lanes=lanes,
+        ),
+    )
+
+
+def split(name: str, value: str) -> dict[str, str]:
+    """A tag of any length: what does not fit goes on in `name:2`, `name:3`, …, where MLflow would cut it off silently.
+
+    MLflow's own tags are cut, for nobody would look for the rest.
+    """
+    if not name.startswith(PREFIX):
+        return {name: value[:LONGEST_TAG]}
+    pieces = [value[start : start + LONGEST_TAG] for start in range(0, len(value), LONGEST_TAG)] or [""]
+    return {name if place == 0 else f"{name}:{place + 1}": piece for place, piece in enumerate(pieces)}
+
+
+def joined(tags: Mapping[str, str]) -> dict[str, str]:
+    """Our own tags by name, without the prefix, those that were split made whole again."""
+    ours = {name.removeprefix(PREFIX): value for name, value in tags.items() if name.startswith(PREFIX)}
+    pieces = sorted((name.partition(":") for name in ours if ":" in name), key=lambda parts: int(parts[2]))
+    for name, _, place in pieces:
+        ours[name] += ours.pop(f"{name}:{place}")
+    return ours

@@ -1,0 +1,322 @@
+"""The command line as a user meets it: real processes, a real table, a real store."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+SPACE = """\
+dimensions:
+  trunk.depth: {type: int, low: 1, high: 3}
+  trunk.width: {type: int, low: 4, high: 8}
+  cost.depth: {type: int, low: 0, high: 2}
+  learning_rate: {type: float, low: 1.0e-3, high: 1.0e-1, log: true}
+  activation: {type: choice, choices: [relu, tanh]}
+fixed: {batch_size: 32}
+"""
+
+EXPERIMENT = """\
+name: three
+question: Does a table with three heads and other columns sweep with YAML alone?
+table: {source: plant.csv, inputs: [load, wind]}
+heads:
+  heat: {unit: MW}
+  steam: {column: steam flow, unit: t/h, loss: mae}
+  cost: {unit: EUR}
+space: space.yaml
+search: {driver: optuna, trials: 12, batch: 4, known: {plain: {trunk.depth: 1}}}
+fit: {epochs: 8}
+validation: {method: k_fold, folds: 2}
+baselines: [linear_regression]
+promotion: {model: plant}
+"""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder in which somebody sweeps."""
+
+    folder: Path
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "branchsweep", *words],
+            cwd=self.folder,
+            env={**os.environ, "COLUMNS": "160"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str, exit_code: int = 0) -> tuple[str, str]:
+        process = self.start(*words)
+        out, err = process.communicate(timeout=240)
+        assert process.returncode == exit_code, err
+        assert "Traceback" not in err
+        return out, err
+
+    def client(self) -> Any:
+        from mlflow import MlflowClient
+
+        return MlflowClient(f"sqlite:///{self.folder}/mlflow.db")
+
+    def runs(self, role: str) -> list[Any]:
+        client = self.client()
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        return list(client.search_runs(experiments, f"tags.`branchsweep.role` = '{role}'"))
+
+
+def furnish(folder: Path) -> Workspace:
+    random = np.random.default_rng(0)
+    load, wind = random.uniform(0, 1, 240), random.normal(size=240)
+    frame = pd.DataFrame(
+        {
+            "hour": np.arange(240),
+            "load": load,
+            "wind": wind,
+            "heat": 40 * np.sin(3 * load) + wind,
+            "steam flow": 7 * load - wind**2,
+            "cost": 100 + 30 * load * wind,
+        }
+    )
+    frame.to_csv(folder / "plant.csv", index=False)
+    (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
+    (folder / "three.yaml").write_text(EXPERIMENT, encoding="utf-8")
+    return Workspace(folder)
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict[str, Any], str]:
+    """A finished sweep, what it said on standard output, and what on standard error."""
+    workspace = furnish(tmp_path_factory.mktemp("workspace"))
+    out, err = workspace.run("run", "three.yaml", "--json")
+    return workspace, json.loads(out), err
+
+
+def test_standard_output_is_one_json_object_of_the_promised_form(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    _, summary, err = said
+    assert set(summary) >= {"sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds"}
+    assert summary["sweep"] == "three"
+    assert summary["data"]["source"] == "file" and summary["data"]["rows"] == 240 and len(summary["data"]["digest"]) == 64
+    assert summary["trials"] == {"complete": 12, "pruned": 0, "failed": 0}
+    assert set(summary["best"]["r2"]) == {"heat", "steam", "cost", "mean"}
+    assert set(summary["test"]["r2"]) == {"heat", "steam", "cost"}
+    assert summary["champion"]["model"] == "plant" and summary["champion"]["crowned"] is True
+    assert "trials complete" in err or "training" in err
+
+
+def test_the_store_holds_the_sweep_and_every_trial(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, _ = said
+    (parent,) = workspace.runs("sweep")
+    assert parent.info.run_id == summary["run_id"] and parent.info.status == "FINISHED"
+    tags = parent.data.tags
+    assert tags["branchsweep.data_digest"] == summary["data"]["digest"]
+    assert {"branchsweep.data_source", "branchsweep.split_digest", "branchsweep.version_tensorflow"} <= set(tags)
+    assert parent.data.metrics["test_r2/cost"] == pytest.approx(summary["test"]["r2"]["cost"])
+    files = {entry.path for entry in workspace.client().list_artifacts(parent.info.run_id)}
+    assert {"experiment.yaml", "summary.json"} <= files
+    trials = workspace.runs("trial")
+    assert sorted(int(run.data.tags["branchsweep.trial"]) for run in trials) == list(range(12))
+    for run in trials:
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.tags["branchsweep.status"] == "COMPLETE"
+        expected = {
+            f"{kind}/{head}" for kind in ("r2", "r2_se", "rmse", "mae", "curve_r2") for head in ("heat", "steam", "cost")
+        }
+        assert expected | {"r2/mean"} <= set(run.data.metrics)
+        assert run.data.metrics["r2_se/heat"] > 0
+    best = next(run for run in trials if int(run.data.tags["branchsweep.trial"]) == summary["best"]["trial"])
+    assert best.data.metrics["r2/mean"] == pytest.approx(summary["best"]["r2"]["mean"])
+    curve = workspace.client().get_metric_history(best.info.run_id, "curve_r2/heat")
+    assert [point.step for point in curve] == list(range(1, 9))
+
+
+def test_the_champion_predicts_raw_units_from_a_raw_table(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, _ = said
+    workspace.run("predict", "models:/plant@champion", "plant.csv", "-o", "out.csv")
+    predicted, table = pd.read_csv(workspace.folder / "out.csv"), pd.read_csv(workspace.folder / "plant.csv")
+    assert list(predicted.columns) == [
+        "hour",
+        "load",
+        "wind",
+        "heat_actual",
+        "steam flow",
+        "cost_actual",
+        "heat",
+        "steam",
+        "cost",
+    ]
+    from sklearn.model_selection import train_test_split
+
+    _, test = train_test_split(np.arange(240), test_size=0.2, random_state=1)
+    residual = (predicted["cost"] - table["cost"]).to_numpy()[test]
+    actual = table["cost"].to_numpy()[test]
+    r2 = 1 - (residual**2).sum() / ((actual - actual.mean()) ** 2).sum()
+    assert r2 == pytest.approx(summary["test"]["r2"]["cost"], abs=1e-4)
+
+
+def test_a_finished_sweep_answers_from_the_store(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, _ = said
+    out, err = workspace.run("run", "three.yaml", "--json")
+    assert json.loads(out) == summary
+    assert "complete" in err and "--fresh" in err
+    assert len(workspace.runs("trial")) == 12
+
+
+def test_show_lists_the_sweeps_and_the_best_trials(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, _ = said
+    out, _ = workspace.run("show")
+    assert "three" in out and summary["run_id"][:8] in out
+    out, _ = workspace.run("show", "three", "--most", "3")
+    first = out.splitlines()[1].split()
+    assert int(first[0]) == summary["best"]["trial"]
+    assert "r2/steam" in out
+    _, err = workspace.run("show", "thre", exit_code=2)
+    assert "did you mean 'three'?" in err
+
+
+def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path, said: tuple[Workspace, dict[str, Any], str]) -> None:
+    """Kill -9 in mid-sweep, the same command again: all trials, each once, and the scores of a sweep that was left alone."""
+    finished, summary, _ = said
+    workspace = furnish(tmp_path)
+    copy_of_empty_store(finished, workspace)
+    process = workspace.start("run", "three.yaml", "--json")
+    deadline = time.monotonic() + 120
+    while len(workspace.runs("trial")) < 5:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = {run.info.run_id for run in workspace.runs("trial") if run.info.status == "FINISHED"}
+    assert 4 <= len(before) < 12
+    out, err = workspace.run("run", "three.yaml", "--json")
+    resumed = json.loads(out)
+    assert "going on with a sweep" in err
+    after = workspace.runs("trial")
+    assert before <= {run.info.run_id for run in after}
+    assert Counter(int(run.data.tags["branchsweep.trial"]) for run in after) == Counter(range(12))
+    assert len(workspace.runs("sweep")) == 1
+    assert resumed["best"] == summary["best"] and resumed["test"] == summary["test"]
+
+
+def copy_of_empty_store(finished: Workspace, workspace: Workspace) -> None:
+    """A store without sweeps, for making one anew takes ten seconds: the finished one's tables, emptied."""
+    import sqlite3
+
+    shutil.copy(finished.folder / "mlflow.db", workspace.folder / "mlflow.db")
+    with sqlite3.connect(workspace.folder / "mlflow.db") as store:
+        store.execute("PRAGMA foreign_keys = OFF")
+        names = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for name in names:
+            if name not in {"alembic_version", "workspaces"} and not name.startswith("sqlite_"):
+                store.execute(f"DELETE FROM {name}")  # noqa: S608  # names of MLflow's own tables
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run", "nosuch.yaml"], "nosuch.yaml"),
+        (["run", "three.yaml", "--set", "search.trails=3"], "did you mean 'trials'?"),
+        (["run", "three.yaml", "--set", "heads.steam.loss=mea"], "did you mean 'mae'?"),
+        (["run", "three.yaml", "--set", "heads.heat.column=haet"], "did you mean 'heat'?"),
+        (["run", "three.yaml", "--data", "nosuch.csv"], "nosuch.csv"),
+        (["predict", "models:/plant@champion", "plant.csv", "-o", "x.csv"], "mlflow.db"),
+        (["show"], "mlflow.db"),
+    ],
+)
+def test_a_mistake_ends_in_one_message_and_leaves_nothing(tmp_path: Path, words: list[str], expected: str) -> None:
+    workspace = furnish(tmp_path)
+    before = set(tmp_path.iterdir())
+    out, err = workspace.run(*words, exit_code=2)
+    assert expected in err
+    assert out == ""
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_dry_run_says_what_would_be_trained_and_trains_nothing(tmp_path: Path) -> None:
+    workspace = furnish(tmp_path)
+    out, _ = workspace.run("run", "three.yaml", "--trials", "7", "--dry-run", "--json")
+    seen = json.loads(out)
+    assert (seen["trials"], seen["lanes"]) == (7, 15)
+    out, _ = workspace.run("run", "three.yaml", "--dry-run")
+    assert "lanes" in out and "programs" in out and "estimated" in out
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_the_schemas_are_json() -> None:
+    for kind in ("experiment", "space"):
+        out, _ = Workspace(ROOT).run("schema", kind)
+        assert json.loads(out)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_data_says_what_is_read_and_the_stand_in_announces_itself(tmp_path: Path) -> None:
+    """No network, no file: the built-in table is the stand-in, loudly, unless it is refused."""
+    workspace = Workspace(tmp_path)
+    out, err = workspace.run("data", str(ROOT / "experiments" / "branched.yaml"))
+    assert "stand-in" in out and "9,568" in out
+    assert "stand-in" in err
+    _, err = workspace.run("data", str(ROOT / "experiments" / "branched.yaml"), "--require-real", exit_code=2)
+    assert "stand-in" in err
+
+
+def test_ui_serves_the_store_and_refuses_a_taken_port(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = said
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        _, err = workspace.run("ui", "--port", str(port), exit_code=2)
+        assert str(port) in err
+    server = workspace.start("ui", "--port", str(port))
+    try:
+        body = json.dumps({"max_results": 10}).encode()
+        request = urllib.request.Request(  # our own server
+            f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search", body, {"Content-Type": "application/json"}
+        )
+        names = answered(request, server)
+        assert "three" in names
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=30)
+
+
+def answered(request: urllib.request.Request, server: subprocess.Popen[str]) -> list[str]:
+    """The experiments' names, as soon as the server answers."""
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310  # our own server
+                return [experiment["name"] for experiment in json.load(response)["experiments"]]
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            assert server.poll() is None, server.communicate()[1]
+            assert time.monotonic() < deadline, "the server did not come up"
+            time.sleep(0.3)
+
+
+@pytest.mark.needs_table
+@pytest.mark.slow
+def test_the_article_lands_where_the_article_did(tmp_path: Path, real_table: Path) -> None:
+    """The author's own run gave 0.9259 for PE and 0.7851 for V."""
+    out, _ = Workspace(tmp_path).run("run", str(ROOT / "experiments" / "article.yaml"), "--data", str(real_table), "--json")
+    r2 = json.loads(out)["test"]["r2"]
+    assert r2["PE"] == pytest.approx(0.926, abs=0.003)
+    assert r2["V"] == pytest.approx(0.785, abs=0.01)
