@@ -44,9 +44,7 @@ def test_populations_keep_to_their_program() -> None:
 
 def test_a_trial_has_the_same_program_alone_and_in_company() -> None:
     everyone = lanes(50)
-    programs = {
-        trial: population.program for population in packing.pack(everyone, EXPERIMENT) for trial in population.trials
-    }
+    programs = {trial: population.program for population in packing.pack(everyone, EXPERIMENT) for trial in population.trials}
     for lane in everyone[::7]:
         (alone,) = packing.pack([lane], EXPERIMENT)
         assert alone.program == programs[lane.trial]

@@ -127,5 +127,6 @@ class Download:
         self._progress.update(self._task, completed=received)
 
     def close(self) -> None:
-        """Takes the bar away."""
-        self._progress.stop()
+        """Takes the bar away, if there was one."""
+        if self._task is not None:
+            self._progress.stop()
