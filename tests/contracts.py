@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 import pytest
 
 from branchsweep.drivers import open_driver
+from branchsweep.errors import LedgerError
 from branchsweep.experiment import Experiment
-from branchsweep.roles import Driver
+from branchsweep.roles import Candidate, Champion, Driver, Ledger, SweepRecord, Verdict
 from branchsweep.space import Choice, Float
-from branchsweep.trial import ParamValue, Result, Score, Status, Trial
+from branchsweep.trial import HeadScore, ParamValue, Result, Score, Status, Trial
 
 Dimensions = dict[str, dict[str, Any]]
 
@@ -209,3 +214,217 @@ class DriverContract:
         driver = self.resumed(experiment, [result for result in uninterrupted if result.trial.number not in lost])
         asked = trials_of(play(driver, asks=4, count=1 + len(lost) // 4))
         assert asked[: len(lost)] == [uninterrupted[number].trial for number in sorted(lost)]
+
+
+class OpenLedger(Protocol):
+    """Opens a ledger over one store, as often as it is called: each call stands for a process of its own."""
+
+    def __call__(self, record: SweepRecord, fresh: bool = False) -> Ledger: ...
+
+
+def sweep_record(key: str = "key", **changed: Any) -> SweepRecord:
+    """What is written down of a sweep with two heads; a key stands for a question."""
+    said = {
+        "name": "contract",
+        "key": key,
+        "question": "Does it hold?",
+        "yaml": "name: contract  # ½\n",
+        "heads": {"PE": "MW", "V": "cm Hg"},
+        "tags": {"data_source": "embedded", "git_commit": "c0ffee"},
+        **changed,
+    }
+    return SweepRecord(**said)
+
+
+def recorded(number: int, status: Status = Status.COMPLETE) -> Result:
+    """A result as the sweep hands it over: params of all types, figures that are no round numbers, one that is no number."""
+    params: dict[str, ParamValue] = {
+        "trunk.depth": number + 1,
+        "learning_rate": 1e-3 / (number + 3),
+        "weight_decay": 0.0,
+        "loss_weight": 2.0,
+        "activation": "relu",
+        "flag": number % 2 == 0,
+    }
+    trial = Trial(number, params, known="article" if number == 0 else "")
+    if status is Status.FAILED:
+        return Result(
+            trial, Score(status, reason="diverged at epoch 12 (fold 2, seed 1): 'Ω' \"quoted\"", seconds=0.5, lanes=3)
+        )
+    heads = {
+        "PE": HeadScore(r2=0.9 + number / 300, r2_se=0.001 / 3, rmse=4.0 + 1 / 3, mae=10 / 3),
+        "V": HeadScore(r2=0.8 - number / 300, r2_se=float("nan"), rmse=5.0 + 1 / 7, mae=30 / 7),
+    }
+    return Result(
+        trial,
+        Score(
+            status,
+            value=(heads["PE"].r2 + heads["V"].r2) / 2 + number / 1000,
+            value_se=float("nan"),
+            heads=heads,
+            reason="rung 2: below the best half" if status is Status.PRUNED else "",
+            epochs=37.0 + 1 / 3,
+            seconds=1.25,
+            lanes=3,
+            curves={head: tuple(of.r2 - 1 / epoch for epoch in range(1, 121)) for head, of in heads.items()},
+        ),
+    )
+
+
+def written(results: Sequence[Result]) -> list[str]:
+    """Results without their curves, as text: exact to the last digit and the types, and with NaN equal to NaN."""
+    return [repr(Result(result.trial, replace(result.score, curves={}))) for result in results]
+
+
+def candidate(folder: Path, model: str, number: int = 3) -> Candidate:
+    """A model to register, as far as a ledger looks into it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.keras").write_bytes(b"a network")
+    manifest = {
+        "inputs": ["AT", "RH"],
+        "heads": [{"name": "PE", "unit": "MW"}, {"name": "V", "unit": "cm Hg"}],
+        "input_scaler": {"kind": "affine", "shift": [20.0, 70.0], "scale": [7.0, 15.0]},
+        "target_scaler": {"kind": "affine", "shift": [450.0, 50.0], "scale": [17.0, 12.0]},
+    }
+    (folder / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
+    test = {"test_r2/PE": 0.93 + 1 / 3000, "test_r2/V": 0.8, "test_r2/mean": 0.865}
+    return Candidate(model, folder, recorded(number), test, data_digest="d1", split_digest="s1")
+
+
+class LedgerContract:
+    """What every ledger must do. A subclass has a fixture `opened` that gives an `OpenLedger` over an empty store."""
+
+    def test_a_new_sweep_is_empty(self, opened: OpenLedger) -> None:
+        ledger = opened(sweep_record())
+        assert not ledger.is_resumed
+        assert ledger.recall() == []
+        assert ledger.conclusion is None
+
+    def test_what_was_recorded_is_recalled_exactly(self, opened: OpenLedger) -> None:
+        ledger = opened(sweep_record())
+        results = [recorded(0), recorded(1, Status.FAILED), recorded(2, Status.PRUNED), recorded(3)]
+        ledger.record(results)
+        assert written(ledger.recall()) == written(results)
+        for before, after in zip(results, ledger.recall(), strict=True):
+            assert [type(value) for value in after.trial.params.values()] == [
+                type(value) for value in before.trial.params.values()
+            ]
+
+    def test_trials_are_recalled_in_order_of_their_numbers(self, opened: OpenLedger) -> None:
+        ledger = opened(sweep_record())
+        ledger.record([recorded(5), recorded(1)])
+        ledger.record([recorded(3)])
+        assert [result.trial.number for result in ledger.recall()] == [1, 3, 5]
+
+    def test_nothing_to_record_is_nothing(self, opened: OpenLedger) -> None:
+        ledger = opened(sweep_record())
+        ledger.record([])
+        assert ledger.recall() == []
+
+    def test_a_sweep_of_the_same_key_goes_on(self, opened: OpenLedger) -> None:
+        first = opened(sweep_record())
+        first.record([recorded(0), recorded(1)])
+        second = opened(sweep_record())
+        assert second.is_resumed
+        assert second.run_id == first.run_id
+        assert written(second.recall()) == written([recorded(0), recorded(1)])
+        second.record([recorded(2)])
+        assert [result.trial.number for result in opened(sweep_record()).recall()] == [0, 1, 2]
+
+    def test_a_sweep_of_another_key_does_not_mix(self, opened: OpenLedger) -> None:
+        one, other = opened(sweep_record("one")), opened(sweep_record("other"))
+        assert one.run_id != other.run_id
+        one.record([recorded(0)])
+        other.record([recorded(7)])
+        assert [result.trial.number for result in one.recall()] == [0]
+        assert [result.trial.number for result in opened(sweep_record("other")).recall()] == [7]
+
+    def test_a_fresh_sweep_begins_anew_and_is_the_one_that_goes_on(self, opened: OpenLedger) -> None:
+        old = opened(sweep_record())
+        old.record([recorded(0)])
+        fresh = opened(sweep_record(), fresh=True)
+        assert not fresh.is_resumed
+        assert fresh.run_id != old.run_id
+        assert fresh.recall() == []
+        assert opened(sweep_record()).run_id == fresh.run_id
+        assert len(old.recall()) == 1
+
+    @pytest.mark.parametrize("is_resumed", [False, True])
+    def test_no_trial_is_recorded_twice(self, opened: OpenLedger, is_resumed: bool) -> None:
+        ledger = opened(sweep_record())
+        ledger.record([recorded(0), recorded(1), recorded(1)])
+        again = opened(sweep_record()) if is_resumed else ledger
+        slower = replace(recorded(1), score=replace(recorded(1).score, seconds=9.0))
+        again.record([slower, recorded(2)])
+        assert written(again.recall()) == written([recorded(0), recorded(1), recorded(2)])
+
+    @pytest.mark.parametrize("is_resumed", [False, True])
+    def test_two_searches_in_one_sweep_are_noticed(self, opened: OpenLedger, is_resumed: bool) -> None:
+        ledger = opened(sweep_record())
+        ledger.record([recorded(0), recorded(1)])
+        again = opened(sweep_record()) if is_resumed else ledger
+        with pytest.raises(LedgerError, match="trial 1 is already recorded with other params"):
+            again.record([Result(Trial(1, {"trunk.depth": 9}), recorded(1).score)])
+        assert written(again.recall()) == written([recorded(0), recorded(1)])
+
+    def test_a_conclusion_is_kept(self, opened: OpenLedger) -> None:
+        ledger = opened(sweep_record())
+        ledger.record([recorded(0), recorded(1, Status.FAILED), recorded(2, Status.PRUNED), recorded(3)])
+        ledger.conclude({"test_r2/PE": 0.1 + 0.2}, {"summary": "ü" * 20_000}, {"summary.json": "{}"})
+        for reader in (ledger, opened(sweep_record())):
+            assert reader.conclusion is not None
+            assert reader.conclusion.tags["summary"] == "ü" * 20_000
+            assert reader.conclusion.tags["data_source"] == "embedded"
+            expected = {"test_r2/PE": 0.1 + 0.2, "trials/complete": 2.0, "trials/failed": 1.0, "trials/pruned": 1.0}
+            assert reader.conclusion.metrics.items() >= expected.items()
+            assert reader.conclusion.metrics["best_r2/mean"] == recorded(3).score.value
+            assert reader.conclusion.metrics["best_r2/V"] == recorded(0).score.heads["V"].r2
+
+    def test_a_conclusion_may_be_drawn_again_and_say_less(self, opened: OpenLedger) -> None:
+        opened(sweep_record()).conclude({"test_r2/PE": 0.9}, {"summary": "long " * 4000}, {})
+        again = opened(sweep_record())
+        again.conclude({"test_r2/PE": 0.8}, {"summary": "short"}, {})
+        concluded = opened(sweep_record()).conclusion
+        assert concluded is not None
+        assert concluded.tags["summary"] == "short"
+        assert concluded.metrics["test_r2/PE"] == 0.8
+
+    @pytest.mark.parametrize("is_same_process", [True, False])
+    def test_one_more_trial_takes_the_conclusion_back(self, opened: OpenLedger, is_same_process: bool) -> None:
+        ledger = opened(sweep_record())
+        ledger.record([recorded(0)])
+        ledger.conclude({}, {}, {})
+        again = ledger if is_same_process else opened(sweep_record())
+        again.record([recorded(0)])
+        after_nothing_new = again.conclusion
+        again.record([recorded(1)])
+        assert after_nothing_new is not None
+        assert again.conclusion is None
+        assert opened(sweep_record()).conclusion is None
+
+    def test_there_is_no_champion_before_one_is_crowned(self, opened: OpenLedger, tmp_path: Path) -> None:
+        ledger = opened(sweep_record())
+        assert ledger.champion("none-of-this-name") is None
+        ledger.crown(candidate(tmp_path / "model", "uncrowned"), Verdict(crown=False, because="not good enough"))
+        assert ledger.champion("uncrowned") is None
+
+    def test_the_title_goes_to_whom_the_verdict_gives_it(self, opened: OpenLedger, tmp_path: Path) -> None:
+        ledger = opened(sweep_record())
+        first = ledger.crown(candidate(tmp_path / "model", "heir", 1), Verdict(crown=True, because="first of its name"))
+        assert first == Champion(
+            model="heir",
+            version=first.version,
+            value=recorded(1).score.value,
+            data_digest="d1",
+            split_digest="s1",
+            sweep=ledger.run_id,
+            trial=1,
+            because="first of its name",
+        )
+        assert ledger.champion("heir") == first
+        second = ledger.crown(candidate(tmp_path / "model", "heir", 2), Verdict(crown=False, because="worse on V"))
+        assert second.version == first.version + 1
+        assert ledger.champion("heir") == first
+        third = ledger.crown(candidate(tmp_path / "model", "heir", 4), Verdict(crown=True, because="better on both"))
+        assert opened(sweep_record("another sweep")).champion("heir") == third
+        assert ledger.champion("another") is None

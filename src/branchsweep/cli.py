@@ -6,9 +6,13 @@ Heavy libraries are imported inside the commands that need them, so that `--help
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -268,20 +272,39 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 5000,
 ) -> None:
     """Serve MLflow's pages over this store, until Ctrl-C."""
-    import subprocess
-
     from branchsweep.ledgers import address
+    from branchsweep.ledgers.mlflow import list_sweeps
 
-    _refuse_taken(host, port)
     command = address.ui_command(tracking_uri, host, port)
-    Console(stderr=True).print(f"MLflow comes up at http://{host}:{port} in some seconds; Ctrl-C ends it", highlight=False)
-    raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603  # our own words, and a host and a port
+    _refuse_taken(host, port)
+    newest = list_sweeps(tracking_uri)[:1]
+    server = f"http://{host}:{port}"
+    link = address.run_link(server, newest[0].experiment_id, newest[0].run_id) if newest else server
+    say = Console(stderr=True)
+    say.print(f"MLflow comes up in about ten seconds; Ctrl-C ends it\n{link}", highlight=False, soft_wrap=True)
+    raise typer.Exit(_serve(command, {**os.environ, **address.SERVER_ENVIRONMENT}))
+
+
+def _serve(command: list[str], environment: Mapping[str, str]) -> int:
+    """Runs a server and its own processes until it ends or we are told to, and leaves none of them behind."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603  # our own words, a host and a port
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
 
 
 def _refuse_taken(host: str, port: int) -> None:
     """Raises if something listens there already: MLflow's own message for it is a traceback."""
-    import socket
-
     with socket.socket() as mine:
         mine.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from branchsweep import baselines, config, promote, score
-from branchsweep.answer import answer
+from branchsweep import baselines, config, packing, promote, score
+from branchsweep.answer import grade
 from branchsweep.data import Dataset, Split
 from branchsweep.errors import ConfigError
 from branchsweep.experiment import SKLEARN_BASELINES, Experiment
-from branchsweep.population import TrainingRows
+from branchsweep.population import ALL_ROWS, LaneOutcome, TrainingRows
+from branchsweep.promote import Finalist
 from branchsweep.roles import Trainer, Watch
 from branchsweep.summary import Reference
-from branchsweep.trial import Trial
+from branchsweep.trial import Result, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +111,40 @@ def _of_network(
 ) -> Reference:
     ((known, params),) = experiment.search.known.items()
     trial = Trial(0, params, known)
-    (result,) = answer([trial], experiment, rows, trainer, watch)
-    figures = result.score.heads
-    finalist = promote.refit(experiment, result, trainer, watch) if result.score.is_complete else None
+    result, finalist = _trained(experiment, trial, rows, trainer, watch)
+    if finalist is None and result.score.is_complete:
+        finalist = promote.refit(experiment, result, trainer, watch)
     test: dict[str, float] = {}
     if finalist:
         with promote.model_folder() as folder:
             met = promote.meet_test_rows(experiment, finalist, dataset, split, trainer, folder)
-        test = {head: of_head.r2 for head, of_head in met.items()}
+        test = {head: figures.r2 for head, figures in met.items()}
+    figures = result.score.heads
     return Reference(
         name=one.name,
         r2={**{head: of_head.r2 for head, of_head in figures.items()}, "mean": result.score.value},
         r2_se={**{head: of_head.r2_se for head, of_head in figures.items()}, "mean": result.score.value_se},
         test_r2=test,
     )
+
+
+def _trained(
+    experiment: Experiment, trial: Trial, rows: TrainingRows, trainer: Trainer, watch: Watch
+) -> tuple[Result, Finalist | None]:
+    """A trial's score, and its refit where that need not wait for the score: where the last weights are kept, all is known."""
+    lanes = packing.lanes_of(trial, experiment)
+    if experiment.fit.keep == "last":
+        lanes.append(packing.refit_lane(trial, experiment, seed=0, stop=experiment.fit.epochs))
+    populations = packing.pack(lanes, experiment)
+    watch.plan(sum(lane.stop for lane in lanes), f"{experiment.name}, to compare with")
+    outcomes: dict[tuple[int, int], LaneOutcome] = {}
+    seconds = 0.0
+    for position, outcome in trainer.train(populations, keep_weights=True):
+        places = zip(populations[position].folds, populations[position].seeds, strict=True)
+        outcomes |= dict(zip(places, outcome.lanes, strict=True))
+        seconds += outcome.seconds
+    refitted = outcomes.pop((ALL_ROWS, 0), None)
+    result = Result(trial, grade(experiment, outcomes, rows, seconds))
+    if refitted is None or refitted.failed_at or refitted.weights is None:
+        return result, None
+    return result, Finalist(experiment.recipe(trial.params), refitted.weights)

@@ -21,9 +21,6 @@ from branchsweep.trial import Result, Status, best
 SUMMARY = "summary"
 """The tag that holds a finished sweep's summary."""
 
-TAG_LENGTH = 8000
-"""The longest tag that MLflow keeps; a longer summary stands in its artifact alone."""
-
 
 @dataclass(frozen=True, slots=True)
 class Engines:
@@ -63,10 +60,9 @@ def run(experiment: Experiment, contestants: Sequence[Contestant], dataset: Data
         champion=champion,
         seconds=time.perf_counter() - began,
     )
-    text = summary.dumps()
     engines.ledger.conclude(
         metrics={f"test_r2/{head}": r2 for head, r2 in (summary.test_r2 or {}).items()},
-        tags={SUMMARY: text} if len(text) <= TAG_LENGTH else {},
+        tags={SUMMARY: summary.dumps()},
         files={"summary.json": summary.to_json() + "\n"},
     )
     return summary

@@ -192,16 +192,20 @@ class MlflowLedger:
         Raises:
             LedgerError: The store did not take it.
         """
+        history = self._read() if self._history is None else self._history
         with _translated(self.tracking_uri, "concluding the sweep"):
             self._reopen()
+            _forget_half_written(self._client, self.experiment_id, self.run_id)  # a request that was sent twice leaves one
             for name, text in files.items():
                 self._client.log_text(self.run_id, text, name)
             spelt = _spelt(tags)
             stale = {name: "" for name in self._parent.data.tags if name.partition(":")[0] in spelt and name not in spelt}
-            self._log(self.run_id, [Point(name, value) for name, value in metrics.items()], tags=spelt | stale)
+            points = [Point(name, value, len(history)) for name, value in history.figures.items()]
+            points += [Point(name, value) for name, value in metrics.items()]
+            self._log(self.run_id, points, tags=spelt | stale)
             self._client.set_terminated(self.run_id, "FINISHED")
             self._parent = self._client.get_run(self.run_id)
-            self._conclusion = _conclusion(self._parent)
+            self._is_open, self._conclusion = False, _conclusion(self._parent)
 
     def champion(self, model: str) -> Champion | None:
         """Who holds the title under this name, or None. Of a version that others gave it to, value and digests are unknown."""
@@ -295,7 +299,7 @@ class MlflowLedger:
         registered = self._client.create_model_version(
             model, location, self.run_id, dict(tags), description=because, model_id=model_id
         )
-        link = [{"name": model, "version": registered.version}]  # what the logged model's page shows
+        link = [{"name": model, "version": str(registered.version)}]  # what the logged model's page shows
         self._client.set_logged_model_tags(model_id, {"mlflow.modelVersions": json.dumps(link)})
         return registered
 
@@ -604,7 +608,7 @@ def _newest(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
 
 
 def _forget_half_written(client: MlflowClient, experiment_id: str, parent: str) -> None:
-    """Delete trials that a killed process did not write to their end: they will be trained again."""
+    """Delete runs of trials that were not written to their end: killed in the middle, such a trial is trained again."""
     for run in list(_search(client, [experiment_id], f"{_below(parent)} AND status = 'RUNNING'")):
         client.delete_run(run.info.run_id)
 
