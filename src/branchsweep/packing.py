@@ -178,6 +178,11 @@ COMPILE_SECONDS = 3.0
 """To compile a program, about."""
 
 
+def speed(width: int) -> float:
+    """Thousand millions of operations a second that one core reaches at this width."""
+    return next(reached for up_to, reached in SPEED.items() if width <= up_to)
+
+
 def seconds(members: Population, train_rows: int, validation_rows: int) -> float:
     """An estimate of the time that a population takes on one core, compilation apart.
 
@@ -185,9 +190,13 @@ def seconds(members: Population, train_rows: int, validation_rows: int) -> float
     """
     width, program = members.program.width, members.program
     passes = 3 * train_rows + validation_rows
-    speed = next(speed for up_to, speed in SPEED.items() if width <= up_to) * 1e9
     return sum(
-        stop * passes * 2 * width * (program.inputs + width * hidden_layers(recipe) + len(program.losses)) / speed
+        stop
+        * passes
+        * 2
+        * width
+        * (program.inputs + width * hidden_layers(recipe) + len(program.losses))
+        / (speed(width) * 1e9)
         for recipe, stop in zip(members.recipes, members.stops, strict=True)
     )
 

@@ -1,0 +1,95 @@
+"""Makes the README's pictures from the newest sweep of a store.
+
+    python docs/pictures.py [--tracking-uri URI] [--chromium /usr/bin/chromium]
+
+`docs/terminal.png` is what `branchsweep run` printed at the end, `docs/mlflow.png` MLflow's page of the sweep's trials, ordered
+by their mean R², as a real browser shows it. Needs Chromium (on Debian: apt install chromium).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from branchsweep import report
+from branchsweep.ledgers import address
+from branchsweep.ledgers.mlflow import MlflowLedger, list_sweeps, open_existing
+from branchsweep.summary import Summary
+
+HERE = Path(__file__).parent
+QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
+OFFLINE = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+def photograph(chromium: str, url: str, picture: Path, size: tuple[int, int], seconds: int = 1) -> None:
+    """A page as PNG, after some seconds of its own time."""
+    with tempfile.TemporaryDirectory() as profile:
+        options = [f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}", f"--virtual-time-budget={seconds}000"]
+        command = [chromium, *QUIET, *OFFLINE, *options, f"--screenshot={picture}", url]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=120)
+
+
+def terminal(ledger: MlflowLedger, chromium: str) -> None:
+    """The summary as the terminal showed it."""
+    assert ledger.conclusion is not None, "the newest sweep is not finished"
+    said = Summary.loads(ledger.conclusion.tags["summary"])
+    console = Console(record=True, width=104, file=io.StringIO())
+    console.print(report.summary(said, ledger.sweep.heads))
+    with tempfile.TemporaryDirectory() as folder:
+        svg = Path(folder) / "terminal.svg"
+        drawing = console.export_svg(title="make sweep")
+        svg.write_text(drawing, encoding="utf-8")
+        width, height = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawing)[0]
+        photograph(chromium, svg.as_uri(), HERE / "terminal.png", (round(float(width)), round(float(height))))
+
+
+@contextlib.contextmanager
+def served(tracking_uri: str | None) -> Iterator[str]:
+    """MLflow's server over the store, as `branchsweep ui` starts it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "branchsweep", "ui", "--port", str(port)]
+    process = subprocess.Popen(command + (["--tracking-uri", tracking_uri] if tracking_uri else []))
+    server = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(120):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{server}/health", timeout=2):
+                break
+            time.sleep(0.5)
+        yield server
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def main() -> None:
+    """Both pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--tracking-uri")
+    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    words = parser.parse_args()
+    ledger = open_existing(words.tracking_uri)
+    terminal(ledger, words.chromium)
+    newest = list_sweeps(words.tracking_uri)[0]
+    with served(words.tracking_uri) as server:
+        order = "orderByKey=metrics.%60r2%2Fmean%60&orderByAsc=false"
+        page = f"{address.experiment_link(server, newest.experiment_id)}&{order}"
+        photograph(words.chromium, page, HERE / "mlflow.png", (1900, 1000), seconds=30)
+
+
+if __name__ == "__main__":
+    main()
