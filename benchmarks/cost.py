@@ -46,7 +46,7 @@ def mixed(experiment: Experiment, width: int) -> Population:
                 "activation": ("relu", "silu", "tanh")[number % 3],
             }
         )
-        return packing.Lane(number, recipe, number % 3, 0, EPOCHS, EPOCHS)
+        return packing.Lane(number, recipe, number % 2, 0, EPOCHS, EPOCHS)
 
     program = packing.program_of(lane(0).recipe, experiment, bounds)
     return packing.population(program, [lane(number) for number in range(program.lanes)], experiment)
@@ -58,8 +58,7 @@ def speed(population: Population, rows: TrainingRows, rounds: int) -> tuple[floa
     compiling = trainer.train_one(population).compile_seconds
     seconds = statistics.median(trainer.train_one(population).seconds for _ in range(rounds))
     train, validation = rows.folds[0]
-    at_unit_speed = packing.seconds(population, len(train), len(validation)) * packing.speed(population.program.width)
-    return at_unit_speed / seconds, compiling
+    return packing.operations(population, len(train), len(validation)) / seconds / 1e9, compiling
 
 
 def main() -> None:

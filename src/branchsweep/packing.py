@@ -171,11 +171,14 @@ def _chunks(lanes: Sequence[Lane], places: int) -> list[list[Lane]]:
     return parts
 
 
-SPEED: Mapping[int, float] = {8: 6.0, 12: 10.0, 16: 14.0, 24: 19.0, 32: 24.0, 48: 30.0, 64: 36.0, 96: 42.0, 1024: 47.0}
+SPEED: Mapping[int, float] = {8: 15, 12: 23, 16: 28, 24: 39, 32: 41, 48: 48, 64: 53, 96: 57, 1024: 69}
 """Up to this width: thousand millions of operations a second that one core reaches, as `benchmarks/cost.py` measures them."""
 
-COMPILE_SECONDS = 3.0
+COMPILE_SECONDS = 3.3
 """To compile a program, about."""
+
+STEP_SECONDS = 1e-4
+"""What a step costs however few lanes it trains."""
 
 
 def speed(width: int) -> float:
@@ -183,27 +186,30 @@ def speed(width: int) -> float:
     return next(reached for up_to, reached in SPEED.items() if width <= up_to)
 
 
-def seconds(members: Population, train_rows: int, validation_rows: int) -> float:
-    """An estimate of the time that a population takes on one core, compilation apart.
-
-    A multiply-add counts as two operations; a training row is worth three passes over the network, a validation row one.
-    """
+def operations(members: Population, train_rows: int, validation_rows: int) -> float:
+    """Multiplies and adds of a population's padded layers: a training row is worth three passes, a validation row one."""
     width, program = members.program.width, members.program
     passes = 3 * train_rows + validation_rows
     return sum(
-        stop
-        * passes
-        * 2
-        * width
-        * (program.inputs + width * hidden_layers(recipe) + len(program.losses))
-        / (speed(width) * 1e9)
+        stop * passes * 2 * width * (program.inputs + width * hidden_layers(recipe) + len(program.losses))
         for recipe, stop in zip(members.recipes, members.stops, strict=True)
     )
 
 
+def seconds(members: Population, train_rows: int, validation_rows: int) -> float:
+    """An estimate of the time that a population takes on one core, compilation apart."""
+    steps = max(members.stops) * (train_rows + validation_rows) / members.program.batch_size
+    arithmetic = operations(members, train_rows, validation_rows) / (speed(members.program.width) * 1e9)
+    return arithmetic + steps * STEP_SECONDS
+
+
+ROWS = 5000
+"""Training rows for which populations are put in order."""
+
+
 def cost(members: Population) -> float:
     """What populations are ordered by, the costliest first, so that no worker is left with a long one at the end."""
-    return seconds(members, 1, 0)
+    return seconds(members, ROWS, 0)
 
 
 def hidden_layers(recipe: Recipe) -> int:

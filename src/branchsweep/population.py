@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from branchsweep.experiment import Fit
 from branchsweep.recipe import Recipe
 
+Floats = NDArray[np.float64]
+
 Weights = tuple[NDArray[np.float32], ...]
 """A network's weights, layer by layer: kernel `(in, out)` and bias `(out,)` of the trunk from the inputs on, then head by head
 its branch and its output."""
@@ -88,8 +90,8 @@ class TrainingRows:
         folds: Per fold the positions of the rows it trains on and of those it validates on.
     """
 
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
+    x: Floats
+    y: Floats
     folds: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
 
     def of(self, fold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -109,8 +111,8 @@ class LaneOutcome:
         weights: The kept weights; None unless asked for.
     """
 
-    predictions: NDArray[np.float64]
-    curve: NDArray[np.float64]
+    predictions: Floats
+    curve: Floats
     epochs: int
     failed_at: int
     weights: Weights | None = None

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from branchsweep.population import Outcome, Population, Weights
+from branchsweep.population import Floats, Outcome, Population, Weights
 from branchsweep.recipe import Recipe
-from branchsweep.serving import Floats
 from branchsweep.trial import Result, Trial
 
 
