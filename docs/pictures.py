@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,7 +88,8 @@ def main() -> None:
     newest = list_sweeps(words.tracking_uri)[0]
     with served(words.tracking_uri) as server:
         order = "orderByKey=metrics.%60r2%2Fmean%60&orderByAsc=false"
-        page = f"{address.experiment_link(server, newest.experiment_id)}&{order}"
+        only = "searchFilter=" + urllib.parse.quote(f"tags.`branchsweep.sweep` = '{newest.run_id}'")
+        page = f"{address.experiment_link(server, newest.experiment_id)}&{order}&{only}"
         photograph(words.chromium, page, HERE / "mlflow.png", (1900, 1000), seconds=30)
 
 

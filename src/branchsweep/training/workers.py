@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.process
 import os
 import signal
 import sys
@@ -58,14 +59,17 @@ class Workers:
             for number in range(count or len(available))
         ]
         self._compiled: list[set[Program]] = [set() for _ in self._executors]
+        self._processes: set[multiprocessing.process.BaseProcess] = set()
 
     def __enter__(self) -> Self:
+        others = set(multiprocessing.active_children())
         for executor in self._executors:
             executor.submit(_warm_up)  # import TensorFlow while the parent is still asking
+        self._processes = set(multiprocessing.active_children()) - others
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for process in multiprocessing.active_children():  # nobody waits for what may still train or import
+        for process in self._processes:  # nobody waits for what may still train or import
             process.kill()
         for executor in self._executors:
             executor.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,130 @@
+"""Worker processes: the same results as in this process, however many there are; and an end when the parent ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from branchsweep import packing
+from branchsweep.drivers.random import RandomDriver
+from branchsweep.errors import EngineError
+from branchsweep.population import Outcome, Population, TrainingRows
+from branchsweep.training.workers import Workers, cores
+from fakes import tiny_experiment
+
+EXPERIMENT = tiny_experiment(search={"driver": "random", "trials": 6, "batch": 6}, fit={"epochs": 3})
+
+
+def rows() -> TrainingRows:
+    x = np.random.default_rng(0).normal(size=(150, 2))
+    y = np.stack([x.sum(1), np.tanh(x[:, 0])], axis=1)
+    parts = np.array_split(np.arange(150), 3)
+    return TrainingRows(x, y, tuple((np.setdiff1d(np.arange(150), part), part) for part in parts))
+
+
+def populations() -> list[Population]:
+    lanes = [lane for trial in RandomDriver(EXPERIMENT).ask(6) for lane in packing.lanes_of(trial, EXPERIMENT)]
+    packed = packing.pack(lanes, EXPERIMENT)
+    assert len(packed) > 1, "one population would go to one worker"
+    return packed
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[tuple[Workers, list[float]]]:
+    told: list[float] = []
+    with Workers(rows(), 2, told.append) as workers:
+        yield workers, told
+
+
+def assert_equal(one: Outcome, other: Outcome) -> None:
+    for mine, theirs in zip(one.lanes, other.lanes, strict=True):
+        np.testing.assert_array_equal(mine.predictions, theirs.predictions)
+        np.testing.assert_array_equal(mine.curve, theirs.curve)
+        assert mine.weights is not None and theirs.weights is not None
+        for a, b in zip(mine.weights, theirs.weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_results_are_those_of_one_process_to_the_last_bit(two: tuple[Workers, list[float]]) -> None:
+    workers, told = two
+    packed = populations()
+    spread = dict(workers.train(packed, keep_weights=True))
+    with Workers(rows(), 1) as alone:
+        together = dict(alone.train(packed, keep_weights=True))
+    assert set(spread) == set(together) == set(range(len(packed)))
+    for position, outcome in spread.items():
+        assert_equal(outcome, together[position])
+    assert sum(told) == pytest.approx(6 * 3 * 3)  # trials x folds x epochs
+
+
+def test_a_model_is_exported_and_predicts(two: tuple[Workers, list[float]], tmp_path: Path) -> None:
+    workers, _ = two
+    (trial,) = RandomDriver(EXPERIMENT).ask(1)
+    (population,) = packing.pack([packing.refit_lane(trial, EXPERIMENT, 0, 3)], EXPERIMENT)
+    ((_, outcome),) = workers.train([population], keep_weights=True)
+    weights = outcome.lanes[0].weights
+    assert weights is not None
+    workers.export(tmp_path, population.recipes[0], weights, ["a", "b"], {"PE": "MW", "V": "cm Hg"})
+    predicted = workers.predict(tmp_path, rows().x)
+    assert predicted.shape == (150, 2)
+    assert np.isfinite(predicted).all()
+
+
+def test_a_worker_that_dies_is_told_in_one_sentence() -> None:
+    with Workers(rows(), 1) as workers:
+        training = workers.train(populations())
+        next(training)
+        for process in multiprocessing.active_children():
+            process.kill()
+        with pytest.raises(EngineError, match="run the same command again"):
+            list(training)
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    """A parent that is killed cannot say goodbye: its workers notice."""
+    code = """
+import multiprocessing, pathlib, sys, time
+sys.path.insert(0, sys.argv[2])
+from test_workers import Workers, rows
+if __name__ == "__main__":
+    with Workers(rows(), 2):
+        while len(multiprocessing.active_children()) < 2:
+            time.sleep(0.05)
+        pids = " ".join(str(process.pid) for process in multiprocessing.active_children())
+        pathlib.Path(sys.argv[1]).write_text(pids)
+        time.sleep(600)
+"""
+    script, pids = tmp_path / "parent.py", tmp_path / "pids"
+    script.write_text(code, encoding="utf-8")
+    with subprocess.Popen([sys.executable, str(script), str(pids), str(Path(__file__).parent)]) as parent:
+        wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2, 60)
+        parent.send_signal(signal.SIGKILL)
+    wait_until(lambda: not any(is_alive(int(pid)) for pid in pids.read_text().split()), 60)
+
+
+def wait_until(holds: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_there_is_a_core_to_work_on() -> None:
+    assert cores()
