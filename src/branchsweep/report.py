@@ -31,6 +31,10 @@ def summary(said: Summary, units: Mapping[str, str]) -> RenderableType:
         parts.append(Text("No trial is complete, so there is nothing to compare or to register.", style="bold red"))
         return Group(*parts)
     parts += [Text(), _recipe(said.best), Text(), _comparison(said, said.best, list(units)), Text()]
+    if said.test_r2 is None:
+        parts.append(
+            Text("The refit on all training rows diverged from every seed, so nothing is registered.", style="bold red")
+        )
     if said.champion:
         crown = "is the champion" if said.champion.crowned else "is registered, but not crowned"
         parts.append(
@@ -90,7 +94,9 @@ def value(param: ParamValue) -> str:
 
 def number(figure: float | None) -> str:
     """An R², for people."""
-    return "-" if figure is None or math.isnan(figure) else f"{figure:.4f}"
+    if figure is None or math.isnan(figure):
+        return "-"
+    return f"{figure:.4f}" if figure > -10 else f"{figure:.1e}"  # a network that went astray fills no column
 
 
 def with_error(figure: float | None, error: float | None) -> str:

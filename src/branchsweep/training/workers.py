@@ -81,8 +81,8 @@ class Workers:
         idle = list(range(len(self._executors)))
         while waiting or training:
             while idle and waiting:
-                worker = idle.pop(0)
-                position = self._choose(worker, waiting, populations)
+                worker, position = self._match(idle, waiting, populations)
+                idle.remove(worker)
                 waiting.remove(position)
                 self._compiled[worker].add(populations[position].program)
                 task = self._executors[worker].submit(_train, populations[position], keep_weights)
@@ -103,14 +103,14 @@ class Workers:
         predicted: Floats = _result(self._executors[0].submit(_predict, folder, x))
         return predicted
 
-    def _choose(self, worker: int, waiting: Sequence[int], populations: Sequence[Population]) -> int:
-        """The costliest waiting population that this worker has compiled; else one that nobody has; else any."""
-        own = self._compiled[worker]
+    def _match(self, idle: Sequence[int], waiting: Sequence[int], populations: Sequence[Population]) -> tuple[int, int]:
+        """An idle worker and the costliest population whose program it has; else one whose program nobody has; else any."""
         anyone = set().union(*self._compiled)
-        return next(
-            (position for position in waiting if populations[position].program in own),
-            next((position for position in waiting if populations[position].program not in anyone), waiting[0]),
+        ready = (
+            (worker, place) for place in waiting for worker in idle if populations[place].program in self._compiled[worker]
         )
+        new = ((idle[0], place) for place in waiting if populations[place].program not in anyone)
+        return next(ready, next(new, (idle[0], waiting[0])))
 
     def _tell_progress(self) -> None:
         trained = self._trained.value
