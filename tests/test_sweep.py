@@ -21,7 +21,7 @@ from branchsweep.ledgers.memory import MemoryLedger, Store
 from branchsweep.outlook import outlook
 from branchsweep.promote import decide, model_name
 from branchsweep.report import summary, to_text
-from branchsweep.roles import Candidate, Champion
+from branchsweep.roles import Candidate, Champion, Conclusion
 from branchsweep.summary import Summary
 from branchsweep.trial import Result, Score, Status, Trial
 from fakes import FormulaTrainer, Notebook, tiny_experiment
@@ -143,6 +143,7 @@ def test_a_finished_sweep_remembers_its_summary_and_does_nothing_again(experimen
     remembered = sweep.finished(experiment, scene.again().ledger.conclusion)
     assert remembered is not None
     assert remembered.to_json() == said.to_json()
+    assert sweep.finished(experiment, Conclusion({}, {"summary": '{"from": "another version"}'})) is None
     more = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 21})})
     assert sweep.finished(more, scene.ledger.conclusion) is None
 

@@ -150,7 +150,10 @@ def record(experiment: Experiment, dataset: Dataset, split: Split) -> SweepRecor
 def finished(experiment: Experiment, conclusion: Conclusion | None) -> Summary | None:
     """The summary of a sweep that has come to its end with as many trials as the experiment asks for, or None."""
     text = conclusion.tags.get(SUMMARY) if conclusion else None
-    said = Summary.loads(text) if text else None
+    try:
+        said = Summary.loads(text) if text else None
+    except (KeyError, TypeError, ValueError):  # written by another version: concluding again costs a refit, no trial
+        return None
     return said if said and sum(said.trials.values()) >= experiment.search.trials else None
 
 

@@ -66,7 +66,7 @@ class Terminal:
         self._trained += lane_epochs
         self._show()
         if not self._console.is_terminal and time.monotonic() - self._last_line > PLAIN_SECONDS:
-            self.say(f"{self._facts()}")
+            self.say(f"{len(self._results)}/{self._total} trials, {self._facts()}")
 
     def answered(self, result: Result) -> None:
         """A trial has its score."""
@@ -83,25 +83,25 @@ class Terminal:
     def _show(self) -> None:
         self._progress.update(
             self._task,
-            description=f"trial {len(self._results)}/{self._total}",
-            total=self._planned or None,
-            completed=self._trained,
+            description=f"{len(self._results)}/{self._total} trials",
+            total=self._total or None,
+            completed=len(self._results),
             facts=self._facts(),
         )
 
     def _facts(self) -> str:
-        """The sweep so far in a line: counts, best heads, speed, the share of the planned training that is done."""
-        counts = Counter(result.score.status for result in self._results)
-        parts = [f"{counts[Status.COMPLETE]} of {self._total} trials complete"]
-        if counts[Status.FAILED]:
-            parts.append(f"{counts[Status.FAILED]} failed")
+        """The sweep so far: the best heads, failures, speed."""
+        parts: list[str] = []
         leader = best(self._results)
         if leader:
             heads = "  ".join(f"{head} {score.r2:.4f}" for head, score in leader.score.heads.items())
             parts.append(f"best R² {heads} (trial {leader.trial.number})")
-        seconds = time.monotonic() - self._began
+        failed = Counter(result.score.status for result in self._results)[Status.FAILED]
+        if failed:
+            parts.append(f"{failed} failed")
         if self._trained:
-            parts.append(f"{self._trained / seconds:,.0f} lane-epochs/s")
+            speed = self._trained / (time.monotonic() - self._began)
+            parts.append(f"{self._trained / self._planned:.0%} of what was asked, {speed:,.0f} lane-epochs/s")
         return ", ".join(parts)
 
 
