@@ -219,6 +219,22 @@ def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path, said: tuple[Workspa
     assert resumed["best"] == summary["best"] and resumed["test"] == summary["test"]
 
 
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace = furnish(tmp_path)
+    copy_of_empty_store(said[0], workspace)
+    with workspace.start("run", "three.yaml", "--json") as process:
+        deadline = time.monotonic() + 120
+        while not workspace.runs("trial"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "the same command goes on from there" in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
 def copy_of_empty_store(finished: Workspace, workspace: Workspace) -> None:
     """A store without sweeps, for making one anew takes ten seconds: the finished one's tables, emptied."""
     import sqlite3

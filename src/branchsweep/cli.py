@@ -60,9 +60,6 @@ def main() -> None:
     except UserError as error:
         Console(stderr=True).print(f"[bold red]error:[/] {_escaped(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(EXIT_CODE)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("\nstopped. What was finished is recorded: the same command goes on from there.")
-        sys.exit(INTERRUPTED)
 
 
 def _escaped(text: str) -> str:
@@ -114,7 +111,11 @@ def run(
         else:
             Console().print(report.outlook(seen))
         return
-    said = _sweep(chosen, contestants, dataset, split, tracking_uri, workers, fresh, console)
+    try:
+        said = _sweep(chosen, contestants, dataset, split, tracking_uri, workers, fresh, console)
+    except KeyboardInterrupt as interrupt:
+        console.print("stopped. What was finished is recorded: the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from interrupt
     if as_json:
         typer.echo(said.to_json())
     else:
