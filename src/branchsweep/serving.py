@@ -60,7 +60,8 @@ def _normal(values: Floats, knots: Floats) -> Floats:
     """The standard normal quantile of each value's place among the knots.
 
     Where a value repeats among the knots its place is the middle of them: the mean of interpolating from the left and from
-    the right (scikit-learn, QuantileTransformer).
+    the right, as in scikit-learn's QuantileTransformer; but a least or greatest value that repeats is treated like any other,
+    where scikit-learn sends it to the very end.
     """
     places = np.linspace(0.0, 1.0, len(knots))
     left = np.interp(values, knots, places)

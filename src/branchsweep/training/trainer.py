@@ -79,7 +79,8 @@ class PopulationTrainer:
     def train_one(self, population: Population, keep_weights: bool = False) -> Outcome:
         """Train all lanes of one population to their end."""
         feed = Feed(self.rows, population)
-        plan, rows, state = _plan(population, feed), feed.rows(), _initial_state(population, feed)
+        layout = waves.lay_out(population.program, [recipe.architecture for recipe in population.recipes])
+        plan, rows, state = _plan(population, feed, layout), feed.rows(), _initial_state(population, feed, layout)
         train = compiled(population.program)
         began = time.perf_counter()
         if population.program not in self._ready:
@@ -98,15 +99,14 @@ class PopulationTrainer:
             self.progress(trained - before)
         self.progress(sum(population.stops) - trained)  # what early stopping spared counts as done
         ended = time.perf_counter()
-        outcomes = _outcomes(population, feed, state, np.concatenate(curves), keep_weights)
+        outcomes = _outcomes(population, feed, layout, state, np.concatenate(curves), keep_weights)
         return Outcome(outcomes, ended - compiled_at, compiled_at - began)
 
 
-def _plan(population: Population, feed: Feed) -> Plan:
+def _plan(population: Population, feed: Feed, layout: waves.Layout) -> Plan:
     """The population's layout and dials as arrays of the program's shapes."""
     program = population.program
     heads, lanes = len(program.losses), len(population.trials)
-    layout = waves.lay_out(program, [recipe.architecture for recipe in population.recipes])
 
     def dial(values: list[float], empty: float = 0.0) -> Floats32:
         return np.array(values + [empty] * (program.lanes - lanes), np.float32)
@@ -141,11 +141,10 @@ def _plan(population: Population, feed: Feed) -> Plan:
     )
 
 
-def _initial_state(population: Population, feed: Feed) -> State:
+def _initial_state(population: Population, feed: Feed, layout: waves.Layout) -> State:
     """Fresh lanes: initial weights, nothing trained, nothing kept."""
     program = population.program
     places, heads = waves.capacity(program), len(program.losses)
-    layout = waves.lay_out(program, [recipe.architecture for recipe in population.recipes])
     weights = _zeros(program, places)
     for lane, recipe in enumerate(population.recipes):
         seed = weight_seed(population.seed, population.trials[lane], population.folds[lane], population.seeds[lane])
@@ -172,11 +171,12 @@ def _initial_state(population: Population, feed: Feed) -> State:
     )
 
 
-def _outcomes(population: Population, feed: Feed, state: State, curve: Floats32, keep_weights: bool) -> list[LaneOutcome]:
+def _outcomes(
+    population: Population, feed: Feed, layout: waves.Layout, state: State, curve: Floats32, keep_weights: bool
+) -> list[LaneOutcome]:
     """What came of each lane, read out of the population's arrays."""
     program = population.program
     K, heads = program.lanes, len(program.losses)
-    layout = waves.lay_out(program, [recipe.architecture for recipe in population.recipes])
     predictions = state.predictions.numpy().reshape(feed.batches, heads, K, program.batch_size)
     kept = Layers(*(array.numpy() for array in state.kept)) if keep_weights else None
     lanes = Lanes(*(array.numpy() for array in state.lanes))
