@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console, RenderableType
 
 from branchsweep import compare, sweep
 from branchsweep.answer import training_rows
@@ -20,7 +21,7 @@ from branchsweep.experiment import Experiment
 from branchsweep.ledgers.memory import MemoryLedger, Store
 from branchsweep.outlook import outlook
 from branchsweep.promote import decide, model_name
-from branchsweep.report import summary, to_text
+from branchsweep.report import summary
 from branchsweep.roles import Candidate, Champion, Conclusion
 from branchsweep.summary import Summary
 from branchsweep.trial import Result, Score, Status, Trial
@@ -34,6 +35,13 @@ def tiny_table() -> Dataset:
     x = np.random.default_rng(0).normal(size=(120, 2))
     y = np.stack([x.sum(1), 2 * x.sum(1)], axis=1)
     return Dataset("file", "tiny.csv", ("a", "b"), ("PE", "V"), x, y, digest="t1")
+
+
+def to_text(renderable: RenderableType) -> str:
+    console = Console(width=160)
+    with console.capture() as captured:
+        console.print(renderable)
+    return captured.get()
 
 
 class Scene:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -199,11 +199,3 @@ def leaderboard(results: Sequence[Result], heads: Sequence[str], most: int) -> R
 def _rank(result: Result) -> tuple[bool, float]:
     """Complete trials first, the best of them foremost."""
     return not result.score.is_complete, -result.score.value if result.score.is_complete else result.trial.number
-
-
-def to_text(renderable: RenderableType, width: int = 160) -> str:
-    """What would be printed, as plain text."""
-    console = Console(width=width, no_color=True, highlight=False)
-    with console.capture() as captured:
-        console.print(renderable)
-    return captured.get()
