@@ -15,7 +15,7 @@ from branchsweep.population import ALL_ROWS, LaneOutcome, TrainingRows
 from branchsweep.promote import Finalist
 from branchsweep.roles import Trainer, Watch
 from branchsweep.summary import Reference
-from branchsweep.trial import Result, Trial
+from branchsweep.trial import Result, Score, Status, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,13 @@ def _of_estimator(name: str, rows: TrainingRows, dataset: Dataset, split: Split,
         score.measure(rows.y[rest], baselines.predict(name, rows.x[train], rows.y[train], rows.x[rest]), heads)
         for train, rest in rows.folds
     ]
-    figures, value, value_se = score.average(lanes)
+    heads_averaged, value, value_se = score.average(lanes)
+    validated = Score(Status.COMPLETE, value=value, value_se=value_se, heads=heads_averaged)
     test = score.measure(dataset.y[split.test], baselines.predict(name, rows.x, rows.y, dataset.x[split.test]), heads)
     return Reference(
         name=name.replace("_", " "),
-        r2={**{head: of_head.r2 for head, of_head in figures.items()}, "mean": value},
-        r2_se={**{head: of_head.r2_se for head, of_head in figures.items()}, "mean": value_se},
+        r2=validated.r2,
+        r2_se=validated.r2_se,
         test_r2={head: of_head.r2 for head, of_head in test.items()},
     )
 
@@ -119,11 +120,10 @@ def _of_network(
         with promote.model_folder() as folder:
             met = promote.meet_test_rows(experiment, finalist, dataset, split, trainer, folder)
         test = {head: figures.r2 for head, figures in met.items()}
-    figures = result.score.heads
     return Reference(
         name=one.name,
-        r2={**{head: of_head.r2 for head, of_head in figures.items()}, "mean": result.score.value},
-        r2_se={**{head: of_head.r2_se for head, of_head in figures.items()}, "mean": result.score.value_se},
+        r2=result.score.r2,
+        r2_se=result.score.r2_se,
         test_r2=test,
     )
 

@@ -164,12 +164,12 @@ def _whole_rounds(recorded: Mapping[int, Result], batch: int, total: int) -> int
 
 
 def _best(experiment: Experiment, winner: Result) -> Best:
-    figures, recipe = winner.score.heads, experiment.recipe(winner.trial.params)
+    recipe = experiment.recipe(winner.trial.params)
     return Best(
         trial=winner.trial.number,
         params=winner.trial.params,
         recipe={**experiment.space.fixed, **winner.trial.params},
-        r2={**{head: score.r2 for head, score in figures.items()}, "mean": winner.score.value},
-        r2_se={**{head: score.r2_se for head, score in figures.items()}, "mean": winner.score.value_se},
+        r2=winner.score.r2,
+        r2_se=winner.score.r2_se,
         parameters=recipe.architecture.parameters(len(experiment.table.inputs)),
     )

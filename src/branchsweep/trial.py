@@ -91,6 +91,16 @@ class Score:
         """Whether the value may be compared with others."""
         return self.status is Status.COMPLETE
 
+    @property
+    def r2(self) -> Mapping[str, float]:
+        """R² by head, and the value as `mean`."""
+        return {**{head: figures.r2 for head, figures in self.heads.items()}, "mean": self.value}
+
+    @property
+    def r2_se(self) -> Mapping[str, float]:
+        """The standard errors of `r2`."""
+        return {**{head: figures.r2_se for head, figures in self.heads.items()}, "mean": self.value_se}
+
 
 @dataclass(frozen=True, slots=True)
 class Result:

@@ -201,7 +201,7 @@ class _Networks:
                 _write(M, r, counts[None]),
             )
 
-        return _while(rows.streams, stream, X, T, M)  # type: ignore[no-any-return]
+        return _while(rows.streams, stream, X, T, M)  # type: ignore[no-any-return]  # TensorFlow ships no types
 
     def forward(self, weights: Layers, plan: Plan, X: Tensor, A: Tensor, D: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Activations of all layers for the batch X, and with D also the slopes."""
