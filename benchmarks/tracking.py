@@ -1,0 +1,251 @@
+"""What it takes to write trials down in MLflow, on a new local sqlite store: beside MLflow's own API, and beside training.
+
+    python -m benchmarks.tracking [--data PATH] [--quick] [--json]
+
+**Recording.** Trials with 12 params, 20 metrics and the curves of four heads over 100 epochs, in turn:
+
+- ours: `ShadowLedger` around `MlflowLedger`, from the first `record` until all is written (a curve thinned to 25 points);
+- `fluent`: as most people write it: a nested run, `log_params`, `log_metrics`, and `log_metrics` of all heads every epoch;
+- `careful`: a careful user's best: `MlflowClient`, all 420 points in one `log_batch`.
+
+Making the store is left out on all sides. Resident memory is read after a fifth of the trials and after all.
+
+**Share.** The search of the shipped space (32 trials, 35 epochs, 2 folds; drawn at random, so that every time the same are
+trained, by workers that have their programs compiled), by turns with this ledger and with one in memory: the median of the
+paired differences as a share of the wall time until all is written; and the processor time of the thread that writes, as a
+share of the wall time on all cores. (`--quick`: one pair, of fewer and wider trials over 7 epochs: a rough figure.)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+from rich.console import Console
+
+from branchsweep import config, data, sweep
+from branchsweep.answer import training_rows
+from branchsweep.drivers import open_driver
+from branchsweep.experiment import Experiment
+from branchsweep.ledgers import spelling
+from branchsweep.ledgers.memory import MemoryLedger
+from branchsweep.ledgers.mlflow import MlflowLedger
+from branchsweep.ledgers.shadow import ShadowLedger
+from branchsweep.population import TrainingRows
+from branchsweep.roles import Ledger, SweepRecord
+from branchsweep.terminal import Terminal
+from branchsweep.training.workers import Workers, cores
+from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+
+EXPERIMENT = Path(__file__).parent.parent / "experiments" / "branched.yaml"
+AT_RANDOM = ["search.driver=random", "search.algorithm=random", "search.trials=32"]
+QUICK = [  # one program to compile instead of six, and a trial that costs about as much as one of the shipped sweep
+    "search.trials=16",
+    "search.batch=8",
+    "search.known={}",
+    "fit.epochs=7",
+    *(f"space.dimensions.{part}.width.choices=[128]" for part in ("trunk", "branch")),
+]
+HEADS = ("a", "b", "c", "d")  # four figures each, and four of the trial: 20 metrics
+
+
+class Clocked(MlflowLedger):
+    """Knows how much processor time its recording took."""
+
+    seconds = 0.0
+
+    def record(self, results: Sequence[Result]) -> None:
+        """Record, by the clock of the thread that does it."""
+        began = time.thread_time()
+        super().record(results)
+        self.seconds += time.thread_time() - began
+
+
+def trial(number: int) -> Result:
+    """A finished trial: 12 params, 20 metrics, four curves of 100 epochs."""
+    r2 = {head: 0.9 - 1 / (number + place + 2) for place, head in enumerate(HEADS)}
+    score = Score(
+        Status.COMPLETE,
+        value=statistics.fmean(r2.values()),
+        value_se=0.001,
+        heads={head: HeadScore(value, 0.002, 4.0 - value, 3.0 - value) for head, value in r2.items()},
+        epochs=100.0,
+        seconds=1.0,
+        lanes=2,
+        curves={head: tuple(value - 1 / epoch for epoch in range(1, 101)) for head, value in r2.items()},
+    )
+    return Result(Trial(number, {f"tunable_{place}": (number + 1) / (place + 3) for place in range(12)}), score)
+
+
+def record_of(name: str) -> SweepRecord:
+    """A sweep of four heads."""
+    return SweepRecord(name, name, "How long does it take?", f"name: {name}\n", dict.fromkeys(HEADS, ""))
+
+
+def resident_megabytes() -> float:
+    """The memory that this process holds."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def ours(uri: str, trials: int) -> dict[str, float]:
+    """Seconds for so many trials, and the memory on the way."""
+    resident = 0.0
+    inner = MlflowLedger.open(record_of("ours"), uri)
+    began = time.perf_counter()
+    with ShadowLedger(inner) as ledger:
+        for number in range(trials):
+            ledger.record([trial(number)])
+            if number == trials // 5:
+                ledger.flush()
+                resident = resident_megabytes()
+    seconds = time.perf_counter() - began
+    return {
+        "recorded_trials": trials,
+        "seconds": seconds,
+        "ours_ms_per_trial": seconds / trials * 1e3,
+        "resident_mb_after_a_fifth": resident,
+        "resident_mb_after_all": resident_megabytes(),
+    }
+
+
+def fluent(uri: str, trials: int) -> float:
+    """Milliseconds for a trial by MLflow's fluent API."""
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment("fluent")
+    with mlflow.start_run():
+        return per_trial(trials, fluent_trial)
+
+
+def fluent_trial(result: Result) -> None:
+    """One nested run."""
+    import mlflow
+
+    with mlflow.start_run(nested=True):
+        mlflow.log_params(dict(result.trial.params))
+        mlflow.log_metrics(figures(result))
+        for epoch in range(100):
+            mlflow.log_metrics({f"curve_r2/{head}": curve[epoch] for head, curve in result.score.curves.items()}, epoch + 1)
+
+
+def careful(uri: str, trials: int) -> float:
+    """Milliseconds for a trial by MLflow's client, one batch each."""
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param
+
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("careful")
+
+    def one(result: Result) -> None:
+        run = client.create_run(experiment).info.run_id
+        points = [Metric(name, value, 0, 0) for name, value in figures(result).items()]
+        for head, curve in result.score.curves.items():
+            points += [Metric(f"curve_r2/{head}", value, 0, epoch) for epoch, value in enumerate(curve, 1)]
+        client.log_batch(run, points, [Param(name, str(value)) for name, value in result.trial.params.items()])
+        client.set_terminated(run)
+
+    return per_trial(trials, one)
+
+
+def figures(result: Result) -> dict[str, float]:
+    """The 20 metrics."""
+    return {point.name: point.value for point in spelling.points(result.score) if point.step == 0}
+
+
+def per_trial(trials: int, log: Callable[[Result], None]) -> float:
+    """Milliseconds that logging takes, the median over some trials; the first one is not counted."""
+    measured = []
+    for number in range(trials + 1):
+        result = trial(number)
+        began = time.perf_counter()
+        log(result)
+        measured.append((time.perf_counter() - began) * 1e3)
+    return statistics.median(measured[1:])
+
+
+def recording(uri: str, trials: int, peers_trials: int) -> dict[str, float]:
+    """The first measurement."""
+    said = ours(uri, trials)
+    said["fluent_ms_per_trial"] = fluent(uri, peers_trials)
+    said["careful_ms_per_trial"] = careful(uri, peers_trials)
+    said["ratio"] = said["fluent_ms_per_trial"] / said["ours_ms_per_trial"]
+    said["ratio_to_careful"] = said["careful_ms_per_trial"] / said["ours_ms_per_trial"]
+    return said
+
+
+def searched(experiment: Experiment, rows: TrainingRows, trainer: Workers, ledger: Ledger) -> float:
+    """Seconds that a search takes, until its ledger has written everything."""
+    watch = Terminal(Console(quiet=True))
+    began = time.perf_counter()
+    with ShadowLedger(ledger) as shadow:
+        sweep.search(experiment, rows, sweep.Engines(open_driver(experiment), trainer, shadow, watch))
+    return time.perf_counter() - began
+
+
+def share(experiment: Experiment, rows: TrainingRows, trainer: Workers, uri: str, pairs: int) -> dict[str, float]:
+    """The second measurement."""
+    record = SweepRecord("share", "key", "", "name: share\n", {name: head.unit for name, head in experiment.heads.items()})
+    one_epoch = experiment.model_copy(update={"fit": experiment.fit.model_copy(update={"epochs": 1})})
+    searched(one_epoch, rows, trainer, MemoryLedger.open(record))  # compiles
+    measured = list(_pairs(experiment, rows, trainer, record, uri, pairs))
+    wall = statistics.median(in_memory for in_memory, _, _ in measured)
+    shares = sorted((logged - in_memory) / wall for in_memory, logged, _ in measured)
+    return {
+        "searched_trials": experiment.search.trials,
+        "search_seconds": wall,
+        "share_of_wall_time": statistics.median(shares),
+        "share_lowest": shares[0],
+        "share_highest": shares[-1],
+        "writing_cpu_seconds": statistics.median(writing for _, _, writing in measured),
+        "writing_cpu_share": statistics.median(writing for _, _, writing in measured) / (wall * len(cores())),
+        "pairs": pairs,
+    }
+
+
+def _pairs(
+    experiment: Experiment, rows: TrainingRows, trainer: Workers, record: SweepRecord, uri: str, pairs: int
+) -> Iterator[tuple[float, float, float]]:
+    """(seconds with the ledger in memory, seconds with MLflow, processor seconds of writing); who is first alternates."""
+    for pair in range(pairs):
+        clocked = Clocked.open(record, uri, fresh=True)
+        ledgers: list[Ledger] = [MemoryLedger.open(record), clocked]
+        turns = reversed(ledgers) if pair % 2 else ledgers
+        seconds = {type(ledger): searched(experiment, rows, trainer, ledger) for ledger in turns}
+        yield seconds[MemoryLedger], seconds[Clocked], clocked.seconds
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--data", type=Path, help="the table; else as `branchsweep data` finds it")
+    parser.add_argument("--quick", action="store_true", help="fewer trials and pairs: under 50 s")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
+    words = parser.parse_args()
+    trials, peers_trials, pairs = (150, 3, 1) if words.quick else (1000, 20, 3)
+    experiment = config.load(EXPERIMENT, AT_RANDOM + (QUICK if words.quick else []))
+    dataset = data.load(experiment, words.data)
+    rows = training_rows(dataset, data.split(experiment, dataset))
+    with tempfile.TemporaryDirectory() as folder, Workers(rows) as trainer:
+        uri = f"sqlite:///{folder}/mlflow.db"
+        MlflowLedger.open(record_of("made"), uri)  # while the workers import TensorFlow
+        said = share(experiment, rows, trainer, uri, pairs) | recording(uri, trials, peers_trials) | {"data": dataset.source}
+    if words.json:
+        print(json.dumps(said))
+    else:
+        for name, figure in said.items():
+            print(f"{name:28} {figure:.4g}" if isinstance(figure, float) else f"{name:28} {figure}")
+
+
+if __name__ == "__main__":
+    main()
