@@ -13,7 +13,7 @@ Making the store is left out on all sides. Resident memory is read after a fifth
 **Share.** The search of the shipped space (32 trials, 35 epochs, 2 folds; drawn at random, so that every time the same are
 trained, by workers that have their programs compiled), by turns with this ledger and with one in memory: the median of the
 paired differences as a share of the wall time until all is written; and the processor time of the thread that writes, as a
-share of the wall time on all cores. (`--quick`: one pair, of fewer and wider trials over 7 epochs: a rough figure.)
+share of the wall time on all cores. (`--quick`: one pair, of fewer and wider trials over 6 epochs: a rough figure.)
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ QUICK = [  # one program to compile instead of six, and a trial that costs about
     "search.trials=16",
     "search.batch=8",
     "search.known={}",
-    "fit.epochs=7",
+    "fit.epochs=6",
     *(f"space.dimensions.{part}.width.choices=[128]" for part in ("trunk", "branch")),
 ]
 HEADS = ("a", "b", "c", "d")  # four figures each, and four of the trial: 20 metrics
