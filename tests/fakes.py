@@ -53,6 +53,11 @@ class FormulaTrainer:
     breaks_after: int = 10**9
     trained: list[tuple[int, int]] = field(default_factory=list)
 
+    @property
+    def workers(self) -> int:
+        """As many as one likes."""
+        return 2
+
     def error(self, recipe: Recipe) -> float:
         """The prediction's share of wrong."""
         return 0.02 + abs(math.log10(recipe.learning_rate) + 2) / 10 + 0.01 / len(recipe.architecture.trunk)

@@ -44,6 +44,7 @@ def experiment(heads: Mapping[str, Any], epochs: int = 10, **fit: Any) -> Experi
             "heads": heads,
             "space": {"dimensions": SPACE},
             "fit": {"epochs": epochs, **fit},
+            "validation": {"method": "k_fold", "folds": 3, "seeds": 50},  # so many that widths are padded apart
         }
     )
 
@@ -152,6 +153,16 @@ THREE = experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q": {}}, epo
         pytest.param(
             {"trunk.depth": 1, "V.depth": 2, "Q.depth": 0, "learning_rate": 0.005}, THREE, id="three heads, other losses"
         ),
+        pytest.param(
+            {"trunk.depth": 3, "trunk.width": 40, "branch.width": 7, "PE.depth": 0, "V.depth": 2, "activation": "silu"},
+            LAST,
+            id="a trunk wider than the branches",
+        ),
+        pytest.param(
+            {"trunk.width": 5, "PE.width": 41, "PE.depth": 2, "V.width": 35, "activation": "tanh", "learning_rate": 0.01},
+            LAST,
+            id="branches wider than the trunk",
+        ),
     ],
 )
 def test_a_lane_is_keras_fit(params: Params, of: Experiment) -> None:
@@ -181,8 +192,16 @@ def test_a_lane_is_keras_fit_over_600_steps(optimizer: str) -> None:
     np.testing.assert_allclose(outcome.curve[:, 0], curve, rtol=0, atol=1e-4)
 
 
-def mixed_company(count: int = 14) -> list[Lane]:
-    """Lanes that differ in everything a population may mix."""
+NARROW = ((11, 13), (2, 13))
+WIDE_TRUNK = ((45, 49), (2, 33))
+WIDE_BRANCHES = ((2, 33), (45, 49))
+"""Ranges of trunk and branch widths that one program holds: with layers of one shape, and of three."""
+
+Widths = tuple[tuple[int, int], tuple[int, int]]
+
+
+def mixed_company(count: int = 14, widths: Widths = NARROW) -> list[Lane]:
+    """Lanes that differ in everything a population may mix; with a branch layer somewhere, so that branches have a width."""
     random = np.random.default_rng(3)
     kinds = ["relu", "silu", "tanh", "gelu"]
     return [
@@ -190,9 +209,9 @@ def mixed_company(count: int = 14) -> list[Lane]:
             {
                 "trunk.depth": int(random.integers(1, 4)),
                 "PE.depth": int(random.integers(0, 3)),
-                "V.depth": int(random.integers(0, 3)),
-                "trunk.width": int(random.integers(9, 13)),
-                "branch.width": int(random.integers(2, 13)),
+                "V.depth": int(random.integers(0 if widths == NARROW else 1, 3)),
+                "trunk.width": int(random.integers(*widths[0])),
+                "branch.width": int(random.integers(*widths[1])),
                 "activation": kinds[number % 4],
                 "learning_rate": float(random.uniform(1e-3, 2e-2)),
                 "weight_decay": float(random.choice([0.0, 0.01])),
@@ -225,8 +244,9 @@ def assert_equal_bits(outcome: Outcome, lanes: list[Lane], other: Outcome, other
     return compared
 
 
-def test_alone_is_in_company_bit_for_bit() -> None:
-    company = mixed_company()
+@pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK, WIDE_BRANCHES])
+def test_alone_is_in_company_bit_for_bit(widths: Widths) -> None:
+    company = mixed_company(widths=widths)
     together = train(company)
     for one in company[::3]:
         assert assert_equal_bits(train([one]), [one], together, company) == 1
