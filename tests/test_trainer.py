@@ -320,6 +320,50 @@ def test_early_stopping_and_keep_the_best_are_those_of_keras() -> None:
     np.testing.assert_allclose(again, early.curve[last - 1], atol=1e-5)
 
 
+def resumed(outcome: Outcome, lanes: list[Lane], of: Experiment) -> tuple[list[Lane], Outcome]:
+    """The lanes train on to their last epoch from where they stand, in the other order."""
+    rest = [
+        replace(one, state=found.state, stop=of.fit.epochs)
+        for one, found in zip(as_packed(lanes), outcome.lanes, strict=True)
+        if found.state
+    ]
+    (population,) = packing.pack(rest, of)
+    order = list(reversed(range(len(rest))))
+    turned = population.only(order, [population.states[place] for place in order])
+    trained = PopulationTrainer(table()).train_one(turned, keep_weights=True)
+    return rest, replace(trained, lanes=[trained.lanes[place] for place in order])
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+@pytest.mark.parametrize(("widths", "optimizer"), [(NARROW, "adam"), (WIDE_TRUNK, "sgd")])
+def test_a_lane_that_pauses_and_goes_on_is_one_that_did_not_bit_for_bit(widths: Widths, optimizer: str, keep: str) -> None:
+    of = experiment({"PE": {}, "V": {}}, epochs=13, keep=keep)
+    company = [
+        replace(one, recipe=replace(one.recipe, momentum=0.5, optimizer=optimizer), epochs=13, stop=13)
+        for one in mixed_company(6, widths)
+    ]
+    straight = train(company, of)
+    (population,) = packing.pack([replace(one, stop=4) for one in company], of, pauses=True)
+    paused = PopulationTrainer(table()).train_one(population)
+    assert [found.state.epoch for found in paused.lanes if found.state] == [4] * 6
+    rest, outcome = resumed(paused, company, of)
+    assert assert_equal_bits(outcome, rest, straight, company) == 6
+
+
+def test_lanes_that_end_early_make_room_and_nobody_notices() -> None:
+    """Eight lanes of which each stops at another epoch: together they are what each is alone."""
+    stopped = experiment({"PE": {}, "V": {}}, epochs=60, early_stopping=EarlyStopping(patience=3))
+    company = [replace(one, epochs=60, stop=60) for one in mixed_company(8)]
+    told: list[float] = []
+    (population,) = packing.pack(company, stopped)
+    together = PopulationTrainer(table(), told.append).train_one(population, keep_weights=True)
+    ends = {len(found.curve) for found in together.lanes}
+    assert len(ends) > 3 and min(ends) < 30, "lanes should end at different times for this test to mean anything"
+    assert sum(told) == 8 * 60
+    for one in company[::2]:
+        assert assert_equal_bits(train([one], stopped), [one], together, company) == 1
+
+
 def test_an_exported_model_predicts_what_the_lane_predicted() -> None:
     rows, one = table(), lane({"activation": "silu", "trunk.width": 11, "V.depth": 2})
     outcome = train([one], rows=rows).lanes[0]
