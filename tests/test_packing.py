@@ -54,7 +54,7 @@ def test_a_trial_has_the_same_program_alone_and_in_company() -> None:
 
 
 def test_the_costliest_comes_first() -> None:
-    costs = [packing.cost(population) for population in packing.pack(lanes(50), EXPERIMENT)]
+    costs = [packing.work(population) for population in packing.pack(lanes(50), EXPERIMENT)]
     assert costs == sorted(costs, reverse=True)
 
 

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from branchsweep.errors import EngineError
-from branchsweep.packing import cost
+from branchsweep.packing import work
 from branchsweep.population import Outcome, Population, Program, TrainingRows, Weights
 from branchsweep.quiet import silent_start
 from branchsweep.recipe import Recipe
@@ -87,7 +87,7 @@ class Workers:
 
     def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
         """Train every population to its end; yields (position, outcome) as they finish."""
-        waiting = sorted(range(len(populations)), key=lambda position: -cost(populations[position]))
+        waiting = sorted(range(len(populations)), key=lambda position: -work(populations[position]))
         training: dict[Future[Outcome], tuple[int, int]] = {}
         idle = list(range(len(self._executors)))
         while waiting or training:
