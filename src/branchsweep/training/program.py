@@ -346,9 +346,8 @@ class _Networks:
         for number, stage in reversed(list(enumerate(self.stages))):
 
             def hidden(
-                back: Tensor, G: Tensor, kernel: Parameter, bias: Parameter, number: int = number, stage: Stage = stage
+                _: Tensor, o: Tensor, G: Tensor, kernel: Parameter, bias: Parameter, stage: Stage = stage
             ) -> tuple[Any, ...]:
-                o = (plan.waves[number] - 1 - back) * S
                 place = stage.begin + o
                 lanes = dials_of(_read(plan.lane, place, S))
                 slope = slope_of(G, K + place, stage.units)
@@ -356,9 +355,12 @@ class _Networks:
                 sent = tf.einsum(BACK, _read(kernel.value, o, S), slope)
                 kernel = self.update(kernel, tf.einsum(OVER_ROWS, slope, x), o, lanes, infinity, sent)
                 bias = self.update(bias, tf.einsum(OVER_ROWS, slope, plan.ones), o, lanes, infinity)
-                return _write(G, self.zero_row + 1 + place, sent), kernel, bias
+                return o - S, _write(G, self.zero_row + 1 + place, sent), kernel, bias
 
-            G, *learned = _while(plan.waves[number], hidden, G, *learning[1 + number])
+            # The row is carried along: worked out from the number of waves, it would make that number a part of the program,
+            # to be compiled anew for each.
+            last = (plan.waves[number] - 1) * S
+            _, G, *learned = _while(plan.waves[number], hidden, last, G, *learning[1 + number])
             learning[1 + number] = (learned[0], learned[1])
 
         def first(i: Tensor, kernel: Parameter, bias: Parameter) -> tuple[Any, ...]:

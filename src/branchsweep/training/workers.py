@@ -160,6 +160,7 @@ def _begin(rows: TrainingRows, core: int, trained: Any, cache_folder: Path | Non
         tf.config.threading.set_inter_op_parallelism_threads(1)
         from branchsweep.training.trainer import PopulationTrainer  # noqa: PLC0415  # as above
 
+        tf.get_logger().setLevel("ERROR")  # it takes our many programs for one that is traced over and over
         tf.zeros([])  # looks for devices, and talks about it
 
     def progress(lane_epochs: float) -> None:
