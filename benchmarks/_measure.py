@@ -62,6 +62,10 @@ class Setting:
         """The training rows."""
         return training_rows(self.dataset, self.split)
 
+    def of(self, experiment: Experiment) -> Setting:
+        """Another experiment over the same table."""
+        return Setting(experiment, self.dataset, data.split(experiment, self.dataset))
+
 
 def setting(name: str, table: Path | None, overrides: Sequence[str] = ()) -> Setting:
     """One of the shipped experiments, over this table."""
@@ -198,12 +202,13 @@ def interleaved(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
 
 def conclude(said: Mapping[str, Any], as_json: bool) -> None:
     """The last word: one JSON object, or a line for each figure."""
-    if as_json:
-        print(json.dumps(said))
-        return
+    print(json.dumps(said) if as_json else "\n".join(_lines(said)))
+
+
+def _lines(said: Mapping[str, Any]) -> Iterator[str]:
     for name, figure in said.items():
         if isinstance(figure, Mapping):
-            print(f"{name}:")
-            conclude({f"  {key}": value for key, value in figure.items()}, as_json=False)
+            yield f"{name}:"
+            yield from (f"  {line}" for line in _lines(figure))
         else:
-            print(f"{name:48} {figure:.4g}" if isinstance(figure, float) else f"{name:48} {figure}")
+            yield f"{name:48} {figure:.4g}" if isinstance(figure, float) else f"{name:48} {figure}"
