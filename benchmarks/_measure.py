@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -17,7 +18,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-from branchsweep import config, data
+from branchsweep import ccpp, config, data
 from branchsweep.answer import training_rows
 from branchsweep.data import Dataset, Split
 from branchsweep.experiment import Experiment
@@ -85,13 +86,16 @@ def with_epochs(experiment: Experiment, epochs: int) -> Experiment:
 
 
 @contextmanager
-def cold_cache() -> Iterator[Path]:
-    """Within it, what is compiled is compiled anew: the user's cache is an empty folder. Tables are read before."""
-    before = os.environ.get("BRANCHSWEEP_CACHE")
+def cold_cache() -> Iterator[None]:
+    """Within it, what is compiled is compiled anew: the cache is a folder that holds the user's tables and nothing else."""
+    before, tables = os.environ.get("BRANCHSWEEP_CACHE"), ccpp.cache_folder()
     with tempfile.TemporaryDirectory(prefix="benchmark-cache-") as folder:
+        for table in tables.glob("*"):
+            if table.is_file():
+                shutil.copy2(table, folder)
         os.environ["BRANCHSWEEP_CACHE"] = folder
         try:
-            yield Path(folder)
+            yield
         finally:
             os.environ.pop("BRANCHSWEEP_CACHE")
             if before is not None:

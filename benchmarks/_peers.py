@@ -7,6 +7,7 @@ heavy libraries are imported by the functions that need them, for a spawned work
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import math
 import multiprocessing
@@ -230,11 +231,7 @@ def _ask_keras_tuner(hp: Any, name: str, dimension: Dimension) -> ParamValue:
 
 def why_no_keras_tuner() -> str:
     """Why KerasTuner cannot search here; empty if it can. Its `search` imports tensorboard, which it does not ask for."""
-    try:
-        import tensorboard.plugins.hparams.api  # noqa: F401
-    except ImportError as error:
-        return f"keras_tuner's search needs tensorboard: {error}"
-    return ""
+    return "" if importlib.util.find_spec("tensorboard") else "keras_tuner's search needs tensorboard, which is not installed"
 
 
 def search_by_optuna(task: Task, trials: int, storage: Path | None = None, seed: int = 0) -> float:
