@@ -7,14 +7,15 @@ after every epoch, batch 128. First in a steady state, in turn, several times, m
 left out on both sides:
 
 - `keras_fit`: `model.fit` with validation data, as most people write it;
-- `careful_keras_fit`: the better of `steps_per_execution` of an epoch, and the same with `jit_compile`;
+- `careful_keras_fit`: the better of `steps_per_execution` of an epoch, and the same with `jit_compile` (not with `--quick`);
 - `ours`: one pinned worker per core, each with full populations, until all lanes are through.
 
 Then as the users of search libraries meet it, short trials over learning rates with building and tracing included:
 `keras_tuner.RandomSearch`, an Optuna study in one process, and in one pinned process per core that share a journal.
 
 Part **space**: trials drawn at random from `search_spaces/branched.yaml`, answered by ours from a cold start of the workers and
-an empty compile cache, against plain `fit` on a random few of these very trials, extrapolated to all of them.
+an empty compile cache, against plain `fit` on a random few of these very trials, extrapolated to all of them. With `--quick`,
+of two widths alone.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from branchsweep.answer import answer
 from branchsweep.drivers import open_driver
 from branchsweep.recipe import Recipe
 from branchsweep.training.workers import Workers, cores
+from branchsweep.trial import Trial
 
 
 def article(words: argparse.Namespace) -> dict[str, Any]:
@@ -43,25 +45,21 @@ def article(words: argparse.Namespace) -> dict[str, Any]:
     rounds, keras_epochs, our_epochs = (3, 3, 20) if words.quick else (7, 10, 60)
     _measure.import_tensorflow()
     task = _peers.Task(setting.experiment, rows)
-    careful = {"steps_per_execution": task.steps(recipe)}
+    careful: dict[str, dict[str, Any]] = {"steps_per_execution": {"steps_per_execution": task.steps(recipe)}}
+    if not words.quick:
+        careful["steps_per_execution and jit_compile"] = {**careful["steps_per_execution"], "jit_compile": True}
     with Workers(rows) as trainer:
-        medians = _measure.interleaved(
-            {
-                "ours": ours(setting, trainer, recipe, our_epochs),
-                "keras_fit": _peers.epoch_timer(task, recipe, keras_epochs),
-                "steps": _peers.epoch_timer(task, recipe, keras_epochs, **careful),
-                "steps_and_jit": _peers.epoch_timer(task, recipe, keras_epochs, **careful, jit_compile=True),
-            },
-            rounds,
-        )
-    best_way = min("steps", "steps_and_jit", key=lambda way: medians[way])
+        ways = {"ours": ours(setting, trainer, recipe, our_epochs), "fit": _peers.epoch_timer(task, recipe, keras_epochs)}
+        ways |= {way: _peers.epoch_timer(task, recipe, keras_epochs, **arguments) for way, arguments in careful.items()}
+        medians = _measure.interleaved(ways, rounds)
+    best_way = min(careful, key=lambda way: medians[way])
     our_median = medians["ours"]
     return {
         "ours_ms_per_trial_epoch": our_median,
-        "keras_fit_ms_per_trial_epoch": medians["keras_fit"],
+        "keras_fit_ms_per_trial_epoch": medians["fit"],
         "careful_keras_fit_ms_per_trial_epoch": medians[best_way],
-        "careful_way": best_way.replace("steps", "steps_per_execution").replace("jit", "jit_compile"),
-        "ratio": medians["keras_fit"] / our_median,
+        "careful_way": best_way,
+        "ratio": medians["fit"] / our_median,
         "ratio_to_careful_keras_fit": medians[best_way] / our_median,
         **searches(setting, our_median, words.quick),
         "workers": len(cores()),
@@ -114,27 +112,22 @@ def searches(setting: _measure.Setting, our_median: float, quick: bool) -> dict[
 
 def space(words: argparse.Namespace) -> dict[str, Any]:
     """Random trials of the shipped space: ours with everything counted, against `fit` on a few of them."""
-    trials, epochs = words.trials or (24 if words.quick else 256), words.epochs or (5 if words.quick else 200)
-    sample, sample_epochs = (4, 2) if words.quick else (12, 5)
-    overrides = (*_measure.SPACE, f"search.trials={trials}", f"search.batch={trials}", f"fit.epochs={epochs}")
+    trials, epochs = words.trials or (24 if words.quick else 256), words.epochs or (20 if words.quick else 200)
+    sample, sample_epochs = (2, 2) if words.quick else (12, 5)
+    overrides = [*_measure.SPACE, f"search.trials={trials}", f"search.batch={trials}", f"fit.epochs={epochs}"]
+    overrides += _measure.widths(16, 32) if words.quick else ()
     setting = _measure.setting("branched", words.data, overrides)
     asked = open_driver(setting.experiment).ask(trials)
     recipes = [setting.experiment.recipe(trial.params) for trial in asked]
-    with _peers.Pinned() as processes:
+    with _peers.Pinned() as processes:  # idle while ours trains
         peak = sum(processes.run(_peers.matrix_product_peak, [()] * processes.count))
-    with _measure.cold_cache():
-        began = time.perf_counter()
-        with Workers(setting.rows) as workers:
-            trainer = _measure.Stopwatch(workers, began)
-            answers = list(answer(asked, setting.experiment, setting.rows, trainer, _measure.Silent()))
-            seconds = time.perf_counter() - began - (trainer.import_seconds or 0.0)
+        seconds, trainer = from_cold(setting, asked)
+        chosen = [recipes[number] for number in np.random.default_rng(setting.experiment.seed).permutation(trials)[:sample]]
+        peers = extrapolated(_peers.Task(setting.experiment, setting.rows), chosen, sample_epochs, trials, processes)
     useful = sum(_measure.useful_operations(recipe, setting.rows, epochs) for recipe in recipes)
-    chosen = [recipes[number] for number in np.random.default_rng(setting.experiment.seed).permutation(trials)[:sample]]
-    peers = extrapolated(_peers.Task(setting.experiment, setting.rows), chosen, sample_epochs, trials)
     return {
         "trials": trials,
         "epochs": epochs,
-        "answered": len(answers),
         "ours_seconds": seconds,
         "ours_import_seconds": trainer.import_seconds,
         "ours_compile_seconds_of_all_workers": trainer.compile_seconds,
@@ -149,13 +142,28 @@ def space(words: argparse.Namespace) -> dict[str, Any]:
             for name, figure in peers.items()
             if name.endswith("_extrapolated_seconds")
         },
+        "widths": setting.experiment.space.dimensions["trunk.width"].model_dump()["choices"],
         "workers": len(cores()),
         "rows": [len(part) for part in setting.rows.of(0)],
         "data": setting.dataset.source,
     }
 
 
-def extrapolated(task: _peers.Task, recipes: Sequence[Recipe], epochs: int, trials: int) -> dict[str, Any]:
+def from_cold(setting: _measure.Setting, trials: Sequence[Trial]) -> tuple[float, _measure.Stopwatch]:
+    """Seconds until all trials are answered by workers that begin with nothing; their imports apart."""
+    with _measure.cold_cache():
+        began = time.perf_counter()
+        with Workers(setting.rows) as workers:
+            trainer = _measure.Stopwatch(workers, began)
+            answered = list(answer(trials, setting.experiment, setting.rows, trainer, _measure.Silent()))
+            seconds = time.perf_counter() - began
+    assert len(answered) == len(trials)
+    return seconds - (trainer.import_seconds or 0.0), trainer
+
+
+def extrapolated(
+    task: _peers.Task, recipes: Sequence[Recipe], epochs: int, trials: int, processes: _peers.Pinned
+) -> dict[str, Any]:
     """What all trials would take by plain `fit`, from a few of them: each is built once and trained for all its epochs."""
 
     def seconds(costs: Sequence[_peers.Cost]) -> float:
@@ -166,18 +174,16 @@ def extrapolated(task: _peers.Task, recipes: Sequence[Recipe], epochs: int, tria
 
     _measure.import_tensorflow()
     alone = _peers.trial_costs(task, recipes, epochs)
-    with _peers.Pinned() as processes:
-        parts = processes.run(
-            _peers.trial_costs, [(task, recipes[number :: processes.count], epochs) for number in range(processes.count)]
-        )
+    count = processes.count
+    parts = processes.run(_peers.trial_costs, [(task, recipes[number::count], epochs) for number in range(count)])
     together = [cost for part in parts for cost in part]
     return {
         "keras_fit_sampled_trials": len(recipes),
         "keras_fit_build_seconds_per_trial": statistics.fmean(cost.build for cost in alone),
         "keras_fit_ms_per_trial_epoch": ms(alone),
         "keras_fit_one_process_extrapolated_seconds": seconds(alone),
-        f"keras_fit_ms_per_trial_epoch_beside_{processes.count - 1}_other": ms(together),
-        f"keras_fit_{processes.count}_processes_extrapolated_seconds": seconds(together) / processes.count,
+        f"keras_fit_ms_per_trial_epoch_in_each_of_{count}_processes": ms(together),
+        f"keras_fit_{count}_processes_extrapolated_seconds": seconds(together) / count,
     }
 
 
@@ -186,7 +192,7 @@ def main() -> None:
     parser = _measure.parser(__doc__)
     parser.add_argument("--part", choices=("article", "space", "all"), help="all; with --quick the article's network")
     parser.add_argument("--trials", type=int, help="of the space: 256, or 24 with --quick")
-    parser.add_argument("--epochs", type=int, help="of a trial of the space: 200, or 5 with --quick")
+    parser.add_argument("--epochs", type=int, help="of a trial of the space: 200, or 20 with --quick")
     words = parser.parse_args()
     part = words.part or ("article" if words.quick else "all")
     said: dict[str, Any] = {}
