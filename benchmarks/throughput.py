@@ -43,12 +43,12 @@ def article(words: argparse.Namespace) -> dict[str, Any]:
     (params,) = setting.experiment.search.known.values()
     recipe, rows = setting.experiment.recipe(params), setting.rows
     rounds, keras_epochs, our_epochs = (3, 3, 20) if words.quick else (7, 10, 60)
-    _measure.import_tensorflow()
     task = _peers.Task(setting.experiment, rows)
     careful: dict[str, dict[str, Any]] = {"steps_per_execution": {"steps_per_execution": task.steps(recipe)}}
     if not words.quick:
         careful["steps_per_execution and jit_compile"] = {**careful["steps_per_execution"], "jit_compile": True}
     with Workers(rows) as trainer:
+        _measure.import_tensorflow()  # while the workers do the same
         ways = {"ours": ours(setting, trainer, recipe, our_epochs), "fit": _peers.epoch_timer(task, recipe, keras_epochs)}
         ways |= {way: _peers.epoch_timer(task, recipe, keras_epochs, **arguments) for way, arguments in careful.items()}
         medians = _measure.interleaved(ways, rounds)
@@ -88,7 +88,7 @@ def ours(setting: _measure.Setting, trainer: Workers, recipe: Recipe, epochs: in
 
 def searches(setting: _measure.Setting, our_median: float, quick: bool) -> dict[str, Any]:
     """Search libraries over the learning rate of the article's network: milliseconds per trial-epoch, all included."""
-    trials, epochs = (2, 8) if quick else (6, 20)
+    trials, epochs = (1, 8) if quick else (6, 20)
     experiment = _peers.over_learning_rates(setting.experiment)
     task = _peers.Task(_measure.with_epochs(experiment, epochs), setting.rows)
     ways: dict[str, float | None] = {"keras_tuner": None}
