@@ -50,15 +50,17 @@ class Arrays(NamedTuple):
 
 @dataclass
 class Task:
-    """One trial after the other by Keras, on the first fold: what all peers share.
+    """One trial after the other by Keras, on one fold: what all peers share.
 
     Args:
         experiment: Gives the space, the epochs, and what a trial's params mean.
-        rows: Gives the fold.
+        rows: Gives the folds.
+        fold: Which of them.
     """
 
     experiment: Experiment
     rows: TrainingRows
+    fold: int = 0
     _scaled: dict[tuple[str, str], Arrays] = field(default_factory=dict)
 
     @property
@@ -70,7 +72,7 @@ class Task:
         """The fold's rows as the recipe scales them; each scaling is computed once."""
         key = (recipe.input_scaling, recipe.target_scaling)
         if key not in self._scaled:
-            train, validation = self.rows.of(0)
+            train, validation = self.rows.of(self.fold)
             inputs = scaling.fit(recipe.input_scaling, self.rows.x[train])
             targets = scaling.fit(recipe.target_scaling, self.rows.y[train])
             x = serving.transform(inputs, self.rows.x).astype(np.float32)
@@ -84,7 +86,7 @@ class Task:
 
     def steps(self, recipe: Recipe) -> int:
         """Batches of an epoch."""
-        return -(-len(self.rows.of(0)[0]) // recipe.batch_size)
+        return -(-len(self.rows.of(self.fold)[0]) // recipe.batch_size)
 
     def model(self, recipe: Recipe, **compile_words: Any) -> Any:
         """The recipe as a compiled Keras model."""
@@ -130,7 +132,7 @@ class Task:
         scaled: Floats = np.concatenate([predicted[head] for head in self.experiment.heads], axis=1).astype(np.float64)
         if not np.isfinite(scaled).all():
             return math.nan
-        actual = self.rows.y[self.rows.of(0)[1]]
+        actual = self.rows.y[self.rows.of(self.fold)[1]]
         return float(r2_score(actual, serving.inverse(rows.target_scaler, scaled)))
 
 

@@ -1,11 +1,12 @@
 """Seconds until a search has found a network as good as a random forest: ours against Optuna with Keras.
 
-    python -m benchmarks.time_to_quality [--seeds 3] [--limit 1800] [--epochs 60] [--set KEY=VALUE] [--data PATH]
-                                         [--quick] [--json]
+    python -m benchmarks.time_to_quality [--seeds 3] [--limit 1800] [--epochs 60] [--folds 1] [--set KEY=VALUE]
+                                         [--data PATH] [--quick] [--json]
 
 The target is the mean validation R² (over the heads) of scikit-learn's random forest of 300 trees per head, learnt from the
 rows that the networks learn from and scored on the rows that they are scored on. The search is over once a finished trial
-passes it. Both search the shipped space with the tree-structured Parzen estimator (TPE), one network a trial, the same epochs:
+passes it. Both search the shipped space with the tree-structured Parzen estimator (TPE), the same epochs, one network a trial,
+or one for each of `--folds` over which R² is averaged (then luck with the validation rows does not pass for quality):
 
 - ours: the loop of `branchsweep run`, in rounds of `search.batch`, one worker per core;
 - the peer: an Optuna study over `model.fit`, in one pinned process per core, which share it through a journal.
@@ -24,7 +25,7 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from branchsweep import packing
 from branchsweep.answer import answer
 from branchsweep.drivers import open_driver
 from branchsweep.population import TrainingRows
+from branchsweep.recipe import Recipe
 from branchsweep.training.workers import Workers, cores
 from branchsweep.trial import Result
 
@@ -60,12 +62,12 @@ class Way:
 
 
 def target_of(regressor: Callable[[], Any], rows: TrainingRows) -> float:
-    """Mean of the heads' validation R² by one estimator per head."""
-    train, validation = rows.of(0)
+    """Mean of the heads' validation R², over the folds, by one estimator per head."""
     scores = []
-    for actual in rows.y.T:
-        fitted = regressor().fit(rows.x[train], actual[train])
-        scores.append(r2_score(actual[validation], fitted.predict(rows.x[validation])))
+    for train, validation in rows.folds:
+        for actual in rows.y.T:
+            fitted = regressor().fit(rows.x[train], actual[train])
+            scores.append(r2_score(actual[validation], fitted.predict(rows.x[validation])))
     return float(np.mean(scores))
 
 
@@ -105,10 +107,10 @@ def _answers(setting: _measure.Setting, trainer: Workers) -> Iterator[Result]:
 
 def peer(setting: _measure.Setting, target: float, limit: float, seed: int) -> Way:
     """Optuna's study in one process per core, until a finished trial passes the target."""
-    task = _peers.Task(setting.experiment, setting.rows)
+    folds = [_peers.Task(setting.experiment, setting.rows, fold) for fold in range(len(setting.rows.folds))]
     with _peers.Pinned() as processes, _peers.journal() as storage:
         began = time.time()
-        words = (task, target, began + limit, storage)
+        words = (folds, target, began + limit, storage)
         ended = processes.run(search_until, [(*words, seed * processes.count + number) for number in range(processes.count)])
         seconds = time.time() - began
         values = [value for process in ended for value in process]
@@ -117,7 +119,9 @@ def peer(setting: _measure.Setting, target: float, limit: float, seed: int) -> W
     return Way(passed or min(seconds, limit), len(by_then), max(by_then, default=-math.inf), passed is not None)
 
 
-def search_until(task: _peers.Task, target: float, deadline: float, storage: Path, seed: int) -> list[tuple[float, float]]:
+def search_until(
+    folds: Sequence[_peers.Task], target: float, deadline: float, storage: Path, seed: int
+) -> list[tuple[float, float]]:
     """In a process: trials until one of any process passes the target or time is up; (value, moment) of those finished here."""
     import keras
     import optuna
@@ -130,12 +134,16 @@ def search_until(task: _peers.Task, target: float, deadline: float, storage: Pat
             study.stop()
             raise optuna.TrialPruned
 
-    def objective(trial: optuna.Trial) -> float:
-        keras.utils.clear_session()
-        recipe = task.experiment.recipe(_peers.ask_optuna(trial, task.experiment.space))
+    def score(task: _peers.Task, recipe: Recipe) -> float:
         model = task.model(recipe)
         task.fit(model, recipe, task.epochs, callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=give_up)])
-        value = task.mean_r2(model, recipe)
+        return task.mean_r2(model, recipe)
+
+    def objective(trial: optuna.Trial) -> float:
+        keras.utils.clear_session()
+        experiment = folds[0].experiment
+        recipe = experiment.recipe(_peers.ask_optuna(trial, experiment.space))
+        value = statistics.fmean(score(task, recipe) for task in folds)
         values.append((value, time.time()))
         if value > target:
             over.touch()
@@ -151,6 +159,7 @@ def one_seed(words: argparse.Namespace, seed: int) -> dict[str, Any]:
     epochs = words.epochs or (15 if words.quick else 60)
     overrides = [*_measure.SPACE, "search.driver=optuna", "search.algorithm=tpe", f"fit.epochs={epochs}", f"seed={seed}"]
     overrides += ["search.batch=64", *_measure.widths(16)] if words.quick else ["search.batch=32"]
+    overrides += [f"validation={{method: k_fold, folds: {words.folds}}}"] if words.folds > 1 else []
     setting = _measure.setting("branched", words.data, [*overrides, *words.set])
     target = target_of(regressor(words.quick, seed), setting.rows)
     limit = words.limit or (18 if words.quick else 1800)
@@ -177,6 +186,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, help="how many: 3, or 1 with --quick")
     parser.add_argument("--limit", type=float, help="seconds after which a side gives up: 1,800, or 18 with --quick")
     parser.add_argument("--epochs", type=int, help="of a trial: 60, or 15 with --quick")
+    parser.add_argument("--folds", type=int, default=1, help="networks of a trial: 1, on a hold-out")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the experiment; repeatable")
     words = parser.parse_args()
     seeds = [one_seed(words, seed) for seed in range(1, 1 + (words.seeds or (1 if words.quick else 3)))]
@@ -189,6 +199,7 @@ def main() -> None:
         "ours_reached": all(seed["ours_reached"] for seed in seeds),
         "peer_reached": all(seed["peer_reached"] for seed in seeds),
         "ratio_is_lower_bound": not all(seed["peer_reached"] for seed in seeds),
+        "folds": words.folds,
         "processes": len(cores()),
         "seeds": {f"seed {seed['seed']}": seed for seed in seeds},
     }
