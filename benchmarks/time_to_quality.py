@@ -190,15 +190,16 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the experiment; repeatable")
     words = parser.parse_args()
     seeds = [one_seed(words, seed) for seed in range(1, 1 + (words.seeds or (1 if words.quick else 3)))]
+    ours_reached, peer_reached = (all(seed[f"{side}_reached"] for seed in seeds) for side in ("ours", "peer"))
     said = {
         "target": "gradient boosting" if words.quick else "random forest",
         **{
             name: statistics.median(seed[name] for seed in seeds)
             for name in ("target_r2", "ours_seconds", "ours_trials", "peer_seconds", "peer_trials", "ratio")
         },
-        "ours_reached": all(seed["ours_reached"] for seed in seeds),
-        "peer_reached": all(seed["peer_reached"] for seed in seeds),
-        "ratio_is_lower_bound": not all(seed["peer_reached"] for seed in seeds),
+        "ours_reached": ours_reached,
+        "peer_reached": peer_reached,
+        "ratio_is_lower_bound": ours_reached and not peer_reached,
         "folds": words.folds,
         "processes": len(cores()),
         "seeds": {f"seed {seed['seed']}": seed for seed in seeds},
