@@ -51,14 +51,19 @@ class Way:
     Args:
         seconds: Until the target was passed, or until it was given up.
         trials: That had ended by then.
-        best: The highest mean R² among them.
+        best: The highest mean R² among them; None where there is none.
         reached: Whether the target was passed.
     """
 
     seconds: float
     trials: int
-    best: float
+    best: float | None
     reached: bool
+
+
+def highest(values: Sequence[float]) -> float | None:
+    """Of those that are numbers; None for none."""
+    return max((value for value in values if math.isfinite(value)), default=None)
 
 
 def target_of(regressor: Callable[[], Any], rows: TrainingRows) -> float:
@@ -90,7 +95,7 @@ def ours(setting: _measure.Setting, target: float, limit: float) -> Way:
             values.append(result.score.value if result.score.is_complete else -math.inf)
             if values[-1] > target or time.perf_counter() - began > limit:
                 break
-        return Way(time.perf_counter() - began, len(values), max(values), max(values) > target)
+        return Way(time.perf_counter() - began, len(values), highest(values), values[-1] > target)
 
 
 def _answers(setting: _measure.Setting, trainer: Workers) -> Iterator[Result]:
@@ -116,7 +121,7 @@ def peer(setting: _measure.Setting, target: float, limit: float, seed: int) -> W
         values = [value for process in ended for value in process]
     passed = min((moment - began for value, moment in values if value > target), default=None)
     by_then = [value for value, moment in values if passed is None or moment - began <= passed]
-    return Way(passed or min(seconds, limit), len(by_then), max(by_then, default=-math.inf), passed is not None)
+    return Way(passed or min(seconds, limit), len(by_then), highest(by_then), passed is not None)
 
 
 def search_until(
