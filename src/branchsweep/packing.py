@@ -21,8 +21,7 @@ WIDTHS = (4, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 10
 """Buckets: the trunk's layers are padded to the smallest of these that holds them, and so are the branches'."""
 
 NARROW = 32
-"""Up to this width padding costs less than a program of one's own: a lane whose trunk and branches both are no wider has one
-width, and beside wider layers none is padded to less."""
+"""Up to this width padding costs less than a program of one's own: beside wider layers none is padded to less."""
 
 PLACES: Mapping[int, tuple[int, int]] = {16: (64, 16), 32: (32, 8), 48: (16, 4), 64: (16, 4), 1024: (8, 2)}
 """Up to this width: (lanes, slots) of a program, the fastest measured. Wider lanes fill the cache with fewer of them."""
@@ -88,11 +87,12 @@ def bucket(width: int) -> int:
 
 
 def widths(architecture: Architecture, apart: bool) -> tuple[int, int]:
-    """The buckets of a network's trunk and of its branches."""
+    """The buckets of a network's trunk and of its branches: their own, where one is at least twice as wide as the other."""
     trunk, branch = bucket(max(architecture.trunk)), bucket(max(chain(*architecture.branches.values()), default=1))
-    if not apart or max(trunk, branch) <= NARROW or not any(architecture.branches.values()):
-        return (max(trunk, branch),) * 2
-    return max(trunk, NARROW), max(branch, NARROW)
+    wide, narrow = max(trunk, branch), max(min(trunk, branch), NARROW)
+    if not apart or wide < 2 * narrow or not any(architecture.branches.values()):
+        return wide, wide
+    return (wide, narrow) if trunk == wide else (narrow, wide)
 
 
 def program_of(recipe: Recipe, experiment: Experiment, bounds: Limits) -> Program:

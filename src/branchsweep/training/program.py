@@ -9,10 +9,11 @@ Legend, with the shapes of the arrays (feature-major: units before rows, the fas
     W the wider of the program's two widths; a stage's layers have U <= W units and read V <= W (see `waves.stages`)
     R streams (distinct rows, order and scaling)   n training rows   C = ceil(n / B) batches of all rows
 
-    A   (K + N, W, B)       activations: row k the first layer of lane k, row K + p the hidden layer in place p
+    A   (K + N, 1 + W, B)   activations: row k the first layer of lane k, row K + p the hidden layer in place p; unit 0 is one
     D   (K + N, W, B)       slopes: the activation function's derivative at each unit
     G   (H*K + 1 + N, W, B) gradient rows: what each output and each hidden layer sends back to the layer that it reads
-    X   (R, F, B), T (R, H, B), M (R, B)   a batch: inputs, targets, and 1 / rows for rows that count, 0 for those that pad
+    X   (R, 1 + F, B)       inputs of a batch, input 0 is one
+    T   (R, H, B), M (R, B) its targets, and 1 / rows for rows that count, 0 for those that pad
 
 Units beyond a layer's own width have zero weights and f(0) = 0, so they stay zero, gradients included: no mask is needed.
 
@@ -45,20 +46,14 @@ CHUNK = 10
 """Epochs trained between two looks of the host, at most."""
 
 
-class Dense(NamedTuple):
-    """One number per weight of layers of one shape: weights, their moments, or a copy of them."""
-
-    kernel: Tensor  # (layers, units, read)
-    bias: Tensor  # (layers, units, 1)
-
-
-Layers = tuple[Dense, ...]
-"""All layers of a population: the lanes' first ones (K, trunk width, F), those of each stage (its places, U, V), and the
-outputs (H*K, 1, W)."""
+Layers = tuple[Tensor, ...]
+"""One number per weight of the population (weights, their moments, or a copy of them), by shape of layer: the lanes' first ones
+(K, trunk width, 1 + F), those of each stage (its places, U, 1 + V), and the outputs (H*K, 1, 1 + W). Rows are units, columns
+what they read; column 0 is the bias, which reads the ones."""
 
 
 class Parameter(NamedTuple):
-    """Kernels or biases of one shape on their way through a step, with their moments."""
+    """The weights of layers of one shape on their way through a step, with their moments."""
 
     value: Tensor
     first_moment: Tensor
@@ -106,7 +101,6 @@ class Plan(NamedTuple):
     keep_last: Tensor  # (K,)
     validates: Tensor  # (K,) whether the lane has validation rows
     spread: Tensor  # (H*K,) sum of squares of the validation targets about their mean, as scaled
-    ones: Tensor  # (S, 1, B)
     infinity: Tensor  # () a number that XLA does not know
 
 
@@ -131,8 +125,8 @@ class Epochs(NamedTuple):
     decay: Tensor  # (CHUNK, C, K) the share of each weight that decays
 
 
-def _start(index: Tensor, array: Tensor) -> Tensor:
-    return tf.stack([index] + [tf.constant(0)] * (len(array.shape) - 1))
+def _start(index: Tensor, array: Tensor, unit: int = 0) -> Tensor:
+    return tf.stack([index, tf.constant(unit), tf.constant(0)][: len(array.shape)])
 
 
 def _read(array: Tensor, index: Tensor, count: int) -> Tensor:
@@ -140,9 +134,14 @@ def _read(array: Tensor, index: Tensor, count: int) -> Tensor:
     return tf.slice(array, _start(index, array), [count, *array.shape[1:]])
 
 
-def _write(array: Tensor, index: Tensor, rows: Tensor) -> Tensor:
-    """`array` with `rows` from `index` on."""
-    return ops.slice_update(array, _start(index, array), rows)
+def _write(array: Tensor, index: Tensor, rows: Tensor, unit: int = 0) -> Tensor:
+    """`array` with `rows` from `index` on, and in each from `unit` on."""
+    return ops.slice_update(array, _start(index, array, unit), rows)
+
+
+def _with_ones(array: Tensor) -> Tensor:
+    """`array` with a unit 0 before the others that is always one."""
+    return tf.pad(array, [[0, 0], [1, 0], [0, 0]], constant_values=1.0)
 
 
 def _after(index: Tensor, array: Tensor, infinity: Tensor) -> Tensor:
@@ -213,7 +212,7 @@ class _Networks:
             both = tf.transpose(tf.gather(rows.table[r], positions[r]))  # (F + H, B)
             counts = tf.cast(tf.range(self.B) < count[r], tf.float32) / tf.cast(tf.maximum(count[r], 1), tf.float32)
             return (
-                _write(X, r, both[None, : self.F]),
+                _write(X, r, both[None, : self.F], unit=1),
                 _write(T, r, both[None, self.F :]),
                 _write(M, r, counts[None]),
             )
@@ -223,14 +222,14 @@ class _Networks:
     def forward(self, weights: Layers, plan: Plan, X: Tensor, A: Tensor, D: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Activations of all layers for the batch X, and with D also the slopes."""
 
-        def act(o: Tensor, lanes: Tensor, x: Tensor, *buffers: Tensor) -> tuple[Tensor, ...]:
+        def act(o: Tensor, lanes: Tensor, x: Tensor, A: Tensor, *slopes: Tensor) -> tuple[Tensor, ...]:
             value, slope = _activate(self.program.activations, tf.gather(plan.activation, lanes)[:, None, None], x)
-            return tuple(_write(buffer, o, rows) for buffer, rows in zip(buffers, (value, slope), strict=False))
+            return _write(A, o, value, unit=1), *(_write(D, o, slope) for D in slopes)
 
         def first(i: Tensor, *buffers: Tensor) -> tuple[Tensor, ...]:
             o = i * self.S
             lanes = o + tf.range(self.S)
-            x = tf.gather(X, tf.gather(plan.stream, lanes))  # (S, F, B)
+            x = tf.gather(X, tf.gather(plan.stream, lanes))  # (S, 1 + F, B)
             return act(o, lanes, self.apply(weights[0], o, x), *buffers)
 
         buffers = _while(plan.lane_waves, first, *((A,) if D is None else (A, D)))
@@ -239,18 +238,18 @@ class _Networks:
             def hidden(i: Tensor, *buffers: Tensor, number: int = number, stage: Stage = stage) -> tuple[Tensor, ...]:
                 o = i * self.S
                 place = stage.begin + o
-                x = tf.gather(buffers[0], _read(plan.reads, place, self.S))[:, : stage.reads]  # (S, V, B)
+                x = tf.gather(buffers[0], _read(plan.reads, place, self.S))[:, : 1 + stage.reads]  # (S, 1 + V, B)
                 return act(self.K + place, _read(plan.lane, place, self.S), self.apply(weights[1 + number], o, x), *buffers)
 
             buffers = _while(plan.waves[number], hidden, *buffers)
         return buffers if D is not None else (buffers[0], None)
 
-    def apply(self, dense: Dense, o: Tensor, x: Tensor) -> Tensor:
+    def apply(self, layers: Tensor, o: Tensor, x: Tensor) -> Tensor:
         """What S layers from row o on make of what they read, before the activation function."""
-        return tf.einsum(FORWARD, _read(dense.kernel, o, self.S), x) + _read(dense.bias, o, self.S)
+        return tf.einsum(FORWARD, _read(layers, o, self.S), x)
 
     def errors(self, weights: Layers, plan: Plan, o: Tensor, head: int, A: Tensor, T: Tensor) -> tuple[Tensor, ...]:
-        """For S outputs of one head from row o on: what they read (S, W, B), the prediction and the target (S, 1, B)."""
+        """For S outputs of one head from row o on: what they read (S, 1 + W, B), the prediction and the target (S, 1, B)."""
         lanes = o - head * self.K + tf.range(self.S)
         x = tf.gather(A, _read(plan.output_reads, o, self.S))
         return x, self.apply(weights[-1], o, x), tf.gather(T[:, head], tf.gather(plan.stream, lanes))[:, None]
@@ -305,35 +304,25 @@ class _Networks:
         weights, infinity = state.weights, plan.infinity
         A, D = self.forward(weights, plan, X, A, D)
         learning = [
-            (Parameter(*kernels), Parameter(*biases))
-            for kernels, biases in (
-                zip(*of_group, strict=True)
-                for of_group in zip(state.weights, state.first_moment, state.second_moment, strict=True)
-            )
+            Parameter(*of_shape) for of_shape in zip(state.weights, state.first_moment, state.second_moment, strict=True)
         ]
 
         def dials_of(lanes: Tensor) -> tuple[Tensor, ...]:
             return tuple(tf.gather(dial, lanes) for dial in dials)
 
-        kernel, bias = learning[-1]
         for head, loss in enumerate(self.program.losses):
 
-            def output(
-                i: Tensor, G: Tensor, kernel: Parameter, bias: Parameter, head: int = head, loss: str = loss
-            ) -> tuple[Any, ...]:
+            def output(i: Tensor, G: Tensor, layers: Parameter, head: int = head, loss: str = loss) -> tuple[Any, ...]:
                 o = head * K + i * S
                 lanes = i * S + tf.range(S)
-                x, y, target = self.errors((Dense(kernel.value, bias.value),), plan, o, head, A, T)
+                x, y, target = self.errors((layers.value,), plan, o, head, A, T)
                 share = tf.gather(M, tf.gather(plan.stream, lanes))[:, None] * _read(plan.loss_weight, o, S)
                 slope = _loss_slope(loss, y - target) * share  # (S, 1, B)
-                G = _write(G, o, tf.transpose(_read(kernel.value, o, S), [0, 2, 1]) * slope)
+                G = _write(G, o, tf.transpose(_read(layers.value, o, S)[:, :, 1:], [0, 2, 1]) * slope)
                 done = slope[0, 0, 0] + _read(G, o, 1)[0, 0, 0]
-                kernel = self.update(kernel, tf.einsum(OVER_ROWS, slope, x), o, dials_of(lanes), infinity, done)
-                bias = self.update(bias, tf.einsum(OVER_ROWS, slope, plan.ones), o, dials_of(lanes), infinity, done)
-                return G, kernel, bias
+                return G, self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, dials_of(lanes), infinity, done)
 
-            G, kernel, bias = _while(plan.lane_waves, output, G, kernel, bias)
-        learning[-1] = (kernel, bias)
+            G, learning[-1] = _while(plan.lane_waves, output, G, learning[-1])
 
         def slope_of(G: Tensor, o: Tensor, units: int) -> Tensor:
             """What flows back into the S activation rows from o on, times their slopes: (S, U, B)."""
@@ -345,36 +334,29 @@ class _Networks:
 
         for number, stage in reversed(list(enumerate(self.stages))):
 
-            def hidden(
-                _: Tensor, o: Tensor, G: Tensor, kernel: Parameter, bias: Parameter, stage: Stage = stage
-            ) -> tuple[Any, ...]:
+            def hidden(_: Tensor, o: Tensor, G: Tensor, layers: Parameter, stage: Stage = stage) -> tuple[Any, ...]:
                 place = stage.begin + o
-                lanes = dials_of(_read(plan.lane, place, S))
                 slope = slope_of(G, K + place, stage.units)
-                x = tf.gather(A, _read(plan.reads, place, S))[:, : stage.reads]
-                sent = tf.einsum(BACK, _read(kernel.value, o, S), slope)
-                kernel = self.update(kernel, tf.einsum(OVER_ROWS, slope, x), o, lanes, infinity, sent)
-                bias = self.update(bias, tf.einsum(OVER_ROWS, slope, plan.ones), o, lanes, infinity)
-                return o - S, _write(G, self.zero_row + 1 + place, sent), kernel, bias
+                x = tf.gather(A, _read(plan.reads, place, S))[:, : 1 + stage.reads]
+                sent = tf.einsum(BACK, _read(layers.value, o, S)[:, :, 1:], slope)
+                dials = dials_of(_read(plan.lane, place, S))
+                layers = self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, dials, infinity, sent)
+                return o - S, _write(G, self.zero_row + 1 + place, sent), layers
 
             # The row is carried along: worked out from the number of waves, it would make that number a part of the program,
             # to be compiled anew for each.
             last = (plan.waves[number] - 1) * S
-            _, G, *learned = _while(plan.waves[number], hidden, last, G, *learning[1 + number])
-            learning[1 + number] = (learned[0], learned[1])
+            _, G, learning[1 + number] = _while(plan.waves[number], hidden, last, G, learning[1 + number])
 
-        def first(i: Tensor, kernel: Parameter, bias: Parameter) -> tuple[Any, ...]:
+        def first(i: Tensor, layers: Parameter) -> tuple[Parameter]:
             o = i * S
             lanes = o + tf.range(S)
             slope = slope_of(G, o, self.program.trunk_width)
             x = tf.gather(X, tf.gather(plan.stream, lanes))
-            kernel = self.update(kernel, tf.einsum(OVER_ROWS, slope, x), o, dials_of(lanes), infinity)
-            return kernel, self.update(bias, tf.einsum(OVER_ROWS, slope, plan.ones), o, dials_of(lanes), infinity)
+            return (self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, dials_of(lanes), infinity),)
 
-        learning[0] = _while(plan.lane_waves, first, *learning[0])
-        weights, first_moment, second_moment = (
-            tuple(Dense(kernel[part], bias[part]) for kernel, bias in learning) for part in range(3)
-        )
+        (learning[0],) = _while(plan.lane_waves, first, learning[0])
+        weights, first_moment, second_moment = (tuple(of_shape[part] for of_shape in learning) for part in range(3))
         state = state._replace(weights=weights, first_moment=first_moment, second_moment=second_moment)
         return state, (X, T, M, A, D, G)
 
@@ -434,16 +416,15 @@ def _keep(networks: _Networks, state: State, plan: Plan, rows: Rows, keep: Tenso
     """The state with the kept copies renewed for the lanes that `keep` (K,) names."""
     S, K, H = networks.S, networks.K, networks.H
 
-    def renew(now: Dense, kept: Dense, count: Tensor, lanes_of: Any, begin: int = 0) -> Dense:
+    def renew(now: Tensor, kept: Tensor, count: Tensor, lanes_of: Any, begin: int = 0) -> Tensor:
         """The kept copies of `count` groups of S layers from row `begin` on."""
 
-        def wave(i: Tensor, kernel: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+        def wave(i: Tensor, kept: Tensor) -> tuple[Tensor]:
             chosen = tf.gather(keep, lanes_of(i * S))[:, None, None]
             o = begin + i * S
-            pairs = ((now.kernel, kernel), (now.bias, bias))
-            return tuple(_write(old, o, tf.where(chosen, _read(new, o, S), _read(old, o, S))) for new, old in pairs)
+            return (_write(kept, o, tf.where(chosen, _read(now, o, S), _read(kept, o, S))),)
 
-        return Dense(*_while(count, wave, *kept))
+        return _while(count, wave, kept)[0]
 
     def in_order(o: Tensor) -> Tensor:
         return o + tf.range(S)
@@ -481,10 +462,10 @@ def compiled(program: Program) -> Any:
     def train(state: State, plan: Plan, rows: Rows, epochs: Epochs) -> tuple[State, Tensor]:
         R = rows.table.shape[0]
         buffers = (
-            tf.zeros([R, F, B]),
+            _with_ones(tf.zeros([R, F, B])),
             tf.zeros([R, H, B]),
             tf.zeros([R, B]),
-            tf.zeros([K + N, W, B]),
+            _with_ones(tf.zeros([K + N, W, B])),
             tf.zeros([K + N, W, B]),
             tf.zeros([H * K + 1 + N, W, B]),
         )

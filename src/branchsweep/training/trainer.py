@@ -22,7 +22,7 @@ from branchsweep.packing import STREAMS
 from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, Program, TrainingRows, Weights
 from branchsweep.recipe import Architecture, Recipe
 from branchsweep.training import export, network, waves
-from branchsweep.training.program import BETA_1, BETA_2, CHUNK, Dense, Epochs, Lanes, Layers, Plan, Rows, State, compiled
+from branchsweep.training.program import BETA_1, BETA_2, CHUNK, Epochs, Lanes, Layers, Plan, Rows, State, compiled
 
 Floats32 = NDArray[np.float32]
 Progress = Callable[[float], None]
@@ -191,7 +191,6 @@ def _plan(population: Population, feed: Feed, layout: waves.Layout) -> Plan:
         keep_last=tf.constant(keep_last),
         validates=tf.constant(validates),
         spread=tf.constant(per_head([list(spread) for spread in feed.spreads], 1.0)),
-        ones=tf.ones([program.slots, 1, program.batch_size]),
         infinity=tf.constant(np.float32(np.inf)),
     )
 
@@ -253,12 +252,12 @@ def _initial_state(population: Population, feed: Feed, layout: waves.Layout) -> 
     )
 
 
-def _tensors(layers: Sequence[Dense]) -> Layers:
-    return tuple(Dense(tf.constant(kernel), tf.constant(bias)) for kernel, bias in layers)
+def _tensors(layers: Sequence[Floats32]) -> Layers:
+    return tuple(tf.constant(array) for array in layers)
 
 
-def _arrays(layers: Layers) -> list[Dense]:
-    return [Dense(kernel.numpy(), bias.numpy()) for kernel, bias in layers]
+def _arrays(layers: Layers) -> list[Floats32]:
+    return [tensor.numpy() for tensor in layers]
 
 
 def _outcomes(
@@ -285,7 +284,7 @@ def _outcomes(
         epoch, new = int(lanes.epoch[lane]), curve.reshape(-1, heads, K)[:, :, lane].astype(np.float64)
         whole = np.concatenate([before.curve, new[: epoch - before.epoch]]) if before else new[:epoch]
 
-        def taken(layers: Sequence[Dense]) -> Weights:
+        def taken(layers: Sequence[Floats32]) -> Weights:
             sites = _sites(program, lane, layout.places[lane], recipe.architecture)
             return _taken(layers, sites, recipe.architecture.layers(program.inputs))
 
@@ -455,15 +454,15 @@ def _stream(rows: TrainingRows, fold: int, seed: int, input_scaling: str, target
     )
 
 
-def _zeros(program: Program) -> list[Dense]:
-    """The weights of a population without lanes."""
+def _zeros(program: Program) -> list[Floats32]:
+    """The weights of a population without lanes, shape by shape as in `Layers`."""
     K, H = program.lanes, len(program.losses)
     shapes = [
         (K, program.trunk_width, program.inputs),
         *((stage.places, stage.units, stage.reads) for stage in waves.stages(program)),
         (H * K, 1, program.width),
     ]
-    return [Dense(np.zeros(shape, np.float32), np.zeros((*shape[:2], 1), np.float32)) for shape in shapes]
+    return [np.zeros((layers, units, 1 + read), np.float32) for layers, units, read in shapes]
 
 
 def _sites(program: Program, lane: int, places: tuple[int, ...], architecture: Architecture) -> list[tuple[int, int]]:
@@ -485,17 +484,17 @@ def _sites(program: Program, lane: int, places: tuple[int, ...], architecture: A
     return sites
 
 
-def _place(layers: Sequence[Dense], sites: Sequence[tuple[int, int]], weights: Weights) -> None:
+def _place(layers: Sequence[Floats32], sites: Sequence[tuple[int, int]], weights: Weights) -> None:
     """Writes a network's weights into the population's arrays; where there are none, the arrays keep their zeros."""
-    for (group, row), kernel, bias in zip(sites, weights[::2], weights[1::2], strict=False):
-        layers[group].kernel[row, : kernel.shape[1], : kernel.shape[0]] = kernel.T
-        layers[group].bias[row, : len(bias), 0] = bias
+    for (shape, row), kernel, bias in zip(sites, weights[::2], weights[1::2], strict=False):
+        layers[shape][row, : len(bias), 0] = bias
+        layers[shape][row, : len(bias), 1 : 1 + len(kernel)] = kernel.T
 
 
-def _taken(layers: Sequence[Dense], sites: Sequence[tuple[int, int]], shapes: Iterable[tuple[int, int]]) -> Weights:
+def _taken(layers: Sequence[Floats32], sites: Sequence[tuple[int, int]], shapes: Iterable[tuple[int, int]]) -> Weights:
     """Reads a network's weights out of the population's arrays: the reverse of `_place`."""
     weights: list[Floats32] = []
-    for (group, row), (fan_in, fan_out) in zip(sites, shapes, strict=True):
-        weights.append(layers[group].kernel[row, :fan_out, :fan_in].T.copy())
-        weights.append(layers[group].bias[row, :fan_out, 0].copy())
+    for (shape, row), (read, units) in zip(sites, shapes, strict=True):
+        weights.append(layers[shape][row, :units, 1 : 1 + read].T.copy())
+        weights.append(layers[shape][row, :units, 0].copy())
     return tuple(weights)
