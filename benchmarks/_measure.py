@@ -18,7 +18,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-from branchsweep import ccpp, config, data
+from branchsweep import config, data, environment
 from branchsweep.answer import training_rows
 from branchsweep.data import Dataset, Split
 from branchsweep.experiment import Experiment
@@ -35,10 +35,14 @@ SPACE = (
     "search.algorithm=random",
     "search.known={}",
     "validation={method: hold_out, fraction: 0.2}",
+    "pruning=none",
     "baselines=[]",
     "promotion=null",
 )
 """Overrides that leave of `branched.yaml` its space: trials at random, one network each, so that peers can do the same."""
+
+PRUNED = "pruning={keep: 0.5}"
+"""The override by which the better trials alone train to their end, with the rungs that an experiment has by default."""
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -88,7 +92,7 @@ def with_epochs(experiment: Experiment, epochs: int) -> Experiment:
 @contextmanager
 def cold_cache() -> Iterator[None]:
     """Within it, what is compiled is compiled anew: the cache is a folder that holds the user's tables and nothing else."""
-    before, tables = os.environ.get("BRANCHSWEEP_CACHE"), ccpp.cache_folder()
+    before, tables = os.environ.get("BRANCHSWEEP_CACHE"), environment.cache_folder()
     with tempfile.TemporaryDirectory(prefix="benchmark-cache-") as folder:
         for table in tables.glob("*"):
             if table.is_file():
@@ -171,15 +175,7 @@ class Stopwatch:
 
 def multiplications(architecture: Architecture, inputs: int) -> int:
     """Multiply-adds of one row on its way through the network's own layers, without any padding."""
-    total, before = 0, inputs
-    for width in architecture.trunk:
-        total, before = total + before * width, width
-    for branch in architecture.branches.values():
-        last = before
-        for width in branch:
-            total, last = total + last * width, width
-        total += last
-    return total
+    return sum(read * units for read, units in architecture.layers(inputs))
 
 
 def useful_operations(recipe: Recipe, rows: TrainingRows, epochs: int, fold: int = 0) -> float:

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import _measure, _peers
-from branchsweep import packing
+from branchsweep import environment, packing
 from branchsweep.answer import answer
 from branchsweep.drivers import open_driver
 from branchsweep.recipe import Recipe
@@ -153,7 +153,7 @@ def from_cold(setting: _measure.Setting, trials: Sequence[Trial]) -> tuple[float
     """Seconds until all trials are answered by workers that begin with nothing; their imports apart."""
     with _measure.cold_cache():
         began = time.perf_counter()
-        with Workers(setting.rows) as workers:
+        with Workers(setting.rows, cache_folder=environment.cache_folder()) as workers:
             trainer = _measure.Stopwatch(workers, began)
             answered = list(answer(trials, setting.experiment, setting.rows, trainer, _measure.Silent()))
             seconds = time.perf_counter() - began

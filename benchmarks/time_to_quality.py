@@ -35,7 +35,7 @@ from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.metrics import r2_score
 
 from benchmarks import _measure, _peers
-from branchsweep import packing
+from branchsweep import environment, packing
 from branchsweep.answer import answer
 from branchsweep.drivers import open_driver
 from branchsweep.population import TrainingRows
@@ -88,7 +88,7 @@ def warm_up(trainer: Workers, setting: _measure.Setting) -> None:
 def ours(setting: _measure.Setting, target: float, limit: float) -> Way:
     """The loop of a sweep until a finished trial passes the target, or time is up."""
     values: list[float] = []
-    with _measure.cold_cache(), Workers(setting.rows) as trainer:
+    with _measure.cold_cache(), Workers(setting.rows, cache_folder=environment.cache_folder()) as trainer:
         warm_up(trainer, setting)
         began = time.perf_counter()
         for result in _answers(setting, trainer):
