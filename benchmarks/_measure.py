@@ -41,7 +41,7 @@ SPACE = (
 )
 """Overrides that leave of `branched.yaml` its space: trials at random, one network each, so that peers can do the same."""
 
-PRUNED = "pruning={keep: 0.5}"
+PRUNED = "pruning=null"
 """The override by which the better trials alone train to their end, with the rungs that an experiment has by default."""
 
 

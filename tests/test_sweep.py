@@ -18,7 +18,7 @@ from branchsweep.answer import training_rows
 from branchsweep.data import Dataset, Split, split
 from branchsweep.drivers import open_driver
 from branchsweep.errors import ConfigError
-from branchsweep.experiment import Experiment
+from branchsweep.experiment import Experiment, Pruning
 from branchsweep.ledgers.memory import MemoryLedger, Store
 from branchsweep.outlook import outlook
 from branchsweep.promote import decide, model_name
@@ -144,7 +144,7 @@ def test_at_each_rung_the_better_part_of_a_round_trains_on(pruned: Experiment) -
 
 
 def test_without_pruning_the_same_trials_train_to_their_end(pruned: Experiment) -> None:
-    everything = Scene(pruned.model_copy(update={"pruning": "none"}))
+    everything = Scene(pruned.model_copy(update={"pruning": Pruning(rungs=[])}))
     assert all(result.score.is_complete and not result.score.rungs for result in everything.search())
     assert everything.trainer.epochs == 20 * 3 * 6
 
@@ -295,7 +295,7 @@ def test_an_outlook_counts_what_would_be_trained(experiment: Experiment) -> None
     assert seen.seconds > 0
     assert sum(each.lanes for each in seen.plan) == 61 and all(0 < each.useful <= 1 for each in seen.plan)
     halved = outlook(tiny_experiment(fit={"epochs": 600}, pruning={"rungs": [60, 120]}), [], scene.split, workers=2)
-    whole = outlook(tiny_experiment(fit={"epochs": 600}, pruning="none"), [], scene.split, workers=2)
+    whole = outlook(tiny_experiment(fit={"epochs": 600}, pruning={"rungs": []}), [], scene.split, workers=2)
     assert (dict(halved.rungs), dict(whole.rungs)) == ({60: 4, 120: 2}, {})
     assert halved.seconds < whole.seconds
     assert json.loads(seen.to_json())["workers"] == 2

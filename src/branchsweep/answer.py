@@ -50,7 +50,7 @@ def answer(
     """
     going = [_Contender(trial, packing.lanes_of(trial, experiment)) for trial in trials]
     finished = list(recorded)
-    for epoch in (*experiment.rungs, experiment.fit.epochs):
+    for epoch in (*experiment.halving.rungs, experiment.fit.epochs):
         standing: list[_Contender] = []
         for contender in _leg(going, epoch, experiment, trainer, watch):
             contender.grade(experiment, rows, epoch)
@@ -97,7 +97,7 @@ class _Contender:
     def grade(self, experiment: Experiment, rows: TrainingRows, epoch: int) -> None:
         """Its score after the leg that ended with this epoch; it goes on with the lanes that have not come to their end."""
         score = grade(experiment, self.outcomes, rows, self.seconds)
-        if score.is_complete and epoch in experiment.rungs:
+        if score.is_complete and epoch in experiment.halving.rungs:
             self.rungs[epoch] = tuple(head.r2 for head in score.heads.values())
         self.score = replace(score, rungs=dict(self.rungs))
         places = [(lane, self.outcomes[lane.fold, lane.seed].state) for lane in self.lanes]
@@ -131,7 +131,7 @@ def _leg(
     pauses = epoch < experiment.fit.epochs
     populations = packing.pack([lane for _, lane in lanes.values()], experiment, trainer.workers, pauses)
     if lanes:
-        until = f", to epoch {epoch} of {experiment.fit.epochs}" if experiment.rungs else ""
+        until = f", to epoch {epoch} of {experiment.fit.epochs}" if experiment.halving.rungs else ""
         what = f"{len(lanes)} lanes in {len(populations)} populations{until}"
         watch.plan(sum(lane.stop - lane.start for _, lane in lanes.values()), what)
     for position, outcome in trainer.train(populations):
@@ -158,8 +158,8 @@ def _verdicts(
         vector = _at_rung(result.score, epoch)
         if vector is not None:
             vectors[result.trial.number] = vector
-    ranking, places = halving.ranking(vectors), halving.places(len(vectors), experiment.kept_share)
-    rung = f"rung {experiment.rungs.index(epoch) + 1} (epoch {epoch})" if standing else ""
+    ranking, places = halving.ranking(vectors), halving.places(len(vectors), experiment.halving.keep)
+    rung = f"rung {experiment.halving.rungs.index(epoch) + 1} (epoch {epoch})" if standing else ""
 
     def verdict(contender: _Contender) -> str:
         place = 1 + ranking.index(contender.trial.number)

@@ -24,7 +24,7 @@ DRIVERS: Mapping[str, tuple[str, ...]] = {"random": ("random",), "optuna": ("tpe
 """The drivers with their algorithms, the default one first."""
 
 NO_PRUNING = "none"
-"""Every trial trains all its epochs."""
+"""What `pruning` may be instead of rungs: every trial trains all its epochs."""
 
 LADDER = (0.1, 0.2, 0.4)
 """Where the rungs stand if nobody says: at these shares of the epochs."""
@@ -109,23 +109,20 @@ class Pruning(Written):
     Those that no other beats on every head go first, then the objective decides.
     """
 
-    rungs: list[Annotated[int, Field(ge=1)]] | None = Field(
-        None, min_length=1, description="Epochs after which trials are dropped, rising; a ladder up to half of all if absent."
-    )
+    rungs: list[Annotated[int, Field(ge=1)]] = Field(description="Epochs after which trials are dropped, rising.")
     keep: float = Field(0.5, gt=0, lt=1, description="The share of the trials at a rung that trains on.")
 
     @field_validator("rungs")
     @classmethod
-    def _rising(cls, rungs: list[int] | None) -> list[int] | None:
-        if rungs is not None and any(after <= before for before, after in pairwise(rungs)):
+    def _rising(cls, rungs: list[int]) -> list[int]:
+        if any(after <= before for before, after in pairwise(rungs)):
             raise ValueError("rungs must rise")
         return rungs
 
-    def ladder(self, epochs: int) -> tuple[int, ...]:
-        """The rungs of a training of so many epochs."""
-        if self.rungs is not None:
-            return tuple(self.rungs)
-        return tuple(sorted({round(epochs * share) for share in LADDER if epochs * share >= LOWEST_RUNG}))
+
+def ladder(epochs: int) -> Pruning:
+    """The rungs of a training of so many epochs where nobody says which; none where it is too short for any."""
+    return Pruning(rungs=sorted({round(epochs * share) for share in LADDER if epochs * share >= LOWEST_RUNG}))
 
 
 class TestRows(Written):
@@ -177,8 +174,9 @@ class Experiment(Written):
     space: SearchSpace = Field(description="What is varied: a path to a file of search_spaces/, or the space itself.")
     search: Search = Field(default_factory=Search, description="Who asks, and how much.")
     fit: Fit = Field(default_factory=Fit, description="How each network is trained.")
-    pruning: Pruning | Literal["none"] = Field(
-        default_factory=Pruning, description="Which trials train to their end: after each rung the better part, or 'none': all."
+    pruning: Pruning | None = Field(
+        None,
+        description="Which trials train to their end. Absent: rungs up to two fifths of the epochs, at each the better half.",
     )
     test: TestRows = Field(default_factory=TestRows, description="The rows that the search never sees.")
     validation: Annotated[KFold | HoldOut, Field(discriminator="method")] = Field(
@@ -231,7 +229,7 @@ class Experiment(Written):
                 yield ("search", "known", known, name), name, [((), value)]
 
     def _rung_mistakes(self) -> Iterator[Mistake]:
-        for position, rung in enumerate(self.rungs):
+        for position, rung in enumerate(self.halving.rungs):
             if rung >= self.fit.epochs:
                 place = ("pruning", "rungs", position)
                 yield place, f"got {rung}, expected fewer epochs than a trial has (fit.epochs {self.fit.epochs})"
@@ -253,14 +251,9 @@ class Experiment(Written):
         return self.search.algorithm or DRIVERS[self.search.driver][0]
 
     @property
-    def rungs(self) -> tuple[int, ...]:
-        """The epochs after which trials are dropped; none without pruning."""
-        return self.pruning.ladder(self.fit.epochs) if isinstance(self.pruning, Pruning) else ()
-
-    @property
-    def kept_share(self) -> float:
-        """The share of a round's trials that goes on after a rung."""
-        return self.pruning.keep if isinstance(self.pruning, Pruning) else 1.0
+    def halving(self) -> Pruning:
+        """The rungs, the default ones spelled out."""
+        return self.pruning or ladder(self.fit.epochs)
 
     @property
     def lanes_per_trial(self) -> int:

@@ -105,7 +105,9 @@ def outlook(experiment: Experiment, contestants: Sequence[Contestant], split: Sp
         populations=len(planned),
         programs=len(by_program),
         plan=tuple(by_program),
-        rungs=dict(zip(experiment.rungs, _standing(experiment, min(experiment.search.batch, len(asked)))[1:], strict=True)),
+        rungs=dict(
+            zip(experiment.halving.rungs, _standing(experiment, min(experiment.search.batch, len(asked)))[1:], strict=True)
+        ),
         workers=workers,
         seconds=round(START_SECONDS + sum(each.seconds for each in by_program) / workers, 1),
     )
@@ -123,14 +125,14 @@ def _rounds(experiment: Experiment) -> list[list[Trial]]:
 def _standing(experiment: Experiment, count: int) -> list[int]:
     """How many of `count` trials train to each rung, and to the end."""
     standing = [count]
-    for _ in experiment.rungs:
-        standing.append(halving.places(standing[-1], experiment.kept_share))
+    for _ in experiment.halving.rungs:
+        standing.append(halving.places(standing[-1], experiment.halving.keep))
     return standing
 
 
 def _share(experiment: Experiment, count: int) -> float:
     """The share of all epochs of a round of `count` trials that is left to train after pruning."""
-    stops = [0, *experiment.rungs, experiment.fit.epochs]
+    stops = [0, *experiment.halving.rungs, experiment.fit.epochs]
     trained = sum(
         standing * (stop - start) for standing, (start, stop) in zip(_standing(experiment, count), pairwise(stops), strict=True)
     )

@@ -182,8 +182,8 @@ def sweeps(listed: Sequence[Listed]) -> RenderableType:
     for one in listed:
         best = "  ".join(f"{head} {r2:.4f}" for head, r2 in one.best.items())
         started = one.started.astimezone().strftime("%Y-%m-%d %H:%M")
-        failed = one.trials.get("failed", 0)
-        trials = f"{one.trials.get('complete', 0)}" + (f", {failed} failed" if failed else "")
+        others = [f"{one.trials[status]} {status}" for status in ("pruned", "failed") if one.trials.get(status)]
+        trials = ", ".join([f"{one.trials.get('complete', 0)}", *others])
         name = f"{one.name} (stand-in)" if one.data == "stand-in" else one.name
         table.add_row(one.run_id[:8], name, started, one.status.lower(), trials, best)
     return table
