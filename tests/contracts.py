@@ -277,6 +277,12 @@ def written(results: Sequence[Result]) -> list[str]:
     return [repr(Result(result.trial, replace(result.score, curves={}))) for result in results]
 
 
+def record_and_look(ledger: Ledger, result: Result) -> None:
+    """Record a result; a ledger that writes beside its caller tells at the next call how that went."""
+    ledger.record([result])
+    ledger.recall()
+
+
 def candidate(folder: Path, model: str, number: int = 3) -> Candidate:
     """A model to register, as far as a ledger looks into it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -365,7 +371,7 @@ class LedgerContract:
         ledger.record([recorded(0), recorded(1)])
         again = opened(sweep_record()) if is_resumed else ledger
         with pytest.raises(LedgerError, match="trial 1 is already recorded with other params"):
-            again.record([Result(Trial(1, {"trunk.depth": 9}), recorded(1).score)])
+            record_and_look(again, Result(Trial(1, {"trunk.depth": 9}), recorded(1).score))
         assert written(again.recall()) == written([recorded(0), recorded(1)])
 
     def test_a_conclusion_is_kept(self, opened: OpenLedger) -> None:

@@ -58,8 +58,16 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {_escaped(str(error))}", highlight=False, soft_wrap=True)
+        console = Console(stderr=True)
+        console.print(f"[bold red]error:[/] {_escaped(str(error))}", highlight=False, soft_wrap=True)
+        _print_notes(error, console)
         sys.exit(EXIT_CODE)
+
+
+def _print_notes(error: BaseException, console: Console) -> None:
+    """What else went wrong while the error was on its way."""
+    for note in getattr(error, "__notes__", []):
+        console.print(_escaped(note), style="bold yellow", highlight=False, soft_wrap=True)
 
 
 def _escaped(text: str) -> str:
@@ -115,6 +123,7 @@ def run(
         said = _sweep(chosen, contestants, dataset, split, tracking_uri, workers, fresh, console)
     except KeyboardInterrupt as interrupt:
         console.print("stopped. What was finished is recorded: the same command goes on from there")
+        _print_notes(interrupt, console)
         raise typer.Exit(INTERRUPTED) from interrupt
     if as_json:
         typer.echo(said.to_json())
@@ -146,14 +155,15 @@ def _sweep(
         Workers(training_rows(dataset, split), workers, watch.trained, environment.cache_folder()) as trainer,
     ):
         from branchsweep.ledgers.mlflow import MlflowLedger
+        from branchsweep.ledgers.shadow import ShadowLedger
 
-        ledger = MlflowLedger.open(sweep.record(experiment, dataset, split), tracking_uri, fresh)
-        finished = sweep.finished(experiment, ledger.conclusion)
-        if finished:
-            watch.say("this sweep is complete; to train it anew, add --fresh")
-            return finished
-        engines = sweep.Engines(open_driver(experiment), trainer, ledger, watch)
-        return sweep.run(experiment, contestants, dataset, split, engines)
+        with ShadowLedger(MlflowLedger.open(sweep.record(experiment, dataset, split), tracking_uri, fresh)) as ledger:
+            finished = sweep.finished(experiment, ledger.conclusion)
+            if finished:
+                watch.say("this sweep is complete; to train it anew, add --fresh")
+                return finished
+            engines = sweep.Engines(open_driver(experiment), trainer, ledger, watch)
+            return sweep.run(experiment, contestants, dataset, split, engines)
 
 
 def _cores(workers: int | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from branchsweep.ledgers.history import History
 from branchsweep.roles import Candidate, Champion, Conclusion, SweepRecord, Verdict
@@ -64,13 +64,13 @@ class MemoryLedger:
         return self._sweep.conclusion
 
     def record(self, results: Sequence[Result]) -> None:
-        """Keep what is not kept yet.
+        """Keep what is not kept yet, without the learning curves: memory grows with the sweep no more than it must.
 
         Raises:
             LedgerError: A number stands there with other params.
         """
         for result in History(self._sweep.results.values()).unrecorded(results):
-            self._sweep.results[result.trial.number] = result
+            self._sweep.results[result.trial.number] = replace(result, score=replace(result.score, curves={}))
             self._sweep.conclusion = None
 
     def recall(self) -> list[Result]:

@@ -151,7 +151,7 @@ class MlflowLedger:
         return self._conclusion
 
     def record(self, results: Sequence[Result]) -> None:
-        """Write each trial that does not stand there yet as a child run, and the progress on the parent.
+        """Write each trial that does not stand there yet as a child run, and then the progress on the parent, once.
 
         Raises:
             LedgerError: The store did not take it, or holds a trial of this number with other params.
@@ -162,12 +162,10 @@ class MlflowLedger:
             return
         with _translated(self.tracking_uri, f"recording trial {fresh[0].trial.number}"):
             self._reopen()
-            progress: list[Point] = []
             for result in fresh:
                 self._write(result)
                 history.add(result)
-                progress += [Point(name, value, len(history)) for name, value in history.figures.items()]
-            self._log(self.run_id, progress)
+            self._log(self.run_id, [Point(name, value, len(history)) for name, value in history.figures.items()])
 
     def recall(self) -> list[Result]:
         """Every recorded result, in order of the trials' numbers. The learning curves stay in the store.

@@ -18,8 +18,8 @@ from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 PREFIX = "branchsweep."
 """What the names of our own tags begin with."""
 
-CURVE_POINTS = 50
-"""The most points of one learning curve that are written down."""
+CURVE_POINTS = 25
+"""The most points of one learning curve that are written down: more would take most of the time of recording."""
 
 LONGEST_TAG = 8000
 """Characters of a tag's value in MLflow."""
