@@ -1,10 +1,10 @@
-"""How fast one core trains populations of each width: the constants behind the packer's estimate (`packing.SPEED`).
+"""What one core takes to train populations, and the cost model that plans lanes fitted to it (`packing.COST`).
 
-    python -m benchmarks.cost [--data PATH] [--widths 16,64] [--json]
+    python -m benchmarks.cost [--data PATH] [--quick] [--json]
 
-Full populations of mixed depths (trunk 1 to 4, branches 0 to 3) and activations, all lanes of the full width, in this process
-on one thread. An operation is a multiply or an add of the padded layers: three passes for a row to learn from, one for a row to
-validate on.
+Populations of mixed depths (trunk 1 to 4, branches 0 to 3) and activations, full ones and single lanes, of several widths of
+trunk and branches, in this process on one thread. The model is fitted by non-negative least squares to the relative error;
+`fit` says how far it is off.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import argparse
 import json
 import os
 import statistics
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,67 +22,103 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 import tensorflow as tf
+from scipy.optimize import nnls
 
 from branchsweep import config, data, packing
 from branchsweep.answer import training_rows
 from branchsweep.experiment import Experiment
+from branchsweep.packing import Cost
 from branchsweep.population import Population, TrainingRows
 from branchsweep.training.trainer import PopulationTrainer
 
 EXPERIMENT = Path(__file__).parent.parent / "experiments" / "branched.yaml"
-EPOCHS = 10
+WIDTHS = ((8, 8), (10, 10), (16, 16), (32, 32), (64, 64), (96, 96), (128, 128), (32, 128), (128, 32), (64, 96))
+QUICK = ((16, 16), (64, 64), (128, 32))
+FIELDS = tuple(Cost.__dataclass_fields__)
 
 
-def mixed(experiment: Experiment, width: int) -> Population:
-    """A full population of this width whose lanes differ in depth and activation."""
-    random, bounds = np.random.default_rng(width), packing.limits(experiment)
+def mixed(experiment: Experiment, trunk: int, branch: int, epochs: int, only: int = 0) -> Population:
+    """A population of these widths whose lanes differ in depth and activation; full, or with so many lanes."""
+    random, bounds = np.random.default_rng(trunk + branch), packing.limits(experiment)
 
     def lane(number: int) -> packing.Lane:
         recipe = experiment.recipe(
             {
                 "trunk.depth": int(random.integers(1, 5)),
                 "PE.depth": int(random.integers(0, 4)),
-                "V.depth": int(random.integers(0, 4)),
-                "trunk.width": width,
-                "branch.width": width,
+                "V.depth": int(random.integers(1, 4)),
+                "trunk.width": trunk,
+                "branch.width": branch,
                 "activation": ("relu", "silu", "tanh")[number % 3],
             }
         )
-        return packing.Lane(number, recipe, number % 2, 0, EPOCHS, EPOCHS)
+        return packing.Lane(number, recipe, number % 2, 0, epochs, epochs)
 
     program = packing.program_of(lane(0).recipe, experiment, bounds)
-    return packing.population(program, [lane(number) for number in range(program.lanes)], experiment)
+    return packing.population(program, [lane(number) for number in range(only or program.lanes)], experiment)
 
 
-def speed(population: Population, rows: TrainingRows, rounds: int) -> tuple[float, float]:
-    """(thousand millions of operations a second, seconds to compile)."""
+def measured(population: Population, rows: TrainingRows, rounds: int) -> tuple[float, float]:
+    """Seconds to train, and to compile."""
     trainer = PopulationTrainer(rows)
     compiling = trainer.train_one(population).compile_seconds
-    seconds = statistics.median(trainer.train_one(population).seconds for _ in range(rounds))
+    return statistics.median(trainer.train_one(population).seconds for _ in range(rounds)), compiling
+
+
+def predicted(population: Population, cost: Cost, rows: TrainingRows) -> float:
+    """Seconds by a cost model."""
     train, validation = rows.folds[0]
-    return packing.operations(population, len(train), len(validation)) / seconds / 1e9, compiling
+    return packing.seconds(population, len(train), len(validation), cost)
+
+
+def fitted(populations: Sequence[Population], seconds: Sequence[float], rows: TrainingRows) -> Cost:
+    """The non-negative costs that come nearest to what was measured, relative to it."""
+    ones = [Cost(**{name: float(name == other) for name in FIELDS}) for other in FIELDS]
+    features = np.array([[predicted(population, one, rows) for one in ones] for population in populations])
+    found, _ = nnls(features / np.array(seconds)[:, None], np.ones(len(seconds)))
+    return Cost(*(float(value) for value in found))
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures, fits and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--data", type=Path, help="the table; else as `branchsweep data` finds it")
-    parser.add_argument("--widths", default="8,12,16,24,32,48,64,96,128", help="comma between them")
+    parser.add_argument("--quick", action="store_true", help="three widths: under 50 s")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
     words = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    experiment = config.load(EXPERIMENT)
+    experiment = config.load(EXPERIMENT, ["fit.epochs=200"])
     dataset = data.load(experiment, words.data)
     rows = training_rows(dataset, data.split(experiment, dataset))
-    said = {}
-    for width in (int(word) for word in words.widths.split(",")):
-        reached, compiling = speed(mixed(experiment, width), rows, rounds=3)
-        said[width] = {"gflop_per_second": round(reached, 1), "compile_seconds": round(compiling, 1)}
-        if not words.json:
-            print(f"width {width:4}: {reached:5.1f} GFLOP/s, compiled in {compiling:.1f} s", flush=True)
+    train, validation = rows.folds[0]
+    populations, seconds, said = [], [], {}
+    for trunk, branch in QUICK if words.quick else WIDTHS:
+        for only in (0, 1):
+            population = mixed(experiment, trunk, branch, 4 if words.quick else 10, only)
+            took, compiling = measured(population, rows, 1 if words.quick else 3)
+            speed = packing.operations(population, len(train), len(validation)) / took / 1e9
+            name = f"{trunk} x {branch}, {len(population.trials)} lanes"
+            said[name] = {
+                "seconds": round(took, 3),
+                "gflop_per_second": round(speed, 1),
+                "compile_seconds": round(compiling, 1),
+            }
+            populations.append(population)
+            seconds.append(took)
+            if not words.json:
+                print(f"{name:24} {speed:5.1f} GFLOP/s, compiled in {compiling:.1f} s", flush=True)
+    cost = fitted(populations, seconds, rows)
+    off = [predicted(population, cost, rows) / took for population, took in zip(populations, seconds, strict=True)]
+    answer = {
+        "populations": said,
+        "cost_nanoseconds": {name: round(value, 4) for name, value in asdict(cost).items()},
+        "fit": {"least": round(min(off), 2), "median": round(statistics.median(off), 2), "most": round(max(off), 2)},
+    }
     if words.json:
-        print(json.dumps(said))
+        print(json.dumps(answer))
+    else:
+        print(cost, answer["fit"], sep="\n")
 
 
 if __name__ == "__main__":

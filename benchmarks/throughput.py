@@ -1,71 +1,77 @@
-"""How long one epoch of the article's network takes: a population of ours against `keras.Model.fit`, in one run.
+"""How long one epoch of one trial takes: ours against Keras, KerasTuner and Optuna, in one run.
 
-    python -m benchmarks.throughput [--data PATH] [--quick] [--json]
+    python -m benchmarks.throughput [--part article|space|all] [--trials 256] [--epochs 200] [--data PATH] [--quick] [--json]
 
-Same network (282 parameters), rows (two thirds of the training rows to learn, a third to validate), batch size and validation
-after every epoch. Three ways, in turn, several times; medians:
+Part **article**: the article's network (282 parameters), two thirds of the training rows to learn and a third to validate on
+after every epoch, batch 128. First in a steady state, in turn, several times, medians; building, importing and compiling are
+left out on both sides:
 
-- `fit`: `model.fit` with validation data, as most people write it;
-- `careful fit`: with `steps_per_execution` of an epoch, a careful user's best on a CPU;
-- ours: one pinned worker per core, each with full populations, until all lanes are through.
+- `keras_fit`: `model.fit` with validation data, as most people write it;
+- `careful_keras_fit`: the better of `steps_per_execution` of an epoch, and the same with `jit_compile` (not with `--quick`);
+- `ours`: one pinned worker per core, each with full populations, until all lanes are through.
 
-A trial-epoch is one network over one epoch. Building, importing and compiling are left out on both sides.
+Then as the users of search libraries meet it, short trials over learning rates with building and tracing included:
+`keras_tuner.RandomSearch`, an Optuna study in one process, and in one pinned process per core that share a journal.
+
+Part **space**: trials drawn at random from `search_spaces/branched.yaml`, answered by ours from a cold start of the workers and
+an empty compile cache, against plain `fit` on a random few of these very trials, extrapolated to all of them. With `--quick`,
+of two widths alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
 import time
-from collections.abc import Callable
-from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from branchsweep import config, data, packing, scaling, serving
-from branchsweep.answer import training_rows
-from branchsweep.experiment import Experiment
-from branchsweep.population import TrainingRows
+from benchmarks import _measure, _peers
+from branchsweep import environment, packing
+from branchsweep.answer import answer
+from branchsweep.drivers import open_driver
+from branchsweep.recipe import Recipe
 from branchsweep.training.workers import Workers, cores
-
-EXPERIMENT = Path(__file__).parent.parent / "experiments" / "article.yaml"
-
-
-def keras_fit(experiment: Experiment, rows: TrainingRows, epochs: int, **compile_words: int) -> Callable[[], float]:
-    """A function that trains for some epochs by `model.fit` and returns milliseconds per epoch."""
-    import keras
-
-    from branchsweep.training import network
-
-    (params,) = experiment.search.known.values()
-    recipe = experiment.recipe(params)
-    train, validation = rows.folds[0]
-    scaler = scaling.fit(recipe.input_scaling, rows.x[train])
-    x = serving.transform(scaler, rows.x).astype(np.float32)
-    targets = {head: rows.y[:, h].astype(np.float32) for h, head in enumerate(experiment.heads)}
-    learn = {head: values[train] for head, values in targets.items()}
-    check = {head: values[validation] for head, values in targets.items()}
-    model = network.build(recipe.architecture, x.shape[1])
-    model.compile(keras.optimizers.Adam(recipe.learning_rate), loss=dict.fromkeys(targets, "mse"), **compile_words)
-
-    def run(count: int = epochs) -> float:
-        began = time.perf_counter()
-        model.fit(x[train], learn, batch_size=128, epochs=count, validation_data=(x[validation], check), verbose=0)
-        return (time.perf_counter() - began) / count * 1e3
-
-    run(2)  # traces and warms up
-    return run
+from branchsweep.trial import Trial
 
 
-def ours(experiment: Experiment, trainer: Workers, epochs: int, workers: int) -> Callable[[], float]:
+def article(words: argparse.Namespace) -> dict[str, Any]:
+    """The article's network, every way."""
+    setting = _measure.setting("article", words.data)
+    (params,) = setting.experiment.search.known.values()
+    recipe, rows = setting.experiment.recipe(params), setting.rows
+    rounds, keras_epochs, our_epochs = (3, 3, 20) if words.quick else (7, 10, 60)
+    task = _peers.Task(setting.experiment, rows)
+    careful: dict[str, dict[str, Any]] = {"steps_per_execution": {"steps_per_execution": task.steps(recipe)}}
+    if not words.quick:
+        careful["steps_per_execution and jit_compile"] = {**careful["steps_per_execution"], "jit_compile": True}
+    with Workers(rows) as trainer:
+        _measure.import_tensorflow()  # while the workers do the same
+        ways = {"ours": ours(setting, trainer, recipe, our_epochs), "fit": _peers.epoch_timer(task, recipe, keras_epochs)}
+        ways |= {way: _peers.epoch_timer(task, recipe, keras_epochs, **arguments) for way, arguments in careful.items()}
+        medians = _measure.interleaved(ways, rounds)
+    best_way = min(careful, key=lambda way: medians[way])
+    our_median = medians["ours"]
+    return {
+        "ours_ms_per_trial_epoch": our_median,
+        "keras_fit_ms_per_trial_epoch": medians["fit"],
+        "careful_keras_fit_ms_per_trial_epoch": medians[best_way],
+        "careful_way": best_way,
+        "ratio": medians["fit"] / our_median,
+        "ratio_to_careful_keras_fit": medians[best_way] / our_median,
+        **searches(setting, our_median, words.quick),
+        "workers": len(cores()),
+        "rounds": rounds,
+        "rows": [len(part) for part in rows.of(0)],
+        "data": setting.dataset.source,
+    }
+
+
+def ours(setting: _measure.Setting, trainer: Workers, recipe: Recipe, epochs: int) -> Callable[[], float]:
     """A function that trains a full population per worker and returns milliseconds per trial-epoch."""
-    (params,) = experiment.search.known.values()
-    recipe = experiment.recipe(params)
+    experiment, workers = setting.experiment, len(cores())
     program = packing.program_of(recipe, experiment, packing.limits(experiment))
 
     def run(count: int = epochs) -> float:
@@ -80,44 +86,121 @@ def ours(experiment: Experiment, trainer: Workers, epochs: int, workers: int) ->
     return run
 
 
+def searches(setting: _measure.Setting, our_median: float, quick: bool) -> dict[str, Any]:
+    """Search libraries over the learning rate of the article's network: milliseconds per trial-epoch, all included."""
+    trials, epochs = (1, 8) if quick else (6, 20)
+    experiment = _peers.over_learning_rates(setting.experiment)
+    task = _peers.Task(_measure.with_epochs(experiment, epochs), setting.rows)
+    ways: dict[str, float | None] = {"keras_tuner": None}
+    missing = _peers.why_no_keras_tuner()
+    if not missing:
+        ways["keras_tuner"] = _peers.search_by_keras_tuner(task, trials) / trials
+    ways["optuna_one_process"] = _peers.search_by_optuna(task, trials) / trials
+    with _peers.Pinned() as processes, _peers.journal() as storage:
+        each = [(task, trials, storage, number) for number in range(processes.count)]
+        ways[f"optuna_{processes.count}_processes"] = (
+            max(processes.run(_peers.search_by_optuna, each)) / trials / processes.count
+        )
+    figures = {name: None if seconds is None else seconds / epochs * 1e3 for name, seconds in ways.items()}
+    return {
+        **{f"{name}_ms_per_trial_epoch": figure for name, figure in figures.items()},
+        **{f"ratio_to_{name}": None if figure is None else figure / our_median for name, figure in figures.items()},
+        "searches_epochs_per_trial": epochs,
+        **({"keras_tuner_missing": missing} if missing else {}),
+    }
+
+
+def space(words: argparse.Namespace) -> dict[str, Any]:
+    """Random trials of the shipped space: ours with everything counted, against `fit` on a few of them."""
+    trials, epochs = words.trials or (24 if words.quick else 256), words.epochs or (20 if words.quick else 200)
+    sample, sample_epochs = (2, 2) if words.quick else (12, 5)
+    overrides = [*_measure.SPACE, f"search.trials={trials}", f"search.batch={trials}", f"fit.epochs={epochs}"]
+    overrides += _measure.widths(16, 32) if words.quick else ()
+    setting = _measure.setting("branched", words.data, overrides)
+    asked = open_driver(setting.experiment).ask(trials)
+    recipes = [setting.experiment.recipe(trial.params) for trial in asked]
+    with _peers.Pinned() as processes:  # idle while ours trains
+        peak = sum(processes.run(_peers.matrix_product_peak, [()] * processes.count))
+        seconds, trainer = from_cold(setting, asked)
+        chosen = [recipes[number] for number in np.random.default_rng(setting.experiment.seed).permutation(trials)[:sample]]
+        peers = extrapolated(_peers.Task(setting.experiment, setting.rows), chosen, sample_epochs, trials, processes)
+    useful = sum(_measure.useful_operations(recipe, setting.rows, epochs) for recipe in recipes)
+    return {
+        "trials": trials,
+        "epochs": epochs,
+        "ours_seconds": seconds,
+        "ours_import_seconds": trainer.import_seconds,
+        "ours_compile_seconds_of_all_workers": trainer.compile_seconds,
+        "ours_trial_epochs_per_second": trials * epochs / seconds,
+        "ours_ms_per_trial_epoch": seconds / (trials * epochs) * 1e3,
+        "useful_gflop_per_second": useful / seconds / 1e9,
+        "matrix_product_peak_gflop_per_second": peak / 1e9,
+        "useful_share_of_peak": useful / seconds / peak,
+        **peers,
+        **{
+            f"ratio_to_{name.removesuffix('_extrapolated_seconds')}": figure / seconds
+            for name, figure in peers.items()
+            if name.endswith("_extrapolated_seconds")
+        },
+        "widths": setting.experiment.space.dimensions["trunk.width"].model_dump()["choices"],
+        "workers": len(cores()),
+        "rows": [len(part) for part in setting.rows.of(0)],
+        "data": setting.dataset.source,
+    }
+
+
+def from_cold(setting: _measure.Setting, trials: Sequence[Trial]) -> tuple[float, _measure.Stopwatch]:
+    """Seconds until all trials are answered by workers that begin with nothing; their imports apart."""
+    with _measure.cold_cache():
+        began = time.perf_counter()
+        with Workers(setting.rows, cache_folder=environment.cache_folder()) as workers:
+            trainer = _measure.Stopwatch(workers, began)
+            answered = list(answer(trials, setting.experiment, setting.rows, trainer, _measure.Silent()))
+            seconds = time.perf_counter() - began
+    assert len(answered) == len(trials)
+    return seconds - (trainer.import_seconds or 0.0), trainer
+
+
+def extrapolated(
+    task: _peers.Task, recipes: Sequence[Recipe], epochs: int, trials: int, processes: _peers.Pinned
+) -> dict[str, Any]:
+    """What all trials would take by plain `fit`, from a few of them: each is built once and trained for all its epochs."""
+
+    def seconds(costs: Sequence[_peers.Cost]) -> float:
+        return trials * statistics.fmean(cost.build + task.epochs * cost.epoch for cost in costs)
+
+    def ms(costs: Sequence[_peers.Cost]) -> float:
+        return statistics.fmean(cost.epoch for cost in costs) * 1e3
+
+    _measure.import_tensorflow()
+    alone = _peers.trial_costs(task, recipes, epochs)
+    count = processes.count
+    parts = processes.run(_peers.trial_costs, [(task, recipes[number::count], epochs) for number in range(count)])
+    together = [cost for part in parts for cost in part]
+    return {
+        "keras_fit_sampled_trials": len(recipes),
+        "keras_fit_build_seconds_per_trial": statistics.fmean(cost.build for cost in alone),
+        "keras_fit_ms_per_trial_epoch": ms(alone),
+        "keras_fit_one_process_extrapolated_seconds": seconds(alone),
+        f"keras_fit_ms_per_trial_epoch_in_each_of_{count}_processes": ms(together),
+        f"keras_fit_{count}_processes_extrapolated_seconds": seconds(together) / count,
+    }
+
+
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--data", type=Path, help="the table; else as `branchsweep data` finds it")
-    parser.add_argument("--quick", action="store_true", help="fewer epochs and rounds: under 50 s")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
+    parser = _measure.parser(__doc__)
+    parser.add_argument("--part", choices=("article", "space", "all"), help="all; with --quick the article's network")
+    parser.add_argument("--trials", type=int, help="of the space: 256, or 24 with --quick")
+    parser.add_argument("--epochs", type=int, help="of a trial of the space: 200, or 20 with --quick")
     words = parser.parse_args()
-    rounds, keras_epochs, our_epochs = (3, 4, 20) if words.quick else (7, 10, 60)
-    experiment = config.load(EXPERIMENT)
-    dataset = data.load(experiment, words.data)
-    rows = training_rows(dataset, data.split(experiment, dataset))
-    workers = len(cores())
-    steps = -(-len(rows.folds[0][0]) // 128)
-    with Workers(rows) as trainer:
-        ways = {
-            "ours": ours(experiment, trainer, our_epochs, workers),
-            "keras_fit": keras_fit(experiment, rows, keras_epochs),
-            "careful_keras_fit": keras_fit(experiment, rows, keras_epochs, steps_per_execution=steps),
-        }
-        measured: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(rounds):
-            for name, run in ways.items():
-                measured[name].append(run())
-    medians = {f"{name}_ms_per_trial_epoch": statistics.median(figures) for name, figures in measured.items()}
-    our_median = medians["ours_ms_per_trial_epoch"]
-    said = {
-        **medians,
-        "ratio": medians["keras_fit_ms_per_trial_epoch"] / our_median,
-        "ratio_to_careful_keras_fit": medians["careful_keras_fit_ms_per_trial_epoch"] / our_median,
-        "workers": workers,
-        "rounds": rounds,
-        "data": dataset.source,
-    }
-    if words.json:
-        print(json.dumps(said))
-    else:
-        for name, figure in said.items():
-            print(f"{name:40} {figure:.4g}" if isinstance(figure, float) else f"{name:40} {figure}")
+    part = words.part or ("article" if words.quick else "all")
+    said: dict[str, Any] = {}
+    if part != "space":
+        said |= article(words)
+    if part != "article":
+        said["space"] = space(words)
+    _measure.conclude(said, words.json)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from branchsweep.experiment import Experiment
-from branchsweep.population import LaneOutcome, Outcome, Population, TrainingRows, Weights
+from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, TrainingRows, Weights
 from branchsweep.recipe import Recipe
 from branchsweep.serving import Floats
 from branchsweep.trial import Result
@@ -52,6 +52,12 @@ class FormulaTrainer:
     diverges_above: float = np.inf
     breaks_after: int = 10**9
     trained: list[tuple[int, int]] = field(default_factory=list)
+    epochs: int = 0
+
+    @property
+    def workers(self) -> int:
+        """As many as one likes."""
+        return 2
 
     def error(self, recipe: Recipe) -> float:
         """The prediction's share of wrong."""
@@ -66,13 +72,20 @@ class FormulaTrainer:
             yield position, Outcome([*self._lanes(populations[position])], seconds=1.0, compile_seconds=0.0)
 
     def _lanes(self, population: Population) -> Iterator[LaneOutcome]:
-        for trial, recipe, fold in zip(population.trials, population.recipes, population.folds, strict=True):
+        """Every epoch that is still missing adds to the error; what goes on brings its epochs along."""
+        for lane, (trial, recipe, fold) in enumerate(zip(population.trials, population.recipes, population.folds, strict=True)):
+            stop, missing = population.stops[lane], population.epochs[lane] - population.stops[lane]
             self.trained.append((trial, fold))
+            self.epochs += stop - population.start
             failed = int(recipe.learning_rate > self.diverges_above)
             actual = self.rows.y[self.rows.of(fold)[1]]
-            predicted = actual + self.error(recipe) * self.rows.y.std(0) * np.cos(np.arange(actual.size).reshape(actual.shape))
+            error = self.error(recipe) * (1 + missing / 10)
+            predicted = actual + error * self.rows.y.std(0) * np.cos(np.arange(actual.size).reshape(actual.shape))
             weights = (np.full((1, 1), self.error(recipe), np.float32),)
-            yield LaneOutcome(predicted, np.zeros((2, self.rows.y.shape[1])), epochs=2, failed_at=failed, weights=weights)
+            curve = np.zeros((stop, self.rows.y.shape[1]))
+            goes_on = population.pauses and missing and not failed
+            state = LaneState(stop, weights, (), (), (), 0.0, stop, 0, predicted.astype(np.float32), curve)
+            yield LaneOutcome(predicted, curve, stop, failed_at=failed, weights=weights, state=state if goes_on else None)
 
     def export(self, folder: Path, recipe: Recipe, weights: Weights, inputs: Sequence[str], units: Mapping[str, str]) -> None:
         """Two files, as the real one writes."""

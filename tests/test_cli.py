@@ -116,7 +116,7 @@ def test_standard_output_is_one_json_object_of_the_promised_form(said: tuple[Wor
     assert set(summary) >= {"sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds"}
     assert summary["sweep"] == "three"
     assert summary["data"]["source"] == "file" and summary["data"]["rows"] == 240 and len(summary["data"]["digest"]) == 64
-    assert summary["trials"] == {"complete": 12, "pruned": 0, "failed": 0}
+    assert summary["trials"] == {"complete": 6, "pruned": 6, "failed": 0}  # rounds of four, halved after epoch 3 of 8
     assert set(summary["best"]["r2"]) == {"heat", "steam", "cost", "mean"}
     assert set(summary["test"]["r2"]) == {"heat", "steam", "cost"}
     assert summary["champion"]["model"] == "plant" and summary["champion"]["crowned"] is True
@@ -137,7 +137,11 @@ def test_the_store_holds_the_sweep_and_every_trial(said: tuple[Workspace, dict[s
     assert sorted(int(run.data.tags["branchsweep.trial"]) for run in trials) == list(range(12))
     for run in trials:
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
-        assert run.data.tags["branchsweep.status"] == "COMPLETE"
+        pruned = run.data.tags["branchsweep.status"] == "PRUNED"
+        assert pruned or run.data.tags["branchsweep.status"] == "COMPLETE"
+        assert run.data.tags.get("branchsweep.reason", "").startswith("pruned at rung 1 (epoch 3): place " if pruned else "")
+        assert set(json.loads(run.data.tags["branchsweep.rungs"])) == {"3"}
+        assert run.data.metrics["epochs"] <= (3 if pruned else 8)
         expected = {
             f"{kind}/{head}" for kind in ("r2", "r2_se", "rmse", "mae", "curve_r2") for head in ("heat", "steam", "cost")
         }

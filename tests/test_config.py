@@ -51,7 +51,7 @@ baselines: [linear_regression]
 promotion: {model: plant}
 """
 
-ROOT_KEYS = "name, question, seed, table, heads, space, search, fit, test, validation, baselines, promotion"
+ROOT_KEYS = "name, question, seed, table, heads, space, search, fit, pruning, test, validation, baselines, promotion"
 TUNABLES = ", ".join(recipe.names(["PE", "V"]))
 UNFOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
 

@@ -57,6 +57,28 @@ class TestExperiment:
         assert experiment.algorithm == "tpe"
         assert experiment.promotion is None
 
+    @pytest.mark.parametrize(
+        ("epochs", "rungs"), [(200, [20, 40, 80]), (35, [4, 7, 14]), (10, [4]), (8, [3]), (7, []), (1, [])]
+    )
+    def test_rungs_stand_at_a_tenth_a_fifth_and_two_fifths_unless_it_says_otherwise(
+        self, epochs: int, rungs: list[int]
+    ) -> None:
+        assert make(fit={"epochs": epochs}).halving == words.Pruning(rungs=rungs, keep=0.5)
+        assert make(fit={"epochs": epochs}, pruning={"rungs": []}).halving.rungs == []
+
+    @pytest.mark.parametrize(
+        ("pruning", "where", "what"),
+        [
+            ({"rungs": [5, 5]}, ("pruning", "rungs"), "rungs must rise"),
+            ({"rungs": [5, 100]}, ("pruning", "rungs", 1), "got 100, expected fewer epochs than a trial has (fit.epochs 100)"),
+            ({"rungs": [5], "keep": 1.0}, ("pruning", "keep"), "Input should be less than 1"),
+        ],
+    )
+    def test_rungs_rise_and_end_before_the_training(self, pruning: Any, where: tuple[str | int, ...], what: str) -> None:
+        ((place, message),) = mistakes(pruning=pruning)
+        assert place == where
+        assert what in message
+
     def test_a_head_s_column_is_its_name_unless_it_has_another(self) -> None:
         assert make(heads={"PE": {}, "vacuum": {"column": "V"}}, space={"dimensions": {}}, search={}).columns == {
             "PE": "PE",

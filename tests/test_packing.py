@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from branchsweep import packing
 from branchsweep.drivers.random import RandomDriver
 from branchsweep.experiment import HoldOut, KFold
+from branchsweep.population import LaneState
+from branchsweep.recipe import Architecture
 from fakes import tiny_experiment
 
 EXPERIMENT = tiny_experiment(search={"driver": "random", "trials": 100, "batch": 50})
@@ -51,11 +54,11 @@ def test_a_trial_has_the_same_program_alone_and_in_company() -> None:
 
 
 def test_the_costliest_comes_first() -> None:
-    costs = [packing.cost(population) for population in packing.pack(lanes(50), EXPERIMENT)]
+    costs = [packing.work(population) for population in packing.pack(lanes(50), EXPERIMENT)]
     assert costs == sorted(costs, reverse=True)
 
 
-@pytest.mark.parametrize(("width", "bucket"), [(1, 4), (4, 4), (5, 8), (10, 12), (33, 48), (128, 128), (1000, 1024)])
+@pytest.mark.parametrize(("width", "bucket"), [(1, 4), (4, 4), (5, 8), (10, 10), (11, 12), (33, 48), (128, 128), (1000, 1024)])
 def test_widths_are_padded_to_the_next_bucket(width: int, bucket: int) -> None:
     assert packing.bucket(width) == bucket
 
@@ -80,7 +83,7 @@ def test_limits_cover_whatever_the_space_the_known_and_the_defaults_may_bring() 
         search={"driver": "random", "known": {"deep": {"PE.depth": 5, "activation": "gelu"}}},
     )
     bounds = packing.limits(experiment)
-    assert bounds == packing.Limits(("gelu", "relu", "silu", "tanh"), trunk_depth=6, branch_depth=5)
+    assert bounds == packing.Limits(("gelu", "relu", "silu", "tanh"), trunk_depth=6, branch_depth=5, apart=False)
 
 
 def test_more_streams_than_a_population_holds_are_spread() -> None:
@@ -90,3 +93,47 @@ def test_more_streams_than_a_population_holds_are_spread() -> None:
     assert sum(len(population.trials) for population in populations) == 40
     assert max(len(population.trials) for population in populations) <= packing.STREAMS
     assert np.isfinite([packing.seconds(population, 100, 50) for population in populations]).all()
+
+
+@pytest.mark.parametrize(
+    ("trunk", "branches", "apart", "expected"),
+    [
+        (100, (20, 60), True, (128, 64)),
+        (5, (100,), True, (32, 128)),
+        (100, (5,), False, (128, 128)),  # a short training: one program for all that fits
+        (20, (5,), True, (24, 24)),  # narrow ones are not worth a program of their own
+        (100, (), True, (128, 128)),  # no branch, no width of it
+    ],
+)
+def test_trunk_and_branches_are_padded_apart_where_it_pays(
+    trunk: int, branches: tuple[int, ...], apart: bool, expected: tuple[int, int]
+) -> None:
+    architecture = Architecture((trunk,), {f"h{place}": (width,) for place, width in enumerate(branches)} or {"h": ()}, "relu")
+    assert packing.widths(architecture, apart) == expected
+
+
+def test_layers_are_padded_to_their_programs_widths() -> None:
+    architecture = Architecture((100, 90), {"PE": (), "V": (40, 50)}, "relu")
+    bounds = packing.Limits(("relu",), 2, 2, apart=True)
+    program = packing.program_of(replace(EXPERIMENT.recipe({}), architecture=architecture), EXPERIMENT, bounds)
+    assert list(architecture.layers(2)) == [(2, 100), (100, 90), (90, 1), (90, 40), (40, 50), (50, 1)]
+    assert list(packing.padded(architecture, program)) == [(2, 128), (128, 128), (128, 1), (128, 64), (64, 64), (128, 1)]
+
+
+def test_a_population_is_halved_where_a_worker_would_be_idle() -> None:
+    long = tiny_experiment(fit={"epochs": 20_000})
+    (trial,) = RandomDriver(long).ask(1)
+    alone, shared = (packing.pack(packing.lanes_of(trial, long), long, workers) for workers in (1, 2))
+    assert [len(members.trials) for members in alone] == [3]
+    assert sorted(len(members.trials) for members in shared) == [1, 2]
+    short = packing.pack(packing.lanes_of(trial, EXPERIMENT), EXPERIMENT, 2)
+    assert [len(members.trials) for members in short] == [3]
+
+
+def test_lanes_that_stand_at_different_epochs_do_not_share_a_population() -> None:
+    (trial,) = RandomDriver(EXPERIMENT).ask(1)
+    first, *others = packing.lanes_of(trial, EXPERIMENT)
+    nothing = np.zeros((0, 2))
+    state = LaneState(1, (), (), (), (), 0.0, 0, 0, nothing.astype(np.float32), nothing)
+    populations = packing.pack([replace(first, state=state), *others], EXPERIMENT)
+    assert sorted((members.start, len(members.trials)) for members in populations) == [(0, 2), (1, 1)]

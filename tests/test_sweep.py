@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from branchsweep.answer import training_rows
 from branchsweep.data import Dataset, Split, split
 from branchsweep.drivers import open_driver
 from branchsweep.errors import ConfigError
-from branchsweep.experiment import Experiment
+from branchsweep.experiment import Experiment, Pruning
 from branchsweep.ledgers.memory import MemoryLedger, Store
 from branchsweep.outlook import outlook
 from branchsweep.promote import decide, model_name
@@ -115,6 +116,62 @@ def test_a_failed_trial_is_recorded_with_its_reason_and_the_search_goes_on(exper
     assert 0 < len(failed) < 20
     assert said.trials == {"complete": 20 - len(failed), "pruned": 0, "failed": len(failed)}
     assert all(result.score.reason.startswith("diverged: predictions were not finite after epoch 1") for result in failed)
+
+
+@pytest.fixture(params=["random", "optuna"])
+def pruned(request: pytest.FixtureRequest) -> Experiment:
+    """Rounds of eight, of which four train on after the first epoch, two after the third, and those to the end."""
+    changes = {} if request.param == "random" else {"search": OPTUNA}
+    return tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, **changes)
+
+
+def test_at_each_rung_the_better_part_of_a_round_trains_on(pruned: Experiment) -> None:
+    scene = Scene(pruned)
+    results = scene.search()
+    assert [result.trial.number for result in results] == list(range(20))
+    by_round = [[result.score for result in results[start : start + 8]] for start in (0, 8, 16)]
+    reached = [Counter(tuple(score.rungs) for score in scores) for scores in by_round]
+    assert reached[0] == reached[1] == {(1,): 4, (1, 3): 4}
+    assert reached[2] == {(1,): 2, (1, 3): 2}
+    assert [sum(score.is_complete for score in scores) for scores in by_round] == [2, 2, 1]
+    assert scene.trainer.epochs == 3 * (2 * (8 * 1 + 4 * 2 + 2 * 3) + (4 * 1 + 2 * 2 + 1 * 3))  # three folds
+    for scores in by_round:
+        complete = [score.value for score in scores if score.is_complete]
+        dropped = [score for score in scores if score.status is Status.PRUNED]
+        assert all(score.reason.startswith("pruned at rung") for score in dropped)
+        assert min(complete) > max(score.value for score in dropped)
+        assert all(score.rungs[max(score.rungs)] == tuple(head.r2 for head in score.heads.values()) for score in dropped)
+
+
+def test_without_pruning_the_same_trials_train_to_their_end(pruned: Experiment) -> None:
+    everything = Scene(pruned.model_copy(update={"pruning": Pruning(rungs=[])}))
+    assert all(result.score.is_complete and not result.score.rungs for result in everything.search())
+    assert everything.trainer.epochs == 20 * 3 * 6
+
+
+@pytest.mark.parametrize("populations", range(0, 24, 3))
+def test_a_pruned_sweep_that_was_cut_short_prunes_as_if_it_had_not_been(pruned: Experiment, populations: int) -> None:
+    """Wherever it was cut: trials that have their scores compete with those that are trained again as they did before."""
+
+    def told(results: list[Result]) -> list[tuple[Any, ...]]:
+        return [(one.trial, one.score.status, one.score.value, one.score.rungs, one.score.reason) for one in results]
+
+    uninterrupted = Scene(pruned).search()
+    cut = Scene(pruned, breaks_after=populations)
+    with pytest.raises(KeyboardInterrupt):
+        cut.search()
+    before = cut.ledger.recall()
+    resumed = cut.again()
+    assert told(resumed.search()) == told(uninterrupted)
+    assert {trial for trial, _ in resumed.trainer.trained} == set(range(20)) - {result.trial.number for result in before}
+
+
+def test_a_trial_that_fails_does_not_compete(pruned: Experiment) -> None:
+    results = Scene(pruned, diverges_above=0.05).search()[:8]
+    failed = [result for result in results if result.score.status is Status.FAILED]
+    standing = 8 - len(failed)
+    assert 0 < len(failed) < 8
+    assert sum(3 in result.score.rungs for result in results) == -(-standing // 2)
 
 
 def test_an_exhausted_space_ends_the_search() -> None:
@@ -236,5 +293,10 @@ def test_an_outlook_counts_what_would_be_trained(experiment: Experiment) -> None
     assert (seen.trials, seen.lanes) == (20, 61)  # three folds each, and the refit
     assert seen.programs <= seen.populations <= seen.lanes
     assert seen.seconds > 0
+    assert sum(each.lanes for each in seen.plan) == 61 and all(0 < each.useful <= 1 for each in seen.plan)
+    halved = outlook(tiny_experiment(fit={"epochs": 600}, pruning={"rungs": [60, 120]}), [], scene.split, workers=2)
+    whole = outlook(tiny_experiment(fit={"epochs": 600}, pruning={"rungs": []}), [], scene.split, workers=2)
+    assert (dict(halved.rungs), dict(whole.rungs)) == ({60: 4, 120: 2}, {})
+    assert halved.seconds < whole.seconds
     assert json.loads(seen.to_json())["workers"] == 2
     assert not scene.trainer.trained

@@ -44,6 +44,7 @@ def experiment(heads: Mapping[str, Any], epochs: int = 10, **fit: Any) -> Experi
             "heads": heads,
             "space": {"dimensions": SPACE},
             "fit": {"epochs": epochs, **fit},
+            "validation": {"method": "k_fold", "folds": 3, "seeds": 50},  # so many that widths are padded apart
         }
     )
 
@@ -152,6 +153,16 @@ THREE = experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q": {}}, epo
         pytest.param(
             {"trunk.depth": 1, "V.depth": 2, "Q.depth": 0, "learning_rate": 0.005}, THREE, id="three heads, other losses"
         ),
+        pytest.param(
+            {"trunk.depth": 3, "trunk.width": 40, "branch.width": 7, "PE.depth": 0, "V.depth": 2, "activation": "silu"},
+            LAST,
+            id="a trunk wider than the branches",
+        ),
+        pytest.param(
+            {"trunk.width": 5, "PE.width": 41, "PE.depth": 2, "V.width": 35, "activation": "tanh", "learning_rate": 0.01},
+            LAST,
+            id="branches wider than the trunk",
+        ),
     ],
 )
 def test_a_lane_is_keras_fit(params: Params, of: Experiment) -> None:
@@ -181,8 +192,16 @@ def test_a_lane_is_keras_fit_over_600_steps(optimizer: str) -> None:
     np.testing.assert_allclose(outcome.curve[:, 0], curve, rtol=0, atol=1e-4)
 
 
-def mixed_company(count: int = 14) -> list[Lane]:
-    """Lanes that differ in everything a population may mix."""
+NARROW = ((11, 13), (2, 13))
+WIDE_TRUNK = ((45, 49), (2, 33))
+WIDE_BRANCHES = ((2, 33), (45, 49))
+"""Ranges of trunk and branch widths that one program holds: with layers of one shape, and of three."""
+
+Widths = tuple[tuple[int, int], tuple[int, int]]
+
+
+def mixed_company(count: int = 14, widths: Widths = NARROW) -> list[Lane]:
+    """Lanes that differ in everything a population may mix; with a branch layer somewhere, so that branches have a width."""
     random = np.random.default_rng(3)
     kinds = ["relu", "silu", "tanh", "gelu"]
     return [
@@ -190,9 +209,9 @@ def mixed_company(count: int = 14) -> list[Lane]:
             {
                 "trunk.depth": int(random.integers(1, 4)),
                 "PE.depth": int(random.integers(0, 3)),
-                "V.depth": int(random.integers(0, 3)),
-                "trunk.width": int(random.integers(9, 13)),
-                "branch.width": int(random.integers(2, 13)),
+                "V.depth": int(random.integers(0 if widths == NARROW else 1, 3)),
+                "trunk.width": int(random.integers(*widths[0])),
+                "branch.width": int(random.integers(*widths[1])),
                 "activation": kinds[number % 4],
                 "learning_rate": float(random.uniform(1e-3, 2e-2)),
                 "weight_decay": float(random.choice([0.0, 0.01])),
@@ -225,8 +244,9 @@ def assert_equal_bits(outcome: Outcome, lanes: list[Lane], other: Outcome, other
     return compared
 
 
-def test_alone_is_in_company_bit_for_bit() -> None:
-    company = mixed_company()
+@pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK, WIDE_BRANCHES])
+def test_alone_is_in_company_bit_for_bit(widths: Widths) -> None:
+    company = mixed_company(widths=widths)
     together = train(company)
     for one in company[::3]:
         assert assert_equal_bits(train([one]), [one], together, company) == 1
@@ -298,6 +318,50 @@ def test_early_stopping_and_keep_the_best_are_those_of_keras() -> None:
     validation = rows.folds[0][1]
     again = r2_score(rows.y[validation], early.predictions, multioutput="raw_values")
     np.testing.assert_allclose(again, early.curve[last - 1], atol=1e-5)
+
+
+def resumed(outcome: Outcome, lanes: list[Lane], of: Experiment) -> tuple[list[Lane], Outcome]:
+    """The lanes train on to their last epoch from where they stand, in the other order."""
+    rest = [
+        replace(one, state=found.state, stop=of.fit.epochs)
+        for one, found in zip(as_packed(lanes), outcome.lanes, strict=True)
+        if found.state
+    ]
+    (population,) = packing.pack(rest, of)
+    order = list(reversed(range(len(rest))))
+    turned = population.only(order, [population.states[place] for place in order])
+    trained = PopulationTrainer(table()).train_one(turned, keep_weights=True)
+    return rest, replace(trained, lanes=[trained.lanes[place] for place in order])
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+@pytest.mark.parametrize(("widths", "optimizer"), [(NARROW, "adam"), (WIDE_TRUNK, "sgd")])
+def test_a_lane_that_pauses_and_goes_on_is_one_that_did_not_bit_for_bit(widths: Widths, optimizer: str, keep: str) -> None:
+    of = experiment({"PE": {}, "V": {}}, epochs=13, keep=keep)
+    company = [
+        replace(one, recipe=replace(one.recipe, momentum=0.5, optimizer=optimizer), epochs=13, stop=13)
+        for one in mixed_company(6, widths)
+    ]
+    straight = train(company, of)
+    (population,) = packing.pack([replace(one, stop=4) for one in company], of, pauses=True)
+    paused = PopulationTrainer(table()).train_one(population)
+    assert [found.state.epoch for found in paused.lanes if found.state] == [4] * 6
+    rest, outcome = resumed(paused, company, of)
+    assert assert_equal_bits(outcome, rest, straight, company) == 6
+
+
+def test_lanes_that_end_early_make_room_and_nobody_notices() -> None:
+    """Eight lanes of which each stops at another epoch: together they are what each is alone."""
+    stopped = experiment({"PE": {}, "V": {}}, epochs=60, early_stopping=EarlyStopping(patience=3))
+    company = [replace(one, epochs=60, stop=60) for one in mixed_company(8)]
+    told: list[float] = []
+    (population,) = packing.pack(company, stopped)
+    together = PopulationTrainer(table(), told.append).train_one(population, keep_weights=True)
+    ends = {len(found.curve) for found in together.lanes}
+    assert len(ends) > 3 and min(ends) < 30, "lanes should end at different times for this test to mean anything"
+    assert sum(told) == 8 * 60
+    for one in company[::2]:
+        assert assert_equal_bits(train([one], stopped), [one], together, company) == 1
 
 
 def test_an_exported_model_predicts_what_the_lane_predicted() -> None:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from branchsweep.population import Program
 from branchsweep.recipe import Architecture
-from branchsweep.training.waves import capacity, lay_out
+from branchsweep.training.waves import capacity, lay_out, stages
 
 
-def program(lanes: int = 8, slots: int = 4, heads: int = 3) -> Program:
-    return Program(8, 16, "adam", lanes, slots, 3, ("mse",) * heads, ("relu",), trunk_depth=4, branch_depth=3)
+def program(lanes: int = 8, slots: int = 4, heads: int = 3, trunk: int = 8, branch: int = 8) -> Program:
+    return Program(trunk, branch, 16, "adam", lanes, slots, 3, ("mse",) * heads, ("relu",), trunk_depth=4, branch_depth=3)
+
+
+def wave_of(shape: Program, place: int) -> int:
+    """Counted over all stages, in the order of computing."""
+    before = 0
+    for stage in stages(shape):
+        if place < stage.begin + stage.places:
+            return before + (place - stage.begin) // shape.slots
+        before += stage.places // shape.slots
+    raise AssertionError(place)
 
 
 def architecture(trunk: int, branches: list[int]) -> Architecture:
@@ -25,19 +37,22 @@ def random_architectures(count: int, heads: int, seed: int) -> list[Architecture
     ]
 
 
+@pytest.mark.parametrize("branch", [8, 4, 16])
 @pytest.mark.parametrize("seed", range(10))
-def test_every_layer_reads_what_an_earlier_wave_has_computed(seed: int) -> None:
-    shape = program()
+def test_every_layer_reads_what_an_earlier_wave_has_computed(seed: int, branch: int) -> None:
+    shape = program(branch=branch)
     members = random_architectures(1 + seed % 8, 3, seed)
     layout = lay_out(shape, members)
     places = [place for own in layout.places for place in own]
     assert len(set(places)) == len(places) == sum(len(one.trunk) - 1 + sum(map(len, one.branches.values())) for one in members)
-    assert max(places, default=-1) < layout.waves * shape.slots <= capacity(shape)
+    for stage, waves in zip(stages(shape), layout.waves, strict=True):
+        used = [place - stage.begin for place in places if stage.begin <= place < stage.begin + stage.places]
+        assert max(used, default=-1) < waves * shape.slots <= stage.places
     for lane, own in enumerate(layout.places):
         for place in own:
             row = layout.reads[place]
             assert layout.lane[place] == lane
-            assert row == lane or (row - shape.lanes) // shape.slots < place // shape.slots
+            assert row == lane or wave_of(shape, row - shape.lanes) < wave_of(shape, place)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -59,8 +74,18 @@ def test_gradients_flow_back_along_every_read_once(seed: int) -> None:
 def test_lanes_at_their_deepest_fit_into_the_capacity() -> None:
     shape = program()
     layout = lay_out(shape, [architecture(4, [3, 3, 3])] * shape.lanes)
-    assert layout.waves * shape.slots <= capacity(shape)
-    assert layout.waves == shape.lanes * 12 // shape.slots  # and no slot is wasted
+    assert sum(layout.waves) * shape.slots <= capacity(shape)
+    assert layout.waves == (shape.lanes * 12 // shape.slots,)  # and no slot is wasted
+
+
+def test_layers_of_three_shapes_stand_in_three_stages() -> None:
+    """One lane: three trunk layers beyond the first, a branch of three for each head."""
+    shape = program(trunk=8, branch=16)
+    layout = lay_out(shape, [architecture(4, [3, 3, 3])])
+    assert [(stage.reads, stage.units) for stage in stages(shape)] == [(8, 8), (8, 16), (16, 16)]
+    assert layout.waves == (3, 1, 2)  # the trunk one by one, then three branches side by side
+    shallow = replace(shape, trunk_depth=1, branch_depth=1)
+    assert [(stage.reads, stage.units) for stage in stages(shallow)] == [(8, 16)]
 
 
 def test_the_article_network_reads_as_it_was_drawn() -> None:

@@ -1,17 +1,24 @@
-"""Answers trials: packs them into populations, has them trained side by side, and grades them."""
+"""Answers trials: packs them into populations, has them trained side by side, grades them, and drops the worse at each rung.
+
+The trials of a round compete among themselves. What becomes of one depends on the round alone: not on how its lanes were
+packed, on the number of workers, or on whether the round was cut short and went on in another process.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from branchsweep import packing, score
+from branchsweep import halving, packing, score
 from branchsweep.data import Dataset, Split
 from branchsweep.experiment import Experiment
+from branchsweep.packing import Lane
 from branchsweep.population import LaneOutcome, TrainingRows
 from branchsweep.roles import Trainer, Watch
-from branchsweep.trial import Result, Score, Trial
+from branchsweep.trial import Result, Score, Status, Trial
 
 
 def training_rows(dataset: Dataset, split: Split) -> TrainingRows:
@@ -23,22 +30,149 @@ def training_rows(dataset: Dataset, split: Split) -> TrainingRows:
 
 
 def answer(
-    trials: Sequence[Trial], experiment: Experiment, rows: TrainingRows, trainer: Trainer, watch: Watch
+    trials: Sequence[Trial],
+    experiment: Experiment,
+    rows: TrainingRows,
+    trainer: Trainer,
+    watch: Watch,
+    recorded: Sequence[Result] = (),
 ) -> Iterator[Result]:
-    """Trains trials side by side and yields each with its score as soon as all its lanes are through."""
-    lanes = [lane for trial in trials for lane in packing.lanes_of(trial, experiment)]
-    populations = packing.pack(lanes, experiment)
-    watch.plan(sum(lane.stop for lane in lanes), f"{len(lanes)} lanes in {len(populations)} populations")
-    by_number = {trial.number: trial for trial in trials}
-    through: dict[int, dict[tuple[int, int], LaneOutcome]] = {trial.number: {} for trial in trials}
-    seconds = dict.fromkeys(through, 0.0)
+    """Trains the trials of a round side by side, from rung to rung, and yields each with its score as soon as it has one.
+
+    Args:
+        trials: What is to be trained.
+        experiment: Gives rungs, folds and seeds.
+        rows: What may be seen.
+        trainer: Trains.
+        watch: Is told how it goes.
+        recorded: Trials of the same round that have their scores already. They compete at the rungs as they did when they were
+            trained, so that a round that was cut short ends as it would have ended.
+    """
+    going = [_Contender(trial, packing.lanes_of(trial, experiment)) for trial in trials]
+    finished = list(recorded)
+    for epoch in (*experiment.halving.rungs, experiment.fit.epochs):
+        standing: list[_Contender] = []
+        for contender in _leg(going, epoch, experiment, trainer, watch):
+            contender.grade(experiment, rows, epoch)
+            if contender.is_over:
+                finished.append(contender.result)
+                yield contender.result
+            else:
+                standing.append(contender)
+        going = []
+        for contender, reason in _verdicts(standing, finished, epoch, experiment):
+            if reason:
+                contender.prune(reason)
+                finished.append(contender.result)
+                yield contender.result
+            else:
+                going.append(contender)
+
+
+@dataclass(slots=True, eq=False)
+class _Contender:
+    """A trial on its way from rung to rung.
+
+    Args:
+        trial: The trial.
+        lanes: Its lanes that train on, where they stand.
+        outcomes: What came of its lanes so far, by (fold, seed).
+        rungs: Its R² at the rungs that it came to.
+        seconds: Its share of the time that its populations took.
+        score: Where it stands.
+    """
+
+    trial: Trial
+    lanes: Sequence[Lane]
+    outcomes: dict[tuple[int, int], LaneOutcome] = field(default_factory=dict)
+    rungs: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    seconds: float = 0.0
+    score: Score = field(default_factory=lambda: Score(Status.FAILED))
+
+    def take(self, lane: Lane, outcome: LaneOutcome, seconds: float) -> None:
+        """What came of one of its lanes in a leg."""
+        self.outcomes[lane.fold, lane.seed] = outcome
+        self.seconds += seconds
+
+    def grade(self, experiment: Experiment, rows: TrainingRows, epoch: int) -> None:
+        """Its score after the leg that ended with this epoch; it goes on with the lanes that have not come to their end."""
+        score = grade(experiment, self.outcomes, rows, self.seconds)
+        if score.is_complete and epoch in experiment.halving.rungs:
+            self.rungs[epoch] = tuple(head.r2 for head in score.heads.values())
+        self.score = replace(score, rungs=dict(self.rungs))
+        places = [(lane, self.outcomes[lane.fold, lane.seed].state) for lane in self.lanes]
+        self.lanes = [replace(lane, state=state) for lane, state in places if state and score.is_complete]
+
+    def prune(self, reason: str) -> None:
+        """It does not go on."""
+        self.score, self.lanes = replace(self.score, status=Status.PRUNED, reason=reason), []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it trains on: it failed, or all its lanes have come to their end."""
+        return not self.lanes
+
+    @property
+    def result(self) -> Result:
+        """The trial with its score."""
+        return Result(self.trial, self.score)
+
+
+def _leg(
+    contenders: Sequence[_Contender], epoch: int, experiment: Experiment, trainer: Trainer, watch: Watch
+) -> Iterator[_Contender]:
+    """Trains all lanes up to an epoch; yields each trial as soon as all its lanes are there."""
+    lanes = {
+        (contender.trial.number, lane.fold, lane.seed): (contender, replace(lane, stop=epoch))
+        for contender in contenders
+        for lane in contender.lanes
+    }
+    missing = Counter(trial for trial, _, _ in lanes)
+    pauses = epoch < experiment.fit.epochs
+    populations = packing.pack([lane for _, lane in lanes.values()], experiment, trainer.workers, pauses)
+    if lanes:
+        until = f", to epoch {epoch} of {experiment.fit.epochs}" if experiment.halving.rungs else ""
+        what = f"{len(lanes)} lanes in {len(populations)} populations{until}"
+        watch.plan(sum(lane.stop - lane.start for _, lane in lanes.values()), what)
     for position, outcome in trainer.train(populations):
-        population = populations[position]
-        for trial, fold, seed, lane in zip(population.trials, population.folds, population.seeds, outcome.lanes, strict=True):
-            through[trial][fold, seed] = lane
-            seconds[trial] += outcome.seconds / len(outcome.lanes)
-            if len(through[trial]) == experiment.lanes_per_trial:
-                yield Result(by_number[trial], grade(experiment, through.pop(trial), rows, seconds[trial]))
+        members = populations[position]
+        for key, lane_outcome in zip(
+            zip(members.trials, members.folds, members.seeds, strict=True), outcome.lanes, strict=True
+        ):
+            contender, lane = lanes[key]
+            contender.take(lane, lane_outcome, outcome.seconds / len(outcome.lanes))
+            missing[key[0]] -= 1
+            if not missing[key[0]]:
+                yield contender
+
+
+def _verdicts(
+    standing: Sequence[_Contender], finished: Sequence[Result], epoch: int, experiment: Experiment
+) -> list[tuple[_Contender, str]]:
+    """Who of those that stand at a rung goes on: each with the reason why not, which is empty for those that do.
+
+    All trials of the round that came to this rung compete, those that have their scores already among them.
+    """
+    vectors: dict[int, halving.Vector] = {contender.trial.number: contender.rungs[epoch] for contender in standing}
+    for result in finished:
+        vector = _at_rung(result.score, epoch)
+        if vector is not None:
+            vectors[result.trial.number] = vector
+    ranking, places = halving.ranking(vectors), halving.places(len(vectors), experiment.halving.keep)
+    rung = f"rung {experiment.halving.rungs.index(epoch) + 1} (epoch {epoch})" if standing else ""
+
+    def verdict(contender: _Contender) -> str:
+        place = 1 + ranking.index(contender.trial.number)
+        return f"pruned at {rung}: place {place} of {len(ranking)}, {places} went on" if place > places else ""
+
+    in_order = sorted(standing, key=lambda contender: contender.trial.number)
+    return [(contender, verdict(contender)) for contender in in_order]
+
+
+def _at_rung(score: Score, epoch: int) -> halving.Vector | None:
+    """R² by head at a rung: what was measured there, or the final one of a trial that had come to its end before; else None."""
+    final = tuple(head.r2 for head in score.heads.values()) if score.is_complete else None
+    return score.rungs.get(epoch, final)
 
 
 def grade(experiment: Experiment, lanes: Mapping[tuple[int, int], LaneOutcome], rows: TrainingRows, seconds: float) -> Score:

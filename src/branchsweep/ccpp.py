@@ -34,11 +34,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import platformdirs
 import requests
 from numpy.typing import NDArray
 
-from branchsweep import digest
+from branchsweep import digest, environment
 from branchsweep.errors import DataError, DownloadError
 
 FILE_NAME = "Folds5x2_pp.xlsx"
@@ -146,7 +145,7 @@ def resolve(
     named = _named(given)
     if named is not None:
         return Found("file", named, str(named))
-    cached = cache_folder() / FILE_NAME
+    cached = environment.cache_folder() / FILE_NAME
     if cached.is_file():
         different = _fault_of_file(cached, read)
         if not different:
@@ -179,11 +178,6 @@ def _named(given: Path | None) -> Path | None:
             f" out to have the table downloaded",
         )
     return path
-
-
-def cache_folder() -> Path:
-    """Where a downloaded table is kept: the folder BRANCHSWEEP_CACHE names, or the system's place for a user's caches."""
-    return Path(os.environ.get("BRANCHSWEEP_CACHE") or platformdirs.user_cache_dir("branchsweep")).expanduser()
 
 
 def fault(table: Mapping[str, NDArray[np.float64]]) -> str:

@@ -144,13 +144,16 @@ def _sweep(
     console: Console,
 ) -> Any:
     """Opens the engines and lets the sweep run; a sweep that is complete already only says what it has to say."""
-    from branchsweep import sweep
+    from branchsweep import environment, sweep
     from branchsweep.answer import training_rows
     from branchsweep.drivers import open_driver
     from branchsweep.terminal import Terminal
     from branchsweep.training.workers import Workers
 
-    with Terminal(console) as watch, Workers(training_rows(dataset, split), workers, watch.trained) as trainer:
+    with (
+        Terminal(console) as watch,
+        Workers(training_rows(dataset, split), workers, watch.trained, environment.cache_folder()) as trainer,
+    ):
         from branchsweep.ledgers.mlflow import MlflowLedger
         from branchsweep.ledgers.shadow import ShadowLedger
 

@@ -1,11 +1,15 @@
-"""What a sweep was run with: versions of the libraries, and the commit of the folder it was run in."""
+"""Where we are: versions of the libraries, the commit of the working directory, and the user's folder for caches."""
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import platformdirs
 
 from branchsweep import __version__
 
@@ -31,3 +35,8 @@ def git_commit() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return asked.stdout.strip() if asked.returncode == 0 else ""
+
+
+def cache_folder() -> Path:
+    """Where what can be had again is kept: the folder BRANCHSWEEP_CACHE names, or the system's place for a user's caches."""
+    return Path(os.environ.get("BRANCHSWEEP_CACHE") or platformdirs.user_cache_dir("branchsweep")).expanduser()

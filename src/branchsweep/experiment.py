@@ -7,6 +7,7 @@ file's lines in every message, is `config`'s work.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain, pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -21,6 +22,15 @@ CCPP = "ccpp"
 
 DRIVERS: Mapping[str, tuple[str, ...]] = {"random": ("random",), "optuna": ("tpe",)}
 """The drivers with their algorithms, the default one first."""
+
+NO_PRUNING = "none"
+"""What `pruning` may be instead of rungs: every trial trains all its epochs."""
+
+LADDER = (0.1, 0.2, 0.4)
+"""Where the rungs stand if nobody says: at these shares of the epochs."""
+
+LOWEST_RUNG = 3
+"""Epochs below which nothing can be said of a network."""
 
 Values = list[tuple[Place, ParamValue]]
 """Values of a tunable, each with its place below the tunable's."""
@@ -93,6 +103,28 @@ class Fit(Written):
     early_stopping: EarlyStopping | None = Field(None, description="None: every lane trains all its epochs.")
 
 
+class Pruning(Written):
+    """Successive halving inside a round: after each rung only the most promising trials train on.
+
+    Those that no other beats on every head go first, then the objective decides.
+    """
+
+    rungs: list[Annotated[int, Field(ge=1)]] = Field(description="Epochs after which trials are dropped, rising.")
+    keep: float = Field(0.5, gt=0, lt=1, description="The share of the trials at a rung that trains on.")
+
+    @field_validator("rungs")
+    @classmethod
+    def _rising(cls, rungs: list[int]) -> list[int]:
+        if any(after <= before for before, after in pairwise(rungs)):
+            raise ValueError("rungs must rise")
+        return rungs
+
+
+def ladder(epochs: int) -> Pruning:
+    """The rungs of a training of so many epochs where nobody says which; none where it is too short for any."""
+    return Pruning(rungs=sorted({round(epochs * share) for share in LADDER if epochs * share >= LOWEST_RUNG}))
+
+
 class TestRows(Written):
     """The rows that the search never sees: scikit-learn's train_test_split with this fraction and seed."""
 
@@ -142,6 +174,10 @@ class Experiment(Written):
     space: SearchSpace = Field(description="What is varied: a path to a file of search_spaces/, or the space itself.")
     search: Search = Field(default_factory=Search, description="Who asks, and how much.")
     fit: Fit = Field(default_factory=Fit, description="How each network is trained.")
+    pruning: Pruning | None = Field(
+        None,
+        description="Which trials train to their end. Absent: rungs up to two fifths of the epochs, at each the better half.",
+    )
     test: TestRows = Field(default_factory=TestRows, description="The rows that the search never sees.")
     validation: Annotated[KFold | HoldOut, Field(discriminator="method")] = Field(
         default_factory=lambda: KFold(method="k_fold"), description="How a trial is scored inside the training rows."
@@ -155,7 +191,8 @@ class Experiment(Written):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        self._refuse([*self._head_mistakes(), *self._tunable_mistakes(), *self._baseline_mistakes()])
+        mistakes = (self._head_mistakes(), self._tunable_mistakes(), self._rung_mistakes(), self._baseline_mistakes())
+        self._refuse(chain.from_iterable(mistakes))
         return self
 
     def _head_mistakes(self) -> Iterator[Mistake]:
@@ -191,6 +228,12 @@ class Experiment(Written):
             for name, value in params.items():
                 yield ("search", "known", known, name), name, [((), value)]
 
+    def _rung_mistakes(self) -> Iterator[Mistake]:
+        for position, rung in enumerate(self.halving.rungs):
+            if rung >= self.fit.epochs:
+                place = ("pruning", "rungs", position)
+                yield place, f"got {rung}, expected fewer epochs than a trial has (fit.epochs {self.fit.epochs})"
+
     def _baseline_mistakes(self) -> Iterator[Mistake]:
         for position, baseline in enumerate(self.baselines):
             if baseline not in SKLEARN_BASELINES and not baseline.endswith(YAML_SUFFIXES):
@@ -206,6 +249,11 @@ class Experiment(Written):
     def algorithm(self) -> str:
         """The driver's algorithm, the default spelled out."""
         return self.search.algorithm or DRIVERS[self.search.driver][0]
+
+    @property
+    def halving(self) -> Pruning:
+        """The rungs, the default ones spelled out."""
+        return self.pruning or ladder(self.fit.epochs)
 
     @property
     def lanes_per_trial(self) -> int:

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
-from branchsweep import packing
+from branchsweep import halving, packing
 from branchsweep.compare import Contestant
 from branchsweep.data import Split
 from branchsweep.drivers import open_driver
 from branchsweep.experiment import Experiment
-from branchsweep.population import Population
+from branchsweep.population import Population, Program
 from branchsweep.trial import Trial
 
 START_SECONDS = 12.0
 """Imports before, and the registry after the training, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The lanes that share a program.
+
+    Args:
+        trunk_width, branch_width, batch_size, optimizer: What shapes the program.
+        lanes: Networks.
+        populations: Groups in which they train.
+        useful: The share of the arithmetic that is not padding.
+        seconds: Of one core, compiling included.
+    """
+
+    trunk_width: int
+    branch_width: int
+    batch_size: int
+    optimizer: str
+    lanes: int
+    populations: int
+    useful: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +51,8 @@ class Outlook:
         lanes: Networks behind them, baselines and the refit included.
         populations: How many groups of lanes would train at once.
         programs: How many programs would be compiled.
-        widths: The widths that they are compiled for.
+        plan: The lanes by program, the costliest first.
+        rungs: By epoch, how many trials of a whole round train on after it.
         workers: Processes that would train.
         seconds: An estimate of the whole.
     """
@@ -38,7 +62,8 @@ class Outlook:
     lanes: int
     populations: int
     programs: int
-    widths: tuple[int, ...]
+    plan: tuple[Planned, ...]
+    rungs: Mapping[int, int]
     workers: int
     seconds: float
 
@@ -54,26 +79,37 @@ def outlook(experiment: Experiment, contestants: Sequence[Contestant], split: Sp
     """
     rounds = _rounds(experiment)
     asked = [trial for trials in rounds for trial in trials]
-    populations = [
-        population
-        for trials in rounds
-        for population in packing.pack([lane for trial in trials for lane in packing.lanes_of(trial, experiment)], experiment)
-    ]
-    populations += packing.pack([packing.refit_lane(asked[-1], experiment, 0, experiment.fit.epochs)], experiment)
+    train, validation = split.folds[0]
+    planned: list[tuple[Population, float]] = []
+
+    def plan(lanes: Sequence[packing.Lane], of: Experiment, share: float = 1.0) -> None:
+        populations = packing.pack(lanes, of, workers)
+        planned.extend((members, share * packing.seconds(members, len(train), len(validation))) for members in populations)
+
+    for trials in rounds:
+        plan(
+            [lane for trial in trials for lane in packing.lanes_of(trial, experiment)],
+            experiment,
+            _share(experiment, len(trials)),
+        )
+    plan([packing.refit_lane(asked[-1], experiment, 0, experiment.fit.epochs)], experiment)
     for contestant in contestants:
         if contestant.experiment:
-            other = contestant.experiment
-            populations += packing.pack(packing.lanes_of(Trial(0, next(iter(other.search.known.values()))), other), other)
-    programs = {population.program for population in populations}
+            (params,) = contestant.experiment.search.known.values()
+            plan(packing.lanes_of(Trial(0, params), contestant.experiment), contestant.experiment)
+    by_program = _by_program(planned)
     return Outlook(
         sweep=experiment.name,
         trials=len(asked),
-        lanes=sum(len(population.trials) for population in populations),
-        populations=len(populations),
-        programs=len(programs),
-        widths=tuple(sorted({program.width for program in programs})),
+        lanes=sum(each.lanes for each in by_program),
+        populations=len(planned),
+        programs=len(by_program),
+        plan=tuple(by_program),
+        rungs=dict(
+            zip(experiment.halving.rungs, _standing(experiment, min(experiment.search.batch, len(asked)))[1:], strict=True)
+        ),
         workers=workers,
-        seconds=round(START_SECONDS + _training_seconds(populations, split, workers), 1),
+        seconds=round(START_SECONDS + sum(each.seconds for each in by_program) / workers, 1),
     )
 
 
@@ -86,8 +122,38 @@ def _rounds(experiment: Experiment) -> list[list[Trial]]:
     return rounds
 
 
-def _training_seconds(populations: Sequence[Population], split: Split, workers: int) -> float:
-    train, validation = split.folds[0]
-    work = sum(packing.seconds(population, len(train), len(validation)) for population in populations)
-    compiling = packing.COMPILE_SECONDS * len({population.program for population in populations})
-    return (work + compiling) / workers
+def _standing(experiment: Experiment, count: int) -> list[int]:
+    """How many of `count` trials train to each rung, and to the end."""
+    standing = [count]
+    for _ in experiment.halving.rungs:
+        standing.append(halving.places(standing[-1], experiment.halving.keep))
+    return standing
+
+
+def _share(experiment: Experiment, count: int) -> float:
+    """The share of all epochs of a round of `count` trials that is left to train after pruning."""
+    stops = [0, *experiment.halving.rungs, experiment.fit.epochs]
+    trained = sum(
+        standing * (stop - start) for standing, (start, stop) in zip(_standing(experiment, count), pairwise(stops), strict=True)
+    )
+    return trained / (count * experiment.fit.epochs)
+
+
+def _by_program(planned: Sequence[tuple[Population, float]]) -> list[Planned]:
+    groups: dict[Program, list[tuple[Population, float]]] = {}
+    for members, seconds in planned:
+        groups.setdefault(members.program, []).append((members, seconds))
+    found = [
+        Planned(
+            trunk_width=program.trunk_width,
+            branch_width=program.branch_width,
+            batch_size=program.batch_size,
+            optimizer=program.optimizer,
+            lanes=sum(len(members.trials) for members, _ in group),
+            populations=len(group),
+            useful=round(packing.useful([members for members, _ in group]), 3),
+            seconds=round(packing.COMPILE_SECONDS + sum(seconds for _, seconds in group), 1),
+        )
+        for program, group in groups.items()
+    ]
+    return sorted(found, key=lambda each: -each.seconds)

@@ -7,20 +7,31 @@ other dials need no padding, they are data. Empty places in a population cost no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 
 from branchsweep.experiment import Experiment
-from branchsweep.population import ALL_ROWS, Population, Program
-from branchsweep.recipe import Recipe
+from branchsweep.population import ALL_ROWS, LaneState, Population, Program
+from branchsweep.recipe import Architecture, Recipe
 from branchsweep.space import Choice, Dimension
 from branchsweep.trial import ParamValue, Trial
 
-WIDTHS = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
-"""Buckets: every hidden layer of a lane is padded to the smallest of these that holds the lane's widest."""
+WIDTHS = (4, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""Buckets: the trunk's layers are padded to the smallest of these that holds them, and so are the branches'."""
+
+NARROW = 32
+"""Up to this width padding costs less than a program of one's own: beside wider layers none is padded to less."""
 
 PLACES: Mapping[int, tuple[int, int]] = {16: (64, 16), 32: (32, 8), 48: (16, 4), 64: (16, 4), 1024: (8, 2)}
 """Up to this width: (lanes, slots) of a program, the fastest measured. Wider lanes fill the cache with fewer of them."""
+
+LONG = 150
+"""Epochs of all lanes of a trial from which on it pays to pad trunk and branches apart: that halves the arithmetic of a space
+with unlike widths, and trebles its programs, each of which takes seconds to compile."""
+
+WORTH_SPLITTING = 2.0
+"""Seconds that must be gained before a population is halved: the second worker may have to compile its program, too."""
 
 STREAMS = 16
 """Distinct (fold, seed, scalings) that one population may hold; each is gathered once for all lanes that share it."""
@@ -34,11 +45,13 @@ class Limits:
         activations: Every activation that some trial may have.
         trunk_depth: The deepest trunk.
         branch_depth: The deepest branch of any head.
+        apart: Whether trunk and branches of unlike widths are padded apart, which takes more programs.
     """
 
     activations: tuple[str, ...]
     trunk_depth: int
     branch_depth: int
+    apart: bool
 
 
 def limits(experiment: Experiment) -> Limits:
@@ -57,6 +70,7 @@ def limits(experiment: Experiment) -> Limits:
         activations=tuple(sorted(str(activation) for activation in activations)),
         trunk_depth=max([len(recipe.architecture.trunk) for recipe in everything] + [int(depth) for depth in trunk]),
         branch_depth=max([len(branch) for recipe in everything for branch in recipe.architecture.branches.values()] + depths),
+        apart=experiment.fit.epochs * experiment.lanes_per_trial >= LONG,
     )
 
 
@@ -72,12 +86,22 @@ def bucket(width: int) -> int:
     return next(size for size in WIDTHS if size >= width)
 
 
+def widths(architecture: Architecture, apart: bool) -> tuple[int, int]:
+    """The buckets of a network's trunk and of its branches: their own, where one is at least twice as wide as the other."""
+    trunk, branch = bucket(max(architecture.trunk)), bucket(max(chain(*architecture.branches.values()), default=1))
+    wide, narrow = max(trunk, branch), max(min(trunk, branch), NARROW)
+    if not apart or wide < 2 * narrow or not any(architecture.branches.values()):
+        return wide, wide
+    return (wide, narrow) if trunk == wide else (narrow, wide)
+
+
 def program_of(recipe: Recipe, experiment: Experiment, bounds: Limits) -> Program:
     """The program that trains this recipe."""
-    width = bucket(recipe.architecture.width)
-    lanes, slots = next(places for up_to, places in PLACES.items() if width <= up_to)
+    trunk, branch = widths(recipe.architecture, bounds.apart)
+    lanes, slots = next(places for up_to, places in PLACES.items() if max(trunk, branch) <= up_to)
     return Program(
-        width=width,
+        trunk_width=trunk,
+        branch_width=branch,
         batch_size=recipe.batch_size,
         optimizer=recipe.optimizer,
         lanes=lanes,
@@ -100,6 +124,12 @@ class Lane:
     seed: int
     epochs: int
     stop: int
+    state: LaneState | None = field(default=None, compare=False)
+
+    @property
+    def start(self) -> int:
+        """Epochs that it has behind it."""
+        return self.state.epoch if self.state else 0
 
     @property
     def stream(self) -> tuple[int, int, str, str]:
@@ -123,24 +153,54 @@ def refit_lane(trial: Trial, experiment: Experiment, seed: int, stop: int) -> La
     return Lane(trial.number, experiment.recipe(trial.params), ALL_ROWS, seed, experiment.fit.epochs, stop)
 
 
-def pack(lanes: Sequence[Lane], experiment: Experiment) -> list[Population]:
+def pack(lanes: Sequence[Lane], experiment: Experiment, workers: int = 1, pauses: bool = False) -> list[Population]:
     """Populations that hold every lane once, the costliest first.
 
-    Lanes of one program are spread evenly over as few populations as hold them.
+    Lanes of one program that stand at the same epoch are spread evenly over as few populations as hold them, and those over as
+    many more as it takes to keep all workers busy.
+
+    Args:
+        lanes: What is to be trained.
+        experiment: What the lanes are of.
+        workers: How many populations train at once.
+        pauses: See `Population`.
     """
     bounds = limits(experiment)
-    by_program: dict[Program, list[Lane]] = {}
+    alike: dict[tuple[Program, int], list[Lane]] = {}
     for lane in lanes:
-        by_program.setdefault(program_of(lane.recipe, experiment, bounds), []).append(lane)
+        alike.setdefault((program_of(lane.recipe, experiment, bounds), lane.start), []).append(lane)
     populations = [
-        population(program, chunk, experiment)
-        for program, members in by_program.items()
+        population(program, chunk, experiment, pauses)
+        for (program, _), members in alike.items()
         for chunk in _chunks(members, program.lanes)
     ]
-    return sorted(populations, key=cost, reverse=True)
+    return _balanced(populations, workers)
 
 
-def population(program: Program, lanes: Sequence[Lane], experiment: Experiment) -> Population:
+def _balanced(populations: Sequence[Population], workers: int) -> list[Population]:
+    """The same lanes, the costliest population first; halved while that has all workers done clearly sooner."""
+    ordered = sorted(populations, key=work, reverse=True)
+    while ordered and len(ordered[0].trials) > 1:
+        costliest, *others = ordered
+        half = len(costliest.trials) // 2
+        parts = [range(half), range(half, len(costliest.trials))]
+        halves = [costliest.only(part, [costliest.states[lane] for lane in part]) for part in parts]
+        split = sorted([*halves, *others], key=work, reverse=True)
+        if _makespan(ordered, workers) - _makespan(split, workers) < WORTH_SPLITTING:
+            break
+        ordered = split
+    return ordered
+
+
+def _makespan(populations: Sequence[Population], workers: int) -> float:
+    """Seconds until all workers are done, if each takes the next population when it is idle (Graham 1969)."""
+    busy = [0.0] * workers
+    for members in populations:
+        busy[busy.index(min(busy))] += work(members)
+    return max(busy)
+
+
+def population(program: Program, lanes: Sequence[Lane], experiment: Experiment, pauses: bool = False) -> Population:
     """These lanes as one population."""
     return Population(
         program=program,
@@ -152,6 +212,8 @@ def population(program: Program, lanes: Sequence[Lane], experiment: Experiment) 
         seeds=tuple(lane.seed for lane in lanes),
         epochs=tuple(lane.epochs for lane in lanes),
         stops=tuple(lane.stop for lane in lanes),
+        pauses=pauses,
+        states=tuple(lane.state for lane in lanes),
     )
 
 
@@ -171,47 +233,86 @@ def _chunks(lanes: Sequence[Lane], places: int) -> list[list[Lane]]:
     return parts
 
 
-SPEED: Mapping[int, float] = {8: 15, 12: 23, 16: 28, 24: 39, 32: 41, 48: 48, 64: 53, 96: 57, 1024: 69}
-"""Up to this width: thousand millions of operations a second that one core reaches, as `benchmarks/cost.py` measures them."""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What training takes on one core, fitted to measurements by `benchmarks/cost.py`. All in nanoseconds.
+
+    Args:
+        step: For every step of a population, however few lanes it has.
+        layer: For every layer of a lane in a training step.
+        unit: For every unit that a layer reads or has, and every row.
+        weight: For every weight in a training step: the optimizer's work.
+        product: For every weight and row: a multiply and an add, forward and twice backward.
+    """
+
+    step: float
+    layer: float
+    unit: float
+    weight: float
+    product: float
+
+    def training(self, read: int, units: int, rows: int) -> float:
+        """Of a layer in a training step."""
+        return self.layer + self.unit * (read + units) * rows + self.weight * read * units + self.product * read * units * rows
+
+    def validation(self, read: int, units: int, rows: int) -> float:
+        """Of a layer in a validation step: a third, without the optimizer."""
+        return (self.training(read, units, rows) - self.weight * read * units) / 3
+
+
+COST = Cost(step=100_000.0, layer=600.0, unit=0.1, weight=1.0, product=0.08)
 
 COMPILE_SECONDS = 3.3
 """To compile a program, about."""
 
-STEP_SECONDS = 1e-4
-"""What a step costs however few lanes it trains."""
-
-
-def speed(width: int) -> float:
-    """Thousand millions of operations a second that one core reaches at this width."""
-    return next(reached for up_to, reached in SPEED.items() if width <= up_to)
-
 
 def operations(members: Population, train_rows: int, validation_rows: int) -> float:
     """Multiplies and adds of a population's padded layers: a training row is worth three passes, a validation row one."""
-    width, program = members.program.width, members.program
     passes = 3 * train_rows + validation_rows
     return sum(
-        stop * passes * 2 * width * (program.inputs + width * hidden_layers(recipe) + len(program.losses))
+        (stop - members.start) * passes * 2 * sum(read * units for read, units in padded(recipe.architecture, members.program))
         for recipe, stop in zip(members.recipes, members.stops, strict=True)
     )
 
 
-def seconds(members: Population, train_rows: int, validation_rows: int) -> float:
+def useful(populations: Sequence[Population]) -> float:
+    """The share of the arithmetic that is not padding: multiplies and adds of the networks themselves, by those computed."""
+    own = computed = 0.0
+    for members in populations:
+        for recipe, stop in zip(members.recipes, members.stops, strict=True):
+            architecture, epochs = recipe.architecture, stop - members.start
+            own += epochs * sum(read * units for read, units in architecture.layers(members.program.inputs))
+            computed += epochs * sum(read * units for read, units in padded(architecture, members.program))
+    return own / computed
+
+
+def padded(architecture: Architecture, program: Program) -> Iterator[tuple[int, int]]:
+    """`(in, out)` of every layer of a network as its program computes it; the outputs read the wider of the two widths."""
+    trunk, branch = program.trunk_width, program.branch_width
+    wide = Architecture(
+        (trunk,) * len(architecture.trunk),
+        {head: (branch,) * len(layers) for head, layers in architecture.branches.items()},
+        architecture.activation,
+    )
+    return ((read, units) if units > 1 else (program.width, 1) for read, units in wide.layers(program.inputs))
+
+
+def seconds(members: Population, train_rows: int, validation_rows: int, cost: Cost = COST) -> float:
     """An estimate of the time that a population takes on one core, compilation apart."""
-    steps = max(members.stops) * (train_rows + validation_rows) / members.program.batch_size
-    arithmetic = operations(members, train_rows, validation_rows) / (speed(members.program.width) * 1e9)
-    return arithmetic + steps * STEP_SECONDS
+    size, epochs = members.program.batch_size, max(members.stops) - members.start
+    train_steps, validation_steps = -(-train_rows // size), -(-validation_rows // size)
+    total = epochs * (train_steps + validation_steps) * cost.step
+    for recipe, stop in zip(members.recipes, members.stops, strict=True):
+        for read, units in padded(recipe.architecture, members.program):
+            of_epoch = train_steps * cost.training(read, units, size) + validation_steps * cost.validation(read, units, size)
+            total += (stop - members.start) * of_epoch
+    return total / 1e9
 
 
 ROWS = 5000
 """Training rows for which populations are put in order."""
 
 
-def cost(members: Population) -> float:
+def work(members: Population) -> float:
     """What populations are ordered by, the costliest first, so that no worker is left with a long one at the end."""
     return seconds(members, ROWS, 0)
-
-
-def hidden_layers(recipe: Recipe) -> int:
-    """Hidden layers beyond the first."""
-    return len(recipe.architecture.trunk) - 1 + sum(len(branch) for branch in recipe.architecture.branches.values())

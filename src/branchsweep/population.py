@@ -6,7 +6,8 @@ A **lane** is one network in training: trial x fold x seed. It is a position in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from branchsweep.experiment import Fit
 from branchsweep.recipe import Recipe
 
 Floats = NDArray[np.float64]
+Entry = TypeVar("Entry")
 
 Weights = tuple[NDArray[np.float32], ...]
 """A network's weights, layer by layer: kernel `(in, out)` and bias `(out,)` of the trunk from the inputs on, then head by head
@@ -29,7 +31,8 @@ class Program:
     """Everything that shapes the compiled program. Equal programs are compiled once, for all rounds and sweeps of a process.
 
     Args:
-        width: Units that every hidden layer is padded to (a bucket).
+        trunk_width: Units that every trunk layer is padded to (a bucket).
+        branch_width: Units that every branch layer is padded to (a bucket).
         batch_size: Rows per step.
         optimizer: `adam` or `sgd`.
         lanes: How many lanes the program has places for; places that stay empty cost nothing.
@@ -41,7 +44,8 @@ class Program:
         branch_depth: The deepest branch there is a place for.
     """
 
-    width: int
+    trunk_width: int
+    branch_width: int
     batch_size: int
     optimizer: str
     lanes: int
@@ -51,6 +55,40 @@ class Program:
     activations: tuple[str, ...]
     trunk_depth: int
     branch_depth: int
+
+    @property
+    def width(self) -> int:
+        """The wider of the two widths."""
+        return max(self.trunk_width, self.branch_width)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """Where a lane stands between two legs of its training: all that it needs to go on as if it had not stopped.
+
+    Args:
+        epoch: Epochs trained.
+        weights: Of all its layers.
+        first_moment: The optimizer's, in the order of the weights; empty before the first step.
+        second_moment: Likewise.
+        kept: The weights of the best epoch; empty where the last ones are kept.
+        best: The best mean R² so far.
+        best_epoch: The epoch (from 1) of the kept weights.
+        waited: Epochs since the score last rose.
+        predictions: `(validation rows, heads)` by the kept weights, scaled.
+        curve: `(epoch, heads)` R² on the validation rows so far.
+    """
+
+    epoch: int
+    weights: Weights
+    first_moment: Weights
+    second_moment: Weights
+    kept: Weights
+    best: float
+    best_epoch: int
+    waited: int
+    predictions: NDArray[np.float32]
+    curve: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +104,9 @@ class Population:
         folds: `(K,)` which part of the training rows validates; `ALL_ROWS` for none.
         seeds: `(K,)` which of the trial's seeds the lane has, from 0.
         epochs: `(K,)` the epochs that the lane's schedule is laid out for.
-        stops: `(K,)` the epochs after which the lane ends (below `epochs` where a refit repeats an early best).
+        stops: `(K,)` the epochs after which the lane ends, or pauses.
+        pauses: Whether lanes that reach their stop before their last epoch are to go on later: their outcomes have states.
+        states: `(K,)` where each lane stands, all after the same epoch; None for one that begins.
     """
 
     program: Program
@@ -78,6 +118,34 @@ class Population:
     seeds: tuple[int, ...]
     epochs: tuple[int, ...]
     stops: tuple[int, ...]
+    pauses: bool
+    states: tuple[LaneState | None, ...] = field(compare=False)
+
+    @property
+    def start(self) -> int:
+        """The epoch after which all lanes go on."""
+        return _epoch(self.states[0])
+
+    def only(self, positions: Sequence[int], states: Sequence[LaneState | None]) -> Population:
+        """Some of the lanes, standing where `states` says."""
+
+        def chosen(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+            return tuple(entries[position] for position in positions)
+
+        return replace(
+            self,
+            trials=chosen(self.trials),
+            recipes=chosen(self.recipes),
+            folds=chosen(self.folds),
+            seeds=chosen(self.seeds),
+            epochs=chosen(self.epochs),
+            stops=chosen(self.stops),
+            states=tuple(states),
+        )
+
+
+def _epoch(state: LaneState | None) -> int:
+    return state.epoch if state else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +177,7 @@ class LaneOutcome:
         epochs: The epoch (from 1) of the kept weights.
         failed_at: The epoch (from 1) after which a prediction was not finite, 0 if that never happened.
         weights: The kept weights; None unless asked for.
+        state: Where the lane stands, if it may go on; None if it has come to its end.
     """
 
     predictions: Floats
@@ -116,6 +185,7 @@ class LaneOutcome:
     epochs: int
     failed_at: int
     weights: Weights | None = None
+    state: LaneState | None = None
 
 
 @dataclass(frozen=True, slots=True)

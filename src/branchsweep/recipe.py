@@ -11,7 +11,7 @@ A tunable marked `per_head` may be named for all heads (`branch.depth`, `branch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -119,17 +119,22 @@ class Architecture:
         """Units of the widest hidden layer."""
         return max(self.trunk + tuple(width for branch in self.branches.values() for width in branch))
 
-    def parameters(self, inputs: int) -> int:
-        """Weights and biases of the network over `inputs` columns."""
-        total, before = 0, inputs
+    def layers(self, inputs: int) -> Iterator[tuple[int, int]]:
+        """`(in, out)` of every dense layer over `inputs` columns: the trunk, then head by head its branch and its output."""
+        before = inputs
         for width in self.trunk:
-            total, before = total + (before + 1) * width, width
+            yield before, width
+            before = width
         for branch in self.branches.values():
             last = before
             for width in branch:
-                total, last = total + (last + 1) * width, width
-            total += last + 1
-        return total
+                yield last, width
+                last = width
+            yield last, 1
+
+    def parameters(self, inputs: int) -> int:
+        """Weights and biases of the network over `inputs` columns."""
+        return sum((read + 1) * units for read, units in self.layers(inputs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,17 +106,26 @@ def with_error(figure: float | None, error: float | None) -> str:
 
 def outlook(seen: Outlook) -> RenderableType:
     """What a sweep would do."""
-    table = Table.grid(padding=(0, 2))
+    facts = Table.grid(padding=(0, 2))
+    rungs = ", ".join(f"{count} after epoch {epoch}" for epoch, count in seen.rungs.items())
     for name, figure in (
         ("trials", f"{seen.trials}"),
+        ("pruning", f"of each round {rungs} train on" if rungs else "none"),
         ("lanes", f"{seen.lanes} (networks: each trial on every fold and seed)"),
         ("populations", f"{seen.populations}"),
-        ("programs", f"{seen.programs}, of widths {', '.join(str(width) for width in seen.widths)}"),
+        ("programs", f"{seen.programs}"),
         ("workers", f"{seen.workers}"),
         ("estimated", f"{seen.seconds:,.0f} s"),
     ):
-        table.add_row(f"  {name}", figure)
-    return Group(Text(f"{seen.sweep} would train", style="bold"), table)
+        facts.add_row(f"  {name}", figure)
+    plan = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("  program: trunk x branch", "batch", "optimizer", "lanes", "populations", "useful", "core seconds"):
+        plan.add_column(column, justify="left" if column == "optimizer" else "right")
+    for each in seen.plan:
+        width, useful = f"{each.trunk_width} x {each.branch_width}", f"{each.useful:.0%}"
+        counts = (f"{each.batch_size}", each.optimizer, f"{each.lanes}", f"{each.populations}")
+        plan.add_row(width, *counts, useful, f"{each.seconds:,.0f}")
+    return Group(Text(f"{seen.sweep} would train", style="bold"), facts, Text(), plan)
 
 
 def rows(dataset: Dataset, split: Split, units: Mapping[str, str]) -> RenderableType:
@@ -173,8 +182,8 @@ def sweeps(listed: Sequence[Listed]) -> RenderableType:
     for one in listed:
         best = "  ".join(f"{head} {r2:.4f}" for head, r2 in one.best.items())
         started = one.started.astimezone().strftime("%Y-%m-%d %H:%M")
-        failed = one.trials.get("failed", 0)
-        trials = f"{one.trials.get('complete', 0)}" + (f", {failed} failed" if failed else "")
+        others = [f"{one.trials[status]} {status}" for status in ("pruned", "failed") if one.trials.get(status)]
+        trials = ", ".join([f"{one.trials.get('complete', 0)}", *others])
         name = f"{one.name} (stand-in)" if one.data == "stand-in" else one.name
         table.add_row(one.run_id[:8], name, started, one.status.lower(), trials, best)
     return table

@@ -31,8 +31,13 @@ class Driver(Protocol):
 class Trainer(Protocol):
     """Trains populations, and turns a trained lane into a model. Three verbs."""
 
+    @property
+    def workers(self) -> int:
+        """How many populations train at once."""
+        ...
+
     def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
-        """Train every population to its end; yields (position, outcome) as they finish, in any order.
+        """Train every population to its stops; yields (position, outcome) as they finish, in any order.
 
         A lane's outcome does not depend on the other lanes, nor on where or when its population was trained.
         """

@@ -109,7 +109,7 @@ def search(experiment: Experiment, rows: TrainingRows, engines: Engines) -> list
             break
         answers = {trial.number: recorded[trial.number] for trial in trials if trial.number in recorded}
         missing = [trial for trial in trials if trial.number not in recorded]
-        for result in answer(missing, experiment, rows, engines.trainer, watch):
+        for result in answer(missing, experiment, rows, engines.trainer, watch, list(answers.values())):
             ledger.record([result])
             kept = replace(result, score=replace(result.score, curves={}))  # the curves of a long sweep stay in the ledger
             watch.answered(kept)

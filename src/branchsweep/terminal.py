@@ -90,15 +90,14 @@ class Terminal:
         )
 
     def _facts(self) -> str:
-        """The sweep so far: the best heads, failures, speed."""
+        """The sweep so far: the best heads, how trials ended that are not complete, speed."""
         parts: list[str] = []
         leader = best(self._results)
         if leader:
             heads = "  ".join(f"{head} {score.r2:.4f}" for head, score in leader.score.heads.items())
             parts.append(f"best R² {heads} (trial {leader.trial.number})")
-        failed = Counter(result.score.status for result in self._results)[Status.FAILED]
-        if failed:
-            parts.append(f"{failed} failed")
+        counts = Counter(result.score.status for result in self._results)
+        parts += [f"{counts[status]} {status.lower()}" for status in (Status.PRUNED, Status.FAILED) if counts[status]]
         if self._trained:
             speed = self._trained / (time.monotonic() - self._began)
             parts.append(f"{self._trained / self._planned:.0%} of what was asked, {speed:,.0f} lane-epochs/s")

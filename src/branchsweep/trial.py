@@ -74,6 +74,7 @@ class Score:
         seconds: The trial's share of the wall time its population took.
         lanes: How many networks (folds x seeds) stand behind the averages.
         curves: R² on the validation rows after each epoch, averaged over the lanes, by head.
+        rungs: By the epoch of each rung that the trial came to, its R² there by head, in the experiment's order.
     """
 
     status: Status
@@ -85,6 +86,7 @@ class Score:
     seconds: float = 0.0
     lanes: int = 0
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    rungs: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:

@@ -20,7 +20,7 @@ from branchsweep.config.document import Document, nearest_file, read, write
 from branchsweep.config.mistakes import Mistake, experiment_of, refuse
 from branchsweep.config.schema import json_schema
 from branchsweep.errors import did_you_mean
-from branchsweep.experiment import CCPP, YAML_SUFFIXES, Experiment
+from branchsweep.experiment import CCPP, NO_PRUNING, YAML_SUFFIXES, Experiment
 
 __all__ = ["dump", "json_schema", "load"]
 
@@ -52,6 +52,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
         [
             *_spell_out(document, "table", folder),
             *_spell_out(document, "space", folder),
+            *_spell_out(document, "pruning", folder),
             *_settle_table(document, folder),
             *_settle_baselines(document, folder),
         ],
@@ -71,6 +72,11 @@ def _spell_out(document: Document, key: str, folder: Path) -> list[Mistake]:
     elif key == "table" and isinstance(written, str):
         expected = f"expected '{CCPP}', or a mapping such as {{source: {written}, inputs: [..]}}"
         return [_mistake("table", f"got '{written}', {expected}{did_you_mean(written, [CCPP])}")]
+    elif key == "pruning" and written == NO_PRUNING:
+        document.put(("pruning",), {"rungs": []}, {(): document.place(("pruning",))})
+    elif key == "pruning" and isinstance(written, str):
+        expected = f"expected '{NO_PRUNING}', or a mapping such as {{rungs: [10, 20, 40], keep: 0.5}}"
+        return [_mistake("pruning", f"got '{written}', {expected}{did_you_mean(written, [NO_PRUNING])}")]
     elif key == "space" and isinstance(written, str):
         path = _located(written, folder)
         if path is None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from branchsweep import recipe
 from branchsweep.config.document import Keys
-from branchsweep.experiment import CCPP, DRIVERS, SKLEARN_BASELINES, Experiment
+from branchsweep.experiment import CCPP, DRIVERS, NO_PRUNING, SKLEARN_BASELINES, Experiment
 from branchsweep.space import SearchSpace
 
 Schema = dict[str, Any]
@@ -192,6 +192,7 @@ def _allow_shorthands(schema: Schema, definitions: Schema) -> None:
         "description": properties["space"]["description"],
         "anyOf": [{"type": "string", "pattern": r"\.ya?ml$"}, {"$ref": "#/$defs/SearchSpace"}],
     }
+    properties["pruning"]["anyOf"].append({"const": NO_PRUNING, "description": "Every trial trains to its end."})
     properties["heads"]["additionalProperties"] = False
     known = definitions["Search"]["properties"]["known"]
     (pattern,) = known["patternProperties"]

@@ -65,6 +65,7 @@ def tags(result: Result, sweep: str) -> dict[str, str]:
         "lanes": str(score.lanes),
         "reason": score.reason[:LONGEST_REASON],
         "known": trial.known,
+        "rungs": json.dumps({str(epoch): list(r2) for epoch, r2 in score.rungs.items()}) if score.rungs else "",
     }
     return {"mlflow.parentRunId": sweep} | {tag(name): value for name, value in words.items() if value}
 
@@ -116,6 +117,7 @@ def result(tags: Mapping[str, str], metrics: Mapping[str, float], heads: Sequenc
     try:
         trial = Trial(int(tags[tag("trial")]), json.loads(tags[tag("params")]), tags.get(tag("known"), ""))
         status, lanes = Status(tags[tag("status")]), int(tags[tag("lanes")])
+        rungs = {int(epoch): tuple(r2) for epoch, r2 in json.loads(tags.get(tag("rungs"), "{}")).items()}
     except (KeyError, ValueError) as error:
         raise LedgerError(f"a run of this sweep cannot be read as a trial ({error!r}): was it edited by hand?") from error
 
@@ -137,6 +139,7 @@ def result(tags: Mapping[str, str], metrics: Mapping[str, float], heads: Sequenc
             epochs=metrics.get("epochs", 0.0),
             seconds=metrics.get("seconds", 0.0),
             lanes=lanes,
+            rungs=rungs,
         ),
     )
 

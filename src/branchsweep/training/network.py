@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -13,20 +13,6 @@ from numpy.typing import NDArray
 
 from branchsweep.population import Weights
 from branchsweep.recipe import Architecture
-
-
-def layer_shapes(architecture: Architecture, inputs: int) -> Iterator[tuple[int, int]]:
-    """`(in, out)` of every dense layer, in the order of the weights."""
-    before = inputs
-    for width in architecture.trunk:
-        yield before, width
-        before = width
-    for branch in architecture.branches.values():
-        last = before
-        for width in branch:
-            yield last, width
-            last = width
-        yield last, 1
 
 
 def initial_weights(architecture: Architecture, inputs: int, seed: Sequence[int]) -> Weights:
@@ -41,7 +27,7 @@ def initial_weights(architecture: Architecture, inputs: int, seed: Sequence[int]
     """
     random = np.random.default_rng(np.random.SeedSequence(list(seed)))
     weights: list[NDArray[np.float32]] = []
-    for fan_in, fan_out in layer_shapes(architecture, inputs):
+    for fan_in, fan_out in architecture.layers(inputs):
         limit = np.sqrt(6.0 / (fan_in + fan_out))
         weights.append(random.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32))
         weights.append(np.zeros(fan_out, np.float32))

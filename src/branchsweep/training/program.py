@@ -5,13 +5,15 @@ that one program serves lanes of any depths, heads and activations, and no place
 
 Legend, with the shapes of the arrays (feature-major: units before rows, the fastest order on a CPU):
 
-    K lanes   H heads   N places of hidden layers   S slots of a wave   W padded width   F inputs   B rows of a batch
+    K lanes   H heads   N places of hidden layers   S slots of a wave   F inputs   B rows of a batch
+    W the wider of the program's two widths; a stage's layers have U <= W units and read V <= W (see `waves.stages`)
     R streams (distinct rows, order and scaling)   n training rows   C = ceil(n / B) batches of all rows
 
-    A   (K + N, W, B)       activations: row k the first layer of lane k, row K + p the hidden layer in place p
+    A   (K + N, 1 + W, B)   activations: row k the first layer of lane k, row K + p the hidden layer in place p; unit 0 is one
     D   (K + N, W, B)       slopes: the activation function's derivative at each unit
     G   (H*K + 1 + N, W, B) gradient rows: what each output and each hidden layer sends back to the layer that it reads
-    X   (R, F, B), T (R, H, B), M (R, B)   a batch: inputs, targets, and 1 / rows for rows that count, 0 for those that pad
+    X   (R, 1 + F, B)       inputs of a batch, input 0 is one
+    T   (R, H, B), M (R, B) its targets, and 1 / rows for rows that count, 0 for those that pad
 
 Units beyond a layer's own width have zero weights and f(0) = 0, so they stay zero, gradients included: no mask is needed.
 
@@ -30,24 +32,32 @@ import tensorflow as tf
 from keras import ops
 
 from branchsweep.population import Program
-from branchsweep.training.waves import capacity
+from branchsweep.training import cache
+from branchsweep.training.waves import Stage, capacity, stages
 
 Tensor = Any  # TensorFlow ships no types
 
 BETA_1, BETA_2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-7)  # Keras's Adam
+FORWARD, BACK, OVER_ROWS = "sur,srb->sub", "sur,sub->srb", "sub,srb->sur"
+"""Products over slots s, units u, units that are read r, and rows b. `tf.matmul` would do, but it puts notes for gradients into
+a program, in an order that changes from process to process; then no process would find what another has compiled."""
+
 CHUNK = 10
 """Epochs trained between two looks of the host, at most."""
 
 
-class Layers(NamedTuple):
-    """One number per weight of the population: weights, their moments, or a copy of them."""
+Layers = tuple[Tensor, ...]
+"""One number per weight of the population (weights, their moments, or a copy of them), by shape of layer: the lanes' first ones
+(K, trunk width, 1 + F), those of each stage (its places, U, 1 + V), and the outputs (H*K, 1, 1 + W). Rows are units, columns
+what they read; column 0 is the bias, which reads the ones."""
 
-    first_kernel: Tensor  # (K, W, F)
-    first_bias: Tensor  # (K, W, 1)
-    kernel: Tensor  # (N, W, W)   rows are units, columns what they read
-    bias: Tensor  # (N, W, 1)
-    output_kernel: Tensor  # (H*K, 1, W)
-    output_bias: Tensor  # (H*K, 1, 1)
+
+class Parameter(NamedTuple):
+    """The weights of layers of one shape on their way through a step, with their moments."""
+
+    value: Tensor
+    first_moment: Tensor
+    second_moment: Tensor
 
 
 class Lanes(NamedTuple):
@@ -75,7 +85,7 @@ class State(NamedTuple):
 class Plan(NamedTuple):
     """Where the lanes' layers sit (see `waves.Layout`) and what is fixed for each lane."""
 
-    waves: Tensor
+    waves: Tensor  # (stages,)
     lane_waves: Tensor
     reads: Tensor
     lane: Tensor
@@ -115,8 +125,8 @@ class Epochs(NamedTuple):
     decay: Tensor  # (CHUNK, C, K) the share of each weight that decays
 
 
-def _start(index: Tensor, array: Tensor) -> Tensor:
-    return tf.stack([index] + [tf.constant(0)] * (len(array.shape) - 1))
+def _start(index: Tensor, array: Tensor, unit: int = 0) -> Tensor:
+    return tf.stack([index, tf.constant(unit), tf.constant(0)][: len(array.shape)])
 
 
 def _read(array: Tensor, index: Tensor, count: int) -> Tensor:
@@ -124,9 +134,14 @@ def _read(array: Tensor, index: Tensor, count: int) -> Tensor:
     return tf.slice(array, _start(index, array), [count, *array.shape[1:]])
 
 
-def _write(array: Tensor, index: Tensor, rows: Tensor) -> Tensor:
-    """`array` with `rows` from `index` on."""
-    return ops.slice_update(array, _start(index, array), rows)
+def _write(array: Tensor, index: Tensor, rows: Tensor, unit: int = 0) -> Tensor:
+    """`array` with `rows` from `index` on, and in each from `unit` on."""
+    return ops.slice_update(array, _start(index, array, unit), rows)
+
+
+def _with_ones(array: Tensor) -> Tensor:
+    """`array` with a unit 0 before the others that is always one."""
+    return tf.pad(array, [[0, 0], [1, 0], [0, 0]], constant_values=1.0)
 
 
 def _after(index: Tensor, array: Tensor, infinity: Tensor) -> Tensor:
@@ -187,6 +202,7 @@ class _Networks:
         self.program = program
         self.W, self.B, self.K, self.S = program.width, program.batch_size, program.lanes, program.slots
         self.F, self.H, self.N = program.inputs, len(program.losses), capacity(program)
+        self.stages = stages(program)
         self.zero_row = self.H * self.K
 
     def batch(self, rows: Rows, positions: Tensor, count: Tensor, X: Tensor, T: Tensor, M: Tensor) -> tuple[Tensor, ...]:
@@ -196,7 +212,7 @@ class _Networks:
             both = tf.transpose(tf.gather(rows.table[r], positions[r]))  # (F + H, B)
             counts = tf.cast(tf.range(self.B) < count[r], tf.float32) / tf.cast(tf.maximum(count[r], 1), tf.float32)
             return (
-                _write(X, r, both[None, : self.F]),
+                _write(X, r, both[None, : self.F], unit=1),
                 _write(T, r, both[None, self.F :]),
                 _write(M, r, counts[None]),
             )
@@ -206,43 +222,47 @@ class _Networks:
     def forward(self, weights: Layers, plan: Plan, X: Tensor, A: Tensor, D: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Activations of all layers for the batch X, and with D also the slopes."""
 
-        def act(o: Tensor, lanes: Tensor, x: Tensor, *buffers: Tensor) -> tuple[Tensor, ...]:
+        def act(o: Tensor, lanes: Tensor, x: Tensor, A: Tensor, *slopes: Tensor) -> tuple[Tensor, ...]:
             value, slope = _activate(self.program.activations, tf.gather(plan.activation, lanes)[:, None, None], x)
-            return tuple(_write(buffer, o, rows) for buffer, rows in zip(buffers, (value, slope), strict=False))
+            return _write(A, o, value, unit=1), *(_write(D, o, slope) for D in slopes)
 
         def first(i: Tensor, *buffers: Tensor) -> tuple[Tensor, ...]:
             o = i * self.S
             lanes = o + tf.range(self.S)
-            x = tf.gather(X, tf.gather(plan.stream, lanes))  # (S, F, B)
-            x = tf.matmul(_read(weights.first_kernel, o, self.S), x) + _read(weights.first_bias, o, self.S)
-            return act(o, lanes, x, *buffers)
+            x = tf.gather(X, tf.gather(plan.stream, lanes))  # (S, 1 + F, B)
+            return act(o, lanes, self.apply(weights[0], o, x), *buffers)
 
-        def hidden(i: Tensor, *buffers: Tensor) -> tuple[Tensor, ...]:
-            o = i * self.S
-            x = tf.gather(buffers[0], _read(plan.reads, o, self.S))  # (S, W, B)
-            x = tf.matmul(_read(weights.kernel, o, self.S), x) + _read(weights.bias, o, self.S)
-            return act(self.K + o, _read(plan.lane, o, self.S), x, *buffers)
+        buffers = _while(plan.lane_waves, first, *((A,) if D is None else (A, D)))
+        for number, stage in enumerate(self.stages):
 
-        buffers = (A,) if D is None else (A, D)
-        buffers = _while(plan.waves, hidden, *_while(plan.lane_waves, first, *buffers))
+            def hidden(i: Tensor, *buffers: Tensor, number: int = number, stage: Stage = stage) -> tuple[Tensor, ...]:
+                o = i * self.S
+                place = stage.begin + o
+                x = tf.gather(buffers[0], _read(plan.reads, place, self.S))[:, : 1 + stage.reads]  # (S, 1 + V, B)
+                return act(self.K + place, _read(plan.lane, place, self.S), self.apply(weights[1 + number], o, x), *buffers)
+
+            buffers = _while(plan.waves[number], hidden, *buffers)
         return buffers if D is not None else (buffers[0], None)
 
+    def apply(self, layers: Tensor, o: Tensor, x: Tensor) -> Tensor:
+        """What S layers from row o on make of what they read, before the activation function."""
+        return tf.einsum(FORWARD, _read(layers, o, self.S), x)
+
     def errors(self, weights: Layers, plan: Plan, o: Tensor, head: int, A: Tensor, T: Tensor) -> tuple[Tensor, ...]:
-        """For S outputs of one head from row o on: what they read (S, W, B), the prediction and the target (S, 1, B)."""
+        """For S outputs of one head from row o on: what they read (S, 1 + W, B), the prediction and the target (S, 1, B)."""
         lanes = o - head * self.K + tf.range(self.S)
         x = tf.gather(A, _read(plan.output_reads, o, self.S))
-        y = tf.matmul(_read(weights.output_kernel, o, self.S), x) + _read(weights.output_bias, o, self.S)
-        return x, y, tf.gather(T[:, head], tf.gather(plan.stream, lanes))[:, None]
+        return x, self.apply(weights[-1], o, x), tf.gather(T[:, head], tf.gather(plan.stream, lanes))[:, None]
 
     def update(
         self,
-        parameter: tuple[Tensor, Tensor, Tensor],
+        parameter: Parameter,
         gradient: Tensor,
         o: Tensor,
         dials: tuple[Tensor, ...],
         infinity: Tensor,
         reads_done: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> Parameter:
         """Weights and moments after one step, S rows from row o on.
 
         Adam (Kingma and Ba 2015) as Keras computes it, decoupled weight decay (Loshchilov and Hutter 2019) as Keras's
@@ -263,7 +283,7 @@ class _Networks:
         if self.program.optimizer == "sgd":
             moved = momentum * m - step_size * gradient
             weights = _write(weights, at, tf.where(trains, (w - w * decay) + moved, w))
-            return weights, _write(first, _after(o, weights, infinity), tf.where(trains, moved, m)), second
+            return Parameter(weights, _write(first, _after(o, weights, infinity), tf.where(trains, moved, m)), second)
         v = _read(second, o, self.S)
         m_new = m + (gradient - m) * (1 - BETA_1)
         v_new = v + (gradient * gradient - v) * (1 - BETA_2)
@@ -271,7 +291,7 @@ class _Networks:
         moments_at = _after(o, weights, infinity)  # the line above reads both moments, so it goes first
         first = _write(first, moments_at, tf.where(trains, m_new, m))
         second = _write(second, moments_at, tf.where(trains, v_new, v))
-        return weights, first, second
+        return Parameter(weights, first, second)
 
     def step(
         self, state: State, plan: Plan, count: Tensor, step_size: Tensor, decay: Tensor, buffers: tuple[Tensor, ...]
@@ -281,75 +301,62 @@ class _Networks:
         S, K, H = self.S, self.K, self.H
         trains = state.lanes.going & (tf.gather(count, plan.stream) > 0)
         dials = (step_size[:, None, None], decay[:, None, None], plan.momentum, trains[:, None, None])
-        ones = tf.ones([S, self.B, 1])
         weights, infinity = state.weights, plan.infinity
         A, D = self.forward(weights, plan, X, A, D)
-
-        Parameter = tuple[Tensor, Tensor, Tensor]
-        parameters: dict[str, Parameter] = {
-            name: (getattr(weights, name), getattr(state.first_moment, name), getattr(state.second_moment, name))
-            for name in Layers._fields
-        }
+        learning = [
+            Parameter(*of_shape) for of_shape in zip(state.weights, state.first_moment, state.second_moment, strict=True)
+        ]
 
         def dials_of(lanes: Tensor) -> tuple[Tensor, ...]:
             return tuple(tf.gather(dial, lanes) for dial in dials)
 
-        kernel, bias = parameters["output_kernel"], parameters["output_bias"]
         for head, loss in enumerate(self.program.losses):
 
-            def output(
-                i: Tensor, G: Tensor, kernel: Parameter, bias: Parameter, head: int = head, loss: str = loss
-            ) -> tuple[Any, ...]:
+            def output(i: Tensor, G: Tensor, layers: Parameter, head: int = head, loss: str = loss) -> tuple[Any, ...]:
                 o = head * K + i * S
                 lanes = i * S + tf.range(S)
-                now = weights._replace(output_kernel=kernel[0], output_bias=bias[0])
-                x, y, target = self.errors(now, plan, o, head, A, T)
+                x, y, target = self.errors((layers.value,), plan, o, head, A, T)
                 share = tf.gather(M, tf.gather(plan.stream, lanes))[:, None] * _read(plan.loss_weight, o, S)
                 slope = _loss_slope(loss, y - target) * share  # (S, 1, B)
-                G = _write(G, o, tf.transpose(_read(kernel[0], o, S), [0, 2, 1]) * slope)
+                G = _write(G, o, tf.transpose(_read(layers.value, o, S)[:, :, 1:], [0, 2, 1]) * slope)
                 done = slope[0, 0, 0] + _read(G, o, 1)[0, 0, 0]
-                kernel = self.update(kernel, tf.matmul(slope, x, transpose_b=True), o, dials_of(lanes), infinity, done)
-                bias = self.update(bias, tf.matmul(slope, ones), o, dials_of(lanes), infinity, done)
-                return G, kernel, bias
+                return G, self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, dials_of(lanes), infinity, done)
 
-            G, kernel, bias = _while(plan.lane_waves, output, G, kernel, bias)
-        parameters |= {"output_kernel": kernel, "output_bias": bias}
+            G, learning[-1] = _while(plan.lane_waves, output, G, learning[-1])
 
-        def slope_of(G: Tensor, o: Tensor) -> Tensor:
-            """What flows back into the S activation rows from o on, times their slopes: (S, W, B)."""
+        def slope_of(G: Tensor, o: Tensor, units: int) -> Tensor:
+            """What flows back into the S activation rows from o on, times their slopes: (S, U, B)."""
             sources = _read(plan.consumers, o, S)
             total = tf.gather(G, sources[:, 0])
             for consumer in range(1, H):
                 total += tf.gather(G, sources[:, consumer])
-            return total * _read(D, o, S)
+            return (total * _read(D, o, S))[:, :units]
 
-        def hidden(back: Tensor, G: Tensor, kernel: Parameter, bias: Parameter) -> tuple[Any, ...]:
-            o = (plan.waves - 1 - back) * S
-            lanes = dials_of(_read(plan.lane, o, S))
-            slope = slope_of(G, K + o)
-            x = tf.gather(A, _read(plan.reads, o, S))
-            sent = tf.matmul(_read(kernel[0], o, S), slope, transpose_a=True)
-            kernel = self.update(kernel, tf.matmul(slope, x, transpose_b=True), o, lanes, infinity, sent)
-            bias = self.update(bias, tf.matmul(slope, ones), o, lanes, infinity)
-            return _write(G, self.zero_row + 1 + o, sent), kernel, bias
+        for number, stage in reversed(list(enumerate(self.stages))):
 
-        G, kernel, bias = _while(plan.waves, hidden, G, parameters["kernel"], parameters["bias"])
-        parameters |= {"kernel": kernel, "bias": bias}
+            def hidden(_: Tensor, o: Tensor, G: Tensor, layers: Parameter, stage: Stage = stage) -> tuple[Any, ...]:
+                place = stage.begin + o
+                slope = slope_of(G, K + place, stage.units)
+                x = tf.gather(A, _read(plan.reads, place, S))[:, : 1 + stage.reads]
+                sent = tf.einsum(BACK, _read(layers.value, o, S)[:, :, 1:], slope)
+                dials = dials_of(_read(plan.lane, place, S))
+                layers = self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, dials, infinity, sent)
+                return o - S, _write(G, self.zero_row + 1 + place, sent), layers
 
-        def first(i: Tensor, kernel: Parameter, bias: Parameter) -> tuple[Any, ...]:
+            # The row is carried along: worked out from the number of waves, it would make that number a part of the program,
+            # to be compiled anew for each.
+            last = (plan.waves[number] - 1) * S
+            _, G, learning[1 + number] = _while(plan.waves[number], hidden, last, G, learning[1 + number])
+
+        def first(i: Tensor, layers: Parameter) -> tuple[Parameter]:
             o = i * S
             lanes = o + tf.range(S)
-            slope = slope_of(G, o)
+            slope = slope_of(G, o, self.program.trunk_width)
             x = tf.gather(X, tf.gather(plan.stream, lanes))
-            kernel = self.update(kernel, tf.matmul(slope, x, transpose_b=True), o, dials_of(lanes), infinity)
-            return kernel, self.update(bias, tf.matmul(slope, ones), o, dials_of(lanes), infinity)
+            return (self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, dials_of(lanes), infinity),)
 
-        kernel, bias = _while(plan.lane_waves, first, parameters["first_kernel"], parameters["first_bias"])
-        parameters |= {"first_kernel": kernel, "first_bias": bias}
-
-        weights, first_moment, second_moment = (
-            Layers(*(parameters[name][part] for name in Layers._fields)) for part in range(3)
-        )
+        (learning[0],) = _while(plan.lane_waves, first, learning[0])
+        weights, first_moment, second_moment = (tuple(of_shape[part] for of_shape in learning) for part in range(3))
         state = state._replace(weights=weights, first_moment=first_moment, second_moment=second_moment)
         return state, (X, T, M, A, D, G)
 
@@ -371,7 +378,7 @@ class _Networks:
                     _, y, target = self.errors(weights, plan, o, head, A, T)
                     counts = tf.gather(M, tf.gather(plan.stream, i * self.S + tf.range(self.S)))[:, None] > 0
                     error = tf.where(counts, y - target, 0.0)
-                    square = tf.matmul(error, error, transpose_b=True)[:, 0, 0]
+                    square = tf.einsum(OVER_ROWS, error, error)[:, 0, 0]
                     predictions = ops.slice_update(predictions, tf.stack([c, o, 0]), y[None, :, 0])
                     return _write(squares, o, _read(squares, o, self.S) + square), predictions
 
@@ -409,27 +416,29 @@ def _keep(networks: _Networks, state: State, plan: Plan, rows: Rows, keep: Tenso
     """The state with the kept copies renewed for the lanes that `keep` (K,) names."""
     S, K, H = networks.S, networks.K, networks.H
 
-    def renew(name: str, waves: Tensor, lanes_of: Any, kept: Tensor, offset: int = 0) -> Tensor:
-        now = getattr(state.weights, name)
+    def renew(now: Tensor, kept: Tensor, count: Tensor, lanes_of: Any, begin: int = 0) -> Tensor:
+        """The kept copies of `count` groups of S layers from row `begin` on."""
 
         def wave(i: Tensor, kept: Tensor) -> tuple[Tensor]:
-            o = offset + i * S
             chosen = tf.gather(keep, lanes_of(i * S))[:, None, None]
+            o = begin + i * S
             return (_write(kept, o, tf.where(chosen, _read(now, o, S), _read(kept, o, S))),)
 
-        return _while(waves, wave, kept)[0]
+        return _while(count, wave, kept)[0]
 
     def in_order(o: Tensor) -> Tensor:
         return o + tf.range(S)
 
-    kept = dict(state.kept._asdict())
-    for name in ("first_kernel", "first_bias"):
-        kept[name] = renew(name, plan.lane_waves, in_order, kept[name])
-    for name in ("kernel", "bias"):
-        kept[name] = renew(name, plan.waves, lambda o: _read(plan.lane, o, S), kept[name])
-    for name in ("output_kernel", "output_bias"):
-        for head in range(H):
-            kept[name] = renew(name, plan.lane_waves, in_order, kept[name], head * K)
+    weights, kept = state.weights, list(state.kept)
+    kept[0] = renew(weights[0], kept[0], plan.lane_waves, in_order)
+    for number, stage in enumerate(networks.stages):
+
+        def lanes_of(o: Tensor, stage: Stage = stage) -> Tensor:
+            return _read(plan.lane, stage.begin + o, S)
+
+        kept[1 + number] = renew(weights[1 + number], kept[1 + number], plan.waves[number], lanes_of)
+    for head in range(H):
+        kept[-1] = renew(weights[-1], kept[-1], plan.lane_waves, in_order, head * K)
 
     chosen = tf.tile(keep, [H])[None, :, None]
 
@@ -437,7 +446,7 @@ def _keep(networks: _Networks, state: State, plan: Plan, rows: Rows, keep: Tenso
         return (_write(kept_predictions, c, tf.where(chosen, _read(predictions, c, 1), _read(kept_predictions, c, 1))),)
 
     kept_predictions = _while(rows.validation_steps, chunk, state.predictions)[0]
-    return state._replace(kept=Layers(**kept), predictions=kept_predictions)
+    return state._replace(kept=tuple(kept), predictions=kept_predictions)
 
 
 @lru_cache(maxsize=64)
@@ -453,10 +462,10 @@ def compiled(program: Program) -> Any:
     def train(state: State, plan: Plan, rows: Rows, epochs: Epochs) -> tuple[State, Tensor]:
         R = rows.table.shape[0]
         buffers = (
-            tf.zeros([R, F, B]),
+            _with_ones(tf.zeros([R, F, B])),
             tf.zeros([R, H, B]),
             tf.zeros([R, B]),
-            tf.zeros([K + N, W, B]),
+            _with_ones(tf.zeros([K + N, W, B])),
             tf.zeros([K + N, W, B]),
             tf.zeros([H * K + 1 + N, W, B]),
         )
@@ -477,4 +486,8 @@ def compiled(program: Program) -> Any:
         state, _, _, curve = _while(epochs.count, epoch, state, buffers, now, tf.zeros([CHUNK, H * K]))
         return state, curve
 
-    return train
+    def numbered(*arguments: Any) -> Any:
+        with cache.numbered(program):
+            return train(*arguments)
+
+    return numbered

@@ -7,10 +7,13 @@ compared under common random numbers, which takes the luck of the shuffle out of
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +21,7 @@ from numpy.typing import NDArray
 
 from branchsweep import scaling, serving
 from branchsweep.packing import STREAMS
-from branchsweep.population import LaneOutcome, Outcome, Population, Program, TrainingRows, Weights
+from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, Program, TrainingRows, Weights
 from branchsweep.recipe import Architecture, Recipe
 from branchsweep.training import export, network, waves
 from branchsweep.training.program import BETA_1, BETA_2, CHUNK, Epochs, Lanes, Layers, Plan, Rows, State, compiled
@@ -28,6 +31,16 @@ Progress = Callable[[float], None]
 """Told the lane-epochs that were trained since it was last told."""
 
 NEVER = np.int32(2**30)
+
+StreamKey = tuple[int, int, str, str]
+"""What decides the rows that a lane sees, in which order and scaling: fold, seed, input scaling, target scaling."""
+
+MOST_STREAMS = 128
+"""Streams that are remembered, some hundred kilobytes each."""
+
+WORTH_MOVING = 0.75
+"""When no more than this share of a population's lanes is still going, they move together: that takes less than an epoch."""
+
 _ORDER, _WEIGHTS = 1, 2  # the two uses of randomness, kept apart
 
 
@@ -54,6 +67,12 @@ class PopulationTrainer:
     rows: TrainingRows
     progress: Progress = lambda lane_epochs: None
     _ready: set[Program] = field(default_factory=set)
+    _streams: dict[StreamKey, Stream] = field(default_factory=dict)
+
+    @property
+    def workers(self) -> int:
+        """One population trains at a time."""
+        return 1
 
     def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
         """Train every population to its end; yields (position, outcome) in the order given."""
@@ -77,30 +96,76 @@ class PopulationTrainer:
         return export.predict(folder, x)
 
     def train_one(self, population: Population, keep_weights: bool = False) -> Outcome:
-        """Train all lanes of one population to their end."""
-        feed = Feed(self.rows, population)
+        """Train all lanes of one population to their stops.
+
+        When many lanes have come to their end, the others move together and train on without them.
+        """
+        began = time.perf_counter()
+        compile_seconds = self._compile(population)
+        lanes: dict[int, LaneOutcome] = {}
+        members, going = list(range(len(population.trials))), population
+        while members:
+            leg = self._leg(going, keep_weights)
+            lanes |= dict(zip(members, leg, strict=True))
+            states = [(place, lane.state) for place, lane in enumerate(leg) if lane.state]
+            rest = [(place, state) for place, state in states if state.epoch < going.stops[place]]
+            members = [members[place] for place, _ in rest]
+            if members:
+                going = going.only([place for place, _ in rest], [state for _, state in rest])
+        spared = sum(population.stops[lane] - len(outcome.curve) for lane, outcome in lanes.items())
+        self.progress(spared)  # as good as done
+        seconds = time.perf_counter() - began - compile_seconds
+        return Outcome([lanes[lane] for lane in range(len(lanes))], seconds, compile_seconds)
+
+    def _compile(self, population: Population) -> float:
+        """Seconds that compiling took: by a run over no epochs, which leaves the time of training clean."""
+        if population.program in self._ready:
+            return 0.0
+        began = time.perf_counter()
+        feed, layout = self._prepared(population)
+        initial = _initial_state(population, feed, layout)
+        compiled(population.program)(initial, _plan(population, feed, layout), feed.rows(), feed.epochs(0, 0))
+        self._ready.add(population.program)
+        _give_back_memory()
+        return time.perf_counter() - began
+
+    def _prepared(self, population: Population) -> tuple[Feed, waves.Layout]:
         layout = waves.lay_out(population.program, [recipe.architecture for recipe in population.recipes])
+        return Feed(self.rows, population, self._stream), layout
+
+    def _stream(self, key: StreamKey) -> Stream:
+        """Rows in one order and scaling; those that were met are remembered."""
+        if key not in self._streams:
+            if len(self._streams) == MOST_STREAMS:
+                self._streams.clear()
+            self._streams[key] = _stream(self.rows, *key)
+        return self._streams[key]
+
+    def _leg(self, population: Population, keep_weights: bool) -> list[LaneOutcome]:
+        """Train until all lanes have come to their stops or ends, or so many that the others had better move together."""
+        feed, layout = self._prepared(population)
         plan, rows, state = _plan(population, feed, layout), feed.rows(), _initial_state(population, feed, layout)
         train = compiled(population.program)
-        began = time.perf_counter()
-        if population.program not in self._ready:
-            train(state, plan, rows, feed.epochs(0, 0))  # no epochs: compiles, and leaves the time of training clean
-            self._ready.add(population.program)
-        compiled_at = time.perf_counter()
         curves: list[Floats32] = []
-        last, lanes = max(population.stops), len(population.trials)
-        epoch = trained = 0
-        while epoch < last and state.lanes.going.numpy().any():
+        last, lanes, epoch = max(population.stops), len(population.trials), population.start
+        trained, going = lanes * epoch, lanes
+        while epoch < last and going > lanes * WORTH_MOVING:
             count = min(CHUNK, last - epoch)
             state, curve = train(state, plan, rows, feed.epochs(epoch, count))
             curves.append(curve.numpy()[:count])
             epoch += count
             before, trained = trained, int(state.lanes.epoch.numpy()[:lanes].sum())
             self.progress(trained - before)
-        self.progress(sum(population.stops) - trained)  # what early stopping spared counts as done
-        ended = time.perf_counter()
-        outcomes = _outcomes(population, feed, layout, state, np.concatenate(curves), keep_weights)
-        return Outcome(outcomes, ended - compiled_at, compiled_at - began)
+            going = int(state.lanes.going.numpy().sum())
+        return _outcomes(population, feed, layout, state, np.concatenate(curves), keep_weights)
+
+
+def _give_back_memory() -> None:
+    """What compiling took and freed goes back to the system; malloc would keep some hundred megabytes (glibc's, at least)."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim:
+            trim(0)
 
 
 def _plan(population: Population, feed: Feed, layout: waves.Layout) -> Plan:
@@ -121,7 +186,7 @@ def _plan(population: Population, feed: Feed, layout: waves.Layout) -> Plan:
     keep_last = np.full(program.lanes, population.fit.keep == "last") | ~validates
     kinds = [program.activations.index(recipe.architecture.activation) for recipe in population.recipes]
     return Plan(
-        waves=tf.constant(layout.waves),
+        waves=tf.constant(np.array(layout.waves, np.int32)),
         lane_waves=tf.constant(layout.lane_waves),
         reads=tf.constant(layout.reads),
         lane=tf.constant(layout.lane),
@@ -141,62 +206,126 @@ def _plan(population: Population, feed: Feed, layout: waves.Layout) -> Plan:
     )
 
 
-def _initial_state(population: Population, feed: Feed, layout: waves.Layout) -> State:
-    """Fresh lanes: initial weights, nothing trained, nothing kept."""
-    program = population.program
-    places, heads = waves.capacity(program), len(program.losses)
-    weights = _zeros(program, places)
-    for lane, recipe in enumerate(population.recipes):
-        seed = weight_seed(population.seed, population.trials[lane], population.folds[lane], population.seeds[lane])
-        initial = network.initial_weights(recipe.architecture, program.inputs, seed)
-        _place(weights, program, lane, layout.places[lane], recipe.architecture, initial)
-    going = np.zeros(program.lanes, bool)
-    going[: len(population.trials)] = True
-    filled = Layers(*(tf.constant(array) for array in weights))
-    zeros = Layers(*(tf.zeros_like(array) for array in filled))
-    return State(
-        weights=filled,
-        first_moment=zeros,
-        second_moment=zeros,
-        kept=zeros,
-        lanes=Lanes(
-            best=tf.fill([program.lanes], np.float32(-np.inf)),
-            best_epoch=tf.zeros([program.lanes], tf.int32),
-            waited=tf.zeros([program.lanes], tf.int32),
-            failed_at=tf.zeros([program.lanes], tf.int32),
-            epoch=tf.zeros([program.lanes], tf.int32),
-            going=tf.constant(going),
-        ),
-        predictions=tf.zeros([feed.batches, heads * program.lanes, program.batch_size]),
+def _fresh(population: Population, lane: int) -> LaneState:
+    """A lane before its first step."""
+    seed = weight_seed(population.seed, population.trials[lane], population.folds[lane], population.seeds[lane])
+    program, nothing = population.program, np.zeros((0, len(population.program.losses)))
+    return LaneState(
+        epoch=0,
+        weights=network.initial_weights(population.recipes[lane].architecture, program.inputs, seed),
+        first_moment=(),
+        second_moment=(),
+        kept=(),
+        best=-np.inf,
+        best_epoch=0,
+        waited=0,
+        predictions=nothing.astype(np.float32),
+        curve=nothing,
     )
+
+
+def _initial_state(population: Population, feed: Feed, layout: waves.Layout) -> State:
+    """The lanes where they stand."""
+    program, heads = population.program, len(population.program.losses)
+    states = [state or _fresh(population, lane) for lane, state in enumerate(population.states)]
+    predictions = np.zeros((feed.batches * program.batch_size, heads, program.lanes), np.float32)
+    weights, first_moment, second_moment, kept = (_zeros(program) for _ in range(4))
+    for lane, state in enumerate(states):
+        sites = _sites(program, lane, layout.places[lane], population.recipes[lane].architecture)
+        for layers, of_lane in (
+            (weights, state.weights),
+            (first_moment, state.first_moment),
+            (second_moment, state.second_moment),
+            (kept, state.kept),
+        ):
+            _place(layers, sites, of_lane)
+        predictions[: len(state.predictions), :, lane] = state.predictions
+
+    def per_lane(values: list[float] | list[int], empty: float, kind: type) -> Any:
+        return tf.constant(np.array([*values, *[empty] * (program.lanes - len(values))], kind))
+
+    return State(
+        weights=_tensors(weights),
+        first_moment=_tensors(first_moment),
+        second_moment=_tensors(second_moment),
+        kept=_tensors(kept),
+        lanes=Lanes(
+            best=per_lane([state.best for state in states], -np.inf, np.float32),
+            best_epoch=per_lane([state.best_epoch for state in states], 0, np.int32),
+            waited=per_lane([state.waited for state in states], 0, np.int32),
+            failed_at=tf.zeros([program.lanes], tf.int32),
+            epoch=per_lane([state.epoch for state in states], 0, np.int32),
+            going=tf.constant(np.arange(program.lanes) < len(states)),
+        ),
+        predictions=tf.constant(
+            predictions.reshape(feed.batches, program.batch_size, heads * program.lanes).transpose(0, 2, 1)
+        ),
+    )
+
+
+def _tensors(layers: Sequence[Floats32]) -> Layers:
+    return tuple(tf.constant(array) for array in layers)
+
+
+def _arrays(layers: Layers) -> list[Floats32]:
+    return [tensor.numpy() for tensor in layers]
 
 
 def _outcomes(
     population: Population, feed: Feed, layout: waves.Layout, state: State, curve: Floats32, keep_weights: bool
 ) -> list[LaneOutcome]:
     """What came of each lane, read out of the population's arrays."""
-    program = population.program
+    program, fit = population.program, population.fit
     K, heads = program.lanes, len(program.losses)
     predictions = state.predictions.numpy().reshape(feed.batches, heads, K, program.batch_size)
-    kept = Layers(*(array.numpy() for array in state.kept)) if keep_weights else None
     lanes = Lanes(*(array.numpy() for array in state.lanes))
-    outcomes = []
-    for lane, recipe in enumerate(population.recipes):
+    patience = fit.early_stopping.patience if fit.early_stopping else NEVER
+    ends = population.epochs if population.pauses else population.stops
+    goes_on = [
+        not lanes.failed_at[lane] and lanes.waited[lane] < patience and lanes.epoch[lane] < end for lane, end in enumerate(ends)
+    ]
+    kept = _arrays(state.kept) if keep_weights or (any(goes_on) and fit.keep == "best") else None
+    weights, first_moment, second_moment = (
+        _arrays(layers) if any(goes_on) else [] for layers in (state.weights, state.first_moment, state.second_moment)
+    )
+
+    def outcome(lane: int, recipe: Recipe, before: LaneState | None) -> LaneOutcome:
         stream = feed.streams[feed.stream_of_lane[lane]]
         scaled = predictions[:, :, lane].transpose(0, 2, 1).reshape(-1, heads)[: len(stream.validation)]
-        weights = _taken(kept, program, lane, layout.places[lane], recipe.architecture) if kept else None
-        finite = weights is None or all(np.isfinite(array).all() for array in weights)
+        epoch, new = int(lanes.epoch[lane]), curve.reshape(-1, heads, K)[:, :, lane].astype(np.float64)
+        whole = np.concatenate([before.curve, new[: epoch - before.epoch]]) if before else new[:epoch]
+
+        def taken(layers: Sequence[Floats32]) -> Weights:
+            sites = _sites(program, lane, layout.places[lane], recipe.architecture)
+            return _taken(layers, sites, recipe.architecture.layers(program.inputs))
+
+        final = taken(kept) if kept and keep_weights else None
+        finite = final is None or all(np.isfinite(array).all() for array in final)
         failed_at = int(lanes.failed_at[lane])
-        outcomes.append(
-            LaneOutcome(
-                predictions=serving.inverse(stream.target_scaler, scaled.astype(np.float64)),
-                curve=curve[: lanes.epoch[lane]].reshape(-1, heads, K)[:, :, lane].astype(np.float64),
-                epochs=int(lanes.best_epoch[lane]),
-                failed_at=failed_at if finite else failed_at or int(lanes.epoch[lane]),
-                weights=weights,
+        on = None
+        if goes_on[lane]:
+            on = LaneState(
+                epoch=epoch,
+                weights=taken(weights),
+                first_moment=taken(first_moment),
+                second_moment=taken(second_moment),
+                kept=taken(kept) if kept and fit.keep == "best" else (),
+                best=float(lanes.best[lane]),
+                best_epoch=int(lanes.best_epoch[lane]),
+                waited=int(lanes.waited[lane]),
+                predictions=scaled.copy(),
+                curve=whole,
             )
+        return LaneOutcome(
+            predictions=serving.inverse(stream.target_scaler, scaled.astype(np.float64)),
+            curve=whole,
+            epochs=int(lanes.best_epoch[lane]),
+            failed_at=failed_at if finite else failed_at or epoch,
+            weights=final,
+            state=on,
         )
-    return outcomes
+
+    return [outcome(lane, recipe, population.states[lane]) for lane, recipe in enumerate(population.recipes)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +338,8 @@ class Stream:
     validation: NDArray[np.int64]
     input_scaler: serving.Scaler
     target_scaler: serving.Scaler
+    table: Floats32  # (n, F + H) all training rows, scaled
+    spread: NDArray[np.float64]  # (H,) sum of squares of the scaled validation targets about their mean; 1 without any rows
 
 
 class Feed:
@@ -217,9 +348,10 @@ class Feed:
     Args:
         rows: All training rows.
         population: The lanes.
+        stream: Gives the stream of a key.
     """
 
-    def __init__(self, rows: TrainingRows, population: Population) -> None:
+    def __init__(self, rows: TrainingRows, population: Population, stream: Callable[[StreamKey], Stream]) -> None:
         self._rows, self._population = rows, population
         self._size = population.program.batch_size
         self.batches = -(-len(rows.x) // self._size)
@@ -230,22 +362,19 @@ class Feed:
         distinct = sorted(set(keys))
         if len(distinct) > STREAMS:
             raise ValueError(f"a population holds {STREAMS} streams at most, not {len(distinct)}")
-        self.streams = [_stream(rows, *key) for key in distinct]
+        self.streams = [stream(key) for key in distinct]
         self.stream_of_lane = [distinct.index(key) for key in keys]
         self.validates = np.array([len(self.streams[stream].validation) > 0 for stream in self.stream_of_lane])
-        spreads = [_spread(rows, stream) for stream in self.streams]
-        self.spreads = [spreads[stream] for stream in self.stream_of_lane]
+        self.spreads = [self.streams[stream].spread for stream in self.stream_of_lane]
 
     def rows(self) -> Rows:
         """The streams' rows and the batches that are the same in every epoch."""
-        inputs, heads = self._rows.x.shape[1], self._rows.y.shape[1]
-        table = np.zeros((STREAMS, len(self._rows.x), inputs + heads), np.float32)
+        table = np.zeros((STREAMS, *self.streams[0].table.shape), np.float32)
         validation = np.zeros((STREAMS, self.batches * self._size), np.int32)
         validation_count = np.zeros((STREAMS, self.batches), np.int32)
         train_count = np.zeros((STREAMS, self.batches), np.int32)
         for r, stream in enumerate(self.streams):
-            table[r, :, :inputs] = serving.transform(stream.input_scaler, self._rows.x)
-            table[r, :, inputs:] = serving.transform(stream.target_scaler, self._rows.y)
+            table[r] = stream.table
             validation[r, : len(stream.validation)] = stream.validation
             validation_count[r] = self._counts(len(stream.validation))
             train_count[r] = self._counts(len(stream.train))
@@ -320,73 +449,63 @@ def _bias_correction(step: Floats32) -> Floats32:
 
 def _stream(rows: TrainingRows, fold: int, seed: int, input_scaling: str, target_scaling: str) -> Stream:
     train, validation = rows.of(fold)
+    input_scaler = scaling.fit(input_scaling, rows.x[train])
+    target_scaler = scaling.fit(target_scaling, rows.y[train])
+    targets = serving.transform(target_scaler, rows.y)
+    about_mean = targets[validation] - targets[validation].mean(0) if len(validation) else np.ones((1, targets.shape[1]))
     return Stream(
         fold=fold,
         seed=seed,
         train=train,
         validation=validation,
-        input_scaler=scaling.fit(input_scaling, rows.x[train]),
-        target_scaler=scaling.fit(target_scaling, rows.y[train]),
+        input_scaler=input_scaler,
+        target_scaler=target_scaler,
+        table=np.concatenate([serving.transform(input_scaler, rows.x), targets], axis=1).astype(np.float32),
+        spread=(about_mean**2).sum(0),
     )
 
 
-def _spread(rows: TrainingRows, stream: Stream) -> NDArray[np.float64]:
-    """`(H,)` sum of squares of the scaled validation targets about their mean, the denominator of R²; 1 without any rows."""
-    if not len(stream.validation):
-        return np.ones(rows.y.shape[1])
-    scaled = serving.transform(stream.target_scaler, rows.y[stream.validation])
-    spread: NDArray[np.float64] = ((scaled - scaled.mean(0)) ** 2).sum(0)
-    return spread
-
-
-def _zeros(program: Program, places: int) -> list[Floats32]:
-    """The weights of a population without lanes, in the order of `Layers`."""
-    W, K, F, H = program.width, program.lanes, program.inputs, len(program.losses)
-    shapes = [(K, W, F), (K, W, 1), (places, W, W), (places, W, 1), (H * K, 1, W), (H * K, 1, 1)]
-    return [np.zeros(shape, np.float32) for shape in shapes]
+def _zeros(program: Program) -> list[Floats32]:
+    """The weights of a population without lanes, shape by shape as in `Layers`."""
+    K, H = program.lanes, len(program.losses)
+    shapes = [
+        (K, program.trunk_width, program.inputs),
+        *((stage.places, stage.units, stage.reads) for stage in waves.stages(program)),
+        (H * K, 1, program.width),
+    ]
+    return [np.zeros((layers, units, 1 + read), np.float32) for layers, units, read in shapes]
 
 
 def _sites(program: Program, lane: int, places: tuple[int, ...], architecture: Architecture) -> list[tuple[int, int]]:
-    """Where each dense layer of a lane sits, in the order of its weights: (array in `Layers`, row)."""
+    """Where each dense layer of a lane sits, in the order of its weights: (position in `Layers`, row)."""
+    stages = waves.stages(program)
+
+    def of_place(place: int) -> tuple[int, int]:
+        number, stage = next((n, s) for n, s in enumerate(stages) if place < s.begin + s.places)
+        return 1 + number, place - stage.begin
+
     sites = [(0, lane)]
     branches, trunk = architecture.branches, len(architecture.trunk) - 1
-    sites += [(2, place) for place in places[:trunk]]
+    sites += [of_place(place) for place in places[:trunk]]
     begin = trunk
     for head, branch in enumerate(branches.values()):
-        sites += [(2, place) for place in places[begin : begin + len(branch)]]
-        sites.append((4, head * program.lanes + lane))
+        sites += [of_place(place) for place in places[begin : begin + len(branch)]]
+        sites.append((1 + len(stages), head * program.lanes + lane))
         begin += len(branch)
     return sites
 
 
-def _place(
-    arrays: list[Floats32],
-    program: Program,
-    lane: int,
-    places: tuple[int, ...],
-    architecture: Architecture,
-    weights: Weights,
-) -> None:
-    """Writes a network's weights into the population's arrays."""
-    for (array, row), kernel, bias in zip(
-        _sites(program, lane, places, architecture), weights[::2], weights[1::2], strict=True
-    ):
-        arrays[array][row, : kernel.shape[1], : kernel.shape[0]] = kernel.T
-        arrays[array + 1][row, : len(bias), 0] = bias
+def _place(layers: Sequence[Floats32], sites: Sequence[tuple[int, int]], weights: Weights) -> None:
+    """Writes a network's weights into the population's arrays; where there are none, the arrays keep their zeros."""
+    for (shape, row), kernel, bias in zip(sites, weights[::2], weights[1::2], strict=False):
+        layers[shape][row, : len(bias), 0] = bias
+        layers[shape][row, : len(bias), 1 : 1 + len(kernel)] = kernel.T
 
 
-def _taken(
-    arrays: Layers,
-    program: Program,
-    lane: int,
-    places: tuple[int, ...],
-    architecture: Architecture,
-) -> Weights:
+def _taken(layers: Sequence[Floats32], sites: Sequence[tuple[int, int]], shapes: Iterable[tuple[int, int]]) -> Weights:
     """Reads a network's weights out of the population's arrays: the reverse of `_place`."""
     weights: list[Floats32] = []
-    sites = _sites(program, lane, places, architecture)
-    shapes = network.layer_shapes(architecture, program.inputs)
-    for (array, row), (fan_in, fan_out) in zip(sites, shapes, strict=True):
-        weights.append(arrays[array][row, :fan_out, :fan_in].T.copy())
-        weights.append(arrays[array + 1][row, :fan_out, 0].copy())
+    for (shape, row), (read, units) in zip(sites, shapes, strict=True):
+        weights.append(layers[shape][row, :units, 1 : 1 + read].T.copy())
+        weights.append(layers[shape][row, :units, 0].copy())
     return tuple(weights)

@@ -1,15 +1,15 @@
 """Lays the layers of a population out in waves.
 
-A program computes `slots` hidden layers side by side, wave after wave; which layer of which lane sits where, and which earlier
-layer it reads, is data. So lanes of any depths train in one program without padding for depth: shallow lanes simply have fewer
-layers, and waves that nobody needs are not computed.
+A program computes `slots` hidden layers of one shape side by side, wave after wave; which layer of which lane sits where, and
+which earlier layer it reads, is data. So lanes of any depths train in one program without padding for depth: shallow lanes
+simply have fewer layers, and waves that nobody needs are not computed.
 
 Legend:
 
     K  lanes that the program has places for            S  slots: layers computed side by side in one wave
     H  heads                                             N  places for hidden layers beyond the lanes' first ones
     first layer    the first trunk layer of a lane; row k of the activations is lane k's
-    hidden layer   any later one; row K + n of the activations is place n's, which is slot n % S of wave n // S
+    hidden layer   any later one; row K + n of the activations is place n's, which is slot n % S of a wave of its stage
     gradient rows  what consumers send back to the layer they read: output o of lane k and head h at h*K + k, then one row
                    of zeros, then place n at H*K + 1 + n
 """
@@ -28,12 +28,53 @@ from branchsweep.recipe import Architecture
 Ints = NDArray[np.int32]
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Hidden layers of one shape, which are computed before those of the next stage.
+
+    Args:
+        reads: Units that each of its layers reads.
+        units: Units that each of its layers has.
+        begin: Its first place.
+        places: How many it has.
+    """
+
+    reads: int
+    units: int
+    begin: int
+    places: int
+
+
+def stages(program: Program) -> tuple[Stage, ...]:
+    """The stages of a program, in the order of computing.
+
+    Where trunk and branches are of one width, all layers are alike and form a single stage. Else the trunk comes first, then
+    the layers with which branches begin, then the rest of the branches: three shapes, none padded to another.
+    """
+    heads, trunk, branch = len(program.losses), program.trunk_width, program.branch_width
+    before, after = program.trunk_depth - 1, program.branch_depth
+    if trunk == branch:
+        kinds = [(trunk, trunk, before + heads * after, before + after)]
+    else:
+        kinds = [
+            (trunk, trunk, before, before),
+            (trunk, branch, heads * min(after, 1), min(after, 1)),
+            (branch, branch, heads * max(after - 1, 0), max(after - 1, 0)),
+        ]
+    found: list[Stage] = []
+    begin = 0
+    for reads, units, layers, levels in kinds:
+        if layers:
+            # Enough for every lane at its deepest, and a wave begun for every level.
+            places = (-(-program.lanes * layers // program.slots) + levels + 1) * program.slots
+            found.append(Stage(reads, units, begin, places))
+            begin += places
+    return tuple(found)
+
+
 def capacity(program: Program) -> int:
-    """N: places enough for every lane at its deepest, and a wave begun for every level."""
-    heads = len(program.losses)
-    deepest = program.trunk_depth - 1 + program.branch_depth
-    layers = program.lanes * (program.trunk_depth - 1 + heads * program.branch_depth)
-    return (-(-layers // program.slots) + deepest + 1) * program.slots
+    """N: the places of all stages."""
+    return sum(stage.places for stage in stages(program))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +82,7 @@ class Layout:
     """Where every layer of a population sits.
 
     Args:
-        waves: How many waves are in use.
+        waves: By stage, how many waves are in use.
         lane_waves: How many groups of S lanes are in use.
         reads: `(N,)` the activation row that each place reads.
         lane: `(N,)` the lane that each place belongs to.
@@ -50,7 +91,7 @@ class Layout:
         places: Per lane, per layer (trunk from the second on, then head by head its branch) the place it has.
     """
 
-    waves: int
+    waves: tuple[int, ...]
     lane_waves: int
     reads: Ints
     lane: Ints
@@ -66,6 +107,7 @@ class _Layer:
     lane: int
     reads: _Layer | None  # None: the lane's first layer
     height: int  # layers that still stand on it, itself included
+    kind: tuple[int, int]  # padded units that it reads, and that it has
     place: int = -1
 
 
@@ -75,24 +117,17 @@ def lay_out(program: Program, architectures: Sequence[Architecture]) -> Layout:
     Layers on which the longest stacks stand go first (Hu 1961, the critical path rule for unit tasks), which fills the waves.
     """
     K, S, N, heads = program.lanes, program.slots, capacity(program), len(program.losses)
+    parts = stages(program)
     layers: list[_Layer] = []
     ends: list[list[_Layer | None]] = []
     per_lane: list[list[_Layer]] = []
     for lane, architecture in enumerate(architectures):
-        own = _layers_of(lane, architecture)
+        own = _layers_of(lane, architecture, program)
         per_lane.append(own[0])
         ends.append(own[1])
         layers += own[0]
 
-    waiting = sorted(layers, key=lambda layer: -layer.height)  # stable: equal heights stay in the order of lanes
-    wave = 0
-    while waiting:
-        ready = [layer for layer in waiting if layer.reads is None or -1 < layer.reads.place < wave * S][:S]
-        for slot, layer in enumerate(ready):
-            layer.place = wave * S + slot
-        waiting = [layer for layer in waiting if layer.place < 0]
-        wave += 1
-
+    waves = tuple(_fill(stage, S, [layer for layer in layers if layer.kind == (stage.reads, stage.units)]) for stage in parts)
     zero = heads * K
     reads, lane_of = np.zeros(N, np.int32), np.zeros(N, np.int32)
     flows: list[list[int]] = [[] for _ in range(K + N)]
@@ -110,7 +145,7 @@ def lay_out(program: Program, architectures: Sequence[Architecture]) -> Layout:
     for row, incoming in enumerate(flows):
         consumers[row, : len(incoming)] = incoming
     return Layout(
-        waves=wave,
+        waves=waves,
         lane_waves=-(-len(architectures) // S),
         reads=reads,
         lane=lane_of,
@@ -120,20 +155,35 @@ def lay_out(program: Program, architectures: Sequence[Architecture]) -> Layout:
     )
 
 
-def _layers_of(lane: int, architecture: Architecture) -> tuple[list[_Layer], list[_Layer | None]]:
+def _fill(stage: Stage, slots: int, layers: list[_Layer]) -> int:
+    """Gives the layers of a stage their places; returns how many waves they take. Earlier stages have theirs already."""
+    waiting = sorted(layers, key=lambda layer: -layer.height)  # stable: equal heights stay in the order of lanes
+    wave = 0
+    while waiting:
+        now = stage.begin + wave * slots
+        ready = [layer for layer in waiting if layer.reads is None or -1 < layer.reads.place < now][:slots]
+        for slot, layer in enumerate(ready):
+            layer.place = now + slot
+        waiting = [layer for layer in waiting if layer.place < 0]
+        wave += 1
+    return wave
+
+
+def _layers_of(lane: int, architecture: Architecture, program: Program) -> tuple[list[_Layer], list[_Layer | None]]:
     """A lane's hidden layers beyond the first, in the order of its weights, and the layer that each head's output reads."""
+    trunk, branch_units = program.trunk_width, program.branch_width
     tallest_branch = max(len(branch) for branch in architecture.branches.values())
     trunk_layers = len(architecture.trunk)
     layers: list[_Layer] = []
     last: _Layer | None = None
     for depth in range(1, trunk_layers):
-        last = _Layer(lane, last, trunk_layers - depth + tallest_branch)
+        last = _Layer(lane, last, trunk_layers - depth + tallest_branch, (trunk, trunk))
         layers.append(last)
     ends: list[_Layer | None] = []
     for branch in architecture.branches.values():
         end = last
         for depth in range(len(branch)):
-            end = _Layer(lane, end, len(branch) - depth)
+            end = _Layer(lane, end, len(branch) - depth, (branch_units if depth else trunk, branch_units))
             layers.append(end)
         ends.append(end)
     return layers, ends

@@ -22,11 +22,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from branchsweep.errors import EngineError
-from branchsweep.packing import cost
+from branchsweep.packing import work
 from branchsweep.population import Outcome, Population, Program, TrainingRows, Weights
 from branchsweep.quiet import silent_start
 from branchsweep.recipe import Recipe
 from branchsweep.serving import Floats
+from branchsweep.training import cache
 
 LOOK_SECONDS = 0.2
 """How often the parent looks at what the workers have done."""
@@ -43,11 +44,16 @@ class Workers:
     Args:
         rows: What may be seen.
         count: How many processes; one per core if None.
+        cache_folder: Where compiled programs are kept for later runs; None keeps none.
         progress: Told the lane-epochs trained since it was last told.
     """
 
     def __init__(
-        self, rows: TrainingRows, count: int | None = None, progress: Callable[[float], None] = lambda lane_epochs: None
+        self,
+        rows: TrainingRows,
+        count: int | None = None,
+        progress: Callable[[float], None] = lambda lane_epochs: None,
+        cache_folder: Path | None = None,
     ) -> None:
         available = cores()
         self._progress = progress
@@ -55,11 +61,16 @@ class Workers:
         self._trained = context.Value("d", 0.0)
         self._told = 0.0
         self._executors = [
-            ProcessPoolExecutor(1, context, _begin, (rows, available[number % len(available)], self._trained))
+            ProcessPoolExecutor(1, context, _begin, (rows, available[number % len(available)], self._trained, cache_folder))
             for number in range(count or len(available))
         ]
         self._compiled: list[set[Program]] = [set() for _ in self._executors]
         self._processes: set[multiprocessing.process.BaseProcess] = set()
+
+    @property
+    def workers(self) -> int:
+        """How many populations train at once."""
+        return len(self._executors)
 
     def __enter__(self) -> Self:
         others = set(multiprocessing.active_children())
@@ -76,7 +87,7 @@ class Workers:
 
     def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
         """Train every population to its end; yields (position, outcome) as they finish."""
-        waiting = sorted(range(len(populations)), key=lambda position: -cost(populations[position]))
+        waiting = sorted(range(len(populations)), key=lambda position: -work(populations[position]))
         training: dict[Future[Outcome], tuple[int, int]] = {}
         idle = list(range(len(self._executors)))
         while waiting or training:
@@ -132,7 +143,7 @@ def _result(task: Future[Any]) -> Any:
 _trainer: Any = None  # the worker's own, made once per process
 
 
-def _begin(rows: TrainingRows, core: int, trained: Any) -> None:
+def _begin(rows: TrainingRows, core: int, trained: Any, cache_folder: Path | None) -> None:
     """In a worker: one thread, one core, no interest in Ctrl-C, and an end when the parent ends."""
     global _trainer  # noqa: PLW0603  # a process pool's initializer has no other place to leave things
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -140,6 +151,8 @@ def _begin(rows: TrainingRows, core: int, trained: Any) -> None:
     if sys.platform == "linux":
         os.sched_setaffinity(0, {core})
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    if cache_folder:
+        cache.use(cache_folder)
     with silent_start():
         import tensorflow as tf  # noqa: PLC0415  # only workers pay for it
 
@@ -147,6 +160,7 @@ def _begin(rows: TrainingRows, core: int, trained: Any) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(1)
         from branchsweep.training.trainer import PopulationTrainer  # noqa: PLC0415  # as above
 
+        tf.get_logger().setLevel("ERROR")  # it takes our many programs for one that is traced over and over
         tf.zeros([])  # looks for devices, and talks about it
 
     def progress(lane_epochs: float) -> None:

@@ -1,0 +1,214 @@
+"""What the benchmarks share: the command's words, an experiment with its rows, useful arithmetic, memory, and the last word."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+from branchsweep import config, data, environment
+from branchsweep.answer import training_rows
+from branchsweep.data import Dataset, Split
+from branchsweep.experiment import Experiment
+from branchsweep.population import Outcome, Population, TrainingRows
+from branchsweep.quiet import silent_start
+from branchsweep.recipe import Architecture, Recipe
+from branchsweep.roles import Trainer
+from branchsweep.trial import Result
+
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+
+SPACE = (
+    "search.driver=random",
+    "search.algorithm=random",
+    "search.known={}",
+    "validation={method: hold_out, fraction: 0.2}",
+    "pruning=none",
+    "baselines=[]",
+    "promotion=null",
+)
+"""Overrides that leave of `branched.yaml` its space: trials at random, one network each, so that peers can do the same."""
+
+PRUNED = "pruning=null"
+"""The override by which the better trials alone train to their end, with the rungs that an experiment has by default."""
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The words that every benchmark takes."""
+    made = argparse.ArgumentParser(description=(description or "").splitlines()[0])
+    made.add_argument("--data", type=Path, help="the table; else as `branchsweep data` finds it")
+    made.add_argument("--quick", action="store_true", help="a scaled form: under 50 s")
+    made.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
+    return made
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An experiment, its table, and what a trainer may see of it."""
+
+    experiment: Experiment
+    dataset: Dataset
+    split: Split
+
+    @property
+    def rows(self) -> TrainingRows:
+        """The training rows."""
+        return training_rows(self.dataset, self.split)
+
+    def of(self, experiment: Experiment) -> Setting:
+        """Another experiment over the same table."""
+        return Setting(experiment, self.dataset, data.split(experiment, self.dataset))
+
+
+def setting(name: str, table: Path | None, overrides: Sequence[str] = ()) -> Setting:
+    """One of the shipped experiments, over this table."""
+    experiment = config.load(EXPERIMENTS / f"{name}.yaml", overrides)
+    dataset = data.load(experiment, table)
+    return Setting(experiment, dataset, data.split(experiment, dataset))
+
+
+def widths(*choices: int) -> tuple[str, str]:
+    """Overrides under which the shipped space has these widths alone, so that few programs are compiled."""
+    return tuple(f"space.dimensions.{part}.width.choices={list(choices)}" for part in ("trunk", "branch"))
+
+
+def with_epochs(experiment: Experiment, epochs: int) -> Experiment:
+    """The same experiment with another number of epochs."""
+    return experiment.model_copy(update={"fit": experiment.fit.model_copy(update={"epochs": epochs})})
+
+
+@contextmanager
+def cold_cache() -> Iterator[None]:
+    """Within it, what is compiled is compiled anew: the cache is a folder that holds the user's tables and nothing else."""
+    before, tables = os.environ.get("BRANCHSWEEP_CACHE"), environment.cache_folder()
+    with tempfile.TemporaryDirectory(prefix="benchmark-cache-") as folder:
+        for table in tables.glob("*"):
+            if table.is_file():
+                shutil.copy2(table, folder)
+        os.environ["BRANCHSWEEP_CACHE"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("BRANCHSWEEP_CACHE")
+            if before is not None:
+                os.environ["BRANCHSWEEP_CACHE"] = before
+
+
+def import_tensorflow(threads: int | None = None) -> float:
+    """Imports TensorFlow and Keras without their first words, and returns the seconds.
+
+    Args:
+        threads: Of TensorFlow, whose own choice (one per core) stands if None.
+    """
+    began = time.perf_counter()
+    with silent_start():
+        import keras
+        import tensorflow as tf
+
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        tf.get_logger().setLevel("ERROR")  # it warns of retracing, which a search over architectures is made of
+        keras.ops.zeros([1])  # looks for devices, and talks about it
+    return time.perf_counter() - began
+
+
+class Silent:
+    """Plays `roles.Watch` and says nothing."""
+
+    def begin(self, total: int, recorded: Sequence[Result]) -> None:
+        """The search begins."""
+
+    def plan(self, lane_epochs: float, what: str) -> None:
+        """So much is about to be trained."""
+
+    def trained(self, lane_epochs: float) -> None:
+        """So much more has been trained."""
+
+    def answered(self, result: Result) -> None:
+        """A trial has its score."""
+
+    def say(self, sentence: str) -> None:
+        """Something worth a line."""
+
+
+@dataclass
+class Stopwatch:
+    """Plays `roles.Trainer` through another, and notes what the flows need not know.
+
+    Args:
+        trainer: Who does the work.
+        started: When its workers were started, as `time.perf_counter` has it.
+        import_seconds: From then until the first population to finish was begun: processes, imports, and handing it over.
+        compile_seconds: The sum over all populations and workers.
+    """
+
+    trainer: Trainer
+    started: float = field(default_factory=time.perf_counter)
+    import_seconds: float | None = None
+    compile_seconds: float = 0.0
+
+    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+        """Train every population to its end; yields (position, outcome) as they finish."""
+        for position, outcome in self.trainer.train(populations, keep_weights):
+            if self.import_seconds is None:
+                worked = outcome.seconds + outcome.compile_seconds
+                self.import_seconds = max(0.0, time.perf_counter() - self.started - worked)
+            self.compile_seconds += outcome.compile_seconds
+            yield position, outcome
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.trainer, name)
+
+
+def multiplications(architecture: Architecture, inputs: int) -> int:
+    """Multiply-adds of one row on its way through the network's own layers, without any padding."""
+    return sum(read * units for read, units in architecture.layers(inputs))
+
+
+def useful_operations(recipe: Recipe, rows: TrainingRows, epochs: int, fold: int = 0) -> float:
+    """Multiplies and adds of a network's training: three passes for a row to learn from, one for a row to validate on."""
+    train, validation = rows.of(fold)
+    passes = 3 * len(train) + len(validation)
+    return 2.0 * passes * epochs * multiplications(recipe.architecture, rows.x.shape[1])
+
+
+def resident_megabytes(process: int) -> float:
+    """Memory that a process occupies at the moment (Linux)."""
+    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+
+
+def interleaved(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Every way in turn, several times: the medians of what they return. A machine's moods thus meet all of them alike."""
+    measured: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, run in ways.items():
+            measured[name].append(run())
+    return {name: statistics.median(figures) for name, figures in measured.items()}
+
+
+def conclude(said: Mapping[str, Any], as_json: bool) -> None:
+    """The last word: one JSON object, or a line for each figure."""
+    print(json.dumps(said) if as_json else "\n".join(_lines(said)))
+
+
+def _lines(said: Mapping[str, Any]) -> Iterator[str]:
+    for name, figure in said.items():
+        if isinstance(figure, Mapping):
+            yield f"{name}:"
+            yield from (f"  {line}" for line in _lines(figure))
+        else:
+            yield f"{name:48} {figure:.4g}" if isinstance(figure, float) else f"{name:48} {figure}"

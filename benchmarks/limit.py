@@ -1,0 +1,97 @@
+"""How near to the machine's limit one core trains: FLOP/s by width against its matrix-product peak, ours and Keras's.
+
+    python -m benchmarks.limit [--widths 8,16,32,64,96,128] [--data PATH] [--quick] [--json]
+
+All on one thread, pinned to one core. The peak is that of the fastest large float32 matrix product. Ours trains, for each
+width, one full population of networks drawn at random from the shipped space; the peer is `model.fit` with validation after
+every epoch, on that network of the population which asks for a middling amount of arithmetic.
+
+An operation is a multiply or an add; a row to learn from takes three passes through a network, a row to validate on one. It is
+**useful** if a layer of the network's own asks for it, and **padded** if it is counted as the program computes it, with every
+layer of a lane as wide as the program.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks import _measure, _peers
+from branchsweep import packing
+from branchsweep.drivers import open_driver
+from branchsweep.population import Population
+from branchsweep.training.workers import cores
+
+DRAWN = 2500
+"""Trials drawn at random: among them, even the rarest width (the narrowest) finds about as many as fill a program."""
+
+EPOCHS = 10
+"""Of a measurement."""
+
+
+def full_populations(setting: _measure.Setting) -> Mapping[int, Population]:
+    """By width, a population of networks of the space, as full as they come."""
+    experiment = setting.experiment
+    lanes = [lane for trial in open_driver(experiment).ask(DRAWN) for lane in packing.lanes_of(trial, experiment)]
+    populations = packing.pack(lanes, experiment)
+    return {population.program.width: population for population in sorted(populations, key=lambda one: len(one.trials))}
+
+
+def one_width(task: _peers.Task, population: Population, rounds: int) -> dict[str, float]:
+    """Thousand millions of operations a second: ours padded and useful, and Keras's for its middling network."""
+    from branchsweep.training.trainer import PopulationTrainer
+
+    rows, inputs = task.rows, task.rows.x.shape[1]
+    by_work = sorted(population.recipes, key=lambda recipe: _measure.multiplications(recipe.architecture, inputs))
+    middling = by_work[len(by_work) // 2]
+    trainer = PopulationTrainer(rows)
+    compiling = trainer.train_one(population).compile_seconds
+    fit = _peers.epoch_timer(task, middling, 2)
+    seconds = _measure.interleaved({"ours": lambda: trainer.train_one(population).seconds, "fit": lambda: fit() / 1e3}, rounds)
+    useful = sum(_measure.useful_operations(recipe, rows, EPOCHS) for recipe in population.recipes)
+    padded = packing.operations(population, *(len(part) for part in rows.of(0)))
+    return {
+        "lanes": len(population.trials),
+        "ours_padded_gflop_per_second": padded / seconds["ours"] / 1e9,
+        "ours_useful_gflop_per_second": useful / seconds["ours"] / 1e9,
+        "keras_fit_gflop_per_second": _measure.useful_operations(middling, rows, 1) / seconds["fit"] / 1e9,
+        "compile_seconds": compiling,
+    }
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = _measure.parser(__doc__)
+    parser.add_argument("--widths", help="comma between them: all of the space, or 16,64 with --quick")
+    words = parser.parse_args()
+    if sys.platform == "linux":
+        os.sched_setaffinity(0, {cores()[0]})
+    _measure.import_tensorflow(threads=1)
+    setting = _measure.setting("branched", words.data, [*_measure.SPACE, f"fit.epochs={EPOCHS}"])
+    task, populations = _peers.Task(setting.experiment, setting.rows), full_populations(setting)
+    wanted = words.widths or ("16,64" if words.quick else ",".join(str(width) for width in sorted(populations)))
+    peak = _peers.matrix_product_peak() / 1e9
+    by_width = {}
+    for width in (int(word) for word in wanted.split(",")):
+        said = one_width(task, populations[width], rounds=2 if words.quick else 5)
+        said |= {
+            "ours_padded_share_of_peak": said["ours_padded_gflop_per_second"] / peak,
+            "ours_useful_share_of_peak": said["ours_useful_gflop_per_second"] / peak,
+            "keras_fit_share_of_peak": said["keras_fit_gflop_per_second"] / peak,
+            "ratio": said["ours_useful_gflop_per_second"] / said["keras_fit_gflop_per_second"],
+        }
+        by_width[f"width {width}"] = said
+    _measure.conclude({"matrix_product_peak_gflop_per_second": peak, **medians(by_width), **by_width}, words.json)
+
+
+def medians(by_width: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Over the widths."""
+    names = ("ours_useful_gflop_per_second", "keras_fit_gflop_per_second", "ours_useful_share_of_peak", "ratio")
+    return {name: statistics.median(said[name] for said in by_width.values()) for name in names}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""What the default pruning saves, and what it costs in quality: the same random trials with and without it, over several seeds.
+
+    python -m benchmarks.pruning [--seeds 5] [--trials 256] [--epochs 200] [--replay] [--data PATH] [--quick] [--json]
+
+Trials drawn at random from `search_spaces/branched.yaml` in one round, one network each on a hold-out: all trained to their
+end, and with the rungs that an experiment has by default. Workers are warm, and programs are compiled before the clock starts.
+Of either side the best trial by its validation R² is refitted on all training rows and meets the test rows: only there can the
+two be compared, for the best of all trials has the higher validation R² by construction.
+
+With `--replay` only the first seed is trained both ways. For the others, who would have been dropped is read off the learning
+curves of the trials that were not: a trial's numbers do not depend on its company, and the first seed shows that they do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from benchmarks import _measure
+from branchsweep import environment, halving, packing, promote
+from branchsweep.answer import answer
+from branchsweep.drivers import open_driver
+from branchsweep.experiment import Experiment
+from branchsweep.training.workers import Workers
+from branchsweep.trial import Result, Trial, best
+
+
+@dataclass(frozen=True)
+class Side:
+    """The same trials, trained one way.
+
+    Args:
+        results: By number.
+        seconds: They took.
+    """
+
+    results: Sequence[Result]
+    seconds: float
+
+    @property
+    def winner(self) -> Result:
+        """The best complete trial."""
+        found = best(list(self.results))
+        assert found is not None, "of so many trials one is complete"
+        return found
+
+
+def trained(setting: _measure.Setting, trials: Sequence[Trial], trainer: Workers) -> Side:
+    """All trials answered, as the experiment prunes."""
+    began = time.perf_counter()
+    found = list(answer(trials, setting.experiment, setting.rows, trainer, _measure.Silent()))
+    return Side(sorted(found, key=lambda result: result.trial.number), time.perf_counter() - began)
+
+
+def replayed(everything: Side, experiment: Experiment) -> set[int]:
+    """The numbers of the trials that would have trained to their end, by the curves of those that all did."""
+    standing = {result.trial.number: result.score for result in everything.results}
+    for epoch in experiment.halving.rungs:
+        vectors = {
+            number: [curve[min(epoch, len(curve)) - 1] for curve in score.curves.values()]
+            for number, score in standing.items()
+            if score.is_complete
+        }
+        kept = halving.ranking(vectors)[: halving.places(len(vectors), experiment.halving.keep)]
+        standing = {number: standing[number] for number in kept}
+    return set(standing)
+
+
+def test_r2(setting: _measure.Setting, winner: Result, trainer: Workers) -> float:
+    """Mean R² of the refitted winner on the test rows; NaN if it diverges."""
+    finalist = promote.refit(setting.experiment, winner, trainer, _measure.Silent())
+    if finalist is None:
+        return math.nan
+    with promote.model_folder() as folder:
+        met = promote.meet_test_rows(setting.experiment, finalist, setting.dataset, setting.split, trainer, folder)
+    return statistics.fmean(head.r2 for head in met.values())
+
+
+def one_seed(words: argparse.Namespace, seed: int, both: bool) -> dict[str, Any]:
+    """Both sides with one seed, which decides trials, initial weights and the rows that validate."""
+    overrides = [*_measure.SPACE, f"search.trials={words.trials}", f"fit.epochs={words.epochs}", f"seed={seed}"]
+    overrides += _measure.widths(16) if words.quick else ()
+    full = _measure.setting("branched", words.data, overrides)
+    pruned = _measure.setting("branched", words.data, [*overrides, _measure.PRUNED])
+    trials = open_driver(full.experiment).ask(words.trials)
+    with _measure.cold_cache(), Workers(full.rows, cache_folder=environment.cache_folder()) as trainer:
+        compile_all(full, trials, trainer)
+        everything = trained(full, trials, trainer)
+        survivors = replayed(everything, pruned.experiment)
+        said: dict[str, Any] = {"seed": seed, "full_seconds": everything.seconds}
+        if both:
+            halved = trained(pruned, trials, trainer)
+            complete = {result.trial.number for result in halved.results if result.score.is_complete}
+            said |= {
+                "pruned_seconds": halved.seconds,
+                "share_of_time": halved.seconds / everything.seconds,
+                "replay_agrees": complete == survivors,
+                "scores_agree": all(
+                    result.score.value == everything.results[result.trial.number].score.value
+                    for result in halved.results
+                    if result.score.is_complete
+                ),
+            }
+        kept = Side([result for result in everything.results if result.trial.number in survivors], math.nan)
+        tests = {side: test_r2(full, one.winner, trainer) for side, one in (("full", everything), ("pruned", kept))}
+    return {
+        **said,
+        "full_best_trial": everything.winner.trial.number,
+        "pruned_best_trial": kept.winner.trial.number,
+        "full_best_validation_r2": everything.winner.score.value,
+        "pruned_best_validation_r2": kept.winner.score.value,
+        **{f"{side}_best_test_r2": r2 for side, r2 in tests.items()},
+        "test_r2_gained": tests["pruned"] - tests["full"],
+    }
+
+
+def compile_all(setting: _measure.Setting, trials: Sequence[Trial], trainer: Workers) -> None:
+    """Has all programs compiled, by the first epoch of all trials; a worker that meets another's loads it from the cache."""
+    lanes = [replace(lane, stop=1) for trial in trials for lane in packing.lanes_of(trial, setting.experiment)]
+    list(trainer.train(packing.pack(lanes, setting.experiment, trainer.workers)))
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = _measure.parser(__doc__)
+    parser.add_argument("--seeds", type=int, help="how many: 5, or 1 with --quick")
+    parser.add_argument("--trials", type=int, help="of a seed: 256, or 32 with --quick")
+    parser.add_argument("--epochs", type=int, help="of a trial: 200, or 30 with --quick")
+    parser.add_argument("--replay", action="store_true", help="train both ways with the first seed alone")
+    words = parser.parse_args()
+    words.trials, words.epochs = words.trials or (32 if words.quick else 256), words.epochs or (30 if words.quick else 200)
+    seeds = [
+        one_seed(words, seed, both=seed == 1 or not words.replay)
+        for seed in range(1, 1 + (words.seeds or (1 if words.quick else 5)))
+    ]
+    timed = [seed for seed in seeds if "pruned_seconds" in seed]
+    gained = [seed["test_r2_gained"] for seed in seeds]
+    said = {
+        "full_seconds": statistics.median(seed["full_seconds"] for seed in timed),
+        "pruned_seconds": statistics.median(seed["pruned_seconds"] for seed in timed),
+        "ratio": statistics.median(seed["full_seconds"] / seed["pruned_seconds"] for seed in timed),
+        "test_r2_gained_mean": statistics.fmean(gained),
+        "test_r2_gained_standard_error": statistics.stdev(gained) / math.sqrt(len(gained)) if len(gained) > 1 else None,
+        "trials": words.trials,
+        "epochs": words.epochs,
+        "seeds": {f"seed {seed['seed']}": seed for seed in seeds},
+    }
+    _measure.conclude(said, words.json)
+
+
+if __name__ == "__main__":
+    main()

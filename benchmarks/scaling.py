@@ -1,0 +1,177 @@
+"""What a trial costs in a small sweep and in a large one, the memory it all takes, and what folds cost.
+
+    python -m benchmarks.scaling [--sizes 64,256,1000,2000] [--epochs 3] [--ledger mlflow|memory] [--data PATH]
+                                 [--quick] [--json]
+
+The whole loop (`sweep.search`: ask, pack, train, grade, record, tell) over the shipped space at random, in rounds of 64 trials,
+into a store of the benchmark's own. Workers and store are warm: the first sweep, which is not counted, compiles. Small sweeps
+are repeated with other seeds, for a few dozen random networks may happen to be wide or narrow; all seeds together count.
+
+Memory is what the parent and its workers occupy during the largest sweep, after its first tenth and at its end.
+
+Folds: the same 64 trials on one fold of three and on all three, medians of several rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import _measure
+from branchsweep import config, packing, sweep
+from branchsweep.drivers import open_driver
+from branchsweep.experiment import Experiment
+from branchsweep.ledgers.memory import MemoryLedger
+from branchsweep.roles import Ledger
+from branchsweep.training.workers import Workers
+from branchsweep.trial import Result
+
+BATCH = 64
+"""Trials of a round."""
+
+MOST = 8
+"""Repetitions of a small sweep."""
+
+
+class MemoryWatch(_measure.Silent):
+    """Notes the memory that parent and workers occupy when so many trials have been answered."""
+
+    def __init__(self, moments: tuple[int, ...]) -> None:
+        self._moments, self._answered = moments, 0
+        self.megabytes: dict[int, dict[str, float]] = {}
+
+    def answered(self, result: Result) -> None:
+        """A trial has its score."""
+        super().answered(result)
+        self._answered += 1
+        if self._answered in self._moments:
+            workers = [process.pid for process in multiprocessing.active_children() if process.pid]
+            self.megabytes[self._answered] = {
+                "parent": _measure.resident_megabytes(os.getpid()),
+                "largest_worker": max(_measure.resident_megabytes(worker) for worker in workers),
+            }
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Warm workers over three folds of the table, and a store for the sweeps.
+
+    Args:
+        words: The command's.
+        setting: The shipped space with three folds; one narrow width where it must be quick.
+        trainer: The workers.
+        store: The address of MLflow's store; None: sweeps are kept in memory.
+    """
+
+    words: argparse.Namespace
+    setting: _measure.Setting
+    trainer: Workers
+    store: str | None
+
+    def experiment(self, trials: int, seed: int) -> Experiment:
+        """So many trials, each on the first of the folds alone."""
+        overrides = (f"search.trials={trials}", f"search.batch={self.words.batch}", f"seed={seed}")
+        return shipped(self.words, (*overrides, f"fit.epochs={self.words.epochs}"))
+
+    def sweep(self, trials: int, seed: int, watch: _measure.Silent) -> float:
+        """Seconds of one sweep, from the first question to the last record."""
+        experiment = self.experiment(trials, seed)
+        engines = sweep.Engines(open_driver(experiment), self.trainer, self._ledger(experiment), watch)
+        began = time.perf_counter()
+        results = sweep.search(experiment, self.setting.rows, engines)
+        assert len(results) == trials
+        return time.perf_counter() - began
+
+    def train(self, lanes: list[packing.Lane]) -> float:
+        """Seconds that lanes take."""
+        populations = packing.pack(lanes, self.setting.experiment)
+        began = time.perf_counter()
+        for _ in self.trainer.train(populations):
+            pass
+        return time.perf_counter() - began
+
+    def _ledger(self, experiment: Experiment) -> Ledger:
+        record = sweep.record(experiment, self.setting.dataset, self.setting.split)
+        if self.store is None:
+            return MemoryLedger.open(record)
+        from branchsweep.ledgers.mlflow import MlflowLedger
+
+        return MlflowLedger.open(record, self.store, fresh=True)
+
+
+def shipped(words: argparse.Namespace, overrides: Sequence[str]) -> Experiment:
+    """The shipped space at random."""
+    narrow = _measure.widths(16) if words.quick else ()
+    return config.load(_measure.EXPERIMENTS / "branched.yaml", [*_measure.SPACE, *narrow, *overrides])
+
+
+def sizes(bench: Bench) -> dict[str, Any]:
+    """Seconds per trial by the sweep's size, and the memory of the largest."""
+    wanted: list[int] = bench.words.sizes
+    smallest, largest = wanted[0], wanted[-1]
+    watch, quiet = MemoryWatch((largest // 10, largest)), _measure.Silent()
+    bench.sweep(bench.words.batch * (1 if bench.words.quick else 4), 0, quiet)  # compiles
+    per_trial: dict[int, float] = {}
+    for size in wanted:
+        repeats = 1 if size == largest else max(1, min(bench.words.repeats, largest // size // 2))
+        seconds = [bench.sweep(size, seed, watch if size == largest else quiet) for seed in range(1, repeats + 1)]
+        per_trial[size] = statistics.fmean(seconds) / size
+    first, last = (watch.megabytes[moment] for moment in (largest // 10, largest))
+    return {
+        **{f"ms_per_trial_of_{size}": figure * 1e3 for size, figure in per_trial.items()},
+        "ratio": per_trial[largest] / per_trial[smallest],
+        **{f"{who}_megabytes_after_{largest // 10}": figure for who, figure in first.items()},
+        **{f"{who}_megabytes_after_{largest}": figure for who, figure in last.items()},
+        **{f"{who}_growth": last[who] / first[who] for who in last},
+    }
+
+
+def folds(bench: Bench) -> dict[str, float]:
+    """Seconds of the same trials on one fold of three and on all of them."""
+    count: int = bench.words.batch
+    experiment = _measure.with_epochs(bench.setting.experiment, bench.words.fold_epochs)
+    three = [lane for trial in open_driver(experiment).ask(count) for lane in packing.lanes_of(trial, experiment)]
+    one = [lane for lane in three if lane.fold == 0]
+    for _ in range(2):  # compiles; twice, for the second time a worker may get what the other one compiled
+        bench.train(three)
+    medians = _measure.interleaved({"one": lambda: bench.train(one), "three": lambda: bench.train(three)}, 3)
+    return {
+        "one_fold_ms_per_trial": medians["one"] / count * 1e3,
+        "three_folds_ms_per_trial": medians["three"] / count * 1e3,
+        "ratio_of_three_folds_to_one": medians["three"] / medians["one"],
+    }
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = _measure.parser(__doc__)
+    parser.add_argument("--sizes", help="trials of the sweeps, rising, comma between: 64,256,1000,2000, or 32,256 with --quick")
+    parser.add_argument("--epochs", type=int, default=3, help="of a trial: 3")
+    parser.add_argument("--ledger", choices=("mlflow", "memory"), default="mlflow", help="where trials are recorded: mlflow")
+    words = parser.parse_args()
+    words.batch, words.repeats, words.fold_epochs = (32, 2, 5) if words.quick else (BATCH, MOST, 10)
+    words.sizes = [int(size) for size in (words.sizes or ("32,256" if words.quick else "64,256,1000,2000")).split(",")]
+    setting = _measure.setting("branched", words.data).of(shipped(words, ["validation={method: k_fold, folds: 3}"]))
+    with tempfile.TemporaryDirectory() as folder, Workers(setting.rows) as trainer:
+        store = f"sqlite:///{Path(folder) / 'mlflow.db'}" if words.ledger == "mlflow" else None
+        bench = Bench(words, setting, trainer, store)
+        said = {
+            **sizes(bench),
+            **folds(bench),
+            "epochs": words.epochs,
+            "fold_epochs": words.fold_epochs,
+            "ledger": words.ledger,
+        }
+    _measure.conclude(said, words.json)
+
+
+if __name__ == "__main__":
+    main()

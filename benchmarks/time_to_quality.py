@@ -1,0 +1,216 @@
+"""Seconds until a search has found a network as good as a random forest: ours against Optuna with Keras.
+
+    python -m benchmarks.time_to_quality [--seeds 3] [--limit 1800] [--epochs 60] [--folds 1] [--set KEY=VALUE]
+                                         [--data PATH] [--quick] [--json]
+
+The target is the mean validation R² (over the heads) of scikit-learn's random forest of 300 trees per head, learnt from the
+rows that the networks learn from and scored on the rows that they are scored on. The search is over once a finished trial
+passes it. Both search the shipped space with the tree-structured Parzen estimator (TPE), the same epochs, one network a trial,
+or one for each of `--folds` over which R² is averaged (then luck with the validation rows does not pass for quality):
+
+- ours: the loop of `branchsweep run`, in rounds of `search.batch`, one worker per core;
+- the peer: an Optuna study over `model.fit`, in one pinned process per core, which share it through a journal.
+
+The clock starts when all processes have done their imports. Compiling counts, and so does building models. A side that has
+not passed when `--limit` is reached gives up (`ours_reached`, `peer_reached`); if it is the peer, the ratio is a lower bound.
+
+`--quick` is another, smaller question, so that both sides get somewhere in seconds: one width, few epochs, and for a target
+the R² of gradient boosting, which about one in twenty-five of these networks passes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+from sklearn.metrics import r2_score
+
+from benchmarks import _measure, _peers
+from branchsweep import environment, packing
+from branchsweep.answer import answer
+from branchsweep.drivers import open_driver
+from branchsweep.population import TrainingRows
+from branchsweep.recipe import Recipe
+from branchsweep.training.workers import Workers, cores
+from branchsweep.trial import Result
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a side got there.
+
+    Args:
+        seconds: Until the target was passed, or until it was given up.
+        trials: That had ended by then.
+        best: The highest mean R² among them; None where there is none.
+        reached: Whether the target was passed.
+    """
+
+    seconds: float
+    trials: int
+    best: float | None
+    reached: bool
+
+
+def highest(values: Sequence[float]) -> float | None:
+    """Of those that are numbers; None for none."""
+    return max((value for value in values if math.isfinite(value)), default=None)
+
+
+def target_of(regressor: Callable[[], Any], rows: TrainingRows) -> float:
+    """Mean of the heads' validation R², over the folds, by one estimator per head."""
+    scores = []
+    for train, validation in rows.folds:
+        for actual in rows.y.T:
+            fitted = regressor().fit(rows.x[train], actual[train])
+            scores.append(r2_score(actual[validation], fitted.predict(rows.x[validation])))
+    return float(np.mean(scores))
+
+
+def warm_up(trainer: Workers, setting: _measure.Setting) -> None:
+    """Waits until every worker has done its imports, by a network so narrow that the space never shares its program."""
+    experiment = setting.experiment
+    recipe = experiment.recipe({"trunk.width": 1, "branch.width": 1})
+    program = packing.program_of(recipe, experiment, packing.limits(experiment))
+    lane = packing.Lane(0, recipe, 0, 0, 1, 1)
+    list(trainer.train([packing.population(program, [lane], experiment) for _ in cores()]))
+
+
+def ours(setting: _measure.Setting, target: float, limit: float) -> Way:
+    """The loop of a sweep until a finished trial passes the target, or time is up."""
+    values: list[float] = []
+    with _measure.cold_cache(), Workers(setting.rows, cache_folder=environment.cache_folder()) as trainer:
+        warm_up(trainer, setting)
+        began = time.perf_counter()
+        for result in _answers(setting, trainer):
+            values.append(result.score.value if result.score.is_complete else -math.inf)
+            if values[-1] > target or time.perf_counter() - began > limit:
+                break
+        return Way(time.perf_counter() - began, len(values), highest(values), values[-1] > target)
+
+
+def _answers(setting: _measure.Setting, trainer: Workers) -> Iterator[Result]:
+    """Round by round, as `sweep.search` goes; each result as soon as it is known."""
+    experiment, driver = setting.experiment, open_driver(setting.experiment)
+    while trials := driver.ask(experiment.search.batch):
+        answers: dict[int, Result] = {}
+        for result in answer(trials, experiment, setting.rows, trainer, _measure.Silent()):
+            answers[result.trial.number] = result
+            yield result
+        for number in sorted(answers):
+            driver.tell(answers[number])
+
+
+def peer(setting: _measure.Setting, target: float, limit: float, seed: int) -> Way:
+    """Optuna's study in one process per core, until a finished trial passes the target."""
+    folds = [_peers.Task(setting.experiment, setting.rows, fold) for fold in range(len(setting.rows.folds))]
+    with _peers.Pinned() as processes, _peers.journal() as storage:
+        began = time.time()
+        words = (folds, target, began + limit, storage)
+        ended = processes.run(search_until, [(*words, seed * processes.count + number) for number in range(processes.count)])
+        seconds = time.time() - began
+        values = [value for process in ended for value in process]
+    passed = min((moment - began for value, moment in values if value > target), default=None)
+    by_then = [value for value, moment in values if passed is None or moment - began <= passed]
+    return Way(passed or min(seconds, limit), len(by_then), highest(by_then), passed is not None)
+
+
+def search_until(
+    folds: Sequence[_peers.Task], target: float, deadline: float, storage: Path, seed: int
+) -> list[tuple[float, float]]:
+    """In a process: trials until one of any process passes the target or time is up; (value, moment) of those finished here."""
+    import keras
+    import optuna
+
+    study, values = _peers.optuna_study(storage, seed, "maximize"), list[tuple[float, float]]()
+    over = storage.with_suffix(".over")  # for epochs in the other process, which need not go on
+
+    def give_up(*_: object) -> None:
+        if time.time() > deadline or over.exists():
+            study.stop()
+            raise optuna.TrialPruned
+
+    def score(task: _peers.Task, recipe: Recipe) -> float:
+        model = task.model(recipe)
+        task.fit(model, recipe, task.epochs, callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=give_up)])
+        return task.mean_r2(model, recipe)
+
+    def objective(trial: optuna.Trial) -> float:
+        keras.utils.clear_session()
+        experiment = folds[0].experiment
+        recipe = experiment.recipe(_peers.ask_optuna(trial, experiment.space))
+        value = statistics.fmean(score(task, recipe) for task in folds)
+        values.append((value, time.time()))
+        if value > target:
+            over.touch()
+            study.stop()
+        return value
+
+    study.optimize(objective)
+    return values
+
+
+def one_seed(words: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """Both sides with one seed, which decides rows and trials alike."""
+    epochs = words.epochs or (15 if words.quick else 60)
+    overrides = [*_measure.SPACE, "search.driver=optuna", "search.algorithm=tpe", f"fit.epochs={epochs}", f"seed={seed}"]
+    overrides += ["search.batch=64", *_measure.widths(16)] if words.quick else ["search.batch=32"]
+    overrides += [f"validation={{method: k_fold, folds: {words.folds}}}"] if words.folds > 1 else []
+    setting = _measure.setting("branched", words.data, [*overrides, *words.set])
+    target = target_of(regressor(words.quick, seed), setting.rows)
+    limit = words.limit or (18 if words.quick else 1800)
+    our_way, peer_way = ours(setting, target, limit), peer(setting, target, limit, seed)
+    return {
+        "seed": seed,
+        "target_r2": target,
+        **{f"ours_{name}": figure for name, figure in vars(our_way).items()},
+        **{f"peer_{name}": figure for name, figure in vars(peer_way).items()},
+        "ratio": peer_way.seconds / our_way.seconds,
+    }
+
+
+def regressor(quick: bool, seed: int) -> Callable[[], Any]:
+    """What is to be surpassed."""
+    if quick:
+        return lambda: GradientBoostingRegressor(random_state=seed)
+    return lambda: RandomForestRegressor(300, random_state=seed, n_jobs=os.cpu_count())
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = _measure.parser(__doc__)
+    parser.add_argument("--seeds", type=int, help="how many: 3, or 1 with --quick")
+    parser.add_argument("--limit", type=float, help="seconds after which a side gives up: 1,800, or 18 with --quick")
+    parser.add_argument("--epochs", type=int, help="of a trial: 60, or 15 with --quick")
+    parser.add_argument("--folds", type=int, default=1, help="networks of a trial: 1, on a hold-out")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the experiment; repeatable")
+    words = parser.parse_args()
+    seeds = [one_seed(words, seed) for seed in range(1, 1 + (words.seeds or (1 if words.quick else 3)))]
+    ours_reached, peer_reached = (all(seed[f"{side}_reached"] for seed in seeds) for side in ("ours", "peer"))
+    said = {
+        "target": "gradient boosting" if words.quick else "random forest",
+        **{
+            name: statistics.median(seed[name] for seed in seeds)
+            for name in ("target_r2", "ours_seconds", "ours_trials", "peer_seconds", "peer_trials", "ratio")
+        },
+        "ours_reached": ours_reached,
+        "peer_reached": peer_reached,
+        "ratio_is_lower_bound": ours_reached and not peer_reached,
+        "folds": words.folds,
+        "processes": len(cores()),
+        "seeds": {f"seed {seed['seed']}": seed for seed in seeds},
+    }
+    _measure.conclude(said, words.json)
+
+
+if __name__ == "__main__":
+    main()

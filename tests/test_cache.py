@@ -1,0 +1,72 @@
+"""Compiled programs on disk: a later process finds what an earlier one compiled, whatever it compiles first."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from branchsweep.training import cache
+
+TRAIN = """
+import pathlib, sys
+from branchsweep.training import cache
+cache.use(pathlib.Path(sys.argv[1]))
+sys.path.insert(0, sys.argv[2])
+from test_workers import EXPERIMENT, rows
+from branchsweep import packing
+from branchsweep.training.trainer import PopulationTrainer
+from branchsweep.trial import Trial
+trainer = PopulationTrainer(rows())
+for width in map(int, sys.argv[3].split(",")):
+    trial = Trial(width, {"trunk.depth": 2, "trunk.width": width})
+    for _, outcome in trainer.train(packing.pack(packing.lanes_of(trial, EXPERIMENT), EXPERIMENT)):
+        print(width, repr([float(lane.curve[-1].sum()) for lane in outcome.lanes]))
+"""
+
+
+def train(folder: Path, widths: str) -> list[str]:
+    """What the lanes of these widths come to, trained one after the other in a process of their own."""
+    command = [sys.executable, "-c", TRAIN, str(folder), str(Path(__file__).parent), widths]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return sorted(done.stdout.splitlines())
+
+
+def test_a_later_process_compiles_nothing_and_gets_the_same_bits(tmp_path: Path) -> None:
+    first = train(tmp_path, "16,24")
+    compiled = {file.name: file.stat().st_mtime_ns for file in tmp_path.rglob("*.pb")}
+    assert len(compiled) == 2
+    assert train(tmp_path, "24,16") == first
+    assert {file.name: file.stat().st_mtime_ns for file in tmp_path.rglob("*.pb")} == compiled
+
+
+def test_a_choice_of_the_users_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cache.FLAGS, f"--tf_xla_something {cache.FLAG}=/elsewhere")
+    cache.use(tmp_path)
+    assert os.environ[cache.FLAGS] == f"--tf_xla_something {cache.FLAG}=/elsewhere"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_longest_unused_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cache.FLAGS, "")
+    cache.use(tmp_path)
+    (place,) = (tmp_path / "programs").iterdir()
+    assert os.environ[cache.FLAGS] == f"{cache.FLAG}={place}"
+    for number in range(cache.MOST_FILES + 3):
+        file = place / f"{number}.pb"
+        file.touch()
+        os.utime(file, (number, number))
+    monkeypatch.setenv(cache.FLAGS, "")
+    cache.use(tmp_path)
+    assert {int(file.stem) for file in place.iterdir()} == set(range(3, cache.MOST_FILES + 3))
+
+
+def test_a_folder_that_cannot_be_made_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cache.FLAGS, "")
+    (tmp_path / "programs").write_text("a file stands in the way", encoding="utf-8")
+    cache.use(tmp_path)
+    assert os.environ[cache.FLAGS] == ""
