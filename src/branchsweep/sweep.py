@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from branchsweep import config, digest, environment, promote
 from branchsweep.answer import answer, training_rows
@@ -111,7 +111,7 @@ def search(experiment: Experiment, rows: TrainingRows, engines: Engines) -> list
         missing = [trial for trial in trials if trial.number not in recorded]
         for result in answer(missing, experiment, rows, engines.trainer, watch, list(answers.values())):
             ledger.record([result])
-            kept = replace(result, score=replace(result.score, curves={}))  # the curves of a long sweep stay in the ledger
+            kept = result.without_curves()  # those of a long sweep would fill the memory
             watch.answered(kept)
             answers[result.trial.number] = kept
         for number in sorted(answers):

@@ -7,7 +7,7 @@ that keeps the graph of the project free of cycles.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 ParamValue = bool | int | float | str
@@ -110,6 +110,10 @@ class Result:
 
     trial: Trial
     score: Score
+
+    def without_curves(self) -> Result:
+        """What there is to remember once the learning curves are written down."""
+        return replace(self, score=replace(self.score, curves={}))
 
 
 def best(results: list[Result]) -> Result | None:

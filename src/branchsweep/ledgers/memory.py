@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from branchsweep.ledgers.history import History
 from branchsweep.roles import Candidate, Champion, Conclusion, SweepRecord, Verdict
@@ -70,7 +70,7 @@ class MemoryLedger:
             LedgerError: A number stands there with other params.
         """
         for result in History(self._sweep.results.values()).unrecorded(results):
-            self._sweep.results[result.trial.number] = replace(result, score=replace(result.score, curves={}))
+            self._sweep.results[result.trial.number] = result.without_curves()
             self._sweep.conclusion = None
 
     def recall(self) -> list[Result]:
