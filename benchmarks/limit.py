@@ -1,14 +1,14 @@
-"""How near to the machine's limit one core trains: FLOP/s by width against its matrix-product peak, ours and Keras's.
+"""How near to the machine's limit one core trains: FLOP/s by program against its matrix-product peak, ours and Keras's.
 
-    python -m benchmarks.limit [--widths 8,16,32,64,96,128] [--data PATH] [--quick] [--json]
+    python -m benchmarks.limit [--programs 16x16,128x64] [--data PATH] [--quick] [--json]
 
 All on one thread, pinned to one core. The peak is that of the fastest large float32 matrix product. Ours trains, for each
-width, one full population of networks drawn at random from the shipped space; the peer is `model.fit` with validation after
-every epoch, on that network of the population which asks for a middling amount of arithmetic.
+program (trunk x branch width) that the shipped space needs, one population of networks drawn at random, as full as they come;
+the peer is `model.fit` with validation after every epoch, on that network of the population which asks for a middling amount
+of arithmetic.
 
 An operation is a multiply or an add; a row to learn from takes three passes through a network, a row to validate on one. It is
-**useful** if a layer of the network's own asks for it, and **padded** if it is counted as the program computes it, with every
-layer of a lane as wide as the program.
+**useful** if a layer of the network's own asks for it, and **padded** if it is counted as the program computes it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import os
 import statistics
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from benchmarks import _measure, _peers
@@ -26,21 +27,22 @@ from branchsweep.population import Population
 from branchsweep.training.workers import cores
 
 DRAWN = 2500
-"""Trials drawn at random: among them, even the rarest width (the narrowest) finds about as many as fill a program."""
+"""Trials drawn at random: among them, even the rarest program (the narrowest) finds about as many lanes as fill it."""
 
 EPOCHS = 10
-"""Of a measurement."""
+"""Of a measurement, the first of the 200 that the networks are laid out for."""
 
 
-def full_populations(setting: _measure.Setting) -> Mapping[int, Population]:
-    """By width, a population of networks of the space, as full as they come."""
+def full_populations(setting: _measure.Setting) -> Mapping[str, Population]:
+    """By program, a population of networks of the space, as full as they come."""
     experiment = setting.experiment
-    lanes = [lane for trial in open_driver(experiment).ask(DRAWN) for lane in packing.lanes_of(trial, experiment)]
-    populations = packing.pack(lanes, experiment)
-    return {population.program.width: population for population in sorted(populations, key=lambda one: len(one.trials))}
+    trials = open_driver(experiment).ask(DRAWN)
+    lanes = [replace(lane, stop=EPOCHS) for trial in trials for lane in packing.lanes_of(trial, experiment)]
+    populations = sorted(packing.pack(lanes, experiment), key=lambda one: len(one.trials))
+    return {f"{one.program.trunk_width}x{one.program.branch_width}": one for one in populations}
 
 
-def one_width(task: _peers.Task, population: Population, rounds: int) -> dict[str, float]:
+def one_program(task: _peers.Task, population: Population, rounds: int) -> dict[str, float]:
     """Thousand millions of operations a second: ours padded and useful, and Keras's for its middling network."""
     from branchsweep.training.trainer import PopulationTrainer
 
@@ -65,32 +67,42 @@ def one_width(task: _peers.Task, population: Population, rounds: int) -> dict[st
 def main() -> None:
     """Measures and prints."""
     parser = _measure.parser(__doc__)
-    parser.add_argument("--widths", help="comma between them: all of the space, or 16,64 with --quick")
+    parser.add_argument("--programs", help="comma between them: all of the space, or 16x16,128x64 with --quick")
     words = parser.parse_args()
     if sys.platform == "linux":
         os.sched_setaffinity(0, {cores()[0]})
     _measure.import_tensorflow(threads=1)
-    setting = _measure.setting("branched", words.data, [*_measure.SPACE, f"fit.epochs={EPOCHS}"])
+    setting = _measure.setting("branched", words.data, [*_measure.SPACE, "fit.epochs=200"])
     task, populations = _peers.Task(setting.experiment, setting.rows), full_populations(setting)
-    wanted = words.widths or ("16,64" if words.quick else ",".join(str(width) for width in sorted(populations)))
+    wanted = (
+        words.programs.split(",")
+        if words.programs
+        else ["16x16", "128x64"]
+        if words.quick
+        else sorted(populations, key=_widths)
+    )
     peak = _peers.matrix_product_peak() / 1e9
-    by_width = {}
-    for width in (int(word) for word in wanted.split(",")):
-        said = one_width(task, populations[width], rounds=2 if words.quick else 5)
+    by_program = {}
+    for name in wanted:
+        said = one_program(task, populations[name], rounds=2 if words.quick else 5)
         said |= {
             "ours_padded_share_of_peak": said["ours_padded_gflop_per_second"] / peak,
             "ours_useful_share_of_peak": said["ours_useful_gflop_per_second"] / peak,
             "keras_fit_share_of_peak": said["keras_fit_gflop_per_second"] / peak,
             "ratio": said["ours_useful_gflop_per_second"] / said["keras_fit_gflop_per_second"],
         }
-        by_width[f"width {width}"] = said
-    _measure.conclude({"matrix_product_peak_gflop_per_second": peak, **medians(by_width), **by_width}, words.json)
+        by_program[name] = said
+    _measure.conclude({"matrix_product_peak_gflop_per_second": peak, **medians(by_program), **by_program}, words.json)
 
 
-def medians(by_width: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Over the widths."""
+def _widths(program: str) -> tuple[int, ...]:
+    return tuple(int(width) for width in program.split("x"))
+
+
+def medians(by_program: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Over the programs."""
     names = ("ours_useful_gflop_per_second", "keras_fit_gflop_per_second", "ours_useful_share_of_peak", "ratio")
-    return {name: statistics.median(said[name] for said in by_width.values()) for name in names}
+    return {name: statistics.median(said[name] for said in by_program.values()) for name in names}
 
 
 if __name__ == "__main__":

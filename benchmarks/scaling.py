@@ -30,6 +30,7 @@ from branchsweep import config, packing, sweep
 from branchsweep.drivers import open_driver
 from branchsweep.experiment import Experiment
 from branchsweep.ledgers.memory import MemoryLedger
+from branchsweep.ledgers.shadow import ShadowLedger
 from branchsweep.roles import Ledger
 from branchsweep.training.workers import Workers
 from branchsweep.trial import Result
@@ -84,9 +85,10 @@ class Bench:
     def sweep(self, trials: int, seed: int, watch: _measure.Silent) -> float:
         """Seconds of one sweep, from the first question to the last record."""
         experiment = self.experiment(trials, seed)
-        engines = sweep.Engines(open_driver(experiment), self.trainer, self._ledger(experiment), watch)
         began = time.perf_counter()
-        results = sweep.search(experiment, self.setting.rows, engines)
+        with ShadowLedger(self._ledger(experiment)) as ledger:
+            engines = sweep.Engines(open_driver(experiment), self.trainer, ledger, watch)
+            results = sweep.search(experiment, self.setting.rows, engines)
         assert len(results) == trials
         return time.perf_counter() - began
 

@@ -22,9 +22,10 @@ from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Trial
 trainer = PopulationTrainer(rows())
 for width in map(int, sys.argv[3].split(",")):
-    trial = Trial(width, {"trunk.depth": 2, "trunk.width": width})
-    for _, outcome in trainer.train(packing.pack(packing.lanes_of(trial, EXPERIMENT), EXPERIMENT)):
-        print(width, repr([float(lane.curve[-1].sum()) for lane in outcome.lanes]))
+    for depth in (1, 2, 4):  # as many waves as a program has lanes and depths: not to be compiled in
+        trial = Trial(width, {"trunk.depth": depth, "trunk.width": width})
+        for _, outcome in trainer.train(packing.pack(packing.lanes_of(trial, EXPERIMENT), EXPERIMENT)):
+            print(width, depth, repr([float(lane.curve[-1].sum()) for lane in outcome.lanes]))
 """
 
 
@@ -39,7 +40,7 @@ def train(folder: Path, widths: str) -> list[str]:
 def test_a_later_process_compiles_nothing_and_gets_the_same_bits(tmp_path: Path) -> None:
     first = train(tmp_path, "16,24")
     compiled = {file.name: file.stat().st_mtime_ns for file in tmp_path.rglob("*.pb")}
-    assert len(compiled) == 2
+    assert len(compiled) == 2, "one for each width, whatever the depths"
     assert train(tmp_path, "24,16") == first
     assert {file.name: file.stat().st_mtime_ns for file in tmp_path.rglob("*.pb")} == compiled
 
