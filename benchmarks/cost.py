@@ -1,4 +1,4 @@
-"""What one core takes to train populations, and the cost model that plans lanes fitted to it (`packing.COST`).
+"""What one core takes to train populations, and the cost model that plans lanes fitted to it (`costs.COST`).
 
     python -m benchmarks.cost [--data PATH] [--quick] [--json]
 
@@ -24,10 +24,10 @@ import numpy as np
 import tensorflow as tf
 from scipy.optimize import nnls
 
-from branchsweep import config, data, packing
+from branchsweep import config, costs, data, packing
 from branchsweep.answer import training_rows
+from branchsweep.costs import Cost
 from branchsweep.experiment import Experiment
-from branchsweep.packing import Cost
 from branchsweep.population import Population, TrainingRows
 from branchsweep.training.trainer import PopulationTrainer
 
@@ -68,7 +68,7 @@ def measured(population: Population, rows: TrainingRows, rounds: int) -> tuple[f
 def predicted(population: Population, cost: Cost, rows: TrainingRows) -> float:
     """Seconds by a cost model."""
     train, validation = rows.folds[0]
-    return packing.seconds(population, len(train), len(validation), cost)
+    return costs.seconds(population, len(train), len(validation), cost)
 
 
 def fitted(populations: Sequence[Population], seconds: Sequence[float], rows: TrainingRows) -> Cost:
@@ -97,7 +97,7 @@ def main() -> None:
         for only in (0, 1):
             population = mixed(experiment, trunk, branch, 4 if words.quick else 10, only)
             took, compiling = measured(population, rows, 1 if words.quick else 3)
-            speed = packing.operations(population, len(train), len(validation)) / took / 1e9
+            speed = costs.operations(population, len(train), len(validation)) / took / 1e9
             name = f"{trunk} x {branch}, {len(population.trials)} lanes"
             said[name] = {
                 "seconds": round(took, 3),

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks import _measure, _peers
-from branchsweep import packing
+from branchsweep import costs, packing
 from branchsweep.drivers import open_driver
 from branchsweep.population import Population
 from branchsweep.training.workers import cores
@@ -54,7 +54,7 @@ def one_program(task: _peers.Task, population: Population, rounds: int) -> dict[
     fit = _peers.epoch_timer(task, middling, 2)
     seconds = _measure.interleaved({"ours": lambda: trainer.train_one(population).seconds, "fit": lambda: fit() / 1e3}, rounds)
     useful = sum(_measure.useful_operations(recipe, rows, EPOCHS) for recipe in population.recipes)
-    padded = packing.operations(population, *(len(part) for part in rows.of(0)))
+    padded = costs.operations(population, *(len(part) for part in rows.of(0)))
     return {
         "lanes": len(population.trials),
         "ours_padded_gflop_per_second": padded / seconds["ours"] / 1e9,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from branchsweep import packing
+from branchsweep import costs, packing
 from branchsweep.drivers.random import RandomDriver
 from branchsweep.experiment import HoldOut, KFold
 from branchsweep.population import LaneState
@@ -54,8 +54,8 @@ def test_a_trial_has_the_same_program_alone_and_in_company() -> None:
 
 
 def test_the_costliest_comes_first() -> None:
-    costs = [packing.work(population) for population in packing.pack(lanes(50), EXPERIMENT)]
-    assert costs == sorted(costs, reverse=True)
+    seconds = [costs.work(population) for population in packing.pack(lanes(50), EXPERIMENT)]
+    assert seconds == sorted(seconds, reverse=True)
 
 
 @pytest.mark.parametrize(("width", "bucket"), [(1, 4), (4, 4), (5, 8), (10, 10), (11, 12), (33, 48), (128, 128), (1000, 1024)])
@@ -92,7 +92,7 @@ def test_more_streams_than_a_population_holds_are_spread() -> None:
     populations = packing.pack(packing.lanes_of(trial, seeds), seeds)
     assert sum(len(population.trials) for population in populations) == 40
     assert max(len(population.trials) for population in populations) <= packing.STREAMS
-    assert np.isfinite([packing.seconds(population, 100, 50) for population in populations]).all()
+    assert np.isfinite([costs.seconds(population, 100, 50) for population in populations]).all()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_layers_are_padded_to_their_programs_widths() -> None:
     bounds = packing.Limits(("relu",), 2, 2, apart=True)
     program = packing.program_of(replace(EXPERIMENT.recipe({}), architecture=architecture), EXPERIMENT, bounds)
     assert list(architecture.layers(2)) == [(2, 100), (100, 90), (90, 1), (90, 40), (40, 50), (50, 1)]
-    assert list(packing.padded(architecture, program)) == [(2, 128), (128, 128), (128, 1), (128, 64), (64, 64), (128, 1)]
+    assert list(costs.padded(architecture, program)) == [(2, 128), (128, 128), (128, 1), (128, 64), (64, 64), (128, 1)]
 
 
 def test_a_population_is_halved_where_a_worker_would_be_idle() -> None:

@@ -21,7 +21,8 @@ from branchsweep.packing import Lane
 from branchsweep.population import ALL_ROWS, Outcome, TrainingRows, Weights
 from branchsweep.recipe import Recipe
 from branchsweep.training import network
-from branchsweep.training.trainer import PopulationTrainer, row_order, weight_seed
+from branchsweep.training.feed import row_order
+from branchsweep.training.trainer import PopulationTrainer, weight_seed
 from branchsweep.trial import Params
 
 SEED = 7

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
-from branchsweep import halving, packing
+from branchsweep import costs, halving, packing
 from branchsweep.compare import Contestant
 from branchsweep.data import Split
 from branchsweep.drivers import open_driver
@@ -84,7 +84,7 @@ def outlook(experiment: Experiment, contestants: Sequence[Contestant], split: Sp
 
     def plan(lanes: Sequence[packing.Lane], of: Experiment, share: float = 1.0) -> None:
         populations = packing.pack(lanes, of, workers)
-        planned.extend((members, share * packing.seconds(members, len(train), len(validation))) for members in populations)
+        planned.extend((members, share * costs.seconds(members, len(train), len(validation))) for members in populations)
 
     for trials in rounds:
         plan(
@@ -151,8 +151,8 @@ def _by_program(planned: Sequence[tuple[Population, float]]) -> list[Planned]:
             optimizer=program.optimizer,
             lanes=sum(len(members.trials) for members, _ in group),
             populations=len(group),
-            useful=round(packing.useful([members for members, _ in group]), 3),
-            seconds=round(packing.COMPILE_SECONDS + sum(seconds for _, seconds in group), 1),
+            useful=round(costs.useful([members for members, _ in group]), 3),
+            seconds=round(costs.COMPILE_SECONDS + sum(seconds for _, seconds in group), 1),
         )
         for program, group in groups.items()
     ]

@@ -7,10 +7,11 @@ other dials need no padding, they are data. Empty places in a population cost no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+from branchsweep import costs
 from branchsweep.experiment import Experiment
 from branchsweep.population import ALL_ROWS, LaneState, Population, Program
 from branchsweep.recipe import Architecture, Recipe
@@ -179,13 +180,13 @@ def pack(lanes: Sequence[Lane], experiment: Experiment, workers: int = 1, pauses
 
 def _balanced(populations: Sequence[Population], workers: int) -> list[Population]:
     """The same lanes, the costliest population first; halved while that has all workers done clearly sooner."""
-    ordered = sorted(populations, key=work, reverse=True)
+    ordered = sorted(populations, key=costs.work, reverse=True)
     while ordered and len(ordered[0].trials) > 1:
         costliest, *others = ordered
         half = len(costliest.trials) // 2
         parts = [range(half), range(half, len(costliest.trials))]
         halves = [costliest.only(part, [costliest.states[lane] for lane in part]) for part in parts]
-        split = sorted([*halves, *others], key=work, reverse=True)
+        split = sorted([*halves, *others], key=costs.work, reverse=True)
         if _makespan(ordered, workers) - _makespan(split, workers) < WORTH_SPLITTING:
             break
         ordered = split
@@ -196,7 +197,7 @@ def _makespan(populations: Sequence[Population], workers: int) -> float:
     """Seconds until all workers are done, if each takes the next population when it is idle (Graham 1969)."""
     busy = [0.0] * workers
     for members in populations:
-        busy[busy.index(min(busy))] += work(members)
+        busy[busy.index(min(busy))] += costs.work(members)
     return max(busy)
 
 
@@ -231,88 +232,3 @@ def _chunks(lanes: Sequence[Lane], places: int) -> list[list[Lane]]:
             parts.append([])
         parts[-1].append(lane)
     return parts
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What training takes on one core, fitted to measurements by `benchmarks/cost.py`. All in nanoseconds.
-
-    Args:
-        step: For every step of a population, however few lanes it has.
-        layer: For every layer of a lane in a training step.
-        unit: For every unit that a layer reads or has, and every row.
-        weight: For every weight in a training step: the optimizer's work.
-        product: For every weight and row: a multiply and an add, forward and twice backward.
-    """
-
-    step: float
-    layer: float
-    unit: float
-    weight: float
-    product: float
-
-    def training(self, read: int, units: int, rows: int) -> float:
-        """Of a layer in a training step."""
-        return self.layer + self.unit * (read + units) * rows + self.weight * read * units + self.product * read * units * rows
-
-    def validation(self, read: int, units: int, rows: int) -> float:
-        """Of a layer in a validation step: a third, without the optimizer."""
-        return (self.training(read, units, rows) - self.weight * read * units) / 3
-
-
-COST = Cost(step=100_000.0, layer=600.0, unit=0.1, weight=1.0, product=0.08)
-
-COMPILE_SECONDS = 3.3
-"""To compile a program, about."""
-
-
-def operations(members: Population, train_rows: int, validation_rows: int) -> float:
-    """Multiplies and adds of a population's padded layers: a training row is worth three passes, a validation row one."""
-    passes = 3 * train_rows + validation_rows
-    return sum(
-        (stop - members.start) * passes * 2 * sum(read * units for read, units in padded(recipe.architecture, members.program))
-        for recipe, stop in zip(members.recipes, members.stops, strict=True)
-    )
-
-
-def useful(populations: Sequence[Population]) -> float:
-    """The share of the arithmetic that is not padding: multiplies and adds of the networks themselves, by those computed."""
-    own = computed = 0.0
-    for members in populations:
-        for recipe, stop in zip(members.recipes, members.stops, strict=True):
-            architecture, epochs = recipe.architecture, stop - members.start
-            own += epochs * sum(read * units for read, units in architecture.layers(members.program.inputs))
-            computed += epochs * sum(read * units for read, units in padded(architecture, members.program))
-    return own / computed
-
-
-def padded(architecture: Architecture, program: Program) -> Iterator[tuple[int, int]]:
-    """`(in, out)` of every layer of a network as its program computes it; the outputs read the wider of the two widths."""
-    trunk, branch = program.trunk_width, program.branch_width
-    wide = Architecture(
-        (trunk,) * len(architecture.trunk),
-        {head: (branch,) * len(layers) for head, layers in architecture.branches.items()},
-        architecture.activation,
-    )
-    return ((read, units) if units > 1 else (program.width, 1) for read, units in wide.layers(program.inputs))
-
-
-def seconds(members: Population, train_rows: int, validation_rows: int, cost: Cost = COST) -> float:
-    """An estimate of the time that a population takes on one core, compilation apart."""
-    size, epochs = members.program.batch_size, max(members.stops) - members.start
-    train_steps, validation_steps = -(-train_rows // size), -(-validation_rows // size)
-    total = epochs * (train_steps + validation_steps) * cost.step
-    for recipe, stop in zip(members.recipes, members.stops, strict=True):
-        for read, units in padded(recipe.architecture, members.program):
-            of_epoch = train_steps * cost.training(read, units, size) + validation_steps * cost.validation(read, units, size)
-            total += (stop - members.start) * of_epoch
-    return total / 1e9
-
-
-ROWS = 5000
-"""Training rows for which populations are put in order."""
-
-
-def work(members: Population) -> float:
-    """What populations are ordered by, the costliest first, so that no worker is left with a long one at the end."""
-    return seconds(members, ROWS, 0)

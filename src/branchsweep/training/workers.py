@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from branchsweep.costs import work
 from branchsweep.errors import EngineError
-from branchsweep.packing import work
 from branchsweep.population import Outcome, Population, Program, TrainingRows, Weights
 from branchsweep.quiet import silent_start
 from branchsweep.recipe import Recipe

@@ -1,0 +1,98 @@
+"""What training costs: the arithmetic of a population, useful and padded, and an estimate of its time.
+
+The estimate is a linear model fitted to measurements (`benchmarks/cost.py`). By it the packer balances populations over
+workers, and `--dry-run` says how long a sweep will take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from branchsweep.population import Population, Program
+from branchsweep.recipe import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What training takes on one core, fitted to measurements by `benchmarks/cost.py`. All in nanoseconds.
+
+    Args:
+        step: For every step of a population, however few lanes it has.
+        layer: For every layer of a lane in a training step.
+        unit: For every unit that a layer reads or has, and every row.
+        weight: For every weight in a training step: the optimizer's work.
+        product: For every weight and row: a multiply and an add, forward and twice backward.
+    """
+
+    step: float
+    layer: float
+    unit: float
+    weight: float
+    product: float
+
+    def training(self, read: int, units: int, rows: int) -> float:
+        """Of a layer in a training step."""
+        return self.layer + self.unit * (read + units) * rows + self.weight * read * units + self.product * read * units * rows
+
+    def validation(self, read: int, units: int, rows: int) -> float:
+        """Of a layer in a validation step: a third, without the optimizer."""
+        return (self.training(read, units, rows) - self.weight * read * units) / 3
+
+
+COST = Cost(step=100_000.0, layer=600.0, unit=0.1, weight=1.0, product=0.08)
+
+COMPILE_SECONDS = 3.3
+"""To compile a program, about."""
+
+
+def operations(members: Population, train_rows: int, validation_rows: int) -> float:
+    """Multiplies and adds of a population's padded layers: a training row is worth three passes, a validation row one."""
+    passes = 3 * train_rows + validation_rows
+    return sum(
+        (stop - members.start) * passes * 2 * sum(read * units for read, units in padded(recipe.architecture, members.program))
+        for recipe, stop in zip(members.recipes, members.stops, strict=True)
+    )
+
+
+def useful(populations: Sequence[Population]) -> float:
+    """The share of the arithmetic that is not padding: multiplies and adds of the networks themselves, by those computed."""
+    own = computed = 0.0
+    for members in populations:
+        for recipe, stop in zip(members.recipes, members.stops, strict=True):
+            architecture, epochs = recipe.architecture, stop - members.start
+            own += epochs * sum(read * units for read, units in architecture.layers(members.program.inputs))
+            computed += epochs * sum(read * units for read, units in padded(architecture, members.program))
+    return own / computed
+
+
+def padded(architecture: Architecture, program: Program) -> Iterator[tuple[int, int]]:
+    """`(in, out)` of every layer of a network as its program computes it; the outputs read the wider of the two widths."""
+    trunk, branch = program.trunk_width, program.branch_width
+    wide = Architecture(
+        (trunk,) * len(architecture.trunk),
+        {head: (branch,) * len(layers) for head, layers in architecture.branches.items()},
+        architecture.activation,
+    )
+    return ((read, units) if units > 1 else (program.width, 1) for read, units in wide.layers(program.inputs))
+
+
+def seconds(members: Population, train_rows: int, validation_rows: int, cost: Cost = COST) -> float:
+    """An estimate of the time that a population takes on one core, compilation apart."""
+    size, epochs = members.program.batch_size, max(members.stops) - members.start
+    train_steps, validation_steps = -(-train_rows // size), -(-validation_rows // size)
+    total = epochs * (train_steps + validation_steps) * cost.step
+    for recipe, stop in zip(members.recipes, members.stops, strict=True):
+        for read, units in padded(recipe.architecture, members.program):
+            of_epoch = train_steps * cost.training(read, units, size) + validation_steps * cost.validation(read, units, size)
+            total += (stop - members.start) * of_epoch
+    return total / 1e9
+
+
+ROWS = 5000
+"""Training rows for which populations are put in order."""
+
+
+def work(members: Population) -> float:
+    """What populations are ordered by, the costliest first, so that no worker is left with a long one at the end."""
+    return seconds(members, ROWS, 0)
