@@ -42,7 +42,7 @@ def article(words: argparse.Namespace) -> dict[str, Any]:
     setting = _measure.setting("article", words.data)
     (params,) = setting.experiment.search.known.values()
     recipe, rows = setting.experiment.recipe(params), setting.rows
-    rounds, keras_epochs, our_epochs = (3, 3, 20) if words.quick else (7, 10, 60)
+    rounds, keras_epochs, our_epochs = (3, 3, 40) if words.quick else (7, 10, 60)
     task = _peers.Task(setting.experiment, rows)
     careful: dict[str, dict[str, Any]] = {"steps_per_execution": {"steps_per_execution": task.steps(recipe)}}
     if not words.quick:

@@ -24,8 +24,9 @@ WIDTHS = (4, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 10
 NARROW = 32
 """Up to this width padding costs less than a program of one's own: beside wider layers none is padded to less."""
 
-PLACES: Mapping[int, tuple[int, int]] = {16: (64, 16), 32: (32, 8), 48: (16, 4), 64: (16, 4), 1024: (8, 2)}
-"""Up to this width: (lanes, slots) of a program, the fastest measured. Wider lanes fill the cache with fewer of them."""
+PLACES: Mapping[int, tuple[int, int]] = {10: (64, 16), 16: (64, 8), 32: (32, 4), 64: (16, 2), 1024: (8, 2)}
+"""Up to this width: (lanes, slots) of a program. Wider lanes fill the cache with fewer of them. Of slots, the fewest that cost a
+full population nothing: a wave that a few lanes do not fill is computed all the same."""
 
 LONG = 150
 """Epochs of all lanes of a trial from which on it pays to pad trunk and branches apart: that halves the arithmetic of a space

@@ -127,13 +127,16 @@ class Feed:
         program = self._population.program
         step_size = np.zeros((CHUNK, self.batches, program.lanes), np.float32)
         decay = np.zeros_like(step_size)
+        corrections: dict[int, Floats32] = {}  # folds may differ by a step, lanes of a fold do not
         for lane, recipe in enumerate(self._population.recipes):
             steps = -(-len(self.streams[self.stream_of_lane[lane]].train) // self._size)
             before = np.arange(first * steps, (first + count) * steps, dtype=np.float32)
+            if steps not in corrections:
+                corrections[steps] = _bias_correction(before + np.float32(1))
             rate = np.float32(recipe.learning_rate) * _schedule(
                 recipe.learning_rate_schedule, before / np.float32(self._population.epochs[lane] * steps)
             )
-            factor = rate if recipe.optimizer == "sgd" else rate * _bias_correction(before + np.float32(1))
+            factor = rate if recipe.optimizer == "sgd" else rate * corrections[steps]
             step_size[:count, :steps, lane] = factor.reshape(count, steps)
             decay[:count, :steps, lane] = (rate * np.float32(recipe.weight_decay)).reshape(count, steps)
         return step_size, decay
