@@ -18,6 +18,7 @@ from branchsweep import packing
 from branchsweep.drivers.random import RandomDriver
 from branchsweep.errors import EngineError
 from branchsweep.population import Outcome, Population, TrainingRows
+from branchsweep.training import workers as workers_module
 from branchsweep.training.workers import Workers, cores
 from fakes import tiny_experiment
 
@@ -64,6 +65,19 @@ def test_results_are_those_of_one_process_to_the_last_bit(two: tuple[Workers, li
     for position, outcome in spread.items():
         assert_equal(outcome, together[position])
     assert sum(told) == pytest.approx(6 * 3 * 3)  # trials x folds x epochs
+
+
+def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
+    two: tuple[Workers, list[float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = populations()
+    assert len({population.program for population in packed}) > 1
+    monkeypatch.setattr(workers_module, "MOST_PROGRAMS", 1)
+    with Workers(rows(), 1) as alone:
+        renewed = dict(alone.train(packed, keep_weights=True))
+        assert len(multiprocessing.active_children()) == 2 + 1  # of the two workers, and of the one that is left of this one
+    for position, outcome in two[0].train(packed, keep_weights=True):
+        assert_equal(outcome, renewed[position])
 
 
 def test_a_model_is_exported_and_predicts(two: tuple[Workers, list[float]], tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ NARROW = 32
 """Up to this width padding costs less than a program of one's own: beside wider layers none is padded to less."""
 
 PLACES: Mapping[int, tuple[int, int]] = {10: (64, 16), 16: (64, 8), 32: (32, 4), 64: (16, 2), 1024: (8, 2)}
-"""Up to this width: (lanes, slots) of a program. Wider lanes fill the cache with fewer of them. Of slots, the fewest that cost a
-full population nothing: a wave that a few lanes do not fill is computed all the same."""
+"""Up to this width: (lanes, slots) of a program. Wider lanes fill the cache with fewer of them. Of slots, the fewest that cost
+a full population nothing: a wave that a few lanes do not fill is computed all the same."""
 
 LONG = 150
 """Epochs of all lanes of a trial from which on it pays to pad trunk and branches apart: that halves the arithmetic of a space

@@ -29,6 +29,10 @@ from branchsweep.recipe import Recipe
 from branchsweep.serving import Floats
 from branchsweep.training import cache
 
+MOST_PROGRAMS = 16
+"""Compiled programs that a worker holds, at 70 to 100 megabytes each. The shipped space needs 14; one that varies batch sizes,
+too, needs many more, but seldom the same again soon."""
+
 LOOK_SECONDS = 0.2
 """How often the parent looks at what the workers have done."""
 
@@ -55,15 +59,11 @@ class Workers:
         progress: Callable[[float], None] = lambda lane_epochs: None,
         cache_folder: Path | None = None,
     ) -> None:
-        available = cores()
-        self._progress = progress
-        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-        self._trained = context.Value("d", 0.0)
+        self._rows, self._progress, self._cache_folder = rows, progress, cache_folder
+        self._context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        self._trained = self._context.Value("d", 0.0)
         self._told = 0.0
-        self._executors = [
-            ProcessPoolExecutor(1, context, _begin, (rows, available[number % len(available)], self._trained, cache_folder))
-            for number in range(count or len(available))
-        ]
+        self._executors = [self._executor(worker) for worker in range(count or len(cores()))]
         self._compiled: list[set[Program]] = [set() for _ in self._executors]
         self._processes: set[multiprocessing.process.BaseProcess] = set()
 
@@ -73,10 +73,8 @@ class Workers:
         return len(self._executors)
 
     def __enter__(self) -> Self:
-        others = set(multiprocessing.active_children())
-        for executor in self._executors:
-            executor.submit(_warm_up)  # import TensorFlow while the parent is still asking
-        self._processes = set(multiprocessing.active_children()) - others
+        for worker in range(self.workers):
+            self._warm_up(worker)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -95,7 +93,7 @@ class Workers:
                 worker, position = self._match(idle, waiting, populations)
                 idle.remove(worker)
                 waiting.remove(position)
-                self._compiled[worker].add(populations[position].program)
+                self._make_room(worker, populations[position].program)
                 task = self._executors[worker].submit(_train, populations[position], keep_weights)
                 training[task] = (worker, position)
             done, _ = wait(training, LOOK_SECONDS, FIRST_COMPLETED)
@@ -113,6 +111,25 @@ class Workers:
         """What the exported model says, in a worker."""
         predicted: Floats = _result(self._executors[0].submit(_predict, folder, x))
         return predicted
+
+    def _executor(self, worker: int) -> ProcessPoolExecutor:
+        available = cores()
+        words = (self._rows, available[worker % len(available)], self._trained, self._cache_folder)
+        return ProcessPoolExecutor(1, self._context, _begin, words)
+
+    def _warm_up(self, worker: int) -> None:
+        """Starts a worker's process, which imports TensorFlow while the parent is still asking."""
+        others = set(multiprocessing.active_children())
+        self._executors[worker].submit(_warm_up)
+        self._processes |= set(multiprocessing.active_children()) - others
+
+    def _make_room(self, worker: int, program: Program) -> None:
+        """A worker that holds many programs makes way for a fresh one, for XLA never gives a compiled program back."""
+        if program not in self._compiled[worker] and len(self._compiled[worker]) >= MOST_PROGRAMS:
+            self._executors[worker].shutdown()
+            self._executors[worker], self._compiled[worker] = self._executor(worker), set()
+            self._warm_up(worker)
+        self._compiled[worker].add(program)
 
     def _match(self, idle: Sequence[int], waiting: Sequence[int], populations: Sequence[Population]) -> tuple[int, int]:
         """An idle worker and the costliest population whose program it has; else one whose program nobody has; else any."""
