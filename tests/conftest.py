@@ -32,11 +32,19 @@ def real_table() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the processes that tests start keep compiled programs: what one has compiled, the next one loads."""
+    return tmp_path_factory.mktemp("programs")
+
+
 @pytest.fixture(autouse=True)
-def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, programs: Path) -> None:
     """No test (nor a process that it starts) finds a table of the user's, fills the user's cache or leaves the machine."""
     monkeypatch.delenv("BRANCHSWEEP_CCPP", raising=False)
-    monkeypatch.setenv("BRANCHSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
+    cache = tmp_path_factory.mktemp("cache")
+    (cache / "programs").symlink_to(programs)
+    monkeypatch.setenv("BRANCHSWEEP_CACHE", str(cache))
     monkeypatch.setenv("BRANCHSWEEP_CCPP_URL", "http://127.0.0.1:9/nobody-listens-here.zip")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "127.0.0.1")
