@@ -191,6 +191,12 @@ def resident_megabytes(process: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
+def proportional_megabytes(process: int) -> float:
+    """The same, with pages that several processes share (libraries, mostly) divided among them: it can be added up (Linux)."""
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
+
+
 def interleaved(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
     """Every way in turn, several times: the medians of what they return. A machine's moods thus meet all of them alike."""
     measured: dict[str, list[float]] = {name: [] for name in ways}

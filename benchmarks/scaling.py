@@ -7,7 +7,8 @@ The whole loop (`sweep.search`: ask, pack, train, grade, record, tell) over the 
 into a store of the benchmark's own. Workers and store are warm: the first sweep, which is not counted, compiles. Small sweeps
 are repeated with other seeds, for a few dozen random networks may happen to be wide or narrow; all seeds together count.
 
-Memory is what the parent and its workers occupy during the largest sweep, after its first tenth and at its end.
+Memory is what the parent and its workers occupy during the largest sweep, after its first tenth and at its end; together, pages
+that they share are counted once.
 
 Folds: the same 64 trials on one fold of three and on all three, medians of several rounds.
 """
@@ -58,6 +59,7 @@ class MemoryWatch(_measure.Silent):
             self.megabytes[self._answered] = {
                 "parent": _measure.resident_megabytes(os.getpid()),
                 "largest_worker": max(_measure.resident_megabytes(worker) for worker in workers),
+                "together": sum(_measure.proportional_megabytes(process) for process in (os.getpid(), *workers)),
             }
 
 
