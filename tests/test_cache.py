@@ -45,6 +45,15 @@ def test_a_later_process_compiles_nothing_and_gets_the_same_bits(tmp_path: Path)
     assert {file.name: file.stat().st_mtime_ns for file in tmp_path.rglob("*.pb")} == compiled
 
 
+def test_a_file_that_cannot_be_read_is_compiled_anew(tmp_path: Path) -> None:
+    first = train(tmp_path, "16")
+    (kept,) = tmp_path.rglob("*.pb")
+    os.truncate(kept, 100_000)
+    assert train(tmp_path, "16") == first
+    (renewed,) = tmp_path.rglob("*.pb")
+    assert renewed.stat().st_size > 100_000
+
+
 def test_a_choice_of_the_users_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(cache.FLAGS, f"--tf_xla_something {cache.FLAG}=/elsewhere")
     cache.use(tmp_path)

@@ -23,10 +23,11 @@ from branchsweep.population import Program
 FLAGS = "TF_XLA_FLAGS"
 FLAG = "--tf_xla_persistent_cache_directory"
 
-MOST_FILES = 200
-"""Programs that stay on disk, two or three megabytes each; the longest unused go first."""
+MOST_FILES = 100
+"""Programs that stay on disk, two to twelve megabytes each; the longest unused go first."""
 
 _numbers: dict[Program, Iterator[int]] = {}
+_folders: list[Path] = []  # the one that this process uses, if it uses one
 
 
 def use(folder: Path) -> None:
@@ -44,6 +45,15 @@ def use(folder: Path) -> None:
     except OSError:
         return
     os.environ[FLAGS] = f"{given} {FLAG}={place}".strip()
+    _folders[:] = [place]
+
+
+def forget() -> bool:
+    """Throws away what is kept, for a file that cannot be read stops TensorFlow; whether there was anything."""
+    files = [file for place in _folders for file in place.iterdir()]
+    for file in files:
+        file.unlink(missing_ok=True)
+    return bool(files)
 
 
 def _kind_of_machine() -> str:

@@ -19,7 +19,7 @@ import tensorflow as tf
 from branchsweep import scaling, serving
 from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, Program, TrainingRows, Weights
 from branchsweep.recipe import Architecture, Recipe
-from branchsweep.training import export, network, waves
+from branchsweep.training import cache, export, network, waves
 from branchsweep.training.feed import WEIGHTS, Feed, Floats32, Stream, StreamKey, stream_of
 from branchsweep.training.program import CHUNK, Lanes, Layers, Plan, State, compiled
 
@@ -108,8 +108,14 @@ class PopulationTrainer:
             return 0.0
         began = time.perf_counter()
         feed, layout = self._prepared(population)
-        initial = _initial_state(population, feed, layout)
-        compiled(population.program)(initial, _plan(population, feed, layout), feed.rows(), feed.epochs(0, 0))
+        words = (_initial_state(population, feed, layout), _plan(population, feed, layout), feed.rows(), feed.epochs(0, 0))
+        try:
+            compiled(population.program)(*words)
+        except tf.errors.OpError:
+            if not cache.forget():
+                raise
+            compiled.cache_clear()  # TensorFlow remembers a failure by the function's name: traced anew, it gets another
+            compiled(population.program)(*words)
         self._ready.add(population.program)
         _give_back_memory()
         return time.perf_counter() - began
