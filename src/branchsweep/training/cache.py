@@ -24,7 +24,7 @@ FLAGS = "TF_XLA_FLAGS"
 FLAG = "--tf_xla_persistent_cache_directory"
 
 MOST_FILES = 100
-"""Programs that stay on disk, two to twelve megabytes each; the longest unused go first."""
+"""Programs that stay on disk, one to three megabytes each; the longest unused go first."""
 
 _numbers: dict[Program, Iterator[int]] = {}
 _folders: list[Path] = []  # the one that this process uses, if it uses one

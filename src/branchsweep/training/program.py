@@ -139,9 +139,14 @@ def _write(array: Tensor, index: Tensor, rows: Tensor, unit: int = 0) -> Tensor:
     return ops.slice_update(array, _start(index, array, unit), rows)
 
 
-def _with_ones(array: Tensor) -> Tensor:
-    """`array` with a unit 0 before the others that is always one."""
-    return tf.pad(array, [[0, 0], [1, 0], [0, 0]], constant_values=1.0)
+def _with_ones(array: Tensor, infinity: Tensor) -> Tensor:
+    """`array` with a unit 0 before the others that is always one.
+
+    The one is worked out from a number that XLA does not know: else it would work out the whole array, megabytes of it, and
+    make that a part of the program.
+    """
+    one = tf.cast(infinity > 0.0, tf.float32)
+    return tf.pad(array, [[0, 0], [1, 0], [0, 0]], constant_values=one)
 
 
 def _after(index: Tensor, array: Tensor, infinity: Tensor) -> Tensor:
@@ -462,10 +467,10 @@ def compiled(program: Program) -> Any:
     def train(state: State, plan: Plan, rows: Rows, epochs: Epochs) -> tuple[State, Tensor]:
         R = rows.table.shape[0]
         buffers = (
-            _with_ones(tf.zeros([R, F, B])),
+            _with_ones(tf.zeros([R, F, B]), plan.infinity),
             tf.zeros([R, H, B]),
             tf.zeros([R, B]),
-            _with_ones(tf.zeros([K + N, W, B])),
+            _with_ones(tf.zeros([K + N, W, B]), plan.infinity),
             tf.zeros([K + N, W, B]),
             tf.zeros([H * K + 1 + N, W, B]),
         )
