@@ -79,6 +79,7 @@ def numbered(program: Program) -> Iterator[None]:
 
     if program not in _numbers:
         _numbers[program] = count(int.from_bytes(sha256(repr(program).encode()).digest()[:6]))
+    ops.get_default_graph()  # is made, and numbered, where it is first asked for: not among the first program's functions
     uid, numbers = ops.uid, _numbers[program]
     ops.uid = lambda: next(numbers)
     try:
