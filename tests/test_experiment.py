@@ -58,9 +58,9 @@ class TestExperiment:
         assert experiment.promotion is None
 
     @pytest.mark.parametrize(
-        ("epochs", "rungs"), [(200, [20, 40, 80]), (35, [4, 7, 14]), (10, [4]), (8, [3]), (7, []), (1, [])]
+        ("epochs", "rungs"), [(200, [16, 32, 80]), (35, [6, 14]), (10, [4]), (8, [3]), (7, []), (1, [])]
     )
-    def test_rungs_stand_at_a_tenth_a_fifth_and_two_fifths_unless_it_says_otherwise(
+    def test_rungs_stand_at_two_four_and_ten_of_twenty_five_parts_unless_it_says_otherwise(
         self, epochs: int, rungs: list[int]
     ) -> None:
         assert make(fit={"epochs": epochs}).halving == words.Pruning(rungs=rungs, keep=0.5)

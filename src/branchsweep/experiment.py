@@ -26,7 +26,7 @@ DRIVERS: Mapping[str, tuple[str, ...]] = {"random": ("random",), "optuna": ("tpe
 NO_PRUNING = "none"
 """What `pruning` may be instead of rungs: every trial trains all its epochs."""
 
-LADDER = (0.1, 0.2, 0.4)
+LADDER = (0.08, 0.16, 0.4)
 """Where the rungs stand if nobody says: at these shares of the epochs."""
 
 LOWEST_RUNG = 3
