@@ -1,0 +1,67 @@
+"""The role of a library's searcher: what `rounds` asks of Optuna's samplers and of KerasTuner's oracles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from branchsweep.trial import Params, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question has brought, as a searcher learns it.
+
+    Args:
+        status: How the trial ended.
+        values: What the search maximises, one number per objective, as measured; empty where the trial failed.
+        expected: The same for a searcher that knows complete trials only. Of a pruned one, what it would have reached had it
+            gained as much as those of its round that went on from there; of a failed one, the worst that was seen.
+        violations: By how much each constraint is violated; at most 0 where it is met.
+        epoch: Epochs behind the values.
+    """
+
+    status: Status
+    values: tuple[float, ...]
+    expected: tuple[float, ...]
+    violations: tuple[float, ...]
+    epoch: int
+
+
+class Engine(Protocol):
+    """A searcher that is wound forward question by question, from nothing to where a sweep stands.
+
+    The driver calls `suggest` until it likes what it gets, then `keep`, for every trial of a round; and `settle` when the round is
+    over. It makes a new engine whenever it has to go back.
+    """
+
+    @property
+    def replays(self) -> bool:
+        """Whether what it suggests depends on what it suggested before, and not on questions and answers alone.
+
+        One that does is wound forward by asking it again all that it was asked; any other is only told.
+        """
+        ...
+
+    @property
+    def spreads(self) -> bool:
+        """Whether the first round should be an evenly spread set of points, rather than suggestions."""
+        ...
+
+    def suggest(self, number: int, attempt: int) -> Params | None:
+        """What it would ask as the trial of this number: a point of the space; None if it has nothing to ask.
+
+        Args:
+            number: Of the trial.
+            attempt: How many suggestions for this number were turned down, for they had been asked before.
+        """
+        ...
+
+    def keep(self, params: Params) -> None:
+        """A point of the space that is open from now on: the last suggestion, or another in its place."""
+        ...
+
+    def settle(self, answers: Sequence[Answer | None]) -> None:
+        """What all that was kept since the last time has brought, in the order of keeping; None for what has no answer."""
+        ...
