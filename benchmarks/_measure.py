@@ -128,7 +128,7 @@ def import_tensorflow(threads: int | None = None) -> float:
 class Silent:
     """Plays `roles.Watch` and says nothing."""
 
-    def begin(self, total: int, recorded: Sequence[Result]) -> None:
+    def begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
         """The search begins."""
 
     def plan(self, lane_epochs: float, what: str) -> None:

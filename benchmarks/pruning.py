@@ -26,8 +26,9 @@ from branchsweep import environment, halving, packing, promote
 from branchsweep.answer import answer
 from branchsweep.drivers import open_driver
 from branchsweep.experiment import Experiment
+from branchsweep.objective import Judge
 from branchsweep.training.workers import Workers
-from branchsweep.trial import Result, Trial, best
+from branchsweep.trial import Result, Trial
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,17 @@ class Side:
     Args:
         results: By number.
         seconds: They took.
+        judge: Says which is best.
     """
 
     results: Sequence[Result]
     seconds: float
+    judge: Judge
 
     @property
     def winner(self) -> Result:
         """The best complete trial."""
-        found = best(list(self.results))
+        found = self.judge.best(self.results)
         assert found is not None, "of so many trials one is complete"
         return found
 
@@ -54,7 +57,9 @@ def trained(setting: _measure.Setting, trials: Sequence[Trial], trainer: Workers
     """All trials answered, as the experiment prunes."""
     began = time.perf_counter()
     found = list(answer(trials, setting.experiment, setting.rows, trainer, _measure.Silent()))
-    return Side(sorted(found, key=lambda result: result.trial.number), time.perf_counter() - began)
+    return Side(
+        sorted(found, key=lambda result: result.trial.number), time.perf_counter() - began, Judge.unbound(setting.experiment)
+    )
 
 
 def replayed(everything: Side, experiment: Experiment) -> set[int]:
@@ -66,7 +71,8 @@ def replayed(everything: Side, experiment: Experiment) -> set[int]:
             for number, score in standing.items()
             if score.is_complete
         }
-        kept = halving.ranking(vectors)[: halving.places(len(vectors), experiment.halving.keep)]
+        means = {number: statistics.fmean(vector) for number, vector in vectors.items()}
+        kept = halving.ranking(vectors, means)[: halving.places(len(vectors), experiment.halving.keep)]
         standing = {number: standing[number] for number in kept}
     return set(standing)
 
@@ -106,7 +112,7 @@ def one_seed(words: argparse.Namespace, seed: int, both: bool) -> dict[str, Any]
                     if result.score.is_complete
                 ),
             }
-        kept = Side([result for result in everything.results if result.trial.number in survivors], math.nan)
+        kept = Side([result for result in everything.results if result.trial.number in survivors], math.nan, everything.judge)
         tests = {side: test_r2(full, one.winner, trainer) for side, one in (("full", everything), ("pruned", kept))}
     return {
         **said,

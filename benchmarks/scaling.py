@@ -90,7 +90,7 @@ class Bench:
         began = time.perf_counter()
         with ShadowLedger(self._ledger(experiment)) as ledger:
             engines = sweep.Engines(open_driver(experiment), self.trainer, ledger, watch)
-            results = sweep.search(experiment, self.setting.rows, engines)
+            results = sweep.search(experiment, self.setting.rows, engines).results
         assert len(results) == trials
         return time.perf_counter() - began
 

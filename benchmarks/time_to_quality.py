@@ -103,7 +103,7 @@ def ours(setting: _measure.Setting, target: float, limit: float) -> Way:
 def _answers(setting: _measure.Setting, trainer: Workers) -> Iterator[Result]:
     """Round by round, as `sweep.search` goes; each result as soon as it is known."""
     experiment, driver = setting.experiment, open_driver(setting.experiment)
-    while trials := driver.ask(experiment.search.batch):
+    while trials := driver.ask(experiment.batch):
         answers: dict[int, Result] = {}
         for result in answer(trials, experiment, setting.rows, trainer, _measure.Silent()):
             answers[result.trial.number] = result

@@ -49,7 +49,9 @@ KNOWN: dict[str, dict[str, ParamValue]] = {
 """Known configurations: one names a tunable that no dimension has, one has a value beyond its dimension's bounds."""
 
 
-def make_experiment(driver: str, dimensions: Dimensions = MIXED, seed: int = 1, **search: Any) -> Experiment:
+def make_experiment(
+    driver: str, dimensions: Dimensions = MIXED, seed: int = 1, maximize: Sequence[str] = ("mean_r2",), **search: Any
+) -> Experiment:
     """An experiment over these dimensions; rounds of 8, no known configurations unless `search` says otherwise."""
     return Experiment.model_validate(
         {
@@ -59,17 +61,28 @@ def make_experiment(driver: str, dimensions: Dimensions = MIXED, seed: int = 1, 
             "heads": {"PE": {}, "V": {}},
             "space": {"dimensions": dimensions},
             "search": {"driver": driver, "batch": 8, **search},
+            "objective": {"maximize": list(maximize)},
         }
     )
 
 
 def answer(trial: Trial) -> Result:
     """A score that follows from the params; of seven trials one fails and one is pruned."""
-    value = 1.0 - 0.1 * float(trial.params.get("PE.depth", 0)) - 10 * float(trial.params.get("weight_decay", 0.0))
+    value = 0.9 - 0.1 * float(trial.params.get("PE.depth", 0)) - 10 * float(trial.params.get("weight_decay", 0.0))
     if trial.number % 7 == 3:
         return Result(trial, Score(Status.FAILED, reason="diverged"))
     status = Status.PRUNED if trial.number % 7 == 5 else Status.COMPLETE
-    return Result(trial, Score(status, value=value, epochs=2.5))
+    return Result(trial, scored(value, status))
+
+
+def scored(value: float, status: Status = Status.COMPLETE) -> Score:
+    """A score of this mean R², a little apart for the two heads."""
+    heads = {"PE": _head(value + 0.01), "V": _head(value - 0.01)}
+    return Score(status, value=value, heads=heads, epochs=2.5, rungs={2: (value - 0.09, value - 0.11)})
+
+
+def _head(r2: float) -> HeadScore:
+    return HeadScore(r2=r2, r2_se=float("nan"), rmse=1.0, mae=1.0)
 
 
 def play(driver: Driver, asks: int, count: int = 8) -> list[Result]:
@@ -91,9 +104,10 @@ class DriverContract:
     """What every driver must do."""
 
     driver: ClassVar[str]
+    algorithm: ClassVar[str]
 
     def experiment(self, dimensions: Dimensions = MIXED, seed: int = 1, **search: Any) -> Experiment:
-        return make_experiment(self.driver, dimensions, seed, **search)
+        return make_experiment(self.driver, dimensions, seed, **{"algorithm": self.algorithm, **search})
 
     def resumed(self, experiment: Experiment, recorded: list[Result]) -> Driver:
         driver = open_driver(experiment)
@@ -156,13 +170,13 @@ class DriverContract:
             trials = driver.ask(8)
             assert len(trials) == 8
             for trial in trials:
-                driver.tell(Result(trial, Score(status, value=0.5 if status is Status.COMPLETE else float("nan"))))
+                driver.tell(Result(trial, Score(status) if status is Status.FAILED else scored(0.5, status)))
 
     def test_a_value_that_is_no_number_is_no_answer(self) -> None:
         driver = open_driver(self.experiment())
         for _ in range(3):
             for trial in driver.ask(8):
-                driver.tell(Result(trial, Score(Status.COMPLETE, value=float("nan") if trial.number % 2 else -1e300)))
+                driver.tell(Result(trial, scored(float("nan") if trial.number % 2 else -1e300)))
         assert len(driver.ask(8)) == 8
 
     def test_a_finite_space_is_asked_whole_once_each_recipe(self) -> None:
@@ -295,7 +309,8 @@ def candidate(folder: Path, model: str, number: int = 3) -> Candidate:
     }
     (folder / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
     test = {"test_r2/PE": 0.93 + 1 / 3000, "test_r2/V": 0.8, "test_r2/mean": 0.865}
-    return Candidate(model, folder, recorded(number), test, data_digest="d1", split_digest="s1")
+    result = recorded(number)
+    return Candidate(model, folder, result, result.score.value, "mean_r2", test, data_digest="d1", split_digest="s1")
 
 
 class LedgerContract:
@@ -422,6 +437,7 @@ class LedgerContract:
             model="heir",
             version=first.version,
             value=recorded(1).score.value,
+            rule="mean_r2",
             data_digest="d1",
             split_digest="s1",
             sweep=ledger.run_id,

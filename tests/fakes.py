@@ -107,9 +107,9 @@ class Notebook:
     answers: list[int] = field(default_factory=list)
     planned: float = 0.0
 
-    def begin(self, total: int, recorded: Sequence[Result]) -> None:
+    def begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
         """The search begins."""
-        self.lines.append(f"begin {len(recorded)}/{total}")
+        self.lines.append(f"begin {len(recorded)}/{experiment.search.trials}")
 
     def plan(self, lane_epochs: float, what: str) -> None:
         """So much is planned."""

@@ -51,7 +51,8 @@ baselines: [linear_regression]
 promotion: {model: plant}
 """
 
-ROOT_KEYS = "name, question, seed, table, heads, space, search, fit, pruning, test, validation, baselines, promotion"
+SEARCH_KEYS = "driver, algorithm, options, trials, seconds, target, patience, batch, repeats, warm_start, known"
+ROOT_KEYS = "name, question, seed, table, heads, space, objective, search, fit, pruning, test, validation, baselines, promotion"
 TUNABLES = ", ".join(recipe.names(["PE", "V"]))
 UNFOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
 
@@ -269,7 +270,7 @@ MISTAKES = {
     ),
     "algorithm": (
         ("driver: optuna", "driver: optuna\n  algorithm: tep"),
-        "x.yaml:22: search.algorithm: got 'tep', expected one that optuna has (tpe); did you mean 'tpe'?",
+        "x.yaml:22: search.algorithm: got 'tep', expected one that optuna has (tpe, gp, cma_es, nsga2, nsga3, qmc, random, grid, brute_force); did you mean 'tpe'?",
     ),
     "baseline": (
         ("[linear_regression]", "[linear_regresion]"),
@@ -539,7 +540,7 @@ class TestOverrides:
         [
             (
                 "search.trails=8",
-                "search: unknown key 'trails', expected one of driver, algorithm, trials, batch, known; did you mean 'trials'?",
+                f"search: unknown key 'trails', expected one of {SEARCH_KEYS}; did you mean 'trials'?",
             ),
             ("serach.trials=8", f"unknown key 'serach', expected one of {ROOT_KEYS}; did you mean 'search'?"),
             ("search.trials=many", "search.trials: got 'many', expected a whole number of at least 1"),

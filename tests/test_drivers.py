@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import subprocess
 import sys
@@ -10,38 +11,38 @@ import numpy as np
 import pytest
 
 from branchsweep.drivers import open_driver
-from branchsweep.drivers.optuna import OptunaDriver
-from branchsweep.drivers.points import Stream, at, draws, entropy, index_of, located, point_at, value_at
-from branchsweep.drivers.random import RandomDriver
+from branchsweep.drivers.points import Stream, at, draws, entropy, index_of, located, point_at, random_point, value_at
 from branchsweep.space import Choice, Float, Int
-from branchsweep.trial import Params, Result, Score, Status
-from contracts import MIXED, SMALL, Dimensions, DriverContract, make_experiment, play, trials_of
+from branchsweep.trial import Params, Result
+from contracts import MIXED, SMALL, Dimensions, DriverContract, make_experiment, play, scored, trials_of
 
 JUST_BELOW_ONE = math.nextafter(1.0, 0.0)
 
 
 class TestRandom(DriverContract):
-    driver = "random"
+    driver, algorithm = "random", "random"
 
     def test_answers_change_nothing(self) -> None:
-        told = play(open_driver(self.experiment()), asks=4)
-        assert open_driver(self.experiment()).ask(32) == trials_of(told)
+        experiment = self.experiment(batch=32)
+        told = play(open_driver(experiment), asks=4)
+        assert open_driver(experiment).ask(32) == trials_of(told)
 
     def test_trials_do_not_depend_on_those_before(self) -> None:
-        experiment = self.experiment()
+        experiment = self.experiment(batch=20)
         trial = open_driver(experiment).ask(20)[19]
-        assert trial.params == next(iter(draws(experiment.space, entropy(experiment, Stream.RANDOM, 19))))
+        rng = np.random.default_rng(entropy(experiment, Stream.RANDOM, 19))
+        assert trial.params == random_point(experiment.space, rng)
 
     def test_every_value_is_as_likely(self) -> None:
-        trials = open_driver(self.experiment()).ask(600)
+        trials = open_driver(self.experiment(batch=600)).ask(600)
         depths = np.bincount([int(trial.params["trunk.depth"]) for trial in trials])[1:]
         assert depths == pytest.approx([150] * 4, abs=50)  # four and a half standard deviations
         weights = [float(trial.params["PE.loss_weight"]) for trial in trials]
         assert np.mean(np.array(weights) < 1.0) == pytest.approx(0.5, abs=0.1)  # the middle of 0.1 to 10 on its scale
 
 
-class TestOptuna(DriverContract):
-    driver = "optuna"
+class TestTpe(DriverContract):
+    driver, algorithm = "optuna", "tpe"
 
     def test_the_first_round_is_spread_evenly(self) -> None:
         experiment = self.experiment(batch=16)
@@ -59,7 +60,7 @@ class TestOptuna(DriverContract):
     def test_answers_change_what_is_asked_from_the_next_round_on(self) -> None:
         experiment = self.experiment()
         first = play(open_driver(experiment), asks=3)
-        worse = [Result(result.trial, Score(Status.COMPLETE, value=-result.trial.number)) for result in first]
+        worse = [Result(result.trial, scored(-result.trial.number)) for result in first]
         assert self.resumed(experiment, worse).ask(8) != self.resumed(experiment, first).ask(8)
         of_this_round = [*first[:16], *worse[16:20]]
         assert self.resumed(experiment, of_this_round).ask(4) == trials_of(first[20:])
@@ -68,7 +69,7 @@ class TestOptuna(DriverContract):
         experiment = self.experiment({"weight_decay": {"type": "float", "low": 0.0, "high": 1.0}}, batch=16)
         driver = open_driver(experiment)
         for trial in driver.ask(16):
-            driver.tell(Result(trial, Score(Status.COMPLETE, value=-float(trial.params["weight_decay"]))))
+            driver.tell(Result(trial, scored(-float(trial.params["weight_decay"]))))
         asked = sorted(float(trial.params["weight_decay"]) for trial in driver.ask(16))
         assert float(np.median(asked)) < 0.4  # drawn towards the best value, at 0
         assert float(np.min(np.diff(asked))) > 1e-4  # yet not on top of each other
@@ -79,7 +80,7 @@ class TestOptuna(DriverContract):
         results = play(open_driver(experiment), asks=2)
 
         def blaming(name: str) -> list[Result]:
-            blame = Score(Status.COMPLETE, value=-1e6)
+            blame = scored(-1e6)
             return [Result(result.trial, blame if result.trial.known == name else result.score) for result in results]
 
         plain, inside, outside = (self.resumed(experiment, blaming(name)).ask(8) for name in ("nobody", *known))
@@ -91,6 +92,39 @@ class TestOptuna(DriverContract):
         assert float(np.mean(regrets["optuna"])) < 0.6 * float(np.mean(regrets["random"]))
 
 
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed: the Gaussian process needs it")
+class TestGp(DriverContract):
+    driver, algorithm = "optuna", "gp"
+
+
+class TestCmaEs(DriverContract):
+    driver, algorithm = "optuna", "cma_es"
+
+
+class TestNsga2(DriverContract):
+    driver, algorithm = "optuna", "nsga2"
+
+
+class TestNsga3(DriverContract):
+    driver, algorithm = "optuna", "nsga3"
+
+
+class TestQmc(DriverContract):
+    driver, algorithm = "optuna", "qmc"
+
+
+class TestOptunasRandom(DriverContract):
+    driver, algorithm = "optuna", "random"
+
+
+class TestGrid(DriverContract):
+    driver, algorithm = "optuna", "grid"
+
+
+class TestBruteForce(DriverContract):
+    driver, algorithm = "optuna", "brute_force"
+
+
 def _regret(driver: str, seed: int) -> float:
     """How far below the optimum (0) the best of 64 trials lies, on a valley in five dimensions of which two are conditional."""
     dimensions: Dimensions = {
@@ -100,7 +134,7 @@ def _regret(driver: str, seed: int) -> float:
     while len(values) < 64:
         for trial in engine.ask(8):
             values.append(_valley(trial.params))
-            engine.tell(Result(trial, Score(Status.COMPLETE, value=values[-1])))
+            engine.tell(Result(trial, scored(values[-1])))
     return -max(values)
 
 
@@ -108,11 +142,6 @@ def _valley(params: Params) -> float:
     distance = abs(int(params["trunk.depth"]) - 3) + math.log2(int(params["trunk.width"]) / 50) ** 2
     distance += abs(int(params["PE.depth"]) - 2) + abs(math.log2(int(params.get("PE.width", 8)) / 32))
     return -distance - math.log10(float(params["PE.loss_weight"]) / 3) ** 2 - (params["activation"] != "silu")
-
-
-def test_open_driver_opens_what_the_experiment_names() -> None:
-    assert isinstance(open_driver(make_experiment("random")), RandomDriver)
-    assert isinstance(open_driver(make_experiment("optuna")), OptunaDriver)
 
 
 def test_optuna_is_imported_only_where_it_is_asked_for() -> None:

@@ -57,9 +57,7 @@ class TestExperiment:
         assert experiment.algorithm == "tpe"
         assert experiment.promotion is None
 
-    @pytest.mark.parametrize(
-        ("epochs", "rungs"), [(200, [16, 32, 80]), (35, [6, 14]), (10, [4]), (8, [3]), (7, []), (1, [])]
-    )
+    @pytest.mark.parametrize(("epochs", "rungs"), [(200, [16, 32, 80]), (35, [6, 14]), (10, [4]), (8, [3]), (7, []), (1, [])])
     def test_rungs_stand_at_two_four_and_ten_of_twenty_five_parts_unless_it_says_otherwise(
         self, epochs: int, rungs: list[int]
     ) -> None:
@@ -106,12 +104,12 @@ class TestExperiment:
 
     @pytest.mark.parametrize("driver", DRIVERS)
     def test_every_driver_may_be_named_with_its_algorithms(self, driver: Any) -> None:
-        assert make(search={"driver": driver}).algorithm == DRIVERS[driver][0]
+        assert make(search={"driver": driver}).algorithm == next(iter(DRIVERS[driver]))
         for algorithm in DRIVERS[driver]:
             assert make(search={"driver": driver, "algorithm": algorithm}).algorithm == algorithm
 
     def test_every_driver_that_may_be_named_has_algorithms(self) -> None:
-        assert Search.model_json_schema()["properties"]["driver"]["enum"] == list(DRIVERS)
+        assert set(Search.model_json_schema()["properties"]["driver"]["enum"]) == set(DRIVERS)
 
     def test_tells_every_mistake_with_its_place(self) -> None:
         space = {"dimensions": {"trunk.depth": {"type": "int", "low": 0, "high": 40}}, "fixed": {"activation": "rleu"}}

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from statistics import fmean
 
 import numpy as np
 import pytest
 
-from branchsweep.halving import places, ranking
+from branchsweep import halving
+from branchsweep.halving import Vector, places
+
+
+def ranking(vectors: Mapping[int, Vector]) -> list[int]:
+    """By the mean."""
+    return halving.ranking(vectors, {number: fmean(vector) for number, vector in vectors.items()})
 
 
 @pytest.mark.parametrize(
@@ -45,3 +52,8 @@ def test_nobody_of_the_front_stands_behind_one_who_is_dominated(seed: int) -> No
 
 def test_equals_go_in_the_order_of_asking() -> None:
     assert ranking({7: (0.5, 0.5), 3: (0.5, 0.5), 5: (0.5, 0.5)}) == [3, 5, 7]
+
+
+def test_the_objective_need_not_be_the_mean() -> None:
+    vectors = {0: (0.9, 0.1), 1: (0.5, 0.5), 2: (0.4, 0.4), 3: (0.6, 0.2)}
+    assert halving.ranking(vectors, {number: min(vector) for number, vector in vectors.items()}) == [1, 3, 0, 2]

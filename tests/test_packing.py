@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from branchsweep import costs, packing
-from branchsweep.drivers.random import RandomDriver
+from branchsweep.drivers import open_driver
 from branchsweep.experiment import HoldOut, KFold
 from branchsweep.population import LaneState
 from branchsweep.recipe import Architecture
@@ -19,7 +19,7 @@ EXPERIMENT = tiny_experiment(search={"driver": "random", "trials": 100, "batch":
 
 
 def lanes(count: int) -> list[packing.Lane]:
-    return [lane for trial in RandomDriver(EXPERIMENT).ask(count) for lane in packing.lanes_of(trial, EXPERIMENT)]
+    return [lane for trial in open_driver(EXPERIMENT).ask(count) for lane in packing.lanes_of(trial, EXPERIMENT)]
 
 
 def test_every_lane_stands_in_one_population() -> None:
@@ -64,7 +64,7 @@ def test_widths_are_padded_to_the_next_bucket(width: int, bucket: int) -> None:
 
 
 def test_folds_and_seeds_are_lanes() -> None:
-    (trial,) = RandomDriver(EXPERIMENT).ask(1)
+    (trial,) = open_driver(EXPERIMENT).ask(1)
     folded = EXPERIMENT.model_copy(update={"validation": KFold(method="k_fold", folds=4, seeds=2)})
     held = EXPERIMENT.model_copy(update={"validation": HoldOut(method="hold_out", seeds=3)})
     assert [(lane.fold, lane.seed) for lane in packing.lanes_of(trial, folded)] == [(f, s) for f in range(4) for s in range(2)]
@@ -88,7 +88,7 @@ def test_limits_cover_whatever_the_space_the_known_and_the_defaults_may_bring() 
 
 def test_more_streams_than_a_population_holds_are_spread() -> None:
     seeds = tiny_experiment(validation={"method": "k_fold", "folds": 10, "seeds": 4})
-    (trial,) = RandomDriver(seeds).ask(1)
+    (trial,) = open_driver(seeds).ask(1)
     populations = packing.pack(packing.lanes_of(trial, seeds), seeds)
     assert sum(len(population.trials) for population in populations) == 40
     assert max(len(population.trials) for population in populations) <= packing.STREAMS
@@ -122,7 +122,7 @@ def test_layers_are_padded_to_their_programs_widths() -> None:
 
 def test_a_population_is_halved_where_a_worker_would_be_idle() -> None:
     long = tiny_experiment(fit={"epochs": 20_000})
-    (trial,) = RandomDriver(long).ask(1)
+    (trial,) = open_driver(long).ask(1)
     alone, shared = (packing.pack(packing.lanes_of(trial, long), long, workers) for workers in (1, 2))
     assert [len(members.trials) for members in alone] == [3]
     assert sorted(len(members.trials) for members in shared) == [1, 2]
@@ -131,7 +131,7 @@ def test_a_population_is_halved_where_a_worker_would_be_idle() -> None:
 
 
 def test_lanes_that_stand_at_different_epochs_do_not_share_a_population() -> None:
-    (trial,) = RandomDriver(EXPERIMENT).ask(1)
+    (trial,) = open_driver(EXPERIMENT).ask(1)
     first, *others = packing.lanes_of(trial, EXPERIMENT)
     nothing = np.zeros((0, 2))
     state = LaneState(1, (), (), (), (), 0.0, 0, 0, nothing.astype(np.float32), nothing)

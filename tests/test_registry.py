@@ -96,7 +96,10 @@ class Network:
 
     def candidate(self, model: str, number: int = 3) -> Candidate:
         test = {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}
-        return Candidate(model, self.folder, recorded(number), test, data_digest="table-1", split_digest="split-1")
+        result = recorded(number)
+        return Candidate(
+            model, self.folder, result, result.score.value, "mean_r2", test, data_digest="table-1", split_digest="split-1"
+        )
 
 
 CROWNED = Verdict(crown=True, because="mean validation R² 0.8650, above 0.8600 of version 1")

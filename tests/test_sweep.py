@@ -61,7 +61,7 @@ class Scene:
         return Scene(experiment or self.experiment, self.ledger, **trainer)
 
     def search(self) -> list[Result]:
-        return sweep.search(self.experiment, self.rows, self.engines)
+        return sweep.search(self.experiment, self.rows, self.engines).results
 
     def run(self, contestants: list[compare.Contestant] | None = None) -> Summary:
         return sweep.run(self.experiment, contestants or [], self.dataset, self.split, self.engines)
@@ -178,7 +178,7 @@ def test_an_exhausted_space_ends_the_search() -> None:
     space = {"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}}
     scene = Scene(tiny_experiment(space=space, search={"driver": "random", "trials": 20, "batch": 8}))
     assert len(scene.search()) == 3
-    assert "the search space is exhausted after 3 trials" in scene.watch.lines
+    assert "the search is over: the search space is exhausted after 3 trials" in scene.watch.lines
 
 
 def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
@@ -197,6 +197,7 @@ def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
     assert linear.name == "linear regression" and linear.test_r2["V"] == pytest.approx(1.0)
     assert set(json.loads(said.to_json())) == {
         "sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds", "references",
+        "stopped_by", "front", "unmet",
     }  # fmt: skip
     text = to_text(summary(said, {"PE": "MW", "V": "cm Hg"}))
     assert f"trial {said.best.trial}" in text and "linear regression" in text and "models:/tiny@champion" in text
@@ -239,15 +240,15 @@ def test_a_stand_in_registers_under_another_name() -> None:
     assert model_name(experiment, replace(tiny_table(), source="stand-in")) == "tiny-stand-in"
 
 
-def champion(value: float, data: str = "t1", rows: str = "s1") -> Champion:
-    return Champion("tiny", 3, value, data, rows, "run", 5, "it was better")
+def champion(value: float, data: str = "t1", rows: str = "s1", rule: str = "mean_r2") -> Champion:
+    return Champion("tiny", 3, value, rule, data, rows, "run", 5, "it was better")
 
 
 def candidate(value: float) -> Candidate:
     from pathlib import Path
 
     score = Score(Status.COMPLETE, value=value)
-    return Candidate("tiny", Path(), Result(Trial(1, {}), score), {}, data_digest="t1", split_digest="s1")
+    return Candidate("tiny", Path(), Result(Trial(1, {}), score), value, "mean_r2", {}, data_digest="t1", split_digest="s1")
 
 
 @pytest.mark.parametrize(
@@ -257,6 +258,11 @@ def candidate(value: float) -> Candidate:
         (champion(0.89), True, "mean validation R² 0.9000, above 0.8900 of version 3"),
         (champion(0.90), False, "mean validation R² 0.9000, not above 0.9000 of version 3"),
         (champion(0.1, data="t2"), False, "version 3 was trained on another table, so their scores cannot be compared"),
+        (
+            champion(0.1, rule="min_r2"),
+            False,
+            "version 3 was crowned for its lowest validation R², not for its mean validation R²",
+        ),
         (champion(0.1, rows="s2"), False, "version 3 was scored on another split, so their scores cannot be compared"),
         (champion(math.nan), True, "mean validation R² 0.9000, above nan of version 3"),
     ],

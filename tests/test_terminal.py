@@ -8,6 +8,7 @@ from rich.console import Console
 
 from branchsweep.terminal import Terminal
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from fakes import tiny_experiment
 
 
 def answered(number: int, r2: float) -> Result:
@@ -21,7 +22,7 @@ FAILED = Result(Trial(2, {}), Score(Status.FAILED, reason="diverged in epoch 3")
 def written(is_terminal: bool) -> str:
     out = io.StringIO()
     with Terminal(Console(file=out, force_terminal=is_terminal, width=100)) as watch:
-        watch.begin(4, [answered(0, 0.5)])
+        watch.begin(tiny_experiment(search={"driver": "random", "trials": 4}), [answered(0, 0.5)])
         watch.plan(30.0, "12 lanes in 2 populations")
         watch.trained(15.0)
         watch.answered(answered(1, 0.75))

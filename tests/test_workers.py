@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from branchsweep import packing
-from branchsweep.drivers.random import RandomDriver
+from branchsweep.drivers import open_driver
 from branchsweep.errors import EngineError
 from branchsweep.population import Outcome, Population, TrainingRows
 from branchsweep.training import workers as workers_module
@@ -33,7 +33,7 @@ def rows() -> TrainingRows:
 
 
 def populations() -> list[Population]:
-    lanes = [lane for trial in RandomDriver(EXPERIMENT).ask(6) for lane in packing.lanes_of(trial, EXPERIMENT)]
+    lanes = [lane for trial in open_driver(EXPERIMENT).ask(6) for lane in packing.lanes_of(trial, EXPERIMENT)]
     packed = packing.pack(lanes, EXPERIMENT)
     assert len(packed) > 1, "one population would go to one worker"
     return packed
@@ -82,7 +82,7 @@ def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
 
 def test_a_model_is_exported_and_predicts(two: tuple[Workers, list[float]], tmp_path: Path) -> None:
     workers, _ = two
-    (trial,) = RandomDriver(EXPERIMENT).ask(1)
+    (trial,) = open_driver(EXPERIMENT).ask(1)
     (population,) = packing.pack([packing.refit_lane(trial, EXPERIMENT, 0, 3)], EXPERIMENT)
     ((_, outcome),) = workers.train([population], keep_weights=True)
     weights = outcome.lanes[0].weights

@@ -7,7 +7,7 @@ packed, on the number of workers, or on whether the round was cut short and went
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from branchsweep import halving, packing, score
 from branchsweep.data import Dataset, Split
 from branchsweep.experiment import Experiment
+from branchsweep.objective import heads_of, ranked_by
 from branchsweep.packing import Lane
 from branchsweep.population import LaneOutcome, TrainingRows
 from branchsweep.roles import Trainer, Watch
@@ -36,6 +37,7 @@ def answer(
     trainer: Trainer,
     watch: Watch,
     recorded: Sequence[Result] = (),
+    stop: Callable[[], str] = lambda: "",
 ) -> Iterator[Result]:
     """Trains the trials of a round side by side, from rung to rung, and yields each with its score as soon as it has one.
 
@@ -47,6 +49,7 @@ def answer(
         watch: Is told how it goes.
         recorded: Trials of the same round that have their scores already. They compete at the rungs as they did when they were
             trained, so that a round that was cut short ends as it would have ended.
+        stop: Asked at every rung: why the search is over already, and no trial should go on; empty while it is not.
     """
     going = [_Contender(trial, packing.lanes_of(trial, experiment)) for trial in trials]
     finished = list(recorded)
@@ -60,7 +63,7 @@ def answer(
             else:
                 standing.append(contender)
         going = []
-        for contender, reason in _verdicts(standing, finished, epoch, experiment):
+        for contender, reason in _verdicts(standing, finished, epoch, experiment, stop()):
             if reason:
                 contender.prune(reason)
                 finished.append(contender.result)
@@ -147,21 +150,35 @@ def _leg(
 
 
 def _verdicts(
-    standing: Sequence[_Contender], finished: Sequence[Result], epoch: int, experiment: Experiment
+    standing: Sequence[_Contender], finished: Sequence[Result], epoch: int, experiment: Experiment, over: str
 ) -> list[tuple[_Contender, str]]:
     """Who of those that stand at a rung goes on: each with the reason why not, which is empty for those that do.
 
-    All trials of the round that came to this rung compete, those that have their scores already among them.
+    All trials of the round that came to this rung compete, those that have their scores already among them. A known
+    configuration that a constraint is measured by always goes on, for nothing else can say where the bound is.
     """
-    vectors: dict[int, halving.Vector] = {contender.trial.number: contender.rungs[epoch] for contender in standing}
+    heads, objective = list(experiment.heads), experiment.objective
+    counted = heads_of(objective, heads)
+    bounding = {constraint.reference for constraint in objective.bounds if constraint.reference}
+    r2_at: dict[int, Mapping[str, float]] = {
+        contender.trial.number: dict(zip(heads, contender.rungs[epoch], strict=True)) for contender in standing
+    }
     for result in finished:
-        vector = _at_rung(result.score, epoch)
-        if vector is not None:
-            vectors[result.trial.number] = vector
-    ranking, places = halving.ranking(vectors), halving.places(len(vectors), experiment.halving.keep)
+        r2 = _at_rung(result.score, epoch)
+        if r2 is not None:
+            r2_at[result.trial.number] = r2
+    ranking = halving.ranking(
+        {number: [r2[head] for head in counted] for number, r2 in r2_at.items()},
+        {number: ranked_by(objective, r2) for number, r2 in r2_at.items()},
+    )
+    places = halving.places(len(ranking), experiment.halving.keep)
     rung = f"rung {experiment.halving.rungs.index(epoch) + 1} (epoch {epoch})" if standing else ""
 
     def verdict(contender: _Contender) -> str:
+        if over:
+            return f"stopped at {rung}: {over}"
+        if contender.trial.known in bounding:
+            return ""
         place = 1 + ranking.index(contender.trial.number)
         return f"pruned at {rung}: place {place} of {len(ranking)}, {places} went on" if place > places else ""
 
@@ -169,10 +186,11 @@ def _verdicts(
     return [(contender, verdict(contender)) for contender in in_order]
 
 
-def _at_rung(score: Score, epoch: int) -> halving.Vector | None:
+def _at_rung(score: Score, epoch: int) -> Mapping[str, float] | None:
     """R² by head at a rung: what was measured there, or the final one of a trial that had come to its end before; else None."""
-    final = tuple(head.r2 for head in score.heads.values()) if score.is_complete else None
-    return score.rungs.get(epoch, final)
+    if epoch in score.rungs:
+        return dict(zip(score.heads, score.rungs[epoch], strict=True))
+    return score.of_heads if score.is_complete else None
 
 
 def grade(experiment: Experiment, lanes: Mapping[tuple[int, int], LaneOutcome], rows: TrainingRows, seconds: float) -> Score:

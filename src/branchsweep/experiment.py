@@ -6,9 +6,10 @@ file's lines in every message, is `config`'s work.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import chain, pairwise
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,8 +21,46 @@ from branchsweep.trial import Params, ParamValue
 CCPP = "ccpp"
 """The name of the built-in table."""
 
-DRIVERS: Mapping[str, tuple[str, ...]] = {"random": ("random",), "optuna": ("tpe",)}
-"""The drivers with their algorithms, the default one first."""
+Options = Mapping[str, type]
+"""What an algorithm can be told, each with the type of its values."""
+
+_GENETIC: Options = {"population_size": int, "mutation_prob": float, "crossover_prob": float, "swapping_prob": float}
+
+DRIVERS: Mapping[str, Mapping[str, Options]] = {
+    "optuna": {
+        "tpe": {"n_ei_candidates": int, "multivariate": bool, "constant_liar": bool},
+        "gp": {"deterministic_objective": bool},
+        "cma_es": {"sigma0": float, "popsize": int, "use_separable_cma": bool, "with_margin": bool, "lr_adapt": bool},
+        "nsga2": _GENETIC,
+        "nsga3": {**_GENETIC, "dividing_parameter": int},
+        "qmc": {"qmc_type": str, "scramble": bool},
+        "random": {},
+        "grid": {},
+        "brute_force": {"avoid_premature_stop": bool},
+    },
+    "keras_tuner": {
+        "random": {},
+        "bayesian": {"num_initial_points": int, "alpha": float, "beta": float},
+        "hyperband": {"factor": int, "hyperband_iterations": int},
+        "grid": {},
+    },
+    "random": {"random": {}},
+}
+"""The drivers with their algorithms, the default one first, each with its options under the engine's own names.
+
+They stand here, and not where the engines are, so that a mistake is found before an engine is imported, with its line. A test
+compares them with the engines' own signatures.
+"""
+
+SEVERAL_OBJECTIVES = {"optuna": frozenset(DRIVERS["optuna"]) - {"cma_es"}, "keras_tuner": frozenset(), "random": {"random"}}
+"""By driver, the algorithms that search for several objectives at once."""
+
+AT_ONCE: Mapping[tuple[str, str], int] = {("optuna", "gp"): 8, ("keras_tuner", "bayesian"): 8}
+"""The most trials that an algorithm is asked for in one round, where a larger one would wait longer for its questions than for
+their answers: what a Gaussian process takes grows with the trials already asked."""
+
+MEAN, MIN, WEIGHTED, HEAD = "mean_r2", "min_r2", "weighted", "r2/"
+"""What may be maximised: the mean of the heads' R², the worst of them, their weighted mean, or one head's."""
 
 NO_PRUNING = "none"
 """What `pruning` may be instead of rungs: every trial trains all its epochs."""
@@ -65,25 +104,139 @@ class Head(Written):
     loss: Literal["mse", "mae", "huber"] = Field("mse", description="The head's loss on the scaled target.")
 
 
+class Constraint(NamedTuple):
+    """`metric >= factor * reference`, or `metric >= factor` where there is no reference.
+
+    Args:
+        metric: What is measured, as in an objective.
+        factor: A number.
+        reference: The known configuration that is measured likewise; empty for none.
+    """
+
+    metric: str
+    factor: float
+    reference: str
+
+    @classmethod
+    def parsed(cls, text: str) -> Constraint:
+        """The constraint that `r2/PE >= 0.9`, `r2/PE >= 0.99 * article` or `r2/PE >= article` spells.
+
+        Raises:
+            ValueError: It spells none.
+        """
+        found = _CONSTRAINT.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(f"got '{text}', expected METRIC >= NUMBER, or METRIC >= NUMBER * KNOWN (r2/PE >= 0.99 * article)")
+        return cls(found["metric"], float(found["factor"] or 1.0), found["reference"] or "")
+
+
+_CONSTRAINT = re.compile(
+    r"(?P<metric>\S+)\s*>=\s*(?:(?P<factor>-?\d+(?:\.\d*)?(?:[eE]-?\d+)?)\s*(?:\*\s*|$))?(?P<reference>[A-Za-z_][\w-]*)?"
+)
+
+
+class Objective(Written):
+    """What the search is for."""
+
+    maximize: list[str] = Field(
+        default_factory=lambda: [MEAN],
+        min_length=1,
+        description="mean_r2, min_r2, weighted or r2/HEAD; several of them for a Pareto front.",
+    )
+    weights: Mapping[Name, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="Of `weighted`: by head, its share in the mean; 1 where none is given."
+    )
+    choose: str | None = Field(
+        None, description="By which figure one of a front is chosen to be refitted and promoted; mean_r2 if absent."
+    )
+    constraints: list[str] = Field(
+        default_factory=list,
+        description="What the best trial must meet, such as r2/PE >= 0.99 * article (a known configuration).",
+    )
+
+    @field_validator("constraints")
+    @classmethod
+    def _spelt(cls, constraints: list[str]) -> list[str]:
+        for text in constraints:
+            Constraint.parsed(text)
+        return constraints
+
+    @property
+    def is_several(self) -> bool:
+        """Whether there is a front, rather than a best."""
+        return len(self.maximize) > 1
+
+    @property
+    def rule(self) -> str:
+        """The figure by which one trial is ranked before another."""
+        return self.choose or (MEAN if self.is_several else self.maximize[0])
+
+    @property
+    def rule_in_words(self) -> str:
+        """The rule with its weights: figures by the same words may be compared."""
+        if self.rule != WEIGHTED or not self.weights:
+            return self.rule
+        return f"{WEIGHTED} ({', '.join(f'{head} {weight:g}' for head, weight in self.weights.items())})"
+
+    @property
+    def bounds(self) -> list[Constraint]:
+        """The constraints, taken apart."""
+        return [Constraint.parsed(text) for text in self.constraints]
+
+
 class Search(Written):
     """Who asks, how much, and where it begins."""
 
-    driver: Literal["random", "optuna"] = Field("optuna", description="The engine that suggests trials.")
+    driver: Literal["random", "optuna", "keras_tuner"] = Field("optuna", description="The engine that suggests trials.")
     algorithm: str | None = Field(None, description="The driver's algorithm; its default one if absent.")
+    options: Mapping[str, ParamValue] = Field(
+        default_factory=dict, description="What the algorithm can be told beyond that, by the engine's own names."
+    )
     trials: int = Field(64, ge=1, description="Trials in total, known configurations and resumed ones included.")
+    seconds: float | None = Field(None, gt=0, description="Of wall time for the search; it ends at the next rung.")
+    target: float | None = Field(None, lt=1, description="The search ends once a trial reaches this value of the objective.")
+    patience: int | None = Field(None, ge=1, description="The search ends after so many trials without a new best.")
     batch: int = Field(32, ge=1, description="Trials asked at once, before any of them is answered.")
+    repeats: Literal["recall", "reseed"] = Field(
+        "recall",
+        description="What becomes of a suggestion that spells the recipe of an earlier trial: recall answers it from the "
+        "record and asks on; reseed trains it again from other seeds, as a trial of its own.",
+    )
+    warm_start: list[str] = Field(
+        default_factory=list, description="Earlier sweeps (names or run ids) whose trials the driver is told beforehand."
+    )
     known: Mapping[Name, Mapping[str, ParamValue]] = Field(
         default_factory=dict, description="Known configurations by name, asked first."
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        algorithms = DRIVERS[self.driver]
-        if self.algorithm is not None and self.algorithm not in algorithms:
-            expected = f"expected one that {self.driver} has ({', '.join(algorithms)})"
-            hint = did_you_mean(self.algorithm, algorithms)
-            self._refuse([(("algorithm",), f"got '{self.algorithm}', {expected}{hint}")])
+        self._refuse(self._mistakes())
         return self
+
+    def _mistakes(self) -> Iterator[Mistake]:
+        algorithms = DRIVERS[self.driver]
+        algorithm = self.algorithm or next(iter(algorithms))
+        if algorithm not in algorithms:
+            expected = f"expected one that {self.driver} has ({', '.join(algorithms)})"
+            yield ("algorithm",), f"got '{algorithm}', {expected}{did_you_mean(algorithm, algorithms)}"
+            return
+        options = algorithms[algorithm]
+        for name, value in self.options.items():
+            if name not in options:
+                expected = f"expected one of {', '.join(options)}" if options else f"{algorithm} of {self.driver} has none"
+                yield ("options", name), f"got '{name}', {expected}{did_you_mean(name, options)}"
+            elif not _is_of(value, options[name]):
+                yield ("options", name), f"got {value!r}, expected {_KINDS[options[name]]}"
+
+
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+
+
+def _is_of(value: ParamValue, kind: type) -> bool:
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 class EarlyStopping(Written):
@@ -172,6 +325,9 @@ class Experiment(Written):
     table: Table = Field(description="Where the rows come from.")
     heads: Mapping[Name, Head] = Field(min_length=1, description="The outputs by name, in order.")
     space: SearchSpace = Field(description="What is varied: a path to a file of search_spaces/, or the space itself.")
+    objective: Objective = Field(
+        default_factory=Objective, description="What the search is for; the mean of the heads' R² if absent."
+    )
     search: Search = Field(default_factory=Search, description="Who asks, and how much.")
     fit: Fit = Field(default_factory=Fit, description="How each network is trained.")
     pruning: Pruning | None = Field(
@@ -191,7 +347,13 @@ class Experiment(Written):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        mistakes = (self._head_mistakes(), self._tunable_mistakes(), self._rung_mistakes(), self._baseline_mistakes())
+        mistakes = (
+            self._head_mistakes(),
+            self._tunable_mistakes(),
+            self._objective_mistakes(),
+            self._rung_mistakes(),
+            self._baseline_mistakes(),
+        )
         self._refuse(chain.from_iterable(mistakes))
         return self
 
@@ -228,6 +390,33 @@ class Experiment(Written):
             for name, value in params.items():
                 yield ("search", "known", known, name), name, [((), value)]
 
+    def _objective_mistakes(self) -> Iterator[Mistake]:
+        objective, metrics = self.objective, [MEAN, MIN, WEIGHTED, *(f"{HEAD}{head}" for head in self.heads)]
+
+        def wrong(place: Place, metric: str | None) -> Iterator[Mistake]:
+            if metric is not None and metric not in metrics:
+                yield (
+                    ("objective", *place),
+                    f"got '{metric}', expected one of {', '.join(metrics)}{did_you_mean(metric, metrics)}",
+                )
+
+        for position, metric in enumerate(objective.maximize):
+            yield from wrong(("maximize", position), metric)
+        yield from wrong(("choose",), objective.choose)
+        for head in objective.weights:
+            if head not in self.heads:
+                yield ("objective", "weights", head), f"got '{head}', expected a head{did_you_mean(head, self.heads)}"
+        for position, constraint in enumerate(objective.bounds):
+            yield from wrong(("constraints", position), constraint.metric)
+            known = self.search.known
+            if constraint.reference and constraint.reference not in known:
+                message = f"got '{constraint.reference}', expected a known configuration (search.known)"
+                yield ("objective", "constraints", position), message + did_you_mean(constraint.reference, known)
+        if objective.is_several and self.algorithm not in SEVERAL_OBJECTIVES[self.search.driver]:
+            able = ", ".join(sorted(SEVERAL_OBJECTIVES["optuna"]))
+            message = f"{self.algorithm} of {self.search.driver} knows one objective, not several; of optuna these know: {able}"
+            yield ("objective", "maximize"), message
+
     def _rung_mistakes(self) -> Iterator[Mistake]:
         for position, rung in enumerate(self.halving.rungs):
             if rung >= self.fit.epochs:
@@ -248,11 +437,18 @@ class Experiment(Written):
     @property
     def algorithm(self) -> str:
         """The driver's algorithm, the default spelled out."""
-        return self.search.algorithm or DRIVERS[self.search.driver][0]
+        return self.search.algorithm or next(iter(DRIVERS[self.search.driver]))
+
+    @property
+    def batch(self) -> int:
+        """Trials of a round: as many as are asked for at once, and no more than the algorithm should be asked for."""
+        return min(self.search.batch, AT_ONCE.get((self.search.driver, self.algorithm), self.search.batch))
 
     @property
     def halving(self) -> Pruning:
-        """The rungs, the default ones spelled out."""
+        """The rungs, the default ones spelled out. Hyperband halves by itself."""
+        if self.pruning is None and self.algorithm == "hyperband":
+            return Pruning(rungs=[])
         return self.pruning or ladder(self.fit.epochs)
 
     @property
@@ -269,7 +465,7 @@ class Experiment(Written):
         """The single-output baseline: the same experiment with this head alone.
 
         Dimensions, fixed values and known configurations that name other heads fall away, and so do conditions on such
-        dimensions.
+        dimensions. What is maximised is this head's R², under the constraints that it had.
         """
         if head not in self.heads:
             raise ConfigError(f"got head '{head}', expected one of {', '.join(self.heads)}{did_you_mean(head, self.heads)}")
@@ -288,6 +484,13 @@ class Experiment(Written):
                 ),
                 "search": self.search.model_copy(
                     update={"known": {name: kept(params) for name, params in self.search.known.items()}}
+                ),
+                "objective": Objective(
+                    constraints=[
+                        text
+                        for text, bound in zip(self.objective.constraints, self.objective.bounds, strict=True)
+                        if bound.metric == f"{HEAD}{head}"
+                    ]
                 ),
             }
         )

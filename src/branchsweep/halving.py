@@ -3,17 +3,18 @@
 Successive halving (Jamieson and Talwalkar 2016) trains many trials a little, drops the worse part, and trains the rest on,
 several times over. With several heads "worse" is no order of its own: a trial that nobody beats on every head at once (that is
 non-dominated) may become the best for one of them. So those go first, as in MO-ASHA (Schmucker, Donini, Zafar, Salinas,
-Archambeau 2021), and the objective, the heads' mean R², settles the rest.
+Archambeau 2021), and the objective settles the rest.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
+
+from branchsweep.objective import dominates
 
 Vector = Sequence[float]
-"""R² by head, in the experiment's order: the more, the better."""
+"""R² of each head that the objective looks at: the more, the better."""
 
 
 def places(count: int, keep: float) -> int:
@@ -21,19 +22,18 @@ def places(count: int, keep: float) -> int:
     return min(count, max(1, math.ceil(round(count * keep, 9))))
 
 
-def ranking(vectors: Mapping[int, Vector]) -> list[int]:
+def ranking(vectors: Mapping[int, Vector], values: Mapping[int, float]) -> list[int]:
     """Trial numbers, the most promising first: the non-dominated ones, then all others, both by the objective.
 
     Of equals the one that was asked first goes first.
+
+    Args:
+        vectors: By number.
+        values: By number, the one figure by which trials are put in order.
     """
 
     def rank(number: int) -> tuple[bool, float, int]:
         mine = vectors[number]
-        return any(_dominates(other, mine) for other in vectors.values()), -fmean(mine), number
+        return any(dominates(other, mine) for other in vectors.values()), -values[number], number
 
     return sorted(vectors, key=rank)
-
-
-def _dominates(one: Vector, other: Vector) -> bool:
-    """Whether `one` is at least as good for every head, and better for some."""
-    return all(a >= b for a, b in zip(one, other, strict=True)) and any(a > b for a, b in zip(one, other, strict=True))

@@ -105,9 +105,7 @@ def outlook(experiment: Experiment, contestants: Sequence[Contestant], split: Sp
         populations=len(planned),
         programs=len(by_program),
         plan=tuple(by_program),
-        rungs=dict(
-            zip(experiment.halving.rungs, _standing(experiment, min(experiment.search.batch, len(asked)))[1:], strict=True)
-        ),
+        rungs=dict(zip(experiment.halving.rungs, _standing(experiment, min(experiment.batch, len(asked)))[1:], strict=True)),
         workers=workers,
         seconds=round(START_SECONDS + sum(each.seconds for each in by_program) / workers, 1),
     )
@@ -116,7 +114,7 @@ def outlook(experiment: Experiment, contestants: Sequence[Contestant], split: Sp
 def _rounds(experiment: Experiment) -> list[list[Trial]]:
     driver, left = open_driver(experiment), experiment.search.trials
     rounds: list[list[Trial]] = []
-    while left and (trials := driver.ask(min(experiment.search.batch, left))):
+    while left and (trials := driver.ask(min(experiment.batch, left))):
         rounds.append(trials)
         left -= len(trials)
     return rounds

@@ -12,6 +12,7 @@ from pathlib import Path
 from branchsweep import packing, score
 from branchsweep.data import Dataset, Split
 from branchsweep.experiment import Experiment
+from branchsweep.objective import ranked_by, spoken
 from branchsweep.population import Weights
 from branchsweep.recipe import Recipe
 from branchsweep.roles import Candidate, Champion, Ledger, Trainer, Verdict, Watch
@@ -67,19 +68,21 @@ def meet_test_rows(
 def decide(champion: Champion | None, candidate: Candidate) -> Verdict:
     """Whether the candidate gets the title, and why, as a sentence.
 
-    Both are compared by their mean validation R², which the search saw, never by the test rows: choosing by those would use
-    them up. Scores on another table or another split are not comparable.
+    Both are compared by the validation figure that the search ranked them by, never by the test rows: choosing by those would
+    use them up. Scores on another table or another split are not comparable, nor are other figures.
     """
-    value = candidate.result.score.value
+    value, figure = candidate.value, spoken(candidate.rule)
     if champion is None:
-        return Verdict(True, f"first of its name, with a mean validation R² of {value:.4f}")
+        return Verdict(True, f"first of its name, with a {figure} of {value:.4f}")
     if champion.data_digest != candidate.data_digest:
         return Verdict(False, f"version {champion.version} was trained on another table, so their scores cannot be compared")
     if champion.split_digest != candidate.split_digest:
         return Verdict(False, f"version {champion.version} was scored on another split, so their scores cannot be compared")
+    if champion.rule != candidate.rule:
+        return Verdict(False, f"version {champion.version} was crowned for its {spoken(champion.rule)}, not for its {figure}")
     if not math.isfinite(champion.value) or value > champion.value:
-        return Verdict(True, f"mean validation R² {value:.4f}, above {champion.value:.4f} of version {champion.version}")
-    return Verdict(False, f"mean validation R² {value:.4f}, not above {champion.value:.4f} of version {champion.version}")
+        return Verdict(True, f"{figure} {value:.4f}, above {champion.value:.4f} of version {champion.version}")
+    return Verdict(False, f"{figure} {value:.4f}, not above {champion.value:.4f} of version {champion.version}")
 
 
 def model_name(experiment: Experiment, dataset: Dataset) -> str:
@@ -103,6 +106,8 @@ def register(
         model=name,
         folder=folder,
         result=winner,
+        value=ranked_by(experiment.objective, winner.score.of_heads),
+        rule=experiment.objective.rule_in_words,
         test=_test_metrics(test),
         data_digest=dataset.digest,
         split_digest=split.digest,

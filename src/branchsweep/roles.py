@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from branchsweep.experiment import Experiment, Objective
 from branchsweep.population import Floats, Outcome, Population, Weights
 from branchsweep.recipe import Recipe
 from branchsweep.trial import Result, Trial
@@ -63,7 +64,7 @@ class Trainer(Protocol):
 class Watch(Protocol):
     """Is told how a sweep goes; shows it, or not."""
 
-    def begin(self, total: int, recorded: Sequence[Result]) -> None:
+    def begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
         """The search begins, or goes on after these results."""
         ...
 
@@ -94,6 +95,7 @@ class SweepRecord:
         question: The experiment's question.
         yaml: The experiment as it was run, space and overrides included.
         heads: Units by head.
+        objective: What the search is for.
         tags: Facts about data, code and versions, by name (without the prefix `branchsweep.`).
     """
 
@@ -102,6 +104,7 @@ class SweepRecord:
     question: str
     yaml: str
     heads: Mapping[str, str]
+    objective: Objective = field(default_factory=Objective)
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -113,6 +116,7 @@ class Champion:
         model: The registered model's name.
         version: Its version.
         value: The validation score it was crowned for.
+        rule: Which figure that is, in words (`mean_r2`).
         data_digest: Digest of the table it was trained on.
         split_digest: Digest of the rows it was trained and tested on.
         sweep: The sweep's run id.
@@ -123,6 +127,7 @@ class Champion:
     model: str
     version: int
     value: float
+    rule: str
     data_digest: str
     split_digest: str
     sweep: str
@@ -138,6 +143,8 @@ class Candidate:
         model: The name to register under.
         folder: Holds `model.keras` and `serving.json`.
         result: The trial that was refitted.
+        value: Its validation score, by which it is compared.
+        rule: Which figure that is, in words.
         test: R² per head on the test rows, by metric name (`test_r2/PE`, `test_r2/mean`, `test_rmse/PE`, …).
         data_digest: Digest of the table.
         split_digest: Digest of the split.
@@ -146,6 +153,8 @@ class Candidate:
     model: str
     folder: Path
     result: Result
+    value: float
+    rule: str
     test: Mapping[str, float]
     data_digest: str
     split_digest: str

@@ -60,6 +60,21 @@ class Crowning:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A trial on the Pareto front.
+
+    Args:
+        trial: Its number.
+        r2: Mean validation R² by head.
+        values: What is maximised, one number per objective.
+    """
+
+    trial: int
+    r2: Mapping[str, float]
+    values: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The end of a sweep.
 
@@ -73,6 +88,12 @@ class Summary:
         references: What it is compared with.
         champion: None where nothing was registered.
         seconds: Wall time of this run of the sweep.
+        search_seconds: Wall time of the search in it, and in earlier runs that came to their end.
+        stopped_by: Which budget ended the search: `trials`, `seconds`, `target`, `patience`, or `exhausted`.
+        stopped_because: The same in words.
+        budget: The budgets that it had, by name; None for one that it had not.
+        front: With several objectives, the trials that no other beats in all of them.
+        unmet: Constraints that no complete trial meets, or that could not be checked.
     """
 
     sweep: str
@@ -84,6 +105,12 @@ class Summary:
     references: Sequence[Reference]
     champion: Crowning | None
     seconds: float
+    search_seconds: float
+    stopped_by: str
+    stopped_because: str
+    budget: Mapping[str, float | None]
+    front: Sequence[Member] = ()
+    unmet: Sequence[str] = ()
 
     def to_json(self) -> str:
         """One JSON object, of the form that the documentation of `run --json` promises."""
@@ -99,6 +126,9 @@ class Summary:
                     "test": self.test_r2 and {"r2": dict(self.test_r2)},
                     "champion": champion and asdict(champion),
                     "seconds": round(self.seconds, 1),
+                    "stopped_by": self.stopped_by,
+                    "front": [{"trial": one.trial, "r2": dict(one.r2)} for one in self.front],
+                    "unmet": list(self.unmet),
                     "references": {
                         reference.name: {"r2": dict(reference.r2), "test": {"r2": dict(reference.test_r2)}}
                         for reference in self.references
@@ -122,6 +152,7 @@ class Summary:
                 "best": best,
                 "references": tuple(Reference(**{**one, "r2_se": _numbers(one["r2_se"])}) for one in said["references"]),
                 "champion": said["champion"] and Crowning(**said["champion"]),
+                "front": tuple(Member(**one) for one in said["front"]),
             }
         )
 

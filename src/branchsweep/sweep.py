@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,13 +11,18 @@ from dataclasses import dataclass
 
 from branchsweep import config, digest, environment, promote
 from branchsweep.answer import answer, training_rows
+from branchsweep.budget import Stop, StoppedBy, exhausted, stop
 from branchsweep.compare import Contestant, references
 from branchsweep.data import Dataset, Split
 from branchsweep.experiment import Experiment
+from branchsweep.objective import Judge, judge
 from branchsweep.population import TrainingRows
 from branchsweep.roles import Conclusion, Driver, Ledger, SweepRecord, Trainer, Watch
-from branchsweep.summary import Best, Crowning, Summary
-from branchsweep.trial import Result, Status, best
+from branchsweep.summary import Best, Crowning, Member, Summary
+from branchsweep.trial import Result, Status
+
+BUDGETS = ("trials", "seconds", "target", "patience")
+"""What of `search` says how much, and not what is asked."""
 
 SUMMARY = "summary"
 """The tag that holds a finished sweep's summary."""
@@ -44,9 +50,11 @@ def run(experiment: Experiment, contestants: Sequence[Contestant], dataset: Data
     """
     began = time.perf_counter()
     rows = training_rows(dataset, split)
-    results = search(experiment, rows, engines)
+    earlier = _remembered(engines.ledger.conclusion)
+    found = search(experiment, rows, engines, earlier.search_seconds if earlier else 0.0)
+    results, judged = found.results, judge(experiment, found.results)
     counts = Counter(result.score.status for result in results)
-    winner = best(results)
+    winner = judged.best(results)
     test, champion = crown(experiment, winner, dataset, split, engines) if winner else (None, None)
     compared = references(contestants, rows, dataset, split, list(experiment.heads), engines.trainer, engines.watch)
     summary = Summary(
@@ -59,6 +67,12 @@ def run(experiment: Experiment, contestants: Sequence[Contestant], dataset: Data
         references=compared,
         champion=champion,
         seconds=time.perf_counter() - began,
+        search_seconds=found.seconds,
+        stopped_by=found.stop.by.value,
+        stopped_because=found.stop.because,
+        budget=_budget(experiment),
+        front=[_member(judged, result) for result in judged.front(results)] if experiment.objective.is_several else [],
+        unmet=_unmet(experiment, judged, results),
     )
     engines.ledger.conclude(
         metrics={f"test_r2/{head}": r2 for head, r2 in (summary.test_r2 or {}).items()},
@@ -88,28 +102,60 @@ def crown(
     return {head: figures.r2 for head, figures in test.items()}, champion
 
 
-def search(experiment: Experiment, rows: TrainingRows, engines: Engines) -> list[Result]:
-    """Ask, train, tell until the budget is spent or the driver has nothing left to ask.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search has found.
+
+    Args:
+        results: In order of the trials' numbers.
+        stop: Why it ended.
+        seconds: Wall time that it took, earlier processes included.
+    """
+
+    results: list[Result]
+    stop: Stop
+    seconds: float
+
+
+def search(experiment: Experiment, rows: TrainingRows, engines: Engines, spent: float = 0.0) -> Found:
+    """Ask, train, tell until a budget is spent or the driver has nothing left to ask.
 
     The ledger is the one history: a fresh driver is told the rounds that are recorded in full, asks the one that was cut short
-    again, and only what is missing of it is trained.
+    again, and only what is missing of it is trained. A round in which time runs out or the target is reached ends at the next
+    rung: what stands there is pruned.
+
+    Args:
+        experiment: The question and the means.
+        rows: What may be seen.
+        engines: Who does the work.
+        spent: Seconds that the search has taken in an earlier process.
     """
+    began = time.perf_counter() - spent
     driver, ledger, watch = engines.driver, engines.ledger, engines.watch
-    total, batch = experiment.search.trials, experiment.search.batch
+    total, batch = experiment.search.trials, experiment.batch
     recorded = {result.trial.number: result for result in ledger.recall() if result.trial.number < total}
-    watch.begin(total, [recorded[number] for number in sorted(recorded)])
+    watch.begin(experiment, [recorded[number] for number in sorted(recorded)])
+    if batch < experiment.search.batch:
+        watch.say(
+            f"{experiment.algorithm} is asked for {batch} trials at once, not {experiment.search.batch}: see search.batch"
+        )
     results: list[Result] = []
+    answers: dict[int, Result] = {}
+
+    def over() -> Stop | None:
+        return stop(experiment, [*results, *answers.values()], time.perf_counter() - began)
+
     for number in range(_whole_rounds(recorded, batch, total)):
         driver.tell(recorded[number])
         results.append(recorded[number])
-    while len(results) < total:
+    while not (ended := over()):
         trials = driver.ask(min(batch, total - len(results)))
         if not trials:
-            watch.say(f"the search space is exhausted after {len(results)} trials")
+            ended = exhausted(len(results))
             break
-        answers = {trial.number: recorded[trial.number] for trial in trials if trial.number in recorded}
+        answers |= {trial.number: recorded[trial.number] for trial in trials if trial.number in recorded}
         missing = [trial for trial in trials if trial.number not in recorded]
-        for result in answer(missing, experiment, rows, engines.trainer, watch, list(answers.values())):
+        for result in answer(missing, experiment, rows, engines.trainer, watch, list(answers.values()), lambda: _early(over())):
             ledger.record([result])
             kept = result.without_curves()  # those of a long sweep would fill the memory
             watch.answered(kept)
@@ -117,7 +163,14 @@ def search(experiment: Experiment, rows: TrainingRows, engines: Engines) -> list
         for number in sorted(answers):
             driver.tell(answers[number])
             results.append(answers[number])
-    return results
+        answers.clear()
+    watch.say(f"the search is over: {ended.because}")
+    return Found(results, ended, time.perf_counter() - began)
+
+
+def _early(ended: Stop | None) -> str:
+    """Why a round should not be trained to its end; empty for a stop that comes when it is."""
+    return ended.because if ended and ended.by in {StoppedBy.SECONDS, StoppedBy.TARGET} else ""
 
 
 def record(experiment: Experiment, dataset: Dataset, split: Split) -> SweepRecord:
@@ -126,7 +179,8 @@ def record(experiment: Experiment, dataset: Dataset, split: Split) -> SweepRecor
     The key is a digest of all that decides which trials are asked and what they score: the same key is the same sweep, and a
     larger budget, another question or other baselines do not make it another one.
     """
-    decisive = experiment.model_dump(exclude={"question": True, "baselines": True, "promotion": True, "search": {"trials"}})
+    left_aside = {"question": True, "baselines": True, "promotion": True, "search": set(BUDGETS)}
+    decisive = experiment.model_dump(exclude=left_aside)  # type: ignore[arg-type]  # a mapping of fields to fields
     decisive["table"].pop("source")  # the digest of its contents says more
     return SweepRecord(
         name=experiment.name,
@@ -134,6 +188,7 @@ def record(experiment: Experiment, dataset: Dataset, split: Split) -> SweepRecor
         question=experiment.question,
         yaml=config.dump(experiment),
         heads={name: head.unit for name, head in experiment.heads.items()},
+        objective=experiment.objective,
         tags={
             "data_source": dataset.source,
             "data_location": dataset.location,
@@ -149,13 +204,41 @@ def record(experiment: Experiment, dataset: Dataset, split: Split) -> SweepRecor
 
 
 def finished(experiment: Experiment, conclusion: Conclusion | None) -> Summary | None:
-    """The summary of a sweep that has come to its end with as many trials as the experiment asks for, or None."""
+    """The summary of a sweep that has come to its end within the budget that the experiment gives, or None."""
+    said = _remembered(conclusion)
+    return said if said and (dict(said.budget) == _budget(experiment) or _has_enough(said, experiment)) else None
+
+
+def _has_enough(said: Summary, experiment: Experiment) -> bool:
+    return sum(said.trials.values()) >= experiment.search.trials
+
+
+def _remembered(conclusion: Conclusion | None) -> Summary | None:
     text = conclusion.tags.get(SUMMARY) if conclusion else None
     try:
-        said = Summary.loads(text) if text else None
+        return Summary.loads(text) if text else None
     except (KeyError, TypeError, ValueError):  # written by another version: concluding again costs a refit, no trial
         return None
-    return said if said and sum(said.trials.values()) >= experiment.search.trials else None
+
+
+def _budget(experiment: Experiment) -> dict[str, float | None]:
+    return {name: getattr(experiment.search, name) for name in BUDGETS}
+
+
+def _member(judged: Judge, result: Result) -> Member:
+    return Member(result.trial.number, result.score.of_heads, judged.values(result.score))
+
+
+def _unmet(experiment: Experiment, judged: Judge, results: Sequence[Result]) -> list[str]:
+    """What kept complete trials from being the best: the constraints that none of them meets, or that have no bound."""
+    complete = [result for result in results if result.score.is_complete]
+    said = []
+    for text, bound, alone in zip(experiment.objective.constraints, judged.bounds, judged.one_by_one(), strict=True):
+        if math.isnan(bound):
+            said.append(f"{text}: not checked, for the known configuration has no complete score")
+        elif complete and not any(alone.is_eligible(result) for result in complete):
+            said.append(f"{text}: no complete trial reaches {bound:.4f}")
+    return said
 
 
 def _whole_rounds(recorded: Mapping[int, Result], batch: int, total: int) -> int:

@@ -11,7 +11,9 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
-from branchsweep.trial import Result, Status, best
+from branchsweep.experiment import Experiment
+from branchsweep.objective import judge
+from branchsweep.trial import Result, Status
 
 PLAIN_SECONDS = 10.0
 """How often a line is written where there is no terminal."""
@@ -26,6 +28,8 @@ class Terminal:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._experiment: Experiment | None = None
+        self._leader: Result | None = None
         self._results: list[Result] = []
         self._total = 0
         self._planned = self._trained = 0.0
@@ -48,9 +52,11 @@ class Terminal:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._progress.stop()
 
-    def begin(self, total: int, recorded: Sequence[Result]) -> None:
+    def begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
         """The search begins, or goes on after these results."""
-        self._total, self._results = total, list(recorded)
+        self._experiment, self._results = experiment, list(recorded)
+        self._total = total = experiment.search.trials
+        self._find_leader()
         if recorded:
             self.say(f"going on with a sweep that has {len(recorded)} of {total} trials recorded")
 
@@ -71,6 +77,7 @@ class Terminal:
     def answered(self, result: Result) -> None:
         """A trial has its score."""
         self._results.append(result)
+        self._find_leader()
         if result.score.status is Status.FAILED:
             self.say(f"trial {result.trial.number} failed: {result.score.reason}")
         self._show()
@@ -79,6 +86,10 @@ class Terminal:
         """Something worth a line."""
         self._last_line = time.monotonic()
         self._console.print(sentence, highlight=False, soft_wrap=True)
+
+    def _find_leader(self) -> None:
+        if self._experiment:
+            self._leader = judge(self._experiment, self._results).best(self._results)
 
     def _show(self) -> None:
         self._progress.update(
@@ -92,10 +103,9 @@ class Terminal:
     def _facts(self) -> str:
         """The sweep so far: the best heads, how trials ended that are not complete, speed."""
         parts: list[str] = []
-        leader = best(self._results)
-        if leader:
-            heads = "  ".join(f"{head} {score.r2:.4f}" for head, score in leader.score.heads.items())
-            parts.append(f"best R² {heads} (trial {leader.trial.number})")
+        if self._leader:
+            heads = "  ".join(f"{head} {score.r2:.4f}" for head, score in self._leader.score.heads.items())
+            parts.append(f"best R² {heads} (trial {self._leader.trial.number})")
         counts = Counter(result.score.status for result in self._results)
         parts += [f"{counts[status]} {status.lower()}" for status in (Status.PRUNED, Status.FAILED) if counts[status]]
         if self._trained:

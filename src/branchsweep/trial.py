@@ -66,7 +66,7 @@ class Score:
 
     Args:
         status: How the trial ended.
-        value: What the search maximises (the mean of the heads' R²), averaged over the lanes; NaN where the trial failed.
+        value: The mean of the heads' R², averaged over the lanes; NaN where the trial failed.
         value_se: Standard error of `value` over the lanes; NaN for one lane.
         heads: The figures of each head, by its name, in the experiment's order; empty where the trial failed.
         reason: Why a trial failed or was pruned, as a sentence; empty for a complete one.
@@ -94,9 +94,14 @@ class Score:
         return self.status is Status.COMPLETE
 
     @property
+    def of_heads(self) -> Mapping[str, float]:
+        """R² by head."""
+        return {head: figures.r2 for head, figures in self.heads.items()}
+
+    @property
     def r2(self) -> Mapping[str, float]:
         """R² by head, and the value as `mean`."""
-        return {**{head: figures.r2 for head, figures in self.heads.items()}, "mean": self.value}
+        return {**self.of_heads, "mean": self.value}
 
     @property
     def r2_se(self) -> Mapping[str, float]:
@@ -114,9 +119,3 @@ class Result:
     def without_curves(self) -> Result:
         """What there is to remember once the learning curves are written down."""
         return replace(self, score=replace(self.score, curves={}))
-
-
-def best(results: list[Result]) -> Result | None:
-    """The complete result of the highest value; of equals, the one asked first. None where nothing is complete."""
-    complete = [result for result in results if result.score.is_complete]
-    return max(complete, key=lambda result: (result.score.value, -result.trial.number), default=None)

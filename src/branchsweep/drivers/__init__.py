@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from branchsweep.drivers.engine import Engine
+from branchsweep.drivers.rounds import RoundDriver
 from branchsweep.experiment import Experiment
 from branchsweep.roles import Driver
+from branchsweep.trial import Result
 
 
-def open_driver(experiment: Experiment) -> Driver:
-    """The driver that `experiment.search.driver` names, with nothing asked and nothing told yet.
+def open_driver(experiment: Experiment, prior: Sequence[Result] = ()) -> Driver:
+    """The driver that `experiment.search` names, with nothing asked and nothing told yet.
 
-    An engine is imported here and not above, because some cost seconds and an experiment needs one of them.
+    Args:
+        experiment: The space and the means.
+        prior: Results of earlier sweeps over the same space, to learn from.
     """
-    match experiment.search.driver:
-        case "random":
-            from branchsweep.drivers.random import RandomDriver  # noqa: PLC0415  # only the engine that is asked for
 
-            return RandomDriver(experiment)
-        case "optuna":
-            from branchsweep.drivers.optuna import OptunaDriver  # noqa: PLC0415  # only the engine that is asked for
+    def engine() -> Engine:
+        # An engine is imported here and not above, because some cost seconds and an experiment needs one of them.
+        match experiment.search.driver:
+            case "random":
+                from branchsweep.drivers.random import RandomEngine  # noqa: PLC0415  # only the engine that is asked for
 
-            return OptunaDriver(experiment)
+                return RandomEngine(experiment)
+            case "optuna":
+                from branchsweep.drivers.optuna import OptunaEngine  # noqa: PLC0415  # only the engine that is asked for
+
+                return OptunaEngine(experiment)
+            case "keras_tuner":
+                from branchsweep.drivers.keras_tuner import KerasTunerEngine  # noqa: PLC0415  # only the one asked for
+
+                return KerasTunerEngine(experiment, experiment.search.options)
+
+    return RoundDriver(experiment, engine, prior)

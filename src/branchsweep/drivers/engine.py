@@ -32,8 +32,8 @@ class Answer:
 class Engine(Protocol):
     """A searcher that is wound forward question by question, from nothing to where a sweep stands.
 
-    The driver calls `suggest` until it likes what it gets, then `keep`, for every trial of a round; and `settle` when the round is
-    over. It makes a new engine whenever it has to go back.
+    The driver calls `suggest` until it likes what it gets, then `keep`, for every trial of a round; and `settle` when the
+    round is over. It makes a new engine whenever it has to go back.
     """
 
     @property
@@ -47,6 +47,11 @@ class Engine(Protocol):
     @property
     def spreads(self) -> bool:
         """Whether the first round should be an evenly spread set of points, rather than suggestions."""
+        ...
+
+    @property
+    def enumerates(self) -> bool:
+        """Whether it goes through the space point by point: the search is over when it has nothing more to ask."""
         ...
 
     def suggest(self, number: int, attempt: int) -> Params | None:

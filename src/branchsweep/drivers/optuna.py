@@ -1,160 +1,344 @@
-"""Optuna's samplers behind `ask` and `tell`. The only module that imports Optuna.
+"""Optuna's samplers as engines. With `studies` the only module that imports Optuna.
 
-Trials come in **rounds** of `search.batch`: round r holds the numbers from r * batch to (r + 1) * batch - 1. What is asked as
-trial n is a function of
+Samplers are of two kinds (see `rounds`). TPE, the Gaussian process and random search are **told**: what they suggest follows
+from the trials of the study and a seed, so their study is built from the history when a round begins. CMA-ES, NSGA-II,
+NSGA-III, QMC, grid and brute force are **replayed**: they leave notes in the study (generations, places in a sequence) that
+only asking brings back.
 
-- the answers to all trials before n's round,
-- the questions (not the answers) of the trials of n's round before n,
-- the experiment's seed and n,
+For every suggestion a sampler is made whose seed comes from the trial's number, so that no random state goes from one to the
+next. Values of rows (choices, whole numbers, steps) are told by index, so that ordered choices have neighbours.
 
-and of nothing else: not of how many trials were asked at once, nor of the process that asked. That is why a resumed sweep asks
-what an uninterrupted one would have asked, wherever in a round it was killed. Within a round the questions still open are
-"constant liars" (Ginsbourger, Le Riche, Carraro 2010, Kriging is well-suited to parallelize optimization): Optuna counts them
-among the bad trials, so that the next one is asked elsewhere.
-
-Nothing of Optuna's outlives a round. Its study is built from the history when a round begins, a sampler is made for every
-trial, and what a sampler of this kind remembers between trials, its random state, comes from the trial's number.
+Conditions are TPE's and the brute force's own business: they are asked dimension by dimension. All others see a flat space
+in which every dimension is always asked, and what a condition forbids is dropped from the answer; for Optuna would leave a
+dimension out of their models as soon as one trial lacks it.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import TPESampler
+from optuna.samplers import (
+    BaseSampler,
+    BruteForceSampler,
+    CmaEsSampler,
+    GPSampler,
+    GridSampler,
+    NSGAIIISampler,
+    NSGAIISampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from scipy.stats import qmc
 
-from branchsweep.drivers.history import History
-from branchsweep.drivers.points import Stream, at, draws, entropy, index_of, is_row, located, point_at, value_at
+from branchsweep.drivers.engine import Answer
+from branchsweep.drivers.points import Stream, at, entropy, gridded, index_of, is_row, value_at
+from branchsweep.errors import ConfigError
 from branchsweep.experiment import Experiment
 from branchsweep.space import Choice, Dimension, Float, SearchSpace
-from branchsweep.trial import Params, ParamValue, Result, Score, Status, Trial
-
-STARTUP = 16
-"""Trials that are spread evenly before the first is suggested; the first round in any case."""
+from branchsweep.trial import Params, ParamValue, Status
 
 ENOUGH = 10
-"""Values that TPE must have seen before it suggests anything: Optuna's own default (`n_startup_trials`)."""
+"""Answers that a sampler must have seen before it suggests anything: Optuna's own default (`n_startup_trials`)."""
 
-TRIES = 8
-"""Suggestions of TPE for one trial; when all were asked before, a random point is."""
-
-_VALUED = (TrialState.COMPLETE, TrialState.PRUNED)
+GRID = 400_000
+"""Points of a grid that Optuna is asked to hold in memory, at most."""
 
 
-class OptunaDriver:
-    """Asks an evenly spread first round (scrambled Sobol points), then what the tree-structured Parzen estimator suggests.
-
-    Dimensions under the same condition are suggested jointly (multivariate TPE: Falkner, Klein, Hutter 2018, BOHB), learning
-    from the trials in which they were asked.
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a sampler is made from.
 
     Args:
-        experiment: Gives the space, the seed, the size of a round and the known configurations.
+        options: What the user said.
+        seed: For this suggestion alone.
+        sweep_seed: For what all suggestions of a sweep have in common.
+        batch: Trials of a round.
+        space: What it sees.
+        best: The best point so far, of those dimensions whose values are numbers; None before there is any.
+    """
+
+    options: Mapping[str, Any]
+    seed: int
+    sweep_seed: int
+    batch: int
+    space: SearchSpace
+    best: dict[str, Any] | None
+
+
+class _Grid(GridSampler):
+    def after_trial(self, *_: Any) -> None:
+        """Optuna would stop a loop that is not running."""
+
+
+class _BruteForce(BruteForceSampler):
+    def after_trial(self, *_: Any) -> None:
+        """Optuna would stop a loop that is not running."""
+
+
+def _tpe(order: _Order) -> BaseSampler:
+    """Multivariate, by groups of dimensions that are asked together (Falkner, Klein, Hutter 2018, BOHB)."""
+    words = {"multivariate": True, "constant_liar": True, **order.options}
+    return TPESampler(**words, group=words["multivariate"], seed=order.seed, n_startup_trials=0)
+
+
+def _gp(order: _Order) -> BaseSampler:
+    return GPSampler(**order.options, seed=order.seed, n_startup_trials=0, warn_independent_sampling=False)
+
+
+def _cma_es(order: _Order) -> BaseSampler:
+    """A generation is a round, and the first begins at the best of the evenly spread points."""
+    words = {"popsize": max(5, order.batch), **order.options}
+    return CmaEsSampler(**words, x0=order.best, seed=order.seed, warn_independent_sampling=False)
+
+
+def _genetic(kind: Callable[..., BaseSampler]) -> Callable[[_Order], BaseSampler]:
+    """Half a round are parents: a generation is over when so many are complete, and every round should complete one."""
+    return lambda order: kind(**{"population_size": max(2, order.batch // 2), **order.options}, seed=order.seed)
+
+
+def _qmc(order: _Order) -> BaseSampler:
+    return QMCSampler(**{"scramble": True, **order.options}, seed=order.sweep_seed, warn_independent_sampling=False)
+
+
+def _random(order: _Order) -> BaseSampler:
+    return RandomSampler(**order.options, seed=order.seed)
+
+
+def _grid(order: _Order) -> BaseSampler:
+    indices = {name: list(range(int(each.size))) for name, each in order.space.dimensions.items()}
+    return _Grid(indices, seed=order.sweep_seed)
+
+
+def _brute_force(order: _Order) -> BaseSampler:
+    return _BruteForce(**order.options, seed=order.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """How one of Optuna's samplers is used.
+
+    Args:
+        make: Makes it.
+        sampler: Its class, whose signature says which options there are.
+        replays, spreads, enumerates: See `engine.Engine`. What enumerates sees continuous dimensions as rows of a few values.
+        is_flat: Whether it sees a space without conditions.
+        knows_pruning: Whether it makes use of how far a pruned trial came.
+    """
+
+    make: Callable[[_Order], BaseSampler]
+    sampler: type[BaseSampler]
+    replays: bool = False
+    spreads: bool = False
+    enumerates: bool = False
+    is_flat: bool = True
+    knows_pruning: bool = False
+
+
+ALGORITHMS: Mapping[str, Algorithm] = {
+    "tpe": Algorithm(_tpe, TPESampler, spreads=True, is_flat=False, knows_pruning=True),
+    "gp": Algorithm(_gp, GPSampler, spreads=True),
+    "cma_es": Algorithm(_cma_es, CmaEsSampler, replays=True, spreads=True),
+    "nsga2": Algorithm(_genetic(NSGAIISampler), NSGAIISampler, replays=True, spreads=True),
+    "nsga3": Algorithm(_genetic(NSGAIIISampler), NSGAIIISampler, replays=True, spreads=True),
+    "qmc": Algorithm(_qmc, QMCSampler, replays=True),
+    "random": Algorithm(_random, RandomSampler),
+    "grid": Algorithm(_grid, GridSampler, replays=True, enumerates=True),
+    "brute_force": Algorithm(_brute_force, BruteForceSampler, replays=True, enumerates=True, is_flat=False),
+}
+"""By name in YAML."""
+
+
+class OptunaEngine:
+    """Asks one of Optuna's samplers.
+
+    Args:
+        experiment: Gives the algorithm with its options, the space, the objectives and the seed.
+
+    Raises:
+        ConfigError: The sampler needs a library that is not installed, or refuses an option.
     """
 
     def __init__(self, experiment: Experiment) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line for every study made says nothing to a user
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # lines for every study and every fallback say nothing to a user
         self._experiment = experiment
-        self._history = History(experiment)
-        self._distributions = {name: _distribution(each) for name, each in experiment.space.dimensions.items()}
-        self._groups = _groups(experiment.space)
-        self._study, self._study_of, self._study_size = _empty_study(), (0, 0), 0
-
-    def ask(self, count: int) -> list[Trial]:
-        """The next trials of the present round; fewer than `count` where the round ends or the space is exhausted."""
-        return self._history.ask(count, self._candidates, before=self._round(self._history.next_number) + self._batch)
-
-    def tell(self, result: Result) -> None:
-        """Learn one result; it is made use of from the round after its own."""
-        self._history.tell(result)
+        self._algorithm = ALGORITHMS[experiment.algorithm]
+        self._space = gridded(experiment.space, GRID) if self.enumerates else experiment.space
+        self._sweep_seed = _seed(experiment, 0, 0)
+        self._distributions = {name: _distribution(each) for name, each in self._space.dimensions.items()}
+        self._study: optuna.Study | None = None
+        self._placed = 0  # how many of the open points stand in the study already
+        self._pending: tuple[optuna.Trial, Params] | None = None
+        self._open: list[tuple[optuna.Trial | None, dict[str, Any] | None]] = []
+        self._finished: list[FrozenTrial] = []
+        self._suggested: set[tuple[tuple[str, ParamValue], ...]] = set()
+        self._sampler(self._sweep_seed)  # a mistake shows now, not in the second round
 
     @property
-    def _batch(self) -> int:
-        return self._experiment.search.batch
+    def replays(self) -> bool:
+        """Whether the sampler leaves notes in the study."""
+        return self._algorithm.replays
 
-    def _round(self, number: int) -> int:
-        """The first number of the round that `number` stands in."""
-        return number - number % self._batch
+    @property
+    def spreads(self) -> bool:
+        """Whether it learns from what it is told, so that it should first be told of an even spread."""
+        return self._algorithm.spreads
 
-    def _candidates(self, number: int) -> Iterator[Params]:
-        experiment = self._experiment
-        study = self._study_before(number)
-        if number < max(STARTUP, self._batch) or len(study.get_trials(deepcopy=False, states=_VALUED)) < ENOUGH:
-            yield point_at(experiment.space, _sobol(experiment, number))
-        else:
-            seed = int(entropy(experiment, Stream.TPE, number).generate_state(1)[0])
-            sampler = TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True)
-            for _ in range(TRIES):
-                yield self._suggest(sampler, study)
-        yield from draws(experiment.space, entropy(experiment, Stream.FILL, number))
+    @property
+    def enumerates(self) -> bool:
+        """Whether it goes through a grid, point by point."""
+        return self._algorithm.enumerates
 
-    def _study_before(self, number: int) -> optuna.Study:
-        """The study that is consulted about trial `number`: answered trials of earlier rounds, open ones of this, in order.
+    def suggest(self, number: int, attempt: int) -> Params | None:
+        """What the sampler suggests; None while it has seen too little, or when it has gone through all."""
+        self._drop_pending()
+        if self.spreads and sum(trial.state is not TrialState.FAIL for trial in self._finished) < ENOUGH:
+            return None
+        self._pending = self._asked(self._up_to_date(), _seed(self._experiment, number, attempt))
+        if self.enumerates:
+            point = tuple(sorted(self._pending[0].params.items()))
+            if point in self._suggested:
+                return None
+            self._suggested.add(point)
+        return self._pending[1]
 
-        It grows within a round and is built anew for the next, for Optuna cannot take back a question that was left open.
-        """
-        start = self._round(number)
-        answers = self._history.answers(before=start)
-        if (start, len(answers)) != self._study_of:
-            self._study, self._study_of, self._study_size = _empty_study(), (start, len(answers)), 0
-        for earlier in range(self._study_size, number):
-            frozen = self._frozen(self._history.trial(earlier).params, answers.get(earlier))
-            if frozen is not None:
-                self._study.add_trial(frozen)
-        self._study_size = number
+    def keep(self, params: Params) -> None:
+        """The point stands in the study as one that is still open."""
+        point = self._encoded(params)
+        trial: optuna.Trial | None = None
+        if self.replays and point is not None:
+            if self._pending is None or dict(self._pending[1]) != dict(params):
+                self._drop_pending()
+                study = self._up_to_date()
+                study.enqueue_trial(point)
+                self._pending = self._asked(study, self._sweep_seed)
+            trial, self._pending = self._pending[0], None
+        self._drop_pending()
+        self._open.append((trial, point))
+
+    def settle(self, answers: Sequence[Answer | None]) -> None:
+        """What came of all that was open. A sampler that is told gets a new study, in which nothing ever was open."""
+        self._drop_pending()
+        for (trial, point), answer in zip(self._open, answers, strict=True):
+            if trial is not None:
+                self._tell(trial, answer)
+            if point is not None:
+                self._finished.append(self._frozen(point, answer))
+        self._open, self._placed = [], 0
+        if not self.replays:
+            self._study = None
+
+    def _up_to_date(self) -> optuna.Study:
+        """The study with all that there is to know; built when it is needed, for most rounds are only wound past."""
+        if self._study is None:
+            self._study = optuna.create_study(directions=["maximize"] * len(self._experiment.objective.maximize))
+            self._study.add_trials([] if self.replays else self._finished)
+        if not self.replays:
+            for _, point in self._open[self._placed :]:
+                if point is not None:
+                    running = create_trial(state=TrialState.RUNNING, params=point, distributions=self._of(point))
+                    self._study.add_trial(running)
+            self._placed = len(self._open)
         return self._study
 
-    def _frozen(self, params: Params, answer: Result | None) -> FrozenTrial | None:
-        """A trial as Optuna has it; None for a known configuration that is no point of the space."""
-        point = located(self._experiment, params)
-        if point is None:
+    def _sampler(self, seed: int) -> BaseSampler:
+        algorithm, options = self._experiment.algorithm, self._experiment.search.options
+        order = _Order(options, seed, self._sweep_seed, self._experiment.batch, self._space, self._best_point())
+        try:
+            with _quiet():
+                return self._algorithm.make(order)
+        except ImportError as error:
+            hint = _EXTRAS.get(algorithm, f"pip install {error.name}")
+            message = f"search.algorithm: {algorithm} of optuna needs {error.name}, which is not installed: {hint}"
+            raise ConfigError(message) from error
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"search.options: {algorithm} of optuna refuses {dict(options)}: {error}") from error
+
+    def _best_point(self) -> dict[str, Any] | None:
+        complete = [trial for trial in self._finished if trial.state is TrialState.COMPLETE]
+        if self._experiment.objective.is_several or not complete:
             return None
-        dimensions = self._experiment.space.dimensions
-        return create_trial(
-            params={name: _encoded(dimensions[name], value) for name, value in point.items()},
-            distributions={name: self._distributions[name] for name in point},
-            **_outcome(answer.score if answer else None),
-        )
+        best = max(complete, key=lambda trial: trial.value)  # type: ignore[arg-type,return-value]  # complete: it has one
+        return {
+            name: best.params[name] for name, each in self._distributions.items() if _is_scale(each) and name in best.params
+        }
 
-    def _suggest(self, sampler: TPESampler, study: optuna.Study) -> Params:
-        """One suggestion: group by group, each jointly, if its condition holds given those before."""
-        space, chosen = self._experiment.space, dict[str, ParamValue]()
-        for group in self._groups:
-            if not space.is_asked(group[0], chosen):
-                continue
-            varied = {name: self._distributions[name] for name in group if not self._distributions[name].single()}
-            sampled = sampler.sample_relative(study, study.get_trials(deepcopy=False)[0], varied)
-            for name in group:
-                dimension = space.dimensions[name]
-                chosen[name] = _decoded(dimension, sampled[name]) if name in varied else value_at(dimension, 0.0)
-        return {name: chosen[name] for name in space.dimensions if name in chosen}
+    def _asked(self, study: optuna.Study, seed: int) -> tuple[optuna.Trial, Params]:
+        """A new trial of the study by a sampler of this seed, and its point."""
+        study.sampler = self._sampler(seed)
+        with _quiet():
+            trial = study.ask()
+            point: dict[str, ParamValue] = {}
+            for name, dimension in self._space.dimensions.items():
+                if self._algorithm.is_flat or self._space.is_asked(name, point):
+                    point[name] = _decoded(dimension, _suggested(trial, name, self._distributions[name]))
+        return trial, {name: value for name, value in point.items() if self._space.is_asked(name, point)}
+
+    def _drop_pending(self) -> None:
+        """A suggestion that nobody wanted has failed; samplers do not look at those."""
+        if self._pending is not None:
+            self._tell(self._pending[0], None)
+            self._pending = None
+
+    def _tell(self, trial: optuna.Trial, answer: Answer | None) -> None:
+        with _quiet():
+            if answer is None:
+                trial.study.tell(trial, state=TrialState.FAIL)
+                return
+            for place, violation in enumerate(answer.violations):
+                trial.set_constraint(str(place), violation)
+            trial.study.tell(trial, list(answer.expected))
+
+    def _frozen(self, point: Mapping[str, Any], answer: Answer | None) -> FrozenTrial:
+        """A trial that has ended, as Optuna has it."""
+        words: dict[str, Any] = {"params": dict(point), "distributions": self._of(point)}
+        if answer is None:
+            return create_trial(**words, state=TrialState.FAIL)
+        words["constraints"] = {str(place): violation for place, violation in enumerate(answer.violations)}
+        if self._algorithm.knows_pruning and not self._experiment.objective.is_several:
+            if answer.status is Status.FAILED:  # the worst of the pruned ones, for it repels
+                return create_trial(**words, state=TrialState.PRUNED)
+            if answer.status is Status.PRUNED:
+                return create_trial(**words, state=TrialState.PRUNED, intermediate_values={answer.epoch: answer.values[0]})
+        return create_trial(**words, state=TrialState.COMPLETE, values=list(answer.expected))
+
+    def _of(self, point: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+        return {name: self._distributions[name] for name in point}
+
+    def _encoded(self, params: Params) -> dict[str, Any] | None:
+        """A point as Optuna has it, what is not asked in the middle of its dimension; None if the grid has no such value."""
+        point: dict[str, Any] = {}
+        for name, dimension in self._space.dimensions.items():
+            if name in params and not dimension.contains(params[name]):
+                return None
+            if name in params or self._algorithm.is_flat:
+                point[name] = _encoded(dimension, params[name] if name in params else value_at(dimension, 0.5))
+        return point
 
 
-def _empty_study() -> optuna.Study:
-    """A study in memory whose first trial, without params, stands for the one that is being asked.
-
-    A sampler wants a running trial of the study to write its notes on, and leaves that trial out of what it learns from.
-    """
-    study = optuna.create_study(direction="maximize")
-    study.add_trial(create_trial(state=TrialState.RUNNING))
-    return study
+_EXTRAS = {"gp": 'pip install "branchsweep[gp]"'}
 
 
-def _groups(space: SearchSpace) -> list[list[str]]:
-    """The dimensions that stand under the same condition, in the order in which they first appear."""
-    groups: dict[str, list[str]] = {}
-    for name, dimension in space.dimensions.items():
-        groups.setdefault(repr(sorted((dimension.when or {}).items())), []).append(name)
-    return list(groups.values())
+def _seed(experiment: Experiment, number: int, attempt: int) -> int:
+    return int(entropy(experiment, Stream.SAMPLER, number, attempt).generate_state(1)[0])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna warns of what is experimental, and of what it does instead of what it cannot: both were chosen on purpose."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:
-    """The dimension as Optuna has it. A row of values is told by index, so that ordered choices have neighbours."""
+    """The dimension as Optuna has it."""
     if is_row(dimension):
         indices = int(dimension.size)
         if isinstance(dimension, Choice) and not dimension.ordered:
@@ -164,6 +348,19 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
     if isinstance(dimension, Float):
         return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
     return IntDistribution(dimension.low, dimension.high, log=dimension.log)
+
+
+def _is_scale(distribution: BaseDistribution) -> bool:
+    return isinstance(distribution, (FloatDistribution, IntDistribution)) and not distribution.single()
+
+
+def _suggested(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    if isinstance(distribution, FloatDistribution):
+        return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+    assert isinstance(distribution, IntDistribution)
+    return trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
 
 
 def _encoded(dimension: Dimension, value: ParamValue) -> ParamValue:
@@ -177,25 +374,3 @@ def _decoded(dimension: Dimension, value: ParamValue) -> ParamValue:
     assert not isinstance(value, str)
     # Optuna's samples may overstep a bound by a rounding error.
     return min(max(value, dimension.low), dimension.high)
-
-
-def _outcome(score: Score | None) -> dict[str, Any]:
-    """How a trial ended, in the words of `create_trial`; still open without a score."""
-    if score is None:
-        return {"state": TrialState.RUNNING}
-    if score.status is Status.COMPLETE and math.isfinite(score.value):
-        return {"state": TrialState.COMPLETE, "value": score.value}
-    if score.status is Status.PRUNED:
-        last = {round(score.epochs): score.value} if math.isfinite(score.value) else {}
-        return {"state": TrialState.PRUNED, "intermediate_values": last}
-    return {"state": TrialState.FAIL}
-
-
-def _sobol(experiment: Experiment, number: int) -> list[float]:
-    """Point `number` of a scrambled Sobol sequence (Owen 1998) with one coordinate in [0, 1) for each dimension."""
-    dimensions = len(experiment.space.dimensions)
-    if dimensions == 0:
-        return []
-    sequence = qmc.Sobol(dimensions, rng=np.random.default_rng(entropy(experiment, Stream.SOBOL)))
-    # Whole powers of two, as scipy wants them; the points do not depend on how many are made.
-    return [float(unit) for unit in sequence.random_base2(number.bit_length())[number]]

@@ -13,8 +13,9 @@ from enum import IntEnum
 import numpy as np
 
 from branchsweep import recipe
+from branchsweep.errors import ConfigError
 from branchsweep.experiment import Experiment
-from branchsweep.space import Choice, Dimension, Float, SearchSpace
+from branchsweep.space import Choice, Dimension, Float, Int, SearchSpace
 from branchsweep.trial import Params, ParamValue
 
 TRIES = 1000
@@ -29,13 +30,14 @@ class Stream(IntEnum):
 
     RANDOM = 1
     SOBOL = 2
-    TPE = 3
+    SAMPLER = 3
     FILL = 4
+    ORACLE = 5
 
 
-def entropy(experiment: Experiment, stream: Stream, number: int = 0) -> np.random.SeedSequence:
-    """Where the randomness of a stream at one trial comes from: the experiment's seed and the trial's number, nothing else."""
-    return np.random.SeedSequence([experiment.seed, stream, number])
+def entropy(experiment: Experiment, stream: Stream, number: int = 0, attempt: int = 0) -> np.random.SeedSequence:
+    """Where the randomness of a stream at one trial comes from: the experiment's seed, the trial's number and the attempt."""
+    return np.random.SeedSequence([experiment.seed, stream, number, attempt])
 
 
 def is_row(dimension: Dimension) -> bool:
@@ -84,6 +86,45 @@ def point_at(space: SearchSpace, units: Sequence[float]) -> Params:
     return point
 
 
+def random_point(space: SearchSpace, rng: np.random.Generator) -> Params:
+    """A point of the space, every one as likely as any other on the scales of its dimensions."""
+    return point_at(space, rng.random(len(space.dimensions)).tolist())
+
+
+def gridded(space: SearchSpace, most: int) -> SearchSpace:
+    """The space with its continuous dimensions as rows of a few values each, evenly spread over their scales, ends included.
+
+    As many as keep the grid below `most` points, and at most ten; one, in the middle, where that is all there is room for.
+    Steps and choices stay as they are.
+
+    Raises:
+        ConfigError: The grid has more points than that without them.
+    """
+    rows = math.prod(each.size for each in space.dimensions.values() if is_row(each))
+    others = {name: each for name, each in space.dimensions.items() if not is_row(each)}
+    if rows > most:
+        message = (
+            f"search.algorithm: a grid of this space has {rows:,.0f} points, more than the {most:,} that are held in memory"
+        )
+        raise ConfigError(f"{message}: give dimensions fewer values (step, choices), or choose brute_force or random")
+    count = next(count for count in range(10, 0, -1) if count == 1 or rows * count ** len(others) <= most)
+
+    def row(dimension: Float | Int) -> Choice:
+        units = [place / (count - 1) for place in range(count)] if count > 1 else [0.5]
+        values = sorted({value_at(dimension, min(unit, _LAST)) for unit in units})
+        return Choice(type="choice", choices=list(values), ordered=True, when=dimension.when)
+
+    def of(dimension: Dimension) -> Dimension:
+        return dimension if isinstance(dimension, Choice) or is_row(dimension) else row(dimension)
+
+    return SearchSpace.model_construct(
+        dimensions={name: of(each) for name, each in space.dimensions.items()}, fixed=space.fixed
+    )
+
+
+_LAST = math.nextafter(1.0, 0.0)
+
+
 def draws(space: SearchSpace, seeds: np.random.SeedSequence) -> Iterator[Params]:
     """Points of the space in random order: independent draws first; then, if the space is small enough, every point of it.
 
@@ -91,7 +132,7 @@ def draws(space: SearchSpace, seeds: np.random.SeedSequence) -> Iterator[Params]
     """
     rng = np.random.default_rng(seeds)
     for _ in range(int(min(TRIES, space.size))):
-        yield point_at(space, rng.random(len(space.dimensions)).tolist())
+        yield random_point(space, rng)
     if space.size <= ENUMERABLE:
         sizes = tuple(int(dimension.size) for dimension in space.dimensions.values())
         for flat in rng.permutation(int(space.size)).tolist():

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
-from branchsweep.drivers.history import History
-from branchsweep.drivers.points import Stream, draws, entropy
+import numpy as np
+
+from branchsweep.drivers.engine import Answer
+from branchsweep.drivers.points import Stream, entropy, random_point
 from branchsweep.experiment import Experiment
-from branchsweep.trial import Params, Result, Trial
+from branchsweep.trial import Params
 
 
-class RandomDriver:
+class RandomEngine:
     """Draws trial n from a random stream that only the experiment's seed and n decide.
 
     Args:
-        experiment: Gives the space, the seed and the known configurations.
+        experiment: Gives the space and the seed.
     """
+
+    replays, spreads, enumerates = False, False, False
 
     def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
-        self._history = History(experiment)
 
-    def ask(self, count: int) -> list[Trial]:
-        """The next trials; fewer than `count` where the space is exhausted."""
-        return self._history.ask(count, self._candidates)
+    def suggest(self, number: int, attempt: int) -> Params:
+        """A point drawn at random."""
+        seeds = entropy(self._experiment, Stream.RANDOM, number, attempt)
+        return random_point(self._experiment.space, np.random.default_rng(seeds))
 
-    def tell(self, result: Result) -> None:
-        """Note the result, so that its question is not asked again. Its answer changes nothing."""
-        self._history.tell(result)
+    def keep(self, params: Params) -> None:
+        """Nothing is learnt from questions."""
 
-    def _candidates(self, number: int) -> Iterator[Params]:
-        return draws(self._experiment.space, entropy(self._experiment, Stream.RANDOM, number))
+    def settle(self, answers: Sequence[Answer | None]) -> None:
+        """Nothing is learnt from answers."""

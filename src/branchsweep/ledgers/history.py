@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from branchsweep.errors import LedgerError
+from branchsweep.experiment import Objective
+from branchsweep.objective import Values, dominates, hypervolume, values
 from branchsweep.trial import Result, Status, Trial
 
 
@@ -13,10 +15,13 @@ class History:
     """The trials that stand in the ledger, their number by status, and the best scores so far.
 
     Args:
+        objective: What the search is for.
         results: What stands there already.
     """
 
-    def __init__(self, results: Iterable[Result] = ()) -> None:
+    def __init__(self, objective: Objective, results: Iterable[Result] = ()) -> None:
+        self._objective = objective
+        self._front: list[Values] = []
         self._trials: dict[int, Trial] = {}
         self._counts: Counter[Status] = Counter()
         self._best: dict[str, float] = {}
@@ -33,6 +38,9 @@ class History:
         if result.score.is_complete:
             scores = {"mean": result.score.value, **{head: score.r2 for head, score in result.score.heads.items()}}
             self._best |= {name: max(r2, self._best.get(name, r2)) for name, r2 in scores.items()}
+            if self._objective.is_several and result.score.heads:
+                point = values(self._objective, result.score.of_heads)
+                self._front = [point, *(other for other in self._front if not dominates(point, other))]
 
     def unrecorded(self, results: Sequence[Result]) -> list[Result]:
         """Those of `results` that do not stand in the ledger, each number once, in order of the numbers.
@@ -55,6 +63,11 @@ class History:
 
     @property
     def figures(self) -> dict[str, float]:
-        """Progress as metrics: `trials/complete`, …, and of the complete trials `best_r2/mean`, `best_r2/<head>`."""
+        """Progress as metrics: `trials/complete`, …, and of the complete trials `best_r2/mean`, `best_r2/<head>`.
+
+        With several objectives also `hypervolume`, the share of what could be reached that the front of the complete trials
+        has reached; constraints are left aside.
+        """
         counts = {f"trials/{status.lower()}": float(self._counts[status]) for status in Status}
-        return counts | {f"best_r2/{name}": r2 for name, r2 in self._best.items()}
+        best = {f"best_r2/{name}": r2 for name, r2 in self._best.items()}
+        return counts | best | ({"hypervolume": hypervolume(self._front)} if self._objective.is_several else {})

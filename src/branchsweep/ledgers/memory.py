@@ -69,9 +69,12 @@ class MemoryLedger:
         Raises:
             LedgerError: A number stands there with other params.
         """
-        for result in History(self._sweep.results.values()).unrecorded(results):
+        for result in self._history().unrecorded(results):
             self._sweep.results[result.trial.number] = result.without_curves()
             self._sweep.conclusion = None
+
+    def _history(self) -> History:
+        return History(self._sweep.record.objective, self._sweep.results.values())
 
     def recall(self) -> list[Result]:
         """Every recorded result, in order of the trials' numbers."""
@@ -87,7 +90,8 @@ class MemoryLedger:
         champion = Champion(
             model=candidate.model,
             version=len(versions) + 1,
-            value=candidate.result.score.value,
+            value=candidate.value,
+            rule=candidate.rule,
             data_digest=candidate.data_digest,
             split_digest=candidate.split_digest,
             sweep=self.run_id,
@@ -101,6 +105,6 @@ class MemoryLedger:
 
     def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str]) -> None:
         """Keep the sweep's last figures, tags and text artifacts."""
-        figures = History(self._sweep.results.values()).figures
+        figures = self._history().figures
         self._sweep.conclusion = Conclusion(figures | dict(metrics), {**self._sweep.record.tags, **tags})
         self._sweep.files |= files

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, cast
 
 from branchsweep import serving
 from branchsweep.errors import DataError, LedgerError, did_you_mean
+from branchsweep.experiment import MEAN, Objective
 from branchsweep.ledgers import address, spelling
 from branchsweep.ledgers.history import History
 from branchsweep.ledgers.spelling import Point, tag
@@ -93,7 +94,7 @@ class MlflowLedger:
         self._sweep = sweep
         self._is_resumed = is_resumed
         self._is_open = not is_resumed
-        self._history = None if is_resumed else History()
+        self._history = None if is_resumed else History(sweep.objective)
         self._conclusion = _conclusion(parent) if is_resumed else None
 
     @classmethod
@@ -179,7 +180,7 @@ class MlflowLedger:
             for run in _search(self._client, [self.experiment_id], f"{_below(self.run_id)} AND status != 'RUNNING'"):
                 result = spelling.result(run.data.tags, run.data.metrics, heads)
                 results.setdefault(result.trial.number, result)
-        self._history = History(results.values())
+        self._history = History(self._sweep.objective, results.values())
         return [results[number] for number in sorted(results)]
 
     def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str]) -> None:
@@ -655,7 +656,13 @@ def _below(parent: str) -> str:
 
 def _parent_tags(record: SweepRecord) -> dict[str, str]:
     commit = record.tags.get("git_commit")
-    own = {"role": "sweep", "key": record.key, "question": record.question, "heads": json.dumps(dict(record.heads))}
+    own = {
+        "role": "sweep",
+        "key": record.key,
+        "question": record.question,
+        "heads": json.dumps(dict(record.heads)),
+        "objective": record.objective.model_dump_json(exclude_defaults=True),
+    }
     mlflows = {
         "mlflow.source.name": "branchsweep",
         **({"mlflow.source.git.commit": commit} if commit else {}),
@@ -711,13 +718,14 @@ def _sweep_record(client: MlflowClient, parent: Run) -> SweepRecord:
     with tempfile.TemporaryDirectory() as folder:
         path = client.download_artifacts(parent.info.run_id, "experiment.yaml", folder)
         yaml = Path(path).read_text(encoding="utf-8")
-    own = ("role", "key", "question", "heads")
+    own = ("role", "key", "question", "heads", "objective")
     return SweepRecord(
         name=str(parent.info.run_name),
         key=tags["key"],
         question=tags.get("question", ""),
         yaml=yaml,
         heads=json.loads(tags["heads"]),
+        objective=Objective.model_validate_json(tags.get("objective", "{}")),
         tags={name: value for name, value in tags.items() if name not in own},
     )
 
@@ -726,7 +734,8 @@ def _version_tags(candidate: Candidate, verdict: Verdict, sweep: str) -> dict[st
     words = {
         "sweep": sweep,
         "trial": str(candidate.result.trial.number),
-        "value": repr(candidate.result.score.value),
+        "value": repr(candidate.value),
+        "rule": candidate.rule,
         "data_digest": candidate.data_digest,
         "split_digest": candidate.split_digest,
         "because": verdict.because,
@@ -742,6 +751,7 @@ def _champion(registered: ModelVersion) -> Champion:
         model=registered.name,
         version=int(registered.version),
         value=float(tags.get("value", "nan")),
+        rule=tags.get("rule", MEAN),
         data_digest=tags.get("data_digest", ""),
         split_digest=tags.get("split_digest", ""),
         sweep=tags.get("sweep", ""),

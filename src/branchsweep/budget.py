@@ -1,0 +1,66 @@
+"""When a search is over: total trials, seconds, a target, or trials without a new best, whichever comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from branchsweep.experiment import Experiment
+from branchsweep.objective import judge
+from branchsweep.trial import Result
+
+
+class StoppedBy(StrEnum):
+    """What ended a search."""
+
+    TRIALS = "trials"
+    SECONDS = "seconds"
+    TARGET = "target"
+    PATIENCE = "patience"
+    EXHAUSTED = "exhausted"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """That a search is over.
+
+    Args:
+        by: Which budget ran out.
+        because: The same in words.
+    """
+
+    by: StoppedBy
+    because: str
+
+
+def exhausted(trials: int) -> Stop:
+    """The search has nothing new to ask."""
+    return Stop(StoppedBy.EXHAUSTED, f"the search space is exhausted after {trials} trials")
+
+
+def stop(experiment: Experiment, results: Sequence[Result], seconds: float) -> Stop | None:
+    """Whether the search is over, and why.
+
+    Args:
+        experiment: Gives the budgets and the objective.
+        results: What there is so far, in any order.
+        seconds: Wall time that the search has taken.
+    """
+    search, judged = experiment.search, judge(experiment, results)
+    if search.target is not None:
+        leader = judged.best(results)
+        if leader and judged.rank(leader.score) >= search.target:
+            figure = f"{experiment.objective.rule} {judged.rank(leader.score):.4f}"
+            return Stop(StoppedBy.TARGET, f"trial {leader.trial.number} reaches the target: {figure}, asked {search.target:g}")
+    if len(results) >= search.trials:
+        return Stop(StoppedBy.TRIALS, f"all {search.trials} trials are done")
+    if search.seconds is not None and seconds >= search.seconds:
+        return Stop(StoppedBy.SECONDS, f"{search.seconds:g} s are spent")
+    if search.patience is not None:
+        ordered = sorted(results, key=lambda result: result.trial.number)
+        leader = judged.best(ordered)
+        since = sum(leader is None or result.trial.number > leader.trial.number for result in ordered)
+        if since >= search.patience:
+            return Stop(StoppedBy.PATIENCE, f"{since} trials without a new best")
+    return None
