@@ -757,5 +757,5 @@ class TestSchema:
         for group in ("dimensions", "fixed"):
             schema = config.json_schema("space")["properties"][group]
             assert list(schema["properties"]) == list(recipe.TUNABLES)
-            assert len(schema["patternProperties"]) == 3
+            assert len(schema["patternProperties"]) == 4
             assert schema["additionalProperties"] is False

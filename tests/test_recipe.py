@@ -30,10 +30,10 @@ class TestVocabulary:
 
     def test_numbers_are_data_and_shapes_are_programs(self) -> None:
         baked = {name for name, tunable in TUNABLES.items() if tunable.acts is Acts.BAKED}
-        assert baked == {"trunk.width", "branch.width", "optimizer", "batch_size"}
+        assert baked == {"trunk.width", "trunk.taper", "branch.width", "branch.taper", "optimizer", "batch_size"}
 
     def test_names_are_those_of_all_heads_and_of_each(self) -> None:
-        assert names(["PE"]) == [*TUNABLES, "PE.depth", "PE.width", "PE.loss_weight"]
+        assert names(["PE"]) == [*TUNABLES, "PE.depth", "PE.width", "PE.taper", "PE.loss_weight"]
         assert names([]) == list(TUNABLES)
 
     @pytest.mark.parametrize(
@@ -42,6 +42,7 @@ class TestVocabulary:
             ("trunk.depth", "trunk.depth"),
             ("branch.depth", "branch.depth"),
             ("PE.depth", "branch.depth"),
+            ("PE.taper", "branch.taper"),
             ("V.loss_weight", "loss_weight"),
             ("PE.activation", None),
             ("RH.depth", None),
@@ -76,6 +77,8 @@ class TestVocabulary:
             ("trunk.depth", 2.0, "got 2.0, expected a whole number from 1 to 16"),
             ("trunk.depth", True, "got True, expected a whole number from 1 to 16"),
             ("V.depth", "2", "got '2', expected a whole number from 0 to 16"),
+            ("trunk.taper", 0.0, "got 0.0, expected a number from 0.25 to 2"),
+            ("PE.taper", 2.5, "got 2.5, expected a number from 0.25 to 2"),
             ("momentum", 1.0, "got 1.0, expected a number from 0 to 0.999"),
             ("weight_decay", math.nan, "got nan, expected a number from 0 to 10"),
             ("loss_weight", math.inf, "got inf, expected a number from 0 to 1e+06"),
@@ -113,7 +116,7 @@ class TestRecipe:
         )
 
     def test_every_tunable_is_read(self) -> None:
-        other: dict[str, ParamValue] = {"optimizer": "sgd"}  # momentum is sgd's
+        other: dict[str, ParamValue] = {"optimizer": "sgd", "branch.depth": 2}  # momentum is sgd's; one layer does not taper
         for name, tunable in TUNABLES.items():
             if tunable.choices:
                 value: ParamValue = tunable.choices[-1] if tunable.choices[-1] != tunable.default else tunable.choices[0]
@@ -135,9 +138,34 @@ class TestRecipe:
     def test_a_head_may_have_no_branch(self) -> None:
         assert Recipe.of(ARTICLE, HEADS).architecture.branches == {"PE": (), "V": (10,)}
 
+    @pytest.mark.parametrize(
+        ("depth", "width", "taper", "units"),
+        [
+            (3, 10, 1.0, (10, 10, 10)),
+            (4, 64, 0.5, (64, 32, 16, 8)),
+            (4, 10, 0.7, (10, 7, 5, 3)),  # 4.9 and 3.43, not 0.7 times a rounded 5
+            (3, 12, 1.5, (12, 18, 27)),
+            (5, 4, 0.25, (4, 1, 1, 1, 1)),
+            (4, 300, 2.0, (300, 600, 1024, 1024)),
+            (0, 10, 0.5, ()),
+        ],
+    )
+    def test_layers_taper_from_the_first_on(self, depth: int, width: int, taper: float, units: tuple[int, ...]) -> None:
+        recipe = Recipe.of({"branch.depth": depth, "branch.width": width, "branch.taper": taper}, HEADS)
+        assert recipe.architecture.branches == {"PE": units, "V": units}
+        if depth:
+            recipe = Recipe.of({"trunk.depth": depth, "trunk.width": width, "trunk.taper": taper}, HEADS)
+            assert recipe.architecture.trunk == units
+
+    def test_a_head_tapers_as_it_likes(self) -> None:
+        recipe = Recipe.of({"branch.depth": 2, "branch.width": 8, "branch.taper": 0.5, "V.taper": 2}, HEADS)
+        assert recipe.architecture.branches == {"PE": (8, 4), "V": (8, 16)}
+
     def test_what_means_nothing_makes_no_difference(self) -> None:
         assert Recipe.of({"momentum": 0.9}, HEADS) == Recipe.of({}, HEADS)
         assert Recipe.of({"PE.depth": 0, "PE.width": 64}, HEADS) == Recipe.of({"PE.depth": 0}, HEADS)
+        assert Recipe.of({"trunk.depth": 1, "trunk.taper": 0.5}, HEADS) == Recipe.of({"trunk.depth": 1}, HEADS)
+        assert Recipe.of({"trunk.taper": 0.99}, HEADS) == Recipe.of({}, HEADS)  # 9.9 units are ten
 
     def test_whole_numbers_where_numbers_are_meant(self) -> None:
         assert Recipe.of({"learning_rate": 1}, HEADS) == Recipe.of({"learning_rate": 1.0}, HEADS)

@@ -164,6 +164,35 @@ THREE = experiment({"PE": {"loss": "mae"}, "V": {"loss": "huber"}, "Q": {}}, epo
             LAST,
             id="branches wider than the trunk",
         ),
+        pytest.param(
+            {
+                "trunk.depth": 3,
+                "trunk.width": 11,
+                "trunk.taper": 0.6,
+                "branch.depth": 2,
+                "branch.width": 5,
+                "branch.taper": 2.0,
+                "V.taper": 0.25,
+                "activation": "silu",
+                "learning_rate": 0.01,
+            },
+            LAST,
+            id="layers that taper and widen",
+        ),
+        pytest.param(
+            {
+                "trunk.depth": 3,
+                "trunk.width": 45,
+                "trunk.taper": 0.4,
+                "branch.depth": 2,
+                "branch.width": 8,
+                "PE.taper": 1.7,
+                "activation": "tanh",
+                "learning_rate": 0.01,
+            },
+            LAST,
+            id="a wide trunk that tapers to less than the branches",
+        ),
     ],
 )
 def test_a_lane_is_keras_fit(params: Params, of: Experiment) -> None:
@@ -213,6 +242,8 @@ def mixed_company(count: int = 14, widths: Widths = NARROW) -> list[Lane]:
                 "V.depth": int(random.integers(0 if widths == NARROW else 1, 3)),
                 "trunk.width": int(random.integers(*widths[0])),
                 "branch.width": int(random.integers(*widths[1])),
+                "trunk.taper": (1.0, 0.7, 0.3)[number % 3],
+                "branch.taper": (1.0, 0.5)[number % 2],
                 "activation": kinds[number % 4],
                 "learning_rate": float(random.uniform(1e-3, 2e-2)),
                 "weight_decay": float(random.choice([0.0, 0.01])),
@@ -243,6 +274,24 @@ def assert_equal_bits(outcome: Outcome, lanes: list[Lane], other: Outcome, other
         assert mine.epochs == twin.epochs
         compared += 1
     return compared
+
+
+@pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK])
+def test_a_tapered_lane_in_company_is_keras_fit(widths: Widths) -> None:
+    """Layers of unequal widths in one stack, among lanes of other widths and depths."""
+    company = [replace(one, epochs=9, stop=9) for one in mixed_company(8, widths)]
+    rows, outcome = table(), train(company, LAST)
+    tapered = [
+        (one, found)
+        for one, found in zip(as_packed(company), outcome.lanes, strict=True)
+        if len(set(one.recipe.architecture.trunk)) > 1
+    ]
+    assert len(tapered) > 2
+    for one, found in tapered:
+        weights, _, _ = fit_with_keras(one, LAST, rows)
+        assert found.weights is not None
+        for ours, theirs in zip(found.weights, weights, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK, WIDE_BRANCHES])
@@ -366,7 +415,7 @@ def test_lanes_that_end_early_make_room_and_nobody_notices() -> None:
 
 
 def test_an_exported_model_predicts_what_the_lane_predicted() -> None:
-    rows, one = table(), lane({"activation": "silu", "trunk.width": 11, "V.depth": 2})
+    rows, one = table(), lane({"activation": "silu", "trunk.width": 11, "trunk.taper": 0.5, "V.depth": 2, "V.taper": 1.5})
     outcome = train([one], rows=rows).lanes[0]
     training, validation = rows.of(one.fold)
     model = network.build(one.recipe.architecture, 3, outcome.weights)

@@ -6,14 +6,17 @@ the lanes and costs nothing.
 
 A tunable marked `per_head` may be named for all heads (`branch.depth`, `branch.width`, `loss_weight`) or for one
 (`PE.depth`, `PE.width`, `PE.loss_weight`); the one named for the head wins.
+
+Depth, width and taper together spell the widths of a stack of layers: see `tapered`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from branchsweep.errors import ConfigError, did_you_mean
 from branchsweep.trial import Params, ParamValue
@@ -71,13 +74,34 @@ class Tunable:
 
 _TINY = 1e-12  # smallest positive value worth a word: below it a learning rate or weight is no number anyone meant
 
+WIDEST = 1024
+"""Units of a layer, at most, however the layers before it widen."""
+
 TUNABLES: Mapping[str, Tunable] = {
     tunable.name: tunable
     for tunable in (
         Tunable("trunk.depth", 2, Acts.DIAL, "hidden layers shared by all heads", low=1, high=16),
-        Tunable("trunk.width", 10, Acts.BAKED, "units of each trunk layer", low=1, high=1024),
+        Tunable("trunk.width", 10, Acts.BAKED, "units of each trunk layer; of the first, if they taper", low=1, high=WIDEST),
+        Tunable("trunk.taper", 1.0, Acts.BAKED, "units of a trunk layer by those of the one before", low=0.25, high=2.0),
         Tunable("branch.depth", 1, Acts.DIAL, "hidden layers of a head's own", low=0, high=16, per_head="depth"),
-        Tunable("branch.width", 10, Acts.BAKED, "units of each branch layer", low=1, high=1024, per_head="width"),
+        Tunable(
+            "branch.width",
+            10,
+            Acts.BAKED,
+            "units of each branch layer; of the first, if they taper",
+            low=1,
+            high=WIDEST,
+            per_head="width",
+        ),
+        Tunable(
+            "branch.taper",
+            1.0,
+            Acts.BAKED,
+            "units of a branch layer by those of the one before",
+            low=0.25,
+            high=2.0,
+            per_head="taper",
+        ),
         Tunable("loss_weight", 1.0, Acts.DIAL, "factor of a head's loss in the sum", low=0.0, high=1e6, per_head="loss_weight"),
         Tunable("activation", "relu", Acts.DIAL, "of every hidden layer", choices=("relu", "silu", "tanh", "gelu")),
         Tunable("optimizer", "adam", Acts.BAKED, "the update rule", choices=("adam", "sgd")),
@@ -175,10 +199,14 @@ class Recipe:
         def of_head(head: str, name: str) -> ParamValue:
             return params.get(f"{head}.{TUNABLES[name].per_head}", said(name))
 
+        def stack(part: str, spelled: Callable[[str], ParamValue]) -> tuple[int, ...]:
+            depth, width, taper = (spelled(f"{part}.{word}") for word in ("depth", "width", "taper"))
+            return tapered(int(depth), int(width), float(taper))
+
         return cls(
             architecture=Architecture(
-                trunk=(int(said("trunk.width")),) * int(said("trunk.depth")),
-                branches={head: (int(of_head(head, "branch.width")),) * int(of_head(head, "branch.depth")) for head in heads},
+                trunk=stack("trunk", said),
+                branches={head: stack("branch", partial(of_head, head)) for head in heads},
                 activation=str(said("activation")),
             ),
             loss_weights={head: float(of_head(head, "loss_weight")) for head in heads},
@@ -191,6 +219,14 @@ class Recipe:
             input_scaling=str(said("input_scaling")),
             target_scaling=str(said("target_scaling")),
         )
+
+
+def tapered(depth: int, width: int, taper: float) -> tuple[int, ...]:
+    """Units of so many layers: the first has `width`, each further one `taper` times as many as the one before.
+
+    Rounding does not add up along the stack; no layer has fewer than one unit, or more than `WIDEST`.
+    """
+    return tuple(min(WIDEST, max(1, round(width * taper**layer))) for layer in range(depth))
 
 
 def tunable_of(name: str, heads: Iterable[str]) -> Tunable | None:
