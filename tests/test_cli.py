@@ -262,6 +262,9 @@ def copy_of_empty_store(finished: Workspace, workspace: Workspace) -> None:
         (["run", "three.yaml", "--data", "nosuch.csv"], "nosuch.csv"),
         (["predict", "models:/plant@champion", "plant.csv", "-o", "x.csv"], "mlflow.db"),
         (["show"], "mlflow.db"),
+        (["space", "spcae.yaml"], "did you mean 'space.yaml'?"),
+        (["space", "space.yaml", "--set", "seed=3"], "space.yaml is a space alone"),
+        (["space", "three.yaml", "--set", "space.fixed.bacth_size=3"], "did you mean 'batch_size'?"),
     ],
 )
 def test_a_mistake_ends_in_one_message_and_leaves_nothing(tmp_path: Path, words: list[str], expected: str) -> None:
@@ -287,6 +290,29 @@ def test_the_schemas_are_json() -> None:
     for kind in ("experiment", "space"):
         out, _ = Workspace(ROOT).run("schema", kind)
         assert json.loads(out)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_space_shows_what_is_searched(tmp_path: Path) -> None:
+    workspace = furnish(tmp_path)
+    out, err = workspace.run("space", "three.yaml", "--samples", "2", "--set", "space.dimensions.trunk.depth.high=2")
+    assert "trunk.depth int 1 to 2 linear dial hidden layers shared by all heads" in " ".join(out.split())
+    assert "infinite, for 1 dimension is continuous; the discrete part has 60 points" in out
+    assert "known: plain" in out and "sample 2" in out and "sample 3" not in out
+    assert "┐" in out and "heat" in out
+    assert err == ""
+
+
+def test_space_reads_a_space_alone(tmp_path: Path) -> None:
+    workspace = furnish(tmp_path)
+    out, _ = workspace.run("space", "space.yaml", "--samples", "4", "--seed", "5", "--json")
+    seen = json.loads(out)
+    assert (seen["space"], seen["heads"], seen["inputs"]) == ("space", ["cost"], ["input 1", "input 2", "input 3"])
+    assert (seen["points"], seen["discrete_points"]) == (None, 3 * 5 * 3 * 2)
+    assert [dimension["name"] for dimension in seen["dimensions"]][2:4] == ["cost.depth", "learning_rate"]
+    assert len(seen["samples"]) == 4
+    assert seen["samples"][0]["parameters"] > 0 and "cost" in " ".join(seen["samples"][0]["picture"])
+    assert workspace.run("space", "space.yaml", "--samples", "4", "--seed", "5", "--json")[0] == out
+    assert workspace.run("space", "space.yaml", "--samples", "4", "--seed", "6", "--json")[0] != out
 
 
 def test_data_says_what_is_read_and_the_stand_in_announces_itself(tmp_path: Path) -> None:

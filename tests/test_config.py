@@ -711,6 +711,63 @@ class TestShipped:
         jsonschema.validate(data, config.json_schema("space"))
 
 
+ALONE = """\
+dimensions:
+  trunk.depth: {type: int, low: 1, high: 4}
+  heat.depth: {type: int, low: 0, high: 2}
+fixed:
+  steam.width: 16
+"""
+
+
+class TestSpaceAlone:
+    @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.name)
+    def test_a_shipped_one(self, path: Path) -> None:
+        assert config.holds_a_space(path)
+        assert config.around(path).space == SearchSpace.model_validate(read(path).data, strict=True)
+
+    @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
+    def test_an_experiment_is_none(self, path: Path) -> None:
+        assert not config.holds_a_space(path)
+
+    @pytest.mark.parametrize(
+        ("change", "heads", "inputs"),
+        [
+            (("", ""), ["heat", "steam"], ["input 1", "input 2", "input 3"]),
+            (("heat", "V"), ["V", "steam"], ["input 1", "input 2", "input 3"]),
+            (("fixed:\n  steam.width: 16\n", ""), ["heat"], ["input 1", "input 2", "input 3"]),
+            ((ALONE[ALONE.index("  heat") :], "  branch.depth: {type: int, low: 0, high: 2}"), ["PE", "V"], ["AT", "AP", "RH"]),
+            (("steam.width", "batch_size"), ["heat"], ["input 1", "input 2", "input 3"]),
+        ],
+    )
+    def test_has_the_heads_that_it_names(self, change: tuple[str, str], heads: list[str], inputs: list[str]) -> None:
+        experiment = config.around(written(ALONE.replace(*change)))
+        assert (list(experiment.heads), experiment.table.inputs) == (heads, inputs)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (
+                ("heat.depth", "trunk.widht"),
+                "x.yaml:3: dimensions.trunk.widht: got 'trunk.widht', expected the name of",
+            ),
+            (("heat.depth", "heat.dpeth"), "did you mean 'heat.depth'?"),
+            (("high: 2", "high: 20"), "x.yaml:3: dimensions.heat.depth.high: got 20, expected a whole number from 0 to 16"),
+            (("low: 1, ", ""), "x.yaml:2: dimensions.trunk.depth: missing key 'low', expected a whole number"),
+            (("fixed:", "fxied:"), "x.yaml:4: unknown key 'fxied', expected one of dimensions, fixed; did you mean 'fixed'?"),
+            (("fixed:\n  steam.width: 16", "fixed: 3"), "x.yaml:4: fixed: got 3, expected a mapping"),
+            (("heat", "a b"), "x.yaml:3: dimensions.a b.depth: got 'a b.depth', expected the name of a tunable"),
+            ((ALONE, "{}"), "x.yaml:1: missing key 'dimensions', expected a mapping"),
+        ],
+    )
+    def test_a_mistake_names_its_line(self, change: tuple[str, str], message: str) -> None:
+        path = written(ALONE.replace(*change))
+        assert config.holds_a_space(path)
+        with pytest.raises(ConfigError) as caught:
+            config.around(path)
+        assert message in str(caught.value)
+
+
 class TestSchema:
     @pytest.mark.parametrize("kind", ["experiment", "space"])
     def test_is_a_schema(self, kind: Any) -> None:

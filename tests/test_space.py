@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -23,6 +24,12 @@ SPACE = SearchSpace.model_validate(
         "fixed": {"batch_size": 64},
     }
 )
+
+
+def row(dimension: Float | Int | Choice) -> list[ParamValue]:
+    """The values of a discrete dimension."""
+    assert not isinstance(dimension, Float)
+    return dimension.choices if isinstance(dimension, Choice) else list(range(dimension.low, dimension.high + 1))
 
 
 def mistakes(data: dict[str, Any]) -> list[tuple[tuple[str | int, ...], str]]:
@@ -133,6 +140,28 @@ class TestSpace:
         assert SPACE.size == math.inf
         assert SearchSpace(dimensions={name: SPACE.dimensions[name] for name in ("trunk.depth", "PE.depth")}).size == 12
         assert SearchSpace(dimensions={}).size == 1
+
+    def test_has_points_which_conditions_make_fewer(self) -> None:
+        names = ("trunk.depth", "PE.depth", "PE.width", "activation")
+        discrete = SearchSpace(dimensions={name: SPACE.dimensions[name] for name in names})
+        every = itertools.product(*([None, *row(dimension)] for dimension in discrete.dimensions.values()))
+        named = ({name: value for name, value in zip(names, values, strict=True) if value is not None} for values in every)
+        assert sum(map(discrete.contains, named)) == discrete.points == discrete.discrete_points == 22
+        assert discrete.size == 48
+        assert (SPACE.points, SPACE.discrete_points) == (math.inf, 22)
+        assert SearchSpace(dimensions={}).points == 1
+
+    def test_a_large_space_is_counted_at_once(self) -> None:
+        depth = {"type": "int", "low": 1, "high": 10**6}
+        dimensions = {f"h{place}.depth": depth | ({"when": {"h0.depth": [2, 3]}} if place else {}) for place in range(30)}
+        space = SearchSpace.model_validate({"dimensions": dimensions})
+        assert space.points == 2 * (10**6) ** 29 + 10**6 - 2
+
+    def test_a_condition_on_a_continuous_dimension(self) -> None:
+        rate = {"type": "float", "low": 0.0, "high": 1.0}
+        width = {"type": "int", "low": 1, "high": 5, "when": {"learning_rate": [0.5]}}
+        space = SearchSpace.model_validate({"dimensions": {"learning_rate": rate, "trunk.width": width}})
+        assert (space.points, space.discrete_points) == (math.inf, 6)
 
     def test_equal_spaces_are_equal(self) -> None:
         assert SearchSpace.model_validate(SPACE.model_dump()) == SPACE

@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 
 from branchsweep import __version__
-from branchsweep.errors import EXIT_CODE, UserError
+from branchsweep.errors import EXIT_CODE, ConfigError, UserError
 
 if TYPE_CHECKING:
     from branchsweep.data import Dataset, Split
@@ -239,6 +239,39 @@ def data(
     chosen = config.load(experiment, overrides or [])
     dataset, split = _read(chosen, data, require_real, Console(stderr=True))
     Console().print(report.rows(dataset, split, {name: head.unit for name, head in chosen.heads.items()}))
+
+
+@app.command()
+def space(
+    path: Annotated[Path, typer.Argument(metavar="SPACE", help="A file of search_spaces/, or an experiment.")],
+    overrides: Overrides = None,
+    samples: Annotated[int, typer.Option("--samples", min=0, help="How many networks to draw at random.")] = 3,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the samples; else the experiment's.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
+    ] = False,
+) -> None:
+    """Say what a search space holds: its dimensions, its size, and a few of its networks as pictures.
+
+    Heads and inputs are the experiment's. Of a space alone, heads are those that it names, such as PE in PE.depth.
+    """
+    from branchsweep import config, drawing, report, survey
+
+    if config.holds_a_space(path):
+        if overrides:
+            raise ConfigError(f"{path} is a space alone, expected an experiment, whose values can be changed", where="--set")
+        chosen, name = config.around(path), path.stem
+    else:
+        chosen = config.load(path, overrides or [])
+        name = chosen.name
+    if seed is not None:
+        chosen = chosen.model_copy(update={"seed": seed})
+    console = Console()
+    if as_json:
+        typer.echo(survey.survey(name, chosen, samples).to_json())
+    else:
+        columns = min(console.width - report.INDENT, drawing.COLUMNS)
+        console.print(report.survey(survey.survey(name, chosen, samples, columns)))
 
 
 @app.command()

@@ -13,8 +13,13 @@ from rich.text import Text
 
 from branchsweep.data import Dataset, Split
 from branchsweep.outlook import Outlook
+from branchsweep.space import Choice, Dimension
 from branchsweep.summary import Best, Reference, Summary
-from branchsweep.trial import ParamValue, Result
+from branchsweep.survey import Survey, Varied
+from branchsweep.trial import Params, ParamValue, Result
+
+INDENT = 2
+"""Columns that a picture of a network stands to the right."""
 
 
 def summary(said: Summary, units: Mapping[str, str]) -> RenderableType:
@@ -56,14 +61,9 @@ def _title(said: Summary) -> Text:
 
 
 def _recipe(best: Best) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
+    table = _pairs(dict(sorted(best.recipe.items())))
     table.title = Text(f"best: trial {best.trial}, {best.parameters:,} parameters", style="bold")
     table.title_justify = "left"
-    for names in _in_columns(sorted(best.recipe), 3):
-        cells: list[str] = []
-        for name in names:
-            cells += [f"  {name}", value(best.recipe[name])]
-        table.add_row(*cells)
     return table
 
 
@@ -151,6 +151,82 @@ def rows(dataset: Dataset, split: Split, units: Mapping[str, str]) -> Renderable
     ):
         facts.add_row(name, figure)
     return Group(facts, Text(), grid)
+
+
+def survey(seen: Survey) -> RenderableType:
+    """What a search space holds."""
+    title = Text.assemble((seen.space, "bold"), f": {', '.join(seen.inputs)} to {', '.join(seen.heads)}")
+    parts: list[RenderableType] = [title, Text()]
+    if seen.dimensions:
+        parts += [_dimensions(seen.dimensions), Text()]
+    if seen.fixed:
+        parts += [Text("fixed", style="bold"), _pairs(seen.fixed), Text()]
+    parts += [Text.assemble(("size  ", "bold"), _size(seen))]
+    for number, sample in enumerate(seen.samples, start=1 - sum(bool(sample.known) for sample in seen.samples)):
+        parts += [Text(), Text(f"known: {sample.known}" if sample.known else f"sample {number}", style="bold")]
+        parts += [
+            Text("\n".join(f"{'':{INDENT}}{line}" for line in sample.picture), no_wrap=True, style="cyan"),
+            _pairs(sample.params),
+        ]
+    return Group(*parts)
+
+
+def _dimensions(dimensions: Sequence[Varied]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    conditional = any(varied.dimension.when for varied in dimensions)
+    for column in ("dimension", "type", "values", "scale", *(["asked if"] if conditional else []), "acts", "meaning"):
+        table.add_column(column, no_wrap=column in {"dimension", "type", "scale", "acts"})
+    for varied in dimensions:
+        dimension, tunable = varied.dimension, varied.tunable
+        cells = [varied.name, dimension.type, _values(dimension), _scale(dimension)]
+        cells += [_condition(dimension)] if conditional else []
+        table.add_row(*cells, tunable.acts.value, tunable.meaning)
+    return table
+
+
+def _values(dimension: Dimension) -> str:
+    """The values of a dimension, in words."""
+    if isinstance(dimension, Choice):
+        return ", ".join(map(value, dimension.choices))
+    return f"{value(dimension.low)} to {value(dimension.high)}"
+
+
+def _scale(dimension: Dimension) -> str:
+    """How the values of a dimension lie to each other, in words."""
+    if isinstance(dimension, Choice):
+        return "ordered" if dimension.ordered else "unordered"
+    if dimension.log:
+        return "log"
+    return "linear" if dimension.step is None or dimension.step == 1 else f"step {value(dimension.step)}"
+
+
+def _condition(dimension: Dimension) -> str:
+    """When a dimension is asked, in words."""
+    conditions = (f"{other} is {_alternatives(values)}" for other, values in (dimension.when or {}).items())
+    return " and ".join(conditions)
+
+
+def _alternatives(values: Sequence[ParamValue]) -> str:
+    *others, last = map(value, values) if values else ["nothing"]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _size(seen: Survey) -> str:
+    """How many points there are, in a sentence."""
+    plural = "dimension is" if seen.continuous == 1 else "dimensions are"
+    without = f" ({seen.unconditional:,} without the conditions)" if seen.unconditional > seen.discrete_points else ""
+    if math.isinf(seen.points):
+        discrete = f"the discrete part has {seen.discrete_points:,} points{without}"
+        return f"infinite, for {seen.continuous} {plural} continuous; {discrete}"
+    return f"{seen.points:,.0f} point{'s' * (seen.points != 1)}{without}"
+
+
+def _pairs(params: Params) -> Table:
+    """Names and values, side by side."""
+    table = Table.grid(padding=(0, 2))
+    for names in _in_columns(list(params), 3):
+        table.add_row(*(cell for name in names for cell in (f"  {name}", value(params[name]))))
+    return table
 
 
 class Listed(Protocol):

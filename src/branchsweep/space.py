@@ -180,3 +180,37 @@ class SearchSpace(Written):
     def size(self) -> float:
         """The number of points, conditions left aside; infinite where a dimension is continuous."""
         return math.prod(dimension.size for dimension in self.dimensions.values())
+
+    @property
+    def points(self) -> float:
+        """The number of distinct points under the conditions; infinite where a continuous dimension can be asked."""
+        return self._count(continuous=math.inf)
+
+    @property
+    def discrete_points(self) -> int:
+        """The same with continuous dimensions held: at one value, and at each that a condition names."""
+        return int(self._count(continuous=1))
+
+    def _count(self, continuous: float) -> float:
+        """The number of points, if a continuous dimension has so many values that no condition names.
+
+        Dimension by dimension: beginnings of points that rule out the same of the dimensions to come are counted together, so a
+        space of any size is counted at once.
+        """
+        counts: dict[frozenset[str], float] = {frozenset(): 1}
+        for name, dimension in self.dimensions.items():
+            conditions = {other: it.when[name] for other, it in self.dimensions.items() if it.when and name in it.when}
+            told = {value for values in conditions.values() for value in values}
+            kinds: list[tuple[frozenset[str], float]] = [
+                (frozenset(other for other, values in conditions.items() if value not in values), 1) for value in told
+            ]
+            untold = continuous if math.isinf(dimension.size) else dimension.size - len(told)
+            all_of_them = frozenset(conditions)
+            kinds += [(all_of_them, untold)] if untold else []
+            grown: dict[frozenset[str], float] = {}
+            for ruled_out, count in counts.items():
+                for more, values in [(all_of_them, 1)] if name in ruled_out else kinds:
+                    rest = (ruled_out | more) - {name}
+                    grown[rest] = grown.get(rest, 0) + count * values
+            counts = grown
+        return sum(counts.values())

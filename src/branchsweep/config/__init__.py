@@ -11,10 +11,12 @@ Experiment          checked to the last key
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from branchsweep import recipe
 from branchsweep.config import overrides as written_over
 from branchsweep.config.document import Document, nearest_file, read, write
 from branchsweep.config.mistakes import Mistake, experiment_of, refuse
@@ -22,10 +24,18 @@ from branchsweep.config.schema import json_schema
 from branchsweep.errors import did_you_mean
 from branchsweep.experiment import CCPP, NO_PRUNING, YAML_SUFFIXES, Experiment
 
-__all__ = ["dump", "json_schema", "load"]
+__all__ = ["around", "dump", "holds_a_space", "json_schema", "load"]
 
 CCPP_INPUTS = ("AT", "AP", "RH")
 """The inputs of the built-in table, where an experiment names none."""
+
+CCPP_HEADS = ("PE", "V")
+"""What networks predict of the built-in table."""
+
+UNNAMED_INPUTS = ("input 1", "input 2", "input 3")
+"""The inputs of a space that stands alone, where its heads are not the built-in table's."""
+
+HEAD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -57,6 +67,45 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
             *_settle_baselines(document, folder),
         ],
     )
+
+
+def holds_a_space(path: Path) -> bool:
+    """Whether the file has no key of an experiment, as those of search_spaces/.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    return not set(read(path).data) & set(Experiment.model_fields)
+
+
+def around(path: Path) -> Experiment:
+    """An experiment around the bare space in a file, for looking at it.
+
+    Its heads are those that the space names (`PE.depth`). Where these are heads of the built-in table, or none are named, its
+    inputs are that table's; else there are three without a name. It has no rows to train on.
+
+    Raises:
+        ConfigError: Everything that is wrong with the space, one line per mistake, each with its place.
+    """
+    space = read(path)
+    named = _heads_named(space)
+    known = set(named) <= set(CCPP_HEADS)
+    data = {
+        "name": "space",
+        "table": {"source": CCPP, "inputs": list(CCPP_INPUTS if known else UNNAMED_INPUTS)},
+        "heads": {head: {} for head in named or CCPP_HEADS},
+        "space": space.data,
+    }
+    places = {("space", *way): replace(place, above=1) for way, place in space.places.items()}
+    return experiment_of(Document(data, {(): space.places[()], **places}))
+
+
+def _heads_named(space: Document) -> list[str]:
+    """The heads that a space speaks of, in its order: what stands before the last dot of a name that is no tunable's."""
+    groups = [entries for group in ("dimensions", "fixed") if isinstance(entries := space.data.get(group), dict)]
+    parts = {name.partition(".")[0] for name in recipe.TUNABLES}
+    before = [name.rpartition(".")[0] for entries in groups for name in entries if name not in recipe.TUNABLES]
+    return [head for head in dict.fromkeys(before) if head not in parts and HEAD_NAME.fullmatch(head)]
 
 
 def dump(experiment: Experiment) -> str:
