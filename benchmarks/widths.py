@@ -1,0 +1,235 @@
+"""How the widths of a stack of layers are best asked for: one for all layers, a width and a taper, or one for each layer.
+
+    python -m benchmarks.widths [--seeds 5] [--trials 128] [--epochs 60] [--folds 3] [--jointly]
+                                [--data PATH] [--quick] [--json]
+
+The shipped space with widths of each branch's own, searched three ways by the same driver (TPE) in equal rounds, with the
+default pruning and one budget of trials. What differs is how a list of widths is spelled:
+
+- one: a width for the trunk and one for each branch; all layers of a stack are alike;
+- taper: the same, and a factor for each stack by which its layers narrow or widen;
+- slots: a width for each layer that the deepest trunk and the deepest branches have.
+
+What means nothing for a trial (the taper of a single layer, the slot of a layer that is not there) is asked under a condition.
+TPE suggests only dimensions of one condition together; with `--jointly` there are no conditions, and it suggests all together.
+No layer is wider than the widest that the space names, so that no way buys its quality by size.
+
+Ways are compared with the same seed, which decides the rows that validate and the first, evenly spread round: by the best
+validation R² after a quarter, a half and all of the trials, and by the R² of the refitted best on the test rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from benchmarks import _measure
+from benchmarks.pruning import test_r2
+from branchsweep import environment
+from branchsweep.answer import answer
+from branchsweep.drivers import open_driver
+from branchsweep.experiment import Experiment
+from branchsweep.recipe import Architecture, Recipe, tunable_of
+from branchsweep.training.workers import Workers
+from branchsweep.trial import Params, Result, best
+
+TAPER = {"type": "float", "low": 0.5, "high": 2.0, "log": True}
+
+Written = dict[str, Any]
+"""Dimensions as a file of search_spaces/ has them."""
+
+
+def shaped(recipe: Recipe, trunk: Sequence[int], branches: Mapping[str, Sequence[int]]) -> Recipe:
+    """The same recipe with these widths."""
+    of_heads = {head: tuple(units) for head, units in branches.items()}
+    return replace(recipe, architecture=Architecture(tuple(trunk), of_heads, recipe.architecture.activation))
+
+
+class Tapered(Experiment):
+    """An experiment without a layer that is wider than the widest first one of the space."""
+
+    def recipe(self, params: Params) -> Recipe:
+        """What a trial's params mean."""
+        made = super().recipe(params)
+        widest = max(self.space.dimensions["trunk.width"].choices)
+
+        def capped(units: Sequence[int]) -> list[int]:
+            return [min(width, widest) for width in units]
+
+        network = made.architecture
+        return shaped(made, capped(network.trunk), {head: capped(units) for head, units in network.branches.items()})
+
+
+class Slotted(Experiment):
+    """An experiment whose trials name a width for each layer, by a name that stands for the layer: `trunk_1.width`."""
+
+    def recipe(self, params: Params) -> Recipe:
+        """What a trial's params mean; a layer whose width they do not name has that of its stack."""
+        made = super().recipe({name: value for name, value in params.items() if tunable_of(name, self.heads)})
+
+        def stack(part: str, units: Sequence[int]) -> list[int]:
+            return [int(params.get(slot(part, layer), width)) for layer, width in enumerate(units, start=1)]
+
+        network = made.architecture
+        return shaped(
+            made, stack("trunk", network.trunk), {head: stack(head, units) for head, units in network.branches.items()}
+        )
+
+
+def slot(part: str, layer: int) -> str:
+    """The name of a layer's width. It is that of a head's width, for any driver knows how to ask for one."""
+    return f"{part}_{layer}.width"
+
+
+@dataclass(frozen=True)
+class Way:
+    """How widths are asked for.
+
+    Args:
+        asking: What the driver is asked by. For `slots` each layer stands there as a head that is never trained.
+        answering: What trials are trained by, and what their params mean.
+    """
+
+    asking: Experiment
+    answering: Experiment
+
+
+def ways(shipped: Experiment, jointly: bool) -> dict[str, Way]:
+    """The three of them."""
+    written: Written = shipped.model_dump(exclude_none=True)["space"]["dimensions"]
+    trunk, branch = written.pop("trunk.width"), written.pop("branch.width")
+
+    def when(part: str, layer: int) -> Written:
+        """The condition that a stack has this layer."""
+        depth = f"{part}.depth"
+        deep = [layers for layers in range(layer, written[depth]["high"] + 1) if layers >= written[depth]["low"]]
+        return {} if jointly or layer <= written[depth]["low"] else {"when": {depth: deep}}
+
+    one = {"trunk.width": trunk, **{f"{head}.width": branch | when(head, 1) for head in shipped.heads}}
+    parts = ["trunk", *shipped.heads]
+    taper = {f"{part}.taper": TAPER | when(part, 2) for part in parts}
+    slots = {
+        slot(part, layer): (trunk if part == "trunk" else branch) | when(part, layer)
+        for part in parts
+        for layer in range(1, written[f"{part}.depth"]["high"] + 1)
+    }
+
+    def made(kind: type[Experiment], widths: Written, *heads: str) -> Experiment:
+        data = shipped.model_dump(exclude_none=True)
+        data["space"]["dimensions"] = written | widths
+        data["heads"] |= {head: {} for head in heads}
+        return kind.model_validate(data)
+
+    of_one, tapered = made(Experiment, one), made(Tapered, one | taper)
+    layers = [name.removesuffix(".width") for name in slots]
+    return {
+        "one": Way(of_one, of_one),
+        "taper": Way(tapered, tapered),
+        "slots": Way(made(Experiment, slots, *layers), made(Slotted, one)),
+    }
+
+
+def search(way: Way, setting: _measure.Setting, trainer: Workers) -> Iterator[Result]:
+    """Ask, train, tell, as `sweep.search` does; the results in order of their numbers."""
+    driver, left = open_driver(way.asking), way.asking.search.trials
+    while left and (trials := driver.ask(min(way.asking.search.batch, left))):
+        found = answer(trials, way.answering, setting.rows, trainer, _measure.Silent())
+        for result in sorted(found, key=lambda result: result.trial.number):
+            driver.tell(result)
+            yield result
+        left -= len(trials)
+
+
+def outcome(way: Way, setting: _measure.Setting, trainer: Workers) -> dict[str, Any]:
+    """What one way has found."""
+    began = time.perf_counter()
+    results = [result.without_curves() for result in search(way, setting, trainer)]
+    seconds = time.perf_counter() - began
+    winner = best(results)
+    assert winner is not None, "of so many trials one is complete"
+    recipes = [way.answering.recipe(result.trial.params) for result in results]
+    inputs = len(way.answering.table.inputs)
+    return {
+        "after_a_quarter": best_of(results[: len(results) // 4]),
+        "after_a_half": best_of(results[: len(results) // 2]),
+        "validation_r2": winner.score.value,
+        "test_r2": test_r2(setting.of(way.answering), winner, trainer),
+        "trunk": list(recipes[winner.trial.number].architecture.trunk),
+        "branches": {head: list(units) for head, units in recipes[winner.trial.number].architecture.branches.items()},
+        "parameters": recipes[winner.trial.number].architecture.parameters(inputs),
+        "parameters_of_a_trial": statistics.fmean(recipe.architecture.parameters(inputs) for recipe in recipes),
+        "trials": len(results),
+        "seconds": seconds,
+    }
+
+
+def best_of(results: Sequence[Result]) -> float:
+    """The highest validation R²; NaN where nothing is complete."""
+    found = best(list(results))
+    return found.score.value if found else math.nan
+
+
+def one_seed(words: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """All ways with one seed."""
+    overrides = [*_measure.SPACE, _measure.PRUNED, "search.driver=optuna", "search.algorithm=tpe", f"seed={seed}"]
+    overrides += [f"search.trials={words.trials}", f"search.batch={words.batch}", f"fit.epochs={words.epochs}"]
+    overrides += [f"validation={{method: k_fold, folds: {words.folds}}}"] if words.folds > 1 else []
+    overrides += _measure.widths(12, 16) if words.quick else ()
+    setting = _measure.setting("branched", words.data, overrides)
+    with _measure.cold_cache(), Workers(setting.rows, cache_folder=environment.cache_folder()) as trainer:
+        return {name: outcome(way, setting, trainer) for name, way in ways(setting.experiment, words.jointly).items()}
+
+
+def gained(seeds: Sequence[Mapping[str, Any]], way: str, against: str, figure: str) -> dict[str, Any]:
+    """By how much one way is above another, paired over the seeds."""
+    differences = [seed[way][figure] - seed[against][figure] for seed in seeds]
+    error = statistics.stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else None
+    return {
+        "mean": statistics.fmean(differences),
+        "standard_error": error,
+        "seeds_above": sum(difference > 0 for difference in differences),
+    }
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = _measure.parser(__doc__)
+    parser.add_argument("--seeds", type=int, help="how many: 5, or 1 with --quick")
+    parser.add_argument("--trials", type=int, help="of a search: 128, or 32 with --quick")
+    parser.add_argument("--batch", type=int, help="trials of a round: 32, or 16 with --quick")
+    parser.add_argument("--epochs", type=int, help="of a trial: 60, or 8 with --quick")
+    parser.add_argument("--folds", type=int, help="networks of a trial: 3, or 1, on a hold-out, with --quick")
+    parser.add_argument("--jointly", action="store_true", help="ask without conditions, so that all is suggested together")
+    words = parser.parse_args()
+    for name, (full, quick) in {"trials": (128, 32), "batch": (32, 16), "epochs": (60, 8), "folds": (3, 1)}.items():
+        setattr(words, name, getattr(words, name) or (quick if words.quick else full))
+    seeds = [one_seed(words, seed) for seed in range(1, 1 + (words.seeds or (1 if words.quick else 5)))]
+    compared = (("taper", "one"), ("slots", "one"), ("taper", "slots"))
+    figures = ("after_a_quarter", "after_a_half", "validation_r2", "test_r2")
+    said = {
+        **{
+            way: {
+                figure: statistics.fmean(seed[way][figure] for seed in seeds)
+                for figure in (*figures, "parameters", "parameters_of_a_trial", "seconds")
+            }
+            for way in seeds[0]
+        },
+        **{
+            f"{way}_above_{other}": {figure: gained(seeds, way, other, figure) for figure in figures} for way, other in compared
+        },
+        "trials": words.trials,
+        "epochs": words.epochs,
+        "folds": words.folds,
+        "jointly": words.jointly,
+        "seeds": {f"seed {number}": seed for number, seed in enumerate(seeds, start=1)},
+    }
+    _measure.conclude(said, words.json)
+
+
+if __name__ == "__main__":
+    main()
