@@ -49,6 +49,12 @@ def test_an_infinite_space_says_so() -> None:
     assert json.loads(said.to_json())["points"] is None
 
 
+def test_a_vast_space_is_told_about() -> None:
+    widths = {f"{head}.width": {"type": "int", "low": 1, "high": 1000} for head in ("PE", "V")}
+    rates = {name: {"type": "float", "low": 0.0, "high": 1.0, "step": 1e-6} for name in ("PE.loss_weight", "V.loss_weight")}
+    assert "size about 1.0e+18 points" in told(seen({**widths, **rates}, samples=0))
+
+
 def test_every_dimension_is_told_in_words() -> None:
     words = told(seen(SPACE))
     assert "tiny: a, b to PE, V" in words

@@ -1,8 +1,8 @@
 """Draws a branched network as text: inputs that join the trunk, its layers with their units, the fork, each branch to its head.
 
-    AT ─┐                  ┌──────── PE
-    AP ─┼── 10 ── 10 ──────┤
-    RH ─┘                  └── 10 ── V
+    AT ─┐              ┌──────── PE
+    AP ─┼── 10 ── 10 ──┤
+    RH ─┘              └── 10 ── V
         relu, 282 parameters
 
 A network that is too wide for this is drawn closer, then with equal layers in a row told once (`64 ×12`), and at last with its
@@ -19,7 +19,6 @@ from branchsweep.recipe import Architecture
 
 COLUMNS = 100
 """Of a picture, at most."""
-
 
 Joints = tuple[str, str, str, str]
 """Where a line meets others: in the first row, in one between, in the last, and in a row 0 that holds none of them."""
@@ -80,8 +79,8 @@ def draw(architecture: Architecture, inputs: Sequence[str], columns: int = COLUM
         inputs: The names of the input columns, at least one.
         columns: Letters of a line, at most. Widths of up to four digits in stacks of up to 16 layers always fit into 100.
     """
-    pictures = (_picture(architecture, inputs, style) for style in STYLES)
-    return next((picture for picture in pictures if len(picture[0]) <= columns), _picture(architecture, inputs, STYLES[-1]))
+    pictures = [_picture(architecture, inputs, style) for style in STYLES]
+    return next((picture for picture in pictures if len(picture[0]) <= columns), pictures[-1])
 
 
 def _picture(architecture: Architecture, inputs: Sequence[str], style: Style) -> list[str]:

@@ -74,7 +74,10 @@ LOWEST_RUNG = 3
 Values = list[tuple[Place, ParamValue]]
 """Values of a tunable, each with its place below the tunable's."""
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
+NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
+"""What a name that people choose looks like."""
+
+Name = Annotated[str, Field(pattern=NAME)]
 
 
 class Table(Written):

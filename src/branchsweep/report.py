@@ -213,12 +213,18 @@ def _alternatives(values: Sequence[ParamValue]) -> str:
 
 def _size(seen: Survey) -> str:
     """How many points there are, in a sentence."""
-    plural = "dimension is" if seen.continuous == 1 else "dimensions are"
-    without = f" ({seen.unconditional:,} without the conditions)" if seen.unconditional > seen.discrete_points else ""
-    if math.isinf(seen.points):
-        discrete = f"the discrete part has {seen.discrete_points:,} points{without}"
+    conditions = seen.unconditional > seen.discrete_points
+    without = f" ({_thousands(seen.unconditional)} without the conditions)" if conditions else ""
+    if seen.points == math.inf:
+        plural = "dimension is" if seen.continuous == 1 else "dimensions are"
+        discrete = f"the discrete part has {_thousands(seen.discrete_points)} points{without}"
         return f"infinite, for {seen.continuous} {plural} continuous; {discrete}"
-    return f"{seen.points:,.0f} point{'s' * (seen.points != 1)}{without}"
+    return f"{_thousands(int(seen.points))} point{'s' * (seen.points != 1)}{without}"
+
+
+def _thousands(count: int) -> str:
+    """A count, for people; one that nobody would read to its end, about."""
+    return f"{count:,}" if count < 10**15 else f"about {count:.1e}"
 
 
 def _pairs(params: Params) -> Table:

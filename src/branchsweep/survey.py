@@ -109,8 +109,8 @@ def survey(name: str, experiment: Experiment, samples: int, columns: int = drawi
         fixed=space.fixed,
         points=space.points,
         discrete_points=space.discrete_points,
-        unconditional=math.prod(int(size) for size in sizes if math.isfinite(size)),
-        continuous=sum(map(math.isinf, sizes)),
+        unconditional=math.prod(int(size) for size in sizes if size != math.inf),
+        continuous=sizes.count(math.inf),
         samples=tuple(_sample(trial, experiment, columns) for trial in trials),
     )
 
@@ -130,4 +130,4 @@ def _sample(trial: Trial, experiment: Experiment, columns: int) -> Sample:
 
 def _whole(count: float) -> int | None:
     """A count for JSON, which has no infinity."""
-    return None if math.isinf(count) else int(count)
+    return None if count == math.inf else int(count)

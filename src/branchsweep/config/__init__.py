@@ -22,7 +22,7 @@ from branchsweep.config.document import Document, nearest_file, read, write
 from branchsweep.config.mistakes import Mistake, experiment_of, refuse
 from branchsweep.config.schema import json_schema
 from branchsweep.errors import did_you_mean
-from branchsweep.experiment import CCPP, NO_PRUNING, YAML_SUFFIXES, Experiment
+from branchsweep.experiment import CCPP, NAME, NO_PRUNING, YAML_SUFFIXES, Experiment
 
 __all__ = ["around", "dump", "holds_a_space", "json_schema", "load"]
 
@@ -34,8 +34,6 @@ CCPP_HEADS = ("PE", "V")
 
 UNNAMED_INPUTS = ("input 1", "input 2", "input 3")
 """The inputs of a space that stands alone, where its heads are not the built-in table's."""
-
-HEAD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -88,12 +86,12 @@ def around(path: Path) -> Experiment:
         ConfigError: Everything that is wrong with the space, one line per mistake, each with its place.
     """
     space = read(path)
-    named = _heads_named(space)
-    known = set(named) <= set(CCPP_HEADS)
+    heads = _heads_named(space) or CCPP_HEADS
+    inputs = CCPP_INPUTS if set(heads) <= set(CCPP_HEADS) else UNNAMED_INPUTS
     data = {
         "name": "space",
-        "table": {"source": CCPP, "inputs": list(CCPP_INPUTS if known else UNNAMED_INPUTS)},
-        "heads": {head: {} for head in named or CCPP_HEADS},
+        "table": {"source": CCPP, "inputs": list(inputs)},
+        "heads": {head: {} for head in heads},
         "space": space.data,
     }
     places = {("space", *way): replace(place, above=1) for way, place in space.places.items()}
@@ -105,7 +103,7 @@ def _heads_named(space: Document) -> list[str]:
     groups = [entries for group in ("dimensions", "fixed") if isinstance(entries := space.data.get(group), dict)]
     parts = {name.partition(".")[0] for name in recipe.TUNABLES}
     before = [name.rpartition(".")[0] for entries in groups for name in entries if name not in recipe.TUNABLES]
-    return [head for head in dict.fromkeys(before) if head not in parts and HEAD_NAME.fullmatch(head)]
+    return [head for head in dict.fromkeys(before) if head not in parts and re.match(NAME, head)]
 
 
 def dump(experiment: Experiment) -> str:
