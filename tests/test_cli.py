@@ -197,6 +197,27 @@ def test_show_lists_the_sweeps_and_the_best_trials(said: tuple[Workspace, dict[s
     assert "did you mean 'three'?" in err
 
 
+def test_a_sweep_is_exported_as_a_study_of_optuna(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    import optuna
+
+    workspace, summary, _ = said
+    words = ("export-study", "three", "--storage", "sqlite:///study.db")
+    _, err = workspace.run(*words)
+    assert "12 trials written as the study 'three'" in err and "optuna-dashboard sqlite:///study.db" in err
+    storage = optuna.storages.RDBStorage(f"sqlite:///{workspace.folder}/study.db")
+    study = optuna.load_study(study_name="three", storage=storage)
+    assert study.user_attrs["run_id"] == summary["run_id"]
+    assert study.user_attrs["question"] == "Does a table with three heads and other columns sweep with YAML alone?"
+    assert study.user_attrs["data_digest"] == summary["data"]["digest"]
+    assert (len(study.trials), study.best_trial.number) == (12, summary["best"]["trial"])
+    assert study.best_value == summary["best"]["r2"]["mean"]
+    assert study.best_params.items() >= summary["best"]["params"].items()  # a known configuration leaves some unsaid
+    storage.remove_session()
+    storage.engine.dispose()
+    _, err = workspace.run(*words, exit_code=2)
+    assert "there is a study 'three' in sqlite:///study.db already" in err
+
+
 def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path, said: tuple[Workspace, dict[str, Any], str]) -> None:
     """Kill -9 in mid-sweep, the same command again: all trials, each once, and the scores of a sweep that was left alone."""
     finished, summary, _ = said
@@ -265,6 +286,7 @@ def copy_of_empty_store(finished: Workspace, workspace: Workspace) -> None:
         (["space", "spcae.yaml"], "did you mean 'space.yaml'?"),
         (["space", "space.yaml", "--set", "seed=3"], "space.yaml is a space alone"),
         (["space", "three.yaml", "--set", "space.fixed.bacth_size=3"], "did you mean 'batch_size'?"),
+        (["export-study", "three", "--storage", "sqlite:///study.db"], "mlflow.db"),
     ],
 )
 def test_a_mistake_ends_in_one_message_and_leaves_nothing(tmp_path: Path, words: list[str], expected: str) -> None:

@@ -679,6 +679,16 @@ class TestDump:
         assert text.index("  PE:") < text.index("  V:")
         assert "\n  batch: 32\n" in text
 
+    def test_is_read_back_without_a_look_at_the_files_that_it_names(self) -> None:
+        """A sweep may be read where its table and its baselines are not."""
+        experiment = loaded().model_copy(update={"baselines": ["/gone/article.yaml", "linear_regression"]})
+        assert config.recorded(config.dump(experiment), "sweep x") == experiment
+
+    @pytest.mark.parametrize("text", ["", "a word", "name: x\nfuture: 1\n"])
+    def test_what_is_recorded_by_another_version_is_refused(self, text: str) -> None:
+        with pytest.raises(ConfigError, match=r"^sweep x"):
+            config.recorded(text, "sweep x")
+
     def test_repeats_rather_than_points(self) -> None:
         text = changed("  PE: {unit: MW}", "  PE: &head {unit: MW}").replace(
             "  V:\n    unit: cm Hg\n    loss: huber\n", "  V: *head\n"

@@ -39,7 +39,7 @@ def test_the_mistake_is_told_as_shown(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_every_command_is_told_and_every_told_command_exists() -> None:
-    told = set(re.findall(r"\| `branchsweep (\w+)", README))
+    told = set(re.findall(r"\| `branchsweep ([\w-]+)", README))
     assert told == set(get_command(app).commands)  # type: ignore[attr-defined]  # a group of commands
 
 

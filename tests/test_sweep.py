@@ -197,10 +197,40 @@ def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
     assert linear.name == "linear regression" and linear.test_r2["V"] == pytest.approx(1.0)
     assert set(json.loads(said.to_json())) == {
         "sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds", "references",
-        "stopped_by", "front", "unmet",
+        "stopped_by", "front", "unmet", "importance", "edges",
     }  # fmt: skip
     text = to_text(summary(said, {"PE": "MW", "V": "cm Hg"}))
     assert f"trial {said.best.trial}" in text and "linear regression" in text and "models:/tiny@champion" in text
+
+
+def test_a_run_says_what_mattered_and_where_the_best_stands_at_an_edge() -> None:
+    rate = {"type": "float", "low": 0.01, "high": 1.0, "log": True}  # the formula's best value is its low end
+    depth = {"type": "choice", "choices": [1, 2, 3], "ordered": True}
+    space = {"dimensions": {"learning_rate": rate, "trunk.depth": depth}}
+    scene = Scene(tiny_experiment(space=space, search={"driver": "random", "trials": 40, "batch": 40}))
+    said = scene.run()
+    assert list(said.importance) == ["PE", "V", "mean"]
+    assert all(next(iter(of)) == "learning_rate" for of in said.importance.values())
+    assert said.edges[0].startswith("learning_rate is 0.0") and "low: 0.001, high: 1.0, log: true}" in said.edges[0]
+    figures = scene.ledger.conclusion
+    assert figures is not None
+    assert figures.metrics["importance/PE/learning_rate"] == said.importance["PE"]["learning_rate"]
+    files = scene.ledger._sweep.files
+    assert json.loads(files["importance.json"]) == json.loads(files["summary.json"])["importance"] == said.importance
+    text = to_text(summary(said, {"PE": "MW", "V": "cm Hg"}))
+    assert f"warning: {said.edges[0]}" in text.replace("\n", " ").replace("  ", " ")
+    assert "what made trials good" in text and "%" in text and "█" in text
+    loaded = Summary.loads(said.dumps())
+    assert (loaded.importance, loaded.edges) == (said.importance, said.edges)
+
+
+def test_a_summary_of_an_earlier_version_still_loads(experiment: Experiment) -> None:
+    said = Scene(experiment).run()
+    earlier = json.loads(said.dumps())
+    del earlier["importance"], earlier["edges"]
+    loaded = Summary.loads(json.dumps(earlier))
+    assert (loaded.importance, loaded.edges) == ({}, ())
+    assert loaded.best == said.best
 
 
 def test_a_finished_sweep_remembers_its_summary_and_does_nothing_again(experiment: Experiment) -> None:

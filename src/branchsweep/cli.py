@@ -227,6 +227,29 @@ def show(
 
 
 @app.command()
+def export_study(
+    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name or run id.")],
+    storage: Annotated[str, typer.Option("--storage", metavar="URL", help="Where to, such as sqlite:///study.db.")],
+    name: Annotated[str, typer.Option("--name", help="The study's name; the sweep's if not given.")] = "",
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Write a recorded sweep as an Optuna study, to look at with optuna-dashboard."""
+    from branchsweep import config
+    from branchsweep.drivers import studies
+    from branchsweep.ledgers import address
+    from branchsweep.ledgers.mlflow import open_existing
+
+    ledger = open_existing(tracking_uri, sweep)
+    of, results = ledger.sweep, ledger.recall()
+    experiment = config.recorded(of.yaml, f"sweep {of.name} ({ledger.run_id[:8]})")
+    facts = {"sweep": of.name, "run_id": ledger.run_id, "data_digest": of.tags["data_digest"], "question": of.question}
+    studies.export(experiment, results, storage, name or of.name, facts)
+    say = Console(stderr=True)
+    say.print(f"{len(results)} trials written as the study '{name or of.name}'", highlight=False, soft_wrap=True)
+    say.print(f"optuna-dashboard {address.shown(storage)}", style="cyan", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def data(
     experiment: ExperimentPath = Path("experiments/branched.yaml"),
     data: DataPath = None,

@@ -5,7 +5,8 @@
     ├── DataError             a table is missing, unreadable, or unfit for the experiment
     │   └── DownloadError     the built-in table could not be fetched or was not what it should be
     ├── LedgerError           the tracking store cannot be reached, or holds something unexpected
-    └── EngineError           a driver or trainer cannot do what the experiment asks of it
+    ├── EngineError           a driver or trainer cannot do what the experiment asks of it
+    └── StudyError            the Optuna storage that a sweep is exported to cannot be used
 
 Errors of the libraries below are turned into one of these where the library is called. Any other exception is a defect of
 ours and keeps its traceback.
@@ -51,6 +52,10 @@ class LedgerError(UserError):
 
 class EngineError(UserError):
     """A driver or trainer cannot do what the experiment asks of it."""
+
+
+class StudyError(UserError):
+    """The Optuna storage that a sweep is exported to cannot be used."""
 
 
 def did_you_mean(given: str, valid: Iterable[str]) -> str:

@@ -21,6 +21,12 @@ from branchsweep.trial import Params, ParamValue, Result
 INDENT = 2
 """Columns that a picture of a network stands to the right."""
 
+MOST_DIMENSIONS = 8
+"""Dimensions whose importance is shown."""
+
+BAR = 16
+"""Characters of a bar that stands for all."""
+
 
 def summary(said: Summary, units: Mapping[str, str]) -> RenderableType:
     """The end of a sweep, as a person is glad to read it.
@@ -36,6 +42,10 @@ def summary(said: Summary, units: Mapping[str, str]) -> RenderableType:
         parts.append(Text("No trial is complete, so there is nothing to compare or to register.", style="bold red"))
         return Group(*parts)
     parts += [Text(), _recipe(said.best), Text(), _comparison(said, said.best, list(units)), Text()]
+    if said.importance:
+        parts += [_importance(said.importance, [*units, "mean"]), Text()]
+    if said.edges:
+        parts += [*(Text(f"warning: {sentence}", style="yellow") for sentence in said.edges), Text()]
     if said.test_r2 is None:
         parts.append(
             Text("The refit on all training rows diverged from every seed, so nothing is registered.", style="bold red")
@@ -85,6 +95,24 @@ def _comparison(said: Summary, best: Best, heads: Sequence[str]) -> RenderableTy
         cells += [number(row.test_r2.get(head)) for head in heads]
         table.add_row(row.name, *cells, style="bold green" if place == 0 else "")
     return table
+
+
+def _importance(importance: Mapping[str, Mapping[str, float]], columns: Sequence[str]) -> RenderableType:
+    """A row per dimension, those first that matter most to any head; the rest, where there are many, are left out."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", title_style="bold")
+    table.title = "what made trials good (PED-ANOVA)"
+    table.add_column("")
+    for column in columns:
+        table.add_column(column)
+    most = {name: max(of.get(name, 0.0) for of in importance.values()) for of in importance.values() for name in of}
+    for name in sorted(most, key=lambda each: -most[each])[:MOST_DIMENSIONS]:
+        table.add_row(f"  {name}", *(_bar(importance.get(column, {}).get(name, 0.0)) for column in columns))
+    return table
+
+
+def _bar(share: float) -> str:
+    """A share as a bar and in percent."""
+    return f"{share:4.0%} {'█' * round(share * BAR)}"
 
 
 def value(param: ParamValue) -> str:

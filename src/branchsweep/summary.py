@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from branchsweep.trial import Params, ParamValue
@@ -94,6 +94,9 @@ class Summary:
         budget: The budgets that it had, by name; None for one that it had not.
         front: With several objectives, the trials that no other beats in all of them.
         unmet: Constraints that no complete trial meets, or that could not be checked.
+        importance: By head, and for `mean`, each dimension's share in what made a trial one of the best, the largest first;
+            empty where the trials are too few to say.
+        edges: Where the best trial stands at the edge of what was searched, as sentences that propose the edit.
     """
 
     sweep: str
@@ -111,6 +114,8 @@ class Summary:
     budget: Mapping[str, float | None]
     front: Sequence[Member] = ()
     unmet: Sequence[str] = ()
+    importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    edges: Sequence[str] = ()
 
     def to_json(self) -> str:
         """One JSON object, of the form that the documentation of `run --json` promises."""
@@ -133,6 +138,8 @@ class Summary:
                         reference.name: {"r2": dict(reference.r2), "test": {"r2": dict(reference.test_r2)}}
                         for reference in self.references
                     },
+                    "importance": {head: dict(shares) for head, shares in self.importance.items()},
+                    "edges": list(self.edges),
                 }
             )
         )
@@ -143,7 +150,7 @@ class Summary:
 
     @classmethod
     def loads(cls, text: str) -> Summary:
-        """The value that `dumps` wrote."""
+        """The value that `dumps` wrote, this version's or an earlier one's, which had neither importance nor edges."""
         said = json.loads(text)
         best = said["best"] and Best(**{**said["best"], "r2_se": _numbers(said["best"]["r2_se"])})
         return cls(
@@ -153,6 +160,7 @@ class Summary:
                 "references": tuple(Reference(**{**one, "r2_se": _numbers(one["r2_se"])}) for one in said["references"]),
                 "champion": said["champion"] and Crowning(**said["champion"]),
                 "front": tuple(Member(**one) for one in said["front"]),
+                "edges": tuple(said.get("edges", ())),
             }
         )
 

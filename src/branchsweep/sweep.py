@@ -14,6 +14,7 @@ from branchsweep.answer import answer, training_rows
 from branchsweep.budget import Stop, StoppedBy, exhausted, stop
 from branchsweep.compare import Contestant, references
 from branchsweep.data import Dataset, Split
+from branchsweep.edges import edges
 from branchsweep.experiment import Experiment
 from branchsweep.objective import Judge, judge
 from branchsweep.population import TrainingRows
@@ -73,11 +74,19 @@ def run(experiment: Experiment, contestants: Sequence[Contestant], dataset: Data
         budget=_budget(experiment),
         front=[_member(judged, result) for result in judged.front(results)] if experiment.objective.is_several else [],
         unmet=_unmet(experiment, judged, results),
+        importance=_importance(experiment, results),
+        edges=tuple(edge.sentence for edge in edges(experiment, winner.trial.params)) if winner else (),
     )
     engines.ledger.conclude(
-        metrics={f"test_r2/{head}": r2 for head, r2 in (summary.test_r2 or {}).items()},
+        metrics={
+            **{f"test_r2/{head}": r2 for head, r2 in (summary.test_r2 or {}).items()},
+            **{f"importance/{head}/{name}": share for head, of in summary.importance.items() for name, share in of.items()},
+        },
         tags={SUMMARY: summary.dumps()},
-        files={"summary.json": summary.to_json() + "\n"},
+        files={
+            "summary.json": summary.to_json() + "\n",
+            "importance.json": json.dumps(summary.importance, indent=2) + "\n",
+        },
     )
     return summary
 
@@ -245,6 +254,12 @@ def _whole_rounds(recorded: Mapping[int, Result], batch: int, total: int) -> int
     """How many trials the rounds hold that are recorded without a gap."""
     gapless = next(number for number in range(total + 1) if number not in recorded)
     return gapless if gapless == total else gapless - gapless % batch
+
+
+def _importance(experiment: Experiment, results: Sequence[Result]) -> Mapping[str, Mapping[str, float]]:
+    from branchsweep.drivers.importance import importance  # noqa: PLC0415  # Optuna's import costs most of a second
+
+    return importance(experiment, results)
 
 
 def _best(experiment: Experiment, winner: Result) -> Best:

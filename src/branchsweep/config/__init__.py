@@ -18,13 +18,13 @@ from pathlib import Path
 
 from branchsweep import recipe
 from branchsweep.config import overrides as written_over
-from branchsweep.config.document import Document, nearest_file, read, write
+from branchsweep.config.document import Document, nearest_file, parse, read, write
 from branchsweep.config.mistakes import Mistake, experiment_of, refuse
 from branchsweep.config.schema import json_schema
 from branchsweep.errors import did_you_mean
 from branchsweep.experiment import CCPP, NAME, NO_PRUNING, YAML_SUFFIXES, Experiment
 
-__all__ = ["around", "dump", "holds_a_space", "json_schema", "load"]
+__all__ = ["around", "dump", "holds_a_space", "json_schema", "load", "recorded"]
 
 CCPP_INPUTS = ("AT", "AP", "RH")
 """The inputs of the built-in table, where an experiment names none."""
@@ -109,6 +109,20 @@ def _heads_named(space: Document) -> list[str]:
 def dump(experiment: Experiment) -> str:
     """The resolved experiment as YAML: the space inlined, defaults spelled out. Loading it gives an equal experiment."""
     return write(experiment.model_dump(exclude_none=True))
+
+
+def recorded(text: str, source: str) -> Experiment:
+    """The experiment that `dump` wrote, maybe long ago and elsewhere: no file that it names is looked up.
+
+    Args:
+        text: The YAML.
+        source: What messages call it.
+
+    Raises:
+        ConfigError: It is no experiment, or one of another version.
+    """
+    value, places = parse(text, source)
+    return experiment_of(Document(value if isinstance(value, dict) else {}, places))
 
 
 def _spell_out(document: Document, key: str, folder: Path) -> list[Mistake]:
