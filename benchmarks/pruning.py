@@ -58,7 +58,9 @@ def trained(setting: _measure.Setting, trials: Sequence[Trial], trainer: Workers
     began = time.perf_counter()
     found = list(answer(trials, setting.experiment, setting.rows, trainer, _measure.Silent()))
     return Side(
-        sorted(found, key=lambda result: result.trial.number), time.perf_counter() - began, Judge.unbound(setting.experiment)
+        sorted(found, key=lambda result: result.trial.number),
+        time.perf_counter() - began,
+        Judge.unbound(setting.experiment.objective),
     )
 
 

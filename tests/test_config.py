@@ -51,6 +51,7 @@ baselines: [linear_regression]
 promotion: {model: plant}
 """
 
+ALGORITHMS = "tpe, gp, cma_es, nsga2, nsga3, qmc, random, grid, brute_force"
 SEARCH_KEYS = "driver, algorithm, options, trials, seconds, target, patience, batch, repeats, warm_start, known"
 ROOT_KEYS = "name, question, seed, table, heads, space, objective, search, fit, pruning, test, validation, baselines, promotion"
 TUNABLES = ", ".join(recipe.names(["PE", "V"]))
@@ -270,7 +271,7 @@ MISTAKES = {
     ),
     "algorithm": (
         ("driver: optuna", "driver: optuna\n  algorithm: tep"),
-        "x.yaml:22: search.algorithm: got 'tep', expected one that optuna has (tpe, gp, cma_es, nsga2, nsga3, qmc, random, grid, brute_force); did you mean 'tpe'?",
+        f"x.yaml:22: search.algorithm: got 'tep', expected one that optuna has ({ALGORITHMS}); did you mean 'tpe'?",
     ),
     "baseline": (
         ("[linear_regression]", "[linear_regresion]"),

@@ -47,7 +47,7 @@ def stop(experiment: Experiment, results: Sequence[Result], seconds: float) -> S
         results: What there is so far, in any order.
         seconds: Wall time that the search has taken.
     """
-    search, judged = experiment.search, judge(experiment, results)
+    search, judged = experiment.search, judge(experiment.objective, results)
     if search.target is not None:
         leader = judged.best(results)
         if leader and judged.rank(leader.score) >= search.target:

@@ -150,6 +150,7 @@ def _sweep(
     from branchsweep.terminal import Terminal
     from branchsweep.training.workers import Workers
 
+    prior = _told_beforehand(experiment, dataset, tracking_uri)
     with (
         Terminal(console) as watch,
         Workers(training_rows(dataset, split), workers, watch.trained, environment.cache_folder()) as trainer,
@@ -157,13 +158,33 @@ def _sweep(
         from branchsweep.ledgers.mlflow import MlflowLedger
         from branchsweep.ledgers.shadow import ShadowLedger
 
-        with ShadowLedger(MlflowLedger.open(sweep.record(experiment, dataset, split), tracking_uri, fresh)) as ledger:
+        with ShadowLedger(MlflowLedger.open(sweep.record(experiment, dataset, split, prior), tracking_uri, fresh)) as ledger:
             finished = sweep.finished(experiment, ledger.conclusion)
             if finished:
                 watch.say("this sweep is complete; to train it anew, add --fresh")
                 return finished
-            engines = sweep.Engines(open_driver(experiment), trainer, ledger, watch)
+            engines = sweep.Engines(open_driver(experiment, prior), trainer, ledger, watch)
             return sweep.run(experiment, contestants, dataset, split, engines)
+
+
+def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str | None) -> list[Any]:
+    """The results of the earlier sweeps that `search.warm_start` names."""
+    if not experiment.search.warm_start:
+        return []
+    from branchsweep import config, sweep
+    from branchsweep.errors import ConfigError
+    from branchsweep.ledgers.mlflow import open_existing
+
+    earlier = []
+    for name in experiment.search.warm_start:
+        if name == experiment.name:
+            message = f"search.warm_start: got '{name}', this sweep's own name; expected the run id of an earlier one"
+            raise ConfigError(f"{message} (branchsweep show)")
+        ledger = open_existing(tracking_uri, name)
+        of = ledger.sweep
+        where = f"sweep {of.name} ({ledger.run_id[:8]})"
+        earlier.append(sweep.Earlier(ledger.run_id, of, config.recorded(of.yaml, where), ledger.recall()))
+    return sweep.told_beforehand(experiment, dataset, earlier)
 
 
 def _cores(workers: int | None) -> int:
@@ -223,7 +244,7 @@ def show(
         return
     ledger = open_existing(tracking_uri, sweep)
     heads = list(ledger.sweep.heads)
-    Console().print(report.leaderboard(ledger.recall(), heads, most))
+    Console().print(report.leaderboard(ledger.recall(), heads, most, ledger.sweep.objective))
 
 
 @app.command()

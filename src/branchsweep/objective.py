@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from branchsweep.experiment import HEAD, MEAN, MIN, Experiment, Objective
+from branchsweep.experiment import HEAD, MEAN, MIN, Objective
 from branchsweep.trial import Result, Score
 
 Values = tuple[float, ...]
@@ -99,9 +99,9 @@ class Judge:
     bounds: Values
 
     @classmethod
-    def unbound(cls, experiment: Experiment) -> Judge:
-        """The judge of an experiment of which nothing is known yet: no constraint has a bound."""
-        return cls(experiment.objective, (math.nan,) * len(experiment.objective.constraints))
+    def unbound(cls, objective: Objective) -> Judge:
+        """The judge where nothing is known yet: no constraint has a bound."""
+        return cls(objective, (math.nan,) * len(objective.constraints))
 
     def one_by_one(self) -> list[Judge]:
         """A judge for each constraint alone."""
@@ -150,9 +150,9 @@ def _front(results: Sequence[Result], judge: Judge) -> list[Result]:
     ]
 
 
-def judge(experiment: Experiment, results: Iterable[Result]) -> Judge:
+def judge(objective: Objective, results: Iterable[Result]) -> Judge:
     """The judge of a sweep with these results, among which are the known configurations that its constraints name."""
-    objective, bounds = experiment.objective, experiment.objective.bounds
+    bounds = objective.bounds
     if not bounds:
         return Judge(objective, ())
     measured = {result.trial.known: result.score for result in results if result.trial.known and result.score.is_complete}

@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from branchsweep.data import Dataset, Split
+from branchsweep.experiment import MEAN, Objective
+from branchsweep.objective import Judge, judge
 from branchsweep.outlook import Outlook
 from branchsweep.space import Choice, Dimension
 from branchsweep.summary import Best, Reference, Summary
@@ -39,8 +41,13 @@ def summary(said: Summary, units: Mapping[str, str]) -> RenderableType:
     if said.data["source"] == "stand-in":
         parts.append(Text("These figures are of the embedded stand-in, not of measured data.", style="bold yellow"))
     if said.best is None:
-        parts.append(Text("No trial is complete, so there is nothing to compare or to register.", style="bold red"))
+        missing = "meets the constraints" if said.trials.get("complete") else "is complete"
+        parts.append(Text(f"No trial {missing}, so there is nothing to compare or to register.", style="bold red"))
+        parts += [Text(sentence, style="bold red") for sentence in said.unmet]
         return Group(*parts)
+    if said.front:
+        parts += [Text(), _front(said)]
+    parts += [Text(f"warning: {sentence}", style="bold yellow") for sentence in said.unmet]
     parts += [Text(), _recipe(said.best), Text(), _comparison(said, said.best, list(units)), Text()]
     if said.importance:
         parts += [_importance(said.importance, [*units, "mean"]), Text()]
@@ -67,7 +74,21 @@ def _title(said: Summary) -> Text:
     minutes, seconds = divmod(round(said.seconds), 60)
     took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     where = f"{said.data['location']} ({said.data['rows']:,} rows)"
-    return Text.assemble((said.sweep, "bold"), f": {sum(said.trials.values())} trials ({counts}) in {took} on {where}")
+    trials = f"{sum(said.trials.values())} trials ({counts})"
+    return Text.assemble((said.sweep, "bold"), f": {trials} in {took} on {where}; {said.stopped_because}")
+
+
+def _front(said: Summary) -> RenderableType:
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), title="Pareto front", title_justify="left", title_style="bold"
+    )
+    heads = list(said.front[0].r2)
+    for column in ("  trial", *(f"r2/{head}" for head in heads)):
+        table.add_column(column, justify="right")
+    for member in said.front:
+        chosen = said.best is not None and member.trial == said.best.trial
+        table.add_row(f"{member.trial}", *(number(member.r2[head]) for head in heads), style="bold green" if chosen else "")
+    return table
 
 
 def _recipe(best: Best) -> RenderableType:
@@ -299,22 +320,28 @@ def sweeps(listed: Sequence[Listed]) -> RenderableType:
     return table
 
 
-def leaderboard(results: Sequence[Result], heads: Sequence[str], most: int) -> RenderableType:
-    """The trials in order of their value, the best first, failed ones last."""
+def leaderboard(results: Sequence[Result], heads: Sequence[str], most: int, objective: Objective) -> RenderableType:
+    """The trials in order of the objective, the best first; then those that break a constraint, pruned ones, failed ones."""
+    judged = judge(objective, results)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("trial", *(f"r2/{head}" for head in heads), "r2/mean"):
+    own = [] if objective.rule == MEAN else [objective.rule_in_words]
+    for column in ("trial", *(f"r2/{head}" for head in heads), "r2/mean", *own):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("params")
-    for result in sorted(results, key=_rank)[:most]:
+    for result in sorted(results, key=lambda result: _rank(result, judged))[:most]:
         score, params = result.score, result.trial.params
         figures = [number(score.heads[head].r2) if head in score.heads else "-" for head in heads]
         mean = with_error(score.value, score.value_se) if score.is_complete else score.status.value
         said = ", ".join(f"{name} {value(param)}" for name, param in sorted(params.items()))
         known = f"{result.trial.known}: " if result.trial.known else ""
-        table.add_row(f"{result.trial.number}", *figures, mean, score.reason or known + said)
+        ranked = [number(judged.rank(score)) if score.is_complete else "-" for _ in own]
+        broken = "breaks a constraint: " if score.is_complete and not judged.is_eligible(result) else ""
+        table.add_row(f"{result.trial.number}", *figures, mean, *ranked, score.reason or broken + known + said)
     return table
 
 
-def _rank(result: Result) -> tuple[bool, float]:
-    """Complete trials first, the best of them foremost."""
-    return not result.score.is_complete, -result.score.value if result.score.is_complete else result.trial.number
+def _rank(result: Result, judged: Judge) -> tuple[bool, bool, float]:
+    """Eligible trials first, the best of them foremost."""
+    complete = result.score.is_complete
+    order = -judged.rank(result.score) if complete else result.trial.number
+    return not judged.is_eligible(result), not complete, order

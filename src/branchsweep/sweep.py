@@ -15,6 +15,7 @@ from branchsweep.budget import Stop, StoppedBy, exhausted, stop
 from branchsweep.compare import Contestant, references
 from branchsweep.data import Dataset, Split
 from branchsweep.edges import edges
+from branchsweep.errors import ConfigError
 from branchsweep.experiment import Experiment
 from branchsweep.objective import Judge, judge
 from branchsweep.population import TrainingRows
@@ -53,7 +54,7 @@ def run(experiment: Experiment, contestants: Sequence[Contestant], dataset: Data
     rows = training_rows(dataset, split)
     earlier = _remembered(engines.ledger.conclusion)
     found = search(experiment, rows, engines, earlier.search_seconds if earlier else 0.0)
-    results, judged = found.results, judge(experiment, found.results)
+    results, judged = found.results, judge(experiment.objective, found.results)
     counts = Counter(result.score.status for result in results)
     winner = judged.best(results)
     test, champion = crown(experiment, winner, dataset, split, engines) if winner else (None, None)
@@ -182,18 +183,57 @@ def _early(ended: Stop | None) -> str:
     return ended.because if ended and ended.by in {StoppedBy.SECONDS, StoppedBy.TARGET} else ""
 
 
-def record(experiment: Experiment, dataset: Dataset, split: Split) -> SweepRecord:
+def told_beforehand(experiment: Experiment, dataset: Dataset, earlier: Sequence[Earlier]) -> list[Result]:
+    """The results of earlier sweeps that a driver may learn from.
+
+    Raises:
+        ConfigError: A sweep is of another table, or of another space.
+    """
+    for one in earlier:
+        if one.record.tags.get("data_digest") != dataset.digest:
+            raise ConfigError(f"search.warm_start: the sweep {one} was scored on another table, so it teaches nothing here")
+        ours, theirs = ({**of.space.dimensions, "heads": list(of.columns)} for of in (experiment, one.experiment))
+        if ours != theirs:
+            unlike = ", ".join(sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name)))
+            raise ConfigError(
+                f"search.warm_start: the sweep {one} has another space ({unlike} differ), so it teaches nothing here"
+            )
+    return [result for one in earlier for result in one.results]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A sweep that is recorded, of whatever state.
+
+    Args:
+        run_id: In the store.
+        record: What was written down when it began.
+        experiment: The same, read.
+        results: Its trials so far.
+    """
+
+    run_id: str
+    record: SweepRecord
+    experiment: Experiment
+    results: Sequence[Result]
+
+    def __str__(self) -> str:
+        return f"{self.record.name} ({self.run_id[:8]})"
+
+
+def record(experiment: Experiment, dataset: Dataset, split: Split, prior: Sequence[Result] = ()) -> SweepRecord:
     """What the ledger writes down when the sweep begins.
 
     The key is a digest of all that decides which trials are asked and what they score: the same key is the same sweep, and a
-    larger budget, another question or other baselines do not make it another one.
+    larger budget, another question or other baselines do not make it another one. What a driver was told beforehand decides
+    what it asks: when an earlier sweep has more trials than it had, the sweep that it warms up is another.
     """
     left_aside = {"question": True, "baselines": True, "promotion": True, "search": set(BUDGETS)}
     decisive = experiment.model_dump(exclude=left_aside)  # type: ignore[arg-type]  # a mapping of fields to fields
     decisive["table"].pop("source")  # the digest of its contents says more
     return SweepRecord(
         name=experiment.name,
-        key=digest.of_parts([json.dumps(decisive), dataset.digest, split.digest]),
+        key=digest.of_parts([json.dumps(decisive), dataset.digest, split.digest, *(_spelt(result) for result in prior)]),
         question=experiment.question,
         yaml=config.dump(experiment),
         heads={name: head.unit for name, head in experiment.heads.items()},
@@ -210,6 +250,10 @@ def record(experiment: Experiment, dataset: Dataset, split: Split) -> SweepRecor
             **environment.facts(),
         },
     )
+
+
+def _spelt(result: Result) -> str:
+    return f"{sorted(result.trial.params.items())} {result.score.status} {sorted(result.score.of_heads.items())}"
 
 
 def finished(experiment: Experiment, conclusion: Conclusion | None) -> Summary | None:

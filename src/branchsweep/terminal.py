@@ -89,7 +89,7 @@ class Terminal:
 
     def _find_leader(self) -> None:
         if self._experiment:
-            self._leader = judge(self._experiment, self._results).best(self._results)
+            self._leader = judge(self._experiment.objective, self._results).best(self._results)
 
     def _show(self) -> None:
         self._progress.update(

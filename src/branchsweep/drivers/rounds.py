@@ -89,7 +89,7 @@ class RoundDriver:
             self._learn_prior()
 
     def _learn_prior(self) -> None:
-        lesson, unbound = Lesson(self._experiment.objective), Judge.unbound(self._experiment)
+        lesson, unbound = Lesson(self._experiment.objective), Judge.unbound(self._experiment.objective)
         lesson.take(0, self._prior)
         told: list[Answer | None] = []
         for result in self._prior:
@@ -135,7 +135,7 @@ class RoundDriver:
         """Where a round begins, the engine learns what has come of the last one."""
         if number != self._round(number) or number == self._settled:
             return
-        judged = judge(self._experiment, self._history.answers(0, len(self._known)))
+        judged = judge(self._experiment.objective, self._history.answers(0, len(self._known)))
         self._lesson.take(self._settled, self._history.answers(self._settled, number))
         results = [self._history.answer(each) for each in self._open]
         answers = [
