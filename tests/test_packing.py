@@ -13,6 +13,7 @@ from branchsweep.drivers import open_driver
 from branchsweep.experiment import HoldOut, KFold
 from branchsweep.population import LaneState
 from branchsweep.recipe import Architecture
+from branchsweep.trial import Params, Trial
 from fakes import tiny_experiment
 
 EXPERIMENT = tiny_experiment(search={"driver": "random", "trials": 100, "batch": 50})
@@ -69,6 +70,14 @@ def test_folds_and_seeds_are_lanes() -> None:
     held = EXPERIMENT.model_copy(update={"validation": HoldOut(method="hold_out", seeds=3)})
     assert [(lane.fold, lane.seed) for lane in packing.lanes_of(trial, folded)] == [(f, s) for f in range(4) for s in range(2)]
     assert [(lane.fold, lane.seed) for lane in packing.lanes_of(trial, held)] == [(0, 0), (0, 1), (0, 2)]
+
+
+@pytest.mark.parametrize(("said", "epochs"), [({}, 3), ({"epochs": 0}, 3), ({"epochs": 2}, 2), ({"epochs": 50}, 3)])
+def test_a_recipe_may_have_fewer_epochs_than_the_experiment(said: Params, epochs: int) -> None:
+    trial = Trial(0, said)
+    assert {(lane.epochs, lane.stop) for lane in packing.lanes_of(trial, EXPERIMENT)} == {(epochs, epochs)}
+    refits = [packing.refit_lane(trial, EXPERIMENT, 0, stop) for stop in (1, EXPERIMENT.fit.epochs)]
+    assert [(lane.epochs, lane.stop) for lane in refits] == [(epochs, 1), (epochs, epochs)]
 
 
 def test_limits_cover_whatever_the_space_the_known_and_the_defaults_may_bring() -> None:

@@ -113,6 +113,7 @@ class TestRecipe:
             batch_size=128,
             input_scaling="standard",
             target_scaling="standard",
+            epochs=0,
         )
 
     def test_every_tunable_is_read(self) -> None:

@@ -174,6 +174,42 @@ def test_a_trial_that_fails_does_not_compete(pruned: Experiment) -> None:
     assert sum(3 in result.score.rungs for result in results) == -(-standing // 2)
 
 
+@pytest.fixture
+def unlike() -> Experiment:
+    """One round of six with rungs at 2 and 4 of 8 epochs: networks that end before, between, at and after the rungs."""
+    return tiny_experiment(
+        space={"dimensions": {"epochs": {"type": "choice", "choices": [1, 2, 3, 4, 5, 8], "ordered": True}}},
+        search={"driver": "random", "trials": 6, "batch": 6},
+        fit={"epochs": 8},
+        pruning={"rungs": [2, 4], "keep": 0.9},
+    )
+
+
+def test_networks_with_fewer_epochs_come_to_their_end_between_the_rungs(unlike: Experiment) -> None:
+    scene = Scene(unlike)
+    results = scene.search()
+    assert all(result.score.is_complete for result in results)
+    assert {result.trial.params["epochs"]: result.score.epochs for result in results} == {n: n for n in (1, 2, 3, 4, 5, 8)}
+    assert scene.trainer.epochs == 3 * (1 + 2 + 3 + 4 + 5 + 8)  # three folds
+    assert scene.watch.planned - scene.trainer.epochs == 0
+
+
+@pytest.mark.parametrize("populations", [0, 1])  # cut in the first leg, and in the second
+def test_networks_that_have_ended_compete_at_later_rungs_after_a_resume_too(unlike: Experiment, populations: int) -> None:
+    halved = unlike.model_copy(update={"pruning": Pruning(rungs=[2, 4], keep=0.5)})
+    uninterrupted = Scene(halved).search()
+    statuses = {result.trial.params["epochs"]: result.score.status for result in uninterrupted}
+    assert statuses[1] is statuses[2] is Status.COMPLETE
+    assert Status.PRUNED in statuses.values()
+    cut = Scene(halved, breaks_after=populations)
+    with pytest.raises(KeyboardInterrupt):
+        cut.search()
+    again = cut.again().search()
+    assert [(one.trial, one.score.status, one.score.value) for one in again] == [
+        (one.trial, one.score.status, one.score.value) for one in uninterrupted
+    ]
+
+
 def test_an_exhausted_space_ends_the_search() -> None:
     space = {"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}}
     scene = Scene(tiny_experiment(space=space, search={"driver": "random", "trials": 20, "batch": 8}))

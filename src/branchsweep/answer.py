@@ -124,9 +124,9 @@ class _Contender:
 def _leg(
     contenders: Sequence[_Contender], epoch: int, experiment: Experiment, trainer: Trainer, watch: Watch
 ) -> Iterator[_Contender]:
-    """Trains all lanes up to an epoch; yields each trial as soon as all its lanes are there."""
+    """Trains all lanes up to an epoch, or to their end before it; yields each trial as soon as all its lanes are there."""
     lanes = {
-        (contender.trial.number, lane.fold, lane.seed): (contender, replace(lane, stop=epoch))
+        (contender.trial.number, lane.fold, lane.seed): (contender, replace(lane, stop=min(epoch, lane.epochs)))
         for contender in contenders
         for lane in contender.lanes
     }

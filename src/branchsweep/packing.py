@@ -139,9 +139,16 @@ class Lane:
         return (self.fold, self.seed, self.recipe.input_scaling, self.recipe.target_scaling)
 
 
+def epochs_of(recipe: Recipe, experiment: Experiment) -> int:
+    """The epochs that a recipe's training is laid out for: its own, never more than the experiment's."""
+    most = experiment.fit.epochs
+    return min(recipe.epochs or most, most)
+
+
 def lanes_of(trial: Trial, experiment: Experiment) -> list[Lane]:
     """The lanes behind one trial's score: its folds, and for each its seeds."""
-    recipe, epochs = experiment.recipe(trial.params), experiment.fit.epochs
+    recipe = experiment.recipe(trial.params)
+    epochs = epochs_of(recipe, experiment)
     folds = experiment.lanes_per_trial // experiment.validation.seeds
     return [
         Lane(trial.number, recipe, fold, seed, epochs, epochs)
@@ -151,8 +158,10 @@ def lanes_of(trial: Trial, experiment: Experiment) -> list[Lane]:
 
 
 def refit_lane(trial: Trial, experiment: Experiment, seed: int, stop: int) -> Lane:
-    """The lane that trains a trial's recipe anew on all training rows, for `stop` of its epochs."""
-    return Lane(trial.number, experiment.recipe(trial.params), ALL_ROWS, seed, experiment.fit.epochs, stop)
+    """The lane that trains a trial's recipe anew on all training rows, for `stop` of its epochs (all, where it has fewer)."""
+    recipe = experiment.recipe(trial.params)
+    epochs = epochs_of(recipe, experiment)
+    return Lane(trial.number, recipe, ALL_ROWS, seed, epochs, min(stop, epochs))
 
 
 def pack(lanes: Sequence[Lane], experiment: Experiment, workers: int = 1, pauses: bool = False) -> list[Population]:

@@ -112,6 +112,7 @@ TUNABLES: Mapping[str, Tunable] = {
         Tunable(
             "target_scaling", "standard", Acts.DIAL, "of the targets, fitted on training rows", choices=("none", "standard")
         ),
+        Tunable("epochs", 0, Acts.DIAL, "passes over the training rows, at most fit.epochs; 0: fit.epochs", low=0, high=1e6),
     )
 }
 
@@ -160,8 +161,8 @@ class Recipe:
     Args:
         architecture: The network.
         loss_weights: By head, the factor of its loss.
-        optimizer, learning_rate, learning_rate_schedule, momentum, weight_decay, batch_size, input_scaling, target_scaling:
-            See the tunables of these names.
+        optimizer, learning_rate, learning_rate_schedule, momentum, weight_decay, batch_size, input_scaling, target_scaling,
+            epochs: See the tunables of these names.
     """
 
     architecture: Architecture
@@ -174,6 +175,7 @@ class Recipe:
     batch_size: int
     input_scaling: str
     target_scaling: str
+    epochs: int
 
     @classmethod
     def of(cls, params: Params, heads: Sequence[str]) -> Recipe:
@@ -210,6 +212,7 @@ class Recipe:
             batch_size=int(said("batch_size")),
             input_scaling=str(said("input_scaling")),
             target_scaling=str(said("target_scaling")),
+            epochs=int(said("epochs")),
         )
 
 
