@@ -17,35 +17,26 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import r2_score
 
 from benchmarks import _measure
-from branchsweep import scaling, serving
+from branchsweep import serving
 from branchsweep.experiment import Experiment
 from branchsweep.population import Floats, TrainingRows
 from branchsweep.recipe import Recipe
-from branchsweep.space import Choice, Dimension, Float, SearchSpace
+from branchsweep.space import Choice, Float, SearchSpace
 from branchsweep.training.workers import cores
 from branchsweep.trial import Params, ParamValue
 
-Targets = dict[str, NDArray[np.float32]]
-"""The column of each head."""
-
-
-class Arrays(NamedTuple):
-    """What `fit` is given, scaled."""
-
-    x: NDArray[np.float32]
-    y: Targets
-    validation_data: tuple[NDArray[np.float32], Targets]
-    target_scaler: serving.Scaler
+if TYPE_CHECKING:
+    from branchsweep.training.plain import Plain
 
 
 @dataclass
@@ -61,73 +52,34 @@ class Task:
     experiment: Experiment
     rows: TrainingRows
     fold: int = 0
-    _scaled: dict[tuple[str, str], Arrays] = field(default_factory=dict)
 
     @property
     def epochs(self) -> int:
         """Of every trial."""
         return self.experiment.fit.epochs
 
-    def arrays(self, recipe: Recipe) -> Arrays:
-        """The fold's rows as the recipe scales them; each scaling is computed once."""
-        key = (recipe.input_scaling, recipe.target_scaling)
-        if key not in self._scaled:
-            train, validation = self.rows.of(self.fold)
-            inputs = scaling.fit(recipe.input_scaling, self.rows.x[train])
-            targets = scaling.fit(recipe.target_scaling, self.rows.y[train])
-            x = serving.transform(inputs, self.rows.x).astype(np.float32)
-            y = serving.transform(targets, self.rows.y).astype(np.float32)
+    @cached_property
+    def plain(self) -> Plain:
+        """Keras's `compile` and `fit` on the fold, its rows scaled once for each scaling."""
+        from branchsweep.training.plain import Plain
 
-            def heads(rows: NDArray[np.int64]) -> Targets:
-                return {head: y[rows, h] for h, head in enumerate(self.experiment.heads)}
-
-            self._scaled[key] = Arrays(x[train], heads(train), (x[validation], heads(validation)), targets)
-        return self._scaled[key]
+        return Plain(self.experiment, self.rows, self.fold)
 
     def steps(self, recipe: Recipe) -> int:
         """Batches of an epoch."""
-        return -(-len(self.rows.of(self.fold)[0]) // recipe.batch_size)
+        return self.plain.steps(recipe)
 
     def model(self, recipe: Recipe, **compile_words: Any) -> Any:
         """The recipe as a compiled Keras model."""
-        from branchsweep.training import network
-
-        model = network.build(recipe.architecture, self.rows.x.shape[1])
-        model.compile(
-            self._optimizer(recipe),
-            loss={name: head.loss for name, head in self.experiment.heads.items()},
-            loss_weights=dict(recipe.loss_weights),
-            **compile_words,
-        )
-        return model
-
-    def _optimizer(self, recipe: Recipe) -> Any:
-        import keras
-
-        rate: Any = recipe.learning_rate
-        if recipe.learning_rate_schedule == "cosine":
-            rate = keras.optimizers.schedules.CosineDecay(rate, self.steps(recipe) * self.epochs)
-        decay = recipe.weight_decay or None
-        if recipe.optimizer == "sgd":
-            return keras.optimizers.SGD(rate, momentum=recipe.momentum, weight_decay=decay)
-        return keras.optimizers.Adam(rate, weight_decay=decay)
+        return self.plain.model(recipe, **compile_words)
 
     def fit(self, model: Any, recipe: Recipe, epochs: int, **words: Any) -> Any:
         """`model.fit` with validation after every epoch; returns its history."""
-        rows = self.arrays(recipe)
-        return model.fit(
-            rows.x,
-            rows.y,
-            batch_size=recipe.batch_size,
-            epochs=epochs,
-            validation_data=rows.validation_data,
-            verbose=0,
-            **words,
-        )
+        return self.plain.fit(model, recipe, epochs=epochs, verbose=0, **words)
 
     def mean_r2(self, model: Any, recipe: Recipe) -> float:
         """Mean of the heads' R² on the validation rows, in natural units; NaN for a network that diverged."""
-        rows = self.arrays(recipe)
+        rows = self.plain.arrays(recipe)
         predicted = model.predict(rows.validation_data[0], batch_size=1024, verbose=0)
         scaled: Floats = np.concatenate([predicted[head] for head in self.experiment.heads], axis=1).astype(np.float64)
         if not np.isfinite(scaled).all():
@@ -192,43 +144,20 @@ def trial_costs(task: Task, recipes: Sequence[Recipe], epochs: int) -> list[Cost
 def search_by_keras_tuner(task: Task, trials: int) -> float:
     """`keras_tuner.RandomSearch` as its guides show it; returns the seconds of `search`.
 
-    A hypermodel builds from `hp.Int`, `hp.Float` and `hp.Choice`; its `fit` picks the rows that the trial's scaling asks for.
+    The hypermodel builds and fits as a user's would: no metric is computed beside the losses.
     """
     import keras_tuner
 
-    class BranchedModel(keras_tuner.HyperModel):  # type: ignore[misc]
-        def build(self, hp: Any) -> Any:
-            return task.model(self.recipe(hp))
-
-        def fit(self, hp: Any, model: Any, **words: Any) -> Any:
-            recipe = self.recipe(hp)
-            rows = task.arrays(recipe)
-            return model.fit(rows.x, rows.y, batch_size=recipe.batch_size, validation_data=rows.validation_data, **words)
-
-        def recipe(self, hp: Any) -> Recipe:
-            return task.experiment.recipe(
-                {name: _ask_keras_tuner(hp, name, it) for name, it in task.experiment.space.dimensions.items()}
-            )
+    from branchsweep.hypermodel import BranchedHyperModel
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         began = time.perf_counter()
+        hypermodel = BranchedHyperModel(task.experiment, task.rows, task.fold, r2=False)
         tuner = keras_tuner.RandomSearch(
-            BranchedModel(), objective="val_loss", max_trials=trials, directory=folder, project_name="search"
+            hypermodel, objective="val_loss", max_trials=trials, directory=folder, project_name="search"
         )
         tuner.search(epochs=task.epochs, verbose=0)
         return time.perf_counter() - began
-
-
-def _ask_keras_tuner(hp: Any, name: str, dimension: Dimension) -> ParamValue:
-    sampling = {} if isinstance(dimension, Choice) else {"sampling": "log" if dimension.log else "linear"}
-    value: ParamValue
-    if isinstance(dimension, Choice):
-        value = hp.Choice(name, dimension.choices)
-    elif isinstance(dimension, Float):
-        value = hp.Float(name, dimension.low, dimension.high, step=dimension.step, **sampling)
-    else:
-        value = hp.Int(name, dimension.low, dimension.high, step=None if dimension.log else dimension.step, **sampling)
-    return value
 
 
 def why_no_keras_tuner() -> str:
