@@ -23,7 +23,7 @@ from branchsweep.recipe import Recipe
 from branchsweep.training import network
 from branchsweep.training.feed import row_order
 from branchsweep.training.trainer import PopulationTrainer, weight_seed
-from branchsweep.trial import Params
+from branchsweep.trial import Params, Trial
 
 SEED = 7
 ROWS = 300
@@ -436,6 +436,17 @@ def test_a_refit_sees_all_rows_and_stops_where_it_is_told() -> None:
     assert (outcome.epochs, len(outcome.predictions)) == (6, 0)
     for ours, theirs in zip(outcome.weights, weights, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5)
+
+
+def test_a_trial_of_fewer_epochs_trains_as_in_an_experiment_of_fewer_epochs_bit_for_bit() -> None:
+    params: Params = {"batch_size": BATCH, "learning_rate": 0.01, "learning_rate_schedule": "cosine"}
+    trials = (Trial(0, {**params, "epochs": 4}), Trial(1, params))
+    short, long = train([packing.lanes_of(trial, TWO)[0] for trial in trials]).lanes
+    of_four = experiment({"PE": {}, "V": {}}, epochs=4)
+    (alone,) = train([lane(params, of=of_four)], of_four).lanes
+    assert (len(short.curve), len(long.curve)) == (4, 10)
+    np.testing.assert_array_equal(short.curve, alone.curve)
+    np.testing.assert_array_equal(short.predictions, alone.predictions)
 
 
 def test_seeds_are_of_the_trial_not_of_the_place() -> None:

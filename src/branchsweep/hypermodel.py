@@ -22,7 +22,7 @@ from branchsweep.drivers.keras_tuner import declared, point_of
 from branchsweep.experiment import Experiment
 from branchsweep.population import TrainingRows
 from branchsweep.recipe import Recipe
-from branchsweep.training.plain import Plain
+from branchsweep.training.plain import Arrays, Plain
 
 
 class BranchedHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
@@ -66,6 +66,11 @@ class BranchedHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
         dataset = load(experiment, Path(data) if data is not None else None)
         return cls(experiment, training_rows(dataset, split(experiment, dataset)), fold, r2)
 
+    @property
+    def rows(self) -> TrainingRows:
+        """The training rows with their folds."""
+        return self._plain.rows
+
     def recipe(self, hp: Any) -> Recipe:
         """What KerasTuner's values spell out.
 
@@ -75,6 +80,10 @@ class BranchedHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
         # Nested `conditional_scope`s refuse a parent that does not stand in the same scope itself, so conditions are declared.
         hp.merge(declared(self.experiment.space), overwrite=False)
         return self.experiment.recipe(point_of(self.experiment.space, hp.values))
+
+    def arrays(self, hp: Any) -> Arrays:
+        """The rows that a trial trains and validates on, scaled as its values say."""
+        return self._plain.arrays(self.recipe(hp))
 
     def build(self, hp: Any) -> Any:
         """The compiled Keras model: inputs scaled `(rows, inputs)`, outputs a dict head → `(rows, 1)`."""
