@@ -6,6 +6,8 @@ import itertools
 import math
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,7 @@ class TestEveryOracle:
         for number in (8, 16, 21, 35):
             engine = KerasTunerEngine(experiment)
             assert engine.replays == (algorithm in {"hyperband", "grid"})
+            assert engine.enumerates == (algorithm == "grid")
             assert not engine.spreads
             for earlier in range(number):
                 if engine.replays:
@@ -175,8 +178,15 @@ class TestEveryOracle:
         assert rounds(KerasTunerEngine(experiment_of(algorithm), options), 8) == rounds(
             KerasTunerEngine(experiment_of(algorithm)), 8
         )
-        with pytest.raises(ConfigError, match="does not take"):
-            KerasTunerEngine(experiment_of(algorithm), {"colour": "red"})
+        mistakes: list[dict[str, Any]] = [{"colour": "red"}, *({name: -1} for name in options)]
+        for wrong in mistakes:
+            with pytest.raises(ConfigError, match=f"{algorithm} of keras_tuner refuses"):
+                KerasTunerEngine(experiment_of(algorithm), wrong)
+
+
+def test_its_import_says_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", "import branchsweep.drivers.keras_tuner"], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
 
 
 @pytest.mark.parametrize("algorithm", ["random", "hyperband", "grid"])

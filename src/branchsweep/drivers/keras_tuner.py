@@ -23,15 +23,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import keras_tuner
 import numpy as np
-from keras_tuner.engine.hyperparameters import Choice as ChoiceParameter
-from keras_tuner.engine.hyperparameters import Float as FloatParameter
-from keras_tuner.engine.hyperparameters import HyperParameter, HyperParameters
-from keras_tuner.engine.hyperparameters import Int as IntParameter
-from keras_tuner.engine.trial import Trial, TrialStatus
-from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
-from keras_tuner.src.engine.conditions import Parent  # exported nowhere
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
@@ -40,8 +32,19 @@ from branchsweep.drivers.engine import Answer
 from branchsweep.drivers.points import Stream, at, entropy, index_of, is_row
 from branchsweep.errors import ConfigError
 from branchsweep.experiment import Experiment
+from branchsweep.quiet import silent_start
 from branchsweep.space import Choice, Dimension, Float, SearchSpace
 from branchsweep.trial import Params, ParamValue
+
+with silent_start():  # it imports TensorFlow
+    import keras_tuner
+    from keras_tuner.engine.hyperparameters import Choice as ChoiceParameter
+    from keras_tuner.engine.hyperparameters import Float as FloatParameter
+    from keras_tuner.engine.hyperparameters import HyperParameter, HyperParameters
+    from keras_tuner.engine.hyperparameters import Int as IntParameter
+    from keras_tuner.engine.trial import Trial, TrialStatus
+    from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
+    from keras_tuner.src.engine.conditions import Parent  # exported nowhere
 
 EPOCHS = "epochs"
 """The tunable by which Hyperband says how long to train."""
@@ -139,6 +142,11 @@ class KerasTunerEngine:
     def spreads(self) -> bool:
         """No: the oracles begin by ways of their own."""
         return False
+
+    @property
+    def enumerates(self) -> bool:
+        """Whether the oracle goes through the space point by point, until there is none left: a grid."""
+        return self._oracle.keeps_to_its_own
 
     def suggest(self, number: int, attempt: int) -> Params | None:
         """What the oracle would try as the trial of this number; None where it has come to its end, or waits for answers."""
@@ -361,12 +369,13 @@ def _oracle_of(experiment: Experiment, options: Mapping[str, Any]) -> _Books:
             raise ConfigError(
                 "got a space that varies or fixes epochs, but hyperband chooses them; leave them out of the space"
             )
+    refused = f"search.options: {experiment.algorithm} of keras_tuner refuses {dict(options)}"
+    if any(value <= 0 for value in options.values() if isinstance(value, (int, float))):
+        raise ConfigError(f"{refused}: expected numbers above 0")  # KerasTuner itself fails in mid-search
     try:
         return oracle(**words)
     except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"search.options: {experiment.algorithm} of KerasTuner does not take {dict(options)}: {error}"
-        ) from error
+        raise ConfigError(f"{refused}: {error}") from error
 
 
 def _declared(name: str, dimension: Dimension) -> HyperParameter:
