@@ -190,6 +190,14 @@ def test_networks_with_fewer_epochs_come_to_their_end_between_the_rungs(unlike: 
     results = scene.search()
     assert all(result.score.is_complete for result in results)
     assert {result.trial.params["epochs"]: result.score.epochs for result in results} == {n: n for n in (1, 2, 3, 4, 5, 8)}
+    assert {result.trial.params["epochs"]: tuple(result.score.rungs) for result in results} == {
+        1: (),
+        2: (),
+        3: (2,),
+        4: (2,),
+        5: (2, 4),
+        8: (2, 4),
+    }
     assert scene.trainer.epochs == 3 * (1 + 2 + 3 + 4 + 5 + 8)  # three folds
     assert scene.watch.planned - scene.trainer.epochs == 0
 

@@ -100,7 +100,8 @@ class _Contender:
     def grade(self, experiment: Experiment, rows: TrainingRows, epoch: int) -> None:
         """Its score after the leg that ended with this epoch; it goes on with the lanes that have not come to their end."""
         score = grade(experiment, self.outcomes, rows, self.seconds)
-        if score.is_complete and epoch in experiment.halving.rungs:
+        ends_later = all(lane.epochs > epoch for lane in self.lanes)  # a rung is where one may go on
+        if score.is_complete and ends_later and epoch in experiment.halving.rungs:
             self.rungs[epoch] = tuple(head.r2 for head in score.heads.values())
         self.score = replace(score, rungs=dict(self.rungs))
         places = [(lane, self.outcomes[lane.fold, lane.seed].state) for lane in self.lanes]
