@@ -115,7 +115,8 @@ class KerasTunerEngine:
     - `hyperband`: brackets of random points with few epochs, of which the better ones are trained longer. How many is said by
       the tunable `epochs`, which its params name besides the space's dimensions; at most `fit.epochs`. A network is trained
       anew for every rung of a bracket, not continued. The first bracket is large: with 100 epochs it begins with 98 networks
-      of 2 epochs each, so that Hyperband is for searches of several hundred trials.
+      of 2 epochs each, so that Hyperband is for searches of several hundred trials. It halves by itself: rungs within a round
+      (`pruning`) halve once more, and are best left out.
     - `grid`: the points of the grid in order, ten values of a continuous dimension (and its lowest), whatever was answered.
 
     Args:
