@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn's own, without types
+from threadpoolctl import threadpool_limits
 
 from branchsweep import digest, standin
 from branchsweep.ccpp import COLUMNS, ROWS
