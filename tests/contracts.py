@@ -109,6 +109,13 @@ class DriverContract:
     def experiment(self, dimensions: Dimensions = MIXED, seed: int = 1, **search: Any) -> Experiment:
         return make_experiment(self.driver, dimensions, seed, **{"algorithm": self.algorithm, **search})
 
+    def points(self, results: list[Result]) -> list[Trial]:
+        """The trials with what the space names of their params."""
+        return [
+            replace(trial, params={name: trial.params[name] for name in trial.params if name in MIXED})
+            for trial in trials_of(results)
+        ]
+
     def resumed(self, experiment: Experiment, recorded: list[Result]) -> Driver:
         driver = open_driver(experiment)
         for result in recorded:
@@ -117,14 +124,14 @@ class DriverContract:
 
     def test_params_are_points_of_the_space_with_conditions_respected(self) -> None:
         experiment = self.experiment()
-        trials = trials_of(play(open_driver(experiment), asks=5))
+        trials = self.points(play(open_driver(experiment), asks=5))
         assert all(experiment.space.contains(trial.params) for trial in trials)
         assert {("momentum" in trial.params, trial.params["optimizer"]) for trial in trials} == {(True, "sgd"), (False, "adam")}
         assert all(("PE.width" in trial.params) == (trial.params["PE.depth"] != 0) for trial in trials)
 
     def test_values_have_pythons_own_types(self) -> None:
         dimensions = self.experiment().space.dimensions
-        for trial in trials_of(play(open_driver(self.experiment()), asks=5)):
+        for trial in self.points(play(open_driver(self.experiment()), asks=5)):
             for name, value in trial.params.items():
                 dimension = dimensions[name]
                 expected = str if isinstance(value, str) else float if isinstance(dimension, Float) else int
@@ -134,12 +141,17 @@ class DriverContract:
 
     def test_params_stand_in_the_spaces_order(self) -> None:
         order = list(MIXED)
-        for trial in trials_of(play(open_driver(self.experiment()), asks=3)):
+        for trial in self.points(play(open_driver(self.experiment()), asks=3)):
             assert list(trial.params) == sorted(trial.params, key=order.index)
 
     def test_numbers_follow_each_other(self) -> None:
         trials = trials_of(play(open_driver(self.experiment()), asks=4))
         assert [trial.number for trial in trials] == list(range(32))
+
+    def test_no_recipe_is_asked_twice(self) -> None:
+        experiment = self.experiment()
+        recipes = [repr(experiment.recipe(trial.params)) for trial in trials_of(play(open_driver(experiment), asks=5))]
+        assert len(set(recipes)) == len(recipes) == 40
 
     def test_at_most_as_many_as_asked_for(self) -> None:
         driver = open_driver(self.experiment())

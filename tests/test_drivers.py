@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import math
 import subprocess
 import sys
@@ -11,7 +12,10 @@ import numpy as np
 import pytest
 
 from branchsweep.drivers import open_driver
+from branchsweep.drivers import optuna as optuna_engine
 from branchsweep.drivers.points import Stream, at, draws, entropy, index_of, located, point_at, random_point, value_at
+from branchsweep.errors import ConfigError
+from branchsweep.experiment import DRIVERS
 from branchsweep.space import Choice, Float, Int
 from branchsweep.trial import Params, Result
 from contracts import MIXED, SMALL, Dimensions, DriverContract, make_experiment, play, scored, trials_of
@@ -123,6 +127,80 @@ class TestGrid(DriverContract):
 
 class TestBruteForce(DriverContract):
     driver, algorithm = "optuna", "brute_force"
+
+
+class TestKerasTunersRandom(DriverContract):
+    driver, algorithm = "keras_tuner", "random"
+
+
+class TestBayesian(DriverContract):
+    driver, algorithm = "keras_tuner", "bayesian"
+
+
+class TestHyperband(DriverContract):
+    driver, algorithm = "keras_tuner", "hyperband"
+
+    def test_a_finite_space_is_asked_whole_once_each_recipe(self) -> None:
+        """A recipe that is to train longer is another question."""
+        experiment = self.experiment(SMALL)
+        recipes = [repr(experiment.recipe(trial.params)) for trial in trials_of(play(open_driver(experiment), asks=6))]
+        assert len(recipes) == len(set(recipes)) >= 9
+
+    def test_a_continuous_space_that_makes_no_difference_is_exhausted_too(self) -> None:
+        experiment = self.experiment({"momentum": {"type": "float", "low": 0.0, "high": 0.9}})  # adam has no momentum
+        driver = open_driver(experiment)
+        asked = trials_of(play(driver, asks=6))
+        assert len({repr(experiment.recipe(trial.params)) for trial in asked}) == len(asked) < 48
+
+
+class TestKerasTunersGrid(DriverContract):
+    driver, algorithm = "keras_tuner", "grid"
+
+    def test_equal_seeds_ask_the_same_and_others_do_not(self) -> None:
+        """There is nothing random about it."""
+        first, other = (play(open_driver(self.experiment(seed=seed)), asks=4) for seed in (1, 2))
+        assert trials_of(first) == trials_of(other)
+
+
+@pytest.mark.parametrize("algorithm", DRIVERS["optuna"])
+def test_the_options_are_those_of_optunas_own_signatures(algorithm: str) -> None:
+    """Every option that may be given is one of the sampler's, and every one of its is given, ours to say, or left aside."""
+    own = set(inspect.signature(optuna_engine.ALGORITHMS[algorithm].sampler.__init__).parameters) - {"self"}
+    assert set(DRIVERS["optuna"][algorithm]) <= own
+    assert own - set(DRIVERS["optuna"][algorithm]) <= NOT_OFFERED
+
+
+NOT_OFFERED = {
+    "seed", "n_startup_trials", "x0", "search_space", "group", "source_trials", "independent_sampler",  # said by us
+    "warn_independent_sampling", "warn_asynchronous_seeding", "constraints_func",
+    "mutation", "crossover", "gamma", "weights", "reference_points", "elite_population_selection_strategy",  # no words
+    "child_generation_strategy", "after_trial_strategy",
+    "consider_prior", "prior_weight", "consider_magic_clip", "consider_endpoints",  # deprecated
+    "restart_strategy", "inc_popsize", "consider_pruned_trials",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("algorithm", DRIVERS["keras_tuner"])
+def test_the_options_are_those_of_keras_tuners_own_signatures(algorithm: str) -> None:
+    from branchsweep.drivers import keras_tuner
+
+    assert set(DRIVERS["keras_tuner"][algorithm]) == set(keras_tuner.options_of(algorithm))
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "cma_es", "nsga2", "nsga3", "qmc", "brute_force"])
+def test_options_reach_the_sampler(algorithm: str) -> None:
+    given = {"tpe": {"n_ei_candidates": 1}, "qmc": {"qmc_type": "halton"}, "brute_force": {"avoid_premature_stop": True}}
+    options = given.get(algorithm, {"popsize": 6} if algorithm == "cma_es" else {"population_size": 3})
+    plain, told = (
+        play(open_driver(make_experiment("optuna", algorithm=algorithm, options=each)), asks=5) for each in ({}, options)
+    )
+    assert (trials_of(plain) == trials_of(told)) == (algorithm == "brute_force")
+
+
+def test_an_option_that_a_sampler_refuses_is_a_mistake_of_the_user() -> None:
+    experiment = make_experiment("optuna", algorithm="nsga2", options={"population_size": 1})
+    with pytest.raises(ConfigError, match=r"search.options: nsga2 of optuna refuses \{'population_size': 1\}"):
+        open_driver(experiment)
 
 
 def _regret(driver: str, seed: int) -> float:

@@ -4,8 +4,8 @@
     tuner = keras_tuner.RandomSearch(hypermodel, objective="val_loss", max_trials=20)
     tuner.search(epochs=50)
 
-Networks train one after the other there, as KerasTuner trains them. Its `search` imports tensorboard, which it does not ask for:
-`pip install tensorboard` where that is missing.
+Networks train one after the other there, as KerasTuner trains them. Its `search` imports tensorboard, which it does not ask
+for: `pip install tensorboard` where that is missing.
 """
 
 from __future__ import annotations

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from branchsweep.experiment import Experiment
+from branchsweep.packing import epochs_of
 from branchsweep.trial import Params, Result, Trial
 
 
@@ -62,4 +65,5 @@ class History:
 
     def _recipe(self, params: Params) -> str:
         # Recipes hold dicts, so they have no hash; their texts are equal exactly where they are, and a dict finds them at once.
-        return repr(self._experiment.recipe(params))
+        recipe = self._experiment.recipe(params)
+        return repr(replace(recipe, epochs=epochs_of(recipe, self._experiment)))
