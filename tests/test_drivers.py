@@ -97,8 +97,19 @@ class TestTpe(DriverContract):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed: the Gaussian process needs it")
-class TestGp(DriverContract):
-    driver, algorithm = "optuna", "gp"
+class TestGp:
+    """The Gaussian process takes half a second for a question: of the contract what it could break, in one small search."""
+
+    def test_a_resumed_search_asks_what_an_uninterrupted_one_asks(self) -> None:
+        names = ("trunk.depth", "PE.depth", "PE.width", "PE.loss_weight", "activation", "weight_decay")
+        experiment = make_experiment("optuna", {name: MIXED[name] for name in names}, algorithm="gp", batch=6)
+        results = play(open_driver(experiment), asks=4, count=6)
+        assert all(experiment.space.contains(trial.params) for trial in trials_of(results))
+        assert len({repr(experiment.recipe(trial.params)) for trial in trials_of(results)}) == 24
+        resumed = open_driver(experiment)
+        for result in results[:18]:
+            resumed.tell(result)
+        assert resumed.ask(2) + resumed.ask(4) == trials_of(results[18:])
 
 
 class TestCmaEs(DriverContract):

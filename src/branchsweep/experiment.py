@@ -55,7 +55,7 @@ compares them with the engines' own signatures.
 SEVERAL_OBJECTIVES = {"optuna": frozenset(DRIVERS["optuna"]) - {"cma_es"}, "keras_tuner": frozenset(), "random": {"random"}}
 """By driver, the algorithms that search for several objectives at once."""
 
-AT_ONCE: Mapping[tuple[str, str], int] = {("optuna", "gp"): 8}
+AT_ONCE: Mapping[tuple[str, str], int] = {("optuna", "gp"): 16}
 """The most trials that an algorithm is asked for in one round, where a larger one would wait longer for its questions than for
 their answers: what a Gaussian process takes grows with the trials already asked."""
 

@@ -89,6 +89,10 @@ def _tpe(order: _Order) -> BaseSampler:
 
 
 def _gp(order: _Order) -> BaseSampler:
+    """On one thread: over so few trials several wait for each other, five times as long."""
+    import torch  # noqa: PLC0415  # hundreds of megabytes, for this sampler alone
+
+    torch.set_num_threads(1)
     return GPSampler(**order.options, seed=order.seed, n_startup_trials=0, warn_independent_sampling=False)
 
 
