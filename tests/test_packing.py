@@ -92,7 +92,7 @@ def test_limits_cover_whatever_the_space_the_known_and_the_defaults_may_bring() 
         search={"driver": "random", "known": {"deep": {"PE.depth": 5, "activation": "gelu"}}},
     )
     bounds = packing.limits(experiment)
-    assert bounds == packing.Limits(("gelu", "relu", "silu", "tanh"), trunk_depth=6, branch_depth=5, apart=False)
+    assert bounds == packing.Limits(("gelu", "relu", "silu", "tanh"), ("static",), trunk_depth=6, branch_depth=5, apart=False)
 
 
 def test_more_streams_than_a_population_holds_are_spread() -> None:
@@ -123,7 +123,7 @@ def test_trunk_and_branches_are_padded_apart_where_it_pays(
 
 def test_layers_are_padded_to_their_programs_widths() -> None:
     architecture = Architecture((100, 90), {"PE": (), "V": (40, 50)}, "relu")
-    bounds = packing.Limits(("relu",), 2, 2, apart=True)
+    bounds = packing.Limits(("relu",), ("static",), 2, 2, apart=True)
     program = packing.program_of(replace(EXPERIMENT.recipe({}), architecture=architecture), EXPERIMENT, bounds)
     assert list(architecture.layers(2)) == [(2, 100), (100, 90), (90, 1), (90, 40), (40, 50), (50, 1)]
     assert list(costs.padded(architecture, program)) == [(2, 128), (128, 128), (128, 1), (128, 64), (64, 64), (128, 1)]

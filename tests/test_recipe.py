@@ -105,6 +105,7 @@ class TestRecipe:
         assert recipe == Recipe(
             architecture=Architecture(trunk=(10, 10), branches={"PE": (10,), "V": (10,)}, activation="relu"),
             loss_weights={"PE": 1.0, "V": 1.0},
+            loss_balancing="static",
             optimizer="adam",
             learning_rate=1e-3,
             learning_rate_schedule="constant",

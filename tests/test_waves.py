@@ -13,7 +13,9 @@ from branchsweep.training.waves import capacity, lay_out, stages
 
 
 def program(lanes: int = 8, slots: int = 4, heads: int = 3, trunk: int = 8, branch: int = 8) -> Program:
-    return Program(trunk, branch, 16, "adam", lanes, slots, 3, ("mse",) * heads, ("relu",), trunk_depth=4, branch_depth=3)
+    return Program(
+        trunk, branch, 16, "adam", lanes, slots, 3, ("mse",) * heads, ("relu",), ("static",), trunk_depth=4, branch_depth=3
+    )
 
 
 def wave_of(shape: Program, place: int) -> int:

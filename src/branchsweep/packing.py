@@ -39,18 +39,24 @@ STREAMS = 16
 """Distinct (fold, seed, scalings) that one population may hold; each is gathered once for all lanes that share it."""
 
 
+WORDS = ("activation", "loss_balancing")
+"""Dials whose every choice is code in a program: it has that of the choices which some trial of the experiment may make."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What the programs of an experiment must have room for, whatever trial comes.
 
     Args:
         activations: Every activation that some trial may have.
+        balancing: Every scheme of loss balancing, likewise.
         trunk_depth: The deepest trunk.
         branch_depth: The deepest branch of any head.
         apart: Whether trunk and branches of unlike widths are padded apart, which takes more programs.
     """
 
     activations: tuple[str, ...]
+    balancing: tuple[str, ...]
     trunk_depth: int
     branch_depth: int
     apart: bool
@@ -58,10 +64,8 @@ class Limits:
 
 def limits(experiment: Experiment) -> Limits:
     """The limits of an experiment: over its space, its fixed values, its known configurations and the defaults."""
-    everything = [experiment.recipe(params) for params in [{}, *experiment.search.known.values()]]
-    activations = {recipe.architecture.activation for recipe in everything} | set(
-        _values(experiment.space.dimensions.get("activation"))
-    )
+    words = ({name: word} for name in WORDS for word in _values(experiment.space.dimensions.get(name)))
+    everything = [experiment.recipe(params) for params in [{}, *experiment.search.known.values(), *words]]
     depths = [
         int(max(_values(dimension)))
         for name, dimension in experiment.space.dimensions.items()
@@ -69,7 +73,8 @@ def limits(experiment: Experiment) -> Limits:
     ]
     trunk = _values(experiment.space.dimensions.get("trunk.depth"))
     return Limits(
-        activations=tuple(sorted(str(activation) for activation in activations)),
+        activations=tuple(sorted({recipe.architecture.activation for recipe in everything})),
+        balancing=tuple(sorted({recipe.loss_balancing for recipe in everything})),
         trunk_depth=max([len(recipe.architecture.trunk) for recipe in everything] + [int(depth) for depth in trunk]),
         branch_depth=max([len(branch) for recipe in everything for branch in recipe.architecture.branches.values()] + depths),
         apart=experiment.fit.epochs * experiment.lanes_per_trial >= LONG,
@@ -111,6 +116,7 @@ def program_of(recipe: Recipe, experiment: Experiment, bounds: Limits) -> Progra
         inputs=len(experiment.table.inputs),
         losses=tuple(head.loss for head in experiment.heads.values()),
         activations=bounds.activations,
+        balancing=bounds.balancing,
         trunk_depth=bounds.trunk_depth,
         branch_depth=bounds.branch_depth,
     )

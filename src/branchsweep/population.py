@@ -40,6 +40,7 @@ class Program:
         inputs: Input columns.
         losses: The loss of each head, in order.
         activations: The activations that lanes may have.
+        balancing: The schemes of loss balancing that lanes may have; what only other schemes need is not computed.
         trunk_depth: The deepest trunk there is a place for.
         branch_depth: The deepest branch there is a place for.
     """
@@ -53,6 +54,7 @@ class Program:
     inputs: int
     losses: tuple[str, ...]
     activations: tuple[str, ...]
+    balancing: tuple[str, ...]
     trunk_depth: int
     branch_depth: int
 
@@ -77,6 +79,8 @@ class LaneState:
         waited: Epochs since the score last rose.
         predictions: `(validation rows, heads)` by the kept weights, scaled.
         curve: `(epoch, heads)` R² on the validation rows so far.
+        log_variances: `(heads,)` each: those that balance the losses, and the optimizer's moments of them; empty before the
+            first step, and in programs without such lanes.
     """
 
     epoch: int
@@ -89,6 +93,7 @@ class LaneState:
     waited: int
     predictions: NDArray[np.float32]
     curve: Floats
+    log_variances: tuple[NDArray[np.float32], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

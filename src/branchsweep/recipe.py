@@ -8,6 +8,18 @@ A tunable marked `per_head` may be named for all heads (`branch.depth`, `branch.
 (`PE.depth`, `PE.width`, `PE.loss_weight`); the one named for the head wins.
 
 Depth, width and taper together spell the widths of a stack of layers: see `tapered`.
+
+`loss_balancing` says how the heads' losses L_h share the network. The `loss_weight` p_h stays in force under each scheme:
+
+- `static` minimises sum_h p_h L_h.
+- `uncertainty` minimises sum_h p_h (exp(-s_h) L_h + s_h), where the log variances s_h begin at 0 and learn with the weights, by
+  the same optimizer and step size, without decay (Kendall, Gal and Cipolla 2018, their sum times two, so that a network begins
+  as under `static`). At rest exp(s_h) = L_h: a head counts by its own noise, and p_h times.
+- `gradient_norm` lets every head pull at the trunk with a strength in proportion to p_h. With Z the output of the trunk for a
+  batch and g_h = p_h dL_h/dZ, the trunk learns from sum_h c_h g_h, where c_h = p_h / (sum_i p_i) (sum_i |g_i|) / |g_h|. In
+  words: heads keep the sum of their norms and share it by their loss weights. That is the aim of GradNorm (Chen et al. 2018,
+  alpha = 0), that all heads have the mean norm, met at every step instead of approached by gradient descent; measured at the
+  shared features, as in MGDA-UB (Sener and Koltun 2018). Branches learn from p_h L_h as under `static`: no other head is there.
 """
 
 from __future__ import annotations
@@ -95,6 +107,13 @@ TUNABLES: Mapping[str, Tunable] = {
             per_head="taper",
         ),
         Tunable("loss_weight", 1.0, Acts.DIAL, "factor of a head's loss in the sum", low=0.0, high=1e6, per_head="loss_weight"),
+        Tunable(
+            "loss_balancing",
+            "static",
+            Acts.DIAL,
+            "how heads with unlike losses share the trunk",
+            choices=("static", "uncertainty", "gradient_norm"),
+        ),
         Tunable("activation", "relu", Acts.DIAL, "of every hidden layer", choices=("relu", "silu", "tanh", "gelu")),
         Tunable("optimizer", "adam", Acts.BAKED, "the update rule", choices=("adam", "sgd")),
         Tunable("learning_rate", 1e-3, Acts.DIAL, "step size at the start", low=_TINY, high=100.0),
@@ -161,12 +180,14 @@ class Recipe:
     Args:
         architecture: The network.
         loss_weights: By head, the factor of its loss.
+        loss_balancing: See the module; `static` for a network of one head, which has nothing to balance.
         optimizer, learning_rate, learning_rate_schedule, momentum, weight_decay, batch_size, input_scaling, target_scaling,
             epochs: See the tunables of these names.
     """
 
     architecture: Architecture
     loss_weights: Mapping[str, float]
+    loss_balancing: str
     optimizer: str
     learning_rate: float
     learning_rate_schedule: str
@@ -204,6 +225,7 @@ class Recipe:
                 activation=str(said("activation")),
             ),
             loss_weights={head: float(of_head(head, "loss_weight")) for head in heads},
+            loss_balancing=str(said("loss_balancing")) if len(heads) > 1 else "static",
             optimizer=str(said("optimizer")),
             learning_rate=float(said("learning_rate")),
             learning_rate_schedule=str(said("learning_rate_schedule")),

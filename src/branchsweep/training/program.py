@@ -24,7 +24,8 @@ their order of summation (so their bits) the same in every place.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +42,9 @@ BETA_1, BETA_2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-7)  
 FORWARD, BACK, OVER_ROWS = "sur,srb->sub", "sur,sub->srb", "sub,srb->sur"
 """Products over slots s, units u, units that are read r, and rows b. `tf.matmul` would do, but it puts notes for gradients into
 a program, in an order that changes from process to process; then no process would find what another has compiled."""
+
+SMALLEST_NORM = np.float32(1e-12)
+"""A head that sends back less is not made louder."""
 
 CHUNK = 10
 """Epochs trained between two looks of the host, at most."""
@@ -60,6 +64,10 @@ class Parameter(NamedTuple):
     second_moment: Tensor
 
 
+LogVariances = Parameter | tuple[()]
+"""Those of the heads' losses (H*K, 1, 1) in programs where some lanes learn them; else nothing, and nothing is computed."""
+
+
 class Lanes(NamedTuple):
     """Where each lane stands. All `(K,)`."""
 
@@ -77,6 +85,7 @@ class State(NamedTuple):
     weights: Layers
     first_moment: Layers
     second_moment: Layers
+    log_variances: LogVariances
     kept: Layers  # the weights that the policy keeps: of the best epoch, or the last
     lanes: Lanes
     predictions: Tensor  # (C, H*K, B) of the kept weights on the validation rows
@@ -94,6 +103,8 @@ class Plan(NamedTuple):
     activation: Tensor  # (K,) position among the program's activations
     stream: Tensor  # (K,)
     loss_weight: Tensor  # (H*K, 1, 1)
+    uncertain: Tensor | None  # (H*K, 1, 1) whether the lane learns log variances; None where the program has none
+    strength: Tensor | None  # (H*K + 1 + N,) a head's share of the pull at its lane's trunk; None where none is balanced
     momentum: Tensor  # (K, 1, 1)
     stop: Tensor  # (K,) epochs after which the lane ends
     patience: Tensor  # (K,)
@@ -193,6 +204,29 @@ def _loss_slope(loss: str, error: Tensor) -> Tensor:
     if loss == "mse":
         return 2.0 * error
     return tf.sign(error) if loss == "mae" else tf.clip_by_value(error, -1.0, 1.0)
+
+
+def _loss_value(loss: str, error: Tensor) -> Tensor:
+    """Keras's loss of one row."""
+    if loss == "mse":
+        return error * error
+    size = tf.abs(error)
+    return size if loss == "mae" else tf.where(size <= 1.0, 0.5 * error * error, size - 0.5)
+
+
+def _balanced(flows: list[Tensor], shares: Tensor) -> list[Tensor]:
+    """Gradients of the same layers, (S, W, B) each, so that those which share a layer have norms in the ratio of their shares.
+
+    The sum of the norms stays (see `recipe`, `gradient_norm`). Where a share (S, number of flows) is zero, nothing is changed.
+    """
+    of_rows = [tf.sqrt(tf.reduce_sum(flow * flow, 1, keepdims=True)) for flow in flows]
+    norms = [tf.sqrt(tf.einsum(OVER_ROWS, of_row, of_row)) for of_row in of_rows]  # (S, 1, 1)
+    together = reduce(add, norms)
+    balanced = []
+    for number, (flow, norm) in enumerate(zip(flows, norms, strict=True)):
+        share = shares[:, number, None, None]
+        balanced.append(flow * tf.where(share > 0.0, share * together / tf.maximum(norm, SMALLEST_NORM), 1.0))
+    return balanced
 
 
 def _while(count: Tensor, body: Any, *carried: Any) -> Any:
@@ -298,12 +332,41 @@ class _Networks:
         second = _write(second, moments_at, tf.where(trains, v_new, v))
         return Parameter(weights, first, second)
 
+    def weigh(
+        self, log_variances: Parameter, plan: Plan, o: Tensor, mean: Tensor, dials: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Parameter]:
+        """What the losses of S outputs from row o on weigh in their lanes' sums, and the log variances after the step.
+
+        With p (exp(-s) L + s) in the sum, L weighs p exp(-s), and the slope of s is p (1 - exp(-s) L); see `recipe`. Where s is
+        not learned it stays zero, and the weight p. It does not decay.
+
+        Args:
+            log_variances: s, with its moments.
+            plan: Which lanes learn it, and p.
+            o: The first row.
+            mean: `(S, 1, 1)` L, the mean loss of the batch.
+            dials: See `update`.
+        """
+        step_size, decay, momentum, trains = dials
+        weight, precision = _read(plan.loss_weight, o, self.S), tf.exp(-_read(log_variances.value, o, self.S))
+        slope = weight * (1.0 - precision * mean)
+        own_dials = (step_size, tf.zeros_like(decay), momentum, trains & _read(plan.uncertain, o, self.S))
+        return weight * precision, self.update(log_variances, slope, o, own_dials, plan.infinity, slope)
+
+    def arrived(self, plan: Plan, G: Tensor, D: Tensor, o: Tensor, units: int) -> Tensor:
+        """What flows back into the S activation rows from o on, times their slopes: (S, U, B)."""
+        sources = _read(plan.consumers, o, self.S)
+        flows = [tf.gather(G, sources[:, consumer]) for consumer in range(self.H)]
+        if plan.strength is not None:
+            flows = _balanced(flows, tf.gather(plan.strength, sources))
+        return (reduce(add, flows) * _read(D, o, self.S))[:, :units]
+
     def step(
         self, state: State, plan: Plan, count: Tensor, step_size: Tensor, decay: Tensor, buffers: tuple[Tensor, ...]
     ) -> tuple[State, tuple[Tensor, ...]]:
         """One step of every lane on the batch that `buffers` holds."""
         X, T, M, A, D, G = buffers
-        S, K, H = self.S, self.K, self.H
+        S, K = self.S, self.K
         trains = state.lanes.going & (tf.gather(count, plan.stream) > 0)
         dials = (step_size[:, None, None], decay[:, None, None], plan.momentum, trains[:, None, None])
         weights, infinity = state.weights, plan.infinity
@@ -311,37 +374,43 @@ class _Networks:
         learning = [
             Parameter(*of_shape) for of_shape in zip(state.weights, state.first_moment, state.second_moment, strict=True)
         ]
+        log_variances = state.log_variances
 
         def dials_of(lanes: Tensor) -> tuple[Tensor, ...]:
             return tuple(tf.gather(dial, lanes) for dial in dials)
 
         for head, loss in enumerate(self.program.losses):
 
-            def output(i: Tensor, G: Tensor, layers: Parameter, head: int = head, loss: str = loss) -> tuple[Any, ...]:
+            def output(
+                i: Tensor,
+                G: Tensor,
+                layers: Parameter,
+                log_variances: LogVariances,
+                head: int = head,
+                loss: str = loss,
+            ) -> tuple[Any, ...]:
                 o = head * K + i * S
                 lanes = i * S + tf.range(S)
                 x, y, target = self.errors((layers.value,), plan, o, head, A, T)
-                share = tf.gather(M, tf.gather(plan.stream, lanes))[:, None] * _read(plan.loss_weight, o, S)
-                slope = _loss_slope(loss, y - target) * share  # (S, 1, B)
+                share, own_dials = tf.gather(M, tf.gather(plan.stream, lanes))[:, None], dials_of(lanes)
+                if log_variances:
+                    mean = tf.einsum(OVER_ROWS, _loss_value(loss, y - target), share)
+                    weight, log_variances = self.weigh(log_variances, plan, o, mean, own_dials)
+                else:
+                    weight = _read(plan.loss_weight, o, S)
+                slope = _loss_slope(loss, y - target) * (share * weight)  # (S, 1, B)
                 G = _write(G, o, tf.transpose(_read(layers.value, o, S)[:, :, 1:], [0, 2, 1]) * slope)
                 done = slope[0, 0, 0] + _read(G, o, 1)[0, 0, 0]
-                return G, self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, dials_of(lanes), infinity, done)
+                layers = self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, own_dials, infinity, done)
+                return G, layers, log_variances
 
-            G, learning[-1] = _while(plan.lane_waves, output, G, learning[-1])
-
-        def slope_of(G: Tensor, o: Tensor, units: int) -> Tensor:
-            """What flows back into the S activation rows from o on, times their slopes: (S, U, B)."""
-            sources = _read(plan.consumers, o, S)
-            total = tf.gather(G, sources[:, 0])
-            for consumer in range(1, H):
-                total += tf.gather(G, sources[:, consumer])
-            return (total * _read(D, o, S))[:, :units]
+            G, learning[-1], log_variances = _while(plan.lane_waves, output, G, learning[-1], log_variances)
 
         for number, stage in reversed(list(enumerate(self.stages))):
 
             def hidden(_: Tensor, o: Tensor, G: Tensor, layers: Parameter, stage: Stage = stage) -> tuple[Any, ...]:
                 place = stage.begin + o
-                slope = slope_of(G, K + place, stage.units)
+                slope = self.arrived(plan, G, D, K + place, stage.units)
                 x = tf.gather(A, _read(plan.reads, place, S))[:, : 1 + stage.reads]
                 sent = tf.einsum(BACK, _read(layers.value, o, S)[:, :, 1:], slope)
                 dials = dials_of(_read(plan.lane, place, S))
@@ -356,13 +425,15 @@ class _Networks:
         def first(i: Tensor, layers: Parameter) -> tuple[Parameter]:
             o = i * S
             lanes = o + tf.range(S)
-            slope = slope_of(G, o, self.program.trunk_width)
+            slope = self.arrived(plan, G, D, o, self.program.trunk_width)
             x = tf.gather(X, tf.gather(plan.stream, lanes))
             return (self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, dials_of(lanes), infinity),)
 
         (learning[0],) = _while(plan.lane_waves, first, learning[0])
         weights, first_moment, second_moment = (tuple(of_shape[part] for of_shape in learning) for part in range(3))
-        state = state._replace(weights=weights, first_moment=first_moment, second_moment=second_moment)
+        state = state._replace(
+            weights=weights, first_moment=first_moment, second_moment=second_moment, log_variances=log_variances
+        )
         return state, (X, T, M, A, D, G)
 
     def validate(

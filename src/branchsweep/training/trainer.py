@@ -21,7 +21,7 @@ from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, 
 from branchsweep.recipe import Architecture, Recipe
 from branchsweep.training import cache, export, network, waves
 from branchsweep.training.feed import WEIGHTS, Feed, Floats32, Stream, StreamKey, stream_of
-from branchsweep.training.program import CHUNK, Lanes, Layers, Plan, State, compiled
+from branchsweep.training.program import CHUNK, Lanes, Layers, Parameter, Plan, State, compiled
 
 Progress = Callable[[float], None]
 """Told the lane-epochs that were trained since it was last told."""
@@ -171,6 +171,7 @@ def _plan(population: Population, feed: Feed, layout: waves.Layout) -> Plan:
         return np.stack([dial([of_lane[head] for of_lane in values], empty) for head in range(heads)]).reshape(-1)
 
     weights = per_head([list(recipe.loss_weights.values()) for recipe in population.recipes], 0.0)
+    uncertain = per_head([[float(recipe.loss_balancing == "uncertainty")] * heads for recipe in population.recipes], 0.0)
     stopping = population.fit.early_stopping
     validates = np.zeros(program.lanes, bool)
     validates[:lanes] = feed.validates
@@ -186,6 +187,8 @@ def _plan(population: Population, feed: Feed, layout: waves.Layout) -> Plan:
         activation=tf.constant(dial([float(kind) for kind in kinds]).astype(np.int32)),
         stream=tf.constant(np.array(feed.stream_of_lane + [0] * (program.lanes - lanes), np.int32)),
         loss_weight=tf.constant(weights[:, None, None]),
+        uncertain=tf.constant(uncertain[:, None, None] > 0) if "uncertainty" in program.balancing else None,
+        strength=tf.constant(_strength(population, layout)) if "gradient_norm" in program.balancing else None,
         momentum=tf.constant(dial([recipe.momentum for recipe in population.recipes])[:, None, None]),
         stop=tf.constant(dial([float(stop) for stop in population.stops]).astype(np.int32)),
         patience=tf.constant(np.full(program.lanes, stopping.patience if stopping else NEVER, np.int32)),
@@ -195,6 +198,17 @@ def _plan(population: Population, feed: Feed, layout: waves.Layout) -> Plan:
         spread=tf.constant(per_head([list(spread) for spread in feed.spreads], 1.0)),
         infinity=tf.constant(np.float32(np.inf)),
     )
+
+
+def _strength(population: Population, layout: waves.Layout) -> Floats32:
+    """By gradient row (see `waves`): the share of a head that reaches the trunk there, in lanes that balance gradients."""
+    heads, lanes = len(population.program.losses), population.program.lanes
+    strength = np.zeros(heads * lanes + 1 + waves.capacity(population.program), np.float32)
+    for lane, recipe in enumerate(population.recipes):
+        weights = np.array([*recipe.loss_weights.values()])
+        if recipe.loss_balancing == "gradient_norm" and weights.any():
+            strength[layout.arrivals[lane::lanes]] = weights / weights.sum()
+    return strength
 
 
 def _fresh(population: Population, lane: int) -> LaneState:
@@ -221,6 +235,7 @@ def _initial_state(population: Population, feed: Feed, layout: waves.Layout) -> 
     states = [state or _fresh(population, lane) for lane, state in enumerate(population.states)]
     predictions = np.zeros((feed.batches * program.batch_size, heads, program.lanes), np.float32)
     weights, first_moment, second_moment, kept = (_zeros(program) for _ in range(4))
+    log_variances = np.zeros((len(Parameter._fields), heads, program.lanes), np.float32)
     for lane, state in enumerate(states):
         sites = _sites(program, lane, layout.places[lane], population.recipes[lane].architecture)
         for layers, of_lane in (
@@ -231,6 +246,8 @@ def _initial_state(population: Population, feed: Feed, layout: waves.Layout) -> 
         ):
             _place(layers, sites, of_lane)
         predictions[: len(state.predictions), :, lane] = state.predictions
+        if state.log_variances:
+            log_variances[:, :, lane] = state.log_variances
 
     def per_lane(values: list[float] | list[int], empty: float, kind: type) -> Any:
         return tf.constant(np.array([*values, *[empty] * (program.lanes - len(values))], kind))
@@ -239,6 +256,9 @@ def _initial_state(population: Population, feed: Feed, layout: waves.Layout) -> 
         weights=_tensors(weights),
         first_moment=_tensors(first_moment),
         second_moment=_tensors(second_moment),
+        log_variances=Parameter(*map(tf.constant, log_variances.reshape(3, -1, 1, 1)))
+        if "uncertainty" in program.balancing
+        else (),
         kept=_tensors(kept),
         lanes=Lanes(
             best=per_lane([state.best for state in states], -np.inf, np.float32),
@@ -306,6 +326,7 @@ def _outcomes(
                 waited=int(lanes.waited[lane]),
                 predictions=scaled.copy(),
                 curve=whole,
+                log_variances=tuple(array.numpy().reshape(heads, K)[:, lane] for array in state.log_variances),
             )
         return LaneOutcome(
             predictions=serving.inverse(stream.target_scaler, scaled.astype(np.float64)),

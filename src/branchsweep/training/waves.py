@@ -88,6 +88,7 @@ class Layout:
         lane: `(N,)` the lane that each place belongs to.
         output_reads: `(H*K,)` the activation row that each output reads.
         consumers: `(K + N, H)` the gradient rows that flow back into each activation row; the zero row where there are fewer.
+        arrivals: `(H*K,)` the gradient row by which each head reaches the trunk: its branch's first, or its output's.
         places: Per lane, per layer (trunk from the second on, then head by head its branch) the place it has.
     """
 
@@ -97,6 +98,7 @@ class Layout:
     lane: Ints
     output_reads: Ints
     consumers: Ints
+    arrivals: Ints
     places: tuple[tuple[int, ...], ...]
 
 
@@ -141,6 +143,13 @@ def lay_out(program: Program, architectures: Sequence[Architecture]) -> Layout:
             row = _row(end, lane, K)
             output_reads[head * K + lane] = row
             flows[row].append(head * K + lane)
+    arrivals = np.full(heads * K, zero, np.int32)
+    for lane, (architecture, of_lane) in enumerate(zip(architectures, per_lane, strict=True)):
+        begin = len(architecture.trunk) - 1
+        for head, branch in enumerate(architecture.branches.values()):
+            output = head * K + lane
+            arrivals[output] = zero + 1 + of_lane[begin].place if branch else output
+            begin += len(branch)
     consumers = np.full((K + N, heads), zero, np.int32)
     for row, incoming in enumerate(flows):
         consumers[row, : len(incoming)] = incoming
@@ -151,6 +160,7 @@ def lay_out(program: Program, architectures: Sequence[Architecture]) -> Layout:
         lane=lane_of,
         output_reads=output_reads,
         consumers=consumers,
+        arrivals=arrivals,
         places=tuple(tuple(layer.place for layer in own) for own in per_lane),
     )
 
