@@ -95,6 +95,21 @@ def test_limits_cover_whatever_the_space_the_known_and_the_defaults_may_bring() 
     assert bounds == packing.Limits(("gelu", "relu", "silu", "tanh"), ("static",), trunk_depth=6, branch_depth=5, apart=False)
 
 
+def test_programs_balance_losses_where_some_trial_may() -> None:
+    some = tiny_experiment(
+        space={"dimensions": {"loss_balancing": {"type": "choice", "choices": ["uncertainty", "static"]}}},
+        search={"driver": "random", "known": {"even": {"loss_balancing": "gradient_norm"}}},
+    )
+    fixed = tiny_experiment(space={"dimensions": {}, "fixed": {"loss_balancing": "uncertainty"}}, search={"driver": "random"})
+    for experiment, schemes in (
+        (EXPERIMENT, ("static",)),
+        (some, ("gradient_norm", "static", "uncertainty")),
+        (fixed, ("uncertainty",)),
+        (some.single("PE"), ("static",)),  # one head has nothing to balance
+    ):
+        assert packing.limits(experiment).balancing == schemes
+
+
 def test_more_streams_than_a_population_holds_are_spread() -> None:
     seeds = tiny_experiment(validation={"method": "k_fold", "folds": 10, "seeds": 4})
     (trial,) = open_driver(seeds).ask(1)

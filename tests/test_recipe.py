@@ -168,6 +168,7 @@ class TestRecipe:
         assert Recipe.of({"PE.depth": 0, "PE.width": 64}, HEADS) == Recipe.of({"PE.depth": 0}, HEADS)
         assert Recipe.of({"trunk.depth": 1, "trunk.taper": 0.5}, HEADS) == Recipe.of({"trunk.depth": 1}, HEADS)
         assert Recipe.of({"trunk.taper": 0.99}, HEADS) == Recipe.of({}, HEADS)  # 9.9 units are ten
+        assert Recipe.of({"loss_balancing": "uncertainty"}, ["PE"]) == Recipe.of({}, ["PE"])
 
     def test_whole_numbers_where_numbers_are_meant(self) -> None:
         assert Recipe.of({"learning_rate": 1}, HEADS) == Recipe.of({"learning_rate": 1.0}, HEADS)

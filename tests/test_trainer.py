@@ -1,6 +1,7 @@
 """The equalities that make a population trustworthy.
 
-One lane is `keras.Model.fit`; a lane alone is the lane in company, bit for bit; an exported model predicts what the lane did.
+One lane is `keras.Model.fit`, or plain steps in Keras where its losses are balanced; a lane alone is the lane in company, bit
+for bit; an exported model predicts what the lane did.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.metrics import r2_score
 
@@ -19,11 +21,14 @@ from branchsweep import packing, scaling, serving
 from branchsweep.experiment import EarlyStopping, Experiment, Fit
 from branchsweep.packing import Lane
 from branchsweep.population import ALL_ROWS, Outcome, TrainingRows, Weights
-from branchsweep.recipe import Recipe
+from branchsweep.recipe import TUNABLES, Recipe
+from branchsweep.space import Choice
 from branchsweep.training import network
 from branchsweep.training.feed import row_order
 from branchsweep.training.trainer import PopulationTrainer, weight_seed
 from branchsweep.trial import Params, Trial
+
+Floats32 = NDArray[np.float32]
 
 SEED = 7
 ROWS = 300
@@ -49,6 +54,15 @@ def experiment(heads: Mapping[str, Any], epochs: int = 10, **fit: Any) -> Experi
         }
     )
 
+
+def balancing(of: Experiment) -> Experiment:
+    """The same experiment, with the schemes of loss balancing as one dimension more."""
+    schemes = Choice.model_validate({"type": "choice", "choices": SCHEMES})
+    space = of.space.model_copy(update={"dimensions": {**of.space.dimensions, "loss_balancing": schemes}})
+    return of.model_copy(update={"space": space})
+
+
+SCHEMES = list(TUNABLES["loss_balancing"].choices)
 
 TWO = experiment({"PE": {}, "V": {}})
 
@@ -94,10 +108,10 @@ def keras_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(rate, weight_decay=decay)
 
 
-def fit_with_keras(one: Lane, of: Experiment, rows: TrainingRows) -> tuple[Weights, NDArray[np.float64], list[float]]:
-    """The lane by `keras.Model.fit`: its weights, its predictions on the validation rows, R² of the first head by epoch."""
-    recipe, heads = one.recipe, list(of.heads)
-    training, validation = rows.of(one.fold)
+def begun(one: Lane, rows: TrainingRows) -> tuple[keras.Model, keras.optimizers.Optimizer, serving.Scaler, Floats32, Floats32]:
+    """A lane in Keras before its first step: network, optimizer, scaler of the targets, and all rows scaled."""
+    recipe = one.recipe
+    training, _ = rows.of(one.fold)
     x_scaler = scaling.fit(recipe.input_scaling, rows.x[training])
     y_scaler = scaling.fit(recipe.target_scaling, rows.y[training])
     x = serving.transform(x_scaler, rows.x).astype(np.float32)
@@ -105,8 +119,16 @@ def fit_with_keras(one: Lane, of: Experiment, rows: TrainingRows) -> tuple[Weigh
     seed = weight_seed(SEED, one.trial, one.fold, one.seed)
     model = network.build(recipe.architecture, 3, network.initial_weights(recipe.architecture, 3, seed))
     steps = -(-len(training) // recipe.batch_size)
+    return model, keras_optimizer(recipe, steps * one.epochs), y_scaler, x, y
+
+
+def fit_with_keras(one: Lane, of: Experiment, rows: TrainingRows) -> tuple[Weights, NDArray[np.float64], list[float]]:
+    """The lane by `keras.Model.fit`: its weights, its predictions on the validation rows, R² of the first head by epoch."""
+    recipe, heads = one.recipe, list(of.heads)
+    training, validation = rows.of(one.fold)
+    model, optimizer, y_scaler, x, y = begun(one, rows)
     model.compile(
-        keras_optimizer(recipe, steps * one.epochs),
+        optimizer,
         loss={head: spec.loss for head, spec in of.heads.items()},
         loss_weights=dict(recipe.loss_weights),
     )
@@ -208,6 +230,84 @@ def test_a_lane_is_keras_fit(params: Params, of: Experiment) -> None:
     np.testing.assert_allclose(outcome.curve[:, 0], curve, rtol=1e-5, atol=1e-4)
 
 
+def fit_by_steps(one: Lane, of: Experiment, rows: TrainingRows) -> Weights:
+    """The weights of a lane whose losses are balanced, by plain training steps in Keras: the formulas of `recipe`."""
+    recipe, heads = one.recipe, list(of.heads)
+    model, optimizer, _, x, y = begun(one, rows)
+    last = f"trunk_{len(recipe.architecture.trunk)}"
+    network_and_features = keras.Model(model.inputs, {**model.output, "Z": model.get_layer(last).output})
+    of_trunk = [weight for layer in model.layers if layer.name.startswith("trunk") for weight in layer.trainable_weights]
+    of_branches = [weight for weight in model.trainable_weights if all(weight is not other for other in of_trunk)]
+    log_variances = [keras.Variable(0.0, name=f"log_variance_{head}") for head in heads]
+    optimizer.exclude_from_weight_decay(var_list=log_variances)
+    learning = [*of_trunk, *of_branches, *(log_variances if recipe.loss_balancing == "uncertainty" else [])]
+    optimizer.build(learning)
+    p = [recipe.loss_weights[head] for head in heads]
+
+    losses = [keras.losses.get(of.heads[head].loss) for head in heads]
+
+    def step(x: Any, y: Any) -> None:
+        with tf.GradientTape(persistent=True) as tape:
+            said = network_and_features(x)
+            L = [
+                tf.reduce_mean(loss(y[:, h : h + 1], said[head]))
+                for h, (head, loss) in enumerate(zip(heads, losses, strict=True))
+            ]
+            weighted = [p_h * L_h for p_h, L_h in zip(p, L, strict=True)]
+            static = sum(weighted)
+            uncertainty = sum(p_h * (tf.exp(-s_h) * L_h + s_h) for p_h, L_h, s_h in zip(p, L, log_variances, strict=True))
+        if recipe.loss_balancing == "uncertainty":
+            gradients = tape.gradient(uncertainty, learning)
+        else:
+            g = [tape.gradient(of_head, said["Z"]) for of_head in weighted]
+            norms = [tf.norm(g_h) for g_h in g]
+            pull = sum(p_h / sum(p) * sum(norms) / norm * g_h for p_h, g_h, norm in zip(p, g, norms, strict=True))
+            gradients = tape.gradient(said["Z"], of_trunk, output_gradients=pull) + tape.gradient(static, of_branches)
+        optimizer.apply_gradients(zip(gradients, learning, strict=True))
+
+    compiled = tf.function(step)
+    for epoch in range(one.stop):
+        order = row_order(SEED, one.fold, one.seed, epoch, rows.of(one.fold)[0])
+        for begin in range(0, len(order), recipe.batch_size):
+            batch = order[begin : begin + recipe.batch_size]
+            compiled(tf.constant(x[batch]), tf.constant(y[batch]))
+    return network.weights_of(model, recipe.architecture)
+
+
+@pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "static"])
+@pytest.mark.parametrize(
+    ("params", "of"),
+    [
+        pytest.param(
+            {"PE.depth": 0, "V.depth": 2, "trunk.depth": 3, "weight_decay": 0.02, "learning_rate_schedule": "cosine"},
+            LAST,
+            id="adam, decay, cosine",
+        ),
+        pytest.param(
+            {"PE.depth": 2, "V.depth": 0, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.02},
+            LAST,
+            id="sgd with momentum",
+        ),
+        pytest.param(
+            {"trunk.depth": 1, "V.depth": 2, "Q.depth": 0, "learning_rate": 0.005}, THREE, id="three heads, other losses"
+        ),
+        pytest.param({"trunk.width": 40, "branch.width": 7, "PE.depth": 0}, LAST, id="a trunk wider than the branches"),
+    ],
+)
+def test_a_lane_that_balances_is_plain_steps_in_keras(params: Params, of: Experiment, scheme: str) -> None:
+    """Over 63 steps, partial batches included: the weights follow, and they are not those of static losses."""
+    of, rows = balancing(of), table(len(of.heads))
+    said: Params = {"learning_rate": 0.01, "activation": "silu", "PE.loss_weight": 3.0, "V.loss_weight": 0.7, **params}
+    one = lane({**said, "loss_balancing": scheme}, of=of)
+    outcome = train([one], of, rows).lanes[0]
+    weights = fit_by_steps(one, of, rows)
+    static = train([lane(said, of=of)], of, rows).lanes[0].weights
+    assert outcome.weights is not None and static is not None
+    for ours, theirs in zip(outcome.weights, weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5)
+    assert max(np.abs(ours - other).max() for ours, other in zip(outcome.weights, static, strict=True)) > 1e-3
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_a_lane_is_keras_fit_over_600_steps(optimizer: str) -> None:
     of = experiment({"PE": {}, "V": {}}, epochs=90, keep="last")
@@ -258,6 +358,14 @@ def mixed_company(count: int = 14, widths: Widths = NARROW) -> list[Lane]:
     ]
 
 
+def of_all_schemes(lanes: list[Lane]) -> list[Lane]:
+    """The same lanes, which balance their losses by one scheme after the other."""
+    return [
+        replace(one, recipe=replace(one.recipe, loss_balancing=SCHEMES[number % len(SCHEMES)]))
+        for number, one in enumerate(lanes)
+    ]
+
+
 def assert_equal_bits(outcome: Outcome, lanes: list[Lane], other: Outcome, other_lanes: list[Lane]) -> int:
     """Lanes of the same trial and fold are equal to the last bit; returns how many were compared."""
     theirs = {(b.trial, b.fold): found for b, found in zip(as_packed(other_lanes), other.lanes, strict=True)}
@@ -300,6 +408,27 @@ def test_alone_is_in_company_bit_for_bit(widths: Widths) -> None:
     together = train(company)
     for one in company[::3]:
         assert assert_equal_bits(train([one]), [one], together, company) == 1
+
+
+@pytest.mark.parametrize("widths", [NARROW, WIDE_TRUNK])
+def test_lanes_of_all_schemes_are_what_they_are_alone_bit_for_bit(widths: Widths) -> None:
+    """And the static ones among them are what they are in a program that balances nothing."""
+    of, company = balancing(TWO), of_all_schemes(mixed_company(10, widths))
+    together = train(company, of)
+    for one in company[4:9:2]:
+        assert assert_equal_bits(train([one], of), [one], together, company) == 1
+    static = company[:: len(SCHEMES)]
+    assert assert_equal_bits(train(static), static, together, company) == len(static) == 4
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_head_without_weight_leaves_the_network_to_the_other(scheme: str) -> None:
+    """There is nothing to balance: no number is lost, and gradients of one head alone are left as they are."""
+    of, params = balancing(TWO), {"V.loss_weight": 0.0, "trunk.width": 12, "learning_rate": 0.01}
+    static, outcome = (train([lane({**params, "loss_balancing": word}, of=of)], of).lanes[0] for word in ("static", scheme))
+    assert not outcome.failed_at
+    if scheme != "uncertainty":
+        np.testing.assert_allclose(outcome.predictions, static.predictions, rtol=5e-5, atol=0)
 
 
 def test_permuted_is_permuted_bit_for_bit() -> None:
@@ -386,11 +515,15 @@ def resumed(outcome: Outcome, lanes: list[Lane], of: Experiment) -> tuple[list[L
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 @pytest.mark.parametrize(("widths", "optimizer"), [(NARROW, "adam"), (WIDE_TRUNK, "sgd")])
-def test_a_lane_that_pauses_and_goes_on_is_one_that_did_not_bit_for_bit(widths: Widths, optimizer: str, keep: str) -> None:
-    of = experiment({"PE": {}, "V": {}}, epochs=13, keep=keep)
+@pytest.mark.parametrize("balances", [False, True])
+def test_a_lane_that_pauses_and_goes_on_is_one_that_did_not_bit_for_bit(
+    widths: Widths, optimizer: str, keep: str, balances: bool
+) -> None:
+    of, members = experiment({"PE": {}, "V": {}}, epochs=13, keep=keep), mixed_company(6, widths)
+    if balances:
+        of, members = balancing(of), of_all_schemes(members)
     company = [
-        replace(one, recipe=replace(one.recipe, momentum=0.5, optimizer=optimizer), epochs=13, stop=13)
-        for one in mixed_company(6, widths)
+        replace(one, recipe=replace(one.recipe, momentum=0.5, optimizer=optimizer), epochs=13, stop=13) for one in members
     ]
     straight = train(company, of)
     (population,) = packing.pack([replace(one, stop=4) for one in company], of, pauses=True)

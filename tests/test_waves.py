@@ -73,6 +73,20 @@ def test_gradients_flow_back_along_every_read_once(seed: int) -> None:
         assert output in layout.consumers[layout.output_reads[output]]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_all_heads_arrive_at_the_last_layer_of_their_trunk(seed: int) -> None:
+    shape = program()
+    members = random_architectures(7, 3, seed)
+    layout = lay_out(shape, members)
+    for lane, (member, places) in enumerate(zip(members, layout.places, strict=True)):
+        last = shape.lanes + places[len(member.trunk) - 2] if len(member.trunk) > 1 else lane
+        arrivals = layout.arrivals[lane :: shape.lanes]
+        assert sorted(arrivals) == sorted(layout.consumers[last])
+        for head, branch in enumerate(member.branches.values()):
+            assert (arrivals[head] == head * shape.lanes + lane) == (not branch)
+    assert (layout.arrivals[7 :: shape.lanes] == 3 * shape.lanes).all()
+
+
 def test_lanes_at_their_deepest_fit_into_the_capacity() -> None:
     shape = program()
     layout = lay_out(shape, [architecture(4, [3, 3, 3])] * shape.lanes)

@@ -333,22 +333,23 @@ class _Networks:
         return Parameter(weights, first, second)
 
     def weigh(
-        self, log_variances: Parameter, plan: Plan, o: Tensor, mean: Tensor, dials: tuple[Tensor, ...]
+        self, weight: Tensor, mean: Tensor, log_variances: Parameter, plan: Plan, o: Tensor, dials: tuple[Tensor, ...]
     ) -> tuple[Tensor, Parameter]:
-        """What the losses of S outputs from row o on weigh in their lanes' sums, and the log variances after the step.
+        """What the losses of S outputs weigh in their lanes' sums, (S, 1, 1), and the log variances after the step.
 
         With p (exp(-s) L + s) in the sum, L weighs p exp(-s), and the slope of s is p (1 - exp(-s) L); see `recipe`. Where s is
         not learned it stays zero, and the weight p. It does not decay.
 
         Args:
-            log_variances: s, with its moments.
-            plan: Which lanes learn it, and p.
-            o: The first row.
+            weight: `(S, 1, 1)` p, the static weight.
             mean: `(S, 1, 1)` L, the mean loss of the batch.
+            log_variances: s of all outputs, with its moments.
+            plan: Which lanes learn it.
+            o: The first row.
             dials: See `update`.
         """
         step_size, decay, momentum, trains = dials
-        weight, precision = _read(plan.loss_weight, o, self.S), tf.exp(-_read(log_variances.value, o, self.S))
+        precision = tf.exp(-_read(log_variances.value, o, self.S))
         slope = weight * (1.0 - precision * mean)
         own_dials = (step_size, tf.zeros_like(decay), momentum, trains & _read(plan.uncertain, o, self.S))
         return weight * precision, self.update(log_variances, slope, o, own_dials, plan.infinity, slope)
@@ -392,16 +393,14 @@ class _Networks:
                 o = head * K + i * S
                 lanes = i * S + tf.range(S)
                 x, y, target = self.errors((layers.value,), plan, o, head, A, T)
-                share, own_dials = tf.gather(M, tf.gather(plan.stream, lanes))[:, None], dials_of(lanes)
+                share, weight = tf.gather(M, tf.gather(plan.stream, lanes))[:, None], _read(plan.loss_weight, o, S)
                 if log_variances:
                     mean = tf.einsum(OVER_ROWS, _loss_value(loss, y - target), share)
-                    weight, log_variances = self.weigh(log_variances, plan, o, mean, own_dials)
-                else:
-                    weight = _read(plan.loss_weight, o, S)
+                    weight, log_variances = self.weigh(weight, mean, log_variances, plan, o, dials_of(lanes))
                 slope = _loss_slope(loss, y - target) * (share * weight)  # (S, 1, B)
                 G = _write(G, o, tf.transpose(_read(layers.value, o, S)[:, :, 1:], [0, 2, 1]) * slope)
                 done = slope[0, 0, 0] + _read(G, o, 1)[0, 0, 0]
-                layers = self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, own_dials, infinity, done)
+                layers = self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, dials_of(lanes), infinity, done)
                 return G, layers, log_variances
 
             G, learning[-1], log_variances = _while(plan.lane_waves, output, G, learning[-1], log_variances)
