@@ -243,7 +243,6 @@ def fit_by_steps(one: Lane, of: Experiment, rows: TrainingRows) -> Weights:
     learning = [*of_trunk, *of_branches, *(log_variances if recipe.loss_balancing == "uncertainty" else [])]
     optimizer.build(learning)
     p = [recipe.loss_weights[head] for head in heads]
-
     losses = [keras.losses.get(of.heads[head].loss) for head in heads]
 
     def step(x: Any, y: Any) -> None:
@@ -279,19 +278,29 @@ def fit_by_steps(one: Lane, of: Experiment, rows: TrainingRows) -> Weights:
     ("params", "of"),
     [
         pytest.param(
-            {"PE.depth": 0, "V.depth": 2, "trunk.depth": 3, "weight_decay": 0.02, "learning_rate_schedule": "cosine"},
+            {"PE.depth": 0, "trunk.width": 12, "trunk.depth": 3, "weight_decay": 0.02, "learning_rate_schedule": "cosine"},
             LAST,
             id="adam, decay, cosine",
         ),
         pytest.param(
-            {"PE.depth": 2, "V.depth": 0, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.02},
+            {
+                "PE.depth": 2,
+                "V.depth": 0,
+                "trunk.width": 40,
+                "optimizer": "sgd",
+                "momentum": 0.9,
+                "weight_decay": 0.02,
+                "learning_rate": 0.003,  # at 0.01 it outgrows what is stable under `uncertainty`, and last bits with it
+            },
             LAST,
             id="sgd with momentum",
         ),
         pytest.param(
             {"trunk.depth": 1, "V.depth": 2, "Q.depth": 0, "learning_rate": 0.005}, THREE, id="three heads, other losses"
         ),
-        pytest.param({"trunk.width": 40, "branch.width": 7, "PE.depth": 0}, LAST, id="a trunk wider than the branches"),
+        pytest.param(
+            {"trunk.width": 40, "branch.width": 7, "PE.depth": 0, "V.depth": 2}, LAST, id="a trunk wider than the branches"
+        ),
     ],
 )
 def test_a_lane_that_balances_is_plain_steps_in_keras(params: Params, of: Experiment, scheme: str) -> None:

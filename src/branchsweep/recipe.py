@@ -14,7 +14,8 @@ Depth, width and taper together spell the widths of a stack of layers: see `tape
 - `static` minimises sum_h p_h L_h.
 - `uncertainty` minimises sum_h p_h (exp(-s_h) L_h + s_h), where the log variances s_h begin at 0 and learn with the weights, by
   the same optimizer and step size, without decay (Kendall, Gal and Cipolla 2018, their sum times two, so that a network begins
-  as under `static`). At rest exp(s_h) = L_h: a head counts by its own noise, and p_h times.
+  as under `static`). At rest exp(s_h) = L_h: a head counts by its own noise, and p_h times. So slopes grow as losses fall, to
+  which adam is indifferent and sgd is not.
 - `gradient_norm` lets every head pull at the trunk with a strength in proportion to p_h. With Z the output of the trunk for a
   batch and g_h = p_h dL_h/dZ, the trunk learns from sum_h c_h g_h, where c_h = p_h / (sum_i p_i) (sum_i |g_i|) / |g_h|. In
   words: heads keep the sum of their norms and share it by their loss weights. That is the aim of GradNorm (Chen et al. 2018,
