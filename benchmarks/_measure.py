@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -204,6 +205,11 @@ def interleaved(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
         for name, run in ways.items():
             measured[name].append(run())
     return {name: statistics.median(figures) for name, figures in measured.items()}
+
+
+def note(line: str) -> None:
+    """Progress of a long measurement, on standard error."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def conclude(said: Mapping[str, Any], as_json: bool) -> None:

@@ -1,7 +1,7 @@
 """Seconds until a search has found a network as good as a random forest: ours against Optuna with Keras.
 
     python -m benchmarks.time_to_quality [--seeds 3] [--limit 1800] [--epochs 60] [--folds 1] [--set KEY=VALUE]
-                                         [--data PATH] [--quick] [--json]
+                                         [--drivers all] [--data PATH] [--quick] [--json]
 
 The target is the mean validation R² (over the heads) of scikit-learn's random forest of 300 trees per head, learnt from the
 rows that the networks learn from and scored on the rows that they are scored on. The search is over once a finished trial
@@ -16,6 +16,10 @@ The clock starts when all processes have done their imports. Compiling (or loadi
 building models. A side that has not passed when `--limit` is reached gives up (`ours_reached`, `peer_reached`); if it is the
 peer, the ratio is a lower bound.
 
+`--drivers all` (or `optuna/tpe,keras_tuner/bayesian`) measures no peer, but our own drivers and algorithms one after the other,
+each over the same rows, seeds and rounds, with what is compiled kept. The clock is the same. `best` is the highest value that
+was seen when the clock stopped.
+
 `--quick` is another, smaller question, so that both sides get somewhere in seconds: one width, few epochs, and for a target
 the R² of gradient boosting, which about one in twenty-five of these networks passes.
 """
@@ -23,6 +27,7 @@ the R² of gradient boosting, which about one in twenty-five of these networks p
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import math
 import os
 import statistics
@@ -40,6 +45,7 @@ from benchmarks import _measure, _peers
 from branchsweep import environment, packing
 from branchsweep.answer import answer
 from branchsweep.drivers import open_driver
+from branchsweep.experiment import DRIVERS
 from branchsweep.population import TrainingRows
 from branchsweep.recipe import Recipe
 from branchsweep.training.workers import Workers, cores
@@ -161,14 +167,20 @@ def search_until(
     return values
 
 
-def one_seed(words: argparse.Namespace, seed: int) -> dict[str, Any]:
-    """Both sides with one seed, which decides rows and trials alike."""
+def settings(words: argparse.Namespace, seed: int, more: Sequence[str] = ()) -> tuple[_measure.Setting, _measure.Setting]:
+    """What is searched: without pruning, as the peer does, and with the default pruning."""
     epochs = words.epochs or (15 if words.quick else 60)
     overrides = [*_measure.SPACE, "search.driver=optuna", "search.algorithm=tpe", f"fit.epochs={epochs}", f"seed={seed}"]
     overrides += ["search.batch=64", *_measure.widths(16)] if words.quick else ["search.batch=32"]
     overrides += [f"validation={{method: k_fold, folds: {words.folds}}}"] if words.folds > 1 else []
-    setting = _measure.setting("branched", words.data, [*overrides, *words.set])
-    pruned = _measure.setting("branched", words.data, [*overrides, *words.set, _measure.PRUNED])
+    overrides += [*more, *words.set]
+    plain, pruned = (_measure.setting("branched", words.data, [*overrides, *last]) for last in ((), (_measure.PRUNED,)))
+    return plain, pruned
+
+
+def one_seed(words: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """Both sides with one seed, which decides rows and trials alike."""
+    setting, pruned = settings(words, seed)
     target = target_of(regressor(words.quick, seed), setting.rows)
     limit = words.limit or (12 if words.quick else 1800)
     with _measure.cold_cache():
@@ -183,6 +195,39 @@ def one_seed(words: argparse.Namespace, seed: int) -> dict[str, Any]:
         "ratio": peer_way.seconds / warm.seconds,
         "ratio_cold": peer_way.seconds / cold.seconds,
     }
+
+
+def of_drivers(words: argparse.Namespace) -> dict[str, Any]:
+    """Our own drivers with their algorithms, each over all seeds: medians, and how many seeds passed the target."""
+    chosen = list(_algorithms()) if words.drivers == "all" else [tuple(each.split("/")) for each in words.drivers.split(",")]
+    limit = words.limit or (12 if words.quick else 300)
+    ways: dict[str, list[Way]] = {}
+    with _measure.cold_cache():
+        for seed in range(1, 1 + (words.seeds or (1 if words.quick else 3))):
+            plain = settings(words, seed)[1]
+            target = target_of(regressor(words.quick, seed), plain.rows)
+            ours(plain, math.inf, min(limit, 60))  # compiles what most trials need
+            for driver, algorithm in chosen:
+                _, setting = settings(words, seed, [f"search.driver={driver}", f"search.algorithm={algorithm}"])
+                ways.setdefault(f"{driver}/{algorithm}", []).append(ours(setting, target, limit))
+                _measure.note(f"seed {seed}: {driver}/{algorithm} {ways[f'{driver}/{algorithm}'][-1]}")
+    return {
+        name: {
+            "seconds": statistics.median(way.seconds for way in of),
+            "trials": statistics.median(way.trials for way in of),
+            "best": statistics.median(way.best or 0.0 for way in of),
+            "reached": sum(way.reached for way in of),
+            "seeds": len(of),
+        }
+        for name, of in ways.items()
+    }
+
+
+def _algorithms() -> Iterator[tuple[str, str]]:
+    for driver, algorithms in DRIVERS.items():
+        for algorithm in algorithms:
+            if algorithm != "gp" or importlib.util.find_spec("torch"):
+                yield driver, algorithm
 
 
 def regressor(quick: bool, seed: int) -> Callable[[], Any]:
@@ -200,7 +245,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="of a trial: 60, or 15 with --quick")
     parser.add_argument("--folds", type=int, default=1, help="networks of a trial: 1, on a hold-out")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the experiment; repeatable")
+    parser.add_argument("--drivers", help="all, or DRIVER/ALGORITHM,…: compare our own instead of with the peer")
     words = parser.parse_args()
+    if words.drivers:
+        _measure.conclude(of_drivers(words), words.json)
+        return
     seeds = [one_seed(words, seed) for seed in range(1, 1 + (words.seeds or (1 if words.quick else 3)))]
     ours_reached, peer_reached = (all(seed[f"{side}_reached"] for seed in seeds) for side in ("ours", "peer"))
     said = {

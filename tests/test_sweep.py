@@ -15,11 +15,13 @@ from rich.console import Console, RenderableType
 
 from branchsweep import compare, sweep
 from branchsweep.answer import training_rows
+from branchsweep.budget import StoppedBy
 from branchsweep.data import Dataset, Split, split
 from branchsweep.drivers import open_driver
 from branchsweep.errors import ConfigError
-from branchsweep.experiment import Experiment, Pruning
+from branchsweep.experiment import Experiment, Objective, Pruning
 from branchsweep.ledgers.memory import MemoryLedger, Store
+from branchsweep.objective import hypervolume, judge
 from branchsweep.outlook import outlook
 from branchsweep.promote import decide, model_name
 from branchsweep.report import summary
@@ -223,6 +225,99 @@ def test_an_exhausted_space_ends_the_search() -> None:
     scene = Scene(tiny_experiment(space=space, search={"driver": "random", "trials": 20, "batch": 8}))
     assert len(scene.search()) == 3
     assert "the search is over: the search space is exhausted after 3 trials" in scene.watch.lines
+
+
+def changed(experiment: Experiment, **search: Any) -> Experiment:
+    return experiment.model_copy(update={"search": experiment.search.model_copy(update=search)})
+
+
+def test_a_target_that_is_reached_ends_the_search_and_its_round_at_the_next_rung(pruned: Experiment) -> None:
+    everything = Scene(pruned).search()
+    target = next(result.score.value for result in everything if result.score.is_complete) - 1e-9
+    scene = Scene(changed(pruned, target=target))
+    found = sweep.search(scene.experiment, scene.rows, scene.engines)
+    assert found.stop.by is StoppedBy.TARGET
+    assert len(found.results) == 8
+    assert max(result.score.value for result in found.results if result.score.is_complete) >= target
+    assert scene.watch.lines[-1].startswith("the search is over: trial ")
+
+
+def test_when_time_is_up_what_stands_at_a_rung_is_pruned_there(pruned: Experiment) -> None:
+    scene = Scene(changed(pruned, seconds=1e-9))
+    assert sweep.search(scene.experiment, scene.rows, scene.engines).results == []
+    ticking = Scene(changed(pruned, seconds=100.0))
+    found = sweep.search(ticking.experiment, ticking.rows, ticking.engines, spent=99.9999)
+    reasons = {result.score.reason for result in found.results}
+    assert found.stop.by is StoppedBy.SECONDS
+    assert len(found.results) in (0, 8)
+    assert all("stopped at rung 1 (epoch 1): 100 s are spent" in reason for reason in reasons)
+
+
+def test_no_new_best_for_so_long_ends_the_search(experiment: Experiment) -> None:
+    scene = Scene(changed(experiment, patience=2))
+    said = scene.run()
+    assert said.stopped_by == "patience" and sum(said.trials.values()) in (8, 16)
+    assert sweep.finished(scene.experiment, scene.ledger.conclusion) is not None
+    assert sweep.finished(changed(scene.experiment, patience=200), scene.ledger.conclusion) is None
+
+
+def test_several_objectives_have_a_front_and_a_hypervolume(experiment: Experiment) -> None:
+    several = experiment.model_copy(update={"objective": Objective(maximize=["r2/PE", "r2/V"], choose="min_r2")})
+    scene = Scene(several)
+    said = scene.run()
+    judged = judge(several.objective, scene.ledger.recall())
+    assert [member.trial for member in said.front] == [result.trial.number for result in judged.front(scene.ledger.recall())]
+    assert said.best is not None and said.best.trial in [member.trial for member in said.front]
+    assert scene.ledger.conclusion is not None
+    assert scene.ledger.conclusion.metrics["hypervolume"] == pytest.approx(hypervolume(one.values for one in said.front))
+    assert "Pareto front" in to_text(summary(said, {"PE": "MW", "V": "cm Hg"}))
+    assert Summary.loads(said.dumps()).front == tuple(said.front)
+
+
+def test_a_constraint_that_nothing_meets_is_told(experiment: Experiment) -> None:
+    hard = experiment.model_copy(update={"objective": Objective(constraints=["r2/PE >= 0.9999999", "r2/PE >= 0.5 * small"])})
+    said = Scene(hard).run()
+    assert said.best is None
+    (sentence,) = said.unmet
+    assert sentence == "r2/PE >= 0.9999999: no complete trial reaches 1.0000"
+    assert "No trial meets the constraints" in to_text(summary(said, {"PE": "", "V": ""}))
+
+
+def test_the_configuration_that_bounds_a_constraint_trains_to_its_end(pruned: Experiment) -> None:
+    bounded = pruned.model_copy(update={"objective": Objective(constraints=["r2/PE >= 0.9 * small"])})
+    small = next(result for result in Scene(bounded).search() if result.trial.known == "small")
+    assert small.score.is_complete
+
+
+def test_a_driver_learns_from_earlier_sweeps_of_the_same_space_and_table() -> None:
+    experiment = tiny_experiment(search=OPTUNA)
+    first = Scene(experiment)
+    results = first.search()
+    of = sweep.Earlier("run-1", first.ledger._sweep.record, experiment, results)
+    later = experiment.model_copy(update={"seed": 7})
+    prior = sweep.told_beforehand(later, first.dataset, [of])
+    assert prior == results
+
+    def second_round(*known: Any) -> list[Trial]:
+        driver = open_driver(later, *known)
+        for trial in driver.ask(8) + driver.ask(8):
+            driver.tell(Result(trial, results[0].score))
+        return driver.ask(4)
+
+    assert second_round(prior) != second_round()
+    assert second_round(prior) == second_round(prior)
+    keys = {sweep.record(later, first.dataset, first.split, told).key for told in ([], prior, prior[:5])}
+    assert len(keys) == 3
+
+
+def test_an_earlier_sweep_of_another_table_or_space_is_refused() -> None:
+    experiment, scene = tiny_experiment(search=OPTUNA), Scene(tiny_experiment(search=OPTUNA))
+    of = sweep.Earlier("0123456789", scene.ledger._sweep.record, experiment, [])
+    with pytest.raises(ConfigError, match=r"the sweep tiny \(01234567\) was scored on another table"):
+        sweep.told_beforehand(experiment, replace(scene.dataset, digest="t2"), [of])
+    other = tiny_experiment(search=OPTUNA, space={"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}})
+    with pytest.raises(ConfigError, match=r"has another space \(.*trunk.depth.* differ\)"):
+        sweep.told_beforehand(other, scene.dataset, [of])
 
 
 def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:

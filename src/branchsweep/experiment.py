@@ -128,7 +128,7 @@ class Constraint(NamedTuple):
             ValueError: It spells none.
         """
         found = _CONSTRAINT.fullmatch(text.strip())
-        if found is None:
+        if found is None or not (found["factor"] or found["reference"]):
             raise ValueError(f"got '{text}', expected METRIC >= NUMBER, or METRIC >= NUMBER * KNOWN (r2/PE >= 0.99 * article)")
         return cls(found["metric"], float(found["factor"] or 1.0), found["reference"] or "")
 

@@ -159,7 +159,7 @@ class Summary:
                 "best": best,
                 "references": tuple(Reference(**{**one, "r2_se": _numbers(one["r2_se"])}) for one in said["references"]),
                 "champion": said["champion"] and Crowning(**said["champion"]),
-                "front": tuple(Member(**one) for one in said["front"]),
+                "front": tuple(Member(**{**one, "values": tuple(one["values"])}) for one in said["front"]),
                 "edges": tuple(said.get("edges", ())),
             }
         )

@@ -15,10 +15,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from branchsweep import recipe
 from branchsweep.config import overrides as written_over
-from branchsweep.config.document import Document, nearest_file, parse, read, write
+from branchsweep.config.document import Document, Keys, Place, nearest_file, parse, read, write
 from branchsweep.config.mistakes import Mistake, experiment_of, refuse
 from branchsweep.config.schema import json_schema
 from branchsweep.errors import did_you_mean
@@ -61,6 +62,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
             *_spell_out(document, "table", folder),
             *_spell_out(document, "space", folder),
             *_spell_out(document, "pruning", folder),
+            *_spell_out(document, "objective", folder),
             *_settle_table(document, folder),
             *_settle_baselines(document, folder),
         ],
@@ -138,6 +140,10 @@ def _spell_out(document: Document, key: str, folder: Path) -> list[Mistake]:
     elif key == "pruning" and isinstance(written, str):
         expected = f"expected '{NO_PRUNING}', or a mapping such as {{rungs: [10, 20, 40], keep: 0.5}}"
         return [_mistake("pruning", f"got '{written}', {expected}{did_you_mean(written, [NO_PRUNING])}")]
+    elif key == "objective" and isinstance(written, (str, list)):
+        _spell_out_objective(document, ("objective",), ("objective", "maximize"), written)
+    elif key == "objective" and isinstance(written, dict) and isinstance(written.get("maximize"), str):
+        _spell_out_objective(document, ("objective", "maximize"), ("objective", "maximize"), written["maximize"])
     elif key == "space" and isinstance(written, str):
         path = _located(written, folder)
         if path is None:
@@ -145,6 +151,15 @@ def _spell_out(document: Document, key: str, folder: Path) -> list[Mistake]:
         space = read(path)
         document.put(("space",), space.data, {way: replace(place, above=1) for way, place in space.places.items()})
     return []
+
+
+def _spell_out_objective(document: Document, written_at: Keys, at: Keys, written: str | list[Any]) -> None:
+    """One figure, or a list of them, as `objective` or as its `maximize`."""
+    figures = written if isinstance(written, list) else [written]
+    places: dict[Keys, Place] = {(position,): document.place((*written_at, position)) for position in range(len(figures))}
+    if written_at != at:
+        document.put(written_at, {}, {(): document.place(written_at)})
+    document.put(at, figures, {(): document.place(written_at), **places})
 
 
 def _settle_table(document: Document, folder: Path) -> list[Mistake]:

@@ -193,6 +193,15 @@ def _allow_shorthands(schema: Schema, definitions: Schema) -> None:
         "anyOf": [{"type": "string", "pattern": r"\.ya?ml$"}, {"$ref": "#/$defs/SearchSpace"}],
     }
     properties["pruning"]["anyOf"].append({"const": NO_PRUNING, "description": "Every trial trains to its end."})
+    maximize = definitions["Objective"]["properties"]["maximize"]
+    several = {key: value for key, value in maximize.items() if key not in {"default", "description"}}
+    maximize |= {"anyOf": [{"type": "string"}, several]}
+    for key in several:
+        maximize.pop(key)
+    properties["objective"] = {
+        "description": properties["objective"]["description"],
+        "anyOf": [{"type": "string"}, several, {"$ref": "#/$defs/Objective"}],
+    }
     properties["heads"]["additionalProperties"] = False
     known = definitions["Search"]["properties"]["known"]
     (pattern,) = known["patternProperties"]
