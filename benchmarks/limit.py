@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks import _measure, _peers
 from branchsweep import costs, packing
-from branchsweep.drivers import open_driver
+from branchsweep.drivers import drawn
 from branchsweep.population import Population
 from branchsweep.training.workers import cores
 
@@ -36,7 +36,7 @@ EPOCHS = 10
 def full_populations(setting: _measure.Setting) -> Mapping[str, Population]:
     """By program, a population of networks of the space, as full as they come."""
     experiment = setting.experiment
-    trials = open_driver(experiment).ask(DRAWN)
+    trials = drawn(experiment, DRAWN)
     lanes = [replace(lane, stop=EPOCHS) for trial in trials for lane in packing.lanes_of(trial, experiment)]
     populations = sorted(packing.pack(lanes, experiment), key=lambda one: len(one.trials))
     return {f"{one.program.trunk_width}x{one.program.branch_width}": one for one in populations}

@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks import _measure
 from branchsweep import environment, halving, packing, promote
 from branchsweep.answer import answer
-from branchsweep.drivers import open_driver
+from branchsweep.drivers import drawn
 from branchsweep.experiment import Experiment
 from branchsweep.objective import Judge
 from branchsweep.training.workers import Workers
@@ -95,7 +95,7 @@ def one_seed(words: argparse.Namespace, seed: int, both: bool) -> dict[str, Any]
     overrides += _measure.widths(16) if words.quick else ()
     full = _measure.setting("branched", words.data, overrides)
     pruned = _measure.setting("branched", words.data, [*overrides, _measure.PRUNED])
-    trials = open_driver(full.experiment).ask(words.trials)
+    trials = drawn(full.experiment, words.trials)
     with _measure.cold_cache(), Workers(full.rows, cache_folder=environment.cache_folder()) as trainer:
         compile_all(full, trials, trainer)
         everything = trained(full, trials, trainer)

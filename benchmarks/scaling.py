@@ -28,7 +28,7 @@ from typing import Any
 
 from benchmarks import _measure
 from branchsweep import config, packing, sweep
-from branchsweep.drivers import open_driver
+from branchsweep.drivers import drawn, open_driver
 from branchsweep.experiment import Experiment
 from branchsweep.ledgers.memory import MemoryLedger
 from branchsweep.ledgers.shadow import ShadowLedger
@@ -142,7 +142,7 @@ def folds(bench: Bench) -> dict[str, float]:
     """Seconds of the same trials on one fold of three and on all of them."""
     count: int = bench.words.batch
     experiment = _measure.with_epochs(bench.setting.experiment, bench.words.fold_epochs)
-    three = [lane for trial in open_driver(experiment).ask(count) for lane in packing.lanes_of(trial, experiment)]
+    three = [lane for trial in drawn(experiment, count) for lane in packing.lanes_of(trial, experiment)]
     one = [lane for lane in three if lane.fold == 0]
     for _ in range(2):  # compiles; twice, for the second time a worker may get what the other one compiled
         bench.train(three)

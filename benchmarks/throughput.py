@@ -31,7 +31,7 @@ import numpy as np
 from benchmarks import _measure, _peers
 from branchsweep import environment, packing
 from branchsweep.answer import answer
-from branchsweep.drivers import open_driver
+from branchsweep.drivers import drawn
 from branchsweep.recipe import Recipe
 from branchsweep.training.workers import Workers, cores
 from branchsweep.trial import Trial
@@ -117,7 +117,7 @@ def space(words: argparse.Namespace) -> dict[str, Any]:
     overrides = [*_measure.SPACE, f"search.trials={trials}", f"search.batch={trials}", f"fit.epochs={epochs}"]
     overrides += _measure.widths(16, 32) if words.quick else ()
     setting = _measure.setting("branched", words.data, overrides)
-    asked = open_driver(setting.experiment).ask(trials)
+    asked = drawn(setting.experiment, trials)
     recipes = [setting.experiment.recipe(trial.params) for trial in asked]
     with _peers.Pinned() as processes:  # idle while ours trains
         peak = sum(processes.run(_peers.matrix_product_peak, [()] * processes.count))

@@ -178,6 +178,7 @@ def test_the_version_tells_where_it_comes_from(mlflow_store: str, tmp_path: Path
         "branchsweep.sweep": ledger.run_id,
         "branchsweep.trial": "7",
         "branchsweep.value": repr(recorded(7).score.value),
+        "branchsweep.rule": "mean_r2",
         "branchsweep.data_digest": "table-1",
         "branchsweep.split_digest": "split-1",
         "branchsweep.because": CROWNED.because,

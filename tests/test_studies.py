@@ -13,7 +13,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from branchsweep.drivers import open_driver
+from branchsweep.drivers import drawn, open_driver
 from branchsweep.drivers.importance import FEWEST, importance
 from branchsweep.drivers.studies import distribution, export, frozen
 from branchsweep.errors import StudyError
@@ -218,7 +218,7 @@ def formula(params: Params) -> tuple[float, float]:
 
 def swept(count: int, **search: Any) -> tuple[Experiment, list[Result]]:
     experiment = make_experiment("random", SPACE, trials=count, **search)
-    return experiment, [scored(trial, *formula(trial.params)) for trial in open_driver(experiment).ask(count)]
+    return experiment, [scored(trial, *formula(trial.params)) for trial in drawn(experiment, count)]
 
 
 def test_importance_finds_what_matters_to_each_head() -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from branchsweep import drawing, recipe
-from branchsweep.drivers import open_driver
+from branchsweep.drivers import drawn
 from branchsweep.experiment import Experiment
 from branchsweep.space import Dimension
 from branchsweep.trial import Params, ParamValue, Trial
@@ -99,9 +99,7 @@ def survey(name: str, experiment: Experiment, samples: int, columns: int = drawi
         columns: Letters of a picture's line, at most.
     """
     space, heads = experiment.space, tuple(experiment.heads)
-    count = len(experiment.search.known) + samples
-    random = experiment.search.model_copy(update={"driver": "random", "algorithm": None, "options": {}, "batch": count})
-    trials = open_driver(experiment.model_copy(update={"search": random})).ask(count)
+    trials = drawn(experiment, len(experiment.search.known) + samples)
     sizes = [dimension.size for dimension in space.dimensions.values()]
     return Survey(
         space=name,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from branchsweep.drivers.engine import Engine
 from branchsweep.drivers.rounds import RoundDriver
 from branchsweep.experiment import Experiment
 from branchsweep.roles import Driver
-from branchsweep.trial import Result
+from branchsweep.trial import Result, Trial
 
 
 def open_driver(experiment: Experiment, prior: Sequence[Result] = ()) -> Driver:
@@ -36,3 +37,10 @@ def open_driver(experiment: Experiment, prior: Sequence[Result] = ()) -> Driver:
                 return KerasTunerEngine(experiment, experiment.search.options)
 
     return RoundDriver(experiment, engine, prior)
+
+
+def drawn(experiment: Experiment, count: int) -> list[Trial]:
+    """So many trials of random search, in one round: the known configurations, then points of the space."""
+    search: dict[str, Any] = {"driver": "random", "algorithm": None, "options": {}, "batch": max(1, count)}
+    random = experiment.model_copy(update={"search": experiment.search.model_copy(update=search)})
+    return open_driver(random).ask(count)
