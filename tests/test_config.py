@@ -53,7 +53,8 @@ promotion: {model: plant}
 
 ALGORITHMS = "tpe, gp, cma_es, nsga2, nsga3, qmc, random, grid, brute_force"
 SEARCH_KEYS = "driver, algorithm, options, trials, seconds, target, patience, batch, repeats, warm_start, known"
-ROOT_KEYS = "name, question, seed, table, heads, space, objective, search, fit, pruning, test, validation, baselines, promotion"
+ROOT_KEYS = "name, question, seed, table, heads, space, objective, search, fit, pruning, test, validation, baselines, "
+ROOT_KEYS += "confirmation, promotion"
 TUNABLES = ", ".join(recipe.names(["PE", "V"]))
 UNFOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
 

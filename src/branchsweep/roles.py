@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from branchsweep.experiment import Experiment, Objective
 from branchsweep.population import Floats, Outcome, Population, Weights
@@ -27,6 +27,21 @@ class Driver(Protocol):
     def tell(self, result: Result) -> None:
         """Learn one result; of a trial this driver asked, or of one recorded earlier. Told in order of the trials' numbers."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One trained network of a model that leaves the house.
+
+    Args:
+        recipe: What was trained.
+        weights: Its kept weights.
+        share: Its part in the mean of the members' predictions; the shares of a model add up to 1.
+    """
+
+    recipe: Recipe
+    weights: Weights
+    share: float = 1.0
 
 
 class Trainer(Protocol):
@@ -148,6 +163,7 @@ class Candidate:
         test: R² per head on the test rows, by metric name (`test_r2/PE`, `test_r2/mean`, `test_rmse/PE`, …).
         data_digest: Digest of the table.
         split_digest: Digest of the split.
+        files: Text files that are kept with the model, by name: its card, its evidence, the experiment that made it.
     """
 
     model: str
@@ -158,14 +174,22 @@ class Candidate:
     test: Mapping[str, float]
     data_digest: str
     split_digest: str
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a candidate is crowned, and the sentence that says why."""
+    """Whether a candidate is crowned, and the sentence that says why.
+
+    Args:
+        crown: Whether the title is its.
+        because: The reason.
+        evidence: Figures, intervals and p-values behind it, as JSON knows them.
+    """
 
     crown: bool
     because: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

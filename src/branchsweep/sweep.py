@@ -228,7 +228,7 @@ def record(experiment: Experiment, dataset: Dataset, split: Split, prior: Sequen
     larger budget, another question or other baselines do not make it another one. What a driver was told beforehand decides
     what it asks: when an earlier sweep has more trials than it had, the sweep that it warms up is another.
     """
-    left_aside = {"question": True, "baselines": True, "promotion": True, "search": set(BUDGETS)}
+    left_aside = {"question": True, "baselines": True, "confirmation": True, "promotion": True, "search": set(BUDGETS)}
     decisive = experiment.model_dump(exclude=left_aside)  # type: ignore[arg-type]  # a mapping of fields to fields
     decisive["table"].pop("source")  # the digest of its contents says more
     return SweepRecord(
