@@ -119,6 +119,12 @@ class TestCmaEs(DriverContract):
 class TestNsga2(DriverContract):
     driver, algorithm = "optuna", "nsga2"
 
+    def test_the_even_spread_is_its_first_generation(self) -> None:
+        """What it asks after it are children, not random points."""
+        drawn, bred = (open_driver(make_experiment("optuna", algorithm=each)) for each in ("random", self.algorithm))
+        random = [trial.params for trial in trials_of(play(drawn, asks=4))]
+        assert not any(trial.params in random for trial in trials_of(play(bred, asks=4)))
+
 
 class TestNsga3(DriverContract):
     driver, algorithm = "optuna", "nsga3"

@@ -219,9 +219,7 @@ class OptunaEngine:
         if self.replays and point is not None:
             if self._pending is None or dict(self._pending[1]) != dict(params):
                 self._drop_pending()
-                study = self._up_to_date()
-                study.enqueue_trial(point)
-                self._pending = self._asked(study, self._sweep_seed)
+                self._pending = self._forced(point)
             trial, self._pending = self._pending[0], None
         self._drop_pending()
         self._open.append((trial, point))
@@ -283,6 +281,19 @@ class OptunaEngine:
                 if self._algorithm.is_flat or self._space.is_asked(name, point):
                     point[name] = _decoded(dimension, _suggested(trial, name, self._distributions[name]))
         return trial, {name: value for name, value in point.items() if self._space.is_asked(name, point)}
+
+    def _forced(self, point: Mapping[str, Any]) -> tuple[optuna.Trial, Params]:
+        """A new trial of the study with this point, on which the sampler has left its notes as if it had suggested it.
+
+        Optuna does not consult a sampler about a trial that was enqueued, so that it would stand in no generation.
+        """
+        study = self._up_to_date()
+        study.enqueue_trial(dict(point))
+        trial, params = self._asked(study, self._sweep_seed)
+        frozen = study.get_trials(deepcopy=False)[trial.number]
+        with _quiet():
+            study.sampler.sample_relative(study, frozen, study.sampler.infer_relative_search_space(study, frozen))
+        return trial, params
 
     def _drop_pending(self) -> None:
         """A suggestion that nobody wanted has failed; samplers do not look at those."""
