@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import r2_score
 
 from branchsweep.population import LaneOutcome
-from branchsweep.score import grade, measure, standard_error
+from branchsweep.score import grade, measure, r2, standard_error
 from branchsweep.trial import Status
 
 ACTUAL = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [6.0, 60.0]])
@@ -50,3 +51,11 @@ def test_a_lane_that_is_not_finite_fails_the_trial_and_is_named() -> None:
     assert score.status is Status.FAILED
     assert math.isnan(score.value)
     assert score.reason == "diverged: predictions were not finite after epoch 12 (fold 1, seed 2)"
+
+
+def test_r2_of_many_predictions_at_once_is_that_of_each() -> None:
+    rng = np.random.default_rng(0)
+    actual, predicted = rng.normal(size=(30, 2)), rng.normal(size=(4, 30, 2))
+    expected = [r2_score(actual, it, multioutput="raw_values").tolist() for it in predicted]
+    np.testing.assert_allclose(r2(actual, predicted, axis=-2), expected)
+    assert r2(np.ones(5), np.zeros(5), axis=-1) == r2(np.ones(5), np.ones(5), axis=-1) == 0.0

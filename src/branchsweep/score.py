@@ -37,6 +37,23 @@ def measure(actual: Floats, predicted: Floats, heads: Sequence[str]) -> Mapping[
     }
 
 
+def r2(actual: Floats, predicted: Floats, axis: int) -> Floats:
+    """R² along one axis, of many predictions at once; 0 where the actual values do not vary.
+
+    Elsewhere it equals scikit-learn's `r2_score`, which takes one prediction at a time: resamples and ensembles ask for
+    thousands.
+
+    Args:
+        actual: In natural units, of any shape, the rows along `axis`.
+        predicted: Of the same shape, or of one that broadcasts with it.
+        axis: Where the rows are, counted from the end. It is gone from what is returned.
+    """
+    residual = np.square(actual - predicted).sum(axis=axis)
+    total = np.broadcast_to(np.square(actual - actual.mean(axis=axis, keepdims=True)).sum(axis=axis), residual.shape)
+    explained: Floats = 1.0 - np.divide(residual, total, out=np.ones_like(residual), where=total > 0)
+    return explained
+
+
 def mean_r2(heads: Mapping[str, HeadScore]) -> float:
     """The objective: the mean of the heads' R²."""
     return float(np.mean([score.r2 for score in heads.values()]))
