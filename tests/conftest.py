@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-import requests
+
+from servers import answering, free_port
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -54,7 +51,8 @@ def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="session")
 def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database, made once: that takes seconds, a copy none."""
-    from branchsweep.ledgers.mlflow import list_sweeps, make_database
+    from branchsweep.ledgers.mlflow import list_sweeps
+    from branchsweep.ledgers.store import make_database
 
     file = tmp_path_factory.mktemp("template") / "mlflow.db"
     make_database(file)
@@ -75,35 +73,11 @@ def mlflow_server(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactor
 
     folder = tmp_path_factory.mktemp("server")
     file = shutil.copy(mlflow_template, folder / "mlflow.db")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = address.ui_command(f"sqlite:///{file}", "127.0.0.1", port)
     environment = {**os.environ, **address.SERVER_ENVIRONMENT}
-    with (folder / "log").open("w") as log:  # a group of its own, for the server has children
-        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        _await_answer(f"http://127.0.0.1:{port}/health", seconds=90, server=server)
+    with answering(command, folder, environment, f"http://127.0.0.1:{port}/health"):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait(10)
-
-
-def _await_answer(url: str, seconds: float, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            requests.get(url, timeout=5).raise_for_status()
-        except requests.RequestException:
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail(f"nobody answered at {url} within {seconds} s (ended with {server.poll()})")
 
 
 @pytest.hookimpl(wrapper=True)

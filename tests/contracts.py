@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
+from uuid import uuid4
 
 import pytest
 
@@ -309,20 +310,21 @@ def record_and_look(ledger: Ledger, result: Result) -> None:
     ledger.recall()
 
 
-def candidate(folder: Path, model: str, number: int = 3) -> Candidate:
+def candidate(folder: Path, model: str, number: int = 3, **files: str) -> Candidate:
     """A model to register, as far as a ledger looks into it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.keras").write_bytes(b"a network")
     manifest = {
         "inputs": ["AT", "RH"],
         "heads": [{"name": "PE", "unit": "MW"}, {"name": "V", "unit": "cm Hg"}],
-        "input_scaler": {"kind": "affine", "shift": [20.0, 70.0], "scale": [7.0, 15.0]},
+        "ranges": [[2.0, 37.0], [25.0, 100.0]],
+        "input_scalers": {"inputs": {"kind": "affine", "shift": [20.0, 70.0], "scale": [7.0, 15.0]}},
         "target_scaler": {"kind": "affine", "shift": [450.0, 50.0], "scale": [17.0, 12.0]},
     }
     (folder / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
     test = {"test_r2/PE": 0.93 + 1 / 3000, "test_r2/V": 0.8, "test_r2/mean": 0.865}
     result = recorded(number)
-    return Candidate(model, folder, result, result.score.value, "mean_r2", test, data_digest="d1", split_digest="s1")
+    return Candidate(model, folder, result, result.score.value, "mean_r2", test, "d1", "s1", files)
 
 
 class LedgerContract:
@@ -455,6 +457,7 @@ class LedgerContract:
             sweep=ledger.run_id,
             trial=1,
             because="first of its name",
+            params=recorded(1).trial.params,
         )
         assert ledger.champion("heir") == first
         second = ledger.crown(candidate(tmp_path / "model", "heir", 2), Verdict(crown=False, because="worse on V"))
@@ -463,3 +466,61 @@ class LedgerContract:
         third = ledger.crown(candidate(tmp_path / "model", "heir", 4), Verdict(crown=True, because="better on both"))
         assert opened(sweep_record("another sweep")).champion("heir") == third
         assert ledger.champion("another") is None
+
+    def test_what_was_registered_is_read_back_with_what_made_it(self, opened: OpenLedger, tmp_path: Path) -> None:
+        ledger = opened(sweep_record())
+        evidence = {"p": 1 / 3, "interval": [0.1, 0.2]}
+        made = candidate(tmp_path / "model", "kept", 2, card="# Karte ½\n")
+        first = ledger.crown(made, Verdict(crown=True, because="first of its name", evidence=evidence))
+        second = ledger.crown(candidate(tmp_path / "other", "kept", 4), Verdict(crown=False, because="worse on V"))
+        reader = opened(sweep_record("another sweep"))
+        assert first.params == recorded(2).trial.params
+        assert [type(value) for value in first.params.values()] == [type(value) for value in recorded(2).trial.params.values()]
+        with reader.files("kept", first.version) as folder:
+            for name in ("model.keras", "serving.json"):
+                assert (folder / name).read_bytes() == (tmp_path / "model" / name).read_bytes()
+            assert (folder / "card").read_text(encoding="utf-8") == "# Karte ½\n"
+            assert (folder / "experiment.yaml").read_text(encoding="utf-8") == sweep_record().yaml
+            assert json.loads((folder / "evidence.json").read_text(encoding="utf-8")) == evidence
+        assert not folder.exists()
+        with reader.files("kept", second.version) as folder:
+            assert not (folder / "card").exists()
+        with pytest.raises(LedgerError, match="there is no models:/kept/9"), reader.files("kept", 9):
+            pass
+
+    def test_the_title_goes_to_nobody_who_was_compared_with_another_champion(self, opened: OpenLedger, tmp_path: Path) -> None:
+        one, other = opened(sweep_record("one")), opened(sweep_record("other"))
+        made = [candidate(tmp_path / "model", "contested", number) for number in range(4)]
+        first = one.crown(made[0], Verdict(crown=True, because="first of its name", against=0))
+        with pytest.raises(LedgerError, match=r"was to follow nobody, but meanwhile version 1 has the title \(trial 0 of"):
+            other.crown(made[1], Verdict(crown=True, because="first of its name", against=0))
+        winner = other.crown(made[2], Verdict(crown=True, because="better on both", against=first.version))
+        with pytest.raises(LedgerError) as caught:
+            one.crown(made[3], Verdict(crown=True, because="better still", against=first.version))
+        assert f"was to follow version 1, but meanwhile version {winner.version} has the title" in str(caught.value)
+        assert "better on both" in str(caught.value)
+        assert "promote again" in str(caught.value)
+        assert one.champion("contested") == other.champion("contested") == winner
+
+    def test_who_met_the_test_rows_is_counted_over_all_sweeps(self, opened: OpenLedger) -> None:
+        split, another = uuid4().hex, uuid4().hex
+        tags = {"test_digest": split}
+        ledger = opened(sweep_record("one", tags=tags))
+        assert ledger.meetings(split) == 0
+        ledger.meet("trial 3")
+        ledger.meet("linear regression")
+        ledger.meet("trial 3")
+        assert ledger.meetings(split) == 2
+        resumed = opened(sweep_record("one", tags=tags))
+        resumed.record([recorded(0)])
+        resumed.meet("trial 3")
+        resumed.meet("trial 7")
+        resumed.conclude({}, {"summary": "done"}, {})
+        other = opened(sweep_record("other", tags=tags))
+        other.meet("trial 3")
+        elsewhere = opened(sweep_record("elsewhere", tags={"test_digest": another}))
+        elsewhere.meet("trial 3")
+        assert [elsewhere.meetings(split), elsewhere.meetings(another), elsewhere.meetings("none")] == [4, 1, 0]
+        fresh = opened(sweep_record("one", tags=tags), fresh=True)
+        fresh.meet("trial 3")
+        assert fresh.meetings(split) == 5

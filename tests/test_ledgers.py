@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
@@ -22,10 +23,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from branchsweep.errors import LedgerError
-from branchsweep.ledgers import address, spelling
-from branchsweep.ledgers import mlflow as ledgers
+from branchsweep.ledgers import address, spelling, store
 from branchsweep.ledgers.memory import MemoryLedger, Store
-from branchsweep.ledgers.mlflow import MlflowLedger, list_sweeps, open_existing
+from branchsweep.ledgers.mlflow import MlflowLedger, list_sweeps, open_existing, open_trial
 from branchsweep.roles import Ledger, SweepRecord, Verdict
 from branchsweep.trial import HeadScore, Score, Status
 from contracts import LedgerContract, OpenLedger, candidate, recorded, sweep_record, written
@@ -178,7 +178,7 @@ class TestWhatStandsInTheStore:
         assert children(ledger)[0].info.run_name == "003  a 0.500  b_2 0.600  c-3 0.700"
 
     def test_more_trials_than_a_page_holds(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(ledgers, "PAGE", 3)
+        monkeypatch.setattr(store, "PAGE", 3)
         ledger = MlflowLedger.open(sweep_record(), mlflow_store)
         results = [recorded(number) for number in range(8)]
         ledger.record(results)
@@ -192,6 +192,31 @@ class TestWhatStandsInTheStore:
         later.record([recorded(0)])
         assert client_of(first).get_run(first.run_id).info.status == "RUNNING"
         assert open_existing(mlflow_store, first.run_id).sweep.yaml == "name: contract  # more trials\n"
+
+
+class TestMeetings:
+    def test_a_meeting_is_noted_with_its_time(self, mlflow_store: str) -> None:
+        ledger = MlflowLedger.open(sweep_record(), mlflow_store)
+        ledger.meet("trial 3")
+        (met,) = json.loads(client_of(ledger).get_run(ledger.run_id).data.tags["branchsweep.meetings"])
+        assert met["who"] == "trial 3"
+        assert datetime.now(UTC) - datetime.fromisoformat(met["when"]) < timedelta(minutes=1)
+
+    def test_what_was_seen_is_not_unseen_by_deleting_the_sweep(self, mlflow_store: str) -> None:
+        records = [sweep_record(name=name, tags={"test_digest": "split"}) for name in ("one", "two", "three")]
+        run, experiment, rest = (MlflowLedger.open(record, mlflow_store) for record in records)
+        for ledger in (run, experiment, rest):
+            ledger.meet("trial 3")
+        client_of(run).delete_run(run.run_id)
+        client_of(run).delete_experiment(experiment.experiment_id)
+        assert rest.meetings("split") == 3
+
+    def test_many_meetings_are_all_kept(self, mlflow_store: str) -> None:
+        ledger = MlflowLedger.open(sweep_record(tags={"test_digest": "split"}), mlflow_store)
+        names = [f"finalist {number} {'x' * 900}" for number in range(20)]
+        for name in names + names:
+            ledger.meet(name)
+        assert ledger.meetings("split") == 20
 
 
 class TestInterrupted:
@@ -335,7 +360,7 @@ MlflowLedger.open(sweep_record(sys.argv[1])).record([recorded(0)])
     def test_a_server_that_does_not_answer_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import socket
 
-        monkeypatch.setattr(ledgers, "KNOCK_SECONDS", 1)
+        monkeypatch.setattr(store, "KNOCK_SECONDS", 1)
         with socket.socket() as deaf:
             deaf.bind(("127.0.0.1", 0))
             deaf.listen()
@@ -417,6 +442,30 @@ class TestReading:
         (letter, _), *_ = Counter(run_id[0] for run_id in ids).most_common(1)
         with pytest.raises(LedgerError, match=r"begins the ids of several: contract .* write one more letter"):
             open_existing(mlflow_store, letter)
+
+    def test_a_trial_is_found_by_its_id_and_by_the_beginning_of_it(self, store: str) -> None:
+        newest, beta, _ = (open_existing(store, one.run_id) for one in list_sweeps(store))
+        for ledger in (newest, beta):
+            for run in children(ledger):
+                for named in (run.info.run_id, run.info.run_id[:12]):
+                    found, number = open_trial(store, named)
+                    assert (found.run_id, str(number)) == (ledger.run_id, run.data.tags["branchsweep.trial"])
+                    assert found.recall() == ledger.recall()
+
+    def test_a_run_that_is_no_single_trial_is_told(self, mlflow_store: str) -> None:
+        ledger = MlflowLedger.open(sweep_record(), mlflow_store)
+        ledger.record([recorded(number) for number in range(17)])  # of 16 letters, one comes twice
+        (letter, _), *_ = Counter(run.info.run_id[0] for run in children(ledger)).most_common(1)
+        with pytest.raises(LedgerError, match=r"begins the ids of several trials: \w{12} \(trial \d+\), .*write more letters"):
+            open_trial(mlflow_store, letter)
+        for named in ("contract", ledger.run_id, ledger.run_id[:12]):
+            with pytest.raises(LedgerError, match=r"is a sweep; say which of its trials is meant \(--trial NUMBER\)"):
+                open_trial(mlflow_store, named)
+        with pytest.raises(LedgerError, match=r"expected the run id of a trial, .*; did you mean 'contract'"):
+            open_trial(mlflow_store, "contrct")
+        for named in ("", "' OR 1", "%", "0" * 32):
+            with pytest.raises(LedgerError, match="expected the run id of a trial"):
+                open_trial(mlflow_store, named)
 
     def test_reading_makes_no_store(self, tmp_path: Path) -> None:
         missing = tmp_path / "nowhere" / "mlflow.db"

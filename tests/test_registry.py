@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,14 +19,20 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 from mlflow import MlflowClient
+from mlflow.models import ModelSignature
 from numpy.typing import NDArray
 
 from branchsweep import scaling, serving
 from branchsweep.errors import DataError, LedgerError
-from branchsweep.ledgers.mlflow import MlflowLedger, load_predictor
+from branchsweep.ledgers import spelling, store
+from branchsweep.ledgers.mlflow import MlflowLedger
+from branchsweep.ledgers.registry import Registry, fetch, load_predictor, open_registry
+from branchsweep.ledgers.succession import Reign, Rollback
 from branchsweep.roles import Candidate, Verdict
 from contracts import recorded, sweep_record
+from servers import answering, free_port
 
 INPUTS = ["AT", "AP", "RH"]
 UNITS = {"PE": "MW", "V": "cm Hg", "T": "°C"}
@@ -82,7 +90,8 @@ class Network:
         manifest = {
             "inputs": INPUTS,
             "heads": [{"name": head, "unit": UNITS[head]} for head in heads],
-            "input_scaler": self.input_scaler,
+            "ranges": np.stack([rows.min(0), rows.max(0)], axis=1).tolist(),
+            "input_scalers": {"inputs": self.input_scaler},
             "target_scaler": self.target_scaler,
         }
         (folder / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
@@ -94,12 +103,10 @@ class Network:
         columns = np.concatenate([np.asarray(outputs[head]) for head in self.heads], axis=1).astype(np.float64)
         return serving.inverse(self.target_scaler, columns)
 
-    def candidate(self, model: str, number: int = 3) -> Candidate:
+    def candidate(self, model: str, number: int = 3, files: Mapping[str, str] | None = None) -> Candidate:
         test = {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}
         result = recorded(number)
-        return Candidate(
-            model, self.folder, result, result.score.value, "mean_r2", test, data_digest="table-1", split_digest="split-1"
-        )
+        return Candidate(model, self.folder, result, result.score.value, "mean_r2", test, "table-1", "split-1", files or {})
 
 
 CROWNED = Verdict(crown=True, because="mean validation R² 0.8650, above 0.8600 of version 1")
@@ -177,6 +184,7 @@ def test_the_version_tells_where_it_comes_from(mlflow_store: str, tmp_path: Path
     assert version.tags == {
         "branchsweep.sweep": ledger.run_id,
         "branchsweep.trial": "7",
+        "branchsweep.params": spelling.exact_params(recorded(7).trial),
         "branchsweep.value": repr(recorded(7).score.value),
         "branchsweep.rule": "mean_r2",
         "branchsweep.data_digest": "table-1",
@@ -220,6 +228,53 @@ def test_the_model_describes_itself(mlflow_store: str, tmp_path: Path) -> None:
     assert not list(folder.rglob("*.pkl")), "nothing of ours is pickled"
 
 
+def test_who_asks_is_warned_of_rows_outside_what_the_model_has_seen(mlflow_store: str, tmp_path: Path) -> None:
+    import mlflow
+
+    network = Network(tmp_path / "model")
+    MlflowLedger.open(sweep_record(), mlflow_store).crown(network.candidate("plant"), CROWNED)
+    table = RAW.assign(AT=[14.96, 99.0, 5.11])
+    predict = load_predictor("models:/plant@champion", mlflow_store)
+    assert list(predict(table).columns) == ["PE", "V"]
+    assert predict(table, warn=True)["outside"].tolist() == [False, True, False]
+    (folder,) = (tmp_path / "mlruns" / "contract" / "models").glob("*/artifacts")
+    model = mlflow.pyfunc.load_model(str(folder))
+    assert model.predict(table, params={"warn": True})["outside"].tolist() == [False, True, False]
+    assert list(model.predict(table).columns) == ["PE", "V"]
+
+
+def test_a_model_of_an_earlier_version_cannot_warn_and_says_so(
+    mlflow_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from branchsweep.ledgers import registry as ledgers
+
+    signature = ledgers.signature
+
+    def of_earlier(predictor: serving.Predictor) -> Any:
+        described = signature(predictor)
+        return ModelSignature(described.inputs, described.outputs)
+
+    monkeypatch.setattr(ledgers, "signature", of_earlier)
+    MlflowLedger.open(sweep_record(), mlflow_store).crown(Network(tmp_path / "model").candidate("plant"), CROWNED)
+    predict = load_predictor("models:/plant@champion", mlflow_store)
+    assert list(predict(RAW).columns) == ["PE", "V"]
+    with pytest.raises(DataError, match="without the ranges of its inputs"):
+        predict(RAW, warn=True)
+
+
+def test_the_files_of_a_model_can_be_fetched(mlflow_store: str, tmp_path: Path) -> None:
+    network = Network(tmp_path / "model")
+    MlflowLedger.open(sweep_record(), mlflow_store).crown(network.candidate("plant"), CROWNED)
+    target = tmp_path / "fetched"
+    target.mkdir()
+    files = fetch("models:/plant@champion", target, mlflow_store)
+    assert files.is_relative_to(target)
+    for name in ("model.keras", "serving.json"):
+        assert (files / name).read_bytes() == (network.folder / name).read_bytes()
+    with pytest.raises(LedgerError, match="there is no models:/plant/2"):
+        fetch("models:/plant/2", target, mlflow_store)
+
+
 def test_models_of_different_versions_of_the_code_live_side_by_side(
     mlflow_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +297,7 @@ def test_models_of_different_versions_of_the_code_live_side_by_side(
         ("models:/plant", "expected models:/NAME@champion or models:/NAME/VERSION"),
         ("models:/palnt@champion", "there are plant; did you mean 'plant'?"),
         ("models:/plant@winner", "there is no models:/plant@winner; of 'plant' there are @champion, 1"),
+        ("models:/plant@previous", "there is no models:/plant@previous; of 'plant' there are @champion, 1"),
         ("models:/plant/2", "there is no models:/plant/2; of 'plant' there are @champion, 1"),
     ],
 )
@@ -257,6 +313,272 @@ def test_a_model_that_is_not_there_is_told_with_those_that_are(
 def test_a_store_without_models_says_so(mlflow_store: str) -> None:
     with pytest.raises(LedgerError, match="nothing is registered"):
         load_predictor("models:/plant@champion", mlflow_store)
+
+
+def aliases(store_uri: str, model: str = "plant") -> dict[str, int]:
+    registered = MlflowClient(store_uri, store_uri).get_registered_model(model)
+    return {alias: int(version) for alias, version in registered.aliases.items()}
+
+
+class TestSuccession:
+    @pytest.fixture
+    def networks(self, tmp_path: Path) -> list[Network]:
+        return [Network(tmp_path / f"model{seed}", seed=seed) for seed in (1, 2, 3)]
+
+    @pytest.fixture
+    def ledger(self, mlflow_store: str) -> MlflowLedger:
+        return MlflowLedger.open(sweep_record(), mlflow_store)
+
+    @pytest.fixture
+    def registry(self, ledger: MlflowLedger, mlflow_store: str) -> Registry:
+        return open_registry(mlflow_store)
+
+    def test_the_aliases_say_who_reigns_who_did_and_who_came_last(
+        self, ledger: MlflowLedger, mlflow_store: str, networks: list[Network]
+    ) -> None:
+        seen = []
+        for verdict in (UNCROWNED, CROWNED, UNCROWNED, CROWNED):
+            ledger.crown(networks[0].candidate("plant"), verdict)
+            seen.append(aliases(mlflow_store))
+        assert seen == [
+            {"challenger": 1},
+            {"challenger": 1, "champion": 2},
+            {"challenger": 3, "champion": 2},
+            {"challenger": 3, "champion": 4, "previous": 2},
+        ]
+
+    def test_a_rollback_restores_the_former_champion_bit_for_bit(
+        self, ledger: MlflowLedger, registry: Registry, mlflow_store: str, networks: list[Network]
+    ) -> None:
+        answers = []
+        for network in networks:
+            ledger.crown(network.candidate("plant"), CROWNED)
+            answers.append(load_predictor("models:/plant@champion", mlflow_store)(RAW))
+        assert registry.rollback("plant") == Rollback("plant", restored=2, deposed=3, previous=1)
+        pd.testing.assert_frame_equal(load_predictor("models:/plant@champion", mlflow_store)(RAW), answers[1], check_exact=True)
+        assert aliases(mlflow_store) == {"champion": 2, "challenger": 3, "previous": 1}
+        assert registry.rollback("plant") == Rollback("plant", restored=1, deposed=2, previous=None)
+        pd.testing.assert_frame_equal(load_predictor("models:/plant@champion", mlflow_store)(RAW), answers[0], check_exact=True)
+        assert aliases(mlflow_store) == {"champion": 1, "challenger": 2}
+        with pytest.raises(LedgerError, match="nobody reigned before version 1 of 'plant'"):
+            registry.rollback("plant")
+        ledger.crown(networks[2].candidate("plant"), CROWNED)
+        assert aliases(mlflow_store) == {"champion": 4, "challenger": 2, "previous": 1}
+        told = [(reign.version, reign.because) for reign in registry.chronicle("plant").reigns]
+        first, second = "rolled back from version 3", "rolled back from version 2"
+        assert told == [*((n, CROWNED.because) for n in (1, 2, 3)), (2, first), (1, second), (4, CROWNED.because)]
+
+    def test_the_history_tells_who_reigned_and_what_the_versions_are(
+        self, ledger: MlflowLedger, registry: Registry, networks: list[Network]
+    ) -> None:
+        for number, verdict in enumerate((CROWNED, UNCROWNED, CROWNED)):
+            ledger.crown(networks[number].candidate("plant", number), verdict)
+        told = registry.chronicle("plant")
+        assert [(one.version, one.titles, one.trial, one.because) for one in told.versions] == [
+            (3, ["champion"], 2, CROWNED.because),
+            (2, ["challenger"], 1, UNCROWNED.because),
+            (1, ["previous"], 0, CROWNED.because),
+        ]
+        assert {one.sweep for one in told.versions} == {ledger.run_id}
+        assert told.versions[0].test == {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}
+        first, last = told.reigns
+        assert (first.version, last.version, last.until) == (1, 3, None)
+        assert first.until == last.since
+        assert datetime.fromisoformat(first.since) <= datetime.fromisoformat(last.since)
+        with pytest.raises(LedgerError, match=r"there is no model 'palnt' in .*there are plant; did you mean 'plant'\?"):
+            registry.chronicle("palnt")
+
+    def test_a_long_history_is_kept_whole(self, ledger: MlflowLedger, registry: Registry, networks: list[Network]) -> None:
+        ledger.crown(networks[0].candidate("plant"), CROWNED)
+        long = [Reign(1, f"2026-01-{day:02}T00:00:00+00:00", "2027-01-01T00:00:00+00:00", "x" * 300) for day in range(1, 29)]
+        registry._note("plant", [*long, *registry.chronicle("plant").reigns])
+        ledger.crown(networks[0].candidate("plant"), CROWNED)
+        assert [reign.version for reign in registry.chronicle("plant").reigns] == [*([1] * 29), 2]
+
+    def test_titles_of_an_earlier_release_can_be_rolled_back_too(
+        self, ledger: MlflowLedger, registry: Registry, mlflow_store: str, networks: list[Network]
+    ) -> None:
+        for network in networks[:2]:
+            ledger.crown(network.candidate("plant"), CROWNED)
+        client = MlflowClient(mlflow_store, mlflow_store)
+        client.delete_registered_model_alias("plant", "previous")
+        client.delete_registered_model_tag("plant", "branchsweep.reigned")
+        assert [reign.version for reign in registry.chronicle("plant").reigns] == [1, 2]
+        assert registry.rollback("plant").restored == 1
+
+    def test_without_a_champion_there_is_nothing_to_roll_back(
+        self, ledger: MlflowLedger, registry: Registry, networks: list[Network]
+    ) -> None:
+        with pytest.raises(LedgerError, match=r"there is no model 'plant' in .*nothing is registered"):
+            registry.rollback("plant")
+        ledger.crown(networks[0].candidate("plant"), UNCROWNED)
+        with pytest.raises(LedgerError, match="nobody holds the title of 'plant'"):
+            registry.rollback("plant")
+        assert registry.chronicle("plant").reigns == []
+
+    def test_of_two_that_promote_at_once_one_wins_and_the_other_is_told(
+        self, ledger: MlflowLedger, registry: Registry, mlflow_store: str, tmp_path: Path, networks: list[Network]
+    ) -> None:
+        """Both have decided against version 1; they wait for each other, so that they register side by side."""
+        ledger.crown(networks[0].candidate("plant"), CROWNED)
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", PROMOTES, mlflow_store, key, str(tmp_path)],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for key in ("one", "other")
+        ]
+        said = [process.communicate(timeout=120) for process in processes]
+        assert [process.returncode for process in processes] == [0, 0], said
+        winner, loser = sorted((json.loads(out) for out, _ in said), key=lambda told: "error" in told)
+        assert "error" not in winner
+        assert f"was to follow version 1, but meanwhile version {winner['version']} has the title" in loser["error"]
+        assert f"(trial 5 of sweep {winner['sweep'][:8]}: {winner['key']} is better)" in loser["error"]
+        lost = 5 - winner["version"]  # of versions 2 and 3
+        assert f"Version {lost} is not crowned but registered, as the challenger: promote again" in loser["error"]
+        assert aliases(mlflow_store) == {"champion": winner["version"], "challenger": lost, "previous": 1}
+        assert [reign.version for reign in registry.chronicle("plant").reigns] == [1, winner["version"]]
+        client = MlflowClient(mlflow_store, mlflow_store)
+        assert client.get_model_version("plant", str(lost)).tags["branchsweep.crowned"] == "false"
+
+    def test_who_is_kept_waiting_for_too_long_is_told(
+        self, ledger: MlflowLedger, mlflow_store: str, networks: list[Network], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(store, "LOCK_SECONDS", 0.1)
+        with (
+            store.alone(mlflow_store),
+            pytest.raises(LedgerError, match=r"another process has held .*mlflow\.db\.lock for 0.1 s"),
+        ):
+            ledger.crown(networks[0].candidate("plant"), CROWNED)
+        assert ledger.champion("plant") is None
+
+
+PROMOTES = """
+import json, sys, time
+from pathlib import Path
+from branchsweep.errors import LedgerError
+from branchsweep.ledgers.mlflow import MlflowLedger
+from branchsweep.roles import Verdict
+from contracts import candidate, sweep_record
+
+store, key, folder = sys.argv[1:]
+ledger = MlflowLedger.open(sweep_record(key), store)
+made = candidate(Path(folder) / key, "plant", 5)
+(Path(folder) / f"{key}.ready").touch()
+while len(list(Path(folder).glob("*.ready"))) < 2:
+    time.sleep(0.01)
+told = {"key": key, "sweep": ledger.run_id}
+try:
+    told["version"] = ledger.crown(made, Verdict(True, f"{key} is better", against=1)).version
+except LedgerError as error:
+    told["error"] = str(error)
+print(json.dumps(told))
+"""
+
+
+class TestWhatIsKept:
+    def test_card_and_evidence_lie_where_people_look(self, mlflow_store: str, tmp_path: Path) -> None:
+        card, evidence = "# plant\n\nPredicts PE and V.\n", {"p": 0.01, "heads": {"PE": [0.1, 0.2]}}
+        ledger = MlflowLedger.open(sweep_record(), mlflow_store)
+        made = Network(tmp_path / "model").candidate("plant", files={"MODEL_CARD.md": card, "experiment.yaml": "name: x\n"})
+        ledger.crown(made, replace(CROWNED, evidence=evidence))
+        client = MlflowClient(mlflow_store, mlflow_store)
+        version = client.get_model_version_by_alias("plant", "champion")
+        assert version.description == f"{CROWNED.because}\n\n{card}".strip()
+        assert json.loads(version.tags["branchsweep.evidence"]) == evidence
+        run = client.get_run(ledger.run_id)
+        assert run.outputs is not None
+        (output,) = run.outputs.model_outputs
+        shown = {file.path for file in client.list_logged_model_artifacts(output.model_id)}
+        assert shown >= {"MODEL_CARD.md", "evidence.json", "experiment.yaml", "MLmodel"}
+        with ledger.files("plant", 1) as folder:
+            assert (folder / "experiment.yaml").read_text(encoding="utf-8") == "name: x\n"
+            pd.testing.assert_frame_equal(
+                serving.Predictor(folder).predict(RAW),
+                load_predictor("models:/plant@champion", mlflow_store)(RAW),
+                check_exact=True,
+            )
+
+    def test_what_is_too_long_for_the_registry_is_in_the_files(self, mlflow_store: str, tmp_path: Path) -> None:
+        ledger = MlflowLedger.open(sweep_record(), mlflow_store)
+        made = Network(tmp_path / "model").candidate("plant", files={"MODEL_CARD.md": "x" * 5000})
+        ledger.crown(made, replace(CROWNED, evidence={"rows": list(range(4000))}))
+        version = MlflowClient(mlflow_store, mlflow_store).get_model_version("plant", "1")
+        assert version.description == CROWNED.because
+        assert "branchsweep.evidence" not in version.tags
+        with ledger.files("plant", 1) as folder:
+            assert len((folder / "MODEL_CARD.md").read_text(encoding="utf-8")) == 5000
+            assert json.loads((folder / "evidence.json").read_text(encoding="utf-8"))["rows"][-1] == 3999
+
+
+@pytest.fixture(scope="module")
+def served(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Network]]:
+    """A registered model behind `mlflow models serve`, and the network that it is."""
+    folder = tmp_path_factory.mktemp("served")
+    uri = f"sqlite:///{shutil.copy(mlflow_template, folder / 'mlflow.db')}"
+    network = Network(folder / "model")
+    MlflowLedger.open(sweep_record(), uri).crown(network.candidate("plant"), CROWNED)
+    port = free_port()
+    words = ["models", "serve", "-m", "models:/plant@champion", "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": uri,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    with answering([sys.executable, "-P", "-m", "mlflow", *words], folder, environment, f"http://127.0.0.1:{port}/ping"):
+        yield f"http://127.0.0.1:{port}/invocations", network
+
+
+WHOLE = pd.DataFrame({"AT": [15, 20], "AP": [1010, 1020], "RH": [70, 80]})
+"""Raw inputs that happen to be whole numbers."""
+
+
+class TestServedOverHttp:
+    @pytest.mark.parametrize("table", [RAW[INPUTS], WHOLE], ids=["fractions", "whole numbers"])
+    @pytest.mark.parametrize("form", ["dataframe_split", "dataframe_records", "instances", "inputs"])
+    def test_every_form_of_json_is_answered(self, served: tuple[str, Network], form: str, table: pd.DataFrame) -> None:
+        url, network = served
+        records = json.loads(table.to_json(orient="records"))
+        spelt = {
+            "dataframe_split": json.loads(table.to_json(orient="split")),
+            "dataframe_records": records,
+            "instances": records,
+            "inputs": table.to_dict("list"),
+        }
+        answer = requests.post(url, json={form: spelt[form]}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        predicted = pd.DataFrame(answer.json()["predictions"])
+        expected = serving.Predictor(network.folder).predict(table)
+        assert list(predicted.columns) == ["PE", "V"]
+        np.testing.assert_array_equal(predicted.to_numpy(), expected.to_numpy())
+
+    def test_columns_in_another_order_and_too_many_are_no_matter(self, served: tuple[str, Network]) -> None:
+        url, network = served
+        answer = requests.post(url, json={"dataframe_records": RAW.to_dict("records")}, timeout=60)
+        predicted = pd.DataFrame(answer.json()["predictions"])
+        np.testing.assert_array_equal(predicted.to_numpy(), serving.Predictor(network.folder).predict(RAW).to_numpy())
+
+    def test_a_missing_value_makes_its_row_nan(self, served: tuple[str, Network]) -> None:
+        rows = [{"AT": None, "AP": 1010, "RH": 70}, {"AT": 15, "AP": 1010, "RH": 70}]
+        answer = requests.post(served[0], json={"dataframe_records": rows}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        missing, whole = answer.json()["predictions"]  # MLflow writes NaN, which is not JSON, but what Python reads
+        assert all(math.isnan(value) for value in missing.values())
+        assert all(math.isfinite(value) for value in whole.values())
+
+    def test_a_value_that_is_no_number_is_refused(self, served: tuple[str, Network]) -> None:
+        rows = [{"AT": "warm", "AP": 1010, "RH": 70}]
+        answer = requests.post(served[0], json={"dataframe_records": rows}, timeout=60)
+        assert answer.status_code == 400
+        assert "column 'AT' must hold numbers" in answer.text
+
+    def test_a_column_that_is_missing_is_named(self, served: tuple[str, Network]) -> None:
+        answer = requests.post(served[0], json={"dataframe_records": [{"AT": 15, "AP": 1010}]}, timeout=60)
+        assert answer.status_code == 400
+        assert "RH" in answer.json()["message"]
 
 
 def test_a_title_that_somebody_gave_by_hand_has_no_value(mlflow_store: str, tmp_path: Path) -> None:

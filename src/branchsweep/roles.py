@@ -1,8 +1,9 @@
-"""The roles: what the flows ask of the engines. Each has two to four verbs, and any object that has them may play it."""
+"""The roles: what the flows ask of the engines. Each has a few verbs, and any object that has them may play it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 from branchsweep.experiment import Experiment, Objective
 from branchsweep.population import Floats, Outcome, Population, Weights
 from branchsweep.recipe import Recipe
-from branchsweep.trial import Result, Trial
+from branchsweep.trial import Params, Result, Trial
 
 
 class Driver(Protocol):
@@ -37,15 +38,56 @@ class Member:
         recipe: What was trained.
         weights: Its kept weights.
         share: Its part in the mean of the members' predictions; the shares of a model add up to 1.
+        epochs: How many it was trained; 0 where nobody says.
     """
 
     recipe: Recipe
     weights: Weights
     share: float = 1.0
+    epochs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a model's recipes leave open: with it, whoever has the table can train the model anew.
+
+    Args:
+        columns: The target column of each head, in order.
+        losses: The loss of each head: `mse`, `mae` or `huber`.
+        epochs: What a schedule is laid out for where a recipe does not say less.
+        test_fraction: Of scikit-learn's `train_test_split`.
+        test_seed: Likewise.
+        sheet: The sheet of an xlsx file, by name or by position from 0; None for the first.
+        duplicates: What became of rows that repeat an earlier one: `keep` or `drop`.
+        invalid: What became of rows with a missing or non-numeric value: `error` or `drop`.
+    """
+
+    columns: Mapping[str, str]
+    losses: Mapping[str, str]
+    epochs: int
+    test_fraction: float
+    test_seed: int
+    sheet: str | int | None = None
+    duplicates: str = "keep"
+    invalid: str = "error"
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> Provenance:
+        """What the models of an experiment come from."""
+        return cls(
+            columns=dict(experiment.columns),
+            losses={name: head.loss for name, head in experiment.heads.items()},
+            epochs=experiment.fit.epochs,
+            test_fraction=experiment.test.fraction,
+            test_seed=experiment.test.seed,
+            sheet=experiment.table.sheet,
+            duplicates=experiment.table.duplicates,
+            invalid=experiment.table.invalid,
+        )
 
 
 class Trainer(Protocol):
-    """Trains populations, and turns a trained lane into a model. Three verbs."""
+    """Trains populations, and turns trained lanes into a model. Three verbs."""
 
     @property
     def workers(self) -> int:
@@ -59,15 +101,26 @@ class Trainer(Protocol):
         """
         ...
 
-    def export(self, folder: Path, recipe: Recipe, weights: Weights, inputs: Sequence[str], units: Mapping[str, str]) -> None:
-        """Write a lane that was trained on all training rows as a model: `model.keras` and `serving.json`.
+    def export(
+        self,
+        folder: Path,
+        members: Sequence[Member],
+        inputs: Sequence[str],
+        units: Mapping[str, str],
+        ranges: Sequence[tuple[float, float]],
+        provenance: Provenance | None = None,
+    ) -> None:
+        """Write lanes that were trained on all training rows as one model: `model.keras` and `serving.json`.
+
+        It predicts the mean of what its members do in natural units, each with its share.
 
         Args:
             folder: Made if it is not there.
-            recipe: What the lane trained.
-            weights: The lane's kept weights.
+            members: The lanes, at least one; they may differ in anything but inputs and heads.
             inputs: Names of the input columns, in order.
             units: Unit by head, in the order of the heads.
+            ranges: The smallest and the largest training value of each input column, in natural units.
+            provenance: Written down for who wants to train the model anew; None where nobody knows.
         """
         ...
 
@@ -137,6 +190,7 @@ class Champion:
         sweep: The sweep's run id.
         trial: The trial's number.
         because: The sentence it was crowned with.
+        params: The trial's params; empty for a version that others registered.
     """
 
     model: str
@@ -148,6 +202,7 @@ class Champion:
     sweep: str
     trial: int
     because: str
+    params: Params = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +240,14 @@ class Verdict:
         crown: Whether the title is its.
         because: The reason.
         evidence: Figures, intervals and p-values behind it, as JSON knows them.
+        against: The version that had the title when this was decided, 0 for nobody: if another one has it when the candidate
+            is to be crowned, it is not. None: whoever has it.
     """
 
     crown: bool
     because: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    against: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +264,7 @@ class Conclusion:
 
 
 class Ledger(Protocol):
-    """The one history of a sweep, and the registry. Four verbs, and an end."""
+    """The one history of a sweep, who met its test rows, and the registry. Seven verbs, and an end."""
 
     @property
     def run_id(self) -> str:
@@ -236,7 +294,27 @@ class Ledger(Protocol):
         ...
 
     def crown(self, candidate: Candidate, verdict: Verdict) -> Champion:
-        """Register the candidate as a new version; give it the title if the verdict says so."""
+        """Register the candidate as a new version; give it the title if the verdict says so.
+
+        Raises:
+            LedgerError: The title is another one's by now than the one that the verdict was decided against.
+        """
+        ...
+
+    def files(self, model: str, version: int) -> AbstractContextManager[Path]:
+        """A local folder with what was registered as this version, for as long as it is open.
+
+        In it are the exported files (`model.keras`, `serving.json`), the candidate's own, the sweep's `experiment.yaml` and
+        the verdict's `evidence.json`.
+        """
+        ...
+
+    def meet(self, who: str) -> None:
+        """Note that a model has met the test rows; of one name in one sweep it counts once, however often it goes on."""
+        ...
+
+    def meetings(self, test_digest: str) -> int:
+        """How many models have met these test rows so far, in all sweeps of the store."""
         ...
 
     def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str]) -> None:

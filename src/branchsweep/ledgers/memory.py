@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from branchsweep.errors import LedgerError
 from branchsweep.ledgers.history import History
+from branchsweep.ledgers.succession import kept_files, lost
 from branchsweep.roles import Candidate, Champion, Conclusion, SweepRecord, Verdict
 from branchsweep.trial import Result
 
@@ -18,6 +23,7 @@ class Sweep:
     results: dict[int, Result] = field(default_factory=dict)
     conclusion: Conclusion | None = None
     files: dict[str, str] = field(default_factory=dict)
+    met: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -27,6 +33,7 @@ class Store:
     sweeps: list[Sweep] = field(default_factory=list)
     versions: dict[str, list[Champion]] = field(default_factory=dict)
     champions: dict[str, Champion] = field(default_factory=dict)
+    files: dict[tuple[str, int], dict[str, bytes]] = field(default_factory=dict)
 
 
 class MemoryLedger:
@@ -85,7 +92,11 @@ class MemoryLedger:
         return self._store.champions.get(model)
 
     def crown(self, candidate: Candidate, verdict: Verdict) -> Champion:
-        """Number a new version; give it the title if the verdict says so."""
+        """Number a new version; give it the title if the verdict says so.
+
+        Raises:
+            LedgerError: The title is another one's than the one that the verdict was decided against.
+        """
         versions = self._store.versions.setdefault(candidate.model, [])
         champion = Champion(
             model=candidate.model,
@@ -97,11 +108,41 @@ class MemoryLedger:
             sweep=self.run_id,
             trial=candidate.result.trial.number,
             because=verdict.because,
+            params=dict(candidate.result.trial.params),
         )
         versions.append(champion)
+        texts = kept_files(candidate, verdict, self._sweep.record.yaml)
+        exported = {file.name: file.read_bytes() for file in candidate.folder.iterdir() if file.is_file()}
+        self._store.files[candidate.model, champion.version] = exported | {name: text.encode() for name, text in texts.items()}
         if verdict.crown:
+            reigning = self.champion(candidate.model)
+            if verdict.against is not None and verdict.against != (reigning.version if reigning else 0):
+                raise LedgerError(lost(candidate.model, champion.version, reigning, verdict.against))
             self._store.champions[candidate.model] = champion
         return champion
+
+    @contextmanager
+    def files(self, model: str, version: int) -> Iterator[Path]:
+        """A local folder with what was registered as this version, for as long as it is open.
+
+        Raises:
+            LedgerError: There is no such model or version.
+        """
+        files = self._store.files.get((model, version))
+        if files is None:
+            raise LedgerError(f"there is no models:/{model}/{version}")
+        with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+            yield Path(folder)
+
+    def meet(self, who: str) -> None:
+        """Note that a model has met the sweep's test rows, once of each name."""
+        self._sweep.met.add(who)
+
+    def meetings(self, test_digest: str) -> int:
+        """How many models have met these test rows, over all sweeps of the store."""
+        return sum(len(one.met) for one in self._store.sweeps if one.record.tags.get("test_digest") == test_digest)
 
     def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str]) -> None:
         """Keep the sweep's last figures, tags and text artifacts."""

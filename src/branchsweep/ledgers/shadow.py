@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -103,6 +105,18 @@ class ShadowLedger:
     def crown(self, candidate: Candidate, verdict: Verdict) -> Champion:
         """Register the candidate as a new version; give it the title if the verdict says so."""
         return self._settled().crown(candidate, verdict)
+
+    def files(self, model: str, version: int) -> AbstractContextManager[Path]:
+        """A local folder with what was registered as this version, for as long as it is open."""
+        return self._settled().files(model, version)
+
+    def meet(self, who: str) -> None:
+        """Note that a model has met the test rows, once of each name."""
+        self._settled().meet(who)
+
+    def meetings(self, test_digest: str) -> int:
+        """How many models have met these test rows, over all sweeps of the store."""
+        return self._settled().meetings(test_digest)
 
     def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str]) -> None:
         """Write the sweep's last figures, tags and text artifacts and close it."""

@@ -50,7 +50,7 @@ def tags(result: Result, sweep: str) -> dict[str, str]:
         LedgerError: The params are too long to be written down exactly.
     """
     trial, score = result.trial, result.score
-    params = json.dumps(dict(trial.params), allow_nan=False, separators=(",", ":"))
+    params = exact_params(trial)
     if len(params) > LONGEST_TAG:
         raise LedgerError(
             f"the params of trial {trial.number} take {len(params)} characters, a tag in MLflow holds {LONGEST_TAG}: "
@@ -68,6 +68,11 @@ def tags(result: Result, sweep: str) -> dict[str, str]:
         "rungs": json.dumps({str(epoch): list(r2) for epoch, r2 in score.rungs.items()}) if score.rungs else "",
     }
     return {"mlflow.parentRunId": sweep} | {tag(name): value for name, value in words.items() if value}
+
+
+def exact_params(trial: Trial) -> str:
+    """The params as JSON, with their types."""
+    return json.dumps(dict(trial.params), allow_nan=False, separators=(",", ":"))
 
 
 def params(trial: Trial) -> dict[str, str]:
@@ -144,14 +149,14 @@ def result(tags: Mapping[str, str], metrics: Mapping[str, float], heads: Sequenc
     )
 
 
-def split(name: str, value: str) -> dict[str, str]:
+def split(name: str, value: str, longest: int = LONGEST_TAG) -> dict[str, str]:
     """A tag of any length: what does not fit goes on in `name:2`, `name:3`, …, where MLflow would cut it off silently.
 
     MLflow's own tags are cut, for nobody would look for the rest.
     """
     if not name.startswith(PREFIX):
-        return {name: value[:LONGEST_TAG]}
-    pieces = [value[start : start + LONGEST_TAG] for start in range(0, len(value), LONGEST_TAG)] or [""]
+        return {name: value[:longest]}
+    pieces = [value[start : start + longest] for start in range(0, len(value), longest)] or [""]
     return {name if place == 0 else f"{name}:{place + 1}": piece for place, piece in enumerate(pieces)}
 
 

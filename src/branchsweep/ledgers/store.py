@@ -1,0 +1,237 @@
+"""The way to an MLflow store: knocking, the client, searching in pages, and errors that say what to do.
+
+Everything goes through `MlflowClient` with explicit addresses: no global address, no stack of active runs. MLflow is kept off
+standard output, where `--json` speaks, and off the network beyond the store.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import socket
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+from mlflow.exceptions import MlflowException
+
+from branchsweep.errors import LedgerError
+from branchsweep.ledgers import address
+from branchsweep.ledgers.spelling import tag
+
+if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # without its diary of database migrations
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # its tracebacks; we tell the reason
+
+KNOCK_SECONDS = 10
+"""How long a store may take to answer for the first time. Later MLflow's own patience holds, and a server may be restarted."""
+
+LOCK_SECONDS = 60
+"""How long one waits for another process that changes who reigns; it takes less than a second."""
+
+PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+"""Where databases listen if their address does not say."""
+
+PAGE = 1000
+"""Runs that are read at once."""
+
+
+def make_database(file: Path) -> None:
+    """Make an empty MLflow database, all at once: it is made elsewhere and moved, so that nobody ever finds half of one.
+
+    Its journal is a write-ahead log: a browser that reads does not hold up the sweep, and recording takes a quarter less.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415  # costs a second, once in a store's life
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{file.name}.new-", dir=file.parent) as folder:
+        draft = Path(folder) / file.name
+        connection = sqlite3.connect(draft)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+        with translated(str(file), "creating the tracking store"):
+            root = (file.parent / "mlruns").as_uri()
+            SqlAlchemyStore(f"sqlite:///{draft}", root).engine.dispose()  # type: ignore[no-untyped-call]  # MLflow's
+        try:
+            file.hardlink_to(draft)  # unlike a rename, it fails if another process was faster
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without hard links
+            draft.rename(file)
+
+
+def connect(uri: str, create: bool) -> MlflowClient:
+    """The client of a store that is there and answers."""
+    file = address.database(uri)
+    if file is not None:
+        _check_file(file, create)
+    elif not address.is_server(uri):
+        _knock_at_database(uri)
+    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(KNOCK_SECONDS)}
+    with translated(uri, "connecting"), _environment(patience):
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def _check_file(file: Path, create: bool) -> None:
+    """Raises LedgerError unless the file is a database; makes it if it is not there."""
+    try:
+        if not file.exists():
+            if not create:
+                raise LedgerError(
+                    f"there is no tracking store at {file}: run a sweep first, or name another store (--tracking-uri)"
+                )
+            make_database(file)
+        connection = sqlite3.connect(file)
+        try:
+            connection.execute("PRAGMA schema_version")
+        finally:
+            connection.close()
+    except (OSError, sqlite3.Error) as error:
+        raise LedgerError(f"{file} cannot be used as a tracking store ({error}): name another file (--tracking-uri)") from error
+
+
+def _knock_at_database(uri: str) -> None:
+    """Raises LedgerError unless a database answers: MLflow itself would try for minutes."""
+    try:
+        url = sqlalchemy.make_url(uri)
+        port = url.port or PORTS.get(url.get_backend_name())
+        if url.host and port:
+            socket.create_connection((url.host, port), timeout=KNOCK_SECONDS).close()
+        sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool).connect().close()
+    except ModuleNotFoundError as error:
+        raise LedgerError(f"{address.shown(uri)} needs a driver that is not installed: pip install {error.name}") from error
+    except (OSError, sqlalchemy.exc.SQLAlchemyError) as error:
+        raise LedgerError(f"no tracking store answers at {address.shown(uri)} ({_reason(error)}): is it running?") from error
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """These variables, for as long as it takes."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def translated(uri: str, doing: str) -> Iterator[None]:
+    """Turns MLflow's exceptions into LedgerErrors that say what was done where, and what to do about it."""
+    try:
+        yield
+    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+        where, reason = address.shown(uri), _reason(error)
+        if "out-of-date database schema" in reason:
+            advice = f"back it up, then run: mlflow db upgrade {where}"
+        elif address.is_server(uri):
+            advice = "is an MLflow server running there, and may you use it?"
+        else:
+            advice = "what was recorded is safe; run the same command again to go on"
+        raise LedgerError(f"{doing} failed at {where}: {reason} ({advice})") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an exception's innermost cause: what the network or the database said, not who passed it on."""
+    is_of_network = "failed with exception" in str(error)  # where MLflow does not name the cause as one
+    while below := error.__cause__ or (error.__context__ if is_of_network else None):
+        error = below
+    return line(error)
+
+
+@contextmanager
+def alone(uri: str) -> Iterator[None]:
+    """One process at a time, for a store that is a file: whoever else comes waits.
+
+    What is locked is an empty database beside the file, as SQLite locks on every system; a process that is killed lets go.
+    Other stores have no such lock.
+
+    Raises:
+        LedgerError: Somebody has been at it for too long.
+    """
+    file = address.database(uri)
+    if file is None:
+        yield
+        return
+    lock = sqlite3.connect(file.with_name(f"{file.name}.lock"), timeout=LOCK_SECONDS, isolation_level=None)
+    try:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            message = f"another process has held {file}.lock for {LOCK_SECONDS} s ({error}): is a promotion stuck there?"
+            raise LedgerError(message) from error
+        yield
+    finally:
+        lock.close()
+
+
+def line(error: BaseException) -> str:
+    """The first line of an exception's message, not too long."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0] if len(lines[0]) <= 300 else lines[0][:297] + "…"
+
+
+def is_absent(error: MlflowException) -> bool:
+    """Whether MLflow says that there is no such model, version or alias (for which it has a code of its own)."""
+    return error.error_code == "RESOURCE_DOES_NOT_EXIST" or ("alias" in str(error) and "not found" in str(error))
+
+
+def experiments(client: MlflowClient, view: int = ViewType.ACTIVE_ONLY) -> list[str]:
+    """The ids of all experiments, those that were deleted too if `view` says so."""
+    found: list[str] = []
+    token: str | None = None
+    while True:
+        page = client.search_experiments(view, max_results=PAGE, page_token=token)
+        found += [experiment.experiment_id for experiment in page]
+        token = page.token
+        if not token:
+            return found
+
+
+def search(
+    client: MlflowClient, within: list[str], query: str, order: str = "start_time ASC", view: int = ViewType.ACTIVE_ONLY
+) -> Iterator[Run]:
+    """The runs of these experiments that the query finds, however many."""
+    token: str | None = None
+    while True:
+        with _collector_paused():
+            page = client.search_runs(within, query, view, max_results=PAGE, order_by=[order], page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No search for cyclic garbage while runs are read: among so many objects, all alive, it takes two thirds of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def has(name: str, value: str) -> str:
+    """What finds runs that have our tag `name` of this value."""
+    return f"tags.`{tag(name)}` = '{value}'"
+
+
+def now() -> int:
+    """The time in milliseconds, as MLflow has it."""
+    return time.time_ns() // 1_000_000
