@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from branchsweep.experiment import Experiment
-from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, TrainingRows, Weights
+from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, TrainingRows
 from branchsweep.recipe import Recipe
+from branchsweep.roles import Member, Provenance
 from branchsweep.serving import Floats
 from branchsweep.trial import Result
 
@@ -87,10 +88,19 @@ class FormulaTrainer:
             state = LaneState(stop, weights, (), (), (), 0.0, stop, 0, predicted.astype(np.float32), curve)
             yield LaneOutcome(predicted, curve, stop, failed_at=failed, weights=weights, state=state if goes_on else None)
 
-    def export(self, folder: Path, recipe: Recipe, weights: Weights, inputs: Sequence[str], units: Mapping[str, str]) -> None:
+    def export(
+        self,
+        folder: Path,
+        members: Sequence[Member],
+        inputs: Sequence[str],
+        units: Mapping[str, str],
+        ranges: Sequence[tuple[float, float]],
+        provenance: Provenance | None = None,
+    ) -> None:
         """Two files, as the real one writes."""
         (folder / "model.keras").write_text("no network", encoding="utf-8")
-        manifest = {"inputs": list(inputs), "heads": list(units), "error": float(weights[0][0, 0])}
+        error = sum(member.share * float(member.weights[0][0, 0]) for member in members)
+        manifest = {"inputs": list(inputs), "heads": list(units), "error": error}
         (folder / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
 
     def predict(self, folder: Path, x: Floats) -> Floats:

@@ -18,6 +18,7 @@ from branchsweep import packing
 from branchsweep.drivers import open_driver
 from branchsweep.errors import EngineError
 from branchsweep.population import Outcome, Population, TrainingRows
+from branchsweep.roles import Member
 from branchsweep.training import workers as workers_module
 from branchsweep.training.workers import Workers, cores
 from fakes import tiny_experiment
@@ -87,7 +88,8 @@ def test_a_model_is_exported_and_predicts(two: tuple[Workers, list[float]], tmp_
     ((_, outcome),) = workers.train([population], keep_weights=True)
     weights = outcome.lanes[0].weights
     assert weights is not None
-    workers.export(tmp_path, population.recipes[0], weights, ["a", "b"], {"PE": "MW", "V": "cm Hg"})
+    member = Member(population.recipes[0], weights)
+    workers.export(tmp_path, [member], ["a", "b"], {"PE": "MW", "V": "cm Hg"}, [(-3.0, 3.0)] * 2)
     predicted = workers.predict(tmp_path, rows().x)
     assert predicted.shape == (150, 2)
     assert np.isfinite(predicted).all()

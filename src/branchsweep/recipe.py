@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from branchsweep.errors import ConfigError, did_you_mean
 from branchsweep.trial import Params, ParamValue
@@ -237,6 +238,14 @@ class Recipe:
             target_scaling=str(said("target_scaling")),
             epochs=int(said("epochs")),
         )
+
+
+def recalled(plain: Mapping[str, Any]) -> Recipe:
+    """The recipe that `dataclasses.asdict` made plain, before or after it was JSON."""
+    shape = plain["architecture"]
+    branches = {head: tuple(branch) for head, branch in shape["branches"].items()}
+    architecture = Architecture(tuple(shape["trunk"]), branches, shape["activation"])
+    return Recipe(**{**plain, "architecture": architecture})
 
 
 def tapered(depth: int, width: int, taper: float) -> tuple[int, ...]:

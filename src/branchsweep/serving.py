@@ -6,10 +6,13 @@ Beside it lie two files: `model.keras`, an ordinary Keras model over scaled inpu
 `serving.json`:
 
     {"inputs": ["AT", "AP", "RH"],
+     "ranges": [[1.81, 37.11], …],                              the smallest and largest training value of each input
      "heads": [{"name": "PE", "unit": "MW"}, …],
-     "input_scaler": SCALER, "target_scaler": SCALER}
+     "input_scalers": {"inputs": SCALER}, "target_scaler": SCALER,
+     "members": […], "provenance": {…}}                         whose mean it is, and where it comes from: not read here
 
-where SCALER says how one column c becomes a scaled one:
+A mean of networks whose inputs are scaled in several ways has one input for each way, and takes a dict: `input_scalers` are by
+the names of the model's inputs. SCALER says how one column c becomes a scaled one:
 
     {"kind": "affine", "shift": [..c..], "scale": [..c..]}      (x - shift) / scale
     {"kind": "quantile", "knots": [[..q..] ..c..]}              the standard normal quantile of x's place among the knots
@@ -18,6 +21,7 @@ where SCALER says how one column c becomes a scaled one:
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -37,6 +41,9 @@ Floats = NDArray[np.float64]
 MODEL, MANIFEST = "model.keras", "serving.json"
 """The two files beside this one."""
 
+OUTSIDE = "outside"
+"""The column of a prediction that says whether a row lies outside what the model has seen."""
+
 ROWS_AT_ONCE = 16_384
 """Rows that go through the network together: enough to keep it busy, few enough for the memory of a small server."""
 
@@ -54,6 +61,12 @@ def transform(scaler: Scaler, values: Floats) -> Floats:
 def inverse(scaler: Scaler, values: Floats) -> Floats:
     """Scaled columns `(rows, columns)` back to raw ones; only affine scalers are ever inverted (targets)."""
     return np.asarray(values * np.asarray(scaler["scale"]) + np.asarray(scaler["shift"]), dtype=np.float64)
+
+
+def network_inputs(manifest: Mapping[str, Any], values: Floats) -> Any:
+    """What the network is called with for raw inputs `(rows, inputs)`: scaled ones, in a dict where it has several inputs."""
+    scaled = {name: transform(scaler, values).astype(np.float32) for name, scaler in manifest["input_scalers"].items()}
+    return scaled if len(scaled) > 1 else next(iter(scaled.values()))
 
 
 def _normal(values: Floats, knots: Floats) -> Floats:
@@ -97,27 +110,47 @@ class Predictor:
         """A table of one row that it can predict: a row in the middle of what it was trained on."""
         import pandas as pd  # noqa: PLC0415  # needed where tables are, not where the trainer scales
 
-        return pd.DataFrame([_middle(self._manifest["input_scaler"])], columns=self.inputs)
+        return pd.DataFrame([self._ranges.mean(axis=1)], columns=self.inputs)
 
-    def predict(self, table: Table) -> Table:
+    def predict(self, table: Table, params: Mapping[str, Any] | None = None, *, warn: bool = False) -> Table:
         """One column per head in natural units, with the index of `table`.
 
         Args:
             table: The input columns in any order and in natural units; other columns are ignored. A missing value makes the
                 predictions of its row NaN.
+            params: `{"warn": True}` is `warn`, as MLflow says it.
+            warn: Whether the answer has one more column, `outside`: True where an input of the row is missing, or lies outside
+                the range of the training rows, so that the prediction is an extrapolation.
 
         Raises:
-            ValueError: A column is missing, or holds something that is no number.
+            ValueError: A column is missing, or holds something that is no number; or a warning would hide a head that is
+                called `outside`, too.
         """
         import pandas as pd  # noqa: PLC0415  # as above
 
-        scaled = transform(self._manifest["input_scaler"], _numbers(table, self.inputs)).astype(np.float32)
+        values = _numbers(table, self.inputs)
         answers = np.empty((len(table), len(self.units)))
         for start in range(0, len(table), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
-            outputs = self._network(scaled[rows], training=False)
+            outputs = self._network(network_inputs(self._manifest, values[rows]), training=False)
             answers[rows] = np.concatenate([np.asarray(outputs[head]) for head in self.units], axis=1)
-        return pd.DataFrame(inverse(self._manifest["target_scaler"], answers), index=table.index, columns=list(self.units))
+        predicted = pd.DataFrame(inverse(self._manifest["target_scaler"], answers), index=table.index, columns=list(self.units))
+        if warn or (params or {}).get("warn"):
+            if OUTSIDE in predicted:
+                raise ValueError(f"the model has a head that is called '{OUTSIDE}', so there is no name for the warning")
+            predicted[OUTSIDE] = self._outside(values)
+        return predicted
+
+    @property
+    def _ranges(self) -> Floats:
+        """`(inputs, 2)` the smallest and the largest training value."""
+        return np.asarray(self._manifest["ranges"], dtype=np.float64)
+
+    def _outside(self, values: Floats) -> NDArray[np.bool_]:
+        """`(rows,)` whether any of a row's values is not within its range; a missing one is within none."""
+        low, high = self._ranges.T
+        outside: NDArray[np.bool_] = ~((values >= low) & (values <= high)).all(axis=1)
+        return outside
 
     @cached_property
     def _network(self) -> Any:
@@ -143,10 +176,3 @@ def _numbers(table: Table, columns: list[str]) -> Floats:
         except (TypeError, ValueError) as error:
             raise ValueError(f"column '{column}' must hold numbers: {error}") from error
     return values
-
-
-def _middle(scaler: Scaler) -> list[float]:
-    """The raw values that a scaler puts at, or next to, zero: means, minima or medians of the training rows."""
-    if scaler["kind"] == "affine":
-        return [float(shift) for shift in scaler["shift"]]
-    return [float(knots[len(knots) // 2]) for knots in scaler["knots"]]

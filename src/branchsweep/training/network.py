@@ -34,13 +34,14 @@ def initial_weights(architecture: Architecture, inputs: int, seed: Sequence[int]
     return tuple(weights)
 
 
-def build(architecture: Architecture, inputs: int, weights: Weights | None = None) -> keras.Model:
+def build(architecture: Architecture, inputs: int, weights: Weights | None = None, name: str | None = None) -> keras.Model:
     """The network as a functional Keras model over scaled inputs: `(rows, inputs)` in, a dict head → `(rows, 1)` out.
 
     Args:
         architecture: The network.
         inputs: Input columns.
         weights: What to fill it with, Keras's own initial weights if absent.
+        name: The model's; Keras gives one if absent.
     """
     columns = keras.Input((inputs,), name="inputs")
     trunk = columns
@@ -58,7 +59,7 @@ def build(architecture: Architecture, inputs: int, weights: Weights | None = Non
         for depth, width in enumerate(branch, start=1):
             last = dense(width, architecture.activation, f"{head}_{depth}")(last)
         outputs[head] = dense(1, None, head)(last)
-    model = keras.Model(columns, outputs)
+    model = keras.Model(columns, outputs, name=name)
     if weights is not None:
         for layer, kernel, bias in zip(layers, weights[::2], weights[1::2], strict=True):
             layer.set_weights([kernel, bias])

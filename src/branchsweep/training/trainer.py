@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from branchsweep import scaling, serving
+from branchsweep import serving
 from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, Program, TrainingRows, Weights
 from branchsweep.recipe import Architecture, Recipe
+from branchsweep.roles import Member, Provenance
 from branchsweep.training import cache, export, network, waves
 from branchsweep.training.feed import WEIGHTS, Feed, Floats32, Stream, StreamKey, stream_of
 from branchsweep.training.program import CHUNK, Lanes, Layers, Parameter, Plan, State, compiled
@@ -64,17 +65,17 @@ class PopulationTrainer:
         for position, population in enumerate(populations):
             yield position, self.train_one(population, keep_weights)
 
-    def export(self, folder: Path, recipe: Recipe, weights: Weights, inputs: Sequence[str], units: Mapping[str, str]) -> None:
-        """Write a lane that was trained on all rows as a model, with the scalers of all rows."""
-        export.export(
-            folder,
-            recipe.architecture,
-            weights,
-            inputs,
-            units,
-            scaling.fit(recipe.input_scaling, self.rows.x),
-            scaling.fit(recipe.target_scaling, self.rows.y),
-        )
+    def export(
+        self,
+        folder: Path,
+        members: Sequence[Member],
+        inputs: Sequence[str],
+        units: Mapping[str, str],
+        ranges: Sequence[tuple[float, float]],
+        provenance: Provenance | None = None,
+    ) -> None:
+        """Write lanes that were trained on all rows as one model, with the scalers of all rows."""
+        export.export(folder, members, self.rows, inputs, units, ranges, provenance)
 
     def predict(self, folder: Path, x: serving.Floats) -> serving.Floats:
         """What the exported model says."""

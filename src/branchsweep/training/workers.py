@@ -23,9 +23,9 @@ from typing import Any, Self
 
 from branchsweep.costs import work
 from branchsweep.errors import EngineError
-from branchsweep.population import Outcome, Population, Program, TrainingRows, Weights
+from branchsweep.population import Outcome, Population, Program, TrainingRows
 from branchsweep.quiet import silent_start
-from branchsweep.recipe import Recipe
+from branchsweep.roles import Member, Provenance
 from branchsweep.serving import Floats
 from branchsweep.training import cache
 
@@ -81,7 +81,7 @@ class Workers:
         for process in self._processes:  # nobody waits for what may still train or import
             process.kill()
         for executor in self._executors:
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(cancel_futures=True)  # its thread, that is: left behind it would stumble over our own end
 
     def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
         """Train every population to its end; yields (position, outcome) as they finish."""
@@ -103,9 +103,18 @@ class Workers:
                 idle.append(worker)
                 yield position, _result(task)
 
-    def export(self, folder: Path, recipe: Recipe, weights: Weights, inputs: Sequence[str], units: Mapping[str, str]) -> None:
-        """Write a lane that was trained on all rows as a model, in a worker, which has Keras at hand."""
-        _result(self._executors[0].submit(_export, folder, recipe, weights, list(inputs), dict(units)))
+    def export(
+        self,
+        folder: Path,
+        members: Sequence[Member],
+        inputs: Sequence[str],
+        units: Mapping[str, str],
+        ranges: Sequence[tuple[float, float]],
+        provenance: Provenance | None = None,
+    ) -> None:
+        """Write lanes that were trained on all rows as one model, in a worker, which has Keras at hand."""
+        words = (folder, list(members), list(inputs), dict(units), list(ranges), provenance)
+        _result(self._executors[0].submit(_export, *words))
 
     def predict(self, folder: Path, x: Floats) -> Floats:
         """What the exported model says, in a worker."""
@@ -208,8 +217,15 @@ def _train(population: Population, keep_weights: bool) -> Outcome:
     return outcome
 
 
-def _export(folder: Path, recipe: Recipe, weights: Weights, inputs: list[str], units: dict[str, str]) -> None:
-    _trainer.export(folder, recipe, weights, inputs, units)
+def _export(
+    folder: Path,
+    members: list[Member],
+    inputs: list[str],
+    units: dict[str, str],
+    ranges: list[tuple[float, float]],
+    provenance: Provenance | None,
+) -> None:
+    _trainer.export(folder, members, inputs, units, ranges, provenance)
 
 
 def _predict(folder: Path, x: Floats) -> Floats:

@@ -1,0 +1,173 @@
+"""A model as a script in plain Keras: it reads well, it runs, and it builds the networks that it tells of."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from branchsweep import script
+from branchsweep.errors import EngineError
+from branchsweep.recipe import Recipe
+from branchsweep.roles import Member, Provenance
+from branchsweep.trial import Params
+
+INPUTS = ["load", "wind speed"]
+PROVENANCE = Provenance({"heat": "heat", "steam": "steam flow"}, {"heat": "mse", "steam": "huber"}, 4, 0.25, 1)
+
+
+def member(params: Params, share: float = 1.0, epochs: int = 0, heads: Sequence[str] = ("heat", "steam")) -> Member:
+    return Member(Recipe.of(params, heads), (), share, epochs)
+
+
+TAPERED = member(
+    {
+        "trunk.depth": 3,
+        "trunk.width": 12,
+        "trunk.taper": 0.5,
+        "heat.depth": 0,
+        "steam.depth": 2,
+        "batch_size": 32,
+        "learning_rate": 1e-5,
+        "learning_rate_schedule": "cosine",
+        "weight_decay": 1e-4,
+    },
+    epochs=3,
+)
+UNSCALED = member(
+    {
+        "input_scaling": "none",
+        "target_scaling": "none",
+        "optimizer": "sgd",
+        "momentum": 0.9,
+        "learning_rate": 1e-6,
+        "loss_balancing": "uncertainty",
+    }
+)
+QUANTILE = member({"input_scaling": "quantile", "activation": "gelu", "heat.loss_weight": 2.5, "epochs": 2})
+
+
+def mean_of(*members: Member) -> list[Member]:
+    return [replace(one, share=1 / len(members)) for one in members]
+
+
+SCRIPTS = {
+    "one": script.write("models:/plant@champion", INPUTS, [TAPERED], PROVENANCE),
+    "balanced": script.write("models:/plant@champion", INPUTS, [UNSCALED], PROVENANCE),
+    "mean": script.write("models:/plant/3", INPUTS, mean_of(TAPERED, QUANTILE, TAPERED, UNSCALED), PROVENANCE),
+    "wide": script.write(
+        "models:/plant/3",
+        [f"an input with a {'very ' * 5}long name, number {number}" for number in range(5)],
+        mean_of(*(member({"input_scaling": kind}, heads=[f"head-{h}" for h in range(9)]) for kind in ("min_max", "quantile"))),
+        Provenance(
+            columns={f"head-{h}": f'column "{h}" of what is measured' for h in range(9)},
+            losses={f"head-{h}": "mae" for h in range(9)},
+            epochs=100,
+            test_fraction=0.2,
+            test_seed=0,
+            sheet="of 'May'",
+            duplicates="drop",
+            invalid="drop",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS.keys())
+def test_a_formatter_and_a_linter_leave_it_as_it_is(tmp_path: Path, text: str) -> None:
+    (tmp_path / "model.py").write_text(text, encoding="utf-8")
+    ruff = Path(sys.executable).parent / "ruff"
+    rules = ["--select", "B,E,F,I,N,RET,SIM,UP,W", "--target-version", "py311"]
+    for words in (["format", "--isolated", "--no-cache", "--diff"], ["check", "--isolated", "--no-cache", *rules]):
+        done = subprocess.run([ruff, *words, "model.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+PROBE = """
+import json, runpy, sys
+import keras
+
+models, fit = [], keras.Model.fit
+
+def seen(model, *words, **more):
+    models.append(model)
+    return fit(model, *words, **more)
+
+keras.Model.fit = seen
+sys.argv = ["model.py", "plant.csv"]
+runpy.run_path("model.py")
+
+def layers(model):
+    return {layer.name: [layer.units, layer.activation.__name__] for layer in model.layers[1:]}
+
+print(json.dumps([[layers(model), model.count_params(), model.optimizer.iterations.numpy().item()] for model in models]))
+"""
+
+
+def run(folder: Path, text: str) -> tuple[list[Any], str]:
+    """What the script trained, and what it said."""
+    random = np.random.default_rng(0)
+    load, wind = random.uniform(0, 1, 160), random.normal(size=160)
+    columns: Mapping[str, Any] = {
+        "steam flow": 7 * load - wind,
+        "load": load,
+        "note": "x",
+        "wind speed": wind,
+        "heat": 40 * load,
+    }
+    pd.DataFrame(columns).to_csv(folder / "plant.csv", index=False)
+    (folder / "model.py").write_text(text, encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", PROBE], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]), done.stdout
+
+
+def of_recipe(one: Member) -> tuple[dict[str, list[Any]], int]:
+    """The layers by name, each with its units and its activation, and the parameters of the network that we export."""
+    from branchsweep.training import network
+
+    model = network.build(one.recipe.architecture, len(INPUTS))
+    return {layer.name: [layer.units, layer.activation.__name__] for layer in model.layers[1:]}, model.count_params()
+
+
+@pytest.mark.parametrize(
+    ("text", "members"),
+    [(SCRIPTS["one"], [TAPERED]), (SCRIPTS["mean"], [TAPERED, QUANTILE, TAPERED, UNSCALED])],
+    ids=["one", "mean"],
+)
+def test_it_trains_the_networks_that_are_exported(tmp_path: Path, text: str, members: list[Member]) -> None:
+    trained, said = run(tmp_path, text)
+    assert [(layers, parameters) for layers, parameters, _ in trained] == [of_recipe(one) for one in members]
+    epochs = [one.epochs or one.recipe.epochs or PROVENANCE.epochs for one in members]
+    steps = [count * -(-120 // one.recipe.batch_size) for count, one in zip(epochs, members, strict=True)]
+    assert [iterations for _, _, iterations in trained] == steps
+    for head in ("heat", "steam"):
+        assert f"{head}: R2 " in said
+
+
+def test_a_schedule_is_laid_out_for_the_epochs_of_the_search() -> None:
+    assert "epochs, batch_size = 3, 32\n" in SCRIPTS["one"]
+    assert "steps = 4 * math.ceil(len(train) / batch_size)\n" in SCRIPTS["one"]
+
+
+def test_what_fit_cannot_say_is_said() -> None:
+    assert "loss_balancing: uncertainty" in SCRIPTS["balanced"].replace("\n# ", " ")
+    assert "balanced" not in SCRIPTS["one"]
+
+
+def test_equal_recipes_are_told_once() -> None:
+    assert SCRIPTS["mean"].count("def network_") == 3
+    assert SCRIPTS["mean"].count("(0.25, network_1)") == 2
+
+
+def test_a_model_that_does_not_say_where_it_comes_from_has_no_script() -> None:
+    with pytest.raises(EngineError, match="models:/plant/1 does not say how it was trained"):
+        script.of_manifest("models:/plant/1", {"inputs": INPUTS, "provenance": None})
