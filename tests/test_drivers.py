@@ -10,14 +10,15 @@ import sys
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from branchsweep.drivers import open_driver
 from branchsweep.drivers import optuna as optuna_engine
 from branchsweep.drivers.points import Stream, at, draws, entropy, index_of, located, point_at, random_point, value_at
 from branchsweep.errors import ConfigError
-from branchsweep.experiment import DRIVERS
+from branchsweep.experiment import DRIVERS, Objective
 from branchsweep.space import Choice, Float, Int
-from branchsweep.trial import Params, Result
+from branchsweep.trial import Params, Result, Trial
 from contracts import MIXED, SMALL, Dimensions, DriverContract, make_experiment, play, scored, trials_of
 
 JUST_BELOW_ONE = math.nextafter(1.0, 0.0)
@@ -218,6 +219,51 @@ def test_an_option_that_a_sampler_refuses_is_a_mistake_of_the_user() -> None:
     experiment = make_experiment("optuna", algorithm="nsga2", options={"population_size": 1})
     with pytest.raises(ConfigError, match=r"search.options: nsga2 of optuna refuses \{'population_size': 1\}"):
         open_driver(experiment)
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "nsga2", "random", "qmc"])
+def test_a_repeat_becomes_a_trial_of_its_own_where_that_is_asked_for(algorithm: str) -> None:
+    """Its number gives it other seeds; so nine recipes are enough for any number of trials."""
+    experiment = make_experiment("optuna", SMALL, algorithm=algorithm, repeats="reseed")
+    results = play(open_driver(experiment), asks=4)
+    recipes = {repr(experiment.recipe(result.trial.params)) for result in results}
+    assert len(results) == 32
+    assert len(recipes) <= 9
+    resumed = open_driver(experiment)
+    for result in results[:16]:
+        resumed.tell(result)
+    assert resumed.ask(8) == trials_of(results[16:24])
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "nsga2", "nsga3"])
+def test_constraints_reach_the_sampler(algorithm: str) -> None:
+    """Where a part of the trials breaks a constraint, other points are asked than without it."""
+
+    def asked(*constraints: str) -> list[Trial]:
+        experiment = make_experiment("optuna", algorithm=algorithm, known={"first": {}})
+        bound = experiment.model_copy(update={"objective": Objective(constraints=list(constraints))})
+        return trials_of(play(open_driver(bound), asks=5))
+
+    free, bound = asked(), asked("r2/PE >= 0.99 * first")
+    assert free[:16] == bound[:16]
+    assert free != bound
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "nsga2", "nsga3", "qmc", "random", "grid", "brute_force"])
+def test_several_objectives(algorithm: str) -> None:
+    experiment = make_experiment("optuna", algorithm=algorithm, maximize=("r2/PE", "r2/V"))
+    results = play(open_driver(experiment), asks=5)
+    assert len({repr(experiment.recipe(result.trial.params)) for result in results}) == 40
+    resumed = open_driver(experiment)
+    for result in results[:32]:
+        resumed.tell(result)
+    assert resumed.ask(8) == trials_of(results[32:])
+
+
+@pytest.mark.parametrize(("driver", "algorithm"), [("optuna", "cma_es"), ("keras_tuner", "bayesian")])
+def test_who_knows_one_objective_says_so(driver: str, algorithm: str) -> None:
+    with pytest.raises(ValidationError, match=f"{algorithm} of {driver} knows one objective, not several"):
+        make_experiment(driver, algorithm=algorithm, maximize=("r2/PE", "r2/V"))
 
 
 def _regret(driver: str, seed: int) -> float:
