@@ -22,8 +22,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks import _measure
-from branchsweep import environment, halving, packing, promote
+from branchsweep import environment, halving, packing, promote, score
 from branchsweep.answer import answer
+from branchsweep.confirm import Contender
 from branchsweep.drivers import drawn
 from branchsweep.experiment import Experiment
 from branchsweep.objective import Judge
@@ -81,11 +82,15 @@ def replayed(everything: Side, experiment: Experiment) -> set[int]:
 
 def test_r2(setting: _measure.Setting, winner: Result, trainer: Workers) -> float:
     """Mean R² of the refitted winner on the test rows; NaN if it diverges."""
-    finalist = promote.refit(setting.experiment, winner, trainer, _measure.Silent())
-    if finalist is None:
+    contender = Contender(f"trial {winner.trial.number}", setting.experiment, winner.trial, winner.score)
+    members = promote.refits(contender, winner.score.epochs, 1, trainer, _measure.Silent())
+    if not members:
         return math.nan
+    heads = list(setting.experiment.heads)
     with promote.model_folder() as folder:
-        met = promote.meet_test_rows(setting.experiment, finalist, setting.dataset, setting.split, trainer, folder)
+        rows, dataset, parts = setting.rows, setting.dataset, setting.split
+        predicted = promote.meet_test_rows(setting.experiment, members, rows, dataset, parts, trainer, folder)
+        met = score.measure(dataset.y[parts.test], predicted, heads)
     return statistics.fmean(head.r2 for head in met.values())
 
 

@@ -21,6 +21,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from branchsweep.recipe import recalled
+
 ROOT = Path(__file__).parent.parent
 
 SPACE = """\
@@ -46,6 +48,7 @@ search: {driver: optuna, trials: 12, batch: 4, known: {plain: {trunk.depth: 1}}}
 fit: {epochs: 8}
 validation: {method: k_fold, folds: 2}
 baselines: [linear_regression]
+confirmation: {trials: 2, folds: 2, seeds: 1}
 promotion: {model: plant}
 """
 
@@ -177,6 +180,37 @@ def test_the_champion_predicts_raw_units_from_a_raw_table(said: tuple[Workspace,
     assert r2 == pytest.approx(summary["test"]["r2"]["cost"], abs=1e-4)
 
 
+def test_a_row_outside_what_the_champion_has_seen_is_told(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = said
+    rows = pd.DataFrame({"load": [0.5, 3.0], "wind": [0.0, 0.0]})
+    rows.to_csv(workspace.folder / "new.csv", index=False)
+    _, err = workspace.run("predict", "models:/plant@champion", "new.csv", "-o", "warned.csv", "--warn")
+    assert "1 of them outside what the model has seen" in err
+    assert pd.read_csv(workspace.folder / "warned.csv")["outside"].tolist() == [False, True]
+
+
+def test_the_champion_leaves_as_a_keras_file_and_as_a_script(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = said
+    folder = workspace.folder / "exported"
+    folder.mkdir()
+    _, err = workspace.run("export", "models:/plant@champion", "--format", "keras", "-o", "exported/plant.keras")
+    assert "serving.json" in err
+    manifest = json.loads((folder / "serving.json").read_text(encoding="utf-8"))
+    assert manifest["inputs"] == ["load", "wind"]
+    assert manifest["provenance"]["columns"]["steam"] == "steam flow"
+    _, err = workspace.run("export", "models:/plant@champion", "--format", "keras", "-o", "exported/other.keras", exit_code=2)
+    assert "belongs to plant.keras already" in err
+    workspace.run("export", "models:/plant@champion", "--format", "code", "-o", "exported/plant.py")
+    command = [sys.executable, "exported/plant.py", "plant.csv"]
+    done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    parameters = recalled(manifest["members"][0]["recipe"]).architecture.parameters(2)
+    assert f"Total params: {parameters:,} " in done.stdout
+    for head in ("heat", "steam", "cost"):
+        assert f"{head}: R2 " in done.stdout
+    assert {file.name for file in folder.iterdir()} == {"plant.keras", "serving.json", "plant.py"}
+
+
 def test_a_finished_sweep_answers_from_the_store(said: tuple[Workspace, dict[str, Any], str]) -> None:
     workspace, summary, _ = said
     out, err = workspace.run("run", "three.yaml", "--json")
@@ -195,6 +229,29 @@ def test_show_lists_the_sweeps_and_the_best_trials(said: tuple[Workspace, dict[s
     assert "r2/steam" in out
     _, err = workspace.run("show", "thre", exit_code=2)
     assert "did you mean 'three'?" in err
+
+
+def test_a_trial_is_replayed_to_the_last_digit(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    """From what is recorded, without the files of the experiment."""
+    workspace, _, _ = said
+    complete = next(run for run in workspace.runs("trial") if run.data.tags["branchsweep.status"] == "COMPLETE")
+    out, err = workspace.run("replay", complete.info.run_id[:12], "--workers", "1", "--tolerance", "0", "--json")
+    told = json.loads(out)
+    assert told["sentence"] == f"trial {complete.data.tags['branchsweep.trial']} replayed: equal to the last digit"
+    assert (told["agreement"], told["differences"]) == ("equal", [])
+    end = {figure["name"]: figure["replayed"] for figure in told["figures"] if figure["epoch"] is None}
+    assert end.items() <= complete.data.metrics.items()
+    assert "training 2 lanes in" in err
+
+
+def test_on_another_table_a_replay_is_not_comparable(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = said
+    pd.read_csv(workspace.folder / "plant.csv").iloc[:200].to_csv(workspace.folder / "shorter.csv", index=False)
+    words = ("replay", "three", "--trial", "0", "--workers", "1", "--data", "shorter.csv", "--json")
+    out, _ = workspace.run(*words, exit_code=1)
+    told = json.loads(out)
+    assert (told["agreement"], told["differences"]) == ("not comparable", ["data_digest", "split_digest"])
+    assert len(workspace.runs("trial")) == 12  # a replay writes nothing down
 
 
 def test_a_sweep_is_exported_as_a_study_of_optuna(said: tuple[Workspace, dict[str, Any], str]) -> None:
@@ -216,6 +273,35 @@ def test_a_sweep_is_exported_as_a_study_of_optuna(said: tuple[Workspace, dict[st
     storage.engine.dispose()
     _, err = workspace.run(*words, exit_code=2)
     assert "there is a study 'three' in sqlite:///study.db already" in err
+
+
+def test_history_and_rollback(tmp_path: Path, said: tuple[Workspace, dict[str, Any], str]) -> None:
+    from mlflow import MlflowClient
+
+    from branchsweep.ledgers.registry import open_registry
+
+    workspace, summary, _ = said
+    told = json.loads(workspace.run("history", "plant", "--json")[0])
+    assert set(told) == {"model", "versions", "reigns"}
+    assert [(one["version"], one["titles"], one["trial"]) for one in told["versions"]] == [
+        (1, ["champion"], summary["best"]["trial"])
+    ]
+    assert [(reign["version"], reign["until"]) for reign in told["reigns"]] == [(1, None)]
+    _, err = workspace.run("rollback", "plant", exit_code=2)
+    assert "nobody reigned before version 1 of 'plant'" in err
+    copy = f"sqlite:///{shutil.copy(workspace.folder / 'mlflow.db', tmp_path / 'mlflow.db')}"
+    registry, client = open_registry(copy), MlflowClient(copy, copy)
+    first = client.get_model_version("plant", "1")
+    assert first.source
+    client.create_model_version("plant", first.source, first.run_id)
+    client.set_registered_model_alias("plant", "champion", "2")
+    client.set_registered_model_alias("plant", "previous", "1")
+    out, _ = workspace.run("rollback", "plant", "--tracking-uri", copy)
+    assert out.strip() == "plant: version 1 is the champion again, and version 2 the challenger."
+    assert [reign.version for reign in registry.chronicle("plant").reigns] == [1, 2, 1]
+    out, _ = workspace.run("history", "plant", "--tracking-uri", copy)
+    assert "rolled back from version 2" in out and "the alias was moved by hand" in out
+    assert summary["run_id"][:8] in out and summary["champion"]["because"][:20] in out
 
 
 def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path, said: tuple[Workspace, dict[str, Any], str]) -> None:
@@ -287,6 +373,10 @@ def copy_of_empty_store(finished: Workspace, workspace: Workspace) -> None:
         (["space", "space.yaml", "--set", "seed=3"], "space.yaml is a space alone"),
         (["space", "three.yaml", "--set", "space.fixed.bacth_size=3"], "did you mean 'batch_size'?"),
         (["export-study", "three", "--storage", "sqlite:///study.db"], "mlflow.db"),
+        (["replay", "0123abcd"], "mlflow.db"),
+        (["export", "models:/plant@champion", "--format", "code", "-o", "plant.txt"], "a path that ends in .py"),
+        (["export", "models:/plant@champion", "--format", "keras", "-o", "nosuch/plant.keras"], "there is no folder nosuch"),
+        (["export", "models:/plant@champion", "--format", "keras", "-o", "plant.keras"], "mlflow.db"),
     ],
 )
 def test_a_mistake_ends_in_one_message_and_leaves_nothing(tmp_path: Path, words: list[str], expected: str) -> None:
@@ -302,7 +392,7 @@ def test_a_dry_run_says_what_would_be_trained_and_trains_nothing(tmp_path: Path)
     workspace = furnish(tmp_path)
     out, _ = workspace.run("run", "three.yaml", "--trials", "7", "--dry-run", "--json")
     seen = json.loads(out)
-    assert (seen["trials"], seen["lanes"]) == (7, 15)
+    assert (seen["trials"], seen["lanes"]) == (7, 19)
     out, _ = workspace.run("run", "three.yaml", "--dry-run")
     assert "lanes" in out and "programs" in out and "estimated" in out
     assert not (tmp_path / "mlflow.db").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,21 +12,21 @@ import numpy as np
 import pytest
 from rich.console import Console, RenderableType
 
-from branchsweep import compare, sweep
+from branchsweep import compare, promote, sweep
 from branchsweep.answer import training_rows
 from branchsweep.budget import StoppedBy
 from branchsweep.data import Dataset, Split, split
 from branchsweep.drivers import open_driver
 from branchsweep.errors import ConfigError
-from branchsweep.experiment import Experiment, Objective, Pruning
+from branchsweep.experiment import Ensemble, Experiment, Objective, Promotion, Pruning
 from branchsweep.ledgers.memory import MemoryLedger, Store
 from branchsweep.objective import hypervolume, judge
 from branchsweep.outlook import outlook
-from branchsweep.promote import decide, model_name
-from branchsweep.report import summary
-from branchsweep.roles import Candidate, Champion, Conclusion
+from branchsweep.promote import model_name
+from branchsweep.report import ending, summary
+from branchsweep.roles import Conclusion
 from branchsweep.summary import Summary
-from branchsweep.trial import Result, Score, Status, Trial
+from branchsweep.trial import Result, Status, Trial
 from fakes import FormulaTrainer, Notebook, tiny_experiment
 
 OPTUNA: Mapping[str, Any] = {"driver": "optuna", "trials": 20, "batch": 8, "known": {"small": {"trunk.depth": 1}}}
@@ -336,7 +335,7 @@ def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
     assert linear.name == "linear regression" and linear.test_r2["V"] == pytest.approx(1.0)
     assert set(json.loads(said.to_json())) == {
         "sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds", "references",
-        "stopped_by", "front", "unmet", "importance", "edges",
+        "stopped_by", "front", "unmet", "importance", "edges", "confirmed", "members", "meetings",
     }  # fmt: skip
     text = to_text(summary(said, {"PE": "MW", "V": "cm Hg"}))
     assert f"trial {said.best.trial}" in text and "linear regression" in text and "models:/tiny@champion" in text
@@ -409,36 +408,91 @@ def test_a_stand_in_registers_under_another_name() -> None:
     assert model_name(experiment, replace(tiny_table(), source="stand-in")) == "tiny-stand-in"
 
 
-def champion(value: float, data: str = "t1", rows: str = "s1", rule: str = "mean_r2") -> Champion:
-    return Champion("tiny", 3, value, rule, data, rows, "run", 5, "it was better")
+class TestTheTitle:
+    """One sweep after the other under one name. The formula trainer has no noise: whoever is better is so on every fold."""
+
+    def run(self, store: Store, best_rate: float, **changed: Any) -> tuple[Summary, MemoryLedger]:
+        """A sweep whose best trial has this learning rate; the nearer to 0.01, the better."""
+        known = {"one": {"trunk.depth": 2, "trunk.width": 4, "learning_rate": best_rate}}
+        search = {"driver": "random", "trials": 1, "known": known}
+        experiment = tiny_experiment(**{"search": search, "seed": round(best_rate * 1e6), **changed})
+        dataset = tiny_table()
+        parts = split(experiment, dataset)
+        ledger = MemoryLedger.open(sweep.record(experiment, dataset, parts), store)
+        rows = training_rows(dataset, parts)
+        engines = sweep.Engines(open_driver(experiment), FormulaTrainer(rows), ledger, Notebook())
+        return sweep.run(experiment, [], dataset, parts, engines), ledger
+
+    def test_it_goes_to_the_first_and_then_to_the_better(self) -> None:
+        store = Store()
+        said = [self.run(store, rate)[0].champion for rate in (0.1, 0.02, 0.05)]
+        assert [crowning and crowning.crowned for crowning in said] == [True, True, False]
+        assert said[0] is not None and said[0].because.startswith("first of its name, with a mean validation R² of 0.9")
+        assert said[1] is not None and "of version 1: +0." in said[1].because
+        assert said[2] is not None and said[2].because.endswith("not better beyond chance")
+        assert store.champions["tiny"].version == 2
+
+    def test_an_equal_one_does_not_get_it(self) -> None:
+        store = Store()
+        self.run(store, 0.02)
+        said, _ = self.run(store, 0.02, seed=9)
+        assert said.champion is not None and not said.champion.crowned
+
+    def test_a_champion_scored_on_other_rows_is_trained_again_on_these(self) -> None:
+        store = Store()
+        self.run(store, 0.02, test={"fraction": 0.3, "seed": 5})
+        worse, _ = self.run(store, 0.05)
+        better, _ = self.run(store, 0.01)
+        assert worse.champion is not None and not worse.champion.crowned
+        assert better.champion is not None and better.champion.crowned
+
+    def test_one_that_predicts_something_else_is_told_before_the_search(self) -> None:
+        store = Store()
+        self.run(store, 0.02)
+        with pytest.raises(ConfigError, match=r"version 1 of 'tiny' predicts .*: choose another name"):
+            self.run(store, 0.01, heads={"PE": {"unit": "MW"}})
+
+    def test_a_rehearsal_decides_and_registers_nothing(self) -> None:
+        store = Store()
+        self.run(store, 0.02)
+        _, ledger = self.run(store, 0.01, promotion=None)
+        experiment, dataset = tiny_experiment(), tiny_table()
+        parts = split(experiment, dataset)
+        trainer = FormulaTrainer(training_rows(dataset, parts))
+
+        def again(is_rehearsal: bool, number: int | None = None) -> promote.Ending:
+            return sweep.promote_again(experiment, number, dataset, parts, trainer, ledger, Notebook(), is_rehearsal)
+
+        rehearsed = again(True)
+        assert rehearsed.verdict is not None and rehearsed.verdict.crown and rehearsed.crowning is None
+        assert store.champions["tiny"].version == 1
+        assert "would be crowned" in to_text(ending(rehearsed, ["PE", "V"]))
+        held = again(False, number=0)
+        assert held.crowning is not None and held.crowning.crowned and store.champions["tiny"].version == 2
+        with pytest.raises(ConfigError, match=r"--trial: got 7, expected a complete trial of this sweep \(0\)"):
+            again(True, number=7)
+
+    def test_every_model_that_meets_the_test_rows_is_counted(self) -> None:
+        store = Store()
+        counts = [self.run(store, rate)[0].meetings for rate in (0.1, 0.02)]
+        other, _ = self.run(store, 0.05, test={"fraction": 0.3, "seed": 5})
+        assert [*counts, other.meetings] == [1, 2, 1]
 
 
-def candidate(value: float) -> Candidate:
-    from pathlib import Path
+@pytest.mark.parametrize(("choose", "members"), [("seeds", 3), ("greedy", None)])
+def test_an_ensemble_is_one_model(experiment: Experiment, choose: str, members: int | None) -> None:
+    policy = experiment.model_copy(update={"promotion": Promotion(model="tiny", ensemble=Ensemble(size=3, choose=choose))})
+    said = Scene(policy).run()
+    assert said.members == members if members else 1 <= said.members <= 3
+    assert said.test_r2 is not None
 
-    score = Score(Status.COMPLETE, value=value)
-    return Candidate("tiny", Path(), Result(Trial(1, {}), score), value, "mean_r2", {}, data_digest="t1", split_digest="s1")
 
-
-@pytest.mark.parametrize(
-    ("reigning", "crown", "because"),
-    [
-        (None, True, "first of its name, with a mean validation R² of 0.9000"),
-        (champion(0.89), True, "mean validation R² 0.9000, above 0.8900 of version 3"),
-        (champion(0.90), False, "mean validation R² 0.9000, not above 0.9000 of version 3"),
-        (champion(0.1, data="t2"), False, "version 3 was trained on another table, so their scores cannot be compared"),
-        (
-            champion(0.1, rule="min_r2"),
-            False,
-            "version 3 was crowned for its lowest validation R², not for its mean validation R²",
-        ),
-        (champion(0.1, rows="s2"), False, "version 3 was scored on another split, so their scores cannot be compared"),
-        (champion(math.nan), True, "mean validation R² 0.9000, above nan of version 3"),
-    ],
-)
-def test_the_crown_goes_to_the_better_on_equal_rows(reigning: Champion | None, crown: bool, because: str) -> None:
-    verdict = decide(reigning, candidate(0.9))
-    assert (verdict.crown, verdict.because) == (crown, because)
+def test_the_best_of_the_search_are_told_twice(experiment: Experiment) -> None:
+    said = Scene(experiment).run()
+    assert len(said.confirmed) == 4
+    assert said.best is not None and said.best.trial in [one.trial for one in said.confirmed]
+    text = to_text(summary(said, {"PE": "MW", "V": "cm Hg"}))
+    assert "once more from fresh seeds on fresh folds" in text and "gap" in text
 
 
 def test_a_baseline_must_be_one_known_trial_on_the_same_heads() -> None:
@@ -465,10 +519,10 @@ def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows
 def test_an_outlook_counts_what_would_be_trained(experiment: Experiment) -> None:
     scene = Scene(experiment)
     seen = outlook(experiment, [], scene.split, workers=2)
-    assert (seen.trials, seen.lanes) == (20, 61)  # three folds each, and the refit
+    assert (seen.trials, seen.lanes) == (20, 101)  # three folds each; four trials on five folds from two seeds; and the refit
     assert seen.programs <= seen.populations <= seen.lanes
     assert seen.seconds > 0
-    assert sum(each.lanes for each in seen.plan) == 61 and all(0 < each.useful <= 1 for each in seen.plan)
+    assert sum(each.lanes for each in seen.plan) == 101 and all(0 < each.useful <= 1 for each in seen.plan)
     halved = outlook(tiny_experiment(fit={"epochs": 600}, pruning={"rungs": [60, 120]}), [], scene.split, workers=2)
     whole = outlook(tiny_experiment(fit={"epochs": 600}, pruning={"rungs": []}), [], scene.split, workers=2)
     assert (dict(halved.rungs), dict(whole.rungs)) == ({60: 4, 120: 2}, {})

@@ -23,10 +23,13 @@ from branchsweep.trial import Result, Score, Status, Trial
 
 
 def training_rows(dataset: Dataset, split: Split) -> TrainingRows:
-    """What a trainer may see: the training rows alone, with the folds as positions among them."""
+    """What a trainer may see: the training rows alone, with the folds as positions among them.
+
+    The folds of the search come first, those of the confirmation after them.
+    """
     place = np.zeros(dataset.rows, np.int64)
     place[split.train] = np.arange(len(split.train))
-    folds = tuple((place[train], place[validation]) for train, validation in split.folds)
+    folds = tuple((place[train], place[validation]) for train, validation in (*split.folds, *split.confirmation))
     return TrainingRows(dataset.x[split.train], dataset.y[split.train], folds)
 
 

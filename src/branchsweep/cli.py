@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +27,7 @@ from branchsweep.errors import EXIT_CODE, ConfigError, UserError
 if TYPE_CHECKING:
     from branchsweep.data import Dataset, Split
     from branchsweep.experiment import Experiment
+    from branchsweep.replay import Replay
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -51,6 +54,8 @@ TrackingUri = Annotated[
         "--tracking-uri", metavar="URI", help="MLflow's store; sqlite:///mlflow.db here, unless MLFLOW_TRACKING_URI says."
     ),
 ]
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A registered model's name, such as ccpp-branched.")]
 
 
 def main() -> None:
@@ -248,6 +253,76 @@ def show(
 
 
 @app.command()
+def replay(
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="A trial's run id, or the beginning of it; with --trial, a sweep's, or its name."),
+    ],
+    trial: Annotated[int | None, typer.Option("--trial", min=0, help="The number of the trial in the sweep RUN.")] = None,
+    data: DataPath = None,
+    tracking_uri: TrackingUri = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Worker processes; one per core if not given.")
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option("--tolerance", min=0, help="R² by which it may differ; 0.001 if not given.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
+    ] = False,
+) -> None:
+    """Train a recorded trial again and compare: same data, same split, same seeds, and the same score?
+
+    Exit code 0: it agrees within the tolerance; on the same machine with the same versions, to the last digit. 1: it does not.
+    """
+    from branchsweep import report
+    from branchsweep.replay import TOLERANCE
+
+    console = Console(stderr=True)
+    try:
+        said = _replayed(run, trial, data, tracking_uri, workers, TOLERANCE if tolerance is None else tolerance, console)
+    except KeyboardInterrupt as interrupt:
+        console.print("stopped")
+        raise typer.Exit(INTERRUPTED) from interrupt
+    if as_json:
+        typer.echo(said.to_json())
+    else:
+        Console().print(report.replay(said))
+    if not said.agrees:
+        raise typer.Exit(1)
+
+
+def _replayed(
+    run: str,
+    trial: int | None,
+    data: Path | None,
+    tracking_uri: str | None,
+    workers: int | None,
+    tolerance: float,
+    console: Console,
+) -> Replay:
+    """Finds the trial, reads the table that its sweep names, and trains it again."""
+    from branchsweep import config, environment
+    from branchsweep.answer import training_rows
+    from branchsweep.ledgers.mlflow import open_existing, open_trial
+    from branchsweep.replay import numbered, replay
+    from branchsweep.terminal import Terminal
+    from branchsweep.training.workers import Workers
+
+    ledger, number = open_trial(tracking_uri, run) if trial is None else (open_existing(tracking_uri, run), trial)
+    of = ledger.sweep
+    where = f"sweep {of.name} ({ledger.run_id[:8]})"
+    result = numbered(ledger.recall(), number, where)
+    experiment = config.recorded(of.yaml, where)
+    dataset, split = _read(experiment, data, False, console)
+    with (
+        Terminal(console) as watch,
+        Workers(training_rows(dataset, split), workers, watch.trained, environment.cache_folder()) as trainer,
+    ):
+        return replay(of, experiment, result, dataset, split, trainer, watch, tolerance)
+
+
+@app.command()
 def export_study(
     sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name or run id.")],
     storage: Annotated[str, typer.Option("--storage", metavar="URL", help="Where to, such as sqlite:///study.db.")],
@@ -268,6 +343,56 @@ def export_study(
     say = Console(stderr=True)
     say.print(f"{len(results)} trials written as the study '{name or of.name}'", highlight=False, soft_wrap=True)
     say.print(f"optuna-dashboard {address.shown(storage)}", style="cyan", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def promote(
+    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name or run id.")],
+    trial: Annotated[int | None, typer.Option("--trial", min=0, help="This trial; of the best few if not given.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Confirm and decide, and register nothing.")] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", help="The registered model's name; the experiment's if not given.")
+    ] = None,
+    data: DataPath = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Worker processes; one per core if not given.")
+    ] = None,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Confirm a recorded sweep's best trials, and let the finalist challenge the champion."""
+    from branchsweep import config, environment, report
+    from branchsweep import sweep as flow
+    from branchsweep.answer import training_rows
+    from branchsweep.experiment import Promotion
+    from branchsweep.ledgers.mlflow import open_existing
+    from branchsweep.terminal import Terminal
+    from branchsweep.training.workers import Workers
+
+    console = Console(stderr=True)
+    ledger = open_existing(tracking_uri, sweep)
+    of = ledger.sweep
+    experiment = config.recorded(of.yaml, f"sweep {of.name} ({ledger.run_id[:8]})")
+    if model:
+        policy = experiment.promotion or Promotion(model=model)
+        experiment = experiment.model_copy(update={"promotion": policy.model_copy(update={"model": model})})
+    if experiment.promotion is None:
+        raise UserError(f"the sweep {of.name} has no promotion policy, so no model's name: give one with --model NAME")
+    dataset, split = _read(experiment, data, False, console)
+    for part, digest in (("data_digest", dataset.digest), ("split_digest", split.digest)):
+        if of.tags.get(part) != digest:
+            what = "table" if part == "data_digest" else "split"
+            message = (
+                f"this is another {what} than the sweep {of.name} was scored on ({part} {digest}, then {of.tags.get(part)})"
+            )
+            raise UserError(f"{message}: name the one it had with --data")
+    with (
+        Terminal(console) as watch,
+        Workers(training_rows(dataset, split), workers, watch.trained, environment.cache_folder()) as trainer,
+    ):
+        ending = flow.promote_again(experiment, trial, dataset, split, trainer, ledger, watch, dry_run)
+    Console().print(report.ending(ending, list(experiment.heads)))
+    if ending.finalist is None:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -337,6 +462,9 @@ def predict(
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="An xlsx, csv or parquet file with the input columns.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="Where to write: .csv, .xlsx or .parquet.")],
     sheet: Annotated[str | None, typer.Option("--sheet", help="The sheet of an xlsx file.")] = None,
+    warn: Annotated[
+        bool, typer.Option("--warn", help="Add the column 'outside': whether an input lies outside the range of the training.")
+    ] = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Predict with a registered model: the table's columns, and one per head in natural units.
@@ -344,16 +472,95 @@ def predict(
     A column that is named as a head stays beside its prediction as <head>_actual.
     """
     from branchsweep.data import read_inputs, write_table
-    from branchsweep.ledgers.mlflow import load_predictor
+    from branchsweep.ledgers.registry import load_predictor
     from branchsweep.quiet import silent_start
+    from branchsweep.serving import OUTSIDE
 
     predictor = load_predictor(model, tracking_uri)
     frame = read_inputs(table, sheet, predictor.inputs)
     with silent_start():
-        predicted = predictor(frame)
+        predicted = predictor(frame, warn)
     kept = frame.rename(columns={head: f"{head}_actual" for head in predicted.columns})
     write_table(kept.assign(**{head: predicted[head] for head in predicted.columns}), output)
-    Console(stderr=True).print(f"{len(frame):,} rows predicted into {output}", highlight=False)
+    outside = f", {predicted[OUTSIDE].sum():,} of them outside what the model has seen" if warn else ""
+    Console(stderr=True).print(f"{len(frame):,} rows predicted into {output}{outside}", highlight=False)
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Such as models:/ccpp-branched@champion.")],
+    kind: Annotated[
+        Literal["keras", "code"],
+        typer.Option("--format", help="keras: the trained network; code: a script that trains it anew in plain Keras."),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="Where to write: .keras, or .py for code.")],
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Write a registered model as a Keras file, or as a script in plain Keras that trains it anew.
+
+    Beside a Keras file, which takes scaled inputs, serving.json says how they are scaled.
+    """
+    from branchsweep import script
+    from branchsweep.ledgers.registry import fetch
+    from branchsweep.serving import MANIFEST, MODEL
+
+    beside = output.with_name(MANIFEST)
+    _refuse_place(kind, output, beside)
+    with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
+        files = fetch(model, Path(folder), tracking_uri)
+        try:
+            if kind == "keras":
+                shutil.copy(files / MODEL, output)
+                shutil.copy(files / MANIFEST, beside)
+                sentence = f"{output} written, and beside it {beside}: its scalers, columns and units"
+            else:
+                manifest = json.loads((files / MANIFEST).read_text(encoding="utf-8"))
+                output.write_text(script.of_manifest(model, manifest), encoding="utf-8")
+                sentence = f"{output} written; to train: python {output} TABLE"
+        except OSError as error:
+            raise UserError(f"cannot be written ({error})", str(output)) from error
+    Console(stderr=True).print(sentence, highlight=False, soft_wrap=True)
+
+
+def _refuse_place(kind: str, output: Path, beside: Path) -> None:
+    """Raises unless a model may be written there: two Keras files in one folder would share the scalers of one of them."""
+    suffix = {"keras": ".keras", "code": ".py"}[kind]
+    if output.suffix != suffix:
+        raise UserError(f"got {output}, expected a path that ends in {suffix}")
+    if not output.parent.is_dir():
+        raise UserError(f"there is no folder {output.parent}; make it, or write elsewhere")
+    others = sorted(other.name for other in output.parent.glob("*.keras") if other.name != output.name)
+    if kind == "keras" and beside.exists() and others:
+        raise UserError(f"{beside} belongs to {others[0]} already; write into another folder")
+
+
+@app.command()
+def history(
+    model: Model,
+    tracking_uri: TrackingUri = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
+    ] = False,
+) -> None:
+    """Tell of a registered model who reigned, since when and why, and list its versions."""
+    from branchsweep import report
+    from branchsweep.ledgers.registry import open_registry
+
+    told = open_registry(tracking_uri).chronicle(model)
+    if as_json:
+        typer.echo(told.to_json())
+    else:
+        Console().print(report.chronicle(told))
+
+
+@app.command()
+def rollback(model: Model, tracking_uri: TrackingUri = None) -> None:
+    """Give a registered model's title back to its previous champion; the present one becomes the challenger."""
+    from branchsweep import report
+    from branchsweep.ledgers.registry import open_registry
+
+    done = open_registry(tracking_uri).rollback(model)
+    Console().print(report.rollback(done), highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,21 +1,20 @@
-"""What the best trial is compared with, trained and measured on the same rows as it."""
+"""What the finalist is compared with, trained and measured on the same rows as it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from branchsweep import baselines, config, packing, promote, score
-from branchsweep.answer import grade
+from branchsweep import baselines, config, promote, score
+from branchsweep.confirm import Confirmed, Contender
 from branchsweep.data import Dataset, Split
 from branchsweep.errors import ConfigError
 from branchsweep.experiment import SKLEARN_BASELINES, Experiment
-from branchsweep.population import ALL_ROWS, LaneOutcome, TrainingRows
-from branchsweep.promote import Finalist
+from branchsweep.population import TrainingRows
 from branchsweep.roles import Trainer, Watch
 from branchsweep.summary import Reference
-from branchsweep.trial import Result, Score, Status, Trial
+from branchsweep.trial import Score, Status, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,14 @@ class Contestant:
     name: str
     experiment: Experiment | None = None
 
+    @property
+    def contender(self) -> Contender | None:
+        """The network that it is, to be confirmed beside the finalists; None for one of scikit-learn's."""
+        if self.experiment is None:
+            return None
+        ((known, params),) = self.experiment.search.known.items()
+        return Contender(self.name, self.experiment, Trial(0, params, known))
+
 
 def contestants(experiment: Experiment) -> list[Contestant]:
     """The baselines that an experiment names, checked before anything is trained."""
@@ -40,7 +47,7 @@ def contestants(experiment: Experiment) -> list[Contestant]:
 
 
 def checked(other: Experiment, where: str, experiment: Experiment) -> Contestant:
-    """Another experiment as a contestant of this one, to be validated on this one's folds.
+    """Another experiment as a contestant of this one, to be trained on this one's folds with this one's seed.
 
     Args:
         other: One known trial on the same heads and inputs.
@@ -54,11 +61,12 @@ def checked(other: Experiment, where: str, experiment: Experiment) -> Contestant
     if ours != theirs:
         message = f"a baseline needs the heads and inputs of the experiment it is compared with: got {theirs}, expected {ours}"
         raise ConfigError(message, where)
-    return Contestant(other.name, other.model_copy(update={"validation": experiment.validation}))
+    return Contestant(other.name, other.model_copy(update={"validation": experiment.validation, "seed": experiment.seed}))
 
 
 def references(
     chosen: Sequence[Contestant],
+    confirmed: Mapping[str, Confirmed],
     rows: TrainingRows,
     dataset: Dataset,
     split: Split,
@@ -66,19 +74,20 @@ def references(
     trainer: Trainer,
     watch: Watch,
 ) -> list[Reference]:
-    """Every contestant's validation and test scores, in order.
+    """Every contestant's scores on the folds of the confirmation and on the test rows, in order.
 
     Args:
         chosen: The contestants.
-        rows: The training rows and their folds.
+        confirmed: By name, what the networks among them are worth.
+        rows: The training rows and all folds, those of the confirmation last.
         dataset: The table.
         split: Where the test rows are.
         heads: The heads' names, in order.
-        trainer: Trains the networks among them.
+        trainer: Trains the networks among them on all training rows.
         watch: Told about it.
     """
     return [
-        _of_network(one, one.experiment, rows, dataset, split, trainer, watch)
+        _of_network(confirmed[one.name], rows, dataset, split, trainer, watch)
         if one.experiment
         else _of_estimator(one.name, rows, dataset, split, heads)
         for one in chosen
@@ -88,7 +97,7 @@ def references(
 def _of_estimator(name: str, rows: TrainingRows, dataset: Dataset, split: Split, heads: Sequence[str]) -> Reference:
     lanes = [
         score.measure(rows.y[rest], baselines.predict(name, rows.x[train], rows.y[train], rows.x[rest]), heads)
-        for train, rest in rows.folds
+        for train, rest in rows.folds[-len(split.confirmation) :]
     ]
     heads_averaged, value, value_se = score.average(lanes)
     validated = Score(Status.COMPLETE, value=value, value_se=value_se, heads=heads_averaged)
@@ -102,49 +111,14 @@ def _of_estimator(name: str, rows: TrainingRows, dataset: Dataset, split: Split,
 
 
 def _of_network(
-    one: Contestant,
-    experiment: Experiment,
-    rows: TrainingRows,
-    dataset: Dataset,
-    split: Split,
-    trainer: Trainer,
-    watch: Watch,
+    one: Confirmed, rows: TrainingRows, dataset: Dataset, split: Split, trainer: Trainer, watch: Watch
 ) -> Reference:
-    ((known, params),) = experiment.search.known.items()
-    trial = Trial(0, params, known)
-    result, finalist = _trained(experiment, trial, rows, trainer, watch)
-    if finalist is None and result.score.is_complete:
-        finalist = promote.refit(experiment, result, trainer, watch)
+    experiment = one.contender.experiment
+    members = promote.refits(one.contender, one.score.epochs, 1, trainer, watch) if one.score.is_complete else []
     test: dict[str, float] = {}
-    if finalist:
+    if members:
         with promote.model_folder() as folder:
-            met = promote.meet_test_rows(experiment, finalist, dataset, split, trainer, folder)
+            predictions = promote.meet_test_rows(experiment, members, rows, dataset, split, trainer, folder)
+        met = score.measure(dataset.y[split.test], predictions, list(experiment.heads))
         test = {head: figures.r2 for head, figures in met.items()}
-    return Reference(
-        name=one.name,
-        r2=result.score.r2,
-        r2_se=result.score.r2_se,
-        test_r2=test,
-    )
-
-
-def _trained(
-    experiment: Experiment, trial: Trial, rows: TrainingRows, trainer: Trainer, watch: Watch
-) -> tuple[Result, Finalist | None]:
-    """A trial's score, and its refit where that need not wait for the score: where the last weights are kept, all is known."""
-    lanes = packing.lanes_of(trial, experiment)
-    if experiment.fit.keep == "last":
-        lanes.append(packing.refit_lane(trial, experiment, seed=0, stop=experiment.fit.epochs))
-    populations = packing.pack(lanes, experiment)
-    watch.plan(sum(lane.stop for lane in lanes), f"{experiment.name}, to compare with")
-    outcomes: dict[tuple[int, int], LaneOutcome] = {}
-    seconds = 0.0
-    for position, outcome in trainer.train(populations, keep_weights=True):
-        places = zip(populations[position].folds, populations[position].seeds, strict=True)
-        outcomes |= dict(zip(places, outcome.lanes, strict=True))
-        seconds += outcome.seconds
-    refitted = outcomes.pop((ALL_ROWS, 0), None)
-    result = Result(trial, grade(experiment, outcomes, rows, seconds))
-    if refitted is None or refitted.failed_at or refitted.weights is None:
-        return result, None
-    return result, Finalist(experiment.recipe(trial.params), refitted.weights)
+    return Reference(name=one.contender.name, r2=one.score.r2, r2_se=one.score.r2_se, test_r2=test)

@@ -80,8 +80,10 @@ class Split:
         train: `(training rows,)`, in the order scikit-learn gave them.
         test: `(test rows,)` never seen by the search.
         folds: For each fold the rows to learn from and the rows to validate on, both among `train`.
-        digest: Digest of the contents of each of these parts: equal where the same rows serve the same purpose, whatever
-            their order in the file.
+        confirmation: Likewise, cut anew for the finalists, from the same training rows.
+        digest: Digest of the contents of each of these parts but the confirmation: equal where the same rows serve the same
+            purpose, whatever their order in the file.
+        test_digest: Digest of the test rows alone.
         warnings: What a person should know about the split, as sentences.
     """
 
@@ -89,7 +91,9 @@ class Split:
     test: Positions = field(repr=False)
     folds: tuple[tuple[Positions, Positions], ...] = field(repr=False)
     digest: str
+    test_digest: str = ""
     warnings: tuple[str, ...] = ()
+    confirmation: tuple[tuple[Positions, Positions], ...] = field(default=(), repr=False)
 
 
 # --- reading and writing files ---
@@ -536,7 +540,8 @@ def split(experiment: Experiment, dataset: Dataset) -> Split:
 
     The test rows are those of scikit-learn's `train_test_split(table, test_size=test.fraction, random_state=test.seed)`. The
     folds are those of its `KFold(shuffle=True)`, or of one more `train_test_split` for a hold-out, over the training rows,
-    both seeded by the experiment's seed.
+    both seeded by the experiment's seed. The finalists' folds are a `KFold(shuffle=True)` of their own, seeded by one more than
+    that; where there are too few rows for so many, they are fewer.
 
     Raises:
         DataError: There are too few rows, or a target has one value only in one of the parts.
@@ -549,15 +554,21 @@ def split(experiment: Experiment, dataset: Dataset) -> Split:
     parts = {"test": test, "training": train}
     for number, (learning, validation) in enumerate(folds, start=1):
         parts |= {f"training (fold {number})": learning, f"validation (fold {number})": validation}
-    _check_targets(dataset, parts)
+    fresh = KFold(method="k_fold", folds=max(2, min(experiment.confirmation.folds, len(train) // SMALLEST_PART)))
+    confirmation = tuple(_folds(fresh, train, experiment.seed + 1))
+    finalists = {f"validation (confirmation, fold {number})": rows for number, (_, rows) in enumerate(confirmation, start=1)}
+    _check_targets(dataset, parts | finalists)
     values = np.concatenate([dataset.x, dataset.y], axis=1)
     names = [*dataset.inputs, *experiment.columns.values()]
+    digests = {part: f"{part} {digest.of_table(names, values[rows])}" for part, rows in parts.items()}
     return Split(
         train=_read_only(train),
         test=_read_only(test),
         folds=tuple((_read_only(learning), _read_only(validation)) for learning, validation in folds),
-        digest=digest.of_parts(f"{part} {digest.of_table(names, values[rows])}" for part, rows in parts.items()),
+        digest=digest.of_parts(digests.values()),
+        test_digest=digest.of_parts([digests["test"]]),
         warnings=_leaks(values, train, test),
+        confirmation=tuple((_read_only(learning), _read_only(validation)) for learning, validation in confirmation),
     )
 
 

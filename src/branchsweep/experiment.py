@@ -309,7 +309,7 @@ class HoldOut(Written):
 class Confirmation(Written):
     """The best trials are trained again from fresh seeds on fresh folds, for the best of many scores flatters itself."""
 
-    trials: int = Field(5, ge=0, description="How many of the best trials; 0 takes the searched scores at their word.")
+    trials: int = Field(4, ge=1, description="How many of the best trials.")
     folds: int = Field(5, ge=2, le=100, description="Parts of the training rows, cut anew; each is once the validation rows.")
     seeds: int = Field(2, ge=1, description="Networks per fold, each from its own initial weights.")
     choose: Literal["best", "one_standard_error"] = Field(

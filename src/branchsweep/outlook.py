@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from branchsweep import costs, halving, packing
 from branchsweep.compare import Contestant
+from branchsweep.confirm import Contender, lanes_of
 from branchsweep.data import Split
 from branchsweep.drivers import open_driver
 from branchsweep.experiment import Experiment
@@ -92,11 +93,14 @@ def outlook(experiment: Experiment, contestants: Sequence[Contestant], split: Sp
             experiment,
             _share(experiment, len(trials)),
         )
-    plan([packing.refit_lane(asked[-1], experiment, 0, experiment.fit.epochs)], experiment)
-    for contestant in contestants:
-        if contestant.experiment:
-            (params,) = contestant.experiment.search.known.values()
-            plan(packing.lanes_of(Trial(0, params), contestant.experiment), contestant.experiment)
+    best = [Contender("", experiment, trial) for trial in asked[-experiment.confirmation.trials :]]
+    networks = [contestant.contender for contestant in contestants if contestant.contender]
+    folds, seeds = range(experiment.confirmation.folds), experiment.confirmation.seeds
+    for of in [experiment, *(contender.experiment for contender in networks)]:
+        contenders = [each for each in (*best, *networks) if each.experiment is of]
+        plan([lane for place, each in enumerate(contenders) for lane in lanes_of(each, place, folds, seeds)], of)
+        count = _members(experiment) if of is experiment else 1
+        plan([packing.refit_lane(contenders[-1].trial, of, seed, of.fit.epochs) for seed in range(count)], of)
     by_program = _by_program(planned)
     return Outlook(
         sweep=experiment.name,
@@ -109,6 +113,12 @@ def outlook(experiment: Experiment, contestants: Sequence[Contestant], split: Sp
         workers=workers,
         seconds=round(START_SECONDS + sum(each.seconds for each in by_program) / workers, 1),
     )
+
+
+def _members(experiment: Experiment) -> int:
+    """Networks of the model that leaves the house, at most."""
+    ensemble = experiment.promotion.ensemble if experiment.promotion else None
+    return ensemble.size if ensemble else 1
 
 
 def _rounds(experiment: Experiment) -> list[list[Trial]]:

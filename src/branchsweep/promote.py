@@ -1,52 +1,99 @@
-"""From the best trial to the champion: refit, one meeting with the test rows, a decision with its reason."""
+"""From the confirmed finalist to the champion: refit, one meeting with the test rows, a decision on evidence."""
 
 from __future__ import annotations
 
-import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from branchsweep import packing, score
+from branchsweep import card, config, ensemble, evidence, packing, score
+from branchsweep.confirm import Confirmed, Contender, confirm, finalist_of
 from branchsweep.data import Dataset, Split
+from branchsweep.errors import ConfigError
 from branchsweep.experiment import Experiment
-from branchsweep.objective import ranked_by, spoken
-from branchsweep.population import Weights
-from branchsweep.recipe import Recipe
-from branchsweep.roles import Candidate, Champion, Ledger, Trainer, Verdict, Watch
+from branchsweep.objective import Judge, ranked_by
+from branchsweep.population import Floats, TrainingRows
+from branchsweep.roles import Candidate, Champion, Ledger, Member, Provenance, Trainer, Verdict, Watch
 from branchsweep.summary import Crowning
-from branchsweep.trial import HeadScore, Result
+from branchsweep.trial import HeadScore, Result, Trial
 
-REFIT_SEEDS = 3
-"""Fresh seeds that are tried until a refit does not diverge."""
+SPARE_SEEDS = 2
+"""Fresh seeds that are tried beyond those that are needed, in case a refit diverges."""
 
-
-@dataclass(frozen=True, slots=True)
-class Finalist:
-    """The best recipe, trained anew on all training rows."""
-
-    recipe: Recipe
-    weights: Weights
+Ranges = Sequence[tuple[float, float]]
+"""The smallest and largest value of each input column among the training rows."""
 
 
-def refit(experiment: Experiment, result: Result, trainer: Trainer, watch: Watch) -> Finalist | None:
-    """Trains a trial's recipe anew on all training rows, from fresh seeds.
+def members_of(
+    finalist: Confirmed,
+    confirmed: Sequence[Confirmed],
+    experiment: Experiment,
+    rows: TrainingRows,
+    judged: Judge,
+    trainer: Trainer,
+    watch: Watch,
+) -> list[Member]:
+    """The networks of the model that leaves the house, trained anew on all training rows; none if all diverge.
 
-    There are no validation rows left to stop by, so it trains as many epochs as the trial's lanes needed for the weights that
-    were scored, on average. None if it diverges from every seed.
+    One of the finalist's recipe; or, where an ensemble is asked for, so many of it from as many seeds, or of the recipes that
+    a greedy choice takes on the predictions that the confirmation made for rows that its networks had not learnt from.
     """
-    stop = max(1, round(result.score.epochs))
-    for seed in range(REFIT_SEEDS):
-        (population,) = packing.pack([packing.refit_lane(result.trial, experiment, seed, stop)], experiment)
-        watch.plan(stop, f"{experiment.name}: refit of trial {result.trial.number} on all training rows")
-        ((_, outcome),) = trainer.train([population], keep_weights=True)
-        (lane,) = outcome.lanes
-        if not lane.failed_at and lane.weights is not None:
-            return Finalist(population.recipes[0], lane.weights)
-        watch.say(f"the refit diverged after epoch {lane.failed_at}; once more from another seed")
-    return None
+    policy = experiment.promotion.ensemble if experiment.promotion else None
+    if policy is None:
+        return refits(finalist.contender, finalist.score.epochs, 1, trainer, watch)
+    if policy.choose == "seeds":
+        return _averaged([refits(finalist.contender, finalist.score.epochs, policy.size, trainer, watch)], [1.0])
+    standing = [each for each in confirmed if each.contender.searched is not None and each.r2]
+    shares = ensemble.greedy(
+        {place: each.predictions for place, each in enumerate(standing)},
+        rows.y,
+        list(experiment.heads),
+        policy.size,
+        judged.objective,
+    )
+    groups = [
+        refits(standing[place].contender, standing[place].score.epochs, max(1, round(share * policy.size)), trainer, watch)
+        for place, share in shares.items()
+    ]
+    return _averaged(groups, list(shares.values()))
+
+
+def refits(contender: Contender, epochs: float, count: int, trainer: Trainer, watch: Watch) -> list[Member]:
+    """Trains a recipe anew on all training rows, from `count` fresh seeds; those that diverge are replaced, as far as it goes.
+
+    There are no validation rows left to stop by, so it trains as many epochs as its confirmed lanes needed for the weights that
+    were scored, on average.
+    """
+    experiment, stop = contender.experiment, max(1, round(epochs))
+    members: list[Member] = []
+    for seeds in (range(count), range(count, count + SPARE_SEEDS)):
+        missing = list(seeds)[: count - len(members)] if members or seeds.start else list(seeds)
+        if not missing:
+            break
+        lanes = [packing.refit_lane(contender.trial, experiment, seed, stop) for seed in missing]
+        populations = packing.pack(lanes, experiment, trainer.workers)
+        watch.plan(sum(lane.stop for lane in lanes), f"{contender.name}: {len(lanes)} on all training rows")
+        trained: dict[int, Member] = {}
+        for position, outcome in trainer.train(populations, keep_weights=True):
+            of = populations[position]
+            for seed, recipe, lane in zip(of.seeds, of.recipes, outcome.lanes, strict=True):
+                if lane.failed_at:
+                    watch.say(
+                        f"the refit of {contender.name} diverged after epoch {lane.failed_at}; once more from another seed"
+                    )
+                elif lane.weights is not None:
+                    trained[seed] = Member(recipe, lane.weights, epochs=lane.epochs)
+        members += [trained[seed] for seed in sorted(trained)]
+    return members[:count]
+
+
+def _averaged(groups: Sequence[Sequence[Member]], shares: Sequence[float]) -> list[Member]:
+    """All members, those of a group with its share in equal parts; groups that are empty leave theirs to the others."""
+    standing = [(group, share) for group, share in zip(groups, shares, strict=True) if group]
+    total = sum(share for _, share in standing)
+    return [replace(member, share=share / total / len(group)) for group, share in standing for member in group]
 
 
 @contextmanager
@@ -56,33 +103,73 @@ def model_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+def ranges_of(x: Floats) -> Ranges:
+    """The smallest and the largest value of each column of `x` `(rows, columns)`."""
+    return list(zip(x.min(0).tolist(), x.max(0).tolist(), strict=True))
+
+
 def meet_test_rows(
-    experiment: Experiment, finalist: Finalist, dataset: Dataset, split: Split, trainer: Trainer, folder: Path
-) -> Mapping[str, HeadScore]:
-    """Exports the finalist and measures what the exported files say on the test rows, head by head."""
+    experiment: Experiment,
+    members: Sequence[Member],
+    rows: TrainingRows,
+    dataset: Dataset,
+    split: Split,
+    trainer: Trainer,
+    folder: Path,
+) -> Floats:
+    """Exports the model, and returns what its files say of the test rows: `(test rows, heads)`."""
     units = {name: head.unit for name, head in experiment.heads.items()}
-    trainer.export(folder, finalist.recipe, finalist.weights, experiment.table.inputs, units)
-    return score.measure(dataset.y[split.test], trainer.predict(folder, dataset.x[split.test]), list(experiment.heads))
+    trainer.export(folder, members, experiment.table.inputs, units, ranges_of(rows.x), Provenance.of(experiment))
+    return trainer.predict(folder, dataset.x[split.test])
 
 
-def decide(champion: Champion | None, candidate: Candidate) -> Verdict:
-    """Whether the candidate gets the title, and why, as a sentence.
+@dataclass(frozen=True, slots=True)
+class Reigning:
+    """Who holds the title, as far as it can be put to the test here.
 
-    Both are compared by the validation figure that the search ranked them by, never by the test rows: choosing by those would
-    use them up. Scores on another table or another split are not comparable, nor are other figures.
+    Args:
+        champion: Who.
+        contender: How it was made, to be trained again on the rows of this sweep; None where that cannot be.
+        why_not: Why it cannot be; empty where it can.
+        is_fair: Whether it has not learnt from any of the test rows of this sweep, for they were its own.
     """
-    value, figure = candidate.value, spoken(candidate.rule)
+
+    champion: Champion
+    contender: Contender | None
+    why_not: str = ""
+    is_fair: bool = False
+
+
+def reigning(experiment: Experiment, dataset: Dataset, ledger: Ledger) -> Reigning | None:
+    """The champion under the name that the finalist would be registered under; None for none.
+
+    Its recipe is trained again on the folds of this sweep, so it does not matter that it was scored on other rows.
+    """
+    if experiment.promotion is None:
+        return None
+    champion = ledger.champion(model_name(experiment, dataset))
     if champion is None:
-        return Verdict(True, f"first of its name, with a {figure} of {value:.4f}")
-    if champion.data_digest != candidate.data_digest:
-        return Verdict(False, f"version {champion.version} was trained on another table, so their scores cannot be compared")
-    if champion.split_digest != candidate.split_digest:
-        return Verdict(False, f"version {champion.version} was scored on another split, so their scores cannot be compared")
-    if champion.rule != candidate.rule:
-        return Verdict(False, f"version {champion.version} was crowned for its {spoken(champion.rule)}, not for its {figure}")
-    if not math.isfinite(champion.value) or value > champion.value:
-        return Verdict(True, f"{figure} {value:.4f}, above {champion.value:.4f} of version {champion.version}")
-    return Verdict(False, f"{figure} {value:.4f}, not above {champion.value:.4f} of version {champion.version}")
+        return None
+    name = f"version {champion.version}"
+    with ledger.files(champion.model, champion.version) as folder:
+        file = folder / "experiment.yaml"
+        yaml = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if not yaml:
+        return Reigning(champion, None, f"{name} does not say how it was made, so nothing speaks for it")
+    try:
+        its = config.recorded(yaml, name)
+    except ConfigError as error:
+        return Reigning(
+            champion, None, f"{name} was made by another version of branchsweep and cannot be trained again ({error})"
+        )
+    ours, theirs = (f"{list(one.columns)} from {one.table.inputs}" for one in (experiment, its))
+    if ours != theirs:
+        raise ConfigError(
+            f"promotion.model: {name} of '{champion.model}' predicts {theirs}, this experiment {ours}: choose another name"
+        )
+    alike = its.model_copy(update={"seed": experiment.seed, "validation": experiment.validation})
+    is_fair = champion.data_digest == dataset.digest and its.test == experiment.test
+    return Reigning(champion, Contender(name, alike, Trial(champion.trial, champion.params)), is_fair=is_fair)
 
 
 def model_name(experiment: Experiment, dataset: Dataset) -> str:
@@ -91,36 +178,158 @@ def model_name(experiment: Experiment, dataset: Dataset) -> str:
     return f"{experiment.promotion.model}-stand-in" if dataset.is_stand_in else experiment.promotion.model
 
 
-def register(
-    experiment: Experiment,
-    winner: Result,
-    test: Mapping[str, HeadScore],
-    dataset: Dataset,
-    split: Split,
-    ledger: Ledger,
-    folder: Path,
-) -> Crowning:
-    """Registers the exported finalist and gives it the title if it deserves it."""
-    name = model_name(experiment, dataset)
-    candidate = Candidate(
-        model=name,
-        folder=folder,
-        result=winner,
-        value=ranked_by(experiment.objective, winner.score.of_heads),
-        rule=experiment.objective.rule_in_words,
-        test=_test_metrics(test),
-        data_digest=dataset.digest,
-        split_digest=split.digest,
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What came of the final.
+
+    Args:
+        confirmed: What all contenders are worth.
+        finalist: Which of the trials went on; None if none could.
+        test_r2: R² of the finished model on the test rows, by head; None where it did not come to that.
+        members: Networks whose mean the model is.
+        crowning: What the registry holds; None where nothing was registered.
+        verdict: What was decided about the title; None where there is none to decide about.
+    """
+
+    confirmed: tuple[Confirmed, ...]
+    finalist: Confirmed | None
+    test_r2: Mapping[str, float] | None = None
+    members: int = 0
+    crowning: Crowning | None = None
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The end of a sweep: what the finalist goes through.
+
+    Args:
+        experiment: Gives the policy.
+        rows: The training rows with all folds.
+        dataset: The table.
+        split: Where the test rows are.
+        trainer: Trains and exports.
+        ledger: Registers.
+        watch: Is told about it.
+    """
+
+    experiment: Experiment
+    rows: TrainingRows
+    dataset: Dataset
+    split: Split
+    trainer: Trainer
+    ledger: Ledger
+    watch: Watch
+
+    def hold(
+        self, best: Sequence[Contender], networks: Sequence[Contender], judged: Judge, is_rehearsal: bool = False
+    ) -> Ending:
+        """Confirms all contenders, refits the finalist, has it meet the test rows once, decides about the title, registers.
+
+        Args:
+            best: The trials of which one is to be the finalist.
+            networks: What it is compared with.
+            judged: By which objective, and under which constraints.
+            is_rehearsal: The decision is made and told, and nothing is registered; the test rows are left alone.
+        """
+        reign = reigning(self.experiment, self.dataset, self.ledger)
+        rivals = [reign.contender] if reign and reign.contender else []
+        confirmed = confirm([*best, *rivals, *networks], self.experiment, self.rows, self.trainer, self.watch)
+        finalist = finalist_of(confirmed, self.experiment, judged)
+        if finalist is None:
+            return Ending(tuple(confirmed), None)
+        if is_rehearsal:
+            return Ending(tuple(confirmed), finalist, verdict=self._decide(finalist, None, reign, confirmed))
+        return self._crown(finalist, confirmed, reign, judged)
+
+    def _crown(self, finalist: Confirmed, confirmed: Sequence[Confirmed], reign: Reigning | None, judged: Judge) -> Ending:
+        members = members_of(finalist, confirmed, self.experiment, self.rows, judged, self.trainer, self.watch)
+        if not members:
+            return Ending(tuple(confirmed), finalist)
+        heads = list(self.experiment.heads)
+        with model_folder() as folder:
+            predictions = meet_test_rows(self.experiment, members, self.rows, self.dataset, self.split, self.trainer, folder)
+            test = score.measure(self.dataset.y[self.split.test], predictions, heads)
+            crowning, verdict = None, None
+            if self.experiment.promotion:
+                self.watch.say("registering the model")
+                verdict = replace(
+                    self._decide(finalist, predictions, reign, confirmed), against=reign.champion.version if reign else 0
+                )
+                crowning = self._register(finalist, members, test, verdict, reign, folder)
+        test_r2 = {head: figures.r2 for head, figures in test.items()}
+        return Ending(tuple(confirmed), finalist, test_r2, len(members), crowning, verdict)
+
+    def _decide(
+        self, finalist: Confirmed, predictions: Floats | None, reign: Reigning | None, confirmed: Sequence[Confirmed]
+    ) -> Verdict:
+        """Whether the finalist gets the title: see `evidence.decide`, which has the last word."""
+        assert self.experiment.promotion is not None, "only an experiment with a promotion policy decides"
+        rival = next((each for each in confirmed if reign and each.contender is reign.contender), None)
+        if reign and rival is None:
+            return Verdict(True, reign.why_not)
+        if rival and not rival.r2:
+            return Verdict(True, f"{rival.contender.name} failed when it was trained again ({rival.score.reason})")
+        met, actual = None, None
+        if reign and reign.is_fair and predictions is not None:
+            with self.ledger.files(reign.champion.model, reign.champion.version) as folder:
+                met = self.trainer.predict(folder, self.dataset.x[self.split.test])
+            actual = self.dataset.y[self.split.test]
+        learning, validation = self.split.confirmation[0]
+        return evidence.decide(
+            self.experiment.promotion.gate,
+            self.experiment.objective,
+            _standing(rival, met) if rival else None,
+            _standing(finalist, None if actual is None else predictions),
+            actual,
+            len(validation) / (len(learning) + len(validation)),
+            self.experiment.seed,
+        )
+
+    def _register(
+        self,
+        finalist: Confirmed,
+        members: Sequence[Member],
+        test: Mapping[str, HeadScore],
+        verdict: Verdict,
+        reign: Reigning | None,
+        folder: Path,
+    ) -> Crowning:
+        """Registers the exported model, and gives it the title if the verdict says so."""
+        name, trial, searched = model_name(self.experiment, self.dataset), finalist.contender.trial, finalist.contender.searched
+        assert searched is not None, "the finalist is one of the search's trials"
+        champion = reign.champion if reign else None
+        if champion and (champion.sweep, champion.trial) == (self.ledger.run_id, trial.number):
+            return Crowning(name, champion.version, True, champion.because)  # crowned before this sweep was cut short
+        told = (self.experiment, finalist, members, test, verdict, ranges_of(self.rows.x), self.dataset, self.split)
+        candidate = Candidate(
+            model=name,
+            folder=folder,
+            result=Result(trial, searched),
+            value=ranked_by(self.experiment.objective, finalist.score.of_heads),
+            rule=self.experiment.objective.rule_in_words,
+            test=test_metrics(test),
+            data_digest=self.dataset.digest,
+            split_digest=self.split.digest,
+            files={"MODEL_CARD.md": card.model_card(*told)},
+        )
+        registered = self.ledger.crown(candidate, verdict)
+        return Crowning(name, registered.version, verdict.crown, verdict.because)
+
+
+def _standing(one: Confirmed, predictions: Floats | None) -> evidence.Standing:
+    keys = sorted(one.r2)
+    heads = list(one.contender.experiment.heads)
+    return evidence.Standing(
+        name=one.contender.name,
+        r2={head: tuple(one.r2[key][head] for key in keys) for head in heads},
+        folds=tuple(fold for fold, _ in keys),
+        predictions=predictions,
     )
-    reigning = ledger.champion(name)
-    if reigning and (reigning.sweep, reigning.trial) == (ledger.run_id, winner.trial.number):
-        return Crowning(name, reigning.version, True, reigning.because)  # crowned before this sweep was cut short
-    verdict = decide(reigning, candidate)
-    registered = ledger.crown(candidate, verdict)
-    return Crowning(name, registered.version, verdict.crown, verdict.because)
 
 
-def _test_metrics(test: Mapping[str, HeadScore]) -> dict[str, float]:
+def test_metrics(test: Mapping[str, HeadScore]) -> dict[str, float]:
+    """Figures on the test rows by the names that they have in the store."""
     metrics = {"test_r2/mean": score.mean_r2(test)}
     for head, figures in test.items():
         metrics |= {f"test_r2/{head}": figures.r2, f"test_rmse/{head}": figures.rmse, f"test_mae/{head}": figures.mae}

@@ -13,8 +13,11 @@ from rich.text import Text
 
 from branchsweep.data import Dataset, Split
 from branchsweep.experiment import MEAN, Objective
+from branchsweep.ledgers.succession import CHAMPION, UNKNOWN, Chronicle, Rollback
 from branchsweep.objective import Judge, judge
 from branchsweep.outlook import Outlook
+from branchsweep.promote import Ending
+from branchsweep.replay import Figure, Replay
 from branchsweep.space import Choice, Dimension
 from branchsweep.summary import Best, Reference, Summary
 from branchsweep.survey import Survey, Varied
@@ -28,6 +31,19 @@ MOST_DIMENSIONS = 8
 
 BAR = 16
 """Characters of a bar that stands for all."""
+
+
+MANY_MEETINGS = 20
+"""Models that may meet the same test rows before that is worth a warning."""
+
+
+def _worn_out(meetings: int) -> str:
+    """A warning that grows with the count: every look at test rows that leads to a choice uses them up a little."""
+    much = "no longer tell" if meetings > 10 * MANY_MEETINGS else "tell less and less of"
+    return (
+        f"warning: {meetings} models have met these test rows in this store. If any of their test scores led to a choice, the "
+        f"rows {much} what a new model is worth: take others (test.seed), or new data."
+    )
 
 
 def summary(said: Summary, units: Mapping[str, str]) -> RenderableType:
@@ -48,6 +64,8 @@ def summary(said: Summary, units: Mapping[str, str]) -> RenderableType:
     if said.front:
         parts += [Text(), _front(said)]
     parts += [Text(f"warning: {sentence}", style="bold yellow") for sentence in said.unmet]
+    if said.confirmed:
+        parts += [Text(), _twice(said)]
     parts += [Text(), _recipe(said.best), Text(), _comparison(said, said.best, list(units)), Text()]
     if said.importance:
         parts += [_importance(said.importance, [*units, "mean"]), Text()]
@@ -66,6 +84,8 @@ def summary(said: Summary, units: Mapping[str, str]) -> RenderableType:
             Text(f"  branchsweep predict models:/{said.champion.model}@champion TABLE.xlsx -o predictions.csv", style="cyan"),
         ]
     parts.append(Text("  branchsweep ui", style="cyan"))
+    if said.meetings > MANY_MEETINGS:
+        parts.append(Text(_worn_out(said.meetings), style="bold yellow"))
     return Group(*parts)
 
 
@@ -91,6 +111,21 @@ def _front(said: Summary) -> RenderableType:
     return table
 
 
+def _twice(said: Summary) -> RenderableType:
+    """The best trials in the search and once more; the gap is the flattery of having been chosen."""
+    title = Text("the best of the search, once more from fresh seeds on fresh folds (mean R²)", style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("  trial", "searched", "confirmed", "gap", "parameters"):
+        table.add_column(column, justify="right")
+    for one in said.confirmed:
+        before, after = one.searched["mean"], one.r2["mean"]
+        chosen = said.best is not None and one.trial == said.best.trial
+        gap = "-" if math.isnan(after) else f"{before - after:+.4f}"
+        cells = (f"{one.trial}", number(before), with_error(after, one.r2_se.get("mean")), gap, f"{one.parameters:,}")
+        table.add_row(*cells, style="bold green" if chosen else "")
+    return Group(title, table)
+
+
 def _recipe(best: Best) -> RenderableType:
     table = _pairs(dict(sorted(best.recipe.items())))
     table.title = Text(f"best: trial {best.trial}, {best.parameters:,} parameters", style="bold")
@@ -107,10 +142,13 @@ def _comparison(said: Summary, best: Best, heads: Sequence[str]) -> RenderableTy
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="R²", title_justify="left", title_style="bold")
     table.add_column("")
     for head in heads:
-        table.add_column(f"{head} validation", justify="right")
+        table.add_column(f"{head} confirmed", justify="right")
     for head in heads:
         table.add_column(f"{head} test", justify="right")
-    rows = [Reference(f"best (trial {best.trial})", best.r2, best.r2_se, said.test_r2 or {}), *said.references]
+    twice = next((one for one in said.confirmed if one.trial == best.trial), None)
+    r2, r2_se = (twice.r2, twice.r2_se) if twice else (best.r2, best.r2_se)
+    of = f"mean of {said.members}, " if said.members > 1 else ""
+    rows = [Reference(f"best ({of}trial {best.trial})", r2, r2_se, said.test_r2 or {}), *said.references]
     for place, row in enumerate(rows):
         cells = [with_error(row.r2.get(head), row.r2_se.get(head)) for head in heads]
         cells += [number(row.test_r2.get(head)) for head in heads]
@@ -134,6 +172,34 @@ def _importance(importance: Mapping[str, Mapping[str, float]], columns: Sequence
 def _bar(share: float) -> str:
     """A share as a bar and in percent."""
     return f"{share:4.0%} {'█' * round(share * BAR)}"
+
+
+def ending(said: Ending, heads: Sequence[str]) -> RenderableType:
+    """What came of a final: every contender's confirmed scores, the finalist, the verdict."""
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), title="confirmed R²", title_justify="left", title_style="bold"
+    )
+    for column in ("  contender", *heads, "mean", "parameters"):
+        table.add_column(column, justify="left" if column == "  contender" else "right")
+    for one in said.confirmed:
+        figures = [with_error(one.score.r2.get(head), one.score.r2_se.get(head)) for head in (*heads, "mean")]
+        cells = figures if one.score.is_complete else [one.score.reason, *("-" for _ in heads)]
+        table.add_row(
+            f"  {one.contender.name}", *cells, f"{one.parameters:,}", style="bold green" if one is said.finalist else ""
+        )
+    parts: list[RenderableType] = [table, Text()]
+    if said.test_r2:
+        parts.append(Text("on the test rows: " + "  ".join(f"{head} {number(r2)}" for head, r2 in said.test_r2.items())))
+    if said.crowning:
+        crown = "is the champion" if said.crowning.crowned else "is registered as challenger, not crowned"
+        parts.append(
+            Text(f"{said.crowning.model} version {said.crowning.version} {crown}: {said.crowning.because}.", style="bold")
+        )
+    elif said.verdict:
+        crown = "would be crowned" if said.verdict.crown else "would not be crowned"
+        name = said.finalist.contender.name if said.finalist else ""
+        parts.append(Text(f"{name} {crown}: {said.verdict.because}. Nothing was registered.", style="bold"))
+    return Group(*parts)
 
 
 def value(param: ParamValue) -> str:
@@ -320,6 +386,46 @@ def sweeps(listed: Sequence[Listed]) -> RenderableType:
     return table
 
 
+def chronicle(told: Chronicle) -> RenderableType:
+    """What the registry knows of a model: its versions, the newest first, and who reigned, in order."""
+    figures = list(dict.fromkeys(name for one in told.versions for name in one.test if name.startswith("test_r2/")))
+    versions = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("version", "title", "registered", "sweep", "trial", "validation", *figures, "because"):
+        versions.add_column(column, justify="left" if column in {"title", "registered", "sweep", "because"} else "right")
+    for one in told.versions:
+        tests = [number(one.test.get(figure)) for figure in figures]
+        cells = [
+            f"{one.version}",
+            ", ".join(one.titles),
+            local(one.registered),
+            one.sweep[:8],
+            f"{one.trial}" if one.sweep else "",
+        ]
+        style = "bold green" if CHAMPION in one.titles else ""
+        versions.add_row(*cells, number(one.value), *tests, one.because, style=style)
+    reigns = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="champions", title_justify="left", title_style="bold")
+    for column in ("version", "since", "until", "because"):
+        reigns.add_column(column, justify="right" if column == "version" else "left")
+    for reign in told.reigns:
+        lasts = reign.until is None
+        until = "now" if reign.until is None else local(reign.until)
+        reigns.add_row(f"{reign.version}", local(reign.since), until, reign.because, style="bold green" if lasts else "")
+    return Group(Text(told.model, style="bold"), versions, Text(), reigns if told.reigns else Text("nobody was ever crowned"))
+
+
+def local(time: str) -> str:
+    """A time of the registry, where we are; what is no time stays as it is."""
+    return time if time == UNKNOWN else datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def rollback(done: Rollback) -> RenderableType:
+    """What a rollback did."""
+    further = "" if done.previous is None else f"; one more rollback brings back version {done.previous}"
+    return Text(
+        f"{done.model}: version {done.restored} is the champion again, and version {done.deposed} the challenger{further}."
+    )
+
+
 def leaderboard(results: Sequence[Result], heads: Sequence[str], most: int, objective: Objective) -> RenderableType:
     """The trials in order of the objective, the best first; then those that break a constraint, pruned ones, failed ones."""
     judged = judge(objective, results)
@@ -345,3 +451,37 @@ def _rank(result: Result, judged: Judge) -> tuple[bool, bool, float]:
     complete = result.score.is_complete
     order = -judged.rank(result.score) if complete else result.trial.number
     return not judged.is_eligible(result), not complete, order
+
+
+def replay(said: Replay) -> RenderableType:
+    """A trial's record beside what came of training it again: figure by figure, then what else is not as it was."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("", "recorded", "replayed", "difference"):
+        table.add_column(column, justify="right" if column else "left", overflow="fold")
+    then, now = said.recorded, said.replayed
+    table.add_row("  status", then.status.value, now.status.value)
+    table.add_row("  epochs", f"{then.epochs:g}", f"{now.epochs:g}", _gap(abs(now.epochs - then.epochs)))
+    errors = {one.name.removeprefix("r2_se/"): one for one in said.figures if one.name.startswith("r2_se/")}
+    for figure in said.figures:
+        if figure.name.startswith("r2/"):
+            table.add_row(*_beside(figure, errors.get(figure.name.removeprefix("r2/")) if figure.epoch is None else None))
+    for one in said.circumstances:
+        if one.decides or not one.is_as_recorded:
+            table.add_row(f"  {one.called}", *one.then_and_now)
+    style = "bold green" if said.agrees else "bold red"
+    return Group(
+        Text(f"{said.sweep}, trial {said.trial.number}", style="bold"), table, Text(), Text(said.sentence, style=style)
+    )
+
+
+def _beside(figure: Figure, error: Figure | None) -> tuple[str, str, str, str]:
+    """An R² then and now, each with its standard error if it has one, and how far the one or the other is off."""
+    called = figure.name if figure.epoch is None else f"{figure.name}, epoch {figure.epoch}"
+    if error is None:
+        return f"  {called}", number(figure.recorded), number(figure.replayed), _gap(figure.gap)
+    then, now = with_error(figure.recorded, error.recorded), with_error(figure.replayed, error.replayed)
+    return f"  {called}", then, now, _gap(max(figure.gap, error.gap))
+
+
+def _gap(gap: float) -> str:
+    return "0" if not gap else f"{gap:.1e}"

@@ -75,6 +75,25 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Twice:
+    """One of the best trials, in the search and once more.
+
+    Args:
+        trial: Its number.
+        searched: Mean R² in the search, by head and `mean`: the best of many, which flatters.
+        r2: Mean R² from fresh seeds on fresh folds.
+        r2_se: Its standard error over the lanes.
+        parameters: Weights and biases.
+    """
+
+    trial: int
+    searched: Mapping[str, float]
+    r2: Mapping[str, float]
+    r2_se: Mapping[str, float]
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The end of a sweep.
 
@@ -83,7 +102,7 @@ class Summary:
         run_id: The sweep's run in the ledger.
         data: `source`, `digest`, `rows`, `location`.
         trials: How many are `complete`, `pruned`, `failed`.
-        best: None where nothing is complete.
+        best: The finalist: of the best trials the one that was confirmed; None where there is none.
         test_r2: R² of the refitted best on the test rows, by head; None where there was no refit.
         references: What it is compared with.
         champion: None where nothing was registered.
@@ -92,6 +111,9 @@ class Summary:
         stopped_by: Which budget ended the search: `trials`, `seconds`, `target`, `patience`, or `exhausted`.
         stopped_because: The same in words.
         budget: The budgets that it had, by name; None for one that it had not.
+        confirmed: The best trials, trained again from fresh seeds on fresh folds.
+        members: Networks whose mean the finished model is; 0 where there is none.
+        meetings: How many models have met these test rows, in all sweeps of the store.
         front: With several objectives, the trials that no other beats in all of them.
         unmet: Constraints that no complete trial meets, or that could not be checked.
         importance: By head, and for `mean`, each dimension's share in what made a trial one of the best, the largest first;
@@ -112,6 +134,9 @@ class Summary:
     stopped_by: str
     stopped_because: str
     budget: Mapping[str, float | None]
+    confirmed: Sequence[Twice] = ()
+    members: int = 0
+    meetings: int = 0
     front: Sequence[Member] = ()
     unmet: Sequence[str] = ()
     importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -132,6 +157,12 @@ class Summary:
                     "champion": champion and asdict(champion),
                     "seconds": round(self.seconds, 1),
                     "stopped_by": self.stopped_by,
+                    "confirmed": [
+                        {"trial": one.trial, "searched": dict(one.searched), "r2": dict(one.r2), "r2_se": dict(one.r2_se)}
+                        for one in self.confirmed
+                    ],
+                    "members": self.members,
+                    "meetings": self.meetings,
                     "front": [{"trial": one.trial, "r2": dict(one.r2)} for one in self.front],
                     "unmet": list(self.unmet),
                     "references": {
@@ -159,6 +190,7 @@ class Summary:
                 "best": best,
                 "references": tuple(Reference(**{**one, "r2_se": _numbers(one["r2_se"])}) for one in said["references"]),
                 "champion": said["champion"] and Crowning(**said["champion"]),
+                "confirmed": tuple(Twice(**{**one, "r2_se": _numbers(one["r2_se"])}) for one in said["confirmed"]),
                 "front": tuple(Member(**{**one, "values": tuple(one["values"])}) for one in said["front"]),
                 "edges": tuple(said.get("edges", ())),
             }

@@ -13,6 +13,7 @@ from branchsweep import config, digest, environment, promote
 from branchsweep.answer import answer, training_rows
 from branchsweep.budget import Stop, StoppedBy, exhausted, stop
 from branchsweep.compare import Contestant, references
+from branchsweep.confirm import Confirmed, Contender, best_of
 from branchsweep.data import Dataset, Split
 from branchsweep.edges import edges
 from branchsweep.errors import ConfigError
@@ -20,7 +21,7 @@ from branchsweep.experiment import Experiment
 from branchsweep.objective import Judge, judge
 from branchsweep.population import TrainingRows
 from branchsweep.roles import Conclusion, Driver, Ledger, SweepRecord, Trainer, Watch
-from branchsweep.summary import Best, Crowning, Member, Summary
+from branchsweep.summary import Best, Member, Reference, Summary, Twice
 from branchsweep.trial import Result, Status
 
 BUDGETS = ("trials", "seconds", "target", "patience")
@@ -51,23 +52,30 @@ def run(experiment: Experiment, contestants: Sequence[Contestant], dataset: Data
         engines: Who does the work. What the ledger has recorded of this sweep is not done again.
     """
     began = time.perf_counter()
-    rows = training_rows(dataset, split)
+    rows, heads = training_rows(dataset, split), list(experiment.heads)
+    promote.reigning(experiment, dataset, engines.ledger)  # a title that cannot be played for is told before the search
     earlier = _remembered(engines.ledger.conclusion)
     found = search(experiment, rows, engines, earlier.search_seconds if earlier else 0.0)
     results, judged = found.results, judge(experiment.objective, found.results)
     counts = Counter(result.score.status for result in results)
-    winner = judged.best(results)
-    test, champion = crown(experiment, winner, dataset, split, engines) if winner else (None, None)
-    compared = references(contestants, rows, dataset, split, list(experiment.heads), engines.trainer, engines.watch)
+    final = promote.Final(experiment, rows, dataset, split, engines.trainer, engines.ledger, engines.watch)
+    networks = [one.contender for one in contestants if one.contender]
+    ending = final.hold(best_of(experiment, results, judged), networks, judged)
+    by_name = {each.contender.name: each for each in ending.confirmed if each.contender in networks}
+    compared = references(contestants, by_name, rows, dataset, split, heads, engines.trainer, engines.watch)
+    finalist = ending.finalist
     summary = Summary(
         sweep=experiment.name,
         run_id=engines.ledger.run_id,
         data={"source": dataset.source, "digest": dataset.digest, "rows": dataset.rows, "location": dataset.location},
         trials={status.value.lower(): counts[status] for status in (Status.COMPLETE, Status.PRUNED, Status.FAILED)},
-        best=_best(experiment, winner) if winner else None,
-        test_r2=test,
+        best=_best(experiment, finalist) if finalist else None,
+        confirmed=tuple(_confirmed(each) for each in ending.confirmed if each.contender.searched),
+        members=ending.members,
+        meetings=_meetings(engines.ledger, ending, compared, split),
+        test_r2=ending.test_r2,
         references=compared,
-        champion=champion,
+        champion=ending.crowning,
         seconds=time.perf_counter() - began,
         search_seconds=found.seconds,
         stopped_by=found.stop.by.value,
@@ -76,7 +84,7 @@ def run(experiment: Experiment, contestants: Sequence[Contestant], dataset: Data
         front=[_member(judged, result) for result in judged.front(results)] if experiment.objective.is_several else [],
         unmet=_unmet(experiment, judged, results),
         importance=_importance(experiment, results),
-        edges=tuple(edge.sentence for edge in edges(experiment, winner.trial.params)) if winner else (),
+        edges=tuple(edge.sentence for edge in edges(experiment, finalist.contender.trial.params)) if finalist else (),
     )
     engines.ledger.conclude(
         metrics={
@@ -92,24 +100,46 @@ def run(experiment: Experiment, contestants: Sequence[Contestant], dataset: Data
     return summary
 
 
-def crown(
-    experiment: Experiment, winner: Result, dataset: Dataset, split: Split, engines: Engines
-) -> tuple[Mapping[str, float] | None, Crowning | None]:
-    """Refits the winner, has the exported model meet the test rows once, and registers it.
+def promote_again(
+    experiment: Experiment,
+    number: int | None,
+    dataset: Dataset,
+    split: Split,
+    trainer: Trainer,
+    ledger: Ledger,
+    watch: Watch,
+    is_rehearsal: bool,
+) -> promote.Ending:
+    """The final of a recorded sweep once more: over its best trials, or for one of them.
 
-    Returns:
-        R² on the test rows by head, and what the registry holds; None each where it did not come to that.
+    Args:
+        experiment: As it was recorded.
+        number: Of the trial; None for the best few.
+        dataset: The table; the very one of the sweep.
+        split: The very one, too.
+        trainer: Trains and exports.
+        ledger: Of the sweep.
+        watch: Is told how it goes.
+        is_rehearsal: Nothing is registered.
+
+    Raises:
+        ConfigError: There is no such trial, or it is not complete.
     """
-    finalist = promote.refit(experiment, winner, engines.trainer, engines.watch)
-    if finalist is None:
-        return None, None
-    with promote.model_folder() as folder:
-        test = promote.meet_test_rows(experiment, finalist, dataset, split, engines.trainer, folder)
-        champion = None
-        if experiment.promotion:
-            engines.watch.say("registering the model")
-            champion = promote.register(experiment, winner, test, dataset, split, engines.ledger, folder)
-    return {head: figures.r2 for head, figures in test.items()}, champion
+    results = ledger.recall()
+    judged = judge(experiment.objective, results)
+    best = best_of(experiment, results, judged)
+    if number is not None:
+        complete = {result.trial.number: result for result in results if result.score.is_complete}
+        if number not in complete:
+            known = ", ".join(str(each) for each in sorted(complete)[:20])
+            raise ConfigError(
+                f"--trial: got {number}, expected a complete trial of this sweep ({known}{', …' * (len(complete) > 20)})"
+            )
+        best = [Contender(f"trial {number}", experiment, complete[number].trial, complete[number].score)]
+    final = promote.Final(experiment, training_rows(dataset, split), dataset, split, trainer, ledger, watch)
+    ending = final.hold(best, [], judged, is_rehearsal)
+    _meetings(ledger, ending, [], split)
+    return ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +274,7 @@ def record(experiment: Experiment, dataset: Dataset, split: Split, prior: Sequen
             "data_digest": dataset.digest,
             "data_rows": str(dataset.rows),
             "split_digest": split.digest,
+            "test_digest": split.test_digest,
             "driver": experiment.search.driver,
             "algorithm": experiment.algorithm,
             "seed": str(experiment.seed),
@@ -306,13 +337,28 @@ def _importance(experiment: Experiment, results: Sequence[Result]) -> Mapping[st
     return importance(experiment, results)
 
 
-def _best(experiment: Experiment, winner: Result) -> Best:
-    recipe = experiment.recipe(winner.trial.params)
+def _best(experiment: Experiment, finalist: Confirmed) -> Best:
+    trial, searched = finalist.contender.trial, finalist.contender.searched
+    assert searched is not None, "the finalist is one of the search's trials"
     return Best(
-        trial=winner.trial.number,
-        params=winner.trial.params,
-        recipe={**experiment.space.fixed, **winner.trial.params},
-        r2=winner.score.r2,
-        r2_se=winner.score.r2_se,
-        parameters=recipe.architecture.parameters(len(experiment.table.inputs)),
+        trial=trial.number,
+        params=trial.params,
+        recipe={**experiment.space.fixed, **trial.params},
+        r2=searched.r2,
+        r2_se=searched.r2_se,
+        parameters=finalist.parameters,
     )
+
+
+def _confirmed(one: Confirmed) -> Twice:
+    searched = one.contender.searched
+    assert searched is not None, "of the search's trials"
+    return Twice(one.contender.trial.number, searched.r2, one.score.r2, one.score.r2_se, one.parameters)
+
+
+def _meetings(ledger: Ledger, ending: promote.Ending, compared: Sequence[Reference], split: Split) -> int:
+    """How many models have met these test rows, in this sweep and in all others of the store."""
+    finalists = [ending.finalist.contender.name] if ending.finalist and ending.test_r2 else []
+    for who in [*finalists, *(one.name for one in compared if one.test_r2)]:
+        ledger.meet(who)
+    return ledger.meetings(split.test_digest)

@@ -1,0 +1,156 @@
+"""The best trials once more, from fresh seeds on fresh folds: what they are worth, and which of them is the finalist.
+
+A search picks the luckiest of many, so its best validation score flatters (Cawley and Talbot 2010). Here the best few, the
+reigning champion and the networks that they are compared with are trained as lanes of populations on a cut of the training
+rows that the search never validated on. All of them meet the same folds with the same order of rows, so that their scores can
+be compared pair by pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from branchsweep import packing, score
+from branchsweep.experiment import Experiment
+from branchsweep.objective import Judge, figure
+from branchsweep.packing import Lane
+from branchsweep.population import Floats, LaneOutcome, TrainingRows
+from branchsweep.roles import Trainer, Watch
+from branchsweep.trial import Result, Score, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """Who is confirmed.
+
+    Args:
+        name: For people (`trial 17`, `article`, `version 3`).
+        experiment: How it is trained, with the seed of the sweep that confirms it.
+        trial: What is trained.
+        searched: Its score in the search; None for one that was not searched here.
+    """
+
+    name: str
+    experiment: Experiment
+    trial: Trial
+    searched: Score | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Confirmed:
+    """What it is worth.
+
+    Args:
+        contender: Who.
+        score: Over all its lanes.
+        r2: By (fold, seed), the R² of each head; empty where a lane diverged.
+        predictions: `(training rows, heads)` what its lanes said of the rows that they had not learnt from, averaged over the
+            seeds, in natural units; NaN where a lane diverged.
+        parameters: Weights and biases of its network.
+    """
+
+    contender: Contender
+    score: Score
+    r2: Mapping[tuple[int, int], Mapping[str, float]]
+    predictions: Floats = field(repr=False)
+    parameters: int
+
+
+def best_of(experiment: Experiment, results: Sequence[Result], judged: Judge) -> list[Contender]:
+    """The trials that deserve a second look: the best by the objective, as many as `confirmation.trials` says."""
+    eligible = [result for result in results if judged.is_eligible(result)]
+    if judged.objective.is_several:
+        eligible = judged.front(eligible)
+    best = sorted(eligible, key=lambda result: (-judged.rank(result.score), result.trial.number))
+    return [
+        Contender(f"trial {result.trial.number}", experiment, result.trial, result.score)
+        for result in best[: experiment.confirmation.trials]
+    ]
+
+
+def confirm(
+    contenders: Sequence[Contender], experiment: Experiment, rows: TrainingRows, trainer: Trainer, watch: Watch
+) -> list[Confirmed]:
+    """Trains them all on the folds of the confirmation; in their order.
+
+    Args:
+        contenders: Who.
+        experiment: Of the sweep: gives seeds, and how many folds of `rows` are the search's.
+        rows: The training rows with all folds.
+        trainer: Trains.
+        watch: Is told how it goes.
+    """
+    searched = experiment.lanes_per_trial // experiment.validation.seeds
+    folds = range(searched, len(rows.folds))
+    outcomes: list[dict[tuple[int, int], LaneOutcome]] = [{} for _ in contenders]
+    seconds = [0.0] * len(contenders)
+    for of in {id(contender.experiment): contender.experiment for contender in contenders}.values():
+        places = [place for place, contender in enumerate(contenders) if contender.experiment is of]
+        lanes = [lane for place in places for lane in lanes_of(contenders[place], place, folds, experiment.confirmation.seeds)]
+        populations = packing.pack(lanes, of, trainer.workers)
+        named = ", ".join(contenders[place].name for place in places)
+        watch.plan(sum(lane.stop for lane in lanes), f"{len(lanes)} lanes to confirm {named}")
+        for position, outcome in trainer.train(populations):
+            members = populations[position]
+            keys = zip(members.trials, members.folds, members.seeds, strict=True)
+            for (place, fold, seed), lane_outcome in zip(keys, outcome.lanes, strict=True):
+                outcomes[place][fold, seed] = lane_outcome
+                seconds[place] += outcome.seconds / len(outcome.lanes)
+    return [_graded(*each, rows) for each in zip(contenders, outcomes, seconds, strict=True)]
+
+
+def finalist_of(confirmed: Sequence[Confirmed], experiment: Experiment, judged: Judge) -> Confirmed | None:
+    """The one that goes on, of the trials of the search; None if all have diverged, or break a constraint.
+
+    `best`: of the highest confirmed figure. `one_standard_error`: the network of the fewest parameters whose figure is within
+    one standard error of that one's (Breiman, Friedman, Olshen, Stone 1984).
+    """
+    standing = [each for each in confirmed if each.contender.searched is not None and each.r2]
+    if not standing:
+        return None
+    best = max(standing, key=lambda each: judged.rank(each.score))
+    if experiment.confirmation.choose == "best":
+        return best
+    error = _standard_error(best, judged)
+    near = [each for each in standing if judged.rank(each.score) >= judged.rank(best.score) - error]
+    return min(near, key=lambda each: (each.parameters, -judged.rank(each.score)))
+
+
+def _standard_error(one: Confirmed, judged: Judge) -> float:
+    """Of the figure by which trials are ranked, over the folds; the seeds of a fold are averaged first."""
+    objective = judged.objective
+    by_fold: dict[int, list[float]] = {}
+    for (fold, _), r2 in one.r2.items():
+        by_fold.setdefault(fold, []).append(figure(objective.rule, r2, objective.weights))
+    return score.standard_error([float(np.mean(values)) for values in by_fold.values()])
+
+
+def lanes_of(contender: Contender, place: int, folds: Sequence[int], seeds: int) -> list[Lane]:
+    """A contender's lanes; named by its place, for numbers of trials may repeat between sweeps."""
+    recipe = contender.experiment.recipe(contender.trial.params)
+    epochs = packing.epochs_of(recipe, contender.experiment)
+    return [Lane(place, recipe, fold, seed, epochs, epochs) for fold in folds for seed in range(seeds)]
+
+
+def _graded(
+    contender: Contender, outcomes: Mapping[tuple[int, int], LaneOutcome], seconds: float, rows: TrainingRows
+) -> Confirmed:
+    experiment = contender.experiment
+    heads = list(experiment.heads)
+    entries = [(f"fold {fold}, seed {seed}", outcome, rows.y[rows.of(fold)[1]]) for (fold, seed), outcome in outcomes.items()]
+    graded = score.grade(entries, heads, seconds)
+    r2: dict[tuple[int, int], Mapping[str, float]] = {}
+    predictions = np.full(rows.y.shape, np.nan)
+    if graded.is_complete:
+        totals = np.zeros(rows.y.shape)
+        for (fold, seed), outcome in sorted(outcomes.items()):
+            held_out = rows.of(fold)[1]
+            measured = score.measure(rows.y[held_out], outcome.predictions, heads)
+            r2[fold, seed] = {head: of_head.r2 for head, of_head in measured.items()}
+            totals[held_out] += outcome.predictions
+        predictions = totals / (1 + max(seed for _, seed in outcomes))
+    recipe = experiment.recipe(contender.trial.params)
+    return Confirmed(contender, graded, r2, predictions, recipe.architecture.parameters(len(experiment.table.inputs)))
