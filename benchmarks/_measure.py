@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,9 @@ class Setting:
 
     @property
     def rows(self) -> TrainingRows:
-        """The training rows."""
-        return training_rows(self.dataset, self.split)
+        """The training rows, with the folds of the search alone: nothing is confirmed here."""
+        everything = training_rows(self.dataset, self.split)
+        return replace(everything, folds=everything.folds[: len(self.split.folds)])
 
     def of(self, experiment: Experiment) -> Setting:
         """Another experiment over the same table."""

@@ -21,10 +21,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from benchmarks import _measure
 from branchsweep import environment, halving, packing, promote, score
 from branchsweep.answer import answer
-from branchsweep.confirm import Contender
+from branchsweep.confirm import Confirmed, Contender
 from branchsweep.drivers import drawn
 from branchsweep.experiment import Experiment
 from branchsweep.objective import Judge
@@ -83,7 +85,8 @@ def replayed(everything: Side, experiment: Experiment) -> set[int]:
 def test_r2(setting: _measure.Setting, winner: Result, trainer: Workers) -> float:
     """Mean R² of the refitted winner on the test rows; NaN if it diverges."""
     contender = Contender(f"trial {winner.trial.number}", setting.experiment, winner.trial, winner.score)
-    members = promote.refits(contender, winner.score.epochs, 1, trainer, _measure.Silent())
+    confirmed = Confirmed(contender, winner.score, {}, np.empty((0, 0)), 0)
+    (members,) = promote.refits([(confirmed, 1)], trainer, _measure.Silent())
     if not members:
         return math.nan
     heads = list(setting.experiment.heads)

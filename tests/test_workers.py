@@ -34,7 +34,7 @@ def rows() -> TrainingRows:
 
 
 def populations() -> list[Population]:
-    lanes = [lane for trial in open_driver(EXPERIMENT).ask(6) for lane in packing.lanes_of(trial, EXPERIMENT)]
+    lanes = [lane for trial in open_driver(EXPERIMENT).ask(4) for lane in packing.lanes_of(trial, EXPERIMENT)]
     packed = packing.pack(lanes, EXPERIMENT)
     assert len(packed) > 1, "one population would go to one worker"
     return packed
@@ -65,13 +65,13 @@ def test_results_are_those_of_one_process_to_the_last_bit(two: tuple[Workers, li
     assert set(spread) == set(together) == set(range(len(packed)))
     for position, outcome in spread.items():
         assert_equal(outcome, together[position])
-    assert sum(told) == pytest.approx(6 * 3 * 3)  # trials x folds x epochs
+    assert sum(told) == pytest.approx(4 * 3 * 3)  # trials x folds x epochs
 
 
 def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
     two: tuple[Workers, list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packed = populations()
+    packed = populations()[:3]  # a process each
     assert len({population.program for population in packed}) > 1
     monkeypatch.setattr(workers_module, "MOST_PROGRAMS", 1)
     with Workers(rows(), 1) as alone:

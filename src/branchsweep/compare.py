@@ -114,7 +114,7 @@ def _of_network(
     one: Confirmed, rows: TrainingRows, dataset: Dataset, split: Split, trainer: Trainer, watch: Watch
 ) -> Reference:
     experiment = one.contender.experiment
-    members = promote.refits(one.contender, one.score.epochs, 1, trainer, watch) if one.score.is_complete else []
+    members = promote.refits([(one, 1)], trainer, watch)[0] if one.score.is_complete else []
     test: dict[str, float] = {}
     if members:
         with promote.model_folder() as folder:

@@ -42,51 +42,62 @@ def members_of(
     """
     policy = experiment.promotion.ensemble if experiment.promotion else None
     if policy is None:
-        return refits(finalist.contender, finalist.score.epochs, 1, trainer, watch)
+        return refits([(finalist, 1)], trainer, watch)[0]
     if policy.choose == "seeds":
-        return _averaged([refits(finalist.contender, finalist.score.epochs, policy.size, trainer, watch)], [1.0])
+        return _averaged(refits([(finalist, policy.size)], trainer, watch), [1.0])
     standing = [each for each in confirmed if each.contender.searched is not None and each.r2]
-    shares = ensemble.greedy(
-        {place: each.predictions for place, each in enumerate(standing)},
-        rows.y,
-        list(experiment.heads),
-        policy.size,
-        judged.objective,
-    )
-    groups = [
-        refits(standing[place].contender, standing[place].score.epochs, max(1, round(share * policy.size)), trainer, watch)
-        for place, share in shares.items()
-    ]
+    predictions = {place: each.predictions for place, each in enumerate(standing)}
+    shares = ensemble.greedy(predictions, rows.y, list(experiment.heads), policy.size, judged.objective)
+    wanted = [(standing[place], max(1, round(share * policy.size))) for place, share in shares.items()]
+    groups = refits(wanted, trainer, watch)
     return _averaged(groups, list(shares.values()))
 
 
-def refits(contender: Contender, epochs: float, count: int, trainer: Trainer, watch: Watch) -> list[Member]:
-    """Trains a recipe anew on all training rows, from `count` fresh seeds; those that diverge are replaced, as far as it goes.
+def refits(wanted: Sequence[tuple[Confirmed, int]], trainer: Trainer, watch: Watch) -> list[list[Member]]:
+    """Trains recipes anew on all training rows, each from so many fresh seeds, all of them side by side.
 
-    There are no validation rows left to stop by, so it trains as many epochs as its confirmed lanes needed for the weights that
-    were scored, on average.
+    There are no validation rows left to stop by, so a recipe trains as many epochs as its confirmed lanes needed for weights
+    that were scored, on average. Networks that diverge are replaced from other seeds, as far as that goes.
+
+    Args:
+        wanted: Recipes of one experiment, each with the number of networks.
+        trainer: Trains.
+        watch: Is told how it goes.
     """
-    experiment, stop = contender.experiment, max(1, round(epochs))
-    members: list[Member] = []
-    for seeds in (range(count), range(count, count + SPARE_SEEDS)):
-        missing = list(seeds)[: count - len(members)] if members or seeds.start else list(seeds)
-        if not missing:
-            break
-        lanes = [packing.refit_lane(contender.trial, experiment, seed, stop) for seed in missing]
-        populations = packing.pack(lanes, experiment, trainer.workers)
-        watch.plan(sum(lane.stop for lane in lanes), f"{contender.name}: {len(lanes)} on all training rows")
-        trained: dict[int, Member] = {}
-        for position, outcome in trainer.train(populations, keep_weights=True):
-            of = populations[position]
-            for seed, recipe, lane in zip(of.seeds, of.recipes, outcome.lanes, strict=True):
-                if lane.failed_at:
-                    watch.say(
-                        f"the refit of {contender.name} diverged after epoch {lane.failed_at}; once more from another seed"
-                    )
-                elif lane.weights is not None:
-                    trained[seed] = Member(recipe, lane.weights, epochs=lane.epochs)
-        members += [trained[seed] for seed in sorted(trained)]
-    return members[:count]
+    members: list[list[Member]] = [[] for _ in wanted]
+    first = 0
+    for spare in (0, SPARE_SEEDS):
+        lanes = [
+            packing.refit_lane(one.contender.trial, one.contender.experiment, first + seed, max(1, round(one.score.epochs)))
+            for (one, count), found in zip(wanted, members, strict=True)
+            for seed in range(spare or count)
+            if len(found) < count
+        ]
+        trained = _trained(lanes, wanted[0][0].contender.experiment, trainer, watch)
+        for (one, count), found in zip(wanted, members, strict=True):
+            mine = [trained[trial, seed] for trial, seed in sorted(trained) if trial == one.contender.trial.number]
+            found.extend(mine[: count - len(found)])
+        first = max(count for _, count in wanted)
+    return members
+
+
+def _trained(
+    lanes: Sequence[packing.Lane], experiment: Experiment, trainer: Trainer, watch: Watch
+) -> dict[tuple[int, int], Member]:
+    """By (trial, seed), the lanes that did not diverge."""
+    if not lanes:
+        return {}
+    populations = packing.pack(lanes, experiment, trainer.workers)
+    watch.plan(sum(lane.stop for lane in lanes), f"{len(lanes)} lanes on all training rows")
+    trained: dict[tuple[int, int], Member] = {}
+    for position, outcome in trainer.train(populations, keep_weights=True):
+        of = populations[position]
+        for trial, seed, recipe, lane in zip(of.trials, of.seeds, of.recipes, outcome.lanes, strict=True):
+            if lane.failed_at:
+                watch.say(f"a refit of trial {trial} diverged after epoch {lane.failed_at}; once more from another seed")
+            elif lane.weights is not None:
+                trained[trial, seed] = Member(recipe, lane.weights, epochs=lane.epochs)
+    return trained
 
 
 def _averaged(groups: Sequence[Sequence[Member]], shares: Sequence[float]) -> list[Member]:
