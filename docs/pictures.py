@@ -21,6 +21,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -47,6 +48,9 @@ def terminal(ledger: MlflowLedger, chromium: str) -> None:
     """The summary as the terminal showed it."""
     assert ledger.conclusion is not None, "the newest sweep is not finished"
     said = Summary.loads(ledger.conclusion.tags["summary"])
+    said = replace(
+        said, data={**said.data, "location": Path(str(said.data["location"])).name}
+    )  # whose disk it was is no matter
     console = Console(record=True, width=104, file=io.StringIO())
     console.print(report.summary(said, ledger.sweep.heads))
     with tempfile.TemporaryDirectory() as folder:
