@@ -91,8 +91,8 @@ def test_r2(setting: _measure.Setting, winner: Result, trainer: Workers) -> floa
         return math.nan
     heads = list(setting.experiment.heads)
     with promote.model_folder() as folder:
-        rows, dataset, parts = setting.rows, setting.dataset, setting.split
-        predicted = promote.meet_test_rows(setting.experiment, members, rows, dataset, parts, trainer, folder)
+        dataset, parts = setting.dataset, setting.split
+        predicted = promote.meet_test_rows(setting.experiment, members, dataset, parts, trainer, folder)
         met = score.measure(dataset.y[parts.test], predicted, heads)
     return statistics.fmean(head.r2 for head in met.values())
 

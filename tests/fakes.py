@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from branchsweep.experiment import Experiment
 from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, TrainingRows
 from branchsweep.recipe import Recipe
-from branchsweep.roles import Member, Provenance
+from branchsweep.roles import FinishedModel
 from branchsweep.serving import Floats
 from branchsweep.trial import Result
 
@@ -88,19 +88,11 @@ class FormulaTrainer:
             state = LaneState(stop, weights, (), (), (), 0.0, stop, 0, predicted.astype(np.float32), curve)
             yield LaneOutcome(predicted, curve, stop, failed_at=failed, weights=weights, state=state if goes_on else None)
 
-    def export(
-        self,
-        folder: Path,
-        members: Sequence[Member],
-        inputs: Sequence[str],
-        units: Mapping[str, str],
-        ranges: Sequence[tuple[float, float]],
-        provenance: Provenance | None = None,
-    ) -> None:
+    def export(self, folder: Path, model: FinishedModel) -> None:
         """Two files, as the real one writes."""
         (folder / "model.keras").write_text("no network", encoding="utf-8")
-        error = sum(member.share * float(member.weights[0][0, 0]) for member in members)
-        manifest = {"inputs": list(inputs), "heads": list(units), "error": error}
+        error = sum(member.share * float(member.weights[0][0, 0]) for member in model.members)
+        manifest = {"inputs": list(model.inputs), "heads": list(model.units), "error": error}
         (folder / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
 
     def predict(self, folder: Path, x: Floats) -> Floats:

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from branchsweep import promote, scaling, serving
+from branchsweep import scaling, serving
 from branchsweep.population import TrainingRows
 from branchsweep.recipe import Recipe, recalled
-from branchsweep.roles import Member, Provenance
+from branchsweep.roles import FinishedModel, Member, Provenance
 from branchsweep.training import network
 from branchsweep.training.trainer import PopulationTrainer
 
@@ -56,7 +56,7 @@ ENSEMBLES = {"mixed": MIXED, "unscaled first": UNSCALED_FIRST, "seeds": SEEDS, "
 
 
 def exported(folder: Path, members: Sequence[Member]) -> serving.Predictor:
-    PopulationTrainer(ROWS).export(folder, members, INPUTS, UNITS, promote.ranges_of(ROWS.x))
+    PopulationTrainer(ROWS).export(folder, FinishedModel(members, INPUTS, UNITS))
     return serving.Predictor(folder)
 
 
@@ -140,7 +140,7 @@ def test_an_ensemble_loads_where_branchsweep_is_not(tmp_path: Path) -> None:
 
 def test_what_is_written_down_can_be_read_back(tmp_path: Path) -> None:
     provenance = Provenance({"PE": "PE", "V": "vacuum"}, {"PE": "mse", "V": "mae"}, 60, 0.2, 1)
-    PopulationTrainer(ROWS).export(tmp_path, MIXED, INPUTS, UNITS, promote.ranges_of(ROWS.x), provenance)
+    PopulationTrainer(ROWS).export(tmp_path, FinishedModel(MIXED, INPUTS, UNITS, provenance))
     manifest = json.loads((tmp_path / "serving.json").read_text(encoding="utf-8"))
     assert [recalled(one["recipe"]) for one in manifest["members"]] == [one.recipe for one in MIXED]
     assert [(one["share"], one["epochs"]) for one in manifest["members"]] == [(0.5, 7), (0.3, 7), (0.2, 7)]
@@ -181,7 +181,7 @@ class TestLimits:
         recipe = Recipe.of({}, ["outside"])
         one = Member(recipe, network.initial_weights(recipe.architecture, 3, (1,)))
         targets = TrainingRows(ROWS.x, ROWS.y[:, :1], ())
-        PopulationTrainer(targets).export(tmp_path, [one], INPUTS, {"outside": "°C"}, promote.ranges_of(ROWS.x))
+        PopulationTrainer(targets).export(tmp_path, FinishedModel([one], INPUTS, {"outside": "°C"}))
         predictor = serving.Predictor(tmp_path)
         assert list(predictor.predict(TABLE).columns) == ["outside"]
         with pytest.raises(ValueError, match="no name for the warning"):

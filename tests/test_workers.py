@@ -18,7 +18,7 @@ from branchsweep import packing
 from branchsweep.drivers import open_driver
 from branchsweep.errors import EngineError
 from branchsweep.population import Outcome, Population, TrainingRows
-from branchsweep.roles import Member
+from branchsweep.roles import FinishedModel, Member
 from branchsweep.training import workers as workers_module
 from branchsweep.training.workers import Workers, cores
 from fakes import tiny_experiment
@@ -89,7 +89,7 @@ def test_a_model_is_exported_and_predicts(two: tuple[Workers, list[float]], tmp_
     weights = outcome.lanes[0].weights
     assert weights is not None
     member = Member(population.recipes[0], weights)
-    workers.export(tmp_path, [member], ["a", "b"], {"PE": "MW", "V": "cm Hg"}, [(-3.0, 3.0)] * 2)
+    workers.export(tmp_path, FinishedModel([member], ["a", "b"], {"PE": "MW", "V": "cm Hg"}))
     predicted = workers.predict(tmp_path, rows().x)
     assert predicted.shape == (150, 2)
     assert np.isfinite(predicted).all()

@@ -48,19 +48,17 @@ def stop(experiment: Experiment, results: Sequence[Result], seconds: float) -> S
         seconds: Wall time that the search has taken.
     """
     search, judged = experiment.search, judge(experiment.objective, results)
-    if search.target is not None:
-        leader = judged.best(results)
-        if leader and judged.rank(leader.score) >= search.target:
-            figure = f"{experiment.objective.rule} {judged.rank(leader.score):.4f}"
-            return Stop(StoppedBy.TARGET, f"trial {leader.trial.number} reaches the target: {figure}, asked {search.target:g}")
+    looks = search.target is not None or search.patience is not None
+    leader = judged.best(results) if looks else None  # among several objectives that takes its time
+    if search.target is not None and leader and judged.rank(leader.score) >= search.target:
+        figure = f"{experiment.objective.rule} {judged.rank(leader.score):.4f}"
+        return Stop(StoppedBy.TARGET, f"trial {leader.trial.number} reaches the target: {figure}, asked {search.target:g}")
     if len(results) >= search.trials:
         return Stop(StoppedBy.TRIALS, f"all {search.trials} trials are done")
     if search.seconds is not None and seconds >= search.seconds:
         return Stop(StoppedBy.SECONDS, f"{search.seconds:g} s are spent")
     if search.patience is not None:
-        ordered = sorted(results, key=lambda result: result.trial.number)
-        leader = judged.best(ordered)
-        since = sum(leader is None or result.trial.number > leader.trial.number for result in ordered)
+        since = sum(leader is None or result.trial.number > leader.trial.number for result in results)
         if since >= search.patience:
             return Stop(StoppedBy.PATIENCE, f"{since} trials without a new best")
     return None

@@ -12,21 +12,7 @@ from branchsweep.roles import Member, Verdict
 from branchsweep.trial import HeadScore
 
 
-def model_card(
-    experiment: Experiment,
-    finalist: Confirmed,
-    members: Sequence[Member],
-    test: Mapping[str, HeadScore],
-    verdict: Verdict,
-    ranges: Sequence[tuple[float, float]],
-    dataset: Dataset,
-    split: Split,
-) -> str:
-    """Markdown, in the manner of Mitchell et al. 2019 (Model Cards for Model Reporting)."""
-    return "\n".join(_lines(experiment, finalist, members, test, verdict, ranges, dataset, split)) + "\n"
-
-
-def _lines(
+def lines(
     experiment: Experiment,
     finalist: Confirmed,
     members: Sequence[Member],
@@ -36,6 +22,7 @@ def _lines(
     dataset: Dataset,
     split: Split,
 ) -> Iterator[str]:
+    """Lines of Markdown, in the manner of Mitchell et al. 2019 (Model Cards for Model Reporting)."""
     heads, score = experiment.heads, finalist.score
     kind = "one branched network" if len(members) == 1 else f"the mean of {len(members)} branched networks"
     yield f"# {experiment.promotion.model if experiment.promotion else experiment.name}"

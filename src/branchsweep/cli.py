@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from branchsweep.data import Dataset, Split
     from branchsweep.experiment import Experiment
     from branchsweep.replay import Replay
+    from branchsweep.roles import Trainer, Watch
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -149,17 +150,11 @@ def _sweep(
     console: Console,
 ) -> Any:
     """Opens the engines and lets the sweep run; a sweep that is complete already only says what it has to say."""
-    from branchsweep import environment, sweep
-    from branchsweep.answer import training_rows
+    from branchsweep import sweep
     from branchsweep.drivers import open_driver
-    from branchsweep.terminal import Terminal
-    from branchsweep.training.workers import Workers
 
     prior = _told_beforehand(experiment, dataset, tracking_uri)
-    with (
-        Terminal(console) as watch,
-        Workers(training_rows(dataset, split), workers, watch.trained, environment.cache_folder()) as trainer,
-    ):
+    with _at_work(dataset, split, workers, console) as (trainer, watch):
         from branchsweep.ledgers.mlflow import MlflowLedger
         from branchsweep.ledgers.shadow import ShadowLedger
 
@@ -170,6 +165,21 @@ def _sweep(
                 return finished
             engines = sweep.Engines(open_driver(experiment, prior), trainer, ledger, watch)
             return sweep.run(experiment, contestants, dataset, split, engines)
+
+
+@contextmanager
+def _at_work(dataset: Dataset, split: Split, workers: int | None, console: Console) -> Iterator[tuple[Trainer, Watch]]:
+    """Worker processes, and the terminal that shows what they do."""
+    from branchsweep import environment
+    from branchsweep.answer import training_rows
+    from branchsweep.terminal import Terminal
+    from branchsweep.training.workers import Workers
+
+    with (
+        Terminal(console) as watch,
+        Workers(training_rows(dataset, split), workers, watch.trained, environment.cache_folder()) as trainer,
+    ):
+        yield trainer, watch
 
 
 def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str | None) -> list[Any]:
@@ -302,12 +312,9 @@ def _replayed(
     console: Console,
 ) -> Replay:
     """Finds the trial, reads the table that its sweep names, and trains it again."""
-    from branchsweep import config, environment
-    from branchsweep.answer import training_rows
+    from branchsweep import config
     from branchsweep.ledgers.mlflow import open_existing, open_trial
     from branchsweep.replay import numbered, replay
-    from branchsweep.terminal import Terminal
-    from branchsweep.training.workers import Workers
 
     ledger, number = open_trial(tracking_uri, run) if trial is None else (open_existing(tracking_uri, run), trial)
     of = ledger.sweep
@@ -315,10 +322,7 @@ def _replayed(
     result = numbered(ledger.recall(), number, where)
     experiment = config.recorded(of.yaml, where)
     dataset, split = _read(experiment, data, False, console)
-    with (
-        Terminal(console) as watch,
-        Workers(training_rows(dataset, split), workers, watch.trained, environment.cache_folder()) as trainer,
-    ):
+    with _at_work(dataset, split, workers, console) as (trainer, watch):
         return replay(of, experiment, result, dataset, split, trainer, watch, tolerance)
 
 
@@ -360,13 +364,10 @@ def promote(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Confirm a recorded sweep's best trials, and let the finalist challenge the champion."""
-    from branchsweep import config, environment, report
+    from branchsweep import config, report
     from branchsweep import sweep as flow
-    from branchsweep.answer import training_rows
     from branchsweep.experiment import Promotion
     from branchsweep.ledgers.mlflow import open_existing
-    from branchsweep.terminal import Terminal
-    from branchsweep.training.workers import Workers
 
     console = Console(stderr=True)
     ledger = open_existing(tracking_uri, sweep)
@@ -385,10 +386,7 @@ def promote(
                 f"this is another {what} than the sweep {of.name} was scored on ({part} {digest}, then {of.tags.get(part)})"
             )
             raise UserError(f"{message}: name the one it had with --data")
-    with (
-        Terminal(console) as watch,
-        Workers(training_rows(dataset, split), workers, watch.trained, environment.cache_folder()) as trainer,
-    ):
+    with _at_work(dataset, split, workers, console) as (trainer, watch):
         ending = flow.promote_again(experiment, trial, dataset, split, trainer, ledger, watch, dry_run)
     Console().print(report.ending(ending, list(experiment.heads)))
     if ending.finalist is None:

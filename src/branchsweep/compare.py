@@ -87,7 +87,7 @@ def references(
         watch: Told about it.
     """
     return [
-        _of_network(confirmed[one.name], rows, dataset, split, trainer, watch)
+        _of_network(confirmed[one.name], dataset, split, trainer, watch)
         if one.experiment
         else _of_estimator(one.name, rows, dataset, split, heads)
         for one in chosen
@@ -110,15 +110,13 @@ def _of_estimator(name: str, rows: TrainingRows, dataset: Dataset, split: Split,
     )
 
 
-def _of_network(
-    one: Confirmed, rows: TrainingRows, dataset: Dataset, split: Split, trainer: Trainer, watch: Watch
-) -> Reference:
+def _of_network(one: Confirmed, dataset: Dataset, split: Split, trainer: Trainer, watch: Watch) -> Reference:
     experiment = one.contender.experiment
     members = promote.refits([(one, 1)], trainer, watch)[0] if one.score.is_complete else []
     test: dict[str, float] = {}
     if members:
         with promote.model_folder() as folder:
-            predictions = promote.meet_test_rows(experiment, members, rows, dataset, split, trainer, folder)
+            predictions = promote.meet_test_rows(experiment, members, dataset, split, trainer, folder)
         met = score.measure(dataset.y[split.test], predictions, list(experiment.heads))
         test = {head: figures.r2 for head, figures in met.items()}
     return Reference(name=one.contender.name, r2=one.score.r2, r2_se=one.score.r2_se, test_r2=test)

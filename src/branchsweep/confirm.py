@@ -9,13 +9,13 @@ be compared pair by pair.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from branchsweep import packing, score
+from branchsweep import evidence, packing, score
 from branchsweep.experiment import Experiment
-from branchsweep.objective import Judge, figure
+from branchsweep.objective import Judge, ranked_by
 from branchsweep.packing import Lane
 from branchsweep.population import Floats, LaneOutcome, TrainingRows
 from branchsweep.roles import Trainer, Watch
@@ -83,8 +83,7 @@ def confirm(
         trainer: Trains.
         watch: Is told how it goes.
     """
-    searched = experiment.lanes_per_trial // experiment.validation.seeds
-    folds = range(searched, len(rows.folds))
+    folds = range(experiment.folds, len(rows.folds))
     outcomes: list[dict[tuple[int, int], LaneOutcome]] = [{} for _ in contenders]
     seconds = [0.0] * len(contenders)
     for of in {id(contender.experiment): contender.experiment for contender in contenders}.values():
@@ -121,18 +120,13 @@ def finalist_of(confirmed: Sequence[Confirmed], experiment: Experiment, judged: 
 
 def _standard_error(one: Confirmed, judged: Judge) -> float:
     """Of the figure by which trials are ranked, over the folds; the seeds of a fold are averaged first."""
-    objective = judged.objective
-    by_fold: dict[int, list[float]] = {}
-    for (fold, _), r2 in one.r2.items():
-        by_fold.setdefault(fold, []).append(figure(objective.rule, r2, objective.weights))
-    return score.standard_error([float(np.mean(values)) for values in by_fold.values()])
+    figures = np.array([ranked_by(judged.objective, r2) for r2 in one.r2.values()])
+    return score.standard_error(evidence.by_fold(figures, [fold for fold, _ in one.r2]).tolist())
 
 
 def lanes_of(contender: Contender, place: int, folds: Sequence[int], seeds: int) -> list[Lane]:
     """A contender's lanes; named by its place, for numbers of trials may repeat between sweeps."""
-    recipe = contender.experiment.recipe(contender.trial.params)
-    epochs = packing.epochs_of(recipe, contender.experiment)
-    return [Lane(place, recipe, fold, seed, epochs, epochs) for fold in folds for seed in range(seeds)]
+    return packing.lanes_on(replace(contender.trial, number=place), contender.experiment, folds, seeds)
 
 
 def _graded(

@@ -492,10 +492,14 @@ class Experiment(Written):
         return self.pruning or ladder(self.fit.epochs)
 
     @property
+    def folds(self) -> int:
+        """Parts of the training rows that validate in turn: one for a hold-out."""
+        return self.validation.folds if isinstance(self.validation, KFold) else 1
+
+    @property
     def lanes_per_trial(self) -> int:
         """Networks behind one score: folds x seeds."""
-        folds = self.validation.folds if isinstance(self.validation, KFold) else 1
-        return folds * self.validation.seeds
+        return self.folds * self.validation.seeds
 
     def recipe(self, params: Params) -> recipe.Recipe:
         """What a trial's params mean in this experiment: what they do not name, the space may fix, else the default holds."""

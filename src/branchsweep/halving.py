@@ -9,9 +9,11 @@ Archambeau 2021), and the objective settles the rest.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 
 from branchsweep.objective import dominates
+from branchsweep.trial import Score
 
 Vector = Sequence[float]
 """R² of each head that the objective looks at: the more, the better."""
@@ -20,6 +22,19 @@ Vector = Sequence[float]
 def places(count: int, keep: float) -> int:
     """How many of `count` trials go on; at least one, if there is one. A whole share is not rounded up by its last bit."""
     return min(count, max(1, math.ceil(round(count * keep, 9))))
+
+
+def gain(scores: Iterable[Score], epoch: int) -> Mapping[str, float]:
+    """By head, how much R² rose from a rung to the end, averaged over the complete trials that stood at it; empty for none.
+
+    What a pruned trial would have reached is guessed by it.
+    """
+    ended = [score for score in scores if score.is_complete and epoch in score.rungs]
+    then = [dict(zip(score.heads, score.rungs[epoch], strict=True)) for score in ended]
+    return {
+        head: fmean(score.heads[head].r2 - before[head] for score, before in zip(ended, then, strict=True))
+        for head in (ended[0].heads if ended else ())
+    }
 
 
 def ranking(vectors: Mapping[int, Vector], values: Mapping[int, float]) -> list[int]:

@@ -26,7 +26,7 @@ from branchsweep.recipe import Recipe
 from branchsweep.training.plain import Arrays, Plain
 
 
-class BranchedHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]
+class BranchedHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner carries no types
     """The networks of an experiment, built from KerasTuner's hyperparameters.
 
     A hyperparameter has the name of its dimension. Objectives that a tuner may be given are `val_loss`, the sum of the heads'

@@ -152,15 +152,15 @@ def epochs_of(recipe: Recipe, experiment: Experiment) -> int:
 
 
 def lanes_of(trial: Trial, experiment: Experiment) -> list[Lane]:
-    """The lanes behind one trial's score: its folds, and for each its seeds."""
+    """The lanes behind one trial's score in a search: its folds, and for each its seeds."""
+    return lanes_on(trial, experiment, range(experiment.folds), experiment.validation.seeds)
+
+
+def lanes_on(trial: Trial, experiment: Experiment, folds: Sequence[int], seeds: int) -> list[Lane]:
+    """A trial's lanes on these folds, for each so many seeds."""
     recipe = experiment.recipe(trial.params)
     epochs = epochs_of(recipe, experiment)
-    folds = experiment.lanes_per_trial // experiment.validation.seeds
-    return [
-        Lane(trial.number, recipe, fold, seed, epochs, epochs)
-        for fold in range(folds)
-        for seed in range(experiment.validation.seeds)
-    ]
+    return [Lane(trial.number, recipe, fold, seed, epochs, epochs) for fold in folds for seed in range(seeds)]
 
 
 def refit_lane(trial: Trial, experiment: Experiment, seed: int, stop: int) -> Lane:

@@ -167,6 +167,11 @@ class TrainingRows:
     y: Floats
     folds: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
 
+    @property
+    def ranges(self) -> list[tuple[float, float]]:
+        """The smallest and the largest value of each input column."""
+        return list(zip(self.x.min(0).tolist(), self.x.max(0).tolist(), strict=True))
+
     def of(self, fold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Positions of the fold's training and validation rows; all and none for `ALL_ROWS`."""
         return (np.arange(len(self.x)), np.arange(0)) if fold == ALL_ROWS else self.folds[fold]

@@ -15,15 +15,12 @@ from branchsweep.errors import ConfigError
 from branchsweep.experiment import Experiment
 from branchsweep.objective import Judge, ranked_by
 from branchsweep.population import Floats, TrainingRows
-from branchsweep.roles import Candidate, Champion, Ledger, Member, Provenance, Trainer, Verdict, Watch
+from branchsweep.roles import Candidate, Champion, FinishedModel, Ledger, Member, Provenance, Trainer, Verdict, Watch
 from branchsweep.summary import Crowning
 from branchsweep.trial import HeadScore, Result, Trial
 
 SPARE_SEEDS = 2
 """Fresh seeds that are tried beyond those that are needed, in case a refit diverges."""
-
-Ranges = Sequence[tuple[float, float]]
-"""The smallest and largest value of each input column among the training rows."""
 
 
 def members_of(
@@ -114,15 +111,9 @@ def model_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def ranges_of(x: Floats) -> Ranges:
-    """The smallest and the largest value of each column of `x` `(rows, columns)`."""
-    return list(zip(x.min(0).tolist(), x.max(0).tolist(), strict=True))
-
-
 def meet_test_rows(
     experiment: Experiment,
     members: Sequence[Member],
-    rows: TrainingRows,
     dataset: Dataset,
     split: Split,
     trainer: Trainer,
@@ -130,7 +121,7 @@ def meet_test_rows(
 ) -> Floats:
     """Exports the model, and returns what its files say of the test rows: `(test rows, heads)`."""
     units = {name: head.unit for name, head in experiment.heads.items()}
-    trainer.export(folder, members, experiment.table.inputs, units, ranges_of(rows.x), Provenance.of(experiment))
+    trainer.export(folder, FinishedModel(members, experiment.table.inputs, units, Provenance.of(experiment)))
     return trainer.predict(folder, dataset.x[split.test])
 
 
@@ -259,7 +250,7 @@ class Final:
             return Ending(tuple(confirmed), finalist)
         heads = list(self.experiment.heads)
         with model_folder() as folder:
-            predictions = meet_test_rows(self.experiment, members, self.rows, self.dataset, self.split, self.trainer, folder)
+            predictions = meet_test_rows(self.experiment, members, self.dataset, self.split, self.trainer, folder)
             test = score.measure(self.dataset.y[self.split.test], predictions, heads)
             crowning, verdict = None, None
             if self.experiment.promotion:
@@ -312,7 +303,7 @@ class Final:
         champion = reign.champion if reign else None
         if champion and (champion.sweep, champion.trial) == (self.ledger.run_id, trial.number):
             return Crowning(name, champion.version, True, champion.because)  # crowned before this sweep was cut short
-        told = (self.experiment, finalist, members, test, verdict, ranges_of(self.rows.x), self.dataset, self.split)
+        told = (self.experiment, finalist, members, test, verdict, self.rows.ranges, self.dataset, self.split)
         candidate = Candidate(
             model=name,
             folder=folder,
@@ -322,7 +313,7 @@ class Final:
             test=test_metrics(test),
             data_digest=self.dataset.digest,
             split_digest=self.split.digest,
-            files={"MODEL_CARD.md": card.model_card(*told)},
+            files={"MODEL_CARD.md": "\n".join(card.lines(*told)) + "\n"},
         )
         registered = self.ledger.crown(candidate, verdict)
         return Crowning(name, registered.version, verdict.crown, verdict.because)

@@ -86,6 +86,23 @@ class Provenance:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class FinishedModel:
+    """What leaves the house: trained networks, and what their columns are called.
+
+    Args:
+        members: At least one; they may differ in anything but inputs and heads.
+        inputs: Names of the input columns, in order.
+        units: Unit by head, in the order of the heads.
+        provenance: Written down for who wants to train the model anew; None where nobody knows.
+    """
+
+    members: Sequence[Member]
+    inputs: Sequence[str]
+    units: Mapping[str, str]
+    provenance: Provenance | None = None
+
+
 class Trainer(Protocol):
     """Trains populations, and turns trained lanes into a model. Three verbs."""
 
@@ -101,26 +118,14 @@ class Trainer(Protocol):
         """
         ...
 
-    def export(
-        self,
-        folder: Path,
-        members: Sequence[Member],
-        inputs: Sequence[str],
-        units: Mapping[str, str],
-        ranges: Sequence[tuple[float, float]],
-        provenance: Provenance | None = None,
-    ) -> None:
+    def export(self, folder: Path, model: FinishedModel) -> None:
         """Write lanes that were trained on all training rows as one model: `model.keras` and `serving.json`.
 
         It predicts the mean of what its members do in natural units, each with its share.
 
         Args:
             folder: Made if it is not there.
-            members: The lanes, at least one; they may differ in anything but inputs and heads.
-            inputs: Names of the input columns, in order.
-            units: Unit by head, in the order of the heads.
-            ranges: The smallest and the largest training value of each input column, in natural units.
-            provenance: Written down for who wants to train the model anew; None where nobody knows.
+            model: The lanes, and what their columns are called.
         """
         ...
 

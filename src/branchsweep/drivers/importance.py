@@ -28,11 +28,12 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import create_trial
 
+from branchsweep import halving
 from branchsweep.drivers.points import index_of, located
 from branchsweep.drivers.studies import distribution
 from branchsweep.experiment import Experiment
 from branchsweep.space import Choice, Dimension
-from branchsweep.trial import Params, ParamValue, Result, Score
+from branchsweep.trial import Params, ParamValue, Result
 
 FEWEST = 20
 """Trials below which nothing is said."""
@@ -72,27 +73,17 @@ def importance(experiment: Experiment, results: Sequence[Result]) -> Mapping[str
 
 def _compared(experiment: Experiment, results: Sequence[Result]) -> list[tuple[Params, Sequence[float]]]:
     """The points of the trials that are compared, each with its R² by head: measured at the end, or expected there."""
-    scores = [result.score for result in results if result.score.is_complete]
-    gains = {epoch: _gain(scores, epoch) for epoch in experiment.halving.rungs[1:]}
+    scores = [result.score for result in results]
+    gains = {epoch: halving.gain(scores, epoch) for epoch in experiment.halving.rungs[1:]}
     compared: list[tuple[Params, Sequence[float]]] = []
     for result in results:
-        point, r2 = located(experiment, result.trial.params), [head.r2 for head in result.score.heads.values()]
+        point, r2 = located(experiment, result.trial.params), list(result.score.of_heads.values())
         if not result.score.is_complete:
-            gain = gains.get(max(result.score.rungs, default=0), [])
-            r2 = [value + gained for value, gained in zip(r2, gain, strict=False)]
+            gain = gains.get(max(result.score.rungs, default=0), {})
+            r2 = [value + gain[head] for head, value in result.score.of_heads.items() if head in gain]
         if point is not None and r2 and all(map(math.isfinite, r2)):
             compared.append((point, r2))
     return compared
-
-
-def _gain(complete: Sequence[Score], epoch: int) -> list[float]:
-    """By how much R² rose from a rung to the end, by head, averaged over the complete trials; empty where there is none."""
-    rises = [
-        [head.r2 - before for head, before in zip(score.heads.values(), score.rungs[epoch], strict=True)]
-        for score in complete
-        if epoch in score.rungs
-    ]
-    return [fmean(of_head) for of_head in zip(*rises, strict=True)]
 
 
 def _shares(experiment: Experiment, values: Sequence[tuple[Params, float]]) -> Mapping[str, float]:

@@ -199,7 +199,7 @@ class KerasTunerEngine:
         return {**point, EPOCHS: values["tuner/epochs"]} if "tuner/epochs" in values else point
 
 
-class _Books(keras_tuner.Oracle):  # type: ignore[misc]
+class _Books(keras_tuner.Oracle):  # type: ignore[misc]  # KerasTuner carries no types
     """The books that an oracle reads when it is asked for values, kept without files, locks, workers and talk."""
 
     trials: dict[str, Trial]
@@ -233,11 +233,11 @@ class _Books(keras_tuner.Oracle):  # type: ignore[misc]
         self.end_order.append(self.ongoing_trials.pop(trial.trial_id).trial_id)
 
 
-class _Random(_Books, RandomSearchOracle):  # type: ignore[misc]
+class _Random(_Books, RandomSearchOracle):  # type: ignore[misc]  # KerasTuner carries no types
     """Random search."""
 
 
-class _Bayesian(_Books, BayesianOptimizationOracle):  # type: ignore[misc]
+class _Bayesian(_Books, BayesianOptimizationOracle):  # type: ignore[misc]  # KerasTuner carries no types
     """Bayesian optimization by KerasTuner's process and bound, whose suggestions follow from answers and open trials alone.
 
     KerasTuner fits the process anew for every suggestion, guesses how open trials will end by the one that it fitted for the
@@ -259,7 +259,7 @@ class _Bayesian(_Books, BayesianOptimizationOracle):  # type: ignore[misc]
         answered = {name: trial for name, trial in self.trials.items() if trial.status == TrialStatus.COMPLETED}
         enough = self.num_initial_points or max(3 * len(self.hyperparameters.space), 3)
         if self._again or len(answered) < enough:
-            return self._random_populate_space()  # type: ignore[no-any-return]
+            return self._random_populate_space()  # type: ignore[no-any-return]  # no types
         with threadpool_limits(1, "blas"):  # the products are small: more threads wait for each other, and round otherwise
             return {"status": TrialStatus.RUNNING, "values": self._vector_to_values(self._lowest(answered))}
 
@@ -318,7 +318,7 @@ def _matern(distance: Floats) -> tuple[Floats, Floats]:
     return (1.0 + scaled + scaled**2 / 3.0) * decay, -5.0 / 3.0 * (1.0 + scaled) * decay
 
 
-class _Hyperband(_Books, HyperbandOracle):  # type: ignore[misc]
+class _Hyperband(_Books, HyperbandOracle):  # type: ignore[misc]  # KerasTuner carries no types
     """Hyperband that goes on with new brackets for ever, unless a user says how often."""
 
     replays = True
@@ -329,7 +329,7 @@ class _Hyperband(_Books, HyperbandOracle):  # type: ignore[misc]
         super().end(trial, -math.inf if score is None else score)
 
 
-class _Grid(_Books, GridSearchOracle):  # type: ignore[misc]
+class _Grid(_Books, GridSearchOracle):  # type: ignore[misc]  # KerasTuner carries no types
     """Grid search. Its order is its own: it hears of no other points, and every trial ends when it begins.
 
     KerasTuner waits for a trial's end, for new hyperparameters may turn up in it; here all are known from the beginning.

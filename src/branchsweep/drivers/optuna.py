@@ -61,7 +61,7 @@ class _Order:
         sweep_seed: For what all suggestions of a sweep have in common.
         batch: Trials of a round.
         space: What it sees.
-        best: The best point so far, of those dimensions whose values are numbers; None before there is any.
+        best: Finds the best point so far, of those dimensions whose values are numbers; None before there is any.
     """
 
     options: Mapping[str, Any]
@@ -69,7 +69,7 @@ class _Order:
     sweep_seed: int
     batch: int
     space: SearchSpace
-    best: dict[str, Any] | None
+    best: Callable[[], dict[str, Any] | None]
 
 
 class _Grid(GridSampler):
@@ -99,7 +99,7 @@ def _gp(order: _Order) -> BaseSampler:
 def _cma_es(order: _Order) -> BaseSampler:
     """A generation is a round, and the first begins at the best of the evenly spread points."""
     words = {"popsize": max(5, order.batch), **order.options}
-    return CmaEsSampler(**words, x0=order.best, seed=order.seed, warn_independent_sampling=False)
+    return CmaEsSampler(**words, x0=order.best(), seed=order.seed, warn_independent_sampling=False)
 
 
 def _genetic(kind: Callable[..., BaseSampler]) -> Callable[[_Order], BaseSampler]:
@@ -251,7 +251,7 @@ class OptunaEngine:
 
     def _sampler(self, seed: int) -> BaseSampler:
         algorithm, options = self._experiment.algorithm, self._experiment.search.options
-        order = _Order(options, seed, self._sweep_seed, self._experiment.batch, self._space, self._best_point())
+        order = _Order(options, seed, self._sweep_seed, self._experiment.batch, self._space, self._best_point)
         try:
             with _quiet():
                 return self._algorithm.make(order)

@@ -18,12 +18,12 @@ own is asked all that it was asked once more, which brings it to the same state.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, count
-from statistics import fmean
 
 import numpy as np
 
+from branchsweep import halving
 from branchsweep.drivers.engine import Answer, Engine
 from branchsweep.drivers.history import History
 from branchsweep.drivers.points import Stream, draws, entropy, located, point_at
@@ -181,7 +181,7 @@ class Lesson:
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
         self._rounds: dict[int, list[Score]] = {}
-        self._gains: dict[tuple[int, int], dict[str, float]] = {}
+        self._gains: dict[tuple[int, int], Mapping[str, float]] = {}
         self._worst: Values = (0.0,) * len(objective.maximize)
 
     def take(self, of_round: int, results: Iterable[Result]) -> None:
@@ -206,15 +206,10 @@ class Lesson:
             epoch=max(1, round(score.epochs)),
         )
 
-    def _gain(self, of_round: int, rung: int) -> dict[str, float]:
+    def _gain(self, of_round: int, rung: int) -> Mapping[str, float]:
         """By head, what the trials of a round that went on from a rung to their end gained on the way, on average."""
         if (of_round, rung) not in self._gains:
-            ended = [score for score in self._rounds[of_round] if score.is_complete and rung in score.rungs]
-            then = [dict(zip(score.heads, score.rungs[rung], strict=True)) for score in ended]
-            self._gains[of_round, rung] = {
-                head: fmean(score.heads[head].r2 - before[head] for score, before in zip(ended, then, strict=True))
-                for head in (ended[0].heads if ended else ())
-            }
+            self._gains[of_round, rung] = halving.gain(self._rounds[of_round], rung)
         return self._gains[of_round, rung]
 
 

@@ -24,42 +24,31 @@ from numpy.typing import NDArray
 
 from branchsweep import scaling, serving
 from branchsweep.population import TrainingRows
-from branchsweep.roles import Member, Provenance
+from branchsweep.roles import FinishedModel, Member
 from branchsweep.training import network
 
 
-def export(
-    folder: Path,
-    members: Sequence[Member],
-    rows: TrainingRows,
-    inputs: Sequence[str],
-    units: Mapping[str, str],
-    ranges: Sequence[tuple[float, float]],
-    provenance: Provenance | None = None,
-) -> None:
+def export(folder: Path, model: FinishedModel, rows: TrainingRows) -> None:
     """Writes the folder's two files; see `roles.Trainer.export`.
 
     Args:
         folder: Made if it is not there.
-        members: Trained on all of `rows`.
-        rows: What the scalers are fitted on.
-        inputs: Names of the input columns, in order.
-        units: Unit of each head, in the order of the heads.
-        ranges: The smallest and the largest training value of each input column.
-        provenance: Written down as it is.
+        model: Its members were trained on all of `rows`.
+        rows: What the scalers are fitted on, and the ranges of the inputs taken from.
     """
+    members = model.members
     target_scalers = {kind: scaling.fit(kind, rows.y) for kind in {member.recipe.target_scaling for member in members}}
     manifest = {
-        "inputs": list(inputs),
-        "ranges": [list(ends) for ends in ranges],
-        "heads": [{"name": head, "unit": unit} for head, unit in units.items()],
+        "inputs": list(model.inputs),
+        "ranges": [list(ends) for ends in rows.ranges],
+        "heads": [{"name": head, "unit": unit} for head, unit in model.units.items()],
         "input_scalers": {name: scaling.fit(kind, rows.x) for kind, name in _inputs(members).items()},
         "target_scaler": target_scalers[members[0].recipe.target_scaling],
         "members": [{"share": member.share, "epochs": member.epochs, "recipe": asdict(member.recipe)} for member in members],
-        "provenance": asdict(provenance) if provenance else None,
+        "provenance": asdict(model.provenance) if model.provenance else None,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    _model(members, len(inputs), target_scalers).save(folder / serving.MODEL)
+    _model(members, len(model.inputs), target_scalers).save(folder / serving.MODEL)
     (folder / serving.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 

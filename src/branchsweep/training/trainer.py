@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import tensorflow as tf
 from branchsweep import serving
 from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, Program, TrainingRows, Weights
 from branchsweep.recipe import Architecture, Recipe
-from branchsweep.roles import Member, Provenance
+from branchsweep.roles import FinishedModel
 from branchsweep.training import cache, export, network, waves
 from branchsweep.training.feed import WEIGHTS, Feed, Floats32, Stream, StreamKey, stream_of
 from branchsweep.training.program import CHUNK, Lanes, Layers, Parameter, Plan, State, compiled
@@ -65,17 +65,9 @@ class PopulationTrainer:
         for position, population in enumerate(populations):
             yield position, self.train_one(population, keep_weights)
 
-    def export(
-        self,
-        folder: Path,
-        members: Sequence[Member],
-        inputs: Sequence[str],
-        units: Mapping[str, str],
-        ranges: Sequence[tuple[float, float]],
-        provenance: Provenance | None = None,
-    ) -> None:
+    def export(self, folder: Path, model: FinishedModel) -> None:
         """Write lanes that were trained on all rows as one model, with the scalers of all rows."""
-        export.export(folder, members, self.rows, inputs, units, ranges, provenance)
+        export.export(folder, model, self.rows)
 
     def predict(self, folder: Path, x: serving.Floats) -> serving.Floats:
         """What the exported model says."""

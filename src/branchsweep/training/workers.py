@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -25,7 +25,7 @@ from branchsweep.costs import work
 from branchsweep.errors import EngineError
 from branchsweep.population import Outcome, Population, Program, TrainingRows
 from branchsweep.quiet import silent_start
-from branchsweep.roles import Member, Provenance
+from branchsweep.roles import FinishedModel
 from branchsweep.serving import Floats
 from branchsweep.training import cache
 
@@ -103,18 +103,9 @@ class Workers:
                 idle.append(worker)
                 yield position, _result(task)
 
-    def export(
-        self,
-        folder: Path,
-        members: Sequence[Member],
-        inputs: Sequence[str],
-        units: Mapping[str, str],
-        ranges: Sequence[tuple[float, float]],
-        provenance: Provenance | None = None,
-    ) -> None:
+    def export(self, folder: Path, model: FinishedModel) -> None:
         """Write lanes that were trained on all rows as one model, in a worker, which has Keras at hand."""
-        words = (folder, list(members), list(inputs), dict(units), list(ranges), provenance)
-        _result(self._executors[0].submit(_export, *words))
+        _result(self._executors[0].submit(_export, folder, model))
 
     def predict(self, folder: Path, x: Floats) -> Floats:
         """What the exported model says, in a worker."""
@@ -217,15 +208,8 @@ def _train(population: Population, keep_weights: bool) -> Outcome:
     return outcome
 
 
-def _export(
-    folder: Path,
-    members: list[Member],
-    inputs: list[str],
-    units: dict[str, str],
-    ranges: list[tuple[float, float]],
-    provenance: Provenance | None,
-) -> None:
-    _trainer.export(folder, members, inputs, units, ranges, provenance)
+def _export(folder: Path, model: FinishedModel) -> None:
+    _trainer.export(folder, model)
 
 
 def _predict(folder: Path, x: Floats) -> Floats:
