@@ -70,7 +70,8 @@ def refits(wanted: Sequence[tuple[Confirmed, int]], trainer: Trainer, watch: Wat
             for seed in range(spare or count)
             if len(found) < count
         ]
-        trained = _trained(lanes, wanted[0][0].contender.experiment, trainer, watch)
+        named = ", ".join(one.contender.name for one, _ in wanted)
+        trained = _trained(lanes, named, wanted[0][0].contender.experiment, trainer, watch)
         for (one, count), found in zip(wanted, members, strict=True):
             mine = [trained[trial, seed] for trial, seed in sorted(trained) if trial == one.contender.trial.number]
             found.extend(mine[: count - len(found)])
@@ -79,13 +80,13 @@ def refits(wanted: Sequence[tuple[Confirmed, int]], trainer: Trainer, watch: Wat
 
 
 def _trained(
-    lanes: Sequence[packing.Lane], experiment: Experiment, trainer: Trainer, watch: Watch
+    lanes: Sequence[packing.Lane], named: str, experiment: Experiment, trainer: Trainer, watch: Watch
 ) -> dict[tuple[int, int], Member]:
     """By (trial, seed), the lanes that did not diverge."""
     if not lanes:
         return {}
     populations = packing.pack(lanes, experiment, trainer.workers)
-    watch.plan(sum(lane.stop for lane in lanes), f"{len(lanes)} lanes on all training rows")
+    watch.plan(sum(lane.stop for lane in lanes), f"{named}, {len(lanes)} in all, on all training rows")
     trained: dict[tuple[int, int], Member] = {}
     for position, outcome in trainer.train(populations, keep_weights=True):
         of = populations[position]
