@@ -26,9 +26,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from branchsweep import report
 from branchsweep.ledgers import address
 from branchsweep.ledgers.mlflow import MlflowLedger, list_sweeps, open_existing
+from branchsweep.report import text
 from branchsweep.summary import Summary
 
 HERE = Path(__file__).parent
@@ -52,7 +52,7 @@ def terminal(ledger: MlflowLedger, chromium: str) -> None:
         said, data={**said.data, "location": Path(str(said.data["location"])).name}
     )  # whose disk it was is no matter
     console = Console(record=True, width=104, file=io.StringIO())
-    console.print(report.summary(said, ledger.sweep.heads))
+    console.print(text.summary(said, ledger.sweep.heads))
     with tempfile.TemporaryDirectory() as folder:
         svg = Path(folder) / "terminal.svg"
         drawing = console.export_svg(title="make sweep")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from branchsweep import report, sweep
+from branchsweep import sweep
 from branchsweep.answer import training_rows
 from branchsweep.data import Dataset, Split, split
 from branchsweep.drivers import open_driver
@@ -20,6 +20,7 @@ from branchsweep.errors import LedgerError
 from branchsweep.experiment import Experiment
 from branchsweep.ledgers.memory import MemoryLedger
 from branchsweep.replay import Agreement, Circumstance, Replay, circumstances, figures, numbered, replay
+from branchsweep.report import text
 from branchsweep.roles import SweepRecord
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from fakes import FormulaTrainer, Notebook, tiny_experiment
@@ -76,7 +77,7 @@ def off(result: Result, by: float, head: str = "V") -> Result:
 def to_text(said: Replay) -> str:
     console = Console(width=160)
     with console.capture() as captured:
-        console.print(report.replay(said))
+        console.print(text.replay(said))
     return captured.get()
 
 

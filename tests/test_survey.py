@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from branchsweep import report
 from branchsweep.experiment import Experiment
+from branchsweep.report import text
 from branchsweep.survey import Survey, survey
 from fakes import tiny_experiment
 
@@ -30,7 +30,7 @@ def told(said: Survey) -> str:
     """What a person reads, with single spaces."""
     console = Console(width=140, file=io.StringIO())
     with console.capture() as captured:
-        console.print(report.survey(said))
+        console.print(text.survey(said))
     return " ".join(captured.get().split())
 
 

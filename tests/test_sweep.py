@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console, RenderableType
 
-from branchsweep import compare, promote, sweep
+from branchsweep import promote, references, sweep
 from branchsweep.answer import training_rows
 from branchsweep.budget import StoppedBy
 from branchsweep.data import Dataset, Split, split
@@ -23,7 +23,7 @@ from branchsweep.ledgers.memory import MemoryLedger, Store
 from branchsweep.objective import hypervolume, judge
 from branchsweep.outlook import outlook
 from branchsweep.promote import model_name
-from branchsweep.report import ending, summary
+from branchsweep.report.text import ending, summary
 from branchsweep.roles import Conclusion
 from branchsweep.summary import Summary
 from branchsweep.trial import Result, Status, Trial
@@ -64,8 +64,8 @@ class Scene:
     def search(self) -> list[Result]:
         return sweep.search(self.experiment, self.rows, self.engines).results
 
-    def run(self, contestants: list[compare.Contestant] | None = None) -> Summary:
-        return sweep.run(self.experiment, contestants or [], self.dataset, self.split, self.engines)
+    def run(self, baselines: list[references.Baseline] | None = None) -> Summary:
+        return sweep.run(self.experiment, baselines or [], self.dataset, self.split, self.engines)
 
 
 @pytest.fixture(params=["random", "optuna"])
@@ -321,7 +321,7 @@ def test_an_earlier_sweep_of_another_table_or_space_is_refused() -> None:
 
 def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
     scene = Scene(experiment)
-    said = scene.run([compare.Contestant("linear_regression")])
+    said = scene.run([references.Baseline("linear_regression")])
     assert said.best is not None and said.test_r2 is not None and said.champion is not None
     results = scene.ledger.recall()
     assert said.best.r2["mean"] == max(result.score.value for result in results)
@@ -498,18 +498,18 @@ def test_the_best_of_the_search_are_told_twice(experiment: Experiment) -> None:
 def test_a_baseline_must_be_one_known_trial_on_the_same_heads() -> None:
     other = tiny_experiment(search={"driver": "random", "trials": 2})
     with pytest.raises(ConfigError, match="experiment of one known trial"):
-        compare.checked(other, "other.yaml", tiny_experiment())
+        references.checked(other, "other.yaml", tiny_experiment())
     fixed = {"driver": "random", "trials": 1, "known": {"one": {}}}
     with pytest.raises(ConfigError, match="heads and inputs of the experiment"):
-        compare.checked(tiny_experiment(search=fixed, heads={"PE": {}}), "other.yaml", tiny_experiment())
-    contestant = compare.checked(tiny_experiment(search=fixed), "other.yaml", tiny_experiment())
-    assert contestant.experiment is not None
+        references.checked(tiny_experiment(search=fixed, heads={"PE": {}}), "other.yaml", tiny_experiment())
+    baseline = references.checked(tiny_experiment(search=fixed), "other.yaml", tiny_experiment())
+    assert baseline.experiment is not None
 
 
 def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows(experiment: Experiment) -> None:
     scene = Scene(experiment)
     fixed = {"driver": "random", "trials": 1, "known": {"one": {"learning_rate": 0.01, "trunk.depth": 4}}}
-    said = scene.run([compare.checked(tiny_experiment(search=fixed, name="rival"), "rival.yaml", experiment)])
+    said = scene.run([references.checked(tiny_experiment(search=fixed, name="rival"), "rival.yaml", experiment)])
     (rival,) = said.references
     assert rival.name == "rival"
     assert said.best is not None and rival.r2["mean"] > said.best.r2["mean"] - 0.05

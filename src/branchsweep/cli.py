@@ -112,21 +112,22 @@ def run(
     ] = False,
 ) -> None:
     """Run a sweep, or go on with it: search, refit the best, compare, register."""
-    from branchsweep import compare, config, outlook, report
+    from branchsweep import config, outlook, references
+    from branchsweep.report import text
 
     console = Console(stderr=True)
     chosen = config.load(experiment, _all_overrides(overrides, trials, seed))
-    contestants = compare.contestants(chosen)
+    baselines = references.named_in(chosen)
     dataset, split = _read(chosen, data, require_real, console)
     if dry_run:
-        seen = outlook.outlook(chosen, contestants, split, _cores(workers))
+        seen = outlook.outlook(chosen, baselines, split, _cores(workers))
         if as_json:
             typer.echo(seen.to_json())
         else:
-            Console().print(report.outlook(seen))
+            Console().print(text.outlook(seen))
         return
     try:
-        said = _sweep(chosen, contestants, dataset, split, tracking_uri, workers, fresh, console)
+        said = _sweep(chosen, baselines, dataset, split, tracking_uri, workers, fresh, console)
     except KeyboardInterrupt as interrupt:
         console.print("stopped. What was finished is recorded: the same command goes on from there")
         _print_notes(interrupt, console)
@@ -134,14 +135,14 @@ def run(
     if as_json:
         typer.echo(said.to_json())
     else:
-        Console().print(report.summary(said, {name: head.unit for name, head in chosen.heads.items()}))
+        Console().print(text.summary(said, {name: head.unit for name, head in chosen.heads.items()}))
     if said.best is None:
         raise typer.Exit(1)
 
 
 def _sweep(
     experiment: Experiment,
-    contestants: list[Any],
+    baselines: list[Any],
     dataset: Dataset,
     split: Split,
     tracking_uri: str | None,
@@ -164,7 +165,7 @@ def _sweep(
                 watch.say("this sweep is complete; to train it anew, add --fresh")
                 return finished
             engines = sweep.Engines(open_driver(experiment, prior), trainer, ledger, watch)
-            return sweep.run(experiment, contestants, dataset, split, engines)
+            return sweep.run(experiment, baselines, dataset, split, engines)
 
 
 @contextmanager
@@ -251,15 +252,15 @@ def show(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """List the sweeps of the store, or one sweep's trials, the best first."""
-    from branchsweep import report
     from branchsweep.ledgers.mlflow import list_sweeps, open_existing
+    from branchsweep.report import text
 
     if not sweep:
-        Console().print(report.sweeps(list_sweeps(tracking_uri)))
+        Console().print(text.sweeps(list_sweeps(tracking_uri)))
         return
     ledger = open_existing(tracking_uri, sweep)
     heads = list(ledger.sweep.heads)
-    Console().print(report.leaderboard(ledger.recall(), heads, most, ledger.sweep.objective))
+    Console().print(text.leaderboard(ledger.recall(), heads, most, ledger.sweep.objective))
 
 
 @app.command()
@@ -285,8 +286,8 @@ def replay(
 
     Exit code 0: it agrees within the tolerance; on the same machine with the same versions, to the last digit. 1: it does not.
     """
-    from branchsweep import report
     from branchsweep.replay import TOLERANCE
+    from branchsweep.report import text
 
     console = Console(stderr=True)
     try:
@@ -297,7 +298,7 @@ def replay(
     if as_json:
         typer.echo(said.to_json())
     else:
-        Console().print(report.replay(said))
+        Console().print(text.replay(said))
     if not said.agrees:
         raise typer.Exit(1)
 
@@ -364,10 +365,11 @@ def promote(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Confirm a recorded sweep's best trials, and let the finalist challenge the champion."""
-    from branchsweep import config, report
+    from branchsweep import config
     from branchsweep import sweep as flow
     from branchsweep.experiment import Promotion
     from branchsweep.ledgers.mlflow import open_existing
+    from branchsweep.report import text
 
     console = Console(stderr=True)
     ledger = open_existing(tracking_uri, sweep)
@@ -388,7 +390,7 @@ def promote(
             raise UserError(f"{message}: name the one it had with --data")
     with _at_work(dataset, split, workers, console) as (trainer, watch):
         ending = flow.promote_again(experiment, trial, dataset, split, trainer, ledger, watch, dry_run)
-    Console().print(report.ending(ending, list(experiment.heads)))
+    Console().print(text.ending(ending, list(experiment.heads)))
     if ending.finalist is None:
         raise typer.Exit(1)
 
@@ -401,11 +403,12 @@ def data(
     overrides: Overrides = None,
 ) -> None:
     """Say which table an experiment reads, what is in it, and how its rows are split."""
-    from branchsweep import config, report
+    from branchsweep import config
+    from branchsweep.report import text
 
     chosen = config.load(experiment, overrides or [])
     dataset, split = _read(chosen, data, require_real, Console(stderr=True))
-    Console().print(report.rows(dataset, split, {name: head.unit for name, head in chosen.heads.items()}))
+    Console().print(text.rows(dataset, split, {name: head.unit for name, head in chosen.heads.items()}))
 
 
 @app.command()
@@ -422,7 +425,8 @@ def space(
 
     Heads and inputs are the experiment's. Of a space alone, heads are those that it names, such as PE in PE.depth.
     """
-    from branchsweep import config, drawing, report, survey
+    from branchsweep import config, drawing, survey
+    from branchsweep.report import text
 
     if config.holds_a_space(path):
         if overrides:
@@ -437,8 +441,8 @@ def space(
     if as_json:
         typer.echo(survey.survey(name, chosen, samples).to_json())
     else:
-        columns = min(console.width - report.INDENT, drawing.COLUMNS)
-        console.print(report.survey(survey.survey(name, chosen, samples, columns)))
+        columns = min(console.width - text.INDENT, drawing.COLUMNS)
+        console.print(text.survey(survey.survey(name, chosen, samples, columns)))
 
 
 @app.command()
@@ -541,24 +545,24 @@ def history(
     ] = False,
 ) -> None:
     """Tell of a registered model who reigned, since when and why, and list its versions."""
-    from branchsweep import report
     from branchsweep.ledgers.registry import open_registry
+    from branchsweep.report import text
 
     told = open_registry(tracking_uri).chronicle(model)
     if as_json:
         typer.echo(told.to_json())
     else:
-        Console().print(report.chronicle(told))
+        Console().print(text.chronicle(told))
 
 
 @app.command()
 def rollback(model: Model, tracking_uri: TrackingUri = None) -> None:
     """Give a registered model's title back to its previous champion; the present one becomes the challenger."""
-    from branchsweep import report
     from branchsweep.ledgers.registry import open_registry
+    from branchsweep.report import text
 
     done = open_registry(tracking_uri).rollback(model)
-    Console().print(report.rollback(done), highlight=False, soft_wrap=True)
+    Console().print(text.rollback(done), highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 
 from branchsweep import costs, halving, packing
-from branchsweep.compare import Contestant
 from branchsweep.confirm import Contender, lanes_of
 from branchsweep.data import Split
 from branchsweep.drivers import open_driver
 from branchsweep.experiment import Experiment
 from branchsweep.population import Population, Program
+from branchsweep.references import Baseline
 from branchsweep.trial import Trial
 
 START_SECONDS = 12.0
@@ -73,7 +73,7 @@ class Outlook:
         return json.dumps(asdict(self))
 
 
-def outlook(experiment: Experiment, contestants: Sequence[Contestant], split: Split, workers: int) -> Outlook:
+def outlook(experiment: Experiment, baselines: Sequence[Baseline], split: Split, workers: int) -> Outlook:
     """Asks a driver for all trials, telling it nothing: what it would ask if all answers were alike.
 
     A driver that learns will ask other trials later on, most often larger ones; the estimate is a first guess.
@@ -94,7 +94,7 @@ def outlook(experiment: Experiment, contestants: Sequence[Contestant], split: Sp
             _share(experiment, len(trials)),
         )
     best = [Contender("", experiment, trial) for trial in asked[-experiment.confirmation.trials :]]
-    networks = [contestant.contender for contestant in contestants if contestant.contender]
+    networks = [baseline.contender for baseline in baselines if baseline.contender]
     folds, seeds = range(experiment.confirmation.folds), experiment.confirmation.seeds
     for of in [experiment, *(contender.experiment for contender in networks)]:
         contenders = [each for each in (*best, *networks) if each.experiment is of]

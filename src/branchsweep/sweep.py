@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from branchsweep import config, digest, environment, promote
 from branchsweep.answer import answer, training_rows
 from branchsweep.budget import Stop, StoppedBy, exhausted, stop
-from branchsweep.compare import Contestant, references
 from branchsweep.confirm import Confirmed, Contender, best_of
 from branchsweep.data import Dataset, Split
 from branchsweep.edges import edges
@@ -20,6 +19,7 @@ from branchsweep.errors import ConfigError
 from branchsweep.experiment import Experiment
 from branchsweep.objective import Judge, judge
 from branchsweep.population import TrainingRows
+from branchsweep.references import Baseline, references
 from branchsweep.roles import Conclusion, Driver, Ledger, SweepRecord, Trainer, Watch
 from branchsweep.summary import Best, Member, Reference, Summary, Twice
 from branchsweep.trial import Result, Status
@@ -41,12 +41,12 @@ class Engines:
     watch: Watch
 
 
-def run(experiment: Experiment, contestants: Sequence[Contestant], dataset: Dataset, split: Split, engines: Engines) -> Summary:
+def run(experiment: Experiment, baselines: Sequence[Baseline], dataset: Dataset, split: Split, engines: Engines) -> Summary:
     """A sweep from beginning to end.
 
     Args:
         experiment: The question and the means.
-        contestants: What the best trial is compared with.
+        baselines: What the best trial is compared with.
         dataset: The table.
         split: Which of its rows train, validate and test.
         engines: Who does the work. What the ledger has recorded of this sweep is not done again.
@@ -59,10 +59,10 @@ def run(experiment: Experiment, contestants: Sequence[Contestant], dataset: Data
     results, judged = found.results, judge(experiment.objective, found.results)
     counts = Counter(result.score.status for result in results)
     final = promote.Final(experiment, rows, dataset, split, engines.trainer, engines.ledger, engines.watch)
-    networks = [one.contender for one in contestants if one.contender]
+    networks = [one.contender for one in baselines if one.contender]
     ending = final.hold(best_of(experiment, results, judged), networks, judged)
     by_name = {each.contender.name: each for each in ending.confirmed if each.contender in networks}
-    compared = references(contestants, by_name, rows, dataset, split, heads, engines.trainer, engines.watch)
+    compared = references(baselines, by_name, rows, dataset, split, heads, engines.trainer, engines.watch)
     finalist = ending.finalist
     summary = Summary(
         sweep=experiment.name,

@@ -1,4 +1,4 @@
-"""Says what came of a sweep, for people: the summary at its end, the list of sweeps, a sweep's leaderboard."""
+"""Says what came of a sweep, for people at a terminal: the summary at its end, the list of sweeps, a sweep's leaderboard."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from branchsweep.trial import Score, Status, Trial
 
 
 @dataclass(frozen=True, slots=True)
-class Contestant:
+class Baseline:
     """A baseline: one of scikit-learn's by name, or an experiment of one known trial.
 
     Args:
@@ -38,16 +38,16 @@ class Contestant:
         return Contender(self.name, self.experiment, Trial(0, params, known))
 
 
-def contestants(experiment: Experiment) -> list[Contestant]:
+def named_in(experiment: Experiment) -> list[Baseline]:
     """The baselines that an experiment names, checked before anything is trained."""
     return [
-        Contestant(baseline) if baseline in SKLEARN_BASELINES else checked(config.load(Path(baseline)), baseline, experiment)
+        Baseline(baseline) if baseline in SKLEARN_BASELINES else checked(config.load(Path(baseline)), baseline, experiment)
         for baseline in experiment.baselines
     ]
 
 
-def checked(other: Experiment, where: str, experiment: Experiment) -> Contestant:
-    """Another experiment as a contestant of this one, to be trained on this one's folds with this one's seed.
+def checked(other: Experiment, where: str, experiment: Experiment) -> Baseline:
+    """Another experiment as a baseline of this one, to be trained on this one's folds with this one's seed.
 
     Args:
         other: One known trial on the same heads and inputs.
@@ -61,11 +61,11 @@ def checked(other: Experiment, where: str, experiment: Experiment) -> Contestant
     if ours != theirs:
         message = f"a baseline needs the heads and inputs of the experiment it is compared with: got {theirs}, expected {ours}"
         raise ConfigError(message, where)
-    return Contestant(other.name, other.model_copy(update={"validation": experiment.validation, "seed": experiment.seed}))
+    return Baseline(other.name, other.model_copy(update={"validation": experiment.validation, "seed": experiment.seed}))
 
 
 def references(
-    chosen: Sequence[Contestant],
+    chosen: Sequence[Baseline],
     confirmed: Mapping[str, Confirmed],
     rows: TrainingRows,
     dataset: Dataset,
@@ -74,10 +74,10 @@ def references(
     trainer: Trainer,
     watch: Watch,
 ) -> list[Reference]:
-    """Every contestant's scores on the folds of the confirmation and on the test rows, in order.
+    """Every baseline's scores on the folds of the confirmation and on the test rows, in order.
 
     Args:
-        chosen: The contestants.
+        chosen: The baselines.
         confirmed: By name, what the networks among them are worth.
         rows: The training rows and all folds, those of the confirmation last.
         dataset: The table.

@@ -1,0 +1,1 @@
+"""What people read and look at: text for terminals, pictures, pages."""
