@@ -505,6 +505,29 @@ class Experiment(Written):
         """What a trial's params mean in this experiment: what they do not name, the space may fix, else the default holds."""
         return recipe.Recipe.of({**self.space.fixed, **params}, list(self.heads))
 
+    def holding(self, fixed: Params) -> Experiment:
+        """The same experiment with these tunables held at a value, where they were searched, fixed or known otherwise.
+
+        What is asked only if a dimension has some value is asked always where the held value is one of them, and never where it
+        is not.
+        """
+        dimensions: dict[str, Dimension] = {}
+        for name, it in self.space.dimensions.items():
+            when = it.when or {}
+            asked = all(fixed[other] in allowed if other in fixed else other in dimensions for other, allowed in when.items())
+            if asked and name not in fixed:
+                dimensions[name] = _under({other: allowed for other, allowed in when.items() if other not in fixed}, it)
+        known = {
+            name: {tunable: fixed.get(tunable, value) for tunable, value in params.items()}
+            for name, params in self.search.known.items()
+        }
+        return self.model_copy(
+            update={
+                "space": SearchSpace(dimensions=dimensions, fixed={**self.space.fixed, **fixed}),
+                "search": self.search.model_copy(update={"known": known}),
+            }
+        )
+
     def single(self, head: str) -> Experiment:
         """The single-output baseline: the same experiment with this head alone.
 

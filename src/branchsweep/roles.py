@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from branchsweep.experiment import Experiment, Objective
+from branchsweep.findings import Findings
 from branchsweep.population import Floats, Outcome, Population, Weights
 from branchsweep.recipe import Recipe
 from branchsweep.trial import Params, Result, Trial
@@ -324,4 +325,46 @@ class Ledger(Protocol):
 
     def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str]) -> None:
         """Write the sweep's last figures, tags and text artifacts (by file name) and close it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRecord:
+    """What a ledger writes down about a comparison when it begins.
+
+    Args:
+        name: The comparison's name.
+        key: Digest of the comparison, the data and the halves: the same key is the same comparison.
+        question: Its question.
+        yaml: The comparison as it was run, with its experiments and overrides.
+        heads: Units by head.
+        tags: Facts about data, code and versions, by name (without the prefix `branchsweep.`).
+    """
+
+    name: str
+    key: str
+    question: str
+    yaml: str
+    heads: Mapping[str, str]
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class ComparisonLedger(Protocol):
+    """The history of one comparison. Four verbs: parts that are finished are kept, so that a killed one goes on."""
+
+    @property
+    def run_id(self) -> str:
+        """Identifies the comparison in the store."""
+        ...
+
+    def recall(self) -> Mapping[str, Any]:
+        """The parts that are kept so far, by name, as JSON knows them. Empty for a comparison that begins."""
+        ...
+
+    def keep(self, part: str, data: Any) -> None:
+        """Keep a finished part (`tuned/branched`, `estimator/random_forest`): whole, or not at all."""
+        ...
+
+    def conclude(self, findings: Findings, files: Mapping[str, str | bytes]) -> None:
+        """Write every contestant as a run of its own below the comparison's, the files as artifacts of that, and close it."""
         ...
