@@ -74,16 +74,17 @@ class FormulaTrainer:
 
     def _lanes(self, population: Population) -> Iterator[LaneOutcome]:
         """Every epoch that is still missing adds to the error; what goes on brings its epochs along."""
+        rows = self.rows.of_heads(population.heads)
         for lane, (trial, recipe, fold) in enumerate(zip(population.trials, population.recipes, population.folds, strict=True)):
             stop, missing = population.stops[lane], population.epochs[lane] - population.stops[lane]
             self.trained.append((trial, fold))
             self.epochs += stop - population.start
             failed = int(recipe.learning_rate > self.diverges_above)
-            actual = self.rows.y[self.rows.of(fold)[1]]
+            actual = rows.y[rows.of(fold)[1]]
             error = self.error(recipe) * (1 + missing / 10)
-            predicted = actual + error * self.rows.y.std(0) * np.cos(np.arange(actual.size).reshape(actual.shape))
+            predicted = actual + error * rows.y.std(0) * np.cos(np.arange(actual.size).reshape(actual.shape))
             weights = (np.full((1, 1), self.error(recipe), np.float32),)
-            curve = np.zeros((stop, self.rows.y.shape[1]))
+            curve = np.zeros((stop, rows.y.shape[1]))
             goes_on = population.pauses and missing and not failed
             state = LaneState(stop, weights, (), (), (), 0.0, stop, 0, predicted.astype(np.float32), curve)
             yield LaneOutcome(predicted, curve, stop, failed_at=failed, weights=weights, state=state if goes_on else None)
@@ -100,6 +101,10 @@ class FormulaTrainer:
         manifest = json.loads((folder / "serving.json").read_text(encoding="utf-8"))
         return np.stack([x.sum(1) * (head + 1) * (1 + manifest["error"]) for head in range(len(manifest["heads"]))], axis=1)
 
+    def clock(self, folder: Path, x: Floats) -> float:
+        """A millisecond a thousand rows."""
+        return len(x) * 1e-6
+
 
 @dataclass
 class Notebook:
@@ -107,11 +112,16 @@ class Notebook:
 
     lines: list[str] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    rounds: list[int] = field(default_factory=list)
     planned: float = 0.0
 
     def begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
         """The search begins."""
         self.lines.append(f"begin {len(recorded)}/{experiment.search.trials}")
+
+    def asked(self, trials: int) -> None:
+        """A round begins."""
+        self.rounds.append(trials)
 
     def plan(self, lane_epochs: float, what: str) -> None:
         """So much is planned."""
@@ -123,6 +133,10 @@ class Notebook:
     def answered(self, result: Result) -> None:
         """A trial has its score."""
         self.answers.append(result.trial.number)
+
+    def stage(self, sentence: str) -> None:
+        """What comes now."""
+        self.lines.append(sentence)
 
     def say(self, sentence: str) -> None:
         """A line."""

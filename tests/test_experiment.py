@@ -155,7 +155,7 @@ class TestSingle:
     def test_what_names_other_heads_falls_away(self) -> None:
         single = make().single("PE")
         assert list(single.space.dimensions) == ["trunk.depth", "PE.depth", "PE.width"]
-        assert single.space.fixed == {"batch_size": 64, "PE.loss_weight": 2.0}
+        assert single.space.fixed == {"batch_size": 64}  # a lone head has nothing to be weighed against
         assert single.search.known == {"article": {"trunk.depth": 2, "PE.depth": 0}}
         assert single.space.dimensions["PE.width"] == make().space.dimensions["PE.width"]
 

@@ -36,6 +36,7 @@ def test_a_trial_is_the_mean_of_its_lanes_with_its_standard_error() -> None:
     assert score.status is Status.COMPLETE
     assert score.heads["PE"].r2 == pytest.approx(np.mean(lanes))
     assert score.heads["PE"].r2_se == pytest.approx(abs(lanes[0] - lanes[1]) / 2)
+    assert score.lanes_r2["PE"] == pytest.approx(lanes) and len(score.lanes_r2["V"]) == 2
     assert score.value == pytest.approx((score.heads["PE"].r2 + score.heads["V"].r2) / 2)
     assert score.curves["PE"] == pytest.approx((0.3, 0.3))  # the second lane stopped after one epoch
     assert score.epochs == 1.5

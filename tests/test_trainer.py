@@ -596,3 +596,19 @@ def test_seeds_are_of_the_trial_not_of_the_place() -> None:
     rows = np.arange(50)
     np.testing.assert_array_equal(row_order(1, 0, 0, 3, rows), row_order(1, 0, 0, 3, rows))
     assert (row_order(1, 0, 0, 3, rows) != row_order(1, 0, 0, 4, rows)).any()
+
+
+def test_a_lane_for_one_head_of_a_wider_table_is_that_over_a_table_with_this_head_alone_bit_for_bit() -> None:
+    both = table(2)
+    wide, narrow = replace(both, heads=("PE", "V")), replace(both, y=both.y[:, 1:])
+    of = experiment({"V": {}})
+    lanes = [lane({"trunk.depth": 2}, trial=3, of=of)]
+    found, expected = (train(lanes, of, rows).lanes[0] for rows in (wide, narrow))
+    assert found.weights is not None
+    assert expected.weights is not None
+    assert np.array_equal(found.predictions, expected.predictions)
+    assert all(np.array_equal(*pair) for pair in zip(found.weights, expected.weights, strict=True))
+    trainer = PopulationTrainer(wide)  # and one for both heads beside it is not disturbed
+    (alone,), (mixed,) = packing.pack(lanes, of), packing.pack([lane({"trunk.depth": 2})], TWO)
+    assert np.array_equal(trainer.train_one(alone).lanes[0].predictions, expected.predictions)
+    assert np.array_equal(trainer.train_one(mixed).lanes[0].predictions, train([lane({"trunk.depth": 2})]).lanes[0].predictions)

@@ -30,7 +30,7 @@ def training_rows(dataset: Dataset, split: Split) -> TrainingRows:
     place = np.zeros(dataset.rows, np.int64)
     place[split.train] = np.arange(len(split.train))
     folds = tuple((place[train], place[validation]) for train, validation in (*split.folds, *split.confirmation))
-    return TrainingRows(dataset.x[split.train], dataset.y[split.train], folds)
+    return TrainingRows(dataset.x[split.train], dataset.y[split.train], folds, dataset.heads)
 
 
 def answer(
@@ -54,25 +54,74 @@ def answer(
             trained, so that a round that was cut short ends as it would have ended.
         stop: Asked at every rung: why the search is over already, and no trial should go on; empty while it is not.
     """
-    going = [_Contender(trial, packing.lanes_of(trial, experiment)) for trial in trials]
-    finished = list(recorded)
+    heat = Heat(trials, range(experiment.folds), recorded)
+    return (result for _, result in side_by_side([heat], experiment, rows, trainer, watch, stop))
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Trials that compete with each other.
+
+    Args:
+        trials: What is to be trained.
+        folds: Where each of them is scored. No two heats that run side by side share one.
+        recorded: Rivals that have their scores already.
+    """
+
+    trials: Sequence[Trial]
+    folds: Sequence[int]
+    recorded: Sequence[Result] = ()
+
+
+def side_by_side(
+    heats: Sequence[Heat],
+    experiment: Experiment,
+    rows: TrainingRows,
+    trainer: Trainer,
+    watch: Watch,
+    stop: Callable[[], str] = lambda: "",
+) -> Iterator[tuple[int, Result]]:
+    """Answers several rounds at once, such as those of searches on other rows, whose lanes fill the same populations.
+
+    Each ends as it would have ended by itself.
+
+    Args:
+        heats: The rounds.
+        experiment: Of all of them.
+        rows: What may be seen.
+        trainer: Trains.
+        watch: Is told how it goes.
+        stop: As of `answer`.
+
+    Yields:
+        The position of a heat, and a result of its.
+    """
+    rows = rows.of_heads(list(experiment.heads))
+    going = [
+        _Contender(place, trial, packing.lanes_on(trial, experiment, heat.folds, experiment.validation.seeds))
+        for place, heat in enumerate(heats)
+        for trial in heat.trials
+    ]
+    finished = [list(heat.recorded) for heat in heats]
     for epoch in (*experiment.halving.rungs, experiment.fit.epochs):
         standing: list[_Contender] = []
         for contender in _leg(going, epoch, experiment, trainer, watch):
             contender.grade(experiment, rows, epoch)
             if contender.is_over:
-                finished.append(contender.result)
-                yield contender.result
+                finished[contender.heat].append(contender.result)
+                yield contender.heat, contender.result
             else:
                 standing.append(contender)
-        going = []
-        for contender, reason in _verdicts(standing, finished, epoch, experiment, stop()):
-            if reason:
-                contender.prune(reason)
-                finished.append(contender.result)
-                yield contender.result
-            else:
-                going.append(contender)
+        going, over = [], stop()
+        for place, others in enumerate(finished):
+            rivals = [contender for contender in standing if contender.heat == place]
+            for contender, reason in _verdicts(rivals, others, epoch, experiment, over):
+                if reason:
+                    contender.prune(reason)
+                    others.append(contender.result)
+                    yield place, contender.result
+                else:
+                    going.append(contender)
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +129,7 @@ class _Contender:
     """A trial on its way from rung to rung.
 
     Args:
+        heat: Where it competes.
         trial: The trial.
         lanes: Its lanes that train on, where they stand.
         outcomes: What came of its lanes so far, by (fold, seed).
@@ -88,6 +138,7 @@ class _Contender:
         score: Where it stands.
     """
 
+    heat: int
     trial: Trial
     lanes: Sequence[Lane]
     outcomes: dict[tuple[int, int], LaneOutcome] = field(default_factory=dict)
@@ -134,7 +185,7 @@ def _leg(
         for contender in contenders
         for lane in contender.lanes
     }
-    missing = Counter(trial for trial, _, _ in lanes)
+    missing = Counter((contender.heat, contender.trial.number) for contender, _ in lanes.values())
     pauses = epoch < experiment.fit.epochs
     populations = packing.pack([lane for _, lane in lanes.values()], experiment, trainer.workers, pauses)
     if lanes:
@@ -148,8 +199,8 @@ def _leg(
         ):
             contender, lane = lanes[key]
             contender.take(lane, lane_outcome, outcome.seconds / len(outcome.lanes))
-            missing[key[0]] -= 1
-            if not missing[key[0]]:
+            missing[contender.heat, contender.trial.number] -= 1
+            if not missing[contender.heat, contender.trial.number]:
                 yield contender
 
 

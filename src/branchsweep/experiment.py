@@ -531,15 +531,18 @@ class Experiment(Written):
     def single(self, head: str) -> Experiment:
         """The single-output baseline: the same experiment with this head alone.
 
-        Dimensions, fixed values and known configurations that name other heads fall away, and so do conditions on such
-        dimensions. What is maximised is this head's R², under the constraints that it had.
+        Dimensions, fixed values and known configurations that name other heads fall away, and so do those that weigh heads
+        against each other, and conditions on such dimensions. What is maximised is this head's R², under the constraints that
+        it had.
         """
         if head not in self.heads:
             raise ConfigError(f"got head '{head}', expected one of {', '.join(self.heads)}{did_you_mean(head, self.heads)}")
         gone = tuple(f"{other}." for other in self.heads if other != head)
 
+        weighing = ("loss_weight", f"{head}.loss_weight", "loss_balancing")
+
         def kept(params: Mapping[str, Any]) -> dict[str, Any]:
-            return {name: value for name, value in params.items() if not name.startswith(gone)} if gone else dict(params)
+            return {name: value for name, value in params.items() if name not in weighing and not name.startswith(gone)}
 
         return self.model_copy(
             update={

@@ -8,8 +8,11 @@ half it was tested on, in the order
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from branchsweep.trial import Params
 
@@ -144,3 +147,67 @@ class Findings:
     sharing_layers: int = 0
     warnings: tuple[str, ...] = ()
     seconds: float = field(default=0.0, compare=False)
+
+    def dumps(self) -> str:
+        """The whole value as text, for `loads`: a JSON object with null for NaN, and the infinities as "inf" and "-inf"."""
+        return json.dumps(_plain(asdict(self)), allow_nan=False, ensure_ascii=False)
+
+    @classmethod
+    def loads(cls, text: str) -> Findings:
+        """The value that `dumps` wrote, to the last digit."""
+        said = json.loads(text)
+        sentences = ("protocol", "answer", "warnings")
+        return cls(
+            **{
+                **said,
+                **{name: tuple(said[name]) for name in sentences},
+                "alpha": _number(said["alpha"]),
+                "seconds": _number(said["seconds"]),
+                "measured": tuple(_measured(one) for one in said["measured"]),
+                "contrasts": tuple(_contrast(one) for one in said["contrasts"]),
+                "transfer": tuple(_contrast(one) for one in said["transfer"]),
+                "sharing": tuple(Shared(**{**one, "r2": _halves(one["r2"])}) for one in said["sharing"]),
+            }
+        )
+
+
+Said = Mapping[str, Any]
+"""A JSON object."""
+
+
+def _measured(said: Said) -> Measured:
+    numbers = {name: _number(value) for name, value in said["cost"].items() if name != "parameters"}
+    return Measured(
+        **{
+            **said,
+            "r2": _halves(said["r2"]),
+            "rmse": _halves(said["rmse"]),
+            "cost": Cost(parameters=said["cost"]["parameters"], **numbers),
+            "recipes": tuple(said["recipes"]),
+        }
+    )
+
+
+def _contrast(said: Said) -> Contrast:
+    words = ("figure", "one", "other", "is_significant")
+    numbers: Said = {name: _number(value) for name, value in said.items() if name not in words}
+    return Contrast(**{**said, **numbers})
+
+
+def _halves(said: Said) -> dict[str, tuple[float, ...]]:
+    return {figure: tuple(_number(value) for value in values) for figure, values in said.items()}
+
+
+def _number(said: float | str | None) -> float:
+    return math.nan if said is None else float(said)
+
+
+def _plain(value: Any) -> Any:
+    """The value with words for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(float(value))
+    return value

@@ -127,6 +127,11 @@ class Population:
     states: tuple[LaneState | None, ...] = field(compare=False)
 
     @property
+    def heads(self) -> tuple[str, ...]:
+        """What all lanes predict."""
+        return tuple(self.recipes[0].architecture.branches)
+
+    @property
     def start(self) -> int:
         """The epoch after which all lanes go on."""
         return _epoch(self.states[0])
@@ -161,11 +166,19 @@ class TrainingRows:
         x: `(n, F)` inputs in natural units.
         y: `(n, H)` targets in natural units, in the order of the heads.
         folds: Per fold the positions of the rows it trains on and of those it validates on.
+        heads: The names of the targets' columns. Where they are known, networks may predict some of them.
     """
 
     x: Floats
     y: Floats
     folds: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
+    heads: tuple[str, ...] = ()
+
+    def of_heads(self, heads: Sequence[str]) -> TrainingRows:
+        """The same rows with the targets of these heads, in this order; all of them where nobody knows their names."""
+        if not self.heads or tuple(heads) == self.heads:
+            return self
+        return replace(self, y=self.y[:, [self.heads.index(head) for head in heads]], heads=tuple(heads))
 
     @property
     def ranges(self) -> list[tuple[float, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +105,7 @@ class FinishedModel:
 
 
 class Trainer(Protocol):
-    """Trains populations, and turns trained lanes into a model. Three verbs."""
+    """Trains populations, and turns trained lanes into a model. Four verbs."""
 
     @property
     def workers(self) -> int:
@@ -134,12 +134,20 @@ class Trainer(Protocol):
         """What the exported model says: inputs `(rows, inputs)` to targets `(rows, heads)`, both in natural units."""
         ...
 
+    def clock(self, folder: Path, x: Floats) -> float:
+        """Seconds that the exported model takes to predict for inputs `(rows, inputs)` where it is served, loading apart."""
+        ...
+
 
 class Watch(Protocol):
     """Is told how a sweep goes; shows it, or not."""
 
     def begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
         """The search begins, or goes on after these results."""
+        ...
+
+    def asked(self, trials: int) -> None:
+        """A round of so many trials begins, those of it that are recorded already among them."""
         ...
 
     def plan(self, lane_epochs: float, what: str) -> None:
@@ -154,9 +162,32 @@ class Watch(Protocol):
         """A trial has its score."""
         ...
 
+    def stage(self, sentence: str) -> None:
+        """The search, or what else was going on, is over, and this is what comes now."""
+        ...
+
     def say(self, sentence: str) -> None:
         """Something worth a line."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableRecord:
+    """The table that a sweep learns from, as a ledger shows it.
+
+    Args:
+        name: For people: the file's name, or that of a built-in table.
+        digest: Of its contents.
+        location: Where the rows came from: a path, an address, or words.
+        columns: The columns that are read, inputs and targets.
+        rows: How many there are.
+    """
+
+    name: str
+    digest: str
+    location: str
+    columns: Sequence[str]
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +201,14 @@ class SweepRecord:
         yaml: The experiment as it was run, space and overrides included.
         heads: Units by head.
         objective: What the search is for.
-        tags: Facts about data, code and versions, by name (without the prefix `branchsweep.`).
+        tags: Facts about data, code and versions, by name (without the prefix `branchsweep.`), and the store's own, such as
+            `mlflow.note.content`, the Markdown that MLflow shows on the sweep's page.
+
+    What follows is written down for people, and not read back.
+
+        dimensions: The tunables that every trial has a value of, in order.
+        table: What the trials learn from; None where nobody says.
+        files: Text files that are kept with the sweep, by name.
     """
 
     name: str
@@ -180,6 +218,30 @@ class SweepRecord:
     heads: Mapping[str, str]
     objective: Objective = field(default_factory=Objective)
     tags: Mapping[str, str] = field(default_factory=dict)
+    dimensions: Sequence[str] = field(default=(), compare=False)
+    table: TableRecord | None = field(default=None, compare=False)
+    files: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Where people see a sweep in the ledger's own pages: links relative to those pages, empty where there is no such page.
+
+    Args:
+        trials: The trials' pages, by number.
+        table: All trials in a table, the best first.
+        charts: The same as charts.
+        models: The registry.
+        file: Of a file that is kept with the sweep, by its name.
+        version: Of a registered model, by name and version.
+    """
+
+    trials: Mapping[int, str] = field(default_factory=dict)
+    table: str = ""
+    charts: str = ""
+    models: str = ""
+    file: Callable[[str], str] = lambda _name: ""
+    version: Callable[[str, int], str] = lambda _model, _version: ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +332,7 @@ class Conclusion:
 
 
 class Ledger(Protocol):
-    """The one history of a sweep, who met its test rows, and the registry. Seven verbs, and an end."""
+    """The one history of a sweep, who met its test rows, the registry, and where people see it. Eight verbs, and an end."""
 
     @property
     def run_id(self) -> str:
@@ -323,8 +385,34 @@ class Ledger(Protocol):
         """How many models have met these test rows so far, in all sweeps of the store."""
         ...
 
-    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str]) -> None:
-        """Write the sweep's last figures, tags and text artifacts (by file name) and close it."""
+    def pages(self, trials: Sequence[int]) -> Pages:
+        """Where people see this sweep, and these of its trials."""
+        ...
+
+    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str | bytes]) -> None:
+        """Write the sweep's last figures, tags and artifacts (texts and pictures, by file name) and close it."""
+        ...
+
+
+class Archive(Protocol):
+    """A recorded sweep, to read from. Two verbs."""
+
+    @property
+    def run_id(self) -> str:
+        """Identifies the sweep in the store."""
+        ...
+
+    @property
+    def sweep(self) -> SweepRecord:
+        """What was written down when the sweep began."""
+        ...
+
+    def recall(self) -> list[Result]:
+        """Every recorded result of this sweep, in order of the trials' numbers."""
+        ...
+
+    def artifact(self, name: str) -> bytes | None:
+        """What was kept with the sweep under this file name; None where there is no such file."""
         ...
 
 
@@ -350,11 +438,16 @@ class ComparisonRecord:
 
 
 class ComparisonLedger(Protocol):
-    """The history of one comparison. Four verbs: parts that are finished are kept, so that a killed one goes on."""
+    """The history of one comparison. Three verbs: parts that are finished are kept, so that a killed one goes on."""
 
     @property
     def run_id(self) -> str:
         """Identifies the comparison in the store."""
+        ...
+
+    @property
+    def conclusion(self) -> str | None:
+        """What was found, for `Findings.loads`, by this process or an earlier one. None if it has not come to its end."""
         ...
 
     def recall(self) -> Mapping[str, Any]:
@@ -362,9 +455,18 @@ class ComparisonLedger(Protocol):
         ...
 
     def keep(self, part: str, data: Any) -> None:
-        """Keep a finished part (`tuned/branched`, `estimator/random_forest`): whole, or not at all."""
+        """Keep a finished part (`tuned/branched`, `estimator/random_forest`): whole, or not at all.
+
+        Of one name the last counts. A comparison that was concluded is open again.
+
+        Raises:
+            ValueError: JSON has no word for it: NaN, for one.
+        """
         ...
 
     def conclude(self, findings: Findings, files: Mapping[str, str | bytes]) -> None:
-        """Write every contestant as a run of its own below the comparison's, the files as artifacts of that, and close it."""
+        """Write every contestant as a run of its own below the comparison's, the files as artifacts of that, and close it.
+
+        Done again, it replaces what was written, whether all of it or, by a process that was killed, a part.
+        """
         ...

@@ -96,7 +96,8 @@ def grade(lanes: Sequence[tuple[str, LaneOutcome, Floats]], heads: Sequence[str]
         if outcome.failed_at or not np.isfinite(outcome.predictions).all():
             reason = f"diverged: predictions were not finite after epoch {outcome.failed_at or outcome.epochs} ({name})"
             return Score(Status.FAILED, reason=reason, seconds=seconds, lanes=len(lanes))
-    measured, value, error = average([measure(actual, outcome.predictions, heads) for _, outcome, actual in lanes])
+    by_lane = [measure(actual, outcome.predictions, heads) for _, outcome, actual in lanes]
+    measured, value, error = average(by_lane)
     return Score(
         Status.COMPLETE,
         value=value,
@@ -106,6 +107,7 @@ def grade(lanes: Sequence[tuple[str, LaneOutcome, Floats]], heads: Sequence[str]
         seconds=seconds,
         lanes=len(lanes),
         curves=_curves([outcome.curve for _, outcome, _ in lanes], heads),
+        lanes_r2={head: tuple(lane[head].r2 for lane in by_lane) for head in heads},
     )
 
 

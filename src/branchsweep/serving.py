@@ -129,17 +129,21 @@ class Predictor:
         import pandas as pd  # noqa: PLC0415  # as above
 
         values = _numbers(table, self.inputs)
-        answers = np.empty((len(table), len(self.units)))
-        for start in range(0, len(table), ROWS_AT_ONCE):
-            rows = slice(start, start + ROWS_AT_ONCE)
-            outputs = self._network(network_inputs(self._manifest, values[rows]), training=False)
-            answers[rows] = np.concatenate([np.asarray(outputs[head]) for head in self.units], axis=1)
-        predicted = pd.DataFrame(inverse(self._manifest["target_scaler"], answers), index=table.index, columns=list(self.units))
+        predicted = pd.DataFrame(self.answer(values), index=table.index, columns=list(self.units))
         if warn or (params or {}).get("warn"):
             if OUTSIDE in predicted:
                 raise ValueError(f"the model has a head that is called '{OUTSIDE}', so there is no name for the warning")
             predicted[OUTSIDE] = self._outside(values)
         return predicted
+
+    def answer(self, values: Floats) -> Floats:
+        """What the model says `(rows, heads)` of raw inputs `(rows, inputs)`, both in natural units."""
+        answers = np.empty((len(values), len(self.units)))
+        for start in range(0, len(values), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            outputs = self._network(network_inputs(self._manifest, values[rows]), training=False)
+            answers[rows] = np.concatenate([np.asarray(outputs[head]) for head in self.units], axis=1)
+        return inverse(self._manifest["target_scaler"], answers)
 
     @property
     def _ranges(self) -> Floats:

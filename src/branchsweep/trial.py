@@ -75,6 +75,8 @@ class Score:
         lanes: How many networks (folds x seeds) stand behind the averages.
         curves: R² on the validation rows after each epoch, averaged over the lanes, by head.
         rungs: By the epoch of each rung that the trial came to, its R² there by head, in the experiment's order.
+        lanes_r2: By head, the R² of every lane behind the average, in order of (fold, seed); empty where the trial failed, or
+            where it was recorded before lanes were.
     """
 
     status: Status
@@ -87,6 +89,7 @@ class Score:
     lanes: int = 0
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     rungs: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    lanes_r2: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:

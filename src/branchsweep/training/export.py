@@ -14,6 +14,8 @@ Names with a dot are ours: a head's name has none.
 from __future__ import annotations
 
 import json
+import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -59,6 +61,18 @@ def predict(folder: Path, x: serving.Floats) -> serving.Floats:
     scaled = model.predict(serving.network_inputs(manifest, x), batch_size=4096, verbose=0)
     columns = [scaled[head["name"]] for head in manifest["heads"]]
     return serving.inverse(manifest["target_scaler"], np.concatenate(columns, axis=1).astype(np.float64))
+
+
+def clock(folder: Path, x: serving.Floats, repetitions: int = 20) -> float:
+    """Median seconds that the exported model takes from raw inputs to natural units, as it is served; see `roles.Trainer`."""
+    model = serving.Predictor(folder)
+    model.answer(x)  # reads the files, and lets Keras trace what it traces
+    seconds = []
+    for _ in range(repetitions):
+        began = time.perf_counter()
+        model.answer(x)
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
 
 
 def _inputs(members: Sequence[Member]) -> dict[str, str]:

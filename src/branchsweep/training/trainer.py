@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class PopulationTrainer:
     rows: TrainingRows
     progress: Progress = lambda lane_epochs: None
     _ready: set[Program] = field(default_factory=set)
-    _streams: dict[StreamKey, Stream] = field(default_factory=dict)
+    _streams: dict[tuple[tuple[str, ...], StreamKey], Stream] = field(default_factory=dict)
 
     @property
     def workers(self) -> int:
@@ -67,11 +68,15 @@ class PopulationTrainer:
 
     def export(self, folder: Path, model: FinishedModel) -> None:
         """Write lanes that were trained on all rows as one model, with the scalers of all rows."""
-        export.export(folder, model, self.rows)
+        export.export(folder, model, self.rows.of_heads(list(model.units)))
 
     def predict(self, folder: Path, x: serving.Floats) -> serving.Floats:
         """What the exported model says."""
         return export.predict(folder, x)
+
+    def clock(self, folder: Path, x: serving.Floats) -> float:
+        """Seconds that the exported model takes."""
+        return export.clock(folder, x)
 
     def train_one(self, population: Population, keep_weights: bool = False) -> Outcome:
         """Train all lanes of one population to their stops.
@@ -115,15 +120,17 @@ class PopulationTrainer:
 
     def _prepared(self, population: Population) -> tuple[Feed, waves.Layout]:
         layout = waves.lay_out(population.program, [recipe.architecture for recipe in population.recipes])
-        return Feed(self.rows, population, self._stream), layout
+        rows = self.rows.of_heads(population.heads)
+        return Feed(rows, population, partial(self._stream, rows)), layout
 
-    def _stream(self, key: StreamKey) -> Stream:
+    def _stream(self, rows: TrainingRows, key: StreamKey) -> Stream:
         """Rows in one order and scaling; those that were met are remembered."""
-        if key not in self._streams:
+        name = (rows.heads, key)
+        if name not in self._streams:
             if len(self._streams) == MOST_STREAMS:
                 self._streams.clear()
-            self._streams[key] = stream_of(self.rows, key)
-        return self._streams[key]
+            self._streams[name] = stream_of(rows, key)
+        return self._streams[name]
 
     def _leg(self, population: Population, keep_weights: bool) -> list[LaneOutcome]:
         """Train until all lanes have come to their stops or ends, or so many that the others had better move together."""
