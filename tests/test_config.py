@@ -16,7 +16,7 @@ from branchsweep.experiment import Experiment, Table
 from branchsweep.space import Float, SearchSpace
 
 ROOT = Path(__file__).parent.parent
-EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
+EXPERIMENTS = [path for path in sorted((ROOT / "experiments").glob("*.yaml")) if not config.holds_a_comparison(path)]
 SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
 
 GOOD = """\

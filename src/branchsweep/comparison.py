@@ -14,12 +14,20 @@ from pydantic import Field, model_validator
 
 from branchsweep import recipe
 from branchsweep.errors import did_you_mean
-from branchsweep.experiment import Experiment, Name
+from branchsweep.experiment import Experiment, HoldOut, KFold, Name, Pruning
 from branchsweep.space import Mistake, Written
 from branchsweep.trial import ParamValue
 
 REPETITIONS = 5
 """Of the division into two halves (Dietterich 1998)."""
+
+HALVES = 2 * REPETITIONS
+"""That every contestant learns from, and is tested on."""
+
+QUICK_EPOCHS, QUICK_TRIALS = 20, 4
+"""Of the quick form."""
+
+NO_RUNGS = Pruning(rungs=[])
 
 ESTIMATORS = (
     "linear_regression",
@@ -109,6 +117,10 @@ class Comparison(Written):
         description="nested: anew inside each of the ten training halves, which is honest; once: on the experiment's own "
         "training rows, most of which are then tested on too, which is cheaper and flatters what is tuned.",
     )
+    validation: Annotated[KFold | HoldOut, Field(discriminator="method")] = Field(
+        default_factory=lambda: HoldOut(method="hold_out", fraction=0.25),
+        description="How a trial is scored inside the rows that a contestant is tuned on; a hold-out of a quarter if absent.",
+    )
     networks: int = Field(1, ge=1, le=32, description="Networks per half and recipe, from different initial weights.")
     alpha: float = Field(0.05, gt=0, lt=1, description="Level of the tests, over all heads and contestants together (Holm).")
     transfer: Transfer | None = Field(
@@ -182,8 +194,28 @@ class Comparison(Written):
         """The reference, the default spelled out."""
         return self.reference or next(iter(self.contestants))
 
+    def quick(self) -> Comparison:
+        """A small form for a first look: the networks, hardly tuned, and the two quickest estimators."""
+        quickest = {"linear_regression", "k_nearest_neighbors"}
+        staying = {
+            name: one
+            for name, one in self.contestants.items()
+            if not isinstance(one, Estimator) or one.estimator in quickest or name == self.reference
+        }
+        fit = self.experiment.fit.model_copy(update={"epochs": min(self.experiment.fit.epochs, QUICK_EPOCHS)})
+        return self.model_copy(
+            update={
+                "experiment": self.experiment.model_copy(update={"fit": fit, "pruning": NO_RUNGS}),
+                "contestants": staying,
+                "budget": Budget(trials=min(self.budget.trials, QUICK_TRIALS)),
+                "tuning": "once",
+                "networks": 1,
+                "sharing": None,
+            }
+        )
+
     def derived(self, contestant: Network | Single) -> Experiment:
-        """The experiment that a contestant's network comes from, with this comparison's seed and budget."""
+        """The experiment that a contestant's network comes from, with this comparison's seed."""
         base = (contestant.experiment or self.experiment).holding(contestant.fixed)
         return base.model_copy(update={"seed": self.seed})
 

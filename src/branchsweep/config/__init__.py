@@ -1,4 +1,4 @@
-"""Experiments from YAML and back, and the JSON Schema of their files.
+"""Experiments and comparisons from YAML and back, and the JSON Schemas of their files.
 
 experiments/x.yaml  +  search_spaces/y.yaml  +  --set key=value
      |  document    plain data, and for every key the file and line where it stands
@@ -7,25 +7,39 @@ experiments/x.yaml  +  search_spaces/y.yaml  +  --set key=value
      |  mistakes    what the models refuse: each with its place, what was given, what was expected
      v
 Experiment          checked to the last key
+
+A comparison goes the same way. The paths to experiments in it are replaced by what is in their files, and all that is done to
+an experiment in a file of its own is done to each of these where it stands.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from branchsweep import recipe
+from branchsweep.comparison import Comparison
 from branchsweep.config import overrides as written_over
-from branchsweep.config.document import Document, Keys, Place, nearest_file, parse, read, write
-from branchsweep.config.mistakes import Mistake, experiment_of, refuse
+from branchsweep.config.document import Document, Keys, Place, given, nearest_file, parse, read, shown, write
+from branchsweep.config.mistakes import Mistake, Model, model_of, refuse
 from branchsweep.config.schema import json_schema
-from branchsweep.errors import did_you_mean
+from branchsweep.errors import ConfigError, did_you_mean
 from branchsweep.experiment import CCPP, NAME, NO_PRUNING, YAML_SUFFIXES, Experiment
 
-__all__ = ["around", "dump", "holds_a_space", "json_schema", "load", "recorded"]
+__all__ = [
+    "around",
+    "dump",
+    "holds_a_comparison",
+    "holds_a_space",
+    "json_schema",
+    "load",
+    "load_comparison",
+    "recorded",
+    "recorded_comparison",
+]
 
 CCPP_INPUTS = ("AT", "AP", "RH")
 """The inputs of the built-in table, where an experiment names none."""
@@ -48,34 +62,63 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
         ConfigError: Everything that is wrong, one line per mistake, each with its place.
     """
     document, folder = read(path), path.parent
+    if _is_comparison(document):
+        message = f"got a comparison, expected an experiment; 'branchsweep compare {shown(path)}' compares its contestants"
+        raise ConfigError(message, where=str(document.place(("contestants",))))
 
-    def spell_out(key: str) -> None:
-        mistakes = _spell_out(document, key, folder)
-        if mistakes:
-            refuse(document, mistakes)
+    def spell_out(words: Sequence[str]) -> None:
+        _require(document, _spell_out(document, (), words[0], folder))
 
     for override in overrides:
-        written_over.apply(document, override, spell_out)
-    return experiment_of(
-        document,
-        [
-            *_spell_out(document, "table", folder),
-            *_spell_out(document, "space", folder),
-            *_spell_out(document, "pruning", folder),
-            *_spell_out(document, "objective", folder),
-            *_settle_table(document, folder),
-            *_settle_baselines(document, folder),
-        ],
-    )
+        written_over.apply(document, override, Experiment, spell_out)
+    return model_of(Experiment, document, _settle(document, (), folder))
 
 
-def holds_a_space(path: Path) -> bool:
-    """Whether the file has no key of an experiment, as those of search_spaces/.
+def load_comparison(path: Path, overrides: Sequence[str] = ()) -> Comparison:
+    """The comparison in a YAML file.
+
+    Args:
+        path: The file. Paths in it are looked up from its folder, then from the working directory; those in an experiment that
+            it names, from the experiment's folder first.
+        overrides: `key=value` each, written over what the files say, in their order (`experiment.fit.epochs=20`).
+
+    Raises:
+        ConfigError: Everything that is wrong in it and in the experiments that it names, one line per mistake, each with its
+            place.
+    """
+    document, folder = read(path), path.parent
+    if _is_experiment(document):
+        message = f"got an experiment, expected a comparison; 'branchsweep run {shown(path)}' runs it"
+        raise ConfigError(message, where=str(document.place(())))
+
+    def spell_out(words: Sequence[str]) -> None:
+        _require(document, _lacking(document, words))
+        for at in _experiments(document):
+            if at == tuple(words[: len(at)]) and len(at) < len(words):
+                _require(document, _spell_out_experiment(document, at, folder))
+                _require(document, _spell_out(document, at, words[len(at)], _folder(document, at, folder)))
+
+    for override in overrides:
+        written_over.apply(document, override, Comparison, spell_out)
+    return model_of(Comparison, document, _settle_comparison(document, folder))
+
+
+def holds_a_comparison(path: Path) -> bool:
+    """Whether the file has contestants.
 
     Raises:
         ConfigError: The file cannot be read.
     """
-    return not set(read(path).data) & set(Experiment.model_fields)
+    return _is_comparison(read(path))
+
+
+def holds_a_space(path: Path) -> bool:
+    """Whether the file has no key of an experiment or of a comparison, as those of search_spaces/.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    return not set(read(path).data) & {*Experiment.model_fields, *Comparison.model_fields}
 
 
 def around(path: Path) -> Experiment:
@@ -97,7 +140,7 @@ def around(path: Path) -> Experiment:
         "space": space.data,
     }
     places = {("space", *way): replace(place, above=1) for way, place in space.places.items()}
-    return experiment_of(Document(data, {(): space.places[()], **places}))
+    return model_of(Experiment, Document(data, {(): space.places[()], **places}))
 
 
 def _heads_named(space: Document) -> list[str]:
@@ -108,9 +151,14 @@ def _heads_named(space: Document) -> list[str]:
     return [head for head in dict.fromkeys(before) if head not in parts and re.match(NAME, head)]
 
 
-def dump(experiment: Experiment) -> str:
-    """The resolved experiment as YAML: the space inlined, defaults spelled out. Loading it gives an equal experiment."""
-    return write(experiment.model_dump(exclude_none=True))
+def dump(written: Experiment | Comparison) -> str:
+    """What was resolved as YAML: the space and the experiments inlined, defaults spelled out. Loading it gives an equal one."""
+    return write(written.model_dump(exclude_none=True))
+
+
+def dump_space(experiment: Experiment) -> str:
+    """Its resolved search space as YAML, in the form of a file of search_spaces/."""
+    return write(experiment.space.model_dump(exclude_none=True))
 
 
 def recorded(text: str, source: str) -> Experiment:
@@ -123,33 +171,137 @@ def recorded(text: str, source: str) -> Experiment:
     Raises:
         ConfigError: It is no experiment, or one of another version.
     """
+    return _recorded(Experiment, text, source)
+
+
+def recorded_comparison(text: str, source: str) -> Comparison:
+    """The comparison that `dump` wrote, maybe long ago and elsewhere: no file that it names is looked up.
+
+    Args:
+        text: The YAML.
+        source: What messages call it.
+
+    Raises:
+        ConfigError: It is no comparison, or one of another version.
+    """
+    return _recorded(Comparison, text, source)
+
+
+def _recorded(root: type[Model], text: str, source: str) -> Model:
     value, places = parse(text, source)
-    return experiment_of(Document(value if isinstance(value, dict) else {}, places))
+    return model_of(root, Document(value if isinstance(value, dict) else {}, places))
 
 
-def _spell_out(document: Document, key: str, folder: Path) -> list[Mistake]:
-    """Replace a shorthand (`table: ccpp`, a path as `space`) by what it stands for."""
-    written = document.data.get(key)
+def _is_comparison(document: Document) -> bool:
+    return "contestants" in document.data
+
+
+def _is_experiment(document: Document) -> bool:
+    """Whether nothing is compared, and something is said that only experiments say."""
+    own = set(Experiment.model_fields) - set(Comparison.model_fields)
+    return not {"contestants", "experiment"} & set(document.data) and bool(own & set(document.data))
+
+
+def _require(document: Document, mistakes: list[Mistake]) -> None:
+    if mistakes:
+        refuse(document, mistakes)
+
+
+def _experiments(document: Document) -> Iterator[Keys]:
+    """The way to every experiment that a comparison may hold: its own, then that of each contestant that names one."""
+    yield ("experiment",)
+    contestants = document.data.get("contestants")
+    for name, contestant in contestants.items() if isinstance(contestants, dict) else ():
+        if isinstance(contestant, dict) and contestant.get("experiment") is not None:
+            yield ("contestants", name, "experiment")
+
+
+def _lacking(document: Document, words: Sequence[str]) -> list[Mistake]:
+    """Whether an override reaches into the experiment of a contestant that has the comparison's."""
+    at = ("contestants", *words[1:2], "experiment")
+    if (
+        at != tuple(words[:3])
+        or len(words) < 4
+        or not isinstance(_get(document, at[:-1]), dict)
+        or _get(document, at) is not None
+    ):
+        return []
+    ways = f"name one first ({'.'.join(at)}=PATH), or change the comparison's ({'.'.join(words[2:])})"
+    return [_mistake(at, f"{words[1]} has no experiment of its own; {ways}")]
+
+
+def _settle_comparison(document: Document, folder: Path) -> list[Mistake]:
+    """Every experiment where its path stands, with nothing left to be spelled out."""
+    mistakes = []
+    for at in _experiments(document):
+        mistakes += _spell_out_experiment(document, at, folder)
+        mistakes += _settle(document, at, _folder(document, at, folder))
+    return mistakes
+
+
+def _spell_out_experiment(document: Document, at: Keys, folder: Path) -> list[Mistake]:
+    """Replace the path to an experiment by what is in its file."""
+    around = document.value(at[:-1])
+    if at[-1] not in around:
+        return [Mistake(at, at[:-1], f"missing key '{at[-1]}', expected a path to an experiment (.yaml)")]
+    written = around[at[-1]]
+    if isinstance(written, dict):
+        return []
+    if not isinstance(written, str):
+        return [_mistake(at, f"got {given(written)}, expected a path to an experiment (.yaml)")]
+    path = _located(written, folder)
+    if path is None:
+        return [_mistake(at, _no_such_file(written, folder))]
+    experiment = read(path)
+    if _is_comparison(experiment):
+        return [_mistake(at, f"got '{written}', which is a comparison, expected a path to an experiment")]
+    document.graft(at, experiment)
+    return []
+
+
+def _folder(document: Document, at: Keys, folder: Path) -> Path:
+    """The folder from which an experiment's paths are looked up: of its own file, where it has one."""
+    place = document.places.get(at)
+    return Path(place.inside.source).parent if place and place.inside else folder
+
+
+def _settle(document: Document, at: Keys, folder: Path) -> list[Mistake]:
+    """All shorthands of an experiment spelled out, all its paths absolute."""
+    if not isinstance(_get(document, at), dict):
+        return []
+    return [
+        *_spell_out(document, at, "table", folder),
+        *_spell_out(document, at, "space", folder),
+        *_spell_out(document, at, "pruning", folder),
+        *_spell_out(document, at, "objective", folder),
+        *_settle_table(document, at, folder),
+        *_settle_baselines(document, at, folder),
+    ]
+
+
+def _spell_out(document: Document, at: Keys, key: str, folder: Path) -> list[Mistake]:
+    """Replace a shorthand (`table: ccpp`, a path as `space`) in the experiment at the end of a way by what it stands for."""
+    keys = (*at, key)
+    written = _get(document, keys)
     if key == "table" and written == CCPP:
-        document.put(("table",), {"source": CCPP}, {(): document.place(("table",))})
+        document.put(keys, {"source": CCPP}, {(): document.place(keys)})
     elif key == "table" and isinstance(written, str):
         expected = f"expected '{CCPP}', or a mapping such as {{source: {written}, inputs: [..]}}"
-        return [_mistake("table", f"got '{written}', {expected}{did_you_mean(written, [CCPP])}")]
+        return [_mistake(keys, f"got '{written}', {expected}{did_you_mean(written, [CCPP])}")]
     elif key == "pruning" and written == NO_PRUNING:
-        document.put(("pruning",), {"rungs": []}, {(): document.place(("pruning",))})
+        document.put(keys, {"rungs": []}, {(): document.place(keys)})
     elif key == "pruning" and isinstance(written, str):
         expected = f"expected '{NO_PRUNING}', or a mapping such as {{rungs: [10, 20, 40], keep: 0.5}}"
-        return [_mistake("pruning", f"got '{written}', {expected}{did_you_mean(written, [NO_PRUNING])}")]
+        return [_mistake(keys, f"got '{written}', {expected}{did_you_mean(written, [NO_PRUNING])}")]
     elif key == "objective" and isinstance(written, (str, list)):
-        _spell_out_objective(document, ("objective",), ("objective", "maximize"), written)
+        _spell_out_objective(document, keys, (*keys, "maximize"), written)
     elif key == "objective" and isinstance(written, dict) and isinstance(written.get("maximize"), str):
-        _spell_out_objective(document, ("objective", "maximize"), ("objective", "maximize"), written["maximize"])
+        _spell_out_objective(document, (*keys, "maximize"), (*keys, "maximize"), written["maximize"])
     elif key == "space" and isinstance(written, str):
         path = _located(written, folder)
         if path is None:
-            return [_mistake("space", _no_such_file(written, folder))]
-        space = read(path)
-        document.put(("space",), space.data, {way: replace(place, above=1) for way, place in space.places.items()})
+            return [_mistake(keys, _no_such_file(written, folder))]
+        document.graft(keys, read(path))
     return []
 
 
@@ -162,9 +314,9 @@ def _spell_out_objective(document: Document, written_at: Keys, at: Keys, written
     document.put(at, figures, {(): document.place(written_at), **places})
 
 
-def _settle_table(document: Document, folder: Path) -> list[Mistake]:
+def _settle_table(document: Document, at: Keys, folder: Path) -> list[Mistake]:
     """The table's path made absolute, and the inputs that the built-in table has where none are named."""
-    table = document.data.get("table")
+    table = _get(document, (*at, "table"))
     source = table.get("source") if isinstance(table, dict) else None
     if not isinstance(table, dict) or not isinstance(source, str):
         return []
@@ -174,14 +326,14 @@ def _settle_table(document: Document, folder: Path) -> list[Mistake]:
     path = _located(source, folder)
     if path is None and not Path(source).suffix:
         expected = f"expected '{CCPP}', or a path to an xlsx, csv or parquet file"
-        return [_mistake("table", f"got '{source}', {expected}{did_you_mean(source, [CCPP])}", "source")]
+        return [_mistake((*at, "table", "source"), f"got '{source}', {expected}{did_you_mean(source, [CCPP])}")]
     table["source"] = str(path or Path(source).expanduser().absolute())  # a missing table is for `data` to answer
     return []
 
 
-def _settle_baselines(document: Document, folder: Path) -> list[Mistake]:
+def _settle_baselines(document: Document, at: Keys, folder: Path) -> list[Mistake]:
     """The paths among the baselines made absolute."""
-    baselines = document.data.get("baselines")
+    baselines = _get(document, (*at, "baselines"))
     if not isinstance(baselines, list):
         return []
     mistakes = []
@@ -189,14 +341,22 @@ def _settle_baselines(document: Document, folder: Path) -> list[Mistake]:
         if isinstance(baseline, str) and baseline.endswith(YAML_SUFFIXES):
             path = _located(baseline, folder)
             if path is None:
-                mistakes.append(_mistake("baselines", _no_such_file(baseline, folder), position))
+                mistakes.append(_mistake((*at, "baselines", position), _no_such_file(baseline, folder)))
             else:
                 baselines[position] = str(path)
     return mistakes
 
 
-def _mistake(key: str, message: str, *below: str | int) -> Mistake:
-    return Mistake((key, *below), (key, *below), message)
+def _mistake(keys: Keys, message: str) -> Mistake:
+    return Mistake(keys, keys, message)
+
+
+def _get(document: Document, keys: Keys) -> Any:
+    """What stands at the end of a way through mappings, or None where it ends before."""
+    value: Any = document.data
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _located(written: str, folder: Path) -> Path | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,13 @@ class Place:
         source: The file as people call it, or the override (`--set search.trials=8`).
         line: From 1; 0 where there are no lines.
         above: How many keys of a way lead to the root of the source (1 for the space in a file of its own).
+        inside: Of a path that was replaced by what is in its file: where that begins.
     """
 
     source: str
     line: int = 0
     above: int = 0
+    inside: Place | None = None
 
     @property
     def since(self) -> str:
@@ -54,11 +56,19 @@ class Document:
     data: dict[str, Any]
     places: dict[Keys, Place] = field(default_factory=dict)
 
+    @property
+    def sources(self) -> list[str]:
+        """What was read, each once, in the order of reading."""
+        written = (each for place in self.places.values() for each in (place, place.inside) if each)
+        return list(dict.fromkeys(place.source for place in written))
+
     def place(self, keys: Keys) -> Place:
         """Where the value stands, or, where nobody wrote it, the innermost mapping around it."""
+        if keys in self.places:
+            return self.places[keys]
         while keys not in self.places:
             keys = keys[:-1]
-        return self.places[keys]
+        return self.places[keys].inside or self.places[keys]
 
     def value(self, keys: Keys) -> Any:
         """What stands at the end of the way."""
@@ -72,6 +82,11 @@ class Document:
         self.value(keys[:-1])[keys[-1]] = value
         self.places = {way: place for way, place in self.places.items() if way[: len(keys)] != keys}
         self.places |= {keys + way: place for way, place in places.items()}
+
+    def graft(self, keys: Keys, other: Document) -> None:
+        """Replace a path by the document in its file. What is said of it as a whole is said where the path stands."""
+        places = {way: replace(place, above=place.above + len(keys)) for way, place in other.places.items()}
+        self.put(keys, other.data, places | {(): replace(self.place(keys), inside=places[()])})
 
 
 def read(path: Path) -> Document:

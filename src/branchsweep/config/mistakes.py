@@ -11,15 +11,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from branchsweep.config.document import Document, Keys, dotted, given
-from branchsweep.config.schema import expected, is_open, part, words
+from branchsweep.config.schema import Root, expected, is_open, part, tag, words
 from branchsweep.errors import ConfigError, did_you_mean, nearest
-from branchsweep.experiment import Experiment
+from branchsweep.space import Written
+
+Model = TypeVar("Model", bound=Written)
 
 BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 """Words of YAML 1.1 that YAML 1.2 reads as words."""
@@ -44,26 +46,27 @@ class Mistake:
     crosses: bool = False
 
 
-def experiment_of(document: Document, found: Iterable[Mistake] = ()) -> Experiment:
-    """The experiment that a document spells.
+def model_of(root: type[Model], document: Document, found: Iterable[Mistake] = ()) -> Model:
+    """The experiment or the comparison that a document spells.
 
     Args:
+        root: Which of them.
         document: With nothing left to be spelled out.
         found: Mistakes that are already known; they are told with the others.
 
     Raises:
         ConfigError: All mistakes, one per line, in the order of the files' lines.
     """
-    experiment, refused = _checked(document.data)
+    model, refused = _checked(root, document.data)
     mistakes = [*found, *refused]
-    if experiment is None or mistakes:
-        refuse(document, [*mistakes, *_behind(document.data, mistakes)])
-    return experiment
+    if model is None or mistakes:
+        refuse(document, [*mistakes, *_behind(root, document.data, mistakes)])
+    return model
 
 
 def refuse(document: Document, mistakes: Iterable[Mistake]) -> NoReturn:
     """Raise ConfigError with all mistakes, one per line, in the order of the files' lines."""
-    sources = list(dict.fromkeys(place.source for place in document.places.values()))
+    sources = document.sources
 
     def order(mistake: Mistake) -> tuple[int, int]:
         place = document.place(mistake.keys)
@@ -73,14 +76,14 @@ def refuse(document: Document, mistakes: Iterable[Mistake]) -> NoReturn:
     raise ConfigError("\n".join([message, *(f"{where}: {message}" for where, message in others)]), where=where)
 
 
-def _checked(data: dict[str, Any]) -> tuple[Experiment | None, list[Mistake]]:
+def _checked(root: type[Model], data: dict[str, Any]) -> tuple[Model | None, list[Mistake]]:
     try:
-        return Experiment.model_validate(data, strict=True), []  # strict: YAML says by itself what is a number
+        return root.model_validate(data, strict=True), []  # strict: YAML says by itself what is a number
     except ValidationError as error:
-        return None, [_mistake(data, details) for details in error.errors(include_url=False)]
+        return None, [_mistake(root, data, details) for details in error.errors(include_url=False)]
 
 
-def _behind(data: dict[str, Any], mistakes: list[Mistake]) -> list[Mistake]:
+def _behind(root: Root, data: dict[str, Any], mistakes: list[Mistake]) -> list[Mistake]:
     """Mistakes that the models see only when the others are gone, such as a space that names no tunable.
 
     The models look again at the data without the values that are wrong, which then have their defaults, until nothing is
@@ -89,22 +92,21 @@ def _behind(data: dict[str, Any], mistakes: list[Mistake]) -> list[Mistake]:
     """
     rest, latest, told = copy.deepcopy(data), mistakes, list(mistakes)
     while sum(_remove(rest, mistake) for mistake in latest):
-        _, latest = _checked(rest)
-        told += [mistake for mistake in latest if mistake.crosses and not _is_shadow(mistake, told, data)]
+        _, latest = _checked(root, rest)
+        told += [mistake for mistake in latest if mistake.crosses and not _is_shadow(root, data, mistake, told)]
     return told[len(mistakes) :]
 
 
 def _remove(data: dict[str, Any], mistake: Mistake) -> bool:
     """Take away what is wrong, or what lacks something; whether that changed anything."""
-    keys = mistake.keys
+    is_there = _stand_in(mistake.keys) is not None or _has_way(data, mistake.keys)
+    keys = mistake.keys if is_there else mistake.at
     stand_in = _stand_in(keys)
     if stand_in is not None:
         mapping = _at(data, keys[:-1])
         changed: bool = mapping.get(keys[-1]) != stand_in
         mapping[keys[-1]] = stand_in
         return changed
-    if not _has_way(data, keys):
-        keys = mistake.at
     while keys and isinstance(keys[-1], int):  # a list goes as a whole: its entries are named by their positions
         keys = keys[:-1]
     if not keys or not _has_way(data, keys):
@@ -115,61 +117,87 @@ def _remove(data: dict[str, Any], mistake: Mistake) -> bool:
 
 def _stand_in(keys: Keys) -> Any:
     """A value for what must be there, but on whose value nothing else hangs."""
-    match keys:
+    match keys[_experiment(keys) :]:
         case ("name",):
             return "unnamed"
         case ("table",):
             return {"source": "unnamed", "inputs": ["unnamed"]}
         case ("heads", str()):
             return {}
+        case ("contestants", str()):
+            return {"kind": "network"}
     return None
 
 
-def _is_shadow(mistake: Mistake, earlier: list[Mistake], data: dict[str, Any]) -> bool:
+def _experiment(keys: Keys) -> int:
+    """How many keys of a way lead to the experiment inside a comparison that it goes on into; none in an experiment's own."""
+    match keys:
+        case ("experiment", _, *_):
+            return 1
+        case ("contestants", _, "experiment", _, *_):
+            return 3
+    return 0
+
+
+def _is_shadow(root: Root, data: dict[str, Any], mistake: Mistake, earlier: list[Mistake]) -> bool:
     """Whether the mistake may be there only because a value was taken away."""
-    around = [_neighbourhood(data, other.keys) for other in earlier if not other.crosses]
+    around = [_neighbourhood(root, data, other.keys) for other in earlier if not other.crosses]
     if any(mistake.keys[: len(keys)] == keys for keys in around):
         return True
-    dimensions = mistake.keys[:2]
-    is_condition = mistake.keys[3:4] == ("when",)
-    return is_condition and any(other.keys[:3] == (*dimensions, mistake.keys[4]) for other in earlier)
+    match mistake.keys:
+        case ("transfer", _):  # speaks of kinds
+            return any(other.keys[:1] == ("contestants",) and _experiment(other.keys) == 0 for other in earlier)
+        case ("contestants", _, "experiment"):  # speaks of tables and heads
+            inside = [other.keys[_experiment(other.keys) :] for other in earlier if _experiment(other.keys)]
+            return any(keys[0] in {"table", "heads"} for keys in inside)
+    above = _experiment(mistake.keys)
+    dimensions, is_condition = mistake.keys[: above + 2], mistake.keys[above + 3 : above + 4] == ("when",)
+    return is_condition and any(other.keys[: above + 3] == (*dimensions, mistake.keys[above + 4]) for other in earlier)
 
 
-def _neighbourhood(data: dict[str, Any], keys: Keys) -> Keys:
+def _neighbourhood(root: Root, data: dict[str, Any], keys: Keys) -> Keys:
     """The mapping whose entries depend on each other, around what is wrong."""
-    return keys if len(keys) == 1 or is_open(part(keys[:-1], data)) else keys[:-1]
+    is_alone = len(keys) == _experiment(keys) + 1 or is_open(part(root, keys[:-1], data))
+    return keys if is_alone else keys[:-1]
 
 
-def _mistake(data: dict[str, Any], details: ErrorDetails) -> Mistake:
+def _mistake(root: Root, data: dict[str, Any], details: ErrorDetails) -> Mistake:
     """One of pydantic's errors in our words."""
-    keys = _way(data, details)
+    keys = _way(root, data, details)
     match details["type"]:
         case "mistake":
             return Mistake(keys, keys, details["ctx"]["message"], crosses=True)
         case "value_error":
             return Mistake(keys, keys, str(details["ctx"]["error"]))
         case "missing":
-            return Mistake(keys, keys[:-1], f"missing key '{keys[-1]}', expected {expected(part(keys, data))}")
+            return Mistake(keys, keys[:-1], f"missing key '{keys[-1]}', expected {expected(part(root, keys, data))}")
         case "extra_forbidden":
-            return _unknown_key(data, keys)
+            return _unknown_key(root, data, keys)
         case "union_tag_invalid" | "union_tag_not_found":
-            return _wrong_tag(data, keys)
+            return _wrong_tag(root, data, keys)
     if details["loc"][-1] == "[key]":
         return Mistake(keys, keys, f"got '{keys[-1]}', expected {expected({'type': 'string', 'pattern': ''})}")
-    found, value = part(keys, data), details["input"]
+    found, value = part(root, keys, data), details["input"]
     kind = found.get("type")
-    hint = _hint(value, kind, [] if kind == "object" else words(found))
+    if "oneOf" in found and isinstance(value, str) and (member := nearest(value, words(found))):  # the kind alone
+        hint = f"; did you mean {{{found['discriminator']['propertyName']}: {member}}}?"
+    else:
+        hint = _hint(value, kind, [] if kind == "object" or "oneOf" in found else words(found))
     return Mistake(keys, keys, f"got {given(value)}, expected {expected(found)}{hint}")
 
 
-def _way(data: dict[str, Any], details: ErrorDetails) -> Keys:
+def _way(root: Root, data: dict[str, Any], details: ErrorDetails) -> Keys:
     """The way in the document that a `loc` tells of: without the members of unions, which stand in no document."""
     *above, last = details["loc"]
     keys: Keys = ()
+    member = ""
     for key in above:
-        if _has(_at(data, keys), key):
+        if member and key == member:  # a key below may have its name
+            member = ""
+        elif _has(_at(data, keys), key):
             keys = (*keys, key)
-    if "anyOf" in part(keys, data):  # one value of several kinds: what follows names the kind
+            member = tag(root, keys, data)
+    if "anyOf" in part(root, keys, data) or (member and last == member):  # what follows names one of several kinds
         return keys
     return (*keys, last) if _has(_at(data, keys), last) or details["type"] == "missing" else keys
 
@@ -178,20 +206,20 @@ def _has(data: Any, key: str | int) -> bool:
     return key in data if isinstance(data, dict) else isinstance(data, list) and isinstance(key, int) and key < len(data)
 
 
-def _unknown_key(data: dict[str, Any], keys: Keys) -> Mistake:
-    valid, key = words(part(keys[:-1], data)), str(keys[-1])
+def _unknown_key(root: Root, data: dict[str, Any], keys: Keys) -> Mistake:
+    valid, key = words(part(root, keys[:-1], data)), str(keys[-1])
     message = f"unknown key '{key}', expected one of {', '.join(valid)}{did_you_mean(key, valid)}"
     return Mistake(keys, keys[:-1], message, meant=nearest(key, valid))
 
 
-def _wrong_tag(data: dict[str, Any], keys: Keys) -> Mistake:
-    union = part(keys, data)
-    tag, valid = union["discriminator"]["propertyName"], words(union)
+def _wrong_tag(root: Root, data: dict[str, Any], keys: Keys) -> Mistake:
+    union = part(root, keys, data)
+    key, valid = union["discriminator"]["propertyName"], words(union)
     value = _at(data, keys)
-    if tag not in value:
-        return Mistake((*keys, tag), keys, f"missing key '{tag}', expected one of {', '.join(valid)}")
-    hint = _hint(value[tag], "string", valid)
-    return Mistake((*keys, tag), (*keys, tag), f"got {given(value[tag])}, expected one of {', '.join(valid)}{hint}")
+    if key not in value:
+        return Mistake((*keys, key), keys, f"missing key '{key}', expected one of {', '.join(valid)}")
+    hint = _hint(value[key], "string", valid)
+    return Mistake((*keys, key), (*keys, key), f"got {given(value[key])}, expected one of {', '.join(valid)}{hint}")
 
 
 def _has_way(data: Any, keys: Keys) -> bool:

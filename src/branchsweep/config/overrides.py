@@ -7,17 +7,17 @@ there is for the models to say, as it is for a key in the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from branchsweep.config.document import Document, Keys, Place, dotted, given, parse
-from branchsweep.config.schema import entries_are_mappings, is_open, part
+from branchsweep.config.schema import Root, entries_are_mappings, is_open, part
 from branchsweep.errors import ConfigError, did_you_mean, likeness
 
-SpellOut = Callable[[str], None]
-"""Replaces what stands under a key of the document by what it is short for (`table: ccpp`, a path as `space`)."""
+SpellOut = Callable[[Sequence[str]], None]
+"""Replaces what stands on a way of words into the document by what it is short for (`table: ccpp`, a path as `space`)."""
 
 
-def apply(document: Document, override: str, spell_out: SpellOut) -> None:
+def apply(document: Document, override: str, root: Root, spell_out: SpellOut) -> None:
     """Write the value of `key=value` where its key points to.
 
     Raises:
@@ -30,28 +30,28 @@ def apply(document: Document, override: str, spell_out: SpellOut) -> None:
         raise ConfigError(f"got '{override}', expected key=value, such as search.trials=8", where="--set")
     value, places = parse(text, source, has_lines=False)
     if len(words) > 1:
-        spell_out(words[0])
-    keys = _way(document, words, isinstance(value, dict), source)
+        spell_out(words)
+    keys = _way(document, root, words, isinstance(value, dict), source)
     document.put(keys, value, places)
 
 
-def _way(document: Document, words: list[str], brings_mapping: bool, source: str) -> Keys:
+def _way(document: Document, root: Root, words: list[str], brings_mapping: bool, source: str) -> Keys:
     """The keys that dotted words mean, with the mappings made on the way that are not there yet."""
     keys: Keys = ()
     while words:
         mapping = document.value(keys)
         if not isinstance(mapping, dict):
             raise ConfigError(f"{dotted(keys)}: got {given(mapping)}, which holds no keys; set it as a whole", where=source)
-        taken = _taken(document, keys, words, brings_mapping, source)
+        taken = _taken(document, root, keys, words, brings_mapping, source)
         keys, words = (*keys, ".".join(words[:taken])), words[taken:]
         if words and mapping.get(keys[-1]) is None:
             document.put(keys, {}, {(): Place(source)})
     return keys
 
 
-def _taken(document: Document, keys: Keys, words: list[str], brings_mapping: bool, source: str) -> int:
+def _taken(document: Document, root: Root, keys: Keys, words: list[str], brings_mapping: bool, source: str) -> int:
     """How many words the next key has."""
-    found = part(keys, document.data)
+    found = part(root, keys, document.data)
     if not is_open(found):
         return 1
     mapping = document.value(keys)

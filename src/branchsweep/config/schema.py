@@ -1,4 +1,4 @@
-"""The JSON Schema of an experiment and of a search space: what editors complete, and what messages say was expected."""
+"""The JSON Schemas of experiments, search spaces and comparisons: what editors complete, and what messages say was expected."""
 
 from __future__ import annotations
 
@@ -9,33 +9,57 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from branchsweep import recipe
+from branchsweep.comparison import Comparison
 from branchsweep.config.document import Keys
 from branchsweep.experiment import CCPP, DRIVERS, NO_PRUNING, SKLEARN_BASELINES, Experiment
-from branchsweep.space import SearchSpace
+from branchsweep.space import SearchSpace, Written
 
 Schema = dict[str, Any]
+
+Root = type[Written]
+"""The model of a whole file."""
+
+Kind = Literal["experiment", "space", "comparison"]
+"""The kinds of files."""
+
+ROOTS: Mapping[Kind, Root] = {"experiment": Experiment, "space": SearchSpace, "comparison": Comparison}
+"""The models of the kinds of files."""
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def json_schema(kind: Literal["experiment", "space"]) -> Schema:
-    """The JSON Schema (draft 2020-12) of a file of `experiments/` or of `search_spaces/`."""
-    model = Experiment if kind == "experiment" else SearchSpace
-    schema = copy.deepcopy(model.model_json_schema())
+def json_schema(kind: Kind) -> Schema:
+    """The JSON Schema (draft 2020-12) of an experiment's file, of a space's in `search_spaces/`, or of a comparison's."""
+    root = ROOTS[kind]
+    schema = copy.deepcopy(root.model_json_schema())
     definitions = schema["$defs"]
-    _name_the_tunables(schema if kind == "space" else definitions["SearchSpace"])
-    if kind == "experiment":
-        _allow_shorthands(schema, definitions)
+    models = definitions | {root.__name__: schema}
+    _name_the_tunables(models["SearchSpace"])
+    if "Experiment" in models:
+        _allow_shorthands(models["Experiment"], definitions)
+    if "Comparison" in models:
+        _allow_paths(schema, definitions)
     return {"$schema": DIALECT, **_without_titles(schema)}
 
 
-def part(keys: Keys, data: Mapping[str, Any]) -> Schema:
-    """What the schema of an experiment says of the value at the end of a way; of unions, the member that `data` chose."""
-    found, value = _resolved({"$ref": "#"}, data), data
+def part(root: Root, keys: Keys, data: Mapping[str, Any]) -> Schema:
+    """What the schema of a file says of the value at the end of a way; of unions, the member that `data` chose."""
+    found, value = _resolved({"$ref": f"#/$defs/{root.__name__}"}, data), data
     for key in keys:
         value = _below(value, key)
         found = _resolved(_child(found, key), value)
     return found
+
+
+def tag(root: Root, keys: Keys, data: Mapping[str, Any]) -> str:
+    """The name of the member that `data` chose of the union at the end of a way; empty where there is none."""
+    if not keys:
+        return ""
+    value: Any = data
+    for key in keys:
+        value = _below(value, key)
+    union = _plain(_child(part(root, keys[:-1], data), keys[-1]))
+    return str(value[union["discriminator"]["propertyName"]]) if "oneOf" in union and _chosen(union, value) else ""
 
 
 def expected(found: Schema) -> str:
@@ -54,11 +78,11 @@ def expected(found: Schema) -> str:
         case "string":
             return "a name (letters, digits, _ and -, a letter or _ first)" if "pattern" in found else "a text"
         case "array":
-            return "a list" + (" with at least one entry" if found.get("minItems") else "")
+            return "a list" + _at_least(found.get("minItems", 0))
         case "object" if "properties" in found:
             return "a mapping with " + ", ".join(found["properties"])
         case "object":
-            return "a mapping" + (" with at least one entry" if found.get("minProperties") else "")
+            return "a mapping" + _at_least(found.get("minProperties", 0))
     return "something else"
 
 
@@ -84,27 +108,36 @@ def entries_are_mappings(found: Schema) -> bool:
 
 
 @functools.cache
-def _whole() -> Schema:
-    return Experiment.model_json_schema()
+def _definitions() -> Schema:
+    """Every model by its name: a comparison holds all the others."""
+    whole = Comparison.model_json_schema()
+    return {**whole["$defs"], "Comparison": whole}
 
 
 def _resolved(found: Schema, value: Any) -> Schema:
-    """The part without references, without `null` among several, and of a tagged union the member that `value` chose."""
+    """The plain part, and of a tagged union the member that `value` chose."""
+    found = _plain(found)
+    while "oneOf" in found and (member := _chosen(found, value)):
+        found = _plain({"$ref": member})
+    return found
+
+
+def _plain(found: Schema) -> Schema:
+    """The part without references, and without `null` among several."""
     while True:
         if "$ref" in found:
-            name = found["$ref"].removeprefix("#").removeprefix("/$defs/")
-            found = _whole()["$defs"][name] if name else _whole()
+            found = _definitions()[found["$ref"].removeprefix("#/$defs/")]
         elif "anyOf" in found and len(members := [member for member in found["anyOf"] if member != {"type": "null"}]) == 1:
             found = members[0]
-        elif "oneOf" in found and (member := _chosen(found["discriminator"], value)):
-            found = {"$ref": member}
         else:
             return found
 
 
-def _chosen(discriminator: Schema, value: Any) -> str:
-    tag = value.get(discriminator["propertyName"]) if isinstance(value, Mapping) else None
-    return str(discriminator["mapping"].get(tag, "")) if isinstance(tag, str) else ""
+def _chosen(union: Schema, value: Any) -> str:
+    """The reference to the member of a tagged union that `value` chose; empty if it chose none."""
+    discriminator = union["discriminator"]
+    word = value.get(discriminator["propertyName"]) if isinstance(value, Mapping) else None
+    return str(discriminator["mapping"].get(word, "")) if isinstance(word, str) else ""
 
 
 def _child(found: Schema, key: str | int) -> Schema:
@@ -119,6 +152,10 @@ def _below(value: Any, key: str | int) -> Any:
         return value[key]
     except (KeyError, IndexError, TypeError):
         return None
+
+
+def _at_least(entries: int) -> str:
+    return f" with at least {'one entry' if entries == 1 else f'{entries} entries'}" if entries else ""
 
 
 def _number(kind: str, found: Schema) -> str:
@@ -178,9 +215,23 @@ def _described(tunable: recipe.Tunable) -> str:
     return f"{tunable.meaning}: {tunable.expected} ({tunable.default} if absent)"
 
 
-def _allow_shorthands(schema: Schema, definitions: Schema) -> None:
+def _allow_paths(comparison: Schema, definitions: Schema) -> None:
+    """What `load_comparison` spells out before the models see it: an experiment may be a path to its file."""
+    comparison["properties"]["contestants"]["additionalProperties"] = False
+    for holder in (comparison, definitions["Network"], definitions["Single"]):
+        properties = holder["properties"]
+        properties["experiment"] = {
+            "description": properties["experiment"]["description"],
+            "anyOf": [{"type": "string", "pattern": r"\.ya?ml$"}, {"$ref": "#/$defs/Experiment"}],
+        }
+    for holder in (definitions["Network"], definitions["Single"], definitions["Sharing"]):
+        fixed = holder["properties"]["fixed"]
+        fixed |= _by_tunable(fixed.pop("additionalProperties"), _value)
+
+
+def _allow_shorthands(experiment: Schema, definitions: Schema) -> None:
     """What `load` spells out before the models see it."""
-    properties = schema["properties"]
+    properties = experiment["properties"]
     table = definitions["Table"]
     table["required"] = ["source"]
     table |= {"if": {"properties": {"source": {"const": CCPP}}}, "else": {"required": ["inputs"]}}
