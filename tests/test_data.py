@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ import pytest
 from sklearn.model_selection import KFold, train_test_split
 
 from branchsweep import data
-from branchsweep.data import Dataset, load, read_inputs, read_table, split, write_table
+from branchsweep.data import Dataset, Halves, halves, load, read_inputs, read_table, split, write_table
 from branchsweep.errors import DataError
 from branchsweep.experiment import Experiment
 
 SUFFIXES = [".xlsx", ".csv", ".parquet"]
+PLANT: dict[str, Any] = {"heads": {"PE": {"unit": "MW"}, "V": {"unit": "cm Hg"}}, "table_inputs": ["AT", "AP", "RH"]}
+"""The power-plant table's heads and inputs, for `make_experiment`."""
 
 
 def make_experiment(source: Path | str = "ccpp", *, heads: dict[str, Any] | None = None, **changes: Any) -> Experiment:
@@ -278,6 +280,11 @@ def test_a_missing_column_is_answered_with_the_nearest(tmp_path: Path) -> None:
     )
 
 
+def test_a_table_without_any_of_the_power_plants_columns_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"column 'AT' \(table\.inputs\) not found; .*the columns of the table are day, speed"):
+        load(make_experiment(**PLANT), write(small_table(), tmp_path / "table.csv"))
+
+
 def test_the_letters_of_a_column_may_have_been_swapped(tmp_path: Path) -> None:
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 5)), columns=["AT", "V", "AP", "RH", "EP"])
     experiment = make_experiment(write(table, tmp_path / "t.csv"), heads={"PE": {}}, table_inputs=["AT", "RH"])
@@ -487,8 +494,7 @@ def test_a_target_that_is_constant_in_a_part_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.needs_table
 def test_the_real_tables_duplicates_and_leaks_are_counted(real_table: Path) -> None:
-    heads = {"PE": {"unit": "MW"}, "V": {"unit": "cm Hg"}}
-    experiment = make_experiment(heads=heads, table_inputs=["AT", "AP", "RH"])
+    experiment = make_experiment(**PLANT)
     dataset = load(experiment, data=real_table)
     assert len(dataset.warnings) == 1
     assert dataset.warnings[0].startswith("41 rows repeat an earlier one in all columns of the experiment (AT, AP, RH, PE, V)")
@@ -497,6 +503,150 @@ def test_the_real_tables_duplicates_and_leaks_are_counted(real_table: Path) -> N
     train, test = train_test_split(pd.read_excel(real_table), test_size=0.2, random_state=1)
     np.testing.assert_array_equal(dataset.y[parts.train], train[["PE", "V"]].to_numpy())
     np.testing.assert_array_equal(dataset.x[parts.test], test[["AT", "AP", "RH"]].to_numpy())
+
+
+# --- the halves ---
+
+
+def plant_table(rows: int = 41) -> pd.DataFrame:
+    """Rows such as the power plant's, of which the last repeats the first."""
+    table = pd.DataFrame(np.random.default_rng(0).normal(50.0, 9.0, (rows, 5)).round(2), columns=["AT", "V", "AP", "RH", "PE"])
+    table.iloc[-1] = table.iloc[0]
+    return table
+
+
+def workbook(sheets: Iterable[pd.DataFrame], path: Path) -> Path:
+    with pd.ExcelWriter(path) as book:
+        for number, sheet in enumerate(sheets, start=1):
+            sheet.to_excel(book, sheet_name=f"Sheet{number}", index=False)
+    return path
+
+
+def shuffles(table: pd.DataFrame, number: int = 5) -> list[pd.DataFrame]:
+    """The table as it is, and shuffled."""
+    return [table, *(table.sample(frac=1.0, random_state=seed) for seed in range(1, number))]
+
+
+def assert_halves(found: Halves, dataset: Dataset) -> None:
+    assert len(found.pairs) == 5
+    for half_a, half_b in found.pairs:
+        assert len(half_a) == dataset.rows // 2
+        assert sorted([*half_a, *half_b]) == list(range(dataset.rows))
+    assert len({tuple(half_a) for half_a, _ in found.pairs}) == 5
+
+
+@pytest.mark.parametrize(("policy", "rows"), [("keep", 41), ("drop", 40)])
+def test_the_sheets_of_the_power_plants_workbook_are_its_halves(tmp_path: Path, policy: str, rows: int) -> None:
+    sheets = shuffles(plant_table(), 6)
+    experiment = make_experiment(**PLANT, table_duplicates=policy, table_sheet=2)
+    dataset = load(experiment, workbook(sheets, tmp_path / "plant.xlsx"))
+    assert dataset.path == tmp_path / "plant.xlsx"
+    found = halves(experiment, dataset, None, 1)
+    assert found.origin == "the file's own five sheets"
+    assert dataset.rows == rows
+    assert_halves(found, dataset)
+    for pair, sheet in zip(found.pairs, sheets[:5], strict=True):
+        left = sheet.drop_duplicates() if policy == "drop" else sheet
+        np.testing.assert_array_equal(dataset.y[np.concatenate(pair)], left[["PE", "V"]].to_numpy())
+        np.testing.assert_array_equal(dataset.x[np.concatenate(pair)], left[["AT", "AP", "RH"]].to_numpy())
+    assert np.concatenate(found.pairs[2]).tolist() == list(range(rows))  # the sheet that the rows were read from
+    assert halves(experiment, dataset, None, 2).digest == found.digest
+
+
+def test_rows_left_out_are_left_out_of_every_sheet(tmp_path: Path) -> None:
+    table = plant_table(20)
+    table.loc[3, "AP"] = np.nan
+    experiment = make_experiment(**PLANT, table_invalid="drop")
+    dataset = load(experiment, workbook(shuffles(table), tmp_path / "plant.xlsx"))
+    found = halves(experiment, dataset, None, 1)
+    assert "sheets" in found.origin
+    assert_halves(found, dataset)
+
+
+def test_sheets_may_be_another_files(tmp_path: Path) -> None:
+    experiment = make_experiment(**PLANT)
+    dataset = load(experiment, write(plant_table(), tmp_path / "plant.csv"))
+    assert "shuffles" in halves(experiment, dataset, None, 1).origin
+    assert "sheets" in halves(experiment, dataset, workbook(shuffles(plant_table()), tmp_path / "plant.xlsx"), 1).origin
+
+
+def other_value(sheets: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    return [*sheets[:3], sheets[3].assign(AT=sheets[3]["AT"] + 0.01), sheets[4]]
+
+
+def other_columns(sheets: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    return [*sheets[:4], pd.DataFrame({"notes": ["shuffled four times"]})]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        other_value,
+        other_columns,
+        lambda sheets: sheets[:4],
+        lambda sheets: [*sheets[:4], sheets[4].iloc[1:]],
+        lambda sheets: [*sheets[:3], pd.DataFrame(), sheets[4]],
+        lambda sheets: [*sheets[:4], sheets[0]],
+    ],
+    ids=["another value", "other columns", "four sheets", "a row less", "an empty sheet", "an order twice"],
+)
+def test_sheets_that_hold_anything_else_are_no_halves(
+    tmp_path: Path, change: Callable[[list[pd.DataFrame]], list[pd.DataFrame]]
+) -> None:
+    experiment = make_experiment(**PLANT)
+    dataset = load(experiment, workbook(change(shuffles(plant_table())), tmp_path / "plant.xlsx"))
+    found = halves(experiment, dataset, None, 1)
+    assert found.origin == "five shuffles seeded by 1"
+    assert_halves(found, dataset)
+
+
+def test_only_the_power_plants_sheets_are_halves(tmp_path: Path) -> None:
+    experiment = make_experiment(workbook(shuffles(plant_table()), tmp_path / "other.xlsx"), **PLANT)
+    assert halves(experiment, load(experiment), None, 7).origin == "five shuffles seeded by 7"
+
+
+def test_shuffles_are_those_of_their_seed(tmp_path: Path) -> None:
+    experiment = make_experiment(write(small_table(31), tmp_path / "table.csv"))
+    dataset = load(experiment)
+    found, again, others = (halves(experiment, dataset, None, seed) for seed in (3, 3, 4))
+    assert_halves(found, dataset)
+    assert [[half.tolist() for half in pair] for pair in found.pairs] == [
+        [half.tolist() for half in pair] for pair in again.pairs
+    ]
+    assert found.digest == again.digest != others.digest
+
+
+def test_a_target_that_is_constant_in_a_half_is_refused(tmp_path: Path) -> None:
+    table = small_table()
+    table["power"] = [1.0] + [0.0] * 39
+    experiment = make_experiment(write(table, tmp_path / "table.csv"), validation={"method": "hold_out", "fraction": 0.2})
+    with pytest.raises(
+        DataError, match=r"heads\.power: the target has the same value in all 20 half [AB] \(repetition 1\) rows"
+    ):
+        halves(experiment, load(experiment), None, 1)
+
+
+def test_the_stand_in_has_no_file() -> None:
+    experiment = make_experiment(**PLANT)
+    dataset = load(experiment)
+    assert dataset.is_stand_in
+    assert dataset.path is None
+    assert "shuffles" in halves(experiment, dataset, None, 1).origin
+
+
+@pytest.mark.needs_table
+def test_the_real_tables_halves_are_its_authors(real_table: Path) -> None:
+    experiment = make_experiment(**PLANT)
+    dataset = load(experiment, data=real_table)
+    found = halves(experiment, dataset, None, 1)
+    assert found.origin == "the file's own five sheets"
+    assert dataset.path == real_table
+    assert_halves(found, dataset)
+    assert np.array_equal(found.pairs[0][0], np.arange(4784))
+    assert np.array_equal(found.pairs[0][1], np.arange(4784, 9568))
+    last = pd.read_excel(real_table, sheet_name=4)
+    np.testing.assert_array_equal(dataset.y[np.concatenate(found.pairs[4])], last[["PE", "V"]].to_numpy().round(2))
+    np.testing.assert_array_equal(dataset.x[np.concatenate(found.pairs[4])], last[["AT", "AP", "RH"]].to_numpy().round(2))
 
 
 # --- predicting from, and writing ---

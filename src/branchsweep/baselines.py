@@ -1,4 +1,7 @@
-"""Baselines from scikit-learn: one estimator per head, raw columns in, raw columns out.
+"""Estimators of scikit-learn's, for all heads at once: raw columns in, raw columns out.
+
+An estimator learns each head by itself, or the heads in a chain, where each reads the predictions of those before it. A sweep's
+baselines and a comparison's contestants come from here.
 
 n    rows
 D    input columns
@@ -7,13 +10,28 @@ H    heads
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import pickle
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import LinearRegression
+from sklearn.multioutput import MultiOutputRegressor, RegressorChain
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from branchsweep.findings import Cost
 from branchsweep.serving import Floats
+
+PREDICTED = 1000
+"""Rows that a latency is measured on."""
+
+MEASUREMENTS = 5
+"""Of a latency, whose median is taken."""
 
 
 class Regressor(Protocol):
@@ -26,10 +44,50 @@ class Regressor(Protocol):
         ...
 
 
-REGRESSORS: Mapping[str, Callable[[], Regressor]] = {
-    "linear_regression": LinearRegression,
+REGRESSORS: Mapping[str, Callable[[int], Regressor]] = {
+    "linear_regression": lambda _: LinearRegression(),
+    "k_nearest_neighbors": lambda _: make_pipeline(StandardScaler(), KNeighborsRegressor()),
+    "random_forest": lambda seed: RandomForestRegressor(random_state=seed, n_jobs=-1),
+    "histogram_gradient_boosting": lambda seed: HistGradientBoostingRegressor(random_state=seed),
 }
-"""Makes the estimator of each baseline. One that is random takes its seed here; one that needs scaling is a pipeline."""
+"""Makes the estimator of each name, with its defaults, from a seed. One that needs scaling is a pipeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """An estimator that has learnt all heads.
+
+    Args:
+        regressor: Predicts `(n, H)`, in the heads' order.
+        seconds: That it took to learn.
+    """
+
+    regressor: Regressor
+    seconds: float
+
+    def predict(self, x: Floats) -> Floats:
+        """Predictions `(n, H)` in the heads' own units and order, whatever the chain's, from raw inputs `(n, D)`."""
+        return self.regressor.predict(x)
+
+
+def fit(estimator: str, x: Floats, y: Floats, heads: Sequence[str], chain: Sequence[str] | None, seed: int) -> Fitted:
+    """An estimator after learning all heads, with the time that it took.
+
+    Args:
+        estimator: One of the comparison's `ESTIMATORS`.
+        x: Training inputs `(n, D)`, in the columns' own units.
+        y: Training targets `(n, H)`, in the heads' own units.
+        heads: The heads, in the order of the targets' columns.
+        chain: All heads in the order in which they are learnt and predicted, each from the inputs and the heads before it
+            (from their actual values in training, from their predictions afterwards). None: each head by itself.
+        seed: Of an estimator that is random, from 0 and below 2³².
+
+    Raises:
+        ValueError: The chain does not name each head once.
+    """
+    if chain is not None and sorted(chain) != sorted(heads):
+        raise ValueError(f"got the chain {', '.join(chain)}, expected each of the heads {', '.join(heads)} once")
+    return _learnt(estimator, x, y, None if chain is None else [list(heads).index(head) for head in chain], seed)
 
 
 def predict(name: str, x_train: Floats, y_train: Floats, x_test: Floats) -> Floats:
@@ -44,10 +102,38 @@ def predict(name: str, x_train: Floats, y_train: Floats, x_test: Floats) -> Floa
     Returns:
         Predictions `(n_test, H)`, in the heads' own units.
     """
+    return _learnt(name, x_train, y_train, None, seed=0).predict(x_test)
 
-    def head(target: Floats) -> Floats:
-        regressor = REGRESSORS[name]()
-        regressor.fit(x_train, target)
-        return regressor.predict(x_test)
 
-    return np.column_stack([head(target) for target in y_train.T])
+def _learnt(estimator: str, x: Floats, y: Floats, order: Sequence[int] | None, seed: int) -> Fitted:
+    """As of `fit`; the chain as positions of heads."""
+    one = REGRESSORS[estimator](seed)
+    regressor: Regressor = MultiOutputRegressor(one) if order is None else RegressorChain(one, order=order)
+    start = time.perf_counter()
+    regressor.fit(x, y)
+    return Fitted(regressor, time.perf_counter() - start)
+
+
+def measure_cost(fitted: Fitted, x: Floats) -> Cost:
+    """What an estimator takes beside its errors: time to learn and to predict, and its size when pickled.
+
+    Args:
+        fitted: The estimator.
+        x: Inputs to predict from `(n, D)`; repeated or cut to 1,000 rows. The latency is the median of several measurements,
+            after one that does not count.
+    """
+    rows = np.resize(x, (PREDICTED, x.shape[1]))
+    fitted.predict(rows)
+    return Cost(
+        parameters=None,
+        training_seconds=fitted.seconds,
+        tuning_seconds=0.0,
+        latency=float(np.median([_seconds_to_predict(fitted, rows) for _ in range(MEASUREMENTS)])),
+        bytes=len(pickle.dumps(fitted.regressor)),
+    )
+
+
+def _seconds_to_predict(fitted: Fitted, x: Floats) -> float:
+    start = time.perf_counter()
+    fitted.predict(x)
+    return time.perf_counter() - start

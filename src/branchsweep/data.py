@@ -1,6 +1,7 @@
 """The table: read, checked against the experiment, split into the rows of the search and the rows of the test.
 
     path or ccpp --> read_table --> load: columns, numbers, duplicates, constants --> Dataset --> split --> Split
+                                                                                              --> halves --> Halves
 
 A row is called by its number in a spreadsheet, in messages and in the index of every frame here: the header is row 1, so the
 first row of values is row 2. The only module that knows pandas (the deployed model apart).
@@ -12,7 +13,8 @@ import csv
 import math
 import uuid
 import warnings as python_warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 from sklearn import model_selection
 
 from branchsweep import ccpp, digest, standin
+from branchsweep.comparison import REPETITIONS
 from branchsweep.errors import DataError, did_you_mean
 from branchsweep.experiment import CCPP, Experiment, HoldOut, KFold, Table
 
@@ -50,6 +53,7 @@ class Dataset:
         y: `(n, heads)` the targets in natural units, read-only.
         digest: `digest.of_table` of the input and target columns.
         warnings: What a person should know about these rows, as sentences.
+        path: The file that the rows were read from; None where there is none.
     """
 
     source: ccpp.Source
@@ -60,6 +64,7 @@ class Dataset:
     y: Floats = field(repr=False)
     digest: str
     warnings: tuple[str, ...] = ()
+    path: Path | None = None
 
     @property
     def rows(self) -> int:
@@ -96,6 +101,22 @@ class Split:
     confirmation: tuple[tuple[Positions, Positions], ...] = field(default=(), repr=False)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Halves:
+    """All rows divided into two halves, five times over. All arrays hold positions in the Dataset's rows, from 0.
+
+    Args:
+        pairs: For each repetition half A and half B, which have no row in common and together all rows. Of an odd number of
+            rows half A is the smaller.
+        origin: Whose division it is, as half a sentence: `the file's own five sheets`, `five shuffles seeded by 1`.
+        digest: Digest of the contents of all halves in their order: equal where the same rows stand in the same halves.
+    """
+
+    pairs: tuple[tuple[Positions, Positions], ...] = field(repr=False)
+    origin: str
+    digest: str
+
+
 # --- reading and writing files ---
 
 
@@ -122,20 +143,8 @@ def read_table(path: Path, sheet: str | int | None = None) -> pd.DataFrame:
         raise DataError(f"{kind}{did_you_mean(path.name, beside) or ', correct the path'}", str(path))
     if sheet is not None and suffix != ".xlsx":
         raise DataError(f"got sheet {sheet!r}, but only an xlsx file has sheets; leave table.sheet out", str(path))
-    try:
-        with python_warnings.catch_warnings():
-            python_warnings.simplefilter("ignore")  # openpyxl's, about styles and validations that it does not keep
-            python_warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas' way to say that it leaves values out
-            frame = _READERS[suffix](path, sheet)
-    except DataError:
-        raise
-    except PermissionError as error:
-        raise DataError("you may not read this file; ask its owner, or copy one that you may read", str(path)) from error
-    except Exception as error:  # three foreign parsers, and a broken file may break any part of them
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(
-            f"cannot be read as {suffix[1:]} ({reason}); open it, and save it again as {suffix}", str(path)
-        ) from error
+    with _parsing(path):
+        frame = _READERS[suffix](path, sheet)
     frame = frame.dropna(how="all")
     if frame.empty:
         raise DataError(
@@ -143,6 +152,24 @@ def read_table(path: Path, sheet: str | int | None = None) -> pd.DataFrame:
             _place(path, sheet),
         )
     return frame
+
+
+@contextmanager
+def _parsing(path: Path) -> Generator[None]:
+    """Makes one message of whatever a foreign parser says of a file."""
+    try:
+        with python_warnings.catch_warnings():
+            python_warnings.simplefilter("ignore")  # openpyxl's, about styles and validations that it does not keep
+            python_warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas' way to say that it leaves values out
+            yield
+    except DataError:
+        raise
+    except PermissionError as error:
+        raise DataError("you may not read this file; ask its owner, or copy one that you may read", str(path)) from error
+    except Exception as error:  # three foreign parsers, and a broken file may break any part of them
+        reason = " ".join(str(error).split()) or type(error).__name__
+        kind = path.suffix.lower()
+        raise DataError(f"cannot be read as {kind[1:]} ({reason}); open it, and save it again as {kind}", str(path)) from error
 
 
 def _place(path: Path, sheet: str | int | None) -> str:
@@ -156,13 +183,30 @@ def _read_xlsx(path: Path, sheet: str | int | None) -> pd.DataFrame:
         if wanted not in (range(len(sheets)) if isinstance(wanted, int) else sheets):
             hint = did_you_mean(wanted, sheets) if isinstance(wanted, str) else f" (0 to {len(sheets) - 1})"
             raise DataError(f"got sheet {wanted!r}, but the sheets are {', '.join(sheets)}{hint}", str(path))
-        cells = book.parse(wanted, header=None)
+        return _sheet(book, wanted, _place(path, sheet))
+
+
+def _sheet(book: pd.ExcelFile, sheet: str | int, where: str) -> pd.DataFrame:
+    cells = book.parse(sheet, header=None)
     if cells.empty:
         return pd.DataFrame()
     frame = cells.iloc[1:].infer_objects()  # with the header among them, all columns of numbers were columns of objects
-    frame.columns = pd.Index(_header(cells.iloc[0], _place(path, sheet)))
+    frame.columns = pd.Index(_header(cells.iloc[0], where))
     frame.index = pd.RangeIndex(2, 2 + len(frame))
     return frame
+
+
+def _first_sheets(path: Path, number: int) -> list[pd.DataFrame]:
+    """The first sheets of a workbook, which is opened once; none where it has fewer.
+
+    Raises:
+        DataError: The workbook or one of these sheets cannot be read.
+    """
+    with _parsing(path), pd.ExcelFile(path, engine="openpyxl") as book:
+        names = [str(name) for name in book.sheet_names[:number]]
+        if len(names) < number:
+            return []
+        return [_sheet(book, name, _place(path, name)).dropna(how="all") for name in names]
 
 
 def _read_csv(path: Path, sheet: str | int | None) -> pd.DataFrame:
@@ -287,6 +331,7 @@ class _Origin:
     frame: pd.DataFrame
     source: ccpp.Source
     location: str
+    path: Path | None
     warnings: tuple[str, ...] = ()
 
 
@@ -327,11 +372,8 @@ def load(
     else:
         origin = _of_file(experiment.table, data)
     inputs, targets = list(experiment.table.inputs), list(experiment.columns.values())
-    keys = dict.fromkeys(inputs, "table.inputs") | {name: f"heads.{head}.column" for head, name in experiment.columns.items()}
-    _require(origin.frame, keys, origin.location)
     columns = inputs + targets
-    values, numbers, left_out = _without_invalid(origin.frame[columns], experiment.table, origin.location)
-    values, repeated = _without_duplicates(values, numbers, columns, experiment.table)
+    values, notes = _values(experiment, origin.frame, origin.location)
     _check_sizes(experiment, len(values), origin.location)
     idle = _constants(columns, values, targets, origin.location)
     return Dataset(
@@ -342,8 +384,20 @@ def load(
         x=_read_only(values[:, : len(inputs)].copy()),
         y=_read_only(values[:, len(inputs) :].copy()),
         digest=digest.of_table(columns, values),
-        warnings=(*origin.warnings, *left_out, *repeated, *idle),
+        warnings=(*origin.warnings, *notes, *idle),
+        path=origin.path,
     )
+
+
+def _values(experiment: Experiment, frame: pd.DataFrame, where: str) -> tuple[Floats, list[str]]:
+    """The values `(n, inputs + targets)` of the rows that the table's policies leave, and what was noticed."""
+    inputs, targets = list(experiment.table.inputs), list(experiment.columns.values())
+    keys = dict.fromkeys(inputs, "table.inputs") | {name: f"heads.{head}.column" for head, name in experiment.columns.items()}
+    _require(frame, keys, where)
+    columns = inputs + targets
+    whole, numbers, left_out = _without_invalid(frame[columns], experiment.table, where)
+    values, repeated = _without_duplicates(whole, numbers, columns, experiment.table)
+    return values, [*left_out, *repeated]
 
 
 def _read_only(array: Array) -> Array:
@@ -354,7 +408,7 @@ def _read_only(array: Array) -> Array:
 def _of_file(table: Table, data: Path | None) -> _Origin:
     path = data or Path(table.source)
     sheet = table.sheet if data is None else _sheet_in(path, table)
-    return _Origin(read_table(path, sheet), "file", _place(path, sheet))
+    return _Origin(read_table(path, sheet), "file", _place(path, sheet), path)
 
 
 def _sheet_in(path: Path, table: Table) -> str | int | None:
@@ -388,10 +442,13 @@ def _built_in(
     different = ccpp.fault(_columns(frame))
     if different:
         warning = f"{found.location} is not the power-plant table as it was published: {different}. Its rows are taken."
-        return _Origin(frame, found.source, found.location, (warning,))
-    names = list(ccpp.COLUMNS)
-    published = frame.assign(**{name: frame[name].astype(float).round(ccpp.DECIMALS) for name in names})
-    return _Origin(published, found.source, found.location)
+        return _Origin(frame, found.source, found.location, found.path, (warning,))
+    return _Origin(_published(frame), found.source, found.location, found.path)
+
+
+def _published(frame: pd.DataFrame) -> pd.DataFrame:
+    """The power-plant table's columns with the decimals that are published: 14.96 for 14.960000000000001."""
+    return frame.assign(**{name: frame[name].astype(float).round(ccpp.DECIMALS) for name in ccpp.COLUMNS})
 
 
 def _stand_in(why: str, require_real: bool) -> _Origin:
@@ -405,7 +462,7 @@ def _stand_in(why: str, require_real: bool) -> _Origin:
         f" table's published description: good for trying things out, not for conclusions about the plant. For the real ones,"
         f" {remedy}."
     )
-    return _Origin(frame, "stand-in", f"the embedded stand-in (seed {standin.SEED})", (warning,))
+    return _Origin(frame, "stand-in", f"the embedded stand-in (seed {standin.SEED})", None, (warning,))
 
 
 def _ccpp_names(frame: pd.DataFrame) -> pd.DataFrame:
@@ -416,8 +473,7 @@ def _ccpp_names(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _columns(frame: pd.DataFrame) -> Mapping[str, Floats]:
     """Those columns of the power-plant table that are there, as numbers."""
-    names = [name for name in ccpp.COLUMNS if name in frame.columns]
-    return dict(zip(names, _numbers(frame[names]).T, strict=True))
+    return {name: _numbers(frame[[name]])[:, 0] for name in ccpp.COLUMNS if name in frame.columns}
 
 
 def _require(frame: pd.DataFrame, keys: Mapping[str, str], where: str) -> None:
@@ -550,29 +606,34 @@ def split(experiment: Experiment, dataset: Dataset) -> Split:
     train, test = model_selection.train_test_split(
         np.arange(dataset.rows), test_size=experiment.test.fraction, random_state=experiment.test.seed
     )
-    folds = tuple(_folds(experiment.validation, train, experiment.seed))
+    folds = tuple(folds_of(experiment.validation, train, experiment.seed))
     parts = {"test": test, "training": train}
     for number, (learning, validation) in enumerate(folds, start=1):
         parts |= {f"training (fold {number})": learning, f"validation (fold {number})": validation}
     fresh = KFold(method="k_fold", folds=max(2, min(experiment.confirmation.folds, len(train) // SMALLEST_PART)))
-    confirmation = tuple(_folds(fresh, train, experiment.seed + 1))
+    confirmation = tuple(folds_of(fresh, train, experiment.seed + 1))
     finalists = {f"validation (confirmation, fold {number})": rows for number, (_, rows) in enumerate(confirmation, start=1)}
     _check_targets(dataset, parts | finalists)
-    values = np.concatenate([dataset.x, dataset.y], axis=1)
-    names = [*dataset.inputs, *experiment.columns.values()]
-    digests = {part: f"{part} {digest.of_table(names, values[rows])}" for part, rows in parts.items()}
     return Split(
         train=_read_only(train),
         test=_read_only(test),
         folds=tuple((_read_only(learning), _read_only(validation)) for learning, validation in folds),
-        digest=digest.of_parts(digests.values()),
-        test_digest=digest.of_parts([digests["test"]]),
-        warnings=_leaks(values, train, test),
+        digest=_digest_of(experiment, dataset, parts),
+        test_digest=_digest_of(experiment, dataset, {"test": test}),
+        warnings=_leaks(np.concatenate([dataset.x, dataset.y], axis=1), train, test),
         confirmation=tuple((_read_only(learning), _read_only(validation)) for learning, validation in confirmation),
     )
 
 
-def _folds(validation: KFold | HoldOut, train: Positions, seed: int) -> Iterable[tuple[Positions, Positions]]:
+def _digest_of(experiment: Experiment, dataset: Dataset, parts: Mapping[str, Positions]) -> str:
+    """The digest of the contents of named parts of the rows."""
+    values = np.concatenate([dataset.x, dataset.y], axis=1)
+    names = [*dataset.inputs, *experiment.columns.values()]
+    return digest.of_parts(f"{part} {digest.of_table(names, values[rows])}" for part, rows in parts.items())
+
+
+def folds_of(validation: KFold | HoldOut, train: Positions, seed: int) -> Iterable[tuple[Positions, Positions]]:
+    """Some rows, cut into those to learn from and those to validate on, once or several times."""
     if isinstance(validation, HoldOut):
         learning, held_out = model_selection.train_test_split(train, test_size=validation.fraction, random_state=seed)
         yield learning, held_out
@@ -625,3 +686,73 @@ def _leaks(values: Floats, train: Positions, test: Positions) -> tuple[str, ...]
         f" inputs and targets; table.duplicates: drop keeps every row once."
     )
     return (warning,)
+
+
+# --- the halves ---
+
+
+def halves(experiment: Experiment, dataset: Dataset, data: Path | None, seed: int) -> Halves:
+    """All rows divided into two halves, five times over, for 5x2 cross-validation.
+
+    The power-plant table comes as a workbook of five sheets, which hold the same rows in five orders: its authors' shuffles for
+    this very protocol. Their halves are taken, the first half of a sheet being half A. All other tables are shuffled here.
+
+    Args:
+        experiment: Whose table and policies.
+        dataset: Its rows.
+        data: A file to look for the sheets in, instead of the one that the rows were read from.
+        seed: Of the shuffles; the authors' halves do not depend on it.
+
+    Raises:
+        DataError: A target has one value only in one of the halves.
+    """
+    orders = _of_sheets(experiment, dataset, data or dataset.path)
+    origin = "the file's own five sheets"
+    if not orders:
+        rng = np.random.default_rng(seed)
+        orders = [rng.permutation(dataset.rows) for _ in range(REPETITIONS)]
+        origin = f"five shuffles seeded by {seed}"
+    middle = dataset.rows // 2
+    pairs = tuple((_read_only(order[:middle].copy()), _read_only(order[middle:].copy())) for order in orders)
+    parts = {
+        f"half {letter} (repetition {number})": rows
+        for number, pair in enumerate(pairs, start=1)
+        for letter, rows in zip("AB", pair, strict=True)
+    }
+    _check_targets(dataset, parts)
+    return Halves(pairs, origin, _digest_of(experiment, dataset, parts))
+
+
+def _of_sheets(experiment: Experiment, dataset: Dataset, path: Path | None) -> list[Positions]:
+    """The order that each of the power-plant table's five sheets has the rows in.
+
+    Nothing unless all hold these very rows, each in an order of its own.
+    """
+    if experiment.table.source != CCPP or path is None or path.suffix.lower() != ".xlsx":
+        return []
+    columns = [*experiment.table.inputs, *experiment.columns.values()]
+    orders = []
+    try:
+        for sheet in _first_sheets(path, REPETITIONS):
+            frame = _ccpp_names(sheet)
+            if not ccpp.fault(_columns(frame)):
+                frame = _published(frame)
+            values, _ = _values(experiment, frame, str(path))
+            if digest.of_table(columns, values) != dataset.digest:
+                return []
+            orders.append(_positions(values, np.concatenate([dataset.x, dataset.y], axis=1)))
+    except DataError:  # whatever else is in the workbook is no shuffle of the rows
+        return []
+    return orders if len({order.tobytes() for order in orders}) == len(orders) else []
+
+
+def _positions(values: Floats, among: Floats) -> Positions:
+    """`(rows,)` for each row the position of the same row among others; the first of equal rows is the first of its equals.
+
+    Args:
+        values: `(rows, columns)`.
+        among: The same rows in another order.
+    """
+    positions = np.empty(len(values), dtype=np.intp)
+    positions[np.lexsort(values.T[::-1])] = np.lexsort(among.T[::-1])
+    return positions

@@ -141,16 +141,16 @@ def corrected_t(differences: Floats, validation_share: float, margin: float = 0.
         mean,
         mean - reach,
         mean + reach,
-        p=2 * float(stats.t.sf(abs(_in_errors(mean, error)), freedom)),
-        p_better=float(stats.t.sf(_in_errors(mean, error), freedom)),
-        p_worse=float(stats.t.cdf(_in_errors(mean + margin, error), freedom)),
+        p=2 * float(stats.t.sf(abs(standardized(mean, error)), freedom)),
+        p_better=float(stats.t.sf(standardized(mean, error), freedom)),
+        p_worse=float(stats.t.cdf(standardized(mean + margin, error), freedom)),
     )
 
 
-def _in_errors(value: float, error: float) -> float:
-    """The value in units of its standard error; where that is 0, what it comes to as the error vanishes."""
-    if error > 0:
-        return value / error
+def standardized(value: float, unit: float) -> float:
+    """The value in units of its standard error or deviation; where that is 0, what it comes to as the unit vanishes."""
+    if unit > 0:
+        return value / unit
     return math.copysign(math.inf, value) if value else 0.0
 
 
