@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from branchsweep.drivers import open_driver
 from branchsweep.errors import LedgerError
 from branchsweep.experiment import Experiment
-from branchsweep.roles import Candidate, Champion, Driver, Ledger, SweepRecord, Verdict
+from branchsweep.findings import Contrast, Cost, Findings, Measured, Shared
+from branchsweep.roles import Candidate, Champion, ComparisonLedger, ComparisonRecord, Driver, Ledger, SweepRecord, Verdict
 from branchsweep.space import Choice, Float
 from branchsweep.trial import HeadScore, ParamValue, Result, Score, Status, Trial
 
@@ -295,6 +297,7 @@ def recorded(number: int, status: Status = Status.COMPLETE) -> Result:
             lanes=3,
             rungs={4: (0.5 + number / 7, 0.25), 16: (1 / 3, -2.0)} if number != 3 else {},
             curves={head: tuple(of.r2 - 1 / epoch for epoch in range(1, 121)) for head, of in heads.items()},
+            lanes_r2={head: (of.r2 - 0.1, of.r2 + 1 / 3, of.r2) for head, of in heads.items()} if number != 4 else {},
         ),
     )
 
@@ -402,6 +405,12 @@ class LedgerContract:
         with pytest.raises(LedgerError, match="trial 1 is already recorded with other params"):
             record_and_look(again, Result(Trial(1, {"trunk.depth": 9}), recorded(1).score))
         assert written(again.recall()) == written([recorded(0), recorded(1)])
+
+    def test_there_are_no_pages_of_trials_that_are_not_there(self, opened: OpenLedger) -> None:
+        ledger = opened(sweep_record())
+        ledger.record([recorded(0), recorded(2)])
+        assert set(ledger.pages([0, 1]).trials) <= {0}
+        assert opened(sweep_record()).pages([0, 1, 2]).trials == ledger.pages([0, 1, 2]).trials, "in another process too"
 
     def test_a_conclusion_is_kept(self, opened: OpenLedger) -> None:
         ledger = opened(sweep_record())
@@ -524,3 +533,154 @@ class LedgerContract:
         fresh = opened(sweep_record("one", tags=tags), fresh=True)
         fresh.meet("trial 3")
         assert fresh.meetings(split) == 5
+
+
+class OpenComparison(Protocol):
+    """Opens a comparison's ledger over one store, as often as it is called: each call stands for a process of its own."""
+
+    def __call__(self, record: ComparisonRecord, fresh: bool = False) -> ComparisonLedger: ...
+
+
+def comparison_record(key: str = "key", **changed: Any) -> ComparisonRecord:
+    """What is written down of a comparison with two heads."""
+    said = {
+        "name": "contract",
+        "key": key,
+        "question": "Who is better?",
+        "yaml": "name: contract  # ½\n",
+        "heads": {"PE": "MW", "V": "cm Hg"},
+        "tags": {"data_source": "embedded", "git_commit": "c0ffee"},
+        **changed,
+    }
+    return ComparisonRecord(**said)
+
+
+def measured(name: str, level: float, **changed: Any) -> Measured:
+    """A contestant whose figures are no round numbers."""
+    halves = {head: tuple(level - place / 7 + half / 300 for half in range(10)) for place, head in enumerate(("PE", "V"))}
+    means = tuple((pe + v) / 2 for pe, v in zip(*halves.values(), strict=True))
+    said = {
+        "name": name,
+        "what": f"{name}, tuned",
+        "r2": {**halves, "mean": means},
+        "rmse": {head: tuple(10 * (1 - r2) for r2 in of) for head, of in halves.items()},
+        "cost": Cost(parameters=1234.5, training_seconds=0.1 + 0.2, tuning_seconds=2.5, latency=0.004 / 3, bytes=70_001.5),
+        **changed,
+    }
+    return Measured(**said)
+
+
+def contrast(figure: str, one: str, other: str, difference: float) -> Contrast:
+    """A difference with an interval about it."""
+    low, high = difference - 1 / 300, difference + 1 / 300
+    return Contrast(figure, one, other, difference, low, high, 5.1, 0.04, 0.08, 0.03, 1.5, is_significant=low > 0)
+
+
+def found(**changed: Any) -> Findings:
+    """A comparison's end with contestants of all kinds: one that was tuned in each half, one for each head, one that failed."""
+    figures, names = ("PE", "V", "mean"), ("branched", "single", "forest")
+    recipes = tuple(
+        {"": {"trunk.depth": 2 + half % 2, "optimizer": "adam", "learning_rate": 0.001 * half}} for half in range(10)
+    )
+    of_heads = tuple({"PE": {"trunk.depth": 3}, "V": {"batch_norm": True} if half else {}} for half in range(10))
+    nothing = Cost(parameters=None, training_seconds=math.nan, tuning_seconds=0.0, latency=math.nan, bytes=math.nan)
+    contestants = (
+        measured(names[0], 0.9, recipes=recipes),
+        measured(names[1], 0.8, recipes=of_heads),
+        measured(names[2], 0.7, cost=Cost(None, 0.01, 0.0, 0.02, 5e6)),
+        measured("diverged", 0.0, r2={}, rmse={}, cost=nothing, failed="diverged in half 3: 'Ω'"),
+    )
+    contrasts = [contrast(figure, name, names[0], -1 / (3 + at)) for at, name in enumerate(names[1:]) for figure in figures]
+    said = {
+        "comparison": "contract",
+        "question": "Who is better?",
+        "run_id": "r",
+        "heads": {"PE": "MW", "V": "cm Hg"},
+        "data": {"source": "embedded", "location": "", "digest": "d", "rows": 300},
+        "protocol": ("Ten halves.", "Tuned in each."),
+        "reference": names[0],
+        "alpha": 0.05,
+        "measured": contestants,
+        "contrasts": tuple(contrasts),
+        "transfer": tuple(contrast(figure, names[0], names[1], 1 / (7 + at)) for at, figure in enumerate(figures)),
+        "answer": ("Sharing helps PE.", "It does not help V."),
+        "sharing": (Shared(0, {"PE": (0.1 + 0.2, math.nan)}, 77), Shared(1, {"PE": (0.5, -math.inf)}, 66)),
+        "sharing_layers": 1,
+        "warnings": ("One diverged.",),
+        "seconds": 12.25,
+        **changed,
+    }
+    return Findings(**said)
+
+
+class ComparisonContract:
+    """What every comparison's ledger must do."""
+
+    def test_a_comparison_begins_with_nothing(self, opened: OpenComparison) -> None:
+        ledger = opened(comparison_record())
+        assert (ledger.recall(), ledger.conclusion) == ({}, None)
+        assert ledger.run_id
+
+    def test_parts_are_kept_exactly_for_whoever_goes_on(self, opened: OpenComparison) -> None:
+        parts: dict[str, Any] = {
+            "plan": {"halves": [[0, 2], [1, 3]], "Ω": "ä\n½", "nothing": None},
+            "tuned/branched": {"r2": [0.1 + 0.2, -1e300, 5e-324], "flag": True, "count": 2**60},
+            "tuned/branched.V": [],
+            "tuned": "a word",
+        }
+        first = opened(comparison_record())
+        for part, data in parts.items():
+            first.keep(part, data)
+        again = opened(comparison_record())
+        assert first.recall() == again.recall() == parts
+        assert again.run_id == first.run_id
+        assert again.conclusion is None
+
+    def test_another_comparison_has_parts_of_its_own(self, opened: OpenComparison) -> None:
+        first = opened(comparison_record("one"))
+        first.keep("tuned/branched", 1)
+        other, fresh = opened(comparison_record("other")), opened(comparison_record("one"), fresh=True)
+        assert (other.recall(), fresh.recall()) == ({}, {})
+        assert len({ledger.run_id for ledger in (first, other, fresh)}) == 3
+        fresh.keep("tuned/branched", 2)
+        assert first.recall() == {"tuned/branched": 1}
+        assert opened(comparison_record("one")).recall() == {"tuned/branched": 2}, "the newest goes on"
+
+    def test_of_a_part_the_last_counts_and_is_a_copy(self, opened: OpenComparison) -> None:
+        ledger, data = opened(comparison_record()), {"r2": [0.5]}
+        ledger.keep("part", [1] * 1000)
+        ledger.keep("part", data)
+        data["r2"].append(0.6)
+        assert ledger.recall() == {"part": {"r2": [0.5]}}
+
+    def test_what_json_has_no_word_for_is_refused_and_not_kept(self, opened: OpenComparison) -> None:
+        ledger = opened(comparison_record())
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            ledger.keep("part", {"r2": [math.nan]})
+        assert ledger.recall() == {}
+
+    def test_what_was_found_is_read_back_whole(self, opened: OpenComparison) -> None:
+        first = opened(comparison_record())
+        first.keep("tuned/branched", 1)
+        first.conclude(found(), {"comparison.md": "# Done", "figures/gain.png": b"\x89PNG\x00"})
+        for ledger in (first, opened(comparison_record())):
+            assert ledger.conclusion is not None
+            assert repr(Findings.loads(ledger.conclusion)) == repr(found())
+            assert ledger.recall() == {"tuned/branched": 1}
+        assert opened(comparison_record(), fresh=True).conclusion is None
+
+    def test_a_conclusion_may_be_drawn_again(self, opened: OpenComparison) -> None:
+        opened(comparison_record()).conclude(found(answer=("long " * 4000,)), {})
+        opened(comparison_record()).conclude(found(answer=("short",)), {})
+        said = opened(comparison_record()).conclusion
+        assert said is not None
+        assert Findings.loads(said).answer == ("short",)
+
+    @pytest.mark.parametrize("is_same_process", [True, False])
+    def test_one_more_part_takes_the_conclusion_back(self, opened: OpenComparison, is_same_process: bool) -> None:
+        ledger = opened(comparison_record())
+        ledger.conclude(found(), {})
+        again = ledger if is_same_process else opened(comparison_record())
+        again.keep("more", 1)
+        assert again.conclusion is None
+        assert opened(comparison_record()).conclusion is None

@@ -18,15 +18,17 @@ from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
+import mlflow.artifacts
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.types import Schema
 
 from branchsweep.errors import LedgerError
-from branchsweep.ledgers import address, spelling, store
+from branchsweep.ledgers import address, spelling, store, views
 from branchsweep.ledgers.memory import MemoryLedger, Store
 from branchsweep.ledgers.mlflow import MlflowLedger, list_sweeps, open_existing, open_trial
-from branchsweep.roles import Ledger, SweepRecord, Verdict
+from branchsweep.roles import Ledger, SweepRecord, TableRecord, Verdict
 from branchsweep.trial import HeadScore, Score, Status
 from contracts import LedgerContract, OpenLedger, candidate, recorded, sweep_record, written
 
@@ -112,6 +114,70 @@ class TestWhatStandsInTheStore:
         run = client_of(ledger).get_run(ledger.run_id)
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.note.content"] == "# Done"
+
+    def test_pictures_are_kept_in_folders_and_read_back(self, mlflow_store: str) -> None:
+        ledger = MlflowLedger.open(sweep_record(), mlflow_store)
+        picture = bytes(range(256))
+        ledger.conclude({}, {}, {"plots/course.png": picture, "predictions.csv": "head,é\n"})
+        reader = open_existing(mlflow_store, ledger.run_id)
+        assert reader.artifact("plots/course.png") == picture
+        assert reader.artifact("predictions.csv") == "head,é\n".encode()
+        assert reader.artifact("plots/other.png") is None
+        assert reader.artifact("nowhere/course.png") is None
+
+    def test_what_is_furnished_with_a_sweep_is_furnished_anew_when_it_goes_on(self, mlflow_store: str) -> None:
+        def text(name: str) -> str:
+            return mlflow.artifacts.load_text(f"{client_of(ledger).get_run(ledger.run_id).info.artifact_uri}/{name}")
+
+        record = sweep_record(files={"environment.json": '{"cores": 2}'}, dimensions=["trunk.depth"])
+        ledger = MlflowLedger.open(record, mlflow_store)
+        assert text("environment.json") == '{"cores": 2}'
+        again = MlflowLedger.open(replace(record, files={"environment.json": '{"cores": 64}'}), mlflow_store)
+        again.record([recorded(0)])
+        assert text("environment.json") == '{"cores": 64}'
+
+    def test_a_sweep_brings_its_views(self, mlflow_store: str) -> None:
+        ledger = MlflowLedger.open(sweep_record(dimensions=["trunk.depth"]), mlflow_store)
+        tags = client_of(ledger).get_experiment(ledger.experiment_id).tags
+        query = f"tags.`branchsweep.sweep` = '{ledger.run_id}'"
+        assert views.restored(tags[f"mlflow.sharedViewState.{ledger.run_id}"]) == views.state(
+            ["PE", "V"], ["trunk.depth"], query
+        )
+        charts = views.restored(tags[f"mlflow.sharedViewState.{ledger.run_id}-charts"])
+        ledger.record([recorded(0), recorded(1)])
+        found = client_of(ledger).search_runs(
+            [ledger.experiment_id], charts["searchFilter"], order_by=[f"{charts['orderByKey']} DESC"]
+        )
+        assert [run.data.tags["branchsweep.trial"] for run in found] == ["1", "0"], "a query that MLflow understands"
+        assert [sweep.view for sweep in list_sweeps(mlflow_store)] == [ledger.run_id]
+
+    def test_runs_show_the_table_that_they_learnt_from(self, mlflow_store: str) -> None:
+        table = TableRecord("plant.csv", "0123456789abcdef" * 4, "/data/plant.csv", ["AT", "PE"], 1200)
+        ledger = MlflowLedger.open(sweep_record(table=table), mlflow_store)
+        ledger.record([recorded(0)])
+        for run in (client_of(ledger).get_run(ledger.run_id), *children(ledger)):
+            assert run.inputs is not None
+            (one,) = run.inputs.dataset_inputs
+            assert [(each.key, each.value) for each in one.tags] == [("mlflow.data.context", "training")]
+            assert (one.dataset.name, one.dataset.digest) == ("plant.csv", "0123456789ab")
+            assert (one.dataset.source_type, json.loads(one.dataset.source)) == ("local", {"uri": "/data/plant.csv"})
+            assert json.loads(one.dataset.profile or "") == {"num_rows": 1200, "num_elements": 2400}
+            columns = json.dumps(json.loads(one.dataset.schema or "")["mlflow_colspec"])
+            assert Schema.from_json(columns).input_names() == ["AT", "PE"]
+        without = MlflowLedger.open(sweep_record("other"), mlflow_store)
+        inputs = client_of(without).get_run(without.run_id).inputs
+        assert inputs is not None and inputs.dataset_inputs == []
+
+    def test_pages_lead_to_the_trials_runs(self, mlflow_store: str) -> None:
+        ledger = MlflowLedger.open(sweep_record(), mlflow_store)
+        ledger.record([recorded(number) for number in range(3)])
+        runs = {int(run.data.tags["branchsweep.trial"]): run.info.run_id for run in children(ledger)}
+        for opened in (ledger, open_existing(mlflow_store)):
+            pages = opened.pages([2, 0, 9])
+            assert pages.trials == {number: address.run_page(ledger.experiment_id, runs[number]) for number in (0, 2)}
+            assert pages.table == address.view_page(ledger.experiment_id, ledger.run_id)
+            assert pages.file("a.html") == address.file_page(ledger.experiment_id, ledger.run_id, "a.html")
+            assert pages.version("plant", 3) == address.version_page("plant", 3)
 
     def test_a_trial_is_a_run_below_the_sweep(self, mlflow_store: str) -> None:
         ledger = MlflowLedger.open(sweep_record(), mlflow_store)
@@ -507,6 +573,16 @@ class TestSpelling:
             ("curve_r2/PE", 2),
         ]
 
+    def test_lanes_of_any_number_are_read_back_to_the_last_digit(self) -> None:
+        lanes = {head: tuple(1 / (lane + place) for lane in range(400)) for place, head in enumerate(("PE", "V"), 3)}
+        one = replace(recorded(1), score=replace(recorded(1).score, lanes_r2=lanes))
+        tags = spelling.tags(one, "sweep")
+        assert max(map(len, tags.values())) <= spelling.LONGEST_TAG
+        assert spelling.result(tags, {}, ["PE", "V"]).score.lanes_r2 == lanes
+        endless = replace(one, score=replace(one.score, lanes_r2={"PE": (-math.inf, 0.5)}))
+        again = spelling.result(spelling.tags(endless, "sweep"), {}, ["PE"]).score.lanes_r2["PE"]
+        assert math.isnan(again[0]) and again[1] == 0.5
+
     def test_params_too_long_to_be_exact_are_refused(self) -> None:
         result = replace(recorded(1), trial=replace(recorded(1).trial, params={f"p{n}": "x" * 50 for n in range(200)}))
         with pytest.raises(LedgerError, match=r"trial 1 take \d+ characters, a tag in MLflow holds 8000"):
@@ -542,9 +618,19 @@ class TestAddress:
             address.ui_command("http://127.0.0.1:5000", "127.0.0.1", 5001)
 
     def test_links_open_the_view_of_model_training(self) -> None:
-        link = address.experiment_link("http://127.0.0.1:5000/", "7")
+        link = address.link("http://127.0.0.1:5000/", address.experiment_page("7"))
         assert link == "http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning"
-        assert "/#/experiments/7/runs/abc?" in address.run_link("http://127.0.0.1:5000", "7", "abc")
+        assert address.run_page("7", "abc") == "#/experiments/7/runs/abc?workflowType=machine_learning"
+        table, charts = address.view_page("7", "abc"), address.charts_page("7", "abc")
+        assert table == f"{address.experiment_page('7')}&viewStateShareKey=abc"
+        assert charts == f"{table}-charts&compareRunsMode=CHART"
+        every = [address.file_page("7", "abc", "a b.html"), address.curves_page("7", "abc"), address.version_page("m", 2)]
+        assert [page.removesuffix("?workflowType=machine_learning") for page in [*every, address.MODELS]] == [
+            "#/experiments/7/runs/abc/artifacts/a%20b.html",
+            "#/experiments/7/runs/abc/model-metrics",
+            "#/models/m/versions/2",
+            "#/models",
+        ]
 
 
 class TestServer:

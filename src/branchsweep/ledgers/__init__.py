@@ -1,8 +1,10 @@
-"""The ledgers: where sweeps are written down. `memory` for tests and dry flows, `mlflow` for people, `shadow` around either.
+"""The ledgers: where sweeps and comparisons are written down.
 
-MLflow is spoken to in three places: `mlflow` writes sweeps, `registry` keeps models and who reigns among them, `store` is the
-way to the store that both go. `spelling` says how a result is written there, `succession` how the reigns are, `address` where
-the store is; these need no MLflow.
+`memory` is for tests and dry flows, `mlflow` (sweeps) and `comparisons` for people, `shadow` around either that writes sweeps.
+
+MLflow is spoken to in four places: `mlflow` writes sweeps, `comparisons` comparisons, `registry` keeps models and who reigns
+among them, `store` is the way to the store that all go. `spelling` says how a result is written there, `contestants` how a
+contestant is, `succession` how the reigns are, `address` where the store is; these need no MLflow.
 """
 
 import os

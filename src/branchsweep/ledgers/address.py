@@ -61,6 +61,11 @@ def database(tracking_uri: str) -> Path | None:
     return Path(match["path"]) if match else None
 
 
+def nothing_at(file: Path) -> str:
+    """What is told to who wants to read from a store that is not there."""
+    return f"there is no tracking store at {file}: run a sweep first, or name another store (--tracking-uri)"
+
+
 def artifacts(tracking_uri: str, name: str) -> str | None:
     """Where the files of an experiment lie: in `mlruns/` beside the database. None: where the server or MLflow puts them."""
     file = database(tracking_uri)
@@ -93,11 +98,51 @@ def ui_command(tracking_uri: str | None, host: str, port: int) -> list[str]:
     return [*command, "--host", host, "--port", str(port), "--workers", "1"]
 
 
-def experiment_link(server: str, experiment_id: str) -> str:
-    """The page that lists an experiment's runs, in the model-training view (a link without it lands among GenAI traces)."""
-    return f"{server.rstrip('/')}/#/experiments/{quote(experiment_id)}/runs?workflowType=machine_learning"
+CHARTS = "-charts"
+"""What the key of the charts that belong to a view has behind it."""
+
+TRAINING = "?workflowType=machine_learning"
+"""What opens MLflow's pages for model training: a link without it lands in those for GenAI."""
+
+MODELS = f"#/models{TRAINING}"
+"""The page of the registry."""
 
 
-def run_link(server: str, experiment_id: str, run_id: str) -> str:
+def experiment_page(experiment_id: str) -> str:
+    """The page that lists an experiment's runs."""
+    return f"#/experiments/{quote(experiment_id)}/runs{TRAINING}"
+
+
+def view_page(experiment_id: str, key: str) -> str:
+    """The same as a prepared view shows it (see `views`)."""
+    return f"{experiment_page(experiment_id)}&viewStateShareKey={quote(key)}"
+
+
+def charts_page(experiment_id: str, key: str) -> str:
+    """The charts that belong to a prepared view, beside the list of their runs."""
+    return f"{view_page(experiment_id, key + CHARTS)}&compareRunsMode=CHART"
+
+
+def run_page(experiment_id: str, run_id: str) -> str:
     """The page of one run: a sweep's, or a trial's."""
-    return f"{server.rstrip('/')}/#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}?workflowType=machine_learning"
+    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}{TRAINING}"
+
+
+def curves_page(experiment_id: str, run_id: str) -> str:
+    """The metrics of one run as charts."""
+    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}/model-metrics{TRAINING}"
+
+
+def file_page(experiment_id: str, run_id: str, file: str) -> str:
+    """A file of one run, beside the list of all."""
+    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}/artifacts/{quote(file)}{TRAINING}"
+
+
+def version_page(model: str, version: int) -> str:
+    """A registered model's version."""
+    return f"#/models/{quote(model)}/versions/{version}{TRAINING}"
+
+
+def link(server: str, page: str) -> str:
+    """A page's address in full."""
+    return f"{server.rstrip('/')}/{page}"

@@ -1,17 +1,20 @@
-"""A ledger that forgets when the process ends: for tests, and for flows that only try something out."""
+"""Ledgers that forget when the process ends: for tests, and for flows that only try something out."""
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from branchsweep.errors import LedgerError
+from branchsweep.findings import Findings
 from branchsweep.ledgers.history import History
 from branchsweep.ledgers.succession import kept_files, lost
-from branchsweep.roles import Candidate, Champion, Conclusion, SweepRecord, Verdict
+from branchsweep.roles import Candidate, Champion, ComparisonRecord, Conclusion, Pages, SweepRecord, Verdict
 from branchsweep.trial import Result
 
 
@@ -22,8 +25,18 @@ class Sweep:
     record: SweepRecord
     results: dict[int, Result] = field(default_factory=dict)
     conclusion: Conclusion | None = None
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str | bytes] = field(default_factory=dict)
     met: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Compared:
+    """What is kept of one comparison; parts and findings as text."""
+
+    record: ComparisonRecord
+    parts: dict[str, str] = field(default_factory=dict)
+    conclusion: str | None = None
+    files: dict[str, str | bytes] = field(default_factory=dict)
 
 
 @dataclass
@@ -31,6 +44,7 @@ class Store:
     """What several ledgers may share, as they would share a database."""
 
     sweeps: list[Sweep] = field(default_factory=list)
+    comparisons: list[Compared] = field(default_factory=list)
     versions: dict[str, list[Champion]] = field(default_factory=dict)
     champions: dict[str, Champion] = field(default_factory=dict)
     files: dict[tuple[str, int], dict[str, bytes]] = field(default_factory=dict)
@@ -59,6 +73,11 @@ class MemoryLedger:
     def run_id(self) -> str:
         """Identifies the sweep in the store."""
         return f"memory-{self._position}"
+
+    @property
+    def sweep(self) -> SweepRecord:
+        """What was written down when the sweep began."""
+        return self._sweep.record
 
     @property
     def is_resumed(self) -> bool:
@@ -144,8 +163,63 @@ class MemoryLedger:
         """How many models have met these test rows, over all sweeps of the store."""
         return sum(len(one.met) for one in self._store.sweeps if one.record.tags.get("test_digest") == test_digest)
 
-    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str]) -> None:
-        """Keep the sweep's last figures, tags and text artifacts."""
+    def pages(self, trials: Sequence[int]) -> Pages:  # noqa: ARG002  # there are no pages
+        """Nobody sees it."""
+        return Pages()
+
+    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str | bytes]) -> None:
+        """Keep the sweep's last figures, tags and artifacts."""
         figures = self._history().figures
         self._sweep.conclusion = Conclusion(figures | dict(metrics), {**self._sweep.record.tags, **tags})
         self._sweep.files |= files
+
+    def artifact(self, name: str) -> bytes | None:
+        """What was kept with the sweep under this file name; None where there is no such file."""
+        kept = self._sweep.files.get(name)
+        return kept.encode() if isinstance(kept, str) else kept
+
+
+class MemoryComparison:
+    """Plays `roles.ComparisonLedger` with dictionaries."""
+
+    def __init__(self, store: Store, position: int) -> None:
+        self._position = position
+        self._compared = store.comparisons[position]
+
+    @classmethod
+    def open(cls, record: ComparisonRecord, store: Store | None = None, fresh: bool = False) -> MemoryComparison:
+        """The comparison of this key goes on if the store has it and nobody asks for a fresh one; else it begins."""
+        store = store or Store()
+        known = [position for position, one in enumerate(store.comparisons) if one.record.key == record.key]
+        if known and not fresh:
+            return cls(store, known[-1])
+        store.comparisons.append(Compared(record))
+        return cls(store, len(store.comparisons) - 1)
+
+    @property
+    def run_id(self) -> str:
+        """Identifies the comparison in the store."""
+        return f"memory-comparison-{self._position}"
+
+    @property
+    def conclusion(self) -> str | None:
+        """What was found, for `Findings.loads`; None for a comparison that has not come to its end."""
+        return self._compared.conclusion
+
+    def recall(self) -> dict[str, Any]:
+        """The parts that are kept so far, by name."""
+        return {part: json.loads(text) for part, text in self._compared.parts.items()}
+
+    def keep(self, part: str, data: Any) -> None:
+        """Keep a finished part; of one name the last counts. A concluded comparison is open again.
+
+        Raises:
+            ValueError: JSON has no word for it: NaN, for one.
+        """
+        self._compared.parts[part] = json.dumps(data, allow_nan=False)
+        self._compared.conclusion = None
+
+    def conclude(self, findings: Findings, files: Mapping[str, str | bytes]) -> None:
+        """Keep what was found, and the files."""
+        self._compared.conclusion = findings.dumps()
+        self._compared.files |= {**files, "findings.json": findings.dumps()}

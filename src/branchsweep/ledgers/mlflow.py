@@ -1,9 +1,9 @@
 """The ledger that people look at: sweeps and trials as runs in MLflow, champions in its registry.
 
 An experiment in MLflow has the name of ours. In it stands one **parent run** per sweep (what was asked, of which data; the best
-so far as metrics that grow; in the end the summary), and below it one **child run** per trial, written in three calls:
-created with all its tags, filled in one batch, ended. Only a run that was ended counts; what a killed process left half
-written is deleted when the sweep goes on.
+so far as metrics that grow; in the end the summary), and below it one **child run** per trial, written in four calls:
+created with all its tags, filled in one batch, told its table, ended. Only a run that was ended counts; what a killed process
+left half written is deleted when the sweep goes on.
 
 The way to the store is `store`'s, and the registry has a module of its own.
 """
@@ -11,27 +11,38 @@ The way to the store is `store`'s, and the registry has a module of its own.
 from __future__ import annotations
 
 import json
-import math
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag, ViewType
-from mlflow.exceptions import MlflowException
+from mlflow.entities import Dataset, DatasetInput, InputTag, Run, ViewType
 
 from branchsweep.errors import LedgerError, did_you_mean
-from branchsweep.experiment import Objective
-from branchsweep.ledgers import address, spelling
+from branchsweep.ledgers import address, listing, spelling, views
 from branchsweep.ledgers.history import History
+from branchsweep.ledgers.listing import CURVE, EXPERIMENT, Entry, Points, SweepSummary
 from branchsweep.ledgers.registry import Registry
 from branchsweep.ledgers.spelling import Point, tag
-from branchsweep.ledgers.store import connect, experiments, has, now, search, translated
-from branchsweep.roles import Candidate, Champion, Conclusion, SweepRecord, Verdict
+from branchsweep.ledgers.store import (
+    chosen,
+    connect,
+    entry,
+    experiment_id,
+    experiments,
+    has,
+    keep,
+    log,
+    newest,
+    now,
+    search,
+    translated,
+)
+from branchsweep.roles import Candidate, Champion, Conclusion, Pages, SweepRecord, TableRecord, Verdict
 from branchsweep.trial import Result, Status
 
 
@@ -54,6 +65,8 @@ class MlflowLedger:
         self._is_open = not is_resumed
         self._history = None if is_resumed else History(sweep.objective)
         self._conclusion = _conclusion(parent) if is_resumed else None
+        self._runs: dict[int, str] = {}  # the run of each trial
+        self._learnt_from = [_dataset_input(sweep.table)] if sweep.table else []
 
     @classmethod
     def open(cls, record: SweepRecord, tracking_uri: str | None = None, fresh: bool = False) -> MlflowLedger:
@@ -70,14 +83,15 @@ class MlflowLedger:
         uri = address.resolve(tracking_uri)
         client = connect(uri, create=True)
         with translated(uri, "opening the sweep"):
-            experiment_id = _experiment(client, record.name, address.artifacts(uri, record.name))
-            parent = None if fresh else _newest(client, experiment_id, record.key)
+            within = experiment_id(client, record.name, address.artifacts(uri, record.name))
+            parent = None if fresh else newest(client, within, "sweep", record.key)
             if parent is not None:
-                _forget_half_written(client, experiment_id, parent.info.run_id)
+                _forget_half_written(client, within, parent.info.run_id)
                 return cls(client, parent, record, is_resumed=True)
-            parent = client.create_run(experiment_id, tags=_parent_tags(record), run_name=record.name)
-            client.log_text(parent.info.run_id, record.yaml, "experiment.yaml")
-            return cls(client, parent, record, is_resumed=False)
+            parent = client.create_run(within, tags=_parent_tags(record), run_name=record.name)
+            ledger = cls(client, parent, record, is_resumed=False)
+            ledger._furnish()
+            return ledger
 
     @property
     def run_id(self) -> str:
@@ -124,7 +138,7 @@ class MlflowLedger:
             for result in fresh:
                 self._write(result)
                 history.add(result)
-            self._log(self.run_id, [Point(name, value, len(history)) for name, value in history.figures.items()])
+            log(self._client, self.run_id, [Point(name, value, len(history)) for name, value in history.figures.items()])
 
     def recall(self) -> list[Result]:
         """Every recorded result, in order of the trials' numbers. The learning curves stay in the store.
@@ -135,14 +149,30 @@ class MlflowLedger:
         with translated(self.tracking_uri, "reading the sweep"):
             heads = list(self._sweep.heads)
             results: dict[int, Result] = {}
-            for run in search(self._client, [self.experiment_id], f"{_below(self.run_id)} AND status != 'RUNNING'"):
+            for run in _ended(self._client, self.experiment_id, self.run_id):
                 result = spelling.result(run.data.tags, run.data.metrics, heads)
                 results.setdefault(result.trial.number, result)
+                self._runs.setdefault(result.trial.number, run.info.run_id)
         self._history = History(self._sweep.objective, results.values())
         return [results[number] for number in sorted(results)]
 
-    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str]) -> None:
-        """Write the sweep's last figures, tags and text artifacts, and close it.
+    def pages(self, trials: Sequence[int]) -> Pages:
+        """Where people see this sweep, and these of its trials, in MLflow's pages."""
+        if self._history is None:
+            self._read()
+        return Pages(
+            trials={
+                number: address.run_page(self.experiment_id, self._runs[number]) for number in trials if number in self._runs
+            },
+            table=address.view_page(self.experiment_id, self.run_id),
+            charts=address.charts_page(self.experiment_id, self.run_id),
+            models=address.MODELS,
+            file=partial(address.file_page, self.experiment_id, self.run_id),
+            version=address.version_page,
+        )
+
+    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str | bytes]) -> None:
+        """Write the sweep's last figures, tags and artifacts, and close it.
 
         A tag `mlflow.note.content` is the Markdown that the run's page shows.
 
@@ -153,16 +183,25 @@ class MlflowLedger:
         with translated(self.tracking_uri, "concluding the sweep"):
             self._reopen()
             _forget_half_written(self._client, self.experiment_id, self.run_id)  # a request that was sent twice leaves one
-            for name, text in files.items():
-                self._client.log_text(self.run_id, text, name)
-            spelt = _spelt(tags)
-            stale = {name: "" for name in self._parent.data.tags if name.partition(":")[0] in spelt and name not in spelt}
+            keep(self._client, self.run_id, files)
             points = [Point(name, value, len(history)) for name, value in history.figures.items()]
             points += [Point(name, value) for name, value in metrics.items()]
-            self._log(self.run_id, points, tags=spelt | stale)
+            log(self._client, self.run_id, points, tags=spelling.instead(self._parent.data.tags, tags))
             self._client.set_terminated(self.run_id, "FINISHED")
             self._parent = self._client.get_run(self.run_id)
             self._is_open, self._conclusion = False, _conclusion(self._parent)
+
+    def artifact(self, name: str) -> bytes | None:
+        """What was kept with the sweep under this file name; None where there is no such file.
+
+        Raises:
+            LedgerError: The store did not answer.
+        """
+        with translated(self.tracking_uri, f"reading {name}"), tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
+            parent = name.rpartition("/")[0]
+            if name not in {file.path for file in self._client.list_artifacts(self.run_id, parent or None)}:
+                return None
+            return Path(self._client.download_artifacts(self.run_id, name, folder)).read_bytes()
 
     def champion(self, model: str) -> Champion | None:
         """Who holds the title under this name, or None. Of a version that others gave it to, value and digests are unknown."""
@@ -194,7 +233,7 @@ class MlflowLedger:
             met = _met(self._client.get_run(self.run_id))
             if all(meeting["who"] != who for meeting in met):
                 met.append({"who": who, "when": datetime.now(UTC).isoformat(timespec="seconds")})
-                self._log(self.run_id, [], tags=_spelt({"meetings": json.dumps(met)}))
+                log(self._client, self.run_id, tags=spelling.spelt({"meetings": json.dumps(met)}))
 
     def meetings(self, test_digest: str) -> int:
         """How many models have met these test rows, over all sweeps of the store. Deleted ones have met them too.
@@ -217,58 +256,92 @@ class MlflowLedger:
         if self._is_open:
             return
         self._client.update_run(self.run_id, status="RUNNING")
-        self._log(self.run_id, [], tags=_parent_tags(self._sweep))
-        self._client.log_text(self.run_id, self._sweep.yaml, "experiment.yaml")
+        log(self._client, self.run_id, tags=_parent_tags(self._sweep))
+        self._furnish()
         self._is_open, self._conclusion = True, None
+
+    def _furnish(self) -> None:
+        """Files, the table, the view in which MLflow's pages show the trials, and last the tag that tells of the view."""
+        for name, text in {EXPERIMENT: self._sweep.yaml, **self._sweep.files}.items():
+            self._client.log_text(self.run_id, text, name)
+        if self._learnt_from:
+            self._client.log_inputs(self.run_id, self._learnt_from)
+        began = self._parent.info.start_time
+        title = f"{self._sweep.name}, {datetime.fromtimestamp(began / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
+        heads, dimensions = list(self._sweep.heads), self._sweep.dimensions
+        for name, value in views.tags(self.run_id, title, heads, dimensions, _below(self.run_id), created=began).items():
+            self._client.set_experiment_tag(self.experiment_id, name, value)
+        log(self._client, self.run_id, tags=spelling.spelt({"view": self.run_id}))
 
     def _write(self, result: Result) -> None:
         began = now()
         tags = spelling.tags(result, self.run_id)
         run = self._client.create_run(self.experiment_id, began, tags, spelling.run_name(result))
-        self._log(run.info.run_id, spelling.points(result.score), params=spelling.params(result.trial))
+        log(self._client, run.info.run_id, spelling.points(result.score), params=spelling.params(result.trial))
+        if self._learnt_from:
+            self._client.log_inputs(run.info.run_id, self._learnt_from)
+        self._runs[result.trial.number] = run.info.run_id
         ended = began + round(1000 * result.score.seconds)  # so that MLflow's "duration" is the trial's
         failed = result.score.status is Status.FAILED
         self._client.set_terminated(run.info.run_id, "FAILED" if failed else "FINISHED", ended)
 
-    def _log(
-        self,
-        run_id: str,
-        points: Sequence[Point],
-        params: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        moment = now()
-        self._client.log_batch(
-            run_id,
-            [Metric(name, value, moment, step) for name, value, step in points if math.isfinite(value)],
-            [Param(name, value) for name, value in (params or {}).items()],
-            [RunTag(name, value) for name, value in (tags or {}).items()],
-        )
 
-
-@dataclass(frozen=True, slots=True)
-class SweepSummary:
-    """One sweep in a list of sweeps.
+class MlflowShelf:
+    """Plays `listing.Shelf` by MLflow's client, over any store.
 
     Args:
-        run_id: The parent run.
-        experiment_id: The experiment in MLflow.
-        name: The experiment's name.
-        started: When it was first begun.
-        status: `RUNNING` (also if it was killed), `FINISHED`, ….
-        trials: How many trials are `complete`, `pruned` and `failed`.
-        best: The best R² so far, by head, and `mean`.
-        data: Where its table came from.
+        client: Of the store.
+        uri: Its address in full.
     """
 
-    run_id: str
-    experiment_id: str
-    name: str
-    started: datetime
-    status: str
-    trials: Mapping[str, int]
-    best: Mapping[str, float]
-    data: str
+    def __init__(self, client: MlflowClient, uri: str) -> None:
+        self._client, self._uri = client, uri
+
+    @classmethod
+    def open(cls, uri: str) -> MlflowShelf:
+        """The store at an address in full.
+
+        Raises:
+            LedgerError: There is none.
+        """
+        return cls(connect(uri, create=False), uri)
+
+    def sweeps(self) -> list[Entry]:
+        """All sweeps, the newest first.
+
+        Raises:
+            LedgerError: The store did not answer.
+        """
+        with translated(self._uri, "listing the sweeps"):
+            return [entry(run) for run in _sweeps(self._client)]
+
+    def trials(self, sweep: Entry) -> list[Entry]:
+        """The trials of a sweep that were written to their end, in order of their beginning.
+
+        Raises:
+            LedgerError: The store did not answer.
+        """
+        with translated(self._uri, "reading the sweep"):
+            return [entry(run) for run in _ended(self._client, sweep.experiment_id, sweep.run_id)]
+
+    def experiment(self, sweep: Entry) -> str:
+        """The YAML of a sweep as it was run.
+
+        Raises:
+            LedgerError: It is not there.
+        """
+        with translated(self._uri, "reading the experiment"):
+            return _yaml(self._client, sweep.run_id)
+
+    def curves(self, trial: Entry, heads: Sequence[str]) -> Mapping[str, Points]:
+        """The learning curves of a trial by head, as far as they were written down.
+
+        Raises:
+            LedgerError: The store did not answer.
+        """
+        with translated(self._uri, "reading the learning curves"):
+            found = {head: self._client.get_metric_history(trial.run_id, f"{CURVE}{head}") for head in heads}
+        return {head: [(point.step, point.value) for point in points] for head, points in found.items() if points}
 
 
 def list_sweeps(tracking_uri: str | None = None) -> list[SweepSummary]:
@@ -280,7 +353,7 @@ def list_sweeps(tracking_uri: str | None = None) -> list[SweepSummary]:
     uri = address.resolve(tracking_uri)
     client = connect(uri, create=False)
     with translated(uri, "listing the sweeps"):
-        return [_summary(run) for run in _sweeps(client)]
+        return [listing.summary(entry(run)) for run in _sweeps(client)]
 
 
 def open_existing(tracking_uri: str | None, sweep: str = "") -> MlflowLedger:
@@ -297,7 +370,7 @@ def open_existing(tracking_uri: str | None, sweep: str = "") -> MlflowLedger:
     client = connect(uri, create=False)
     with translated(uri, "looking for the sweep"):
         parents = _sweeps(client)
-        parent = _chosen(parents, sweep, uri)
+        parent = chosen(parents, sweep, "sweep", uri)
         return MlflowLedger(client, parent, _sweep_record(client, parent), is_resumed=True)
 
 
@@ -319,36 +392,8 @@ def open_trial(tracking_uri: str | None, run: str) -> tuple[MlflowLedger, int]:
         if len(found) != 1:
             raise LedgerError(_no_such_trial(run, found, parents))
         tags = found[0].data.tags
-        parent = _chosen(parents, tags[tag("sweep")], uri)
+        parent = chosen(parents, tags[tag("sweep")], "sweep", uri)
         return MlflowLedger(client, parent, _sweep_record(client, parent), is_resumed=True), int(tags[tag("trial")])
-
-
-def _experiment(client: MlflowClient, name: str, location: str | None) -> str:
-    """The id of the experiment of this name, made if it is not there."""
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        try:
-            # of two views that MLflow has of an experiment, the one for models
-            kind = {"mlflow.experimentKind": "custom_model_development"}
-            return str(client.create_experiment(name, artifact_location=location, tags=kind))
-        except MlflowException:
-            experiment = client.get_experiment_by_name(name)  # another process may have been faster
-            if experiment is None:
-                raise
-    if experiment.lifecycle_stage != "active":
-        raise LedgerError(
-            f"MLflow's experiment '{name}' was deleted: restore it (mlflow experiments restore -x {experiment.experiment_id}), "
-            "or give yours another name"
-        )
-    return str(experiment.experiment_id)
-
-
-def _newest(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
-    """The parent run of the newest sweep of this key."""
-    runs = client.search_runs(
-        [experiment_id], f"{has('role', 'sweep')} AND {has('key', key)}", max_results=1, order_by=["start_time DESC"]
-    )
-    return runs[0] if runs else None
 
 
 def _forget_half_written(client: MlflowClient, experiment_id: str, parent: str) -> None:
@@ -372,24 +417,22 @@ def _below(parent: str) -> str:
 
 
 def _parent_tags(record: SweepRecord) -> dict[str, str]:
-    commit = record.tags.get("git_commit")
-    own = {
-        "role": "sweep",
-        "key": record.key,
-        "question": record.question,
-        "heads": json.dumps(dict(record.heads)),
-        "objective": record.objective.model_dump_json(exclude_defaults=True),
-    }
-    mlflows = {
-        "mlflow.source.name": "branchsweep",
-        **({"mlflow.source.git.commit": commit} if commit else {}),
-        **({"mlflow.note.content": record.question} if record.question else {}),
-    }
-    return mlflows | _spelt({**record.tags, **own})
+    objective = record.objective.model_dump_json(exclude_defaults=True)
+    return spelling.beginning(record, "sweep", objective=objective)
 
 
-def _spelt(tags: Mapping[str, str]) -> dict[str, str]:
-    return {name: piece for key, value in tags.items() for name, piece in spelling.split(tag(key), value).items()}
+def _dataset_input(table: TableRecord) -> DatasetInput:
+    """The table as MLflow shows what a run learnt from. Its digest is ours, over all rows, shortened to what fits a page."""
+    columns = [{"type": "double", "name": name, "required": True} for name in table.columns]
+    dataset = Dataset(
+        name=table.name,
+        digest=table.digest[:12],
+        source_type="http" if address.is_server(table.location) else "local",
+        source=json.dumps({"url" if address.is_server(table.location) else "uri": table.location}),
+        schema=json.dumps({"mlflow_colspec": columns}),
+        profile=json.dumps({"num_rows": table.rows, "num_elements": table.rows * len(columns)}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
 def _conclusion(parent: Run) -> Conclusion | None:
@@ -418,50 +461,16 @@ def _no_such_trial(run: str, found: Sequence[Run], parents: Sequence[Run]) -> st
     return f"got run '{run}', expected the run id of a trial, or a sweep and --trial NUMBER{hint}"
 
 
-def _summary(parent: Run) -> SweepSummary:
-    metrics = parent.data.metrics
-    return SweepSummary(
-        run_id=parent.info.run_id,
-        experiment_id=parent.info.experiment_id,
-        name=str(parent.info.run_name),
-        started=datetime.fromtimestamp(parent.info.start_time / 1000, UTC),
-        status=parent.info.status,
-        trials={status.lower(): int(metrics.get(f"trials/{status.lower()}", 0)) for status in Status},
-        best={name.partition("/")[2]: value for name, value in metrics.items() if name.startswith("best_r2/")},
-        data=parent.data.tags.get(tag("data_source"), ""),
-    )
+def _ended(client: MlflowClient, experiment_id: str, parent: str) -> Iterator[Run]:
+    """The trials of a sweep that were written to their end."""
+    return search(client, [experiment_id], f"{_below(parent)} AND status != 'RUNNING'")
 
 
-def _chosen(parents: Sequence[Run], sweep: str, uri: str) -> Run:
-    """The parent run that `sweep` names, of those that there are, the newest first."""
-    if not parents:
-        raise LedgerError(f"there is no sweep in {address.shown(uri)}: run one first, or name another store (--tracking-uri)")
-    by_name = [parent for parent in parents if sweep in ("", parent.info.run_name)]
-    if by_name:
-        return by_name[0]
-    by_id = [parent for parent in parents if parent.info.run_id.startswith(sweep)]
-    if len(by_id) == 1:
-        return by_id[0]
-    known = ", ".join(f"{parent.info.run_name} ({parent.info.run_id[:8]})" for parent in (by_id or parents)[:10])
-    if by_id:
-        raise LedgerError(f"got sweep '{sweep}', which begins the ids of several: {known}; write one more letter")
-    hint = did_you_mean(sweep, [str(parent.info.run_name) for parent in parents])
-    raise LedgerError(f"got sweep '{sweep}', expected a name or a run id; there are {known}{hint}")
+def _yaml(client: MlflowClient, run_id: str) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        return Path(client.download_artifacts(run_id, EXPERIMENT, folder)).read_text(encoding="utf-8")
 
 
 def _sweep_record(client: MlflowClient, parent: Run) -> SweepRecord:
     """What was written down when the sweep began, read back."""
-    tags = spelling.joined(parent.data.tags)
-    with tempfile.TemporaryDirectory() as folder:
-        path = client.download_artifacts(parent.info.run_id, "experiment.yaml", folder)
-        yaml = Path(path).read_text(encoding="utf-8")
-    own = ("role", "key", "question", "heads", "objective")
-    return SweepRecord(
-        name=str(parent.info.run_name),
-        key=tags["key"],
-        question=tags.get("question", ""),
-        yaml=yaml,
-        heads=json.loads(tags["heads"]),
-        objective=Objective.model_validate_json(tags.get("objective", "{}")),
-        tags={name: value for name, value in tags.items() if name not in own},
-    )
+    return listing.record(entry(parent), _yaml(client, parent.info.run_id))

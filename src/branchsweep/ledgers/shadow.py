@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from branchsweep.errors import LedgerError
-from branchsweep.roles import Candidate, Champion, Conclusion, Ledger, Verdict
+from branchsweep.roles import Candidate, Champion, Conclusion, Ledger, Pages, Verdict
 from branchsweep.trial import Result
 
 MOST_WAITING = 256
@@ -118,8 +118,12 @@ class ShadowLedger:
         """How many models have met these test rows, over all sweeps of the store."""
         return self._settled().meetings(test_digest)
 
-    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str]) -> None:
-        """Write the sweep's last figures, tags and text artifacts and close it."""
+    def pages(self, trials: Sequence[int]) -> Pages:
+        """Where people see this sweep, and these of its trials."""
+        return self._settled().pages(trials)
+
+    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str | bytes]) -> None:
+        """Write the sweep's last figures, tags and artifacts and close it."""
         self._settled().conclude(metrics, tags, files)
 
     def _settled(self) -> Ledger:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from branchsweep.errors import LedgerError
+from branchsweep.roles import ComparisonRecord, SweepRecord
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 
 PREFIX = "branchsweep."
@@ -67,7 +68,20 @@ def tags(result: Result, sweep: str) -> dict[str, str]:
         "known": trial.known,
         "rungs": json.dumps({str(epoch): list(r2) for epoch, r2 in score.rungs.items()}) if score.rungs else "",
     }
-    return {"mlflow.parentRunId": sweep} | {tag(name): value for name, value in words.items() if value}
+    said = {tag(name): value for name, value in words.items() if value}
+    return {"mlflow.parentRunId": sweep} | said | (split(tag("lanes_r2"), _lanes(score)) if score.lanes_r2 else {})
+
+
+def _lanes(score: Score) -> str:
+    """R² of every lane, by head, as JSON to the last digit; null for what is beyond all numbers."""
+    finite = {head: [r2 if math.isfinite(r2) else None for r2 in lanes] for head, lanes in score.lanes_r2.items()}
+    return json.dumps(finite, separators=(",", ":"))
+
+
+def _lanes_read(tags: Mapping[str, str]) -> dict[str, tuple[float, ...]]:
+    name = tag("lanes_r2")
+    text = joined(tags)["lanes_r2"] if f"{name}:2" in tags else tags.get(name, "{}")
+    return {head: tuple(math.nan if r2 is None else r2 for r2 in lanes) for head, lanes in json.loads(text).items()}
 
 
 def exact_params(trial: Trial) -> str:
@@ -123,6 +137,7 @@ def result(tags: Mapping[str, str], metrics: Mapping[str, float], heads: Sequenc
         trial = Trial(int(tags[tag("trial")]), json.loads(tags[tag("params")]), tags.get(tag("known"), ""))
         status, lanes = Status(tags[tag("status")]), int(tags[tag("lanes")])
         rungs = {int(epoch): tuple(r2) for epoch, r2 in json.loads(tags.get(tag("rungs"), "{}")).items()}
+        lanes_r2 = _lanes_read(tags)
     except (KeyError, ValueError) as error:
         raise LedgerError(f"a run of this sweep cannot be read as a trial ({error!r}): was it edited by hand?") from error
 
@@ -145,6 +160,7 @@ def result(tags: Mapping[str, str], metrics: Mapping[str, float], heads: Sequenc
             seconds=metrics.get("seconds", 0.0),
             lanes=lanes,
             rungs=rungs,
+            lanes_r2=lanes_r2,
         ),
     )
 
@@ -167,3 +183,32 @@ def joined(tags: Mapping[str, str]) -> dict[str, str]:
     for name, _, place in pieces:
         ours[name] += ours.pop(f"{name}:{place}")
     return ours
+
+
+def spelt(tags: Mapping[str, str]) -> dict[str, str]:
+    """Our own tags as a store takes them: with their full names, those that are too long split."""
+    return {name: piece for key, value in tags.items() for name, piece in split(tag(key), value).items()}
+
+
+def instead(before: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:
+    """As `spelt`, for a run that has tags: pieces of what was longer before are emptied, for a tag is hard to remove."""
+    now = spelt(tags)
+    return now | {name: "" for name in before if name.partition(":")[0] in now and name not in now}
+
+
+def beginning(record: SweepRecord | ComparisonRecord, role: str, **own: str) -> dict[str, str]:
+    """The tags of a sweep's or a comparison's run as it begins.
+
+    Args:
+        record: What is written down of it.
+        role: By which its kind is found: `sweep` or `comparison`.
+        own: More tags of the kind, by name.
+    """
+    commit = record.tags.get("git_commit")
+    mlflows = {
+        "mlflow.source.name": "branchsweep",
+        **({"mlflow.source.git.commit": commit} if commit else {}),
+        **({"mlflow.note.content": record.question} if record.question else {}),
+    }
+    said = {"role": role, "key": record.key, "question": record.question, "heads": json.dumps(dict(record.heads))}
+    return mlflows | spelt({**record.tags, **said, **own})

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
 import socket
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy
 from mlflow import MlflowClient
-from mlflow.entities import Run, ViewType
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
 from branchsweep.errors import LedgerError
-from branchsweep.ledgers import address
-from branchsweep.ledgers.spelling import tag
+from branchsweep.ledgers import address, listing
+from branchsweep.ledgers.listing import Entry
+from branchsweep.ledgers.spelling import Point, tag
 
 if "MLFLOW_LOGGING_LEVEL" not in os.environ:
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # without its diary of database migrations
@@ -41,6 +43,9 @@ PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 PAGE = 1000
 """Runs that are read at once."""
+
+BATCH_METRICS, BATCH_WORDS = 800, 100
+"""What one batch holds of numbers, and of params and of tags: MLflow takes 1,000 in all, and 100 of either."""
 
 
 def make_database(file: Path) -> None:
@@ -86,9 +91,7 @@ def _check_file(file: Path, create: bool) -> None:
     try:
         if not file.exists():
             if not create:
-                raise LedgerError(
-                    f"there is no tracking store at {file}: run a sweep first, or name another store (--tracking-uri)"
-                )
+                raise LedgerError(address.nothing_at(file))
             make_database(file)
         connection = sqlite3.connect(file)
         try:
@@ -227,11 +230,101 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
+def experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
+    """The id of the experiment of this name, made if it is not there."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            # of two views that MLflow has of an experiment, the one for models
+            kind = {"mlflow.experimentKind": "custom_model_development"}
+            return str(client.create_experiment(name, artifact_location=location, tags=kind))
+        except MlflowException:
+            experiment = client.get_experiment_by_name(name)  # another process may have been faster
+            if experiment is None:
+                raise
+    if experiment.lifecycle_stage != "active":
+        raise LedgerError(
+            f"MLflow's experiment '{name}' was deleted: restore it (mlflow experiments restore -x {experiment.experiment_id}), "
+            "or give yours another name"
+        )
+    return str(experiment.experiment_id)
+
+
+def newest(client: MlflowClient, within: str, role: str, key: str) -> Run | None:
+    """The newest run of this role and key in an experiment."""
+    query = f"{has('role', role)} AND {has('key', key)}"
+    runs = client.search_runs([within], query, max_results=1, order_by=["start_time DESC"])
+    return runs[0] if runs else None
+
+
+def chosen(parents: Sequence[Run], given: str, what: str, uri: str) -> Run:
+    """The run that somebody means.
+
+    Args:
+        parents: Those that there are, the newest first.
+        given: A run id, the beginning of one, or a name, which means the newest of that name. Empty: the newest of all.
+        what: What they are, for the message: `sweep` or `comparison`.
+        uri: Where they are.
+
+    Raises:
+        LedgerError: It is none of them, or more than one.
+    """
+    meant = listing.chosen([entry(parent) for parent in parents], given, uri, what)
+    return next(parent for parent in parents if parent.info.run_id == meant.run_id)
+
+
+def entry(run: Run) -> Entry:
+    """A run as a plain value."""
+    return Entry(
+        run_id=str(run.info.run_id),
+        experiment_id=str(run.info.experiment_id),
+        name=str(run.info.run_name or ""),
+        status=str(run.info.status),
+        started=run.info.start_time,
+        artifacts=str(run.info.artifact_uri),
+        tags=run.data.tags,
+        metrics=run.data.metrics,
+    )
+
+
 def has(name: str, value: str) -> str:
     """What finds runs that have our tag `name` of this value."""
     return f"tags.`{tag(name)}` = '{value}'"
 
 
+def log(
+    client: MlflowClient,
+    run_id: str,
+    points: Sequence[Point] = (),
+    params: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Write these about a run: in one batch, which the store takes whole or not at all, or in several if they do not fit in it.
+
+    What is no finite number is left out.
+    """
+    moment = now()
+    metrics = [Metric(name, value, moment, step) for name, value, step in points if math.isfinite(value)]
+    words = [Param(name, value) for name, value in (params or {}).items()]
+    labels = [RunTag(name, value) for name, value in (tags or {}).items()]
+    batches = max(-(-len(metrics) // BATCH_METRICS), -(-max(len(words), len(labels)) // BATCH_WORDS))
+    for place in range(batches):
+        some = slice(place * BATCH_WORDS, (place + 1) * BATCH_WORDS)
+        client.log_batch(run_id, metrics[place * BATCH_METRICS : (place + 1) * BATCH_METRICS], words[some], labels[some])
+
+
 def now() -> int:
     """The time in milliseconds, as MLflow has it."""
     return time.time_ns() // 1_000_000
+
+
+def keep(client: MlflowClient, run_id: str, files: Mapping[str, str | bytes]) -> None:
+    """Files as artifacts of a run, all in one go, laid out as their names say."""
+    if not files:
+        return
+    with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
+        for name, content in files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        client.log_artifacts(run_id, folder)

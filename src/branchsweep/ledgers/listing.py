@@ -1,0 +1,161 @@
+"""What a store tells of sweeps, whoever reads it: runs as plain values, and what they mean.
+
+MLflow's client and the light reader (`peek`) both make `Entry`s, and from there on nothing tells them apart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from branchsweep.errors import LedgerError, did_you_mean
+from branchsweep.experiment import Objective
+from branchsweep.ledgers import address, spelling
+from branchsweep.ledgers.spelling import tag
+from branchsweep.roles import SweepRecord
+from branchsweep.trial import Status
+
+CURVE = "curve_r2/"
+"""What the names of the metrics that hold learning curves begin with; the head's follows."""
+
+EXPERIMENT = "experiment.yaml"
+"""The artifact of a sweep's run that holds the experiment as it was run."""
+
+Points = Sequence[tuple[int, float]]
+"""Epochs (from 1) and values, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run: a sweep's, or a trial's.
+
+    Args:
+        run_id: Its id.
+        experiment_id: Of the experiment in MLflow.
+        name: What it is called.
+        status: `RUNNING` (also if it was killed), `FINISHED`, `FAILED`, ….
+        started: When, in milliseconds since 1970.
+        artifacts: Where its files lie, as MLflow has it.
+        tags: All of them.
+        metrics: The last value of each.
+    """
+
+    run_id: str
+    experiment_id: str
+    name: str
+    status: str
+    started: int
+    artifacts: str
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+class Shelf(Protocol):
+    """A store to read sweeps from. Four verbs."""
+
+    def sweeps(self) -> list[Entry]:
+        """All sweeps, the newest first."""
+        ...
+
+    def trials(self, sweep: Entry) -> list[Entry]:
+        """The trials of a sweep that were written to their end, in order of their beginning."""
+        ...
+
+    def experiment(self, sweep: Entry) -> str:
+        """The YAML of a sweep as it was run.
+
+        Raises:
+            LedgerError: It is not there.
+        """
+        ...
+
+    def curves(self, trial: Entry, heads: Sequence[str]) -> Mapping[str, Points]:
+        """The learning curves of a trial by head, as far as they were written down."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSummary:
+    """One sweep in a list of sweeps.
+
+    Args:
+        run_id: The parent run.
+        experiment_id: The experiment in MLflow.
+        name: The experiment's name.
+        started: When it was first begun.
+        status: `RUNNING` (also if it was killed), `FINISHED`, ….
+        trials: How many trials are `complete`, `pruned` and `failed`.
+        best: The best R² so far, by head, and `mean`.
+        data: Where its table came from.
+        view: The key of the view in which MLflow's pages show its trials; empty where there is none.
+    """
+
+    run_id: str
+    experiment_id: str
+    name: str
+    started: datetime
+    status: str
+    trials: Mapping[str, int]
+    best: Mapping[str, float]
+    data: str
+    view: str = ""
+
+
+def summary(sweep: Entry) -> SweepSummary:
+    """What the run of a sweep says of it."""
+    return SweepSummary(
+        run_id=sweep.run_id,
+        experiment_id=sweep.experiment_id,
+        name=sweep.name,
+        started=datetime.fromtimestamp(sweep.started / 1000, UTC),
+        status=sweep.status,
+        trials={status.lower(): int(sweep.metrics.get(f"trials/{status.lower()}", 0)) for status in Status},
+        best={name.partition("/")[2]: value for name, value in sweep.metrics.items() if name.startswith("best_r2/")},
+        data=sweep.tags.get(tag("data_source"), ""),
+        view=sweep.tags.get(tag("view"), ""),
+    )
+
+
+def chosen(sweeps: Sequence[Entry], named: str, uri: str, what: str = "sweep") -> Entry:
+    """The run that somebody names.
+
+    Args:
+        sweeps: All there are (or all comparisons), the newest first.
+        named: A run id, the beginning of that, or a name, which means the newest of that name. Empty: the newest of all.
+        uri: The store, for messages.
+        what: What they are, for messages: `sweep` or `comparison`.
+
+    Raises:
+        LedgerError: There is no such run, or more than one.
+    """
+    if not sweeps:
+        raise LedgerError(f"there is no {what} in {address.shown(uri)}: run one first, or name another store (--tracking-uri)")
+    by_name = [sweep for sweep in sweeps if named in ("", sweep.name)]
+    if by_name:
+        return by_name[0]
+    by_id = [sweep for sweep in sweeps if sweep.run_id.startswith(named)]
+    if len(by_id) == 1:
+        return by_id[0]
+    known = ", ".join(f"{sweep.name} ({sweep.run_id[:8]})" for sweep in (by_id or sweeps)[:10])
+    if by_id:
+        raise LedgerError(f"got {what} '{named}', which begins the ids of several: {known}; write one more letter")
+    hint = did_you_mean(named, [sweep.name for sweep in sweeps])
+    raise LedgerError(f"got {what} '{named}', expected a name or a run id; there are {known}{hint}")
+
+
+def record(sweep: Entry, yaml: str) -> SweepRecord:
+    """What was written down when the sweep began, read back."""
+    tags = spelling.joined(sweep.tags)
+    own = ("role", "key", "question", "heads", "objective", "view")
+    return SweepRecord(
+        name=sweep.name,
+        key=tags["key"],
+        question=tags.get("question", ""),
+        yaml=yaml,
+        heads=json.loads(tags["heads"]),
+        objective=Objective.model_validate_json(tags.get("objective", "{}")),
+        tags={name: value for name, value in tags.items() if name not in own},
+    )

@@ -1,0 +1,127 @@
+"""A recorded sweep to look at, from whatever store, as quickly as that store allows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property
+
+from branchsweep.errors import LedgerError
+from branchsweep.ledgers import address, listing, peek, spelling
+from branchsweep.ledgers.listing import Entry, Points, Shelf, SweepSummary
+from branchsweep.roles import SweepRecord
+from branchsweep.trial import Result
+
+
+class Reading:
+    """A sweep as it stands in a store; what is not asked for is not read.
+
+    Args:
+        shelf: The store.
+        entry: The sweep's run.
+    """
+
+    def __init__(self, shelf: Shelf, entry: Entry) -> None:
+        self._shelf, self._entry = shelf, entry
+
+    @property
+    def run_id(self) -> str:
+        """The parent run."""
+        return self._entry.run_id
+
+    @property
+    def where(self) -> str:
+        """The sweep in words, for messages."""
+        return f"sweep {self._entry.name} ({self.run_id[:8]})"
+
+    @cached_property
+    def record(self) -> SweepRecord:
+        """What was written down when the sweep began, but for its YAML, which is a file of its own."""
+        return listing.record(self._entry, yaml="")
+
+    @cached_property
+    def yaml(self) -> str:
+        """The experiment as it was run.
+
+        Raises:
+            LedgerError: The file is not there.
+        """
+        return self._shelf.experiment(self._entry)
+
+    @cached_property
+    def results(self) -> Sequence[Result]:
+        """Every recorded result, in order of the trials' numbers, without the curves.
+
+        Raises:
+            LedgerError: The store holds something unexpected.
+        """
+        return [result for result, _ in self._trials]
+
+    @property
+    def run_ids(self) -> Mapping[int, str]:
+        """By the number of a trial, its run."""
+        return {result.trial.number: entry.run_id for result, entry in self._trials}
+
+    def curves(self, number: int) -> Mapping[str, Points]:
+        """The learning curves of a recorded trial by head, as far as they were written down."""
+        entry = next(entry for result, entry in self._trials if result.trial.number == number)
+        return self._shelf.curves(entry, list(self.record.heads))
+
+    @cached_property
+    def _trials(self) -> list[tuple[Result, Entry]]:
+        heads = list(self.record.heads)
+        found: dict[int, tuple[Result, Entry]] = {}
+        for entry in self._shelf.trials(self._entry):
+            result = spelling.result(entry.tags, entry.metrics, heads)
+            found.setdefault(result.trial.number, (result, entry))
+        return [found[number] for number in sorted(found)]
+
+
+def open_shelf(tracking_uri: str | None) -> Shelf:
+    """The store: read lightly where that can be done, else by MLflow's client.
+
+    Args:
+        tracking_uri: See `address.resolve`.
+
+    Raises:
+        LedgerError: There is no store at the address.
+    """
+    uri = address.resolve(tracking_uri)
+    file = address.database(uri)
+    if file is not None and not file.exists():
+        raise LedgerError(address.nothing_at(file))
+    light = peek.open_shelf(uri)
+    if light is not None:
+        return light
+    from branchsweep.ledgers.mlflow import MlflowShelf  # noqa: PLC0415  # its import takes seconds
+
+    return MlflowShelf.open(uri)
+
+
+def list_sweeps(tracking_uri: str | None = None) -> list[SweepSummary]:
+    """All sweeps of a store, the newest first.
+
+    Raises:
+        LedgerError: There is no store at the address.
+    """
+    return [listing.summary(sweep) for sweep in open_shelf(tracking_uri).sweeps()]
+
+
+def open_sweep(tracking_uri: str | None, sweep: str = "") -> Reading:
+    """A sweep that stands in a store.
+
+    Args:
+        tracking_uri: The store; see `address.resolve`.
+        sweep: Its run id, the beginning of that, or a name, which means the newest of that name. Empty: the newest of all.
+
+    Raises:
+        LedgerError: There is no such sweep, or more than one.
+    """
+    shelf = open_shelf(tracking_uri)
+    return Reading(shelf, listing.chosen(shelf.sweeps(), sweep, address.resolve(tracking_uri)))
+
+
+def to_json(sweeps: Sequence[SweepSummary]) -> str:
+    """The sweeps of a store as one JSON object, with times as ISO 8601 has them."""
+    return json.dumps({"sweeps": [{**asdict(sweep), "started": sweep.started.isoformat()} for sweep in sweeps]})
