@@ -1,27 +1,50 @@
-"""Says what came of a sweep, for people at a terminal: the summary at its end, the list of sweeps, a sweep's leaderboard."""
+"""Says what came of a sweep, for people at a terminal: the summary at its end, the list of sweeps, a leaderboard, a trial.
+
+What is shown here comes from flows that read tables and train. They are imported for their types alone: `branchsweep show`
+answers without pandas.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from branchsweep.data import Dataset, Split
-from branchsweep.experiment import MEAN, Objective
+from branchsweep.experiment import MEAN
 from branchsweep.ledgers.succession import CHAMPION, UNKNOWN, Chronicle, Rollback
-from branchsweep.objective import Judge, judge
-from branchsweep.outlook import Outlook
-from branchsweep.promote import Ending
-from branchsweep.replay import Figure, Replay
+from branchsweep.report import curves
+from branchsweep.report.standing import Place, Standing, figures, halves, standings, verdict
+from branchsweep.report.words import (
+    MARKS,
+    level,
+    milliseconds,
+    named,
+    number,
+    p_value,
+    parameters,
+    seconds,
+    signed,
+    value,
+    with_error,
+)
 from branchsweep.space import Choice, Dimension
 from branchsweep.summary import Best, Reference, Summary
-from branchsweep.survey import Survey, Varied
-from branchsweep.trial import Params, ParamValue, Result
+from branchsweep.trial import Params, ParamValue, Score
+
+if TYPE_CHECKING:
+    from branchsweep.data import Dataset, Split
+    from branchsweep.findings import Findings, Measured
+    from branchsweep.outlook import Outlook
+    from branchsweep.promote import Ending
+    from branchsweep.replay import Figure, Replay
+    from branchsweep.review import Leaderboard, Portrait
+    from branchsweep.survey import Sample, Survey, Varied
 
 INDENT = 2
 """Columns that a picture of a network stands to the right."""
@@ -32,6 +55,8 @@ MOST_DIMENSIONS = 8
 BAR = 16
 """Characters of a bar that stands for all."""
 
+
+NO_TRIALS = "This sweep has no trials yet."
 
 MANY_MEETINGS = 20
 """Models that may meet the same test rows before that is worth a warning."""
@@ -202,23 +227,6 @@ def ending(said: Ending, heads: Sequence[str]) -> RenderableType:
     return Group(*parts)
 
 
-def value(param: ParamValue) -> str:
-    """A param's value, for people."""
-    return f"{param:.3g}" if isinstance(param, float) else str(param)
-
-
-def number(figure: float | None) -> str:
-    """An R², for people."""
-    if figure is None or math.isnan(figure):
-        return "-"
-    return f"{figure:.4f}" if figure > -10 else f"{figure:.1e}"  # a network that went astray fills no column
-
-
-def with_error(figure: float | None, error: float | None) -> str:
-    """An R² with its standard error, for people."""
-    return number(figure) if error is None or math.isnan(error) else f"{number(figure)} ± {error:.4f}"
-
-
 def outlook(seen: Outlook) -> RenderableType:
     """What a sweep would do."""
     facts = Table.grid(padding=(0, 2))
@@ -277,13 +285,23 @@ def survey(seen: Survey) -> RenderableType:
     if seen.fixed:
         parts += [Text("fixed", style="bold"), _pairs(seen.fixed), Text()]
     parts += [Text.assemble(("size  ", "bold"), _size(seen))]
-    for number, sample in enumerate(seen.samples, start=1 - sum(bool(sample.known) for sample in seen.samples)):
-        parts += [Text(), Text(f"known: {sample.known}" if sample.known else f"sample {number}", style="bold")]
-        parts += [
-            Text("\n".join(f"{'':{INDENT}}{line}" for line in sample.picture), no_wrap=True, style="cyan"),
-            _pairs(sample.params),
-        ]
+    for place, sample in enumerate(seen.samples, start=1 - sum(bool(sample.known) for sample in seen.samples)):
+        parts += [Text(), Text(f"known: {sample.known}" if sample.known else f"sample {place}", style="bold")]
+        parts += [_picture(sample), _pairs(sample.params)]
     return Group(*parts)
+
+
+def networks(samples: Iterable[Sample]) -> RenderableType:
+    """The networks that an experiment names, as pictures."""
+    parts: list[RenderableType] = []
+    for sample in samples:
+        title = f"known: {sample.known}" if sample.known else "fixed values and defaults"
+        parts += [Text(title, style="bold"), _picture(sample), Text()]
+    return Group(*parts[:-1])
+
+
+def _picture(sample: Sample) -> Text:
+    return Text("\n".join(f"{'':{INDENT}}{line}" for line in sample.picture), no_wrap=True, style="cyan")
 
 
 def _dimensions(dimensions: Sequence[Varied]) -> Table:
@@ -426,31 +444,70 @@ def rollback(done: Rollback) -> RenderableType:
     )
 
 
-def leaderboard(results: Sequence[Result], heads: Sequence[str], most: int, objective: Objective) -> RenderableType:
-    """The trials in order of the objective, the best first; then those that break a constraint, pruned ones, failed ones."""
-    judged = judge(objective, results)
+def leaderboard(board: Leaderboard) -> RenderableType:
+    """Trials of a sweep, in the order that was asked for."""
+    if not board.shown:
+        return Text(f"None of the {board.recorded} trials of {board.sweep} is as you ask." if board.recorded else NO_TRIALS)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    own = [] if objective.rule == MEAN else [objective.rule_in_words]
-    for column in ("trial", *(f"r2/{head}" for head in heads), "r2/mean", *own):
+    own = [] if board.objective.rule == MEAN else [board.objective.rule_in_words]
+    extra = [board.sort] if board.sort in {"seconds", "parameters"} else []
+    for column in ("trial", *(f"r2/{head}" for head in board.heads), "r2/mean", *own, *extra):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("params")
-    for result in sorted(results, key=lambda result: _rank(result, judged))[:most]:
-        score, params = result.score, result.trial.params
-        figures = [number(score.heads[head].r2) if head in score.heads else "-" for head in heads]
+    for result in board.shown:
+        score, trial = result.score, result.trial
+        figures = [number(score.heads[head].r2) if head in score.heads else "-" for head in board.heads]
         mean = with_error(score.value, score.value_se) if score.is_complete else score.status.value
-        said = ", ".join(f"{name} {value(param)}" for name, param in sorted(params.items()))
-        known = f"{result.trial.known}: " if result.trial.known else ""
-        ranked = [number(judged.rank(score)) if score.is_complete else "-" for _ in own]
-        broken = "breaks a constraint: " if score.is_complete and not judged.is_eligible(result) else ""
-        table.add_row(f"{result.trial.number}", *figures, mean, *ranked, score.reason or broken + known + said)
+        said = ", ".join(f"{name} {value(param)}" for name, param in sorted(trial.params.items()))
+        known = f"{trial.known}: " if trial.known else ""
+        ranked = [number(board.judged.rank(score)) if score.is_complete else "-" for _ in own]
+        more = [f"{score.seconds:.1f}" if name == "seconds" else f"{board.parameters[trial.number]:,}" for name in extra]
+        broken = "breaks a constraint: " if score.is_complete and not board.judged.is_eligible(result) else ""
+        table.add_row(f"{trial.number}", *figures, mean, *ranked, *more, score.reason or broken + known + said)
+    left = board.meeting - len(board.shown)
+    return Group(table, Text(f"… and {left:,} more (--most)", style="dim")) if left else table
+
+
+def portrait(seen: Portrait) -> RenderableType:
+    """One trial: how it ended, what it was, what it scored, and how it learnt."""
+    score, trial = seen.result.score, seen.result.trial
+    style = {"COMPLETE": "bold green", "FAILED": "bold red"}.get(score.status.value, "bold yellow")
+    status = score.status.value.lower()
+    ended = score.reason if score.reason.startswith(status) else f"{status}{', ' * bool(score.reason)}{score.reason}"
+    known = f" ({trial.known})" if trial.known else ""
+    title = Text.assemble((f"{seen.sweep}, trial {trial.number}", "bold"), known, ": ", (ended, style))
+    lanes = f"{score.lanes} lane{'s' * (score.lanes != 1)}"
+    facts = Text(f"run {seen.run_id}; {score.epochs:g} epochs, {score.seconds:.1f} s, {lanes}", style="dim")
+    parts: list[RenderableType] = [title, facts, Text()]
+    parts += [Text("chosen by the search", style="bold"), _pairs(dict(sorted(trial.params.items())))]
+    if seen.fixed:
+        parts += [Text("fixed", style="bold"), _pairs(dict(sorted(seen.fixed.items())))]
+    picture = "\n".join(f"{'':{INDENT}}{line}".rstrip() for line in seen.picture)
+    parts += [Text(), Text(picture, no_wrap=True, style="cyan")]
+    if score.heads:
+        parts += [Text(), _scores(seen, score)]
+    plots = [Text("\n".join([head, *curves.plot(points)]), no_wrap=True) for head, points in seen.curves.items()]
+    if plots:
+        parts += [Text(), Text("validation R² while it learnt", style="bold"), Columns(plots, padding=(0, 2))]
+    return Group(*parts, Text(), Text(seen.replay, style="cyan"))
+
+
+def _scores(seen: Portrait, score: Score) -> Table:
+    """Head by head: the average with its standard error, then lane by lane and rung by rung what is behind it."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("")
+    for head in (*seen.heads, "mean"):
+        table.add_column(head, justify="right", no_wrap=True)
+    errors = score.r2_se
+    table.add_row("  R²", *(with_error(r2, errors.get(head)) for head, r2 in score.r2.items()), style="bold")
+    for name in ("rmse", "mae"):
+        cells = (f"{getattr(of, name):.4g} {seen.heads[head]}".strip() for head, of in score.heads.items())
+        table.add_row(f"  {name.upper()}", *cells, "")
+    for name, lane in seen.lanes.items():
+        table.add_row(f"  {name}", *(number(r2) for r2 in lane.values()), number(sum(lane.values()) / len(lane)))
+    for epoch, r2 in score.rungs.items():
+        table.add_row(f"  rung at epoch {epoch}", *map(number, r2), number(sum(r2) / len(r2)), style="dim")
     return table
-
-
-def _rank(result: Result, judged: Judge) -> tuple[bool, bool, float]:
-    """Eligible trials first, the best of them foremost."""
-    complete = result.score.is_complete
-    order = -judged.rank(result.score) if complete else result.trial.number
-    return not judged.is_eligible(result), not complete, order
 
 
 def replay(said: Replay) -> RenderableType:
@@ -485,3 +542,79 @@ def _beside(figure: Figure, error: Figure | None) -> tuple[str, str, str, str]:
 
 def _gap(gap: float) -> str:
     return "0" if not gap else f"{gap:.1e}"
+
+
+MOST_FIGURES = 4
+"""Figures side by side in a terminal of a hundred columns; three, and there is room for what they cost."""
+
+
+def comparison(found: Findings) -> RenderableType:
+    """The end of a comparison: its answer, then where everyone stands, then what sharing gains."""
+    parts: list[RenderableType] = [Text()]
+    if found.data["source"] == "stand-in":
+        parts.append(Text("These figures are of the embedded stand-in, not of measured data.", style="bold yellow"))
+    parts += [Text(sentence, style="" if place else "bold green") for place, sentence in enumerate(found.answer)]
+    rows, shown = standings(found), figures(found)
+    with_costs = len(shown) < MOST_FIGURES
+    for first in range(0, len(shown), MOST_FIGURES):
+        parts += [Text(), _standings(found, rows, shown[first : first + MOST_FIGURES], with_costs)]
+    if not with_costs:
+        parts += [Text(), _standings(found, rows, (), with_costs=True)]
+    parts += [Text(), Text(_legend(found), style="dim")]
+    parts += [Text(f"{row.one.name} failed: {row.one.failed}", style="bold red") for row in rows if row.one.failed]
+    if found.transfer:
+        parts += [Text(), _transfer(found)]
+    parts += [Text(f"warning: {sentence}", style="yellow") for sentence in found.warnings]
+    return Group(*parts)
+
+
+def _standings(found: Findings, rows: Sequence[Standing], shown: Sequence[str], with_costs: bool) -> Table:
+    """Two lines for each contestant: R², and below it the difference to the reference."""
+    title = f"R² on {halves(found)} halves, and the difference to {found.reference}" if shown else "what they take"
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left", title_style="bold")
+    table.add_column("", min_width=12, overflow="fold")
+    for name in (*shown, *(("parameters", "training", "latency") if with_costs else ())):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        cells = [_placed(row, row.places.get(figure)) for figure in shown]
+        style = "bold" if row.is_reference else "red" if row.one.failed else ""
+        table.add_row(Text(row.one.name), *cells, *(_costs(row.one) if with_costs else ()), style=style)
+    return table
+
+
+def _placed(row: Standing, place: Place | None) -> Text:
+    if place is None:
+        return Text("failed")
+    if place.contrast is None:
+        return Text(f"{place.r2}\n{'reference' if row.is_reference else ''}")
+    style = {"better": "bold green", "worse": "bold red"}.get(place.verdict, "")
+    return Text.assemble(place.r2, "\n", (f"{MARKS[place.verdict]} {signed(place.contrast.difference)}", style))
+
+
+def _costs(one: Measured) -> tuple[str, str, str]:
+    if one.failed:
+        return "-", "-", "-"
+    return parameters(one.cost.parameters), seconds(one.cost.training_seconds), milliseconds(one.cost.latency)
+
+
+def _legend(found: Findings) -> str:
+    return (
+        f"▲ ▼ significantly better or worse (combined 5x2cv F, Holm, alpha {found.alpha:g}), = undecided\n"
+        "± standard error over the halves; training on one half; latency per 1,000 rows"
+    )
+
+
+def _transfer(found: Findings) -> RenderableType:
+    """A line per figure: what it gains by sharing."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", title_style="bold")
+    table.title = f"what a head gains by sharing: {found.transfer[0].one} less {found.transfer[0].other}"
+    for column in ("", "R²", f"{level(found.alpha)} interval", "p, adjusted", "sharing"):
+        table.add_column(column, justify="left" if column in {"", "sharing"} else "right", no_wrap=True)
+    outcomes = {"better": "helps", "worse": "hurts", "undecided": "undecided"}
+    for gain in found.transfer:
+        words = verdict(gain)
+        style = {"better": "bold green", "worse": "bold red"}.get(words, "")
+        interval = f"{signed(gain.low)} to {signed(gain.high)}"
+        outcome = Text(f"{MARKS[words]} {outcomes[words]}", style=style)
+        table.add_row(f"  {named(gain.figure)}", signed(gain.difference), interval, p_value(gain.p_adjusted), outcome)
+    return table
