@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from branchsweep import config, survey
 from branchsweep.drawing import COLUMNS, draw
 from branchsweep.recipe import Architecture
 
+ROOT = Path(__file__).parent.parent
 INPUTS = ["AT", "AP", "RH"]
 
 
@@ -83,6 +86,39 @@ def picture(text: str) -> list[str]:
 )
 def test_a_picture(architecture: Architecture, inputs: list[str], expected: str) -> None:
     assert [line.rstrip() for line in draw(architecture, inputs)] == picture(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "expected"),
+    [
+        pytest.param(
+            "toy_sequential",
+            (3 * 4 + 4) + (4 * 4 + 4) + (4 + 1),
+            """
+|AT ─┐
+|AP ─┼── 4 ── 4 ───── PE
+|RH ─┘
+|        relu, 41 parameters
+""",
+            id="a chain",
+        ),
+        pytest.param(
+            "toy_branched",
+            (3 * 4 + 4) + (4 * 4 + 4) + (4 + 1) + (4 * 4 + 4) + (4 + 1),
+            """
+|AT ─┐            ┌─────── PE
+|AP ─┼── 4 ── 4 ──┤
+|RH ─┘            └── 4 ── V
+|        relu, 66 parameters
+""",
+            id="a fork after the second layer",
+        ),
+    ],
+)
+def test_the_tutorials_toys(name: str, parameters: int, expected: str) -> None:
+    (toy,) = survey.named(config.load(ROOT / "experiments" / f"{name}.yaml"))
+    assert (toy.known, toy.parameters) == ("toy", parameters)
+    assert [line.rstrip() for line in toy.picture] == picture(expected)
 
 
 def networks(count: int) -> list[tuple[Architecture, list[str]]]:

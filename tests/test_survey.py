@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from branchsweep.errors import ConfigError
 from branchsweep.experiment import Experiment
 from branchsweep.report import text
-from branchsweep.survey import Survey, survey
+from branchsweep.survey import Survey, named, survey
 from fakes import tiny_experiment
 
 DEPTH = {"type": "int", "low": 1, "high": 3}
@@ -100,3 +101,25 @@ def test_a_space_of_one_point(samples: int) -> None:
     assert said.points == 1
     assert len(said.samples) == samples
     assert "size 1 point" in told(said)
+
+
+TWO = {"flat": {"trunk.depth": 1}, "deep": {"trunk.depth": 3, "V.depth": 0}}
+
+
+class TestNamed:
+    def test_all_known_configurations_or_the_one_that_is_asked_for(self) -> None:
+        experiment = tiny_experiment(search={"known": TWO})
+        assert [(sample.known, len(sample.architecture.trunk)) for sample in named(experiment)] == [("flat", 1), ("deep", 3)]
+        (deep,) = named(experiment, "deep")
+        assert (deep.known, deep.params) == ("deep", TWO["deep"])
+        assert deep == survey("tiny", experiment, 0).samples[1]
+
+    def test_without_any_what_is_fixed_and_default(self) -> None:
+        (sample,) = named(tiny_experiment(search={}, space={"dimensions": {}, "fixed": {"trunk.width": 7}}))
+        assert (sample.known, sample.params, sample.architecture.trunk) == ("", {}, (7, 7))
+
+    def test_an_unknown_one_is_refused(self) -> None:
+        with pytest.raises(ConfigError, match=r"^--known: got 'depe', .* flat, deep \(search.known\); did you mean 'deep'\?$"):
+            named(tiny_experiment(search={"known": TWO}), "depe")
+        with pytest.raises(ConfigError, match=r"^--known: got 'deep', tiny has none \(search.known\)$"):
+            named(tiny_experiment(search={}), "deep")

@@ -10,6 +10,7 @@ from typing import Any
 
 from branchsweep import drawing, recipe
 from branchsweep.drivers import drawn
+from branchsweep.errors import ConfigError, did_you_mean
 from branchsweep.experiment import Experiment
 from branchsweep.space import Dimension
 from branchsweep.trial import Params, ParamValue, Trial
@@ -40,7 +41,7 @@ class Sample:
     """One point of the space, or a known configuration, as a network.
 
     Args:
-        known: The configuration's name, empty for a point drawn at random.
+        known: The configuration's name, empty for a point drawn at random and for what is fixed.
         params: What it says.
         architecture: What that comes to.
         parameters: Weights and biases.
@@ -113,6 +114,28 @@ def survey(name: str, experiment: Experiment, samples: int, columns: int = drawi
         continuous=sizes.count(math.inf),
         samples=tuple(_sample(trial, experiment, columns) for trial in trials),
     )
+
+
+def named(experiment: Experiment, known: str = "", columns: int = drawing.COLUMNS) -> tuple[Sample, ...]:
+    """The networks that an experiment names: its known configurations, or one of them.
+
+    Where it has none, there is one network without a name: of the values that the space fixes, and defaults.
+
+    Args:
+        experiment: Gives the configurations, the heads and the inputs.
+        known: The one configuration to look at; all if empty.
+        columns: Letters of a picture's line, at most.
+
+    Raises:
+        ConfigError: The experiment has no such configuration.
+    """
+    configurations = experiment.search.known
+    if known and known not in configurations:
+        expected = f"expected one of {', '.join(configurations)}" if configurations else f"{experiment.name} has none"
+        message = f"got '{known}', {expected} (search.known){did_you_mean(known, configurations)}"
+        raise ConfigError(message, where="--known")
+    chosen = {known: configurations[known]} if known else configurations or {"": {}}
+    return tuple(_sample(Trial(n, params, name), experiment, columns) for n, (name, params) in enumerate(chosen.items()))
 
 
 def _varied(experiment: Experiment) -> Iterator[Varied]:
