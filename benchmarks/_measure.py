@@ -133,6 +133,9 @@ class Silent:
     def begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
         """The search begins."""
 
+    def asked(self, trials: int) -> None:
+        """A round begins."""
+
     def plan(self, lane_epochs: float, what: str) -> None:
         """So much is about to be trained."""
 
@@ -141,6 +144,9 @@ class Silent:
 
     def answered(self, result: Result) -> None:
         """A trial has its score."""
+
+    def stage(self, sentence: str) -> None:
+        """What comes now."""
 
     def say(self, sentence: str) -> None:
         """Something worth a line."""

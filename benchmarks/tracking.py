@@ -41,7 +41,7 @@ from branchsweep.ledgers.memory import MemoryLedger
 from branchsweep.ledgers.mlflow import MlflowLedger
 from branchsweep.ledgers.shadow import ShadowLedger
 from branchsweep.population import TrainingRows
-from branchsweep.roles import Ledger, SweepRecord
+from branchsweep.roles import Ledger, SweepRecord, TableRecord
 from branchsweep.terminal import Terminal
 from branchsweep.training.workers import Workers, cores
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
@@ -82,13 +82,15 @@ def trial(number: int) -> Result:
         seconds=1.0,
         lanes=2,
         curves={head: tuple(value - 1 / epoch for epoch in range(1, 101)) for head, value in r2.items()},
+        lanes_r2={head: (value - 0.002, value + 0.002) for head, value in r2.items()},
     )
     return Result(Trial(number, {f"tunable_{place}": (number + 1) / (place + 3) for place in range(12)}), score)
 
 
 def record_of(name: str) -> SweepRecord:
-    """A sweep of four heads."""
-    return SweepRecord(name, name, "How long does it take?", f"name: {name}\n", dict.fromkeys(HEADS, ""))
+    """A sweep of four heads, on a table that every trial shows."""
+    table = TableRecord("plant.csv", "0" * 64, "plant.csv", [*"wxyz", *HEADS], 9568)
+    return SweepRecord(name, name, "How long does it take?", f"name: {name}\n", dict.fromkeys(HEADS, ""), table=table)
 
 
 def resident_megabytes() -> float:

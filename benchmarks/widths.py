@@ -34,9 +34,10 @@ from branchsweep import environment
 from branchsweep.answer import answer
 from branchsweep.drivers import open_driver
 from branchsweep.experiment import Experiment
+from branchsweep.objective import judge
 from branchsweep.recipe import Architecture, Recipe, tunable_of
 from branchsweep.training.workers import Workers
-from branchsweep.trial import Params, Result, best
+from branchsweep.trial import Params, Result
 
 TAPER = {"type": "float", "low": 0.5, "high": 2.0, "log": True}
 
@@ -150,13 +151,13 @@ def outcome(way: Way, setting: _measure.Setting, trainer: Workers) -> dict[str, 
     began = time.perf_counter()
     results = [result.without_curves() for result in search(way, setting, trainer)]
     seconds = time.perf_counter() - began
-    winner = best(results)
+    winner = judge(way.answering.objective, results).best(results)
     assert winner is not None, "of so many trials one is complete"
     recipes = [way.answering.recipe(result.trial.params) for result in results]
     inputs = len(way.answering.table.inputs)
     return {
-        "after_a_quarter": best_of(results[: len(results) // 4]),
-        "after_a_half": best_of(results[: len(results) // 2]),
+        "after_a_quarter": best_of(way, results[: len(results) // 4]),
+        "after_a_half": best_of(way, results[: len(results) // 2]),
         "validation_r2": winner.score.value,
         "test_r2": test_r2(setting.of(way.answering), winner, trainer),
         "trunk": list(recipes[winner.trial.number].architecture.trunk),
@@ -168,9 +169,9 @@ def outcome(way: Way, setting: _measure.Setting, trainer: Workers) -> dict[str, 
     }
 
 
-def best_of(results: Sequence[Result]) -> float:
+def best_of(way: Way, results: Sequence[Result]) -> float:
     """The highest validation R²; NaN where nothing is complete."""
-    found = best(list(results))
+    found = judge(way.answering.objective, results).best(results)
     return found.score.value if found else math.nan
 
 

@@ -1,22 +1,49 @@
-"""What a person sees while a sweep runs, on standard error: a live line in a terminal, plain lines elsewhere."""
+"""What a person sees while a sweep runs, on standard error: a live panel in a terminal, plain lines elsewhere.
+
+The panel is drawn four times a second from what the flows have told, whatever they tell meanwhile, and is gone at the end: what
+stays on the screen are the lines that somebody said and the summary.
+"""
 
 from __future__ import annotations
 
+import math
+import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
+from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
 
-from branchsweep.experiment import Experiment
-from branchsweep.objective import judge
+from branchsweep import halving
+from branchsweep.experiment import MEAN, Experiment
+from branchsweep.objective import Judge, judge
+from branchsweep.report import curves
 from branchsweep.trial import Result, Status
 
 PLAIN_SECONDS = 10.0
 """How often a line is written where there is no terminal."""
+
+LATELY_SECONDS = 30.0
+"""Over how long the speed is measured: programs are compiled in the beginning, and stages are not equally fast."""
+
+REFRESHES = 4
+"""How often a second the panel is drawn."""
+
+WIDEST = 110
+"""Columns of the panel, at most: eyes do not travel further."""
+
+BAR = 40
+"""Columns of a bar, at most, and of the curve."""
 
 
 class Terminal:
@@ -28,90 +55,319 @@ class Terminal:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._is_live = console.is_terminal and not console.is_dumb_terminal
+        self._telling = threading.RLock()  # the panel is drawn by a thread of its own; nothing is printed while it is held
         self._experiment: Experiment | None = None
-        self._leader: Result | None = None
-        self._results: list[Result] = []
-        self._total = 0
-        self._planned = self._trained = 0.0
+        self._search = _Search()
+        self._is_searching = False
+        self._words = "starting"
+        self._leg = _Leg()
+        self._trained = self._planned = 0.0
         self._began = self._last_line = time.monotonic()
-        self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[facts]}"),
-            TimeElapsedColumn(),
+        self._busy, self._busy_since = 0.0, math.nan
+        self._marks: deque[tuple[float, float]] = deque([(0.0, 0.0)])  # busy seconds, lane-epochs trained by then
+        self._spinner = Spinner("dots")
+        self._live = Live(
+            get_renderable=self.panel,
             console=console,
+            refresh_per_second=REFRESHES,
             transient=True,
-            disable=not console.is_terminal,
         )
-        self._task: TaskID = self._progress.add_task("starting", total=None, facts="")
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        if self._is_live:
+            self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._progress.stop()
+        if self._is_live:
+            self._live.stop()
 
     def begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
         """The search begins, or goes on after these results."""
-        self._experiment, self._results = experiment, list(recorded)
-        self._total = total = experiment.search.trials
-        self._find_leader()
+        with self._telling:
+            self._experiment, self._is_searching = experiment, True
+            self._search = _Search(experiment, recorded)
         if recorded:
+            total = experiment.search.trials
             self.say(f"going on with a sweep that has {len(recorded)} of {total} trials recorded")
+
+    def asked(self, trials: int) -> None:
+        """A round of so many trials begins."""
+        with self._telling:
+            self._search.asked(trials)
 
     def plan(self, lane_epochs: float, what: str) -> None:
         """So much is about to be trained."""
-        self._planned += lane_epochs
-        if not self._console.is_terminal:
+        with self._telling:
+            self._busy_since = time.monotonic() if math.isnan(self._busy_since) else self._busy_since
+            self._planned += lane_epochs
+            self._words = f"training {what}"
+            self._leg = self._leg.followed_by(lane_epochs)
+            self._search.legs += 1
+        if not self._is_live:
             self.say(f"training {what}")
-        self._show()
 
     def trained(self, lane_epochs: float) -> None:
         """So much more has been trained."""
-        self._trained += lane_epochs
-        self._show()
-        if not self._console.is_terminal and time.monotonic() - self._last_line > PLAIN_SECONDS:
-            self.say(f"{len(self._results)}/{self._total} trials, {self._facts()}")
+        with self._telling:
+            self._trained += lane_epochs
+            self._leg.trained += lane_epochs
+            self._marks.append((self._busy_seconds, self._trained))
+            while len(self._marks) > 2 and self._busy_seconds - self._marks[1][0] > LATELY_SECONDS:
+                self._marks.popleft()
+        if not self._is_live and time.monotonic() - self._last_line > PLAIN_SECONDS:
+            self.say(", ".join(filter(None, [self._counted(), *self._facts()])))
 
     def answered(self, result: Result) -> None:
         """A trial has its score."""
-        self._results.append(result)
-        self._find_leader()
+        with self._telling:
+            self._search.add(result)
         if result.score.status is Status.FAILED:
             self.say(f"trial {result.trial.number} failed: {result.score.reason}")
-        self._show()
+
+    def stage(self, sentence: str) -> None:
+        """The search, or what else was going on, is over, and this is what comes now."""
+        with self._telling:
+            self._busy, self._busy_since = self._busy_seconds, math.nan
+            self._is_searching, self._words, self._leg = False, sentence, _Leg()
+        if not self._is_live:
+            self.say(sentence)
 
     def say(self, sentence: str) -> None:
         """Something worth a line."""
         self._last_line = time.monotonic()
-        self._console.print(sentence, highlight=False, soft_wrap=True)
+        self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
-    def _find_leader(self) -> None:
-        if self._experiment:
-            self._leader = judge(self._experiment.objective, self._results).best(self._results)
+    def panel(self) -> RenderableType:
+        """All there is to see at the moment."""
+        with self._telling:
+            rows = Table.grid(padding=(0, 2), expand=True)
+            rows.add_column(style="dim", no_wrap=True)
+            rows.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
+            if self._experiment and self._experiment.question:
+                rows.add_row("question", Text(self._experiment.question, style="italic"))
+            if self._is_searching:
+                rows.add_row("trials", self._bar(self._search.share, self._counted(), self._clocks()))
+                rows.add_row("round", self._round())
+            else:
+                rows.add_row("now", self._now())
+                clocks = self._clocks() if self._leg.planned else f"{clock(time.monotonic() - self._began)} gone"
+                share = self._leg.share if self._leg.planned else None
+                rows.add_row("", self._bar(share, "" if share is None else f"{share:.0%}", clocks))
+            for name, cell in self._search.rows():
+                rows.add_row(name, cell)
+            if self._trained and self._leg.planned:
+                rows.add_row("speed", f"{self._speed:,.0f} lane-epochs/s")
+            name = self._experiment.name if self._experiment else "branchsweep"
+            width = min(self._console.width, WIDEST)
+            return Panel(rows, title=Text(name, style="bold"), title_align="left", width=width, border_style="dim")
 
-    def _show(self) -> None:
-        self._progress.update(
-            self._task,
-            description=f"{len(self._results)}/{self._total} trials",
-            total=self._total or None,
-            completed=len(self._results),
-            facts=self._facts(),
-        )
+    def _bar(self, share: float | None, counted: str, clocks: str) -> Table:
+        """How far things are; without a share, that they are under way."""
+        table = Table.grid(padding=(0, 2))
+        total = None if share is None else 1.0
+        bar = ProgressBar(total=total, completed=share or 0.0, width=min(BAR, self._console.width // 3), pulse=total is None)
+        table.add_row(bar, Text(counted, style="bold"), Text(clocks))
+        return table
 
-    def _facts(self) -> str:
-        """The sweep so far: the best heads, how trials ended that are not complete, speed."""
+    def _round(self) -> Text:
+        count = self._search.rounds
+        place = f"{self._search.round} of {count}: " if count > 1 else ""
+        share = f", {self._leg.share:.0%}" if self._leg.planned else ""
+        return Text(f"{place}{self._words}{share}")
+
+    def _now(self) -> RenderableType:
+        self._spinner.update(text=Text(self._words, no_wrap=True, overflow="ellipsis"))
+        return self._spinner
+
+    def _clocks(self) -> str:
+        """How long it has taken, and about how long it will."""
+        gone = time.monotonic() - self._began
+        left = self._seconds_left(gone)
+        return f"{clock(gone)} gone" + ("" if left is None else f", about {clock(left)} left")
+
+    def _seconds_left(self, gone: float) -> float | None:
+        """Of what is planned, and in a search of the rounds to come as well; None while nothing is known."""
+        if not self._trained or not self._leg.planned:
+            return None
+        left = self._leg.left + (self._search.to_come if self._is_searching else 0.0)
+        budget = self._experiment.search.seconds if self._experiment and self._is_searching else None
+        return min(left / self._speed, max(0.0, budget - gone)) if budget else left / self._speed
+
+    @property
+    def _speed(self) -> float:
+        """Lane-epochs a second lately, while something was to be trained: compiling and asking count, too."""
+        since, before = self._marks[0]
+        return (self._trained - before) / max(1e-9, self._busy_seconds - since)
+
+    @property
+    def _busy_seconds(self) -> float:
+        return self._busy + (0.0 if math.isnan(self._busy_since) else time.monotonic() - self._busy_since)
+
+    def _counted(self) -> str:
+        return f"{len(self._search.results)}/{self._search.total} trials" if self._search.total else ""
+
+    def _facts(self) -> list[str]:
+        """The sweep so far, for a plain line: the best, how trials ended that are not complete, speed."""
         parts: list[str] = []
-        if self._leader:
-            heads = "  ".join(f"{head} {score.r2:.4f}" for head, score in self._leader.score.heads.items())
-            parts.append(f"best R² {heads} (trial {self._leader.trial.number})")
-        counts = Counter(result.score.status for result in self._results)
+        leader = self._search.leader
+        if leader:
+            heads = "  ".join(f"{head} {score.r2:.4f}" for head, score in leader.score.heads.items())
+            parts.append(f"best R² {heads} (trial {leader.trial.number})")
+        counts = self._search.counts
         parts += [f"{counts[status]} {status.lower()}" for status in (Status.PRUNED, Status.FAILED) if counts[status]]
-        if self._trained:
-            speed = self._trained / (time.monotonic() - self._began)
-            parts.append(f"{self._trained / self._planned:.0%} of what was asked, {speed:,.0f} lane-epochs/s")
-        return ", ".join(parts)
+        if self._trained and self._planned:
+            parts.append(f"{self._trained / self._planned:.0%} of what was asked, {self._speed:,.0f} lane-epochs/s")
+        return parts
+
+
+class _Leg:
+    """What was planned last: lane-epochs, and how many of them have been trained."""
+
+    def __init__(self, planned: float = 0.0) -> None:
+        self.planned = planned
+        self.trained = 0.0
+
+    def followed_by(self, lane_epochs: float) -> _Leg:
+        """The next one; what was planned without a lane-epoch trained since is part of it."""
+        return _Leg(lane_epochs if self.trained else self.planned + lane_epochs)
+
+    @property
+    def left(self) -> float:
+        """Lane-epochs to train."""
+        return max(0.0, self.planned - self.trained)
+
+    @property
+    def share(self) -> float:
+        """How much of it is trained, up to 1."""
+        return min(1.0, self.trained / self.planned) if self.planned else 0.0
+
+
+class _Search:
+    """What is known of a search.
+
+    Args:
+        experiment: Its question and means; None where nobody searches.
+        recorded: The results it goes on after.
+    """
+
+    def __init__(self, experiment: Experiment | None = None, recorded: Sequence[Result] = ()) -> None:
+        self._experiment = experiment
+        self._judge: Judge | None = None
+        self._standing: list[Result] = []  # the front, or the best alone: who else there is cannot become the best again
+        self._best: dict[str, tuple[float, int]] = {}
+        self._climb: list[float] = []
+        self.results: list[Result] = []
+        self.counts: Counter[Status] = Counter()
+        self.total = experiment.search.trials if experiment else 0
+        self.legs = 0
+        self.round = len(recorded) // experiment.batch if experiment else 0
+        self._before = self.round * experiment.batch if experiment else 0
+        self._asked = 0
+        for result in recorded:
+            self.add(result)
+
+    def asked(self, trials: int) -> None:
+        """A round of so many trials begins."""
+        self._before += self._asked
+        self.round += 1
+        self.legs, self._asked = 0, trials
+
+    def add(self, result: Result) -> None:
+        """One more result."""
+        self.results.append(result)
+        self.counts[result.score.status] += 1
+        if self._experiment is None:
+            return
+        if result.score.is_complete:
+            for head, r2 in result.score.of_heads.items():
+                self._best[head] = max(self._best.get(head, (r2, result.trial.number)), (r2, result.trial.number), key=_first)
+        judged = judge(self._experiment.objective, self.results)
+        is_as_before = self._judge is not None and self._judge.bounds == judged.bounds
+        fresh = [*self._standing, result] if is_as_before else self.results  # a bound that became known changes all
+        self._judge = judged
+        best = judged.best(fresh)
+        self._standing = judged.front(fresh) if self._experiment.objective.is_several else [best] if best else []
+        self._climb.append(judged.rank(best.score) if best else math.nan)
+
+    @property
+    def leader(self) -> Result | None:
+        """The best so far."""
+        return self._judge.best(self._standing) if self._judge else None
+
+    @property
+    def rounds(self) -> int:
+        """How many there will be, those that are over included, if all are as large as they may be."""
+        if self._experiment is None or not self.round:
+            return 0
+        return self.round + -(-self._later // self._experiment.batch)
+
+    @property
+    def share(self) -> float:
+        """How many of the trials have their scores."""
+        return min(1.0, len(self.results) / self.total) if self.total else 0.0
+
+    @property
+    def to_come(self) -> float:
+        """Lane-epochs after those that were planned last: the further legs of this round, and the further rounds."""
+        if self._experiment is None:
+            return 0.0
+        batch = self._experiment.batch
+        rounds = [batch] * (self._later // batch) + ([self._later % batch] if self._later % batch else [])
+        here = sum(lane_epochs(self._experiment, self._asked)[self.legs :])
+        return here + sum(sum(lane_epochs(self._experiment, trials)) for trials in rounds)
+
+    @property
+    def _later(self) -> int:
+        """Trials that will be asked after this round."""
+        return max(0, self.total - self._before - self._asked)
+
+    def rows(self) -> list[tuple[str, RenderableType]]:
+        """What the panel shows of it, line by line."""
+        if self._experiment is None:
+            return []
+        statuses = (Status.COMPLETE, Status.PRUNED, Status.FAILED)
+        said = Text(", ").join(
+            Text(f"{self.counts[status]} {status.lower()}", "red" if status is Status.FAILED and self.counts[status] else "")
+            for status in statuses
+        )
+        rows: list[tuple[str, RenderableType]] = [("ended", said)]
+        leader = self.leader
+        if leader and self._judge:
+            of_heads = "  ".join(f"{head} {r2:.4f}" for head, r2 in leader.score.of_heads.items())
+            rule = self._experiment.objective.rule
+            figure = "mean R²" if rule == MEAN else rule
+            best = Text(f"{figure} {self._judge.rank(leader.score):.4f}", style="bold green")
+            rows.append(("best", best.append(f"  (trial {leader.trial.number}: {of_heads})", style="not bold")))
+        if len(self._best) > 1:
+            rows.append(("per head", "  ".join(f"{head} {r2:.4f} (trial {of})" for head, (r2, of) in self._best.items())))
+        known = [value for value in self._climb if math.isfinite(value)]
+        if len(known) > 1:
+            curve = Text(curves.spark(self._climb, BAR), style="green")
+            rows.append(("climb", curve.append(f"  {known[0]:.4f} to {known[-1]:.4f}", style="default")))
+        return rows
+
+
+def lane_epochs(experiment: Experiment, trials: int) -> list[float]:
+    """What a round of so many trials will train, leg by leg, if none of them fails or ends before its last epoch."""
+    standing, legs = trials, []
+    for start, stop in pairwise([0, *experiment.halving.rungs, experiment.fit.epochs]):
+        legs.append(float(standing * experiment.lanes_per_trial * (stop - start)))
+        standing = halving.places(standing, experiment.halving.keep)
+    return legs
+
+
+def clock(seconds: float) -> str:
+    """A time span: `1:05`, `2:00:13`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _first(one: tuple[float, int]) -> tuple[float, int]:
+    """Higher first, and of equals the one asked first."""
+    return one[0], -one[1]
 
 
 class Download:
