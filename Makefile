@@ -34,7 +34,7 @@ ui: $(READY) ## show the sweeps in MLflow
 	@$(BIN)/branchsweep ui $(ARGS)
 
 lock: $(READY) ## pin every library anew in requirements.lock (ARGS=--upgrade: to the newest)
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest \
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra draw --universal --python-version 3.11 --fork-strategy fewest \
 	  --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock $(ARGS)
 
 clean: ## remove the environment and caches; sweeps and data stay

@@ -2,8 +2,9 @@
 
     python docs/pictures.py [--tracking-uri URI] [--chromium /usr/bin/chromium]
 
-`docs/terminal.png` is what `branchsweep run` printed at the end, `docs/mlflow.png` MLflow's page of the sweep's trials, ordered
-by their mean R², as a real browser shows it. Needs Chromium (on Debian: apt install chromium).
+`docs/terminal.png` is what `branchsweep run` printed at the end; `docs/mlflow.png` the sweep's trials in MLflow's pages, best
+first, `docs/charts.png` the same as charts, and `docs/sweep.png` the top of the sweep's own page, as a real browser shows them.
+Needs Chromium (on Debian: apt install chromium).
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,11 +27,15 @@ from pathlib import Path
 from rich.console import Console
 
 from branchsweep.ledgers import address
-from branchsweep.ledgers.mlflow import MlflowLedger, list_sweeps, open_existing
+from branchsweep.ledgers.mlflow import MlflowLedger, SweepSummary, list_sweeps, open_existing
 from branchsweep.report import text
 from branchsweep.summary import Summary
 
 HERE = Path(__file__).parent
+
+sys.path.append(str(HERE.parent / "tests"))
+from browser import SETTLED, browsing  # noqa: E402  # the eyes of the tests
+
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
 OFFLINE = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -67,7 +71,7 @@ def served(tracking_uri: str | None) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "branchsweep", "ui", "--port", str(port)]
+    command = [sys.executable, "-m", "branchsweep", "ui", "--port", str(port), "--no-open"]
     process = subprocess.Popen(command + (["--tracking-uri", tracking_uri] if tracking_uri else []))
     server = f"http://127.0.0.1:{port}"
     try:
@@ -81,8 +85,29 @@ def served(tracking_uri: str | None) -> Iterator[str]:
         process.wait()
 
 
+def look(chromium: str, server: str, sweep: SweepSummary) -> None:
+    """The sweep's trials as a table and as charts, and its own page, each as soon as it is drawn."""
+    points = f"document.querySelectorAll('.js-plotly-plot .scatterlayer .point').length >= {sweep.trials['complete']}"
+    unfold = "[...document.querySelectorAll('button')].find(it => it.innerText.trim() === 'Show more')?.click()"
+    views = {
+        "mlflow.png": (address.view_page(sweep.experiment_id, sweep.view), "document.querySelectorAll('.ag-row').length > 10"),
+        "charts.png": (
+            address.charts_page(sweep.experiment_id, sweep.view),
+            f"document.querySelector('.parcoords') && {points}",
+        ),
+        "sweep.png": (address.run_page(sweep.experiment_id, sweep.run_id), "document.body.innerText.includes('Show more')"),
+    }
+    with tempfile.TemporaryDirectory() as profile, browsing(chromium, Path(profile), SETTLED) as browser:
+        for picture, (page, is_drawn) in views.items():
+            height = 700 if picture == "sweep.png" else 1000  # without the tags, among which is whose disk it was
+            with browser.page(address.link(server, page), 1900, height) as tab:
+                tab.wait_for(is_drawn, picture)
+                tab.evaluate(unfold)
+                tab.photograph(HERE / picture)
+
+
 def main() -> None:
-    """Both pictures."""
+    """All pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--tracking-uri")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
@@ -91,10 +116,7 @@ def main() -> None:
     terminal(ledger, words.chromium)
     newest = list_sweeps(words.tracking_uri)[0]
     with served(words.tracking_uri) as server:
-        order = "orderByKey=metrics.%60r2%2Fmean%60&orderByAsc=false"
-        only = "searchFilter=" + urllib.parse.quote(f"tags.`branchsweep.sweep` = '{newest.run_id}'")
-        page = f"{address.experiment_link(server, newest.experiment_id)}&{order}&{only}"
-        photograph(words.chromium, page, HERE / "mlflow.png", (1900, 1000), seconds=30)
+        look(words.chromium, server, newest)
 
 
 if __name__ == "__main__":

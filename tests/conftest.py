@@ -30,6 +30,15 @@ def real_table() -> Path:
 
 
 @pytest.fixture(scope="session")
+def graphviz_program() -> str:
+    """The path of Graphviz's `dot`, which is no Python package."""
+    found = shutil.which("dot")
+    if found is None:
+        pytest.skip("NO PICTURE WAS DRAWN: Graphviz's program dot is not there (apt install graphviz)")
+    return found
+
+
+@pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the processes that tests start keep compiled programs: what one has compiled, the next one loads."""
     return tmp_path_factory.mktemp("programs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ import pandas as pd
 import pytest
 
 from branchsweep.recipe import recalled
+from test_reading import assert_alike
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,6 +54,8 @@ confirmation: {trials: 2, folds: 2, seeds: 1}
 promotion: {model: plant}
 """
 
+TWO_KNOWN = "search.known={plain: {trunk.depth: 1}, other: {cost.depth: 0}}"
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -59,11 +63,11 @@ class Workspace:
 
     folder: Path
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "branchsweep", *words],
             cwd=self.folder,
-            env={**os.environ, "COLUMNS": "160"},
+            env={**os.environ, "COLUMNS": "160", **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -219,6 +223,25 @@ def test_a_finished_sweep_answers_from_the_store(said: tuple[Workspace, dict[str
     assert len(workspace.runs("trial")) == 12
 
 
+def test_the_page_of_a_sweep_is_made_again_from_the_store(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, err = said
+    assert "drawing the report" in err
+    client, folder = workspace.client(), workspace.folder
+    kept = client.list_artifacts(summary["run_id"])
+    assert {"report.html", "leaderboard.csv", "predictions.csv", "interactive.html", "plots"} <= {one.path for one in kept}
+    _, err = workspace.run("report", "three", "-o", "again.html")
+    assert "again.html written" in err
+    page = (folder / "again.html").read_text(encoding="utf-8")
+    first = client.download_artifacts(summary["run_id"], "report.html", str(folder))
+    assert page == Path(first).read_text(encoding="utf-8")
+    assert f"R² {summary['test']['r2']['heat']:.3f}" in page
+    workspace.run("report", "three", "-o", "pages")
+    assert (folder / "pages" / "report.html").read_text(encoding="utf-8") == page
+    assert (folder / "pages" / "plots" / "course.png").read_bytes().startswith(b"\x89PNG")
+    _, err = workspace.run("report", "three", "-o", "nowhere/again.html", exit_code=2)
+    assert "there is no folder nowhere" in err
+
+
 def test_show_lists_the_sweeps_and_the_best_trials(said: tuple[Workspace, dict[str, Any], str]) -> None:
     workspace, summary, _ = said
     out, _ = workspace.run("show")
@@ -229,6 +252,45 @@ def test_show_lists_the_sweeps_and_the_best_trials(said: tuple[Workspace, dict[s
     assert "r2/steam" in out
     _, err = workspace.run("show", "thre", exit_code=2)
     assert "did you mean 'three'?" in err
+    told = json.loads(workspace.run("show", "--json")[0])
+    assert [(one["name"], one["trials"]) for one in told["sweeps"]] == [("three", summary["trials"])]
+
+
+def test_show_chooses_and_sorts_trials(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, _ = said
+    told = json.loads(workspace.run("show", "three", "--json")[0])
+    assert (told["recorded"], len(told["trials"])) == (12, 12)
+    assert told["trials"][0]["trial"] == summary["best"]["trial"] and told["trials"][0]["r2"] == summary["best"]["r2"]
+    words = ("--status", "complete", "--where", "trunk.width>=4", "--sort", "seconds")
+    chosen = json.loads(workspace.run("show", "three", *words, "--json")[0])["trials"]
+    assert [one["trial"] for one in chosen] == [
+        one["trial"]
+        for one in sorted(told["trials"], key=lambda one: (one["seconds"], one["trial"]))
+        if one["status"] == "complete"
+    ]
+    _, err = workspace.run("show", "three", "--where", "trunk.dept>2", exit_code=2)
+    assert "did you mean 'trunk.depth'?" in err
+    for idle in (("show", "--sort", "r2/heat"), ("show", "three", "0", "--most", "3")):
+        assert "give it with SWEEP alone" in workspace.run(*idle, exit_code=2)[1]
+
+
+def test_show_draws_a_trial(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, _ = said
+    number = str(summary["best"]["trial"])
+    out, _ = workspace.run("show", "three", number)
+    assert f"three, trial {number}: complete" in out and "┐" in out and "epoch 1" in out and "branchsweep replay" in out
+    told = json.loads(workspace.run("show", "three", number, "--json")[0])
+    assert told["params"] == summary["best"]["params"] and told["parameters"] > 0
+    assert list(told["lane_scores"]) == ["fold 0, seed 0", "fold 1, seed 0"]
+    for head in ("heat", "steam", "cost"):
+        assert np.mean([lane[head] for lane in told["lane_scores"].values()]) == pytest.approx(told["r2"][head])
+        assert [epoch for epoch, _ in told["curves"][head]] == list(range(1, 9))
+    assert "has no trial 99" in workspace.run("show", "three", "99", exit_code=2)[1]
+
+
+def test_show_reads_what_mlflow_reads(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = said
+    assert assert_alike(f"sqlite:///{workspace.folder}/mlflow.db") == 12
 
 
 def test_a_trial_is_replayed_to_the_last_digit(said: tuple[Workspace, dict[str, Any], str]) -> None:
@@ -372,6 +434,10 @@ def copy_of_empty_store(finished: Workspace, workspace: Workspace) -> None:
         (["space", "spcae.yaml"], "did you mean 'space.yaml'?"),
         (["space", "space.yaml", "--set", "seed=3"], "space.yaml is a space alone"),
         (["space", "three.yaml", "--set", "space.fixed.bacth_size=3"], "did you mean 'batch_size'?"),
+        (["draw", "three.yaml", "--known", "plian"], "did you mean 'plain'?"),
+        (["draw", "three.yaml", "-o", "three.gif"], "a path that ends in .png, .svg or .pdf"),
+        (["draw", "three.yaml", "-o", "nosuch/three.png"], "there is no folder nosuch"),
+        (["draw", "three.yaml", "--set", TWO_KNOWN, "-o", "three.png"], "(plain, other); choose with"),
         (["export-study", "three", "--storage", "sqlite:///study.db"], "mlflow.db"),
         (["replay", "0123abcd"], "mlflow.db"),
         (["export", "models:/plant@champion", "--format", "code", "-o", "plant.txt"], "a path that ends in .py"),
@@ -399,7 +465,7 @@ def test_a_dry_run_says_what_would_be_trained_and_trains_nothing(tmp_path: Path)
 
 
 def test_the_schemas_are_json() -> None:
-    for kind in ("experiment", "space"):
+    for kind in ("experiment", "space", "comparison"):
         out, _ = Workspace(ROOT).run("schema", kind)
         assert json.loads(out)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
@@ -427,6 +493,43 @@ def test_space_reads_a_space_alone(tmp_path: Path) -> None:
     assert workspace.run("space", "space.yaml", "--samples", "4", "--seed", "6", "--json")[0] != out
 
 
+def test_draw_prints_the_networks_that_an_experiment_names(tmp_path: Path) -> None:
+    workspace = furnish(tmp_path)
+    out, err = workspace.run("draw", "three.yaml", "--set", TWO_KNOWN, "--columns", "60")
+    assert [line.rstrip() for line in out.splitlines()] == [
+        "known: plain",
+        "  load ─┐        ┌── 10 ── heat",
+        "        ├── 10 ──┼── 10 ── steam",
+        "  wind ─┘        └── 10 ── cost",
+        "            relu, 393 parameters",
+        "",
+        "known: other",
+        "  load ─┐              ┌── 10 ── heat",
+        "        ├── 10 ── 10 ──┼── 10 ── steam",
+        "  wind ─┘              └──────── cost",
+        "            relu, 393 parameters",
+    ]
+    assert err == ""
+    out, _ = workspace.run("draw", "three.yaml", "--set", "search.known={}")
+    assert "fixed values and defaults" in out and "known" not in out
+
+
+def test_draw_writes_the_picture_of_a_network(tmp_path: Path, graphviz_program: str) -> None:
+    workspace = Workspace(tmp_path)
+    out, err = workspace.run("draw", str(ROOT / "experiments" / "toy_branched.yaml"), "-o", "toy.png")
+    assert (out, err) == ("", "toy.png written: toy_branched toy, 66 parameters\n")
+    assert (tmp_path / "toy.png").read_bytes().startswith(b"\x89PNG")
+    assert [file.name for file in tmp_path.iterdir()] == ["toy.png"]
+
+
+def test_draw_says_what_a_picture_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    toy = str(ROOT / "experiments" / "toy_branched.yaml")
+    out, err = Workspace(tmp_path).run("draw", toy, "-o", "toy.png", exit_code=2)
+    assert "a picture needs Graphviz's program dot (apt install graphviz" in err
+    assert out == "" and list(tmp_path.iterdir()) == []
+
+
 def test_data_says_what_is_read_and_the_stand_in_announces_itself(tmp_path: Path) -> None:
     """No network, no file: the built-in table is the stand-in, loudly, unless it is refused."""
     workspace = Workspace(tmp_path)
@@ -444,16 +547,31 @@ def test_ui_serves_the_store_and_refuses_a_taken_port(said: tuple[Workspace, dic
         taken.listen()
         port = taken.getsockname()[1]
         _, err = workspace.run("ui", "--port", str(port), exit_code=2)
-        assert str(port) in err
-    with workspace.start("ui", "--port", str(port)) as server:
+        free = re.search(rf"got port {port} on 127.0.0.1, which cannot be used \(.*\); --port (\d+) is free", err)
+        assert free is not None and port < int(free[1]) <= port + 100
+    opened = workspace.folder / "opened"
+    browser = workspace.folder / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n', encoding="utf-8")
+    browser.chmod(0o755)
+    with workspace.start("ui", "--port", str(port), "--open", BROWSER=str(browser)) as server:
         body = json.dumps({"max_results": 10}).encode()
         request = urllib.request.Request(  # our own server
             f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search", body, {"Content-Type": "application/json"}
         )
         try:
             assert "three" in answered(request, server)
+            deadline = time.monotonic() + 30
+            while not opened.exists() or not opened.read_text(encoding="utf-8").endswith("\n"):
+                assert time.monotonic() < deadline, "no browser was opened"
+                time.sleep(0.1)
         finally:
             server.send_signal(signal.SIGINT)
+        _, err = server.communicate()
+    link = opened.read_text(encoding="utf-8").strip()
+    assert re.fullmatch(
+        rf"http://127.0.0.1:{port}/#/experiments/\d+/runs\?workflowType=machine_learning&viewStateShareKey=[0-9a-f]{{32}}", link
+    )
+    assert link in err and f"{link}-charts&compareRunsMode=CHART" in err
 
 
 def answered(request: urllib.request.Request, server: subprocess.Popen[str]) -> list[str]:
@@ -467,6 +585,14 @@ def answered(request: urllib.request.Request, server: subprocess.Popen[str]) -> 
             assert server.poll() is None, server.communicate()[1]
             assert time.monotonic() < deadline, "the server did not come up"
             time.sleep(0.3)
+
+
+@pytest.mark.needs_table
+@pytest.mark.parametrize(("name", "least"), [("toy_sequential", {"PE": 0.9}), ("toy_branched", {"PE": 0.9, "V": 0.5})])
+def test_the_tutorials_toys_train(tmp_path: Path, real_table: Path, name: str, least: dict[str, float]) -> None:
+    out, _ = Workspace(tmp_path).run("run", str(ROOT / "experiments" / f"{name}.yaml"), "--data", str(real_table), "--json")
+    r2 = json.loads(out)["test"]["r2"]
+    assert all(r2[head] > floor for head, floor in least.items())
 
 
 @pytest.mark.needs_table

@@ -13,12 +13,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 HEAVY = (
+    "jinja2",
     "keras",
     "keras_tuner",
     "matplotlib",
     "mlflow",
     "optuna",
     "pandas",
+    "plotly",
     "pyarrow",
     "requests",
     "scipy",
@@ -59,7 +61,10 @@ def test_the_contracts_hold() -> None:
         ("score.py", "import pandas as pd", "branchsweep.score -> pandas"),
         ("data.py", "import requests", "branchsweep.data -> requests"),
         ("sweep.py", "from sklearn.metrics import r2_score", "branchsweep.sweep -> sklearn"),
+        ("report/sweep_page.py", "import plotly", "branchsweep.report.sweep_page -> plotly"),
         ("sweep.py", "from rich import print", "branchsweep.sweep -> rich"),
+        ("report/page.py", "from matplotlib.figure import Figure", "branchsweep.report.page -> matplotlib"),
+        ("report/text.py", "import jinja2", "branchsweep.report.text -> jinja2"),
     ],
 )
 def test_the_contracts_notice(tmp_path: Path, module: str, line: str, told: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from rich.console import Console, RenderableType
 
-from branchsweep import promote, references, sweep
+from branchsweep import config, promote, references, sweep
 from branchsweep.answer import training_rows
 from branchsweep.budget import StoppedBy
 from branchsweep.data import Dataset, Split, split
@@ -24,7 +25,8 @@ from branchsweep.objective import hypervolume, judge
 from branchsweep.outlook import outlook
 from branchsweep.promote import model_name
 from branchsweep.report.text import ending, summary
-from branchsweep.roles import Conclusion
+from branchsweep.roles import Conclusion, TableRecord
+from branchsweep.space import SearchSpace
 from branchsweep.summary import Summary
 from branchsweep.trial import Result, Status, Trial
 from fakes import FormulaTrainer, Notebook, tiny_experiment
@@ -339,6 +341,33 @@ def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
     }  # fmt: skip
     text = to_text(summary(said, {"PE": "MW", "V": "cm Hg"}))
     assert f"trial {said.best.trial}" in text and "linear regression" in text and "models:/tiny@champion" in text
+
+
+def test_a_record_says_what_a_sweep_is_about_and_what_it_runs_on() -> None:
+    conditional = {"type": "int", "low": 0, "high": 2, "when": {"trunk.depth": [2]}}
+    space = {"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 2}, "branch.depth": conditional}}
+    scene = Scene(tiny_experiment(space=space, search={"driver": "random", "trials": 2}, question="How *far*?"))
+    record = scene.ledger._sweep.record
+    assert record.dimensions == ["trunk.depth"], "what every trial has a value of"
+    assert record.table == TableRecord("tiny.csv", "t1", "tiny.csv", ["a", "b", "PE", "V"], 120)
+    written, _ = config.document.parse(record.files["search_space.yaml"], "space")
+    assert SearchSpace.model_validate(written) == scene.experiment.space
+    assert json.loads(record.files["environment.json"])["cores"] >= 1
+    assert record.tags["mlflow.note.content"].startswith("**How \\*far\\*?**")
+    stand_in = sweep.record(scene.experiment, replace(scene.dataset, source="stand-in"), scene.split).table
+    assert stand_in is not None and stand_in.name == "tiny.csv (stand-in)"
+
+
+def test_the_sweeps_page_has_the_best_five_trials(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+    said = scene.run()
+    conclusion = scene.ledger.conclusion
+    assert said.best is not None and conclusion is not None
+    note = conclusion.tags["mlflow.note.content"]
+    numbers = [int(number) for number in re.findall(r"^\| \**(\d{3})", note, re.MULTILINE)]
+    complete = [result for result in scene.ledger.recall() if result.score.is_complete]
+    assert numbers == [result.trial.number for result in sorted(complete, key=lambda one: -one.score.value)[:5]]
+    assert f"The network of trial {said.best.trial} (" in note
 
 
 def test_a_run_says_what_mattered_and_where_the_best_stands_at_an_edge() -> None:

@@ -8,6 +8,7 @@ from branchsweep import drawing
 from branchsweep.confirm import Confirmed
 from branchsweep.data import Dataset, Split
 from branchsweep.experiment import Experiment
+from branchsweep.report.notes import escaped
 from branchsweep.roles import Member, Verdict
 from branchsweep.trial import HeadScore
 
@@ -27,7 +28,7 @@ def lines(
     kind = "one branched network" if len(members) == 1 else f"the mean of {len(members)} branched networks"
     yield f"# {experiment.promotion.model if experiment.promotion else experiment.name}"
     yield ""
-    yield experiment.question or f"Predicts {', '.join(heads)} from {', '.join(dataset.inputs)}."
+    yield escaped(experiment.question) or f"Predicts {', '.join(heads)} from {', '.join(dataset.inputs)}."
     yield ""
     yield f"It is {kind} with {finalist.parameters:,} parameters, {finalist.contender.name} of the sweep {experiment.name}:"
     yield ""

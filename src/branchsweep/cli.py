@@ -5,6 +5,7 @@ Heavy libraries are imported inside the commands that need them, so that `--help
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -13,8 +14,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+import threading
+import time
+import webbrowser
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,13 +29,31 @@ from branchsweep import __version__
 from branchsweep.errors import EXIT_CODE, ConfigError, UserError
 
 if TYPE_CHECKING:
+    from branchsweep.comparison import Comparison
     from branchsweep.data import Dataset, Split
     from branchsweep.experiment import Experiment
+    from branchsweep.findings import Findings
+    from branchsweep.ledgers.listing import SweepSummary
+    from branchsweep.ledgers.reading import Reading
+    from branchsweep.population import TrainingRows
+    from branchsweep.recipe import Architecture
     from branchsweep.replay import Replay
+    from branchsweep.review import Leaderboard, Portrait
     from branchsweep.roles import Trainer, Watch
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+MOST_TRIALS = 20
+"""Trials of a sweep that are shown, if nobody says how many."""
+
+UNPRIVILEGED = 1024
+"""The first port that anybody may listen on."""
+
+HIGHEST_PORT = 65535
+
+MOST_PORTS = 100
+"""So many ports after a taken one are tried, to propose one that is free."""
 
 app = typer.Typer(
     name="branchsweep",
@@ -152,10 +174,11 @@ def _sweep(
 ) -> Any:
     """Opens the engines and lets the sweep run; a sweep that is complete already only says what it has to say."""
     from branchsweep import sweep
+    from branchsweep.answer import training_rows
     from branchsweep.drivers import open_driver
 
     prior = _told_beforehand(experiment, dataset, tracking_uri)
-    with _at_work(dataset, split, workers, console) as (trainer, watch):
+    with _at_work(training_rows(dataset, split), workers, console) as (trainer, watch):
         from branchsweep.ledgers.mlflow import MlflowLedger
         from branchsweep.ledgers.shadow import ShadowLedger
 
@@ -164,22 +187,18 @@ def _sweep(
             if finished:
                 watch.say("this sweep is complete; to train it anew, add --fresh")
                 return finished
-            engines = sweep.Engines(open_driver(experiment, prior), trainer, ledger, watch)
+            engines = sweep.Engines(open_driver(experiment, prior), trainer, ledger, watch, _press(watch))
             return sweep.run(experiment, baselines, dataset, split, engines)
 
 
 @contextmanager
-def _at_work(dataset: Dataset, split: Split, workers: int | None, console: Console) -> Iterator[tuple[Trainer, Watch]]:
-    """Worker processes, and the terminal that shows what they do."""
+def _at_work(rows: TrainingRows, workers: int | None, console: Console) -> Iterator[tuple[Trainer, Watch]]:
+    """Worker processes that see these rows, and the terminal that shows what they do."""
     from branchsweep import environment
-    from branchsweep.answer import training_rows
     from branchsweep.terminal import Terminal
     from branchsweep.training.workers import Workers
 
-    with (
-        Terminal(console) as watch,
-        Workers(training_rows(dataset, split), workers, watch.trained, environment.cache_folder()) as trainer,
-    ):
+    with Terminal(console) as watch, Workers(rows, workers, watch.trained, environment.cache_folder()) as trainer:
         yield trainer, watch
 
 
@@ -248,19 +267,128 @@ def _download(console: Console) -> Iterator[Callable[[int, int], None]]:
 @app.command()
 def show(
     sweep: Annotated[str, typer.Argument(metavar="[SWEEP]", help="A sweep's name or run id; all sweeps if not given.")] = "",
-    most: Annotated[int, typer.Option("--most", min=1, help="How many trials to show.")] = 20,
+    trial: Annotated[
+        int | None, typer.Argument(metavar="[TRIAL]", min=0, help="The number of a trial; the best ones if not given.")
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", metavar="FIGURE", help="objective, r2/mean, r2/HEAD, number, seconds or parameters."),
+    ] = None,
+    status: Annotated[
+        list[str] | None, typer.Option("--status", metavar="STATUS", help="complete, pruned or failed. Repeatable.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="CONDITION", help="On a param: KEY=VALUE, KEY<VALUE, KEY>=VALUE, …. Repeatable."),
+    ] = None,
+    most: Annotated[
+        int | None, typer.Option("--most", min=1, help="How many trials to show; 20 if not given, with --json all.")
+    ] = None,
     tracking_uri: TrackingUri = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
+    ] = False,
 ) -> None:
-    """List the sweeps of the store, or one sweep's trials, the best first."""
-    from branchsweep.ledgers.mlflow import list_sweeps, open_existing
+    """List the sweeps of the store, or one sweep's trials, the best first, or all that is known of one trial."""
+    from branchsweep.ledgers import reading
     from branchsweep.report import text
 
+    console = Console()
+    filters = {"--sort": sort, "--status": status, "--where": where, "--most": most}
+    idle = [name for name, given in filters.items() if given]
+    if idle and (not sweep or trial is not None):
+        raise UserError("it is about the trials of a sweep: give it with SWEEP alone", where=idle[0])
     if not sweep:
-        Console().print(text.sweeps(list_sweeps(tracking_uri)))
+        sweeps = reading.list_sweeps(tracking_uri)
+        typer.echo(reading.to_json(sweeps)) if as_json else console.print(text.sweeps(sweeps))
         return
+    recorded = reading.open_sweep(tracking_uri, sweep)
+    if trial is None:
+        board = _leaderboard(recorded, sort, status or [], where or [], most, as_json)
+        typer.echo(board.to_json()) if as_json else console.print(text.leaderboard(board))
+    else:
+        seen = _portrait(recorded, trial, tracking_uri, console.width - text.INDENT)
+        typer.echo(seen.to_json()) if as_json else console.print(text.portrait(seen))
+
+
+def _leaderboard(
+    recorded: Reading, sort: str | None, status: list[str], where: list[str], most: int | None, as_json: bool
+) -> Leaderboard:
+    """The trials of a sweep that somebody asks for."""
+    from branchsweep import config, review
+
+    of = recorded.record
+    most = most if most or as_json else MOST_TRIALS
+    wishes = review.Wishes.parsed(sort or review.OBJECTIVE, status, where, most, list(of.heads))
+    experiment = config.recorded(recorded.yaml, recorded.where) if wishes.needs_experiment else None
+    trials = (recorded.results, recorded.run_ids)
+    return review.leaderboard(of.name, recorded.run_id, of.heads, of.objective, *trials, wishes, experiment)
+
+
+def _portrait(recorded: Reading, number: int, tracking_uri: str | None, columns: int) -> Portrait:
+    """One trial of a sweep."""
+    from branchsweep import config, drawing, review
+
+    result = review.numbered(recorded.results, number, recorded.where)
+    experiment = config.recorded(recorded.yaml, recorded.where)
+    known = (recorded.run_id, recorded.run_ids[number], result, recorded.curves(number))
+    return review.portrait(experiment, *known, tracking_uri, min(columns, drawing.COLUMNS))
+
+
+@app.command()
+def report(
+    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name or run id.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="PATH", help="A path that ends in .html for the page alone; else a folder."),
+    ] = Path("report.html"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Make the page of a finished sweep again from its record; nothing is trained.
+
+    Into a folder go the pictures as PNG, a page to play with and the tables too.
+    """
+    from branchsweep import config
+    from branchsweep import sweep as flow
+    from branchsweep.ledgers.mlflow import open_existing
+    from branchsweep.report import sweep_page, sweep_report
+
     ledger = open_existing(tracking_uri, sweep)
-    heads = list(ledger.sweep.heads)
-    Console().print(text.leaderboard(ledger.recall(), heads, most, ledger.sweep.objective))
+    of = ledger.sweep
+    where = f"sweep {of.name} ({ledger.run_id[:8]})"
+    experiment = config.recorded(of.yaml, where)
+    summary = flow.finished(experiment, ledger.conclusion)
+    if summary is None:
+        raise UserError(f"{where} has not come to its end: let branchsweep run go on with it first")
+    said = sweep_report.recalled(ledger, experiment, summary)
+    alone = output.suffix.lower() == ".html"
+    files = {output.name: sweep_page.page(said)} if alone else sweep_page.printed(said)
+    _write(output.parent if alone else output, files, may_make=not alone)
+    Console(stderr=True).print(f"{output if alone else output / sweep_page.PAGE} written", highlight=False, soft_wrap=True)
+
+
+def _write(folder: Path, files: Mapping[str, str | bytes], may_make: bool) -> None:
+    if not may_make and not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; make it, or write elsewhere")
+    try:
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise UserError(f"cannot be written ({error})", str(folder)) from error
+
+
+def _press(watch: Watch) -> Callable[[Any], Mapping[str, str | bytes]]:
+    """Draws a finished sweep's page, and says so: that takes seconds."""
+
+    def printed(said: Any) -> Mapping[str, str | bytes]:
+        from branchsweep.report.sweep_page import printed
+
+        watch.say("drawing the report")
+        return printed(said)
+
+    return printed
 
 
 @app.command()
@@ -314,6 +442,7 @@ def _replayed(
 ) -> Replay:
     """Finds the trial, reads the table that its sweep names, and trains it again."""
     from branchsweep import config
+    from branchsweep.answer import training_rows
     from branchsweep.ledgers.mlflow import open_existing, open_trial
     from branchsweep.replay import numbered, replay
 
@@ -323,8 +452,86 @@ def _replayed(
     result = numbered(ledger.recall(), number, where)
     experiment = config.recorded(of.yaml, where)
     dataset, split = _read(experiment, data, False, console)
-    with _at_work(dataset, split, workers, console) as (trainer, watch):
+    with _at_work(training_rows(dataset, split), workers, console) as (trainer, watch):
         return replay(of, experiment, result, dataset, split, trainer, watch, tolerance)
+
+
+@app.command()
+def compare(
+    comparison: Annotated[Path, typer.Argument(metavar="COMPARISON", help="A YAML file, such as experiments/compare.yaml.")],
+    data: DataPath = None,
+    require_real: RequireReal = False,
+    overrides: Overrides = None,
+    tracking_uri: TrackingUri = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The comparison's seed.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Worker processes; one per core if not given.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Hardly tuned, in about a minute: for a first look.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if this comparison is recorded.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="PATH", help="Write the report here too, as one HTML file.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
+    ] = False,
+) -> None:
+    """Compare contestants by 5x2 cross-validation: one network for all heads, one for each, and whoever else competes."""
+    from branchsweep import config
+    from branchsweep.report import text
+
+    console = Console(stderr=True)
+    chosen = config.load_comparison(comparison, _all_overrides(overrides, None, seed))
+    chosen = chosen.quick() if quick else chosen
+    if output and not output.parent.is_dir():
+        raise UserError(f"there is no folder {output.parent}; make it, or write elsewhere")
+    command = f"branchsweep compare {comparison}" + " --quick" * quick
+    try:
+        said, page = _compared(chosen, command, data, require_real, tracking_uri, workers, fresh, console)
+    except KeyboardInterrupt as interrupt:
+        console.print("stopped. What was finished is recorded: the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from interrupt
+    if output:
+        output.write_text(page, encoding="utf-8")
+        console.print(f"{output} written", highlight=False, soft_wrap=True)
+    if as_json:
+        typer.echo(said.dumps())
+    else:
+        Console().print(text.comparison(said))
+
+
+def _compared(
+    chosen: Comparison,
+    command: str,
+    data_path: Path | None,
+    require_real: bool,
+    tracking_uri: str | None,
+    workers: int | None,
+    fresh: bool,
+    console: Console,
+) -> tuple[Findings, str]:
+    """Reads the table, opens the engines, lets the comparison run, and writes down what it found; with its page."""
+    from branchsweep import compare as flow
+    from branchsweep.data import halves
+    from branchsweep.findings import Findings
+    from branchsweep.ledgers.comparisons import MlflowComparison
+    from branchsweep.report import artifacts
+
+    dataset, _ = _read(chosen.experiment, data_path, require_real, console)
+    cut = halves(chosen.experiment, dataset, data_path, chosen.seed)
+    console.print(f"halves: {cut.origin}", highlight=False, soft_wrap=True)
+    of = flow.record(chosen, dataset, cut)
+    ledger = MlflowComparison.open(of, tracking_uri, fresh)
+    if ledger.conclusion:
+        console.print("this comparison is complete; to make it anew, add --fresh")
+        said = Findings.loads(ledger.conclusion)
+    else:
+        with _at_work(flow.all_rows(chosen, dataset, cut), workers, console) as (trainer, watch):
+            said = flow.compare(chosen, dataset, cut, flow.Engines(trainer, ledger, watch))
+    files = artifacts.of_comparison(said, of.yaml, command)
+    if not ledger.conclusion:
+        ledger.conclude(said, files)
+    return said, str(files["report.html"])
 
 
 @app.command()
@@ -367,6 +574,7 @@ def promote(
     """Confirm a recorded sweep's best trials, and let the finalist challenge the champion."""
     from branchsweep import config
     from branchsweep import sweep as flow
+    from branchsweep.answer import training_rows
     from branchsweep.experiment import Promotion
     from branchsweep.ledgers.mlflow import open_existing
     from branchsweep.report import text
@@ -388,7 +596,7 @@ def promote(
                 f"this is another {what} than the sweep {of.name} was scored on ({part} {digest}, then {of.tags.get(part)})"
             )
             raise UserError(f"{message}: name the one it had with --data")
-    with _at_work(dataset, split, workers, console) as (trainer, watch):
+    with _at_work(training_rows(dataset, split), workers, console) as (trainer, watch):
         ending = flow.promote_again(experiment, trial, dataset, split, trainer, ledger, watch, dry_run)
     Console().print(text.ending(ending, list(experiment.heads)))
     if ending.finalist is None:
@@ -446,10 +654,58 @@ def space(
 
 
 @app.command()
+def draw(
+    experiment: ExperimentPath,
+    known: Annotated[str, typer.Option("--known", metavar="NAME", help="This known configuration; all if not given.")] = "",
+    overrides: Overrides = None,
+    columns: Annotated[
+        int | None, typer.Option("--columns", min=40, help="Letters of a line; the terminal's if not given.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="PATH", help="Let Keras and Graphviz draw: a .png, .svg or .pdf file."),
+    ] = None,
+) -> None:
+    """Draw the networks that an experiment names: its known configurations, or else what is fixed and default.
+
+    As text, or with -o one of them into a file, as keras.utils.plot_model draws it.
+    """
+    from branchsweep import config, drawing, survey
+    from branchsweep.report import text
+
+    chosen = config.load(experiment, overrides or [])
+    console = Console(width=columns)
+    reach = console.width - text.INDENT
+    samples = survey.named(chosen, known, reach if columns else min(reach, drawing.COLUMNS))
+    if output is None:
+        console.print(text.networks(samples))
+        return
+    if len(samples) > 1:
+        names = ", ".join(sample.known for sample in samples)
+        raise UserError(f"a file holds one network, and {chosen.name} knows {len(samples)} ({names}); choose with --known NAME")
+    _draw_into(output, samples[0].architecture, chosen.table.inputs)
+    title = f"{chosen.name} {samples[0].known}".rstrip()
+    sentence = f"{output} written: {title}, {samples[0].parameters:,} parameters"
+    Console(stderr=True).print(sentence, highlight=False, soft_wrap=True)
+
+
+def _draw_into(output: Path, architecture: Architecture, inputs: Sequence[str]) -> None:
+    """What is missing is told before TensorFlow takes its seconds to start."""
+    from branchsweep import graphviz
+    from branchsweep.quiet import silent_start
+
+    graphviz.check_place(output)
+    graphviz.program()
+    with silent_start():
+        from branchsweep.training import picture
+    graphviz.write(picture.graph(architecture, inputs), output)
+
+
+@app.command()
 def schema(
     kind: Annotated[
-        Literal["experiment", "space"],
-        typer.Argument(metavar="experiment|space", help="Which files: experiments/ or search_spaces/."),
+        Literal["experiment", "space", "comparison"],
+        typer.Argument(metavar="experiment|space|comparison", help="Which kind of file."),
     ] = "experiment",
 ) -> None:
     """Print the JSON Schema of the YAML files, for editors to complete and check them."""
@@ -570,19 +826,51 @@ def ui(
     tracking_uri: TrackingUri = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 5000,
+    opens: Annotated[
+        bool | None, typer.Option("--open/--no-open", help="Open the last sweep in a browser; in a terminal it is.")
+    ] = None,
 ) -> None:
-    """Serve MLflow's pages over this store, until Ctrl-C."""
+    """Serve MLflow's pages over this store, until Ctrl-C, and open the last sweep in them."""
     from branchsweep.ledgers import address
     from branchsweep.ledgers.mlflow import list_sweeps
 
     command = address.ui_command(tracking_uri, host, port)
     _refuse_taken(host, port)
     newest = list_sweeps(tracking_uri)[:1]
-    server = f"http://{host}:{port}"
-    link = address.run_link(server, newest[0].experiment_id, newest[0].run_id) if newest else server
+    links = _links(f"http://{host}:{port}", newest[0]) if newest else {"": f"http://{host}:{port}"}
     say = Console(stderr=True)
-    say.print(f"MLflow comes up in about ten seconds; Ctrl-C ends it\n{link}", highlight=False, soft_wrap=True)
+    say.print("MLflow comes up in about ten seconds; Ctrl-C ends it", highlight=False, soft_wrap=True)
+    for what, link in links.items():
+        say.print(f"{what:{max(map(len, links))}}  {link}".strip(), highlight=False, soft_wrap=True)
+    if say.is_terminal if opens is None else opens:
+        threading.Thread(target=_open_when_up, args=(host, port, next(iter(links.values()))), daemon=True).start()
     raise typer.Exit(_serve(command, {**os.environ, **address.SERVER_ENVIRONMENT}))
+
+
+def _links(server: str, sweep: SweepSummary) -> dict[str, str]:
+    """The pages of a sweep by what they show; the first is the one to open."""
+    from branchsweep.ledgers import address
+
+    pages = {"the sweep": address.run_page(sweep.experiment_id, sweep.run_id)}
+    if sweep.view:
+        trials = {
+            f"{sweep.name}: its trials": address.view_page(sweep.experiment_id, sweep.view),
+            "as charts": address.charts_page(sweep.experiment_id, sweep.view),
+        }
+        pages = trials | pages
+    return {what: address.link(server, page) for what, page in pages.items()}
+
+
+def _open_when_up(host: str, port: int, link: str) -> None:
+    """Opens a browser as soon as the server answers; gives up with it."""
+    while True:
+        time.sleep(0.5)
+        connection = http.client.HTTPConnection(host, port, timeout=5)
+        with suppress(OSError, http.client.HTTPException), closing(connection):
+            connection.request("GET", "/health")
+            if connection.getresponse().status == http.HTTPStatus.OK:
+                webbrowser.open(link)
+                return
 
 
 def _serve(command: list[str], environment: Mapping[str, str]) -> int:
@@ -605,10 +893,21 @@ def _serve(command: list[str], environment: Mapping[str, str]) -> int:
 
 def _refuse_taken(host: str, port: int) -> None:
     """Raises if something listens there already: MLflow's own message for it is a traceback."""
+    error = _what_forbids(host, port)
+    if error is None:
+        return
+    nearby = range(max(port + 1, UNPRIVILEGED), min(port + MOST_PORTS, HIGHEST_PORT) + 1)
+    free = next((other for other in nearby if _what_forbids(host, other) is None), None)
+    remedy = f"--port {free} is free" if free else "choose another with --port, or another --host"
+    raise UserError(f"got port {port} on {host}, which cannot be used ({error.strerror}); {remedy}") from error
+
+
+def _what_forbids(host: str, port: int) -> OSError | None:
+    """Why nobody can listen there; None where one can."""
     with socket.socket() as mine:
         mine.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             mine.bind((host, port))
         except OSError as error:
-            message = f"got port {port} on {host}, which cannot be used ({error.strerror}); choose another with --port"
-            raise UserError(message) from error
+            return error
+    return None

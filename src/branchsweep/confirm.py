@@ -61,10 +61,7 @@ class Confirmed:
 
 def best_of(experiment: Experiment, results: Sequence[Result], judged: Judge) -> list[Contender]:
     """The trials that deserve a second look: the best by the objective, as many as `confirmation.trials` says."""
-    eligible = [result for result in results if judged.is_eligible(result)]
-    if judged.objective.is_several:
-        eligible = judged.front(eligible)
-    best = sorted(eligible, key=lambda result: (-judged.rank(result.score), result.trial.number))
+    best = judged.ranking(judged.front(results) if judged.objective.is_several else results)
     return [
         Contender(f"trial {result.trial.number}", experiment, result.trial, result.score)
         for result in best[: experiment.confirmation.trials]

@@ -1,4 +1,4 @@
-"""Where we are: versions of the libraries, the commit of the working directory, and the user's folder for caches."""
+"""Where we are: versions of libraries, the working directory's commit, the machine, and the user's folder for caches."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ def facts() -> Mapping[str, str]:
             continue
     commit = git_commit()
     return {**found, "git_commit": commit} if commit else found
+
+
+def machine() -> Mapping[str, str | int]:
+    """What it runs on: the system, the processor's kind, and the cores that this process may use."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return {"platform": platform.platform(), "processor": platform.machine(), "cores": len(allowed)}
 
 
 def git_commit() -> str:

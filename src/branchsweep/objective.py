@@ -130,6 +130,11 @@ class Judge:
         score = result.score
         return score.is_complete and math.isfinite(score.value) and all(by <= 0 for by in self.violations(score))
 
+    def ranking(self, results: Iterable[Result]) -> list[Result]:
+        """The eligible results by rank, the highest first; of equals, the one asked first."""
+        eligible = [result for result in results if self.is_eligible(result)]
+        return sorted(eligible, key=lambda result: (-self.rank(result.score), result.trial.number))
+
     def best(self, results: Iterable[Result]) -> Result | None:
         """The eligible result of the highest rank (of a front, by its rule); of equals, the one asked first; None for none."""
         eligible = [result for result in results if self.is_eligible(result)]

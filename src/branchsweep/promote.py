@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from branchsweep import card, config, ensemble, evidence, packing, score
@@ -192,6 +192,7 @@ class Ending:
         members: Networks whose mean the model is.
         crowning: What the registry holds; None where nothing was registered.
         verdict: What was decided about the title; None where there is none to decide about.
+        predictions: `(test rows, heads)` what the finished model says of the test rows, in natural units; None for none.
     """
 
     confirmed: tuple[Confirmed, ...]
@@ -200,6 +201,7 @@ class Ending:
     members: int = 0
     crowning: Crowning | None = None
     verdict: Verdict | None = None
+    predictions: Floats | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,13 +257,13 @@ class Final:
             test = score.measure(self.dataset.y[self.split.test], predictions, heads)
             crowning, verdict = None, None
             if self.experiment.promotion:
-                self.watch.say("registering the model")
+                self.watch.stage("registering the model")
                 verdict = replace(
                     self._decide(finalist, predictions, reign, confirmed), against=reign.champion.version if reign else 0
                 )
                 crowning = self._register(finalist, members, test, verdict, reign, folder)
         test_r2 = {head: figures.r2 for head, figures in test.items()}
-        return Ending(tuple(confirmed), finalist, test_r2, len(members), crowning, verdict)
+        return Ending(tuple(confirmed), finalist, test_r2, len(members), crowning, verdict, predictions)
 
     def _decide(
         self, finalist: Confirmed, predictions: Floats | None, reign: Reigning | None, confirmed: Sequence[Confirmed]

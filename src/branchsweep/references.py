@@ -86,12 +86,15 @@ def references(
         trainer: Trains the networks among them on all training rows.
         watch: Told about it.
     """
-    return [
-        _of_network(confirmed[one.name], dataset, split, trainer, watch)
-        if one.experiment
-        else _of_estimator(one.name, rows, dataset, split, heads)
-        for one in chosen
-    ]
+    compared = []
+    for one in chosen:
+        watch.stage(f"comparing with {one.name.replace('_', ' ')}")
+        compared.append(
+            _of_network(confirmed[one.name], dataset, split, trainer, watch)
+            if one.experiment
+            else _of_estimator(one.name, rows, dataset, split, heads)
+        )
+    return compared
 
 
 def _of_estimator(name: str, rows: TrainingRows, dataset: Dataset, split: Split, heads: Sequence[str]) -> Reference:

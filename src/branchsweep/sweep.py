@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from branchsweep import config, digest, environment, promote
 from branchsweep.answer import answer, training_rows
@@ -20,7 +21,9 @@ from branchsweep.experiment import Experiment
 from branchsweep.objective import Judge, judge
 from branchsweep.population import TrainingRows
 from branchsweep.references import Baseline, references
-from branchsweep.roles import Conclusion, Driver, Ledger, SweepRecord, Trainer, Watch
+from branchsweep.report import notes, sweep_report
+from branchsweep.report.sweep_report import Files, Press, SweepReport
+from branchsweep.roles import Conclusion, Driver, Ledger, SweepRecord, TableRecord, Trainer, Watch
 from branchsweep.summary import Best, Member, Reference, Summary, Twice
 from branchsweep.trial import Result, Status
 
@@ -30,15 +33,27 @@ BUDGETS = ("trials", "seconds", "target", "patience")
 SUMMARY = "summary"
 """The tag that holds a finished sweep's summary."""
 
+NOTE = "mlflow.note.content"
+"""The tag whose Markdown MLflow shows on the sweep's page."""
+
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Who does the work."""
+    """Who does the work.
+
+    Args:
+        driver: Asks.
+        trainer: Trains.
+        ledger: Writes down.
+        watch: Is told.
+        press: Makes what is kept with the sweep for people to look at: the tables, or a page and pictures with them.
+    """
 
     driver: Driver
     trainer: Trainer
     ledger: Ledger
     watch: Watch
+    press: Press = sweep_report.tables
 
 
 def run(experiment: Experiment, baselines: Sequence[Baseline], dataset: Dataset, split: Split, engines: Engines) -> Summary:
@@ -86,18 +101,34 @@ def run(experiment: Experiment, baselines: Sequence[Baseline], dataset: Dataset,
         importance=_importance(experiment, results),
         edges=tuple(edge.sentence for edge in edges(experiment, finalist.contender.trial.params)) if finalist else (),
     )
+    report = sweep_report.gathered(
+        experiment, results, summary, dataset, split, ending.confirmed, ending.predictions, environment.facts()
+    )
+    files = {
+        "summary.json": summary.to_json() + "\n",
+        "importance.json": json.dumps(summary.importance, indent=2) + "\n",
+        **_printed(report, engines),
+    }
+    shown = judged.ranking(results)[: notes.MOST_TRIALS]
+    pages = engines.ledger.pages([result.trial.number for result in shown] + ([summary.best.trial] if summary.best else []))
     engines.ledger.conclude(
         metrics={
             **{f"test_r2/{head}": r2 for head, r2 in (summary.test_r2 or {}).items()},
             **{f"importance/{head}/{name}": share for head, of in summary.importance.items() for name, share in of.items()},
         },
-        tags={SUMMARY: summary.dumps()},
-        files={
-            "summary.json": summary.to_json() + "\n",
-            "importance.json": json.dumps(summary.importance, indent=2) + "\n",
-        },
+        tags={SUMMARY: summary.dumps(), NOTE: notes.ending(summary, experiment.question, heads, shown, pages, list(files))},
+        files=files,
     )
     return summary
+
+
+def _printed(report: SweepReport, engines: Engines) -> Files:
+    """What is kept for people to look at; where that cannot be made, the tables that it can be made from later."""
+    try:
+        return engines.press(report)
+    except Exception as error:  # noqa: BLE001  # a picture that cannot be drawn must not cost a sweep its end
+        engines.watch.say(f"the report could not be made ({type(error).__name__}: {error}); branchsweep report tries again")
+        return sweep_report.tables(report)
 
 
 def promote_again(
@@ -193,6 +224,7 @@ def search(experiment: Experiment, rows: TrainingRows, engines: Engines, spent: 
         if not trials:
             ended = exhausted(len(results))
             break
+        watch.asked(len(trials))
         answers |= {trial.number: recorded[trial.number] for trial in trials if trial.number in recorded}
         missing = [trial for trial in trials if trial.number not in recorded]
         for result in answer(missing, experiment, rows, engines.trainer, watch, list(answers.values()), lambda: _early(over())):
@@ -204,7 +236,7 @@ def search(experiment: Experiment, rows: TrainingRows, engines: Engines, spent: 
             driver.tell(answers[number])
             results.append(answers[number])
         answers.clear()
-    watch.say(f"the search is over: {ended.because}")
+    watch.stage(f"the search is over: {ended.because}")
     return Found(results, ended, time.perf_counter() - began)
 
 
@@ -278,7 +310,20 @@ def record(experiment: Experiment, dataset: Dataset, split: Split, prior: Sequen
             "driver": experiment.search.driver,
             "algorithm": experiment.algorithm,
             "seed": str(experiment.seed),
+            NOTE: notes.beginning(experiment),
             **environment.facts(),
+        },
+        dimensions=[name for name, dimension in experiment.space.dimensions.items() if not dimension.when],
+        table=TableRecord(
+            name=Path(experiment.table.source).name + " (stand-in)" * dataset.is_stand_in,
+            digest=dataset.digest,
+            location=dataset.location,
+            columns=[*dataset.inputs, *experiment.columns.values()],
+            rows=dataset.rows,
+        ),
+        files={
+            "search_space.yaml": config.dump_space(experiment),
+            "environment.json": json.dumps({**environment.facts(), **environment.machine()}, indent=2) + "\n",
         },
     )
 

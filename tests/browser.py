@@ -1,0 +1,196 @@
+"""A real browser that tests look through: Chromium without a window, spoken to in its own protocol.
+
+Over pipes (`--remote-debugging-pipe`) Chromium reads the DevTools protocol's JSON from file descriptor 3 and writes it to 4,
+each message ended by a zero byte: no port, no websocket, and so no library.
+
+Nothing here sleeps for a fixed time: a test waits for what it wants to see, and on a failure is told what was there instead.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 30.0
+"""Seconds that a page may take to show what a test waits for."""
+
+SETTLED = {"mlflow.assistant.panelOpen_v1": "false", "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true"}
+"""What MLflow's pages keep in a browser once somebody has closed the assistant, which covers a quarter of a fresh one."""
+
+OPTIONS = [
+    "--headless=new",
+    "--remote-debugging-pipe",
+    "--no-sandbox",  # containers run as root, where Chromium refuses its sandbox; it opens our own pages only
+    "--disable-features=IsolateSandboxedIframes",  # a report's frame stays in its page's process, where it can be read
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-extensions",
+    "--disable-sync",
+    "--mute-audio",
+]
+
+
+class Page:
+    """A tab.
+
+    Args:
+        browser: Whose.
+        session: Its name in the protocol.
+    """
+
+    def __init__(self, browser: Browser, session: str) -> None:
+        self._browser = browser
+        self._session = session
+
+    def call(self, method: str, **params: Any) -> Any:
+        """One command of the protocol, and its result."""
+        return self._browser.call(method, params, self._session)
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of an expression in JavaScript, as JSON knows it."""
+        said = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in said, said["exceptionDetails"]
+        return said["result"].get("value")
+
+    @property
+    def text(self) -> str:
+        """What a person reads, runs of white space as one space."""
+        return " ".join(str(self.evaluate("document.body ? document.body.innerText : ''")).split())
+
+    def wait_for(self, expression: str, what: str = "") -> None:
+        """Returns as soon as an expression in JavaScript is true-ish. One that fails is not true yet."""
+        guarded = f"(() => {{ try {{ return Boolean({expression}) }} catch (error) {{ return false }} }})()"
+        deadline = time.monotonic() + PATIENCE
+        while not self.evaluate(guarded):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no {what or expression} within {PATIENCE:.0f} s; the page says: {self.text[:3000]}")
+            time.sleep(0.1)
+
+    def wait_for_text(self, *wanted: str) -> str:
+        """The page's text, as soon as it holds all of these."""
+        deadline = time.monotonic() + PATIENCE
+        while missing := [each for each in wanted if each not in self.text]:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no {missing} within {PATIENCE:.0f} s; the page says: {self.text[:3000]}")
+            time.sleep(0.1)
+        return self.text
+
+    def wait_for_node(self, wanted: str) -> None:
+        """Returns as soon as some element says this, also one in a frame that scripts of the page may not look into."""
+        deadline = time.monotonic() + PATIENCE
+        while wanted not in json.dumps(self.call("DOM.getDocument", depth=-1, pierce=True), ensure_ascii=False):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"nowhere '{wanted}' within {PATIENCE:.0f} s; the page says: {self.text[:3000]}")
+            time.sleep(0.1)
+
+    def click(self, selector: str) -> None:
+        """Clicks the first element of a CSS selector, as soon as there is one."""
+        self.wait_for(f"document.querySelector({json.dumps(selector)})", selector)
+        self.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
+
+    def photograph(self, picture: Path) -> None:
+        """What the tab shows, as PNG."""
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+
+class Browser:
+    """Chromium behind two pipes. Made by `browsing`."""
+
+    def __init__(self, to_it: int, from_it: int, remembered: Mapping[str, str]) -> None:
+        self._to_it = to_it
+        self._remembered = remembered
+        self._from_it = from_it
+        self._buffer = b""
+        self._last = 0
+
+    def call(self, method: str, params: dict[str, Any] | None = None, session: str | None = None) -> Any:
+        """One command, and its result; what happens meanwhile (events) is not listened to."""
+        self._last += 1
+        message = {"id": self._last, "method": method, "params": params or {}, **({"sessionId": session} if session else {})}
+        written = json.dumps(message).encode() + b"\0"
+        while written:
+            written = written[os.write(self._to_it, written) :]
+        while (answer := self._read()).get("id") != self._last:
+            pass
+        assert "error" not in answer, f"{method}: {answer['error']}"
+        return answer["result"]
+
+    def _read(self) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._from_it], [], [], PATIENCE)
+            assert ready, f"Chromium has said nothing for {PATIENCE:.0f} s"
+            piece = os.read(self._from_it, 1 << 16)
+            assert piece, "Chromium has ended"
+            self._buffer += piece
+        line, _, self._buffer = self._buffer.partition(b"\0")
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    @contextmanager
+    def page(self, url: str, width: int = 1800, height: int = 1100) -> Generator[Page]:
+        """A tab at this address, closed afterwards."""
+        target = self.call("Target.createTarget", {"url": "about:blank"})["targetId"]
+        session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
+        page = Page(self, session)
+        page.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        page.call("Page.enable")
+        for key, value in self._remembered.items():
+            remember = f"window.localStorage.setItem({json.dumps(key)}, {json.dumps(value)})"
+            page.call("Page.addScriptToEvaluateOnNewDocument", source=remember)
+        page.call("Page.navigate", url=url)
+        try:
+            yield page
+        finally:
+            self.call("Target.closeTarget", {"targetId": target})
+
+
+@contextmanager
+def browsing(chromium: str, profile: Path, remembered: Mapping[str, str] | None = None) -> Generator[Browser]:
+    """A browser with a profile of its own, gone afterwards with all its processes.
+
+    Args:
+        chromium: Its path.
+        profile: An empty folder.
+        remembered: What pages find in their local storage, as if they had been here before.
+    """
+    its_in, to_it = os.pipe()
+    from_it, its_out = os.pipe()
+    # out of the way of 3 and 4, which they become in the new process
+    ours = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (its_in, its_out)]
+    log = os.open(profile / "log", os.O_WRONLY | os.O_CREAT, 0o600)
+    process = os.posix_spawn(
+        chromium,
+        [chromium, *OPTIONS, f"--user-data-dir={profile}", "about:blank"],
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_DUP2, ours[0], 3),
+            (os.POSIX_SPAWN_DUP2, ours[1], 4),
+            (os.POSIX_SPAWN_DUP2, log, 1),
+            (os.POSIX_SPAWN_DUP2, log, 2),
+        ],
+        setsid=True,
+    )
+    for end in (its_in, its_out, *ours, log):
+        os.close(end)
+    try:
+        yield Browser(to_it, from_it, remembered or {})
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        os.close(to_it)
+        os.close(from_it)
