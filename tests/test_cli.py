@@ -256,6 +256,47 @@ def test_show_lists_the_sweeps_and_the_best_trials(said: tuple[Workspace, dict[s
     assert [(one["name"], one["trials"]) for one in told["sweeps"]] == [("three", summary["trials"])]
 
 
+COMPARISON = """\
+name: shared
+experiment: three.yaml
+contestants:
+  branched: {kind: network}
+  single: {kind: single, fixed: {trunk.depth: 1, trunk.width: 8, learning_rate: 0.01}}
+  linear: {kind: estimator, estimator: linear_regression}
+  chain: {kind: estimator, estimator: linear_regression, chain: [cost, heat, steam]}
+budget: {trials: 3}
+"""
+
+
+def test_a_comparison_ends_in_a_table_a_page_and_runs_and_is_told_again(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = said
+    folder, client = workspace.folder, workspace.client()
+    (folder / "shared.yaml").write_text(COMPARISON, encoding="utf-8")
+    out, err = workspace.run("compare", "shared.yaml", "-o", "shared.html")
+    assert "five shuffles seeded by 1" in err
+    assert "from sharing" in out and "branched" in out
+    page = (folder / "shared.html").read_text(encoding="utf-8")
+    (parent,) = workspace.runs("comparison")
+    assert parent.info.status == "FINISHED" and parent.data.tags["branchsweep.answer"].splitlines()[0] in out.replace("\n", " ")
+    files = {entry.path for entry in client.list_artifacts(parent.info.run_id)}
+    assert {"report.html", "comparison.md", "summary.csv", "halves.csv", "plots", "findings.json", "comparison.yaml"} <= files
+    assert Path(client.download_artifacts(parent.info.run_id, "report.html", str(folder))).read_text(encoding="utf-8") == page
+    runs = {run.info.run_name: run for run in workspace.runs("contestant")}
+    assert set(runs) == {"branched", "single", "linear", "chain"}
+    assert all({"r2/heat", "r2/mean", "rmse/cost", "latency_ms"} <= set(run.data.metrics) for run in runs.values())
+    again, err = workspace.run("compare", "shared.yaml")
+    assert "this comparison is complete" in err and again == out
+    assert workspace.run("show", "shared")[0] == out
+    told = json.loads(workspace.run("show", "--json")[0])
+    assert [one["name"] for one in told["comparisons"]] == ["shared"] and [one["name"] for one in told["sweeps"]] == ["three"]
+    listed, _ = workspace.run("show")
+    assert "shared" in listed and "three" in listed
+    _, err = workspace.run("compare", "three.yaml", exit_code=2)
+    assert "branchsweep run three.yaml" in err
+    _, err = workspace.run("compare", "shared.yaml", "--fresh", "-o", "nowhere/shared.html", exit_code=2)
+    assert "there is no folder nowhere" in err
+
+
 def test_show_chooses_and_sorts_trials(said: tuple[Workspace, dict[str, Any], str]) -> None:
     workspace, summary, _ = said
     told = json.loads(workspace.run("show", "three", "--json")[0])

@@ -36,8 +36,8 @@ def light(uri: str) -> Peek:
 def assert_alike(uri: str) -> int:
     """Both readers give the same, to the last digit and in the same order; returns how many trials were compared."""
     ours, theirs = light(uri), MlflowShelf.open(uri)
-    sweeps = ours.sweeps()
-    assert repr(plain(sweeps)) == repr(plain(theirs.sweeps()))
+    sweeps = ours.roots("sweep")
+    assert repr(plain(sweeps)) == repr(plain(theirs.roots("sweep")))
     compared = 0
     for sweep in sweeps:
         trials = ours.trials(sweep)
@@ -167,7 +167,7 @@ def test_nothing_is_written_and_nothing_left_behind(full: str) -> None:
     with closing(peek.connect(file)) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("DELETE FROM runs")
     before = sorted(entry.name for entry in file.parent.iterdir())
-    light(full).sweeps()
+    light(full).roots("sweep")
     assert sorted(entry.name for entry in file.parent.iterdir()) == before
 
 

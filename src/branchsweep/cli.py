@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from branchsweep.data import Dataset, Split
     from branchsweep.experiment import Experiment
     from branchsweep.findings import Findings
-    from branchsweep.ledgers.listing import SweepSummary
+    from branchsweep.ledgers.listing import ComparisonSummary, SweepSummary
     from branchsweep.ledgers.reading import Reading
     from branchsweep.population import TrainingRows
     from branchsweep.recipe import Architecture
@@ -299,8 +299,12 @@ def show(
     if idle and (not sweep or trial is not None):
         raise UserError("it is about the trials of a sweep: give it with SWEEP alone", where=idle[0])
     if not sweep:
-        sweeps = reading.list_sweeps(tracking_uri)
-        typer.echo(reading.to_json(sweeps)) if as_json else console.print(text.sweeps(sweeps))
+        listed = reading.list_sweeps(tracking_uri), reading.list_comparisons(tracking_uri)
+        typer.echo(reading.to_json(*listed)) if as_json else console.print(text.listed(*listed))
+        return
+    findings = _comparison_named(sweep, tracking_uri)
+    if findings:
+        typer.echo(findings.dumps()) if as_json else console.print(text.comparison(findings))
         return
     recorded = reading.open_sweep(tracking_uri, sweep)
     if trial is None:
@@ -309,6 +313,24 @@ def show(
     else:
         seen = _portrait(recorded, trial, tracking_uri, console.width - text.INDENT)
         typer.echo(seen.to_json()) if as_json else console.print(text.portrait(seen))
+
+
+def _comparison_named(name: str, tracking_uri: str | None) -> Findings | None:
+    """What a comparison has found, if it is one that somebody names, and no sweep."""
+    from branchsweep.ledgers import reading
+
+    def named(listed: Sequence[SweepSummary] | Sequence[ComparisonSummary]) -> bool:
+        return any(name == one.name or one.run_id.startswith(name) for one in listed)
+
+    if named(reading.list_sweeps(tracking_uri)) or not named(reading.list_comparisons(tracking_uri)):
+        return None
+    from branchsweep.findings import Findings
+    from branchsweep.ledgers.comparisons import open_comparison
+
+    found = open_comparison(tracking_uri, name).conclusion
+    if not found:
+        raise UserError(f"the comparison '{name}' has not come to its end: the same command goes on with it")
+    return Findings.loads(found)
 
 
 def _leaderboard(

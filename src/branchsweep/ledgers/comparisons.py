@@ -11,8 +11,6 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +19,19 @@ from mlflow.entities import Run
 
 from branchsweep.errors import LedgerError
 from branchsweep.findings import Contrast, Findings, Measured
-from branchsweep.ledgers import address, contestants, spelling
-from branchsweep.ledgers.spelling import tag
+from branchsweep.ledgers import address, contestants, listing, spelling
+from branchsweep.ledgers.listing import ComparisonSummary
 from branchsweep.ledgers.store import (
     chosen,
     connect,
+    entry,
     experiment_id,
-    experiments,
     has,
     keep,
     log,
     newest,
     now,
+    roots,
     search,
     translated,
 )
@@ -193,29 +192,6 @@ class MlflowComparison:
             yield Path(folder) / name
 
 
-@dataclass(frozen=True, slots=True)
-class ComparisonSummary:
-    """One comparison in a list of comparisons.
-
-    Args:
-        run_id: Its run.
-        experiment_id: The experiment in MLflow.
-        name: Its name.
-        started: When it was first begun.
-        status: `RUNNING` (also if it was killed), `FINISHED`, ….
-        answer: What it comes to, as sentences, the most important first; empty before its end.
-        data: Where its table came from.
-    """
-
-    run_id: str
-    experiment_id: str
-    name: str
-    started: datetime
-    status: str
-    answer: tuple[str, ...]
-    data: str
-
-
 def list_comparisons(tracking_uri: str | None = None) -> list[ComparisonSummary]:
     """All comparisons of a store, the newest first.
 
@@ -225,7 +201,7 @@ def list_comparisons(tracking_uri: str | None = None) -> list[ComparisonSummary]
     uri = address.resolve(tracking_uri)
     client = connect(uri, create=False)
     with translated(uri, "listing the comparisons"):
-        return [_summary(run) for run in _comparisons(client)]
+        return [listing.comparison_summary(entry(run)) for run in roots(client, "comparison")]
 
 
 def open_comparison(tracking_uri: str | None, comparison: str = "") -> MlflowComparison:
@@ -241,25 +217,8 @@ def open_comparison(tracking_uri: str | None, comparison: str = "") -> MlflowCom
     uri = address.resolve(tracking_uri)
     client = connect(uri, create=False)
     with translated(uri, "looking for the comparison"):
-        parent = chosen(_comparisons(client), comparison, "comparison", uri)
+        parent = chosen(roots(client, "comparison"), comparison, "comparison", uri)
         return MlflowComparison(client, parent, _record(client, parent), is_open=False)
-
-
-def _comparisons(client: MlflowClient) -> list[Run]:
-    return list(search(client, experiments(client), has("role", "comparison"), "start_time DESC"))
-
-
-def _summary(parent: Run) -> ComparisonSummary:
-    answer = spelling.joined(parent.data.tags).get("answer", "") if parent.info.status == "FINISHED" else ""
-    return ComparisonSummary(
-        run_id=parent.info.run_id,
-        experiment_id=parent.info.experiment_id,
-        name=str(parent.info.run_name),
-        started=datetime.fromtimestamp(parent.info.start_time / 1000, UTC),
-        status=parent.info.status,
-        answer=tuple(answer.splitlines()),
-        data=parent.data.tags.get(tag("data_source"), ""),
-    )
 
 
 def _record(client: MlflowClient, parent: Run) -> ComparisonRecord:

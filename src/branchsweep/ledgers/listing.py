@@ -54,10 +54,10 @@ class Entry:
 
 
 class Shelf(Protocol):
-    """A store to read sweeps from. Four verbs."""
+    """A store to read sweeps and comparisons from. Four verbs."""
 
-    def sweeps(self) -> list[Entry]:
-        """All sweeps, the newest first."""
+    def roots(self, role: str) -> list[Entry]:
+        """All runs that are a `sweep`, or a `comparison`, the newest first."""
         ...
 
     def trials(self, sweep: Entry) -> list[Entry]:
@@ -116,6 +116,43 @@ def summary(sweep: Entry) -> SweepSummary:
         best={name.partition("/")[2]: value for name, value in sweep.metrics.items() if name.startswith("best_r2/")},
         data=sweep.tags.get(tag("data_source"), ""),
         view=sweep.tags.get(tag("view"), ""),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonSummary:
+    """One comparison in a list of comparisons.
+
+    Args:
+        run_id: Its run.
+        experiment_id: The experiment in MLflow.
+        name: Its name.
+        started: When it was first begun.
+        status: `RUNNING` (also if it was killed), `FINISHED`, ….
+        answer: What it comes to, as sentences, the most important first; empty before its end.
+        data: Where its table came from.
+    """
+
+    run_id: str
+    experiment_id: str
+    name: str
+    started: datetime
+    status: str
+    answer: tuple[str, ...]
+    data: str
+
+
+def comparison_summary(comparison: Entry) -> ComparisonSummary:
+    """What a list says of a comparison."""
+    answer = spelling.joined(comparison.tags).get("answer", "") if comparison.status == "FINISHED" else ""
+    return ComparisonSummary(
+        run_id=comparison.run_id,
+        experiment_id=comparison.experiment_id,
+        name=comparison.name,
+        started=datetime.fromtimestamp(comparison.started / 1000, UTC),
+        status=comparison.status,
+        answer=tuple(answer.splitlines()),
+        data=comparison.tags.get(tag("data_source"), ""),
     )
 
 

@@ -39,6 +39,7 @@ from branchsweep.ledgers.store import (
     log,
     newest,
     now,
+    roots,
     search,
     translated,
 )
@@ -306,14 +307,14 @@ class MlflowShelf:
         """
         return cls(connect(uri, create=False), uri)
 
-    def sweeps(self) -> list[Entry]:
-        """All sweeps, the newest first.
+    def roots(self, role: str) -> list[Entry]:
+        """All runs that are a `sweep`, or a `comparison`, the newest first.
 
         Raises:
             LedgerError: The store did not answer.
         """
-        with translated(self._uri, "listing the sweeps"):
-            return [entry(run) for run in _sweeps(self._client)]
+        with translated(self._uri, f"listing the {role}s"):
+            return [entry(run) for run in roots(self._client, role)]
 
     def trials(self, sweep: Entry) -> list[Entry]:
         """The trials of a sweep that were written to their end, in order of their beginning.
@@ -353,7 +354,7 @@ def list_sweeps(tracking_uri: str | None = None) -> list[SweepSummary]:
     uri = address.resolve(tracking_uri)
     client = connect(uri, create=False)
     with translated(uri, "listing the sweeps"):
-        return [listing.summary(entry(run)) for run in _sweeps(client)]
+        return [listing.summary(entry(run)) for run in roots(client, "sweep")]
 
 
 def open_existing(tracking_uri: str | None, sweep: str = "") -> MlflowLedger:
@@ -369,7 +370,7 @@ def open_existing(tracking_uri: str | None, sweep: str = "") -> MlflowLedger:
     uri = address.resolve(tracking_uri)
     client = connect(uri, create=False)
     with translated(uri, "looking for the sweep"):
-        parents = _sweeps(client)
+        parents = roots(client, "sweep")
         parent = chosen(parents, sweep, "sweep", uri)
         return MlflowLedger(client, parent, _sweep_record(client, parent), is_resumed=True)
 
@@ -387,7 +388,7 @@ def open_trial(tracking_uri: str | None, run: str) -> tuple[MlflowLedger, int]:
     uri = address.resolve(tracking_uri)
     client = connect(uri, create=False)
     with translated(uri, "looking for the trial"):
-        parents = _sweeps(client)
+        parents = roots(client, "sweep")
         found = _trials(client, run)
         if len(found) != 1:
             raise LedgerError(_no_such_trial(run, found, parents))
@@ -400,10 +401,6 @@ def _forget_half_written(client: MlflowClient, experiment_id: str, parent: str) 
     """Delete runs of trials that were not written to their end: killed in the middle, such a trial is trained again."""
     for run in list(search(client, [experiment_id], f"{_below(parent)} AND status = 'RUNNING'")):
         client.delete_run(run.info.run_id)
-
-
-def _sweeps(client: MlflowClient) -> list[Run]:
-    return list(search(client, experiments(client), has("role", "sweep"), "start_time DESC"))
 
 
 def _met(run: Run) -> list[dict[str, str]]:

@@ -36,7 +36,7 @@ _RUNS = """
     FROM runs AS run JOIN tags AS mark ON mark.run_uuid = run.run_uuid AND mark.key = :key AND mark.value = :value
     JOIN experiments AS experiment ON experiment.experiment_id = run.experiment_id
     WHERE run.lifecycle_stage = 'active' AND """
-_SWEEPS = f"{_RUNS} experiment.lifecycle_stage = 'active'"
+_ROOTS = f"{_RUNS} experiment.lifecycle_stage = 'active'"
 _TRIALS = f"{_RUNS} run.experiment_id = :experiment_id AND run.status != 'RUNNING'"
 _INFO = "SELECT run.run_uuid, run.experiment_id, run.name, run.status, run.start_time, run.artifact_uri"
 _IDS = "SELECT run.run_uuid"
@@ -57,9 +57,9 @@ class Peek:
     def __init__(self, uri: str, file: Path) -> None:
         self._uri, self._file = uri, file
 
-    def sweeps(self) -> list[Entry]:
-        """All sweeps, the newest first."""
-        return self._entries(_SWEEPS, _NEWEST, {"key": tag("role"), "value": "sweep"})
+    def roots(self, role: str) -> list[Entry]:
+        """All runs that are a `sweep`, or a `comparison`, the newest first."""
+        return self._entries(_ROOTS, _NEWEST, {"key": tag("role"), "value": role})
 
     def trials(self, sweep: Entry) -> list[Entry]:
         """The trials of a sweep that were written to their end, in order of their beginning."""

@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
+from typing import Any
 
 from branchsweep.errors import LedgerError
 from branchsweep.ledgers import address, listing, peek, spelling
-from branchsweep.ledgers.listing import Entry, Points, Shelf, SweepSummary
+from branchsweep.ledgers.listing import ComparisonSummary, Entry, Points, Shelf, SweepSummary
 from branchsweep.roles import SweepRecord
 from branchsweep.trial import Result
 
@@ -105,7 +106,16 @@ def list_sweeps(tracking_uri: str | None = None) -> list[SweepSummary]:
     Raises:
         LedgerError: There is no store at the address.
     """
-    return [listing.summary(sweep) for sweep in open_shelf(tracking_uri).sweeps()]
+    return [listing.summary(sweep) for sweep in open_shelf(tracking_uri).roots("sweep")]
+
+
+def list_comparisons(tracking_uri: str | None = None) -> list[ComparisonSummary]:
+    """All comparisons of a store, the newest first.
+
+    Raises:
+        LedgerError: There is no store at the address.
+    """
+    return [listing.comparison_summary(one) for one in open_shelf(tracking_uri).roots("comparison")]
 
 
 def open_sweep(tracking_uri: str | None, sweep: str = "") -> Reading:
@@ -119,9 +129,13 @@ def open_sweep(tracking_uri: str | None, sweep: str = "") -> Reading:
         LedgerError: There is no such sweep, or more than one.
     """
     shelf = open_shelf(tracking_uri)
-    return Reading(shelf, listing.chosen(shelf.sweeps(), sweep, address.resolve(tracking_uri)))
+    return Reading(shelf, listing.chosen(shelf.roots("sweep"), sweep, address.resolve(tracking_uri)))
 
 
-def to_json(sweeps: Sequence[SweepSummary]) -> str:
-    """The sweeps of a store as one JSON object, with times as ISO 8601 has them."""
-    return json.dumps({"sweeps": [{**asdict(sweep), "started": sweep.started.isoformat()} for sweep in sweeps]})
+def to_json(sweeps: Sequence[SweepSummary], comparisons: Sequence[ComparisonSummary]) -> str:
+    """The sweeps and comparisons of a store as one JSON object, with times as ISO 8601 has them."""
+
+    def plain(listed: Sequence[SweepSummary] | Sequence[ComparisonSummary]) -> list[dict[str, Any]]:
+        return [{**asdict(one), "started": one.started.isoformat()} for one in listed]
+
+    return json.dumps({"sweeps": plain(sweeps), "comparisons": plain(comparisons)})

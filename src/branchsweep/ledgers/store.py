@@ -328,3 +328,8 @@ def keep(client: MlflowClient, run_id: str, files: Mapping[str, str | bytes]) ->
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.encode() if isinstance(content, str) else content)
         client.log_artifacts(run_id, folder)
+
+
+def roots(client: MlflowClient, role: str) -> list[Run]:
+    """All runs of a store that are a `sweep`, or a `comparison`, the newest first."""
+    return list(search(client, experiments(client), has("role", role), "start_time DESC"))

@@ -40,6 +40,7 @@ from branchsweep.trial import Params, ParamValue, Score
 if TYPE_CHECKING:
     from branchsweep.data import Dataset, Split
     from branchsweep.findings import Findings, Measured
+    from branchsweep.ledgers.listing import ComparisonSummary
     from branchsweep.outlook import Outlook
     from branchsweep.promote import Ending
     from branchsweep.replay import Figure, Replay
@@ -387,8 +388,28 @@ class Listed(Protocol):
     def data(self) -> str: ...  # noqa: D102
 
 
-def sweeps(listed: Sequence[Listed]) -> RenderableType:
-    """The sweeps of a store, in the order given."""
+def listed(sweeps: Sequence[Listed], comparisons: Sequence[ComparisonSummary]) -> RenderableType:
+    """The sweeps and the comparisons of a store, in the order given."""
+    return Group(_sweeps(sweeps), Text(), _comparisons(comparisons)) if comparisons else _sweeps(sweeps)
+
+
+def _comparisons(comparisons: Sequence[ComparisonSummary]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("run", "comparison", "started", "status", "answer"):
+        table.add_column(column, overflow="fold")
+    for one in comparisons:
+        name = f"{one.name} (stand-in)" if one.data == "stand-in" else one.name
+        table.add_row(
+            one.run_id[:8],
+            name,
+            one.started.astimezone().strftime("%Y-%m-%d %H:%M"),
+            one.status.lower(),
+            " ".join(one.answer[:1]),
+        )
+    return table
+
+
+def _sweeps(listed: Sequence[Listed]) -> RenderableType:
     if not listed:
         return Text("There are no sweeps here yet: branchsweep run experiments/branched.yaml begins one.")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -396,11 +417,10 @@ def sweeps(listed: Sequence[Listed]) -> RenderableType:
         table.add_column(column, overflow="fold")
     for one in listed:
         best = "  ".join(f"{head} {r2:.4f}" for head, r2 in one.best.items())
-        started = one.started.astimezone().strftime("%Y-%m-%d %H:%M")
         others = [f"{one.trials[status]} {status}" for status in ("pruned", "failed") if one.trials.get(status)]
         trials = ", ".join([f"{one.trials.get('complete', 0)}", *others])
         name = f"{one.name} (stand-in)" if one.data == "stand-in" else one.name
-        table.add_row(one.run_id[:8], name, started, one.status.lower(), trials, best)
+        table.add_row(one.run_id[:8], name, _moment(one.started), one.status.lower(), trials, best)
     return table
 
 
@@ -433,7 +453,12 @@ def chronicle(told: Chronicle) -> RenderableType:
 
 def local(time: str) -> str:
     """A time of the registry, where we are; what is no time stays as it is."""
-    return time if time == UNKNOWN else datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M")
+    return time if time == UNKNOWN else _moment(datetime.fromisoformat(time))
+
+
+def _moment(time: datetime) -> str:
+    """A time where we are, to the minute."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def rollback(done: Rollback) -> RenderableType:
