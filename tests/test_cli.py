@@ -156,6 +156,9 @@ def test_the_store_holds_the_sweep_and_every_trial(said: tuple[Workspace, dict[s
         assert run.data.metrics["r2_se/heat"] > 0
     best = next(run for run in trials if int(run.data.tags["branchsweep.trial"]) == summary["best"]["trial"])
     assert best.data.metrics["r2/mean"] == pytest.approx(summary["best"]["r2"]["mean"])
+    (plots,) = workspace.client().list_artifacts(best.info.run_id)  # its fit, for it was among the finalists
+    (picture,) = workspace.client().list_artifacts(best.info.run_id, plots.path)
+    assert picture.path == "plots/predicted_against_actual.png" and picture.file_size > 1000
     curve = workspace.client().get_metric_history(best.info.run_id, "curve_r2/heat")
     assert [point.step for point in curve] == list(range(1, 9))
 

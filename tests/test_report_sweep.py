@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import r2_score
 
 from branchsweep import config, sweep
 from branchsweep.answer import training_rows
@@ -106,7 +107,7 @@ def table_of(heads: int) -> Dataset:
 
 def ended(dataset: Dataset | None = None, diverges_above: float = np.inf, **changes: Any) -> tuple[SweepReport, MemoryLedger]:
     """A sweep that came to its end, and what there is to tell of it."""
-    heads = changes.pop("heads", 2)
+    heads, portray = changes.pop("heads", 2), changes.pop("portray", lambda report: {})
     experiment = tiny_experiment(heads=dict([*HEADS.items()][:heads]), **changes)
     dataset = dataset or table_of(heads)
     parts = split(experiment, dataset)
@@ -118,7 +119,7 @@ def ended(dataset: Dataset | None = None, diverges_above: float = np.inf, **chan
         return sweep_report.tables(report)
 
     trainer = FormulaTrainer(training_rows(dataset, parts), diverges_above)
-    engines = sweep.Engines(open_driver(experiment), trainer, ledger, Notebook(), press)
+    engines = sweep.Engines(open_driver(experiment), trainer, ledger, Notebook(), press, portray)
     sweep.run(experiment, [Baseline("linear_regression")], dataset, parts, engines)
     return told[0], ledger
 
@@ -230,6 +231,21 @@ def test_the_facts_of_the_table_are_kept_as_they_were() -> None:
     assert [column["name"] for column in facts["columns"]] == ["a", "b", "PE", "V"]
     assert facts["columns"][0]["high"] == table_of(2).x[:, 0].max()
     assert (facts["train"], facts["test"]) == (96, 24)
+
+
+def test_finalists_are_drawn_on_rows_that_their_networks_had_not_learnt_from() -> None:
+    report, ledger = ended(portray=sweep_page.portraits)
+    confirmed = {one.trial for one in report.summary.confirmed}
+    assert set(report.finalists) == confirmed
+    for trial in confirmed:
+        for head, said in report.finalists[trial].items():
+            r2 = next(one.r2[head] for one in report.summary.confirmed if one.trial == trial)
+            assert len(said.actual) == report.table.train
+            assert float(r2_score(said.actual, said.predicted)) == pytest.approx(r2, abs=0.02)
+    drawn = sweep_page.portraits(report)
+    assert set(drawn) == confirmed
+    assert all(str(content).startswith("b'\\x89PNG") for files in drawn.values() for content in files.values())
+    assert ledger.artifact(f"trials/{min(confirmed)}/plots/predicted_against_actual.png") is not None
 
 
 def test_pictures_are_kept_as_png_and_a_page_to_play_with_beside_them() -> None:

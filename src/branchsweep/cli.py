@@ -187,7 +187,7 @@ def _sweep(
             if finished:
                 watch.say("this sweep is complete; to train it anew, add --fresh")
                 return finished
-            engines = sweep.Engines(open_driver(experiment, prior), trainer, ledger, watch, _press(watch))
+            engines = sweep.Engines(open_driver(experiment, prior), trainer, ledger, watch, _press(watch), _portray)
             return sweep.run(experiment, baselines, dataset, split, engines)
 
 
@@ -411,6 +411,13 @@ def _press(watch: Watch) -> Callable[[Any], Mapping[str, str | bytes]]:
         return printed(said)
 
     return printed
+
+
+def _portray(said: Any) -> Mapping[int, Mapping[str, str | bytes]]:
+    """Draws the finalists of a finished sweep."""
+    from branchsweep.report.sweep_page import portraits
+
+    return portraits(said)
 
 
 @app.command()

@@ -332,7 +332,7 @@ class Conclusion:
 
 
 class Ledger(Protocol):
-    """The one history of a sweep, who met its test rows, the registry, and where people see it. Eight verbs, and an end."""
+    """The one history of a sweep, who met its test rows, the registry, and where people see it. Nine verbs, and an end."""
 
     @property
     def run_id(self) -> str:
@@ -383,6 +383,10 @@ class Ledger(Protocol):
 
     def meetings(self, test_digest: str) -> int:
         """How many models have met these test rows so far, in all sweeps of the store."""
+        ...
+
+    def illustrate(self, trial: int, files: Mapping[str, str | bytes]) -> None:
+        """Keep files with a recorded trial, for people to look at."""
         ...
 
     def pages(self, trials: Sequence[int]) -> Pages:

@@ -22,7 +22,7 @@ from branchsweep.objective import Judge, judge
 from branchsweep.population import TrainingRows
 from branchsweep.references import Baseline, references
 from branchsweep.report import notes, sweep_report
-from branchsweep.report.sweep_report import Files, Press, SweepReport
+from branchsweep.report.sweep_report import Files, Portray, Press, SweepReport
 from branchsweep.roles import Conclusion, Driver, Ledger, SweepRecord, TableRecord, Trainer, Watch
 from branchsweep.summary import Best, Member, Reference, Summary, Twice
 from branchsweep.trial import Result, Status
@@ -47,6 +47,7 @@ class Engines:
         ledger: Writes down.
         watch: Is told.
         press: Makes what is kept with the sweep for people to look at: the tables, or a page and pictures with them.
+        portray: Makes what is kept with its finalists.
     """
 
     driver: Driver
@@ -54,6 +55,7 @@ class Engines:
     ledger: Ledger
     watch: Watch
     press: Press = sweep_report.tables
+    portray: Portray = lambda report: {}
 
 
 def run(experiment: Experiment, baselines: Sequence[Baseline], dataset: Dataset, split: Split, engines: Engines) -> Summary:
@@ -104,6 +106,8 @@ def run(experiment: Experiment, baselines: Sequence[Baseline], dataset: Dataset,
     report = sweep_report.gathered(
         experiment, results, summary, dataset, split, ending.confirmed, ending.predictions, environment.facts()
     )
+    for trial, pictures in _portrayed(report, engines).items():
+        engines.ledger.illustrate(trial, pictures)
     files = {
         "summary.json": summary.to_json() + "\n",
         "importance.json": json.dumps(summary.importance, indent=2) + "\n",
@@ -129,6 +133,15 @@ def _printed(report: SweepReport, engines: Engines) -> Files:
     except Exception as error:  # noqa: BLE001  # a picture that cannot be drawn must not cost a sweep its end
         engines.watch.say(f"the report could not be made ({type(error).__name__}: {error}); branchsweep report tries again")
         return sweep_report.tables(report)
+
+
+def _portrayed(report: SweepReport, engines: Engines) -> Mapping[int, Files]:
+    """Pictures of the finalists; none where they cannot be made."""
+    try:
+        return engines.portray(report)
+    except Exception as error:  # noqa: BLE001  # as above
+        engines.watch.say(f"the finalists could not be drawn ({type(error).__name__}: {error})")
+        return {}
 
 
 def promote_again(

@@ -163,6 +163,10 @@ class MemoryLedger:
         """How many models have met these test rows, over all sweeps of the store."""
         return sum(len(one.met) for one in self._store.sweeps if one.record.tags.get("test_digest") == test_digest)
 
+    def illustrate(self, trial: int, files: Mapping[str, str | bytes]) -> None:
+        """Keep files with a recorded trial, below a folder of its number."""
+        self._sweep.files |= {f"trials/{trial}/{name}": content for name, content in files.items()}
+
     def pages(self, trials: Sequence[int]) -> Pages:  # noqa: ARG002  # there are no pages
         """Nobody sees it."""
         return Pages()

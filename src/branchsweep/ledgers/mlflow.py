@@ -157,6 +157,13 @@ class MlflowLedger:
         self._history = History(self._sweep.objective, results.values())
         return [results[number] for number in sorted(results)]
 
+    def illustrate(self, trial: int, files: Mapping[str, str | bytes]) -> None:
+        """Keep files as artifacts of a trial's run."""
+        if self._history is None:
+            self._read()
+        with translated(self.tracking_uri, f"keeping the pictures of trial {trial}"):
+            keep(self._client, self._runs[trial], files)
+
     def pages(self, trials: Sequence[int]) -> Pages:
         """Where people see this sweep, and these of its trials, in MLflow's pages."""
         if self._history is None:

@@ -118,6 +118,10 @@ class ShadowLedger:
         """How many models have met these test rows, over all sweeps of the store."""
         return self._settled().meetings(test_digest)
 
+    def illustrate(self, trial: int, files: Mapping[str, str | bytes]) -> None:
+        """Keep files with a recorded trial."""
+        self._settled().illustrate(trial, files)
+
     def pages(self, trials: Sequence[int]) -> Pages:
         """Where people see this sweep, and these of its trials."""
         return self._settled().pages(trials)

@@ -107,16 +107,20 @@ def predicted_against_actual(report: SweepReport) -> Picture:
     name, title = "predicted_against_actual", "Predicted against actual"
     if not report.predictions:
         return Picture(name, title, "There is no finished model, so there are no predictions to show.")
-    figure, panels = plots.panels(WIDTH, 400 * len(report.predictions), 2 * len(report.predictions), 2)
-    for place, (head, said) in enumerate(report.predictions.items()):
-        unit = report.experiment.heads[head].unit
-        _scatter(panels[2 * place], head, unit, said)
-        _residuals(panels[2 * place + 1], head, unit, said)
     caption = (
         "Each dot is one row that the model never saw. Left: the nearer to the diagonal, the better; orange is where many dots "
         "lie on top of each other. Right: by how much it was off, which should look the same along the whole line."
     )
-    return Picture(name, title, caption, figure)
+    return Picture(name, title, caption, fit_of(report.predictions, {n: of.unit for n, of in report.experiment.heads.items()}))
+
+
+def fit_of(predictions: Mapping[str, Predicted], units: Mapping[str, str]) -> Figure:
+    """Per head predicted against actual, with its R², and beside it what is left over."""
+    figure, panels = plots.panels(WIDTH, 400 * len(predictions), 2 * len(predictions), 2)
+    for place, (head, said) in enumerate(predictions.items()):
+        _scatter(panels[2 * place], head, units[head], said)
+        _residuals(panels[2 * place + 1], head, units[head], said)
+    return figure
 
 
 def _thinned(said: Predicted) -> tuple[Floats, Floats]:

@@ -33,6 +33,17 @@ def printed(report: SweepReport) -> Files:
     return files | {f"{PLOTS}/{one.name}.png": plots.png(one.figure) for one in made if one.figure is not None}
 
 
+def portraits(report: SweepReport) -> Mapping[int, Files]:
+    """By trial, the fit of each finalist as PNG: on rows of the confirmation that its networks had not learnt from."""
+    from branchsweep.report import figures_of_sweep, plots  # noqa: PLC0415  # see printed
+
+    units = {name: head.unit for name, head in report.experiment.heads.items()}
+    return {
+        trial: {f"{PLOTS}/predicted_against_actual.png": plots.png(figures_of_sweep.fit_of(predictions, units))}
+        for trial, predictions in report.finalists.items()
+    }
+
+
 def page(report: SweepReport) -> str:
     """The page alone: one HTML file that needs nothing from outside."""
     from branchsweep.report import figures_of_sweep  # noqa: PLC0415  # see printed

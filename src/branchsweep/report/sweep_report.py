@@ -85,11 +85,11 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predicted:
-    """One head on the test rows.
+    """One head on rows that a model never saw.
 
     Args:
-        actual: `(test rows,)` what was measured, in the head's unit.
-        predicted: `(test rows,)` what the finished model says.
+        actual: `(rows,)` what was measured, in the head's unit.
+        predicted: `(rows,)` what the model says.
     """
 
     actual: Floats = field(repr=False)
@@ -108,6 +108,8 @@ class SweepReport:
         predictions: By head, the finished model on the test rows; empty where there is none.
         curves: By name, the learning curves of all that were confirmed, on the folds of the confirmation.
         environment: Versions and the commit.
+        finalists: By trial and head, what the networks of the confirmation said of rows that they had not learnt from. It
+            becomes pictures beside these trials, and is not read back.
     """
 
     experiment: Experiment
@@ -117,6 +119,7 @@ class SweepReport:
     predictions: Mapping[str, Predicted] = field(default_factory=dict)
     curves: Mapping[str, Curves] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    finalists: Mapping[int, Mapping[str, Predicted]] = field(default_factory=dict)
 
     @property
     def judged(self) -> Judge:
@@ -134,6 +137,9 @@ class SweepReport:
 
         return sorted(self.results, key=place)
 
+
+Portray = Callable[[SweepReport], Mapping[int, Files]]
+"""Makes pictures of the finalists, by trial."""
 
 Press = Callable[[SweepReport], Files]
 """Makes what is kept with a sweep for people to look at."""
@@ -161,16 +167,23 @@ def gathered(
         predictions: `(test rows, heads)` of the finished model; None where there is none.
         environment: Versions and the commit.
     """
-    actual = dataset.y[split.test]
-    said = {} if predictions is None else {head: (actual[:, h], predictions[:, h]) for h, head in enumerate(experiment.heads)}
+
+    def by_head(actual: Floats, predicted: Floats) -> Mapping[str, Predicted]:
+        return {head: Predicted(actual[:, h], predicted[:, h]) for h, head in enumerate(experiment.heads)}
+
     return SweepReport(
         experiment=experiment,
         results=sorted(results, key=lambda result: result.trial.number),
         summary=summary,
         table=facts(experiment, dataset, split),
-        predictions={head: Predicted(*pair) for head, pair in said.items()},
+        predictions={} if predictions is None else by_head(dataset.y[split.test], predictions),
         curves={one.contender.name: one.score.curves for one in confirmed if one.score.curves},
         environment=environment,
+        finalists={
+            one.contender.trial.number: by_head(dataset.y[split.train], one.predictions)
+            for one in confirmed
+            if one.contender.searched and one.score.is_complete
+        },
     )
 
 
