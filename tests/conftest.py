@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,12 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 TABLE = "BRANCHSWEEP_TEST_TABLE"
 NO_SKIPS = "BRANCHSWEEP_NO_SKIPS"
 """The environment variable under which a skipped test is a failure: CI has all that the tests need."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _listens_to_ctrl_c() -> None:
+    """Our own commands do as in a terminal, even where tests run in the background of a shell, which makes them deaf to it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
