@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from branchsweep.findings import Contrast, Findings
 from branchsweep.report.plots import (
@@ -13,7 +13,6 @@ from branchsweep.report.plots import (
     MARKERS,
     PALETTE,
     PAPER,
-    SMALL,
     VERMILLION,
     Axes,
     Figure,
@@ -183,13 +182,13 @@ def _curve(panel: Axes, points: Sequence[tuple[int, float, float]], colour: str,
 
 
 def cost(findings: Findings) -> Figure:
-    """Mean R² against the seconds of training, and against the latency of predictions."""
+    """Mean R² against the seconds of training, and against the latency of predictions; contestants are numbered by R²."""
     rows = [each for each in standings(findings) if each.places]
     of: tuple[tuple[str, Callable[[Standing], float]], ...] = (
         ("to train, one half (seconds, log scale)", lambda each: each.one.cost.training_seconds),
         ("to predict 1,000 rows (milliseconds, log scale)", lambda each: each.one.cost.latency * 1000),
     )
-    figure, made = panels(WIDTH, 360, 2, 2, share_y=True)
+    figure, made = panels(WIDTH, 360 + 22 * -(-len(rows) // KEY_COLUMNS), 2, 2, share_y=True)
     last = figures(findings)[-1]
     made[0].set_ylabel("R², mean of the heads" if last == MEAN else f"R² of {last}")
     for panel, (axis, cost_of) in zip(made, of, strict=True):
@@ -197,49 +196,30 @@ def cost(findings: Findings) -> Figure:
         panel.set_xlabel(axis)
         if rows:
             _costs(panel, [(each, max(cost_of(each), 1e-6), each.places[last]) for each in rows])
+    if rows:
+        marks = made[0].get_lines()
+        words = [f"{place}  {each.one.name}" for place, each in enumerate(rows, start=1)]
+        figure.legend(marks, words, loc="outside lower center", ncols=KEY_COLUMNS, frameon=False, labelcolor=INK)
     return figure
 
 
 def _costs(panel: Axes, points: Sequence[tuple[Standing, float, Place]]) -> None:
-    """A marker and a name for each; who is off the scale stands at its lower end, with a figure."""
+    """A numbered mark for each; who is off the scale stands at its lower end and points down."""
     reference = next((place for each, _, place in points if each.is_reference), None)
     low, high = _scale([place for *_, place in points], reference)
     panel.set_ylim(low - 0.1 * (high - low), high + 0.05 * (high - low))
     costs = [price for _, price, _ in points]
-    panel.set_xlim(min(costs) / 3, max(costs) * 6)
+    panel.set_xlim(min(costs) / 2.5, max(costs) * 2.5)
     panel.xaxis.set_major_formatter(lambda price, _place: f"{price:g}")
     panel.minorticks_off()
-    spots = [tuple(panel.transData.transform((price, max(place.mean, low)))) for _, price, place in points]
-    taken = [(x - 7, y - 7, 14.0, 14.0) for x, y in spots]
-    for each, price, place in points:
+    for number_of, (_, price, place) in enumerate(points, start=1):
         colour, off = COLOURS[place.verdict], place.mean < low
         height = low if off else place.mean
-        marker = "v" if off else "o" if place.contrast else "D"
         inside = PAPER if place.verdict == "undecided" else colour
-        panel.plot([price], [height], marker, color=colour, markersize=8, markeredgewidth=1.8, mfc=inside)
-        words = f"{each.one.name} ({number(place.mean)})" if off else each.one.name
-        _beside(panel, (price, height), words, taken)
+        marker = "v" if off else "o" if place.contrast else "D"
+        panel.plot([price], [height], marker, color=colour, markersize=9, markeredgewidth=1.8, mfc=inside)
+        note(panel, price, height, f"{number_of}", beside=(9, 6), ha="left", fontweight="bold")
 
 
-def _beside(panel: Axes, point: tuple[float, float], words: str, taken: list[tuple[float, float, float, float]]) -> None:
-    """A name where no other is: to the right of its point, or to the left, below, above."""
-    width, height, gap = 0.56 * SMALL * len(words), 1.2 * SMALL, 9.0
-    x, y = panel.transData.transform(point)
-    spots: Iterable[tuple[float, float, str]] = (
-        (gap, 0, "left"),
-        (-gap, 0, "right"),
-        (0, -15, "center"),
-        (0, 15, "center"),
-        (gap, -13, "left"),
-        (gap, 13, "left"),
-    )
-    shift = {"left": 0.0, "right": -width, "center": -width / 2}
-    boxes = [((x + dx + shift[side], y + dy - height / 2, width, height), (dx, dy, side)) for dx, dy, side in spots]
-    free = (spot for box, spot in boxes if not any(_overlap(box, other) for other in taken))
-    dx, dy, side = next(free, (gap, 0, "left"))
-    taken.append((x + dx + shift[side], y + dy - height / 2, width, height))
-    note(panel, *point, words, beside=(dx, dy), ha=side)
-
-
-def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
-    return all(one[side] < other[side] + other[side + 2] and other[side] < one[side] + one[side + 2] for side in (0, 1))
+KEY_COLUMNS = 4
+"""Of the names below a picture."""
