@@ -18,7 +18,7 @@ import threading
 import time
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -31,7 +31,7 @@ from branchsweep.errors import EXIT_CODE, ConfigError, UserError
 if TYPE_CHECKING:
     from branchsweep.comparison import Comparison
     from branchsweep.data import Dataset, Split
-    from branchsweep.experiment import Experiment
+    from branchsweep.experiment import Experiment, Workers
     from branchsweep.findings import Findings
     from branchsweep.ledgers.listing import ComparisonSummary, SweepSummary
     from branchsweep.ledgers.reading import Reading
@@ -75,6 +75,15 @@ TrackingUri = Annotated[
     str | None,
     typer.Option(
         "--tracking-uri", metavar="URI", help="MLflow's store; sqlite:///mlflow.db here, unless MLFLOW_TRACKING_URI says."
+    ),
+]
+WorkersWord = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        metavar="N|ray|ADDRESS",
+        help="So many worker processes; or those of a Ray cluster: of this machine, or at ray://HOST:PORT. One process per "
+        "core if neither this nor the experiment says.",
     ),
 ]
 
@@ -124,9 +133,7 @@ def run(
     overrides: Overrides = None,
     tracking_uri: TrackingUri = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The experiment's seed.")] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Worker processes; one per core if not given.")
-    ] = None,
+    workers: WorkersWord = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if this sweep is recorded.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and stop.")] = False,
     as_json: Annotated[
@@ -139,17 +146,18 @@ def run(
 
     console = Console(stderr=True)
     chosen = config.load(experiment, _all_overrides(overrides, trials, seed))
+    means = _means(workers, chosen)
     baselines = references.named_in(chosen)
     dataset, split = _read(chosen, data, require_real, console)
     if dry_run:
-        seen = outlook.outlook(chosen, baselines, split, _cores(workers))
+        seen = outlook.outlook(chosen, baselines, split, _places(means))
         if as_json:
             typer.echo(seen.to_json())
         else:
             Console().print(text.outlook(seen))
         return
     try:
-        said = _sweep(chosen, baselines, dataset, split, tracking_uri, workers, fresh, console)
+        said = _sweep(chosen, baselines, dataset, split, tracking_uri, means, fresh, console)
     except KeyboardInterrupt as interrupt:
         console.print("stopped. What was finished is recorded: the same command goes on from there")
         _print_notes(interrupt, console)
@@ -168,7 +176,7 @@ def _sweep(
     dataset: Dataset,
     split: Split,
     tracking_uri: str | None,
-    workers: int | None,
+    means: Workers,
     fresh: bool,
     console: Console,
 ) -> Any:
@@ -178,7 +186,7 @@ def _sweep(
     from branchsweep.drivers import open_driver
 
     prior = _told_beforehand(experiment, dataset, tracking_uri)
-    with _at_work(training_rows(dataset, split), workers, console) as (trainer, watch):
+    with _at_work(training_rows(dataset, split), means, console) as (trainer, watch):
         from branchsweep.ledgers.mlflow import MlflowLedger
         from branchsweep.ledgers.shadow import ShadowLedger
 
@@ -192,14 +200,47 @@ def _sweep(
 
 
 @contextmanager
-def _at_work(rows: TrainingRows, workers: int | None, console: Console) -> Iterator[tuple[Trainer, Watch]]:
-    """Worker processes that see these rows, and the terminal that shows what they do."""
-    from branchsweep import environment
+def _at_work(rows: TrainingRows, means: Workers, console: Console) -> Iterator[tuple[Trainer, Watch]]:
+    """Workers that see these rows, and the terminal that shows what they do."""
     from branchsweep.terminal import Terminal
-    from branchsweep.training.workers import Workers
 
-    with Terminal(console) as watch, Workers(rows, workers, watch.trained, environment.cache_folder()) as trainer:
+    with Terminal(console) as watch, _trainer(rows, means, watch) as trainer:
         yield trainer, watch
+
+
+def _trainer(rows: TrainingRows, means: Workers, watch: Watch) -> AbstractContextManager[Trainer]:
+    from branchsweep import environment
+    from branchsweep.experiment import Cluster
+
+    if isinstance(means, Cluster):
+        from branchsweep.training.ray import RayWorkers
+
+        return RayWorkers(rows, means, watch.trained, watch.say)
+    from branchsweep.training import workers
+
+    return workers.Workers(rows, means.count, watch.trained, environment.cache_folder())
+
+
+def _means(given: str | None, experiment: Experiment | None = None) -> Workers:
+    """Who trains: as the command says, else as the experiment does.
+
+    What a recorded sweep says is not asked: it was the place where that was trained.
+    """
+    from branchsweep.experiment import Cluster, Processes
+
+    written = experiment.workers if experiment else Processes(kind="local")
+    if given is None:
+        return written
+    if given.isdecimal() and int(given):
+        return Processes(kind="local", count=int(given))
+    cluster = written if isinstance(written, Cluster) else Cluster(kind="ray")
+    if given == "ray":
+        return cluster
+    try:
+        return Cluster.model_validate({**cluster.model_dump(), "address": given})
+    except ValueError:
+        message = f"got '{given}', expected a number of processes (2), ray for a Ray cluster, or its address (ray://HOST:10001)"
+        raise UserError(message, "--workers") from None
 
 
 def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str | None) -> list[Any]:
@@ -222,10 +263,17 @@ def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str
     return sweep.told_beforehand(experiment, dataset, earlier)
 
 
-def _cores(workers: int | None) -> int:
+def _places(means: Workers) -> int:
+    """How many would train at once."""
+    from branchsweep.experiment import Cluster
+
+    if isinstance(means, Cluster):
+        from branchsweep.training.ray import count_places
+
+        return count_places(means)
     from branchsweep.training.workers import cores
 
-    return workers or len(cores())
+    return means.count or len(cores())
 
 
 def _all_overrides(overrides: list[str] | None, trials: int | None, seed: int | None) -> list[str]:
@@ -429,9 +477,7 @@ def replay(
     trial: Annotated[int | None, typer.Option("--trial", min=0, help="The number of the trial in the sweep RUN.")] = None,
     data: DataPath = None,
     tracking_uri: TrackingUri = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Worker processes; one per core if not given.")
-    ] = None,
+    workers: WorkersWord = None,
     tolerance: Annotated[
         float | None, typer.Option("--tolerance", min=0, help="R² by which it may differ; 0.001 if not given.")
     ] = None,
@@ -446,9 +492,9 @@ def replay(
     from branchsweep.replay import TOLERANCE
     from branchsweep.report import text
 
-    console = Console(stderr=True)
+    console, means = Console(stderr=True), _means(workers)
     try:
-        said = _replayed(run, trial, data, tracking_uri, workers, TOLERANCE if tolerance is None else tolerance, console)
+        said = _replayed(run, trial, data, tracking_uri, means, TOLERANCE if tolerance is None else tolerance, console)
     except KeyboardInterrupt as interrupt:
         console.print("stopped")
         raise typer.Exit(INTERRUPTED) from interrupt
@@ -465,7 +511,7 @@ def _replayed(
     trial: int | None,
     data: Path | None,
     tracking_uri: str | None,
-    workers: int | None,
+    means: Workers,
     tolerance: float,
     console: Console,
 ) -> Replay:
@@ -481,7 +527,7 @@ def _replayed(
     result = numbered(ledger.recall(), number, where)
     experiment = config.recorded(of.yaml, where)
     dataset, split = _read(experiment, data, False, console)
-    with _at_work(training_rows(dataset, split), workers, console) as (trainer, watch):
+    with _at_work(training_rows(dataset, split), means, console) as (trainer, watch):
         return replay(of, experiment, result, dataset, split, trainer, watch, tolerance)
 
 
@@ -493,9 +539,7 @@ def compare(
     overrides: Overrides = None,
     tracking_uri: TrackingUri = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The comparison's seed.")] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Worker processes; one per core if not given.")
-    ] = None,
+    workers: WorkersWord = None,
     quick: Annotated[bool, typer.Option("--quick", help="Hardly tuned, in about a minute: for a first look.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if this comparison is recorded.")] = False,
     output: Annotated[
@@ -512,11 +556,12 @@ def compare(
     console = Console(stderr=True)
     chosen = config.load_comparison(comparison, _all_overrides(overrides, None, seed))
     chosen = chosen.quick() if quick else chosen
+    means = _means(workers, chosen.experiment)
     if output and not output.parent.is_dir():
         raise UserError(f"there is no folder {output.parent}; make it, or write elsewhere")
     command = f"branchsweep compare {comparison}" + " --quick" * quick
     try:
-        said, page = _compared(chosen, command, data, require_real, tracking_uri, workers, fresh, console)
+        said, page = _compared(chosen, command, data, require_real, tracking_uri, means, fresh, console)
     except KeyboardInterrupt as interrupt:
         console.print("stopped. What was finished is recorded: the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from interrupt
@@ -535,7 +580,7 @@ def _compared(
     data_path: Path | None,
     require_real: bool,
     tracking_uri: str | None,
-    workers: int | None,
+    means: Workers,
     fresh: bool,
     console: Console,
 ) -> tuple[Findings, str]:
@@ -555,7 +600,7 @@ def _compared(
         console.print("this comparison is complete; to make it anew, add --fresh")
         said = Findings.loads(ledger.conclusion)
     else:
-        with _at_work(flow.all_rows(chosen, dataset, cut), workers, console) as (trainer, watch):
+        with _at_work(flow.all_rows(chosen, dataset, cut), means, console) as (trainer, watch):
             said = flow.compare(chosen, dataset, cut, flow.Engines(trainer, ledger, watch))
     files = artifacts.of_comparison(said, of.yaml, command)
     if not ledger.conclusion:
@@ -595,9 +640,7 @@ def promote(
         str | None, typer.Option("--model", help="The registered model's name; the experiment's if not given.")
     ] = None,
     data: DataPath = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Worker processes; one per core if not given.")
-    ] = None,
+    workers: WorkersWord = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Confirm a recorded sweep's best trials, and let the finalist challenge the champion."""
@@ -608,7 +651,7 @@ def promote(
     from branchsweep.ledgers.mlflow import open_existing
     from branchsweep.report import text
 
-    console = Console(stderr=True)
+    console, means = Console(stderr=True), _means(workers)
     ledger = open_existing(tracking_uri, sweep)
     of = ledger.sweep
     experiment = config.recorded(of.yaml, f"sweep {of.name} ({ledger.run_id[:8]})")
@@ -625,7 +668,7 @@ def promote(
                 f"this is another {what} than the sweep {of.name} was scored on ({part} {digest}, then {of.tags.get(part)})"
             )
             raise UserError(f"{message}: name the one it had with --data")
-    with _at_work(training_rows(dataset, split), workers, console) as (trainer, watch):
+    with _at_work(training_rows(dataset, split), means, console) as (trainer, watch):
         ending = flow.promote_again(experiment, trial, dataset, split, trainer, ledger, watch, dry_run)
     Console().print(text.ending(ending, list(experiment.heads)))
     if ending.finalist is None:

@@ -88,9 +88,12 @@ def compare(comparison: Comparison, dataset: Dataset, halves: Halves, engines: E
 def record(comparison: Comparison, dataset: Dataset, halves: Halves) -> ComparisonRecord:
     """What the ledger writes down when the comparison begins.
 
-    The key is a digest of all that decides what comes out: the same key is the same comparison.
+    The key is a digest of all that decides what comes out: the same key is the same comparison. Who trains decides nothing.
     """
-    decisive = comparison.model_dump(exclude={"question"})
+    aside = {"workers"}
+    decisive = comparison.model_dump(
+        exclude={"question": True, "experiment": aside, "contestants": {"__all__": {"experiment": aside}}}
+    )
     return ComparisonRecord(
         name=comparison.name,
         key=digest.of_parts([json.dumps(decisive), dataset.digest, halves.digest]),

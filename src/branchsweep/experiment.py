@@ -346,6 +346,44 @@ class Promotion(Written):
     gate: Gate = Field(default_factory=Gate, description="When the title changes hands.")
 
 
+class Processes(Written):
+    """Worker processes on this machine."""
+
+    kind: Literal["local"]
+    count: int | None = Field(None, ge=1, description="How many; one per core if absent.")
+
+
+AUTO = "auto"
+"""The address of the Ray cluster that runs on this machine, or that RAY_ADDRESS names."""
+
+
+class Cluster(Written):
+    """Workers on the nodes of a Ray cluster that runs already."""
+
+    kind: Literal["ray"]
+    address: str = Field(
+        AUTO,
+        description="auto: the cluster that this machine is a node of; ray://HOST:PORT: one that is reached from outside; "
+        "HOST:PORT: its head, from a node.",
+    )
+    cpus_per_worker: int = Field(
+        1, ge=1, description="Of a node's processors, a worker's; as many threads does it train on. One is the fastest by far."
+    )
+    gpus_per_worker: float = Field(0.0, ge=0, description="Of a node's GPUs, a worker's; a fraction where several share one.")
+
+    @field_validator("address")
+    @classmethod
+    def _spelt(cls, address: str) -> str:
+        if address != AUTO and not _ADDRESS.fullmatch(address):
+            raise ValueError(f"got '{address}', expected auto, ray://HOST:PORT or HOST:PORT{did_you_mean(address, [AUTO])}")
+        return address
+
+
+_ADDRESS = re.compile(r"(ray://)?[A-Za-z0-9._-]+:\d{1,5}")
+
+Workers = Processes | Cluster
+"""Who trains. It decides nothing of what comes out."""
+
 SKLEARN_BASELINES = ("linear_regression",)
 """The baselines that scikit-learn trains."""
 
@@ -384,6 +422,9 @@ class Experiment(Written):
         default_factory=Confirmation, description="How the best trials are confirmed before one is chosen."
     )
     promotion: Promotion | None = Field(None, description="None: nothing is registered.")
+    workers: Annotated[Workers, Field(discriminator="kind")] = Field(
+        default_factory=lambda: Processes(kind="local"), description="Who trains; what comes out does not depend on it."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

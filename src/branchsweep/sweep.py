@@ -300,10 +300,17 @@ def record(experiment: Experiment, dataset: Dataset, split: Split, prior: Sequen
     """What the ledger writes down when the sweep begins.
 
     The key is a digest of all that decides which trials are asked and what they score: the same key is the same sweep, and a
-    larger budget, another question or other baselines do not make it another one. What a driver was told beforehand decides
-    what it asks: when an earlier sweep has more trials than it had, the sweep that it warms up is another.
+    larger budget, another question, other baselines or workers do not make it another one. What a driver was told beforehand
+    decides what it asks: when an earlier sweep has more trials than it had, the sweep that it warms up is another.
     """
-    left_aside = {"question": True, "baselines": True, "confirmation": True, "promotion": True, "search": set(BUDGETS)}
+    left_aside = {
+        "question": True,
+        "baselines": True,
+        "confirmation": True,
+        "promotion": True,
+        "workers": True,
+        "search": set(BUDGETS),
+    }
     decisive = experiment.model_dump(exclude=left_aside)  # type: ignore[arg-type]  # a mapping of fields to fields
     decisive["table"].pop("source")  # the digest of its contents says more
     return SweepRecord(

@@ -14,12 +14,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from branchsweep.costs import work
 from branchsweep.errors import EngineError
@@ -28,6 +28,11 @@ from branchsweep.quiet import silent_start
 from branchsweep.roles import FinishedModel
 from branchsweep.serving import Floats
 from branchsweep.training import cache
+
+if TYPE_CHECKING:
+    from branchsweep.training.trainer import PopulationTrainer
+
+Worker = TypeVar("Worker")
 
 MOST_PROGRAMS = 16
 """Compiled programs that a worker holds, at 70 to 100 megabytes each. The shipped space needs 14; one that varies batch sizes,
@@ -90,7 +95,9 @@ class Workers:
         idle = list(range(len(self._executors)))
         while waiting or training:
             while idle and waiting:
-                worker, position = self._match(idle, waiting, populations)
+                worker, position = match(
+                    {worker: self._compiled[worker] for worker in idle}, waiting, populations, self._anywhere
+                )
                 idle.remove(worker)
                 waiting.remove(position)
                 self._make_room(worker, populations[position].program)
@@ -136,20 +143,36 @@ class Workers:
             self._warm_up(worker)
         self._compiled[worker].add(program)
 
-    def _match(self, idle: Sequence[int], waiting: Sequence[int], populations: Sequence[Population]) -> tuple[int, int]:
-        """An idle worker and the costliest population whose program it has; else one whose program nobody has; else any."""
-        anyone = set().union(*self._compiled)
-        ready = (
-            (worker, place) for place in waiting for worker in idle if populations[place].program in self._compiled[worker]
-        )
-        new = ((idle[0], place) for place in waiting if populations[place].program not in anyone)
-        return next(ready, next(new, (idle[0], waiting[0])))
+    @property
+    def _anywhere(self) -> set[Program]:
+        """What some worker has compiled."""
+        return set().union(*self._compiled)
 
     def _tell_progress(self) -> None:
         trained = self._trained.value
         if trained > self._told:
             self._progress(trained - self._told)
             self._told = trained
+
+
+def match(
+    idle: Mapping[Worker, Container[Program]],
+    waiting: Sequence[int],
+    populations: Sequence[Population],
+    anywhere: Container[Program],
+) -> tuple[Worker, int]:
+    """An idle worker and the costliest population whose program it has; else one whose program nobody has; else any.
+
+    Args:
+        idle: Workers, each with the programs that it has compiled.
+        waiting: Positions of populations, the costliest first.
+        populations: All of them.
+        anywhere: What some worker, busy ones included, has compiled.
+    """
+    anyone = next(iter(idle))
+    ready = ((worker, place) for place in waiting for worker, has in idle.items() if populations[place].program in has)
+    new = ((anyone, place) for place in waiting if populations[place].program not in anywhere)
+    return next(ready, next(new, (anyone, waiting[0])))
 
 
 def _result(task: Future[Any]) -> Any:
@@ -173,23 +196,30 @@ def _begin(rows: TrainingRows, core: int, trained: Any, cache_folder: Path | Non
     if sys.platform == "linux":
         os.sched_setaffinity(0, {core})
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    if cache_folder:
-        cache.use(cache_folder)
-    with silent_start():
-        import tensorflow as tf  # noqa: PLC0415  # only workers pay for it
-
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        from branchsweep.training.trainer import PopulationTrainer  # noqa: PLC0415  # as above
-
-        tf.get_logger().setLevel("ERROR")  # it takes our many programs for one that is traced over and over
-        tf.zeros([])  # looks for devices, and talks about it
 
     def progress(lane_epochs: float) -> None:
         with trained.get_lock():
             trained.value += lane_epochs
 
-    _trainer = PopulationTrainer(rows, progress)
+    _trainer = start(rows, progress, cache_folder)
+
+
+def start(
+    rows: TrainingRows, progress: Callable[[float], None], cache_folder: Path | None, threads: int = 1
+) -> PopulationTrainer:
+    """In a worker: imports TensorFlow, which then computes on so many threads and says nothing."""
+    if cache_folder:
+        cache.use(cache_folder)
+    with silent_start():
+        import tensorflow as tf  # noqa: PLC0415  # only workers pay for it
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        from branchsweep.training.trainer import PopulationTrainer  # noqa: PLC0415  # as above
+
+        tf.get_logger().setLevel("ERROR")  # it takes our many programs for one that is traced over and over
+        tf.zeros([])  # looks for devices, and talks about it
+    return PopulationTrainer(rows, progress)
 
 
 def _end_with_parent() -> None:

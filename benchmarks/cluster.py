@@ -1,0 +1,97 @@
+"""Two workers of a Ray cluster against two worker processes of this machine, on the same populations.
+
+    python -m benchmarks.cluster [--rounds 5] [--epochs 40] [--data PATH] [--quick] [--json]
+
+A cluster of two nodes with one processor each is started on this machine, and ended. Both ways train the same lanes of the
+shipped space, drawn at random, in turn; all workers have compiled their programs before. A round's ratio is of the time by
+processes to that by Ray: 1 means that the way through Ray costs nothing, above 0.9 is what it must reach. Locally the processes
+are pinned to a core each, those of Ray are not.
+
+One population is trained on both ways beforehand and compared: bits must be equal.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import _measure
+from branchsweep import config, environment, packing
+from branchsweep.drivers import drawn
+from branchsweep.experiment import Cluster
+from branchsweep.population import Outcome, Population
+from branchsweep.roles import Trainer
+from branchsweep.training.workers import Workers
+
+
+def seconds(trainer: Trainer, populations: Sequence[Population]) -> float:
+    """That training them takes."""
+    began = time.perf_counter()
+    for _ in trainer.train(populations):
+        pass
+    return time.perf_counter() - began
+
+
+def equal(one: dict[int, Outcome], other: dict[int, Outcome]) -> bool:
+    """Whether all curves are, to the last bit."""
+    return all(
+        np.array_equal(mine.curve, theirs.curve)
+        for position, outcome in one.items()
+        for mine, theirs in zip(outcome.lanes, other[position].lanes, strict=True)
+    )
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = _measure.parser(__doc__)
+    parser.add_argument("--rounds", type=int, help="of both ways: 5, or 3 with --quick")
+    parser.add_argument("--epochs", type=int, help="of a lane: 40, or 20 with --quick")
+    words = parser.parse_args()
+    rounds, epochs = words.rounds or (3 if words.quick else 5), words.epochs or (20 if words.quick else 40)
+    narrow = _measure.widths(16) if words.quick else _measure.widths(16, 64)
+    overrides = [*_measure.SPACE, *narrow, f"fit.epochs={epochs}"]
+    setting = _measure.setting("branched", words.data, overrides)
+    experiment = config.load(_measure.EXPERIMENTS / "branched.yaml", overrides)
+    lanes = [lane for trial in drawn(experiment, 128) for lane in packing.lanes_of(trial, experiment)]
+    populations = packing.pack(lanes, experiment, 2)
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(packing.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+
+    from ray.cluster_utils import Cluster as LocalCluster
+
+    from branchsweep.training.ray import RayWorkers
+
+    nodes = LocalCluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    nodes.add_node(num_cpus=1)
+    try:
+        with (
+            RayWorkers(setting.rows, Cluster(kind="ray", address=nodes.address), say=_measure.note) as far,
+            Workers(setting.rows, 2, cache_folder=environment.cache_folder()) as near,
+        ):
+            same = equal(dict(far.train(populations)), dict(near.train(populations)))
+            for trainer in (far, near):  # the second time, a worker may get what the other one compiled
+                seconds(trainer, populations)
+            taken = [(seconds(near, populations), seconds(far, populations)) for _ in range(rounds)]
+    finally:
+        nodes.shutdown()
+    processes, by_ray = (statistics.median(each[way] for each in taken) for way in (0, 1))
+    said = {
+        "ratio": statistics.median(mine / theirs for mine, theirs in taken),
+        "processes_seconds": processes,
+        "ray_seconds": by_ray,
+        "processes_lane_epochs_per_second": len(lanes) * epochs / processes,
+        "ray_lane_epochs_per_second": len(lanes) * epochs / by_ray,
+        "populations": len(populations),
+        "rounds": rounds,
+        "same_bits": same,
+        "load": os.getloadavg()[0],
+    }
+    _measure.conclude(said, words.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,515 @@
+"""Trains populations on the nodes of a Ray cluster. The one place that knows Ray.
+
+A worker is an actor with one thread per processor that it was given, and does what a worker process of this machine does, so a
+lane comes out the same. It holds its compiled programs, and a population goes to a worker that has its program, if there is
+one. The table is put into Ray's object store, once per node; what comes back are arrays, and files as bytes.
+
+Who is lost is missed here, and not by Ray: Ray would start a lost actor again and let its population wait until there is room
+for it, which may be never. Here the population goes to whoever is idle next, and where there is room again, or for the first
+time, a worker is taken on. Lanes carry the numbers and seeds that their weights derive from, so it does not matter who trains
+them, or how often they were begun.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from branchsweep import __version__, environment
+from branchsweep.costs import work
+from branchsweep.errors import EngineError
+from branchsweep.experiment import AUTO, Cluster
+from branchsweep.population import Outcome, Population, Program, TrainingRows
+from branchsweep.roles import FinishedModel
+from branchsweep.serving import Floats
+from branchsweep.training.workers import LOOK_SECONDS, MOST_PROGRAMS, match, start
+
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray announces that it will hide no devices some day
+
+try:
+    import ray
+    from ray.exceptions import (
+        NodeDiedError,
+        ObjectLostError,
+        OutOfMemoryError,
+        RayActorError,
+        RayError,
+        RayTaskError,
+        WorkerCrashedError,
+    )
+except ImportError as missing:
+    raise EngineError(
+        "Ray is not installed, which workers on other machines need: pip install 'branchsweep[ray]'", "workers"
+    ) from missing
+
+LOST = (RayActorError, NodeDiedError, ObjectLostError, OutOfMemoryError, WorkerCrashedError)
+"""What Ray raises where a worker, or what it had to give, is gone."""
+
+ANSWER_SECONDS = 3.0
+"""So long may a cluster's address take to answer."""
+
+START_SECONDS = 60.0
+"""So long is waited for a worker where there is none: it imports TensorFlow, or someone else has all places."""
+
+MUSTER_SECONDS = 2.0
+"""How often one looks which nodes there are."""
+
+MOST_LOSSES = 3
+"""A population that so many workers were lost over is not begun again: it may be what they die of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a worker says of itself when it is there."""
+
+    node: str
+    host: str
+    versions: Mapping[str, str]
+
+
+def _versions() -> dict[str, str]:
+    """What must be the same everywhere, for scores to be."""
+    return {"branchsweep": __version__, **{name: version(name) for name in ("tensorflow", "keras", "numpy")}}
+
+
+class _Actor:
+    """The worker itself, on its node.
+
+    Args:
+        rows: What may be seen; Ray has them in the node's shared memory.
+        threads: Its processors.
+        hides_gpus: Whether TensorFlow is to find none.
+    """
+
+    def __init__(self, rows: TrainingRows, threads: int, hides_gpus: bool) -> None:
+        if hides_gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        else:
+            os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # another worker may have a part of the same one
+        self._ticket, self._trained = -1, 0.0
+        self._trainer = start(rows, self._more, environment.cache_folder(), threads)
+
+    def facts(self) -> _Facts:
+        """Where it is, and with what."""
+        return _Facts(ray.get_runtime_context().get_node_id(), socket.gethostname(), _versions())
+
+    def train(self, ticket: int, population: Population, keep_weights: bool) -> Outcome:
+        """Trains a population to its stops."""
+        self._trained, self._ticket = 0.0, ticket
+        return self._trainer.train_one(population, keep_weights)
+
+    @ray.method(concurrency_group="telling")
+    def trained(self) -> tuple[int, float]:
+        """The ticket of the population that was begun last, and its lane-epochs so far. Answered while that trains."""
+        return self._ticket, self._trained
+
+    def export(self, model: FinishedModel) -> dict[str, bytes]:
+        """The exported model's files by name."""
+        with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
+            self._trainer.export(Path(folder), model)
+            return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+
+    def predict(self, files: Mapping[str, bytes], x: Floats) -> Floats:
+        """What the exported model says."""
+        with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
+            _write(Path(folder), files)
+            return self._trainer.predict(Path(folder), x)
+
+    def clock(self, files: Mapping[str, bytes], x: Floats) -> float:
+        """Seconds that the exported model takes."""
+        with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
+            _write(Path(folder), files)
+            return self._trainer.clock(Path(folder), x)
+
+    def _more(self, lane_epochs: float) -> None:
+        self._trained += lane_epochs
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """A worker as the driver sees it.
+
+    Args:
+        actor: Its handle.
+        coming: Its first words, until they have been heard.
+        facts: What they were.
+        programs: What it has compiled.
+    """
+
+    actor: Any
+    coming: Any
+    facts: _Facts | None = None
+    programs: set[Program] = field(default_factory=set)
+
+
+@dataclass(slots=True, eq=False)
+class _Task:
+    """A population that somebody trains.
+
+    Args:
+        worker: Who.
+        position: Which.
+        ticket: By which its progress is known from that of the worker's population before.
+        outcome: What will come.
+        asked: How far it is, once that is answered; None while nobody has asked.
+    """
+
+    worker: _Worker
+    position: int
+    ticket: int
+    outcome: Any
+    asked: Any = None
+
+
+class RayWorkers:
+    """Plays `roles.Trainer` with the workers of a Ray cluster; a context manager, which ends the workers, not the cluster.
+
+    Args:
+        rows: What may be seen.
+        cluster: Where it is, and what a worker gets of a node.
+        progress: Told the lane-epochs trained since it was last told; those of a lost worker are not told again.
+        say: Told who joins and who is lost.
+
+    Raises:
+        EngineError: There is no such cluster, or none of its nodes has room for a worker; or, while it trains, nobody is left
+            or whoever comes cannot work.
+    """
+
+    def __init__(
+        self,
+        rows: TrainingRows,
+        cluster: Cluster,
+        progress: Callable[[float], None] = lambda lane_epochs: None,
+        say: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self._rows, self._cluster, self._progress, self._say = rows, cluster, progress, say
+        self._workers: list[_Worker] = []
+        self._tickets = count()
+        self._muster_again = 0.0
+        self._ours = False  # whether the connection is, and ends with us
+        self._put: Any = None
+        self._kind: Any = None
+
+    @property
+    def workers(self) -> int:
+        """How many populations train at once: the places of the cluster as they were last counted."""
+        return max(1, len(self._workers))
+
+    def __enter__(self) -> Self:
+        self._ours = connect(self._cluster.address)
+        try:
+            _refuse_without_room(self._cluster)
+            self._put = ray.put(self._rows)
+            self._kind = _remote(self._cluster)
+            self._muster()
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._leave()
+
+    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+        """Train every population to its end, those of lost workers again; yields (position, outcome) as they finish."""
+        waiting = sorted(range(len(populations)), key=lambda position: -work(populations[position]))
+        told, losses = [0.0] * len(populations), Counter[int]()
+        training: list[_Task] = []
+        present = time.monotonic()
+        while waiting or training:
+            self._muster()
+            idle = {worker: worker.programs for worker in self._idle(training)}
+            while idle and waiting:
+                anywhere = set[Program]().union(*(worker.programs for worker in self._workers))
+                worker, position = match(idle, waiting, populations, anywhere)
+                del idle[worker]
+                waiting.remove(position)
+                training.append(self._begin(worker, position, populations[position], keep_weights))
+            if not training:
+                self._wait_for_one(present)
+                continue
+            present = time.monotonic()
+            self._wait([task.outcome for task in training])
+            self._tell_progress(training, told)
+            for task in [task for task in training if _is_there(task.outcome)]:
+                training.remove(task)
+                try:
+                    outcome: Outcome = ray.get(task.outcome)
+                except LOST as loss:
+                    losses[task.position] += 1
+                    self._lose(task.worker, loss, losses[task.position])
+                    waiting.insert(0, task.position)
+                    continue
+                population = populations[task.position]
+                self._advance(task.position, float(sum(population.stops) - len(population.stops) * population.start), told)
+                yield task.position, outcome
+
+    def export(self, folder: Path, model: FinishedModel) -> None:
+        """Have a worker write lanes that were trained on all rows as one model; its files land here."""
+        _write(folder, self._ask("export", model))
+
+    def predict(self, folder: Path, x: Floats) -> Floats:
+        """What the exported model says, by a worker."""
+        predicted: Floats = self._ask("predict", _files(folder), x)
+        return predicted
+
+    def clock(self, folder: Path, x: Floats) -> float:
+        """Seconds that the exported model takes on a worker's node, by its own clock."""
+        seconds: float = self._ask("clock", _files(folder), x)
+        return seconds
+
+    def _ask(self, verb: str, *words: Any) -> Any:
+        """What a worker answers; if it is lost, another one."""
+        losses, began = 0, time.monotonic()
+        while True:
+            self._muster()
+            idle = self._idle([])
+            if not idle:
+                self._wait_for_one(began)
+                continue
+            try:
+                return ray.get(getattr(idle[0].actor, verb).remote(*words))
+            except LOST as loss:
+                losses, began = losses + 1, time.monotonic()
+                self._lose(idle[0], loss, losses)
+
+    def _begin(self, worker: _Worker, position: int, population: Population, keep_weights: bool) -> _Task:
+        ticket = next(self._tickets)
+        worker.programs.add(population.program)
+        return _Task(worker, position, ticket, worker.actor.train.remote(ticket, population, keep_weights))
+
+    def _idle(self, training: Sequence[_Task]) -> list[_Worker]:
+        """Who is there and has nothing to do; of those that hold too many programs, fresh ones take the place."""
+        busy = {task.worker for task in training}
+        free = [worker for worker in self._workers if worker.facts and worker not in busy]
+        for worker in free:
+            if len(worker.programs) > MOST_PROGRAMS:  # XLA never gives a compiled program back
+                self._dismiss(worker)
+                self._workers.append(self._hire())
+        return [worker for worker in free if worker in self._workers]
+
+    def _muster(self) -> None:
+        """Greets those who have come, and takes on as many more as the cluster has places for."""
+        for worker in [each for each in self._workers if each.facts is None and _is_there(each.coming)]:
+            self._greet(worker)
+        if time.monotonic() < self._muster_again:
+            return
+        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        for worker in [each for each in self._workers if each.facts and each.facts.node not in alive]:
+            self._dismiss(worker)  # one that trains is missed when its population is
+        while len(self._workers) < places(self._cluster):
+            self._workers.append(self._hire())
+        self._muster_again = time.monotonic() + MUSTER_SECONDS
+
+    def _wait_for_one(self, since: float) -> None:
+        """Some moments, in which somebody may come.
+
+        Raises:
+            EngineError: Nobody has, for long.
+        """
+        if time.monotonic() - since > START_SECONDS:
+            has, free = (of().get("CPU", 0) for of in (ray.cluster_resources, ray.available_resources))
+            raise EngineError(
+                f"no worker came within {START_SECONDS:g} s: of the cluster's {has:g} processors {has - free:g} are taken (ray "
+                "status). Wait for them, or add a node (ray start --address=…). What was finished is recorded: run the same "
+                "command again to go on",
+                "workers",
+            )
+        self._wait([])
+
+    def _hire(self) -> _Worker:
+        gpus = self._cluster.gpus_per_worker
+        actor = self._kind.remote(self._put, self._cluster.cpus_per_worker, not gpus)
+        return _Worker(actor, actor.facts.remote())
+
+    def _greet(self, worker: _Worker) -> None:
+        """Somebody is there: with the versions that we have?"""
+        try:
+            facts: _Facts = ray.get(worker.coming)
+        except RayActorError as loss:
+            if loss.actor_init_failed:
+                raise EngineError(_no_start(loss), "workers") from loss
+            self._dismiss(worker)
+            return
+        except RayTaskError as error:  # of an actor whose module could not be imported
+            raise EngineError(_no_start(error), "workers") from error
+        unlike = [
+            f"{name} {theirs} (here {ours})"
+            for (name, ours), theirs in zip(_versions().items(), facts.versions.values(), strict=True)
+            if ours != theirs
+        ]
+        if unlike:
+            message = (
+                f"the node {facts.host} has {', '.join(unlike)}: scores would depend on who trains. Install the same there"
+            )
+            raise EngineError(message, "workers")
+        worker.facts = facts
+        if all(each.facts for each in self._workers):
+            self._say(f"training on {self._those_present()}")
+
+    def _lose(self, worker: _Worker, loss: RayError, losses: int) -> None:
+        """A worker is gone.
+
+        Raises:
+            EngineError: With too many others before it, over the same work.
+        """
+        where = worker.facts.host if worker.facts else "a node"
+        self._dismiss(worker)
+        self._muster_again = 0.0
+        if losses > MOST_LOSSES:
+            raise EngineError(
+                f"{losses} workers were lost over the same population, the last on {where} ({_first_line(loss)}): most often "
+                "for want of memory. What was finished is recorded: run the same command again to go on",
+                "workers",
+            ) from loss
+        self._say(f"a worker on {where} was lost; what it had begun is trained again elsewhere ({self._those_present()} left)")
+
+    def _those_present(self) -> str:
+        present = [worker.facts for worker in self._workers if worker.facts]
+        nodes = len({facts.node for facts in present})
+        return f"{len(present)} worker{'s' * (len(present) != 1)} on {nodes} node{'s' * (nodes != 1)}"
+
+    def _dismiss(self, worker: _Worker) -> None:
+        if worker in self._workers:
+            self._workers.remove(worker)
+            ray.kill(worker.actor)
+
+    def _wait(self, outcomes: Sequence[Any]) -> None:
+        """Until something has come, or it is time to look how far all are."""
+        expected = [*outcomes, *(worker.coming for worker in self._workers if worker.facts is None)]
+        if expected:
+            ray.wait(expected, timeout=LOOK_SECONDS)
+        else:
+            time.sleep(LOOK_SECONDS)
+
+    def _tell_progress(self, training: Sequence[_Task], told: list[float]) -> None:
+        for task in training:
+            if task.asked is None:
+                task.asked = task.worker.actor.trained.remote()
+            elif _is_there(task.asked):
+                try:
+                    ticket, lane_epochs = ray.get(task.asked)
+                except RayError:  # the outcome will say more
+                    continue
+                finally:
+                    task.asked = None
+                if ticket == task.ticket:
+                    self._advance(task.position, lane_epochs, told)
+
+    def _advance(self, position: int, lane_epochs: float, told: list[float]) -> None:
+        """A population has come so far; what it trains for the second time is no progress."""
+        if lane_epochs > told[position]:
+            self._progress(lane_epochs - told[position])
+            told[position] = lane_epochs
+
+    def _leave(self) -> None:
+        for worker in self._workers:
+            ray.kill(worker.actor)
+        self._workers.clear()
+        if self._ours:
+            ray.shutdown()
+
+
+def _remote(cluster: Cluster) -> Any:
+    """The class of the actors, as this cluster is to have them: how far they are is told by a thread of its own."""
+    words = {"num_cpus": cluster.cpus_per_worker, "num_gpus": cluster.gpus_per_worker, "max_restarts": 0}
+    return ray.remote(**words, concurrency_groups={"telling": 1})(_Actor)
+
+
+def _is_there(reference: Any) -> bool:
+    there, _ = ray.wait([reference], timeout=0)
+    return bool(there)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _no_start(error: BaseException) -> str:
+    last = str(error).strip().splitlines()[-1]
+    return f"a worker could not start on its node ({last}): the same branchsweep[ray] must be installed on every node"
+
+
+def places(cluster: Cluster) -> int:
+    """How many workers the nodes have room for, if nobody else is there."""
+    return sum(_room(node["Resources"], cluster) for node in ray.nodes() if node["Alive"])
+
+
+def _room(resources: Mapping[str, float], cluster: Cluster) -> int:
+    room = int(resources.get("CPU", 0) // cluster.cpus_per_worker)
+    return min(room, int(resources.get("GPU", 0) / cluster.gpus_per_worker)) if cluster.gpus_per_worker else room
+
+
+def _refuse_without_room(cluster: Cluster) -> None:
+    if places(cluster):
+        return
+    has = "; ".join(
+        f"{node['NodeManagerHostname']}: {node['Resources'].get('CPU', 0):g} and {node['Resources'].get('GPU', 0):g}"
+        for node in ray.nodes()
+        if node["Alive"]
+    )
+    wanted = f"{cluster.cpus_per_worker} processors and {cluster.gpus_per_worker:g} GPUs"
+    message = f"a worker wants {wanted}, and no node of the cluster has so many ({has}): ask for less, or add a node"
+    raise EngineError(message, "workers")
+
+
+def count_places(cluster: Cluster) -> int:
+    """How many workers would train there."""
+    ours = connect(cluster.address)
+    try:
+        return places(cluster)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def connect(address: str) -> bool:
+    """Reaches a cluster that runs, and says whether that was to be done: this process may have done so before.
+
+    Raises:
+        EngineError: Nobody answers there, or somebody else.
+    """
+    if ray.is_initialized():
+        return False
+    named = os.environ.get("RAY_ADDRESS", AUTO) if address == AUTO else address
+    how = (
+        "expected the address of a cluster that runs: auto on one of its nodes, or ray://HOST:10001. To make this machine one: "
+        "ray start --head"
+    )
+    if named != AUTO:
+        _knock(named, how)
+    try:
+        ray.init(named, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        raise EngineError(f"got {named}, which cannot be used ({_first_line(error)}); {how}", "workers") from error
+    return True
+
+
+def _knock(address: str, how: str) -> None:
+    """Raises where nobody listens: Ray would go on asking for half a minute."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise EngineError(f"got {address}, where nobody answers ({error}); {how}", "workers") from error

@@ -1,0 +1,251 @@
+"""Workers of a Ray cluster: two nodes on this machine. The same results as at home, whoever is lost."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from branchsweep import packing, sweep
+from branchsweep.drivers import open_driver
+from branchsweep.errors import EngineError
+from branchsweep.experiment import Cluster, Experiment
+from branchsweep.population import Outcome, Population
+from branchsweep.roles import FinishedModel, Member, Trainer
+from branchsweep.training.workers import Workers
+from branchsweep.trial import Result
+from fakes import tiny_experiment
+from servers import free_port
+from test_sweep import Scene
+from test_workers import EXPERIMENT, assert_equal, populations, rows
+
+if importlib.util.find_spec("ray") is None:
+    pytest.skip("NOTHING WAS TRAINED ON A CLUSTER: ray is not installed", allow_module_level=True)
+
+from branchsweep.training import ray as ray_module
+from branchsweep.training.ray import RayWorkers, count_places
+
+
+@dataclass
+class Nodes:
+    """A cluster of a head and of one more node, each with one processor."""
+
+    cluster: Any
+    second: Any
+
+    @property
+    def here(self) -> Cluster:
+        return Cluster(kind="ray", address=self.cluster.address)
+
+    def lose_the_second(self) -> None:
+        self.cluster.remove_node(self.second, allow_graceful=False)
+
+    def add_a_second(self) -> None:
+        self.second = self.cluster.add_node(num_cpus=1)
+
+
+@dataclass
+class Crew:
+    """Workers on both nodes, what they were heard to say, and whom their progress is told."""
+
+    nodes: Nodes
+    trainer: RayWorkers
+    said: list[str] = field(default_factory=list)
+    told: list[float] = field(default_factory=list)
+    at_progress: Callable[[], None] = lambda: None
+
+    def progress(self, lane_epochs: float) -> None:
+        self.told.append(lane_epochs)
+        self.at_progress()
+
+
+@pytest.fixture(scope="module")
+def nodes(programs: Path) -> Iterator[Nodes]:
+    from ray.cluster_utils import Cluster as LocalCluster
+
+    with pytest.MonkeyPatch.context() as patch:  # nodes hand it on to their workers
+        patch.setenv("BRANCHSWEEP_CACHE", str(programs.parent / "cluster"))
+        patch.setenv("PYTHONPATH", str(Path(sweep.__file__).parents[1]))
+        cluster = LocalCluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        found = Nodes(cluster, None)
+        found.add_a_second()
+        yield found
+        cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def crew(nodes: Nodes) -> Iterator[Crew]:
+    made = Crew(nodes, trainer=None)  # type: ignore[arg-type]  # the two know each other
+    made.trainer = RayWorkers(rows(), nodes.here, made.progress, made.said.append)
+    with made.trainer:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def at_home() -> Iterator[Workers]:
+    with Workers(rows(), 1) as workers:
+        yield workers
+
+
+def assert_all_equal(some: dict[int, Outcome], others: dict[int, Outcome]) -> None:
+    assert some.keys() == others.keys()
+    for position, outcome in some.items():
+        assert_equal(outcome, others[position])
+
+
+def test_results_are_those_of_this_machines_workers_to_the_last_bit(crew: Crew, at_home: Workers) -> None:
+    packed = populations()
+    assert crew.trainer.workers == 2
+    far = dict(crew.trainer.train(packed, keep_weights=True))
+    assert_all_equal(far, dict(at_home.train(packed, keep_weights=True)))
+    assert sum(crew.told) == pytest.approx(4 * 3 * 3)  # trials x folds x epochs
+    assert crew.said[-1] == "training on 2 workers on 2 nodes"
+
+
+def test_a_model_is_exported_into_the_drivers_folder(crew: Crew, at_home: Workers, tmp_path: Path) -> None:
+    (trial,) = open_driver(EXPERIMENT).ask(1)
+    (population,) = packing.pack([packing.refit_lane(trial, EXPERIMENT, 0, 3)], EXPERIMENT)
+    ((_, outcome),) = crew.trainer.train([population], keep_weights=True)
+    weights = outcome.lanes[0].weights
+    assert weights is not None
+    model = FinishedModel([Member(population.recipes[0], weights)], ["a", "b"], {"PE": "MW", "V": "cm Hg"})
+    crew.trainer.export(tmp_path / "far", model)
+    at_home.export(tmp_path / "near", model)
+    assert {file.name for file in (tmp_path / "far").iterdir()} == {"model.keras", "serving.json"}
+    predicted = crew.trainer.predict(tmp_path / "far", rows().x)
+    np.testing.assert_array_equal(predicted, at_home.predict(tmp_path / "near", rows().x))
+    assert crew.trainer.clock(tmp_path / "far", rows().x) > 0
+
+
+def test_a_sweep_asks_and_scores_what_it_does_at_home(crew: Crew, at_home: Workers) -> None:
+    """A driver that learns: what it asks depends on every score that it was told before, and on their order."""
+    experiment = tiny_experiment(
+        search={"driver": "optuna", "trials": 9, "batch": 3}, fit={"epochs": 4}, pruning={"rungs": [2]}
+    )
+    far, near = (found(experiment, trainer) for trainer in (crew.trainer, at_home))
+    assert [result.trial for result in far] == [result.trial for result in near]
+    assert [result.score.heads for result in far] == [result.score.heads for result in near]
+    assert [result.score.rungs for result in far] == [result.score.rungs for result in near]
+
+
+def found(experiment: Experiment, trainer: Trainer) -> list[Result]:
+    scene = Scene(experiment)
+    engines = sweep.Engines(open_driver(experiment), trainer, scene.ledger, scene.watch)
+    return sweep.search(experiment, rows(), engines).results
+
+
+def test_what_a_lost_node_had_begun_is_trained_again_and_nothing_else_changes(crew: Crew, at_home: Workers) -> None:
+    packed = long_populations()
+    crew.told.clear()
+    lost: list[int] = []
+
+    def strike() -> None:
+        if not lost:
+            lost.append(len(crew.told))
+            crew.nodes.lose_the_second()
+
+    crew.at_progress = strike
+    try:
+        far = dict(crew.trainer.train(packed, keep_weights=True))
+    finally:
+        crew.at_progress = lambda: None
+    assert_all_equal(far, dict(at_home.train(packed, keep_weights=True)))
+    (sentence,) = [sentence for sentence in crew.said if "was lost" in sentence]
+    assert sentence.endswith("what it had begun is trained again elsewhere (1 worker on 1 node left)")
+    assert sum(crew.told) == pytest.approx(sum(sum(population.stops) for population in packed)), "counted once"
+
+
+def test_a_node_that_joins_gets_a_worker(crew: Crew, at_home: Workers) -> None:
+    crew.nodes.add_a_second()
+    packed = populations()
+    near = dict(at_home.train(packed, keep_weights=True))
+    deadline = time.monotonic() + 60
+    crew.said.clear()
+    while not crew.said:
+        assert time.monotonic() < deadline
+        assert_all_equal(dict(crew.trainer.train(packed, keep_weights=True)), near)
+        time.sleep(0.2)
+    assert crew.said == ["training on 2 workers on 2 nodes"]
+
+
+def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
+    crew: Crew, at_home: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = populations()
+    assert len({population.program for population in packed}) > 1
+    monkeypatch.setattr(ray_module, "MOST_PROGRAMS", 1)
+    before = {worker.actor for worker in crew.trainer._workers}
+    assert_all_equal(dict(crew.trainer.train(packed, keep_weights=True)), dict(at_home.train(packed, keep_weights=True)))
+    assert before - {worker.actor for worker in crew.trainer._workers}
+
+
+def test_a_population_that_kills_every_worker_is_told_in_one_sentence(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    monkeypatch.setattr(ray_module, "MOST_LOSSES", 0)
+
+    def strike() -> None:
+        for worker in crew.trainer._workers:
+            ray.kill(worker.actor)
+
+    crew.at_progress = strike
+    try:
+        with pytest.raises(EngineError, match=r"1 workers were lost over the same population.*run the same command again"):
+            list(crew.trainer.train(long_populations()))
+    finally:
+        crew.at_progress = lambda: None
+
+
+def test_no_free_worker_is_told_with_how_many_are_taken(crew: Crew, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert crew.trainer.workers
+    monkeypatch.setattr(ray_module, "START_SECONDS", 1.0)
+    crew.trainer._muster()  # whoever was lost before is back, and has all places
+    with (
+        RayWorkers(rows(), nodes.here) as late,
+        pytest.raises(EngineError, match=r"of the cluster's 2 processors \d are taken"),
+    ):
+        list(late.train(populations()))
+
+
+def test_more_than_any_node_has_is_told_at_once(nodes: Nodes) -> None:
+    greedy = nodes.here.model_copy(update={"cpus_per_worker": 2, "gpus_per_worker": 1.0})
+    with pytest.raises(EngineError, match="a worker wants 2 processors and 1 GPUs, and no node of the cluster has so many"):
+        RayWorkers(rows(), greedy).__enter__()
+    assert count_places(nodes.here) == 2
+    assert count_places(nodes.here.model_copy(update={"gpus_per_worker": 0.5})) == 0
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_where_nobody_answers_is_told_within_seconds(scheme: str) -> None:
+    """In a process of its own, for this one may be connected."""
+    code = f"""
+import time
+from branchsweep.training.ray import connect
+began = time.monotonic()
+try:
+    connect("{scheme}127.0.0.1:{free_port()}")
+except Exception as error:
+    print(type(error).__name__, error, time.monotonic() - began < 5)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "where nobody answers" in done.stdout
+    assert "ray start --head" in done.stdout
+    assert done.stdout.startswith("EngineError")
+    assert done.stdout.endswith("True\n")
+
+
+def long_populations() -> list[Population]:
+    """Two of the same program, a second or two each."""
+    experiment = tiny_experiment(
+        search={"driver": "random", "trials": 2, "batch": 2}, fit={"epochs": 1000}, pruning={"rungs": []}
+    )
+    lanes = [lane for trial in open_driver(experiment).ask(2) for lane in packing.lanes_of(trial, experiment)]
+    return [population for lane in lanes[:2] for population in packing.pack([lane], experiment)]
