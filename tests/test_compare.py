@@ -148,6 +148,20 @@ def test_what_is_kept_is_not_done_again_and_comes_to_the_same() -> None:
     assert [one.r2 for one in again.measured] == [one.r2 for one in said.measured]
 
 
+def test_where_it_is_trained_makes_it_no_other_comparison() -> None:
+    elsewhere = tiny_experiment(workers={"kind": "ray"})
+    moved, here = (
+        tiny_comparison(
+            experiment=base, contestants={"one": {"kind": "network"}, "other": {"kind": "network", "experiment": base}}
+        )
+        for base in (elsewhere, tiny_experiment())
+    )
+    table = tiny_table()
+    keys = [compare.record(each, table, halves_of(table)).key for each in (moved, here, tiny_comparison())]
+    assert moved != here
+    assert keys[0] == keys[1] != keys[2]
+
+
 def test_a_comparison_that_is_stopped_goes_on() -> None:
     ledger, comparison, dataset = MemoryComparison.open(RECORD), tiny_comparison(), tiny_table()
     rows = compare.all_rows(comparison, dataset, halves_of(dataset))

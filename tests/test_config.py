@@ -120,6 +120,18 @@ MISTAKES = {
         ("epochs: 5", "epochs: [5]"),
         "x.yaml:26: fit.epochs: got a list, expected a whole number of at least 1",
     ),
+    "workers": (
+        ("promotion: {model: plant}", "workers: {kind: rai}"),
+        "x.yaml:29: workers.kind: got 'rai', expected one of local, ray; did you mean 'ray'?",
+    ),
+    "workers, an address": (
+        ("promotion: {model: plant}", "workers: {kind: ray, address: auot}"),
+        "x.yaml:29: workers.address: got 'auot', expected auto, ray://HOST:PORT or HOST:PORT; did you mean 'auto'?",
+    ),
+    "workers, another kind's": (
+        ("promotion: {model: plant}", "workers: {kind: local, address: auto}"),
+        "x.yaml:29: workers: unknown key 'address', expected one of kind, count",
+    ),
     "out of bounds": (("epochs: 5", "epochs: 0"), "x.yaml:26: fit.epochs: got 0, expected a whole number of at least 1"),
     "out of bounds on both sides": (
         ("folds: 3", "folds: 1"),
@@ -820,7 +832,11 @@ class TestSchema:
         said = [
             {**schema["$defs"][field["$ref"].rpartition("/")[2]], **field} if "$ref" in field else field for _, field in fields
         ]
-        assert {name for (name, _), field in zip(fields, said, strict=True) if "description" not in field} == {"type", "method"}
+        assert {name for (name, _), field in zip(fields, said, strict=True) if "description" not in field} == {
+            "type",
+            "method",
+            "kind",
+        }
 
     def test_completes_the_tunables(self) -> None:
         for group in ("dimensions", "fixed"):

@@ -19,7 +19,7 @@ from branchsweep.budget import StoppedBy
 from branchsweep.data import Dataset, Split, split
 from branchsweep.drivers import open_driver
 from branchsweep.errors import ConfigError
-from branchsweep.experiment import Ensemble, Experiment, Objective, Promotion, Pruning
+from branchsweep.experiment import Cluster, Ensemble, Experiment, Objective, Promotion, Pruning
 from branchsweep.ledgers.memory import MemoryLedger, Store
 from branchsweep.objective import hypervolume, judge
 from branchsweep.outlook import outlook
@@ -424,8 +424,8 @@ def test_the_key_of_a_sweep_follows_what_decides_its_answers(experiment: Experim
     def key(changed: Experiment, dataset: Dataset = scene.dataset) -> str:
         return sweep.record(changed, dataset, scene.split).key
 
-    same = experiment.model_copy(update={"question": "another?", "baselines": ["linear_regression"], "promotion": None})
-    assert key(same) == key(experiment)
+    elsewhere = {"question": "another?", "baselines": ["linear_regression"], "promotion": None, "workers": Cluster(kind="ray")}
+    assert key(experiment.model_copy(update=elsewhere)) == key(experiment)
     assert key(experiment.model_copy(update={"seed": 2})) != key(experiment)
     assert key(experiment.model_copy(update={"fit": experiment.fit.model_copy(update={"epochs": 4})})) != key(experiment)
     assert key(experiment, replace(scene.dataset, digest="t2")) != key(experiment)

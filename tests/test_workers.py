@@ -144,3 +144,12 @@ def is_alive(pid: int) -> bool:
 
 def test_there_is_a_core_to_work_on() -> None:
     assert cores()
+
+
+def test_without_ray_a_cluster_is_refused_in_one_sentence() -> None:
+    code = "import sys; sys.modules['ray'] = None; import branchsweep.training.ray"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip().splitlines()[-1] == (
+        "branchsweep.errors.EngineError: workers: Ray is not installed, which workers on other machines need: "
+        "pip install 'branchsweep[ray]'"
+    )
