@@ -40,6 +40,7 @@ class Nodes:
 
     cluster: Any
     second: Any
+    cache: Path
 
     @property
     def here(self) -> Cluster:
@@ -62,20 +63,30 @@ class Crew:
     told: list[float] = field(default_factory=list)
     at_progress: Callable[[], None] = lambda: None
 
+    def assemble(self) -> None:
+        """Until a worker is there on either node."""
+        deadline = time.monotonic() + 60
+        while self.trainer._told_of != "2 workers on 2 nodes":
+            assert time.monotonic() < deadline
+            self.trainer._muster()
+            time.sleep(0.1)
+
     def progress(self, lane_epochs: float) -> None:
         self.told.append(lane_epochs)
         self.at_progress()
 
 
 @pytest.fixture(scope="module")
-def nodes(programs: Path) -> Iterator[Nodes]:
+def nodes(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     from ray.cluster_utils import Cluster as LocalCluster
 
+    cache = tmp_path_factory.mktemp("cluster")
+    (cache / "programs").symlink_to(programs)
     with pytest.MonkeyPatch.context() as patch:  # nodes hand it on to their workers
-        patch.setenv("BRANCHSWEEP_CACHE", str(programs.parent / "cluster"))
+        patch.setenv("BRANCHSWEEP_CACHE", str(cache))
         patch.setenv("PYTHONPATH", str(Path(sweep.__file__).parents[1]))
         cluster = LocalCluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        found = Nodes(cluster, None)
+        found = Nodes(cluster, None, cache)
         found.add_a_second()
         yield found
         cluster.shutdown()
@@ -90,8 +101,8 @@ def crew(nodes: Nodes) -> Iterator[Crew]:
 
 
 @pytest.fixture(scope="module")
-def at_home() -> Iterator[Workers]:
-    with Workers(rows(), 1) as workers:
+def at_home(nodes: Nodes) -> Iterator[Workers]:
+    with Workers(rows(), 2, cache_folder=nodes.cache) as workers:
         yield workers
 
 
@@ -103,6 +114,7 @@ def assert_all_equal(some: dict[int, Outcome], others: dict[int, Outcome]) -> No
 
 def test_results_are_those_of_this_machines_workers_to_the_last_bit(crew: Crew, at_home: Workers) -> None:
     packed = populations()
+    crew.assemble()
     assert crew.trainer.workers == 2
     far = dict(crew.trainer.train(packed, keep_weights=True))
     assert_all_equal(far, dict(at_home.train(packed, keep_weights=True)))
@@ -144,6 +156,7 @@ def found(experiment: Experiment, trainer: Trainer) -> list[Result]:
 
 def test_what_a_lost_node_had_begun_is_trained_again_and_nothing_else_changes(crew: Crew, at_home: Workers) -> None:
     packed = long_populations()
+    crew.assemble()
     crew.told.clear()
     lost: list[int] = []
 
@@ -166,14 +179,9 @@ def test_what_a_lost_node_had_begun_is_trained_again_and_nothing_else_changes(cr
 def test_a_node_that_joins_gets_a_worker(crew: Crew, at_home: Workers) -> None:
     crew.nodes.add_a_second()
     packed = populations()
-    near = dict(at_home.train(packed, keep_weights=True))
-    deadline = time.monotonic() + 60
-    crew.said.clear()
-    while not crew.said:
-        assert time.monotonic() < deadline
-        assert_all_equal(dict(crew.trainer.train(packed, keep_weights=True)), near)
-        time.sleep(0.2)
-    assert crew.said == ["training on 2 workers on 2 nodes"]
+    crew.assemble()
+    assert crew.said[-1] == "training on 2 workers on 2 nodes"
+    assert_all_equal(dict(crew.trainer.train(packed, keep_weights=True)), dict(at_home.train(packed, keep_weights=True)))
 
 
 def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
@@ -205,12 +213,11 @@ def test_a_population_that_kills_every_worker_is_told_in_one_sentence(crew: Crew
 
 
 def test_no_free_worker_is_told_with_how_many_are_taken(crew: Crew, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert crew.trainer.workers
+    crew.assemble()  # whoever was lost before is back, and has all places
     monkeypatch.setattr(ray_module, "START_SECONDS", 1.0)
-    crew.trainer._muster()  # whoever was lost before is back, and has all places
     with (
         RayWorkers(rows(), nodes.here) as late,
-        pytest.raises(EngineError, match=r"of the cluster's 2 processors \d are taken"),
+        pytest.raises(EngineError, match=r"of the cluster's 2 processors 2 are taken"),
     ):
         list(late.train(populations()))
 

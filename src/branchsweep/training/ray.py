@@ -35,7 +35,10 @@ from branchsweep.roles import FinishedModel
 from branchsweep.serving import Floats
 from branchsweep.training.workers import LOOK_SECONDS, MOST_PROGRAMS, match, start
 
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray announces that it will hide no devices some day
+# Read when Ray is imported. It would announce that some day it will hide no devices, and print what befalls nodes on standard
+# output, where a command's answer stands.
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 
 try:
     import ray
@@ -202,7 +205,7 @@ class RayWorkers:
         self._rows, self._cluster, self._progress, self._say = rows, cluster, progress, say
         self._workers: list[_Worker] = []
         self._tickets = count()
-        self._muster_again = 0.0
+        self._muster_again, self._told_of = 0.0, ""
         self._ours = False  # whether the connection is, and ends with us
         self._put: Any = None
         self._kind: Any = None
@@ -306,16 +309,21 @@ class RayWorkers:
         return [worker for worker in free if worker in self._workers]
 
     def _muster(self) -> None:
-        """Greets those who have come, and takes on as many more as the cluster has places for."""
+        """Greets those who have come, says who is there, and takes on as many more as the cluster has places for."""
         for worker in [each for each in self._workers if each.facts is None and _is_there(each.coming)]:
             self._greet(worker)
+            if all(each.facts for each in self._workers):
+                self._tell_of_those_present()
         if time.monotonic() < self._muster_again:
             return
         alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         for worker in [each for each in self._workers if each.facts and each.facts.node not in alive]:
             self._dismiss(worker)  # one that trains is missed when its population is
-        while len(self._workers) < places(self._cluster):
-            self._workers.append(self._hire())
+        room = places(self._cluster)
+        for worker in [each for each in self._workers if each.facts is None][: max(0, len(self._workers) - room)]:
+            self._dismiss(worker)
+        self._workers += [self._hire() for _ in range(room - len(self._workers))]
+        self._tell_of_those_present()
         self._muster_again = time.monotonic() + MUSTER_SECONDS
 
     def _wait_for_one(self, since: float) -> None:
@@ -361,8 +369,6 @@ class RayWorkers:
             )
             raise EngineError(message, "workers")
         worker.facts = facts
-        if all(each.facts for each in self._workers):
-            self._say(f"training on {self._those_present()}")
 
     def _lose(self, worker: _Worker, loss: RayError, losses: int) -> None:
         """A worker is gone.
@@ -379,7 +385,14 @@ class RayWorkers:
                 "for want of memory. What was finished is recorded: run the same command again to go on",
                 "workers",
             ) from loss
-        self._say(f"a worker on {where} was lost; what it had begun is trained again elsewhere ({self._those_present()} left)")
+        self._told_of = self._those_present()
+        self._say(f"a worker on {where} was lost; what it had begun is trained again elsewhere ({self._told_of} left)")
+
+    def _tell_of_those_present(self) -> None:
+        present = self._those_present()
+        if present != self._told_of and any(worker.facts for worker in self._workers):
+            self._told_of = present
+            self._say(f"training on {present}")
 
     def _those_present(self) -> str:
         present = [worker.facts for worker in self._workers if worker.facts]
