@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 import time
@@ -230,20 +231,24 @@ def test_more_than_any_node_has_is_told_at_once(nodes: Nodes) -> None:
     assert count_places(nodes.here.model_copy(update={"gpus_per_worker": 0.5})) == 0
 
 
-@pytest.mark.parametrize("scheme", ["", "ray://"])
-def test_an_address_where_nobody_answers_is_told_within_seconds(scheme: str) -> None:
-    """In a process of its own, for this one may be connected."""
+@pytest.mark.parametrize("scheme", ["", "ray://", "auto"])
+def test_an_address_where_nobody_answers_is_told_within_seconds(tmp_path: Path, scheme: str) -> None:
+    """In a process of its own, for this one may be connected; auto where a cluster that ran is gone without a goodbye."""
+    nobody = f"127.0.0.1:{free_port()}"
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text(nobody, encoding="ascii")
     code = f"""
 import time
 from branchsweep.training.ray import connect
 began = time.monotonic()
 try:
-    connect("{scheme}127.0.0.1:{free_port()}")
+    connect("{scheme if scheme == "auto" else scheme + nobody}")
 except Exception as error:
     print(type(error).__name__, error, time.monotonic() - began < 5)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "where nobody answers" in done.stdout
+    world = {**os.environ, "RAY_TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=world)
+    assert f"{nobody}, where nobody answers" in done.stdout
     assert "ray start --head" in done.stdout
     assert done.stdout.startswith("EngineError")
     assert done.stdout.endswith("True\n")

@@ -505,7 +505,7 @@ def connect(address: str) -> bool:
     """
     if ray.is_initialized():
         return False
-    named = os.environ.get("RAY_ADDRESS", AUTO) if address == AUTO else address
+    named = _running() if address == AUTO else address
     how = (
         "expected the address of a cluster that runs: auto on one of its nodes, or ray://HOST:10001. To make this machine one: "
         "ray start --head"
@@ -517,6 +517,15 @@ def connect(address: str) -> bool:
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise EngineError(f"got {named}, which cannot be used ({_first_line(error)}); {how}", "workers") from error
     return True
+
+
+def _running() -> str:
+    """The cluster that Ray would join of itself: what RAY_ADDRESS names, or the one that was last started on this machine."""
+    noted = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray" / "ray_current_cluster"
+    try:
+        return os.environ.get("RAY_ADDRESS") or noted.read_text(encoding="ascii").strip() or AUTO
+    except OSError:  # Ray looks for its processes
+        return AUTO
 
 
 def _knock(address: str, how: str) -> None:
