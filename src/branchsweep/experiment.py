@@ -366,9 +366,7 @@ class Cluster(Written):
         description="auto: the cluster that this machine is a node of; ray://HOST:PORT: one that is reached from outside; "
         "HOST:PORT: its head, from a node.",
     )
-    cpus_per_worker: int = Field(
-        1, ge=1, description="Of a node's processors, a worker's; as many threads does it train on. One is the fastest by far."
-    )
+    cpus_per_worker: int = Field(1, ge=1, description="Of a node's processors, a worker's; it trains on as many threads.")
     gpus_per_worker: float = Field(0.0, ge=0, description="Of a node's GPUs, a worker's; a fraction where several share one.")
 
     @field_validator("address")
