@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import r2_score
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from branchsweep.population import LaneOutcome
 from branchsweep.score import grade, measure, r2, standard_error
@@ -26,6 +26,25 @@ def test_measures_are_the_sums_by_hand() -> None:
     assert scores["V"].r2 == pytest.approx(1 - 26.0 / 1400.0)
     assert scores["PE"].rmse == pytest.approx(math.sqrt(0.5 / 4))
     assert scores["V"].mae == pytest.approx(6.0 / 4)
+
+
+def test_measures_are_those_of_scikit_learn_to_the_last_bit() -> None:
+    rng = np.random.default_rng(0)
+    for rows in (2, 3, 8, 127, 128, 129, 1000, 2551, 2552, 6001):
+        actual = rng.normal(450.0, 17.0, (rows, 3))
+        predicted = actual + rng.normal(0.0, 10.0 ** rng.integers(-6, 3), actual.shape)
+        predicted = np.asfortranarray(predicted) if rows % 2 else predicted.astype(np.float32)
+        for head, said in measure(actual, predicted, ["a", "b", "c"]).items():
+            pair = actual[:, "abc".index(head)], predicted[:, "abc".index(head)]
+            assert said.r2 == r2_score(*pair)
+            assert said.rmse == root_mean_squared_error(*pair)
+            assert said.mae == mean_absolute_error(*pair)
+
+
+def test_where_nothing_varies_scikit_learn_decides() -> None:
+    flat = np.full((4, 1), 3.0)
+    assert measure(flat, flat, ["a"])["a"].r2 == 1.0
+    assert measure(flat, flat + 1, ["a"])["a"].r2 == 0.0
 
 
 def test_a_trial_is_the_mean_of_its_lanes_with_its_standard_error() -> None:

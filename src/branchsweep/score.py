@@ -1,7 +1,7 @@
 """The ruler: grades predictions, whoever made them.
 
-Population lanes, exported models, baselines and registry models are measured by these functions on the same rows, with numpy
-and scikit-learn, in natural units. Nothing here knows how a prediction came about.
+Population lanes, exported models, baselines and registry models are measured by these functions on the same rows, in natural
+units; what they say is what scikit-learn says. Nothing here knows how a prediction came about.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+from sklearn.metrics import r2_score
 
 from branchsweep.population import LaneOutcome
 from branchsweep.trial import HeadScore, Score, Status
@@ -26,15 +26,23 @@ def measure(actual: Floats, predicted: Floats, heads: Sequence[str]) -> Mapping[
         predicted: `(rows, heads)` in natural units, finite.
         heads: The heads' names, in the order of the columns.
     """
-    return {
-        head: HeadScore(
-            r2=float(r2_score(actual[:, h], predicted[:, h])),
-            r2_se=float("nan"),
-            rmse=float(root_mean_squared_error(actual[:, h], predicted[:, h])),
-            mae=float(mean_absolute_error(actual[:, h], predicted[:, h])),
-        )
-        for h, head in enumerate(heads)
-    }
+    return {head: _of_head(actual[:, h], predicted[:, h]) for h, head in enumerate(heads)}
+
+
+def _of_head(actual: Floats, predicted: Floats) -> HeadScore:
+    """What scikit-learn's functions say, to the last bit, without their checks, which take thirty times as long as the sums.
+
+    A long sweep is graded by one process. Where the actual values do not vary, R² is a convention, and scikit-learn's.
+    """
+    error = np.subtract(actual, predicted, order="C")
+    squares = np.square(error)
+    total = np.square(actual - actual.mean()).sum()
+    return HeadScore(
+        r2=float(1.0 - squares.sum() / total if total > 0 else r2_score(actual, predicted)),
+        r2_se=float("nan"),
+        rmse=float(np.sqrt(squares.mean())),
+        mae=float(np.abs(error).mean()),
+    )
 
 
 def r2(actual: Floats, predicted: Floats, axis: int) -> Floats:
