@@ -8,6 +8,7 @@ import pytest
 
 from branchsweep.budget import StoppedBy, stop
 from branchsweep.experiment import Experiment
+from branchsweep.objective import Standing
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from fakes import tiny_experiment
 
@@ -21,8 +22,12 @@ def experiment(**search: Any) -> Experiment:
     return tiny_experiment(search={"driver": "random", "trials": 10, "batch": 4, **search})
 
 
+def standing(results: list[Result]) -> Standing:
+    return Standing(experiment().objective, results)
+
+
 def stopped_by(results: list[Result], after: float = 0.0, **search: Any) -> StoppedBy | None:
-    found = stop(experiment(**search), results, after)
+    found = stop(experiment(**search), standing(results), after)
     return found.by if found else None
 
 
@@ -59,6 +64,6 @@ def test_patience_counts_the_trials_after_the_best() -> None:
 
 
 def test_why_is_said_in_words() -> None:
-    found = stop(experiment(target=0.4), RISING, 0.0)
+    found = stop(experiment(target=0.4), standing(RISING), 0.0)
     assert found is not None
     assert found.because == "trial 5 reaches the target: mean_r2 0.5000, asked 0.4"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from branchsweep.experiment import Constraint, Objective
-from branchsweep.objective import Judge, figure, heads_of, hypervolume, judge, spoken
+from branchsweep.objective import Judge, Standing, figure, heads_of, hypervolume, judge, spoken
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 
 NAN = float("nan")
@@ -140,3 +140,35 @@ class TestConstraints:
         assert judged.violations(self.RESULTS[1].score) == ()
         best = judged.best(self.RESULTS[1:])
         assert best is not None and best.trial.number == 1
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Objective(),
+        Objective(constraints=["r2/V >= 0.4"]),
+        Objective(constraints=["r2/V >= 0.9 * second", "r2/PE >= 0.5 * first"]),
+        Objective(maximize=["r2/PE", "r2/V"], choose="min_r2"),
+        Objective(maximize=["r2/PE", "r2/V"], constraints=["min_r2 >= 1.0 * second"]),
+    ],
+)
+def test_a_standing_is_at_every_moment_what_all_results_say(objective: Objective) -> None:
+    """In any order, with ties, failed and pruned trials, and bounds that become known late."""
+    rng = np.random.default_rng(3)
+    statuses = [Status.COMPLETE] * 4 + [Status.PRUNED, Status.FAILED]
+    results = [
+        result(int(number), {"PE": rng.integers(0, 9) / 9, "V": rng.integers(0, 9) / 9}, statuses[rng.integers(6)])
+        for number in rng.permutation(60)
+    ]
+    results.insert(20, result(60, {"PE": 0.6, "V": 0.5}, known="first"))
+    results.insert(40, result(61, {"PE": 0.5, "V": 0.6}, known="second"))
+    standing = Standing(objective)
+    for so_far in range(1, len(results) + 1):
+        standing.add(results[so_far - 1])
+        seen = results[:so_far]
+        judged = judge(objective, seen)
+        best = judged.best(seen)
+        assert len(standing) == so_far
+        assert str(standing.judge) == str(judged)  # NaN equals nothing, but is spelt alike
+        assert standing.leader is best
+        assert standing.since == sum(best is None or one.trial.number > best.trial.number for one in seen)

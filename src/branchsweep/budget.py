@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from branchsweep.experiment import Experiment
-from branchsweep.objective import judge
-from branchsweep.trial import Result
+from branchsweep.objective import Standing
 
 
 class StoppedBy(StrEnum):
@@ -39,26 +37,22 @@ def exhausted(trials: int) -> Stop:
     return Stop(StoppedBy.EXHAUSTED, f"the search space is exhausted after {trials} trials")
 
 
-def stop(experiment: Experiment, results: Sequence[Result], seconds: float) -> Stop | None:
+def stop(experiment: Experiment, standing: Standing, seconds: float) -> Stop | None:
     """Whether the search is over, and why.
 
     Args:
         experiment: Gives the budgets and the objective.
-        results: What there is so far, in any order.
+        standing: What there is so far, and the best of it.
         seconds: Wall time that the search has taken.
     """
-    search, judged = experiment.search, judge(experiment.objective, results)
-    looks = search.target is not None or search.patience is not None
-    leader = judged.best(results) if looks else None  # among several objectives that takes its time
-    if search.target is not None and leader and judged.rank(leader.score) >= search.target:
-        figure = f"{experiment.objective.rule} {judged.rank(leader.score):.4f}"
+    search, leader, rank = experiment.search, standing.leader, standing.judge.rank
+    if search.target is not None and leader and rank(leader.score) >= search.target:
+        figure = f"{experiment.objective.rule} {rank(leader.score):.4f}"
         return Stop(StoppedBy.TARGET, f"trial {leader.trial.number} reaches the target: {figure}, asked {search.target:g}")
-    if len(results) >= search.trials:
+    if len(standing) >= search.trials:
         return Stop(StoppedBy.TRIALS, f"all {search.trials} trials are done")
     if search.seconds is not None and seconds >= search.seconds:
         return Stop(StoppedBy.SECONDS, f"{search.seconds:g} s are spent")
-    if search.patience is not None:
-        since = sum(leader is None or result.trial.number > leader.trial.number for result in results)
-        if since >= search.patience:
-            return Stop(StoppedBy.PATIENCE, f"{since} trials without a new best")
+    if search.patience is not None and standing.since >= search.patience:
+        return Stop(StoppedBy.PATIENCE, f"{standing.since} trials without a new best")
     return None

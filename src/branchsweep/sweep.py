@@ -18,7 +18,7 @@ from branchsweep.data import Dataset, Split
 from branchsweep.edges import edges
 from branchsweep.errors import ConfigError
 from branchsweep.experiment import Experiment
-from branchsweep.objective import Judge, judge
+from branchsweep.objective import Judge, Standing, judge
 from branchsweep.population import TrainingRows
 from branchsweep.references import Baseline, references
 from branchsweep.report import notes, sweep_report
@@ -225,12 +225,14 @@ def search(experiment: Experiment, rows: TrainingRows, engines: Engines, spent: 
         )
     results: list[Result] = []
     answers: dict[int, Result] = {}
+    standing = Standing(experiment.objective)
 
     def over() -> Stop | None:
-        return stop(experiment, [*results, *answers.values()], time.perf_counter() - began)
+        return stop(experiment, standing, time.perf_counter() - began)
 
     for number in range(_whole_rounds(recorded, batch, total)):
         driver.tell(recorded[number])
+        standing.add(recorded[number])
         results.append(recorded[number])
     while not (ended := over()):
         trials = driver.ask(min(batch, total - len(results)))
@@ -238,13 +240,17 @@ def search(experiment: Experiment, rows: TrainingRows, engines: Engines, spent: 
             ended = exhausted(len(results))
             break
         watch.asked(len(trials))
-        answers |= {trial.number: recorded[trial.number] for trial in trials if trial.number in recorded}
+        for trial in trials:
+            if trial.number in recorded:
+                answers[trial.number] = recorded[trial.number]
+                standing.add(recorded[trial.number])
         missing = [trial for trial in trials if trial.number not in recorded]
         for result in answer(missing, experiment, rows, engines.trainer, watch, list(answers.values()), lambda: _early(over())):
             ledger.record([result])
             kept = result.without_curves()  # those of a long sweep would fill the memory
             watch.answered(kept)
             answers[result.trial.number] = kept
+            standing.add(kept)
         for number in sorted(answers):
             driver.tell(answers[number])
             results.append(answers[number])

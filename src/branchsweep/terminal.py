@@ -26,7 +26,7 @@ from rich.text import Text
 
 from branchsweep import halving
 from branchsweep.experiment import MEAN, Experiment
-from branchsweep.objective import Judge, judge
+from branchsweep.objective import Standing
 from branchsweep.report import curves
 from branchsweep.trial import Result, Status
 
@@ -254,8 +254,7 @@ class _Search:
 
     def __init__(self, experiment: Experiment | None = None, recorded: Sequence[Result] = ()) -> None:
         self._experiment = experiment
-        self._judge: Judge | None = None
-        self._standing: list[Result] = []  # the front, or the best alone: who else there is cannot become the best again
+        self._standing = Standing(experiment.objective) if experiment else None
         self._best: dict[str, tuple[float, int]] = {}
         self._climb: list[float] = []
         self.results: list[Result] = []
@@ -278,23 +277,19 @@ class _Search:
         """One more result."""
         self.results.append(result)
         self.counts[result.score.status] += 1
-        if self._experiment is None:
+        if self._standing is None:
             return
         if result.score.is_complete:
             for head, r2 in result.score.of_heads.items():
                 self._best[head] = max(self._best.get(head, (r2, result.trial.number)), (r2, result.trial.number), key=_first)
-        judged = judge(self._experiment.objective, self.results)
-        is_as_before = self._judge is not None and self._judge.bounds == judged.bounds
-        fresh = [*self._standing, result] if is_as_before else self.results  # a bound that became known changes all
-        self._judge = judged
-        best = judged.best(fresh)
-        self._standing = judged.front(fresh) if self._experiment.objective.is_several else [best] if best else []
-        self._climb.append(judged.rank(best.score) if best else math.nan)
+        self._standing.add(result)
+        best = self._standing.leader
+        self._climb.append(self._standing.judge.rank(best.score) if best else math.nan)
 
     @property
     def leader(self) -> Result | None:
         """The best so far."""
-        return self._judge.best(self._standing) if self._judge else None
+        return self._standing.leader if self._standing else None
 
     @property
     def rounds(self) -> int:
@@ -313,10 +308,10 @@ class _Search:
         """Lane-epochs after those that were planned last: the further legs of this round, and the further rounds."""
         if self._experiment is None:
             return 0.0
-        batch = self._experiment.batch
-        rounds = [batch] * (self._later // batch) + ([self._later % batch] if self._later % batch else [])
+        whole, rest = divmod(self._later, self._experiment.batch)
         here = sum(lane_epochs(self._experiment, self._asked)[self.legs :])
-        return here + sum(sum(lane_epochs(self._experiment, trials)) for trials in rounds)
+        rounds = whole * sum(lane_epochs(self._experiment, self._experiment.batch))
+        return here + rounds + (sum(lane_epochs(self._experiment, rest)) if rest else 0.0)
 
     @property
     def _later(self) -> int:
@@ -334,11 +329,11 @@ class _Search:
         )
         rows: list[tuple[str, RenderableType]] = [("ended", said)]
         leader = self.leader
-        if leader and self._judge:
+        if leader and self._standing:
             of_heads = "  ".join(f"{head} {r2:.4f}" for head, r2 in leader.score.of_heads.items())
             rule = self._experiment.objective.rule
             figure = "mean R²" if rule == MEAN else rule
-            best = Text(f"{figure} {self._judge.rank(leader.score):.4f}", style="bold green")
+            best = Text(f"{figure} {self._standing.judge.rank(leader.score):.4f}", style="bold green")
             rows.append(("best", best.append(f"  (trial {leader.trial.number}: {of_heads})", style="not bold")))
         if len(self._best) > 1:
             rows.append(("per head", "  ".join(f"{head} {r2:.4f} (trial {of})" for head, (r2, of) in self._best.items())))
