@@ -25,11 +25,14 @@ from mlflow.entities import Run
 from mlflow.types import Schema
 
 from branchsweep.errors import LedgerError
+from branchsweep.experiment import Objective
 from branchsweep.ledgers import address, spelling, store, views
+from branchsweep.ledgers.history import History
 from branchsweep.ledgers.memory import MemoryLedger, Store
 from branchsweep.ledgers.mlflow import MlflowLedger, list_sweeps, open_existing, open_trial
+from branchsweep.objective import hypervolume
 from branchsweep.roles import Ledger, SweepRecord, TableRecord, Verdict
-from branchsweep.trial import HeadScore, Score, Status
+from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from contracts import LedgerContract, OpenLedger, candidate, recorded, sweep_record, written
 
 
@@ -62,6 +65,15 @@ class TestMlflowLedgerBehindAServer(LedgerContract):
             return MlflowLedger.open(replace(record, name=name), mlflow_server, fresh)
 
         return open_one
+
+
+def test_the_front_that_a_ledger_remembers_has_the_volume_of_all_trials() -> None:
+    history, points = History(Objective(maximize=["r2/PE", "r2/V"])), list[tuple[float, float]]()
+    for number in range(40):
+        points.append((number * 7 % 11 / 11, number * 5 % 13 / 13))
+        heads = {head: HeadScore(r2, math.nan, 1.0, 1.0) for head, r2 in zip(("PE", "V"), points[-1], strict=True)}
+        history.add(Result(Trial(number, {}), Score(Status.COMPLETE, value=0.5, heads=heads)))
+        assert history.figures["hypervolume"] == pytest.approx(hypervolume(points))
 
 
 def client_of(ledger: MlflowLedger) -> MlflowClient:

@@ -40,7 +40,8 @@ class History:
             self._best |= {name: max(r2, self._best.get(name, r2)) for name, r2 in scores.items()}
             if self._objective.is_several and result.score.heads:
                 point = values(self._objective, result.score.of_heads)
-                self._front = [point, *(other for other in self._front if not dominates(point, other))]
+                if not any(other == point or dominates(other, point) for other in self._front):
+                    self._front = [point, *(other for other in self._front if not dominates(point, other))]
 
     def unrecorded(self, results: Sequence[Result]) -> list[Result]:
         """Those of `results` that do not stand in the ledger, each number once, in order of the numbers.

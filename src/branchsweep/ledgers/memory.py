@@ -24,9 +24,13 @@ class Sweep:
 
     record: SweepRecord
     results: dict[int, Result] = field(default_factory=dict)
+    history: History = field(init=False)
     conclusion: Conclusion | None = None
     files: dict[str, str | bytes] = field(default_factory=dict)
     met: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.history = History(self.record.objective, self.results.values())
 
 
 @dataclass
@@ -95,12 +99,10 @@ class MemoryLedger:
         Raises:
             LedgerError: A number stands there with other params.
         """
-        for result in self._history().unrecorded(results):
+        for result in self._sweep.history.unrecorded(results):
             self._sweep.results[result.trial.number] = result.without_curves()
+            self._sweep.history.add(result)
             self._sweep.conclusion = None
-
-    def _history(self) -> History:
-        return History(self._sweep.record.objective, self._sweep.results.values())
 
     def recall(self) -> list[Result]:
         """Every recorded result, in order of the trials' numbers."""
@@ -173,7 +175,7 @@ class MemoryLedger:
 
     def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str | bytes]) -> None:
         """Keep the sweep's last figures, tags and artifacts."""
-        figures = self._history().figures
+        figures = self._sweep.history.figures
         self._sweep.conclusion = Conclusion(figures | dict(metrics), {**self._sweep.record.tags, **tags})
         self._sweep.files |= files
 
