@@ -7,19 +7,21 @@ import inspect
 import math
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from pydantic import ValidationError
 
-from branchsweep.drivers import open_driver
+from branchsweep.drivers import drawn, open_driver
 from branchsweep.drivers import optuna as optuna_engine
 from branchsweep.drivers.points import Stream, at, draws, entropy, index_of, located, point_at, random_point, value_at
 from branchsweep.errors import ConfigError
 from branchsweep.experiment import DRIVERS, Objective
 from branchsweep.space import Choice, Float, Int
 from branchsweep.trial import Params, Result, Trial
-from contracts import MIXED, SMALL, Dimensions, DriverContract, make_experiment, play, scored, trials_of
+from contracts import MIXED, SMALL, Dimensions, DriverContract, answer, make_experiment, play, scored, trials_of
 
 JUST_BELOW_ONE = math.nextafter(1.0, 0.0)
 
@@ -95,6 +97,55 @@ class TestTpe(DriverContract):
     def test_beats_random_search(self) -> None:
         regrets = {driver: [_regret(driver, seed) for seed in range(5)] for driver in ("random", "optuna")}
         assert float(np.mean(regrets["optuna"])) < 0.6 * float(np.mean(regrets["random"]))
+
+
+def _ended(number: int, rng: np.random.Generator, several: bool) -> FrozenTrial:
+    """A trial as Optuna has it, its number in its user attributes: complete, pruned or failed, with a constraint or without."""
+    words: dict[str, Any] = {"user_attrs": {"number": number}}
+    if number % 3 == 0:
+        words["constraints"] = {"0": float(rng.integers(-1, 3))}
+    if several or number % 4 == 0:
+        values = [float(rng.integers(50)) for _ in range(1 + several)]
+        return create_trial(state=TrialState.COMPLETE, values=values, **words)
+    steps = {} if number % 4 == 1 else {int(rng.integers(1, 4)): float(rng.integers(50))}
+    return create_trial(state=TrialState.PRUNED, intermediate_values=steps, **words)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_tpe_remembers_is_the_latest_and_the_best_of_all(several: bool) -> None:
+    """Told round by round, though what was forgotten is never looked at again."""
+    rng = np.random.default_rng(0)
+    trials = [_ended(number, rng, several) for number in range(600)]
+    kept: list[FrozenTrial] = []
+    for start in range(0, 600, 20):
+        kept = optuna_engine.remembered([*kept, *trials[start : start + 20]], 100)
+    numbers = [trial.user_attrs["number"] for trial in kept]
+    assert numbers == sorted(set(numbers)) and len(numbers) <= 100
+    assert set(range(550, 600)) <= set(numbers)
+    feasible = [trial for trial in trials if all(by <= 0 for by in trial.constraints.values())]
+    complete = [trial for trial in feasible if trial.state is TrialState.COMPLETE]
+    for objective in range(1 + several):
+        best = sorted(complete, key=lambda trial: -trial.values[objective])[:15]
+        assert {trial.user_attrs["number"] for trial in best} <= set(numbers)
+    assert optuna_engine.remembered(trials, None) == trials
+    assert optuna_engine.remembered(trials, 0) == []
+
+
+def test_a_long_tpe_search_that_goes_on_asks_what_an_uninterrupted_one_asks() -> None:
+    """Where it has begun to forget."""
+    experiment = make_experiment("optuna", {name: MIXED[name] for name in ("weight_decay", "activation")}, batch=4)
+    recorded = [answer(trial) for trial in drawn(experiment, optuna_engine.MEMORY + 48)]
+    lived, resumed = open_driver(experiment), open_driver(experiment)
+    for result in recorded:
+        lived.tell(result)
+    for _ in range(2):
+        asked = [answer(trial) for trial in lived.ask(4)]
+        recorded += asked
+        for result in asked:
+            lived.tell(result)
+    for result in recorded:
+        resumed.tell(result)
+    assert resumed.ask(4) == lived.ask(4)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed: the Gaussian process needs it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import blake2b
 
 from branchsweep.experiment import Experiment
 from branchsweep.packing import epochs_of
@@ -25,7 +26,7 @@ class History:
         self._experiment = experiment
         self._trials: dict[int, Trial] = {}
         self._results: dict[int, Result] = {}
-        self._first: dict[str, int] = {}
+        self._first: dict[bytes, int] = {}
         self._next = 0
 
     def note(self, trial: Trial) -> None:
@@ -63,7 +64,8 @@ class History:
         """The answers to questions of numbers from `start` to below `before`, in order of the numbers."""
         return [self._results[number] for number in range(start, before) if number in self._results]
 
-    def _recipe(self, params: Params) -> str:
+    def _recipe(self, params: Params) -> bytes:
         # Recipes hold dicts, so they have no hash; their texts are equal exactly where they are, and a dict finds them at once.
+        # Of a text, a kilobyte long, a digest is kept: a sweep may have a hundred thousand of them.
         recipe = self._experiment.recipe(params)
-        return repr(replace(recipe, epochs=epochs_of(recipe, self._experiment)))
+        return blake2b(repr(replace(recipe, epochs=epochs_of(recipe, self._experiment))).encode(), digest_size=16).digest()

@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import optuna
@@ -46,6 +47,10 @@ from branchsweep.trial import Params, ParamValue, Status
 
 ENOUGH = 10
 """Answers that a sampler must have seen before it suggests anything: Optuna's own default (`n_startup_trials`)."""
+
+MEMORY = 2_000
+"""Ended trials that TPE is told of, at most. A question takes longer the more it knows, some 0.02 ms for each: told of all of a
+hundred thousand, it would take seconds."""
 
 GRID = 400_000
 """Points of a grid that Optuna is asked to hold in memory, at most."""
@@ -134,6 +139,7 @@ class Algorithm:
         replays, spreads, enumerates: See `engine.Engine`. What enumerates sees continuous dimensions as rows of a few values.
         is_flat: Whether it sees a space without conditions.
         knows_pruning: Whether it makes use of how far a pruned trial came.
+        memory: Of how many ended trials it is told, at most; None for all. What is replayed must be asked all again.
     """
 
     make: Callable[[_Order], BaseSampler]
@@ -143,16 +149,17 @@ class Algorithm:
     enumerates: bool = False
     is_flat: bool = True
     knows_pruning: bool = False
+    memory: int | None = None
 
 
 ALGORITHMS: Mapping[str, Algorithm] = {
-    "tpe": Algorithm(_tpe, TPESampler, spreads=True, is_flat=False, knows_pruning=True),
+    "tpe": Algorithm(_tpe, TPESampler, spreads=True, is_flat=False, knows_pruning=True, memory=MEMORY),
     "gp": Algorithm(_gp, GPSampler, spreads=True),
     "cma_es": Algorithm(_cma_es, CmaEsSampler, replays=True, spreads=True),
     "nsga2": Algorithm(_genetic(NSGAIISampler), NSGAIISampler, replays=True, spreads=True),
     "nsga3": Algorithm(_genetic(NSGAIIISampler), NSGAIIISampler, replays=True, spreads=True),
     "qmc": Algorithm(_qmc, QMCSampler, replays=True),
-    "random": Algorithm(_random, RandomSampler),
+    "random": Algorithm(_random, RandomSampler, memory=0),  # it learns nothing
     "grid": Algorithm(_grid, GridSampler, replays=True, enumerates=True),
     "brute_force": Algorithm(_brute_force, BruteForceSampler, replays=True, enumerates=True, is_flat=False),
 }
@@ -233,6 +240,7 @@ class OptunaEngine:
             if point is not None:
                 self._finished.append(self._frozen(point, answer))
         self._open, self._placed = [], 0
+        self._finished = remembered(self._finished, self._algorithm.memory)
         if not self.replays:
             self._study = None
 
@@ -335,6 +343,42 @@ class OptunaEngine:
             if name in params or self._algorithm.is_flat:
                 point[name] = _encoded(dimension, params[name] if name in params else value_at(dimension, 0.5))
         return point
+
+
+def remembered(finished: Sequence[FrozenTrial], most: int | None) -> list[FrozenTrial]:
+    """What is kept in mind of trials that have ended: the better half of `most` and the latest half, in their order.
+
+    The better ones are those by each objective and by the mean of them all, in equal parts. As samplers see it, a trial that
+    meets the constraints is better than any that does not, a complete one than any that was pruned, and a pruned one is the
+    better the further it came. What was forgotten is none of the better ones of all that ever ended, nor of the latest, so
+    nothing is lost by forgetting after every round.
+
+    Args:
+        finished: In the order in which they were asked.
+        most: How many to keep, at most; None for all.
+    """
+    if most is None or len(finished) <= most:
+        return list(finished)
+    half = most // 2
+    kept = set(range(len(finished) - half, len(finished)))
+    merits = [_merits(trial) for trial in finished]
+    orders = max(map(len, merits))
+    for order in range(orders):
+        places = sorted(range(len(finished)), key=lambda place: merits[place][min(order, len(merits[place]) - 1)], reverse=True)
+        kept |= set(places[: half // orders])
+    return [finished[place] for place in sorted(kept)]
+
+
+def _merits(trial: FrozenTrial) -> list[tuple[float, ...]]:
+    """By what trials are put in order, the better the higher: by each objective, and by their mean if there are several."""
+    violated = sum(max(0.0, by) for by in trial.constraints.values())
+    if trial.state is TrialState.COMPLETE:
+        figures = [*trial.values] if len(trial.values) == 1 else [*trial.values, fmean(trial.values)]
+        return [(-violated, 2.0, 0.0, figure) for figure in figures]
+    step = trial.last_step
+    if trial.state is TrialState.PRUNED and step is not None:
+        return [(-violated, 1.0, step, trial.intermediate_values[step])]
+    return [(-violated, 0.0)]
 
 
 _EXTRAS = {"gp": 'pip install "branchsweep[gp]"'}
