@@ -1,0 +1,360 @@
+"""What a sweep of a hundred thousand trials asks of its driver process, by a simulation in which nothing is trained.
+
+    python -m benchmarks.scale [--trials 100000] [--driver random/random|optuna/tpe|optuna/qmc|…] [--ledger memory|mlflow]
+                               [--batch 32] [--cores 2] [--objective mean_r2|r2/PE,r2/V] [--data PATH] [--quick] [--json]
+
+The whole loop (`sweep.search`) over the shipped experiment, three folds, 60 epochs and default pruning, with the real driver,
+packing, rungs, grading, terminal and ledger (`ShadowLedger` around MLflow's on a new sqlite store, or around one in memory).
+**The trainer is a fake**: it answers a population at once, with predictions of the real shape that a formula makes of the
+recipe, and notes on a **simulated clock** what training would have taken by `costs.seconds` (fitted by `benchmarks.cost`).
+Populations go to the first of `--cores` simulated workers that is idle; a leg is over when the last of them is. Not simulated
+are compilation, and handing weights and predictions from process to process.
+
+For every tenth of the trials: processor milliseconds of the main thread per trial, by what it did (ask, tell, pack, grade,
+record: the queueing of a result), those of the thread that writes, wall time, resident memory, the store's bytes. Processor
+time, for other work on the machine hardly moves it. At the end the store's rows by table.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from benchmarks import _measure
+from branchsweep import costs, sweep
+from branchsweep.drivers import open_driver
+from branchsweep.ledgers.memory import MemoryLedger
+from branchsweep.ledgers.shadow import ShadowLedger
+from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, TrainingRows
+from branchsweep.recipe import Recipe
+from branchsweep.roles import Driver, Ledger
+from branchsweep.terminal import Terminal
+from branchsweep.trial import Result, Trial
+
+TENTHS = 10
+
+OURS = ("ask", "tell", "pack", "grade", "record", "watch", "else")
+"""What the main thread does for a trial, the fake trainer apart."""
+
+FAILING = 100
+"""One trial of so many diverges."""
+
+
+class Clock:
+    """Whose turn it is: seconds of wall and of the main thread's processor time, by what was being done."""
+
+    def __init__(self) -> None:
+        self.wall: Counter[str] = Counter()
+        self.processor: Counter[str] = Counter()
+        self._doing = "begin"
+        self._since = (time.perf_counter(), time.thread_time())
+
+    def turn(self, doing: str) -> str:
+        """From now on this is being done; returns what was done before."""
+        now, before = (time.perf_counter(), time.thread_time()), self._doing
+        self.wall[before] += now[0] - self._since[0]
+        self.processor[before] += now[1] - self._since[1]
+        self._doing, self._since = doing, now
+        return before
+
+    @contextmanager
+    def within(self, doing: str) -> Iterator[None]:
+        """What is done from here to the end of the block; afterwards it is what was done before."""
+        before = self.turn(doing)
+        try:
+            yield
+        finally:
+            self.turn(before)
+
+
+class ClockedDriver:
+    """Plays `roles.Driver` through another one. After an ask, and after a tell, the sweep is at its own business."""
+
+    def __init__(self, driver: Driver, clock: Clock) -> None:
+        self._driver, self._clock = driver, clock
+
+    def ask(self, count: int) -> list[Trial]:
+        """Asks; what comes next is packing."""
+        with self._clock.within("ask"):
+            trials = self._driver.ask(count)
+        self._clock.turn("pack")
+        return trials
+
+    def tell(self, result: Result) -> None:
+        """Tells."""
+        self._clock.turn("tell")
+        self._driver.tell(result)
+        self._clock.turn("else")
+
+
+class ClockedLedger(ShadowLedger):
+    """Knows how long the main thread was at it."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        super().__init__(ledger)
+        self._clock = clock
+
+    def record(self, results: Sequence[Result]) -> None:
+        """Have them written."""
+        with self._clock.within("record"):
+            super().record(results)
+
+
+class Writer:
+    """Plays the ledger that writes, through another one, and knows how much processor time its thread took."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger, self.seconds = ledger, 0.0
+
+    def record(self, results: Sequence[Result]) -> None:
+        """Write."""
+        began = time.thread_time()
+        self._ledger.record(results)
+        self.seconds += time.thread_time() - began
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+
+class FakeTrainer:
+    """Plays `roles.Trainer` by a formula, at once, on a simulated clock.
+
+    A network misses the targets by a share of their spread that follows from its recipe, and by more as long as epochs are
+    missing. What the clock says is an estimate (`costs.seconds`) of what training would have taken.
+
+    Args:
+        rows: What may be seen.
+        folds: The folds of the search.
+        workers: Simulated ones, one core each.
+        clock: Is told whose turn it is.
+    """
+
+    def __init__(self, rows: TrainingRows, folds: int, workers: int, clock: Clock) -> None:
+        self.workers, self._clock = workers, clock
+        self.busy = self.elapsed = 0.0  # simulated: core-seconds of training, and seconds until the last worker is done
+        self.lanes = self.populations = 0
+        self._actual = [rows.y[rows.of(fold)[1]] for fold in range(folds)]
+        self._counts = [tuple(map(len, rows.of(fold))) for fold in range(folds)]
+        rng = np.random.default_rng(1)
+        self._noise = [rng.standard_normal(actual.shape) * actual.std(0) for actual in self._actual]
+
+    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+        """Every population to its end, in the order in which the simulated workers would be done with them."""
+        assert not keep_weights, "there are none"
+        self._clock.turn("fake")
+        idle = [0.0] * self.workers
+        ends: list[tuple[float, int, float]] = []
+        for position, members in enumerate(populations):
+            train, validation = self._counts[members.folds[0]]
+            seconds = costs.seconds(members, train, validation)
+            end = heapq.heappop(idle) + seconds
+            heapq.heappush(idle, end)
+            ends.append((end, position, seconds))
+            self.busy += seconds
+            self.lanes += len(members.trials)
+        self.populations += len(populations)
+        self.elapsed += max((end for end, _, _ in ends), default=0.0)
+        for _, position, seconds in sorted(ends):
+            outcome = Outcome([*self._outcomes(populations[position])], seconds, compile_seconds=0.0)
+            self._clock.turn("grade")
+            yield position, outcome
+            self._clock.turn("fake")
+        self._clock.turn("pack")  # the verdicts at the rung, and the lanes that go on
+
+    def _outcomes(self, members: Population) -> Iterator[LaneOutcome]:
+        places = zip(members.trials, members.recipes, members.folds, members.epochs, members.stops, strict=True)
+        for number, recipe, fold, epochs, stop in places:
+            error = _error(recipe, number) * (1 + (epochs - stop) / epochs)
+            predicted = self._actual[fold] + error * self._noise[fold]
+            fails, heads = int(number % FAILING == FAILING - 1), predicted.shape[1]
+            curve = np.repeat(1 - error**2 * (1 + 1 / np.arange(1, stop + 1))[:, None], heads, axis=1)
+            goes_on = members.pauses and stop < epochs and not fails
+            state = LaneState(stop, (), (), (), (), 0.0, stop, 0, predicted[:0].astype(np.float32), curve)
+            yield LaneOutcome(predicted, curve, stop, failed_at=fails, state=state if goes_on else None)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"the fake trainer has no {name}: a search needs none")
+
+
+def _error(recipe: Recipe, number: int) -> float:
+    """The share of a target's spread that a network misses it by: least at a learning rate of 0.01, for four layers in all."""
+    layers = len(recipe.architecture.trunk) + max(map(len, recipe.architecture.branches.values()))
+    luck = np.random.default_rng(number).random()
+    return float(0.2 + 0.1 * abs(np.log10(recipe.learning_rate) + 2) + 0.02 * abs(layers - 4) + 0.02 * luck)
+
+
+class Tenths:
+    """Plays `roles.Watch` through a terminal; looks at the clock, the memory and the store after every tenth of the trials."""
+
+    def __init__(self, trials: int, clock: Clock, trainer: FakeTrainer, writer: Writer, store: Path | None) -> None:
+        self._terminal = Terminal(Console(quiet=True))
+        self._trials, self._clock, self._trainer, self._writer, self._store = trials, clock, trainer, writer, store
+        self._answered = 0
+        self._last = self._sums()
+        self.rows: list[dict[str, float]] = []
+
+    def answered(self, result: Result) -> None:
+        """A trial has its score."""
+        with self._clock.within("watch"):
+            self._terminal.answered(result)
+        self._answered += 1
+        if self._answered * TENTHS // self._trials > len(self.rows):
+            with self._clock.within("fake"):
+                self._note()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._terminal, name)
+
+    def _note(self) -> None:
+        now, before = self._sums(), self._last
+        trials = now["trials"] - before["trials"]
+        took = {name: (now[name] - before[name]) / trials for name in now if name.endswith("_ms")}
+        began = time.thread_time()
+        Console(quiet=True).print(self._terminal.panel())
+        panel = (time.thread_time() - began) * 1e3
+        self.rows.append({
+            "trials": now["trials"],
+            **took,
+            "driver_ms": sum(took[name] for name in took if name != "wall_ms"),
+            "panel_drawing_ms": panel,
+            "resident_mb": _measure.resident_megabytes(os.getpid()),
+            "store_mb": sum(file.stat().st_size for file in self._store.parent.glob(f"{self._store.name}*")) / 1e6
+            if self._store
+            else 0.0,
+        })  # fmt: skip
+        _measure.note("  ".join(f"{name} {figure:.4g}" for name, figure in self.rows[-1].items()))
+        self._last = now
+
+    def _sums(self) -> dict[str, float]:
+        """Milliseconds so far."""
+        return {
+            "trials": self._answered,
+            **{f"{name}_ms": self._clock.processor[name] * 1e3 for name in OURS},
+            "write_ms": self._writer.seconds * 1e3,
+            "wall_ms": sum(self._clock.wall[name] for name in OURS) * 1e3,
+        }
+
+
+def shipped(words: Any) -> list[str]:
+    """The shipped experiment, with the driver, the size and the objective that are asked for."""
+    driver, algorithm = words.driver.split("/")
+    maximize = f"objective.maximize=[{words.objective}]"
+    asked = [f"search.driver={driver}", f"search.algorithm={algorithm}", f"search.trials={words.trials}"]
+    return [*asked, f"search.batch={words.batch}", maximize, "baselines=[]", "promotion=null"]
+
+
+def simulate(words: Any, setting: _measure.Setting, store: Path | None) -> dict[str, Any]:
+    """One sweep, and what it took."""
+    experiment, clock = setting.experiment, Clock()
+    trainer = FakeTrainer(setting.rows, experiment.folds, words.cores, clock)
+    writer = Writer(_ledger(setting, store))
+    watch = Tenths(words.trials, clock, trainer, writer, store)
+    began = time.perf_counter()
+    with ClockedLedger(writer, clock) as ledger:  # type: ignore[arg-type]  # it plays the role through another
+        driver = ClockedDriver(open_driver(experiment), clock)
+        engines = sweep.Engines(driver, trainer, ledger, watch)  # type: ignore[arg-type]  # a search exports nothing
+        clock.turn("else")
+        found = sweep.search(experiment, setting.rows, engines)
+    wall = time.perf_counter() - began
+    clock.turn("else")
+    assert len(found.results) == words.trials, found.stop.because
+    _measure.note(f"{wall:.0f} s")
+    return {
+        "trials": words.trials,
+        "driver": words.driver,
+        "ledger": words.ledger,
+        "batch": experiment.batch,
+        **_costs(watch.rows, clock, trainer, writer),
+        "wall_seconds": wall,
+        "tenths": {f"{place}": row for place, row in enumerate(watch.rows, 1)},
+        **(_stored(store, words.trials) if store else {}),
+    }
+
+
+def _costs(tenths: Sequence[Mapping[str, float]], clock: Clock, trainer: FakeTrainer, writer: Writer) -> dict[str, float]:
+    """The figures of the whole: the driver's, those of the simulated clock, and of the two together."""
+    first, second, last = tenths[0], tenths[1], tenths[-1]
+    trials = last["trials"]
+    asking, writing = clock.processor["ask"] / trials, writer.seconds / trials
+    ours = sum(clock.processor[name] for name in OURS) / trials + writing
+    alone = sum(clock.wall[name] for name in ("ask", "tell", "pack"))  # nothing trains meanwhile
+    simulated = trainer.elapsed + alone
+    return {
+        "driver_ms_per_trial": ours * 1e3,
+        "asking_ms_per_trial": asking * 1e3,
+        "writing_ms_per_trial": writing * 1e3,
+        "last_tenth_against_first": last["driver_ms"] / first["driver_ms"],
+        "last_tenth_against_second": last["driver_ms"] / second["driver_ms"],
+        "kept_bytes_per_trial": (last["resident_mb"] - second["resident_mb"]) * 2**20 / (last["trials"] - second["trials"]),
+        "resident_mb": last["resident_mb"],
+        "training_core_seconds_per_trial": trainer.busy / trials,
+        "cores_that_one_driver_feeds": trainer.busy / trials / ours,
+        "simulated_cores": trainer.workers,
+        "lanes_per_population": trainer.lanes / max(1, trainer.populations),
+        "simulated_hours": simulated / 3600,
+        "simulated_busy_share": trainer.busy / (trainer.workers * simulated),
+        "share_busy_without_driver": trainer.busy / (trainer.workers * max(trainer.elapsed, 1e-9)),
+    }
+
+
+def _ledger(setting: _measure.Setting, store: Path | None) -> Ledger:
+    record = sweep.record(setting.experiment, setting.dataset, setting.split)
+    if store is None:
+        return MemoryLedger.open(record)
+    from branchsweep.ledgers.mlflow import MlflowLedger
+
+    return MlflowLedger.open(record, f"sqlite:///{store}", fresh=True)
+
+
+def _stored(store: Path, trials: int) -> dict[str, Any]:
+    """Rows of the store by table, and its bytes when all is in one file."""
+    connection = sqlite3.connect(store)
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        counts = {name: connection.execute(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0] for name in tables}  # noqa: S608  # its own
+    finally:
+        connection.close()
+    return {
+        "rows": {name: count for name, count in counts.items() if count > trials / 2},
+        "rows_per_trial": sum(counts.values()) / trials,
+        "bytes_per_trial": store.stat().st_size / trials,
+    }
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = _measure.parser(__doc__)
+    parser.add_argument("--trials", type=int, help="of the sweep: 100000, or 1000 with --quick")
+    parser.add_argument("--driver", default="random/random", help="driver/algorithm: random/random, whose cost is flat")
+    parser.add_argument("--ledger", choices=("mlflow", "memory"), default="memory", help="where trials are recorded: memory")
+    parser.add_argument("--batch", type=int, default=32, help="trials of a round: 32")
+    parser.add_argument("--cores", type=int, default=2, help="simulated: 2")
+    parser.add_argument("--objective", default="mean_r2", help="one, or several with commas: mean_r2")
+    words = parser.parse_args()
+    words.trials = words.trials or (1000 if words.quick else 100_000)
+    if words.trials < 2 * TENTHS or words.driver.count("/") != 1:
+        sys.exit(
+            f"got --trials {words.trials} --driver {words.driver}, expected 20 trials or more and a driver like optuna/tpe"
+        )
+    setting = _measure.setting("branched", words.data, shipped(words))
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "mlflow.db" if words.ledger == "mlflow" else None
+        said = simulate(words, setting, store)
+    _measure.conclude(said, words.json)
+
+
+if __name__ == "__main__":
+    main()
