@@ -337,10 +337,12 @@ class _Search:
             rows.append(("best", best.append(f"  (trial {leader.trial.number}: {of_heads})", style="not bold")))
         if len(self._best) > 1:
             rows.append(("per head", "  ".join(f"{head} {r2:.4f} (trial {of})" for head, (r2, of) in self._best.items())))
-        known = [value for value in self._climb if math.isfinite(value)]
-        if len(known) > 1:
+        known = filter(math.isfinite, self._climb)
+        first, second = next(known, math.nan), next(known, math.nan)
+        if math.isfinite(second):
+            last = next(filter(math.isfinite, reversed(self._climb)))
             curve = Text(curves.spark(self._climb, BAR), style="green")
-            rows.append(("climb", curve.append(f"  {known[0]:.4f} to {known[-1]:.4f}", style="default")))
+            rows.append(("climb", curve.append(f"  {first:.4f} to {last:.4f}", style="default")))
         return rows
 
 
