@@ -2,6 +2,7 @@
 
     python -m benchmarks.scale [--trials 100000] [--driver random/random|optuna/tpe|optuna/qmc|…] [--ledger memory|mlflow]
                                [--batch 32] [--cores 2] [--objective mean_r2|r2/PE,r2/V] [--data PATH] [--quick] [--json]
+    python -m benchmarks.scale --driver optuna/tpe --asks 500,2000,10000,100000
 
 The whole loop (`sweep.search`) over the shipped experiment, three folds, 60 epochs and default pruning, with the real driver,
 packing, rungs, grading, terminal and ledger (`ShadowLedger` around MLflow's on a new sqlite store, or around one in memory).
@@ -13,6 +14,8 @@ are compilation, and handing weights and predictions from process to process.
 For every tenth of the trials: processor milliseconds of the main thread per trial, by what it did (ask, tell, pack, grade,
 record: the queueing of a result), those of the thread that writes, wall time, resident memory, the store's bytes. Processor
 time, for other work on the machine hardly moves it. At the end the store's rows by table.
+
+`--asks` measures instead what a question costs after so many answers, and what it takes to come there in a fresh process.
 """
 
 from __future__ import annotations
@@ -34,14 +37,15 @@ from rich.console import Console
 
 from benchmarks import _measure
 from branchsweep import costs, sweep
-from branchsweep.drivers import open_driver
+from branchsweep.drivers import drawn, open_driver
+from branchsweep.experiment import Experiment
 from branchsweep.ledgers.memory import MemoryLedger
 from branchsweep.ledgers.shadow import ShadowLedger
 from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, TrainingRows
 from branchsweep.recipe import Recipe
 from branchsweep.roles import Driver, Ledger
 from branchsweep.terminal import Terminal
-from branchsweep.trial import Result, Trial
+from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 
 TENTHS = 10
 
@@ -247,6 +251,41 @@ class Tenths:
         }
 
 
+def asks(experiment: Experiment, counts: Sequence[int]) -> dict[str, float]:
+    """Processor milliseconds of a question in the round that follows so many answers, made up for trials drawn at random.
+
+    The driver is fresh, as after a resume: what it takes to be told all that is given, too.
+    """
+    said: dict[str, float] = {}
+    for count in counts:
+        experiment = with_trials(experiment, count + experiment.batch)
+        driver, results = open_driver(experiment), [_made_up(trial) for trial in drawn(experiment, count)]
+        began = time.thread_time()
+        for result in results:
+            driver.tell(result)
+        first = driver.ask(1)  # winds the engine to where the sweep stands
+        told = time.thread_time()
+        asked = first + driver.ask(experiment.batch - 1)
+        said[f"asking_ms_after_{count}"] = (time.thread_time() - told) * 1e3 / (len(asked) - 1)
+        said[f"resuming_seconds_after_{count}"] = told - began
+        _measure.note(f"{count}: {said[f'asking_ms_after_{count}']:.3g} ms, {told - began:.3g} s")
+    return said
+
+
+def with_trials(experiment: Experiment, trials: int) -> Experiment:
+    """The same experiment with another number of trials."""
+    return experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": trials})})
+
+
+def _made_up(trial: Trial) -> Result:
+    """An eighth are complete, the others pruned at one of three rungs."""
+    value = float(np.random.default_rng(trial.number).random())
+    status = Status.PRUNED if trial.number % 8 else Status.COMPLETE
+    heads = {head: HeadScore(value, 0.01, 1.0, 1.0) for head in ("PE", "V")}
+    epochs = (60, 5, 5, 5, 5, 10, 10, 24)[trial.number % 8]
+    return Result(trial, Score(status, value=value, heads=heads, epochs=epochs, rungs={5: (value, value)}))
+
+
 def shipped(words: Any) -> list[str]:
     """The shipped experiment, with the driver, the size and the objective that are asked for."""
     driver, algorithm = words.driver.split("/")
@@ -343,6 +382,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32, help="trials of a round: 32")
     parser.add_argument("--cores", type=int, default=2, help="simulated: 2")
     parser.add_argument("--objective", default="mean_r2", help="one, or several with commas: mean_r2")
+    parser.add_argument("--asks", help="only what a question costs after so many answers, comma between: 500,2000,100000")
     words = parser.parse_args()
     words.trials = words.trials or (1000 if words.quick else 100_000)
     if words.trials < 2 * TENTHS or words.driver.count("/") != 1:
@@ -350,6 +390,9 @@ def main() -> None:
             f"got --trials {words.trials} --driver {words.driver}, expected 20 trials or more and a driver like optuna/tpe"
         )
     setting = _measure.setting("branched", words.data, shipped(words))
+    if words.asks:
+        _measure.conclude(asks(setting.experiment, [int(count) for count in words.asks.split(",")]), words.json)
+        return
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "mlflow.db" if words.ledger == "mlflow" else None
         said = simulate(words, setting, store)
