@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from branchsweep.recipe import Architecture
     from branchsweep.replay import Replay
     from branchsweep.review import Leaderboard, Portrait
-    from branchsweep.roles import Trainer, Watch
+    from branchsweep.roles import Ledger, SweepRecord, Trainer, Watch
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -135,6 +135,9 @@ def run(
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The experiment's seed.")] = None,
     workers: WorkersWord = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if this sweep is recorded.")] = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Go on with this sweep even if another process runs it, which then stops.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and stop.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
@@ -157,7 +160,7 @@ def run(
             Console().print(text.outlook(seen))
         return
     try:
-        said = _sweep(chosen, baselines, dataset, split, tracking_uri, means, fresh, console)
+        said = _sweep(chosen, baselines, dataset, split, tracking_uri, means, fresh, take_over, console)
     except KeyboardInterrupt as interrupt:
         console.print("stopped. What was finished is recorded: the same command goes on from there")
         _print_notes(interrupt, console)
@@ -178,6 +181,7 @@ def _sweep(
     tracking_uri: str | None,
     means: Workers,
     fresh: bool,
+    take_over: bool,
     console: Console,
 ) -> Any:
     """Opens the engines and lets the sweep run; a sweep that is complete already only says what it has to say."""
@@ -186,17 +190,36 @@ def _sweep(
     from branchsweep.drivers import open_driver
 
     prior = _told_beforehand(experiment, dataset, tracking_uri)
-    with _at_work(training_rows(dataset, split), means, console) as (trainer, watch):
-        from branchsweep.ledgers.mlflow import MlflowLedger
-        from branchsweep.ledgers.shadow import ShadowLedger
+    with (
+        _at_work(training_rows(dataset, split), means, console) as (trainer, watch),
+        _written_down(sweep.record(experiment, dataset, split, prior), tracking_uri, fresh, take_over, watch) as ledger,
+    ):
+        finished = sweep.finished(experiment, ledger.conclusion)
+        if finished:
+            watch.say("this sweep is complete; to train it anew, add --fresh")
+            return finished
+        engines = sweep.Engines(open_driver(experiment, prior), trainer, ledger, watch, _press(watch), _portray)
+        return sweep.run(experiment, baselines, dataset, split, engines)
 
-        with ShadowLedger(MlflowLedger.open(sweep.record(experiment, dataset, split, prior), tracking_uri, fresh)) as ledger:
-            finished = sweep.finished(experiment, ledger.conclusion)
-            if finished:
-                watch.say("this sweep is complete; to train it anew, add --fresh")
-                return finished
-            engines = sweep.Engines(open_driver(experiment, prior), trainer, ledger, watch, _press(watch), _portray)
-            return sweep.run(experiment, baselines, dataset, split, engines)
+
+@contextmanager
+def _written_down(
+    record: SweepRecord, tracking_uri: str | None, fresh: bool, take_over: bool, watch: Watch
+) -> Iterator[Ledger]:
+    """The sweep's ledger, beside training; what a server is to record lies on disk until it has it."""
+    from branchsweep import environment
+    from branchsweep.ledgers import address
+    from branchsweep.ledgers.mlflow import MlflowLedger
+    from branchsweep.ledgers.shadow import ShadowLedger
+    from branchsweep.ledgers.spool import Spool
+
+    ledger = MlflowLedger.open(record, tracking_uri, fresh, take_over)
+    is_far = address.is_server(ledger.tracking_uri)
+    spool = Spool(environment.cache_folder() / "spool" / ledger.run_id) if is_far else None
+    if ledger.lease.after:
+        watch.say(f"going on in the place of {ledger.lease.after}")
+    with ShadowLedger(ledger, spool, ledger.lease, watch.say) as shadow:
+        yield shadow
 
 
 @contextmanager

@@ -5,6 +5,7 @@
     ├── DataError             a table is missing, unreadable, or unfit for the experiment
     │   └── DownloadError     the built-in table could not be fetched or was not what it should be
     ├── LedgerError           the tracking store cannot be reached, or holds something unexpected
+    │   └── LedgerAwayError   its server does not answer at present: what is to be recorded may wait
     ├── EngineError           a driver or trainer cannot do what the experiment asks of it
     └── StudyError            the Optuna storage that a sweep is exported to cannot be used
 
@@ -48,6 +49,10 @@ class DownloadError(DataError):
 
 class LedgerError(UserError):
     """The tracking store cannot be reached, or holds something unexpected."""
+
+
+class LedgerAwayError(LedgerError):
+    """The tracking store's server does not answer at present: what is to be recorded may wait."""
 
 
 class EngineError(UserError):

@@ -22,16 +22,19 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run, ViewType
 
-from branchsweep.errors import LedgerError, did_you_mean
+from branchsweep.errors import LedgerAwayError, LedgerError, did_you_mean
 from branchsweep.ledgers import address, listing, spelling, views
 from branchsweep.ledgers.history import History
+from branchsweep.ledgers.lease import HOLDER, Holder, Lease, refusal
 from branchsweep.ledgers.listing import CURVE, EXPERIMENT, Entry, Points, SweepSummary
 from branchsweep.ledgers.registry import Registry
 from branchsweep.ledgers.spelling import Point, tag
 from branchsweep.ledgers.store import (
+    BRISK,
     chosen,
     connect,
     entry,
+    environment,
     experiment_id,
     experiments,
     has,
@@ -55,14 +58,18 @@ class MlflowLedger:
         parent: The sweep's run.
         sweep: What was written down when the sweep began.
         is_resumed: Whether the sweep stood in the store before.
+        lease: The hold on the sweep of who writes.
     """
 
-    def __init__(self, client: MlflowClient, parent: Run, sweep: SweepRecord, is_resumed: bool) -> None:
+    def __init__(
+        self, client: MlflowClient, parent: Run, sweep: SweepRecord, is_resumed: bool, lease: Lease | None = None
+    ) -> None:
         self._client = client
         self._registry = Registry(client)
         self._parent = parent
         self._sweep = sweep
         self._is_resumed = is_resumed
+        self._lease = lease
         self._is_open = not is_resumed
         self._history = None if is_resumed else History(sweep.objective)
         self._conclusion = _conclusion(parent) if is_resumed else None
@@ -70,16 +77,22 @@ class MlflowLedger:
         self._learnt_from = [_dataset_input(sweep.table)] if sweep.table else []
 
     @classmethod
-    def open(cls, record: SweepRecord, tracking_uri: str | None = None, fresh: bool = False) -> MlflowLedger:
+    def open(
+        cls, record: SweepRecord, tracking_uri: str | None = None, fresh: bool = False, take_over: bool = False
+    ) -> MlflowLedger:
         """The sweep of this key goes on if the store has it, whether it was killed or finished; else it begins.
+
+        Either way it is this process's from then on: see `lease`.
 
         Args:
             record: What is written down about the sweep.
             tracking_uri: Where; see `address.resolve`. A sqlite file that does not exist is made, in a few seconds.
             fresh: Begin a new sweep in any case.
+            take_over: Go on with the sweep even if another process runs it, which then stops.
 
         Raises:
-            LedgerError: The address is none, nobody answers there, or what answers is not a store that can be used.
+            LedgerError: The address is none, nobody answers there, or what answers is not a store that can be used; or another
+                process runs this sweep.
         """
         uri = address.resolve(tracking_uri)
         client = connect(uri, create=True)
@@ -87,10 +100,15 @@ class MlflowLedger:
             within = experiment_id(client, record.name, address.artifacts(uri, record.name))
             parent = None if fresh else newest(client, within, "sweep", record.key)
             if parent is not None:
+                lease = Lease.take(client, parent, take_over)  # before anything of another process's is deleted
                 _forget_half_written(client, within, parent.info.run_id)
-                return cls(client, parent, record, is_resumed=True)
-            parent = client.create_run(within, tags=_parent_tags(record), run_name=record.name)
-            ledger = cls(client, parent, record, is_resumed=False)
+                return cls(client, parent, record, is_resumed=True, lease=lease)
+            holder = Holder.here()
+            tags = {**_parent_tags(record), tag(HOLDER): holder.dumps()}
+            parent = client.create_run(within, tags=tags, run_name=record.name)
+            if not fresh:
+                _refuse_twins(client, parent, record.key)
+            ledger = cls(client, parent, record, is_resumed=False, lease=Lease(client, parent, holder))
             ledger._furnish()
             return ledger
 
@@ -120,6 +138,12 @@ class MlflowLedger:
         return self._is_resumed
 
     @property
+    def lease(self) -> Lease:
+        """The hold on the sweep. Only who opened it to write has one."""
+        assert self._lease is not None
+        return self._lease
+
+    @property
     def conclusion(self) -> Conclusion | None:
         """The parent run's metrics and our tags on it; None for a sweep that has not come to its end."""
         return self._conclusion
@@ -128,8 +152,20 @@ class MlflowLedger:
         """Write each trial that does not stand there yet as a child run, and then the progress on the parent, once.
 
         Raises:
+            LedgerAwayError: The server does not answer. The same may be offered again: what came through is not written twice.
             LedgerError: The store did not take it, or holds a trial of this number with other params.
         """
+        with environment(BRISK if address.is_server(self.tracking_uri) else {}):
+            try:
+                self._record(results)
+            except LedgerAwayError:
+                self._history = None  # the last request may have come through, and its answer not: see what stands there
+                raise
+
+    def _record(self, results: Sequence[Result]) -> None:
+        if self._history is None:
+            with translated(self.tracking_uri, "reading the sweep"):
+                _forget_half_written(self._client, self.experiment_id, self.run_id)
         history = self._read() if self._history is None else self._history
         fresh = history.unrecorded(results)
         if not fresh:
@@ -408,6 +444,19 @@ def _forget_half_written(client: MlflowClient, experiment_id: str, parent: str) 
     """Delete runs of trials that were not written to their end: killed in the middle, such a trial is trained again."""
     for run in list(search(client, [experiment_id], f"{_below(parent)} AND status = 'RUNNING'")):
         client.delete_run(run.info.run_id)
+
+
+def _refuse_twins(client: MlflowClient, parent: Run, key: str) -> None:
+    """Give up a sweep that has just begun if another process has begun the same one in the same moment: one of two is too many.
+
+    Raises:
+        LedgerError: It has.
+    """
+    for run in list(search(client, [parent.info.experiment_id], f"{has('role', 'sweep')} AND {has('key', key)}")):
+        holder = Holder.of(run.data.tags)
+        if holder is not None and not holder.is_us and holder.is_alive:
+            client.delete_run(parent.info.run_id)
+            raise LedgerError(refusal(run, holder))
 
 
 def _met(run: Run) -> list[dict[str, str]]:

@@ -16,14 +16,17 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
+import requests
 import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
 from mlflow.exceptions import MlflowException
 
-from branchsweep.errors import LedgerError
+from branchsweep.errors import LedgerAwayError, LedgerError
 from branchsweep.ledgers import address, listing
 from branchsweep.ledgers.listing import Entry
 from branchsweep.ledgers.spelling import Point, tag
@@ -34,6 +37,12 @@ if "MLFLOW_LOGGING_LEVEL" not in os.environ:
 
 KNOCK_SECONDS = 10
 """How long a store may take to answer for the first time. Later MLflow's own patience holds, and a server may be restarted."""
+
+BRISK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+"""MLflow's patience with a server where somebody above has more of it, and wants to tell of it: else it is four minutes."""
+
+AWAY = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+"""What is answered in the place of a server that is away. MLflow's client retries these itself; its artifacts' does not."""
 
 LOCK_SECONDS = 60
 """How long one waits for another process that changes who reigns; it takes less than a second."""
@@ -79,8 +88,10 @@ def connect(uri: str, create: bool) -> MlflowClient:
         _check_file(file, create)
     elif not address.is_server(uri):
         _knock_at_database(uri)
+    for variable in (MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT):
+        os.environ.setdefault(variable.name, str(variable.get()))  # there for good: who copies them must not see them vanish
     patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(KNOCK_SECONDS)}
-    with translated(uri, "connecting"), _environment(patience):
+    with translated(uri, "connecting"), environment(patience):
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
     return client
@@ -117,7 +128,7 @@ def _knock_at_database(uri: str) -> None:
 
 
 @contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
+def environment(values: Mapping[str, str]) -> Iterator[None]:
     """These variables, for as long as it takes."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -133,11 +144,19 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def translated(uri: str, doing: str) -> Iterator[None]:
-    """Turns MLflow's exceptions into LedgerErrors that say what was done where, and what to do about it."""
+    """Turns MLflow's exceptions into LedgerErrors that say what was done where, and what to do about it.
+
+    Raises:
+        LedgerAwayError: Nobody answers at the server's address, or who does says that it is away.
+        LedgerError: Any other refusal.
+    """
     try:
         yield
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
         where, reason = address.shown(uri), _reason(error)
+        if address.is_server(uri) and _is_away(error):
+            advice = "is an MLflow server running there, and may you use it?"
+            raise LedgerAwayError(f"{doing} failed at {where}: {reason} ({advice})") from error
         if "out-of-date database schema" in reason:
             advice = f"back it up, then run: mlflow db upgrade {where}"
         elif address.is_server(uri):
@@ -145,6 +164,18 @@ def translated(uri: str, doing: str) -> Iterator[None]:
         else:
             advice = "what was recorded is safe; run the same command again to go on"
         raise LedgerError(f"{doing} failed at {where}: {reason} ({advice})") from error
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether an exception was caused by a server that does not answer, or by answers that are given in its place."""
+    at: BaseException | None = error
+    while at is not None:
+        if isinstance(at, requests.ConnectionError | requests.Timeout | requests.exceptions.RetryError):
+            return True
+        if isinstance(at, requests.HTTPError) and at.response is not None and at.response.status_code in AWAY:
+            return True
+        at = at.__cause__ or at.__context__
+    return False
 
 
 def _reason(error: BaseException) -> str:

@@ -1,0 +1,200 @@
+"""Who runs a sweep: a lease in a tag of its run, so that the same sweep, started twice on one store, is noticed at the start.
+
+A tag is all that every MLflow store has for this: there is no lock, and no clock of the server's on a run. So the tag says who
+holds the sweep, since when, and the time of the last sign of life, which the holder renews (every `shadow.RENEW_SECONDS`). A
+lease is **free** when its process is gone (as far as that can be seen: on the same machine), or has not been heard of for
+`STALE_SECONDS`; the clocks of two machines may differ by what is between the two. Of two who take a free lease in the same
+moment, the later one has it, and the other sees so when it renews: until then both may record, each trial once.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from branchsweep.errors import LedgerError
+from branchsweep.ledgers.spelling import tag
+from branchsweep.ledgers.store import BRISK, environment, translated
+
+HOLDER = "holder"
+"""The tag of a sweep's run that says who runs it."""
+
+STALE_SECONDS = 300.0
+"""Who has given no sign of life for so long holds nothing any more."""
+
+_OURSELVES = uuid4().hex
+"""Tells this process from another one of its number, on a machine that was started anew or in a container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that runs a sweep.
+
+    Args:
+        user: Its user's name.
+        host: Its machine's.
+        pid: Its number there.
+        token: Unlike any other process's.
+        since: When it took the sweep, in seconds since 1970.
+        seen: Its last sign of life, likewise; both by its own clock.
+    """
+
+    user: str
+    host: str
+    pid: int
+    token: str
+    since: float
+    seen: float
+
+    @classmethod
+    def here(cls) -> Holder:
+        """The process that we are, now."""
+        moment = _now()
+        return cls(_user(), socket.gethostname(), os.getpid(), _OURSELVES, moment, moment)
+
+    @classmethod
+    def of(cls, tags: Mapping[str, str]) -> Holder | None:
+        """Who holds the sweep whose run has these tags; None for nobody, and for what cannot be read."""
+        try:
+            return cls(**json.loads(tags[tag(HOLDER)]))
+        except (KeyError, ValueError, TypeError):
+            return None
+
+    def dumps(self) -> str:
+        """The tag's value."""
+        return json.dumps(asdict(self))
+
+    @property
+    def is_us(self) -> bool:
+        """Whether it is this process."""
+        return self.token == _OURSELVES
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the sweep is its: it may be running, and was heard of lately."""
+        return not self._is_gone and _now() - self.seen < STALE_SECONDS
+
+    @property
+    def _is_gone(self) -> bool:
+        """Whether it is a process of this machine that has ended."""
+        if self.host != socket.gethostname() or os.name != "posix":  # elsewhere a signal 0 is no question
+            return False
+        if self.pid == os.getpid():
+            return not self.is_us
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:  # somebody else's, and alive
+            return False
+        return False
+
+    @property
+    def sentence(self) -> str:
+        """Who it is, since when, and when it was heard of."""
+        since = datetime.fromtimestamp(self.since, UTC).astimezone()
+        return f"{self} since {since:%Y-%m-%d %H:%M:%S}, last sign of life {max(0.0, _now() - self.seen):.0f} s ago"
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host} (pid {self.pid})"
+
+
+class Lease:
+    """The hold on a sweep that we have.
+
+    Args:
+        client: Of the store.
+        run: The sweep's.
+        holder: We.
+        after: Who held the sweep before and did not let go; None for nobody.
+    """
+
+    def __init__(self, client: MlflowClient, run: Run, holder: Holder, after: Holder | None = None) -> None:
+        self._client, self._run, self._holder = client, run, holder
+        self.after = after
+
+    @classmethod
+    def take(cls, client: MlflowClient, run: Run, take_over: bool = False) -> Lease:
+        """Take hold of a sweep that stands in the store.
+
+        Args:
+            client: Of the store.
+            run: The sweep's, as it was read just now.
+            take_over: Whoever else has it loses it.
+
+        Raises:
+            LedgerError: Another process has it.
+        """
+        before, ourselves = Holder.of(run.data.tags), Holder.here()
+        if before is not None and not before.is_us and before.is_alive and not take_over:
+            raise LedgerError(refusal(run, before))
+        client.set_tag(run.info.run_id, tag(HOLDER), ourselves.dumps())
+        return cls(client, run, ourselves, None if before is None or before.is_us else before)
+
+    def renew(self) -> None:
+        """Give a sign of life.
+
+        Raises:
+            LedgerError: Another process has taken over, or the store did not answer.
+        """
+        with environment(BRISK), translated(self._uri, "renewing the hold on the sweep"):
+            self._check()
+            self._holder = replace(self._holder, seen=_now())
+            self._client.set_tag(self._run.info.run_id, tag(HOLDER), self._holder.dumps())
+
+    def release(self) -> None:
+        """Let go, if the sweep is still ours.
+
+        Raises:
+            LedgerError: The store did not answer.
+        """
+        with environment(BRISK), translated(self._uri, "letting go of the sweep"):
+            holder = self._current()
+            if holder is not None and holder.is_us:
+                self._client.delete_tag(self._run.info.run_id, tag(HOLDER))
+
+    @property
+    def _uri(self) -> str:
+        return str(self._client.tracking_uri)
+
+    def _current(self) -> Holder | None:
+        return Holder.of(self._client.get_run(self._run.info.run_id).data.tags)
+
+    def _check(self) -> None:
+        holder = self._current()
+        if holder is not None and not holder.is_us:
+            raise LedgerError(
+                f"{_named(self._run)} was taken over by {holder.sentence}: this process stops, and records nothing more"
+            )
+
+
+def refusal(run: Run, holder: Holder) -> str:
+    """What is told to who starts a sweep that another process runs."""
+    return (
+        f"{_named(run)} is being run by {holder.sentence}: wait for it, or take over with --take-over (the other process then "
+        "stops)"
+    )
+
+
+def _named(run: Run) -> str:
+    return f"sweep {run.info.run_name} ({run.info.run_id[:8]})"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a number without a name, as in containers
+        return "unknown"
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()
