@@ -46,6 +46,17 @@ def graphviz_program() -> str:
 
 
 @pytest.fixture(scope="session")
+def postgresql_programs() -> Path:
+    """The folder of PostgreSQL's programs, which are no Python package; Debian keeps them off the path."""
+    needed = ("initdb", "postgres", "pg_isready", "createdb", "pg_dump")
+    folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *map(Path, os.get_exec_path())]
+    found = [folder for folder in folders if all((folder / program).is_file() for program in needed)]
+    if not found:
+        pytest.skip("NO SERVER WAS SHARED: PostgreSQL's programs are not there (apt install postgresql)")
+    return found[0]
+
+
+@pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the processes that tests start keep compiled programs: what one has compiled, the next one loads."""
     return tmp_path_factory.mktemp("programs")

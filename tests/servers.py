@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -49,3 +54,110 @@ def _await_answer(url: str, seconds: float, server: subprocess.Popen[bytes]) -> 
         else:
             return
     pytest.fail(f"nobody answered at {url} within {seconds} s (ended with {server.poll()})")
+
+
+@contextmanager
+def postgresql(programs: Path, password: str, databases: list[str]) -> Generator[str]:
+    """A PostgreSQL of one's own on the loopback interface, with the user `mlflow`; gives `host:port`.
+
+    Args:
+        programs: The folder of `initdb` and `postgres`.
+        password: The user's.
+        databases: Made, empty.
+    """
+    # it refuses to be run by root, and the folders of tests are closed to others
+    owner: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory(prefix="branchsweep-postgresql-") as name:
+        folder, port = Path(name), free_port()
+        if owner:
+            shutil.chown(folder, owner["user"], owner["group"])
+        secret = folder / "password"
+        secret.write_text(password, encoding="utf-8")
+        if owner:
+            shutil.chown(secret, owner["user"], owner["group"])
+        initdb: list[Any] = [programs / "initdb", "--pgdata", folder / "data", "--username", "mlflow", "--pwfile", secret]
+        options = ["--auth", "scram-sha-256", "--no-sync", "--encoding", "UTF8", "--no-locale"]
+        subprocess.run([*initdb, *options], check=True, capture_output=True, cwd=folder, **owner)
+        settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
+        words = [word for setting, value in settings.items() for word in ("-c", f"{setting}={value}")]
+        command: list[Any] = [programs / "postgres", "-D", folder / "data", *words]
+        with (folder / "log").open("w") as log:
+            server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, **owner)
+        try:
+            environment = {**os.environ, "PGPASSWORD": password}
+            there = ["--host", "127.0.0.1", "--port", str(port)]
+            _await_success([programs / "pg_isready", *there], environment, seconds=30)
+            for database in databases:
+                created: list[Any] = [programs / "createdb", *there, "--username", "mlflow", database]
+                subprocess.run(created, check=True, capture_output=True, env=environment, cwd=folder)
+            yield f"127.0.0.1:{port}"
+        finally:
+            server.send_signal(signal.SIGINT)  # "fast shutdown": clients are sent away
+            server.wait(20)
+
+
+def _await_success(command: list[Any], environment: Mapping[str, str], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while subprocess.run(command, check=False, capture_output=True, env=environment, cwd="/").returncode:
+        if time.monotonic() > deadline:
+            pytest.fail(f"{command[0]} did not succeed within {seconds} s")
+        time.sleep(0.1)
+
+
+class SharedServer:
+    """MLflow's server with passwords, on PostgreSQL and with a folder for artifacts, that may be away for a while.
+
+    Args:
+        folder: For its artifacts, its configuration and its logs.
+        postgresql: `host:port` of a PostgreSQL that has the databases `mlflow` and `auth`.
+        password: Of PostgreSQL's user `mlflow`, and of the server's administrator.
+    """
+
+    def __init__(self, folder: Path, postgresql: str, password: str) -> None:
+        self.folder, self._postgresql, self._password, self._port = folder, postgresql, password, free_port()
+        self.uri, self.starts = f"http://127.0.0.1:{self._port}", 0
+        self._running: AbstractContextManager[None] | None = None
+        config = folder / "auth.ini"
+        config.write_text(
+            f"[mlflow]\ndatabase_uri = postgresql+psycopg://mlflow@{postgresql}/auth\nadmin_username = admin\n"
+            "default_permission = MANAGE\nauth_cache_ttl_seconds = 60\n",
+            encoding="utf-8",
+        )
+        self._environment = {
+            **os.environ,
+            "PGPASSWORD": password,
+            "MLFLOW_BACKEND_STORE_URI": f"postgresql+psycopg://mlflow@{postgresql}/mlflow",
+            "MLFLOW_AUTH_CONFIG_PATH": str(config),
+            "MLFLOW_AUTH_ADMIN_PASSWORD": password,
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32),
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
+
+    def start(self) -> None:
+        """Have it answer, at the same address each time."""
+        words = ["--artifacts-destination", str(self.folder / "artifacts"), "--app-name", "basic-auth", "--workers", "1"]
+        where = ["--host", "127.0.0.1", "--port", str(self._port)]
+        logs = self.folder / f"start-{self.starts}"
+        logs.mkdir()
+        self.starts += 1
+        command = [sys.executable, "-P", "-m", "mlflow", "server", *words, *where]
+        self._running = answering(command, logs, self._environment, f"{self.uri}/health")
+        self._running.__enter__()
+
+    def stop(self) -> None:
+        """Have it away."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.__exit__(None, None, None)
+
+    def add_user(self, name: str, password: str) -> None:
+        """As the administrator does."""
+        said = {"username": name, "password": password}
+        url = f"{self.uri}/api/2.0/mlflow/users/create"
+        requests.post(url, json=said, auth=("admin", self._password), timeout=30).raise_for_status()
+
+    def dump(self, programs: Path) -> str:
+        """All that stands in its database, as text."""
+        command: list[Any] = [programs / "pg_dump", f"postgresql://mlflow@{self._postgresql}/mlflow"]
+        dumped = subprocess.run(command, check=True, capture_output=True, text=True, env=self._environment)
+        return str(dumped.stdout)

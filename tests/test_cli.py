@@ -230,6 +230,18 @@ def test_a_finished_sweep_answers_from_the_store(said: tuple[Workspace, dict[str
     assert len(workspace.runs("trial")) == 12
 
 
+def test_a_sweep_that_somebody_else_runs_is_refused_and_may_be_taken_over(said: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, _ = said
+    holder = {"user": "bob", "host": "elsewhere", "pid": 7, "token": "t", "since": time.time() - 60}
+    workspace.client().set_tag(summary["run_id"], "branchsweep.holder", json.dumps(holder))
+    _, err = workspace.run("run", "three.yaml", exit_code=2)
+    assert re.search(r"is being run by bob@elsewhere \(pid 7\) since .*, last sign of life \d+ s ago: .* --take-over", err)
+    out, err = workspace.run("run", "three.yaml", "--take-over", "--json")
+    assert json.loads(out) == summary
+    assert "going on in the place of bob@elsewhere (pid 7)" in err
+    assert "branchsweep.holder" not in workspace.client().get_run(summary["run_id"]).data.tags
+
+
 def test_the_page_of_a_sweep_is_made_again_from_the_store(said: tuple[Workspace, dict[str, Any], str]) -> None:
     workspace, summary, err = said
     assert "drawing the report" in err

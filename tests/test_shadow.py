@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count
@@ -14,14 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from branchsweep.errors import EngineError, LedgerError
+from branchsweep.errors import EngineError, LedgerAwayError, LedgerError
 from branchsweep.ledgers import shadow as shadows
 from branchsweep.ledgers.memory import MemoryLedger, Store, Sweep
 from branchsweep.ledgers.mlflow import MlflowLedger
 from branchsweep.ledgers.shadow import ShadowLedger
+from branchsweep.ledgers.spool import Spool
 from branchsweep.roles import Ledger, SweepRecord
 from branchsweep.trial import Result
 from contracts import LedgerContract, OpenLedger, recorded, sweep_record, written
+from fakes import Notebook
 
 
 class ShadowContract(LedgerContract):
@@ -54,6 +57,27 @@ class TestShadowOfMlflow(ShadowContract):
         return lambda record, fresh=False: MlflowLedger.open(record, mlflow_store, fresh)
 
 
+class TestShadowWithASpool(ShadowContract):
+    @pytest.fixture
+    def inner(self) -> OpenLedger:
+        store = Store()
+        return lambda record, fresh=False: MemoryLedger.open(record, store, fresh)
+
+    @pytest.fixture
+    def opened(self, inner: OpenLedger, tmp_path: Path) -> Generator[OpenLedger]:
+        with ExitStack() as stack:
+            opened: list[ShadowLedger] = []
+
+            def open_one(record: SweepRecord, fresh: bool = False) -> Ledger:
+                for earlier in opened:
+                    earlier.flush()
+                ledger = inner(record, fresh)
+                opened.append(stack.enter_context(ShadowLedger(ledger, Spool(tmp_path / ledger.run_id))))
+                return opened[-1]
+
+            yield open_one
+
+
 class Slow(MemoryLedger):
     """Begins to write once its gate is open, and refuses one trial.
 
@@ -79,6 +103,36 @@ class Slow(MemoryLedger):
 
     def open_soon(self) -> None:
         threading.Timer(0.05, self.gate.set).start()
+
+
+class Distant(MemoryLedger):
+    """Keeps its sweep behind a server that may be away, or away after some trials of a batch.
+
+    Args:
+        sweep: What it keeps; another process finds it there.
+    """
+
+    def __init__(self, sweep: Sweep | None = None) -> None:
+        super().__init__(Store([sweep or Sweep(sweep_record())]), 0, is_resumed=sweep is not None)
+        self.is_away, self.breaks_off_after, self.attempts = False, -1, 0
+        self.order: list[int] = []
+
+    def record(self, results: Sequence[Result]) -> None:
+        self.attempts += 1
+        if self.is_away:
+            raise LedgerAwayError("nobody answers")
+        for result in self._history().unrecorded(results):
+            if len(self.order) == self.breaks_off_after:
+                self.breaks_off_after = -1
+                raise LedgerAwayError("it broke off")
+            super().record([result])
+            self.order.append(result.trial.number)
+
+    def back_soon(self) -> None:
+        def back() -> None:
+            self.is_away = False
+
+        threading.Timer(0.05, back).start()
 
 
 def record_each(shadow: ShadowLedger, numbers: Sequence[int] | Iterator[int]) -> None:
@@ -180,6 +234,130 @@ class TestFailure:
         with pytest.raises(EngineError, match="a worker died") as caught:
             record_and_raise(ShadowLedger(slow), [1], EngineError("a worker died"))
         assert caught.value.__notes__ == ["some of what was finished is not recorded: trial 1 is refused"]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses of milliseconds."""
+    monkeypatch.setattr(shadows, "FIRST_PAUSE", 0.005)
+    monkeypatch.setattr(shadows, "LONGEST_PAUSE", 0.01)
+
+
+@pytest.mark.usefixtures("impatient")
+class TestAway:
+    def test_what_is_recorded_waits_on_disk_and_is_delivered_in_order_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shadows, "MOST_WAITING", 2)
+        distant, folder, watch = Distant(), tmp_path / "spool", Notebook()
+        distant.is_away = True
+        with ShadowLedger(distant, Spool(folder), say=watch.say) as shadow:
+            record_each(shadow, [4, 0, 2, 3, 1])  # nobody waits for the server
+            assert [[result.trial.number for result in results] for _, results in Spool(folder).found()] == [
+                [4],
+                [0],
+                [2],
+                [3],
+                [1],
+            ]
+            distant.back_soon()
+            assert written(shadow.recall()) == written([recorded(number) for number in range(5)])
+            assert list(folder.iterdir()) == []
+        assert not folder.exists()
+        assert sorted(distant.order) == [0, 1, 2, 3, 4]
+        assert distant.attempts > 2
+        assert watch.lines[0] == (
+            f"the server is away: nobody answers. Training goes on, and what is finished waits in {folder}"
+        )
+        assert watch.lines[1].startswith("waiting until the server is back")
+        assert watch.lines[2].startswith("the server is back and has ")
+        assert len(watch.lines) == 3
+
+    def test_what_came_through_before_it_broke_off_is_not_written_twice(self, tmp_path: Path) -> None:
+        distant = Distant()
+        distant.breaks_off_after = 2
+        with ShadowLedger(distant, Spool(tmp_path / "spool")) as shadow:
+            shadow.record([recorded(number) for number in range(5)])
+            assert numbers(shadow) == distant.order == [0, 1, 2, 3, 4]
+
+    def test_ctrl_c_does_not_wait_and_the_next_process_delivers(self, tmp_path: Path) -> None:
+        sweep, folder = Sweep(sweep_record()), tmp_path / "spool"
+        distant, watch = Distant(sweep), Notebook()
+        distant.is_away = True
+        with pytest.raises(KeyboardInterrupt) as caught:
+            record_and_raise(ShadowLedger(distant, Spool(folder)), range(3), KeyboardInterrupt())
+        (note,) = caught.value.__notes__
+        assert f"the server is away (it lies in {folder}, and the same command records it" in note
+        assert sweep.results == {}
+        with ShadowLedger(Distant(sweep), Spool(folder), say=watch.say) as shadow:
+            assert numbers(shadow) == [0, 1, 2]
+        assert watch.lines == [f"recording 3 finished trials of an earlier process first, from {folder}"]
+        assert not folder.exists()
+
+    def test_without_a_spool_it_is_offered_again_as_well(self) -> None:
+        distant = Distant()
+        distant.is_away = True
+        with ShadowLedger(distant) as shadow:
+            record_each(shadow, range(3))
+            distant.back_soon()
+            assert numbers(shadow) == [0, 1, 2]
+
+    def test_a_refusal_is_not_waited_for_and_leaves_what_waits_to_the_next_start(self, tmp_path: Path) -> None:
+        slow, folder = Slow(refused=1), tmp_path / "spool"
+        slow.gate.set()
+        shadow = ShadowLedger(slow, Spool(folder))
+        record_each(shadow, [0])
+        shadow.flush()
+        record_each(shadow, [1])
+        with pytest.raises(LedgerError) as caught, shadow:
+            pass
+        assert caught.value is slow.refusal
+        assert f"it lies in {folder}, and the same command records it" in caught.value.__notes__[0]
+        assert [[result.trial.number for result in results] for _, results in Spool(folder).found()] == [[1]]
+
+
+class Held:
+    """A hold that somebody else may take."""
+
+    def __init__(self) -> None:
+        self.is_lost, self.is_released, self.renewed = False, False, threading.Event()
+
+    def renew(self) -> None:
+        if self.is_lost:
+            raise LedgerError("taken over by bob")
+        self.renewed.set()
+
+    def release(self) -> None:
+        self.is_released = True
+
+
+class TestHold:
+    def test_signs_of_life_are_given_also_while_nothing_is_recorded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shadows, "RENEW_SECONDS", 0.01)
+        held = Held()
+        with ShadowLedger(Slow(), hold=held):
+            assert held.renewed.wait(5)
+            assert not held.is_released
+        assert held.is_released
+
+    def test_who_has_lost_it_hears_so_and_records_nothing_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shadows, "RENEW_SECONDS", 0.01)
+        held, slow = Held(), Slow()
+        slow.gate.set()
+        shadow = ShadowLedger(slow, hold=held)
+        record_each(shadow, [0])
+        shadow.flush()
+        held.is_lost = True
+        time.sleep(0.05)
+        with pytest.raises(LedgerError, match="taken over by bob"), shadow:
+            record_each(shadow, count(1))
+        assert numbers(slow) == [0]
+
+    def test_it_is_let_go_after_ctrl_c(self) -> None:
+        held = Held()
+        with pytest.raises(KeyboardInterrupt):
+            record_and_raise(ShadowLedger(Distant(), hold=held), range(3), KeyboardInterrupt())
+        assert held.is_released
 
 
 def test_ctrl_c_loses_nothing() -> None:

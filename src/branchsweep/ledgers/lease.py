@@ -1,8 +1,10 @@
 """Who runs a sweep: a lease in a tag of its run, so that the same sweep, started twice on one store, is noticed at the start.
 
-A tag is all that every MLflow store has for this: there is no lock, and no clock of the server's on a run. So the tag says who
-holds the sweep, since when, and the time of the last sign of life, which the holder renews (every `shadow.RENEW_SECONDS`). A
-lease is **free** when its process is gone (as far as that can be seen: on the same machine), or has not been heard of for
+Tags are all that every MLflow store has for this: there is no lock, and no clock of the server's on a run. So one tag says who
+took the sweep and when, and a second one the time of the holder's last sign of life, which it renews (every
+`shadow.RENEW_SECONDS`). They are two so that who renews cannot overwrite who takes.
+
+A lease is **free** when its process is gone (as far as that can be seen: on the same machine), or has not been heard of for
 `STALE_SECONDS`; the clocks of two machines may differ by what is between the two. Of two who take a free lease in the same
 moment, the later one has it, and the other sees so when it renews: until then both may record, each trial once.
 """
@@ -23,10 +25,10 @@ from mlflow.entities import Run
 
 from branchsweep.errors import LedgerError
 from branchsweep.ledgers.spelling import tag
-from branchsweep.ledgers.store import BRISK, environment, translated
+from branchsweep.ledgers.store import BRISK, environment, log, translated
 
-HOLDER = "holder"
-"""The tag of a sweep's run that says who runs it."""
+HOLDER, ALIVE = "holder", "alive"
+"""The tags of a sweep's run that say who runs it, and that it still does."""
 
 STALE_SECONDS = 300.0
 """Who has given no sign of life for so long holds nothing any more."""
@@ -44,8 +46,8 @@ class Holder:
         host: Its machine's.
         pid: Its number there.
         token: Unlike any other process's.
-        since: When it took the sweep, in seconds since 1970.
-        seen: Its last sign of life, likewise; both by its own clock.
+        since: When it took the sweep, in seconds since 1970, by its own clock.
+        seen: Its last sign of life, likewise.
     """
 
     user: str
@@ -65,13 +67,19 @@ class Holder:
     def of(cls, tags: Mapping[str, str]) -> Holder | None:
         """Who holds the sweep whose run has these tags; None for nobody, and for what cannot be read."""
         try:
-            return cls(**json.loads(tags[tag(HOLDER)]))
+            said = json.loads(tags[tag(HOLDER)])
+            holder = cls(**said, seen=said["since"])
+            token, _, seen = tags.get(tag(ALIVE), "").partition(" ")
+            return replace(holder, seen=float(seen)) if token == holder.token else holder
         except (KeyError, ValueError, TypeError):
             return None
 
-    def dumps(self) -> str:
-        """The tag's value."""
-        return json.dumps(asdict(self))
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that say so."""
+        said = asdict(self)
+        seen = said.pop("seen")
+        return {tag(ALIVE): f"{self.token} {seen!r}", tag(HOLDER): json.dumps(said)}
 
     @property
     def is_us(self) -> bool:
@@ -137,7 +145,7 @@ class Lease:
         before, ourselves = Holder.of(run.data.tags), Holder.here()
         if before is not None and not before.is_us and before.is_alive and not take_over:
             raise LedgerError(refusal(run, before))
-        client.set_tag(run.info.run_id, tag(HOLDER), ourselves.dumps())
+        log(client, run.info.run_id, tags=ourselves.tags)
         return cls(client, run, ourselves, None if before is None or before.is_us else before)
 
     def renew(self) -> None:
@@ -147,9 +155,16 @@ class Lease:
             LedgerError: Another process has taken over, or the store did not answer.
         """
         with environment(BRISK), translated(self._uri, "renewing the hold on the sweep"):
-            self._check()
+            holder = self._current()
+            if holder is not None and not holder.is_us:
+                raise LedgerError(
+                    f"{_named(self._run)} was taken over by {holder.sentence}: this process stops, and records nothing more"
+                )
             self._holder = replace(self._holder, seen=_now())
-            self._client.set_tag(self._run.info.run_id, tag(HOLDER), self._holder.dumps())
+            renewed = self._holder.tags
+            if holder is not None:
+                del renewed[tag(HOLDER)]  # who takes over now must not be overwritten
+            log(self._client, self._run.info.run_id, tags=renewed)
 
     def release(self) -> None:
         """Let go, if the sweep is still ours.
@@ -160,7 +175,8 @@ class Lease:
         with environment(BRISK), translated(self._uri, "letting go of the sweep"):
             holder = self._current()
             if holder is not None and holder.is_us:
-                self._client.delete_tag(self._run.info.run_id, tag(HOLDER))
+                for name in holder.tags:
+                    self._client.delete_tag(self._run.info.run_id, name)
 
     @property
     def _uri(self) -> str:
@@ -168,13 +184,6 @@ class Lease:
 
     def _current(self) -> Holder | None:
         return Holder.of(self._client.get_run(self._run.info.run_id).data.tags)
-
-    def _check(self) -> None:
-        holder = self._current()
-        if holder is not None and not holder.is_us:
-            raise LedgerError(
-                f"{_named(self._run)} was taken over by {holder.sentence}: this process stops, and records nothing more"
-            )
 
 
 def refusal(run: Run, holder: Holder) -> str:

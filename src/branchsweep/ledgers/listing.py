@@ -186,7 +186,7 @@ def chosen(sweeps: Sequence[Entry], named: str, uri: str, what: str = "sweep") -
 def record(sweep: Entry, yaml: str) -> SweepRecord:
     """What was written down when the sweep began, read back."""
     tags = spelling.joined(sweep.tags)
-    own = ("role", "key", "question", "heads", "objective", "view", "holder")
+    own = ("role", "key", "question", "heads", "objective", "view", "holder", "alive")
     return SweepRecord(
         name=sweep.name,
         key=tags["key"],

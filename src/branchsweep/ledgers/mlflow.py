@@ -25,7 +25,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Run, ViewType
 from branchsweep.errors import LedgerAwayError, LedgerError, did_you_mean
 from branchsweep.ledgers import address, listing, spelling, views
 from branchsweep.ledgers.history import History
-from branchsweep.ledgers.lease import HOLDER, Holder, Lease, refusal
+from branchsweep.ledgers.lease import Holder, Lease, refusal
 from branchsweep.ledgers.listing import CURVE, EXPERIMENT, Entry, Points, SweepSummary
 from branchsweep.ledgers.registry import Registry
 from branchsweep.ledgers.spelling import Point, tag
@@ -104,7 +104,7 @@ class MlflowLedger:
                 _forget_half_written(client, within, parent.info.run_id)
                 return cls(client, parent, record, is_resumed=True, lease=lease)
             holder = Holder.here()
-            tags = {**_parent_tags(record), tag(HOLDER): holder.dumps()}
+            tags = {**_parent_tags(record), **holder.tags}
             parent = client.create_run(within, tags=tags, run_name=record.name)
             if not fresh:
                 _refuse_twins(client, parent, record.key)

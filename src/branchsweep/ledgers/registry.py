@@ -75,7 +75,7 @@ class Registry:
             try:
                 return _champion(self._client.get_model_version_by_alias(model, CHAMPION))
             except MlflowException as error:
-                if is_absent(error):
+                if self._is_unknown(model, error):
                     return None
                 raise
 
@@ -249,9 +249,14 @@ class Registry:
         try:
             return self._client.get_registered_model(model)
         except MlflowException as error:
-            if is_absent(error):
+            if self._is_unknown(model, error):
                 raise _no_such_model(model, self._client, self._uri) from error
             raise
+
+    def _is_unknown(self, model: str, error: MlflowException) -> bool:
+        """Whether MLflow says that there is none; a server with passwords says of such a model that one may not read it."""
+        is_forbidden = error.error_code == "PERMISSION_DENIED"
+        return is_absent(error) or (is_forbidden and not self._client.search_registered_models(f"name = '{model}'"))
 
     def _versions(self, model: str) -> list[ModelVersion]:
         """In order of their numbers."""

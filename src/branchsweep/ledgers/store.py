@@ -34,6 +34,7 @@ from branchsweep.ledgers.spelling import Point, tag
 if "MLFLOW_LOGGING_LEVEL" not in os.environ:
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # without its diary of database migrations
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # its tracebacks; we tell the reason
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # what is tried again; likewise
 
 KNOCK_SECONDS = 10
 """How long a store may take to answer for the first time. Later MLflow's own patience holds, and a server may be restarted."""
@@ -89,7 +90,8 @@ def connect(uri: str, create: bool) -> MlflowClient:
     elif not address.is_server(uri):
         _knock_at_database(uri)
     for variable in (MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT):
-        os.environ.setdefault(variable.name, str(variable.get()))  # there for good: who copies them must not see them vanish
+        # there for good: a thread that copies the environment must not see them vanish
+        os.environ.setdefault(variable.name, str(variable.default))
     patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(KNOCK_SECONDS)}
     with translated(uri, "connecting"), environment(patience):
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
