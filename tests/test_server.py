@@ -170,7 +170,7 @@ def test_a_server_that_is_away_in_mid_sweep_has_every_trial_afterwards(
         results = searched(shadow, trainer)
         assert trainer.populations > 5, "training did not wait"
         shadow.flush()
-        assert children(ledger) == [(number, "FINISHED") for number in range(24)]
+        assert sorted(children(ledger)) == [(number, "FINISHED") for number in range(24)]  # trained in no order
         shadow.conclude({}, {}, {})
     assert not folder.exists()
     alone = searched(MemoryLedger.open(record), FormulaTrainer(rows))
