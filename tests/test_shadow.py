@@ -121,7 +121,7 @@ class Distant(MemoryLedger):
         self.attempts += 1
         if self.is_away:
             raise LedgerAwayError("nobody answers")
-        for result in self._history().unrecorded(results):
+        for result in self._sweep.history.unrecorded(results):
             if len(self.order) == self.breaks_off_after:
                 self.breaks_off_after = -1
                 raise LedgerAwayError("it broke off")

@@ -190,7 +190,8 @@ class ShadowLedger:
 
     def illustrate(self, trial: int, files: Mapping[str, str | bytes]) -> None:
         """Keep files with a recorded trial."""
-        self._settled().illustrate(trial, files)
+        with self._settled() as ledger:
+            ledger.illustrate(trial, files)
 
     def pages(self, trials: Sequence[int]) -> Pages:
         """Where people see this sweep, and these of its trials."""
