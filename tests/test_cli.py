@@ -660,11 +660,12 @@ def answered(request: urllib.request.Request, server: subprocess.Popen[str]) -> 
 
 
 @pytest.mark.needs_table
-@pytest.mark.parametrize(("name", "least"), [("toy_sequential", {"PE": 0.9}), ("toy_branched", {"PE": 0.9, "V": 0.5})])
-def test_the_tutorials_toys_train(tmp_path: Path, real_table: Path, name: str, least: dict[str, float]) -> None:
-    out, _ = Workspace(tmp_path).run("run", str(ROOT / "experiments" / f"{name}.yaml"), "--data", str(real_table), "--json")
+def test_the_tutorials_branched_toy_trains(tmp_path: Path, real_table: Path) -> None:
+    out, _ = Workspace(tmp_path).run(
+        "run", str(ROOT / "experiments" / "toy_branched.yaml"), "--data", str(real_table), "--json"
+    )
     r2 = json.loads(out)["test"]["r2"]
-    assert all(r2[head] > floor for head, floor in least.items())
+    assert r2["PE"] > 0.9 and r2["V"] > 0.5
 
 
 @pytest.mark.needs_table

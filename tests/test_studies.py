@@ -180,7 +180,7 @@ def test_nothing_half_written_is_left(storage: str) -> None:
         ("nosuch:///x", "got storage 'nosuch:///x', expected sqlite"),
         ("sqlite://", "names no file"),
         ("sqlite:////nosuch/folder/study.db", r"cannot be written \(unable to open database file\)"),
-        ("postgresql://me:secret@localhost/x", "needs a driver that is not installed: pip install psycopg"),
+        ("oracle+oracledb://me:secret@localhost/x", "needs a driver that is not installed: pip install oracledb"),
     ],
 )
 def test_a_storage_that_cannot_be_used_ends_in_one_message(storage: str, message: str) -> None:
