@@ -36,13 +36,24 @@ def real_table() -> Path:
     return path
 
 
+def program(name: str, or_else: str) -> str:
+    """The path of a program, which is no Python package; where it is not there, tests that need it are skipped and say so."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(or_else)
+    return found
+
+
 @pytest.fixture(scope="session")
 def graphviz_program() -> str:
-    """The path of Graphviz's `dot`, which is no Python package."""
-    found = shutil.which("dot")
-    if found is None:
-        pytest.skip("NO PICTURE WAS DRAWN: Graphviz's program dot is not there (apt install graphviz)")
-    return found
+    """The path of Graphviz's `dot`."""
+    return program("dot", "NO PICTURE WAS DRAWN: Graphviz's program dot is not there (apt install graphviz)")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's path."""
+    return program("chromium", "NOT LOOKED AT IN A BROWSER: there is no chromium (on Debian: apt install chromium)")
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +89,7 @@ def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="session")
 def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database, made once: that takes seconds, a copy none."""
-    from branchsweep.ledgers.mlflow import list_sweeps
+    from branchsweep.ledgers.reading import list_sweeps
     from branchsweep.ledgers.store import make_database
 
     file = tmp_path_factory.mktemp("template") / "mlflow.db"

@@ -81,15 +81,6 @@ class Seen:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """The browser's path."""
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("NOT LOOKED AT IN A BROWSER: there is no chromium (on Debian: apt install chromium)")
-    return found
-
-
-@pytest.fixture(scope="session")
 def seen(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Seen]:
     """A small sweep from end to end, trained by a formula, in a store of its own."""
     folder = tmp_path_factory.mktemp("seen")

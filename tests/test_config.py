@@ -14,6 +14,7 @@ from branchsweep.config.document import read
 from branchsweep.errors import ConfigError
 from branchsweep.experiment import Experiment, Table
 from branchsweep.space import Float, SearchSpace
+from yaml_files import replaced, written
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENTS = [path for path in sorted((ROOT / "experiments").glob("*.yaml")) if not config.holds_a_comparison(path)]
@@ -64,16 +65,8 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
 
 
-def written(text: str, name: str = "x.yaml") -> Path:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 def changed(old: str, new: str) -> str:
-    assert GOOD.count(old) == 1, f"{old!r} does not stand in GOOD once"
-    return GOOD.replace(old, new)
+    return replaced(GOOD, old, new)
 
 
 def loaded(text: str = GOOD, *overrides: str) -> Experiment:

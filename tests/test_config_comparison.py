@@ -14,6 +14,7 @@ from branchsweep.comparison import Comparison, Network, Single
 from branchsweep.config.document import read
 from branchsweep.errors import ConfigError
 from branchsweep.experiment import Experiment
+from yaml_files import replaced, written
 
 ROOT = Path(__file__).parent.parent
 COMPARISONS = [path for path in sorted((ROOT / "experiments").glob("*.yaml")) if config.holds_a_comparison(path)]
@@ -84,20 +85,12 @@ def _in_a_folder_with_experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     written(OLD, "experiments/old.yaml")
 
 
-def written(text: str, name: str = "c.yaml") -> Path:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 def changed(old: str, new: str, text: str = GOOD) -> str:
-    assert text.count(old) == 1, f"{old!r} does not stand there once"
-    return text.replace(old, new)
+    return replaced(text, old, new)
 
 
 def loaded(text: str = GOOD, *overrides: str) -> Comparison:
-    return config.load_comparison(written(text), overrides)
+    return config.load_comparison(written(text, "c.yaml"), overrides)
 
 
 def complaint(text: str, *overrides: str) -> str:
@@ -438,14 +431,14 @@ class TestOverrides:
 
 class TestKinds:
     def test_a_comparison_has_contestants(self) -> None:
-        assert config.holds_a_comparison(written(GOOD))
+        assert config.holds_a_comparison(written(GOOD, "c.yaml"))
         assert not config.holds_a_comparison(Path("experiments/plant.yaml"))
         assert not config.holds_a_comparison(Path("spaces/y.yaml"))
         assert not config.holds_a_space(written("experiment: x.yaml\ncontestants: {}\n"))
 
     def test_a_comparison_is_no_experiment(self) -> None:
         with pytest.raises(ConfigError) as caught:
-            config.load(written(GOOD))
+            config.load(written(GOOD, "c.yaml"))
         assert str(caught.value) == (
             "c.yaml:4: got a comparison, expected an experiment; 'branchsweep compare c.yaml' compares its contestants"
         )
