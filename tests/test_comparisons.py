@@ -16,9 +16,10 @@ from mlflow.entities import Run
 from branchsweep.errors import LedgerError
 from branchsweep.findings import Findings
 from branchsweep.ledgers import contestants, store
-from branchsweep.ledgers.comparisons import MlflowComparison, list_comparisons, open_comparison
+from branchsweep.ledgers.comparisons import MlflowComparison, open_comparison
 from branchsweep.ledgers.memory import MemoryComparison, Store
-from branchsweep.ledgers.mlflow import MlflowLedger, list_sweeps, open_existing, open_trial
+from branchsweep.ledgers.mlflow import MlflowLedger, open_existing, open_trial
+from branchsweep.ledgers.reading import list_comparisons, list_sweeps
 from branchsweep.roles import ComparisonLedger, ComparisonRecord
 from contracts import ComparisonContract, OpenComparison, comparison_record, found, measured, recorded, sweep_record
 

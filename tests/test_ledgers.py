@@ -29,7 +29,8 @@ from branchsweep.experiment import Objective
 from branchsweep.ledgers import address, spelling, store, views
 from branchsweep.ledgers.history import History
 from branchsweep.ledgers.memory import MemoryLedger, Store
-from branchsweep.ledgers.mlflow import MlflowLedger, list_sweeps, open_existing, open_trial
+from branchsweep.ledgers.mlflow import MlflowLedger, open_existing, open_trial
+from branchsweep.ledgers.reading import list_sweeps
 from branchsweep.objective import hypervolume
 from branchsweep.roles import Ledger, SweepRecord, TableRecord, Verdict
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial

@@ -18,9 +18,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric
 
 from branchsweep.errors import LedgerError
-from branchsweep.ledgers import address, peek, reading
+from branchsweep.ledgers import address, listing, peek, reading
 from branchsweep.ledgers.listing import Entry
-from branchsweep.ledgers.mlflow import MlflowLedger, MlflowShelf, list_sweeps
+from branchsweep.ledgers.mlflow import MlflowLedger, MlflowShelf
 from branchsweep.ledgers.peek import Peek
 from contracts import recorded, sweep_record, written
 
@@ -103,7 +103,7 @@ def test_a_reading_tells_what_the_ledger_recalls(full: str) -> None:
     assert isinstance(recalled._shelf, Peek)
     assert written(recalled.results) == written(ledger.recall())
     assert replace(recalled.record, yaml=recalled.yaml) == replace(ledger.sweep, tags=recalled.record.tags)
-    assert reading.list_sweeps(full) == list_sweeps(full)
+    assert reading.list_sweeps(full) == [listing.summary(one) for one in MlflowShelf.open(full).roots("sweep")]
     curve = recalled.curves(1)["PE"]
     assert (curve[0][0], curve[-1]) == (1, (120, recorded(1).score.curves["PE"][-1]))
 

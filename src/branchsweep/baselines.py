@@ -24,11 +24,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from branchsweep.findings import Cost
+from branchsweep.findings import CLOCKED_ROWS, Cost
 from branchsweep.serving import Floats
-
-PREDICTED = 1000
-"""Rows that a latency is measured on."""
 
 MEASUREMENTS = 5
 """Of a latency, whose median is taken."""
@@ -122,7 +119,7 @@ def measure_cost(fitted: Fitted, x: Floats) -> Cost:
         x: Inputs to predict from `(n, D)`; repeated or cut to 1,000 rows. The latency is the median of several measurements,
             after one that does not count.
     """
-    rows = np.resize(x, (PREDICTED, x.shape[1]))
+    rows = np.resize(x, (CLOCKED_ROWS, x.shape[1]))
     fitted.predict(rows)
     return Cost(
         parameters=None,

@@ -26,7 +26,7 @@ import typer
 from rich.console import Console
 
 from branchsweep import __version__
-from branchsweep.errors import EXIT_CODE, ConfigError, UserError
+from branchsweep.errors import EXIT_CODE, ConfigError, LedgerError, UserError
 
 if TYPE_CHECKING:
     from branchsweep.comparison import Comparison
@@ -373,11 +373,14 @@ def show(
         listed = reading.list_sweeps(tracking_uri), reading.list_comparisons(tracking_uri)
         typer.echo(reading.to_json(*listed)) if as_json else console.print(text.listed(*listed))
         return
-    findings = _comparison_named(sweep, tracking_uri)
-    if findings:
+    try:
+        recorded = reading.open_sweep(tracking_uri, sweep)
+    except LedgerError:
+        findings = _comparison_named(sweep, tracking_uri)
+        if findings is None:
+            raise
         typer.echo(findings.dumps()) if as_json else console.print(text.comparison(findings))
         return
-    recorded = reading.open_sweep(tracking_uri, sweep)
     if trial is None:
         board = _leaderboard(recorded, sort, status or [], where or [], most, as_json)
         typer.echo(board.to_json()) if as_json else console.print(text.leaderboard(board))
@@ -461,13 +464,12 @@ def report(
 
 
 def _write(folder: Path, files: Mapping[str, str | bytes], may_make: bool) -> None:
+    from branchsweep.files import lay_out
+
     if not may_make and not folder.is_dir():
         raise UserError(f"there is no folder {folder}; make it, or write elsewhere")
     try:
-        for name, content in files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        lay_out(folder, files)
     except OSError as error:
         raise UserError(f"cannot be written ({error})", str(folder)) from error
 
@@ -927,7 +929,7 @@ def ui(
 ) -> None:
     """Serve MLflow's pages over this store, until Ctrl-C, and open the last sweep in them."""
     from branchsweep.ledgers import address
-    from branchsweep.ledgers.mlflow import list_sweeps
+    from branchsweep.ledgers.reading import list_sweeps
 
     command = address.ui_command(tracking_uri, host, port)
     _refuse_taken(host, port)

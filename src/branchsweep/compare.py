@@ -26,7 +26,7 @@ from branchsweep import baselines, config, digest, environment, five_by_two, sco
 from branchsweep.comparison import HALVES, Comparison, Estimator, Network, Single
 from branchsweep.data import Dataset, Halves, folds_of, split
 from branchsweep.experiment import KFold
-from branchsweep.findings import Contrast, Cost, Findings, Measured, Shared
+from branchsweep.findings import MEAN, Contrast, Cost, Findings, Measured, Shared
 from branchsweep.fits import Wanted, clocked, graded, train
 from branchsweep.population import TrainingRows
 from branchsweep.roles import ComparisonLedger, ComparisonRecord, Trainer, Watch
@@ -219,7 +219,7 @@ def _fit_estimator(one: Estimator, comparison: Comparison, rows: TrainingRows) -
     assert cost is not None, "there are halves"
     r2 = {head: [figures[head].r2 for figures in scores] for head in heads}
     return {
-        "r2": {**r2, "mean": [score.mean_r2(figures) for figures in scores]},
+        "r2": {**r2, MEAN: [score.mean_r2(figures) for figures in scores]},
         "rmse": {head: [figures[head].rmse for figures in scores] for head in heads},
         "cost": asdict(replace(cost, training_seconds=float(np.mean(seconds)))),
     }

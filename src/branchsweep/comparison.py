@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -29,12 +29,9 @@ QUICK_EPOCHS, QUICK_TRIALS = 20, 4
 
 NO_RUNGS = Pruning(rungs=[])
 
-ESTIMATORS = (
-    "linear_regression",
-    "k_nearest_neighbors",
-    "random_forest",
-    "histogram_gradient_boosting",
-)
+EstimatorName = Literal["linear_regression", "k_nearest_neighbors", "random_forest", "histogram_gradient_boosting"]
+
+ESTIMATORS: tuple[str, ...] = get_args(EstimatorName)
 """The estimators of scikit-learn's that may compete."""
 
 Fixed = Mapping[str, ParamValue]
@@ -65,9 +62,7 @@ class Estimator(Written):
     """An estimator of scikit-learn's, with its defaults."""
 
     kind: Literal["estimator"]
-    estimator: Literal["linear_regression", "k_nearest_neighbors", "random_forest", "histogram_gradient_boosting"] = Field(
-        description="Which."
-    )
+    estimator: EstimatorName = Field(description="Which.")
     chain: list[Name] | None = Field(
         None,
         description="The heads in the order of a RegressorChain, each of which reads the predictions of those before it; one "

@@ -16,6 +16,12 @@ from typing import Any
 
 from branchsweep.trial import Params
 
+MEAN = "mean"
+"""The figure that is the mean of the heads."""
+
+CLOCKED_ROWS = 1000
+"""Rows that a contestant predicts against the clock."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -46,8 +52,8 @@ class Measured:
         r2: By figure, one R² per half.
         rmse: By head, the root of the mean squared error in the head's unit, one per half.
         cost: What it takes.
-        recipes: What was trained in each half, by the head it was trained for (empty for all heads): the params that differ
-            from the tunables' defaults. Empty for an estimator.
+        recipes: What was trained in each half, by the head it was trained for (empty for all heads): the params that were fixed
+            or chosen. Empty for an estimator.
         failed: Why it has no figures; empty where it has.
     """
 

@@ -9,15 +9,13 @@ import numpy as np
 
 from branchsweep import packing, promote, score
 from branchsweep.experiment import Experiment, Fit
+from branchsweep.findings import CLOCKED_ROWS, MEAN
 from branchsweep.packing import Lane
 from branchsweep.population import Floats, TrainingRows, Weights
 from branchsweep.recipe import Recipe
 from branchsweep.roles import FinishedModel, Member, Trainer, Watch
 from branchsweep.trial import Params
 from branchsweep.tuning import Chosen, Part
-
-CLOCKED_ROWS = 1000
-"""Rows that a contestant predicts against the clock."""
 
 ByHalf = dict[str, tuple[float, ...]]
 """By figure, one number per half."""
@@ -122,7 +120,7 @@ def graded(fits: Sequence[Fits], parts: Sequence[Part], heads: Sequence[str], ro
     """By figure R², and by head the RMSE, of every half, averaged over the networks that differ in their initial weights."""
     each = sorted(fits[0].predictions)
     halves = sorted({half for half, _ in each})
-    r2: dict[str, list[float]] = {figure: [] for figure in (*heads, "mean")}
+    r2: dict[str, list[float]] = {figure: [] for figure in (*heads, MEAN)}
     rmse: dict[str, list[float]] = {head: [] for head in heads}
     for half in halves:
         of_seeds = []
@@ -138,7 +136,7 @@ def graded(fits: Sequence[Fits], parts: Sequence[Part], heads: Sequence[str], ro
         for head in heads:
             r2[head].append(averaged[head].r2)
             rmse[head].append(averaged[head].rmse)
-        r2["mean"].append(mean)
+        r2[MEAN].append(mean)
     return {name: tuple(values) for name, values in r2.items()}, {name: tuple(values) for name, values in rmse.items()}
 
 

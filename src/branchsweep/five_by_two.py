@@ -21,7 +21,7 @@ from scipy import stats
 
 from branchsweep.comparison import REPETITIONS
 from branchsweep.evidence import corrected_t, holm, standardized
-from branchsweep.findings import Contrast, Measured
+from branchsweep.findings import MEAN, Contrast, Measured
 from branchsweep.population import Floats
 
 HALVES = (REPETITIONS, 2)
@@ -29,9 +29,6 @@ HALVES = (REPETITIONS, 2)
 
 HALF = 0.5
 """Of the rows, the part that a contestant is tested on; it learns from as many."""
-
-MEAN = "mean"
-"""The figure that is the mean of the heads."""
 
 
 def combined_f(differences: Floats) -> tuple[float, float]:

@@ -19,19 +19,16 @@ from mlflow.entities import Run
 
 from branchsweep.errors import LedgerError
 from branchsweep.findings import Contrast, Findings, Measured
-from branchsweep.ledgers import address, contestants, listing, spelling
-from branchsweep.ledgers.listing import ComparisonSummary
+from branchsweep.ledgers import address, contestants, spelling
 from branchsweep.ledgers.store import (
-    chosen,
     connect,
-    entry,
     experiment_id,
     has,
     keep,
     log,
     newest,
     now,
-    roots,
+    opened,
     search,
     translated,
 )
@@ -192,18 +189,6 @@ class MlflowComparison:
             yield Path(folder) / name
 
 
-def list_comparisons(tracking_uri: str | None = None) -> list[ComparisonSummary]:
-    """All comparisons of a store, the newest first.
-
-    Raises:
-        LedgerError: There is no store at the address.
-    """
-    uri = address.resolve(tracking_uri)
-    client = connect(uri, create=False)
-    with translated(uri, "listing the comparisons"):
-        return [listing.comparison_summary(entry(run)) for run in roots(client, "comparison")]
-
-
 def open_comparison(tracking_uri: str | None, comparison: str = "") -> MlflowComparison:
     """A comparison that stands in the store, to read from it.
 
@@ -214,24 +199,19 @@ def open_comparison(tracking_uri: str | None, comparison: str = "") -> MlflowCom
     Raises:
         LedgerError: There is no such comparison, or more than one.
     """
-    uri = address.resolve(tracking_uri)
-    client = connect(uri, create=False)
-    with translated(uri, "looking for the comparison"):
-        parent = chosen(roots(client, "comparison"), comparison, "comparison", uri)
+
+    def read_only(client: MlflowClient, parent: Run) -> MlflowComparison:
         return MlflowComparison(client, parent, _record(client, parent), is_open=False)
+
+    return opened(tracking_uri, "comparison", comparison, read_only)
 
 
 def _record(client: MlflowClient, parent: Run) -> ComparisonRecord:
     """What was written down when the comparison began, read back."""
-    tags = spelling.joined(parent.data.tags)
-    own = ("role", "key", "question", "heads", "answer")
     return ComparisonRecord(
         name=str(parent.info.run_name),
-        key=tags["key"],
-        question=tags.get("question", ""),
         yaml=_text(client, parent.info.run_id, YAML),
-        heads=json.loads(tags["heads"]),
-        tags={name: value for name, value in tags.items() if name not in own},
+        **spelling.begun(spelling.joined(parent.data.tags), "answer"),
     )
 
 

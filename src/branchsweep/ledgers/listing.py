@@ -5,7 +5,6 @@ MLflow's client and the light reader (`peek`) both make `Entry`s, and from there
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -186,13 +185,9 @@ def chosen(sweeps: Sequence[Entry], named: str, uri: str, what: str = "sweep") -
 def record(sweep: Entry, yaml: str) -> SweepRecord:
     """What was written down when the sweep began, read back."""
     tags = spelling.joined(sweep.tags)
-    own = ("role", "key", "question", "heads", "objective", "view", "holder", "alive")
     return SweepRecord(
         name=sweep.name,
-        key=tags["key"],
-        question=tags.get("question", ""),
         yaml=yaml,
-        heads=json.loads(tags["heads"]),
         objective=Objective.model_validate_json(tags.get("objective", "{}")),
-        tags={name: value for name, value in tags.items() if name not in own},
+        **spelling.begun(tags, "objective", "view", "holder", "alive"),
     )

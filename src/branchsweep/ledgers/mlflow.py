@@ -26,7 +26,7 @@ from branchsweep.errors import LedgerAwayError, LedgerError, did_you_mean
 from branchsweep.ledgers import address, listing, spelling, views
 from branchsweep.ledgers.history import History
 from branchsweep.ledgers.lease import Holder, Lease, refusal
-from branchsweep.ledgers.listing import CURVE, EXPERIMENT, Entry, Points, SweepSummary
+from branchsweep.ledgers.listing import CURVE, EXPERIMENT, Entry, Points
 from branchsweep.ledgers.registry import Registry
 from branchsweep.ledgers.spelling import Point, tag
 from branchsweep.ledgers.store import (
@@ -42,6 +42,7 @@ from branchsweep.ledgers.store import (
     log,
     newest,
     now,
+    opened,
     roots,
     search,
     translated,
@@ -306,8 +307,7 @@ class MlflowLedger:
 
     def _furnish(self) -> None:
         """Files, the table, the view in which MLflow's pages show the trials, and last the tag that tells of the view."""
-        for name, text in {EXPERIMENT: self._sweep.yaml, **self._sweep.files}.items():
-            self._client.log_text(self.run_id, text, name)
+        keep(self._client, self.run_id, {EXPERIMENT: self._sweep.yaml, **self._sweep.files})
         if self._learnt_from:
             self._client.log_inputs(self.run_id, self._learnt_from)
         began = self._parent.info.start_time
@@ -388,18 +388,6 @@ class MlflowShelf:
         return {head: [(point.step, point.value) for point in points] for head, points in found.items() if points}
 
 
-def list_sweeps(tracking_uri: str | None = None) -> list[SweepSummary]:
-    """All sweeps of a store, the newest first.
-
-    Raises:
-        LedgerError: There is no store at the address.
-    """
-    uri = address.resolve(tracking_uri)
-    client = connect(uri, create=False)
-    with translated(uri, "listing the sweeps"):
-        return [listing.summary(entry(run)) for run in roots(client, "sweep")]
-
-
 def open_existing(tracking_uri: str | None, sweep: str = "") -> MlflowLedger:
     """A sweep that stands in the store, to read from it.
 
@@ -410,12 +398,7 @@ def open_existing(tracking_uri: str | None, sweep: str = "") -> MlflowLedger:
     Raises:
         LedgerError: There is no such sweep, or more than one.
     """
-    uri = address.resolve(tracking_uri)
-    client = connect(uri, create=False)
-    with translated(uri, "looking for the sweep"):
-        parents = roots(client, "sweep")
-        parent = chosen(parents, sweep, "sweep", uri)
-        return MlflowLedger(client, parent, _sweep_record(client, parent), is_resumed=True)
+    return opened(tracking_uri, "sweep", sweep, _read_only)
 
 
 def open_trial(tracking_uri: str | None, run: str) -> tuple[MlflowLedger, int]:
@@ -437,7 +420,11 @@ def open_trial(tracking_uri: str | None, run: str) -> tuple[MlflowLedger, int]:
             raise LedgerError(_no_such_trial(run, found, parents))
         tags = found[0].data.tags
         parent = chosen(parents, tags[tag("sweep")], "sweep", uri)
-        return MlflowLedger(client, parent, _sweep_record(client, parent), is_resumed=True), int(tags[tag("trial")])
+        return _read_only(client, parent), int(tags[tag("trial")])
+
+
+def _read_only(client: MlflowClient, parent: Run) -> MlflowLedger:
+    return MlflowLedger(client, parent, _sweep_record(client, parent), is_resumed=True)
 
 
 def _forget_half_written(client: MlflowClient, experiment_id: str, parent: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from branchsweep.errors import LedgerError
 from branchsweep.roles import ComparisonRecord, SweepRecord
@@ -194,6 +194,22 @@ def instead(before: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str
     """As `spelt`, for a run that has tags: pieces of what was longer before are emptied, for a tag is hard to remove."""
     now = spelt(tags)
     return now | {name: "" for name in before if name.partition(":")[0] in now and name not in now}
+
+
+def begun(tags: Mapping[str, str], *own: str) -> dict[str, Any]:
+    """What `beginning` spelt, read back: fields that the records of sweeps and of comparisons share, by name.
+
+    Args:
+        tags: Ours, joined.
+        own: More tags of the kind, which are no facts.
+    """
+    fields = ("role", "key", "question", "heads", *own)
+    return {
+        "key": tags["key"],
+        "question": tags.get("question", ""),
+        "heads": json.loads(tags["heads"]),
+        "tags": {name: value for name, value in tags.items() if name not in fields},
+    }
 
 
 def beginning(record: SweepRecord | ComparisonRecord, role: str, **own: str) -> dict[str, str]:

@@ -14,10 +14,11 @@ import socket
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
+from typing import TypeVar
 
 import requests
 import sqlalchemy
@@ -27,9 +28,12 @@ from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW
 from mlflow.exceptions import MlflowException
 
 from branchsweep.errors import LedgerAwayError, LedgerError
+from branchsweep.files import lay_out
 from branchsweep.ledgers import address, listing
 from branchsweep.ledgers.listing import Entry
 from branchsweep.ledgers.spelling import Point, tag
+
+Made = TypeVar("Made")
 
 if "MLFLOW_LOGGING_LEVEL" not in os.environ:
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # without its diary of database migrations
@@ -356,13 +360,28 @@ def keep(client: MlflowClient, run_id: str, files: Mapping[str, str | bytes]) ->
     if not files:
         return
     with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
-        for name, content in files.items():
-            path = Path(folder) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        lay_out(Path(folder), files)
         client.log_artifacts(run_id, folder)
 
 
 def roots(client: MlflowClient, role: str) -> list[Run]:
     """All runs of a store that are a `sweep`, or a `comparison`, the newest first."""
     return list(search(client, experiments(client), has("role", role), "start_time DESC"))
+
+
+def opened(tracking_uri: str | None, role: str, named: str, made: Callable[[MlflowClient, Run], Made]) -> Made:
+    """What is made of the run that somebody names, of all that are a `sweep`, or a `comparison`.
+
+    Args:
+        tracking_uri: The store; see `address.resolve`.
+        role: Which.
+        named: See `listing.chosen`.
+        made: From the store's client and the run.
+
+    Raises:
+        LedgerError: There is no such run, or more than one; or the store did not answer.
+    """
+    uri = address.resolve(tracking_uri)
+    client = connect(uri, create=False)
+    with translated(uri, f"looking for the {role}"):
+        return made(client, chosen(roots(client, role), named, role, uri))

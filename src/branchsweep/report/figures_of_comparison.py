@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from branchsweep.findings import Contrast, Findings
+from branchsweep.findings import MEAN, Contrast, Findings
 from branchsweep.report.plots import (
     BLUE,
     GREY,
@@ -22,7 +22,7 @@ from branchsweep.report.plots import (
     title,
 )
 from branchsweep.report.standing import Place, Standing, figures, mean_and_error, standings, verdict
-from branchsweep.report.words import MEAN, named, number, signed
+from branchsweep.report.words import named, number, signed
 
 WIDTH = 880.0
 """Of a picture, in pixels."""

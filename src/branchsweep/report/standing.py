@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from branchsweep.findings import Contrast, Findings, Measured
-from branchsweep.report.words import MEAN, with_error
+from branchsweep.findings import MEAN, Contrast, Findings, Measured
+from branchsweep.report.words import with_error
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
+from branchsweep.findings import MEAN
 from branchsweep.trial import ParamValue
-
-MEAN = "mean"
-"""The figure that is the mean of the heads."""
 
 MARKS = {"better": "▲", "worse": "▼", "undecided": "="}
 """By verdict on a difference, so that it is not told by colour alone."""
