@@ -23,10 +23,10 @@ from branchsweep import config, data, environment
 from branchsweep.answer import training_rows
 from branchsweep.data import Dataset, Split
 from branchsweep.experiment import Experiment
-from branchsweep.population import Outcome, Population, TrainingRows
+from branchsweep.population import Line, Outcome, TrainingRows
 from branchsweep.quiet import silent_start
 from branchsweep.recipe import Architecture, Recipe
-from branchsweep.roles import Trainer
+from branchsweep.roles import Crew, Trainer
 from branchsweep.trial import Result
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
@@ -136,11 +136,14 @@ class Silent:
     def asked(self, trials: int) -> None:
         """A round begins."""
 
-    def plan(self, lane_epochs: float, what: str) -> None:
+    def plan(self, lane_epochs: float, what: str, turn: int = 0) -> None:
         """So much is about to be trained."""
 
     def trained(self, lane_epochs: float) -> None:
         """So much more has been trained."""
+
+    def crew(self, crew: Crew) -> None:
+        """Who trains."""
 
     def answered(self, result: Result) -> None:
         """A trial has its score."""
@@ -168,9 +171,9 @@ class Stopwatch:
     import_seconds: float | None = None
     compile_seconds: float = 0.0
 
-    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
         """Train every population to its end; yields (position, outcome) as they finish."""
-        for position, outcome in self.trainer.train(populations, keep_weights):
+        for position, outcome in self.trainer.train(line, keep_weights):
             if self.import_seconds is None:
                 worked = outcome.seconds + outcome.compile_seconds
                 self.import_seconds = max(0.0, time.perf_counter() - self.started - worked)

@@ -24,7 +24,7 @@ from benchmarks import _measure
 from branchsweep import config, environment, packing
 from branchsweep.drivers import drawn
 from branchsweep.experiment import Cluster
-from branchsweep.population import Outcome, Population
+from branchsweep.population import Line, Outcome, Population
 from branchsweep.roles import Trainer
 from branchsweep.training.workers import Workers
 
@@ -32,7 +32,7 @@ from branchsweep.training.workers import Workers
 def seconds(trainer: Trainer, populations: Sequence[Population]) -> float:
     """That training them takes."""
     began = time.perf_counter()
-    for _ in trainer.train(populations):
+    for _ in trainer.train(Line(populations)):
         pass
     return time.perf_counter() - began
 
@@ -72,7 +72,7 @@ def main() -> None:
             RayWorkers(setting.rows, Cluster(kind="ray", address=nodes.address), say=_measure.note) as far,
             Workers(setting.rows, 2, cache_folder=environment.cache_folder()) as near,
         ):
-            same = equal(dict(far.train(populations)), dict(near.train(populations)))
+            same = equal(dict(far.train(Line(populations))), dict(near.train(Line(populations))))
             for trainer in (far, near):  # the second time, a worker may get what the other one compiled
                 seconds(trainer, populations)
             taken = [(seconds(near, populations), seconds(far, populations)) for _ in range(rounds)]

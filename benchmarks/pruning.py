@@ -30,6 +30,7 @@ from branchsweep.confirm import Confirmed, Contender
 from branchsweep.drivers import drawn
 from branchsweep.experiment import Experiment
 from branchsweep.objective import Judge
+from branchsweep.population import Line
 from branchsweep.training.workers import Workers
 from branchsweep.trial import Result, Trial
 
@@ -138,7 +139,7 @@ def one_seed(words: argparse.Namespace, seed: int, both: bool) -> dict[str, Any]
 def compile_all(setting: _measure.Setting, trials: Sequence[Trial], trainer: Workers) -> None:
     """Has all programs compiled, by the first epoch of all trials; a worker that meets another's loads it from the cache."""
     lanes = [replace(lane, stop=1) for trial in trials for lane in packing.lanes_of(trial, setting.experiment)]
-    list(trainer.train(packing.pack(lanes, setting.experiment, trainer.workers)))
+    list(trainer.train(Line(packing.pack(lanes, setting.experiment, trainer.workers))))
 
 
 def main() -> None:

@@ -1,15 +1,17 @@
 """What a sweep of a hundred thousand trials asks of its driver process, by a simulation in which nothing is trained.
 
     python -m benchmarks.scale [--trials 100000] [--driver random/random|optuna/tpe|optuna/qmc|…] [--ledger memory|mlflow]
-                               [--batch 32] [--cores 2] [--objective mean_r2|r2/PE,r2/V] [--data PATH] [--quick] [--json]
+                               [--batch 32] [--ahead 0] [--cores 2] [--objective mean_r2|r2/PE,r2/V] [--data PATH]
+                               [--quick] [--json]
     python -m benchmarks.scale --driver optuna/tpe --asks 500,2000,10000,100000
 
 The whole loop (`sweep.search`) over the shipped experiment, three folds, 60 epochs and default pruning, with the real driver,
 packing, rungs, grading, terminal and ledger (`ShadowLedger` around MLflow's on a new sqlite store, or around one in memory).
 **The trainer is a fake**: it answers a population at once, with predictions of the real shape that a formula makes of the
 recipe, and notes on a **simulated clock** what training would have taken by `costs.seconds` (fitted by `benchmarks.cost`).
-Populations go to the first of `--cores` simulated workers that is idle; a leg is over when the last of them is. Not simulated
-are compilation, and handing weights and predictions from process to process.
+Populations go to the first of `--cores` simulated workers that is idle, and what the driver does takes the clock on by as long
+as it really took: who is idle waits for it. Not simulated are compilation, and handing weights and predictions from process to
+process.
 
 For every tenth of the trials: processor milliseconds of the main thread per trial, by what it did (ask, tell, pack, grade,
 record: the queueing of a result), those of the thread that writes, wall time, resident memory, the store's bytes. Processor
@@ -41,7 +43,7 @@ from branchsweep.drivers import drawn, open_driver
 from branchsweep.experiment import Experiment
 from branchsweep.ledgers.memory import MemoryLedger
 from branchsweep.ledgers.shadow import ShadowLedger
-from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, TrainingRows
+from branchsweep.population import LaneOutcome, LaneState, Line, Outcome, Population, TrainingRows
 from branchsweep.recipe import Recipe
 from branchsweep.roles import Driver, Ledger
 from branchsweep.terminal import Terminal
@@ -147,35 +149,35 @@ class FakeTrainer:
 
     def __init__(self, rows: TrainingRows, folds: int, workers: int, clock: Clock) -> None:
         self.workers, self._clock = workers, clock
-        self.busy = self.elapsed = 0.0  # simulated: core-seconds of training, and seconds until the last worker is done
+        self.busy = self.elapsed = 0.0  # simulated: core-seconds of training, and what the clock says
         self.lanes = self.populations = 0
         self._actual = [rows.y[rows.of(fold)[1]] for fold in range(folds)]
         self._counts = [tuple(map(len, rows.of(fold))) for fold in range(folds)]
         rng = np.random.default_rng(1)
         self._noise = [rng.standard_normal(actual.shape) * actual.std(0) for actual in self._actual]
 
-    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
         """Every population to its end, in the order in which the simulated workers would be done with them."""
         assert not keep_weights, "there are none"
         self._clock.turn("fake")
-        idle = [0.0] * self.workers
-        ends: list[tuple[float, int, float]] = []
-        for position, members in enumerate(populations):
-            train, validation = self._counts[members.folds[0]]
-            seconds = costs.seconds(members, train, validation)
-            end = heapq.heappop(idle) + seconds
-            heapq.heappush(idle, end)
-            ends.append((end, position, seconds))
+        training: list[tuple[float, int, float, Population]] = []  # end, position, seconds, population
+        while line or training:
+            while line and len(training) < self.workers:
+                position, members = line.next[0]
+                train, validation = self._counts[members.folds[0]]
+                seconds = costs.seconds(line.take(position), train, validation)
+                heapq.heappush(training, (self.elapsed + seconds, position, seconds, members))
+            end, position, seconds, members = heapq.heappop(training)
+            self.elapsed = max(self.elapsed, end)
             self.busy += seconds
             self.lanes += len(members.trials)
-        self.populations += len(populations)
-        self.elapsed += max((end for end, _, _ in ends), default=0.0)
-        for _, position, seconds in sorted(ends):
-            outcome = Outcome([*self._outcomes(populations[position])], seconds, compile_seconds=0.0)
+            self.populations += 1
+            outcome = Outcome([*self._outcomes(members)], seconds, compile_seconds=0.0)
             self._clock.turn("grade")
+            began = time.perf_counter()
             yield position, outcome
+            self.elapsed += time.perf_counter() - began
             self._clock.turn("fake")
-        self._clock.turn("pack")  # the verdicts at the rung, and the lanes that go on
 
     def _outcomes(self, members: Population) -> Iterator[LaneOutcome]:
         places = zip(members.trials, members.recipes, members.folds, members.epochs, members.stops, strict=True)
@@ -291,7 +293,7 @@ def shipped(words: Any) -> list[str]:
     driver, algorithm = words.driver.split("/")
     maximize = f"objective.maximize=[{words.objective}]"
     asked = [f"search.driver={driver}", f"search.algorithm={algorithm}", f"search.trials={words.trials}"]
-    return [*asked, f"search.batch={words.batch}", maximize, "baselines=[]", "promotion=null"]
+    return [*asked, f"search.batch={words.batch}", f"search.ahead={words.ahead}", maximize, "baselines=[]", "promotion=null"]
 
 
 def simulate(words: Any, setting: _measure.Setting, store: Path | None) -> dict[str, Any]:
@@ -315,6 +317,7 @@ def simulate(words: Any, setting: _measure.Setting, store: Path | None) -> dict[
         "driver": words.driver,
         "ledger": words.ledger,
         "batch": experiment.batch,
+        "ahead": experiment.ahead,
         **_costs(watch.rows, clock, trainer, writer),
         "wall_seconds": wall,
         "tenths": {f"{place}": row for place, row in enumerate(watch.rows, 1)},
@@ -328,8 +331,6 @@ def _costs(tenths: Sequence[Mapping[str, float]], clock: Clock, trainer: FakeTra
     trials = last["trials"]
     asking, writing = clock.processor["ask"] / trials, writer.seconds / trials
     ours = sum(clock.processor[name] for name in OURS) / trials + writing
-    alone = sum(clock.wall[name] for name in ("ask", "tell", "pack"))  # nothing trains meanwhile
-    simulated = trainer.elapsed + alone
     return {
         "driver_ms_per_trial": ours * 1e3,
         "asking_ms_per_trial": asking * 1e3,
@@ -342,9 +343,8 @@ def _costs(tenths: Sequence[Mapping[str, float]], clock: Clock, trainer: FakeTra
         "cores_that_one_driver_feeds": trainer.busy / trials / ours,
         "simulated_cores": trainer.workers,
         "lanes_per_population": trainer.lanes / max(1, trainer.populations),
-        "simulated_hours": simulated / 3600,
-        "simulated_busy_share": trainer.busy / (trainer.workers * simulated),
-        "share_busy_without_driver": trainer.busy / (trainer.workers * max(trainer.elapsed, 1e-9)),
+        "simulated_hours": trainer.elapsed / 3600,
+        "simulated_busy_share": trainer.busy / (trainer.workers * max(trainer.elapsed, 1e-9)),
     }
 
 
@@ -380,6 +380,7 @@ def main() -> None:
     parser.add_argument("--driver", default="random/random", help="driver/algorithm: random/random, whose cost is flat")
     parser.add_argument("--ledger", choices=("mlflow", "memory"), default="memory", help="where trials are recorded: memory")
     parser.add_argument("--batch", type=int, default=32, help="trials of a round: 32")
+    parser.add_argument("--ahead", type=int, default=0, help="rounds that are asked ahead: 0")
     parser.add_argument("--cores", type=int, default=2, help="simulated: 2")
     parser.add_argument("--objective", default="mean_r2", help="one, or several with commas: mean_r2")
     parser.add_argument("--asks", help="only what a question costs after so many answers, comma between: 500,2000,100000")

@@ -32,6 +32,7 @@ from branchsweep.drivers import drawn, open_driver
 from branchsweep.experiment import Experiment
 from branchsweep.ledgers.memory import MemoryLedger
 from branchsweep.ledgers.shadow import ShadowLedger
+from branchsweep.population import Line
 from branchsweep.roles import Ledger
 from branchsweep.training.workers import Workers
 from branchsweep.trial import Result
@@ -98,7 +99,7 @@ class Bench:
         """Seconds that lanes take."""
         populations = packing.pack(lanes, self.setting.experiment)
         began = time.perf_counter()
-        for _ in self.trainer.train(populations):
+        for _ in self.trainer.train(Line(populations)):
             pass
         return time.perf_counter() - began
 

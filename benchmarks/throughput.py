@@ -32,6 +32,7 @@ from benchmarks import _measure, _peers
 from branchsweep import environment, packing
 from branchsweep.answer import answer
 from branchsweep.drivers import drawn
+from branchsweep.population import Line
 from branchsweep.recipe import Recipe
 from branchsweep.training.workers import Workers, cores
 from branchsweep.trial import Trial
@@ -78,7 +79,7 @@ def ours(setting: _measure.Setting, trainer: Workers, recipe: Recipe, epochs: in
         lanes = [packing.Lane(number, recipe, 0, 0, count, count) for number in range(program.lanes * workers)]
         populations = [packing.population(program, lanes[number::workers], experiment) for number in range(workers)]
         began = time.perf_counter()
-        for _ in trainer.train(populations):
+        for _ in trainer.train(Line(populations)):
             pass
         return (time.perf_counter() - began) / (count * len(lanes)) * 1e3
 

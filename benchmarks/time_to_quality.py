@@ -46,7 +46,7 @@ from branchsweep import environment, packing
 from branchsweep.answer import answer
 from branchsweep.drivers import open_driver
 from branchsweep.experiment import DRIVERS
-from branchsweep.population import TrainingRows
+from branchsweep.population import Line, TrainingRows
 from branchsweep.recipe import Recipe
 from branchsweep.training.workers import Workers, cores
 from branchsweep.trial import Result
@@ -90,7 +90,7 @@ def warm_up(trainer: Workers, setting: _measure.Setting) -> None:
     recipe = experiment.recipe({"trunk.width": 1, "branch.width": 1})
     program = packing.program_of(recipe, experiment, packing.limits(experiment))
     lane = packing.Lane(0, recipe, 0, 0, 1, 1)
-    list(trainer.train([packing.population(program, [lane], experiment) for _ in cores()]))
+    list(trainer.train(Line([packing.population(program, [lane], experiment) for _ in cores()])))
 
 
 def ours(setting: _measure.Setting, target: float, limit: float) -> Way:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +98,18 @@ def play(driver: Driver, asks: int, count: int = 8) -> list[Result]:
             driver.tell(result)
         results += answers
     return results
+
+
+def play_ahead(driver: Driver, experiment: Experiment, rounds: int, recorded: Sequence[Result] = ()) -> list[Result]:
+    """As `play`, as a search does it that asks ahead: so many rounds that one of them is told when the next ones are asked."""
+    results, open_rounds = list(recorded), deque[list[Trial]]()
+    for _ in range(rounds):
+        open_rounds.append(driver.ask(experiment.batch))
+        if len(open_rounds) > experiment.ahead:
+            for trial in open_rounds.popleft():
+                results.append(answer(trial))
+                driver.tell(results[-1])
+    return [*results, *(answer(trial) for trials in open_rounds for trial in trials)]
 
 
 def trials_of(results: list[Result]) -> list[Trial]:
@@ -243,6 +256,16 @@ class DriverContract:
         driver = self.resumed(experiment, [result for result in uninterrupted if result.trial.number not in lost])
         asked = trials_of(play(driver, asks=4, count=1 + len(lost) // 4))
         assert asked[: len(lost)] == [uninterrupted[number].trial for number in sorted(lost)]
+
+    @pytest.mark.parametrize("ahead", [1, 3])
+    def test_what_is_asked_ahead_does_not_depend_on_when_answers_come(self, ahead: int) -> None:
+        """Asked ahead, asked when all answers are there, or by a fresh driver that knows them: always the same."""
+        experiment = self.experiment(known=KNOWN, ahead=ahead)
+        at_once = play(open_driver(experiment), asks=6)
+        assert play_ahead(open_driver(experiment), experiment, rounds=6) == at_once
+        for told in (8, 16, 40):
+            driver = self.resumed(experiment, at_once[:told])
+            assert play_ahead(driver, experiment, 6 - told // 8, at_once[:told]) == at_once
 
 
 class OpenLedger(Protocol):

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from branchsweep.experiment import Experiment
-from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, TrainingRows
+from branchsweep.population import LaneOutcome, LaneState, Line, Outcome, Population, TrainingRows
 from branchsweep.recipe import Recipe
-from branchsweep.roles import FinishedModel
+from branchsweep.roles import Crew, FinishedModel
 from branchsweep.serving import Floats
 from branchsweep.trial import Result
 
@@ -64,13 +64,15 @@ class FormulaTrainer:
         """The prediction's share of wrong."""
         return 0.02 + abs(math.log10(recipe.learning_rate) + 2) / 10 + 0.01 / len(recipe.architecture.trunk)
 
-    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
         """In the reverse order, to show that the order does not matter."""
-        for position in reversed(range(len(populations))):
+        while line:
+            position, population = line.next[-1]
             if self.breaks_after == 0:
                 raise KeyboardInterrupt
             self.breaks_after -= 1
-            yield position, Outcome([*self._lanes(populations[position])], seconds=1.0, compile_seconds=0.0)
+            line.take(position)
+            yield position, Outcome([*self._lanes(population)], seconds=1.0, compile_seconds=0.0)
 
     def _lanes(self, population: Population) -> Iterator[LaneOutcome]:
         """Every epoch that is still missing adds to the error; what goes on brings its epochs along."""
@@ -123,12 +125,15 @@ class Notebook:
         """A round begins."""
         self.rounds.append(trials)
 
-    def plan(self, lane_epochs: float, what: str) -> None:
+    def plan(self, lane_epochs: float, what: str, turn: int = 0) -> None:
         """So much is planned."""
         self.planned += lane_epochs
 
     def trained(self, lane_epochs: float) -> None:
         """So much is trained."""
+
+    def crew(self, crew: Crew) -> None:
+        """Who trains."""
 
     def answered(self, result: Result) -> None:
         """A trial has its score."""

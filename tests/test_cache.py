@@ -18,13 +18,14 @@ cache.use(pathlib.Path(sys.argv[1]))
 sys.path.insert(0, sys.argv[2])
 from test_workers import EXPERIMENT, rows
 from branchsweep import packing
+from branchsweep.population import Line
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Trial
 trainer = PopulationTrainer(rows())
 for width in map(int, sys.argv[3].split(",")):
     for depth in (1, 2, 4):  # as many waves as a program has lanes and depths: not to be compiled in
         trial = Trial(width, {"trunk.depth": depth, "trunk.width": width})
-        for _, outcome in trainer.train(packing.pack(packing.lanes_of(trial, EXPERIMENT), EXPERIMENT)):
+        for _, outcome in trainer.train(Line(packing.pack(packing.lanes_of(trial, EXPERIMENT), EXPERIMENT))):
             print(width, depth, repr([float(lane.curve[-1].sum()) for lane in outcome.lanes]))
 """
 

@@ -72,6 +72,22 @@ class TestTpe(DriverContract):
         of_this_round = [*first[:16], *worse[16:20]]
         assert self.resumed(experiment, of_this_round).ask(4) == trials_of(first[20:])
 
+    def test_asked_ahead_it_learns_of_all_rounds_but_the_last(self) -> None:
+        experiment = self.experiment(ahead=1)
+        first = play(open_driver(experiment), asks=4)
+
+        def told(start: int, stop: int) -> list[Trial]:
+            """The round after four of which the answers of trials from `start` to `stop` were others."""
+            other = [Result(of.trial, scored(-of.trial.number)) if start <= of.trial.number < stop else of for of in first]
+            return self.resumed(experiment, other).ask(8)
+
+        assert told(24, 32) == told(0, 0)
+        assert told(16, 24) != told(0, 0)
+
+    def test_what_is_asked_before_the_first_answers_is_spread_evenly(self) -> None:
+        trials = trials_of(play(open_driver(self.experiment(ahead=1, batch=16)), asks=2))
+        assert sorted(int(float(trial.params["weight_decay"]) / 0.01 * 32) for trial in trials) == list(range(32))
+
     def test_open_questions_repel_the_next(self) -> None:
         experiment = self.experiment({"weight_decay": {"type": "float", "low": 0.0, "high": 1.0}}, batch=16)
         driver = open_driver(experiment)

@@ -19,7 +19,7 @@ from branchsweep import packing, sweep
 from branchsweep.drivers import open_driver
 from branchsweep.errors import EngineError
 from branchsweep.experiment import Cluster, Experiment
-from branchsweep.population import Outcome, Population
+from branchsweep.population import Line, Outcome, Population
 from branchsweep.roles import FinishedModel, Member, Trainer
 from branchsweep.training.workers import Workers
 from branchsweep.trial import Result
@@ -117,8 +117,8 @@ def test_results_are_those_of_this_machines_workers_to_the_last_bit(crew: Crew, 
     packed = populations()
     crew.assemble()
     assert crew.trainer.workers == 2
-    far = dict(crew.trainer.train(packed, keep_weights=True))
-    assert_all_equal(far, dict(at_home.train(packed, keep_weights=True)))
+    far = dict(crew.trainer.train(Line(packed), keep_weights=True))
+    assert_all_equal(far, dict(at_home.train(Line(packed), keep_weights=True)))
     assert sum(crew.told) == pytest.approx(4 * 3 * 3)  # trials x folds x epochs
     assert crew.said[-1] == "training on 2 workers on 2 nodes"
 
@@ -126,7 +126,7 @@ def test_results_are_those_of_this_machines_workers_to_the_last_bit(crew: Crew, 
 def test_a_model_is_exported_into_the_drivers_folder(crew: Crew, at_home: Workers, tmp_path: Path) -> None:
     (trial,) = open_driver(EXPERIMENT).ask(1)
     (population,) = packing.pack([packing.refit_lane(trial, EXPERIMENT, 0, 3)], EXPERIMENT)
-    ((_, outcome),) = crew.trainer.train([population], keep_weights=True)
+    ((_, outcome),) = crew.trainer.train(Line([population]), keep_weights=True)
     weights = outcome.lanes[0].weights
     assert weights is not None
     model = FinishedModel([Member(population.recipes[0], weights)], ["a", "b"], {"PE": "MW", "V": "cm Hg"})
@@ -168,10 +168,10 @@ def test_what_a_lost_node_had_begun_is_trained_again_and_nothing_else_changes(cr
 
     crew.at_progress = strike
     try:
-        far = dict(crew.trainer.train(packed, keep_weights=True))
+        far = dict(crew.trainer.train(Line(packed), keep_weights=True))
     finally:
         crew.at_progress = lambda: None
-    assert_all_equal(far, dict(at_home.train(packed, keep_weights=True)))
+    assert_all_equal(far, dict(at_home.train(Line(packed), keep_weights=True)))
     (sentence,) = [sentence for sentence in crew.said if "was lost" in sentence]
     assert sentence.endswith("what it had begun is trained again elsewhere (1 worker on 1 node left)")
     assert sum(crew.told) == pytest.approx(sum(sum(population.stops) for population in packed)), "counted once"
@@ -182,7 +182,9 @@ def test_a_node_that_joins_gets_a_worker(crew: Crew, at_home: Workers) -> None:
     packed = populations()
     crew.assemble()
     assert crew.said[-1] == "training on 2 workers on 2 nodes"
-    assert_all_equal(dict(crew.trainer.train(packed, keep_weights=True)), dict(at_home.train(packed, keep_weights=True)))
+    assert_all_equal(
+        dict(crew.trainer.train(Line(packed), keep_weights=True)), dict(at_home.train(Line(packed), keep_weights=True))
+    )
 
 
 def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
@@ -192,7 +194,9 @@ def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
     assert len({population.program for population in packed}) > 1
     monkeypatch.setattr(ray_module, "MOST_PROGRAMS", 1)
     before = {worker.actor for worker in crew.trainer._workers}
-    assert_all_equal(dict(crew.trainer.train(packed, keep_weights=True)), dict(at_home.train(packed, keep_weights=True)))
+    assert_all_equal(
+        dict(crew.trainer.train(Line(packed), keep_weights=True)), dict(at_home.train(Line(packed), keep_weights=True))
+    )
     assert before - {worker.actor for worker in crew.trainer._workers}
 
 
@@ -208,7 +212,7 @@ def test_a_population_that_kills_every_worker_is_told_in_one_sentence(crew: Crew
     crew.at_progress = strike
     try:
         with pytest.raises(EngineError, match=r"1 workers were lost over the same population.*run the same command again"):
-            list(crew.trainer.train(long_populations()))
+            list(crew.trainer.train(Line(long_populations())))
     finally:
         crew.at_progress = lambda: None
 
@@ -220,7 +224,7 @@ def test_no_free_worker_is_told_with_how_many_are_taken(crew: Crew, nodes: Nodes
         RayWorkers(rows(), nodes.here) as late,
         pytest.raises(EngineError, match=r"of the cluster's 2 processors 2 are taken"),
     ):
-        list(late.train(populations()))
+        list(late.train(Line(populations())))
 
 
 def test_more_than_any_node_has_is_told_at_once(nodes: Nodes) -> None:

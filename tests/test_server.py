@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from branchsweep.ledgers.memory import MemoryLedger
 from branchsweep.ledgers.mlflow import MlflowLedger
 from branchsweep.ledgers.shadow import ShadowLedger
 from branchsweep.ledgers.spool import Spool
-from branchsweep.population import Outcome, Population
+from branchsweep.population import Line, Outcome
 from branchsweep.roles import Ledger, SweepRecord, Trainer
 from branchsweep.trial import Result
 from contracts import LedgerContract, OpenLedger, recorded, sweep_record, written
@@ -139,9 +139,9 @@ class Interrupted(FormulaTrainer):
     server: SharedServer | None = None
     populations: int = 0
 
-    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
         assert self.server is not None
-        for answer in super().train(populations, keep_weights):
+        for answer in super().train(line, keep_weights):
             self.populations += 1
             if self.populations == 2:
                 self.server.stop()

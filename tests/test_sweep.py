@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from branchsweep.experiment import Cluster, Ensemble, Experiment, Objective, Pro
 from branchsweep.ledgers.memory import MemoryLedger, Store
 from branchsweep.objective import hypervolume, judge
 from branchsweep.outlook import outlook
+from branchsweep.population import Line, Outcome
 from branchsweep.promote import model_name
 from branchsweep.report.text import ending, summary
 from branchsweep.roles import Conclusion, TableRecord
@@ -32,6 +33,9 @@ from branchsweep.trial import Result, Status, Trial
 from fakes import FormulaTrainer, Notebook, tiny_experiment
 
 OPTUNA: Mapping[str, Any] = {"driver": "optuna", "trials": 20, "batch": 8, "known": {"small": {"trunk.depth": 1}}}
+
+AHEAD: Mapping[str, Any] = {**OPTUNA, "batch": 5, "ahead": 2}
+"""Rounds of five, of which three are open at once."""
 
 
 def tiny_table() -> Dataset:
@@ -70,9 +74,10 @@ class Scene:
         return sweep.run(self.experiment, baselines or [], self.dataset, self.split, self.engines)
 
 
-@pytest.fixture(params=["random", "optuna"])
+@pytest.fixture(params=["random", "optuna", "ahead"])
 def experiment(request: pytest.FixtureRequest) -> Experiment:
-    return tiny_experiment() if request.param == "random" else tiny_experiment(search=OPTUNA)
+    searches: Mapping[str, Mapping[str, Any]] = {"random": {}, "optuna": {"search": OPTUNA}, "ahead": {"search": AHEAD}}
+    return tiny_experiment(**searches[request.param])
 
 
 def test_a_search_answers_every_trial_and_asks_the_known_ones_first(experiment: Experiment) -> None:
@@ -121,10 +126,52 @@ def test_a_failed_trial_is_recorded_with_its_reason_and_the_search_goes_on(exper
     assert all(result.score.reason.startswith("diverged: predictions were not finite after epoch 1") for result in failed)
 
 
-@pytest.fixture(params=["random", "optuna"])
+class Whim(FormulaTrainer):
+    """Trains what it likes, whosever turn it is, and notes how many others waited meanwhile."""
+
+    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+        """By lot; in turn where the lot is 0."""
+        lots = np.random.default_rng(self.breaks_after)
+        self.waited: list[int] = []
+        while line:
+            skipped = int(lots.integers(len(line))) if self.breaks_after else 0
+            passed = [(position, line.take(position)) for _ in range(skipped) for position, _ in line.next[:1]]
+            position, population = line.next[0]
+            line.take(position)
+            for place, left in reversed(passed):
+                line.put_back(place, left)
+            self.waited.append(len(line))
+            yield position, Outcome([*self._lanes(population)], seconds=1.0, compile_seconds=0.0)
+
+
+@pytest.mark.parametrize("lot", range(8))
+def test_asked_ahead_it_does_not_matter_what_is_over_first(lot: int) -> None:
+    experiment = tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40})
+    expected, scene = Scene(experiment).search(), Scene(experiment)
+    whim = Whim(scene.rows, breaks_after=lot)
+    assert sweep.search(experiment, scene.rows, replace(scene.engines, trainer=whim)).results == expected
+    assert scene.ledger.recall() == expected
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_asked_ahead_others_wait_while_one_trains(ahead: int) -> None:
+    """So that no worker is idle at a rung or at the end of a round, before the last rounds."""
+    experiment = tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40, "ahead": ahead})
+    scene = Scene(experiment)
+    whim = Whim(scene.rows, breaks_after=0)
+    sweep.search(experiment, scene.rows, replace(scene.engines, trainer=whim))
+    assert min(whim.waited[: len(whim.waited) // 2]) == (0, 3, 6)[ahead]
+
+
+@pytest.fixture(params=["random", "optuna", "ahead"])
 def pruned(request: pytest.FixtureRequest) -> Experiment:
     """Rounds of eight, of which four train on after the first epoch, two after the third, and those to the end."""
-    changes = {} if request.param == "random" else {"search": OPTUNA}
+    searches: Mapping[str, Mapping[str, Any]] = {
+        "random": {},
+        "optuna": {"search": OPTUNA},
+        "ahead": {"search": {**OPTUNA, "ahead": 1}},
+    }
+    changes = searches[request.param]
     return tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, **changes)
 
 
@@ -238,7 +285,7 @@ def test_a_target_that_is_reached_ends_the_search_and_its_round_at_the_next_rung
     scene = Scene(changed(pruned, target=target))
     found = sweep.search(scene.experiment, scene.rows, scene.engines)
     assert found.stop.by is StoppedBy.TARGET
-    assert len(found.results) == 8
+    assert len(found.results) == 8 * (1 + pruned.ahead)
     assert max(result.score.value for result in found.results if result.score.is_complete) >= target
     assert scene.watch.lines[-1].startswith("the search is over: trial ")
 
@@ -255,9 +302,9 @@ def test_when_time_is_up_what_stands_at_a_rung_is_pruned_there(pruned: Experimen
 
 
 def test_no_new_best_for_so_long_ends_the_search(experiment: Experiment) -> None:
-    scene = Scene(changed(experiment, patience=2))
+    scene = Scene(changed(experiment, patience=2, trials=60))
     said = scene.run()
-    assert said.stopped_by == "patience" and sum(said.trials.values()) in (8, 16)
+    assert said.stopped_by == "patience" and sum(said.trials.values()) < 40
     assert sweep.finished(scene.experiment, scene.ledger.conclusion) is not None
     assert sweep.finished(changed(scene.experiment, patience=200), scene.ledger.conclusion) is None
 

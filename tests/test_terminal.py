@@ -11,6 +11,7 @@ from rich.console import Console
 
 from branchsweep.experiment import Experiment
 from branchsweep.objective import judge
+from branchsweep.roles import Crew
 from branchsweep.terminal import Terminal, clock, lane_epochs
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from fakes import tiny_experiment
@@ -175,9 +176,13 @@ def test_the_time_left_counts_the_legs_and_the_rounds_to_come() -> None:
     watch.plan(legs[1], "the second leg")
     assert watch._search.to_come == sum(legs) + sum(last)
     watch.asked(8)
-    watch.plan(legs[0], "the first leg")
+    watch.plan(legs[0], "the first leg", 1)
+    assert watch._search.to_come == legs[1] + sum(last)
+    for number in range(16):
+        watch.answered(answered(number, 0.5))
+    assert watch._search.to_come == sum(last)
     watch.asked(4)
-    watch.plan(last[0], "the first leg")
+    watch.plan(last[0], "the first leg", 2)
     assert watch._search.to_come == last[1]
     assert watch._search.rounds == 3
 
@@ -187,7 +192,40 @@ def test_a_resumed_search_is_in_the_round_that_was_cut_short() -> None:
     watch = terminal()
     watch.begin(experiment, [answered(number, 0.5) for number in range(11)])
     watch.asked(8)
-    assert (watch._search.round, watch._search.rounds) == (2, 3)
+    assert (watch._search.under_way, watch._search.rounds) == ([2], 3)
+
+
+def test_rounds_that_are_under_way_together_are_told_together() -> None:
+    """Also after a search was cut short in two of them: the first trial that is missing says where it goes on."""
+    experiment = tiny_experiment(search={"driver": "random", "trials": 40, "batch": 8, "ahead": 2})
+    watch = terminal()
+    watch.begin(experiment, [answered(number, 0.5) for number in (*range(13), *range(16, 23))])
+    watch.asked(8)
+    watch.plan(9.0, "9 lanes", 1)
+    assert "round 2 of 5: training 9 lanes, 0%" in lines(seen(watch))
+    watch.asked(8)
+    watch.plan(3.0, "3 lanes", 2)
+    assert "round 2 and 3 of 5: training 3 lanes" in lines(seen(watch))
+    watch.asked(8)
+    assert "round 2 to 4 of 5: training 3 lanes" in lines(seen(watch))
+    for number in (13, 14, 15, 23):
+        watch.answered(answered(number, 0.5))
+    assert watch._search.under_way == [4]
+
+
+def test_the_panel_says_who_trains() -> None:
+    watch = terminal()
+    watch.begin(four(), [])
+    watch.asked(2)
+    watch.plan(30.0, "12 lanes in 2 populations")
+    watch.crew(Crew(workers=2, training=2, waiting=5))
+    assert "workers 2 of 2 training, 5 populations waiting" in lines(seen(watch))
+    watch.crew(Crew(workers=4, training=3, nodes=2))
+    assert "workers 3 of 4 training on 2 nodes" in lines(seen(watch))
+    watch.crew(Crew(workers=1, training=1, waiting=1, nodes=1))
+    assert "workers 1 of 1 training on 1 node, 1 population waiting" in lines(seen(watch))
+    watch.stage("the search is over")
+    assert "workers" not in seen(watch)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from branchsweep import packing
 from branchsweep.drivers import open_driver
 from branchsweep.errors import EngineError
-from branchsweep.population import Outcome, Population, TrainingRows
+from branchsweep.population import Line, Outcome, Population, TrainingRows
 from branchsweep.roles import FinishedModel, Member
 from branchsweep.training import workers as workers_module
 from branchsweep.training.workers import Workers, cores
@@ -59,9 +59,9 @@ def assert_equal(one: Outcome, other: Outcome) -> None:
 def test_results_are_those_of_one_process_to_the_last_bit(two: tuple[Workers, list[float]]) -> None:
     workers, told = two
     packed = populations()
-    spread = dict(workers.train(packed, keep_weights=True))
+    spread = dict(workers.train(Line(packed), keep_weights=True))
     with Workers(rows(), 1) as alone:
-        together = dict(alone.train(packed, keep_weights=True))
+        together = dict(alone.train(Line(packed), keep_weights=True))
     assert set(spread) == set(together) == set(range(len(packed)))
     for position, outcome in spread.items():
         assert_equal(outcome, together[position])
@@ -75,9 +75,9 @@ def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
     assert len({population.program for population in packed}) > 1
     monkeypatch.setattr(workers_module, "MOST_PROGRAMS", 1)
     with Workers(rows(), 1) as alone:
-        renewed = dict(alone.train(packed, keep_weights=True))
+        renewed = dict(alone.train(Line(packed), keep_weights=True))
         assert len(multiprocessing.active_children()) == 2 + 1  # of the two workers, and of the one that is left of this one
-    for position, outcome in two[0].train(packed, keep_weights=True):
+    for position, outcome in two[0].train(Line(packed), keep_weights=True):
         assert_equal(outcome, renewed[position])
 
 
@@ -85,7 +85,7 @@ def test_a_model_is_exported_and_predicts(two: tuple[Workers, list[float]], tmp_
     workers, _ = two
     (trial,) = open_driver(EXPERIMENT).ask(1)
     (population,) = packing.pack([packing.refit_lane(trial, EXPERIMENT, 0, 3)], EXPERIMENT)
-    ((_, outcome),) = workers.train([population], keep_weights=True)
+    ((_, outcome),) = workers.train(Line([population]), keep_weights=True)
     weights = outcome.lanes[0].weights
     assert weights is not None
     member = Member(population.recipes[0], weights)
@@ -97,7 +97,7 @@ def test_a_model_is_exported_and_predicts(two: tuple[Workers, list[float]], tmp_
 
 def test_a_worker_that_dies_is_told_in_one_sentence() -> None:
     with Workers(rows(), 1) as workers:
-        training = workers.train(populations())
+        training = workers.train(Line(populations()))
         next(training)
         for process in multiprocessing.active_children():
             process.kill()

@@ -17,7 +17,7 @@ from branchsweep.data import Dataset, Split
 from branchsweep.experiment import Experiment
 from branchsweep.objective import heads_of, ranked_by
 from branchsweep.packing import Lane
-from branchsweep.population import LaneOutcome, TrainingRows
+from branchsweep.population import LaneOutcome, Line, Outcome, Population, TrainingRows
 from branchsweep.roles import Trainer, Watch
 from branchsweep.trial import Result, Score, Status, Trial
 
@@ -96,32 +96,119 @@ def side_by_side(
     Yields:
         The position of a heat, and a result of its.
     """
-    rows = rows.of_heads(list(experiment.heads))
-    going = [
-        _Contender(place, trial, packing.lanes_on(trial, experiment, heat.folds, experiment.validation.seeds))
-        for place, heat in enumerate(heats)
-        for trial in heat.trials
-    ]
-    finished = [list(heat.recorded) for heat in heats]
-    for epoch in (*experiment.halving.rungs, experiment.fit.epochs):
-        standing: list[_Contender] = []
-        for contender in _leg(going, epoch, experiment, trainer, watch):
-            contender.grade(experiment, rows, epoch)
-            if contender.is_over:
-                finished[contender.heat].append(contender.result)
-                yield contender.heat, contender.result
-            else:
-                standing.append(contender)
-        going, over = [], stop()
-        for place, others in enumerate(finished):
+    line = Line()
+    race = Race(heats, experiment, rows, line, trainer.workers, watch, stop)
+    for position, outcome in trainer.train(line):
+        yield from race.take(position, outcome)
+
+
+class Race:
+    """Heats on their way from rung to rung. Several races may be under way at once, in one line.
+
+    When all lanes have come to a rung, those that go on stand in line again.
+
+    Args:
+        heats: Who competes.
+        experiment: Gives rungs, folds and seeds.
+        rows: What may be seen.
+        line: Where its populations wait to be trained.
+        workers: How many populations train at once.
+        watch: Is told how it goes.
+        stop: As of `answer`.
+        turn: In the line. Of races that are under way together those of an earlier turn are trained first.
+    """
+
+    def __init__(
+        self,
+        heats: Sequence[Heat],
+        experiment: Experiment,
+        rows: TrainingRows,
+        line: Line,
+        workers: int,
+        watch: Watch,
+        stop: Callable[[], str] = lambda: "",
+        turn: int = 0,
+    ) -> None:
+        self._experiment, self._rows, self._watch = experiment, rows.of_heads(list(experiment.heads)), watch
+        self._line, self._workers, self._stop, self._turn = line, workers, stop, turn
+        self._finished = [list(heat.recorded) for heat in heats]
+        self._epochs = iter((*experiment.halving.rungs, experiment.fit.epochs))
+        self._epoch = 0
+        self._going: list[_Contender] = []
+        self._lanes: dict[tuple[int, int, int], tuple[_Contender, Lane]] = {}
+        self._missing: Counter[_Contender] = Counter()
+        self._training: dict[int, Population] = {}
+        self._run([
+            _Contender(place, trial, packing.lanes_on(trial, experiment, heat.folds, experiment.validation.seeds))
+            for place, heat in enumerate(heats)
+            for trial in heat.trials
+        ])  # fmt: skip
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all have their scores."""
+        return not self._training
+
+    def trains(self, position: int) -> bool:
+        """Whether the population of this position in line is one of its."""
+        return position in self._training
+
+    def take(self, position: int, outcome: Outcome) -> list[tuple[int, Result]]:
+        """What has come of a population: the position of a heat, and a result of its, for every trial that is over by it."""
+        members = self._training.pop(position)
+        results: list[tuple[int, Result]] = []
+        for key, lane_outcome in zip(
+            zip(members.trials, members.folds, members.seeds, strict=True), outcome.lanes, strict=True
+        ):
+            contender, lane = self._lanes[key]
+            contender.take(lane, lane_outcome, outcome.seconds / len(outcome.lanes))
+            self._missing[contender] -= 1
+            if not self._missing[contender]:
+                contender.grade(self._experiment, self._rows, self._epoch)
+                if contender.is_over:
+                    results.append(self._ended(contender))
+        if not self._training:
+            results += self._rung()
+        return results
+
+    def _run(self, going: list[_Contender]) -> None:
+        """Sends these contenders to the next rung, or to their end before it."""
+        self._going = going
+        if not going:
+            return
+        epoch = self._epoch = next(self._epochs)
+        self._lanes = {
+            (contender.trial.number, lane.fold, lane.seed): (contender, replace(lane, stop=min(epoch, lane.epochs)))
+            for contender in going
+            for lane in contender.lanes
+        }
+        self._missing = Counter(contender for contender, _ in self._lanes.values())
+        lanes, epochs = [lane for _, lane in self._lanes.values()], self._experiment.fit.epochs
+        populations = packing.pack(lanes, self._experiment, self._workers, pauses=epoch < epochs)
+        until = f", to epoch {epoch} of {epochs}" if self._experiment.halving.rungs else ""
+        what = f"{len(lanes)} lanes in {len(populations)} populations{until}"
+        self._watch.plan(sum(lane.stop - lane.start for lane in lanes), what, self._turn)
+        self._training = dict(zip(self._line.add(populations, self._turn), populations, strict=True))
+
+    def _rung(self) -> list[tuple[int, Result]]:
+        """All have come to the rung: the worse end there, the better go on."""
+        results: list[tuple[int, Result]] = []
+        going, over = [], self._stop()
+        standing = [contender for contender in self._going if not contender.is_over]
+        for place, others in enumerate(self._finished):
             rivals = [contender for contender in standing if contender.heat == place]
-            for contender, reason in _verdicts(rivals, others, epoch, experiment, over):
+            for contender, reason in _verdicts(rivals, others, self._epoch, self._experiment, over):
                 if reason:
                     contender.prune(reason)
-                    others.append(contender.result)
-                    yield place, contender.result
+                    results.append(self._ended(contender))
                 else:
                     going.append(contender)
+        self._run(going)
+        return results
+
+    def _ended(self, contender: _Contender) -> tuple[int, Result]:
+        self._finished[contender.heat].append(contender.result)
+        return contender.heat, contender.result
 
 
 @dataclass(slots=True, eq=False)
@@ -174,34 +261,6 @@ class _Contender:
     def result(self) -> Result:
         """The trial with its score."""
         return Result(self.trial, self.score)
-
-
-def _leg(
-    contenders: Sequence[_Contender], epoch: int, experiment: Experiment, trainer: Trainer, watch: Watch
-) -> Iterator[_Contender]:
-    """Trains all lanes up to an epoch, or to their end before it; yields each trial as soon as all its lanes are there."""
-    lanes = {
-        (contender.trial.number, lane.fold, lane.seed): (contender, replace(lane, stop=min(epoch, lane.epochs)))
-        for contender in contenders
-        for lane in contender.lanes
-    }
-    missing = Counter((contender.heat, contender.trial.number) for contender, _ in lanes.values())
-    pauses = epoch < experiment.fit.epochs
-    populations = packing.pack([lane for _, lane in lanes.values()], experiment, trainer.workers, pauses)
-    if lanes:
-        until = f", to epoch {epoch} of {experiment.fit.epochs}" if experiment.halving.rungs else ""
-        what = f"{len(lanes)} lanes in {len(populations)} populations{until}"
-        watch.plan(sum(lane.stop - lane.start for _, lane in lanes.values()), what)
-    for position, outcome in trainer.train(populations):
-        members = populations[position]
-        for key, lane_outcome in zip(
-            zip(members.trials, members.folds, members.seeds, strict=True), outcome.lanes, strict=True
-        ):
-            contender, lane = lanes[key]
-            contender.take(lane, lane_outcome, outcome.seconds / len(outcome.lanes))
-            missing[contender.heat, contender.trial.number] -= 1
-            if not missing[contender.heat, contender.trial.number]:
-                yield contender
 
 
 def _verdicts(

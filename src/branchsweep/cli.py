@@ -238,10 +238,10 @@ def _trainer(rows: TrainingRows, means: Workers, watch: Watch) -> AbstractContex
     if isinstance(means, Cluster):
         from branchsweep.training.ray import RayWorkers
 
-        return RayWorkers(rows, means, watch.trained, watch.say)
+        return RayWorkers(rows, means, watch.trained, watch.say, watch.crew)
     from branchsweep.training import workers
 
-    return workers.Workers(rows, means.count, watch.trained, environment.cache_folder())
+    return workers.Workers(rows, means.count, watch.trained, environment.cache_folder(), watch.crew)
 
 
 def _means(given: str | None, experiment: Experiment | None = None) -> Workers:

@@ -17,7 +17,7 @@ from branchsweep import evidence, packing, score
 from branchsweep.experiment import Experiment
 from branchsweep.objective import Judge, ranked_by
 from branchsweep.packing import Lane
-from branchsweep.population import Floats, LaneOutcome, TrainingRows
+from branchsweep.population import Floats, LaneOutcome, Line, TrainingRows
 from branchsweep.roles import Trainer, Watch
 from branchsweep.trial import Result, Score, Trial
 
@@ -89,7 +89,7 @@ def confirm(
         populations = packing.pack(lanes, of, trainer.workers)
         named = ", ".join(contenders[place].name for place in places)
         watch.plan(sum(lane.stop for lane in lanes), f"{len(lanes)} lanes to confirm {named}")
-        for position, outcome in trainer.train(populations):
+        for position, outcome in trainer.train(Line(populations)):
             members = populations[position]
             keys = zip(members.trials, members.folds, members.seeds, strict=True)
             for (place, fold, seed), lane_outcome in zip(keys, outcome.lanes, strict=True):

@@ -59,6 +59,9 @@ AT_ONCE: Mapping[tuple[str, str], int] = {("optuna", "gp"): 16}
 """The most trials that an algorithm is asked for in one round, where a larger one would wait longer for its questions than for
 their answers: what a Gaussian process takes grows with the trials already asked."""
 
+IN_STEP = {("optuna", "cma_es"), ("keras_tuner", "hyperband")}
+"""The algorithms whose next round is made of the last one's answers, and of nothing else: none is asked ahead."""
+
 MEAN, MIN, WEIGHTED, HEAD = "mean_r2", "min_r2", "weighted", "r2/"
 """What may be maximised: the mean of the heads' R², the worst of them, their weighted mean, or one head's."""
 
@@ -199,7 +202,14 @@ class Search(Written):
     seconds: float | None = Field(None, gt=0, description="Of wall time for the search; it ends at the next rung.")
     target: float | None = Field(None, lt=1, description="The search ends once a trial reaches this value of the objective.")
     patience: int | None = Field(None, ge=1, description="The search ends after so many trials without a new best.")
-    batch: int = Field(32, ge=1, description="Trials asked at once, before any of them is answered.")
+    batch: int = Field(32, ge=1, description="Trials of a round: asked at once, before any of them is answered.")
+    ahead: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="Rounds that are asked before the answers of the last one are there, so that no worker waits for it: what "
+        "is asked learns of all rounds but so many.",
+    )
     repeats: Literal["recall", "reseed"] = Field(
         "recall",
         description="What becomes of a suggestion that spells the recipe of an earlier trial: recall answers it from the "
@@ -522,6 +532,11 @@ class Experiment(Written):
     def batch(self) -> int:
         """Trials of a round: as many as are asked for at once, and no more than the algorithm should be asked for."""
         return min(self.search.batch, AT_ONCE.get((self.search.driver, self.algorithm), self.search.batch))
+
+    @property
+    def ahead(self) -> int:
+        """Rounds that are asked before the answers of the last one are there."""
+        return 0 if (self.search.driver, self.algorithm) in IN_STEP else self.search.ahead
 
     @property
     def halving(self) -> Pruning:

@@ -11,7 +11,7 @@ from branchsweep import packing, promote, score
 from branchsweep.experiment import Experiment, Fit
 from branchsweep.findings import CLOCKED_ROWS, MEAN
 from branchsweep.packing import Lane
-from branchsweep.population import Floats, TrainingRows, Weights
+from branchsweep.population import Floats, Line, TrainingRows, Weights
 from branchsweep.recipe import Recipe
 from branchsweep.roles import FinishedModel, Member, Trainer, Watch
 from branchsweep.trial import Params
@@ -90,7 +90,7 @@ def train(wanted: Sequence[Wanted], networks: int, trainer: Trainer, watch: Watc
         populations = packing.pack(lanes, _common([wanted[place] for place in places]), trainer.workers)
         named = ", ".join(dict.fromkeys(wanted[place].name for place in places))
         watch.plan(sum(lane.stop for lane in lanes), f"{len(lanes)} networks on the halves: {named}")
-        for position, outcome in trainer.train(populations, keep_weights=True):
+        for position, outcome in trainer.train(Line(populations), keep_weights=True):
             of = populations[position]
             for place, half, seed, lane in zip(of.trials, of.folds, of.seeds, outcome.lanes, strict=True):
                 fit = fits[place]

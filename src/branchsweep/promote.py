@@ -14,7 +14,7 @@ from branchsweep.data import Dataset, Split
 from branchsweep.errors import ConfigError
 from branchsweep.experiment import Experiment
 from branchsweep.objective import Judge, ranked_by
-from branchsweep.population import Floats, TrainingRows
+from branchsweep.population import Floats, Line, TrainingRows
 from branchsweep.roles import Candidate, Champion, FinishedModel, Ledger, Member, Provenance, Trainer, Verdict, Watch
 from branchsweep.summary import Crowning
 from branchsweep.trial import HeadScore, Result, Trial
@@ -88,7 +88,7 @@ def _trained(
     populations = packing.pack(lanes, experiment, trainer.workers)
     watch.plan(sum(lane.stop for lane in lanes), f"{named}, {len(lanes)} in all, on all training rows")
     trained: dict[tuple[int, int], Member] = {}
-    for position, outcome in trainer.train(populations, keep_weights=True):
+    for position, outcome in trainer.train(Line(populations), keep_weights=True):
         of = populations[position]
         for trial, seed, recipe, lane in zip(of.trials, of.seeds, of.recipes, outcome.lanes, strict=True):
             if lane.failed_at:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from branchsweep.experiment import Experiment, Objective
 from branchsweep.findings import Findings
-from branchsweep.population import Floats, Outcome, Population, Weights
+from branchsweep.population import Floats, Line, Outcome, Weights
 from branchsweep.recipe import Recipe
 from branchsweep.trial import Params, Result, Trial
 
@@ -112,10 +112,11 @@ class Trainer(Protocol):
         """How many populations train at once."""
         ...
 
-    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
         """Train every population to its stops; yields (position, outcome) as they finish, in any order.
 
-        A lane's outcome does not depend on the other lanes, nor on where or when its population was trained.
+        What is added to the line meanwhile is trained as well, until nobody waits. A lane's outcome does not depend on the
+        other lanes, nor on where or when its population was trained.
         """
         ...
 
@@ -139,6 +140,28 @@ class Trainer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who trains at the moment.
+
+    Args:
+        workers: Those that are there.
+        training: Those of them that have something to do.
+        waiting: Populations that nobody has begun.
+        nodes: The machines of a cluster on which the workers are; 0 for processes of this machine.
+    """
+
+    workers: int = 0
+    training: int = 0
+    waiting: int = 0
+    nodes: int = 0
+
+    def __str__(self) -> str:
+        where = f" on {self.nodes} node{'s' * (self.nodes != 1)}" if self.nodes else ""
+        wait = f", {self.waiting} population{'s' * (self.waiting != 1)} waiting" if self.waiting else ""
+        return f"{self.training} of {self.workers} training{where}{wait}"
+
+
 class Watch(Protocol):
     """Is told how a sweep goes; shows it, or not."""
 
@@ -150,12 +173,22 @@ class Watch(Protocol):
         """A round of so many trials begins, those of it that are recorded already among them."""
         ...
 
-    def plan(self, lane_epochs: float, what: str) -> None:
-        """So much is about to be trained, in addition to what was planned before."""
+    def plan(self, lane_epochs: float, what: str, turn: int = 0) -> None:
+        """So much is about to be trained, in addition to what was planned before.
+
+        Args:
+            lane_epochs: How much.
+            what: The same in words.
+            turn: In a search, for which of its rounds, from 0.
+        """
         ...
 
     def trained(self, lane_epochs: float) -> None:
         """So much more has been trained."""
+        ...
+
+    def crew(self, crew: Crew) -> None:
+        """Who trains, whenever that has changed."""
         ...
 
     def answered(self, result: Result) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
 from typing import Self
@@ -28,6 +29,7 @@ from branchsweep import halving
 from branchsweep.experiment import MEAN, Experiment
 from branchsweep.objective import Standing
 from branchsweep.report import curves
+from branchsweep.roles import Crew
 from branchsweep.trial import Result, Status
 
 PLAIN_SECONDS = 10.0
@@ -62,6 +64,7 @@ class Terminal:
         self._is_searching = False
         self._words = "starting"
         self._leg = _Leg()
+        self._crew = Crew()
         self._trained = self._planned = 0.0
         self._began = self._last_line = time.monotonic()
         self._busy, self._busy_since = 0.0, math.nan
@@ -97,14 +100,14 @@ class Terminal:
         with self._telling:
             self._search.asked(trials)
 
-    def plan(self, lane_epochs: float, what: str) -> None:
+    def plan(self, lane_epochs: float, what: str, turn: int = 0) -> None:
         """So much is about to be trained."""
         with self._telling:
             self._busy_since = time.monotonic() if math.isnan(self._busy_since) else self._busy_since
             self._planned += lane_epochs
             self._words = f"training {what}"
             self._leg = self._leg.followed_by(lane_epochs)
-            self._search.legs += 1
+            self._search.planned(turn)
         if not self._is_live:
             self.say(f"training {what}")
 
@@ -118,6 +121,11 @@ class Terminal:
                 self._marks.popleft()
         if not self._is_live and time.monotonic() - self._last_line > PLAIN_SECONDS:
             self.say(", ".join(filter(None, [self._counted(), *self._facts()])))
+
+    def crew(self, crew: Crew) -> None:
+        """Who trains."""
+        with self._telling:
+            self._crew = crew
 
     def answered(self, result: Result) -> None:
         """A trial has its score."""
@@ -159,6 +167,8 @@ class Terminal:
                 rows.add_row(name, cell)
             if self._trained and self._leg.planned:
                 rows.add_row("speed", f"{self._speed:,.0f} lane-epochs/s")
+            if self._crew.workers and self._leg.planned:
+                rows.add_row("workers", str(self._crew))
             name = self._experiment.name if self._experiment else "branchsweep"
             width = min(self._console.width, WIDEST)
             return Panel(rows, title=Text(name, style="bold"), title_align="left", width=width, border_style="dim")
@@ -172,9 +182,9 @@ class Terminal:
         return table
 
     def _round(self) -> Text:
-        count = self._search.rounds
-        place = f"{self._search.round} of {count}: " if count > 1 else ""
-        share = f", {self._leg.share:.0%}" if self._leg.planned else ""
+        count, under_way = self._search.rounds, self._search.under_way
+        place = f"{_span(under_way)} of {count}: " if count > 1 else ""
+        share = f", {self._leg.share:.0%}" if self._leg.planned and len(under_way) < 2 else ""
         return Text(f"{place}{self._words}{share}")
 
     def _now(self) -> RenderableType:
@@ -230,8 +240,8 @@ class _Leg:
         self.trained = 0.0
 
     def followed_by(self, lane_epochs: float) -> _Leg:
-        """The next one; what was planned without a lane-epoch trained since is part of it."""
-        return _Leg(lane_epochs if self.trained else self.planned + lane_epochs)
+        """The next one; what was planned before and is not trained yet is part of it."""
+        return _Leg(self.left + lane_epochs)
 
     @property
     def left(self) -> float:
@@ -242,6 +252,21 @@ class _Leg:
     def share(self) -> float:
         """How much of it is trained, up to 1."""
         return min(1.0, self.trained / self.planned) if self.planned else 0.0
+
+
+@dataclass(slots=True)
+class _Round:
+    """A round that is under way.
+
+    Args:
+        trials: How many were asked.
+        missing: The numbers of those that have no score yet.
+        legs: How many of its legs were planned.
+    """
+
+    trials: int
+    missing: set[int]
+    legs: int = 0
 
 
 class _Search:
@@ -260,22 +285,37 @@ class _Search:
         self.results: list[Result] = []
         self.counts: Counter[Status] = Counter()
         self.total = experiment.search.trials if experiment else 0
-        self.legs = 0
-        self.round = len(recorded) // experiment.batch if experiment else 0
-        self._before = self.round * experiment.batch if experiment else 0
-        self._asked = 0
+        self._recorded = {result.trial.number for result in recorded}
+        gapless = next(number for number in range(len(recorded) + 1) if number not in self._recorded)
+        self._begun = gapless // experiment.batch if experiment else 0  # rounds, of which the recorded ones are the first
+        self._next = self._begun * experiment.batch if experiment else 0  # the first trial that was not asked
+        self._rounds: dict[int, _Round] = {}  # those that are under way
         for result in recorded:
             self.add(result)
 
     def asked(self, trials: int) -> None:
         """A round of so many trials begins."""
-        self._before += self._asked
-        self.round += 1
-        self.legs, self._asked = 0, trials
+        self._rounds[self._begun] = _Round(trials, set(range(self._next, self._next + trials)) - self._recorded)
+        self._begun += 1
+        self._next += trials
+
+    def planned(self, turn: int) -> None:
+        """A leg of this round is about to be trained."""
+        if turn in self._rounds:
+            self._rounds[turn].legs += 1
+
+    @property
+    def under_way(self) -> list[int]:
+        """The rounds, from 1, that have trials without a score; between two of them the last one."""
+        return [turn + 1 for turn in self._rounds] or [self._begun]
 
     def add(self, result: Result) -> None:
         """One more result."""
         self.results.append(result)
+        for turn, of in [*self._rounds.items()]:
+            of.missing.discard(result.trial.number)
+            if not of.missing:
+                del self._rounds[turn]
         self.counts[result.score.status] += 1
         if self._standing is None:
             return
@@ -294,9 +334,9 @@ class _Search:
     @property
     def rounds(self) -> int:
         """How many there will be, those that are over included, if all are as large as they may be."""
-        if self._experiment is None or not self.round:
+        if self._experiment is None or not self._begun:
             return 0
-        return self.round + -(-self._later // self._experiment.batch)
+        return self._begun + -(-self._later // self._experiment.batch)
 
     @property
     def share(self) -> float:
@@ -305,18 +345,18 @@ class _Search:
 
     @property
     def to_come(self) -> float:
-        """Lane-epochs after those that were planned last: the further legs of this round, and the further rounds."""
+        """Lane-epochs that are not planned yet: the further legs of the rounds that are under way, and the further rounds."""
         if self._experiment is None:
             return 0.0
         whole, rest = divmod(self._later, self._experiment.batch)
-        here = sum(lane_epochs(self._experiment, self._asked)[self.legs :])
+        here = sum(sum(lane_epochs(self._experiment, of.trials)[of.legs :]) for of in self._rounds.values())
         rounds = whole * sum(lane_epochs(self._experiment, self._experiment.batch))
         return here + rounds + (sum(lane_epochs(self._experiment, rest)) if rest else 0.0)
 
     @property
     def _later(self) -> int:
-        """Trials that will be asked after this round."""
-        return max(0, self.total - self._before - self._asked)
+        """Trials that will be asked after those that were."""
+        return max(0, self.total - self._next)
 
     def rows(self) -> list[tuple[str, RenderableType]]:
         """What the panel shows of it, line by line."""
@@ -353,6 +393,12 @@ def lane_epochs(experiment: Experiment, trials: int) -> list[float]:
         legs.append(float(standing * experiment.lanes_per_trial * (stop - start)))
         standing = halving.places(standing, experiment.halving.keep)
     return legs
+
+
+def _span(numbers: Sequence[int]) -> str:
+    """Whole numbers that follow each other: `3`, `3 and 4`, `3 to 6`."""
+    first, last = numbers[0], numbers[-1]
+    return f"{first}" if first == last else f"{first} {'and' if last == first + 1 else 'to'} {last}"
 
 
 def clock(seconds: float) -> str:

@@ -32,8 +32,8 @@ class Answer:
 class Engine(Protocol):
     """A searcher that is wound forward question by question, from nothing to where a sweep stands.
 
-    The driver calls `suggest` until it likes what it gets, then `keep`, for every trial of a round; and `settle` when the
-    round is over. It makes a new engine whenever it has to go back.
+    The driver calls `suggest` until it likes what it gets, then `keep`, for every trial of a round; and `settle` when a
+    round is over, which need not be the last one. It makes a new engine whenever it has to go back.
     """
 
     @property
@@ -46,7 +46,7 @@ class Engine(Protocol):
 
     @property
     def spreads(self) -> bool:
-        """Whether the first round should be an evenly spread set of points, rather than suggestions."""
+        """Whether what is asked before the first answers should be an evenly spread set of points, rather than suggestions."""
         ...
 
     @property
@@ -68,5 +68,5 @@ class Engine(Protocol):
         ...
 
     def settle(self, answers: Sequence[Answer | None]) -> None:
-        """What all that was kept since the last time has brought, in the order of keeping; None for what has no answer."""
+        """What those points have brought that have been open longest, in the order of keeping; None for what has no answer."""
         ...

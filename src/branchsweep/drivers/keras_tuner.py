@@ -168,11 +168,11 @@ class KerasTunerEngine:
         self._kept.append(self._begun(suggested, params))
 
     def settle(self, answers: Sequence[Answer | None]) -> None:
-        """Tells the oracle what became of all that was kept since the last time."""
-        for trial, answer in zip(self._kept, answers, strict=True):
+        """Tells the oracle what became of what has been open longest."""
+        settled, self._kept = self._kept[: len(answers)], self._kept[len(answers) :]
+        for trial, answer in zip(settled, answers, strict=True):
             if trial is not None:
                 self._oracle.end(trial, _score(answer))
-        self._kept = []
 
     def _begun(self, suggested: Params | None, params: Params) -> Trial | None:
         """The trial of a kept point in the oracle's books; None where the oracle does not care."""

@@ -232,17 +232,17 @@ class OptunaEngine:
         self._open.append((trial, point))
 
     def settle(self, answers: Sequence[Answer | None]) -> None:
-        """What came of all that was open. A sampler that is told gets a new study, in which nothing ever was open."""
+        """What came of what was open longest. A sampler that is told gets a new study, in which that never was open."""
         self._drop_pending()
-        for (trial, point), answer in zip(self._open, answers, strict=True):
+        settled, self._open = self._open[: len(answers)], self._open[len(answers) :]
+        for (trial, point), answer in zip(settled, answers, strict=True):
             if trial is not None:
                 self._tell(trial, answer)
             if point is not None:
                 self._finished.append(self._frozen(point, answer))
-        self._open, self._placed = [], 0
         self._finished = remembered(self._finished, self._algorithm.memory)
         if not self.replays:
-            self._study = None
+            self._study, self._placed = None, 0
 
     def _up_to_date(self) -> optuna.Study:
         """The study with all that there is to know; built when it is needed, for most rounds are only wound past."""

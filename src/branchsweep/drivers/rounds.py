@@ -2,14 +2,14 @@
 
 Round r holds the numbers from r * batch to (r + 1) * batch - 1. What is asked as trial n is a function of
 
-- the answers to all trials before n's round,
-- the questions (not the answers) of the trials of n's round before n,
+- the answers to all trials before round r - a, where a (`search.ahead`) is how many rounds are asked ahead,
+- the questions (not the answers) of all other trials before n,
 - the experiment's seed and n,
 
-and of nothing else: not of how many trials were asked at once, nor of the process that asked. That is why a resumed sweep asks
-what an uninterrupted one would have asked, wherever in a round it was killed. Within a round the questions still open are
-"constant liars" for engines that know such a thing (Ginsbourger, Le Riche, Carraro 2010, Kriging is well-suited to parallelize
-optimization): they repel the next.
+and of nothing else: not of how many trials were asked at once, of the process that asked, or of which round was over first.
+That is why a resumed sweep asks what an uninterrupted one would have asked, wherever in a round it was killed, and why it does
+not matter who trains, and how fast. The questions still open are "constant liars" for engines that know such a thing
+(Ginsbourger, Le Riche, Carraro 2010, Kriging is well-suited to parallelize optimization): they repel the next.
 
 Nothing of an engine is persisted. One whose suggestions follow from questions and answers is told them; one with a state of its
 own is asked all that it was asked once more, which brings it to the same state.
@@ -66,7 +66,7 @@ class RoundDriver:
         return trials
 
     def tell(self, result: Result) -> None:
-        """Learn one result; it is made use of from the round after its own."""
+        """Learn one result; it is made use of from the round after its own, or as many later as are asked ahead."""
         self._history.tell(result)
         if result.trial.number < self._settled:
             self._begin()
@@ -83,7 +83,7 @@ class RoundDriver:
         """An engine that knows nothing but what was before the sweep."""
         self._engine = self._open_engine()
         self._at, self._settled = 0, 0  # the number it would be asked next; the first of those whose answers it waits for
-        self._open: list[int] = []  # the trials whose answers it waits for, in the order of keeping
+        self._open: list[tuple[int, int]] = []  # in the order of keeping: since which trial, and whose answer it waits for
         self._lesson = Lesson(self._experiment.objective)
         if self._prior:
             self._learn_prior()
@@ -128,22 +128,24 @@ class RoundDriver:
         point = located(self._experiment, trial.params)
         if point is not None:  # a known configuration may be no point of the space
             self._engine.keep(point)
-            self._open.append(trial.number)
+            self._open.append((trial.number, trial.number))
         self._at = trial.number + 1
 
     def _settle_before(self, number: int) -> None:
-        """Where a round begins, the engine learns what has come of the last one."""
-        if number != self._round(number) or number == self._settled:
+        """Where a round begins, the engine learns what has come of the one before it, or of one so many rounds earlier."""
+        before = self._round(number) - self._experiment.ahead * self._batch
+        if before <= self._settled:
             return
-        judged = judge(self._experiment.objective, self._history.answers(0, len(self._known)))
-        self._lesson.take(self._settled, self._history.answers(self._settled, number))
-        results = [self._history.answer(each) for each in self._open]
+        judged = judge(self._experiment.objective, self._history.answers(0, min(before, len(self._known))))
+        self._lesson.take(self._settled, self._history.answers(self._settled, before))
+        due = sum(since < before for since, _ in self._open)
+        results = [self._history.answer(whose) for _, whose in self._open[:due]]
         answers = [
             self._lesson.answer(self._round(result.trial.number), result.score, judged) if result else None
             for result in results
         ]
         self._engine.settle(answers)
-        self._open, self._settled = [], number
+        self._open, self._settled = self._open[due:], before
 
     def _choose(self, number: int) -> Params | None:
         """The first suggestion that is new, else the first other point that is; None where there is nothing new to ask.
@@ -152,7 +154,7 @@ class RoundDriver:
         """
         experiment, history, engine = self._experiment, self._history, self._engine
         anew = experiment.search.repeats == "reseed"
-        waits = engine.spreads and number < max(STARTUP, self._batch)
+        waits = engine.spreads and number < max(STARTUP, self._batch * (1 + experiment.ahead))
         for attempt in count() if engine.enumerates else range(0 if waits else TRIES):
             suggested = engine.suggest(number, attempt)
             if suggested is None:
@@ -162,7 +164,7 @@ class RoundDriver:
                 return suggested
             if engine.replays:
                 engine.keep(suggested)
-                self._open.append(earlier)
+                self._open.append((number, earlier))
         if engine.enumerates:
             return None
         others = draws(experiment.space, entropy(experiment, Stream.FILL, number))

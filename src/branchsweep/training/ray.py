@@ -17,7 +17,6 @@ import os
 import socket
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -27,11 +26,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from branchsweep import __version__, environment
-from branchsweep.costs import work
 from branchsweep.errors import EngineError
 from branchsweep.experiment import AUTO, Cluster
-from branchsweep.population import Outcome, Population, Program, TrainingRows
-from branchsweep.roles import FinishedModel
+from branchsweep.population import Line, Outcome, Population, Program, TrainingRows
+from branchsweep.roles import Crew, FinishedModel
 from branchsweep.serving import Floats
 from branchsweep.training.workers import LOOK_SECONDS, MOST_PROGRAMS, match, start
 
@@ -168,17 +166,29 @@ class _Task:
 
     Args:
         worker: Who.
-        position: Which.
+        position: Where it stood in line.
+        population: What is trained.
         ticket: By which its progress is known from that of the worker's population before.
         outcome: What will come.
+        told: Lane-epochs of it that were told as progress.
         asked: How far it is, once that is answered; None while nobody has asked.
     """
 
     worker: _Worker
     position: int
+    population: Population
     ticket: int
     outcome: Any
+    told: float
     asked: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """That workers were lost over a population: how often, and the lane-epochs that were told as progress before."""
+
+    times: int = 0
+    told: float = 0.0
 
 
 class RayWorkers:
@@ -189,6 +199,7 @@ class RayWorkers:
         cluster: Where it is, and what a worker gets of a node.
         progress: Told the lane-epochs trained since it was last told; those of a lost worker are not told again.
         say: Told who joins and who is lost.
+        crew: Told who trains, whenever that has changed.
 
     Raises:
         EngineError: There is no such cluster, or none of its nodes has room for a worker; or, while it trains, nobody is left
@@ -201,8 +212,9 @@ class RayWorkers:
         cluster: Cluster,
         progress: Callable[[float], None] = lambda lane_epochs: None,
         say: Callable[[str], None] = lambda sentence: None,
+        crew: Callable[[Crew], None] = lambda crew: None,
     ) -> None:
-        self._rows, self._cluster, self._progress, self._say = rows, cluster, progress, say
+        self._rows, self._cluster, self._progress, self._say, self._crew = rows, cluster, progress, say, crew
         self._workers: list[_Worker] = []
         self._tickets = count()
         self._muster_again, self._told_of = 0.0, ""
@@ -230,38 +242,39 @@ class RayWorkers:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._leave()
 
-    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
         """Train every population to its end, those of lost workers again; yields (position, outcome) as they finish."""
-        waiting = sorted(range(len(populations)), key=lambda position: -work(populations[position]))
-        told, losses = [0.0] * len(populations), Counter[int]()
+        lost: dict[int, _Loss] = {}
         training: list[_Task] = []
         present = time.monotonic()
-        while waiting or training:
+        while line or training:
             self._muster()
             idle = {worker: worker.programs for worker in self._idle(training)}
-            while idle and waiting:
+            while idle and line:
                 anywhere = set[Program]().union(*(worker.programs for worker in self._workers))
-                worker, position = match(idle, waiting, populations, anywhere)
+                worker, position = match(idle, line.next, anywhere)
                 del idle[worker]
-                waiting.remove(position)
-                training.append(self._begin(worker, position, populations[position], keep_weights))
+                training.append(self._begin(worker, position, line.take(position), keep_weights, lost.get(position)))
+            here = self._present
+            self._crew(Crew(len(here), len(training), len(line), len({facts.node for facts in here})))
             if not training:
                 self._wait_for_one(present)
                 continue
             present = time.monotonic()
             self._wait([task.outcome for task in training])
-            self._tell_progress(training, told)
+            self._tell_progress(training)
             for task in [task for task in training if _is_there(task.outcome)]:
                 training.remove(task)
                 try:
                     outcome: Outcome = ray.get(task.outcome)
                 except LOST as loss:
-                    losses[task.position] += 1
-                    self._lose(task.worker, loss, losses[task.position])
-                    waiting.insert(0, task.position)
+                    times = lost.pop(task.position, _Loss()).times + 1
+                    self._lose(task.worker, loss, times)
+                    lost[task.position] = _Loss(times, task.told)
+                    line.put_back(task.position, task.population)
                     continue
-                population = populations[task.position]
-                self._advance(task.position, float(sum(population.stops) - len(population.stops) * population.start), told)
+                lost.pop(task.position, None)
+                self._advance(task, float(sum(task.population.stops) - len(task.population.stops) * task.population.start))
                 yield task.position, outcome
 
     def export(self, folder: Path, model: FinishedModel) -> None:
@@ -293,10 +306,11 @@ class RayWorkers:
                 losses, began = losses + 1, time.monotonic()
                 self._lose(idle[0], loss, losses)
 
-    def _begin(self, worker: _Worker, position: int, population: Population, keep_weights: bool) -> _Task:
-        ticket = next(self._tickets)
+    def _begin(self, worker: _Worker, position: int, population: Population, keep_weights: bool, before: _Loss | None) -> _Task:
+        ticket, told = next(self._tickets), before.told if before else 0.0
         worker.programs.add(population.program)
-        return _Task(worker, position, ticket, worker.actor.train.remote(ticket, population, keep_weights))
+        outcome = worker.actor.train.remote(ticket, population, keep_weights)
+        return _Task(worker, position, population, ticket, outcome, told)
 
     def _idle(self, training: Sequence[_Task]) -> list[_Worker]:
         """Who is there and has nothing to do; of those that hold too many programs, fresh ones take the place."""
@@ -394,8 +408,13 @@ class RayWorkers:
             self._told_of = present
             self._say(f"training on {present}")
 
+    @property
+    def _present(self) -> list[_Facts]:
+        """Of all workers that are there."""
+        return [worker.facts for worker in self._workers if worker.facts]
+
     def _those_present(self) -> str:
-        present = [worker.facts for worker in self._workers if worker.facts]
+        present = self._present
         nodes = len({facts.node for facts in present})
         return f"{len(present)} worker{'s' * (len(present) != 1)} on {nodes} node{'s' * (nodes != 1)}"
 
@@ -412,7 +431,7 @@ class RayWorkers:
         else:
             time.sleep(LOOK_SECONDS)
 
-    def _tell_progress(self, training: Sequence[_Task], told: list[float]) -> None:
+    def _tell_progress(self, training: Sequence[_Task]) -> None:
         for task in training:
             if task.asked is None:
                 task.asked = task.worker.actor.trained.remote()
@@ -424,13 +443,13 @@ class RayWorkers:
                 finally:
                     task.asked = None
                 if ticket == task.ticket:
-                    self._advance(task.position, lane_epochs, told)
+                    self._advance(task, lane_epochs)
 
-    def _advance(self, position: int, lane_epochs: float, told: list[float]) -> None:
+    def _advance(self, task: _Task, lane_epochs: float) -> None:
         """A population has come so far; what it trains for the second time is no progress."""
-        if lane_epochs > told[position]:
-            self._progress(lane_epochs - told[position])
-            told[position] = lane_epochs
+        if lane_epochs > task.told:
+            self._progress(lane_epochs - task.told)
+            task.told = lane_epochs
 
     def _leave(self) -> None:
         for worker in self._workers:

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from branchsweep import serving
-from branchsweep.population import LaneOutcome, LaneState, Outcome, Population, Program, TrainingRows, Weights
+from branchsweep.population import LaneOutcome, LaneState, Line, Outcome, Population, Program, TrainingRows, Weights
 from branchsweep.recipe import Architecture, Recipe
 from branchsweep.roles import FinishedModel
 from branchsweep.training import cache, export, network, waves
@@ -61,9 +61,11 @@ class PopulationTrainer:
         """One population trains at a time."""
         return 1
 
-    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
-        """Train every population to its end; yields (position, outcome) in the order given."""
-        for position, population in enumerate(populations):
+    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+        """Train every population to its end; yields (position, outcome) in the line's order."""
+        while line:
+            position, population = line.next[0]
+            line.take(position)
             yield position, self.train_one(population, keep_weights)
 
     def export(self, folder: Path, model: FinishedModel) -> None:

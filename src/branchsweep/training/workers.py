@@ -21,11 +21,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from branchsweep.costs import work
 from branchsweep.errors import EngineError
-from branchsweep.population import Outcome, Population, Program, TrainingRows
+from branchsweep.population import Line, Outcome, Population, Program, TrainingRows
 from branchsweep.quiet import silent_start
-from branchsweep.roles import FinishedModel
+from branchsweep.roles import Crew, FinishedModel
 from branchsweep.serving import Floats
 from branchsweep.training import cache
 
@@ -55,6 +54,7 @@ class Workers:
         count: How many processes; one per core if None.
         cache_folder: Where compiled programs are kept for later runs; None keeps none.
         progress: Told the lane-epochs trained since it was last told.
+        crew: Told who trains, whenever that has changed.
     """
 
     def __init__(
@@ -63,8 +63,9 @@ class Workers:
         count: int | None = None,
         progress: Callable[[float], None] = lambda lane_epochs: None,
         cache_folder: Path | None = None,
+        crew: Callable[[Crew], None] = lambda crew: None,
     ) -> None:
-        self._rows, self._progress, self._cache_folder = rows, progress, cache_folder
+        self._rows, self._progress, self._cache_folder, self._crew = rows, progress, cache_folder, crew
         self._context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         self._trained = self._context.Value("d", 0.0)
         self._told = 0.0
@@ -88,21 +89,18 @@ class Workers:
         for executor in self._executors:
             executor.shutdown(cancel_futures=True)  # its thread, that is: left behind it would stumble over our own end
 
-    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
         """Train every population to its end; yields (position, outcome) as they finish."""
-        waiting = sorted(range(len(populations)), key=lambda position: -work(populations[position]))
         training: dict[Future[Outcome], tuple[int, int]] = {}
         idle = list(range(len(self._executors)))
-        while waiting or training:
-            while idle and waiting:
-                worker, position = match(
-                    {worker: self._compiled[worker] for worker in idle}, waiting, populations, self._anywhere
-                )
+        while line or training:
+            while idle and line:
+                worker, position = match({worker: self._compiled[worker] for worker in idle}, line.next, self._anywhere)
+                population = line.take(position)
                 idle.remove(worker)
-                waiting.remove(position)
-                self._make_room(worker, populations[position].program)
-                task = self._executors[worker].submit(_train, populations[position], keep_weights)
-                training[task] = (worker, position)
+                self._make_room(worker, population.program)
+                training[self._executors[worker].submit(_train, population, keep_weights)] = (worker, position)
+            self._crew(Crew(self.workers, len(training), len(line)))
             done, _ = wait(training, LOOK_SECONDS, FIRST_COMPLETED)
             self._tell_progress()
             for task in done:
@@ -156,23 +154,19 @@ class Workers:
 
 
 def match(
-    idle: Mapping[Worker, Container[Program]],
-    waiting: Sequence[int],
-    populations: Sequence[Population],
-    anywhere: Container[Program],
+    idle: Mapping[Worker, Container[Program]], waiting: Sequence[tuple[int, Population]], anywhere: Container[Program]
 ) -> tuple[Worker, int]:
-    """An idle worker and the costliest population whose program it has; else one whose program nobody has; else any.
+    """An idle worker, and the first population whose program it has; else one whose program nobody has; else the first.
 
     Args:
         idle: Workers, each with the programs that it has compiled.
-        waiting: Positions of populations, the costliest first.
-        populations: All of them.
+        waiting: Populations with their positions, in the order in which they should be begun.
         anywhere: What some worker, busy ones included, has compiled.
     """
     anyone = next(iter(idle))
-    ready = ((worker, place) for place in waiting for worker, has in idle.items() if populations[place].program in has)
-    new = ((anyone, place) for place in waiting if populations[place].program not in anywhere)
-    return next(ready, next(new, (anyone, waiting[0])))
+    ready = ((worker, position) for position, of in waiting for worker, has in idle.items() if of.program in has)
+    new = ((anyone, position) for position, of in waiting if of.program not in anywhere)
+    return next(ready, next(new, (anyone, waiting[0][0])))
 
 
 def _result(task: Future[Any]) -> Any:
