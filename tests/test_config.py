@@ -53,7 +53,7 @@ promotion: {model: plant}
 """
 
 ALGORITHMS = "tpe, gp, cma_es, nsga2, nsga3, qmc, random, grid, brute_force"
-SEARCH_KEYS = "driver, algorithm, options, trials, seconds, target, patience, batch, repeats, warm_start, known"
+SEARCH_KEYS = "driver, algorithm, options, trials, seconds, target, patience, batch, ahead, repeats, warm_start, known"
 ROOT_KEYS = "name, question, seed, table, heads, space, objective, search, fit, pruning, test, validation, baselines, "
 ROOT_KEYS += "confirmation, promotion, workers"
 TUNABLES = ", ".join(recipe.names(["PE", "V"]))

@@ -599,9 +599,9 @@ def test_an_outlook_counts_what_would_be_trained(experiment: Experiment) -> None
     assert seen.programs <= seen.populations <= seen.lanes
     assert seen.seconds > 0
     assert sum(each.lanes for each in seen.plan) == 101 and all(0 < each.useful <= 1 for each in seen.plan)
-    halved = outlook(tiny_experiment(fit={"epochs": 600}, pruning={"rungs": [60, 120]}), [], scene.split, workers=2)
-    whole = outlook(tiny_experiment(fit={"epochs": 600}, pruning={"rungs": []}), [], scene.split, workers=2)
-    assert (dict(halved.rungs), dict(whole.rungs)) == ({60: 4, 120: 2}, {})
+    halved = outlook(tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": [6000, 12_000]}), [], scene.split, workers=2)
+    whole = outlook(tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": []}), [], scene.split, workers=2)
+    assert (dict(halved.rungs), dict(whole.rungs)) == ({6000: 4, 12_000: 2}, {})
     assert halved.seconds < whole.seconds
     assert json.loads(seen.to_json())["workers"] == 2
     assert not scene.trainer.trained

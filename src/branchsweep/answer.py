@@ -97,7 +97,7 @@ def side_by_side(
         The position of a heat, and a result of its.
     """
     line = Line()
-    race = Race(heats, experiment, rows, line, trainer.workers, watch, stop)
+    race = Race(heats, experiment, rows, line, trainer.workers, watch.plan, stop)
     for position, outcome in trainer.train(line):
         yield from race.take(position, outcome)
 
@@ -113,7 +113,7 @@ class Race:
         rows: What may be seen.
         line: Where its populations wait to be trained.
         workers: How many populations train at once.
-        watch: Is told how it goes.
+        plan: Told what is about to be trained, as `roles.Watch` is.
         stop: As of `answer`.
         turn: In the line. Of races that are under way together those of an earlier turn are trained first.
     """
@@ -125,11 +125,11 @@ class Race:
         rows: TrainingRows,
         line: Line,
         workers: int,
-        watch: Watch,
+        plan: Callable[[float, str, int], None],
         stop: Callable[[], str] = lambda: "",
         turn: int = 0,
     ) -> None:
-        self._experiment, self._rows, self._watch = experiment, rows.of_heads(list(experiment.heads)), watch
+        self._experiment, self._rows, self._plan = experiment, rows.of_heads(list(experiment.heads)), plan
         self._line, self._workers, self._stop, self._turn = line, workers, stop, turn
         self._finished = [list(heat.recorded) for heat in heats]
         self._epochs = iter((*experiment.halving.rungs, experiment.fit.epochs))
@@ -187,7 +187,7 @@ class Race:
         populations = packing.pack(lanes, self._experiment, self._workers, pauses=epoch < epochs)
         until = f", to epoch {epoch} of {epochs}" if self._experiment.halving.rungs else ""
         what = f"{len(lanes)} lanes in {len(populations)} populations{until}"
-        self._watch.plan(sum(lane.stop - lane.start for lane in lanes), what, self._turn)
+        self._plan(sum(lane.stop - lane.start for lane in lanes), what, self._turn)
         self._training = dict(zip(self._line.add(populations, self._turn), populations, strict=True))
 
     def _rung(self) -> list[tuple[int, Result]]:

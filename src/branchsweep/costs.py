@@ -45,6 +45,9 @@ COST = Cost(step=171_000.0, layer=446.0, unit=0.826, weight=0.0, product=0.0769)
 COMPILE_SECONDS = 2.9
 """To compile a program, about."""
 
+LOAD_SECONDS = 1.2
+"""To load one that another worker, or another run, has compiled."""
+
 
 def operations(members: Population, train_rows: int, validation_rows: int) -> float:
     """Multiplies and adds of a population's padded layers: a training row is worth three passes, a validation row one."""

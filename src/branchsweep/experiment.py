@@ -59,6 +59,9 @@ AT_ONCE: Mapping[tuple[str, str], int] = {("optuna", "gp"): 16}
 """The most trials that an algorithm is asked for in one round, where a larger one would wait longer for its questions than for
 their answers: what a Gaussian process takes grows with the trials already asked."""
 
+MOST_AHEAD = 64
+"""Rounds that may be asked ahead."""
+
 IN_STEP = {("optuna", "cma_es"), ("keras_tuner", "hyperband")}
 """The algorithms whose next round is made of the last one's answers, and of nothing else: none is asked ahead."""
 
@@ -206,7 +209,7 @@ class Search(Written):
     ahead: int = Field(
         0,
         ge=0,
-        le=16,
+        le=MOST_AHEAD,
         description="Rounds that are asked before the answers of the last one are there, so that no worker waits for it: what "
         "is asked learns of all rounds but so many.",
     )
@@ -536,7 +539,12 @@ class Experiment(Written):
     @property
     def ahead(self) -> int:
         """Rounds that are asked before the answers of the last one are there."""
-        return 0 if (self.search.driver, self.algorithm) in IN_STEP else self.search.ahead
+        return self.search.ahead if self.may_ask_ahead else 0
+
+    @property
+    def may_ask_ahead(self) -> bool:
+        """Whether the algorithm can ask without the last round's answers."""
+        return (self.search.driver, self.algorithm) not in IN_STEP
 
     @property
     def halving(self) -> Pruning:

@@ -11,10 +11,14 @@ from branchsweep import costs, halving, packing
 from branchsweep.confirm import Contender, lanes_of
 from branchsweep.data import Split
 from branchsweep.drivers import open_driver
-from branchsweep.experiment import Experiment
+from branchsweep.experiment import MOST_AHEAD, Experiment
 from branchsweep.population import Population, Program
 from branchsweep.references import Baseline
+from branchsweep.rehearsal import rehearse
 from branchsweep.trial import Trial
+
+BUSY = 0.9
+"""Workers that have something to do for so much of the time are busy."""
 
 START_SECONDS = 12.0
 """Imports before, and the registry after the training, about."""
@@ -54,8 +58,11 @@ class Outlook:
         programs: How many programs would be compiled.
         plan: The lanes by program, the costliest first.
         rungs: By epoch, how many trials of a whole round train on after it.
-        workers: Processes that would train.
+        workers: Populations that would train at once.
         seconds: An estimate of the whole.
+        busy: The share of the search in which a worker has something to do, on average, by the same estimate.
+        ahead: Rounds that are asked ahead (`search.ahead`).
+        busy_ahead: The same share, by how many rounds more might be asked ahead: as many as keep workers busy, if they are not.
     """
 
     sweep: str
@@ -67,6 +74,9 @@ class Outlook:
     rungs: Mapping[int, int]
     workers: int
     seconds: float
+    busy: float
+    ahead: int
+    busy_ahead: Mapping[int, float]
 
     def to_json(self) -> str:
         """One JSON object."""
@@ -76,16 +86,18 @@ class Outlook:
 def outlook(experiment: Experiment, baselines: Sequence[Baseline], split: Split, workers: int) -> Outlook:
     """Asks a driver for all trials, telling it nothing: what it would ask if all answers were alike.
 
-    A driver that learns will ask other trials later on, most often larger ones; the estimate is a first guess.
+    A driver that learns will ask other trials later on, most often larger ones; the estimate is a first guess. What it takes to
+    ask is not in it.
     """
     rounds = _rounds(experiment)
     asked = [trial for trials in rounds for trial in trials]
-    train, validation = split.folds[0]
+    train, validation = (len(part) for part in split.folds[0])
+    searched = rehearse(rounds, experiment, workers, train, validation)
     planned: list[tuple[Population, float]] = []
 
     def plan(lanes: Sequence[packing.Lane], of: Experiment, share: float = 1.0) -> None:
         populations = packing.pack(lanes, of, workers)
-        planned.extend((members, share * costs.seconds(members, len(train), len(validation))) for members in populations)
+        planned.extend((members, share * costs.seconds(members, train, validation)) for members in populations)
 
     for trials in rounds:
         plan(
@@ -93,6 +105,7 @@ def outlook(experiment: Experiment, baselines: Sequence[Baseline], split: Split,
             experiment,
             _share(experiment, len(trials)),
         )
+    of_search = len(planned)
     best = [Contender("", experiment, trial) for trial in asked[-experiment.confirmation.trials :]]
     networks = [baseline.contender for baseline in baselines if baseline.contender]
     folds, seeds = range(experiment.confirmation.folds), experiment.confirmation.seeds
@@ -111,8 +124,24 @@ def outlook(experiment: Experiment, baselines: Sequence[Baseline], split: Split,
         plan=tuple(by_program),
         rungs=dict(zip(experiment.halving.rungs, _standing(experiment, min(experiment.batch, len(asked)))[1:], strict=True)),
         workers=workers,
-        seconds=round(START_SECONDS + sum(each.seconds for each in by_program) / workers, 1),
+        seconds=round(START_SECONDS + searched.seconds + sum(each for _, each in planned[of_search:]) / workers, 1),
+        busy=round(searched.busy, 3),
+        ahead=experiment.ahead,
+        busy_ahead=_further_ahead(rounds, experiment, workers, train, validation) if searched.busy < BUSY else {},
     )
+
+
+def _further_ahead(
+    rounds: Sequence[Sequence[Trial]], experiment: Experiment, workers: int, train_rows: int, validation_rows: int
+) -> Mapping[int, float]:
+    """How busy workers would be, by how many rounds are asked ahead: twice as many, and again, until they are."""
+    found: dict[int, float] = {}
+    ahead = max(1, 2 * experiment.search.ahead)
+    while experiment.may_ask_ahead and ahead <= MOST_AHEAD and ahead < len(rounds) and max(found.values(), default=0.0) < BUSY:
+        further = experiment.model_copy(update={"search": experiment.search.model_copy(update={"ahead": ahead})})
+        found[ahead] = round(rehearse(rounds, further, workers, train_rows, validation_rows).busy, 3)
+        ahead *= 2
+    return found
 
 
 def _members(experiment: Experiment) -> int:

@@ -286,8 +286,8 @@ class _Search:
             self._answered.add(result)
         missing = [trial for trial in trials if trial.number not in self._recorded]
         heat, turn = Heat(missing, range(self._experiment.folds), recorded), self._asked // self._batch
-        trainer, watch = self._engines.trainer, self._engines.watch
-        race = Race([heat], self._experiment, self._rows, self._line, trainer.workers, watch, self._why_early, turn)
+        workers, plan = self._engines.trainer.workers, self._engines.watch.plan
+        race = Race([heat], self._experiment, self._rows, self._line, workers, plan, self._why_early, turn)
         self.rounds.append(_Round(race, recorded))
         self._asked += len(trials)
 

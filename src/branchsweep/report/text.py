@@ -238,7 +238,8 @@ def outlook(seen: Outlook) -> RenderableType:
         ("lanes", f"{seen.lanes} (networks: each trial on every fold and seed)"),
         ("populations", f"{seen.populations}"),
         ("programs", f"{seen.programs}"),
-        ("workers", f"{seen.workers}"),
+        ("workers", f"{seen.workers}, busy for {seen.busy:.0%} of the search"),
+        *((f"  with search.ahead {ahead}", f"busy for {busy:.0%}") for ahead, busy in seen.busy_ahead.items()),
         ("estimated", f"{seen.seconds:,.0f} s"),
     ):
         facts.add_row(f"  {name}", figure)

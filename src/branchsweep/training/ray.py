@@ -26,12 +26,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from branchsweep import __version__, environment
+from branchsweep.dispatch import match
 from branchsweep.errors import EngineError
 from branchsweep.experiment import AUTO, Cluster
 from branchsweep.population import Line, Outcome, Population, Program, TrainingRows
 from branchsweep.roles import Crew, FinishedModel
 from branchsweep.serving import Floats
-from branchsweep.training.workers import LOOK_SECONDS, MOST_PROGRAMS, match, start
+from branchsweep.training.workers import LOOK_SECONDS, MOST_PROGRAMS, start
 
 # Read when Ray is imported. It would announce that some day it will hide no devices, and print what befalls nodes on standard
 # output, where a command's answer stands.

@@ -14,13 +14,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
+from branchsweep.dispatch import match
 from branchsweep.errors import EngineError
 from branchsweep.population import Line, Outcome, Population, Program, TrainingRows
 from branchsweep.quiet import silent_start
@@ -30,8 +31,6 @@ from branchsweep.training import cache
 
 if TYPE_CHECKING:
     from branchsweep.training.trainer import PopulationTrainer
-
-Worker = TypeVar("Worker")
 
 MOST_PROGRAMS = 16
 """Compiled programs that a worker holds, at 70 to 100 megabytes each. The shipped space needs 14; one that varies batch sizes,
@@ -151,22 +150,6 @@ class Workers:
         if trained > self._told:
             self._progress(trained - self._told)
             self._told = trained
-
-
-def match(
-    idle: Mapping[Worker, Container[Program]], waiting: Sequence[tuple[int, Population]], anywhere: Container[Program]
-) -> tuple[Worker, int]:
-    """An idle worker, and the first population whose program it has; else one whose program nobody has; else the first.
-
-    Args:
-        idle: Workers, each with the programs that it has compiled.
-        waiting: Populations with their positions, in the order in which they should be begun.
-        anywhere: What some worker, busy ones included, has compiled.
-    """
-    anyone = next(iter(idle))
-    ready = ((worker, position) for position, of in waiting for worker, has in idle.items() if of.program in has)
-    new = ((anyone, position) for position, of in waiting if of.program not in anywhere)
-    return next(ready, next(new, (anyone, waiting[0][0])))
 
 
 def _result(task: Future[Any]) -> Any:
