@@ -75,6 +75,20 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
     ]
 
 
+def test_plain_lines_say_who_trains_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("branchsweep.terminal.PLAIN_SECONDS", -1.0)
+    out = io.StringIO()
+    watch = Terminal(Console(file=out, width=100))
+    watch.begin(four(), [])
+    watch.plan(30.0, "12 lanes in 2 populations")
+    watch.crew(Crew(workers=2, training=2))
+    watch.trained(15.0)
+    watch.crew(Crew(workers=4, training=3, nodes=2, waiting=1))
+    watch.trained(15.0)
+    local, far = [line for line in out.getvalue().splitlines() if "lane-epochs/s" in line]
+    assert "training" not in local and far.endswith(", 3 of 4 training on 2 nodes, 1 population waiting")
+
+
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert "training 12 lanes in 2 populations" in written(True).splitlines()

@@ -219,7 +219,7 @@ class Terminal:
         return f"{len(self._search.results)}/{self._search.total} trials" if self._search.total else ""
 
     def _facts(self) -> list[str]:
-        """The sweep so far, for a plain line: the best, how trials ended that are not complete, speed."""
+        """The sweep so far, for a plain line: the best, how trials ended that are not complete, speed, who trains on a cluster."""
         parts: list[str] = []
         leader = self._search.leader
         if leader:
@@ -229,6 +229,8 @@ class Terminal:
         parts += [f"{counts[status]} {status.lower()}" for status in (Status.PRUNED, Status.FAILED) if counts[status]]
         if self._trained and self._planned:
             parts.append(f"{self._trained / self._planned:.0%} of what was asked, {self._speed:,.0f} lane-epochs/s")
+        if self._crew.nodes:
+            parts.append(str(self._crew))
         return parts
 
 
