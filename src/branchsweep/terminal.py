@@ -219,7 +219,7 @@ class Terminal:
         return f"{len(self._search.results)}/{self._search.total} trials" if self._search.total else ""
 
     def _facts(self) -> list[str]:
-        """The sweep so far, for a plain line: the best, how trials ended that are not complete, speed, who trains on a cluster."""
+        """The sweep so far, for a plain line: the best, how trials ended that are not complete, speed, a cluster's workers."""
         parts: list[str] = []
         leader = self._search.leader
         if leader:
