@@ -197,9 +197,10 @@ _save = cast("Callable[..., None]", Figure.savefig)
 
 def _settled(figure: Figure) -> Figure:
     """The figure with its panels in their places for good: the next layout would begin where this one ended, a hair beside."""
-    for _ in range(2):  # labels depend on the size of their panel, and that on the labels
-        figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):  # else it is settled, for another format
+        for _ in range(2):  # labels depend on the size of their panel, and that on the labels
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")
     return figure
 
 
