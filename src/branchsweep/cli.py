@@ -449,6 +449,9 @@ def report(
     from branchsweep.ledgers.mlflow import open_existing
     from branchsweep.report import sweep_page, sweep_report
 
+    alone = output.suffix.lower() == ".html"
+    if alone:
+        _refuse_missing_folder(output)
     ledger = open_existing(tracking_uri, sweep)
     of = ledger.sweep
     where = f"sweep {of.name} ({ledger.run_id[:8]})"
@@ -457,17 +460,20 @@ def report(
     if summary is None:
         raise UserError(f"{where} has not come to its end: let branchsweep run go on with it first")
     said = sweep_report.recalled(ledger, experiment, summary)
-    alone = output.suffix.lower() == ".html"
     files = {output.name: sweep_page.page(said)} if alone else sweep_page.printed(said)
-    _write(output.parent if alone else output, files, may_make=not alone)
+    _write(output.parent if alone else output, files)
     Console(stderr=True).print(f"{output if alone else output / sweep_page.PAGE} written", highlight=False, soft_wrap=True)
 
 
-def _write(folder: Path, files: Mapping[str, str | bytes], may_make: bool) -> None:
+def _refuse_missing_folder(output: Path) -> None:
+    """Raises unless a file can lie there, before anything is done that takes its time."""
+    if not output.parent.is_dir():
+        raise UserError(f"there is no folder {output.parent}; make it, or write elsewhere")
+
+
+def _write(folder: Path, files: Mapping[str, str | bytes]) -> None:
     from branchsweep.files import lay_out
 
-    if not may_make and not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; make it, or write elsewhere")
     try:
         lay_out(folder, files)
     except OSError as error:
@@ -582,8 +588,8 @@ def compare(
     chosen = config.load_comparison(comparison, _all_overrides(overrides, None, seed))
     chosen = chosen.quick() if quick else chosen
     means = _means(workers, chosen.experiment)
-    if output and not output.parent.is_dir():
-        raise UserError(f"there is no folder {output.parent}; make it, or write elsewhere")
+    if output:
+        _refuse_missing_folder(output)
     command = f"branchsweep compare {comparison}" + " --quick" * quick
     try:
         said, page = _compared(chosen, command, data, require_real, tracking_uri, means, fresh, console)
@@ -882,8 +888,7 @@ def _refuse_place(kind: str, output: Path, beside: Path) -> None:
     suffix = {"keras": ".keras", "code": ".py"}[kind]
     if output.suffix != suffix:
         raise UserError(f"got {output}, expected a path that ends in {suffix}")
-    if not output.parent.is_dir():
-        raise UserError(f"there is no folder {output.parent}; make it, or write elsewhere")
+    _refuse_missing_folder(output)
     others = sorted(other.name for other in output.parent.glob("*.keras") if other.name != output.name)
     if kind == "keras" and beside.exists() and others:
         raise UserError(f"{beside} belongs to {others[0]} already; write into another folder")
