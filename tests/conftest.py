@@ -73,17 +73,29 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("programs")
 
 
+def _settle(world: pytest.MonkeyPatch, cache: Path, programs: Path) -> None:
+    """Nothing of the user's is found, and the machine is not left."""
+    world.delenv("BRANCHSWEEP_CCPP", raising=False)
+    (cache / "programs").symlink_to(programs)
+    world.setenv("BRANCHSWEEP_CACHE", str(cache))
+    world.setenv("BRANCHSWEEP_CCPP_URL", "http://127.0.0.1:9/nobody-listens-here.zip")
+    for name in ("no_proxy", "NO_PROXY"):
+        world.setenv(name, "127.0.0.1")
+    world.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _world_of_all(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Generator[None]:
+    """What several tests share is made before any of them has a world of its own."""
+    with pytest.MonkeyPatch.context() as world:
+        _settle(world, tmp_path_factory.mktemp("cache"), programs)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, programs: Path) -> None:
     """No test (nor a process that it starts) finds a table of the user's, fills the user's cache or leaves the machine."""
-    monkeypatch.delenv("BRANCHSWEEP_CCPP", raising=False)
-    cache = tmp_path_factory.mktemp("cache")
-    (cache / "programs").symlink_to(programs)
-    monkeypatch.setenv("BRANCHSWEEP_CACHE", str(cache))
-    monkeypatch.setenv("BRANCHSWEEP_CCPP_URL", "http://127.0.0.1:9/nobody-listens-here.zip")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, "127.0.0.1")
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    _settle(monkeypatch, tmp_path_factory.mktemp("cache"), programs)
 
 
 @pytest.fixture(scope="session")
