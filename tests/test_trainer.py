@@ -6,7 +6,7 @@ for bit; an exported model predicts what the lane did.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -133,13 +133,21 @@ def fit_with_keras(one: Lane, of: Experiment, rows: TrainingRows) -> tuple[Weigh
         loss_weights=dict(recipe.loss_weights),
     )
     curve = []
-    for epoch in range(one.stop):
-        order = row_order(SEED, one.fold, one.seed, epoch, training)
-        targets = {head: y[order, h] for h, head in enumerate(heads)}
-        model.fit(x[order], targets, batch_size=recipe.batch_size, shuffle=False, verbose=0)
+
+    def batches() -> Iterator[tuple[Floats32, dict[str, Floats32]]]:
+        for epoch in range(one.stop):
+            order = row_order(SEED, one.fold, one.seed, epoch, training)
+            for begin in range(0, len(order), recipe.batch_size):
+                batch = order[begin : begin + recipe.batch_size]
+                yield x[batch], {head: y[batch, h] for h, head in enumerate(heads)}
+
+    def measure(epoch: int, logs: object) -> None:
         if len(validation):
             scaled = model(x[validation])[heads[0]].numpy()
             curve.append(float(r2_score(y[validation, 0], scaled[:, 0])))
+
+    steps, watch = -(-len(training) // recipe.batch_size), keras.callbacks.LambdaCallback(on_epoch_end=measure)
+    model.fit(batches(), steps_per_epoch=steps, epochs=one.stop, callbacks=[watch], shuffle=False, verbose=0)
     predicted = model.predict(x[validation] if len(validation) else x, verbose=0)
     natural = serving.inverse(y_scaler, np.concatenate([predicted[head] for head in heads], axis=1).astype(np.float64))
     return network.weights_of(model, recipe.architecture), natural, curve
