@@ -55,11 +55,12 @@ sys.meta_path.insert(0, Blocked())
 import mlflow, pandas
 
 mlflow.set_tracking_uri(sys.argv[1])
-model = mlflow.pyfunc.load_model(sys.argv[2])
-table = pandas.DataFrame(json.loads(sys.argv[3]), index=[30, 10, 20])
-answers = model.predict(table)
-example = model.predict(model.input_example)
-print(json.dumps({"index": list(answers.index), "answers": answers.to_dict("list"), "example": len(example)}))
+table = pandas.DataFrame(json.loads(sys.argv[2]), index=[30, 10, 20])
+for address in sys.argv[3:]:
+    model = mlflow.pyfunc.load_model(address)
+    answers = model.predict(table)
+    example = model.predict(model.input_example)
+    print(json.dumps({"index": list(answers.index), "answers": answers.to_dict("list"), "example": len(example)}))
 """
 
 
@@ -129,11 +130,11 @@ def test_the_champion_predicts_what_keras_and_the_scalers_do(
     np.testing.assert_allclose(answers.to_numpy(), network.by_hand(RAW), rtol=1e-6)
 
 
-@pytest.mark.parametrize("heads", [("PE", "V"), ("PE", "V", "T")])
-def test_it_loads_where_branchsweep_is_not(mlflow_store: str, tmp_path: Path, heads: Sequence[str]) -> None:
-    network = Network(tmp_path / "model", heads)
-    MlflowLedger.open(sweep_record(), mlflow_store).crown(network.candidate("plant"), CROWNED)
-    shutil.rmtree(network.folder)
+def test_it_loads_where_branchsweep_is_not(mlflow_store: str, tmp_path: Path) -> None:
+    networks = {"two": Network(tmp_path / "two", ("PE", "V")), "three": Network(tmp_path / "three", ("PE", "V", "T"))}
+    for name, network in networks.items():
+        MlflowLedger.open(sweep_record(), mlflow_store).crown(network.candidate(name), CROWNED)
+        shutil.rmtree(network.folder)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     command = [
@@ -142,17 +143,18 @@ def test_it_loads_where_branchsweep_is_not(mlflow_store: str, tmp_path: Path, he
         "-c",
         IN_A_FRESH_PROCESS,
         mlflow_store,
-        "models:/plant@champion",
         json.dumps(RAW.to_dict("list")),
+        *(f"models:/{name}@champion" for name in networks),
     ]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["index"] == [30, 10, 20]
-    assert told["example"] == 1
-    assert list(told["answers"]) == list(heads)
-    np.testing.assert_allclose(pd.DataFrame(told["answers"]).to_numpy(), network.by_hand(RAW), rtol=1e-6)
+    for network, line in zip(networks.values(), done.stdout.splitlines(), strict=True):
+        told = json.loads(line)
+        assert told["index"] == [30, 10, 20]
+        assert told["example"] == 1
+        assert list(told["answers"]) == list(network.heads)
+        np.testing.assert_allclose(pd.DataFrame(told["answers"]).to_numpy(), network.by_hand(RAW), rtol=1e-6)
 
 
 def test_the_alias_moves_with_the_title_and_only_then(mlflow_store: str, tmp_path: Path) -> None:

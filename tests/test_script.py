@@ -92,7 +92,7 @@ def test_a_formatter_and_a_linter_leave_it_as_it_is(tmp_path: Path, text: str) -
 
 
 PROBE = """
-import json, runpy, sys
+import contextlib, io, json, runpy, sys
 import keras
 
 models, fit = [], keras.Model.fit
@@ -102,18 +102,28 @@ def seen(model, *words, **more):
     return fit(model, *words, **more)
 
 keras.Model.fit = seen
-sys.argv = ["model.py", "plant.csv"]
-runpy.run_path("model.py")
 
 def layers(model):
     return {layer.name: [layer.units, layer.activation.__name__] for layer in model.layers[1:]}
 
-print(json.dumps([[layers(model), model.count_params(), model.optimizer.iterations.numpy().item()] for model in models]))
+told, names = {}, sys.argv[1:]
+for name in names:
+    models.clear()
+    sys.argv = [name, "plant.csv"]
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        runpy.run_path(name)
+    told[name] = [
+        [[layers(model), model.count_params(), model.optimizer.iterations.numpy().item()] for model in models],
+        said.getvalue(),
+    ]
+print(json.dumps(told))
 """
 
 
-def run(folder: Path, text: str) -> tuple[list[Any], str]:
-    """What the script trained, and what it said."""
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any], str]]:
+    """What two of the scripts trained, and what they said; run one after the other, for each would import TensorFlow."""
+    folder = tmp_path_factory.mktemp("scripts")
     random = np.random.default_rng(0)
     load, wind = random.uniform(0, 1, 160), random.normal(size=160)
     columns: Mapping[str, Any] = {
@@ -124,10 +134,14 @@ def run(folder: Path, text: str) -> tuple[list[Any], str]:
         "heat": 40 * load,
     }
     pd.DataFrame(columns).to_csv(folder / "plant.csv", index=False)
-    (folder / "model.py").write_text(text, encoding="utf-8")
-    done = subprocess.run([sys.executable, "-c", PROBE], cwd=folder, capture_output=True, text=True, check=False)
+    names = ("one", "mean")
+    for name in names:
+        (folder / f"{name}.py").write_text(SCRIPTS[name], encoding="utf-8")
+    command = [sys.executable, "-c", PROBE, *(f"{name}.py" for name in names)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1]), done.stdout
+    told = json.loads(done.stdout.splitlines()[-1])
+    return {name: told[f"{name}.py"] for name in names}
 
 
 def of_recipe(one: Member) -> tuple[dict[str, list[Any]], int]:
@@ -139,12 +153,12 @@ def of_recipe(one: Member) -> tuple[dict[str, list[Any]], int]:
 
 
 @pytest.mark.parametrize(
-    ("text", "members"),
-    [(SCRIPTS["one"], [TAPERED]), (SCRIPTS["mean"], [TAPERED, QUANTILE, TAPERED, UNSCALED])],
-    ids=["one", "mean"],
+    ("name", "members"), [("one", [TAPERED]), ("mean", [TAPERED, QUANTILE, TAPERED, UNSCALED])], ids=["one", "mean"]
 )
-def test_it_trains_the_networks_that_are_exported(tmp_path: Path, text: str, members: list[Member]) -> None:
-    trained, said = run(tmp_path, text)
+def test_it_trains_the_networks_that_are_exported(
+    ran: Mapping[str, tuple[list[Any], str]], name: str, members: list[Member]
+) -> None:
+    trained, said = ran[name]
     assert [(layers, parameters) for layers, parameters, _ in trained] == [of_recipe(one) for one in members]
     epochs = [one.epochs or one.recipe.epochs or PROVENANCE.epochs for one in members]
     steps = [count * -(-120 // one.recipe.batch_size) for count, one in zip(epochs, members, strict=True)]
