@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from branchsweep.confirm import Confirmed, Contender, best_of, confirm, finalist
 from branchsweep.data import Dataset, split
 from branchsweep.experiment import Confirmation, Experiment, Objective
 from branchsweep.objective import judge
-from branchsweep.population import TrainingRows
+from branchsweep.population import Outcome, Population, TrainingRows
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from fakes import FormulaTrainer, Notebook, tiny_experiment
 
@@ -117,3 +118,21 @@ def test_networks_of_another_experiment_meet_the_same_folds() -> None:
     assert set(mine.r2) == set(theirs.r2)
     assert mine.r2 == theirs.r2  # the formula knows no epochs but those that are missing
     assert trainer.epochs == 8 * 3 + 8 * 5
+
+
+class InOrder(FormulaTrainer):
+    """Yields in the order in which it was given the populations, not in the reverse one."""
+
+    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+        yield from sorted(super().train(populations, keep_weights), key=lambda answer: answer[0])
+
+
+def test_the_order_in_which_populations_finish_changes_no_bit() -> None:
+    """A mean over the lanes as they came would have other last digits with other workers."""
+    experiment = tiny_experiment(confirmation={"trials": 1, "folds": 7, "seeds": 5})  # more lanes than a population holds
+    rows = seen(experiment)
+    results = [result(0, 0.9)]
+    contenders = best_of(experiment, results, judge(experiment.objective, results))
+    (one,), (other,) = (confirm(contenders, experiment, rows, of(rows), Notebook()) for of in (FormulaTrainer, InOrder))
+    assert repr(replace(one.score, seconds=0.0)) == repr(replace(other.score, seconds=0.0))
+    assert list(one.score.lanes_r2["PE"]) == [r2["PE"] for r2 in one.r2.values()]

@@ -131,13 +131,14 @@ def _graded(
 ) -> Confirmed:
     experiment = contender.experiment
     heads = list(experiment.heads)
-    entries = [(f"fold {fold}, seed {seed}", outcome, rows.y[rows.of(fold)[1]]) for (fold, seed), outcome in outcomes.items()]
+    in_order = sorted(outcomes.items())  # not as they came: a mean has other last bits if it is taken in another order
+    entries = [(f"fold {fold}, seed {seed}", outcome, rows.y[rows.of(fold)[1]]) for (fold, seed), outcome in in_order]
     graded = score.grade(entries, heads, seconds)
     r2: dict[tuple[int, int], Mapping[str, float]] = {}
     predictions = np.full(rows.y.shape, np.nan)
     if graded.is_complete:
         totals = np.zeros(rows.y.shape)
-        for (fold, seed), outcome in sorted(outcomes.items()):
+        for (fold, seed), outcome in in_order:
             held_out = rows.of(fold)[1]
             measured = score.measure(rows.y[held_out], outcome.predictions, heads)
             r2[fold, seed] = {head: of_head.r2 for head, of_head in measured.items()}
