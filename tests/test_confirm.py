@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from branchsweep.confirm import Confirmed, Contender, best_of, confirm, finalist
 from branchsweep.data import Dataset, split
 from branchsweep.experiment import Confirmation, Experiment, Objective
 from branchsweep.objective import judge
-from branchsweep.population import Outcome, Population, TrainingRows
+from branchsweep.population import Line, Outcome, TrainingRows
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from fakes import FormulaTrainer, Notebook, tiny_experiment
 
@@ -123,8 +123,8 @@ def test_networks_of_another_experiment_meet_the_same_folds() -> None:
 class InOrder(FormulaTrainer):
     """Yields in the order in which it was given the populations, not in the reverse one."""
 
-    def train(self, populations: Sequence[Population], keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
-        yield from sorted(super().train(populations, keep_weights), key=lambda answer: answer[0])
+    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+        yield from sorted(super().train(line, keep_weights), key=lambda answer: answer[0])
 
 
 def test_the_order_in_which_populations_finish_changes_no_bit() -> None:
