@@ -27,6 +27,7 @@ from branchsweep.experiment import Cluster
 from branchsweep.population import Line, Outcome, Population
 from branchsweep.roles import Trainer
 from branchsweep.training.workers import Workers
+from branchsweep.workshop import Workshop
 
 
 def seconds(trainer: Trainer, populations: Sequence[Population]) -> float:
@@ -58,7 +59,7 @@ def main() -> None:
     setting = _measure.setting("branched", words.data, overrides)
     experiment = config.load(_measure.EXPERIMENTS / "branched.yaml", overrides)
     lanes = [lane for trial in drawn(experiment, 128) for lane in packing.lanes_of(trial, experiment)]
-    populations = packing.pack(lanes, experiment, 2)
+    populations = packing.pack(lanes, experiment, Workshop(2))
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(packing.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
 
     from ray.cluster_utils import Cluster as LocalCluster

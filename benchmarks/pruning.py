@@ -139,7 +139,7 @@ def one_seed(words: argparse.Namespace, seed: int, both: bool) -> dict[str, Any]
 def compile_all(setting: _measure.Setting, trials: Sequence[Trial], trainer: Workers) -> None:
     """Has all programs compiled, by the first epoch of all trials; a worker that meets another's loads it from the cache."""
     lanes = [replace(lane, stop=1) for trial in trials for lane in packing.lanes_of(trial, setting.experiment)]
-    list(trainer.train(Line(packing.pack(lanes, setting.experiment, trainer.workers))))
+    list(trainer.train(Line(packing.pack(lanes, setting.experiment, trainer.workshop))))
 
 
 def main() -> None:

@@ -48,6 +48,7 @@ from branchsweep.recipe import Recipe
 from branchsweep.roles import Driver, Ledger
 from branchsweep.terminal import Terminal
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from branchsweep.workshop import Workshop
 
 TENTHS = 10
 
@@ -148,7 +149,7 @@ class FakeTrainer:
     """
 
     def __init__(self, rows: TrainingRows, folds: int, workers: int, clock: Clock) -> None:
-        self.workers, self._clock = workers, clock
+        self.workshop, self._clock = Workshop(workers), clock
         self.busy = self.elapsed = 0.0  # simulated: core-seconds of training, and what the clock says
         self.lanes = self.populations = 0
         self._actual = [rows.y[rows.of(fold)[1]] for fold in range(folds)]
@@ -162,7 +163,7 @@ class FakeTrainer:
         self._clock.turn("fake")
         training: list[tuple[float, int, float, Population]] = []  # end, position, seconds, population
         while line or training:
-            while line and len(training) < self.workers:
+            while line and len(training) < self.workshop.workers:
                 position, members = line.next[0]
                 train, validation = self._counts[members.folds[0]]
                 seconds = costs.seconds(line.take(position), train, validation)
@@ -341,10 +342,10 @@ def _costs(tenths: Sequence[Mapping[str, float]], clock: Clock, trainer: FakeTra
         "resident_mb": last["resident_mb"],
         "training_core_seconds_per_trial": trainer.busy / trials,
         "cores_that_one_driver_feeds": trainer.busy / trials / ours,
-        "simulated_cores": trainer.workers,
+        "simulated_cores": trainer.workshop.workers,
         "lanes_per_population": trainer.lanes / max(1, trainer.populations),
         "simulated_hours": trainer.elapsed / 3600,
-        "simulated_busy_share": trainer.busy / (trainer.workers * max(trainer.elapsed, 1e-9)),
+        "simulated_busy_share": trainer.busy / (trainer.workshop.workers * max(trainer.elapsed, 1e-9)),
     }
 
 

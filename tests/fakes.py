@@ -17,6 +17,7 @@ from branchsweep.recipe import Recipe
 from branchsweep.roles import Crew, FinishedModel
 from branchsweep.serving import Floats
 from branchsweep.trial import Result
+from branchsweep.workshop import Workshop
 
 
 def tiny_experiment(**changes: Any) -> Experiment:
@@ -56,9 +57,9 @@ class FormulaTrainer:
     epochs: int = 0
 
     @property
-    def workers(self) -> int:
+    def workshop(self) -> Workshop:
         """As many as one likes."""
-        return 2
+        return Workshop(2)
 
     def error(self, recipe: Recipe) -> float:
         """The prediction's share of wrong."""

@@ -123,7 +123,16 @@ MISTAKES = {
     ),
     "workers, another kind's": (
         ("promotion: {model: plant}", "workers: {kind: local, address: auto}"),
-        "x.yaml:29: workers: unknown key 'address', expected one of kind, count",
+        "x.yaml:29: workers: unknown key 'address', expected one of kind, count, gpus",
+    ),
+    "workers, of two kinds": (
+        ("promotion: {model: plant}", "workers: {kind: local, count: 2, gpus: 1}"),
+        "x.yaml:29: workers: got count: 2 and gpus: 1, expected one of them: count is of processes on processors, and a GPU has "
+        "one of its own",
+    ),
+    "workers, fewer GPUs than none": (
+        ("promotion: {model: plant}", "workers: {kind: local, gpus: -1}"),
+        "x.yaml:29: workers.gpus: got -1, expected a whole number of at least 0",
     ),
     "out of bounds": (("epochs: 5", "epochs: 0"), "x.yaml:26: fit.epochs: got 0, expected a whole number of at least 1"),
     "out of bounds on both sides": (

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from branchsweep import costs, packing
 from branchsweep.drivers import open_driver
-from branchsweep.experiment import HoldOut, KFold
+from branchsweep.experiment import Experiment, HoldOut, KFold
 from branchsweep.population import LaneState
-from branchsweep.recipe import Architecture
+from branchsweep.recipe import Architecture, Recipe
 from branchsweep.trial import Params, Trial
+from branchsweep.workshop import CPU, GIBIBYTE, Device, Workshop
 from fakes import tiny_experiment
 
 EXPERIMENT = tiny_experiment(search={"driver": "random", "trials": 100, "batch": 50})
@@ -147,10 +149,10 @@ def test_layers_are_padded_to_their_programs_widths() -> None:
 def test_a_population_is_halved_where_a_worker_would_be_idle() -> None:
     long = tiny_experiment(fit={"epochs": 20_000})
     (trial,) = open_driver(long).ask(1)
-    alone, shared = (packing.pack(packing.lanes_of(trial, long), long, workers) for workers in (1, 2))
+    alone, shared = (packing.pack(packing.lanes_of(trial, long), long, Workshop(workers)) for workers in (1, 2))
     assert [len(members.trials) for members in alone] == [3]
     assert sorted(len(members.trials) for members in shared) == [1, 2]
-    short = packing.pack(packing.lanes_of(trial, EXPERIMENT), EXPERIMENT, 2)
+    short = packing.pack(packing.lanes_of(trial, EXPERIMENT), EXPERIMENT, Workshop(2))
     assert [len(members.trials) for members in short] == [3]
 
 
@@ -161,3 +163,66 @@ def test_lanes_that_stand_at_different_epochs_do_not_share_a_population() -> Non
     state = LaneState(1, (), (), (), (), 0.0, 0, 0, nothing.astype(np.float32), nothing)
     populations = packing.pack([replace(first, state=state), *others], EXPERIMENT)
     assert sorted((members.start, len(members.trials)) for members in populations) == [(0, 2), (1, 1)]
+
+
+def one_lane(width: int = 64, **changes: Any) -> tuple[Recipe, Experiment, packing.Limits]:
+    experiment = tiny_experiment(search={"driver": "random", "trials": 4000, "batch": 4000}, **changes)
+    recipe = replace(experiment.recipe({}), architecture=Architecture((width,), {"PE": (), "V": (width,)}, "relu"))
+    return recipe, experiment, packing.limits(experiment)
+
+
+def gpu(gibibytes: float) -> Device:
+    return Device("gpu", int(gibibytes * GIBIBYTE), "Tesla T4")
+
+
+def test_a_core_has_the_places_that_its_cache_was_measured_for() -> None:
+    for width, places in ((10, (64, 16)), (16, (64, 8)), (32, (32, 4)), (64, (16, 2)), (256, (8, 2))):
+        program = packing.program_of(*one_lane(width))
+        assert (program.lanes, program.slots) == places
+        assert program == packing.program_of(*one_lane(width), CPU)
+
+
+@pytest.mark.parametrize("width", [4, 16, 64, 256, 1024])
+def test_a_gpu_has_as_many_lanes_as_fit_and_all_in_one_wave(width: int) -> None:
+    on_core, wide = (packing.program_of(*one_lane(width), device) for device in (CPU, gpu(16)))
+    assert wide == replace(on_core, lanes=wide.lanes, slots=wide.lanes)
+    assert wide.lanes in {2**power for power in range(3, 11)} and on_core.lanes <= wide.lanes <= packing.MOST_LANES
+    twice = replace(wide, lanes=2 * wide.lanes, slots=2 * wide.lanes)
+    share = packing.MEMORY_SHARE * gpu(16).memory
+    assert costs.memory(wide) <= share
+    assert wide.lanes == packing.MOST_LANES or costs.memory(twice) > share, "more would have fitted"
+
+
+def test_lanes_grow_with_the_memory_and_shrink_with_the_width() -> None:
+    def lanes_of(width: int, gibibytes: float) -> int:
+        return packing.program_of(*one_lane(width), gpu(gibibytes)).lanes
+
+    by_memory = [lanes_of(512, gibibytes) for gibibytes in (0, 1, 4, 16, 80, 1000)]
+    assert by_memory == sorted(by_memory) and by_memory[0] == 8 and by_memory[-1] == packing.MOST_LANES
+    by_width = [lanes_of(width, 4) for width in packing.WIDTHS]
+    assert by_width == sorted(by_width, reverse=True) and len(set(by_width)) > 3
+
+
+def test_a_wave_has_no_more_places_than_a_round_has_lanes() -> None:
+    """Ten trials on three folds are 30 lanes."""
+    recipe, experiment, bounds = one_lane()
+    few = experiment.model_copy(update={"search": experiment.search.model_copy(update={"batch": 10})})
+    assert packing.program_of(recipe, few, bounds, gpu(16)).lanes == 32
+    assert packing.program_of(recipe, experiment, bounds, gpu(16)).lanes == packing.MOST_LANES
+
+
+def test_memory_grows_with_every_lane_alike() -> None:
+    program = packing.program_of(*one_lane())
+    one, two, many = (costs.memory(replace(program, lanes=lanes, slots=lanes)) for lanes in (1, 2, 100))
+    assert many - one == 99 * (two - one)
+
+
+def test_populations_widen_with_the_device_and_are_not_cut_for_the_sake_of_workers() -> None:
+    long = tiny_experiment(search={"driver": "random", "trials": 200, "batch": 200}, fit={"epochs": 20_000})
+    wanted = [lane for trial in open_driver(long).ask(200) for lane in packing.lanes_of(trial, long)]
+    on_cores, on_gpus = (packing.pack(wanted, long, Workshop(2, device)) for device in (CPU, gpu(16)))
+    assert len(on_gpus) == len({(members.program.trunk_width, members.program.branch_width) for members in on_gpus})
+    assert len(on_cores) > 2 * len(on_gpus)
+    assert sum(len(members.trials) for members in on_gpus) == 600
+    seconds = [costs.work(members) for members in on_gpus]
+    assert seconds == sorted(seconds, reverse=True)

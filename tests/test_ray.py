@@ -23,6 +23,7 @@ from branchsweep.population import Line, Outcome, Population
 from branchsweep.roles import FinishedModel, Member, Trainer
 from branchsweep.training.workers import Workers
 from branchsweep.trial import Result
+from branchsweep.workshop import CPU, Device, Workshop
 from fakes import tiny_experiment
 from servers import free_port
 from test_sweep import Scene
@@ -32,7 +33,7 @@ if importlib.util.find_spec("ray") is None:
     pytest.skip("NOTHING WAS TRAINED ON A CLUSTER: ray is not installed", allow_module_level=True)
 
 from branchsweep.training import ray as ray_module
-from branchsweep.training.ray import RayWorkers, count_places
+from branchsweep.training.ray import RayWorkers, count_places, unlike_devices
 
 
 @dataclass
@@ -116,7 +117,7 @@ def assert_all_equal(some: dict[int, Outcome], others: dict[int, Outcome]) -> No
 def test_results_are_those_of_this_machines_workers_to_the_last_bit(crew: Crew, at_home: Workers) -> None:
     packed = populations()
     crew.assemble()
-    assert crew.trainer.workers == 2
+    assert crew.trainer.workshop == Workshop(2)
     far = dict(crew.trainer.train(Line(packed), keep_weights=True))
     assert_all_equal(far, dict(at_home.train(Line(packed), keep_weights=True)))
     assert sum(crew.told) == pytest.approx(4 * 3 * 3)  # trials x folds x epochs
@@ -233,6 +234,29 @@ def test_more_than_any_node_has_is_told_at_once(nodes: Nodes) -> None:
         RayWorkers(rows(), greedy).__enter__()
     assert count_places(nodes.here) == 2
     assert count_places(nodes.here.model_copy(update={"gpus_per_worker": 0.5})) == 0
+
+
+def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_told(nodes: Nodes) -> None:
+    """A node may say that it has one, as this one does here. Its worker does not train on the processor instead."""
+    third = nodes.cluster.add_node(num_cpus=1, num_gpus=1)
+    half = nodes.here.model_copy(update={"gpus_per_worker": 0.5})
+    try:
+        assert count_places(half) == 1
+        with (
+            RayWorkers(rows(), half) as workers,
+            pytest.raises(EngineError, match=r"a worker could not start on its node .* its TensorFlow sees none"),
+        ):
+            assert workers.workshop.device.kind == "gpu", "the first worker is waited for"
+    finally:
+        nodes.cluster.remove_node(third, allow_graceful=False)
+
+
+def test_workers_on_unlike_gpus_are_refused() -> None:
+    one, other, more = (Device("gpu", memory, name) for memory, name in ((1, "Tesla T4"), (1, "A100"), (2, "Tesla T4")))
+    assert one.is_like(more) and not one.is_like(other) and not one.is_like(CPU) and CPU.is_like(Device())
+    assert unlike_devices("far", other, one).startswith(
+        "the node far trains on another GPU than the others (A100, they on Tesla T4)"
+    )
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://", "auto"])

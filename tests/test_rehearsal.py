@@ -13,6 +13,7 @@ from branchsweep.outlook import outlook
 from branchsweep.rehearsal import rehearse
 from branchsweep.report import text
 from branchsweep.trial import Trial
+from branchsweep.workshop import Workshop
 from fakes import tiny_experiment
 from test_sweep import Scene, to_text
 
@@ -38,19 +39,19 @@ def test_one_worker_takes_what_the_populations_take() -> None:
         for population in packing.pack([lane for trial in trials for lane in packing.lanes_of(trial, experiment)], experiment)
     ]
     compiling = costs.COMPILE_SECONDS * len({population.program for population in populations})
-    alone = rehearse(rounds(experiment), experiment, 1, *ROWS)
+    alone = rehearse(rounds(experiment), experiment, Workshop(1), *ROWS)
     assert alone.seconds == pytest.approx(compiling + sum(costs.seconds(population, *ROWS) for population in populations))
     assert alone.busy == pytest.approx(1.0)
 
 
 def test_pruning_takes_less_than_training_all() -> None:
-    halved, whole = (rehearse(rounds(of), of, 1, *ROWS).seconds for of in (make(), make(pruning={"rungs": []})))
+    halved, whole = (rehearse(rounds(of), of, Workshop(1), *ROWS).seconds for of in (make(), make(pruning={"rungs": []})))
     assert 0.2 < halved / whole < 0.7
 
 
 @pytest.mark.parametrize("workers", [8, 32])
 def test_workers_wait_less_the_further_is_asked_ahead(workers: int) -> None:
-    shares = [rehearse(rounds(of), of, workers, *ROWS) for of in (make(0), make(2), make(9))]
+    shares = [rehearse(rounds(of), of, Workshop(workers), *ROWS) for of in (make(0), make(2), make(9))]
     assert shares[0].busy < shares[1].busy < shares[2].busy <= 1.0
     assert shares[0].seconds > shares[2].seconds
 
@@ -58,10 +59,10 @@ def test_workers_wait_less_the_further_is_asked_ahead(workers: int) -> None:
 def test_an_outlook_says_how_far_to_ask_ahead_where_workers_would_wait() -> None:
     experiment = make()
     split = Scene(experiment).split
-    seen = outlook(experiment, [], split, workers=16)
+    seen = outlook(experiment, [], split, Workshop(16))
     assert seen.busy < 0.5 and list(seen.busy_ahead) == [1, 2, 4, 8]
     assert list(seen.busy_ahead.values()) == sorted(seen.busy_ahead.values())
     assert "with search.ahead 4" in to_text(text.outlook(seen))
-    assert outlook(experiment, [], split, workers=1).busy_ahead == {}
+    assert outlook(experiment, [], split, Workshop(1)).busy_ahead == {}
     in_step = make().model_copy(update={"search": make().search.model_copy(update={"driver": "optuna", "algorithm": "cma_es"})})
-    assert outlook(in_step, [], split, workers=16).busy_ahead == {}
+    assert outlook(in_step, [], split, Workshop(16)).busy_ahead == {}

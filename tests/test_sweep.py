@@ -30,6 +30,7 @@ from branchsweep.roles import Conclusion, TableRecord
 from branchsweep.space import SearchSpace
 from branchsweep.summary import Summary
 from branchsweep.trial import Result, Status, Trial
+from branchsweep.workshop import Device, Workshop
 from fakes import FormulaTrainer, Notebook, tiny_experiment
 
 OPTUNA: Mapping[str, Any] = {"driver": "optuna", "trials": 20, "batch": 8, "known": {"small": {"trunk.depth": 1}}}
@@ -400,6 +401,9 @@ def test_a_record_says_what_a_sweep_is_about_and_what_it_runs_on() -> None:
     written, _ = config.document.parse(record.files["search_space.yaml"], "space")
     assert SearchSpace.model_validate(written) == scene.experiment.space
     assert json.loads(record.files["environment.json"])["cores"] >= 1
+    assert json.loads(record.files["environment.json"])["device"] == record.tags["device"] == "processor"
+    on_gpu = sweep.record(scene.experiment, scene.dataset, scene.split, device=Device("gpu", 2**34, "Tesla T4"))
+    assert (on_gpu.key, on_gpu.tags["device"]) == (record.key, "Tesla T4"), "where it is trained makes it no other sweep"
     assert record.tags["mlflow.note.content"].startswith("**How \\*far\\*?**")
     stand_in = sweep.record(scene.experiment, replace(scene.dataset, source="stand-in"), scene.split).table
     assert stand_in is not None and stand_in.name == "tiny.csv (stand-in)"
@@ -594,13 +598,13 @@ def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows
 
 def test_an_outlook_counts_what_would_be_trained(experiment: Experiment) -> None:
     scene = Scene(experiment)
-    seen = outlook(experiment, [], scene.split, workers=2)
+    seen = outlook(experiment, [], scene.split, Workshop(2))
     assert (seen.trials, seen.lanes) == (20, 101)  # three folds each; four trials on five folds from two seeds; and the refit
     assert seen.programs <= seen.populations <= seen.lanes
     assert seen.seconds > 0
     assert sum(each.lanes for each in seen.plan) == 101 and all(0 < each.useful <= 1 for each in seen.plan)
-    halved = outlook(tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": [6000, 12_000]}), [], scene.split, workers=2)
-    whole = outlook(tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": []}), [], scene.split, workers=2)
+    halved = outlook(tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": [6000, 12_000]}), [], scene.split, Workshop(2))
+    whole = outlook(tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": []}), [], scene.split, Workshop(2))
     assert (dict(halved.rungs), dict(whole.rungs)) == ({6000: 4, 12_000: 2}, {})
     assert halved.seconds < whole.seconds
     assert json.loads(seen.to_json())["workers"] == 2

@@ -9,7 +9,8 @@ import pytest
 
 from branchsweep.population import Program
 from branchsweep.recipe import Architecture
-from branchsweep.training.waves import capacity, lay_out, stages
+from branchsweep.stages import capacity, stages
+from branchsweep.training.waves import lay_out
 
 
 def program(lanes: int = 8, slots: int = 4, heads: int = 3, trunk: int = 8, branch: int = 8) -> Program:

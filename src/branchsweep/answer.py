@@ -20,6 +20,7 @@ from branchsweep.packing import Lane
 from branchsweep.population import LaneOutcome, Line, Outcome, Population, TrainingRows
 from branchsweep.roles import Trainer, Watch
 from branchsweep.trial import Result, Score, Status, Trial
+from branchsweep.workshop import Workshop
 
 
 def training_rows(dataset: Dataset, split: Split) -> TrainingRows:
@@ -97,7 +98,7 @@ def side_by_side(
         The position of a heat, and a result of its.
     """
     line = Line()
-    race = Race(heats, experiment, rows, line, trainer.workers, watch.plan, stop)
+    race = Race(heats, experiment, rows, line, trainer.workshop, watch.plan, stop)
     for position, outcome in trainer.train(line):
         yield from race.take(position, outcome)
 
@@ -112,7 +113,7 @@ class Race:
         experiment: Gives rungs, folds and seeds.
         rows: What may be seen.
         line: Where its populations wait to be trained.
-        workers: How many populations train at once.
+        workshop: Where they are trained.
         plan: Told what is about to be trained, as `roles.Watch` is.
         stop: As of `answer`.
         turn: In the line. Of races that are under way together those of an earlier turn are trained first.
@@ -124,13 +125,13 @@ class Race:
         experiment: Experiment,
         rows: TrainingRows,
         line: Line,
-        workers: int,
+        workshop: Workshop,
         plan: Callable[[float, str, int], None],
         stop: Callable[[], str] = lambda: "",
         turn: int = 0,
     ) -> None:
         self._experiment, self._rows, self._plan = experiment, rows.of_heads(list(experiment.heads)), plan
-        self._line, self._workers, self._stop, self._turn = line, workers, stop, turn
+        self._line, self._workshop, self._stop, self._turn = line, workshop, stop, turn
         self._finished = [list(heat.recorded) for heat in heats]
         self._epochs = iter((*experiment.halving.rungs, experiment.fit.epochs))
         self._epoch = 0
@@ -184,7 +185,7 @@ class Race:
         }
         self._missing = Counter(contender for contender, _ in self._lanes.values())
         lanes, epochs = [lane for _, lane in self._lanes.values()], self._experiment.fit.epochs
-        populations = packing.pack(lanes, self._experiment, self._workers, pauses=epoch < epochs)
+        populations = packing.pack(lanes, self._experiment, self._workshop, pauses=epoch < epochs)
         until = f", to epoch {epoch} of {epochs}" if self._experiment.halving.rungs else ""
         what = f"{len(lanes)} lanes in {len(populations)} populations{until}"
         self._plan(sum(lane.stop - lane.start for lane in lanes), what, self._turn)

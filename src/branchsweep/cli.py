@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from branchsweep.replay import Replay
     from branchsweep.review import Leaderboard, Portrait
     from branchsweep.roles import Ledger, SweepRecord, Trainer, Watch
+    from branchsweep.workshop import Workshop
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -82,8 +83,8 @@ WorkersWord = Annotated[
     typer.Option(
         "--workers",
         metavar="N|ray|ADDRESS",
-        help="So many worker processes; or those of a Ray cluster: of this machine, or at ray://HOST:PORT. One process per "
-        "core if neither this nor the experiment says.",
+        help="So many worker processes, a core each; or those of a Ray cluster: of this machine, or at ray://HOST:PORT. If "
+        "neither this nor the experiment says, one process per GPU that TensorFlow sees, or per core where it sees none.",
     ),
 ]
 
@@ -153,7 +154,7 @@ def run(
     baselines = references.named_in(chosen)
     dataset, split = _read(chosen, data, require_real, console)
     if dry_run:
-        seen = outlook.outlook(chosen, baselines, split, _places(means))
+        seen = outlook.outlook(chosen, baselines, split, _workshop(means, console))
         if as_json:
             typer.echo(seen.to_json())
         else:
@@ -192,7 +193,9 @@ def _sweep(
     prior = _told_beforehand(experiment, dataset, tracking_uri)
     with (
         _at_work(training_rows(dataset, split), means, console) as (trainer, watch),
-        _written_down(sweep.record(experiment, dataset, split, prior), tracking_uri, fresh, take_over, watch) as ledger,
+        _written_down(
+            sweep.record(experiment, dataset, split, prior, trainer.workshop.device), tracking_uri, fresh, take_over, watch
+        ) as ledger,
     ):
         finished = sweep.finished(experiment, ledger.conclusion)
         if finished:
@@ -218,6 +221,9 @@ def _written_down(
     spool = Spool(environment.cache_folder() / "spool" / ledger.run_id) if is_far else None
     if ledger.lease.after:
         watch.say(f"going on in the place of {ledger.lease.after}")
+    before, now = (tags.get(environment.DEVICE, "") for tags in (ledger.stood, record.tags))
+    if before and before != now and not ledger.conclusion:
+        watch.say(f"what is recorded was trained on: {before}; what comes is trained on: {now}. Their last digits differ")
     with ShadowLedger(ledger, spool, ledger.lease, watch.say) as shadow:
         yield shadow
 
@@ -239,9 +245,10 @@ def _trainer(rows: TrainingRows, means: Workers, watch: Watch) -> AbstractContex
         from branchsweep.training.ray import RayWorkers
 
         return RayWorkers(rows, means, watch.trained, watch.say, watch.crew)
-    from branchsweep.training import workers
+    from branchsweep.training import gpus, workers
 
-    return workers.Workers(rows, means.count, watch.trained, environment.cache_folder(), watch.crew)
+    cards = gpus.chosen(means, watch.say)
+    return workers.Workers(rows, means.count, watch.trained, environment.cache_folder(), watch.crew, cards)
 
 
 def _means(given: str | None, experiment: Experiment | None = None) -> Workers:
@@ -286,17 +293,19 @@ def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str
     return sweep.told_beforehand(experiment, dataset, earlier)
 
 
-def _places(means: Workers) -> int:
-    """How many would train at once."""
+def _workshop(means: Workers, console: Console) -> Workshop:
+    """How many would train at once, and on what; of a cluster's GPUs nothing is known before somebody trains there."""
     from branchsweep.experiment import Cluster
+    from branchsweep.workshop import Workshop
 
     if isinstance(means, Cluster):
         from branchsweep.training.ray import count_places
 
-        return count_places(means)
-    from branchsweep.training.workers import cores
+        return Workshop(count_places(means))
+    from branchsweep.training import gpus, workers
 
-    return means.count or len(cores())
+    cards = gpus.chosen(means, lambda sentence: console.print(_escaped(sentence), highlight=False, soft_wrap=True))
+    return workers.workshop_of(cards, means.count)
 
 
 def _all_overrides(overrides: list[str] | None, trials: int | None, seed: int | None) -> list[str]:

@@ -86,7 +86,7 @@ def confirm(
     for of in {id(contender.experiment): contender.experiment for contender in contenders}.values():
         places = [place for place, contender in enumerate(contenders) if contender.experiment is of]
         lanes = [lane for place in places for lane in lanes_of(contenders[place], place, folds, experiment.confirmation.seeds)]
-        populations = packing.pack(lanes, of, trainer.workers)
+        populations = packing.pack(lanes, of, trainer.workshop)
         named = ", ".join(contenders[place].name for place in places)
         watch.plan(sum(lane.stop for lane in lanes), f"{len(lanes)} lanes to confirm {named}")
         for position, outcome in trainer.train(Line(populations)):

@@ -1,4 +1,4 @@
-"""What training costs: the arithmetic of a population, useful and padded, and an estimate of its time.
+"""What training costs: the arithmetic of a population, useful and padded, its memory, and an estimate of its time.
 
 The estimate is a linear model fitted to measurements (`benchmarks/cost.py`). By it the packer balances populations over
 workers, and `--dry-run` says how long a sweep will take.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from branchsweep.population import Population, Program
 from branchsweep.recipe import Architecture
+from branchsweep.stages import capacity, stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,30 @@ def padded(architecture: Architecture, program: Program) -> Iterator[tuple[int, 
         architecture.activation,
     )
     return ((read, units) if units > 1 else (program.width, 1) for read, units in wide.layers(program.inputs))
+
+
+STATE = 8
+"""Numbers behind a weight: itself, its two moments and the kept copy, as a program takes them and again as it gives them."""
+
+
+def shapes(program: Program) -> list[tuple[int, int, int]]:
+    """`(layers, units, read)` of the arrays of weights: the lanes' first layers, those of each stage, the outputs."""
+    lanes, outputs = program.lanes, len(program.losses) * program.lanes
+    hidden = ((stage.places, stage.units, stage.reads) for stage in stages(program))
+    return [(lanes, program.trunk_width, program.inputs), *hidden, (outputs, 1, program.width)]
+
+
+def memory(program: Program) -> int:
+    """Bytes of what a program computes with, whatever the table: state, activations, slopes and gradients of a batch.
+
+    With K lanes, N places of hidden layers, H heads, widths up to W and batches of B rows (see `training/program.py`) that is
+    4 (8 weights + (K + N)(1 + W) B + (K + N) W B + (H K + 1 + N) W B). Apart from it come, table by table, the scaled rows of
+    each stream and the predictions of the validation rows; and what XLA needs besides.
+    """
+    weights = sum(layers * units * (1 + read) for layers, units, read in shapes(program))
+    rows, width = program.lanes + capacity(program), program.width
+    sent = len(program.losses) * program.lanes + 1 + capacity(program)
+    return 4 * (STATE * weights + (rows * (1 + width) + rows * width + sent * width) * program.batch_size)
 
 
 def seconds(members: Population, train_rows: int, validation_rows: int, cost: Cost = COST) -> float:

@@ -12,8 +12,13 @@ from pathlib import Path
 import platformdirs
 
 from branchsweep import __version__
+from branchsweep.workshop import Device
 
 LIBRARIES = ("tensorflow", "keras", "optuna", "mlflow", "scikit-learn", "numpy", "pandas")
+
+
+DEVICE = "device"
+"""The fact that says what networks are trained on."""
 
 
 def facts() -> Mapping[str, str]:
@@ -26,6 +31,11 @@ def facts() -> Mapping[str, str]:
             continue
     commit = git_commit()
     return {**found, "git_commit": commit} if commit else found
+
+
+def trained_on(device: Device) -> Mapping[str, str]:
+    """What networks are trained on, as a further fact: `processor`, or the name of a GPU."""
+    return {DEVICE: device.name or str(device)}
 
 
 def machine() -> Mapping[str, str | int]:

@@ -363,7 +363,23 @@ class Processes(Written):
     """Worker processes on this machine."""
 
     kind: Literal["local"]
-    count: int | None = Field(None, ge=1, description="How many; one per core if absent.")
+    count: int | None = Field(
+        None, ge=1, description="How many, a core each; if absent one per GPU, or one per core without any."
+    )
+    gpus: int | None = Field(
+        None,
+        ge=0,
+        description="How many GPUs train, a process each; if absent all that TensorFlow sees, unless count is given.",
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.count and self.gpus:
+            raise ValueError(
+                f"got count: {self.count} and gpus: {self.gpus}, expected one of them: count is of processes on processors, "
+                "and a GPU has one of its own"
+            )
+        return self
 
 
 AUTO = "auto"

@@ -87,7 +87,7 @@ def train(wanted: Sequence[Wanted], networks: int, trainer: Trainer, watch: Watc
             for half, (recipe, epochs) in enumerate(zip(wanted[place].recipes, wanted[place].epochs, strict=True))
             for seed in range(networks)
         ]
-        populations = packing.pack(lanes, _common([wanted[place] for place in places]), trainer.workers)
+        populations = packing.pack(lanes, _common([wanted[place] for place in places]), trainer.workshop)
         named = ", ".join(dict.fromkeys(wanted[place].name for place in places))
         watch.plan(sum(lane.stop for lane in lanes), f"{len(lanes)} networks on the halves: {named}")
         for position, outcome in trainer.train(Line(populations), keep_weights=True):

@@ -16,6 +16,7 @@ from branchsweep.population import Population, Program
 from branchsweep.references import Baseline
 from branchsweep.rehearsal import rehearse
 from branchsweep.trial import Trial
+from branchsweep.workshop import Workshop
 
 BUSY = 0.9
 """Workers that have something to do for so much of the time are busy."""
@@ -59,7 +60,8 @@ class Outlook:
         plan: The lanes by program, the costliest first.
         rungs: By epoch, how many trials of a whole round train on after it.
         workers: Populations that would train at once.
-        seconds: An estimate of the whole.
+        device: What each of them would train on.
+        seconds: An estimate of the whole, if processors train.
         busy: The share of the search in which a worker has something to do, on average, by the same estimate.
         ahead: Rounds that are asked ahead (`search.ahead`).
         busy_ahead: The same share, by how many rounds more might be asked ahead: as many as keep workers busy, if they are not.
@@ -73,6 +75,7 @@ class Outlook:
     plan: tuple[Planned, ...]
     rungs: Mapping[int, int]
     workers: int
+    device: str
     seconds: float
     busy: float
     ahead: int
@@ -83,7 +86,7 @@ class Outlook:
         return json.dumps(asdict(self))
 
 
-def outlook(experiment: Experiment, baselines: Sequence[Baseline], split: Split, workers: int) -> Outlook:
+def outlook(experiment: Experiment, baselines: Sequence[Baseline], split: Split, workshop: Workshop) -> Outlook:
     """Asks a driver for all trials, telling it nothing: what it would ask if all answers were alike.
 
     A driver that learns will ask other trials later on, most often larger ones; the estimate is a first guess. What it takes to
@@ -92,11 +95,11 @@ def outlook(experiment: Experiment, baselines: Sequence[Baseline], split: Split,
     rounds = _rounds(experiment)
     asked = [trial for trials in rounds for trial in trials]
     train, validation = (len(part) for part in split.folds[0])
-    searched = rehearse(rounds, experiment, workers, train, validation)
+    searched = rehearse(rounds, experiment, workshop, train, validation)
     planned: list[tuple[Population, float]] = []
 
     def plan(lanes: Sequence[packing.Lane], of: Experiment, share: float = 1.0) -> None:
-        populations = packing.pack(lanes, of, workers)
+        populations = packing.pack(lanes, of, workshop)
         planned.extend((members, share * costs.seconds(members, train, validation)) for members in populations)
 
     for trials in rounds:
@@ -123,23 +126,24 @@ def outlook(experiment: Experiment, baselines: Sequence[Baseline], split: Split,
         programs=len(by_program),
         plan=tuple(by_program),
         rungs=dict(zip(experiment.halving.rungs, _standing(experiment, min(experiment.batch, len(asked)))[1:], strict=True)),
-        workers=workers,
-        seconds=round(START_SECONDS + searched.seconds + sum(each for _, each in planned[of_search:]) / workers, 1),
+        workers=workshop.workers,
+        device=str(workshop.device),
+        seconds=round(START_SECONDS + searched.seconds + sum(each for _, each in planned[of_search:]) / workshop.workers, 1),
         busy=round(searched.busy, 3),
         ahead=experiment.ahead,
-        busy_ahead=_further_ahead(rounds, experiment, workers, train, validation) if searched.busy < BUSY else {},
+        busy_ahead=_further_ahead(rounds, experiment, workshop, train, validation) if searched.busy < BUSY else {},
     )
 
 
 def _further_ahead(
-    rounds: Sequence[Sequence[Trial]], experiment: Experiment, workers: int, train_rows: int, validation_rows: int
+    rounds: Sequence[Sequence[Trial]], experiment: Experiment, workshop: Workshop, train_rows: int, validation_rows: int
 ) -> Mapping[int, float]:
     """How busy workers would be, by how many rounds are asked ahead: twice as many, and again, until they are."""
     found: dict[int, float] = {}
     ahead = max(1, 2 * experiment.search.ahead)
     while experiment.may_ask_ahead and ahead <= MOST_AHEAD and ahead < len(rounds) and max(found.values(), default=0.0) < BUSY:
         further = experiment.model_copy(update={"search": experiment.search.model_copy(update={"ahead": ahead})})
-        found[ahead] = round(rehearse(rounds, further, workers, train_rows, validation_rows).busy, 3)
+        found[ahead] = round(rehearse(rounds, further, workshop, train_rows, validation_rows).busy, 3)
         ahead *= 2
     return found
 

@@ -1,14 +1,15 @@
 """Packs trials into populations: lanes that can share a compiled program stand together.
 
-A trial's program is a function of its own recipe and of the experiment, never of the trials it happens to meet: that is what
-makes its result independent of its company. Widths are padded to a few buckets; depths, activations, learning rates and all
-other dials need no padding, they are data. Empty places in a population cost nothing (see `training/waves.py`).
+A trial's program is a function of its own recipe, of the experiment and of the device, never of the trials it happens to meet:
+that is what makes its result independent of its company. Widths are padded to a few buckets; depths, activations, learning
+rates and all other dials need no padding, they are data. A core computes a few layers side by side, and empty places in a
+population cost nothing (see `training/waves.py`); a GPU computes those of all lanes at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from branchsweep import costs
@@ -17,6 +18,7 @@ from branchsweep.population import ALL_ROWS, LaneState, Population, Program
 from branchsweep.recipe import Architecture, Recipe
 from branchsweep.space import Choice, Dimension
 from branchsweep.trial import ParamValue, Trial
+from branchsweep.workshop import ALONE, CPU, Device, Workshop
 
 WIDTHS = (4, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """Buckets: the trunk's layers are padded to the smallest of these that holds them, and so are the branches'."""
@@ -25,8 +27,15 @@ NARROW = 32
 """Up to this width padding costs less than a program of one's own: beside wider layers none is padded to less."""
 
 PLACES: Mapping[int, tuple[int, int]] = {10: (64, 16), 16: (64, 8), 32: (32, 4), 64: (16, 2), 1024: (8, 2)}
-"""Up to this width: (lanes, slots) of a program. Wider lanes fill the cache with fewer of them. Of slots, the fewest that cost
-a full population nothing: a wave that a few lanes do not fill is computed all the same."""
+"""Up to this width: (lanes, slots) of a program on a core. Wider lanes fill the cache with fewer of them. Of slots, the fewest
+that cost a full population nothing: a wave that a few lanes do not fill is computed all the same."""
+
+MOST_LANES = 1024
+"""Lanes of a program on a GPU, at most."""
+
+MEMORY_SHARE = 0.5
+"""Of a GPU's memory, what `costs.memory` may take: the rest is for rows, predictions, and what XLA copies. On a processor,
+programs of 64 to 512 units took 1.3 to 1.6 times what it says, with all that TensorFlow and NumPy held besides."""
 
 LONG = 150
 """Epochs of all lanes of a trial from which on it pays to pad trunk and branches apart: that halves the arithmetic of a space
@@ -102,11 +111,11 @@ def widths(architecture: Architecture, apart: bool) -> tuple[int, int]:
     return (wide, narrow) if trunk == wide else (narrow, wide)
 
 
-def program_of(recipe: Recipe, experiment: Experiment, bounds: Limits) -> Program:
-    """The program that trains this recipe."""
+def program_of(recipe: Recipe, experiment: Experiment, bounds: Limits, device: Device = CPU) -> Program:
+    """The program that trains this recipe on such a device."""
     trunk, branch = widths(recipe.architecture, bounds.apart)
     lanes, slots = next(places for up_to, places in PLACES.items() if max(trunk, branch) <= up_to)
-    return Program(
+    program = Program(
         trunk_width=trunk,
         branch_width=branch,
         batch_size=recipe.batch_size,
@@ -120,6 +129,21 @@ def program_of(recipe: Recipe, experiment: Experiment, bounds: Limits) -> Progra
         trunk_depth=bounds.trunk_depth,
         branch_depth=bounds.branch_depth,
     )
+    return program if device.kind == "cpu" else widened(program, experiment, device)
+
+
+def widened(program: Program, experiment: Experiment, device: Device) -> Program:
+    """The program on a GPU: all lanes in one wave, as many as fit and a round can fill, rounded down to a power of two.
+
+    No fewer than on a core, and no more than `MOST_LANES`. A round's lanes bound them because an empty place in a wave is
+    computed all the same.
+    """
+    alone = costs.memory(replace(program, lanes=1, slots=1))  # so many bytes for every lane, as all have a slot
+    fitting = int(MEMORY_SHARE * device.memory) // alone
+    of_round = 2 ** (experiment.batch * experiment.lanes_per_trial - 1).bit_length()  # the power of two that holds them
+    most = min(fitting, of_round, MOST_LANES)
+    lanes = max(program.lanes, 2 ** (most.bit_length() - 1) if most else 0)
+    return replace(program, lanes=lanes, slots=lanes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,28 +194,30 @@ def refit_lane(trial: Trial, experiment: Experiment, seed: int, stop: int) -> La
     return Lane(trial.number, recipe, ALL_ROWS, seed, epochs, min(stop, epochs))
 
 
-def pack(lanes: Sequence[Lane], experiment: Experiment, workers: int = 1, pauses: bool = False) -> list[Population]:
+def pack(lanes: Sequence[Lane], experiment: Experiment, workshop: Workshop = ALONE, pauses: bool = False) -> list[Population]:
     """Populations that hold every lane once, the costliest first.
 
     Lanes of one program that stand at the same epoch are spread evenly over as few populations as hold them, and those over as
-    many more as it takes to keep all workers busy.
+    many more as it takes to keep all workers busy; not so on GPUs, on which half a wave takes as long as a whole one.
 
     Args:
         lanes: What is to be trained.
         experiment: What the lanes are of.
-        workers: How many populations train at once.
+        workshop: Where it is trained.
         pauses: See `Population`.
     """
     bounds = limits(experiment)
     alike: dict[tuple[Program, int], list[Lane]] = {}
     for lane in lanes:
-        alike.setdefault((program_of(lane.recipe, experiment, bounds), lane.start), []).append(lane)
+        alike.setdefault((program_of(lane.recipe, experiment, bounds, workshop.device), lane.start), []).append(lane)
     populations = [
         population(program, chunk, experiment, pauses)
         for (program, _), members in alike.items()
         for chunk in _chunks(members, program.lanes)
     ]
-    return _balanced(populations, workers)
+    if workshop.device.kind == "gpu":
+        return sorted(populations, key=costs.work, reverse=True)
+    return _balanced(populations, workshop.workers)
 
 
 def _balanced(populations: Sequence[Population], workers: int) -> list[Population]:

@@ -85,7 +85,7 @@ def _trained(
     """By (trial, seed), the lanes that did not diverge."""
     if not lanes:
         return {}
-    populations = packing.pack(lanes, experiment, trainer.workers)
+    populations = packing.pack(lanes, experiment, trainer.workshop)
     watch.plan(sum(lane.stop for lane in lanes), f"{named}, {len(lanes)} in all, on all training rows")
     trained: dict[tuple[int, int], Member] = {}
     for position, outcome in trainer.train(Line(populations), keep_weights=True):

@@ -19,6 +19,7 @@ from branchsweep.dispatch import match
 from branchsweep.experiment import Experiment
 from branchsweep.population import LaneOutcome, LaneState, Line, Outcome, Population, Program, TrainingRows
 from branchsweep.trial import Trial
+from branchsweep.workshop import Workshop
 
 ROWS = 8
 """On which made-up scores are made."""
@@ -38,19 +39,19 @@ class Rehearsed:
 
 
 def rehearse(
-    rounds: Sequence[Sequence[Trial]], experiment: Experiment, workers: int, train_rows: int, validation_rows: int
+    rounds: Sequence[Sequence[Trial]], experiment: Experiment, workshop: Workshop, train_rows: int, validation_rows: int
 ) -> Rehearsed:
     """A search that asks these rounds, `search.ahead` of them before the oldest is over.
 
     Args:
         rounds: What is asked, in order.
         experiment: Gives folds, seeds, rungs, and how many rounds are asked ahead.
-        workers: One core each.
+        workshop: Who would train; of GPUs nothing is known, and they count as cores.
         train_rows: Of a fold.
         validation_rows: Likewise.
     """
     rows = _made_up(experiment)
-    clock, line = _Clock(rows, workers, train_rows, validation_rows), Line()
+    clock, line = _Clock(rows, workshop.workers, train_rows, validation_rows), Line()
     outcomes, under_way = clock.train(line), deque[Race]()
     for turn, trials in enumerate([*rounds, *[[]] * (1 + experiment.ahead)]):
         if len(under_way) > experiment.ahead:
@@ -59,8 +60,8 @@ def rehearse(
                 next(race for race in under_way if race.trains(position)).take(position, outcome)
             under_way.popleft()
         heat = Heat(trials, range(experiment.folds))
-        under_way.append(Race([heat], experiment, rows, line, workers, lambda *plan: None, turn=turn))
-    return Rehearsed(clock.now, clock.busy / max(workers * clock.now, 1e-9))
+        under_way.append(Race([heat], experiment, rows, line, workshop, lambda *plan: None, turn=turn))
+    return Rehearsed(clock.now, clock.busy / max(workshop.workers * clock.now, 1e-9))
 
 
 def _made_up(experiment: Experiment) -> TrainingRows:

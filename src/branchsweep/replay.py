@@ -21,6 +21,7 @@ from branchsweep.experiment import Experiment, Pruning
 from branchsweep.population import TrainingRows
 from branchsweep.roles import SweepRecord, Trainer, Watch
 from branchsweep.trial import Result, Score, Status, Trial
+from branchsweep.workshop import CPU
 
 TOLERANCE = 0.001
 """R² by which a replay may be off where the last digits are not the same: another processor, or another version of a library,
@@ -282,14 +283,21 @@ def replay(
         tolerance: R² by which figures may differ; 0 asks for the last digit.
     """
     again = train_again(result, experiment, training_rows(dataset, split), trainer, watch)
-    now = {"data_digest": dataset.digest, "split_digest": split.digest, "seed": str(experiment.seed), **environment.facts()}
+    now = {
+        "data_digest": dataset.digest,
+        "split_digest": split.digest,
+        "seed": str(experiment.seed),
+        **environment.facts(),
+        **environment.trained_on(trainer.workshop.device),
+    }
+    then = {**environment.trained_on(CPU), **record.tags}  # where nobody wrote it down, processors trained
     return Replay(
         sweep=record.name,
         trial=result.trial,
         recorded=result.score,
         replayed=again.score,
         figures=figures(result.score, again.score, list(experiment.heads)),
-        circumstances=circumstances(record.tags, now),
+        circumstances=circumstances(then, now),
         tolerance=tolerance,
     )
 

@@ -13,6 +13,7 @@ from branchsweep.findings import Findings
 from branchsweep.population import Floats, Line, Outcome, Weights
 from branchsweep.recipe import Recipe
 from branchsweep.trial import Params, Result, Trial
+from branchsweep.workshop import Workshop
 
 
 class Driver(Protocol):
@@ -108,8 +109,8 @@ class Trainer(Protocol):
     """Trains populations, and turns trained lanes into a model. Four verbs."""
 
     @property
-    def workers(self) -> int:
-        """How many populations train at once."""
+    def workshop(self) -> Workshop:
+        """How many populations train at once, and on what: lanes are packed for it."""
         ...
 
     def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:

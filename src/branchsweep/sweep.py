@@ -26,6 +26,7 @@ from branchsweep.report.sweep_report import Files, Portray, Press, SweepReport
 from branchsweep.roles import Conclusion, Driver, Ledger, SweepRecord, TableRecord, Trainer, Watch
 from branchsweep.summary import Best, Member, Reference, Summary, Twice
 from branchsweep.trial import Result, Status
+from branchsweep.workshop import CPU, Device
 
 BUDGETS = ("trials", "seconds", "target", "patience")
 """What of `search` says how much, and not what is asked."""
@@ -103,9 +104,8 @@ def run(experiment: Experiment, baselines: Sequence[Baseline], dataset: Dataset,
         importance=_importance(experiment, results),
         edges=tuple(edge.sentence for edge in edges(experiment, finalist.contender.trial.params)) if finalist else (),
     )
-    report = sweep_report.gathered(
-        experiment, results, summary, dataset, split, ending.confirmed, ending.predictions, environment.facts()
-    )
+    facts = {**environment.facts(), **environment.trained_on(engines.trainer.workshop.device)}
+    report = sweep_report.gathered(experiment, results, summary, dataset, split, ending.confirmed, ending.predictions, facts)
     for trial, pictures in _portrayed(report, engines).items():
         engines.ledger.illustrate(trial, pictures)
     files = {
@@ -286,8 +286,8 @@ class _Search:
             self._answered.add(result)
         missing = [trial for trial in trials if trial.number not in self._recorded]
         heat, turn = Heat(missing, range(self._experiment.folds), recorded), self._asked // self._batch
-        workers, plan = self._engines.trainer.workers, self._engines.watch.plan
-        race = Race([heat], self._experiment, self._rows, self._line, workers, plan, self._why_early, turn)
+        workshop, plan = self._engines.trainer.workshop, self._engines.watch.plan
+        race = Race([heat], self._experiment, self._rows, self._line, workshop, plan, self._why_early, turn)
         self.rounds.append(_Round(race, recorded))
         self._asked += len(trials)
 
@@ -385,13 +385,16 @@ class Earlier:
         return f"{self.record.name} ({self.run_id[:8]})"
 
 
-def record(experiment: Experiment, dataset: Dataset, split: Split, prior: Sequence[Result] = ()) -> SweepRecord:
+def record(
+    experiment: Experiment, dataset: Dataset, split: Split, prior: Sequence[Result] = (), device: Device = CPU
+) -> SweepRecord:
     """What the ledger writes down when the sweep begins.
 
     The key is a digest of all that decides which trials are asked and what they score: the same key is the same sweep, and a
     larger budget, another question, other baselines or workers do not make it another one. What a driver was told beforehand
     decides what it asks: when an earlier sweep has more trials than it had, the sweep that it warms up is another.
     """
+    trained_on = environment.trained_on(device)
     left_aside = {
         "question": True,
         "baselines": True,
@@ -421,6 +424,7 @@ def record(experiment: Experiment, dataset: Dataset, split: Split, prior: Sequen
             "seed": str(experiment.seed),
             NOTE: notes.beginning(experiment),
             **environment.facts(),
+            **trained_on,
         },
         dimensions=[name for name, dimension in experiment.space.dimensions.items() if not dimension.when],
         table=TableRecord(
@@ -432,7 +436,7 @@ def record(experiment: Experiment, dataset: Dataset, split: Split, prior: Sequen
         ),
         files={
             "search_space.yaml": config.dump_space(experiment),
-            "environment.json": json.dumps({**environment.facts(), **environment.machine()}, indent=2) + "\n",
+            "environment.json": json.dumps({**environment.facts(), **environment.machine(), **trained_on}, indent=2) + "\n",
         },
     )
 

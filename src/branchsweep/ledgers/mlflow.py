@@ -139,6 +139,11 @@ class MlflowLedger:
         return self._is_resumed
 
     @property
+    def stood(self) -> Mapping[str, str]:
+        """The sweep's tags (without the prefix) as they stood in the store when it was opened."""
+        return spelling.joined(self._parent.data.tags)
+
+    @property
     def lease(self) -> Lease:
         """The hold on the sweep. Only who opened it to write has one."""
         assert self._lease is not None

@@ -23,6 +23,7 @@ import numpy as np
 
 from branchsweep.confirm import Confirmed
 from branchsweep.data import Dataset, Split
+from branchsweep.environment import DEVICE
 from branchsweep.experiment import Experiment
 from branchsweep.objective import Judge, judge
 from branchsweep.population import Floats
@@ -107,7 +108,7 @@ class SweepReport:
         table: Of its rows.
         predictions: By head, the finished model on the test rows; empty where there is none.
         curves: By name, the learning curves of all that were confirmed, on the folds of the confirmation.
-        environment: Versions and the commit.
+        environment: Versions, the commit, and what it was trained on.
         finalists: By trial and head, what the networks of the confirmation said of rows that they had not learnt from. It
             becomes pictures beside these trials, and is not read back.
     """
@@ -165,7 +166,7 @@ def gathered(
         split: Its parts.
         confirmed: Who was trained again: the best trials, the champion, the networks that they are compared with.
         predictions: `(test rows, heads)` of the finished model; None where there is none.
-        environment: Versions and the commit.
+        environment: Versions, the commit, and what it was trained on.
     """
 
     def by_head(actual: Floats, predicted: Floats) -> Mapping[str, Predicted]:
@@ -196,7 +197,7 @@ def recalled(archive: Archive, experiment: Experiment, summary: Summary) -> Swee
         summary: Likewise.
     """
     kept = {name: (archive.artifact(name) or b"").decode() for name in (PREDICTIONS, CURVES, DATA)}
-    versions = {name: value for name, value in archive.sweep.tags.items() if name.startswith(("version", "git_commit"))}
+    versions = {name: value for name, value in archive.sweep.tags.items() if name.startswith(("version", "git_commit", DEVICE))}
     return SweepReport(
         experiment=experiment,
         results=archive.recall(),

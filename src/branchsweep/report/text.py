@@ -36,6 +36,7 @@ from branchsweep.report.words import (
 from branchsweep.space import Choice, Dimension
 from branchsweep.summary import Best, Reference, Summary
 from branchsweep.trial import Params, ParamValue, Score
+from branchsweep.workshop import CPU
 
 if TYPE_CHECKING:
     from branchsweep.data import Dataset, Split
@@ -232,15 +233,16 @@ def outlook(seen: Outlook) -> RenderableType:
     """What a sweep would do."""
     facts = Table.grid(padding=(0, 2))
     rungs = ", ".join(f"{count} after epoch {epoch}" for epoch, count in seen.rungs.items())
+    on_gpu = seen.device != str(CPU)
     for name, figure in (
         ("trials", f"{seen.trials}"),
         ("pruning", f"of each round {rungs} train on" if rungs else "none"),
         ("lanes", f"{seen.lanes} (networks: each trial on every fold and seed)"),
         ("populations", f"{seen.populations}"),
         ("programs", f"{seen.programs}"),
-        ("workers", f"{seen.workers}, busy for {seen.busy:.0%} of the search"),
+        ("workers", f"{seen.workers}" + f" on {seen.device}" * on_gpu + f", busy for {seen.busy:.0%} of the search"),
         *((f"  with search.ahead {ahead}", f"busy for {busy:.0%}") for ahead, busy in seen.busy_ahead.items()),
-        ("estimated", f"{seen.seconds:,.0f} s"),
+        ("estimated", f"{seen.seconds:,.0f} s" + " if it were processors: of GPUs nothing is known" * on_gpu),
     ):
         facts.add_row(f"  {name}", figure)
     plan = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

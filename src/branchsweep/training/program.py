@@ -6,7 +6,7 @@ that one program serves lanes of any depths, heads and activations, and no place
 Legend, with the shapes of the arrays (feature-major: units before rows, the fastest order on a CPU):
 
     K lanes   H heads   N places of hidden layers   S slots of a wave   F inputs   B rows of a batch
-    W the wider of the program's two widths; a stage's layers have U <= W units and read V <= W (see `waves.stages`)
+    W the wider of the program's two widths; a stage's layers have U <= W units and read V <= W (see `stages`)
     R streams (distinct rows, order and scaling)   n training rows   C = ceil(n / B) batches of all rows
 
     A   (K + N, 1 + W, B)   activations: row k the first layer of lane k, row K + p the hidden layer in place p; unit 0 is one
@@ -33,8 +33,8 @@ import tensorflow as tf
 from keras import ops
 
 from branchsweep.population import Program
+from branchsweep.stages import Stage, capacity, stages
 from branchsweep.training import cache
-from branchsweep.training.waves import Stage, capacity, stages
 
 Tensor = Any  # TensorFlow ships no types
 

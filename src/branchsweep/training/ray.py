@@ -32,7 +32,9 @@ from branchsweep.experiment import AUTO, Cluster
 from branchsweep.population import Line, Outcome, Population, Program, TrainingRows
 from branchsweep.roles import Crew, FinishedModel
 from branchsweep.serving import Floats
+from branchsweep.training import gpus
 from branchsweep.training.workers import LOOK_SECONDS, MOST_PROGRAMS, start
+from branchsweep.workshop import CPU, Device, Workshop
 
 # Read when Ray is imported. It would announce that some day it will hide no devices, and print what befalls nodes on standard
 # output, where a command's answer stands.
@@ -78,6 +80,7 @@ class _Facts:
     node: str
     host: str
     versions: Mapping[str, str]
+    device: Device
 
 
 def _versions() -> dict[str, str]:
@@ -91,20 +94,19 @@ class _Actor:
     Args:
         rows: What may be seen; Ray has them in the node's shared memory.
         threads: Its processors.
-        hides_gpus: Whether TensorFlow is to find none.
+        gpu: How much of a GPU it has; where that is nothing, TensorFlow is to find none.
     """
 
-    def __init__(self, rows: TrainingRows, threads: int, hides_gpus: bool) -> None:
-        if hides_gpus:
-            os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-        else:
-            os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # another worker may have a part of the same one
+    def __init__(self, rows: TrainingRows, threads: int, gpu: float) -> None:
+        if not gpu:
+            os.environ[gpus.VISIBLE] = gpus.HIDDEN
         self._ticket, self._trained = -1, 0.0
-        self._trainer = start(rows, self._more, environment.cache_folder(), threads)
+        self._trainer = start(rows, self._more, environment.cache_folder(), threads, gpu)
 
     def facts(self) -> _Facts:
         """Where it is, and with what."""
-        return _Facts(ray.get_runtime_context().get_node_id(), socket.gethostname(), _versions())
+        node = ray.get_runtime_context().get_node_id()
+        return _Facts(node, socket.gethostname(), _versions(), self._trainer.device)
 
     def train(self, ticket: int, population: Population, keep_weights: bool) -> Outcome:
         """Trains a population to its stops."""
@@ -219,14 +221,23 @@ class RayWorkers:
         self._workers: list[_Worker] = []
         self._tickets = count()
         self._muster_again, self._told_of = 0.0, ""
+        self._device = None if cluster.gpus_per_worker else CPU  # a GPU is known when the first worker is there
         self._ours = False  # whether the connection is, and ends with us
         self._put: Any = None
         self._kind: Any = None
 
     @property
-    def workers(self) -> int:
-        """How many populations train at once: the places of the cluster as they were last counted."""
-        return max(1, len(self._workers))
+    def workshop(self) -> Workshop:
+        """How many populations train at once: the places of the cluster as they were last counted. And on what.
+
+        Where that is a GPU, the first worker to come says which; until then it is waited for.
+        """
+        began = time.monotonic()
+        while self._device is None:
+            self._muster()
+            if self._device is None:
+                self._wait_for_one(began)
+        return Workshop(max(1, len(self._workers)), self._device)
 
     def __enter__(self) -> Self:
         self._ours = connect(self._cluster.address)
@@ -358,8 +369,7 @@ class RayWorkers:
         self._wait([])
 
     def _hire(self) -> _Worker:
-        gpus = self._cluster.gpus_per_worker
-        actor = self._kind.remote(self._put, self._cluster.cpus_per_worker, not gpus)
+        actor = self._kind.remote(self._put, self._cluster.cpus_per_worker, self._cluster.gpus_per_worker)
         return _Worker(actor, actor.facts.remote())
 
     def _greet(self, worker: _Worker) -> None:
@@ -383,6 +393,9 @@ class RayWorkers:
                 f"the node {facts.host} has {', '.join(unlike)}: scores would depend on who trains. Install the same there"
             )
             raise EngineError(message, "workers")
+        self._device = self._device or facts.device
+        if not facts.device.is_like(self._device):
+            raise EngineError(unlike_devices(facts.host, facts.device, self._device), "workers")
         worker.facts = facts
 
     def _lose(self, worker: _Worker, loss: RayError, losses: int) -> None:
@@ -464,6 +477,14 @@ def _remote(cluster: Cluster) -> Any:
     """The class of the actors, as this cluster is to have them: how far they are is told by a thread of its own."""
     words = {"num_cpus": cluster.cpus_per_worker, "num_gpus": cluster.gpus_per_worker, "max_restarts": 0}
     return ray.remote(**words, concurrency_groups={"telling": 1})(_Actor)
+
+
+def unlike_devices(host: str, device: Device, others: Device) -> str:
+    """That a node's GPU is not that of the others."""
+    return (
+        f"the node {host} trains on another GPU than the others ({device.name}, they on {others.name}): scores would depend on "
+        "who trains. Let nodes of one kind join, or set gpus_per_worker: 0"
+    )
 
 
 def _is_there(reference: Any) -> bool:

@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from branchsweep import serving
+from branchsweep import costs, serving
 from branchsweep.population import LaneOutcome, LaneState, Line, Outcome, Population, Program, TrainingRows, Weights
 from branchsweep.recipe import Architecture, Recipe
 from branchsweep.roles import FinishedModel
+from branchsweep.stages import capacity, stages
 from branchsweep.training import cache, export, network, waves
 from branchsweep.training.feed import WEIGHTS, Feed, Floats32, Stream, StreamKey, stream_of
 from branchsweep.training.program import CHUNK, Lanes, Layers, Parameter, Plan, State, compiled
+from branchsweep.workshop import CPU, Device, Workshop
 
 Progress = Callable[[float], None]
 """Told the lane-epochs that were trained since it was last told."""
@@ -49,17 +51,19 @@ class PopulationTrainer:
     Args:
         rows: What may be seen.
         progress: Called after every few epochs.
+        device: What TensorFlow computes on in this process.
     """
 
     rows: TrainingRows
     progress: Progress = lambda lane_epochs: None
+    device: Device = CPU
     _ready: set[Program] = field(default_factory=set)
     _streams: dict[tuple[tuple[str, ...], StreamKey], Stream] = field(default_factory=dict)
 
     @property
-    def workers(self) -> int:
+    def workshop(self) -> Workshop:
         """One population trains at a time."""
-        return 1
+        return Workshop(1, self.device)
 
     def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
         """Train every population to its end; yields (position, outcome) in the line's order."""
@@ -205,7 +209,7 @@ def _plan(population: Population, feed: Feed, layout: waves.Layout) -> Plan:
 def _strength(population: Population, layout: waves.Layout) -> Floats32:
     """By gradient row (see `waves`): the share of a head that reaches the trunk there, in lanes that balance gradients."""
     heads, lanes = len(population.program.losses), population.program.lanes
-    strength = np.zeros(heads * lanes + 1 + waves.capacity(population.program), np.float32)
+    strength = np.zeros(heads * lanes + 1 + capacity(population.program), np.float32)
     for lane, recipe in enumerate(population.recipes):
         weights = np.array([*recipe.loss_weights.values()])
         if recipe.loss_balancing == "gradient_norm" and weights.any():
@@ -344,21 +348,15 @@ def _outcomes(
 
 def _zeros(program: Program) -> list[Floats32]:
     """The weights of a population without lanes, shape by shape as in `Layers`."""
-    K, H = program.lanes, len(program.losses)
-    shapes = [
-        (K, program.trunk_width, program.inputs),
-        *((stage.places, stage.units, stage.reads) for stage in waves.stages(program)),
-        (H * K, 1, program.width),
-    ]
-    return [np.zeros((layers, units, 1 + read), np.float32) for layers, units, read in shapes]
+    return [np.zeros((layers, units, 1 + read), np.float32) for layers, units, read in costs.shapes(program)]
 
 
 def _sites(program: Program, lane: int, places: tuple[int, ...], architecture: Architecture) -> list[tuple[int, int]]:
     """Where each dense layer of a lane sits, in the order of its weights: (position in `Layers`, row)."""
-    stages = waves.stages(program)
+    parts = stages(program)
 
     def of_place(place: int) -> tuple[int, int]:
-        number, stage = next((n, s) for n, s in enumerate(stages) if place < s.begin + s.places)
+        number, stage = next((n, s) for n, s in enumerate(parts) if place < s.begin + s.places)
         return 1 + number, place - stage.begin
 
     sites = [(0, lane)]
@@ -367,7 +365,7 @@ def _sites(program: Program, lane: int, places: tuple[int, ...], architecture: A
     begin = trunk
     for head, branch in enumerate(branches.values()):
         sites += [of_place(place) for place in places[begin : begin + len(branch)]]
-        sites.append((1 + len(stages), head * program.lanes + lane))
+        sites.append((1 + len(parts), head * program.lanes + lane))
         begin += len(branch)
     return sites
 

@@ -1,4 +1,4 @@
-"""Trains populations in worker processes, one thread each, pinned to a core.
+"""Trains populations in worker processes: one thread each, pinned to a core, or a GPU each.
 
 Two pinned processes train 1.8 to 1.9 times as fast as one on two cores, two threads in one process hardly faster than one (see
 `benchmarks/README.md`). A population goes to the worker that has its program compiled already, if there is one; results do not
@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -27,7 +27,9 @@ from branchsweep.population import Line, Outcome, Population, Program, TrainingR
 from branchsweep.quiet import silent_start
 from branchsweep.roles import Crew, FinishedModel
 from branchsweep.serving import Floats
-from branchsweep.training import cache
+from branchsweep.training import cache, gpus
+from branchsweep.training.gpus import Card
+from branchsweep.workshop import CPU, Workshop
 
 if TYPE_CHECKING:
     from branchsweep.training.trainer import PopulationTrainer
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 MOST_PROGRAMS = 16
 """Compiled programs that a worker holds, at 70 to 100 megabytes each. The shipped space needs 14; one that varies batch sizes,
 too, needs many more, but seldom the same again soon."""
+
+AS_MANY_AS_IT_LIKES = 0
+"""Threads of a process whose GPU computes: TensorFlow chooses."""
 
 LOOK_SECONDS = 0.2
 """How often the parent looks at what the workers have done."""
@@ -45,15 +50,23 @@ def cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else list(range(os.cpu_count() or 1))
 
 
+def workshop_of(cards: Sequence[Card], count: int | None) -> Workshop:
+    """A worker for each of these GPUs, of which the one with the least memory counts; else so many, or one per core."""
+    if not cards:
+        return Workshop(count or len(cores()))
+    return Workshop(len(cards), min((card.device for card in cards), key=lambda device: device.memory))
+
+
 class Workers:
     """Plays `roles.Trainer` with processes; a context manager, which ends them.
 
     Args:
         rows: What may be seen.
         count: How many processes; one per core if None.
-        cache_folder: Where compiled programs are kept for later runs; None keeps none.
+        cache_folder: Where compiled programs are kept for later runs; None keeps none. Those of a GPU are not kept.
         progress: Told the lane-epochs trained since it was last told.
         crew: Told who trains, whenever that has changed.
+        cards: GPUs, alike; each has a process then, and `count` is not asked.
     """
 
     def __init__(
@@ -63,22 +76,23 @@ class Workers:
         progress: Callable[[float], None] = lambda lane_epochs: None,
         cache_folder: Path | None = None,
         crew: Callable[[Crew], None] = lambda crew: None,
+        cards: Sequence[Card] = (),
     ) -> None:
-        self._rows, self._progress, self._cache_folder, self._crew = rows, progress, cache_folder, crew
+        self._rows, self._progress, self._cache_folder, self._crew, self._cards = rows, progress, cache_folder, crew, cards
         self._context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         self._trained = self._context.Value("d", 0.0)
         self._told = 0.0
-        self._executors = [self._executor(worker) for worker in range(count or len(cores()))]
+        self._executors = [self._executor(worker) for worker in range(workshop_of(cards, count).workers)]
         self._compiled: list[set[Program]] = [set() for _ in self._executors]
         self._processes: set[multiprocessing.process.BaseProcess] = set()
 
     @property
-    def workers(self) -> int:
-        """How many populations train at once."""
-        return len(self._executors)
+    def workshop(self) -> Workshop:
+        """How many populations train at once, and on what."""
+        return workshop_of(self._cards, len(self._executors))
 
     def __enter__(self) -> Self:
-        for worker in range(self.workers):
+        for worker in range(len(self._executors)):
             self._warm_up(worker)
         return self
 
@@ -99,7 +113,7 @@ class Workers:
                 idle.remove(worker)
                 self._make_room(worker, population.program)
                 training[self._executors[worker].submit(_train, population, keep_weights)] = (worker, position)
-            self._crew(Crew(self.workers, len(training), len(line)))
+            self._crew(Crew(len(self._executors), len(training), len(line)))
             done, _ = wait(training, LOOK_SECONDS, FIRST_COMPLETED)
             self._tell_progress()
             for task in done:
@@ -123,7 +137,8 @@ class Workers:
 
     def _executor(self, worker: int) -> ProcessPoolExecutor:
         available = cores()
-        words = (self._rows, available[worker % len(available)], self._trained, self._cache_folder)
+        card = self._cards[worker] if self._cards else None
+        words = (self._rows, available[worker % len(available)], self._trained, self._cache_folder, card)
         return ProcessPoolExecutor(1, self._context, _begin, words)
 
     def _warm_up(self, worker: int) -> None:
@@ -165,27 +180,41 @@ def _result(task: Future[Any]) -> Any:
 _trainer: Any = None  # the worker's own, made once per process
 
 
-def _begin(rows: TrainingRows, core: int, trained: Any, cache_folder: Path | None) -> None:
-    """In a worker: one thread, one core, no interest in Ctrl-C, and an end when the parent ends."""
+def _begin(rows: TrainingRows, core: int, trained: Any, cache_folder: Path | None, card: Card | None) -> None:
+    """In a worker: one thread on one core, or one GPU; no interest in Ctrl-C, and an end when the parent ends."""
     global _trainer  # noqa: PLW0603  # a process pool's initializer has no other place to leave things
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
-    if sys.platform == "linux":
+    if sys.platform == "linux" and not card:
         os.sched_setaffinity(0, {core})
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    os.environ[gpus.VISIBLE] = card.visible if card else gpus.HIDDEN
 
     def progress(lane_epochs: float) -> None:
         with trained.get_lock():
             trained.value += lane_epochs
 
-    _trainer = start(rows, progress, cache_folder)
+    _trainer = start(rows, progress, cache_folder, AS_MANY_AS_IT_LIKES if card else 1, 1.0 if card else 0.0)
 
 
 def start(
-    rows: TrainingRows, progress: Callable[[float], None], cache_folder: Path | None, threads: int = 1
+    rows: TrainingRows, progress: Callable[[float], None], cache_folder: Path | None, threads: int = 1, gpu: float = 0.0
 ) -> PopulationTrainer:
-    """In a worker: imports TensorFlow, which then computes on so many threads and says nothing."""
-    if cache_folder:
+    """In a worker: imports TensorFlow, which then computes and says nothing.
+
+    Args:
+        rows: What may be seen.
+        progress: Told the lane-epochs that were trained since it was last told.
+        cache_folder: Where compiled programs are kept, if they are of a processor: whether a GPU's can be loaded again was not
+            tried.
+        threads: Of the processor.
+        gpu: The share of a GPU that the worker has; without one, none may be visible.
+
+    Raises:
+        EngineError: TensorFlow sees no GPU where there is to be one.
+    """
+    if gpu:
+        os.environ.update(gpus.GROWTH)
+    elif cache_folder:
         cache.use(cache_folder)
     with silent_start():
         import tensorflow as tf  # noqa: PLC0415  # only workers pay for it
@@ -195,8 +224,19 @@ def start(
         from branchsweep.training.trainer import PopulationTrainer  # noqa: PLC0415  # as above
 
         tf.get_logger().setLevel("ERROR")  # it takes our many programs for one that is traced over and over
+        if gpu:
+            exact(tf)
         tf.zeros([])  # looks for devices, and talks about it
-    return PopulationTrainer(rows, progress)
+    return PopulationTrainer(rows, progress, gpus.here(gpu) if gpu else CPU)
+
+
+def exact(tf: Any) -> None:
+    """Lets TensorFlow compute as a processor does, as nearly as a GPU can: whole float32 products, and sums in one order.
+
+    A GPU would round the factors to 10 bits (TF32), and take whichever algorithm was fastest in this process.
+    """
+    tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
+    tf.config.experimental.enable_op_determinism()
 
 
 def _end_with_parent() -> None:
