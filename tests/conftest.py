@@ -13,6 +13,9 @@ import pytest
 
 from servers import answering, free_port
 
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+"""What is compared to the last bit is computed on processors, TensorFlow in this process included."""
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 TABLE = "BRANCHSWEEP_TEST_TABLE"

@@ -127,8 +127,7 @@ MISTAKES = {
     ),
     "workers, of two kinds": (
         ("promotion: {model: plant}", "workers: {kind: local, count: 2, gpus: 1}"),
-        "x.yaml:29: workers: got count: 2 and gpus: 1, expected one of them: count is of processes on processors, and a GPU has "
-        "one of its own",
+        "x.yaml:29: workers: got count: 2 and gpus: 1, expected one of them: a GPU has one process, and count is of processors",
     ),
     "workers, fewer GPUs than none": (
         ("promotion: {model: plant}", "workers: {kind: local, gpus: -1}"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from branchsweep.errors import EngineError
 from branchsweep.experiment import Processes
 from branchsweep.population import Line
 from branchsweep.training import gpus
-from branchsweep.training.gpus import Card, chosen, is_there, parsed, picked
+from branchsweep.training.gpus import Card, chosen, is_there, parsed, picked, seen
 from branchsweep.training.workers import Workers, workshop_of
 from branchsweep.workshop import CPU, GIBIBYTE, Device, Workshop
 from test_workers import EXPERIMENT, populations, rows
@@ -68,7 +69,8 @@ def test_who_asks_for_processes_or_for_no_gpu_gets_processors(
 def test_a_device_that_tensorflow_does_not_see_is_told_with_what_it_needs(with_a_device: Path) -> None:
     """TensorFlow is really asked."""
     said: list[str] = []
-    assert chosen(LOCAL, said.append, root=with_a_device) == []
+    assert picked(seen(dict(os.environ)), None) == [], "hidden, or not there"
+    assert chosen(LOCAL, said.append, {**os.environ, "CUDA_VISIBLE_DEVICES": "99"}, with_a_device) == []
     (sentence,) = said
     assert sentence == (
         "there is an NVIDIA device here, but TensorFlow sees no GPU (it needs NVIDIA's driver, and CUDA's libraries: "
@@ -147,6 +149,19 @@ def test_a_wide_program_trains_the_lanes_of_narrow_ones_to_the_last_bit() -> Non
     assert few.keys() == many.keys()
     for lane, outcome in few.items():
         np.testing.assert_array_equal(outcome.predictions, many[lane].predictions)
+
+
+if is_there({}):  # where it is not, there is nothing to skip
+
+    def test_a_gpu_trains_what_a_processor_does() -> None:
+        world = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+        packed = populations()
+        with Workers(rows(), 1) as near, Workers(rows(), cards=chosen(LOCAL, print, world)) as far:
+            assert far.workshop.device.kind == "gpu"
+            on_processor, on_gpu = (dict(workers.train(Line(packed), keep_weights=True)) for workers in (near, far))
+        for position, outcome in on_processor.items():
+            for one, other in zip(outcome.lanes, on_gpu[position].lanes, strict=True):
+                np.testing.assert_allclose(one.predictions, other.predictions, rtol=1e-3, atol=1e-3)
 
 
 def test_as_exactly_as_a_gpu_is_told_to_compute_everything_a_worker_does_can_be_done(tmp_path: Path) -> None:

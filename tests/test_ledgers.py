@@ -149,6 +149,13 @@ class TestWhatStandsInTheStore:
         again.record([recorded(0)])
         assert text("environment.json") == '{"cores": 64}'
 
+    def test_a_sweep_that_goes_on_knows_what_it_was_trained_on(self, mlflow_store: str) -> None:
+        first = MlflowLedger.open(sweep_record(tags={"device": "processor"}), mlflow_store)
+        again = MlflowLedger.open(sweep_record(tags={"device": "Tesla T4"}), mlflow_store)
+        assert first.stood["device"] == again.stood["device"] == "processor"
+        again.record([recorded(0)])
+        assert MlflowLedger.open(sweep_record(), mlflow_store).stood["device"] == "Tesla T4"
+
     def test_a_sweep_brings_its_views(self, mlflow_store: str) -> None:
         ledger = MlflowLedger.open(sweep_record(dimensions=["trunk.depth"]), mlflow_store)
         tags = client_of(ledger).get_experiment(ledger.experiment_id).tags

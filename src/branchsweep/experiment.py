@@ -376,8 +376,8 @@ class Processes(Written):
     def _one_kind(self) -> Self:
         if self.count and self.gpus:
             raise ValueError(
-                f"got count: {self.count} and gpus: {self.gpus}, expected one of them: count is of processes on processors, "
-                "and a GPU has one of its own"
+                f"got count: {self.count} and gpus: {self.gpus}, expected one of them: a GPU has one process, and count is of "
+                "processors"
             )
         return self
 

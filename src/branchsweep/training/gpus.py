@@ -29,7 +29,7 @@ HIDDEN = "-1"
 GROWTH = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 """TensorFlow takes of a GPU's memory what it needs, and not all of it at once."""
 
-TRACES = ("proc/driver/nvidia/gpus/*", "dev/nvidia[0-9]*", "dev/dxg")
+TRACES = ("proc/driver/nvidia/gpus/*", "dev/nvidia[0-9]*", "usr/lib/wsl/lib/nvidia-smi")
 """Files of NVIDIA's driver where it has a device: on Linux, in a container, in Windows's Linux."""
 
 PROBE_SECONDS = 120.0
@@ -70,9 +70,12 @@ def chosen(
     if means.gpus == 0 or (means.gpus is None and means.count is not None):
         return []
     has_device = is_there(world, root)
-    cards = picked(seen(world) if has_device else [], means.gpus, f"; {NEEDS}" if has_device else "")
+    there = seen(world) if has_device else []
+    cards = picked(there, means.gpus, f"; {NEEDS}" if has_device else "")
     if cards:
-        say(f"training on {_counted(len(cards))} ({cards[0].device})")
+        unlike = sum(not card.device.is_like(cards[0].device) for card in there)
+        left_out = f"; {_counted(unlike)} of another kind left out: scores would depend on who trains" if unlike else ""
+        say(f"training on {_counted(len(cards))} ({cards[0].device}){left_out}")
     elif has_device:
         say(f"there is an NVIDIA device here, but TensorFlow sees no GPU ({NEEDS}); processors train")
     return cards
