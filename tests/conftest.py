@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import pytest
 
-from servers import answering, free_port
+from nodes import NO_RAY, Nodes, cluster
+from servers import PASSWORDS, SharedServer, answering, free_port, postgresql
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 """What is compared to the last bit is computed on processors, TensorFlow in this process included."""
@@ -131,6 +132,38 @@ def mlflow_server(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactor
     environment = {**os.environ, **address.SERVER_ENVIRONMENT}
     with answering(command, folder, environment, f"http://127.0.0.1:{port}/health"):
         yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def server(postgresql_programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[SharedServer]:
+    """An MLflow server that several people use, shared by all tests of the session: whoever stops it starts it again."""
+    with postgresql(postgresql_programs, PASSWORDS["admin"], ["mlflow", "auth"]) as database:
+        shared = SharedServer(tmp_path_factory.mktemp("shared"), database, PASSWORDS["admin"])
+        try:
+            shared.start()
+            for name in ("ada", "bob"):
+                shared.add_user(name, PASSWORDS[name])
+            yield shared
+        finally:
+            shared.stop()
+
+
+@pytest.fixture(scope="session")
+def all_nodes(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Nodes]:
+    """A Ray cluster, shared by all tests of the session. It may have lost its second node."""
+    if NO_RAY:
+        pytest.skip(NO_RAY)
+    cache = tmp_path_factory.mktemp("cluster")
+    (cache / "programs").symlink_to(programs)
+    with cluster(cache) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="module")
+def nodes(all_nodes: Nodes) -> Nodes:
+    """The session's Ray cluster, with both its nodes."""
+    all_nodes.have_a_second()
+    return all_nodes
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,9 +15,18 @@ from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import requests
+
+PASSWORDS = {name: f"{name}'s {uuid4().hex}" for name in ("ada", "bob", "admin")}
+"""Of the shared server's users."""
+
+
+def signed_in(user: str) -> dict[str, str]:
+    """The variables with which a user signs in there."""
+    return {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": PASSWORDS[user]}
 
 
 def free_port() -> int:

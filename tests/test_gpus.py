@@ -15,7 +15,7 @@ from branchsweep import packing
 from branchsweep.drivers import open_driver
 from branchsweep.errors import EngineError
 from branchsweep.experiment import Processes
-from branchsweep.population import Line
+from branchsweep.population import LaneOutcome, Line
 from branchsweep.training import gpus
 from branchsweep.training.gpus import Card, chosen, is_there, parsed, picked, seen
 from branchsweep.training.workers import Workers, workshop_of
@@ -141,7 +141,8 @@ def test_a_wide_program_trains_the_lanes_of_narrow_ones_to_the_last_bit() -> Non
     narrow = populations()
     assert all(members.program.slots == members.program.lanes for members in wide)
     with Workers(rows(), 1) as workers:
-        few, many = ({} for _ in range(2))
+        few: dict[tuple[int, int, int], LaneOutcome] = {}
+        many: dict[tuple[int, int, int], LaneOutcome] = {}
         for packed, found in ((narrow, few), (wide, many)):
             for position, outcome in workers.train(Line(packed), keep_weights=True):
                 of = packed[position]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -10,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,41 +16,23 @@ import pytest
 from branchsweep import packing, sweep
 from branchsweep.drivers import open_driver
 from branchsweep.errors import EngineError
-from branchsweep.experiment import Cluster, Experiment
+from branchsweep.experiment import Experiment
 from branchsweep.population import Line, Outcome, Population
 from branchsweep.roles import FinishedModel, Member, Trainer
 from branchsweep.training.workers import Workers
 from branchsweep.trial import Result
 from branchsweep.workshop import CPU, Device, Workshop
 from fakes import tiny_experiment
+from nodes import NO_RAY, Nodes
 from servers import free_port
 from test_sweep import Scene
 from test_workers import EXPERIMENT, assert_equal, populations, rows
 
-if importlib.util.find_spec("ray") is None:
-    pytest.skip("NOTHING WAS TRAINED ON A CLUSTER: ray is not installed", allow_module_level=True)
+if NO_RAY:
+    pytest.skip(NO_RAY, allow_module_level=True)
 
 from branchsweep.training import ray as ray_module
 from branchsweep.training.ray import RayWorkers, count_places, unlike_devices
-
-
-@dataclass
-class Nodes:
-    """A cluster of a head and of one more node, each with one processor."""
-
-    cluster: Any
-    second: Any
-    cache: Path
-
-    @property
-    def here(self) -> Cluster:
-        return Cluster(kind="ray", address=self.cluster.address)
-
-    def lose_the_second(self) -> None:
-        self.cluster.remove_node(self.second, allow_graceful=False)
-
-    def add_a_second(self) -> None:
-        self.second = self.cluster.add_node(num_cpus=1)
 
 
 @dataclass
@@ -76,22 +56,6 @@ class Crew:
     def progress(self, lane_epochs: float) -> None:
         self.told.append(lane_epochs)
         self.at_progress()
-
-
-@pytest.fixture(scope="module")
-def nodes(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    from ray.cluster_utils import Cluster as LocalCluster
-
-    cache = tmp_path_factory.mktemp("cluster")
-    (cache / "programs").symlink_to(programs)
-    with pytest.MonkeyPatch.context() as patch:  # nodes hand it on to their workers
-        patch.setenv("BRANCHSWEEP_CACHE", str(cache))
-        patch.setenv("PYTHONPATH", str(Path(sweep.__file__).parents[1]))
-        cluster = LocalCluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        found = Nodes(cluster, None, cache)
-        found.add_a_second()
-        yield found
-        cluster.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +106,7 @@ def test_a_model_is_exported_into_the_drivers_folder(crew: Crew, at_home: Worker
 def test_a_sweep_asks_and_scores_what_it_does_at_home(crew: Crew, at_home: Workers) -> None:
     """A driver that learns: what it asks depends on every score that it was told before, and on their order."""
     experiment = tiny_experiment(
-        search={"driver": "optuna", "trials": 9, "batch": 3}, fit={"epochs": 4}, pruning={"rungs": [2]}
+        search={"driver": "optuna", "trials": 12, "batch": 3, "ahead": 1}, fit={"epochs": 4}, pruning={"rungs": [2]}
     )
     far, near = (found(experiment, trainer) for trainer in (crew.trainer, at_home))
     assert [result.trial for result in far] == [result.trial for result in near]
@@ -179,7 +143,7 @@ def test_what_a_lost_node_had_begun_is_trained_again_and_nothing_else_changes(cr
 
 
 def test_a_node_that_joins_gets_a_worker(crew: Crew, at_home: Workers) -> None:
-    crew.nodes.add_a_second()
+    crew.nodes.have_a_second()
     packed = populations()
     crew.assemble()
     assert crew.said[-1] == "training on 2 workers on 2 nodes"
@@ -238,17 +202,14 @@ def test_more_than_any_node_has_is_told_at_once(nodes: Nodes) -> None:
 
 def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_told(nodes: Nodes) -> None:
     """A node may say that it has one, as this one does here. Its worker does not train on the processor instead."""
-    third = nodes.cluster.add_node(num_cpus=1, num_gpus=1)
     half = nodes.here.model_copy(update={"gpus_per_worker": 0.5})
-    try:
+    with nodes.one_more_that_counts_a_gpu():
         assert count_places(half) == 1
         with (
             RayWorkers(rows(), half) as workers,
             pytest.raises(EngineError, match=r"a worker could not start on its node .* its TensorFlow sees none"),
         ):
             assert workers.workshop.device.kind == "gpu", "the first worker is waited for"
-    finally:
-        nodes.cluster.remove_node(third, allow_graceful=False)
 
 
 def test_workers_on_unlike_gpus_are_refused() -> None:

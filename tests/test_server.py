@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,33 +33,14 @@ from branchsweep.roles import Ledger, SweepRecord, Trainer
 from branchsweep.trial import Result
 from contracts import LedgerContract, OpenLedger, recorded, sweep_record, written
 from fakes import FormulaTrainer, Notebook, tiny_experiment
-from servers import SharedServer, postgresql
+from servers import PASSWORDS, SharedServer, signed_in
 from test_sweep import tiny_table
-
-PASSWORDS = {"ada": f"ada's {uuid4().hex}", "bob": f"bob's {uuid4().hex}", "admin": f"admin's {uuid4().hex}"}
-
-
-@pytest.fixture(scope="module")
-def server(postgresql_programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[SharedServer]:
-    with postgresql(postgresql_programs, PASSWORDS["admin"], ["mlflow", "auth"]) as database:
-        shared = SharedServer(tmp_path_factory.mktemp("shared"), database, PASSWORDS["admin"])
-        try:
-            shared.start()
-            for name in ("ada", "bob"):
-                shared.add_user(name, PASSWORDS[name])
-            yield shared
-        finally:
-            shared.stop()
 
 
 @pytest.fixture(autouse=True)
 def is_ada(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in signed_in("ada").items():
         monkeypatch.setenv(name, value)
-
-
-def signed_in(user: str) -> dict[str, str]:
-    return {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": PASSWORDS[user]}
 
 
 @pytest.fixture
