@@ -92,7 +92,7 @@ class Nodes:
         ray = str(Path(sys.executable).with_name("ray"))
         with log.open("w") as into:
             node = subprocess.Popen(
-                [ray, "start", *words, *ports, *means],
+                [ray, "start", *words, *ports, *means, "--disable-usage-stats", "--block"],
                 env=self._environment,
                 stdout=into,
                 stderr=into,
