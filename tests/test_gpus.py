@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from branchsweep import packing
 from branchsweep.drivers import open_driver
 from branchsweep.errors import EngineError
 from branchsweep.experiment import Processes
-from branchsweep.population import LaneOutcome, Line
+from branchsweep.population import LaneOutcome, Line, Population
 from branchsweep.training import gpus
 from branchsweep.training.gpus import Card, chosen, is_there, parsed, picked, seen
 from branchsweep.training.workers import Workers, workshop_of
@@ -134,6 +135,15 @@ def test_a_worker_whose_gpu_is_not_seen_does_not_train_on_a_processor_instead() 
         gpus.here(0.5)
 
 
+def trained(workers: Workers, packed: Sequence[Population]) -> dict[tuple[int, int, int], LaneOutcome]:
+    """What has come of each lane: by trial, fold and seed."""
+    found: dict[tuple[int, int, int], LaneOutcome] = {}
+    for position, outcome in workers.train(Line(packed)):
+        of = packed[position]
+        found |= dict(zip(zip(of.trials, of.folds, of.seeds, strict=True), outcome.lanes, strict=True))
+    return found
+
+
 def test_a_wide_program_trains_the_lanes_of_narrow_ones_to_the_last_bit() -> None:
     """All lanes in one wave, as on a GPU, but on this processor."""
     lanes = [lane for trial in open_driver(EXPERIMENT).ask(4) for lane in packing.lanes_of(trial, EXPERIMENT)]
@@ -141,12 +151,7 @@ def test_a_wide_program_trains_the_lanes_of_narrow_ones_to_the_last_bit() -> Non
     narrow = populations()
     assert all(members.program.slots == members.program.lanes for members in wide)
     with Workers(rows(), 1) as workers:
-        few: dict[tuple[int, int, int], LaneOutcome] = {}
-        many: dict[tuple[int, int, int], LaneOutcome] = {}
-        for packed, found in ((narrow, few), (wide, many)):
-            for position, outcome in workers.train(Line(packed), keep_weights=True):
-                of = packed[position]
-                found |= dict(zip(zip(of.trials, of.folds, of.seeds, strict=True), outcome.lanes, strict=True))
+        few, many = trained(workers, narrow), trained(workers, wide)
     assert few.keys() == many.keys()
     for lane, outcome in few.items():
         np.testing.assert_array_equal(outcome.predictions, many[lane].predictions)
