@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -107,8 +107,25 @@ class Nodes:
 
 
 def _kill(node: subprocess.Popen[bytes]) -> None:
-    os.killpg(node.pid, signal.SIGKILL)
+    """With its workers, which are groups of their own and would live on until they miss their node."""
+    for process in [node.pid, *_descendants(node.pid)]:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
     node.wait(20)
+
+
+def _descendants(ancestor: int) -> list[int]:
+    """The processes that a process has started, and those that they have."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            parents[int(stat.parent.name)] = int(
+                stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[1]
+            )
+    found = [process for process, parent in parents.items() if parent == ancestor]
+    for process in found:
+        found += [child for child, parent in parents.items() if parent == process]
+    return found
 
 
 @contextmanager
