@@ -212,6 +212,15 @@ def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_told(nodes: Nodes)
             assert workers.workshop.device.kind == "gpu", "the first worker is waited for"
 
 
+def test_of_an_error_with_a_traceback_the_last_line_is_told() -> None:
+    said = ConnectionAbortedError(
+        "Initialization failure from server:\nTraceback (most recent call last):\n  …\nOSError: full\n"
+    )
+    assert ray_module._first_line(said) == "Initialization failure from server: OSError: full"
+    assert ray_module._first_line(ValueError("one\ntwo")) == "one"
+    assert ray_module._first_line(ValueError()) == "ValueError"
+
+
 def test_workers_on_unlike_gpus_are_refused() -> None:
     one, other, more = (Device("gpu", memory, name) for memory, name in ((1, "Tesla T4"), (1, "A100"), (2, "Tesla T4")))
     assert one.is_like(more) and not one.is_like(other) and not one.is_like(CPU) and CPU.is_like(Device())

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -21,9 +21,9 @@ from branchsweep.ledgers.memory import MemoryLedger, Store, Sweep
 from branchsweep.ledgers.mlflow import MlflowLedger
 from branchsweep.ledgers.shadow import ShadowLedger
 from branchsweep.ledgers.spool import Spool
-from branchsweep.roles import Ledger, SweepRecord
+from branchsweep.roles import Candidate, Champion, Ledger, SweepRecord, Verdict
 from branchsweep.trial import Result
-from contracts import LedgerContract, OpenLedger, recorded, sweep_record, written
+from contracts import LedgerContract, OpenLedger, candidate, recorded, sweep_record, written
 from fakes import Notebook
 
 
@@ -119,14 +119,25 @@ class Distant(MemoryLedger):
 
     def record(self, results: Sequence[Result]) -> None:
         self.attempts += 1
-        if self.is_away:
-            raise LedgerAwayError("nobody answers")
+        self._need_an_answer()
         for result in self._sweep.history.unrecorded(results):
             if len(self.order) == self.breaks_off_after:
                 self.breaks_off_after = -1
                 raise LedgerAwayError("it broke off")
             super().record([result])
             self.order.append(result.trial.number)
+
+    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str | bytes]) -> None:
+        self._need_an_answer()
+        super().conclude(metrics, tags, files)
+
+    def crown(self, candidate: Candidate, verdict: Verdict) -> Champion:
+        self._need_an_answer()
+        return super().crown(candidate, verdict)
+
+    def _need_an_answer(self) -> None:
+        if self.is_away:
+            raise LedgerAwayError("nobody answers")
 
     def back_soon(self) -> None:
         def back() -> None:
@@ -271,6 +282,7 @@ class TestAway:
         )
         assert watch.lines[1].startswith("waiting until the server is back")
         assert watch.lines[2].startswith("the server is back and has ")
+        assert watch.lines[2].endswith(("finished trial more, 4 follow", "finished trials more"))
         assert len(watch.lines) == 3
 
     def test_what_came_through_before_it_broke_off_is_not_written_twice(self, tmp_path: Path) -> None:
@@ -293,6 +305,29 @@ class TestAway:
             assert numbers(shadow) == [0, 1, 2]
         assert watch.lines == [f"recording 3 finished trials of an earlier process first, from {folder}"]
         assert not folder.exists()
+
+    def test_what_follows_the_search_waits_for_the_server_as_well(self) -> None:
+        distant, watch = Distant(), Notebook()
+        with ShadowLedger(distant, say=watch.say) as shadow:
+            record_each(shadow, range(3))
+            shadow.flush()
+            distant.is_away = True
+            distant.back_soon()
+            shadow.conclude({"test_r2/PE": 0.5}, {}, {})
+            assert numbers(shadow) == [0, 1, 2]
+            assert shadow.conclusion is not None and shadow.conclusion.metrics["test_r2/PE"] == 0.5
+        assert watch.lines == [
+            "the server is away: nobody answers. Waiting until it is back; Ctrl-C leaves the rest to the next start"
+        ]
+
+    def test_a_registration_is_not_tried_again_by_itself(self, tmp_path: Path) -> None:
+        distant = Distant()
+        with ShadowLedger(distant) as shadow:
+            record_each(shadow, [3])
+            shadow.flush()
+            distant.is_away = True
+            with pytest.raises(LedgerAwayError):
+                shadow.crown(candidate(tmp_path, "plant"), Verdict(True, "there was nobody"))
 
     def test_without_a_spool_it_is_offered_again_as_well(self) -> None:
         distant = Distant()

@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from branchsweep.errors import LedgerAwayError, LedgerError
 from branchsweep.ledgers.spool import Spool
@@ -58,6 +58,17 @@ class Hold(Protocol):
     def release(self) -> None:
         """Let go."""
         ...
+
+
+Said = TypeVar("Said")
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds to wait before the next attempt, and the next, without an end."""
+    pause = FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 @dataclass
@@ -131,8 +142,7 @@ class ShadowLedger:
     @property
     def conclusion(self) -> Conclusion | None:
         """What was concluded; None for a sweep that has not come to its end."""
-        with self._settled() as ledger:
-            return ledger.conclusion
+        return self._asked(lambda ledger: ledger.conclusion)
 
     def record(self, results: Sequence[Result]) -> None:
         """Have finished trials written, soon.
@@ -160,16 +170,18 @@ class ShadowLedger:
 
     def recall(self) -> list[Result]:
         """Every recorded result, in order of the trials' numbers."""
-        with self._settled() as ledger:
-            return ledger.recall()
+        return self._asked(lambda ledger: ledger.recall())
 
     def champion(self, model: str) -> Champion | None:
         """Who holds the title under this name, or None."""
-        with self._settled() as ledger:
-            return ledger.champion(model)
+        return self._asked(lambda ledger: ledger.champion(model))
 
     def crown(self, candidate: Candidate, verdict: Verdict) -> Champion:
-        """Register the candidate as a new version; give it the title if the verdict says so."""
+        """Register the candidate as a new version; give it the title if the verdict says so.
+
+        Raises:
+            LedgerAwayError: The server went away meanwhile. This is not done again by itself: half a registration may stand.
+        """
         with self._settled() as ledger:
             return ledger.crown(candidate, verdict)
 
@@ -180,28 +192,35 @@ class ShadowLedger:
 
     def meet(self, who: str) -> None:
         """Note that a model has met the test rows, once of each name."""
-        with self._settled() as ledger:
-            ledger.meet(who)
+        self._asked(lambda ledger: ledger.meet(who))
 
     def meetings(self, test_digest: str) -> int:
         """How many models have met these test rows, over all sweeps of the store."""
-        with self._settled() as ledger:
-            return ledger.meetings(test_digest)
+        return self._asked(lambda ledger: ledger.meetings(test_digest))
 
     def illustrate(self, trial: int, files: Mapping[str, str | bytes]) -> None:
         """Keep files with a recorded trial."""
-        with self._settled() as ledger:
-            ledger.illustrate(trial, files)
+        self._asked(lambda ledger: ledger.illustrate(trial, files))
 
     def pages(self, trials: Sequence[int]) -> Pages:
         """Where people see this sweep, and these of its trials."""
-        with self._settled() as ledger:
-            return ledger.pages(trials)
+        return self._asked(lambda ledger: ledger.pages(trials))
 
     def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str | bytes]) -> None:
         """Write the sweep's last figures, tags and artifacts and close it."""
-        with self._settled() as ledger:
-            ledger.conclude(metrics, tags, files)
+        self._asked(lambda ledger: ledger.conclude(metrics, tags, files))
+
+    def _asked(self, question: Callable[[Ledger], Said]) -> Said:
+        """What the ledger says, or does; a server that is away is waited for, as it may be asked the same again."""
+        for pause in _pauses():
+            try:
+                with self._settled() as ledger:
+                    return question(ledger)
+            except LedgerAwayError as away:
+                if pause == FIRST_PAUSE:
+                    self._say(f"the server is away: {away}. Waiting until it is back; Ctrl-C leaves the rest to the next start")
+                time.sleep(pause)
+        raise AssertionError("pauses have no end")
 
     @contextmanager
     def _settled(self) -> Iterator[Ledger]:
@@ -268,8 +287,7 @@ class ShadowLedger:
 
     def _deliver(self, batch: _Batch) -> None:
         """Offer a batch until it is taken, or nobody waits for that any more."""
-        pause = FIRST_PAUSE
-        while True:
+        for pause in _pauses():
             try:
                 with self._using:
                     if self._is_closed:
@@ -279,14 +297,16 @@ class ShadowLedger:
             except LedgerAwayError as away:
                 if not self._wait(away, pause):
                     return
-                pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 break
         if self._spool is not None:
             self._spool.drop(batch.files)
         if self._is_away:
             self._tell_away(False)
-            self._say("the server is back" + f" and has {self._trials(len(batch.results))} more" * bool(batch.results))
+            with self._changed:
+                behind = len(self._waiting.results)
+            more = f" and has {self._trials(len(batch.results))} more" * bool(batch.results)
+            self._say(f"the server is back{more}" + f", {behind} follow" * bool(behind))
 
     def _wait(self, away: LedgerAwayError, seconds: float) -> bool:
         """Wait for a server that is away; says whether to try again."""

@@ -321,7 +321,8 @@ class RayWorkers:
     def _begin(self, worker: _Worker, position: int, population: Population, keep_weights: bool, before: _Loss | None) -> _Task:
         ticket, told = next(self._tickets), before.told if before else 0.0
         worker.programs.add(population.program)
-        outcome = worker.actor.train.remote(ticket, population, keep_weights)
+        words = ray.put(population)  # apart from the call, which should be small: lanes that go on bring their weights
+        outcome = worker.actor.train.remote(ticket, words, keep_weights)
         return _Task(worker, position, population, ticket, outcome, told)
 
     def _idle(self, training: Sequence[_Task]) -> list[_Worker]:
@@ -497,7 +498,9 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """What went wrong; where that only announces a traceback, with its last line."""
+    first, *others = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{first} {others[-1].strip()}" if others and first.endswith(":") else first
 
 
 def _no_start(error: BaseException) -> str:
