@@ -28,7 +28,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from branchsweep.cli import _means, main
+from branchsweep.cli import main
+from branchsweep.cli.opening import means_of
 from branchsweep.errors import UserError
 from branchsweep.experiment import Cluster, Processes
 from branchsweep.recipe import recalled
@@ -616,13 +617,13 @@ def test_draw_says_what_a_picture_needs(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_command_has_the_last_word_on_who_trains() -> None:
     written = tiny_experiment(workers={"kind": "ray", "address": "ray://head:10001", "gpus_per_worker": 0.5})
     here, cluster = Processes(kind="local"), written.workers
-    assert (_means(None), _means(None, written)) == (here, cluster)
-    assert (_means("3"), _means("3", written)) == (Processes(kind="local", count=3),) * 2
-    assert (_means("ray"), _means("ray", written)) == (Cluster(kind="ray"), cluster)
-    assert _means("ray://other:1", written) == cluster.model_copy(update={"address": "ray://other:1"})
+    assert (means_of(None), means_of(None, written)) == (here, cluster)
+    assert (means_of("3"), means_of("3", written)) == (Processes(kind="local", count=3),) * 2
+    assert (means_of("ray"), means_of("ray", written)) == (Cluster(kind="ray"), cluster)
+    assert means_of("ray://other:1", written) == cluster.model_copy(update={"address": "ray://other:1"})
     for nobody in ("0", "-1", "2.5", "rya", "ray://head"):
         with pytest.raises(UserError, match=f"--workers: got '{nobody}', expected a number of processes"):
-            _means(nobody)
+            means_of(nobody)
 
 
 def test_data_says_what_is_read_and_the_stand_in_announces_itself(tmp_path: Path) -> None:

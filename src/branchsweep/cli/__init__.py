@@ -1,0 +1,67 @@
+"""The command line. Every command opens what it needs, lets a flow do the work, and prints what came of it.
+
+Heavy libraries are imported inside the commands that need them, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from branchsweep import __version__
+from branchsweep.cli.comparisons import compare
+from branchsweep.cli.experiments import data, draw, schema, space
+from branchsweep.cli.models import export, history, predict, rollback
+from branchsweep.cli.opening import escaped, print_notes
+from branchsweep.cli.records import export_study, report, show
+from branchsweep.cli.server import ui
+from branchsweep.cli.sweeps import promote, replay, run
+from branchsweep.errors import EXIT_CODE, UserError
+
+app = typer.Typer(
+    name="branchsweep",
+    help="Hyperparameter sweeps for branched multi-output Keras networks: hundreds of trials at once, every one in MLflow.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+COMMANDS = (
+    *(run, compare, show, report, replay, promote),
+    *(data, space, draw, schema),
+    *(predict, export, history, rollback),
+    *(export_study, ui),
+)
+"""In the order in which they are listed: sweeps, what an experiment is, models, and the ways out."""
+
+
+def main() -> None:
+    """The entry point: a user's mistake ends in one message and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        console = Console(stderr=True)
+        console.print(f"[bold red]error:[/] {escaped(str(error))}", highlight=False, soft_wrap=True)
+        print_notes(error, console)
+        sys.exit(EXIT_CODE)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"branchsweep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    pass
+
+
+for command in COMMANDS:
+    app.command()(command)

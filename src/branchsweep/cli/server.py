@@ -1,0 +1,124 @@
+"""The command that serves MLflow's pages."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import webbrowser
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from branchsweep.cli.words import TrackingUri
+from branchsweep.errors import UserError
+
+if TYPE_CHECKING:
+    from branchsweep.ledgers.listing import SweepSummary
+
+
+UNPRIVILEGED = 1024
+"""The first port that anybody may listen on."""
+
+HIGHEST_PORT = 65535
+
+MOST_PORTS = 100
+"""So many ports after a taken one are tried, to propose one that is free."""
+
+
+def ui(
+    tracking_uri: TrackingUri = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 5000,
+    opens: Annotated[
+        bool | None, typer.Option("--open/--no-open", help="Open the last sweep in a browser; in a terminal it is.")
+    ] = None,
+) -> None:
+    """Serve MLflow's pages over this store, until Ctrl-C, and open the last sweep in them."""
+    from branchsweep.ledgers import address
+    from branchsweep.ledgers.reading import list_sweeps
+
+    command = address.ui_command(tracking_uri, host, port)
+    _refuse_taken(host, port)
+    newest = list_sweeps(tracking_uri)[:1]
+    links = _links(f"http://{host}:{port}", newest[0]) if newest else {"": f"http://{host}:{port}"}
+    say = Console(stderr=True)
+    say.print("MLflow comes up in about ten seconds; Ctrl-C ends it", highlight=False, soft_wrap=True)
+    for what, link in links.items():
+        say.print(f"{what:{max(map(len, links))}}  {link}".strip(), highlight=False, soft_wrap=True)
+    if say.is_terminal if opens is None else opens:
+        threading.Thread(target=_open_when_up, args=(host, port, next(iter(links.values()))), daemon=True).start()
+    raise typer.Exit(_serve(command, {**os.environ, **address.SERVER_ENVIRONMENT}))
+
+
+def _links(server: str, sweep: SweepSummary) -> dict[str, str]:
+    """The pages of a sweep by what they show; the first is the one to open."""
+    from branchsweep.ledgers import address
+
+    pages = {"the sweep": address.run_page(sweep.experiment_id, sweep.run_id)}
+    if sweep.view:
+        trials = {
+            f"{sweep.name}: its trials": address.view_page(sweep.experiment_id, sweep.view),
+            "as charts": address.charts_page(sweep.experiment_id, sweep.view),
+        }
+        pages = trials | pages
+    return {what: address.link(server, page) for what, page in pages.items()}
+
+
+def _open_when_up(host: str, port: int, link: str) -> None:
+    """Opens a browser as soon as the server answers; gives up with it."""
+    while True:
+        time.sleep(0.5)
+        connection = http.client.HTTPConnection(host, port, timeout=5)
+        with suppress(OSError, http.client.HTTPException), closing(connection):
+            connection.request("GET", "/health")
+            if connection.getresponse().status == http.HTTPStatus.OK:
+                webbrowser.open(link)
+                return
+
+
+def _serve(command: list[str], environment: Mapping[str, str]) -> int:
+    """Runs a server and its own processes until it ends or we are told to, and leaves none of them behind."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603  # our own words, a host and a port
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Raises if something listens there already: MLflow's own message for it is a traceback."""
+    error = _what_forbids(host, port)
+    if error is None:
+        return
+    nearby = range(max(port + 1, UNPRIVILEGED), min(port + MOST_PORTS, HIGHEST_PORT) + 1)
+    free = next((other for other in nearby if _what_forbids(host, other) is None), None)
+    remedy = f"--port {free} is free" if free else "choose another with --port, or another --host"
+    raise UserError(f"got port {port} on {host}, which cannot be used ({error.strerror}); {remedy}") from error
+
+
+def _what_forbids(host: str, port: int) -> OSError | None:
+    """Why nobody can listen there; None where one can."""
+    with socket.socket() as mine:
+        mine.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            mine.bind((host, port))
+        except OSError as error:
+            return error
+    return None
