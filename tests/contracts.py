@@ -100,16 +100,16 @@ def play(driver: Driver, asks: int, count: int = 8) -> list[Result]:
     return results
 
 
-def play_ahead(driver: Driver, experiment: Experiment, rounds: int, recorded: Sequence[Result] = ()) -> list[Result]:
-    """As `play`, as a search does it that asks ahead: so many rounds that one of them is told when the next ones are asked."""
-    results, open_rounds = list(recorded), deque[list[Trial]]()
+def asked_ahead(driver: Driver, experiment: Experiment, rounds: int) -> list[Trial]:
+    """What is asked where the oldest round is told only when `search.ahead` more are under way."""
+    asked, under_way = list[Trial](), deque[list[Trial]]()
     for _ in range(rounds):
-        open_rounds.append(driver.ask(experiment.batch))
-        if len(open_rounds) > experiment.ahead:
-            for trial in open_rounds.popleft():
-                results.append(answer(trial))
-                driver.tell(results[-1])
-    return [*results, *(answer(trial) for trials in open_rounds for trial in trials)]
+        under_way.append(driver.ask(experiment.batch))
+        asked += under_way[-1]
+        if len(under_way) > experiment.ahead:
+            for trial in under_way.popleft():
+                driver.tell(answer(trial))
+    return asked
 
 
 def trials_of(results: list[Result]) -> list[Trial]:
@@ -262,10 +262,10 @@ class DriverContract:
         """Asked ahead, asked when all answers are there, or by a fresh driver that knows them: always the same."""
         experiment = self.experiment(known=KNOWN, ahead=ahead)
         at_once = play(open_driver(experiment), asks=6)
-        assert play_ahead(open_driver(experiment), experiment, rounds=6) == at_once
+        assert asked_ahead(open_driver(experiment), experiment, rounds=6) == trials_of(at_once)
         for told in (8, 16, 40):
             driver = self.resumed(experiment, at_once[:told])
-            assert play_ahead(driver, experiment, 6 - told // 8, at_once[:told]) == at_once
+            assert asked_ahead(driver, experiment, rounds=6 - told // 8) == trials_of(at_once[told:])
 
 
 class OpenLedger(Protocol):
