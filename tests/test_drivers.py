@@ -85,7 +85,7 @@ class TestTpe(DriverContract):
         assert told(16, 24) != told(0, 0)
 
     def test_what_is_asked_before_the_first_answers_is_spread_evenly(self) -> None:
-        trials = trials_of(play(open_driver(self.experiment(ahead=1, batch=16)), asks=2))
+        trials = trials_of(play(open_driver(self.experiment(ahead=1, batch=16)), asks=2, count=16))
         assert sorted(int(float(trial.params["weight_decay"]) / 0.01 * 32) for trial in trials) == list(range(32))
 
     def test_open_questions_repel_the_next(self) -> None:
