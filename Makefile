@@ -17,7 +17,7 @@ sweep: $(READY) ## run the main experiment (EXPERIMENT=file, DATA=table, ARGS="m
 	@$(BIN)/branchsweep run $(EXPERIMENT) $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 test: $(READY) ## run the tests (BRANCHSWEEP_TEST_TABLE=path of the real table)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(READY) ## formatter, linter, types, floors
 	@$(BIN)/ruff format --check .
