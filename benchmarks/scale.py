@@ -46,6 +46,7 @@ from branchsweep.ledgers.shadow import ShadowLedger
 from branchsweep.population import LaneOutcome, LaneState, Line, Outcome, Population, TrainingRows
 from branchsweep.recipe import Recipe
 from branchsweep.roles import Driver, Ledger
+from branchsweep.search import Engines, search
 from branchsweep.terminal import Terminal
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from branchsweep.workshop import Workshop
@@ -306,9 +307,9 @@ def simulate(words: Any, setting: _measure.Setting, store: Path | None) -> dict[
     began = time.perf_counter()
     with ClockedLedger(writer, clock) as ledger:  # type: ignore[arg-type]  # it plays the role through another
         driver = ClockedDriver(open_driver(experiment), clock)
-        engines = sweep.Engines(driver, trainer, ledger, watch)  # type: ignore[arg-type]  # a search exports nothing
+        engines = Engines(driver, trainer, ledger, watch)  # type: ignore[arg-type]  # a search exports nothing
         clock.turn("else")
-        found = sweep.search(experiment, setting.rows, engines)
+        found = search(experiment, setting.rows, engines)
     wall = time.perf_counter() - began
     clock.turn("else")
     assert len(found.results) == words.trials, found.stop.because

@@ -34,6 +34,7 @@ from branchsweep.ledgers.memory import MemoryLedger
 from branchsweep.ledgers.shadow import ShadowLedger
 from branchsweep.population import Line
 from branchsweep.roles import Ledger
+from branchsweep.search import Engines, search
 from branchsweep.training.workers import Workers
 from branchsweep.trial import Result
 
@@ -90,8 +91,8 @@ class Bench:
         experiment = self.experiment(trials, seed)
         began = time.perf_counter()
         with ShadowLedger(self._ledger(experiment)) as ledger:
-            engines = sweep.Engines(open_driver(experiment), self.trainer, ledger, watch)
-            results = sweep.search(experiment, self.setting.rows, engines).results
+            engines = Engines(open_driver(experiment), self.trainer, ledger, watch)
+            results = search(experiment, self.setting.rows, engines).results
         assert len(results) == trials
         return time.perf_counter() - began
 

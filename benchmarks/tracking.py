@@ -32,7 +32,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 from rich.console import Console
 
-from branchsweep import config, data, sweep
+from branchsweep import config, data
 from branchsweep.answer import training_rows
 from branchsweep.drivers import open_driver
 from branchsweep.experiment import Experiment
@@ -42,6 +42,7 @@ from branchsweep.ledgers.mlflow import MlflowLedger
 from branchsweep.ledgers.shadow import ShadowLedger
 from branchsweep.population import TrainingRows
 from branchsweep.roles import Ledger, SweepRecord, TableRecord
+from branchsweep.search import Engines, search
 from branchsweep.terminal import Terminal
 from branchsweep.training.workers import Workers, cores
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
@@ -191,7 +192,7 @@ def searched(experiment: Experiment, rows: TrainingRows, trainer: Workers, ledge
     watch = Terminal(Console(quiet=True))
     began = time.perf_counter()
     with ShadowLedger(ledger) as shadow:
-        sweep.search(experiment, rows, sweep.Engines(open_driver(experiment), trainer, shadow, watch))
+        search(experiment, rows, Engines(open_driver(experiment), trainer, shadow, watch))
     return time.perf_counter() - began
 
 

@@ -25,6 +25,7 @@ from branchsweep.ledgers import address
 from branchsweep.ledgers.mlflow import MlflowLedger
 from branchsweep.references import Baseline
 from branchsweep.roles import FinishedModel
+from branchsweep.search import Engines
 from branchsweep.summary import Summary
 from browser import SETTLED, Browser, Page, browsing
 from fakes import FormulaTrainer, Notebook, tiny_experiment
@@ -93,7 +94,7 @@ def seen(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPath
     rows = split(experiment, table)
     ledger = MlflowLedger.open(sweep.record(experiment, table, rows), store)
     trainer = Registrar(training_rows(table, rows))
-    engines = sweep.Engines(open_driver(experiment), trainer, ledger, Notebook())
+    engines = Engines(open_driver(experiment), trainer, ledger, Notebook())
     said = sweep.run(experiment, [Baseline("linear_regression")], table, rows, engines)
     client = MlflowClient(store, store)
     client.log_text(ledger.run_id, "<h1>A report</h1><p>of what was found</p>", "report.html")

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from branchsweep import packing, sweep
+from branchsweep import packing
 from branchsweep.drivers import open_driver
 from branchsweep.errors import EngineError
 from branchsweep.experiment import Experiment
 from branchsweep.population import Line, Outcome, Population
 from branchsweep.roles import FinishedModel, Member, Trainer
+from branchsweep.search import Engines, search
 from branchsweep.training.workers import Workers
 from branchsweep.trial import Result
 from branchsweep.workshop import CPU, Device, Workshop
@@ -116,8 +117,8 @@ def test_a_sweep_asks_and_scores_what_it_does_at_home(crew: Crew, at_home: Worke
 
 def found(experiment: Experiment, trainer: Trainer) -> list[Result]:
     scene = Scene(experiment)
-    engines = sweep.Engines(open_driver(experiment), trainer, scene.ledger, scene.watch)
-    return sweep.search(experiment, rows(), engines).results
+    engines = Engines(open_driver(experiment), trainer, scene.ledger, scene.watch)
+    return search(experiment, rows(), engines).results
 
 
 def test_what_a_lost_node_had_begun_is_trained_again_and_nothing_else_changes(crew: Crew, at_home: Workers) -> None:

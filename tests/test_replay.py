@@ -22,6 +22,7 @@ from branchsweep.ledgers.memory import MemoryLedger
 from branchsweep.replay import Agreement, Circumstance, Replay, circumstances, figures, numbered, replay
 from branchsweep.report import text
 from branchsweep.roles import SweepRecord
+from branchsweep.search import Engines, search
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from fakes import FormulaTrainer, Notebook, tiny_experiment
 
@@ -45,7 +46,7 @@ class Past:
         self.record: SweepRecord = sweep.record(self.experiment, dataset, parts)
         ledger = MemoryLedger.open(self.record)
         trainer = FormulaTrainer(training_rows(dataset, parts), self.diverges_above)
-        sweep.search(self.experiment, trainer.rows, sweep.Engines(open_driver(self.experiment), trainer, ledger, Notebook()))
+        search(self.experiment, trainer.rows, Engines(open_driver(self.experiment), trainer, ledger, Notebook()))
         self.results: Sequence[Result] = ledger.recall()
 
     def first(self, status: Status, rungs: int = 0) -> Result:

@@ -29,6 +29,7 @@ from branchsweep.report.figures_of_sweep import DOTS, pictures
 from branchsweep.report.interactive import interactive
 from branchsweep.report.positions import floor, share, ticks
 from branchsweep.report.sweep_report import SweepReport
+from branchsweep.search import Engines
 from branchsweep.space import Choice, Float, Int
 from branchsweep.trial import HeadScore, Result, Score, Status
 from fakes import FormulaTrainer, Notebook, tiny_experiment
@@ -119,8 +120,8 @@ def ended(dataset: Dataset | None = None, diverges_above: float = np.inf, **chan
         return sweep_report.tables(report)
 
     trainer = FormulaTrainer(training_rows(dataset, parts), diverges_above)
-    engines = sweep.Engines(open_driver(experiment), trainer, ledger, Notebook(), press, portray)
-    sweep.run(experiment, [Baseline("linear_regression")], dataset, parts, engines)
+    engines = Engines(open_driver(experiment), trainer, ledger, Notebook())
+    sweep.run(experiment, [Baseline("linear_regression")], dataset, parts, engines, press, portray)
     return told[0], ledger
 
 
@@ -317,7 +318,7 @@ def test_a_picture_that_cannot_be_drawn_does_not_cost_the_sweep() -> None:
         raise RuntimeError("no ink")
 
     trainer = FormulaTrainer(training_rows(dataset, parts))
-    sweep.run(experiment, [], dataset, parts, sweep.Engines(open_driver(experiment), trainer, ledger, watch, press))
+    sweep.run(experiment, [], dataset, parts, Engines(open_driver(experiment), trainer, ledger, watch), press)
     assert ledger.conclusion is not None
     assert ledger.artifact("leaderboard.csv")
     assert "no ink" in watch.lines[-1]

@@ -30,6 +30,7 @@ from branchsweep.ledgers.shadow import ShadowLedger
 from branchsweep.ledgers.spool import Spool
 from branchsweep.population import Line, Outcome
 from branchsweep.roles import Ledger, SweepRecord, Trainer
+from branchsweep.search import Engines, search
 from branchsweep.trial import Result
 from contracts import LedgerContract, OpenLedger, recorded, sweep_record, written
 from fakes import FormulaTrainer, Notebook, tiny_experiment
@@ -143,7 +144,7 @@ def test_a_server_that_is_away_in_mid_sweep_has_every_trial_afterwards(
     trainer, watch = Interrupted(rows, server=server), Notebook()
 
     def searched(ledger: Ledger, trainer: Trainer) -> list[Result]:
-        return sweep.search(experiment, rows, sweep.Engines(open_driver(experiment), trainer, ledger, watch)).results
+        return search(experiment, rows, Engines(open_driver(experiment), trainer, ledger, watch)).results
 
     ledger = MlflowLedger.open(record, server.uri)
     folder = environment.cache_folder() / "spool" / ledger.run_id

@@ -27,6 +27,7 @@ from branchsweep.population import Line, Outcome
 from branchsweep.promote import model_name
 from branchsweep.report.text import ending, summary
 from branchsweep.roles import Conclusion, TableRecord
+from branchsweep.search import Engines, search
 from branchsweep.space import SearchSpace
 from branchsweep.summary import Summary
 from branchsweep.trial import Result, Status, Trial
@@ -63,13 +64,13 @@ class Scene:
         self.ledger = ledger or MemoryLedger.open(sweep.record(experiment, self.dataset, self.split), Store())
         self.trainer = FormulaTrainer(self.rows, **trainer)
         self.watch = Notebook()
-        self.engines = sweep.Engines(open_driver(experiment), self.trainer, self.ledger, self.watch)
+        self.engines = Engines(open_driver(experiment), self.trainer, self.ledger, self.watch)
 
     def again(self, experiment: Experiment | None = None, **trainer: Any) -> Scene:
         return Scene(experiment or self.experiment, self.ledger, **trainer)
 
     def search(self) -> list[Result]:
-        return sweep.search(self.experiment, self.rows, self.engines).results
+        return search(self.experiment, self.rows, self.engines).results
 
     def run(self, baselines: list[references.Baseline] | None = None) -> Summary:
         return sweep.run(self.experiment, baselines or [], self.dataset, self.split, self.engines)
@@ -150,7 +151,7 @@ def test_asked_ahead_it_does_not_matter_what_is_over_first(lot: int) -> None:
     experiment = tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40})
     expected, scene = Scene(experiment).search(), Scene(experiment)
     whim = Whim(scene.rows, breaks_after=lot)
-    assert sweep.search(experiment, scene.rows, replace(scene.engines, trainer=whim)).results == expected
+    assert search(experiment, scene.rows, replace(scene.engines, trainer=whim)).results == expected
     assert scene.ledger.recall() == expected
 
 
@@ -160,7 +161,7 @@ def test_asked_ahead_others_wait_while_one_trains(ahead: int) -> None:
     experiment = tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40, "ahead": ahead})
     scene = Scene(experiment)
     whim = Whim(scene.rows, breaks_after=0)
-    sweep.search(experiment, scene.rows, replace(scene.engines, trainer=whim))
+    search(experiment, scene.rows, replace(scene.engines, trainer=whim))
     assert min(whim.waited[: len(whim.waited) // 2]) == (0, 3, 6)[ahead]
 
 
@@ -284,7 +285,7 @@ def test_a_target_that_is_reached_ends_the_search_and_its_round_at_the_next_rung
     everything = Scene(pruned).search()
     target = next(result.score.value for result in everything if result.score.is_complete) - 1e-9
     scene = Scene(changed(pruned, target=target))
-    found = sweep.search(scene.experiment, scene.rows, scene.engines)
+    found = search(scene.experiment, scene.rows, scene.engines)
     assert found.stop.by is StoppedBy.TARGET
     assert len(found.results) == 8 * (1 + pruned.ahead)
     assert max(result.score.value for result in found.results if result.score.is_complete) >= target
@@ -293,9 +294,9 @@ def test_a_target_that_is_reached_ends_the_search_and_its_round_at_the_next_rung
 
 def test_when_time_is_up_what_stands_at_a_rung_is_pruned_there(pruned: Experiment) -> None:
     scene = Scene(changed(pruned, seconds=1e-9))
-    assert sweep.search(scene.experiment, scene.rows, scene.engines).results == []
+    assert search(scene.experiment, scene.rows, scene.engines).results == []
     ticking = Scene(changed(pruned, seconds=100.0))
-    found = sweep.search(ticking.experiment, ticking.rows, ticking.engines, spent=99.9999)
+    found = search(ticking.experiment, ticking.rows, ticking.engines, spent=99.9999)
     reasons = {result.score.reason for result in found.results}
     assert found.stop.by is StoppedBy.SECONDS
     assert len(found.results) in (0, 8)
@@ -500,7 +501,7 @@ class TestTheTitle:
         parts = split(experiment, dataset)
         ledger = MemoryLedger.open(sweep.record(experiment, dataset, parts), store)
         rows = training_rows(dataset, parts)
-        engines = sweep.Engines(open_driver(experiment), FormulaTrainer(rows), ledger, Notebook())
+        engines = Engines(open_driver(experiment), FormulaTrainer(rows), ledger, Notebook())
         return sweep.run(experiment, [], dataset, parts, engines), ledger
 
     def test_it_goes_to_the_first_and_then_to_the_better(self) -> None:

@@ -1,29 +1,28 @@
-"""The sweep: ask, pack, train, grade, tell, record, again; then refit the best, meet the test rows once, and promote."""
+"""The sweep: search, confirm and refit the best, meet the test rows once, compare, promote, and write down what came of it."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from branchsweep import config, digest, environment, promote
-from branchsweep.answer import Heat, Race, training_rows
-from branchsweep.budget import Stop, StoppedBy, exhausted, stop
+from branchsweep.answer import training_rows
 from branchsweep.confirm import Confirmed, Contender, best_of
 from branchsweep.data import Dataset, Split
 from branchsweep.edges import edges
 from branchsweep.errors import ConfigError
 from branchsweep.experiment import Experiment
-from branchsweep.objective import Judge, Standing, judge
-from branchsweep.population import Line, Outcome, TrainingRows
+from branchsweep.objective import Judge, judge
 from branchsweep.references import Baseline, references
 from branchsweep.report import notes, sweep_report
 from branchsweep.report.sweep_report import Files, Portray, Press, SweepReport
-from branchsweep.roles import Conclusion, Driver, Ledger, SweepRecord, TableRecord, Trainer, Watch
+from branchsweep.roles import Conclusion, Ledger, SweepRecord, TableRecord, Trainer, Watch
+from branchsweep.search import Engines, search
 from branchsweep.summary import Best, Member, Reference, Summary, Twice
 from branchsweep.trial import Result, Status
 from branchsweep.workshop import CPU, Device
@@ -38,28 +37,15 @@ NOTE = "mlflow.note.content"
 """The tag whose Markdown MLflow shows on the sweep's page."""
 
 
-@dataclass(frozen=True, slots=True)
-class Engines:
-    """Who does the work.
-
-    Args:
-        driver: Asks.
-        trainer: Trains.
-        ledger: Writes down.
-        watch: Is told.
-        press: Makes what is kept with the sweep for people to look at: the tables, or a page and pictures with them.
-        portray: Makes what is kept with its finalists.
-    """
-
-    driver: Driver
-    trainer: Trainer
-    ledger: Ledger
-    watch: Watch
-    press: Press = sweep_report.tables
-    portray: Portray = lambda report: {}
-
-
-def run(experiment: Experiment, baselines: Sequence[Baseline], dataset: Dataset, split: Split, engines: Engines) -> Summary:
+def run(
+    experiment: Experiment,
+    baselines: Sequence[Baseline],
+    dataset: Dataset,
+    split: Split,
+    engines: Engines,
+    press: Press = sweep_report.tables,
+    portray: Portray = lambda report: {},
+) -> Summary:
     """A sweep from beginning to end.
 
     Args:
@@ -68,6 +54,8 @@ def run(experiment: Experiment, baselines: Sequence[Baseline], dataset: Dataset,
         dataset: The table.
         split: Which of its rows train, validate and test.
         engines: Who does the work. What the ledger has recorded of this sweep is not done again.
+        press: Makes what is kept with the sweep for people to look at: the tables, or a page and pictures with them.
+        portray: Makes what is kept with its finalists.
     """
     began = time.perf_counter()
     rows, heads = training_rows(dataset, split), list(experiment.heads)
@@ -106,12 +94,12 @@ def run(experiment: Experiment, baselines: Sequence[Baseline], dataset: Dataset,
     )
     facts = {**environment.facts(), **environment.trained_on(engines.trainer.workshop.device)}
     report = sweep_report.gathered(experiment, results, summary, dataset, split, ending.confirmed, ending.predictions, facts)
-    for trial, pictures in _portrayed(report, engines).items():
+    for trial, pictures in _portrayed(report, portray, engines.watch).items():
         engines.ledger.illustrate(trial, pictures)
     files = {
         "summary.json": summary.to_json() + "\n",
         "importance.json": json.dumps(summary.importance, indent=2) + "\n",
-        **_printed(report, engines),
+        **_printed(report, press, engines.watch),
     }
     shown = judged.ranking(results)[: notes.MOST_TRIALS]
     pages = engines.ledger.pages([result.trial.number for result in shown] + ([summary.best.trial] if summary.best else []))
@@ -126,21 +114,21 @@ def run(experiment: Experiment, baselines: Sequence[Baseline], dataset: Dataset,
     return summary
 
 
-def _printed(report: SweepReport, engines: Engines) -> Files:
+def _printed(report: SweepReport, press: Press, watch: Watch) -> Files:
     """What is kept for people to look at; where that cannot be made, the tables that it can be made from later."""
     try:
-        return engines.press(report)
+        return press(report)
     except Exception as error:  # noqa: BLE001  # a picture that cannot be drawn must not cost a sweep its end
-        engines.watch.say(f"the report could not be made ({type(error).__name__}: {error}); branchsweep report tries again")
+        watch.say(f"the report could not be made ({type(error).__name__}: {error}); branchsweep report tries again")
         return sweep_report.tables(report)
 
 
-def _portrayed(report: SweepReport, engines: Engines) -> Mapping[int, Files]:
+def _portrayed(report: SweepReport, portray: Portray, watch: Watch) -> Mapping[int, Files]:
     """Pictures of the finalists; none where they cannot be made."""
     try:
-        return engines.portray(report)
+        return portray(report)
     except Exception as error:  # noqa: BLE001  # as above
-        engines.watch.say(f"the finalists could not be drawn ({type(error).__name__}: {error})")
+        watch.say(f"the finalists could not be drawn ({type(error).__name__}: {error})")
         return {}
 
 
@@ -184,167 +172,6 @@ def promote_again(
     ending = final.hold(best, [], judged, is_rehearsal)
     _meetings(ledger, ending, [], split)
     return ending
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a search has found.
-
-    Args:
-        results: In order of the trials' numbers.
-        stop: Why it ended.
-        seconds: Wall time that it took, earlier processes included.
-    """
-
-    results: list[Result]
-    stop: Stop
-    seconds: float
-
-
-def search(experiment: Experiment, rows: TrainingRows, engines: Engines, spent: float = 0.0) -> Found:
-    """Ask, train, tell until a budget is spent or the driver has nothing left to ask.
-
-    Rounds are asked and told in order, and `search.ahead` more of them are asked before the oldest has been told, so that who
-    has nothing to do for one round trains the next. What is asked does not depend on which of them is over first.
-
-    The ledger is the one history: a fresh driver is told the rounds that are recorded in full, asks those that were cut short
-    again, and only what is missing of them is trained. Rounds in which time runs out or the target is reached end at their next
-    rung: what stands there is pruned.
-
-    Args:
-        experiment: The question and the means.
-        rows: What may be seen.
-        engines: Who does the work.
-        spent: Seconds that the search has taken in an earlier process.
-    """
-    going = _Search(experiment, rows, engines, time.perf_counter() - spent)
-    while True:
-        ended = going.ended
-        if not ended and going.may_ask:
-            going.ask()
-        elif going.rounds:
-            going.finish_oldest()
-        else:
-            break
-    assert ended, "all trials are told, or there is a reason not to ask for more"
-    engines.watch.stage(f"the search is over: {ended.because}")
-    return Found(going.results, ended, going.seconds)
-
-
-class _Search:
-    """How far a search is: what was told, and the rounds that are under way.
-
-    Args:
-        experiment: The question and the means.
-        rows: What may be seen.
-        engines: Who does the work.
-        began: When, by the clock of `time.perf_counter`.
-    """
-
-    def __init__(self, experiment: Experiment, rows: TrainingRows, engines: Engines, began: float) -> None:
-        self._experiment, self._rows, self._engines, self._began = experiment, rows, engines, began
-        self._total, self._batch = experiment.search.trials, experiment.batch
-        known = engines.ledger.recall()
-        self._recorded = {result.trial.number: result for result in known if result.trial.number < self._total}
-        self._asked = _whole_rounds(self._recorded, self._batch, self._total)
-        self._told, self._answered = (Standing(experiment.objective) for _ in range(2))  # by rounds, and as scores come
-        self._nothing_left: Stop | None = None
-        self._line = Line()
-        self._outcomes = engines.trainer.train(self._line)
-        self.rounds: deque[_Round] = deque()
-        self.results: list[Result] = []
-        engines.watch.begin(experiment, [self._recorded[number] for number in sorted(self._recorded)])
-        self._say_what_is_otherwise()
-        for number in range(self._asked):
-            self._answered.add(self._recorded[number])
-            self._tell(self._recorded[number])
-
-    @property
-    def seconds(self) -> float:
-        """Wall time that it took."""
-        return time.perf_counter() - self._began
-
-    @property
-    def ended(self) -> Stop | None:
-        """Why nothing more should be asked, as far as is known: what is under way may bring a new best, and patience again."""
-        return self._nothing_left or self._early() or stop(self._experiment, self._told, self.seconds)
-
-    @property
-    def may_ask(self) -> bool:
-        """Whether another round may be under way beside those that are."""
-        return self._asked < self._total and len(self.rounds) <= self._experiment.ahead
-
-    def ask(self) -> None:
-        """The next round: what is recorded of it already has its scores, all else stands in line."""
-        trials = self._engines.driver.ask(min(self._batch, self._total - self._asked))
-        if not trials:
-            self._nothing_left = exhausted(self._asked)
-            return
-        self._engines.watch.asked(len(trials))
-        recorded = [self._recorded[trial.number] for trial in trials if trial.number in self._recorded]
-        for result in recorded:
-            self._answered.add(result)
-        missing = [trial for trial in trials if trial.number not in self._recorded]
-        heat, turn = Heat(missing, range(self._experiment.folds), recorded), self._asked // self._batch
-        workshop, plan = self._engines.trainer.workshop, self._engines.watch.plan
-        race = Race([heat], self._experiment, self._rows, self._line, workshop, plan, self._why_early, turn)
-        self.rounds.append(_Round(race, recorded))
-        self._asked += len(trials)
-
-    def finish_oldest(self) -> None:
-        """Takes what is trained, of whatever round, until the oldest is over, and tells that."""
-        oldest = self.rounds[0]
-        while not oldest.race.is_over:
-            self._take(*next(self._outcomes))
-        self.rounds.popleft()
-        for result in sorted(oldest.results, key=lambda result: result.trial.number):
-            self._tell(result)
-
-    def _take(self, position: int, outcome: Outcome) -> None:
-        of = next(each for each in self.rounds if each.race.trains(position))
-        for _, result in of.race.take(position, outcome):
-            self._engines.ledger.record([result])
-            kept = result.without_curves()  # those of a long sweep would fill the memory
-            self._engines.watch.answered(kept)
-            self._answered.add(kept)
-            of.results.append(kept)
-
-    def _tell(self, result: Result) -> None:
-        self._engines.driver.tell(result)
-        self._told.add(result)
-        self.results.append(result)
-
-    def _early(self) -> Stop | None:
-        """Why nothing should be trained to its end; None for what ends a search when it is."""
-        ended = stop(self._experiment, self._answered, self.seconds)
-        return ended if ended and ended.by in {StoppedBy.SECONDS, StoppedBy.TARGET} else None
-
-    def _why_early(self) -> str:
-        ended = self._early()
-        return ended.because if ended else ""
-
-    def _say_what_is_otherwise(self) -> None:
-        """Where an algorithm is not asked as the experiment says."""
-        said, asked = self._experiment.search, self._experiment
-        if asked.batch < said.batch:
-            self._engines.watch.say(
-                f"{asked.algorithm} is asked for {asked.batch} trials at once, not {said.batch}: see search.batch"
-            )
-        if asked.ahead < said.ahead:
-            self._engines.watch.say(f"{asked.algorithm} asks nothing ahead, for it needs the answers: see search.ahead")
-
-
-@dataclass(frozen=True, slots=True)
-class _Round:
-    """Trials that were asked together.
-
-    Args:
-        race: How far they are.
-        results: What has come of them.
-    """
-
-    race: Race
-    results: list[Result]
 
 
 def told_beforehand(experiment: Experiment, dataset: Dataset, earlier: Sequence[Earlier]) -> list[Result]:
@@ -481,12 +308,6 @@ def _unmet(experiment: Experiment, judged: Judge, results: Sequence[Result]) -> 
         elif complete and not any(alone.is_eligible(result) for result in complete):
             said.append(f"{text}: no complete trial reaches {bound:.4f}")
     return said
-
-
-def _whole_rounds(recorded: Mapping[int, Result], batch: int, total: int) -> int:
-    """How many trials the rounds hold that are recorded without a gap."""
-    gapless = next(number for number in range(total + 1) if number not in recorded)
-    return gapless if gapless == total else gapless - gapless % batch
 
 
 def _importance(experiment: Experiment, results: Sequence[Result]) -> Mapping[str, Mapping[str, float]]:

@@ -91,6 +91,7 @@ def _sweep(
     from branchsweep import sweep
     from branchsweep.answer import training_rows
     from branchsweep.drivers import open_driver
+    from branchsweep.search import Engines
 
     prior = _told_beforehand(experiment, dataset, tracking_uri)
     with (
@@ -103,8 +104,8 @@ def _sweep(
         if finished:
             watch.say("this sweep is complete; to train it anew, add --fresh")
             return finished
-        engines = sweep.Engines(open_driver(experiment, prior), trainer, ledger, watch, _press(watch), _portray)
-        return sweep.run(experiment, baselines, dataset, split, engines)
+        engines = Engines(open_driver(experiment, prior), trainer, ledger, watch)
+        return sweep.run(experiment, baselines, dataset, split, engines, _press(watch), _portray)
 
 
 @contextmanager
