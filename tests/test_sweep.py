@@ -155,6 +155,18 @@ def test_asked_ahead_it_does_not_matter_what_is_over_first(lot: int) -> None:
     assert scene.ledger.recall() == expected
 
 
+def test_workers_that_waited_are_told_of_with_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = tiny_experiment(search={**OPTUNA, "trials": 40})
+    monkeypatch.setattr(FormulaTrainer, "workshop", Workshop(10**6))  # each of its populations takes a second, it says
+    scene = Scene(experiment)
+    scene.search()
+    assert scene.watch.lines[-1].startswith("workers had something to do for 0% of the time: more rounds asked ahead")
+    for busy in (tiny_experiment(search=OPTUNA), tiny_experiment(search={**OPTUNA, "algorithm": "cma_es", "trials": 40})):
+        scene = Scene(busy)
+        scene.search()
+        assert scene.watch.lines[-1].startswith("the search is over"), "too few rounds, or nothing can be asked ahead"
+
+
 @pytest.mark.parametrize("ahead", [0, 1, 2])
 def test_asked_ahead_others_wait_while_one_trains(ahead: int) -> None:
     """So that no worker is idle at a rung or at the end of a round, before the last rounds."""

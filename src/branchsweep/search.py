@@ -15,6 +15,12 @@ from branchsweep.population import Line, Outcome, TrainingRows
 from branchsweep.roles import Driver, Ledger, Trainer, Watch
 from branchsweep.trial import Result
 
+MANY_ROUNDS = 4
+"""In so many rounds a start that takes its time is forgotten."""
+
+WAITS_MOSTLY = 0.5
+"""Workers that are busy for less of the time wait for the end of rounds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Engines:
@@ -75,6 +81,11 @@ def search(experiment: Experiment, rows: TrainingRows, engines: Engines, spent: 
             break
     assert ended, "all trials are told, or there is a reason not to ask for more"
     engines.watch.stage(f"the search is over: {ended.because}")
+    if going.may_be_faster:
+        engines.watch.say(
+            f"workers had something to do for {going.busy:.0%} of the time: more rounds asked ahead (search.ahead, now "
+            f"{experiment.ahead}) would keep them busy; branchsweep run … --dry-run says how many"
+        )
     return Found(going.results, ended, going.seconds)
 
 
@@ -90,10 +101,12 @@ class _Search:
 
     def __init__(self, experiment: Experiment, rows: TrainingRows, engines: Engines, began: float) -> None:
         self._experiment, self._rows, self._engines, self._began = experiment, rows, engines, began
+        self._begun_here, self._trained = time.perf_counter(), 0.0
         self._total, self._batch = experiment.search.trials, experiment.batch
         known = engines.ledger.recall()
         self._recorded = {result.trial.number: result for result in known if result.trial.number < self._total}
         self._asked = _whole_rounds(self._recorded, self._batch, self._total)
+        self._asked_here = 0
         self._told, self._answered = (Standing(experiment.objective) for _ in range(2))  # by rounds, and as scores come
         self._nothing_left: Stop | None = None
         self._line = Line()
@@ -110,6 +123,18 @@ class _Search:
     def seconds(self) -> float:
         """Wall time that it took."""
         return time.perf_counter() - self._began
+
+    @property
+    def busy(self) -> float:
+        """The share of this process's time in which a worker had something to do, on average."""
+        here = time.perf_counter() - self._begun_here
+        return self._trained / (self._engines.trainer.workshop.workers * max(here, 1e-9))
+
+    @property
+    def may_be_faster(self) -> bool:
+        """Whether workers waited more than they trained, over many rounds, and asking ahead is possible."""
+        many = self._asked_here >= MANY_ROUNDS * self._batch
+        return many and self._experiment.may_ask_ahead and self.busy < WAITS_MOSTLY
 
     @property
     def ended(self) -> Stop | None:
@@ -137,6 +162,7 @@ class _Search:
         race = Race([heat], self._experiment, self._rows, self._line, workshop, plan, self._why_early, turn)
         self.rounds.append(_Round(race, recorded))
         self._asked += len(trials)
+        self._asked_here += len(missing)
 
     def finish_oldest(self) -> None:
         """Takes what is trained, of whatever round, until the oldest is over, and tells that."""
@@ -148,6 +174,7 @@ class _Search:
             self._tell(result)
 
     def _take(self, position: int, outcome: Outcome) -> None:
+        self._trained += outcome.seconds + outcome.compile_seconds
         of = next(each for each in self.rounds if each.race.trains(position))
         for _, result in of.race.take(position, outcome):
             self._engines.ledger.record([result])

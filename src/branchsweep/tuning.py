@@ -104,6 +104,7 @@ def _budgeted(experiment: Experiment, comparison: Comparison, parts: int) -> Exp
             "trials": trials,
             "seconds": comparison.budget.seconds and comparison.budget.seconds / parts,
             "batch": max(1, min(experiment.search.batch, -(-trials // ROUNDS))),
+            "ahead": 0,  # the searches of all halves are under way together, and keep workers busy
         }
     )
     return experiment.model_copy(update={"search": search, "validation": comparison.validation})
