@@ -356,7 +356,7 @@ def test_nothing_is_left_to_deliver(near: Sweep, far: Sweep) -> None:
 def test_what_happened_is_said_once_and_training_goes_on_meanwhile(far: Sweep) -> None:
     lost = said(far, r"a worker on .* was lost; what it had begun is trained again elsewhere \(1 worker on 1 node left\)$")
     away = said(far, r"the server is away: recording trial \d+ failed at .* Training goes on, and what is finished waits in .*")
-    back = said(far, r"the server is back and has \d+ finished trials? more$")
+    back = said(far, r"the server is back and has \d+ finished trials? more(, \d+ follow)?$")
     assert lost < back and away < back
     assert any(re.match(r"training \d+ lanes in", line) for line in far.said[away:back])
 
