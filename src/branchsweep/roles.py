@@ -189,7 +189,7 @@ class Watch(Protocol):
         ...
 
     def crew(self, crew: Crew) -> None:
-        """Who trains, whenever that has changed."""
+        """Who trains at the moment; told several times a second, as long as something is trained."""
         ...
 
     def answered(self, result: Result) -> None:

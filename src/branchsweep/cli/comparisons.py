@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from branchsweep.cli.opening import all_overrides, at_work, means_of, read_table, refuse_missing_folder
-from branchsweep.cli.words import INTERRUPTED, AsJson, DataPath, Overrides, RequireReal, TrackingUri, WorkersWord
+from branchsweep.cli.opening import all_overrides, at_work, means_of, read_table, refuse_missing_folder, stoppable
+from branchsweep.cli.words import STOPPED, AsJson, DataPath, Overrides, RequireReal, TrackingUri, WorkersWord
 
 if TYPE_CHECKING:
     from branchsweep.comparison import Comparison
@@ -43,11 +43,8 @@ def compare(
     if output:
         refuse_missing_folder(output)
     command = f"branchsweep compare {comparison}" + " --quick" * quick
-    try:
+    with stoppable(console, STOPPED):
         said, page = _compared(chosen, command, data, require_real, tracking_uri, means, fresh, console)
-    except KeyboardInterrupt as interrupt:
-        console.print("stopped. What was finished is recorded: the same command goes on from there")
-        raise typer.Exit(INTERRUPTED) from interrupt
     if output:
         output.write_text(page, encoding="utf-8")
         console.print(f"{output} written", highlight=False, soft_wrap=True)

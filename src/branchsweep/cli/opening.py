@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 
+from branchsweep.cli.words import INTERRUPTED
 from branchsweep.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,6 +25,17 @@ def print_notes(error: BaseException, console: Console) -> None:
     """What else went wrong while the error was on its way."""
     for note in getattr(error, "__notes__", []):
         console.print(escaped(note), style="bold yellow", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def stoppable(console: Console, sentence: str) -> Iterator[None]:
+    """Within it, Ctrl-C ends the command with a sentence instead of a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        console.print(sentence)
+        print_notes(interrupt, console)
+        raise typer.Exit(INTERRUPTED) from interrupt
 
 
 def escaped(text: str) -> str:

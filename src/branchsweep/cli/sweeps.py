@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from branchsweep.cli.opening import all_overrides, at_work, means_of, print_notes, read_table, workshop_of
+from branchsweep.cli.opening import all_overrides, at_work, means_of, read_table, stoppable, workshop_of
 from branchsweep.cli.words import (
-    INTERRUPTED,
+    STOPPED,
     AsJson,
     DataPath,
     ExperimentPath,
@@ -62,12 +62,8 @@ def run(
         else:
             Console().print(text.outlook(seen))
         return
-    try:
+    with stoppable(console, STOPPED):
         said = _sweep(chosen, baselines, dataset, split, tracking_uri, means, fresh, take_over, console)
-    except KeyboardInterrupt as interrupt:
-        console.print("stopped. What was finished is recorded: the same command goes on from there")
-        print_notes(interrupt, console)
-        raise typer.Exit(INTERRUPTED) from interrupt
     if as_json:
         typer.echo(said.to_json())
     else:
@@ -234,11 +230,8 @@ def replay(
     from branchsweep.report import text
 
     console, means = Console(stderr=True), means_of(workers)
-    try:
+    with stoppable(console, "stopped"):
         said = _replayed(run, trial, data, tracking_uri, means, TOLERANCE if tolerance is None else tolerance, console)
-    except KeyboardInterrupt as interrupt:
-        console.print("stopped")
-        raise typer.Exit(INTERRUPTED) from interrupt
     if as_json:
         typer.echo(said.to_json())
     else:

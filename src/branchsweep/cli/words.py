@@ -10,6 +10,8 @@ import typer
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
+STOPPED = "stopped. What was finished is recorded: the same command goes on from there"
+
 ExperimentPath = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="A YAML file, such as experiments/branched.yaml.")]
 DataPath = Annotated[Path | None, typer.Option("--data", metavar="PATH", help="Read this table instead of the experiment's.")]
 RequireReal = Annotated[bool, typer.Option("--require-real", help="Refuse the embedded stand-in for the built-in table.")]

@@ -202,7 +202,7 @@ class RayWorkers:
         cluster: Where it is, and what a worker gets of a node.
         progress: Told the lane-epochs trained since it was last told; those of a lost worker are not told again.
         say: Told who joins and who is lost.
-        crew: Told who trains, whenever that has changed.
+        crew: Told who trains, at every look.
 
     Raises:
         EngineError: There is no such cluster, or none of its nodes has room for a worker; or, while it trains, nobody is left
@@ -266,9 +266,9 @@ class RayWorkers:
                 anywhere = set[Program]().union(*(worker.programs for worker in self._workers))
                 worker, position = match(idle, line.next, anywhere)
                 del idle[worker]
-                training.append(self._begin(worker, position, line.take(position), keep_weights, lost.get(position)))
-            here = self._present
-            self._crew(Crew(len(here), len(training), len(line), len({facts.node for facts in here})))
+                training.append(self._begin(worker, position, line.take(position), keep_weights, lost.get(position, _Loss())))
+            workers, nodes = self._present
+            self._crew(Crew(workers, len(training), len(line), nodes))
             if not training:
                 self._wait_for_one(present)
                 continue
@@ -280,7 +280,7 @@ class RayWorkers:
                 try:
                     outcome: Outcome = ray.get(task.outcome)
                 except LOST as loss:
-                    times = lost.pop(task.position, _Loss()).times + 1
+                    times = lost.get(task.position, _Loss()).times + 1
                     self._lose(task.worker, loss, times)
                     lost[task.position] = _Loss(times, task.told)
                     line.put_back(task.position, task.population)
@@ -318,12 +318,12 @@ class RayWorkers:
                 losses, began = losses + 1, time.monotonic()
                 self._lose(idle[0], loss, losses)
 
-    def _begin(self, worker: _Worker, position: int, population: Population, keep_weights: bool, before: _Loss | None) -> _Task:
-        ticket, told = next(self._tickets), before.told if before else 0.0
+    def _begin(self, worker: _Worker, position: int, population: Population, keep_weights: bool, before: _Loss) -> _Task:
+        ticket = next(self._tickets)
         worker.programs.add(population.program)
         words = ray.put(population)  # apart from the call, which should be small: lanes that go on bring their weights
         outcome = worker.actor.train.remote(ticket, words, keep_weights)
-        return _Task(worker, position, population, ticket, outcome, told)
+        return _Task(worker, position, population, ticket, outcome, before.told)
 
     def _idle(self, training: Sequence[_Task]) -> list[_Worker]:
         """Who is there and has nothing to do; of those that hold too many programs, fresh ones take the place."""
@@ -424,14 +424,14 @@ class RayWorkers:
             self._say(f"training on {present}")
 
     @property
-    def _present(self) -> list[_Facts]:
-        """Of all workers that are there."""
-        return [worker.facts for worker in self._workers if worker.facts]
+    def _present(self) -> tuple[int, int]:
+        """How many workers are there, and on how many nodes."""
+        nodes = [worker.facts.node for worker in self._workers if worker.facts]
+        return len(nodes), len(set(nodes))
 
     def _those_present(self) -> str:
-        present = self._present
-        nodes = len({facts.node for facts in present})
-        return f"{len(present)} worker{'s' * (len(present) != 1)} on {nodes} node{'s' * (nodes != 1)}"
+        workers, nodes = self._present
+        return f"{workers} worker{'s' * (workers != 1)} on {nodes} node{'s' * (nodes != 1)}"
 
     def _dismiss(self, worker: _Worker) -> None:
         if worker in self._workers:

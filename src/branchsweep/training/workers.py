@@ -65,7 +65,7 @@ class Workers:
         count: How many processes; one per core if None.
         cache_folder: Where compiled programs are kept for later runs; None keeps none. Those of a GPU are not kept.
         progress: Told the lane-epochs trained since it was last told.
-        crew: Told who trains, whenever that has changed.
+        crew: Told who trains, at every look.
         cards: GPUs, alike; each has a process then, and `count` is not asked.
     """
 
