@@ -27,7 +27,7 @@ STARTED = "Ray runtime started."
 
 
 class Nodes:
-    """A head and a second node, as `ray start` makes them. Each is a group of processes, which can be killed at once.
+    """A head and a second node, as `ray start` makes them. Each can be killed at once, with all processes that it has started.
 
     Args:
         folder: For the cluster's files; a short path, for sockets lie there.
@@ -86,8 +86,6 @@ class Nodes:
             "--num-cpus=1",
             f"--num-gpus={gpus}",
             f"--object-store-memory={150 * 2**20}",
-            "--disable-usage-stats",
-            "--block",
         ]
         ray = str(Path(sys.executable).with_name("ray"))
         with log.open("w") as into:
