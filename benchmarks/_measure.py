@@ -19,14 +19,17 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-from branchsweep import config, data, environment
-from branchsweep.answer import training_rows
-from branchsweep.data import Dataset, Split
-from branchsweep.experiment import Experiment
-from branchsweep.population import Line, Outcome, TrainingRows
-from branchsweep.quiet import silent_start
-from branchsweep.recipe import Architecture, Recipe
-from branchsweep.roles import Crew, Trainer
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.loading import load_experiment
+from branchsweep.data import loading, splits
+from branchsweep.data.dataset import Dataset, Split
+from branchsweep.data.training_rows import TrainingRows, training_rows
+from branchsweep.models.architecture import Architecture
+from branchsweep.models.recipe import Recipe
+from branchsweep.runtime import cache_folder, silence_stderr
+from branchsweep.training.population import PopulationOutcome
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.protocols import Trainer, WorkerStatus
 from branchsweep.trial import Result
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
@@ -71,14 +74,14 @@ class Setting:
 
     def of(self, experiment: Experiment) -> Setting:
         """Another experiment over the same table."""
-        return Setting(experiment, self.dataset, data.split(experiment, self.dataset))
+        return Setting(experiment, self.dataset, splits.split_rows(experiment, self.dataset))
 
 
 def setting(name: str, table: Path | None, overrides: Sequence[str] = ()) -> Setting:
     """One of the shipped experiments, over this table."""
-    experiment = config.load(EXPERIMENTS / f"{name}.yaml", overrides)
-    dataset = data.load(experiment, table)
-    return Setting(experiment, dataset, data.split(experiment, dataset))
+    experiment = load_experiment(EXPERIMENTS / f"{name}.yaml", overrides)
+    dataset = loading.load_dataset(experiment, table)
+    return Setting(experiment, dataset, splits.split_rows(experiment, dataset))
 
 
 def widths(*choices: int) -> tuple[str, str]:
@@ -94,7 +97,7 @@ def with_epochs(experiment: Experiment, epochs: int) -> Experiment:
 @contextmanager
 def cold_cache() -> Iterator[None]:
     """Within it, what is compiled is compiled anew: the cache is a folder that holds the user's tables and nothing else."""
-    before, tables = os.environ.get("BRANCHSWEEP_CACHE"), environment.cache_folder()
+    before, tables = os.environ.get("BRANCHSWEEP_CACHE"), cache_folder()
     with tempfile.TemporaryDirectory(prefix="benchmark-cache-") as folder:
         for table in tables.glob("*"):
             if table.is_file():
@@ -115,7 +118,7 @@ def import_tensorflow(threads: int | None = None) -> float:
         threads: Of TensorFlow, whose own choice (one per core) stands if None.
     """
     began = time.perf_counter()
-    with silent_start():
+    with silence_stderr():
         import keras
         import tensorflow as tf
 
@@ -128,7 +131,7 @@ def import_tensorflow(threads: int | None = None) -> float:
 
 
 class Silent:
-    """Plays `roles.Watch` and says nothing."""
+    """Plays `roles.ProgressCallback` and says nothing."""
 
     def begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
         """The search begins."""
@@ -142,7 +145,7 @@ class Silent:
     def trained(self, lane_epochs: float) -> None:
         """So much more has been trained."""
 
-    def crew(self, crew: Crew) -> None:
+    def crew(self, crew: WorkerStatus) -> None:
         """Who trains."""
 
     def answered(self, result: Result) -> None:
@@ -171,7 +174,7 @@ class Stopwatch:
     import_seconds: float | None = None
     compile_seconds: float = 0.0
 
-    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its end; yields (position, outcome) as they finish."""
         for position, outcome in self.trainer.train(line, keep_weights):
             if self.import_seconds is None:
@@ -191,7 +194,7 @@ def multiplications(architecture: Architecture, inputs: int) -> int:
 
 def useful_operations(recipe: Recipe, rows: TrainingRows, epochs: int, fold: int = 0) -> float:
     """Multiplies and adds of a network's training: three passes for a row to learn from, one for a row to validate on."""
-    train, validation = rows.of(fold)
+    train, validation = rows.fold_rows(fold)
     passes = 3 * len(train) + len(validation)
     return 2.0 * passes * epochs * multiplications(recipe.architecture, rows.x.shape[1])
 

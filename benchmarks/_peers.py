@@ -27,16 +27,18 @@ import numpy as np
 from sklearn.metrics import r2_score
 
 from benchmarks import _measure
-from branchsweep import serving
-from branchsweep.experiment import Experiment
-from branchsweep.population import Floats, TrainingRows
-from branchsweep.recipe import Recipe
-from branchsweep.space import Choice, Float, SearchSpace
-from branchsweep.training.workers import cores
+from branchsweep.config.dimensions import Choice, Float
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.search_space import SearchSpace
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.models import serving
+from branchsweep.models.recipe import Recipe, recipe_for
+from branchsweep.training.local_workers import available_cores
 from branchsweep.trial import Params, ParamValue
+from branchsweep.types import Floats
 
 if TYPE_CHECKING:
-    from branchsweep.training.plain import Plain
+    from branchsweep.models.keras_fit import KerasFit
 
 
 @dataclass
@@ -59,11 +61,11 @@ class Task:
         return self.experiment.fit.epochs
 
     @cached_property
-    def plain(self) -> Plain:
+    def plain(self) -> KerasFit:
         """Keras's `compile` and `fit` on the fold, its rows scaled once for each scaling."""
-        from branchsweep.training.plain import Plain
+        from branchsweep.models.keras_fit import KerasFit
 
-        return Plain(self.experiment, self.rows, self.fold)
+        return KerasFit(self.experiment, self.rows, self.fold)
 
     def steps(self, recipe: Recipe) -> int:
         """Batches of an epoch."""
@@ -84,7 +86,7 @@ class Task:
         scaled: Floats = np.concatenate([predicted[head] for head in self.experiment.heads], axis=1).astype(np.float64)
         if not np.isfinite(scaled).all():
             return math.nan
-        actual = self.rows.y[self.rows.of(self.fold)[1]]
+        actual = self.rows.y[self.rows.fold_rows(self.fold)[1]]
         return float(r2_score(actual, serving.inverse(rows.target_scaler, scaled)))
 
 
@@ -148,7 +150,7 @@ def search_by_keras_tuner(task: Task, trials: int) -> float:
     """
     import keras_tuner
 
-    from branchsweep.hypermodel import BranchedHyperModel
+    from branchsweep.search.hypermodel import BranchedHyperModel
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         began = time.perf_counter()
@@ -180,7 +182,7 @@ def search_by_optuna(task: Task, trials: int, storage: Path | None = None, seed:
         import keras
 
         keras.utils.clear_session()
-        recipe = task.experiment.recipe(ask_optuna(trial, task.experiment.space))
+        recipe = recipe_for(task.experiment, ask_optuna(trial, task.experiment.space))
         history = task.fit(task.model(recipe), recipe, task.epochs)
         return float(history.history["val_loss"][-1])
 
@@ -234,7 +236,7 @@ class Pinned:
     """
 
     def __init__(self, count: int | None = None) -> None:
-        available, context = cores(), multiprocessing.get_context("spawn")
+        available, context = available_cores(), multiprocessing.get_context("spawn")
         self.count = count or len(available)
         self._executors = [
             ProcessPoolExecutor(1, context, _begin, (available[number % len(available)],)) for number in range(self.count)

@@ -21,24 +21,27 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import _measure
-from branchsweep import config, environment, packing
-from branchsweep.drivers import drawn
-from branchsweep.experiment import Cluster
-from branchsweep.population import Line, Outcome, Population
-from branchsweep.roles import Trainer
-from branchsweep.training.workers import Workers
-from branchsweep.workshop import Workshop
+from branchsweep.config.loading import load_experiment
+from branchsweep.config.workers import RayWorkersConfig
+from branchsweep.runtime import cache_folder
+from branchsweep.search.drivers import random_trials
+from branchsweep.training import packing
+from branchsweep.training.local_workers import LocalWorkers
+from branchsweep.training.population import Population, PopulationOutcome
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.protocols import Trainer
+from branchsweep.training.resources import Resources
 
 
 def seconds(trainer: Trainer, populations: Sequence[Population]) -> float:
     """That training them takes."""
     began = time.perf_counter()
-    for _ in trainer.train(Line(populations)):
+    for _ in trainer.train(PopulationQueue(populations)):
         pass
     return time.perf_counter() - began
 
 
-def equal(one: dict[int, Outcome], other: dict[int, Outcome]) -> bool:
+def equal(one: dict[int, PopulationOutcome], other: dict[int, PopulationOutcome]) -> bool:
     """Whether all curves are, to the last bit."""
     return all(
         np.array_equal(mine.curve, theirs.curve)
@@ -57,23 +60,23 @@ def main() -> None:
     narrow = _measure.widths(16) if words.quick else _measure.widths(16, 64)
     overrides = [*_measure.SPACE, *narrow, f"fit.epochs={epochs}"]
     setting = _measure.setting("branched", words.data, overrides)
-    experiment = config.load(_measure.EXPERIMENTS / "branched.yaml", overrides)
-    lanes = [lane for trial in drawn(experiment, 128) for lane in packing.lanes_of(trial, experiment)]
-    populations = packing.pack(lanes, experiment, Workshop(2))
+    experiment = load_experiment(_measure.EXPERIMENTS / "branched.yaml", overrides)
+    lanes = [lane for trial in random_trials(experiment, 128) for lane in packing.lanes_of(trial, experiment)]
+    populations = packing.pack(lanes, experiment, Resources(2))
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(packing.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
 
     from ray.cluster_utils import Cluster as LocalCluster
 
-    from branchsweep.training.ray import RayWorkers
+    from branchsweep.training.ray.workers import RayWorkers
 
     nodes = LocalCluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     nodes.add_node(num_cpus=1)
     try:
         with (
-            RayWorkers(setting.rows, Cluster(kind="ray", address=nodes.address), say=_measure.note) as far,
-            Workers(setting.rows, 2, cache_folder=environment.cache_folder()) as near,
+            RayWorkers(setting.rows, RayWorkersConfig(kind="ray", address=nodes.address), say=_measure.note) as far,
+            LocalWorkers(setting.rows, 2, cache_folder=cache_folder()) as near,
         ):
-            same = equal(dict(far.train(Line(populations))), dict(near.train(Line(populations))))
+            same = equal(dict(far.train(PopulationQueue(populations))), dict(near.train(PopulationQueue(populations))))
             for trainer in (far, near):  # the second time, a worker may get what the other one compiled
                 seconds(trainer, populations)
             taken = [(seconds(near, populations), seconds(far, populations)) for _ in range(rounds)]

@@ -24,25 +24,29 @@ import numpy as np
 import tensorflow as tf
 from scipy.optimize import nnls
 
-from branchsweep import config, costs, data, packing
-from branchsweep.answer import training_rows
-from branchsweep.costs import Cost
-from branchsweep.experiment import Experiment
-from branchsweep.population import Population, TrainingRows
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.loading import load_experiment
+from branchsweep.data import loading, splits
+from branchsweep.data.training_rows import TrainingRows, training_rows
+from branchsweep.models.recipe import recipe_for
+from branchsweep.training import cost_model, packing
+from branchsweep.training.cost_model import StepCost
+from branchsweep.training.population import Population
 from branchsweep.training.trainer import PopulationTrainer
 
 EXPERIMENT = Path(__file__).parent.parent / "experiments" / "branched.yaml"
 WIDTHS = ((8, 8), (10, 10), (16, 16), (32, 32), (64, 64), (96, 96), (128, 128), (32, 128), (128, 32), (64, 96))
 QUICK = ((16, 16), (64, 64), (128, 32))
-FIELDS = tuple(Cost.__dataclass_fields__)
+FIELDS = tuple(StepCost.__dataclass_fields__)
 
 
 def mixed(experiment: Experiment, trunk: int, branch: int, epochs: int, only: int = 0) -> Population:
     """A population of these widths whose lanes differ in depth and activation; full, or with so many lanes."""
-    random, bounds = np.random.default_rng(trunk + branch), packing.limits(experiment)
+    random, bounds = np.random.default_rng(trunk + branch), packing.program_limits(experiment)
 
     def lane(number: int) -> packing.Lane:
-        recipe = experiment.recipe(
+        recipe = recipe_for(
+            experiment,
             {
                 "trunk.depth": int(random.integers(1, 5)),
                 "PE.depth": int(random.integers(0, 4)),
@@ -50,12 +54,12 @@ def mixed(experiment: Experiment, trunk: int, branch: int, epochs: int, only: in
                 "trunk.width": trunk,
                 "branch.width": branch,
                 "activation": ("relu", "silu", "tanh")[number % 3],
-            }
+            },
         )
         return packing.Lane(number, recipe, number % 2, 0, epochs, epochs)
 
     program = packing.program_of(lane(0).recipe, experiment, bounds)
-    return packing.population(program, [lane(number) for number in range(only or program.lanes)], experiment)
+    return packing.make_population(program, [lane(number) for number in range(only or program.lanes)], experiment)
 
 
 def measured(population: Population, rows: TrainingRows, rounds: int) -> tuple[float, float]:
@@ -65,18 +69,18 @@ def measured(population: Population, rows: TrainingRows, rounds: int) -> tuple[f
     return statistics.median(trainer.train_one(population).seconds for _ in range(rounds)), compiling
 
 
-def predicted(population: Population, cost: Cost, rows: TrainingRows) -> float:
+def predicted(population: Population, cost: StepCost, rows: TrainingRows) -> float:
     """Seconds by a cost model."""
     train, validation = rows.folds[0]
-    return costs.seconds(population, len(train), len(validation), cost)
+    return cost_model.estimated_seconds(population, len(train), len(validation), cost)
 
 
-def fitted(populations: Sequence[Population], seconds: Sequence[float], rows: TrainingRows) -> Cost:
+def fitted(populations: Sequence[Population], seconds: Sequence[float], rows: TrainingRows) -> StepCost:
     """The non-negative costs that come nearest to what was measured, relative to it."""
-    ones = [Cost(**{name: float(name == other) for name in FIELDS}) for other in FIELDS]
+    ones = [StepCost(**{name: float(name == other) for name in FIELDS}) for other in FIELDS]
     features = np.array([[predicted(population, one, rows) for one in ones] for population in populations])
     found, _ = nnls(features / np.array(seconds)[:, None], np.ones(len(seconds)))
-    return Cost(*(float(value) for value in found))
+    return StepCost(*(float(value) for value in found))
 
 
 def main() -> None:
@@ -88,16 +92,16 @@ def main() -> None:
     words = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    experiment = config.load(EXPERIMENT, ["fit.epochs=200"])
-    dataset = data.load(experiment, words.data)
-    rows = training_rows(dataset, data.split(experiment, dataset))
+    experiment = load_experiment(EXPERIMENT, ["fit.epochs=200"])
+    dataset = loading.load_dataset(experiment, words.data)
+    rows = training_rows(dataset, splits.split_rows(experiment, dataset))
     train, validation = rows.folds[0]
     populations, seconds, said = [], [], {}
     for trunk, branch in QUICK if words.quick else WIDTHS:
         for only in (0, 1):
             population = mixed(experiment, trunk, branch, 4 if words.quick else 10, only)
             took, compiling = measured(population, rows, 1 if words.quick else 3)
-            speed = costs.operations(population, len(train), len(validation)) / took / 1e9
+            speed = cost_model.arithmetic_operations(population, len(train), len(validation)) / took / 1e9
             name = f"{trunk} x {branch}, {len(population.trials)} lanes"
             said[name] = {
                 "seconds": round(took, 3),

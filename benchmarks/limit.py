@@ -21,10 +21,10 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks import _measure, _peers
-from branchsweep import costs, packing
-from branchsweep.drivers import drawn
-from branchsweep.population import Population
-from branchsweep.training.workers import cores
+from branchsweep.search.drivers import random_trials
+from branchsweep.training import cost_model, packing
+from branchsweep.training.local_workers import available_cores
+from branchsweep.training.population import Population
 
 DRAWN = 2500
 """Trials drawn at random: among them, even the rarest program (the narrowest) finds about as many lanes as fill it."""
@@ -36,7 +36,7 @@ EPOCHS = 10
 def full_populations(setting: _measure.Setting) -> Mapping[str, Population]:
     """By program, a population of networks of the space, as full as they come."""
     experiment = setting.experiment
-    trials = drawn(experiment, DRAWN)
+    trials = random_trials(experiment, DRAWN)
     lanes = [replace(lane, stop=EPOCHS) for trial in trials for lane in packing.lanes_of(trial, experiment)]
     populations = sorted(packing.pack(lanes, experiment), key=lambda one: len(one.trials))
     return {f"{one.program.trunk_width}x{one.program.branch_width}": one for one in populations}
@@ -54,7 +54,7 @@ def one_program(task: _peers.Task, population: Population, rounds: int) -> dict[
     fit = _peers.epoch_timer(task, middling, 2)
     seconds = _measure.interleaved({"ours": lambda: trainer.train_one(population).seconds, "fit": lambda: fit() / 1e3}, rounds)
     useful = sum(_measure.useful_operations(recipe, rows, EPOCHS) for recipe in population.recipes)
-    padded = costs.operations(population, *(len(part) for part in rows.of(0)))
+    padded = cost_model.arithmetic_operations(population, *(len(part) for part in rows.fold_rows(0)))
     return {
         "lanes": len(population.trials),
         "ours_padded_gflop_per_second": padded / seconds["ours"] / 1e9,
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--programs", help="comma between them: all of the space, or 16x16,128x64 with --quick")
     words = parser.parse_args()
     if sys.platform == "linux":
-        os.sched_setaffinity(0, {cores()[0]})
+        os.sched_setaffinity(0, {available_cores()[0]})
     _measure.import_tensorflow(threads=1)
     setting = _measure.setting("branched", words.data, [*_measure.SPACE, "fit.epochs=200"])
     task, populations = _peers.Task(setting.experiment, setting.rows), full_populations(setting)

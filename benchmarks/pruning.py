@@ -24,15 +24,19 @@ from typing import Any
 import numpy as np
 
 from benchmarks import _measure
-from branchsweep import environment, halving, packing, promote, score
-from branchsweep.answer import answer
-from branchsweep.confirm import Confirmed, Contender
-from branchsweep.drivers import drawn
-from branchsweep.experiment import Experiment
-from branchsweep.objective import Judge
-from branchsweep.population import Line
-from branchsweep.training.workers import Workers
+from branchsweep.config.experiment import Experiment
+from branchsweep.metrics import scores
+from branchsweep.metrics.objectives import ObjectiveEvaluator
+from branchsweep.runtime import cache_folder
+from branchsweep.search.drivers import random_trials
+from branchsweep.search.successive_halving import rung_ranking, surviving_count
+from branchsweep.training import packing
+from branchsweep.training.local_workers import LocalWorkers
+from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result, Trial
+from branchsweep.workflows.confirmation import ConfirmationCandidate, ReevaluatedTrial
+from branchsweep.workflows.promotion import evaluate_on_test_set, refit, temporary_model_folder
+from branchsweep.workflows.trial_runner import run_trials
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Side:
 
     results: Sequence[Result]
     seconds: float
-    judge: Judge
+    judge: ObjectiveEvaluator
 
     @property
     def winner(self) -> Result:
@@ -57,44 +61,44 @@ class Side:
         return found
 
 
-def trained(setting: _measure.Setting, trials: Sequence[Trial], trainer: Workers) -> Side:
+def trained(setting: _measure.Setting, trials: Sequence[Trial], trainer: LocalWorkers) -> Side:
     """All trials answered, as the experiment prunes."""
     began = time.perf_counter()
-    found = list(answer(trials, setting.experiment, setting.rows, trainer, _measure.Silent()))
+    found = list(run_trials(trials, setting.experiment, setting.rows, trainer, _measure.Silent()))
     return Side(
         sorted(found, key=lambda result: result.trial.number),
         time.perf_counter() - began,
-        Judge.unbound(setting.experiment.objective),
+        ObjectiveEvaluator.unbound(setting.experiment.objective),
     )
 
 
 def replayed(everything: Side, experiment: Experiment) -> set[int]:
     """The numbers of the trials that would have trained to their end, by the curves of those that all did."""
     standing = {result.trial.number: result.score for result in everything.results}
-    for epoch in experiment.halving.rungs:
+    for epoch in experiment.pruning_schedule.rungs:
         vectors = {
             number: [curve[min(epoch, len(curve)) - 1] for curve in score.curves.values()]
             for number, score in standing.items()
             if score.is_complete
         }
         means = {number: statistics.fmean(vector) for number, vector in vectors.items()}
-        kept = halving.ranking(vectors, means)[: halving.places(len(vectors), experiment.halving.keep)]
+        kept = rung_ranking(vectors, means)[: surviving_count(len(vectors), experiment.pruning_schedule.keep)]
         standing = {number: standing[number] for number in kept}
     return set(standing)
 
 
-def test_r2(setting: _measure.Setting, winner: Result, trainer: Workers) -> float:
+def test_r2(setting: _measure.Setting, winner: Result, trainer: LocalWorkers) -> float:
     """Mean R² of the refitted winner on the test rows; NaN if it diverges."""
-    contender = Contender(f"trial {winner.trial.number}", setting.experiment, winner.trial, winner.score)
-    confirmed = Confirmed(contender, winner.score, {}, np.empty((0, 0)), 0)
-    (members,) = promote.refits([(confirmed, 1)], trainer, _measure.Silent())
+    contender = ConfirmationCandidate(f"trial {winner.trial.number}", setting.experiment, winner.trial, winner.score)
+    confirmed = ReevaluatedTrial(contender, winner.score, {}, np.empty((0, 0)), 0)
+    (members,) = refit([(confirmed, 1)], trainer, _measure.Silent())
     if not members:
         return math.nan
     heads = list(setting.experiment.heads)
-    with promote.model_folder() as folder:
+    with temporary_model_folder() as folder:
         dataset, parts = setting.dataset, setting.split
-        predicted = promote.meet_test_rows(setting.experiment, members, dataset, parts, trainer, folder)
-        met = score.measure(dataset.y[parts.test], predicted, heads)
+        predicted = evaluate_on_test_set(setting.experiment, members, dataset, parts, trainer, folder)
+        met = scores.head_scores(dataset.y[parts.test], predicted, heads)
     return statistics.fmean(head.r2 for head in met.values())
 
 
@@ -104,8 +108,8 @@ def one_seed(words: argparse.Namespace, seed: int, both: bool) -> dict[str, Any]
     overrides += _measure.widths(16) if words.quick else ()
     full = _measure.setting("branched", words.data, overrides)
     pruned = _measure.setting("branched", words.data, [*overrides, _measure.PRUNED])
-    trials = drawn(full.experiment, words.trials)
-    with _measure.cold_cache(), Workers(full.rows, cache_folder=environment.cache_folder()) as trainer:
+    trials = random_trials(full.experiment, words.trials)
+    with _measure.cold_cache(), LocalWorkers(full.rows, cache_folder=cache_folder()) as trainer:
         compile_all(full, trials, trainer)
         everything = trained(full, trials, trainer)
         survivors = replayed(everything, pruned.experiment)
@@ -136,10 +140,10 @@ def one_seed(words: argparse.Namespace, seed: int, both: bool) -> dict[str, Any]
     }
 
 
-def compile_all(setting: _measure.Setting, trials: Sequence[Trial], trainer: Workers) -> None:
+def compile_all(setting: _measure.Setting, trials: Sequence[Trial], trainer: LocalWorkers) -> None:
     """Has all programs compiled, by the first epoch of all trials; a worker that meets another's loads it from the cache."""
     lanes = [replace(lane, stop=1) for trial in trials for lane in packing.lanes_of(trial, setting.experiment)]
-    list(trainer.train(Line(packing.pack(lanes, setting.experiment, trainer.workshop))))
+    list(trainer.train(PopulationQueue(packing.pack(lanes, setting.experiment, trainer.resources))))
 
 
 def main() -> None:

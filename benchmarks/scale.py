@@ -38,22 +38,26 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks import _measure
-from branchsweep import costs, sweep
-from branchsweep.drivers import drawn, open_driver
-from branchsweep.experiment import Experiment
-from branchsweep.ledgers.memory import MemoryLedger
-from branchsweep.ledgers.shadow import ShadowLedger
-from branchsweep.population import LaneOutcome, LaneState, Line, Outcome, Population, TrainingRows
-from branchsweep.recipe import Recipe
-from branchsweep.roles import Driver, Ledger
-from branchsweep.search import Engines, search
-from branchsweep.terminal import Terminal
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.models.recipe import Recipe
+from branchsweep.reporting.terminal import Terminal
+from branchsweep.search.drivers import open_driver, random_trials
+from branchsweep.search.protocols import Driver
+from branchsweep.tracking.async_tracker import AsyncTracker
+from branchsweep.tracking.memory import MemoryTracker
+from branchsweep.tracking.protocols import Tracker
+from branchsweep.training import cost_model
+from branchsweep.training.population import LaneOutcome, LaneState, Population, PopulationOutcome
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.resources import Resources
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
-from branchsweep.workshop import Workshop
+from branchsweep.workflows.search_loop import SearchContext, run_search
+from branchsweep.workflows.sweep import new_sweep_record
 
 TENTHS = 10
 
-OURS = ("ask", "tell", "pack", "grade", "record", "watch", "else")
+OURS = ("ask", "tell", "pack", "grade", "record", "progress", "else")
 """What the main thread does for a trial, the fake trainer apart."""
 
 FAILING = 100
@@ -107,10 +111,10 @@ class ClockedDriver:
         self._clock.turn("else")
 
 
-class ClockedLedger(ShadowLedger):
+class ClockedLedger(AsyncTracker):
     """Knows how long the main thread was at it."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, ledger: Tracker, clock: Clock) -> None:
         super().__init__(ledger)
         self._clock = clock
 
@@ -123,7 +127,7 @@ class ClockedLedger(ShadowLedger):
 class Writer:
     """Plays the ledger that writes, through another one, and knows how much processor time its thread took."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Tracker) -> None:
         self._ledger, self.seconds = ledger, 0.0
 
     def record(self, results: Sequence[Result]) -> None:
@@ -150,31 +154,31 @@ class FakeTrainer:
     """
 
     def __init__(self, rows: TrainingRows, folds: int, workers: int, clock: Clock) -> None:
-        self.workshop, self._clock = Workshop(workers), clock
+        self.resources, self._clock = Resources(workers), clock
         self.busy = self.elapsed = 0.0  # simulated: core-seconds of training, and what the clock says
         self.lanes = self.populations = 0
-        self._actual = [rows.y[rows.of(fold)[1]] for fold in range(folds)]
-        self._counts = [tuple(map(len, rows.of(fold))) for fold in range(folds)]
+        self._actual = [rows.y[rows.fold_rows(fold)[1]] for fold in range(folds)]
+        self._counts = [tuple(map(len, rows.fold_rows(fold))) for fold in range(folds)]
         rng = np.random.default_rng(1)
         self._noise = [rng.standard_normal(actual.shape) * actual.std(0) for actual in self._actual]
 
-    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Every population to its end, in the order in which the simulated workers would be done with them."""
         assert not keep_weights, "there are none"
         self._clock.turn("fake")
         training: list[tuple[float, int, float, Population]] = []  # end, position, seconds, population
         while line or training:
-            while line and len(training) < self.workshop.workers:
+            while line and len(training) < self.resources.workers:
                 position, members = line.next[0]
                 train, validation = self._counts[members.folds[0]]
-                seconds = costs.seconds(line.take(position), train, validation)
+                seconds = cost_model.estimated_seconds(line.take(position), train, validation)
                 heapq.heappush(training, (self.elapsed + seconds, position, seconds, members))
             end, position, seconds, members = heapq.heappop(training)
             self.elapsed = max(self.elapsed, end)
             self.busy += seconds
             self.lanes += len(members.trials)
             self.populations += 1
-            outcome = Outcome([*self._outcomes(members)], seconds, compile_seconds=0.0)
+            outcome = PopulationOutcome([*self._outcomes(members)], seconds, compile_seconds=0.0)
             self._clock.turn("grade")
             began = time.perf_counter()
             yield position, outcome
@@ -204,7 +208,7 @@ def _error(recipe: Recipe, number: int) -> float:
 
 
 class Tenths:
-    """Plays `roles.Watch` through a terminal; looks at the clock, the memory and the store after every tenth of the trials."""
+    """A `ProgressCallback` that shows a terminal, and notes clock, memory and store after every tenth of the trials."""
 
     def __init__(self, trials: int, clock: Clock, trainer: FakeTrainer, writer: Writer, store: Path | None) -> None:
         self._terminal = Terminal(Console(quiet=True))
@@ -215,7 +219,7 @@ class Tenths:
 
     def answered(self, result: Result) -> None:
         """A trial has its score."""
-        with self._clock.within("watch"):
+        with self._clock.within("progress"):
             self._terminal.answered(result)
         self._answered += 1
         if self._answered * TENTHS // self._trials > len(self.rows):
@@ -263,7 +267,7 @@ def asks(experiment: Experiment, counts: Sequence[int]) -> dict[str, float]:
     said: dict[str, float] = {}
     for count in counts:
         experiment = with_trials(experiment, count + experiment.batch)
-        driver, results = open_driver(experiment), [_made_up(trial) for trial in drawn(experiment, count)]
+        driver, results = open_driver(experiment), [_made_up(trial) for trial in random_trials(experiment, count)]
         began = time.thread_time()
         for result in results:
             driver.tell(result)
@@ -303,13 +307,13 @@ def simulate(words: Any, setting: _measure.Setting, store: Path | None) -> dict[
     experiment, clock = setting.experiment, Clock()
     trainer = FakeTrainer(setting.rows, experiment.folds, words.cores, clock)
     writer = Writer(_ledger(setting, store))
-    watch = Tenths(words.trials, clock, trainer, writer, store)
+    progress = Tenths(words.trials, clock, trainer, writer, store)
     began = time.perf_counter()
     with ClockedLedger(writer, clock) as ledger:  # type: ignore[arg-type]  # it plays the role through another
         driver = ClockedDriver(open_driver(experiment), clock)
-        engines = Engines(driver, trainer, ledger, watch)  # type: ignore[arg-type]  # a search exports nothing
+        engines = SearchContext(driver, trainer, ledger, progress)  # type: ignore[arg-type]  # a search exports nothing
         clock.turn("else")
-        found = search(experiment, setting.rows, engines)
+        found = run_search(experiment, setting.rows, engines)
     wall = time.perf_counter() - began
     clock.turn("else")
     assert len(found.results) == words.trials, found.stop.because
@@ -320,9 +324,9 @@ def simulate(words: Any, setting: _measure.Setting, store: Path | None) -> dict[
         "ledger": words.ledger,
         "batch": experiment.batch,
         "ahead": experiment.ahead,
-        **_costs(watch.rows, clock, trainer, writer),
+        **_costs(progress.rows, clock, trainer, writer),
         "wall_seconds": wall,
-        "tenths": {f"{place}": row for place, row in enumerate(watch.rows, 1)},
+        "tenths": {f"{place}": row for place, row in enumerate(progress.rows, 1)},
         **(_stored(store, words.trials) if store else {}),
     }
 
@@ -343,20 +347,20 @@ def _costs(tenths: Sequence[Mapping[str, float]], clock: Clock, trainer: FakeTra
         "resident_mb": last["resident_mb"],
         "training_core_seconds_per_trial": trainer.busy / trials,
         "cores_that_one_driver_feeds": trainer.busy / trials / ours,
-        "simulated_cores": trainer.workshop.workers,
+        "simulated_cores": trainer.resources.workers,
         "lanes_per_population": trainer.lanes / max(1, trainer.populations),
         "simulated_hours": trainer.elapsed / 3600,
-        "simulated_busy_share": trainer.busy / (trainer.workshop.workers * max(trainer.elapsed, 1e-9)),
+        "simulated_busy_share": trainer.busy / (trainer.resources.workers * max(trainer.elapsed, 1e-9)),
     }
 
 
-def _ledger(setting: _measure.Setting, store: Path | None) -> Ledger:
-    record = sweep.record(setting.experiment, setting.dataset, setting.split)
+def _ledger(setting: _measure.Setting, store: Path | None) -> Tracker:
+    record = new_sweep_record(setting.experiment, setting.dataset, setting.split)
     if store is None:
-        return MemoryLedger.open(record)
-    from branchsweep.ledgers.mlflow import MlflowLedger
+        return MemoryTracker.open(record)
+    from branchsweep.tracking.mlflow_tracker import MlflowTracker
 
-    return MlflowLedger.open(record, f"sqlite:///{store}", fresh=True)
+    return MlflowTracker.open(record, f"sqlite:///{store}", fresh=True)
 
 
 def _stored(store: Path, trials: int) -> dict[str, Any]:

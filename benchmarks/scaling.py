@@ -27,16 +27,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import _measure
-from branchsweep import config, packing, sweep
-from branchsweep.drivers import drawn, open_driver
-from branchsweep.experiment import Experiment
-from branchsweep.ledgers.memory import MemoryLedger
-from branchsweep.ledgers.shadow import ShadowLedger
-from branchsweep.population import Line
-from branchsweep.roles import Ledger
-from branchsweep.search import Engines, search
-from branchsweep.training.workers import Workers
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.loading import load_experiment
+from branchsweep.search.drivers import open_driver, random_trials
+from branchsweep.tracking.async_tracker import AsyncTracker
+from branchsweep.tracking.memory import MemoryTracker
+from branchsweep.tracking.protocols import Tracker
+from branchsweep.training import packing
+from branchsweep.training.local_workers import LocalWorkers
+from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result
+from branchsweep.workflows.search_loop import SearchContext, run_search
+from branchsweep.workflows.sweep import new_sweep_record
 
 BATCH = 64
 """Trials of a round."""
@@ -78,7 +80,7 @@ class Bench:
 
     words: argparse.Namespace
     setting: _measure.Setting
-    trainer: Workers
+    trainer: LocalWorkers
     store: str | None
 
     def experiment(self, trials: int, seed: int) -> Experiment:
@@ -86,13 +88,13 @@ class Bench:
         overrides = (f"search.trials={trials}", f"search.batch={self.words.batch}", f"seed={seed}")
         return shipped(self.words, (*overrides, f"fit.epochs={self.words.epochs}"))
 
-    def sweep(self, trials: int, seed: int, watch: _measure.Silent) -> float:
+    def sweep(self, trials: int, seed: int, progress: _measure.Silent) -> float:
         """Seconds of one sweep, from the first question to the last record."""
         experiment = self.experiment(trials, seed)
         began = time.perf_counter()
-        with ShadowLedger(self._ledger(experiment)) as ledger:
-            engines = Engines(open_driver(experiment), self.trainer, ledger, watch)
-            results = search(experiment, self.setting.rows, engines).results
+        with AsyncTracker(self._ledger(experiment)) as ledger:
+            engines = SearchContext(open_driver(experiment), self.trainer, ledger, progress)
+            results = run_search(experiment, self.setting.rows, engines).results
         assert len(results) == trials
         return time.perf_counter() - began
 
@@ -100,37 +102,37 @@ class Bench:
         """Seconds that lanes take."""
         populations = packing.pack(lanes, self.setting.experiment)
         began = time.perf_counter()
-        for _ in self.trainer.train(Line(populations)):
+        for _ in self.trainer.train(PopulationQueue(populations)):
             pass
         return time.perf_counter() - began
 
-    def _ledger(self, experiment: Experiment) -> Ledger:
-        record = sweep.record(experiment, self.setting.dataset, self.setting.split)
+    def _ledger(self, experiment: Experiment) -> Tracker:
+        record = new_sweep_record(experiment, self.setting.dataset, self.setting.split)
         if self.store is None:
-            return MemoryLedger.open(record)
-        from branchsweep.ledgers.mlflow import MlflowLedger
+            return MemoryTracker.open(record)
+        from branchsweep.tracking.mlflow_tracker import MlflowTracker
 
-        return MlflowLedger.open(record, self.store, fresh=True)
+        return MlflowTracker.open(record, self.store, fresh=True)
 
 
 def shipped(words: argparse.Namespace, overrides: Sequence[str]) -> Experiment:
     """The shipped space at random."""
     narrow = _measure.widths(16) if words.quick else ()
-    return config.load(_measure.EXPERIMENTS / "branched.yaml", [*_measure.SPACE, *narrow, *overrides])
+    return load_experiment(_measure.EXPERIMENTS / "branched.yaml", [*_measure.SPACE, *narrow, *overrides])
 
 
 def sizes(bench: Bench) -> dict[str, Any]:
     """Seconds per trial by the sweep's size, and the memory of the largest."""
     wanted: list[int] = bench.words.sizes
     smallest, largest = wanted[0], wanted[-1]
-    watch, quiet = MemoryWatch((largest // 10, largest)), _measure.Silent()
+    progress, quiet = MemoryWatch((largest // 10, largest)), _measure.Silent()
     bench.sweep(bench.words.batch * (1 if bench.words.quick else 4), 0, quiet)  # compiles
     per_trial: dict[int, float] = {}
     for size in wanted:
         repeats = 1 if size == largest else max(1, min(bench.words.repeats, largest // size // 2))
-        seconds = [bench.sweep(size, seed, watch if size == largest else quiet) for seed in range(1, repeats + 1)]
+        seconds = [bench.sweep(size, seed, progress if size == largest else quiet) for seed in range(1, repeats + 1)]
         per_trial[size] = statistics.fmean(seconds) / size
-    first, last = (watch.megabytes[moment] for moment in (largest // 10, largest))
+    first, last = (progress.megabytes[moment] for moment in (largest // 10, largest))
     return {
         **{f"ms_per_trial_of_{size}": figure * 1e3 for size, figure in per_trial.items()},
         "ratio": per_trial[largest] / per_trial[smallest],
@@ -144,7 +146,7 @@ def folds(bench: Bench) -> dict[str, float]:
     """Seconds of the same trials on one fold of three and on all of them."""
     count: int = bench.words.batch
     experiment = _measure.with_epochs(bench.setting.experiment, bench.words.fold_epochs)
-    three = [lane for trial in drawn(experiment, count) for lane in packing.lanes_of(trial, experiment)]
+    three = [lane for trial in random_trials(experiment, count) for lane in packing.lanes_of(trial, experiment)]
     one = [lane for lane in three if lane.fold == 0]
     for _ in range(2):  # compiles; twice, for the second time a worker may get what the other one compiled
         bench.train(three)
@@ -166,7 +168,7 @@ def main() -> None:
     words.batch, words.repeats, words.fold_epochs = (32, 2, 5) if words.quick else (BATCH, MOST, 10)
     words.sizes = [int(size) for size in (words.sizes or ("32,256" if words.quick else "64,256,1000,2000")).split(",")]
     setting = _measure.setting("branched", words.data).of(shipped(words, ["validation={method: k_fold, folds: 3}"]))
-    with tempfile.TemporaryDirectory() as folder, Workers(setting.rows) as trainer:
+    with tempfile.TemporaryDirectory() as folder, LocalWorkers(setting.rows) as trainer:
         store = f"sqlite:///{Path(folder) / 'mlflow.db'}" if words.ledger == "mlflow" else None
         bench = Bench(words, setting, trainer, store)
         said = {

@@ -29,26 +29,27 @@ from typing import Any
 import numpy as np
 
 from benchmarks import _measure, _peers
-from branchsweep import environment, packing
-from branchsweep.answer import answer
-from branchsweep.drivers import drawn
-from branchsweep.population import Line
-from branchsweep.recipe import Recipe
-from branchsweep.training.workers import Workers, cores
+from branchsweep.models.recipe import Recipe, recipe_for
+from branchsweep.runtime import cache_folder
+from branchsweep.search.drivers import random_trials
+from branchsweep.training import packing
+from branchsweep.training.local_workers import LocalWorkers, available_cores
+from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Trial
+from branchsweep.workflows.trial_runner import run_trials
 
 
 def article(words: argparse.Namespace) -> dict[str, Any]:
     """The article's network, every way."""
     setting = _measure.setting("article", words.data)
     (params,) = setting.experiment.search.known.values()
-    recipe, rows = setting.experiment.recipe(params), setting.rows
+    recipe, rows = recipe_for(setting.experiment, params), setting.rows
     rounds, keras_epochs, our_epochs = (3, 3, 40) if words.quick else (7, 10, 60)
     task = _peers.Task(setting.experiment, rows)
     careful: dict[str, dict[str, Any]] = {"steps_per_execution": {"steps_per_execution": task.steps(recipe)}}
     if not words.quick:
         careful["steps_per_execution and jit_compile"] = {**careful["steps_per_execution"], "jit_compile": True}
-    with Workers(rows) as trainer:
+    with LocalWorkers(rows) as trainer:
         _measure.import_tensorflow()  # while the workers do the same
         ways = {"ours": ours(setting, trainer, recipe, our_epochs), "fit": _peers.epoch_timer(task, recipe, keras_epochs)}
         ways |= {way: _peers.epoch_timer(task, recipe, keras_epochs, **arguments) for way, arguments in careful.items()}
@@ -63,23 +64,23 @@ def article(words: argparse.Namespace) -> dict[str, Any]:
         "ratio": medians["fit"] / our_median,
         "ratio_to_careful_keras_fit": medians[best_way] / our_median,
         **searches(setting, our_median, words.quick),
-        "workers": len(cores()),
+        "workers": len(available_cores()),
         "rounds": rounds,
-        "rows": [len(part) for part in rows.of(0)],
+        "rows": [len(part) for part in rows.fold_rows(0)],
         "data": setting.dataset.source,
     }
 
 
-def ours(setting: _measure.Setting, trainer: Workers, recipe: Recipe, epochs: int) -> Callable[[], float]:
+def ours(setting: _measure.Setting, trainer: LocalWorkers, recipe: Recipe, epochs: int) -> Callable[[], float]:
     """A function that trains a full population per worker and returns milliseconds per trial-epoch."""
-    experiment, workers = setting.experiment, len(cores())
-    program = packing.program_of(recipe, experiment, packing.limits(experiment))
+    experiment, workers = setting.experiment, len(available_cores())
+    program = packing.program_of(recipe, experiment, packing.program_limits(experiment))
 
     def run(count: int = epochs) -> float:
         lanes = [packing.Lane(number, recipe, 0, 0, count, count) for number in range(program.lanes * workers)]
-        populations = [packing.population(program, lanes[number::workers], experiment) for number in range(workers)]
+        populations = [packing.make_population(program, lanes[number::workers], experiment) for number in range(workers)]
         began = time.perf_counter()
-        for _ in trainer.train(Line(populations)):
+        for _ in trainer.train(PopulationQueue(populations)):
             pass
         return (time.perf_counter() - began) / (count * len(lanes)) * 1e3
 
@@ -118,8 +119,8 @@ def space(words: argparse.Namespace) -> dict[str, Any]:
     overrides = [*_measure.SPACE, f"search.trials={trials}", f"search.batch={trials}", f"fit.epochs={epochs}"]
     overrides += _measure.widths(16, 32) if words.quick else ()
     setting = _measure.setting("branched", words.data, overrides)
-    asked = drawn(setting.experiment, trials)
-    recipes = [setting.experiment.recipe(trial.params) for trial in asked]
+    asked = random_trials(setting.experiment, trials)
+    recipes = [recipe_for(setting.experiment, trial.params) for trial in asked]
     with _peers.Pinned() as processes:  # idle while ours trains
         peak = sum(processes.run(_peers.matrix_product_peak, [()] * processes.count))
         seconds, trainer = from_cold(setting, asked)
@@ -144,8 +145,8 @@ def space(words: argparse.Namespace) -> dict[str, Any]:
             if name.endswith("_extrapolated_seconds")
         },
         "widths": setting.experiment.space.dimensions["trunk.width"].model_dump()["choices"],
-        "workers": len(cores()),
-        "rows": [len(part) for part in setting.rows.of(0)],
+        "workers": len(available_cores()),
+        "rows": [len(part) for part in setting.rows.fold_rows(0)],
         "data": setting.dataset.source,
     }
 
@@ -154,9 +155,9 @@ def from_cold(setting: _measure.Setting, trials: Sequence[Trial]) -> tuple[float
     """Seconds until all trials are answered by workers that begin with nothing; their imports apart."""
     with _measure.cold_cache():
         began = time.perf_counter()
-        with Workers(setting.rows, cache_folder=environment.cache_folder()) as workers:
+        with LocalWorkers(setting.rows, cache_folder=cache_folder()) as workers:
             trainer = _measure.Stopwatch(workers, began)
-            answered = list(answer(trials, setting.experiment, setting.rows, trainer, _measure.Silent()))
+            answered = list(run_trials(trials, setting.experiment, setting.rows, trainer, _measure.Silent()))
             seconds = time.perf_counter() - began
     assert len(answered) == len(trials)
     return seconds - (trainer.import_seconds or 0.0), trainer

@@ -42,14 +42,16 @@ from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.metrics import r2_score
 
 from benchmarks import _measure, _peers
-from branchsweep import environment, packing
-from branchsweep.answer import answer
-from branchsweep.drivers import open_driver
-from branchsweep.experiment import DRIVERS
-from branchsweep.population import Line, TrainingRows
-from branchsweep.recipe import Recipe
-from branchsweep.training.workers import Workers, cores
+from branchsweep.config.search import DRIVERS
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.models.recipe import Recipe, recipe_for
+from branchsweep.runtime import cache_folder
+from branchsweep.search.drivers import open_driver
+from branchsweep.training import packing
+from branchsweep.training.local_workers import LocalWorkers, available_cores
+from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result
+from branchsweep.workflows.trial_runner import run_trials
 
 
 @dataclass(frozen=True)
@@ -84,19 +86,19 @@ def target_of(regressor: Callable[[], Any], rows: TrainingRows) -> float:
     return float(np.mean(scores))
 
 
-def warm_up(trainer: Workers, setting: _measure.Setting) -> None:
+def warm_up(trainer: LocalWorkers, setting: _measure.Setting) -> None:
     """Waits until every worker has done its imports, by a network so narrow that the space never shares its program."""
     experiment = setting.experiment
-    recipe = experiment.recipe({"trunk.width": 1, "branch.width": 1})
-    program = packing.program_of(recipe, experiment, packing.limits(experiment))
+    recipe = recipe_for(experiment, {"trunk.width": 1, "branch.width": 1})
+    program = packing.program_of(recipe, experiment, packing.program_limits(experiment))
     lane = packing.Lane(0, recipe, 0, 0, 1, 1)
-    list(trainer.train(Line([packing.population(program, [lane], experiment) for _ in cores()])))
+    list(trainer.train(PopulationQueue([packing.make_population(program, [lane], experiment) for _ in available_cores()])))
 
 
 def ours(setting: _measure.Setting, target: float, limit: float) -> Way:
     """The loop of a sweep until a finished trial passes the target, or time is up."""
     values: list[float] = []
-    with Workers(setting.rows, cache_folder=environment.cache_folder()) as trainer:
+    with LocalWorkers(setting.rows, cache_folder=cache_folder()) as trainer:
         warm_up(trainer, setting)
         began = time.perf_counter()
         for result in _answers(setting, trainer):
@@ -106,12 +108,12 @@ def ours(setting: _measure.Setting, target: float, limit: float) -> Way:
         return Way(time.perf_counter() - began, len(values), highest(values), values[-1] > target)
 
 
-def _answers(setting: _measure.Setting, trainer: Workers) -> Iterator[Result]:
+def _answers(setting: _measure.Setting, trainer: LocalWorkers) -> Iterator[Result]:
     """Round by round, as `sweep.search` goes; each result as soon as it is known."""
     experiment, driver = setting.experiment, open_driver(setting.experiment)
     while trials := driver.ask(experiment.batch):
         answers: dict[int, Result] = {}
-        for result in answer(trials, experiment, setting.rows, trainer, _measure.Silent()):
+        for result in run_trials(trials, experiment, setting.rows, trainer, _measure.Silent()):
             answers[result.trial.number] = result
             yield result
         for number in sorted(answers):
@@ -155,7 +157,7 @@ def search_until(
     def objective(trial: optuna.Trial) -> float:
         keras.utils.clear_session()
         experiment = folds[0].experiment
-        recipe = experiment.recipe(_peers.ask_optuna(trial, experiment.space))
+        recipe = recipe_for(experiment, _peers.ask_optuna(trial, experiment.space))
         value = statistics.fmean(score(task, recipe) for task in folds)
         values.append((value, time.time()))
         if value > target:
@@ -271,7 +273,7 @@ def main() -> None:
         "peer_reached": peer_reached,
         "ratio_is_lower_bound": ours_reached and not peer_reached,
         "folds": words.folds,
-        "processes": len(cores()),
+        "processes": len(available_cores()),
         "seeds": {f"seed {seed['seed']}": seed for seed in seeds},
     }
     _measure.conclude(said, words.json)

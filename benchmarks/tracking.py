@@ -32,20 +32,20 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 from rich.console import Console
 
-from branchsweep import config, data
-from branchsweep.answer import training_rows
-from branchsweep.drivers import open_driver
-from branchsweep.experiment import Experiment
-from branchsweep.ledgers import spelling
-from branchsweep.ledgers.memory import MemoryLedger
-from branchsweep.ledgers.mlflow import MlflowLedger
-from branchsweep.ledgers.shadow import ShadowLedger
-from branchsweep.population import TrainingRows
-from branchsweep.roles import Ledger, SweepRecord, TableRecord
-from branchsweep.search import Engines, search
-from branchsweep.terminal import Terminal
-from branchsweep.training.workers import Workers, cores
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.loading import load_experiment
+from branchsweep.data import loading, splits
+from branchsweep.data.training_rows import TrainingRows, training_rows
+from branchsweep.reporting.terminal import Terminal
+from branchsweep.search.drivers import open_driver
+from branchsweep.tracking import serialization
+from branchsweep.tracking.async_tracker import AsyncTracker
+from branchsweep.tracking.memory import MemoryTracker
+from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.protocols import SweepRecord, TableRecord, Tracker
+from branchsweep.training.local_workers import LocalWorkers, available_cores
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from branchsweep.workflows.search_loop import SearchContext, run_search
 
 EXPERIMENT = Path(__file__).parent.parent / "experiments" / "branched.yaml"
 AT_RANDOM = ["search.driver=random", "search.algorithm=random", "search.trials=32"]
@@ -59,7 +59,7 @@ QUICK = [  # one program to compile instead of six, and a trial that costs about
 HEADS = ("a", "b", "c", "d")  # four figures each, and four of the trial: 20 metrics
 
 
-class Clocked(MlflowLedger):
+class Clocked(MlflowTracker):
     """Knows how much processor time its recording took."""
 
     seconds = 0.0
@@ -103,9 +103,9 @@ def resident_megabytes() -> float:
 def ours(uri: str, trials: int) -> dict[str, float]:
     """Seconds for so many trials, and the memory on the way."""
     resident = 0.0
-    inner = MlflowLedger.open(record_of("ours"), uri)
+    inner = MlflowTracker.open(record_of("ours"), uri)
     began = time.perf_counter()
-    with ShadowLedger(inner) as ledger:
+    with AsyncTracker(inner) as ledger:
         for number in range(trials):
             ledger.record([trial(number)])
             if number == trials // 5:
@@ -163,7 +163,7 @@ def careful(uri: str, trials: int) -> float:
 
 def figures(result: Result) -> dict[str, float]:
     """The 20 metrics."""
-    return {point.name: point.value for point in spelling.points(result.score) if point.step == 0}
+    return {point.name: point.value for point in serialization.trial_metrics(result.score) if point.step == 0}
 
 
 def per_trial(trials: int, log: Callable[[Result], None]) -> float:
@@ -187,20 +187,20 @@ def recording(uri: str, trials: int, peers_trials: int) -> dict[str, float]:
     return said
 
 
-def searched(experiment: Experiment, rows: TrainingRows, trainer: Workers, ledger: Ledger) -> float:
+def searched(experiment: Experiment, rows: TrainingRows, trainer: LocalWorkers, ledger: Tracker) -> float:
     """Seconds that a search takes, until its ledger has written everything."""
-    watch = Terminal(Console(quiet=True))
+    progress = Terminal(Console(quiet=True))
     began = time.perf_counter()
-    with ShadowLedger(ledger) as shadow:
-        search(experiment, rows, Engines(open_driver(experiment), trainer, shadow, watch))
+    with AsyncTracker(ledger) as shadow:
+        run_search(experiment, rows, SearchContext(open_driver(experiment), trainer, shadow, progress))
     return time.perf_counter() - began
 
 
-def share(experiment: Experiment, rows: TrainingRows, trainer: Workers, uri: str, pairs: int) -> dict[str, float]:
+def share(experiment: Experiment, rows: TrainingRows, trainer: LocalWorkers, uri: str, pairs: int) -> dict[str, float]:
     """The second measurement."""
     record = SweepRecord("share", "key", "", "name: share\n", {name: head.unit for name, head in experiment.heads.items()})
     one_epoch = experiment.model_copy(update={"fit": experiment.fit.model_copy(update={"epochs": 1})})
-    searched(one_epoch, rows, trainer, MemoryLedger.open(record))  # compiles
+    searched(one_epoch, rows, trainer, MemoryTracker.open(record))  # compiles
     measured = list(_pairs(experiment, rows, trainer, record, uri, pairs))
     wall = statistics.median(in_memory for in_memory, _, _ in measured)
     shares = sorted((logged - in_memory) / wall for in_memory, logged, _ in measured)
@@ -211,21 +211,21 @@ def share(experiment: Experiment, rows: TrainingRows, trainer: Workers, uri: str
         "share_lowest": shares[0],
         "share_highest": shares[-1],
         "writing_cpu_seconds": statistics.median(writing for _, _, writing in measured),
-        "writing_cpu_share": statistics.median(writing for _, _, writing in measured) / (wall * len(cores())),
+        "writing_cpu_share": statistics.median(writing for _, _, writing in measured) / (wall * len(available_cores())),
         "pairs": pairs,
     }
 
 
 def _pairs(
-    experiment: Experiment, rows: TrainingRows, trainer: Workers, record: SweepRecord, uri: str, pairs: int
+    experiment: Experiment, rows: TrainingRows, trainer: LocalWorkers, record: SweepRecord, uri: str, pairs: int
 ) -> Iterator[tuple[float, float, float]]:
     """(seconds with the ledger in memory, seconds with MLflow, processor seconds of writing); who is first alternates."""
     for pair in range(pairs):
         clocked = Clocked.open(record, uri, fresh=True)
-        ledgers: list[Ledger] = [MemoryLedger.open(record), clocked]
+        ledgers: list[Tracker] = [MemoryTracker.open(record), clocked]
         turns = reversed(ledgers) if pair % 2 else ledgers
         seconds = {type(ledger): searched(experiment, rows, trainer, ledger) for ledger in turns}
-        yield seconds[MemoryLedger], seconds[Clocked], clocked.seconds
+        yield seconds[MemoryTracker], seconds[Clocked], clocked.seconds
 
 
 def main() -> None:
@@ -236,12 +236,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
     words = parser.parse_args()
     trials, peers_trials, pairs = (150, 3, 1) if words.quick else (1000, 20, 3)
-    experiment = config.load(EXPERIMENT, AT_RANDOM + (QUICK if words.quick else []))
-    dataset = data.load(experiment, words.data)
-    rows = training_rows(dataset, data.split(experiment, dataset))
-    with tempfile.TemporaryDirectory() as folder, Workers(rows) as trainer:
+    experiment = load_experiment(EXPERIMENT, AT_RANDOM + (QUICK if words.quick else []))
+    dataset = loading.load_dataset(experiment, words.data)
+    rows = training_rows(dataset, splits.split_rows(experiment, dataset))
+    with tempfile.TemporaryDirectory() as folder, LocalWorkers(rows) as trainer:
         uri = f"sqlite:///{folder}/mlflow.db"
-        MlflowLedger.open(record_of("made"), uri)  # while the workers import TensorFlow
+        MlflowTracker.open(record_of("made"), uri)  # while the workers import TensorFlow
         said = share(experiment, rows, trainer, uri, pairs) | recording(uri, trials, peers_trials) | {"data": dataset.source}
     if words.json:
         print(json.dumps(said))

@@ -30,14 +30,16 @@ from typing import Any
 
 from benchmarks import _measure
 from benchmarks.pruning import test_r2
-from branchsweep import environment
-from branchsweep.answer import answer
-from branchsweep.drivers import open_driver
-from branchsweep.experiment import Experiment
-from branchsweep.objective import judge
-from branchsweep.recipe import Architecture, Recipe, tunable_of
-from branchsweep.training.workers import Workers
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.hyperparameters import find_hyperparameter
+from branchsweep.metrics.objectives import make_evaluator
+from branchsweep.models.architecture import Architecture
+from branchsweep.models.recipe import Recipe, recipe_for
+from branchsweep.runtime import cache_folder
+from branchsweep.search.drivers import open_driver
+from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.trial import Params, Result
+from branchsweep.workflows.trial_runner import run_trials
 
 TAPER = {"type": "float", "low": 0.5, "high": 2.0, "log": True}
 
@@ -71,7 +73,7 @@ class Slotted(Experiment):
 
     def recipe(self, params: Params) -> Recipe:
         """What a trial's params mean; a layer whose width they do not name has that of its stack."""
-        made = super().recipe({name: value for name, value in params.items() if tunable_of(name, self.heads)})
+        made = super().recipe({name: value for name, value in params.items() if find_hyperparameter(name, self.heads)})
 
         def stack(part: str, units: Sequence[int]) -> list[int]:
             return [int(params.get(slot(part, layer), width)) for layer, width in enumerate(units, start=1)]
@@ -135,25 +137,25 @@ def ways(shipped: Experiment, jointly: bool) -> dict[str, Way]:
     }
 
 
-def search(way: Way, setting: _measure.Setting, trainer: Workers) -> Iterator[Result]:
+def search(way: Way, setting: _measure.Setting, trainer: LocalWorkers) -> Iterator[Result]:
     """Ask, train, tell, as `sweep.search` does; the results in order of their numbers."""
     driver, left = open_driver(way.asking), way.asking.search.trials
     while left and (trials := driver.ask(min(way.asking.search.batch, left))):
-        found = answer(trials, way.answering, setting.rows, trainer, _measure.Silent())
+        found = run_trials(trials, way.answering, setting.rows, trainer, _measure.Silent())
         for result in sorted(found, key=lambda result: result.trial.number):
             driver.tell(result)
             yield result
         left -= len(trials)
 
 
-def outcome(way: Way, setting: _measure.Setting, trainer: Workers) -> dict[str, Any]:
+def outcome(way: Way, setting: _measure.Setting, trainer: LocalWorkers) -> dict[str, Any]:
     """What one way has found."""
     began = time.perf_counter()
     results = [result.without_curves() for result in search(way, setting, trainer)]
     seconds = time.perf_counter() - began
-    winner = judge(way.answering.objective, results).best(results)
+    winner = make_evaluator(way.answering.objective, results).best(results)
     assert winner is not None, "of so many trials one is complete"
-    recipes = [way.answering.recipe(result.trial.params) for result in results]
+    recipes = [recipe_for(way.answering, result.trial.params) for result in results]
     inputs = len(way.answering.table.inputs)
     return {
         "after_a_quarter": best_of(way, results[: len(results) // 4]),
@@ -171,7 +173,7 @@ def outcome(way: Way, setting: _measure.Setting, trainer: Workers) -> dict[str, 
 
 def best_of(way: Way, results: Sequence[Result]) -> float:
     """The highest validation R²; NaN where nothing is complete."""
-    found = judge(way.answering.objective, results).best(results)
+    found = make_evaluator(way.answering.objective, results).best(results)
     return found.score.value if found else math.nan
 
 
@@ -182,7 +184,7 @@ def one_seed(words: argparse.Namespace, seed: int) -> dict[str, Any]:
     overrides += [f"validation={{method: k_fold, folds: {words.folds}}}"] if words.folds > 1 else []
     overrides += _measure.widths(12, 16) if words.quick else ()
     setting = _measure.setting("branched", words.data, overrides)
-    with _measure.cold_cache(), Workers(setting.rows, cache_folder=environment.cache_folder()) as trainer:
+    with _measure.cold_cache(), LocalWorkers(setting.rows, cache_folder=cache_folder()) as trainer:
         return {name: outcome(way, setting, trainer) for name, way in ways(setting.experiment, words.jointly).items()}
 
 

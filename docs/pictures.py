@@ -27,12 +27,12 @@ from pathlib import Path
 from PIL import Image  # comes with matplotlib
 from rich.console import Console
 
-from branchsweep.ledgers import address
-from branchsweep.ledgers.listing import SweepSummary
-from branchsweep.ledgers.mlflow import MlflowLedger, open_existing
-from branchsweep.ledgers.reading import list_sweeps
-from branchsweep.report import text
-from branchsweep.summary import Summary
+from branchsweep.reporting.text import sweep_result
+from branchsweep.tracking.mlflow_tracker import MlflowTracker, open_existing
+from branchsweep.tracking.run_reader import list_sweeps
+from branchsweep.tracking.run_records import SweepSummary
+from branchsweep.tracking.tracking_uri import charts_page, link, run_page, view_page
+from branchsweep.workflows.sweep_result import SweepResult
 
 HERE = Path(__file__).parent
 
@@ -57,15 +57,15 @@ def slim(picture: Path) -> None:
     Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, optimize=True)
 
 
-def terminal(ledger: MlflowLedger, chromium: str) -> None:
+def terminal(ledger: MlflowTracker, chromium: str) -> None:
     """The summary as the terminal showed it."""
     assert ledger.conclusion is not None, "the newest sweep is not finished"
-    said = Summary.loads(ledger.conclusion.tags["summary"])
+    said = SweepResult.loads(ledger.conclusion.tags["summary"])
     said = replace(
         said, data={**said.data, "location": Path(str(said.data["location"])).name}
     )  # whose disk it was is no matter
     console = Console(record=True, width=104, file=io.StringIO())
-    console.print(text.summary(said, ledger.sweep.heads))
+    console.print(sweep_result.render_sweep_result(said, ledger.sweep.heads))
     with tempfile.TemporaryDirectory() as folder:
         svg = Path(folder) / "terminal.svg"
         drawing = console.export_svg(title="make sweep")
@@ -99,17 +99,17 @@ def look(chromium: str, server: str, sweep: SweepSummary) -> None:
     points = f"document.querySelectorAll('.js-plotly-plot .scatterlayer .point').length >= {sweep.trials['complete']}"
     unfold = "[...document.querySelectorAll('button')].find(it => it.innerText.trim() === 'Show more')?.click()"
     views = {
-        "mlflow.png": (address.view_page(sweep.experiment_id, sweep.view), "document.querySelectorAll('.ag-row').length > 10"),
+        "mlflow.png": (view_page(sweep.experiment_id, sweep.view), "document.querySelectorAll('.ag-row').length > 10"),
         "charts.png": (
-            address.charts_page(sweep.experiment_id, sweep.view),
+            charts_page(sweep.experiment_id, sweep.view),
             f"document.querySelector('.parcoords') && {points}",
         ),
-        "sweep.png": (address.run_page(sweep.experiment_id, sweep.run_id), "document.body.innerText.includes('Show more')"),
+        "sweep.png": (run_page(sweep.experiment_id, sweep.run_id), "document.body.innerText.includes('Show more')"),
     }
     with tempfile.TemporaryDirectory() as profile, browsing(chromium, Path(profile), SETTLED) as browser:
         for picture, (page, is_drawn) in views.items():
             height = 700 if picture == "sweep.png" else 1000  # without the tags, among which is whose disk it was
-            with browser.page(address.link(server, page), 1900, height) as tab:
+            with browser.page(link(server, page), 1900, height) as tab:
                 tab.wait_for(is_drawn, picture)
                 tab.evaluate(unfold)
                 tab.photograph(HERE / picture)

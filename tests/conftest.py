@@ -105,8 +105,8 @@ def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="session")
 def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database, made once: that takes seconds, a copy none."""
-    from branchsweep.ledgers.reading import list_sweeps
-    from branchsweep.ledgers.store import make_database
+    from branchsweep.tracking.mlflow_store import make_database
+    from branchsweep.tracking.run_reader import list_sweeps
 
     file = tmp_path_factory.mktemp("template") / "mlflow.db"
     make_database(file)
@@ -123,13 +123,13 @@ def mlflow_store(mlflow_template: Path, tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def mlflow_server(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """The address of MLflow's own server, shared by all tests of the session."""
-    from branchsweep.ledgers import address
+    from branchsweep.tracking.tracking_uri import SERVER_ENVIRONMENT, ui_command
 
     folder = tmp_path_factory.mktemp("server")
     file = shutil.copy(mlflow_template, folder / "mlflow.db")
     port = free_port()
-    command = address.ui_command(f"sqlite:///{file}", "127.0.0.1", port)
-    environment = {**os.environ, **address.SERVER_ENVIRONMENT}
+    command = ui_command(f"sqlite:///{file}", "127.0.0.1", port)
+    environment = {**os.environ, **SERVER_ENVIRONMENT}
     with answering(command, folder, environment, f"http://127.0.0.1:{port}/health"):
         yield f"http://127.0.0.1:{port}"
 

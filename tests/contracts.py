@@ -13,12 +13,28 @@ from uuid import uuid4
 
 import pytest
 
-from branchsweep.drivers import open_driver
-from branchsweep.errors import LedgerError
-from branchsweep.experiment import Experiment
-from branchsweep.findings import Contrast, Cost, Findings, Measured, Shared
-from branchsweep.roles import Candidate, Champion, ComparisonLedger, ComparisonRecord, Driver, Ledger, SweepRecord, Verdict
-from branchsweep.space import Choice, Float
+from branchsweep.config.dimensions import Choice, Float
+from branchsweep.config.experiment import Experiment
+from branchsweep.errors import TrackingError
+from branchsweep.metrics.comparison_result import (
+    ComparisonResult,
+    ContestantCost,
+    ContestantResult,
+    PairwiseDifference,
+    SharingResult,
+)
+from branchsweep.models.recipe import recipe_for
+from branchsweep.search.drivers import open_driver
+from branchsweep.search.protocols import Driver
+from branchsweep.tracking.protocols import (
+    Champion,
+    ComparisonRecord,
+    ComparisonTracker,
+    ModelCandidate,
+    PromotionDecision,
+    SweepRecord,
+    Tracker,
+)
 from branchsweep.trial import HeadScore, ParamValue, Result, Score, Status, Trial
 
 Dimensions = dict[str, dict[str, Any]]
@@ -166,7 +182,7 @@ class DriverContract:
 
     def test_no_recipe_is_asked_twice(self) -> None:
         experiment = self.experiment()
-        recipes = [repr(experiment.recipe(trial.params)) for trial in trials_of(play(open_driver(experiment), asks=5))]
+        recipes = [repr(recipe_for(experiment, trial.params)) for trial in trials_of(play(open_driver(experiment), asks=5))]
         assert len(set(recipes)) == len(recipes) == 40
 
     def test_at_most_as_many_as_asked_for(self) -> None:
@@ -211,7 +227,7 @@ class DriverContract:
         experiment = self.experiment(SMALL, known={"deep": {"trunk.depth": 3, "PE.depth": 1, "PE.width": 16}})
         driver = open_driver(experiment)
         trials = trials_of(play(driver, asks=6))
-        recipes = [repr(experiment.recipe(trial.params)) for trial in trials]
+        recipes = [repr(recipe_for(experiment, trial.params)) for trial in trials]
         assert len(trials) == len(set(recipes)) == 9
         assert driver.ask(8) == []
 
@@ -271,7 +287,7 @@ class DriverContract:
 class OpenLedger(Protocol):
     """Opens a ledger over one store, as often as it is called: each call stands for a process of its own."""
 
-    def __call__(self, record: SweepRecord, fresh: bool = False) -> Ledger: ...
+    def __call__(self, record: SweepRecord, fresh: bool = False) -> Tracker: ...
 
 
 def sweep_record(key: str = "key", **changed: Any) -> SweepRecord:
@@ -330,13 +346,13 @@ def written(results: Sequence[Result]) -> list[str]:
     return [repr(Result(result.trial, replace(result.score, curves={}))) for result in results]
 
 
-def record_and_look(ledger: Ledger, result: Result) -> None:
+def record_and_look(ledger: Tracker, result: Result) -> None:
     """Record a result; a ledger that writes beside its caller tells at the next call how that went."""
     ledger.record([result])
     ledger.recall()
 
 
-def candidate(folder: Path, model: str, number: int = 3, **files: str) -> Candidate:
+def candidate(folder: Path, model: str, number: int = 3, **files: str) -> ModelCandidate:
     """A model to register, as far as a ledger looks into it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.keras").write_bytes(b"a network")
@@ -350,7 +366,7 @@ def candidate(folder: Path, model: str, number: int = 3, **files: str) -> Candid
     (folder / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
     test = {"test_r2/PE": 0.93 + 1 / 3000, "test_r2/V": 0.8, "test_r2/mean": 0.865}
     result = recorded(number)
-    return Candidate(model, folder, result, result.score.value, "mean_r2", test, "d1", "s1", files)
+    return ModelCandidate(model, folder, result, result.score.value, "mean_r2", test, "d1", "s1", files)
 
 
 class LedgerContract:
@@ -425,7 +441,7 @@ class LedgerContract:
         ledger = opened(sweep_record())
         ledger.record([recorded(0), recorded(1)])
         again = opened(sweep_record()) if is_resumed else ledger
-        with pytest.raises(LedgerError, match="trial 1 is already recorded with other params"):
+        with pytest.raises(TrackingError, match="trial 1 is already recorded with other params"):
             record_and_look(again, Result(Trial(1, {"trunk.depth": 9}), recorded(1).score))
         assert written(again.recall()) == written([recorded(0), recorded(1)])
 
@@ -473,12 +489,14 @@ class LedgerContract:
     def test_there_is_no_champion_before_one_is_crowned(self, opened: OpenLedger, tmp_path: Path) -> None:
         ledger = opened(sweep_record())
         assert ledger.champion("none-of-this-name") is None
-        ledger.crown(candidate(tmp_path / "model", "uncrowned"), Verdict(crown=False, because="not good enough"))
+        ledger.crown(candidate(tmp_path / "model", "uncrowned"), PromotionDecision(crown=False, because="not good enough"))
         assert ledger.champion("uncrowned") is None
 
     def test_the_title_goes_to_whom_the_verdict_gives_it(self, opened: OpenLedger, tmp_path: Path) -> None:
         ledger = opened(sweep_record())
-        first = ledger.crown(candidate(tmp_path / "model", "heir", 1), Verdict(crown=True, because="first of its name"))
+        first = ledger.crown(
+            candidate(tmp_path / "model", "heir", 1), PromotionDecision(crown=True, because="first of its name")
+        )
         assert first == Champion(
             model="heir",
             version=first.version,
@@ -492,10 +510,10 @@ class LedgerContract:
             params=recorded(1).trial.params,
         )
         assert ledger.champion("heir") == first
-        second = ledger.crown(candidate(tmp_path / "model", "heir", 2), Verdict(crown=False, because="worse on V"))
+        second = ledger.crown(candidate(tmp_path / "model", "heir", 2), PromotionDecision(crown=False, because="worse on V"))
         assert second.version == first.version + 1
         assert ledger.champion("heir") == first
-        third = ledger.crown(candidate(tmp_path / "model", "heir", 4), Verdict(crown=True, because="better on both"))
+        third = ledger.crown(candidate(tmp_path / "model", "heir", 4), PromotionDecision(crown=True, because="better on both"))
         assert opened(sweep_record("another sweep")).champion("heir") == third
         assert ledger.champion("another") is None
 
@@ -503,8 +521,8 @@ class LedgerContract:
         ledger = opened(sweep_record())
         evidence = {"p": 1 / 3, "interval": [0.1, 0.2]}
         made = candidate(tmp_path / "model", "kept", 2, card="# Karte ½\n")
-        first = ledger.crown(made, Verdict(crown=True, because="first of its name", evidence=evidence))
-        second = ledger.crown(candidate(tmp_path / "other", "kept", 4), Verdict(crown=False, because="worse on V"))
+        first = ledger.crown(made, PromotionDecision(crown=True, because="first of its name", evidence=evidence))
+        second = ledger.crown(candidate(tmp_path / "other", "kept", 4), PromotionDecision(crown=False, because="worse on V"))
         reader = opened(sweep_record("another sweep"))
         assert first.params == recorded(2).trial.params
         assert [type(value) for value in first.params.values()] == [type(value) for value in recorded(2).trial.params.values()]
@@ -517,18 +535,18 @@ class LedgerContract:
         assert not folder.exists()
         with reader.files("kept", second.version) as folder:
             assert not (folder / "card").exists()
-        with pytest.raises(LedgerError, match="there is no models:/kept/9"), reader.files("kept", 9):
+        with pytest.raises(TrackingError, match="there is no models:/kept/9"), reader.files("kept", 9):
             pass
 
     def test_the_title_goes_to_nobody_who_was_compared_with_another_champion(self, opened: OpenLedger, tmp_path: Path) -> None:
         one, other = opened(sweep_record("one")), opened(sweep_record("other"))
         made = [candidate(tmp_path / "model", "contested", number) for number in range(4)]
-        first = one.crown(made[0], Verdict(crown=True, because="first of its name", against=0))
-        with pytest.raises(LedgerError, match=r"was to follow nobody, but meanwhile version 1 has the title \(trial 0 of"):
-            other.crown(made[1], Verdict(crown=True, because="first of its name", against=0))
-        winner = other.crown(made[2], Verdict(crown=True, because="better on both", against=first.version))
-        with pytest.raises(LedgerError) as caught:
-            one.crown(made[3], Verdict(crown=True, because="better still", against=first.version))
+        first = one.crown(made[0], PromotionDecision(crown=True, because="first of its name", against=0))
+        with pytest.raises(TrackingError, match=r"was to follow nobody, but meanwhile version 1 has the title \(trial 0 of"):
+            other.crown(made[1], PromotionDecision(crown=True, because="first of its name", against=0))
+        winner = other.crown(made[2], PromotionDecision(crown=True, because="better on both", against=first.version))
+        with pytest.raises(TrackingError) as caught:
+            one.crown(made[3], PromotionDecision(crown=True, because="better still", against=first.version))
         assert f"was to follow version 1, but meanwhile version {winner.version} has the title" in str(caught.value)
         assert "better on both" in str(caught.value)
         assert "promote again" in str(caught.value)
@@ -561,7 +579,7 @@ class LedgerContract:
 class OpenComparison(Protocol):
     """Opens a comparison's ledger over one store, as often as it is called: each call stands for a process of its own."""
 
-    def __call__(self, record: ComparisonRecord, fresh: bool = False) -> ComparisonLedger: ...
+    def __call__(self, record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker: ...
 
 
 def comparison_record(key: str = "key", **changed: Any) -> ComparisonRecord:
@@ -578,7 +596,7 @@ def comparison_record(key: str = "key", **changed: Any) -> ComparisonRecord:
     return ComparisonRecord(**said)
 
 
-def measured(name: str, level: float, **changed: Any) -> Measured:
+def measured(name: str, level: float, **changed: Any) -> ContestantResult:
     """A contestant whose figures are no round numbers."""
     halves = {head: tuple(level - place / 7 + half / 300 for half in range(10)) for place, head in enumerate(("PE", "V"))}
     means = tuple((pe + v) / 2 for pe, v in zip(*halves.values(), strict=True))
@@ -587,30 +605,32 @@ def measured(name: str, level: float, **changed: Any) -> Measured:
         "what": f"{name}, tuned",
         "r2": {**halves, "mean": means},
         "rmse": {head: tuple(10 * (1 - r2) for r2 in of) for head, of in halves.items()},
-        "cost": Cost(parameters=1234.5, training_seconds=0.1 + 0.2, tuning_seconds=2.5, latency=0.004 / 3, bytes=70_001.5),
+        "cost": ContestantCost(
+            parameters=1234.5, training_seconds=0.1 + 0.2, tuning_seconds=2.5, latency=0.004 / 3, bytes=70_001.5
+        ),
         **changed,
     }
-    return Measured(**said)
+    return ContestantResult(**said)
 
 
-def contrast(figure: str, one: str, other: str, difference: float) -> Contrast:
+def contrast(figure: str, one: str, other: str, difference: float) -> PairwiseDifference:
     """A difference with an interval about it."""
     low, high = difference - 1 / 300, difference + 1 / 300
-    return Contrast(figure, one, other, difference, low, high, 5.1, 0.04, 0.08, 0.03, 1.5, is_significant=low > 0)
+    return PairwiseDifference(figure, one, other, difference, low, high, 5.1, 0.04, 0.08, 0.03, 1.5, is_significant=low > 0)
 
 
-def found(**changed: Any) -> Findings:
+def found(**changed: Any) -> ComparisonResult:
     """A comparison's end with contestants of all kinds: one that was tuned in each half, one for each head, one that failed."""
     figures, names = ("PE", "V", "mean"), ("branched", "single", "forest")
     recipes = tuple(
         {"": {"trunk.depth": 2 + half % 2, "optimizer": "adam", "learning_rate": 0.001 * half}} for half in range(10)
     )
     of_heads = tuple({"PE": {"trunk.depth": 3}, "V": {"batch_norm": True} if half else {}} for half in range(10))
-    nothing = Cost(parameters=None, training_seconds=math.nan, tuning_seconds=0.0, latency=math.nan, bytes=math.nan)
+    nothing = ContestantCost(parameters=None, training_seconds=math.nan, tuning_seconds=0.0, latency=math.nan, bytes=math.nan)
     contestants = (
         measured(names[0], 0.9, recipes=recipes),
         measured(names[1], 0.8, recipes=of_heads),
-        measured(names[2], 0.7, cost=Cost(None, 0.01, 0.0, 0.02, 5e6)),
+        measured(names[2], 0.7, cost=ContestantCost(None, 0.01, 0.0, 0.02, 5e6)),
         measured("diverged", 0.0, r2={}, rmse={}, cost=nothing, failed="diverged in half 3: 'Ω'"),
     )
     contrasts = [contrast(figure, name, names[0], -1 / (3 + at)) for at, name in enumerate(names[1:]) for figure in figures]
@@ -627,13 +647,13 @@ def found(**changed: Any) -> Findings:
         "contrasts": tuple(contrasts),
         "transfer": tuple(contrast(figure, names[0], names[1], 1 / (7 + at)) for at, figure in enumerate(figures)),
         "answer": ("Sharing helps PE.", "It does not help V."),
-        "sharing": (Shared(0, {"PE": (0.1 + 0.2, math.nan)}, 77), Shared(1, {"PE": (0.5, -math.inf)}, 66)),
+        "sharing": (SharingResult(0, {"PE": (0.1 + 0.2, math.nan)}, 77), SharingResult(1, {"PE": (0.5, -math.inf)}, 66)),
         "sharing_layers": 1,
         "warnings": ("One diverged.",),
         "seconds": 12.25,
         **changed,
     }
-    return Findings(**said)
+    return ComparisonResult(**said)
 
 
 class ComparisonContract:
@@ -688,7 +708,7 @@ class ComparisonContract:
         first.conclude(found(), {"comparison.md": "# Done", "figures/gain.png": b"\x89PNG\x00"})
         for ledger in (first, opened(comparison_record())):
             assert ledger.conclusion is not None
-            assert repr(Findings.loads(ledger.conclusion)) == repr(found())
+            assert repr(ComparisonResult.loads(ledger.conclusion)) == repr(found())
             assert ledger.recall() == {"tuned/branched": 1}
         assert opened(comparison_record(), fresh=True).conclusion is None
 
@@ -697,7 +717,7 @@ class ComparisonContract:
         opened(comparison_record()).conclude(found(answer=("short",)), {})
         said = opened(comparison_record()).conclusion
         assert said is not None
-        assert Findings.loads(said).answer == ("short",)
+        assert ComparisonResult.loads(said).answer == ("short",)
 
     @pytest.mark.parametrize("is_same_process", [True, False])
     def test_one_more_part_takes_the_conclusion_back(self, opened: OpenComparison, is_same_process: bool) -> None:

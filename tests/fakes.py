@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from branchsweep.experiment import Experiment
-from branchsweep.population import LaneOutcome, LaneState, Line, Outcome, Population, TrainingRows
-from branchsweep.recipe import Recipe
-from branchsweep.roles import Crew, FinishedModel
-from branchsweep.serving import Floats
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.models.exported_model import ExportedModel
+from branchsweep.models.recipe import Recipe
+from branchsweep.models.serving import Floats
+from branchsweep.training.population import LaneOutcome, LaneState, Population, PopulationOutcome
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.protocols import WorkerStatus
+from branchsweep.training.resources import Resources
 from branchsweep.trial import Result
-from branchsweep.workshop import Workshop
 
 
 def tiny_experiment(**changes: Any) -> Experiment:
@@ -57,15 +60,15 @@ class FormulaTrainer:
     epochs: int = 0
 
     @property
-    def workshop(self) -> Workshop:
+    def resources(self) -> Resources:
         """As many as one likes."""
-        return Workshop(2)
+        return Resources(2)
 
     def error(self, recipe: Recipe) -> float:
         """The prediction's share of wrong."""
         return 0.02 + abs(math.log10(recipe.learning_rate) + 2) / 10 + 0.01 / len(recipe.architecture.trunk)
 
-    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """In the reverse order, to show that the order does not matter."""
         while line:
             position, population = line.next[-1]
@@ -73,17 +76,17 @@ class FormulaTrainer:
                 raise KeyboardInterrupt
             self.breaks_after -= 1
             line.take(position)
-            yield position, Outcome([*self._lanes(population)], seconds=1.0, compile_seconds=0.0)
+            yield position, PopulationOutcome([*self._lanes(population)], seconds=1.0, compile_seconds=0.0)
 
     def _lanes(self, population: Population) -> Iterator[LaneOutcome]:
         """Every epoch that is still missing adds to the error; what goes on brings its epochs along."""
-        rows = self.rows.of_heads(population.heads)
+        rows = self.rows.for_heads(population.heads)
         for lane, (trial, recipe, fold) in enumerate(zip(population.trials, population.recipes, population.folds, strict=True)):
             stop, missing = population.stops[lane], population.epochs[lane] - population.stops[lane]
             self.trained.append((trial, fold))
             self.epochs += stop - population.start
             failed = int(recipe.learning_rate > self.diverges_above)
-            actual = rows.y[rows.of(fold)[1]]
+            actual = rows.y[rows.fold_rows(fold)[1]]
             error = self.error(recipe) * (1 + missing / 10)
             predicted = actual + error * rows.y.std(0) * np.cos(np.arange(actual.size).reshape(actual.shape))
             weights = (np.full((1, 1), self.error(recipe), np.float32),)
@@ -92,7 +95,7 @@ class FormulaTrainer:
             state = LaneState(stop, weights, (), (), (), 0.0, stop, 0, predicted.astype(np.float32), curve)
             yield LaneOutcome(predicted, curve, stop, failed_at=failed, weights=weights, state=state if goes_on else None)
 
-    def export(self, folder: Path, model: FinishedModel) -> None:
+    def export(self, folder: Path, model: ExportedModel) -> None:
         """Two files, as the real one writes."""
         (folder / "model.keras").write_text("no network", encoding="utf-8")
         error = sum(member.share * float(member.weights[0][0, 0]) for member in model.members)
@@ -111,39 +114,39 @@ class FormulaTrainer:
 
 @dataclass
 class Notebook:
-    """Plays `roles.Watch` by writing everything down."""
+    """Plays `roles.ProgressCallback` by writing everything down."""
 
     lines: list[str] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
     planned: float = 0.0
 
-    def begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
+    def on_search_begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
         """The search begins."""
         self.lines.append(f"begin {len(recorded)}/{experiment.search.trials}")
 
-    def asked(self, trials: int) -> None:
+    def on_round_begin(self, trials: int) -> None:
         """A round begins."""
         self.rounds.append(trials)
 
-    def plan(self, lane_epochs: float, what: str, turn: int = 0) -> None:
+    def on_training_planned(self, lane_epochs: float, what: str, turn: int = 0) -> None:
         """So much is planned."""
         self.planned += lane_epochs
 
-    def trained(self, lane_epochs: float) -> None:
+    def on_trained(self, lane_epochs: float) -> None:
         """So much is trained."""
 
-    def crew(self, crew: Crew) -> None:
+    def on_worker_status(self, status: WorkerStatus) -> None:
         """Who trains."""
 
-    def answered(self, result: Result) -> None:
+    def on_trial_end(self, result: Result) -> None:
         """A trial has its score."""
         self.answers.append(result.trial.number)
 
-    def stage(self, sentence: str) -> None:
+    def on_stage(self, sentence: str) -> None:
         """What comes now."""
         self.lines.append(sentence)
 
-    def say(self, sentence: str) -> None:
+    def on_message(self, sentence: str) -> None:
         """A line."""
         self.lines.append(sentence)

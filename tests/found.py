@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from branchsweep.findings import Contrast, Cost, Findings, Measured, Shared
+from branchsweep.metrics.comparison_result import (
+    ComparisonResult,
+    ContestantCost,
+    ContestantResult,
+    PairwiseDifference,
+    SharingResult,
+)
 
 UNITS = {"PE": "MW", "V": "cm Hg", "RH": "%"}
 
@@ -30,12 +36,12 @@ R2: Mapping[str, Sequence[float]] = {
 """By contestant, in the order of `UNITS`."""
 
 COSTS = {
-    "branched": Cost(12_410.0, 1.41, 212.0, 0.00021, 61_000),
-    "single": Cost(21_230.4, 2.35, 231.0, 0.00043, 118_000),
-    "sequential": Cost(9_870.0, 1.12, 198.0, 0.00018, 52_000),
-    "linear": Cost(None, 0.0011, 0.0, 0.000062, 900),
-    "forest": Cost(None, 6.3, 0.0, 0.041, 148_000_000),
-    "chain": Cost(None, 6.6, 0.0, 0.043, 151_000_000),
+    "branched": ContestantCost(12_410.0, 1.41, 212.0, 0.00021, 61_000),
+    "single": ContestantCost(21_230.4, 2.35, 231.0, 0.00043, 118_000),
+    "sequential": ContestantCost(9_870.0, 1.12, 198.0, 0.00018, 52_000),
+    "linear": ContestantCost(None, 0.0011, 0.0, 0.000062, 900),
+    "forest": ContestantCost(None, 6.3, 0.0, 0.041, 148_000_000),
+    "chain": ContestantCost(None, 6.6, 0.0, 0.043, 151_000_000),
 }
 
 T_CRITICAL = 2.262
@@ -49,18 +55,18 @@ def halves(mean: float, error: float, seed: int) -> tuple[float, ...]:
     return tuple(float(each) for each in mean + rows + own)
 
 
-def contrast(figure: str, one: Measured, other: Measured) -> Contrast:
+def contrast(figure: str, one: ContestantResult, other: ContestantResult) -> PairwiseDifference:
     """Roughly what the statistics would say: good enough to look at."""
     gaps = np.subtract(one.r2[figure], other.r2[figure])
     middle, deviation = float(gaps.mean()), float(gaps.std(ddof=1))
     reach = T_CRITICAL * deviation * (1 / 10 + 1) ** 0.5
     p = float(np.exp(-abs(middle) / max(reach, 1e-12) * 3))
     f = (middle / max(deviation, 1e-12)) ** 2
-    return Contrast(figure, one.name, other.name, middle, middle - reach, middle + reach, f, p, min(1.0, 4 * p), p,
+    return PairwiseDifference(figure, one.name, other.name, middle, middle - reach, middle + reach, f, p, min(1.0, 4 * p), p,
                     middle / max(deviation, 1e-12), abs(middle) > reach and 4 * p <= 0.05)  # fmt: skip
 
 
-def measured(name: str, heads: Sequence[str], seed: int = 0) -> Measured:
+def measured(name: str, heads: Sequence[str], seed: int = 0) -> ContestantResult:
     """A contestant of `R2`."""
     values = dict(zip(UNITS, R2[name], strict=True))
     r2 = {head: halves(values[head], 0.0016 if head == "PE" else 0.0055, seed + place) for place, head in enumerate(heads)}
@@ -76,37 +82,39 @@ def measured(name: str, heads: Sequence[str], seed: int = 0) -> Measured:
             "activation": "gelu",
         }
         recipes = tuple(dict.fromkeys(heads if name == "single" else [""], recipe) for _ in range(10))
-    return Measured(name, WHAT[name], r2, rmse, COSTS[name], recipes)
+    return ContestantResult(name, WHAT[name], r2, rmse, COSTS[name], recipes)
 
 
-def failed(name: str, why: str) -> Measured:
+def failed(name: str, why: str) -> ContestantResult:
     """A contestant without figures."""
-    return Measured(name, "one network for all heads, tuned", {}, {}, Cost(None, 0.0, 0.0, 0.0, 0.0), failed=why)
+    return ContestantResult(
+        name, "one network for all heads, tuned", {}, {}, ContestantCost(None, 0.0, 0.0, 0.0, 0.0), failed=why
+    )
 
 
-def shared(count: int, heads: Sequence[str], layers: int) -> Shared:
+def shared(count: int, heads: Sequence[str], layers: int) -> SharingResult:
     """A point of the sharing sweep: PE is best with one shared layer, the others want all they can get."""
     means = {head: 0.938 - 0.0006 * (count - 1) ** 2 if head == "PE" else 0.795 + 0.004 * count for head in heads}
     r2 = {head: halves(mean, 0.002, count) for head, mean in means.items()}
     r2["mean"] = tuple(float(each) for each in np.mean(list(r2.values()), axis=0))
-    return Shared(count, r2, 20_000 - 3_100 * count * 4 // layers)
+    return SharingResult(count, r2, 20_000 - 3_100 * count * 4 // layers)
 
 
 def found(
     heads: Sequence[str] = ("PE", "V"),
     names: Sequence[str] = ("branched", "single", "sequential", "linear", "forest", "chain"),
     *,
-    others: Sequence[Measured] = (),
+    others: Sequence[ContestantResult] = (),
     with_transfer: bool = True,
     with_sharing: bool = True,
-) -> Findings:
+) -> ComparisonResult:
     """A comparison's findings; the first contestant is the reference, the second the one that does not share."""
     ones = [measured(name, heads, 10 * place) for place, name in enumerate(names)]
     reference = ones[0]
     shown = [*heads, "mean"]
     layers = 4
     sharing = [shared(count, heads, layers) for count in range(layers + 1)]
-    return Findings(
+    return ComparisonResult(
         comparison="sharing",
         question="Does a head gain by sharing layers with the others, and is a network worth its price beside a forest?",
         run_id="7d1f0c2ab3",

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import branchsweep
-from branchsweep.experiment import Cluster
+from branchsweep.config.workers import RayWorkersConfig
 from servers import free_port
 
 NO_RAY = "" if importlib.util.find_spec("ray") else "NOTHING WAS TRAINED ON A CLUSTER: ray is not installed"
@@ -48,9 +48,9 @@ class Nodes:
         self._second: subprocess.Popen[bytes] | None = None
 
     @property
-    def here(self) -> Cluster:
+    def here(self) -> RayWorkersConfig:
         """As a node of it says where it is."""
-        return Cluster(kind="ray", address=self.address)
+        return RayWorkersConfig(kind="ray", address=self.address)
 
     def lose_the_second(self) -> None:
         """Kill it, with all its workers: no process of it is asked to end."""

@@ -4,10 +4,10 @@
     ├── ConfigError           a YAML file, a `--set` or a search space says what it cannot mean
     ├── DataError             a table is missing, unreadable, or unfit for the experiment
     │   └── DownloadError     the built-in table could not be fetched or was not what it should be
-    ├── LedgerError           the tracking store cannot be reached, or holds something unexpected
-    │   └── LedgerAwayError   its server does not answer at present: what is to be recorded may wait
-    ├── EngineError           a driver or trainer cannot do what the experiment asks of it
-    └── StudyError            the Optuna storage that a sweep is exported to cannot be used
+    ├── TrackingError           the tracking store cannot be reached, or holds something unexpected
+    │   └── TrackingServerUnavailableError   its server does not answer at present: what is to be recorded may wait
+    ├── BackendError           a driver or trainer cannot do what the experiment asks of it
+    └── OptunaExportError            the Optuna storage that a sweep is exported to cannot be used
 
 Errors of the libraries below are turned into one of these where the library is called. Any other exception is a defect of
 ours and keeps its traceback.
@@ -47,19 +47,19 @@ class DownloadError(DataError):
     """The built-in table could not be fetched, or was not what it should be."""
 
 
-class LedgerError(UserError):
+class TrackingError(UserError):
     """The tracking store cannot be reached, or holds something unexpected."""
 
 
-class LedgerAwayError(LedgerError):
+class TrackingServerUnavailableError(TrackingError):
     """The tracking store's server does not answer at present: what is to be recorded may wait."""
 
 
-class EngineError(UserError):
+class BackendError(UserError):
     """A driver or trainer cannot do what the experiment asks of it."""
 
 
-class StudyError(UserError):
+class OptunaExportError(UserError):
     """The Optuna storage that a sweep is exported to cannot be used."""
 
 

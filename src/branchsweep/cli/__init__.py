@@ -13,9 +13,9 @@ from rich.console import Console
 
 from branchsweep import __version__
 from branchsweep.cli.comparisons import compare
+from branchsweep.cli.context import escaped, print_notes
 from branchsweep.cli.experiments import data, draw, schema, space
 from branchsweep.cli.models import export, history, predict, rollback
-from branchsweep.cli.opening import escaped, print_notes
 from branchsweep.cli.records import export_study, report, show
 from branchsweep.cli.server import ui
 from branchsweep.cli.sweeps import promote, replay, run

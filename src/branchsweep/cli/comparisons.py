@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from branchsweep.cli.opening import all_overrides, at_work, means_of, read_table, refuse_missing_folder, stoppable
-from branchsweep.cli.words import STOPPED, AsJson, DataPath, Overrides, RequireReal, TrackingUri, WorkersWord
+from branchsweep.cli.context import (
+    all_overrides,
+    handle_interrupt,
+    open_training,
+    read_table,
+    require_parent_folder,
+    resolve_workers,
+)
+from branchsweep.cli.options import INTERRUPTED_MESSAGE, AsJson, DataPath, Overrides, RequireReal, TrackingUri, WorkersOption
 
 if TYPE_CHECKING:
-    from branchsweep.comparison import Comparison
-    from branchsweep.experiment import Workers
-    from branchsweep.findings import Findings
+    from branchsweep.config.comparison import Comparison
+    from branchsweep.config.workers import Workers
+    from branchsweep.metrics.comparison_result import ComparisonResult
 
 
 def compare(
@@ -24,7 +31,7 @@ def compare(
     overrides: Overrides = None,
     tracking_uri: TrackingUri = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The comparison's seed.")] = None,
-    workers: WorkersWord = None,
+    workers: WorkersOption = None,
     quick: Annotated[bool, typer.Option("--quick", help="Hardly tuned, in about a minute: for a first look.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if this comparison is recorded.")] = False,
     output: Annotated[
@@ -33,17 +40,17 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare contestants by 5x2 cross-validation: one network for all heads, one for each, and whoever else competes."""
-    from branchsweep import config
-    from branchsweep.report import text
+    from branchsweep.config.loading import load_comparison
+    from branchsweep.reporting.text.comparison import render_comparison
 
     console = Console(stderr=True)
-    chosen = config.load_comparison(comparison, all_overrides(overrides, None, seed))
+    chosen = load_comparison(comparison, all_overrides(overrides, None, seed))
     chosen = chosen.quick() if quick else chosen
-    means = means_of(workers, chosen.experiment)
+    means = resolve_workers(workers, chosen.experiment)
     if output:
-        refuse_missing_folder(output)
+        require_parent_folder(output)
     command = f"branchsweep compare {comparison}" + " --quick" * quick
-    with stoppable(console, STOPPED):
+    with handle_interrupt(console, INTERRUPTED_MESSAGE):
         said, page = _compared(chosen, command, data, require_real, tracking_uri, means, fresh, console)
     if output:
         output.write_text(page, encoding="utf-8")
@@ -51,7 +58,7 @@ def compare(
     if as_json:
         typer.echo(said.dumps())
     else:
-        Console().print(text.comparison(said))
+        Console().print(render_comparison(said))
 
 
 def _compared(
@@ -63,26 +70,26 @@ def _compared(
     means: Workers,
     fresh: bool,
     console: Console,
-) -> tuple[Findings, str]:
+) -> tuple[ComparisonResult, str]:
     """Reads the table, opens the engines, lets the comparison run, and writes down what it found; with its page."""
-    from branchsweep import compare as flow
-    from branchsweep.data import halves
-    from branchsweep.findings import Findings
-    from branchsweep.ledgers.comparisons import MlflowComparison
-    from branchsweep.report import artifacts
+    from branchsweep.data.splits import split_halves
+    from branchsweep.metrics.comparison_result import ComparisonResult
+    from branchsweep.reporting.pages.comparison_files import comparison_files
+    from branchsweep.tracking.mlflow_comparison import MlflowComparisonTracker
+    from branchsweep.workflows.comparison.compare import ComparisonContext, all_rows, compare, record
 
     dataset, _ = read_table(chosen.experiment, data_path, require_real, console)
-    cut = halves(chosen.experiment, dataset, data_path, chosen.seed)
+    cut = split_halves(chosen.experiment, dataset, data_path, chosen.seed)
     console.print(f"halves: {cut.origin}", highlight=False, soft_wrap=True)
-    of = flow.record(chosen, dataset, cut)
-    ledger = MlflowComparison.open(of, tracking_uri, fresh)
+    of = record(chosen, dataset, cut)
+    ledger = MlflowComparisonTracker.open(of, tracking_uri, fresh)
     if ledger.conclusion:
         console.print("this comparison is complete; to make it anew, add --fresh")
-        said = Findings.loads(ledger.conclusion)
+        said = ComparisonResult.loads(ledger.conclusion)
     else:
-        with at_work(flow.all_rows(chosen, dataset, cut), means, console) as (trainer, watch):
-            said = flow.compare(chosen, dataset, cut, flow.Engines(trainer, ledger, watch))
-    files = artifacts.of_comparison(said, of.yaml, command)
+        with open_training(all_rows(chosen, dataset, cut), means, console) as (trainer, progress):
+            said = compare(chosen, dataset, cut, ComparisonContext(trainer, ledger, progress))
+    files = comparison_files(said, of.yaml, command)
     if not ledger.conclusion:
         ledger.conclude(said, files)
     return said, str(files["report.html"])

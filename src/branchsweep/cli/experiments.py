@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from branchsweep.cli.opening import read_table
-from branchsweep.cli.words import AsJson, DataPath, ExperimentPath, Overrides, RequireReal
+from branchsweep.cli.context import read_table
+from branchsweep.cli.options import AsJson, DataPath, ExperimentPath, Overrides, RequireReal
 from branchsweep.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-    from branchsweep.recipe import Architecture
+    from branchsweep.models.architecture import Architecture
 
 
 def data(
@@ -25,12 +25,12 @@ def data(
     overrides: Overrides = None,
 ) -> None:
     """Say which table an experiment reads, what is in it, and how its rows are split."""
-    from branchsweep import config
-    from branchsweep.report import text
+    from branchsweep.config.loading import load_experiment
+    from branchsweep.reporting.text.experiment import render_data_summary
 
-    chosen = config.load(experiment, overrides or [])
+    chosen = load_experiment(experiment, overrides or [])
     dataset, split = read_table(chosen, data, require_real, Console(stderr=True))
-    Console().print(text.rows(dataset, split, {name: head.unit for name, head in chosen.heads.items()}))
+    Console().print(render_data_summary(dataset, split, {name: head.unit for name, head in chosen.heads.items()}))
 
 
 def space(
@@ -44,24 +44,27 @@ def space(
 
     Heads and inputs are the experiment's. Of a space alone, heads are those that it names, such as PE in PE.depth.
     """
-    from branchsweep import config, drawing, survey
-    from branchsweep.report import text
+    from branchsweep.config.loading import experiment_around_space, is_space_file, load_experiment
+    from branchsweep.models.drawing import COLUMNS
+    from branchsweep.reporting.text import layout
+    from branchsweep.reporting.text.experiment import render_search_space_summary
+    from branchsweep.workflows.search_space_summary import summarize_space
 
-    if config.holds_a_space(path):
+    if is_space_file(path):
         if overrides:
             raise ConfigError(f"{path} is a space alone, expected an experiment, whose values can be changed", where="--set")
-        chosen, name = config.around(path), path.stem
+        chosen, name = experiment_around_space(path), path.stem
     else:
-        chosen = config.load(path, overrides or [])
+        chosen = load_experiment(path, overrides or [])
         name = chosen.name
     if seed is not None:
         chosen = chosen.model_copy(update={"seed": seed})
     console = Console()
     if as_json:
-        typer.echo(survey.survey(name, chosen, samples).to_json())
+        typer.echo(summarize_space(name, chosen, samples).to_json())
     else:
-        columns = min(console.width - text.INDENT, drawing.COLUMNS)
-        console.print(text.survey(survey.survey(name, chosen, samples, columns)))
+        columns = min(console.width - layout.INDENT, COLUMNS)
+        console.print(render_search_space_summary(summarize_space(name, chosen, samples, columns)))
 
 
 def draw(
@@ -80,15 +83,18 @@ def draw(
 
     As text, or with -o one of them into a file, as keras.utils.plot_model draws it.
     """
-    from branchsweep import config, drawing, survey
-    from branchsweep.report import text
+    from branchsweep.config.loading import load_experiment
+    from branchsweep.models.drawing import COLUMNS
+    from branchsweep.reporting.text import layout
+    from branchsweep.reporting.text.experiment import render_network_drawings
+    from branchsweep.workflows.search_space_summary import known_networks
 
-    chosen = config.load(experiment, overrides or [])
+    chosen = load_experiment(experiment, overrides or [])
     console = Console(width=columns)
-    reach = console.width - text.INDENT
-    samples = survey.named(chosen, known, reach if columns else min(reach, drawing.COLUMNS))
+    reach = console.width - layout.INDENT
+    samples = known_networks(chosen, known, reach if columns else min(reach, COLUMNS))
     if output is None:
-        console.print(text.networks(samples))
+        console.print(render_network_drawings(samples))
         return
     if len(samples) > 1:
         names = ", ".join(sample.known for sample in samples)
@@ -101,14 +107,14 @@ def draw(
 
 def _draw_into(output: Path, architecture: Architecture, inputs: Sequence[str]) -> None:
     """What is missing is told before TensorFlow takes its seconds to start."""
-    from branchsweep import graphviz
-    from branchsweep.quiet import silent_start
+    from branchsweep.models.drawing import check_output_path, render_dot, require_graphviz
+    from branchsweep.runtime import silence_stderr
 
-    graphviz.check_place(output)
-    graphviz.program()
-    with silent_start():
-        from branchsweep.training import picture
-    graphviz.write(picture.graph(architecture, inputs), output)
+    check_output_path(output)
+    require_graphviz()
+    with silence_stderr():
+        from branchsweep.models.drawing import network_dot
+    render_dot(network_dot(architecture, inputs), output)
 
 
 def schema(
@@ -118,6 +124,6 @@ def schema(
     ] = "experiment",
 ) -> None:
     """Print the JSON Schema of the YAML files, for editors to complete and check them."""
-    from branchsweep import config
+    from branchsweep.config.json_schema import json_schema
 
-    typer.echo(json.dumps(config.json_schema(kind), indent=2))
+    typer.echo(json.dumps(json_schema(kind), indent=2))

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from branchsweep.cli.opening import refuse_missing_folder
-from branchsweep.cli.words import AsJson, Model, TrackingUri
+from branchsweep.cli.context import require_parent_folder
+from branchsweep.cli.options import AsJson, Model, TrackingUri
 from branchsweep.errors import UserError
 
 
@@ -30,18 +30,18 @@ def predict(
 
     A column that is named as a head stays beside its prediction as <head>_actual.
     """
-    from branchsweep.data import read_inputs, write_table
-    from branchsweep.ledgers.registry import load_predictor
-    from branchsweep.quiet import silent_start
-    from branchsweep.serving import OUTSIDE
+    from branchsweep.data.tables import read_inputs, write_table
+    from branchsweep.models.serving import OUTSIDE_COLUMN
+    from branchsweep.runtime import silence_stderr
+    from branchsweep.tracking.mlflow_model import load_predictor
 
     predictor = load_predictor(model, tracking_uri)
     frame = read_inputs(table, sheet, predictor.inputs)
-    with silent_start():
+    with silence_stderr():
         predicted = predictor(frame, warn)
     kept = frame.rename(columns={head: f"{head}_actual" for head in predicted.columns})
     write_table(kept.assign(**{head: predicted[head] for head in predicted.columns}), output)
-    outside = f", {predicted[OUTSIDE].sum():,} of them outside what the model has seen" if warn else ""
+    outside = f", {predicted[OUTSIDE_COLUMN].sum():,} of them outside what the model has seen" if warn else ""
     Console(stderr=True).print(f"{len(frame):,} rows predicted into {output}{outside}", highlight=False)
 
 
@@ -58,22 +58,22 @@ def export(
 
     Beside a Keras file, which takes scaled inputs, serving.json says how they are scaled.
     """
-    from branchsweep import script
-    from branchsweep.ledgers.registry import fetch
-    from branchsweep.serving import MANIFEST, MODEL
+    from branchsweep.models.codegen import script_from_manifest
+    from branchsweep.models.serving import MANIFEST_FILE, MODEL_FILE
+    from branchsweep.tracking.mlflow_model import download_model
 
-    beside = output.with_name(MANIFEST)
+    beside = output.with_name(MANIFEST_FILE)
     _refuse_place(kind, output, beside)
     with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
-        files = fetch(model, Path(folder), tracking_uri)
+        files = download_model(model, Path(folder), tracking_uri)
         try:
             if kind == "keras":
-                shutil.copy(files / MODEL, output)
-                shutil.copy(files / MANIFEST, beside)
+                shutil.copy(files / MODEL_FILE, output)
+                shutil.copy(files / MANIFEST_FILE, beside)
                 sentence = f"{output} written, and beside it {beside}: its scalers, columns and units"
             else:
-                manifest = json.loads((files / MANIFEST).read_text(encoding="utf-8"))
-                output.write_text(script.of_manifest(model, manifest), encoding="utf-8")
+                manifest = json.loads((files / MANIFEST_FILE).read_text(encoding="utf-8"))
+                output.write_text(script_from_manifest(model, manifest), encoding="utf-8")
                 sentence = f"{output} written; to train: python {output} TABLE"
         except OSError as error:
             raise UserError(f"cannot be written ({error})", str(output)) from error
@@ -85,7 +85,7 @@ def _refuse_place(kind: str, output: Path, beside: Path) -> None:
     suffix = {"keras": ".keras", "code": ".py"}[kind]
     if output.suffix != suffix:
         raise UserError(f"got {output}, expected a path that ends in {suffix}")
-    refuse_missing_folder(output)
+    require_parent_folder(output)
     others = sorted(other.name for other in output.parent.glob("*.keras") if other.name != output.name)
     if kind == "keras" and beside.exists() and others:
         raise UserError(f"{beside} belongs to {others[0]} already; write into another folder")
@@ -97,20 +97,20 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Tell of a registered model who reigned, since when and why, and list its versions."""
-    from branchsweep.ledgers.registry import open_registry
-    from branchsweep.report import text
+    from branchsweep.reporting.text.registry import render_champion_history
+    from branchsweep.tracking.mlflow_registry import open_registry
 
     told = open_registry(tracking_uri).chronicle(model)
     if as_json:
         typer.echo(told.to_json())
     else:
-        Console().print(text.chronicle(told))
+        Console().print(render_champion_history(told))
 
 
 def rollback(model: Model, tracking_uri: TrackingUri = None) -> None:
     """Give a registered model's title back to its previous champion; the present one becomes the challenger."""
-    from branchsweep.ledgers.registry import open_registry
-    from branchsweep.report import text
+    from branchsweep.reporting.text.registry import render_rollback_result
+    from branchsweep.tracking.mlflow_registry import open_registry
 
     done = open_registry(tracking_uri).rollback(model)
-    Console().print(text.rollback(done), highlight=False, soft_wrap=True)
+    Console().print(render_rollback_result(done), highlight=False, soft_wrap=True)

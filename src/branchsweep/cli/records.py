@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from branchsweep.cli.opening import refuse_missing_folder, write_files
-from branchsweep.cli.words import AsJson, TrackingUri
-from branchsweep.errors import LedgerError, UserError
+from branchsweep.cli.context import require_parent_folder, write_files
+from branchsweep.cli.options import AsJson, TrackingUri
+from branchsweep.errors import TrackingError, UserError
 
 if TYPE_CHECKING:
-    from branchsweep.findings import Findings
-    from branchsweep.ledgers.listing import ComparisonSummary, SweepSummary
-    from branchsweep.ledgers.reading import Reading
-    from branchsweep.review import Leaderboard, Portrait
-
+    from branchsweep.metrics.comparison_result import ComparisonResult
+    from branchsweep.tracking.run_reader import RecordedSweep
+    from branchsweep.tracking.run_records import ComparisonSummary, SweepSummary
+    from branchsweep.workflows.leaderboard import Leaderboard, TrialDetails
 
 MOST_TRIALS = 20
 """Trials of a sweep that are shown, if nobody says how many."""
@@ -47,8 +46,9 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """List the sweeps of the store, or one sweep's trials, the best first, or all that is known of one trial."""
-    from branchsweep.ledgers import reading
-    from branchsweep.report import text
+    from branchsweep.reporting.text import layout, records
+    from branchsweep.reporting.text.comparison import render_comparison
+    from branchsweep.tracking.run_reader import list_comparisons, list_sweeps, open_sweep, to_json
 
     console = Console()
     filters = {"--sort": sort, "--status": status, "--where": where, "--most": most}
@@ -56,65 +56,68 @@ def show(
     if idle and (not sweep or trial is not None):
         raise UserError("it is about the trials of a sweep: give it with SWEEP alone", where=idle[0])
     if not sweep:
-        listed = reading.list_sweeps(tracking_uri), reading.list_comparisons(tracking_uri)
-        typer.echo(reading.to_json(*listed)) if as_json else console.print(text.listed(*listed))
+        listed = list_sweeps(tracking_uri), list_comparisons(tracking_uri)
+        typer.echo(to_json(*listed)) if as_json else console.print(records.render_run_lists(*listed))
         return
     try:
-        recorded = reading.open_sweep(tracking_uri, sweep)
-    except LedgerError:
+        recorded = open_sweep(tracking_uri, sweep)
+    except TrackingError:
         findings = _comparison_named(sweep, tracking_uri)
         if findings is None:
             raise
-        typer.echo(findings.dumps()) if as_json else console.print(text.comparison(findings))
+        typer.echo(findings.dumps()) if as_json else console.print(render_comparison(findings))
         return
     if trial is None:
         board = _leaderboard(recorded, sort, status or [], where or [], most, as_json)
-        typer.echo(board.to_json()) if as_json else console.print(text.leaderboard(board))
+        typer.echo(board.to_json()) if as_json else console.print(records.render_leaderboard(board))
     else:
-        seen = _portrait(recorded, trial, tracking_uri, console.width - text.INDENT)
-        typer.echo(seen.to_json()) if as_json else console.print(text.portrait(seen))
+        seen = _portrait(recorded, trial, tracking_uri, console.width - layout.INDENT)
+        typer.echo(seen.to_json()) if as_json else console.print(records.render_trial_details(seen))
 
 
-def _comparison_named(name: str, tracking_uri: str | None) -> Findings | None:
+def _comparison_named(name: str, tracking_uri: str | None) -> ComparisonResult | None:
     """What a comparison has found, if it is one that somebody names, and no sweep."""
-    from branchsweep.ledgers import reading
+    from branchsweep.tracking.run_reader import list_comparisons, list_sweeps
 
     def named(listed: Sequence[SweepSummary] | Sequence[ComparisonSummary]) -> bool:
         return any(name == one.name or one.run_id.startswith(name) for one in listed)
 
-    if named(reading.list_sweeps(tracking_uri)) or not named(reading.list_comparisons(tracking_uri)):
+    if named(list_sweeps(tracking_uri)) or not named(list_comparisons(tracking_uri)):
         return None
-    from branchsweep.findings import Findings
-    from branchsweep.ledgers.comparisons import open_comparison
+    from branchsweep.metrics.comparison_result import ComparisonResult
+    from branchsweep.tracking.mlflow_comparison import open_comparison
 
     found = open_comparison(tracking_uri, name).conclusion
     if not found:
         raise UserError(f"the comparison '{name}' has not come to its end: the same command goes on with it")
-    return Findings.loads(found)
+    return ComparisonResult.loads(found)
 
 
 def _leaderboard(
-    recorded: Reading, sort: str | None, status: list[str], where: list[str], most: int | None, as_json: bool
+    recorded: RecordedSweep, sort: str | None, status: list[str], where: list[str], most: int | None, as_json: bool
 ) -> Leaderboard:
     """The trials of a sweep that somebody asks for."""
-    from branchsweep import config, review
+    from branchsweep.config.loading import parse_recorded_experiment
+    from branchsweep.workflows.leaderboard import OBJECTIVE, TrialFilter, leaderboard
 
     of = recorded.record
     most = most if most or as_json else MOST_TRIALS
-    wishes = review.Wishes.parsed(sort or review.OBJECTIVE, status, where, most, list(of.heads))
-    experiment = config.recorded(recorded.yaml, recorded.where) if wishes.needs_experiment else None
+    wishes = TrialFilter.parsed(sort or OBJECTIVE, status, where, most, list(of.heads))
+    experiment = parse_recorded_experiment(recorded.yaml, recorded.where) if wishes.needs_experiment else None
     trials = (recorded.results, recorded.run_ids)
-    return review.leaderboard(of.name, recorded.run_id, of.heads, of.objective, *trials, wishes, experiment)
+    return leaderboard(of.name, recorded.run_id, of.heads, of.objective, *trials, wishes, experiment)
 
 
-def _portrait(recorded: Reading, number: int, tracking_uri: str | None, columns: int) -> Portrait:
+def _portrait(recorded: RecordedSweep, number: int, tracking_uri: str | None, columns: int) -> TrialDetails:
     """One trial of a sweep."""
-    from branchsweep import config, drawing, review
+    from branchsweep.config.loading import parse_recorded_experiment
+    from branchsweep.models.drawing import COLUMNS
+    from branchsweep.workflows.leaderboard import find_trial, trial_details
 
-    result = review.numbered(recorded.results, number, recorded.where)
-    experiment = config.recorded(recorded.yaml, recorded.where)
+    result = find_trial(recorded.results, number, recorded.where)
+    experiment = parse_recorded_experiment(recorded.yaml, recorded.where)
     known = (recorded.run_id, recorded.run_ids[number], result, recorded.curves(number))
-    return review.portrait(experiment, *known, tracking_uri, min(columns, drawing.COLUMNS))
+    return trial_details(experiment, *known, tracking_uri, min(columns, COLUMNS))
 
 
 def report(
@@ -129,25 +132,26 @@ def report(
 
     Into a folder go the pictures as PNG, a page to play with and the tables too.
     """
-    from branchsweep import config
-    from branchsweep import sweep as flow
-    from branchsweep.ledgers.mlflow import open_existing
-    from branchsweep.report import sweep_page, sweep_report
+    from branchsweep.config.loading import parse_recorded_experiment
+    from branchsweep.reporting.pages.sweep_page import PAGE, render_sweep_page, report_files
+    from branchsweep.tracking.mlflow_tracker import open_existing
+    from branchsweep.workflows.sweep import finished_result
+    from branchsweep.workflows.sweep_report import recorded_report
 
     alone = output.suffix.lower() == ".html"
     if alone:
-        refuse_missing_folder(output)
+        require_parent_folder(output)
     ledger = open_existing(tracking_uri, sweep)
     of = ledger.sweep
     where = f"sweep {of.name} ({ledger.run_id[:8]})"
-    experiment = config.recorded(of.yaml, where)
-    summary = flow.finished(experiment, ledger.conclusion)
+    experiment = parse_recorded_experiment(of.yaml, where)
+    summary = finished_result(experiment, ledger.conclusion)
     if summary is None:
         raise UserError(f"{where} has not come to its end: let branchsweep run go on with it first")
-    said = sweep_report.recalled(ledger, experiment, summary)
-    files = {output.name: sweep_page.page(said)} if alone else sweep_page.printed(said)
+    said = recorded_report(ledger, experiment, summary)
+    files = {output.name: render_sweep_page(said)} if alone else report_files(said)
     write_files(output.parent if alone else output, files)
-    Console(stderr=True).print(f"{output if alone else output / sweep_page.PAGE} written", highlight=False, soft_wrap=True)
+    Console(stderr=True).print(f"{output if alone else output / PAGE} written", highlight=False, soft_wrap=True)
 
 
 def export_study(
@@ -157,16 +161,16 @@ def export_study(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write a recorded sweep as an Optuna study, to look at with optuna-dashboard."""
-    from branchsweep import config
-    from branchsweep.drivers import studies
-    from branchsweep.ledgers import address
-    from branchsweep.ledgers.mlflow import open_existing
+    from branchsweep.config.loading import parse_recorded_experiment
+    from branchsweep.search.optuna_export import export_study
+    from branchsweep.tracking.mlflow_tracker import open_existing
+    from branchsweep.tracking.tracking_uri import without_password
 
     ledger = open_existing(tracking_uri, sweep)
     of, results = ledger.sweep, ledger.recall()
-    experiment = config.recorded(of.yaml, f"sweep {of.name} ({ledger.run_id[:8]})")
+    experiment = parse_recorded_experiment(of.yaml, f"sweep {of.name} ({ledger.run_id[:8]})")
     facts = {"sweep": of.name, "run_id": ledger.run_id, "data_digest": of.tags["data_digest"], "question": of.question}
-    studies.export(experiment, results, storage, name or of.name, facts)
+    export_study(experiment, results, storage, name or of.name, facts)
     say = Console(stderr=True)
     say.print(f"{len(results)} trials written as the study '{name or of.name}'", highlight=False, soft_wrap=True)
-    say.print(f"optuna-dashboard {address.shown(storage)}", style="cyan", highlight=False, soft_wrap=True)
+    say.print(f"optuna-dashboard {without_password(storage)}", style="cyan", highlight=False, soft_wrap=True)

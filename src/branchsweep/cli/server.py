@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from branchsweep.cli.words import TrackingUri
+from branchsweep.cli.options import TrackingUri
 from branchsweep.errors import UserError
 
 if TYPE_CHECKING:
-    from branchsweep.ledgers.listing import SweepSummary
-
+    from branchsweep.tracking.run_records import SweepSummary
 
 UNPRIVILEGED = 1024
 """The first port that anybody may listen on."""
@@ -42,10 +41,10 @@ def ui(
     ] = None,
 ) -> None:
     """Serve MLflow's pages over this store, until Ctrl-C, and open the last sweep in them."""
-    from branchsweep.ledgers import address
-    from branchsweep.ledgers.reading import list_sweeps
+    from branchsweep.tracking.run_reader import list_sweeps
+    from branchsweep.tracking.tracking_uri import SERVER_ENVIRONMENT, ui_command
 
-    command = address.ui_command(tracking_uri, host, port)
+    command = ui_command(tracking_uri, host, port)
     _refuse_taken(host, port)
     newest = list_sweeps(tracking_uri)[:1]
     links = _links(f"http://{host}:{port}", newest[0]) if newest else {"": f"http://{host}:{port}"}
@@ -55,21 +54,21 @@ def ui(
         say.print(f"{what:{max(map(len, links))}}  {link}".strip(), highlight=False, soft_wrap=True)
     if say.is_terminal if opens is None else opens:
         threading.Thread(target=_open_when_up, args=(host, port, next(iter(links.values()))), daemon=True).start()
-    raise typer.Exit(_serve(command, {**os.environ, **address.SERVER_ENVIRONMENT}))
+    raise typer.Exit(_serve(command, {**os.environ, **SERVER_ENVIRONMENT}))
 
 
 def _links(server: str, sweep: SweepSummary) -> dict[str, str]:
     """The pages of a sweep by what they show; the first is the one to open."""
-    from branchsweep.ledgers import address
+    from branchsweep.tracking.tracking_uri import charts_page, link, run_page, view_page
 
-    pages = {"the sweep": address.run_page(sweep.experiment_id, sweep.run_id)}
+    pages = {"the sweep": run_page(sweep.experiment_id, sweep.run_id)}
     if sweep.view:
         trials = {
-            f"{sweep.name}: its trials": address.view_page(sweep.experiment_id, sweep.view),
-            "as charts": address.charts_page(sweep.experiment_id, sweep.view),
+            f"{sweep.name}: its trials": view_page(sweep.experiment_id, sweep.view),
+            "as charts": charts_page(sweep.experiment_id, sweep.view),
         }
         pages = trials | pages
-    return {what: address.link(server, page) for what, page in pages.items()}
+    return {what: link(server, page) for what, page in pages.items()}
 
 
 def _open_when_up(host: str, port: int, link: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,24 +10,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from branchsweep.cli.opening import all_overrides, at_work, means_of, read_table, stoppable, workshop_of
-from branchsweep.cli.words import (
-    STOPPED,
+from branchsweep.cli.context import (
+    all_overrides,
+    handle_interrupt,
+    open_training,
+    read_table,
+    resolve_workers,
+    training_resources,
+)
+from branchsweep.cli.options import (
+    INTERRUPTED_MESSAGE,
     AsJson,
     DataPath,
     ExperimentPath,
     Overrides,
     RequireReal,
     TrackingUri,
-    WorkersWord,
+    WorkersOption,
 )
 from branchsweep.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-    from branchsweep.data import Dataset, Split
-    from branchsweep.experiment import Experiment, Workers
-    from branchsweep.replay import Replay
-    from branchsweep.roles import Ledger, SweepRecord, Watch
+    from branchsweep.config.experiment import Experiment
+    from branchsweep.config.workers import Workers
+    from branchsweep.data.dataset import Dataset, Split
+    from branchsweep.tracking.protocols import SweepRecord, Tracker
+    from branchsweep.workflows.progress import ProgressCallback
+    from branchsweep.workflows.replay import Replay
 
 
 def run(
@@ -38,7 +47,7 @@ def run(
     overrides: Overrides = None,
     tracking_uri: TrackingUri = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The experiment's seed.")] = None,
-    workers: WorkersWord = None,
+    workers: WorkersOption = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if this sweep is recorded.")] = False,
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Go on with this sweep even if another process runs it, which then stops.")
@@ -47,27 +56,30 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a sweep, or go on with it: search, refit the best, compare, register."""
-    from branchsweep import config, outlook, references
-    from branchsweep.report import text
+    from branchsweep.config.loading import load_experiment
+    from branchsweep.reporting.text import sweep_result
+    from branchsweep.reporting.text.experiment import render_dry_run
+    from branchsweep.workflows.baseline_evaluation import baselines_of
+    from branchsweep.workflows.dry_run import make_dry_run
 
     console = Console(stderr=True)
-    chosen = config.load(experiment, all_overrides(overrides, trials, seed))
-    means = means_of(workers, chosen)
-    baselines = references.named_in(chosen)
+    chosen = load_experiment(experiment, all_overrides(overrides, trials, seed))
+    means = resolve_workers(workers, chosen)
+    baselines = baselines_of(chosen)
     dataset, split = read_table(chosen, data, require_real, console)
     if dry_run:
-        seen = outlook.outlook(chosen, baselines, split, workshop_of(means, console))
+        seen = make_dry_run(chosen, baselines, split, training_resources(means, console))
         if as_json:
             typer.echo(seen.to_json())
         else:
-            Console().print(text.outlook(seen))
+            Console().print(render_dry_run(seen))
         return
-    with stoppable(console, STOPPED):
+    with handle_interrupt(console, INTERRUPTED_MESSAGE):
         said = _sweep(chosen, baselines, dataset, split, tracking_uri, means, fresh, take_over, console)
     if as_json:
         typer.echo(said.to_json())
     else:
-        Console().print(text.summary(said, {name: head.unit for name, head in chosen.heads.items()}))
+        Console().print(sweep_result.render_sweep_result(said, {name: head.unit for name, head in chosen.heads.items()}))
     if said.best is None:
         raise typer.Exit(1)
 
@@ -84,46 +96,57 @@ def _sweep(
     console: Console,
 ) -> Any:
     """Opens the engines and lets the sweep run; a sweep that is complete already only says what it has to say."""
-    from branchsweep import sweep
-    from branchsweep.answer import training_rows
-    from branchsweep.drivers import open_driver
-    from branchsweep.search import Engines
+    from branchsweep.data.training_rows import training_rows
+    from branchsweep.reporting.sweep_reporter import HtmlReporter
+    from branchsweep.search.drivers import open_driver
+    from branchsweep.workflows.search_loop import SearchContext
+    from branchsweep.workflows.sweep import finished_result, new_sweep_record, run_sweep
 
     prior = _told_beforehand(experiment, dataset, tracking_uri)
     with (
-        at_work(training_rows(dataset, split), means, console) as (trainer, watch),
+        open_training(training_rows(dataset, split), means, console) as (trainer, progress),
         _written_down(
-            sweep.record(experiment, dataset, split, prior, trainer.workshop.device), tracking_uri, fresh, take_over, watch
+            new_sweep_record(
+                experiment, dataset, split, prior, trainer.resources.device, HtmlReporter().running_description(experiment)
+            ),
+            tracking_uri,
+            fresh,
+            take_over,
+            progress,
         ) as ledger,
     ):
-        finished = sweep.finished(experiment, ledger.conclusion)
+        finished = finished_result(experiment, ledger.conclusion)
         if finished:
-            watch.say("this sweep is complete; to train it anew, add --fresh")
+            progress.on_message("this sweep is complete; to train it anew, add --fresh")
             return finished
-        engines = Engines(open_driver(experiment, prior), trainer, ledger, watch)
-        return sweep.run(experiment, baselines, dataset, split, engines, _press(watch), _portray)
+        engines = SearchContext(open_driver(experiment, prior), trainer, ledger, progress)
+        reporter = HtmlReporter(progress.on_message)
+        return run_sweep(experiment, baselines, dataset, split, engines, reporter)
 
 
 @contextmanager
 def _written_down(
-    record: SweepRecord, tracking_uri: str | None, fresh: bool, take_over: bool, watch: Watch
-) -> Iterator[Ledger]:
+    record: SweepRecord, tracking_uri: str | None, fresh: bool, take_over: bool, progress: ProgressCallback
+) -> Iterator[Tracker]:
     """The sweep's ledger, beside training; what a server is to record lies on disk until it has it."""
-    from branchsweep import environment
-    from branchsweep.ledgers import address
-    from branchsweep.ledgers.mlflow import MlflowLedger
-    from branchsweep.ledgers.shadow import ShadowLedger
-    from branchsweep.ledgers.spool import Spool
+    from branchsweep.runtime import cache_folder
+    from branchsweep.tracking.async_tracker import AsyncTracker
+    from branchsweep.tracking.mlflow_tracker import MlflowTracker
+    from branchsweep.tracking.outbox import Outbox
+    from branchsweep.tracking.tracking_uri import is_server
+    from branchsweep.training.resources import DEVICE_TAG
 
-    ledger = MlflowLedger.open(record, tracking_uri, fresh, take_over)
-    is_far = address.is_server(ledger.tracking_uri)
-    spool = Spool(environment.cache_folder() / "spool" / ledger.run_id) if is_far else None
+    ledger = MlflowTracker.open(record, tracking_uri, fresh, take_over)
+    is_far = is_server(ledger.tracking_uri)
+    spool = Outbox(cache_folder() / "spool" / ledger.run_id) if is_far else None
     if ledger.lease.after:
-        watch.say(f"going on in the place of {ledger.lease.after}")
-    before, now = (tags.get(environment.DEVICE, "") for tags in (ledger.stood, record.tags))
+        progress.on_message(f"going on in the place of {ledger.lease.after}")
+    before, now = (tags.get(DEVICE_TAG, "") for tags in (ledger.stood, record.tags))
     if before and before != now and not ledger.conclusion:
-        watch.say(f"what is recorded was trained on: {before}; what comes is trained on: {now}. Their last digits differ")
-    with ShadowLedger(ledger, spool, ledger.lease, watch.say) as shadow:
+        progress.on_message(
+            f"what is recorded was trained on: {before}; what comes is trained on: {now}. Their last digits differ"
+        )
+    with AsyncTracker(ledger, spool, ledger.lease, progress.on_message) as shadow:
         yield shadow
 
 
@@ -131,8 +154,9 @@ def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str
     """The results of the earlier sweeps that `search.warm_start` names."""
     if not experiment.search.warm_start:
         return []
-    from branchsweep import config, sweep
-    from branchsweep.ledgers.mlflow import open_existing
+    from branchsweep.config.loading import parse_recorded_experiment
+    from branchsweep.tracking.mlflow_tracker import open_existing
+    from branchsweep.workflows.sweep import EarlierSweep, warm_start_results
 
     earlier = []
     for name in experiment.search.warm_start:
@@ -142,27 +166,8 @@ def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str
         ledger = open_existing(tracking_uri, name)
         of = ledger.sweep
         where = f"sweep {of.name} ({ledger.run_id[:8]})"
-        earlier.append(sweep.Earlier(ledger.run_id, of, config.recorded(of.yaml, where), ledger.recall()))
-    return sweep.told_beforehand(experiment, dataset, earlier)
-
-
-def _press(watch: Watch) -> Callable[[Any], Mapping[str, str | bytes]]:
-    """Draws a finished sweep's page, and says so: that takes seconds."""
-
-    def printed(said: Any) -> Mapping[str, str | bytes]:
-        from branchsweep.report.sweep_page import printed
-
-        watch.say("drawing the report")
-        return printed(said)
-
-    return printed
-
-
-def _portray(said: Any) -> Mapping[int, Mapping[str, str | bytes]]:
-    """Draws the finalists of a finished sweep."""
-    from branchsweep.report.sweep_page import portraits
-
-    return portraits(said)
+        earlier.append(EarlierSweep(ledger.run_id, of, parse_recorded_experiment(of.yaml, where), ledger.recall()))
+    return warm_start_results(experiment, dataset, earlier)
 
 
 def promote(
@@ -173,21 +178,22 @@ def promote(
         str | None, typer.Option("--model", help="The registered model's name; the experiment's if not given.")
     ] = None,
     data: DataPath = None,
-    workers: WorkersWord = None,
+    workers: WorkersOption = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Confirm a recorded sweep's best trials, and let the finalist challenge the champion."""
-    from branchsweep import config
-    from branchsweep import sweep as flow
-    from branchsweep.answer import training_rows
-    from branchsweep.experiment import Promotion
-    from branchsweep.ledgers.mlflow import open_existing
-    from branchsweep.report import text
+    from branchsweep.config.loading import parse_recorded_experiment
+    from branchsweep.config.promotion import Promotion
+    from branchsweep.data.training_rows import training_rows
+    from branchsweep.reporting.sweep_reporter import HtmlReporter
+    from branchsweep.reporting.text import sweep_result
+    from branchsweep.tracking.mlflow_tracker import open_existing
+    from branchsweep.workflows.sweep import promote_recorded
 
-    console, means = Console(stderr=True), means_of(workers)
+    console, means = Console(stderr=True), resolve_workers(workers)
     ledger = open_existing(tracking_uri, sweep)
     of = ledger.sweep
-    experiment = config.recorded(of.yaml, f"sweep {of.name} ({ledger.run_id[:8]})")
+    experiment = parse_recorded_experiment(of.yaml, f"sweep {of.name} ({ledger.run_id[:8]})")
     if model:
         policy = experiment.promotion or Promotion(model=model)
         experiment = experiment.model_copy(update={"promotion": policy.model_copy(update={"model": model})})
@@ -201,9 +207,9 @@ def promote(
                 f"this is another {what} than the sweep {of.name} was scored on ({part} {digest}, then {of.tags.get(part)})"
             )
             raise UserError(f"{message}: name the one it had with --data")
-    with at_work(training_rows(dataset, split), means, console) as (trainer, watch):
-        ending = flow.promote_again(experiment, trial, dataset, split, trainer, ledger, watch, dry_run)
-    Console().print(text.ending(ending, list(experiment.heads)))
+    with open_training(training_rows(dataset, split), means, console) as (trainer, progress):
+        ending = promote_recorded(experiment, trial, dataset, split, trainer, ledger, progress, dry_run, HtmlReporter())
+    Console().print(sweep_result.render_promotion_outcome(ending, list(experiment.heads)))
     if ending.finalist is None:
         raise typer.Exit(1)
 
@@ -216,7 +222,7 @@ def replay(
     trial: Annotated[int | None, typer.Option("--trial", min=0, help="The number of the trial in the sweep RUN.")] = None,
     data: DataPath = None,
     tracking_uri: TrackingUri = None,
-    workers: WorkersWord = None,
+    workers: WorkersOption = None,
     tolerance: Annotated[
         float | None, typer.Option("--tolerance", min=0, help="R² by which it may differ; 0.001 if not given.")
     ] = None,
@@ -226,16 +232,16 @@ def replay(
 
     Exit code 0: it agrees within the tolerance; on the same machine with the same versions, to the last digit. 1: it does not.
     """
-    from branchsweep.replay import TOLERANCE
-    from branchsweep.report import text
+    from branchsweep.reporting.text import records
+    from branchsweep.workflows.replay import TOLERANCE
 
-    console, means = Console(stderr=True), means_of(workers)
-    with stoppable(console, "stopped"):
+    console, means = Console(stderr=True), resolve_workers(workers)
+    with handle_interrupt(console, "stopped"):
         said = _replayed(run, trial, data, tracking_uri, means, TOLERANCE if tolerance is None else tolerance, console)
     if as_json:
         typer.echo(said.to_json())
     else:
-        Console().print(text.replay(said))
+        Console().print(records.render_replay_result(said))
     if not said.agrees:
         raise typer.Exit(1)
 
@@ -250,16 +256,16 @@ def _replayed(
     console: Console,
 ) -> Replay:
     """Finds the trial, reads the table that its sweep names, and trains it again."""
-    from branchsweep import config
-    from branchsweep.answer import training_rows
-    from branchsweep.ledgers.mlflow import open_existing, open_trial
-    from branchsweep.replay import numbered, replay
+    from branchsweep.config.loading import parse_recorded_experiment
+    from branchsweep.data.training_rows import training_rows
+    from branchsweep.tracking.mlflow_tracker import open_existing, open_trial
+    from branchsweep.workflows.replay import find_trial, replay
 
     ledger, number = open_trial(tracking_uri, run) if trial is None else (open_existing(tracking_uri, run), trial)
     of = ledger.sweep
     where = f"sweep {of.name} ({ledger.run_id[:8]})"
-    result = numbered(ledger.recall(), number, where)
-    experiment = config.recorded(of.yaml, where)
+    result = find_trial(ledger.recall(), number, where)
+    experiment = parse_recorded_experiment(of.yaml, where)
     dataset, split = read_table(experiment, data, False, console)
-    with at_work(training_rows(dataset, split), means, console) as (trainer, watch):
-        return replay(of, experiment, result, dataset, split, trainer, watch, tolerance)
+    with open_training(training_rows(dataset, split), means, console) as (trainer, progress):
+        return replay(of, experiment, result, dataset, split, trainer, progress, tolerance)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from branchsweep.config.document import Document, Keys, Place, dotted, given, parse
-from branchsweep.config.schema import Root, entries_are_mappings, is_open, part
+from branchsweep.config.json_schema import Root, entries_are_mappings, is_open, part
+from branchsweep.config.yaml_document import Document, Keys, SourceLocation, dotted, given, parse
 from branchsweep.errors import ConfigError, did_you_mean, likeness
 
-SpellOut = Callable[[Sequence[str]], None]
+Expand = Callable[[Sequence[str]], None]
 """Replaces what stands on a way of words into the document by what it is short for (`table: ccpp`, a path as `space`)."""
 
 
-def apply(document: Document, override: str, root: Root, spell_out: SpellOut) -> None:
+def apply_overrides(document: Document, override: str, root: Root, spell_out: Expand) -> None:
     """Write the value of `key=value` where its key points to.
 
     Raises:
@@ -45,7 +45,7 @@ def _way(document: Document, root: Root, words: list[str], brings_mapping: bool,
         taken = _taken(document, root, keys, words, brings_mapping, source)
         keys, words = (*keys, ".".join(words[:taken])), words[taken:]
         if words and mapping.get(keys[-1]) is None:
-            document.put(keys, {}, {(): Place(source)})
+            document.put(keys, {}, {(): SourceLocation(source)})
     return keys
 
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from branchsweep.errors import EngineError
-from branchsweep.experiment import Processes
-from branchsweep.quiet import silent_start
-from branchsweep.workshop import Device
+from branchsweep.config.workers import LocalWorkersConfig
+from branchsweep.errors import BackendError
+from branchsweep.runtime import silence_stderr
+from branchsweep.training.resources import Device
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -41,7 +41,7 @@ _TELL = "from branchsweep.training.gpus import tell; tell()"
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class Gpu:
     """A GPU that a worker may have to itself.
 
     Args:
@@ -53,9 +53,9 @@ class Card:
     visible: str
 
 
-def chosen(
-    means: Processes, say: Callable[[str], None], world: Mapping[str, str] = os.environ, root: Path = Path("/")
-) -> list[Card]:
+def choose_gpus(
+    means: LocalWorkersConfig, say: Callable[[str], None], world: Mapping[str, str] = os.environ, root: Path = Path("/")
+) -> list[Gpu]:
     """The GPUs that train on this machine, a worker process each; none: processors do.
 
     Args:
@@ -65,13 +65,13 @@ def chosen(
         root: Where the system's files are.
 
     Raises:
-        EngineError: There are fewer than are wanted.
+        BackendError: There are fewer than are wanted.
     """
     if means.gpus == 0 or (means.gpus is None and means.count is not None):
         return []
     has_device = is_there(world, root)
     there = seen(world) if has_device else []
-    cards = picked(there, means.gpus, f"; {NEEDS}" if has_device else "")
+    cards = pick_gpus(there, means.gpus, f"; {NEEDS}" if has_device else "")
     if cards:
         unlike = sum(not card.device.is_like(cards[0].device) for card in there)
         left_out = f"; {_counted(unlike)} of another kind left out: scores would depend on who trains" if unlike else ""
@@ -81,7 +81,7 @@ def chosen(
     return cards
 
 
-def picked(cards: Sequence[Card], wanted: int | None, needs: str = "") -> list[Card]:
+def pick_gpus(cards: Sequence[Gpu], wanted: int | None, needs: str = "") -> list[Gpu]:
     """The first of these GPUs, as many as are wanted; None: all that are like the first.
 
     Args:
@@ -90,7 +90,7 @@ def picked(cards: Sequence[Card], wanted: int | None, needs: str = "") -> list[C
         needs: What might help if there is none.
 
     Raises:
-        EngineError: There are fewer, or they are unlike.
+        BackendError: There are fewer, or they are unlike.
     """
     alike = [card for card in cards if card.device.is_like(cards[0].device)]
     if wanted is None or wanted <= len(alike):
@@ -100,9 +100,9 @@ def picked(cards: Sequence[Card], wanted: int | None, needs: str = "") -> list[C
         message = (
             f"got {wanted}, which are unlike ({names}): scores would depend on who trains. Ask for fewer, or name others in"
         )
-        raise EngineError(f"{message} {VISIBLE}", "workers.gpus")
+        raise BackendError(f"{message} {VISIBLE}", "workers.gpus")
     message = f"got {wanted}, and TensorFlow sees {_counted(len(cards))} here{'' if cards else needs}"
-    raise EngineError(f"{message}. Ask for fewer, or for none (gpus: 0)", "workers.gpus")
+    raise BackendError(f"{message}. Ask for fewer, or for none (gpus: 0)", "workers.gpus")
 
 
 def _counted(gpus: int) -> str:
@@ -115,7 +115,7 @@ def is_there(world: Mapping[str, str], root: Path = Path("/")) -> bool:
     return not hidden and any(next(root.glob(trace), None) for trace in TRACES)
 
 
-def seen(world: Mapping[str, str]) -> list[Card]:
+def seen(world: Mapping[str, str]) -> list[Gpu]:
     """What TensorFlow sees, asked in a process of its own; nothing if it does not answer."""
     command = [sys.executable, "-c", _TELL]
     try:
@@ -132,7 +132,7 @@ def tell() -> None:
     print(json.dumps([{"described": str(gpu.physical_device_desc), "memory": int(gpu.memory_limit)} for gpu in _gpus()]))  # noqa: T201  # its answer
 
 
-def parsed(told: str, visible: str | None) -> list[Card]:
+def parsed(told: str, visible: str | None) -> list[Gpu]:
     """The cards of what `tell` has printed; TensorFlow may have printed before.
 
     Args:
@@ -144,7 +144,7 @@ def parsed(told: str, visible: str | None) -> list[Card]:
     for place, gpu in enumerate(json.loads(told.strip().splitlines()[-1])):
         number, name = _described(gpu["described"], place)
         word = names[number] if number < len(names) else str(number)
-        cards.append(Card(Device("gpu", gpu["memory"], name), word))
+        cards.append(Gpu(Device("gpu", gpu["memory"], name), word))
     return cards
 
 
@@ -154,22 +154,22 @@ def _described(words: str, place: int) -> tuple[int, str]:
     return (int(found[1]), found[2]) if found else (place, "GPU")
 
 
-def here(share: float) -> Device:
+def device_in_process(share: float) -> Device:
     """The GPU that TensorFlow computes on in this process, of which it has such a share.
 
     Raises:
-        EngineError: It sees none.
+        BackendError: It sees none.
     """
     gpus = _gpus()
     if not gpus:
-        raise EngineError(f"a worker was given a GPU, and its TensorFlow sees none ({NEEDS})", "workers")
+        raise BackendError(f"a worker was given a GPU, and its TensorFlow sees none ({NEEDS})", "workers")
     _, name = _described(str(gpus[0].physical_device_desc), 0)
     return Device("gpu", int(gpus[0].memory_limit * min(1.0, share)), name)
 
 
 def _gpus() -> Sequence[Any]:
     """Of TensorFlow's devices the GPUs, each with its memory, which nothing that is public tells."""
-    with silent_start():
+    with silence_stderr():
         from tensorflow.python.client import device_lib  # noqa: PLC0415  # its minor version is pinned, and a test watches
 
         return [device for device in device_lib.list_local_devices() if device.device_type == "GPU"]

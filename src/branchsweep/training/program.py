@@ -32,13 +32,14 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from branchsweep.population import Program
-from branchsweep.stages import Stage, capacity, stages
-from branchsweep.training import cache
+from branchsweep.training import program_cache
+from branchsweep.training.layer_schedule import Stage, layer_capacity, program_stages
+from branchsweep.training.population import Program
 
 Tensor = Any  # TensorFlow ships no types
 
 BETA_1, BETA_2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-7)  # Keras's Adam
+
 FORWARD, BACK, OVER_ROWS = "sur,srb->sub", "sur,sub->srb", "sub,srb->sur"
 """Products over slots s, units u, units that are read r, and rows b. `tf.matmul` would do, but it puts notes for gradients into
 a program, in an order that changes from process to process; then no process would find what another has compiled."""
@@ -48,7 +49,6 @@ SMALLEST_NORM = np.float32(1e-12)
 
 CHUNK = 10
 """Epochs trained between two looks of the host, at most."""
-
 
 Layers = tuple[Tensor, ...]
 """One number per weight of the population (weights, their moments, or a copy of them), by shape of layer: the lanes' first ones
@@ -240,8 +240,8 @@ class _Networks:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.W, self.B, self.K, self.S = program.width, program.batch_size, program.lanes, program.slots
-        self.F, self.H, self.N = program.inputs, len(program.losses), capacity(program)
-        self.stages = stages(program)
+        self.F, self.H, self.N = program.inputs, len(program.losses), layer_capacity(program)
+        self.stages = program_stages(program)
         self.zero_row = self.H * self.K
 
     def batch(self, rows: Rows, positions: Tensor, count: Tensor, X: Tensor, T: Tensor, M: Tensor) -> tuple[Tensor, ...]:
@@ -562,7 +562,7 @@ def compiled(program: Program) -> Any:
         return state, curve
 
     def numbered(*arguments: Any) -> Any:
-        with cache.numbered(program):
+        with program_cache.deterministic_names(program):
             return train(*arguments)
 
     return numbered

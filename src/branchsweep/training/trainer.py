@@ -17,15 +17,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from branchsweep import costs, serving
-from branchsweep.population import LaneOutcome, LaneState, Line, Outcome, Population, Program, TrainingRows, Weights
-from branchsweep.recipe import Architecture, Recipe
-from branchsweep.roles import FinishedModel
-from branchsweep.stages import capacity, stages
-from branchsweep.training import cache, export, network, waves
-from branchsweep.training.feed import WEIGHTS, Feed, Floats32, Stream, StreamKey, stream_of
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.models import export, keras_network, serving
+from branchsweep.models.architecture import Architecture
+from branchsweep.models.exported_model import ExportedModel
+from branchsweep.models.recipe import Recipe
+from branchsweep.training import cost_model, layer_schedule, program_cache
+from branchsweep.training.batches import WEIGHTS, BatchFeed, Floats32, Stream, StreamKey, make_stream
+from branchsweep.training.layer_schedule import layer_capacity, program_stages
+from branchsweep.training.population import LaneOutcome, LaneState, Population, PopulationOutcome, Program
+from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.program import CHUNK, Lanes, Layers, Parameter, Plan, State, compiled
-from branchsweep.workshop import CPU, Device, Workshop
+from branchsweep.training.resources import CPU, Device, Resources
+from branchsweep.types import Weights
 
 Progress = Callable[[float], None]
 """Told the lane-epochs that were trained since it was last told."""
@@ -61,30 +65,30 @@ class PopulationTrainer:
     _streams: dict[tuple[tuple[str, ...], StreamKey], Stream] = field(default_factory=dict)
 
     @property
-    def workshop(self) -> Workshop:
+    def resources(self) -> Resources:
         """One population trains at a time."""
-        return Workshop(1, self.device)
+        return Resources(1, self.device)
 
-    def train(self, line: Line, keep_weights: bool = False) -> Iterator[tuple[int, Outcome]]:
+    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its end; yields (position, outcome) in the line's order."""
         while line:
             position, population = line.next[0]
             line.take(position)
             yield position, self.train_one(population, keep_weights)
 
-    def export(self, folder: Path, model: FinishedModel) -> None:
+    def export(self, folder: Path, model: ExportedModel) -> None:
         """Write lanes that were trained on all rows as one model, with the scalers of all rows."""
-        export.export(folder, model, self.rows.of_heads(list(model.units)))
+        export.export_model(folder, model, self.rows.for_heads(list(model.units)))
 
     def predict(self, folder: Path, x: serving.Floats) -> serving.Floats:
         """What the exported model says."""
-        return export.predict(folder, x)
+        return export.predict_exported(folder, x)
 
     def clock(self, folder: Path, x: serving.Floats) -> float:
         """Seconds that the exported model takes."""
-        return export.clock(folder, x)
+        return export.measure_latency(folder, x)
 
-    def train_one(self, population: Population, keep_weights: bool = False) -> Outcome:
+    def train_one(self, population: Population, keep_weights: bool = False) -> PopulationOutcome:
         """Train all lanes of one population to their stops.
 
         When many lanes have come to their end, the others move together and train on without them.
@@ -104,7 +108,7 @@ class PopulationTrainer:
         spared = sum(population.stops[lane] - len(outcome.curve) for lane, outcome in lanes.items())
         self.progress(spared)  # as good as done
         seconds = time.perf_counter() - began - compile_seconds
-        return Outcome([lanes[lane] for lane in range(len(lanes))], seconds, compile_seconds)
+        return PopulationOutcome([lanes[lane] for lane in range(len(lanes))], seconds, compile_seconds)
 
     def _compile(self, population: Population) -> float:
         """Seconds that compiling took: by a run over no epochs, which leaves the time of training clean."""
@@ -116,7 +120,7 @@ class PopulationTrainer:
         try:
             compiled(population.program)(*words)
         except tf.errors.OpError:
-            if not cache.forget():
+            if not program_cache.clear_cache():
                 raise
             compiled.cache_clear()  # TensorFlow remembers a failure by the function's name: traced anew, it gets another
             compiled(population.program)(*words)
@@ -124,10 +128,10 @@ class PopulationTrainer:
         _give_back_memory()
         return time.perf_counter() - began
 
-    def _prepared(self, population: Population) -> tuple[Feed, waves.Layout]:
-        layout = waves.lay_out(population.program, [recipe.architecture for recipe in population.recipes])
-        rows = self.rows.of_heads(population.heads)
-        return Feed(rows, population, partial(self._stream, rows)), layout
+    def _prepared(self, population: Population) -> tuple[BatchFeed, layer_schedule.LayerSchedule]:
+        layout = layer_schedule.schedule_layers(population.program, [recipe.architecture for recipe in population.recipes])
+        rows = self.rows.for_heads(population.heads)
+        return BatchFeed(rows, population, partial(self._stream, rows)), layout
 
     def _stream(self, rows: TrainingRows, key: StreamKey) -> Stream:
         """Rows in one order and scaling; those that were met are remembered."""
@@ -135,7 +139,7 @@ class PopulationTrainer:
         if name not in self._streams:
             if len(self._streams) == MOST_STREAMS:
                 self._streams.clear()
-            self._streams[name] = stream_of(rows, key)
+            self._streams[name] = make_stream(rows, key)
         return self._streams[name]
 
     def _leg(self, population: Population, keep_weights: bool) -> list[LaneOutcome]:
@@ -165,7 +169,7 @@ def _give_back_memory() -> None:
             trim(0)
 
 
-def _plan(population: Population, feed: Feed, layout: waves.Layout) -> Plan:
+def _plan(population: Population, feed: BatchFeed, layout: layer_schedule.LayerSchedule) -> Plan:
     """The population's layout and dials as arrays of the program's shapes."""
     program = population.program
     heads, lanes = len(program.losses), len(population.trials)
@@ -201,15 +205,15 @@ def _plan(population: Population, feed: Feed, layout: waves.Layout) -> Plan:
         min_delta=tf.constant(np.float32(stopping.min_delta if stopping else 0.0)),
         keep_last=tf.constant(keep_last),
         validates=tf.constant(validates),
-        spread=tf.constant(per_head([list(spread) for spread in feed.spreads], 1.0)),
+        spread=tf.constant(per_head([list(spread) for spread in feed.has_initial_design], 1.0)),
         infinity=tf.constant(np.float32(np.inf)),
     )
 
 
-def _strength(population: Population, layout: waves.Layout) -> Floats32:
+def _strength(population: Population, layout: layer_schedule.LayerSchedule) -> Floats32:
     """By gradient row (see `waves`): the share of a head that reaches the trunk there, in lanes that balance gradients."""
     heads, lanes = len(population.program.losses), population.program.lanes
-    strength = np.zeros(heads * lanes + 1 + capacity(population.program), np.float32)
+    strength = np.zeros(heads * lanes + 1 + layer_capacity(population.program), np.float32)
     for lane, recipe in enumerate(population.recipes):
         weights = np.array([*recipe.loss_weights.values()])
         if recipe.loss_balancing == "gradient_norm" and weights.any():
@@ -223,7 +227,7 @@ def _fresh(population: Population, lane: int) -> LaneState:
     program, nothing = population.program, np.zeros((0, len(population.program.losses)))
     return LaneState(
         epoch=0,
-        weights=network.initial_weights(population.recipes[lane].architecture, program.inputs, seed),
+        weights=keras_network.initial_weights(population.recipes[lane].architecture, program.inputs, seed),
         first_moment=(),
         second_moment=(),
         kept=(),
@@ -235,7 +239,7 @@ def _fresh(population: Population, lane: int) -> LaneState:
     )
 
 
-def _initial_state(population: Population, feed: Feed, layout: waves.Layout) -> State:
+def _initial_state(population: Population, feed: BatchFeed, layout: layer_schedule.LayerSchedule) -> State:
     """The lanes where they stand."""
     program, heads = population.program, len(population.program.losses)
     states = [state or _fresh(population, lane) for lane, state in enumerate(population.states)]
@@ -289,7 +293,12 @@ def _arrays(layers: Layers) -> list[Floats32]:
 
 
 def _outcomes(
-    population: Population, feed: Feed, layout: waves.Layout, state: State, curve: Floats32, keep_weights: bool
+    population: Population,
+    feed: BatchFeed,
+    layout: layer_schedule.LayerSchedule,
+    state: State,
+    curve: Floats32,
+    keep_weights: bool,
 ) -> list[LaneOutcome]:
     """What came of each lane, read out of the population's arrays."""
     program, fit = population.program, population.fit
@@ -348,12 +357,12 @@ def _outcomes(
 
 def _zeros(program: Program) -> list[Floats32]:
     """The weights of a population without lanes, shape by shape as in `Layers`."""
-    return [np.zeros((layers, units, 1 + read), np.float32) for layers, units, read in costs.shapes(program)]
+    return [np.zeros((layers, units, 1 + read), np.float32) for layers, units, read in cost_model.weight_shapes(program)]
 
 
 def _sites(program: Program, lane: int, places: tuple[int, ...], architecture: Architecture) -> list[tuple[int, int]]:
     """Where each dense layer of a lane sits, in the order of its weights: (position in `Layers`, row)."""
-    parts = stages(program)
+    parts = program_stages(program)
 
     def of_place(place: int) -> tuple[int, int]:
         number, stage = next((n, s) for n, s in enumerate(parts) if place < s.begin + s.places)

@@ -1,0 +1,69 @@
+"""Frozen values to JSON and back, by their type annotations.
+
+Every value that is kept in a store or printed for programs goes through these two functions: dataclasses, tuples, mappings with
+whole numbers as keys, and floats that JSON has no number for, which become the strings "nan", "inf" and "-inf".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+Value = TypeVar("Value")
+
+
+def to_data(value: object, kind: Any = None) -> Any:
+    """The value as JSON knows it: dicts, lists, strings, finite numbers, booleans and None.
+
+    Args:
+        value: A dataclass, or what else `kind` describes.
+        kind: The type; that of the value if None.
+    """
+    return _strict(_adapter(kind or type(value)).dump_python(value))
+
+
+def to_json(value: object, kind: Any = None, indent: int | None = None) -> str:
+    """The value as JSON text, for `from_json`."""
+    return json.dumps(to_data(value, kind), allow_nan=False, ensure_ascii=False, indent=indent)
+
+
+def from_data(kind: type[Value], data: Any) -> Value:
+    """The value that `to_data` described.
+
+    Raises:
+        ValueError: The data does not describe a value of this type.
+    """
+    value: Value = _adapter(kind).validate_python(data)
+    return value
+
+
+def from_json(kind: type[Value], text: str) -> Value:
+    """The value that `to_json` wrote.
+
+    Raises:
+        ValueError: The text is no JSON, or does not describe a value of this type.
+    """
+    return from_data(kind, json.loads(text))
+
+
+_adapters: dict[Any, TypeAdapter[Any]] = {}  # making one takes longer than using it
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
+
+
+def _strict(value: Any) -> Any:
+    """The value with strings for what strict JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _strict(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(float(value))
+    return value

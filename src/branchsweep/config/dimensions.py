@@ -1,0 +1,111 @@
+"""The dimensions of a search space: `Float`, `Int` and `Choice`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from branchsweep.config.config_model import ConfigModel
+from branchsweep.trial import ParamValue
+
+When = Mapping[str, list[ParamValue]]
+
+
+class Float(ConfigModel):
+    """A real number between `low` and `high`, both included."""
+
+    type: Literal["float"]
+    low: float = Field(description="The smallest value.")
+    high: float = Field(description="The largest value.")
+    log: bool = Field(False, description="Search on a logarithmic scale (low must then be above 0).")
+    step: float | None = Field(None, gt=0, description="Only low, low + step, low + 2 step, …")
+    when: When | None = Field(None, description="Ask only if each named dimension has one of the listed values.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_range(self.low, self.high, self.log, self.step)
+        return self
+
+    def contains(self, value: ParamValue) -> bool:
+        """Whether `value` can be asked here."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not self.low <= value <= self.high:
+            return False
+        if self.step is None:
+            return True
+        steps = (value - self.low) / self.step
+        return math.isclose(steps, round(steps), abs_tol=1e-9)
+
+    @property
+    def size(self) -> float:
+        """How many values there are; infinite without a step."""
+        return math.inf if self.step is None else math.floor((self.high - self.low) / self.step + 1e-9) + 1
+
+
+class Int(ConfigModel):
+    """A whole number between `low` and `high`, both included."""
+
+    type: Literal["int"]
+    low: int = Field(description="The smallest value.")
+    high: int = Field(description="The largest value.")
+    log: bool = Field(False, description="Search on a logarithmic scale (low must then be above 0).")
+    step: int = Field(1, gt=0, description="Only low, low + step, low + 2 step, …")
+    when: When | None = Field(None, description="Ask only if each named dimension has one of the listed values.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_range(self.low, self.high, self.log, None if self.step == 1 else self.step)
+        return self
+
+    def contains(self, value: ParamValue) -> bool:
+        """Whether `value` can be asked here."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            return False
+        return self.low <= value <= self.high and (value - self.low) % self.step == 0
+
+    @property
+    def size(self) -> float:
+        """How many values there are."""
+        return (self.high - self.low) // self.step + 1
+
+
+class Choice(ConfigModel):
+    """One of a list of values; `ordered` tells drivers that neighbours in the list are alike."""
+
+    type: Literal["choice"]
+    choices: list[ParamValue] = Field(min_length=1, description="The values, each once.")
+    ordered: bool = Field(False, description="Neighbours in the list are alike (widths, batch sizes).")
+    when: When | None = Field(None, description="Ask only if each named dimension has one of the listed values.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len({(type(value), value) for value in self.choices}) < len(self.choices):
+            raise ValueError("each choice may stand only once")
+        if self.ordered and not all(isinstance(value, (int, float)) for value in self.choices):
+            raise ValueError("ordered choices must be numbers")
+        if self.ordered and sorted(self.choices) != self.choices:
+            raise ValueError("ordered choices must rise")
+        return self
+
+    def contains(self, value: ParamValue) -> bool:
+        """Whether `value` can be asked here."""
+        return value in self.choices
+
+    @property
+    def size(self) -> float:
+        """How many values there are."""
+        return len(self.choices)
+
+
+Dimension = Annotated[Float | Int | Choice, Field(discriminator="type")]
+
+
+def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
+    if low > high:
+        raise ValueError(f"low ({low}) must not be above high ({high})")
+    if log and low <= 0:
+        raise ValueError(f"a logarithmic scale needs low above 0, not {low}")
+    if log and step is not None:
+        raise ValueError("log and step cannot stand together")

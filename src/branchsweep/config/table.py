@@ -1,0 +1,31 @@
+"""Where the rows come from, and which columns are inputs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from branchsweep.config.config_model import ConfigModel
+
+POWER_PLANT_TABLE = "ccpp"
+"""The name of the built-in table."""
+
+
+class Table(ConfigModel):
+    """Where the rows come from and which columns the network reads."""
+
+    source: str = Field(description="A path to an xlsx, csv or parquet file, or 'ccpp' for the built-in table.")
+    sheet: str | int | None = Field(
+        None, description="The sheet of an xlsx file, by name or by position from 0; the first one if absent."
+    )
+    inputs: list[str] = Field(min_length=1, description="The input columns, in the order the network reads them.")
+    duplicates: Literal["keep", "drop"] = Field("keep", description="What becomes of rows that repeat an earlier one.")
+    invalid: Literal["error", "drop"] = Field("error", description="What becomes of rows with a missing or non-numeric value.")
+
+    @field_validator("inputs")
+    @classmethod
+    def _once(cls, inputs: list[str]) -> list[str]:
+        if len(set(inputs)) < len(inputs):
+            raise ValueError("each input column may stand only once")
+        return inputs

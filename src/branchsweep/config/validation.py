@@ -1,0 +1,34 @@
+"""How trials are scored: the test rows that are set aside, and cross-validation or a hold-out within the rest."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from branchsweep.config.config_model import ConfigModel
+
+
+class TestRows(ConfigModel):
+    """The rows that the search never sees: scikit-learn's train_test_split with this fraction and seed."""
+
+    __test__: ClassVar[bool] = False  # pytest takes classes called Test… for its own
+
+    fraction: float = Field(0.2, gt=0, lt=1, description="Share of all rows.")
+    seed: int = Field(1, ge=0, description="random_state of the split.")
+
+
+class KFold(ConfigModel):
+    """k-fold cross-validation inside the training rows."""
+
+    method: Literal["k_fold"]
+    folds: int = Field(3, ge=2, le=100, description="Parts; each is once the validation rows.")
+    seeds: int = Field(1, ge=1, description="Networks per fold, each from its own initial weights.")
+
+
+class HoldOut(ConfigModel):
+    """One part of the training rows is set aside for validation."""
+
+    method: Literal["hold_out"]
+    fraction: float = Field(0.2, gt=0, lt=1, description="Share of the training rows.")
+    seeds: int = Field(1, ge=1, description="Networks per trial, each from its own initial weights.")

@@ -1,0 +1,9 @@
+"""One network or estimator: its architecture, its Keras model, and the files that are deployed.
+
+Read `recipe.py` first: a `Recipe` is every hyperparameter of one network with its value, and holds its `Architecture`.
+`keras_network.py` builds the Keras model, `keras_fit.py` trains it with Keras alone. `export.py` writes trained networks as
+files (`exported_model.py` says what is in them), `serving.py` predicts from these files without this package.
+
+`drawing.py` draws networks, `codegen.py` writes a script that trains one, `baselines.py` wraps scikit-learn's estimators,
+`ensemble_selection.py` chooses networks to average.
+"""

@@ -1,0 +1,309 @@
+"""Writes a model as a script in plain Keras, in the manner of a tutorial: whoever has the table trains it anew, without us.
+
+One network is told from top to bottom. A mean of several has a function for each recipe, which tells the same, and calls it as
+often as the recipe is among the members. What is written is what a formatter would leave as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from branchsweep.errors import BackendError
+from branchsweep.models.architecture import Architecture
+from branchsweep.models.exported_model import ModelMember, Provenance
+from branchsweep.models.recipe import Recipe, recipe_from_dict
+
+COLUMNS = 88
+"""Letters of a line, at most: what formatters take for granted where nobody says."""
+
+SCALERS: Mapping[str, tuple[str, Sequence[str]]] = {
+    "min_max": ("MinMaxScaler", ()),
+    "standard": ("StandardScaler", ()),
+    "quantile": (
+        "QuantileTransformer",
+        ("n_quantiles=min(1000, len(train))", 'output_distribution="normal"', "subsample=None"),
+    ),
+}
+"""By kind of scaling, scikit-learn's scaler and what it is told; `none` has none."""
+
+
+def script_from_manifest(name: str, manifest: Mapping[str, Any]) -> str:
+    """The script of an exported model.
+
+    Args:
+        name: What the model is called, for people.
+        manifest: Its `serving.json`.
+
+    Raises:
+        BackendError: It does not say where the model comes from.
+    """
+    if not manifest.get("provenance"):
+        raise BackendError(f"{name} does not say how it was trained, so there is no script; train and register it anew")
+    members = [ModelMember(recipe_from_dict(one["recipe"]), (), one["share"], one["epochs"]) for one in manifest["members"]]
+    return generate_script(name, manifest["inputs"], members, Provenance(**manifest["provenance"]))
+
+
+def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMember], provenance: Provenance) -> str:
+    """The script that trains these members on the table they come from, and prints R² by head on the test rows.
+
+    Args:
+        name: What the model is called, for people.
+        inputs: The input columns, in order.
+        members: Their recipes, epochs and shares; weights are not looked at.
+        provenance: What the recipes leave open.
+    """
+    told = [_Network.of(member, provenance) for member in members]
+    networks = [network for place, network in enumerate(told) if network not in told[:place]]
+    lines = [*_opening(name, networks, members), "", *_imports(networks), "", *_names(inputs, provenance), ""]
+    if len(members) == 1:
+        lines += [*_table(provenance), "", *networks[0].lines(COLUMNS)]
+    else:
+        for number, network in enumerate(networks, start=1):
+            lines += ["", *_function(number, network), ""]
+        lines += ["", *_table(provenance), ""]
+        numbers = [1 + networks.index(network) for network in told]
+        lines += ["# The mean of what the networks say, each with its share"]
+        entries = [f"({member.share!r}, network_{number})" for member, number in zip(members, numbers, strict=True)]
+        lines += _laid_out("members = [", entries, "]", exploded=True)
+        lines += ["predicted = sum(share * network(train, test) for share, network in members)"]
+    return "\n".join([*lines, "", *_ending()]) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """One recipe as a story. Equal ones are told once.
+
+    Args:
+        recipe: What is trained.
+        epochs: How many.
+        horizon: The epochs that its schedule is laid out for.
+        losses: By head.
+    """
+
+    recipe: Recipe
+    epochs: int
+    horizon: int
+    losses: Mapping[str, str]
+
+    @classmethod
+    def of(cls, member: ModelMember, provenance: Provenance) -> _Network:
+        """The network of a member."""
+        horizon = min(member.recipe.epochs or provenance.epochs, provenance.epochs)
+        return cls(member.recipe, member.epochs or horizon, horizon, provenance.losses)
+
+    @property
+    def falls(self) -> bool:
+        """Whether its step size does."""
+        return self.recipe.learning_rate_schedule == "cosine"
+
+    @property
+    def scalers(self) -> set[str]:
+        """The classes of its scalers."""
+        kinds = {self.recipe.input_scaling, self.recipe.target_scaling}
+        return {SCALERS[kind][0] for kind in kinds if kind in SCALERS}
+
+    def lines(self, columns: int, result: str = "predicted = ") -> list[str]:
+        """From the scalers to the predictions, in lines of so many letters; what becomes of these, `result` says."""
+        return [
+            *self._scaling(columns),
+            "",
+            *_architecture(self.recipe.architecture, columns),
+            "",
+            *self._training(columns),
+            "",
+            *self._prediction(result),
+        ]
+
+    def _scaling(self, columns: int) -> list[str]:
+        inputs, targets = self.recipe.input_scaling, self.recipe.target_scaling
+        lines = []
+        if inputs in SCALERS:
+            lines += ["# Inputs, scaled by what the training rows are like"]
+            lines += [*_scaler("input_scaler", inputs, "INPUTS", columns)]
+            lines += ["x_train = input_scaler.transform(train[INPUTS])", "x_test = input_scaler.transform(test[INPUTS])"]
+        else:
+            lines += ["# Inputs, as they are", "x_train, x_test = train[INPUTS].to_numpy(), test[INPUTS].to_numpy()"]
+        lines += [""]
+        if targets in SCALERS:
+            lines += ["# Targets, scaled likewise"]
+            lines += [*_scaler("target_scaler", targets, "TARGETS", columns)]
+            lines += ["y_train = target_scaler.transform(train[TARGETS])"]
+        else:
+            lines += ["# Targets, in natural units", "y_train = train[TARGETS].to_numpy()"]
+        return lines
+
+    def _training(self, columns: int) -> list[str]:
+        recipe, rate = self.recipe, f"learning_rate = {self.recipe.learning_rate!r}"
+        lines = ["# Training: each head has its loss, and the network minimises their weighted sum"]
+        lines += [f"epochs, batch_size = {self.epochs}, {recipe.batch_size}"]
+        if self.falls:
+            epochs = "epochs"
+            if self.horizon != self.epochs:
+                lines += [f"# the step size falls as if there were {self.horizon} epochs"]
+                epochs = str(self.horizon)
+            lines += [f"steps = {epochs} * math.ceil(len(train) / batch_size)"]
+            rate = f"learning_rate = keras.optimizers.schedules.CosineDecay({recipe.learning_rate!r}, steps)"
+        words = ["learning_rate"]
+        words += [f"momentum={recipe.momentum!r}"] if recipe.momentum else []
+        words += [f"weight_decay={recipe.weight_decay!r}"] if recipe.weight_decay else []
+        weights = {head: repr(weight) for head, weight in recipe.loss_weights.items()}
+        optimizer = {"adam": "Adam", "sgd": "SGD"}[recipe.optimizer]
+        return [
+            *lines,
+            rate,
+            *_laid_out(f"optimizer = keras.optimizers.{optimizer}(", words, ")", columns),
+            *_mapping("loss", {head: _text(loss) for head, loss in self.losses.items()}, columns),
+            *_mapping("loss_weights", weights, columns),
+            "model.compile(optimizer, loss=loss, loss_weights=loss_weights)",
+            "targets = {head: y_train[:, [place]] for place, head in enumerate(HEADS)}",
+            "model.fit(x_train, targets, epochs=epochs, batch_size=batch_size, verbose=2)",
+        ]
+
+    def _prediction(self, result: str) -> list[str]:
+        said = "np.concatenate([answers[head] for head in HEADS], axis=1)"
+        lines = ["# What it says of the test rows, in natural units", "answers = model.predict(x_test, verbose=0)"]
+        if self.recipe.target_scaling in SCALERS:
+            return [*lines, f"scaled = {said}", f"{result}target_scaler.inverse_transform(scaled)"]
+        return [*lines, f"{result}{said}"]
+
+
+def _opening(name: str, networks: Sequence[_Network], members: Sequence[ModelMember]) -> list[str]:
+    """The docstring, and what `fit` cannot say."""
+    what = f"{len(members)} branched networks, and tests their mean" if len(members) > 1 else "a branched network, and tests it"
+    sentence = f"Trains {what}. Weights begin at random, so figures differ a little from the registered model's."
+    lines = [
+        f'"""{name} in plain Keras.',
+        "",
+        *textwrap.wrap(sentence, COLUMNS),
+        "",
+        "    python this_script.py TABLE    (.csv, .xlsx or .parquet)",
+        '"""',
+    ]
+    schemes = sorted({network.recipe.loss_balancing for network in networks} - {"static"})
+    if schemes:
+        note = (
+            f"The registered model balanced its heads' losses while it trained (loss_balancing: {', '.join(schemes)}). "
+            "Keras's fit has no such thing: here the loss weights stay what they are."
+        )
+        lines += ["", *(f"# {line}" for line in textwrap.wrap(note, COLUMNS - 2))]
+    return lines
+
+
+def _imports(networks: Sequence[_Network]) -> list[str]:
+    scalers = sorted(set().union(*(network.scalers for network in networks)))
+    return [
+        *(["import math"] if any(network.falls for network in networks) else []),
+        "import sys",
+        "from pathlib import Path",
+        "",
+        "import keras",
+        "import numpy as np",
+        "import pandas as pd",
+        "from sklearn.metrics import r2_score",
+        "from sklearn.model_selection import train_test_split",
+        *([f"from sklearn.preprocessing import {', '.join(scalers)}"] if scalers else []),
+    ]
+
+
+def _names(inputs: Sequence[str], provenance: Provenance) -> list[str]:
+    return [
+        *_laid_out("INPUTS = [", map(_text, inputs), "]"),
+        *_laid_out("HEADS = [", map(_text, provenance.columns), "]"),
+        *_laid_out("TARGETS = [", map(_text, provenance.columns.values()), "]", note="  # the heads' columns"),
+    ]
+
+
+def _table(provenance: Provenance) -> list[str]:
+    sheet = "" if provenance.sheet is None else f", sheet_name={_text(provenance.sheet)}"
+    lines = [
+        "# The table",
+        "path = Path(sys.argv[1])",
+        'if path.suffix == ".xlsx":',
+        f"    table = pd.read_excel(path{sheet})",
+        'elif path.suffix == ".parquet":',
+        "    table = pd.read_parquet(path)",
+        "else:",
+        "    table = pd.read_csv(path)",
+        'table = table.dropna(how="all")[[*INPUTS, *TARGETS]]',
+    ]
+    if provenance.invalid == "drop":
+        lines += ['table = table.apply(pd.to_numeric, errors="coerce").dropna()']
+    if provenance.duplicates == "drop":
+        lines += ["table = table.drop_duplicates()"]
+    split = ["table", f"test_size={provenance.test_fraction!r}", f"random_state={provenance.test_seed}"]
+    return [
+        *lines,
+        "",
+        "# The same rows for training and for the test as in the search",
+        *_laid_out("train, test = train_test_split(", split, ")"),
+        "keras.utils.set_random_seed(1)",
+    ]
+
+
+def _scaler(variable: str, kind: str, columns_of: str, columns: int) -> list[str]:
+    called, words = SCALERS[kind]
+    return _laid_out(f"{variable} = {called}(", words, f").fit(train[{columns_of}])", columns)
+
+
+def _architecture(architecture: Architecture, columns: int) -> list[str]:
+    """The network in Keras's functional API, each layer with its name."""
+
+    def dense(variable: str, units: int, name: str, on: str, activation: str = architecture.activation) -> list[str]:
+        words = [str(units), *([f"activation={_text(activation)}"] if activation else []), f"name={_text(name)}"]
+        return _laid_out(f"{variable} = keras.layers.Dense(", words, f")({on})", columns)
+
+    lines = ["# The trunk, which all heads share", 'inputs = keras.Input((len(INPUTS),), name="inputs")']
+    on = "inputs"
+    for depth, units in enumerate(architecture.trunk, start=1):
+        lines += dense("trunk", units, f"trunk_{depth}", on)
+        on = "trunk"
+    lines += ["outputs = {}"]
+    for head, branch in architecture.branches.items():
+        own = "a layer of its own" if len(branch) == 1 else f"{len(branch)} layers of its own"
+        lines += ["", f"# {head} has {own}" if branch else f"# {head} stands on the trunk itself"]
+        on = "trunk"
+        for depth, units in enumerate(branch, start=1):
+            lines += dense("branch", units, f"{head}_{depth}", on)
+            on = "branch"
+        lines += dense(f"outputs[{_text(head)}]", 1, head, on, "")
+    return [*lines, "", "model = keras.Model(inputs, outputs)", "model.summary()"]
+
+
+def _function(number: int, network: _Network) -> list[str]:
+    body = [
+        '"""Trains one network, and says what it predicts of the test rows: (rows, heads)."""',
+        *network.lines(COLUMNS - 4, "return "),
+    ]
+    return [f"def network_{number}(train, test):", *(f"    {line}" if line else "" for line in body)]
+
+
+def _ending() -> list[str]:
+    return [
+        "for place, (head, column) in enumerate(zip(HEADS, TARGETS, strict=True)):",
+        "    r2 = r2_score(test[column], predicted[:, place])",
+        '    print(f"{head}: R2 {r2:.4f} on the test rows")',
+    ]
+
+
+def _text(value: str | int) -> str:
+    """A value as source: a word in double quotes, where it has none itself."""
+    return json.dumps(value, ensure_ascii=False) if '"' not in str(value) else repr(value)
+
+
+def _mapping(variable: str, entries: Mapping[str, str], columns: int) -> list[str]:
+    return _laid_out(f"{variable} = {{", [f"{_text(name)}: {value}" for name, value in entries.items()], "}", columns)
+
+
+def _laid_out(
+    begin: str, entries: Iterable[str], end: str, columns: int = COLUMNS, note: str = "", exploded: bool = False
+) -> list[str]:
+    """Entries between brackets: on one line where they fit, else one to a line."""
+    entries = list(entries)
+    line = f"{begin}{', '.join(entries)}{end}"
+    if len(line + note) <= columns and not exploded:
+        return [line + note]
+    return [begin, *(f"    {entry}," for entry in entries), end + note]

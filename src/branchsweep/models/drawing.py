@@ -1,0 +1,224 @@
+"""Pictures by Graphviz: what they need is here or is asked for in words, and text in the dot language becomes a file."""
+
+from __future__ import annotations
+
+import html
+import shutil
+import subprocess
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import groupby, zip_longest
+from pathlib import Path
+
+import keras
+
+from branchsweep.errors import UserError
+from branchsweep.models import keras_network
+from branchsweep.models.architecture import Architecture
+
+DOTS_PER_INCH = {".png": 200, ".svg": 72, ".pdf": 72}
+"""What can be written, by suffix. Pixels must be many; the others are measured in points, 72 of which are an inch."""
+
+
+def require_graphviz() -> str:
+    """The path of Graphviz's `dot`.
+
+    Raises:
+        UserError: It is not there, or pydot is not, with which Keras speaks its language. Both are told at once.
+    """
+    found = shutil.which("dot")
+    missing = [] if found else ["Graphviz's program dot (apt install graphviz, or your system's package of that name)"]
+    if find_spec("pydot") is None:
+        missing.append('the package pydot (pip install "branchsweep[draw]")')
+    if found is None or missing:
+        raise UserError(f"a picture needs {' and '.join(missing)}; without -o the network is printed as text")
+    return found
+
+
+def check_output_path(file: Path) -> None:
+    """Raises UserError unless a picture may be written there."""
+    if file.suffix not in DOTS_PER_INCH:
+        *others, last = DOTS_PER_INCH
+        raise UserError(f"got {file}, expected a path that ends in {', '.join(others)} or {last}")
+    if not file.parent.is_dir():
+        raise UserError(f"there is no folder {file.parent}; make it, or write elsewhere")
+
+
+def render_dot(text: str, file: Path) -> None:
+    """Lays out a graph and writes its picture; the file is touched only when the picture is there.
+
+    Args:
+        text: The graph in the dot language.
+        file: Its suffix is one of `DOTS_PER_INCH`.
+
+    Raises:
+        UserError: Something is missing, `dot` fails, or the file cannot be written.
+    """
+    dot = require_graphviz()
+    command = [dot, f"-T{file.suffix[1:]}", f"-Gdpi={DOTS_PER_INCH[file.suffix]}"]
+    done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)  # noqa: S603  # our own words
+    if done.returncode or not done.stdout:
+        said = done.stderr.decode(errors="replace").strip()
+        raise UserError(f"{dot} drew nothing (exit code {done.returncode}): {said}", str(file))
+    try:
+        file.write_bytes(done.stdout)
+    except OSError as error:
+        raise UserError(f"cannot be written ({error})", str(file)) from error
+
+
+COLUMNS = 100
+"""Of a picture, at most."""
+
+Joints = tuple[str, str, str, str]
+"""Where a line meets others: in the first row, in one between, in the last, and in a row 0 that holds none of them."""
+
+JOIN: Joints = ("┐", "┤", "┘", "├")
+
+FORK: Joints = ("┌", "├", "└", "┤")
+
+
+@dataclass(frozen=True, slots=True)
+class DrawingStyle:
+    """How a network is drawn.
+
+    Args:
+        line: Between two layers.
+        margin: Around a layer's units.
+        runs: Whether equal layers in a row are told once.
+        below: Whether the branches stand below the trunk.
+        name: Letters of an input's or a head's name, at most.
+    """
+
+    line: str = "──"
+    margin: str = " "
+    runs: bool = False
+    below: bool = False
+    name: int = 24
+
+    def cells(self, units: Sequence[int]) -> list[str]:
+        """The layers of a stack, in words."""
+        counts = (
+            [(width, len(list(alike))) for width, alike in groupby(units)] if self.runs else [(width, 1) for width in units]
+        )
+        words = (f"{width} ×{count}" if count > 1 else f"{width}" for width, count in counts)
+        return [f"{self.margin}{word}{self.margin}" for word in words]
+
+    def clipped(self, name: str) -> str:
+        """A name that is not too long."""
+        return name if len(name) <= self.name else f"{name[: self.name - 1]}…"
+
+
+STYLES = (
+    DrawingStyle(),
+    DrawingStyle(line="─"),
+    DrawingStyle(runs=True),
+    DrawingStyle(line="─", runs=True, name=14),
+    DrawingStyle(below=True),
+    DrawingStyle(line="─", below=True),
+    DrawingStyle(line="─", margin="", below=True, name=14),
+    DrawingStyle(line="─", margin="", runs=True, below=True, name=14),
+)
+"""The airiest that fits is taken."""
+
+
+def draw_network(architecture: Architecture, inputs: Sequence[str], columns: int = COLUMNS) -> list[str]:
+    """The picture, line by line, all of equal length.
+
+    Args:
+        architecture: The network; its heads are in the order of its branches.
+        inputs: The names of the input columns, at least one.
+        columns: Letters of a line, at most. Widths of up to four digits in stacks of up to 16 layers always fit into 100.
+    """
+    pictures = [_picture(architecture, inputs, style) for style in STYLES]
+    return next((picture for picture in pictures if len(picture[0]) <= columns), pictures[-1])
+
+
+def _picture(architecture: Architecture, inputs: Sequence[str], style: DrawingStyle) -> list[str]:
+    joined = _joined(inputs, style)
+    trunk = style.line.join(["", *style.cells(architecture.trunk), ""])
+    lines = (_under if style.below else _beside)(joined, trunk, _branches(architecture.branches, style))
+    caption = f"{architecture.activation}, {architecture.parameters(len(inputs)):,} parameters"
+    lines.append(f"{'':{len(joined[0] + style.line + style.margin)}}{caption}")
+    length = max(map(len, lines))
+    return [line.ljust(length) for line in lines]
+
+
+def _beside(joined: Mapping[int, str], trunk: str, branches: Sequence[str]) -> list[str]:
+    """The trunk in the middle row, the inputs to its left and the branches to its right."""
+    forked = {row: _joint(row, len(branches), FORK) + branch for row, branch in _rows(branches)}
+    blank, reach = " " * len(joined[0]), max(*joined, *forked)
+
+    def line(row: int) -> str:
+        if row == 0:
+            return joined[0] + trunk + forked.get(0, "┤")
+        return f"{joined.get(row, blank)}{'':{len(trunk)}}{forked.get(row, '')}"
+
+    return [line(row) for row in range(-reach, reach + 1)]
+
+
+def _under(joined: Mapping[int, str], trunk: str, branches: Sequence[str]) -> list[str]:
+    """The inputs and the trunk, which then turns back to the left, and the branches below."""
+    lines = []
+    for row in range(min(joined), max(joined) + 1):
+        after = f"{trunk}┐" if row == 0 else f"{'':{len(trunk)}}{'│' if row > 0 else ' '}"
+        lines.append(joined[row] + after)
+    *others, last = branches
+    lines.append(f" ┌{'':─<{len(lines[-1]) - 3}}┘")
+    return [*lines, *(f" ├{branch}" for branch in others), f" └{last}"]
+
+
+def _joined(inputs: Sequence[str], style: DrawingStyle) -> dict[int, str]:
+    """By row from the trunk's, which is 0: the inputs, and where they join the trunk."""
+    names = [style.clipped(name) for name in inputs]
+    length = max(map(len, names))
+    rows = {row: f"{name:>{length}} ─" for row, name in _rows(names)}
+    reach = max(rows)
+    return {row: rows.get(row, f"{'':{length + 2}}") + _joint(row, len(names), JOIN) for row in range(-reach, reach + 1)}
+
+
+def _branches(branches: Mapping[str, Sequence[int]], style: DrawingStyle) -> list[str]:
+    """Each branch with its head's name. Layers of equal depth stand below each other, and so do the heads."""
+    cells = [style.cells(units) for units in branches.values()]
+    lengths = [max(map(len, column)) for column in zip_longest(*cells, fillvalue="")]
+    stacks = [
+        style.line.join(["", *(f"{cell:─>{length}}" for cell, length in zip(stack, lengths, strict=False)), ""])
+        for stack in cells
+    ]
+    end = max(map(len, stacks))
+    return [f"{stack:─<{end}} {style.clipped(head)}" for stack, head in zip(stacks, branches, strict=True)]
+
+
+def _rows(things: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Rows for things around row 0, which an even number of them leaves free."""
+    half = len(things) // 2
+    return zip((row for row in range(-half, half + 1) if row or len(things) % 2), things, strict=True)
+
+
+def _joint(row: int, count: int, joints: Joints) -> str:
+    """What stands in a row where so many lines meet in one."""
+    if count == 1:
+        return "─"
+    first, between, last, free = joints
+    if row == 0:
+        return "┼" if count % 2 else free
+    return first if row == -(count // 2) else last if row == count // 2 else between
+
+
+LINE = 48
+"""Letters of a line of input columns, unless one column's name is longer."""
+
+
+def network_dot(architecture: Architecture, inputs: Sequence[str]) -> str:
+    """What `keras.utils.plot_model` would draw, in the dot language. Layers have the names that they have in an exported model.
+
+    Args:
+        architecture: The network.
+        inputs: The names of the input columns; the topmost box shows them.
+    """
+    model = keras_network.build_network(architecture, len(inputs))
+    drawn = keras.utils.model_to_dot(model, show_shapes=True, show_layer_names=True, show_layer_activations=True)
+    # Keras forbids a slash in a layer's name, and a column may have one: so it is the picture that names them, not the model.
+    columns = "<br/>".join(textwrap.wrap(html.escape(", ".join(inputs)), LINE, break_long_words=False, break_on_hyphens=False))
+    return str(drawn.to_string()).replace("<b>inputs</b>", f"<b>{columns}</b>")

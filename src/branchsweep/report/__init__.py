@@ -1,1 +1,0 @@
-"""What people read and look at: text for terminals, pictures, pages."""

@@ -1,0 +1,180 @@
+"""Figures of hyperparameters: importance, slices and parallel coordinates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from branchsweep.reporting.figures import plot_style
+from branchsweep.reporting.figures.axis_scales import axis_floor, axis_position, ticks
+from branchsweep.reporting.figures.plot_style import BLUE, GREY, INK, SMALL, VERMILLION, Axes
+from branchsweep.reporting.figures.search import _spoken
+from branchsweep.reporting.figures.trials import (
+    FEWEST_LEADING,
+    HALO,
+    LEADING,
+    WIDTH,
+    PlottedTrials,
+    Style,
+    SweepFigure,
+    best_trial_number,
+    draw_trials,
+    mark_trial,
+)
+from branchsweep.trial import Result
+from branchsweep.types import Floats
+from branchsweep.workflows.sweep_report import SweepReport
+
+MOST_DIMENSIONS = 10
+"""Dimensions whose importance is shown, those that matter most to any head."""
+
+
+def importance(report: SweepReport) -> SweepFigure:
+    """Per head, each dimension's share in what made trials good."""
+    name, title = "importance", "What made trials good"
+    shares = report.summary.importance
+    if not shares:
+        return SweepFigure(name, title, "Too few trials trained to their end to say.")
+    heads = list(report.experiment.heads)
+    columns = [column for column in (heads if len(heads) == 1 else [*heads, "mean"]) if column in shares]
+    most = {dimension: max(of.get(dimension, 0.0) for of in shares.values()) for of in shares.values() for dimension in of}
+    shown = sorted(most, key=lambda dimension: (-most[dimension], dimension))[:MOST_DIMENSIONS]
+    beside = min(3, len(columns))
+    rows = -(-len(columns) // beside)
+    figure, panels = plot_style.panels(WIDTH, (90 + 26 * len(shown)) * rows, len(columns), beside, share_y=True)
+    places = np.arange(len(shown))[::-1]
+    for panel, column in zip(panels, columns, strict=True):
+        values = [shares[column].get(dimension, 0.0) for dimension in shown]
+        panel.barh(places, values, height=0.62, color=BLUE if column != "mean" else GREY)
+        for place, value in zip(places, values, strict=True):
+            plot_style.note(panel, value + 0.02 * most[shown[0]], place, f"{value:.0%}", va="center")
+        panel.set_yticks(places, shown)
+        panel.set_xlim(0, 1.25 * max(*values, 0.01))
+        panel.set_xticks([])
+        panel.spines["bottom"].set_visible(False)
+        panel.grid(visible=False)
+        plot_style.title(panel, "mean of the heads" if column == "mean" else column)
+    caption = (
+        "Which settings decided whether a trial was among the best (PED-ANOVA). A long bar: get this one right first. "
+        "Shares of one column add up to 100 % over all dimensions."
+    )
+    return SweepFigure(name, title, caption, figure)
+
+
+def slices(report: SweepReport) -> SweepFigure:
+    """The score against each dimension."""
+    name, title = "slices", "The score along every dimension"
+    dimensions = report.experiment.space.dimensions
+    trials = PlottedTrials.of(report)
+    if not dimensions or not len(trials.numbers):
+        return SweepFigure(name, title, "Nothing was varied.")
+    low, columns = axis_floor(trials.value), min(4, len(dimensions))
+    rows = -(-len(dimensions) // columns)
+    figure, panels = plot_style.panels(WIDTH, 205 * rows + 20, len(dimensions), columns, share_y=True)
+    number = best_trial_number(report)
+    for place, (panel, (dimension_name, dimension)) in enumerate(zip(panels, dimensions.items(), strict=True)):
+        x = np.array([axis_position(dimension, result.trial.params.get(dimension_name)) for result in report.results])
+        is_discrete = dimension.size <= 12
+        spread = 0.4 / max(dimension.size - 1, 1) if is_discrete else 0.0
+        x += spread * (_jitter(trials.numbers) - 0.5)
+        draw_trials(panel, x, trials.value, trials, low, size=16)
+        for result, at in zip(report.results, x, strict=True):
+            if result.trial.number == number and math.isfinite(at):
+                mark_trial(panel, at, report.judged.rank(result.score))
+        marks = ticks(dimension, 6)
+        panel.set_xticks([at for at, _ in marks], [words for _, words in marks])
+        panel.set_xlim(-0.08 - spread / 2, 1.08 + spread / 2)
+        plot_style.title(panel, dimension_name)
+        panel.title.set_fontsize(SMALL)
+        if place % columns == 0:
+            panel.set_ylabel("R²")
+    top = float(np.nanmax(trials.value)) if np.isfinite(trials.value).any() else 1.0
+    panels[0].set_ylim(low - 0.08 * (top - low or 1), top + 0.1 * (top - low or 1))
+    panels[0].locator_params(axis="y", nbins=4)
+    caption = (
+        "The same trials once per dimension, its values from left to right on the scale that they were drawn from; up is "
+        f"better ({_spoken(report)}). Where the upper edge of the cloud leans to one side, that side is better. Blue trained "
+        "to its end, grey was stopped early, the star is the best."
+    )
+    return SweepFigure(name, title, caption, figure)
+
+
+def _jitter(numbers: Floats) -> Floats:
+    """`(n,)` evenly spread places from 0 to 1, by the trial's number alone (a golden-ratio sequence)."""
+    return np.asarray((numbers * 0.6180339887498949) % 1.0)
+
+
+def parallel_coordinates(report: SweepReport) -> SweepFigure:
+    """Every trial as a line through all dimensions."""
+    name, title = "parallel_coordinates", "Every trial as a line"
+    dimensions = report.experiment.space.dimensions
+    ranked = [result for result in report.ranked if result.score.is_complete]
+    if not dimensions or not ranked:
+        return SweepFigure(name, title, "There is no trial that trained to its end.")
+    trials = PlottedTrials.of(report)
+    low, top = axis_floor(trials.value[trials.complete]), float(np.nanmax(trials.value[trials.complete]))
+    judged, width = report.judged, len(dimensions) + 1
+    others = [result for result in report.results if not result.score.is_complete and result.score.heads]
+    leading = min(len(ranked), max(FEWEST_LEADING, round(LEADING * len(ranked))))
+    figure, panel = plot_style.axes(WIDTH, 400)
+
+    def line(result: Result) -> list[float]:
+        along = [axis_position(dimension, result.trial.params.get(key)) for key, dimension in dimensions.items()]
+        value = (judged.rank(result.score) - low) / (top - low or 1.0)
+        shift = 0.02 * float(_jitter(np.array([result.trial.number], float))[0] - 0.5)  # equal values lie side by side
+        return [(-0.12 if math.isnan(at) else min(max(at, -0.05), 1.05)) + shift for at in along] + [
+            min(max(value, -0.05), 1.05)
+        ]
+
+    groups: tuple[tuple[Sequence[Result], Style], ...] = (
+        (others, {"color": GREY, "alpha": 0.18, "linewidth": 0.7, "rasterized": True}),
+        (ranked[leading:], {"color": GREY, "alpha": 0.35, "linewidth": 0.8, "rasterized": True}),
+        (ranked[1:leading][::-1], {"color": BLUE, "alpha": 0.75, "linewidth": 1.2, "rasterized": leading > 40}),
+    )
+    for members, style in groups:
+        if members:
+            ys = np.array([[*line(result), math.nan] for result in members]).ravel()
+            panel.plot(np.tile([*range(width), math.nan], len(members)), ys, **style)
+    chosen = next((result for result in report.results if result.trial.number == best_trial_number(report)), ranked[0])
+    panel.plot(range(width), line(chosen), color=VERMILLION, linewidth=2.6, zorder=5)
+    _axes_of(panel, report, low, top)
+    caption = (
+        "Follow a line from left to right: it is one trial's settings, and ends at its score. Blue are the best "
+        f"{leading:,} of {len(ranked):,} that trained to their end, orange is the one that was chosen; where the blue lines "
+        "run together, the good trials agree. A dimension that a trial was not asked for is passed below its axis."
+    )
+    return SweepFigure(name, title, caption, figure)
+
+
+def _axes_of(panel: Axes, report: SweepReport, low: float, top: float) -> None:
+    dimensions = report.experiment.space.dimensions
+    names = [*dimensions, "score"]
+    for place, name in enumerate(names):
+        panel.plot([place, place], [0, 1], color=INK, alpha=0.55, linewidth=1, zorder=4)
+        marks = (
+            ticks(dimensions[name], 8)
+            if name in dimensions
+            else [(0.0, f"{low:.3f}"), (0.5, f"{(low + top) / 2:.3f}"), (1.0, f"{top:.3f}")]
+        )
+        for at, words in marks:
+            panel.annotate(
+                words,
+                (place, at),
+                xytext=(4, 0),
+                textcoords="offset points",
+                fontsize=9.5,
+                color=INK,
+                va="center",
+                zorder=7,
+                bbox=HALO,
+            )
+    panel.set_xticks(
+        range(len(names)), [name.replace(".", ".\n").replace("_", "_\n", 1) if len(name) > 9 else name for name in names]
+    )
+    panel.set_yticks([])
+    panel.grid(visible=False)
+    panel.spines["bottom"].set_visible(False)
+    panel.set_xlim(-0.2, len(names) - 0.45)
+    panel.set_ylim(-0.16, 1.08)

@@ -1,0 +1,76 @@
+"""The reporter of a sweep: descriptions in MLflow, the model card, the HTML report and the figures of the finalists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.dataset import Dataset, Split
+from branchsweep.models.exported_model import ModelMember
+from branchsweep.reporting import mlflow_descriptions
+from branchsweep.reporting.model_card import model_card_lines
+from branchsweep.tracking.protocols import PromotionDecision, TrackingLinks
+from branchsweep.trial import HeadScore, Result
+from branchsweep.workflows.confirmation import ReevaluatedTrial
+from branchsweep.workflows.sweep_report import Files, SweepReport
+from branchsweep.workflows.sweep_result import SweepResult
+
+
+def _ignore(message: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlReporter:
+    """A `workflows.reporter.SweepReporter` with an HTML page and figures.
+
+    Args:
+        on_message: Called with a message before figures are drawn, which takes seconds.
+    """
+
+    on_message: Callable[[str], None] = _ignore
+
+    def running_description(self, experiment: Experiment) -> str:
+        """Markdown for MLflow's page of a sweep that runs."""
+        return mlflow_descriptions.running_description(experiment)
+
+    def finished_description(
+        self,
+        result: SweepResult,
+        question: str,
+        heads: Sequence[str],
+        best: Sequence[Result],
+        links: TrackingLinks,
+        files: Sequence[str],
+    ) -> str:
+        """Markdown for MLflow's page of a finished sweep."""
+        return mlflow_descriptions.finished_description(result, question, heads, best, links, files)
+
+    def model_card(
+        self,
+        experiment: Experiment,
+        finalist: ReevaluatedTrial,
+        members: Sequence[ModelMember],
+        test: Mapping[str, HeadScore],
+        decision: PromotionDecision,
+        ranges: Sequence[tuple[float, float]],
+        dataset: Dataset,
+        split: Split,
+    ) -> str:
+        """Markdown that describes a model to its users."""
+        described = (experiment, finalist, members, test, decision, ranges, dataset, split)
+        return "\n".join(model_card_lines(*described)) + "\n"
+
+    def report_files(self, report: SweepReport) -> Files:
+        """The page, the figures as PNG, the interactive page and the tables."""
+        from branchsweep.reporting.pages.sweep_page import report_files  # noqa: PLC0415  # matplotlib and Plotly take seconds
+
+        self.on_message("drawing the report")
+        return report_files(report)
+
+    def trial_files(self, report: SweepReport) -> Mapping[int, Files]:
+        """By trial, the predictions of each finalist against the actual values, as PNG."""
+        from branchsweep.reporting.pages.sweep_page import trial_figures  # noqa: PLC0415  # as above
+
+        return trial_figures(report)

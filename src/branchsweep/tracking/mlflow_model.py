@@ -1,0 +1,211 @@
+"""Models in MLflow's format: how they are saved with a version, and loaded again."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import mlflow.artifacts
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.pyfunc import PyFuncModel, load_model
+from mlflow.pyfunc import save_model as save_pyfunc
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import AnyType
+
+from branchsweep.errors import DataError, TrackingError, did_you_mean
+from branchsweep.models import serving
+from branchsweep.tracking.champion_history import (
+    CHAMPION,
+)
+from branchsweep.tracking.mlflow_store import (
+    PAGE,
+    connect,
+    first_line,
+    translate_errors,
+)
+from branchsweep.tracking.tracking_uri import resolve_tracking_uri, without_password
+
+if TYPE_CHECKING:
+    from branchsweep.models.serving import Table
+
+DEPLOYED = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "scipy")
+"""What a deployed model needs, at the versions it was made with. Named, so that MLflow does not spend seconds on guessing."""
+
+NETWORK = "network"
+"""The folder of the exported files within the logged model's `data`."""
+
+
+class LoadedModel:
+    """A model of the registry as a function from tables to tables. Made by `load_predictor`.
+
+    Args:
+        uri: What it was asked for by.
+        model: As MLflow loaded it.
+    """
+
+    def __init__(self, uri: str, model: PyFuncModel) -> None:
+        self._uri = uri
+        self._model = model
+
+    @property
+    def inputs(self) -> list[str]:
+        """The columns it reads."""
+        signature = self._model.metadata.signature
+        return list(signature.inputs.input_names()) if signature and signature.inputs else []
+
+    def __call__(self, table: Table, warn: bool = False) -> Table:
+        """One column per head in natural units, with the index of `table`, which may have other columns besides.
+
+        Args:
+            table: In natural units.
+            warn: Whether to add the column `outside`; see `serving.Predictor.predict`.
+
+        Raises:
+            DataError: The table lacks a column, or holds something that is no number; or the model knows no ranges.
+        """
+        signature = self._model.metadata.signature
+        if warn and not (signature and signature.params):
+            raise DataError(f"{self._uri} was registered without the ranges of its inputs, so it cannot warn")
+        missing = [column for column in self.inputs if column not in table.columns]
+        if missing:
+            hint = did_you_mean(missing[0], [str(column) for column in table.columns if column not in self.inputs])
+            raise DataError(
+                f"{self._uri} needs the columns {', '.join(self.inputs)}, but the table has no {', '.join(missing)}{hint}"
+            )
+        try:
+            return cast("Table", self._model.predict(table[self.inputs], {"warn": True} if warn else None))
+        except (MlflowException, ValueError) as error:
+            raise DataError(f"{self._uri} cannot predict this table: {first_line(error)}") from error
+
+
+def load_predictor(model_uri: str, tracking_uri: str | None = None) -> LoadedModel:
+    """The registered model as a function from tables to tables.
+
+    Args:
+        model_uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+        tracking_uri: The store; see `address.resolve`.
+
+    Raises:
+        TrackingError: There is no such model, alias or version.
+    """
+    with _downloaded(model_uri, tracking_uri) as folder:
+        return LoadedModel(model_uri, load_model(folder))
+
+
+def download_model(model_uri: str, target: Path, tracking_uri: str | None = None) -> Path:
+    """A registered model's own files; returns the folder in which `model.keras` and `serving.json` lie.
+
+    Args:
+        model_uri: As of `load_predictor`.
+        target: Where to download to, a folder that is there.
+        tracking_uri: The store; see `address.resolve`.
+
+    Raises:
+        TrackingError: There is no such model, alias or version, or it is none of ours.
+    """
+    with _downloaded(model_uri, tracking_uri, target) as folder:
+        files = Path(folder) / str(Model.load(folder).flavors.get("python_function", {}).get("data", ""))
+        if not (files / serving.MODEL_FILE).is_file() or not (files / serving.MANIFEST_FILE).is_file():
+            raise TrackingError(
+                f"{model_uri} was not made by branchsweep: it has no {serving.MODEL_FILE} and {serving.MANIFEST_FILE}"
+            )
+        return files
+
+
+@contextmanager
+def _downloaded(model_uri: str, tracking_uri: str | None, target: Path | None = None) -> Iterator[str]:
+    """The folder that the files of a version lie in, downloaded to `target`, or to a place of MLflow's choice."""
+    uri = resolve_tracking_uri(tracking_uri)
+    client = connect(uri, create=False)
+    with translate_errors(uri, f"loading {model_uri}"):
+        location = model_location(client, model_uri, uri)
+        where = str(target) if target else None
+        yield mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=where, tracking_uri=uri, registry_uri=uri)
+
+
+def save_model(folder: Path, target: Path, description: Model | None = None) -> None:
+    """Save an exported network as a pyfunc model that needs nothing of ours where it is loaded.
+
+    `serving.py` goes with it under a name made of its content: models that were saved with different versions of it can then
+    be loaded side by side. Loading runs this file and MLflow's, nothing is unpickled, and Keras reads the network in safe mode.
+
+    Args:
+        folder: Holds `model.keras` and `serving.json`.
+        target: Made; the model's folder.
+        description: What MLflow is to write into `MLmodel` in addition.
+    """
+    code = Path(serving.__file__)
+    loader = f"branchsweep_serving_{sha256(code.read_bytes()).hexdigest()[:12]}"
+    predictor = serving.Predictor(folder)
+    with tempfile.TemporaryDirectory() as staging:
+        network = Path(shutil.copytree(folder, Path(staging) / NETWORK))
+        shutil.copy(code, Path(staging) / f"{loader}.py")
+        save_pyfunc(
+            target,
+            loader_module=loader,
+            data_path=str(network),
+            code_paths=[str(Path(staging) / f"{loader}.py")],
+            mlflow_model=description or Model(),
+            signature=signature(predictor),
+            input_example=predictor.example,
+            pip_requirements=_requirements(),
+            metadata={"units": predictor.units},
+        )
+
+
+def signature(predictor: serving.Predictor) -> ModelSignature:
+    """Named inputs of any numeric type, named outputs of type double, and whether to warn (see `serving.Predictor.predict`).
+
+    With inputs of type double MLflow refuses columns of whole numbers, such as `pd.DataFrame({"AT": [15], "AP": [1012]})`; what
+    is no number is refused by the model. The price: `mlflow models serve` takes every form of JSON, but not CSV.
+    """
+    anything = AnyType()  # type: ignore[no-untyped-call]  # MLflow's
+    return ModelSignature(
+        inputs=Schema([ColSpec(anything, column) for column in predictor.inputs]),
+        outputs=Schema([ColSpec(DataType.double, head) for head in predictor.units]),
+        params=ParamSchema([ParamSpec("warn", DataType.boolean, default=False)]),
+    )
+
+
+def no_such_model(name: str, client: MlflowClient, uri: str) -> TrackingError:
+    """The error for a model name that the registry does not have."""
+    models = [model.name for model in client.search_registered_models(max_results=PAGE)]
+    known = f"there are {', '.join(models)}" if models else "nothing is registered"
+    return TrackingError(f"there is no model '{name}' in {without_password(uri)}; {known}{did_you_mean(name, models)}")
+
+
+def model_location(client: MlflowClient, model_uri: str, uri: str) -> str:
+    """Where the files of the named version lie."""
+    name, separator, which = model_uri.removeprefix("models:/").replace("@", "/@").partition("/")
+    if not model_uri.startswith("models:/") or not separator or not which:
+        raise TrackingError(f"got model '{model_uri}', expected models:/NAME@{CHAMPION} or models:/NAME/VERSION")
+    models = {model.name: model for model in client.search_registered_models(max_results=PAGE)}
+    if name not in models:
+        raise no_such_model(name, client, uri)
+    aliases = {alias: str(number) for alias, number in models[name].aliases.items()}
+    wanted = aliases.get(which[1:], "") if which.startswith("@") else which
+    versions = {str(found.version) for found in client.search_model_versions(f"name = '{name}'")}
+    if wanted not in versions:
+        known = ", ".join([*(f"@{alias}" for alias in aliases), *sorted(versions, key=int)])
+        raise TrackingError(f"there is no {model_uri}; of '{name}' there are {known}")
+    return str(client.get_model_version_download_uri(name, wanted))
+
+
+def _requirements() -> list[str]:
+    return [f"{package}=={number}" for package in DEPLOYED if (number := _installed(package))]
+
+
+def _installed(package: str) -> str:
+    """The installed version; empty for a package that goes by another name here (tensorflow-cpu)."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

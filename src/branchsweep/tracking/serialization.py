@@ -1,0 +1,230 @@
+"""How a trial's result is spelt in a tracking store, and read back.
+
+A store takes three kinds of words about a run, each with its rules: **tags** and **params** are short strings, **metrics** are
+finite numbers that may have steps. So a figure that is not a number (the standard error over one lane) is left out, and a
+missing figure is read as NaN; and since params lose their types, a tag holds them once more as JSON, exactly.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from branchsweep.errors import TrackingError
+from branchsweep.tracking.protocols import ComparisonRecord, SweepRecord
+from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+
+PREFIX = "branchsweep."
+"""What the names of our own tags begin with."""
+
+CURVE_POINTS = 25
+"""The most points of one learning curve that are written down: more would take most of the time of recording."""
+
+LONGEST_TAG = 8000
+"""Characters of a tag's value in MLflow."""
+
+LONGEST_REASON = 1000
+"""Characters of a reason that are kept: a sentence, not a traceback."""
+
+_FIGURES = ("r2", "r2_se", "rmse", "mae")  # the fields of a HeadScore, which are also the metrics' names
+
+
+class MetricPoint(NamedTuple):
+    """One number of a metric."""
+
+    name: str
+    value: float
+    step: int = 0
+
+
+def tag_name(name: str) -> str:
+    """The tag's full name: ours get the prefix, MLflow's own (`mlflow.note.content`) keep theirs."""
+    return name if name.startswith("mlflow.") else PREFIX + name
+
+
+def trial_tags(result: Result, sweep: str) -> dict[str, str]:
+    """The tags of a trial's run, under the sweep's run.
+
+    Raises:
+        TrackingError: The params are too long to be written down exactly.
+    """
+    trial, score = result.trial, result.score
+    params = exact_params(trial)
+    if len(params) > LONGEST_TAG:
+        raise TrackingError(
+            f"the params of trial {trial.number} take {len(params)} characters, a tag in MLflow holds {LONGEST_TAG}: "
+            "vary fewer dimensions and fix the rest (space.fixed)"
+        )
+    words = {
+        "role": "trial",
+        "sweep": sweep,
+        "trial": str(trial.number),
+        "status": score.status.value,
+        "params": params,
+        "lanes": str(score.lanes),
+        "reason": score.reason[:LONGEST_REASON],
+        "known": trial.known,
+        "rungs": json.dumps({str(epoch): list(r2) for epoch, r2 in score.rungs.items()}) if score.rungs else "",
+    }
+    said = {tag_name(name): value for name, value in words.items() if value}
+    return {"mlflow.parentRunId": sweep} | said | (split_tag(tag_name("lanes_r2"), _lanes(score)) if score.lanes_r2 else {})
+
+
+def _lanes(score: Score) -> str:
+    """R² of every lane, by head, as JSON to the last digit; null for what is beyond all numbers."""
+    finite = {head: [r2 if math.isfinite(r2) else None for r2 in lanes] for head, lanes in score.lanes_r2.items()}
+    return json.dumps(finite, separators=(",", ":"))
+
+
+def _lanes_read(tags: Mapping[str, str]) -> dict[str, tuple[float, ...]]:
+    name = tag_name("lanes_r2")
+    text = from_tags(tags)["lanes_r2"] if f"{name}:2" in tags else tags.get(name, "{}")
+    return {head: tuple(math.nan if r2 is None else r2 for r2 in lanes) for head, lanes in json.loads(text).items()}
+
+
+def exact_params(trial: Trial) -> str:
+    """The params as JSON, with their types."""
+    return json.dumps(dict(trial.params), allow_nan=False, separators=(",", ":"))
+
+
+def readable_params(trial: Trial) -> dict[str, str]:
+    """The params as people read them."""
+    return {name: str(value) for name, value in trial.params.items()}
+
+
+def trial_metrics(score: Score) -> list[MetricPoint]:
+    """All figures of a score: `r2/PE`, `r2/mean`, `rmse/PE`, …, and `curve_r2/PE` with the epochs (from 1) as steps."""
+    figures = [
+        MetricPoint("r2/mean", score.value),
+        MetricPoint("r2_se/mean", score.value_se),
+        *(MetricPoint(f"{figure}/{head}", getattr(of, figure)) for head, of in score.heads.items() for figure in _FIGURES),
+        MetricPoint("epochs", score.epochs),
+        MetricPoint("seconds", score.seconds),
+        *(
+            MetricPoint(f"curve_r2/{head}", curve[epoch], epoch + 1)
+            for head, curve in score.curves.items()
+            for epoch in thinned_indices(len(curve), CURVE_POINTS)
+        ),
+    ]
+    return [point for point in figures if math.isfinite(point.value)]
+
+
+def thinned_indices(count: int, most: int) -> list[int]:
+    """At most `most` (2 or more) of the positions 0 to `count` - 1, evenly spread, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return [round(place * (count - 1) / (most - 1)) for place in range(most)]
+
+
+def run_name(result: Result) -> str:
+    """What the run is called: `017  PE 0.938  V 0.812`, or `017  FAILED`."""
+    number, score = f"{result.trial.number:03d}", result.score
+    if score.status is Status.FAILED:
+        return f"{number}  {score.status}"
+    figures = [f"{head} {of.r2:.3f}" for head, of in score.heads.items()]
+    return "  ".join([number, *figures] if score.is_complete else [number, *figures, score.status])
+
+
+def result_from_run(tags: Mapping[str, str], metrics: Mapping[str, float], heads: Sequence[str]) -> Result:
+    """The result that a finished run tells of; without its curves, which stay in the store.
+
+    Raises:
+        TrackingError: The run was not written by this module.
+    """
+    try:
+        trial = Trial(int(tags[tag_name("trial")]), json.loads(tags[tag_name("params")]), tags.get(tag_name("known"), ""))
+        status, lanes = Status(tags[tag_name("status")]), int(tags[tag_name("lanes")])
+        rungs = {int(epoch): tuple(r2) for epoch, r2 in json.loads(tags.get(tag_name("rungs"), "{}")).items()}
+        lanes_r2 = _lanes_read(tags)
+    except (KeyError, ValueError) as error:
+        raise TrackingError(f"a run of this sweep cannot be read as a trial ({error!r}): was it edited by hand?") from error
+
+    def metric(name: str) -> float:
+        return metrics.get(name, math.nan)
+
+    return Result(
+        trial,
+        Score(
+            status=status,
+            value=metric("r2/mean"),
+            value_se=metric("r2_se/mean"),
+            heads={
+                head: HeadScore(**{figure: metric(f"{figure}/{head}") for figure in _FIGURES})
+                for head in heads
+                if any(f"{figure}/{head}" in metrics for figure in _FIGURES)
+            },
+            reason=tags.get(tag_name("reason"), ""),
+            epochs=metrics.get("epochs", 0.0),
+            seconds=metrics.get("seconds", 0.0),
+            lanes=lanes,
+            rungs=rungs,
+            lanes_r2=lanes_r2,
+        ),
+    )
+
+
+def split_tag(name: str, value: str, longest: int = LONGEST_TAG) -> dict[str, str]:
+    """A tag of any length: what does not fit goes on in `name:2`, `name:3`, …, where MLflow would cut it off silently.
+
+    MLflow's own tags are cut, for nobody would look for the rest.
+    """
+    if not name.startswith(PREFIX):
+        return {name: value[:longest]}
+    pieces = [value[start : start + longest] for start in range(0, len(value), longest)] or [""]
+    return {name if place == 0 else f"{name}:{place + 1}": piece for place, piece in enumerate(pieces)}
+
+
+def from_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Our own tags by name, without the prefix, those that were split made whole again."""
+    ours = {name.removeprefix(PREFIX): value for name, value in tags.items() if name.startswith(PREFIX)}
+    pieces = sorted((name.partition(":") for name in ours if ":" in name), key=lambda parts: int(parts[2]))
+    for name, _, place in pieces:
+        ours[name] += ours.pop(f"{name}:{place}")
+    return ours
+
+
+def to_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Our own tags as a store takes them: with their full names, those that are too long split."""
+    return {name: piece for key, value in tags.items() for name, piece in split_tag(tag_name(key), value).items()}
+
+
+def replace_tags(before: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:
+    """As `spelt`, for a run that has tags: pieces of what was longer before are emptied, for a tag is hard to remove."""
+    now = to_tags(tags)
+    return now | {name: "" for name in before if name.partition(":")[0] in now and name not in now}
+
+
+def record_from_tags(tags: Mapping[str, str], *own: str) -> dict[str, Any]:
+    """What `beginning` spelt, read back: fields that the records of sweeps and of comparisons share, by name.
+
+    Args:
+        tags: Ours, joined.
+        own: More tags of the kind, which are no facts.
+    """
+    fields = ("role", "key", "question", "heads", *own)
+    return {
+        "key": tags["key"],
+        "question": tags.get("question", ""),
+        "heads": json.loads(tags["heads"]),
+        "tags": {name: value for name, value in tags.items() if name not in fields},
+    }
+
+
+def start_tags(record: SweepRecord | ComparisonRecord, role: str, **own: str) -> dict[str, str]:
+    """The tags of a sweep's or a comparison's run as it begins.
+
+    Args:
+        record: What is written down of it.
+        role: By which its kind is found: `sweep` or `comparison`.
+        own: More tags of the kind, by name.
+    """
+    commit = record.tags.get("git_commit")
+    mlflows = {
+        "mlflow.source.name": "branchsweep",
+        **({"mlflow.source.git.commit": commit} if commit else {}),
+        **({"mlflow.note.content": record.question} if record.question else {}),
+    }
+    said = {"role": role, "key": record.key, "question": record.question, "heads": json.dumps(dict(record.heads))}
+    return mlflows | to_tags({**record.tags, **said, **own})

@@ -1,0 +1,149 @@
+"""Where the tracking store is, and how to look at it: plain text, so that nothing here waits for MLflow's import."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+from branchsweep.errors import TrackingError, did_you_mean
+
+SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
+"""The kinds of stores: a file, a server, a database. Databases may name their driver: `postgresql+psycopg`."""
+
+SERVER_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""What a server that only shows sweeps is started with: up in half the time, without eight processes that judge traces."""
+
+_SQLITE = re.compile(r"^sqlite(\+\w+)?:///(?P<path>[^?]*)(?P<rest>.*)$")
+
+_EXAMPLES = "sqlite:///mlflow.db for a file, or http://127.0.0.1:5000 for a server"
+
+
+def resolve_tracking_uri(tracking_uri: str | None) -> str:
+    """The store's address in full: files by their absolute path.
+
+    Args:
+        tracking_uri: As somebody gave it. None: what `MLFLOW_TRACKING_URI` says, else MLflow's own default,
+            `sqlite:///mlflow.db` in the working directory, where a plain `mlflow ui` finds it.
+
+    Raises:
+        TrackingError: It is no address, or one of a kind that MLflow cannot use any more.
+    """
+    given = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    scheme, separator, rest = given.partition(":")
+    kind = scheme.partition("+")[0]
+    if not separator or "/" in scheme:
+        hint = f"; did you mean sqlite:///{given}?" if given.endswith((".db", ".sqlite")) else ""
+        raise TrackingError(f"got tracking address '{given}', expected {_EXAMPLES}{hint}")
+    if kind == "file":
+        raise TrackingError(f"got tracking address '{given}', but MLflow has given up its file store; expected {_EXAMPLES}")
+    if kind not in SCHEMES:
+        raise TrackingError(
+            f"got tracking address '{without_password(given)}', expected one that begins with {', '.join(SCHEMES)}"
+            f"{did_you_mean(kind, SCHEMES)}"
+        )
+    if kind != "sqlite":
+        if not re.match(r"//[^/]", rest):
+            raise TrackingError(f"got tracking address '{without_password(given)}', which names no host; expected {_EXAMPLES}")
+        return given
+    match = _SQLITE.match(given)
+    if match is None or match["path"] in ("", ":memory:"):
+        raise TrackingError(
+            f"got tracking address '{given}', which names no file to keep a sweep in; expected sqlite:///mlflow.db"
+        )
+    return f"sqlite:///{Path(match['path']).expanduser().absolute()}{match['rest']}"
+
+
+def database_file(tracking_uri: str) -> Path | None:
+    """The file of a (resolved) sqlite address; None for other kinds."""
+    match = _SQLITE.match(tracking_uri)
+    return Path(match["path"]) if match else None
+
+
+def nothing_at(file: Path) -> str:
+    """What is told to who wants to read from a store that is not there."""
+    return f"there is no tracking store at {file}: run a sweep first, or name another store (--tracking-uri)"
+
+
+def artifact_location(tracking_uri: str, name: str) -> str | None:
+    """Where the files of an experiment lie: in `mlruns/` beside the database. None: where the server or MLflow puts them."""
+    file = database_file(tracking_uri)
+    return (file.parent / "mlruns" / name).as_uri() if file else None
+
+
+def is_server(tracking_uri: str) -> bool:
+    """Whether the store is behind a tracking server."""
+    return tracking_uri.startswith(("http://", "https://"))
+
+
+def without_password(tracking_uri: str) -> str:
+    """The address without its password, for messages."""
+    return re.sub(r"(//[^/:@]*):[^/@]*@", r"\1:***@", tracking_uri)
+
+
+def ui_command(tracking_uri: str | None, host: str, port: int) -> list[str]:
+    """The command line of MLflow's own server over this store. To be run with `SERVER_ENVIRONMENT` added.
+
+    Raises:
+        TrackingError: The store is a server already.
+    """
+    resolved = resolve_tracking_uri(tracking_uri)
+    if is_server(resolved):
+        raise TrackingError(f"{without_password(resolved)} is a server already: open it in a browser")
+    file = database_file(resolved)
+    artifacts_options = ["--artifacts-destination", str(file.parent / "mlruns")] if file else []
+    # -P: a file called mlflow.py in the working directory must not be taken for MLflow
+    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--backend-store-uri", resolved, *artifacts_options]
+    return [*command, "--host", host, "--port", str(port), "--workers", "1"]
+
+
+CHARTS = "-charts"
+"""What the key of the charts that belong to a view has behind it."""
+
+TRAINING = "?workflowType=machine_learning"
+"""What opens MLflow's pages for model training: a link without it lands in those for GenAI."""
+
+MODELS = f"#/models{TRAINING}"
+"""The page of the registry."""
+
+
+def experiment_page(experiment_id: str) -> str:
+    """The page that lists an experiment's runs."""
+    return f"#/experiments/{quote(experiment_id)}/runs{TRAINING}"
+
+
+def view_page(experiment_id: str, key: str) -> str:
+    """The same as a prepared view shows it (see `views`)."""
+    return f"{experiment_page(experiment_id)}&viewStateShareKey={quote(key)}"
+
+
+def charts_page(experiment_id: str, key: str) -> str:
+    """The charts that belong to a prepared view, beside the list of their runs."""
+    return f"{view_page(experiment_id, key + CHARTS)}&compareRunsMode=CHART"
+
+
+def run_page(experiment_id: str, run_id: str) -> str:
+    """The page of one run: a sweep's, or a trial's."""
+    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}{TRAINING}"
+
+
+def curves_page(experiment_id: str, run_id: str) -> str:
+    """The metrics of one run as charts."""
+    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}/model-metrics{TRAINING}"
+
+
+def file_page(experiment_id: str, run_id: str, file: str) -> str:
+    """A file of one run, beside the list of all."""
+    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}/artifacts/{quote(file)}{TRAINING}"
+
+
+def version_page(model: str, version: int) -> str:
+    """A registered model's version."""
+    return f"#/models/{quote(model)}/versions/{version}{TRAINING}"
+
+
+def link(server: str, page: str) -> str:
+    """A page's address in full."""
+    return f"{server.rstrip('/')}/{page}"

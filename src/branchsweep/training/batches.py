@@ -1,0 +1,178 @@
+"""The rows of a population: who sees which, in which order and scaling, with which step sizes.
+
+Seeds. The order of a lane's rows derives from (experiment's seed, fold, seed, epoch): trials see the same batches where they
+have the same batch size, so that they are compared under common random numbers, which takes the luck of the shuffle out of
+their difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from branchsweep.data.encoders import scalers
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.models import serving
+from branchsweep.training.packing import MAX_STREAMS
+from branchsweep.training.population import Population
+from branchsweep.training.program import BETA_1, BETA_2, CHUNK, Epochs, Rows
+
+Floats32 = NDArray[np.float32]
+
+ORDER, WEIGHTS = 1, 2
+"""The two uses of randomness, kept apart."""
+
+StreamKey = tuple[int, int, str, str]
+"""What decides the rows that a lane sees, in which order and scaling: fold, seed, input scaling, target scaling."""
+
+
+def row_order(seed: int, fold: int, lane_seed: int, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The training rows in the order of this epoch (from 0)."""
+    random = np.random.default_rng(np.random.SeedSequence([seed, ORDER, fold + 1, lane_seed, epoch]))
+    return random.permutation(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Rows in one order and scaling, shared by all lanes that see the same."""
+
+    fold: int
+    seed: int
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    input_scaler: serving.Scaler
+    target_scaler: serving.Scaler
+    table: Floats32  # (n, F + H) all training rows, scaled
+    spread: NDArray[np.float64]  # (H,) sum of squares of the scaled validation targets about their mean; 1 without any rows
+
+
+class BatchFeed:
+    """The rows of a population, as arrays of fixed shapes.
+
+    Args:
+        rows: All training rows.
+        population: The lanes.
+        stream: Gives the stream of a key.
+    """
+
+    def __init__(self, rows: TrainingRows, population: Population, stream: Callable[[StreamKey], Stream]) -> None:
+        self._rows, self._population = rows, population
+        self._size = population.program.batch_size
+        self.batches = -(-len(rows.x) // self._size)
+        keys = [
+            (fold, lane_seed, recipe.input_scaling, recipe.target_scaling)
+            for fold, lane_seed, recipe in zip(population.folds, population.seeds, population.recipes, strict=True)
+        ]
+        distinct = sorted(set(keys))
+        if len(distinct) > MAX_STREAMS:
+            raise ValueError(f"a population holds {MAX_STREAMS} streams at most, not {len(distinct)}")
+        self.streams = [stream(key) for key in distinct]
+        self.stream_of_lane = [distinct.index(key) for key in keys]
+        self.validates = np.array([len(self.streams[stream].validation) > 0 for stream in self.stream_of_lane])
+        self.has_initial_design = [self.streams[stream].spread for stream in self.stream_of_lane]
+
+    def rows(self) -> Rows:
+        """The streams' rows and the batches that are the same in every epoch."""
+        table = np.zeros((MAX_STREAMS, *self.streams[0].table.shape), np.float32)
+        validation = np.zeros((MAX_STREAMS, self.batches * self._size), np.int32)
+        validation_count = np.zeros((MAX_STREAMS, self.batches), np.int32)
+        train_count = np.zeros((MAX_STREAMS, self.batches), np.int32)
+        for r, stream in enumerate(self.streams):
+            table[r] = stream.table
+            validation[r, : len(stream.validation)] = stream.validation
+            validation_count[r] = self._counts(len(stream.validation))
+            train_count[r] = self._counts(len(stream.train))
+        return Rows(
+            table=tf.constant(table),
+            streams=tf.constant(len(self.streams)),
+            validation=tf.constant(validation.reshape(MAX_STREAMS, self.batches, self._size)),
+            validation_count=tf.constant(validation_count),
+            validation_steps=tf.constant(int((validation_count.max(0) > 0).sum())),
+            train_count=tf.constant(train_count),
+            train_steps=tf.constant(int((train_count.max(0) > 0).sum())),
+        )
+
+    def epochs(self, first: int, count: int) -> Epochs:
+        """The orders and step sizes of `count` epochs from `first` (from 0) on."""
+        order = np.zeros((CHUNK, MAX_STREAMS, self.batches * self._size), np.int32)
+        shuffled: dict[tuple[int, int], int] = {}  # streams of one fold and seed differ in scaling alone
+        for r, stream in enumerate(self.streams):
+            twin = shuffled.setdefault((stream.fold, stream.seed), r)
+            for e in range(count):
+                order[e, r, : len(stream.train)] = (
+                    order[e, twin, : len(stream.train)]
+                    if twin != r
+                    else row_order(self._population.seed, stream.fold, stream.seed, first + e, stream.train)
+                )
+        step_size, decay = self._steps(first, count)
+        return Epochs(
+            count=tf.constant(count),
+            order=tf.constant(order.reshape(CHUNK, MAX_STREAMS, self.batches, self._size)),
+            step_size=tf.constant(step_size),
+            decay=tf.constant(decay),
+        )
+
+    def _counts(self, rows: int) -> NDArray[np.int32]:
+        """How many rows of each batch count."""
+        left = rows - self._size * np.arange(self.batches)
+        return np.clip(left, 0, self._size).astype(np.int32)
+
+    def _steps(self, first: int, count: int) -> tuple[Floats32, Floats32]:
+        """`(CHUNK, C, K)` each: the factor of the update, bias correction included, and the share that decays.
+
+        Computed in float32 as Keras does, lane by lane.
+        """
+        program = self._population.program
+        step_size = np.zeros((CHUNK, self.batches, program.lanes), np.float32)
+        decay = np.zeros_like(step_size)
+        corrections: dict[int, Floats32] = {}  # folds may differ by a step, lanes of a fold do not
+        for lane, recipe in enumerate(self._population.recipes):
+            steps = -(-len(self.streams[self.stream_of_lane[lane]].train) // self._size)
+            before = np.arange(first * steps, (first + count) * steps, dtype=np.float32)
+            if steps not in corrections:
+                corrections[steps] = _bias_correction(before + np.float32(1))
+            rate = np.float32(recipe.learning_rate) * _schedule(
+                recipe.learning_rate_schedule, before / np.float32(self._population.epochs[lane] * steps)
+            )
+            factor = rate if recipe.optimizer == "sgd" else rate * corrections[steps]
+            step_size[:count, :steps, lane] = factor.reshape(count, steps)
+            decay[:count, :steps, lane] = (rate * np.float32(recipe.weight_decay)).reshape(count, steps)
+        return step_size, decay
+
+
+def _schedule(name: str, progress: Floats32) -> Floats32:
+    """The factor of the learning rate when a share of all steps is done; `cosine` as Keras's CosineDecay to zero."""
+    if name == "constant":
+        return np.ones_like(progress)
+    cosine: Floats32 = np.float32(0.5) * (1 + np.cos(np.float32(np.pi) * np.minimum(progress, 1)))
+    return cosine
+
+
+def _bias_correction(step: Floats32) -> Floats32:
+    """Adam's sqrt(1 - beta_2^t) / (1 - beta_1^t) at step t from 1."""
+    corrected: Floats32 = np.sqrt(1 - np.power(BETA_2, step)) / (1 - np.power(BETA_1, step))
+    return corrected
+
+
+def make_stream(rows: TrainingRows, key: StreamKey) -> Stream:
+    """The stream of a key, with scalers fitted on the rows that it trains on."""
+    fold, seed, input_scaling, target_scaling = key
+    train, validation = rows.fold_rows(fold)
+    input_scaler = scalers.fit_scaler(input_scaling, rows.x[train])
+    target_scaler = scalers.fit_scaler(target_scaling, rows.y[train])
+    targets = serving.transform(target_scaler, rows.y)
+    about_mean = targets[validation] - targets[validation].mean(0) if len(validation) else np.ones((1, targets.shape[1]))
+    return Stream(
+        fold=fold,
+        seed=seed,
+        train=train,
+        validation=validation,
+        input_scaler=input_scaler,
+        target_scaler=target_scaler,
+        table=np.concatenate([serving.transform(input_scaler, rows.x), targets], axis=1).astype(np.float32),
+        spread=(about_mean**2).sum(0),
+    )

@@ -1,0 +1,129 @@
+"""What training costs: the arithmetic of a population, useful and padded, its memory, and an estimate of its time.
+
+The estimate is a linear model fitted to measurements (`benchmarks/cost.py`). By it the packer balances populations over
+workers, and `--dry-run` says how long a sweep will take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from branchsweep.models.architecture import Architecture
+from branchsweep.training.layer_schedule import layer_capacity, program_stages
+from branchsweep.training.population import Population, Program
+
+
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """What training takes on one core, fitted to measurements by `benchmarks/cost.py`. All in nanoseconds.
+
+    Args:
+        step: For every step of a population, however few lanes it has.
+        layer: For every layer of a lane in a training step.
+        unit: For every unit that a layer reads or has, and every row.
+        weight: For every weight in a training step: the optimizer's work.
+        product: For every weight and row: a multiply and an add, forward and twice backward.
+    """
+
+    step: float
+    layer: float
+    unit: float
+    weight: float
+    product: float
+
+    def training(self, read: int, units: int, rows: int) -> float:
+        """Of a layer in a training step."""
+        return self.layer + self.unit * (read + units) * rows + self.weight * read * units + self.product * read * units * rows
+
+    def validation(self, read: int, units: int, rows: int) -> float:
+        """Of a layer in a validation step: a third, without the optimizer."""
+        return (self.training(read, units, rows) - self.weight * read * units) / 3
+
+
+STEP_COST = StepCost(step=171_000.0, layer=446.0, unit=0.826, weight=0.0, product=0.0769)
+
+COMPILE_SECONDS = 2.9
+"""To compile a program, about."""
+
+LOAD_SECONDS = 1.2
+"""To load one that another worker, or another run, has compiled."""
+
+
+def arithmetic_operations(members: Population, train_rows: int, validation_rows: int) -> float:
+    """Multiplies and adds of a population's padded layers: a training row is worth three passes, a validation row one."""
+    passes = 3 * train_rows + validation_rows
+    return sum(
+        (stop - members.start)
+        * passes
+        * 2
+        * sum(read * units for read, units in padded_layers(recipe.architecture, members.program))
+        for recipe, stop in zip(members.recipes, members.stops, strict=True)
+    )
+
+
+def useful_share(populations: Sequence[Population]) -> float:
+    """The share of the arithmetic that is not padding: multiplies and adds of the networks themselves, by those computed."""
+    own = computed = 0.0
+    for members in populations:
+        for recipe, stop in zip(members.recipes, members.stops, strict=True):
+            architecture, epochs = recipe.architecture, stop - members.start
+            own += epochs * sum(read * units for read, units in architecture.layers(members.program.inputs))
+            computed += epochs * sum(read * units for read, units in padded_layers(architecture, members.program))
+    return own / computed
+
+
+def padded_layers(architecture: Architecture, program: Program) -> Iterator[tuple[int, int]]:
+    """`(in, out)` of every layer of a network as its program computes it; the outputs read the wider of the two widths."""
+    trunk, branch = program.trunk_width, program.branch_width
+    wide = Architecture(
+        (trunk,) * len(architecture.trunk),
+        {head: (branch,) * len(layers) for head, layers in architecture.branches.items()},
+        architecture.activation,
+    )
+    return ((read, units) if units > 1 else (program.width, 1) for read, units in wide.layers(program.inputs))
+
+
+STATE = 8
+"""Numbers behind a weight: itself, its two moments and the kept copy, as a program takes them and again as it gives them."""
+
+
+def weight_shapes(program: Program) -> list[tuple[int, int, int]]:
+    """`(layers, units, read)` of the arrays of weights: the lanes' first layers, those of each stage, the outputs."""
+    lanes, outputs = program.lanes, len(program.losses) * program.lanes
+    hidden = ((stage.places, stage.units, stage.reads) for stage in program_stages(program))
+    return [(lanes, program.trunk_width, program.inputs), *hidden, (outputs, 1, program.width)]
+
+
+def program_bytes(program: Program) -> int:
+    """Bytes of what a program computes with, whatever the table: state, activations, slopes and gradients of a batch.
+
+    With K lanes, N places of hidden layers, H heads, widths up to W and batches of B rows (see `training/program.py`) that is
+    4 (8 weights + (K + N)(1 + W) B + (K + N) W B + (H K + 1 + N) W B). Apart from it come, table by table, the scaled rows of
+    each stream and the predictions of the validation rows; and what XLA needs besides.
+    """
+    weights = sum(layers * units * (1 + read) for layers, units, read in weight_shapes(program))
+    rows, width = program.lanes + layer_capacity(program), program.width
+    sent = len(program.losses) * program.lanes + 1 + layer_capacity(program)
+    return 4 * (STATE * weights + (rows * (1 + width) + rows * width + sent * width) * program.batch_size)
+
+
+def estimated_seconds(members: Population, train_rows: int, validation_rows: int, cost: StepCost = STEP_COST) -> float:
+    """An estimate of the time that a population takes on one core, compilation apart."""
+    size, epochs = members.program.batch_size, max(members.stops) - members.start
+    train_steps, validation_steps = -(-train_rows // size), -(-validation_rows // size)
+    total = epochs * (train_steps + validation_steps) * cost.step
+    for recipe, stop in zip(members.recipes, members.stops, strict=True):
+        for read, units in padded_layers(recipe.architecture, members.program):
+            of_epoch = train_steps * cost.training(read, units, size) + validation_steps * cost.validation(read, units, size)
+            total += (stop - members.start) * of_epoch
+    return total / 1e9
+
+
+ROWS = 5000
+"""Training rows for which populations are put in order."""
+
+
+def relative_cost(members: Population) -> float:
+    """What populations are ordered by, the costliest first, so that no worker is left with a long one at the end."""
+    return estimated_seconds(members, ROWS, 0)

@@ -1,0 +1,190 @@
+"""The shapes of a program's hidden layers, and how many of each it has places for (see `training/waves.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from branchsweep.models.architecture import Architecture
+from branchsweep.training.population import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Hidden layers of one shape, which are computed before those of the next stage.
+
+    Args:
+        reads: Units that each of its layers reads.
+        units: Units that each of its layers has.
+        begin: Its first place.
+        places: How many it has.
+    """
+
+    reads: int
+    units: int
+    begin: int
+    places: int
+
+
+def program_stages(program: Program) -> tuple[Stage, ...]:
+    """The stages of a program, in the order of computing.
+
+    Where trunk and branches are of one width, all layers are alike and form a single stage. Else the trunk comes first, then
+    the layers with which branches begin, then the rest of the branches: three shapes, none padded to another.
+    """
+    heads, trunk, branch = len(program.losses), program.trunk_width, program.branch_width
+    before, after = program.trunk_depth - 1, program.branch_depth
+    if trunk == branch:
+        kinds = [(trunk, trunk, before + heads * after, before + after)]
+    else:
+        kinds = [
+            (trunk, trunk, before, before),
+            (trunk, branch, heads * min(after, 1), min(after, 1)),
+            (branch, branch, heads * max(after - 1, 0), max(after - 1, 0)),
+        ]
+    found: list[Stage] = []
+    begin = 0
+    for reads, units, layers, levels in kinds:
+        if layers:
+            # Enough for every lane at its deepest, and a wave begun for every level.
+            places = (-(-program.lanes * layers // program.slots) + levels + 1) * program.slots
+            found.append(Stage(reads, units, begin, places))
+            begin += places
+    return tuple(found)
+
+
+def layer_capacity(program: Program) -> int:
+    """N: the places of all stages."""
+    return sum(stage.places for stage in program_stages(program))
+
+
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSchedule:
+    """Where every layer of a population sits.
+
+    Args:
+        waves: By stage, how many waves are in use.
+        lane_waves: How many groups of S lanes are in use.
+        reads: `(N,)` the activation row that each place reads.
+        lane: `(N,)` the lane that each place belongs to.
+        output_reads: `(H*K,)` the activation row that each output reads.
+        consumers: `(K + N, H)` the gradient rows that flow back into each activation row; the zero row where there are fewer.
+        arrivals: `(H*K,)` the gradient row by which each head reaches the trunk: its branch's first, or its output's.
+        places: Per lane, per layer (trunk from the second on, then head by head its branch) the place it has.
+    """
+
+    waves: tuple[int, ...]
+    lane_waves: int
+    reads: Ints
+    lane: Ints
+    output_reads: Ints
+    consumers: Ints
+    arrivals: Ints
+    places: tuple[tuple[int, ...], ...]
+
+
+@dataclass(slots=True)
+class _Layer:
+    """A hidden layer on its way to a place."""
+
+    lane: int
+    reads: _Layer | None  # None: the lane's first layer
+    height: int  # layers that still stand on it, itself included
+    kind: tuple[int, int]  # padded units that it reads, and that it has
+    place: int = -1
+
+
+def schedule_layers(program: Program, architectures: Sequence[Architecture]) -> LayerSchedule:
+    """Places for all hidden layers, so that each reads only what an earlier wave has computed.
+
+    Layers on which the longest stacks stand go first (Hu 1961, the critical path rule for unit tasks), which fills the waves.
+    """
+    K, S, N, heads = program.lanes, program.slots, layer_capacity(program), len(program.losses)
+    parts = program_stages(program)
+    layers: list[_Layer] = []
+    ends: list[list[_Layer | None]] = []
+    per_lane: list[list[_Layer]] = []
+    for lane, architecture in enumerate(architectures):
+        own = _layers_of(lane, architecture, program)
+        per_lane.append(own[0])
+        ends.append(own[1])
+        layers += own[0]
+
+    waves = tuple(_fill(stage, S, [layer for layer in layers if layer.kind == (stage.reads, stage.units)]) for stage in parts)
+    zero = heads * K
+    reads, lane_of = np.zeros(N, np.int32), np.zeros(N, np.int32)
+    flows: list[list[int]] = [[] for _ in range(K + N)]
+    for layer in layers:
+        row = _row(layer.reads, layer.lane, K)
+        reads[layer.place], lane_of[layer.place] = row, layer.lane
+        flows[row].append(zero + 1 + layer.place)
+    output_reads = np.zeros(heads * K, np.int32)
+    for lane, lane_ends in enumerate(ends):
+        for head, end in enumerate(lane_ends):
+            row = _row(end, lane, K)
+            output_reads[head * K + lane] = row
+            flows[row].append(head * K + lane)
+    arrivals = np.full(heads * K, zero, np.int32)
+    for lane, (architecture, of_lane) in enumerate(zip(architectures, per_lane, strict=True)):
+        begin = len(architecture.trunk) - 1
+        for head, branch in enumerate(architecture.branches.values()):
+            output = head * K + lane
+            arrivals[output] = zero + 1 + of_lane[begin].place if branch else output
+            begin += len(branch)
+    consumers = np.full((K + N, heads), zero, np.int32)
+    for row, incoming in enumerate(flows):
+        consumers[row, : len(incoming)] = incoming
+    return LayerSchedule(
+        waves=waves,
+        lane_waves=-(-len(architectures) // S),
+        reads=reads,
+        lane=lane_of,
+        output_reads=output_reads,
+        consumers=consumers,
+        arrivals=arrivals,
+        places=tuple(tuple(layer.place for layer in own) for own in per_lane),
+    )
+
+
+def _fill(stage: Stage, slots: int, layers: list[_Layer]) -> int:
+    """Gives the layers of a stage their places; returns how many waves they take. Earlier stages have theirs already."""
+    waiting = sorted(layers, key=lambda layer: -layer.height)  # stable: equal heights stay in the order of lanes
+    wave = 0
+    while waiting:
+        now = stage.begin + wave * slots
+        ready = [layer for layer in waiting if layer.reads is None or -1 < layer.reads.place < now][:slots]
+        for slot, layer in enumerate(ready):
+            layer.place = now + slot
+        waiting = [layer for layer in waiting if layer.place < 0]
+        wave += 1
+    return wave
+
+
+def _layers_of(lane: int, architecture: Architecture, program: Program) -> tuple[list[_Layer], list[_Layer | None]]:
+    """A lane's hidden layers beyond the first, in the order of its weights, and the layer that each head's output reads."""
+    trunk, branch_units = program.trunk_width, program.branch_width
+    tallest_branch = max(len(branch) for branch in architecture.branches.values())
+    trunk_layers = len(architecture.trunk)
+    layers: list[_Layer] = []
+    last: _Layer | None = None
+    for depth in range(1, trunk_layers):
+        last = _Layer(lane, last, trunk_layers - depth + tallest_branch, (trunk, trunk))
+        layers.append(last)
+    ends: list[_Layer | None] = []
+    for branch in architecture.branches.values():
+        end = last
+        for depth in range(len(branch)):
+            end = _Layer(lane, end, len(branch) - depth, (branch_units if depth else trunk, branch_units))
+            layers.append(end)
+        ends.append(end)
+    return layers, ends
+
+
+def _row(layer: _Layer | None, lane: int, lanes: int) -> int:
+    return lane if layer is None else lanes + layer.place

@@ -1,0 +1,279 @@
+"""Trains populations in worker processes: one thread each, pinned to a core, or a GPU each.
+
+Two pinned processes train 1.8 to 1.9 times as fast as one on two cores, two threads in one process hardly faster than one (see
+`benchmarks/README.md`). A population goes to the worker that has its program compiled already, if there is one; results do not
+depend on where it went. This module imports no TensorFlow: only the workers do.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import multiprocessing.process
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.errors import BackendError
+from branchsweep.models.exported_model import ExportedModel
+from branchsweep.models.serving import Floats
+from branchsweep.runtime import silence_stderr
+from branchsweep.training import gpus, program_cache
+from branchsweep.training.gpus import Gpu
+from branchsweep.training.population import Population, PopulationOutcome, Program
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.protocols import WorkerStatus
+from branchsweep.training.resources import CPU, Resources
+from branchsweep.training.scheduler import next_assignment
+
+if TYPE_CHECKING:
+    from branchsweep.training.trainer import PopulationTrainer
+
+MOST_PROGRAMS = 16
+"""Compiled programs that a worker holds, at 70 to 100 megabytes each. The shipped space needs 14; one that varies batch sizes,
+too, needs many more, but seldom the same again soon."""
+
+AS_MANY_AS_IT_LIKES = 0
+"""Threads of a process whose GPU computes: TensorFlow chooses."""
+
+LOOK_SECONDS = 0.2
+"""How often the parent looks at what the workers have done."""
+
+
+def available_cores() -> list[int]:
+    """The cores this process may use."""
+    return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else list(range(os.cpu_count() or 1))
+
+
+def local_resources(cards: Sequence[Gpu], count: int | None) -> Resources:
+    """A worker for each of these GPUs, of which the one with the least memory counts; else so many, or one per core."""
+    if not cards:
+        return Resources(count or len(available_cores()))
+    return Resources(len(cards), min((card.device for card in cards), key=lambda device: device.memory))
+
+
+class LocalWorkers:
+    """Plays `roles.Trainer` with processes; a context manager, which ends them.
+
+    Args:
+        rows: What may be seen.
+        count: How many processes; one per core if None.
+        cache_folder: Where compiled programs are kept for later runs; None keeps none. Those of a GPU are not kept.
+        progress: Told the lane-epochs trained since it was last told.
+        crew: Told who trains, at every look.
+        cards: GPUs, alike; each has a process then, and `count` is not asked.
+    """
+
+    def __init__(
+        self,
+        rows: TrainingRows,
+        count: int | None = None,
+        progress: Callable[[float], None] = lambda lane_epochs: None,
+        cache_folder: Path | None = None,
+        crew: Callable[[WorkerStatus], None] = lambda crew: None,
+        cards: Sequence[Gpu] = (),
+    ) -> None:
+        self._rows, self._progress, self._cache_folder, self._crew, self._cards = rows, progress, cache_folder, crew, cards
+        self._context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        self._trained = self._context.Value("d", 0.0)
+        self._told = 0.0
+        self._executors = [self._executor(worker) for worker in range(local_resources(cards, count).workers)]
+        self._compiled: list[set[Program]] = [set() for _ in self._executors]
+        self._processes: set[multiprocessing.process.BaseProcess] = set()
+
+    @property
+    def resources(self) -> Resources:
+        """How many populations train at once, and on what."""
+        return local_resources(self._cards, len(self._executors))
+
+    def __enter__(self) -> Self:
+        for worker in range(len(self._executors)):
+            self._warm_up(worker)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for process in self._processes:  # nobody waits for what may still train or import
+            process.kill()
+        for executor in self._executors:
+            executor.shutdown(cancel_futures=True)  # its thread, that is: left behind it would stumble over our own end
+
+    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+        """Train every population to its end; yields (position, outcome) as they finish."""
+        training: dict[Future[PopulationOutcome], tuple[int, int]] = {}
+        idle = list(range(len(self._executors)))
+        while line or training:
+            while idle and line:
+                worker, position = next_assignment(
+                    {worker: self._compiled[worker] for worker in idle}, line.next, self._anywhere
+                )
+                population = line.take(position)
+                idle.remove(worker)
+                self._make_room(worker, population.program)
+                training[self._executors[worker].submit(_train, population, keep_weights)] = (worker, position)
+            self._crew(WorkerStatus(len(self._executors), len(training), len(line)))
+            done, _ = wait(training, LOOK_SECONDS, FIRST_COMPLETED)
+            self._tell_progress()
+            for task in done:
+                worker, position = training.pop(task)
+                idle.append(worker)
+                yield position, _result(task)
+
+    def export(self, folder: Path, model: ExportedModel) -> None:
+        """Write lanes that were trained on all rows as one model, in a worker, which has Keras at hand."""
+        _result(self._executors[0].submit(_export, folder, model))
+
+    def predict(self, folder: Path, x: Floats) -> Floats:
+        """What the exported model says, in a worker."""
+        predicted: Floats = _result(self._executors[0].submit(_predict, folder, x))
+        return predicted
+
+    def clock(self, folder: Path, x: Floats) -> float:
+        """Seconds that the exported model takes, by the worker's own clock: on one thread."""
+        seconds: float = _result(self._executors[0].submit(_clock, folder, x))
+        return seconds
+
+    def _executor(self, worker: int) -> ProcessPoolExecutor:
+        available = available_cores()
+        card = self._cards[worker] if self._cards else None
+        words = (self._rows, available[worker % len(available)], self._trained, self._cache_folder, card)
+        return ProcessPoolExecutor(1, self._context, _begin, words)
+
+    def _warm_up(self, worker: int) -> None:
+        """Starts a worker's process, which imports TensorFlow while the parent is still asking."""
+        others = set(multiprocessing.active_children())
+        self._executors[worker].submit(_warm_up)
+        self._processes |= set(multiprocessing.active_children()) - others
+
+    def _make_room(self, worker: int, program: Program) -> None:
+        """A worker that holds many programs makes way for a fresh one, for XLA never gives a compiled program back."""
+        if program not in self._compiled[worker] and len(self._compiled[worker]) >= MOST_PROGRAMS:
+            self._executors[worker].shutdown()
+            self._executors[worker], self._compiled[worker] = self._executor(worker), set()
+            self._warm_up(worker)
+        self._compiled[worker].add(program)
+
+    @property
+    def _anywhere(self) -> set[Program]:
+        """What some worker has compiled."""
+        return set().union(*self._compiled)
+
+    def _tell_progress(self) -> None:
+        trained = self._trained.value
+        if trained > self._told:
+            self._progress(trained - self._told)
+            self._told = trained
+
+
+def _result(task: Future[Any]) -> Any:
+    try:
+        return task.result()
+    except BrokenProcessPool as error:
+        raise BackendError(
+            "a worker process died while it trained (most often for want of memory). What was finished is recorded: run the "
+            "same command again to go on, with fewer --workers if memory was short"
+        ) from error
+
+
+_trainer: Any = None  # the worker's own, made once per process
+
+
+def _begin(rows: TrainingRows, core: int, trained: Any, cache_folder: Path | None, card: Gpu | None) -> None:
+    """In a worker: one thread on one core, or one GPU; no interest in Ctrl-C, and an end when the parent ends."""
+    global _trainer  # noqa: PLW0603  # a process pool's initializer has no other place to leave things
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent()
+    if sys.platform == "linux" and not card:
+        os.sched_setaffinity(0, {core})
+    os.environ[gpus.VISIBLE] = card.visible if card else gpus.HIDDEN
+
+    def progress(lane_epochs: float) -> None:
+        with trained.get_lock():
+            trained.value += lane_epochs
+
+    _trainer = start(rows, progress, cache_folder, AS_MANY_AS_IT_LIKES if card else 1, 1.0 if card else 0.0)
+
+
+def start(
+    rows: TrainingRows, progress: Callable[[float], None], cache_folder: Path | None, threads: int = 1, gpu: float = 0.0
+) -> PopulationTrainer:
+    """In a worker: imports TensorFlow, which then computes and says nothing.
+
+    Args:
+        rows: What may be seen.
+        progress: Told the lane-epochs that were trained since it was last told.
+        cache_folder: Where compiled programs are kept, if they are of a processor: whether a GPU's can be loaded again was not
+            tried.
+        threads: Of the processor.
+        gpu: The share of a GPU that the worker has; without one, none may be visible.
+
+    Raises:
+        BackendError: TensorFlow sees no GPU where there is to be one.
+    """
+    if gpu:
+        os.environ.update(gpus.GROWTH)
+    elif cache_folder:
+        program_cache.use_cache_folder(cache_folder)
+    with silence_stderr():
+        import tensorflow as tf  # noqa: PLC0415  # only workers pay for it
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        from branchsweep.training.trainer import PopulationTrainer  # noqa: PLC0415  # as above
+
+        tf.get_logger().setLevel("ERROR")  # it takes our many programs for one that is traced over and over
+        if gpu:
+            exact(tf)
+        tf.zeros([])  # looks for devices, and talks about it
+    return PopulationTrainer(rows, progress, gpus.device_in_process(gpu) if gpu else CPU)
+
+
+def exact(tf: Any) -> None:
+    """Lets TensorFlow compute as a processor does, as nearly as a GPU can: whole float32 products, and sums in one order.
+
+    A GPU would round the factors to 10 bits (TF32), and take whichever algorithm was fastest in this process.
+    """
+    tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
+    tf.config.experimental.enable_op_determinism()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed takes its workers along; they would train on for nobody."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has a parent"
+
+    def progress() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=progress, daemon=True).start()
+
+
+def _warm_up() -> None:
+    """Nothing: the initializer has done the work."""
+
+
+def _train(population: Population, keep_weights: bool) -> PopulationOutcome:
+    outcome: PopulationOutcome = _trainer.train_one(population, keep_weights)
+    return outcome
+
+
+def _export(folder: Path, model: ExportedModel) -> None:
+    _trainer.export(folder, model)
+
+
+def _predict(folder: Path, x: Floats) -> Floats:
+    predicted: Floats = _trainer.predict(folder, x)
+    return predicted
+
+
+def _clock(folder: Path, x: Floats) -> float:
+    seconds: float = _trainer.clock(folder, x)
+    return seconds

@@ -1,0 +1,273 @@
+"""Packs trials into populations: lanes that can share a compiled program stand together.
+
+A trial's program is a function of its own recipe, of the experiment and of the device, never of the trials it happens to meet:
+that is what makes its result independent of its company. Widths are padded to a few buckets; depths, activations, learning
+rates and all other dials need no padding, they are data. A core computes a few layers side by side, and empty places in a
+population cost nothing (see `training/waves.py`); a GPU computes those of all lanes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+from branchsweep.config.dimensions import Choice, Dimension
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.training_rows import ALL_ROWS
+from branchsweep.models.architecture import Architecture
+from branchsweep.models.recipe import Recipe, epochs_of, recipe_for
+from branchsweep.training import cost_model
+from branchsweep.training.population import LaneState, Population, Program
+from branchsweep.training.resources import CPU, SINGLE_CORE, Device, Resources
+from branchsweep.trial import ParamValue, Trial
+
+WIDTHS = (4, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""Buckets: the trunk's layers are padded to the smallest of these that holds them, and so are the branches'."""
+
+NARROW_WIDTH = 32
+"""Up to this width padding costs less than a program of one's own: beside wider layers none is padded to less."""
+
+LANES_AND_SLOTS: Mapping[int, tuple[int, int]] = {10: (64, 16), 16: (64, 8), 32: (32, 4), 64: (16, 2), 1024: (8, 2)}
+"""Up to this width: (lanes, slots) of a program on a core. Wider lanes fill the cache with fewer of them. Of slots, the fewest
+that cost a full population nothing: a wave that a few lanes do not fill is computed all the same."""
+
+MAX_LANES = 1024
+"""Lanes of a program on a GPU, at most."""
+
+MEMORY_SHARE = 0.5
+"""Of a GPU's memory, what `costs.memory` may take: the rest is for rows, predictions, and what XLA copies. On a processor,
+programs of 64 to 512 units took 1.3 to 1.6 times what it says, with all that TensorFlow and NumPy held besides."""
+
+LONG_TRAINING = 150
+"""Epochs of all lanes of a trial from which on it pays to pad trunk and branches apart: that halves the arithmetic of a space
+with unlike widths, and trebles its programs, each of which takes seconds to compile."""
+
+WORTH_SPLITTING = 2.0
+"""Seconds that must be gained before a population is halved: the second worker may have to compile its program, too."""
+
+MAX_STREAMS = 16
+"""Distinct (fold, seed, scalings) that one population may hold; each is gathered once for all lanes that share it."""
+
+CODE_HYPERPARAMETERS = ("activation", "loss_balancing")
+"""Dials whose every choice is code in a program: it has that of the choices which some trial of the experiment may make."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramLimits:
+    """What the programs of an experiment must have room for, whatever trial comes.
+
+    Args:
+        activations: Every activation that some trial may have.
+        balancing: Every scheme of loss balancing, likewise.
+        trunk_depth: The deepest trunk.
+        branch_depth: The deepest branch of any head.
+        apart: Whether trunk and branches of unlike widths are padded apart, which takes more programs.
+    """
+
+    activations: tuple[str, ...]
+    balancing: tuple[str, ...]
+    trunk_depth: int
+    branch_depth: int
+    apart: bool
+
+
+def program_limits(experiment: Experiment) -> ProgramLimits:
+    """The limits of an experiment: over its space, its fixed values, its known configurations and the defaults."""
+    words = ({name: word} for name in CODE_HYPERPARAMETERS for word in _values(experiment.space.dimensions.get(name)))
+    everything = [recipe_for(experiment, params) for params in [{}, *experiment.search.known.values(), *words]]
+    depths = [
+        int(max(_values(dimension)))
+        for name, dimension in experiment.space.dimensions.items()
+        if name.endswith(".depth") and name != "trunk.depth"
+    ]
+    trunk = _values(experiment.space.dimensions.get("trunk.depth"))
+    return ProgramLimits(
+        activations=tuple(sorted({recipe.architecture.activation for recipe in everything})),
+        balancing=tuple(sorted({recipe.loss_balancing for recipe in everything})),
+        trunk_depth=max([len(recipe.architecture.trunk) for recipe in everything] + [int(depth) for depth in trunk]),
+        branch_depth=max([len(branch) for recipe in everything for branch in recipe.architecture.branches.values()] + depths),
+        apart=experiment.fit.epochs * experiment.lanes_per_trial >= LONG_TRAINING,
+    )
+
+
+def _values(dimension: Dimension | None) -> list[ParamValue]:
+    """The values, or the two ends, of a dimension."""
+    if dimension is None:
+        return []
+    return list(dimension.choices) if isinstance(dimension, Choice) else [dimension.low, dimension.high]
+
+
+def padded_width(width: int) -> int:
+    """The smallest bucket that holds `width` units."""
+    return next(size for size in WIDTHS if size >= width)
+
+
+def padded_widths(architecture: Architecture, apart: bool) -> tuple[int, int]:
+    """The buckets of a network's trunk and of its branches: their own, where one is at least twice as wide as the other."""
+    trunk, branch = padded_width(max(architecture.trunk)), padded_width(max(chain(*architecture.branches.values()), default=1))
+    wide, narrow = max(trunk, branch), max(min(trunk, branch), NARROW_WIDTH)
+    if not apart or wide < 2 * narrow or not any(architecture.branches.values()):
+        return wide, wide
+    return (wide, narrow) if trunk == wide else (narrow, wide)
+
+
+def program_of(recipe: Recipe, experiment: Experiment, bounds: ProgramLimits, device: Device = CPU) -> Program:
+    """The program that trains this recipe on such a device."""
+    trunk, branch = padded_widths(recipe.architecture, bounds.apart)
+    lanes, slots = next(places for up_to, places in LANES_AND_SLOTS.items() if max(trunk, branch) <= up_to)
+    program = Program(
+        trunk_width=trunk,
+        branch_width=branch,
+        batch_size=recipe.batch_size,
+        optimizer=recipe.optimizer,
+        lanes=lanes,
+        slots=slots,
+        inputs=len(experiment.table.inputs),
+        losses=tuple(head.loss for head in experiment.heads.values()),
+        activations=bounds.activations,
+        balancing=bounds.balancing,
+        trunk_depth=bounds.trunk_depth,
+        branch_depth=bounds.branch_depth,
+    )
+    return program if device.kind == "cpu" else widened_for_gpu(program, experiment, device)
+
+
+def widened_for_gpu(program: Program, experiment: Experiment, device: Device) -> Program:
+    """The program on a GPU: all lanes in one wave, as many as fit and a round can fill, rounded down to a power of two.
+
+    No fewer than on a core, and no more than `MOST_LANES`. A round's lanes bound them because an empty place in a wave is
+    computed all the same.
+    """
+    alone = cost_model.program_bytes(replace(program, lanes=1, slots=1))  # so many bytes for every lane, as all have a slot
+    fitting = int(MEMORY_SHARE * device.memory) // alone
+    of_round = 2 ** (experiment.batch * experiment.lanes_per_trial - 1).bit_length()  # the power of two that holds them
+    most = min(fitting, of_round, MAX_LANES)
+    lanes = max(program.lanes, 2 ** (most.bit_length() - 1) if most else 0)
+    return replace(program, lanes=lanes, slots=lanes)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One lane on its way into a population."""
+
+    trial: int
+    recipe: Recipe
+    fold: int
+    seed: int
+    epochs: int
+    stop: int
+    state: LaneState | None = field(default=None, compare=False)
+
+    @property
+    def start(self) -> int:
+        """Epochs that it has behind it."""
+        return self.state.epoch if self.state else 0
+
+    @property
+    def stream(self) -> tuple[int, int, str, str]:
+        """What decides the rows that the lane sees, in which order and scaling."""
+        return (self.fold, self.seed, self.recipe.input_scaling, self.recipe.target_scaling)
+
+
+def lanes_of(trial: Trial, experiment: Experiment) -> list[Lane]:
+    """The lanes behind one trial's score in a search: its folds, and for each its seeds."""
+    return lanes_on(trial, experiment, range(experiment.folds), experiment.validation.seeds)
+
+
+def lanes_on(trial: Trial, experiment: Experiment, folds: Sequence[int], seeds: int) -> list[Lane]:
+    """A trial's lanes on these folds, for each so many seeds."""
+    recipe = recipe_for(experiment, trial.params)
+    epochs = epochs_of(recipe, experiment)
+    return [Lane(trial.number, recipe, fold, seed, epochs, epochs) for fold in folds for seed in range(seeds)]
+
+
+def refit_lane(trial: Trial, experiment: Experiment, seed: int, stop: int) -> Lane:
+    """The lane that trains a trial's recipe anew on all training rows, for `stop` of its epochs (all, where it has fewer)."""
+    recipe = recipe_for(experiment, trial.params)
+    epochs = epochs_of(recipe, experiment)
+    return Lane(trial.number, recipe, ALL_ROWS, seed, epochs, min(stop, epochs))
+
+
+def pack(
+    lanes: Sequence[Lane], experiment: Experiment, resources: Resources = SINGLE_CORE, pauses: bool = False
+) -> list[Population]:
+    """Populations that hold every lane once, the costliest first.
+
+    Lanes of one program that stand at the same epoch are spread evenly over as few populations as hold them, and those over as
+    many more as it takes to keep all workers busy; not so on GPUs, on which half a wave takes as long as a whole one.
+
+    Args:
+        lanes: What is to be trained.
+        experiment: What the lanes are of.
+        resources: Where it is trained.
+        pauses: See `Population`.
+    """
+    bounds = program_limits(experiment)
+    alike: dict[tuple[Program, int], list[Lane]] = {}
+    for lane in lanes:
+        alike.setdefault((program_of(lane.recipe, experiment, bounds, resources.device), lane.start), []).append(lane)
+    populations = [
+        make_population(program, chunk, experiment, pauses)
+        for (program, _), members in alike.items()
+        for chunk in _chunks(members, program.lanes)
+    ]
+    if resources.device.kind == "gpu":
+        return sorted(populations, key=cost_model.relative_cost, reverse=True)
+    return _balanced(populations, resources.workers)
+
+
+def _balanced(populations: Sequence[Population], workers: int) -> list[Population]:
+    """The same lanes, the costliest population first; halved while that has all workers done clearly sooner."""
+    ordered = sorted(populations, key=cost_model.relative_cost, reverse=True)
+    while ordered and len(ordered[0].trials) > 1:
+        costliest, *others = ordered
+        half = len(costliest.trials) // 2
+        parts = [range(half), range(half, len(costliest.trials))]
+        halves = [costliest.only(part, [costliest.states[lane] for lane in part]) for part in parts]
+        split = sorted([*halves, *others], key=cost_model.relative_cost, reverse=True)
+        if _makespan(ordered, workers) - _makespan(split, workers) < WORTH_SPLITTING:
+            break
+        ordered = split
+    return ordered
+
+
+def _makespan(populations: Sequence[Population], workers: int) -> float:
+    """Seconds until all workers are done, if each takes the next population when it is idle (Graham 1969)."""
+    busy = [0.0] * workers
+    for members in populations:
+        busy[busy.index(min(busy))] += cost_model.relative_cost(members)
+    return max(busy)
+
+
+def make_population(program: Program, lanes: Sequence[Lane], experiment: Experiment, pauses: bool = False) -> Population:
+    """These lanes as one population."""
+    return Population(
+        program=program,
+        fit=experiment.fit,
+        seed=experiment.seed,
+        trials=tuple(lane.trial for lane in lanes),
+        recipes=tuple(lane.recipe for lane in lanes),
+        folds=tuple(lane.fold for lane in lanes),
+        seeds=tuple(lane.seed for lane in lanes),
+        epochs=tuple(lane.epochs for lane in lanes),
+        stops=tuple(lane.stop for lane in lanes),
+        pauses=pauses,
+        states=tuple(lane.state for lane in lanes),
+    )
+
+
+def _chunks(lanes: Sequence[Lane], places: int) -> list[list[Lane]]:
+    """Cuts lanes into parts of at most `places` lanes and `STREAMS` streams, of nearly equal size.
+
+    The lanes of a trial stay together where they can, so that its score is known, and recorded, as early as possible.
+    """
+    ordered = sorted(lanes, key=lambda lane: (lane.trial, lane.fold, lane.seed))
+    parts: list[list[Lane]] = []
+    even = -(-len(ordered) // -(-len(ordered) // places))
+    for lane in ordered:
+        streams = {other.stream for other in parts[-1]} | {lane.stream} if parts else set()
+        if not parts or len(parts[-1]) == even or len(streams) > MAX_STREAMS:
+            parts.append([])
+        parts[-1].append(lane)
+    return parts

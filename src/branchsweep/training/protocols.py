@@ -1,0 +1,72 @@
+"""What a trainer does, and what it reports about its workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from branchsweep.models.exported_model import ExportedModel
+from branchsweep.training.population import PopulationOutcome
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.resources import Resources
+from branchsweep.types import Floats
+
+
+class Trainer(Protocol):
+    """Trains populations, and turns trained lanes into a model. Four verbs."""
+
+    @property
+    def resources(self) -> Resources:
+        """How many populations train at once, and on what: lanes are packed for it."""
+        ...
+
+    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+        """Train every population to its stops; yields (position, outcome) as they finish, in any order.
+
+        What is added to the line meanwhile is trained as well, until nobody waits. A lane's outcome does not depend on the
+        other lanes, nor on where or when its population was trained.
+        """
+        ...
+
+    def export(self, folder: Path, model: ExportedModel) -> None:
+        """Write lanes that were trained on all training rows as one model: `model.keras` and `serving.json`.
+
+        It predicts the mean of what its members do in natural units, each with its share.
+
+        Args:
+            folder: Made if it is not there.
+            model: The lanes, and what their columns are called.
+        """
+        ...
+
+    def predict(self, folder: Path, x: Floats) -> Floats:
+        """What the exported model says: inputs `(rows, inputs)` to targets `(rows, heads)`, both in natural units."""
+        ...
+
+    def clock(self, folder: Path, x: Floats) -> float:
+        """Seconds that the exported model takes to predict for inputs `(rows, inputs)` where it is served, loading apart."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """Who trains at the moment.
+
+    Args:
+        workers: Those that are there.
+        training: Those of them that have something to do.
+        waiting: Populations that nobody has begun.
+        nodes: The machines of a cluster on which the workers are; 0 for processes of this machine.
+    """
+
+    workers: int = 0
+    training: int = 0
+    waiting: int = 0
+    nodes: int = 0
+
+    def __str__(self) -> str:
+        where = f" on {self.nodes} node{'s' * (self.nodes != 1)}" if self.nodes else ""
+        wait = f", {self.waiting} population{'s' * (self.waiting != 1)} waiting" if self.waiting else ""
+        return f"{self.training} of {self.workers} training{where}{wait}"

@@ -1,0 +1,21 @@
+"""Workers on the nodes of a Ray cluster. The one place that imports Ray.
+
+`workers` has the trainer, `actor` what runs on a node, `cluster` connects to the cluster and counts the workers it has
+room for.
+"""
+
+import os
+
+from branchsweep.errors import BackendError
+
+# Read when Ray is imported. It would announce that some day it will hide no devices, and print what befalls nodes on standard
+# output, where a command's answer stands.
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+
+try:
+    import ray as _ray  # noqa: F401  # says at once that it is missing
+except ImportError as missing:
+    raise BackendError(
+        "Ray is not installed, which workers on other machines need: pip install 'branchsweep[ray]'", "workers"
+    ) from missing

@@ -1,0 +1,101 @@
+"""What runs on a node of the cluster: an actor with a trainer of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import ray
+
+from branchsweep import __version__
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.models.exported_model import ExportedModel
+from branchsweep.models.serving import Floats
+from branchsweep.runtime import cache_folder
+from branchsweep.training import gpus
+from branchsweep.training.local_workers import start
+from branchsweep.training.population import Population, PopulationOutcome
+from branchsweep.training.resources import Device
+
+
+@dataclass(frozen=True, slots=True)
+class ActorFacts:
+    """What a worker says of itself when it is there."""
+
+    node: str
+    host: str
+    versions: Mapping[str, str]
+    device: Device
+
+
+def library_versions() -> dict[str, str]:
+    """What must be the same everywhere, for scores to be."""
+    return {"branchsweep": __version__, **{name: version(name) for name in ("tensorflow", "keras", "numpy")}}
+
+
+class WorkerActor:
+    """The worker itself, on its node.
+
+    Args:
+        rows: What may be seen; Ray has them in the node's shared memory.
+        threads: Its processors.
+        gpu: How much of a GPU it has; where that is nothing, TensorFlow is to find none.
+    """
+
+    def __init__(self, rows: TrainingRows, threads: int, gpu: float) -> None:
+        if not gpu:
+            os.environ[gpus.VISIBLE] = gpus.HIDDEN
+        self._ticket, self._trained = -1, 0.0
+        self._trainer = start(rows, self._more, cache_folder(), threads, gpu)
+
+    def facts(self) -> ActorFacts:
+        """Where it is, and with what."""
+        node = ray.get_runtime_context().get_node_id()
+        return ActorFacts(node, socket.gethostname(), library_versions(), self._trainer.device)
+
+    def train(self, ticket: int, population: Population, keep_weights: bool) -> PopulationOutcome:
+        """Trains a population to its stops."""
+        self._trained, self._ticket = 0.0, ticket
+        return self._trainer.train_one(population, keep_weights)
+
+    @ray.method(concurrency_group="telling")
+    def trained(self) -> tuple[int, float]:
+        """The ticket of the population that was begun last, and its lane-epochs so far. Answered while that trains."""
+        return self._ticket, self._trained
+
+    def export(self, model: ExportedModel) -> dict[str, bytes]:
+        """The exported model's files by name."""
+        with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
+            self._trainer.export(Path(folder), model)
+            return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+
+    def predict(self, files: Mapping[str, bytes], x: Floats) -> Floats:
+        """What the exported model says."""
+        with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
+            _write(Path(folder), files)
+            return self._trainer.predict(Path(folder), x)
+
+    def clock(self, files: Mapping[str, bytes], x: Floats) -> float:
+        """Seconds that the exported model takes."""
+        with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
+            _write(Path(folder), files)
+            return self._trainer.clock(Path(folder), x)
+
+    def _more(self, lane_epochs: float) -> None:
+        self._trained += lane_epochs
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """The contents of the files in a folder, by name."""
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}

@@ -1,0 +1,183 @@
+"""Tuning for a comparison: what each contestant trains in each of the halves that it learns from.
+
+The searches of one network in the ten halves are independent. Their rounds run side by side, so that their lanes fill the same
+populations.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from branchsweep.config.comparison import N_HALVES, Comparison, Network, Single
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.metrics.objectives import make_evaluator
+from branchsweep.search.drivers import open_driver
+from branchsweep.search.protocols import Driver
+from branchsweep.training.protocols import Trainer
+from branchsweep.trial import Params, Result, Trial
+from branchsweep.workflows.progress import ProgressCallback
+from branchsweep.workflows.trial_runner import TrialGroup, run_groups
+
+MIN_ROUNDS = 3
+"""Rounds that a search has at least: a driver that is asked for all trials at once learns nothing from any."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContestantNetwork:
+    """One network of a contestant: for all heads, or for one of them.
+
+    Args:
+        head: For which; empty for all.
+        experiment: How it is searched and trained.
+    """
+
+    head: str
+    experiment: Experiment
+
+    @property
+    def candidates(self) -> list[Params]:
+        """What may be trained where nothing is varied: the known configurations, or what the experiment fixes."""
+        return list(self.experiment.search.known.values()) or [{}]
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether there is anything to choose from."""
+        return bool(self.experiment.space.dimensions) or len(self.candidates) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenRecipe:
+    """What a part trains in one half.
+
+    Args:
+        params: The trial's.
+        epochs: How many; 0 for as many as its recipe says.
+        failed: Why there is nothing to train; empty where there is.
+    """
+
+    params: Params
+    epochs: int = 0
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TunedContestant:
+    """What a contestant trains, in every half.
+
+    Args:
+        parts: By head (empty for all heads), the choice for each half.
+        seconds: Wall time of its searches.
+    """
+
+    parts: Mapping[str, tuple[ChosenRecipe, ...]]
+    seconds: float = 0.0
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data, for the ledger."""
+        parts = {
+            head: [{"params": dict(one.params), "epochs": one.epochs, "failed": one.failed} for one in chosen]
+            for head, chosen in self.parts.items()
+        }
+        return {"parts": parts, "seconds": self.seconds}
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> TunedContestant:
+        """What `as_data` made plain."""
+        parts = {head: tuple(ChosenRecipe(**one) for one in chosen) for head, chosen in data["parts"].items()}
+        return cls(parts, data["seconds"])
+
+
+def contestant_networks(contestant: Network | Single, comparison: Comparison) -> list[ContestantNetwork]:
+    """The networks of a contestant, each with its share of the budget."""
+    derived = comparison.derived(contestant)
+    heads = list(derived.heads) if isinstance(contestant, Single) else [""]
+    return [
+        ContestantNetwork(head, _budgeted(derived.for_single_head(head) if head else derived, comparison, len(heads)))
+        for head in heads
+    ]
+
+
+def _budgeted(experiment: Experiment, comparison: Comparison, parts: int) -> Experiment:
+    """The experiment with its share of a contestant's budget, scored as the comparison says, in several rounds."""
+    trials = max(1, comparison.budget.trials // parts)
+    search = experiment.search.model_copy(
+        update={
+            "trials": trials,
+            "seconds": comparison.budget.seconds and comparison.budget.seconds / parts,
+            "batch": max(1, min(experiment.search.batch, -(-trials // MIN_ROUNDS))),
+            "ahead": 0,  # the searches of all halves are under way together, and keep workers busy
+        }
+    )
+    return experiment.model_copy(update={"search": search, "validation": comparison.validation})
+
+
+def choose_recipes(
+    name: str, part: ContestantNetwork, comparison: Comparison, rows: TrainingRows, trainer: Trainer, progress: ProgressCallback
+) -> tuple[ChosenRecipe, ...]:
+    """What a part trains, half by half."""
+    if not part.is_searched:
+        return (ChosenRecipe(part.candidates[0]),) * N_HALVES
+    of = f"{name}, {part.head}" if part.head else name
+    each = part.experiment.folds
+    searches = [range(first, first + each) for first in range(N_HALVES, len(rows.folds), each)]
+    where = "in every half" if comparison.tuning == "nested" else "once"
+    progress.on_message(f"{of}: {part.experiment.search.trials} trials {where}")
+    results = nested_search(part.experiment, searches, rows, trainer, progress)
+    found = [_best(part.experiment, of_half) for of_half in results]
+    return tuple(found if comparison.tuning == "nested" else found * N_HALVES)
+
+
+def nested_search(
+    experiment: Experiment, places: Sequence[Sequence[int]], rows: TrainingRows, trainer: Trainer, progress: ProgressCallback
+) -> list[list[Result]]:
+    """Independent searches of one experiment on several parts of the table, whose rounds train side by side.
+
+    Args:
+        experiment: With the budget of one search; its seconds are those of all of them together.
+        places: For each search, the folds on which its trials are scored.
+        rows: All rows with all folds.
+        trainer: Trains.
+        progress: Is told how it goes.
+
+    Returns:
+        For each search its results, in order of the trials' numbers.
+    """
+    began = time.perf_counter()
+    drivers = [open_driver(experiment.model_copy(update={"seed": experiment.seed + place})) for place in range(len(places))]
+    results: list[list[Result]] = [[] for _ in places]
+
+    def over() -> str:
+        seconds = experiment.search.seconds
+        return f"{seconds:g} seconds are over" if seconds and time.perf_counter() - began > seconds else ""
+
+    while not over():
+        heats = [
+            TrialGroup(_asked(driver, experiment, len(found)), folds)
+            for driver, found, folds in zip(drivers, results, places, strict=True)
+        ]
+        if not any(heat.trials for heat in heats):
+            break
+        answers: list[dict[int, Result]] = [{} for _ in places]
+        for place, result in run_groups(heats, experiment, rows, trainer, progress, over):
+            answers[place][result.trial.number] = result.without_curves()
+        for driver, found, answered in zip(drivers, results, answers, strict=True):
+            for number in sorted(answered):
+                driver.tell(answered[number])
+                found.append(answered[number])
+    return results
+
+
+def _asked(driver: Driver, experiment: Experiment, told: int) -> list[Trial]:
+    left = experiment.search.trials - told
+    return driver.ask(min(experiment.batch, left)) if left > 0 else []
+
+
+def _best(experiment: Experiment, results: Sequence[Result]) -> ChosenRecipe:
+    best = make_evaluator(experiment.objective, results).best(results)
+    if best is None:
+        return ChosenRecipe({}, failed="no trial of its search is complete, or meets the constraints")
+    return ChosenRecipe(best.trial.params, max(1, round(best.score.epochs)))

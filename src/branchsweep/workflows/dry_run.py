@@ -1,0 +1,209 @@
+"""Says what a sweep would do, without doing it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.search import MAX_PENDING_ROUNDS
+from branchsweep.data.dataset import Split
+from branchsweep.search.drivers import open_driver
+from branchsweep.search.successive_halving import surviving_count
+from branchsweep.training import cost_model, packing
+from branchsweep.training.population import Population, Program
+from branchsweep.training.resources import Resources
+from branchsweep.trial import Trial
+from branchsweep.workflows.baseline_evaluation import Baseline
+from branchsweep.workflows.confirmation import ConfirmationCandidate, lanes_of
+from branchsweep.workflows.simulator import simulate_search
+
+BUSY = 0.9
+"""Workers that have something to do for so much of the time are busy."""
+
+START_SECONDS = 12.0
+"""Imports before, and the registry after the training, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedProgram:
+    """The lanes that share a program.
+
+    Args:
+        trunk_width, branch_width, batch_size, optimizer: What shapes the program.
+        lanes: Networks.
+        populations: Groups in which they train.
+        useful: The share of the arithmetic that is not padding.
+        seconds: Of one core, compiling included.
+    """
+
+    trunk_width: int
+    branch_width: int
+    batch_size: int
+    optimizer: str
+    lanes: int
+    populations: int
+    useful: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What would be trained.
+
+    Args:
+        sweep: The experiment's name.
+        trials: In total.
+        lanes: Networks behind them, baselines and the refit included.
+        populations: How many groups of lanes would train at once.
+        programs: How many programs would be compiled.
+        plan: The lanes by program, the costliest first.
+        rungs: By epoch, how many trials of a whole round train on after it.
+        workers: Populations that would train at once.
+        device: What each of them would train on.
+        seconds: An estimate of the whole, if processors train.
+        busy: The share of the search in which a worker has something to do, on average, by the same estimate.
+        ahead: Rounds that are asked ahead (`search.ahead`).
+        busy_ahead: The same share, by how many rounds more might be asked ahead: as many as keep workers busy, if they are not.
+    """
+
+    sweep: str
+    trials: int
+    lanes: int
+    populations: int
+    programs: int
+    plan: tuple[PlannedProgram, ...]
+    rungs: Mapping[int, int]
+    workers: int
+    device: str
+    seconds: float
+    busy: float
+    ahead: int
+    busy_ahead: Mapping[int, float]
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(asdict(self))
+
+
+def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: Split, resources: Resources) -> DryRun:
+    """Asks a driver for all trials, telling it nothing: what it would ask if all answers were alike.
+
+    A driver that learns will ask other trials later on, most often larger ones; the estimate is a first guess. What it takes to
+    ask is not in it.
+    """
+    rounds = _rounds(experiment)
+    asked = [trial for trials in rounds for trial in trials]
+    train, validation = (len(part) for part in split.folds[0])
+    searched = simulate_search(rounds, experiment, resources, train, validation)
+    planned: list[tuple[Population, float]] = []
+
+    def plan(lanes: Sequence[packing.Lane], of: Experiment, share: float = 1.0) -> None:
+        populations = packing.pack(lanes, of, resources)
+        planned.extend((members, share * cost_model.estimated_seconds(members, train, validation)) for members in populations)
+
+    for trials in rounds:
+        plan(
+            [lane for trial in trials for lane in packing.lanes_of(trial, experiment)],
+            experiment,
+            _share(experiment, len(trials)),
+        )
+    of_search = len(planned)
+    best = [ConfirmationCandidate("", experiment, trial) for trial in asked[-experiment.confirmation.trials :]]
+    networks = [baseline.contender for baseline in baselines if baseline.contender]
+    folds, seeds = range(experiment.confirmation.folds), experiment.confirmation.seeds
+    for of in [experiment, *(contender.experiment for contender in networks)]:
+        contenders = [each for each in (*best, *networks) if each.experiment is of]
+        plan([lane for place, each in enumerate(contenders) for lane in lanes_of(each, place, folds, seeds)], of)
+        count = _members(experiment) if of is experiment else 1
+        plan([packing.refit_lane(contenders[-1].trial, of, seed, of.fit.epochs) for seed in range(count)], of)
+    by_program = _by_program(planned)
+    return DryRun(
+        sweep=experiment.name,
+        trials=len(asked),
+        lanes=sum(each.lanes for each in by_program),
+        populations=len(planned),
+        programs=len(by_program),
+        plan=tuple(by_program),
+        rungs=dict(
+            zip(experiment.pruning_schedule.rungs, _standing(experiment, min(experiment.batch, len(asked)))[1:], strict=True)
+        ),
+        workers=resources.workers,
+        device=str(resources.device),
+        seconds=round(START_SECONDS + searched.seconds + sum(each for _, each in planned[of_search:]) / resources.workers, 1),
+        busy=round(searched.busy, 3),
+        ahead=experiment.ahead,
+        busy_ahead=_further_ahead(rounds, experiment, resources, train, validation) if searched.busy < BUSY else {},
+    )
+
+
+def _further_ahead(
+    rounds: Sequence[Sequence[Trial]], experiment: Experiment, resources: Resources, train_rows: int, validation_rows: int
+) -> Mapping[int, float]:
+    """How busy workers would be, by how many rounds are asked ahead: twice as many, and again, until they are."""
+    found: dict[int, float] = {}
+    ahead = max(1, 2 * experiment.search.ahead)
+    while (
+        experiment.can_ask_ahead
+        and ahead <= MAX_PENDING_ROUNDS
+        and ahead < len(rounds)
+        and max(found.values(), default=0.0) < BUSY
+    ):
+        further = experiment.model_copy(update={"search": experiment.search.model_copy(update={"ahead": ahead})})
+        found[ahead] = round(simulate_search(rounds, further, resources, train_rows, validation_rows).busy, 3)
+        ahead *= 2
+    return found
+
+
+def _members(experiment: Experiment) -> int:
+    """Networks of the model that leaves the house, at most."""
+    ensemble = experiment.promotion.ensemble if experiment.promotion else None
+    return ensemble.size if ensemble else 1
+
+
+def _rounds(experiment: Experiment) -> list[list[Trial]]:
+    driver, left = open_driver(experiment), experiment.search.trials
+    rounds: list[list[Trial]] = []
+    while left and (trials := driver.ask(min(experiment.batch, left))):
+        rounds.append(trials)
+        left -= len(trials)
+    return rounds
+
+
+def _standing(experiment: Experiment, count: int) -> list[int]:
+    """How many of `count` trials train to each rung, and to the end."""
+    standing = [count]
+    for _ in experiment.pruning_schedule.rungs:
+        standing.append(surviving_count(standing[-1], experiment.pruning_schedule.keep))
+    return standing
+
+
+def _share(experiment: Experiment, count: int) -> float:
+    """The share of all epochs of a round of `count` trials that is left to train after pruning."""
+    stops = [0, *experiment.pruning_schedule.rungs, experiment.fit.epochs]
+    trained = sum(
+        standing * (stop - start) for standing, (start, stop) in zip(_standing(experiment, count), pairwise(stops), strict=True)
+    )
+    return trained / (count * experiment.fit.epochs)
+
+
+def _by_program(planned: Sequence[tuple[Population, float]]) -> list[PlannedProgram]:
+    groups: dict[Program, list[tuple[Population, float]]] = {}
+    for members, seconds in planned:
+        groups.setdefault(members.program, []).append((members, seconds))
+    found = [
+        PlannedProgram(
+            trunk_width=program.trunk_width,
+            branch_width=program.branch_width,
+            batch_size=program.batch_size,
+            optimizer=program.optimizer,
+            lanes=sum(len(members.trials) for members, _ in group),
+            populations=len(group),
+            useful=round(cost_model.useful_share([members for members, _ in group]), 3),
+            seconds=round(cost_model.COMPILE_SECONDS + sum(seconds for _, seconds in group), 1),
+        )
+        for program, group in groups.items()
+    ]
+    return sorted(found, key=lambda each: -each.seconds)

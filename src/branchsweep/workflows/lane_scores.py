@@ -1,0 +1,53 @@
+"""The score of a trial from the outcomes of its lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from branchsweep.metrics.scores import Floats, average_scores, head_scores
+from branchsweep.training.population import LaneOutcome
+from branchsweep.trial import Score, Status
+
+
+def lane_scores(lanes: Sequence[tuple[str, LaneOutcome, Floats]], heads: Sequence[str], seconds: float) -> Score:
+    """The score of one trial over its lanes.
+
+    Args:
+        lanes: Per lane a name for people (`fold 2, seed 1`), its outcome, and the actual targets `(rows, heads)` of the rows
+            it predicted.
+        heads: The heads' names, in order.
+        seconds: The trial's share of the wall time.
+
+    Returns:
+        A complete score, or a failed one whose reason names the lane: one lane that is not finite spoils the trial, for a
+        recipe that diverges on a third of the folds is no recipe.
+    """
+    for name, outcome, _ in lanes:
+        if outcome.failed_at or not np.isfinite(outcome.predictions).all():
+            reason = f"diverged: predictions were not finite after epoch {outcome.failed_at or outcome.epochs} ({name})"
+            return Score(Status.FAILED, reason=reason, seconds=seconds, lanes=len(lanes))
+    by_lane = [head_scores(actual, outcome.predictions, heads) for _, outcome, actual in lanes]
+    measured, value, error = average_scores(by_lane)
+    return Score(
+        Status.COMPLETE,
+        value=value,
+        value_se=error,
+        heads=measured,
+        epochs=float(np.mean([outcome.epochs for _, outcome, _ in lanes])),
+        seconds=seconds,
+        lanes=len(lanes),
+        curves=_curves([outcome.curve for _, outcome, _ in lanes], heads),
+        lanes_r2={head: tuple(lane[head].r2 for lane in by_lane) for head in heads},
+    )
+
+
+def _curves(curves: Sequence[Floats], heads: Sequence[str]) -> Mapping[str, tuple[float, ...]]:
+    """R² by epoch, averaged over the lanes that were still training."""
+    longest = max(len(curve) for curve in curves)
+    padded = np.full((len(curves), longest, len(heads)), np.nan)
+    for lane, curve in enumerate(curves):
+        padded[lane, : len(curve)] = curve
+    averaged = np.nanmean(padded, axis=0)
+    return {head: tuple(float(value) for value in averaged[:, h]) for h, head in enumerate(heads)}

@@ -1,0 +1,422 @@
+"""A recorded sweep as somebody wants to see it: which trials, in which order; and one trial with all that is known of it.
+
+A condition is about what a trial was in full: a param that the search left open in it has the value that the space fixes, or
+the tunable's default.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.hyperparameters import find_hyperparameter, unknown_name_problem
+from branchsweep.config.objective import Objective
+from branchsweep.errors import ConfigError, did_you_mean
+from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
+from branchsweep.models.drawing import COLUMNS, draw_network
+from branchsweep.models.recipe import Recipe, recipe_for
+from branchsweep.trial import Params, ParamValue, Result, Score, Status
+
+Points = Sequence[tuple[int, float]]
+"""Epochs (from 1) and values, in order."""
+
+OBJECTIVE, NUMBER, SECONDS, PARAMETERS = "objective", "number", "seconds", "parameters"
+"""What trials are sorted by, beside `r2/HEAD` and `r2/mean`."""
+
+COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+    "=": operator.eq,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a trial must be to be shown.
+
+    Args:
+        name: Of the tunable, as a space may name it.
+        comparison: One of `COMPARISONS`.
+        value: What it is compared with.
+    """
+
+    name: str
+    comparison: str
+    value: ParamValue
+
+    @classmethod
+    def parsed(cls, text: str, heads: Sequence[str]) -> Condition:
+        """From `trunk.depth>=2`, `activation=relu`.
+
+        Raises:
+            ConfigError: It is no condition, or on nothing that a trial has.
+        """
+        match = re.fullmatch(r"\s*([^<>=!\s]+)\s*(<=|>=|!=|==|<|>|=)\s*(.*?)\s*", text)
+        if not match or not match[3]:
+            raise ConfigError(f"got '{text}', expected KEY=VALUE, KEY!=VALUE, KEY<VALUE or the like", "--where")
+        name, comparison, given = match[1], match[2].replace("==", "="), match[3]
+        tunable = find_hyperparameter(name, heads)
+        if tunable is None:
+            raise ConfigError(unknown_name_problem(name, heads), "--where")
+        if isinstance(tunable.default, str):
+            if comparison not in {"=", "!="}:
+                raise ConfigError(f"got '{text}', but {name} is a word: it can be compared by = and !=", "--where")
+            if given not in tunable.choices:
+                raise ConfigError(
+                    f"{name}: got '{given}', expected {tunable.expected}{did_you_mean(given, tunable.choices)}", "--where"
+                )
+            return cls(name, comparison, given)
+        try:
+            return cls(name, comparison, float(given))
+        except ValueError as error:
+            raise ConfigError(f"got '{text}', but {name} is a number, and '{given}' is none", "--where") from error
+
+    def is_met(self, value: ParamValue) -> bool:
+        """Whether a trial with this value is shown. A number equals another to nine digits, for nobody types seventeen."""
+        if self.comparison in {"=", "!="} and not isinstance(self.value, str) and not isinstance(value, str):
+            return math.isclose(value, self.value, rel_tol=1e-9) == (self.comparison == "=")
+        return COMPARISONS[self.comparison](value, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFilter:
+    """Which trials of a sweep are shown, and in which order.
+
+    Args:
+        sort: What they are sorted by; see `sorts`.
+        statuses: How they ended; any if empty.
+        conditions: All of them are met.
+        most: How many, at most; None for all.
+    """
+
+    sort: str = OBJECTIVE
+    statuses: frozenset[Status] = frozenset()
+    conditions: Sequence[Condition] = ()
+    most: int | None = None
+
+    @classmethod
+    def parsed(
+        cls, sort: str, statuses: Sequence[str], where: Sequence[str], most: int | None, heads: Sequence[str]
+    ) -> TrialFilter:
+        """From the words of the command line.
+
+        Raises:
+            ConfigError: One of them means nothing here.
+        """
+        if sort not in sorts(heads):
+            message = f"got '{sort}', expected one of {', '.join(sorts(heads))}{did_you_mean(sort, sorts(heads))}"
+            raise ConfigError(message, "--sort")
+        words = [word.strip() for given in statuses for word in given.split(",")]
+        known = {status.value.lower(): status for status in Status}
+        for word in words:
+            if word.lower() not in known:
+                message = f"got '{word}', expected one of {', '.join(known)}{did_you_mean(word, known)}"
+                raise ConfigError(message, "--status")
+        conditions = [Condition.parsed(text, heads) for text in where]
+        return cls(sort, frozenset(known[word.lower()] for word in words), conditions, most)
+
+    @property
+    def needs_experiment(self) -> bool:
+        """Whether the experiment must be known, because params alone do not say enough."""
+        return bool(self.conditions) or self.sort == PARAMETERS
+
+
+def sorts(heads: Sequence[str]) -> list[str]:
+    """All that trials may be sorted by. R² and the objective: the highest first; others: the lowest first."""
+    return [OBJECTIVE, "r2/mean", *(f"r2/{head}" for head in heads), NUMBER, SECONDS, PARAMETERS]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """Trials of a sweep in an order.
+
+    Args:
+        sweep: The experiment's name.
+        run_id: The sweep's.
+        heads: Units by head.
+        objective: What the search was for.
+        sort: What the trials are sorted by.
+        judged: By all trials of the sweep.
+        shown: In order.
+        run_ids: Runs by the trials' numbers.
+        parameters: Weights and biases by the trials' numbers; empty where nobody counted.
+        meeting: How many trials meet the wishes, shown or not.
+        recorded: How many the sweep has.
+    """
+
+    sweep: str
+    run_id: str
+    heads: Mapping[str, str]
+    objective: Objective
+    sort: str
+    judged: ObjectiveEvaluator
+    shown: Sequence[Result]
+    run_ids: Mapping[int, str]
+    parameters: Mapping[int, int]
+    meeting: int
+    recorded: int
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        trials = [
+            _plain(result, self.run_ids[result.trial.number])
+            | {"objective": _rank(self.judged, result), "eligible": self.judged.is_eligible(result)}
+            | ({"parameters": self.parameters[result.trial.number]} if self.parameters else {})
+            for result in self.shown
+        ]
+        return _json(
+            {
+                "sweep": self.sweep,
+                "run_id": self.run_id,
+                "heads": dict(self.heads),
+                "objective": list(self.objective.maximize),
+                "sort": self.sort,
+                "recorded": self.recorded,
+                "trials": trials,
+            }
+        )
+
+
+def leaderboard(
+    sweep: str,
+    run_id: str,
+    heads: Mapping[str, str],
+    objective: Objective,
+    results: Sequence[Result],
+    run_ids: Mapping[int, str],
+    wishes: TrialFilter,
+    experiment: Experiment | None = None,
+) -> Leaderboard:
+    """The trials that meet the wishes, in the order that is wished.
+
+    Args:
+        sweep: The experiment's name.
+        run_id: The sweep's.
+        heads: Units by head.
+        objective: What the search was for.
+        results: All trials of the sweep.
+        run_ids: Runs by the trials' numbers.
+        wishes: Which, and in which order.
+        experiment: Says what params leave open; not needed unless the wishes say so.
+    """
+    judged = make_evaluator(objective, results)
+    fixed = experiment.space.fixed if experiment else {}
+    met = [
+        result
+        for result in results
+        if (not wishes.statuses or result.score.status in wishes.statuses)
+        and all(each.is_met(valued(each.name, result.trial.params, fixed, list(heads))) for each in wishes.conditions)
+    ]
+    counted = parameters(met, experiment) if experiment else {}
+    ordered = sorted(met, key=lambda result: _place(result, wishes.sort, judged, counted))
+    return Leaderboard(
+        sweep=sweep,
+        run_id=run_id,
+        heads=heads,
+        objective=objective,
+        sort=wishes.sort,
+        judged=judged,
+        shown=ordered[: wishes.most],
+        run_ids=run_ids,
+        parameters=counted,
+        meeting=len(met),
+        recorded=len(results),
+    )
+
+
+def parameters(results: Sequence[Result], experiment: Experiment) -> dict[int, int]:
+    """Weights and biases of the networks, by the trials' numbers."""
+    inputs = len(experiment.table.inputs)
+    return {
+        result.trial.number: recipe_for(experiment, result.trial.params).architecture.parameters(inputs) for result in results
+    }
+
+
+def valued(name: str, params: Params, fixed: Params, heads: Sequence[str]) -> ParamValue:
+    """What a tunable is in a trial: as the search chose it, else as the space fixes it, else its default.
+
+    One of a head alone (`PE.depth`) is what that of all heads is, where nobody says otherwise.
+    """
+    said = {**fixed, **params}
+    tunable = find_hyperparameter(name, heads)
+    assert tunable is not None, "only tunables are asked for"
+    return said.get(name, said.get(tunable.name, tunable.default))
+
+
+def _place(result: Result, sort: str, judged: ObjectiveEvaluator, counted: Mapping[int, int]) -> tuple[bool, bool, float, int]:
+    """Where a trial stands: who may be the best first, then who is complete, by the figure, and of equals the one asked first.
+
+    By a figure that all trials have, all of them are in one order.
+    """
+    number, score = result.trial.number, result.score
+    if sort == NUMBER:
+        return False, False, 0.0, number
+    if sort == SECONDS:
+        return False, False, score.seconds, number
+    if sort == PARAMETERS:
+        return False, False, counted[number], number
+    if sort == OBJECTIVE:
+        return not judged.is_eligible(result), not score.is_complete, -judged.rank(score) if score.is_complete else 0.0, number
+    r2 = score.r2.get(sort.removeprefix("r2/"), math.nan)
+    return not score.is_complete, math.isnan(r2), 0.0 if math.isnan(r2) else -r2, number
+
+
+@dataclass(frozen=True, slots=True)
+class TrialDetails:
+    """All that is known of one trial.
+
+    Args:
+        sweep: The experiment's name.
+        sweep_id: The sweep's run.
+        run_id: The trial's.
+        result: The trial with its score.
+        heads: Units by head.
+        fixed: What the space fixed.
+        recipe: What was trained, in full.
+        picture: The network, line by line.
+        parameters: Its weights and biases.
+        lanes: By lane, its name and its R² by head; empty where they were not recorded.
+        curves: Learning curves by head, as far as they were written down.
+        replay: The command that trains it again.
+    """
+
+    sweep: str
+    sweep_id: str
+    run_id: str
+    result: Result
+    heads: Mapping[str, str]
+    fixed: Params
+    recipe: Recipe
+    picture: Sequence[str]
+    parameters: int
+    lanes: Mapping[str, Mapping[str, float]]
+    curves: Mapping[str, Points]
+    replay: str
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return _json(
+            {
+                "sweep": self.sweep,
+                "sweep_id": self.sweep_id,
+                **_plain(self.result, self.run_id),
+                "heads": dict(self.heads),
+                "fixed": dict(self.fixed),
+                "recipe": asdict(self.recipe),
+                "parameters": self.parameters,
+                "picture": list(self.picture),
+                "lane_scores": {name: dict(r2) for name, r2 in self.lanes.items()},
+                "rungs": self.result.score.rungs,
+                "curves": self.curves,
+                "replay": self.replay,
+            }
+        )
+
+
+def trial_details(
+    experiment: Experiment,
+    sweep_id: str,
+    run_id: str,
+    result: Result,
+    curves: Mapping[str, Points],
+    tracking_uri: str | None = None,
+    columns: int = COLUMNS,
+) -> TrialDetails:
+    """One trial of a sweep.
+
+    Args:
+        experiment: As it was recorded.
+        sweep_id: The sweep's run.
+        run_id: The trial's.
+        result: The trial with its score.
+        curves: Its learning curves.
+        tracking_uri: The store as somebody named it; None for the one that is found without words.
+        columns: Letters of the picture's lines, at most.
+    """
+    full = recipe_for(experiment, result.trial.params)
+    inputs = experiment.table.inputs
+    return TrialDetails(
+        sweep=experiment.name,
+        sweep_id=sweep_id,
+        run_id=run_id,
+        result=result,
+        heads={name: head.unit for name, head in experiment.heads.items()},
+        fixed=experiment.space.fixed,
+        recipe=full,
+        picture=draw_network(full.architecture, inputs, columns),
+        parameters=full.architecture.parameters(len(inputs)),
+        lanes=_lanes(result.score, experiment.validation.seeds),
+        curves=curves,
+        replay=f"branchsweep replay {run_id[:12]}{f' --tracking-uri {shlex.quote(tracking_uri)}' if tracking_uri else ''}",
+    )
+
+
+def find_trial(results: Sequence[Result], number: int, where: str) -> Result:
+    """The trial of this number.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    found = next((result for result in results if result.trial.number == number), None)
+    if found is None:
+        there = f"its {len(results)} trials are numbered up to {results[-1].trial.number}" if results else "it has none yet"
+        raise ConfigError(f"{where} has no trial {number}; {there}")
+    return found
+
+
+def _lanes(score: Score, seeds: int) -> dict[str, dict[str, float]]:
+    """The R² of each lane by head; lanes stand in order of (fold, seed)."""
+    count = max(map(len, score.lanes_r2.values()), default=0)
+    return {
+        f"fold {lane // seeds}, seed {lane % seeds}": {head: r2[lane] for head, r2 in score.lanes_r2.items()}
+        for lane in range(count)
+    }
+
+
+def _rank(judged: ObjectiveEvaluator, result: Result) -> float | None:
+    return judged.rank(result.score) if result.score.is_complete else None
+
+
+def _plain(result: Result, run_id: str) -> dict[str, Any]:
+    """A trial with its score, as JSON knows them."""
+    trial, score = result.trial, result.score
+    return {
+        "trial": trial.number,
+        "run_id": run_id,
+        "status": score.status.value.lower(),
+        "reason": score.reason,
+        "known": trial.known,
+        "params": dict(trial.params),
+        "r2": dict(score.r2),
+        "r2_se": dict(score.r2_se),
+        "rmse": {head: of.rmse for head, of in score.heads.items()},
+        "mae": {head: of.mae for head, of in score.heads.items()},
+        "epochs": score.epochs,
+        "seconds": score.seconds,
+        "lanes": score.lanes,
+    }
+
+
+def _json(said: Any) -> str:
+    """JSON that every reader takes: what is no number is null."""
+    return json.dumps(_finite(said), ensure_ascii=False, allow_nan=False)
+
+
+def _finite(said: Any) -> Any:
+    if isinstance(said, float):
+        return said if math.isfinite(said) else None
+    if isinstance(said, Mapping):
+        return {name: _finite(value) for name, value in said.items()}
+    if isinstance(said, list | tuple):
+        return [_finite(value) for value in said]
+    return said

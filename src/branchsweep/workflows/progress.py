@@ -1,0 +1,52 @@
+"""What a workflow reports while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.training.protocols import WorkerStatus
+from branchsweep.trial import Result
+
+
+class ProgressCallback(Protocol):
+    """Is told how a sweep goes; shows it, or not."""
+
+    def on_search_begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
+        """The search begins, or goes on after these results."""
+        ...
+
+    def on_round_begin(self, trials: int) -> None:
+        """A round of so many trials begins, those of it that are recorded already among them."""
+        ...
+
+    def on_training_planned(self, lane_epochs: float, what: str, turn: int = 0) -> None:
+        """So much is about to be trained, in addition to what was planned before.
+
+        Args:
+            lane_epochs: How much.
+            what: The same in words.
+            turn: In a search, for which of its rounds, from 0.
+        """
+        ...
+
+    def on_trained(self, lane_epochs: float) -> None:
+        """So much more has been trained."""
+        ...
+
+    def on_worker_status(self, status: WorkerStatus) -> None:
+        """Who trains at the moment; told several times a second, as long as something is trained."""
+        ...
+
+    def on_trial_end(self, result: Result) -> None:
+        """A trial has its score."""
+        ...
+
+    def on_stage(self, sentence: str) -> None:
+        """The search, or what else was going on, is over, and this is what comes now."""
+        ...
+
+    def on_message(self, sentence: str) -> None:
+        """Something worth a line."""
+        ...

@@ -1,0 +1,374 @@
+"""From the confirmed finalist to the champion: refit, one meeting with the test rows, a decision on evidence."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.loading import parse_recorded_experiment
+from branchsweep.data.dataset import Dataset, Split
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.errors import ConfigError
+from branchsweep.metrics import scores
+from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
+from branchsweep.models import ensemble_selection
+from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
+from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, Tracker
+from branchsweep.training import packing
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.protocols import Trainer
+from branchsweep.trial import HeadScore, Result, Trial
+from branchsweep.types import Floats
+from branchsweep.workflows import promotion_gate
+from branchsweep.workflows.confirmation import ConfirmationCandidate, ReevaluatedTrial, choose_finalist, reevaluate
+from branchsweep.workflows.progress import ProgressCallback
+from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
+from branchsweep.workflows.sweep_result import PromotionResult
+
+SPARE_SEEDS = 2
+"""Fresh seeds that are tried beyond those that are needed, in case a refit diverges."""
+
+
+def train_members(
+    finalist: ReevaluatedTrial,
+    confirmed: Sequence[ReevaluatedTrial],
+    experiment: Experiment,
+    rows: TrainingRows,
+    judged: ObjectiveEvaluator,
+    trainer: Trainer,
+    progress: ProgressCallback,
+) -> list[ModelMember]:
+    """The networks of the model that leaves the house, trained anew on all training rows; none if all diverge.
+
+    One of the finalist's recipe; or, where an ensemble is asked for, so many of it from as many seeds, or of the recipes that
+    a greedy choice takes on the predictions that the confirmation made for rows that its networks had not learnt from.
+    """
+    policy = experiment.promotion.ensemble if experiment.promotion else None
+    if policy is None:
+        return refit([(finalist, 1)], trainer, progress)[0]
+    if policy.choose == "seeds":
+        return _averaged(refit([(finalist, policy.size)], trainer, progress), [1.0])
+    standing = [each for each in confirmed if each.contender.searched is not None and each.r2]
+    predictions = {place: each.predictions for place, each in enumerate(standing)}
+    shares = ensemble_selection.select_greedily(predictions, rows.y, list(experiment.heads), policy.size, judged.objective)
+    wanted = [(standing[place], max(1, round(share * policy.size))) for place, share in shares.items()]
+    groups = refit(wanted, trainer, progress)
+    return _averaged(groups, list(shares.values()))
+
+
+def refit(
+    wanted: Sequence[tuple[ReevaluatedTrial, int]], trainer: Trainer, progress: ProgressCallback
+) -> list[list[ModelMember]]:
+    """Trains recipes anew on all training rows, each from so many fresh seeds, all of them side by side.
+
+    There are no validation rows left to stop by, so a recipe trains as many epochs as its confirmed lanes needed for weights
+    that were scored, on average. Networks that diverge are replaced from other seeds, as far as that goes.
+
+    Args:
+        wanted: Recipes of one experiment, each with the number of networks.
+        trainer: Trains.
+        progress: Is told how it goes.
+    """
+    members: list[list[ModelMember]] = [[] for _ in wanted]
+    first = 0
+    for spare in (0, SPARE_SEEDS):
+        lanes = [
+            packing.refit_lane(one.contender.trial, one.contender.experiment, first + seed, max(1, round(one.score.epochs)))
+            for (one, count), found in zip(wanted, members, strict=True)
+            for seed in range(spare or count)
+            if len(found) < count
+        ]
+        named = ", ".join(one.contender.name for one, _ in wanted)
+        trained = _train_on_all_rows(lanes, named, wanted[0][0].contender.experiment, trainer, progress)
+        for (one, count), found in zip(wanted, members, strict=True):
+            mine = [trained[trial, seed] for trial, seed in sorted(trained) if trial == one.contender.trial.number]
+            found.extend(mine[: count - len(found)])
+        first = max(count for _, count in wanted)
+    return members
+
+
+def _train_on_all_rows(
+    lanes: Sequence[packing.Lane], named: str, experiment: Experiment, trainer: Trainer, progress: ProgressCallback
+) -> dict[tuple[int, int], ModelMember]:
+    """By (trial, seed), the lanes that did not diverge."""
+    if not lanes:
+        return {}
+    populations = packing.pack(lanes, experiment, trainer.resources)
+    progress.on_training_planned(sum(lane.stop for lane in lanes), f"{named}, {len(lanes)} in all, on all training rows")
+    trained: dict[tuple[int, int], ModelMember] = {}
+    for position, outcome in trainer.train(PopulationQueue(populations), keep_weights=True):
+        of = populations[position]
+        for trial, seed, recipe, lane in zip(of.trials, of.seeds, of.recipes, outcome.lanes, strict=True):
+            if lane.failed_at:
+                progress.on_message(
+                    f"a refit of trial {trial} diverged after epoch {lane.failed_at}; once more from another seed"
+                )
+            elif lane.weights is not None:
+                trained[trial, seed] = ModelMember(recipe, lane.weights, epochs=lane.epochs)
+    return trained
+
+
+def _averaged(groups: Sequence[Sequence[ModelMember]], shares: Sequence[float]) -> list[ModelMember]:
+    """All members, those of a group with its share in equal parts; groups that are empty leave theirs to the others."""
+    standing = [(group, share) for group, share in zip(groups, shares, strict=True) if group]
+    total = sum(share for _, share in standing)
+    return [replace(member, share=share / total / len(group)) for group, share in standing for member in group]
+
+
+@contextmanager
+def temporary_model_folder() -> Iterator[Path]:
+    """A folder for a model's files until the registry has taken them."""
+    with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
+        yield Path(folder)
+
+
+def evaluate_on_test_set(
+    experiment: Experiment,
+    members: Sequence[ModelMember],
+    dataset: Dataset,
+    split: Split,
+    trainer: Trainer,
+    folder: Path,
+) -> Floats:
+    """Exports the model, and returns what its files say of the test rows: `(test rows, heads)`."""
+    units = {name: head.unit for name, head in experiment.heads.items()}
+    trainer.export(folder, ExportedModel(members, experiment.table.inputs, units, Provenance.of(experiment)))
+    return trainer.predict(folder, dataset.x[split.test])
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentChampion:
+    """Who holds the title, as far as it can be put to the test here.
+
+    Args:
+        champion: Who.
+        contender: How it was made, to be trained again on the rows of this sweep; None where that cannot be.
+        why_not: Why it cannot be; empty where it can.
+        is_fair: Whether it has not learnt from any of the test rows of this sweep, for they were its own.
+    """
+
+    champion: Champion
+    contender: ConfirmationCandidate | None
+    why_not: str = ""
+    is_fair: bool = False
+
+
+def current_champion(experiment: Experiment, dataset: Dataset, ledger: Tracker) -> CurrentChampion | None:
+    """The champion under the name that the finalist would be registered under; None for none.
+
+    Its recipe is trained again on the folds of this sweep, so it does not matter that it was scored on other rows.
+    """
+    if experiment.promotion is None:
+        return None
+    champion = ledger.champion(model_name(experiment, dataset))
+    if champion is None:
+        return None
+    name = f"version {champion.version}"
+    with ledger.files(champion.model, champion.version) as folder:
+        file = folder / "experiment.yaml"
+        yaml = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if not yaml:
+        return CurrentChampion(champion, None, f"{name} does not say how it was made, so nothing speaks for it")
+    try:
+        its = parse_recorded_experiment(yaml, name)
+    except ConfigError as error:
+        return CurrentChampion(
+            champion, None, f"{name} was made by another version of branchsweep and cannot be trained again ({error})"
+        )
+    ours, theirs = (f"{list(one.columns)} from {one.table.inputs}" for one in (experiment, its))
+    if ours != theirs:
+        raise ConfigError(
+            f"promotion.model: {name} of '{champion.model}' predicts {theirs}, this experiment {ours}: choose another name"
+        )
+    alike = its.model_copy(update={"seed": experiment.seed, "validation": experiment.validation})
+    is_fair = champion.data_digest == dataset.digest and its.test == experiment.test
+    return CurrentChampion(
+        champion, ConfirmationCandidate(name, alike, Trial(champion.trial, champion.params)), is_fair=is_fair
+    )
+
+
+def model_name(experiment: Experiment, dataset: Dataset) -> str:
+    """The name to register under; models of the stand-in never share a name with real ones."""
+    assert experiment.promotion is not None, "only an experiment with a promotion policy registers"
+    return f"{experiment.promotion.model}-stand-in" if dataset.is_stand_in else experiment.promotion.model
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionOutcome:
+    """What came of the final.
+
+    Args:
+        confirmed: What all contenders are worth.
+        finalist: Which of the trials went on; None if none could.
+        test_r2: R² of the finished model on the test rows, by head; None where it did not come to that.
+        members: Networks whose mean the model is.
+        crowning: What the registry holds; None where nothing was registered.
+        verdict: What was decided about the title; None where there is none to decide about.
+        predictions: `(test rows, heads)` what the finished model says of the test rows, in natural units; None for none.
+    """
+
+    confirmed: tuple[ReevaluatedTrial, ...]
+    finalist: ReevaluatedTrial | None
+    test_r2: Mapping[str, float] | None = None
+    members: int = 0
+    crowning: PromotionResult | None = None
+    verdict: PromotionDecision | None = None
+    predictions: Floats | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionPipeline:
+    """The end of a sweep: what the finalist goes through.
+
+    Args:
+        experiment: Gives the policy.
+        rows: The training rows with all folds.
+        dataset: The table.
+        split: Where the test rows are.
+        trainer: Trains and exports.
+        ledger: Registers.
+        progress: Is told about it.
+        reporter: Describes the model.
+    """
+
+    experiment: Experiment
+    rows: TrainingRows
+    dataset: Dataset
+    split: Split
+    trainer: Trainer
+    ledger: Tracker
+    progress: ProgressCallback
+    reporter: SweepReporter = TABLES_ONLY
+
+    def hold(
+        self,
+        best: Sequence[ConfirmationCandidate],
+        networks: Sequence[ConfirmationCandidate],
+        judged: ObjectiveEvaluator,
+        is_rehearsal: bool = False,
+    ) -> PromotionOutcome:
+        """Confirms all contenders, refits the finalist, has it meet the test rows once, decides about the title, registers.
+
+        Args:
+            best: The trials of which one is to be the finalist.
+            networks: What it is compared with.
+            judged: By which objective, and under which constraints.
+            is_rehearsal: The decision is made and told, and nothing is registered; the test rows are left alone.
+        """
+        reign = current_champion(self.experiment, self.dataset, self.ledger)
+        rivals = [reign.contender] if reign and reign.contender else []
+        confirmed = reevaluate([*best, *rivals, *networks], self.experiment, self.rows, self.trainer, self.progress)
+        finalist = choose_finalist(confirmed, self.experiment, judged)
+        if finalist is None:
+            return PromotionOutcome(tuple(confirmed), None)
+        if is_rehearsal:
+            return PromotionOutcome(tuple(confirmed), finalist, verdict=self._decide(finalist, None, reign, confirmed))
+        return self._crown(finalist, confirmed, reign, judged)
+
+    def _crown(
+        self,
+        finalist: ReevaluatedTrial,
+        confirmed: Sequence[ReevaluatedTrial],
+        reign: CurrentChampion | None,
+        judged: ObjectiveEvaluator,
+    ) -> PromotionOutcome:
+        members = train_members(finalist, confirmed, self.experiment, self.rows, judged, self.trainer, self.progress)
+        if not members:
+            return PromotionOutcome(tuple(confirmed), finalist)
+        heads = list(self.experiment.heads)
+        with temporary_model_folder() as folder:
+            predictions = evaluate_on_test_set(self.experiment, members, self.dataset, self.split, self.trainer, folder)
+            test = scores.head_scores(self.dataset.y[self.split.test], predictions, heads)
+            crowning, verdict = None, None
+            if self.experiment.promotion:
+                self.progress.on_stage("registering the model")
+                verdict = replace(
+                    self._decide(finalist, predictions, reign, confirmed), against=reign.champion.version if reign else 0
+                )
+                crowning = self._register(finalist, members, test, verdict, reign, folder)
+        test_r2 = {head: figures.r2 for head, figures in test.items()}
+        return PromotionOutcome(tuple(confirmed), finalist, test_r2, len(members), crowning, verdict, predictions)
+
+    def _decide(
+        self,
+        finalist: ReevaluatedTrial,
+        predictions: Floats | None,
+        reign: CurrentChampion | None,
+        confirmed: Sequence[ReevaluatedTrial],
+    ) -> PromotionDecision:
+        """Whether the finalist gets the title: see `evidence.decide`, which has the last word."""
+        assert self.experiment.promotion is not None, "only an experiment with a promotion policy decides"
+        rival = next((each for each in confirmed if reign and each.contender is reign.contender), None)
+        if reign and rival is None:
+            return PromotionDecision(True, reign.why_not)
+        if rival and not rival.r2:
+            return PromotionDecision(True, f"{rival.contender.name} failed when it was trained again ({rival.score.reason})")
+        met, actual = None, None
+        if reign and reign.is_fair and predictions is not None:
+            with self.ledger.files(reign.champion.model, reign.champion.version) as folder:
+                met = self.trainer.predict(folder, self.dataset.x[self.split.test])
+            actual = self.dataset.y[self.split.test]
+        learning, validation = self.split.confirmation[0]
+        return promotion_gate.decide_promotion(
+            self.experiment.promotion.gate,
+            self.experiment.objective,
+            _gate_candidate(rival, met) if rival else None,
+            _gate_candidate(finalist, None if actual is None else predictions),
+            actual,
+            len(validation) / (len(learning) + len(validation)),
+            self.experiment.seed,
+        )
+
+    def _register(
+        self,
+        finalist: ReevaluatedTrial,
+        members: Sequence[ModelMember],
+        test: Mapping[str, HeadScore],
+        verdict: PromotionDecision,
+        reign: CurrentChampion | None,
+        folder: Path,
+    ) -> PromotionResult:
+        """Registers the exported model, and gives it the title if the verdict says so."""
+        name, trial, searched = model_name(self.experiment, self.dataset), finalist.contender.trial, finalist.contender.searched
+        assert searched is not None, "the finalist is one of the search's trials"
+        champion = reign.champion if reign else None
+        if champion and (champion.sweep, champion.trial) == (self.ledger.run_id, trial.number):
+            return PromotionResult(name, champion.version, True, champion.because)  # crowned before this sweep was cut short
+        described = (self.experiment, finalist, members, test, verdict, self.rows.ranges, self.dataset, self.split)
+        card = self.reporter.model_card(*described)
+        candidate = ModelCandidate(
+            model=name,
+            folder=folder,
+            result=Result(trial, searched),
+            value=ranking_value(self.experiment.objective, finalist.score.of_heads),
+            rule=self.experiment.objective.ranking_description,
+            test=test_metrics(test),
+            data_digest=self.dataset.digest,
+            split_digest=self.split.digest,
+            files={"MODEL_CARD.md": card} if card else {},
+        )
+        registered = self.ledger.crown(candidate, verdict)
+        return PromotionResult(name, registered.version, verdict.crown, verdict.because)
+
+
+def _gate_candidate(one: ReevaluatedTrial, predictions: Floats | None) -> promotion_gate.GateCandidate:
+    keys = sorted(one.r2)
+    heads = list(one.contender.experiment.heads)
+    return promotion_gate.GateCandidate(
+        name=one.contender.name,
+        r2={head: tuple(one.r2[key][head] for key in keys) for head in heads},
+        folds=tuple(fold for fold, _ in keys),
+        predictions=predictions,
+    )
+
+
+def test_metrics(test: Mapping[str, HeadScore]) -> dict[str, float]:
+    """Figures on the test rows by the names that they have in the store."""
+    metrics = {"test_r2/mean": scores.mean_r2(test)}
+    for head, figures in test.items():
+        metrics |= {f"test_r2/{head}": figures.r2, f"test_rmse/{head}": figures.rmse, f"test_mae/{head}": figures.mae}
+    return metrics

@@ -1,0 +1,228 @@
+"""The gate: whether what was measured is enough for a title to change hands.
+
+Two models are never equally good on the same rows, and the better of two figures is the better model only if chance does not
+explain the difference. Three questions are asked, and all three must be answered well:
+
+1. Is the challenger better? Its confirmation lanes against the champion's, on the same folds: the difference of the figure by
+   which trials are ranked, in a one-sided corrected resampled t-test (Nadeau and Bengio 2003) at the gate's `alpha`.
+2. Does no head pay for it? No head's mean difference over the same folds is below `-margin`.
+3. Do the test rows not speak against it? Of the exported models' predictions, by a paired bootstrap (Efron and Tibshirani 1993)
+   and with Holm's correction over all figures (1979), none is worse by more than the margin at level `alpha`.
+
+Only the first question can win a title, and it never sees the test rows: to choose by them would use them up. They can but
+veto.
+
+A title needs all three answers, so the level of the first alone bounds how often an equal challenger is crowned
+(intersection-union, Berger 1982) and needs no correction for the number of heads. Holm's correction is for the statements about
+single heads: that one of them differs, and the veto that any one of many may cast.
+
+The second question is put to the mean and not to a test, on purpose. That a head be *proven* not to be worse takes more folds
+than anybody trains: on five of them a head of equal quality, whose differences scatter by as much as the margin, would pass
+less than half the time. That it be *not proven* to be worse is next to nothing, for on five folds hardly anything is proven.
+The mean is unbiased, and refuses whatever the second test would: a head that is proven to be worse than the margin allows is
+so on the mean as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from branchsweep.config.objective import HEAD_PREFIX, Objective
+from branchsweep.config.promotion import Gate
+from branchsweep.metrics.objectives import metric_in_words
+from branchsweep.metrics.significance import (
+    Difference,
+    compared_metrics,
+    corrected_t,
+    holm,
+    mean_by_fold,
+    metric_values,
+    paired_bootstrap,
+)
+from branchsweep.tracking.protocols import PromotionDecision
+from branchsweep.types import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class GateCandidate:
+    """What is known of one contestant.
+
+    Args:
+        name: For people (`version 3`).
+        folds: Of each confirmation lane the fold it was validated on.
+        r2: By head, of each lane the R² on its validation rows, in the same order.
+        predictions: What the exported model says on the test rows, `(rows, heads)` in natural units, the heads in the order of
+            `r2`. None if it has not met them.
+    """
+
+    name: str
+    folds: tuple[int, ...]
+    r2: Mapping[str, tuple[float, ...]]
+    predictions: Floats | None = None
+
+    def __post_init__(self) -> None:
+        """Every head has one R² per lane.
+
+        Raises:
+            ValueError: It has not.
+        """
+        if any(len(lanes) != len(self.folds) for lanes in self.r2.values()):
+            raise ValueError(f"{self.name}: every head must have one R² for each of the {len(self.folds)} lanes")
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether some lane did: a recipe that diverges on a part of the folds is no recipe."""
+        return not np.isfinite(list(self.r2.values())).all()
+
+
+def decide_promotion(
+    gate: Gate,
+    objective: Objective,
+    champion: GateCandidate | None,
+    challenger: GateCandidate,
+    actual: Floats | None,
+    validation_share: float,
+    seed: int,
+) -> PromotionDecision:
+    """Whether the challenger takes the title, with the reason as a sentence and the figures behind it.
+
+    The rule is this module's first paragraphs'. Intervals are two-sided at 1 - 2 alpha, so that the interval of the ranking
+    figure lies above 0 exactly where the test at alpha calls the challenger better.
+
+    Args:
+        gate: Level, margin, resamples.
+        objective: By whose rule the challenger must be better.
+        champion: Who holds the title; None if nobody does, and then the challenger takes it.
+        challenger: Who asks for it. Its lanes stand in the same order of folds and seeds as the champion's.
+        actual: The targets of the test rows, `(rows, heads)` in natural units; None where they are not to be heard.
+        validation_share: Of the rows behind a fold, the part it is validated on: 1 / folds.
+        seed: Of the resamples.
+
+    Raises:
+        ValueError: The two have other heads or other folds, so that nothing can be compared.
+    """
+    rule, heads = objective.ranking_metric, list(challenger.r2)
+    words = metric_in_words(objective.ranking_description)
+    policy: dict[str, Any] = {
+        "alpha": gate.alpha,
+        "margin": gate.margin,
+        "bootstrap": gate.bootstrap,
+        "rule": objective.ranking_description,
+        "lanes": len(challenger.folds),
+        "folds": len(set(challenger.folds)),
+        "validation_share": validation_share,
+    }
+    if challenger.has_diverged:
+        return PromotionDecision(False, "diverged in confirmation on a part of the folds", policy)
+    if champion is None:
+        means = _means(challenger, objective)
+        evidence = {**policy, "figures": {metric: {"challenger": value} for metric, value in means.items()}}
+        return PromotionDecision(True, f"first of its name, with a {words} of {means[rule]:.4f}", evidence)
+    if (list(champion.r2), champion.folds) != (heads, challenger.folds):
+        raise ValueError(f"{challenger.name} and {champion.name} were not measured on the same heads, folds and seeds")
+    if champion.has_diverged:
+        return PromotionDecision(True, f"{champion.name} diverged on a part of the folds, and the challenger on none", policy)
+    if policy["folds"] == 1:
+        return PromotionDecision(False, "one fold cannot tell merit from chance; confirm on several", policy)
+
+    confidence = max(0.0, 1 - 2 * gate.alpha)
+    lanes = _over_lanes(objective, champion, challenger, validation_share, gate.margin, confidence)
+    test: Mapping[str, Difference] = {}
+    if actual is not None and champion.predictions is not None and challenger.predictions is not None:
+        predicted = champion.predictions, challenger.predictions
+        test = paired_bootstrap(actual, *predicted, heads, objective, gate.bootstrap, seed, gate.margin, confidence)
+        policy["rows"] = len(actual)
+    evidence = {**policy, "confidence": confidence, "figures": _figures_told(objective, champion, challenger, lanes, test)}
+    of_champion, of_challenger = (_means(standing, objective)[rule] for standing in (champion, challenger))
+    measured = f"{words} {of_challenger:.4f} against {of_champion:.4f} of {champion.name}: {lanes[rule]}"
+    measured += f", p {_rounded(lanes[rule].p_better)}"
+    objection = _objection(gate, rule, lanes, test)
+    return PromotionDecision(
+        not objection, f"{measured}; {objection or f'no head is worse by more than {gate.margin:g}'}", evidence
+    )
+
+
+def _objection(gate: Gate, rule: str, lanes: Mapping[str, Difference], test: Mapping[str, Difference]) -> str:
+    """What speaks against the challenger, the weightiest first; empty for nothing."""
+    if lanes[rule].p_better > gate.alpha:
+        return "not better beyond chance"
+    of_heads = {metric: difference for metric, difference in lanes.items() if metric.startswith(HEAD_PREFIX)}
+    worst = min(of_heads, key=lambda metric: of_heads[metric].mean)
+    if of_heads[worst].mean < -gate.margin:
+        return f"but {worst.removeprefix(HEAD_PREFIX)} is worse by {-of_heads[worst].mean:.4f}, and {gate.margin:g} is allowed"
+    for metric, p in holm({metric: difference.p_worse for metric, difference in test.items()}).items():
+        if p <= gate.alpha:
+            return f"but clearly worse on the test rows, {metric} by {test[metric]}, and {gate.margin:g} is allowed"
+    return ""
+
+
+def _lane_figures(standing: GateCandidate, objective: Objective) -> Floats:
+    """Figures of each lane, averaged by fold: `(figures, folds)`."""
+    heads = list(standing.r2)
+    of_lanes = np.array([standing.r2[head] for head in heads]).T
+    return mean_by_fold(metric_values(of_lanes, heads, objective), standing.folds)
+
+
+def _means(standing: GateCandidate, objective: Objective) -> Mapping[str, float]:
+    """Each figure over the folds."""
+    means = _lane_figures(standing, objective).mean(axis=-1).tolist()
+    return dict(zip(compared_metrics(list(standing.r2), objective), means, strict=True))
+
+
+def _over_lanes(
+    objective: Objective,
+    champion: GateCandidate,
+    challenger: GateCandidate,
+    validation_share: float,
+    margin: float,
+    confidence: float,
+) -> Mapping[str, Difference]:
+    """What the folds say, by figure."""
+    differences = _lane_figures(challenger, objective) - _lane_figures(champion, objective)
+    metrics = compared_metrics(list(challenger.r2), objective)
+    return {
+        metric: corrected_t(row, validation_share, margin, confidence) for metric, row in zip(metrics, differences, strict=True)
+    }
+
+
+def _figures_told(
+    objective: Objective,
+    champion: GateCandidate,
+    challenger: GateCandidate,
+    lanes: Mapping[str, Difference],
+    test: Mapping[str, Difference],
+) -> Mapping[str, Mapping[str, Any]]:
+    """Everything that was measured, by figure."""
+    before, after = _means(champion, objective), _means(challenger, objective)
+    adjusted = holm({metric: difference.p for metric, difference in lanes.items() if metric.startswith(HEAD_PREFIX)})
+    vetoes = holm({metric: difference.p_worse for metric, difference in test.items()})
+    told: dict[str, dict[str, Any]] = {}
+    for metric, difference in lanes.items():
+        told[metric] = {
+            "champion": before[metric],
+            "challenger": after[metric],
+            "difference": difference.mean,
+            "interval": [difference.low, difference.high],
+            "p": difference.p,
+            "p_better": difference.p_better,
+        }
+        if metric in adjusted:
+            told[metric]["p_adjusted"] = adjusted[metric]
+        if metric in test:
+            rows = test[metric]
+            told[metric]["test"] = {
+                "difference": rows.mean,
+                "interval": [rows.low, rows.high],
+                "p": rows.p,
+                "p_worse": rows.p_worse,
+                "p_worse_adjusted": vetoes[metric],
+            }
+    return told
+
+
+def _rounded(p: float) -> str:
+    return "below 0.001" if p < 0.001 else f"{p:.3f}"

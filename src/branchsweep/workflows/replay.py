@@ -1,0 +1,367 @@
+"""Trains a recorded trial again from what its record says, and compares: how far can the record be relied on?
+
+A lane's bits follow from the table, the split, the seeds and the recipe, not from its company. So the trial trains alone, for
+just the epochs that it trained, and on one machine with one set of versions every figure comes out equal to the last digit. A
+pruned trial ends at the rung where it was pruned: who was better there is the round's affair and needs no replay.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.training import Pruning
+from branchsweep.data.dataset import Dataset, Split
+from branchsweep.data.training_rows import TrainingRows, training_rows
+from branchsweep.errors import TrackingError
+from branchsweep.runtime import environment_facts
+from branchsweep.tracking.protocols import SweepRecord
+from branchsweep.training.protocols import Trainer
+from branchsweep.training.resources import CPU, device_fact
+from branchsweep.trial import Result, Score, Status, Trial
+from branchsweep.workflows.progress import ProgressCallback
+from branchsweep.workflows.trial_runner import run_trials
+
+TOLERANCE = 0.001
+"""R² by which a replay may be off where the last digits are not the same: another processor, or another version of a library,
+adds in another order, and training enlarges that. It is half of what a head may be worse by before the gate counts it as worse
+(`promotion.gate.margin`): what is nearer than that is not worth a decision."""
+
+SHORT = 12
+"""Characters of a digest or commit that a sentence names."""
+
+
+class Agreement(StrEnum):
+    """How a replay and the record agree."""
+
+    EQUAL = "equal"
+    WITHIN = "within tolerance"
+    DIFFERS = "differs"
+    NOT_COMPARABLE = "not comparable"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentFact:
+    """Something that decides a score, or may.
+
+    Args:
+        name: As the ledger tags it: `data_digest`, `split_digest`, `seed`, `version_tensorflow`, `git_commit`, ….
+        recorded: What it was when the sweep was last run; empty where nothing was written down.
+        replayed: What it is here; empty where there is none.
+    """
+
+    name: str
+    recorded: str
+    replayed: str
+
+    @property
+    def is_as_recorded(self) -> bool:
+        """Whether it is what it was."""
+        return self.recorded == self.replayed
+
+    @property
+    def decides(self) -> bool:
+        """Whether scores under another one cannot be compared at all."""
+        return self.name in {"data_digest", "split_digest", "seed"}
+
+    @property
+    def called(self) -> str:
+        """What people call it."""
+        return "branchsweep" if self.name == "version" else self.name.removeprefix("version_").replace("_", " ")
+
+    @property
+    def then_and_now(self) -> tuple[str, str]:
+        """Recorded and replayed, for people: of digests and commits the beginning."""
+        length = SHORT if self.name.endswith("_digest") or self.name == "git_commit" else None
+        return self.recorded[:length] or "none", self.replayed[:length] or "none"
+
+    def __str__(self) -> str:
+        then, now = self.then_and_now
+        if self.name.endswith("_digest"):
+            of = "table" if self.name == "data_digest" else "split"
+            return f"another {of} (digest {then} then, {now} now)"
+        return f"{self.called} {then} then, {now} now"
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedMetric:
+    """One figure as it was recorded and as it came out again; NaN where there is none.
+
+    Args:
+        name: As in the ledger: `r2/PE`, `r2_se/PE`, `r2/mean`, ….
+        epoch: The rung that it is from; None for the trial's end.
+        recorded: Then.
+        replayed: Now.
+    """
+
+    name: str
+    epoch: int | None
+    recorded: float
+    replayed: float
+
+    @property
+    def gap(self) -> float:
+        """How far the two are apart; infinite where one of them is missing."""
+        if math.isnan(self.recorded) and math.isnan(self.replayed):
+            return 0.0
+        gap = abs(self.replayed - self.recorded)
+        return math.inf if math.isnan(gap) else gap
+
+    @property
+    def place(self) -> str:
+        """Where it belongs, in words: `PE`, `PE at epoch 8`, `the standard error of PE`."""
+        kind, _, head = self.name.partition("/")
+        at = "" if self.epoch is None else f" at epoch {self.epoch}"
+        return f"the standard error of {head}{at}" if kind == "r2_se" else f"{head}{at}"
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A trial's record beside what came of training it again.
+
+    Args:
+        sweep: The sweep's name.
+        trial: What was trained.
+        recorded: Its score as it stands in the ledger.
+        replayed: Its score now; of a pruned trial, at the same rung.
+        figures: R² at each rung, then R² and its standard error at the end, by head and for `mean`.
+        circumstances: The table, the split and the seed; then versions and commit.
+        tolerance: R² by which figures may differ.
+    """
+
+    sweep: str
+    trial: Trial
+    recorded: Score
+    replayed: Score
+    figures: Sequence[ComparedMetric]
+    circumstances: Sequence[EnvironmentFact]
+    tolerance: float
+
+    @property
+    def agreement(self) -> Agreement:
+        """Scores on another table or split, or from another seed, are never said to agree; it is still told how far apart."""
+        if any(one.decides for one in self.differences):
+            return Agreement.NOT_COMPARABLE
+        if self._ended_otherwise:
+            return Agreement.DIFFERS
+        if not self.gap and self.recorded.epochs == self.replayed.epochs:
+            return Agreement.EQUAL
+        return Agreement.WITHIN if self.gap <= self.tolerance else Agreement.DIFFERS
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the record holds."""
+        return self.agreement in {Agreement.EQUAL, Agreement.WITHIN}
+
+    @property
+    def gap(self) -> float:
+        """How far the figures are apart at most."""
+        return max((figure.gap for figure in self.figures), default=0.0)
+
+    @property
+    def differences(self) -> Sequence[EnvironmentFact]:
+        """What is not as it was."""
+        return [one for one in self.circumstances if not one.is_as_recorded]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        told = [one for one in self.differences if one.name != "split_digest" or not self._is_of_another_table]
+        causes = ", ".join(map(str, told))
+        trained = f"trial {self.trial.number} replayed{self._how_far}"
+        match self.agreement:
+            case Agreement.EQUAL:
+                return f"{trained}: equal to the last digit" + (f", although {causes}" if causes else "")
+            case Agreement.WITHIN:
+                return f"{trained}: within {self.tolerance:g} ({self._apart})" + (f": {causes}" if causes else "")
+            case Agreement.DIFFERS:
+                unknown = "nothing that is recorded differs; the processor, which is not recorded, may"
+                return f"{trained}: {self._apart}: {causes or unknown}"
+            case Agreement.NOT_COMPARABLE:
+                return f"{trained}: not comparable ({self._apart}): {causes}"
+
+    def to_json(self) -> str:
+        """One JSON object; null where there is no number."""
+
+        def beside(recorded: object, replayed: object) -> dict[str, object]:
+            return {"recorded": recorded, "replayed": replayed}
+
+        said: dict[str, object] = {
+            "sweep": self.sweep,
+            "trial": self.trial.number,
+            "params": dict(self.trial.params),
+            "agreement": self.agreement.value,
+            "sentence": self.sentence,
+            "tolerance": self.tolerance,
+            "status": beside(self.recorded.status, self.replayed.status),
+            "reason": beside(self.recorded.reason, self.replayed.reason),
+            "epochs": beside(self.recorded.epochs, self.replayed.epochs),
+            "figures": [
+                {"name": one.name, "epoch": one.epoch, **beside(_number(one.recorded), _number(one.replayed))}
+                for one in self.figures
+            ],
+            "circumstances": {one.name: beside(one.recorded, one.replayed) for one in self.circumstances},
+            "differences": [one.name for one in self.differences],
+        }
+        return json.dumps(said)
+
+    @property
+    def _ended_otherwise(self) -> bool:
+        """Whether the trial came to another end; a failed one says in its reason in which lane and after which epoch."""
+        ends = [(one.status, one.reason if one.status is Status.FAILED else "") for one in (self.recorded, self.replayed)]
+        return ends[0] != ends[1]
+
+    @property
+    def _apart(self) -> str:
+        """How far the two are apart, in words."""
+        if self._ended_otherwise:
+            then, now = (f"{one.status} ({one.reason})" if one.reason else one.status for one in (self.recorded, self.replayed))
+            return f"{then} then, {now} now"
+        if not self.gap:
+            then, now = (f"{one.epochs:g}" for one in (self.recorded, self.replayed))
+            return "no R² differs" if then == now else f"no R² differs, but the epochs do: {then} then, {now} now"
+        worst = max(self.figures, key=self._weight)
+        return f"differs by {worst.gap:.2g} on {worst.place}"
+
+    def _weight(self, figure: ComparedMetric) -> tuple[bool, bool, float, bool]:
+        """What is told of several figures: one beyond the tolerance, rather an R² than an error, the widest, at the end."""
+        return figure.gap > self.tolerance, figure.name.startswith("r2/"), figure.gap, figure.epoch is None
+
+    @property
+    def _how_far(self) -> str:
+        """To where it was trained, if that is not the end."""
+        if self.recorded.status is Status.PRUNED:
+            return f" to epoch {max(self.recorded.rungs)}, where it was pruned"
+        return " until it failed" if self.recorded.status is self.replayed.status is Status.FAILED else ""
+
+    @property
+    def _is_of_another_table(self) -> bool:
+        return any(one.name == "data_digest" for one in self.differences)
+
+
+def find_trial(results: Sequence[Result], number: int, where: str) -> Result:
+    """The trial of this number among those of a sweep.
+
+    Args:
+        results: The sweep's, in order of the numbers.
+        number: The wanted one.
+        where: What messages call the sweep.
+
+    Raises:
+        TrackingError: It is not there.
+    """
+    for result in results:
+        if result.trial.number == number:
+            return result
+    there = f"its {len(results)} trials are numbered up to {results[-1].trial.number}" if results else "it has none yet"
+    raise TrackingError(f"{where} has no trial {number}; {there}")
+
+
+def replay(
+    record: SweepRecord,
+    experiment: Experiment,
+    result: Result,
+    dataset: Dataset,
+    split: Split,
+    trainer: Trainer,
+    progress: ProgressCallback,
+    tolerance: float = TOLERANCE,
+) -> Replay:
+    """Trains a trial again and compares.
+
+    A table that is not the recorded one is no obstacle: how much a score moves with the data is worth knowing, too.
+
+    Args:
+        record: What the ledger wrote down of the sweep.
+        experiment: The same, read (`config.recorded`).
+        result: The trial with its recorded score.
+        dataset: The table as it is now.
+        split: Its split by the experiment.
+        trainer: Trains; has the training rows of that split.
+        progress: Is told how it goes.
+        tolerance: R² by which figures may differ; 0 asks for the last digit.
+    """
+    again = retrain(result, experiment, training_rows(dataset, split), trainer, progress)
+    now = {
+        "data_digest": dataset.digest,
+        "split_digest": split.digest,
+        "seed": str(experiment.seed),
+        **environment_facts(),
+        **device_fact(trainer.resources.device),
+    }
+    then = {**device_fact(CPU), **record.tags}  # where nobody wrote it down, processors trained
+    return Replay(
+        sweep=record.name,
+        trial=result.trial,
+        recorded=result.score,
+        replayed=again.score,
+        figures=compare_metrics(result.score, again.score, list(experiment.heads)),
+        circumstances=compare_facts(then, now),
+        tolerance=tolerance,
+    )
+
+
+def retrain(result: Result, experiment: Experiment, rows: TrainingRows, trainer: Trainer, progress: ProgressCallback) -> Result:
+    """The trial on the way that it went: alone, from rung to rung, and no further than to the rung where it was pruned.
+
+    Its rungs are the recorded ones, for the default ones may be others in another version. A trial that failed has the
+    experiment's: its lanes were looked at there, and the first to have failed by then is the one that is named.
+    """
+    trial, recorded = result.trial, result.score
+    alone = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 1})})
+    if recorded.status is not Status.FAILED:
+        alone = alone.model_copy(update={"pruning": Pruning(rungs=sorted(recorded.rungs))})
+    last = f"as recorded ({recorded.reason})" if recorded.status is Status.PRUNED else ""
+    verdicts = iter([*[""] * (len(recorded.rungs) - 1), last])
+    progress.on_search_begin(alone, [])
+    (again,) = run_trials([trial], alone, rows, trainer, progress, stop=lambda: next(verdicts, ""))
+    progress.on_trial_end(again)
+    return again
+
+
+def compare_facts(recorded: Mapping[str, str], now: Mapping[str, str]) -> Sequence[EnvironmentFact]:
+    """What is here beside what was there: all that is known here, and versions and commit that are known of there alone.
+
+    Args:
+        recorded: The sweep's tags.
+        now: The same facts as they are here, by the same names.
+    """
+    gone = [name for name in recorded if name not in now and (name.startswith("version") or name == "git_commit")]
+    return [EnvironmentFact(name, recorded.get(name, ""), now.get(name, "")) for name in [*now, *gone]]
+
+
+def compare_metrics(recorded: Score, replayed: Score, heads: Sequence[str]) -> Sequence[ComparedMetric]:
+    """Every figure that one of the two scores has: those of the rungs first, in their order.
+
+    Args:
+        recorded: Then.
+        replayed: Now.
+        heads: The experiment's, in order.
+    """
+    then, now = (_by_name(score, heads) for score in (recorded, replayed))
+    places = sorted(then | now, key=lambda place: math.inf if place[1] is None else place[1])  # stable: heads keep their order
+    compared = (ComparedMetric(*place, _finite(then.get(place)), _finite(now.get(place))) for place in places)
+    return [one for one in compared if not (math.isnan(one.recorded) and math.isnan(one.replayed))]
+
+
+def _by_name(score: Score, heads: Sequence[str]) -> dict[tuple[str, int | None], float | None]:
+    """The figures of a score by name and rung. One that failed has none of its end, but those of the rungs before."""
+    found: dict[tuple[str, int | None], float | None] = {}
+    for epoch, r2 in score.rungs.items():
+        found |= {(f"r2/{head}", epoch): figure for head, figure in zip(heads, r2, strict=True)}
+    for kind, of in (("r2", score.r2), ("r2_se", score.r2_se)):
+        found |= {(f"{kind}/{head}", None): of.get(head) for head in (*heads, "mean")}
+    return found
+
+
+def _finite(figure: float | None) -> float:
+    """The figure, or NaN where there is none or where it is beyond all numbers, which a ledger does not keep."""
+    return math.nan if figure is None or not math.isfinite(figure) else figure
+
+
+def _number(figure: float) -> float | None:
+    return None if math.isnan(figure) else figure

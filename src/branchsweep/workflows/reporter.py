@@ -1,0 +1,105 @@
+"""What a sweep asks of its reporter: the files and descriptions that people read, made from values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.dataset import Dataset, Split
+from branchsweep.models.exported_model import ModelMember
+from branchsweep.tracking.protocols import PromotionDecision, TrackingLinks
+from branchsweep.trial import HeadScore, Result
+from branchsweep.workflows.confirmation import ReevaluatedTrial
+from branchsweep.workflows.sweep_report import Files, SweepReport, report_tables
+from branchsweep.workflows.sweep_result import SweepResult
+
+DESCRIBED_TRIALS = 5
+"""Trials of the search that the description of a finished sweep lists."""
+
+
+class SweepReporter(Protocol):
+    """Makes what people read about a sweep."""
+
+    def running_description(self, experiment: Experiment) -> str:
+        """Markdown for the tracker's page of a sweep that runs."""
+        ...
+
+    def finished_description(
+        self,
+        result: SweepResult,
+        question: str,
+        heads: Sequence[str],
+        best: Sequence[Result],
+        links: TrackingLinks,
+        files: Sequence[str],
+    ) -> str:
+        """Markdown for the tracker's page of a finished sweep.
+
+        Args:
+            result: What the sweep returns.
+            question: What it was for; may be empty.
+            heads: The heads' names, in order.
+            best: The best trials of the search, the best first.
+            links: The tracker's pages.
+            files: Names of the files that are kept with the sweep.
+        """
+        ...
+
+    def model_card(
+        self,
+        experiment: Experiment,
+        finalist: ReevaluatedTrial,
+        members: Sequence[ModelMember],
+        test: Mapping[str, HeadScore],
+        decision: PromotionDecision,
+        ranges: Sequence[tuple[float, float]],
+        dataset: Dataset,
+        split: Split,
+    ) -> str:
+        """Markdown that describes a model to its users; empty for none."""
+        ...
+
+    def report_files(self, report: SweepReport) -> Files:
+        """The files that are kept with a finished sweep."""
+        ...
+
+    def trial_files(self, report: SweepReport) -> Mapping[int, Files]:
+        """The files that are kept with single trials, by their numbers."""
+        ...
+
+
+class TableReporter:
+    """A `SweepReporter` that writes the tables of a sweep, and neither descriptions nor figures."""
+
+    def running_description(self, experiment: Experiment) -> str:  # noqa: ARG002  # describes nothing
+        """Nothing."""
+        return ""
+
+    def finished_description(
+        self,
+        result: SweepResult,  # noqa: ARG002  # describes nothing
+        question: str,  # noqa: ARG002
+        heads: Sequence[str],  # noqa: ARG002
+        best: Sequence[Result],  # noqa: ARG002
+        links: TrackingLinks,  # noqa: ARG002
+        files: Sequence[str],  # noqa: ARG002
+    ) -> str:
+        """Nothing."""
+        return ""
+
+    def model_card(self, *_described: object) -> str:
+        """Nothing."""
+        return ""
+
+    def report_files(self, report: SweepReport) -> Files:
+        """The tables of the report as CSV and JSON."""
+        return report_tables(report)
+
+    def trial_files(self, report: SweepReport) -> Mapping[int, Files]:  # noqa: ARG002  # draws nothing
+        """Nothing."""
+        return {}
+
+
+TABLES_ONLY = TableReporter()
+"""Where nobody asks for more."""

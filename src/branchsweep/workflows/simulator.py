@@ -1,0 +1,119 @@
+"""Rehearses a search: its rounds on their way through rungs and workers, with nobody who trains, and a clock that is reckoned.
+
+Trials get made-up scores, in an order that only chance decides, so that as many of them are pruned at every rung as would be.
+How long each population takes is an estimate (`costs`), compiling included.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.training import cost_model
+from branchsweep.training.population import LaneOutcome, LaneState, Population, PopulationOutcome, Program
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.resources import Resources
+from branchsweep.training.scheduler import next_assignment
+from branchsweep.trial import Trial
+from branchsweep.workflows.trial_runner import SuccessiveHalving, TrialGroup
+
+ROWS = 8
+"""On which made-up scores are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedSearch:
+    """What a search would take.
+
+    Args:
+        seconds: Until the last worker is done.
+        busy: The share of this time in which a worker has something to do, on average.
+    """
+
+    seconds: float
+    busy: float
+
+
+def simulate_search(
+    rounds: Sequence[Sequence[Trial]], experiment: Experiment, resources: Resources, train_rows: int, validation_rows: int
+) -> SimulatedSearch:
+    """A search that asks these rounds, `search.ahead` of them before the oldest is over.
+
+    Args:
+        rounds: What is asked, in order.
+        experiment: Gives folds, seeds, rungs, and how many rounds are asked ahead.
+        resources: Who would train; of GPUs nothing is known, and they count as cores.
+        train_rows: Of a fold.
+        validation_rows: Likewise.
+    """
+    rows = _made_up(experiment)
+    clock, line = _SimulatedTrainer(rows, resources.workers, train_rows, validation_rows), PopulationQueue()
+    outcomes, under_way = clock.train(line), deque[SuccessiveHalving]()
+    for turn, trials in enumerate([*rounds, *[[]] * (1 + experiment.ahead)]):
+        if len(under_way) > experiment.ahead:
+            while not under_way[0].is_over:
+                position, outcome = next(outcomes)
+                next(race for race in under_way if race.trains(position)).take(position, outcome)
+            under_way.popleft()
+        heat = TrialGroup(trials, range(experiment.folds))
+        under_way.append(SuccessiveHalving([heat], experiment, rows, line, resources, lambda *plan: None, turn=turn))
+    return SimulatedSearch(clock.now, clock.busy / max(resources.workers * clock.now, 1e-9))
+
+
+def _made_up(experiment: Experiment) -> TrainingRows:
+    """A few rows, all of which learn and validate in every fold."""
+    heads, every = tuple(experiment.heads), np.arange(ROWS)
+    y = np.random.default_rng(0).normal(size=(ROWS, len(heads)))
+    return TrainingRows(np.zeros((ROWS, len(experiment.table.inputs))), y, ((every, every),) * experiment.folds, heads)
+
+
+class _SimulatedTrainer:
+    """Trains nothing, and yields populations in the order in which workers would be done with them.
+
+    Args:
+        rows: Made-up ones.
+        workers: How many there are.
+        train_rows: Of a fold, of the real ones.
+        validation_rows: Likewise.
+    """
+
+    def __init__(self, rows: TrainingRows, workers: int, train_rows: int, validation_rows: int) -> None:
+        self._rows, self._counts = rows, (train_rows, validation_rows)
+        self._compiled: list[set[Program]] = [set() for _ in range(workers)]
+        self.now = self.busy = 0.0
+
+    def train(self, line: PopulationQueue) -> Iterator[tuple[int, PopulationOutcome]]:
+        """Every population, to its stops, by those who would train it."""
+        training: list[tuple[float, int, int, Population]] = []  # when it is over, its position, whose it is
+        idle = set(range(len(self._compiled)))
+        while line or training:
+            while line and idle:
+                anywhere = set[Program]().union(*self._compiled)
+                worker, position = next_assignment(
+                    {worker: self._compiled[worker] for worker in sorted(idle)}, line.next, anywhere
+                )
+                members = line.take(position)
+                seconds = cost_model.estimated_seconds(members, *self._counts)
+                if members.program not in self._compiled[worker]:
+                    seconds += cost_model.LOAD_SECONDS if members.program in anywhere else cost_model.COMPILE_SECONDS
+                    self._compiled[worker].add(members.program)
+                idle.remove(worker)
+                self.busy += seconds
+                heapq.heappush(training, (self.now + seconds, position, worker, members))
+            self.now, position, worker, members = heapq.heappop(training)
+            idle.add(worker)
+            yield position, PopulationOutcome([*self._outcomes(members)], 0.0, 0.0)
+
+    def _outcomes(self, members: Population) -> Iterator[LaneOutcome]:
+        for trial, epochs, stop in zip(members.trials, members.epochs, members.stops, strict=True):
+            predicted = self._rows.y * np.random.default_rng(trial).random()
+            curve = np.zeros((stop, predicted.shape[1]))
+            goes_on = members.pauses and stop < epochs
+            state = LaneState(stop, (), (), (), (), 0.0, stop, 0, predicted.astype(np.float32), curve) if goes_on else None
+            yield LaneOutcome(predicted, curve, stop, failed_at=0, state=state)

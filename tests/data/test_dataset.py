@@ -1,0 +1,715 @@
+"""Tables: reading, checking, splitting, writing."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import KFold, train_test_split
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.data import tables
+from branchsweep.data.dataset import Dataset, Halves
+from branchsweep.data.loading import load_dataset
+from branchsweep.data.splits import split_halves, split_rows
+from branchsweep.data.tables import read_inputs, read_table, write_table
+from branchsweep.errors import DataError
+
+SUFFIXES = [".xlsx", ".csv", ".parquet"]
+PLANT: dict[str, Any] = {"heads": {"PE": {"unit": "MW"}, "V": {"unit": "cm Hg"}}, "table_inputs": ["AT", "AP", "RH"]}
+"""The power-plant table's heads and inputs, for `make_experiment`."""
+
+
+def make_experiment(source: Path | str = "ccpp", *, heads: dict[str, Any] | None = None, **changes: Any) -> Experiment:
+    """An experiment over a small table; keyword arguments named `table_…` change the table."""
+    table = {"source": str(source), "inputs": ["speed", "load"]}
+    table |= {name.removeprefix("table_"): value for name, value in changes.items() if name.startswith("table_")}
+    return Experiment.model_validate(
+        {
+            "name": "small",
+            "table": table,
+            "heads": heads or {"power": {"unit": "MW"}, "heat": {"column": "heat loss"}},
+            "space": {"dimensions": {}},
+            **{name: value for name, value in changes.items() if not name.startswith("table_")},
+        }
+    )
+
+
+def small_table(rows: int = 40) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    speed, load_ = rng.normal(10.0, 2.0, rows).round(3), rng.integers(0, 100, rows)
+    return pd.DataFrame(
+        {
+            "day": [f"day {number}" for number in range(rows)],
+            "speed": speed,
+            "load": load_,
+            "power": (3.0 * speed + 0.1 * load_).round(3),
+            "heat loss": rng.normal(size=rows).round(3),
+        }
+    )
+
+
+def write(frame: pd.DataFrame, path: Path) -> Path:
+    """Write without the code under test."""
+    if path.suffix == ".xlsx":
+        frame.to_excel(path, index=False)
+    elif path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path, index=False)
+    return path
+
+
+def message(error: pytest.ExceptionInfo[DataError]) -> str:
+    return str(error.value)
+
+
+# --- reading ---
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_table_is_read_from_every_kind_of_file(tmp_path: Path, suffix: str) -> None:
+    table = small_table()
+    read = read_table(write(table, tmp_path / f"table{suffix}"))
+    pd.testing.assert_frame_equal(read.reset_index(drop=True), table, check_dtype=False)
+    assert list(read.index[:2]) == [2, 3]  # as a spreadsheet counts
+
+
+def test_a_suffix_may_be_written_in_capitals(tmp_path: Path) -> None:
+    write(small_table(), tmp_path / "table.csv").rename(tmp_path / "TABLE.CSV")
+    assert len(read_table(tmp_path / "TABLE.CSV")) == 40
+
+
+def two_sheets(path: Path) -> Path:
+    with pd.ExcelWriter(path) as book:
+        small_table(10).to_excel(book, sheet_name="Spring", index=False)
+        small_table(20).to_excel(book, sheet_name="Autumn", index=False)
+    return path
+
+
+@pytest.mark.parametrize(("sheet", "rows"), [(None, 10), ("Spring", 10), ("Autumn", 20), (0, 10), (1, 20)])
+def test_a_sheet_is_named_or_counted(tmp_path: Path, sheet: str | int | None, rows: int) -> None:
+    assert len(read_table(two_sheets(tmp_path / "book.xlsx"), sheet)) == rows
+
+
+@pytest.mark.parametrize(
+    ("sheet", "expected"),
+    [("Autum", "the sheets are Spring, Autumn; did you mean 'Autumn'?"), (2, "the sheets are Spring, Autumn (0 to 1)")],
+)
+def test_a_missing_sheet_is_answered_with_those_there_are(tmp_path: Path, sheet: str | int, expected: str) -> None:
+    with pytest.raises(DataError) as error:
+        read_table(two_sheets(tmp_path / "book.xlsx"), sheet)
+    assert expected in message(error)
+    assert "book.xlsx" in error.value.where
+
+
+def test_only_a_workbook_has_sheets(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"only an xlsx file has sheets; leave table\.sheet out"):
+        read_table(write(small_table(), tmp_path / "table.csv"), "Sheet1")
+
+
+def test_a_missing_file_is_answered_with_the_one_beside_it(tmp_path: Path) -> None:
+    write(small_table(), tmp_path / "plant.csv")
+    with pytest.raises(DataError, match=r"there is no such file; did you mean 'plant\.csv'\?"):
+        read_table(tmp_path / "plnat.csv")
+    with pytest.raises(DataError, match="there is no such file, correct the path"):
+        read_table(tmp_path / "nowhere" / "plant.csv")
+
+
+def test_a_folder_is_not_a_table(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").mkdir()
+    with pytest.raises(DataError, match="that is a folder"):
+        read_table(tmp_path / "table.csv")
+
+
+def test_an_unknown_suffix_is_answered_with_those_that_are_known(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"ends in '\.xls', expected one of \.xlsx, \.csv, \.parquet"):
+        read_table(tmp_path / "table.xls")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_broken_file_is_one_message(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"table{suffix}"
+    path.write_bytes(b"\xff\xfe\x00 this is no table \x81\x00")
+    with pytest.raises(DataError, match=f"cannot be read as {suffix[1:]} "):
+        read_table(path)
+
+
+def test_a_zip_that_is_no_workbook_is_one_message(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "table.xlsx", "w") as archive:
+        archive.writestr("hello.txt", "hello")
+    with pytest.raises(DataError, match="cannot be read as xlsx"):
+        read_table(tmp_path / "table.xlsx")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_table_without_rows_is_empty(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(DataError, match="the table is empty; row 1 is expected to hold the names"):
+        read_table(write(small_table().iloc[:0], tmp_path / f"table{suffix}"))
+
+
+def test_a_file_without_anything_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").touch()
+    pd.DataFrame().to_excel(tmp_path / "table.xlsx", index=False)
+    for name in ("table.csv", "table.xlsx"):
+        with pytest.raises(DataError, match="the table is empty"):
+            read_table(tmp_path / name)
+
+
+def test_a_csv_of_another_separator_is_told_so(tmp_path: Path) -> None:
+    small_table().to_csv(tmp_path / "table.csv", sep=";", index=False)
+    with pytest.raises(DataError, match="separated by commas, but the first line is 'day;speed;load;power;heat loss'"):
+        read_table(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize("line", ["1,2,3", "1,2,3\n4,5,6"])
+def test_a_csv_line_with_too_many_values_is_not_cut(tmp_path: Path, line: str) -> None:
+    (tmp_path / "table.csv").write_text(f"a,b\n{line}\n")
+    with pytest.raises(DataError, match="cannot be read as csv"):
+        read_table(tmp_path / "table.csv")
+
+
+def test_a_csv_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("\ufeffa,b\n1,2\n", encoding="utf-8")
+    assert list(read_table(tmp_path / "table.csv").columns) == ["a", "b"]
+
+
+def test_blank_rows_are_no_rows_but_count(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n\n3,4\n\n")
+    frame = read_table(tmp_path / "table.csv")
+    assert list(frame.index) == [2, 4]
+    cells = pd.DataFrame([["a", "b"], [1, 2], [None, None], [3, 4]])
+    cells.to_excel(tmp_path / "table.xlsx", header=False, index=False)
+    assert list(read_table(tmp_path / "table.xlsx").index) == [2, 4]
+
+
+def test_numbers_in_a_csv_are_read_to_the_last_bit(tmp_path: Path) -> None:
+    written = np.random.default_rng(3).normal(size=2000) * 10.0 ** np.arange(-10, 10).repeat(100)
+    pd.DataFrame({"a": written, "b": 1.0}).to_csv(tmp_path / "table.csv", index=False)
+    np.testing.assert_array_equal(read_table(tmp_path / "table.csv")["a"].to_numpy(), written)
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("a,b,a\n1,2,3\n")
+    pd.DataFrame([["a", "b", "a"], [1, 2, 3]]).to_excel(tmp_path / "table.xlsx", header=False, index=False)
+    for name in ("table.csv", "table.xlsx"):
+        with pytest.raises(DataError, match="more than one column is called 'a'"):
+            read_table(tmp_path / name)
+
+
+def test_names_of_columns_are_text(tmp_path: Path) -> None:
+    cells = pd.DataFrame([["a", 2020, None], [1, 2, 3], [4, 5, 6]])
+    cells.to_excel(tmp_path / "table.xlsx", header=False, index=False)
+    assert list(read_table(tmp_path / "table.xlsx").columns) == ["a", "2020", "Unnamed: 2"]
+
+
+def test_a_first_row_without_names_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(",,\n1,2,3\n")
+    with pytest.raises(DataError, match="row 1 is expected to hold the names of the columns, but holds none"):
+        read_table(tmp_path / "table.csv")
+
+
+def test_an_index_with_a_name_is_a_column_of_a_parquet_file(tmp_path: Path) -> None:
+    small_table().set_index("day").to_parquet(tmp_path / "table.parquet")
+    assert "day" in read_table(tmp_path / "table.parquet").columns
+
+
+# --- loading ---
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_dataset_holds_inputs_and_targets_in_order(tmp_path: Path, suffix: str) -> None:
+    table = small_table()
+    dataset = load_dataset(make_experiment(write(table, tmp_path / f"table{suffix}")))
+    assert (dataset.source, dataset.is_stand_in, dataset.rows) == ("file", False, 40)
+    assert (dataset.inputs, dataset.heads, dataset.warnings) == (("speed", "load"), ("power", "heat"), ())
+    np.testing.assert_array_equal(dataset.x, table[["speed", "load"]].to_numpy(dtype=float))
+    np.testing.assert_array_equal(dataset.y, table[["power", "heat loss"]].to_numpy())
+    assert dataset.x.dtype == dataset.y.dtype == np.float64
+    with pytest.raises(ValueError, match="read-only"):
+        dataset.x[0, 0] = 1.0
+
+
+def test_the_digest_is_that_of_the_rows_whatever_the_file(tmp_path: Path) -> None:
+    table = small_table()
+    files = [write(table, tmp_path / f"table{suffix}") for suffix in SUFFIXES]
+    shuffled = table.sample(frac=1.0, random_state=5)[list(reversed(table.columns))].astype({"load": float})
+    files.append(write(shuffled, tmp_path / "shuffled.parquet"))
+    assert len({load_dataset(make_experiment(path)).digest for path in files}) == 1
+
+
+def test_the_digest_knows_every_value_name_and_row(tmp_path: Path) -> None:
+    table = small_table()
+    other_value = table.assign(speed=table["speed"].where(table.index != 7, 11.0))
+    other_name = table.rename(columns={"speed": "velocity"})
+    swapped = table.rename(columns={"speed": "load", "load": "speed"})
+    twice = pd.concat([table, table.iloc[[3]]])
+    digests = {
+        load_dataset(make_experiment(write(table, tmp_path / "0.parquet"))).digest,
+        load_dataset(make_experiment(write(other_value, tmp_path / "1.parquet"))).digest,
+        load_dataset(make_experiment(write(other_name, tmp_path / "2.parquet"), table_inputs=["velocity", "load"])).digest,
+        load_dataset(make_experiment(write(swapped, tmp_path / "3.parquet"))).digest,
+        load_dataset(make_experiment(write(twice, tmp_path / "4.parquet"))).digest,
+    }
+    assert len(digests) == 5
+
+
+def test_columns_outside_the_experiment_do_not_matter(tmp_path: Path) -> None:
+    table = small_table()
+    other = table.assign(day="the same")
+    paths = write(table, tmp_path / "a.csv"), write(other, tmp_path / "b.csv")
+    assert load_dataset(make_experiment(paths[0])).digest == load_dataset(make_experiment(paths[1])).digest
+
+
+def test_another_file_may_stand_in_for_the_experiments_own(tmp_path: Path) -> None:
+    path = write(small_table(30), tmp_path / "mine.csv")
+    dataset = load_dataset(make_experiment("elsewhere.xlsx", table_sheet="Sheet1"), data=path)
+    assert (dataset.rows, dataset.location) == (30, str(path))
+
+
+def test_a_missing_column_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    path = write(small_table().rename(columns={"power": "powr"}), tmp_path / "table.csv")
+    with pytest.raises(DataError) as error:
+        load_dataset(make_experiment(path))
+    assert message(error) == (
+        f"{path}: column 'power' (heads.power.column) not found; did you mean 'powr'? the columns of the table are day, speed,"
+        " load, powr, heat loss"
+    )
+
+
+def test_a_table_without_any_of_the_power_plants_columns_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"column 'AT' \(table\.inputs\) not found; .*the columns of the table are day, speed"):
+        load_dataset(make_experiment(**PLANT), write(small_table(), tmp_path / "table.csv"))
+
+
+def test_the_letters_of_a_column_may_have_been_swapped(tmp_path: Path) -> None:
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 5)), columns=["AT", "V", "AP", "RH", "EP"])
+    experiment = make_experiment(write(table, tmp_path / "t.csv"), heads={"PE": {}}, table_inputs=["AT", "RH"])
+    with pytest.raises(DataError, match=r"column 'PE' \(heads\.PE\.column\) not found; did you mean 'EP'\?"):
+        load_dataset(experiment)
+
+
+def test_all_missing_columns_are_named_at_once(tmp_path: Path) -> None:
+    path = write(small_table().rename(columns={"speed": "a1", "heat loss": "b2"}), tmp_path / "table.csv")
+    with pytest.raises(DataError, match=r"'speed' \(table\.inputs\) not found.*'heat loss' \(heads\.heat\.column\) not found"):
+        load_dataset(make_experiment(path))
+
+
+def broken_table() -> pd.DataFrame:
+    """Values that are none, in rows 4, 5, 6 and 9."""
+    table = small_table().astype({"speed": object, "heat loss": object})
+    table.loc[2, "speed"] = None
+    table.loc[3, "speed"] = "n.v."
+    table.loc[4, "heat loss"] = np.inf
+    table.loc[7, ["speed", "heat loss"]] = "broken"
+    return table
+
+
+def test_values_that_are_no_numbers_are_named_with_column_and_row(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    broken_table().to_csv(path, index=False)
+    with pytest.raises(DataError) as error:
+        load_dataset(make_experiment(path))
+    assert message(error) == (
+        f"{path}: 5 values in 4 rows are missing or not a finite number (column 'speed' row 4: missing, column 'speed' row 5:"
+        " 'n.v.', column 'heat loss' row 6: 'inf', column 'speed' row 9: 'broken', column 'heat loss' row 9: 'broken'; the"
+        " header is row 1); correct them, or leave such rows out with table.invalid: drop"
+    )
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".csv"])
+def test_rows_without_numbers_may_be_left_out(tmp_path: Path, suffix: str) -> None:
+    path = write(broken_table(), tmp_path / f"table{suffix}")
+    dataset = load_dataset(make_experiment(path, table_invalid="drop"))
+    assert dataset.rows == 36
+    assert len(dataset.warnings) == 1
+    assert "5 values in 4 rows" in dataset.warnings[0]
+    assert "left out (table.invalid: drop)" in dataset.warnings[0]
+    kept = small_table().drop([2, 3, 4, 7])
+    np.testing.assert_array_equal(dataset.y, kept[["power", "heat loss"]].to_numpy())
+
+
+def test_no_row_may_be_left(tmp_path: Path) -> None:
+    path = write(small_table().assign(speed="fast"), tmp_path / "table.csv")
+    with pytest.raises(DataError, match=r"40 values in 40 rows .*, …; .*; no row is left"):
+        load_dataset(make_experiment(path, table_invalid="drop"))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pd.Series(pd.date_range("2020-01-01", periods=40)),
+        pd.Series(pd.timedelta_range("1h", periods=40)),
+        pd.Series(pd.date_range("2020-01-01", periods=40, tz="UTC")),
+        pd.Series([[1.0, 2.0]] * 40),
+    ],
+    ids=["dates", "spans", "dates with a zone", "lists"],
+)
+def test_dates_and_the_like_are_no_numbers(tmp_path: Path, cells: pd.Series[Any]) -> None:
+    path = write(small_table().assign(speed=cells), tmp_path / "table.parquet")
+    with pytest.raises(DataError, match="40 values in 40 rows are missing or not a finite number"):
+        load_dataset(make_experiment(path))
+
+
+def test_numbers_may_be_stored_in_other_ways(tmp_path: Path) -> None:
+    table = small_table()
+    plain = load_dataset(make_experiment(write(table, tmp_path / "plain.parquet")))
+    odd = table.assign(speed=table["speed"].map(str), load=table["load"].astype("Int64").astype("category"))
+    assert load_dataset(make_experiment(write(odd, tmp_path / "odd.parquet"))).digest == plain.digest
+
+
+@pytest.mark.parametrize(("policy", "rows", "fate"), [("keep", 43, "they are kept"), ("drop", 40, "they are left out")])
+def test_duplicates_are_told_and_follow_the_policy(tmp_path: Path, policy: str, rows: int, fate: str) -> None:
+    table = small_table()
+    path = write(pd.concat([table, table.iloc[[5, 5, 9]].assign(day="another")]), tmp_path / "table.csv")
+    dataset = load_dataset(make_experiment(path, table_duplicates=policy))
+    assert dataset.rows == rows
+    (warning,) = dataset.warnings
+    assert warning == (
+        "3 rows repeat an earlier one in all columns of the experiment (speed, load, power, heat loss), such as row 42, which"
+        f" repeats row 7 (the header is row 1); {fate} (table.duplicates: {policy})."
+    )
+    if policy == "drop":
+        assert dataset.digest == load_dataset(make_experiment(write(table, tmp_path / "once.csv"))).digest
+
+
+def test_a_constant_target_is_refused(tmp_path: Path) -> None:
+    path = write(small_table().assign(**{"heat loss": 5}), tmp_path / "table.csv")
+    with pytest.raises(DataError, match="target column 'heat loss' has the same value, 5, in all 40 rows"):
+        load_dataset(make_experiment(path))
+
+
+def test_a_constant_input_is_told(tmp_path: Path) -> None:
+    dataset = load_dataset(make_experiment(write(small_table().assign(load=0.5), tmp_path / "table.csv")))
+    assert dataset.warnings == ("Input column 'load' has the same value, 0.5, in all rows: it tells the network nothing.",)
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "expected"),
+    [
+        (7, {}, "7 rows are too few: test.fraction 0.2 and validation.folds 3 make 2 test, 1 validation and 3 training rows"),
+        (1, {}, "1 row is too few"),
+        (
+            20,
+            {"validation": {"method": "k_fold", "folds": 10}},
+            "validation.folds 10 make 4 test, 1 validation and 14 training",
+        ),
+        (
+            20,
+            {"validation": {"method": "hold_out", "fraction": 0.95}},
+            "validation.fraction 0.95 make 4 test, 16 validation and 0",
+        ),
+        (20, {"test": {"fraction": 0.95}}, "make 19 test, 0 validation and 0 training rows"),
+    ],
+)
+def test_too_few_rows_are_refused(tmp_path: Path, rows: int, changes: dict[str, Any], expected: str) -> None:
+    path = write(small_table(rows), tmp_path / "table.csv")
+    with pytest.raises(DataError) as error:
+        load_dataset(make_experiment(path, **changes))
+    assert expected in message(error)
+
+
+def test_the_fewest_rows_that_are_enough(tmp_path: Path) -> None:
+    experiment = make_experiment(write(small_table(8), tmp_path / "table.csv"))
+    parts = split_rows(experiment, load_dataset(experiment))
+    assert [len(parts.test), *(len(validation) for _, validation in parts.folds)] == [2, 2, 2, 2]
+
+
+# --- splitting ---
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return load_dataset(make_experiment(write(small_table(), tmp_path / "small.parquet")))
+
+
+def test_the_split_is_scikit_learns(dataset: Dataset) -> None:
+    parts = split_rows(make_experiment(seed=3), dataset)
+    frame = pd.DataFrame(dataset.x)
+    train, test = train_test_split(frame, test_size=0.2, random_state=1)
+    assert list(parts.train) == list(train.index)
+    assert list(parts.test) == list(test.index)
+    for (learning, validation), (a, b) in zip(parts.folds, KFold(3, shuffle=True, random_state=3).split(train), strict=True):
+        assert list(learning) == list(train.index[a])
+        assert list(validation) == list(train.index[b])
+
+
+def test_a_hold_out_is_one_more_split_of_the_training_rows(dataset: Dataset) -> None:
+    parts = split_rows(make_experiment(seed=4, validation={"method": "hold_out", "fraction": 0.25}), dataset)
+    learning, validation = train_test_split(parts.train, test_size=0.25, random_state=4)
+    assert len(parts.folds) == 1
+    np.testing.assert_array_equal(parts.folds[0][0], learning)
+    np.testing.assert_array_equal(parts.folds[0][1], validation)
+
+
+def test_every_training_row_validates_once_and_no_test_row_ever(dataset: Dataset) -> None:
+    parts = split_rows(make_experiment(validation={"method": "k_fold", "folds": 5}), dataset)
+    assert sorted(np.concatenate([validation for _, validation in parts.folds])) == sorted(parts.train)
+    assert sorted([*parts.train, *parts.test]) == list(range(40))
+    for learning, validation in parts.folds:
+        assert sorted([*learning, *validation]) == sorted(parts.train)
+
+
+def test_the_digest_of_a_split_tells_which_rows_are_for_what(dataset: Dataset, tmp_path: Path) -> None:
+    same = split_rows(make_experiment(), dataset).digest
+    assert split_rows(make_experiment(), dataset).digest == same
+    others = [
+        split_rows(make_experiment(seed=2), dataset).digest,
+        split_rows(make_experiment(test={"seed": 2}), dataset).digest,
+        split_rows(make_experiment(test={"fraction": 0.3}), dataset).digest,
+        split_rows(make_experiment(validation={"method": "k_fold", "folds": 4}), dataset).digest,
+        split_rows(make_experiment(validation={"method": "hold_out"}), dataset).digest,
+    ]
+    shuffled = load_dataset(make_experiment(write(small_table().iloc[::-1], tmp_path / "reversed.parquet")))
+    assert shuffled.digest == dataset.digest
+    others.append(split_rows(make_experiment(), shuffled).digest)  # the same positions, but other rows
+    assert len({same, *others}) == 7
+
+
+def test_test_rows_that_stand_among_the_training_rows_are_told(tmp_path: Path) -> None:
+    table = small_table(30)
+    path = write(pd.concat([table, table]), tmp_path / "table.csv")
+    experiment = make_experiment(path)
+    dataset = load_dataset(experiment)
+    parts = split_rows(experiment, dataset)
+    known = {tuple(row) for row in np.hstack([dataset.x, dataset.y])[parts.train]}
+    count = sum(tuple(row) in known for row in np.hstack([dataset.x, dataset.y])[parts.test])
+    assert count > 1
+    assert parts.warnings[0].startswith(f"{count} of the 12 test rows also stand among the training rows")
+    once = make_experiment(path, table_duplicates="drop")
+    assert split_rows(once, load_dataset(once)).warnings == ()
+
+
+def test_a_target_that_is_constant_in_a_part_is_refused(tmp_path: Path) -> None:
+    table = small_table()
+    table["heat loss"] = 0.0
+    table.loc[0, "heat loss"] = 1.0
+    experiment = make_experiment(write(table, tmp_path / "table.csv"))
+    with pytest.raises(DataError, match=r"heads\.heat: the target has the same value in all \d+ .* rows"):
+        split_rows(experiment, load_dataset(experiment))
+
+
+@pytest.mark.needs_table
+def test_the_real_tables_duplicates_and_leaks_are_counted(real_table: Path) -> None:
+    experiment = make_experiment(**PLANT)
+    dataset = load_dataset(experiment, data=real_table)
+    assert len(dataset.warnings) == 1
+    assert dataset.warnings[0].startswith("41 rows repeat an earlier one in all columns of the experiment (AT, AP, RH, PE, V)")
+    parts = split_rows(experiment, dataset)
+    assert parts.warnings[0].startswith("15 of the 1,914 test rows also stand among the training rows")
+    train, test = train_test_split(pd.read_excel(real_table), test_size=0.2, random_state=1)
+    np.testing.assert_array_equal(dataset.y[parts.train], train[["PE", "V"]].to_numpy())
+    np.testing.assert_array_equal(dataset.x[parts.test], test[["AT", "AP", "RH"]].to_numpy())
+
+
+# --- the halves ---
+
+
+def plant_table(rows: int = 41) -> pd.DataFrame:
+    """Rows such as the power plant's, of which the last repeats the first."""
+    table = pd.DataFrame(np.random.default_rng(0).normal(50.0, 9.0, (rows, 5)).round(2), columns=["AT", "V", "AP", "RH", "PE"])
+    table.iloc[-1] = table.iloc[0]
+    return table
+
+
+def workbook(sheets: Iterable[pd.DataFrame], path: Path) -> Path:
+    with pd.ExcelWriter(path) as book:
+        for number, sheet in enumerate(sheets, start=1):
+            sheet.to_excel(book, sheet_name=f"Sheet{number}", index=False)
+    return path
+
+
+def shuffles(table: pd.DataFrame, number: int = 5) -> list[pd.DataFrame]:
+    """The table as it is, and shuffled."""
+    return [table, *(table.sample(frac=1.0, random_state=seed) for seed in range(1, number))]
+
+
+def assert_halves(found: Halves, dataset: Dataset) -> None:
+    assert len(found.pairs) == 5
+    for half_a, half_b in found.pairs:
+        assert len(half_a) == dataset.rows // 2
+        assert sorted([*half_a, *half_b]) == list(range(dataset.rows))
+    assert len({tuple(half_a) for half_a, _ in found.pairs}) == 5
+
+
+@pytest.mark.parametrize(("policy", "rows"), [("keep", 41), ("drop", 40)])
+def test_the_sheets_of_the_power_plants_workbook_are_its_halves(tmp_path: Path, policy: str, rows: int) -> None:
+    sheets = shuffles(plant_table(), 6)
+    experiment = make_experiment(**PLANT, table_duplicates=policy, table_sheet=2)
+    dataset = load_dataset(experiment, workbook(sheets, tmp_path / "plant.xlsx"))
+    assert dataset.path == tmp_path / "plant.xlsx"
+    found = split_halves(experiment, dataset, None, 1)
+    assert found.origin == "the file's own five sheets"
+    assert dataset.rows == rows
+    assert_halves(found, dataset)
+    for pair, sheet in zip(found.pairs, sheets[:5], strict=True):
+        left = sheet.drop_duplicates() if policy == "drop" else sheet
+        np.testing.assert_array_equal(dataset.y[np.concatenate(pair)], left[["PE", "V"]].to_numpy())
+        np.testing.assert_array_equal(dataset.x[np.concatenate(pair)], left[["AT", "AP", "RH"]].to_numpy())
+    assert np.concatenate(found.pairs[2]).tolist() == list(range(rows))  # the sheet that the rows were read from
+    assert split_halves(experiment, dataset, None, 2).digest == found.digest
+
+
+def test_rows_left_out_are_left_out_of_every_sheet(tmp_path: Path) -> None:
+    table = plant_table(20)
+    table.loc[3, "AP"] = np.nan
+    experiment = make_experiment(**PLANT, table_invalid="drop")
+    dataset = load_dataset(experiment, workbook(shuffles(table), tmp_path / "plant.xlsx"))
+    found = split_halves(experiment, dataset, None, 1)
+    assert "sheets" in found.origin
+    assert_halves(found, dataset)
+
+
+def test_sheets_may_be_another_files(tmp_path: Path) -> None:
+    experiment = make_experiment(**PLANT)
+    dataset = load_dataset(experiment, write(plant_table(), tmp_path / "plant.csv"))
+    assert "shuffles" in split_halves(experiment, dataset, None, 1).origin
+    assert "sheets" in split_halves(experiment, dataset, workbook(shuffles(plant_table()), tmp_path / "plant.xlsx"), 1).origin
+
+
+def other_value(sheets: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    return [*sheets[:3], sheets[3].assign(AT=sheets[3]["AT"] + 0.01), sheets[4]]
+
+
+def other_columns(sheets: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    return [*sheets[:4], pd.DataFrame({"notes": ["shuffled four times"]})]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        other_value,
+        other_columns,
+        lambda sheets: sheets[:4],
+        lambda sheets: [*sheets[:4], sheets[4].iloc[1:]],
+        lambda sheets: [*sheets[:3], pd.DataFrame(), sheets[4]],
+        lambda sheets: [*sheets[:4], sheets[0]],
+    ],
+    ids=["another value", "other columns", "four sheets", "a row less", "an empty sheet", "an order twice"],
+)
+def test_sheets_that_hold_anything_else_are_no_halves(
+    tmp_path: Path, change: Callable[[list[pd.DataFrame]], list[pd.DataFrame]]
+) -> None:
+    experiment = make_experiment(**PLANT)
+    dataset = load_dataset(experiment, workbook(change(shuffles(plant_table())), tmp_path / "plant.xlsx"))
+    found = split_halves(experiment, dataset, None, 1)
+    assert found.origin == "five shuffles seeded by 1"
+    assert_halves(found, dataset)
+
+
+def test_only_the_power_plants_sheets_are_halves(tmp_path: Path) -> None:
+    experiment = make_experiment(workbook(shuffles(plant_table()), tmp_path / "other.xlsx"), **PLANT)
+    assert split_halves(experiment, load_dataset(experiment), None, 7).origin == "five shuffles seeded by 7"
+
+
+def test_shuffles_are_those_of_their_seed(tmp_path: Path) -> None:
+    experiment = make_experiment(write(small_table(31), tmp_path / "table.csv"))
+    dataset = load_dataset(experiment)
+    found, again, others = (split_halves(experiment, dataset, None, seed) for seed in (3, 3, 4))
+    assert_halves(found, dataset)
+    assert [[half.tolist() for half in pair] for pair in found.pairs] == [
+        [half.tolist() for half in pair] for pair in again.pairs
+    ]
+    assert found.digest == again.digest != others.digest
+
+
+def test_a_target_that_is_constant_in_a_half_is_refused(tmp_path: Path) -> None:
+    table = small_table()
+    table["power"] = [1.0] + [0.0] * 39
+    experiment = make_experiment(write(table, tmp_path / "table.csv"), validation={"method": "hold_out", "fraction": 0.2})
+    with pytest.raises(
+        DataError, match=r"heads\.power: the target has the same value in all 20 half [AB] \(repetition 1\) rows"
+    ):
+        split_halves(experiment, load_dataset(experiment), None, 1)
+
+
+def test_the_stand_in_has_no_file() -> None:
+    experiment = make_experiment(**PLANT)
+    dataset = load_dataset(experiment)
+    assert dataset.is_stand_in
+    assert dataset.path is None
+    assert "shuffles" in split_halves(experiment, dataset, None, 1).origin
+
+
+@pytest.mark.needs_table
+def test_the_real_tables_halves_are_its_authors(real_table: Path) -> None:
+    experiment = make_experiment(**PLANT)
+    dataset = load_dataset(experiment, data=real_table)
+    found = split_halves(experiment, dataset, None, 1)
+    assert found.origin == "the file's own five sheets"
+    assert dataset.path == real_table
+    assert_halves(found, dataset)
+    assert np.array_equal(found.pairs[0][0], np.arange(4784))
+    assert np.array_equal(found.pairs[0][1], np.arange(4784, 9568))
+    last = pd.read_excel(real_table, sheet_name=4)
+    np.testing.assert_array_equal(dataset.y[np.concatenate(found.pairs[4])], last[["PE", "V"]].to_numpy().round(2))
+    np.testing.assert_array_equal(dataset.x[np.concatenate(found.pairs[4])], last[["AT", "AP", "RH"]].to_numpy().round(2))
+
+
+# --- predicting from, and writing ---
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_inputs_are_read_with_all_other_columns(tmp_path: Path, suffix: str) -> None:
+    table = small_table().drop(columns=["power", "heat loss"])
+    read = read_inputs(write(table, tmp_path / f"table{suffix}"), None, ["load", "speed"])
+    assert list(read.columns) == ["day", "speed", "load"]
+    assert read["load"].dtype == read["speed"].dtype == np.float64
+    assert list(read["day"]) == list(table["day"])
+
+
+def test_a_missing_input_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    path = write(small_table().rename(columns={"speed": "Sped"}), tmp_path / "table.csv")
+    with pytest.raises(DataError, match=r"column 'speed' \(an input of the model\) not found; did you mean 'Sped'\?"):
+        read_inputs(path, None, ["speed"])
+
+
+def test_an_input_without_a_number_is_named(tmp_path: Path) -> None:
+    path = write(broken_table(), tmp_path / "table.xlsx")
+    with pytest.raises(DataError, match=r"3 values in 3 rows .*column 'speed' row 5: 'n\.v\.'.*; correct them"):
+        read_inputs(path, None, ["speed", "load"])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_is_written_is_read_again(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    path.write_text("what was there before")
+    write_table(small_table(), path)
+    pd.testing.assert_frame_equal(read_table(path).reset_index(drop=True), small_table(), check_dtype=False)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)  # as any other new file
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("out.txt", r"ends in '\.txt', expected one of \.xlsx, \.csv, \.parquet"),
+        ("nowhere/out.csv", "there is no folder"),
+    ],
+)
+def test_where_nothing_can_be_written_is_told(tmp_path: Path, name: str, expected: str) -> None:
+    with pytest.raises(DataError, match=expected):
+        write_table(small_table(), tmp_path / name)
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "out.xlsx"
+    path.write_text("what was there before")
+    zoned = pd.DataFrame({"when": pd.date_range("2020-01-01", periods=2, tz="UTC")})  # a workbook has no time zones
+    with pytest.raises(DataError, match="cannot be written"):
+        write_table(zoned, path)
+    assert path.read_text() == "what was there before"
+    assert [file.name for file in tmp_path.iterdir()] == ["out.xlsx"]
+
+
+def test_every_kind_that_is_read_is_written() -> None:
+    readers: dict[str, Callable[..., Any]] = dict(tables._READERS)
+    assert list(readers) == list(tables._WRITERS) == SUFFIXES

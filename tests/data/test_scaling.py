@@ -1,0 +1,72 @@
+"""Scalers fitted by `scaling` and applied by `serving` are scikit-learn's transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, QuantileTransformer, StandardScaler
+
+from branchsweep.data.encoders import scalers
+from branchsweep.models.serving import Floats, inverse, transform
+
+
+def columns(rows: int) -> Floats:
+    """Columns of several kinds: smooth, far from zero, and with values that repeat."""
+    rng = np.random.default_rng(0)
+    repeated = np.clip(np.round(rng.normal(size=rows), 1), -1.5, 1.5)
+    repeated[:2] = [-9.0, 9.0]
+    return np.stack([rng.normal(size=rows), rng.normal(1013.0, 6.0, size=rows), repeated], axis=1)
+
+
+def transformer(kind: str, rows: int) -> Any:
+    """scikit-learn's own."""
+    return {
+        "none": FunctionTransformer(),
+        "min_max": MinMaxScaler(),
+        "standard": StandardScaler(),
+        "quantile": QuantileTransformer(n_quantiles=min(1000, rows), output_distribution="normal", subsample=None),
+    }[kind]
+
+
+@pytest.mark.parametrize("rows", [50, 3000])
+@pytest.mark.parametrize("kind", ["none", "min_max", "standard", "quantile"])
+def test_a_scaler_equals_scikit_learns(kind: str, rows: int) -> None:
+    training = columns(rows)
+    unseen = columns(rows + 7)[::-1] * 1.01
+    far = np.array([[-1e9, -1e9, -1e9], [1e9, 1e9, 1e9], [0.0, 0.0, 0.0]])
+    ends = np.stack([training.min(axis=0), training.max(axis=0)])
+    scaler = scalers.fit_scaler(kind, training)
+    reference = transformer(kind, rows).fit(training)
+    for values in (training, unseen, far, ends):
+        np.testing.assert_allclose(transform(scaler, values), reference.transform(values), rtol=1e-12, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["none", "min_max", "standard"])
+def test_what_was_scaled_comes_back(kind: str) -> None:
+    training = columns(200)
+    scaler = scalers.fit_scaler(kind, training)
+    values = np.concatenate([training, training * 3.0 - 1.0])
+    np.testing.assert_allclose(inverse(scaler, transform(scaler, values)), values, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["none", "min_max", "standard", "quantile"])
+def test_a_constant_column_stays_finite(kind: str) -> None:
+    training = np.full((20, 1), 7.0)
+    scaled = transform(scalers.fit_scaler(kind, training), np.array([[7.0], [8.0], [-8.0]]))
+    assert np.isfinite(scaled).all()
+
+
+def test_a_repeated_extreme_is_scaled_to_the_middle_of_its_place() -> None:
+    """Where a third of the rows are 0 and none is below, 0 stands at a sixth; scikit-learn would send it to the far end."""
+    training = np.concatenate([np.zeros(1000), np.linspace(0.001, 1.0, 2000)])[:, None]
+    ours = transform(scalers.fit_scaler("quantile", training), np.zeros((1, 1)))
+    assert ours[0, 0] == pytest.approx(-0.967, abs=0.005)  # the normal quantile of 1/6
+    theirs = transformer("quantile", 3000).fit(training).transform(np.zeros((1, 1)))
+    assert theirs[0, 0] == pytest.approx(-5.2, abs=0.001)
+
+
+def test_an_unknown_kind_is_a_defect_of_ours() -> None:
+    with pytest.raises(ValueError, match="no scaling is called 'log'"):
+        scalers.fit_scaler("log", np.ones((3, 1)))

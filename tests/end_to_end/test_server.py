@@ -1,0 +1,267 @@
+"""A shared MLflow server: PostgreSQL, passwords, artifacts elsewhere. It may be away, and several people use it at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import requests
+from mlflow import MlflowClient
+from test_sweep import tiny_table
+
+from branchsweep.data.splits import split_rows
+from branchsweep.data.training_rows import training_rows
+from branchsweep.errors import TrackingError, TrackingServerUnavailableError
+from branchsweep.runtime import cache_folder
+from branchsweep.search.drivers import open_driver
+from branchsweep.tracking import async_tracker as shadows
+from branchsweep.tracking.async_tracker import AsyncTracker
+from branchsweep.tracking.memory import MemoryTracker
+from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.outbox import Outbox
+from branchsweep.tracking.protocols import SweepRecord, Tracker
+from branchsweep.training.population import PopulationOutcome
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.protocols import Trainer
+from branchsweep.trial import Result
+from branchsweep.workflows.search_loop import SearchContext, run_search
+from branchsweep.workflows.sweep import new_sweep_record
+from contracts import LedgerContract, OpenLedger, recorded, sweep_record, written
+from fakes import FormulaTrainer, Notebook, tiny_experiment
+from servers import PASSWORDS, SharedServer, signed_in
+
+
+@pytest.fixture(autouse=True)
+def is_ada(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in signed_in("ada").items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def name() -> str:
+    return f"shared-{uuid4().hex[:8]}"
+
+
+def script(text: str, *arguments: str, user: str = "ada") -> subprocess.Popen[str]:
+    """A process of its own that runs `text` as one of the users."""
+    variables = {**os.environ, **signed_in(user), "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    command = [sys.executable, "-c", text, *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=variables, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
+
+
+def heard(process: subprocess.Popen[str], lines: int) -> list[str]:
+    """The next lines of what it prints."""
+    assert process.stdout is not None
+    return [process.stdout.readline().strip() for _ in range(lines)]
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    """Have it record."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def children(ledger: MlflowTracker) -> list[tuple[int, str]]:
+    """Numbers and states of the trials' runs, in order of their beginning."""
+    client = MlflowClient(ledger.tracking_uri, ledger.tracking_uri)
+    query = f"tags.`mlflow.parentRunId` = '{ledger.run_id}'"
+    runs = client.search_runs([ledger.experiment_id], query, order_by=["start_time ASC"])
+    return [(int(run.data.tags["branchsweep.trial"]), run.info.status) for run in runs]
+
+
+class TestLedgerOfASharedServer:
+    """Of the contract, which holds behind any server, what rights and PostgreSQL might change."""
+
+    test_recalled_exactly = LedgerContract.test_what_was_recorded_is_recalled_exactly
+    test_goes_on = LedgerContract.test_a_sweep_of_the_same_key_goes_on
+    test_never_twice = LedgerContract.test_no_trial_is_recorded_twice
+    test_conclusion = LedgerContract.test_a_conclusion_is_kept
+    test_no_champion = LedgerContract.test_there_is_no_champion_before_one_is_crowned
+    test_title = LedgerContract.test_the_title_goes_to_whom_the_verdict_gives_it
+    test_files = LedgerContract.test_what_was_registered_is_read_back_with_what_made_it
+    test_meetings = LedgerContract.test_who_met_the_test_rows_is_counted_over_all_sweeps
+
+    @pytest.fixture
+    def opened(self, server: SharedServer, name: str) -> OpenLedger:
+        def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
+            return MlflowTracker.open(replace(record, name=name), server.uri, fresh)
+
+        return open_one
+
+
+def test_who_does_not_sign_in_is_refused_and_not_waited_for(
+    server: SharedServer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = MlflowTracker.open(sweep_record(name=name), server.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "no longer")
+    began = time.monotonic()
+    with pytest.raises(TrackingError, match="may you use it") as caught, AsyncTracker(ledger) as shadow:
+        shadow.record([recorded(0)])
+    assert not isinstance(caught.value, TrackingServerUnavailableError)
+    assert time.monotonic() - began < 10
+
+
+@dataclass
+class Interrupted(FormulaTrainer):
+    """Trains while the server goes away: after the second population until the fifth is trained; then it is started again.
+
+    Args:
+        server: What is away.
+    """
+
+    server: SharedServer | None = None
+    populations: int = 0
+
+    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+        assert self.server is not None
+        for answer in super().train(line, keep_weights):
+            self.populations += 1
+            if self.populations == 2:
+                self.server.stop()
+            if self.populations == 5:
+                threading.Thread(target=self.server.start).start()
+            yield answer
+
+
+def test_a_server_that_is_away_in_mid_sweep_has_every_trial_afterwards(
+    server: SharedServer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Training goes on; all is delivered afterwards, in order, once, as if the server had never been away."""
+    monkeypatch.setattr(shadows, "LONGEST_PAUSE", 1.0)
+    experiment = tiny_experiment(name=name, search={"driver": "random", "trials": 24, "batch": 4})
+    table = tiny_table()
+    rows = training_rows(table, split_rows(experiment, table))
+    record = new_sweep_record(experiment, table, split_rows(experiment, table))
+    trainer, progress = Interrupted(rows, server=server), Notebook()
+
+    def searched(ledger: Tracker, trainer: Trainer) -> list[Result]:
+        return run_search(experiment, rows, SearchContext(open_driver(experiment), trainer, ledger, progress)).results
+
+    ledger = MlflowTracker.open(record, server.uri)
+    folder = cache_folder() / "spool" / ledger.run_id
+    with AsyncTracker(ledger, Outbox(folder), ledger.lease, progress.on_message) as shadow:
+        results = searched(shadow, trainer)
+        assert trainer.populations > 5, "training did not wait"
+        shadow.flush()
+        assert sorted(children(ledger)) == [(number, "FINISHED") for number in range(24)]  # trained in no order
+        shadow.conclude({}, {}, {})
+    assert not folder.exists()
+    alone = searched(MemoryTracker.open(record), FormulaTrainer(rows))
+    assert written(MlflowTracker.open(record, server.uri).recall()) == written(results) == written(alone)
+    told = [line for line in progress.lines if "server is" in line]
+    assert [line.partition(":")[0].partition(" and ")[0] for line in told] == [
+        "the server is away",
+        "waiting until the server is back",
+        "the server is back",
+    ]
+    assert "Connection refused" in told[0] or "RemoteDisconnected" in told[0] or "reset" in told[0]
+
+
+WORKS = """
+import sys, time
+from contracts import recorded, sweep_record
+from branchsweep.runtime import cache_folder
+from branchsweep.errors import UserError
+from branchsweep.tracking import async_tracker
+from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.outbox import Outbox
+uri, name, key = sys.argv[1:4]
+async_tracker.RENEW_SECONDS = 0.2
+try:
+    ledger = MlflowTracker.open(sweep_record(key, name=name), uri)
+    spool = Outbox(cache_folder() / "spool" / ledger.run_id)
+    with async_tracker.AsyncTracker(ledger, spool, ledger.lease) as beside:
+        print("open", flush=True)
+        sys.stdin.readline()
+        for number in range(int(sys.argv[4]), int(sys.argv[5])):
+            beside.record([recorded(number)])
+            print(number, flush=True)
+        while key == "endless":
+            beside.recall()
+            print("recorded", flush=True)
+            time.sleep(0.1)
+except UserError as error:
+    print(error, *getattr(error, "__notes__", []))
+"""
+
+
+def test_what_a_killed_process_could_not_deliver_is_delivered_by_the_next(server: SharedServer, name: str) -> None:
+    record = sweep_record("endless", name=name)
+    first = MlflowTracker.open(record, server.uri)
+    first.record([recorded(0)])
+    first.lease.release()
+    with script(WORKS, server.uri, name, "endless", "0", "12") as process:
+        assert heard(process, 1) == ["open"]
+        server.stop()
+        go(process)
+        assert heard(process, 12) == [str(number) for number in range(12)]
+        process.send_signal(signal.SIGKILL)
+    folder = cache_folder() / "spool" / first.run_id
+    assert folder.is_dir()
+    server.start()
+    ledger, progress = MlflowTracker.open(record, server.uri), Notebook()
+    assert ledger.lease.after is not None, "the killed process did not let go"
+    with AsyncTracker(ledger, Outbox(folder), ledger.lease, progress.on_message) as shadow:
+        assert written(shadow.recall()) == written([recorded(number) for number in range(12)])
+    assert children(ledger) == [(number, "FINISHED") for number in range(12)]
+    assert "of an earlier process first" in progress.lines[0]
+    assert not folder.exists()
+
+
+def test_the_same_sweep_started_twice_is_refused_and_may_be_taken_over(server: SharedServer, name: str) -> None:
+    record = sweep_record("endless", name=name)
+    with script(WORKS, server.uri, name, "endless", "0", "2", user="bob") as process:
+        go(process)
+        assert heard(process, 4) == ["open", "0", "1", "recorded"]
+        with pytest.raises(TrackingError, match=rf"is being run by .*pid {process.pid}.* sign of life \d s ago.*--take-over"):
+            MlflowTracker.open(record, server.uri)
+        ledger = MlflowTracker.open(record, server.uri, take_over=True)
+        told, _ = process.communicate(timeout=30)
+    assert f"was taken over by {ledger.lease._holder}" in told
+    with AsyncTracker(ledger, hold=ledger.lease) as shadow:
+        shadow.record([recorded(2)])
+        assert written(shadow.recall()) == written([recorded(number) for number in range(3)])
+    assert MlflowTracker.open(record, server.uri).lease.after is None, "it was let go"
+
+
+def test_sweeps_of_two_people_under_one_name_do_not_meet(server: SharedServer, name: str) -> None:
+    with ExitStack() as stack:
+        of = {
+            user: stack.enter_context(script(WORKS, server.uri, name, f"of {user}", first, most, user=user))
+            for user, first, most in (("ada", "0", "6"), ("bob", "3", "8"))
+        }
+        assert [heard(process, 1) for process in of.values()] == [["open"], ["open"]]
+        for process in of.values():
+            go(process)
+        told = {user: process.communicate(timeout=60) for user, process in of.items()}
+    assert [said[1] for said in told.values()] == ["", ""]
+    for user, numbers in (("ada", range(6)), ("bob", range(3, 8))):
+        ledger = MlflowTracker.open(sweep_record(f"of {user}", name=name), server.uri)
+        assert ledger.is_resumed
+        assert written(ledger.recall()) == written([recorded(number) for number in numbers])
+        assert children(ledger) == [(number, "FINISHED") for number in numbers]
+
+
+def test_passwords_are_written_down_nowhere(server: SharedServer, postgresql_programs: Path) -> None:
+    """Neither in the database nor in any file of the server's, nor in a message. Read last, when all has been written."""
+    dumped = server.dump(postgresql_programs)
+    assert "branchsweep.holder" in dumped and "branchsweep.trial" in dumped, "the right database"
+    files = [path for path in server.folder.rglob("*") if path.is_file()]
+    assert any(path.name == "experiment.yaml" for path in files), "the right folder"
+    contents = b"".join(path.read_bytes() for path in files) + dumped.encode()
+    for password in PASSWORDS.values():
+        assert password.encode() not in contents
+    with pytest.raises(requests.HTTPError):
+        requests.get(f"{server.uri}/api/2.0/mlflow/experiments/search?max_results=1", timeout=30).raise_for_status()

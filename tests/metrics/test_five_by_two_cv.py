@@ -1,0 +1,273 @@
+"""Five times two halves: the F test against another library's, how often the verdict errs, and the sentences word by word."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mlxtend.evaluate import combined_ftest_5x2cv
+from scipy import stats
+from sklearn.linear_model import Lasso, LinearRegression
+from sklearn.metrics import r2_score
+from sklearn.model_selection import train_test_split
+
+from branchsweep.metrics.comparison_conclusions import conclusions, transfer_sentences
+from branchsweep.metrics.comparison_result import ContestantCost, ContestantResult, PairwiseDifference
+from branchsweep.metrics.five_by_two_cv import combined_f, differences_to_reference, pairwise_differences
+from branchsweep.metrics.significance import corrected_t
+from branchsweep.types import Floats
+
+ALPHA = 0.05
+REPETITIONS = 2000
+COST = ContestantCost(None, 1.0, 0.0, 0.1, 100.0)
+
+
+def measured(name: str, r2: Mapping[str, Floats | tuple[float, ...]], failed: str = "") -> ContestantResult:
+    """A contestant, its mean made from its heads."""
+    of_heads = {head: tuple(np.asarray(values).tolist()) for head, values in r2.items()}
+    mean = {"mean": tuple(np.mean(list(of_heads.values()), axis=0).tolist())} if of_heads else {}
+    return ContestantResult(name, "", {**of_heads, **mean}, {}, COST, failed=failed)
+
+
+def scattered(seed: int, centre: float = 0.9, spread: float = 0.01) -> Floats:
+    return centre + spread * np.random.default_rng(seed).normal(size=10)
+
+
+# --- the F test ---
+
+
+@pytest.mark.parametrize("random_seed", [1, 2, 3])
+def test_the_combined_f_test_is_mlxtends(random_seed: int) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 4))
+    y = x @ [1.0, 0.5, 0.2, 0.0] + 0.5 * rng.normal(size=80)
+    one, other = LinearRegression(), Lasso(alpha=0.1)
+    expected = combined_ftest_5x2cv(one, other, x, y, random_seed=random_seed)
+
+    def difference(x_train: Floats, x_test: Floats, y_train: Floats, y_test: Floats) -> float:
+        return float(np.subtract(*(r2_score(y_test, model.fit(x_train, y_train).predict(x_test)) for model in (one, other))))
+
+    draws, differences = np.random.RandomState(random_seed), []
+    for _ in range(5):
+        x_a, x_b, y_a, y_b = train_test_split(x, y, test_size=0.5, random_state=draws.randint(low=0, high=32767))
+        differences.append([difference(x_a, x_b, y_a, y_b), difference(x_b, x_a, y_b, y_a)])
+    assert combined_f(np.array(differences)) == pytest.approx(expected, rel=0, abs=1e-10)
+
+
+def test_the_combined_f_test_by_hand() -> None:
+    differences = np.array([[0.03, 0.01], [0.02, 0.02], [0.01, -0.01], [0.0, 0.02], [0.02, 0.0]])
+    f, p = combined_f(differences)
+    assert f == pytest.approx((9 + 1 + 4 + 4 + 1 + 1 + 4 + 4) / (2 * (2 + 0 + 2 + 2 + 2)))
+    assert p == pytest.approx(1 - stats.f.cdf(f, 10, 5))
+
+
+@pytest.mark.parametrize(("each", "expected"), [(0.0, (0.0, 1.0)), (0.1, (math.inf, 0.0)), (-0.1, (math.inf, 0.0))])
+def test_differences_that_do_not_scatter_are_certain(each: float, expected: tuple[float, float]) -> None:
+    assert combined_f(np.full((5, 2), each)) == expected
+
+
+def test_the_f_test_errs_as_often_as_theory_says() -> None:
+    """Of independent differences 2f - 1 is the ratio of the pairs' means squared to their variances: F with 5 and 5 degrees."""
+    rng = np.random.default_rng(7)
+    errors = np.mean([combined_f(rng.normal(size=(5, 2)))[1] <= ALPHA for _ in range(REPETITIONS)])
+    expected = float(stats.f.sf(2 * stats.f.ppf(1 - ALPHA, 10, 5) - 1, 5, 5))
+    assert errors == pytest.approx(expected, abs=3 * math.sqrt(expected * (1 - expected) / REPETITIONS))
+    assert expected < ALPHA
+
+
+def test_differences_come_in_five_pairs() -> None:
+    with pytest.raises(ValueError, match=r"got differences of shape \(2, 5\), expected \(5, 2\)"):
+        combined_f(np.zeros((2, 5)))
+
+
+# --- contrasts ---
+
+
+def test_a_contrast_holds_what_each_test_says_alone() -> None:
+    one, other = measured("one", {"PE": scattered(1, 0.93)}), measured("other", {"PE": scattered(2)})
+    found = pairwise_differences(one, other, ALPHA)
+    assert [each.figure for each in found] == ["PE", "mean"]
+    differences = np.array(one.r2["PE"]) - np.array(other.r2["PE"])
+    expected = corrected_t(differences, 0.5, confidence=0.95)
+    pe = found[0]
+    assert (pe.one, pe.other) == ("one", "other")
+    assert (pe.difference, pe.low, pe.high, pe.p_t) == (expected.mean, expected.low, expected.high, expected.p)
+    assert (pe.f, pe.p) == combined_f(differences.reshape(5, 2))
+    assert pe.effect == pytest.approx(differences.mean() / differences.std(ddof=1))
+
+
+def test_repetitions_are_the_pairs_of_neighbours() -> None:
+    """Where both halves of a repetition agree, the F test finds no variance at all; in another order it would."""
+    steps = np.repeat([0.01, 0.02, 0.03, 0.04, 0.05], 2)
+    found = pairwise_differences(measured("one", {"PE": steps}), measured("other", {"PE": np.zeros(10)}), ALPHA)
+    assert [(each.f, each.p) for each in found] == [(math.inf, 0.0)] * 2
+
+
+def test_all_are_compared_with_the_reference_and_corrected_together() -> None:
+    contestants = [measured(name, {"PE": scattered(seed), "V": scattered(seed + 10)}) for seed, name in enumerate("abcd")]
+    contestants[2] = measured("c", {}, failed="diverged")
+    found = differences_to_reference(contestants, "b", ALPHA)
+    assert [(each.one, each.figure) for each in found] == [(one, figure) for one in "ad" for figure in ("PE", "V", "mean")]
+    assert {each.other for each in found} == {"b"}
+    in_order = sorted(found, key=lambda each: each.p)
+    assert in_order[0].p_adjusted == pytest.approx(min(1.0, 6 * in_order[0].p))
+    assert in_order[1].p_adjusted == pytest.approx(max(in_order[0].p_adjusted, min(1.0, 5 * in_order[1].p)))
+    alone = pairwise_differences(contestants[0], contestants[1], ALPHA)
+    assert min(each.p_adjusted for each in alone) == pytest.approx(min(1.0, 3 * min(each.p for each in alone)))
+
+
+def test_who_equals_the_reference_does_not_differ() -> None:
+    for each in differences_to_reference([measured(name, {"PE": scattered(1)}) for name in "ab"], "a", ALPHA):
+        assert (each.difference, each.low, each.high, each.f, each.p, each.p_t, each.effect) == (0, 0, 0, 0, 1, 1, 0)
+        assert not each.is_significant
+
+
+def test_a_failed_contestant_is_compared_with_nobody() -> None:
+    well, failed = measured("well", {"PE": scattered(1)}), measured("failed", {}, failed="diverged")
+    assert (
+        differences_to_reference([well, failed], "well", ALPHA)
+        == differences_to_reference([well, failed], "failed", ALPHA)
+        == ()
+    )
+    assert pairwise_differences(well, failed, ALPHA) == pairwise_differences(failed, well, ALPHA) == ()
+
+
+def test_what_cannot_be_compared_is_told() -> None:
+    well = measured("well", {"PE": scattered(1)})
+    with pytest.raises(ValueError, match="got the reference 'wel', expected one of well"):
+        differences_to_reference([well], "wel", ALPHA)
+    with pytest.raises(ValueError, match="short: got 9 values of PE, expected 10"):
+        pairwise_differences(measured("short", {"PE": scattered(1)[:9]}), well, ALPHA)
+
+
+def called_different(rng: np.random.Generator, gain: float) -> list[str]:
+    """The figures in which two contestants are called different, whose R² is a half's own and noise of deviation 1.
+
+    Args:
+        rng: Draws them.
+        gain: Of the one over the other, in every half.
+    """
+    of_halves = rng.normal(scale=5.0, size=(2, 10))
+    one, other = (of_halves + rng.normal(size=(2, 10)) + shift for shift in (gain, 0.0))
+    pair = [measured(name, {"PE": values[0], "V": values[1]}) for name, values in (("one", one), ("other", other))]
+    return [each.figure for each in differences_to_reference(pair, "other", ALPHA) if each.is_significant]
+
+
+def test_equals_are_rarely_called_different() -> None:
+    rng = np.random.default_rng(5)
+    errors = sum(bool(called_different(rng, 0.0)) for _ in range(REPETITIONS))
+    assert errors / REPETITIONS <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / REPETITIONS)
+
+
+def test_a_big_difference_is_seen() -> None:
+    rng = np.random.default_rng(6)
+    assert sum(called_different(rng, 8.0) == ["PE", "V", "mean"] for _ in range(100)) >= 95
+
+
+# --- sentences ---
+
+
+def difference(
+    figure: str, value: float, reach: float = 0.002, one: str = "shared", *, is_significant: bool = True
+) -> PairwiseDifference:
+    low, high = value - reach, value + reach
+    return PairwiseDifference(
+        figure, one, "single", value, low, high, 9.0, 0.01, 0.03, 0.01, 1.5, is_significant=is_significant
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ([("V", 0.012)], "V gains 0.0120 [0.0100, 0.0140] from sharing."),
+        ([("V", -0.005)], "V loses 0.0050 [0.0030, 0.0070] by sharing."),
+        ([("V", 0.0)], "V neither gains nor loses from sharing (+0.0000 [-0.0020, 0.0020])."),
+        (
+            [("PE", 0.0), ("V", 0.012)],
+            "V gains 0.0120 [0.0100, 0.0140] from sharing; PE neither gains nor loses (+0.0000 [-0.0020, 0.0020]).",
+        ),
+        (
+            [("PE", 0.006), ("V", 0.012)],
+            "PE gains 0.0060 [0.0040, 0.0080] and V 0.0120 [0.0100, 0.0140] from sharing.",
+        ),
+        (
+            [("PE", -0.001), ("V", 0.0)],
+            "PE (-0.0010 [-0.0030, 0.0010]) and V (+0.0000 [-0.0020, 0.0020]) neither gain nor lose from sharing.",
+        ),
+        (
+            [("A", -0.005), ("B", 0.0), ("C", 0.012), ("D", -0.006), ("E", 0.001), ("F", 0.003), ("G", 0.004)],
+            (
+                "C gains 0.0120 [0.0100, 0.0140], F 0.0030 [0.0010, 0.0050] and G 0.0040 [0.0020, 0.0060] from sharing; "
+                "A loses 0.0050 [0.0030, 0.0070] and D 0.0060 [0.0040, 0.0080]; "
+                "B (+0.0000 [-0.0020, 0.0020]) and E (+0.0010 [-0.0010, 0.0030]) neither gain nor lose."
+            ),
+        ),
+    ],
+)
+def test_what_heads_gain_is_one_sentence(found: list[tuple[str, float]], told: str) -> None:
+    differences = [difference(head, value, is_significant=abs(value) > 0.002) for head, value in found]
+    assert transfer_sentences([*differences, difference("mean", 0.1)], [head for head, _ in found]) == (told,)
+
+
+def test_without_a_pair_there_is_no_gain_to_tell() -> None:
+    assert transfer_sentences((), ["PE", "V"]) == ()
+
+
+def with_mean(name: str, mean: float) -> ContestantResult:
+    return measured(name, {"PE": np.full(10, mean)})
+
+
+CONTESTANTS = [with_mean("single", 0.93), with_mean("shared", 0.92), with_mean("forest", 0.91)]
+
+
+@pytest.mark.parametrize(
+    ("significant", "told"),
+    [
+        ("", "It does not differ significantly from shared (+0.0100 [0.0080, 0.0120]) or forest (+0.0200 [0.0180, 0.0220])."),
+        (
+            "shared forest",
+            "It differs significantly from shared (+0.0100 [0.0080, 0.0120]) and forest (+0.0200 [0.0180, 0.0220]).",
+        ),
+        ("forest", "It does not differ significantly from shared (+0.0100 [0.0080, 0.0120]); from the other one it does."),
+    ],
+)
+def test_the_best_is_the_reference(significant: str, told: str) -> None:
+    against = [
+        difference("mean", value, one=name, is_significant=name in significant)
+        for name, value in (("shared", -0.01), ("forest", -0.02))
+    ]
+    transfer = [difference("PE", 0.012)]
+    assert conclusions(CONTESTANTS, against, transfer, ["PE"], "single") == (
+        "PE gains 0.0120 [0.0100, 0.0140] from sharing.",
+        "single has the highest mean R², 0.9300.",
+        told,
+    )
+
+
+@pytest.mark.parametrize(("is_significant", "verb"), [(True, "differs"), (False, "does not differ")])
+def test_the_best_was_compared_with_the_reference_only(is_significant: bool, verb: str) -> None:
+    against = [
+        difference("mean", 0.01, one="shared", is_significant=is_significant),
+        difference("mean", -0.01, one="forest"),
+    ]
+    best = replace(CONTESTANTS[1], r2=with_mean("", 0.94).r2)
+    contestants = [CONTESTANTS[0], best, CONTESTANTS[2]]
+    highest = "shared has the highest mean R², 0.9400."
+    only = ", the only one it was compared with"
+    assert conclusions(contestants, against, (), ["PE"], "single") == (
+        highest,
+        f"It {verb} significantly from single{only} (+0.0100 [0.0080, 0.0120]).",
+    )
+    assert conclusions(contestants[:2], against[:1], (), ["PE"], "single") == (
+        highest,
+        f"It {verb} significantly from single (+0.0100 [0.0080, 0.0120]).",
+    )
+
+
+def test_an_answer_does_without_those_that_failed() -> None:
+    failed = measured("single", {}, failed="diverged")
+    assert conclusions([failed, CONTESTANTS[1]], (), (), ["PE"], "single") == ("shared has the highest mean R², 0.9200.",)
+    assert conclusions([failed], (), (), ["PE"], "single") == ()

@@ -1,0 +1,182 @@
+"""Judging scores: figures by hand, fronts and volumes against counting, constraints with and without a bound."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from branchsweep.config.objective import Constraint, Objective
+from branchsweep.metrics.incumbent import Incumbent
+from branchsweep.metrics.objectives import (
+    ObjectiveEvaluator,
+    hypervolume,
+    make_evaluator,
+    metric_in_words,
+    metric_value,
+    objective_heads,
+)
+from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+
+NAN = float("nan")
+R2 = {"PE": 0.9, "V": 0.6}
+
+
+def result(number: int, r2: Mapping[str, float], status: Status = Status.COMPLETE, known: str = "") -> Result:
+    heads = {head: HeadScore(value, NAN, 1.0, 1.0) for head, value in r2.items()}
+    return Result(Trial(number, {}, known), Score(status, value=float(np.mean(list(r2.values()))), heads=heads))
+
+
+@pytest.mark.parametrize(
+    ("metric", "weights", "expected"),
+    [
+        ("mean_r2", {}, 0.75),
+        ("min_r2", {}, 0.6),
+        ("r2/V", {}, 0.6),
+        ("weighted", {"PE": 3.0}, 0.825),
+        ("weighted", {}, 0.75),
+    ],
+)
+def test_figures_follow_from_the_heads(metric: str, weights: dict[str, float], expected: float) -> None:
+    assert metric_value(metric, R2, weights) == pytest.approx(expected)
+
+
+def test_an_objective_looks_at_the_heads_that_it_names() -> None:
+    assert objective_heads(Objective(), R2) == ["PE", "V"]
+    assert objective_heads(Objective(maximize=["r2/V"]), R2) == ["V"]
+    assert objective_heads(Objective(maximize=["r2/V"], choose="r2/PE"), R2) == ["PE", "V"]
+    assert objective_heads(Objective(maximize=["r2/V", "min_r2"]), R2) == ["PE", "V"]
+
+
+def test_figures_have_words() -> None:
+    assert [metric_in_words(metric) for metric in ("mean_r2", "min_r2", "r2/PE", "weighted (PE 2)")] == [
+        "mean validation R²",
+        "lowest validation R²",
+        "validation R² of PE",
+        "weighted (PE 2) validation R²",
+    ]
+    weighted = Objective(maximize=["weighted"], weights={"PE": 2.0, "V": 0.5})
+    assert weighted.ranking_description == "weighted (PE 2, V 0.5)"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("r2/PE >= 0.9", ("r2/PE", 0.9, "")),
+        ("r2/PE >= 0.99 * article", ("r2/PE", 0.99, "article")),
+        ("min_r2>=article", ("min_r2", 1.0, "article")),
+        ("mean_r2 >= -1e-2", ("mean_r2", -0.01, "")),
+        ("r2/PE >= 1 *the-wide_1", ("r2/PE", 1.0, "the-wide_1")),
+    ],
+)
+def test_constraints_are_read(text: str, expected: tuple[str, float, str]) -> None:
+    assert Constraint.parsed(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["r2/PE > 0.9", "r2/PE <= 0.9", ">= 0.9", "r2/PE >= 0.9 article", "r2/PE >= 2 * 3", "r2/PE >="]
+)
+def test_what_is_no_constraint_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected METRIC >= NUMBER"):
+        Constraint.parsed(text)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3, 4])
+def test_the_hypervolume_is_the_share_of_a_grid_that_is_dominated(dimensions: int) -> None:
+    points = np.random.default_rng(dimensions).integers(0, 7, (9, dimensions)) / 6
+    cells = (np.array(list(itertools.product(range(6), repeat=dimensions))) + 0.5) / 6
+    covered = np.mean([any((cell < point).all() for point in points) for cell in cells])
+    assert hypervolume([tuple(map(float, point)) for point in points]) == pytest.approx(covered)
+
+
+def test_what_is_worse_than_saying_the_mean_adds_no_volume() -> None:
+    assert hypervolume([(0.5, -3.0)]) == 0.0
+    assert hypervolume([]) == 0.0
+
+
+def test_the_best_is_of_the_highest_rank_and_of_equals_the_first() -> None:
+    results = [result(0, {"PE": 0.9, "V": 0.2}), result(1, {"PE": 0.6, "V": 0.5}), result(2, {"PE": 0.5, "V": 0.6})]
+    results += [result(3, {"PE": 1.0, "V": 1.0}, Status.PRUNED), Result(Trial(4, {}), Score(Status.FAILED))]
+
+    def best(*maximize: str) -> int:
+        found = make_evaluator(Objective(maximize=list(maximize)), results).best(results)
+        assert found is not None
+        return found.trial.number
+
+    assert (best("mean_r2"), best("min_r2"), best("r2/PE"), best("r2/V")) == (0, 1, 0, 2)
+    assert make_evaluator(Objective(), results[3:]).best(results[3:]) is None
+
+
+def test_the_front_holds_whom_nobody_beats_and_the_rule_chooses_of_it() -> None:
+    drawn = np.random.default_rng(3).uniform(size=(40, 2))
+    results = [result(number, {"PE": float(pe), "V": float(v)}) for number, (pe, v) in enumerate(drawn)]
+    judged = make_evaluator(Objective(maximize=["r2/PE", "r2/V"], choose="min_r2"), results)
+    front = judged.front(results)
+    beaten = [((drawn >= point).all(1) & (drawn > point).any(1)).any() for point in drawn]
+    assert sorted(one.trial.number for one in front) == [number for number in range(40) if not beaten[number]]
+    assert [one.score.heads["PE"].r2 for one in front] == sorted((one.score.heads["PE"].r2 for one in front), reverse=True)
+    chosen = judged.best(results)
+    assert chosen is max(front, key=lambda one: min(one.score.of_heads.values()))
+
+
+class TestConstraints:
+    RESULTS = (
+        result(0, {"PE": 0.8, "V": 0.5}, known="article"),
+        result(1, {"PE": 0.75, "V": 0.9}),
+        result(2, {"PE": 0.79, "V": 0.7}),
+    )
+
+    def judged(self, *constraints: str, among: tuple[Result, ...] = RESULTS) -> ObjectiveEvaluator:
+        return make_evaluator(Objective(constraints=list(constraints)), among)
+
+    def test_a_trial_that_breaks_one_is_not_the_best(self) -> None:
+        best = self.judged("r2/PE >= 0.95 * article").best(self.RESULTS)
+        assert best is not None and best.trial.number == 2
+        free = self.judged().best(self.RESULTS)
+        assert free is not None and free.trial.number == 1
+
+    def test_violations_are_what_is_missing(self) -> None:
+        judged = self.judged("r2/PE >= 0.95 * article", "r2/V >= 0.6")
+        assert judged.violations(self.RESULTS[1].score) == pytest.approx((0.01, -0.3))
+
+    def test_without_its_known_configuration_it_binds_nobody(self) -> None:
+        judged = self.judged("r2/PE >= article", among=self.RESULTS[1:])
+        assert math.isnan(judged.bounds[0])
+        assert judged.violations(self.RESULTS[1].score) == ()
+        best = judged.best(self.RESULTS[1:])
+        assert best is not None and best.trial.number == 1
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Objective(),
+        Objective(constraints=["r2/V >= 0.4"]),
+        Objective(constraints=["r2/V >= 0.9 * second", "r2/PE >= 0.5 * first"]),
+        Objective(maximize=["r2/PE", "r2/V"], choose="min_r2"),
+        Objective(maximize=["r2/PE", "r2/V"], constraints=["min_r2 >= 1.0 * second"]),
+    ],
+)
+def test_a_standing_is_at_every_moment_what_all_results_say(objective: Objective) -> None:
+    """In any order, with ties, failed and pruned trials, and bounds that become known late."""
+    rng = np.random.default_rng(3)
+    statuses = [Status.COMPLETE] * 4 + [Status.PRUNED, Status.FAILED]
+    results = [
+        result(int(number), {"PE": rng.integers(0, 9) / 9, "V": rng.integers(0, 9) / 9}, statuses[rng.integers(6)])
+        for number in rng.permutation(60)
+    ]
+    results.insert(20, result(60, {"PE": 0.6, "V": 0.5}, known="first"))
+    results.insert(40, result(61, {"PE": 0.5, "V": 0.6}, known="second"))
+    standing = Incumbent(objective)
+    for so_far in range(1, len(results) + 1):
+        standing.add(results[so_far - 1])
+        seen = results[:so_far]
+        judged = make_evaluator(objective, seen)
+        best = judged.best(seen)
+        assert len(standing) == so_far
+        assert str(standing.judge) == str(judged)  # NaN equals nothing, but is spelt alike
+        assert standing.leader is best
+        assert standing.since == sum(best is None or one.trial.number > best.trial.number for one in seen)

@@ -1,0 +1,82 @@
+"""The ruler, against sums by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+from branchsweep.metrics.scores import head_scores, r2, standard_error
+from branchsweep.training.population import LaneOutcome
+from branchsweep.trial import Status
+from branchsweep.workflows.lane_scores import lane_scores
+
+ACTUAL = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [6.0, 60.0]])
+
+
+def outcome(predictions: np.ndarray, curve: list[list[float]], failed_at: int = 0) -> LaneOutcome:
+    return LaneOutcome(predictions, np.array(curve), epochs=len(curve), failed_at=failed_at)
+
+
+def test_measures_are_the_sums_by_hand() -> None:
+    predicted = ACTUAL + np.array([[0.5, -5.0], [0.0, 0.0], [-0.5, 0.0], [0.0, 1.0]])
+    scores = head_scores(ACTUAL, predicted, ["PE", "V"])
+    assert scores["PE"].r2 == pytest.approx(1 - 0.5 / 14.0)
+    assert scores["V"].r2 == pytest.approx(1 - 26.0 / 1400.0)
+    assert scores["PE"].rmse == pytest.approx(math.sqrt(0.5 / 4))
+    assert scores["V"].mae == pytest.approx(6.0 / 4)
+
+
+def test_measures_are_those_of_scikit_learn_to_the_last_bit() -> None:
+    rng = np.random.default_rng(0)
+    for rows in (2, 3, 8, 127, 128, 129, 1000, 2551, 2552, 6001):
+        actual = rng.normal(450.0, 17.0, (rows, 3))
+        predicted = actual + rng.normal(0.0, 10.0 ** rng.integers(-6, 3), actual.shape)
+        predicted = np.asfortranarray(predicted) if rows % 2 else predicted.astype(np.float32)
+        for head, said in head_scores(actual, predicted, ["a", "b", "c"]).items():
+            pair = actual[:, "abc".index(head)], predicted[:, "abc".index(head)]
+            assert said.r2 == r2_score(*pair)
+            assert said.rmse == root_mean_squared_error(*pair)
+            assert said.mae == mean_absolute_error(*pair)
+
+
+def test_where_nothing_varies_scikit_learn_decides() -> None:
+    flat = np.full((4, 1), 3.0)
+    assert head_scores(flat, flat, ["a"])["a"].r2 == 1.0
+    assert head_scores(flat, flat + 1, ["a"])["a"].r2 == 0.0
+
+
+def test_a_trial_is_the_mean_of_its_lanes_with_its_standard_error() -> None:
+    first = outcome(ACTUAL + 0.5, [[0.1, 0.2], [0.3, 0.4]])
+    second = outcome(ACTUAL - 1.0, [[0.5, 0.6]])
+    score = lane_scores([("fold 0", first, ACTUAL), ("fold 1", second, ACTUAL)], ["PE", "V"], seconds=2.0)
+    lanes = [1 - 4 * 0.25 / 14.0, 1 - 4 * 1.0 / 14.0]
+    assert score.status is Status.COMPLETE
+    assert score.heads["PE"].r2 == pytest.approx(np.mean(lanes))
+    assert score.heads["PE"].r2_se == pytest.approx(abs(lanes[0] - lanes[1]) / 2)
+    assert score.lanes_r2["PE"] == pytest.approx(lanes) and len(score.lanes_r2["V"]) == 2
+    assert score.value == pytest.approx((score.heads["PE"].r2 + score.heads["V"].r2) / 2)
+    assert score.curves["PE"] == pytest.approx((0.3, 0.3))  # the second lane stopped after one epoch
+    assert score.epochs == 1.5
+
+
+def test_one_lane_has_no_spread() -> None:
+    assert math.isnan(standard_error([0.9]))
+
+
+def test_a_lane_that_is_not_finite_fails_the_trial_and_is_named() -> None:
+    fine, lost = outcome(ACTUAL, [[1.0, 1.0]]), outcome(np.full((4, 2), np.nan), [[math.nan] * 2], failed_at=12)
+    score = lane_scores([("fold 0", fine, ACTUAL), ("fold 1, seed 2", lost, ACTUAL)], ["PE", "V"], seconds=1.0)
+    assert score.status is Status.FAILED
+    assert math.isnan(score.value)
+    assert score.reason == "diverged: predictions were not finite after epoch 12 (fold 1, seed 2)"
+
+
+def test_r2_of_many_predictions_at_once_is_that_of_each() -> None:
+    rng = np.random.default_rng(0)
+    actual, predicted = rng.normal(size=(30, 2)), rng.normal(size=(4, 30, 2))
+    expected = [r2_score(actual, it, multioutput="raw_values").tolist() for it in predicted]
+    np.testing.assert_allclose(r2(actual, predicted, axis=-2), expected)
+    assert r2(np.ones(5), np.zeros(5), axis=-1) == r2(np.ones(5), np.ones(5), axis=-1) == 0.0

@@ -1,0 +1,164 @@
+"""Estimators of scikit-learn's, against least squares by hand and against scikit-learn one head at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from branchsweep.config.comparison import ESTIMATORS, Estimator
+from branchsweep.config.experiment import SKLEARN_BASELINES
+from branchsweep.models import baselines
+from branchsweep.models.baselines import Regressor, fit, measure_cost
+from branchsweep.types import Floats
+
+HEADS = ("PE", "V", "RH")
+RANDOM = ("random_forest",)
+"""Whose defaults draw at random; the gradient boosting does only of far more rows than here."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Generator[None]:
+    """So few rows are no work for several threads, which wait for each other where other tests run beside them."""
+    with threadpool_limits(1):
+        yield
+
+
+class ScaledNeighbors:
+    """The neighbours among inputs of mean 0 and deviation 1, without a pipeline."""
+
+    def fit(self, X: Floats, y: Floats) -> None:
+        self.scaler = StandardScaler().fit(X)
+        self.neighbors = KNeighborsRegressor().fit(self.scaler.transform(X), y)
+
+    def predict(self, X: Floats) -> Floats:
+        predicted: Floats = self.neighbors.predict(self.scaler.transform(X))
+        return predicted
+
+
+def one_head(estimator: str, seed: int) -> Regressor:
+    made: dict[str, Regressor] = {
+        "linear_regression": LinearRegression(),
+        "k_nearest_neighbors": ScaledNeighbors(),
+        "random_forest": RandomForestRegressor(random_state=seed),
+        "histogram_gradient_boosting": HistGradientBoostingRegressor(random_state=seed),
+    }
+    return made[estimator]
+
+
+def rows(number: int = 60) -> tuple[Floats, Floats, Floats]:
+    """Training inputs of unequal scales, targets that depend on each other, and inputs to predict for."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(number, 4)) * [1.0, 5.0, 20.0, 100.0]
+    first = x @ [2.0, 0.5, 0.1, 0.0]
+    y = np.column_stack([450.0 - first, 0.1 * first**2, first + x[:, 0] ** 2]) + rng.normal(size=(number, 3))
+    return x, y, rng.normal(size=(9, 4)) * [1.0, 5.0, 20.0, 100.0]
+
+
+# --- a sweep's baselines ---
+
+
+def test_every_baseline_that_an_experiment_may_name_has_an_estimator() -> None:
+    assert set(baselines.REGRESSORS) >= set(SKLEARN_BASELINES)
+
+
+def test_linear_regression_is_least_squares_with_an_intercept() -> None:
+    rng = np.random.default_rng(3)
+    x_train, x_test = rng.normal(20.0, 5.0, (60, 4)), rng.normal(20.0, 5.0, (9, 4))
+    y_train = np.column_stack([450.0 - x_train @ [2.0, 0.5, 0.1, 0.0], x_train[:, 0] ** 2]) + rng.normal(size=(60, 2))
+    weights, *_ = np.linalg.lstsq(np.column_stack([np.ones(60), x_train]), y_train, rcond=None)
+    by_hand = np.column_stack([np.ones(9), x_test]) @ weights
+    predicted = baselines.predict("linear_regression", x_train, y_train, x_test)
+    assert predicted.shape == (9, 2)
+    assert predicted == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize("name", SKLEARN_BASELINES)
+def test_a_head_does_not_depend_on_its_company(name: str) -> None:
+    rng = np.random.default_rng(4)
+    x_train, y_train, x_test = rng.normal(size=(40, 3)), rng.normal(size=(40, 2)), rng.normal(size=(5, 3))
+    together = baselines.predict(name, x_train, y_train, x_test)
+    alone = baselines.predict(name, x_train, y_train[:, 1:], x_test)
+    assert np.array_equal(together[:, 1:], alone)
+
+
+# --- a comparison's estimators ---
+
+
+def test_every_estimator_that_a_comparison_may_name_can_be_made() -> None:
+    named = get_args(Estimator.model_fields["estimator"].annotation)
+    assert list(baselines.REGRESSORS) == list(ESTIMATORS) == list(named)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_each_head_is_learnt_by_itself(estimator: str) -> None:
+    x, y, unseen = rows()
+    predicted = fit(estimator, x, y, HEADS, None, seed=5).predict(unseen)
+    assert predicted.shape == (9, 3)
+    for head in range(3):
+        alone = one_head(estimator, seed=5)
+        alone.fit(x, y[:, head])
+        assert predicted[:, head] == pytest.approx(alone.predict(unseen), rel=1e-9)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_chain_reads_the_predictions_of_the_heads_before(estimator: str) -> None:
+    x, y, unseen = rows()
+    predicted = fit(estimator, x, y, HEADS, ["RH", "PE", "V"], seed=5).predict(unseen)
+    reads, known = x, unseen
+    for head in (2, 0, 1):
+        link = one_head(estimator, seed=5)
+        link.fit(reads, y[:, head])
+        by_hand = link.predict(known)
+        assert predicted[:, head] == pytest.approx(by_hand, rel=1e-9)
+        reads, known = np.column_stack([reads, y[:, head]]), np.column_stack([known, by_hand])
+
+
+def test_the_order_of_a_chain_matters() -> None:
+    x, y, unseen = rows()
+    one, other = (fit("k_nearest_neighbors", x, y, HEADS, chain, seed=1).predict(unseen) for chain in (HEADS, HEADS[::-1]))
+    assert not np.allclose(one, other)
+
+
+@pytest.mark.parametrize("chain", [["PE", "V"], ["PE", "V", "V"], ["PE", "V", "AT"]])
+def test_a_chain_names_each_head_once(chain: list[str]) -> None:
+    x, y, _ = rows()
+    with pytest.raises(ValueError, match="expected each of the heads PE, V, RH once"):
+        fit("linear_regression", x, y, HEADS, chain, seed=1)
+
+
+@pytest.mark.parametrize("chain", [None, HEADS])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_seed_makes_the_same_estimator_again(estimator: str, chain: tuple[str, ...] | None) -> None:
+    x, y, unseen = rows(30)
+    one, again, another = (fit(estimator, x, y, HEADS, chain, seed).predict(unseen) for seed in (1, 1, 2))
+    assert one == pytest.approx(again, rel=1e-12)  # a forest adds up its trees in the order in which threads are ready
+    assert np.allclose(one, another) == (estimator not in RANDOM)
+
+
+@pytest.mark.parametrize("estimator", ["linear_regression", "histogram_gradient_boosting"])
+def test_an_estimator_costs_time_and_room(estimator: str) -> None:
+    x, y, unseen = rows()
+    fitted = fit(estimator, x, y, HEADS, ["V", "PE", "RH"], seed=1)
+    cost = measure_cost(fitted, unseen)
+    assert (cost.parameters, cost.tuning_seconds) == (None, 0.0)
+    assert cost.training_seconds == fitted.seconds > 0
+    assert cost.latency > 0
+    assert cost.bytes > 500
+    assert measure_cost(replace(fitted, seconds=2.5), unseen).training_seconds == 2.5
+
+
+def test_more_trees_are_larger() -> None:
+    x, y, unseen = rows()
+    forest, line = (
+        measure_cost(fit(name, x, y, HEADS, None, seed=1), unseen) for name in ("random_forest", "linear_regression")
+    )
+    assert forest.bytes > 10 * line.bytes

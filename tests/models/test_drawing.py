@@ -1,0 +1,169 @@
+"""Networks as text: the exact picture of a few, and what holds for all."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from branchsweep.config.loading import load_experiment
+from branchsweep.models.architecture import Architecture
+from branchsweep.models.drawing import COLUMNS, draw_network
+from branchsweep.workflows.search_space_summary import known_networks
+
+ROOT = Path(__file__).parents[2]
+INPUTS = ["AT", "AP", "RH"]
+
+
+def picture(text: str) -> list[str]:
+    """The lines of a picture as it is written below, without what is blank at their ends."""
+    return [line.removeprefix("|") for line in text.strip("\n").split("\n")]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "inputs", "expected"),
+    [
+        pytest.param(
+            Architecture((10, 10), {"PE": (), "V": (10,)}, "relu"),
+            INPUTS,
+            """
+|AT ─┐              ┌──────── PE
+|AP ─┼── 10 ── 10 ──┤
+|RH ─┘              └── 10 ── V
+|        relu, 282 parameters
+""",
+            id="the article's",
+        ),
+        pytest.param(
+            Architecture((8,), {"y": ()}, "tanh"),
+            ["x"],
+            """
+|x ──── 8 ───── y
+|       tanh, 25 parameters
+""",
+            id="one input, one head",
+        ),
+        pytest.param(
+            Architecture((64, 32), {"heat": (128, 64), "steam": (8,), "cost": ()}, "silu"),
+            ["load", "wind"],
+            """
+|load ─┐              ┌── 128 ── 64 ── heat
+|      ├── 64 ── 32 ──┼──── 8 ──────── steam
+|wind ─┘              └─────────────── cost
+|          silu, 15,123 parameters
+""",
+            id="an even number of inputs, an odd one of heads",
+        ),
+        pytest.param(
+            Architecture((128,) * 16, {"PE": (), "V": (8, 8)}, "relu"),
+            INPUTS,
+            """
+|AT ─┐             ┌────────── PE
+|AP ─┼── 128 ×16 ──┤
+|RH ─┘             └── 8 ×2 ── V
+|        relu, 249,434 parameters
+""",
+            id="too deep to be spelled out",
+        ),
+        pytest.param(
+            Architecture(tuple(range(100, 84, -1)), {"PE": tuple(range(40, 30, -1)), "V": ()}, "relu"),
+            INPUTS,
+            """
+|AT ─┐
+|AP ─┼─ 100 ─ 99 ─ 98 ─ 97 ─ 96 ─ 95 ─ 94 ─ 93 ─ 92 ─ 91 ─ 90 ─ 89 ─ 88 ─ 87 ─ 86 ─ 85 ─┐
+|RH ─┘                                                                                  │
+| ┌─────────────────────────────────────────────────────────────────────────────────────┘
+| ├─ 40 ─ 39 ─ 38 ─ 37 ─ 36 ─ 35 ─ 34 ─ 33 ─ 32 ─ 31 ─ PE
+| └─────────────────────────────────────────────────── V
+|       relu, 145,673 parameters
+""",
+            id="branches below the trunk",
+        ),
+    ],
+)
+def test_a_picture(architecture: Architecture, inputs: list[str], expected: str) -> None:
+    assert [line.rstrip() for line in draw_network(architecture, inputs)] == picture(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "expected"),
+    [
+        pytest.param(
+            "toy_sequential",
+            (3 * 4 + 4) + (4 * 4 + 4) + (4 + 1),
+            """
+|AT ─┐
+|AP ─┼── 4 ── 4 ───── PE
+|RH ─┘
+|        relu, 41 parameters
+""",
+            id="a chain",
+        ),
+        pytest.param(
+            "toy_branched",
+            (3 * 4 + 4) + (4 * 4 + 4) + (4 + 1) + (4 * 4 + 4) + (4 + 1),
+            """
+|AT ─┐            ┌─────── PE
+|AP ─┼── 4 ── 4 ──┤
+|RH ─┘            └── 4 ── V
+|        relu, 66 parameters
+""",
+            id="a fork after the second layer",
+        ),
+    ],
+)
+def test_the_tutorials_toys(name: str, parameters: int, expected: str) -> None:
+    (toy,) = known_networks(load_experiment(ROOT / "experiments" / f"{name}.yaml"))
+    assert (toy.known, toy.parameters) == ("toy", parameters)
+    assert [line.rstrip() for line in toy.picture] == picture(expected)
+
+
+def networks(count: int) -> list[tuple[Architecture, list[str]]]:
+    """Networks of all sizes that can be asked for, some deep, some with a width for every layer."""
+    random = np.random.default_rng(4)
+
+    def stack(least: int) -> tuple[int, ...]:
+        depth, widths = int(random.integers(least, 17)), random.integers(1, 1025, 16)
+        return tuple(int(width) for width in (widths if random.integers(2) else widths[:1].repeat(16))[:depth])
+
+    def names(letters: str, count: int) -> list[str]:
+        return [letter * int(random.integers(1, 30)) for letter in letters[:count]]
+
+    return [
+        (
+            Architecture(stack(1), {head: stack(0) for head in names("ABCDEF", int(random.integers(1, 7)))}, "gelu"),
+            names("abcdefgh", int(random.integers(1, 9))),
+        )
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("architecture", "inputs"), networks(60))
+def test_what_holds_for_every_picture(architecture: Architecture, inputs: list[str]) -> None:
+    lines = draw_network(architecture, inputs)
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines[0]) <= COLUMNS
+    assert len(lines) <= len(inputs) + len(architecture.branches) + 4
+    *diagram, caption = lines
+    assert caption.split() == ["gelu,", f"{architecture.parameters(len(inputs)):,}", "parameters"]
+    assert Counter(layers("\n".join(diagram))) == Counter(chain(architecture.trunk, *architecture.branches.values()))
+    for name in inputs:
+        assert len([line for line in diagram if line.lstrip().startswith(name[:10])]) == 1
+    for head, units in architecture.branches.items():
+        (line,) = [line for line in diagram if re.search(rf"─ {head[:10]}{head[0]}*…? *$", line)]
+        assert layers(line)[-len(units) :] == list(units) or not units
+
+
+def layers(text: str) -> list[int]:
+    """The units that a text tells of, layer by layer."""
+    return [int(width) for width, times in re.findall(r"(\d+)(?: ×(\d+))?", text) for _ in range(int(times or 1))]
+
+
+def test_a_narrow_terminal_gets_a_narrow_picture() -> None:
+    network = Architecture((64, 64, 32, 32), {"PE": (16, 16), "V": (8,)}, "relu")
+    wide, narrow = draw_network(network, INPUTS), draw_network(network, INPUTS, columns=48)
+    assert len(wide[0]) > 48 >= len(narrow[0])

@@ -1,0 +1,189 @@
+"""A model that leaves the house: one lane as it is, several as the mean of theirs, and what is known of its limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from branchsweep.data.encoders import scalers
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.models import keras_network, serving
+from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
+from branchsweep.models.recipe import Recipe, recipe_from_dict
+from branchsweep.training.trainer import PopulationTrainer
+
+INPUTS = ["AT", "AP", "RH"]
+UNITS = {"PE": "MW", "V": "cm Hg"}
+
+
+def rows() -> TrainingRows:
+    random = np.random.default_rng(3)
+    x = random.normal([20.0, 1013.0, 73.0], [7.0, 6.0, 15.0], (400, 3))
+    y = random.normal([454.0, 54.0], [17.0, 12.7], (400, 2))
+    return TrainingRows(x, y, ())
+
+
+ROWS = rows()
+TABLE = pd.DataFrame(ROWS.x, columns=INPUTS)
+
+
+def member(seed: int, share: float = 1.0, **params: Any) -> ModelMember:
+    """A network that nobody trained; it predicts as well as any."""
+    recipe = Recipe.of({name.replace("__", "."): value for name, value in params.items()}, list(UNITS))
+    return ModelMember(recipe, keras_network.initial_weights(recipe.architecture, 3, (seed,)), share, epochs=7)
+
+
+MIXED = [
+    member(1, 0.5, trunk__depth=3, trunk__width=12, activation="tanh", input_scaling="standard"),
+    member(2, 0.3, PE__depth=0, V__depth=2, activation="silu", input_scaling="quantile", target_scaling="none"),
+    member(3, 0.2, trunk__depth=1, trunk__taper=0.5, activation="gelu", input_scaling="min_max"),
+]
+UNSCALED_FIRST = [MIXED[1], MIXED[0], MIXED[2]]
+SEEDS = [member(seed, share, input_scaling="min_max") for seed, share in ((1, 0.5), (2, 0.25), (3, 0.25))]
+SAME_BUT_FOR_TARGETS = [member(1, 0.75), member(2, 0.25, target_scaling="none")]
+ENSEMBLES = {"mixed": MIXED, "unscaled first": UNSCALED_FIRST, "seeds": SEEDS, "unlike targets": SAME_BUT_FOR_TARGETS}
+
+
+def exported(folder: Path, members: Sequence[ModelMember]) -> serving.Predictor:
+    PopulationTrainer(ROWS).export(folder, ExportedModel(members, INPUTS, UNITS))
+    return serving.Predictor(folder)
+
+
+def by_hand(one: ModelMember, x: serving.Floats) -> serving.Floats:
+    """What a network says between its scalers."""
+    model = keras_network.build_network(one.recipe.architecture, 3, one.weights)
+    outputs = model(serving.transform(scalers.fit_scaler(one.recipe.input_scaling, ROWS.x), x).astype(np.float32))
+    scaled = np.concatenate([np.asarray(outputs[head]) for head in UNITS], axis=1).astype(np.float64)
+    return serving.inverse(scalers.fit_scaler(one.recipe.target_scaling, ROWS.y), scaled)
+
+
+@pytest.mark.parametrize("scalings", [("standard", "standard"), ("quantile", "none"), ("none", "standard")])
+def test_one_member_is_its_own_network_bit_for_bit(tmp_path: Path, scalings: tuple[str, str]) -> None:
+    one = member(5, input_scaling=scalings[0], target_scaling=scalings[1], V__depth=2)
+    predictor = exported(tmp_path, [one])
+    np.testing.assert_array_equal(predictor.predict(TABLE).to_numpy(), by_hand(one, ROWS.x))
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    assert [layer.name for layer in model.layers] == ["inputs", "trunk_1", "trunk_2", "V_1", "PE_1", "V_2", "PE", "V"]
+
+
+@pytest.mark.parametrize("members", ENSEMBLES.values(), ids=ENSEMBLES.keys())
+def test_several_members_are_the_weighted_mean_of_their_own_exports(tmp_path: Path, members: Sequence[ModelMember]) -> None:
+    together = exported(tmp_path / "together", members)
+    alone = [
+        exported(tmp_path / str(place), [ModelMember(one.recipe, one.weights)]).predict(TABLE)
+        for place, one in enumerate(members)
+    ]
+    expected = sum(one.share * answers for one, answers in zip(members, alone, strict=True))
+    np.testing.assert_allclose(together.predict(TABLE), expected, rtol=1e-6)
+    np.testing.assert_allclose(PopulationTrainer(ROWS).predict(tmp_path / "together", ROWS.x), expected, rtol=1e-6)
+
+
+def test_an_ensemble_has_an_input_for_each_scaling_and_layers_with_names(tmp_path: Path) -> None:
+    exported(tmp_path / "mixed", MIXED)
+    model = keras.saving.load_model(tmp_path / "mixed" / "model.keras")
+    assert {tensor.name for tensor in model.inputs} == {"inputs.standard", "inputs.quantile", "inputs.min_max"}
+    assert {layer.name for layer in model.layers} >= {"member.1", "member.2", "member.3", "PE.members", "PE", "V"}
+    assert [layer.units for layer in model.get_layer("member.3").layers[1:]] == [10, 10, 10, 1, 1]
+    exported(tmp_path / "seeds", SEEDS)
+    model = keras.saving.load_model(tmp_path / "seeds" / "model.keras")
+    assert [tensor.name for tensor in model.inputs] == ["inputs"]
+    kernel, bias = model.get_layer("PE").get_weights()
+    np.testing.assert_array_equal(kernel[:, 0], np.array([0.5, 0.25, 0.25], np.float32))
+    assert bias == 0.0
+
+
+def test_an_ensemble_survives_saving_and_loading(tmp_path: Path) -> None:
+    predictor = exported(tmp_path / "first", MIXED)
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    keras.saving.load_model(tmp_path / "first" / "model.keras").save(tmp_path / "second" / "model.keras")
+    again = serving.Predictor(tmp_path / "second").predict(TABLE)
+    np.testing.assert_array_equal(predictor.predict(TABLE), again)
+
+
+IN_A_FRESH_PROCESS = """
+import sys, pathlib
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "branchsweep":
+            raise ImportError("this machine has Keras, but not branchsweep")
+
+sys.meta_path.insert(0, Blocked())
+sys.path.insert(0, ".")
+import pandas, serving
+
+print(serving.Predictor(pathlib.Path(".")).predict(pandas.read_json("table.json")).to_json(double_precision=12))
+"""
+
+
+def test_an_ensemble_loads_where_branchsweep_is_not(tmp_path: Path) -> None:
+    predictor, table = exported(tmp_path, MIXED), TABLE.iloc[:5]
+    shutil.copy(serving.__file__, tmp_path / "serving.py")
+    table.to_json(tmp_path / "table.json", double_precision=15)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-I", "-c", IN_A_FRESH_PROCESS]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = pd.DataFrame(json.loads(done.stdout.splitlines()[-1])).to_numpy()
+    np.testing.assert_allclose(told, predictor.predict(table).to_numpy(), rtol=1e-6)
+
+
+def test_what_is_written_down_can_be_read_back(tmp_path: Path) -> None:
+    provenance = Provenance({"PE": "PE", "V": "vacuum"}, {"PE": "mse", "V": "mae"}, 60, 0.2, 1)
+    PopulationTrainer(ROWS).export(tmp_path, ExportedModel(MIXED, INPUTS, UNITS, provenance))
+    manifest = json.loads((tmp_path / "serving.json").read_text(encoding="utf-8"))
+    assert [recipe_from_dict(one["recipe"]) for one in manifest["members"]] == [one.recipe for one in MIXED]
+    assert [(one["share"], one["epochs"]) for one in manifest["members"]] == [(0.5, 7), (0.3, 7), (0.2, 7)]
+    assert Provenance(**manifest["provenance"]) == provenance
+    assert np.array(manifest["ranges"]).tolist() == [
+        [low, high] for low, high in zip(ROWS.x.min(0), ROWS.x.max(0), strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> serving.Predictor:
+    return exported(tmp_path_factory.mktemp("limits"), [member(1)])
+
+
+class TestLimits:
+    def test_what_was_trained_on_is_inside_and_what_lies_beyond_or_is_missing_is_outside(
+        self, predictor: serving.Predictor
+    ) -> None:
+        assert not predictor.predict(TABLE, warn=True)["outside"].any()
+        inside, low, high, missing = (TABLE.iloc[[0]].copy() for _ in range(4))
+        low["AT"], high["RH"], missing["AP"] = TABLE["AT"].min() - 1e-9, TABLE["RH"].max() + 1e-9, np.nan
+        answers = predictor.predict(pd.concat([inside, low, high, missing]), warn=True)
+        assert list(answers.columns) == ["PE", "V", "outside"]
+        assert answers["outside"].tolist() == [False, True, True, True]
+
+    def test_nobody_is_warned_who_does_not_ask(self, predictor: serving.Predictor) -> None:
+        assert list(predictor.predict(TABLE).columns) == ["PE", "V"]
+        assert list(predictor.predict(TABLE, {"warn": False}).columns) == ["PE", "V"]
+        assert list(predictor.predict(TABLE, {"warn": True}).columns) == ["PE", "V", "outside"]
+
+    def test_an_empty_table_has_the_column_too(self, predictor: serving.Predictor) -> None:
+        assert predictor.predict(TABLE.iloc[:0], warn=True).shape == (0, 3)
+
+    def test_the_example_lies_inside(self, predictor: serving.Predictor) -> None:
+        assert predictor.predict(predictor.example, warn=True)["outside"].tolist() == [False]
+
+    def test_a_head_that_has_the_name_of_the_warning_is_not_hidden(self, tmp_path: Path) -> None:
+        recipe = Recipe.of({}, ["outside"])
+        one = ModelMember(recipe, keras_network.initial_weights(recipe.architecture, 3, (1,)))
+        targets = TrainingRows(ROWS.x, ROWS.y[:, :1], ())
+        PopulationTrainer(targets).export(tmp_path, ExportedModel([one], INPUTS, {"outside": "°C"}))
+        predictor = serving.Predictor(tmp_path)
+        assert list(predictor.predict(TABLE).columns) == ["outside"]
+        with pytest.raises(ValueError, match="no name for the warning"):
+            predictor.predict(TABLE, warn=True)

@@ -1,0 +1,199 @@
+"""The vocabulary of tunables, and what params mean in full."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from branchsweep.config.hyperparameters import (
+    HYPERPARAMETERS,
+    Binding,
+    check_value,
+    find_hyperparameter,
+    hyperparameter_names,
+    value_problem,
+)
+from branchsweep.errors import ConfigError
+from branchsweep.models.architecture import Architecture
+from branchsweep.models.recipe import Recipe
+from branchsweep.trial import Params, ParamValue
+
+HEADS = ["PE", "V"]
+
+ARTICLE: Params = {"trunk.depth": 2, "trunk.width": 10, "PE.depth": 0, "V.depth": 1, "V.width": 10}
+
+
+class TestVocabulary:
+    @pytest.mark.parametrize("tunable", HYPERPARAMETERS.values(), ids=lambda tunable: tunable.name)
+    def test_a_default_is_a_value_that_may_stand(self, tunable: Any) -> None:
+        assert tunable.accepts(tunable.default)
+        assert tunable.meaning
+
+    @pytest.mark.parametrize("tunable", HYPERPARAMETERS.values(), ids=lambda tunable: tunable.name)
+    def test_its_bounds_or_its_words_are_told(self, tunable: Any) -> None:
+        said = tunable.expected
+        bounds = tunable.choices or [f"{tunable.low:g}", f"{tunable.high:g}"]
+        assert all(bound in said for bound in bounds)
+
+    def test_numbers_are_data_and_shapes_are_programs(self) -> None:
+        baked = {name for name, tunable in HYPERPARAMETERS.items() if tunable.acts is Binding.BAKED}
+        assert baked == {"trunk.width", "trunk.taper", "branch.width", "branch.taper", "optimizer", "batch_size"}
+
+    def test_names_are_those_of_all_heads_and_of_each(self) -> None:
+        assert hyperparameter_names(["PE"]) == [*HYPERPARAMETERS, "PE.depth", "PE.width", "PE.taper", "PE.loss_weight"]
+        assert hyperparameter_names([]) == list(HYPERPARAMETERS)
+
+    @pytest.mark.parametrize(
+        ("name", "tunable"),
+        [
+            ("trunk.depth", "trunk.depth"),
+            ("branch.depth", "branch.depth"),
+            ("PE.depth", "branch.depth"),
+            ("PE.taper", "branch.taper"),
+            ("V.loss_weight", "loss_weight"),
+            ("PE.activation", None),
+            ("RH.depth", None),
+            ("depth", None),
+            ("", None),
+        ],
+    )
+    def test_a_name_names_a_tunable(self, name: str, tunable: str | None) -> None:
+        assert find_hyperparameter(name, HEADS) is (HYPERPARAMETERS[tunable] if tunable else None)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("trunk.depth", 1),
+            ("trunk.depth", 16),
+            ("PE.depth", 0),
+            ("learning_rate", 1),
+            ("learning_rate", 1e-12),
+            ("momentum", 0.999),
+            ("activation", "gelu"),
+        ],
+    )
+    def test_a_value_that_may_stand(self, name: str, value: ParamValue) -> None:
+        assert value_problem(name, value, HEADS) == ""
+        check_value(name, value, HEADS)
+
+    @pytest.mark.parametrize(
+        ("name", "value", "message"),
+        [
+            ("trunk.depth", 0, "got 0, expected a whole number from 1 to 16"),
+            ("trunk.depth", 17, "got 17, expected a whole number from 1 to 16"),
+            ("trunk.depth", 2.0, "got 2.0, expected a whole number from 1 to 16"),
+            ("trunk.depth", True, "got True, expected a whole number from 1 to 16"),
+            ("V.depth", "2", "got '2', expected a whole number from 0 to 16"),
+            ("trunk.taper", 0.0, "got 0.0, expected a number from 0.25 to 2"),
+            ("PE.taper", 2.5, "got 2.5, expected a number from 0.25 to 2"),
+            ("momentum", 1.0, "got 1.0, expected a number from 0 to 0.999"),
+            ("weight_decay", math.nan, "got nan, expected a number from 0 to 10"),
+            ("loss_weight", math.inf, "got inf, expected a number from 0 to 1e+06"),
+            ("activation", "rleu", "got 'rleu', expected one of relu, silu, tanh, gelu; did you mean 'relu'?"),
+            ("activation", 3, "got 3, expected one of relu, silu, tanh, gelu"),
+        ],
+    )
+    def test_a_value_that_may_not(self, name: str, value: ParamValue, message: str) -> None:
+        assert value_problem(name, value, HEADS) == message
+        with pytest.raises(ConfigError) as caught:
+            check_value(name, value, HEADS)
+        assert str(caught.value) == f"{name}: {message}"
+
+    def test_a_name_that_names_nothing(self) -> None:
+        with pytest.raises(
+            ConfigError, match=r"got 'PE.dpeth', expected the name of a tunable \(.*\); did you mean 'PE.depth'\?$"
+        ):
+            Recipe.of({"PE.dpeth": 1}, HEADS)
+
+
+class TestRecipe:
+    def test_nothing_said_is_the_defaults(self) -> None:
+        recipe = Recipe.of({}, HEADS)
+        assert recipe == Recipe(
+            architecture=Architecture(trunk=(10, 10), branches={"PE": (10,), "V": (10,)}, activation="relu"),
+            loss_weights={"PE": 1.0, "V": 1.0},
+            loss_balancing="static",
+            optimizer="adam",
+            learning_rate=1e-3,
+            learning_rate_schedule="constant",
+            momentum=0.0,
+            weight_decay=0.0,
+            batch_size=128,
+            input_scaling="standard",
+            target_scaling="standard",
+            epochs=0,
+        )
+
+    def test_every_tunable_is_read(self) -> None:
+        other: dict[str, ParamValue] = {"optimizer": "sgd", "branch.depth": 2}  # momentum is sgd's; one layer does not taper
+        for name, tunable in HYPERPARAMETERS.items():
+            if tunable.choices:
+                value: ParamValue = tunable.choices[-1] if tunable.choices[-1] != tunable.default else tunable.choices[0]
+            else:
+                value = 3 if isinstance(tunable.default, int) else 0.5
+            assert Recipe.of(other, HEADS) != Recipe.of({**other, name: value}, HEADS) or name == "optimizer", name
+
+    def test_a_head_s_own_value_wins_over_that_of_all_heads(self) -> None:
+        recipe = Recipe.of(
+            {"branch.depth": 2, "V.depth": 1, "branch.width": 8, "PE.width": 16, "loss_weight": 2.0, "V.loss_weight": 0.5},
+            HEADS,
+        )
+        assert recipe.architecture.branches == {"PE": (16, 16), "V": (8,)}
+        assert recipe.loss_weights == {"PE": 2.0, "V": 0.5}
+
+    def test_that_of_all_heads_wins_over_the_default(self) -> None:
+        assert Recipe.of({"branch.depth": 3, "branch.width": 4}, HEADS).architecture.branches["V"] == (4, 4, 4)
+
+    def test_a_head_may_have_no_branch(self) -> None:
+        assert Recipe.of(ARTICLE, HEADS).architecture.branches == {"PE": (), "V": (10,)}
+
+    @pytest.mark.parametrize(
+        ("depth", "width", "taper", "units"),
+        [
+            (3, 10, 1.0, (10, 10, 10)),
+            (4, 64, 0.5, (64, 32, 16, 8)),
+            (4, 10, 0.7, (10, 7, 5, 3)),  # 4.9 and 3.43, not 0.7 times a rounded 5
+            (3, 12, 1.5, (12, 18, 27)),
+            (5, 4, 0.25, (4, 1, 1, 1, 1)),
+            (4, 300, 2.0, (300, 600, 1024, 1024)),
+            (0, 10, 0.5, ()),
+        ],
+    )
+    def test_layers_taper_from_the_first_on(self, depth: int, width: int, taper: float, units: tuple[int, ...]) -> None:
+        recipe = Recipe.of({"branch.depth": depth, "branch.width": width, "branch.taper": taper}, HEADS)
+        assert recipe.architecture.branches == {"PE": units, "V": units}
+        if depth:
+            recipe = Recipe.of({"trunk.depth": depth, "trunk.width": width, "trunk.taper": taper}, HEADS)
+            assert recipe.architecture.trunk == units
+
+    def test_a_head_tapers_as_it_likes(self) -> None:
+        recipe = Recipe.of({"branch.depth": 2, "branch.width": 8, "branch.taper": 0.5, "V.taper": 2}, HEADS)
+        assert recipe.architecture.branches == {"PE": (8, 4), "V": (8, 16)}
+
+    def test_what_means_nothing_makes_no_difference(self) -> None:
+        assert Recipe.of({"momentum": 0.9}, HEADS) == Recipe.of({}, HEADS)
+        assert Recipe.of({"PE.depth": 0, "PE.width": 64}, HEADS) == Recipe.of({"PE.depth": 0}, HEADS)
+        assert Recipe.of({"trunk.depth": 1, "trunk.taper": 0.5}, HEADS) == Recipe.of({"trunk.depth": 1}, HEADS)
+        assert Recipe.of({"trunk.taper": 0.99}, HEADS) == Recipe.of({}, HEADS)  # 9.9 units are ten
+        assert Recipe.of({"loss_balancing": "uncertainty"}, ["PE"]) == Recipe.of({}, ["PE"])
+
+    def test_whole_numbers_where_numbers_are_meant(self) -> None:
+        assert Recipe.of({"learning_rate": 1}, HEADS) == Recipe.of({"learning_rate": 1.0}, HEADS)
+
+    def test_any_number_of_heads(self) -> None:
+        assert list(Recipe.of({"b.width": 2}, ["a", "b", "c"]).architecture.branches) == ["a", "b", "c"]
+
+
+class TestArchitecture:
+    def test_the_article_s_network_has_282_parameters(self) -> None:
+        by_hand = (3 * 10 + 10) + (10 * 10 + 10) + (10 + 1) + ((10 * 10 + 10) + (10 + 1))
+        assert by_hand == 282
+        assert Recipe.of(ARTICLE, HEADS).architecture.parameters(inputs=3) == by_hand
+
+    def test_a_network_of_several_widths(self) -> None:
+        network = Architecture(trunk=(4, 5), branches={"a": (6, 7), "b": ()}, activation="tanh")
+        by_hand = (2 * 4 + 4) + (4 * 5 + 5) + (5 * 6 + 6) + (6 * 7 + 7) + (7 + 1) + (5 + 1)
+        assert network.parameters(inputs=2) == by_hand
+        assert network.width == 7

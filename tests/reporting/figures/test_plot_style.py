@@ -1,0 +1,126 @@
+"""Pictures: in the ink of the page they stand in, the same whenever they are made, readable in both themes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+from branchsweep.metrics.comparison_result import ComparisonResult
+from branchsweep.reporting.figures import comparison_figures as pictures
+from branchsweep.reporting.figures import plot_style
+from branchsweep.reporting.figures.plot_style import Figure
+from found import failed, found, measured
+
+DRAWN: tuple[Callable[[ComparisonResult], Figure], ...] = (
+    pictures.intervals,
+    pictures.transfer,
+    pictures.sharing,
+    pictures.cost,
+)
+
+LIGHT, DARK = "#ffffff", "#14181d"
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2's relative luminance."""
+    parts = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def texts(svg: str) -> list[str]:
+    root = ET.fromstring(svg)  # noqa: S314  # our own
+    return ["".join(one.itertext()) for one in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize("colour", [*plot_style.PALETTE, plot_style.GREY])
+def test_colours_are_readable_on_both_pages(colour: str) -> None:
+    for page in (LIGHT, DARK):
+        dark, light = sorted((luminance(colour), luminance(page)))
+        assert (light + 0.05) / (dark + 0.05) >= 3
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_a_picture_is_drawn_in_the_pages_ink(draw: Callable[[ComparisonResult], Figure]) -> None:
+    findings = found(("PE", "V", "RH"), others=[failed("wild", "diverged")])
+    svg = plot_style.svg(draw(findings), 'a "label" <here>')
+    ET.fromstring(svg)  # noqa: S314  # our own
+    assert "currentColor" in svg
+    assert not any(colour in svg for colour in (plot_style.INK, plot_style.PAPER, "#000000", "#ffffff"))
+    assert 'aria-label="a &quot;label&quot; &lt;here&gt;"' in svg
+    assert "<style" not in svg and "<metadata" not in svg and "date" not in svg.lower()
+    assert svg == plot_style.svg(draw(findings), 'a "label" <here>')
+
+
+def test_a_figure_is_the_same_when_it_is_drawn_again() -> None:
+    figure = pictures.intervals(found())
+    assert plot_style.svg(figure) == plot_style.svg(figure)
+
+
+def test_words_stay_words() -> None:
+    said = texts(plot_style.svg(pictures.intervals(found())))
+    assert {"PE", "V", "mean of the heads", "branched (reference)", "forest", "linear"} <= set(said)
+
+
+def test_names_within_a_picture_are_its_own() -> None:
+    ids = [
+        name
+        for draw in DRAWN
+        for name in re.findall(r' id="([^"]*)"', plot_style.svg(draw(found())))
+    ]  # fmt: skip
+    assert len(set(ids)) == len(ids) > 0
+
+
+def test_everything_that_a_picture_refers_to_is_there() -> None:
+    svg = plot_style.svg(pictures.cost(found()))
+    referred = {one or other for one, other in re.findall(r'"#([^"]+)"|url\(#([^)]+)\)', svg)}
+    assert referred == set(re.findall(r' id="([^"]*)"', svg))
+
+
+def test_a_png_is_on_white_in_twice_the_pixels() -> None:
+    png = plot_style.png(plot_style.axes(200, 100)[0])
+    assert png.startswith(b"\x89PNG")
+    assert (int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == (400, 200)
+
+
+def test_a_contestant_far_off_is_told_in_figures() -> None:
+    lost = measured("linear", ("PE", "V"), 3)
+    lost = replace(lost, name="lost", r2={figure: tuple(r2 - 3.9 for r2 in of) for figure, of in lost.r2.items()})
+    with_it = pictures.intervals(found(names=("branched", "single"), others=[lost]))
+    without = pictures.intervals(found(names=("branched", "single")))
+    assert [panel.get_xlim() for panel in with_it.axes] == [panel.get_xlim() for panel in without.axes]
+    off = [words for words in texts(plot_style.svg(with_it)) if words.startswith("◀")]
+    assert len(off) == 3 and all(words.startswith("◀ -") for words in off)
+
+
+def test_the_reference_is_on_the_scale_however_far() -> None:
+    figure = pictures.intervals(found(names=("linear", "forest", "chain")))
+    low, high = figure.axes[1].get_xlim()
+    linear, forest, _ = found(names=("linear", "forest", "chain")).measured
+    assert low < min(linear.r2["V"]) < max(forest.r2["V"]) < high
+
+
+def test_the_interval_is_that_of_the_difference_around_the_contestants_mean() -> None:
+    findings = found(names=("branched", "single"))
+    [contrast] = [each for each in findings.contrasts if each.figure == "PE"]
+    panel = pictures.intervals(findings).axes[0]
+    segments = [np.sort(np.asarray(line.get_xdata(), float)) for line in panel.lines if np.size(line.get_ydata()) == 2]
+    reference = sum(findings.measured[0].r2["PE"]) / 10
+    assert segments[0] == pytest.approx([reference, reference])
+    assert segments[1] == pytest.approx([reference + contrast.low, reference + contrast.high])
+
+
+def test_sharing_runs_from_own_networks_to_no_branches() -> None:
+    said = texts(plot_style.svg(pictures.sharing(found(("PE", "V", "RH")))))
+    assert said.count("own networks") == said.count("no branches") == 3
+
+
+def test_all_may_have_failed() -> None:
+    findings = replace(found(with_transfer=False, with_sharing=False), measured=(failed("wild", "diverged"),), contrasts=())
+    for draw in (pictures.intervals, pictures.cost):
+        assert plot_style.svg(draw(findings)).startswith("<svg")

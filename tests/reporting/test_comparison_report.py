@@ -1,0 +1,235 @@
+"""What people read after a comparison: its page, its text in a terminal, its tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from rich.console import Console
+
+from branchsweep.metrics.comparison_result import ComparisonResult
+from branchsweep.reporting import comparison_table
+from branchsweep.reporting.pages import comparison_exports
+from branchsweep.reporting.pages.comparison_page import render_comparison_page
+from branchsweep.reporting.text.comparison import render_comparison
+from found import failed, found, measured
+
+WILD = failed("wild", "every network diverged in half 3")
+
+CASES = {
+    "two heads": found(),
+    "three heads, one failed": found(("PE", "V", "RH"), ("branched", "single", "linear"), others=[WILD]),
+    "no transfer, no sharing": found(names=("linear", "forest"), with_transfer=False, with_sharing=False),
+    "one head": found(("PE",), ("branched", "single", "forest"), with_transfer=False, with_sharing=False),
+    "all failed": replace(found(with_transfer=False, with_sharing=False), measured=(WILD,), contrasts=(), answer=()),
+}
+
+VOID = {"meta", "link", "br"}
+
+
+class Page(HTMLParser):
+    """A page as a browser takes it: what it says, what it would load, what is left open."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.loads: list[str] = []
+        self.rows: list[list[str]] = []
+        self.said = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in {"td", "th"}:
+            self.rows[-1].append("")
+        self.ids += [value or "" for name, value in attributes if name == "id"]
+        self.loads += [value or "" for name, value in attributes if name in {"src", "href", "xlink:href", "data", "action"}]
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, words: str) -> None:
+        self.said += words
+        if self.open and {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += words
+
+
+@pytest.fixture(params=CASES, ids=lambda name: name.replace(" ", "-"))
+def case(request: pytest.FixtureRequest) -> ComparisonResult:
+    return CASES[request.param]
+
+
+def shown(findings: ComparisonResult, width: int = 100) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    with console.capture() as capture:
+        console.print(render_comparison(findings))
+    return capture.get()
+
+
+def in_one_line(words: str) -> str:
+    return " ".join(words.split())
+
+
+def test_a_page_says_everything_and_loads_nothing(case: ComparisonResult) -> None:
+    html = render_comparison_page(case, "name: sharing\n", "branchsweep compare sharing.yaml")
+    page = Page(html)
+    assert page.open == []
+    said = in_one_line(page.said)
+    for words in (*case.answer, case.question, *case.protocol, *case.warnings, "name: sharing", "compare sharing.yaml"):
+        assert words in said
+    for one in case.measured:
+        assert one.name in said and one.what in said and one.failed in said
+    assert all(load.startswith(("#", "data:,")) for load in page.loads)
+    assert all(url.startswith("#") for url in re.findall(r"url\(([^)]*)\)", html)) and "@import" not in html
+    assert not {"script", "iframe", "img", "object"} & set(page.tags)
+    assert len(set(page.ids)) == len(page.ids)
+    assert page.tags.count("svg") == 2 + bool(case.transfer) + bool(case.sharing)
+
+
+def test_a_page_is_the_same_whenever_it_is_made() -> None:
+    assert render_comparison_page(CASES["one head"], "", "") == render_comparison_page(CASES["one head"], "", "")
+
+
+def test_names_and_sentences_cannot_inject_markup() -> None:
+    evil = '<script src="http://evil/x.js">$x_1$&amp;</script>'
+    ones = tuple(replace(one, name=f"{one.name}{evil}", what=evil) for one in found(names=("linear", "forest")).measured)
+    base = found(names=("linear", "forest"), with_sharing=False, with_transfer=False)
+    findings = replace(
+        base,
+        comparison=evil,
+        question=evil,
+        answer=(evil, evil),
+        protocol=(evil,),
+        warnings=(evil,),
+        reference=ones[0].name,
+        measured=ones,
+        contrasts=tuple(replace(each, one=each.one + evil, other=each.other + evil) for each in base.contrasts),
+    )
+    html = render_comparison_page(findings, evil, evil)
+    page = Page(html)
+    assert "script" not in page.tags
+    assert page.said.count(evil) >= 10
+
+
+def test_a_contestants_figures_stand_in_its_row() -> None:
+    findings = found()
+    rows = {row[0]: row for row in Page(render_comparison_page(findings, "", "")).rows if len(row) == 4}
+    for one in findings.measured:
+        for cell, figure in zip(rows[one.name + one.what][1:], ("PE", "V", "mean"), strict=True):
+            mean, error = comparison_table.mean_and_error(one.r2[figure])
+            assert cell.strip().startswith(f"{mean:.4f} ± {error:.4f}")
+            against = comparison_table.find_difference(findings.contrasts, figure, one.name)
+            if against is None:
+                assert "the reference" in cell
+            else:
+                assert f"{against.difference:+.4f} [{against.low:+.4f}, {against.high:+.4f}]" in cell
+                assert ("▲" in cell or "▼" in cell) == against.is_significant
+
+
+def test_the_stand_in_announces_itself_everywhere() -> None:
+    findings = replace(found(), data={**found().data, "source": "stand-in"})
+    for words in (render_comparison_page(findings, "", ""), shown(findings), comparison_exports.comparison_markdown(findings)):
+        assert "hese figures are of the embedded stand-in" in words
+
+
+def test_contestants_stand_in_order_of_their_mean_and_failures_last() -> None:
+    findings = found(names=("linear", "branched", "forest"), others=[WILD])
+    assert [each.one.name for each in comparison_table.comparison_rows(findings)] == ["forest", "branched", "linear", "wild"]
+    assert [each.is_reference for each in comparison_table.comparison_rows(findings)] == [False, False, True, False]
+
+
+def test_a_standard_error_is_that_of_independent_halves() -> None:
+    assert comparison_table.mean_and_error([1.0, 3.0]) == pytest.approx((2.0, 1.0))
+    assert comparison_table.mean_and_error([0.5]) == pytest.approx((0.5, math.nan), nan_ok=True)
+
+
+def test_text_fits_a_hundred_columns_without_breaking_a_line(case: ComparisonResult) -> None:
+    for sentence in (*case.answer, *case.warnings):
+        assert sentence in in_one_line(shown(case))
+    tables_alone = replace(case, warnings=(), answer=())
+    narrow, wide = shown(tables_alone), shown(tables_alone, 400)
+    assert "…" not in narrow
+    assert [line.rstrip() for line in narrow.splitlines()] == [line.rstrip() for line in wide.splitlines()]
+
+
+def test_text_tells_verdicts_by_marks() -> None:
+    findings = found()
+    lines = shown(findings).splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("single"))
+    expected = [comparison_table.find_difference(findings.contrasts, figure, "single") for figure in ("PE", "V", "mean")]
+    marks = [re.sub(r"[^▲▼=]", "", cell) for cell in re.split(r" {2,}", lines[place + 1].strip())]
+    assert marks == ["=" if one and not one.is_significant else "▲" if one and one.difference > 0 else "▼" for one in expected]
+
+
+def test_a_long_name_folds_beside_its_figures() -> None:
+    one = replace(measured("forest", ("PE", "V"), 5), name="a_contestant_with_a_really_long_name_indeed")
+    words = shown(found(names=("branched", "single"), others=[one]))
+    assert max(map(len, words.splitlines())) <= 100
+    assert re.search(r"^a_contestant\S* +0\.\d{4} ± ", words, re.MULTILINE)
+
+
+def test_csv_holds_every_half_to_the_last_digit(case: ComparisonResult) -> None:
+    lines = list(csv.DictReader(io.StringIO(comparison_exports.halves_csv(case))))
+    assert {tuple(line) for line in lines} <= {("contestant", "figure", "half", "r2")}
+    read = {(line["contestant"], line["figure"], int(line["half"])): float(line["r2"]) for line in lines}
+    assert read == {
+        (one.name, figure, half): r2
+        for one in case.measured
+        for figure in comparison_table.comparison_metrics(case)
+        for half, r2 in enumerate(one.r2.get(figure, ()), start=1)
+    }
+
+
+def test_the_summary_holds_means_contrasts_and_costs() -> None:
+    findings = found(others=[WILD])
+    lines = list(csv.DictReader(io.StringIO(comparison_exports.summary_csv(findings))))
+    assert len(lines) == 6 * 3
+    by_name = {one.name: one for one in findings.measured}
+    for line in lines:
+        one = by_name[line["contestant"]]
+        assert (float(line["r2"]), float(line["r2_se"])) == comparison_table.mean_and_error(one.r2[line["figure"]])
+        assert float(line["latency"]) == one.cost.latency
+        assert line["parameters"] == ("" if one.cost.parameters is None else str(one.cost.parameters))
+        against = comparison_table.find_difference(findings.contrasts, line["figure"], one.name)
+        assert line["difference"] == ("" if against is None else str(against.difference))
+        assert line["is_significant"] == ("" if against is None else str(against.is_significant))
+
+
+def table_rows(markdown: str) -> Sequence[Sequence[str]]:
+    """The cells of the first table, its header and ruler apart."""
+    lines = re.split(r"\n\n", markdown[markdown.index("| contestant") :])[0].splitlines()
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines if not line.startswith("| ---")]
+
+
+def test_markdown_has_a_row_per_contestant(case: ComparisonResult) -> None:
+    written = comparison_exports.comparison_markdown(case)
+    header, *rows = table_rows(written)
+    assert len(rows) == len(case.measured)
+    assert {len(row) for row in rows} == {len(header)}
+    for sentence in (*case.answer, *case.protocol):
+        assert sentence in written.replace("\\", "")
+
+
+def test_markdown_takes_names_for_words() -> None:
+    findings = found(names=("linear", "forest"), others=[failed("a|b<i>*", "no | luck\nat all")], with_transfer=False)
+    header, *rows = table_rows(comparison_exports.comparison_markdown(findings))
+    assert rows[-1][:2] == [r"a\|b&lt;i&gt;\*", r"failed: no \| luck at all"]
+    assert len(rows[-1]) == len(header)

@@ -1,0 +1,387 @@
+"""The page of a sweep: whatever came of it, the page is whole, stands alone, stays small, and can be made again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import r2_score
+
+from branchsweep.config.dimensions import Choice, Float, Int
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.loading import parse_recorded_experiment
+from branchsweep.data.dataset import Dataset
+from branchsweep.data.splits import split_rows
+from branchsweep.data.training_rows import training_rows
+from branchsweep.reporting.figures.axis_scales import axis_floor, axis_position, ticks
+from branchsweep.reporting.figures.interactive import interactive_page
+from branchsweep.reporting.figures.sweep_figures import sweep_figures
+from branchsweep.reporting.figures.trials import DOTS
+from branchsweep.reporting.pages.sweep_page import answer_sentence, render_sweep_page, report_files, trial_figures
+from branchsweep.search.drivers import open_driver, random_trials
+from branchsweep.tracking.memory import MemoryStore, MemoryTracker
+from branchsweep.trial import HeadScore, Result, Score, Status
+from branchsweep.workflows.baseline_evaluation import Baseline
+from branchsweep.workflows.reporter import TableReporter
+from branchsweep.workflows.search_loop import SearchContext
+from branchsweep.workflows.sweep import finished_result, new_sweep_record, run_sweep
+from branchsweep.workflows.sweep_report import SweepReport, recorded_report, report_tables
+from fakes import FormulaTrainer, Notebook, tiny_experiment
+
+SECTIONS = {
+    "comparison",
+    "predicted_against_actual",
+    "pareto_front",
+    "course",
+    "optimism_gap",
+    "learning_curves",
+    "importance",
+    "slices",
+    "parallel_coordinates",
+    "pruning",
+    "edges",
+    "trials",
+    "data",
+    "reproduction",
+}
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+"""Elements of HTML that are never closed."""
+
+HEADS = {"PE": {"unit": "MW"}, "V": {"unit": "cm Hg"}, "T": {"unit": "K"}}
+
+
+class Page(HTMLParser):
+    """A page taken apart: what it holds, what it would load, and whether every element is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sections: list[str] = []
+        self.loaded: list[str] = []
+        self.words: list[str] = []
+        self.pictures = 0
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.loaded += [str(values[key]) for key in ("src", "href", "xlink:href", "data", "poster") if values.get(key)]
+        self.pictures += tag == "svg"
+        if tag == "section":
+            self.sections.append(str(values["id"]))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self._open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self._open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def table_of(heads: int) -> Dataset:
+    """Every head is a multiple of the sum of the inputs; two rows repeat."""
+    x = np.random.default_rng(0).normal(size=(120, 2))
+    x[1] = x[0]
+    y = np.stack([(head + 1) * x.sum(1) for head in range(heads)], axis=1)
+    warnings = ("1 row repeats an earlier one",)
+    return Dataset("file", "tiny.csv", ("a", "b"), tuple([*HEADS][:heads]), x, y, "t1", warnings)
+
+
+def ended(dataset: Dataset | None = None, diverges_above: float = np.inf, **changes: Any) -> tuple[SweepReport, MemoryTracker]:
+    """A sweep that came to its end, and what there is to tell of it."""
+    heads = changes.pop("heads", 2)
+    draws_trials = changes.pop("draws_trials", False)
+    experiment = tiny_experiment(heads=dict([*HEADS.items()][:heads]), **changes)
+    dataset = dataset or table_of(heads)
+    parts = split_rows(experiment, dataset)
+    ledger = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), MemoryStore())
+    told: list[SweepReport] = []
+
+    class Recorder(TableReporter):
+        def report_files(self, report: SweepReport) -> Mapping[str, str | bytes]:
+            told.append(report)
+            return report_tables(report)
+
+        def trial_files(self, report: SweepReport) -> Mapping[int, Mapping[str, str | bytes]]:
+            return trial_figures(report) if draws_trials else {}
+
+    trainer = FormulaTrainer(training_rows(dataset, parts), diverges_above)
+    engines = SearchContext(open_driver(experiment), trainer, ledger, Notebook())
+    run_sweep(experiment, [Baseline("linear_regression")], dataset, parts, engines, Recorder())
+    return told[0], ledger
+
+
+KINDS: Mapping[str, Mapping[str, Any]] = {
+    "two heads": {},
+    "three heads, pruned": {"heads": 3, "fit": {"epochs": 6}, "pruning": {"rungs": [1, 3]}},
+    "one head, no promotion": {"heads": 1, "promotion": None},
+    "some failed": {"diverges_above": 0.05},
+    "all failed": {"diverges_above": 0.0},
+    "several objectives": {
+        "objective": {"maximize": ["r2/PE", "r2/V"]},
+        "search": {"driver": "random", "trials": 12, "batch": 6},
+    },
+    "an unmet constraint": {"objective": {"maximize": ["mean_r2"], "constraints": ["r2/PE >= 1.5"]}},
+    "one trial, nothing varied": {
+        "space": {"dimensions": {}},
+        "search": {"driver": "random", "trials": 1, "known": {"small": {"trunk.depth": 1}}},
+    },
+}
+
+
+@cache
+def of(kind: str) -> tuple[SweepReport, MemoryTracker, str]:
+    """A sweep of this kind, for tests that only look at it, and its page."""
+    report, ledger = ended(**KINDS[kind])
+    return report, ledger, render_sweep_page(report)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_came_of_a_sweep_its_page_is_whole_and_stands_alone(kind: str) -> None:
+    report, _, text = of(kind)
+    page = Page(text)
+    assert set(page.sections) == SECTIONS
+    assert all(place.startswith(("#", "data:")) for place in page.loaded)
+    assert not re.search(r"url\((?!#)|@import|<script", text)
+    assert answer_sentence(report) in page.text
+    assert "nan" not in page.text.lower().replace("maintenance", "").split()
+    assert "1 row repeats an earlier one" in page.text
+    for head in report.experiment.heads:
+        assert f"{head}, test" in page.text or report.summary.best is None
+
+
+def test_the_first_sentence_says_what_was_reached_and_what_others_reach() -> None:
+    report, _ = ended()
+    summary = replace(
+        report.summary,
+        test_r2={"PE": 0.9418, "V": 0.8183},
+        references=[replace(report.summary.references[0], test_r2={"PE": 0.9259, "V": 0.7459})],
+    )
+    assert answer_sentence(replace(report, summary=summary)) == (
+        "The best network predicts PE with R² 0.942 and V with 0.818 on rows it never saw; linear regression 0.926 and 0.746."
+    )
+
+
+def test_a_stand_in_is_told_before_anything_else() -> None:
+    report, _ = ended(replace(table_of(2), source="stand-in", warnings=("STAND-IN DATA. Made up.",)))
+    text = Page(render_sweep_page(report)).text
+    assert answer_sentence(report).startswith("On made-up stand-in data, the best network predicts PE")
+    assert text.index("On made-up") < text.index("STAND-IN DATA") < text.index("trained to their end")
+    assert text.count("STAND-IN DATA") == 1
+
+
+@pytest.mark.parametrize("kind", ["three heads, pruned", "all failed"])
+def test_a_page_is_made_again_from_the_record_to_the_last_character(kind: str) -> None:
+    report, ledger, page = of(kind)
+    said = finished_result(report.experiment, ledger.conclusion)
+    assert said is not None
+    experiment = parse_recorded_experiment(ledger.sweep.yaml, "a sweep")
+    again = recorded_report(ledger, experiment, said)
+    assert render_sweep_page(again) == page
+    assert report_tables(again) == report_tables(report)
+
+
+def test_a_sweep_that_kept_less_has_a_page_too() -> None:
+    report, ledger = ended()
+    ledger._sweep.files.clear()
+    page = Page(render_sweep_page(recorded_report(ledger, report.experiment, report.summary)))
+    assert set(page.sections) == SECTIONS
+    assert "there are no predictions to show" in page.text
+
+
+def test_the_predictions_are_those_that_the_test_score_was_measured_on() -> None:
+    report, ledger = ended(heads=3)
+    rows = list(csv.DictReader(io.StringIO((ledger.artifact("predictions.csv") or b"").decode())))
+    assert report.summary.test_r2 is not None
+    for head, r2 in report.summary.test_r2.items():
+        actual, predicted = np.array([[float(row["actual"]), float(row["predicted"])] for row in rows if row["head"] == head]).T
+        assert 1 - np.sum((actual - predicted) ** 2) / np.sum((actual - actual.mean()) ** 2) == pytest.approx(r2)
+
+
+def test_the_leaderboard_holds_all_trials_the_best_first() -> None:
+    report, ledger = ended(diverges_above=0.05)
+    rows = list(csv.DictReader(io.StringIO((ledger.artifact("leaderboard.csv") or b"").decode())))
+    assert sorted(int(row["trial"]) for row in rows) == list(range(20))
+    values = [float(row["r2/mean"]) for row in rows if row["status"] == "COMPLETE"]
+    assert values == sorted(values, reverse=True)
+    assert {row["status"] for row in rows[len(values) :]} == {"FAILED"}
+    by_number = {result.trial.number: result for result in report.results}
+    for row in rows:
+        assert {name: row[name] for name in report.experiment.space.dimensions} == {
+            name: str(by_number[int(row["trial"])].trial.params.get(name, "")) for name in report.experiment.space.dimensions
+        }
+
+
+def test_the_facts_of_the_table_are_kept_as_they_were() -> None:
+    _, ledger = ended()
+    facts = json.loads(ledger.artifact("data.json") or b"")
+    assert [column["name"] for column in facts["columns"]] == ["a", "b", "PE", "V"]
+    assert facts["columns"][0]["high"] == table_of(2).x[:, 0].max()
+    assert (facts["train"], facts["test"]) == (96, 24)
+
+
+def test_finalists_are_drawn_on_rows_that_their_networks_had_not_learnt_from() -> None:
+    report, ledger = ended(draws_trials=True)
+    confirmed = {one.trial for one in report.summary.confirmed}
+    assert set(report.finalists) == confirmed
+    for trial in confirmed:
+        for head, said in report.finalists[trial].items():
+            r2 = next(one.r2[head] for one in report.summary.confirmed if one.trial == trial)
+            assert len(said.actual) == report.table.train
+            assert float(r2_score(said.actual, said.predicted)) == pytest.approx(r2, abs=0.02)
+    drawn = trial_figures(report)
+    assert set(drawn) == confirmed
+    assert all(str(content).startswith("b'\\x89PNG") for files in drawn.values() for content in files.values())
+    assert ledger.artifact(f"trials/{min(confirmed)}/plots/predicted_against_actual.png") is not None
+
+
+def test_pictures_are_kept_as_png_and_a_page_to_play_with_beside_them() -> None:
+    report, _, _ = of("three heads, pruned")
+    files = report_files(report)
+    kept = {name: content for name, content in files.items() if name.endswith(".png")}
+    assert len(kept) >= 8
+    assert {Path(name).stem for name in kept} <= SECTIONS
+    for content in kept.values():
+        assert isinstance(content, bytes)
+        assert content.startswith(b"\x89PNG\r\n")
+    played = str(files["interactive.html"])
+    outside = re.compile(r"<(?:script|link|img|iframe)[^>]*\s(?:src|href)=[\"'](?!data:)")
+    assert not outside.search(played)
+    assert played.count('id="picture-') == 4
+
+
+@pytest.mark.parametrize("kind", ["all failed", "one trial, nothing varied", "one head, no promotion"])
+def test_the_page_to_play_with_holds_what_there_is(kind: str) -> None:
+    report, _, _ = of(kind)
+    expected = {"all failed": 0, "one trial, nothing varied": 2, "one head, no promotion": 3}
+    assert interactive_page(report).count('id="picture-') == expected[kind]
+
+
+def many(count: int) -> SweepReport:
+    """A sweep of so many trials of a larger space: a quarter complete, some failed, some off by orders of magnitude."""
+    dimensions: dict[str, Any] = {
+        "trunk.depth": {"type": "int", "low": 1, "high": 4},
+        "trunk.width": {"type": "choice", "choices": [8, 16, 32, 64], "ordered": True},
+        "branch.depth": {"type": "int", "low": 0, "high": 3},
+        "branch.width": {"type": "choice", "choices": [8, 16, 32, 64], "ordered": True, "when": {"trunk.depth": [2, 3]}},
+        "PE.loss_weight": {"type": "float", "low": 0.3, "high": 3.0, "log": True},
+        "learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},
+        "weight_decay": {"type": "float", "low": 1e-4, "high": 0.1, "log": True},
+        "activation": {"type": "choice", "choices": ["relu", "silu", "tanh"]},
+    }
+    report, _ = ended()
+    search = {"driver": "random", "trials": count}
+    experiment: Experiment = tiny_experiment(space={"dimensions": dimensions}, search=search, pruning={"rungs": [1]})
+    random = np.random.default_rng(1)
+
+    def result(place: int, trial: Any) -> Result:
+        r2 = {head: float(0.95 - random.exponential(0.05)) for head in experiment.heads}
+        if place % 50 == 1:
+            return Result(trial, Score(Status.FAILED, reason="diverged"))
+        if place % 50 == 2:
+            r2 = dict.fromkeys(r2, -1e6)
+        status = Status.PRUNED if place % 4 else Status.COMPLETE
+        heads = {head: HeadScore(value, 0.001, 1.0, 1.0) for head, value in r2.items()}
+        return Result(trial, Score(status, sum(r2.values()) / 2, 0.001, heads, seconds=0.5, rungs={1: tuple(r2.values())}))
+
+    results = [result(place, trial) for place, trial in enumerate(random_trials(experiment, count))]
+    return replace(report, experiment=experiment, results=results)
+
+
+def test_a_page_of_two_thousand_trials_stays_small() -> None:
+    """An image for each cloud of points, and no element per trial: a browser that opens it has little to do."""
+    text = render_sweep_page(many(2000))
+    assert len(text) < 2_000_000
+    assert text.count("<") < 8_000
+
+
+def test_a_picture_that_cannot_be_drawn_does_not_cost_the_sweep() -> None:
+    experiment, dataset = tiny_experiment(), table_of(2)
+    parts = split_rows(experiment, dataset)
+    ledger, progress = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), MemoryStore()), Notebook()
+
+    class Broken(TableReporter):
+        def report_files(self, report: SweepReport) -> Mapping[str, str | bytes]:
+            raise RuntimeError("no ink")
+
+    trainer = FormulaTrainer(training_rows(dataset, parts))
+    run_sweep(experiment, [], dataset, parts, SearchContext(open_driver(experiment), trainer, ledger, progress), Broken())
+    assert ledger.conclusion is not None
+    assert ledger.artifact("leaderboard.csv")
+    assert "no ink" in progress.lines[-1]
+
+
+def test_every_picture_has_a_caption_and_a_resolution() -> None:
+    for one in sweep_figures(of("some failed")[0]):
+        assert one.caption.endswith(".")
+        if one.figure is not None:
+            assert one.figure.get_dpi() == pytest.approx(DOTS)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "value", "expected"),
+    [
+        (Int(type="int", low=1, high=5), 2, 0.25),
+        (Float(type="float", low=1e-4, high=1.0, log=True), 1e-2, 0.5),
+        (Float(type="float", low=0.0, high=4.0), 1.0, 0.25),
+        (Choice(type="choice", choices=["a", "b", "c"]), "c", 1.0),
+        (Choice(type="choice", choices=["a"]), "a", 0.5),
+        (Int(type="int", low=3, high=3), 3, 0.5),
+        (Int(type="int", low=0, high=2), 3, 1.5),
+        (Choice(type="choice", choices=["a", "b"]), "z", np.nan),
+        (Int(type="int", low=0, high=2), None, np.nan),
+    ],
+)
+def test_a_value_stands_at_its_share_of_the_dimension(dimension: Any, value: Any, expected: float) -> None:
+    assert axis_position(dimension, value) == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "words"),
+    [
+        (Int(type="int", low=1, high=4), ["1", "2", "3", "4"]),
+        (Int(type="int", low=1, high=401), ["1", "201", "401"]),
+        (Float(type="float", low=5e-4, high=5e-2, log=True), ["0.0005", "0.01", "0.05"]),
+        (Choice(type="choice", choices=["relu", "tanh"]), ["relu", "tanh"]),
+    ],
+)
+def test_ticks_are_few_and_hold_both_ends(dimension: Any, words: list[str]) -> None:
+    found = ticks(dimension)
+    assert [spelling for _, spelling in found] == words
+    assert found[0][0] == 0.0
+    assert found[-1][0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("values", "check"),
+    [
+        ([0.5, 0.6, 0.7], lambda low: low == 0.5),
+        ([*np.linspace(0.8, 0.9, 100), -1e6, np.nan], lambda low: 0.7 < low <= 0.8),
+        ([np.nan], lambda low: low == 0.0),
+    ],
+)
+def test_one_stray_trial_does_not_squeeze_a_scale(values: list[float], check: Callable[[float], bool]) -> None:
+    assert check(axis_floor(values))

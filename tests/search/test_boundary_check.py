@@ -1,0 +1,148 @@
+"""A best value at an edge: which it is, and the edit that moves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from branchsweep.config.loading import dump_yaml, load_experiment
+from branchsweep.search.boundary_check import boundary_hits
+from branchsweep.trial import ParamValue
+from contracts import Dimensions, make_experiment
+
+WIDTH: dict[str, Any] = {"type": "choice", "choices": [8, 16, 32, 64, 96, 128], "ordered": True}
+RATE: dict[str, Any] = {"type": "float", "low": 5e-4, "high": 5e-2, "log": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "dimension", "value", "stands", "edit"),
+    [
+        (
+            "trunk.width",
+            WIDTH,
+            128,
+            "128, the largest it may be",
+            "{type: choice, choices: [8, 16, 32, 64, 96, 128, 192], ordered: true}",
+        ),
+        (
+            "trunk.width",
+            WIDTH,
+            8,
+            "8, the smallest it may be",
+            "{type: choice, choices: [4, 8, 16, 32, 64, 96, 128], ordered: true}",
+        ),
+        (
+            "V.depth",
+            {"type": "choice", "choices": [0, 1, 2], "ordered": True},
+            2,
+            "2, the largest it may be",
+            "{type: choice, choices: [0, 1, 2, 3], ordered: true}",
+        ),
+        (
+            "learning_rate",
+            RATE,
+            0.0487,
+            "0.0487, near the largest it may be (0.05)",
+            "{type: float, low: 0.0005, high: 0.5, log: true}",
+        ),
+        ("learning_rate", RATE, 5e-4, "0.0005, the smallest it may be", "{type: float, low: 5e-05, high: 0.05, log: true}"),
+        ("trunk.depth", {"type": "int", "low": 1, "high": 4}, 4, "4, the largest it may be", "{type: int, low: 1, high: 8}"),
+        (
+            "branch.width",
+            {"type": "int", "low": 16, "high": 64, "step": 8},
+            16,
+            "16, the smallest it may be",
+            "{type: int, low: 8, high: 64, step: 8}",
+        ),
+        (
+            "momentum",
+            {"type": "float", "low": 0.0, "high": 0.3, "step": 0.1},
+            0.3,
+            "0.3, the largest it may be",
+            "{type: float, low: 0.0, high: 0.6, step: 0.1}",
+        ),
+        (
+            "loss_weight",
+            {"type": "float", "low": 0.3, "high": 3.0},
+            0.31234,
+            "0.312, near the smallest it may be (0.3)",
+            "{type: float, low: 0.15, high: 3.0}",
+        ),
+    ],
+)
+def test_the_sentence_names_the_end_and_the_edit(
+    name: str, dimension: dict[str, Any], value: ParamValue, stands: str, edit: str
+) -> None:
+    (edge,) = boundary_hits(make_experiment("random", {name: dimension}), {name: value})
+    assert edge.sentence == f"{name} is {stands}: widen it, e.g. {name}: {edit}"
+
+
+@pytest.mark.parametrize(
+    ("name", "dimension", "value", "key", "moved"),
+    [
+        ("momentum", {"type": "float", "low": 0.0, "high": 0.9}, 0.9, "high", 0.999),
+        ("trunk.width", {"type": "int", "low": 8, "high": 600, "log": True}, 600, "high", 1024),
+        ("trunk.width", {"type": "choice", "choices": [200, 800, 1000], "ordered": True}, 1000, "choices", 1024),
+        ("branch.width", {"type": "int", "low": 8, "high": 1000, "step": 8}, 1000, "high", 1024),
+    ],
+)
+def test_a_proposal_stays_within_what_the_tunable_may_be(
+    name: str, dimension: dict[str, Any], value: ParamValue, key: str, moved: float
+) -> None:
+    (edge,) = boundary_hits(make_experiment("random", {name: dimension}), {name: value})
+    assert (edge.dimension, edge.value, edge.end) == (name, value, "high")
+    assert f"{moved}]" in edge.sentence if key == "choices" else f"{key}: {moved}" in edge.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "dimension", "value"),
+    [
+        ("trunk.depth", {"type": "int", "low": 1, "high": 4}, 1),  # no network has fewer
+        ("trunk.depth", {"type": "int", "low": 2, "high": 16}, 16),
+        ("PE.depth", {"type": "choice", "choices": [0, 1, 2], "ordered": True}, 0),
+        ("branch.width", {"type": "int", "low": 8, "high": 64, "step": 8}, 8),  # a step further is less than one unit
+        ("momentum", {"type": "float", "low": 0.0, "high": 0.9}, 0.02),
+        ("activation", {"type": "choice", "choices": ["relu", "silu"]}, "silu"),
+        ("trunk.width", {"type": "choice", "choices": [8, 16, 32]}, 32),
+        ("trunk.width", {"type": "choice", "choices": [32], "ordered": True}, 32),  # not varied
+        ("trunk.width", {"type": "int", "low": 32, "high": 32}, 32),
+        ("trunk.width", WIDTH, 96),
+        ("trunk.width", WIDTH, 1000),  # a known configuration outside the space
+        ("learning_rate", RATE, 0.035),
+        ("learning_rate", RATE, 7e-4),
+    ],
+)
+def test_nothing_is_said_where_nothing_can_be_widened(name: str, dimension: dict[str, Any], value: ParamValue) -> None:
+    assert boundary_hits(make_experiment("random", {name: dimension}), {name: value}) == []
+
+
+def test_edges_come_in_the_order_of_the_space_and_only_where_a_dimension_was_asked() -> None:
+    dimensions: Dimensions = {
+        "PE.depth": {"type": "int", "low": 0, "high": 3},
+        "PE.width": {**WIDTH, "when": {"PE.depth": [1, 2, 3]}},
+        "learning_rate": RATE,
+    }
+    of = make_experiment("random", dimensions)
+    assert [edge.dimension for edge in boundary_hits(of, {"learning_rate": 0.05, "PE.depth": 3, "PE.width": 8})] == [
+        *dimensions
+    ]
+    assert [edge.dimension for edge in boundary_hits(of, {"learning_rate": 0.05, "PE.depth": 0})] == ["learning_rate"]
+
+
+def test_the_edit_may_be_written_into_the_file(tmp_path: Path) -> None:
+    """What follows `e.g.` is YAML, keeps the condition, and gives the space that is meant."""
+    of = make_experiment(
+        "random",
+        {"PE.depth": {"type": "int", "low": 0, "high": 3}, "PE.loss_weight": {**RATE, "when": {"PE.depth": [2, 3]}}},
+    )
+    (edge,) = boundary_hits(of, {"PE.depth": 2, "PE.loss_weight": 5e-4})
+    lines = dump_yaml(of).splitlines()
+    start = lines.index("    PE.loss_weight:")
+    end = next(place for place in range(start + 1, len(lines)) if not lines[place].startswith("      "))
+    path = tmp_path / "wider.yaml"
+    edited = [*lines[:start], "    " + edge.sentence.partition("e.g. ")[2], *lines[end:]]
+    path.write_text("\n".join(edited), encoding="utf-8")
+    wider = load_experiment(path).space.dimensions["PE.loss_weight"]
+    assert wider == of.space.dimensions["PE.loss_weight"].model_copy(update={"low": 5e-5})

@@ -1,0 +1,433 @@
+"""Drivers against their contract, and what each of them promises beyond it."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import math
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from pydantic import ValidationError
+
+from branchsweep.config.dimensions import Choice, Float, Int
+from branchsweep.config.objective import Objective
+from branchsweep.config.search import DRIVERS
+from branchsweep.errors import ConfigError
+from branchsweep.models.recipe import recipe_for
+from branchsweep.search.drivers import open_driver, random_trials
+from branchsweep.search.optuna import ALGORITHMS, MEMORY, remembered
+from branchsweep.search.sampling import (
+    RandomStream,
+    index_of,
+    point_at,
+    random_point,
+    random_points,
+    seed_sequence,
+    to_search_point,
+    value_at,
+    value_at_index,
+)
+from branchsweep.trial import Params, Result, Trial
+from contracts import MIXED, SMALL, Dimensions, DriverContract, answer, make_experiment, play, scored, trials_of
+
+JUST_BELOW_ONE = math.nextafter(1.0, 0.0)
+
+
+class TestRandom(DriverContract):
+    driver, algorithm = "random", "random"
+
+    def test_answers_change_nothing(self) -> None:
+        experiment = self.experiment(batch=32)
+        told = play(open_driver(experiment), asks=4)
+        assert open_driver(experiment).ask(32) == trials_of(told)
+
+    def test_trials_do_not_depend_on_those_before(self) -> None:
+        experiment = self.experiment(batch=20)
+        trial = open_driver(experiment).ask(20)[19]
+        rng = np.random.default_rng(seed_sequence(experiment, RandomStream.RANDOM, 19))
+        assert trial.params == random_point(experiment.space, rng)
+
+    def test_every_value_is_as_likely(self) -> None:
+        trials = open_driver(self.experiment(batch=600)).ask(600)
+        depths = np.bincount([int(trial.params["trunk.depth"]) for trial in trials])[1:]
+        assert depths == pytest.approx([150] * 4, abs=50)  # four and a half standard deviations
+        weights = [float(trial.params["PE.loss_weight"]) for trial in trials]
+        assert np.mean(np.array(weights) < 1.0) == pytest.approx(0.5, abs=0.1)  # the middle of 0.1 to 10 on its scale
+
+
+class TestTpe(DriverContract):
+    driver, algorithm = "optuna", "tpe"
+
+    def test_the_first_round_is_spread_evenly(self) -> None:
+        experiment = self.experiment(batch=16)
+        trials = open_driver(experiment).ask(16)
+        sixteenths = sorted(int(float(trial.params["weight_decay"]) / 0.01 * 16) for trial in trials)
+        assert sixteenths == list(range(16))
+        assert sorted(int(trial.params["trunk.depth"]) for trial in trials) == [1] * 4 + [2] * 4 + [3] * 4 + [4] * 4
+
+    def test_an_ask_ends_with_its_round(self) -> None:
+        driver = open_driver(self.experiment(batch=10))
+        assert len(driver.ask(64)) == 10
+        assert len(driver.ask(4)) == 4
+        assert [trial.number for trial in driver.ask(64)] == [14, 15, 16, 17, 18, 19]
+
+    def test_answers_change_what_is_asked_from_the_next_round_on(self) -> None:
+        experiment = self.experiment()
+        first = play(open_driver(experiment), asks=3)
+        worse = [Result(result.trial, scored(-result.trial.number)) for result in first]
+        assert self.resumed(experiment, worse).ask(8) != self.resumed(experiment, first).ask(8)
+        of_this_round = [*first[:16], *worse[16:20]]
+        assert self.resumed(experiment, of_this_round).ask(4) == trials_of(first[20:])
+
+    def test_asked_ahead_it_learns_of_all_rounds_but_the_last(self) -> None:
+        experiment = self.experiment(ahead=1)
+        first = play(open_driver(experiment), asks=4)
+
+        def told(start: int, stop: int) -> list[Trial]:
+            """The round after four of which the answers of trials from `start` to `stop` were others."""
+            other = [Result(of.trial, scored(-of.trial.number)) if start <= of.trial.number < stop else of for of in first]
+            return self.resumed(experiment, other).ask(8)
+
+        assert told(24, 32) == told(0, 0)
+        assert told(16, 24) != told(0, 0)
+
+    def test_what_is_asked_before_the_first_answers_is_spread_evenly(self) -> None:
+        trials = trials_of(play(open_driver(self.experiment(ahead=1, batch=16)), asks=2, count=16))
+        assert sorted(int(float(trial.params["weight_decay"]) / 0.01 * 32) for trial in trials) == list(range(32))
+
+    def test_open_questions_repel_the_next(self) -> None:
+        experiment = self.experiment({"weight_decay": {"type": "float", "low": 0.0, "high": 1.0}}, batch=16)
+        driver = open_driver(experiment)
+        for trial in driver.ask(16):
+            driver.tell(Result(trial, scored(-float(trial.params["weight_decay"]))))
+        asked = sorted(float(trial.params["weight_decay"]) for trial in driver.ask(16))
+        assert float(np.median(asked)) < 0.4  # drawn towards the best value, at 0
+        assert float(np.min(np.diff(asked))) > 1e-4  # yet not on top of each other
+
+    def test_a_known_configuration_outside_the_space_is_not_learnt_from(self) -> None:
+        known = {"inside": {"branch.width": 16, "batch_size": 64}, "outside": {"trunk.width": 1000}}
+        experiment = self.experiment(known=known)
+        results = play(open_driver(experiment), asks=2)
+
+        def blaming(name: str) -> list[Result]:
+            blame = scored(-1e6)
+            return [Result(result.trial, blame if result.trial.known == name else result.score) for result in results]
+
+        plain, inside, outside = (self.resumed(experiment, blaming(name)).ask(8) for name in ("nobody", *known))
+        assert plain == outside
+        assert plain != inside
+
+    def test_beats_random_search(self) -> None:
+        regrets = {driver: [_regret(driver, seed) for seed in range(5)] for driver in ("random", "optuna")}
+        assert float(np.mean(regrets["optuna"])) < 0.6 * float(np.mean(regrets["random"]))
+
+
+def _ended(number: int, rng: np.random.Generator, several: bool) -> FrozenTrial:
+    """A trial as Optuna has it, its number in its user attributes: complete, pruned or failed, with a constraint or without."""
+    words: dict[str, Any] = {"user_attrs": {"number": number}}
+    if number % 3 == 0:
+        words["constraints"] = {"0": float(rng.integers(-1, 3))}
+    if several or number % 4 == 0:
+        values = [float(rng.integers(50)) for _ in range(1 + several)]
+        return create_trial(state=TrialState.COMPLETE, values=values, **words)
+    steps = {} if number % 4 == 1 else {int(rng.integers(1, 4)): float(rng.integers(50))}
+    return create_trial(state=TrialState.PRUNED, intermediate_values=steps, **words)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_tpe_remembers_is_the_latest_and_the_best_of_all(several: bool) -> None:
+    """Told round by round, though what was forgotten is never looked at again."""
+    rng = np.random.default_rng(0)
+    trials = [_ended(number, rng, several) for number in range(600)]
+    kept: list[FrozenTrial] = []
+    for start in range(0, 600, 20):
+        kept = remembered([*kept, *trials[start : start + 20]], 100)
+    numbers = [trial.user_attrs["number"] for trial in kept]
+    assert numbers == sorted(set(numbers)) and len(numbers) <= 100
+    assert set(range(550, 600)) <= set(numbers)
+    feasible = [trial for trial in trials if all(by <= 0 for by in trial.constraints.values())]
+    complete = [trial for trial in feasible if trial.state is TrialState.COMPLETE]
+    for objective in range(1 + several):
+        best = sorted(complete, key=lambda trial: -trial.values[objective])[:15]
+        assert {trial.user_attrs["number"] for trial in best} <= set(numbers)
+    assert remembered(trials, None) == trials
+    assert remembered(trials, 0) == []
+
+
+def test_a_long_tpe_search_that_goes_on_asks_what_an_uninterrupted_one_asks() -> None:
+    """Where it has begun to forget."""
+    experiment = make_experiment("optuna", {name: MIXED[name] for name in ("weight_decay", "activation")}, batch=4)
+    recorded = [answer(trial) for trial in random_trials(experiment, MEMORY + 48)]
+    lived, resumed = open_driver(experiment), open_driver(experiment)
+    for result in recorded:
+        lived.tell(result)
+    for _ in range(2):
+        asked = [answer(trial) for trial in lived.ask(4)]
+        recorded += asked
+        for result in asked:
+            lived.tell(result)
+    for result in recorded:
+        resumed.tell(result)
+    assert resumed.ask(4) == lived.ask(4)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed: the Gaussian process needs it")
+class TestGp:
+    """The Gaussian process takes half a second for a question: of the contract what it could break, in one small search."""
+
+    def test_a_resumed_search_asks_what_an_uninterrupted_one_asks(self) -> None:
+        names = ("trunk.depth", "PE.depth", "PE.width", "PE.loss_weight", "activation", "weight_decay")
+        experiment = make_experiment("optuna", {name: MIXED[name] for name in names}, algorithm="gp", batch=6)
+        results = play(open_driver(experiment), asks=4, count=6)
+        assert all(experiment.space.contains(trial.params) for trial in trials_of(results))
+        assert len({repr(recipe_for(experiment, trial.params)) for trial in trials_of(results)}) == 24
+        resumed = open_driver(experiment)
+        for result in results[:18]:
+            resumed.tell(result)
+        assert resumed.ask(2) + resumed.ask(4) == trials_of(results[18:])
+
+
+class TestCmaEs(DriverContract):
+    driver, algorithm = "optuna", "cma_es"
+
+
+class TestNsga2(DriverContract):
+    driver, algorithm = "optuna", "nsga2"
+
+    def test_the_even_spread_is_its_first_generation(self) -> None:
+        """What it asks after it are children, not random points."""
+        drawn, bred = (open_driver(make_experiment("optuna", algorithm=each)) for each in ("random", self.algorithm))
+        random = [trial.params for trial in trials_of(play(drawn, asks=4))]
+        assert not any(trial.params in random for trial in trials_of(play(bred, asks=4)))
+
+
+class TestNsga3(DriverContract):
+    driver, algorithm = "optuna", "nsga3"
+
+
+class TestQmc(DriverContract):
+    driver, algorithm = "optuna", "qmc"
+
+
+class TestOptunasRandom(DriverContract):
+    driver, algorithm = "optuna", "random"
+
+
+class TestGrid(DriverContract):
+    driver, algorithm = "optuna", "grid"
+
+
+class TestBruteForce(DriverContract):
+    driver, algorithm = "optuna", "brute_force"
+
+
+class TestKerasTunersRandom(DriverContract):
+    driver, algorithm = "keras_tuner", "random"
+
+
+class TestBayesian(DriverContract):
+    driver, algorithm = "keras_tuner", "bayesian"
+
+
+class TestHyperband(DriverContract):
+    driver, algorithm = "keras_tuner", "hyperband"
+
+    def test_a_finite_space_is_asked_whole_once_each_recipe(self) -> None:
+        """A recipe that is to train longer is another question."""
+        experiment = self.experiment(SMALL)
+        recipes = [repr(recipe_for(experiment, trial.params)) for trial in trials_of(play(open_driver(experiment), asks=6))]
+        assert len(recipes) == len(set(recipes)) >= 9
+
+    def test_a_continuous_space_that_makes_no_difference_is_exhausted_too(self) -> None:
+        experiment = self.experiment({"momentum": {"type": "float", "low": 0.0, "high": 0.9}})  # adam has no momentum
+        driver = open_driver(experiment)
+        asked = trials_of(play(driver, asks=6))
+        assert len({repr(recipe_for(experiment, trial.params)) for trial in asked}) == len(asked) < 48
+
+
+class TestKerasTunersGrid(DriverContract):
+    driver, algorithm = "keras_tuner", "grid"
+
+    def test_equal_seeds_ask_the_same_and_others_do_not(self) -> None:
+        """There is nothing random about it."""
+        first, other = (play(open_driver(self.experiment(seed=seed)), asks=4) for seed in (1, 2))
+        assert trials_of(first) == trials_of(other)
+
+
+@pytest.mark.parametrize("algorithm", DRIVERS["optuna"])
+def test_the_options_are_those_of_optunas_own_signatures(algorithm: str) -> None:
+    """Every option that may be given is one of the sampler's, and every one of its is given, ours to say, or left aside."""
+    own = set(inspect.signature(ALGORITHMS[algorithm].sampler.__init__).parameters) - {"self"}
+    assert set(DRIVERS["optuna"][algorithm]) <= own
+    assert own - set(DRIVERS["optuna"][algorithm]) <= NOT_OFFERED
+
+
+NOT_OFFERED = {
+    "seed", "n_startup_trials", "x0", "search_space", "group", "source_trials", "independent_sampler",  # said by us
+    "warn_independent_sampling", "warn_asynchronous_seeding", "constraints_func",
+    "mutation", "crossover", "gamma", "weights", "reference_points", "elite_population_selection_strategy",  # no words
+    "child_generation_strategy", "after_trial_strategy",
+    "consider_prior", "prior_weight", "consider_magic_clip", "consider_endpoints",  # deprecated
+    "restart_strategy", "inc_popsize", "consider_pruned_trials",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("algorithm", DRIVERS["keras_tuner"])
+def test_the_options_are_those_of_keras_tuners_own_signatures(algorithm: str) -> None:
+    from branchsweep.search import keras_tuner
+
+    assert set(DRIVERS["keras_tuner"][algorithm]) == set(keras_tuner.options_of(algorithm))
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "cma_es", "nsga2", "nsga3", "qmc", "brute_force"])
+def test_options_reach_the_sampler(algorithm: str) -> None:
+    given = {"tpe": {"n_ei_candidates": 1}, "qmc": {"qmc_type": "halton"}, "brute_force": {"avoid_premature_stop": True}}
+    options = given.get(algorithm, {"popsize": 6} if algorithm == "cma_es" else {"population_size": 3})
+    plain, told = (
+        play(open_driver(make_experiment("optuna", algorithm=algorithm, options=each)), asks=5) for each in ({}, options)
+    )
+    assert (trials_of(plain) == trials_of(told)) == (algorithm == "brute_force")
+
+
+def test_an_option_that_a_sampler_refuses_is_a_mistake_of_the_user() -> None:
+    experiment = make_experiment("optuna", algorithm="nsga2", options={"population_size": 1})
+    with pytest.raises(ConfigError, match=r"search.options: nsga2 of optuna refuses \{'population_size': 1\}"):
+        open_driver(experiment)
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "nsga2", "random", "qmc"])
+def test_a_repeat_becomes_a_trial_of_its_own_where_that_is_asked_for(algorithm: str) -> None:
+    """Its number gives it other seeds; so nine recipes are enough for any number of trials."""
+    experiment = make_experiment("optuna", SMALL, algorithm=algorithm, repeats="reseed")
+    results = play(open_driver(experiment), asks=4)
+    recipes = {repr(recipe_for(experiment, result.trial.params)) for result in results}
+    assert len(results) == 32
+    assert len(recipes) <= 9
+    resumed = open_driver(experiment)
+    for result in results[:16]:
+        resumed.tell(result)
+    assert resumed.ask(8) == trials_of(results[16:24])
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "nsga2", "nsga3"])
+def test_constraints_reach_the_sampler(algorithm: str) -> None:
+    """Where a part of the trials breaks a constraint, other points are asked than without it."""
+
+    def asked(*constraints: str) -> list[Trial]:
+        experiment = make_experiment("optuna", algorithm=algorithm, known={"first": {}})
+        bound = experiment.model_copy(update={"objective": Objective(constraints=list(constraints))})
+        return trials_of(play(open_driver(bound), asks=5))
+
+    free, bound = asked(), asked("r2/PE >= 0.99 * first")
+    assert free[:16] == bound[:16]
+    assert free != bound
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "nsga2", "nsga3", "qmc", "random", "grid", "brute_force"])
+def test_several_objectives(algorithm: str) -> None:
+    experiment = make_experiment("optuna", algorithm=algorithm, maximize=("r2/PE", "r2/V"))
+    results = play(open_driver(experiment), asks=5)
+    assert len({repr(recipe_for(experiment, result.trial.params)) for result in results}) == 40
+    resumed = open_driver(experiment)
+    for result in results[:32]:
+        resumed.tell(result)
+    assert resumed.ask(8) == trials_of(results[32:])
+
+
+@pytest.mark.parametrize(("driver", "algorithm"), [("optuna", "cma_es"), ("keras_tuner", "bayesian")])
+def test_who_knows_one_objective_says_so(driver: str, algorithm: str) -> None:
+    with pytest.raises(ValidationError, match=f"{algorithm} of {driver} knows one objective, not several"):
+        make_experiment(driver, algorithm=algorithm, maximize=("r2/PE", "r2/V"))
+
+
+def _regret(driver: str, seed: int) -> float:
+    """How far below the optimum (0) the best of 64 trials lies, on a valley in five dimensions of which two are conditional."""
+    dimensions: Dimensions = {
+        name: MIXED[name] for name in ("trunk.depth", "trunk.width", "PE.depth", "PE.width", "PE.loss_weight", "activation")
+    }
+    sampler, values = open_driver(make_experiment(driver, dimensions, seed)), list[float]()
+    while len(values) < 64:
+        for trial in sampler.ask(8):
+            values.append(_valley(trial.params))
+            sampler.tell(Result(trial, scored(values[-1])))
+    return -max(values)
+
+
+def _valley(params: Params) -> float:
+    distance = abs(int(params["trunk.depth"]) - 3) + math.log2(int(params["trunk.width"]) / 50) ** 2
+    distance += abs(int(params["PE.depth"]) - 2) + abs(math.log2(int(params.get("PE.width", 8)) / 32))
+    return -distance - math.log10(float(params["PE.loss_weight"]) / 3) ** 2 - (params["activation"] != "silu")
+
+
+def test_optuna_is_imported_only_where_it_is_asked_for() -> None:
+    code = "import sys, branchsweep.search.random; sys.exit('optuna' in sys.modules or 'scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+ROWS = [
+    (Int(type="int", low=2, high=9, step=3), [2, 5, 8]),
+    (Float(type="float", low=0.1, high=0.4, step=0.1), [0.1, 0.2, 0.3, 0.4]),
+    (Choice(type="choice", choices=["adam", "sgd"]), ["adam", "sgd"]),
+    (Choice(type="choice", choices=[8, 16, 64], ordered=True), [8, 16, 64]),
+    (Int(type="int", low=5, high=5), [5]),
+]
+
+
+@pytest.mark.parametrize(("dimension", "values"), ROWS)
+def test_a_row_of_values_is_cut_into_equal_parts(dimension: Int | Float | Choice, values: list[int | float | str]) -> None:
+    assert [value_at_index(dimension, index) for index in range(int(dimension.size))] == values
+    assert [index_of(dimension, value) for value in values] == list(range(len(values)))
+    middles = [(index + 0.5) / len(values) for index in range(len(values))]
+    assert [value_at(dimension, unit) for unit in middles] == values
+    assert value_at(dimension, 0.0) == values[0]
+    assert value_at(dimension, JUST_BELOW_ONE) == values[-1]
+
+
+def test_a_logarithmic_scale_is_halved_at_the_geometric_mean() -> None:
+    rate = Float(type="float", low=1e-5, high=1e-1, log=True)
+    assert value_at(rate, 0.5) == pytest.approx(1e-3)
+    assert rate.contains(value_at(rate, 0.0))
+    assert rate.contains(value_at(rate, JUST_BELOW_ONE))
+    width = Int(type="int", low=1, high=4, log=True)
+    units = np.arange(0.0005, 1.0, 0.001)
+    shares = np.bincount([int(value_at(width, unit)) for unit in units])[1:] / len(units)
+    by_hand = np.diff(np.log([0.5, 1.5, 2.5, 3.5, 4.5])) / np.log(4.5 / 0.5)
+    assert shares == pytest.approx(by_hand, abs=0.002)
+
+
+def test_a_point_takes_one_number_for_each_dimension_asked_or_not() -> None:
+    space = make_experiment("random", {name: MIXED[name] for name in ("PE.depth", "PE.width", "optimizer")}).space
+    assert point_at(space, [0.0, 0.9, 0.9]) == {"PE.depth": 0, "optimizer": "sgd"}
+    assert point_at(space, [0.9, 0.9, 0.0]) == {"PE.depth": 3, "PE.width": 64, "optimizer": "adam"}
+
+
+def test_draws_end_with_every_point_of_a_small_space() -> None:
+    space = make_experiment("random", SMALL).space
+    drawn = list(random_points(space, np.random.SeedSequence(5)))
+    last = [tuple(params.values()) for params in drawn[-12:]]
+    assert len(drawn) == 24
+    assert len(set(last)) == 12
+
+
+def test_a_configuration_is_located_by_what_it_spells_out() -> None:
+    names = ("trunk.depth", "PE.depth", "PE.width", "activation")
+    experiment = make_experiment("optuna", {name: MIXED[name] for name in names})
+    # batch_size is no dimension, and passed over; PE.width is 16 for all branches; activation is relu unless someone says so.
+    spelled: Params = {"trunk.depth": 4, "branch.width": 16, "batch_size": 64}
+    assert to_search_point(experiment, spelled) == {"trunk.depth": 4, "PE.depth": 1, "PE.width": 16, "activation": "relu"}
+    without_branch: Params = {"trunk.depth": 4, "PE.depth": 0, "PE.width": 1000}
+    assert to_search_point(experiment, without_branch) == {"trunk.depth": 4, "PE.depth": 0, "activation": "relu"}
+    assert to_search_point(experiment, {"trunk.depth": 5}) is None
+    assert to_search_point(experiment, {"activation": "gelu"}) is None
+
+
+def test_a_value_for_one_head_is_no_point_of_a_space_that_varies_it_for_all() -> None:
+    experiment = make_experiment("optuna", {"branch.width": MIXED["branch.width"]})
+    assert to_search_point(experiment, {"branch.width": 16}) == {"branch.width": 16}
+    assert to_search_point(experiment, {"branch.width": 16, "PE.width": 32}) is None
+    assert to_search_point(experiment, {"branch.width": 16, "PE.depth": 2}) == {"branch.width": 16}

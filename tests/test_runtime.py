@@ -1,0 +1,50 @@
+"""What the project stands on: pinned libraries, reasons for each, one version."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import branchsweep
+
+ROOT = Path(__file__).parents[1]
+PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+DEPENDENCIES = tomllib.loads(PROJECT)["project"]["dependencies"]
+DEVELOPMENT = tomllib.loads(PROJECT)["project"]["optional-dependencies"]["dev"]
+PINS = {match[1]: match[2] for match in re.finditer(r"^([a-z0-9.-]+)==(\S+)", LOCK, re.MULTILINE)}
+
+
+def test_the_lock_is_pins_and_hashes() -> None:
+    pin = re.compile(r"[a-z0-9.-]+==[0-9a-z.+!-]+( ; [^;#]+)? \\")
+    hash_line = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
+    assert [line for line in LOCK.splitlines() if not pin.fullmatch(line) and not hash_line.fullmatch(line)] == []
+
+
+@pytest.mark.parametrize("word", ["://", "torch", "nvidia", "cuda", "--find-links", "--index"])
+def test_the_lock_names_no_place_and_nothing_that_is_not_needed(word: str) -> None:
+    assert word not in LOCK
+
+
+@pytest.mark.parametrize("requirement", [*DEPENDENCIES, *DEVELOPMENT])
+def test_the_lock_holds_every_dependency_within_its_range(requirement: str) -> None:
+    wanted = Requirement(requirement)
+    assert PINS[canonicalize_name(wanted.name)] in wanted.specifier
+
+
+@pytest.mark.parametrize("requirement", [*DEPENDENCIES, *DEVELOPMENT])
+def test_every_dependency_has_its_reason(requirement: str) -> None:
+    (line,) = [line for line in PROJECT.splitlines() if line.strip().startswith(f'"{requirement}"')]
+    assert re.search(r'",\s+# \w', line)
+
+
+def test_there_is_one_version() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", branchsweep.__version__)
+    assert f"## {branchsweep.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").replace("[", "").replace(
+        "]", ""
+    )

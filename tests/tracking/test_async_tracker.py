@@ -1,0 +1,434 @@
+"""The ledger in the shadow: the contract around memory and around MLflow, and what it adds: order, errors, and the end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from branchsweep.errors import BackendError, TrackingError, TrackingServerUnavailableError
+from branchsweep.tracking import async_tracker as shadows
+from branchsweep.tracking.async_tracker import AsyncTracker
+from branchsweep.tracking.memory import MemoryStore, MemoryTracker, StoredSweep
+from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.outbox import Outbox
+from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, SweepRecord, Tracker
+from branchsweep.trial import Result
+from contracts import LedgerContract, OpenLedger, candidate, recorded, sweep_record, written
+from fakes import Notebook
+
+
+class ShadowContract(LedgerContract):
+    """The contract around any ledger: `inner` opens those."""
+
+    @pytest.fixture
+    def opened(self, inner: OpenLedger) -> Generator[OpenLedger]:
+        with ExitStack() as stack:
+            opened: list[AsyncTracker] = []
+
+            def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
+                for earlier in opened:  # another process would find what is written, and so does this one
+                    earlier.flush()
+                opened.append(stack.enter_context(AsyncTracker(inner(record, fresh))))
+                return opened[-1]
+
+            yield open_one
+
+
+class TestShadowOfMemory(ShadowContract):
+    @pytest.fixture
+    def inner(self) -> OpenLedger:
+        store = MemoryStore()
+        return lambda record, fresh=False: MemoryTracker.open(record, store, fresh)
+
+
+class TestShadowOfMlflow(ShadowContract):
+    @pytest.fixture
+    def inner(self, mlflow_store: str) -> OpenLedger:
+        return lambda record, fresh=False: MlflowTracker.open(record, mlflow_store, fresh)
+
+
+class TestShadowWithASpool(ShadowContract):
+    @pytest.fixture
+    def inner(self) -> OpenLedger:
+        store = MemoryStore()
+        return lambda record, fresh=False: MemoryTracker.open(record, store, fresh)
+
+    @pytest.fixture
+    def opened(self, inner: OpenLedger, tmp_path: Path) -> Generator[OpenLedger]:
+        with ExitStack() as stack:
+            opened: list[AsyncTracker] = []
+
+            def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
+                for earlier in opened:
+                    earlier.flush()
+                ledger = inner(record, fresh)
+                opened.append(stack.enter_context(AsyncTracker(ledger, Outbox(tmp_path / ledger.run_id))))
+                return opened[-1]
+
+            yield open_one
+
+
+class Slow(MemoryTracker):
+    """Begins to write once its gate is open, and refuses one trial.
+
+    Args:
+        refused: The trial's number.
+    """
+
+    def __init__(self, refused: int = -1) -> None:
+        super().__init__(MemoryStore([StoredSweep(sweep_record())]), 0, is_resumed=False)
+        self.begun, self.gate = threading.Event(), threading.Event()
+        self.batches: list[list[int]] = []
+        self.refusal = TrackingError(f"trial {refused} is refused")
+        self._refused = refused
+
+    def record(self, results: Sequence[Result]) -> None:
+        self.begun.set()
+        self.gate.wait()
+        numbers = [result.trial.number for result in results]
+        if self._refused in numbers:
+            raise self.refusal
+        self.batches.append(numbers)
+        super().record(results)
+
+    def open_soon(self) -> None:
+        threading.Timer(0.05, self.gate.set).start()
+
+
+class Distant(MemoryTracker):
+    """Keeps its sweep behind a server that may be away, or away after some trials of a batch.
+
+    Args:
+        sweep: What it keeps; another process finds it there.
+    """
+
+    def __init__(self, sweep: StoredSweep | None = None) -> None:
+        super().__init__(MemoryStore([sweep or StoredSweep(sweep_record())]), 0, is_resumed=sweep is not None)
+        self.is_away, self.breaks_off_after, self.attempts = False, -1, 0
+        self.order: list[int] = []
+
+    def record(self, results: Sequence[Result]) -> None:
+        self.attempts += 1
+        self._need_an_answer()
+        for result in self._sweep.history.unrecorded(results):
+            if len(self.order) == self.breaks_off_after:
+                self.breaks_off_after = -1
+                raise TrackingServerUnavailableError("it broke off")
+            super().record([result])
+            self.order.append(result.trial.number)
+
+    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str | bytes]) -> None:
+        self._need_an_answer()
+        super().conclude(metrics, tags, files)
+
+    def crown(self, candidate: ModelCandidate, verdict: PromotionDecision) -> Champion:
+        self._need_an_answer()
+        return super().crown(candidate, verdict)
+
+    def _need_an_answer(self) -> None:
+        if self.is_away:
+            raise TrackingServerUnavailableError("nobody answers")
+
+    def back_soon(self) -> None:
+        def back() -> None:
+            self.is_away = False
+
+        threading.Timer(0.05, back).start()
+
+
+def record_each(shadow: AsyncTracker, numbers: Sequence[int] | Iterator[int]) -> None:
+    for number in numbers:
+        shadow.record([recorded(number)])
+
+
+def record_and_raise(shadow: AsyncTracker, numbers: Sequence[int], error: BaseException) -> None:
+    with shadow:
+        record_each(shadow, numbers)
+        raise error
+
+
+def numbers(ledger: Tracker) -> list[int]:
+    return [result.trial.number for result in ledger.recall()]
+
+
+def test_what_piles_up_is_written_at_once_and_in_order() -> None:
+    slow = Slow()
+    with AsyncTracker(slow) as shadow:
+        record_each(shadow, [4])
+        slow.begun.wait()
+        record_each(shadow, [2, 3, 0])
+        assert slow.batches == []
+        slow.gate.set()
+    assert slow.batches == [[4], [2, 3, 0]]
+
+
+def test_who_asks_waits_until_everything_is_written() -> None:
+    slow = Slow()
+    with AsyncTracker(slow) as shadow:
+        record_each(shadow, range(3))
+        slow.open_soon()
+        assert numbers(shadow) == [0, 1, 2]
+
+
+def test_a_conclusion_is_drawn_from_everything() -> None:
+    slow = Slow()
+    with AsyncTracker(slow) as shadow:
+        record_each(shadow, range(3))
+        slow.open_soon()
+        shadow.conclude({}, {}, {})
+        assert shadow.conclusion is not None
+        assert shadow.conclusion.metrics["trials/complete"] == 3
+
+
+def test_who_is_far_ahead_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadows, "MOST_WAITING", 2)
+    slow = Slow()
+    with AsyncTracker(slow) as shadow:
+        slow.open_soon()
+        record_each(shadow, range(7))
+        assert slow.gate.is_set()
+    assert numbers(slow) == list(range(7))
+
+
+class TestFailure:
+    def test_it_is_raised_once_as_itself_and_nothing_behind_it_is_written(self) -> None:
+        slow = Slow(refused=1)
+        with AsyncTracker(slow) as shadow:
+            record_each(shadow, [1])
+            slow.begun.wait()
+            record_each(shadow, [2])
+            slow.gate.set()
+            with pytest.raises(TrackingError) as caught:
+                shadow.flush()
+            assert caught.value is slow.refusal
+            assert numbers(shadow) == []
+            record_each(shadow, [3])
+        assert numbers(slow) == [3]
+
+    def test_what_came_before_it_is_written(self) -> None:
+        slow = Slow(refused=7)
+        with AsyncTracker(slow) as shadow:
+            record_each(shadow, [0])
+            slow.begun.wait()
+            record_each(shadow, [1, 2, 7, 3])
+            slow.gate.set()
+            with pytest.raises(TrackingError, match="trial 7 is refused"):
+                shadow.flush()
+        assert numbers(slow) == [0, 1, 2]
+
+    def test_who_goes_on_recording_hears_of_it(self) -> None:
+        slow = Slow(refused=5)
+        slow.gate.set()
+        with AsyncTracker(slow) as shadow, pytest.raises(TrackingError, match="trial 5 is refused"):
+            record_each(shadow, count())
+        assert numbers(slow) == [0, 1, 2, 3, 4]
+
+    def test_the_exit_raises_it(self) -> None:
+        slow = Slow(refused=1)
+        slow.gate.set()
+        with pytest.raises(TrackingError, match="trial 1 is refused"), AsyncTracker(slow) as shadow:
+            record_each(shadow, [1])
+
+    def test_it_does_not_hide_what_went_wrong_elsewhere(self) -> None:
+        slow = Slow(refused=1)
+        slow.gate.set()
+        with pytest.raises(BackendError, match="a worker died") as caught:
+            record_and_raise(AsyncTracker(slow), [1], BackendError("a worker died"))
+        assert caught.value.__notes__ == ["some of what was finished is not recorded: trial 1 is refused"]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses of milliseconds."""
+    monkeypatch.setattr(shadows, "FIRST_PAUSE", 0.005)
+    monkeypatch.setattr(shadows, "LONGEST_PAUSE", 0.01)
+
+
+@pytest.mark.usefixtures("impatient")
+class TestAway:
+    def test_what_is_recorded_waits_on_disk_and_is_delivered_in_order_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shadows, "MOST_WAITING", 2)
+        distant, folder, progress = Distant(), tmp_path / "spool", Notebook()
+        distant.is_away = True
+        with AsyncTracker(distant, Outbox(folder), say=progress.on_message) as shadow:
+            record_each(shadow, [4, 0, 2, 3, 1])  # nobody waits for the server
+            assert [[result.trial.number for result in results] for _, results in Outbox(folder).found()] == [
+                [4],
+                [0],
+                [2],
+                [3],
+                [1],
+            ]
+            distant.back_soon()
+            assert written(shadow.recall()) == written([recorded(number) for number in range(5)])
+            assert list(folder.iterdir()) == []
+        assert not folder.exists()
+        assert sorted(distant.order) == [0, 1, 2, 3, 4]
+        assert distant.attempts > 2
+        assert progress.lines[0] == (
+            f"the server is away: nobody answers. Training goes on, and what is finished waits in {folder}"
+        )
+        assert progress.lines[1].startswith("waiting until the server is back")
+        back = re.fullmatch(r"the server is back and has (\d) finished trials? more(?:, (\d) follow)?", progress.lines[2])
+        assert back is not None and int(back[1]) + int(back[2] or 0) == 5
+        assert len(progress.lines) == 3
+
+    def test_what_came_through_before_it_broke_off_is_not_written_twice(self, tmp_path: Path) -> None:
+        distant = Distant()
+        distant.breaks_off_after = 2
+        with AsyncTracker(distant, Outbox(tmp_path / "spool")) as shadow:
+            shadow.record([recorded(number) for number in range(5)])
+            assert numbers(shadow) == distant.order == [0, 1, 2, 3, 4]
+
+    def test_ctrl_c_does_not_wait_and_the_next_process_delivers(self, tmp_path: Path) -> None:
+        sweep, folder = StoredSweep(sweep_record()), tmp_path / "spool"
+        distant, progress = Distant(sweep), Notebook()
+        distant.is_away = True
+        with pytest.raises(KeyboardInterrupt) as caught:
+            record_and_raise(AsyncTracker(distant, Outbox(folder)), range(3), KeyboardInterrupt())
+        (note,) = caught.value.__notes__
+        assert f"the server is away (it lies in {folder}, and the same command records it" in note
+        assert sweep.results == {}
+        with AsyncTracker(Distant(sweep), Outbox(folder), say=progress.on_message) as shadow:
+            assert numbers(shadow) == [0, 1, 2]
+        assert progress.lines == [f"recording 3 finished trials of an earlier process first, from {folder}"]
+        assert not folder.exists()
+
+    def test_what_follows_the_search_waits_for_the_server_as_well(self) -> None:
+        distant, progress = Distant(), Notebook()
+        with AsyncTracker(distant, say=progress.on_message) as shadow:
+            record_each(shadow, range(3))
+            shadow.flush()
+            distant.is_away = True
+            distant.back_soon()
+            shadow.conclude({"test_r2/PE": 0.5}, {}, {})
+            assert numbers(shadow) == [0, 1, 2]
+            assert shadow.conclusion is not None and shadow.conclusion.metrics["test_r2/PE"] == 0.5
+        assert progress.lines == [
+            "the server is away: nobody answers. Waiting until it is back; Ctrl-C leaves the rest to the next start"
+        ]
+
+    def test_a_registration_is_not_tried_again_by_itself(self, tmp_path: Path) -> None:
+        distant = Distant()
+        with AsyncTracker(distant) as shadow:
+            record_each(shadow, [3])
+            shadow.flush()
+            distant.is_away = True
+            with pytest.raises(TrackingServerUnavailableError):
+                shadow.crown(candidate(tmp_path, "plant"), PromotionDecision(True, "there was nobody"))
+
+    def test_without_a_spool_it_is_offered_again_as_well(self) -> None:
+        distant = Distant()
+        distant.is_away = True
+        with AsyncTracker(distant) as shadow:
+            record_each(shadow, range(3))
+            distant.back_soon()
+            assert numbers(shadow) == [0, 1, 2]
+
+    def test_a_refusal_is_not_waited_for_and_leaves_what_waits_to_the_next_start(self, tmp_path: Path) -> None:
+        slow, folder = Slow(refused=1), tmp_path / "spool"
+        slow.gate.set()
+        shadow = AsyncTracker(slow, Outbox(folder))
+        record_each(shadow, [0])
+        shadow.flush()
+        record_each(shadow, [1])
+        with pytest.raises(TrackingError) as caught, shadow:
+            pass
+        assert caught.value is slow.refusal
+        assert f"it lies in {folder}, and the same command records it" in caught.value.__notes__[0]
+        assert [[result.trial.number for result in results] for _, results in Outbox(folder).found()] == [[1]]
+
+
+class Held:
+    """A hold that somebody else may take."""
+
+    def __init__(self) -> None:
+        self.is_lost, self.is_released, self.renewed = False, False, threading.Event()
+
+    def renew(self) -> None:
+        if self.is_lost:
+            raise TrackingError("taken over by bob")
+        self.renewed.set()
+
+    def release(self) -> None:
+        self.is_released = True
+
+
+class TestHold:
+    def test_signs_of_life_are_given_also_while_nothing_is_recorded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shadows, "RENEW_SECONDS", 0.01)
+        held = Held()
+        with AsyncTracker(Slow(), hold=held):
+            assert held.renewed.wait(5)
+            assert not held.is_released
+        assert held.is_released
+
+    def test_who_has_lost_it_hears_so_and_records_nothing_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shadows, "RENEW_SECONDS", 0.01)
+        held, slow = Held(), Slow()
+        slow.gate.set()
+        shadow = AsyncTracker(slow, hold=held)
+        record_each(shadow, [0])
+        shadow.flush()
+        held.is_lost = True
+        time.sleep(0.05)
+        with pytest.raises(TrackingError, match="taken over by bob"), shadow:
+            record_each(shadow, count(1))
+        assert numbers(slow) == [0]
+
+    def test_it_is_let_go_after_ctrl_c(self) -> None:
+        held = Held()
+        with pytest.raises(KeyboardInterrupt):
+            record_and_raise(AsyncTracker(Distant(), hold=held), range(3), KeyboardInterrupt())
+        assert held.is_released
+
+
+def test_ctrl_c_loses_nothing() -> None:
+    slow = Slow()
+    slow.open_soon()
+    with pytest.raises(KeyboardInterrupt):
+        record_and_raise(AsyncTracker(slow), range(3), KeyboardInterrupt())
+    assert numbers(slow) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_a_process_that_is_stopped_or_killed(mlflow_store: str, sent: signal.Signals) -> None:
+    """What stands in the store is whole and without a gap; after Ctrl-C, it is all that was recorded."""
+    endless = """
+import itertools, sys
+from contracts import recorded, sweep_record
+from branchsweep.tracking import async_tracker
+from branchsweep.tracking.mlflow_tracker import MlflowTracker
+async_tracker.MOST_WAITING = 8
+with async_tracker.AsyncTracker(MlflowTracker.open(sweep_record(), sys.argv[1])) as ledger:
+    for number in itertools.count():
+        ledger.record([recorded(number)])
+        print(number, flush=True)
+"""
+    command = [sys.executable, "-c", endless, mlflow_store]
+    variables = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
+    }
+    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(12):
+            process.stdout.readline()
+        process.send_signal(sent)
+        told = 12 + len(process.stdout.read().split())
+    survived = MlflowTracker.open(sweep_record(), mlflow_store).recall()
+    assert written(survived) == written([recorded(number) for number in range(len(survived))])
+    assert len(survived) >= (told if sent is signal.SIGINT else told - 17), "8 may wait, and 9 be about to be written"

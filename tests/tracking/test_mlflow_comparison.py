@@ -1,0 +1,312 @@
+"""The ledgers of comparisons: the contract over memory, MLflow's database and its server; and what stands in MLflow's store."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from branchsweep.errors import TrackingError
+from branchsweep.metrics.comparison_result import ComparisonResult
+from branchsweep.tracking import contestant_serialization
+from branchsweep.tracking.memory import MemoryComparisonTracker, MemoryStore
+from branchsweep.tracking.mlflow_comparison import MlflowComparisonTracker, open_comparison
+from branchsweep.tracking.mlflow_tracker import MlflowTracker, open_existing, open_trial
+from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker
+from branchsweep.tracking.run_reader import list_comparisons, list_sweeps
+from contracts import ComparisonContract, OpenComparison, comparison_record, found, measured, recorded, sweep_record
+
+
+class TestMemoryComparison(ComparisonContract):
+    @pytest.fixture
+    def opened(self) -> OpenComparison:
+        store = MemoryStore()
+
+        def open_one(record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker:
+            return MemoryComparisonTracker.open(record, store, fresh)
+
+        return open_one
+
+
+class TestMlflowComparison(ComparisonContract):
+    @pytest.fixture
+    def opened(self, mlflow_store: str) -> OpenComparison:
+        def open_one(record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker:
+            return MlflowComparisonTracker.open(record, mlflow_store, fresh)
+
+        return open_one
+
+
+class TestMlflowComparisonBehindAServer(ComparisonContract):
+    @pytest.fixture
+    def opened(self, mlflow_server: str) -> OpenComparison:
+        name = f"contract-{uuid4().hex[:8]}"  # the server is shared by all tests
+
+        def open_one(record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker:
+            return MlflowComparisonTracker.open(replace(record, name=name), mlflow_server, fresh)
+
+        return open_one
+
+
+def client_of(ledger: MlflowComparisonTracker) -> MlflowClient:
+    return MlflowClient(ledger.tracking_uri, ledger.tracking_uri)
+
+
+def children(ledger: MlflowComparisonTracker) -> list[Run]:
+    query = f"tags.`mlflow.parentRunId` = '{ledger.run_id}'"
+    return list(client_of(ledger).search_runs([ledger.experiment_id], query, order_by=["start_time ASC"]))
+
+
+def files(folder: Path, ledger: MlflowComparisonTracker) -> Path:
+    return folder / "mlruns" / "contract" / ledger.run_id / "artifacts"
+
+
+class TestWhatStandsInTheStore:
+    def test_the_comparison_is_a_run_that_tells_where_it_comes_from(self, mlflow_store: str, tmp_path: Path) -> None:
+        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        run = client_of(ledger).get_run(ledger.run_id)
+        assert (run.info.run_name, run.info.status) == ("contract", "RUNNING")
+        expected = {
+            "branchsweep.role": "comparison",
+            "branchsweep.key": "key",
+            "branchsweep.question": "Who is better?",
+            "branchsweep.heads": '{"PE": "MW", "V": "cm Hg"}',
+            "branchsweep.data_source": "embedded",
+            "mlflow.source.git.commit": "c0ffee",
+            "mlflow.note.content": "Who is better?",
+        }
+        assert run.data.tags.items() >= expected.items()
+        assert (files(tmp_path, ledger) / "comparison.yaml").read_text(encoding="utf-8") == comparison_record().yaml
+
+    def test_its_end_is_written_on_it(self, mlflow_store: str, tmp_path: Path) -> None:
+        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        ledger.keep("tuned/branched", [1])
+        ledger.conclude(found(), {"comparison.md": "# Ω", "figures/gain.png": b"\x89PNG\x00"})
+        run = client_of(ledger).get_run(ledger.run_id)
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["mlflow.note.content"] == "# Ω"
+        assert run.data.tags["branchsweep.answer"] == "Sharing helps PE.\nIt does not help V."
+        assert run.data.metrics == {f"gain/{one.figure}": one.difference for one in found().transfer}
+        folder = files(tmp_path, ledger)
+        assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")} == {
+            "comparison.md",
+            "comparison.yaml",
+            "figures/gain.png",
+            "findings.json",
+            "parts/tuned/branched.json",
+        }
+        assert (folder / "comparison.md").read_text(encoding="utf-8") == "# Ω"
+        assert (folder / "figures" / "gain.png").read_bytes() == b"\x89PNG\x00"
+
+    def test_a_contestant_is_a_run_with_the_figures_of_a_trial(self, mlflow_store: str) -> None:
+        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        ledger.conclude(found(), {})
+        branched, single, forest, _ = children(ledger)
+        assert [run.info.run_name for run in (branched, single, forest)] == ["branched", "single", "forest"]
+        expected = {
+            "branchsweep.role": "contestant",
+            "branchsweep.comparison": ledger.run_id,
+            "branchsweep.contestant": "branched",
+            "mlflow.note.content": "branched, tuned",
+        }
+        assert branched.data.tags.items() >= expected.items()
+        assert branched.info.end_time - branched.info.start_time == 2500 + 10 * 300
+        of = found().measured[0]
+        metrics = branched.data.metrics
+        assert metrics["r2/PE"] == pytest.approx(statistics.fmean(of.r2["PE"]))
+        assert metrics["r2_se/mean"] == pytest.approx(statistics.stdev(of.r2["mean"]) * math.sqrt(1.1))
+        assert metrics["rmse/V"] == pytest.approx(statistics.fmean(of.rmse["V"]))
+        costs = {
+            "parameters": 1234.5,
+            "training_seconds": 0.1 + 0.2,
+            "tuning_seconds": 2.5,
+            "latency_ms": 4 / 3,
+            "bytes": 70001.5,
+        }
+        assert {name: metrics[name] for name in costs} == pytest.approx(costs)
+        halves = client_of(ledger).get_metric_history(branched.info.run_id, "half_r2/V")
+        assert [(point.step, point.value) for point in halves] == list(enumerate(of.r2["V"], 1))
+        against = {"difference/PE": -1 / 3, "p_adjusted/PE": 0.08}
+        assert single.data.metrics.items() >= against.items()
+        assert not against.keys() & metrics.keys(), "nobody is compared with itself"
+        assert "parameters" not in forest.data.metrics
+        trial = {f"{figure}/{head}" for figure in ("r2", "rmse") for head in ("PE", "V")} | {"r2/mean", "r2_se/PE"}
+        sweep = MlflowTracker.open(sweep_record(), mlflow_store)
+        sweep.record([recorded(0)])
+        query = f"tags.`branchsweep.sweep` = '{sweep.run_id}'"
+        (run,) = client_of(ledger).search_runs([sweep.experiment_id], query)
+        assert trial <= metrics.keys() & run.data.metrics.keys()
+
+    def test_params_tell_what_was_chosen(self, mlflow_store: str) -> None:
+        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        ledger.conclude(found(), {})
+        branched, single, forest, _ = children(ledger)
+        assert branched.data.params == {
+            "what": "branched, tuned",
+            "trunk.depth": "2 (5×), 3 (5×)",
+            "optimizer": "adam",
+            "learning_rate": "0 to 0.009",
+        }
+        assert single.data.params == {
+            "what": "single, tuned",
+            "PE/trunk.depth": "3",
+            "V/batch_norm": "True (9×), default (1×)",
+        }
+        assert forest.data.params == {"what": "forest, tuned"}
+
+    def test_who_failed_says_so(self, mlflow_store: str) -> None:
+        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        ledger.conclude(found(), {})
+        *_, failed = children(ledger)
+        assert (failed.info.run_name, failed.info.status) == ("diverged", "FAILED")
+        assert failed.data.tags["branchsweep.reason"] == "diverged in half 3: 'Ω'"
+        assert failed.data.metrics == {"tuning_seconds": 0.0}
+
+    def test_more_words_than_a_batch_takes(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(mlflow_store, "BATCH_METRICS", 7)
+        heads = {f"h{number}": (0.5 + number / 1000, 0.25) for number in range(30)}
+        recipes = ({head: {f"tunable{number}": number for number in range(4)} for head in heads},) * 2
+        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        wide = measured("wide", 0.5, r2=heads, rmse=heads, recipes=recipes)
+        ledger.conclude(found(measured=(wide,), contrasts=()), {})
+        (run,) = children(ledger)
+        assert len(run.data.params) == 1 + 30 * 4
+        assert set(run.data.metrics) == {point.name for point in contestant_serialization.contestant_metrics(wide, ())}
+        halves = client_of(ledger).get_metric_history(run.info.run_id, "half_r2/h29")
+        assert [point.value for point in halves] == list(heads["h29"])
+
+
+class TestInterrupted:
+    def test_contestants_are_replaced_and_not_doubled(self, mlflow_store: str) -> None:
+        killed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        killed._write(found().measured[0], found().contrasts)
+        tags = contestant_serialization.contestant_tags(found().measured[1], killed.run_id)
+        client_of(killed).create_run(killed.experiment_id, tags=tags, run_name="half written")
+        resumed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        for _ in range(2):
+            resumed.conclude(found(), {})
+            assert [run.info.run_name for run in children(resumed)] == ["branched", "single", "forest", "diverged"]
+            assert "RUNNING" not in {run.info.status for run in children(resumed)}
+        fewer = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        fewer.conclude(found(measured=found().measured[:1]), {})
+        assert [run.info.run_name for run in children(resumed)] == ["branched"]
+
+    def test_another_comparisons_contestants_stay(self, mlflow_store: str) -> None:
+        one, other = (MlflowComparisonTracker.open(comparison_record(key), mlflow_store) for key in ("one", "other"))
+        for ledger in (one, other, one):
+            ledger.conclude(found(), {})
+        assert [len(children(ledger)) for ledger in (one, other)] == [4, 4]
+
+    @pytest.mark.parametrize("left", [0, 1, 5, -1])
+    def test_a_part_that_was_not_written_to_its_end_does_not_count(self, mlflow_store: str, tmp_path: Path, left: int) -> None:
+        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        ledger.keep("whole", 12)
+        ledger.keep("half", 123456)
+        file = files(tmp_path, ledger) / "parts" / "half.json"
+        file.write_bytes(file.read_bytes()[:left])
+        resumed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        assert resumed.recall() == {"whole": 12}
+        resumed.keep("half", 7)
+        assert resumed.recall() == {"whole": 12, "half": 7}
+
+    def test_a_part_edited_by_hand_is_told(self, mlflow_store: str, tmp_path: Path) -> None:
+        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        ledger.keep("part", 12)
+        (files(tmp_path, ledger) / "parts" / "part.json").write_text("{12}\n", encoding="utf-8")
+        with pytest.raises(TrackingError, match="was it edited by hand"):
+            ledger.recall()
+
+    def test_a_comparison_that_goes_on_was_last_run_as_it_is_now(self, mlflow_store: str) -> None:
+        first = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        first.conclude(found(), {})
+        changed = comparison_record(yaml="name: contract  # elsewhere\n", tags={"git_commit": "beef"})
+        later = MlflowComparisonTracker.open(changed, mlflow_store)
+        run = client_of(first).get_run(first.run_id)
+        assert (run.info.status, run.data.tags["branchsweep.git_commit"]) == ("FINISHED", "c0ffee")
+        later.keep("more", 1)
+        run = client_of(first).get_run(first.run_id)
+        assert (run.info.status, run.data.tags["branchsweep.git_commit"]) == ("RUNNING", "beef")
+        assert open_comparison(mlflow_store).comparison.yaml == changed.yaml
+
+    def test_a_long_answer_is_forgotten_whole(self, mlflow_store: str) -> None:
+        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        ledger.conclude(found(answer=("long " * 4000,)), {})
+        assert list_comparisons(mlflow_store)[0].answer == ("long " * 4000,)
+        MlflowComparisonTracker.open(comparison_record(), mlflow_store).conclude(found(answer=("short",)), {})
+        assert list_comparisons(mlflow_store)[0].answer == ("short",)
+
+
+class TestReading:
+    def test_sweeps_and_comparisons_of_one_name_and_key_are_not_mistaken_for_each_other(self, mlflow_store: str) -> None:
+        comparison = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        sweep = MlflowTracker.open(sweep_record(), mlflow_store)
+        assert sweep.experiment_id == comparison.experiment_id
+        sweep.record([recorded(0)])
+        comparison.keep("part", 1)
+        comparison.conclude(found(), {})
+        assert not MlflowTracker.open(sweep_record("other"), mlflow_store, fresh=True).is_resumed
+        assert MlflowTracker.open(sweep_record(), mlflow_store).run_id == sweep.run_id
+        assert MlflowComparisonTracker.open(comparison_record(), mlflow_store).run_id == comparison.run_id
+        assert comparison.run_id not in {one.run_id for one in list_sweeps(mlflow_store)}
+        assert [one.run_id for one in list_comparisons(mlflow_store)] == [comparison.run_id]
+        assert [result.trial.number for result in open_existing(mlflow_store, sweep.run_id).recall()] == [0]
+        for run in (comparison.run_id, children(comparison)[0].info.run_id):
+            with pytest.raises(TrackingError, match="got sweep"):
+                open_existing(mlflow_store, run)
+            with pytest.raises(TrackingError, match="expected the run id of a trial"):
+                open_trial(mlflow_store, run)
+        with pytest.raises(
+            TrackingError, match=f"got comparison '{sweep.run_id}', expected a name or a run id; there are contract"
+        ):
+            open_comparison(mlflow_store, sweep.run_id)
+
+    def test_comparisons_are_listed_newest_first(self, mlflow_store: str) -> None:
+        with pytest.raises(TrackingError, match="there is no comparison in"):
+            open_comparison(mlflow_store)
+        for name in ("alpha", "beta"):
+            ledger = MlflowComparisonTracker.open(comparison_record(name=name), mlflow_store)
+        ledger.conclude(found(comparison="beta"), {})
+        newest, oldest = list_comparisons(mlflow_store)
+        assert (newest.name, newest.status, newest.data) == ("beta", "FINISHED", "embedded")
+        assert newest.answer == ("Sharing helps PE.", "It does not help V.")
+        assert (oldest.name, oldest.status, oldest.answer) == ("alpha", "RUNNING", ())
+        assert datetime.now(UTC) - newest.started < timedelta(minutes=1)
+        for named in ("", "beta", newest.run_id, newest.run_id[:12]):
+            reader = open_comparison(mlflow_store, named)
+            assert reader.conclusion is not None
+            assert ComparisonResult.loads(reader.conclusion).comparison == "beta"
+            assert reader.comparison == comparison_record(name="beta")
+        assert open_comparison(mlflow_store, "alpha").conclusion is None
+
+    def test_reading_makes_no_store(self, tmp_path: Path) -> None:
+        with pytest.raises(TrackingError, match="there is no tracking store at"):
+            list_comparisons(f"sqlite:///{tmp_path / 'nowhere' / 'mlflow.db'}")
+
+
+class TestSpelling:
+    @pytest.mark.parametrize(
+        ("values", "told"),
+        [
+            ([2, 2, 2], "2"),
+            ([None, None], "default"),
+            (["relu", "silu", "relu"], "relu (2×), silu (1×)"),
+            ([1, 2, 3, 4], "1 to 4"),
+            ([1e-3, 2e-2, 0.123456789, 3.0], "0.001 to 3"),
+            ([1, 2, 3, None], "1 (1×), 2 (1×), 3 (1×), default (1×)"),
+            ([True, False, True], "True (2×), False (1×)"),
+        ],
+    )
+    def test_choices(self, values: list[int | float | str | None], told: str) -> None:
+        assert contestant_serialization.choices(values) == told
+
+    def test_what_is_not_finite_is_not_written(self) -> None:
+        odd = measured("odd", 0.5, r2={"PE": (0.5, math.nan, math.inf), "V": (0.5,)}, rmse={})
+        names = [(point.name, point.step) for point in contestant_serialization.contestant_metrics(odd, ())]
+        assert names[:4] == [("r2/V", 0), ("half_r2/PE", 1), ("half_r2/V", 1), ("parameters", 0)]

@@ -1,0 +1,658 @@
+"""The registry: a tiny network is crowned, and predicts in natural units wherever it is loaded."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import requests
+from mlflow import MlflowClient
+from mlflow.models import ModelSignature
+from numpy.typing import NDArray
+
+from branchsweep.data.encoders import scalers
+from branchsweep.errors import DataError, TrackingError
+from branchsweep.models import serving
+from branchsweep.tracking import serialization
+from branchsweep.tracking.champion_history import ChampionTenure, RollbackResult
+from branchsweep.tracking.mlflow_model import download_model, load_predictor
+from branchsweep.tracking.mlflow_registry import MlflowRegistry, open_registry
+from branchsweep.tracking.mlflow_store import store_lock
+from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
+from contracts import recorded, sweep_record
+from servers import answering, free_port
+
+INPUTS = ["AT", "AP", "RH"]
+UNITS = {"PE": "MW", "V": "cm Hg", "T": "°C"}
+
+RAW = pd.DataFrame(
+    {"RH": [73.17, 59.08, 92.14], "note": ["a", "b", "c"], "AT": [14.96, 25.18, 5.11], "AP": [1024.07, 1020.04, 1012.16]},
+    index=[30, 10, 20],
+)
+"""Raw inputs as people have them: another order, a column too many, an index of their own."""
+
+IN_A_FRESH_PROCESS = """
+import json, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "branchsweep":
+            raise ImportError("this machine has MLflow and Keras, but not branchsweep")
+
+sys.meta_path.insert(0, Blocked())
+import mlflow, pandas
+
+mlflow.set_tracking_uri(sys.argv[1])
+table = pandas.DataFrame(json.loads(sys.argv[2]), index=[30, 10, 20])
+for address in sys.argv[3:]:
+    model = mlflow.pyfunc.load_model(address)
+    answers = model.predict(table)
+    example = model.predict(model.input_example)
+    print(json.dumps({"index": list(answers.index), "answers": answers.to_dict("list"), "example": len(example)}))
+"""
+
+
+class Network:
+    """A tiny branched network with its scalers, as the trainer exports it.
+
+    Args:
+        folder: Where it is exported to.
+        heads: Its heads.
+        seed: Decides its weights.
+        input_scaling: How its inputs are scaled.
+    """
+
+    def __init__(
+        self, folder: Path, heads: Sequence[str] = ("PE", "V"), seed: int = 1, input_scaling: str = "standard"
+    ) -> None:
+        self.folder, self.heads = folder, heads
+        random = np.random.default_rng(seed)
+        rows = random.normal([20.0, 1013.0, 73.0], [7.0, 6.0, 15.0], (500, 3))
+        targets = random.normal(450.0, 17.0, (500, len(heads)))
+        self.input_scaler, self.target_scaler = scalers.fit_scaler(input_scaling, rows), scalers.fit_scaler("standard", targets)
+        keras.utils.set_random_seed(seed)
+        inputs = keras.Input((3,))
+        trunk = keras.layers.Dense(4, "tanh")(inputs)
+        self.model = keras.Model(inputs, {head: keras.layers.Dense(1, name=head)(trunk) for head in heads})
+        folder.mkdir()
+        self.model.save(folder / "model.keras")
+        manifest = {
+            "inputs": INPUTS,
+            "heads": [{"name": head, "unit": UNITS[head]} for head in heads],
+            "ranges": np.stack([rows.min(0), rows.max(0)], axis=1).tolist(),
+            "input_scalers": {"inputs": self.input_scaler},
+            "target_scaler": self.target_scaler,
+        }
+        (folder / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+    def by_hand(self, table: pd.DataFrame) -> NDArray[np.float64]:
+        """What must come out: Keras between the scalers."""
+        scaled = serving.transform(self.input_scaler, table[INPUTS].to_numpy(np.float64))
+        outputs = self.model(scaled.astype(np.float32))
+        columns = np.concatenate([np.asarray(outputs[head]) for head in self.heads], axis=1).astype(np.float64)
+        return serving.inverse(self.target_scaler, columns)
+
+    def candidate(self, model: str, number: int = 3, files: Mapping[str, str] | None = None) -> ModelCandidate:
+        test = {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}
+        result = recorded(number)
+        return ModelCandidate(
+            model, self.folder, result, result.score.value, "mean_r2", test, "table-1", "split-1", files or {}
+        )
+
+
+CROWNED = PromotionDecision(crown=True, because="mean validation R² 0.8650, above 0.8600 of version 1")
+UNCROWNED = PromotionDecision(crown=False, because="worse on V")
+
+
+@pytest.mark.parametrize(
+    ("heads", "input_scaling"), [(("PE", "V"), "standard"), (("PE", "V", "T"), "quantile"), (("V",), "min_max")]
+)
+def test_the_champion_predicts_what_keras_and_the_scalers_do(
+    mlflow_store: str, tmp_path: Path, heads: Sequence[str], input_scaling: str
+) -> None:
+    network = Network(tmp_path / "model", heads, input_scaling=input_scaling)
+    MlflowTracker.open(sweep_record(), mlflow_store).crown(network.candidate("plant"), CROWNED)
+    predict = load_predictor("models:/plant@champion", mlflow_store)
+    assert predict.inputs == INPUTS
+    answers = predict(RAW)
+    assert list(answers.columns) == list(heads)
+    assert list(answers.index) == [30, 10, 20]
+    np.testing.assert_allclose(answers.to_numpy(), network.by_hand(RAW), rtol=1e-6)
+
+
+def test_it_loads_where_branchsweep_is_not(mlflow_store: str, tmp_path: Path) -> None:
+    networks = {"two": Network(tmp_path / "two", ("PE", "V")), "three": Network(tmp_path / "three", ("PE", "V", "T"))}
+    for name, network in networks.items():
+        MlflowTracker.open(sweep_record(), mlflow_store).crown(network.candidate(name), CROWNED)
+        shutil.rmtree(network.folder)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    command = [
+        sys.executable,
+        "-I",
+        "-c",
+        IN_A_FRESH_PROCESS,
+        mlflow_store,
+        json.dumps(RAW.to_dict("list")),
+        *(f"models:/{name}@champion" for name in networks),
+    ]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for network, line in zip(networks.values(), done.stdout.splitlines(), strict=True):
+        told = json.loads(line)
+        assert told["index"] == [30, 10, 20]
+        assert told["example"] == 1
+        assert list(told["answers"]) == list(network.heads)
+        np.testing.assert_allclose(pd.DataFrame(told["answers"]).to_numpy(), network.by_hand(RAW), rtol=1e-6)
+
+
+def test_the_alias_moves_with_the_title_and_only_then(mlflow_store: str, tmp_path: Path) -> None:
+    networks = [Network(tmp_path / f"model{seed}", seed=seed) for seed in (1, 2, 3)]
+    ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+    for network, verdict, reigning in zip(networks, (CROWNED, UNCROWNED, CROWNED), (0, 0, 2), strict=True):
+        ledger.crown(network.candidate("plant"), verdict)
+        answers = load_predictor("models:/plant@champion", mlflow_store)(RAW)
+        np.testing.assert_allclose(answers.to_numpy(), networks[reigning].by_hand(RAW), rtol=1e-6)
+    second = load_predictor("models:/plant/2", mlflow_store)(RAW)
+    np.testing.assert_allclose(second.to_numpy(), networks[1].by_hand(RAW), rtol=1e-6)
+
+
+def test_behind_a_server(mlflow_server: str, tmp_path: Path) -> None:
+    network, name = Network(tmp_path / "model"), f"plant-{uuid4().hex[:8]}"
+    ledger = MlflowTracker.open(sweep_record(name=name), mlflow_server)
+    crowned = ledger.crown(network.candidate(name), CROWNED)
+    assert ledger.champion(name) == crowned
+    shutil.rmtree(network.folder)
+    answers = load_predictor(f"models:/{name}@champion", mlflow_server)(RAW)
+    np.testing.assert_allclose(answers.to_numpy(), network.by_hand(RAW), rtol=1e-6)
+
+
+def test_the_version_tells_where_it_comes_from(mlflow_store: str, tmp_path: Path) -> None:
+    ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+    ledger.crown(Network(tmp_path / "model").candidate("plant", 7), CROWNED)
+    client = MlflowClient(mlflow_store, mlflow_store)
+    version = client.get_model_version_by_alias("plant", "champion")
+    assert version.tags == {
+        "branchsweep.sweep": ledger.run_id,
+        "branchsweep.trial": "7",
+        "branchsweep.params": serialization.exact_params(recorded(7).trial),
+        "branchsweep.value": repr(recorded(7).score.value),
+        "branchsweep.rule": "mean_r2",
+        "branchsweep.data_digest": "table-1",
+        "branchsweep.split_digest": "split-1",
+        "branchsweep.because": CROWNED.because,
+        "branchsweep.crowned": "true",
+        "branchsweep.test_r2/PE": "0.9375",
+        "branchsweep.test_r2/mean": "0.875",
+        "branchsweep.test_rmse/PE": "4.25",
+    }
+    assert version.run_id == ledger.run_id
+    assert version.description == CROWNED.because
+    parent = client.get_run(ledger.run_id)
+    assert parent.data.metrics.items() >= {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}.items()
+    assert parent.outputs is not None
+    (output,) = parent.outputs.model_outputs
+    logged = client.get_logged_model(output.model_id)
+    assert logged.source_run_id == ledger.run_id
+    assert logged.status == "READY"
+    assert {metric.key: metric.value for metric in logged.metrics or []}["test_r2/PE"] == 0.9375
+    assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": "plant", "version": "1"}]
+
+
+def test_the_model_describes_itself(mlflow_store: str, tmp_path: Path) -> None:
+    import mlflow
+
+    ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+    ledger.crown(Network(tmp_path / "model").candidate("plant"), CROWNED)
+    (folder,) = (tmp_path / "mlruns" / "contract" / "models").glob("*/artifacts")
+    model = mlflow.pyfunc.load_model(str(folder))
+    assert model.metadata.signature.inputs.input_names() == INPUTS
+    assert [(column.name, str(column.type)) for column in model.metadata.signature.outputs] == [
+        ("PE", "DataType.double"),
+        ("V", "DataType.double"),
+    ]
+    assert model.metadata.metadata == {"units": {"PE": "MW", "V": "cm Hg"}}
+    assert list(model.input_example.columns) == INPUTS
+    pinned = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert {line.partition("==")[0] for line in pinned} == {"mlflow", "keras", "tensorflow", "numpy", "pandas", "scipy"}
+    assert all("==" in line for line in pinned)
+    assert not list(folder.rglob("*.pkl")), "nothing of ours is pickled"
+
+
+def test_who_asks_is_warned_of_rows_outside_what_the_model_has_seen(mlflow_store: str, tmp_path: Path) -> None:
+    import mlflow
+
+    network = Network(tmp_path / "model")
+    MlflowTracker.open(sweep_record(), mlflow_store).crown(network.candidate("plant"), CROWNED)
+    table = RAW.assign(AT=[14.96, 99.0, 5.11])
+    predict = load_predictor("models:/plant@champion", mlflow_store)
+    assert list(predict(table).columns) == ["PE", "V"]
+    assert predict(table, warn=True)["outside"].tolist() == [False, True, False]
+    (folder,) = (tmp_path / "mlruns" / "contract" / "models").glob("*/artifacts")
+    model = mlflow.pyfunc.load_model(str(folder))
+    assert model.predict(table, params={"warn": True})["outside"].tolist() == [False, True, False]
+    assert list(model.predict(table).columns) == ["PE", "V"]
+
+
+def test_a_model_of_an_earlier_version_cannot_warn_and_says_so(
+    mlflow_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from branchsweep.tracking import mlflow_model
+    from branchsweep.tracking import mlflow_registry as ledgers
+
+    signature = mlflow_model.signature
+
+    def of_earlier(predictor: serving.Predictor) -> Any:
+        described = signature(predictor)
+        return ModelSignature(described.inputs, described.outputs)
+
+    monkeypatch.setattr(ledgers, "signature", of_earlier)
+    MlflowTracker.open(sweep_record(), mlflow_store).crown(Network(tmp_path / "model").candidate("plant"), CROWNED)
+    predict = load_predictor("models:/plant@champion", mlflow_store)
+    assert list(predict(RAW).columns) == ["PE", "V"]
+    with pytest.raises(DataError, match="without the ranges of its inputs"):
+        predict(RAW, warn=True)
+
+
+def test_the_files_of_a_model_can_be_fetched(mlflow_store: str, tmp_path: Path) -> None:
+    network = Network(tmp_path / "model")
+    MlflowTracker.open(sweep_record(), mlflow_store).crown(network.candidate("plant"), CROWNED)
+    target = tmp_path / "fetched"
+    target.mkdir()
+    files = download_model("models:/plant@champion", target, mlflow_store)
+    assert files.is_relative_to(target)
+    for name in ("model.keras", "serving.json"):
+        assert (files / name).read_bytes() == (network.folder / name).read_bytes()
+    with pytest.raises(TrackingError, match="there is no models:/plant/2"):
+        download_model("models:/plant/2", target, mlflow_store)
+
+
+def test_models_of_different_versions_of_the_code_live_side_by_side(
+    mlflow_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Network(tmp_path / "model")
+    ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+    ledger.crown(network.candidate("plant"), CROWNED)
+    later = tmp_path / "serving.py"
+    code = Path(serving.__file__).read_text(encoding="utf-8")
+    later.write_text(code.replace("values * np.asarray", "1000 + values * np.asarray"), encoding="utf-8")
+    monkeypatch.setattr(serving, "__file__", str(later))
+    ledger.crown(network.candidate("plant"), CROWNED)
+    first, second = (load_predictor(f"models:/plant/{version}", mlflow_store)(RAW).to_numpy() for version in (1, 2))
+    np.testing.assert_allclose(second - first, 1000.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("plant", "expected models:/NAME@champion or models:/NAME/VERSION"),
+        ("models:/plant", "expected models:/NAME@champion or models:/NAME/VERSION"),
+        ("models:/palnt@champion", "there are plant; did you mean 'plant'?"),
+        ("models:/plant@winner", "there is no models:/plant@winner; of 'plant' there are @champion, 1"),
+        ("models:/plant@previous", "there is no models:/plant@previous; of 'plant' there are @champion, 1"),
+        ("models:/plant/2", "there is no models:/plant/2; of 'plant' there are @champion, 1"),
+    ],
+)
+def test_a_model_that_is_not_there_is_told_with_those_that_are(
+    mlflow_store: str, tmp_path: Path, asked: str, told: str
+) -> None:
+    MlflowTracker.open(sweep_record(), mlflow_store).crown(Network(tmp_path / "model").candidate("plant"), CROWNED)
+    with pytest.raises(TrackingError) as caught:
+        load_predictor(asked, mlflow_store)
+    assert told in str(caught.value)
+
+
+def test_a_store_without_models_says_so(mlflow_store: str) -> None:
+    with pytest.raises(TrackingError, match="nothing is registered"):
+        load_predictor("models:/plant@champion", mlflow_store)
+
+
+def aliases(store_uri: str, model: str = "plant") -> dict[str, int]:
+    registered = MlflowClient(store_uri, store_uri).get_registered_model(model)
+    return {alias: int(version) for alias, version in registered.aliases.items()}
+
+
+class TestSuccession:
+    @pytest.fixture
+    def networks(self, tmp_path: Path) -> list[Network]:
+        return [Network(tmp_path / f"model{seed}", seed=seed) for seed in (1, 2, 3)]
+
+    @pytest.fixture
+    def ledger(self, mlflow_store: str) -> MlflowTracker:
+        return MlflowTracker.open(sweep_record(), mlflow_store)
+
+    @pytest.fixture
+    def registry(self, ledger: MlflowTracker, mlflow_store: str) -> MlflowRegistry:
+        return open_registry(mlflow_store)
+
+    def test_the_aliases_say_who_reigns_who_did_and_who_came_last(
+        self, ledger: MlflowTracker, mlflow_store: str, networks: list[Network]
+    ) -> None:
+        seen = []
+        for verdict in (UNCROWNED, CROWNED, UNCROWNED, CROWNED):
+            ledger.crown(networks[0].candidate("plant"), verdict)
+            seen.append(aliases(mlflow_store))
+        assert seen == [
+            {"challenger": 1},
+            {"challenger": 1, "champion": 2},
+            {"challenger": 3, "champion": 2},
+            {"challenger": 3, "champion": 4, "previous": 2},
+        ]
+
+    def test_a_rollback_restores_the_former_champion_bit_for_bit(
+        self, ledger: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, networks: list[Network]
+    ) -> None:
+        answers = []
+        for network in networks:
+            ledger.crown(network.candidate("plant"), CROWNED)
+            answers.append(load_predictor("models:/plant@champion", mlflow_store)(RAW))
+        assert registry.rollback("plant") == RollbackResult("plant", restored=2, deposed=3, previous=1)
+        pd.testing.assert_frame_equal(load_predictor("models:/plant@champion", mlflow_store)(RAW), answers[1], check_exact=True)
+        assert aliases(mlflow_store) == {"champion": 2, "challenger": 3, "previous": 1}
+        assert registry.rollback("plant") == RollbackResult("plant", restored=1, deposed=2, previous=None)
+        pd.testing.assert_frame_equal(load_predictor("models:/plant@champion", mlflow_store)(RAW), answers[0], check_exact=True)
+        assert aliases(mlflow_store) == {"champion": 1, "challenger": 2}
+        with pytest.raises(TrackingError, match="nobody reigned before version 1 of 'plant'"):
+            registry.rollback("plant")
+        ledger.crown(networks[2].candidate("plant"), CROWNED)
+        assert aliases(mlflow_store) == {"champion": 4, "challenger": 2, "previous": 1}
+        told = [(reign.version, reign.because) for reign in registry.chronicle("plant").reigns]
+        first, second = "rolled back from version 3", "rolled back from version 2"
+        assert told == [*((n, CROWNED.because) for n in (1, 2, 3)), (2, first), (1, second), (4, CROWNED.because)]
+
+    def test_the_history_tells_who_reigned_and_what_the_versions_are(
+        self, ledger: MlflowTracker, registry: MlflowRegistry, networks: list[Network]
+    ) -> None:
+        for number, verdict in enumerate((CROWNED, UNCROWNED, CROWNED)):
+            ledger.crown(networks[number].candidate("plant", number), verdict)
+        told = registry.chronicle("plant")
+        assert [(one.version, one.titles, one.trial, one.because) for one in told.versions] == [
+            (3, ["champion"], 2, CROWNED.because),
+            (2, ["challenger"], 1, UNCROWNED.because),
+            (1, ["previous"], 0, CROWNED.because),
+        ]
+        assert {one.sweep for one in told.versions} == {ledger.run_id}
+        assert told.versions[0].test == {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}
+        first, last = told.reigns
+        assert (first.version, last.version, last.until) == (1, 3, None)
+        assert first.until == last.since
+        assert datetime.fromisoformat(first.since) <= datetime.fromisoformat(last.since)
+        with pytest.raises(TrackingError, match=r"there is no model 'palnt' in .*there are plant; did you mean 'plant'\?"):
+            registry.chronicle("palnt")
+
+    def test_a_long_history_is_kept_whole(
+        self, ledger: MlflowTracker, registry: MlflowRegistry, networks: list[Network]
+    ) -> None:
+        ledger.crown(networks[0].candidate("plant"), CROWNED)
+        long = [
+            ChampionTenure(1, f"2026-01-{day:02}T00:00:00+00:00", "2027-01-01T00:00:00+00:00", "x" * 300)
+            for day in range(1, 29)
+        ]
+        registry._note("plant", [*long, *registry.chronicle("plant").reigns])
+        ledger.crown(networks[0].candidate("plant"), CROWNED)
+        assert [reign.version for reign in registry.chronicle("plant").reigns] == [*([1] * 29), 2]
+
+    def test_titles_of_an_earlier_release_can_be_rolled_back_too(
+        self, ledger: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, networks: list[Network]
+    ) -> None:
+        for network in networks[:2]:
+            ledger.crown(network.candidate("plant"), CROWNED)
+        client = MlflowClient(mlflow_store, mlflow_store)
+        client.delete_registered_model_alias("plant", "previous")
+        client.delete_registered_model_tag("plant", "branchsweep.reigned")
+        assert [reign.version for reign in registry.chronicle("plant").reigns] == [1, 2]
+        assert registry.rollback("plant").restored == 1
+
+    def test_without_a_champion_there_is_nothing_to_roll_back(
+        self, ledger: MlflowTracker, registry: MlflowRegistry, networks: list[Network]
+    ) -> None:
+        with pytest.raises(TrackingError, match=r"there is no model 'plant' in .*nothing is registered"):
+            registry.rollback("plant")
+        ledger.crown(networks[0].candidate("plant"), UNCROWNED)
+        with pytest.raises(TrackingError, match="nobody holds the title of 'plant'"):
+            registry.rollback("plant")
+        assert registry.chronicle("plant").reigns == []
+
+    def test_of_two_that_promote_at_once_one_wins_and_the_other_is_told(
+        self, ledger: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, tmp_path: Path, networks: list[Network]
+    ) -> None:
+        """Both have decided against version 1; they wait for each other, so that they register side by side."""
+        ledger.crown(networks[0].candidate("plant"), CROWNED)
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", PROMOTES, mlflow_store, key, str(tmp_path)],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for key in ("one", "other")
+        ]
+        said = [process.communicate(timeout=120) for process in processes]
+        assert [process.returncode for process in processes] == [0, 0], said
+        winner, loser = sorted((json.loads(out) for out, _ in said), key=lambda told: "error" in told)
+        assert "error" not in winner
+        assert f"was to follow version 1, but meanwhile version {winner['version']} has the title" in loser["error"]
+        assert f"(trial 5 of sweep {winner['sweep'][:8]}: {winner['key']} is better)" in loser["error"]
+        lost = 5 - winner["version"]  # of versions 2 and 3
+        assert f"Version {lost} is not crowned but registered, as the challenger: promote again" in loser["error"]
+        assert aliases(mlflow_store) == {"champion": winner["version"], "challenger": lost, "previous": 1}
+        assert [reign.version for reign in registry.chronicle("plant").reigns] == [1, winner["version"]]
+        client = MlflowClient(mlflow_store, mlflow_store)
+        assert client.get_model_version("plant", str(lost)).tags["branchsweep.crowned"] == "false"
+
+    def test_who_is_kept_waiting_for_too_long_is_told(
+        self, ledger: MlflowTracker, mlflow_store: str, networks: list[Network], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(mlflow_store, "LOCK_SECONDS", 0.1)
+        with (
+            store_lock(mlflow_store),
+            pytest.raises(TrackingError, match=r"another process has held .*mlflow\.db\.lock for 0.1 s"),
+        ):
+            ledger.crown(networks[0].candidate("plant"), CROWNED)
+        assert ledger.champion("plant") is None
+
+
+PROMOTES = """
+import json, sys, time
+from pathlib import Path
+from branchsweep.errors import TrackingError
+from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.protocols import PromotionDecision
+from contracts import candidate, sweep_record
+
+store, key, folder = sys.argv[1:]
+ledger = MlflowTracker.open(sweep_record(key), store)
+made = candidate(Path(folder) / key, "plant", 5)
+(Path(folder) / f"{key}.ready").touch()
+while len(list(Path(folder).glob("*.ready"))) < 2:
+    time.sleep(0.01)
+told = {"key": key, "sweep": ledger.run_id}
+try:
+    told["version"] = ledger.crown(made, PromotionDecision(True, f"{key} is better", against=1)).version
+except TrackingError as error:
+    told["error"] = str(error)
+print(json.dumps(told))
+"""
+
+
+class TestWhatIsKept:
+    def test_card_and_evidence_lie_where_people_look(self, mlflow_store: str, tmp_path: Path) -> None:
+        card, evidence = "# plant\n\nPredicts PE and V.\n", {"p": 0.01, "heads": {"PE": [0.1, 0.2]}}
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        made = Network(tmp_path / "model").candidate("plant", files={"MODEL_CARD.md": card, "experiment.yaml": "name: x\n"})
+        ledger.crown(made, replace(CROWNED, evidence=evidence))
+        client = MlflowClient(mlflow_store, mlflow_store)
+        version = client.get_model_version_by_alias("plant", "champion")
+        assert version.description == f"{CROWNED.because}\n\n{card}".strip()
+        assert json.loads(version.tags["branchsweep.evidence"]) == evidence
+        run = client.get_run(ledger.run_id)
+        assert run.outputs is not None
+        (output,) = run.outputs.model_outputs
+        shown = {file.path for file in client.list_logged_model_artifacts(output.model_id)}
+        assert shown >= {"MODEL_CARD.md", "evidence.json", "experiment.yaml", "MLmodel"}
+        with ledger.files("plant", 1) as folder:
+            assert (folder / "experiment.yaml").read_text(encoding="utf-8") == "name: x\n"
+            pd.testing.assert_frame_equal(
+                serving.Predictor(folder).predict(RAW),
+                load_predictor("models:/plant@champion", mlflow_store)(RAW),
+                check_exact=True,
+            )
+
+    def test_what_is_too_long_for_the_registry_is_in_the_files(self, mlflow_store: str, tmp_path: Path) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        made = Network(tmp_path / "model").candidate("plant", files={"MODEL_CARD.md": "x" * 5000})
+        ledger.crown(made, replace(CROWNED, evidence={"rows": list(range(4000))}))
+        version = MlflowClient(mlflow_store, mlflow_store).get_model_version("plant", "1")
+        assert version.description == CROWNED.because
+        assert "branchsweep.evidence" not in version.tags
+        with ledger.files("plant", 1) as folder:
+            assert len((folder / "MODEL_CARD.md").read_text(encoding="utf-8")) == 5000
+            assert json.loads((folder / "evidence.json").read_text(encoding="utf-8"))["rows"][-1] == 3999
+
+
+@pytest.fixture(scope="module")
+def served(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Network]]:
+    """A registered model behind `mlflow models serve`, and the network that it is."""
+    folder = tmp_path_factory.mktemp("served")
+    uri = f"sqlite:///{shutil.copy(mlflow_template, folder / 'mlflow.db')}"
+    network = Network(folder / "model")
+    MlflowTracker.open(sweep_record(), uri).crown(network.candidate("plant"), CROWNED)
+    port = free_port()
+    words = ["models", "serve", "-m", "models:/plant@champion", "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": uri,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    with answering([sys.executable, "-P", "-m", "mlflow", *words], folder, environment, f"http://127.0.0.1:{port}/ping"):
+        yield f"http://127.0.0.1:{port}/invocations", network
+
+
+WHOLE = pd.DataFrame({"AT": [15, 20], "AP": [1010, 1020], "RH": [70, 80]})
+"""Raw inputs that happen to be whole numbers."""
+
+
+class TestServedOverHttp:
+    @pytest.mark.parametrize("table", [RAW[INPUTS], WHOLE], ids=["fractions", "whole numbers"])
+    @pytest.mark.parametrize("form", ["dataframe_split", "dataframe_records", "instances", "inputs"])
+    def test_every_form_of_json_is_answered(self, served: tuple[str, Network], form: str, table: pd.DataFrame) -> None:
+        url, network = served
+        records = json.loads(table.to_json(orient="records"))
+        spelt = {
+            "dataframe_split": json.loads(table.to_json(orient="split")),
+            "dataframe_records": records,
+            "instances": records,
+            "inputs": table.to_dict("list"),
+        }
+        answer = requests.post(url, json={form: spelt[form]}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        predicted = pd.DataFrame(answer.json()["predictions"])
+        expected = serving.Predictor(network.folder).predict(table)
+        assert list(predicted.columns) == ["PE", "V"]
+        np.testing.assert_array_equal(predicted.to_numpy(), expected.to_numpy())
+
+    def test_columns_in_another_order_and_too_many_are_no_matter(self, served: tuple[str, Network]) -> None:
+        url, network = served
+        answer = requests.post(url, json={"dataframe_records": RAW.to_dict("records")}, timeout=60)
+        predicted = pd.DataFrame(answer.json()["predictions"])
+        np.testing.assert_array_equal(predicted.to_numpy(), serving.Predictor(network.folder).predict(RAW).to_numpy())
+
+    def test_a_missing_value_makes_its_row_nan(self, served: tuple[str, Network]) -> None:
+        rows = [{"AT": None, "AP": 1010, "RH": 70}, {"AT": 15, "AP": 1010, "RH": 70}]
+        answer = requests.post(served[0], json={"dataframe_records": rows}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        missing, whole = answer.json()["predictions"]  # MLflow writes NaN, which is not JSON, but what Python reads
+        assert all(math.isnan(value) for value in missing.values())
+        assert all(math.isfinite(value) for value in whole.values())
+
+    def test_a_value_that_is_no_number_is_refused(self, served: tuple[str, Network]) -> None:
+        rows = [{"AT": "warm", "AP": 1010, "RH": 70}]
+        answer = requests.post(served[0], json={"dataframe_records": rows}, timeout=60)
+        assert answer.status_code == 400
+        assert "column 'AT' must hold numbers" in answer.text
+
+    def test_a_column_that_is_missing_is_named(self, served: tuple[str, Network]) -> None:
+        answer = requests.post(served[0], json={"dataframe_records": [{"AT": 15, "AP": 1010}]}, timeout=60)
+        assert answer.status_code == 400
+        assert "RH" in answer.json()["message"]
+
+
+def test_a_title_that_somebody_gave_by_hand_has_no_value(mlflow_store: str, tmp_path: Path) -> None:
+    ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+    client = MlflowClient(mlflow_store, mlflow_store)
+    client.create_registered_model("foreign")
+    version = client.create_model_version("foreign", (tmp_path / "anything").as_uri(), run_id=ledger.run_id)
+    client.set_registered_model_alias("foreign", "champion", version.version)
+    champion = ledger.champion("foreign")
+    assert champion is not None
+    assert math.isnan(champion.value)
+    assert (champion.version, champion.data_digest, champion.sweep) == (1, "", "")
+
+
+class TestPredictor:
+    @pytest.fixture
+    def network(self, tmp_path: Path) -> Network:
+        return Network(tmp_path / "model")
+
+    def test_whole_numbers_are_numbers(self, network: Network) -> None:
+        table = pd.DataFrame({"AT": [15, 20], "AP": np.array([1010, 1020], np.int32), "RH": pd.array([70, 80], "Int64")})
+        np.testing.assert_allclose(serving.Predictor(network.folder).predict(table), network.by_hand(table), rtol=1e-6)
+
+    def test_a_missing_value_makes_its_row_nan(self, network: Network) -> None:
+        answers = serving.Predictor(network.folder).predict(RAW.assign(AT=[14.96, np.nan, 5.11]))
+        assert answers.isna().all(axis=1).tolist() == [False, True, False]
+
+    def test_a_table_without_rows(self, network: Network) -> None:
+        answers = serving.Predictor(network.folder).predict(RAW.iloc[:0])
+        assert answers.shape == (0, 2)
+        assert list(answers.columns) == ["PE", "V"]
+
+    def test_a_big_table_goes_in_pieces(self, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(serving, "ROWS_AT_ONCE", 7)
+        table = pd.concat([RAW] * 10)
+        np.testing.assert_allclose(serving.Predictor(network.folder).predict(table), network.by_hand(table), rtol=1e-6)
+
+    @pytest.mark.parametrize(
+        ("changed", "told"),
+        [
+            ({"AT": None}, "but the model also needs ['AT']"),
+            ({"AT": ["warm", "mild", "cold"]}, "column 'AT' must hold numbers"),
+        ],
+    )
+    def test_a_table_that_does_not_fit_is_refused(self, network: Network, changed: dict[str, Any], told: str) -> None:
+        table = RAW.assign(**changed) if changed["AT"] else RAW.drop(columns="AT")
+        with pytest.raises(ValueError) as caught:  # noqa: PT011  # the message is looked at below
+            serving.Predictor(network.folder).predict(table)
+        assert told in str(caught.value)
+
+    @pytest.mark.parametrize("input_scaling", ["none", "min_max", "standard", "quantile"])
+    def test_the_example_can_be_predicted(self, tmp_path: Path, input_scaling: str) -> None:
+        predictor = serving.Predictor(Network(tmp_path / "other", input_scaling=input_scaling).folder)
+        assert list(predictor.example.columns) == INPUTS
+        assert predictor.predict(predictor.example).notna().all(axis=None)
+
+
+def test_what_the_command_line_gets_to_know_of_a_table_that_does_not_fit(mlflow_store: str, tmp_path: Path) -> None:
+    MlflowTracker.open(sweep_record(), mlflow_store).crown(Network(tmp_path / "model").candidate("plant"), CROWNED)
+    predict = load_predictor("models:/plant@champion", mlflow_store)
+    with pytest.raises(DataError, match=r"needs the columns AT, AP, RH, but the table has no AT; did you mean 'TA'\?"):
+        predict(RAW.rename(columns={"AT": "TA"}))
+    with pytest.raises(DataError, match="cannot predict this table: column 'AT' must hold numbers"):
+        predict(RAW.assign(AT="warm"))

@@ -1,0 +1,188 @@
+"""What is read of a store without MLflow is what MLflow's client reads."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+
+from branchsweep.errors import TrackingError
+from branchsweep.tracking import sqlite_reader
+from branchsweep.tracking.mlflow_run_store import MlflowRunStore
+from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.run_reader import list_sweeps, open_run_store, open_sweep
+from branchsweep.tracking.run_records import RunRecord, sweep_summary
+from branchsweep.tracking.sqlite_reader import SqliteRunStore
+from branchsweep.tracking.tracking_uri import database_file
+from contracts import recorded, sweep_record, written
+
+HEADS = ["PE", "V", "nobody's"]
+
+
+def light(uri: str) -> SqliteRunStore:
+    shelf = sqlite_reader.open_sqlite_run_store(uri)
+    assert shelf is not None
+    return shelf
+
+
+def assert_alike(uri: str) -> int:
+    """Both readers give the same, to the last digit and in the same order; returns how many trials were compared."""
+    ours, theirs = light(uri), MlflowRunStore.open(uri)
+    sweeps = ours.roots("sweep")
+    assert repr(plain(sweeps)) == repr(plain(theirs.roots("sweep")))
+    compared = 0
+    for sweep in sweeps:
+        trials = ours.trials(sweep)
+        assert repr(plain(trials)) == repr(plain(theirs.trials(sweep)))
+        assert ours.experiment(sweep) == theirs.experiment(sweep)
+        for trial in trials:
+            assert repr(ours.curves(trial, HEADS)) == repr(theirs.curves(trial, HEADS))
+        compared += len(trials)
+    return compared
+
+
+def plain(entries: list[RunRecord]) -> list[RunRecord]:
+    """Tags and metrics in one order, for neither reader promises any."""
+    return [
+        replace(entry, tags=dict(sorted(entry.tags.items())), metrics=dict(sorted(entry.metrics.items()))) for entry in entries
+    ]
+
+
+@pytest.fixture
+def full(mlflow_store: str) -> str:
+    """A store with all that may stand in one: sweeps of one name, one that runs, runs and experiments that were deleted."""
+    first = MlflowTracker.open(sweep_record("key"), mlflow_store)
+    first.record([recorded(number) for number in range(6)])
+    first.conclude({"test_r2/PE": 0.9}, {"summary": "long " * 4000}, {"summary.json": "{}"})
+    again = MlflowTracker.open(sweep_record("key"), mlflow_store, fresh=True)
+    again.record([recorded(number) for number in (2, 0, 1)])
+    gone = MlflowTracker.open(replace(sweep_record("other"), name="gone"), mlflow_store)
+    gone.record([recorded(0)])
+    client = MlflowClient(mlflow_store)
+    client.delete_experiment(gone.experiment_id)
+    trials = client.search_runs([again.experiment_id], f"tags.`branchsweep.sweep` = '{again.run_id}'")
+    client.delete_run(trials[0].info.run_id)
+    half = client.create_run(again.experiment_id, tags={"branchsweep.sweep": again.run_id, "branchsweep.role": "trial"})
+    client.log_batch(half.info.run_id, [Metric("r2/PE", math.nan, 0, 0)])
+    odd = client.create_run(again.experiment_id, 1, {"branchsweep.role": "sweep"})  # of a time long ago, without a name of ours
+    figures = [
+        Metric("nan", math.nan, 0, 0),
+        Metric("beyond", math.inf, 0, 0),
+        Metric("below", -math.inf, 0, 0),
+        Metric("steps", 0.1, 5, 1),
+        Metric("steps", 1 / 3, 4, 2),
+    ]
+    client.log_batch(odd.info.run_id, figures)
+    client.log_text(odd.info.run_id, "name: odd ö\n", "experiment.yaml")
+    return mlflow_store
+
+
+def test_both_readers_read_the_same(full: str) -> None:
+    assert assert_alike(full) == 6 + 2
+
+
+def test_runs_that_began_at_one_time_stand_in_one_order(full: str) -> None:
+    file = database_file(full)
+    assert file is not None
+    with closing(sqlite3.connect(file)) as store, store:
+        store.execute("UPDATE runs SET start_time = 1000")
+    assert_alike(full)
+
+
+def test_a_reading_tells_what_the_ledger_recalls(full: str) -> None:
+    ledger = MlflowTracker.open(sweep_record("key"), full)
+    recalled = open_sweep(full, ledger.run_id)
+    assert isinstance(recalled._shelf, SqliteRunStore)
+    assert written(recalled.results) == written(ledger.recall())
+    assert replace(recalled.record, yaml=recalled.yaml) == replace(ledger.sweep, tags=recalled.record.tags)
+    assert list_sweeps(full) == [sweep_summary(one) for one in MlflowRunStore.open(full).roots("sweep")]
+    curve = recalled.curves(1)["PE"]
+    assert (curve[0][0], curve[-1]) == (1, (120, recorded(1).score.curves["PE"][-1]))
+
+
+def test_a_reading_through_a_server_tells_the_same(mlflow_server: str) -> None:
+    ledger = MlflowTracker.open(replace(sweep_record("key"), name="through a server"), mlflow_server, fresh=True)
+    ledger.record([recorded(number) for number in range(3)])
+    recalled = open_sweep(mlflow_server, ledger.run_id)
+    assert isinstance(recalled._shelf, MlflowRunStore)
+    assert written(recalled.results) == written(ledger.recall())
+    assert recalled.yaml == ledger.sweep.yaml
+    assert [epoch for epoch, _ in recalled.curves(2)["V"]][:2] == [1, 6]
+
+
+def test_the_schema_of_this_mlflow_is_known(mlflow_store: str) -> None:
+    """After an upgrade of MLflow: add its revision to `peek.REVISIONS` if the tests above pass with it."""
+    assert isinstance(open_run_store(mlflow_store), SqliteRunStore)
+
+
+def test_what_is_not_known_is_left_to_mlflow(
+    mlflow_store: str, full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sqlite_reader.open_sqlite_run_store("http://127.0.0.1:5000") is None
+    assert sqlite_reader.open_sqlite_run_store(f"sqlite:///{tmp_path}/no store") is None
+    (tmp_path / "no.db").write_text("no database, and long enough to be looked at as one " * 20, encoding="utf-8")
+    assert sqlite_reader.open_sqlite_run_store(f"sqlite:///{tmp_path}/no.db") is None
+    assert sqlite_reader.open_sqlite_run_store(f"{mlflow_store}?timeout=3") is None
+    with monkeypatch.context() as workspaces:
+        workspaces.setenv("MLFLOW_ENABLE_WORKSPACES", "true")
+        assert sqlite_reader.open_sqlite_run_store(mlflow_store) is None
+    file = database_file(full)
+    assert file is not None
+    later = tmp_path / "later.db"
+    shutil.copy(file, later)
+    with closing(sqlite3.connect(later)) as store, store:
+        store.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    assert sqlite_reader.open_sqlite_run_store(f"sqlite:///{later}") is None
+    with pytest.raises(TrackingError, match="mlflow db upgrade"):
+        list_sweeps(f"sqlite:///{later}")
+
+
+def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(TrackingError, match="there is no tracking store at"):
+        list_sweeps(f"sqlite:///{tmp_path}/nosuch.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_experiment_that_was_moved_is_told(full: str) -> None:
+    sweep = open_sweep(full)
+    file = database_file(full)
+    assert file is not None
+    shutil.rmtree(file.parent / "mlruns")
+    with pytest.raises(TrackingError, match="was it moved"):
+        _ = sweep.yaml
+    assert len(sweep.results) == 2
+
+
+def test_nothing_is_written_and_nothing_left_behind(full: str) -> None:
+    file = database_file(full)
+    assert file is not None
+    with closing(sqlite_reader.connect(file)) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        connection.execute("DELETE FROM runs")
+    before = sorted(entry.name for entry in file.parent.iterdir())
+    light(full).roots("sweep")
+    assert sorted(entry.name for entry in file.parent.iterdir()) == before
+
+
+def test_showing_imports_nothing_heavy(full: str) -> None:
+    """Why `show` answers at once."""
+    code = (
+        "import sys, json; from branchsweep.cli import app; app(['show', 'contract', '--json'], standalone_mode=False);"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": full}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said, modules = done.stdout.splitlines()
+    assert json.loads(said)["recorded"] == 2
+    assert not {"mlflow", "sqlalchemy", "pandas", "sklearn", "scipy", "tensorflow", "optuna"} & set(json.loads(modules))

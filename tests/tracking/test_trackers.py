@@ -1,0 +1,688 @@
+"""The ledgers: the contract over memory, over MLflow's database and over its server; and what stands in MLflow's store."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from uuid import uuid4
+
+import mlflow.artifacts
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.types import Schema
+
+from branchsweep.config.objective import Objective
+from branchsweep.errors import TrackingError
+from branchsweep.metrics.objectives import hypervolume
+from branchsweep.tracking import mlflow_store, serialization, ui_views
+from branchsweep.tracking.memory import MemoryStore, MemoryTracker
+from branchsweep.tracking.mlflow_tracker import MlflowTracker, open_existing, open_trial
+from branchsweep.tracking.protocols import PromotionDecision, SweepRecord, TableRecord, Tracker
+from branchsweep.tracking.recorded_trials import RecordedTrials
+from branchsweep.tracking.run_reader import list_sweeps
+from branchsweep.tracking.tracking_uri import (
+    MODELS,
+    charts_page,
+    curves_page,
+    experiment_page,
+    file_page,
+    link,
+    resolve_tracking_uri,
+    run_page,
+    ui_command,
+    version_page,
+    view_page,
+)
+from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from contracts import LedgerContract, OpenLedger, candidate, recorded, sweep_record, written
+
+
+class TestMemoryLedger(LedgerContract):
+    @pytest.fixture
+    def opened(self) -> OpenLedger:
+        store = MemoryStore()
+
+        def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
+            return MemoryTracker.open(record, store, fresh)
+
+        return open_one
+
+
+class TestMlflowLedger(LedgerContract):
+    @pytest.fixture
+    def opened(self, mlflow_store: str) -> OpenLedger:
+        def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
+            return MlflowTracker.open(record, mlflow_store, fresh)
+
+        return open_one
+
+
+class TestMlflowLedgerBehindAServer(LedgerContract):
+    @pytest.fixture
+    def opened(self, mlflow_server: str) -> OpenLedger:
+        name = f"contract-{uuid4().hex[:8]}"  # the server is shared by all tests
+
+        def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
+            return MlflowTracker.open(replace(record, name=name), mlflow_server, fresh)
+
+        return open_one
+
+
+def test_the_front_that_a_ledger_remembers_has_the_volume_of_all_trials() -> None:
+    history, points = RecordedTrials(Objective(maximize=["r2/PE", "r2/V"])), list[tuple[float, float]]()
+    for number in range(40):
+        points.append((number * 7 % 11 / 11, number * 5 % 13 / 13))
+        heads = {head: HeadScore(r2, math.nan, 1.0, 1.0) for head, r2 in zip(("PE", "V"), points[-1], strict=True)}
+        history.add(Result(Trial(number, {}), Score(Status.COMPLETE, value=0.5, heads=heads)))
+        assert history.figures["hypervolume"] == pytest.approx(hypervolume(points))
+
+
+def client_of(ledger: MlflowTracker) -> MlflowClient:
+    return MlflowClient(ledger.tracking_uri, ledger.tracking_uri)
+
+
+def children(ledger: MlflowTracker) -> list[Run]:
+    query = f"tags.`mlflow.parentRunId` = '{ledger.run_id}'"
+    return list(client_of(ledger).search_runs([ledger.experiment_id], query, order_by=["start_time ASC"]))
+
+
+def history(ledger: MlflowTracker, run_id: str, metric: str) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in client_of(ledger).get_metric_history(run_id, metric)]
+
+
+def script(text: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    """A process of its own that runs `text`."""
+    variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environment}
+    command = [sys.executable, "-c", text, *arguments]
+    return subprocess.Popen(command, cwd=cwd, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+class TestWhatStandsInTheStore:
+    def test_the_sweep_is_a_run_that_tells_where_it_comes_from(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        run = client_of(ledger).get_run(ledger.run_id)
+        assert run.info.run_name == "contract"
+        assert run.info.status == "RUNNING"
+        expected = {
+            "branchsweep.role": "sweep",
+            "branchsweep.key": "key",
+            "branchsweep.question": "Does it hold?",
+            "branchsweep.heads": '{"PE": "MW", "V": "cm Hg"}',
+            "branchsweep.data_source": "embedded",
+            "branchsweep.git_commit": "c0ffee",
+            "mlflow.source.git.commit": "c0ffee",
+            "mlflow.note.content": "Does it hold?",
+        }
+        assert run.data.tags.items() >= expected.items()
+        experiment = client_of(ledger).get_experiment(ledger.experiment_id)
+        assert experiment.name == "contract"
+        assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+    def test_files_lie_in_mlruns_beside_the_database(self, mlflow_store: str, tmp_path: Path) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        ledger.conclude({}, {"mlflow.note.content": "# Done"}, {"summary.json": '{"é": 1}'})
+        folder = tmp_path / "mlruns" / "contract" / ledger.run_id / "artifacts"
+        assert (folder / "experiment.yaml").read_text(encoding="utf-8") == sweep_record().yaml
+        assert (folder / "summary.json").read_text(encoding="utf-8") == '{"é": 1}'
+        run = client_of(ledger).get_run(ledger.run_id)
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["mlflow.note.content"] == "# Done"
+
+    def test_pictures_are_kept_in_folders_and_read_back(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        picture = bytes(range(256))
+        ledger.conclude({}, {}, {"plots/course.png": picture, "predictions.csv": "head,é\n"})
+        reader = open_existing(mlflow_store, ledger.run_id)
+        assert reader.artifact("plots/course.png") == picture
+        assert reader.artifact("predictions.csv") == "head,é\n".encode()
+        assert reader.artifact("plots/other.png") is None
+        assert reader.artifact("nowhere/course.png") is None
+
+    def test_what_is_furnished_with_a_sweep_is_furnished_anew_when_it_goes_on(self, mlflow_store: str) -> None:
+        def text(name: str) -> str:
+            return mlflow.artifacts.load_text(f"{client_of(ledger).get_run(ledger.run_id).info.artifact_uri}/{name}")
+
+        record = sweep_record(files={"environment.json": '{"cores": 2}'}, dimensions=["trunk.depth"])
+        ledger = MlflowTracker.open(record, mlflow_store)
+        assert text("environment.json") == '{"cores": 2}'
+        again = MlflowTracker.open(replace(record, files={"environment.json": '{"cores": 64}'}), mlflow_store)
+        again.record([recorded(0)])
+        assert text("environment.json") == '{"cores": 64}'
+
+    def test_a_sweep_that_goes_on_knows_what_it_was_trained_on(self, mlflow_store: str) -> None:
+        first = MlflowTracker.open(sweep_record(tags={"device": "processor"}), mlflow_store)
+        again = MlflowTracker.open(sweep_record(tags={"device": "Tesla T4"}), mlflow_store)
+        assert first.stood["device"] == again.stood["device"] == "processor"
+        again.record([recorded(0)])
+        assert MlflowTracker.open(sweep_record(), mlflow_store).stood["device"] == "Tesla T4"
+
+    def test_a_sweep_brings_its_views(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(dimensions=["trunk.depth"]), mlflow_store)
+        tags = client_of(ledger).get_experiment(ledger.experiment_id).tags
+        query = f"tags.`branchsweep.sweep` = '{ledger.run_id}'"
+        assert ui_views.restored(tags[f"mlflow.sharedViewState.{ledger.run_id}"]) == ui_views.state(
+            ["PE", "V"], ["trunk.depth"], query
+        )
+        charts = ui_views.restored(tags[f"mlflow.sharedViewState.{ledger.run_id}-charts"])
+        ledger.record([recorded(0), recorded(1)])
+        found = client_of(ledger).search_runs(
+            [ledger.experiment_id], charts["searchFilter"], order_by=[f"{charts['orderByKey']} DESC"]
+        )
+        assert [run.data.tags["branchsweep.trial"] for run in found] == ["1", "0"], "a query that MLflow understands"
+        assert [sweep.view for sweep in list_sweeps(mlflow_store)] == [ledger.run_id]
+
+    def test_runs_show_the_table_that_they_learnt_from(self, mlflow_store: str) -> None:
+        table = TableRecord("plant.csv", "0123456789abcdef" * 4, "/data/plant.csv", ["AT", "PE"], 1200)
+        ledger = MlflowTracker.open(sweep_record(table=table), mlflow_store)
+        ledger.record([recorded(0)])
+        for run in (client_of(ledger).get_run(ledger.run_id), *children(ledger)):
+            assert run.inputs is not None
+            (one,) = run.inputs.dataset_inputs
+            assert [(each.key, each.value) for each in one.tags] == [("mlflow.data.context", "training")]
+            assert (one.dataset.name, one.dataset.digest) == ("plant.csv", "0123456789ab")
+            assert (one.dataset.source_type, json.loads(one.dataset.source)) == ("local", {"uri": "/data/plant.csv"})
+            assert json.loads(one.dataset.profile or "") == {"num_rows": 1200, "num_elements": 2400}
+            columns = json.dumps(json.loads(one.dataset.schema or "")["mlflow_colspec"])
+            assert Schema.from_json(columns).input_names() == ["AT", "PE"]
+        without = MlflowTracker.open(sweep_record("other"), mlflow_store)
+        inputs = client_of(without).get_run(without.run_id).inputs
+        assert inputs is not None and inputs.dataset_inputs == []
+
+    def test_pages_lead_to_the_trials_runs(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        ledger.record([recorded(number) for number in range(3)])
+        runs = {int(run.data.tags["branchsweep.trial"]): run.info.run_id for run in children(ledger)}
+        for opened in (ledger, open_existing(mlflow_store)):
+            pages = opened.pages([2, 0, 9])
+            assert pages.trials == {number: run_page(ledger.experiment_id, runs[number]) for number in (0, 2)}
+            assert pages.table == view_page(ledger.experiment_id, ledger.run_id)
+            assert pages.file("a.html") == file_page(ledger.experiment_id, ledger.run_id, "a.html")
+            assert pages.version("plant", 3) == version_page("plant", 3)
+
+    def test_a_trial_is_a_run_below_the_sweep(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        result = recorded(0)
+        ledger.record([result])
+        (run,) = children(ledger)
+        assert run.info.run_name == "000  PE 0.900  V 0.800"
+        assert run.info.status == "FINISHED"
+        assert run.info.end_time - run.info.start_time == 1250
+        expected = {
+            "branchsweep.role": "trial",
+            "branchsweep.sweep": ledger.run_id,
+            "branchsweep.trial": "0",
+            "branchsweep.status": "COMPLETE",
+            "branchsweep.known": "article",
+        }
+        assert run.data.tags.items() >= expected.items()
+        assert json.loads(run.data.tags["branchsweep.params"]) == result.trial.params
+        assert run.data.params == {name: str(value) for name, value in result.trial.params.items()}
+        assert set(run.data.metrics) == {
+            *(f"{figure}/{head}" for figure in ("r2", "rmse", "mae", "curve_r2") for head in ("PE", "V")),
+            "r2/mean",
+            "r2_se/PE",  # of V and of the mean it is not a number, and so not written down
+            "epochs",
+            "seconds",
+        }
+
+    def test_a_curve_has_at_most_twenty_five_points_its_ends_among_them(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        result = recorded(0)
+        ledger.record([result])
+        (run,) = children(ledger)
+        points = history(ledger, run.info.run_id, "curve_r2/PE")
+        curve = result.score.curves["PE"]
+        assert len(points) == 25
+        assert (points[0][0], points[-1][0]) == (1, 120)
+        assert all(value == curve[step - 1] for step, value in points)
+        assert {later - earlier for (earlier, _), (later, _) in pairwise(points)} <= {4, 5, 6}
+
+    def test_failed_and_pruned_trials_say_so(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        ledger.record([recorded(17, Status.FAILED), recorded(18, Status.PRUNED)])
+        failed, pruned = children(ledger)
+        assert (failed.info.run_name, failed.info.status) == ("017  FAILED", "FAILED")
+        assert failed.data.tags["branchsweep.reason"] == recorded(17, Status.FAILED).score.reason
+        assert (pruned.info.run_name, pruned.info.status) == ("018  PE 0.960  V 0.740  PRUNED", "FINISHED")
+        assert pruned.data.tags["branchsweep.status"] == "PRUNED"
+
+    def test_the_sweeps_best_scores_grow_with_its_trials(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        ledger.record([recorded(2), recorded(1, Status.FAILED)])
+        MlflowTracker.open(sweep_record(), mlflow_store).record([recorded(9, Status.PRUNED), recorded(4)])
+        r2 = {number: recorded(number).score.heads["PE"].r2 for number in (2, 4)}
+        assert history(ledger, ledger.run_id, "best_r2/PE") == [(2, r2[2]), (4, r2[4])]
+        assert history(ledger, ledger.run_id, "trials/failed") == [(2, 1.0), (4, 1.0)]
+
+    def test_a_table_of_three_heads(self, mlflow_store: str) -> None:
+        record = sweep_record(heads={"a": "", "b_2": "K", "c-3": "%"})
+        ledger = MlflowTracker.open(record, mlflow_store)
+        heads = {head: HeadScore(0.5 + place / 10, 0.01, 2.0, 1.0) for place, head in enumerate(record.heads)}
+        result = replace(recorded(3), score=Score(Status.COMPLETE, 0.6, 0.01, heads, "", 3.0, 1.0, 2))
+        ledger.record([result])
+        assert written(ledger.recall()) == written([result])
+        assert children(ledger)[0].info.run_name == "003  a 0.500  b_2 0.600  c-3 0.700"
+
+    def test_more_trials_than_a_page_holds(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(mlflow_store, "PAGE", 3)
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        results = [recorded(number) for number in range(8)]
+        ledger.record(results)
+        assert written(ledger.recall()) == written(results)
+
+    def test_a_resumed_sweep_is_running_again_once_it_trains(self, mlflow_store: str) -> None:
+        first = MlflowTracker.open(sweep_record(), mlflow_store)
+        first.conclude({}, {}, {})
+        later = MlflowTracker.open(sweep_record(yaml="name: contract  # more trials\n"), mlflow_store)
+        assert client_of(first).get_run(first.run_id).info.status == "FINISHED"
+        later.record([recorded(0)])
+        assert client_of(first).get_run(first.run_id).info.status == "RUNNING"
+        assert open_existing(mlflow_store, first.run_id).sweep.yaml == "name: contract  # more trials\n"
+
+
+class TestMeetings:
+    def test_a_meeting_is_noted_with_its_time(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        ledger.meet("trial 3")
+        (met,) = json.loads(client_of(ledger).get_run(ledger.run_id).data.tags["branchsweep.meetings"])
+        assert met["who"] == "trial 3"
+        assert datetime.now(UTC) - datetime.fromisoformat(met["when"]) < timedelta(minutes=1)
+
+    def test_what_was_seen_is_not_unseen_by_deleting_the_sweep(self, mlflow_store: str) -> None:
+        records = [sweep_record(name=name, tags={"test_digest": "split"}) for name in ("one", "two", "three")]
+        run, experiment, rest = (MlflowTracker.open(record, mlflow_store) for record in records)
+        for ledger in (run, experiment, rest):
+            ledger.meet("trial 3")
+        client_of(run).delete_run(run.run_id)
+        client_of(run).delete_experiment(experiment.experiment_id)
+        assert rest.meetings("split") == 3
+
+    def test_many_meetings_are_all_kept(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(tags={"test_digest": "split"}), mlflow_store)
+        names = [f"finalist {number} {'x' * 900}" for number in range(20)]
+        for name in names + names:
+            ledger.meet(name)
+        assert ledger.meetings("split") == 20
+
+
+class TestInterrupted:
+    def test_a_trial_that_was_not_written_to_its_end_does_not_count(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        ledger.record([recorded(0)])
+        tags = serialization.trial_tags(recorded(1), ledger.run_id)
+        client_of(ledger).create_run(ledger.experiment_id, tags=tags, run_name="half written")
+        assert [result.trial.number for result in ledger.recall()] == [0]
+        resumed = MlflowTracker.open(sweep_record(), mlflow_store)
+        resumed.record([recorded(1)])
+        assert written(resumed.recall()) == written([recorded(0), recorded(1)])
+        assert [run.data.tags["branchsweep.trial"] for run in children(resumed)] == ["0", "1"]
+
+    def test_a_finished_sweep_has_no_half_written_trials(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        ledger.record([recorded(0)])
+        client_of(ledger).create_run(ledger.experiment_id, tags=serialization.trial_tags(recorded(1), ledger.run_id))
+        ledger.conclude({}, {}, {})
+        assert [run.data.tags["branchsweep.trial"] for run in children(ledger)] == ["0"]
+
+    def test_progress_that_was_lost_is_made_good(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        ledger._write(recorded(0))  # and killed before the sweep's own run was told
+        resumed = MlflowTracker.open(sweep_record(), mlflow_store)
+        assert len(resumed.recall()) == 1
+        resumed.conclude({}, {}, {})
+        (sweep,) = list_sweeps(mlflow_store)
+        assert sweep.trials["complete"] == 1
+
+    @pytest.mark.parametrize("moment", [0.0, 0.012])
+    def test_killed_in_the_middle_of_recording(self, mlflow_store: str, tmp_path: Path, moment: float) -> None:
+        endless = """
+import itertools, sys
+from contracts import recorded, sweep_record
+from branchsweep.tracking.mlflow_tracker import MlflowTracker
+ledger = MlflowTracker.open(sweep_record(), sys.argv[1])
+for number in itertools.count():
+    ledger.record([recorded(number)])
+    print(number, flush=True)
+"""
+        with script(endless, mlflow_store, cwd=tmp_path) as process:
+            assert process.stdout is not None
+            for _ in range(4):
+                told = int(process.stdout.readline())
+            time.sleep(moment)
+            process.send_signal(signal.SIGKILL)
+            told += len(process.stdout.read().split())
+        resumed = MlflowTracker.open(sweep_record(), mlflow_store)
+        assert resumed.is_resumed
+        survived = resumed.recall()
+        assert len(survived) >= told + 1, "what was recorded is never lost"
+        assert written(survived) == written([recorded(number) for number in range(len(survived))])
+        resumed.record([recorded(number) for number in range(len(survived) + 2)])
+        assert [run.data.tags["branchsweep.trial"] for run in children(resumed)] == [str(n) for n in range(len(survived) + 2)]
+        assert {run.info.status for run in children(resumed)} == {"FINISHED"}
+
+
+class TestStores:
+    def test_by_default_where_a_plain_mlflow_ui_looks(self, tmp_path: Path) -> None:
+        """And MLflow's migrations, links and progress bars are nowhere to be read."""
+        folder = tmp_path / "with space"
+        folder.mkdir()
+        text = """
+from contracts import recorded, sweep_record
+from branchsweep.tracking.mlflow_tracker import MlflowTracker
+ledger = MlflowTracker.open(sweep_record())
+ledger.record([recorded(0)])
+ledger.conclude({}, {}, {"a.txt": "a"})
+"""
+        with script(text, cwd=folder) as process:
+            told = process.communicate()
+        assert (process.returncode, *told) == (0, "", "")
+        assert sorted(path.name for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm"))) == [
+            "mlflow.db",
+            "mlruns",
+        ]
+        assert len(list((folder / "mlruns" / "contract").glob("*/artifacts/a.txt"))) == 1
+        (sweep,) = list_sweeps(f"sqlite:///{folder / 'mlflow.db'}")
+        assert sweep.trials["complete"] == 1
+
+    def test_the_environment_may_name_the_store(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
+        assert MlflowTracker.open(sweep_record()).tracking_uri == mlflow_store
+
+    def test_two_sweeps_may_make_the_same_store_at_once(self, tmp_path: Path) -> None:
+        text = """
+import sys
+from contracts import recorded, sweep_record
+from branchsweep.tracking.mlflow_tracker import MlflowTracker
+MlflowTracker.open(sweep_record(sys.argv[1])).record([recorded(0)])
+"""
+        processes = [script(text, key, cwd=tmp_path) for key in ("one", "other")]
+        assert [(process.communicate(), process.returncode) for process in processes] == [(("", ""), 0)] * 2
+        sweeps = list_sweeps(f"sqlite:///{tmp_path / 'mlflow.db'}")
+        assert [sweep.trials["complete"] for sweep in sweeps] == [1, 1]
+        assert not list(tmp_path.glob("mlflow.db.new-*"))
+
+    def test_readers_do_not_hold_up_the_sweep(self, mlflow_store: str, tmp_path: Path) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        with sqlite3.connect(tmp_path / "mlflow.db") as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM runs").fetchone()
+            ledger.record([recorded(0)])
+        reader.close()
+        assert len(ledger.recall()) == 1
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ("mlflow.db", "did you mean sqlite:///mlflow.db?"),
+            ("./mlruns", "expected sqlite:///mlflow.db for a file, or http://"),
+            ("file:./mlruns", "given up its file store"),
+            ("sqlit:///mlflow.db", "did you mean 'sqlite'?"),
+            ("sqlite:///:memory:", "names no file"),
+            ("http://", "names no host"),
+            ("http://127.0.0.1:9", "Connection refused (is an MLflow server running there"),
+            (
+                "postgresql://reader:secret@127.0.0.1:9/mlflow",
+                "no tracking store answers at postgresql://reader:***@127.0.0.1:9/mlflow",
+            ),
+            ("mysql+nodriver://127.0.0.1/x", "Connection refused"),
+            ("sqlite:///text.db", "file is not a database"),
+            ("sqlite:///text.db/mlflow.db", "cannot be used as a tracking store"),
+            ("sqlite:///folder", "unable to open database file"),
+        ],
+    )
+    def test_what_is_no_store_is_told_at_once(
+        self, given: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "text.db").write_text("a letter to the reader\n" * 100, encoding="utf-8")
+        (tmp_path / "folder").mkdir()
+        began = time.monotonic()
+        with pytest.raises(TrackingError) as caught:
+            MlflowTracker.open(sweep_record(), given)
+        assert told in str(caught.value)
+        assert "secret" not in str(caught.value)
+        assert time.monotonic() - began < 5
+
+    def test_a_server_that_does_not_answer_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import socket
+
+        monkeypatch.setattr(mlflow_store, "KNOCK_SECONDS", 1)
+        with socket.socket() as deaf:
+            deaf.bind(("127.0.0.1", 0))
+            deaf.listen()
+            began = time.monotonic()
+            with pytest.raises(TrackingError, match="timed out"):
+                MlflowTracker.open(sweep_record(), f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        assert time.monotonic() - began < 10
+
+    def test_a_database_of_another_version_is_told_with_the_remedy(self, mlflow_store: str, tmp_path: Path) -> None:
+        with sqlite3.connect(tmp_path / "mlflow.db") as connection:
+            connection.execute("UPDATE alembic_version SET version_num = 'cfd24bdc0731'")
+        connection.close()
+        with pytest.raises(TrackingError, match=r"run: mlflow db upgrade sqlite:///"):
+            MlflowTracker.open(sweep_record(), mlflow_store)
+
+    def test_a_deleted_experiment_is_told_with_the_remedy(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        client_of(ledger).delete_experiment(ledger.experiment_id)
+        with pytest.raises(TrackingError, match=f"mlflow experiments restore -x {ledger.experiment_id}"):
+            MlflowTracker.open(sweep_record(), mlflow_store)
+
+    def test_a_store_that_vanishes_is_a_message(self, mlflow_store: str, tmp_path: Path) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        with sqlite3.connect(tmp_path / "mlflow.db") as connection:
+            connection.execute("DROP TABLE metrics")
+        connection.close()
+        with pytest.raises(TrackingError, match=r"recording trial 0 failed at sqlite:///.*no such table: metrics"):
+            ledger.record([recorded(0)])
+
+
+class TestReading:
+    @pytest.fixture
+    def store(self, mlflow_store: str) -> str:
+        for name, count in (("alpha", 2), ("beta", 1), ("alpha", 3)):
+            ledger = MlflowTracker.open(sweep_record(name=name), mlflow_store, fresh=True)
+            ledger.record([recorded(number) for number in range(count)])
+        ledger.conclude({}, {"summary": "done"}, {})
+        return mlflow_store
+
+    def test_sweeps_are_listed_newest_first(self, store: str) -> None:
+        sweeps = list_sweeps(store)
+        assert [(sweep.name, sweep.status, sweep.trials["complete"]) for sweep in sweeps] == [
+            ("alpha", "FINISHED", 3),
+            ("beta", "RUNNING", 1),
+            ("alpha", "RUNNING", 2),
+        ]
+        assert sweeps[0].trials == {"complete": 3, "pruned": 0, "failed": 0}
+        assert sweeps[0].best["mean"] == recorded(2).score.value
+        assert set(sweeps[0].best) == {"mean", "PE", "V"}
+        assert sweeps[0].data == "embedded"
+        assert sweeps[0].started.tzinfo is not None
+
+    def test_a_sweep_is_found_by_id_beginning_of_id_and_name(self, store: str) -> None:
+        newest, beta, oldest = list_sweeps(store)
+        for named, expected in (
+            (oldest.run_id, oldest),
+            (beta.run_id[:10], beta),
+            ("alpha", newest),
+            ("beta", beta),
+            ("", newest),
+        ):
+            ledger = open_existing(store, named)
+            assert ledger.run_id == expected.run_id
+            assert len(ledger.recall()) == expected.trials["complete"]
+        found = open_existing(store, "alpha")
+        assert found.conclusion is not None
+        assert found.conclusion.tags["summary"] == "done"
+        assert found.sweep == sweep_record(name="alpha", tags=found.sweep.tags)
+        assert found.sweep.tags.items() >= sweep_record().tags.items()
+
+    def test_an_unknown_sweep_is_told_with_those_that_there_are(self, store: str) -> None:
+        with pytest.raises(TrackingError, match=r"there are alpha \(\w{8}\), beta .*; did you mean 'beta'\?"):
+            open_existing(store, "betta")
+
+    def test_a_beginning_that_fits_several_is_told(self, mlflow_store: str) -> None:
+        ids = [
+            MlflowTracker.open(sweep_record(str(key)), mlflow_store).run_id for key in range(17)
+        ]  # of 16 letters, one comes twice
+        (letter, _), *_ = Counter(run_id[0] for run_id in ids).most_common(1)
+        with pytest.raises(TrackingError, match=r"begins the ids of several: contract .* write one more letter"):
+            open_existing(mlflow_store, letter)
+
+    def test_a_trial_is_found_by_its_id_and_by_the_beginning_of_it(self, store: str) -> None:
+        newest, beta, _ = (open_existing(store, one.run_id) for one in list_sweeps(store))
+        for ledger in (newest, beta):
+            for run in children(ledger):
+                for named in (run.info.run_id, run.info.run_id[:12]):
+                    found, number = open_trial(store, named)
+                    assert (found.run_id, str(number)) == (ledger.run_id, run.data.tags["branchsweep.trial"])
+                    assert found.recall() == ledger.recall()
+
+    def test_a_run_that_is_no_single_trial_is_told(self, mlflow_store: str) -> None:
+        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        ledger.record([recorded(number) for number in range(17)])  # of 16 letters, one comes twice
+        (letter, _), *_ = Counter(run.info.run_id[0] for run in children(ledger)).most_common(1)
+        with pytest.raises(
+            TrackingError, match=r"begins the ids of several trials: \w{12} \(trial \d+\), .*write more letters"
+        ):
+            open_trial(mlflow_store, letter)
+        for named in ("contract", ledger.run_id, ledger.run_id[:12]):
+            with pytest.raises(TrackingError, match=r"is a sweep; say which of its trials is meant \(--trial NUMBER\)"):
+                open_trial(mlflow_store, named)
+        with pytest.raises(TrackingError, match=r"expected the run id of a trial, .*; did you mean 'contract'"):
+            open_trial(mlflow_store, "contrct")
+        for named in ("", "' OR 1", "%", "0" * 32):
+            with pytest.raises(TrackingError, match="expected the run id of a trial"):
+                open_trial(mlflow_store, named)
+
+    def test_reading_makes_no_store(self, tmp_path: Path) -> None:
+        missing = tmp_path / "nowhere" / "mlflow.db"
+        with pytest.raises(TrackingError, match="there is no tracking store at"):
+            list_sweeps(f"sqlite:///{missing}")
+        assert not missing.parent.exists()
+
+    def test_an_empty_store_says_so(self, mlflow_store: str) -> None:
+        with pytest.raises(TrackingError, match="there is no sweep in"):
+            open_existing(mlflow_store)
+
+
+class TestSpelling:
+    @pytest.mark.parametrize(
+        ("count", "most", "expected"),
+        [(0, 50, []), (1, 50, [0]), (4, 4, [0, 1, 2, 3]), (5, 2, [0, 4]), (9, 5, [0, 2, 4, 6, 8])],
+    )
+    def test_thinned(self, count: int, most: int, expected: list[int]) -> None:
+        assert serialization.thinned_indices(count, most) == expected
+
+    def test_thinning_repeats_nothing_and_keeps_the_ends(self) -> None:
+        for count in range(51, 400):
+            kept = serialization.thinned_indices(count, 50)
+            assert len(set(kept)) == 50
+            assert (kept[0], kept[-1]) == (0, count - 1)
+
+    def test_what_is_not_finite_is_not_written(self) -> None:
+        score = Score(
+            Status.COMPLETE, 0.5, math.nan, {"PE": HeadScore(0.5, math.inf, 1.0, 1.0)}, curves={"PE": (math.nan, 0.1)}
+        )
+        names = [(point.name, point.step) for point in serialization.trial_metrics(score)]
+        assert names == [
+            ("r2/mean", 0),
+            ("r2/PE", 0),
+            ("rmse/PE", 0),
+            ("mae/PE", 0),
+            ("epochs", 0),
+            ("seconds", 0),
+            ("curve_r2/PE", 2),
+        ]
+
+    def test_lanes_of_any_number_are_read_back_to_the_last_digit(self) -> None:
+        lanes = {head: tuple(1 / (lane + place) for lane in range(400)) for place, head in enumerate(("PE", "V"), 3)}
+        one = replace(recorded(1), score=replace(recorded(1).score, lanes_r2=lanes))
+        tags = serialization.trial_tags(one, "sweep")
+        assert max(map(len, tags.values())) <= serialization.LONGEST_TAG
+        assert serialization.result_from_run(tags, {}, ["PE", "V"]).score.lanes_r2 == lanes
+        endless = replace(one, score=replace(one.score, lanes_r2={"PE": (-math.inf, 0.5)}))
+        again = serialization.result_from_run(serialization.trial_tags(endless, "sweep"), {}, ["PE"]).score.lanes_r2["PE"]
+        assert math.isnan(again[0]) and again[1] == 0.5
+
+    def test_params_too_long_to_be_exact_are_refused(self) -> None:
+        result = replace(recorded(1), trial=replace(recorded(1).trial, params={f"p{n}": "x" * 50 for n in range(200)}))
+        with pytest.raises(TrackingError, match=r"trial 1 take \d+ characters, a tag in MLflow holds 8000"):
+            serialization.trial_tags(result, "sweep")
+
+    @pytest.mark.parametrize(
+        "changed", [{"branchsweep.trial": "x"}, {"branchsweep.status": "GONE"}, {"branchsweep.params": "{"}]
+    )
+    def test_a_run_edited_by_hand_is_told(self, changed: Mapping[str, str]) -> None:
+        with pytest.raises(TrackingError, match="edited by hand"):
+            serialization.result_from_run({**serialization.trial_tags(recorded(0), "sweep"), **changed}, {}, ["PE"])
+
+
+class TestAddress:
+    def test_files_are_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert resolve_tracking_uri(None) == f"sqlite:///{tmp_path}/mlflow.db"
+        assert resolve_tracking_uri("sqlite:///store/x.db?timeout=3") == f"sqlite:///{tmp_path}/store/x.db?timeout=3"
+        assert resolve_tracking_uri(f"sqlite:///{tmp_path}/x.db") == f"sqlite:///{tmp_path}/x.db"
+        assert resolve_tracking_uri("https://tracking.example:8443/mlflow") == "https://tracking.example:8443/mlflow"
+
+    def test_the_command_that_serves_a_store(self, tmp_path: Path) -> None:
+        command = ui_command(f"sqlite:///{tmp_path}/x.db", "127.0.0.1", 5050)
+        assert command[:5] == [sys.executable, "-P", "-m", "mlflow", "ui"]
+        options = dict(zip(command[5::2], command[6::2], strict=True))
+        assert (
+            options.items()
+            >= {"--backend-store-uri": f"sqlite:///{tmp_path}/x.db", "--host": "127.0.0.1", "--port": "5050"}.items()
+        )
+
+    def test_a_server_is_not_served_once_more(self) -> None:
+        with pytest.raises(TrackingError, match="is a server already"):
+            ui_command("http://127.0.0.1:5000", "127.0.0.1", 5001)
+
+    def test_links_open_the_view_of_model_training(self) -> None:
+        made = link("http://127.0.0.1:5000/", experiment_page("7"))
+        assert made == "http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning"
+        assert run_page("7", "abc") == "#/experiments/7/runs/abc?workflowType=machine_learning"
+        table, charts = view_page("7", "abc"), charts_page("7", "abc")
+        assert table == f"{experiment_page('7')}&viewStateShareKey=abc"
+        assert charts == f"{table}-charts&compareRunsMode=CHART"
+        every = [file_page("7", "abc", "a b.html"), curves_page("7", "abc"), version_page("m", 2)]
+        assert [page.removesuffix("?workflowType=machine_learning") for page in [*every, MODELS]] == [
+            "#/experiments/7/runs/abc/artifacts/a%20b.html",
+            "#/experiments/7/runs/abc/model-metrics",
+            "#/models/m/versions/2",
+            "#/models",
+        ]
+
+
+class TestServer:
+    def test_a_server_started_by_our_command_shows_what_was_recorded_in_its_file(
+        self, mlflow_server: str, tmp_path: Path
+    ) -> None:
+        name = f"served-{uuid4().hex[:8]}"
+        ledger = MlflowTracker.open(sweep_record(name=name), mlflow_server)
+        ledger.record([recorded(0), recorded(1, Status.FAILED)])
+        ledger.crown(candidate(tmp_path / "model", name), PromotionDecision(crown=True, because="first of its name"))
+        ledger.conclude({}, {"summary": "done"}, {"summary.json": "{}"})
+        found = open_existing(mlflow_server, name)
+        assert found.sweep.yaml == sweep_record().yaml
+        assert written(found.recall()) == written([recorded(0), recorded(1, Status.FAILED)])
+
+    def test_nothing_is_printed(self, mlflow_server: str, capfd: pytest.CaptureFixture[str]) -> None:
+        ledger = MlflowTracker.open(sweep_record(name=f"silent-{uuid4().hex[:8]}"), mlflow_server)
+        ledger.record([recorded(0)])
+        ledger.conclude({}, {}, {})
+        assert capfd.readouterr() == ("", "")

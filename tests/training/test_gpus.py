@@ -1,0 +1,205 @@
+"""GPUs, on a machine that has none: how they are looked for, what is read out of TensorFlow's words, and who trains then."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_local_workers import EXPERIMENT, populations, rows
+
+from branchsweep.config.workers import LocalWorkersConfig
+from branchsweep.errors import BackendError
+from branchsweep.search.drivers import open_driver
+from branchsweep.training import gpus, packing
+from branchsweep.training.gpus import Gpu, choose_gpus, is_there, parsed, pick_gpus, seen
+from branchsweep.training.local_workers import LocalWorkers, local_resources
+from branchsweep.training.population import LaneOutcome, Population
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.resources import CPU, GIBIBYTE, Device, Resources
+
+LOCAL = LocalWorkersConfig(kind="local")
+
+T4 = "device: {}, name: Tesla T4, pci bus id: 0000:00:0{}.0, compute capability: 7.5"
+"""TensorFlow's words for a GPU."""
+
+
+def cards(*names: str, gibibytes: int = 16) -> list[Gpu]:
+    return [Gpu(Device("gpu", gibibytes * GIBIBYTE, name), str(number)) for number, name in enumerate(names)]
+
+
+@pytest.fixture
+def with_a_device(tmp_path: Path) -> Path:
+    """The root of a system on which NVIDIA's driver has one."""
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "nvidia0").touch()
+    (tmp_path / "dev" / "nvidiactl").touch()
+    return tmp_path
+
+
+def test_without_an_nvidia_device_nobody_is_asked_and_nothing_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "seen", lambda world: pytest.fail("TensorFlow was asked"))
+    said: list[str] = []
+    assert choose_gpus(LOCAL, said.append, {}, tmp_path) == []
+    assert said == []
+
+
+def test_traces_of_a_device_are_found_unless_it_is_hidden(with_a_device: Path, tmp_path: Path) -> None:
+    assert is_there({}, with_a_device)
+    assert is_there({"CUDA_VISIBLE_DEVICES": "0,1"}, with_a_device)
+    assert not any(is_there({"CUDA_VISIBLE_DEVICES": hidden}, with_a_device) for hidden in ("", " ", "-1"))
+    (with_a_device / "dev" / "nvidia0").unlink()
+    assert not is_there({}, with_a_device), "the driver's own file is no device"
+    (tmp_path / "proc" / "driver" / "nvidia" / "gpus" / "0000:00:04.0").mkdir(parents=True)
+    assert is_there({}, tmp_path)
+
+
+@pytest.mark.parametrize("means", [LocalWorkersConfig(kind="local", count=2), LocalWorkersConfig(kind="local", gpus=0)])
+def test_who_asks_for_processes_or_for_no_gpu_gets_processors(
+    means: LocalWorkersConfig, with_a_device: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpus, "seen", lambda world: pytest.fail("TensorFlow was asked"))
+    assert choose_gpus(means, pytest.fail, {}, with_a_device) == []
+
+
+def test_a_device_that_tensorflow_does_not_see_is_told_with_what_it_needs(with_a_device: Path) -> None:
+    """TensorFlow is really asked."""
+    said: list[str] = []
+    assert pick_gpus(seen(dict(os.environ)), None) == [], "hidden, or not there"
+    assert choose_gpus(LOCAL, said.append, {**os.environ, "CUDA_VISIBLE_DEVICES": "99"}, with_a_device) == []
+    (sentence,) = said
+    assert sentence == (
+        "there is an NVIDIA device here, but TensorFlow sees no GPU (it needs NVIDIA's driver, and CUDA's libraries: "
+        "pip install 'branchsweep[gpu]'); processors train"
+    )
+
+
+def test_more_gpus_than_there_are_is_one_message(tmp_path: Path) -> None:
+    with pytest.raises(BackendError) as told:
+        choose_gpus(LocalWorkersConfig(kind="local", gpus=2), pytest.fail, {}, tmp_path)
+    assert str(told.value) == ("workers.gpus: got 2, and TensorFlow sees no GPUs here. Ask for fewer, or for none (gpus: 0)")
+    with pytest.raises(BackendError, match="got 2, and TensorFlow sees 1 GPU here"):
+        pick_gpus(cards("Tesla T4"), 2)
+    with pytest.raises(BackendError, match=r"sees no GPUs here; it needs .*branchsweep\[gpu\]"):
+        pick_gpus([], 1, f"; {gpus.NEEDS}")
+
+
+def test_gpus_of_one_kind_train() -> None:
+    mixed = cards("Tesla T4", "Tesla T4", "A100")
+    assert pick_gpus(mixed, None) == mixed[:2] == pick_gpus(mixed, 2)
+    assert pick_gpus(mixed, 1) == mixed[:1]
+    with pytest.raises(BackendError, match=r"got 3, which are unlike \(Tesla T4, Tesla T4, A100\)"):
+        pick_gpus(mixed, 3)
+
+
+def test_each_gpu_has_a_worker_and_the_smallest_says_what_fits() -> None:
+    one, other = cards("Tesla T4")[0], cards("Tesla T4", gibibytes=15)[0]
+    assert local_resources([one, other], None) == Resources(2, other.device)
+    assert local_resources([], 3) == Resources(3, CPU)
+
+
+@pytest.mark.parametrize(
+    ("visible", "words"), [(None, ["0", "1"]), ("3,5", ["3", "5"]), ("GPU-8932f937, GPU-1", ["GPU-8932f937", "GPU-1"])]
+)
+def test_tensorflows_words_become_cards_by_cudas_names(visible: str | None, words: list[str]) -> None:
+    told = [{"described": T4.format(number, number), "memory": 15 * GIBIBYTE} for number in range(2)]
+    found = parsed(f"a library's greeting\n{json.dumps(told)}\n", visible)
+    assert [card.visible for card in found] == words
+    assert {card.device for card in found} == {Device("gpu", 15 * GIBIBYTE, "Tesla T4")}
+    assert str(found[0].device) == "Tesla T4, 15.0 GiB"
+
+
+def test_of_gpus_that_tensorflow_leaves_out_the_others_keep_their_numbers() -> None:
+    (card,) = parsed(json.dumps([{"described": T4.format(1, 5), "memory": 1}]), "4,7")
+    assert card.visible == "7"
+    (unheard_of,) = parsed(json.dumps([{"described": "", "memory": 1}]), None)
+    assert (unheard_of.visible, unheard_of.device.name) == ("0", "GPU")
+
+
+def test_tensorflow_still_tells_what_is_read() -> None:
+    """Of the processor, as there is no GPU."""
+    from tensorflow.python.client import device_lib
+
+    device, *_ = device_lib.list_local_devices()
+    assert (device.device_type, device.physical_device_desc) == ("CPU", "")
+    assert device.memory_limit > 0
+
+
+def test_a_worker_whose_gpu_is_not_seen_does_not_train_on_a_processor_instead() -> None:
+    with pytest.raises(BackendError, match="was given a GPU, and its TensorFlow sees none"):
+        gpus.device_in_process(0.5)
+
+
+def trained(workers: LocalWorkers, packed: Sequence[Population]) -> dict[tuple[int, int, int], LaneOutcome]:
+    """What has come of each lane: by trial, fold and seed."""
+    found: dict[tuple[int, int, int], LaneOutcome] = {}
+    for position, outcome in workers.train(PopulationQueue(packed)):
+        of = packed[position]
+        found |= dict(zip(zip(of.trials, of.folds, of.seeds, strict=True), outcome.lanes, strict=True))
+    return found
+
+
+def test_a_wide_program_trains_the_lanes_of_narrow_ones_to_the_last_bit() -> None:
+    """All lanes in one wave, as on a GPU, but on this processor."""
+    lanes = [lane for trial in open_driver(EXPERIMENT).ask(4) for lane in packing.lanes_of(trial, EXPERIMENT)]
+    wide = packing.pack(lanes, EXPERIMENT, Resources(1, cards("Tesla T4")[0].device))
+    narrow = populations()
+    assert all(members.program.slots == members.program.lanes for members in wide)
+    with LocalWorkers(rows(), 1) as workers:
+        few, many = trained(workers, narrow), trained(workers, wide)
+    assert few.keys() == many.keys()
+    for lane, outcome in few.items():
+        np.testing.assert_array_equal(outcome.predictions, many[lane].predictions)
+
+
+if is_there({}):  # where it is not, there is nothing to skip
+
+    def test_a_gpu_trains_what_a_processor_does() -> None:
+        world = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+        packed = populations()
+        with LocalWorkers(rows(), 1) as near, LocalWorkers(rows(), cards=choose_gpus(LOCAL, print, world)) as far:
+            assert far.resources.device.kind == "gpu"
+            on_processor, on_gpu = (dict(workers.train(PopulationQueue(packed), keep_weights=True)) for workers in (near, far))
+        for position, outcome in on_processor.items():
+            for one, other in zip(outcome.lanes, on_gpu[position].lanes, strict=True):
+                np.testing.assert_allclose(one.predictions, other.predictions, rtol=1e-3, atol=1e-3)
+
+
+def test_as_exactly_as_a_gpu_is_told_to_compute_everything_a_worker_does_can_be_done(tmp_path: Path) -> None:
+    """TensorFlow refuses what it cannot do in one order. A processor always sums in one, so the bits are the same."""
+    code = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+import numpy as np
+import tensorflow as tf
+from branchsweep.models.exported_model import ExportedModel, ModelMember
+from branchsweep.training.trainer import PopulationTrainer
+from branchsweep.training.local_workers import exact
+from test_local_workers import populations, rows
+folder, population = Path(sys.argv[1]), populations()[0]
+trainer = PopulationTrainer(rows())
+def trained():
+    lane = trainer.train_one(population, keep_weights=True).lanes[0]
+    member = ModelMember(population.recipes[0], lane.weights)
+    trainer.export(folder, ExportedModel([member], ["a", "b"], {"PE": "MW", "V": "cm"}))
+    return lane.predictions, trainer.predict(folder, rows().x)
+usual = trained()
+exact(tf)
+from branchsweep.training import program
+program.compiled.cache_clear()
+for before, after in zip(usual, trained()):
+    np.testing.assert_array_equal(before, after)
+assert not tf.config.experimental.tensor_float_32_execution_enabled()
+assert trainer.clock(folder, rows().x) > 0
+print("equal")
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parents[1])], capture_output=True, text=True, check=False
+    )
+    assert told.stdout.endswith("equal\n"), told.stderr

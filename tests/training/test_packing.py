@@ -1,0 +1,239 @@
+"""Packing: every lane once, and a program that depends on the recipe and the experiment alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.validation import HoldOut, KFold
+from branchsweep.models.architecture import Architecture
+from branchsweep.models.recipe import Recipe, recipe_for
+from branchsweep.search.drivers import open_driver
+from branchsweep.training import cost_model, packing
+from branchsweep.training.population import LaneState
+from branchsweep.training.resources import CPU, GIBIBYTE, Device, Resources
+from branchsweep.trial import Params, Trial
+from fakes import tiny_experiment
+
+EXPERIMENT = tiny_experiment(search={"driver": "random", "trials": 100, "batch": 50})
+
+
+def lanes(count: int) -> list[packing.Lane]:
+    return [lane for trial in open_driver(EXPERIMENT).ask(count) for lane in packing.lanes_of(trial, EXPERIMENT)]
+
+
+def test_every_lane_stands_in_one_population() -> None:
+    wanted = lanes(50)
+    packed = [
+        (trial, fold, seed)
+        for population in packing.pack(wanted, EXPERIMENT)
+        for trial, fold, seed in zip(population.trials, population.folds, population.seeds, strict=True)
+    ]
+    assert Counter(packed) == Counter((lane.trial, lane.fold, lane.seed) for lane in wanted)
+    assert len(packed) == 150
+
+
+def test_populations_keep_to_their_program() -> None:
+    for population in packing.pack(lanes(50), EXPERIMENT):
+        program = population.program
+        assert len(population.trials) <= program.lanes
+        assert all(recipe.architecture.width <= program.width for recipe in population.recipes)
+        streams = {
+            (fold, seed, recipe.input_scaling, recipe.target_scaling)
+            for fold, seed, recipe in zip(population.folds, population.seeds, population.recipes, strict=True)
+        }
+        assert len(streams) <= packing.MAX_STREAMS
+
+
+def test_a_trial_has_the_same_program_alone_and_in_company() -> None:
+    everyone = lanes(50)
+    programs = {trial: population.program for population in packing.pack(everyone, EXPERIMENT) for trial in population.trials}
+    for lane in everyone[::7]:
+        (alone,) = packing.pack([lane], EXPERIMENT)
+        assert alone.program == programs[lane.trial]
+
+
+def test_the_costliest_comes_first() -> None:
+    seconds = [cost_model.relative_cost(population) for population in packing.pack(lanes(50), EXPERIMENT)]
+    assert seconds == sorted(seconds, reverse=True)
+
+
+@pytest.mark.parametrize(("width", "bucket"), [(1, 4), (4, 4), (5, 8), (10, 10), (11, 12), (33, 48), (128, 128), (1000, 1024)])
+def test_widths_are_padded_to_the_next_bucket(width: int, bucket: int) -> None:
+    assert packing.padded_width(width) == bucket
+
+
+def test_folds_and_seeds_are_lanes() -> None:
+    (trial,) = open_driver(EXPERIMENT).ask(1)
+    folded = EXPERIMENT.model_copy(update={"validation": KFold(method="k_fold", folds=4, seeds=2)})
+    held = EXPERIMENT.model_copy(update={"validation": HoldOut(method="hold_out", seeds=3)})
+    assert [(lane.fold, lane.seed) for lane in packing.lanes_of(trial, folded)] == [(f, s) for f in range(4) for s in range(2)]
+    assert [(lane.fold, lane.seed) for lane in packing.lanes_of(trial, held)] == [(0, 0), (0, 1), (0, 2)]
+
+
+@pytest.mark.parametrize(("said", "epochs"), [({}, 3), ({"epochs": 0}, 3), ({"epochs": 2}, 2), ({"epochs": 50}, 3)])
+def test_a_recipe_may_have_fewer_epochs_than_the_experiment(said: Params, epochs: int) -> None:
+    trial = Trial(0, said)
+    assert {(lane.epochs, lane.stop) for lane in packing.lanes_of(trial, EXPERIMENT)} == {(epochs, epochs)}
+    refits = [packing.refit_lane(trial, EXPERIMENT, 0, stop) for stop in (1, EXPERIMENT.fit.epochs)]
+    assert [(lane.epochs, lane.stop) for lane in refits] == [(epochs, 1), (epochs, epochs)]
+
+
+def test_limits_cover_whatever_the_space_the_known_and_the_defaults_may_bring() -> None:
+    experiment = tiny_experiment(
+        space={
+            "dimensions": {
+                "trunk.depth": {"type": "choice", "choices": [1, 6]},
+                "V.depth": {"type": "int", "low": 0, "high": 4},
+                "activation": {"type": "choice", "choices": ["silu", "tanh"]},
+            }
+        },
+        search={"driver": "random", "known": {"deep": {"PE.depth": 5, "activation": "gelu"}}},
+    )
+    bounds = packing.program_limits(experiment)
+    assert bounds == packing.ProgramLimits(
+        ("gelu", "relu", "silu", "tanh"), ("static",), trunk_depth=6, branch_depth=5, apart=False
+    )
+
+
+def test_programs_balance_losses_where_some_trial_may() -> None:
+    some = tiny_experiment(
+        space={"dimensions": {"loss_balancing": {"type": "choice", "choices": ["uncertainty", "static"]}}},
+        search={"driver": "random", "known": {"even": {"loss_balancing": "gradient_norm"}}},
+    )
+    fixed = tiny_experiment(space={"dimensions": {}, "fixed": {"loss_balancing": "uncertainty"}}, search={"driver": "random"})
+    for experiment, schemes in (
+        (EXPERIMENT, ("static",)),
+        (some, ("gradient_norm", "static", "uncertainty")),
+        (fixed, ("uncertainty",)),
+        (some.for_single_head("PE"), ("static",)),  # one head has nothing to balance
+    ):
+        assert packing.program_limits(experiment).balancing == schemes
+
+
+def test_more_streams_than_a_population_holds_are_spread() -> None:
+    seeds = tiny_experiment(validation={"method": "k_fold", "folds": 10, "seeds": 4})
+    (trial,) = open_driver(seeds).ask(1)
+    populations = packing.pack(packing.lanes_of(trial, seeds), seeds)
+    assert sum(len(population.trials) for population in populations) == 40
+    assert max(len(population.trials) for population in populations) <= packing.MAX_STREAMS
+    assert np.isfinite([cost_model.estimated_seconds(population, 100, 50) for population in populations]).all()
+
+
+@pytest.mark.parametrize(
+    ("trunk", "branches", "apart", "expected"),
+    [
+        (100, (20, 60), True, (128, 64)),
+        (5, (100,), True, (32, 128)),
+        (100, (5,), False, (128, 128)),  # a short training: one program for all that fits
+        (20, (5,), True, (24, 24)),  # narrow ones are not worth a program of their own
+        (100, (), True, (128, 128)),  # no branch, no width of it
+    ],
+)
+def test_trunk_and_branches_are_padded_apart_where_it_pays(
+    trunk: int, branches: tuple[int, ...], apart: bool, expected: tuple[int, int]
+) -> None:
+    architecture = Architecture((trunk,), {f"h{place}": (width,) for place, width in enumerate(branches)} or {"h": ()}, "relu")
+    assert packing.padded_widths(architecture, apart) == expected
+
+
+def test_layers_are_padded_to_their_programs_widths() -> None:
+    architecture = Architecture((100, 90), {"PE": (), "V": (40, 50)}, "relu")
+    bounds = packing.ProgramLimits(("relu",), ("static",), 2, 2, apart=True)
+    program = packing.program_of(replace(recipe_for(EXPERIMENT, {}), architecture=architecture), EXPERIMENT, bounds)
+    assert list(architecture.layers(2)) == [(2, 100), (100, 90), (90, 1), (90, 40), (40, 50), (50, 1)]
+    assert list(cost_model.padded_layers(architecture, program)) == [
+        (2, 128),
+        (128, 128),
+        (128, 1),
+        (128, 64),
+        (64, 64),
+        (128, 1),
+    ]
+
+
+def test_a_population_is_halved_where_a_worker_would_be_idle() -> None:
+    long = tiny_experiment(fit={"epochs": 20_000})
+    (trial,) = open_driver(long).ask(1)
+    alone, shared = (packing.pack(packing.lanes_of(trial, long), long, Resources(workers)) for workers in (1, 2))
+    assert [len(members.trials) for members in alone] == [3]
+    assert sorted(len(members.trials) for members in shared) == [1, 2]
+    short = packing.pack(packing.lanes_of(trial, EXPERIMENT), EXPERIMENT, Resources(2))
+    assert [len(members.trials) for members in short] == [3]
+
+
+def test_lanes_that_stand_at_different_epochs_do_not_share_a_population() -> None:
+    (trial,) = open_driver(EXPERIMENT).ask(1)
+    first, *others = packing.lanes_of(trial, EXPERIMENT)
+    nothing = np.zeros((0, 2))
+    state = LaneState(1, (), (), (), (), 0.0, 0, 0, nothing.astype(np.float32), nothing)
+    populations = packing.pack([replace(first, state=state), *others], EXPERIMENT)
+    assert sorted((members.start, len(members.trials)) for members in populations) == [(0, 2), (1, 1)]
+
+
+def one_lane(width: int = 64, **changes: Any) -> tuple[Recipe, Experiment, packing.ProgramLimits]:
+    experiment = tiny_experiment(search={"driver": "random", "trials": 4000, "batch": 4000}, **changes)
+    recipe = replace(recipe_for(experiment, {}), architecture=Architecture((width,), {"PE": (), "V": (width,)}, "relu"))
+    return recipe, experiment, packing.program_limits(experiment)
+
+
+def gpu(gibibytes: float) -> Device:
+    return Device("gpu", int(gibibytes * GIBIBYTE), "Tesla T4")
+
+
+def test_a_core_has_the_places_that_its_cache_was_measured_for() -> None:
+    for width, places in ((10, (64, 16)), (16, (64, 8)), (32, (32, 4)), (64, (16, 2)), (256, (8, 2))):
+        program = packing.program_of(*one_lane(width))
+        assert (program.lanes, program.slots) == places
+        assert program == packing.program_of(*one_lane(width), CPU)
+
+
+@pytest.mark.parametrize("width", [4, 16, 64, 256, 1024])
+def test_a_gpu_has_as_many_lanes_as_fit_and_all_in_one_wave(width: int) -> None:
+    on_core, wide = (packing.program_of(*one_lane(width), device) for device in (CPU, gpu(16)))
+    assert wide == replace(on_core, lanes=wide.lanes, slots=wide.lanes)
+    assert wide.lanes in {2**power for power in range(3, 11)} and on_core.lanes <= wide.lanes <= packing.MAX_LANES
+    twice = replace(wide, lanes=2 * wide.lanes, slots=2 * wide.lanes)
+    share = packing.MEMORY_SHARE * gpu(16).memory
+    assert cost_model.program_bytes(wide) <= share
+    assert wide.lanes == packing.MAX_LANES or cost_model.program_bytes(twice) > share, "more would have fitted"
+
+
+def test_lanes_grow_with_the_memory_and_shrink_with_the_width() -> None:
+    def lanes_of(width: int, gibibytes: float) -> int:
+        return packing.program_of(*one_lane(width), gpu(gibibytes)).lanes
+
+    by_memory = [lanes_of(512, gibibytes) for gibibytes in (0, 1, 4, 16, 80, 1000)]
+    assert by_memory == sorted(by_memory) and by_memory[0] == 8 and by_memory[-1] == packing.MAX_LANES
+    by_width = [lanes_of(width, 4) for width in packing.WIDTHS]
+    assert by_width == sorted(by_width, reverse=True) and len(set(by_width)) > 3
+
+
+def test_a_wave_has_no_more_places_than_a_round_has_lanes() -> None:
+    """Ten trials on three folds are 30 lanes."""
+    recipe, experiment, bounds = one_lane()
+    few = experiment.model_copy(update={"search": experiment.search.model_copy(update={"batch": 10})})
+    assert packing.program_of(recipe, few, bounds, gpu(16)).lanes == 32
+    assert packing.program_of(recipe, experiment, bounds, gpu(16)).lanes == packing.MAX_LANES
+
+
+def test_memory_grows_with_every_lane_alike() -> None:
+    program = packing.program_of(*one_lane())
+    one, two, many = (cost_model.program_bytes(replace(program, lanes=lanes, slots=lanes)) for lanes in (1, 2, 100))
+    assert many - one == 99 * (two - one)
+
+
+def test_populations_widen_with_the_device_and_are_not_cut_for_the_sake_of_workers() -> None:
+    long = tiny_experiment(search={"driver": "random", "trials": 200, "batch": 200}, fit={"epochs": 20_000})
+    wanted = [lane for trial in open_driver(long).ask(200) for lane in packing.lanes_of(trial, long)]
+    on_cores, on_gpus = (packing.pack(wanted, long, Resources(2, device)) for device in (CPU, gpu(16)))
+    assert len(on_gpus) == len({(members.program.trunk_width, members.program.branch_width) for members in on_gpus})
+    assert len(on_cores) > 2 * len(on_gpus)
+    assert sum(len(members.trials) for members in on_gpus) == 600
+    seconds = [cost_model.relative_cost(members) for members in on_gpus]
+    assert seconds == sorted(seconds, reverse=True)

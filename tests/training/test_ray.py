@@ -1,0 +1,268 @@
+"""Workers of a Ray cluster: two nodes on this machine. The same results as at home, whoever is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_local_workers import EXPERIMENT, assert_equal, populations, rows
+from test_sweep import Scene
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.errors import BackendError
+from branchsweep.models.exported_model import ExportedModel, ModelMember
+from branchsweep.search.drivers import open_driver
+from branchsweep.training import packing
+from branchsweep.training.local_workers import LocalWorkers
+from branchsweep.training.population import Population, PopulationOutcome
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.protocols import Trainer
+from branchsweep.training.resources import CPU, Device, Resources
+from branchsweep.trial import Result
+from branchsweep.workflows.search_loop import SearchContext, run_search
+from fakes import tiny_experiment
+from nodes import NO_RAY, Nodes
+from servers import free_port
+
+if NO_RAY:
+    pytest.skip(NO_RAY, allow_module_level=True)
+
+from branchsweep.training.ray import cluster
+from branchsweep.training.ray import workers as ray_module
+from branchsweep.training.ray.cluster import count_places
+from branchsweep.training.ray.workers import RayWorkers, unlike_devices
+
+
+@dataclass
+class Crew:
+    """Workers on both nodes, what they were heard to say, and whom their progress is told."""
+
+    nodes: Nodes
+    trainer: RayWorkers
+    said: list[str] = field(default_factory=list)
+    told: list[float] = field(default_factory=list)
+    at_progress: Callable[[], None] = lambda: None
+
+    def assemble(self) -> None:
+        """Until a worker is there on either node."""
+        deadline = time.monotonic() + 60
+        while self.trainer._told_of != "2 workers on 2 nodes":
+            assert time.monotonic() < deadline
+            self.trainer._muster()
+            time.sleep(0.1)
+
+    def progress(self, lane_epochs: float) -> None:
+        self.told.append(lane_epochs)
+        self.at_progress()
+
+
+@pytest.fixture(scope="module")
+def crew(nodes: Nodes) -> Iterator[Crew]:
+    made = Crew(nodes, trainer=None)  # type: ignore[arg-type]  # the two know each other
+    made.trainer = RayWorkers(rows(), nodes.here, made.progress, made.said.append)
+    with made.trainer:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def at_home(nodes: Nodes) -> Iterator[LocalWorkers]:
+    with LocalWorkers(rows(), 2, cache_folder=nodes.cache) as workers:
+        yield workers
+
+
+def assert_all_equal(some: dict[int, PopulationOutcome], others: dict[int, PopulationOutcome]) -> None:
+    assert some.keys() == others.keys()
+    for position, outcome in some.items():
+        assert_equal(outcome, others[position])
+
+
+def test_results_are_those_of_this_machines_workers_to_the_last_bit(crew: Crew, at_home: LocalWorkers) -> None:
+    packed = populations()
+    crew.assemble()
+    assert crew.trainer.resources == Resources(2)
+    far = dict(crew.trainer.train(PopulationQueue(packed), keep_weights=True))
+    assert_all_equal(far, dict(at_home.train(PopulationQueue(packed), keep_weights=True)))
+    assert sum(crew.told) == pytest.approx(4 * 3 * 3)  # trials x folds x epochs
+    assert crew.said[-1] == "training on 2 workers on 2 nodes"
+
+
+def test_a_model_is_exported_into_the_drivers_folder(crew: Crew, at_home: LocalWorkers, tmp_path: Path) -> None:
+    (trial,) = open_driver(EXPERIMENT).ask(1)
+    (population,) = packing.pack([packing.refit_lane(trial, EXPERIMENT, 0, 3)], EXPERIMENT)
+    ((_, outcome),) = crew.trainer.train(PopulationQueue([population]), keep_weights=True)
+    weights = outcome.lanes[0].weights
+    assert weights is not None
+    model = ExportedModel([ModelMember(population.recipes[0], weights)], ["a", "b"], {"PE": "MW", "V": "cm Hg"})
+    crew.trainer.export(tmp_path / "far", model)
+    at_home.export(tmp_path / "near", model)
+    assert {file.name for file in (tmp_path / "far").iterdir()} == {"model.keras", "serving.json"}
+    predicted = crew.trainer.predict(tmp_path / "far", rows().x)
+    np.testing.assert_array_equal(predicted, at_home.predict(tmp_path / "near", rows().x))
+    assert crew.trainer.clock(tmp_path / "far", rows().x) > 0
+
+
+def test_a_sweep_asks_and_scores_what_it_does_at_home(crew: Crew, at_home: LocalWorkers) -> None:
+    """A driver that learns: what it asks depends on every score that it was told before, and on their order."""
+    experiment = tiny_experiment(
+        search={"driver": "optuna", "trials": 12, "batch": 3, "ahead": 1}, fit={"epochs": 4}, pruning={"rungs": [2]}
+    )
+    far, near = (found(experiment, trainer) for trainer in (crew.trainer, at_home))
+    assert [result.trial for result in far] == [result.trial for result in near]
+    assert [result.score.heads for result in far] == [result.score.heads for result in near]
+    assert [result.score.rungs for result in far] == [result.score.rungs for result in near]
+
+
+def found(experiment: Experiment, trainer: Trainer) -> list[Result]:
+    scene = Scene(experiment)
+    engines = SearchContext(open_driver(experiment), trainer, scene.ledger, scene.progress)
+    return run_search(experiment, rows(), engines).results
+
+
+def test_what_a_lost_node_had_begun_is_trained_again_and_nothing_else_changes(crew: Crew, at_home: LocalWorkers) -> None:
+    packed = long_populations()
+    crew.assemble()
+    crew.told.clear()
+    lost: list[int] = []
+
+    def strike() -> None:
+        if not lost:
+            lost.append(len(crew.told))
+            crew.nodes.lose_the_second()
+
+    crew.at_progress = strike
+    try:
+        far = dict(crew.trainer.train(PopulationQueue(packed), keep_weights=True))
+    finally:
+        crew.at_progress = lambda: None
+    assert_all_equal(far, dict(at_home.train(PopulationQueue(packed), keep_weights=True)))
+    (sentence,) = [sentence for sentence in crew.said if "was lost" in sentence]
+    assert sentence.endswith("what it had begun is trained again elsewhere (1 worker on 1 node left)")
+    assert sum(crew.told) == pytest.approx(sum(sum(population.stops) for population in packed)), "counted once"
+
+
+def test_a_node_that_joins_gets_a_worker(crew: Crew, at_home: LocalWorkers) -> None:
+    crew.nodes.have_a_second()
+    packed = populations()
+    crew.assemble()
+    assert crew.said[-1] == "training on 2 workers on 2 nodes"
+    assert_all_equal(
+        dict(crew.trainer.train(PopulationQueue(packed), keep_weights=True)),
+        dict(at_home.train(PopulationQueue(packed), keep_weights=True)),
+    )
+
+
+def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
+    crew: Crew, at_home: LocalWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = populations()
+    assert len({population.program for population in packed}) > 1
+    monkeypatch.setattr(ray_module, "MOST_PROGRAMS", 1)
+    before = {worker.actor for worker in crew.trainer._workers}
+    assert_all_equal(
+        dict(crew.trainer.train(PopulationQueue(packed), keep_weights=True)),
+        dict(at_home.train(PopulationQueue(packed), keep_weights=True)),
+    )
+    assert before - {worker.actor for worker in crew.trainer._workers}
+
+
+def test_a_population_that_kills_every_worker_is_told_in_one_sentence(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    monkeypatch.setattr(ray_module, "MOST_LOSSES", 0)
+
+    def strike() -> None:
+        for worker in crew.trainer._workers:
+            ray.kill(worker.actor)
+
+    crew.at_progress = strike
+    try:
+        with pytest.raises(BackendError, match=r"1 workers were lost over the same population.*run the same command again"):
+            list(crew.trainer.train(PopulationQueue(long_populations())))
+    finally:
+        crew.at_progress = lambda: None
+
+
+def test_no_free_worker_is_told_with_how_many_are_taken(crew: Crew, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    crew.assemble()  # whoever was lost before is back, and has all places
+    monkeypatch.setattr(ray_module, "START_SECONDS", 1.0)
+    with (
+        RayWorkers(rows(), nodes.here) as late,
+        pytest.raises(BackendError, match=r"of the cluster's 2 processors 2 are taken"),
+    ):
+        list(late.train(PopulationQueue(populations())))
+
+
+def test_more_than_any_node_has_is_told_at_once(nodes: Nodes) -> None:
+    greedy = nodes.here.model_copy(update={"cpus_per_worker": 2, "gpus_per_worker": 1.0})
+    with pytest.raises(BackendError, match="a worker wants 2 processors and 1 GPUs, and no node of the cluster has so many"):
+        RayWorkers(rows(), greedy).__enter__()
+    assert count_places(nodes.here) == 2
+    assert count_places(nodes.here.model_copy(update={"gpus_per_worker": 0.5})) == 0
+
+
+def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_told(nodes: Nodes) -> None:
+    """A node may say that it has one, as this one does here. Its worker does not train on the processor instead."""
+    half = nodes.here.model_copy(update={"gpus_per_worker": 0.5})
+    with nodes.one_more_that_counts_a_gpu():
+        assert count_places(half) == 1
+        with (
+            RayWorkers(rows(), half) as workers,
+            pytest.raises(BackendError, match=r"a worker could not start on its node .* its TensorFlow sees none"),
+        ):
+            assert workers.resources.device.kind == "gpu", "the first worker is waited for"
+
+
+def test_of_an_error_with_a_traceback_the_last_line_is_told() -> None:
+    said = ConnectionAbortedError(
+        "Initialization failure from server:\nTraceback (most recent call last):\n  …\nOSError: full\n"
+    )
+    assert cluster.first_line(said) == "Initialization failure from server: OSError: full"
+    assert cluster.first_line(ValueError("one\ntwo")) == "one"
+    assert cluster.first_line(ValueError()) == "ValueError"
+
+
+def test_workers_on_unlike_gpus_are_refused() -> None:
+    one, other, more = (Device("gpu", memory, name) for memory, name in ((1, "Tesla T4"), (1, "A100"), (2, "Tesla T4")))
+    assert one.is_like(more) and not one.is_like(other) and not one.is_like(CPU) and CPU.is_like(Device())
+    assert unlike_devices("far", other, one).startswith(
+        "the node far trains on another GPU than the others (A100, they on Tesla T4)"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://", "auto"])
+def test_an_address_where_nobody_answers_is_told_within_seconds(tmp_path: Path, scheme: str) -> None:
+    """In a process of its own, for this one may be connected; auto where a cluster that ran is gone without a goodbye."""
+    nobody = f"127.0.0.1:{free_port()}"
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text(nobody, encoding="ascii")
+    code = f"""
+import time
+from branchsweep.training.ray import connect
+began = time.monotonic()
+try:
+    connect("{scheme if scheme == "auto" else scheme + nobody}")
+except Exception as error:
+    print(type(error).__name__, error, time.monotonic() - began < 5)
+"""
+    world = {**os.environ, "RAY_TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=world)
+    assert f"{nobody}, where nobody answers" in done.stdout
+    assert "ray start --head" in done.stdout
+    assert done.stdout.startswith("BackendError")
+    assert done.stdout.endswith("True\n")
+
+
+def long_populations() -> list[Population]:
+    """Two of the same program, a second or two each."""
+    experiment = tiny_experiment(
+        search={"driver": "random", "trials": 2, "batch": 2}, fit={"epochs": 1000}, pruning={"rungs": []}
+    )
+    lanes = [lane for trial in open_driver(experiment).ask(2) for lane in packing.lanes_of(trial, experiment)]
+    return [population for lane in lanes[:2] for population in packing.pack([lane], experiment)]

@@ -1,0 +1,330 @@
+"""The comparison: what it trains, what it keeps, and that it tells a difference from none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from branchsweep.config.comparison import N_HALVES, Comparison
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.validation import KFold
+from branchsweep.data.dataset import Dataset, Halves
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.metrics import five_by_two_cv
+from branchsweep.metrics.comparison_result import ComparisonResult
+from branchsweep.tracking.memory import MemoryComparisonTracker
+from branchsweep.tracking.protocols import ComparisonRecord
+from branchsweep.training.protocols import Trainer
+from branchsweep.training.trainer import PopulationTrainer
+from branchsweep.trial import Trial
+from branchsweep.workflows.comparison.compare import ComparisonContext, all_rows, compare, record
+from branchsweep.workflows.comparison.nested_search import contestant_networks
+from branchsweep.workflows.trial_runner import TrialGroup, run_groups, run_trials
+from fakes import FormulaTrainer, Notebook, tiny_experiment
+
+RECORD = ComparisonRecord("tiny", "key", "", "", {})
+
+
+def tiny_table(rows: int = 120) -> Dataset:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(rows, 2))
+    y = np.stack([x.sum(1), 2 * x.sum(1)], axis=1) + 0.1 * random.normal(size=(rows, 2))
+    return Dataset("file", "tiny.csv", ("a", "b"), ("PE", "V"), x, y, digest="t1")
+
+
+def halves_of(dataset: Dataset, seed: int = 1) -> Halves:
+    random = np.random.default_rng(seed)
+    shuffled = [random.permutation(dataset.rows) for _ in range(N_HALVES // 2)]
+    return Halves(tuple((each[: dataset.rows // 2], each[dataset.rows // 2 :]) for each in shuffled), "five shuffles", "h1")
+
+
+def tiny_comparison(**changes: Any) -> Comparison:
+    written: dict[str, Any] = {
+        "name": "tiny",
+        "experiment": tiny_experiment(),
+        "contestants": {
+            "branched": {"kind": "network"},
+            "single": {"kind": "single"},
+            "shallow": {"kind": "network", "fixed": {"trunk.depth": 1}},
+            "linear": {"kind": "estimator", "estimator": "linear_regression"},
+        },
+        "budget": {"trials": 6},
+    }
+    return Comparison.model_validate({**written, **changes})
+
+
+def run(
+    comparison: Comparison,
+    dataset: Dataset | None = None,
+    trainer: Trainer | None = None,
+    ledger: MemoryComparisonTracker | None = None,
+    progress: Notebook | None = None,
+) -> ComparisonResult:
+    dataset = dataset or tiny_table()
+    halves = halves_of(dataset)
+    rows = all_rows(comparison, dataset, halves)
+    engines = ComparisonContext(
+        trainer or FormulaTrainer(rows), ledger or MemoryComparisonTracker.open(RECORD), progress or Notebook()
+    )
+    return compare(comparison, dataset, halves, engines)
+
+
+def test_every_contestant_has_ten_figures_and_is_compared_with_the_reference() -> None:
+    said = run(tiny_comparison())
+    assert [one.name for one in said.measured] == ["branched", "single", "shallow", "linear"]
+    for one in said.measured:
+        assert set(one.r2) == {"PE", "V", "mean"}
+        assert all(len(values) == N_HALVES for values in one.r2.values())
+        assert np.allclose(one.r2["mean"], np.mean([one.r2["PE"], one.r2["V"]], axis=0))
+        assert one.cost.bytes > 0
+        assert one.cost.training_seconds > 0
+    assert {(each.one, each.figure) for each in said.contrasts} == {
+        (name, figure) for name in ("single", "shallow", "linear") for figure in ("PE", "V", "mean")
+    }
+    assert [each.figure for each in said.transfer] == ["PE", "V", "mean"]
+    assert said.transfer == five_by_two_cv.pairwise_differences(said.measured[0], said.measured[1], 0.05)
+    assert said.answer
+    assert said.reference == "branched"
+
+
+def test_what_is_held_is_not_searched_and_heads_have_networks_of_their_own() -> None:
+    said = {one.name: one for one in run(tiny_comparison()).measured}
+    assert all(half[""]["trunk.depth"] == 1 for half in said["shallow"].recipes)
+    assert all(set(half) == {"PE", "V"} for half in said["single"].recipes)
+    assert said["single"].what == "a network for each head, tuned inside every half"
+    assert said["shallow"].what == "one network for all heads with trunk.depth 1, tuned inside every half"
+    assert said["linear"].recipes == ()
+
+
+@pytest.mark.parametrize("validation", [{"method": "hold_out", "fraction": 0.25}, {"method": "k_fold", "folds": 3}])
+def test_a_nested_search_never_sees_the_rows_that_are_tested_on(validation: dict[str, Any]) -> None:
+    comparison, dataset = tiny_comparison(validation=validation), tiny_table()
+    rows = all_rows(comparison, dataset, halves_of(dataset))
+    each = comparison.validation.folds if isinstance(comparison.validation, KFold) else 1
+    assert len(rows.folds) == N_HALVES * (1 + each)
+    for half in range(N_HALVES):
+        learning, test = (set(part.tolist()) for part in rows.fold_rows(half))
+        assert learning | test == set(range(dataset.rows))
+        assert not learning & test
+        for fold in range(N_HALVES + half * each, N_HALVES + (half + 1) * each):
+            inner, validates = (set(part.tolist()) for part in rows.fold_rows(fold))
+            assert inner | validates == learning
+            assert not inner & validates
+
+
+def test_tuning_once_happens_on_the_training_rows_of_the_experiment_and_says_so() -> None:
+    progress = Notebook()
+    comparison = tiny_comparison(tuning="once")
+    said = run(comparison, progress=progress)
+    assert any("Tuning was done once" in sentence and "flatters" in sentence for sentence in said.protocol)
+    assert "branched: 6 trials once" in progress.lines
+    (recipe,) = {str(half) for half in said.measured[0].recipes}
+    assert recipe
+
+
+def test_the_budget_is_a_contestants_and_networks_for_each_head_split_it() -> None:
+    ahead = tiny_experiment(search={"driver": "random", "trials": 20, "batch": 8, "ahead": 2})
+    comparison = tiny_comparison(experiment=ahead, budget={"trials": 7, "seconds": 100.0})
+    for name, trials, seconds in (("branched", [7], [100.0]), ("single", [3, 3], [50.0, 50.0])):
+        contestant = comparison.contestants[name]
+        assert contestant.kind != "estimator"
+        parts = contestant_networks(contestant, comparison)
+        assert [part.experiment.search.trials for part in parts] == trials
+        assert [part.experiment.search.seconds for part in parts] == seconds
+        assert not any(part.experiment.ahead for part in parts), "the halves are searched side by side already"
+
+
+def test_a_search_whose_time_is_over_trains_nothing_more() -> None:
+    said = run(tiny_comparison(budget={"trials": 1000, "seconds": 0.2}))
+    assert any("another machine may find other recipes" in warning for warning in said.warnings)
+
+
+def test_what_is_kept_is_not_done_again_and_comes_to_the_same() -> None:
+    ledger, comparison, dataset = MemoryComparisonTracker.open(RECORD), tiny_comparison(), tiny_table()
+    rows = all_rows(comparison, dataset, halves_of(dataset))
+    first = FormulaTrainer(rows)
+    said = run(comparison, dataset, first, ledger)
+    assert set(ledger.recall()) == {"tuned/branched", "tuned/single", "tuned/shallow", "estimator/linear"}
+    second, progress = FormulaTrainer(rows), Notebook()
+    again = run(comparison, dataset, second, ledger, progress)
+    assert len(second.trained) == 4 * N_HALVES  # the fits alone: one network for all heads twice, and one for each of two
+    assert len(first.trained) > len(second.trained)
+    assert "branched: tuned before" in progress.lines
+    assert [one.r2 for one in again.measured] == [one.r2 for one in said.measured]
+
+
+def test_where_it_is_trained_makes_it_no_other_comparison() -> None:
+    elsewhere = tiny_experiment(workers={"kind": "ray"})
+    moved, here = (
+        tiny_comparison(
+            experiment=base, contestants={"one": {"kind": "network"}, "other": {"kind": "network", "experiment": base}}
+        )
+        for base in (elsewhere, tiny_experiment())
+    )
+    table = tiny_table()
+    keys = [record(each, table, halves_of(table)).key for each in (moved, here, tiny_comparison())]
+    assert moved != here
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_comparison_that_is_stopped_goes_on() -> None:
+    ledger, comparison, dataset = MemoryComparisonTracker.open(RECORD), tiny_comparison(), tiny_table()
+    rows = all_rows(comparison, dataset, halves_of(dataset))
+    uninterrupted = FormulaTrainer(rows)
+    whole = run(comparison, dataset, uninterrupted)
+    populations = 10**9 - uninterrupted.breaks_after
+    with pytest.raises(KeyboardInterrupt):
+        run(comparison, dataset, FormulaTrainer(rows, breaks_after=populations // 2), ledger)
+    assert "tuned/branched" in ledger.recall()
+    assert "estimator/linear" not in ledger.recall()
+    resumed = run(comparison, dataset, ledger=ledger)
+    assert [one.r2 for one in resumed.measured] == [one.r2 for one in whole.measured]
+
+
+def test_a_contestant_that_diverges_has_no_figures_and_the_others_go_on() -> None:
+    wild = {"kind": "network", "fixed": {"learning_rate": 0.9, "trunk.depth": 2, "trunk.width": 4}}
+    comparison = tiny_comparison(contestants={"branched": {"kind": "network"}, "wild": wild}, budget={"trials": 9})
+    dataset = tiny_table()
+    rows = all_rows(comparison, dataset, halves_of(dataset))
+    said = run(comparison, dataset, FormulaTrainer(rows, diverges_above=0.5))
+    calm, wild_one = said.measured
+    assert calm.r2
+    assert wild_one.failed
+    assert any("wild has no figures" in warning for warning in said.warnings)
+    assert said.contrasts == said.transfer == ()
+
+
+def test_how_much_is_shared_goes_from_networks_of_their_own_to_no_branches() -> None:
+    said = run(tiny_comparison(sharing={"layers": 3, "fixed": {"trunk.width": 8, "branch.width": 8}}))
+    assert [point.layers for point in said.sharing] == [0, 1, 2, 3]
+    one_stack = 2 * 8 + 8 + 2 * (8 * 8 + 8)  # two inputs, three layers of eight
+    outputs = 2 * (8 + 1)
+    assert said.sharing[0].parameters == 2 * one_stack + outputs
+    assert said.sharing[3].parameters == one_stack + outputs
+    assert said.sharing[1].parameters == 2 * one_stack - 24 + outputs
+    assert all(len(point.r2["V"]) == N_HALVES for point in said.sharing)
+
+
+def test_the_quick_form_is_a_comparison_of_the_same_networks() -> None:
+    forest = {"kind": "estimator", "estimator": "random_forest"}
+    whole = tiny_comparison(contestants={**tiny_comparison().contestants, "forest": forest}, sharing={"layers": 2})
+    quick = whole.quick()
+    assert list(quick.contestants) == ["branched", "single", "shallow", "linear"]
+    assert (quick.budget.trials, quick.tuning, quick.networks, quick.sharing) == (4, "once", 1, None)
+    assert Comparison.model_validate(quick.model_dump()) == quick
+    assert run(quick).answer
+
+
+def test_two_networks_for_each_half_are_averaged() -> None:
+    dataset = tiny_table()
+    comparison = tiny_comparison(networks=2)
+    trainer = FormulaTrainer(all_rows(comparison, dataset, halves_of(dataset)))
+    said = run(comparison, dataset, trainer)
+    assert all(len(values) == N_HALVES for values in said.measured[0].r2.values())
+    assert any("2 networks" in sentence for sentence in said.protocol)
+
+
+def test_rounds_side_by_side_end_as_each_would_alone() -> None:
+    experiment = tiny_experiment(validation={"method": "hold_out", "fraction": 0.2}, pruning={"rungs": [1, 2], "keep": 0.5})
+    dataset = tiny_table()
+    folds = tuple((np.setdiff1d(np.arange(120), part), part) for part in np.array_split(np.arange(120), 2))
+    trials = [[Trial(number, {"learning_rate": 0.001 * (1 + number + 3 * of)}) for number in range(6)] for of in range(2)]
+    rows = TrainingRows(dataset.x, dataset.y, folds, dataset.heads)
+    heats = [TrialGroup(trials[of], [of]) for of in range(2)]
+    together = sorted(
+        run_groups(heats, experiment, rows, FormulaTrainer(rows), Notebook()), key=lambda of: (of[0], of[1].trial.number)
+    )
+    for of in range(2):
+        one = TrainingRows(dataset.x, dataset.y, (folds[of],), dataset.heads)
+        alone = sorted(
+            run_trials(trials[of], experiment, one, FormulaTrainer(one), Notebook()), key=lambda result: result.trial.number
+        )
+        mine = [result for place, result in together if place == of]
+        assert [result.score.status for result in mine] == [result.score.status for result in alone]
+        assert [result.score.value for result in mine] == pytest.approx([result.score.value for result in alone])
+
+
+# --- with real networks ---
+
+
+def fixed(name: str, heads: list[str], epochs: int, **params: Any) -> Experiment:
+    """An experiment of one recipe."""
+    return Experiment.model_validate(
+        {
+            "name": name,
+            "table": {"source": "planted.csv", "inputs": ["a", "b", "c"]},
+            "heads": {head: {} for head in heads},
+            "space": {"dimensions": {}, "fixed": {"batch_size": 32, "learning_rate": 0.01, **params}},
+            "fit": {"epochs": epochs, "keep": "last"},
+        }
+    )
+
+
+def planted(actual: Any, rows: int, noise: tuple[float, float]) -> Dataset:
+    """Two heads over three inputs, as `actual` says, with noise of these standard deviations."""
+    random = np.random.default_rng(5)
+    x = random.uniform(-1, 1, size=(rows, 3))
+    y = np.stack(actual(x), axis=1)
+    return Dataset("file", "planted.csv", ("a", "b", "c"), ("clean", "noisy"), x, y + random.normal(size=y.shape) * noise, "p")
+
+
+def compared(experiment: Experiment, dataset: Dataset, contestants: dict[str, Any]) -> ComparisonResult:
+    comparison = Comparison.model_validate({"name": "planted", "experiment": experiment, "contestants": contestants})
+    rows = all_rows(comparison, dataset, halves_of(dataset))
+    return run(comparison, dataset, PopulationTrainer(rows))
+
+
+BOTH = {"branched": {"kind": "network"}, "single": {"kind": "single"}}
+
+
+def test_where_sharing_helps_the_findings_say_so() -> None:
+    """The noisy head is the clean one, hardly to be seen: alone it learns little of what the clean one teaches the trunk."""
+
+    def actual(x: Any) -> list[Any]:
+        signal = np.sin(3 * x[:, 0]) * x[:, 1] + x[:, 2] ** 2
+        return [signal, signal]
+
+    recipe = {"trunk.depth": 2, "trunk.width": 32, "branch.depth": 0, "noisy.loss_weight": 0.02}
+    said = compared(fixed("helps", ["clean", "noisy"], 150, **recipe), planted(actual, 800, (0.02, 1.5)), BOTH)
+    noisy = next(each for each in said.transfer if each.figure == "noisy")
+    assert noisy.is_significant
+    assert noisy.low > 0
+    assert said.answer[0].startswith("noisy gains ")
+
+
+def test_where_sharing_hurts_the_findings_say_so() -> None:
+    """Two heads that have nothing in common, and a trunk that has hardly room for both and listens to one of them."""
+
+    def actual(x: Any) -> list[Any]:
+        return [np.sin(4 * x[:, 0]), np.sin(4 * x[:, 1] + 1)]
+
+    recipe = {"trunk.depth": 1, "trunk.width": 4, "branch.depth": 0, "activation": "tanh", "noisy.loss_weight": 0.01}
+    said = compared(fixed("hurts", ["clean", "noisy"], 100, **recipe), planted(actual, 400, (0.02, 0.02)), BOTH)
+    noisy = next(each for each in said.transfer if each.figure == "noisy")
+    assert noisy.is_significant
+    assert noisy.high < 0
+    assert said.answer[0].startswith("noisy loses ")
+
+
+def test_one_recipe_under_two_names_is_not_found_different() -> None:
+    """Over repetitions on fresh tables no more than one in twenty may be called different."""
+
+    def actual(x: Any) -> list[Any]:
+        return [np.sin(3 * x[:, 0]), x[:, 1] * x[:, 2]]
+
+    experiment = fixed("null", ["clean", "noisy"], 4, **{"trunk.depth": 1, "trunk.width": 4, "branch.depth": 0})
+    contestants = {"one": {"kind": "network"}, "other": {"kind": "network"}}
+    comparison = Comparison.model_validate({"name": "null", "experiment": experiment, "contestants": contestants})
+    repetitions, found = 30, 0
+    for seed in range(repetitions):
+        random = np.random.default_rng(seed)
+        x = random.uniform(-1, 1, size=(160, 3))
+        y = np.stack(actual(x), axis=1) + 0.1 * random.normal(size=(160, 2))
+        dataset = Dataset("file", "null.csv", ("a", "b", "c"), ("clean", "noisy"), x, y, digest=f"n{seed}")
+        of = comparison.model_copy(update={"seed": seed})
+        rows = all_rows(of, dataset, halves_of(dataset, seed))
+        said = run(of, dataset, PopulationTrainer(rows))
+        found += any(each.is_significant for each in said.contrasts)
+    assert found <= 4  # more than that has a chance of one in a thousand at a level of one in twenty

@@ -1,0 +1,223 @@
+"""Which trials of a sweep are shown, in which order; and one trial in full."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.objective import Objective
+from branchsweep.errors import ConfigError
+from branchsweep.reporting.text import records
+from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from branchsweep.workflows.leaderboard import (
+    Condition,
+    Leaderboard,
+    TrialDetails,
+    TrialFilter,
+    find_trial,
+    leaderboard,
+    sorts,
+    trial_details,
+    valued,
+)
+from fakes import tiny_experiment
+
+HEADS = {"PE": "MW", "V": "cm Hg"}
+NAN = math.nan
+
+
+def scored(number: int, pe: float, v: float, params: dict[str, Any], seconds: float = 1.0) -> Result:
+    heads = {"PE": HeadScore(pe, 0.01, 4.0, 3.0), "V": HeadScore(v, NAN, 5.0, 4.0)}
+    lanes = {"PE": (pe - 0.01, pe, pe + 0.01, pe), "V": (v, v, v, v)}
+    score = Score(Status.COMPLETE, (pe + v) / 2, 0.01, heads, seconds=seconds, lanes=4, rungs={2: (0.1, 0.2)}, lanes_r2=lanes)
+    return Result(Trial(number, params), score)
+
+
+def pruned(result: Result) -> Result:
+    return replace(result, score=replace(result.score, status=Status.PRUNED, reason="pruned at rung 1"))
+
+
+def small() -> Experiment:
+    return tiny_experiment(validation={"method": "k_fold", "folds": 2, "seeds": 2})
+
+
+RESULTS = [
+    scored(0, 0.9, 0.2, {"trunk.depth": 1, "trunk.width": 8}, seconds=3.0),
+    scored(1, 0.7, 0.7, {"trunk.depth": 3, "trunk.width": 8}, seconds=2.0),
+    scored(2, 0.8, 0.5, {"trunk.width": 30, "activation": "tanh"}, seconds=5.0),
+    Result(Trial(3, {"trunk.depth": 4}), Score(Status.FAILED, reason="diverged", seconds=9.0, lanes=4)),
+    pruned(scored(4, 0.95, 0.95, {"trunk.depth": 2})),
+]
+
+
+def board(results: list[Result] = RESULTS, objective: Objective | None = None, **wished: Any) -> Leaderboard:
+    words = {"sort": "objective", "statuses": [], "where": [], "most": None, **wished}
+    wishes = TrialFilter.parsed(**words, heads=list(HEADS))
+    experiment = small() if wishes.needs_experiment else None
+    run_ids = {result.trial.number: f"run{result.trial.number}" for result in results}
+    return leaderboard("tiny", "sweep", HEADS, objective or Objective(), results, run_ids, wishes, experiment)
+
+
+def numbers(**wished: Any) -> list[int]:
+    return [result.trial.number for result in board(**wished).shown]
+
+
+def drawn(what: RenderableType, width: int = 100) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=None).print(what)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("objective", [1, 2, 0, 3, 4]),
+        ("r2/mean", [1, 2, 0, 4, 3]),
+        ("r2/PE", [0, 2, 1, 4, 3]),
+        ("r2/V", [1, 2, 0, 4, 3]),
+        ("number", [0, 1, 2, 3, 4]),
+        ("seconds", [4, 1, 0, 2, 3]),
+        ("parameters", [0, 1, 4, 3, 2]),
+    ],
+)
+def test_trials_are_sorted_by_a_figure(sort: str, expected: list[int]) -> None:
+    assert sort in sorts(list(HEADS))
+    assert numbers(sort=sort) == expected
+
+
+def test_by_the_objective_those_that_break_a_constraint_come_after_those_that_may_be_the_best() -> None:
+    objective = Objective(constraints=["r2/PE >= 0.75"])
+    assert [result.trial.number for result in board(objective=objective).shown] == [2, 0, 1, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        (["complete"], {0, 1, 2}),
+        (["pruned", "failed"], {3, 4}),
+        (["Pruned, failed"], {3, 4}),
+        (["failed"], {3}),
+        ([], set(range(5))),
+    ],
+)
+def test_trials_are_chosen_by_how_they_ended(statuses: list[str], expected: set[int]) -> None:
+    assert set(numbers(statuses=statuses)) == expected
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (["trunk.depth>=3"], {1, 3}),
+        (["trunk.depth=2"], {2, 4}),  # trial 2 leaves it open: the default
+        (["trunk.depth != 2"], {0, 1, 3}),
+        (["trunk.depth<3", "trunk.width > 8"], {2, 4}),
+        (["activation==tanh"], {2}),
+        (["activation=relu"], {0, 1, 3, 4}),
+        (["PE.depth=1"], set(range(5))),  # nobody says it for the head alone: what holds for all branches
+        (["learning_rate<=0.001"], set(range(5))),
+    ],
+)
+def test_trials_are_chosen_by_what_they_were(where: list[str], expected: set[int]) -> None:
+    assert set(numbers(where=where)) == expected
+
+
+def test_what_the_space_fixes_and_the_head_of_its_own() -> None:
+    fixed = {"branch.depth": 3, "trunk.width": 64}
+    assert valued("trunk.width", {}, fixed, ["PE"]) == 64
+    assert valued("trunk.width", {"trunk.width": 8}, fixed, ["PE"]) == 8
+    assert valued("PE.depth", {}, fixed, ["PE"]) == 3
+    assert valued("PE.depth", {"PE.depth": 0}, fixed, ["PE"]) == 0
+
+
+def test_nine_digits_are_enough_to_name_a_number() -> None:
+    condition = Condition.parsed("learning_rate=0.333333333333", ["PE"])
+    assert condition.is_met(1 / 3) and not condition.is_met(0.333)
+
+
+@pytest.mark.parametrize(
+    ("wished", "expected"),
+    [
+        ({"sort": "r2/PX"}, "--sort: got 'r2/PX'.*did you mean 'r2/PE'"),
+        ({"sort": "time"}, "--sort: got 'time', expected one of objective, r2/mean, r2/PE, r2/V, number, seconds, parameters"),
+        ({"statuses": ["complet"]}, "--status: got 'complet'.*did you mean 'complete'"),
+        ({"where": ["trunk.dept=3"]}, "--where: got 'trunk.dept'.*did you mean 'trunk.depth'"),
+        ({"where": ["X.depth=3"]}, "--where: got 'X.depth'"),
+        ({"where": ["trunk.depth"]}, "--where: got 'trunk.depth', expected KEY=VALUE"),
+        ({"where": ["trunk.depth=deep"]}, "trunk.depth is a number, and 'deep' is none"),
+        ({"where": ["activation<relu"]}, "activation is a word: it can be compared by = and !="),
+        ({"where": ["activation=relo"]}, "did you mean 'relu'"),
+    ],
+)
+def test_a_wish_that_means_nothing_is_told(wished: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        board(**wished)
+
+
+def test_the_leaderboard_is_drawn_and_says_how_many_there_are_more() -> None:
+    said = drawn(records.render_leaderboard(board(most=3, sort="parameters")))
+    head, first, _, third, more = said.splitlines()
+    assert head.split() == ["trial", "r2/PE", "r2/V", "r2/mean", "parameters", "params"]
+    assert first.split()[:6] == ["0", "0.9000", "0.2000", "0.5500", "±", "0.0100"]
+    assert third.split()[0] == "4" and "PRUNED" in third
+    assert more.strip() == "… and 2 more (--most)"
+    assert "None of the 5 trials of tiny" in drawn(records.render_leaderboard(board(where=["trunk.depth>7"])))
+    assert "no trials yet" in drawn(records.render_leaderboard(board(results=[])))
+
+
+def test_the_leaderboard_as_json_has_every_trial_and_no_number_that_is_none() -> None:
+    said = json.loads(board().to_json(), parse_constant=pytest.fail)
+    assert (said["sweep"], said["run_id"], said["recorded"], said["objective"]) == ("tiny", "sweep", 5, ["mean_r2"])
+    first, *_, failed, dropped = said["trials"]
+    assert (first["trial"], first["run_id"], first["status"], first["eligible"]) == (1, "run1", "complete", True)
+    assert first["r2"] == {"PE": 0.7, "V": 0.7, "mean": 0.7} and first["r2_se"] == {"PE": 0.01, "V": None, "mean": 0.01}
+    assert (failed["status"], failed["r2"], failed["objective"], failed["eligible"]) == ("failed", {"mean": None}, None, False)
+    assert (dropped["status"], dropped["reason"], dropped["eligible"]) == ("pruned", "pruned at rung 1", False)
+
+
+CURVES = {"PE": [(1, -3.0), (2, 0.4), (3, 0.9)], "V": [(1, 0.1), (3, 0.2)]}
+
+
+def portrait(result: Result) -> TrialDetails:
+    return trial_details(small(), "sweep", "0123456789abcdef", result, CURVES, "sqlite:///my store.db")
+
+
+def test_a_trial_is_drawn_with_all_that_is_known_of_it() -> None:
+    said = " ".join(drawn(records.render_trial_details(portrait(RESULTS[0]))).split())
+    assert "tiny, trial 0: complete run 0123456789abcdef" in said
+    assert "chosen by the search trunk.depth 1 trunk.width 8" in said
+    assert "┐" in said and "parameters" in said
+    assert "R² 0.9000 ± 0.0100 0.2000 0.5500 ± 0.0100" in said
+    assert "RMSE 4 MW 5 cm Hg" in said and "MAE 3 MW 4 cm Hg" in said
+    assert "fold 0, seed 0 0.8900 0.2000 0.5450" in said
+    assert "fold 1, seed 1 0.9000 0.2000 0.5500" in said
+    assert "rung at epoch 2 0.1000 0.2000 0.1500" in said
+    assert "epoch 1" in said and "0.900 ┤" in said
+    assert "branchsweep replay 0123456789ab --tracking-uri 'sqlite:///my store.db'" in said
+
+
+def test_a_trial_that_failed_says_why_and_shows_no_scores() -> None:
+    said = drawn(records.render_trial_details(portrait(RESULTS[3])))
+    assert "tiny, trial 3: failed, diverged" in said and "RMSE" not in said
+    assert "tiny, trial 4: pruned at rung 1" in drawn(records.render_trial_details(portrait(RESULTS[4])))
+
+
+def test_a_trial_as_json() -> None:
+    said = json.loads(portrait(RESULTS[0]).to_json(), parse_constant=pytest.fail)
+    assert (said["trial"], said["status"], said["sweep_id"]) == (0, "complete", "sweep")
+    assert said["recipe"]["architecture"] == {"trunk": [8], "branches": {"PE": [10], "V": [10]}, "activation": "relu"}
+    assert said["parameters"] == 3 * 8 + 2 * (9 * 10 + 11)
+    assert said["lane_scores"]["fold 0, seed 1"] == {"PE": 0.9, "V": 0.2}
+    assert said["rungs"] == {"2": [0.1, 0.2]} and said["curves"]["V"] == [[1, 0.1], [3, 0.2]]
+
+
+def test_a_trial_that_there_is_not_is_told() -> None:
+    assert find_trial(RESULTS, 3, "sweep tiny") is RESULTS[3]
+    with pytest.raises(ConfigError, match="sweep tiny has no trial 9; its 5 trials are numbered up to 4"):
+        find_trial(RESULTS, 9, "sweep tiny")

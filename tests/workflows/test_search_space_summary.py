@@ -1,0 +1,128 @@
+"""What is said of a search space: that it is all there, in data and in words."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.errors import ConfigError
+from branchsweep.reporting.text.experiment import render_search_space_summary
+from branchsweep.workflows.search_space_summary import SearchSpaceSummary, known_networks, summarize_space
+from fakes import tiny_experiment
+
+DEPTH = {"type": "int", "low": 1, "high": 3}
+TAPER = {"type": "float", "low": 0.5, "high": 1.0, "step": 0.25, "when": {"trunk.depth": [2, 3]}}
+WIDTH = {"type": "choice", "choices": [8, 16], "ordered": True, "when": {"trunk.depth": [1], "V.depth": [1]}}
+SPACE = {"trunk.depth": DEPTH, "trunk.taper": TAPER, "V.depth": {"type": "int", "low": 0, "high": 1}, "V.width": WIDTH}
+
+
+def seen(dimensions: Any, samples: int = 3, **changes: Any) -> SearchSpaceSummary:
+    experiment = tiny_experiment(space={"dimensions": dimensions, "fixed": {"batch_size": 64}}, **changes)
+    return summarize_space("tiny", experiment, samples)
+
+
+def told(said: SearchSpaceSummary) -> str:
+    """What a person reads, with single spaces."""
+    console = Console(width=140, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(render_search_space_summary(said))
+    return " ".join(captured.get().split())
+
+
+def test_points_are_counted_under_the_conditions() -> None:
+    said = seen(SPACE)
+    assert (said.points, said.discrete_points, said.unconditional, said.continuous) == (1 * 3 + 6 * 2, 15, 3 * 3 * 2 * 2, 0)
+    assert "size 15 points (36 without the conditions)" in told(said)
+
+
+def test_an_infinite_space_says_so() -> None:
+    rate = {"learning_rate": {"type": "float", "low": 1e-4, "high": 0.1, "log": True}}
+    said = seen({**SPACE, **rate})
+    assert (said.points, said.discrete_points) == (math.inf, 15)
+    sentence = "infinite, for 1 dimension is continuous; the discrete part has 15 points (36 without the conditions)"
+    assert sentence in told(said)
+    assert json.loads(said.to_json())["points"] is None
+
+
+def test_a_vast_space_is_told_about() -> None:
+    widths = {f"{head}.width": {"type": "int", "low": 1, "high": 1000} for head in ("PE", "V")}
+    rates = {name: {"type": "float", "low": 0.0, "high": 1.0, "step": 1e-6} for name in ("PE.loss_weight", "V.loss_weight")}
+    assert "size about 1.0e+18 points" in told(seen({**widths, **rates}, samples=0))
+
+
+def test_every_dimension_is_told_in_words() -> None:
+    words = told(seen(SPACE))
+    assert "tiny: a, b to PE, V" in words
+    assert "trunk.depth int 1 to 3 linear dial hidden layers shared by all heads" in words
+    assert "trunk.taper float 0.5 to 1 step 0.25 trunk.depth is 2 or 3 baked" in words
+    assert "V.width choice 8, 16 ordered trunk.depth is 1 and V.depth is 1 baked units of each branch layer" in words
+    assert "fixed batch_size 64" in words
+
+
+def test_without_conditions_there_is_no_column_of_them() -> None:
+    assert "asked if" in told(seen(SPACE))
+    assert "asked if" not in told(seen({"trunk.depth": DEPTH}))
+
+
+def test_known_configurations_come_first_then_networks_that_are_new() -> None:
+    said = seen({"trunk.depth": DEPTH}, samples=9)
+    assert [sample.known for sample in said.samples] == ["small", "", "", ""]
+    assert [sample.params for sample in said.samples[:1]] == [{"trunk.depth": 1, "trunk.width": 2}]
+    assert sorted(len(sample.architecture.trunk) for sample in said.samples[1:]) == [1, 2, 3]
+    words = told(said)
+    assert "known: small a ─┐" in words and "sample 3" in words and "sample 4" not in words
+
+
+def test_samples_follow_the_seed() -> None:
+    def params(experiment: Experiment) -> list[Any]:
+        return [sample.params for sample in summarize_space("tiny", experiment, 5).samples]
+
+    assert params(tiny_experiment(seed=3)) == params(tiny_experiment(seed=3)) != params(tiny_experiment(seed=4))
+
+
+def test_a_sample_is_its_network() -> None:
+    (sample,) = seen({}, samples=0, search={"known": {"it": {"trunk.width": 4, "trunk.taper": 0.5, "V.depth": 0}}}).samples
+    assert sample.architecture.trunk == (4, 2)
+    assert sample.parameters == (2 * 4 + 4) + (4 * 2 + 2) + (2 * 10 + 10) + (10 + 1) + (2 + 1)
+    assert "4 ── 2" in "\n".join(sample.picture)
+    (as_data,) = json.loads(seen({}, samples=0, search={"known": {"it": {"trunk.width": 4}}}).to_json())["samples"]
+    assert as_data["architecture"] == {"trunk": [4, 4], "branches": {"PE": [10], "V": [10]}, "activation": "relu"}
+
+
+@pytest.mark.parametrize("samples", [0, 1])
+def test_a_space_of_one_point(samples: int) -> None:
+    said = seen({}, samples=samples, search={})
+    assert said.points == 1
+    assert len(said.samples) == samples
+    assert "size 1 point" in told(said)
+
+
+TWO = {"flat": {"trunk.depth": 1}, "deep": {"trunk.depth": 3, "V.depth": 0}}
+
+
+class TestNamed:
+    def test_all_known_configurations_or_the_one_that_is_asked_for(self) -> None:
+        experiment = tiny_experiment(search={"known": TWO})
+        assert [(sample.known, len(sample.architecture.trunk)) for sample in known_networks(experiment)] == [
+            ("flat", 1),
+            ("deep", 3),
+        ]
+        (deep,) = known_networks(experiment, "deep")
+        assert (deep.known, deep.params) == ("deep", TWO["deep"])
+        assert deep == summarize_space("tiny", experiment, 0).samples[1]
+
+    def test_without_any_what_is_fixed_and_default(self) -> None:
+        (sample,) = known_networks(tiny_experiment(search={}, space={"dimensions": {}, "fixed": {"trunk.width": 7}}))
+        assert (sample.known, sample.params, sample.architecture.trunk) == ("", {}, (7, 7))
+
+    def test_an_unknown_one_is_refused(self) -> None:
+        with pytest.raises(ConfigError, match=r"^--known: got 'depe', .* flat, deep \(search.known\); did you mean 'deep'\?$"):
+            known_networks(tiny_experiment(search={"known": TWO}), "depe")
+        with pytest.raises(ConfigError, match=r"^--known: got 'deep', tiny has none \(search.known\)$"):
+            known_networks(tiny_experiment(search={}), "deep")

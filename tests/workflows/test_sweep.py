@@ -1,0 +1,647 @@
+"""The flows, with a trainer by formula and a ledger in memory: the whole loop in milliseconds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console, RenderableType
+
+from branchsweep.config import yaml_document
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.objective import Objective
+from branchsweep.config.promotion import Ensemble, Promotion
+from branchsweep.config.search_space import SearchSpace
+from branchsweep.config.training import Pruning
+from branchsweep.config.workers import RayWorkersConfig
+from branchsweep.data.dataset import Dataset, Split
+from branchsweep.data.splits import split_rows
+from branchsweep.data.training_rows import training_rows
+from branchsweep.errors import ConfigError
+from branchsweep.metrics.objectives import hypervolume, make_evaluator
+from branchsweep.models.recipe import recipe_for
+from branchsweep.reporting.text.sweep_result import render_promotion_outcome, render_sweep_result
+from branchsweep.search.drivers import open_driver
+from branchsweep.search.stopping import StoppedBy
+from branchsweep.tracking.memory import MemoryStore, MemoryTracker
+from branchsweep.tracking.protocols import SweepConclusion, TableRecord
+from branchsweep.training.population import PopulationOutcome
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.resources import Device, Resources
+from branchsweep.trial import Result, Status, Trial
+from branchsweep.workflows.baseline_evaluation import Baseline, check_baseline_experiment
+from branchsweep.workflows.dry_run import make_dry_run
+from branchsweep.workflows.promotion import PromotionOutcome, model_name
+from branchsweep.workflows.search_loop import SearchContext, run_search
+from branchsweep.workflows.sweep import (
+    EarlierSweep,
+    finished_result,
+    new_sweep_record,
+    promote_recorded,
+    run_sweep,
+    warm_start_results,
+)
+from branchsweep.workflows.sweep_result import SweepResult
+from fakes import FormulaTrainer, Notebook, tiny_experiment
+
+OPTUNA: Mapping[str, Any] = {"driver": "optuna", "trials": 20, "batch": 8, "known": {"small": {"trunk.depth": 1}}}
+
+AHEAD: Mapping[str, Any] = {**OPTUNA, "batch": 5, "ahead": 2}
+"""Rounds of five, of which three are open at once."""
+
+
+def tiny_table() -> Dataset:
+    """Every head is a multiple of the sum of the inputs."""
+    x = np.random.default_rng(0).normal(size=(120, 2))
+    y = np.stack([x.sum(1), 2 * x.sum(1)], axis=1)
+    return Dataset("file", "tiny.csv", ("a", "b"), ("PE", "V"), x, y, digest="t1")
+
+
+def to_text(renderable: RenderableType) -> str:
+    console = Console(width=160)
+    with console.capture() as captured:
+        console.print(renderable)
+    return captured.get()
+
+
+class Scene:
+    """One sweep with its engines; `again` is the same sweep in a new process."""
+
+    def __init__(self, experiment: Experiment, ledger: MemoryTracker | None = None, **trainer: Any) -> None:
+        self.experiment, self.dataset = experiment, tiny_table()
+        self.split: Split = split_rows(experiment, self.dataset)
+        self.rows = training_rows(self.dataset, self.split)
+        self.ledger = ledger or MemoryTracker.open(new_sweep_record(experiment, self.dataset, self.split), MemoryStore())
+        self.trainer = FormulaTrainer(self.rows, **trainer)
+        self.progress = Notebook()
+        self.engines = SearchContext(open_driver(experiment), self.trainer, self.ledger, self.progress)
+
+    def again(self, experiment: Experiment | None = None, **trainer: Any) -> Scene:
+        return Scene(experiment or self.experiment, self.ledger, **trainer)
+
+    def search(self) -> list[Result]:
+        return run_search(self.experiment, self.rows, self.engines).results
+
+    def run(self, baselines: list[Baseline] | None = None) -> SweepResult:
+        return run_sweep(self.experiment, baselines or [], self.dataset, self.split, self.engines)
+
+
+@pytest.fixture(params=["random", "optuna", "ahead"])
+def experiment(request: pytest.FixtureRequest) -> Experiment:
+    searches: Mapping[str, Mapping[str, Any]] = {"random": {}, "optuna": {"search": OPTUNA}, "ahead": {"search": AHEAD}}
+    return tiny_experiment(**searches[request.param])
+
+
+def test_a_search_answers_every_trial_and_asks_the_known_ones_first(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+    results = scene.search()
+    assert [result.trial.number for result in results] == list(range(20))
+    assert results[0].trial.known == "small"
+    assert scene.ledger.recall() == results
+    assert sorted(scene.progress.answers) == list(range(20))
+    assert len(scene.trainer.trained) == len(set(scene.trainer.trained)) == 60
+
+
+@pytest.mark.parametrize("populations", [0, 1, 2, 5, 9])
+def test_a_sweep_that_was_cut_short_goes_on_as_if_it_had_not_been(experiment: Experiment, populations: int) -> None:
+    """Nothing that was recorded is trained again or lost, and the trials are those of an uninterrupted sweep."""
+    uninterrupted = Scene(experiment).search()
+    cut = Scene(experiment, breaks_after=populations)
+    with pytest.raises(KeyboardInterrupt):
+        cut.search()
+    before = cut.ledger.recall()
+    resumed = cut.again()
+    results = resumed.search()
+    assert [result.trial for result in results] == [result.trial for result in uninterrupted]
+    assert [result.score.value for result in results] == [result.score.value for result in uninterrupted]
+    assert cut.ledger.recall() == results
+    again = {trial for trial, _ in resumed.trainer.trained}
+    assert again == set(range(20)) - {result.trial.number for result in before}
+    assert resumed.progress.lines[0] == f"begin {len(before)}/20"
+
+
+def test_total_means_total_and_a_larger_budget_goes_on(experiment: Experiment) -> None:
+    small = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 11})})
+    scene = Scene(small)
+    scene.search()
+    larger = scene.again(experiment)
+    assert [result.trial for result in larger.search()] == [result.trial for result in Scene(experiment).search()]
+    assert {trial for trial, _ in larger.trainer.trained} == set(range(11, 20))
+
+
+def test_a_failed_trial_is_recorded_with_its_reason_and_the_search_goes_on(experiment: Experiment) -> None:
+    scene = Scene(experiment, diverges_above=0.05)
+    said = scene.run()
+    failed = [result for result in scene.ledger.recall() if result.score.status is Status.FAILED]
+    assert 0 < len(failed) < 20
+    assert said.trials == {"complete": 20 - len(failed), "pruned": 0, "failed": len(failed)}
+    assert all(result.score.reason.startswith("diverged: predictions were not finite after epoch 1") for result in failed)
+
+
+class Whim(FormulaTrainer):
+    """Trains what it likes, whosever turn it is, and notes how many others waited meanwhile."""
+
+    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+        """By lot; in turn where the lot is 0."""
+        lots = np.random.default_rng(self.breaks_after)
+        self.waited: list[int] = []
+        while line:
+            skipped = int(lots.integers(len(line))) if self.breaks_after else 0
+            passed = [(position, line.take(position)) for _ in range(skipped) for position, _ in line.next[:1]]
+            position, population = line.next[0]
+            line.take(position)
+            for place, left in reversed(passed):
+                line.put_back(place, left)
+            self.waited.append(len(line))
+            yield position, PopulationOutcome([*self._lanes(population)], seconds=1.0, compile_seconds=0.0)
+
+
+@pytest.mark.parametrize("lot", range(8))
+def test_asked_ahead_it_does_not_matter_what_is_over_first(lot: int) -> None:
+    experiment = tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40})
+    expected, scene = Scene(experiment).search(), Scene(experiment)
+    whim = Whim(scene.rows, breaks_after=lot)
+    assert run_search(experiment, scene.rows, replace(scene.engines, trainer=whim)).results == expected
+    assert scene.ledger.recall() == expected
+
+
+def test_workers_that_waited_are_told_of_with_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = tiny_experiment(search={**OPTUNA, "trials": 40})
+    monkeypatch.setattr(FormulaTrainer, "resources", Resources(10**6))  # each of its populations takes a second, it says
+    scene = Scene(experiment)
+    scene.search()
+    assert scene.progress.lines[-1].startswith("workers had something to do for 0% of the time: more rounds asked ahead")
+    for busy in (tiny_experiment(search=OPTUNA), tiny_experiment(search={**OPTUNA, "algorithm": "cma_es", "trials": 40})):
+        scene = Scene(busy)
+        scene.search()
+        assert scene.progress.lines[-1].startswith("the search is over"), "too few rounds, or nothing can be asked ahead"
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_asked_ahead_others_wait_while_one_trains(ahead: int) -> None:
+    """So that no worker is idle at a rung or at the end of a round, before the last rounds."""
+    experiment = tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40, "ahead": ahead})
+    scene = Scene(experiment)
+    whim = Whim(scene.rows, breaks_after=0)
+    run_search(experiment, scene.rows, replace(scene.engines, trainer=whim))
+    assert min(whim.waited[: len(whim.waited) // 2]) == (0, 3, 6)[ahead]
+
+
+@pytest.fixture(params=["random", "optuna", "ahead"])
+def pruned(request: pytest.FixtureRequest) -> Experiment:
+    """Rounds of eight, of which four train on after the first epoch, two after the third, and those to the end."""
+    searches: Mapping[str, Mapping[str, Any]] = {
+        "random": {},
+        "optuna": {"search": OPTUNA},
+        "ahead": {"search": {**OPTUNA, "ahead": 1}},
+    }
+    changes = searches[request.param]
+    return tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, **changes)
+
+
+def test_at_each_rung_the_better_part_of_a_round_trains_on(pruned: Experiment) -> None:
+    scene = Scene(pruned)
+    results = scene.search()
+    assert [result.trial.number for result in results] == list(range(20))
+    by_round = [[result.score for result in results[start : start + 8]] for start in (0, 8, 16)]
+    reached = [Counter(tuple(score.rungs) for score in scores) for scores in by_round]
+    assert reached[0] == reached[1] == {(1,): 4, (1, 3): 4}
+    assert reached[2] == {(1,): 2, (1, 3): 2}
+    assert [sum(score.is_complete for score in scores) for scores in by_round] == [2, 2, 1]
+    assert scene.trainer.epochs == 3 * (2 * (8 * 1 + 4 * 2 + 2 * 3) + (4 * 1 + 2 * 2 + 1 * 3))  # three folds
+    for scores in by_round:
+        complete = [score.value for score in scores if score.is_complete]
+        dropped = [score for score in scores if score.status is Status.PRUNED]
+        assert all(score.reason.startswith("pruned at rung") for score in dropped)
+        assert min(complete) > max(score.value for score in dropped)
+        assert all(score.rungs[max(score.rungs)] == tuple(head.r2 for head in score.heads.values()) for score in dropped)
+
+
+def test_without_pruning_the_same_trials_train_to_their_end(pruned: Experiment) -> None:
+    everything = Scene(pruned.model_copy(update={"pruning": Pruning(rungs=[])}))
+    assert all(result.score.is_complete and not result.score.rungs for result in everything.search())
+    assert everything.trainer.epochs == 20 * 3 * 6
+
+
+@pytest.mark.parametrize("populations", range(0, 24, 3))
+def test_a_pruned_sweep_that_was_cut_short_prunes_as_if_it_had_not_been(pruned: Experiment, populations: int) -> None:
+    """Wherever it was cut: trials that have their scores compete with those that are trained again as they did before."""
+
+    def told(results: list[Result]) -> list[tuple[Any, ...]]:
+        return [(one.trial, one.score.status, one.score.value, one.score.rungs, one.score.reason) for one in results]
+
+    uninterrupted = Scene(pruned).search()
+    cut = Scene(pruned, breaks_after=populations)
+    with pytest.raises(KeyboardInterrupt):
+        cut.search()
+    before = cut.ledger.recall()
+    resumed = cut.again()
+    assert told(resumed.search()) == told(uninterrupted)
+    assert {trial for trial, _ in resumed.trainer.trained} == set(range(20)) - {result.trial.number for result in before}
+
+
+def test_a_trial_that_fails_does_not_compete(pruned: Experiment) -> None:
+    results = Scene(pruned, diverges_above=0.05).search()[:8]
+    failed = [result for result in results if result.score.status is Status.FAILED]
+    standing = 8 - len(failed)
+    assert 0 < len(failed) < 8
+    assert sum(3 in result.score.rungs for result in results) == -(-standing // 2)
+
+
+@pytest.fixture
+def unlike() -> Experiment:
+    """One round of six with rungs at 2 and 4 of 8 epochs: networks that end before, between, at and after the rungs."""
+    return tiny_experiment(
+        space={"dimensions": {"epochs": {"type": "choice", "choices": [1, 2, 3, 4, 5, 8], "ordered": True}}},
+        search={"driver": "random", "trials": 6, "batch": 6},
+        fit={"epochs": 8},
+        pruning={"rungs": [2, 4], "keep": 0.9},
+    )
+
+
+def test_networks_with_fewer_epochs_come_to_their_end_between_the_rungs(unlike: Experiment) -> None:
+    scene = Scene(unlike)
+    results = scene.search()
+    assert all(result.score.is_complete for result in results)
+    assert {result.trial.params["epochs"]: result.score.epochs for result in results} == {n: n for n in (1, 2, 3, 4, 5, 8)}
+    assert {result.trial.params["epochs"]: tuple(result.score.rungs) for result in results} == {
+        1: (),
+        2: (),
+        3: (2,),
+        4: (2,),
+        5: (2, 4),
+        8: (2, 4),
+    }
+    assert scene.trainer.epochs == 3 * (1 + 2 + 3 + 4 + 5 + 8)  # three folds
+    assert scene.progress.planned - scene.trainer.epochs == 0
+
+
+@pytest.mark.parametrize("populations", [0, 1])  # cut in the first leg, and in the second
+def test_networks_that_have_ended_compete_at_later_rungs_after_a_resume_too(unlike: Experiment, populations: int) -> None:
+    halved = unlike.model_copy(update={"pruning": Pruning(rungs=[2, 4], keep=0.5)})
+    uninterrupted = Scene(halved).search()
+    statuses = {result.trial.params["epochs"]: result.score.status for result in uninterrupted}
+    assert statuses[1] is statuses[2] is Status.COMPLETE
+    assert Status.PRUNED in statuses.values()
+    cut = Scene(halved, breaks_after=populations)
+    with pytest.raises(KeyboardInterrupt):
+        cut.search()
+    again = cut.again().search()
+    assert [(one.trial, one.score.status, one.score.value) for one in again] == [
+        (one.trial, one.score.status, one.score.value) for one in uninterrupted
+    ]
+
+
+def test_an_exhausted_space_ends_the_search() -> None:
+    space = {"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}}
+    scene = Scene(tiny_experiment(space=space, search={"driver": "random", "trials": 20, "batch": 8}))
+    assert len(scene.search()) == 3
+    assert "the search is over: the search space is exhausted after 3 trials" in scene.progress.lines
+
+
+def changed(experiment: Experiment, **search: Any) -> Experiment:
+    return experiment.model_copy(update={"search": experiment.search.model_copy(update=search)})
+
+
+def test_a_target_that_is_reached_ends_the_search_and_its_round_at_the_next_rung(pruned: Experiment) -> None:
+    everything = Scene(pruned).search()
+    target = next(result.score.value for result in everything if result.score.is_complete) - 1e-9
+    scene = Scene(changed(pruned, target=target))
+    found = run_search(scene.experiment, scene.rows, scene.engines)
+    assert found.stop.by is StoppedBy.TARGET
+    assert len(found.results) == 8 * (1 + pruned.ahead)
+    assert max(result.score.value for result in found.results if result.score.is_complete) >= target
+    assert scene.progress.lines[-1].startswith("the search is over: trial ")
+
+
+def test_when_time_is_up_what_stands_at_a_rung_is_pruned_there(pruned: Experiment) -> None:
+    scene = Scene(changed(pruned, seconds=1e-9))
+    assert run_search(scene.experiment, scene.rows, scene.engines).results == []
+    ticking = Scene(changed(pruned, seconds=100.0))
+    found = run_search(ticking.experiment, ticking.rows, ticking.engines, spent=99.9999)
+    reasons = {result.score.reason for result in found.results}
+    assert found.stop.by is StoppedBy.SECONDS
+    assert len(found.results) in (0, 8)
+    assert all("stopped at rung 1 (epoch 1): 100 s are spent" in reason for reason in reasons)
+
+
+def test_no_new_best_for_so_long_ends_the_search(experiment: Experiment) -> None:
+    scene = Scene(changed(experiment, patience=2, trials=60))
+    said = scene.run()
+    assert said.stopped_by == "patience" and sum(said.trials.values()) < 40
+    assert finished_result(scene.experiment, scene.ledger.conclusion) is not None
+    assert finished_result(changed(scene.experiment, patience=200), scene.ledger.conclusion) is None
+
+
+def test_several_objectives_have_a_front_and_a_hypervolume(experiment: Experiment) -> None:
+    several = experiment.model_copy(update={"objective": Objective(maximize=["r2/PE", "r2/V"], choose="min_r2")})
+    scene = Scene(several)
+    said = scene.run()
+    judged = make_evaluator(several.objective, scene.ledger.recall())
+    assert [member.trial for member in said.front] == [result.trial.number for result in judged.front(scene.ledger.recall())]
+    assert said.best is not None and said.best.trial in [member.trial for member in said.front]
+    assert scene.ledger.conclusion is not None
+    assert scene.ledger.conclusion.metrics["hypervolume"] == pytest.approx(hypervolume(one.values for one in said.front))
+    assert "Pareto front" in to_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
+    assert SweepResult.loads(said.dumps()).front == tuple(said.front)
+
+
+def test_a_constraint_that_nothing_meets_is_told(experiment: Experiment) -> None:
+    hard = experiment.model_copy(update={"objective": Objective(constraints=["r2/PE >= 0.9999999", "r2/PE >= 0.5 * small"])})
+    said = Scene(hard).run()
+    assert said.best is None
+    (sentence,) = said.unmet
+    assert sentence == "r2/PE >= 0.9999999: no complete trial reaches 1.0000"
+    assert "No trial meets the constraints" in to_text(render_sweep_result(said, {"PE": "", "V": ""}))
+
+
+def test_the_configuration_that_bounds_a_constraint_trains_to_its_end(pruned: Experiment) -> None:
+    bounded = pruned.model_copy(update={"objective": Objective(constraints=["r2/PE >= 0.9 * small"])})
+    small = next(result for result in Scene(bounded).search() if result.trial.known == "small")
+    assert small.score.is_complete
+
+
+def test_a_driver_learns_from_earlier_sweeps_of_the_same_space_and_table() -> None:
+    experiment = tiny_experiment(search=OPTUNA)
+    first = Scene(experiment)
+    results = first.search()
+    of = EarlierSweep("run-1", first.ledger._sweep.record, experiment, results)
+    later = experiment.model_copy(update={"seed": 7})
+    prior = warm_start_results(later, first.dataset, [of])
+    assert prior == results
+
+    def second_round(*known: Any) -> list[Trial]:
+        driver = open_driver(later, *known)
+        for trial in driver.ask(8) + driver.ask(8):
+            driver.tell(Result(trial, results[0].score))
+        return driver.ask(4)
+
+    assert second_round(prior) != second_round()
+    assert second_round(prior) == second_round(prior)
+    keys = {new_sweep_record(later, first.dataset, first.split, told).key for told in ([], prior, prior[:5])}
+    assert len(keys) == 3
+
+
+def test_an_earlier_sweep_of_another_table_or_space_is_refused() -> None:
+    experiment, scene = tiny_experiment(search=OPTUNA), Scene(tiny_experiment(search=OPTUNA))
+    of = EarlierSweep("0123456789", scene.ledger._sweep.record, experiment, [])
+    with pytest.raises(ConfigError, match=r"the sweep tiny \(01234567\) was scored on another table"):
+        warm_start_results(experiment, replace(scene.dataset, digest="t2"), [of])
+    other = tiny_experiment(search=OPTUNA, space={"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}})
+    with pytest.raises(ConfigError, match=r"has another space \(.*trunk.depth.* differ\)"):
+        warm_start_results(other, scene.dataset, [of])
+
+
+def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+    said = scene.run([Baseline("linear_regression")])
+    assert said.best is not None and said.test_r2 is not None and said.champion is not None
+    results = scene.ledger.recall()
+    assert said.best.r2["mean"] == max(result.score.value for result in results)
+    winner = results[said.best.trial]
+    error = scene.trainer.error(recipe_for(experiment, winner.trial.params))
+    actual = scene.dataset.y[scene.split.test]
+    spread = ((actual - actual.mean(0)) ** 2).sum(0)
+    assert list(said.test_r2.values()) == pytest.approx(list(1 - ((error * actual) ** 2).sum(0) / spread), rel=1e-5)
+    assert said.champion.crowned and said.champion.version == 1
+    (linear,) = said.references
+    assert linear.name == "linear regression" and linear.test_r2["V"] == pytest.approx(1.0)
+    assert set(json.loads(said.to_json())) == {
+        "sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds", "references",
+        "stopped_by", "front", "unmet", "importance", "edges", "confirmed", "members", "meetings",
+    }  # fmt: skip
+    text = to_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
+    assert f"trial {said.best.trial}" in text and "linear regression" in text and "models:/tiny@champion" in text
+
+
+def test_a_record_says_what_a_sweep_is_about_and_what_it_runs_on() -> None:
+    conditional = {"type": "int", "low": 0, "high": 2, "when": {"trunk.depth": [2]}}
+    space = {"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 2}, "branch.depth": conditional}}
+    scene = Scene(tiny_experiment(space=space, search={"driver": "random", "trials": 2}, question="How *far*?"))
+    record = scene.ledger._sweep.record
+    assert record.dimensions == ["trunk.depth"], "what every trial has a value of"
+    assert record.table == TableRecord("tiny.csv", "t1", "tiny.csv", ["a", "b", "PE", "V"], 120)
+    written, _ = yaml_document.parse(record.files["search_space.yaml"], "space")
+    assert SearchSpace.model_validate(written) == scene.experiment.space
+    assert json.loads(record.files["environment.json"])["cores"] >= 1
+    assert json.loads(record.files["environment.json"])["device"] == record.tags["device"] == "processor"
+    on_gpu = new_sweep_record(scene.experiment, scene.dataset, scene.split, device=Device("gpu", 2**34, "Tesla T4"))
+    assert (on_gpu.key, on_gpu.tags["device"]) == (record.key, "Tesla T4"), "where it is trained makes it no other sweep"
+    assert record.tags["mlflow.note.content"].startswith("**How \\*far\\*?**")
+    stand_in = new_sweep_record(scene.experiment, replace(scene.dataset, source="stand-in"), scene.split).table
+    assert stand_in is not None and stand_in.name == "tiny.csv (stand-in)"
+
+
+def test_the_sweeps_page_has_the_best_five_trials(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+    said = scene.run()
+    conclusion = scene.ledger.conclusion
+    assert said.best is not None and conclusion is not None
+    note = conclusion.tags["mlflow.note.content"]
+    numbers = [int(number) for number in re.findall(r"^\| \**(\d{3})", note, re.MULTILINE)]
+    complete = [result for result in scene.ledger.recall() if result.score.is_complete]
+    assert numbers == [result.trial.number for result in sorted(complete, key=lambda one: -one.score.value)[:5]]
+    assert f"The network of trial {said.best.trial} (" in note
+
+
+def test_a_run_says_what_mattered_and_where_the_best_stands_at_an_edge() -> None:
+    rate = {"type": "float", "low": 0.01, "high": 1.0, "log": True}  # the formula's best value is its low end
+    depth = {"type": "choice", "choices": [1, 2, 3], "ordered": True}
+    space = {"dimensions": {"learning_rate": rate, "trunk.depth": depth}}
+    scene = Scene(tiny_experiment(space=space, search={"driver": "random", "trials": 40, "batch": 40}))
+    said = scene.run()
+    assert list(said.importance) == ["PE", "V", "mean"]
+    assert all(next(iter(of)) == "learning_rate" for of in said.importance.values())
+    assert said.edges[0].startswith("learning_rate is 0.0") and "low: 0.001, high: 1.0, log: true}" in said.edges[0]
+    figures = scene.ledger.conclusion
+    assert figures is not None
+    assert figures.metrics["importance/PE/learning_rate"] == said.importance["PE"]["learning_rate"]
+    files = scene.ledger._sweep.files
+    assert json.loads(files["importance.json"]) == json.loads(files["summary.json"])["importance"] == said.importance
+    text = to_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
+    assert f"warning: {said.edges[0]}" in text.replace("\n", " ").replace("  ", " ")
+    assert "what made trials good" in text and "%" in text and "█" in text
+    loaded = SweepResult.loads(said.dumps())
+    assert (loaded.importance, loaded.edges) == (said.importance, said.edges)
+
+
+def test_a_summary_of_an_earlier_version_still_loads(experiment: Experiment) -> None:
+    said = Scene(experiment).run()
+    earlier = json.loads(said.dumps())
+    del earlier["importance"], earlier["edges"]
+    loaded = SweepResult.loads(json.dumps(earlier))
+    assert (loaded.importance, loaded.edges) == ({}, ())
+    assert loaded.best == said.best
+
+
+def test_a_finished_sweep_remembers_its_summary_and_does_nothing_again(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+    said = scene.run()
+    remembered = finished_result(experiment, scene.again().ledger.conclusion)
+    assert remembered is not None
+    assert remembered.to_json() == said.to_json()
+    assert finished_result(experiment, SweepConclusion({}, {"summary": '{"from": "another version"}'})) is None
+    more = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 21})})
+    assert finished_result(more, scene.ledger.conclusion) is None
+
+
+def test_nothing_complete_is_said_and_nothing_registered(experiment: Experiment) -> None:
+    said = Scene(experiment, diverges_above=0.0).run()
+    assert (said.best, said.test_r2, said.champion) == (None, None, None)
+    assert json.loads(said.to_json())["best"] is None
+    assert "No trial is complete" in to_text(render_sweep_result(said, {"PE": "", "V": ""}))
+
+
+def test_the_key_of_a_sweep_follows_what_decides_its_answers(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+
+    def key(changed: Experiment, dataset: Dataset = scene.dataset) -> str:
+        return new_sweep_record(changed, dataset, scene.split).key
+
+    elsewhere = {
+        "question": "another?",
+        "baselines": ["linear_regression"],
+        "promotion": None,
+        "workers": RayWorkersConfig(kind="ray"),
+    }
+    assert key(experiment.model_copy(update=elsewhere)) == key(experiment)
+    assert key(experiment.model_copy(update={"seed": 2})) != key(experiment)
+    assert key(experiment.model_copy(update={"fit": experiment.fit.model_copy(update={"epochs": 4})})) != key(experiment)
+    assert key(experiment, replace(scene.dataset, digest="t2")) != key(experiment)
+
+
+def test_a_stand_in_registers_under_another_name() -> None:
+    experiment = tiny_experiment()
+    assert model_name(experiment, tiny_table()) == "tiny"
+    assert model_name(experiment, replace(tiny_table(), source="stand-in")) == "tiny-stand-in"
+
+
+class TestTheTitle:
+    """One sweep after the other under one name. The formula trainer has no noise: whoever is better is so on every fold."""
+
+    def run(self, store: MemoryStore, best_rate: float, **changed: Any) -> tuple[SweepResult, MemoryTracker]:
+        """A sweep whose best trial has this learning rate; the nearer to 0.01, the better."""
+        known = {"one": {"trunk.depth": 2, "trunk.width": 4, "learning_rate": best_rate}}
+        search = {"driver": "random", "trials": 1, "known": known}
+        experiment = tiny_experiment(**{"search": search, "seed": round(best_rate * 1e6), **changed})
+        dataset = tiny_table()
+        parts = split_rows(experiment, dataset)
+        ledger = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), store)
+        rows = training_rows(dataset, parts)
+        engines = SearchContext(open_driver(experiment), FormulaTrainer(rows), ledger, Notebook())
+        return run_sweep(experiment, [], dataset, parts, engines), ledger
+
+    def test_it_goes_to_the_first_and_then_to_the_better(self) -> None:
+        store = MemoryStore()
+        said = [self.run(store, rate)[0].champion for rate in (0.1, 0.02, 0.05)]
+        assert [crowning and crowning.crowned for crowning in said] == [True, True, False]
+        assert said[0] is not None and said[0].because.startswith("first of its name, with a mean validation R² of 0.9")
+        assert said[1] is not None and "of version 1: +0." in said[1].because
+        assert said[2] is not None and said[2].because.endswith("not better beyond chance")
+        assert store.champions["tiny"].version == 2
+
+    def test_an_equal_one_does_not_get_it(self) -> None:
+        store = MemoryStore()
+        self.run(store, 0.02)
+        said, _ = self.run(store, 0.02, seed=9)
+        assert said.champion is not None and not said.champion.crowned
+
+    def test_a_champion_scored_on_other_rows_is_trained_again_on_these(self) -> None:
+        store = MemoryStore()
+        self.run(store, 0.02, test={"fraction": 0.3, "seed": 5})
+        worse, _ = self.run(store, 0.05)
+        better, _ = self.run(store, 0.01)
+        assert worse.champion is not None and not worse.champion.crowned
+        assert better.champion is not None and better.champion.crowned
+
+    def test_one_that_predicts_something_else_is_told_before_the_search(self) -> None:
+        store = MemoryStore()
+        self.run(store, 0.02)
+        with pytest.raises(ConfigError, match=r"version 1 of 'tiny' predicts .*: choose another name"):
+            self.run(store, 0.01, heads={"PE": {"unit": "MW"}})
+
+    def test_a_rehearsal_decides_and_registers_nothing(self) -> None:
+        store = MemoryStore()
+        self.run(store, 0.02)
+        _, ledger = self.run(store, 0.01, promotion=None)
+        experiment, dataset = tiny_experiment(), tiny_table()
+        parts = split_rows(experiment, dataset)
+        trainer = FormulaTrainer(training_rows(dataset, parts))
+
+        def again(is_rehearsal: bool, number: int | None = None) -> PromotionOutcome:
+            return promote_recorded(experiment, number, dataset, parts, trainer, ledger, Notebook(), is_rehearsal)
+
+        rehearsed = again(True)
+        assert rehearsed.verdict is not None and rehearsed.verdict.crown and rehearsed.crowning is None
+        assert store.champions["tiny"].version == 1
+        assert "would be crowned" in to_text(render_promotion_outcome(rehearsed, ["PE", "V"]))
+        held = again(False, number=0)
+        assert held.crowning is not None and held.crowning.crowned and store.champions["tiny"].version == 2
+        with pytest.raises(ConfigError, match=r"--trial: got 7, expected a complete trial of this sweep \(0\)"):
+            again(True, number=7)
+
+    def test_every_model_that_meets_the_test_rows_is_counted(self) -> None:
+        store = MemoryStore()
+        counts = [self.run(store, rate)[0].meetings for rate in (0.1, 0.02)]
+        other, _ = self.run(store, 0.05, test={"fraction": 0.3, "seed": 5})
+        assert [*counts, other.meetings] == [1, 2, 1]
+
+
+@pytest.mark.parametrize(("choose", "members"), [("seeds", 3), ("greedy", None)])
+def test_an_ensemble_is_one_model(experiment: Experiment, choose: str, members: int | None) -> None:
+    policy = experiment.model_copy(update={"promotion": Promotion(model="tiny", ensemble=Ensemble(size=3, choose=choose))})
+    said = Scene(policy).run()
+    assert said.members == members if members else 1 <= said.members <= 3
+    assert said.test_r2 is not None
+
+
+def test_the_best_of_the_search_are_told_twice(experiment: Experiment) -> None:
+    said = Scene(experiment).run()
+    assert len(said.confirmed) == 4
+    assert said.best is not None and said.best.trial in [one.trial for one in said.confirmed]
+    text = to_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
+    assert "once more from fresh seeds on fresh folds" in text and "gap" in text
+
+
+def test_a_baseline_must_be_one_known_trial_on_the_same_heads() -> None:
+    other = tiny_experiment(search={"driver": "random", "trials": 2})
+    with pytest.raises(ConfigError, match="experiment of one known trial"):
+        check_baseline_experiment(other, "other.yaml", tiny_experiment())
+    fixed = {"driver": "random", "trials": 1, "known": {"one": {}}}
+    with pytest.raises(ConfigError, match="heads and inputs of the experiment"):
+        check_baseline_experiment(tiny_experiment(search=fixed, heads={"PE": {}}), "other.yaml", tiny_experiment())
+    baseline = check_baseline_experiment(tiny_experiment(search=fixed), "other.yaml", tiny_experiment())
+    assert baseline.experiment is not None
+
+
+def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+    fixed = {"driver": "random", "trials": 1, "known": {"one": {"learning_rate": 0.01, "trunk.depth": 4}}}
+    said = scene.run([check_baseline_experiment(tiny_experiment(search=fixed, name="rival"), "rival.yaml", experiment)])
+    (rival,) = said.references
+    assert rival.name == "rival"
+    assert said.best is not None and rival.r2["mean"] > said.best.r2["mean"] - 0.05
+    assert set(rival.test_r2) == {"PE", "V"}
+
+
+def test_an_outlook_counts_what_would_be_trained(experiment: Experiment) -> None:
+    scene = Scene(experiment)
+    seen = make_dry_run(experiment, [], scene.split, Resources(2))
+    assert (seen.trials, seen.lanes) == (20, 101)  # three folds each; four trials on five folds from two seeds; and the refit
+    assert seen.programs <= seen.populations <= seen.lanes
+    assert seen.seconds > 0
+    assert sum(each.lanes for each in seen.plan) == 101 and all(0 < each.useful <= 1 for each in seen.plan)
+    halved = make_dry_run(
+        tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": [6000, 12_000]}), [], scene.split, Resources(2)
+    )
+    whole = make_dry_run(tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": []}), [], scene.split, Resources(2))
+    assert (dict(halved.rungs), dict(whole.rungs)) == ({6000: 4, 12_000: 2}, {})
+    assert halved.seconds < whole.seconds
+    assert json.loads(seen.to_json())["workers"] == 2
+    assert not scene.trainer.trained
