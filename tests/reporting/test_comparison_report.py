@@ -14,10 +14,9 @@ import pytest
 from rich.console import Console
 
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.reporting import comparison_table
-from branchsweep.reporting.pages import comparison_exports
-from branchsweep.reporting.pages.comparison_page import render_comparison_page
-from branchsweep.reporting.text.comparison import render_comparison
+from branchsweep.reporting.comparison import exports, table
+from branchsweep.reporting.comparison.page import render_comparison_page
+from branchsweep.reporting.comparison.text import render_comparison
 from found import failed, found, measured
 
 WILD = failed("wild", "every network diverged in half 3")
@@ -134,9 +133,9 @@ def test_a_contestants_figures_stand_in_its_row() -> None:
     rows = {row[0]: row for row in Page(render_comparison_page(findings, "", "")).rows if len(row) == 4}
     for one in findings.measured:
         for cell, figure in zip(rows[one.name + one.what][1:], ("PE", "V", "mean"), strict=True):
-            mean, error = comparison_table.mean_and_error(one.r2[figure])
+            mean, error = table.mean_and_error(one.r2[figure])
             assert cell.strip().startswith(f"{mean:.4f} ± {error:.4f}")
-            against = comparison_table.find_difference(findings.contrasts, figure, one.name)
+            against = table.find_difference(findings.contrasts, figure, one.name)
             if against is None:
                 assert "the reference" in cell
             else:
@@ -146,19 +145,19 @@ def test_a_contestants_figures_stand_in_its_row() -> None:
 
 def test_the_stand_in_announces_itself_everywhere() -> None:
     findings = replace(found(), data={**found().data, "source": "stand-in"})
-    for words in (render_comparison_page(findings, "", ""), shown(findings), comparison_exports.comparison_markdown(findings)):
+    for words in (render_comparison_page(findings, "", ""), shown(findings), exports.comparison_markdown(findings)):
         assert "hese figures are of the embedded stand-in" in words
 
 
 def test_contestants_stand_in_order_of_their_mean_and_failures_last() -> None:
     findings = found(names=("linear", "branched", "forest"), others=[WILD])
-    assert [each.one.name for each in comparison_table.comparison_rows(findings)] == ["forest", "branched", "linear", "wild"]
-    assert [each.is_reference for each in comparison_table.comparison_rows(findings)] == [False, False, True, False]
+    assert [each.one.name for each in table.comparison_rows(findings)] == ["forest", "branched", "linear", "wild"]
+    assert [each.is_reference for each in table.comparison_rows(findings)] == [False, False, True, False]
 
 
 def test_a_standard_error_is_that_of_independent_halves() -> None:
-    assert comparison_table.mean_and_error([1.0, 3.0]) == pytest.approx((2.0, 1.0))
-    assert comparison_table.mean_and_error([0.5]) == pytest.approx((0.5, math.nan), nan_ok=True)
+    assert table.mean_and_error([1.0, 3.0]) == pytest.approx((2.0, 1.0))
+    assert table.mean_and_error([0.5]) == pytest.approx((0.5, math.nan), nan_ok=True)
 
 
 def test_text_fits_a_hundred_columns_without_breaking_a_line(case: ComparisonResult) -> None:
@@ -174,7 +173,7 @@ def test_text_tells_verdicts_by_marks() -> None:
     findings = found()
     lines = shown(findings).splitlines()
     place = next(number for number, line in enumerate(lines) if line.startswith("single"))
-    expected = [comparison_table.find_difference(findings.contrasts, figure, "single") for figure in ("PE", "V", "mean")]
+    expected = [table.find_difference(findings.contrasts, figure, "single") for figure in ("PE", "V", "mean")]
     marks = [re.sub(r"[^▲▼=]", "", cell) for cell in re.split(r" {2,}", lines[place + 1].strip())]
     assert marks == ["=" if one and not one.is_significant else "▲" if one and one.difference > 0 else "▼" for one in expected]
 
@@ -187,28 +186,28 @@ def test_a_long_name_folds_beside_its_figures() -> None:
 
 
 def test_csv_holds_every_half_to_the_last_digit(case: ComparisonResult) -> None:
-    lines = list(csv.DictReader(io.StringIO(comparison_exports.halves_csv(case))))
+    lines = list(csv.DictReader(io.StringIO(exports.halves_csv(case))))
     assert {tuple(line) for line in lines} <= {("contestant", "figure", "half", "r2")}
     read = {(line["contestant"], line["figure"], int(line["half"])): float(line["r2"]) for line in lines}
     assert read == {
         (one.name, figure, half): r2
         for one in case.measured
-        for figure in comparison_table.comparison_metrics(case)
+        for figure in table.comparison_metrics(case)
         for half, r2 in enumerate(one.r2.get(figure, ()), start=1)
     }
 
 
 def test_the_summary_holds_means_contrasts_and_costs() -> None:
     findings = found(others=[WILD])
-    lines = list(csv.DictReader(io.StringIO(comparison_exports.summary_csv(findings))))
+    lines = list(csv.DictReader(io.StringIO(exports.summary_csv(findings))))
     assert len(lines) == 6 * 3
     by_name = {one.name: one for one in findings.measured}
     for line in lines:
         one = by_name[line["contestant"]]
-        assert (float(line["r2"]), float(line["r2_se"])) == comparison_table.mean_and_error(one.r2[line["figure"]])
+        assert (float(line["r2"]), float(line["r2_se"])) == table.mean_and_error(one.r2[line["figure"]])
         assert float(line["latency"]) == one.cost.latency
         assert line["parameters"] == ("" if one.cost.parameters is None else str(one.cost.parameters))
-        against = comparison_table.find_difference(findings.contrasts, line["figure"], one.name)
+        against = table.find_difference(findings.contrasts, line["figure"], one.name)
         assert line["difference"] == ("" if against is None else str(against.difference))
         assert line["is_significant"] == ("" if against is None else str(against.is_significant))
 
@@ -220,7 +219,7 @@ def table_rows(markdown: str) -> Sequence[Sequence[str]]:
 
 
 def test_markdown_has_a_row_per_contestant(case: ComparisonResult) -> None:
-    written = comparison_exports.comparison_markdown(case)
+    written = exports.comparison_markdown(case)
     header, *rows = table_rows(written)
     assert len(rows) == len(case.measured)
     assert {len(row) for row in rows} == {len(header)}
@@ -230,6 +229,6 @@ def test_markdown_has_a_row_per_contestant(case: ComparisonResult) -> None:
 
 def test_markdown_takes_names_for_words() -> None:
     findings = found(names=("linear", "forest"), others=[failed("a|b<i>*", "no | luck\nat all")], with_transfer=False)
-    header, *rows = table_rows(comparison_exports.comparison_markdown(findings))
+    header, *rows = table_rows(exports.comparison_markdown(findings))
     assert rows[-1][:2] == [r"a\|b&lt;i&gt;\*", r"failed: no \| luck at all"]
     assert len(rows[-1]) == len(header)

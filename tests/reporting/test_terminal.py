@@ -77,7 +77,7 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
 
 
 def test_plain_lines_say_who_trains_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("branchsweep.terminal.PLAIN_SECONDS", -1.0)
+    monkeypatch.setattr("branchsweep.reporting.terminal.PLAIN_SECONDS", -1.0)
     out = io.StringIO()
     progress = Terminal(Console(file=out, width=100))
     progress.on_search_begin(four(), [])

@@ -41,7 +41,7 @@ def compare(
 ) -> None:
     """Compare contestants by 5x2 cross-validation: one network for all heads, one for each, and whoever else competes."""
     from branchsweep.config.loading import load_comparison
-    from branchsweep.reporting.text.comparison import render_comparison
+    from branchsweep.reporting.comparison.text import render_comparison
 
     console = Console(stderr=True)
     chosen = load_comparison(comparison, all_overrides(overrides, None, seed))
@@ -74,7 +74,7 @@ def _compared(
     """Reads the table, opens the engines, lets the comparison run, and writes down what it found; with its page."""
     from branchsweep.data.splits import split_halves
     from branchsweep.metrics.comparison_result import ComparisonResult
-    from branchsweep.reporting.pages.comparison_files import comparison_files
+    from branchsweep.reporting.comparison.files import comparison_files
     from branchsweep.tracking.mlflow_comparison import MlflowComparisonTracker
     from branchsweep.workflows.comparison.compare import ComparisonContext, all_rows, compare, record
 

@@ -46,8 +46,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """List the sweeps of the store, or one sweep's trials, the best first, or all that is known of one trial."""
+    from branchsweep.reporting.comparison.text import render_comparison
     from branchsweep.reporting.text import layout, records
-    from branchsweep.reporting.text.comparison import render_comparison
     from branchsweep.tracking.run_reader import list_comparisons, list_sweeps, open_sweep, to_json
 
     console = Console()

@@ -14,10 +14,12 @@ from rich.text import Text
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.objective import MEAN_METRIC
 from branchsweep.metrics.incumbent import Incumbent
-from branchsweep.reporting.terminal import BAR
 from branchsweep.reporting.text import curves
 from branchsweep.search.successive_halving import surviving_count
 from branchsweep.trial import Result, Status
+
+BAR = 40
+"""Width of a progress bar, and of the curve of the best score, in columns."""
 
 
 class PhaseProgress:

@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.reporting.progress_state import PhaseProgress, SearchProgress, format_clock, trial_range
+from branchsweep.reporting.progress_state import BAR, PhaseProgress, SearchProgress, format_clock, trial_range
 from branchsweep.training.protocols import WorkerStatus
 from branchsweep.trial import Result, Status
 
@@ -38,9 +38,6 @@ REFRESHES = 4
 
 WIDEST = 110
 """Columns of the panel, at most: eyes do not travel further."""
-
-BAR = 40
-"""Columns of a bar, at most, and of the curve."""
 
 
 class Terminal:

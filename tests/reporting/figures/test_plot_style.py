@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.reporting.figures import comparison_figures as pictures
+from branchsweep.reporting.comparison import figures as pictures
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import Figure
 from found import failed, found, measured

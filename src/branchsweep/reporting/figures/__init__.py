@@ -1,1 +1,1 @@
-"""Figures: `plot_style` sets their look, `sweep_figures` lists those of a sweep, `comparison_figures` has a comparison's."""
+"""Figures of a sweep: `plot_style` sets the look, `trials` draws points and legends, `sweep_figures` lists all of them."""

@@ -1,1 +1,1 @@
-"""HTML pages: `sweep_page` and `comparison_page` fill the Jinja templates in `templates/` by way of `html`."""
+"""HTML pages of a sweep, filled from the Jinja templates in `templates/`; `html` renders a template."""

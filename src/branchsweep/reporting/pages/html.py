@@ -5,6 +5,7 @@ from __future__ import annotations
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from branchsweep.reporting import formatting
 from branchsweep.reporting.figures.plot_style import Figure, svg
 
 _TEMPLATES = Environment(
@@ -15,6 +16,20 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
+
+_TEMPLATES.filters |= {
+    formatter.__name__: formatter
+    for formatter in (
+        formatting.format_bytes,
+        formatting.format_difference,
+        formatting.format_effect,
+        formatting.format_milliseconds,
+        formatting.format_p_value,
+        formatting.format_parameters,
+        formatting.format_seconds,
+        formatting.metric_label,
+    )
+}
 
 
 def render_template(template: str, **values: object) -> str:

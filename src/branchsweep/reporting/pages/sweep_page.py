@@ -11,7 +11,7 @@ from branchsweep.config.loading import dump_yaml
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.figures.axis_scales import format_value
-from branchsweep.reporting.text.formatting import format_score, format_score_with_error
+from branchsweep.reporting.formatting import format_score, format_score_with_error
 from branchsweep.workflows.sweep_report import Files, SweepReport, report_tables
 from branchsweep.workflows.sweep_result import BaselineResult, BestTrial
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from branchsweep.config.dimensions import Choice, Dimension
-from branchsweep.reporting.text.formatting import (
+from branchsweep.reporting.formatting import (
     format_param,
 )
 from branchsweep.reporting.text.layout import INDENT, key_value_table, thousands

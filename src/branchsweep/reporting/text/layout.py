@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from branchsweep.reporting.text.formatting import (
+from branchsweep.reporting.formatting import (
     format_param,
 )
-from branchsweep.reporting.text.sweep_result import _in_columns
 from branchsweep.tracking.champion_history import UNKNOWN_TIME
 from branchsweep.trial import Params
-
-if TYPE_CHECKING:
-    pass
 
 INDENT = 2
 """Columns that a picture of a network stands to the right."""
@@ -32,6 +28,11 @@ def key_value_table(params: Params) -> Table:
     for names in _in_columns(list(params), 3):
         table.add_row(*(cell for name in names for cell in (f"  {name}", format_param(params[name]))))
     return table
+
+
+def _in_columns(names: Sequence[str], columns: int) -> list[Sequence[str]]:
+    rows = -(-len(names) // columns)
+    return [names[row::rows] for row in range(rows)]
 
 
 def local_time(time: str) -> str:

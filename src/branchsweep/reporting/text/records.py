@@ -12,12 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from branchsweep.config.objective import MEAN_METRIC
-from branchsweep.reporting.text import curves
-from branchsweep.reporting.text.formatting import (
+from branchsweep.reporting.formatting import (
     format_param,
     format_score,
     format_score_with_error,
 )
+from branchsweep.reporting.text import curves
 from branchsweep.reporting.text.layout import INDENT, format_time, key_value_table
 from branchsweep.trial import Score
 

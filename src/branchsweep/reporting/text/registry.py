@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from branchsweep.reporting.text.formatting import (
+from branchsweep.reporting.formatting import (
     format_score,
 )
 from branchsweep.reporting.text.layout import local_time
 from branchsweep.tracking.champion_history import CHAMPION, ChampionHistory, RollbackResult
-
-if TYPE_CHECKING:
-    pass
 
 
 def render_champion_history(told: ChampionHistory) -> RenderableType:

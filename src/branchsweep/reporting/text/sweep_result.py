@@ -7,14 +7,14 @@ answers without pandas.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from branchsweep.reporting.text.formatting import (
+from branchsweep.reporting.formatting import (
     format_score,
     format_score_with_error,
 )
@@ -136,11 +136,6 @@ def _recipe(best: BestTrial) -> RenderableType:
     table.title = Text(f"best: trial {best.trial}, {best.parameters:,} parameters", style="bold")
     table.title_justify = "left"
     return table
-
-
-def _in_columns(names: Sequence[str], columns: int) -> Iterable[Sequence[str]]:
-    rows = -(-len(names) // columns)
-    return [names[row::rows] for row in range(rows)]
 
 
 def _comparison(said: SweepResult, best: BestTrial, heads: Sequence[str]) -> RenderableType:

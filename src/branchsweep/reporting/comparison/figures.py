@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from branchsweep.metrics.comparison_result import MEAN, ComparisonResult, PairwiseDifference
-from branchsweep.reporting.comparison_table import (
+from branchsweep.reporting.comparison.table import (
     ComparisonRow,
     MetricCell,
     comparison_metrics,
@@ -29,7 +29,7 @@ from branchsweep.reporting.figures.plot_style import (
     panels,
     title,
 )
-from branchsweep.reporting.text.formatting import format_difference, format_score, metric_label
+from branchsweep.reporting.formatting import format_difference, format_score, metric_label
 
 WIDTH = 880.0
 """Of a picture, in pixels."""

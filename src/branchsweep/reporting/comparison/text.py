@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from branchsweep.reporting.comparison_table import (
+from branchsweep.reporting.comparison.table import (
     ComparisonRow,
     MetricCell,
     comparison_metrics,
@@ -17,7 +17,7 @@ from branchsweep.reporting.comparison_table import (
     difference_verdict,
     halves,
 )
-from branchsweep.reporting.text.formatting import (
+from branchsweep.reporting.formatting import (
     VERDICT_MARKS,
     format_alpha,
     format_difference,

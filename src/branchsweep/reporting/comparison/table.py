@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from branchsweep.metrics.comparison_result import MEAN, ComparisonResult, ContestantResult, PairwiseDifference
-from branchsweep.reporting.text.formatting import format_score_with_error
+from branchsweep.reporting.formatting import format_score_with_error
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterable, Sequence
 
 from branchsweep.metrics.comparison_result import ComparisonResult, PairwiseDifference
-from branchsweep.reporting.comparison_table import ComparisonRow, MetricCell, comparison_metrics, comparison_rows
-from branchsweep.reporting.text.formatting import (
+from branchsweep.reporting.comparison.table import ComparisonRow, MetricCell, comparison_metrics, comparison_rows
+from branchsweep.reporting.formatting import (
     VERDICT_MARKS,
     format_bytes,
     format_difference,

@@ -8,25 +8,10 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.reporting import comparison_table
-from branchsweep.reporting.comparison_table import ComparisonRow
-from branchsweep.reporting.figures import comparison_figures
-from branchsweep.reporting.pages.html import _TEMPLATES, figure_markup, render_template
-from branchsweep.reporting.text import formatting
-
-_TEMPLATES.filters |= {
-    each.__name__: each
-    for each in (
-        formatting.format_difference,
-        formatting.format_p_value,
-        formatting.format_effect,
-        formatting.metric_label,
-        formatting.format_seconds,
-        formatting.format_milliseconds,
-        formatting.format_bytes,
-        formatting.format_parameters,
-    )
-}
+from branchsweep.reporting import formatting
+from branchsweep.reporting.comparison import figures, table
+from branchsweep.reporting.comparison.table import ComparisonRow
+from branchsweep.reporting.pages.html import figure_markup, render_template
 
 
 def render_comparison_page(findings: ComparisonResult, yaml: str, command: str) -> str:
@@ -37,13 +22,13 @@ def render_comparison_page(findings: ComparisonResult, yaml: str, command: str) 
         yaml: The comparison as it was written.
         command: What repeats it, as one types it.
     """
-    rows = comparison_table.comparison_rows(findings)
+    rows = table.comparison_rows(findings)
     return render_template(
         "comparison.html",
         found=findings,
         rows=rows,
-        figures=comparison_table.comparison_metrics(findings),
-        halves=comparison_table.halves(findings),
+        figures=table.comparison_metrics(findings),
+        halves=table.halves(findings),
         level=formatting.format_alpha(findings.alpha),
         pictures=_pictures(findings),
         captions=_captions(findings),
@@ -57,7 +42,7 @@ def render_comparison_page(findings: ComparisonResult, yaml: str, command: str) 
 
 
 def _pictures(findings: ComparisonResult) -> dict[str, Markup | None]:
-    draw = comparison_figures
+    draw = figures
     return {
         "intervals": figure_markup(draw.intervals(findings), "R² of every contestant, with the interval of its difference"),
         "transfer": figure_markup(draw.transfer(findings), "gain by sharing") if findings.transfer else None,
@@ -95,7 +80,7 @@ def _errors(findings: ComparisonResult, rows: tuple[ComparisonRow, ...]) -> Iter
     """Root mean squared errors, by contestant and head."""
     for row in rows:
         if row.places and row.one.rmse:
-            means = (comparison_table.mean_and_error(row.one.rmse.get(head, ()))[0] for head in findings.heads)
+            means = (table.mean_and_error(row.one.rmse.get(head, ()))[0] for head in findings.heads)
             yield row.one.name, ["-" if math.isnan(mean) else f"{mean:#.4g}" for mean in means]
 
 
@@ -104,8 +89,8 @@ def _sharing(findings: ComparisonResult) -> Iterator[dict[str, object]]:
     for point in sorted(findings.sharing, key=lambda each: each.layers):
         end = f", {ends[point.layers]}" if point.layers in ends else ""
         cells = [
-            formatting.format_score_with_error(*comparison_table.mean_and_error(point.r2.get(of, ())))
-            for of in comparison_table.comparison_metrics(findings)
+            formatting.format_score_with_error(*table.mean_and_error(point.r2.get(of, ())))
+            for of in table.comparison_metrics(findings)
         ]
         yield {
             "name": f"{point.layers} of {findings.sharing_layers}{end}",
@@ -121,12 +106,12 @@ def _by_half(findings: ComparisonResult, rows: tuple[ComparisonRow, ...]) -> dic
         for row in rows
         for figure, place in row.places.items()
     ]
-    return {"columns": comparison_table.half_names(comparison_table.halves(findings)), "rows": lines}
+    return {"columns": table.half_names(table.halves(findings)), "rows": lines}
 
 
 def _recipes(row: ComparisonRow) -> Iterator[tuple[str, str, str]]:
     """(half, head, recipe in words); a recipe without words is the default."""
-    for name, by_head in zip(comparison_table.half_names(len(row.one.recipes)), row.one.recipes, strict=True):
+    for name, by_head in zip(table.half_names(len(row.one.recipes)), row.one.recipes, strict=True):
         for head, params in by_head.items():
             told = ", ".join(f"{key} {formatting.format_param(param)}" for key, param in sorted(params.items()))
             yield name, head, told or "the defaults"
