@@ -16,8 +16,9 @@ from sklearn.model_selection import KFold, train_test_split
 from branchsweep.config.experiment import Experiment
 from branchsweep.data import tables
 from branchsweep.data.dataset import Dataset, Halves
+from branchsweep.data.halves import split_halves
 from branchsweep.data.loading import load_dataset
-from branchsweep.data.splits import split_halves, split_rows
+from branchsweep.data.splits import split_rows
 from branchsweep.data.tables import read_inputs, read_table, write_table
 from branchsweep.errors import DataError
 

@@ -141,13 +141,13 @@ def files_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()] if folder.is_dir() else []
 
 
-def nothing_read(path: Path) -> dict[str, np.ndarray]:
+def same_table(path: Path) -> str:
     raise AssertionError(f"{path} should not have been read")
 
 
 def download(url: str, cache: Path, deadline: float = 5.0) -> None:
     """A download of something that is not the table."""
-    download_table(url, cache / power_plant.FILE_NAME, nothing_read, progress=lambda *_: None, deadline=deadline)
+    download_table(url, cache / power_plant.FILE_NAME, same_table, progress=lambda *_: None, deadline=deadline)
 
 
 # --- the table is had ---

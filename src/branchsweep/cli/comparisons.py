@@ -72,7 +72,7 @@ def _compared(
     console: Console,
 ) -> tuple[ComparisonResult, str]:
     """Reads the table, opens the engines, lets the comparison run, and writes down what it found; with its page."""
-    from branchsweep.data.splits import split_halves
+    from branchsweep.data.halves import split_halves
     from branchsweep.metrics.comparison_result import ComparisonResult
     from branchsweep.reporting.comparison.files import comparison_files
     from branchsweep.tracking.mlflow_comparison import MlflowComparisonTracker

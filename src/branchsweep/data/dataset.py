@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from branchsweep.data import power_plant
 Floats = NDArray[np.float64]
 
 Positions = NDArray[np.intp]
+
+Array = TypeVar("Array", Floats, Positions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,3 +93,20 @@ class Halves:
     pairs: tuple[tuple[Positions, Positions], ...] = field(repr=False)
     origin: str
     digest: str
+
+
+def count_rows(number: int, noun: str) -> str:
+    """The number with its noun, plural where it should be."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def first_equal_rows(values: Floats) -> Positions:
+    """`(rows,)` for each row the position of the first row with the same values."""
+    _, first, group = np.unique(values + 0.0, axis=0, return_index=True, return_inverse=True)
+    return np.asarray(first[group.reshape(-1)], dtype=np.intp)
+
+
+def read_only(array: Array) -> Array:
+    """The same array, which can no longer be written to."""
+    array.flags.writeable = False
+    return array

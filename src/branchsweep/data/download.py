@@ -10,16 +10,16 @@ import time
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import requests
-from numpy.typing import NDArray
 
-from branchsweep.data.power_plant import FILE_NAME, _fault_of_file
 from branchsweep.errors import DownloadError
+
+FILE_NAME = "Folds5x2_pp.xlsx"
+"""What the repository calls the file."""
 
 DEADLINE = 10.0
 """Seconds without a first byte, or without a further one, after which a download is given up."""
@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 def download_table(
     url: str,
     target: Path,
-    read: Callable[[Path], Mapping[str, NDArray[np.float64]]],
+    difference: Callable[[Path], str],
     *,
     progress: Progress,
     deadline: float = DEADLINE,
@@ -44,9 +44,9 @@ def download_table(
     Args:
         url: Address of a zip with the table somewhere inside, or of the xlsx itself.
         target: The file to make; its folder is made if it is not there.
-        read: As of `resolve`.
-        progress: As of `resolve`.
-        deadline: As of `resolve`.
+        difference: How a file differs from the published table, as half a sentence; empty if it does not.
+        progress: As of `locate_table`.
+        deadline: As of `locate_table`.
 
     Raises:
         DownloadError: There is no such address, nobody answers, the transfer breaks off or stalls, what arrives is not the
@@ -60,7 +60,7 @@ def download_table(
     part = target.with_name(f".{uuid.uuid4().hex}{target.suffix}")  # beside the target, so that the last step is a rename
     try:
         part.write_bytes(table)
-        different = _fault_of_file(part, read)
+        different = difference(part)
         if different:
             raise DownloadError(f"the table in {url} is not the published one: {different}")
         part.replace(target)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,13 +20,11 @@ from numpy.typing import NDArray
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.table import POWER_PLANT_TABLE, Table
 from branchsweep.data import download, power_plant, synthetic_table
-from branchsweep.data.dataset import Dataset, Floats, Positions
+from branchsweep.data.dataset import Dataset, Floats, count_rows, first_equal_rows, read_only
 from branchsweep.data.digest import table_digest
-from branchsweep.data.splits import check_sizes, count_rows
+from branchsweep.data.splits import check_sizes
 from branchsweep.data.tables import describe_invalid, read_table, require_columns, table_name, to_numbers
 from branchsweep.errors import DataError
-
-Array = TypeVar("Array", Floats, Positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +84,8 @@ def load_dataset(
         location=origin.location,
         inputs=tuple(inputs),
         heads=tuple(experiment.heads),
-        x=_read_only(values[:, : len(inputs)].copy()),
-        y=_read_only(values[:, len(inputs) :].copy()),
+        x=read_only(values[:, : len(inputs)].copy()),
+        y=read_only(values[:, len(inputs) :].copy()),
         digest=table_digest(columns, values),
         warnings=(*origin.warnings, *notes, *idle),
         path=origin.path,
@@ -104,11 +101,6 @@ def _values(experiment: Experiment, frame: pd.DataFrame, where: str) -> tuple[Fl
     whole, numbers, left_out = _without_invalid(frame[columns], experiment.table, where)
     values, repeated = _without_duplicates(whole, numbers, columns, experiment.table)
     return values, [*left_out, *repeated]
-
-
-def _read_only(array: Array) -> Array:
-    array.flags.writeable = False
-    return array
 
 
 def _of_file(table: Table, data: Path | None) -> _Origin:
@@ -201,7 +193,7 @@ def _without_duplicates(
     values: Floats, numbers: NDArray[np.int64], columns: Sequence[str], table: Table
 ) -> tuple[Floats, list[str]]:
     """The values that the policy leaves, and what was noticed. Rows are alike where all columns of the experiment are."""
-    first = _first_alike(values)
+    first = first_equal_rows(values)
     repeats = np.flatnonzero(first != np.arange(len(values)))
     if not len(repeats):
         return values, []
@@ -213,12 +205,6 @@ def _without_duplicates(
         f" (the header is row 1); {'it is' if one else 'they are'} {fate} (table.duplicates: {table.duplicates})."
     )
     return (np.delete(values, repeats, axis=0) if table.duplicates == "drop" else values), [note]
-
-
-def _first_alike(values: Floats) -> Positions:
-    """`(rows,)` for each row the position of the first row with the same values."""
-    _, first, group = np.unique(values + 0.0, axis=0, return_index=True, return_inverse=True)
-    return np.asarray(first[group.reshape(-1)], dtype=np.intp)
 
 
 def _constants(columns: Sequence[str], values: Floats, targets: Sequence[str], where: str) -> list[str]:

@@ -29,12 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from branchsweep.data.digest import table_digest
-from branchsweep.data.download import DEADLINE, Progress, download_table
+from branchsweep.data.download import DEADLINE, FILE_NAME, Progress, download_table
 from branchsweep.errors import DataError, DownloadError
 from branchsweep.runtime import cache_folder
-
-FILE_NAME = "Folds5x2_pp.xlsx"
-"""What the repository calls the file."""
 
 PAGE = "https://archive.ics.uci.edu/dataset/294/combined+cycle+power+plant"
 """Where a person finds the table."""
@@ -139,7 +136,7 @@ def locate_table(
     address = url or os.environ.get("BRANCHSWEEP_CCPP_URL") or URL
     try:
         report(f"downloading the power-plant table from {address}")
-        download_table(address, cached, read, progress=progress, deadline=deadline)
+        download_table(address, cached, lambda path: _fault_of_file(path, read), progress=progress, deadline=deadline)
     except DownloadError as error:
         return TableLocation("stand-in", None, str(error))
     return TableLocation("download", cached, address)

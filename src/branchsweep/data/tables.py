@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from branchsweep.data.dataset import Floats
-from branchsweep.data.splits import count_rows
+from branchsweep.data.dataset import Floats, count_rows
 from branchsweep.errors import DataError, did_you_mean
 
 EXAMPLES = 5
