@@ -20,7 +20,7 @@ import pytest
 from branchsweep.config.experiment import Experiment
 from branchsweep.data import power_plant, synthetic_table
 from branchsweep.data.dataset import Dataset
-from branchsweep.data.download import _unpacked, download_table
+from branchsweep.data.download import FILE_NAME, _unpacked, download_table
 from branchsweep.data.loading import load_dataset
 from branchsweep.errors import DataError, DownloadError
 
@@ -147,7 +147,7 @@ def same_table(path: Path) -> str:
 
 def download(url: str, cache: Path, deadline: float = 5.0) -> None:
     """A download of something that is not the table."""
-    download_table(url, cache / power_plant.FILE_NAME, same_table, progress=lambda *_: None, deadline=deadline)
+    download_table(url, cache / FILE_NAME, same_table, progress=lambda *_: None, deadline=deadline)
 
 
 # --- the table is had ---
@@ -161,9 +161,9 @@ def test_a_download_is_stored_and_found_again(real_zip: bytes, cache: Path) -> N
     assert (first.source, first.location, first.rows) == ("download", url, power_plant.ROWS)
     assert progress[-1] == (len(real_zip), len(real_zip))
     assert [received for received, _ in progress] == sorted({received for received, _ in progress})
-    assert files_in(cache) == [power_plant.FILE_NAME]
+    assert files_in(cache) == [FILE_NAME]
     again = load_dataset(experiment(), require_real=True)
-    assert (again.source, again.location) == ("cache", str(cache / power_plant.FILE_NAME))
+    assert (again.source, again.location) == ("cache", str(cache / FILE_NAME))
     assert again.digest == first.digest
     third_sheet = load_dataset(experiment(sheet="Sheet3"))  # the same rows in another order
     assert third_sheet.digest == first.digest
@@ -180,12 +180,12 @@ def test_the_address_of_a_mirror_may_stand_in_the_environment(real_zip: bytes, m
 @pytest.mark.needs_table
 def test_a_cached_file_that_is_not_the_table_is_replaced(real_zip: bytes, cache: Path) -> None:
     cache.mkdir(parents=True)
-    (cache / power_plant.FILE_NAME).write_bytes(real_zip[:1000])
+    (cache / FILE_NAME).write_bytes(real_zip[:1000])
     said: list[str] = []
     with serving(Answer(real_zip)) as url:
         assert load_dataset(experiment(), report=said.append, url=url).source == "download"
     assert "not the published table" in said[0]
-    assert files_in(cache) == [power_plant.FILE_NAME]
+    assert files_in(cache) == [FILE_NAME]
     assert load_dataset(experiment()).source == "cache"
 
 
@@ -193,7 +193,7 @@ def test_a_cached_file_that_is_not_the_table_is_replaced(real_zip: bytes, cache:
 def test_the_first_place_that_has_the_table_is_taken(
     real_frame: pd.DataFrame, real_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    local = Path("data", power_plant.FILE_NAME)
+    local = Path("data", FILE_NAME)
     local.parent.mkdir()
     real_frame.to_excel(local, index=False)
     assert location(load_dataset(experiment())) == ("file", str(local))
@@ -383,7 +383,7 @@ def test_a_users_file_that_is_not_the_table_is_never_passed_over(tmp_path: Path,
         load_dataset(experiment())
     monkeypatch.delenv("BRANCHSWEEP_CCPP")
     Path("data").mkdir()
-    Path("data", power_plant.FILE_NAME).write_bytes(b"PK")
+    Path("data", FILE_NAME).write_bytes(b"PK")
     with pytest.raises(DataError, match="cannot be read as xlsx"):
         load_dataset(experiment())
 

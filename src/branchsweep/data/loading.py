@@ -150,7 +150,7 @@ def _published(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _stand_in(why: str, require_real: bool) -> _Origin:
-    remedy = f"get the table from {power_plant.PAGE} and put it at data/{power_plant.FILE_NAME}, or name its place with --data"
+    remedy = f"get the table from {power_plant.PAGE} and put it at data/{download.FILE_NAME}, or name its place with --data"
     if require_real:
         raise DataError(f"the real table is required, and cannot be had: {why}; {remedy}")
     frame = pd.DataFrame(synthetic_table.synthetic_rows(), columns=pd.Index(list(power_plant.COLUMNS)))

@@ -40,12 +40,12 @@ from branchsweep.trial import Params, ParamValue
 
 with silence_stderr():  # it imports TensorFlow
     import keras_tuner
-    from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
     from keras_tuner.engine.hyperparameters import Choice as ChoiceParameter
     from keras_tuner.engine.hyperparameters import Float as FloatParameter
     from keras_tuner.engine.hyperparameters import HyperParameter, HyperParameters
     from keras_tuner.engine.hyperparameters import Int as IntParameter
     from keras_tuner.engine.trial import Trial, TrialStatus
+    from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
     from keras_tuner.src.engine.conditions import Parent  # exported nowhere
 
 EPOCHS = "epochs"
