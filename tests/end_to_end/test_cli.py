@@ -220,7 +220,7 @@ def test_a_row_outside_what_the_champion_has_seen_is_told(said: tuple[Workspace,
     rows = pd.DataFrame({"load": [0.5, 3.0], "wind": [0.0, 0.0]})
     rows.to_csv(workspace.folder / "new.csv", index=False)
     _, err = workspace.run("predict", "models:/plant@champion", "new.csv", "-o", "warned.csv", "--warn")
-    assert "1 of them outside what the model has seen" in err
+    assert "1 of them outside the range of the training rows" in err
     assert pd.read_csv(workspace.folder / "warned.csv")["outside"].tolist() == [False, True]
 
 
@@ -234,7 +234,7 @@ def test_the_champion_leaves_as_a_keras_file_and_as_a_script(said: tuple[Workspa
     assert manifest["inputs"] == ["load", "wind"]
     assert manifest["provenance"]["columns"]["steam"] == "steam flow"
     _, err = workspace.run("export", "models:/plant@champion", "--format", "keras", "-o", "exported/other.keras", exit_code=2)
-    assert "belongs to plant.keras already" in err
+    assert "belongs to plant.keras" in err
     workspace.run("export", "models:/plant@champion", "--format", "code", "-o", "exported/plant.py")
     command = [sys.executable, "exported/plant.py", "plant.csv"]
     done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, check=False)
@@ -262,7 +262,7 @@ def test_a_sweep_that_somebody_else_runs_is_refused_and_may_be_taken_over(said: 
     assert re.search(r"is being run by bob@elsewhere \(pid 7\) since .*, last sign of life \d+ s ago: .* --take-over", err)
     out, err = workspace.run("run", "three.yaml", "--take-over", "--json")
     assert json.loads(out) == summary
-    assert "going on in the place of bob@elsewhere (pid 7)" in err
+    assert "resuming the sweep in place of bob@elsewhere (pid 7)" in err
     assert "branchsweep.holder" not in workspace.client().get_run(summary["run_id"]).data.tags
 
 
@@ -487,7 +487,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, mlflow_store: str) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "the same command goes on from there" in err
+    assert "run the same command again to resume" in err
     assert "Traceback" not in err
     assert out == ""
 
@@ -503,12 +503,12 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, mlflow_store: str) -> None:
         (["predict", "models:/plant@champion", "plant.csv", "-o", "x.csv"], "mlflow.db"),
         (["show"], "mlflow.db"),
         (["space", "spcae.yaml"], "did you mean 'space.yaml'?"),
-        (["space", "space.yaml", "--set", "seed=3"], "space.yaml is a space alone"),
+        (["space", "space.yaml", "--set", "seed=3"], "space.yaml, a search space"),
         (["space", "three.yaml", "--set", "space.fixed.bacth_size=3"], "did you mean 'batch_size'?"),
         (["draw", "three.yaml", "--known", "plian"], "did you mean 'plain'?"),
         (["draw", "three.yaml", "-o", "three.gif"], "a path that ends in .png, .svg or .pdf"),
         (["draw", "three.yaml", "-o", "nosuch/three.png"], "there is no folder nosuch"),
-        (["draw", "three.yaml", "--set", TWO_KNOWN, "-o", "three.png"], "(plain, other); choose with"),
+        (["draw", "three.yaml", "--set", TWO_KNOWN, "-o", "three.png"], "(plain, other); choose one with"),
         (["export-study", "three", "--storage", "sqlite:///study.db"], "mlflow.db"),
         (["replay", "0123abcd"], "mlflow.db"),
         (["export", "models:/plant@champion", "--format", "code", "-o", "plant.txt"], "a path that ends in .py"),

@@ -1,6 +1,6 @@
-"""The command line. Every command opens what it needs, lets a flow do the work, and prints what came of it.
+"""The command line: each command opens what it needs, calls a workflow, and prints the result.
 
-Heavy libraries are imported inside the commands that need them, so that `--help` answers at once.
+Heavy libraries are imported inside the commands that need them, so that `--help` starts fast.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ COMMANDS = (
     *(predict, export, history, rollback),
     *(export_study, ui),
 )
-"""In the order in which they are listed: sweeps, what an experiment is, models, and the ways out."""
+"""In the order of `--help`: sweeps, experiment files, registered models, other tools."""
 
 
 def main() -> None:
-    """The entry point: a user's mistake ends in one message and exit code 2."""
+    """The entry point; a `UserError` is printed as one message, with exit code 2."""
     try:
         app()
     except UserError as error:

@@ -30,16 +30,17 @@ def compare(
     require_real: RequireReal = False,
     overrides: Overrides = None,
     tracking_uri: TrackingUri = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The comparison's seed.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The seed of the comparison.")] = None,
     workers: WorkersOption = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Hardly tuned, in about a minute: for a first look.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if this comparison is recorded.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Tune on very few trials: about a minute, for a first look.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again, even if this comparison is recorded.")] = False,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="PATH", help="Write the report here too, as one HTML file.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="PATH", help="Also write the report to this path, as one HTML file."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare contestants by 5x2 cross-validation: one network for all heads, one for each, and whoever else competes."""
+    """Compare models by 5x2 cross-validation: one network for all heads, one network per head, and further contestants."""
     from branchsweep.config.loading import load_comparison
     from branchsweep.reporting.comparison.text import render_comparison
 
@@ -71,7 +72,7 @@ def _compared(
     fresh: bool,
     console: Console,
 ) -> tuple[ComparisonResult, str]:
-    """Reads the table, opens the engines, lets the comparison run, and writes down what it found; with its page."""
+    """Run or resume a comparison; return its result and its HTML page."""
     from branchsweep.data.halves import split_halves
     from branchsweep.metrics.comparison_result import ComparisonResult
     from branchsweep.reporting.comparison.files import comparison_files
@@ -84,7 +85,7 @@ def _compared(
     of = record(chosen, dataset, cut)
     ledger = MlflowComparisonTracker.open(of, tracking_uri, fresh)
     if ledger.conclusion:
-        console.print("this comparison is complete; to make it anew, add --fresh")
+        console.print("this comparison is complete; add --fresh to run it again")
         said = ComparisonResult.loads(ledger.conclusion)
     else:
         with open_training(all_rows(chosen, dataset, cut), means, console) as (trainer, progress):

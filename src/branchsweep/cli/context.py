@@ -1,4 +1,4 @@
-"""What commands open: the table, the workers, and the terminal that shows what they do."""
+"""What commands open: the table, the workers, and the terminal's progress display."""
 
 from __future__ import annotations
 
@@ -24,40 +24,40 @@ if TYPE_CHECKING:
 
 
 def print_notes(error: BaseException, console: Console) -> None:
-    """What else went wrong while the error was on its way."""
+    """Print the notes of an error, such as further errors during cleanup."""
     for note in getattr(error, "__notes__", []):
         console.print(escaped(note), style="bold yellow", highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def handle_interrupt(console: Console, sentence: str) -> Iterator[None]:
-    """Within it, Ctrl-C ends the command with a sentence instead of a traceback."""
+def handle_interrupt(console: Console, message: str) -> Iterator[None]:
+    """Context in which Ctrl-C ends the command with a message instead of a traceback."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        console.print(sentence)
+        console.print(message)
         print_notes(interrupt, console)
         raise typer.Exit(INTERRUPTED) from interrupt
 
 
 def escaped(text: str) -> str:
-    """Text whose brackets are no markup."""
+    """Escape brackets, which Rich would read as markup."""
     return text.replace("[", r"\[")
 
 
 def read_table(experiment: Experiment, data_path: Path | None, require_real: bool, console: Console) -> tuple[Dataset, Split]:
-    """The table and its split, with every warning said aloud."""
+    """Load the table and split its rows; every warning is printed."""
     from branchsweep.data import loading, splits
 
-    def say(sentence: str, style: str = "") -> None:
-        console.print(escaped(sentence), style=style, highlight=False, soft_wrap=True)
+    def report(message: str, style: str = "") -> None:
+        console.print(escaped(message), style=style, highlight=False, soft_wrap=True)
 
     with _download(console) as progress:
-        dataset = loading.load_dataset(experiment, data_path, require_real, report=say, progress=progress)
+        dataset = loading.load_dataset(experiment, data_path, require_real, report=report, progress=progress)
     split = splits.split_rows(experiment, dataset)
     for warning in (*dataset.warnings, *split.warnings):
-        say(f"warning: {warning}", "bold yellow" if dataset.is_stand_in else "yellow")
-    say(f"table: {dataset.location}, {dataset.rows:,} rows, {len(split.train):,} to train and {len(split.test):,} to test")
+        report(f"warning: {warning}", "bold yellow" if dataset.is_stand_in else "yellow")
+    report(f"table: {dataset.location}, {dataset.rows:,} rows, {len(split.train):,} to train and {len(split.test):,} to test")
     return dataset, split
 
 
@@ -73,7 +73,7 @@ def _download(console: Console) -> Iterator[Callable[[int, int], None]]:
 
 
 def all_overrides(overrides: list[str] | None, trials: int | None, seed: int | None) -> list[str]:
-    """What `--set` says, and what has words of its own."""
+    """Overrides of `--set`, and those that have an option of their own."""
     given = list(overrides or [])
     if trials is not None:
         given.append(f"search.trials={trials}")
@@ -84,7 +84,7 @@ def all_overrides(overrides: list[str] | None, trials: int | None, seed: int | N
 
 @contextmanager
 def open_training(rows: TrainingRows, means: Workers, console: Console) -> Iterator[tuple[Trainer, ProgressCallback]]:
-    """Workers that see these rows, and the terminal that shows what they do."""
+    """Workers that train on these rows, and the progress display."""
     from branchsweep.reporting.terminal import Terminal
 
     with Terminal(console) as progress, _trainer(rows, means, progress) as trainer:
@@ -106,9 +106,9 @@ def _trainer(rows: TrainingRows, means: Workers, progress: ProgressCallback) -> 
 
 
 def resolve_workers(given: str | None, experiment: Experiment | None = None) -> Workers:
-    """Who trains: as the command says, else as the experiment does.
+    """Workers to train with: the option `--workers`, else the experiment's.
 
-    What a recorded sweep says is not asked: it was the place where that was trained.
+    The workers of a recorded sweep are not used: they describe the machine that trained it.
     """
     from branchsweep.config.workers import LocalWorkersConfig, RayWorkersConfig
 
@@ -128,7 +128,7 @@ def resolve_workers(given: str | None, experiment: Experiment | None = None) -> 
 
 
 def training_resources(means: Workers, console: Console) -> Resources:
-    """How many would train at once, and on what; of a cluster's GPUs nothing is known before somebody trains there."""
+    """Number of workers and their device; the GPUs of a cluster are unknown before training starts there."""
     from branchsweep.config.workers import RayWorkersConfig
     from branchsweep.training.resources import Resources
 
@@ -138,15 +138,15 @@ def training_resources(means: Workers, console: Console) -> Resources:
         return Resources(count_places(means))
     from branchsweep.training import gpus, local_workers
 
-    cards = gpus.choose_gpus(means, lambda sentence: console.print(escaped(sentence), highlight=False, soft_wrap=True))
+    cards = gpus.choose_gpus(means, lambda message: console.print(escaped(message), highlight=False, soft_wrap=True))
     return local_workers.local_resources(cards, means.count)
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
-    """Lays files out in a folder.
+    """Write files into a folder.
 
     Raises:
-        UserError: They cannot be written there.
+        UserError: If they cannot be written.
     """
     from branchsweep.runtime import write_files
 
@@ -157,6 +157,10 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
 
 
 def require_parent_folder(output: Path) -> None:
-    """Raises unless a file can lie there, before anything is done that takes its time."""
+    """Check that the folder of an output file exists, before work begins that takes time.
+
+    Raises:
+        UserError: If it does not.
+    """
     if not output.parent.is_dir():
-        raise UserError(f"there is no folder {output.parent}; make it, or write elsewhere")
+        raise UserError(f"there is no folder {output.parent}; create it, or choose another path")

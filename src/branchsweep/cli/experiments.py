@@ -1,4 +1,4 @@
-"""Commands that say what an experiment is before it runs."""
+"""Commands that show an experiment without running it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def data(
     require_real: RequireReal = False,
     overrides: Overrides = None,
 ) -> None:
-    """Say which table an experiment reads, what is in it, and how its rows are split."""
+    """Print which table an experiment reads, its columns, and how its rows are split."""
     from branchsweep.config.loading import load_experiment
     from branchsweep.reporting.text.experiment import render_data_summary
 
@@ -36,13 +36,13 @@ def data(
 def space(
     path: Annotated[Path, typer.Argument(metavar="SPACE", help="A file of search_spaces/, or an experiment.")],
     overrides: Overrides = None,
-    samples: Annotated[int, typer.Option("--samples", min=0, help="How many networks to draw at random.")] = 3,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the samples; else the experiment's.")] = None,
+    samples: Annotated[int, typer.Option("--samples", min=0, help="Number of networks to sample at random.")] = 3,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the samples; default: the experiment's.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a search space holds: its dimensions, its size, and a few of its networks as pictures.
+    """Print a search space: its dimensions, its size, and drawings of sampled networks.
 
-    Heads and inputs are the experiment's. Of a space alone, heads are those that it names, such as PE in PE.depth.
+    Heads and inputs are those of the experiment; for a file of search_spaces/, those it names, such as PE in PE.depth.
     """
     from branchsweep.config.loading import experiment_around_space, is_space_file, load_experiment
     from branchsweep.models.drawing import COLUMNS
@@ -52,7 +52,7 @@ def space(
 
     if is_space_file(path):
         if overrides:
-            raise ConfigError(f"{path} is a space alone, expected an experiment, whose values can be changed", where="--set")
+            raise ConfigError(f"got {path}, a search space; expected an experiment, whose values can be changed", where="--set")
         chosen, name = experiment_around_space(path), path.stem
     else:
         chosen = load_experiment(path, overrides or [])
@@ -69,19 +69,19 @@ def space(
 
 def draw(
     experiment: ExperimentPath,
-    known: Annotated[str, typer.Option("--known", metavar="NAME", help="This known configuration; all if not given.")] = "",
+    known: Annotated[str, typer.Option("--known", metavar="NAME", help="Only this known configuration; default: all.")] = "",
     overrides: Overrides = None,
     columns: Annotated[
-        int | None, typer.Option("--columns", min=40, help="Letters of a line; the terminal's if not given.")
+        int | None, typer.Option("--columns", min=40, help="Width in characters; default: the terminal's.")
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="PATH", help="Let Keras and Graphviz draw: a .png, .svg or .pdf file."),
+        typer.Option("-o", "--output", metavar="PATH", help="Write an image with Keras and Graphviz: .png, .svg or .pdf."),
     ] = None,
 ) -> None:
-    """Draw the networks that an experiment names: its known configurations, or else what is fixed and default.
+    """Draw the networks that an experiment names: its known configurations, or else its fixed values and defaults.
 
-    As text, or with -o one of them into a file, as keras.utils.plot_model draws it.
+    Prints text; with -o, writes one network as an image, as keras.utils.plot_model draws it.
     """
     from branchsweep.config.loading import load_experiment
     from branchsweep.models.drawing import COLUMNS
@@ -91,22 +91,24 @@ def draw(
 
     chosen = load_experiment(experiment, overrides or [])
     console = Console(width=columns)
-    reach = console.width - layout.INDENT
-    samples = known_networks(chosen, known, reach if columns else min(reach, COLUMNS))
+    width = console.width - layout.INDENT
+    samples = known_networks(chosen, known, width if columns else min(width, COLUMNS))
     if output is None:
         console.print(render_network_drawings(samples))
         return
     if len(samples) > 1:
         names = ", ".join(sample.known for sample in samples)
-        raise UserError(f"a file holds one network, and {chosen.name} knows {len(samples)} ({names}); choose with --known NAME")
+        raise UserError(
+            f"an image shows one network, but {chosen.name} has {len(samples)} ({names}); choose one with --known NAME"
+        )
     _draw_into(output, samples[0].architecture, chosen.table.inputs)
     title = f"{chosen.name} {samples[0].known}".rstrip()
-    sentence = f"{output} written: {title}, {samples[0].parameters:,} parameters"
-    Console(stderr=True).print(sentence, highlight=False, soft_wrap=True)
+    message = f"{output} written: {title}, {samples[0].parameters:,} parameters"
+    Console(stderr=True).print(message, highlight=False, soft_wrap=True)
 
 
 def _draw_into(output: Path, architecture: Architecture, inputs: Sequence[str]) -> None:
-    """What is missing is told before TensorFlow takes its seconds to start."""
+    """Draw a network into a file; whatever is missing is reported before TensorFlow is imported."""
     from branchsweep.models.drawing import check_output_path, render_dot, require_graphviz
     from branchsweep.runtime import silence_stderr
 
@@ -120,10 +122,10 @@ def _draw_into(output: Path, architecture: Architecture, inputs: Sequence[str]) 
 def schema(
     kind: Annotated[
         Literal["experiment", "space", "comparison"],
-        typer.Argument(metavar="experiment|space|comparison", help="Which kind of file."),
+        typer.Argument(metavar="experiment|space|comparison", help="The kind of file."),
     ] = "experiment",
 ) -> None:
-    """Print the JSON Schema of the YAML files, for editors to complete and check them."""
+    """Print the JSON Schema of the YAML files, with which editors complete and check them."""
     from branchsweep.config.json_schema import json_schema
 
     typer.echo(json.dumps(json_schema(kind), indent=2))

@@ -17,18 +17,19 @@ from branchsweep.errors import UserError
 
 
 def predict(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Such as models:/ccpp-branched@champion.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A registered model, such as models:/ccpp-branched@champion.")],
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="An xlsx, csv or parquet file with the input columns.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="Where to write: .csv, .xlsx or .parquet.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="Path to write: .csv, .xlsx or .parquet.")],
     sheet: Annotated[str | None, typer.Option("--sheet", help="The sheet of an xlsx file.")] = None,
     warn: Annotated[
-        bool, typer.Option("--warn", help="Add the column 'outside': whether an input lies outside the range of the training.")
+        bool,
+        typer.Option("--warn", help="Add the column 'outside': whether an input lies outside the range of the training rows."),
     ] = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Predict with a registered model: the table's columns, and one per head in natural units.
+    """Predict with a registered model: writes the table's columns, and one column per head in natural units.
 
-    A column that is named as a head stays beside its prediction as <head>_actual.
+    A column with the name of a head is kept as <head>_actual, next to the prediction.
     """
     from branchsweep.data.tables import read_inputs, write_table
     from branchsweep.models.serving import OUTSIDE_COLUMN
@@ -41,54 +42,58 @@ def predict(
         predicted = predictor(frame, warn)
     kept = frame.rename(columns={head: f"{head}_actual" for head in predicted.columns})
     write_table(kept.assign(**{head: predicted[head] for head in predicted.columns}), output)
-    outside = f", {predicted[OUTSIDE_COLUMN].sum():,} of them outside what the model has seen" if warn else ""
-    Console(stderr=True).print(f"{len(frame):,} rows predicted into {output}{outside}", highlight=False)
+    outside = f", {predicted[OUTSIDE_COLUMN].sum():,} of them outside the range of the training rows" if warn else ""
+    Console(stderr=True).print(f"{output} written: predictions for {len(frame):,} rows{outside}", highlight=False)
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Such as models:/ccpp-branched@champion.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A registered model, such as models:/ccpp-branched@champion.")],
     kind: Annotated[
         Literal["keras", "code"],
-        typer.Option("--format", help="keras: the trained network; code: a script that trains it anew in plain Keras."),
+        typer.Option("--format", help="keras: the trained network; code: a script that trains it again in plain Keras."),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="Where to write: .keras, or .py for code.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="Path to write: .keras, or .py for code.")],
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Write a registered model as a Keras file, or as a script in plain Keras that trains it anew.
+    """Write a registered model as a Keras file, or as a script that trains it again in plain Keras.
 
-    Beside a Keras file, which takes scaled inputs, serving.json says how they are scaled.
+    The Keras file takes scaled inputs; serving.json, written next to it, holds the scalers.
     """
     from branchsweep.models.codegen import script_from_manifest
     from branchsweep.models.serving import MANIFEST_FILE, MODEL_FILE
     from branchsweep.tracking.mlflow_model import download_model
 
     beside = output.with_name(MANIFEST_FILE)
-    _refuse_place(kind, output, beside)
+    _check_output(kind, output, beside)
     with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
         files = download_model(model, Path(folder), tracking_uri)
         try:
             if kind == "keras":
                 shutil.copy(files / MODEL_FILE, output)
                 shutil.copy(files / MANIFEST_FILE, beside)
-                sentence = f"{output} written, and beside it {beside}: its scalers, columns and units"
+                message = f"{output} written, and {beside} with its scalers, columns and units"
             else:
                 manifest = json.loads((files / MANIFEST_FILE).read_text(encoding="utf-8"))
                 output.write_text(script_from_manifest(model, manifest), encoding="utf-8")
-                sentence = f"{output} written; to train: python {output} TABLE"
+                message = f"{output} written; train with: python {output} TABLE"
         except OSError as error:
             raise UserError(f"cannot be written ({error})", str(output)) from error
-    Console(stderr=True).print(sentence, highlight=False, soft_wrap=True)
+    Console(stderr=True).print(message, highlight=False, soft_wrap=True)
 
 
-def _refuse_place(kind: str, output: Path, beside: Path) -> None:
-    """Raises unless a model may be written there: two Keras files in one folder would share the scalers of one of them."""
+def _check_output(kind: str, output: Path, beside: Path) -> None:
+    """Check the path of an exported model: two Keras files in one folder would overwrite each other's scalers.
+
+    Raises:
+        UserError: If the suffix is wrong, the folder does not exist, or another model's scalers are in it.
+    """
     suffix = {"keras": ".keras", "code": ".py"}[kind]
     if output.suffix != suffix:
         raise UserError(f"got {output}, expected a path that ends in {suffix}")
     require_parent_folder(output)
     others = sorted(other.name for other in output.parent.glob("*.keras") if other.name != output.name)
     if kind == "keras" and beside.exists() and others:
-        raise UserError(f"{beside} belongs to {others[0]} already; write into another folder")
+        raise UserError(f"{beside} belongs to {others[0]}; choose another folder")
 
 
 def history(
@@ -96,21 +101,21 @@ def history(
     tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell of a registered model who reigned, since when and why, and list its versions."""
+    """List the versions of a registered model and the tenures of its champions, with the reasons."""
     from branchsweep.reporting.text.registry import render_champion_history
     from branchsweep.tracking.mlflow_registry import open_registry
 
-    told = open_registry(tracking_uri).chronicle(model)
+    recorded = open_registry(tracking_uri).chronicle(model)
     if as_json:
-        typer.echo(told.to_json())
+        typer.echo(recorded.to_json())
     else:
-        Console().print(render_champion_history(told))
+        Console().print(render_champion_history(recorded))
 
 
 def rollback(model: Model, tracking_uri: TrackingUri = None) -> None:
-    """Give a registered model's title back to its previous champion; the present one becomes the challenger."""
+    """Make the previous champion of a registered model champion again; the present champion becomes the challenger."""
     from branchsweep.reporting.text.registry import render_rollback_result
     from branchsweep.tracking.mlflow_registry import open_registry
 
-    done = open_registry(tracking_uri).rollback(model)
-    Console().print(render_rollback_result(done), highlight=False, soft_wrap=True)
+    result = open_registry(tracking_uri).rollback(model)
+    Console().print(render_rollback_result(result), highlight=False, soft_wrap=True)

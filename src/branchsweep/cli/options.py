@@ -1,4 +1,4 @@
-"""The words of the command line that several commands know, and what they answer with."""
+"""Options that several commands have, and the exit code and message of an interrupted command."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, as in shells."""
 
-INTERRUPTED_MESSAGE = "stopped. What was finished is recorded: the same command goes on from there"
+INTERRUPTED_MESSAGE = "stopped. What has finished is recorded: run the same command again to resume"
 
 ExperimentPath = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="A YAML file, such as experiments/branched.yaml.")]
 
 DataPath = Annotated[Path | None, typer.Option("--data", metavar="PATH", help="Read this table instead of the experiment's.")]
 
-RequireReal = Annotated[bool, typer.Option("--require-real", help="Refuse the embedded stand-in for the built-in table.")]
+RequireReal = Annotated[
+    bool, typer.Option("--require-real", help="Fail rather than use the synthetic stand-in for the built-in table.")
+]
 
 Overrides = Annotated[
     list[str] | None,
@@ -26,7 +28,7 @@ Overrides = Annotated[
 TrackingUri = Annotated[
     str | None,
     typer.Option(
-        "--tracking-uri", metavar="URI", help="MLflow's store; sqlite:///mlflow.db here, unless MLFLOW_TRACKING_URI says."
+        "--tracking-uri", metavar="URI", help="MLflow's tracking URI; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."
     ),
 ]
 
@@ -35,8 +37,8 @@ WorkersOption = Annotated[
     typer.Option(
         "--workers",
         metavar="N|ray|ADDRESS",
-        help="So many worker processes, a core each; or those of a Ray cluster: of this machine, or at ray://HOST:PORT. If "
-        "neither this nor the experiment says, one process per GPU that TensorFlow sees, or per core where it sees none.",
+        help="Number of worker processes, one core each; or ray for a Ray cluster on this machine, or ray://HOST:PORT. Default: "
+        "the experiment's, else one process per GPU that TensorFlow sees, or one per core where it sees none.",
     ),
 ]
 

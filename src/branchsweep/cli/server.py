@@ -1,4 +1,4 @@
-"""The command that serves MLflow's pages."""
+"""The command that serves MLflow's UI."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from branchsweep.tracking.run_records import SweepSummary
 
 UNPRIVILEGED = 1024
-"""The first port that anybody may listen on."""
+"""The first port that needs no privileges."""
 
 HIGHEST_PORT = 65535
 
 MOST_PORTS = 100
-"""So many ports after a taken one are tried, to propose one that is free."""
+"""Number of ports after an occupied one that are tried, to propose a free one."""
 
 
 def ui(
@@ -37,28 +37,28 @@ def ui(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 5000,
     opens: Annotated[
-        bool | None, typer.Option("--open/--no-open", help="Open the last sweep in a browser; in a terminal it is.")
+        bool | None, typer.Option("--open/--no-open", help="Open the last sweep in a browser; default: in a terminal only.")
     ] = None,
 ) -> None:
-    """Serve MLflow's pages over this store, until Ctrl-C, and open the last sweep in them."""
+    """Serve MLflow's UI over this store until Ctrl-C, and open the last sweep in it."""
     from branchsweep.tracking.run_reader import list_sweeps
     from branchsweep.tracking.tracking_uri import SERVER_ENVIRONMENT, ui_command
 
     command = ui_command(tracking_uri, host, port)
-    _refuse_taken(host, port)
+    _require_free_port(host, port)
     newest = list_sweeps(tracking_uri)[:1]
     links = _links(f"http://{host}:{port}", newest[0]) if newest else {"": f"http://{host}:{port}"}
-    say = Console(stderr=True)
-    say.print("MLflow comes up in about ten seconds; Ctrl-C ends it", highlight=False, soft_wrap=True)
+    console = Console(stderr=True)
+    console.print("MLflow starts in about ten seconds; Ctrl-C stops it", highlight=False, soft_wrap=True)
     for what, link in links.items():
-        say.print(f"{what:{max(map(len, links))}}  {link}".strip(), highlight=False, soft_wrap=True)
-    if say.is_terminal if opens is None else opens:
+        console.print(f"{what:{max(map(len, links))}}  {link}".strip(), highlight=False, soft_wrap=True)
+    if console.is_terminal if opens is None else opens:
         threading.Thread(target=_open_when_up, args=(host, port, next(iter(links.values()))), daemon=True).start()
     raise typer.Exit(_serve(command, {**os.environ, **SERVER_ENVIRONMENT}))
 
 
 def _links(server: str, sweep: SweepSummary) -> dict[str, str]:
-    """The pages of a sweep by what they show; the first is the one to open."""
+    """Links to the pages of a sweep, by label; the first is the one to open."""
     from branchsweep.tracking.tracking_uri import charts_page, link, run_page, view_page
 
     pages = {"the sweep": run_page(sweep.experiment_id, sweep.run_id)}
@@ -72,7 +72,7 @@ def _links(server: str, sweep: SweepSummary) -> dict[str, str]:
 
 
 def _open_when_up(host: str, port: int, link: str) -> None:
-    """Opens a browser as soon as the server answers; gives up with it."""
+    """Open a browser as soon as the server answers."""
     while True:
         time.sleep(0.5)
         connection = http.client.HTTPConnection(host, port, timeout=5)
@@ -84,13 +84,13 @@ def _open_when_up(host: str, port: int, link: str) -> None:
 
 
 def _serve(command: list[str], environment: Mapping[str, str]) -> int:
-    """Runs a server and its own processes until it ends or we are told to, and leaves none of them behind."""
+    """Run a server until it ends or this process is told to stop, and end its child processes with it."""
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, end)
-    process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603  # our own words, a host and a port
+    process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603  # our own command, a host and a port
     try:
         return process.wait()
     except KeyboardInterrupt:
@@ -101,19 +101,23 @@ def _serve(command: list[str], environment: Mapping[str, str]) -> int:
         process.wait()
 
 
-def _refuse_taken(host: str, port: int) -> None:
-    """Raises if something listens there already: MLflow's own message for it is a traceback."""
-    error = _what_forbids(host, port)
+def _require_free_port(host: str, port: int) -> None:
+    """Check that the port is free: MLflow answers an occupied one with a traceback.
+
+    Raises:
+        UserError: If it cannot be used.
+    """
+    error = _port_error(host, port)
     if error is None:
         return
     nearby = range(max(port + 1, UNPRIVILEGED), min(port + MOST_PORTS, HIGHEST_PORT) + 1)
-    free = next((other for other in nearby if _what_forbids(host, other) is None), None)
+    free = next((other for other in nearby if _port_error(host, other) is None), None)
     remedy = f"--port {free} is free" if free else "choose another with --port, or another --host"
     raise UserError(f"got port {port} on {host}, which cannot be used ({error.strerror}); {remedy}") from error
 
 
-def _what_forbids(host: str, port: int) -> OSError | None:
-    """Why nobody can listen there; None where one can."""
+def _port_error(host: str, port: int) -> OSError | None:
+    """The error of listening on this port; None if it is free."""
     with socket.socket() as mine:
         mine.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

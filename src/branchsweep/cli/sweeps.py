@@ -1,4 +1,4 @@
-"""Commands that train for a sweep: run it, hold its final again, train one of its trials again."""
+"""Commands that train: run a sweep, confirm and promote the best of a recorded sweep, replay a trial."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ if TYPE_CHECKING:
 
 def run(
     experiment: ExperimentPath,
-    trials: Annotated[int | None, typer.Option("--trials", min=1, help="Trials in total (search.trials).")] = None,
+    trials: Annotated[int | None, typer.Option("--trials", min=1, help="Number of trials (search.trials).")] = None,
     data: DataPath = None,
     require_real: RequireReal = False,
     overrides: Overrides = None,
     tracking_uri: TrackingUri = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The experiment's seed.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The seed of the experiment.")] = None,
     workers: WorkersOption = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even if this sweep is recorded.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again, even if this sweep is recorded.")] = False,
     take_over: Annotated[
-        bool, typer.Option("--take-over", help="Go on with this sweep even if another process runs it, which then stops.")
+        bool, typer.Option("--take-over", help="Resume this sweep even if another process runs it; that process then stops.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be trained, and exit.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a sweep, or go on with it: search, refit the best, compare, register."""
+    """Run or resume a sweep: search, confirm and refit the best trial, compare it with baselines, register the model."""
     from branchsweep.config.loading import load_experiment
     from branchsweep.reporting.text import sweep_result
     from branchsweep.reporting.text.experiment import render_dry_run
@@ -95,7 +95,7 @@ def _sweep(
     take_over: bool,
     console: Console,
 ) -> Any:
-    """Opens the engines and lets the sweep run; a sweep that is complete already only says what it has to say."""
+    """Run or resume a sweep; of a sweep that is complete, return the recorded result."""
     from branchsweep.data.training_rows import training_rows
     from branchsweep.reporting.sweep_reporter import HtmlReporter
     from branchsweep.search.drivers import open_driver
@@ -117,7 +117,7 @@ def _sweep(
     ):
         finished = finished_result(experiment, ledger.conclusion)
         if finished:
-            progress.on_message("this sweep is complete; to train it anew, add --fresh")
+            progress.on_message("this sweep is complete; add --fresh to run it again")
             return finished
         engines = SearchContext(open_driver(experiment, prior), trainer, ledger, progress)
         reporter = HtmlReporter(progress.on_message)
@@ -128,7 +128,7 @@ def _sweep(
 def _written_down(
     record: SweepRecord, tracking_uri: str | None, fresh: bool, take_over: bool, progress: ProgressCallback
 ) -> Iterator[Tracker]:
-    """The sweep's ledger, beside training; what a server is to record lies on disk until it has it."""
+    """Open the tracker, which writes in a thread of its own; what a server has not received yet is kept on disk."""
     from branchsweep.runtime import cache_folder
     from branchsweep.tracking.async_tracker import AsyncTracker
     from branchsweep.tracking.mlflow_tracker import MlflowTracker
@@ -140,18 +140,18 @@ def _written_down(
     is_far = is_server(ledger.tracking_uri)
     spool = Outbox(cache_folder() / "spool" / ledger.run_id) if is_far else None
     if ledger.lease.after:
-        progress.on_message(f"going on in the place of {ledger.lease.after}")
+        progress.on_message(f"resuming the sweep in place of {ledger.lease.after}")
     before, now = (tags.get(DEVICE_TAG, "") for tags in (ledger.stood, record.tags))
     if before and before != now and not ledger.conclusion:
         progress.on_message(
-            f"what is recorded was trained on: {before}; what comes is trained on: {now}. Their last digits differ"
+            f"recorded trials were trained on {before}, new ones are trained on {now}: their scores differ in the last digits"
         )
     with AsyncTracker(ledger, spool, ledger.lease, progress.on_message) as shadow:
         yield shadow
 
 
 def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str | None) -> list[Any]:
-    """The results of the earlier sweeps that `search.warm_start` names."""
+    """Results of the earlier sweeps that `search.warm_start` names."""
     if not experiment.search.warm_start:
         return []
     from branchsweep.config.loading import parse_recorded_experiment
@@ -161,7 +161,7 @@ def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str
     earlier = []
     for name in experiment.search.warm_start:
         if name == experiment.name:
-            message = f"search.warm_start: got '{name}', this sweep's own name; expected the run id of an earlier one"
+            message = f"search.warm_start: got '{name}', the name of this sweep; expected the run id of an earlier one"
             raise ConfigError(f"{message} (branchsweep show)")
         ledger = open_existing(tracking_uri, name)
         of = ledger.sweep
@@ -172,16 +172,16 @@ def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str
 
 def promote(
     sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name or run id.")],
-    trial: Annotated[int | None, typer.Option("--trial", min=0, help="This trial; of the best few if not given.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Confirm and decide, and register nothing.")] = False,
+    trial: Annotated[int | None, typer.Option("--trial", min=0, help="Confirm this trial; default: the best few.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Confirm and decide, but register nothing.")] = False,
     model: Annotated[
-        str | None, typer.Option("--model", help="The registered model's name; the experiment's if not given.")
+        str | None, typer.Option("--model", help="Name of the registered model; default: the experiment's.")
     ] = None,
     data: DataPath = None,
     workers: WorkersOption = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Confirm a recorded sweep's best trials, and let the finalist challenge the champion."""
+    """Confirm the best trials of a recorded sweep, and promote the best one to champion if the evidence suffices."""
     from branchsweep.config.loading import parse_recorded_experiment
     from branchsweep.config.promotion import Promotion
     from branchsweep.data.training_rows import training_rows
@@ -198,15 +198,13 @@ def promote(
         policy = experiment.promotion or Promotion(model=model)
         experiment = experiment.model_copy(update={"promotion": policy.model_copy(update={"model": model})})
     if experiment.promotion is None:
-        raise UserError(f"the sweep {of.name} has no promotion policy, so no model's name: give one with --model NAME")
+        raise UserError(f"the sweep {of.name} names no registered model in promotion.model: give a name with --model NAME")
     dataset, split = read_table(experiment, data, False, console)
     for part, digest in (("data_digest", dataset.digest), ("split_digest", split.digest)):
         if of.tags.get(part) != digest:
             what = "table" if part == "data_digest" else "split"
-            message = (
-                f"this is another {what} than the sweep {of.name} was scored on ({part} {digest}, then {of.tags.get(part)})"
-            )
-            raise UserError(f"{message}: name the one it had with --data")
+            message = f"the {what} differs from that of the sweep {of.name} ({part} {digest}, recorded: {of.tags.get(part)})"
+            raise UserError(f"{message}: give the table of the sweep with --data")
     with open_training(training_rows(dataset, split), means, console) as (trainer, progress):
         ending = promote_recorded(experiment, trial, dataset, split, trainer, ledger, progress, dry_run, HtmlReporter())
     Console().print(sweep_result.render_promotion_outcome(ending, list(experiment.heads)))
@@ -217,20 +215,21 @@ def promote(
 def replay(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="A trial's run id, or the beginning of it; with --trial, a sweep's, or its name."),
+        typer.Argument(metavar="RUN", help="A trial's run id or a prefix of it; with --trial, a sweep's name or run id."),
     ],
     trial: Annotated[int | None, typer.Option("--trial", min=0, help="The number of the trial in the sweep RUN.")] = None,
     data: DataPath = None,
     tracking_uri: TrackingUri = None,
     workers: WorkersOption = None,
     tolerance: Annotated[
-        float | None, typer.Option("--tolerance", min=0, help="R² by which it may differ; 0.001 if not given.")
+        float | None,
+        typer.Option("--tolerance", min=0, help="Largest difference of scores that counts as agreement; default: 0.001."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a recorded trial again and compare: same data, same split, same seeds, and the same score?
+    """Train a recorded trial again, on the same data, split and seeds, and compare its scores with the recorded ones.
 
-    Exit code 0: it agrees within the tolerance; on the same machine with the same versions, to the last digit. 1: it does not.
+    Exit code 0 if they agree within the tolerance (same machine, same versions: to the last digit), else 1.
     """
     from branchsweep.reporting.text import records
     from branchsweep.workflows.replay import TOLERANCE
@@ -255,7 +254,7 @@ def _replayed(
     tolerance: float,
     console: Console,
 ) -> Replay:
-    """Finds the trial, reads the table that its sweep names, and trains it again."""
+    """Find the trial, load the table of its sweep, and train it again."""
     from branchsweep.config.loading import parse_recorded_experiment
     from branchsweep.data.training_rows import training_rows
     from branchsweep.tracking.mlflow_tracker import open_existing, open_trial
