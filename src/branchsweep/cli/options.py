@@ -37,8 +37,8 @@ WorkersOption = Annotated[
     typer.Option(
         "--workers",
         metavar="N|ray|ADDRESS",
-        help="Number of worker processes, one core each; or ray for a Ray cluster on this machine, or ray://HOST:PORT. Default: "
-        "the experiment's, else one process per GPU that TensorFlow sees, or one per core where it sees none.",
+        help="Number of worker processes, one core each; or ray for a Ray cluster on this machine, or ray://HOST:PORT. "
+        "Default: the experiment's, else one process per GPU that TensorFlow sees, or one per core where it sees none.",
     ),
 ]
 
