@@ -14,6 +14,8 @@ import pytest
 from nodes import NO_RAY, Nodes, cluster
 from servers import PASSWORDS, SharedServer, answering, free_port, postgresql
 
+pytest.register_assert_rewrite("contracts")  # what fails in a contract is shown with its values
+
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 """What is compared to the last bit is computed on processors, TensorFlow in this process included."""
 

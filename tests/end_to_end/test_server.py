@@ -36,7 +36,11 @@ from branchsweep.training.protocols import Trainer
 from branchsweep.trial import Result
 from branchsweep.workflows.search_loop import SearchContext, run_search
 from branchsweep.workflows.sweep import new_sweep_record
-from contracts import LedgerContract, OpenLedger, recorded, sweep_record, written
+from contracts.audit import AuditContract
+from contracts.registry import RegistryContract
+from contracts.results import exact_texts, example_result
+from contracts.tracker import TrackerContract
+from contracts.tracking_records import OpenTracker, sweep_record
 from fakes import FormulaTrainer, Notebook, tiny_experiment
 from servers import PASSWORDS, SharedServer, signed_in
 
@@ -84,17 +88,17 @@ def children(ledger: MlflowTracker) -> list[tuple[int, str]]:
 class TestLedgerOfASharedServer:
     """Of the contract, which holds behind any server, what rights and PostgreSQL might change."""
 
-    test_recalled_exactly = LedgerContract.test_what_was_recorded_is_recalled_exactly
-    test_goes_on = LedgerContract.test_a_sweep_of_the_same_key_goes_on
-    test_never_twice = LedgerContract.test_no_trial_is_recorded_twice
-    test_conclusion = LedgerContract.test_a_conclusion_is_kept
-    test_no_champion = LedgerContract.test_there_is_no_champion_before_one_is_crowned
-    test_title = LedgerContract.test_the_title_goes_to_whom_the_verdict_gives_it
-    test_files = LedgerContract.test_what_was_registered_is_read_back_with_what_made_it
-    test_meetings = LedgerContract.test_who_met_the_test_rows_is_counted_over_all_sweeps
+    test_recalled_exactly = TrackerContract.test_what_was_recorded_is_recalled_exactly
+    test_goes_on = TrackerContract.test_a_sweep_of_the_same_key_goes_on
+    test_never_twice = TrackerContract.test_no_trial_is_recorded_twice
+    test_conclusion = TrackerContract.test_a_conclusion_is_kept
+    test_no_champion = RegistryContract.test_there_is_no_champion_before_one_is_crowned
+    test_title = RegistryContract.test_the_title_goes_to_whom_the_verdict_gives_it
+    test_files = RegistryContract.test_what_was_registered_is_read_back_with_what_made_it
+    test_meetings = AuditContract.test_who_met_the_test_rows_is_counted_over_all_sweeps
 
     @pytest.fixture
-    def opened(self, server: SharedServer, name: str) -> OpenLedger:
+    def opened(self, server: SharedServer, name: str) -> OpenTracker:
         def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
             return MlflowTracker.open(replace(record, name=name), server.uri, fresh)
 
@@ -108,7 +112,7 @@ def test_who_does_not_sign_in_is_refused_and_not_waited_for(
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "no longer")
     began = time.monotonic()
     with pytest.raises(TrackingError, match="may you use it") as caught, AsyncTracker(ledger) as shadow:
-        shadow.record([recorded(0)])
+        shadow.record([example_result(0)])
     assert not isinstance(caught.value, TrackingServerUnavailableError)
     assert time.monotonic() - began < 10
 
@@ -159,7 +163,7 @@ def test_a_server_that_is_away_in_mid_sweep_has_every_trial_afterwards(
         shadow.conclude({}, {}, {})
     assert not folder.exists()
     alone = searched(MemoryTracker.open(record), FormulaTrainer(rows))
-    assert written(MlflowTracker.open(record, server.uri).recall()) == written(results) == written(alone)
+    assert exact_texts(MlflowTracker.open(record, server.uri).recall()) == exact_texts(results) == exact_texts(alone)
     told = [line for line in progress.lines if "server is" in line]
     assert [line.partition(":")[0].partition(" and ")[0] for line in told] == [
         "the server is away",
@@ -171,7 +175,8 @@ def test_a_server_that_is_away_in_mid_sweep_has_every_trial_afterwards(
 
 WORKS = """
 import sys, time
-from contracts import recorded, sweep_record
+from contracts.results import example_result
+from contracts.tracking_records import sweep_record
 from branchsweep.runtime import cache_folder
 from branchsweep.errors import UserError
 from branchsweep.tracking import async_tracker
@@ -186,7 +191,7 @@ try:
         print("open", flush=True)
         sys.stdin.readline()
         for number in range(int(sys.argv[4]), int(sys.argv[5])):
-            beside.record([recorded(number)])
+            beside.record([example_result(number)])
             print(number, flush=True)
         while key == "endless":
             beside.recall()
@@ -200,7 +205,7 @@ except UserError as error:
 def test_what_a_killed_process_could_not_deliver_is_delivered_by_the_next(server: SharedServer, name: str) -> None:
     record = sweep_record("endless", name=name)
     first = MlflowTracker.open(record, server.uri)
-    first.record([recorded(0)])
+    first.record([example_result(0)])
     first.lease.release()
     with script(WORKS, server.uri, name, "endless", "0", "12") as process:
         assert heard(process, 1) == ["open"]
@@ -214,7 +219,7 @@ def test_what_a_killed_process_could_not_deliver_is_delivered_by_the_next(server
     ledger, progress = MlflowTracker.open(record, server.uri), Notebook()
     assert ledger.lease.after is not None, "the killed process did not let go"
     with AsyncTracker(ledger, Outbox(folder), ledger.lease, progress.on_message) as shadow:
-        assert written(shadow.recall()) == written([recorded(number) for number in range(12)])
+        assert exact_texts(shadow.recall()) == exact_texts([example_result(number) for number in range(12)])
     assert children(ledger) == [(number, "FINISHED") for number in range(12)]
     assert "of an earlier process first" in progress.lines[0]
     assert not folder.exists()
@@ -231,8 +236,8 @@ def test_the_same_sweep_started_twice_is_refused_and_may_be_taken_over(server: S
         told, _ = process.communicate(timeout=30)
     assert f"was taken over by {ledger.lease._holder}" in told
     with AsyncTracker(ledger, hold=ledger.lease) as shadow:
-        shadow.record([recorded(2)])
-        assert written(shadow.recall()) == written([recorded(number) for number in range(3)])
+        shadow.record([example_result(2)])
+        assert exact_texts(shadow.recall()) == exact_texts([example_result(number) for number in range(3)])
     assert MlflowTracker.open(record, server.uri).lease.after is None, "it was let go"
 
 
@@ -250,7 +255,7 @@ def test_sweeps_of_two_people_under_one_name_do_not_meet(server: SharedServer, n
     for user, numbers in (("ada", range(6)), ("bob", range(3, 8))):
         ledger = MlflowTracker.open(sweep_record(f"of {user}", name=name), server.uri)
         assert ledger.is_resumed
-        assert written(ledger.recall()) == written([recorded(number) for number in numbers])
+        assert exact_texts(ledger.recall()) == exact_texts([example_result(number) for number in numbers])
         assert children(ledger) == [(number, "FINISHED") for number in numbers]
 
 

@@ -34,7 +34,7 @@ from branchsweep.tracking.outbox import Outbox
 from branchsweep.tracking.protocols import Champion
 from branchsweep.tracking.run_reader import open_sweep
 from branchsweep.trial import Result, Status
-from contracts import written
+from contracts.results import exact_texts
 from nodes import Nodes
 from servers import PASSWORDS, SharedServer, signed_in
 
@@ -312,7 +312,7 @@ def test_every_trial_is_what_it_is_with_local_workers_to_the_last_bit(near: Swee
 
 
 def timeless(results: Sequence[Result]) -> list[str]:
-    return written([replace(result, score=replace(result.score, seconds=0.0)) for result in results])
+    return exact_texts([replace(result, score=replace(result.score, seconds=0.0)) for result in results])
 
 
 def test_the_champion_is_the_same_network(near: Sweep, far: Sweep) -> None:

@@ -10,7 +10,7 @@ import pytest
 from branchsweep.config.loading import dump_yaml, load_experiment
 from branchsweep.search.boundary_check import boundary_hits
 from branchsweep.trial import ParamValue
-from contracts import Dimensions, make_experiment
+from contracts.search_spaces import Dimensions, make_experiment
 
 WIDTH: dict[str, Any] = {"type": "choice", "choices": [8, 16, 32, 64, 96, 128], "ordered": True}
 RATE: dict[str, Any] = {"type": "float", "low": 5e-4, "high": 5e-2, "log": True}

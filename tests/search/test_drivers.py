@@ -33,7 +33,9 @@ from branchsweep.search.sampling import (
     value_at_index,
 )
 from branchsweep.trial import Params, Result, Trial
-from contracts import MIXED, SMALL, Dimensions, DriverContract, answer, make_experiment, play, scored, trials_of
+from contracts.driver import DriverContract, play, trials_of
+from contracts.results import answered, score_of
+from contracts.search_spaces import MIXED, SMALL, Dimensions, make_experiment
 
 JUST_BELOW_ONE = math.nextafter(1.0, 0.0)
 
@@ -79,7 +81,7 @@ class TestTpe(DriverContract):
     def test_answers_change_what_is_asked_from_the_next_round_on(self) -> None:
         experiment = self.experiment()
         first = play(open_driver(experiment), asks=3)
-        worse = [Result(result.trial, scored(-result.trial.number)) for result in first]
+        worse = [Result(result.trial, score_of(-result.trial.number)) for result in first]
         assert self.resumed(experiment, worse).ask(8) != self.resumed(experiment, first).ask(8)
         of_this_round = [*first[:16], *worse[16:20]]
         assert self.resumed(experiment, of_this_round).ask(4) == trials_of(first[20:])
@@ -90,7 +92,7 @@ class TestTpe(DriverContract):
 
         def told(start: int, stop: int) -> list[Trial]:
             """The round after four of which the answers of trials from `start` to `stop` were others."""
-            other = [Result(of.trial, scored(-of.trial.number)) if start <= of.trial.number < stop else of for of in first]
+            other = [Result(of.trial, score_of(-of.trial.number)) if start <= of.trial.number < stop else of for of in first]
             return self.resumed(experiment, other).ask(8)
 
         assert told(24, 32) == told(0, 0)
@@ -104,7 +106,7 @@ class TestTpe(DriverContract):
         experiment = self.experiment({"weight_decay": {"type": "float", "low": 0.0, "high": 1.0}}, batch=16)
         driver = open_driver(experiment)
         for trial in driver.ask(16):
-            driver.tell(Result(trial, scored(-float(trial.params["weight_decay"]))))
+            driver.tell(Result(trial, score_of(-float(trial.params["weight_decay"]))))
         asked = sorted(float(trial.params["weight_decay"]) for trial in driver.ask(16))
         assert float(np.median(asked)) < 0.4  # drawn towards the best value, at 0
         assert float(np.min(np.diff(asked))) > 1e-4  # yet not on top of each other
@@ -115,7 +117,7 @@ class TestTpe(DriverContract):
         results = play(open_driver(experiment), asks=2)
 
         def blaming(name: str) -> list[Result]:
-            blame = scored(-1e6)
+            blame = score_of(-1e6)
             return [Result(result.trial, blame if result.trial.known == name else result.score) for result in results]
 
         plain, inside, outside = (self.resumed(experiment, blaming(name)).ask(8) for name in ("nobody", *known))
@@ -162,12 +164,12 @@ def test_what_tpe_remembers_is_the_latest_and_the_best_of_all(several: bool) -> 
 def test_a_long_tpe_search_that_goes_on_asks_what_an_uninterrupted_one_asks() -> None:
     """Where it has begun to forget."""
     experiment = make_experiment("optuna", {name: MIXED[name] for name in ("weight_decay", "activation")}, batch=4)
-    recorded = [answer(trial) for trial in random_trials(experiment, MEMORY + 48)]
+    recorded = [answered(trial) for trial in random_trials(experiment, MEMORY + 48)]
     lived, resumed = open_driver(experiment), open_driver(experiment)
     for result in recorded:
         lived.tell(result)
     for _ in range(2):
-        asked = [answer(trial) for trial in lived.ask(4)]
+        asked = [answered(trial) for trial in lived.ask(4)]
         recorded += asked
         for result in asked:
             lived.tell(result)
@@ -354,7 +356,7 @@ def _regret(driver: str, seed: int) -> float:
     while len(values) < 64:
         for trial in sampler.ask(8):
             values.append(_valley(trial.params))
-            sampler.tell(Result(trial, scored(values[-1])))
+            sampler.tell(Result(trial, score_of(values[-1])))
     return -max(values)
 
 

@@ -30,7 +30,7 @@ from branchsweep.search.keras_tuner import KerasTunerSampler, declared, options_
 from branchsweep.search.protocols import Observation
 from branchsweep.search.sampling import random_points
 from branchsweep.trial import Params, ParamValue, Status
-from contracts import MIXED, SMALL, Dimensions, make_experiment
+from contracts.search_spaces import MIXED, SMALL, Dimensions, make_experiment
 
 ALGORITHMS = ("random", "bayesian", "hyperband", "grid")
 

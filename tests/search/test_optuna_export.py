@@ -20,7 +20,7 @@ from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.search.importance import FEWEST, importance
 from branchsweep.search.optuna_export import export_study, to_distribution, to_frozen_trial
 from branchsweep.trial import HeadScore, Params, Result, Score, Status, Trial
-from contracts import KNOWN, MIXED, Dimensions, make_experiment
+from contracts.search_spaces import KNOWN, MIXED, Dimensions, make_experiment
 
 FACTS = {"sweep": "contract", "run_id": "r1", "data_digest": "d1", "question": "How?"}
 

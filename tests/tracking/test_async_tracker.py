@@ -24,15 +24,19 @@ from branchsweep.tracking.mlflow_tracker import MlflowTracker
 from branchsweep.tracking.outbox import Outbox
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, SweepRecord, Tracker
 from branchsweep.trial import Result
-from contracts import LedgerContract, OpenLedger, candidate, recorded, sweep_record, written
+from contracts.audit import AuditContract
+from contracts.registry import RegistryContract
+from contracts.results import exact_texts, example_result
+from contracts.tracker import TrackerContract
+from contracts.tracking_records import OpenTracker, example_candidate, sweep_record
 from fakes import Notebook
 
 
-class ShadowContract(LedgerContract):
+class ShadowContract(TrackerContract, RegistryContract, AuditContract):
     """The contract around any ledger: `inner` opens those."""
 
     @pytest.fixture
-    def opened(self, inner: OpenLedger) -> Generator[OpenLedger]:
+    def opened(self, inner: OpenTracker) -> Generator[OpenTracker]:
         with ExitStack() as stack:
             opened: list[AsyncTracker] = []
 
@@ -47,25 +51,25 @@ class ShadowContract(LedgerContract):
 
 class TestShadowOfMemory(ShadowContract):
     @pytest.fixture
-    def inner(self) -> OpenLedger:
+    def inner(self) -> OpenTracker:
         store = MemoryStore()
         return lambda record, fresh=False: MemoryTracker.open(record, store, fresh)
 
 
 class TestShadowOfMlflow(ShadowContract):
     @pytest.fixture
-    def inner(self, mlflow_store: str) -> OpenLedger:
+    def inner(self, mlflow_store: str) -> OpenTracker:
         return lambda record, fresh=False: MlflowTracker.open(record, mlflow_store, fresh)
 
 
 class TestShadowWithASpool(ShadowContract):
     @pytest.fixture
-    def inner(self) -> OpenLedger:
+    def inner(self) -> OpenTracker:
         store = MemoryStore()
         return lambda record, fresh=False: MemoryTracker.open(record, store, fresh)
 
     @pytest.fixture
-    def opened(self, inner: OpenLedger, tmp_path: Path) -> Generator[OpenLedger]:
+    def opened(self, inner: OpenTracker, tmp_path: Path) -> Generator[OpenTracker]:
         with ExitStack() as stack:
             opened: list[AsyncTracker] = []
 
@@ -149,7 +153,7 @@ class Distant(MemoryTracker):
 
 def record_each(shadow: AsyncTracker, numbers: Sequence[int] | Iterator[int]) -> None:
     for number in numbers:
-        shadow.record([recorded(number)])
+        shadow.record([example_result(number)])
 
 
 def record_and_raise(shadow: AsyncTracker, numbers: Sequence[int], error: BaseException) -> None:
@@ -273,7 +277,7 @@ class TestAway:
                 [1],
             ]
             distant.back_soon()
-            assert written(shadow.recall()) == written([recorded(number) for number in range(5)])
+            assert exact_texts(shadow.recall()) == exact_texts([example_result(number) for number in range(5)])
             assert list(folder.iterdir()) == []
         assert not folder.exists()
         assert sorted(distant.order) == [0, 1, 2, 3, 4]
@@ -290,7 +294,7 @@ class TestAway:
         distant = Distant()
         distant.breaks_off_after = 2
         with AsyncTracker(distant, Outbox(tmp_path / "spool")) as shadow:
-            shadow.record([recorded(number) for number in range(5)])
+            shadow.record([example_result(number) for number in range(5)])
             assert numbers(shadow) == distant.order == [0, 1, 2, 3, 4]
 
     def test_ctrl_c_does_not_wait_and_the_next_process_delivers(self, tmp_path: Path) -> None:
@@ -328,7 +332,7 @@ class TestAway:
             shadow.flush()
             distant.is_away = True
             with pytest.raises(TrackingServerUnavailableError):
-                shadow.crown(candidate(tmp_path, "plant"), PromotionDecision(True, "there was nobody"))
+                shadow.crown(example_candidate(tmp_path, "plant"), PromotionDecision(True, "there was nobody"))
 
     def test_without_a_spool_it_is_offered_again_as_well(self) -> None:
         distant = Distant()
@@ -409,13 +413,14 @@ def test_a_process_that_is_stopped_or_killed(mlflow_store: str, sent: signal.Sig
     """What stands in the store is whole and without a gap; after Ctrl-C, it is all that was recorded."""
     endless = """
 import itertools, sys
-from contracts import recorded, sweep_record
+from contracts.results import example_result
+from contracts.tracking_records import sweep_record
 from branchsweep.tracking import async_tracker
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
 async_tracker.MOST_WAITING = 8
 with async_tracker.AsyncTracker(MlflowTracker.open(sweep_record(), sys.argv[1])) as ledger:
     for number in itertools.count():
-        ledger.record([recorded(number)])
+        ledger.record([example_result(number)])
         print(number, flush=True)
 """
     command = [sys.executable, "-c", endless, mlflow_store]
@@ -430,5 +435,5 @@ with async_tracker.AsyncTracker(MlflowTracker.open(sweep_record(), sys.argv[1]))
         process.send_signal(sent)
         told = 12 + len(process.stdout.read().split())
     survived = MlflowTracker.open(sweep_record(), mlflow_store).recall()
-    assert written(survived) == written([recorded(number) for number in range(len(survived))])
+    assert exact_texts(survived) == exact_texts([example_result(number) for number in range(len(survived))])
     assert len(survived) >= (told if sent is signal.SIGINT else told - 17), "8 may wait, and 9 be about to be written"

@@ -21,10 +21,13 @@ from branchsweep.tracking.mlflow_comparison import MlflowComparisonTracker, open
 from branchsweep.tracking.mlflow_tracker import MlflowTracker, open_existing, open_trial
 from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker
 from branchsweep.tracking.run_reader import list_comparisons, list_sweeps
-from contracts import ComparisonContract, OpenComparison, comparison_record, found, measured, recorded, sweep_record
+from contracts.comparison_results import example_comparison, example_contestant
+from contracts.comparison_tracker import ComparisonTrackerContract, OpenComparison
+from contracts.results import example_result
+from contracts.tracking_records import comparison_record, sweep_record
 
 
-class TestMemoryComparison(ComparisonContract):
+class TestMemoryComparison(ComparisonTrackerContract):
     @pytest.fixture
     def opened(self) -> OpenComparison:
         store = MemoryStore()
@@ -35,7 +38,7 @@ class TestMemoryComparison(ComparisonContract):
         return open_one
 
 
-class TestMlflowComparison(ComparisonContract):
+class TestMlflowComparison(ComparisonTrackerContract):
     @pytest.fixture
     def opened(self, mlflow_store: str) -> OpenComparison:
         def open_one(record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker:
@@ -44,7 +47,7 @@ class TestMlflowComparison(ComparisonContract):
         return open_one
 
 
-class TestMlflowComparisonBehindAServer(ComparisonContract):
+class TestMlflowComparisonBehindAServer(ComparisonTrackerContract):
     @pytest.fixture
     def opened(self, mlflow_server: str) -> OpenComparison:
         name = f"contract-{uuid4().hex[:8]}"  # the server is shared by all tests
@@ -88,12 +91,12 @@ class TestWhatStandsInTheStore:
     def test_its_end_is_written_on_it(self, mlflow_store: str, tmp_path: Path) -> None:
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         ledger.keep("tuned/branched", [1])
-        ledger.conclude(found(), {"comparison.md": "# Ω", "figures/gain.png": b"\x89PNG\x00"})
+        ledger.conclude(example_comparison(), {"comparison.md": "# Ω", "figures/gain.png": b"\x89PNG\x00"})
         run = client_of(ledger).get_run(ledger.run_id)
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.note.content"] == "# Ω"
         assert run.data.tags["branchsweep.answer"] == "Sharing helps PE.\nIt does not help V."
-        assert run.data.metrics == {f"gain/{one.figure}": one.difference for one in found().transfer}
+        assert run.data.metrics == {f"gain/{one.figure}": one.difference for one in example_comparison().transfer}
         folder = files(tmp_path, ledger)
         assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")} == {
             "comparison.md",
@@ -107,7 +110,7 @@ class TestWhatStandsInTheStore:
 
     def test_a_contestant_is_a_run_with_the_figures_of_a_trial(self, mlflow_store: str) -> None:
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.conclude(found(), {})
+        ledger.conclude(example_comparison(), {})
         branched, single, forest, _ = children(ledger)
         assert [run.info.run_name for run in (branched, single, forest)] == ["branched", "single", "forest"]
         expected = {
@@ -118,7 +121,7 @@ class TestWhatStandsInTheStore:
         }
         assert branched.data.tags.items() >= expected.items()
         assert branched.info.end_time - branched.info.start_time == 2500 + 10 * 300
-        of = found().measured[0]
+        of = example_comparison().measured[0]
         metrics = branched.data.metrics
         assert metrics["r2/PE"] == pytest.approx(statistics.fmean(of.r2["PE"]))
         assert metrics["r2_se/mean"] == pytest.approx(statistics.stdev(of.r2["mean"]) * math.sqrt(1.1))
@@ -139,14 +142,14 @@ class TestWhatStandsInTheStore:
         assert "parameters" not in forest.data.metrics
         trial = {f"{figure}/{head}" for figure in ("r2", "rmse") for head in ("PE", "V")} | {"r2/mean", "r2_se/PE"}
         sweep = MlflowTracker.open(sweep_record(), mlflow_store)
-        sweep.record([recorded(0)])
+        sweep.record([example_result(0)])
         query = f"tags.`branchsweep.sweep` = '{sweep.run_id}'"
         (run,) = client_of(ledger).search_runs([sweep.experiment_id], query)
         assert trial <= metrics.keys() & run.data.metrics.keys()
 
     def test_params_tell_what_was_chosen(self, mlflow_store: str) -> None:
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.conclude(found(), {})
+        ledger.conclude(example_comparison(), {})
         branched, single, forest, _ = children(ledger)
         assert branched.data.params == {
             "what": "branched, tuned",
@@ -163,7 +166,7 @@ class TestWhatStandsInTheStore:
 
     def test_who_failed_says_so(self, mlflow_store: str) -> None:
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.conclude(found(), {})
+        ledger.conclude(example_comparison(), {})
         *_, failed = children(ledger)
         assert (failed.info.run_name, failed.info.status) == ("diverged", "FAILED")
         assert failed.data.tags["branchsweep.reason"] == "diverged in half 3: 'Ω'"
@@ -174,8 +177,8 @@ class TestWhatStandsInTheStore:
         heads = {f"h{number}": (0.5 + number / 1000, 0.25) for number in range(30)}
         recipes = ({head: {f"tunable{number}": number for number in range(4)} for head in heads},) * 2
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        wide = measured("wide", 0.5, r2=heads, rmse=heads, recipes=recipes)
-        ledger.conclude(found(measured=(wide,), contrasts=()), {})
+        wide = example_contestant("wide", 0.5, r2=heads, rmse=heads, recipes=recipes)
+        ledger.conclude(example_comparison(measured=(wide,), contrasts=()), {})
         (run,) = children(ledger)
         assert len(run.data.params) == 1 + 30 * 4
         assert set(run.data.metrics) == {point.name for point in contestant_serialization.contestant_metrics(wide, ())}
@@ -186,22 +189,22 @@ class TestWhatStandsInTheStore:
 class TestInterrupted:
     def test_contestants_are_replaced_and_not_doubled(self, mlflow_store: str) -> None:
         killed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        killed._write(found().measured[0], found().contrasts)
-        tags = contestant_serialization.contestant_tags(found().measured[1], killed.run_id)
+        killed._write(example_comparison().measured[0], example_comparison().contrasts)
+        tags = contestant_serialization.contestant_tags(example_comparison().measured[1], killed.run_id)
         client_of(killed).create_run(killed.experiment_id, tags=tags, run_name="half written")
         resumed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         for _ in range(2):
-            resumed.conclude(found(), {})
+            resumed.conclude(example_comparison(), {})
             assert [run.info.run_name for run in children(resumed)] == ["branched", "single", "forest", "diverged"]
             assert "RUNNING" not in {run.info.status for run in children(resumed)}
         fewer = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        fewer.conclude(found(measured=found().measured[:1]), {})
+        fewer.conclude(example_comparison(measured=example_comparison().measured[:1]), {})
         assert [run.info.run_name for run in children(resumed)] == ["branched"]
 
     def test_another_comparisons_contestants_stay(self, mlflow_store: str) -> None:
         one, other = (MlflowComparisonTracker.open(comparison_record(key), mlflow_store) for key in ("one", "other"))
         for ledger in (one, other, one):
-            ledger.conclude(found(), {})
+            ledger.conclude(example_comparison(), {})
         assert [len(children(ledger)) for ledger in (one, other)] == [4, 4]
 
     @pytest.mark.parametrize("left", [0, 1, 5, -1])
@@ -225,7 +228,7 @@ class TestInterrupted:
 
     def test_a_comparison_that_goes_on_was_last_run_as_it_is_now(self, mlflow_store: str) -> None:
         first = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        first.conclude(found(), {})
+        first.conclude(example_comparison(), {})
         changed = comparison_record(yaml="name: contract  # elsewhere\n", tags={"git_commit": "beef"})
         later = MlflowComparisonTracker.open(changed, mlflow_store)
         run = client_of(first).get_run(first.run_id)
@@ -237,9 +240,9 @@ class TestInterrupted:
 
     def test_a_long_answer_is_forgotten_whole(self, mlflow_store: str) -> None:
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.conclude(found(answer=("long " * 4000,)), {})
+        ledger.conclude(example_comparison(answer=("long " * 4000,)), {})
         assert list_comparisons(mlflow_store)[0].answer == ("long " * 4000,)
-        MlflowComparisonTracker.open(comparison_record(), mlflow_store).conclude(found(answer=("short",)), {})
+        MlflowComparisonTracker.open(comparison_record(), mlflow_store).conclude(example_comparison(answer=("short",)), {})
         assert list_comparisons(mlflow_store)[0].answer == ("short",)
 
 
@@ -248,9 +251,9 @@ class TestReading:
         comparison = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         sweep = MlflowTracker.open(sweep_record(), mlflow_store)
         assert sweep.experiment_id == comparison.experiment_id
-        sweep.record([recorded(0)])
+        sweep.record([example_result(0)])
         comparison.keep("part", 1)
-        comparison.conclude(found(), {})
+        comparison.conclude(example_comparison(), {})
         assert not MlflowTracker.open(sweep_record("other"), mlflow_store, fresh=True).is_resumed
         assert MlflowTracker.open(sweep_record(), mlflow_store).run_id == sweep.run_id
         assert MlflowComparisonTracker.open(comparison_record(), mlflow_store).run_id == comparison.run_id
@@ -272,7 +275,7 @@ class TestReading:
             open_comparison(mlflow_store)
         for name in ("alpha", "beta"):
             ledger = MlflowComparisonTracker.open(comparison_record(name=name), mlflow_store)
-        ledger.conclude(found(comparison="beta"), {})
+        ledger.conclude(example_comparison(comparison="beta"), {})
         newest, oldest = list_comparisons(mlflow_store)
         assert (newest.name, newest.status, newest.data) == ("beta", "FINISHED", "embedded")
         assert newest.answer == ("Sharing helps PE.", "It does not help V.")
@@ -307,6 +310,6 @@ class TestSpelling:
         assert contestant_serialization.choices(values) == told
 
     def test_what_is_not_finite_is_not_written(self) -> None:
-        odd = measured("odd", 0.5, r2={"PE": (0.5, math.nan, math.inf), "V": (0.5,)}, rmse={})
+        odd = example_contestant("odd", 0.5, r2={"PE": (0.5, math.nan, math.inf), "V": (0.5,)}, rmse={})
         names = [(point.name, point.step) for point in contestant_serialization.contestant_metrics(odd, ())]
         assert names[:4] == [("r2/V", 0), ("half_r2/PE", 1), ("half_r2/V", 1), ("parameters", 0)]

@@ -11,7 +11,7 @@ import pytest
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.outbox import Outbox
 from branchsweep.trial import Result, Score, Status, Trial
-from contracts import recorded
+from contracts.results import example_result
 
 
 def kept(spool: Outbox) -> list[Result]:
@@ -21,9 +21,9 @@ def kept(spool: Outbox) -> list[Result]:
 def test_results_are_read_back_exactly_with_their_curves_and_types(tmp_path: Path) -> None:
     odd = Trial(7, {"whole": 2, "broken": 2.0, "flag": True, "word": "Ω\n"}, known="½")
     results = [
-        recorded(0),
-        recorded(1, Status.FAILED),
-        recorded(2, Status.PRUNED),
+        example_result(0),
+        example_result(1, Status.FAILED),
+        example_result(2, Status.PRUNED),
         Result(odd, Score(Status.COMPLETE, 0.1 + 0.2, curves={"PE": (-math.inf, math.nan, 5e-324, 1e300)})),
     ]
     Outbox(tmp_path / "spool").keep(results)
@@ -34,10 +34,10 @@ def test_results_are_read_back_exactly_with_their_curves_and_types(tmp_path: Pat
 
 def test_order_is_that_of_handing_over_in_whatever_process(tmp_path: Path) -> None:
     first = Outbox(tmp_path)
-    files = [first.keep([recorded(number)]) for number in (9, 3, 10)]
+    files = [first.keep([example_result(number)]) for number in (9, 3, 10)]
     second = Outbox(tmp_path)
     second.drop(files[:1])
-    second.keep([recorded(1), recorded(0)])
+    second.keep([example_result(1), example_result(0)])
     assert [result.trial.number for result in kept(Outbox(tmp_path))] == [3, 10, 1, 0]
 
 
@@ -45,7 +45,7 @@ def test_the_folder_is_there_only_while_something_lies_in_it(tmp_path: Path) -> 
     spool = Outbox(tmp_path / "deep" / "spool")
     spool.close()
     assert not spool.folder.exists()
-    file = spool.keep([recorded(0)])
+    file = spool.keep([example_result(0)])
     spool.close()
     assert spool.folder.exists()
     spool.drop([file, file])
@@ -54,11 +54,11 @@ def test_the_folder_is_there_only_while_something_lies_in_it(tmp_path: Path) -> 
 
 
 def test_what_a_killed_process_left_half_written_does_not_count(tmp_path: Path) -> None:
-    file = Outbox(tmp_path).keep([recorded(0)])
+    file = Outbox(tmp_path).keep([example_result(0)])
     file.with_name("00000001.new").write_text(file.read_text(encoding="utf-8")[:50], encoding="utf-8")
     again = Outbox(tmp_path)
     assert len(kept(again)) == 1
-    again.keep([recorded(1)])
+    again.keep([example_result(1)])
     assert [result.trial.number for result in kept(again)] == [0, 1]
 
 
@@ -74,4 +74,4 @@ def test_a_file_that_is_none_of_ours_is_told_with_the_remedy(tmp_path: Path, tex
 def test_a_folder_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(TrackingError, match="make room, or name another folder in BRANCHSWEEP_CACHE"):
-        Outbox(tmp_path / "file" / "spool").keep([replace(recorded(0))])
+        Outbox(tmp_path / "file" / "spool").keep([replace(example_result(0))])

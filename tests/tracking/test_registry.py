@@ -34,7 +34,8 @@ from branchsweep.tracking.mlflow_registry import MlflowRegistry, open_registry
 from branchsweep.tracking.mlflow_store import store_lock
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
 from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
-from contracts import recorded, sweep_record
+from contracts.results import example_result
+from contracts.tracking_records import sweep_record
 from servers import answering, free_port
 
 INPUTS = ["AT", "AP", "RH"]
@@ -109,7 +110,7 @@ class Network:
 
     def candidate(self, model: str, number: int = 3, files: Mapping[str, str] | None = None) -> ModelCandidate:
         test = {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}
-        result = recorded(number)
+        result = example_result(number)
         return ModelCandidate(
             model, self.folder, result, result.score.value, "mean_r2", test, "table-1", "split-1", files or {}
         )
@@ -191,8 +192,8 @@ def test_the_version_tells_where_it_comes_from(mlflow_store: str, tmp_path: Path
     assert version.tags == {
         "branchsweep.sweep": ledger.run_id,
         "branchsweep.trial": "7",
-        "branchsweep.params": serialization.exact_params(recorded(7).trial),
-        "branchsweep.value": repr(recorded(7).score.value),
+        "branchsweep.params": serialization.exact_params(example_result(7).trial),
+        "branchsweep.value": repr(example_result(7).score.value),
         "branchsweep.rule": "mean_r2",
         "branchsweep.data_digest": "table-1",
         "branchsweep.split_digest": "split-1",
@@ -475,11 +476,11 @@ from pathlib import Path
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
 from branchsweep.tracking.protocols import PromotionDecision
-from contracts import candidate, sweep_record
+from contracts.tracking_records import example_candidate, sweep_record
 
 store, key, folder = sys.argv[1:]
 ledger = MlflowTracker.open(sweep_record(key), store)
-made = candidate(Path(folder) / key, "plant", 5)
+made = example_candidate(Path(folder) / key, "plant", 5)
 (Path(folder) / f"{key}.ready").touch()
 while len(list(Path(folder).glob("*.ready"))) < 2:
     time.sleep(0.01)

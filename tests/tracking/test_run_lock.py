@@ -16,7 +16,8 @@ from mlflow import MlflowClient
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow_tracker import MlflowTracker, open_existing
 from branchsweep.tracking.run_lock import STALE_SECONDS, LockHolder
-from contracts import recorded, sweep_record, written
+from contracts.results import exact_texts, example_result
+from contracts.tracking_records import sweep_record
 
 
 def client_of(ledger: MlflowTracker) -> MlflowClient:
@@ -137,11 +138,11 @@ def test_what_cannot_be_read_holds_nothing(ledger: MlflowTracker) -> None:
 
 
 def test_a_stale_hold_is_taken_and_named(ledger: MlflowTracker) -> None:
-    ledger.record([recorded(0)])
+    ledger.record([example_result(0)])
     plant(ledger, another(seen=time.time() - STALE_SECONDS - 1))
     taken = MlflowTracker.open(sweep_record(), ledger.tracking_uri)
     assert str(taken.lease.after) == "bob@elsewhere (pid 7)"
-    assert written(taken.recall()) == written([recorded(0)])
+    assert exact_texts(taken.recall()) == exact_texts([example_result(0)])
 
 
 def test_of_two_that_begin_in_the_same_moment_one_gives_up(mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:

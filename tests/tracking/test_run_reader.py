@@ -25,7 +25,8 @@ from branchsweep.tracking.run_reader import list_sweeps, open_run_store, open_sw
 from branchsweep.tracking.run_records import RunRecord, sweep_summary
 from branchsweep.tracking.sqlite_reader import SqliteRunStore
 from branchsweep.tracking.tracking_uri import database_file
-from contracts import recorded, sweep_record, written
+from contracts.results import exact_texts, example_result
+from contracts.tracking_records import sweep_record
 
 HEADS = ["PE", "V", "nobody's"]
 
@@ -63,12 +64,12 @@ def plain(entries: list[RunRecord]) -> list[RunRecord]:
 def full(mlflow_store: str) -> str:
     """A store with all that may stand in one: sweeps of one name, one that runs, runs and experiments that were deleted."""
     first = MlflowTracker.open(sweep_record("key"), mlflow_store)
-    first.record([recorded(number) for number in range(6)])
+    first.record([example_result(number) for number in range(6)])
     first.conclude({"test_r2/PE": 0.9}, {"summary": "long " * 4000}, {"summary.json": "{}"})
     again = MlflowTracker.open(sweep_record("key"), mlflow_store, fresh=True)
-    again.record([recorded(number) for number in (2, 0, 1)])
+    again.record([example_result(number) for number in (2, 0, 1)])
     gone = MlflowTracker.open(replace(sweep_record("other"), name="gone"), mlflow_store)
-    gone.record([recorded(0)])
+    gone.record([example_result(0)])
     client = MlflowClient(mlflow_store)
     client.delete_experiment(gone.experiment_id)
     trials = client.search_runs([again.experiment_id], f"tags.`branchsweep.sweep` = '{again.run_id}'")
@@ -104,19 +105,19 @@ def test_a_reading_tells_what_the_ledger_recalls(full: str) -> None:
     ledger = MlflowTracker.open(sweep_record("key"), full)
     recalled = open_sweep(full, ledger.run_id)
     assert isinstance(recalled._shelf, SqliteRunStore)
-    assert written(recalled.results) == written(ledger.recall())
+    assert exact_texts(recalled.results) == exact_texts(ledger.recall())
     assert replace(recalled.record, yaml=recalled.yaml) == replace(ledger.sweep, tags=recalled.record.tags)
     assert list_sweeps(full) == [sweep_summary(one) for one in MlflowRunStore.open(full).roots("sweep")]
     curve = recalled.curves(1)["PE"]
-    assert (curve[0][0], curve[-1]) == (1, (120, recorded(1).score.curves["PE"][-1]))
+    assert (curve[0][0], curve[-1]) == (1, (120, example_result(1).score.curves["PE"][-1]))
 
 
 def test_a_reading_through_a_server_tells_the_same(mlflow_server: str) -> None:
     ledger = MlflowTracker.open(replace(sweep_record("key"), name="through a server"), mlflow_server, fresh=True)
-    ledger.record([recorded(number) for number in range(3)])
+    ledger.record([example_result(number) for number in range(3)])
     recalled = open_sweep(mlflow_server, ledger.run_id)
     assert isinstance(recalled._shelf, MlflowRunStore)
-    assert written(recalled.results) == written(ledger.recall())
+    assert exact_texts(recalled.results) == exact_texts(ledger.recall())
     assert recalled.yaml == ledger.sweep.yaml
     assert [epoch for epoch, _ in recalled.curves(2)["V"]][:2] == [1, 6]
 

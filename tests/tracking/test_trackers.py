@@ -47,12 +47,16 @@ from branchsweep.tracking.tracking_uri import (
     view_page,
 )
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
-from contracts import LedgerContract, OpenLedger, candidate, recorded, sweep_record, written
+from contracts.audit import AuditContract
+from contracts.registry import RegistryContract
+from contracts.results import exact_texts, example_result
+from contracts.tracker import TrackerContract
+from contracts.tracking_records import OpenTracker, example_candidate, sweep_record
 
 
-class TestMemoryLedger(LedgerContract):
+class TestMemoryLedger(TrackerContract, RegistryContract, AuditContract):
     @pytest.fixture
-    def opened(self) -> OpenLedger:
+    def opened(self) -> OpenTracker:
         store = MemoryStore()
 
         def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
@@ -61,18 +65,18 @@ class TestMemoryLedger(LedgerContract):
         return open_one
 
 
-class TestMlflowLedger(LedgerContract):
+class TestMlflowLedger(TrackerContract, RegistryContract, AuditContract):
     @pytest.fixture
-    def opened(self, mlflow_store: str) -> OpenLedger:
+    def opened(self, mlflow_store: str) -> OpenTracker:
         def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
             return MlflowTracker.open(record, mlflow_store, fresh)
 
         return open_one
 
 
-class TestMlflowLedgerBehindAServer(LedgerContract):
+class TestMlflowLedgerBehindAServer(TrackerContract, RegistryContract, AuditContract):
     @pytest.fixture
-    def opened(self, mlflow_server: str) -> OpenLedger:
+    def opened(self, mlflow_server: str) -> OpenTracker:
         name = f"contract-{uuid4().hex[:8]}"  # the server is shared by all tests
 
         def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
@@ -159,14 +163,14 @@ class TestWhatStandsInTheStore:
         ledger = MlflowTracker.open(record, mlflow_store)
         assert text("environment.json") == '{"cores": 2}'
         again = MlflowTracker.open(replace(record, files={"environment.json": '{"cores": 64}'}), mlflow_store)
-        again.record([recorded(0)])
+        again.record([example_result(0)])
         assert text("environment.json") == '{"cores": 64}'
 
     def test_a_sweep_that_goes_on_knows_what_it_was_trained_on(self, mlflow_store: str) -> None:
         first = MlflowTracker.open(sweep_record(tags={"device": "processor"}), mlflow_store)
         again = MlflowTracker.open(sweep_record(tags={"device": "Tesla T4"}), mlflow_store)
         assert first.stood["device"] == again.stood["device"] == "processor"
-        again.record([recorded(0)])
+        again.record([example_result(0)])
         assert MlflowTracker.open(sweep_record(), mlflow_store).stood["device"] == "Tesla T4"
 
     def test_a_sweep_brings_its_views(self, mlflow_store: str) -> None:
@@ -177,7 +181,7 @@ class TestWhatStandsInTheStore:
             ["PE", "V"], ["trunk.depth"], query
         )
         charts = ui_views.restored(tags[f"mlflow.sharedViewState.{ledger.run_id}-charts"])
-        ledger.record([recorded(0), recorded(1)])
+        ledger.record([example_result(0), example_result(1)])
         found = client_of(ledger).search_runs(
             [ledger.experiment_id], charts["searchFilter"], order_by=[f"{charts['orderByKey']} DESC"]
         )
@@ -187,7 +191,7 @@ class TestWhatStandsInTheStore:
     def test_runs_show_the_table_that_they_learnt_from(self, mlflow_store: str) -> None:
         table = TableRecord("plant.csv", "0123456789abcdef" * 4, "/data/plant.csv", ["AT", "PE"], 1200)
         ledger = MlflowTracker.open(sweep_record(table=table), mlflow_store)
-        ledger.record([recorded(0)])
+        ledger.record([example_result(0)])
         for run in (client_of(ledger).get_run(ledger.run_id), *children(ledger)):
             assert run.inputs is not None
             (one,) = run.inputs.dataset_inputs
@@ -203,7 +207,7 @@ class TestWhatStandsInTheStore:
 
     def test_pages_lead_to_the_trials_runs(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.record([recorded(number) for number in range(3)])
+        ledger.record([example_result(number) for number in range(3)])
         runs = {int(run.data.tags["branchsweep.trial"]): run.info.run_id for run in children(ledger)}
         for opened in (ledger, open_existing(mlflow_store)):
             pages = opened.pages([2, 0, 9])
@@ -214,7 +218,7 @@ class TestWhatStandsInTheStore:
 
     def test_a_trial_is_a_run_below_the_sweep(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        result = recorded(0)
+        result = example_result(0)
         ledger.record([result])
         (run,) = children(ledger)
         assert run.info.run_name == "000  PE 0.900  V 0.800"
@@ -240,7 +244,7 @@ class TestWhatStandsInTheStore:
 
     def test_a_curve_has_at_most_twenty_five_points_its_ends_among_them(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        result = recorded(0)
+        result = example_result(0)
         ledger.record([result])
         (run,) = children(ledger)
         points = history(ledger, run.info.run_id, "curve_r2/PE")
@@ -252,18 +256,18 @@ class TestWhatStandsInTheStore:
 
     def test_failed_and_pruned_trials_say_so(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.record([recorded(17, Status.FAILED), recorded(18, Status.PRUNED)])
+        ledger.record([example_result(17, Status.FAILED), example_result(18, Status.PRUNED)])
         failed, pruned = children(ledger)
         assert (failed.info.run_name, failed.info.status) == ("017  FAILED", "FAILED")
-        assert failed.data.tags["branchsweep.reason"] == recorded(17, Status.FAILED).score.reason
+        assert failed.data.tags["branchsweep.reason"] == example_result(17, Status.FAILED).score.reason
         assert (pruned.info.run_name, pruned.info.status) == ("018  PE 0.960  V 0.740  PRUNED", "FINISHED")
         assert pruned.data.tags["branchsweep.status"] == "PRUNED"
 
     def test_the_sweeps_best_scores_grow_with_its_trials(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.record([recorded(2), recorded(1, Status.FAILED)])
-        MlflowTracker.open(sweep_record(), mlflow_store).record([recorded(9, Status.PRUNED), recorded(4)])
-        r2 = {number: recorded(number).score.heads["PE"].r2 for number in (2, 4)}
+        ledger.record([example_result(2), example_result(1, Status.FAILED)])
+        MlflowTracker.open(sweep_record(), mlflow_store).record([example_result(9, Status.PRUNED), example_result(4)])
+        r2 = {number: example_result(number).score.heads["PE"].r2 for number in (2, 4)}
         assert history(ledger, ledger.run_id, "best_r2/PE") == [(2, r2[2]), (4, r2[4])]
         assert history(ledger, ledger.run_id, "trials/failed") == [(2, 1.0), (4, 1.0)]
 
@@ -271,24 +275,24 @@ class TestWhatStandsInTheStore:
         record = sweep_record(heads={"a": "", "b_2": "K", "c-3": "%"})
         ledger = MlflowTracker.open(record, mlflow_store)
         heads = {head: HeadScore(0.5 + place / 10, 0.01, 2.0, 1.0) for place, head in enumerate(record.heads)}
-        result = replace(recorded(3), score=Score(Status.COMPLETE, 0.6, 0.01, heads, "", 3.0, 1.0, 2))
+        result = replace(example_result(3), score=Score(Status.COMPLETE, 0.6, 0.01, heads, "", 3.0, 1.0, 2))
         ledger.record([result])
-        assert written(ledger.recall()) == written([result])
+        assert exact_texts(ledger.recall()) == exact_texts([result])
         assert children(ledger)[0].info.run_name == "003  a 0.500  b_2 0.600  c-3 0.700"
 
     def test_more_trials_than_a_page_holds(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(mlflow_store, "PAGE", 3)
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        results = [recorded(number) for number in range(8)]
+        results = [example_result(number) for number in range(8)]
         ledger.record(results)
-        assert written(ledger.recall()) == written(results)
+        assert exact_texts(ledger.recall()) == exact_texts(results)
 
     def test_a_resumed_sweep_is_running_again_once_it_trains(self, mlflow_store: str) -> None:
         first = MlflowTracker.open(sweep_record(), mlflow_store)
         first.conclude({}, {}, {})
         later = MlflowTracker.open(sweep_record(yaml="name: contract  # more trials\n"), mlflow_store)
         assert client_of(first).get_run(first.run_id).info.status == "FINISHED"
-        later.record([recorded(0)])
+        later.record([example_result(0)])
         assert client_of(first).get_run(first.run_id).info.status == "RUNNING"
         assert open_existing(mlflow_store, first.run_id).sweep.yaml == "name: contract  # more trials\n"
 
@@ -321,25 +325,25 @@ class TestMeetings:
 class TestInterrupted:
     def test_a_trial_that_was_not_written_to_its_end_does_not_count(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.record([recorded(0)])
-        tags = serialization.trial_tags(recorded(1), ledger.run_id)
+        ledger.record([example_result(0)])
+        tags = serialization.trial_tags(example_result(1), ledger.run_id)
         client_of(ledger).create_run(ledger.experiment_id, tags=tags, run_name="half written")
         assert [result.trial.number for result in ledger.recall()] == [0]
         resumed = MlflowTracker.open(sweep_record(), mlflow_store)
-        resumed.record([recorded(1)])
-        assert written(resumed.recall()) == written([recorded(0), recorded(1)])
+        resumed.record([example_result(1)])
+        assert exact_texts(resumed.recall()) == exact_texts([example_result(0), example_result(1)])
         assert [run.data.tags["branchsweep.trial"] for run in children(resumed)] == ["0", "1"]
 
     def test_a_finished_sweep_has_no_half_written_trials(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.record([recorded(0)])
-        client_of(ledger).create_run(ledger.experiment_id, tags=serialization.trial_tags(recorded(1), ledger.run_id))
+        ledger.record([example_result(0)])
+        client_of(ledger).create_run(ledger.experiment_id, tags=serialization.trial_tags(example_result(1), ledger.run_id))
         ledger.conclude({}, {}, {})
         assert [run.data.tags["branchsweep.trial"] for run in children(ledger)] == ["0"]
 
     def test_progress_that_was_lost_is_made_good(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger._write(recorded(0))  # and killed before the sweep's own run was told
+        ledger._write(example_result(0))  # and killed before the sweep's own run was told
         resumed = MlflowTracker.open(sweep_record(), mlflow_store)
         assert len(resumed.recall()) == 1
         resumed.conclude({}, {}, {})
@@ -350,11 +354,12 @@ class TestInterrupted:
     def test_killed_in_the_middle_of_recording(self, mlflow_store: str, tmp_path: Path, moment: float) -> None:
         endless = """
 import itertools, sys
-from contracts import recorded, sweep_record
+from contracts.results import example_result
+from contracts.tracking_records import sweep_record
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
 ledger = MlflowTracker.open(sweep_record(), sys.argv[1])
 for number in itertools.count():
-    ledger.record([recorded(number)])
+    ledger.record([example_result(number)])
     print(number, flush=True)
 """
         with script(endless, mlflow_store, cwd=tmp_path) as process:
@@ -368,8 +373,8 @@ for number in itertools.count():
         assert resumed.is_resumed
         survived = resumed.recall()
         assert len(survived) >= told + 1, "what was recorded is never lost"
-        assert written(survived) == written([recorded(number) for number in range(len(survived))])
-        resumed.record([recorded(number) for number in range(len(survived) + 2)])
+        assert exact_texts(survived) == exact_texts([example_result(number) for number in range(len(survived))])
+        resumed.record([example_result(number) for number in range(len(survived) + 2)])
         assert [run.data.tags["branchsweep.trial"] for run in children(resumed)] == [str(n) for n in range(len(survived) + 2)]
         assert {run.info.status for run in children(resumed)} == {"FINISHED"}
 
@@ -380,10 +385,11 @@ class TestStores:
         folder = tmp_path / "with space"
         folder.mkdir()
         text = """
-from contracts import recorded, sweep_record
+from contracts.results import example_result
+from contracts.tracking_records import sweep_record
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
 ledger = MlflowTracker.open(sweep_record())
-ledger.record([recorded(0)])
+ledger.record([example_result(0)])
 ledger.conclude({}, {}, {"a.txt": "a"})
 """
         with script(text, cwd=folder) as process:
@@ -404,9 +410,10 @@ ledger.conclude({}, {}, {"a.txt": "a"})
     def test_two_sweeps_may_make_the_same_store_at_once(self, tmp_path: Path) -> None:
         text = """
 import sys
-from contracts import recorded, sweep_record
+from contracts.results import example_result
+from contracts.tracking_records import sweep_record
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
-MlflowTracker.open(sweep_record(sys.argv[1])).record([recorded(0)])
+MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
 """
         processes = [script(text, key, cwd=tmp_path) for key in ("one", "other")]
         assert [(process.communicate(), process.returncode) for process in processes] == [(("", ""), 0)] * 2
@@ -419,7 +426,7 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([recorded(0)])
         with sqlite3.connect(tmp_path / "mlflow.db") as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT * FROM runs").fetchone()
-            ledger.record([recorded(0)])
+            ledger.record([example_result(0)])
         reader.close()
         assert len(ledger.recall()) == 1
 
@@ -487,7 +494,7 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([recorded(0)])
             connection.execute("DROP TABLE metrics")
         connection.close()
         with pytest.raises(TrackingError, match=r"recording trial 0 failed at sqlite:///.*no such table: metrics"):
-            ledger.record([recorded(0)])
+            ledger.record([example_result(0)])
 
 
 class TestReading:
@@ -495,7 +502,7 @@ class TestReading:
     def store(self, mlflow_store: str) -> str:
         for name, count in (("alpha", 2), ("beta", 1), ("alpha", 3)):
             ledger = MlflowTracker.open(sweep_record(name=name), mlflow_store, fresh=True)
-            ledger.record([recorded(number) for number in range(count)])
+            ledger.record([example_result(number) for number in range(count)])
         ledger.conclude({}, {"summary": "done"}, {})
         return mlflow_store
 
@@ -507,7 +514,7 @@ class TestReading:
             ("alpha", "RUNNING", 2),
         ]
         assert sweeps[0].trials == {"complete": 3, "pruned": 0, "failed": 0}
-        assert sweeps[0].best["mean"] == recorded(2).score.value
+        assert sweeps[0].best["mean"] == example_result(2).score.value
         assert set(sweeps[0].best) == {"mean", "PE", "V"}
         assert sweeps[0].data == "embedded"
         assert sweeps[0].started.tzinfo is not None
@@ -553,7 +560,7 @@ class TestReading:
 
     def test_a_run_that_is_no_single_trial_is_told(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.record([recorded(number) for number in range(17)])  # of 16 letters, one comes twice
+        ledger.record([example_result(number) for number in range(17)])  # of 16 letters, one comes twice
         (letter, _), *_ = Counter(run.info.run_id[0] for run in children(ledger)).most_common(1)
         with pytest.raises(
             TrackingError, match=r"begins the ids of several trials: \w{12} \(trial \d+\), .*write more letters"
@@ -610,7 +617,7 @@ class TestSpelling:
 
     def test_lanes_of_any_number_are_read_back_to_the_last_digit(self) -> None:
         lanes = {head: tuple(1 / (lane + place) for lane in range(400)) for place, head in enumerate(("PE", "V"), 3)}
-        one = replace(recorded(1), score=replace(recorded(1).score, lanes_r2=lanes))
+        one = replace(example_result(1), score=replace(example_result(1).score, lanes_r2=lanes))
         tags = serialization.trial_tags(one, "sweep")
         assert max(map(len, tags.values())) <= serialization.LONGEST_TAG
         assert serialization.result_from_run(tags, {}, ["PE", "V"]).score.lanes_r2 == lanes
@@ -619,7 +626,9 @@ class TestSpelling:
         assert math.isnan(again[0]) and again[1] == 0.5
 
     def test_params_too_long_to_be_exact_are_refused(self) -> None:
-        result = replace(recorded(1), trial=replace(recorded(1).trial, params={f"p{n}": "x" * 50 for n in range(200)}))
+        result = replace(
+            example_result(1), trial=replace(example_result(1).trial, params={f"p{n}": "x" * 50 for n in range(200)})
+        )
         with pytest.raises(TrackingError, match=r"trial 1 take \d+ characters, a tag in MLflow holds 8000"):
             serialization.trial_tags(result, "sweep")
 
@@ -628,7 +637,7 @@ class TestSpelling:
     )
     def test_a_run_edited_by_hand_is_told(self, changed: Mapping[str, str]) -> None:
         with pytest.raises(TrackingError, match="edited by hand"):
-            serialization.result_from_run({**serialization.trial_tags(recorded(0), "sweep"), **changed}, {}, ["PE"])
+            serialization.result_from_run({**serialization.trial_tags(example_result(0), "sweep"), **changed}, {}, ["PE"])
 
 
 class TestAddress:
@@ -674,15 +683,15 @@ class TestServer:
     ) -> None:
         name = f"served-{uuid4().hex[:8]}"
         ledger = MlflowTracker.open(sweep_record(name=name), mlflow_server)
-        ledger.record([recorded(0), recorded(1, Status.FAILED)])
-        ledger.crown(candidate(tmp_path / "model", name), PromotionDecision(crown=True, because="first of its name"))
+        ledger.record([example_result(0), example_result(1, Status.FAILED)])
+        ledger.crown(example_candidate(tmp_path / "model", name), PromotionDecision(crown=True, because="first of its name"))
         ledger.conclude({}, {"summary": "done"}, {"summary.json": "{}"})
         found = open_existing(mlflow_server, name)
         assert found.sweep.yaml == sweep_record().yaml
-        assert written(found.recall()) == written([recorded(0), recorded(1, Status.FAILED)])
+        assert exact_texts(found.recall()) == exact_texts([example_result(0), example_result(1, Status.FAILED)])
 
     def test_nothing_is_printed(self, mlflow_server: str, capfd: pytest.CaptureFixture[str]) -> None:
         ledger = MlflowTracker.open(sweep_record(name=f"silent-{uuid4().hex[:8]}"), mlflow_server)
-        ledger.record([recorded(0)])
+        ledger.record([example_result(0)])
         ledger.conclude({}, {}, {})
         assert capfd.readouterr() == ("", "")

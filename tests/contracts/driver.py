@@ -1,0 +1,197 @@
+"""What every driver must do."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pytest
+
+from branchsweep.config.dimensions import Choice, Float
+from branchsweep.config.experiment import Experiment
+from branchsweep.models.recipe import recipe_for
+from branchsweep.search.drivers import open_driver
+from branchsweep.search.protocols import Driver
+from branchsweep.trial import Result, Score, Status, Trial
+from contracts.results import answered, score_of
+from contracts.search_spaces import KNOWN, MIXED, SMALL, Dimensions, make_experiment
+
+
+def play(driver: Driver, asks: int, count: int = 8) -> list[Result]:
+    """Ask `count` trials at once, answer them in order, and again: `asks` times or until nothing new is asked."""
+    results: list[Result] = []
+    for _ in range(asks):
+        answers = [answered(trial) for trial in driver.ask(count)]
+        for result in answers:
+            driver.tell(result)
+        results += answers
+    return results
+
+
+def asked_ahead(driver: Driver, experiment: Experiment, rounds: int) -> list[Trial]:
+    """What is asked where the oldest round is told only when `search.ahead` more are under way."""
+    asked, under_way = list[Trial](), deque[list[Trial]]()
+    for _ in range(rounds):
+        under_way.append(driver.ask(experiment.batch))
+        asked += under_way[-1]
+        if len(under_way) > experiment.ahead:
+            for trial in under_way.popleft():
+                driver.tell(answered(trial))
+    return asked
+
+
+def trials_of(results: list[Result]) -> list[Trial]:
+    return [result.trial for result in results]
+
+
+class DriverContract:
+    """What every driver must do."""
+
+    driver: ClassVar[str]
+    algorithm: ClassVar[str]
+
+    def experiment(self, dimensions: Dimensions = MIXED, seed: int = 1, **search: Any) -> Experiment:
+        return make_experiment(self.driver, dimensions, seed, **{"algorithm": self.algorithm, **search})
+
+    def points(self, results: list[Result]) -> list[Trial]:
+        """The trials with what the space names of their params."""
+        return [
+            replace(trial, params={name: trial.params[name] for name in trial.params if name in MIXED})
+            for trial in trials_of(results)
+        ]
+
+    def resumed(self, experiment: Experiment, recorded: list[Result]) -> Driver:
+        driver = open_driver(experiment)
+        for result in recorded:
+            driver.tell(result)
+        return driver
+
+    def test_params_are_points_of_the_space_with_conditions_respected(self) -> None:
+        experiment = self.experiment()
+        trials = self.points(play(open_driver(experiment), asks=5))
+        assert all(experiment.space.contains(trial.params) for trial in trials)
+        assert {("momentum" in trial.params, trial.params["optimizer"]) for trial in trials} == {(True, "sgd"), (False, "adam")}
+        assert all(("PE.width" in trial.params) == (trial.params["PE.depth"] != 0) for trial in trials)
+
+    def test_values_have_pythons_own_types(self) -> None:
+        dimensions = self.experiment().space.dimensions
+        for trial in self.points(play(open_driver(self.experiment()), asks=5)):
+            for name, value in trial.params.items():
+                dimension = dimensions[name]
+                expected = str if isinstance(value, str) else float if isinstance(dimension, Float) else int
+                assert type(value) is expected, name
+                if isinstance(dimension, Choice):
+                    assert value in dimension.choices
+
+    def test_params_stand_in_the_spaces_order(self) -> None:
+        order = list(MIXED)
+        for trial in self.points(play(open_driver(self.experiment()), asks=3)):
+            assert list(trial.params) == sorted(trial.params, key=order.index)
+
+    def test_numbers_follow_each_other(self) -> None:
+        trials = trials_of(play(open_driver(self.experiment()), asks=4))
+        assert [trial.number for trial in trials] == list(range(32))
+
+    def test_no_recipe_is_asked_twice(self) -> None:
+        experiment = self.experiment()
+        recipes = [repr(recipe_for(experiment, trial.params)) for trial in trials_of(play(open_driver(experiment), asks=5))]
+        assert len(set(recipes)) == len(recipes) == 40
+
+    def test_at_most_as_many_as_asked_for(self) -> None:
+        driver = open_driver(self.experiment())
+        assert driver.ask(0) == []
+        assert len(driver.ask(3)) == 3
+
+    def test_equal_seeds_ask_the_same_and_others_do_not(self) -> None:
+        first, again, other = (play(open_driver(self.experiment(seed=seed)), asks=4) for seed in (1, 1, 2))
+        assert trials_of(first) == trials_of(again)
+        assert not any(one.trial.params == two.trial.params for one, two in zip(first, other, strict=True))
+
+    def test_known_configurations_are_asked_first_in_their_order(self) -> None:
+        experiment = self.experiment(known=KNOWN)
+        trials = open_driver(experiment).ask(4)
+        assert [(trial.number, trial.known) for trial in trials] == [(0, "article"), (1, "wide"), (2, ""), (3, "")]
+        assert [dict(trial.params) for trial in trials[:2]] == list(KNOWN.values())
+
+    def test_known_configurations_are_not_asked_again_after_a_resume(self) -> None:
+        experiment = self.experiment(known=KNOWN)
+        recorded = play(open_driver(experiment), asks=1)
+        assert [trial.known for trial in self.resumed(experiment, recorded[:1]).ask(2)] == ["wide", ""]
+        assert [trial.known for trial in self.resumed(experiment, recorded).ask(2)] == ["", ""]
+
+    @pytest.mark.parametrize("status", list(Status))
+    def test_survives_whatever_becomes_of_trials(self, status: Status) -> None:
+        driver = open_driver(self.experiment())
+        for _ in range(4):
+            trials = driver.ask(8)
+            assert len(trials) == 8
+            for trial in trials:
+                driver.tell(Result(trial, Score(status) if status is Status.FAILED else score_of(0.5, status)))
+
+    def test_a_value_that_is_no_number_is_no_answer(self) -> None:
+        driver = open_driver(self.experiment())
+        for _ in range(3):
+            for trial in driver.ask(8):
+                driver.tell(Result(trial, score_of(float("nan") if trial.number % 2 else -1e300)))
+        assert len(driver.ask(8)) == 8
+
+    def test_a_finite_space_is_asked_whole_once_each_recipe(self) -> None:
+        experiment = self.experiment(SMALL, known={"deep": {"trunk.depth": 3, "PE.depth": 1, "PE.width": 16}})
+        driver = open_driver(experiment)
+        trials = trials_of(play(driver, asks=6))
+        recipes = [repr(recipe_for(experiment, trial.params)) for trial in trials]
+        assert len(trials) == len(set(recipes)) == 9
+        assert driver.ask(8) == []
+
+    def test_a_space_without_dimensions_has_one_question(self) -> None:
+        driver = open_driver(self.experiment({}))
+        assert driver.ask(8) == [Trial(0, {})]
+        assert driver.ask(8) == []
+
+    def test_a_continuous_space_that_makes_no_difference_is_exhausted_too(self) -> None:
+        experiment = self.experiment({"momentum": {"type": "float", "low": 0.0, "high": 0.9}})  # adam has no momentum
+        driver = open_driver(experiment)
+        assert len(driver.ask(8)) == 1
+        assert driver.ask(8) == []
+
+    def test_how_many_are_asked_at_once_changes_nothing(self) -> None:
+        experiment = self.experiment(known=KNOWN)
+        recorded = play(open_driver(experiment), asks=4)
+        whole = self.resumed(experiment, recorded).ask(8)
+        assert self.resumed(experiment, recorded).ask(3) == whole[:3]
+        piecemeal = self.resumed(experiment, recorded)
+        assert [trial for _ in range(8) for trial in piecemeal.ask(1)] == whole
+
+    def test_a_fresh_driver_told_the_history_asks_what_the_old_one_asked(self) -> None:
+        experiment = self.experiment(known=KNOWN)
+        uninterrupted = play(open_driver(experiment), asks=5)
+        for recorded in (8, 16, 24, 32):
+            driver = self.resumed(experiment, uninterrupted[:recorded])
+            again = play(driver, asks=(40 - recorded) // 8)
+            assert trials_of(again) == trials_of(uninterrupted[recorded:])
+
+    def test_a_round_of_which_part_was_recorded_can_be_asked_again_as_a_whole(self) -> None:
+        experiment = self.experiment(known=KNOWN)
+        uninterrupted = play(open_driver(experiment), asks=4)
+        recorded = uninterrupted[:29]
+        whole_rounds = recorded[:24]
+        assert self.resumed(experiment, whole_rounds).ask(8) == trials_of(uninterrupted[24:])
+
+    @pytest.mark.parametrize("lost", [{25, 26, 27, 28, 29, 30, 31}, {24, 27, 30}, {31}, {0, 9, 18, 27}])
+    def test_a_resume_asks_exactly_what_was_not_recorded(self, lost: set[int]) -> None:
+        experiment = self.experiment(known=KNOWN)
+        uninterrupted = play(open_driver(experiment), asks=4)
+        driver = self.resumed(experiment, [result for result in uninterrupted if result.trial.number not in lost])
+        asked = trials_of(play(driver, asks=4, count=1 + len(lost) // 4))
+        assert asked[: len(lost)] == [uninterrupted[number].trial for number in sorted(lost)]
+
+    @pytest.mark.parametrize("ahead", [1, 3])
+    def test_what_is_asked_ahead_does_not_depend_on_when_answers_come(self, ahead: int) -> None:
+        """Asked ahead, asked when all answers are there, or by a fresh driver that knows them: always the same."""
+        experiment = self.experiment(known=KNOWN, ahead=ahead)
+        at_once = play(open_driver(experiment), asks=6)
+        assert asked_ahead(open_driver(experiment), experiment, rounds=6) == trials_of(at_once)
+        for told in (8, 16, 40):
+            driver = self.resumed(experiment, at_once[:told])
+            assert asked_ahead(driver, experiment, rounds=6 - told // 8) == trials_of(at_once[told:])

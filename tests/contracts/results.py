@@ -1,0 +1,69 @@
+"""Results of trials that were made by hand: the scores of a formula, and values that are hard to write down exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from branchsweep.trial import HeadScore, ParamValue, Result, Score, Status, Trial
+
+
+def answered(trial: Trial) -> Result:
+    """A score that follows from the params; of seven trials one fails and one is pruned."""
+    value = 0.9 - 0.1 * float(trial.params.get("PE.depth", 0)) - 10 * float(trial.params.get("weight_decay", 0.0))
+    if trial.number % 7 == 3:
+        return Result(trial, Score(Status.FAILED, reason="diverged"))
+    status = Status.PRUNED if trial.number % 7 == 5 else Status.COMPLETE
+    return Result(trial, score_of(value, status))
+
+
+def score_of(value: float, status: Status = Status.COMPLETE) -> Score:
+    """A score of this mean R², a little apart for the two heads."""
+    heads = {"PE": _head(value + 0.01), "V": _head(value - 0.01)}
+    return Score(status, value=value, heads=heads, epochs=2.5, rungs={2: (value - 0.09, value - 0.11)})
+
+
+def _head(r2: float) -> HeadScore:
+    return HeadScore(r2=r2, r2_se=float("nan"), rmse=1.0, mae=1.0)
+
+
+def example_result(number: int, status: Status = Status.COMPLETE) -> Result:
+    """A result as the sweep hands it over: params of all types, figures that are no round numbers, one that is no number."""
+    params: dict[str, ParamValue] = {
+        "trunk.depth": number + 1,
+        "learning_rate": 1e-3 / (number + 3),
+        "weight_decay": 0.0,
+        "loss_weight": 2.0,
+        "activation": "relu",
+        "flag": number % 2 == 0,
+    }
+    trial = Trial(number, params, known="article" if number == 0 else "")
+    if status is Status.FAILED:
+        return Result(
+            trial, Score(status, reason="diverged at epoch 12 (fold 2, seed 1): 'Ω' \"quoted\"", seconds=0.5, lanes=3)
+        )
+    heads = {
+        "PE": HeadScore(r2=0.9 + number / 300, r2_se=0.001 / 3, rmse=4.0 + 1 / 3, mae=10 / 3),
+        "V": HeadScore(r2=0.8 - number / 300, r2_se=float("nan"), rmse=5.0 + 1 / 7, mae=30 / 7),
+    }
+    return Result(
+        trial,
+        Score(
+            status,
+            value=(heads["PE"].r2 + heads["V"].r2) / 2 + number / 1000,
+            value_se=float("nan"),
+            heads=heads,
+            reason="rung 2: below the best half" if status is Status.PRUNED else "",
+            epochs=37.0 + 1 / 3,
+            seconds=1.25,
+            lanes=3,
+            rungs={4: (0.5 + number / 7, 0.25), 16: (1 / 3, -2.0)} if number != 3 else {},
+            curves={head: tuple(of.r2 - 1 / epoch for epoch in range(1, 121)) for head, of in heads.items()},
+            lanes_r2={head: (of.r2 - 0.1, of.r2 + 1 / 3, of.r2) for head, of in heads.items()} if number != 4 else {},
+        ),
+    )
+
+
+def exact_texts(results: Sequence[Result]) -> list[str]:
+    """Results without their curves, as text: exact to the last digit and the types, and with NaN equal to NaN."""
+    return [repr(Result(result.trial, replace(result.score, curves={}))) for result in results]

@@ -1,0 +1,66 @@
+"""What is recorded of a sweep and of a comparison, and a model to register, made by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+from branchsweep.tracking.protocols import (
+    ComparisonRecord,
+    ModelCandidate,
+    SweepRecord,
+    Tracker,
+)
+from contracts.results import example_result
+
+
+class OpenTracker(Protocol):
+    """Opens a ledger over one store, as often as it is called: each call stands for a process of its own."""
+
+    def __call__(self, record: SweepRecord, fresh: bool = False) -> Tracker: ...
+
+
+def sweep_record(key: str = "key", **changed: Any) -> SweepRecord:
+    """What is written down of a sweep with two heads; a key stands for a question."""
+    said = {
+        "name": "contract",
+        "key": key,
+        "question": "Does it hold?",
+        "yaml": "name: contract  # ½\n",
+        "heads": {"PE": "MW", "V": "cm Hg"},
+        "tags": {"data_source": "embedded", "git_commit": "c0ffee"},
+        **changed,
+    }
+    return SweepRecord(**said)
+
+
+def example_candidate(folder: Path, model: str, number: int = 3, **files: str) -> ModelCandidate:
+    """A model to register, as far as a ledger looks into it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.keras").write_bytes(b"a network")
+    manifest = {
+        "inputs": ["AT", "RH"],
+        "heads": [{"name": "PE", "unit": "MW"}, {"name": "V", "unit": "cm Hg"}],
+        "ranges": [[2.0, 37.0], [25.0, 100.0]],
+        "input_scalers": {"inputs": {"kind": "affine", "shift": [20.0, 70.0], "scale": [7.0, 15.0]}},
+        "target_scaler": {"kind": "affine", "shift": [450.0, 50.0], "scale": [17.0, 12.0]},
+    }
+    (folder / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
+    test = {"test_r2/PE": 0.93 + 1 / 3000, "test_r2/V": 0.8, "test_r2/mean": 0.865}
+    result = example_result(number)
+    return ModelCandidate(model, folder, result, result.score.value, "mean_r2", test, "d1", "s1", files)
+
+
+def comparison_record(key: str = "key", **changed: Any) -> ComparisonRecord:
+    """What is written down of a comparison with two heads."""
+    said = {
+        "name": "contract",
+        "key": key,
+        "question": "Who is better?",
+        "yaml": "name: contract  # ½\n",
+        "heads": {"PE": "MW", "V": "cm Hg"},
+        "tags": {"data_source": "embedded", "git_commit": "c0ffee"},
+        **changed,
+    }
+    return ComparisonRecord(**said)
