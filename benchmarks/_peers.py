@@ -92,7 +92,7 @@ class Task:
 
 def over_learning_rates(experiment: Experiment) -> Experiment:
     """An experiment of one known network, with the learning rate as the one thing that varies."""
-    (params,) = experiment.search.known.values()
+    (params,) = experiment.search.initial_trials.values()
     space = SearchSpace(
         dimensions={"learning_rate": Float(type="float", low=1e-4, high=1e-2, log=True)},
         fixed={name: value for name, value in params.items() if name != "learning_rate"},

@@ -299,7 +299,14 @@ def shipped(words: Any) -> list[str]:
     driver, algorithm = words.driver.split("/")
     maximize = f"objective.maximize=[{words.objective}]"
     asked = [f"search.driver={driver}", f"search.algorithm={algorithm}", f"search.trials={words.trials}"]
-    return [*asked, f"search.batch={words.batch}", f"search.ahead={words.ahead}", maximize, "baselines=[]", "promotion=null"]
+    return [
+        *asked,
+        f"search.batch={words.batch}",
+        f"search.pending_rounds={words.ahead}",
+        maximize,
+        "baselines=[]",
+        "promotion=null",
+    ]
 
 
 def simulate(words: Any, setting: _measure.Setting, store: Path | None) -> dict[str, Any]:
@@ -323,7 +330,7 @@ def simulate(words: Any, setting: _measure.Setting, store: Path | None) -> dict[
         "driver": words.driver,
         "ledger": words.ledger,
         "batch": experiment.batch,
-        "ahead": experiment.ahead,
+        "ahead": experiment.pending_rounds,
         **_costs(progress.rows, clock, trainer, writer),
         "wall_seconds": wall,
         "tenths": {f"{place}": row for place, row in enumerate(progress.rows, 1)},

@@ -42,7 +42,7 @@ from branchsweep.workflows.trial_runner import run_trials
 def article(words: argparse.Namespace) -> dict[str, Any]:
     """The article's network, every way."""
     setting = _measure.setting("article", words.data)
-    (params,) = setting.experiment.search.known.values()
+    (params,) = setting.experiment.search.initial_trials.values()
     recipe, rows = recipe_for(setting.experiment, params), setting.rows
     rounds, keras_epochs, our_epochs = (3, 3, 40) if words.quick else (7, 10, 60)
     task = _peers.Task(setting.experiment, rows)

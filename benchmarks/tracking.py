@@ -52,7 +52,7 @@ AT_RANDOM = ["search.driver=random", "search.algorithm=random", "search.trials=3
 QUICK = [  # one program to compile instead of six, and a trial that costs about as much as one of the shipped sweep
     "search.trials=16",
     "search.batch=8",
-    "search.known={}",
+    "search.initial_trials={}",
     "fit.epochs=6",
     *(f"space.dimensions.{part}.width.choices=[128]" for part in ("trunk", "branch")),
 ]

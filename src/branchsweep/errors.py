@@ -63,6 +63,10 @@ class OptunaExportError(UserError):
     """The Optuna storage that a sweep is exported to cannot be used."""
 
 
+class DeprecatedKeyWarning(FutureWarning):
+    """A YAML file or a `--set` names a key as it was called before; it is still read."""
+
+
 def did_you_mean(given: str, valid: Iterable[str]) -> str:
     """The nearest valid word as the end of a sentence, or nothing: `"; did you mean 'mae'?"`.
 

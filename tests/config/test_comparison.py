@@ -27,7 +27,7 @@ EXPERIMENT: dict[str, Any] = {
         },
         "fixed": {"batch_size": 64},
     },
-    "search": {"trials": 8, "known": {"article": {"trunk.depth": 2, "PE.depth": 0}}},
+    "search": {"trials": 8, "initial_trials": {"article": {"trunk.depth": 2, "PE.depth": 0}}},
 }
 
 OTHER = {**EXPERIMENT, "name": "other", "space": {"dimensions": {}, "fixed": {"trunk.depth": 3}}, "search": {}}
@@ -172,7 +172,7 @@ class TestHolding:
     def test_goes_before_what_was_fixed_and_known(self) -> None:
         held = self.EXPERIMENT.with_fixed({"batch_size": 32, "trunk.depth": 4})
         assert held.space.fixed == {"batch_size": 32, "trunk.depth": 4}
-        assert held.search.known == {"article": {"trunk.depth": 4, "PE.depth": 0}}
+        assert held.search.initial_trials == {"article": {"trunk.depth": 4, "PE.depth": 0}}
 
     def test_a_met_condition_falls_away_and_the_others_stay(self) -> None:
         held = self.EXPERIMENT.with_fixed({"PE.depth": 2})

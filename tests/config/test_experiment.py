@@ -28,7 +28,7 @@ DATA: dict[str, Any] = {
         },
         "fixed": {"batch_size": 64, "V.loss_weight": 0.5, "PE.loss_weight": 2.0},
     },
-    "search": {"trials": 8, "known": {"article": {"trunk.depth": 2, "PE.depth": 0, "V.depth": 1}}},
+    "search": {"trials": 8, "initial_trials": {"article": {"trunk.depth": 2, "PE.depth": 0, "V.depth": 1}}},
 }
 
 
@@ -118,7 +118,7 @@ class TestExperiment:
         found = mistakes(
             heads={"PE": {"column": "AT"}, "mean": {"column": "V"}, "V": {}},
             space=space,
-            search={"known": {"article": {"momentum": 2}}},
+            search={"initial_trials": {"article": {"momentum": 2}}},
             baselines=["linear_regression", "forest"],
         )
         assert found == [
@@ -128,7 +128,7 @@ class TestExperiment:
             (("space", "dimensions", "trunk.depth", "low"), "got 0, expected a whole number from 1 to 16"),
             (("space", "dimensions", "trunk.depth", "high"), "got 40, expected a whole number from 1 to 16"),
             (("space", "fixed", "activation"), "got 'rleu', expected one of relu, silu, tanh, gelu; did you mean 'relu'?"),
-            (("search", "known", "article", "momentum"), "got 2, expected a number from 0 to 0.999"),
+            (("search", "initial_trials", "article", "momentum"), "got 2, expected a number from 0 to 0.999"),
             (("baselines", 1), "got 'forest', expected one of linear_regression, or a path to an experiment (.yaml)"),
         ]
 
@@ -158,7 +158,7 @@ class TestSingle:
         single = make().for_single_head("PE")
         assert list(single.space.dimensions) == ["trunk.depth", "PE.depth", "PE.width"]
         assert single.space.fixed == {"batch_size": 64}  # a lone head has nothing to be weighed against
-        assert single.search.known == {"article": {"trunk.depth": 2, "PE.depth": 0}}
+        assert single.search.initial_trials == {"article": {"trunk.depth": 2, "PE.depth": 0}}
         assert single.space.dimensions["PE.width"] == make().space.dimensions["PE.width"]
 
     def test_conditions_on_other_heads_fall_away(self) -> None:

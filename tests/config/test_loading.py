@@ -54,7 +54,7 @@ space:
 search:
   driver: optuna
   trials: 8
-  known:
+  initial_trials:
     article: {trunk.depth: 2}
 fit:
   epochs: 5
@@ -64,7 +64,9 @@ promotion: {model: plant}
 """
 
 ALGORITHMS = "tpe, gp, cma_es, nsga2, nsga3, qmc, random, grid, brute_force"
-SEARCH_KEYS = "driver, algorithm, options, trials, seconds, target, patience, batch, ahead, repeats, warm_start, known"
+SEARCH_KEYS = (
+    "driver, algorithm, options, trials, seconds, target, patience, batch, pending_rounds, repeats, warm_start, initial_trials"
+)
 ROOT_KEYS = "name, question, seed, table, heads, space, objective, search, fit, pruning, test, validation, baselines, "
 ROOT_KEYS += "confirmation, promotion, workers"
 TUNABLES = ", ".join(hyperparameter_names(["PE", "V"]))
@@ -273,9 +275,9 @@ MISTAKES = {
             "did you mean 'PE.width'?"
         ),
     ),
-    "known": (
+    "initial trial": (
         ("{trunk.depth: 2}", "{trunk.depth: 0}"),
-        "x.yaml:24: search.known.article.trunk.depth: got 0, expected a whole number from 1 to 16",
+        "x.yaml:24: search.initial_trials.article.trunk.depth: got 0, expected a whole number from 1 to 16",
     ),
     "fixed and varied": (
         ("PE.width: 16", "trunk.depth: 2"),
@@ -528,8 +530,8 @@ class TestOverrides:
             ("space.dimensions.momentum={type: float, low: 0, high: 0.9}", ("space", "dimensions", "momentum", "high"), 0.9),
             ("space.fixed.PE.width=32", ("space", "fixed", "PE.width"), 32),
             ("space.fixed.weight_decay=1e-4", ("space", "fixed", "weight_decay"), 1e-4),
-            ("search.known.article.trunk.depth=3", ("search", "known", "article", "trunk.depth"), 3),
-            ("search.known.other={}", ("search", "known", "other"), {}),
+            ("search.initial_trials.article.trunk.depth=3", ("search", "initial_trials", "article", "trunk.depth"), 3),
+            ("search.initial_trials.other={}", ("search", "initial_trials", "other"), {}),
             ("question=a=b", ("question",), "a=b"),
             ("promotion=null", ("promotion",), None),
         ],
@@ -828,7 +830,7 @@ class TestSchema:
         "mistake",
         [
             "choice", "name", "whole number", "out of bounds", "boolean", "mapping", "list", "unknown key", "missing key",
-            "key that is no name", "kind of dimension", "tunable", "fixed", "known", "table that is only a path",
+            "key that is no name", "kind of dimension", "tunable", "fixed", "initial trial", "table that is only a path",
             "source without inputs", "baseline",
         ],
     )  # fmt: skip

@@ -30,12 +30,12 @@ def play(driver: Driver, asks: int, count: int = 8) -> list[Result]:
 
 
 def asked_ahead(driver: Driver, experiment: Experiment, rounds: int) -> list[Trial]:
-    """What is asked where the oldest round is told only when `search.ahead` more are under way."""
+    """What is asked where the oldest round is told only when `search.pending_rounds` more are under way."""
     asked, under_way = list[Trial](), deque[list[Trial]]()
     for _ in range(rounds):
         under_way.append(driver.ask(experiment.batch))
         asked += under_way[-1]
-        if len(under_way) > experiment.ahead:
+        if len(under_way) > experiment.pending_rounds:
             for trial in under_way.popleft():
                 driver.tell(answered(trial))
     return asked
@@ -109,13 +109,13 @@ class DriverContract:
         assert not any(one.trial.params == two.trial.params for one, two in zip(first, other, strict=True))
 
     def test_known_configurations_are_asked_first_in_their_order(self) -> None:
-        experiment = self.experiment(known=KNOWN)
+        experiment = self.experiment(initial_trials=KNOWN)
         trials = open_driver(experiment).ask(4)
         assert [(trial.number, trial.known) for trial in trials] == [(0, "article"), (1, "wide"), (2, ""), (3, "")]
         assert [dict(trial.params) for trial in trials[:2]] == list(KNOWN.values())
 
     def test_known_configurations_are_not_asked_again_after_a_resume(self) -> None:
-        experiment = self.experiment(known=KNOWN)
+        experiment = self.experiment(initial_trials=KNOWN)
         recorded = play(open_driver(experiment), asks=1)
         assert [trial.known for trial in self.resumed(experiment, recorded[:1]).ask(2)] == ["wide", ""]
         assert [trial.known for trial in self.resumed(experiment, recorded).ask(2)] == ["", ""]
@@ -137,7 +137,7 @@ class DriverContract:
         assert len(driver.ask(8)) == 8
 
     def test_a_finite_space_is_asked_whole_once_each_recipe(self) -> None:
-        experiment = self.experiment(SMALL, known={"deep": {"trunk.depth": 3, "PE.depth": 1, "PE.width": 16}})
+        experiment = self.experiment(SMALL, initial_trials={"deep": {"trunk.depth": 3, "PE.depth": 1, "PE.width": 16}})
         driver = open_driver(experiment)
         trials = trials_of(play(driver, asks=6))
         recipes = [repr(recipe_for(experiment, trial.params)) for trial in trials]
@@ -156,7 +156,7 @@ class DriverContract:
         assert driver.ask(8) == []
 
     def test_how_many_are_asked_at_once_changes_nothing(self) -> None:
-        experiment = self.experiment(known=KNOWN)
+        experiment = self.experiment(initial_trials=KNOWN)
         recorded = play(open_driver(experiment), asks=4)
         whole = self.resumed(experiment, recorded).ask(8)
         assert self.resumed(experiment, recorded).ask(3) == whole[:3]
@@ -164,7 +164,7 @@ class DriverContract:
         assert [trial for _ in range(8) for trial in piecemeal.ask(1)] == whole
 
     def test_a_fresh_driver_told_the_history_asks_what_the_old_one_asked(self) -> None:
-        experiment = self.experiment(known=KNOWN)
+        experiment = self.experiment(initial_trials=KNOWN)
         uninterrupted = play(open_driver(experiment), asks=5)
         for recorded in (8, 16, 24, 32):
             driver = self.resumed(experiment, uninterrupted[:recorded])
@@ -172,7 +172,7 @@ class DriverContract:
             assert trials_of(again) == trials_of(uninterrupted[recorded:])
 
     def test_a_round_of_which_part_was_recorded_can_be_asked_again_as_a_whole(self) -> None:
-        experiment = self.experiment(known=KNOWN)
+        experiment = self.experiment(initial_trials=KNOWN)
         uninterrupted = play(open_driver(experiment), asks=4)
         recorded = uninterrupted[:29]
         whole_rounds = recorded[:24]
@@ -180,7 +180,7 @@ class DriverContract:
 
     @pytest.mark.parametrize("lost", [{25, 26, 27, 28, 29, 30, 31}, {24, 27, 30}, {31}, {0, 9, 18, 27}])
     def test_a_resume_asks_exactly_what_was_not_recorded(self, lost: set[int]) -> None:
-        experiment = self.experiment(known=KNOWN)
+        experiment = self.experiment(initial_trials=KNOWN)
         uninterrupted = play(open_driver(experiment), asks=4)
         driver = self.resumed(experiment, [result for result in uninterrupted if result.trial.number not in lost])
         asked = trials_of(play(driver, asks=4, count=1 + len(lost) // 4))
@@ -189,7 +189,7 @@ class DriverContract:
     @pytest.mark.parametrize("ahead", [1, 3])
     def test_what_is_asked_ahead_does_not_depend_on_when_answers_come(self, ahead: int) -> None:
         """Asked ahead, asked when all answers are there, or by a fresh driver that knows them: always the same."""
-        experiment = self.experiment(known=KNOWN, ahead=ahead)
+        experiment = self.experiment(initial_trials=KNOWN, pending_rounds=ahead)
         at_once = play(open_driver(experiment), asks=6)
         assert asked_ahead(open_driver(experiment), experiment, rounds=6) == trials_of(at_once)
         for told in (8, 16, 40):

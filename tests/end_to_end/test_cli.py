@@ -60,7 +60,7 @@ heads:
   steam: {column: steam flow, unit: t/h, loss: mae}
   cost: {unit: EUR}
 space: space.yaml
-search: {driver: optuna, trials: 12, batch: 4, known: {plain: {trunk.depth: 1}}}
+search: {driver: optuna, trials: 12, batch: 4, initial_trials: {plain: {trunk.depth: 1}}}
 fit: {epochs: 8}
 validation: {method: k_fold, folds: 2}
 baselines: [linear_regression]
@@ -68,7 +68,7 @@ confirmation: {trials: 2, folds: 2, seeds: 1}
 promotion: {model: plant}
 """
 
-TWO_KNOWN = "search.known={plain: {trunk.depth: 1}, other: {cost.depth: 0}}"
+TWO_KNOWN = "search.initial_trials={plain: {trunk.depth: 1}, other: {cost.depth: 0}}"
 
 
 @dataclass(frozen=True)
@@ -594,8 +594,16 @@ def test_draw_prints_the_networks_that_an_experiment_names(tmp_path: Path) -> No
         "            relu, 393 parameters",
     ]
     assert err == ""
-    out, _ = workspace.run("draw", "three.yaml", "--set", "search.known={}")
+    out, _ = workspace.run("draw", "three.yaml", "--set", "search.initial_trials={}")
     assert "fixed values and defaults" in out and "known" not in out
+
+
+def test_an_old_name_of_a_key_is_read_with_one_line_of_notice(tmp_path: Path) -> None:
+    workspace = furnish(tmp_path)
+    (tmp_path / "three.yaml").write_text(EXPERIMENT.replace("initial_trials", "known"), encoding="utf-8")
+    out, err = workspace.run("draw", "three.yaml")
+    assert "known: plain" in out
+    assert err == "note: three.yaml:8: search.known is now called search.initial_trials; the old name is still read\n"
 
 
 def test_draw_writes_the_picture_of_a_network(tmp_path: Path, graphviz_program: str) -> None:

@@ -48,10 +48,10 @@ SCALED_DOWN = {
     "trunk.depth: {type: int, low: 1, high: 3}, trunk.width: {type: choice, choices: [8, 16]}, "
     "V.depth: {type: int, low: 0, high: 2}, learning_rate: {type: float, low: 1.0e-3, high: 3.0e-2, log: true}"
     "}, fixed: {branch.width: 8}}",
-    "search.known": "{}",
+    "search.initial_trials": "{}",
     "search.trials": "28",
     "search.batch": "4",
-    "search.ahead": "1",
+    "search.pending_rounds": "1",
     "fit.epochs": "120",
     "pruning.rungs": "[30, 60]",
     "validation.folds": "2",

@@ -31,7 +31,7 @@ def edges(text: str) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(("name", "expected"), [("toy_sequential", CHAIN), ("toy_branched", CHAIN + FORK)])
 def test_the_graphs_of_the_tutorials_toys(name: str, expected: list[tuple[str, str]]) -> None:
     experiment = load_experiment(ROOT / "experiments" / f"{name}.yaml")
-    architecture = recipe_for(experiment, experiment.search.known["toy"]).architecture
+    architecture = recipe_for(experiment, experiment.search.initial_trials["toy"]).architecture
     assert edges(network_dot(architecture, experiment.table.inputs)) == set(expected)
 
 

@@ -147,7 +147,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "an unmet constraint": {"objective": {"maximize": ["mean_r2"], "constraints": ["r2/PE >= 1.5"]}},
     "one trial, nothing varied": {
         "space": {"dimensions": {}},
-        "search": {"driver": "random", "trials": 1, "known": {"small": {"trunk.depth": 1}}},
+        "search": {"driver": "random", "trials": 1, "initial_trials": {"small": {"trunk.depth": 1}}},
     },
 }
 

@@ -212,7 +212,7 @@ def test_a_resumed_search_is_in_the_round_that_was_cut_short() -> None:
 
 def test_rounds_that_are_under_way_together_are_told_together() -> None:
     """Also after a search was cut short in two of them: the first trial that is missing says where it goes on."""
-    experiment = tiny_experiment(search={"driver": "random", "trials": 40, "batch": 8, "ahead": 2})
+    experiment = tiny_experiment(search={"driver": "random", "trials": 40, "batch": 8, "pending_rounds": 2})
     progress = terminal()
     progress.on_search_begin(experiment, [answered(number, 0.5) for number in (*range(13), *range(16, 23))])
     progress.on_round_begin(8)

@@ -87,7 +87,7 @@ class TestTpe(DriverContract):
         assert self.resumed(experiment, of_this_round).ask(4) == trials_of(first[20:])
 
     def test_asked_ahead_it_learns_of_all_rounds_but_the_last(self) -> None:
-        experiment = self.experiment(ahead=1)
+        experiment = self.experiment(pending_rounds=1)
         first = play(open_driver(experiment), asks=4)
 
         def told(start: int, stop: int) -> list[Trial]:
@@ -99,7 +99,7 @@ class TestTpe(DriverContract):
         assert told(16, 24) != told(0, 0)
 
     def test_what_is_asked_before_the_first_answers_is_spread_evenly(self) -> None:
-        trials = trials_of(play(open_driver(self.experiment(ahead=1, batch=16)), asks=2, count=16))
+        trials = trials_of(play(open_driver(self.experiment(pending_rounds=1, batch=16)), asks=2, count=16))
         assert sorted(int(float(trial.params["weight_decay"]) / 0.01 * 32) for trial in trials) == list(range(32))
 
     def test_open_questions_repel_the_next(self) -> None:
@@ -113,7 +113,7 @@ class TestTpe(DriverContract):
 
     def test_a_known_configuration_outside_the_space_is_not_learnt_from(self) -> None:
         known = {"inside": {"branch.width": 16, "batch_size": 64}, "outside": {"trunk.width": 1000}}
-        experiment = self.experiment(known=known)
+        experiment = self.experiment(initial_trials=known)
         results = play(open_driver(experiment), asks=2)
 
         def blaming(name: str) -> list[Result]:
@@ -321,7 +321,7 @@ def test_constraints_reach_the_sampler(algorithm: str) -> None:
     """Where a part of the trials breaks a constraint, other points are asked than without it."""
 
     def asked(*constraints: str) -> list[Trial]:
-        experiment = make_experiment("optuna", algorithm=algorithm, known={"first": {}})
+        experiment = make_experiment("optuna", algorithm=algorithm, initial_trials={"first": {}})
         bound = experiment.model_copy(update={"objective": Objective(constraints=list(constraints))})
         return trials_of(play(open_driver(bound), asks=5))
 

@@ -72,7 +72,7 @@ def names(storage: str) -> list[str]:
 
 
 def test_a_sweep_becomes_a_study_that_optuna_reads(storage: str) -> None:
-    experiment = make_experiment("random", MIXED, trials=16, batch=16, known=KNOWN)
+    experiment = make_experiment("random", MIXED, trials=16, batch=16, initial_trials=KNOWN)
     results = played(experiment)
     export_study(experiment, results[::-1], storage, "contract", FACTS)
     study = read(storage)

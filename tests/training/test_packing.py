@@ -93,7 +93,7 @@ def test_limits_cover_whatever_the_space_the_known_and_the_defaults_may_bring() 
                 "activation": {"type": "choice", "choices": ["silu", "tanh"]},
             }
         },
-        search={"driver": "random", "known": {"deep": {"PE.depth": 5, "activation": "gelu"}}},
+        search={"driver": "random", "initial_trials": {"deep": {"PE.depth": 5, "activation": "gelu"}}},
     )
     bounds = packing.program_limits(experiment)
     assert bounds == packing.ProgramLimits(
@@ -104,7 +104,7 @@ def test_limits_cover_whatever_the_space_the_known_and_the_defaults_may_bring() 
 def test_programs_balance_losses_where_some_trial_may() -> None:
     some = tiny_experiment(
         space={"dimensions": {"loss_balancing": {"type": "choice", "choices": ["uncertainty", "static"]}}},
-        search={"driver": "random", "known": {"even": {"loss_balancing": "gradient_norm"}}},
+        search={"driver": "random", "initial_trials": {"even": {"loss_balancing": "gradient_norm"}}},
     )
     fixed = tiny_experiment(space={"dimensions": {}, "fixed": {"loss_balancing": "uncertainty"}}, search={"driver": "random"})
     for experiment, schemes in (

@@ -111,7 +111,7 @@ def test_a_model_is_exported_into_the_drivers_folder(crew: Crew, at_home: LocalW
 def test_a_sweep_asks_and_scores_what_it_does_at_home(crew: Crew, at_home: LocalWorkers) -> None:
     """A driver that learns: what it asks depends on every score that it was told before, and on their order."""
     experiment = tiny_experiment(
-        search={"driver": "optuna", "trials": 12, "batch": 3, "ahead": 1}, fit={"epochs": 4}, pruning={"rungs": [2]}
+        search={"driver": "optuna", "trials": 12, "batch": 3, "pending_rounds": 1}, fit={"epochs": 4}, pruning={"rungs": [2]}
     )
     far, near = (found(experiment, trainer) for trainer in (crew.trainer, at_home))
     assert [result.trial for result in far] == [result.trial for result in near]

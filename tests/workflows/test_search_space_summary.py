@@ -87,11 +87,13 @@ def test_samples_follow_the_seed() -> None:
 
 
 def test_a_sample_is_its_network() -> None:
-    (sample,) = seen({}, samples=0, search={"known": {"it": {"trunk.width": 4, "trunk.taper": 0.5, "V.depth": 0}}}).samples
+    (sample,) = seen(
+        {}, samples=0, search={"initial_trials": {"it": {"trunk.width": 4, "trunk.taper": 0.5, "V.depth": 0}}}
+    ).samples
     assert sample.architecture.trunk == (4, 2)
     assert sample.parameters == (2 * 4 + 4) + (4 * 2 + 2) + (2 * 10 + 10) + (10 + 1) + (2 + 1)
     assert "4 ── 2" in "\n".join(sample.picture)
-    (as_data,) = json.loads(seen({}, samples=0, search={"known": {"it": {"trunk.width": 4}}}).to_json())["samples"]
+    (as_data,) = json.loads(seen({}, samples=0, search={"initial_trials": {"it": {"trunk.width": 4}}}).to_json())["samples"]
     assert as_data["architecture"] == {"trunk": [4, 4], "branches": {"PE": [10], "V": [10]}, "activation": "relu"}
 
 
@@ -108,7 +110,7 @@ TWO = {"flat": {"trunk.depth": 1}, "deep": {"trunk.depth": 3, "V.depth": 0}}
 
 class TestNamed:
     def test_all_known_configurations_or_the_one_that_is_asked_for(self) -> None:
-        experiment = tiny_experiment(search={"known": TWO})
+        experiment = tiny_experiment(search={"initial_trials": TWO})
         assert [(sample.known, len(sample.architecture.trunk)) for sample in known_networks(experiment)] == [
             ("flat", 1),
             ("deep", 3),
@@ -122,7 +124,9 @@ class TestNamed:
         assert (sample.known, sample.params, sample.architecture.trunk) == ("", {}, (7, 7))
 
     def test_an_unknown_one_is_refused(self) -> None:
-        with pytest.raises(ConfigError, match=r"^--known: got 'depe', .* flat, deep \(search.known\); did you mean 'deep'\?$"):
-            known_networks(tiny_experiment(search={"known": TWO}), "depe")
-        with pytest.raises(ConfigError, match=r"^--known: got 'deep', tiny has none \(search.known\)$"):
+        with pytest.raises(
+            ConfigError, match=r"^--known: got 'depe', .* flat, deep \(search.initial_trials\); did you mean 'deep'\?$"
+        ):
+            known_networks(tiny_experiment(search={"initial_trials": TWO}), "depe")
+        with pytest.raises(ConfigError, match=r"^--known: got 'deep', tiny has none \(search.initial_trials\)$"):
             known_networks(tiny_experiment(search={}), "deep")

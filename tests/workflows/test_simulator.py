@@ -21,7 +21,7 @@ ROWS = (5000, 2500)
 
 
 def make(ahead: int = 0, **changes: Any) -> Experiment:
-    search = {"driver": "random", "trials": 80, "batch": 8, "ahead": ahead}
+    search = {"driver": "random", "trials": 80, "batch": 8, "pending_rounds": ahead}
     return tiny_experiment(fit={"epochs": 100}, search=search, **{"pruning": {"rungs": [10, 30]}, **changes})
 
 
@@ -66,7 +66,7 @@ def test_an_outlook_says_how_far_to_ask_ahead_where_workers_would_wait() -> None
     seen = make_dry_run(experiment, [], split, Resources(16))
     assert seen.busy < 0.5 and list(seen.busy_ahead) == [1, 2, 4, 8]
     assert list(seen.busy_ahead.values()) == sorted(seen.busy_ahead.values())
-    assert "with search.ahead 4" in to_text(render_dry_run(seen))
+    assert "with search.pending_rounds 4" in to_text(render_dry_run(seen))
     assert make_dry_run(experiment, [], split, Resources(1)).busy_ahead == {}
     in_step = make().model_copy(update={"search": make().search.model_copy(update={"driver": "optuna", "algorithm": "cma_es"})})
     assert make_dry_run(in_step, [], split, Resources(16)).busy_ahead == {}

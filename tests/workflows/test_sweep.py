@@ -50,9 +50,9 @@ from branchsweep.workflows.sweep import (
 from branchsweep.workflows.sweep_result import SweepResult
 from fakes import FormulaTrainer, Notebook, tiny_experiment
 
-OPTUNA: Mapping[str, Any] = {"driver": "optuna", "trials": 20, "batch": 8, "known": {"small": {"trunk.depth": 1}}}
+OPTUNA: Mapping[str, Any] = {"driver": "optuna", "trials": 20, "batch": 8, "initial_trials": {"small": {"trunk.depth": 1}}}
 
-AHEAD: Mapping[str, Any] = {**OPTUNA, "batch": 5, "ahead": 2}
+AHEAD: Mapping[str, Any] = {**OPTUNA, "batch": 5, "pending_rounds": 2}
 """Rounds of five, of which three are open at once."""
 
 
@@ -186,7 +186,9 @@ def test_workers_that_waited_are_told_of_with_what_to_change(monkeypatch: pytest
 @pytest.mark.parametrize("ahead", [0, 1, 2])
 def test_asked_ahead_others_wait_while_one_trains(ahead: int) -> None:
     """So that no worker is idle at a rung or at the end of a round, before the last rounds."""
-    experiment = tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40, "ahead": ahead})
+    experiment = tiny_experiment(
+        fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40, "pending_rounds": ahead}
+    )
     scene = Scene(experiment)
     whim = Whim(scene.rows, breaks_after=0)
     run_search(experiment, scene.rows, replace(scene.engines, trainer=whim))
@@ -199,7 +201,7 @@ def pruned(request: pytest.FixtureRequest) -> Experiment:
     searches: Mapping[str, Mapping[str, Any]] = {
         "random": {},
         "optuna": {"search": OPTUNA},
-        "ahead": {"search": {**OPTUNA, "ahead": 1}},
+        "ahead": {"search": {**OPTUNA, "pending_rounds": 1}},
     }
     changes = searches[request.param]
     return tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, **changes)
@@ -315,7 +317,7 @@ def test_a_target_that_is_reached_ends_the_search_and_its_round_at_the_next_rung
     scene = Scene(changed(pruned, target=target))
     found = run_search(scene.experiment, scene.rows, scene.engines)
     assert found.stop.by is StoppedBy.TARGET
-    assert len(found.results) == 8 * (1 + pruned.ahead)
+    assert len(found.results) == 8 * (1 + pruned.pending_rounds)
     assert max(result.score.value for result in found.results if result.score.is_complete) >= target
     assert scene.progress.lines[-1].startswith("the search is over: trial ")
 
@@ -528,7 +530,7 @@ class TestTheTitle:
     def run(self, store: MemoryStore, best_rate: float, **changed: Any) -> tuple[SweepResult, MemoryTracker]:
         """A sweep whose best trial has this learning rate; the nearer to 0.01, the better."""
         known = {"one": {"trunk.depth": 2, "trunk.width": 4, "learning_rate": best_rate}}
-        search = {"driver": "random", "trials": 1, "known": known}
+        search = {"driver": "random", "trials": 1, "initial_trials": known}
         experiment = tiny_experiment(**{"search": search, "seed": round(best_rate * 1e6), **changed})
         dataset = tiny_table()
         parts = split_rows(experiment, dataset)
@@ -613,7 +615,7 @@ def test_a_baseline_must_be_one_known_trial_on_the_same_heads() -> None:
     other = tiny_experiment(search={"driver": "random", "trials": 2})
     with pytest.raises(ConfigError, match="experiment of one known trial"):
         check_baseline_experiment(other, "other.yaml", tiny_experiment())
-    fixed = {"driver": "random", "trials": 1, "known": {"one": {}}}
+    fixed = {"driver": "random", "trials": 1, "initial_trials": {"one": {}}}
     with pytest.raises(ConfigError, match="heads and inputs of the experiment"):
         check_baseline_experiment(tiny_experiment(search=fixed, heads={"PE": {}}), "other.yaml", tiny_experiment())
     baseline = check_baseline_experiment(tiny_experiment(search=fixed), "other.yaml", tiny_experiment())
@@ -622,7 +624,7 @@ def test_a_baseline_must_be_one_known_trial_on_the_same_heads() -> None:
 
 def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows(experiment: Experiment) -> None:
     scene = Scene(experiment)
-    fixed = {"driver": "random", "trials": 1, "known": {"one": {"learning_rate": 0.01, "trunk.depth": 4}}}
+    fixed = {"driver": "random", "trials": 1, "initial_trials": {"one": {"learning_rate": 0.01, "trunk.depth": 4}}}
     said = scene.run([check_baseline_experiment(tiny_experiment(search=fixed, name="rival"), "rival.yaml", experiment)])
     (rival,) = said.references
     assert rival.name == "rival"

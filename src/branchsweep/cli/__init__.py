@@ -13,7 +13,7 @@ from rich.console import Console
 
 from branchsweep import __version__
 from branchsweep.cli.comparisons import compare
-from branchsweep.cli.context import escaped, print_notes
+from branchsweep.cli.context import deprecated_keys_as_notes, escaped, print_notes
 from branchsweep.cli.experiments import data, draw, schema, space
 from branchsweep.cli.models import export, history, predict, rollback
 from branchsweep.cli.records import export_study, report, show
@@ -41,10 +41,11 @@ COMMANDS = (
 
 def main() -> None:
     """The entry point; a `UserError` is printed as one message, with exit code 2."""
+    console = Console(stderr=True)
     try:
-        app()
+        with deprecated_keys_as_notes(console):
+            app()
     except UserError as error:
-        console = Console(stderr=True)
         console.print(f"[bold red]error:[/] {escaped(str(error))}", highlight=False, soft_wrap=True)
         print_notes(error, console)
         sys.exit(EXIT_CODE)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 from rich.console import Console
 
 from branchsweep.cli.options import INTERRUPTED
-from branchsweep.errors import UserError
+from branchsweep.errors import DeprecatedKeyWarning, UserError
 
 if TYPE_CHECKING:
     from branchsweep.config.experiment import Experiment
@@ -27,6 +28,30 @@ def print_notes(error: BaseException, console: Console) -> None:
     """Print the notes of an error, such as further errors during cleanup."""
     for note in getattr(error, "__notes__", []):
         console.print(escaped(note), style="bold yellow", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def deprecated_keys_as_notes(console: Console) -> Iterator[None]:
+    """Context in which the warning that a key has a new name is printed as one line, without the place in our code."""
+    others = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, DeprecatedKeyWarning):
+            console.print(f"[yellow]note:[/] {escaped(str(message))}", highlight=False, soft_wrap=True)
+        else:
+            others(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", DeprecatedKeyWarning)
+        warnings.showwarning = show
+        yield
 
 
 @contextmanager

@@ -78,7 +78,7 @@ Contestant = Annotated[Network | Single | Estimator, Field(discriminator="kind")
 class Budget(ConfigModel):
     """What the search of one contestant may take, in every half where it is tuned. One of several networks splits it evenly."""
 
-    trials: int = Field(24, ge=1, description="Trials in total, known configurations included.")
+    trials: int = Field(24, ge=1, description="Trials in total, the initial ones included.")
     seconds: float | None = Field(None, gt=0, description="Of wall time, over all halves; whichever is spent first.")
 
 

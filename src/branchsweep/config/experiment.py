@@ -114,9 +114,9 @@ class Experiment(ConfigModel):
             yield ("space", "dimensions", name), name, list(_decisive(dimension))
         for name, value in self.space.fixed.items():
             yield ("space", "fixed", name), name, [((), value)]
-        for known, params in self.search.known.items():
+        for trial, params in self.search.initial_trials.items():
             for name, value in params.items():
-                yield ("search", "known", known, name), name, [((), value)]
+                yield ("search", "initial_trials", trial, name), name, [((), value)]
 
     def _objective_mistakes(self) -> Iterator[KeyMistake]:
         objective, metrics = (
@@ -139,10 +139,10 @@ class Experiment(ConfigModel):
                 yield ("objective", "weights", head), f"got '{head}', expected a head{did_you_mean(head, self.heads)}"
         for position, constraint in enumerate(objective.parsed_constraints):
             yield from wrong(("constraints", position), constraint.metric)
-            known = self.search.known
-            if constraint.reference and constraint.reference not in known:
-                message = f"got '{constraint.reference}', expected a known configuration (search.known)"
-                yield ("objective", "constraints", position), message + did_you_mean(constraint.reference, known)
+            initial_trials = self.search.initial_trials
+            if constraint.reference and constraint.reference not in initial_trials:
+                message = f"got '{constraint.reference}', expected the name of an initial trial (search.initial_trials)"
+                yield ("objective", "constraints", position), message + did_you_mean(constraint.reference, initial_trials)
         if objective.is_multi_objective and self.algorithm not in MULTI_OBJECTIVE_ALGORITHMS[self.search.driver]:
             able = ", ".join(sorted(MULTI_OBJECTIVE_ALGORITHMS["optuna"]))
             message = f"{self.algorithm} of {self.search.driver} knows one objective, not several; of optuna these know: {able}"
@@ -176,9 +176,9 @@ class Experiment(ConfigModel):
         return min(self.search.batch, MAX_BATCH.get((self.search.driver, self.algorithm), self.search.batch))
 
     @property
-    def ahead(self) -> int:
-        """Rounds that are asked before the answers of the last one are there."""
-        return self.search.ahead if self.can_ask_ahead else 0
+    def pending_rounds(self) -> int:
+        """Rounds that are asked before the results of the last one are there; none of an algorithm that needs them."""
+        return self.search.pending_rounds if self.can_ask_ahead else 0
 
     @property
     def can_ask_ahead(self) -> bool:
@@ -203,7 +203,7 @@ class Experiment(ConfigModel):
         return self.folds * self.validation.seeds
 
     def with_fixed(self, fixed: Params) -> Experiment:
-        """The same experiment with these tunables held at a value, where they were searched, fixed or known otherwise.
+        """The same experiment with these tunables held at a value, in the space and in the initial trials.
 
         What is asked only if a dimension has some value is asked always where the held value is one of them, and never where it
         is not.
@@ -214,21 +214,21 @@ class Experiment(ConfigModel):
             asked = all(fixed[other] in allowed if other in fixed else other in dimensions for other, allowed in when.items())
             if asked and name not in fixed:
                 dimensions[name] = _under({other: allowed for other, allowed in when.items() if other not in fixed}, it)
-        known = {
-            name: {tunable: fixed.get(tunable, value) for tunable, value in params.items()}
-            for name, params in self.search.known.items()
+        initial_trials = {
+            trial: {name: fixed.get(name, value) for name, value in params.items()}
+            for trial, params in self.search.initial_trials.items()
         }
         return self.model_copy(
             update={
                 "space": SearchSpace(dimensions=dimensions, fixed={**self.space.fixed, **fixed}),
-                "search": self.search.model_copy(update={"known": known}),
+                "search": self.search.model_copy(update={"initial_trials": initial_trials}),
             }
         )
 
     def for_single_head(self, head: str) -> Experiment:
         """The single-output baseline: the same experiment with this head alone.
 
-        Dimensions, fixed values and known configurations that name other heads fall away, and so do those that weigh heads
+        Dimensions, fixed values and initial trials that name other heads fall away, and so do those that weigh heads
         against each other, and conditions on such dimensions. What is maximised is this head's R², under the constraints that
         it had.
         """
@@ -250,7 +250,7 @@ class Experiment(ConfigModel):
                     fixed=kept(self.space.fixed),
                 ),
                 "search": self.search.model_copy(
-                    update={"known": {name: kept(params) for name, params in self.search.known.items()}}
+                    update={"initial_trials": {trial: kept(params) for trial, params in self.search.initial_trials.items()}}
                 ),
                 "objective": Objective(
                     constraints=[

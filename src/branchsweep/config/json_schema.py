@@ -12,7 +12,7 @@ from branchsweep.config.comparison import Comparison
 from branchsweep.config.config_model import ConfigModel
 from branchsweep.config.experiment import SKLEARN_BASELINES, Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
-from branchsweep.config.search import DRIVERS
+from branchsweep.config.search import DRIVERS, RENAMED_KEYS
 from branchsweep.config.search_space import SearchSpace
 from branchsweep.config.table import POWER_PLANT_TABLE
 from branchsweep.config.training import NO_PRUNING
@@ -261,10 +261,13 @@ def _allow_shorthands(experiment: Schema, definitions: Schema) -> None:
         "anyOf": [{"type": "string"}, several, {"$ref": "#/$defs/Objective"}],
     }
     properties["heads"]["additionalProperties"] = False
-    known = definitions["Search"]["properties"]["known"]
-    (pattern,) = known["patternProperties"]
-    known["patternProperties"][pattern] = {"type": "object", **_by_tunable({}, _value)}
-    known["additionalProperties"] = False
+    search = definitions["Search"]["properties"]
+    initial_trials = search["initial_trials"]
+    (pattern,) = initial_trials["patternProperties"]
+    initial_trials["patternProperties"][pattern] = {"type": "object", **_by_tunable({}, _value)}
+    initial_trials["additionalProperties"] = False
+    for old, new in RENAMED_KEYS.items():
+        search[old] = {**copy.deepcopy(search[new]), "description": f"The old name of {new}.", "deprecated": True}
     definitions["Search"]["properties"]["algorithm"] |= {
         "anyOf": [{"enum": sorted({name for names in DRIVERS.values() for name in names})}, {"type": "null"}]
     }

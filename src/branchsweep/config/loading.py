@@ -22,6 +22,7 @@ from typing import Any
 
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.config_model import NAME
+from branchsweep.config.deprecated_keys import rename_deprecated_keys
 from branchsweep.config.experiment import YAML_SUFFIXES, Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS
 from branchsweep.config.messages import ConfigMistake, Model, model_of, refuse
@@ -59,6 +60,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     def spell_out(words: Sequence[str]) -> None:
         _require(document, _expand(document, (), words[0], folder))
 
+    rename_deprecated_keys(document)  # an override may go on below a key that the file has by its old name
     for override in overrides:
         apply_overrides(document, override, Experiment, spell_out)
     return model_of(Experiment, document, _resolve(document, (), folder))
@@ -86,6 +88,7 @@ def load_comparison(path: Path, overrides: Sequence[str] = ()) -> Comparison:
         for at in _experiments(document):
             if at == tuple(words[: len(at)]) and len(at) < len(words):
                 _require(document, _expand_experiment(document, at, folder))
+                rename_deprecated_keys(document, at)
                 _require(document, _expand(document, at, words[len(at)], _folder(document, at, folder)))
 
     for override in overrides:
@@ -179,7 +182,10 @@ def parse_recorded_comparison(text: str, source: str) -> Comparison:
 
 def _recorded(root: type[Model], text: str, source: str) -> Model:
     value, places = parse(text, source)
-    return model_of(root, Document(value if isinstance(value, dict) else {}, places))
+    document = Document(value if isinstance(value, dict) else {}, places)
+    for at in _experiments(document) if root is Comparison else [()]:
+        rename_deprecated_keys(document, at, is_recorded=True)
+    return model_of(root, document)
 
 
 def _is_comparison(document: Document) -> bool:
@@ -212,8 +218,8 @@ def _lacking(document: Document, words: Sequence[str]) -> list[ConfigMistake]:
     if (
         at != tuple(words[:3])
         or len(words) < 4
-        or not isinstance(_get(document, at[:-1]), dict)
-        or _get(document, at) is not None
+        or not isinstance(document.find(at[:-1]), dict)
+        or document.find(at) is not None
     ):
         return []
     ways = f"name one first ({'.'.join(at)}=PATH), or change the comparison's ({'.'.join(words[2:])})"
@@ -257,9 +263,10 @@ def _folder(document: Document, at: Keys, folder: Path) -> Path:
 
 def _resolve(document: Document, at: Keys, folder: Path) -> list[ConfigMistake]:
     """All shorthands of an experiment spelled out, all its paths absolute."""
-    if not isinstance(_get(document, at), dict):
+    if not isinstance(document.find(at), dict):
         return []
     return [
+        *(_mistake(keys, message) for keys, message in rename_deprecated_keys(document, at)),
         *_expand(document, at, "table", folder),
         *_expand(document, at, "space", folder),
         *_expand(document, at, "pruning", folder),
@@ -272,7 +279,7 @@ def _resolve(document: Document, at: Keys, folder: Path) -> list[ConfigMistake]:
 def _expand(document: Document, at: Keys, key: str, folder: Path) -> list[ConfigMistake]:
     """Replace a shorthand (`table: ccpp`, a path as `space`) in the experiment at the end of a way by what it stands for."""
     keys = (*at, key)
-    written = _get(document, keys)
+    written = document.find(keys)
     if key == "table" and written == POWER_PLANT_TABLE:
         document.put(keys, {"source": POWER_PLANT_TABLE}, {(): document.place(keys)})
     elif key == "table" and isinstance(written, str):
@@ -308,7 +315,7 @@ def _expand_objective(document: Document, written_at: Keys, at: Keys, written: s
 
 def _resolve_table(document: Document, at: Keys, folder: Path) -> list[ConfigMistake]:
     """The table's path made absolute, and the inputs that the built-in table has where none are named."""
-    table = _get(document, (*at, "table"))
+    table = document.find((*at, "table"))
     source = table.get("source") if isinstance(table, dict) else None
     if not isinstance(table, dict) or not isinstance(source, str):
         return []
@@ -325,7 +332,7 @@ def _resolve_table(document: Document, at: Keys, folder: Path) -> list[ConfigMis
 
 def _resolve_baselines(document: Document, at: Keys, folder: Path) -> list[ConfigMistake]:
     """The paths among the baselines made absolute."""
-    baselines = _get(document, (*at, "baselines"))
+    baselines = document.find((*at, "baselines"))
     if not isinstance(baselines, list):
         return []
     mistakes = []
@@ -341,14 +348,6 @@ def _resolve_baselines(document: Document, at: Keys, folder: Path) -> list[Confi
 
 def _mistake(keys: Keys, message: str) -> ConfigMistake:
     return ConfigMistake(keys, keys, message)
-
-
-def _get(document: Document, keys: Keys) -> Any:
-    """What stands at the end of a way through mappings, or None where it ends before."""
-    value: Any = document.data
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 def _located(written: str, folder: Path) -> Path | None:

@@ -20,7 +20,7 @@ class Constraint(NamedTuple):
     Args:
         metric: What is measured, as in an objective.
         factor: A number.
-        reference: The known configuration that is measured likewise; empty for none.
+        reference: The initial trial that is measured likewise; empty for none.
     """
 
     metric: str
@@ -36,7 +36,7 @@ class Constraint(NamedTuple):
         """
         found = _CONSTRAINT.fullmatch(text.strip())
         if found is None or not (found["factor"] or found["reference"]):
-            raise ValueError(f"got '{text}', expected METRIC >= NUMBER, or METRIC >= NUMBER * KNOWN (r2/PE >= 0.99 * article)")
+            raise ValueError(f"got '{text}', expected METRIC >= NUMBER, or METRIC >= NUMBER * TRIAL (r2/PE >= 0.99 * article)")
         return cls(found["metric"], float(found["factor"] or 1.0), found["reference"] or "")
 
 
@@ -61,7 +61,7 @@ class Objective(ConfigModel):
     )
     constraints: list[str] = Field(
         default_factory=list,
-        description="What the best trial must meet, such as r2/PE >= 0.99 * article (a known configuration).",
+        description="What the best trial must meet, such as r2/PE >= 0.99 * article (an initial trial).",
     )
 
     @field_validator("constraints")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from branchsweep.config.deprecated_keys import current_key_path
 from branchsweep.config.json_schema import Root, entries_are_mappings, is_open, part
 from branchsweep.config.yaml_document import Document, Keys, SourceLocation, dotted, given, parse
 from branchsweep.errors import ConfigError, did_you_mean, likeness
@@ -25,7 +26,7 @@ def apply_overrides(document: Document, override: str, root: Root, spell_out: Ex
     """
     source = f"--set {override}"
     key, equals, text = override.partition("=")
-    words = key.strip().split(".")
+    words = current_key_path(key.strip().split("."), source)
     if not equals or not all(words):
         raise ConfigError(f"got '{override}', expected key=value, such as search.trials=8", where="--set")
     value, places = parse(text, source, has_lines=False)

@@ -60,6 +60,10 @@ SEQUENTIAL_ALGORITHMS = {("optuna", "cma_es"), ("keras_tuner", "hyperband")}
 """The algorithms whose next round is made of the last one's answers, and of nothing else: none is asked ahead."""
 
 
+RENAMED_KEYS: Mapping[str, str] = {"known": "initial_trials", "ahead": "pending_rounds"}
+"""Keys of `search` that had another name, which is still read: the present one by the old one."""
+
+
 class Search(ConfigModel):
     """Who asks, how much, and where it begins."""
 
@@ -68,12 +72,12 @@ class Search(ConfigModel):
     options: Mapping[str, ParamValue] = Field(
         default_factory=dict, description="What the algorithm can be told beyond that, by the engine's own names."
     )
-    trials: int = Field(64, ge=1, description="Trials in total, known configurations and resumed ones included.")
+    trials: int = Field(64, ge=1, description="Trials in total, the initial ones and resumed ones included.")
     seconds: float | None = Field(None, gt=0, description="Of wall time for the search; it ends at the next rung.")
     target: float | None = Field(None, lt=1, description="The search ends once a trial reaches this value of the objective.")
     patience: int | None = Field(None, ge=1, description="The search ends after so many trials without a new best.")
     batch: int = Field(32, ge=1, description="Trials of a round: asked at once, before any of them is answered.")
-    ahead: int = Field(
+    pending_rounds: int = Field(
         0,
         ge=0,
         le=MAX_PENDING_ROUNDS,
@@ -88,8 +92,8 @@ class Search(ConfigModel):
     warm_start: list[str] = Field(
         default_factory=list, description="Earlier sweeps (names or run ids) whose trials the driver is told beforehand."
     )
-    known: Mapping[Name, Mapping[str, ParamValue]] = Field(
-        default_factory=dict, description="Known configurations by name, asked first."
+    initial_trials: Mapping[Name, Mapping[str, ParamValue]] = Field(
+        default_factory=dict, description="Configurations by name that are tried first, as they are written."
     )
 
     @model_validator(mode="after")

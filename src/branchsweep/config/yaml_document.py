@@ -77,6 +77,25 @@ class Document:
             value = value[key]
         return value
 
+    def find(self, keys: Keys) -> Any:
+        """The value at the end of a path through mappings, or None where the path ends before."""
+        value: Any = self.data
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    def rename(self, keys: Keys, new: str) -> None:
+        """Give the last key of a path another name, at the same position of its mapping."""
+        mapping, old = self.value(keys[:-1]), keys[-1]
+        entries = {new if key == old else key: value for key, value in mapping.items()}
+        mapping.clear()
+        mapping.update(entries)
+        depth = len(keys)
+        self.places = {
+            (*keys[:-1], new, *path[depth:]) if path[:depth] == keys else path: location
+            for path, location in self.places.items()
+        }
+
     def put(self, keys: Keys, value: Any, places: dict[Keys, SourceLocation]) -> None:
         """Write a value, with the places of what is in it (their ways begin at the value)."""
         self.value(keys[:-1])[keys[-1]] = value

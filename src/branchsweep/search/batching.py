@@ -2,7 +2,7 @@
 
 Round r holds the numbers from r * batch to (r + 1) * batch - 1. What is asked as trial n is a function of
 
-- the answers to all trials before round r - a, where a (`search.ahead`) is how many rounds are asked ahead,
+- the answers to all trials before round r - a, where a (`search.pending_rounds`) is how many rounds are asked ahead,
 - the questions (not the answers) of all other trials before n,
 - the experiment's seed and n,
 
@@ -48,7 +48,7 @@ class BatchDriver:
 
     def __init__(self, experiment: Experiment, open_sampler: Callable[[], Sampler], prior: Sequence[Result] = ()) -> None:
         self._experiment, self._open_sampler, self._prior = experiment, open_sampler, prior
-        self._known = list(experiment.search.known.items())
+        self._known = list(experiment.search.initial_trials.items())
         self._history = AskedTrials(experiment)
         self._begin()
 
@@ -132,7 +132,7 @@ class BatchDriver:
 
     def _settle_before(self, number: int) -> None:
         """Where a round begins, the sampler learns what has come of the one before it, or of one so many rounds earlier."""
-        before = self._round(number) - self._experiment.ahead * self._batch
+        before = self._round(number) - self._experiment.pending_rounds * self._batch
         if before <= self._settled:
             return
         judged = make_evaluator(self._experiment.objective, self._history.answers(0, min(before, len(self._known))))
@@ -153,7 +153,7 @@ class BatchDriver:
         """
         experiment, history, sampler = self._experiment, self._history, self._sampler
         anew = experiment.search.repeats == "reseed"
-        waits = sampler.has_initial_design and number < max(STARTUP, self._batch * (1 + experiment.ahead))
+        waits = sampler.has_initial_design and number < max(STARTUP, self._batch * (1 + experiment.pending_rounds))
         for attempt in count() if sampler.is_exhaustive else range(0 if waits else TRIES):
             suggested = sampler.suggest(number, attempt)
             if suggested is None:

@@ -75,7 +75,7 @@ class ProgramLimits:
 def program_limits(experiment: Experiment) -> ProgramLimits:
     """The limits of an experiment: over its space, its fixed values, its known configurations and the defaults."""
     words = ({name: word} for name in CODE_HYPERPARAMETERS for word in _values(experiment.space.dimensions.get(name)))
-    everything = [recipe_for(experiment, params) for params in [{}, *experiment.search.known.values(), *words]]
+    everything = [recipe_for(experiment, params) for params in [{}, *experiment.search.initial_trials.values(), *words]]
     depths = [
         int(max(_values(dimension)))
         for name, dimension in experiment.space.dimensions.items()

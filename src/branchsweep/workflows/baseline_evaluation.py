@@ -38,7 +38,7 @@ class Baseline:
         """The network that it is, to be confirmed beside the finalists; None for one of scikit-learn's."""
         if self.experiment is None:
             return None
-        ((known, params),) = self.experiment.search.known.items()
+        ((known, params),) = self.experiment.search.initial_trials.items()
         return ConfirmationCandidate(self.name, self.experiment, Trial(0, params, known))
 
 
@@ -60,8 +60,8 @@ def check_baseline_experiment(other: Experiment, where: str, experiment: Experim
         where: Its file, for the message.
         experiment: What it is compared with.
     """
-    if len(other.search.known) != 1 or other.search.trials != 1:
-        message = "a baseline is an experiment of one known trial: search.trials 1 and one entry under search.known"
+    if len(other.search.initial_trials) != 1 or other.search.trials != 1:
+        message = "a baseline is an experiment of one known trial: search.trials 1 and one entry under search.initial_trials"
         raise ConfigError(message, where)
     ours, theirs = (f"heads {dict(one.columns)} and inputs {one.table.inputs}" for one in (experiment, other))
     if ours != theirs:

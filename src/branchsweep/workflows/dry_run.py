@@ -65,7 +65,7 @@ class DryRun:
         device: What each of them would train on.
         seconds: An estimate of the whole, if processors train.
         busy: The share of the search in which a worker has something to do, on average, by the same estimate.
-        ahead: Rounds that are asked ahead (`search.ahead`).
+        ahead: Rounds that are asked ahead (`search.pending_rounds`).
         busy_ahead: The same share, by how many rounds more might be asked ahead: as many as keep workers busy, if they are not.
     """
 
@@ -134,7 +134,7 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
         device=str(resources.device),
         seconds=round(START_SECONDS + searched.seconds + sum(each for _, each in planned[of_search:]) / resources.workers, 1),
         busy=round(searched.busy, 3),
-        ahead=experiment.ahead,
+        ahead=experiment.pending_rounds,
         busy_ahead=_further_ahead(rounds, experiment, resources, train, validation) if searched.busy < BUSY else {},
     )
 
@@ -144,14 +144,14 @@ def _further_ahead(
 ) -> Mapping[int, float]:
     """How busy workers would be, by how many rounds are asked ahead: twice as many, and again, until they are."""
     found: dict[int, float] = {}
-    ahead = max(1, 2 * experiment.search.ahead)
+    ahead = max(1, 2 * experiment.search.pending_rounds)
     while (
         experiment.can_ask_ahead
         and ahead <= MAX_PENDING_ROUNDS
         and ahead < len(rounds)
         and max(found.values(), default=0.0) < BUSY
     ):
-        further = experiment.model_copy(update={"search": experiment.search.model_copy(update={"ahead": ahead})})
+        further = experiment.model_copy(update={"search": experiment.search.model_copy(update={"pending_rounds": ahead})})
         found[ahead] = round(simulate_search(rounds, further, resources, train_rows, validation_rows).busy, 3)
         ahead *= 2
     return found

@@ -62,8 +62,9 @@ class SearchResult:
 def run_search(experiment: Experiment, rows: TrainingRows, engines: SearchContext, spent: float = 0.0) -> SearchResult:
     """Ask, train, tell until a budget is spent or the driver has nothing left to ask.
 
-    Rounds are asked and told in order, and `search.ahead` more of them are asked before the oldest has been told, so that who
-    has nothing to do for one round trains the next. What is asked does not depend on which of them is over first.
+    Rounds are asked and told in order, and `search.pending_rounds` more of them are asked before the oldest has been told, so
+    that a worker that has nothing to do for one round trains the next. What is asked does not depend on which of them is over
+    first.
 
     The ledger is the one history: a fresh driver is told the rounds that are recorded in full, asks those that were cut short
     again, and only what is missing of them is trained. Rounds in which time runs out or the target is reached end at their next
@@ -88,8 +89,8 @@ def run_search(experiment: Experiment, rows: TrainingRows, engines: SearchContex
     engines.progress.on_stage(f"the search is over: {ended.because}")
     if going.may_be_faster:
         engines.progress.on_message(
-            f"workers had something to do for {going.busy:.0%} of the time: more rounds asked ahead (search.ahead, now "
-            f"{experiment.ahead}) would keep them busy; branchsweep run … --dry-run says how many"
+            f"workers had something to do for {going.busy:.0%} of the time: more rounds asked ahead (search.pending_rounds, now"
+            f" {experiment.pending_rounds}) would keep them busy; branchsweep run … --dry-run says how many"
         )
     return SearchResult(going.results, ended, going.seconds)
 
@@ -149,7 +150,7 @@ class _Search:
     @property
     def may_ask(self) -> bool:
         """Whether another round may be under way beside those that are."""
-        return self._asked < self._total and len(self.rounds) <= self._experiment.ahead
+        return self._asked < self._total and len(self.rounds) <= self._experiment.pending_rounds
 
     def ask(self) -> None:
         """The next round: what is recorded of it already has its scores, all else stands in line."""
@@ -209,9 +210,9 @@ class _Search:
             self._engines.progress.on_message(
                 f"{asked.algorithm} is asked for {asked.batch} trials at once, not {said.batch}: see search.batch"
             )
-        if asked.ahead < said.ahead:
+        if asked.pending_rounds < said.pending_rounds:
             self._engines.progress.on_message(
-                f"{asked.algorithm} asks nothing ahead, for it needs the answers: see search.ahead"
+                f"{asked.algorithm} asks nothing ahead, for it needs the answers: see search.pending_rounds"
             )
 
 

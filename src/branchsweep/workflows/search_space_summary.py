@@ -103,7 +103,7 @@ def summarize_space(name: str, experiment: Experiment, samples: int, columns: in
         columns: Letters of a picture's line, at most.
     """
     space, heads = experiment.space, tuple(experiment.heads)
-    trials = random_trials(experiment, len(experiment.search.known) + samples)
+    trials = random_trials(experiment, len(experiment.search.initial_trials) + samples)
     sizes = [dimension.size for dimension in space.dimensions.values()]
     return SearchSpaceSummary(
         space=name,
@@ -132,10 +132,10 @@ def known_networks(experiment: Experiment, known: str = "", columns: int = COLUM
     Raises:
         ConfigError: The experiment has no such configuration.
     """
-    configurations = experiment.search.known
+    configurations = experiment.search.initial_trials
     if known and known not in configurations:
         expected = f"expected one of {', '.join(configurations)}" if configurations else f"{experiment.name} has none"
-        message = f"got '{known}', {expected} (search.known){did_you_mean(known, configurations)}"
+        message = f"got '{known}', {expected} (search.initial_trials){did_you_mean(known, configurations)}"
         raise ConfigError(message, where="--known")
     chosen = {known: configurations[known]} if known else configurations or {"": {}}
     return tuple(_sample(Trial(n, params, name), experiment, columns) for n, (name, params) in enumerate(chosen.items()))

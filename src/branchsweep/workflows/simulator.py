@@ -43,7 +43,7 @@ class SimulatedSearch:
 def simulate_search(
     rounds: Sequence[Sequence[Trial]], experiment: Experiment, resources: Resources, train_rows: int, validation_rows: int
 ) -> SimulatedSearch:
-    """A search that asks these rounds, `search.ahead` of them before the oldest is over.
+    """A search that asks these rounds, `search.pending_rounds` of them before the oldest is over.
 
     Args:
         rounds: What is asked, in order.
@@ -55,8 +55,8 @@ def simulate_search(
     rows = _made_up(experiment)
     clock, line = _SimulatedTrainer(rows, resources.workers, train_rows, validation_rows), PopulationQueue()
     outcomes, under_way = clock.train(line), deque[SuccessiveHalving]()
-    for turn, trials in enumerate([*rounds, *[[]] * (1 + experiment.ahead)]):
-        if len(under_way) > experiment.ahead:
+    for turn, trials in enumerate([*rounds, *[[]] * (1 + experiment.pending_rounds)]):
+        if len(under_way) > experiment.pending_rounds:
             while not under_way[0].is_over:
                 position, outcome = next(outcomes)
                 next(race for race in under_way if race.trains(position)).take(position, outcome)

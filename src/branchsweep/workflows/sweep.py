@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.identity import STOPPING_CRITERIA, sweep_key_fields
 from branchsweep.config.loading import dump_space_yaml, dump_yaml
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.digest import combined_digest
@@ -31,9 +32,6 @@ from branchsweep.workflows.reporter import DESCRIBED_TRIALS, TABLES_ONLY, SweepR
 from branchsweep.workflows.search_loop import SearchContext, run_search
 from branchsweep.workflows.sweep_report import Files, SweepReport, make_report, report_tables
 from branchsweep.workflows.sweep_result import BaselineResult, BestTrial, ConfirmedScores, ParetoTrial, SweepResult
-
-BUDGETS = ("trials", "seconds", "target", "patience")
-"""What of `search` says how much, and not what is asked."""
 
 RESULT_TAG = "summary"
 """The tag that holds a finished sweep's summary."""
@@ -235,19 +233,11 @@ def new_sweep_record(
     decides what it asks: when an earlier sweep has more trials than it had, the sweep that it warms up is another.
     """
     trained_on = device_fact(device)
-    left_aside = {
-        "question": True,
-        "baselines": True,
-        "confirmation": True,
-        "promotion": True,
-        "workers": True,
-        "search": set(BUDGETS),
-    }
-    decisive = experiment.model_dump(exclude=left_aside)  # type: ignore[arg-type]  # a mapping of fields to fields
-    decisive["table"].pop("source")  # the digest of its contents says more
     return SweepRecord(
         name=experiment.name,
-        key=combined_digest([json.dumps(decisive), dataset.digest, split.digest, *(_spelt(result) for result in prior)]),
+        key=combined_digest(
+            [json.dumps(sweep_key_fields(experiment)), dataset.digest, split.digest, *(_spelt(result) for result in prior)]
+        ),
         question=experiment.question,
         yaml=dump_yaml(experiment),
         heads={name: head.unit for name, head in experiment.heads.items()},
@@ -304,7 +294,7 @@ def _remembered(conclusion: SweepConclusion | None) -> SweepResult | None:
 
 
 def _budget(experiment: Experiment) -> dict[str, float | None]:
-    return {name: getattr(experiment.search, name) for name in BUDGETS}
+    return {name: getattr(experiment.search, name) for name in STOPPING_CRITERIA}
 
 
 def _member(judged: ObjectiveEvaluator, result: Result) -> ParetoTrial:

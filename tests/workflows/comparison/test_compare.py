@@ -125,7 +125,7 @@ def test_tuning_once_happens_on_the_training_rows_of_the_experiment_and_says_so(
 
 
 def test_the_budget_is_a_contestants_and_networks_for_each_head_split_it() -> None:
-    ahead = tiny_experiment(search={"driver": "random", "trials": 20, "batch": 8, "ahead": 2})
+    ahead = tiny_experiment(search={"driver": "random", "trials": 20, "batch": 8, "pending_rounds": 2})
     comparison = tiny_comparison(experiment=ahead, budget={"trials": 7, "seconds": 100.0})
     for name, trials, seconds in (("branched", [7], [100.0]), ("single", [3, 3], [50.0, 50.0])):
         contestant = comparison.contestants[name]
@@ -133,7 +133,7 @@ def test_the_budget_is_a_contestants_and_networks_for_each_head_split_it() -> No
         parts = contestant_networks(contestant, comparison)
         assert [part.experiment.search.trials for part in parts] == trials
         assert [part.experiment.search.seconds for part in parts] == seconds
-        assert not any(part.experiment.ahead for part in parts), "the halves are searched side by side already"
+        assert not any(part.experiment.pending_rounds for part in parts), "the halves are searched side by side already"
 
 
 def test_a_search_whose_time_is_over_trains_nothing_more() -> None:

@@ -36,7 +36,7 @@ def render_dry_run(seen: DryRun) -> RenderableType:
         ("populations", f"{seen.populations}"),
         ("programs", f"{seen.programs}"),
         ("workers", f"{seen.workers}" + f" on {seen.device}" * on_gpu + f", busy for {seen.busy:.0%} of the search"),
-        *((f"  with search.ahead {ahead}", f"busy for {busy:.0%}") for ahead, busy in seen.busy_ahead.items()),
+        *((f"  with search.pending_rounds {ahead}", f"busy for {busy:.0%}") for ahead, busy in seen.busy_ahead.items()),
         ("estimated", f"{seen.seconds:,.0f} s" + " if it were processors: of GPUs nothing is known" * on_gpu),
     ):
         facts.add_row(f"  {name}", figure)

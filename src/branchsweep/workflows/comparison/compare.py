@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from branchsweep.config.comparison import N_HALVES, Comparison, Estimator, Network, Single
+from branchsweep.config.identity import comparison_key_fields
 from branchsweep.config.loading import dump_yaml
 from branchsweep.config.search_space import SearchSpace
 from branchsweep.config.validation import KFold
@@ -113,13 +114,9 @@ def record(comparison: Comparison, dataset: Dataset, halves: Halves) -> Comparis
 
     The key is a digest of all that decides what comes out: the same key is the same comparison. Who trains decides nothing.
     """
-    aside = {"workers"}
-    decisive = comparison.model_dump(
-        exclude={"question": True, "experiment": aside, "contestants": {"__all__": {"experiment": aside}}}
-    )
     return ComparisonRecord(
         name=comparison.name,
-        key=combined_digest([json.dumps(decisive), dataset.digest, halves.digest]),
+        key=combined_digest([json.dumps(comparison_key_fields(comparison)), dataset.digest, halves.digest]),
         question=comparison.question,
         yaml=dump_yaml(comparison),
         heads={name: head.unit for name, head in comparison.experiment.heads.items()},
@@ -278,7 +275,7 @@ def _shared(comparison: Comparison, layers: int) -> list[ContestantNetwork]:
     recipe |= {f"{head}.depth": sharing.layers - layers if layers else 0 for head in base.heads}
     update = {
         "space": SearchSpace(dimensions={}, fixed=recipe),
-        "search": base.search.model_copy(update={"known": {}}),
+        "search": base.search.model_copy(update={"initial_trials": {}}),
         "seed": comparison.seed,
     }
     whole = base.model_copy(update=update)

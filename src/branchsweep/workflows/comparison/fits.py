@@ -121,7 +121,7 @@ def _common(wanted: Sequence[NetworkToFit]) -> Experiment:
     everything = {
         f"recipe_{place}_{half}": params for place, one in enumerate(wanted) for half, params in enumerate(one.params)
     }
-    search = first.search.model_copy(update={"known": {**first.search.known, **everything}})
+    search = first.search.model_copy(update={"initial_trials": {**first.search.initial_trials, **everything}})
     return first.model_copy(update={"search": search, "fit": Fit(epochs=first.fit.epochs, keep="last")})
 
 

@@ -40,8 +40,8 @@ class ContestantNetwork:
 
     @property
     def candidates(self) -> list[Params]:
-        """What may be trained where nothing is varied: the known configurations, or what the experiment fixes."""
-        return list(self.experiment.search.known.values()) or [{}]
+        """What may be trained where nothing is varied: the initial trials, or what the experiment fixes."""
+        return list(self.experiment.search.initial_trials.values()) or [{}]
 
     @property
     def is_searched(self) -> bool:
@@ -109,7 +109,7 @@ def _budgeted(experiment: Experiment, comparison: Comparison, parts: int) -> Exp
             "trials": trials,
             "seconds": comparison.budget.seconds and comparison.budget.seconds / parts,
             "batch": max(1, min(experiment.search.batch, -(-trials // MIN_ROUNDS))),
-            "ahead": 0,  # the searches of all halves are under way together, and keep workers busy
+            "pending_rounds": 0,  # the searches of all halves are under way together, and keep workers busy
         }
     )
     return experiment.model_copy(update={"search": search, "validation": comparison.validation})

@@ -1,0 +1,68 @@
+"""What makes two sweeps, or two comparisons, the same: the fields that their key in a store is a digest of.
+
+A store resumes a sweep that has the same key. So these fields keep the names and the order that they had first, whatever they
+are called today: a renamed key of the YAML file changes nothing of what is trained.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from branchsweep.config.comparison import Comparison
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.search import RENAMED_KEYS
+
+STOPPING_CRITERIA = ("trials", "seconds", "target", "patience")
+"""The keys of `search` that say how much is searched, and not what is asked."""
+
+
+def sweep_key_fields(experiment: Experiment) -> dict[str, Any]:
+    """All that decides which trials are asked and what they score, apart from the rows.
+
+    A larger budget, another question, other baselines, another promotion policy or other workers do not make it another sweep.
+
+    Args:
+        experiment: The sweep's experiment.
+
+    Returns:
+        Plain data. The path of the table is not in it: the digest of the rows says more.
+    """
+    fields = experiment.model_dump(
+        exclude={
+            "question": True,
+            "baselines": True,
+            "confirmation": True,
+            "promotion": True,
+            "workers": True,
+            "search": set(STOPPING_CRITERIA),
+            "table": {"source"},
+        }
+    )
+    return _with_first_names(fields)
+
+
+def comparison_key_fields(comparison: Comparison) -> dict[str, Any]:
+    """All that decides what comes out of a comparison, apart from the rows; what trains it does not.
+
+    Args:
+        comparison: As loaded, with its experiments in place of their paths.
+
+    Returns:
+        Plain data.
+    """
+    left_out = {"workers"}
+    fields = comparison.model_dump(
+        exclude={"question": True, "experiment": left_out, "contestants": {"__all__": {"experiment": left_out}}}
+    )
+    _with_first_names(fields["experiment"])
+    for contestant in fields["contestants"].values():
+        if contestant.get("experiment"):
+            _with_first_names(contestant["experiment"])
+    return fields
+
+
+def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
+    """The experiment's fields, with those of `search` under the names that they had first."""
+    first_names = {new: old for old, new in RENAMED_KEYS.items()}
+    experiment["search"] = {first_names.get(key, key): value for key, value in experiment["search"].items()}
+    return experiment

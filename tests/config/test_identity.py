@@ -1,0 +1,62 @@
+"""A sweep keeps its key in a store from version to version, so that it can be resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from branchsweep.config.identity import comparison_key_fields, sweep_key_fields
+from branchsweep.config.loading import load_comparison, load_experiment
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+FIRST_DIGESTS = {  # computed by the version in which search.initial_trials was search.known
+    "article": "6a9086defd2ef603d30cc3242693439931aa4902fbba6308570ccf4a602b64ac",
+    "branched": "ce04537371383fac1664f0171ebf2940a09bae508117b68b75212c88e165c438",
+    "ensemble": "c44b5cb61fac57bc3f6912279122ca69d55401c9016df30039db19457a2972a0",
+    "quickstart": "60a3989cba20738f6077e9b6835c84313664ddae5ff4fea3eca6f9e0a974c7e8",
+    "toy_branched": "2c8039a72e4bae9d61fd0c3f91cc14ecff33d979015b9c7541fd9ad9c55e033e",
+    "toy_sequential": "1c18d1799d727fd30869d80407513c5f9e8141b2f5ddb10b401756ebca933663",
+}
+
+PENDING_ROUNDS_DIGEST = "3dede954c46b19b39368c9335072454c9e67c81550c91932250968c61fdd3fc0"
+
+COMPARISON_DIGEST = "e9526620630507f0154916e6b2db3b3d800aedd9180fede8a932855bddcd4671"
+
+
+def digest(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("name", FIRST_DIGESTS)
+def test_a_shipped_experiment_has_the_key_fields_that_it_had_first(name: str) -> None:
+    assert digest(sweep_key_fields(load_experiment(EXPERIMENTS / f"{name}.yaml"))) == FIRST_DIGESTS[name]
+
+
+def test_pending_rounds_are_among_the_key_fields_under_their_first_name() -> None:
+    experiment = load_experiment(EXPERIMENTS / "branched.yaml", ["search.pending_rounds=3"])
+    assert digest(sweep_key_fields(experiment)) == PENDING_ROUNDS_DIGEST
+
+
+def test_the_shipped_comparison_has_the_key_fields_that_it_had_first() -> None:
+    overrides = ["experiment.baselines=[]", "contestants.article.experiment.baselines=[]"]  # a baseline is an absolute path
+    assert digest(comparison_key_fields(load_comparison(EXPERIMENTS / "compare.yaml", overrides))) == COMPARISON_DIGEST
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["question=Why?", "search.trials=3", "search.patience=9", "baselines=[]", "confirmation.trials=2", "workers={kind: local}"],
+)
+def test_what_decides_nothing_is_not_among_the_key_fields(override: str) -> None:
+    changed = load_experiment(EXPERIMENTS / "branched.yaml", [override])
+    assert digest(sweep_key_fields(changed)) == FIRST_DIGESTS["branched"]
+
+
+@pytest.mark.parametrize("override", ["seed=2", "search.batch=8", "fit.epochs=9", "search.initial_trials={}"])
+def test_what_decides_is_among_the_key_fields(override: str) -> None:
+    changed = load_experiment(EXPERIMENTS / "branched.yaml", [override])
+    assert digest(sweep_key_fields(changed)) != FIRST_DIGESTS["branched"]
