@@ -603,7 +603,7 @@ def test_an_old_name_of_a_key_is_read_with_one_line_of_notice(tmp_path: Path) ->
     (tmp_path / "three.yaml").write_text(EXPERIMENT.replace("initial_trials", "known"), encoding="utf-8")
     out, err = workspace.run("draw", "three.yaml")
     assert "known: plain" in out
-    assert err == "note: three.yaml:8: search.known is now called search.initial_trials; the old name is still read\n"
+    assert err == "note: three.yaml:9: search.known is now called search.initial_trials; the old name is still read\n"
 
 
 def test_draw_writes_the_picture_of_a_network(tmp_path: Path, graphviz_program: str) -> None:
