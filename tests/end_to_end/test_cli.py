@@ -469,7 +469,7 @@ def test_a_killed_sweep_goes_on_where_it_was(
     assert 4 <= len(before) < 12
     out, err = workspace.run("run", "three.yaml", "--workers", "1", "--json")
     resumed = json.loads(out)
-    assert "going on with a sweep" in err
+    assert "resuming a sweep" in err
     after = workspace.runs("trial")
     assert before <= {run.info.run_id for run in after}
     assert Counter(int(run.data.tags["branchsweep.trial"]) for run in after) == Counter(range(12))
@@ -558,7 +558,7 @@ def test_space_shows_what_is_searched(tmp_path: Path) -> None:
     workspace = furnish(tmp_path)
     out, err = workspace.run("space", "three.yaml", "--samples", "2", "--set", "space.dimensions.trunk.depth.high=2")
     assert "trunk.depth int 1 to 2 linear dial hidden layers shared by all heads" in " ".join(out.split())
-    assert "infinite, for 1 dimension is continuous; the discrete part has 60 points" in out
+    assert "infinite: 1 dimension is continuous; the discrete part has 60 points" in out
     assert "known: plain" in out and "sample 2" in out and "sample 3" not in out
     assert "┐" in out and "heat" in out
     assert err == ""

@@ -17,6 +17,7 @@ from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.reporting.comparison import exports, table
 from branchsweep.reporting.comparison.page import render_comparison_page
 from branchsweep.reporting.comparison.text import render_comparison
+from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING
 from found import failed, found, measured
 
 WILD = failed("wild", "every network diverged in half 3")
@@ -146,7 +147,7 @@ def test_a_contestants_figures_stand_in_its_row() -> None:
 def test_the_stand_in_announces_itself_everywhere() -> None:
     findings = replace(found(), data={**found().data, "source": "stand-in"})
     for words in (render_comparison_page(findings, "", ""), shown(findings), exports.comparison_markdown(findings)):
-        assert "hese figures are of the embedded stand-in" in words
+        assert SYNTHETIC_DATA_WARNING in words
 
 
 def test_contestants_stand_in_order_of_their_mean_and_failures_last() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING
 from branchsweep.reporting.mlflow_descriptions import escape_markdown, finished_description, running_description
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
@@ -84,8 +85,11 @@ def test_there_is_no_link_to_what_is_not_there() -> None:
         ({"best": None, "test_r2": None, "champion": None}, "No trial meets the constraints, so there is nothing"),
         ({"test_r2": None, "champion": None}, "diverged when it was trained on all training rows"),
         ({"members": 1}, "The network of [trial 3](#/3) (1,234 parameters) reaches"),
-        ({"data": {"source": "stand-in", "location": "nowhere", "rows": 9}}, "**These figures are of the embedded stand-in"),
-        ({"champion": PromotionResult("plant", 2, False, "no better")}, "is registered, but not crowned: no better."),
+        ({"data": {"source": "stand-in", "location": "nowhere", "rows": 9}}, f"**{SYNTHETIC_DATA_WARNING}**"),
+        (
+            {"champion": PromotionResult("plant", 2, False, "no better")},
+            "is registered as challenger, not promoted: no better.",
+        ),
         ({"unmet": ("r2/PE >= 0.99: no complete trial reaches 0.9900",)}, "- Warning: r2/PE &gt;= 0.99: no complete"),
     ],
 )

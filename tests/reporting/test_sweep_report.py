@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -24,10 +26,10 @@ from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
 from branchsweep.reporting.figures.axis_scales import axis_floor, axis_position, ticks
-from branchsweep.reporting.figures.interactive import interactive_page
 from branchsweep.reporting.figures.sweep_figures import sweep_figures
 from branchsweep.reporting.figures.trials import DOTS
-from branchsweep.reporting.pages.sweep_page import answer_sentence, render_sweep_page, report_files, trial_figures
+from branchsweep.reporting.pages.sweep_files import INTERACTIVE, PAGE, report_files, report_page, trial_figures
+from branchsweep.reporting.pages.sweep_page import answer_sentence
 from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.trial import HeadScore, Result, Score, Status
@@ -156,7 +158,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
 def of(kind: str) -> tuple[SweepReport, MemoryTracker, str]:
     """A sweep of this kind, for tests that only look at it, and its page."""
     report, ledger = ended(**KINDS[kind])
-    return report, ledger, render_sweep_page(report)
+    return report, ledger, report_page(report)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,15 +183,15 @@ def test_the_first_sentence_says_what_was_reached_and_what_others_reach() -> Non
         references=[replace(report.summary.references[0], test_r2={"PE": 0.9259, "V": 0.7459})],
     )
     assert answer_sentence(replace(report, summary=summary)) == (
-        "The best network predicts PE with R² 0.942 and V with 0.818 on rows it never saw; linear regression 0.926 and 0.746."
+        "The best network predicts PE with R² 0.942 and V with 0.818 on the test rows; linear regression 0.926 and 0.746."
     )
 
 
 def test_a_stand_in_is_told_before_anything_else() -> None:
     report, _ = ended(replace(table_of(2), source="stand-in", warnings=("STAND-IN DATA. Made up.",)))
-    text = Page(render_sweep_page(report)).text
-    assert answer_sentence(report).startswith("On made-up stand-in data, the best network predicts PE")
-    assert text.index("On made-up") < text.index("STAND-IN DATA") < text.index("trained to their end")
+    text = Page(report_page(report)).text
+    assert answer_sentence(report).startswith("On synthetic data")
+    assert text.index("On synthetic data") < text.index("STAND-IN DATA") < text.index("training time of all trials")
     assert text.count("STAND-IN DATA") == 1
 
 
@@ -200,14 +202,14 @@ def test_a_page_is_made_again_from_the_record_to_the_last_character(kind: str) -
     assert said is not None
     experiment = parse_recorded_experiment(ledger.sweep.yaml, "a sweep")
     again = recorded_report(ledger, experiment, said)
-    assert render_sweep_page(again) == page
+    assert report_page(again) == page
     assert report_tables(again) == report_tables(report)
 
 
 def test_a_sweep_that_kept_less_has_a_page_too() -> None:
     report, ledger = ended()
     ledger._sweep.files.clear()
-    page = Page(render_sweep_page(recorded_report(ledger, report.experiment, report.summary)))
+    page = Page(report_page(recorded_report(ledger, report.experiment, report.summary)))
     assert set(page.sections) == SECTIONS
     assert "there are no predictions to show" in page.text
 
@@ -270,14 +272,45 @@ def test_pictures_are_kept_as_png_and_a_page_to_play_with_beside_them() -> None:
     played = str(files["interactive.html"])
     outside = re.compile(r"<(?:script|link|img|iframe)[^>]*\s(?:src|href)=[\"'](?!data:)")
     assert not outside.search(played)
-    assert played.count('id="picture-') == 4
+    assert played.count('id="figure-') == 4
+
+
+def test_a_report_without_plotly_is_whole_and_says_so(tmp_path: Path) -> None:
+    """In a process of its own, in which importing Plotly fails."""
+    code = """
+import sys
+from pathlib import Path
+
+sys.modules["plotly"] = None
+sys.path[:0] = sys.argv[2:]
+import test_sweep_report
+from branchsweep.reporting.pages.sweep_files import report_files
+
+for name, content in report_files(test_sweep_report.ended()[0]).items():
+    file = Path(sys.argv[1], name)
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+"""
+    folders = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path), *folders], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    report, _, _ = of("two heads")
+    expected = {Path(name) for name in report_files(report)} - {Path(INTERACTIVE)}
+    assert {file.relative_to(tmp_path) for file in tmp_path.rglob("*.*")} == expected
+    text = (tmp_path / PAGE).read_text(encoding="utf-8")
+    page = Page(text)
+    assert set(page.sections) == SECTIONS
+    assert INTERACTIVE not in text
+    assert "branchsweep[interactive]" in page.text
 
 
 @pytest.mark.parametrize("kind", ["all failed", "one trial, nothing varied", "one head, no promotion"])
 def test_the_page_to_play_with_holds_what_there_is(kind: str) -> None:
+    from branchsweep.reporting.pages.interactive_page import render_interactive_page
+
     report, _, _ = of(kind)
     expected = {"all failed": 0, "one trial, nothing varied": 2, "one head, no promotion": 3}
-    assert interactive_page(report).count('id="picture-') == expected[kind]
+    assert render_interactive_page(report).count('id="figure-') == expected[kind]
 
 
 def many(count: int) -> SweepReport:
@@ -313,7 +346,7 @@ def many(count: int) -> SweepReport:
 
 def test_a_page_of_two_thousand_trials_stays_small() -> None:
     """An image for each cloud of points, and no element per trial: a browser that opens it has little to do."""
-    text = render_sweep_page(many(2000))
+    text = report_page(many(2000))
     assert len(text) < 2_000_000
     assert text.count("<") < 8_000
 

@@ -69,7 +69,7 @@ def terminal() -> Terminal:
 
 def test_plain_lines_where_there_is_no_terminal() -> None:
     assert written(False).splitlines() == [
-        "going on with a sweep that has 1 of 4 trials recorded",
+        "resuming a sweep: 1 of 4 trials are recorded",
         "training 12 lanes in 2 populations",
         "trial 2 failed: diverged in [epoch] 3",
         "the search is over: nobody has patience",
@@ -116,9 +116,9 @@ def test_the_panel_of_a_search_says_how_far_it_is_and_what_is_best() -> None:
     assert "question What does it show?" in said
     assert any(line.startswith("trials") and "4/4 trials" in line and "left" in line for line in said)
     assert "round 1 of 2: training 12 lanes in 2 populations, 50%" in said
-    assert "ended 2 complete, 1 pruned, 1 failed" in said
+    assert "finished 2 complete, 1 pruned, 1 failed" in said
     assert "best mean R² 0.7500 (trial 1: PE 0.7500)" in said
-    assert "climb ▁███ 0.5000 to 0.7500" in said
+    assert "history ▁███ 0.5000 to 0.7500" in said
     assert any(line.endswith("lane-epochs/s") for line in said)
 
 
@@ -261,7 +261,7 @@ def test_the_best_so_far_is_the_best_of_all_so_far(objective: dict[str, Sequence
     progress.on_search_begin(experiment, results[:5])
     for count, result in enumerate(results[5:], 6):
         progress.on_trial_end(result)
-        assert progress._search.leader == make_evaluator(experiment.objective, results[:count]).best(results[:count])
+        assert progress._search.best == make_evaluator(experiment.objective, results[:count]).best(results[:count])
 
 
 def test_clocks() -> None:

@@ -582,7 +582,7 @@ class TestTheTitle:
         rehearsed = again(True)
         assert rehearsed.verdict is not None and rehearsed.verdict.crown and rehearsed.crowning is None
         assert store.champions["tiny"].version == 1
-        assert "would be crowned" in to_text(render_promotion_outcome(rehearsed, ["PE", "V"]))
+        assert "would be promoted" in to_text(render_promotion_outcome(rehearsed, ["PE", "V"]))
         held = again(False, number=0)
         assert held.crowning is not None and held.crowning.crowned and store.champions["tiny"].version == 2
         with pytest.raises(ConfigError, match=r"--trial: got 7, expected a complete trial of this sweep \(0\)"):

@@ -137,7 +137,7 @@ def report(
     A folder also gets the figures as PNG, the tables, and the interactive page.
     """
     from branchsweep.config.loading import parse_recorded_experiment
-    from branchsweep.reporting.pages.sweep_page import PAGE, render_sweep_page, report_files
+    from branchsweep.reporting.pages.sweep_files import PAGE, report_files, report_page
     from branchsweep.tracking.mlflow_tracker import open_existing
     from branchsweep.workflows.sweep import finished_result
     from branchsweep.workflows.sweep_report import recorded_report
@@ -153,7 +153,7 @@ def report(
     if summary is None:
         raise UserError(f"{where} is not finished: resume it with branchsweep run first")
     said = recorded_report(ledger, experiment, summary)
-    files = {output.name: render_sweep_page(said)} if alone else report_files(said)
+    files = {output.name: report_page(said)} if alone else report_files(said)
     write_files(output.parent if alone else output, files)
     Console(stderr=True).print(f"{output if alone else output / PAGE} written", highlight=False, soft_wrap=True)
 

@@ -1,6 +1,7 @@
-"""What people read: terminal, HTML pages, figures, and the descriptions in MLflow.
+"""Everything that people read: the terminal, HTML reports, figures, and Markdown in MLflow. Open `sweep_reporter` first.
 
-`terminal.py` shows live progress. `text/` renders results for the terminal, one module per kind of result; `figures/` draws
-them with matplotlib and Plotly; `pages/` puts them on HTML pages. `mlflow_descriptions.py` and `model_card.py` write
-Markdown.
+`sweep_reporter` makes what is kept with a sweep. `terminal` shows live progress, from the numbers in `progress_state`. `text/`
+renders results for the terminal, one module per kind of result; `figures/` draws a sweep with matplotlib and Plotly; `pages/`
+puts the figures on HTML pages; `comparison/` does all of that for comparisons. `mlflow_descriptions` and `model_card` write
+Markdown. `formatting` formats single numbers for all of them.
 """

@@ -7,7 +7,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 
 class DownloadBar:
-    """A bar for a download; plays the data reader's progress. Made at the first byte, so that nothing shows without one."""
+    """A progress bar that appears with the first received byte, so that a cached table shows none.
+
+    Args:
+        console: Where to draw it.
+    """
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -21,13 +25,18 @@ class DownloadBar:
         self._task: TaskID | None = None
 
     def __call__(self, received: int, total: int) -> None:
-        """So many bytes have come, of so many (0: unknown)."""
+        """Update the bar.
+
+        Args:
+            received: Bytes received so far.
+            total: Bytes in total; 0 if unknown.
+        """
         if self._task is None:
             self._progress.start()
             self._task = self._progress.add_task("", total=total or None)
         self._progress.update(self._task, completed=received)
 
     def close(self) -> None:
-        """Takes the bar away, if there was one."""
+        """Remove the bar, if it is shown."""
         if self._task is not None:
             self._progress.stop()

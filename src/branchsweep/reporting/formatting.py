@@ -1,4 +1,4 @@
-"""How figures are written for people, in a terminal, a page, a table or a picture."""
+"""Formats single numbers for people: scores, differences, p-values, times, sizes."""
 
 from __future__ import annotations
 
@@ -8,35 +8,39 @@ from branchsweep.metrics.comparison_result import MEAN
 from branchsweep.trial import ParamValue
 
 VERDICT_MARKS = {"better": "▲", "worse": "▼", "undecided": "="}
-"""By verdict on a difference, so that it is not told by colour alone."""
+"""Symbols of significant and undecided differences; colour alone is not readable for everyone."""
+
+
+SYNTHETIC_DATA_WARNING = "These scores are of the built-in synthetic table, not of measured data."
+"""Shown wherever the results of a sweep or a comparison on the synthetic stand-in are shown."""
 
 
 def format_param(param: ParamValue) -> str:
-    """A param's value, for people."""
+    """The value of a hyperparameter; floats in three significant digits."""
     return f"{param:.3g}" if isinstance(param, float) else str(param)
 
 
-def format_score(figure: float | None) -> str:
-    """An R², for people."""
-    if figure is None or math.isnan(figure):
+def format_score(score: float | None) -> str:
+    """A score in four decimals; `-` for NaN or None."""
+    if score is None or math.isnan(score):
         return "-"
-    return f"{figure:.4f}" if figure > -10 else f"{figure:.1e}"  # a network that went astray fills no column
+    return f"{score:.4f}" if score > -10 else f"{score:.1e}"  # a diverged network must not widen its column
 
 
-def format_score_with_error(figure: float | None, error: float | None) -> str:
-    """An R² with its standard error, for people."""
-    return format_score(figure) if error is None or math.isnan(error) else f"{format_score(figure)} ± {error:.4f}"
+def format_score_with_error(score: float | None, error: float | None) -> str:
+    """A score with its standard error, where there is one."""
+    return format_score(score) if error is None or math.isnan(error) else f"{format_score(score)} ± {error:.4f}"
 
 
 def format_difference(difference: float) -> str:
-    """A difference of two R², with its sign."""
+    """A difference of two scores, with its sign."""
     if math.isnan(difference):
         return "-"
     return f"{difference:+.4f}" if abs(difference) < 10 else f"{difference:+.1e}"
 
 
 def format_p_value(p: float) -> str:
-    """A p-value after its letter; nobody needs the digits of a tiny one."""
+    """A p-value, such as `p = 0.031` or `p < 0.001`."""
     if math.isnan(p):
         return "p = -"
     if p < 0.001:
@@ -45,7 +49,7 @@ def format_p_value(p: float) -> str:
 
 
 def format_effect(deviations: float) -> str:
-    """An effect size; above 10 nobody needs the digits."""
+    """An effect size in standard deviations, with its sign."""
     if not math.isfinite(deviations):
         return "-"
     return f"{deviations:+.1f}" if abs(deviations) < 10 else f"{deviations:+.0f}"
@@ -57,12 +61,12 @@ def metric_label(figure: str) -> str:
 
 
 def format_alpha(alpha: float) -> str:
-    """Of the intervals, in percent."""
+    """The level of the intervals at `alpha`, in percent: `95%`."""
     return f"{100 * (1 - alpha):g}%"
 
 
 def format_seconds(time: float) -> str:
-    """A time, in the unit that is read at a glance."""
+    """A duration given in seconds, in hours, minutes or seconds."""
     if math.isnan(time):
         return "-"
     if time >= 5400:
@@ -73,13 +77,13 @@ def format_seconds(time: float) -> str:
 
 
 def format_milliseconds(time: float) -> str:
-    """Seconds as milliseconds, in three digits."""
+    """A duration given in seconds, in milliseconds with three significant digits."""
     shown = time * 1000
     return f"{shown:,.0f} ms" if shown >= 100 else f"{shown:.3g} ms"
 
 
 def format_bytes(count: float) -> str:
-    """Bytes, in the unit that is read at a glance."""
+    """A number of bytes, in GB, MB, kB or B."""
     for unit, bytes_each in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= bytes_each:
             return f"{count / bytes_each:.3g} {unit}" if count < 100 * bytes_each else f"{count / bytes_each:,.0f} {unit}"
@@ -87,5 +91,10 @@ def format_bytes(count: float) -> str:
 
 
 def format_parameters(count: float | None) -> str:
-    """Weights and biases, an average over halves; estimators have none."""
+    """A number of weights and biases; `-` for an estimator, which has none."""
     return "-" if count is None else f"{count:,.0f}"
+
+
+def promotion_outcome(is_champion: bool) -> str:
+    """The predicate of a sentence on a registered version after the decision about its promotion."""
+    return "is the champion" if is_champion else "is registered as challenger, not promoted"

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, promotion_outcome
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
 from branchsweep.workflows.sweep_result import BaselineResult, SweepResult
@@ -60,7 +61,7 @@ def finished_description(
     """
     lines = [f"**{escape_markdown(question)}**", ""] if question else []
     if said.data["source"] == "stand-in":
-        lines += ["**These figures are of the embedded stand-in, not of measured data.**", ""]
+        lines += [f"**{SYNTHETIC_DATA_WARNING}**", ""]
     lines += [f"{_answer(said, pages)}", ""]
     if best:
         lines += [*_table(said, heads, best, pages), ""]
@@ -130,8 +131,7 @@ def _verdict(said: SweepResult, pages: TrackingLinks) -> list[str]:
         return []
     one = said.champion
     which = _linked(f"{escape_markdown(one.model)} version {one.version}", pages.version(one.model, one.version))
-    crown = "is the champion" if one.crowned else "is registered, but not crowned"
-    return [f"{which} {crown}: {escape_markdown(one.because)}.", ""]
+    return [f"{which} {promotion_outcome(one.crowned)}: {escape_markdown(one.because)}.", ""]
 
 
 def _warnings(said: SweepResult) -> list[str]:

@@ -1,4 +1,4 @@
-"""How far a sweep is: what the live display shows, and how long the rest will take."""
+"""The progress of a sweep in numbers, and an estimate of the training that remains; `terminal` shows them."""
 
 from __future__ import annotations
 
@@ -23,24 +23,28 @@ BAR = 40
 
 
 class PhaseProgress:
-    """What was planned last: lane-epochs, and how many of them have been trained."""
+    """Lane-epochs that were planned last, and how many of them have been trained.
+
+    Args:
+        planned: Lane-epochs.
+    """
 
     def __init__(self, planned: float = 0.0) -> None:
         self.planned = planned
         self.trained = 0.0
 
     def followed_by(self, lane_epochs: float) -> PhaseProgress:
-        """The next one; what was planned before and is not trained yet is part of it."""
+        """The next phase; what was planned before and is not trained yet is part of it."""
         return PhaseProgress(self.left + lane_epochs)
 
     @property
     def left(self) -> float:
-        """Lane-epochs to train."""
+        """Lane-epochs that remain."""
         return max(0.0, self.planned - self.trained)
 
     @property
     def share(self) -> float:
-        """How much of it is trained, up to 1."""
+        """Share that has been trained, from 0 to 1."""
         return min(1.0, self.trained / self.planned) if self.planned else 0.0
 
 
@@ -49,155 +53,163 @@ class RoundProgress:
     """A round that is under way.
 
     Args:
-        trials: How many were asked.
-        missing: The numbers of those that have no score yet.
-        legs: How many of its legs were planned.
+        trials: Number of its trials.
+        missing: Numbers of the trials that have no score yet.
+        phases: How many of its phases (from rung to rung) have been planned.
     """
 
     trials: int
     missing: set[int]
-    legs: int = 0
+    phases: int = 0
 
 
 class SearchProgress:
-    """What is known of a search.
+    """The progress of a search.
 
     Args:
-        experiment: Its question and means; None where nobody searches.
-        recorded: The results it goes on after.
+        experiment: The experiment; None if there is no search.
+        recorded: Results that were recorded before, of a search that resumes.
     """
 
     def __init__(self, experiment: Experiment | None = None, recorded: Sequence[Result] = ()) -> None:
         self._experiment = experiment
-        self._standing = Incumbent(experiment.objective) if experiment else None
-        self._best: dict[str, tuple[float, int]] = {}
-        self._climb: list[float] = []
+        self._incumbent = Incumbent(experiment.objective) if experiment else None
+        self._best_by_head: dict[str, tuple[float, int]] = {}  # score and trial
+        self._history: list[float] = []  # the best value after each trial
         self.results: list[Result] = []
         self.counts: Counter[Status] = Counter()
         self.total = experiment.search.trials if experiment else 0
         self._recorded = {result.trial.number for result in recorded}
         gapless = next(number for number in range(len(recorded) + 1) if number not in self._recorded)
-        self._begun = gapless // experiment.batch if experiment else 0  # rounds, of which the recorded ones are the first
-        self._next = self._begun * experiment.batch if experiment else 0  # the first trial that was not asked
+        self._begun = gapless // experiment.batch if experiment else 0  # rounds that have begun, recorded ones included
+        self._next = self._begun * experiment.batch if experiment else 0  # number of the next trial
         self._rounds: dict[int, RoundProgress] = {}  # those that are under way
         for result in recorded:
             self.add(result)
 
-    def asked(self, trials: int) -> None:
-        """A round of so many trials begins."""
+    def begin_round(self, trials: int) -> None:
+        """Count a round of so many trials as under way."""
         self._rounds[self._begun] = RoundProgress(trials, set(range(self._next, self._next + trials)) - self._recorded)
         self._begun += 1
         self._next += trials
 
-    def planned(self, turn: int) -> None:
-        """A leg of this round is about to be trained."""
+    def plan_phase(self, turn: int) -> None:
+        """Count the next phase of this round, from 0, as planned."""
         if turn in self._rounds:
-            self._rounds[turn].legs += 1
+            self._rounds[turn].phases += 1
 
     @property
     def under_way(self) -> list[int]:
-        """The rounds, from 1, that have trials without a score; between two of them the last one."""
+        """The rounds, from 1, that have trials without a score; between two rounds the last one."""
         return [turn + 1 for turn in self._rounds] or [self._begun]
 
     def add(self, result: Result) -> None:
-        """One more result."""
+        """Add the result of one more trial."""
         self.results.append(result)
-        for turn, of in [*self._rounds.items()]:
-            of.missing.discard(result.trial.number)
-            if not of.missing:
+        for turn, progress in [*self._rounds.items()]:
+            progress.missing.discard(result.trial.number)
+            if not progress.missing:
                 del self._rounds[turn]
         self.counts[result.score.status] += 1
-        if self._standing is None:
+        if self._incumbent is None:
             return
         if result.score.is_complete:
             for head, r2 in result.score.of_heads.items():
-                self._best[head] = max(self._best.get(head, (r2, result.trial.number)), (r2, result.trial.number), key=_first)
-        self._standing.add(result)
-        best = self._standing.leader
-        self._climb.append(self._standing.judge.rank(best.score) if best else math.nan)
+                candidate = (r2, result.trial.number)
+                self._best_by_head[head] = max(self._best_by_head.get(head, candidate), candidate, key=_by_score)
+        self._incumbent.add(result)
+        best = self._incumbent.leader
+        self._history.append(self._incumbent.judge.rank(best.score) if best else math.nan)
 
     @property
-    def leader(self) -> Result | None:
-        """The best so far."""
-        return self._standing.leader if self._standing else None
+    def best(self) -> Result | None:
+        """The best trial so far."""
+        return self._incumbent.leader if self._incumbent else None
 
     @property
     def rounds(self) -> int:
-        """How many there will be, those that are over included, if all are as large as they may be."""
+        """Number of rounds in total, if all to come have the batch size."""
         if self._experiment is None or not self._begun:
             return 0
         return self._begun + -(-self._later // self._experiment.batch)
 
     @property
     def share(self) -> float:
-        """How many of the trials have their scores."""
+        """Share of the trials that have a score."""
         return min(1.0, len(self.results) / self.total) if self.total else 0.0
 
     @property
     def to_come(self) -> float:
-        """Lane-epochs that are not planned yet: the further legs of the rounds that are under way, and the further rounds."""
+        """Lane-epochs that are not planned yet: further phases of the rounds under way, and further rounds."""
         if self._experiment is None:
             return 0.0
         whole, rest = divmod(self._later, self._experiment.batch)
-        here = sum(sum(lane_epochs(self._experiment, of.trials)[of.legs :]) for of in self._rounds.values())
+        under_way = sum(sum(lane_epochs(self._experiment, one.trials)[one.phases :]) for one in self._rounds.values())
         rounds = whole * sum(lane_epochs(self._experiment, self._experiment.batch))
-        return here + rounds + (sum(lane_epochs(self._experiment, rest)) if rest else 0.0)
+        return under_way + rounds + (sum(lane_epochs(self._experiment, rest)) if rest else 0.0)
 
     @property
     def _later(self) -> int:
-        """Trials that will be asked after those that were."""
+        """Number of trials that are still to be proposed."""
         return max(0, self.total - self._next)
 
     def rows(self) -> list[tuple[str, RenderableType]]:
-        """What the panel shows of it, line by line."""
+        """The rows of the panel, as label and content."""
         if self._experiment is None:
             return []
         statuses = (Status.COMPLETE, Status.PRUNED, Status.FAILED)
-        said = Text(", ").join(
+        counts = Text(", ").join(
             Text(f"{self.counts[status]} {status.lower()}", "red" if status is Status.FAILED and self.counts[status] else "")
             for status in statuses
         )
-        rows: list[tuple[str, RenderableType]] = [("ended", said)]
-        leader = self.leader
-        if leader and self._standing:
-            of_heads = "  ".join(f"{head} {r2:.4f}" for head, r2 in leader.score.of_heads.items())
+        rows: list[tuple[str, RenderableType]] = [("finished", counts)]
+        best = self.best
+        if best and self._incumbent:
+            of_heads = "  ".join(f"{head} {r2:.4f}" for head, r2 in best.score.of_heads.items())
             rule = self._experiment.objective.ranking_metric
-            figure = "mean R²" if rule == MEAN_METRIC else rule
-            best = Text(f"{figure} {self._standing.judge.rank(leader.score):.4f}", style="bold green")
-            rows.append(("best", best.append(f"  (trial {leader.trial.number}: {of_heads})", style="not bold")))
-        if len(self._best) > 1:
-            rows.append(("per head", "  ".join(f"{head} {r2:.4f} (trial {of})" for head, (r2, of) in self._best.items())))
-        known = filter(math.isfinite, self._climb)
-        first, second = next(known, math.nan), next(known, math.nan)
+            metric = "mean R²" if rule == MEAN_METRIC else rule
+            text = Text(f"{metric} {self._incumbent.judge.rank(best.score):.4f}", style="bold green")
+            rows.append(("best", text.append(f"  (trial {best.trial.number}: {of_heads})", style="not bold")))
+        if len(self._best_by_head) > 1:
+            by_head = (f"{head} {r2:.4f} (trial {trial})" for head, (r2, trial) in self._best_by_head.items())
+            rows.append(("per head", "  ".join(by_head)))
+        finite = filter(math.isfinite, self._history)
+        first, second = next(finite, math.nan), next(finite, math.nan)
         if math.isfinite(second):
-            last = next(filter(math.isfinite, reversed(self._climb)))
-            curve = Text(curves.sparkline(self._climb, BAR), style="green")
-            rows.append(("climb", curve.append(f"  {first:.4f} to {last:.4f}", style="default")))
+            last = next(filter(math.isfinite, reversed(self._history)))
+            curve = Text(curves.sparkline(self._history, BAR), style="green")
+            rows.append(("history", curve.append(f"  {first:.4f} to {last:.4f}", style="default")))
         return rows
 
 
 def lane_epochs(experiment: Experiment, trials: int) -> list[float]:
-    """What a round of so many trials will train, leg by leg, if none of them fails or ends before its last epoch."""
-    standing, legs = trials, []
+    """Lane-epochs of a round, by phase (from rung to rung), if no trial fails or stops early.
+
+    Args:
+        experiment: Epochs, rungs and lanes per trial.
+        trials: Number of trials of the round.
+    """
+    remaining, phases = trials, []
     for start, stop in pairwise([0, *experiment.pruning_schedule.rungs, experiment.fit.epochs]):
-        legs.append(float(standing * experiment.lanes_per_trial * (stop - start)))
-        standing = surviving_count(standing, experiment.pruning_schedule.keep)
-    return legs
+        phases.append(float(remaining * experiment.lanes_per_trial * (stop - start)))
+        remaining = surviving_count(remaining, experiment.pruning_schedule.keep)
+    return phases
 
 
-def trial_range(numbers: Sequence[int]) -> str:
-    """Whole numbers that follow each other: `3`, `3 and 4`, `3 to 6`."""
+def number_range(numbers: Sequence[int]) -> str:
+    """Consecutive integers as text: `3`, `3 and 4`, `3 to 6`."""
     first, last = numbers[0], numbers[-1]
     return f"{first}" if first == last else f"{first} {'and' if last == first + 1 else 'to'} {last}"
 
 
 def format_clock(seconds: float) -> str:
-    """A time span: `1:05`, `2:00:13`."""
+    """A duration in seconds as `1:05` or `2:00:13`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _first(one: tuple[float, int]) -> tuple[float, int]:
-    """Higher first, and of equals the one asked first."""
-    return one[0], -one[1]
+def _by_score(candidate: tuple[float, int]) -> tuple[float, int]:
+    """Sort key of pairs of score and trial: of equal scores the earlier trial is better."""
+    score, trial = candidate
+    return score, -trial

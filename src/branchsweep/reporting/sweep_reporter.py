@@ -1,4 +1,4 @@
-"""The reporter of a sweep: descriptions in MLflow, the model card, the HTML report and the figures of the finalists."""
+"""The reporter of a sweep: makes its descriptions in MLflow, the model card, the HTML report, and the figures of finalists."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ class HtmlReporter:
         return "\n".join(model_card_lines(*described)) + "\n"
 
     def report_files(self, report: SweepReport) -> Files:
-        """The page, the figures as PNG, the interactive page and the tables."""
-        from branchsweep.reporting.pages.sweep_page import report_files  # noqa: PLC0415  # matplotlib and Plotly take seconds
+        """The HTML page, the figures as PNG, the interactive page where Plotly is installed, and the tables."""
+        from branchsweep.reporting.pages.sweep_files import report_files  # noqa: PLC0415  # importing matplotlib takes seconds
 
         self.on_message("drawing the report")
         return report_files(report)
 
     def trial_files(self, report: SweepReport) -> Mapping[int, Files]:
         """By trial, the predictions of each finalist against the actual values, as PNG."""
-        from branchsweep.reporting.pages.sweep_page import trial_figures  # noqa: PLC0415  # as above
+        from branchsweep.reporting.pages.sweep_files import trial_figures  # noqa: PLC0415  # as above
 
         return trial_figures(report)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from branchsweep.metrics.comparison_result import ComparisonResult, PairwiseDifference
 from branchsweep.reporting.comparison.table import ComparisonRow, MetricCell, comparison_metrics, comparison_rows
 from branchsweep.reporting.formatting import (
+    SYNTHETIC_DATA_WARNING,
     VERDICT_MARKS,
     format_bytes,
     format_difference,
@@ -88,7 +89,7 @@ def comparison_markdown(findings: ComparisonResult) -> str:
     if findings.answer:
         parts.append(" ".join([f"**{_plain(findings.answer[0])}**", *map(_plain, findings.answer[1:])]))
     if findings.data["source"] == "stand-in":
-        parts.append("**These figures are of the embedded stand-in, not of measured data.**")
+        parts.append(f"**{SYNTHETIC_DATA_WARNING}**")
     parts += [f"Warning: {_plain(sentence)}" for sentence in findings.warnings]
     header = ["contestant", *map(metric_label, shown), "parameters", "training", "latency, 1,000 rows", "size"]
     parts.append(_table(header, [_line(row, shown) for row in comparison_rows(findings)]))

@@ -70,7 +70,7 @@ def _intervals(panel: Axes, name: str, rows: Sequence[ComparisonRow]) -> None:
     for row, place in enumerate(places):
         if place.mean < low:
             note(
-                panel, low, row, f"◀ {format_score(place.mean)}", beside=(4, 0), color=COLOURS[place.verdict], fontweight="bold"
+                panel, low, row, f"◀ {format_score(place.mean)}", offset=(4, 0), color=COLOURS[place.verdict], fontweight="bold"
             )
         else:
             _row(panel, row, place)
@@ -140,8 +140,8 @@ def transfer(findings: ComparisonResult) -> Figure:
     panel.grid(visible=False, axis="y")
     panel.set_xlabel("difference of R²")
     panel.locator_params(axis="x", nbins=7)
-    note(panel, 0, -0.85, "◀ sharing hurts", beside=(-12, 0), ha="right")
-    note(panel, 0, -0.85, "sharing helps ▶", beside=(12, 0))
+    note(panel, 0, -0.85, "◀ sharing hurts", offset=(-12, 0), ha="right")
+    note(panel, 0, -0.85, "sharing helps ▶", offset=(12, 0))
     return figure
 
 
@@ -151,7 +151,7 @@ def _gain(panel: Axes, row: int, gain: PairwiseDifference) -> None:
     inside = colour if gain.is_significant else PAPER
     panel.plot([gain.difference], [row], "o", color=colour, markersize=9, markeredgewidth=1.8, mfc=inside)
     end, side = (gain.low, -1) if gain.difference < 0 else (gain.high, 1)
-    note(panel, end, row, format_difference(gain.difference), beside=(side * 8, 0), ha="right" if side < 0 else "left")
+    note(panel, end, row, format_difference(gain.difference), offset=(side * 8, 0), ha="right" if side < 0 else "left")
 
 
 def sharing(findings: ComparisonResult) -> Figure:
@@ -185,7 +185,7 @@ def _curve(panel: Axes, points: Sequence[tuple[int, float, float]], colour: str,
     if any(map(math.isfinite, means)):
         best = max(range(len(means)), key=lambda place: means[place] if math.isfinite(means[place]) else -math.inf)
         panel.plot([layers[best]], [means[best]], marker, color=colour, markersize=8.5)
-        note(panel, layers[best], high[best], format_score(means[best]), beside=(0, 11), ha="center", fontweight="bold")
+        note(panel, layers[best], high[best], format_score(means[best]), offset=(0, 11), ha="center", fontweight="bold")
         panel.margins(y=0.18)
     panel.locator_params(axis="y", nbins=5)
 
@@ -227,7 +227,7 @@ def _costs(panel: Axes, points: Sequence[tuple[ComparisonRow, float, MetricCell]
         inside = PAPER if place.verdict == "undecided" else colour
         marker = "v" if off else "o" if place.contrast else "D"
         panel.plot([price], [height], marker, color=colour, markersize=9, markeredgewidth=1.8, mfc=inside)
-        note(panel, price, height, f"{number_of}", beside=(9, 6), ha="left", fontweight="bold")
+        note(panel, price, height, f"{number_of}", offset=(9, 6), ha="left", fontweight="bold")
 
 
 KEY_COLUMNS = 4

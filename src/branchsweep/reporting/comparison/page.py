@@ -26,6 +26,7 @@ def render_comparison_page(findings: ComparisonResult, yaml: str, command: str) 
     return render_template(
         "comparison.html",
         found=findings,
+        synthetic_data_warning=formatting.SYNTHETIC_DATA_WARNING,
         rows=rows,
         figures=table.comparison_metrics(findings),
         halves=table.halves(findings),

@@ -18,6 +18,7 @@ from branchsweep.reporting.comparison.table import (
     halves,
 )
 from branchsweep.reporting.formatting import (
+    SYNTHETIC_DATA_WARNING,
     VERDICT_MARKS,
     format_alpha,
     format_difference,
@@ -37,7 +38,7 @@ def render_comparison(found: ComparisonResult) -> RenderableType:
     """The end of a comparison: its answer, then where everyone stands, then what sharing gains."""
     parts: list[RenderableType] = [Text()]
     if found.data["source"] == "stand-in":
-        parts.append(Text("These figures are of the embedded stand-in, not of measured data.", style="bold yellow"))
+        parts.append(Text(SYNTHETIC_DATA_WARNING, style="bold yellow"))
     parts += [Text(sentence, style="" if place else "bold green") for place, sentence in enumerate(found.answer)]
     rows, shown = comparison_rows(found), comparison_metrics(found)
     with_costs = len(shown) < MOST_FIGURES

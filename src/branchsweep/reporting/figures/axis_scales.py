@@ -1,4 +1,4 @@
-"""Where values stand on a picture's scales: a parameter on its dimension, and a scale that one stray trial does not squeeze."""
+"""Scales of axes: positions and ticks of hyperparameters, and a lower limit that ignores outliers."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from branchsweep.trial import ParamValue
 from branchsweep.types import Floats
 
 MOST_BELOW = 0.1
-"""The share of the trials that may lie below a scale: the worst of a search are off by orders of magnitude."""
+"""Share of the trials that may lie below the axis: the worst ones of a search are off by orders of magnitude."""
 
 
 def axis_position(dimension: Dimension, value: ParamValue | None) -> float:
-    """How far along its dimension a value stands, from 0 to 1, on the dimension's own scale; NaN where it was not asked.
+    """Position of a value on the axis of its dimension, from 0 (low) to 1 (high), on the dimension's own scale.
 
-    A known configuration may stand outside: below 0, above 1, or NaN where the dimension has no place for it.
+    Returns:
+        NaN if the dimension was not active (None) or does not contain the value. The value of a known configuration may lie
+        outside the range: below 0 or above 1.
     """
     if value is None:
         return math.nan
     if isinstance(dimension, Choice):
-        place = dimension.choices.index(value) if value in dimension.choices else math.nan
-        return place / (len(dimension.choices) - 1) if len(dimension.choices) > 1 else 0.5 + 0 * place
+        index = dimension.choices.index(value) if value in dimension.choices else math.nan
+        return index / (len(dimension.choices) - 1) if len(dimension.choices) > 1 else 0.5 + 0 * index
     if isinstance(value, str) or (dimension.log and value <= 0):
         return math.nan
     low, high = dimension.low, dimension.high
@@ -34,7 +36,12 @@ def axis_position(dimension: Dimension, value: ParamValue | None) -> float:
 
 
 def ticks(dimension: Dimension, most: int = 9) -> list[tuple[float, str]]:
-    """Places along a dimension, each with its words: all values where they are few, else the ends and round ones between."""
+    """Ticks of a dimension's axis, as positions and labels: all values if they are few, else the ends and round values between.
+
+    Args:
+        dimension: Its values.
+        most: Up to how many integers are all labelled.
+    """
     values: list[ParamValue]
     if isinstance(dimension, Choice):
         values = list(dimension.choices)
@@ -45,28 +52,28 @@ def ticks(dimension: Dimension, most: int = 9) -> list[tuple[float, str]]:
         values = [dimension.low, *(10.0**decade for decade in decades), dimension.high]
     else:
         values = [dimension.low, (dimension.low + dimension.high) / 2, dimension.high]
-    placed = [(axis_position(dimension, value), format_value(value)) for value in values]
+    candidates = [(axis_position(dimension, value), format_value(value)) for value in values]
     kept: list[tuple[float, str]] = []
     gap = 0.0 if isinstance(dimension, Choice) else 0.16
-    for place, words in placed:
-        is_end = place == placed[-1][0]
-        if is_end and kept and place - kept[-1][0] < gap:
+    for position, label in candidates:
+        is_end = position == candidates[-1][0]
+        if is_end and kept and position - kept[-1][0] < gap:
             kept.pop()
-        if not kept or place - kept[-1][0] >= gap:
-            kept.append((place, words))
+        if not kept or position - kept[-1][0] >= gap:
+            kept.append((position, label))
     return kept
 
 
 def format_value(value: ParamValue) -> str:
-    """A parameter's value in few letters: numbers with three digits that say something."""
+    """The value of a hyperparameter as a short label: floats in three significant digits."""
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
-    words = f"{value:.3g}"
-    return words.replace("e-0", "e-").replace("e+0", "e+")
+    label = f"{value:.3g}"
+    return label.replace("e-0", "e-").replace("e+0", "e+")
 
 
 def axis_floor(values: Sequence[float] | Floats) -> float:
-    """The lower end of a scale for these values, NaN left aside; where they lie far apart, the worst of them are below it."""
+    """Lower limit of an axis for these values, NaN ignored; up to `MOST_BELOW` of them lie below it if they are far off."""
     finite = np.asarray([value for value in values if math.isfinite(value)])
     if not len(finite):
         return 0.0

@@ -1,67 +1,71 @@
-"""Pictures of a sweep to play with: one page with Plotly inside, beside the report. The one address of Plotly.
-
-The report itself has none of it: Plotly's script has 4.8 MB, and a page that is read and printed should open at once.
-"""
+"""Interactive figures of a sweep with Plotly, which is an optional dependency: import this module where it is installed."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from plotly import graph_objects, io, offline
+from plotly import graph_objects
 
 from branchsweep.reporting.figures.axis_scales import axis_floor, axis_position, format_value, ticks
 from branchsweep.reporting.figures.plot_style import BLUE, GREEN, GREY, OCHRE, VERMILLION
-from branchsweep.reporting.pages import html
 from branchsweep.trial import Result
 from branchsweep.workflows.sweep_report import SweepReport
 
 INK, RULE = "#808a95", "rgba(128, 138, 149, 0.25)"
-"""Words and grids that can be read on white and on black."""
+"""Colours of text and grids that are readable on white and on black."""
 
-CLEAR = "rgba(0,0,0,0)"
+TRANSPARENT = "rgba(0,0,0,0)"
 
-NOT_ASKED = -0.12
-"""Where a line passes a dimension that its trial was not asked for."""
+NOT_ACTIVE = -0.12
+"""Position on the axis of a dimension that was not active in a trial."""
 
-COLOURS = [[0.0, GREY], [0.4, BLUE], [0.65, GREEN], [0.85, OCHRE], [1.0, VERMILLION]]
-"""From the worst to the best: each can be seen on white and on black."""
+COLOUR_SCALE = [[0.0, GREY], [0.4, BLUE], [0.65, GREEN], [0.85, OCHRE], [1.0, VERMILLION]]
+"""Colour scale from the worst to the best value, readable on white and on black."""
 
 
-def interactive_page(report: SweepReport) -> str:
-    """The page: parallel coordinates, the heads against each other, the score along every dimension, and by trial."""
+@dataclass(frozen=True, slots=True, eq=False)
+class InteractiveFigure:
+    """A figure of Plotly with its text.
+
+    Args:
+        title: What it shows.
+        caption: How to read it.
+        figure: A `plotly.graph_objects.Figure`.
+    """
+
+    title: str
+    caption: str
+    figure: Any
+
+
+def interactive_figures(report: SweepReport) -> list[InteractiveFigure]:
+    """Parallel coordinates, the heads against each other, slices, and the optimization history, of complete trials.
+
+    A figure that has nothing to show is left out.
+    """
     complete = [result for result in report.ranked if result.score.is_complete]
-    makers = (_parallel, _heads, _slices, _course)
-    made = [one for one in (maker(report, complete) for maker in makers) if one] if complete else []
-    pictures = [(title, caption, _element(place, figure)) for place, (title, caption, figure) in enumerate(made)]
-    library = html.trusted_markup(offline.get_plotlyjs())  # Plotly's own script
-    return html.render_template("interactive.html", name=report.experiment.name, library=library, pictures=pictures)
+    if not complete:
+        return []
+    made = [draw(report, complete) for draw in (_parallel_coordinates, _pareto_front, _slices, _optimization_history)]
+    return [_with_style(figure) for figure in made if figure is not None]
 
 
-Shown = tuple[str, str, Any]
-"""A title, a sentence, and a figure of Plotly's."""
-
-
-def _element(place: int, figure: Any) -> str:
-    figure.update_layout(
-        paper_bgcolor=CLEAR,
-        plot_bgcolor=CLEAR,
+def _with_style(made: InteractiveFigure) -> InteractiveFigure:
+    """The figure with transparent background and colours that suit the light and the dark page."""
+    made.figure.update_layout(
+        paper_bgcolor=TRANSPARENT,
+        plot_bgcolor=TRANSPARENT,
         font={"color": INK, "family": "system-ui, sans-serif"},
-        margin={"l": 60, "r": 40, "t": figure.layout.margin.t or 50, "b": 50},
-        modebar={"bgcolor": CLEAR, "color": INK, "activecolor": BLUE},
+        margin={"l": 60, "r": 40, "t": made.figure.layout.margin.t or 50, "b": 50},
+        modebar={"bgcolor": TRANSPARENT, "color": INK, "activecolor": BLUE},
         template="none",
     )
-    figure.update_xaxes(gridcolor=RULE, zeroline=False)
-    figure.update_yaxes(gridcolor=RULE, zeroline=False)
-    written = io.to_html(
-        figure,
-        include_plotlyjs=False,
-        full_html=False,
-        div_id=f"picture-{place}",
-        config={"displaylogo": False, "responsive": True},
-    )
-    return html.trusted_markup(written)  # Plotly escapes what stands in it
+    made.figure.update_xaxes(gridcolor=RULE, zeroline=False)
+    made.figure.update_yaxes(gridcolor=RULE, zeroline=False)
+    return made
 
 
 def _values(report: SweepReport, results: list[Result]) -> list[float]:
@@ -69,20 +73,27 @@ def _values(report: SweepReport, results: list[Result]) -> list[float]:
     return [judged.rank(result.score) for result in results]
 
 
-def _words(result: Result) -> str:
-    """What is said of a trial that is pointed at."""
-    figures = ", ".join(f"{head} {r2:.4f}" for head, r2 in result.score.of_heads.items())
+def _hover_text(result: Result) -> str:
+    """The text that is shown when hovering over a trial."""
+    scores = ", ".join(f"{head} {r2:.4f}" for head, r2 in result.score.of_heads.items())
     params = "<br>".join(f"{name}: {format_value(value)}" for name, value in result.trial.params.items())
     known = f" ({result.trial.known})" if result.trial.known else ""
-    return f"<b>trial {result.trial.number}{known}</b><br>R² {figures}<br>{params}"
+    return f"<b>trial {result.trial.number}{known}</b><br>R² {scores}<br>{params}"
 
 
-def _marks(report: SweepReport, results: list[Result]) -> Mapping[str, Any]:
+def _marker(report: SweepReport, results: list[Result]) -> Mapping[str, Any]:
     values = _values(report, results)
-    return {"color": values, "colorscale": COLOURS, "cmin": axis_floor(values), "cmax": max(values), "size": 7, "opacity": 0.85}
+    return {
+        "color": values,
+        "colorscale": COLOUR_SCALE,
+        "cmin": axis_floor(values),
+        "cmax": max(values),
+        "size": 7,
+        "opacity": 0.85,
+    }
 
 
-def _parallel(report: SweepReport, results: list[Result]) -> Shown | None:
+def _parallel_coordinates(report: SweepReport, results: list[Result]) -> InteractiveFigure | None:
     dimensions = report.experiment.space.dimensions
     if not dimensions:
         return None
@@ -90,16 +101,16 @@ def _parallel(report: SweepReport, results: list[Result]) -> Shown | None:
     low, top = axis_floor(values), max(values)
     axes: list[dict[str, Any]] = []
     for name, dimension in dimensions.items():
-        places = [axis_position(dimension, result.trial.params.get(name)) for result in results]
-        marks = ticks(dimension, 8)
-        missing = any(map(math.isnan, places))
+        positions = [axis_position(dimension, result.trial.params.get(name)) for result in results]
+        labels = ticks(dimension, 8)
+        inactive = any(map(math.isnan, positions))
         axes.append(
             {
                 "label": name,
-                "values": [NOT_ASKED if math.isnan(at) else at for at in places],
-                "range": [NOT_ASKED if missing else 0, 1],
-                "tickvals": [*([NOT_ASKED] if missing else []), *(at for at, _ in marks)],
-                "ticktext": [*(["not asked"] if missing else []), *(words for _, words in marks)],
+                "values": [NOT_ACTIVE if math.isnan(at) else at for at in positions],
+                "range": [NOT_ACTIVE if inactive else 0, 1],
+                "tickvals": [*([NOT_ACTIVE] if inactive else []), *(at for at, _ in labels)],
+                "ticktext": [*(["not active"] if inactive else []), *(label for _, label in labels)],
             }
         )
     axes += [
@@ -113,30 +124,30 @@ def _parallel(report: SweepReport, results: list[Result]) -> Shown | None:
             "range": [low, top],
         }
     )
-    line = {"color": values, "colorscale": COLOURS, "cmin": low, "cmax": top, "showscale": True}
+    line = {"color": values, "colorscale": COLOUR_SCALE, "cmin": low, "cmax": top, "showscale": True}
     figure = graph_objects.Figure(
         graph_objects.Parcoords(
-            dimensions=axes, line=line, labelangle=-25, labelside="top", rangefont={"size": 1, "color": CLEAR}
+            dimensions=axes, line=line, labelangle=-25, labelside="top", rangefont={"size": 1, "color": TRANSPARENT}
         )
     )
     figure.update_layout(height=540, margin={"t": 110})
-    return "Every trial as a line", "Trials that trained to their end; the more orange a line, the better.", figure
+    return InteractiveFigure("Parallel coordinates", "One line per complete trial; orange is the best.", figure)
 
 
-def _heads(report: SweepReport, results: list[Result]) -> Shown | None:
+def _pareto_front(report: SweepReport, results: list[Result]) -> InteractiveFigure | None:
     heads = list(report.experiment.heads)[:2]
     if len(heads) < 2:
         return None
     x, y = ([result.score.of_heads[head] for result in results] for head in heads)
     figure = graph_objects.Figure(
         graph_objects.Scatter(
-            x=x, y=y, mode="markers", marker=_marks(report, results), text=[*map(_words, results)], hoverinfo="text"
+            x=x, y=y, mode="markers", marker=_marker(report, results), text=[*map(_hover_text, results)], hoverinfo="text"
         )
     )
     figure.update_xaxes(title=f"R² of {heads[0]}", range=_range(x))
     figure.update_yaxes(title=f"R² of {heads[1]}", range=_range(y))
     figure.update_layout(height=520)
-    return "The heads against each other", "Up and to the right is better.", figure
+    return InteractiveFigure("Heads against each other", "Up and to the right is better.", figure)
 
 
 def _range(values: list[float]) -> list[float]:
@@ -145,12 +156,12 @@ def _range(values: list[float]) -> list[float]:
     return [low - margin, top + margin]
 
 
-def _slices(report: SweepReport, results: list[Result]) -> Shown | None:
-    """One panel, and a list to choose its dimension from."""
+def _slices(report: SweepReport, results: list[Result]) -> InteractiveFigure | None:
+    """The score against one dimension, which is chosen from a list."""
     dimensions, values = report.experiment.space.dimensions, _values(report, results)
     if not dimensions:
         return None
-    places = {
+    positions = {
         name: [
             None if math.isnan(at) else at
             for at in (axis_position(dimension, result.trial.params.get(name)) for result in results)
@@ -160,16 +171,16 @@ def _slices(report: SweepReport, results: list[Result]) -> Shown | None:
     first = next(iter(dimensions))
     figure = graph_objects.Figure(
         graph_objects.Scatter(
-            x=places[first],
+            x=positions[first],
             y=values,
             mode="markers",
-            marker=_marks(report, results),
-            text=[*map(_words, results)],
+            marker=_marker(report, results),
+            text=[*map(_hover_text, results)],
             hoverinfo="text",
         )
     )
     buttons = [
-        {"label": name, "method": "update", "args": [{"x": [places[name]]}, {"xaxis": _axis(dimension, name)}]}
+        {"label": name, "method": "update", "args": [{"x": [positions[name]]}, {"xaxis": _axis(dimension, name)}]}
         for name, dimension in dimensions.items()
     ]
     figure.update_layout(
@@ -180,29 +191,34 @@ def _slices(report: SweepReport, results: list[Result]) -> Shown | None:
         ],
     )
     figure.update_yaxes(title=report.experiment.objective.ranking_metric, range=_range(values))
-    return "The score along a dimension", "Choose the dimension from the list.", figure
+    return InteractiveFigure("Slices", "The score against one dimension, which is chosen from the list.", figure)
 
 
 def _axis(dimension: Any, name: str) -> dict[str, Any]:
-    marks = ticks(dimension, 10)
+    labels = ticks(dimension, 10)
     return {
         "title": {"text": name},
-        "tickvals": [at for at, _ in marks],
-        "ticktext": [words for _, words in marks],
+        "tickvals": [at for at, _ in labels],
+        "ticktext": [label for _, label in labels],
         "range": [-0.06, 1.06],
         "gridcolor": RULE,
         "zeroline": False,
     }
 
 
-def _course(report: SweepReport, results: list[Result]) -> Shown | None:
+def _optimization_history(report: SweepReport, results: list[Result]) -> InteractiveFigure | None:
     values = _values(report, results)
     numbers = [result.trial.number for result in results]
     scatter = graph_objects.Scatter(
-        x=numbers, y=values, mode="markers", marker=_marks(report, results), text=[*map(_words, results)], hoverinfo="text"
+        x=numbers,
+        y=values,
+        mode="markers",
+        marker=_marker(report, results),
+        text=[*map(_hover_text, results)],
+        hoverinfo="text",
     )
     figure = graph_objects.Figure(scatter)
     figure.update_xaxes(title="trial")
     figure.update_yaxes(title=report.experiment.objective.ranking_metric, range=_range(values))
     figure.update_layout(height=420)
-    return "The course of the search", "Trials that trained to their end, in the order in which they were asked.", figure
+    return InteractiveFigure("Optimization history", "The score of each complete trial by its number.", figure)

@@ -1,15 +1,15 @@
-"""How pictures are made, whatever they show: panels, colours, and the way out as SVG or PNG. The one address of matplotlib.
+"""The look of all figures: panels, colours, text, and their output as SVG or PNG with matplotlib.
 
-A picture is a `matplotlib.figure.Figure`: a value of its own, without pyplot, a current figure, or a backend. It is drawn in
-`INK` and `PAPER`. In a page those two are the page's own (see `svg`), so that one picture serves a light theme, a dark one, and
-a printer; in a PNG they are a dark grey on white.
+A figure is a `matplotlib.figure.Figure`, without pyplot and without a current figure. It is drawn in `INK` and `PAPER`. In a
+page these two become the page's own colours (see `svg`), so that one figure serves light theme, dark theme and print; in a PNG
+they are dark grey on white.
 
-One unit is one CSS pixel of a page: `axes(720, 300)` is 720 pixels wide where there is room, and its words are as large as
-those around it. What is small or far apart is said in the same unit: font sizes, line widths, markers.
+The unit of all sizes (figures, fonts, lines, markers) is a CSS pixel of a page: `axes(720, 300)` is 720 pixels wide, and its
+text is as large as that of the page.
 
-`PALETTE` is Okabe and Ito's (2008), told apart by the colour-blind, each as dark or light as it must be to have a contrast of
-at least 3:1 on white and on the dark page (WCAG 2.2, 1.4.11 for graphics). Colour says nothing alone: what differs in it also
-differs in its marker, its place or its words.
+`PALETTE` is that of Okabe and Ito (2008) for colour-blind readers, with lightness changed to a contrast of at least 3:1 on
+white and on the dark page (WCAG 2.2, 1.4.11 for graphics). Whatever differs in colour also differs in marker, position or
+label.
 """
 
 from __future__ import annotations
@@ -49,36 +49,36 @@ __all__ = [
 ]
 
 INK = "#1b1f24"
-"""Words, axes and grids: the reader's text colour in a page."""
+"""Colour of text, axes and grids; in a page its text colour."""
 
 PAPER = "#fefefd"
-"""What lies behind: the page's own background in a page. For markers that are hollow and still cover a line."""
+"""Background colour; in a page its background. Fills hollow markers that cover a line."""
 
 BLUE, VERMILLION, GREEN, PURPLE, OCHRE, GREY = "#2a7fc4", "#d55e00", "#00936b", "#c068a0", "#a97b00", "#7d858f"
 
 PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, OCHRE)
-"""For things of one kind, in order; `GREY` is for what stays in the background."""
+"""Colours of series, in order; `GREY` is for the background."""
 
 MARKERS = ("o", "s", "D", "^", "v")
-"""Beside the palette, so that nothing is told by its colour alone."""
+"""Markers of series, in order, so that series do not differ by colour alone."""
 
 TEXT = 13.5
 """Font size, in pixels."""
 
 SMALL = 12.0
-"""Font size of ticks and remarks, in pixels."""
+"""Font size of ticks and annotations, in pixels."""
 
 FAMILY = "system-ui, sans-serif"
-"""The page's; matplotlib measures with its own, which is wider than most."""
+"""Font of the page; matplotlib lays out with its own, which is wider than most."""
 
 GAP = 8.0
-"""Around each panel with its words, in pixels."""
+"""Padding around each panel with its labels, in pixels."""
 
 UNITS_PER_INCH = 72
-"""matplotlib's SVG has 72 units per inch of a figure, and one per point of a font."""
+"""Units of matplotlib's SVG per inch of a figure; one unit is one point of a font."""
 
 PIXELS_PER_UNIT = 2
-"""In a PNG, for screens that are sharp."""
+"""Resolution of a PNG, for high-density screens."""
 
 
 def axes(width: float, height: float) -> tuple[Figure, Axes]:
@@ -101,27 +101,27 @@ def panels(
         width: Of the figure, in pixels.
         height: Of the figure, in pixels.
         count: How many panels.
-        columns: Beside each other.
+        columns: Panels per row.
         share_x: Whether all panels have the same horizontal scale.
-        share_y: Whether all panels have the same vertical scale; its ticks are then said once a row.
+        share_y: Whether all panels have the same vertical scale; its ticks are then labelled once per row.
     """
     layout = ConstrainedLayoutEngine(w_pad=GAP / UNITS_PER_INCH, h_pad=GAP / UNITS_PER_INCH)
     figure = Figure(figsize=(width / UNITS_PER_INCH, height / UNITS_PER_INCH), dpi=UNITS_PER_INCH, layout=layout)
     figure.patch.set_alpha(0)
     rows = -(-count // columns)
     made: list[Axes] = []
-    for place in range(count):
+    for index in range(count):
         with_x, with_y = (made[0] if share and made else None for share in (share_x, share_y))
-        panel = figure.add_subplot(rows, columns, place + 1, sharex=with_x, sharey=with_y)
-        _plain(panel)
-        if share_y and place % columns:
+        panel = figure.add_subplot(rows, columns, index + 1, sharex=with_x, sharey=with_y)
+        _apply_style(panel)
+        if share_y and index % columns:
             panel.tick_params(axis="y", labelleft=False)
         made.append(panel)
     return figure, made
 
 
-def _plain(panel: Axes) -> None:
-    """Nothing but a base line, quiet ticks and a faint grid."""
+def _apply_style(panel: Axes) -> None:
+    """A base line, labels without tick marks, and a faint grid."""
     panel.patch.set_alpha(0)
     for side, spine in panel.spines.items():
         spine.set_visible(side == "bottom")
@@ -131,44 +131,50 @@ def _plain(panel: Axes) -> None:
     panel.set_axisbelow(True)
     panel.tick_params(which="both", length=0, labelsize=SMALL, labelcolor=INK, pad=5)
     panel.grid(visible=True, color=INK, alpha=0.12, linewidth=1)
-    for words in (panel.xaxis.label, panel.yaxis.label):
-        words.set_color(INK)
-        words.set_fontsize(SMALL)
+    for label in (panel.xaxis.label, panel.yaxis.label):
+        label.set_color(INK)
+        label.set_fontsize(SMALL)
     panel.xaxis.labelpad = 7
 
 
-def title(panel: Axes, words: str) -> None:
-    """A panel's name, above its left end."""
-    panel.set_title(words, loc="left", fontsize=TEXT, fontweight="bold", color=INK, pad=9)
+def title(panel: Axes, text: str) -> None:
+    """Set the title of a panel, left-aligned above it."""
+    panel.set_title(text, loc="left", fontsize=TEXT, fontweight="bold", color=INK, pad=9)
 
 
-def note(panel: Axes, x: float, y: float, words: str, *, beside: tuple[float, float] = (0, 0), **how: Any) -> None:
-    """Words at a point of the panel's own scales, or so many pixels to the right of it and above.
+def note(panel: Axes, x: float, y: float, text: str, *, offset: tuple[float, float] = (0, 0), **style: Any) -> None:
+    """Annotate a point of a panel.
 
-    `how` are matplotlib's keywords for text: `ha`, `va`, `color`, `fontweight`, ….
+    Args:
+        panel: The panel.
+        x: In data coordinates.
+        y: In data coordinates.
+        text: The annotation.
+        offset: Pixels to the right of the point and above it.
+        style: Keywords of matplotlib's text: `ha`, `va`, `color`, `fontweight`, ….
     """
-    style = {"fontsize": SMALL, "color": INK, "va": "center", "parse_math": False, **how}
-    panel.annotate(words, (x, y), beside, textcoords="offset points", annotation_clip=False, **style)
+    style = {"fontsize": SMALL, "color": INK, "va": "center", "parse_math": False, **style}
+    panel.annotate(text, (x, y), offset, textcoords="offset points", annotation_clip=False, **style)
 
 
 def svg(figure: Figure, label: str = "") -> str:
-    """A figure as an SVG element for a page: it has the page's ink, paper and font, and asks for nothing from outside.
+    """A figure as an inline SVG element of a page, in the page's colours and font.
 
-    It is the same to the last character whenever it is made: no date, and names inside it come from what is drawn. Several may
-    stand in one page, for a name that one of them refers to is its own.
+    The output is deterministic: it has no date, and its ids derive from its content. Ids are unique to the figure, so that a
+    page may hold several.
 
     Args:
-        figure: The picture.
-        label: What it shows, for who cannot see it.
+        figure: The figure.
+        label: Text alternative for screen readers.
     """
     drawn = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "branchsweep", "font.family": "sans-serif"}):
-        _save(_settled(figure), drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        _save(_with_final_layout(figure), drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     element = drawn.getvalue()
     element = element[element.index("<svg") :].strip()
     element = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", element, flags=re.DOTALL)
-    element = re.sub(r"<style.*?</style>", "", element, flags=re.DOTALL)  # it speaks of every element of a page
-    element = _named(element)
+    element = re.sub(r"<style.*?</style>", "", element, flags=re.DOTALL)  # its rules would apply to the whole page
+    element = _with_own_ids(element)
     for colour, theme in ((INK, "currentColor"), ("#000000", "currentColor"), (PAPER, "var(--paper, Canvas)")):
         element = element.replace(colour, theme)
     element = re.sub(r'(font:[^;"]*?px|font-family:) [^;"]*', rf"\1 {FAMILY}", element)
@@ -183,39 +189,39 @@ def svg(figure: Figure, label: str = "") -> str:
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as a PNG on white, for who keeps files."""
+    """A figure as a PNG on white."""
     drawn = io.BytesIO()
     with mpl.rc_context({"font.family": "sans-serif"}):
         dots = UNITS_PER_INCH * PIXELS_PER_UNIT
-        _save(_settled(figure), drawn, format="png", facecolor="white", dpi=dots, metadata={"Software": None})
+        _save(_with_final_layout(figure), drawn, format="png", facecolor="white", dpi=dots, metadata={"Software": None})
     return drawn.getvalue()
 
 
 _save = cast("Callable[..., None]", Figure.savefig)
-"""Its keywords are the formats', so it has no types for them."""
+"""`Figure.savefig` without types: its keywords depend on the format."""
 
 
-def _settled(figure: Figure) -> Figure:
-    """The figure with its panels in their places for good: the next layout would begin where this one ended, a hair beside."""
-    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):  # else it is settled, for another format
-        for _ in range(2):  # labels depend on the size of their panel, and that on the labels
+def _with_final_layout(figure: Figure) -> Figure:
+    """The figure with its layout computed and fixed: another layout run would move its panels slightly."""
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):  # else fixed already, for another format
+        for _ in range(2):  # labels depend on the size of their panel, which depends on the labels
             figure.draw_without_rendering()
         figure.set_layout_engine("none")
     return figure
 
 
-def _named(element: str) -> str:
-    """Names only where something refers to them, and only this element's."""
+def _with_own_ids(element: str) -> str:
+    """Ids only where something refers to them, each with a suffix that is unique to this element."""
     referred = set(re.findall(r'"#([^"]+)"|url\(#([^)]+)\)', element))
-    names = {name for pair in referred for name in pair if name}
-    own = hashlib.sha256(element.encode()).hexdigest()[:8]
+    ids = {name for pair in referred for name in pair if name}
+    suffix = hashlib.sha256(element.encode()).hexdigest()[:8]
 
     def rename(found: re.Match[str]) -> str:
-        return f' id="{found[1]}-{own}"' if found[1] in names else ""
+        return f' id="{found[1]}-{suffix}"' if found[1] in ids else ""
 
     element = re.sub(r' id="([^"]+)"', rename, element)
-    return re.sub(r'("#|url\(#)([^")]+)', rf"\1\2-{own}", element)
+    return re.sub(r'("#|url\(#)([^")]+)', rf"\1\2-{suffix}", element)
 
 
-def _attribute(words: str) -> str:
-    return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")

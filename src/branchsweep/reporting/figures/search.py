@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 
@@ -12,7 +11,7 @@ import numpy as np
 from branchsweep.config.objective import MEAN_METRIC
 from branchsweep.metrics.objectives import ranking_value
 from branchsweep.reporting.figures import plot_style
-from branchsweep.reporting.figures.axis_scales import axis_floor, axis_position, format_value, ticks
+from branchsweep.reporting.figures.axis_scales import axis_floor
 from branchsweep.reporting.figures.plot_style import BLUE, GREEN, GREY, INK, SMALL, VERMILLION, Axes
 from branchsweep.reporting.figures.trials import (
     HALO,
@@ -263,12 +262,3 @@ def pruning(report: SweepReport) -> SweepFigure:
         f"{reached[-1]:,} trained to their end. Grey lines that end high up may have been stopped too soon."
     )
     return SweepFigure(name, title, caption, figure)
-
-
-def trial_ends(report: SweepReport) -> Iterator[tuple[str, str, str, str, float]]:
-    """For each dimension its name, its lowest and highest value, the best trial's, and where that stands, from 0 to 1."""
-    best = report.summary.best
-    for name, dimension in report.experiment.space.dimensions.items():
-        value = best.params.get(name) if best else None
-        marks = ticks(dimension)
-        yield name, marks[0][1], marks[-1][1], "" if value is None else format_value(value), axis_position(dimension, value)

@@ -1,4 +1,4 @@
-"""Fills Jinja templates, and puts figures on pages."""
+"""Renders Jinja templates, and embeds figures in them."""
 
 from __future__ import annotations
 
@@ -33,20 +33,23 @@ _TEMPLATES.filters |= {
 
 
 def render_template(template: str, **values: object) -> str:
-    """A page. Values are text: what is markup in them is shown, not obeyed.
+    """Render a page.
 
     Args:
-        template: Its name in `reporting/pages/templates`; it extends `layout.html`.
-        values: What it names; one that is missing is an error.
+        template: File name of a template in `reporting/pages/templates` that extends `layout.html`.
+        values: The variables of the template; markup in text is escaped.
+
+    Raises:
+        jinja2.UndefinedError: If a variable of the template is missing.
     """
     return _TEMPLATES.get_template(template).render(values)
 
 
 def figure_markup(figure: Figure, label: str) -> Markup:
-    """A picture as a value for a template; see `plots.svg`."""
-    return trusted_markup(svg(figure, label))  # matplotlib and `svg` escape every word in it
+    """A figure as inline SVG for a template; see `plot_style.svg`."""
+    return trusted_markup(svg(figure, label))  # matplotlib and `svg` escape all text in it
 
 
 def trusted_markup(html: str) -> Markup:
-    """HTML whose maker has escaped whatever stands in it."""
-    return Markup(html)  # noqa: S704  # the caller's word for it
+    """HTML that is embedded as it is; the caller has escaped all text in it."""
+    return Markup(html)  # noqa: S704  # escaped by the caller

@@ -1,4 +1,4 @@
-"""The page of a sweep, its pictures and its tables: all that is kept with it for people to look at."""
+"""The report of a sweep: one HTML page with the headline first, then tables and figures."""
 
 from __future__ import annotations
 
@@ -10,198 +10,188 @@ from typing import Any
 from branchsweep.config.loading import dump_yaml
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
-from branchsweep.reporting.figures.axis_scales import format_value
-from branchsweep.reporting.formatting import format_score, format_score_with_error
-from branchsweep.workflows.sweep_report import Files, SweepReport, report_tables
+from branchsweep.reporting.figures.axis_scales import axis_position, format_value, ticks
+from branchsweep.reporting.figures.trials import SweepFigure
+from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, format_score, format_score_with_error, promotion_outcome
+from branchsweep.reporting.pages.html import figure_markup, render_template
+from branchsweep.workflows.sweep_report import SweepReport
 from branchsweep.workflows.sweep_result import BaselineResult, BestTrial
 
-PAGE, INTERACTIVE, PLOTS = "report.html", "interactive.html", "plots"
-"""Files, and the folder of the pictures."""
-
-MOST_LEADING = 10
-"""Trials in the page's table."""
+LEADERBOARD_ROWS = 10
+"""Trials on the page's leaderboard."""
 
 
-def report_files(report: SweepReport) -> Files:
-    """All files of a report by name: the page, the pictures as PNG, the page to play with, the tables.
+def render_sweep_page(report: SweepReport, figures: Sequence[SweepFigure], has_interactive: bool) -> str:
+    """The report as one HTML file that loads nothing.
 
-    matplotlib and Plotly take seconds to come, so nobody pays for them who only searches.
+    Args:
+        report: The sweep.
+        figures: Its figures, in the order of the page.
+        has_interactive: Whether the interactive page is among the files of the sweep.
     """
-    from branchsweep.reporting.figures import plot_style, sweep_figures  # noqa: PLC0415  # see above
-    from branchsweep.reporting.figures.interactive import interactive_page  # noqa: PLC0415
-
-    made = sweep_figures.sweep_figures(report)
-    files: dict[str, str | bytes] = {PAGE: _page(report, made), **report_tables(report), INTERACTIVE: interactive_page(report)}
-    return files | {f"{PLOTS}/{one.name}.png": plot_style.png(one.figure) for one in made if one.figure is not None}
-
-
-def trial_figures(report: SweepReport) -> Mapping[int, Files]:
-    """By trial, the fit of each finalist as PNG: on rows of the confirmation that its networks had not learnt from."""
-    from branchsweep.reporting.figures import plot_style  # noqa: PLC0415  # see printed
-    from branchsweep.reporting.figures.predictions import prediction_figure  # noqa: PLC0415  # see printed
-
-    units = {name: head.unit for name, head in report.experiment.heads.items()}
-    return {
-        trial: {f"{PLOTS}/predicted_against_actual.png": plot_style.png(prediction_figure(predictions, units))}
-        for trial, predictions in report.finalists.items()
-    }
-
-
-def render_sweep_page(report: SweepReport) -> str:
-    """The page alone: one HTML file that needs nothing from outside."""
-    from branchsweep.reporting.figures import sweep_figures  # noqa: PLC0415  # see printed
-
-    return _page(report, sweep_figures.sweep_figures(report))
-
-
-def _page(report: SweepReport, made: Sequence[Any]) -> str:
-    from branchsweep.reporting.figures import search  # noqa: PLC0415  # see printed
-    from branchsweep.reporting.pages.html import figure_markup, render_template  # noqa: PLC0415  # see report_files
-
-    said, experiment = report.summary, report.experiment
+    result, experiment = report.summary, report.experiment
     return render_template(
         "sweep.html",
-        name=said.sweep,
+        name=result.sweep,
         version=report.environment.get("version", ""),
         trials=f"{len(report.results):,}",
         answer=answer_sentence(report),
         lead=_lead(report),
         question=experiment.question,
-        stand_in=_stand_in(report),
+        synthetic=_synthetic_data(report),
         facts=_facts(report),
-        warnings=list(said.unmet),
+        warnings=list(result.unmet),
         heads=list(experiment.heads),
         comparison=_comparison(report),
-        nothing=_nothing(report),
+        no_comparison=_no_comparison(report),
         network=_network(report),
-        recipe=_recipe(said.best) if said.best else "",
-        pictures=[
-            {
-                "name": one.name,
-                "title": one.title,
-                "caption": one.caption,
-                "svg": figure_markup(one.figure, f"{one.title}. {one.caption}") if one.figure is not None else "",
-            }
-            for one in made
-        ],
-        edges=list(said.edges),
-        no_edges="The best trial stands at no end of a range that could be moved." if said.best else "There is no best trial.",
-        ends=[
-            (name, low, high, value, None if math.isnan(at) else 4 + 192 * min(max(at, 0.0), 1.0))
-            for name, low, high, value, at in search.trial_ends(report)
-        ],
+        recipe=_recipe(result.best) if result.best else "",
+        figures=[_figure(figure) for figure in figures],
+        edges=list(result.edges),
+        no_edges="No value of the best trial is at a movable end of its range." if result.best else "There is no best trial.",
+        ranges=_ranges(report),
         leading=_leading(report),
+        has_interactive=has_interactive,
         data_sentence=_data_sentence(report),
-        data_warnings=[] if _stand_in(report) else list(report.table.warnings),
-        columns=[
-            {
-                "name": one.name,
-                "role": {"input": "input", "head": "predicted"}[one.role],
-                "unit": one.unit,
-                **{key: f"{getattr(one, key):.5g}" for key in ("low", "mean", "high", "sd")},
-            }
-            for one in report.table.columns
-        ],
+        data_warnings=[] if _synthetic_data(report) else list(report.table.warnings),
+        columns=_columns(report),
         commands=_commands(report),
         yaml=dump_yaml(experiment),
         versions="\n".join(f"{name.removeprefix('version_')} {value}" for name, value in sorted(report.environment.items())),
-        foot=f"Run {said.run_id} in MLflow. This page needs nothing from outside.",
+        foot=f"Run {result.run_id} in MLflow. This file is self-contained: it loads nothing from elsewhere.",
     )
 
 
+def _figure(figure: SweepFigure) -> Mapping[str, Any]:
+    svg = figure_markup(figure.figure, f"{figure.title}. {figure.caption}") if figure.figure is not None else ""
+    return {"name": figure.name, "title": figure.title, "caption": figure.caption, "svg": svg}
+
+
+def _ranges(report: SweepReport) -> list[tuple[str, str, str, str, float | None]]:
+    """For each dimension its name, lowest and highest value, the best trial's value, and its position in pixels, 0 to 200."""
+    best, rows = report.summary.best, []
+    for name, dimension in report.experiment.space.dimensions.items():
+        value = best.params.get(name) if best else None
+        position, labels = axis_position(dimension, value), ticks(dimension)
+        x = None if math.isnan(position) else 4 + 192 * min(max(position, 0.0), 1.0)
+        rows.append((name, labels[0][1], labels[-1][1], "" if value is None else format_value(value), x))
+    return rows
+
+
+def _columns(report: SweepReport) -> list[Mapping[str, str]]:
+    return [
+        {
+            "name": column.name,
+            "role": {"input": "input", "head": "predicted"}[column.role],
+            "unit": column.unit,
+            **{key: f"{getattr(column, key):.5g}" for key in ("low", "mean", "high", "sd")},
+        }
+        for column in report.table.columns
+    ]
+
+
 def answer_sentence(report: SweepReport) -> str:
-    """What came of the sweep, in one sentence: the first thing that is read."""
-    said, heads = report.summary, list(report.experiment.heads)
-    if said.best is None:
-        return "No trial meets the constraints." if said.trials.get("complete") else "No trial trained to its end."
-    who = f"the mean of {said.members} networks" if said.members > 1 else "the best network"
-    who = f"On made-up stand-in data, {who}" if _stand_in(report) else f"T{who[1:]}"
-    if said.test_r2:
-        compared = [f"{one.name} {_listed([number3(one.test_r2[h]) for h in heads])}" for one in said.references if one.test_r2]
-        others = f"; {', '.join(compared)}" if compared else ""
-        return f"{who} predicts {_per_head(heads, said.test_r2)} on rows it never saw{others}."
-    return f"{who} predicts {_per_head(heads, said.best.r2)} on validation rows; trained on all rows, it diverged."
+    """The result of the sweep in one sentence: the headline of the page."""
+    result, heads = report.summary, list(report.experiment.heads)
+    if result.best is None:
+        return "No trial meets the constraints." if result.trials.get("complete") else "No trial is complete."
+    model = f"the mean of {result.members} networks" if result.members > 1 else "the best network"
+    model = f"On synthetic data, {model}" if _synthetic_data(report) else f"T{model[1:]}"
+    if result.test_r2:
+        baselines = [
+            f"{baseline.name} {_joined([number3(baseline.test_r2[head]) for head in heads])}"
+            for baseline in result.references
+            if baseline.test_r2
+        ]
+        others = f"; {', '.join(baselines)}" if baselines else ""
+        return f"{model} predicts {_per_head(heads, result.test_r2)} on the test rows{others}."
+    return f"{model} predicts {_per_head(heads, result.best.r2)} on validation rows; the refit on all training rows diverged."
 
 
 def _per_head(heads: Sequence[str], r2: Mapping[str, float]) -> str:
     first, *others = [f"{head} with R² {number3(r2[head])}" for head in heads]
-    return _listed([first, *(words.replace("R² ", "") for words in others)])
+    return _joined([first, *(text.replace("R² ", "") for text in others)])
 
 
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+def _joined(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def number3(figure: float) -> str:
-    """An R² for a sentence."""
-    return f"{figure:.3f}" if math.isfinite(figure) else "-"
+def number3(score: float) -> str:
+    """A score in three decimals, for sentences; `-` for NaN."""
+    return f"{score:.3f}" if math.isfinite(score) else "-"
 
 
 def _lead(report: SweepReport) -> list[str]:
-    said = report.summary
+    """Sentences below the headline: which trial it is, and the decision about its promotion."""
+    result = report.summary
     lead = []
-    if said.best:
-        twice = next((one for one in said.confirmed if one.trial == said.best.trial), None)
-        gap = f" {_luck(twice.searched['mean'], twice.r2['mean'])}" if twice else ""
-        lead.append(
-            f"It is trial {said.best.trial} of {len(report.results):,}, a network of {said.best.parameters:,} parameters.{gap}"
+    if result.best:
+        confirmed = next((one for one in result.confirmed if one.trial == result.best.trial), None)
+        gap = f" {_optimism_gap(confirmed.searched['mean'], confirmed.r2['mean'])}" if confirmed else ""
+        trial = (
+            f"It is trial {result.best.trial} of {len(report.results):,}, a network of {result.best.parameters:,} parameters."
         )
-    if said.champion:
-        crown = "is the champion" if said.champion.crowned else "is registered, but does not take the title"
-        lead.append(f"{said.champion.model} version {said.champion.version} {crown}: {said.champion.because}.")
+        lead.append(f"{trial}{gap}")
+    if result.champion:
+        champion = result.champion
+        outcome = promotion_outcome(champion.crowned)
+        lead.append(f"{champion.model} version {champion.version} {outcome}: {champion.because}.")
     return lead
 
 
-def _luck(searched: float, confirmed: float) -> str:
-    """What became of the search's score when the trial was trained again, in a sentence."""
+def _optimism_gap(searched: float, confirmed: float) -> str:
+    """The mean score in the search and in the confirmation, in a sentence."""
     if not (math.isfinite(searched) and math.isfinite(confirmed)):
         return ""
-    return f"Its mean R² was {searched:.4f} in the search and {confirmed:.4f} when it was trained again on freshly cut rows."
+    return f"Its mean R² was {searched:.4f} in the search and {confirmed:.4f} when confirmed with new seeds on new folds."
 
 
-def _stand_in(report: SweepReport) -> str:
+def _synthetic_data(report: SweepReport) -> str:
     if report.summary.data["source"] != "stand-in":
         return ""
-    return " ".join(report.table.warnings) or "These figures are of the embedded stand-in, not of measured data."
+    return " ".join(report.table.warnings) or SYNTHETIC_DATA_WARNING
 
 
 def _facts(report: SweepReport) -> list[tuple[str, str]]:
-    said = report.summary
-    minutes, seconds = divmod(round(sum(result.score.seconds for result in report.results)), 60)
+    result = report.summary
+    minutes, seconds = divmod(round(sum(trial.score.seconds for trial in report.results)), 60)
     return [
         ("trials", f"{len(report.results):,}"),
-        ("trained to their end", f"{said.trials.get('complete', 0):,}"),
-        ("stopped early", f"{said.trials.get('pruned', 0):,}"),
-        ("failed", f"{said.trials['failed']:,}" if said.trials.get("failed") else ""),
-        ("training of all trials", f"{minutes} min {seconds} s" if minutes else f"{seconds} s"),
-        ("rows", f"{said.data['rows']:,}"),
+        ("complete", f"{result.trials.get('complete', 0):,}"),
+        ("pruned", f"{result.trials.get('pruned', 0):,}"),
+        ("failed", f"{result.trials['failed']:,}" if result.trials.get("failed") else ""),
+        ("training time of all trials", f"{minutes} min {seconds} s" if minutes else f"{seconds} s"),
+        ("rows", f"{result.data['rows']:,}"),
     ]
 
 
-def _nothing(report: SweepReport) -> str:
+def _no_comparison(report: SweepReport) -> str:
     return f"There is nothing to compare: {answer_sentence(report)}"
 
 
 def _comparison(report: SweepReport) -> list[Mapping[str, Any]]:
-    said, heads = report.summary, list(report.experiment.heads)
-    if said.best is None:
+    """Rows of the table of the best model and the baselines."""
+    result, heads = report.summary, list(report.experiment.heads)
+    if result.best is None:
         return []
-    best = said.best
-    twice = next((one for one in said.confirmed if one.trial == best.trial), None)
-    r2, r2_se = (twice.r2, twice.r2_se) if twice else (best.r2, best.r2_se)
-    rows = [BaselineResult("the best of the sweep", r2, r2_se, said.test_r2 or {}), *said.references]
-    of = f"trial {best.trial}" + (f", the mean of {said.members} networks" if said.members > 1 else "")
-    most = {head: max((row.test_r2.get(head, -math.inf) for row in rows), default=-math.inf) for head in heads}
+    best = result.best
+    confirmed = next((one for one in result.confirmed if one.trial == best.trial), None)
+    r2, r2_se = (confirmed.r2, confirmed.r2_se) if confirmed else (best.r2, best.r2_se)
+    rows = [BaselineResult("best of the sweep", r2, r2_se, result.test_r2 or {}), *result.references]
+    remark = f"trial {best.trial}" + (f", the mean of {result.members} networks" if result.members > 1 else "")
+    highest = {head: max((row.test_r2.get(head, -math.inf) for row in rows), default=-math.inf) for head in heads}
     return [
         {
             "name": row.name,
-            "remark": of if place == 0 else "",
+            "remark": remark if index == 0 else "",
             "test": [
-                {"words": format_score(row.test_r2.get(head)), "leads": row.test_r2.get(head) == most[head]} for head in heads
+                {"text": format_score(row.test_r2.get(head)), "is_best": row.test_r2.get(head) == highest[head]}
+                for head in heads
             ],
-            "confirmed": [{"words": format_score_with_error(row.r2.get(head), row.r2_se.get(head))} for head in heads],
+            "confirmed": [{"text": format_score_with_error(row.r2.get(head), row.r2_se.get(head))} for head in heads],
         }
-        for place, row in enumerate(rows)
+        for index, row in enumerate(rows)
     ]
 
 
@@ -218,12 +208,19 @@ def _recipe(best: BestTrial) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LeaderboardRow:
-    """A row of the page's table of trials."""
+    """A trial on the leaderboard.
+
+    Args:
+        number: Of the trial.
+        is_best: Whether it is the best trial of the sweep.
+        r2: Its scores by head, formatted.
+        params: Its hyperparameters, or the reason why it is not complete.
+    """
 
     number: int
-    chosen: bool
+    is_best: bool
     r2: list[str]
-    words: str
+    params: str
 
 
 def _leading(report: SweepReport) -> list[LeaderboardRow]:
@@ -231,33 +228,35 @@ def _leading(report: SweepReport) -> list[LeaderboardRow]:
     return [
         LeaderboardRow(
             number=result.trial.number,
-            chosen=result.trial.number == best,
+            is_best=result.trial.number == best,
             r2=[format_score(result.score.of_heads.get(head)) for head in report.experiment.heads],
-            words=(f"{result.trial.known}: " if result.trial.known else "")
+            params=(f"{result.trial.known}: " if result.trial.known else "")
             + (
                 result.score.reason
                 or ", ".join(f"{name} {format_value(value)}" for name, value in sorted(result.trial.params.items()))
             ),
         )
-        for result in report.ranked[:MOST_LEADING]
+        for result in report.ranked[:LEADERBOARD_ROWS]
     ]
 
 
 def _data_sentence(report: SweepReport) -> str:
-    said, table = report.summary.data, report.table
-    parts = f", {table.train:,} to train and validate, {table.test:,} set aside for the test" if table.train else ""
-    clean = " No row repeats another." if table.train and not table.warnings else ""
-    return f"{said['location']}: {said['rows']:,} rows{parts}. Digest {said['digest']}.{clean}"
+    data, table = report.summary.data, report.table
+    split = f", {table.train:,} to train and validate, {table.test:,} to test" if table.train else ""
+    duplicates = " There are no duplicate rows." if table.train and not table.warnings else ""
+    return f"{data['location']}: {data['rows']:,} rows{split}. Digest {data['digest']}.{duplicates}"
 
 
 def _commands(report: SweepReport) -> str:
-    said = report.summary
+    result = report.summary
     lines = ["branchsweep run experiment.yaml --fresh            # the whole sweep"]
-    if said.best:
+    if result.best:
         lines.append(
-            f"branchsweep replay {said.run_id[:12]} --trial {said.best.trial}    # its best trial, compared with its record"
+            f"branchsweep replay {result.run_id[:12]} --trial {result.best.trial}    # trains its best trial again and compares"
         )
-    if said.champion:
-        lines.append(f"branchsweep predict models:/{said.champion.model}/{said.champion.version} TABLE.xlsx -o predictions.csv")
-    lines.append(f"branchsweep report {said.run_id[:12]} -o report.html   # this page")
+    if result.champion:
+        lines.append(
+            f"branchsweep predict models:/{result.champion.model}/{result.champion.version} TABLE.xlsx -o predictions.csv"
+        )
+    lines.append(f"branchsweep report {result.run_id[:12]} -o report.html   # this page")
     return "\n".join(lines)

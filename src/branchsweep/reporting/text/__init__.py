@@ -1,1 +1,1 @@
-"""Results as text for the terminal: one module per kind of result, `formatting` for single numbers, `layout` for tables."""
+"""Renders results as text for the terminal: one module per kind of result; `layout` holds what the tables share."""

@@ -1,7 +1,7 @@
-"""Curves as text: a row of bars for what grows, and a small plot in Braille dots for how networks learnt.
+"""Curves as text: sparklines, and small plots of Braille dots.
 
-Networks begin badly: the first trials of a search and the first epochs of a training may be far below all that comes later,
-and an axis down to them would press what matters into one line. So the lowest tenth of the values is drawn at the lower edge.
+The first trials of a search and the first epochs of a training may score far below all later ones; an axis down to them would
+squeeze the rest into one line. So the lowest tenth of the values is drawn at the lower edge.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from itertools import pairwise
 BARS = "▁▂▃▄▅▆▇█"
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-"""The bits of a Braille character, `(rows from the top, columns)`, above `BLANK`."""
+"""Bits of the dots of a Braille character, `(4 rows from the top, 2 columns)`; added to `BLANK`."""
 
 BLANK = 0x2800
 
 Points = Sequence[tuple[int, float]]
-"""Epochs and values, in order of the epochs."""
+"""Pairs of epoch and value, in order of the epochs."""
 
 
 def sparkline(values: Sequence[float], columns: int) -> str:
-    """A bar for each value; of more values than columns, for the last of each part. NaN leaves a gap.
+    """A sparkline: a bar for each value, a space for NaN.
 
     Args:
-        values: In order.
-        columns: Characters, at most.
+        values: In order. If there are more than `columns`, the last value of each of as many equal parts is drawn.
+        columns: Maximum width in characters.
     """
     if len(values) > columns:
-        values = [values[-(-(place + 1) * len(values) // columns) - 1] for place in range(columns)]
+        values = [values[-(-(column + 1) * len(values) // columns) - 1] for column in range(columns)]
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return ""
@@ -38,10 +38,10 @@ def sparkline(values: Sequence[float], columns: int) -> str:
 
 
 def braille_plot(points: Points, columns: int = 44, rows: int = 7) -> list[str]:
-    """One curve over its epochs, as lines of equal length; nothing for no points.
+    """One curve over its epochs, as lines of equal length; no lines if there are no finite points.
 
     Args:
-        points: What was noted; in between, the curve is straight.
+        points: Epochs and values; between them the curve is interpolated linearly.
         columns: Characters to the right of the axis.
         rows: Lines above the axis.
     """
@@ -70,18 +70,18 @@ def _braille(bits: int) -> str:
 
 
 def _floor(values: Sequence[float]) -> float:
-    """The lower edge: below it lies a tenth of the values."""
+    """The lower edge of the axis: the first decile of the values."""
     return sorted(values)[len(values) // 10]
 
 
 def _level(value: float, low: float, high: float, levels: int) -> int:
-    """Which of so many levels a value stands on, from 0."""
+    """The level of a value on an axis from `low` to `high`, from 0 to `levels - 1`."""
     share = (value - low) / (high - low) if high > low else 0.0
     return min(levels - 1, max(0, int(share * levels)))
 
 
 def _heights(points: Points, low: float, high: float, width: int, height: int) -> dict[int, int]:
-    """By column of dots, the row of dots from the top; between two points the curve is straight."""
+    """By column of dots, the row of dots counted from the top; linear between two points."""
     first, last = points[0][0], points[-1][0]
 
     def column(epoch: int) -> int:
@@ -99,7 +99,7 @@ def _heights(points: Points, low: float, high: float, width: int, height: int) -
 
 
 def _dots(heights: Mapping[int, int]) -> list[tuple[int, int]]:
-    """The dots of a curve without gaps: where it is steep, those between as well."""
+    """The dots of a curve; where it is steep, the dots between two columns as well."""
     dots: list[tuple[int, int]] = []
     before: int | None = None
     for x, y in heights.items():

@@ -1,4 +1,4 @@
-"""What several texts share: indentation, tables of keys and values, times."""
+"""Layout shared by the terminal output: indentation, tables of names and values, local times."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from branchsweep.tracking.champion_history import UNKNOWN_TIME
 from branchsweep.trial import Params
 
 INDENT = 2
-"""Columns that a picture of a network stands to the right."""
+"""Columns by which the drawing of a network is indented."""
 
 
 def thousands(count: int) -> str:
-    """A count, for people; one that nobody would read to its end, about."""
+    """A count with thousands separators; a very large one rounded: `about 1.2e+18`."""
     return f"{count:,}" if count < 10**15 else f"about {count:.1e}"
 
 
 def key_value_table(params: Params) -> Table:
-    """Names and values, side by side."""
+    """Hyperparameters and their values, in three pairs of columns."""
     table = Table.grid(padding=(0, 2))
     for names in _in_columns(list(params), 3):
         table.add_row(*(cell for name in names for cell in (f"  {name}", format_param(params[name]))))
@@ -36,10 +36,10 @@ def _in_columns(names: Sequence[str], columns: int) -> list[Sequence[str]]:
 
 
 def local_time(time: str) -> str:
-    """A time of the registry, where we are; what is no time stays as it is."""
+    """A time of the registry (ISO 8601) in the local time zone; `UNKNOWN_TIME` is returned as it is."""
     return time if time == UNKNOWN_TIME else format_time(datetime.fromisoformat(time))
 
 
 def format_time(time: datetime) -> str:
-    """A time where we are, to the minute."""
+    """A time in the local time zone, to the minute."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M")

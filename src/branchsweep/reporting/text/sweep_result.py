@@ -15,8 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from branchsweep.reporting.formatting import (
+    SYNTHETIC_DATA_WARNING,
     format_score,
     format_score_with_error,
+    promotion_outcome,
 )
 from branchsweep.reporting.text.layout import key_value_table
 from branchsweep.workflows.sweep_result import BaselineResult, BestTrial, SweepResult
@@ -52,7 +54,7 @@ def render_sweep_result(said: SweepResult, units: Mapping[str, str]) -> Renderab
     """
     parts: list[RenderableType] = [Text(), _title(said)]
     if said.data["source"] == "stand-in":
-        parts.append(Text("These figures are of the embedded stand-in, not of measured data.", style="bold yellow"))
+        parts.append(Text(SYNTHETIC_DATA_WARNING, style="bold yellow"))
     if said.best is None:
         missing = "meets the constraints" if said.trials.get("complete") else "is complete"
         parts.append(Text(f"No trial {missing}, so there is nothing to compare or to register.", style="bold red"))
@@ -73,9 +75,9 @@ def render_sweep_result(said: SweepResult, units: Mapping[str, str]) -> Renderab
             Text("The refit on all training rows diverged from every seed, so nothing is registered.", style="bold red")
         )
     if said.champion:
-        crown = "is the champion" if said.champion.crowned else "is registered, but not crowned"
+        outcome = promotion_outcome(said.champion.crowned)
         parts.append(
-            Text(f"{said.champion.model} version {said.champion.version} {crown}: {said.champion.because}.", style="bold")
+            Text(f"{said.champion.model} version {said.champion.version} {outcome}: {said.champion.because}.", style="bold")
         )
         parts += [
             Text(f"  branchsweep predict models:/{said.champion.model}@champion TABLE.xlsx -o predictions.csv", style="cyan"),
@@ -191,12 +193,12 @@ def render_promotion_outcome(said: PromotionOutcome, heads: Sequence[str]) -> Re
     if said.test_r2:
         parts.append(Text("on the test rows: " + "  ".join(f"{head} {format_score(r2)}" for head, r2 in said.test_r2.items())))
     if said.crowning:
-        crown = "is the champion" if said.crowning.crowned else "is registered as challenger, not crowned"
+        outcome = promotion_outcome(said.crowning.crowned)
         parts.append(
-            Text(f"{said.crowning.model} version {said.crowning.version} {crown}: {said.crowning.because}.", style="bold")
+            Text(f"{said.crowning.model} version {said.crowning.version} {outcome}: {said.crowning.because}.", style="bold")
         )
     elif said.verdict:
-        crown = "would be crowned" if said.verdict.crown else "would not be crowned"
+        outcome = "would be promoted to champion" if said.verdict.crown else "would not be promoted"
         name = said.finalist.contender.name if said.finalist else ""
-        parts.append(Text(f"{name} {crown}: {said.verdict.because}. Nothing was registered.", style="bold"))
+        parts.append(Text(f"{name} {outcome}: {said.verdict.because}. Nothing was registered.", style="bold"))
     return Group(*parts)
