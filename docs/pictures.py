@@ -1,10 +1,10 @@
-"""Makes the README's pictures from the newest sweep of a store.
+"""Makes the screenshots of the README from the newest sweep of a store.
 
     python docs/pictures.py [--tracking-uri URI] [--chromium /usr/bin/chromium]
 
-`docs/terminal.png` is what `branchsweep run` printed at the end; `docs/mlflow.png` the sweep's trials in MLflow's pages, best
-first, `docs/charts.png` the same as charts, and `docs/sweep.png` the top of the sweep's own page, as a real browser shows them.
-Needs Chromium (on Debian: apt install chromium).
+`docs/terminal.png` is the summary that `branchsweep run` prints at the end. The others are pages of MLflow's UI in a browser:
+`docs/mlflow.png` the table of trials, best first, `docs/charts.png` the charts of the trials, and `docs/sweep.png` the top of
+the page of the sweep. Needs Chromium (on Debian: apt install chromium).
 """
 
 from __future__ import annotations
@@ -37,46 +37,45 @@ from branchsweep.workflows.sweep_result import SweepResult
 HERE = Path(__file__).parent
 
 sys.path.append(str(HERE.parent / "tests"))
-from browser import SETTLED, browsing  # noqa: E402  # the eyes of the tests
+from browser import SETTLED, browsing  # noqa: E402  # shared with the tests
 
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
 OFFLINE = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
-def photograph(chromium: str, url: str, picture: Path, size: tuple[int, int], seconds: int = 1) -> None:
-    """A page as PNG, after some seconds of its own time."""
+def screenshot(chromium: str, url: str, path: Path, size: tuple[int, int], seconds: int = 1) -> None:
+    """Save a screenshot of a page as PNG, after some seconds of its virtual time."""
     with tempfile.TemporaryDirectory() as profile:
         options = [f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}", f"--virtual-time-budget={seconds}000"]
-        command = [chromium, *QUIET, *OFFLINE, *options, f"--screenshot={picture}", url]
+        command = [chromium, *QUIET, *OFFLINE, *options, f"--screenshot={path}", url]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=120)
-    slim(picture)
+    reduce_colours(path)
 
 
-def slim(picture: Path) -> None:
-    """The same picture in 256 colours, which nobody misses on a page, and a fraction of the bytes."""
-    Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, optimize=True)
+def reduce_colours(path: Path) -> None:
+    """Rewrite an image in 256 colours, which takes a fraction of the bytes."""
+    Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def terminal(ledger: MlflowTracker, chromium: str) -> None:
-    """The summary as the terminal showed it."""
-    assert ledger.conclusion is not None, "the newest sweep is not finished"
-    said = SweepResult.loads(ledger.conclusion.tags["summary"])
-    said = replace(
-        said, data={**said.data, "location": Path(str(said.data["location"])).name}
-    )  # whose disk it was is no matter
+def terminal(tracker: MlflowTracker, chromium: str) -> None:
+    """Save the summary of a sweep as the terminal shows it."""
+    assert tracker.conclusion is not None, "the newest sweep is not finished"
+    result = SweepResult.loads(tracker.conclusion.tags["summary"])
+    table = Path(str(result.data["location"])).name  # without the folder, which is private
+    result = replace(result, data={**result.data, "location": table})
     console = Console(record=True, width=104, file=io.StringIO())
-    console.print(sweep_result.render_sweep_result(said, ledger.sweep.heads))
+    console.print(sweep_result.render_sweep_result(result, tracker.sweep.heads))
     with tempfile.TemporaryDirectory() as folder:
         svg = Path(folder) / "terminal.svg"
-        drawing = console.export_svg(title="make sweep")
-        svg.write_text(drawing, encoding="utf-8")
-        width, height = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawing)[0]
-        photograph(chromium, svg.as_uri(), HERE / "terminal.png", (round(float(width)), round(float(height))))
+        markup = console.export_svg(title="make sweep")
+        svg.write_text(markup, encoding="utf-8")
+        width, height = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', markup)[0]
+        screenshot(chromium, svg.as_uri(), HERE / "terminal.png", (round(float(width)), round(float(height))))
 
 
 @contextlib.contextmanager
 def served(tracking_uri: str | None) -> Iterator[str]:
-    """MLflow's server over the store, as `branchsweep ui` starts it."""
+    """Context in which `branchsweep ui` serves the store; yields the address of the server."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -94,8 +93,8 @@ def served(tracking_uri: str | None) -> Iterator[str]:
         process.wait()
 
 
-def look(chromium: str, server: str, sweep: SweepSummary) -> None:
-    """The sweep's trials as a table and as charts, and its own page, each as soon as it is drawn."""
+def screenshot_pages(chromium: str, server: str, sweep: SweepSummary) -> None:
+    """Save the pages of a sweep: the table of trials, the charts, and the page of the sweep itself."""
     points = f"document.querySelectorAll('.js-plotly-plot .scatterlayer .point').length >= {sweep.trials['complete']}"
     unfold = "[...document.querySelectorAll('button')].find(it => it.innerText.trim() === 'Show more')?.click()"
     views = {
@@ -107,26 +106,25 @@ def look(chromium: str, server: str, sweep: SweepSummary) -> None:
         "sweep.png": (run_page(sweep.experiment_id, sweep.run_id), "document.body.innerText.includes('Show more')"),
     }
     with tempfile.TemporaryDirectory() as profile, browsing(chromium, Path(profile), SETTLED) as browser:
-        for picture, (page, is_drawn) in views.items():
-            height = 700 if picture == "sweep.png" else 1000  # without the tags, among which is whose disk it was
+        for name, (page, is_drawn) in views.items():
+            height = 700 if name == "sweep.png" else 1000  # above the tags, which hold private paths
             with browser.page(link(server, page), 1900, height) as tab:
-                tab.wait_for(is_drawn, picture)
+                tab.wait_for(is_drawn, name)
                 tab.evaluate(unfold)
-                tab.photograph(HERE / picture)
-                slim(HERE / picture)
+                tab.photograph(HERE / name)
+                reduce_colours(HERE / name)
 
 
 def main() -> None:
-    """All pictures."""
+    """Make all screenshots."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--tracking-uri")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
-    words = parser.parse_args()
-    ledger = open_existing(words.tracking_uri)
-    terminal(ledger, words.chromium)
-    newest = list_sweeps(words.tracking_uri)[0]
-    with served(words.tracking_uri) as server:
-        look(words.chromium, server, newest)
+    arguments = parser.parse_args()
+    terminal(open_existing(arguments.tracking_uri), arguments.chromium)
+    newest = list_sweeps(arguments.tracking_uri)[0]
+    with served(arguments.tracking_uri) as server:
+        screenshot_pages(arguments.chromium, server, newest)
 
 
 if __name__ == "__main__":

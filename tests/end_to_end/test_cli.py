@@ -559,7 +559,7 @@ def test_space_shows_what_is_searched(tmp_path: Path) -> None:
     out, err = workspace.run("space", "three.yaml", "--samples", "2", "--set", "space.dimensions.trunk.depth.high=2")
     assert "trunk.depth int 1 to 2 linear dial hidden layers shared by all heads" in " ".join(out.split())
     assert "infinite: 1 dimension is continuous; the discrete part has 60 points" in out
-    assert "known: plain" in out and "sample 2" in out and "sample 3" not in out
+    assert "initial trial: plain" in out and "sample 2" in out and "sample 3" not in out
     assert "┐" in out and "heat" in out
     assert err == ""
 
@@ -581,13 +581,13 @@ def test_draw_prints_the_networks_that_an_experiment_names(tmp_path: Path) -> No
     workspace = furnish(tmp_path)
     out, err = workspace.run("draw", "three.yaml", "--set", TWO_KNOWN, "--columns", "60")
     assert [line.rstrip() for line in out.splitlines()] == [
-        "known: plain",
+        "initial trial: plain",
         "  load ─┐        ┌── 10 ── heat",
         "        ├── 10 ──┼── 10 ── steam",
         "  wind ─┘        └── 10 ── cost",
         "            relu, 393 parameters",
         "",
-        "known: other",
+        "initial trial: other",
         "  load ─┐              ┌── 10 ── heat",
         "        ├── 10 ── 10 ──┼── 10 ── steam",
         "  wind ─┘              └──────── cost",
@@ -595,14 +595,14 @@ def test_draw_prints_the_networks_that_an_experiment_names(tmp_path: Path) -> No
     ]
     assert err == ""
     out, _ = workspace.run("draw", "three.yaml", "--set", "search.initial_trials={}")
-    assert "fixed values and defaults" in out and "known" not in out
+    assert "fixed values and defaults" in out and "initial trial" not in out
 
 
 def test_an_old_name_of_a_key_is_read_with_one_line_of_notice(tmp_path: Path) -> None:
     workspace = furnish(tmp_path)
     (tmp_path / "three.yaml").write_text(EXPERIMENT.replace("initial_trials", "known"), encoding="utf-8")
     out, err = workspace.run("draw", "three.yaml")
-    assert "known: plain" in out
+    assert "initial trial: plain" in out
     assert err == "note: three.yaml:9: search.known is now called search.initial_trials; the old name is still read\n"
 
 

@@ -76,7 +76,7 @@ def test_known_configurations_come_first_then_networks_that_are_new() -> None:
     assert [sample.params for sample in said.samples[:1]] == [{"trunk.depth": 1, "trunk.width": 2}]
     assert sorted(len(sample.architecture.trunk) for sample in said.samples[1:]) == [1, 2, 3]
     words = told(said)
-    assert "known: small a ─┐" in words and "sample 3" in words and "sample 4" not in words
+    assert "initial trial: small a ─┐" in words and "sample 3" in words and "sample 4" not in words
 
 
 def test_samples_follow_the_seed() -> None:
@@ -125,8 +125,8 @@ class TestNamed:
 
     def test_an_unknown_one_is_refused(self) -> None:
         with pytest.raises(
-            ConfigError, match=r"^--known: got 'depe', .* flat, deep \(search.initial_trials\); did you mean 'deep'\?$"
+            ConfigError, match=r"^--initial-trial: got 'depe', .* flat, deep \(search.initial_trials\); did you mean 'deep'\?$"
         ):
             known_networks(tiny_experiment(search={"initial_trials": TWO}), "depe")
-        with pytest.raises(ConfigError, match=r"^--known: got 'deep', tiny has none \(search.initial_trials\)$"):
+        with pytest.raises(ConfigError, match=r"^--initial-trial: got 'deep', tiny has none \(search.initial_trials\)$"):
             known_networks(tiny_experiment(search={}), "deep")

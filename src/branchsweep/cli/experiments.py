@@ -69,7 +69,9 @@ def space(
 
 def draw(
     experiment: ExperimentPath,
-    known: Annotated[str, typer.Option("--known", metavar="NAME", help="Only this known configuration; default: all.")] = "",
+    initial_trial: Annotated[
+        str, typer.Option("--initial-trial", "--known", metavar="NAME", help="Only this initial trial; default: all.")
+    ] = "",
     overrides: Overrides = None,
     columns: Annotated[
         int | None, typer.Option("--columns", min=40, help="Width in characters; default: the terminal's.")
@@ -79,7 +81,7 @@ def draw(
         typer.Option("-o", "--output", metavar="PATH", help="Write an image with Keras and Graphviz: .png, .svg or .pdf."),
     ] = None,
 ) -> None:
-    """Draw the networks that an experiment names: its known configurations, or else its fixed values and defaults.
+    """Draw the networks that an experiment names: its initial trials, or else its fixed values and defaults.
 
     Prints text; with -o, writes one network as an image, as keras.utils.plot_model draws it.
     """
@@ -92,14 +94,14 @@ def draw(
     chosen = load_experiment(experiment, overrides or [])
     console = Console(width=columns)
     width = console.width - layout.INDENT
-    samples = known_networks(chosen, known, width if columns else min(width, COLUMNS))
+    samples = known_networks(chosen, initial_trial, width if columns else min(width, COLUMNS))
     if output is None:
         console.print(render_network_drawings(samples))
         return
     if len(samples) > 1:
         names = ", ".join(sample.known for sample in samples)
         raise UserError(
-            f"an image shows one network, but {chosen.name} has {len(samples)} ({names}); choose one with --known NAME"
+            f"an image shows one network, but {chosen.name} has {len(samples)} ({names}); choose one with --initial-trial NAME"
         )
     _draw_into(output, samples[0].architecture, chosen.table.inputs)
     title = f"{chosen.name} {samples[0].known}".rstrip()

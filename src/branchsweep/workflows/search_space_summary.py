@@ -136,7 +136,7 @@ def known_networks(experiment: Experiment, known: str = "", columns: int = COLUM
     if known and known not in configurations:
         expected = f"expected one of {', '.join(configurations)}" if configurations else f"{experiment.name} has none"
         message = f"got '{known}', {expected} (search.initial_trials){did_you_mean(known, configurations)}"
-        raise ConfigError(message, where="--known")
+        raise ConfigError(message, where="--initial-trial")
     chosen = {known: configurations[known]} if known else configurations or {"": {}}
     return tuple(_sample(Trial(n, params, name), experiment, columns) for n, (name, params) in enumerate(chosen.items()))
 

@@ -85,7 +85,7 @@ def render_search_space_summary(summary: SearchSpaceSummary) -> RenderableType:
         parts += [Text("fixed", style="bold"), key_value_table(summary.fixed), Text()]
     parts += [Text.assemble(("size  ", "bold"), _size(summary))]
     for number, sample in enumerate(summary.samples, start=1 - sum(bool(sample.known) for sample in summary.samples)):
-        parts += [Text(), Text(f"known: {sample.known}" if sample.known else f"sample {number}", style="bold")]
+        parts += [Text(), Text(f"initial trial: {sample.known}" if sample.known else f"sample {number}", style="bold")]
         parts += [_drawing(sample), key_value_table(sample.params)]
     return Group(*parts)
 
@@ -94,7 +94,7 @@ def render_network_drawings(samples: Iterable[SampledNetwork]) -> RenderableType
     """Render drawings of the networks that an experiment names."""
     parts: list[RenderableType] = []
     for sample in samples:
-        title = f"known: {sample.known}" if sample.known else "fixed values and defaults"
+        title = f"initial trial: {sample.known}" if sample.known else "fixed values and defaults"
         parts += [Text(title, style="bold"), _drawing(sample), Text()]
     return Group(*parts[:-1])
 
