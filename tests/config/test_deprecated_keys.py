@@ -9,14 +9,9 @@ import jsonschema
 import pytest
 
 from branchsweep.config.json_schema import json_schema
-from branchsweep.config.loading import (
-    dump_yaml,
-    load_comparison,
-    load_experiment,
-    parse_recorded_comparison,
-    parse_recorded_experiment,
-)
-from branchsweep.config.yaml_document import read
+from branchsweep.config.loading import load_comparison, load_experiment
+from branchsweep.config.recorded import dump_yaml, parse_recorded_comparison, parse_recorded_experiment
+from branchsweep.config.yaml_parser import read_document
 from branchsweep.errors import ConfigError, DeprecatedKeyWarning
 from yaml_files import replaced, written
 
@@ -141,4 +136,4 @@ def test_the_schema_marks_the_old_keys_as_deprecated() -> None:
     keys = schema["$defs"]["Search"]["properties"]
     assert {key for key, entry in keys.items() if entry.get("deprecated")} == {"known", "ahead"}
     for text in (OLD, NEW):
-        jsonschema.validate(read(written(text)).data, schema)
+        jsonschema.validate(read_document(written(text)).data, schema)

@@ -9,21 +9,16 @@ from typing import Any
 import jsonschema
 import pytest
 
+from branchsweep.config.bare_space import experiment_around_space
 from branchsweep.config.dimensions import Float
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, hyperparameter_names
 from branchsweep.config.json_schema import json_schema
-from branchsweep.config.loading import (
-    dump_yaml,
-    experiment_around_space,
-    is_comparison_file,
-    is_space_file,
-    load_experiment,
-    parse_recorded_experiment,
-)
+from branchsweep.config.loading import is_comparison_file, is_space_file, load_experiment
+from branchsweep.config.recorded import dump_yaml, parse_recorded_experiment
 from branchsweep.config.search_space import SearchSpace
 from branchsweep.config.table import Table
-from branchsweep.config.yaml_document import read
+from branchsweep.config.yaml_parser import read_document
 from branchsweep.errors import ConfigError
 from yaml_files import replaced, written
 
@@ -699,7 +694,7 @@ class TestDump:
     def test_loads_back_whatever_the_number(self, number: float) -> None:
         space = SearchSpace(dimensions={"learning_rate": Float(type="float", low=-number, high=number)})
         text = dump_yaml(loaded().model_copy(update={"space": space}))
-        assert SearchSpace.model_validate(read(written(text)).data["space"]) == space
+        assert SearchSpace.model_validate(read_document(written(text)).data["space"]) == space
 
     def test_keeps_the_order_and_spells_out_the_defaults(self) -> None:
         text = dump_yaml(loaded())
@@ -735,7 +730,7 @@ class TestShipped:
         with contextlib.chdir(ROOT):
             experiment = load_experiment(path)
         assert loaded(dump_yaml(experiment)) == experiment
-        jsonschema.validate(read(path).data, json_schema("experiment"))
+        jsonschema.validate(read_document(path).data, json_schema("experiment"))
         assert path.read_text(encoding="utf-8").startswith("#"), "a file opens with its question, its command, its time"
 
     @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
@@ -744,7 +739,7 @@ class TestShipped:
 
     @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.name)
     def test_a_space_loads(self, path: Path) -> None:
-        data = read(path).data
+        data = read_document(path).data
         assert SearchSpace.model_validate(data, strict=True).dimensions
         jsonschema.validate(data, json_schema("space"))
 
@@ -762,7 +757,7 @@ class TestSpaceAlone:
     @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.name)
     def test_a_shipped_one(self, path: Path) -> None:
         assert is_space_file(path)
-        assert experiment_around_space(path).space == SearchSpace.model_validate(read(path).data, strict=True)
+        assert experiment_around_space(path).space == SearchSpace.model_validate(read_document(path).data, strict=True)
 
     @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
     def test_an_experiment_is_none(self, path: Path) -> None:
@@ -824,7 +819,7 @@ class TestSchema:
         ],
     )
     def test_accepts_what_loads(self, change: tuple[str, str]) -> None:
-        jsonschema.validate(read(written(changed(*change))).data, json_schema("experiment"))
+        jsonschema.validate(read_document(written(changed(*change))).data, json_schema("experiment"))
 
     @pytest.mark.parametrize(
         "mistake",
@@ -837,7 +832,7 @@ class TestSchema:
     def test_refuses_what_does_not_load(self, mistake: str) -> None:
         change, _ = MISTAKES[mistake]
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(read(written(changed(*change))).data, json_schema("experiment"))
+            jsonschema.validate(read_document(written(changed(*change))).data, json_schema("experiment"))
 
     def test_describes_every_key(self) -> None:
         schema = json_schema("experiment")

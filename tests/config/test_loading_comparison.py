@@ -13,15 +13,9 @@ from branchsweep.config.comparison import Comparison, Network, Single
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import hyperparameter_names
 from branchsweep.config.json_schema import json_schema
-from branchsweep.config.loading import (
-    dump_yaml,
-    is_comparison_file,
-    is_space_file,
-    load_comparison,
-    load_experiment,
-    parse_recorded_comparison,
-)
-from branchsweep.config.yaml_document import read
+from branchsweep.config.loading import is_comparison_file, is_space_file, load_comparison, load_experiment
+from branchsweep.config.recorded import dump_yaml, parse_recorded_comparison
+from branchsweep.config.yaml_parser import read_document
 from branchsweep.errors import ConfigError
 from yaml_files import replaced, written
 
@@ -492,7 +486,7 @@ class TestShipped:
         with contextlib.chdir(ROOT):
             comparison = load_comparison(path)
         assert loaded(dump_yaml(comparison)) == comparison
-        jsonschema.validate(read(path).data, json_schema("comparison"))
+        jsonschema.validate(read_document(path).data, json_schema("comparison"))
         assert path.read_text(encoding="utf-8").startswith("#"), "a file opens with its question, its command, its time"
 
 
@@ -504,7 +498,7 @@ class TestSchema:
 
     @pytest.mark.parametrize("experiment", ["experiments/plant.yaml", "{name: x, table: ccpp, heads: {PE: {}}, space: y.yaml}"])
     def test_accepts_paths_and_experiments_with_their_shorthands(self, experiment: str) -> None:
-        data = read(written(changed("experiments/plant.yaml", experiment))).data
+        data = read_document(written(changed("experiments/plant.yaml", experiment))).data
         jsonschema.validate(data, json_schema("comparison"))
 
     @pytest.mark.parametrize(
@@ -519,7 +513,7 @@ class TestSchema:
     def test_refuses_what_does_not_load(self, mistake: str) -> None:
         change, _ = MISTAKES[mistake]
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(read(written(changed(*change))).data, json_schema("comparison"))
+            jsonschema.validate(read_document(written(changed(*change))).data, json_schema("comparison"))
 
     def test_describes_every_key(self) -> None:
         schema = json_schema("comparison")

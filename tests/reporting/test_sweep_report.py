@@ -21,7 +21,7 @@ from sklearn.metrics import r2_score
 
 from branchsweep.config.dimensions import Choice, Float, Int
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.loading import parse_recorded_experiment
+from branchsweep.config.recorded import parse_recorded_experiment
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from rich.console import Console, RenderableType
 
-from branchsweep.config import yaml_document
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.objective import Objective
 from branchsweep.config.promotion import Ensemble, Promotion
 from branchsweep.config.search_space import SearchSpace
 from branchsweep.config.training import Pruning
 from branchsweep.config.workers import RayWorkersConfig
+from branchsweep.config.yaml_parser import parse_yaml
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
@@ -429,7 +429,7 @@ def test_a_record_says_what_a_sweep_is_about_and_what_it_runs_on() -> None:
     record = scene.ledger._sweep.record
     assert record.dimensions == ["trunk.depth"], "what every trial has a value of"
     assert record.table == TableRecord("tiny.csv", "t1", "tiny.csv", ["a", "b", "PE", "V"], 120)
-    written, _ = yaml_document.parse(record.files["search_space.yaml"], "space")
+    written, _ = parse_yaml(record.files["search_space.yaml"], "space")
     assert SearchSpace.model_validate(written) == scene.experiment.space
     assert json.loads(record.files["environment.json"])["cores"] >= 1
     assert json.loads(record.files["environment.json"])["device"] == record.tags["device"] == "processor"

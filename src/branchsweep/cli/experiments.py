@@ -44,7 +44,8 @@ def space(
 
     Heads and inputs are those of the experiment; for a file of search_spaces/, those it names, such as PE in PE.depth.
     """
-    from branchsweep.config.loading import experiment_around_space, is_space_file, load_experiment
+    from branchsweep.config.bare_space import experiment_around_space
+    from branchsweep.config.loading import is_space_file, load_experiment
     from branchsweep.models.drawing import COLUMNS
     from branchsweep.reporting.text import layout
     from branchsweep.reporting.text.experiment import render_search_space_summary

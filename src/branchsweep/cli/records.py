@@ -101,7 +101,7 @@ def _leaderboard(
     recorded: RecordedSweep, sort: str | None, status: list[str], where: list[str], most: int | None, as_json: bool
 ) -> Leaderboard:
     """Filter and sort the trials of a recorded sweep."""
-    from branchsweep.config.loading import parse_recorded_experiment
+    from branchsweep.config.recorded import parse_recorded_experiment
     from branchsweep.workflows.leaderboard import OBJECTIVE, TrialFilter, leaderboard
 
     of = recorded.record
@@ -114,7 +114,7 @@ def _leaderboard(
 
 def _trial_details(recorded: RecordedSweep, number: int, tracking_uri: str | None, columns: int) -> TrialDetails:
     """All details of one recorded trial."""
-    from branchsweep.config.loading import parse_recorded_experiment
+    from branchsweep.config.recorded import parse_recorded_experiment
     from branchsweep.models.drawing import COLUMNS
     from branchsweep.workflows.leaderboard import find_trial, trial_details
 
@@ -136,7 +136,7 @@ def report(
 
     A folder also gets the figures as PNG, the tables, and the interactive page.
     """
-    from branchsweep.config.loading import parse_recorded_experiment
+    from branchsweep.config.recorded import parse_recorded_experiment
     from branchsweep.reporting.pages.sweep_files import PAGE, report_files, report_page
     from branchsweep.tracking.mlflow_tracker import open_existing
     from branchsweep.workflows.sweep import finished_result
@@ -167,7 +167,7 @@ def export_study(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write a recorded sweep as an Optuna study, for optuna-dashboard."""
-    from branchsweep.config.loading import parse_recorded_experiment
+    from branchsweep.config.recorded import parse_recorded_experiment
     from branchsweep.search.optuna_export import export_study
     from branchsweep.tracking.mlflow_tracker import open_existing
     from branchsweep.tracking.tracking_uri import without_password

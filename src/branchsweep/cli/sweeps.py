@@ -154,7 +154,7 @@ def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str
     """Results of the earlier sweeps that `search.warm_start` names."""
     if not experiment.search.warm_start:
         return []
-    from branchsweep.config.loading import parse_recorded_experiment
+    from branchsweep.config.recorded import parse_recorded_experiment
     from branchsweep.tracking.mlflow_tracker import open_existing
     from branchsweep.workflows.sweep import EarlierSweep, warm_start_results
 
@@ -182,8 +182,8 @@ def promote(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Confirm the best trials of a recorded sweep, and promote the best one to champion if the evidence suffices."""
-    from branchsweep.config.loading import parse_recorded_experiment
     from branchsweep.config.promotion import Promotion
+    from branchsweep.config.recorded import parse_recorded_experiment
     from branchsweep.data.training_rows import training_rows
     from branchsweep.reporting.sweep_reporter import HtmlReporter
     from branchsweep.reporting.text import sweep_result
@@ -255,7 +255,7 @@ def _replayed(
     console: Console,
 ) -> Replay:
     """Find the trial, load the table of its sweep, and train it again."""
-    from branchsweep.config.loading import parse_recorded_experiment
+    from branchsweep.config.recorded import parse_recorded_experiment
     from branchsweep.data.training_rows import training_rows
     from branchsweep.tracking.mlflow_tracker import open_existing, open_trial
     from branchsweep.workflows.replay import find_trial, replay

@@ -6,7 +6,7 @@ head, a network without branches, another experiment's, an estimator of scikit-l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Literal, Self, get_args
 
@@ -215,6 +215,16 @@ class Comparison(ConfigModel):
         """The experiment that a contestant's network comes from, with this comparison's seed."""
         base = (contestant.experiment or self.experiment).with_fixed(contestant.fixed)
         return base.model_copy(update={"seed": self.seed})
+
+
+def experiment_depth(path: Sequence[str | int]) -> int:
+    """How many keys of a path in a comparison's file lead to the experiment that the rest of it is in; 0 if it is in none."""
+    match path:
+        case ["experiment", _, *_]:
+            return 1
+        case ["contestants", _, "experiment", _, *_]:
+            return 3
+    return 0
 
 
 def _fixed_mistakes(place: tuple[str, ...], fixed: Fixed, heads: list[str]) -> Iterator[KeyMistake]:

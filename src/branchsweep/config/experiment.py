@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from branchsweep.config.config_model import ConfigModel, KeyMistake, KeyPath, Name
 from branchsweep.config.dimensions import Choice, Dimension
+from branchsweep.config.file_paths import YAML_SUFFIXES
 from branchsweep.config.heads import Head
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
 from branchsweep.config.objective import HEAD_PREFIX, MEAN_METRIC, MIN_METRIC, WEIGHTED_METRIC, Objective
@@ -32,9 +33,6 @@ Values = list[tuple[KeyPath, ParamValue]]
 
 SKLEARN_BASELINES = ("linear_regression",)
 """The baselines that scikit-learn trains."""
-
-YAML_SUFFIXES = (".yaml", ".yml")
-"""How the name of a file with an experiment or a space ends."""
 
 
 class Experiment(ConfigModel):

@@ -11,6 +11,12 @@ from branchsweep.config.config_model import ConfigModel
 POWER_PLANT_TABLE = "ccpp"
 """The name of the built-in table."""
 
+POWER_PLANT_INPUTS = ("AT", "AP", "RH")
+"""The input columns of the built-in table, where an experiment names none."""
+
+POWER_PLANT_HEADS = ("PE", "V")
+"""The columns of the built-in table that networks predict."""
+
 
 class Table(ConfigModel):
     """Where the rows come from and which columns the network reads."""

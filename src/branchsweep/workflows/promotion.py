@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.loading import parse_recorded_experiment
+from branchsweep.config.recorded import parse_recorded_experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import ConfigError

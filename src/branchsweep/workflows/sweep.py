@@ -12,7 +12,7 @@ from pathlib import Path
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA, sweep_key_fields
-from branchsweep.config.loading import dump_space_yaml, dump_yaml
+from branchsweep.config.recorded import dump_space_yaml, dump_yaml
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.digest import combined_digest
 from branchsweep.data.training_rows import training_rows

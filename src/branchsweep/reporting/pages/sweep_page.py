@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from branchsweep.config.loading import dump_yaml
+from branchsweep.config.recorded import dump_yaml
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.figures.axis_scales import axis_position, format_value, ticks

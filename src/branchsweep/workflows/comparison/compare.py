@@ -24,7 +24,7 @@ import numpy as np
 
 from branchsweep.config.comparison import N_HALVES, Comparison, Estimator, Network, Single
 from branchsweep.config.identity import comparison_key_fields
-from branchsweep.config.loading import dump_yaml
+from branchsweep.config.recorded import dump_yaml
 from branchsweep.config.search_space import SearchSpace
 from branchsweep.config.validation import KFold
 from branchsweep.data.dataset import Dataset, Halves

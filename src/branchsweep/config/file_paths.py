@@ -1,0 +1,43 @@
+"""How the path of a file that stands in a YAML file is looked up, and how messages name files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from branchsweep.errors import nearest
+
+YAML_SUFFIXES = (".yaml", ".yml")
+"""How the name of a file with an experiment or a search space ends."""
+
+
+def find_file(name: str, folder: Path) -> Path | None:
+    """The file that a path in a document means.
+
+    Args:
+        name: The path as it is written.
+        folder: The folder of the document. It is tried first, then the working directory.
+
+    Returns:
+        The absolute path, or None where there is no such file.
+    """
+    candidates = (start / Path(name).expanduser() for start in (folder, Path.cwd()))
+    return next((candidate.resolve() for candidate in candidates if candidate.is_file()), None)
+
+
+def missing_file_message(name: str, folder: Path) -> str:
+    """That `find_file` found nothing, with the YAML file whose name is most like it."""
+    nearest_file = next(filter(None, (nearest_yaml_file(start / name) for start in (folder, Path.cwd()))), None)
+    hint = f"; did you mean '{Path(name).with_name(nearest_file.name)}'?" if nearest_file else ""
+    return f"got '{name}', expected a YAML file, looked up from this file's folder and from the working directory{hint}"
+
+
+def nearest_yaml_file(file: Path) -> Path | None:
+    """The YAML file in the same folder whose name is most like that of `file`, or None."""
+    siblings = {sibling.stem: sibling for sibling in sorted(file.parent.glob("*.y*ml"))}
+    return siblings.get(nearest(file.stem, siblings))
+
+
+def display_path(file: Path) -> str:
+    """The path for messages: relative to the working directory where it is below it, else absolute."""
+    absolute = file.absolute()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(absolute)
