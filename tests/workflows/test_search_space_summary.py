@@ -45,7 +45,7 @@ def test_an_infinite_space_says_so() -> None:
     rate = {"learning_rate": {"type": "float", "low": 1e-4, "high": 0.1, "log": True}}
     said = seen({**SPACE, **rate})
     assert (said.points, said.discrete_points) == (math.inf, 15)
-    sentence = "infinite, for 1 dimension is continuous; the discrete part has 15 points (36 without the conditions)"
+    sentence = "infinite: 1 dimension is continuous; the discrete part has 15 points (36 without the conditions)"
     assert sentence in told(said)
     assert json.loads(said.to_json())["points"] is None
 
@@ -66,8 +66,8 @@ def test_every_dimension_is_told_in_words() -> None:
 
 
 def test_without_conditions_there_is_no_column_of_them() -> None:
-    assert "asked if" in told(seen(SPACE))
-    assert "asked if" not in told(seen({"trunk.depth": DEPTH}))
+    assert "active if" in told(seen(SPACE))
+    assert "active if" not in told(seen({"trunk.depth": DEPTH}))
 
 
 def test_known_configurations_come_first_then_networks_that_are_new() -> None:
