@@ -1,4 +1,4 @@
-"""Stand-ins that are real code: they play a role by simpler means, in milliseconds."""
+"""Implementations of protocols for tests, which work in milliseconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,34 +22,9 @@ from branchsweep.training.resources import Resources
 from branchsweep.trial import Result
 
 
-def tiny_experiment(**changes: Any) -> Experiment:
-    """A small experiment with two heads on a csv file that no test of the flows reads."""
-    written: dict[str, Any] = {
-        "name": "tiny",
-        "table": {"source": "tiny.csv", "inputs": ["a", "b"]},
-        "heads": {"PE": {"unit": "MW"}, "V": {"unit": "cm Hg"}},
-        "space": {
-            "dimensions": {
-                "trunk.depth": {"type": "int", "low": 1, "high": 4},
-                "trunk.width": {"type": "int", "low": 2, "high": 40},
-                "learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},
-            }
-        },
-        "search": {
-            "driver": "random",
-            "trials": 20,
-            "batch": 8,
-            "initial_trials": {"small": {"trunk.depth": 1, "trunk.width": 2}},
-        },
-        "fit": {"epochs": 3},
-        "promotion": {"model": "tiny"},
-    }
-    return Experiment.model_validate({**written, **changes})
-
-
 @dataclass
 class FormulaTrainer:
-    """Plays `roles.Trainer` by a formula: the nearer the learning rate to 0.01, the nearer the prediction to the truth.
+    """A `Trainer` by a formula: the nearer the learning rate to 0.01, the nearer the prediction to the truth.
 
     Args:
         rows: The training rows.
@@ -118,8 +92,8 @@ class FormulaTrainer:
 
 
 @dataclass
-class Notebook:
-    """Plays `roles.ProgressCallback` by writing everything down."""
+class RecordingProgress:
+    """A `ProgressCallback` that keeps what it is called with."""
 
     lines: list[str] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)

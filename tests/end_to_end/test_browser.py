@@ -40,8 +40,9 @@ from branchsweep.workflows.search_loop import SearchContext
 from branchsweep.workflows.sweep import new_sweep_record, run_sweep
 from branchsweep.workflows.sweep_result import SweepResult
 from browser import SETTLED, Browser, Page, browsing
-from fakes import FormulaTrainer, Notebook, tiny_experiment
+from fakes import FormulaTrainer, RecordingProgress
 from servers import answering, free_port
+from tiny_sweep import tiny_experiment
 
 SCREENSHOTS = Path(os.environ.get("BRANCHSWEEP_SCREENSHOTS") or Path(__file__).parents[2] / "screenshots")
 
@@ -106,7 +107,7 @@ def seen(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPath
     rows = split_rows(experiment, table)
     ledger = MlflowTracker.open(new_sweep_record(experiment, table, rows), store)
     trainer = Registrar(training_rows(table, rows))
-    engines = SearchContext(open_driver(experiment), trainer, ledger, Notebook())
+    engines = SearchContext(open_driver(experiment), trainer, ledger, RecordingProgress())
     said = run_sweep(experiment, [Baseline("linear_regression")], table, rows, engines)
     client = MlflowClient(store, store)
     client.log_text(ledger.run_id, "<h1>A report</h1><p>of what was found</p>", "report.html")

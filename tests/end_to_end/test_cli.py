@@ -27,14 +27,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from test_run_reader import assert_alike
 
 from branchsweep.cli import main
 from branchsweep.cli.context import resolve_workers
 from branchsweep.config.workers import LocalWorkersConfig, RayWorkersConfig
 from branchsweep.errors import UserError
 from branchsweep.models.recipe import recipe_from_dict
-from fakes import tiny_experiment
+from store_readers import assert_readers_agree
+from tiny_sweep import tiny_experiment
 
 ROOT = Path(__file__).parents[2]
 
@@ -374,7 +374,7 @@ def test_show_draws_a_trial(said: tuple[Workspace, dict[str, Any], str]) -> None
 
 def test_show_reads_what_mlflow_reads(said: tuple[Workspace, dict[str, Any], str]) -> None:
     workspace, _, _ = said
-    assert assert_alike(f"sqlite:///{workspace.folder}/mlflow.db") == 12
+    assert assert_readers_agree(f"sqlite:///{workspace.folder}/mlflow.db") == 12
 
 
 def test_a_trial_is_replayed_to_the_last_digit(said: tuple[Workspace, dict[str, Any], str]) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,8 +14,6 @@ from uuid import uuid4
 
 import pytest
 import requests
-from mlflow import MlflowClient
-from test_sweep import tiny_table
 
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
@@ -41,8 +37,10 @@ from contracts.registry import RegistryContract
 from contracts.results import exact_texts, example_result
 from contracts.tracker import TrackerContract
 from contracts.tracking_records import OpenTracker, sweep_record
-from fakes import FormulaTrainer, Notebook, tiny_experiment
-from servers import PASSWORDS, SharedServer, signed_in
+from fakes import FormulaTrainer, RecordingProgress
+from processes import start_python
+from servers import PASSWORDS, SharedServer, signed_in, trial_runs
+from tiny_sweep import tiny_experiment, tiny_table
 
 
 @pytest.fixture(autouse=True)
@@ -56,14 +54,6 @@ def name() -> str:
     return f"shared-{uuid4().hex[:8]}"
 
 
-def script(text: str, *arguments: str, user: str = "ada") -> subprocess.Popen[str]:
-    """A process of its own that runs `text` as one of the users."""
-    variables = {**os.environ, **signed_in(user), "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
-    command = [sys.executable, "-c", text, *arguments]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=variables, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
-
-
 def heard(process: subprocess.Popen[str], lines: int) -> list[str]:
     """The next lines of what it prints."""
     assert process.stdout is not None
@@ -75,14 +65,6 @@ def go(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()
-
-
-def children(ledger: MlflowTracker) -> list[tuple[int, str]]:
-    """Numbers and states of the trials' runs, in order of their beginning."""
-    client = MlflowClient(ledger.tracking_uri, ledger.tracking_uri)
-    query = f"tags.`mlflow.parentRunId` = '{ledger.run_id}'"
-    runs = client.search_runs([ledger.experiment_id], query, order_by=["start_time ASC"])
-    return [(int(run.data.tags["branchsweep.trial"]), run.info.status) for run in runs]
 
 
 class TestLedgerOfASharedServer:
@@ -148,7 +130,7 @@ def test_a_server_that_is_away_in_mid_sweep_has_every_trial_afterwards(
     table = tiny_table()
     rows = training_rows(table, split_rows(experiment, table))
     record = new_sweep_record(experiment, table, split_rows(experiment, table))
-    trainer, progress = Interrupted(rows, server=server), Notebook()
+    trainer, progress = Interrupted(rows, server=server), RecordingProgress()
 
     def searched(ledger: Tracker, trainer: Trainer) -> list[Result]:
         return run_search(experiment, rows, SearchContext(open_driver(experiment), trainer, ledger, progress)).results
@@ -159,7 +141,7 @@ def test_a_server_that_is_away_in_mid_sweep_has_every_trial_afterwards(
         results = searched(shadow, trainer)
         assert trainer.populations > 5, "training did not wait"
         shadow.flush()
-        assert sorted(children(ledger)) == [(number, "FINISHED") for number in range(24)]  # trained in no order
+        assert sorted(trial_runs(ledger)) == [(number, "FINISHED") for number in range(24)]  # trained in no order
         shadow.conclude({}, {}, {})
     assert not folder.exists()
     alone = searched(MemoryTracker.open(record), FormulaTrainer(rows))
@@ -207,7 +189,7 @@ def test_what_a_killed_process_could_not_deliver_is_delivered_by_the_next(server
     first = MlflowTracker.open(record, server.uri)
     first.record([example_result(0)])
     first.lease.release()
-    with script(WORKS, server.uri, name, "endless", "0", "12") as process:
+    with start_python(WORKS, server.uri, name, "endless", "0", "12") as process:
         assert heard(process, 1) == ["open"]
         server.stop()
         go(process)
@@ -216,18 +198,18 @@ def test_what_a_killed_process_could_not_deliver_is_delivered_by_the_next(server
     folder = cache_folder() / "spool" / first.run_id
     assert folder.is_dir()
     server.start()
-    ledger, progress = MlflowTracker.open(record, server.uri), Notebook()
+    ledger, progress = MlflowTracker.open(record, server.uri), RecordingProgress()
     assert ledger.lease.after is not None, "the killed process did not let go"
     with AsyncTracker(ledger, Outbox(folder), ledger.lease, progress.on_message) as shadow:
         assert exact_texts(shadow.recall()) == exact_texts([example_result(number) for number in range(12)])
-    assert children(ledger) == [(number, "FINISHED") for number in range(12)]
+    assert trial_runs(ledger) == [(number, "FINISHED") for number in range(12)]
     assert "of an earlier process first" in progress.lines[0]
     assert not folder.exists()
 
 
 def test_the_same_sweep_started_twice_is_refused_and_may_be_taken_over(server: SharedServer, name: str) -> None:
     record = sweep_record("endless", name=name)
-    with script(WORKS, server.uri, name, "endless", "0", "2", user="bob") as process:
+    with start_python(WORKS, server.uri, name, "endless", "0", "2", variables=signed_in("bob")) as process:
         go(process)
         assert heard(process, 4) == ["open", "0", "1", "recorded"]
         with pytest.raises(TrackingError, match=rf"is being run by .*pid {process.pid}.* sign of life \d s ago.*--take-over"):
@@ -244,7 +226,9 @@ def test_the_same_sweep_started_twice_is_refused_and_may_be_taken_over(server: S
 def test_sweeps_of_two_people_under_one_name_do_not_meet(server: SharedServer, name: str) -> None:
     with ExitStack() as stack:
         of = {
-            user: stack.enter_context(script(WORKS, server.uri, name, f"of {user}", first, most, user=user))
+            user: stack.enter_context(
+                start_python(WORKS, server.uri, name, f"of {user}", first, most, variables=signed_in(user))
+            )
             for user, first, most in (("ada", "0", "6"), ("bob", "3", "8"))
         }
         assert [heard(process, 1) for process in of.values()] == [["open"], ["open"]]
@@ -256,7 +240,7 @@ def test_sweeps_of_two_people_under_one_name_do_not_meet(server: SharedServer, n
         ledger = MlflowTracker.open(sweep_record(f"of {user}", name=name), server.uri)
         assert ledger.is_resumed
         assert exact_texts(ledger.recall()) == exact_texts([example_result(number) for number in numbers])
-        assert children(ledger) == [(number, "FINISHED") for number in numbers]
+        assert trial_runs(ledger) == [(number, "FINISHED") for number in numbers]
 
 
 def test_passwords_are_written_down_nowhere(server: SharedServer, postgresql_programs: Path) -> None:

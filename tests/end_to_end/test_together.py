@@ -6,7 +6,7 @@ a node is killed and the server is away for a while, and what comes out is what 
 Without more words the experiment is scaled down, and the server is away for as long as it takes to start it. As it is shipped,
 on the real table, with the server away for more than a minute:
 
-    make test ARGS=tests/test_together.py BRANCHSWEEP_TEST_IN_FULL=1 BRANCHSWEEP_TEST_TABLE=/path/to/Folds5x2_pp.xlsx
+    make test ARGS=tests/end_to_end/test_together.py BRANCHSWEEP_TEST_IN_FULL=1 BRANCHSWEEP_TEST_TABLE=/path/to/Folds5x2_pp.xlsx
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from test_server import children
 
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow_tracker import open_existing
@@ -36,7 +35,7 @@ from branchsweep.tracking.run_reader import open_sweep
 from branchsweep.trial import Result, Status
 from contracts.results import exact_texts
 from nodes import Nodes
-from servers import PASSWORDS, SharedServer, signed_in
+from servers import PASSWORDS, SharedServer, signed_in, trial_runs
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "branched.yaml"
 
@@ -286,7 +285,7 @@ def far(
 def any_recorded(uri: str) -> bool:
     """Whether a trial of the sweep stands there, written to its end."""
     try:
-        return any(status == "FINISHED" for _, status in children(open_existing(uri, "branched")))
+        return any(status == "FINISHED" for _, status in trial_runs(open_existing(uri, "branched")))
     except TrackingError:  # there is no such sweep yet
         return False
 
@@ -338,7 +337,7 @@ def crowned(sweep: Sweep) -> tuple[Champion, dict[str, bytes]]:
 
 def test_every_trial_is_recorded_once_and_those_that_waited_in_order(far: Sweep) -> None:
     """First what was just being delivered when the server went, then all that waited, each in order of the numbers."""
-    recorded = children(open_existing(far.uri, "branched"))
+    recorded = trial_runs(open_existing(far.uri, "branched"))
     numbers = [number for number, _ in recorded]
     assert sorted(numbers) == list(range(sum(far.summary["trials"].values())))
     assert {status for _, status in recorded} == {"FINISHED"}

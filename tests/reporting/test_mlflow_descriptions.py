@@ -12,7 +12,7 @@ from branchsweep.reporting.mlflow_descriptions import escape_markdown, finished_
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from branchsweep.workflows.sweep_result import BaselineResult, BestTrial, ConfirmedScores, PromotionResult, SweepResult
-from fakes import tiny_experiment
+from tiny_sweep import tiny_experiment
 
 HEADS = ("PE", "V_1")
 PAGES = TrackingLinks({3: "#/3", 1: "#/1"}, "#/table", "#/charts", "#/models", "#/files/{}".format, "#/models/{}/{}".format)

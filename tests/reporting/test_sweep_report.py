@@ -38,7 +38,8 @@ from branchsweep.workflows.reporter import TableReporter
 from branchsweep.workflows.search_loop import SearchContext
 from branchsweep.workflows.sweep import finished_result, new_sweep_record, run_sweep
 from branchsweep.workflows.sweep_report import SweepReport, recorded_report, report_tables
-from fakes import FormulaTrainer, Notebook, tiny_experiment
+from fakes import FormulaTrainer, RecordingProgress
+from tiny_sweep import tiny_experiment
 
 SECTIONS = {
     "comparison",
@@ -131,7 +132,7 @@ def ended(dataset: Dataset | None = None, diverges_above: float = np.inf, **chan
             return trial_figures(report) if draws_trials else {}
 
     trainer = FormulaTrainer(training_rows(dataset, parts), diverges_above)
-    engines = SearchContext(open_driver(experiment), trainer, ledger, Notebook())
+    engines = SearchContext(open_driver(experiment), trainer, ledger, RecordingProgress())
     run_sweep(experiment, [Baseline("linear_regression")], dataset, parts, engines, Recorder())
     return told[0], ledger
 
@@ -354,7 +355,7 @@ def test_a_page_of_two_thousand_trials_stays_small() -> None:
 def test_a_picture_that_cannot_be_drawn_does_not_cost_the_sweep() -> None:
     experiment, dataset = tiny_experiment(), table_of(2)
     parts = split_rows(experiment, dataset)
-    ledger, progress = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), MemoryStore()), Notebook()
+    ledger, progress = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), MemoryStore()), RecordingProgress()
 
     class Broken(TableReporter):
         def report_files(self, report: SweepReport) -> Mapping[str, str | bytes]:

@@ -15,7 +15,7 @@ from branchsweep.reporting.progress_state import format_clock, lane_epochs
 from branchsweep.reporting.terminal import Terminal
 from branchsweep.training.protocols import WorkerStatus
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
-from fakes import tiny_experiment
+from tiny_sweep import tiny_experiment
 
 
 def head(r2: float) -> HeadScore:

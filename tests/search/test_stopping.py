@@ -10,7 +10,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.metrics.incumbent import Incumbent
 from branchsweep.search.stopping import StoppedBy, check_stop
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
-from fakes import tiny_experiment
+from tiny_sweep import tiny_experiment
 
 
 def result(number: int, r2: float) -> Result:

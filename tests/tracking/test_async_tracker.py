@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -29,7 +26,8 @@ from contracts.registry import RegistryContract
 from contracts.results import exact_texts, example_result
 from contracts.tracker import TrackerContract
 from contracts.tracking_records import OpenTracker, example_candidate, sweep_record
-from fakes import Notebook
+from fakes import RecordingProgress
+from processes import start_python
 
 
 class ShadowContract(TrackerContract, RegistryContract, AuditContract):
@@ -265,7 +263,7 @@ class TestAway:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(shadows, "MOST_WAITING", 2)
-        distant, folder, progress = Distant(), tmp_path / "spool", Notebook()
+        distant, folder, progress = Distant(), tmp_path / "spool", RecordingProgress()
         distant.is_away = True
         with AsyncTracker(distant, Outbox(folder), say=progress.on_message) as shadow:
             record_each(shadow, [4, 0, 2, 3, 1])  # nobody waits for the server
@@ -299,7 +297,7 @@ class TestAway:
 
     def test_ctrl_c_does_not_wait_and_the_next_process_delivers(self, tmp_path: Path) -> None:
         sweep, folder = StoredSweep(sweep_record()), tmp_path / "spool"
-        distant, progress = Distant(sweep), Notebook()
+        distant, progress = Distant(sweep), RecordingProgress()
         distant.is_away = True
         with pytest.raises(KeyboardInterrupt) as caught:
             record_and_raise(AsyncTracker(distant, Outbox(folder)), range(3), KeyboardInterrupt())
@@ -312,7 +310,7 @@ class TestAway:
         assert not folder.exists()
 
     def test_what_follows_the_search_waits_for_the_server_as_well(self) -> None:
-        distant, progress = Distant(), Notebook()
+        distant, progress = Distant(), RecordingProgress()
         with AsyncTracker(distant, say=progress.on_message) as shadow:
             record_each(shadow, range(3))
             shadow.flush()
@@ -423,12 +421,7 @@ with async_tracker.AsyncTracker(MlflowTracker.open(sweep_record(), sys.argv[1]))
         ledger.record([example_result(number)])
         print(number, flush=True)
 """
-    command = [sys.executable, "-c", endless, mlflow_store]
-    variables = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
-    }
-    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with start_python(endless, mlflow_store) as process:
         assert process.stdout is not None
         for _ in range(12):
             process.stdout.readline()

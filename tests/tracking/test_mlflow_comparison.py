@@ -173,7 +173,7 @@ class TestWhatStandsInTheStore:
         assert failed.data.metrics == {"tuning_seconds": 0.0}
 
     def test_more_words_than_a_batch_takes(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(mlflow_store, "BATCH_METRICS", 7)
+        monkeypatch.setattr("branchsweep.tracking.mlflow_store.BATCH_METRICS", 7)
         heads = {f"h{number}": (0.5 + number / 1000, 0.25) for number in range(30)}
         recipes = ({head: {f"tunable{number}": number for number in range(4)} for head in heads},) * 2
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)

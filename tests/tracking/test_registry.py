@@ -36,6 +36,7 @@ from branchsweep.tracking.mlflow_tracker import MlflowTracker
 from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
+from processes import start_python
 from servers import answering, free_port
 
 INPUTS = ["AT", "AP", "RH"]
@@ -435,16 +436,7 @@ class TestSuccession:
     ) -> None:
         """Both have decided against version 1; they wait for each other, so that they register side by side."""
         ledger.crown(networks[0].candidate("plant"), CROWNED)
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", PROMOTES, mlflow_store, key, str(tmp_path)],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for key in ("one", "other")
-        ]
+        processes = [start_python(PROMOTES, mlflow_store, key, str(tmp_path)) for key in ("one", "other")]
         said = [process.communicate(timeout=120) for process in processes]
         assert [process.returncode for process in processes] == [0, 0], said
         winner, loser = sorted((json.loads(out) for out, _ in said), key=lambda told: "error" in told)
@@ -461,7 +453,7 @@ class TestSuccession:
     def test_who_is_kept_waiting_for_too_long_is_told(
         self, ledger: MlflowTracker, mlflow_store: str, networks: list[Network], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(mlflow_store, "LOCK_SECONDS", 0.1)
+        monkeypatch.setattr("branchsweep.tracking.mlflow_store.LOCK_SECONDS", 0.1)
         with (
             store_lock(mlflow_store),
             pytest.raises(TrackingError, match=r"another process has held .*mlflow\.db\.lock for 0.1 s"),

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -22,42 +19,13 @@ from branchsweep.tracking import sqlite_reader
 from branchsweep.tracking.mlflow_run_store import MlflowRunStore
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
 from branchsweep.tracking.run_reader import list_sweeps, open_run_store, open_sweep
-from branchsweep.tracking.run_records import RunRecord, sweep_summary
+from branchsweep.tracking.run_records import sweep_summary
 from branchsweep.tracking.sqlite_reader import SqliteRunStore
 from branchsweep.tracking.tracking_uri import database_file
 from contracts.results import exact_texts, example_result
 from contracts.tracking_records import sweep_record
-
-HEADS = ["PE", "V", "nobody's"]
-
-
-def light(uri: str) -> SqliteRunStore:
-    shelf = sqlite_reader.open_sqlite_run_store(uri)
-    assert shelf is not None
-    return shelf
-
-
-def assert_alike(uri: str) -> int:
-    """Both readers give the same, to the last digit and in the same order; returns how many trials were compared."""
-    ours, theirs = light(uri), MlflowRunStore.open(uri)
-    sweeps = ours.roots("sweep")
-    assert repr(plain(sweeps)) == repr(plain(theirs.roots("sweep")))
-    compared = 0
-    for sweep in sweeps:
-        trials = ours.trials(sweep)
-        assert repr(plain(trials)) == repr(plain(theirs.trials(sweep)))
-        assert ours.experiment(sweep) == theirs.experiment(sweep)
-        for trial in trials:
-            assert repr(ours.curves(trial, HEADS)) == repr(theirs.curves(trial, HEADS))
-        compared += len(trials)
-    return compared
-
-
-def plain(entries: list[RunRecord]) -> list[RunRecord]:
-    """Tags and metrics in one order, for neither reader promises any."""
-    return [
-        replace(entry, tags=dict(sorted(entry.tags.items())), metrics=dict(sorted(entry.metrics.items()))) for entry in entries
-    ]
+from processes import run_python
+from store_readers import assert_readers_agree, sqlite_run_store
 
 
 @pytest.fixture
@@ -90,7 +58,7 @@ def full(mlflow_store: str) -> str:
 
 
 def test_both_readers_read_the_same(full: str) -> None:
-    assert assert_alike(full) == 6 + 2
+    assert assert_readers_agree(full) == 6 + 2
 
 
 def test_runs_that_began_at_one_time_stand_in_one_order(full: str) -> None:
@@ -98,7 +66,7 @@ def test_runs_that_began_at_one_time_stand_in_one_order(full: str) -> None:
     assert file is not None
     with closing(sqlite3.connect(file)) as store, store:
         store.execute("UPDATE runs SET start_time = 1000")
-    assert_alike(full)
+    assert_readers_agree(full)
 
 
 def test_a_reading_tells_what_the_ledger_recalls(full: str) -> None:
@@ -171,7 +139,7 @@ def test_nothing_is_written_and_nothing_left_behind(full: str) -> None:
     with closing(sqlite_reader.connect(file)) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("DELETE FROM runs")
     before = sorted(entry.name for entry in file.parent.iterdir())
-    light(full).roots("sweep")
+    sqlite_run_store(full).roots("sweep")
     assert sorted(entry.name for entry in file.parent.iterdir()) == before
 
 
@@ -181,8 +149,7 @@ def test_showing_imports_nothing_heavy(full: str) -> None:
         "import sys, json; from branchsweep.cli import app; app(['show', 'contract', '--json'], standalone_mode=False);"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     )
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": full}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    done = run_python(code, variables={"MLFLOW_TRACKING_URI": full})
     assert done.returncode == 0, done.stderr
     said, modules = done.stdout.splitlines()
     assert json.loads(said)["recorded"] == 2

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -27,7 +25,7 @@ from mlflow.types import Schema
 from branchsweep.config.objective import Objective
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.objectives import hypervolume
-from branchsweep.tracking import mlflow_store, serialization, ui_views
+from branchsweep.tracking import serialization, ui_views
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.tracking.mlflow_tracker import MlflowTracker, open_existing, open_trial
 from branchsweep.tracking.protocols import PromotionDecision, SweepRecord, TableRecord, Tracker
@@ -52,6 +50,7 @@ from contracts.registry import RegistryContract
 from contracts.results import exact_texts, example_result
 from contracts.tracker import TrackerContract
 from contracts.tracking_records import OpenTracker, example_candidate, sweep_record
+from processes import start_python
 
 
 class TestMemoryLedger(TrackerContract, RegistryContract, AuditContract):
@@ -105,13 +104,6 @@ def children(ledger: MlflowTracker) -> list[Run]:
 
 def history(ledger: MlflowTracker, run_id: str, metric: str) -> list[tuple[int, float]]:
     return [(point.step, point.value) for point in client_of(ledger).get_metric_history(run_id, metric)]
-
-
-def script(text: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.Popen[str]:
-    """A process of its own that runs `text`."""
-    variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environment}
-    command = [sys.executable, "-c", text, *arguments]
-    return subprocess.Popen(command, cwd=cwd, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 class TestWhatStandsInTheStore:
@@ -281,7 +273,7 @@ class TestWhatStandsInTheStore:
         assert children(ledger)[0].info.run_name == "003  a 0.500  b_2 0.600  c-3 0.700"
 
     def test_more_trials_than_a_page_holds(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(mlflow_store, "PAGE", 3)
+        monkeypatch.setattr("branchsweep.tracking.mlflow_store.PAGE", 3)
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
         results = [example_result(number) for number in range(8)]
         ledger.record(results)
@@ -362,7 +354,7 @@ for number in itertools.count():
     ledger.record([example_result(number)])
     print(number, flush=True)
 """
-        with script(endless, mlflow_store, cwd=tmp_path) as process:
+        with start_python(endless, mlflow_store, cwd=tmp_path) as process:
             assert process.stdout is not None
             for _ in range(4):
                 told = int(process.stdout.readline())
@@ -392,7 +384,7 @@ ledger = MlflowTracker.open(sweep_record())
 ledger.record([example_result(0)])
 ledger.conclude({}, {}, {"a.txt": "a"})
 """
-        with script(text, cwd=folder) as process:
+        with start_python(text, cwd=folder) as process:
             told = process.communicate()
         assert (process.returncode, *told) == (0, "", "")
         assert sorted(path.name for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm"))) == [
@@ -415,7 +407,7 @@ from contracts.tracking_records import sweep_record
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
 MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
 """
-        processes = [script(text, key, cwd=tmp_path) for key in ("one", "other")]
+        processes = [start_python(text, key, cwd=tmp_path) for key in ("one", "other")]
         assert [(process.communicate(), process.returncode) for process in processes] == [(("", ""), 0)] * 2
         sweeps = list_sweeps(f"sqlite:///{tmp_path / 'mlflow.db'}")
         assert [sweep.trials["complete"] for sweep in sweeps] == [1, 1]
@@ -466,7 +458,7 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
     def test_a_server_that_does_not_answer_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import socket
 
-        monkeypatch.setattr(mlflow_store, "KNOCK_SECONDS", 1)
+        monkeypatch.setattr("branchsweep.tracking.mlflow_store.CONNECT_SECONDS", 1)
         with socket.socket() as deaf:
             deaf.bind(("127.0.0.1", 0))
             deaf.listen()

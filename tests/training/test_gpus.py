@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from test_local_workers import EXPERIMENT, populations, rows
 
 from branchsweep.config.workers import LocalWorkersConfig
 from branchsweep.errors import BackendError
@@ -22,6 +19,8 @@ from branchsweep.training.local_workers import LocalWorkers, local_resources
 from branchsweep.training.population import LaneOutcome, Population
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.resources import CPU, GIBIBYTE, Device, Resources
+from processes import run_python
+from tiny_training import EXPERIMENT, tiny_populations, tiny_rows
 
 LOCAL = LocalWorkersConfig(kind="local")
 
@@ -148,9 +147,9 @@ def test_a_wide_program_trains_the_lanes_of_narrow_ones_to_the_last_bit() -> Non
     """All lanes in one wave, as on a GPU, but on this processor."""
     lanes = [lane for trial in open_driver(EXPERIMENT).ask(4) for lane in packing.lanes_of(trial, EXPERIMENT)]
     wide = packing.pack(lanes, EXPERIMENT, Resources(1, cards("Tesla T4")[0].device))
-    narrow = populations()
+    narrow = tiny_populations()
     assert all(members.program.slots == members.program.lanes for members in wide)
-    with LocalWorkers(rows(), 1) as workers:
+    with LocalWorkers(tiny_rows(), 1) as workers:
         few, many = trained(workers, narrow), trained(workers, wide)
     assert few.keys() == many.keys()
     for lane, outcome in few.items():
@@ -161,8 +160,8 @@ if is_there({}):  # where it is not, there is nothing to skip
 
     def test_a_gpu_trains_what_a_processor_does() -> None:
         world = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
-        packed = populations()
-        with LocalWorkers(rows(), 1) as near, LocalWorkers(rows(), cards=choose_gpus(LOCAL, print, world)) as far:
+        packed = tiny_populations()
+        with LocalWorkers(tiny_rows(), 1) as near, LocalWorkers(tiny_rows(), cards=choose_gpus(LOCAL, print, world)) as far:
             assert far.resources.device.kind == "gpu"
             on_processor, on_gpu = (dict(workers.train(PopulationQueue(packed), keep_weights=True)) for workers in (near, far))
         for position, outcome in on_processor.items():
@@ -175,20 +174,19 @@ def test_as_exactly_as_a_gpu_is_told_to_compute_everything_a_worker_does_can_be_
     code = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 import numpy as np
 import tensorflow as tf
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.training.local_workers import exact
-from test_local_workers import populations, rows
-folder, population = Path(sys.argv[1]), populations()[0]
-trainer = PopulationTrainer(rows())
+from tiny_training import tiny_populations, tiny_rows
+folder, population = Path(sys.argv[1]), tiny_populations()[0]
+trainer = PopulationTrainer(tiny_rows())
 def trained():
     lane = trainer.train_one(population, keep_weights=True).lanes[0]
     member = ModelMember(population.recipes[0], lane.weights)
     trainer.export(folder, ExportedModel([member], ["a", "b"], {"PE": "MW", "V": "cm"}))
-    return lane.predictions, trainer.predict(folder, rows().x)
+    return lane.predictions, trainer.predict(folder, tiny_rows().x)
 usual = trained()
 exact(tf)
 from branchsweep.training import program
@@ -196,10 +194,8 @@ program.compiled.cache_clear()
 for before, after in zip(usual, trained()):
     np.testing.assert_array_equal(before, after)
 assert not tf.config.experimental.tensor_float_32_execution_enabled()
-assert trainer.clock(folder, rows().x) > 0
+assert trainer.clock(folder, tiny_rows().x) > 0
 print("equal")
 """
-    told = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parents[1])], capture_output=True, text=True, check=False
-    )
-    assert told.stdout.endswith("equal\n"), told.stderr
+    done = run_python(code, str(tmp_path))
+    assert done.stdout.endswith("equal\n"), done.stderr

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import BackendError
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.runtime import cache_folder
@@ -22,30 +21,14 @@ from branchsweep.search.drivers import open_driver
 from branchsweep.training import local_workers as workers_module
 from branchsweep.training import packing
 from branchsweep.training.local_workers import LocalWorkers, available_cores
-from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
-from fakes import tiny_experiment
-
-EXPERIMENT = tiny_experiment(search={"driver": "random", "trials": 6, "batch": 6}, fit={"epochs": 3})
-
-
-def rows() -> TrainingRows:
-    x = np.random.default_rng(0).normal(size=(150, 2))
-    y = np.stack([x.sum(1), np.tanh(x[:, 0])], axis=1)
-    parts = np.array_split(np.arange(150), 3)
-    return TrainingRows(x, y, tuple((np.setdiff1d(np.arange(150), part), part) for part in parts))
-
-
-def populations() -> list[Population]:
-    lanes = [lane for trial in open_driver(EXPERIMENT).ask(4) for lane in packing.lanes_of(trial, EXPERIMENT)]
-    packed = packing.pack(lanes, EXPERIMENT)
-    assert len(packed) > 1, "one population would go to one worker"
-    return packed
+from processes import python_environment
+from tiny_training import EXPERIMENT, assert_same_outcome, tiny_populations, tiny_rows
 
 
 def crew(count: int, progress: Callable[[float], None] = lambda lane_epochs: None) -> LocalWorkers:
     """Workers that load what others have compiled: of that, `test_cache` shows that it is what they would compile."""
-    return LocalWorkers(rows(), count, progress, cache_folder())
+    return LocalWorkers(tiny_rows(), count, progress, cache_folder())
 
 
 @pytest.fixture(scope="module")
@@ -55,38 +38,29 @@ def two() -> Iterator[tuple[LocalWorkers, list[float]]]:
         yield workers, told
 
 
-def assert_equal(one: PopulationOutcome, other: PopulationOutcome) -> None:
-    for mine, theirs in zip(one.lanes, other.lanes, strict=True):
-        np.testing.assert_array_equal(mine.predictions, theirs.predictions)
-        np.testing.assert_array_equal(mine.curve, theirs.curve)
-        assert mine.weights is not None and theirs.weights is not None
-        for a, b in zip(mine.weights, theirs.weights, strict=True):
-            np.testing.assert_array_equal(a, b)
-
-
 def test_results_are_those_of_one_process_to_the_last_bit(two: tuple[LocalWorkers, list[float]]) -> None:
     workers, told = two
-    packed = populations()[:3]
+    packed = tiny_populations()[:3]
     spread = dict(workers.train(PopulationQueue(packed), keep_weights=True))
     with crew(1) as alone:
         together = dict(alone.train(PopulationQueue(packed), keep_weights=True))
     assert set(spread) == set(together) == set(range(len(packed)))
     for position, outcome in spread.items():
-        assert_equal(outcome, together[position])
+        assert_same_outcome(outcome, together[position])
     assert sum(told) == pytest.approx(3 * 3 * 3)  # trials x folds x epochs
 
 
 def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
     two: tuple[LocalWorkers, list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packed = populations()[:3]  # a process each
+    packed = tiny_populations()[:3]  # a process each
     assert len({population.program for population in packed}) > 1
     monkeypatch.setattr(workers_module, "MOST_PROGRAMS", 1)
     with crew(1) as alone:
         renewed = dict(alone.train(PopulationQueue(packed), keep_weights=True))
         assert len(multiprocessing.active_children()) == 2 + 1  # of the two workers, and of the one that is left of this one
     for position, outcome in two[0].train(PopulationQueue(packed), keep_weights=True):
-        assert_equal(outcome, renewed[position])
+        assert_same_outcome(outcome, renewed[position])
 
 
 def test_a_model_is_exported_and_predicts(two: tuple[LocalWorkers, list[float]], tmp_path: Path) -> None:
@@ -98,14 +72,14 @@ def test_a_model_is_exported_and_predicts(two: tuple[LocalWorkers, list[float]],
     assert weights is not None
     member = ModelMember(population.recipes[0], weights)
     workers.export(tmp_path, ExportedModel([member], ["a", "b"], {"PE": "MW", "V": "cm Hg"}))
-    predicted = workers.predict(tmp_path, rows().x)
+    predicted = workers.predict(tmp_path, tiny_rows().x)
     assert predicted.shape == (150, 2)
     assert np.isfinite(predicted).all()
 
 
 def test_a_worker_that_dies_is_told_in_one_sentence() -> None:
     with crew(1) as workers:
-        training = workers.train(PopulationQueue(populations()))
+        training = workers.train(PopulationQueue(tiny_populations()))
         next(training)
         for process in multiprocessing.active_children():
             process.kill()
@@ -117,10 +91,10 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     """A parent that is killed cannot say goodbye: its workers notice."""
     code = """
 import multiprocessing, pathlib, sys, time
-sys.path.insert(0, sys.argv[2])
-from test_local_workers import Workers, rows
+from branchsweep.training.local_workers import LocalWorkers
+from tiny_training import tiny_rows
 if __name__ == "__main__":
-    with Workers(rows(), 2):
+    with LocalWorkers(tiny_rows(), 2):
         while len(multiprocessing.active_children()) < 2:
             time.sleep(0.05)
         pids = " ".join(str(process.pid) for process in multiprocessing.active_children())
@@ -129,7 +103,7 @@ if __name__ == "__main__":
 """
     script, pids = tmp_path / "parent.py", tmp_path / "pids"
     script.write_text(code, encoding="utf-8")
-    with subprocess.Popen([sys.executable, str(script), str(pids), str(Path(__file__).parents[1])]) as parent:
+    with subprocess.Popen([sys.executable, str(script), str(pids)], env=python_environment()) as parent:
         wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2, 60)
         parent.send_signal(signal.SIGKILL)
     wait_until(lambda: not any(is_alive(int(pid)) for pid in pids.read_text().split()), 60)

@@ -18,7 +18,7 @@ from branchsweep.training import cost_model, packing
 from branchsweep.training.population import LaneState
 from branchsweep.training.resources import CPU, GIBIBYTE, Device, Resources
 from branchsweep.trial import Params, Trial
-from fakes import tiny_experiment
+from tiny_sweep import tiny_experiment
 
 EXPERIMENT = tiny_experiment(search={"driver": "random", "trials": 100, "batch": 50})
 

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from branchsweep.training import program_cache
+from processes import run_python
 
 TRAIN = """
 import pathlib, sys
-from branchsweep.training import cache
-cache.use(pathlib.Path(sys.argv[1]))
-sys.path.insert(0, sys.argv[2])
-from test_local_workers import EXPERIMENT, rows
+from branchsweep.training import program_cache
+program_cache.use_cache_folder(pathlib.Path(sys.argv[1]))
+from tiny_training import EXPERIMENT, tiny_rows
 from branchsweep.training import packing
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Trial
-trainer = PopulationTrainer(rows())
-for width in map(int, sys.argv[3].split(",")):
+trainer = PopulationTrainer(tiny_rows())
+for width in map(int, sys.argv[2].split(",")):
     for depth in (1, 2, 4):  # as many waves as a program has lanes and depths: not to be compiled in
         trial = Trial(width, {"trunk.depth": depth, "trunk.width": width})
         for _, outcome in trainer.train(PopulationQueue(packing.pack(packing.lanes_of(trial, EXPERIMENT), EXPERIMENT))):
@@ -33,8 +31,7 @@ for width in map(int, sys.argv[3].split(",")):
 
 def train(folder: Path, widths: str) -> list[str]:
     """What the lanes of these widths come to, trained one after the other in a process of their own."""
-    command = [sys.executable, "-c", TRAIN, str(folder), str(Path(__file__).parents[1]), widths]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
+    done = run_python(TRAIN, str(folder), widths)
     assert done.returncode == 0, done.stderr
     return sorted(done.stdout.splitlines())
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_local_workers import EXPERIMENT, assert_equal, populations, rows
-from test_sweep import Scene
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.errors import BackendError
@@ -27,9 +22,11 @@ from branchsweep.training.protocols import Trainer
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.trial import Result
 from branchsweep.workflows.search_loop import SearchContext, run_search
-from fakes import tiny_experiment
 from nodes import NO_RAY, Nodes
+from processes import run_python
 from servers import free_port
+from tiny_sweep import TinySweep, tiny_experiment
+from tiny_training import EXPERIMENT, assert_same_outcome, tiny_populations, tiny_rows
 
 if NO_RAY:
     pytest.skip(NO_RAY, allow_module_level=True)
@@ -66,25 +63,25 @@ class Crew:
 @pytest.fixture(scope="module")
 def crew(nodes: Nodes) -> Iterator[Crew]:
     made = Crew(nodes, trainer=None)  # type: ignore[arg-type]  # the two know each other
-    made.trainer = RayWorkers(rows(), nodes.here, made.progress, made.said.append)
+    made.trainer = RayWorkers(tiny_rows(), nodes.here, made.progress, made.said.append)
     with made.trainer:
         yield made
 
 
 @pytest.fixture(scope="module")
 def at_home(nodes: Nodes) -> Iterator[LocalWorkers]:
-    with LocalWorkers(rows(), 2, cache_folder=nodes.cache) as workers:
+    with LocalWorkers(tiny_rows(), 2, cache_folder=nodes.cache) as workers:
         yield workers
 
 
 def assert_all_equal(some: dict[int, PopulationOutcome], others: dict[int, PopulationOutcome]) -> None:
     assert some.keys() == others.keys()
     for position, outcome in some.items():
-        assert_equal(outcome, others[position])
+        assert_same_outcome(outcome, others[position])
 
 
 def test_results_are_those_of_this_machines_workers_to_the_last_bit(crew: Crew, at_home: LocalWorkers) -> None:
-    packed = populations()
+    packed = tiny_populations()
     crew.assemble()
     assert crew.trainer.resources == Resources(2)
     far = dict(crew.trainer.train(PopulationQueue(packed), keep_weights=True))
@@ -103,9 +100,9 @@ def test_a_model_is_exported_into_the_drivers_folder(crew: Crew, at_home: LocalW
     crew.trainer.export(tmp_path / "far", model)
     at_home.export(tmp_path / "near", model)
     assert {file.name for file in (tmp_path / "far").iterdir()} == {"model.keras", "serving.json"}
-    predicted = crew.trainer.predict(tmp_path / "far", rows().x)
-    np.testing.assert_array_equal(predicted, at_home.predict(tmp_path / "near", rows().x))
-    assert crew.trainer.clock(tmp_path / "far", rows().x) > 0
+    predicted = crew.trainer.predict(tmp_path / "far", tiny_rows().x)
+    np.testing.assert_array_equal(predicted, at_home.predict(tmp_path / "near", tiny_rows().x))
+    assert crew.trainer.clock(tmp_path / "far", tiny_rows().x) > 0
 
 
 def test_a_sweep_asks_and_scores_what_it_does_at_home(crew: Crew, at_home: LocalWorkers) -> None:
@@ -120,9 +117,9 @@ def test_a_sweep_asks_and_scores_what_it_does_at_home(crew: Crew, at_home: Local
 
 
 def found(experiment: Experiment, trainer: Trainer) -> list[Result]:
-    scene = Scene(experiment)
+    scene = TinySweep(experiment)
     engines = SearchContext(open_driver(experiment), trainer, scene.ledger, scene.progress)
-    return run_search(experiment, rows(), engines).results
+    return run_search(experiment, tiny_rows(), engines).results
 
 
 def test_what_a_lost_node_had_begun_is_trained_again_and_nothing_else_changes(crew: Crew, at_home: LocalWorkers) -> None:
@@ -149,7 +146,7 @@ def test_what_a_lost_node_had_begun_is_trained_again_and_nothing_else_changes(cr
 
 def test_a_node_that_joins_gets_a_worker(crew: Crew, at_home: LocalWorkers) -> None:
     crew.nodes.have_a_second()
-    packed = populations()
+    packed = tiny_populations()
     crew.assemble()
     assert crew.said[-1] == "training on 2 workers on 2 nodes"
     assert_all_equal(
@@ -161,7 +158,7 @@ def test_a_node_that_joins_gets_a_worker(crew: Crew, at_home: LocalWorkers) -> N
 def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
     crew: Crew, at_home: LocalWorkers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packed = populations()
+    packed = tiny_populations()
     assert len({population.program for population in packed}) > 1
     monkeypatch.setattr(ray_module, "MOST_PROGRAMS", 1)
     before = {worker.actor for worker in crew.trainer._workers}
@@ -193,16 +190,16 @@ def test_no_free_worker_is_told_with_how_many_are_taken(crew: Crew, nodes: Nodes
     crew.assemble()  # whoever was lost before is back, and has all places
     monkeypatch.setattr(ray_module, "START_SECONDS", 1.0)
     with (
-        RayWorkers(rows(), nodes.here) as late,
+        RayWorkers(tiny_rows(), nodes.here) as late,
         pytest.raises(BackendError, match=r"of the cluster's 2 processors 2 are taken"),
     ):
-        list(late.train(PopulationQueue(populations())))
+        list(late.train(PopulationQueue(tiny_populations())))
 
 
 def test_more_than_any_node_has_is_told_at_once(nodes: Nodes) -> None:
     greedy = nodes.here.model_copy(update={"cpus_per_worker": 2, "gpus_per_worker": 1.0})
     with pytest.raises(BackendError, match="a worker wants 2 processors and 1 GPUs, and no node of the cluster has so many"):
-        RayWorkers(rows(), greedy).__enter__()
+        RayWorkers(tiny_rows(), greedy).__enter__()
     assert count_places(nodes.here) == 2
     assert count_places(nodes.here.model_copy(update={"gpus_per_worker": 0.5})) == 0
 
@@ -213,7 +210,7 @@ def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_told(nodes: Nodes)
     with nodes.one_more_that_counts_a_gpu():
         assert count_places(half) == 1
         with (
-            RayWorkers(rows(), half) as workers,
+            RayWorkers(tiny_rows(), half) as workers,
             pytest.raises(BackendError, match=r"a worker could not start on its node .* its TensorFlow sees none"),
         ):
             assert workers.resources.device.kind == "gpu", "the first worker is waited for"
@@ -244,15 +241,14 @@ def test_an_address_where_nobody_answers_is_told_within_seconds(tmp_path: Path, 
     (tmp_path / "ray" / "ray_current_cluster").write_text(nobody, encoding="ascii")
     code = f"""
 import time
-from branchsweep.training.ray import connect
+from branchsweep.training.ray.cluster import connect
 began = time.monotonic()
 try:
     connect("{scheme if scheme == "auto" else scheme + nobody}")
 except Exception as error:
     print(type(error).__name__, error, time.monotonic() - began < 5)
 """
-    world = {**os.environ, "RAY_TMPDIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=world)
+    done = run_python(code, variables={"RAY_TMPDIR": str(tmp_path)})
     assert f"{nobody}, where nobody answers" in done.stdout
     assert "ray start --head" in done.stdout
     assert done.stdout.startswith("BackendError")

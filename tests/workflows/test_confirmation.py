@@ -27,7 +27,8 @@ from branchsweep.workflows.confirmation import (
     choose_finalist,
     reevaluate,
 )
-from fakes import FormulaTrainer, Notebook, tiny_experiment
+from fakes import FormulaTrainer, RecordingProgress
+from tiny_sweep import tiny_experiment
 
 
 def table(rows: int = 120) -> Dataset:
@@ -53,7 +54,7 @@ def seen(experiment: Experiment = EXPERIMENT) -> TrainingRows:
 def confirmed(results: list[Result], experiment: Experiment = EXPERIMENT, **trainer: Any) -> list[ReevaluatedTrial]:
     rows = seen(experiment)
     contenders = best_candidates(experiment, results, make_evaluator(experiment.objective, results))
-    return reevaluate(contenders, experiment, rows, FormulaTrainer(rows, **trainer), Notebook())
+    return reevaluate(contenders, experiment, rows, FormulaTrainer(rows, **trainer), RecordingProgress())
 
 
 def test_the_folds_are_cut_anew_from_the_same_training_rows() -> None:
@@ -129,7 +130,7 @@ def test_networks_of_another_experiment_meet_the_same_folds() -> None:
         ConfirmationCandidate("theirs", other, result(7, 0.9).trial),
     ]
     trainer = FormulaTrainer(rows)
-    mine, theirs = reevaluate(contenders, EXPERIMENT, rows, trainer, Notebook())
+    mine, theirs = reevaluate(contenders, EXPERIMENT, rows, trainer, RecordingProgress())
     assert set(mine.r2) == set(theirs.r2)
     assert mine.r2 == theirs.r2  # the formula knows no epochs but those that are missing
     assert trainer.epochs == 8 * 3 + 8 * 5
@@ -148,6 +149,8 @@ def test_the_order_in_which_populations_finish_changes_no_bit() -> None:
     rows = seen(experiment)
     results = [result(0, 0.9)]
     contenders = best_candidates(experiment, results, make_evaluator(experiment.objective, results))
-    (one,), (other,) = (reevaluate(contenders, experiment, rows, of(rows), Notebook()) for of in (FormulaTrainer, InOrder))
+    (one,), (other,) = (
+        reevaluate(contenders, experiment, rows, of(rows), RecordingProgress()) for of in (FormulaTrainer, InOrder)
+    )
     assert repr(replace(one.score, seconds=0.0)) == repr(replace(other.score, seconds=0.0))
     assert list(one.score.lanes_r2["PE"]) == [r2["PE"] for r2 in one.r2.values()]

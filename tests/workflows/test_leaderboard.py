@@ -27,7 +27,7 @@ from branchsweep.workflows.leaderboard import (
     trial_details,
     valued,
 )
-from fakes import tiny_experiment
+from tiny_sweep import tiny_experiment
 
 HEADS = {"PE": "MW", "V": "cm Hg"}
 NAN = math.nan

@@ -25,7 +25,8 @@ from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from branchsweep.workflows.replay import Agreement, EnvironmentFact, Replay, compare_facts, compare_metrics, find_trial, replay
 from branchsweep.workflows.search_loop import SearchContext, run_search
 from branchsweep.workflows.sweep import new_sweep_record
-from fakes import FormulaTrainer, Notebook, tiny_experiment
+from fakes import FormulaTrainer, RecordingProgress
+from tiny_sweep import tiny_experiment
 
 
 def tiny_table(noise: float = 0.0, digest: str = "t1") -> Dataset:
@@ -47,7 +48,9 @@ class Past:
         self.record: SweepRecord = new_sweep_record(self.experiment, dataset, parts)
         ledger = MemoryTracker.open(self.record)
         trainer = FormulaTrainer(training_rows(dataset, parts), self.diverges_above)
-        run_search(self.experiment, trainer.rows, SearchContext(open_driver(self.experiment), trainer, ledger, Notebook()))
+        run_search(
+            self.experiment, trainer.rows, SearchContext(open_driver(self.experiment), trainer, ledger, RecordingProgress())
+        )
         self.results: Sequence[Result] = ledger.recall()
 
     def first(self, status: Status, rungs: int = 0) -> Result:
@@ -62,7 +65,7 @@ class Past:
         parts: Split = split_rows(self.experiment, table)
         trainer = FormulaTrainer(training_rows(table, parts), others.pop("diverges_above", self.diverges_above))
         record = replace(self.record, tags={**self.record.tags, **(tags or {})})
-        return replay(record, self.experiment, result, table, parts, trainer, Notebook(), **others), trainer
+        return replay(record, self.experiment, result, table, parts, trainer, RecordingProgress(), **others), trainer
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +200,7 @@ def test_the_default_rungs_may_have_changed_meanwhile(past: Past) -> None:
     parts = split_rows(elsewhere, table)
     for status in (Status.COMPLETE, Status.PRUNED):
         trainer = FormulaTrainer(training_rows(table, parts), past.diverges_above)
-        said = replay(past.record, elsewhere, past.first(status), table, parts, trainer, Notebook())
+        said = replay(past.record, elsewhere, past.first(status), table, parts, trainer, RecordingProgress())
         assert said.agreement is Agreement.EQUAL
 
 

@@ -14,7 +14,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.errors import ConfigError
 from branchsweep.reporting.text.experiment import render_search_space_summary
 from branchsweep.workflows.search_space_summary import SearchSpaceSummary, known_networks, summarize_space
-from fakes import tiny_experiment
+from tiny_sweep import tiny_experiment
 
 DEPTH = {"type": "int", "low": 1, "high": 3}
 TAPER = {"type": "float", "low": 0.5, "high": 1.0, "step": 0.25, "when": {"trunk.depth": [2, 3]}}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_sweep import Scene, to_text
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.reporting.text.experiment import render_dry_run
@@ -15,7 +14,8 @@ from branchsweep.training.resources import Resources
 from branchsweep.trial import Trial
 from branchsweep.workflows.dry_run import make_dry_run
 from branchsweep.workflows.simulator import simulate_search
-from fakes import tiny_experiment
+from terminal_text import rendered_text
+from tiny_sweep import TinySweep, tiny_experiment
 
 ROWS = (5000, 2500)
 
@@ -62,11 +62,11 @@ def test_workers_wait_less_the_further_is_asked_ahead(workers: int) -> None:
 
 def test_an_outlook_says_how_far_to_ask_ahead_where_workers_would_wait() -> None:
     experiment = make()
-    split = Scene(experiment).split
+    split = TinySweep(experiment).split
     seen = make_dry_run(experiment, [], split, Resources(16))
     assert seen.busy < 0.5 and list(seen.busy_ahead) == [1, 2, 4, 8]
     assert list(seen.busy_ahead.values()) == sorted(seen.busy_ahead.values())
-    assert "with search.pending_rounds 4" in to_text(render_dry_run(seen))
+    assert "with search.pending_rounds 4" in rendered_text(render_dry_run(seen))
     assert make_dry_run(experiment, [], split, Resources(1)).busy_ahead == {}
     in_step = make().model_copy(update={"search": make().search.model_copy(update={"driver": "optuna", "algorithm": "cma_es"})})
     assert make_dry_run(in_step, [], split, Resources(16)).busy_ahead == {}

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console, RenderableType
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.objective import Objective
@@ -20,7 +19,7 @@ from branchsweep.config.search_space import SearchSpace
 from branchsweep.config.training import Pruning
 from branchsweep.config.workers import RayWorkersConfig
 from branchsweep.config.yaml_parser import parse_yaml
-from branchsweep.data.dataset import Dataset, Split
+from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import ConfigError
@@ -48,48 +47,14 @@ from branchsweep.workflows.sweep import (
     warm_start_results,
 )
 from branchsweep.workflows.sweep_result import SweepResult
-from fakes import FormulaTrainer, Notebook, tiny_experiment
+from fakes import FormulaTrainer, RecordingProgress
+from terminal_text import rendered_text
+from tiny_sweep import TinySweep, tiny_experiment, tiny_table
 
 OPTUNA: Mapping[str, Any] = {"driver": "optuna", "trials": 20, "batch": 8, "initial_trials": {"small": {"trunk.depth": 1}}}
 
 AHEAD: Mapping[str, Any] = {**OPTUNA, "batch": 5, "pending_rounds": 2}
 """Rounds of five, of which three are open at once."""
-
-
-def tiny_table() -> Dataset:
-    """Every head is a multiple of the sum of the inputs."""
-    x = np.random.default_rng(0).normal(size=(120, 2))
-    y = np.stack([x.sum(1), 2 * x.sum(1)], axis=1)
-    return Dataset("file", "tiny.csv", ("a", "b"), ("PE", "V"), x, y, digest="t1")
-
-
-def to_text(renderable: RenderableType) -> str:
-    console = Console(width=160)
-    with console.capture() as captured:
-        console.print(renderable)
-    return captured.get()
-
-
-class Scene:
-    """One sweep with its engines; `again` is the same sweep in a new process."""
-
-    def __init__(self, experiment: Experiment, ledger: MemoryTracker | None = None, **trainer: Any) -> None:
-        self.experiment, self.dataset = experiment, tiny_table()
-        self.split: Split = split_rows(experiment, self.dataset)
-        self.rows = training_rows(self.dataset, self.split)
-        self.ledger = ledger or MemoryTracker.open(new_sweep_record(experiment, self.dataset, self.split), MemoryStore())
-        self.trainer = FormulaTrainer(self.rows, **trainer)
-        self.progress = Notebook()
-        self.engines = SearchContext(open_driver(experiment), self.trainer, self.ledger, self.progress)
-
-    def again(self, experiment: Experiment | None = None, **trainer: Any) -> Scene:
-        return Scene(experiment or self.experiment, self.ledger, **trainer)
-
-    def search(self) -> list[Result]:
-        return run_search(self.experiment, self.rows, self.engines).results
-
-    def run(self, baselines: list[Baseline] | None = None) -> SweepResult:
-        return run_sweep(self.experiment, baselines or [], self.dataset, self.split, self.engines)
 
 
 @pytest.fixture(params=["random", "optuna", "ahead"])
@@ -99,7 +64,7 @@ def experiment(request: pytest.FixtureRequest) -> Experiment:
 
 
 def test_a_search_answers_every_trial_and_asks_the_known_ones_first(experiment: Experiment) -> None:
-    scene = Scene(experiment)
+    scene = TinySweep(experiment)
     results = scene.search()
     assert [result.trial.number for result in results] == list(range(20))
     assert results[0].trial.known == "small"
@@ -111,8 +76,8 @@ def test_a_search_answers_every_trial_and_asks_the_known_ones_first(experiment: 
 @pytest.mark.parametrize("populations", [0, 1, 2, 5, 9])
 def test_a_sweep_that_was_cut_short_goes_on_as_if_it_had_not_been(experiment: Experiment, populations: int) -> None:
     """Nothing that was recorded is trained again or lost, and the trials are those of an uninterrupted sweep."""
-    uninterrupted = Scene(experiment).search()
-    cut = Scene(experiment, breaks_after=populations)
+    uninterrupted = TinySweep(experiment).search()
+    cut = TinySweep(experiment, breaks_after=populations)
     with pytest.raises(KeyboardInterrupt):
         cut.search()
     before = cut.ledger.recall()
@@ -128,15 +93,15 @@ def test_a_sweep_that_was_cut_short_goes_on_as_if_it_had_not_been(experiment: Ex
 
 def test_total_means_total_and_a_larger_budget_goes_on(experiment: Experiment) -> None:
     small = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 11})})
-    scene = Scene(small)
+    scene = TinySweep(small)
     scene.search()
     larger = scene.again(experiment)
-    assert [result.trial for result in larger.search()] == [result.trial for result in Scene(experiment).search()]
+    assert [result.trial for result in larger.search()] == [result.trial for result in TinySweep(experiment).search()]
     assert {trial for trial, _ in larger.trainer.trained} == set(range(11, 20))
 
 
 def test_a_failed_trial_is_recorded_with_its_reason_and_the_search_goes_on(experiment: Experiment) -> None:
-    scene = Scene(experiment, diverges_above=0.05)
+    scene = TinySweep(experiment, diverges_above=0.05)
     said = scene.run()
     failed = [result for result in scene.ledger.recall() if result.score.status is Status.FAILED]
     assert 0 < len(failed) < 20
@@ -165,7 +130,7 @@ class Whim(FormulaTrainer):
 @pytest.mark.parametrize("lot", range(8))
 def test_asked_ahead_it_does_not_matter_what_is_over_first(lot: int) -> None:
     experiment = tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40})
-    expected, scene = Scene(experiment).search(), Scene(experiment)
+    expected, scene = TinySweep(experiment).search(), TinySweep(experiment)
     whim = Whim(scene.rows, breaks_after=lot)
     assert run_search(experiment, scene.rows, replace(scene.engines, trainer=whim)).results == expected
     assert scene.ledger.recall() == expected
@@ -174,11 +139,11 @@ def test_asked_ahead_it_does_not_matter_what_is_over_first(lot: int) -> None:
 def test_workers_that_waited_are_told_of_with_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = tiny_experiment(search={**OPTUNA, "trials": 40})
     monkeypatch.setattr(FormulaTrainer, "resources", Resources(10**6))  # each of its populations takes a second, it says
-    scene = Scene(experiment)
+    scene = TinySweep(experiment)
     scene.search()
     assert scene.progress.lines[-1].startswith("workers had something to do for 0% of the time: more rounds asked ahead")
     for busy in (tiny_experiment(search=OPTUNA), tiny_experiment(search={**OPTUNA, "algorithm": "cma_es", "trials": 40})):
-        scene = Scene(busy)
+        scene = TinySweep(busy)
         scene.search()
         assert scene.progress.lines[-1].startswith("the search is over"), "too few rounds, or nothing can be asked ahead"
 
@@ -189,7 +154,7 @@ def test_asked_ahead_others_wait_while_one_trains(ahead: int) -> None:
     experiment = tiny_experiment(
         fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40, "pending_rounds": ahead}
     )
-    scene = Scene(experiment)
+    scene = TinySweep(experiment)
     whim = Whim(scene.rows, breaks_after=0)
     run_search(experiment, scene.rows, replace(scene.engines, trainer=whim))
     assert min(whim.waited[: len(whim.waited) // 2]) == (0, 3, 6)[ahead]
@@ -208,7 +173,7 @@ def pruned(request: pytest.FixtureRequest) -> Experiment:
 
 
 def test_at_each_rung_the_better_part_of_a_round_trains_on(pruned: Experiment) -> None:
-    scene = Scene(pruned)
+    scene = TinySweep(pruned)
     results = scene.search()
     assert [result.trial.number for result in results] == list(range(20))
     by_round = [[result.score for result in results[start : start + 8]] for start in (0, 8, 16)]
@@ -226,7 +191,7 @@ def test_at_each_rung_the_better_part_of_a_round_trains_on(pruned: Experiment) -
 
 
 def test_without_pruning_the_same_trials_train_to_their_end(pruned: Experiment) -> None:
-    everything = Scene(pruned.model_copy(update={"pruning": Pruning(rungs=[])}))
+    everything = TinySweep(pruned.model_copy(update={"pruning": Pruning(rungs=[])}))
     assert all(result.score.is_complete and not result.score.rungs for result in everything.search())
     assert everything.trainer.epochs == 20 * 3 * 6
 
@@ -238,8 +203,8 @@ def test_a_pruned_sweep_that_was_cut_short_prunes_as_if_it_had_not_been(pruned: 
     def told(results: list[Result]) -> list[tuple[Any, ...]]:
         return [(one.trial, one.score.status, one.score.value, one.score.rungs, one.score.reason) for one in results]
 
-    uninterrupted = Scene(pruned).search()
-    cut = Scene(pruned, breaks_after=populations)
+    uninterrupted = TinySweep(pruned).search()
+    cut = TinySweep(pruned, breaks_after=populations)
     with pytest.raises(KeyboardInterrupt):
         cut.search()
     before = cut.ledger.recall()
@@ -249,7 +214,7 @@ def test_a_pruned_sweep_that_was_cut_short_prunes_as_if_it_had_not_been(pruned: 
 
 
 def test_a_trial_that_fails_does_not_compete(pruned: Experiment) -> None:
-    results = Scene(pruned, diverges_above=0.05).search()[:8]
+    results = TinySweep(pruned, diverges_above=0.05).search()[:8]
     failed = [result for result in results if result.score.status is Status.FAILED]
     standing = 8 - len(failed)
     assert 0 < len(failed) < 8
@@ -268,7 +233,7 @@ def unlike() -> Experiment:
 
 
 def test_networks_with_fewer_epochs_come_to_their_end_between_the_rungs(unlike: Experiment) -> None:
-    scene = Scene(unlike)
+    scene = TinySweep(unlike)
     results = scene.search()
     assert all(result.score.is_complete for result in results)
     assert {result.trial.params["epochs"]: result.score.epochs for result in results} == {n: n for n in (1, 2, 3, 4, 5, 8)}
@@ -287,11 +252,11 @@ def test_networks_with_fewer_epochs_come_to_their_end_between_the_rungs(unlike: 
 @pytest.mark.parametrize("populations", [0, 1])  # cut in the first leg, and in the second
 def test_networks_that_have_ended_compete_at_later_rungs_after_a_resume_too(unlike: Experiment, populations: int) -> None:
     halved = unlike.model_copy(update={"pruning": Pruning(rungs=[2, 4], keep=0.5)})
-    uninterrupted = Scene(halved).search()
+    uninterrupted = TinySweep(halved).search()
     statuses = {result.trial.params["epochs"]: result.score.status for result in uninterrupted}
     assert statuses[1] is statuses[2] is Status.COMPLETE
     assert Status.PRUNED in statuses.values()
-    cut = Scene(halved, breaks_after=populations)
+    cut = TinySweep(halved, breaks_after=populations)
     with pytest.raises(KeyboardInterrupt):
         cut.search()
     again = cut.again().search()
@@ -302,7 +267,7 @@ def test_networks_that_have_ended_compete_at_later_rungs_after_a_resume_too(unli
 
 def test_an_exhausted_space_ends_the_search() -> None:
     space = {"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}}
-    scene = Scene(tiny_experiment(space=space, search={"driver": "random", "trials": 20, "batch": 8}))
+    scene = TinySweep(tiny_experiment(space=space, search={"driver": "random", "trials": 20, "batch": 8}))
     assert len(scene.search()) == 3
     assert "the search is over: the search space is exhausted after 3 trials" in scene.progress.lines
 
@@ -312,9 +277,9 @@ def changed(experiment: Experiment, **search: Any) -> Experiment:
 
 
 def test_a_target_that_is_reached_ends_the_search_and_its_round_at_the_next_rung(pruned: Experiment) -> None:
-    everything = Scene(pruned).search()
+    everything = TinySweep(pruned).search()
     target = next(result.score.value for result in everything if result.score.is_complete) - 1e-9
-    scene = Scene(changed(pruned, target=target))
+    scene = TinySweep(changed(pruned, target=target))
     found = run_search(scene.experiment, scene.rows, scene.engines)
     assert found.stop.by is StoppedBy.TARGET
     assert len(found.results) == 8 * (1 + pruned.pending_rounds)
@@ -323,9 +288,9 @@ def test_a_target_that_is_reached_ends_the_search_and_its_round_at_the_next_rung
 
 
 def test_when_time_is_up_what_stands_at_a_rung_is_pruned_there(pruned: Experiment) -> None:
-    scene = Scene(changed(pruned, seconds=1e-9))
+    scene = TinySweep(changed(pruned, seconds=1e-9))
     assert run_search(scene.experiment, scene.rows, scene.engines).results == []
-    ticking = Scene(changed(pruned, seconds=100.0))
+    ticking = TinySweep(changed(pruned, seconds=100.0))
     found = run_search(ticking.experiment, ticking.rows, ticking.engines, spent=99.9999)
     reasons = {result.score.reason for result in found.results}
     assert found.stop.by is StoppedBy.SECONDS
@@ -334,7 +299,7 @@ def test_when_time_is_up_what_stands_at_a_rung_is_pruned_there(pruned: Experimen
 
 
 def test_no_new_best_for_so_long_ends_the_search(experiment: Experiment) -> None:
-    scene = Scene(changed(experiment, patience=2, trials=60))
+    scene = TinySweep(changed(experiment, patience=2, trials=60))
     said = scene.run()
     assert said.stopped_by == "patience" and sum(said.trials.values()) < 40
     assert finished_result(scene.experiment, scene.ledger.conclusion) is not None
@@ -343,35 +308,35 @@ def test_no_new_best_for_so_long_ends_the_search(experiment: Experiment) -> None
 
 def test_several_objectives_have_a_front_and_a_hypervolume(experiment: Experiment) -> None:
     several = experiment.model_copy(update={"objective": Objective(maximize=["r2/PE", "r2/V"], choose="min_r2")})
-    scene = Scene(several)
+    scene = TinySweep(several)
     said = scene.run()
     judged = make_evaluator(several.objective, scene.ledger.recall())
     assert [member.trial for member in said.front] == [result.trial.number for result in judged.front(scene.ledger.recall())]
     assert said.best is not None and said.best.trial in [member.trial for member in said.front]
     assert scene.ledger.conclusion is not None
     assert scene.ledger.conclusion.metrics["hypervolume"] == pytest.approx(hypervolume(one.values for one in said.front))
-    assert "Pareto front" in to_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
+    assert "Pareto front" in rendered_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
     assert SweepResult.loads(said.dumps()).front == tuple(said.front)
 
 
 def test_a_constraint_that_nothing_meets_is_told(experiment: Experiment) -> None:
     hard = experiment.model_copy(update={"objective": Objective(constraints=["r2/PE >= 0.9999999", "r2/PE >= 0.5 * small"])})
-    said = Scene(hard).run()
+    said = TinySweep(hard).run()
     assert said.best is None
     (sentence,) = said.unmet
     assert sentence == "r2/PE >= 0.9999999: no complete trial reaches 1.0000"
-    assert "No trial meets the constraints" in to_text(render_sweep_result(said, {"PE": "", "V": ""}))
+    assert "No trial meets the constraints" in rendered_text(render_sweep_result(said, {"PE": "", "V": ""}))
 
 
 def test_the_configuration_that_bounds_a_constraint_trains_to_its_end(pruned: Experiment) -> None:
     bounded = pruned.model_copy(update={"objective": Objective(constraints=["r2/PE >= 0.9 * small"])})
-    small = next(result for result in Scene(bounded).search() if result.trial.known == "small")
+    small = next(result for result in TinySweep(bounded).search() if result.trial.known == "small")
     assert small.score.is_complete
 
 
 def test_a_driver_learns_from_earlier_sweeps_of_the_same_space_and_table() -> None:
     experiment = tiny_experiment(search=OPTUNA)
-    first = Scene(experiment)
+    first = TinySweep(experiment)
     results = first.search()
     of = EarlierSweep("run-1", first.ledger._sweep.record, experiment, results)
     later = experiment.model_copy(update={"seed": 7})
@@ -391,7 +356,7 @@ def test_a_driver_learns_from_earlier_sweeps_of_the_same_space_and_table() -> No
 
 
 def test_an_earlier_sweep_of_another_table_or_space_is_refused() -> None:
-    experiment, scene = tiny_experiment(search=OPTUNA), Scene(tiny_experiment(search=OPTUNA))
+    experiment, scene = tiny_experiment(search=OPTUNA), TinySweep(tiny_experiment(search=OPTUNA))
     of = EarlierSweep("0123456789", scene.ledger._sweep.record, experiment, [])
     with pytest.raises(ConfigError, match=r"the sweep tiny \(01234567\) was scored on another table"):
         warm_start_results(experiment, replace(scene.dataset, digest="t2"), [of])
@@ -401,7 +366,7 @@ def test_an_earlier_sweep_of_another_table_or_space_is_refused() -> None:
 
 
 def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
-    scene = Scene(experiment)
+    scene = TinySweep(experiment)
     said = scene.run([Baseline("linear_regression")])
     assert said.best is not None and said.test_r2 is not None and said.champion is not None
     results = scene.ledger.recall()
@@ -418,14 +383,14 @@ def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
         "sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds", "references",
         "stopped_by", "front", "unmet", "importance", "edges", "confirmed", "members", "meetings",
     }  # fmt: skip
-    text = to_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
+    text = rendered_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
     assert f"trial {said.best.trial}" in text and "linear regression" in text and "models:/tiny@champion" in text
 
 
 def test_a_record_says_what_a_sweep_is_about_and_what_it_runs_on() -> None:
     conditional = {"type": "int", "low": 0, "high": 2, "when": {"trunk.depth": [2]}}
     space = {"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 2}, "branch.depth": conditional}}
-    scene = Scene(tiny_experiment(space=space, search={"driver": "random", "trials": 2}, question="How *far*?"))
+    scene = TinySweep(tiny_experiment(space=space, search={"driver": "random", "trials": 2}, question="How *far*?"))
     record = scene.ledger._sweep.record
     assert record.dimensions == ["trunk.depth"], "what every trial has a value of"
     assert record.table == TableRecord("tiny.csv", "t1", "tiny.csv", ["a", "b", "PE", "V"], 120)
@@ -441,7 +406,7 @@ def test_a_record_says_what_a_sweep_is_about_and_what_it_runs_on() -> None:
 
 
 def test_the_sweeps_page_has_the_best_five_trials(experiment: Experiment) -> None:
-    scene = Scene(experiment)
+    scene = TinySweep(experiment)
     said = scene.run()
     conclusion = scene.ledger.conclusion
     assert said.best is not None and conclusion is not None
@@ -456,7 +421,7 @@ def test_a_run_says_what_mattered_and_where_the_best_stands_at_an_edge() -> None
     rate = {"type": "float", "low": 0.01, "high": 1.0, "log": True}  # the formula's best value is its low end
     depth = {"type": "choice", "choices": [1, 2, 3], "ordered": True}
     space = {"dimensions": {"learning_rate": rate, "trunk.depth": depth}}
-    scene = Scene(tiny_experiment(space=space, search={"driver": "random", "trials": 40, "batch": 40}))
+    scene = TinySweep(tiny_experiment(space=space, search={"driver": "random", "trials": 40, "batch": 40}))
     said = scene.run()
     assert list(said.importance) == ["PE", "V", "mean"]
     assert all(next(iter(of)) == "learning_rate" for of in said.importance.values())
@@ -466,7 +431,7 @@ def test_a_run_says_what_mattered_and_where_the_best_stands_at_an_edge() -> None
     assert figures.metrics["importance/PE/learning_rate"] == said.importance["PE"]["learning_rate"]
     files = scene.ledger._sweep.files
     assert json.loads(files["importance.json"]) == json.loads(files["summary.json"])["importance"] == said.importance
-    text = to_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
+    text = rendered_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
     assert f"warning: {said.edges[0]}" in text.replace("\n", " ").replace("  ", " ")
     assert "what made trials good" in text and "%" in text and "█" in text
     loaded = SweepResult.loads(said.dumps())
@@ -474,7 +439,7 @@ def test_a_run_says_what_mattered_and_where_the_best_stands_at_an_edge() -> None
 
 
 def test_a_summary_of_an_earlier_version_still_loads(experiment: Experiment) -> None:
-    said = Scene(experiment).run()
+    said = TinySweep(experiment).run()
     earlier = json.loads(said.dumps())
     del earlier["importance"], earlier["edges"]
     loaded = SweepResult.loads(json.dumps(earlier))
@@ -483,7 +448,7 @@ def test_a_summary_of_an_earlier_version_still_loads(experiment: Experiment) -> 
 
 
 def test_a_finished_sweep_remembers_its_summary_and_does_nothing_again(experiment: Experiment) -> None:
-    scene = Scene(experiment)
+    scene = TinySweep(experiment)
     said = scene.run()
     remembered = finished_result(experiment, scene.again().ledger.conclusion)
     assert remembered is not None
@@ -494,14 +459,14 @@ def test_a_finished_sweep_remembers_its_summary_and_does_nothing_again(experimen
 
 
 def test_nothing_complete_is_said_and_nothing_registered(experiment: Experiment) -> None:
-    said = Scene(experiment, diverges_above=0.0).run()
+    said = TinySweep(experiment, diverges_above=0.0).run()
     assert (said.best, said.test_r2, said.champion) == (None, None, None)
     assert json.loads(said.to_json())["best"] is None
-    assert "No trial is complete" in to_text(render_sweep_result(said, {"PE": "", "V": ""}))
+    assert "No trial is complete" in rendered_text(render_sweep_result(said, {"PE": "", "V": ""}))
 
 
 def test_the_key_of_a_sweep_follows_what_decides_its_answers(experiment: Experiment) -> None:
-    scene = Scene(experiment)
+    scene = TinySweep(experiment)
 
     def key(changed: Experiment, dataset: Dataset = scene.dataset) -> str:
         return new_sweep_record(changed, dataset, scene.split).key
@@ -536,7 +501,7 @@ class TestTheTitle:
         parts = split_rows(experiment, dataset)
         ledger = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), store)
         rows = training_rows(dataset, parts)
-        engines = SearchContext(open_driver(experiment), FormulaTrainer(rows), ledger, Notebook())
+        engines = SearchContext(open_driver(experiment), FormulaTrainer(rows), ledger, RecordingProgress())
         return run_sweep(experiment, [], dataset, parts, engines), ledger
 
     def test_it_goes_to_the_first_and_then_to_the_better(self) -> None:
@@ -577,12 +542,12 @@ class TestTheTitle:
         trainer = FormulaTrainer(training_rows(dataset, parts))
 
         def again(is_rehearsal: bool, number: int | None = None) -> PromotionOutcome:
-            return promote_recorded(experiment, number, dataset, parts, trainer, ledger, Notebook(), is_rehearsal)
+            return promote_recorded(experiment, number, dataset, parts, trainer, ledger, RecordingProgress(), is_rehearsal)
 
         rehearsed = again(True)
         assert rehearsed.verdict is not None and rehearsed.verdict.crown and rehearsed.crowning is None
         assert store.champions["tiny"].version == 1
-        assert "would be promoted" in to_text(render_promotion_outcome(rehearsed, ["PE", "V"]))
+        assert "would be promoted" in rendered_text(render_promotion_outcome(rehearsed, ["PE", "V"]))
         held = again(False, number=0)
         assert held.crowning is not None and held.crowning.crowned and store.champions["tiny"].version == 2
         with pytest.raises(ConfigError, match=r"--trial: got 7, expected a complete trial of this sweep \(0\)"):
@@ -598,16 +563,16 @@ class TestTheTitle:
 @pytest.mark.parametrize(("choose", "members"), [("seeds", 3), ("greedy", None)])
 def test_an_ensemble_is_one_model(experiment: Experiment, choose: str, members: int | None) -> None:
     policy = experiment.model_copy(update={"promotion": Promotion(model="tiny", ensemble=Ensemble(size=3, choose=choose))})
-    said = Scene(policy).run()
+    said = TinySweep(policy).run()
     assert said.members == members if members else 1 <= said.members <= 3
     assert said.test_r2 is not None
 
 
 def test_the_best_of_the_search_are_told_twice(experiment: Experiment) -> None:
-    said = Scene(experiment).run()
+    said = TinySweep(experiment).run()
     assert len(said.confirmed) == 4
     assert said.best is not None and said.best.trial in [one.trial for one in said.confirmed]
-    text = to_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
+    text = rendered_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
     assert "once more from fresh seeds on fresh folds" in text and "gap" in text
 
 
@@ -623,7 +588,7 @@ def test_a_baseline_must_be_one_known_trial_on_the_same_heads() -> None:
 
 
 def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows(experiment: Experiment) -> None:
-    scene = Scene(experiment)
+    scene = TinySweep(experiment)
     fixed = {"driver": "random", "trials": 1, "initial_trials": {"one": {"learning_rate": 0.01, "trunk.depth": 4}}}
     said = scene.run([check_baseline_experiment(tiny_experiment(search=fixed, name="rival"), "rival.yaml", experiment)])
     (rival,) = said.references
@@ -633,7 +598,7 @@ def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows
 
 
 def test_an_outlook_counts_what_would_be_trained(experiment: Experiment) -> None:
-    scene = Scene(experiment)
+    scene = TinySweep(experiment)
     seen = make_dry_run(experiment, [], scene.split, Resources(2))
     assert (seen.trials, seen.lanes) == (20, 101)  # three folds each; four trials on five folds from two seeds; and the refit
     assert seen.programs <= seen.populations <= seen.lanes

@@ -22,7 +22,8 @@ from branchsweep.trial import Trial
 from branchsweep.workflows.comparison.compare import ComparisonContext, all_rows, compare, record
 from branchsweep.workflows.comparison.nested_search import contestant_networks
 from branchsweep.workflows.trial_runner import TrialGroup, run_groups, run_trials
-from fakes import FormulaTrainer, Notebook, tiny_experiment
+from fakes import FormulaTrainer, RecordingProgress
+from tiny_sweep import tiny_experiment
 
 RECORD = ComparisonRecord("tiny", "key", "", "", {})
 
@@ -60,13 +61,13 @@ def run(
     dataset: Dataset | None = None,
     trainer: Trainer | None = None,
     ledger: MemoryComparisonTracker | None = None,
-    progress: Notebook | None = None,
+    progress: RecordingProgress | None = None,
 ) -> ComparisonResult:
     dataset = dataset or tiny_table()
     halves = halves_of(dataset)
     rows = all_rows(comparison, dataset, halves)
     engines = ComparisonContext(
-        trainer or FormulaTrainer(rows), ledger or MemoryComparisonTracker.open(RECORD), progress or Notebook()
+        trainer or FormulaTrainer(rows), ledger or MemoryComparisonTracker.open(RECORD), progress or RecordingProgress()
     )
     return compare(comparison, dataset, halves, engines)
 
@@ -115,7 +116,7 @@ def test_a_nested_search_never_sees_the_rows_that_are_tested_on(validation: dict
 
 
 def test_tuning_once_happens_on_the_training_rows_of_the_experiment_and_says_so() -> None:
-    progress = Notebook()
+    progress = RecordingProgress()
     comparison = tiny_comparison(tuning="once")
     said = run(comparison, progress=progress)
     assert any("Tuning was done once" in sentence and "flatters" in sentence for sentence in said.protocol)
@@ -147,7 +148,7 @@ def test_what_is_kept_is_not_done_again_and_comes_to_the_same() -> None:
     first = FormulaTrainer(rows)
     said = run(comparison, dataset, first, ledger)
     assert set(ledger.recall()) == {"tuned/branched", "tuned/single", "tuned/shallow", "estimator/linear"}
-    second, progress = FormulaTrainer(rows), Notebook()
+    second, progress = FormulaTrainer(rows), RecordingProgress()
     again = run(comparison, dataset, second, ledger, progress)
     assert len(second.trained) == 4 * N_HALVES  # the fits alone: one network for all heads twice, and one for each of two
     assert len(first.trained) > len(second.trained)
@@ -234,12 +235,14 @@ def test_rounds_side_by_side_end_as_each_would_alone() -> None:
     rows = TrainingRows(dataset.x, dataset.y, folds, dataset.heads)
     heats = [TrialGroup(trials[of], [of]) for of in range(2)]
     together = sorted(
-        run_groups(heats, experiment, rows, FormulaTrainer(rows), Notebook()), key=lambda of: (of[0], of[1].trial.number)
+        run_groups(heats, experiment, rows, FormulaTrainer(rows), RecordingProgress()),
+        key=lambda of: (of[0], of[1].trial.number),
     )
     for of in range(2):
         one = TrainingRows(dataset.x, dataset.y, (folds[of],), dataset.heads)
         alone = sorted(
-            run_trials(trials[of], experiment, one, FormulaTrainer(one), Notebook()), key=lambda result: result.trial.number
+            run_trials(trials[of], experiment, one, FormulaTrainer(one), RecordingProgress()),
+            key=lambda result: result.trial.number,
         )
         mine = [result for place, result in together if place == of]
         assert [result.score.status for result in mine] == [result.score.status for result in alone]

@@ -1,0 +1,42 @@
+"""Both readers of a store: MLflow's client, and the one that reads its SQLite database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from branchsweep.tracking import sqlite_reader
+from branchsweep.tracking.mlflow_run_store import MlflowRunStore
+from branchsweep.tracking.run_records import RunRecord
+from branchsweep.tracking.sqlite_reader import SqliteRunStore
+
+HEADS = ["PE", "V", "nobody's"]
+
+
+def sqlite_run_store(uri: str) -> SqliteRunStore:
+    """The reader that needs no MLflow."""
+    shelf = sqlite_reader.open_sqlite_run_store(uri)
+    assert shelf is not None
+    return shelf
+
+
+def assert_readers_agree(uri: str) -> int:
+    """Both readers give the same, to the last digit and in the same order; returns how many trials were compared."""
+    ours, theirs = sqlite_run_store(uri), MlflowRunStore.open(uri)
+    sweeps = ours.roots("sweep")
+    assert repr(_in_order(sweeps)) == repr(_in_order(theirs.roots("sweep")))
+    compared = 0
+    for sweep in sweeps:
+        trials = ours.trials(sweep)
+        assert repr(_in_order(trials)) == repr(_in_order(theirs.trials(sweep)))
+        assert ours.experiment(sweep) == theirs.experiment(sweep)
+        for trial in trials:
+            assert repr(ours.curves(trial, HEADS)) == repr(theirs.curves(trial, HEADS))
+        compared += len(trials)
+    return compared
+
+
+def _in_order(entries: list[RunRecord]) -> list[RunRecord]:
+    """Tags and metrics in one order, for neither reader promises any."""
+    return [
+        replace(entry, tags=dict(sorted(entry.tags.items())), metrics=dict(sorted(entry.metrics.items()))) for entry in entries
+    ]

@@ -1,0 +1,75 @@
+"""A small experiment on a small table, and its sweep in memory: the whole loop in milliseconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.dataset import Dataset, Split
+from branchsweep.data.splits import split_rows
+from branchsweep.data.training_rows import training_rows
+from branchsweep.search.drivers import open_driver
+from branchsweep.tracking.memory import MemoryStore, MemoryTracker
+from branchsweep.trial import Result
+from branchsweep.workflows.baseline_evaluation import Baseline
+from branchsweep.workflows.search_loop import SearchContext, run_search
+from branchsweep.workflows.sweep import (
+    new_sweep_record,
+    run_sweep,
+)
+from branchsweep.workflows.sweep_result import SweepResult
+from fakes import FormulaTrainer, RecordingProgress
+
+
+def tiny_experiment(**changes: Any) -> Experiment:
+    """A small experiment with two heads on a csv file that no test of the flows reads."""
+    written: dict[str, Any] = {
+        "name": "tiny",
+        "table": {"source": "tiny.csv", "inputs": ["a", "b"]},
+        "heads": {"PE": {"unit": "MW"}, "V": {"unit": "cm Hg"}},
+        "space": {
+            "dimensions": {
+                "trunk.depth": {"type": "int", "low": 1, "high": 4},
+                "trunk.width": {"type": "int", "low": 2, "high": 40},
+                "learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},
+            }
+        },
+        "search": {"driver": "random", "trials": 20, "batch": 8, "initial_trials": {"small": {"trunk.depth": 1, "trunk.width": 2}}},
+        "fit": {"epochs": 3},
+        "promotion": {"model": "tiny"},
+    }
+    return Experiment.model_validate({**written, **changes})
+
+
+def tiny_table() -> Dataset:
+    """Every head is a multiple of the sum of the inputs."""
+    x = np.random.default_rng(0).normal(size=(120, 2))
+    y = np.stack([x.sum(1), 2 * x.sum(1)], axis=1)
+    return Dataset("file", "tiny.csv", ("a", "b"), ("PE", "V"), x, y, digest="t1")
+
+
+class TinySweep:
+    """A sweep of an experiment on `tiny_table`, trained by a formula and recorded in memory."""
+
+    def __init__(self, experiment: Experiment, ledger: MemoryTracker | None = None, **trainer: Any) -> None:
+        self.experiment, self.dataset = experiment, tiny_table()
+        self.split: Split = split_rows(experiment, self.dataset)
+        self.rows = training_rows(self.dataset, self.split)
+        self.ledger = ledger or MemoryTracker.open(new_sweep_record(experiment, self.dataset, self.split), MemoryStore())
+        self.trainer = FormulaTrainer(self.rows, **trainer)
+        self.progress = RecordingProgress()
+        self.engines = SearchContext(open_driver(experiment), self.trainer, self.ledger, self.progress)
+
+    def again(self, experiment: Experiment | None = None, **trainer: Any) -> TinySweep:
+        """The same sweep as another process opens it."""
+        return TinySweep(experiment or self.experiment, self.ledger, **trainer)
+
+    def search(self) -> list[Result]:
+        """Search, without what follows."""
+        return run_search(self.experiment, self.rows, self.engines).results
+
+    def run(self, baselines: list[Baseline] | None = None) -> SweepResult:
+        """Search, and all that follows."""
+        return run_sweep(self.experiment, baselines or [], self.dataset, self.split, self.engines)
