@@ -36,7 +36,12 @@ def tiny_experiment(**changes: Any) -> Experiment:
                 "learning_rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},
             }
         },
-        "search": {"driver": "random", "trials": 20, "batch": 8, "initial_trials": {"small": {"trunk.depth": 1, "trunk.width": 2}}},
+        "search": {
+            "driver": "random",
+            "trials": 20,
+            "batch": 8,
+            "initial_trials": {"small": {"trunk.depth": 1, "trunk.width": 2}},
+        },
         "fit": {"epochs": 3},
         "promotion": {"model": "tiny"},
     }
