@@ -12,10 +12,7 @@ from importlib.util import find_spec
 from itertools import groupby, zip_longest
 from pathlib import Path
 
-import keras
-
 from branchsweep.errors import UserError
-from branchsweep.models import keras_network
 from branchsweep.models.architecture import Architecture
 
 DOTS_PER_INCH = {".png": 200, ".svg": 72, ".pdf": 72}
@@ -217,6 +214,10 @@ def network_dot(architecture: Architecture, inputs: Sequence[str]) -> str:
         architecture: The network.
         inputs: The names of the input columns; the topmost box shows them.
     """
+    import keras  # noqa: PLC0415  # a drawing as text needs no TensorFlow
+
+    from branchsweep.models import keras_network  # noqa: PLC0415  # likewise
+
     model = keras_network.build_network(architecture, len(inputs))
     drawn = keras.utils.model_to_dot(model, show_shapes=True, show_layer_names=True, show_layer_activations=True)
     # Keras forbids a slash in a layer's name, and a column may have one: so it is the picture that names them, not the model.
