@@ -6,7 +6,7 @@
     python -m benchmarks.scale --driver optuna/tpe --asks 500,2000,10000,100000
 
 The whole loop (`sweep.search`) over the shipped experiment, three folds, 60 epochs and default pruning, with the real driver,
-packing, rungs, grading, terminal and ledger (`ShadowLedger` around MLflow's on a new sqlite store, or around one in memory).
+packing, rungs, grading, terminal and tracker (`AsyncTracker` around MLflow's on a new sqlite store, or around one in memory).
 **The trainer is a fake**: it answers a population at once, with predictions of the real shape that a formula makes of the
 recipe, and notes on a **simulated clock** what training would have taken by `costs.seconds` (fitted by `benchmarks.cost`).
 Populations go to the first of `--cores` simulated workers that is idle, and what the driver does takes the clock on by as long
@@ -31,6 +31,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.search.protocols import Driver
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryTracker
-from branchsweep.tracking.protocols import Tracker
+from branchsweep.tracking.protocols import Tracker, Tracking
 from branchsweep.training import cost_model
 from branchsweep.training.population import LaneOutcome, LaneState, Population, PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
@@ -111,11 +112,11 @@ class ClockedDriver:
         self._clock.turn("else")
 
 
-class ClockedLedger(AsyncTracker):
-    """Knows how long the main thread was at it."""
+class ClockedTracker(AsyncTracker):
+    """Measures how long the main thread records."""
 
-    def __init__(self, ledger: Tracker, clock: Clock) -> None:
-        super().__init__(ledger)
+    def __init__(self, tracker: Tracker, clock: Clock) -> None:
+        super().__init__(tracker)
         self._clock = clock
 
     def record(self, results: Sequence[Result]) -> None:
@@ -125,19 +126,19 @@ class ClockedLedger(AsyncTracker):
 
 
 class Writer:
-    """Plays the ledger that writes, through another one, and knows how much processor time its thread took."""
+    """A tracker that records through another one, and measures the processor time that this takes."""
 
-    def __init__(self, ledger: Tracker) -> None:
-        self._ledger, self.seconds = ledger, 0.0
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker, self.seconds = tracker, 0.0
 
     def record(self, results: Sequence[Result]) -> None:
         """Write."""
         began = time.thread_time()
-        self._ledger.record(results)
+        self._tracker.record(results)
         self.seconds += time.thread_time() - began
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._ledger, name)
+        return getattr(self._tracker, name)
 
 
 class FakeTrainer:
@@ -313,12 +314,13 @@ def simulate(words: Any, setting: _measure.Setting, store: Path | None) -> dict[
     """One sweep, and what it took."""
     experiment, clock = setting.experiment, Clock()
     trainer = FakeTrainer(setting.rows, experiment.folds, words.cores, clock)
-    writer = Writer(_ledger(setting, store))
+    tracking = _tracking(setting, store)
+    writer = Writer(tracking.tracker)
     progress = Tenths(words.trials, clock, trainer, writer, store)
     began = time.perf_counter()
-    with ClockedLedger(writer, clock) as ledger:  # type: ignore[arg-type]  # it plays the role through another
+    with ClockedTracker(writer, clock) as tracker:  # type: ignore[arg-type]  # it plays the role through another
         driver = ClockedDriver(open_driver(experiment), clock)
-        engines = SearchContext(driver, trainer, ledger, progress)  # type: ignore[arg-type]  # a search exports nothing
+        engines = SearchContext(driver, trainer, replace(tracking, tracker=tracker), progress)  # type: ignore[arg-type]  # a search exports nothing
         clock.turn("else")
         found = run_search(experiment, setting.rows, engines)
     wall = time.perf_counter() - began
@@ -361,13 +363,13 @@ def _costs(tenths: Sequence[Mapping[str, float]], clock: Clock, trainer: FakeTra
     }
 
 
-def _ledger(setting: _measure.Setting, store: Path | None) -> Tracker:
+def _tracking(setting: _measure.Setting, store: Path | None) -> Tracking:
     record = new_sweep_record(setting.experiment, setting.dataset, setting.split)
     if store is None:
-        return MemoryTracker.open(record)
+        return MemoryTracker.open(record).tracking
     from branchsweep.tracking.mlflow_tracker import MlflowTracker
 
-    return MlflowTracker.open(record, f"sqlite:///{store}", fresh=True)
+    return MlflowTracker.open(record, f"sqlite:///{store}", fresh=True).tracking
 
 
 def _stored(store: Path, trials: int) -> dict[str, Any]:

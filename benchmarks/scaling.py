@@ -22,7 +22,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from branchsweep.config.loading import load_experiment
 from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryTracker
-from branchsweep.tracking.protocols import Tracker
+from branchsweep.tracking.protocols import Tracking
 from branchsweep.training import packing
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population_queue import PopulationQueue
@@ -92,8 +92,9 @@ class Bench:
         """Seconds of one sweep, from the first question to the last record."""
         experiment = self.experiment(trials, seed)
         began = time.perf_counter()
-        with AsyncTracker(self._ledger(experiment)) as ledger:
-            engines = SearchContext(open_driver(experiment), self.trainer, ledger, progress)
+        tracking = self._tracking(experiment)
+        with AsyncTracker(tracking.tracker) as tracker:
+            engines = SearchContext(open_driver(experiment), self.trainer, replace(tracking, tracker=tracker), progress)
             results = run_search(experiment, self.setting.rows, engines).results
         assert len(results) == trials
         return time.perf_counter() - began
@@ -106,13 +107,13 @@ class Bench:
             pass
         return time.perf_counter() - began
 
-    def _ledger(self, experiment: Experiment) -> Tracker:
+    def _tracking(self, experiment: Experiment) -> Tracking:
         record = new_sweep_record(experiment, self.setting.dataset, self.setting.split)
         if self.store is None:
-            return MemoryTracker.open(record)
+            return MemoryTracker.open(record).tracking
         from branchsweep.tracking.mlflow_tracker import MlflowTracker
 
-        return MlflowTracker.open(record, self.store, fresh=True)
+        return MlflowTracker.open(record, self.store, fresh=True).tracking
 
 
 def shipped(words: argparse.Namespace, overrides: Sequence[str]) -> Experiment:

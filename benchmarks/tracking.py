@@ -11,7 +11,7 @@
 Making the store is left out on all sides. Resident memory is read after a fifth of the trials and after all.
 
 **Share.** The search of the shipped space (32 trials, 35 epochs, 2 folds; drawn at random, so that every time the same are
-trained, by workers that have their programs compiled), by turns with this ledger and with one in memory: the median of the
+trained, by workers that have their programs compiled), by turns with this tracker and with one in memory: the median of the
 paired differences as a share of the wall time until all is written; and the processor time of the thread that writes, as a
 share of the wall time on all cores. (`--quick`: one pair, of fewer and wider trials over 6 epochs: a rough figure.)
 """
@@ -25,6 +25,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -42,7 +43,7 @@ from branchsweep.tracking import serialization
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
-from branchsweep.tracking.protocols import SweepRecord, TableRecord, Tracker
+from branchsweep.tracking.protocols import SweepRecord, TableRecord, Tracking
 from branchsweep.training.local_workers import LocalWorkers, available_cores
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from branchsweep.workflows.search_loop import SearchContext, run_search
@@ -105,11 +106,11 @@ def ours(uri: str, trials: int) -> dict[str, float]:
     resident = 0.0
     inner = MlflowTracker.open(record_of("ours"), uri)
     began = time.perf_counter()
-    with AsyncTracker(inner) as ledger:
+    with AsyncTracker(inner) as tracker:
         for number in range(trials):
-            ledger.record([trial(number)])
+            tracker.record([trial(number)])
             if number == trials // 5:
-                ledger.flush()
+                tracker.flush()
                 resident = resident_megabytes()
     seconds = time.perf_counter() - began
     return {
@@ -187,12 +188,13 @@ def recording(uri: str, trials: int, peers_trials: int) -> dict[str, float]:
     return said
 
 
-def searched(experiment: Experiment, rows: TrainingRows, trainer: LocalWorkers, ledger: Tracker) -> float:
-    """Seconds that a search takes, until its ledger has written everything."""
+def searched(experiment: Experiment, rows: TrainingRows, trainer: LocalWorkers, tracking: Tracking) -> float:
+    """Seconds that a search takes, until its tracker has written everything."""
     progress = Terminal(Console(quiet=True))
     began = time.perf_counter()
-    with AsyncTracker(ledger) as shadow:
-        run_search(experiment, rows, SearchContext(open_driver(experiment), trainer, shadow, progress))
+    with AsyncTracker(tracking.tracker) as tracker:
+        engines = SearchContext(open_driver(experiment), trainer, replace(tracking, tracker=tracker), progress)
+        run_search(experiment, rows, engines)
     return time.perf_counter() - began
 
 
@@ -200,7 +202,7 @@ def share(experiment: Experiment, rows: TrainingRows, trainer: LocalWorkers, uri
     """The second measurement."""
     record = SweepRecord("share", "key", "", "name: share\n", {name: head.unit for name, head in experiment.heads.items()})
     one_epoch = experiment.model_copy(update={"fit": experiment.fit.model_copy(update={"epochs": 1})})
-    searched(one_epoch, rows, trainer, MemoryTracker.open(record))  # compiles
+    searched(one_epoch, rows, trainer, MemoryTracker.open(record).tracking)  # compiles
     measured = list(_pairs(experiment, rows, trainer, record, uri, pairs))
     wall = statistics.median(in_memory for in_memory, _, _ in measured)
     shares = sorted((logged - in_memory) / wall for in_memory, logged, _ in measured)
@@ -219,12 +221,12 @@ def share(experiment: Experiment, rows: TrainingRows, trainer: LocalWorkers, uri
 def _pairs(
     experiment: Experiment, rows: TrainingRows, trainer: LocalWorkers, record: SweepRecord, uri: str, pairs: int
 ) -> Iterator[tuple[float, float, float]]:
-    """(seconds with the ledger in memory, seconds with MLflow, processor seconds of writing); who is first alternates."""
+    """(seconds with the tracker in memory, seconds with MLflow, processor seconds of writing); who is first alternates."""
     for pair in range(pairs):
         clocked = Clocked.open(record, uri, fresh=True)
-        ledgers: list[Tracker] = [MemoryTracker.open(record), clocked]
-        turns = reversed(ledgers) if pair % 2 else ledgers
-        seconds = {type(ledger): searched(experiment, rows, trainer, ledger) for ledger in turns}
+        stores = [MemoryTracker.open(record).tracking, clocked.tracking]
+        turns = reversed(stores) if pair % 2 else stores
+        seconds = {type(store.tracker): searched(experiment, rows, trainer, store) for store in turns}
         yield seconds[MemoryTracker], seconds[Clocked], clocked.seconds
 
 

@@ -31,7 +31,7 @@ from branchsweep.reporting.text import sweep_result
 from branchsweep.tracking.mlflow_tracker import MlflowTracker, open_existing
 from branchsweep.tracking.run_reader import list_sweeps
 from branchsweep.tracking.run_records import SweepSummary
-from branchsweep.tracking.tracking_uri import charts_page, link, run_page, view_page
+from branchsweep.tracking.ui_pages import charts_page, link, run_page, view_page
 from branchsweep.workflows.sweep_result import SweepResult
 
 HERE = Path(__file__).parent

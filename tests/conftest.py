@@ -125,7 +125,7 @@ def mlflow_store(mlflow_template: Path, tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def mlflow_server(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """The address of MLflow's own server, shared by all tests of the session."""
-    from branchsweep.tracking.tracking_uri import SERVER_ENVIRONMENT, ui_command
+    from branchsweep.tracking.ui_pages import SERVER_ENVIRONMENT, ui_command
 
     folder = tmp_path_factory.mktemp("server")
     file = shutil.copy(mlflow_template, folder / "mlflow.db")

@@ -65,7 +65,7 @@ class TinySweep:
         self.ledger = ledger or MemoryTracker.open(new_sweep_record(experiment, self.dataset, self.split), MemoryStore())
         self.trainer = FormulaTrainer(self.rows, **trainer)
         self.progress = RecordingProgress()
-        self.engines = SearchContext(open_driver(experiment), self.trainer, self.ledger, self.progress)
+        self.engines = SearchContext(open_driver(experiment), self.trainer, self.ledger.tracking, self.progress)
 
     def again(self, experiment: Experiment | None = None, **trainer: Any) -> TinySweep:
         """The same sweep as another process opens it."""

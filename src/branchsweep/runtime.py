@@ -45,6 +45,9 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+DEVICE_TAG = "device"
+"""The environment fact that names the device that networks are trained on."""
+
 LIBRARIES = ("tensorflow", "keras", "optuna", "mlflow", "scikit-learn", "numpy", "pandas")
 
 

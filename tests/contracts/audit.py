@@ -5,31 +5,35 @@ from __future__ import annotations
 from uuid import uuid4
 
 from contracts.results import example_result
-from contracts.tracking_records import OpenTracker, sweep_record
+from contracts.tracking_records import OpenTracking, sweep_record
 
 
 class AuditContract:
-    """A subclass has a fixture `opened`, which gives an `OpenTracker` over an empty store."""
+    """A subclass has a fixture `opened`, which gives an `OpenTracking` over an empty store."""
 
-    def test_who_met_the_test_rows_is_counted_over_all_sweeps(self, opened: OpenTracker) -> None:
+    def test_evaluations_are_counted_over_all_sweeps_of_the_store(self, opened: OpenTracking) -> None:
         split, another = uuid4().hex, uuid4().hex
         tags = {"test_digest": split}
-        ledger = opened(sweep_record("one", tags=tags))
-        assert ledger.meetings(split) == 0
-        ledger.meet("trial 3")
-        ledger.meet("linear regression")
-        ledger.meet("trial 3")
-        assert ledger.meetings(split) == 2
+        tracking = opened(sweep_record("one", tags=tags))
+        assert tracking.test_audit.evaluations(split) == 0
+        tracking.test_audit.record_evaluation("trial 3")
+        tracking.test_audit.record_evaluation("linear regression")
+        tracking.test_audit.record_evaluation("trial 3")
+        assert tracking.test_audit.evaluations(split) == 2
         resumed = opened(sweep_record("one", tags=tags))
-        resumed.record([example_result(0)])
-        resumed.meet("trial 3")
-        resumed.meet("trial 7")
-        resumed.conclude({}, {"summary": "done"}, {})
+        resumed.tracker.record([example_result(0)])
+        resumed.test_audit.record_evaluation("trial 3")
+        resumed.test_audit.record_evaluation("trial 7")
+        resumed.tracker.finish({}, {"summary": "done"}, {})
         other = opened(sweep_record("other", tags=tags))
-        other.meet("trial 3")
+        other.test_audit.record_evaluation("trial 3")
         elsewhere = opened(sweep_record("elsewhere", tags={"test_digest": another}))
-        elsewhere.meet("trial 3")
-        assert [elsewhere.meetings(split), elsewhere.meetings(another), elsewhere.meetings("none")] == [4, 1, 0]
+        elsewhere.test_audit.record_evaluation("trial 3")
+        assert [
+            elsewhere.test_audit.evaluations(split),
+            elsewhere.test_audit.evaluations(another),
+            elsewhere.test_audit.evaluations("none"),
+        ] == [4, 1, 0]
         fresh = opened(sweep_record("one", tags=tags), fresh=True)
-        fresh.meet("trial 3")
-        assert fresh.meetings(split) == 5
+        fresh.test_audit.record_evaluation("trial 3")
+        assert fresh.test_audit.evaluations(split) == 5

@@ -7,9 +7,6 @@ from typing import Any, Protocol
 
 import pytest
 
-from branchsweep.metrics.comparison_result import (
-    ComparisonResult,
-)
 from branchsweep.tracking.protocols import (
     ComparisonRecord,
     ComparisonTracker,
@@ -19,18 +16,18 @@ from contracts.tracking_records import comparison_record
 
 
 class OpenComparison(Protocol):
-    """Opens a comparison's ledger over one store, as often as it is called: each call stands for a process of its own."""
+    """Opens a comparison's tracker over one store, as often as it is called: each call stands for a process of its own."""
 
     def __call__(self, record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker: ...
 
 
 class ComparisonTrackerContract:
-    """What every comparison's ledger must do."""
+    """What every comparison's tracker must do."""
 
     def test_a_comparison_begins_with_nothing(self, opened: OpenComparison) -> None:
-        ledger = opened(comparison_record())
-        assert (ledger.recall(), ledger.conclusion) == ({}, None)
-        assert ledger.run_id
+        tracker = opened(comparison_record())
+        assert (tracker.recorded_parts(), tracker.conclusion) == ({}, None)
+        assert tracker.run_id
 
     def test_parts_are_kept_exactly_for_whoever_goes_on(self, opened: OpenComparison) -> None:
         parts: dict[str, Any] = {
@@ -41,57 +38,57 @@ class ComparisonTrackerContract:
         }
         first = opened(comparison_record())
         for part, data in parts.items():
-            first.keep(part, data)
+            first.record_part(part, data)
         again = opened(comparison_record())
-        assert first.recall() == again.recall() == parts
+        assert first.recorded_parts() == again.recorded_parts() == parts
         assert again.run_id == first.run_id
         assert again.conclusion is None
 
     def test_another_comparison_has_parts_of_its_own(self, opened: OpenComparison) -> None:
         first = opened(comparison_record("one"))
-        first.keep("tuned/branched", 1)
+        first.record_part("tuned/branched", 1)
         other, fresh = opened(comparison_record("other")), opened(comparison_record("one"), fresh=True)
-        assert (other.recall(), fresh.recall()) == ({}, {})
-        assert len({ledger.run_id for ledger in (first, other, fresh)}) == 3
-        fresh.keep("tuned/branched", 2)
-        assert first.recall() == {"tuned/branched": 1}
-        assert opened(comparison_record("one")).recall() == {"tuned/branched": 2}, "the newest goes on"
+        assert (other.recorded_parts(), fresh.recorded_parts()) == ({}, {})
+        assert len({tracker.run_id for tracker in (first, other, fresh)}) == 3
+        fresh.record_part("tuned/branched", 2)
+        assert first.recorded_parts() == {"tuned/branched": 1}
+        assert opened(comparison_record("one")).recorded_parts() == {"tuned/branched": 2}, "the newest goes on"
 
     def test_of_a_part_the_last_counts_and_is_a_copy(self, opened: OpenComparison) -> None:
-        ledger, data = opened(comparison_record()), {"r2": [0.5]}
-        ledger.keep("part", [1] * 1000)
-        ledger.keep("part", data)
+        tracker, data = opened(comparison_record()), {"r2": [0.5]}
+        tracker.record_part("part", [1] * 1000)
+        tracker.record_part("part", data)
         data["r2"].append(0.6)
-        assert ledger.recall() == {"part": {"r2": [0.5]}}
+        assert tracker.recorded_parts() == {"part": {"r2": [0.5]}}
 
     def test_what_json_has_no_word_for_is_refused_and_not_kept(self, opened: OpenComparison) -> None:
-        ledger = opened(comparison_record())
+        tracker = opened(comparison_record())
         with pytest.raises(ValueError, match="not JSON compliant"):
-            ledger.keep("part", {"r2": [math.nan]})
-        assert ledger.recall() == {}
+            tracker.record_part("part", {"r2": [math.nan]})
+        assert tracker.recorded_parts() == {}
 
     def test_what_was_found_is_read_back_whole(self, opened: OpenComparison) -> None:
         first = opened(comparison_record())
-        first.keep("tuned/branched", 1)
-        first.conclude(example_comparison(), {"comparison.md": "# Done", "figures/gain.png": b"\x89PNG\x00"})
-        for ledger in (first, opened(comparison_record())):
-            assert ledger.conclusion is not None
-            assert repr(ComparisonResult.loads(ledger.conclusion)) == repr(example_comparison())
-            assert ledger.recall() == {"tuned/branched": 1}
+        first.record_part("tuned/branched", 1)
+        first.finish(example_comparison(), {"comparison.md": "# Done", "figures/gain.png": b"\x89PNG\x00"})
+        for tracker in (first, opened(comparison_record())):
+            assert tracker.conclusion is not None
+            assert repr(tracker.conclusion) == repr(example_comparison())
+            assert tracker.recorded_parts() == {"tuned/branched": 1}
         assert opened(comparison_record(), fresh=True).conclusion is None
 
     def test_a_conclusion_may_be_drawn_again(self, opened: OpenComparison) -> None:
-        opened(comparison_record()).conclude(example_comparison(answer=("long " * 4000,)), {})
-        opened(comparison_record()).conclude(example_comparison(answer=("short",)), {})
+        opened(comparison_record()).finish(example_comparison(answer=("long " * 4000,)), {})
+        opened(comparison_record()).finish(example_comparison(answer=("short",)), {})
         said = opened(comparison_record()).conclusion
         assert said is not None
-        assert ComparisonResult.loads(said).answer == ("short",)
+        assert said.answer == ("short",)
 
     @pytest.mark.parametrize("is_same_process", [True, False])
     def test_one_more_part_takes_the_conclusion_back(self, opened: OpenComparison, is_same_process: bool) -> None:
-        ledger = opened(comparison_record())
-        ledger.conclude(example_comparison(), {})
-        again = ledger if is_same_process else opened(comparison_record())
-        again.keep("more", 1)
+        tracker = opened(comparison_record())
+        tracker.finish(example_comparison(), {})
+        again = tracker if is_same_process else opened(comparison_record())
+        again.record_part("more", 1)
         assert again.conclusion is None
         assert opened(comparison_record()).conclusion is None

@@ -12,104 +12,106 @@ from branchsweep.tracking.protocols import (
 )
 from branchsweep.trial import Result, Status, Trial
 from contracts.results import exact_texts, example_result
-from contracts.tracking_records import OpenTracker, sweep_record
+from contracts.tracking_records import OpenTracking, sweep_record
 
 
-def record_and_recall(ledger: Tracker, result: Result) -> None:
-    """Record a result; a ledger that writes beside its caller tells at the next call how that went."""
-    ledger.record([result])
-    ledger.recall()
+def record_and_read(tracker: Tracker, result: Result) -> None:
+    """Record a result and read all; a tracker that writes in a thread raises an error of writing at the next call."""
+    tracker.record([result])
+    tracker.recorded_results()
 
 
 class TrackerContract:
-    """A subclass has a fixture `opened`, which gives an `OpenTracker` over an empty store."""
+    """A subclass has a fixture `opened`, which gives an `OpenTracking` over an empty store."""
 
-    def test_a_new_sweep_is_empty(self, opened: OpenTracker) -> None:
-        ledger = opened(sweep_record())
-        assert not ledger.is_resumed
-        assert ledger.recall() == []
-        assert ledger.conclusion is None
+    def test_a_new_sweep_is_empty(self, opened: OpenTracking) -> None:
+        tracker = opened(sweep_record()).tracker
+        assert not tracker.is_resumed
+        assert tracker.recorded_results() == []
+        assert tracker.conclusion is None
 
-    def test_what_was_recorded_is_recalled_exactly(self, opened: OpenTracker) -> None:
-        ledger = opened(sweep_record())
+    def test_what_was_recorded_is_recalled_exactly(self, opened: OpenTracking) -> None:
+        tracker = opened(sweep_record()).tracker
         results = [example_result(0), example_result(1, Status.FAILED), example_result(2, Status.PRUNED), example_result(3)]
-        ledger.record(results)
-        assert exact_texts(ledger.recall()) == exact_texts(results)
-        for before, after in zip(results, ledger.recall(), strict=True):
+        tracker.record(results)
+        assert exact_texts(tracker.recorded_results()) == exact_texts(results)
+        for before, after in zip(results, tracker.recorded_results(), strict=True):
             assert [type(value) for value in after.trial.params.values()] == [
                 type(value) for value in before.trial.params.values()
             ]
 
-    def test_trials_are_recalled_in_order_of_their_numbers(self, opened: OpenTracker) -> None:
-        ledger = opened(sweep_record())
-        ledger.record([example_result(5), example_result(1)])
-        ledger.record([example_result(3)])
-        assert [result.trial.number for result in ledger.recall()] == [1, 3, 5]
+    def test_trials_are_recalled_in_order_of_their_numbers(self, opened: OpenTracking) -> None:
+        tracker = opened(sweep_record()).tracker
+        tracker.record([example_result(5), example_result(1)])
+        tracker.record([example_result(3)])
+        assert [result.trial.number for result in tracker.recorded_results()] == [1, 3, 5]
 
-    def test_nothing_to_record_is_nothing(self, opened: OpenTracker) -> None:
-        ledger = opened(sweep_record())
-        ledger.record([])
-        assert ledger.recall() == []
+    def test_nothing_to_record_is_nothing(self, opened: OpenTracking) -> None:
+        tracker = opened(sweep_record()).tracker
+        tracker.record([])
+        assert tracker.recorded_results() == []
 
-    def test_a_sweep_of_the_same_key_goes_on(self, opened: OpenTracker) -> None:
-        first = opened(sweep_record())
+    def test_a_sweep_of_the_same_key_goes_on(self, opened: OpenTracking) -> None:
+        first = opened(sweep_record()).tracker
         first.record([example_result(0), example_result(1)])
-        second = opened(sweep_record())
+        second = opened(sweep_record()).tracker
         assert second.is_resumed
         assert second.run_id == first.run_id
-        assert exact_texts(second.recall()) == exact_texts([example_result(0), example_result(1)])
+        assert exact_texts(second.recorded_results()) == exact_texts([example_result(0), example_result(1)])
         second.record([example_result(2)])
-        assert [result.trial.number for result in opened(sweep_record()).recall()] == [0, 1, 2]
+        assert [result.trial.number for result in opened(sweep_record()).tracker.recorded_results()] == [0, 1, 2]
 
-    def test_a_sweep_of_another_key_does_not_mix(self, opened: OpenTracker) -> None:
-        one, other = opened(sweep_record("one")), opened(sweep_record("other"))
+    def test_a_sweep_of_another_key_does_not_mix(self, opened: OpenTracking) -> None:
+        one, other = opened(sweep_record("one")).tracker, opened(sweep_record("other")).tracker
         assert one.run_id != other.run_id
         one.record([example_result(0)])
         other.record([example_result(7)])
-        assert [result.trial.number for result in one.recall()] == [0]
-        assert [result.trial.number for result in opened(sweep_record("other")).recall()] == [7]
+        assert [result.trial.number for result in one.recorded_results()] == [0]
+        assert [result.trial.number for result in opened(sweep_record("other")).tracker.recorded_results()] == [7]
 
-    def test_a_fresh_sweep_begins_anew_and_is_the_one_that_goes_on(self, opened: OpenTracker) -> None:
-        old = opened(sweep_record())
+    def test_a_fresh_sweep_begins_anew_and_is_the_one_that_goes_on(self, opened: OpenTracking) -> None:
+        old = opened(sweep_record()).tracker
         old.record([example_result(0)])
-        fresh = opened(sweep_record(), fresh=True)
+        fresh = opened(sweep_record(), fresh=True).tracker
         assert not fresh.is_resumed
         assert fresh.run_id != old.run_id
-        assert fresh.recall() == []
-        assert opened(sweep_record()).run_id == fresh.run_id
-        assert len(old.recall()) == 1
+        assert fresh.recorded_results() == []
+        assert opened(sweep_record()).tracker.run_id == fresh.run_id
+        assert len(old.recorded_results()) == 1
 
     @pytest.mark.parametrize("is_resumed", [False, True])
-    def test_no_trial_is_recorded_twice(self, opened: OpenTracker, is_resumed: bool) -> None:
-        ledger = opened(sweep_record())
-        ledger.record([example_result(0), example_result(1), example_result(1)])
-        again = opened(sweep_record()) if is_resumed else ledger
+    def test_no_trial_is_recorded_twice(self, opened: OpenTracking, is_resumed: bool) -> None:
+        tracker = opened(sweep_record()).tracker
+        tracker.record([example_result(0), example_result(1), example_result(1)])
+        again = opened(sweep_record()).tracker if is_resumed else tracker
         slower = replace(example_result(1), score=replace(example_result(1).score, seconds=9.0))
         again.record([slower, example_result(2)])
-        assert exact_texts(again.recall()) == exact_texts([example_result(0), example_result(1), example_result(2)])
+        assert exact_texts(again.recorded_results()) == exact_texts([example_result(0), example_result(1), example_result(2)])
 
     @pytest.mark.parametrize("is_resumed", [False, True])
-    def test_two_searches_in_one_sweep_are_noticed(self, opened: OpenTracker, is_resumed: bool) -> None:
-        ledger = opened(sweep_record())
-        ledger.record([example_result(0), example_result(1)])
-        again = opened(sweep_record()) if is_resumed else ledger
+    def test_two_searches_in_one_sweep_are_noticed(self, opened: OpenTracking, is_resumed: bool) -> None:
+        tracker = opened(sweep_record()).tracker
+        tracker.record([example_result(0), example_result(1)])
+        again = opened(sweep_record()).tracker if is_resumed else tracker
         with pytest.raises(TrackingError, match="trial 1 is already recorded with other params"):
-            record_and_recall(again, Result(Trial(1, {"trunk.depth": 9}), example_result(1).score))
-        assert exact_texts(again.recall()) == exact_texts([example_result(0), example_result(1)])
+            record_and_read(again, Result(Trial(1, {"trunk.depth": 9}), example_result(1).score))
+        assert exact_texts(again.recorded_results()) == exact_texts([example_result(0), example_result(1)])
 
-    def test_there_are_no_pages_of_trials_that_are_not_there(self, opened: OpenTracker) -> None:
-        ledger = opened(sweep_record())
-        ledger.record([example_result(0), example_result(2)])
-        assert set(ledger.pages([0, 1]).trials) <= {0}
-        assert opened(sweep_record()).pages([0, 1, 2]).trials == ledger.pages([0, 1, 2]).trials, "in another process too"
+    def test_there_are_no_pages_of_trials_that_are_not_there(self, opened: OpenTracking) -> None:
+        tracker = opened(sweep_record()).tracker
+        tracker.record([example_result(0), example_result(2)])
+        assert set(tracker.links([0, 1]).trials) <= {0}
+        assert opened(sweep_record()).tracker.links([0, 1, 2]).trials == tracker.links([0, 1, 2]).trials, (
+            "in another process too"
+        )
 
-    def test_a_conclusion_is_kept(self, opened: OpenTracker) -> None:
-        ledger = opened(sweep_record())
-        ledger.record(
+    def test_a_conclusion_is_kept(self, opened: OpenTracking) -> None:
+        tracker = opened(sweep_record()).tracker
+        tracker.record(
             [example_result(0), example_result(1, Status.FAILED), example_result(2, Status.PRUNED), example_result(3)]
         )
-        ledger.conclude({"test_r2/PE": 0.1 + 0.2}, {"summary": "ü" * 20_000}, {"summary.json": "{}"})
-        for reader in (ledger, opened(sweep_record())):
+        tracker.finish({"test_r2/PE": 0.1 + 0.2}, {"summary": "ü" * 20_000}, {"summary.json": "{}"})
+        for reader in (tracker, opened(sweep_record()).tracker):
             assert reader.conclusion is not None
             assert reader.conclusion.tags["summary"] == "ü" * 20_000
             assert reader.conclusion.tags["data_source"] == "embedded"
@@ -118,24 +120,24 @@ class TrackerContract:
             assert reader.conclusion.metrics["best_r2/mean"] == example_result(3).score.value
             assert reader.conclusion.metrics["best_r2/V"] == example_result(0).score.heads["V"].r2
 
-    def test_a_conclusion_may_be_drawn_again_and_say_less(self, opened: OpenTracker) -> None:
-        opened(sweep_record()).conclude({"test_r2/PE": 0.9}, {"summary": "long " * 4000}, {})
-        again = opened(sweep_record())
-        again.conclude({"test_r2/PE": 0.8}, {"summary": "short"}, {})
-        concluded = opened(sweep_record()).conclusion
+    def test_a_conclusion_may_be_drawn_again_and_say_less(self, opened: OpenTracking) -> None:
+        opened(sweep_record()).tracker.finish({"test_r2/PE": 0.9}, {"summary": "long " * 4000}, {})
+        again = opened(sweep_record()).tracker
+        again.finish({"test_r2/PE": 0.8}, {"summary": "short"}, {})
+        concluded = opened(sweep_record()).tracker.conclusion
         assert concluded is not None
         assert concluded.tags["summary"] == "short"
         assert concluded.metrics["test_r2/PE"] == 0.8
 
     @pytest.mark.parametrize("is_same_process", [True, False])
-    def test_one_more_trial_takes_the_conclusion_back(self, opened: OpenTracker, is_same_process: bool) -> None:
-        ledger = opened(sweep_record())
-        ledger.record([example_result(0)])
-        ledger.conclude({}, {}, {})
-        again = ledger if is_same_process else opened(sweep_record())
+    def test_one_more_trial_takes_the_conclusion_back(self, opened: OpenTracking, is_same_process: bool) -> None:
+        tracker = opened(sweep_record()).tracker
+        tracker.record([example_result(0)])
+        tracker.finish({}, {}, {})
+        again = tracker if is_same_process else opened(sweep_record()).tracker
         again.record([example_result(0)])
         after_nothing_new = again.conclusion
         again.record([example_result(1)])
         assert after_nothing_new is not None
         assert again.conclusion is None
-        assert opened(sweep_record()).conclusion is None
+        assert opened(sweep_record()).tracker.conclusion is None

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from branchsweep.tracking.protocols import (
+    Champion,
     ComparisonRecord,
     ModelCandidate,
+    PromotionDecision,
     SweepRecord,
-    Tracker,
+    Tracking,
 )
 from contracts.results import example_result
 
 
-class OpenTracker(Protocol):
-    """Opens a ledger over one store, as often as it is called: each call stands for a process of its own."""
+class OpenTracking(Protocol):
+    """Opens a sweep over one store, as often as it is called: each call stands for a process of its own."""
 
-    def __call__(self, record: SweepRecord, fresh: bool = False) -> Tracker: ...
+    def __call__(self, record: SweepRecord, fresh: bool = False) -> Tracking: ...
 
 
 def sweep_record(key: str = "key", **changed: Any) -> SweepRecord:
@@ -36,7 +39,7 @@ def sweep_record(key: str = "key", **changed: Any) -> SweepRecord:
 
 
 def example_candidate(folder: Path, model: str, number: int = 3, **files: str) -> ModelCandidate:
-    """A model to register, as far as a ledger looks into it."""
+    """A model to register, as far as a registry reads it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.keras").write_bytes(b"a network")
     manifest = {
@@ -49,7 +52,14 @@ def example_candidate(folder: Path, model: str, number: int = 3, **files: str) -
     (folder / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
     test = {"test_r2/PE": 0.93 + 1 / 3000, "test_r2/V": 0.8, "test_r2/mean": 0.865}
     result = example_result(number)
-    return ModelCandidate(model, folder, result, result.score.value, "mean_r2", test, "d1", "s1", files)
+    return ModelCandidate(
+        model, folder, "", sweep_record().yaml, result, result.score.value, "mean_r2", test, "d1", "s1", files
+    )
+
+
+def register(tracking: Tracking, candidate: ModelCandidate, decision: PromotionDecision) -> Champion:
+    """Register a candidate as one of the sweep that is tracked."""
+    return tracking.registry.register(replace(candidate, sweep=tracking.tracker.run_id), decision)
 
 
 def comparison_record(key: str = "key", **changed: Any) -> ComparisonRecord:

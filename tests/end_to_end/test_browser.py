@@ -23,7 +23,7 @@ from branchsweep.data.training_rows import training_rows
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
-from branchsweep.tracking.tracking_uri import (
+from branchsweep.tracking.ui_pages import (
     SERVER_ENVIRONMENT,
     charts_page,
     curves_page,
@@ -107,7 +107,7 @@ def seen(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPath
     rows = split_rows(experiment, table)
     ledger = MlflowTracker.open(new_sweep_record(experiment, table, rows), store)
     trainer = Registrar(training_rows(table, rows))
-    engines = SearchContext(open_driver(experiment), trainer, ledger, RecordingProgress())
+    engines = SearchContext(open_driver(experiment), trainer, ledger.tracking, RecordingProgress())
     said = run_sweep(experiment, [Baseline("linear_regression")], table, rows, engines)
     client = MlflowClient(store, store)
     client.log_text(ledger.run_id, "<h1>A report</h1><p>of what was found</p>", "report.html")

@@ -444,7 +444,7 @@ def test_history_and_rollback(tmp_path: Path, said: tuple[Workspace, dict[str, A
     client.set_registered_model_alias("plant", "previous", "1")
     out, _ = workspace.run("rollback", "plant", "--tracking-uri", copy)
     assert out.strip() == "plant: version 1 is the champion again, and version 2 the challenger."
-    assert [reign.version for reign in registry.chronicle("plant").reigns] == [1, 2, 1]
+    assert [reign.version for reign in registry.history("plant").tenures] == [1, 2, 1]
     out, _ = workspace.run("history", "plant", "--tracking-uri", copy)
     assert "rolled back from version 2" in out and "the alias was moved by hand" in out
     assert summary["run_id"][:8] in out and summary["champion"]["because"][:20] in out

@@ -25,7 +25,7 @@ from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
 from branchsweep.tracking.outbox import Outbox
-from branchsweep.tracking.protocols import SweepRecord, Tracker
+from branchsweep.tracking.protocols import SweepRecord, Tracking
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import Trainer
@@ -36,7 +36,7 @@ from contracts.audit import AuditContract
 from contracts.registry import RegistryContract
 from contracts.results import exact_texts, example_result
 from contracts.tracker import TrackerContract
-from contracts.tracking_records import OpenTracker, sweep_record
+from contracts.tracking_records import OpenTracking, sweep_record
 from fakes import FormulaTrainer, RecordingProgress
 from processes import start_python
 from servers import PASSWORDS, SharedServer, signed_in, trial_runs
@@ -74,15 +74,15 @@ class TestLedgerOfASharedServer:
     test_goes_on = TrackerContract.test_a_sweep_of_the_same_key_goes_on
     test_never_twice = TrackerContract.test_no_trial_is_recorded_twice
     test_conclusion = TrackerContract.test_a_conclusion_is_kept
-    test_no_champion = RegistryContract.test_there_is_no_champion_before_one_is_crowned
-    test_title = RegistryContract.test_the_title_goes_to_whom_the_verdict_gives_it
-    test_files = RegistryContract.test_what_was_registered_is_read_back_with_what_made_it
-    test_meetings = AuditContract.test_who_met_the_test_rows_is_counted_over_all_sweeps
+    test_no_champion = RegistryContract.test_there_is_no_champion_before_a_promotion
+    test_champion = RegistryContract.test_a_candidate_is_champion_only_if_the_decision_says_so
+    test_files = RegistryContract.test_a_registered_model_is_read_back_with_its_files
+    test_evaluations = AuditContract.test_evaluations_are_counted_over_all_sweeps_of_the_store
 
     @pytest.fixture
-    def opened(self, server: SharedServer, name: str) -> OpenTracker:
-        def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
-            return MlflowTracker.open(replace(record, name=name), server.uri, fresh)
+    def opened(self, server: SharedServer, name: str) -> OpenTracking:
+        def open_one(record: SweepRecord, fresh: bool = False) -> Tracking:
+            return MlflowTracker.open(replace(record, name=name), server.uri, fresh).tracking
 
         return open_one
 
@@ -132,20 +132,20 @@ def test_a_server_that_is_away_in_mid_sweep_has_every_trial_afterwards(
     record = new_sweep_record(experiment, table, split_rows(experiment, table))
     trainer, progress = Interrupted(rows, server=server), RecordingProgress()
 
-    def searched(ledger: Tracker, trainer: Trainer) -> list[Result]:
-        return run_search(experiment, rows, SearchContext(open_driver(experiment), trainer, ledger, progress)).results
+    def searched(tracking: Tracking, trainer: Trainer) -> list[Result]:
+        return run_search(experiment, rows, SearchContext(open_driver(experiment), trainer, tracking, progress)).results
 
     ledger = MlflowTracker.open(record, server.uri)
     folder = cache_folder() / "spool" / ledger.run_id
-    with AsyncTracker(ledger, Outbox(folder), ledger.lease, progress.on_message) as shadow:
-        results = searched(shadow, trainer)
+    with AsyncTracker(ledger, Outbox(folder), ledger.lock, progress.on_message) as shadow:
+        results = searched(replace(ledger.tracking, tracker=shadow), trainer)
         assert trainer.populations > 5, "training did not wait"
         shadow.flush()
         assert sorted(trial_runs(ledger)) == [(number, "FINISHED") for number in range(24)]  # trained in no order
-        shadow.conclude({}, {}, {})
+        shadow.finish({}, {}, {})
     assert not folder.exists()
-    alone = searched(MemoryTracker.open(record), FormulaTrainer(rows))
-    assert exact_texts(MlflowTracker.open(record, server.uri).recall()) == exact_texts(results) == exact_texts(alone)
+    alone = searched(MemoryTracker.open(record).tracking, FormulaTrainer(rows))
+    assert exact_texts(MlflowTracker.open(record, server.uri).recorded_results()) == exact_texts(results) == exact_texts(alone)
     told = [line for line in progress.lines if "server is" in line]
     assert [line.partition(":")[0].partition(" and ")[0] for line in told] == [
         "the server is away",
@@ -169,14 +169,14 @@ async_tracker.RENEW_SECONDS = 0.2
 try:
     ledger = MlflowTracker.open(sweep_record(key, name=name), uri)
     spool = Outbox(cache_folder() / "spool" / ledger.run_id)
-    with async_tracker.AsyncTracker(ledger, spool, ledger.lease) as beside:
+    with async_tracker.AsyncTracker(ledger, spool, ledger.lock) as beside:
         print("open", flush=True)
         sys.stdin.readline()
         for number in range(int(sys.argv[4]), int(sys.argv[5])):
             beside.record([example_result(number)])
             print(number, flush=True)
         while key == "endless":
-            beside.recall()
+            beside.recorded_results()
             print("recorded", flush=True)
             time.sleep(0.1)
 except UserError as error:
@@ -188,7 +188,7 @@ def test_what_a_killed_process_could_not_deliver_is_delivered_by_the_next(server
     record = sweep_record("endless", name=name)
     first = MlflowTracker.open(record, server.uri)
     first.record([example_result(0)])
-    first.lease.release()
+    first.lock.release()
     with start_python(WORKS, server.uri, name, "endless", "0", "12") as process:
         assert heard(process, 1) == ["open"]
         server.stop()
@@ -199,9 +199,9 @@ def test_what_a_killed_process_could_not_deliver_is_delivered_by_the_next(server
     assert folder.is_dir()
     server.start()
     ledger, progress = MlflowTracker.open(record, server.uri), RecordingProgress()
-    assert ledger.lease.after is not None, "the killed process did not let go"
-    with AsyncTracker(ledger, Outbox(folder), ledger.lease, progress.on_message) as shadow:
-        assert exact_texts(shadow.recall()) == exact_texts([example_result(number) for number in range(12)])
+    assert ledger.lock.after is not None, "the killed process did not let go"
+    with AsyncTracker(ledger, Outbox(folder), ledger.lock, progress.on_message) as shadow:
+        assert exact_texts(shadow.recorded_results()) == exact_texts([example_result(number) for number in range(12)])
     assert trial_runs(ledger) == [(number, "FINISHED") for number in range(12)]
     assert "of an earlier process first" in progress.lines[0]
     assert not folder.exists()
@@ -216,11 +216,11 @@ def test_the_same_sweep_started_twice_is_refused_and_may_be_taken_over(server: S
             MlflowTracker.open(record, server.uri)
         ledger = MlflowTracker.open(record, server.uri, take_over=True)
         told, _ = process.communicate(timeout=30)
-    assert f"was taken over by {ledger.lease._holder}" in told
-    with AsyncTracker(ledger, hold=ledger.lease) as shadow:
+    assert f"was taken over by {ledger.lock._holder}" in told
+    with AsyncTracker(ledger, lock=ledger.lock) as shadow:
         shadow.record([example_result(2)])
-        assert exact_texts(shadow.recall()) == exact_texts([example_result(number) for number in range(3)])
-    assert MlflowTracker.open(record, server.uri).lease.after is None, "it was let go"
+        assert exact_texts(shadow.recorded_results()) == exact_texts([example_result(number) for number in range(3)])
+    assert MlflowTracker.open(record, server.uri).lock.after is None, "it was let go"
 
 
 def test_sweeps_of_two_people_under_one_name_do_not_meet(server: SharedServer, name: str) -> None:
@@ -239,7 +239,7 @@ def test_sweeps_of_two_people_under_one_name_do_not_meet(server: SharedServer, n
     for user, numbers in (("ada", range(6)), ("bob", range(3, 8))):
         ledger = MlflowTracker.open(sweep_record(f"of {user}", name=name), server.uri)
         assert ledger.is_resumed
-        assert exact_texts(ledger.recall()) == exact_texts([example_result(number) for number in numbers])
+        assert exact_texts(ledger.recorded_results()) == exact_texts([example_result(number) for number in numbers])
         assert trial_runs(ledger) == [(number, "FINISHED") for number in numbers]
 
 

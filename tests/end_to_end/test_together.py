@@ -29,6 +29,7 @@ import pytest
 
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow_tracker import open_existing
+from branchsweep.tracking.open import open_registry
 from branchsweep.tracking.outbox import Outbox
 from branchsweep.tracking.protocols import Champion
 from branchsweep.tracking.run_reader import open_sweep
@@ -322,10 +323,10 @@ def test_the_champion_is_the_same_network(near: Sweep, far: Sweep) -> None:
 
 def crowned(sweep: Sweep) -> tuple[Champion, dict[str, bytes]]:
     """The champion without its sweep's id, and what it is made of, weights and scalers, as the registry gives it back."""
-    ledger = open_existing(sweep.uri, "branched")
-    champion = ledger.champion(sweep.summary["champion"]["model"])
+    registry = open_registry(sweep.uri)
+    champion = registry.champion(sweep.summary["champion"]["model"])
     assert champion is not None and champion.sweep == sweep.summary["run_id"]
-    with ledger.files(champion.model, champion.version) as folder, zipfile.ZipFile(folder / "model.keras") as network:
+    with registry.model_files(champion.model, champion.version) as folder, zipfile.ZipFile(folder / "model.keras") as network:
         layers = re.sub(rb'"shared_object_id": \d+', b"", network.read("config.json"))  # where it lay in Keras's memory
         parts = {
             "layers": layers,

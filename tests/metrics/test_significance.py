@@ -183,7 +183,7 @@ def crowned(noise: Noise, gain: tuple[float, float], seed: int, rows: int = 60) 
     """How often the challenger takes the title."""
     rng = np.random.default_rng(seed)
     actual = rng.normal(size=(rows, len(HEADS)))
-    return sum(contest(noise, gain, rng, actual).crown for _ in range(REPETITIONS))
+    return sum(contest(noise, gain, rng, actual).promote for _ in range(REPETITIONS))
 
 
 @pytest.mark.parametrize("noise", [independent, alike_within_a_fold, alike_across_folds])
@@ -218,7 +218,7 @@ def test_who_was_but_lucky_in_the_search_is_not_crowned() -> None:
     for _ in range(REPETITIONS):
         searched = 0.885 + 0.002 * rng.normal(size=300)
         above += searched.max() > 0.885 + 0.001 * rng.normal()
-        titles += contest(independent, (0.0, 0.0), rng, None).crown
+        titles += contest(independent, (0.0, 0.0), rng, None).promote
     assert above == REPETITIONS, "by its searched score it would always be crowned"
     assert titles <= 0.05 * REPETITIONS
 
@@ -229,19 +229,19 @@ BEFORE = np.array([0.92, 0.85]) + np.zeros((len(LANES), 1))
 
 def test_the_reason_is_a_sentence_with_figures() -> None:
     better = judged(standing("version 3", BEFORE), standing("challenger", BEFORE + 0.004 + STEADY))
-    assert better.crown
+    assert better.promote
     assert better.because == (
         "mean validation R² 0.8890 against 0.8850 of version 3: +0.0040 [0.0035, 0.0045], p below 0.001; "
         "no head is worse by more than 0.002"
     )
     luck = judged(standing("version 3", BEFORE), standing("challenger", BEFORE + 0.0002 + STEADY))
-    assert not luck.crown
+    assert not luck.promote
     assert luck.because.endswith("p 0.222; not better beyond chance")
     paid = judged(standing("version 3", BEFORE), standing("challenger", BEFORE + STEADY + [0.02, -0.0061]))
-    assert not paid.crown
+    assert not paid.promote
     assert paid.because.endswith("; but V is worse by 0.0061, and 0.002 is allowed")
     within = judged(standing("version 3", BEFORE), standing("challenger", BEFORE + STEADY + [0.02, -0.0019]))
-    assert within.crown
+    assert within.promote
 
 
 def test_the_test_rows_can_refuse_the_title_and_cannot_give_it() -> None:
@@ -249,13 +249,13 @@ def test_the_test_rows_can_refuse_the_title_and_cannot_give_it() -> None:
     actual = rng.normal(size=(400, 2))
     good, bad = noisy(actual, 0.1, rng), noisy(actual, 0.4, rng)
     vetoed = judged(standing("version 3", BEFORE, good), standing("challenger", BEFORE + 0.004 + STEADY, bad), actual)
-    assert not vetoed.crown
+    assert not vetoed.promote
     assert "clearly worse on the test rows, mean_r2 by -0.1" in vetoed.because
     equal = judged(standing("version 3", BEFORE, bad), standing("challenger", BEFORE - STEADY, good), actual)
-    assert not equal.crown
+    assert not equal.promote
     assert equal.because.endswith("not better beyond chance")
     unmet = judged(standing("version 3", BEFORE, good), standing("challenger", BEFORE + 0.004 + STEADY), actual)
-    assert unmet.crown
+    assert unmet.promote
 
 
 def test_the_evidence_says_everything_as_json() -> None:
@@ -295,7 +295,7 @@ def test_the_same_is_decided_again() -> None:
 
 def test_the_first_of_its_name_needs_no_evidence() -> None:
     verdict = judged(None, standing("challenger", BEFORE))
-    assert verdict.crown
+    assert verdict.promote
     assert verdict.because == "first of its name, with a mean validation R² of 0.8850"
     assert verdict.evidence["figures"]["r2/PE"]["challenger"] == pytest.approx(0.92)
 
@@ -305,15 +305,15 @@ def test_who_diverged_on_a_fold_has_no_title() -> None:
     diverged[3] = np.nan
     whole, broken = standing("version 3", BEFORE), standing("challenger", diverged)
     for champion in (None, whole, broken):
-        assert not judged(champion, broken).crown
-    assert judged(broken, whole).crown
+        assert not judged(champion, broken).promote
+    assert judged(broken, whole).promote
 
 
 def test_one_fold_cannot_crown() -> None:
     verdict = judged(
         GateCandidate("version 3", (0, 0), {"PE": (0.9, 0.9)}), GateCandidate("challenger", (0, 0), {"PE": (0.99, 0.99)})
     )
-    assert not verdict.crown
+    assert not verdict.promote
     assert "one fold" in verdict.because
 
 

@@ -132,7 +132,7 @@ def ended(dataset: Dataset | None = None, diverges_above: float = np.inf, **chan
             return trial_figures(report) if draws_trials else {}
 
     trainer = FormulaTrainer(training_rows(dataset, parts), diverges_above)
-    engines = SearchContext(open_driver(experiment), trainer, ledger, RecordingProgress())
+    engines = SearchContext(open_driver(experiment), trainer, ledger.tracking, RecordingProgress())
     run_sweep(experiment, [Baseline("linear_regression")], dataset, parts, engines, Recorder())
     return told[0], ledger
 
@@ -362,7 +362,9 @@ def test_a_picture_that_cannot_be_drawn_does_not_cost_the_sweep() -> None:
             raise RuntimeError("no ink")
 
     trainer = FormulaTrainer(training_rows(dataset, parts))
-    run_sweep(experiment, [], dataset, parts, SearchContext(open_driver(experiment), trainer, ledger, progress), Broken())
+    run_sweep(
+        experiment, [], dataset, parts, SearchContext(open_driver(experiment), trainer, ledger.tracking, progress), Broken()
+    )
     assert ledger.conclusion is not None
     assert ledger.artifact("leaderboard.csv")
     assert "no ink" in progress.lines[-1]

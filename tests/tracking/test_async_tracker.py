@@ -15,70 +15,59 @@ import pytest
 
 from branchsweep.errors import BackendError, TrackingError, TrackingServerUnavailableError
 from branchsweep.tracking import async_tracker as shadows
+from branchsweep.tracking.async_registry import AsyncRegistry, AsyncTestAudit
 from branchsweep.tracking.async_tracker import AsyncTracker
-from branchsweep.tracking.memory import MemoryStore, MemoryTracker, StoredSweep
+from branchsweep.tracking.memory import MemoryRegistry, MemoryStore, MemoryTracker, StoredSweep
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
 from branchsweep.tracking.outbox import Outbox
-from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, SweepRecord, Tracker
+from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, SweepRecord, Tracker, Tracking
 from branchsweep.trial import Result
 from contracts.audit import AuditContract
 from contracts.registry import RegistryContract
 from contracts.results import exact_texts, example_result
 from contracts.tracker import TrackerContract
-from contracts.tracking_records import OpenTracker, example_candidate, sweep_record
+from contracts.tracking_records import OpenTracking, example_candidate, sweep_record
 from fakes import RecordingProgress
 from processes import start_python
 
 
-class ShadowContract(TrackerContract, RegistryContract, AuditContract):
-    """The contract around any ledger: `inner` opens those."""
+class AsyncContract(TrackerContract, RegistryContract, AuditContract):
+    """The contracts around the tracking of any store: `inner` opens that."""
+
+    has_outbox = False
 
     @pytest.fixture
-    def opened(self, inner: OpenTracker) -> Generator[OpenTracker]:
+    def opened(self, inner: OpenTracking, tmp_path: Path) -> Generator[OpenTracking]:
         with ExitStack() as stack:
             opened: list[AsyncTracker] = []
 
-            def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
+            def open_one(record: SweepRecord, fresh: bool = False) -> Tracking:
                 for earlier in opened:  # another process would find what is written, and so does this one
                     earlier.flush()
-                opened.append(stack.enter_context(AsyncTracker(inner(record, fresh))))
-                return opened[-1]
+                store = inner(record, fresh)
+                outbox = Outbox(tmp_path / store.tracker.run_id) if self.has_outbox else None
+                tracker = stack.enter_context(AsyncTracker(store.tracker, outbox))
+                opened.append(tracker)
+                return Tracking(tracker, AsyncRegistry(store.registry, tracker), AsyncTestAudit(store.test_audit, tracker))
 
             yield open_one
 
 
-class TestShadowOfMemory(ShadowContract):
+class TestAroundMemory(AsyncContract):
     @pytest.fixture
-    def inner(self) -> OpenTracker:
+    def inner(self) -> OpenTracking:
         store = MemoryStore()
-        return lambda record, fresh=False: MemoryTracker.open(record, store, fresh)
+        return lambda record, fresh=False: MemoryTracker.open(record, store, fresh).tracking
 
 
-class TestShadowOfMlflow(ShadowContract):
+class TestAroundMemoryWithOutbox(TestAroundMemory):
+    has_outbox = True
+
+
+class TestAroundMlflow(AsyncContract):
     @pytest.fixture
-    def inner(self, mlflow_store: str) -> OpenTracker:
-        return lambda record, fresh=False: MlflowTracker.open(record, mlflow_store, fresh)
-
-
-class TestShadowWithASpool(ShadowContract):
-    @pytest.fixture
-    def inner(self) -> OpenTracker:
-        store = MemoryStore()
-        return lambda record, fresh=False: MemoryTracker.open(record, store, fresh)
-
-    @pytest.fixture
-    def opened(self, inner: OpenTracker, tmp_path: Path) -> Generator[OpenTracker]:
-        with ExitStack() as stack:
-            opened: list[AsyncTracker] = []
-
-            def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
-                for earlier in opened:
-                    earlier.flush()
-                ledger = inner(record, fresh)
-                opened.append(stack.enter_context(AsyncTracker(ledger, Outbox(tmp_path / ledger.run_id))))
-                return opened[-1]
-
-            yield open_one
+    def inner(self, mlflow_store: str) -> OpenTracking:
+        return lambda record, fresh=False: MlflowTracker.open(record, mlflow_store, fresh).tracking
 
 
 class Slow(MemoryTracker):
@@ -122,23 +111,25 @@ class Distant(MemoryTracker):
 
     def record(self, results: Sequence[Result]) -> None:
         self.attempts += 1
-        self._need_an_answer()
-        for result in self._sweep.history.unrecorded(results):
+        self.need_an_answer()
+        for result in self._sweep.recorded.unrecorded(results):
             if len(self.order) == self.breaks_off_after:
                 self.breaks_off_after = -1
                 raise TrackingServerUnavailableError("it broke off")
             super().record([result])
             self.order.append(result.trial.number)
 
-    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str | bytes]) -> None:
-        self._need_an_answer()
-        super().conclude(metrics, tags, files)
+    def finish(
+        self,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Mapping[str, str | bytes],
+        description: str = "",
+    ) -> None:
+        self.need_an_answer()
+        super().finish(metrics, tags, files, description)
 
-    def crown(self, candidate: ModelCandidate, verdict: PromotionDecision) -> Champion:
-        self._need_an_answer()
-        return super().crown(candidate, verdict)
-
-    def _need_an_answer(self) -> None:
+    def need_an_answer(self) -> None:
         if self.is_away:
             raise TrackingServerUnavailableError("nobody answers")
 
@@ -147,6 +138,22 @@ class Distant(MemoryTracker):
             self.is_away = False
 
         threading.Timer(0.05, back).start()
+
+
+class DistantRegistry(MemoryRegistry):
+    """The registry behind the same server.
+
+    Args:
+        tracker: Of that server.
+    """
+
+    def __init__(self, tracker: Distant) -> None:
+        super().__init__(MemoryStore())
+        self._tracker = tracker
+
+    def register(self, candidate: ModelCandidate, decision: PromotionDecision) -> Champion:
+        self._tracker.need_an_answer()
+        return super().register(candidate, decision)
 
 
 def record_each(shadow: AsyncTracker, numbers: Sequence[int] | Iterator[int]) -> None:
@@ -160,8 +167,15 @@ def record_and_raise(shadow: AsyncTracker, numbers: Sequence[int], error: BaseEx
         raise error
 
 
+def record_flush_record(shadow: AsyncTracker, first: Sequence[int], second: Sequence[int] | Iterator[int]) -> None:
+    with shadow:
+        record_each(shadow, first)
+        shadow.flush()
+        record_each(shadow, second)
+
+
 def numbers(ledger: Tracker) -> list[int]:
-    return [result.trial.number for result in ledger.recall()]
+    return [result.trial.number for result in ledger.recorded_results()]
 
 
 def test_what_piles_up_is_written_at_once_and_in_order() -> None:
@@ -188,7 +202,7 @@ def test_a_conclusion_is_drawn_from_everything() -> None:
     with AsyncTracker(slow) as shadow:
         record_each(shadow, range(3))
         slow.open_soon()
-        shadow.conclude({}, {}, {})
+        shadow.finish({}, {}, {})
         assert shadow.conclusion is not None
         assert shadow.conclusion.metrics["trials/complete"] == 3
 
@@ -265,7 +279,7 @@ class TestAway:
         monkeypatch.setattr(shadows, "MOST_WAITING", 2)
         distant, folder, progress = Distant(), tmp_path / "spool", RecordingProgress()
         distant.is_away = True
-        with AsyncTracker(distant, Outbox(folder), say=progress.on_message) as shadow:
+        with AsyncTracker(distant, Outbox(folder), on_message=progress.on_message) as shadow:
             record_each(shadow, [4, 0, 2, 3, 1])  # nobody waits for the server
             assert [[result.trial.number for result in results] for _, results in Outbox(folder).found()] == [
                 [4],
@@ -275,7 +289,7 @@ class TestAway:
                 [1],
             ]
             distant.back_soon()
-            assert exact_texts(shadow.recall()) == exact_texts([example_result(number) for number in range(5)])
+            assert exact_texts(shadow.recorded_results()) == exact_texts([example_result(number) for number in range(5)])
             assert list(folder.iterdir()) == []
         assert not folder.exists()
         assert sorted(distant.order) == [0, 1, 2, 3, 4]
@@ -304,19 +318,19 @@ class TestAway:
         (note,) = caught.value.__notes__
         assert f"the server is away (it lies in {folder}, and the same command records it" in note
         assert sweep.results == {}
-        with AsyncTracker(Distant(sweep), Outbox(folder), say=progress.on_message) as shadow:
+        with AsyncTracker(Distant(sweep), Outbox(folder), on_message=progress.on_message) as shadow:
             assert numbers(shadow) == [0, 1, 2]
         assert progress.lines == [f"recording 3 finished trials of an earlier process first, from {folder}"]
         assert not folder.exists()
 
     def test_what_follows_the_search_waits_for_the_server_as_well(self) -> None:
         distant, progress = Distant(), RecordingProgress()
-        with AsyncTracker(distant, say=progress.on_message) as shadow:
+        with AsyncTracker(distant, on_message=progress.on_message) as shadow:
             record_each(shadow, range(3))
             shadow.flush()
             distant.is_away = True
             distant.back_soon()
-            shadow.conclude({"test_r2/PE": 0.5}, {}, {})
+            shadow.finish({"test_r2/PE": 0.5}, {}, {})
             assert numbers(shadow) == [0, 1, 2]
             assert shadow.conclusion is not None and shadow.conclusion.metrics["test_r2/PE"] == 0.5
         assert progress.lines == [
@@ -330,7 +344,9 @@ class TestAway:
             shadow.flush()
             distant.is_away = True
             with pytest.raises(TrackingServerUnavailableError):
-                shadow.crown(example_candidate(tmp_path, "plant"), PromotionDecision(True, "there was nobody"))
+                AsyncRegistry(DistantRegistry(distant), shadow).register(
+                    example_candidate(tmp_path, "plant"), PromotionDecision(True, "there was nobody")
+                )
 
     def test_without_a_spool_it_is_offered_again_as_well(self) -> None:
         distant = Distant()
@@ -343,12 +359,8 @@ class TestAway:
     def test_a_refusal_is_not_waited_for_and_leaves_what_waits_to_the_next_start(self, tmp_path: Path) -> None:
         slow, folder = Slow(refused=1), tmp_path / "spool"
         slow.gate.set()
-        shadow = AsyncTracker(slow, Outbox(folder))
-        record_each(shadow, [0])
-        shadow.flush()
-        record_each(shadow, [1])
-        with pytest.raises(TrackingError) as caught, shadow:
-            pass
+        with pytest.raises(TrackingError) as caught:
+            record_flush_record(AsyncTracker(slow, Outbox(folder)), [0], [1])
         assert caught.value is slow.refusal
         assert f"it lies in {folder}, and the same command records it" in caught.value.__notes__[0]
         assert [[result.trial.number for result in results] for _, results in Outbox(folder).found()] == [[1]]
@@ -373,7 +385,7 @@ class TestHold:
     def test_signs_of_life_are_given_also_while_nothing_is_recorded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(shadows, "RENEW_SECONDS", 0.01)
         held = Held()
-        with AsyncTracker(Slow(), hold=held):
+        with AsyncTracker(Slow(), lock=held):
             assert held.renewed.wait(5)
             assert not held.is_released
         assert held.is_released
@@ -382,19 +394,20 @@ class TestHold:
         monkeypatch.setattr(shadows, "RENEW_SECONDS", 0.01)
         held, slow = Held(), Slow()
         slow.gate.set()
-        shadow = AsyncTracker(slow, hold=held)
-        record_each(shadow, [0])
-        shadow.flush()
-        held.is_lost = True
-        time.sleep(0.05)
-        with pytest.raises(TrackingError, match="taken over by bob"), shadow:
-            record_each(shadow, count(1))
+
+        def lose() -> Iterator[int]:
+            held.is_lost = True
+            time.sleep(0.05)
+            yield from count(1)
+
+        with pytest.raises(TrackingError, match="taken over by bob"):
+            record_flush_record(AsyncTracker(slow, lock=held), [0], lose())
         assert numbers(slow) == [0]
 
     def test_it_is_let_go_after_ctrl_c(self) -> None:
         held = Held()
         with pytest.raises(KeyboardInterrupt):
-            record_and_raise(AsyncTracker(Distant(), hold=held), range(3), KeyboardInterrupt())
+            record_and_raise(AsyncTracker(Distant(), lock=held), range(3), KeyboardInterrupt())
         assert held.is_released
 
 
@@ -427,6 +440,6 @@ with async_tracker.AsyncTracker(MlflowTracker.open(sweep_record(), sys.argv[1]))
             process.stdout.readline()
         process.send_signal(sent)
         told = 12 + len(process.stdout.read().split())
-    survived = MlflowTracker.open(sweep_record(), mlflow_store).recall()
+    survived = MlflowTracker.open(sweep_record(), mlflow_store).recorded_results()
     assert exact_texts(survived) == exact_texts([example_result(number) for number in range(len(survived))])
     assert len(survived) >= (told if sent is signal.SIGINT else told - 17), "8 may wait, and 9 be about to be written"

@@ -14,7 +14,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from branchsweep.errors import TrackingError
-from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.tracking import contestant_serialization
 from branchsweep.tracking.memory import MemoryComparisonTracker, MemoryStore
 from branchsweep.tracking.mlflow_comparison import MlflowComparisonTracker, open_comparison
@@ -90,8 +89,8 @@ class TestWhatStandsInTheStore:
 
     def test_its_end_is_written_on_it(self, mlflow_store: str, tmp_path: Path) -> None:
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.keep("tuned/branched", [1])
-        ledger.conclude(example_comparison(), {"comparison.md": "# Ω", "figures/gain.png": b"\x89PNG\x00"})
+        ledger.record_part("tuned/branched", [1])
+        ledger.finish(example_comparison(), {"comparison.md": "# Ω", "figures/gain.png": b"\x89PNG\x00"})
         run = client_of(ledger).get_run(ledger.run_id)
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.note.content"] == "# Ω"
@@ -110,7 +109,7 @@ class TestWhatStandsInTheStore:
 
     def test_a_contestant_is_a_run_with_the_figures_of_a_trial(self, mlflow_store: str) -> None:
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.conclude(example_comparison(), {})
+        ledger.finish(example_comparison(), {})
         branched, single, forest, _ = children(ledger)
         assert [run.info.run_name for run in (branched, single, forest)] == ["branched", "single", "forest"]
         expected = {
@@ -149,7 +148,7 @@ class TestWhatStandsInTheStore:
 
     def test_params_tell_what_was_chosen(self, mlflow_store: str) -> None:
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.conclude(example_comparison(), {})
+        ledger.finish(example_comparison(), {})
         branched, single, forest, _ = children(ledger)
         assert branched.data.params == {
             "what": "branched, tuned",
@@ -166,7 +165,7 @@ class TestWhatStandsInTheStore:
 
     def test_who_failed_says_so(self, mlflow_store: str) -> None:
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.conclude(example_comparison(), {})
+        ledger.finish(example_comparison(), {})
         *_, failed = children(ledger)
         assert (failed.info.run_name, failed.info.status) == ("diverged", "FAILED")
         assert failed.data.tags["branchsweep.reason"] == "diverged in half 3: 'Ω'"
@@ -178,7 +177,7 @@ class TestWhatStandsInTheStore:
         recipes = ({head: {f"tunable{number}": number for number in range(4)} for head in heads},) * 2
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         wide = example_contestant("wide", 0.5, r2=heads, rmse=heads, recipes=recipes)
-        ledger.conclude(example_comparison(measured=(wide,), contrasts=()), {})
+        ledger.finish(example_comparison(measured=(wide,), contrasts=()), {})
         (run,) = children(ledger)
         assert len(run.data.params) == 1 + 30 * 4
         assert set(run.data.metrics) == {point.name for point in contestant_serialization.contestant_metrics(wide, ())}
@@ -194,55 +193,55 @@ class TestInterrupted:
         client_of(killed).create_run(killed.experiment_id, tags=tags, run_name="half written")
         resumed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         for _ in range(2):
-            resumed.conclude(example_comparison(), {})
+            resumed.finish(example_comparison(), {})
             assert [run.info.run_name for run in children(resumed)] == ["branched", "single", "forest", "diverged"]
             assert "RUNNING" not in {run.info.status for run in children(resumed)}
         fewer = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        fewer.conclude(example_comparison(measured=example_comparison().measured[:1]), {})
+        fewer.finish(example_comparison(measured=example_comparison().measured[:1]), {})
         assert [run.info.run_name for run in children(resumed)] == ["branched"]
 
     def test_another_comparisons_contestants_stay(self, mlflow_store: str) -> None:
         one, other = (MlflowComparisonTracker.open(comparison_record(key), mlflow_store) for key in ("one", "other"))
         for ledger in (one, other, one):
-            ledger.conclude(example_comparison(), {})
+            ledger.finish(example_comparison(), {})
         assert [len(children(ledger)) for ledger in (one, other)] == [4, 4]
 
     @pytest.mark.parametrize("left", [0, 1, 5, -1])
     def test_a_part_that_was_not_written_to_its_end_does_not_count(self, mlflow_store: str, tmp_path: Path, left: int) -> None:
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.keep("whole", 12)
-        ledger.keep("half", 123456)
+        ledger.record_part("whole", 12)
+        ledger.record_part("half", 123456)
         file = files(tmp_path, ledger) / "parts" / "half.json"
         file.write_bytes(file.read_bytes()[:left])
         resumed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        assert resumed.recall() == {"whole": 12}
-        resumed.keep("half", 7)
-        assert resumed.recall() == {"whole": 12, "half": 7}
+        assert resumed.recorded_parts() == {"whole": 12}
+        resumed.record_part("half", 7)
+        assert resumed.recorded_parts() == {"whole": 12, "half": 7}
 
     def test_a_part_edited_by_hand_is_told(self, mlflow_store: str, tmp_path: Path) -> None:
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.keep("part", 12)
+        ledger.record_part("part", 12)
         (files(tmp_path, ledger) / "parts" / "part.json").write_text("{12}\n", encoding="utf-8")
         with pytest.raises(TrackingError, match="was it edited by hand"):
-            ledger.recall()
+            ledger.recorded_parts()
 
     def test_a_comparison_that_goes_on_was_last_run_as_it_is_now(self, mlflow_store: str) -> None:
         first = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        first.conclude(example_comparison(), {})
+        first.finish(example_comparison(), {})
         changed = comparison_record(yaml="name: contract  # elsewhere\n", tags={"git_commit": "beef"})
         later = MlflowComparisonTracker.open(changed, mlflow_store)
         run = client_of(first).get_run(first.run_id)
         assert (run.info.status, run.data.tags["branchsweep.git_commit"]) == ("FINISHED", "c0ffee")
-        later.keep("more", 1)
+        later.record_part("more", 1)
         run = client_of(first).get_run(first.run_id)
         assert (run.info.status, run.data.tags["branchsweep.git_commit"]) == ("RUNNING", "beef")
         assert open_comparison(mlflow_store).comparison.yaml == changed.yaml
 
     def test_a_long_answer_is_forgotten_whole(self, mlflow_store: str) -> None:
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.conclude(example_comparison(answer=("long " * 4000,)), {})
+        ledger.finish(example_comparison(answer=("long " * 4000,)), {})
         assert list_comparisons(mlflow_store)[0].answer == ("long " * 4000,)
-        MlflowComparisonTracker.open(comparison_record(), mlflow_store).conclude(example_comparison(answer=("short",)), {})
+        MlflowComparisonTracker.open(comparison_record(), mlflow_store).finish(example_comparison(answer=("short",)), {})
         assert list_comparisons(mlflow_store)[0].answer == ("short",)
 
 
@@ -252,14 +251,14 @@ class TestReading:
         sweep = MlflowTracker.open(sweep_record(), mlflow_store)
         assert sweep.experiment_id == comparison.experiment_id
         sweep.record([example_result(0)])
-        comparison.keep("part", 1)
-        comparison.conclude(example_comparison(), {})
+        comparison.record_part("part", 1)
+        comparison.finish(example_comparison(), {})
         assert not MlflowTracker.open(sweep_record("other"), mlflow_store, fresh=True).is_resumed
         assert MlflowTracker.open(sweep_record(), mlflow_store).run_id == sweep.run_id
         assert MlflowComparisonTracker.open(comparison_record(), mlflow_store).run_id == comparison.run_id
         assert comparison.run_id not in {one.run_id for one in list_sweeps(mlflow_store)}
         assert [one.run_id for one in list_comparisons(mlflow_store)] == [comparison.run_id]
-        assert [result.trial.number for result in open_existing(mlflow_store, sweep.run_id).recall()] == [0]
+        assert [result.trial.number for result in open_existing(mlflow_store, sweep.run_id).recorded_results()] == [0]
         for run in (comparison.run_id, children(comparison)[0].info.run_id):
             with pytest.raises(TrackingError, match="got sweep"):
                 open_existing(mlflow_store, run)
@@ -275,7 +274,7 @@ class TestReading:
             open_comparison(mlflow_store)
         for name in ("alpha", "beta"):
             ledger = MlflowComparisonTracker.open(comparison_record(name=name), mlflow_store)
-        ledger.conclude(example_comparison(comparison="beta"), {})
+        ledger.finish(example_comparison(comparison="beta"), {})
         newest, oldest = list_comparisons(mlflow_store)
         assert (newest.name, newest.status, newest.data) == ("beta", "FINISHED", "embedded")
         assert newest.answer == ("Sharing helps PE.", "It does not help V.")
@@ -284,7 +283,7 @@ class TestReading:
         for named in ("", "beta", newest.run_id, newest.run_id[:12]):
             reader = open_comparison(mlflow_store, named)
             assert reader.conclusion is not None
-            assert ComparisonResult.loads(reader.conclusion).comparison == "beta"
+            assert reader.conclusion.comparison == "beta"
             assert reader.comparison == comparison_record(name="beta")
         assert open_comparison(mlflow_store, "alpha").conclusion is None
 

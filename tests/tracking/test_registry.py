@@ -35,7 +35,7 @@ from branchsweep.tracking.mlflow_store import store_lock
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
 from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
 from contracts.results import example_result
-from contracts.tracking_records import sweep_record
+from contracts.tracking_records import register, sweep_record
 from processes import start_python
 from servers import answering, free_port
 
@@ -113,12 +113,22 @@ class Network:
         test = {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}
         result = example_result(number)
         return ModelCandidate(
-            model, self.folder, result, result.score.value, "mean_r2", test, "table-1", "split-1", files or {}
+            model,
+            self.folder,
+            "",
+            sweep_record().yaml,
+            result,
+            result.score.value,
+            "mean_r2",
+            test,
+            "table-1",
+            "split-1",
+            files or {},
         )
 
 
-CROWNED = PromotionDecision(crown=True, because="mean validation R² 0.8650, above 0.8600 of version 1")
-UNCROWNED = PromotionDecision(crown=False, because="worse on V")
+PROMOTED = PromotionDecision(promote=True, because="mean validation R² 0.8650, above 0.8600 of version 1")
+REFUSED = PromotionDecision(promote=False, because="worse on V")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +138,7 @@ def test_the_champion_predicts_what_keras_and_the_scalers_do(
     mlflow_store: str, tmp_path: Path, heads: Sequence[str], input_scaling: str
 ) -> None:
     network = Network(tmp_path / "model", heads, input_scaling=input_scaling)
-    MlflowTracker.open(sweep_record(), mlflow_store).crown(network.candidate("plant"), CROWNED)
+    register(MlflowTracker.open(sweep_record(), mlflow_store).tracking, network.candidate("plant"), PROMOTED)
     predict = load_predictor("models:/plant@champion", mlflow_store)
     assert predict.inputs == INPUTS
     answers = predict(RAW)
@@ -140,7 +150,7 @@ def test_the_champion_predicts_what_keras_and_the_scalers_do(
 def test_it_loads_where_branchsweep_is_not(mlflow_store: str, tmp_path: Path) -> None:
     networks = {"two": Network(tmp_path / "two", ("PE", "V")), "three": Network(tmp_path / "three", ("PE", "V", "T"))}
     for name, network in networks.items():
-        MlflowTracker.open(sweep_record(), mlflow_store).crown(network.candidate(name), CROWNED)
+        register(MlflowTracker.open(sweep_record(), mlflow_store).tracking, network.candidate(name), PROMOTED)
         shutil.rmtree(network.folder)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -167,8 +177,8 @@ def test_it_loads_where_branchsweep_is_not(mlflow_store: str, tmp_path: Path) ->
 def test_the_alias_moves_with_the_title_and_only_then(mlflow_store: str, tmp_path: Path) -> None:
     networks = [Network(tmp_path / f"model{seed}", seed=seed) for seed in (1, 2, 3)]
     ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-    for network, verdict, reigning in zip(networks, (CROWNED, UNCROWNED, CROWNED), (0, 0, 2), strict=True):
-        ledger.crown(network.candidate("plant"), verdict)
+    for network, verdict, reigning in zip(networks, (PROMOTED, REFUSED, PROMOTED), (0, 0, 2), strict=True):
+        register(ledger.tracking, network.candidate("plant"), verdict)
         answers = load_predictor("models:/plant@champion", mlflow_store)(RAW)
         np.testing.assert_allclose(answers.to_numpy(), networks[reigning].by_hand(RAW), rtol=1e-6)
     second = load_predictor("models:/plant/2", mlflow_store)(RAW)
@@ -178,8 +188,8 @@ def test_the_alias_moves_with_the_title_and_only_then(mlflow_store: str, tmp_pat
 def test_behind_a_server(mlflow_server: str, tmp_path: Path) -> None:
     network, name = Network(tmp_path / "model"), f"plant-{uuid4().hex[:8]}"
     ledger = MlflowTracker.open(sweep_record(name=name), mlflow_server)
-    crowned = ledger.crown(network.candidate(name), CROWNED)
-    assert ledger.champion(name) == crowned
+    crowned = register(ledger.tracking, network.candidate(name), PROMOTED)
+    assert ledger.tracking.registry.champion(name) == crowned
     shutil.rmtree(network.folder)
     answers = load_predictor(f"models:/{name}@champion", mlflow_server)(RAW)
     np.testing.assert_allclose(answers.to_numpy(), network.by_hand(RAW), rtol=1e-6)
@@ -187,7 +197,7 @@ def test_behind_a_server(mlflow_server: str, tmp_path: Path) -> None:
 
 def test_the_version_tells_where_it_comes_from(mlflow_store: str, tmp_path: Path) -> None:
     ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-    ledger.crown(Network(tmp_path / "model").candidate("plant", 7), CROWNED)
+    register(ledger.tracking, Network(tmp_path / "model").candidate("plant", 7), PROMOTED)
     client = MlflowClient(mlflow_store, mlflow_store)
     version = client.get_model_version_by_alias("plant", "champion")
     assert version.tags == {
@@ -198,14 +208,14 @@ def test_the_version_tells_where_it_comes_from(mlflow_store: str, tmp_path: Path
         "branchsweep.rule": "mean_r2",
         "branchsweep.data_digest": "table-1",
         "branchsweep.split_digest": "split-1",
-        "branchsweep.because": CROWNED.because,
+        "branchsweep.because": PROMOTED.because,
         "branchsweep.crowned": "true",
         "branchsweep.test_r2/PE": "0.9375",
         "branchsweep.test_r2/mean": "0.875",
         "branchsweep.test_rmse/PE": "4.25",
     }
     assert version.run_id == ledger.run_id
-    assert version.description == CROWNED.because
+    assert version.description == PROMOTED.because
     parent = client.get_run(ledger.run_id)
     assert parent.data.metrics.items() >= {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}.items()
     assert parent.outputs is not None
@@ -221,7 +231,7 @@ def test_the_model_describes_itself(mlflow_store: str, tmp_path: Path) -> None:
     import mlflow
 
     ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-    ledger.crown(Network(tmp_path / "model").candidate("plant"), CROWNED)
+    register(ledger.tracking, Network(tmp_path / "model").candidate("plant"), PROMOTED)
     (folder,) = (tmp_path / "mlruns" / "contract" / "models").glob("*/artifacts")
     model = mlflow.pyfunc.load_model(str(folder))
     assert model.metadata.signature.inputs.input_names() == INPUTS
@@ -241,7 +251,7 @@ def test_who_asks_is_warned_of_rows_outside_what_the_model_has_seen(mlflow_store
     import mlflow
 
     network = Network(tmp_path / "model")
-    MlflowTracker.open(sweep_record(), mlflow_store).crown(network.candidate("plant"), CROWNED)
+    register(MlflowTracker.open(sweep_record(), mlflow_store).tracking, network.candidate("plant"), PROMOTED)
     table = RAW.assign(AT=[14.96, 99.0, 5.11])
     predict = load_predictor("models:/plant@champion", mlflow_store)
     assert list(predict(table).columns) == ["PE", "V"]
@@ -265,7 +275,9 @@ def test_a_model_of_an_earlier_version_cannot_warn_and_says_so(
         return ModelSignature(described.inputs, described.outputs)
 
     monkeypatch.setattr(ledgers, "signature", of_earlier)
-    MlflowTracker.open(sweep_record(), mlflow_store).crown(Network(tmp_path / "model").candidate("plant"), CROWNED)
+    register(
+        MlflowTracker.open(sweep_record(), mlflow_store).tracking, Network(tmp_path / "model").candidate("plant"), PROMOTED
+    )
     predict = load_predictor("models:/plant@champion", mlflow_store)
     assert list(predict(RAW).columns) == ["PE", "V"]
     with pytest.raises(DataError, match="without the ranges of its inputs"):
@@ -274,7 +286,7 @@ def test_a_model_of_an_earlier_version_cannot_warn_and_says_so(
 
 def test_the_files_of_a_model_can_be_fetched(mlflow_store: str, tmp_path: Path) -> None:
     network = Network(tmp_path / "model")
-    MlflowTracker.open(sweep_record(), mlflow_store).crown(network.candidate("plant"), CROWNED)
+    register(MlflowTracker.open(sweep_record(), mlflow_store).tracking, network.candidate("plant"), PROMOTED)
     target = tmp_path / "fetched"
     target.mkdir()
     files = download_model("models:/plant@champion", target, mlflow_store)
@@ -290,12 +302,12 @@ def test_models_of_different_versions_of_the_code_live_side_by_side(
 ) -> None:
     network = Network(tmp_path / "model")
     ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-    ledger.crown(network.candidate("plant"), CROWNED)
+    register(ledger.tracking, network.candidate("plant"), PROMOTED)
     later = tmp_path / "serving.py"
     code = Path(serving.__file__).read_text(encoding="utf-8")
     later.write_text(code.replace("values * np.asarray", "1000 + values * np.asarray"), encoding="utf-8")
     monkeypatch.setattr(serving, "__file__", str(later))
-    ledger.crown(network.candidate("plant"), CROWNED)
+    register(ledger.tracking, network.candidate("plant"), PROMOTED)
     first, second = (load_predictor(f"models:/plant/{version}", mlflow_store)(RAW).to_numpy() for version in (1, 2))
     np.testing.assert_allclose(second - first, 1000.0, rtol=1e-6)
 
@@ -314,7 +326,9 @@ def test_models_of_different_versions_of_the_code_live_side_by_side(
 def test_a_model_that_is_not_there_is_told_with_those_that_are(
     mlflow_store: str, tmp_path: Path, asked: str, told: str
 ) -> None:
-    MlflowTracker.open(sweep_record(), mlflow_store).crown(Network(tmp_path / "model").candidate("plant"), CROWNED)
+    register(
+        MlflowTracker.open(sweep_record(), mlflow_store).tracking, Network(tmp_path / "model").candidate("plant"), PROMOTED
+    )
     with pytest.raises(TrackingError) as caught:
         load_predictor(asked, mlflow_store)
     assert told in str(caught.value)
@@ -347,8 +361,8 @@ class TestSuccession:
         self, ledger: MlflowTracker, mlflow_store: str, networks: list[Network]
     ) -> None:
         seen = []
-        for verdict in (UNCROWNED, CROWNED, UNCROWNED, CROWNED):
-            ledger.crown(networks[0].candidate("plant"), verdict)
+        for verdict in (REFUSED, PROMOTED, REFUSED, PROMOTED):
+            register(ledger.tracking, networks[0].candidate("plant"), verdict)
             seen.append(aliases(mlflow_store))
         assert seen == [
             {"challenger": 1},
@@ -362,63 +376,63 @@ class TestSuccession:
     ) -> None:
         answers = []
         for network in networks:
-            ledger.crown(network.candidate("plant"), CROWNED)
+            register(ledger.tracking, network.candidate("plant"), PROMOTED)
             answers.append(load_predictor("models:/plant@champion", mlflow_store)(RAW))
-        assert registry.rollback("plant") == RollbackResult("plant", restored=2, deposed=3, previous=1)
+        assert registry.rollback("plant") == RollbackResult("plant", restored=2, replaced=3, previous=1)
         pd.testing.assert_frame_equal(load_predictor("models:/plant@champion", mlflow_store)(RAW), answers[1], check_exact=True)
         assert aliases(mlflow_store) == {"champion": 2, "challenger": 3, "previous": 1}
-        assert registry.rollback("plant") == RollbackResult("plant", restored=1, deposed=2, previous=None)
+        assert registry.rollback("plant") == RollbackResult("plant", restored=1, replaced=2, previous=None)
         pd.testing.assert_frame_equal(load_predictor("models:/plant@champion", mlflow_store)(RAW), answers[0], check_exact=True)
         assert aliases(mlflow_store) == {"champion": 1, "challenger": 2}
         with pytest.raises(TrackingError, match="nobody reigned before version 1 of 'plant'"):
             registry.rollback("plant")
-        ledger.crown(networks[2].candidate("plant"), CROWNED)
+        register(ledger.tracking, networks[2].candidate("plant"), PROMOTED)
         assert aliases(mlflow_store) == {"champion": 4, "challenger": 2, "previous": 1}
-        told = [(reign.version, reign.because) for reign in registry.chronicle("plant").reigns]
+        told = [(reign.version, reign.because) for reign in registry.history("plant").tenures]
         first, second = "rolled back from version 3", "rolled back from version 2"
-        assert told == [*((n, CROWNED.because) for n in (1, 2, 3)), (2, first), (1, second), (4, CROWNED.because)]
+        assert told == [*((n, PROMOTED.because) for n in (1, 2, 3)), (2, first), (1, second), (4, PROMOTED.because)]
 
     def test_the_history_tells_who_reigned_and_what_the_versions_are(
         self, ledger: MlflowTracker, registry: MlflowRegistry, networks: list[Network]
     ) -> None:
-        for number, verdict in enumerate((CROWNED, UNCROWNED, CROWNED)):
-            ledger.crown(networks[number].candidate("plant", number), verdict)
-        told = registry.chronicle("plant")
-        assert [(one.version, one.titles, one.trial, one.because) for one in told.versions] == [
-            (3, ["champion"], 2, CROWNED.because),
-            (2, ["challenger"], 1, UNCROWNED.because),
-            (1, ["previous"], 0, CROWNED.because),
+        for number, verdict in enumerate((PROMOTED, REFUSED, PROMOTED)):
+            register(ledger.tracking, networks[number].candidate("plant", number), verdict)
+        told = registry.history("plant")
+        assert [(one.version, one.aliases, one.trial, one.because) for one in told.versions] == [
+            (3, ["champion"], 2, PROMOTED.because),
+            (2, ["challenger"], 1, REFUSED.because),
+            (1, ["previous"], 0, PROMOTED.because),
         ]
         assert {one.sweep for one in told.versions} == {ledger.run_id}
         assert told.versions[0].test == {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}
-        first, last = told.reigns
+        first, last = told.tenures
         assert (first.version, last.version, last.until) == (1, 3, None)
         assert first.until == last.since
         assert datetime.fromisoformat(first.since) <= datetime.fromisoformat(last.since)
         with pytest.raises(TrackingError, match=r"there is no model 'palnt' in .*there are plant; did you mean 'plant'\?"):
-            registry.chronicle("palnt")
+            registry.history("palnt")
 
     def test_a_long_history_is_kept_whole(
         self, ledger: MlflowTracker, registry: MlflowRegistry, networks: list[Network]
     ) -> None:
-        ledger.crown(networks[0].candidate("plant"), CROWNED)
+        register(ledger.tracking, networks[0].candidate("plant"), PROMOTED)
         long = [
             ChampionTenure(1, f"2026-01-{day:02}T00:00:00+00:00", "2027-01-01T00:00:00+00:00", "x" * 300)
             for day in range(1, 29)
         ]
-        registry._note("plant", [*long, *registry.chronicle("plant").reigns])
-        ledger.crown(networks[0].candidate("plant"), CROWNED)
-        assert [reign.version for reign in registry.chronicle("plant").reigns] == [*([1] * 29), 2]
+        registry._write_tenures("plant", [*long, *registry.history("plant").tenures])
+        register(ledger.tracking, networks[0].candidate("plant"), PROMOTED)
+        assert [reign.version for reign in registry.history("plant").tenures] == [*([1] * 29), 2]
 
-    def test_titles_of_an_earlier_release_can_be_rolled_back_too(
+    def test_aliases_of_an_earlier_release_can_be_rolled_back_too(
         self, ledger: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, networks: list[Network]
     ) -> None:
         for network in networks[:2]:
-            ledger.crown(network.candidate("plant"), CROWNED)
+            register(ledger.tracking, network.candidate("plant"), PROMOTED)
         client = MlflowClient(mlflow_store, mlflow_store)
         client.delete_registered_model_alias("plant", "previous")
         client.delete_registered_model_tag("plant", "branchsweep.reigned")
-        assert [reign.version for reign in registry.chronicle("plant").reigns] == [1, 2]
+        assert [reign.version for reign in registry.history("plant").tenures] == [1, 2]
         assert registry.rollback("plant").restored == 1
 
     def test_without_a_champion_there_is_nothing_to_roll_back(
@@ -426,16 +440,16 @@ class TestSuccession:
     ) -> None:
         with pytest.raises(TrackingError, match=r"there is no model 'plant' in .*nothing is registered"):
             registry.rollback("plant")
-        ledger.crown(networks[0].candidate("plant"), UNCROWNED)
+        register(ledger.tracking, networks[0].candidate("plant"), REFUSED)
         with pytest.raises(TrackingError, match="nobody holds the title of 'plant'"):
             registry.rollback("plant")
-        assert registry.chronicle("plant").reigns == []
+        assert registry.history("plant").tenures == []
 
     def test_of_two_that_promote_at_once_one_wins_and_the_other_is_told(
         self, ledger: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, tmp_path: Path, networks: list[Network]
     ) -> None:
         """Both have decided against version 1; they wait for each other, so that they register side by side."""
-        ledger.crown(networks[0].candidate("plant"), CROWNED)
+        register(ledger.tracking, networks[0].candidate("plant"), PROMOTED)
         processes = [start_python(PROMOTES, mlflow_store, key, str(tmp_path)) for key in ("one", "other")]
         said = [process.communicate(timeout=120) for process in processes]
         assert [process.returncode for process in processes] == [0, 0], said
@@ -446,7 +460,7 @@ class TestSuccession:
         lost = 5 - winner["version"]  # of versions 2 and 3
         assert f"Version {lost} is not crowned but registered, as the challenger: promote again" in loser["error"]
         assert aliases(mlflow_store) == {"champion": winner["version"], "challenger": lost, "previous": 1}
-        assert [reign.version for reign in registry.chronicle("plant").reigns] == [1, winner["version"]]
+        assert [reign.version for reign in registry.history("plant").tenures] == [1, winner["version"]]
         client = MlflowClient(mlflow_store, mlflow_store)
         assert client.get_model_version("plant", str(lost)).tags["branchsweep.crowned"] == "false"
 
@@ -458,8 +472,8 @@ class TestSuccession:
             store_lock(mlflow_store),
             pytest.raises(TrackingError, match=r"another process has held .*mlflow\.db\.lock for 0.1 s"),
         ):
-            ledger.crown(networks[0].candidate("plant"), CROWNED)
-        assert ledger.champion("plant") is None
+            register(ledger.tracking, networks[0].candidate("plant"), PROMOTED)
+        assert ledger.tracking.registry.champion("plant") is None
 
 
 PROMOTES = """
@@ -478,7 +492,7 @@ while len(list(Path(folder).glob("*.ready"))) < 2:
     time.sleep(0.01)
 told = {"key": key, "sweep": ledger.run_id}
 try:
-    told["version"] = ledger.crown(made, PromotionDecision(True, f"{key} is better", against=1)).version
+    told["version"] = register(ledger.tracking, made, PromotionDecision(True, f"{key} is better", against=1)).version
 except TrackingError as error:
     told["error"] = str(error)
 print(json.dumps(told))
@@ -490,17 +504,17 @@ class TestWhatIsKept:
         card, evidence = "# plant\n\nPredicts PE and V.\n", {"p": 0.01, "heads": {"PE": [0.1, 0.2]}}
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
         made = Network(tmp_path / "model").candidate("plant", files={"MODEL_CARD.md": card, "experiment.yaml": "name: x\n"})
-        ledger.crown(made, replace(CROWNED, evidence=evidence))
+        register(ledger.tracking, made, replace(PROMOTED, evidence=evidence))
         client = MlflowClient(mlflow_store, mlflow_store)
         version = client.get_model_version_by_alias("plant", "champion")
-        assert version.description == f"{CROWNED.because}\n\n{card}".strip()
+        assert version.description == f"{PROMOTED.because}\n\n{card}".strip()
         assert json.loads(version.tags["branchsweep.evidence"]) == evidence
         run = client.get_run(ledger.run_id)
         assert run.outputs is not None
         (output,) = run.outputs.model_outputs
         shown = {file.path for file in client.list_logged_model_artifacts(output.model_id)}
         assert shown >= {"MODEL_CARD.md", "evidence.json", "experiment.yaml", "MLmodel"}
-        with ledger.files("plant", 1) as folder:
+        with ledger.tracking.registry.model_files("plant", 1) as folder:
             assert (folder / "experiment.yaml").read_text(encoding="utf-8") == "name: x\n"
             pd.testing.assert_frame_equal(
                 serving.Predictor(folder).predict(RAW),
@@ -511,11 +525,11 @@ class TestWhatIsKept:
     def test_what_is_too_long_for_the_registry_is_in_the_files(self, mlflow_store: str, tmp_path: Path) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
         made = Network(tmp_path / "model").candidate("plant", files={"MODEL_CARD.md": "x" * 5000})
-        ledger.crown(made, replace(CROWNED, evidence={"rows": list(range(4000))}))
+        register(ledger.tracking, made, replace(PROMOTED, evidence={"rows": list(range(4000))}))
         version = MlflowClient(mlflow_store, mlflow_store).get_model_version("plant", "1")
-        assert version.description == CROWNED.because
+        assert version.description == PROMOTED.because
         assert "branchsweep.evidence" not in version.tags
-        with ledger.files("plant", 1) as folder:
+        with ledger.tracking.registry.model_files("plant", 1) as folder:
             assert len((folder / "MODEL_CARD.md").read_text(encoding="utf-8")) == 5000
             assert json.loads((folder / "evidence.json").read_text(encoding="utf-8"))["rows"][-1] == 3999
 
@@ -526,7 +540,7 @@ def served(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     folder = tmp_path_factory.mktemp("served")
     uri = f"sqlite:///{shutil.copy(mlflow_template, folder / 'mlflow.db')}"
     network = Network(folder / "model")
-    MlflowTracker.open(sweep_record(), uri).crown(network.candidate("plant"), CROWNED)
+    register(MlflowTracker.open(sweep_record(), uri).tracking, network.candidate("plant"), PROMOTED)
     port = free_port()
     words = ["models", "serve", "-m", "models:/plant@champion", "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]
     environment = {
@@ -593,7 +607,7 @@ def test_a_title_that_somebody_gave_by_hand_has_no_value(mlflow_store: str, tmp_
     client.create_registered_model("foreign")
     version = client.create_model_version("foreign", (tmp_path / "anything").as_uri(), run_id=ledger.run_id)
     client.set_registered_model_alias("foreign", "champion", version.version)
-    champion = ledger.champion("foreign")
+    champion = ledger.tracking.registry.champion("foreign")
     assert champion is not None
     assert math.isnan(champion.value)
     assert (champion.version, champion.data_digest, champion.sweep) == (1, "", "")
@@ -643,7 +657,9 @@ class TestPredictor:
 
 
 def test_what_the_command_line_gets_to_know_of_a_table_that_does_not_fit(mlflow_store: str, tmp_path: Path) -> None:
-    MlflowTracker.open(sweep_record(), mlflow_store).crown(Network(tmp_path / "model").candidate("plant"), CROWNED)
+    register(
+        MlflowTracker.open(sweep_record(), mlflow_store).tracking, Network(tmp_path / "model").candidate("plant"), PROMOTED
+    )
     predict = load_predictor("models:/plant@champion", mlflow_store)
     with pytest.raises(DataError, match=r"needs the columns AT, AP, RH, but the table has no AT; did you mean 'TA'\?"):
         predict(RAW.rename(columns={"AT": "TA"}))

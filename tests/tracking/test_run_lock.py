@@ -50,13 +50,13 @@ def test_a_sweep_is_held_from_its_beginning_until_it_is_let_go(ledger: MlflowTra
     assert held is not None
     assert (held.is_us, held.pid, held.since) == (True, os.getpid(), held.seen)
     time.sleep(0.01)
-    ledger.lease.renew()
+    ledger.lock.renew()
     later = told(ledger)
     assert later is not None
     assert later == replace(held, seen=later.seen)
     assert later.seen > held.seen
-    ledger.lease.release()
-    ledger.lease.release()
+    ledger.lock.release()
+    ledger.lock.release()
     assert told(ledger) is None
     tags = client_of(ledger).get_run(ledger.run_id).data.tags
     assert not {"branchsweep.holder", "branchsweep.alive"} & set(tags)
@@ -69,7 +69,7 @@ def test_who_holds_a_sweep_is_no_fact_about_it(ledger: MlflowTracker) -> None:
 
 def test_a_sign_of_life_of_who_has_lost_the_sweep_does_not_count(ledger: MlflowTracker) -> None:
     """It may come between another one's taking over and the next look at who has it."""
-    ledger.lease.renew()
+    ledger.lock.renew()
     tags = client_of(ledger).get_run(ledger.run_id).data.tags
     holder = another()
     plant(ledger, holder)
@@ -79,7 +79,7 @@ def test_a_sign_of_life_of_who_has_lost_the_sweep_does_not_count(ledger: MlflowT
 
 def test_who_lost_its_tags_has_them_again(ledger: MlflowTracker) -> None:
     client_of(ledger).delete_tag(ledger.run_id, "branchsweep.holder")
-    ledger.lease.renew()
+    ledger.lock.renew()
     held = told(ledger)
     assert held is not None and held.is_us
 
@@ -101,12 +101,12 @@ def test_who_is_taken_over_hears_who_has_it_and_does_not_let_it_go(ledger: Mlflo
     holder = another()
     plant(ledger, holder)
     with pytest.raises(TrackingError, match=r"was taken over by bob@elsewhere \(pid 7\) .* stops, and records nothing more"):
-        ledger.lease.renew()
-    ledger.lease.release()
+        ledger.lock.renew()
+    ledger.lock.release()
     assert told(ledger) == holder
     taken = MlflowTracker.open(sweep_record(), ledger.tracking_uri, take_over=True)
-    assert taken.lease.after == holder
-    taken.lease.renew()
+    assert taken.lock.after == holder
+    taken.lock.renew()
     held = told(ledger)
     assert held is not None and held.is_us
 
@@ -134,15 +134,15 @@ def test_on_the_same_machine_a_process_that_has_ended_holds_nothing() -> None:
 def test_what_cannot_be_read_holds_nothing(ledger: MlflowTracker) -> None:
     for value in ("", "[]", "{", json.dumps({"user": "bob"})):
         client_of(ledger).set_tag(ledger.run_id, "branchsweep.holder", value)
-        assert MlflowTracker.open(sweep_record(), ledger.tracking_uri).lease.after is None
+        assert MlflowTracker.open(sweep_record(), ledger.tracking_uri).lock.after is None
 
 
 def test_a_stale_hold_is_taken_and_named(ledger: MlflowTracker) -> None:
     ledger.record([example_result(0)])
     plant(ledger, another(seen=time.time() - STALE_SECONDS - 1))
     taken = MlflowTracker.open(sweep_record(), ledger.tracking_uri)
-    assert str(taken.lease.after) == "bob@elsewhere (pid 7)"
-    assert exact_texts(taken.recall()) == exact_texts([example_result(0)])
+    assert str(taken.lock.after) == "bob@elsewhere (pid 7)"
+    assert exact_texts(taken.recorded_results()) == exact_texts([example_result(0)])
 
 
 def test_of_two_that_begin_in_the_same_moment_one_gives_up(mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:

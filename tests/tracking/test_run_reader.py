@@ -33,7 +33,7 @@ def full(mlflow_store: str) -> str:
     """A store with all that may stand in one: sweeps of one name, one that runs, runs and experiments that were deleted."""
     first = MlflowTracker.open(sweep_record("key"), mlflow_store)
     first.record([example_result(number) for number in range(6)])
-    first.conclude({"test_r2/PE": 0.9}, {"summary": "long " * 4000}, {"summary.json": "{}"})
+    first.finish({"test_r2/PE": 0.9}, {"summary": "long " * 4000}, {"summary.json": "{}"})
     again = MlflowTracker.open(sweep_record("key"), mlflow_store, fresh=True)
     again.record([example_result(number) for number in (2, 0, 1)])
     gone = MlflowTracker.open(replace(sweep_record("other"), name="gone"), mlflow_store)
@@ -73,7 +73,7 @@ def test_a_reading_tells_what_the_ledger_recalls(full: str) -> None:
     ledger = MlflowTracker.open(sweep_record("key"), full)
     recalled = open_sweep(full, ledger.run_id)
     assert isinstance(recalled._shelf, SqliteRunStore)
-    assert exact_texts(recalled.results) == exact_texts(ledger.recall())
+    assert exact_texts(recalled.results) == exact_texts(ledger.recorded_results())
     assert replace(recalled.record, yaml=recalled.yaml) == replace(ledger.sweep, tags=recalled.record.tags)
     assert list_sweeps(full) == [sweep_summary(one) for one in MlflowRunStore.open(full).roots("sweep")]
     curve = recalled.curves(1)["PE"]
@@ -85,7 +85,7 @@ def test_a_reading_through_a_server_tells_the_same(mlflow_server: str) -> None:
     ledger.record([example_result(number) for number in range(3)])
     recalled = open_sweep(mlflow_server, ledger.run_id)
     assert isinstance(recalled._shelf, MlflowRunStore)
-    assert exact_texts(recalled.results) == exact_texts(ledger.recall())
+    assert exact_texts(recalled.results) == exact_texts(ledger.recorded_results())
     assert recalled.yaml == ledger.sweep.yaml
     assert [epoch for epoch, _ in recalled.curves(2)["V"]][:2] == [1, 6]
 

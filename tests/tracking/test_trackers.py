@@ -28,17 +28,17 @@ from branchsweep.metrics.objectives import hypervolume
 from branchsweep.tracking import serialization, ui_views
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.tracking.mlflow_tracker import MlflowTracker, open_existing, open_trial
-from branchsweep.tracking.protocols import PromotionDecision, SweepRecord, TableRecord, Tracker
+from branchsweep.tracking.protocols import PromotionDecision, SweepRecord, TableRecord, Tracking
 from branchsweep.tracking.recorded_trials import RecordedTrials
 from branchsweep.tracking.run_reader import list_sweeps
-from branchsweep.tracking.tracking_uri import (
+from branchsweep.tracking.tracking_uri import resolve_tracking_uri
+from branchsweep.tracking.ui_pages import (
     MODELS,
     charts_page,
     curves_page,
     experiment_page,
     file_page,
     link,
-    resolve_tracking_uri,
     run_page,
     ui_command,
     version_page,
@@ -49,37 +49,37 @@ from contracts.audit import AuditContract
 from contracts.registry import RegistryContract
 from contracts.results import exact_texts, example_result
 from contracts.tracker import TrackerContract
-from contracts.tracking_records import OpenTracker, example_candidate, sweep_record
+from contracts.tracking_records import OpenTracking, example_candidate, register, sweep_record
 from processes import start_python
 
 
-class TestMemoryLedger(TrackerContract, RegistryContract, AuditContract):
+class TestMemory(TrackerContract, RegistryContract, AuditContract):
     @pytest.fixture
-    def opened(self) -> OpenTracker:
+    def opened(self) -> OpenTracking:
         store = MemoryStore()
 
-        def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
-            return MemoryTracker.open(record, store, fresh)
+        def open_one(record: SweepRecord, fresh: bool = False) -> Tracking:
+            return MemoryTracker.open(record, store, fresh).tracking
 
         return open_one
 
 
-class TestMlflowLedger(TrackerContract, RegistryContract, AuditContract):
+class TestMlflow(TrackerContract, RegistryContract, AuditContract):
     @pytest.fixture
-    def opened(self, mlflow_store: str) -> OpenTracker:
-        def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
-            return MlflowTracker.open(record, mlflow_store, fresh)
+    def opened(self, mlflow_store: str) -> OpenTracking:
+        def open_one(record: SweepRecord, fresh: bool = False) -> Tracking:
+            return MlflowTracker.open(record, mlflow_store, fresh).tracking
 
         return open_one
 
 
-class TestMlflowLedgerBehindAServer(TrackerContract, RegistryContract, AuditContract):
+class TestMlflowServer(TrackerContract, RegistryContract, AuditContract):
     @pytest.fixture
-    def opened(self, mlflow_server: str) -> OpenTracker:
+    def opened(self, mlflow_server: str) -> OpenTracking:
         name = f"contract-{uuid4().hex[:8]}"  # the server is shared by all tests
 
-        def open_one(record: SweepRecord, fresh: bool = False) -> Tracker:
-            return MlflowTracker.open(replace(record, name=name), mlflow_server, fresh)
+        def open_one(record: SweepRecord, fresh: bool = False) -> Tracking:
+            return MlflowTracker.open(replace(record, name=name), mlflow_server, fresh).tracking
 
         return open_one
 
@@ -90,7 +90,7 @@ def test_the_front_that_a_ledger_remembers_has_the_volume_of_all_trials() -> Non
         points.append((number * 7 % 11 / 11, number * 5 % 13 / 13))
         heads = {head: HeadScore(r2, math.nan, 1.0, 1.0) for head, r2 in zip(("PE", "V"), points[-1], strict=True)}
         history.add(Result(Trial(number, {}), Score(Status.COMPLETE, value=0.5, heads=heads)))
-        assert history.figures["hypervolume"] == pytest.approx(hypervolume(points))
+        assert history.progress_metrics["hypervolume"] == pytest.approx(hypervolume(points))
 
 
 def client_of(ledger: MlflowTracker) -> MlflowClient:
@@ -129,7 +129,7 @@ class TestWhatStandsInTheStore:
 
     def test_files_lie_in_mlruns_beside_the_database(self, mlflow_store: str, tmp_path: Path) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.conclude({}, {"mlflow.note.content": "# Done"}, {"summary.json": '{"é": 1}'})
+        ledger.finish({}, {"mlflow.note.content": "# Done"}, {"summary.json": '{"é": 1}'})
         folder = tmp_path / "mlruns" / "contract" / ledger.run_id / "artifacts"
         assert (folder / "experiment.yaml").read_text(encoding="utf-8") == sweep_record().yaml
         assert (folder / "summary.json").read_text(encoding="utf-8") == '{"é": 1}'
@@ -140,7 +140,7 @@ class TestWhatStandsInTheStore:
     def test_pictures_are_kept_in_folders_and_read_back(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
         picture = bytes(range(256))
-        ledger.conclude({}, {}, {"plots/course.png": picture, "predictions.csv": "head,é\n"})
+        ledger.finish({}, {}, {"plots/course.png": picture, "predictions.csv": "head,é\n"})
         reader = open_existing(mlflow_store, ledger.run_id)
         assert reader.artifact("plots/course.png") == picture
         assert reader.artifact("predictions.csv") == "head,é\n".encode()
@@ -161,9 +161,9 @@ class TestWhatStandsInTheStore:
     def test_a_sweep_that_goes_on_knows_what_it_was_trained_on(self, mlflow_store: str) -> None:
         first = MlflowTracker.open(sweep_record(tags={"device": "processor"}), mlflow_store)
         again = MlflowTracker.open(sweep_record(tags={"device": "Tesla T4"}), mlflow_store)
-        assert first.stood["device"] == again.stood["device"] == "processor"
+        assert first.earlier_tags["device"] == again.earlier_tags["device"] == "processor"
         again.record([example_result(0)])
-        assert MlflowTracker.open(sweep_record(), mlflow_store).stood["device"] == "Tesla T4"
+        assert MlflowTracker.open(sweep_record(), mlflow_store).earlier_tags["device"] == "Tesla T4"
 
     def test_a_sweep_brings_its_views(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(dimensions=["trunk.depth"]), mlflow_store)
@@ -202,7 +202,7 @@ class TestWhatStandsInTheStore:
         ledger.record([example_result(number) for number in range(3)])
         runs = {int(run.data.tags["branchsweep.trial"]): run.info.run_id for run in children(ledger)}
         for opened in (ledger, open_existing(mlflow_store)):
-            pages = opened.pages([2, 0, 9])
+            pages = opened.links([2, 0, 9])
             assert pages.trials == {number: run_page(ledger.experiment_id, runs[number]) for number in (0, 2)}
             assert pages.table == view_page(ledger.experiment_id, ledger.run_id)
             assert pages.file("a.html") == file_page(ledger.experiment_id, ledger.run_id, "a.html")
@@ -269,7 +269,7 @@ class TestWhatStandsInTheStore:
         heads = {head: HeadScore(0.5 + place / 10, 0.01, 2.0, 1.0) for place, head in enumerate(record.heads)}
         result = replace(example_result(3), score=Score(Status.COMPLETE, 0.6, 0.01, heads, "", 3.0, 1.0, 2))
         ledger.record([result])
-        assert exact_texts(ledger.recall()) == exact_texts([result])
+        assert exact_texts(ledger.recorded_results()) == exact_texts([result])
         assert children(ledger)[0].info.run_name == "003  a 0.500  b_2 0.600  c-3 0.700"
 
     def test_more_trials_than_a_page_holds(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,11 +277,11 @@ class TestWhatStandsInTheStore:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
         results = [example_result(number) for number in range(8)]
         ledger.record(results)
-        assert exact_texts(ledger.recall()) == exact_texts(results)
+        assert exact_texts(ledger.recorded_results()) == exact_texts(results)
 
     def test_a_resumed_sweep_is_running_again_once_it_trains(self, mlflow_store: str) -> None:
         first = MlflowTracker.open(sweep_record(), mlflow_store)
-        first.conclude({}, {}, {})
+        first.finish({}, {}, {})
         later = MlflowTracker.open(sweep_record(yaml="name: contract  # more trials\n"), mlflow_store)
         assert client_of(first).get_run(first.run_id).info.status == "FINISHED"
         later.record([example_result(0)])
@@ -292,7 +292,7 @@ class TestWhatStandsInTheStore:
 class TestMeetings:
     def test_a_meeting_is_noted_with_its_time(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.meet("trial 3")
+        ledger.tracking.test_audit.record_evaluation("trial 3")
         (met,) = json.loads(client_of(ledger).get_run(ledger.run_id).data.tags["branchsweep.meetings"])
         assert met["who"] == "trial 3"
         assert datetime.now(UTC) - datetime.fromisoformat(met["when"]) < timedelta(minutes=1)
@@ -301,17 +301,17 @@ class TestMeetings:
         records = [sweep_record(name=name, tags={"test_digest": "split"}) for name in ("one", "two", "three")]
         run, experiment, rest = (MlflowTracker.open(record, mlflow_store) for record in records)
         for ledger in (run, experiment, rest):
-            ledger.meet("trial 3")
+            ledger.tracking.test_audit.record_evaluation("trial 3")
         client_of(run).delete_run(run.run_id)
         client_of(run).delete_experiment(experiment.experiment_id)
-        assert rest.meetings("split") == 3
+        assert rest.tracking.test_audit.evaluations("split") == 3
 
     def test_many_meetings_are_all_kept(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(tags={"test_digest": "split"}), mlflow_store)
         names = [f"finalist {number} {'x' * 900}" for number in range(20)]
         for name in names + names:
-            ledger.meet(name)
-        assert ledger.meetings("split") == 20
+            ledger.tracking.test_audit.record_evaluation(name)
+        assert ledger.tracking.test_audit.evaluations("split") == 20
 
 
 class TestInterrupted:
@@ -320,25 +320,25 @@ class TestInterrupted:
         ledger.record([example_result(0)])
         tags = serialization.trial_tags(example_result(1), ledger.run_id)
         client_of(ledger).create_run(ledger.experiment_id, tags=tags, run_name="half written")
-        assert [result.trial.number for result in ledger.recall()] == [0]
+        assert [result.trial.number for result in ledger.recorded_results()] == [0]
         resumed = MlflowTracker.open(sweep_record(), mlflow_store)
         resumed.record([example_result(1)])
-        assert exact_texts(resumed.recall()) == exact_texts([example_result(0), example_result(1)])
+        assert exact_texts(resumed.recorded_results()) == exact_texts([example_result(0), example_result(1)])
         assert [run.data.tags["branchsweep.trial"] for run in children(resumed)] == ["0", "1"]
 
     def test_a_finished_sweep_has_no_half_written_trials(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
         ledger.record([example_result(0)])
         client_of(ledger).create_run(ledger.experiment_id, tags=serialization.trial_tags(example_result(1), ledger.run_id))
-        ledger.conclude({}, {}, {})
+        ledger.finish({}, {}, {})
         assert [run.data.tags["branchsweep.trial"] for run in children(ledger)] == ["0"]
 
     def test_progress_that_was_lost_is_made_good(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
         ledger._write(example_result(0))  # and killed before the sweep's own run was told
         resumed = MlflowTracker.open(sweep_record(), mlflow_store)
-        assert len(resumed.recall()) == 1
-        resumed.conclude({}, {}, {})
+        assert len(resumed.recorded_results()) == 1
+        resumed.finish({}, {}, {})
         (sweep,) = list_sweeps(mlflow_store)
         assert sweep.trials["complete"] == 1
 
@@ -363,7 +363,7 @@ for number in itertools.count():
             told += len(process.stdout.read().split())
         resumed = MlflowTracker.open(sweep_record(), mlflow_store)
         assert resumed.is_resumed
-        survived = resumed.recall()
+        survived = resumed.recorded_results()
         assert len(survived) >= told + 1, "what was recorded is never lost"
         assert exact_texts(survived) == exact_texts([example_result(number) for number in range(len(survived))])
         resumed.record([example_result(number) for number in range(len(survived) + 2)])
@@ -382,7 +382,7 @@ from contracts.tracking_records import sweep_record
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
 ledger = MlflowTracker.open(sweep_record())
 ledger.record([example_result(0)])
-ledger.conclude({}, {}, {"a.txt": "a"})
+ledger.finish({}, {}, {"a.txt": "a"})
 """
         with start_python(text, cwd=folder) as process:
             told = process.communicate()
@@ -420,7 +420,7 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
             reader.execute("SELECT * FROM runs").fetchone()
             ledger.record([example_result(0)])
         reader.close()
-        assert len(ledger.recall()) == 1
+        assert len(ledger.recorded_results()) == 1
 
     @pytest.mark.parametrize(
         ("given", "told"),
@@ -495,7 +495,7 @@ class TestReading:
         for name, count in (("alpha", 2), ("beta", 1), ("alpha", 3)):
             ledger = MlflowTracker.open(sweep_record(name=name), mlflow_store, fresh=True)
             ledger.record([example_result(number) for number in range(count)])
-        ledger.conclude({}, {"summary": "done"}, {})
+        ledger.finish({}, {"summary": "done"}, {})
         return mlflow_store
 
     def test_sweeps_are_listed_newest_first(self, store: str) -> None:
@@ -522,7 +522,7 @@ class TestReading:
         ):
             ledger = open_existing(store, named)
             assert ledger.run_id == expected.run_id
-            assert len(ledger.recall()) == expected.trials["complete"]
+            assert len(ledger.recorded_results()) == expected.trials["complete"]
         found = open_existing(store, "alpha")
         assert found.conclusion is not None
         assert found.conclusion.tags["summary"] == "done"
@@ -548,7 +548,7 @@ class TestReading:
                 for named in (run.info.run_id, run.info.run_id[:12]):
                     found, number = open_trial(store, named)
                     assert (found.run_id, str(number)) == (ledger.run_id, run.data.tags["branchsweep.trial"])
-                    assert found.recall() == ledger.recall()
+                    assert found.recorded_results() == ledger.recorded_results()
 
     def test_a_run_that_is_no_single_trial_is_told(self, mlflow_store: str) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
@@ -676,14 +676,18 @@ class TestServer:
         name = f"served-{uuid4().hex[:8]}"
         ledger = MlflowTracker.open(sweep_record(name=name), mlflow_server)
         ledger.record([example_result(0), example_result(1, Status.FAILED)])
-        ledger.crown(example_candidate(tmp_path / "model", name), PromotionDecision(crown=True, because="first of its name"))
-        ledger.conclude({}, {"summary": "done"}, {"summary.json": "{}"})
+        register(
+            ledger.tracking,
+            example_candidate(tmp_path / "model", name),
+            PromotionDecision(promote=True, because="first of its name"),
+        )
+        ledger.finish({}, {"summary": "done"}, {"summary.json": "{}"})
         found = open_existing(mlflow_server, name)
         assert found.sweep.yaml == sweep_record().yaml
-        assert exact_texts(found.recall()) == exact_texts([example_result(0), example_result(1, Status.FAILED)])
+        assert exact_texts(found.recorded_results()) == exact_texts([example_result(0), example_result(1, Status.FAILED)])
 
     def test_nothing_is_printed(self, mlflow_server: str, capfd: pytest.CaptureFixture[str]) -> None:
         ledger = MlflowTracker.open(sweep_record(name=f"silent-{uuid4().hex[:8]}"), mlflow_server)
         ledger.record([example_result(0)])
-        ledger.conclude({}, {}, {})
+        ledger.finish({}, {}, {})
         assert capfd.readouterr() == ("", "")

@@ -118,7 +118,7 @@ def test_a_sweep_asks_and_scores_what_it_does_at_home(crew: Crew, at_home: Local
 
 def found(experiment: Experiment, trainer: Trainer) -> list[Result]:
     scene = TinySweep(experiment)
-    engines = SearchContext(open_driver(experiment), trainer, scene.ledger, scene.progress)
+    engines = SearchContext(open_driver(experiment), trainer, scene.ledger.tracking, scene.progress)
     return run_search(experiment, tiny_rows(), engines).results
 
 

@@ -49,9 +49,11 @@ class Past:
         ledger = MemoryTracker.open(self.record)
         trainer = FormulaTrainer(training_rows(dataset, parts), self.diverges_above)
         run_search(
-            self.experiment, trainer.rows, SearchContext(open_driver(self.experiment), trainer, ledger, RecordingProgress())
+            self.experiment,
+            trainer.rows,
+            SearchContext(open_driver(self.experiment), trainer, ledger.tracking, RecordingProgress()),
         )
-        self.results: Sequence[Result] = ledger.recall()
+        self.results: Sequence[Result] = ledger.recorded_results()
 
     def first(self, status: Status, rungs: int = 0) -> Result:
         """The first trial that ended so, after so many rungs at least."""

@@ -68,7 +68,7 @@ def test_a_search_answers_every_trial_and_asks_the_known_ones_first(experiment: 
     results = scene.search()
     assert [result.trial.number for result in results] == list(range(20))
     assert results[0].trial.known == "small"
-    assert scene.ledger.recall() == results
+    assert scene.ledger.recorded_results() == results
     assert sorted(scene.progress.answers) == list(range(20))
     assert len(scene.trainer.trained) == len(set(scene.trainer.trained)) == 60
 
@@ -80,12 +80,12 @@ def test_a_sweep_that_was_cut_short_goes_on_as_if_it_had_not_been(experiment: Ex
     cut = TinySweep(experiment, breaks_after=populations)
     with pytest.raises(KeyboardInterrupt):
         cut.search()
-    before = cut.ledger.recall()
+    before = cut.ledger.recorded_results()
     resumed = cut.again()
     results = resumed.search()
     assert [result.trial for result in results] == [result.trial for result in uninterrupted]
     assert [result.score.value for result in results] == [result.score.value for result in uninterrupted]
-    assert cut.ledger.recall() == results
+    assert cut.ledger.recorded_results() == results
     again = {trial for trial, _ in resumed.trainer.trained}
     assert again == set(range(20)) - {result.trial.number for result in before}
     assert resumed.progress.lines[0] == f"begin {len(before)}/20"
@@ -103,7 +103,7 @@ def test_total_means_total_and_a_larger_budget_goes_on(experiment: Experiment) -
 def test_a_failed_trial_is_recorded_with_its_reason_and_the_search_goes_on(experiment: Experiment) -> None:
     scene = TinySweep(experiment, diverges_above=0.05)
     said = scene.run()
-    failed = [result for result in scene.ledger.recall() if result.score.status is Status.FAILED]
+    failed = [result for result in scene.ledger.recorded_results() if result.score.status is Status.FAILED]
     assert 0 < len(failed) < 20
     assert said.trials == {"complete": 20 - len(failed), "pruned": 0, "failed": len(failed)}
     assert all(result.score.reason.startswith("diverged: predictions were not finite after epoch 1") for result in failed)
@@ -133,7 +133,7 @@ def test_asked_ahead_it_does_not_matter_what_is_over_first(lot: int) -> None:
     expected, scene = TinySweep(experiment).search(), TinySweep(experiment)
     whim = Whim(scene.rows, breaks_after=lot)
     assert run_search(experiment, scene.rows, replace(scene.engines, trainer=whim)).results == expected
-    assert scene.ledger.recall() == expected
+    assert scene.ledger.recorded_results() == expected
 
 
 def test_workers_that_waited_are_told_of_with_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +207,7 @@ def test_a_pruned_sweep_that_was_cut_short_prunes_as_if_it_had_not_been(pruned: 
     cut = TinySweep(pruned, breaks_after=populations)
     with pytest.raises(KeyboardInterrupt):
         cut.search()
-    before = cut.ledger.recall()
+    before = cut.ledger.recorded_results()
     resumed = cut.again()
     assert told(resumed.search()) == told(uninterrupted)
     assert {trial for trial, _ in resumed.trainer.trained} == set(range(20)) - {result.trial.number for result in before}
@@ -310,8 +310,10 @@ def test_several_objectives_have_a_front_and_a_hypervolume(experiment: Experimen
     several = experiment.model_copy(update={"objective": Objective(maximize=["r2/PE", "r2/V"], choose="min_r2")})
     scene = TinySweep(several)
     said = scene.run()
-    judged = make_evaluator(several.objective, scene.ledger.recall())
-    assert [member.trial for member in said.front] == [result.trial.number for result in judged.front(scene.ledger.recall())]
+    judged = make_evaluator(several.objective, scene.ledger.recorded_results())
+    assert [member.trial for member in said.front] == [
+        result.trial.number for result in judged.front(scene.ledger.recorded_results())
+    ]
     assert said.best is not None and said.best.trial in [member.trial for member in said.front]
     assert scene.ledger.conclusion is not None
     assert scene.ledger.conclusion.metrics["hypervolume"] == pytest.approx(hypervolume(one.values for one in said.front))
@@ -369,7 +371,7 @@ def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
     scene = TinySweep(experiment)
     said = scene.run([Baseline("linear_regression")])
     assert said.best is not None and said.test_r2 is not None and said.champion is not None
-    results = scene.ledger.recall()
+    results = scene.ledger.recorded_results()
     assert said.best.r2["mean"] == max(result.score.value for result in results)
     winner = results[said.best.trial]
     error = scene.trainer.error(recipe_for(experiment, winner.trial.params))
@@ -412,7 +414,7 @@ def test_the_sweeps_page_has_the_best_five_trials(experiment: Experiment) -> Non
     assert said.best is not None and conclusion is not None
     note = conclusion.tags["mlflow.note.content"]
     numbers = [int(number) for number in re.findall(r"^\| \**(\d{3})", note, re.MULTILINE)]
-    complete = [result for result in scene.ledger.recall() if result.score.is_complete]
+    complete = [result for result in scene.ledger.recorded_results() if result.score.is_complete]
     assert numbers == [result.trial.number for result in sorted(complete, key=lambda one: -one.score.value)[:5]]
     assert f"The network of trial {said.best.trial} (" in note
 
@@ -501,7 +503,7 @@ class TestTheTitle:
         parts = split_rows(experiment, dataset)
         ledger = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), store)
         rows = training_rows(dataset, parts)
-        engines = SearchContext(open_driver(experiment), FormulaTrainer(rows), ledger, RecordingProgress())
+        engines = SearchContext(open_driver(experiment), FormulaTrainer(rows), ledger.tracking, RecordingProgress())
         return run_sweep(experiment, [], dataset, parts, engines), ledger
 
     def test_it_goes_to_the_first_and_then_to_the_better(self) -> None:
@@ -542,10 +544,12 @@ class TestTheTitle:
         trainer = FormulaTrainer(training_rows(dataset, parts))
 
         def again(is_rehearsal: bool, number: int | None = None) -> PromotionOutcome:
-            return promote_recorded(experiment, number, dataset, parts, trainer, ledger, RecordingProgress(), is_rehearsal)
+            return promote_recorded(
+                experiment, number, dataset, parts, trainer, ledger.tracking, RecordingProgress(), is_rehearsal
+            )
 
         rehearsed = again(True)
-        assert rehearsed.verdict is not None and rehearsed.verdict.crown and rehearsed.crowning is None
+        assert rehearsed.verdict is not None and rehearsed.verdict.promote and rehearsed.crowning is None
         assert store.champions["tiny"].version == 1
         assert "would be promoted" in rendered_text(render_promotion_outcome(rehearsed, ["PE", "V"]))
         held = again(False, number=0)

@@ -74,23 +74,23 @@ def _compared(
 ) -> tuple[ComparisonResult, str]:
     """Run or resume a comparison; return its result and its HTML page."""
     from branchsweep.data.halves import split_halves
-    from branchsweep.metrics.comparison_result import ComparisonResult
     from branchsweep.reporting.comparison.files import comparison_files
-    from branchsweep.tracking.mlflow_comparison import MlflowComparisonTracker
+    from branchsweep.tracking.open import open_comparison_tracking
     from branchsweep.workflows.comparison.compare import ComparisonContext, all_rows, compare, record
 
     dataset, _ = read_table(chosen.experiment, data_path, require_real, console)
     cut = split_halves(chosen.experiment, dataset, data_path, chosen.seed)
     console.print(f"halves: {cut.origin}", highlight=False, soft_wrap=True)
     of = record(chosen, dataset, cut)
-    ledger = MlflowComparisonTracker.open(of, tracking_uri, fresh)
-    if ledger.conclusion:
+    tracker = open_comparison_tracking(of, tracking_uri, fresh)
+    finished = tracker.conclusion
+    if finished:
         console.print("this comparison is complete; add --fresh to run it again")
-        said = ComparisonResult.loads(ledger.conclusion)
+        said = finished
     else:
         with open_training(all_rows(chosen, dataset, cut), means, console) as (trainer, progress):
-            said = compare(chosen, dataset, cut, ComparisonContext(trainer, ledger, progress))
+            said = compare(chosen, dataset, cut, ComparisonContext(trainer, tracker, progress))
     files = comparison_files(said, of.yaml, command)
-    if not ledger.conclusion:
-        ledger.conclude(said, files)
+    if not finished:
+        tracker.finish(said, files)
     return said, str(files["report.html"])

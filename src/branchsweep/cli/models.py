@@ -34,7 +34,7 @@ def predict(
     from branchsweep.data.tables import read_inputs, write_table
     from branchsweep.models.serving import OUTSIDE_COLUMN
     from branchsweep.runtime import silence_stderr
-    from branchsweep.tracking.mlflow_model import load_predictor
+    from branchsweep.tracking.open import load_predictor
 
     predictor = load_predictor(model, tracking_uri)
     frame = read_inputs(table, sheet, predictor.inputs)
@@ -61,7 +61,7 @@ def export(
     """
     from branchsweep.models.codegen import script_from_manifest
     from branchsweep.models.serving import MANIFEST_FILE, MODEL_FILE
-    from branchsweep.tracking.mlflow_model import download_model
+    from branchsweep.tracking.open import download_model
 
     beside = output.with_name(MANIFEST_FILE)
     _check_output(kind, output, beside)
@@ -103,9 +103,9 @@ def history(
 ) -> None:
     """List the versions of a registered model and the tenures of its champions, with the reasons."""
     from branchsweep.reporting.text.registry import render_champion_history
-    from branchsweep.tracking.mlflow_registry import open_registry
+    from branchsweep.tracking.open import open_registry
 
-    recorded = open_registry(tracking_uri).chronicle(model)
+    recorded = open_registry(tracking_uri).history(model)
     if as_json:
         typer.echo(recorded.to_json())
     else:
@@ -115,7 +115,7 @@ def history(
 def rollback(model: Model, tracking_uri: TrackingUri = None) -> None:
     """Make the previous champion of a registered model champion again; the present champion becomes the challenger."""
     from branchsweep.reporting.text.registry import render_rollback_result
-    from branchsweep.tracking.mlflow_registry import open_registry
+    from branchsweep.tracking.open import open_registry
 
     result = open_registry(tracking_uri).rollback(model)
     Console().print(render_rollback_result(result), highlight=False, soft_wrap=True)

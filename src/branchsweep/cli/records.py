@@ -15,8 +15,7 @@ from branchsweep.errors import TrackingError, UserError
 
 if TYPE_CHECKING:
     from branchsweep.metrics.comparison_result import ComparisonResult
-    from branchsweep.tracking.run_reader import RecordedSweep
-    from branchsweep.tracking.run_records import ComparisonSummary, SweepSummary
+    from branchsweep.tracking.open import ComparisonSummary, RecordedSweep, SweepSummary
     from branchsweep.workflows.leaderboard import Leaderboard, TrialDetails
 
 MOST_TRIALS = 20
@@ -52,7 +51,7 @@ def show(
     """List the recorded sweeps, or the trials of one sweep, best first, or the details of one trial."""
     from branchsweep.reporting.comparison.text import render_comparison
     from branchsweep.reporting.text import layout, records
-    from branchsweep.tracking.run_reader import list_comparisons, list_sweeps, open_sweep, to_json
+    from branchsweep.tracking.open import list_comparisons, list_sweeps, open_sweep, runs_to_json
 
     console = Console()
     filters = {"--sort": sort, "--status": status, "--where": where, "--most": most}
@@ -61,7 +60,7 @@ def show(
         raise UserError("filters the trials of a sweep: expected SWEEP and no TRIAL with it", where=unused[0])
     if not sweep:
         listed = list_sweeps(tracking_uri), list_comparisons(tracking_uri)
-        typer.echo(to_json(*listed)) if as_json else console.print(records.render_run_lists(*listed))
+        typer.echo(runs_to_json(*listed)) if as_json else console.print(records.render_run_lists(*listed))
         return
     try:
         recorded = open_sweep(tracking_uri, sweep)
@@ -81,20 +80,17 @@ def show(
 
 def _comparison_named(name: str, tracking_uri: str | None) -> ComparisonResult | None:
     """The result of a comparison with this name or run id; None if a sweep has it, or nothing."""
-    from branchsweep.tracking.run_reader import list_comparisons, list_sweeps
+    from branchsweep.tracking.open import list_comparisons, list_sweeps, open_recorded_comparison
 
     def named(listed: Sequence[SweepSummary] | Sequence[ComparisonSummary]) -> bool:
         return any(name == one.name or one.run_id.startswith(name) for one in listed)
 
     if named(list_sweeps(tracking_uri)) or not named(list_comparisons(tracking_uri)):
         return None
-    from branchsweep.metrics.comparison_result import ComparisonResult
-    from branchsweep.tracking.mlflow_comparison import open_comparison
-
-    found = open_comparison(tracking_uri, name).conclusion
-    if not found:
+    found = open_recorded_comparison(tracking_uri, name).conclusion
+    if found is None:
         raise UserError(f"the comparison '{name}' is not finished: resume it with branchsweep compare")
-    return ComparisonResult.loads(found)
+    return found
 
 
 def _leaderboard(
@@ -138,21 +134,21 @@ def report(
     """
     from branchsweep.config.recorded import parse_recorded_experiment
     from branchsweep.reporting.pages.sweep_files import PAGE, report_files, report_page
-    from branchsweep.tracking.mlflow_tracker import open_existing
+    from branchsweep.tracking.open import open_recorded_sweep
     from branchsweep.workflows.sweep import finished_result
     from branchsweep.workflows.sweep_report import recorded_report
 
     alone = output.suffix.lower() == ".html"
     if alone:
         require_parent_folder(output)
-    ledger = open_existing(tracking_uri, sweep)
-    of = ledger.sweep
-    where = f"sweep {of.name} ({ledger.run_id[:8]})"
+    recorded = open_recorded_sweep(tracking_uri, sweep)
+    of = recorded.sweep
+    where = f"sweep {of.name} ({recorded.run_id[:8]})"
     experiment = parse_recorded_experiment(of.yaml, where)
-    summary = finished_result(experiment, ledger.conclusion)
+    summary = finished_result(experiment, recorded.conclusion)
     if summary is None:
         raise UserError(f"{where} is not finished: resume it with branchsweep run first")
-    said = recorded_report(ledger, experiment, summary)
+    said = recorded_report(recorded, experiment, summary)
     files = {output.name: report_page(said)} if alone else report_files(said)
     write_files(output.parent if alone else output, files)
     Console(stderr=True).print(f"{output if alone else output / PAGE} written", highlight=False, soft_wrap=True)
@@ -169,13 +165,12 @@ def export_study(
     """Write a recorded sweep as an Optuna study, for optuna-dashboard."""
     from branchsweep.config.recorded import parse_recorded_experiment
     from branchsweep.search.optuna_export import export_study
-    from branchsweep.tracking.mlflow_tracker import open_existing
-    from branchsweep.tracking.tracking_uri import without_password
+    from branchsweep.tracking.open import open_recorded_sweep, without_password
 
-    ledger = open_existing(tracking_uri, sweep)
-    of, results = ledger.sweep, ledger.recall()
-    experiment = parse_recorded_experiment(of.yaml, f"sweep {of.name} ({ledger.run_id[:8]})")
-    facts = {"sweep": of.name, "run_id": ledger.run_id, "data_digest": of.tags["data_digest"], "question": of.question}
+    recorded = open_recorded_sweep(tracking_uri, sweep)
+    of, results = recorded.sweep, recorded.recorded_results()
+    experiment = parse_recorded_experiment(of.yaml, f"sweep {of.name} ({recorded.run_id[:8]})")
+    facts = {"sweep": of.name, "run_id": recorded.run_id, "data_digest": of.tags["data_digest"], "question": of.question}
     export_study(experiment, results, storage, name or of.name, facts)
     console = Console(stderr=True)
     console.print(f"{len(results)} trials written as the study '{name or of.name}'", highlight=False, soft_wrap=True)

@@ -12,16 +12,13 @@ import time
 import webbrowser
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from branchsweep.cli.options import TrackingUri
 from branchsweep.errors import UserError
-
-if TYPE_CHECKING:
-    from branchsweep.tracking.run_records import SweepSummary
 
 UNPRIVILEGED = 1024
 """The first port that needs no privileges."""
@@ -41,13 +38,12 @@ def ui(
     ] = None,
 ) -> None:
     """Serve MLflow's UI over this store until Ctrl-C, and open the last sweep in it."""
-    from branchsweep.tracking.run_reader import list_sweeps
-    from branchsweep.tracking.tracking_uri import SERVER_ENVIRONMENT, ui_command
+    from branchsweep.tracking.open import SERVER_ENVIRONMENT, list_sweeps, sweep_pages, ui_command
 
     command = ui_command(tracking_uri, host, port)
     _require_free_port(host, port)
     newest = list_sweeps(tracking_uri)[:1]
-    links = _links(f"http://{host}:{port}", newest[0]) if newest else {"": f"http://{host}:{port}"}
+    links = sweep_pages(f"http://{host}:{port}", newest[0]) if newest else {"": f"http://{host}:{port}"}
     console = Console(stderr=True)
     console.print("MLflow starts in about ten seconds; Ctrl-C stops it", highlight=False, soft_wrap=True)
     for what, link in links.items():
@@ -55,20 +51,6 @@ def ui(
     if console.is_terminal if opens is None else opens:
         threading.Thread(target=_open_when_up, args=(host, port, next(iter(links.values()))), daemon=True).start()
     raise typer.Exit(_serve(command, {**os.environ, **SERVER_ENVIRONMENT}))
-
-
-def _links(server: str, sweep: SweepSummary) -> dict[str, str]:
-    """Links to the pages of a sweep, by label; the first is the one to open."""
-    from branchsweep.tracking.tracking_uri import charts_page, link, run_page, view_page
-
-    pages = {"the sweep": run_page(sweep.experiment_id, sweep.run_id)}
-    if sweep.view:
-        trials = {
-            f"{sweep.name}: its trials": view_page(sweep.experiment_id, sweep.view),
-            "as charts": charts_page(sweep.experiment_id, sweep.view),
-        }
-        pages = trials | pages
-    return {what: link(server, page) for what, page in pages.items()}
 
 
 def _open_when_up(host: str, port: int, link: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
     from branchsweep.config.experiment import Experiment
     from branchsweep.config.workers import Workers
     from branchsweep.data.dataset import Dataset, Split
-    from branchsweep.tracking.protocols import SweepRecord, Tracker
-    from branchsweep.workflows.progress import ProgressCallback
     from branchsweep.workflows.replay import Replay
 
 
@@ -99,55 +95,30 @@ def _sweep(
     from branchsweep.data.training_rows import training_rows
     from branchsweep.reporting.sweep_reporter import HtmlReporter
     from branchsweep.search.drivers import open_driver
+    from branchsweep.tracking.open import open_tracking
     from branchsweep.workflows.search_loop import SearchContext
     from branchsweep.workflows.sweep import finished_result, new_sweep_record, run_sweep
 
     prior = _told_beforehand(experiment, dataset, tracking_uri)
     with (
         open_training(training_rows(dataset, split), means, console) as (trainer, progress),
-        _written_down(
+        open_tracking(
             new_sweep_record(
                 experiment, dataset, split, prior, trainer.resources.device, HtmlReporter().running_description(experiment)
             ),
             tracking_uri,
             fresh,
             take_over,
-            progress,
-        ) as ledger,
+            progress.on_message,
+        ) as tracking,
     ):
-        finished = finished_result(experiment, ledger.conclusion)
+        finished = finished_result(experiment, tracking.tracker.conclusion)
         if finished:
             progress.on_message("this sweep is complete; add --fresh to run it again")
             return finished
-        engines = SearchContext(open_driver(experiment, prior), trainer, ledger, progress)
+        engines = SearchContext(open_driver(experiment, prior), trainer, tracking, progress)
         reporter = HtmlReporter(progress.on_message)
         return run_sweep(experiment, baselines, dataset, split, engines, reporter)
-
-
-@contextmanager
-def _written_down(
-    record: SweepRecord, tracking_uri: str | None, fresh: bool, take_over: bool, progress: ProgressCallback
-) -> Iterator[Tracker]:
-    """Open the tracker, which writes in a thread of its own; what a server has not received yet is kept on disk."""
-    from branchsweep.runtime import cache_folder
-    from branchsweep.tracking.async_tracker import AsyncTracker
-    from branchsweep.tracking.mlflow_tracker import MlflowTracker
-    from branchsweep.tracking.outbox import Outbox
-    from branchsweep.tracking.tracking_uri import is_server
-    from branchsweep.training.resources import DEVICE_TAG
-
-    ledger = MlflowTracker.open(record, tracking_uri, fresh, take_over)
-    is_far = is_server(ledger.tracking_uri)
-    spool = Outbox(cache_folder() / "spool" / ledger.run_id) if is_far else None
-    if ledger.lease.after:
-        progress.on_message(f"resuming the sweep in place of {ledger.lease.after}")
-    before, now = (tags.get(DEVICE_TAG, "") for tags in (ledger.stood, record.tags))
-    if before and before != now and not ledger.conclusion:
-        progress.on_message(
-            f"recorded trials were trained on {before}, new ones are trained on {now}: their scores differ in the last digits"
-        )
-    with AsyncTracker(ledger, spool, ledger.lease, progress.on_message) as shadow:
-        yield shadow
 
 
 def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str | None) -> list[Any]:
@@ -155,7 +126,7 @@ def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str
     if not experiment.search.warm_start:
         return []
     from branchsweep.config.recorded import parse_recorded_experiment
-    from branchsweep.tracking.mlflow_tracker import open_existing
+    from branchsweep.tracking.open import open_recorded_sweep
     from branchsweep.workflows.sweep import EarlierSweep, warm_start_results
 
     earlier = []
@@ -163,10 +134,12 @@ def _told_beforehand(experiment: Experiment, dataset: Dataset, tracking_uri: str
         if name == experiment.name:
             message = f"search.warm_start: got '{name}', the name of this sweep; expected the run id of an earlier one"
             raise ConfigError(f"{message} (branchsweep show)")
-        ledger = open_existing(tracking_uri, name)
-        of = ledger.sweep
-        where = f"sweep {of.name} ({ledger.run_id[:8]})"
-        earlier.append(EarlierSweep(ledger.run_id, of, parse_recorded_experiment(of.yaml, where), ledger.recall()))
+        recorded = open_recorded_sweep(tracking_uri, name)
+        of = recorded.sweep
+        where = f"sweep {of.name} ({recorded.run_id[:8]})"
+        earlier.append(
+            EarlierSweep(recorded.run_id, of, parse_recorded_experiment(of.yaml, where), recorded.recorded_results())
+        )
     return warm_start_results(experiment, dataset, earlier)
 
 
@@ -187,13 +160,13 @@ def promote(
     from branchsweep.data.training_rows import training_rows
     from branchsweep.reporting.sweep_reporter import HtmlReporter
     from branchsweep.reporting.text import sweep_result
-    from branchsweep.tracking.mlflow_tracker import open_existing
+    from branchsweep.tracking.open import open_recorded_tracking
     from branchsweep.workflows.sweep import promote_recorded
 
     console, means = Console(stderr=True), resolve_workers(workers)
-    ledger = open_existing(tracking_uri, sweep)
-    of = ledger.sweep
-    experiment = parse_recorded_experiment(of.yaml, f"sweep {of.name} ({ledger.run_id[:8]})")
+    recorded, tracking = open_recorded_tracking(tracking_uri, sweep)
+    of = recorded.sweep
+    experiment = parse_recorded_experiment(of.yaml, f"sweep {of.name} ({recorded.run_id[:8]})")
     if model:
         policy = experiment.promotion or Promotion(model=model)
         experiment = experiment.model_copy(update={"promotion": policy.model_copy(update={"model": model})})
@@ -206,7 +179,7 @@ def promote(
             message = f"the {what} differs from that of the sweep {of.name} ({part} {digest}, recorded: {of.tags.get(part)})"
             raise UserError(f"{message}: give the table of the sweep with --data")
     with open_training(training_rows(dataset, split), means, console) as (trainer, progress):
-        ending = promote_recorded(experiment, trial, dataset, split, trainer, ledger, progress, dry_run, HtmlReporter())
+        ending = promote_recorded(experiment, trial, dataset, split, trainer, tracking, progress, dry_run, HtmlReporter())
     Console().print(sweep_result.render_promotion_outcome(ending, list(experiment.heads)))
     if ending.finalist is None:
         raise typer.Exit(1)
@@ -257,13 +230,16 @@ def _replayed(
     """Find the trial, load the table of its sweep, and train it again."""
     from branchsweep.config.recorded import parse_recorded_experiment
     from branchsweep.data.training_rows import training_rows
-    from branchsweep.tracking.mlflow_tracker import open_existing, open_trial
+    from branchsweep.tracking.open import open_recorded_sweep, open_recorded_trial
     from branchsweep.workflows.replay import find_trial, replay
 
-    ledger, number = open_trial(tracking_uri, run) if trial is None else (open_existing(tracking_uri, run), trial)
-    of = ledger.sweep
-    where = f"sweep {of.name} ({ledger.run_id[:8]})"
-    result = find_trial(ledger.recall(), number, where)
+    if trial is None:
+        recorded, number = open_recorded_trial(tracking_uri, run)
+    else:
+        recorded, number = open_recorded_sweep(tracking_uri, run), trial
+    of = recorded.sweep
+    where = f"sweep {of.name} ({recorded.run_id[:8]})"
+    result = find_trial(recorded.recorded_results(), number, where)
     experiment = parse_recorded_experiment(of.yaml, where)
     dataset, split = read_table(experiment, data, False, console)
     with open_training(training_rows(dataset, split), means, console) as (trainer, progress):

@@ -51,7 +51,7 @@ def model_card_lines(
     yield "The searched score is the best of many and flatters; the confirmed one does not know the search. The test rows were"
     yield "met by the finished model, and by nothing that chose it."
     yield ""
-    yield f"{'Crowned' if verdict.crown else 'Not crowned'}: {verdict.because}."
+    yield f"{'Crowned' if verdict.promote else 'Not crowned'}: {verdict.because}."
     yield ""
     yield "## Data"
     yield ""

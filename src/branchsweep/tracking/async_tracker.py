@@ -1,15 +1,15 @@
-"""A ledger that writes in the shadow of training: beside the sweep, in a thread, through another ledger.
+"""A tracker that writes in a thread, beside the training, through another tracker.
 
-Recording takes tens of milliseconds a trial, and trials come in bursts, a population at a time. Here `record` only queues, and
-one thread writes what has piled up, in order, as one `record` of the other ledger. It never rests while something waits, so a
-process that is killed loses little: what was not yet written is trained again.
+Recording takes tens of milliseconds a trial, and trials finish in bursts, a population at a time. Here `record` only puts them
+into a queue, and a thread writes what is in the queue, in order, as one `record` of the other tracker. It writes as soon as
+there is something to write, so a process that is killed loses little: trials that were not yet written are trained again.
 
-A **server** may be away for a while, and training goes on: with a spool, what is to be recorded is on disk before `record`
-returns, the thread offers it again and again until the server has taken it, and after a kill the next process delivers what it
-finds. Only absence is waited for; a refusal is an error at once. A store that is a file needs no spool: where it cannot be
-written, neither can anything beside it.
+A tracking server may be unavailable for a while, and training continues: with an outbox, results are on disk before `record`
+returns, the thread offers them again and again until the server has taken them, and after a kill the next process delivers
+what it finds. Only an unavailable server is waited for; a refusal is an error at once. A store that is a file needs no outbox:
+where it cannot be written, neither can a file beside it.
 
-The thread also gives the signs of life with which a process keeps its hold on a sweep.
+The thread also renews the run lock by which a process owns a sweep.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -25,46 +25,46 @@ from typing import Protocol, Self, TypeVar
 
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.tracking.outbox import Outbox
-from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, SweepConclusion, Tracker, TrackingLinks
+from branchsweep.tracking.protocols import SweepConclusion, Tracker, TrackingLinks
 from branchsweep.trial import Result
 
 MOST_WAITING = 256
-"""Results that may wait to be written; who is further ahead waits too, so that the queue does not grow with the sweep.
+"""Most results in the queue without an outbox; `record` waits beyond that, so that the queue does not grow with the sweep.
 
-Not where they are on disk: a server that is away must not stop training.
+With an outbox they are on disk, and a server that is unavailable must not stop training.
 """
 
 RENEW_SECONDS = 20.0
-"""How often a sign of life is given, if there is a hold; what is written meanwhile waits for none."""
+"""Seconds between renewals of the run lock."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds between two attempts at a server that is away: twice as long each time, up to the longest."""
+"""Seconds between attempts at a server that is unavailable: doubled each time, up to the longest."""
 
 RELEASE_SECONDS = 5.0
-"""How long the exit waits for a thread that does not come to its end, before it leaves the hold to run out."""
+"""Seconds for which the exit waits for the thread before it leaves the run lock to expire."""
 
 
-class Lock(Protocol):
-    """A hold on the sweep, which others may take over."""
+class RenewableLock(Protocol):
+    """A lock on the sweep, which other processes may take over."""
 
     def renew(self) -> None:
-        """Give a sign of life.
+        """Record that this process is alive.
 
         Raises:
-            TrackingError: Another process has taken over.
+            TrackingError: Another process has taken the lock over.
         """
         ...
 
     def release(self) -> None:
-        """Let go."""
+        """Give the lock up."""
         ...
 
 
-Said = TypeVar("Said")
+Answer = TypeVar("Answer")
 
 
 def _pauses() -> Iterator[float]:
-    """Seconds to wait before the next attempt, and the next, without an end."""
+    """Seconds to wait before each next attempt, without an end."""
     pause = FIRST_PAUSE
     while True:
         yield pause
@@ -73,37 +73,40 @@ def _pauses() -> Iterator[float]:
 
 @dataclass
 class _Batch:
-    """Results in order, and the files of a spool in which they lie."""
+    """Results in order, and the files of the outbox that hold them."""
 
     results: list[Result] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
 
 
-def _ignore(_sentence: str) -> None:
+def _ignore(_message: str) -> None:
     pass
 
 
 class AsyncTracker:
-    """Plays `roles.Ledger` around another one; a context manager, whose exit writes what is left, also after Ctrl-C.
+    """A `Tracker` that writes in a thread; a context manager whose exit writes what is left, also after Ctrl-C.
 
-    Whatever asks something of the other ledger first waits until all that was recorded is written. If writing fails, what was
-    queued behind it is dropped, and the next call raises the same exception, once: from then on the caller knows. What was in
-    a spool stays there for the next process.
+    Everything but `record` first waits until all that was recorded is written. If writing fails, what was queued behind it is
+    dropped, and the next call raises the same exception, once. What is in an outbox stays there for the next process.
 
-    After Ctrl-C the exit does not wait for a server that is away.
+    After Ctrl-C the exit does not wait for a server that is unavailable.
 
     Args:
-        ledger: Does the writing, and answers. Nobody else may use it meanwhile.
-        spool: Where results lie until they are written; None where they need not, and in memory alone.
-        hold: Renewed while this is open, and released at the exit; None where nobody else can have the sweep.
-        say: Is told when the server goes away and when it is back.
+        tracker: Does the writing. Nobody else may use it, or its store through the same client, meanwhile.
+        outbox: Keeps results on disk until they are written; None keeps them in memory alone.
+        lock: Renewed while this is open, and released at the exit; None where no other process can own the sweep.
+        on_message: Called with a sentence when the server becomes unavailable, and when it is back.
     """
 
     def __init__(
-        self, ledger: Tracker, spool: Outbox | None = None, hold: Lock | None = None, say: Callable[[str], None] = _ignore
+        self,
+        tracker: Tracker,
+        outbox: Outbox | None = None,
+        lock: RenewableLock | None = None,
+        on_message: Callable[[str], None] = _ignore,
     ) -> None:
-        self._ledger, self._spool, self._hold, self._say = ledger, spool, hold, say
-        self._using = threading.Lock()  # whoever speaks to the ledger: the thread, or who asks
+        self._tracker, self._outbox, self._lock, self._on_message = tracker, outbox, lock, on_message
+        self._using = threading.Lock()  # held by whoever uses the tracker: the thread, or a caller
         self._renewed = time.monotonic()
         self._changed = threading.Condition()  # guards what follows
         self._waiting = _Batch()
@@ -111,12 +114,13 @@ class AsyncTracker:
         self._is_away = False
         self._is_closed = False
         self._failure: Exception | None = None
-        if spool is not None:
-            self._find(spool)
         # a daemon, so that a second Ctrl-C need not wait for a store that does not answer
-        threading.Thread(target=self._write, name="ledger", daemon=True).start()
+        self._thread = threading.Thread(target=self._write, name="tracker", daemon=True)
 
     def __enter__(self) -> Self:
+        if self._outbox is not None:
+            self._take_over_outbox(self._outbox)
+        self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -132,17 +136,17 @@ class AsyncTracker:
     @property
     def run_id(self) -> str:
         """Identifies the sweep in the store."""
-        return self._ledger.run_id
+        return self._tracker.run_id
 
     @property
     def is_resumed(self) -> bool:
-        """Whether the sweep stood in the store before."""
-        return self._ledger.is_resumed
+        """Whether the store had this sweep before."""
+        return self._tracker.is_resumed
 
     @property
     def conclusion(self) -> SweepConclusion | None:
-        """What was concluded; None for a sweep that has not come to its end."""
-        return self._asked(lambda ledger: ledger.conclusion)
+        """What the sweep finished with; None for a sweep that has not finished."""
+        return self.call(lambda: self._tracker.conclusion)
 
     def record(self, results: Sequence[Result]) -> None:
         """Have finished trials written, soon.
@@ -151,113 +155,104 @@ class AsyncTracker:
             Exception: Something that was recorded earlier could not be written. These are not recorded either.
         """
         with self._changed:
-            assert not self._is_closed, "after the exit nobody writes"
+            assert not self._is_closed, "after the exit nothing is written"
             self._raise_failure()
-            if self._spool is not None and results:
-                self._waiting.files.append(self._spool.keep(results))
+            if self._outbox is not None and results:
+                self._waiting.files.append(self._outbox.keep(results))
             self._waiting.results += results
             self._changed.notify_all()
-            if self._spool is None:
+            if self._outbox is None:
                 self._changed.wait_for(lambda: len(self._waiting.results) <= MOST_WAITING)
 
     def flush(self) -> None:
-        """Wait until everything is written, for a server that is away as well.
+        """Wait until everything is written, for a server that is unavailable as well.
 
         Raises:
             Exception: Something could not be written.
         """
         self._flush(is_patient=True)
 
-    def recall(self) -> list[Result]:
-        """Every recorded result, in order of the trials' numbers."""
-        return self._asked(lambda ledger: ledger.recall())
+    def recorded_results(self) -> list[Result]:
+        """All recorded results, in order of the trials' numbers."""
+        return self.call(self._tracker.recorded_results)
 
-    def champion(self, model: str) -> Champion | None:
-        """Who holds the title under this name, or None."""
-        return self._asked(lambda ledger: ledger.champion(model))
-
-    def crown(self, candidate: ModelCandidate, verdict: PromotionDecision) -> Champion:
-        """Register the candidate as a new version; give it the title if the verdict says so.
-
-        Raises:
-            TrackingServerUnavailableError: The server went away meanwhile. This is not done again by itself: half a
-                registration may stand.
-        """
-        with self._settled() as ledger:
-            return ledger.crown(candidate, verdict)
-
-    def files(self, model: str, version: int) -> AbstractContextManager[Path]:
-        """A local folder with what was registered as this version, for as long as it is open."""
-        with self._settled() as ledger:
-            return ledger.files(model, version)
-
-    def meet(self, who: str) -> None:
-        """Note that a model has met the test rows, once of each name."""
-        self._asked(lambda ledger: ledger.meet(who))
-
-    def meetings(self, test_digest: str) -> int:
-        """How many models have met these test rows, over all sweeps of the store."""
-        return self._asked(lambda ledger: ledger.meetings(test_digest))
-
-    def illustrate(self, trial: int, files: Mapping[str, str | bytes]) -> None:
+    def log_trial_files(self, trial: int, files: Mapping[str, str | bytes]) -> None:
         """Keep files with a recorded trial."""
-        self._asked(lambda ledger: ledger.illustrate(trial, files))
+        self.call(lambda: self._tracker.log_trial_files(trial, files))
 
-    def pages(self, trials: Sequence[int]) -> TrackingLinks:
-        """Where people see this sweep, and these of its trials."""
-        return self._asked(lambda ledger: ledger.pages(trials))
+    def links(self, trials: Sequence[int]) -> TrackingLinks:
+        """Links to this sweep, and to these of its trials."""
+        return self.call(lambda: self._tracker.links(trials))
 
-    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str | bytes]) -> None:
-        """Write the sweep's last figures, tags and artifacts and close it."""
-        self._asked(lambda ledger: ledger.conclude(metrics, tags, files))
+    def finish(
+        self,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Mapping[str, str | bytes],
+        description: str = "",
+    ) -> None:
+        """Record the sweep's final metrics, tags and files, and mark it as finished."""
+        self.call(lambda: self._tracker.finish(metrics, tags, files, description))
 
-    def _asked(self, question: Callable[[Tracker], Said]) -> Said:
-        """What the ledger says, or does; a server that is away is waited for, as it may be asked the same again."""
+    def call(self, action: Callable[[], Answer]) -> Answer:
+        """Do something with the store that may be repeated, once everything is written, and alone.
+
+        Args:
+            action: Called again, after a pause, as long as the server is unavailable.
+
+        Returns:
+            What the action returns.
+        """
         for pause in _pauses():
             try:
-                with self._settled() as ledger:
-                    return question(ledger)
+                with self.exclusive():
+                    return action()
             except TrackingServerUnavailableError as away:
                 if pause == FIRST_PAUSE:
-                    self._say(f"the server is away: {away}. Waiting until it is back; Ctrl-C leaves the rest to the next start")
+                    self._on_message(
+                        f"the server is away: {away}. Waiting until it is back; Ctrl-C leaves the rest to the next start"
+                    )
                 time.sleep(pause)
         raise AssertionError("pauses have no end")
 
     @contextmanager
-    def _settled(self) -> Iterator[Tracker]:
-        """The ledger, once everything is written, for oneself alone."""
+    def exclusive(self) -> Iterator[None]:
+        """A context in which everything recorded is written, and neither the thread nor another caller uses the store."""
         self.flush()
         with self._using:
-            yield self._ledger
+            yield
 
-    def _find(self, spool: Outbox) -> None:
-        """Take up what an earlier process has left to be delivered."""
-        for file, results in spool.found():
+    def _take_over_outbox(self, outbox: Outbox) -> None:
+        """Put what an earlier process has left in the outbox first into the queue."""
+        for file, results in outbox.found():
             self._waiting.files.append(file)
             self._waiting.results += results
         if self._waiting.files:
-            self._say(f"recording {self._trials(len(self._waiting.results))} of an earlier process first, from {spool.folder}")
+            count = _trials(len(self._waiting.results))
+            self._on_message(f"recording {count} of an earlier process first, from {outbox.folder}")
 
     def _flush(self, is_patient: bool) -> None:
         with self._changed:
-            self._changed.notify_all()  # Ctrl-C may have come between queueing and telling so
-            self._changed.wait_for(lambda: self._is_settled or self._is_away)
-            if is_patient and not self._is_settled:
-                self._say("waiting until the server is back and has what is finished; Ctrl-C leaves it to the next start")
-                self._changed.wait_for(lambda: self._is_settled)
+            self._changed.notify_all()  # Ctrl-C may have come between queueing and the notification
+            self._changed.wait_for(lambda: self._is_written or self._is_away)
+            if is_patient and not self._is_written:
+                self._on_message(
+                    "waiting until the server is back and has what is finished; Ctrl-C leaves it to the next start"
+                )
+                self._changed.wait_for(lambda: self._is_written)
             self._raise_failure()
-            if not self._is_settled:
-                raise TrackingServerUnavailableError(f"the server is away ({self._left()})")
+            if not self._is_written:
+                raise TrackingServerUnavailableError(f"the server is away ({self._remedy()})")
 
     @property
-    def _is_settled(self) -> bool:
+    def _is_written(self) -> bool:
         return not self._waiting.results and not self._is_writing
 
-    def _left(self) -> str:
-        """What becomes of what could not be written."""
-        if self._spool is None:
+    def _remedy(self) -> str:
+        """What happens to results that could not be written."""
+        if self._outbox is None:
             return "it is trained again"
-        return f"it lies in {self._spool.folder}, and the same command records it; without that folder it is trained again"
+        return f"it lies in {self._outbox.folder}, and the same command records it; without that folder it is trained again"
 
     def _raise_failure(self) -> None:
         failure, self._failure = self._failure, None
@@ -268,18 +263,18 @@ class AsyncTracker:
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
-        if self._spool is not None:
-            self._spool.close()
-        if self._hold is None or self._is_away or not self._using.acquire(timeout=RELEASE_SECONDS):
-            return  # a hold runs out, or ends with the process
+        if self._outbox is not None:
+            self._outbox.close()
+        if self._lock is None or self._is_away or not self._using.acquire(timeout=RELEASE_SECONDS):
+            return  # a lock expires, or ends with the process
         try:
             with suppress(TrackingError):  # likewise
-                self._hold.release()
+                self._lock.release()
         finally:
             self._using.release()
 
     def _write(self) -> None:
-        """What the thread does all its life."""
+        """The thread's loop."""
         while (batch := self._next()) is not None:
             try:
                 self._deliver(batch)
@@ -287,7 +282,7 @@ class AsyncTracker:
                 self._fail(failure)
 
     def _deliver(self, batch: _Batch) -> None:
-        """Offer a batch until it is taken, or nobody waits for that any more."""
+        """Write a batch, again and again while the server is unavailable, or until the exit."""
         for pause in _pauses():
             try:
                 with self._using:
@@ -300,53 +295,53 @@ class AsyncTracker:
                     return
             else:
                 break
-        if self._spool is not None:
-            self._spool.drop(batch.files)
+        if self._outbox is not None:
+            self._outbox.drop(batch.files)
         if self._is_away:
-            self._tell_away(False)
+            self._set_away(False)
             with self._changed:
                 behind = len(self._waiting.results)
-            more = f" and has {self._trials(len(batch.results))} more" * bool(batch.results)
-            self._say(f"the server is back{more}" + f", {behind} follow" * bool(behind))
+            more = f" and has {_trials(len(batch.results))} more" * bool(batch.results)
+            self._on_message(f"the server is back{more}" + f", {behind} follow" * bool(behind))
 
     def _wait(self, away: TrackingServerUnavailableError, seconds: float) -> bool:
-        """Wait for a server that is away; says whether to try again."""
+        """Wait for a server that is unavailable; returns whether to try again."""
         if not self._is_away:
-            self._tell_away(True)
-            kept = f" in {self._spool.folder}" if self._spool else ""
-            self._say(f"the server is away: {away}. Training goes on, and what is finished waits{kept}")
+            self._set_away(True)
+            kept = f" in {self._outbox.folder}" if self._outbox else ""
+            self._on_message(f"the server is away: {away}. Training goes on, and what is finished waits{kept}")
         with self._changed:
             self._changed.wait_for(lambda: self._is_closed, seconds)
             return not self._is_closed
 
-    def _tell_away(self, is_away: bool) -> None:
+    def _set_away(self, is_away: bool) -> None:
         with self._changed:
             self._is_away = is_away
             self._changed.notify_all()
 
     def _renew(self) -> None:
-        if self._hold is not None and time.monotonic() - self._renewed >= RENEW_SECONDS:
-            self._hold.renew()
+        if self._lock is not None and time.monotonic() - self._renewed >= RENEW_SECONDS:
+            self._lock.renew()
             self._renewed = time.monotonic()
 
-    def _record(self, batch: Sequence[Result]) -> None:
-        """A batch that is refused is offered again one by one, for a ledger may refuse all because of the last of them."""
-        if not batch:
+    def _record(self, results: Sequence[Result]) -> None:
+        """Write a batch; if it is refused, result by result, since a store may refuse all because of the last of them."""
+        if not results:
             return
         try:
-            self._ledger.record(batch)
+            self._tracker.record(results)
         except TrackingServerUnavailableError:
             raise
         except TrackingError:
-            for result in batch:  # those that were written are not written twice: a ledger sees to that
-                self._ledger.record([result])
+            for result in results:  # a tracker does not write twice what it has written
+                self._tracker.record([result])
 
     def _next(self) -> _Batch | None:
-        """All that waits, as soon as something does; nothing of it, if it is time for a sign of life. None: all is over."""
+        """All that is queued, as soon as there is something; an empty batch when a renewal is due; None after the exit."""
         with self._changed:
             self._is_writing = False
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._waiting.results or self._is_closed, RENEW_SECONDS if self._hold else None)
+            self._changed.wait_for(lambda: self._waiting.results or self._is_closed, RENEW_SECONDS if self._lock else None)
             if self._is_closed:
                 return None
             batch, self._waiting = self._waiting, _Batch()
@@ -355,12 +350,12 @@ class AsyncTracker:
             return batch
 
     def _fail(self, failure: Exception) -> None:
-        if self._spool is not None and isinstance(failure, TrackingError):
-            failure.add_note(f"what was finished and is not recorded: {self._left()}")
+        if self._outbox is not None and isinstance(failure, TrackingError):
+            failure.add_note(f"what was finished and is not recorded: {self._remedy()}")
         with self._changed:
             self._failure, self._is_away = failure, False
             self._waiting = _Batch()
 
-    @staticmethod
-    def _trials(count: int) -> str:
-        return f"{count} finished trial{'s' * (count != 1)}"
+
+def _trials(count: int) -> str:
+    return f"{count} finished trial{'s' * (count != 1)}"

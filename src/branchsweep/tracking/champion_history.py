@@ -1,7 +1,7 @@
-"""Who reigned under a name, since when and why, as values; and how the reigns are written down as one tag.
+"""The history of a registered model's champions as values, and how it is written as one tag.
 
-The alias says who reigns, the tag who reigned. People may move an alias by hand, and a process may be killed after it moved
-one, so what was noted is compared with who holds the title, and told in full.
+The alias `champion` says which version is the champion, the tag which ones were. Aliases may be moved by hand, and a process
+may be killed after it has moved one, so what is recorded is reconciled with the aliases whenever it is read.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from typing import Any
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-"""The aliases: who reigns, who came last and was not crowned or was rolled back, and whom a rollback would bring back."""
+"""The aliases: of the champion, of the version that was last not promoted or rolled back, and of what a rollback restores."""
 
 UNKNOWN_TIME = "unknown"
-"""A time that nobody noted."""
+"""A time that is not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChampionTenure:
-    """One version's time with the title.
+    """The time in which one version was the champion.
 
     Args:
-        version: Whose.
-        since: When it began (ISO 8601, UTC), or `unknown`.
-        until: When it ended; None while it lasts.
-        because: The sentence it was crowned with, or what else brought it there.
+        version: Its number.
+        since: Start (ISO 8601, UTC), or `unknown`.
+        until: End; None while it lasts.
+        because: The reason of its promotion, as a sentence, or what else made it the champion.
     """
 
     version: int
@@ -41,22 +41,22 @@ class ChampionTenure:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredVersion:
-    """One version of a model.
+    """One version of a registered model.
 
     Args:
         version: Its number.
-        titles: Its aliases.
+        aliases: Its aliases.
         registered: When (ISO 8601, UTC).
-        sweep: The run id of the sweep that found it; empty for one that others registered.
-        trial: The trial's number there.
-        value: The figure it was compared by; NaN if it has none.
-        rule: Which figure that is.
-        test: Its figures on the test rows by name.
-        because: The verdict's sentence.
+        sweep: Run id of the sweep that found it; empty for one that was not registered by branchsweep.
+        trial: The trial's number in that sweep.
+        value: The score by which it was compared; NaN if it has none.
+        rule: What that score is.
+        test: Its metrics on the test rows, by name.
+        because: The reason of the decision, as a sentence.
     """
 
     version: int
-    titles: Sequence[str]
+    aliases: Sequence[str]
     registered: str
     sweep: str
     trial: int
@@ -68,19 +68,28 @@ class RegisteredVersion:
 
 @dataclass(frozen=True, slots=True)
 class ChampionHistory:
-    """What the registry knows of a model: its versions, the newest first, and the reigns in their order."""
+    """What the registry knows of a model.
+
+    Args:
+        model: Its name.
+        versions: The newest first.
+        tenures: In order of time.
+    """
 
     model: str
     versions: Sequence[RegisteredVersion]
-    reigns: Sequence[ChampionTenure]
+    tenures: Sequence[ChampionTenure]
 
     def to_json(self) -> str:
-        """One JSON object, of the form that the documentation of `history --json` promises."""
-        versions = [
-            {**asdict(one), "value": _finite(one.value), "test": {name: _finite(figure) for name, figure in one.test.items()}}
-            for one in self.versions
-        ]
-        return json.dumps({"model": self.model, "versions": versions, "reigns": [asdict(reign) for reign in self.reigns]})
+        """One JSON object, of the form that the documentation of `history --json` states; null for a missing number."""
+        versions = []
+        for version in self.versions:
+            data = asdict(version)
+            data["value"] = _finite(version.value)
+            data["test"] = {name: _finite(value) for name, value in version.test.items()}
+            data["titles"] = data.pop("aliases")
+            versions.append(data)
+        return json.dumps({"model": self.model, "versions": versions, "reigns": [asdict(tenure) for tenure in self.tenures]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,102 +97,108 @@ class RollbackResult:
     """What a rollback did.
 
     Args:
-        model: Of which model.
-        restored: The version that reigns again.
-        deposed: The one that it was taken from.
-        previous: Whom one more rollback would bring back; None if nobody reigned before.
+        model: The registered model.
+        restored: The version that is the champion again.
+        replaced: The version that was the champion before.
+        previous: The version that one more rollback would restore; None if there is none.
     """
 
     model: str
     restored: int
-    deposed: int
+    replaced: int
     previous: int | None
 
 
-def lost_race_message(model: str, version: int, winner: Champion | None, against: int) -> str:
-    """What is told to who would have been crowned, but for another one that was faster."""
-    expected = f"version {against}" if against else "nobody"
-    took = f"version {winner.version} has the title" if winner else "nobody has the title"
-    whose = f" (trial {winner.trial} of sweep {winner.sweep[:8]}: {winner.because})" if winner and winner.sweep else ""
+def champion_changed_message(model: str, version: int, champion: Champion | None, against: int) -> str:
+    """The message for a candidate that was not promoted because the champion has changed since the decision.
+
+    Args:
+        model: The registered model's name.
+        version: The candidate's version.
+        champion: The present champion.
+        against: The version that the decision was made against; 0 for none.
+    """
+    expected = f"version {against} was champion" if against else "there was no champion"
+    present = f"version {champion.version} is" if champion else "there is none"
+    source = (
+        f" (trial {champion.trial} of sweep {champion.sweep[:8]}: {champion.because})" if champion and champion.sweep else ""
+    )
     return (
-        f"'{model}' version {version} was to follow {expected}, but meanwhile {took}{whose}. Version {version} is not crowned "
-        "but registered, as the challenger: promote again, to have it decided against who reigns now"
+        f"'{model}' version {version} was to be promoted when {expected}, but now {present}{source}. Version {version} is "
+        "registered as the challenger and not promoted: promote again, to have it compared with the present champion"
     )
 
 
-def kept_files(candidate: ModelCandidate, verdict: PromotionDecision, experiment: str) -> dict[str, str]:
-    """The text files that are kept with a version by name: the candidate's, and what every version has.
-
-    Args:
-        candidate: Its files go first.
-        verdict: Its evidence is `evidence.json`.
-        experiment: The YAML of the sweep is `experiment.yaml`.
-    """
-    evidence = json.dumps(dict(verdict.evidence), indent=2, ensure_ascii=False)
-    return {"experiment.yaml": experiment, "evidence.json": evidence, **candidate.files}
+def version_files(candidate: ModelCandidate, decision: PromotionDecision) -> dict[str, str]:
+    """The text files that are kept with a version, by name: the candidate's, its sweep's experiment, and the evidence."""
+    evidence = json.dumps(dict(decision.evidence), indent=2, ensure_ascii=False)
+    return {"experiment.yaml": candidate.experiment_yaml, "evidence.json": evidence, **candidate.files}
 
 
 def utc_now() -> str:
-    """Now, as it is written down."""
+    """The present time (ISO 8601, UTC, in seconds)."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _finite(figure: float) -> float | None:
-    """The figure, where JSON has a number for it."""
-    return figure if math.isfinite(figure) else None
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
-def with_new_tenure(reigns: Sequence[ChampionTenure], version: int, since: str, because: str) -> list[ChampionTenure]:
-    """The reigns, the last of them ended by a new one."""
-    ended = [replace(reigns[-1], until=reigns[-1].until or since)] if reigns else []
-    return [*reigns[:-1], *ended, ChampionTenure(version, since, None, because)]
+def with_new_tenure(tenures: Sequence[ChampionTenure], version: int, since: str, because: str) -> list[ChampionTenure]:
+    """The tenures with a new one that ends the last of them."""
+    ended = [replace(tenures[-1], until=tenures[-1].until or since)] if tenures else []
+    return [*tenures[:-1], *ended, ChampionTenure(version, since, None, because)]
 
 
-def reconciled(noted: Sequence[ChampionTenure], crowned: Sequence[ChampionTenure], holder: int | None) -> list[ChampionTenure]:
-    """The reigns as they must have been.
-
-    Args:
-        noted: What was written down.
-        crowned: How each version that was ever crowned says that it came to the title, in order.
-        holder: Who has the title.
-    """
-    reigns = list(noted)
-    if not reigns:  # of a store from the time when nobody noted them
-        for reign in crowned:
-            reigns = with_new_tenure(reigns, reign.version, reign.since, reign.because)
-    last = reigns[-1].version if reigns and reigns[-1].until is None else None
-    if holder == last:
-        return reigns
-    if holder is None:
-        return [*reigns[:-1], replace(reigns[-1], until=UNKNOWN_TIME)]
-    own = next((reign for reign in crowned if reign.version == holder), None)
-    if own and all(reign.version != holder for reign in reigns):  # whoever crowned it was stopped before it was noted
-        return with_new_tenure(reigns, holder, own.since, own.because)
-    return with_new_tenure(reigns, holder, UNKNOWN_TIME, "the alias was moved by hand")
-
-
-def predecessor(reigns: Sequence[ChampionTenure], among: Collection[int]) -> int | None:
-    """Whom the one who reigns has followed: where a version came back, what was between is as if it had not been.
+def reconciled(
+    recorded: Sequence[ChampionTenure], promoted: Sequence[ChampionTenure], champion: int | None
+) -> list[ChampionTenure]:
+    """The tenures, completed by what versions and aliases say.
 
     Args:
-        reigns: In their order.
-        among: The versions that there still are.
+        recorded: What is recorded on the model.
+        promoted: A tenure for each version that is marked as promoted, in order.
+        champion: The version with the alias `champion`.
     """
-    line: list[int] = []
-    for reign in reigns:
-        if reign.version in line:
-            del line[line.index(reign.version) :]
-        line.append(reign.version)
-    before = [version for version in line[:-1] if version in among]
-    return before[-1] if before else None
+    tenures = list(recorded)
+    if not tenures:  # of a store that is older than the record
+        for tenure in promoted:
+            tenures = with_new_tenure(tenures, tenure.version, tenure.since, tenure.because)
+    last = tenures[-1].version if tenures and tenures[-1].until is None else None
+    if champion == last:
+        return tenures
+    if champion is None:
+        return [*tenures[:-1], replace(tenures[-1], until=UNKNOWN_TIME)]
+    own = next((tenure for tenure in promoted if tenure.version == champion), None)
+    if own and all(tenure.version != champion for tenure in tenures):  # the process was killed before it was recorded
+        return with_new_tenure(tenures, champion, own.since, own.because)
+    return with_new_tenure(tenures, champion, UNKNOWN_TIME, "the alias was moved by hand")
 
 
-def dumps(reigns: Sequence[ChampionTenure]) -> str:
-    """The reigns as text, for `loads`."""
-    return json.dumps([asdict(reign) for reign in reigns])
+def predecessor(tenures: Sequence[ChampionTenure], among: Collection[int]) -> int | None:
+    """The version that was champion before the present one; None for none.
+
+    Where a version became champion again, the versions in between do not count: a rollback undoes a promotion.
+
+    Args:
+        tenures: In order of time.
+        among: The versions that still exist.
+    """
+    succession: list[int] = []
+    for tenure in tenures:
+        if tenure.version in succession:
+            del succession[succession.index(tenure.version) :]
+        succession.append(tenure.version)
+    earlier = [version for version in succession[:-1] if version in among]
+    return earlier[-1] if earlier else None
+
+
+def dumps(tenures: Sequence[ChampionTenure]) -> str:
+    """The tenures as text, for `loads`."""
+    return json.dumps([asdict(tenure) for tenure in tenures])
 
 
 def loads(text: str) -> list[ChampionTenure]:
-    """The reigns that `dumps` wrote."""
-    said: list[dict[str, Any]] = json.loads(text)
-    return [ChampionTenure(**reign) for reign in said]
+    """The tenures that `dumps` wrote."""
+    data: list[dict[str, Any]] = json.loads(text)
+    return [ChampionTenure(**tenure) for tenure in data]

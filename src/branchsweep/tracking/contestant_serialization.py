@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult, PairwiseDifference
-from branchsweep.tracking.serialization import LONGEST_REASON, MetricPoint, tag_name
+from branchsweep.tracking.serialization import LONGEST_REASON, MetricPoint, description_tag, tag_name
 from branchsweep.trial import ParamValue
 
 FEW = 3
@@ -28,7 +28,7 @@ def contestant_tags(measured: ContestantResult, comparison: str) -> dict[str, st
         "contestant": measured.name,
         "reason": measured.failed[:LONGEST_REASON],
     }
-    mlflows = {"mlflow.parentRunId": comparison, "mlflow.note.content": measured.what}
+    mlflows = {"mlflow.parentRunId": comparison, **description_tag(measured.what)}
     return mlflows | {tag_name(name): value for name, value in words.items() if value}
 
 
@@ -114,9 +114,3 @@ def total_seconds(measured: ContestantResult) -> float:
 def sharing_gain_metrics(findings: ComparisonResult) -> list[MetricPoint]:
     """What is told of the comparison itself: what each figure gains by sharing."""
     return [MetricPoint(f"gain/{contrast.figure}", contrast.difference) for contrast in findings.transfer]
-
-
-def description_tag(files: Mapping[str, str | bytes]) -> dict[str, str]:
-    """The Markdown that the page of the comparison's run shows, if `comparison.md` is among its files."""
-    text = files.get("comparison.md")
-    return {"mlflow.note.content": text} if isinstance(text, str) else {}

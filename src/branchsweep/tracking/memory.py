@@ -1,4 +1,4 @@
-"""Ledgers that forget when the process ends: for tests, and for flows that only try something out."""
+"""Tracking in memory, gone when the process ends: for tests, and for runs that only try something out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.tracking.champion_history import kept_files, lost_race_message
+from branchsweep.tracking.champion_history import champion_changed_message, version_files
 from branchsweep.tracking.protocols import (
     Champion,
     ComparisonRecord,
@@ -20,6 +20,7 @@ from branchsweep.tracking.protocols import (
     PromotionDecision,
     SweepConclusion,
     SweepRecord,
+    Tracking,
     TrackingLinks,
 )
 from branchsweep.tracking.recorded_trials import RecordedTrials
@@ -28,32 +29,33 @@ from branchsweep.trial import Result
 
 @dataclass
 class StoredSweep:
-    """What is kept of one sweep."""
+    """What is stored of one sweep."""
 
     record: SweepRecord
     results: dict[int, Result] = field(default_factory=dict)
-    history: RecordedTrials = field(init=False)
+    recorded: RecordedTrials = field(init=False)
     conclusion: SweepConclusion | None = None
     files: dict[str, str | bytes] = field(default_factory=dict)
-    met: set[str] = field(default_factory=set)
+    description: str = ""
+    evaluated: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.history = RecordedTrials(self.record.objective, self.results.values())
+        self.recorded = RecordedTrials(self.record.objective, self.results.values())
 
 
 @dataclass
 class StoredComparison:
-    """What is kept of one comparison; parts and findings as text."""
+    """What is stored of one comparison; parts as JSON."""
 
     record: ComparisonRecord
     parts: dict[str, str] = field(default_factory=dict)
-    conclusion: str | None = None
+    conclusion: ComparisonResult | None = None
     files: dict[str, str | bytes] = field(default_factory=dict)
 
 
 @dataclass
 class MemoryStore:
-    """What several ledgers may share, as they would share a database."""
+    """What several trackers may share, as they would share a database."""
 
     sweeps: list[StoredSweep] = field(default_factory=list)
     comparisons: list[StoredComparison] = field(default_factory=list)
@@ -63,96 +65,151 @@ class MemoryStore:
 
 
 class MemoryTracker:
-    """Plays `roles.Ledger` with dictionaries."""
+    """A `Tracker` over dictionaries. Made by `open`.
 
-    def __init__(self, store: MemoryStore, position: int, is_resumed: bool) -> None:
+    Args:
+        store: The store.
+        index: Of the sweep in the store.
+        is_resumed: Whether the store had this sweep before.
+    """
+
+    def __init__(self, store: MemoryStore, index: int, is_resumed: bool) -> None:
         self._store = store
-        self._position = position
-        self._sweep = store.sweeps[position]
+        self._index = index
+        self._sweep = store.sweeps[index]
         self._is_resumed = is_resumed
 
     @classmethod
     def open(cls, record: SweepRecord, store: MemoryStore | None = None, fresh: bool = False) -> MemoryTracker:
-        """The sweep of this key goes on if the store has it and nobody asks for a fresh one; else it begins."""
+        """Resume the sweep of this key if the store has it, else start it.
+
+        Args:
+            record: What is written down about the sweep.
+            store: Where; a new store if None.
+            fresh: Start a new sweep in any case.
+        """
         store = store or MemoryStore()
-        known = [position for position, sweep in enumerate(store.sweeps) if sweep.record.key == record.key]
+        known = [index for index, sweep in enumerate(store.sweeps) if sweep.record.key == record.key]
         if known and not fresh:
             return cls(store, known[-1], is_resumed=True)
         store.sweeps.append(StoredSweep(record))
         return cls(store, len(store.sweeps) - 1, is_resumed=False)
 
     @property
+    def tracking(self) -> Tracking:
+        """The tracker with the registry and the test audit of the same store."""
+        return Tracking(self, MemoryRegistry(self._store), MemoryTestAudit(self._store, self._sweep))
+
+    @property
     def run_id(self) -> str:
         """Identifies the sweep in the store."""
-        return f"memory-{self._position}"
+        return f"memory-{self._index}"
 
     @property
     def sweep(self) -> SweepRecord:
-        """What was written down when the sweep began."""
+        """What was written down when the sweep started."""
         return self._sweep.record
 
     @property
     def is_resumed(self) -> bool:
-        """Whether the sweep stood in the store before."""
+        """Whether the store had this sweep before."""
         return self._is_resumed
 
     @property
     def conclusion(self) -> SweepConclusion | None:
-        """What was concluded; None for a sweep that has not come to its end."""
+        """What the sweep finished with; None for a sweep that has not finished."""
         return self._sweep.conclusion
 
     def record(self, results: Sequence[Result]) -> None:
-        """Keep what is not kept yet, without the learning curves: memory grows with the sweep no more than it must.
+        """Keep the results that are new, without learning curves: memory grows with the sweep no more than it must.
 
         Raises:
-            TrackingError: A number stands there with other params.
+            TrackingError: A trial of the same number is recorded with other params.
         """
-        for result in self._sweep.history.unrecorded(results):
+        for result in self._sweep.recorded.unrecorded(results):
             self._sweep.results[result.trial.number] = result.without_curves()
-            self._sweep.history.add(result)
+            self._sweep.recorded.add(result)
             self._sweep.conclusion = None
 
-    def recall(self) -> list[Result]:
-        """Every recorded result, in order of the trials' numbers."""
+    def recorded_results(self) -> list[Result]:
+        """All recorded results, in order of the trials' numbers."""
         return [self._sweep.results[number] for number in sorted(self._sweep.results)]
 
+    def log_trial_files(self, trial: int, files: Mapping[str, str | bytes]) -> None:
+        """Keep files with a recorded trial, below a folder of its number."""
+        self._sweep.files |= {f"trials/{trial}/{name}": content for name, content in files.items()}
+
+    def links(self, trials: Sequence[int]) -> TrackingLinks:  # noqa: ARG002  # there are no pages
+        """No links: the store has no pages."""
+        return TrackingLinks()
+
+    def finish(
+        self,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Mapping[str, str | bytes],
+        description: str = "",
+    ) -> None:
+        """Keep the sweep's final metrics, tags, files and description."""
+        progress = self._sweep.recorded.progress_metrics
+        self._sweep.conclusion = SweepConclusion(progress | dict(metrics), {**self._sweep.record.tags, **tags})
+        self._sweep.files |= files
+        self._sweep.description = description
+
+    def artifact(self, name: str) -> bytes | None:
+        """The file of this name that is kept with the sweep; None where there is none."""
+        content = self._sweep.files.get(name)
+        return content.encode() if isinstance(content, str) else content
+
+
+class MemoryRegistry:
+    """A `Registry` over dictionaries.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
     def champion(self, model: str) -> Champion | None:
-        """Who holds the title under this name, or None."""
+        """The champion of this registered model, or None."""
         return self._store.champions.get(model)
 
-    def crown(self, candidate: ModelCandidate, verdict: PromotionDecision) -> Champion:
-        """Number a new version; give it the title if the verdict says so.
+    def register(self, candidate: ModelCandidate, decision: PromotionDecision) -> Champion:
+        """Number a new version, and make it the champion if the decision says so.
 
         Raises:
-            TrackingError: The title is another one's than the one that the verdict was decided against.
+            TrackingError: Another version is champion by now than the one that was decided against.
         """
         versions = self._store.versions.setdefault(candidate.model, [])
-        champion = Champion(
+        registered = Champion(
             model=candidate.model,
             version=len(versions) + 1,
             value=candidate.value,
             rule=candidate.rule,
             data_digest=candidate.data_digest,
             split_digest=candidate.split_digest,
-            sweep=self.run_id,
+            sweep=candidate.sweep,
             trial=candidate.result.trial.number,
-            because=verdict.because,
+            because=decision.because,
             params=dict(candidate.result.trial.params),
         )
-        versions.append(champion)
-        texts = kept_files(candidate, verdict, self._sweep.record.yaml)
+        versions.append(registered)
         exported = {file.name: file.read_bytes() for file in candidate.folder.iterdir() if file.is_file()}
-        self._store.files[candidate.model, champion.version] = exported | {name: text.encode() for name, text in texts.items()}
-        if verdict.crown:
-            reigning = self.champion(candidate.model)
-            if verdict.against is not None and verdict.against != (reigning.version if reigning else 0):
-                raise TrackingError(lost_race_message(candidate.model, champion.version, reigning, verdict.against))
-            self._store.champions[candidate.model] = champion
-        return champion
+        texts = {name: text.encode() for name, text in version_files(candidate, decision).items()}
+        self._store.files[candidate.model, registered.version] = exported | texts
+        if decision.promote:
+            champion = self.champion(candidate.model)
+            if decision.against is not None and decision.against != (champion.version if champion else 0):
+                message = champion_changed_message(candidate.model, registered.version, champion, decision.against)
+                raise TrackingError(message)
+            self._store.champions[candidate.model] = registered
+        return registered
 
     @contextmanager
-    def files(self, model: str, version: int) -> Iterator[Path]:
-        """A local folder with what was registered as this version, for as long as it is open.
+    def model_files(self, model: str, version: int) -> Iterator[Path]:
+        """A local folder with the files of a version, for as long as the context is open.
 
         Raises:
             TrackingError: There is no such model or version.
@@ -165,46 +222,51 @@ class MemoryTracker:
                 (Path(folder) / name).write_bytes(content)
             yield Path(folder)
 
-    def meet(self, who: str) -> None:
-        """Note that a model has met the sweep's test rows, once of each name."""
-        self._sweep.met.add(who)
 
-    def meetings(self, test_digest: str) -> int:
-        """How many models have met these test rows, over all sweeps of the store."""
-        return sum(len(one.met) for one in self._store.sweeps if one.record.tags.get("test_digest") == test_digest)
+class MemoryTestAudit:
+    """A `TestAudit` over dictionaries.
 
-    def illustrate(self, trial: int, files: Mapping[str, str | bytes]) -> None:
-        """Keep files with a recorded trial, below a folder of its number."""
-        self._sweep.files |= {f"trials/{trial}/{name}": content for name, content in files.items()}
+    Args:
+        store: The store.
+        sweep: Whose evaluations are recorded.
+    """
 
-    def pages(self, trials: Sequence[int]) -> TrackingLinks:  # noqa: ARG002  # there are no pages
-        """Nobody sees it."""
-        return TrackingLinks()
+    def __init__(self, store: MemoryStore, sweep: StoredSweep) -> None:
+        self._store, self._sweep = store, sweep
 
-    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str | bytes]) -> None:
-        """Keep the sweep's last figures, tags and artifacts."""
-        figures = self._sweep.history.figures
-        self._sweep.conclusion = SweepConclusion(figures | dict(metrics), {**self._sweep.record.tags, **tags})
-        self._sweep.files |= files
+    def record_evaluation(self, name: str) -> None:
+        """Record that this sweep has evaluated a model on its test rows; the same name counts once."""
+        self._sweep.evaluated.add(name)
 
-    def artifact(self, name: str) -> bytes | None:
-        """What was kept with the sweep under this file name; None where there is no such file."""
-        kept = self._sweep.files.get(name)
-        return kept.encode() if isinstance(kept, str) else kept
+    def evaluations(self, test_digest: str) -> int:
+        """How many models were evaluated on these test rows, in all sweeps of the store."""
+        on_these_rows = (sweep for sweep in self._store.sweeps if sweep.record.tags.get("test_digest") == test_digest)
+        return sum(len(sweep.evaluated) for sweep in on_these_rows)
 
 
 class MemoryComparisonTracker:
-    """Plays `roles.ComparisonLedger` with dictionaries."""
+    """A `ComparisonTracker` over dictionaries. Made by `open`.
 
-    def __init__(self, store: MemoryStore, position: int) -> None:
-        self._position = position
-        self._compared = store.comparisons[position]
+    Args:
+        store: The store.
+        index: Of the comparison in the store.
+    """
+
+    def __init__(self, store: MemoryStore, index: int) -> None:
+        self._index = index
+        self._comparison = store.comparisons[index]
 
     @classmethod
     def open(cls, record: ComparisonRecord, store: MemoryStore | None = None, fresh: bool = False) -> MemoryComparisonTracker:
-        """The comparison of this key goes on if the store has it and nobody asks for a fresh one; else it begins."""
+        """Resume the comparison of this key if the store has it, else start it.
+
+        Args:
+            record: What is written down about the comparison.
+            store: Where; a new store if None.
+            fresh: Start a new comparison in any case.
+        """
         store = store or MemoryStore()
-        known = [position for position, one in enumerate(store.comparisons) if one.record.key == record.key]
+        known = [index for index, comparison in enumerate(store.comparisons) if comparison.record.key == record.key]
         if known and not fresh:
             return cls(store, known[-1])
         store.comparisons.append(StoredComparison(record))
@@ -213,27 +275,27 @@ class MemoryComparisonTracker:
     @property
     def run_id(self) -> str:
         """Identifies the comparison in the store."""
-        return f"memory-comparison-{self._position}"
+        return f"memory-comparison-{self._index}"
 
     @property
-    def conclusion(self) -> str | None:
-        """What was found, for `Findings.loads`; None for a comparison that has not come to its end."""
-        return self._compared.conclusion
+    def conclusion(self) -> ComparisonResult | None:
+        """The result; None for a comparison that has not finished."""
+        return self._comparison.conclusion
 
-    def recall(self) -> dict[str, Any]:
-        """The parts that are kept so far, by name."""
-        return {part: json.loads(text) for part, text in self._compared.parts.items()}
+    def recorded_parts(self) -> dict[str, Any]:
+        """The parts that are recorded so far, by name."""
+        return {part: json.loads(text) for part, text in self._comparison.parts.items()}
 
-    def keep(self, part: str, data: Any) -> None:
-        """Keep a finished part; of one name the last counts. A concluded comparison is open again.
+    def record_part(self, part: str, data: Any) -> None:
+        """Record a finished part; a later part of this name replaces it. A finished comparison is open again.
 
         Raises:
-            ValueError: JSON has no word for it: NaN, for one.
+            ValueError: JSON cannot express the data: NaN, for example.
         """
-        self._compared.parts[part] = json.dumps(data, allow_nan=False)
-        self._compared.conclusion = None
+        self._comparison.parts[part] = json.dumps(data, allow_nan=False)
+        self._comparison.conclusion = None
 
-    def conclude(self, findings: ComparisonResult, files: Mapping[str, str | bytes]) -> None:
-        """Keep what was found, and the files."""
-        self._compared.conclusion = findings.dumps()
-        self._compared.files |= {**files, "findings.json": findings.dumps()}
+    def finish(self, result: ComparisonResult, files: Mapping[str, str | bytes]) -> None:
+        """Keep the result and the files."""
+        self._comparison.conclusion = result
+        self._comparison.files |= {**files, "findings.json": result.dumps()}

@@ -102,8 +102,8 @@ class MlflowComparisonTracker:
         return self._comparison
 
     @property
-    def conclusion(self) -> str | None:
-        """The text of `findings.json`, for `Findings.loads`; None for a comparison that has not come to its end.
+    def conclusion(self) -> ComparisonResult | None:
+        """The result, from `findings.json`; None for a comparison that has not finished.
 
         Raises:
             TrackingError: The store did not answer.
@@ -111,9 +111,9 @@ class MlflowComparisonTracker:
         if self._parent.info.status != "FINISHED":
             return None
         with translate_errors(self.tracking_uri, "reading the findings"):
-            return _text(self._client, self.run_id, FINDINGS)
+            return ComparisonResult.loads(_text(self._client, self.run_id, FINDINGS))
 
-    def recall(self) -> dict[str, Any]:
+    def recorded_parts(self) -> dict[str, Any]:
         """The parts that are kept so far, by name.
 
         Raises:
@@ -128,7 +128,7 @@ class MlflowComparisonTracker:
             message = f"a part of comparison {self.run_id[:8]} cannot be read ({error}): was it edited by hand?"
             raise TrackingError(message) from error
 
-    def keep(self, part: str, data: Any) -> None:
+    def record_part(self, part: str, data: Any) -> None:
         """Keep a finished part as `parts/<part>.json`; of one name the last counts. A concluded comparison is open again.
 
         Raises:
@@ -140,11 +140,11 @@ class MlflowComparisonTracker:
             self._reopen()
             self._client.log_text(self.run_id, text + END_MARK, f"{PARTS}/{part}.json")
 
-    def conclude(self, findings: ComparisonResult, files: Mapping[str, str | bytes]) -> None:
+    def finish(self, result: ComparisonResult, files: Mapping[str, str | bytes]) -> None:
         """Write every contestant as a run of its own, what was found as artifacts and figures of the comparison's; close it.
 
         Args:
-            findings: Kept as `findings.json` too.
+            result: Kept as `findings.json` too.
             files: More artifacts by name. The run's page shows `comparison.md`, if it is among them.
 
         Raises:
@@ -154,15 +154,15 @@ class MlflowComparisonTracker:
             self._reopen()
             for run in list(search_runs(self._client, [self.experiment_id], tag_filter("comparison", self.run_id))):
                 self._client.delete_run(run.info.run_id)
-            for measured in findings.measured:
-                self._write(measured, findings.contrasts)
-            log_files(self._client, self.run_id, {**files, FINDINGS: findings.dumps()})
-            said = {"answer": "\n".join(findings.answer), **contestant_serialization.description_tag(files)}
+            for measured in result.measured:
+                self._write(measured, result.contrasts)
+            log_files(self._client, self.run_id, {**files, FINDINGS: result.dumps()})
+            said = {"answer": "\n".join(result.answer), **_description(files)}
             before = self._client.get_run(self.run_id).data.tags
             log_batches(
                 self._client,
                 self.run_id,
-                contestant_serialization.sharing_gain_metrics(findings),
+                contestant_serialization.sharing_gain_metrics(result),
                 tags=serialization.replace_tags(before, said),
             )
             self._client.set_terminated(self.run_id, "FINISHED")
@@ -234,3 +234,9 @@ def _text(client: MlflowClient, run_id: str, name: str) -> str:
     """What stands in an artifact."""
     with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
         return Path(client.download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
+
+
+def _description(files: Mapping[str, str | bytes]) -> dict[str, str]:
+    """The tag for the page of the comparison's run, if `comparison.md` is among its files."""
+    text = files.get("comparison.md")
+    return serialization.description_tag(text) if isinstance(text, str) else {}

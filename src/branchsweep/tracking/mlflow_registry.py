@@ -1,11 +1,11 @@
-"""The registry: models with their versions in MLflow, who reigns among them, and how they are read back.
+"""The registry in MLflow: registered models with their versions, and the champion among them.
 
-Who reigns is an alias, `champion`, and moving it is the last thing of a crowning that a reader could miss. Beside it
-`challenger` says who came last and was not crowned or was rolled back, and `previous` whom a rollback brings back; who reigned
-before is noted on the model (`branchsweep.reigned`, see `succession`).
+The champion is the version with the alias `champion`, and the alias moves last when a version is promoted. The alias
+`challenger` is on the version that was registered last without being promoted, or that was rolled back; `previous` is on the
+version that a rollback would restore. Earlier champions are recorded on the registered model (`champion_history`).
 
-MLflow cannot move an alias on condition that it stands where one thinks. So the title is looked at once more right before, by
-one process at a time where the store is a file, and once more right after.
+MLflow cannot move an alias on the condition that it is where the caller expects it. So the champion is read once more right
+before, by one process at a time where the store is a file, and once more right after.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import mlflow.artifacts
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Run
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
-from branchsweep.config.objective import MEAN_METRIC
 from branchsweep.errors import TrackingError
 from branchsweep.tracking import champion_history, serialization
 from branchsweep.tracking.champion_history import (
@@ -39,29 +37,21 @@ from branchsweep.tracking.champion_history import (
     RollbackResult,
 )
 from branchsweep.tracking.mlflow_model import NETWORK, model_location, no_such_model, save_model
-from branchsweep.tracking.mlflow_store import (
-    connect,
-    is_absent,
-    now_in_milliseconds,
-    store_lock,
-    translate_errors,
-)
+from branchsweep.tracking.mlflow_store import connect, is_absent, now_in_milliseconds, store_lock, translate_errors
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
 from branchsweep.tracking.serialization import tag_name
 from branchsweep.tracking.tracking_uri import resolve_tracking_uri
-
-if TYPE_CHECKING:
-    pass
+from branchsweep.tracking.version_serialization import champion_from_tags, registered_version, version_tags
 
 CARD = "MODEL_CARD.md"
-"""The candidate's file that is its version's description too."""
+"""The file of a candidate that is also the description of its version."""
 
 LONGEST_DESCRIPTION = 5000
 """Characters of a description, and of a registered model's tag, in MLflow's database."""
 
 
 class MlflowRegistry:
-    """The registry of one store. Made by `open_registry`.
+    """A `Registry` in MLflow. Made by `open_registry`, or from the client of a tracker.
 
     Args:
         client: Of the store.
@@ -69,10 +59,15 @@ class MlflowRegistry:
 
     def __init__(self, client: MlflowClient) -> None:
         self._client = client
-        self._uri = str(client.tracking_uri)
 
     def champion(self, model: str) -> Champion | None:
-        """Who holds the title under this name, or None. Of a version that others gave it to, value and digests are unknown."""
+        """The champion of this registered model, or None.
+
+        Of a version that was not registered by branchsweep, value and digests are unknown.
+
+        Raises:
+            TrackingError: The store did not answer.
+        """
         with translate_errors(self._uri, f"asking for the champion of '{model}'"):
             try:
                 return _champion(self._client.get_model_version_by_alias(model, CHAMPION))
@@ -81,116 +76,115 @@ class MlflowRegistry:
                     return None
                 raise
 
-    def crown(self, candidate: ModelCandidate, verdict: PromotionDecision, sweep: Run, experiment: str) -> Champion:
-        """Register the candidate as a new version, and give it the title if the verdict says so.
+    def register(self, candidate: ModelCandidate, decision: PromotionDecision) -> Champion:
+        """Register the candidate as a new version, and make it the champion if the decision says so.
 
-        Args:
-            candidate: The model. Its files lie beside MLflow's in the logged model, its card is the description too.
-            verdict: What was decided.
-            sweep: The run that the model is of.
-            experiment: The sweep's experiment as YAML.
+        The candidate's files are kept with MLflow's in the logged model; its model card is the version's description too.
 
         Raises:
-            TrackingError: The store did not take it, or the title is another one's by now than the one that the verdict was
-                decided against.
+            TrackingError: The store refused it, or another version is champion by now than the one that was decided against.
         """
         with translate_errors(self._uri, f"registering '{candidate.model}'"):
-            texts = champion_history.kept_files(candidate, verdict, experiment)
-            model_id, location = self._log_model(candidate, sweep, texts)
+            model_id, location = self._log_model(candidate, champion_history.version_files(candidate, decision))
             metrics = [
                 Metric(name, value, now_in_milliseconds(), 0, model_id=model_id)
                 for name, value in candidate.test.items()
                 if math.isfinite(value)
             ]
-            self._client.log_batch(sweep.info.run_id, metrics)
-            number = self._register(candidate, verdict, sweep.info.run_id, location, model_id)
-            if verdict.crown:
-                self._enthrone(candidate.model, number, verdict)
+            self._client.log_batch(candidate.sweep, metrics)
+            version = self._create_version(candidate, decision, location, model_id)
+            if decision.promote:
+                self._set_champion_alias(candidate.model, version, decision)
             else:
-                self._client.set_registered_model_alias(candidate.model, CHALLENGER, str(number))
-            return _champion(self._client.get_model_version(candidate.model, str(number)))
+                self._client.set_registered_model_alias(candidate.model, CHALLENGER, str(version))
+            return _champion(self._client.get_model_version(candidate.model, str(version)))
 
     def rollback(self, model: str) -> RollbackResult:
-        """Give the title back to whom the champion took it from; the champion becomes the challenger.
+        """Make the previous champion the champion again; the present one becomes the challenger.
 
-        One more rollback goes one further back.
+        A second rollback goes back one more version.
 
         Raises:
-            TrackingError: There is no such model, it has no champion, or nobody reigned before.
+            TrackingError: There is no such model, it has no champion, or no earlier one.
         """
         with translate_errors(self._uri, f"rolling '{model}' back"), store_lock(self._uri):
-            registered = self._named(model)
+            registered, versions = self._registered_model(model), self._versions(model)
             aliases = {alias: int(number) for alias, number in registered.aliases.items()}
-            versions = self._versions(model)
-            reigning, target = aliases.get(CHAMPION), aliases.get(PREVIOUS)
-            if reigning is None:
-                raise TrackingError(f"nobody holds the title of '{model}', so there is nothing to roll back")
-            reigns = _reigns(registered, versions)
-            if target in {None, reigning}:  # of a store from before there was this alias, or killed in the middle of a crowning
-                target = champion_history.predecessor(reigns, {int(one.version) for one in versions})
+            champion, target = aliases.get(CHAMPION), aliases.get(PREVIOUS)
+            if champion is None:
+                raise TrackingError(f"'{model}' has no champion, so there is nothing to roll back")
+            existing = {int(version.version) for version in versions}
+            tenures = _tenures(registered, versions)
+            if target in {None, champion}:  # of a store that was older than this alias, or killed in a promotion
+                target = champion_history.predecessor(tenures, existing)
             if target is None:
-                raise TrackingError(f"nobody reigned before version {reigning} of '{model}', so there is nothing to go back to")
-            self._client.set_registered_model_alias(model, CHALLENGER, str(reigning))
+                raise TrackingError(f"'{model}' had no champion before version {champion}, so there is nothing to go back to")
+            self._client.set_registered_model_alias(model, CHALLENGER, str(champion))
             self._client.set_registered_model_alias(model, CHAMPION, str(target))
-            reigns = champion_history.with_new_tenure(
-                reigns, target, champion_history.utc_now(), f"rolled back from version {reigning}"
-            )
-            self._note(model, reigns)
-            before = champion_history.predecessor(reigns, {int(one.version) for one in versions})
+            reason = f"rolled back from version {champion}"
+            tenures = champion_history.with_new_tenure(tenures, target, champion_history.utc_now(), reason)
+            self._write_tenures(model, tenures)
+            before = champion_history.predecessor(tenures, existing)
             if before is not None:
                 self._client.set_registered_model_alias(model, PREVIOUS, str(before))
             elif PREVIOUS in aliases:
                 self._client.delete_registered_model_alias(model, PREVIOUS)
-            return RollbackResult(model, restored=target, deposed=reigning, previous=before)
+            return RollbackResult(model, restored=target, replaced=champion, previous=before)
 
-    def chronicle(self, model: str) -> ChampionHistory:
-        """The versions of a model, and who reigned when and why.
+    def history(self, model: str) -> ChampionHistory:
+        """The versions of a model, and its champions so far.
 
         Raises:
             TrackingError: There is no such model.
         """
         with translate_errors(self._uri, f"reading the history of '{model}'"):
-            registered, versions = self._named(model), self._versions(model)
-            titles: dict[int, list[str]] = {}
+            registered, versions = self._registered_model(model), self._versions(model)
+            aliases: dict[int, list[str]] = {}
             for alias, number in sorted(registered.aliases.items()):
-                titles.setdefault(int(number), []).append(alias)
-            told = [_told(one, titles.get(int(one.version), [])) for one in reversed(versions)]
-            return ChampionHistory(model, told, _reigns(registered, versions))
+                aliases.setdefault(int(number), []).append(alias)
+            newest_first = [_registered_version(one, aliases.get(int(one.version), [])) for one in reversed(versions)]
+            return ChampionHistory(model, newest_first, _tenures(registered, versions))
 
     @contextmanager
-    def files(self, model: str, number: int) -> Iterator[Path]:
-        """A local folder with what was registered as this version, for as long as it is open.
+    def model_files(self, model: str, version: int) -> Iterator[Path]:
+        """A local folder with the files of a version, for as long as the context is open.
 
         Raises:
             TrackingError: There is no such model or version.
         """
         with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
-            with translate_errors(self._uri, f"fetching version {number} of '{model}'"):
-                location = model_location(self._client, f"models:/{model}/{number}", self._uri)
-                fetched = Path(
+            with translate_errors(self._uri, f"fetching version {version} of '{model}'"):
+                location = model_location(self._client, f"models:/{model}/{version}", self._uri)
+                downloaded = Path(
                     mlflow.artifacts.download_artifacts(
                         artifact_uri=location, dst_path=folder, tracking_uri=self._uri, registry_uri=self._uri
                     )
                 )
-                for file in list((fetched / "data" / NETWORK).iterdir()):
-                    file.rename(fetched / file.name)
-            yield fetched
+                for file in list((downloaded / "data" / NETWORK).iterdir()):
+                    file.rename(downloaded / file.name)
+            yield downloaded
 
-    def _log_model(self, candidate: ModelCandidate, sweep: Run, texts: Mapping[str, str]) -> tuple[str, str]:
-        """The candidate as a logged model of this sweep: its id, and where its files lie.
+    @property
+    def _uri(self) -> str:
+        return str(self._client.tracking_uri)
 
-        These are the steps of `mlflow.pyfunc.log_model`, which would take them at the global address.
+    def _log_model(self, candidate: ModelCandidate, texts: Mapping[str, str]) -> tuple[str, str]:
+        """Log the candidate as a model of its sweep; returns its id, and the location of its files.
+
+        These are the steps of `mlflow.pyfunc.log_model`, which would take them at the global tracking URI.
         """
-        run_id = sweep.info.run_id
         logged = self._client.create_logged_model(
-            sweep.info.experiment_id,
+            self._client.get_run(candidate.sweep).info.experiment_id,
             candidate.model,
-            run_id,
+            candidate.sweep,
             params=serialization.readable_params(candidate.result.trial),
             model_type="branched network",
         )
         description = Model(
-            artifact_path=logged.artifact_location, run_id=run_id, model_uuid=logged.model_id, model_id=logged.model_id
+            artifact_path=logged.artifact_location,
+            run_id=candidate.sweep,
+            model_uuid=logged.model_id,
+            model_id=logged.model_id,
         )
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "model"
@@ -200,60 +194,62 @@ class MlflowRegistry:
                 (target / name).write_text(text, encoding="utf-8")
             self._client.log_model_artifacts(logged.model_id, str(target))
         self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-        self._client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        self._client.log_outputs(candidate.sweep, [LoggedModelOutput(logged.model_id, step=0)])
         return logged.model_id, logged.artifact_location
 
-    def _register(
-        self, candidate: ModelCandidate, verdict: PromotionDecision, run_id: str, location: str, model_id: str
-    ) -> int:
-        """A new version, not crowned yet; its number."""
+    def _create_version(self, candidate: ModelCandidate, decision: PromotionDecision, location: str, model_id: str) -> int:
+        """Create a new version, not promoted yet; returns its number."""
         model = candidate.model
         try:
             self._client.create_registered_model(model)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        registered = self._client.create_model_version(
+        created = self._client.create_model_version(
             model,
             location,
-            run_id,
-            _version_tags(candidate, verdict, run_id),
-            description=_description(verdict.because, candidate.files.get(CARD, "")),
+            candidate.sweep,
+            version_tags(candidate, decision),
+            description=_description(decision.because, candidate.files.get(CARD, "")),
             model_id=model_id,
         )
-        link = [{"name": model, "version": str(registered.version)}]  # what the logged model's page shows
+        link = [{"name": model, "version": str(created.version)}]  # shown on the page of the logged model
         self._client.set_logged_model_tags(model_id, {"mlflow.modelVersions": json.dumps(link)})
-        return int(registered.version)
+        return int(created.version)
 
-    def _enthrone(self, model: str, number: int, verdict: PromotionDecision) -> None:
-        """Give the title to this version, unless it is another one's than the verdict says."""
+    def _set_champion_alias(self, model: str, version: int, decision: PromotionDecision) -> None:
+        """Make this version the champion, unless another one is champion than the decision was made against."""
         with store_lock(self._uri):
-            reigning = self.champion(model)
-            if verdict.against is not None and verdict.against != (reigning.version if reigning else 0):
-                self._lose(model, number, reigning, verdict.against)
-            registered = self._named(model)
-            reigns = _reigns(registered, self._versions(model))
-            self._client.set_model_version_tag(model, str(number), tag_name("crowned"), "true")
-            if reigning:
-                self._client.set_registered_model_alias(model, PREVIOUS, str(reigning.version))
-            self._client.set_registered_model_alias(model, CHAMPION, str(number))
+            champion = self.champion(model)
+            if decision.against is not None and decision.against != (champion.version if champion else 0):
+                self._refuse_promotion(model, version, champion, decision.against)
+            tenures = _tenures(self._registered_model(model), self._versions(model))
+            self._client.set_model_version_tag(model, str(version), tag_name("crowned"), "true")
+            if champion:
+                self._client.set_registered_model_alias(model, PREVIOUS, str(champion.version))
+            self._client.set_registered_model_alias(model, CHAMPION, str(version))
             winner = self.champion(model)
-            if winner is None or winner.version != number:  # where there is no lock, somebody may have come in between
-                self._lose(model, number, winner, reigning.version if reigning else 0)
-            self._note(model, champion_history.with_new_tenure(reigns, number, champion_history.utc_now(), verdict.because))
+            if winner is None or winner.version != version:  # without a lock, another process may have come in between
+                self._refuse_promotion(model, version, winner, champion.version if champion else 0)
+            now = champion_history.utc_now()
+            self._write_tenures(model, champion_history.with_new_tenure(tenures, version, now, decision.because))
 
-    def _lose(self, model: str, number: int, winner: Champion | None, against: int) -> None:
-        self._client.set_model_version_tag(model, str(number), tag_name("crowned"), "false")
-        self._client.set_registered_model_alias(model, CHALLENGER, str(number))
-        raise TrackingError(champion_history.lost_race_message(model, number, winner, against))
+    def _refuse_promotion(self, model: str, version: int, champion: Champion | None, against: int) -> None:
+        """Make this version the challenger.
 
-    def _note(self, model: str, reigns: Sequence[ChampionTenure]) -> None:
-        for name, piece in serialization.split_tag(
-            tag_name("reigned"), champion_history.dumps(reigns), LONGEST_DESCRIPTION
-        ).items():
+        Raises:
+            TrackingError: Always; it says which version is champion instead.
+        """
+        self._client.set_model_version_tag(model, str(version), tag_name("crowned"), "false")
+        self._client.set_registered_model_alias(model, CHALLENGER, str(version))
+        raise TrackingError(champion_history.champion_changed_message(model, version, champion, against))
+
+    def _write_tenures(self, model: str, tenures: Sequence[ChampionTenure]) -> None:
+        text = champion_history.dumps(tenures)
+        for name, piece in serialization.split_tag(tag_name("reigned"), text, LONGEST_DESCRIPTION).items():
             self._client.set_registered_model_tag(model, name, piece)
 
-    def _named(self, model: str) -> RegisteredModel:
+    def _registered_model(self, model: str) -> RegisteredModel:
         try:
             return self._client.get_registered_model(model)
         except MlflowException as error:
@@ -262,94 +258,53 @@ class MlflowRegistry:
             raise
 
     def _is_unknown(self, model: str, error: MlflowException) -> bool:
-        """Whether MLflow says that there is none; a server with passwords says of such a model that one may not read it."""
+        """Whether MLflow says that there is no such model; a server with passwords says that one may not read it."""
         is_forbidden = error.error_code == "PERMISSION_DENIED"
         return is_absent(error) or (is_forbidden and not self._client.search_registered_models(f"name = '{model}'"))
 
     def _versions(self, model: str) -> list[ModelVersion]:
-        """In order of their numbers."""
-        return sorted(self._client.search_model_versions(f"name = '{model}'"), key=lambda one: int(one.version))
+        """All versions, in order of their numbers."""
+        versions = self._client.search_model_versions(f"name = '{model}'")
+        return sorted(versions, key=lambda version: int(version.version))
 
 
 def open_registry(tracking_uri: str | None = None) -> MlflowRegistry:
-    """The registry of a store that is there.
+    """The registry of an existing store.
+
+    Args:
+        tracking_uri: The store; see `resolve_tracking_uri`.
 
     Raises:
-        TrackingError: There is no store at the address.
+        TrackingError: There is no store at this URI.
     """
     return MlflowRegistry(connect(resolve_tracking_uri(tracking_uri), create=False))
 
 
-def _version_tags(candidate: ModelCandidate, verdict: PromotionDecision, sweep: str) -> dict[str, str]:
-    words = {
-        "sweep": sweep,
-        "trial": str(candidate.result.trial.number),
-        "params": serialization.exact_params(candidate.result.trial),
-        "value": repr(candidate.value),
-        "rule": candidate.rule,
-        "data_digest": candidate.data_digest,
-        "split_digest": candidate.split_digest,
-        "because": verdict.because,
-        "crowned": "false",  # until it is
-        **{name: repr(value) for name, value in candidate.test.items()},
-    }
-    evidence = json.dumps(dict(verdict.evidence))
-    if verdict.evidence and len(evidence) <= serialization.LONGEST_TAG:  # more is in evidence.json alone
-        words["evidence"] = evidence
-    return {
-        name: piece for word, value in words.items() for name, piece in serialization.split_tag(tag_name(word), value).items()
-    }
-
-
 def _description(because: str, card: str) -> str:
-    """What the version's page says first: why it has the title or not, and the model's card where both fit."""
-    whole = f"{because}\n\n{card}".strip()
-    return whole if len(whole) <= LONGEST_DESCRIPTION else because[:LONGEST_DESCRIPTION]
+    """The description of a version: the reason of the decision, and the model card where both fit."""
+    text = f"{because}\n\n{card}".strip()
+    return text if len(text) <= LONGEST_DESCRIPTION else because[:LONGEST_DESCRIPTION]
 
 
-def _champion(registered: ModelVersion) -> Champion:
-    tags = serialization.from_tags(registered.tags)
-    return Champion(
-        model=registered.name,
-        version=int(registered.version),
-        value=float(tags.get("value", "nan")),
-        rule=tags.get("rule", MEAN_METRIC),
-        data_digest=tags.get("data_digest", ""),
-        split_digest=tags.get("split_digest", ""),
-        sweep=tags.get("sweep", ""),
-        trial=int(tags.get("trial", "-1")),
-        because=tags.get("because", ""),
-        params=json.loads(tags.get("params", "{}")),
-    )
+def _champion(version: ModelVersion) -> Champion:
+    return champion_from_tags(version.name, int(version.version), version.tags)
 
 
-def _told(registered: ModelVersion, titles: Sequence[str]) -> RegisteredVersion:
-    one = _champion(registered)
-    figures = serialization.from_tags(registered.tags).items()
-    return RegisteredVersion(
-        version=one.version,
-        titles=titles,
-        registered=_created(registered),
-        sweep=one.sweep,
-        trial=one.trial,
-        value=one.value,
-        rule=one.rule,
-        test={name: float(figure) for name, figure in figures if name.startswith("test_")},
-        because=one.because,
-    )
+def _registered_version(version: ModelVersion, aliases: Sequence[str]) -> RegisteredVersion:
+    return registered_version(_champion(version), version.tags, aliases, _created(version))
 
 
-def _created(registered: ModelVersion) -> str:
-    return datetime.fromtimestamp(registered.creation_timestamp / 1000, UTC).isoformat(timespec="seconds")
+def _created(version: ModelVersion) -> str:
+    return datetime.fromtimestamp(version.creation_timestamp / 1000, UTC).isoformat(timespec="seconds")
 
 
-def _reigns(registered: RegisteredModel, versions: Sequence[ModelVersion]) -> list[ChampionTenure]:
-    """Who reigned, of what is noted and of what aliases and versions say."""
-    noted = champion_history.loads(serialization.from_tags(registered.tags).get("reigned", "[]"))
-    crowned = [
-        ChampionTenure(int(one.version), _created(one), None, one.tags.get(tag_name("because"), ""))
-        for one in versions
-        if one.tags.get(tag_name("crowned")) == "true"
+def _tenures(registered: RegisteredModel, versions: Sequence[ModelVersion]) -> list[ChampionTenure]:
+    """The champions so far, from what is recorded on the model, and from the aliases and versions."""
+    recorded = champion_history.loads(serialization.from_tags(registered.tags).get("reigned", "[]"))
+    promoted = [
+        ChampionTenure(int(version.version), _created(version), None, version.tags.get(tag_name("because"), ""))
+        for version in versions
+        if version.tags.get(tag_name("crowned")) == "true"
     ]
-    holder = registered.aliases.get(CHAMPION)
-    return champion_history.reconciled(noted, crowned, None if holder is None else int(holder))
+    champion = registered.aliases.get(CHAMPION)
+    return champion_history.reconciled(recorded, promoted, None if champion is None else int(champion))

@@ -14,13 +14,12 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Run, ViewType
+from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError, did_you_mean
 from branchsweep.tracking import serialization, ui_views
@@ -43,30 +42,14 @@ from branchsweep.tracking.mlflow_store import (
     to_run,
     translate_errors,
 )
-from branchsweep.tracking.protocols import (
-    Champion,
-    ModelCandidate,
-    PromotionDecision,
-    SweepConclusion,
-    SweepRecord,
-    TableRecord,
-    TrackingLinks,
-)
+from branchsweep.tracking.mlflow_test_audit import MlflowTestAudit
+from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TableRecord, Tracking, TrackingLinks
 from branchsweep.tracking.recorded_trials import RecordedTrials
 from branchsweep.tracking.run_lock import LockHolder, RunLock, refusal
 from branchsweep.tracking.run_records import EXPERIMENT, read_sweep_record
 from branchsweep.tracking.serialization import MetricPoint, tag_name
-from branchsweep.tracking.tracking_uri import (
-    MODELS,
-    artifact_location,
-    charts_page,
-    file_page,
-    is_server,
-    resolve_tracking_uri,
-    run_page,
-    version_page,
-    view_page,
-)
+from branchsweep.tracking.tracking_uri import artifact_location, is_server, resolve_tracking_uri
+from branchsweep.tracking.ui_pages import MODELS, charts_page, file_page, run_page, version_page, view_page
 from branchsweep.trial import Result, Status
 
 
@@ -78,18 +61,17 @@ class MlflowTracker:
         parent: The sweep's run.
         sweep: What was written down when the sweep began.
         is_resumed: Whether the sweep stood in the store before.
-        lease: The hold on the sweep of who writes.
+        lock: The lock of the sweep of who writes.
     """
 
     def __init__(
-        self, client: MlflowClient, parent: Run, sweep: SweepRecord, is_resumed: bool, lease: RunLock | None = None
+        self, client: MlflowClient, parent: Run, sweep: SweepRecord, is_resumed: bool, lock: RunLock | None = None
     ) -> None:
         self._client = client
-        self._registry = MlflowRegistry(client)
         self._parent = parent
         self._sweep = sweep
         self._is_resumed = is_resumed
-        self._lease = lease
+        self._lock = lock
         self._is_open = not is_resumed
         self._history = None if is_resumed else RecordedTrials(sweep.objective)
         self._conclusion = _conclusion(parent) if is_resumed else None
@@ -120,15 +102,15 @@ class MlflowTracker:
             within = experiment_id(client, record.name, artifact_location(uri, record.name))
             parent = None if fresh else newest_run(client, within, "sweep", record.key)
             if parent is not None:
-                lease = RunLock.take(client, parent, take_over)  # before anything of another process's is deleted
+                lock = RunLock.take(client, parent, take_over)  # before anything of another process's is deleted
                 _forget_half_written(client, within, parent.info.run_id)
-                return cls(client, parent, record, is_resumed=True, lease=lease)
+                return cls(client, parent, record, is_resumed=True, lock=lock)
             holder = LockHolder.here()
             tags = {**_parent_tags(record), **holder.tags}
             parent = client.create_run(within, tags=tags, run_name=record.name)
             if not fresh:
                 _refuse_twins(client, parent, record.key)
-            ledger = cls(client, parent, record, is_resumed=False, lease=RunLock(client, parent, holder))
+            ledger = cls(client, parent, record, is_resumed=False, lock=RunLock(client, parent, holder))
             ledger._furnish()
             return ledger
 
@@ -136,6 +118,11 @@ class MlflowTracker:
     def run_id(self) -> str:
         """The parent run."""
         return str(self._parent.info.run_id)
+
+    @property
+    def tracking(self) -> Tracking:
+        """The tracker with the registry and the test audit of the same store."""
+        return Tracking(self, MlflowRegistry(self._client), MlflowTestAudit(self._client, self.run_id))
 
     @property
     def experiment_id(self) -> str:
@@ -158,15 +145,15 @@ class MlflowTracker:
         return self._is_resumed
 
     @property
-    def stood(self) -> Mapping[str, str]:
+    def earlier_tags(self) -> Mapping[str, str]:
         """The sweep's tags (without the prefix) as they stood in the store when it was opened."""
         return serialization.from_tags(self._parent.data.tags)
 
     @property
-    def lease(self) -> RunLock:
+    def lock(self) -> RunLock:
         """The hold on the sweep. Only who opened it to write has one."""
-        assert self._lease is not None
-        return self._lease
+        assert self._lock is not None
+        return self._lock
 
     @property
     def conclusion(self) -> SweepConclusion | None:
@@ -202,10 +189,12 @@ class MlflowTracker:
                 self._write(result)
                 history.add(result)
             log_batches(
-                self._client, self.run_id, [MetricPoint(name, value, len(history)) for name, value in history.figures.items()]
+                self._client,
+                self.run_id,
+                [MetricPoint(name, value, len(history)) for name, value in history.progress_metrics.items()],
             )
 
-    def recall(self) -> list[Result]:
+    def recorded_results(self) -> list[Result]:
         """Every recorded result, in order of the trials' numbers. The learning curves stay in the store.
 
         Raises:
@@ -221,14 +210,14 @@ class MlflowTracker:
         self._history = RecordedTrials(self._sweep.objective, results.values())
         return [results[number] for number in sorted(results)]
 
-    def illustrate(self, trial: int, files: Mapping[str, str | bytes]) -> None:
+    def log_trial_files(self, trial: int, files: Mapping[str, str | bytes]) -> None:
         """Keep files as artifacts of a trial's run."""
         if self._history is None:
             self._read()
         with translate_errors(self.tracking_uri, f"keeping the pictures of trial {trial}"):
             log_files(self._client, self._runs[trial], files)
 
-    def pages(self, trials: Sequence[int]) -> TrackingLinks:
+    def links(self, trials: Sequence[int]) -> TrackingLinks:
         """Where people see this sweep, and these of its trials, in MLflow's pages."""
         if self._history is None:
             self._read()
@@ -241,10 +230,14 @@ class MlflowTracker:
             version=version_page,
         )
 
-    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str | bytes]) -> None:
-        """Write the sweep's last figures, tags and artifacts, and close it.
-
-        A tag `mlflow.note.content` is the Markdown that the run's page shows.
+    def finish(
+        self,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Mapping[str, str | bytes],
+        description: str = "",
+    ) -> None:
+        """Record the sweep's final metrics, tags, files and description, and mark it as finished.
 
         Raises:
             TrackingError: The store did not take it.
@@ -254,9 +247,14 @@ class MlflowTracker:
             self._reopen()
             _forget_half_written(self._client, self.experiment_id, self.run_id)  # a request that was sent twice leaves one
             log_files(self._client, self.run_id, files)
-            points = [MetricPoint(name, value, len(history)) for name, value in history.figures.items()]
+            points = [MetricPoint(name, value, len(history)) for name, value in history.progress_metrics.items()]
             points += [MetricPoint(name, value) for name, value in metrics.items()]
-            log_batches(self._client, self.run_id, points, tags=serialization.replace_tags(self._parent.data.tags, tags))
+            log_batches(
+                self._client,
+                self.run_id,
+                points,
+                tags=serialization.replace_tags(self._parent.data.tags, {**tags, **serialization.description_tag(description)}),
+            )
             self._client.set_terminated(self.run_id, "FINISHED")
             self._parent = self._client.get_run(self.run_id)
             self._is_open, self._conclusion = False, _conclusion(self._parent)
@@ -276,51 +274,8 @@ class MlflowTracker:
                 return None
             return Path(self._client.download_artifacts(self.run_id, name, folder)).read_bytes()
 
-    def champion(self, model: str) -> Champion | None:
-        """Who holds the title under this name, or None. Of a version that others gave it to, value and digests are unknown."""
-        return self._registry.champion(model)
-
-    def crown(self, candidate: ModelCandidate, verdict: PromotionDecision) -> Champion:
-        """Register the candidate as a new version, and move the alias to it, last of all, if the verdict says so.
-
-        Raises:
-            TrackingError: The store did not take it, or the title went to another one meanwhile.
-        """
-        return self._registry.crown(candidate, verdict, self._parent, self._sweep.yaml)
-
-    def files(self, model: str, version: int) -> AbstractContextManager[Path]:
-        """A local folder with what was registered as this version, for as long as it is open.
-
-        Raises:
-            TrackingError: There is no such model or version.
-        """
-        return self._registry.files(model, version)
-
-    def meet(self, who: str) -> None:
-        """Note on the sweep's run that a model has met its test rows, once of each name.
-
-        Raises:
-            TrackingError: The store did not take it.
-        """
-        with translate_errors(self.tracking_uri, "noting who met the test rows"):
-            met = _met(self._client.get_run(self.run_id))
-            if all(meeting["who"] != who for meeting in met):
-                met.append({"who": who, "when": datetime.now(UTC).isoformat(timespec="seconds")})
-                log_batches(self._client, self.run_id, tags=serialization.to_tags({"meetings": json.dumps(met)}))
-
-    def meetings(self, test_digest: str) -> int:
-        """How many models have met these test rows, over all sweeps of the store. Deleted ones have met them too.
-
-        Raises:
-            TrackingError: The store did not answer.
-        """
-        with translate_errors(self.tracking_uri, "counting who met the test rows"):
-            everywhere = experiments(self._client, ViewType.ALL)
-            query = f"{tag_filter('role', 'sweep')} AND {tag_filter('test_digest', test_digest)}"
-            return sum(len(_met(run)) for run in search_runs(self._client, everywhere, query, view=ViewType.ALL))
-
     def _read(self) -> RecordedTrials:
-        self.recall()
+        self.recorded_results()
         assert self._history is not None
         return self._history
 
@@ -425,19 +380,13 @@ def _refuse_twins(client: MlflowClient, parent: Run, key: str) -> None:
             raise TrackingError(refusal(run, holder))
 
 
-def _met(run: Run) -> list[dict[str, str]]:
-    """Who has met the test rows in a sweep, and when."""
-    met: list[dict[str, str]] = json.loads(serialization.from_tags(run.data.tags).get("meetings", "[]"))
-    return met
-
-
 def _below(parent: str) -> str:
     return tag_filter("sweep", parent)
 
 
 def _parent_tags(record: SweepRecord) -> dict[str, str]:
     objective = record.objective.model_dump_json(exclude_defaults=True)
-    return serialization.start_tags(record, "sweep", objective=objective)
+    return serialization.start_tags(record, "sweep", objective=objective, description=record.description)
 
 
 def _dataset_input(table: TableRecord) -> DatasetInput:

@@ -1,4 +1,9 @@
-"""The roles: what the flows ask of the engines. Each has a few verbs, and any object that has them may play it."""
+"""What the workflows need of a tracking store: the protocols, and the values that are exchanged through them.
+
+`Tracker` records one sweep, `Registry` keeps model versions and the champion, `TestAudit` counts the uses of test rows;
+`Tracking` holds the three that one store offers to one sweep. `ComparisonTracker` records one comparison, and a
+`SweepArchive` is a recorded sweep to read from.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +20,14 @@ from branchsweep.trial import Params, Result
 
 @dataclass(frozen=True, slots=True)
 class TableRecord:
-    """The table that a sweep learns from, as a ledger shows it.
+    """The table that a sweep learns from, as a tracking store shows it.
 
     Args:
-        name: For people: the file's name, or that of a built-in table.
-        digest: Of its contents.
-        location: Where the rows came from: a path, an address, or words.
+        name: For display: the name of the file, or of a built-in table.
+        digest: Digest of its contents.
+        location: Where the rows came from: a path, a URL, or a description.
         columns: The columns that are read, inputs and targets.
-        rows: How many there are.
+        rows: Number of rows.
     """
 
     name: str
@@ -34,22 +39,19 @@ class TableRecord:
 
 @dataclass(frozen=True, slots=True)
 class SweepRecord:
-    """What a ledger writes down about a sweep when it begins.
+    """What a tracker writes down about a sweep when it starts.
 
     Args:
         name: The experiment's name.
-        key: Digest of the question, the data and the seed (not of the budget): the same key is the same sweep.
+        key: Digest of the question, the data and the seed, but not of the budget: the same key is the same sweep.
         question: The experiment's question.
-        yaml: The experiment as it was run, space and overrides included.
-        heads: Units by head.
-        objective: What the search is for.
-        tags: Facts about data, code and versions, by name (without the prefix `branchsweep.`), and the store's own, such as
-            `mlflow.note.content`, the Markdown that MLflow shows on the sweep's page.
-
-    What follows is written down for people, and not read back.
-
-        dimensions: The tunables that every trial has a value of, in order.
-        table: What the trials learn from; None where nobody says.
+        yaml: The experiment as it was run, with its search space and overrides.
+        heads: Unit of each head, by head.
+        objective: What the search optimises.
+        tags: Facts about data, code and versions, by name (without the prefix `branchsweep.`).
+        description: Markdown that the store shows on the sweep's page. Not read back, as all that follows.
+        dimensions: The hyperparameters that every trial has a value of, in order.
+        table: The table that the trials learn from; None where it is unknown.
         files: Text files that are kept with the sweep, by name.
     """
 
@@ -60,6 +62,7 @@ class SweepRecord:
     heads: Mapping[str, str]
     objective: Objective = field(default_factory=Objective)
     tags: Mapping[str, str] = field(default_factory=dict)
+    description: str = field(default="", compare=False)
     dimensions: Sequence[str] = field(default=(), compare=False)
     table: TableRecord | None = field(default=None, compare=False)
     files: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -67,15 +70,15 @@ class SweepRecord:
 
 @dataclass(frozen=True, slots=True)
 class TrackingLinks:
-    """Where people see a sweep in the ledger's own pages: links relative to those pages, empty where there is no such page.
+    """Links to a sweep in the store's web pages, relative to the address of the server; empty where there is no such page.
 
     Args:
-        trials: The trials' pages, by number.
+        trials: Page of each trial, by number.
         table: All trials in a table, the best first.
-        charts: The same as charts.
-        models: The registry.
-        file: Of a file that is kept with the sweep, by its name.
-        version: Of a registered model, by name and version.
+        charts: The trials as charts.
+        models: The registered models.
+        file: Page of a file that is kept with the sweep, by its name.
+        version: Page of a registered model, by name and version.
     """
 
     trials: Mapping[int, str] = field(default_factory=dict)
@@ -88,19 +91,19 @@ class TrackingLinks:
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """Who holds the title in the registry.
+    """The champion of a registered model.
 
     Args:
         model: The registered model's name.
         version: Its version.
-        value: The validation score it was crowned for.
-        rule: Which figure that is, in words (`mean_r2`).
-        data_digest: Digest of the table it was trained on.
-        split_digest: Digest of the rows it was trained and tested on.
-        sweep: The sweep's run id.
-        trial: The trial's number.
-        because: The sentence it was crowned with.
-        params: The trial's params; empty for a version that others registered.
+        value: The validation score that it was promoted for; NaN where it is unknown.
+        rule: What that score is (`mean_r2`).
+        data_digest: Digest of the table that it was trained on.
+        split_digest: Digest of the rows that it was trained and tested on.
+        sweep: Run id of the sweep that found it.
+        trial: The trial's number in that sweep.
+        because: The reason of the promotion, as a sentence.
+        params: The trial's params; empty for a version that was not registered by branchsweep.
     """
 
     model: str
@@ -117,22 +120,26 @@ class Champion:
 
 @dataclass(frozen=True, slots=True)
 class ModelCandidate:
-    """A finished model on disk that may be registered.
+    """An exported model that may be registered.
 
     Args:
         model: The name to register under.
         folder: Holds `model.keras` and `serving.json`.
+        sweep: Run id of the sweep that found it.
+        experiment_yaml: The experiment of that sweep.
         result: The trial that was refitted.
         value: Its validation score, by which it is compared.
-        rule: Which figure that is, in words.
-        test: R² per head on the test rows, by metric name (`test_r2/PE`, `test_r2/mean`, `test_rmse/PE`, …).
+        rule: What that score is.
+        test: Metrics on the test rows, by name (`test_r2/PE`, `test_r2/mean`, `test_rmse/PE`, …).
         data_digest: Digest of the table.
         split_digest: Digest of the split.
-        files: Text files that are kept with the model, by name: its card, its evidence, the experiment that made it.
+        files: Text files that are kept with the model, by name, such as its model card.
     """
 
     model: str
     folder: Path
+    sweep: str
+    experiment_yaml: str
     result: Result
     value: float
     rule: str
@@ -144,17 +151,17 @@ class ModelCandidate:
 
 @dataclass(frozen=True, slots=True)
 class PromotionDecision:
-    """Whether a candidate is crowned, and the sentence that says why.
+    """Whether a candidate becomes the champion, and why.
 
     Args:
-        crown: Whether the title is its.
-        because: The reason.
-        evidence: Figures, intervals and p-values behind it, as JSON knows them.
-        against: The version that had the title when this was decided, 0 for nobody: if another one has it when the candidate
-            is to be crowned, it is not. None: whoever has it.
+        promote: Whether it does.
+        because: The reason, as a sentence.
+        evidence: Scores, intervals and p-values behind it, as JSON data.
+        against: The version that was champion when this was decided, 0 for none. If another one is champion when the
+            candidate is registered, it is not promoted. None: whichever is champion.
     """
 
-    crown: bool
+    promote: bool
     because: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
     against: int | None = None
@@ -162,10 +169,10 @@ class PromotionDecision:
 
 @dataclass(frozen=True, slots=True)
 class SweepConclusion:
-    """What a finished sweep's record says of it.
+    """What is recorded about a sweep that has finished.
 
     Args:
-        metrics: The sweep's figures by name: those it was concluded with, and what the ledger added on the way.
+        metrics: The sweep's metrics, by name: those that it finished with, and its progress.
         tags: Likewise (without the prefix `branchsweep.`).
     """
 
@@ -174,7 +181,7 @@ class SweepConclusion:
 
 
 class Tracker(Protocol):
-    """The one history of a sweep, who met its test rows, the registry, and where people see it. Nine verbs, and an end."""
+    """Records one sweep: its trials, files and results."""
 
     @property
     def run_id(self) -> str:
@@ -183,65 +190,117 @@ class Tracker(Protocol):
 
     @property
     def is_resumed(self) -> bool:
-        """Whether the sweep stood in the store before: killed or finished, it goes on."""
+        """Whether the store had this sweep before: a killed or finished sweep is continued."""
         ...
 
     @property
     def conclusion(self) -> SweepConclusion | None:
-        """What was concluded, by this process or an earlier one. None for a sweep that has not come to its end."""
+        """What the sweep finished with, in this process or an earlier one; None for a sweep that has not finished."""
         ...
 
     def record(self, results: Sequence[Result]) -> None:
-        """Write down finished trials. What is recorded is never lost, and never recorded twice."""
+        """Record finished trials. A recorded trial is never lost, and never recorded twice."""
         ...
 
-    def recall(self) -> list[Result]:
-        """Every recorded result of this sweep, in order of the trials' numbers."""
+    def recorded_results(self) -> list[Result]:
+        """All recorded results of this sweep, in order of the trials' numbers."""
         ...
+
+    def log_trial_files(self, trial: int, files: Mapping[str, str | bytes]) -> None:
+        """Keep files with a recorded trial.
+
+        Args:
+            trial: The trial's number.
+            files: Contents by file name.
+        """
+        ...
+
+    def links(self, trials: Sequence[int]) -> TrackingLinks:
+        """Links to this sweep, and to these of its trials."""
+        ...
+
+    def finish(
+        self,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Mapping[str, str | bytes],
+        description: str = "",
+    ) -> None:
+        """Record the sweep's final metrics, tags and files, and mark it as finished.
+
+        Args:
+            metrics: Values by name.
+            tags: Texts by name (without the prefix `branchsweep.`), of any length.
+            files: Contents by file name.
+            description: Markdown that the store shows on the sweep's page.
+        """
+        ...
+
+
+class Registry(Protocol):
+    """Keeps the versions of registered models, and which of them is the champion."""
 
     def champion(self, model: str) -> Champion | None:
-        """Who holds the title under this name, or None."""
+        """The champion of this registered model, or None."""
         ...
 
-    def crown(self, candidate: ModelCandidate, verdict: PromotionDecision) -> Champion:
-        """Register the candidate as a new version; give it the title if the verdict says so.
+    def register(self, candidate: ModelCandidate, decision: PromotionDecision) -> Champion:
+        """Register the candidate as a new version, and make it the champion if the decision says so.
+
+        Returns:
+            The new version, whether it was promoted or not.
 
         Raises:
-            TrackingError: The title is another one's by now than the one that the verdict was decided against.
+            TrackingError: Another version is champion by now than the one that was decided against.
         """
         ...
 
-    def files(self, model: str, version: int) -> AbstractContextManager[Path]:
-        """A local folder with what was registered as this version, for as long as it is open.
+    def model_files(self, model: str, version: int) -> AbstractContextManager[Path]:
+        """A local folder with the files of a version, for as long as the context is open.
 
-        In it are the exported files (`model.keras`, `serving.json`), the candidate's own, the sweep's `experiment.yaml` and
-        the verdict's `evidence.json`.
+        It holds the exported files (`model.keras`, `serving.json`), those of the candidate, the sweep's `experiment.yaml`,
+        and the decision's `evidence.json`. They are downloaded when the context is entered.
         """
         ...
 
-    def meet(self, who: str) -> None:
-        """Note that a model has met the test rows; of one name in one sweep it counts once, however often it goes on."""
+
+class TestAudit(Protocol):
+    """Counts how often test rows were used."""
+
+    def record_evaluation(self, name: str) -> None:
+        """Record that this sweep has evaluated a model on its test rows.
+
+        Args:
+            name: The model. The same name in the same sweep counts once, however often the sweep is resumed.
+        """
         ...
 
-    def meetings(self, test_digest: str) -> int:
-        """How many models have met these test rows so far, in all sweeps of the store."""
+    def evaluations(self, test_digest: str) -> int:
+        """How many models were evaluated on these test rows so far, in all sweeps of the store.
+
+        Args:
+            test_digest: Digest of the test rows.
+        """
         ...
 
-    def illustrate(self, trial: int, files: Mapping[str, str | bytes]) -> None:
-        """Keep files with a recorded trial, for people to look at."""
-        ...
 
-    def pages(self, trials: Sequence[int]) -> TrackingLinks:
-        """Where people see this sweep, and these of its trials."""
-        ...
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """What one store offers to one sweep.
 
-    def conclude(self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Mapping[str, str | bytes]) -> None:
-        """Write the sweep's last figures, tags and artifacts (texts and pictures, by file name) and close it."""
-        ...
+    Args:
+        tracker: Records the sweep.
+        registry: Keeps registered models.
+        test_audit: Counts the uses of the sweep's test rows.
+    """
+
+    tracker: Tracker
+    registry: Registry
+    test_audit: TestAudit
 
 
 class SweepArchive(Protocol):
-    """A recorded sweep, to read from. Two verbs."""
+    """A recorded sweep, to read from."""
 
     @property
     def run_id(self) -> str:
@@ -250,28 +309,33 @@ class SweepArchive(Protocol):
 
     @property
     def sweep(self) -> SweepRecord:
-        """What was written down when the sweep began."""
+        """What was written down when the sweep started."""
         ...
 
-    def recall(self) -> list[Result]:
-        """Every recorded result of this sweep, in order of the trials' numbers."""
+    @property
+    def conclusion(self) -> SweepConclusion | None:
+        """What the sweep finished with; None for a sweep that has not finished."""
+        ...
+
+    def recorded_results(self) -> list[Result]:
+        """All recorded results of this sweep, in order of the trials' numbers."""
         ...
 
     def artifact(self, name: str) -> bytes | None:
-        """What was kept with the sweep under this file name; None where there is no such file."""
+        """The file of this name that is kept with the sweep; None where there is none."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRecord:
-    """What a ledger writes down about a comparison when it begins.
+    """What a tracker writes down about a comparison when it starts.
 
     Args:
         name: The comparison's name.
         key: Digest of the comparison, the data and the halves: the same key is the same comparison.
         question: Its question.
         yaml: The comparison as it was run, with its experiments and overrides.
-        heads: Units by head.
+        heads: Unit of each head, by head.
         tags: Facts about data, code and versions, by name (without the prefix `branchsweep.`).
     """
 
@@ -284,7 +348,7 @@ class ComparisonRecord:
 
 
 class ComparisonTracker(Protocol):
-    """The history of one comparison. Three verbs: parts that are finished are kept, so that a killed one goes on."""
+    """Records one comparison. Finished parts are kept, so that a killed comparison is continued."""
 
     @property
     def run_id(self) -> str:
@@ -292,27 +356,29 @@ class ComparisonTracker(Protocol):
         ...
 
     @property
-    def conclusion(self) -> str | None:
-        """What was found, for `Findings.loads`, by this process or an earlier one. None if it has not come to its end."""
+    def conclusion(self) -> ComparisonResult | None:
+        """The result, of this process or an earlier one; None for a comparison that has not finished."""
         ...
 
-    def recall(self) -> Mapping[str, Any]:
-        """The parts that are kept so far, by name, as JSON knows them. Empty for a comparison that begins."""
+    def recorded_parts(self) -> Mapping[str, Any]:
+        """The parts that are recorded so far, by name, as JSON data. Empty for a new comparison."""
         ...
 
-    def keep(self, part: str, data: Any) -> None:
-        """Keep a finished part (`tuned/branched`, `estimator/random_forest`): whole, or not at all.
+    def record_part(self, part: str, data: Any) -> None:
+        """Record a finished part completely, or not at all. A comparison that was finished is open again.
 
-        Of one name the last counts. A comparison that was concluded is open again.
+        Args:
+            part: Its name (`tuned/branched`, `estimator/random_forest`); a later part of this name replaces it.
+            data: JSON data.
 
         Raises:
-            ValueError: JSON has no word for it: NaN, for one.
+            ValueError: JSON cannot express the data: NaN, for example.
         """
         ...
 
-    def conclude(self, findings: ComparisonResult, files: Mapping[str, str | bytes]) -> None:
-        """Write every contestant as a run of its own below the comparison's, the files as artifacts of that, and close it.
+    def finish(self, result: ComparisonResult, files: Mapping[str, str | bytes]) -> None:
+        """Record every contestant as a run below the comparison's, keep the files, and mark the comparison as finished.
 
-        Done again, it replaces what was written, whether all of it or, by a process that was killed, a part.
+        Repeated, it replaces all that was recorded, or the part of it that a killed process recorded.
         """
         ...

@@ -63,7 +63,7 @@ class RecordedTrials:
         return [fresh[number] for number in sorted(fresh)]
 
     @property
-    def figures(self) -> dict[str, float]:
+    def progress_metrics(self) -> dict[str, float]:
         """Progress as metrics: `trials/complete`, …, and of the complete trials `best_r2/mean`, `best_r2/<head>`.
 
         With several objectives also `hypervolume`, the share of what could be reached that the front of the complete trials

@@ -143,7 +143,7 @@ def open_sweep(tracking_uri: str | None, sweep: str = "") -> RecordedSweep:
     return RecordedSweep(shelf, select_run(shelf.roots("sweep"), sweep, resolve_tracking_uri(tracking_uri)))
 
 
-def to_json(sweeps: Sequence[SweepSummary], comparisons: Sequence[ComparisonSummary]) -> str:
+def runs_to_json(sweeps: Sequence[SweepSummary], comparisons: Sequence[ComparisonSummary]) -> str:
     """The sweeps and comparisons of a store as one JSON object, with times as ISO 8601 has them."""
 
     def plain(listed: Sequence[SweepSummary] | Sequence[ComparisonSummary]) -> list[dict[str, Any]]:

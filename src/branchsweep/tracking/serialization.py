@@ -16,6 +16,9 @@ from branchsweep.errors import TrackingError
 from branchsweep.tracking.protocols import ComparisonRecord, SweepRecord
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 
+DESCRIPTION = "mlflow.note.content"
+"""MLflow's own tag for the Markdown on a run's page."""
+
 PREFIX = "branchsweep."
 """What the names of our own tags begin with."""
 
@@ -196,6 +199,11 @@ def replace_tags(before: Mapping[str, str], tags: Mapping[str, str]) -> dict[str
     return now | {name: "" for name in before if name.partition(":")[0] in now and name not in now}
 
 
+def description_tag(text: str) -> dict[str, str]:
+    """The tag whose Markdown MLflow shows on the page of a run; none for an empty text."""
+    return {DESCRIPTION: text} if text else {}
+
+
 def record_from_tags(tags: Mapping[str, str], *own: str) -> dict[str, Any]:
     """What `beginning` spelt, read back: fields that the records of sweeps and of comparisons share, by name.
 
@@ -218,13 +226,13 @@ def start_tags(record: SweepRecord | ComparisonRecord, role: str, **own: str) ->
     Args:
         record: What is written down of it.
         role: By which its kind is found: `sweep` or `comparison`.
-        own: More tags of the kind, by name.
+        own: More tags of the kind, by name; `description` is what the run's page shows, the question if empty.
     """
     commit = record.tags.get("git_commit")
     mlflows = {
         "mlflow.source.name": "branchsweep",
         **({"mlflow.source.git.commit": commit} if commit else {}),
-        **({"mlflow.note.content": record.question} if record.question else {}),
+        **description_tag(own.pop("description", "") or record.question),
     }
     said = {"role": role, "key": record.key, "question": record.question, "heads": json.dumps(dict(record.heads))}
     return mlflows | to_tags({**record.tags, **said, **own})

@@ -1,20 +1,15 @@
-"""Where the tracking store is, and how to look at it: plain text, so that nothing here waits for MLflow's import."""
+"""The URI of a tracking store: checked, completed and taken apart, without importing MLflow."""
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
-from urllib.parse import quote
 
 from branchsweep.errors import TrackingError, did_you_mean
 
 SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
 """The kinds of stores: a file, a server, a database. Databases may name their driver: `postgresql+psycopg`."""
-
-SERVER_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-"""What a server that only shows sweeps is started with: up in half the time, without eight processes that judge traces."""
 
 _SQLITE = re.compile(r"^sqlite(\+\w+)?:///(?P<path>[^?]*)(?P<rest>.*)$")
 
@@ -81,69 +76,3 @@ def is_server(tracking_uri: str) -> bool:
 def without_password(tracking_uri: str) -> str:
     """The address without its password, for messages."""
     return re.sub(r"(//[^/:@]*):[^/@]*@", r"\1:***@", tracking_uri)
-
-
-def ui_command(tracking_uri: str | None, host: str, port: int) -> list[str]:
-    """The command line of MLflow's own server over this store. To be run with `SERVER_ENVIRONMENT` added.
-
-    Raises:
-        TrackingError: The store is a server already.
-    """
-    resolved = resolve_tracking_uri(tracking_uri)
-    if is_server(resolved):
-        raise TrackingError(f"{without_password(resolved)} is a server already: open it in a browser")
-    file = database_file(resolved)
-    artifacts_options = ["--artifacts-destination", str(file.parent / "mlruns")] if file else []
-    # -P: a file called mlflow.py in the working directory must not be taken for MLflow
-    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--backend-store-uri", resolved, *artifacts_options]
-    return [*command, "--host", host, "--port", str(port), "--workers", "1"]
-
-
-CHARTS = "-charts"
-"""What the key of the charts that belong to a view has behind it."""
-
-TRAINING = "?workflowType=machine_learning"
-"""What opens MLflow's pages for model training: a link without it lands in those for GenAI."""
-
-MODELS = f"#/models{TRAINING}"
-"""The page of the registry."""
-
-
-def experiment_page(experiment_id: str) -> str:
-    """The page that lists an experiment's runs."""
-    return f"#/experiments/{quote(experiment_id)}/runs{TRAINING}"
-
-
-def view_page(experiment_id: str, key: str) -> str:
-    """The same as a prepared view shows it (see `views`)."""
-    return f"{experiment_page(experiment_id)}&viewStateShareKey={quote(key)}"
-
-
-def charts_page(experiment_id: str, key: str) -> str:
-    """The charts that belong to a prepared view, beside the list of their runs."""
-    return f"{view_page(experiment_id, key + CHARTS)}&compareRunsMode=CHART"
-
-
-def run_page(experiment_id: str, run_id: str) -> str:
-    """The page of one run: a sweep's, or a trial's."""
-    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}{TRAINING}"
-
-
-def curves_page(experiment_id: str, run_id: str) -> str:
-    """The metrics of one run as charts."""
-    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}/model-metrics{TRAINING}"
-
-
-def file_page(experiment_id: str, run_id: str, file: str) -> str:
-    """A file of one run, beside the list of all."""
-    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}/artifacts/{quote(file)}{TRAINING}"
-
-
-def version_page(model: str, version: int) -> str:
-    """A registered model's version."""
-    return f"#/models/{quote(model)}/versions/{version}{TRAINING}"
-
-
-def link(server: str, page: str) -> str:
-    """A page's address in full."""
-    return f"{server.rstrip('/')}/{page}"

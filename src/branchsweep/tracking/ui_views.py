@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, islice
 from typing import Any
 
-from branchsweep.tracking.tracking_uri import CHARTS
+from branchsweep.tracking.ui_pages import CHARTS
 
 TAG = "mlflow.sharedViewState."
 """What the names of the tags begin with; a view's key follows."""

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from branchsweep.runtime import DEVICE_TAG
+
 GIBIBYTE = 2**30
 
 
@@ -52,9 +54,6 @@ class Resources:
 
 SINGLE_CORE = Resources()
 """One core."""
-
-DEVICE_TAG = "device"
-"""The fact that says what networks are trained on."""
 
 
 def device_fact(device: Device) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.recorded import parse_recorded_experiment
+from branchsweep.config.recorded import dump_yaml, parse_recorded_experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import ConfigError
@@ -17,7 +17,7 @@ from branchsweep.metrics import scores
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
 from branchsweep.models import ensemble_selection
 from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
-from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, Tracker
+from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, Registry, Tracking
 from branchsweep.training import packing
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import Trainer
@@ -157,18 +157,18 @@ class CurrentChampion:
     is_fair: bool = False
 
 
-def current_champion(experiment: Experiment, dataset: Dataset, ledger: Tracker) -> CurrentChampion | None:
+def current_champion(experiment: Experiment, dataset: Dataset, registry: Registry) -> CurrentChampion | None:
     """The champion under the name that the finalist would be registered under; None for none.
 
     Its recipe is trained again on the folds of this sweep, so it does not matter that it was scored on other rows.
     """
     if experiment.promotion is None:
         return None
-    champion = ledger.champion(model_name(experiment, dataset))
+    champion = registry.champion(model_name(experiment, dataset))
     if champion is None:
         return None
     name = f"version {champion.version}"
-    with ledger.files(champion.model, champion.version) as folder:
+    with registry.model_files(champion.model, champion.version) as folder:
         file = folder / "experiment.yaml"
         yaml = file.read_text(encoding="utf-8") if file.is_file() else ""
     if not yaml:
@@ -230,7 +230,7 @@ class PromotionPipeline:
         dataset: The table.
         split: Where the test rows are.
         trainer: Trains and exports.
-        ledger: Registers.
+        tracking: Registers.
         progress: Is told about it.
         reporter: Describes the model.
     """
@@ -240,7 +240,7 @@ class PromotionPipeline:
     dataset: Dataset
     split: Split
     trainer: Trainer
-    ledger: Tracker
+    tracking: Tracking
     progress: ProgressCallback
     reporter: SweepReporter = TABLES_ONLY
 
@@ -259,7 +259,7 @@ class PromotionPipeline:
             judged: By which objective, and under which constraints.
             is_rehearsal: The decision is made and told, and nothing is registered; the test rows are left alone.
         """
-        reign = current_champion(self.experiment, self.dataset, self.ledger)
+        reign = current_champion(self.experiment, self.dataset, self.tracking.registry)
         rivals = [reign.contender] if reign and reign.contender else []
         confirmed = reevaluate([*best, *rivals, *networks], self.experiment, self.rows, self.trainer, self.progress)
         finalist = choose_finalist(confirmed, self.experiment, judged)
@@ -309,7 +309,7 @@ class PromotionPipeline:
             return PromotionDecision(True, f"{rival.contender.name} failed when it was trained again ({rival.score.reason})")
         met, actual = None, None
         if reign and reign.is_fair and predictions is not None:
-            with self.ledger.files(reign.champion.model, reign.champion.version) as folder:
+            with self.tracking.registry.model_files(reign.champion.model, reign.champion.version) as folder:
                 met = self.trainer.predict(folder, self.dataset.x[self.split.test])
             actual = self.dataset.y[self.split.test]
         learning, validation = self.split.confirmation[0]
@@ -336,13 +336,15 @@ class PromotionPipeline:
         name, trial, searched = model_name(self.experiment, self.dataset), finalist.contender.trial, finalist.contender.searched
         assert searched is not None, "the finalist is one of the search's trials"
         champion = reign.champion if reign else None
-        if champion and (champion.sweep, champion.trial) == (self.ledger.run_id, trial.number):
+        if champion and (champion.sweep, champion.trial) == (self.tracking.tracker.run_id, trial.number):
             return PromotionResult(name, champion.version, True, champion.because)  # crowned before this sweep was cut short
         described = (self.experiment, finalist, members, test, verdict, self.rows.ranges, self.dataset, self.split)
         card = self.reporter.model_card(*described)
         candidate = ModelCandidate(
             model=name,
             folder=folder,
+            sweep=self.tracking.tracker.run_id,
+            experiment_yaml=dump_yaml(self.experiment),
             result=Result(trial, searched),
             value=ranking_value(self.experiment.objective, finalist.score.of_heads),
             rule=self.experiment.objective.ranking_description,
@@ -351,8 +353,8 @@ class PromotionPipeline:
             split_digest=self.split.digest,
             files={"MODEL_CARD.md": card} if card else {},
         )
-        registered = self.ledger.crown(candidate, verdict)
-        return PromotionResult(name, registered.version, verdict.crown, verdict.because)
+        registered = self.tracking.registry.register(candidate, verdict)
+        return PromotionResult(name, registered.version, verdict.promote, verdict.because)
 
 
 def _gate_candidate(one: ReevaluatedTrial, predictions: Floats | None) -> promotion_gate.GateCandidate:

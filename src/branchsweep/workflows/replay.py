@@ -49,7 +49,7 @@ class EnvironmentFact:
     """Something that decides a score, or may.
 
     Args:
-        name: As the ledger tags it: `data_digest`, `split_digest`, `seed`, `version_tensorflow`, `git_commit`, ….
+        name: As the tracker tags it: `data_digest`, `split_digest`, `seed`, `version_tensorflow`, `git_commit`, ….
         recorded: What it was when the sweep was last run; empty where nothing was written down.
         replayed: What it is here; empty where there is none.
     """
@@ -92,7 +92,7 @@ class ComparedMetric:
     """One figure as it was recorded and as it came out again; NaN where there is none.
 
     Args:
-        name: As in the ledger: `r2/PE`, `r2_se/PE`, `r2/mean`, ….
+        name: As in the tracker: `r2/PE`, `r2_se/PE`, `r2/mean`, ….
         epoch: The rung that it is from; None for the trial's end.
         recorded: Then.
         replayed: Now.
@@ -126,7 +126,7 @@ class Replay:
     Args:
         sweep: The sweep's name.
         trial: What was trained.
-        recorded: Its score as it stands in the ledger.
+        recorded: Its score as it stands in the tracker.
         replayed: Its score now; of a pruned trial, at the same rung.
         figures: R² at each rung, then R² and its standard error at the end, by head and for `mean`.
         circumstances: The table, the split and the seed; then versions and commit.
@@ -276,7 +276,7 @@ def replay(
     A table that is not the recorded one is no obstacle: how much a score moves with the data is worth knowing, too.
 
     Args:
-        record: What the ledger wrote down of the sweep.
+        record: What the tracker wrote down of the sweep.
         experiment: The same, read (`config.recorded`).
         result: The trial with its recorded score.
         dataset: The table as it is now.
@@ -359,7 +359,7 @@ def _by_name(score: Score, heads: Sequence[str]) -> dict[tuple[str, int | None],
 
 
 def _finite(figure: float | None) -> float:
-    """The figure, or NaN where there is none or where it is beyond all numbers, which a ledger does not keep."""
+    """The figure, or NaN where there is none or where it is beyond all numbers, which a tracker does not keep."""
     return math.nan if figure is None or not math.isfinite(figure) else figure
 
 

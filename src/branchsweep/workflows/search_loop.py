@@ -12,7 +12,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.incumbent import Incumbent
 from branchsweep.search.protocols import Driver
 from branchsweep.search.stopping import StoppedBy, StopReason, check_stop, space_exhausted
-from branchsweep.tracking.protocols import Tracker
+from branchsweep.tracking.protocols import Tracking
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import Trainer
@@ -34,13 +34,13 @@ class SearchContext:
     Args:
         driver: Asks.
         trainer: Trains.
-        ledger: Writes down.
+        tracking: Records.
         progress: Is told.
     """
 
     driver: Driver
     trainer: Trainer
-    ledger: Tracker
+    tracking: Tracking
     progress: ProgressCallback
 
 
@@ -66,7 +66,7 @@ def run_search(experiment: Experiment, rows: TrainingRows, engines: SearchContex
     that a worker that has nothing to do for one round trains the next. What is asked does not depend on which of them is over
     first.
 
-    The ledger is the one history: a fresh driver is told the rounds that are recorded in full, asks those that were cut short
+    The tracker is the one history: a fresh driver is told the rounds that are recorded in full, asks those that were cut short
     again, and only what is missing of them is trained. Rounds in which time runs out or the target is reached end at their next
     rung: what stands there is pruned.
 
@@ -109,7 +109,7 @@ class _Search:
         self._experiment, self._rows, self._engines, self._began = experiment, rows, engines, began
         self._begun_here, self._trained = time.perf_counter(), 0.0
         self._total, self._batch = experiment.search.trials, experiment.batch
-        known = engines.ledger.recall()
+        known = engines.tracking.tracker.recorded_results()
         self._recorded = {result.trial.number: result for result in known if result.trial.number < self._total}
         self._asked = _whole_rounds(self._recorded, self._batch, self._total)
         self._asked_here = 0
@@ -183,7 +183,7 @@ class _Search:
         self._trained += outcome.seconds + outcome.compile_seconds
         of = next(each for each in self.rounds if each.race.trains(position))
         for _, result in of.race.take(position, outcome):
-            self._engines.ledger.record([result])
+            self._engines.tracking.tracker.record([result])
             kept = result.without_curves()  # those of a long sweep would fill the memory
             self._engines.progress.on_trial_end(kept)
             self._answered.add(kept)

@@ -20,7 +20,7 @@ from branchsweep.errors import ConfigError
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.runtime import environment_facts, machine_facts
 from branchsweep.search.boundary_check import boundary_hits
-from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TableRecord, Tracker
+from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TableRecord, TestAudit, Tracking
 from branchsweep.training.protocols import Trainer
 from branchsweep.training.resources import CPU, Device, device_fact
 from branchsweep.trial import Result, Status
@@ -35,9 +35,6 @@ from branchsweep.workflows.sweep_result import BaselineResult, BestTrial, Confir
 
 RESULT_TAG = "summary"
 """The tag that holds a finished sweep's summary."""
-
-DESCRIPTION_TAG = "mlflow.note.content"
-"""The tag whose Markdown MLflow shows on the sweep's page."""
 
 
 def run_sweep(
@@ -55,17 +52,19 @@ def run_sweep(
         baselines: What the best trial is compared with.
         dataset: The table.
         split: Which of its rows train, validate and test.
-        engines: Who does the work. What the ledger has recorded of this sweep is not done again.
+        engines: Who does the work. What the tracker has recorded of this sweep is not done again.
         reporter: Makes the files and descriptions that people read.
     """
     began = time.perf_counter()
-    rows, heads = training_rows(dataset, split), list(experiment.heads)
-    current_champion(experiment, dataset, engines.ledger)  # a title that cannot be played for is told before the search
-    earlier = _remembered(engines.ledger.conclusion)
+    rows, heads, tracker = training_rows(dataset, split), list(experiment.heads), engines.tracking.tracker
+    current_champion(
+        experiment, dataset, engines.tracking.registry
+    )  # a title that cannot be played for is told before the search
+    earlier = _remembered(tracker.conclusion)
     found = run_search(experiment, rows, engines, earlier.search_seconds if earlier else 0.0)
     results, judged = found.results, make_evaluator(experiment.objective, found.results)
     counts = Counter(result.score.status for result in results)
-    final = PromotionPipeline(experiment, rows, dataset, split, engines.trainer, engines.ledger, engines.progress, reporter)
+    final = PromotionPipeline(experiment, rows, dataset, split, engines.trainer, engines.tracking, engines.progress, reporter)
     networks = [one.contender for one in baselines if one.contender]
     ending = final.hold(best_candidates(experiment, results, judged), networks, judged)
     by_name = {each.contender.name: each for each in ending.confirmed if each.contender in networks}
@@ -73,13 +72,13 @@ def run_sweep(
     finalist = ending.finalist
     summary = SweepResult(
         sweep=experiment.name,
-        run_id=engines.ledger.run_id,
+        run_id=tracker.run_id,
         data={"source": dataset.source, "digest": dataset.digest, "rows": dataset.rows, "location": dataset.location},
         trials={status.value.lower(): counts[status] for status in (Status.COMPLETE, Status.PRUNED, Status.FAILED)},
         best=_best(experiment, finalist) if finalist else None,
         confirmed=tuple(_confirmed(each) for each in ending.confirmed if each.contender.searched),
         members=ending.members,
-        meetings=_meetings(engines.ledger, ending, compared, split),
+        meetings=_evaluations(engines.tracking.test_audit, ending, compared, split),
         test_r2=ending.test_r2,
         references=compared,
         champion=ending.crowning,
@@ -96,24 +95,22 @@ def run_sweep(
     facts = {**environment_facts(), **device_fact(engines.trainer.resources.device)}
     report = make_report(experiment, results, summary, dataset, split, ending.confirmed, ending.predictions, facts)
     for trial, pictures in _trial_files(report, reporter, engines.progress).items():
-        engines.ledger.illustrate(trial, pictures)
+        tracker.log_trial_files(trial, pictures)
     files = {
         "summary.json": summary.to_json() + "\n",
         "importance.json": json.dumps(summary.importance, indent=2) + "\n",
         **_report_files(report, reporter, engines.progress),
     }
     shown = judged.ranking(results)[:DESCRIBED_TRIALS]
-    pages = engines.ledger.pages([result.trial.number for result in shown] + ([summary.best.trial] if summary.best else []))
-    engines.ledger.conclude(
+    links = tracker.links([result.trial.number for result in shown] + ([summary.best.trial] if summary.best else []))
+    tracker.finish(
         metrics={
             **{f"test_r2/{head}": r2 for head, r2 in (summary.test_r2 or {}).items()},
             **{f"importance/{head}/{name}": share for head, of in summary.importance.items() for name, share in of.items()},
         },
-        tags={
-            RESULT_TAG: summary.dumps(),
-            DESCRIPTION_TAG: reporter.finished_description(summary, experiment.question, heads, shown, pages, list(files)),
-        },
+        tags={RESULT_TAG: summary.dumps()},
         files=files,
+        description=reporter.finished_description(summary, experiment.question, heads, shown, links, list(files)),
     )
     return summary
 
@@ -142,7 +139,7 @@ def promote_recorded(
     dataset: Dataset,
     split: Split,
     trainer: Trainer,
-    ledger: Tracker,
+    tracking: Tracking,
     progress: ProgressCallback,
     is_rehearsal: bool,
     reporter: SweepReporter = TABLES_ONLY,
@@ -155,7 +152,7 @@ def promote_recorded(
         dataset: The table; the very one of the sweep.
         split: The very one, too.
         trainer: Trains and exports.
-        ledger: Of the sweep.
+        tracking: Of the sweep.
         progress: Is told how it goes.
         is_rehearsal: Nothing is registered.
         reporter: Describes the model.
@@ -163,7 +160,7 @@ def promote_recorded(
     Raises:
         ConfigError: There is no such trial, or it is not complete.
     """
-    results = ledger.recall()
+    results = tracking.tracker.recorded_results()
     judged = make_evaluator(experiment.objective, results)
     best = best_candidates(experiment, results, judged)
     if number is not None:
@@ -174,9 +171,9 @@ def promote_recorded(
                 f"--trial: got {number}, expected a complete trial of this sweep ({known}{', …' * (len(complete) > 20)})"
             )
         best = [ConfirmationCandidate(f"trial {number}", experiment, complete[number].trial, complete[number].score)]
-    final = PromotionPipeline(experiment, training_rows(dataset, split), dataset, split, trainer, ledger, progress, reporter)
+    final = PromotionPipeline(experiment, training_rows(dataset, split), dataset, split, trainer, tracking, progress, reporter)
     ending = final.hold(best, [], judged, is_rehearsal)
-    _meetings(ledger, ending, [], split)
+    _evaluations(tracking.test_audit, ending, [], split)
     return ending
 
 
@@ -226,7 +223,7 @@ def new_sweep_record(
     device: Device = CPU,
     description: str = "",
 ) -> SweepRecord:
-    """What the ledger writes down when the sweep begins.
+    """What the tracker writes down when the sweep begins.
 
     The key is a digest of all that decides which trials are asked and what they score: the same key is the same sweep, and a
     larger budget, another question, other baselines or workers do not make it another one. What a driver was told beforehand
@@ -252,10 +249,10 @@ def new_sweep_record(
             "driver": experiment.search.driver,
             "algorithm": experiment.algorithm,
             "seed": str(experiment.seed),
-            **({DESCRIPTION_TAG: description} if description else {}),
             **environment_facts(),
             **trained_on,
         },
+        description=description,
         dimensions=[name for name, dimension in experiment.space.dimensions.items() if not dimension.when],
         table=TableRecord(
             name=Path(experiment.table.source).name + " (stand-in)" * dataset.is_stand_in,
@@ -338,9 +335,9 @@ def _confirmed(one: ReevaluatedTrial) -> ConfirmedScores:
     return ConfirmedScores(one.contender.trial.number, searched.r2, one.score.r2, one.score.r2_se, one.parameters)
 
 
-def _meetings(ledger: Tracker, ending: PromotionOutcome, compared: Sequence[BaselineResult], split: Split) -> int:
-    """How many models have met these test rows, in this sweep and in all others of the store."""
+def _evaluations(test_audit: TestAudit, ending: PromotionOutcome, compared: Sequence[BaselineResult], split: Split) -> int:
+    """Records what was evaluated on the test rows; returns how often they were used, in all sweeps of the store."""
     finalists = [ending.finalist.contender.name] if ending.finalist and ending.test_r2 else []
     for who in [*finalists, *(one.name for one in compared if one.test_r2)]:
-        ledger.meet(who)
-    return ledger.meetings(split.test_digest)
+        test_audit.record_evaluation(who)
+    return test_audit.evaluations(split.test_digest)

@@ -24,8 +24,8 @@ import numpy as np
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
+from branchsweep.runtime import DEVICE_TAG
 from branchsweep.tracking.protocols import SweepArchive
-from branchsweep.training.resources import DEVICE_TAG
 from branchsweep.trial import Result
 from branchsweep.types import Floats
 from branchsweep.workflows.confirmation import ReevaluatedTrial
@@ -195,7 +195,7 @@ def recorded_report(archive: SweepArchive, experiment: Experiment, summary: Swee
     }
     return SweepReport(
         experiment=experiment,
-        results=archive.recall(),
+        results=archive.recorded_results(),
         summary=summary,
         table=_facts_in(kept[DATA]),
         predictions=_predictions_in(kept[PREDICTIONS]),

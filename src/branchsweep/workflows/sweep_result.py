@@ -99,7 +99,7 @@ class SweepResult:
 
     Args:
         sweep: The experiment's name.
-        run_id: The sweep's run in the ledger.
+        run_id: The sweep's run in the store.
         data: `source`, `digest`, `rows`, `location`.
         trials: How many are `complete`, `pruned`, `failed`.
         best: The finalist: of the best trials the one that was confirmed; None where there is none.

@@ -60,14 +60,14 @@ def run(
     comparison: Comparison,
     dataset: Dataset | None = None,
     trainer: Trainer | None = None,
-    ledger: MemoryComparisonTracker | None = None,
+    tracker: MemoryComparisonTracker | None = None,
     progress: RecordingProgress | None = None,
 ) -> ComparisonResult:
     dataset = dataset or tiny_table()
     halves = halves_of(dataset)
     rows = all_rows(comparison, dataset, halves)
     engines = ComparisonContext(
-        trainer or FormulaTrainer(rows), ledger or MemoryComparisonTracker.open(RECORD), progress or RecordingProgress()
+        trainer or FormulaTrainer(rows), tracker or MemoryComparisonTracker.open(RECORD), progress or RecordingProgress()
     )
     return compare(comparison, dataset, halves, engines)
 
@@ -143,13 +143,13 @@ def test_a_search_whose_time_is_over_trains_nothing_more() -> None:
 
 
 def test_what_is_kept_is_not_done_again_and_comes_to_the_same() -> None:
-    ledger, comparison, dataset = MemoryComparisonTracker.open(RECORD), tiny_comparison(), tiny_table()
+    tracker, comparison, dataset = MemoryComparisonTracker.open(RECORD), tiny_comparison(), tiny_table()
     rows = all_rows(comparison, dataset, halves_of(dataset))
     first = FormulaTrainer(rows)
-    said = run(comparison, dataset, first, ledger)
-    assert set(ledger.recall()) == {"tuned/branched", "tuned/single", "tuned/shallow", "estimator/linear"}
+    said = run(comparison, dataset, first, tracker)
+    assert set(tracker.recorded_parts()) == {"tuned/branched", "tuned/single", "tuned/shallow", "estimator/linear"}
     second, progress = FormulaTrainer(rows), RecordingProgress()
-    again = run(comparison, dataset, second, ledger, progress)
+    again = run(comparison, dataset, second, tracker, progress)
     assert len(second.trained) == 4 * N_HALVES  # the fits alone: one network for all heads twice, and one for each of two
     assert len(first.trained) > len(second.trained)
     assert "branched: tuned before" in progress.lines
@@ -171,16 +171,16 @@ def test_where_it_is_trained_makes_it_no_other_comparison() -> None:
 
 
 def test_a_comparison_that_is_stopped_goes_on() -> None:
-    ledger, comparison, dataset = MemoryComparisonTracker.open(RECORD), tiny_comparison(), tiny_table()
+    tracker, comparison, dataset = MemoryComparisonTracker.open(RECORD), tiny_comparison(), tiny_table()
     rows = all_rows(comparison, dataset, halves_of(dataset))
     uninterrupted = FormulaTrainer(rows)
     whole = run(comparison, dataset, uninterrupted)
     populations = 10**9 - uninterrupted.breaks_after
     with pytest.raises(KeyboardInterrupt):
-        run(comparison, dataset, FormulaTrainer(rows, breaks_after=populations // 2), ledger)
-    assert "tuned/branched" in ledger.recall()
-    assert "estimator/linear" not in ledger.recall()
-    resumed = run(comparison, dataset, ledger=ledger)
+        run(comparison, dataset, FormulaTrainer(rows, breaks_after=populations // 2), tracker)
+    assert "tuned/branched" in tracker.recorded_parts()
+    assert "estimator/linear" not in tracker.recorded_parts()
+    resumed = run(comparison, dataset, tracker=tracker)
     assert [one.r2 for one in resumed.measured] == [one.r2 for one in whole.measured]
 
 

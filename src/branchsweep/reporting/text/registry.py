@@ -23,26 +23,26 @@ def render_champion_history(history: ChampionHistory) -> RenderableType:
         tests = [format_score(version.test.get(metric)) for metric in metrics]
         cells = [
             f"{version.version}",
-            ", ".join(version.titles),
+            ", ".join(version.aliases),
             local_time(version.registered),
             version.sweep[:8],
             f"{version.trial}" if version.sweep else "",
         ]
-        style = "bold green" if CHAMPION in version.titles else ""
+        style = "bold green" if CHAMPION in version.aliases else ""
         versions.add_row(*cells, format_score(version.value), *tests, version.because, style=style)
     tenures = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="champions", title_justify="left", title_style="bold")
     for column in ("version", "since", "until", "because"):
         tenures.add_column(column, justify="right" if column == "version" else "left")
-    for tenure in history.reigns:
+    for tenure in history.tenures:
         style = "bold green" if tenure.until is None else ""
         until = "now" if tenure.until is None else local_time(tenure.until)
         tenures.add_row(f"{tenure.version}", local_time(tenure.since), until, tenure.because, style=style)
-    champions = tenures if history.reigns else Text("no version has been champion")
+    champions = tenures if history.tenures else Text("no version has been champion")
     return Group(Text(history.model, style="bold"), versions, Text(), champions)
 
 
 def render_rollback_result(result: RollbackResult) -> RenderableType:
     """Render the outcome of a rollback."""
-    champion, challenger = f"version {result.restored} is the champion again", f"version {result.deposed} the challenger"
+    champion, challenger = f"version {result.restored} is the champion again", f"version {result.replaced} the challenger"
     further = "" if result.previous is None else f"; another rollback restores version {result.previous}"
     return Text(f"{result.model}: {champion}, and {challenger}{further}.")

@@ -198,7 +198,7 @@ def render_promotion_outcome(said: PromotionOutcome, heads: Sequence[str]) -> Re
             Text(f"{said.crowning.model} version {said.crowning.version} {outcome}: {said.crowning.because}.", style="bold")
         )
     elif said.verdict:
-        outcome = "would be promoted to champion" if said.verdict.crown else "would not be promoted"
+        outcome = "would be promoted to champion" if said.verdict.promote else "would not be promoted"
         name = said.finalist.contender.name if said.finalist else ""
         parts.append(Text(f"{name} {outcome}: {said.verdict.because}. Nothing was registered.", style="bold"))
     return Group(*parts)

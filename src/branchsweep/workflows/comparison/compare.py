@@ -8,7 +8,7 @@ The table is cut into two halves five times. Every contestant learns from each h
 searches whose rounds run side by side. In the end each network trains on the whole half, for as many epochs as its best trial
 took for the weights that were scored: the rows it is tested on say nothing about when to stop.
 
-What is finished is kept by the ledger: the searches of one contestant, the fits of one estimator. A comparison that was killed
+What is finished is kept by the tracker: the searches of one contestant, the fits of one estimator. A comparison that was killed
 goes on from there.
 """
 
@@ -61,7 +61,7 @@ class ComparisonContext:
     """Who does the work."""
 
     trainer: Trainer
-    ledger: ComparisonTracker
+    tracker: ComparisonTracker
     progress: ProgressCallback
 
 
@@ -72,10 +72,10 @@ def compare(comparison: Comparison, dataset: Dataset, halves: Halves, engines: C
         comparison: Who, by which protocol.
         dataset: The table.
         halves: How it is cut.
-        engines: Who does the work. What the ledger has kept of this comparison is not done again.
+        engines: Who does the work. What the tracker has kept of this comparison is not done again.
     """
     began = time.perf_counter()
-    rows, kept = all_rows(comparison, dataset, halves), engines.ledger.recall()
+    rows, kept = all_rows(comparison, dataset, halves), engines.tracker.recorded_parts()
     networks = {name: one for name, one in comparison.contestants.items() if not isinstance(one, Estimator)}
     tuned = {name: _tuned(name, one, comparison, rows, kept, engines) for name, one in networks.items()}
     measured = fitted(comparison, networks, tuned, rows, engines)
@@ -90,7 +90,7 @@ def compare(comparison: Comparison, dataset: Dataset, halves: Halves, engines: C
     return ComparisonResult(
         comparison=comparison.name,
         question=comparison.question,
-        run_id=engines.ledger.run_id,
+        run_id=engines.tracker.run_id,
         heads={name: head.unit for name, head in comparison.experiment.heads.items()},
         data={"source": dataset.source, "location": dataset.location, "digest": dataset.digest, "rows": dataset.rows},
         protocol=protocol(comparison, halves),
@@ -110,7 +110,7 @@ def compare(comparison: Comparison, dataset: Dataset, halves: Halves, engines: C
 
 
 def record(comparison: Comparison, dataset: Dataset, halves: Halves) -> ComparisonRecord:
-    """What the ledger writes down when the comparison begins.
+    """What the tracker writes down when the comparison begins.
 
     The key is a digest of all that decides what comes out: the same key is the same comparison. Who trains decides nothing.
     """
@@ -161,7 +161,7 @@ def _tuned(
     )
     if any(one.is_searched for one in parts):
         tuned = replace(tuned, seconds=time.perf_counter() - began)
-        engines.ledger.keep(part, tuned.as_data())
+        engines.tracker.record_part(part, tuned.as_data())
     return tuned
 
 
@@ -218,7 +218,7 @@ def _estimated(
     if part not in kept:
         engines.progress.on_message(f"{name}: fitting it on every half")
         data = _fit_estimator(one, comparison, rows)
-        engines.ledger.keep(part, data)
+        engines.tracker.record_part(part, data)
     else:
         data = kept[part]
     r2, rmse = ({figure: tuple(values) for figure, values in data[word].items()} for word in ("r2", "rmse"))

@@ -77,7 +77,7 @@ class TunedContestant:
     seconds: float = 0.0
 
     def as_data(self) -> dict[str, Any]:
-        """Plain data, for the ledger."""
+        """Plain data, for the tracker."""
         parts = {
             head: [{"params": dict(one.params), "epochs": one.epochs, "failed": one.failed} for one in chosen]
             for head, chosen in self.parts.items()

@@ -1,0 +1,61 @@
+"""The test audit in MLflow: a tag of each sweep's run names the models that were evaluated on its test rows, and when."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+
+from branchsweep.tracking import serialization
+from branchsweep.tracking.mlflow_store import experiments, log_batches, search_runs, tag_filter, translate_errors
+
+EVALUATIONS = "meetings"
+"""The tag; its entries have the keys `who` (the model) and `when` (ISO 8601, UTC)."""
+
+
+class MlflowTestAudit:
+    """A `TestAudit` in MLflow.
+
+    Args:
+        client: Of the store.
+        run_id: The run of the sweep whose evaluations are recorded.
+    """
+
+    def __init__(self, client: MlflowClient, run_id: str) -> None:
+        self._client, self._run_id = client, run_id
+
+    def record_evaluation(self, name: str) -> None:
+        """Record on the sweep's run that a model was evaluated on its test rows; the same name counts once.
+
+        Raises:
+            TrackingError: The store refused it.
+        """
+        with translate_errors(self._uri, "recording an evaluation on the test rows"):
+            evaluations = _evaluations(self._client.get_run(self._run_id))
+            if all(evaluation["who"] != name for evaluation in evaluations):
+                evaluations.append({"who": name, "when": datetime.now(UTC).isoformat(timespec="seconds")})
+                tags = serialization.to_tags({EVALUATIONS: json.dumps(evaluations)})
+                log_batches(self._client, self._run_id, tags=tags)
+
+    def evaluations(self, test_digest: str) -> int:
+        """How many models were evaluated on these test rows, in all sweeps of the store, deleted ones included.
+
+        Raises:
+            TrackingError: The store did not answer.
+        """
+        with translate_errors(self._uri, "counting the evaluations on the test rows"):
+            all_experiments = experiments(self._client, ViewType.ALL)
+            query = f"{tag_filter('role', 'sweep')} AND {tag_filter('test_digest', test_digest)}"
+            sweeps = search_runs(self._client, all_experiments, query, view=ViewType.ALL)
+            return sum(len(_evaluations(sweep)) for sweep in sweeps)
+
+    @property
+    def _uri(self) -> str:
+        return str(self._client.tracking_uri)
+
+
+def _evaluations(sweep: Run) -> list[dict[str, str]]:
+    evaluations: list[dict[str, str]] = json.loads(serialization.from_tags(sweep.data.tags).get(EVALUATIONS, "[]"))
+    return evaluations

@@ -1,0 +1,231 @@
+"""Opens tracking stores: the one place where the other folders get a tracker, a registry or a recorded sweep from.
+
+MLflow is imported by the functions that need it, for its import takes seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from branchsweep.runtime import DEVICE_TAG, cache_folder
+from branchsweep.tracking.protocols import (
+    ComparisonRecord,
+    ComparisonTracker,
+    SweepArchive,
+    SweepRecord,
+    Tracking,
+)
+from branchsweep.tracking.run_reader import RecordedSweep, list_comparisons, list_sweeps, open_sweep, runs_to_json
+from branchsweep.tracking.run_records import ComparisonSummary, SweepSummary
+from branchsweep.tracking.tracking_uri import is_server, without_password
+from branchsweep.tracking.ui_pages import SERVER_ENVIRONMENT, sweep_pages, ui_command
+
+if TYPE_CHECKING:
+    from branchsweep.tracking.mlflow_model import LoadedModel
+    from branchsweep.tracking.mlflow_registry import MlflowRegistry
+
+__all__ = [
+    "SERVER_ENVIRONMENT",
+    "ComparisonSummary",
+    "RecordedSweep",
+    "SweepSummary",
+    "download_model",
+    "list_comparisons",
+    "list_sweeps",
+    "load_predictor",
+    "open_comparison_tracking",
+    "open_recorded_comparison",
+    "open_recorded_sweep",
+    "open_recorded_tracking",
+    "open_recorded_trial",
+    "open_registry",
+    "open_sweep",
+    "open_tracking",
+    "runs_to_json",
+    "sweep_pages",
+    "ui_command",
+    "without_password",
+]
+
+
+@contextmanager
+def open_tracking(
+    record: SweepRecord,
+    tracking_uri: str | None,
+    fresh: bool,
+    take_over: bool,
+    on_message: Callable[[str], None],
+) -> Iterator[Tracking]:
+    """Open a sweep to record it, beside the training; it is this process's alone while the context is open.
+
+    The sweep of this key is resumed if the store has it, whether it was killed or finished; else it is started. What a server
+    is to record is kept on disk until the server has it.
+
+    Args:
+        record: What is written down about the sweep.
+        tracking_uri: The store; see `resolve_tracking_uri`. A sqlite file that does not exist is created.
+        fresh: Start a new sweep in any case.
+        take_over: Resume the sweep even if another process runs it, which then stops.
+        on_message: Called with sentences for the user.
+
+    Raises:
+        TrackingError: There is no usable store at this URI, or another process runs this sweep.
+    """
+    from branchsweep.tracking.async_registry import AsyncRegistry, AsyncTestAudit  # noqa: PLC0415
+    from branchsweep.tracking.async_tracker import AsyncTracker  # noqa: PLC0415
+    from branchsweep.tracking.mlflow_tracker import MlflowTracker  # noqa: PLC0415
+    from branchsweep.tracking.outbox import Outbox  # noqa: PLC0415
+
+    tracker = MlflowTracker.open(record, tracking_uri, fresh, take_over)
+    outbox = Outbox(outbox_folder(tracker.run_id)) if is_server(tracker.tracking_uri) else None
+    if tracker.lock.after:
+        on_message(f"resuming the sweep in place of {tracker.lock.after}")
+    before, now = (tags.get(DEVICE_TAG, "") for tags in (tracker.earlier_tags, record.tags))
+    if before and before != now and not tracker.conclusion:
+        on_message(
+            f"recorded trials were trained on {before}, new ones are trained on {now}: their scores differ in the last digits"
+        )
+    with AsyncTracker(tracker, outbox, tracker.lock, on_message) as async_tracker:
+        store = tracker.tracking
+        yield Tracking(
+            async_tracker,
+            AsyncRegistry(store.registry, async_tracker),
+            AsyncTestAudit(store.test_audit, async_tracker),
+        )
+
+
+def outbox_folder(run_id: str) -> Path:
+    """The folder of a sweep's outbox.
+
+    Args:
+        run_id: Of the sweep.
+    """
+    return cache_folder() / "spool" / run_id
+
+
+def open_recorded_sweep(tracking_uri: str | None, sweep: str = "") -> SweepArchive:
+    """A recorded sweep, to read from.
+
+    Args:
+        tracking_uri: The store; see `resolve_tracking_uri`.
+        sweep: Its run id, the beginning of that, or a name, which means the newest of that name. Empty: the newest of all.
+
+    Raises:
+        TrackingError: There is no such sweep, or more than one.
+    """
+    from branchsweep.tracking.mlflow_tracker import open_existing  # noqa: PLC0415
+
+    return open_existing(tracking_uri, sweep)
+
+
+def open_recorded_trial(tracking_uri: str | None, run: str) -> tuple[SweepArchive, int]:
+    """The sweep of a trial, to read from, and the trial's number.
+
+    Args:
+        tracking_uri: The store; see `resolve_tracking_uri`.
+        run: The trial's run id, or the beginning of that.
+
+    Raises:
+        TrackingError: There is no such trial, or more than one.
+    """
+    from branchsweep.tracking.mlflow_tracker import open_trial  # noqa: PLC0415
+
+    return open_trial(tracking_uri, run)
+
+
+def open_recorded_tracking(tracking_uri: str | None, sweep: str = "") -> tuple[SweepArchive, Tracking]:
+    """A recorded sweep to read from, and the tracking of its store, to promote one of its trials.
+
+    Args:
+        tracking_uri: The store; see `resolve_tracking_uri`.
+        sweep: As of `open_recorded_sweep`.
+
+    Raises:
+        TrackingError: There is no such sweep, or more than one.
+    """
+    from branchsweep.tracking.mlflow_tracker import open_existing  # noqa: PLC0415
+
+    tracker = open_existing(tracking_uri, sweep)
+    return tracker, tracker.tracking
+
+
+def open_comparison_tracking(record: ComparisonRecord, tracking_uri: str | None, fresh: bool) -> ComparisonTracker:
+    """Open a comparison to record it; the comparison of this key is resumed if the store has it, else it is started.
+
+    Args:
+        record: What is written down about the comparison.
+        tracking_uri: The store; see `resolve_tracking_uri`. A sqlite file that does not exist is created.
+        fresh: Start a new comparison in any case.
+
+    Raises:
+        TrackingError: There is no usable store at this URI.
+    """
+    from branchsweep.tracking.mlflow_comparison import MlflowComparisonTracker  # noqa: PLC0415
+
+    return MlflowComparisonTracker.open(record, tracking_uri, fresh)
+
+
+def open_recorded_comparison(tracking_uri: str | None, comparison: str = "") -> ComparisonTracker:
+    """A recorded comparison, to read from.
+
+    Args:
+        tracking_uri: The store; see `resolve_tracking_uri`.
+        comparison: As the sweep of `open_recorded_sweep`.
+
+    Raises:
+        TrackingError: There is no such comparison, or more than one.
+    """
+    from branchsweep.tracking.mlflow_comparison import open_comparison  # noqa: PLC0415
+
+    return open_comparison(tracking_uri, comparison)
+
+
+def open_registry(tracking_uri: str | None = None) -> MlflowRegistry:
+    """The registry of an existing store.
+
+    Args:
+        tracking_uri: The store; see `resolve_tracking_uri`.
+
+    Raises:
+        TrackingError: There is no store at this URI.
+    """
+    from branchsweep.tracking import mlflow_registry  # noqa: PLC0415
+
+    return mlflow_registry.open_registry(tracking_uri)
+
+
+def load_predictor(model_uri: str, tracking_uri: str | None = None) -> LoadedModel:
+    """A registered model as a function from tables to tables.
+
+    Args:
+        model_uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+        tracking_uri: The store; see `resolve_tracking_uri`.
+
+    Raises:
+        TrackingError: There is no such model, alias or version.
+    """
+    from branchsweep.tracking import mlflow_model  # noqa: PLC0415
+
+    return mlflow_model.load_predictor(model_uri, tracking_uri)
+
+
+def download_model(model_uri: str, target: Path, tracking_uri: str | None = None) -> Path:
+    """Download a registered model's own files.
+
+    Args:
+        model_uri: As of `load_predictor`.
+        target: An existing folder.
+        tracking_uri: The store; see `resolve_tracking_uri`.
+
+    Returns:
+        The folder that holds `model.keras` and `serving.json`.
+
+    Raises:
+        TrackingError: There is no such model, alias or version, or it was not made by branchsweep.
+    """
+    from branchsweep.tracking import mlflow_model  # noqa: PLC0415
+
+    return mlflow_model.download_model(model_uri, target, tracking_uri)

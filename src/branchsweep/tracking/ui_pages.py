@@ -1,0 +1,95 @@
+"""MLflow's web pages over a store: the command that serves them, and the links to their parts."""
+
+from __future__ import annotations
+
+import sys
+from urllib.parse import quote
+
+from branchsweep.errors import TrackingError
+from branchsweep.tracking.run_records import SweepSummary
+from branchsweep.tracking.tracking_uri import database_file, is_server, resolve_tracking_uri, without_password
+
+SERVER_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""Environment variables of a server that only shows sweeps: it starts in half the time, without eight processes for traces."""
+
+CHARTS = "-charts"
+"""Suffix of the key of the charts that belong to a view."""
+
+TRAINING = "?workflowType=machine_learning"
+"""Query string that opens MLflow's pages for model training: a link without it opens those for GenAI."""
+
+MODELS = f"#/models{TRAINING}"
+"""The page of the registered models."""
+
+
+def ui_command(tracking_uri: str | None, host: str, port: int) -> list[str]:
+    """The command line of MLflow's server over this store, to be run with `SERVER_ENVIRONMENT` added.
+
+    Raises:
+        TrackingError: The store is a server already.
+    """
+    resolved = resolve_tracking_uri(tracking_uri)
+    if is_server(resolved):
+        raise TrackingError(f"{without_password(resolved)} is a server already: open it in a browser")
+    file = database_file(resolved)
+    artifacts_options = ["--artifacts-destination", str(file.parent / "mlruns")] if file else []
+    # -P: a file called mlflow.py in the working directory must not be taken for MLflow
+    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--backend-store-uri", resolved, *artifacts_options]
+    return [*command, "--host", host, "--port", str(port), "--workers", "1"]
+
+
+def experiment_page(experiment_id: str) -> str:
+    """The page that lists an experiment's runs."""
+    return f"#/experiments/{quote(experiment_id)}/runs{TRAINING}"
+
+
+def view_page(experiment_id: str, key: str) -> str:
+    """The same page as a prepared view (`ui_views`) shows it."""
+    return f"{experiment_page(experiment_id)}&viewStateShareKey={quote(key)}"
+
+
+def charts_page(experiment_id: str, key: str) -> str:
+    """The charts of a prepared view, beside the list of their runs."""
+    return f"{view_page(experiment_id, key + CHARTS)}&compareRunsMode=CHART"
+
+
+def run_page(experiment_id: str, run_id: str) -> str:
+    """The page of a run: a sweep, or a trial."""
+    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}{TRAINING}"
+
+
+def curves_page(experiment_id: str, run_id: str) -> str:
+    """The metrics of a run as charts."""
+    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}/model-metrics{TRAINING}"
+
+
+def file_page(experiment_id: str, run_id: str, file: str) -> str:
+    """A file of a run, beside the list of its files."""
+    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}/artifacts/{quote(file)}{TRAINING}"
+
+
+def version_page(model: str, version: int) -> str:
+    """The page of a registered model's version."""
+    return f"#/models/{quote(model)}/versions/{version}{TRAINING}"
+
+
+def link(server: str, page: str) -> str:
+    """The full URL of a page."""
+    return f"{server.rstrip('/')}/{page}"
+
+
+def sweep_pages(server: str, sweep: SweepSummary) -> dict[str, str]:
+    """URLs of a sweep's pages, by what they show; the first is the one to open.
+
+    Args:
+        server: URL of the server.
+        sweep: The sweep.
+    """
+    pages = {"the sweep": run_page(sweep.experiment_id, sweep.run_id)}
+    if sweep.view:
+        trials = {
+            f"{sweep.name}: its trials": view_page(sweep.experiment_id, sweep.view),
+            "as charts": charts_page(sweep.experiment_id, sweep.view),
+        }
+        pages = trials | pages
+    return {label: link(server, page) for label, page in pages.items()}

@@ -1,0 +1,80 @@
+"""How a registered version is written as tags in MLflow, and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from branchsweep.config.objective import MEAN_METRIC
+from branchsweep.tracking import serialization
+from branchsweep.tracking.champion_history import RegisteredVersion
+from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
+
+
+def version_tags(candidate: ModelCandidate, decision: PromotionDecision) -> dict[str, str]:
+    """The tags of a new version; `crowned` says whether it was promoted, which it is not yet."""
+    tags = {
+        "sweep": candidate.sweep,
+        "trial": str(candidate.result.trial.number),
+        "params": serialization.exact_params(candidate.result.trial),
+        "value": repr(candidate.value),
+        "rule": candidate.rule,
+        "data_digest": candidate.data_digest,
+        "split_digest": candidate.split_digest,
+        "because": decision.because,
+        "crowned": "false",
+        **{name: repr(value) for name, value in candidate.test.items()},
+    }
+    evidence = json.dumps(dict(decision.evidence))
+    if decision.evidence and len(evidence) <= serialization.LONGEST_TAG:  # longer evidence is in evidence.json alone
+        tags["evidence"] = evidence
+    return serialization.to_tags(tags)
+
+
+def champion_from_tags(model: str, version: int, tags: Mapping[str, str]) -> Champion:
+    """A version, read back.
+
+    Args:
+        model: The registered model's name.
+        version: The version's number.
+        tags: All of the version's tags. Values that are missing, as in a version that was not registered by branchsweep,
+            are unknown.
+    """
+    own = serialization.from_tags(tags)
+    return Champion(
+        model=model,
+        version=version,
+        value=float(own.get("value", "nan")),
+        rule=own.get("rule", MEAN_METRIC),
+        data_digest=own.get("data_digest", ""),
+        split_digest=own.get("split_digest", ""),
+        sweep=own.get("sweep", ""),
+        trial=int(own.get("trial", "-1")),
+        because=own.get("because", ""),
+        params=json.loads(own.get("params", "{}")),
+    )
+
+
+def registered_version(
+    version: Champion, tags: Mapping[str, str], aliases: Sequence[str], registered: str
+) -> RegisteredVersion:
+    """A version in the history of its model.
+
+    Args:
+        version: The version, read back.
+        tags: All of its tags.
+        aliases: Its aliases.
+        registered: When it was registered (ISO 8601, UTC).
+    """
+    test = {name: float(value) for name, value in serialization.from_tags(tags).items() if name.startswith("test_")}
+    return RegisteredVersion(
+        version=version.version,
+        aliases=aliases,
+        registered=registered,
+        sweep=version.sweep,
+        trial=version.trial,
+        value=version.value,
+        rule=version.rule,
+        test=test,
+        because=version.because,
+    )
