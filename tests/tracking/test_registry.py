@@ -266,7 +266,6 @@ def test_a_model_of_an_earlier_version_cannot_warn_and_says_so(
     mlflow_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from branchsweep.tracking import mlflow_model
-    from branchsweep.tracking import mlflow_registry as ledgers
 
     signature = mlflow_model.signature
 
@@ -274,7 +273,7 @@ def test_a_model_of_an_earlier_version_cannot_warn_and_says_so(
         described = signature(predictor)
         return ModelSignature(described.inputs, described.outputs)
 
-    monkeypatch.setattr(ledgers, "signature", of_earlier)
+    monkeypatch.setattr(mlflow_model, "signature", of_earlier)
     register(
         MlflowTracker.open(sweep_record(), mlflow_store).tracking, Network(tmp_path / "model").candidate("plant"), PROMOTED
     )
@@ -384,7 +383,7 @@ class TestSuccession:
         assert registry.rollback("plant") == RollbackResult("plant", restored=1, replaced=2, previous=None)
         pd.testing.assert_frame_equal(load_predictor("models:/plant@champion", mlflow_store)(RAW), answers[0], check_exact=True)
         assert aliases(mlflow_store) == {"champion": 1, "challenger": 2}
-        with pytest.raises(TrackingError, match="nobody reigned before version 1 of 'plant'"):
+        with pytest.raises(TrackingError, match="'plant' had no champion before version 1"):
             registry.rollback("plant")
         register(ledger.tracking, networks[2].candidate("plant"), PROMOTED)
         assert aliases(mlflow_store) == {"champion": 4, "challenger": 2, "previous": 1}
@@ -441,7 +440,7 @@ class TestSuccession:
         with pytest.raises(TrackingError, match=r"there is no model 'plant' in .*nothing is registered"):
             registry.rollback("plant")
         register(ledger.tracking, networks[0].candidate("plant"), REFUSED)
-        with pytest.raises(TrackingError, match="nobody holds the title of 'plant'"):
+        with pytest.raises(TrackingError, match="'plant' has no champion"):
             registry.rollback("plant")
         assert registry.history("plant").tenures == []
 
@@ -455,10 +454,10 @@ class TestSuccession:
         assert [process.returncode for process in processes] == [0, 0], said
         winner, loser = sorted((json.loads(out) for out, _ in said), key=lambda told: "error" in told)
         assert "error" not in winner
-        assert f"was to follow version 1, but meanwhile version {winner['version']} has the title" in loser["error"]
+        assert f"when version 1 was champion, but now version {winner['version']} is" in loser["error"]
         assert f"(trial 5 of sweep {winner['sweep'][:8]}: {winner['key']} is better)" in loser["error"]
         lost = 5 - winner["version"]  # of versions 2 and 3
-        assert f"Version {lost} is not crowned but registered, as the challenger: promote again" in loser["error"]
+        assert f"Version {lost} is registered as the challenger and not promoted: promote again" in loser["error"]
         assert aliases(mlflow_store) == {"champion": winner["version"], "challenger": lost, "previous": 1}
         assert [reign.version for reign in registry.history("plant").tenures] == [1, winner["version"]]
         client = MlflowClient(mlflow_store, mlflow_store)
@@ -482,7 +481,7 @@ from pathlib import Path
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow_tracker import MlflowTracker
 from branchsweep.tracking.protocols import PromotionDecision
-from contracts.tracking_records import example_candidate, sweep_record
+from contracts.tracking_records import example_candidate, register, sweep_record
 
 store, key, folder = sys.argv[1:]
 ledger = MlflowTracker.open(sweep_record(key), store)
@@ -632,7 +631,7 @@ class TestPredictor:
         assert list(answers.columns) == ["PE", "V"]
 
     def test_a_big_table_goes_in_pieces(self, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(serving, "ROWS_AT_ONCE", 7)
+        monkeypatch.setattr(serving, "PREDICTION_BATCH", 7)
         table = pd.concat([RAW] * 10)
         np.testing.assert_allclose(serving.Predictor(network.folder).predict(table), network.by_hand(table), rtol=1e-6)
 

@@ -129,7 +129,7 @@ class TestWhatStandsInTheStore:
 
     def test_files_lie_in_mlruns_beside_the_database(self, mlflow_store: str, tmp_path: Path) -> None:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.finish({}, {"mlflow.note.content": "# Done"}, {"summary.json": '{"é": 1}'})
+        ledger.finish({}, {}, {"summary.json": '{"é": 1}'}, "# Done")
         folder = tmp_path / "mlruns" / "contract" / ledger.run_id / "artifacts"
         assert (folder / "experiment.yaml").read_text(encoding="utf-8") == sweep_record().yaml
         assert (folder / "summary.json").read_text(encoding="utf-8") == '{"é": 1}'

@@ -25,6 +25,7 @@ from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import ConfigError
 from branchsweep.metrics.objectives import hypervolume, make_evaluator
 from branchsweep.models.recipe import recipe_for
+from branchsweep.reporting.mlflow_descriptions import finished_description
 from branchsweep.reporting.text.sweep_result import render_promotion_outcome, render_sweep_result
 from branchsweep.search.drivers import open_driver
 from branchsweep.search.stopping import StoppedBy
@@ -37,6 +38,7 @@ from branchsweep.trial import Result, Status, Trial
 from branchsweep.workflows.baseline_evaluation import Baseline, check_baseline_experiment
 from branchsweep.workflows.dry_run import make_dry_run
 from branchsweep.workflows.promotion import PromotionOutcome, model_name
+from branchsweep.workflows.reporter import TableReporter
 from branchsweep.workflows.search_loop import SearchContext, run_search
 from branchsweep.workflows.sweep import (
     EarlierSweep,
@@ -402,17 +404,21 @@ def test_a_record_says_what_a_sweep_is_about_and_what_it_runs_on() -> None:
     assert json.loads(record.files["environment.json"])["device"] == record.tags["device"] == "processor"
     on_gpu = new_sweep_record(scene.experiment, scene.dataset, scene.split, device=Device("gpu", 2**34, "Tesla T4"))
     assert (on_gpu.key, on_gpu.tags["device"]) == (record.key, "Tesla T4"), "where it is trained makes it no other sweep"
-    assert record.tags["mlflow.note.content"].startswith("**How \\*far\\*?**")
+    described = new_sweep_record(scene.experiment, scene.dataset, scene.split, description="**How far?**")
+    assert (described.key, described.description) == (record.key, "**How far?**")
     stand_in = new_sweep_record(scene.experiment, replace(scene.dataset, source="stand-in"), scene.split).table
     assert stand_in is not None and stand_in.name == "tiny.csv (stand-in)"
 
 
 def test_the_sweeps_page_has_the_best_five_trials(experiment: Experiment) -> None:
     scene = TinySweep(experiment)
-    said = scene.run()
-    conclusion = scene.ledger.conclusion
-    assert said.best is not None and conclusion is not None
-    note = conclusion.tags["mlflow.note.content"]
+
+    class Describer(TableReporter):
+        finished_description = staticmethod(finished_description)
+
+    said = run_sweep(experiment, [], scene.dataset, scene.split, scene.engines, Describer())
+    assert said.best is not None
+    note = scene.ledger._sweep.description
     numbers = [int(number) for number in re.findall(r"^\| \**(\d{3})", note, re.MULTILINE)]
     complete = [result for result in scene.ledger.recorded_results() if result.score.is_complete]
     assert numbers == [result.trial.number for result in sorted(complete, key=lambda one: -one.score.value)[:5]]
