@@ -414,7 +414,8 @@ def test_the_sweeps_page_has_the_best_five_trials(experiment: Experiment) -> Non
     scene = TinySweep(experiment)
 
     class Describer(TableReporter):
-        finished_description = staticmethod(finished_description)
+        def finished_description(self, *described: Any) -> str:
+            return finished_description(*described)
 
     said = run_sweep(experiment, [], scene.dataset, scene.split, scene.engines, Describer())
     assert said.best is not None
