@@ -228,7 +228,7 @@ def test_an_index_with_a_name_is_a_column_of_a_parquet_file(tmp_path: Path) -> N
 def test_a_dataset_holds_inputs_and_targets_in_order(tmp_path: Path, suffix: str) -> None:
     table = small_table()
     dataset = load_dataset(make_experiment(write(table, tmp_path / f"table{suffix}")))
-    assert (dataset.source, dataset.is_stand_in, dataset.rows) == ("file", False, 40)
+    assert (dataset.source, dataset.is_synthetic, dataset.rows) == ("file", False, 40)
     assert (dataset.inputs, dataset.heads, dataset.warnings) == (("speed", "load"), ("power", "heat"), ())
     np.testing.assert_array_equal(dataset.x, table[["speed", "load"]].to_numpy(dtype=float))
     np.testing.assert_array_equal(dataset.y, table[["power", "heat loss"]].to_numpy())
@@ -420,6 +420,36 @@ def test_the_fewest_rows_that_are_enough(tmp_path: Path) -> None:
     experiment = make_experiment(write(small_table(8), tmp_path / "table.csv"))
     parts = split_rows(experiment, load_dataset(experiment))
     assert [len(parts.test), *(len(validation) for _, validation in parts.folds)] == [2, 2, 2, 2]
+
+
+# --- a DataFrame instead of a file ---
+
+
+def test_a_dataframe_is_read_like_the_file_with_its_rows(tmp_path: Path) -> None:
+    table = small_table()
+    from_file = load_dataset(make_experiment(write(table, tmp_path / "table.parquet")))
+    dataset = load_dataset(make_experiment("elsewhere.csv"), table.set_index("day", drop=False))
+    np.testing.assert_array_equal(dataset.x, from_file.x)
+    np.testing.assert_array_equal(dataset.y, from_file.y)
+    assert (dataset.source, dataset.path, dataset.digest) == ("dataframe", None, from_file.digest)
+
+
+def test_a_dataframe_is_checked_like_a_file() -> None:
+    table = small_table().astype({"speed": object})
+    table.loc[3, "speed"] = "n.v."
+    with pytest.raises(DataError) as error:
+        load_dataset(make_experiment(), table)
+    assert error.value.where == "the DataFrame"
+    assert "column 'speed' row 5: 'n.v.'" in message(error)
+    with pytest.raises(DataError, match="the table is empty"):
+        load_dataset(make_experiment(), table.iloc[:0])
+
+
+def test_a_dataframe_is_not_changed() -> None:
+    table = small_table()
+    before = table.copy()
+    load_dataset(make_experiment(), table)
+    pd.testing.assert_frame_equal(table, before)
 
 
 # --- splitting ---
@@ -630,10 +660,10 @@ def test_a_target_that_is_constant_in_a_half_is_refused(tmp_path: Path) -> None:
         split_halves(experiment, load_dataset(experiment), None, 1)
 
 
-def test_the_stand_in_has_no_file() -> None:
+def test_the_synthetic_table_has_no_file() -> None:
     experiment = make_experiment(**PLANT)
     dataset = load_dataset(experiment)
-    assert dataset.is_stand_in
+    assert dataset.is_synthetic
     assert dataset.path is None
     assert "shuffles" in split_halves(experiment, dataset, None, 1).origin
 

@@ -1,4 +1,4 @@
-"""The built-in table: where it is looked for, how it is fetched, how it is known."""
+"""The built-in table: where it is looked for, how it is downloaded, how it is identified."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ import pytest
 from branchsweep.config.experiment import Experiment
 from branchsweep.data import power_plant, synthetic_table
 from branchsweep.data.dataset import Dataset
-from branchsweep.data.download import FILE_NAME, _unpacked, download_table
+from branchsweep.data.download import DownloadOptions, download_table, unpack_table
 from branchsweep.data.loading import load_dataset
+from branchsweep.data.power_plant import FILE_NAME
 from branchsweep.errors import DataError, DownloadError
 
 
@@ -121,10 +122,14 @@ def real_zip(real_table: Path) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def other_zip() -> bytes:
-    """A plant with the same columns, but not the published one."""
-    frame = pd.DataFrame({name: [column.low, column.high] for name, column in power_plant.COLUMNS.items()})
-    return zipped(**{"Folds5x2_pp.xlsx": workbook(frame)})
+def other_table() -> bytes:
+    """The workbook of a plant with the same columns, but not the published one."""
+    return workbook(pd.DataFrame({name: [column.low, column.high] for name, column in power_plant.COLUMNS.items()}))
+
+
+@pytest.fixture(scope="session")
+def other_zip(other_table: bytes) -> bytes:
+    return zipped(**{"Folds5x2_pp.xlsx": other_table})
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +152,7 @@ def same_table(path: Path) -> str:
 
 def download(url: str, cache: Path, deadline: float = 5.0) -> None:
     """A download of something that is not the table."""
-    download_table(url, cache / FILE_NAME, same_table, progress=lambda *_: None, deadline=deadline)
+    download_table(url, cache / FILE_NAME, same_table, DownloadOptions(deadline=deadline))
 
 
 # --- the table is had ---
@@ -157,7 +162,7 @@ def download(url: str, cache: Path, deadline: float = 5.0) -> None:
 def test_a_download_is_stored_and_found_again(real_zip: bytes, cache: Path) -> None:
     progress: list[tuple[int, int]] = []
     with serving(Answer(real_zip)) as url:
-        first = load_dataset(experiment(), require_real=True, progress=lambda *now: progress.append(now), url=url)
+        first = load_dataset(experiment(), require_real=True, download=DownloadOptions(url, lambda *now: progress.append(now)))
     assert (first.source, first.location, first.rows) == ("download", url, power_plant.ROWS)
     assert progress[-1] == (len(real_zip), len(real_zip))
     assert [received for received, _ in progress] == sorted({received for received, _ in progress})
@@ -181,12 +186,22 @@ def test_the_address_of_a_mirror_may_stand_in_the_environment(real_zip: bytes, m
 def test_a_cached_file_that_is_not_the_table_is_replaced(real_zip: bytes, cache: Path) -> None:
     cache.mkdir(parents=True)
     (cache / FILE_NAME).write_bytes(real_zip[:1000])
-    said: list[str] = []
+    messages: list[str] = []
     with serving(Answer(real_zip)) as url:
-        assert load_dataset(experiment(), report=said.append, url=url).source == "download"
-    assert "not the published table" in said[0]
+        assert load_dataset(experiment(), on_message=messages.append, download=DownloadOptions(url)).source == "download"
+    assert "not the published table" in messages[0]
     assert files_in(cache) == [FILE_NAME]
     assert load_dataset(experiment()).source == "cache"
+
+
+@pytest.mark.needs_table
+def test_another_table_in_the_cache_is_replaced_by_the_published_rows(real_zip: bytes, other_table: bytes, cache: Path) -> None:
+    cache.mkdir(parents=True)
+    (cache / FILE_NAME).write_bytes(other_table)
+    with serving(Answer(real_zip)) as url:
+        dataset = load_dataset(experiment(), download=DownloadOptions(url))
+    assert (dataset.source, dataset.rows) == ("download", power_plant.ROWS)
+    assert not any("not the power-plant table" in warning for warning in dataset.warnings)
 
 
 @pytest.mark.needs_table
@@ -249,10 +264,12 @@ def test_a_users_table_that_differs_is_taken_with_a_warning(
 def test_the_workbook_is_found_wherever_it_is(real_table: Path) -> None:
     content = real_table.read_bytes()
     other = zipped(**{"[Content_Types].xml": b"another workbook"})
-    assert _unpacked(content, "url") == content  # the address of the workbook itself
-    assert _unpacked(zipped(**{"a__b__c__FOLDS.XLSX": content}), "url") == content
-    assert _unpacked(zipped(**{"a.xlsx": other, "b__Folds5x2_pp.xlsx": content}), "url") == content
-    assert _unpacked(zipped(**{"__MACOSX__._a.xlsx": b"a note", "inner.zip": zipped(**{"a.xlsx": content})}), "url") == content
+    assert unpack_table(content, "url") == content  # the address of the workbook itself
+    assert unpack_table(zipped(**{"a__b__c__FOLDS.XLSX": content}), "url") == content
+    assert unpack_table(zipped(**{"a.xlsx": other, "b__Folds5x2_pp.xlsx": content}), "url") == content
+    assert (
+        unpack_table(zipped(**{"__MACOSX__._a.xlsx": b"a note", "inner.zip": zipped(**{"a.xlsx": content})}), "url") == content
+    )
 
 
 # --- the table is not had ---
@@ -292,8 +309,8 @@ def test_a_zip_with_flipped_bits_is_not_stored(cache: Path) -> None:
 def test_another_table_is_not_stored(body: str, other_zip: bytes, cache: Path) -> None:
     answer = other_zip if body == "another table" else zipped(**{"Folds5x2_pp.xlsx": b"PK is not enough"})
     with serving(Answer(answer)) as url:
-        dataset = load_dataset(experiment(), url=url)
-    assert dataset.is_stand_in
+        dataset = load_dataset(experiment(), download=DownloadOptions(url))
+    assert dataset.is_synthetic
     reason = "is not the published one: " + ("it has 2 rows" if body == "another table" else "cannot be read as xlsx")
     assert reason in dataset.warnings[0]
     assert files_in(cache) == []
@@ -336,24 +353,24 @@ def test_a_cache_that_cannot_be_written_is_told_before_the_download(tmp_path: Pa
     (tmp_path / "file").touch()
     monkeypatch.setenv("BRANCHSWEEP_CACHE", str(tmp_path / "file" / "cache"))
     dataset = load_dataset(experiment())
-    assert dataset.is_stand_in
+    assert dataset.is_synthetic
     assert "name another one with the environment variable BRANCHSWEEP_CACHE" in dataset.warnings[0]
 
 
-def test_without_the_table_the_stand_in_announces_itself() -> None:
-    said: list[str] = []
-    dataset = load_dataset(experiment(), report=said.append)
-    assert (dataset.source, dataset.is_stand_in, dataset.rows) == ("stand-in", True, power_plant.ROWS)
-    assert dataset.location == f"the embedded stand-in (seed {synthetic_table.SEED})"
-    assert dataset.warnings[0].startswith("STAND-IN DATA. The real power-plant table cannot be had: http://127.0.0.1:9/")
+def test_without_the_table_the_synthetic_one_is_used_with_a_warning() -> None:
+    messages: list[str] = []
+    dataset = load_dataset(experiment(), on_message=messages.append)
+    assert (dataset.source, dataset.is_synthetic, dataset.rows) == ("stand-in", True, power_plant.ROWS)
+    assert dataset.location == f"the synthetic table (seed {synthetic_table.SEED})"
+    assert dataset.warnings[0].startswith("SYNTHETIC DATA. The real power-plant table cannot be had: http://127.0.0.1:9/")
     assert "put it at data/Folds5x2_pp.xlsx, or name its place with --data" in dataset.warnings[0]
-    assert said == ["downloading the power-plant table from http://127.0.0.1:9/nobody-listens-here.zip"]
+    assert messages == ["downloading the power-plant table from http://127.0.0.1:9/nobody-listens-here.zip"]
     drawn = synthetic_table.synthetic_rows()
     np.testing.assert_array_equal(dataset.x, drawn[:, [0, 2, 3]])
     np.testing.assert_array_equal(dataset.y, drawn[:, [4, 1]])
 
 
-def test_the_stand_in_may_be_refused() -> None:
+def test_the_synthetic_table_can_be_refused() -> None:
     with pytest.raises(
         DataError, match=r"the real table is required, and cannot be had: http://127.*could not be reached; get"
     ):

@@ -73,15 +73,16 @@ def escaped(text: str) -> str:
 def read_table(experiment: Experiment, data_path: Path | None, require_real: bool, console: Console) -> tuple[Dataset, Split]:
     """Load the table and split its rows; every warning is printed."""
     from branchsweep.data import loading, splits
+    from branchsweep.data.download import DownloadOptions
 
     def report(message: str, style: str = "") -> None:
         console.print(escaped(message), style=style, highlight=False, soft_wrap=True)
 
     with _download(console) as progress:
-        dataset = loading.load_dataset(experiment, data_path, require_real, report=report, progress=progress)
+        dataset = loading.load_dataset(experiment, data_path, require_real, report, DownloadOptions(progress=progress))
     split = splits.split_rows(experiment, dataset)
     for warning in (*dataset.warnings, *split.warnings):
-        report(f"warning: {warning}", "bold yellow" if dataset.is_stand_in else "yellow")
+        report(f"warning: {warning}", "bold yellow" if dataset.is_synthetic else "yellow")
     report(f"table: {dataset.location}, {dataset.rows:,} rows, {len(split.train):,} to train and {len(split.test):,} to test")
     return dataset, split
 

@@ -1,9 +1,11 @@
-"""The table: how it is read, checked, split and scaled.
+"""The table: how it is found, read, checked and split, and how its columns are scaled.
 
-Read `loading.py` first: it turns a path into a checked `Dataset` (`dataset.py`). `splits.py` divides its rows into training,
-validation and test rows, `training_rows.py` is the part of them that a trainer may see.
+Read `loading.py` first: `load_dataset` turns the table of an experiment into a checked `Dataset` (`dataset.py`). `splits.py`
+divides its rows into training, validation and test rows, `halves.py` into the halves of a comparison; `training_rows.py` is the
+part of them that a trainer may see.
 
-`tables.py` reads and writes xlsx, csv and parquet files; `power_plant.py` finds the built-in table, `download.py` fetches it,
-`synthetic_table.py` generates a replacement where it cannot be had. `encoders/` scales columns. `digest.py` identifies
-contents.
+`tables.py` reads and writes xlsx, csv and parquet files, `columns.py` makes numbers of their columns, `cleaning.py` applies the
+table's policies on invalid and repeated rows. `built_in_table.py` finds the power-plant table, which `power_plant.py`
+describes, `download.py` fetches and `synthetic_table.py` replaces where it cannot be had. `digest.py` identifies contents.
+`encoders/` scales columns.
 """

@@ -4,37 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from branchsweep.data import power_plant
-
-Floats = NDArray[np.float64]
+from branchsweep.types import Floats
 
 Positions = NDArray[np.intp]
+"""Positions of rows, from 0."""
 
 Array = TypeVar("Array", Floats, Positions)
+
+TableSource = Literal["file", "cache", "download", "dataframe", "stand-in"]
+"""Where rows come from. The synthetic table is called `stand-in`, as in the tags of older sweeps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """The rows an experiment is about. Two of them are compared by `digest`.
+    """The rows of an experiment. Two datasets are compared by `digest`.
 
     Args:
-        source: `file`, `cache`, `download` or `stand-in`.
-        location: Where the rows came from, for people.
+        source: The kind of place that the rows came from.
+        location: Where they came from, for people: a path, an address, or the name of the synthetic table.
         inputs: The input columns, in order.
-        heads: The heads' names, in order (their columns may be called otherwise).
-        x: `(n, inputs)` the inputs, raw, read-only.
-        y: `(n, heads)` the targets in natural units, read-only.
-        digest: `digest.of_table` of the input and target columns.
-        warnings: What a person should know about these rows, as sentences.
+        heads: The names of the heads, in order (their columns may have other names).
+        x: `(rows, inputs)`, the inputs in natural units, read-only.
+        y: `(rows, heads)`, the targets in natural units, read-only.
+        digest: `table_digest` of the input and target columns.
+        warnings: What a user should know about these rows, as sentences.
         path: The file that the rows were read from; None where there is none.
     """
 
-    source: power_plant.Source
+    source: TableSource
     location: str
     inputs: tuple[str, ...]
     heads: tuple[str, ...]
@@ -46,28 +48,28 @@ class Dataset:
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self.x)
 
     @property
-    def is_stand_in(self) -> bool:
-        """Whether the rows are drawn by the embedded generator instead of measured."""
+    def is_synthetic(self) -> bool:
+        """Whether the rows are generated instead of measured."""
         return self.source == "stand-in"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Which rows are for what. All arrays hold positions in the Dataset's rows, from 0.
+    """Which rows are used for what. All arrays hold positions of the Dataset's rows.
 
     Args:
-        train: `(training rows,)`, in the order scikit-learn gave them.
-        test: `(test rows,)` never seen by the search.
-        folds: For each fold the rows to learn from and the rows to validate on, both among `train`.
-        confirmation: Likewise, cut anew for the finalists, from the same training rows.
-        digest: Digest of the contents of each of these parts but the confirmation: equal where the same rows serve the same
-            purpose, whatever their order in the file.
+        train: `(training rows,)`, in the order of scikit-learn's `train_test_split`.
+        test: `(test rows,)`, which the search never sees.
+        folds: For each fold the rows to train on and the rows to validate on, both among `train`.
+        digest: Digest of the contents of each of these parts: equal where the same rows are used for the same, whatever their
+            order in the file.
         test_digest: Digest of the test rows alone.
-        warnings: What a person should know about the split, as sentences.
+        warnings: What a user should know about the split, as sentences.
+        confirmation: Folds like `folds`, cut anew from the same training rows to evaluate the finalists again.
     """
 
     train: Positions = field(repr=False)
@@ -81,29 +83,18 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Halves:
-    """All rows divided into two halves, five times over. All arrays hold positions in the Dataset's rows, from 0.
+    """All rows divided into two halves, five times. All arrays hold positions of the Dataset's rows.
 
     Args:
         pairs: For each repetition half A and half B, which have no row in common and together all rows. Of an odd number of
             rows half A is the smaller.
-        origin: Whose division it is, as half a sentence: `the file's own five sheets`, `five shuffles seeded by 1`.
-        digest: Digest of the contents of all halves in their order: equal where the same rows stand in the same halves.
+        origin: Where the division comes from, as half a sentence: `the file's own five sheets`, `five shuffles seeded by 1`.
+        digest: Digest of the contents of all halves in their order: equal where the same rows are in the same halves.
     """
 
     pairs: tuple[tuple[Positions, Positions], ...] = field(repr=False)
     origin: str
     digest: str
-
-
-def count_rows(number: int, noun: str) -> str:
-    """The number with its noun, plural where it should be."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def first_equal_rows(values: Floats) -> Positions:
-    """`(rows,)` for each row the position of the first row with the same values."""
-    _, first, group = np.unique(values + 0.0, axis=0, return_index=True, return_inverse=True)
-    return np.asarray(first[group.reshape(-1)], dtype=np.intp)
 
 
 def read_only(array: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Divides the rows of a dataset: training, validation and test rows."""
+"""Divides the rows of a dataset: test rows, training rows, and folds among these."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from sklearn import model_selection
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.validation import HoldOut, KFold
-from branchsweep.data.dataset import Dataset, Floats, Positions, Split, count_rows, first_equal_rows, read_only
+from branchsweep.data.cleaning import first_equal_rows
+from branchsweep.data.columns import count_noun
+from branchsweep.data.dataset import Dataset, Positions, Split, read_only
 from branchsweep.data.digest import combined_digest, table_digest
 from branchsweep.errors import DataError
+from branchsweep.types import Floats
 
-SMALLEST_PART = 2
-"""R² is not defined on fewer rows."""
+FEWEST_ROWS = 2
+"""Rows of a part, at least: R² is not defined on fewer."""
 
 
 def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
@@ -27,7 +30,7 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
     that; where there are too few rows for so many, they are fewer.
 
     Raises:
-        DataError: There are too few rows, or a target has one value only in one of the parts.
+        DataError: There are too few rows, or a target has a single value in one of the parts.
     """
     check_sizes(experiment, dataset.rows, dataset.location)
     train, test = model_selection.train_test_split(
@@ -35,21 +38,40 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
     )
     folds = tuple(make_folds(experiment.validation, train, experiment.seed))
     parts = {"test": test, "training": train}
-    for number, (learning, validation) in enumerate(folds, start=1):
-        parts |= {f"training (fold {number})": learning, f"validation (fold {number})": validation}
-    fresh = KFold(method="k_fold", folds=max(2, min(experiment.confirmation.folds, len(train) // SMALLEST_PART)))
-    confirmation = tuple(make_folds(fresh, train, experiment.seed + 1))
-    finalists = {f"validation (confirmation, fold {number})": rows for number, (_, rows) in enumerate(confirmation, start=1)}
-    check_targets(dataset, parts | finalists)
+    for number, (fold_train, fold_validation) in enumerate(folds, start=1):
+        parts |= {f"training (fold {number})": fold_train, f"validation (fold {number})": fold_validation}
+    confirmation_folds = max(2, min(experiment.confirmation.folds, len(train) // FEWEST_ROWS))
+    confirmation = tuple(make_folds(KFold(method="k_fold", folds=confirmation_folds), train, experiment.seed + 1))
+    confirmation_parts = {
+        f"validation (confirmation, fold {number})": rows for number, (_, rows) in enumerate(confirmation, start=1)
+    }
+    check_targets(dataset, parts | confirmation_parts)
     return Split(
         train=read_only(train),
         test=read_only(test),
-        folds=tuple((read_only(learning), read_only(validation)) for learning, validation in folds),
+        folds=tuple((read_only(fold_train), read_only(fold_validation)) for fold_train, fold_validation in folds),
         digest=parts_digest(experiment, dataset, parts),
         test_digest=parts_digest(experiment, dataset, {"test": test}),
-        warnings=_leaks(np.concatenate([dataset.x, dataset.y], axis=1), train, test),
-        confirmation=tuple((read_only(learning), read_only(validation)) for learning, validation in confirmation),
+        warnings=_leakage_warnings(np.concatenate([dataset.x, dataset.y], axis=1), train, test),
+        confirmation=tuple((read_only(fold_train), read_only(fold_validation)) for fold_train, fold_validation in confirmation),
     )
+
+
+def make_folds(validation: KFold | HoldOut, rows: Positions, seed: int) -> Iterable[tuple[Positions, Positions]]:
+    """Rows divided into those to train on and those to validate on, once for a hold-out, `folds` times for a k-fold.
+
+    Args:
+        validation: The method.
+        rows: `(rows,)`, the positions to divide.
+        seed: Of the shuffle.
+    """
+    if isinstance(validation, HoldOut):
+        train, held_out = model_selection.train_test_split(rows, test_size=validation.fraction, random_state=seed)
+        yield train, held_out
+    else:
+        k_fold = model_selection.KFold(n_splits=validation.folds, shuffle=True, random_state=seed)
+        for train, held_out in k_fold.split(rows):
+            yield rows[train], rows[held_out]
 
 
 def parts_digest(experiment: Experiment, dataset: Dataset, parts: Mapping[str, Positions]) -> str:
@@ -59,40 +81,42 @@ def parts_digest(experiment: Experiment, dataset: Dataset, parts: Mapping[str, P
     return combined_digest(f"{part} {table_digest(names, values[rows])}" for part, rows in parts.items())
 
 
-def make_folds(validation: KFold | HoldOut, train: Positions, seed: int) -> Iterable[tuple[Positions, Positions]]:
-    """Some rows, cut into those to learn from and those to validate on, once or several times."""
-    if isinstance(validation, HoldOut):
-        learning, held_out = model_selection.train_test_split(train, test_size=validation.fraction, random_state=seed)
-        yield learning, held_out
-    else:
-        k_fold = model_selection.KFold(n_splits=validation.folds, shuffle=True, random_state=seed)
-        for learning, held_out in k_fold.split(train):
-            yield train[learning], train[held_out]
-
-
 def check_sizes(experiment: Experiment, rows: int, where: str) -> None:
-    """Raises DataError unless every part has as many rows as R² needs."""
+    """Check that every part has as many rows as a score needs.
+
+    Args:
+        experiment: Gives the fractions and folds.
+        rows: The number of rows in all.
+        where: The table, for the message.
+
+    Raises:
+        DataError: A part has too few.
+    """
     test = math.ceil(experiment.test.fraction * rows)
     train = rows - test
     validation = experiment.validation
     if isinstance(validation, HoldOut):
         held_out = math.ceil(validation.fraction * train)
-        learning, means = train - held_out, f"validation.fraction {validation.fraction:g}"
+        fold_train, method = train - held_out, f"validation.fraction {validation.fraction:g}"
     else:
         held_out = train // validation.folds
-        learning, means = train - math.ceil(train / validation.folds), f"validation.folds {validation.folds}"
-    if min(test, held_out, learning) < SMALLEST_PART:
-        asked = f"test.fraction {experiment.test.fraction:g} and {means}"
-        parts = f"{test} test, {max(held_out, 0)} validation and {max(learning, 0)} training rows"
+        fold_train, method = train - math.ceil(train / validation.folds), f"validation.folds {validation.folds}"
+    if min(test, held_out, fold_train) < FEWEST_ROWS:
+        settings = f"test.fraction {experiment.test.fraction:g} and {method}"
+        parts = f"{test} test, {max(held_out, 0)} validation and {max(fold_train, 0)} training rows"
         raise DataError(
-            f"{count_rows(rows, 'row')} {'is' if rows == 1 else 'are'} too few: {asked} make {parts}, and each part needs"
-            f" {SMALLEST_PART} or more; bring more rows, or choose other fractions or fewer folds",
+            f"{count_noun(rows, 'row')} {'is' if rows == 1 else 'are'} too few: {settings} make {parts}, and each part needs"
+            f" {FEWEST_ROWS} or more; bring more rows, or choose other fractions or fewer folds",
             where,
         )
 
 
 def check_targets(dataset: Dataset, parts: Mapping[str, Positions]) -> None:
-    """Raises DataError where R² is not defined: a target that has one value in all rows of a part."""
+    """Check that every target varies in every part, as a score needs.
+
+    Raises:
+        DataError: A target has the same value in all rows of a part.
+    """
     for part, rows in parts.items():
         for head in np.flatnonzero(np.ptp(dataset.y[rows], axis=0) == 0.0):
             raise DataError(
@@ -102,14 +126,14 @@ def check_targets(dataset: Dataset, parts: Mapping[str, Positions]) -> None:
             )
 
 
-def _leaks(values: Floats, train: Positions, test: Positions) -> tuple[str, ...]:
-    """A warning where test rows stand among the training rows too, for a model may know them by heart."""
+def _leakage_warnings(values: Floats, train: Positions, test: Positions) -> tuple[str, ...]:
+    """A warning where test rows are among the training rows too, because a model may have memorised them."""
     first = first_equal_rows(values)
-    known = int(np.isin(first[test], first[train]).sum())
-    if not known:
+    leaked = int(np.isin(first[test], first[train]).sum())
+    if not leaked:
         return ()
     warning = (
-        f"{known} of the {len(test):,} test rows also stand{'s' if known == 1 else ''} among the training rows, with the same"
+        f"{leaked} of the {len(test):,} test rows also stand{'s' if leaked == 1 else ''} among the training rows, with the same"
         f" inputs and targets; table.duplicates: drop keeps every row once."
     )
     return (warning,)

@@ -1,7 +1,8 @@
-"""The embedded stand-in for the power-plant table: a made-up plant with the same columns, where the real one cannot be had.
+"""A synthetic power-plant table with the columns of the published one, for when that cannot be had.
 
-It holds no data. A hand-made picture of a plant is drawn by a seeded generator, and its numbers were chosen so that ranges,
-means, standard deviations, correlations, and the R² that common models reach agree with those of the published table:
+Its rows are generated: a hand-made model of a plant is sampled by a seeded generator, and the model's constants were chosen so
+that ranges, means, standard deviations, correlations, and the R² that common models reach agree with those of the published
+table:
 
     674 days, spread over the year, each with a deviation of its own in warmth, in the condenser, in pressure and in moisture
     hours drawn from these days: the temperature swings with the time of day, the humidity against it
@@ -24,21 +25,19 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from branchsweep.data.power_plant import COLUMNS, DECIMALS, ROWS, Column
-
-Floats = NDArray[np.float64]
+from branchsweep.types import Floats
 
 SEED = 294
-"""The stand-in's seed: the number of the real table in its repository."""
+"""The seed: the number of the real table in its repository."""
 
 DAYS = 674
 """Days that the hours are drawn from: fourteen hours of each, on average."""
 
 
 def synthetic_rows(seed: int = SEED) -> Floats:
-    """The stand-in's rows `(9568, 5)`, columns as in `ccpp.COLUMNS`, rounded as the published ones are."""
+    """The rows `(9568, 5)`, columns as in `power_plant.COLUMNS`, rounded as the published ones are."""
     rng = np.random.Generator(np.random.PCG64(seed))
     year = _wave((np.arange(DAYS) + rng.random(DAYS)) / DAYS)  # (D,) from -1 in midwinter to 1 in midsummer
     season = year + 0.058 * (1.0 - year * year)  # springs and autumns are a little warmer than the mean of the extremes

@@ -255,7 +255,7 @@ def new_sweep_record(
         description=description,
         dimensions=[name for name, dimension in experiment.space.dimensions.items() if not dimension.when],
         table=TableRecord(
-            name=Path(experiment.table.source).name + " (stand-in)" * dataset.is_stand_in,
+            name=Path(experiment.table.source).name + " (stand-in)" * dataset.is_synthetic,
             digest=dataset.digest,
             location=dataset.location,
             columns=[*dataset.inputs, *experiment.columns.values()],
