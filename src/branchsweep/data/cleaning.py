@@ -98,10 +98,11 @@ def _without_repetitions(
     if not len(repeated):
         return values, []
     is_dropped, is_one = table.duplicates == "drop", len(repeated) == 1
+    policy = "left out" if is_dropped else "kept"
+    example = f"row {numbers[repeated[0]]}, which repeats row {numbers[first[repeated[0]]]} (the header is row 1)"
     warning = (
-        f"{count_noun(len(repeated), 'row')} {'repeats' if is_one else 'repeat'} an earlier one in all columns of the"
-        f" experiment ({', '.join(columns)}), such as row {numbers[repeated[0]]}, which repeats row"
-        f" {numbers[first[repeated[0]]]} (the header is row 1); {'it is' if is_one else 'they are'} {'left out' if is_dropped else 'kept'}"
+        f"{count_noun(len(repeated), 'row')} {'repeats' if is_one else 'repeat'} an earlier one in all columns of the experiment"
+        f" ({', '.join(columns)}), such as {example}; {'it is' if is_one else 'they are'} {policy}"
         f" (table.duplicates: {table.duplicates})."
     )
     return (np.delete(values, repeated, axis=0) if is_dropped else values), [warning]
