@@ -101,8 +101,8 @@ def _without_repetitions(
     policy = "left out" if is_dropped else "kept"
     example = f"row {numbers[repeated[0]]}, which repeats row {numbers[first[repeated[0]]]} (the header is row 1)"
     warning = (
-        f"{count_noun(len(repeated), 'row')} {'repeats' if is_one else 'repeat'} an earlier one in all columns of the experiment"
-        f" ({', '.join(columns)}), such as {example}; {'it is' if is_one else 'they are'} {policy}"
+        f"{count_noun(len(repeated), 'row')} {'repeats' if is_one else 'repeat'} an earlier one in all columns of the"
+        f" experiment ({', '.join(columns)}), such as {example}; {'it is' if is_one else 'they are'} {policy}"
         f" (table.duplicates: {table.duplicates})."
     )
     return (np.delete(values, repeated, axis=0) if is_dropped else values), [warning]
