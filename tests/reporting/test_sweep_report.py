@@ -27,7 +27,7 @@ from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
 from branchsweep.reporting.figures.axis_scales import axis_floor, axis_position, ticks
 from branchsweep.reporting.figures.sweep_figures import sweep_figures
-from branchsweep.reporting.figures.trials import DOTS
+from branchsweep.reporting.figures.trials import RASTER_DPI
 from branchsweep.reporting.pages.sweep_files import INTERACTIVE, PAGE, report_files, report_page, trial_figures
 from branchsweep.reporting.pages.sweep_page import answer_sentence
 from branchsweep.search.drivers import open_driver, random_trials
@@ -374,7 +374,7 @@ def test_every_picture_has_a_caption_and_a_resolution() -> None:
     for one in sweep_figures(of("some failed")[0]):
         assert one.caption.endswith(".")
         if one.figure is not None:
-            assert one.figure.get_dpi() == pytest.approx(DOTS)
+            assert one.figure.get_dpi() == pytest.approx(RASTER_DPI)
 
 
 @pytest.mark.parametrize(

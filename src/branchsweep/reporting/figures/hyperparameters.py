@@ -10,7 +10,7 @@ import numpy as np
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.axis_scales import axis_floor, axis_position, ticks
 from branchsweep.reporting.figures.plot_style import BLUE, GREY, INK, SMALL, VERMILLION, Axes
-from branchsweep.reporting.figures.search import _spoken
+from branchsweep.reporting.figures.search import _value_label
 from branchsweep.reporting.figures.trials import (
     FEWEST_LEADING,
     HALO,
@@ -28,91 +28,91 @@ from branchsweep.types import Floats
 from branchsweep.workflows.sweep_report import SweepReport
 
 MOST_DIMENSIONS = 10
-"""Dimensions whose importance is shown, those that matter most to any head."""
+"""Dimensions whose importance is shown: those that are most important for any head."""
 
 
 def importance(report: SweepReport) -> SweepFigure:
-    """Per head, each dimension's share in what made trials good."""
-    name, title = "importance", "What made trials good"
+    """The importance of each hyperparameter, per head and for their mean."""
+    name, title = "importance", "Hyperparameter importance"
     shares = report.summary.importance
     if not shares:
-        return SweepFigure(name, title, "Too few trials trained to their end to say.")
+        return SweepFigure(name, title, "There are too few complete trials to estimate the importance.")
     heads = list(report.experiment.heads)
     columns = [column for column in (heads if len(heads) == 1 else [*heads, "mean"]) if column in shares]
-    most = {dimension: max(of.get(dimension, 0.0) for of in shares.values()) for of in shares.values() for dimension in of}
-    shown = sorted(most, key=lambda dimension: (-most[dimension], dimension))[:MOST_DIMENSIONS]
+    largest = {name: max(column.get(name, 0.0) for column in shares.values()) for column in shares.values() for name in column}
+    shown = sorted(largest, key=lambda name: (-largest[name], name))[:MOST_DIMENSIONS]
     beside = min(3, len(columns))
     rows = -(-len(columns) // beside)
     figure, panels = plot_style.panels(WIDTH, (90 + 26 * len(shown)) * rows, len(columns), beside, share_y=True)
-    places = np.arange(len(shown))[::-1]
+    rows_of_bars = np.arange(len(shown))[::-1]
     for panel, column in zip(panels, columns, strict=True):
         values = [shares[column].get(dimension, 0.0) for dimension in shown]
-        panel.barh(places, values, height=0.62, color=BLUE if column != "mean" else GREY)
-        for place, value in zip(places, values, strict=True):
-            plot_style.note(panel, value + 0.02 * most[shown[0]], place, f"{value:.0%}", va="center")
-        panel.set_yticks(places, shown)
+        panel.barh(rows_of_bars, values, height=0.62, color=BLUE if column != "mean" else GREY)
+        for row, value in zip(rows_of_bars, values, strict=True):
+            plot_style.note(panel, value + 0.02 * largest[shown[0]], row, f"{value:.0%}", va="center")
+        panel.set_yticks(rows_of_bars, shown)
         panel.set_xlim(0, 1.25 * max(*values, 0.01))
         panel.set_xticks([])
         panel.spines["bottom"].set_visible(False)
         panel.grid(visible=False)
         plot_style.title(panel, "mean of the heads" if column == "mean" else column)
     caption = (
-        "Which settings decided whether a trial was among the best (PED-ANOVA). A long bar: get this one right first. "
-        "Shares of one column add up to 100 % over all dimensions."
+        "How much each hyperparameter decided whether a trial was among the best (PED-ANOVA). The shares of one panel add up "
+        "to 100 % over all hyperparameters."
     )
     return SweepFigure(name, title, caption, figure)
 
 
 def slices(report: SweepReport) -> SweepFigure:
-    """The score against each dimension."""
-    name, title = "slices", "The score along every dimension"
+    """The score against the value of each hyperparameter."""
+    name, title = "slices", "Slices: the score by hyperparameter"
     dimensions = report.experiment.space.dimensions
     trials = PlottedTrials.of(report)
     if not dimensions or not len(trials.numbers):
-        return SweepFigure(name, title, "Nothing was varied.")
+        return SweepFigure(name, title, "No hyperparameter was varied.")
     low, columns = axis_floor(trials.value), min(4, len(dimensions))
     rows = -(-len(dimensions) // columns)
     figure, panels = plot_style.panels(WIDTH, 205 * rows + 20, len(dimensions), columns, share_y=True)
     number = best_trial_number(report)
-    for place, (panel, (dimension_name, dimension)) in enumerate(zip(panels, dimensions.items(), strict=True)):
+    for index, (panel, (dimension_name, dimension)) in enumerate(zip(panels, dimensions.items(), strict=True)):
         x = np.array([axis_position(dimension, result.trial.params.get(dimension_name)) for result in report.results])
         is_discrete = dimension.size <= 12
         spread = 0.4 / max(dimension.size - 1, 1) if is_discrete else 0.0
         x += spread * (_jitter(trials.numbers) - 0.5)
         draw_trials(panel, x, trials.value, trials, low, size=16)
-        for result, at in zip(report.results, x, strict=True):
-            if result.trial.number == number and math.isfinite(at):
-                mark_trial(panel, at, report.judged.rank(result.score))
-        marks = ticks(dimension, 6)
-        panel.set_xticks([at for at, _ in marks], [words for _, words in marks])
+        for result, position in zip(report.results, x, strict=True):
+            if result.trial.number == number and math.isfinite(position):
+                mark_trial(panel, position, report.judged.rank(result.score))
+        labels = ticks(dimension, 6)
+        panel.set_xticks([position for position, _ in labels], [label for _, label in labels])
         panel.set_xlim(-0.08 - spread / 2, 1.08 + spread / 2)
         plot_style.title(panel, dimension_name)
         panel.title.set_fontsize(SMALL)
-        if place % columns == 0:
+        if index % columns == 0:
             panel.set_ylabel("R²")
     top = float(np.nanmax(trials.value)) if np.isfinite(trials.value).any() else 1.0
     panels[0].set_ylim(low - 0.08 * (top - low or 1), top + 0.1 * (top - low or 1))
     panels[0].locator_params(axis="y", nbins=4)
     caption = (
-        "The same trials once per dimension, its values from left to right on the scale that they were drawn from; up is "
-        f"better ({_spoken(report)}). Where the upper edge of the cloud leans to one side, that side is better. Blue trained "
-        "to its end, grey was stopped early, the star is the best."
+        f"One panel per hyperparameter: the score of each trial ({_value_label(report)}) against its value, on the scale that "
+        "it was sampled on. Where the upper edge of the points rises, better values lie on that side. Blue: complete; grey: "
+        "pruned; star: the best trial."
     )
     return SweepFigure(name, title, caption, figure)
 
 
 def _jitter(numbers: Floats) -> Floats:
-    """`(n,)` evenly spread places from 0 to 1, by the trial's number alone (a golden-ratio sequence)."""
+    """`(n,)` evenly distributed values from 0 to 1 that depend on the trials' numbers only (golden-ratio sequence)."""
     return np.asarray((numbers * 0.6180339887498949) % 1.0)
 
 
 def parallel_coordinates(report: SweepReport) -> SweepFigure:
-    """Every trial as a line through all dimensions."""
-    name, title = "parallel_coordinates", "Every trial as a line"
+    """Each trial as a line through the axes of all hyperparameters."""
+    name, title = "parallel_coordinates", "Parallel coordinates"
     dimensions = report.experiment.space.dimensions
     ranked = [result for result in report.ranked if result.score.is_complete]
     if not dimensions or not ranked:
-        return SweepFigure(name, title, "There is no trial that trained to its end.")
+        return SweepFigure(name, title, "No trial is complete.")
     trials = PlottedTrials.of(report)
     low, top = axis_floor(trials.value[trials.complete]), float(np.nanmax(trials.value[trials.complete]))
     judged, width = report.judged, len(dimensions) + 1
@@ -121,47 +121,46 @@ def parallel_coordinates(report: SweepReport) -> SweepFigure:
     figure, panel = plot_style.axes(WIDTH, 400)
 
     def line(result: Result) -> list[float]:
-        along = [axis_position(dimension, result.trial.params.get(key)) for key, dimension in dimensions.items()]
-        value = (judged.rank(result.score) - low) / (top - low or 1.0)
-        shift = 0.02 * float(_jitter(np.array([result.trial.number], float))[0] - 0.5)  # equal values lie side by side
-        return [(-0.12 if math.isnan(at) else min(max(at, -0.05), 1.05)) + shift for at in along] + [
-            min(max(value, -0.05), 1.05)
-        ]
+        positions = [axis_position(dimension, result.trial.params.get(key)) for key, dimension in dimensions.items()]
+        score = (judged.rank(result.score) - low) / (top - low or 1.0)
+        shift = 0.02 * float(_jitter(np.array([result.trial.number], float))[0] - 0.5)  # separates equal values
+        along = [(-0.12 if math.isnan(at) else min(max(at, -0.05), 1.05)) + shift for at in positions]
+        return [*along, min(max(score, -0.05), 1.05)]
 
     groups: tuple[tuple[Sequence[Result], Style], ...] = (
         (others, {"color": GREY, "alpha": 0.18, "linewidth": 0.7, "rasterized": True}),
         (ranked[leading:], {"color": GREY, "alpha": 0.35, "linewidth": 0.8, "rasterized": True}),
         (ranked[1:leading][::-1], {"color": BLUE, "alpha": 0.75, "linewidth": 1.2, "rasterized": leading > 40}),
     )
-    for members, style in groups:
-        if members:
-            ys = np.array([[*line(result), math.nan] for result in members]).ravel()
-            panel.plot(np.tile([*range(width), math.nan], len(members)), ys, **style)
-    chosen = next((result for result in report.results if result.trial.number == best_trial_number(report)), ranked[0])
-    panel.plot(range(width), line(chosen), color=VERMILLION, linewidth=2.6, zorder=5)
-    _axes_of(panel, report, low, top)
+    for results, style in groups:
+        if results:
+            ys = np.array([[*line(result), math.nan] for result in results]).ravel()
+            panel.plot(np.tile([*range(width), math.nan], len(results)), ys, **style)
+    best = next((result for result in report.results if result.trial.number == best_trial_number(report)), ranked[0])
+    panel.plot(range(width), line(best), color=VERMILLION, linewidth=2.6, zorder=5)
+    _draw_axes(panel, report, low, top)
     caption = (
-        "Follow a line from left to right: it is one trial's settings, and ends at its score. Blue are the best "
-        f"{leading:,} of {len(ranked):,} that trained to their end, orange is the one that was chosen; where the blue lines "
-        "run together, the good trials agree. A dimension that a trial was not asked for is passed below its axis."
+        f"One line per trial, from its hyperparameters to its score. Blue: the best {leading:,} of {len(ranked):,} complete "
+        "trials; orange: the best trial; grey: all others. Where blue lines run together, the best trials agree. A line below "
+        "an axis: the hyperparameter was not active in that trial."
     )
     return SweepFigure(name, title, caption, figure)
 
 
-def _axes_of(panel: Axes, report: SweepReport, low: float, top: float) -> None:
+def _draw_axes(panel: Axes, report: SweepReport, low: float, top: float) -> None:
     dimensions = report.experiment.space.dimensions
     names = [*dimensions, "score"]
-    for place, name in enumerate(names):
-        panel.plot([place, place], [0, 1], color=INK, alpha=0.55, linewidth=1, zorder=4)
-        marks = (
+    for x, name in enumerate(names):
+        panel.plot([x, x], [0, 1], color=INK, alpha=0.55, linewidth=1, zorder=4)
+        labels = (
             ticks(dimensions[name], 8)
             if name in dimensions
             else [(0.0, f"{low:.3f}"), (0.5, f"{(low + top) / 2:.3f}"), (1.0, f"{top:.3f}")]
         )
-        for at, words in marks:
+        for position, label in labels:
             panel.annotate(
-                words,
-                (place, at),
+                label,
+                (x, position),
                 xytext=(4, 0),
                 textcoords="offset points",
                 fontsize=9.5,

@@ -127,7 +127,7 @@ def optimization_history(report: SweepReport) -> SweepFigure:
     low = axis_floor(trials.value)
     seconds = np.cumsum([result.score.seconds for result in report.results])
     figure, panels = plot_style.panels(WIDTH, 380, 2, 2, share_y=True)
-    figure_name = _spoken(report)
+    figure_name = _value_label(report)
     for panel, x, words in zip(
         panels, (trials.numbers, seconds), ("trial", "seconds of training, all trials so far together"), strict=True
     ):
@@ -164,7 +164,7 @@ def _best_so_far(panel: Axes, x: Floats, trials: PlottedTrials) -> None:
         panel.plot(xs, ys, color=VERMILLION, linewidth=2, drawstyle="steps-post", zorder=5, label="best so far")
 
 
-def _spoken(report: SweepReport) -> str:
+def _value_label(report: SweepReport) -> str:
     rule = report.experiment.objective.ranking_metric
     heads = list(report.experiment.heads)
     if len(heads) == 1:
@@ -255,7 +255,7 @@ def pruning(report: SweepReport) -> SweepFigure:
     labels = [f"epoch {epoch}\n{count} trials" for epoch, count in zip(stations, reached, strict=True)]
     panel.set_xticks(range(len(stations)), labels)
     panel.set_ylim(low - 0.05 * (top - low or 1), top + 0.05 * (top - low or 1))
-    panel.set_ylabel(_spoken(report))
+    panel.set_ylabel(_value_label(report))
     legend_inside(panel, panel.get_legend_handles_labels()[0])
     caption = (
         f"After a few epochs the worse part of each round stops, and time goes to the others: of {reached[0]:,} trials "

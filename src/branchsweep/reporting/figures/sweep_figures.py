@@ -1,8 +1,8 @@
-"""The pictures of a sweep: each a figure, and the sentence that says in plain words what is to be seen in it.
+"""All figures of a sweep, in the order of the report.
 
-Colours mean the same everywhere: blue is a trial that trained to its end, grey one that did not, orange the best, green what it
-is compared with. Where there may be thousands of points they are painted as one image inside the picture, so that it stays
-small; words, axes and what matters remain lines.
+Colours mean the same in all of them: blue is a complete trial, grey a pruned one, orange the best trial, green a baseline.
+Where there may be thousands of points, they are rasterized to one image inside the SVG, so that it stays small; text, axes and
+highlighted trials remain vectors.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from branchsweep.reporting.figures.hyperparameters import importance, parallel_c
 from branchsweep.reporting.figures.learning_curves import learning_curves
 from branchsweep.reporting.figures.predictions import predicted_against_actual
 from branchsweep.reporting.figures.search import optimization_history, pareto_front, pruning, searched_against_confirmed
-from branchsweep.reporting.figures.trials import DOTS, SweepFigure
+from branchsweep.reporting.figures.trials import RASTER_DPI, SweepFigure
 from branchsweep.workflows.sweep_report import SweepReport
 
 
 def sweep_figures(report: SweepReport) -> list[SweepFigure]:
-    """All pictures of a sweep, in the order of a page. Those that cannot be drawn say why."""
-    makers = (
+    """Draw all figures of a sweep, in the order of the report. One that cannot be drawn has a caption that says why."""
+    draw_functions = (
         predicted_against_actual,
         pareto_front,
         optimization_history,
@@ -28,8 +28,8 @@ def sweep_figures(report: SweepReport) -> list[SweepFigure]:
         parallel_coordinates,
         pruning,
     )
-    made = [maker(report) for maker in makers]
-    for picture in made:
-        if picture.figure is not None:
-            picture.figure.set_dpi(DOTS)
-    return made
+    figures = [draw(report) for draw in draw_functions]
+    for drawn in figures:
+        if drawn.figure is not None:
+            drawn.figure.set_dpi(RASTER_DPI)
+    return figures

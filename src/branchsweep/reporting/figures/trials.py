@@ -27,8 +27,8 @@ Line2D = Any
 WIDTH = 880
 """Of a page's column, in pixels."""
 
-DOTS = 1.6 * plot_style.UNITS_PER_INCH
-"""Of what is painted as an image: sharp on a screen and on paper."""
+RASTER_DPI = 1.6 * plot_style.UNITS_PER_INCH
+"""Resolution of rasterized points, for screen and print."""
 
 MANY = 300
 """Points of one kind that are still drawn one by one."""

@@ -14,6 +14,9 @@ from branchsweep.workflows.sweep_report import Files, SweepReport, report_tables
 PAGE, INTERACTIVE, PLOTS = "report.html", "interactive.html", "plots"
 """Names of the pages, and of the folder of the figures."""
 
+VALIDATION_ROWS = "validation rows"
+"""Rows that finalists are drawn on: their networks were not trained on them."""
+
 
 def report_files(report: SweepReport) -> Files:
     """All files of a report by name; the interactive page is among them if Plotly is installed."""
@@ -35,7 +38,7 @@ def trial_figures(report: SweepReport) -> Mapping[int, Files]:
     """By trial, predicted against actual values of each finalist as PNG, on rows of the confirmation's validation folds."""
     units = {name: head.unit for name, head in report.experiment.heads.items()}
     return {
-        trial: {f"{PLOTS}/predicted_against_actual.png": plot_style.png(prediction_figure(predictions, units))}
+        trial: {f"{PLOTS}/predicted_against_actual.png": plot_style.png(prediction_figure(predictions, units, VALIDATION_ROWS))}
         for trial, predictions in report.finalists.items()
     }
 
