@@ -31,6 +31,7 @@ from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import Trainer, WorkerStatus
 from branchsweep.trial import Result
+from branchsweep.workflows.context import TrainingContext
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
@@ -71,6 +72,10 @@ class Setting:
         """The training rows, with the folds of the search alone: nothing is confirmed here."""
         everything = training_rows(self.dataset, self.split)
         return replace(everything, folds=everything.folds[: len(self.split.folds)])
+
+    def training(self, trainer: Trainer) -> TrainingContext:
+        """What it takes to train lanes on these rows, without a word."""
+        return TrainingContext(trainer, self.rows, Silent())
 
     def of(self, experiment: Experiment) -> Setting:
         """Another experiment over the same table."""
@@ -131,36 +136,36 @@ def import_tensorflow(threads: int | None = None) -> float:
 
 
 class Silent:
-    """Plays `roles.ProgressCallback` and says nothing."""
+    """Plays `ProgressCallback` and says nothing."""
 
-    def begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
+    def on_search_begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
         """The search begins."""
 
-    def asked(self, trials: int) -> None:
+    def on_round_begin(self, trials: int) -> None:
         """A round begins."""
 
-    def plan(self, lane_epochs: float, what: str, turn: int = 0) -> None:
+    def on_training_planned(self, lane_epochs: float, what: str, turn: int = 0) -> None:
         """So much is about to be trained."""
 
-    def trained(self, lane_epochs: float) -> None:
+    def on_trained(self, lane_epochs: float) -> None:
         """So much more has been trained."""
 
-    def crew(self, crew: WorkerStatus) -> None:
+    def on_worker_status(self, status: WorkerStatus) -> None:
         """Who trains."""
 
-    def answered(self, result: Result) -> None:
+    def on_trial_end(self, result: Result) -> None:
         """A trial has its score."""
 
-    def stage(self, sentence: str) -> None:
+    def on_stage(self, sentence: str) -> None:
         """What comes now."""
 
-    def say(self, sentence: str) -> None:
+    def on_message(self, sentence: str) -> None:
         """Something worth a line."""
 
 
 @dataclass
 class Stopwatch:
-    """Plays `roles.Trainer` through another, and notes what the flows need not know.
+    """Plays `Trainer` through another, and notes what the flows need not know.
 
     Args:
         trainer: Who does the work.

@@ -26,6 +26,7 @@ from branchsweep.config.workers import RayWorkersConfig
 from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import random_trials
 from branchsweep.training import packing
+from branchsweep.training.lanes import search_lanes
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
@@ -61,7 +62,7 @@ def main() -> None:
     overrides = [*_measure.SPACE, *narrow, f"fit.epochs={epochs}"]
     setting = _measure.setting("branched", words.data, overrides)
     experiment = load_experiment(_measure.EXPERIMENTS / "branched.yaml", overrides)
-    lanes = [lane for trial in random_trials(experiment, 128) for lane in packing.lanes_of(trial, experiment)]
+    lanes = [lane for trial in random_trials(experiment, 128) for lane in search_lanes(trial, experiment)]
     populations = packing.pack(lanes, experiment, Resources(2))
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(packing.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
 

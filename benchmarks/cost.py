@@ -14,7 +14,7 @@ import json
 import os
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -31,6 +31,7 @@ from branchsweep.data.training_rows import TrainingRows, training_rows
 from branchsweep.models.recipe import recipe_for
 from branchsweep.training import cost_model, packing
 from branchsweep.training.cost_model import StepCost
+from branchsweep.training.lanes import Lane, search_lane
 from branchsweep.training.population import Population
 from branchsweep.training.trainer import PopulationTrainer
 
@@ -44,7 +45,7 @@ def mixed(experiment: Experiment, trunk: int, branch: int, epochs: int, only: in
     """A population of these widths whose lanes differ in depth and activation; full, or with so many lanes."""
     random, bounds = np.random.default_rng(trunk + branch), packing.program_limits(experiment)
 
-    def lane(number: int) -> packing.Lane:
+    def lane(number: int) -> Lane:
         recipe = recipe_for(
             experiment,
             {
@@ -56,7 +57,7 @@ def mixed(experiment: Experiment, trunk: int, branch: int, epochs: int, only: in
                 "activation": ("relu", "silu", "tanh")[number % 3],
             },
         )
-        return packing.Lane(number, recipe, number % 2, 0, epochs, epochs)
+        return replace(search_lane(number, recipe, experiment, number % 2), epochs=epochs, stop=epochs)
 
     program = packing.program_of(lane(0).recipe, experiment, bounds)
     return packing.make_population(program, [lane(number) for number in range(only or program.lanes)], experiment)
@@ -102,7 +103,7 @@ def main() -> None:
             population = mixed(experiment, trunk, branch, 4 if words.quick else 10, only)
             took, compiling = measured(population, rows, 1 if words.quick else 3)
             speed = cost_model.arithmetic_operations(population, len(train), len(validation)) / took / 1e9
-            name = f"{trunk} x {branch}, {len(population.trials)} lanes"
+            name = f"{trunk} x {branch}, {len(population.lanes)} lanes"
             said[name] = {
                 "seconds": round(took, 3),
                 "gflop_per_second": round(speed, 1),

@@ -23,6 +23,7 @@ from typing import Any
 from benchmarks import _measure, _peers
 from branchsweep.search.drivers import random_trials
 from branchsweep.training import cost_model, packing
+from branchsweep.training.lanes import search_lanes
 from branchsweep.training.local_workers import available_cores
 from branchsweep.training.population import Population
 
@@ -37,8 +38,8 @@ def full_populations(setting: _measure.Setting) -> Mapping[str, Population]:
     """By program, a population of networks of the space, as full as they come."""
     experiment = setting.experiment
     trials = random_trials(experiment, DRAWN)
-    lanes = [replace(lane, stop=EPOCHS) for trial in trials for lane in packing.lanes_of(trial, experiment)]
-    populations = sorted(packing.pack(lanes, experiment), key=lambda one: len(one.trials))
+    lanes = [replace(lane, stop=EPOCHS) for trial in trials for lane in search_lanes(trial, experiment)]
+    populations = sorted(packing.pack(lanes, experiment), key=lambda one: len(one.lanes))
     return {f"{one.program.trunk_width}x{one.program.branch_width}": one for one in populations}
 
 
@@ -56,7 +57,7 @@ def one_program(task: _peers.Task, population: Population, rounds: int) -> dict[
     useful = sum(_measure.useful_operations(recipe, rows, EPOCHS) for recipe in population.recipes)
     padded = cost_model.arithmetic_operations(population, *(len(part) for part in rows.fold_rows(0)))
     return {
-        "lanes": len(population.trials),
+        "lanes": len(population.lanes),
         "ours_padded_gflop_per_second": padded / seconds["ours"] / 1e9,
         "ours_useful_gflop_per_second": useful / seconds["ours"] / 1e9,
         "keras_fit_gflop_per_second": _measure.useful_operations(middling, rows, 1) / seconds["fit"] / 1e9,

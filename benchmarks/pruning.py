@@ -21,21 +21,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from benchmarks import _measure
 from branchsweep.config.experiment import Experiment
 from branchsweep.metrics import scores
 from branchsweep.metrics.objectives import ObjectiveEvaluator
+from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import random_trials
 from branchsweep.search.successive_halving import rung_ranking, surviving_count
 from branchsweep.training import packing
+from branchsweep.training.lanes import search_lanes
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result, Trial
-from branchsweep.workflows.confirmation import ConfirmationCandidate, ReevaluatedTrial
-from branchsweep.workflows.promotion import evaluate_on_test_set, refit, temporary_model_folder
+from branchsweep.workflows.promotion import RefitRequest, evaluate_on_test_set, refit, temporary_model_folder
 from branchsweep.workflows.trial_runner import run_trials
 
 
@@ -64,7 +63,7 @@ class Side:
 def trained(setting: _measure.Setting, trials: Sequence[Trial], trainer: LocalWorkers) -> Side:
     """All trials answered, as the experiment prunes."""
     began = time.perf_counter()
-    found = list(run_trials(trials, setting.experiment, setting.rows, trainer, _measure.Silent()))
+    found = list(run_trials(trials, setting.experiment, setting.training(trainer)))
     return Side(
         sorted(found, key=lambda result: result.trial.number),
         time.perf_counter() - began,
@@ -87,11 +86,10 @@ def replayed(everything: Side, experiment: Experiment) -> set[int]:
     return set(standing)
 
 
-def test_r2(setting: _measure.Setting, winner: Result, trainer: LocalWorkers) -> float:
-    """Mean R² of the refitted winner on the test rows; NaN if it diverges."""
-    contender = ConfirmationCandidate(f"trial {winner.trial.number}", setting.experiment, winner.trial, winner.score)
-    confirmed = ReevaluatedTrial(contender, winner.score, {}, np.empty((0, 0)), 0)
-    (members,) = refit([(confirmed, 1)], trainer, _measure.Silent())
+def test_r2(setting: _measure.Setting, recipe: Recipe, epochs: float, trainer: LocalWorkers) -> float:
+    """Mean R² on the test rows of a recipe that is refitted for so many epochs; NaN if it diverges."""
+    request = RefitRequest("the best trial", recipe, max(1, round(epochs)))
+    (members,) = refit([request], setting.experiment, setting.training(trainer))
     if not members:
         return math.nan
     heads = list(setting.experiment.heads)
@@ -128,7 +126,9 @@ def one_seed(words: argparse.Namespace, seed: int, both: bool) -> dict[str, Any]
                 ),
             }
         kept = Side([result for result in everything.results if result.trial.number in survivors], math.nan, everything.judge)
-        tests = {side: test_r2(full, one.winner, trainer) for side, one in (("full", everything), ("pruned", kept))}
+        winners = {"full": everything.winner, "pruned": kept.winner}
+        recipes = {side: recipe_for(full.experiment, winner.trial.params) for side, winner in winners.items()}
+        tests = {side: test_r2(full, recipes[side], winner.score.epochs, trainer) for side, winner in winners.items()}
     return {
         **said,
         "full_best_trial": everything.winner.trial.number,
@@ -142,7 +142,7 @@ def one_seed(words: argparse.Namespace, seed: int, both: bool) -> dict[str, Any]
 
 def compile_all(setting: _measure.Setting, trials: Sequence[Trial], trainer: LocalWorkers) -> None:
     """Has all programs compiled, by the first epoch of all trials; a worker that meets another's loads it from the cache."""
-    lanes = [replace(lane, stop=1) for trial in trials for lane in packing.lanes_of(trial, setting.experiment)]
+    lanes = [replace(lane, stop=1) for trial in trials for lane in search_lanes(trial, setting.experiment)]
     list(trainer.train(PopulationQueue(packing.pack(lanes, setting.experiment, trainer.resources))))
 
 

@@ -49,7 +49,8 @@ from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.protocols import Tracker, Tracking
 from branchsweep.training import cost_model
-from branchsweep.training.population import LaneOutcome, LaneState, Population, PopulationOutcome
+from branchsweep.training.lanes import LaneOutcome, LaneState
+from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.resources import Resources
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
@@ -177,7 +178,7 @@ class FakeTrainer:
             end, position, seconds, members = heapq.heappop(training)
             self.elapsed = max(self.elapsed, end)
             self.busy += seconds
-            self.lanes += len(members.trials)
+            self.lanes += len(members.lanes)
             self.populations += 1
             outcome = PopulationOutcome([*self._outcomes(members)], seconds, compile_seconds=0.0)
             self._clock.turn("grade")
@@ -187,13 +188,14 @@ class FakeTrainer:
             self._clock.turn("fake")
 
     def _outcomes(self, members: Population) -> Iterator[LaneOutcome]:
-        places = zip(members.trials, members.recipes, members.folds, members.epochs, members.stops, strict=True)
-        for number, recipe, fold, epochs, stop in places:
+        for lane in members.lanes:
+            number, recipe, fold = int(lane.key.candidate), lane.recipe, lane.key.fold
+            epochs, stop = lane.epochs, lane.stop
             error = _error(recipe, number) * (1 + (epochs - stop) / epochs)
             predicted = self._actual[fold] + error * self._noise[fold]
             fails, heads = int(number % FAILING == FAILING - 1), predicted.shape[1]
             curve = np.repeat(1 - error**2 * (1 + 1 / np.arange(1, stop + 1))[:, None], heads, axis=1)
-            goes_on = members.pauses and stop < epochs and not fails
+            goes_on = lane.pauses and stop < epochs and not fails
             state = LaneState(stop, (), (), (), (), 0.0, stop, 0, predicted[:0].astype(np.float32), curve)
             yield LaneOutcome(predicted, curve, stop, failed_at=fails, state=state if goes_on else None)
 
@@ -218,10 +220,10 @@ class Tenths:
         self._last = self._sums()
         self.rows: list[dict[str, float]] = []
 
-    def answered(self, result: Result) -> None:
+    def on_trial_end(self, result: Result) -> None:
         """A trial has its score."""
         with self._clock.within("progress"):
-            self._terminal.answered(result)
+            self._terminal.on_trial_end(result)
         self._answered += 1
         if self._answered * TENTHS // self._trials > len(self.rows):
             with self._clock.within("fake"):

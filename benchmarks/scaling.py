@@ -34,6 +34,7 @@ from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.protocols import Tracking
 from branchsweep.training import packing
+from branchsweep.training.lanes import Lane, search_lanes
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result
@@ -54,9 +55,9 @@ class MemoryWatch(_measure.Silent):
         self._moments, self._answered = moments, 0
         self.megabytes: dict[int, dict[str, float]] = {}
 
-    def answered(self, result: Result) -> None:
+    def on_trial_end(self, result: Result) -> None:
         """A trial has its score."""
-        super().answered(result)
+        super().on_trial_end(result)
         self._answered += 1
         if self._answered in self._moments:
             workers = [process.pid for process in multiprocessing.active_children() if process.pid]
@@ -99,7 +100,7 @@ class Bench:
         assert len(results) == trials
         return time.perf_counter() - began
 
-    def train(self, lanes: list[packing.Lane]) -> float:
+    def train(self, lanes: list[Lane]) -> float:
         """Seconds that lanes take."""
         populations = packing.pack(lanes, self.setting.experiment)
         began = time.perf_counter()
@@ -147,8 +148,8 @@ def folds(bench: Bench) -> dict[str, float]:
     """Seconds of the same trials on one fold of three and on all of them."""
     count: int = bench.words.batch
     experiment = _measure.with_epochs(bench.setting.experiment, bench.words.fold_epochs)
-    three = [lane for trial in random_trials(experiment, count) for lane in packing.lanes_of(trial, experiment)]
-    one = [lane for lane in three if lane.fold == 0]
+    three = [lane for trial in random_trials(experiment, count) for lane in search_lanes(trial, experiment)]
+    one = [lane for lane in three if lane.key.fold == 0]
     for _ in range(2):  # compiles; twice, for the second time a worker may get what the other one compiled
         bench.train(three)
     medians = _measure.interleaved({"one": lambda: bench.train(one), "three": lambda: bench.train(three)}, 3)

@@ -33,6 +33,7 @@ from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import random_trials
 from branchsweep.training import packing
+from branchsweep.training.lanes import search_lane
 from branchsweep.training.local_workers import LocalWorkers, available_cores
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Trial
@@ -77,8 +78,9 @@ def ours(setting: _measure.Setting, trainer: LocalWorkers, recipe: Recipe, epoch
     program = packing.program_of(recipe, experiment, packing.program_limits(experiment))
 
     def run(count: int = epochs) -> float:
-        lanes = [packing.Lane(number, recipe, 0, 0, count, count) for number in range(program.lanes * workers)]
-        populations = [packing.make_population(program, lanes[number::workers], experiment) for number in range(workers)]
+        trained = _measure.with_epochs(experiment, count)
+        lanes = [search_lane(number, recipe, trained) for number in range(program.lanes * workers)]
+        populations = [packing.make_population(program, lanes[number::workers], trained) for number in range(workers)]
         began = time.perf_counter()
         for _ in trainer.train(PopulationQueue(populations)):
             pass
@@ -157,7 +159,7 @@ def from_cold(setting: _measure.Setting, trials: Sequence[Trial]) -> tuple[float
         began = time.perf_counter()
         with LocalWorkers(setting.rows, cache_folder=cache_folder()) as workers:
             trainer = _measure.Stopwatch(workers, began)
-            answered = list(run_trials(trials, setting.experiment, setting.rows, trainer, _measure.Silent()))
+            answered = list(run_trials(trials, setting.experiment, setting.training(trainer)))
             seconds = time.perf_counter() - began
     assert len(answered) == len(trials)
     return seconds - (trainer.import_seconds or 0.0), trainer

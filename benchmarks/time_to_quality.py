@@ -48,6 +48,7 @@ from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import open_driver
 from branchsweep.training import packing
+from branchsweep.training.lanes import search_lane
 from branchsweep.training.local_workers import LocalWorkers, available_cores
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result
@@ -88,10 +89,10 @@ def target_of(regressor: Callable[[], Any], rows: TrainingRows) -> float:
 
 def warm_up(trainer: LocalWorkers, setting: _measure.Setting) -> None:
     """Waits until every worker has done its imports, by a network so narrow that the space never shares its program."""
-    experiment = setting.experiment
+    experiment = _measure.with_epochs(setting.experiment, 1)
     recipe = recipe_for(experiment, {"trunk.width": 1, "branch.width": 1})
     program = packing.program_of(recipe, experiment, packing.program_limits(experiment))
-    lane = packing.Lane(0, recipe, 0, 0, 1, 1)
+    lane = search_lane(0, recipe, experiment)
     list(trainer.train(PopulationQueue([packing.make_population(program, [lane], experiment) for _ in available_cores()])))
 
 
@@ -113,7 +114,7 @@ def _answers(setting: _measure.Setting, trainer: LocalWorkers) -> Iterator[Resul
     experiment, driver = setting.experiment, open_driver(setting.experiment)
     while trials := driver.ask(experiment.batch):
         answers: dict[int, Result] = {}
-        for result in run_trials(trials, experiment, setting.rows, trainer, _measure.Silent()):
+        for result in run_trials(trials, experiment, setting.training(trainer)):
             answers[result.trial.number] = result
             yield result
         for number in sorted(answers):

@@ -24,12 +24,13 @@ import argparse
 import math
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks import _measure
 from benchmarks.pruning import test_r2
+from branchsweep.config.dimensions import Choice
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import find_hyperparameter
 from branchsweep.metrics.objectives import make_evaluator
@@ -39,7 +40,7 @@ from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import open_driver
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.trial import Params, Result
-from branchsweep.workflows.trial_runner import run_trials
+from branchsweep.workflows.trial_runner import TrialGroup, run_groups
 
 TAPER = {"type": "float", "low": 0.5, "high": 2.0, "log": True}
 
@@ -53,35 +54,33 @@ def shaped(recipe: Recipe, trunk: Sequence[int], branches: Mapping[str, Sequence
     return replace(recipe, architecture=Architecture(tuple(trunk), of_heads, recipe.architecture.activation))
 
 
-class Tapered(Experiment):
-    """An experiment without a layer that is wider than the widest first one of the space."""
+def tapered(experiment: Experiment, params: Params) -> Recipe:
+    """What the parameters of a trial mean, without a layer that is wider than the widest first one of the space."""
+    recipe = recipe_for(experiment, params)
+    widths = experiment.space.dimensions["trunk.width"]
+    assert isinstance(widths, Choice), "the shipped space chooses widths"
+    widest = max(int(width) for width in widths.choices)
 
-    def recipe(self, params: Params) -> Recipe:
-        """What a trial's params mean."""
-        made = super().recipe(params)
-        widest = max(self.space.dimensions["trunk.width"].choices)
+    def capped(units: Sequence[int]) -> list[int]:
+        return [min(width, widest) for width in units]
 
-        def capped(units: Sequence[int]) -> list[int]:
-            return [min(width, widest) for width in units]
-
-        network = made.architecture
-        return shaped(made, capped(network.trunk), {head: capped(units) for head, units in network.branches.items()})
+    network = recipe.architecture
+    return shaped(recipe, capped(network.trunk), {head: capped(units) for head, units in network.branches.items()})
 
 
-class Slotted(Experiment):
-    """An experiment whose trials name a width for each layer, by a name that stands for the layer: `trunk_1.width`."""
+def slotted(experiment: Experiment, params: Params) -> Recipe:
+    """What the parameters of a trial mean that name a width for each layer, by a name that stands for it: `trunk_1.width`.
 
-    def recipe(self, params: Params) -> Recipe:
-        """What a trial's params mean; a layer whose width they do not name has that of its stack."""
-        made = super().recipe({name: value for name, value in params.items() if find_hyperparameter(name, self.heads)})
+    A layer whose width they do not name has that of its stack.
+    """
+    known = {name: value for name, value in params.items() if find_hyperparameter(name, experiment.heads)}
+    recipe = recipe_for(experiment, known)
 
-        def stack(part: str, units: Sequence[int]) -> list[int]:
-            return [int(params.get(slot(part, layer), width)) for layer, width in enumerate(units, start=1)]
+    def stack(part: str, units: Sequence[int]) -> list[int]:
+        return [int(params.get(slot(part, layer), width)) for layer, width in enumerate(units, start=1)]
 
-        network = made.architecture
-        return shaped(
-            made, stack("trunk", network.trunk), {head: stack(head, units) for head, units in network.branches.items()}
-        )
+    network = recipe.architecture
+    return shaped(recipe, stack("trunk", network.trunk), {head: stack(head, units) for head, units in network.branches.items()})
 
 
 def slot(part: str, layer: int) -> str:
@@ -95,11 +94,17 @@ class Way:
 
     Args:
         asking: What the driver is asked by. For `slots` each layer stands there as a head that is never trained.
-        answering: What trials are trained by, and what their params mean.
+        answering: What trials are trained by.
+        recipe_of: What their parameters mean.
     """
 
     asking: Experiment
     answering: Experiment
+    recipe_of: Callable[[Experiment, Params], Recipe] = recipe_for
+
+    def recipe(self, result: Result) -> Recipe:
+        """What was trained."""
+        return self.recipe_of(self.answering, result.trial.params)
 
 
 def ways(shipped: Experiment, jointly: bool) -> dict[str, Way]:
@@ -122,18 +127,18 @@ def ways(shipped: Experiment, jointly: bool) -> dict[str, Way]:
         for layer in range(1, written[f"{part}.depth"]["high"] + 1)
     }
 
-    def made(kind: type[Experiment], widths: Written, *heads: str) -> Experiment:
+    def made(widths: Written, *heads: str) -> Experiment:
         data = shipped.model_dump(exclude_none=True)
         data["space"]["dimensions"] = written | widths
         data["heads"] |= {head: {} for head in heads}
-        return kind.model_validate(data)
+        return Experiment.model_validate(data)
 
-    of_one, tapered = made(Experiment, one), made(Tapered, one | taper)
+    of_one, of_taper = made(one), made(one | taper)
     layers = [name.removesuffix(".width") for name in slots]
     return {
         "one": Way(of_one, of_one),
-        "taper": Way(tapered, tapered),
-        "slots": Way(made(Experiment, slots, *layers), made(Slotted, one)),
+        "taper": Way(of_taper, of_taper, tapered),
+        "slots": Way(made(slots, *layers), made(one), slotted),
     }
 
 
@@ -141,7 +146,8 @@ def search(way: Way, setting: _measure.Setting, trainer: LocalWorkers) -> Iterat
     """Ask, train, tell, as `sweep.search` does; the results in order of their numbers."""
     driver, left = open_driver(way.asking), way.asking.search.trials
     while left and (trials := driver.ask(min(way.asking.search.batch, left))):
-        found = run_trials(trials, way.answering, setting.rows, trainer, _measure.Silent())
+        group = TrialGroup(trials, range(way.answering.folds), recipe_of=way.recipe_of)
+        found = (result for _, result in run_groups([group], way.answering, setting.training(trainer)))
         for result in sorted(found, key=lambda result: result.trial.number):
             driver.tell(result)
             yield result
@@ -155,13 +161,13 @@ def outcome(way: Way, setting: _measure.Setting, trainer: LocalWorkers) -> dict[
     seconds = time.perf_counter() - began
     winner = make_evaluator(way.answering.objective, results).best(results)
     assert winner is not None, "of so many trials one is complete"
-    recipes = [recipe_for(way.answering, result.trial.params) for result in results]
+    recipes = [way.recipe(result) for result in results]
     inputs = len(way.answering.table.inputs)
     return {
         "after_a_quarter": best_of(way, results[: len(results) // 4]),
         "after_a_half": best_of(way, results[: len(results) // 2]),
         "validation_r2": winner.score.value,
-        "test_r2": test_r2(setting.of(way.answering), winner, trainer),
+        "test_r2": test_r2(setting.of(way.answering), way.recipe(winner), winner.score.epochs, trainer),
         "trunk": list(recipes[winner.trial.number].architecture.trunk),
         "branches": {head: list(units) for head, units in recipes[winner.trial.number].architecture.branches.items()},
         "parameters": recipes[winner.trial.number].architecture.parameters(inputs),

@@ -15,7 +15,8 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.recipe import Recipe
 from branchsweep.models.serving import Floats
-from branchsweep.training.population import LaneOutcome, LaneState, Population, PopulationOutcome
+from branchsweep.training.lanes import Lane, LaneOutcome, LaneState
+from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import WorkerStatus
 from branchsweep.training.resources import Resources
@@ -30,12 +31,14 @@ class FormulaTrainer:
         rows: The training rows.
         diverges_above: Lanes with a higher learning rate fail.
         breaks_after: So many populations are trained before Ctrl-C strikes.
+        seed_effect: By how much the initial weights change the error.
     """
 
     rows: TrainingRows
     diverges_above: float = np.inf
     breaks_after: int = 10**9
-    trained: list[tuple[int, int]] = field(default_factory=list)
+    seed_effect: float = 0.0
+    trained: list[tuple[int | str, int]] = field(default_factory=list)
     epochs: int = 0
 
     @property
@@ -46,6 +49,10 @@ class FormulaTrainer:
     def error(self, recipe: Recipe) -> float:
         """The prediction's share of wrong."""
         return 0.02 + abs(math.log10(recipe.learning_rate) + 2) / 10 + 0.01 / len(recipe.architecture.trunk)
+
+    def luck(self, lane: Lane) -> float:
+        """What the initial weights add to the error."""
+        return self.seed_effect * float(np.random.default_rng(lane.weight_seed).random())
 
     def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """In the reverse order, to show that the order does not matter."""
@@ -60,17 +67,17 @@ class FormulaTrainer:
     def _lanes(self, population: Population) -> Iterator[LaneOutcome]:
         """Every epoch that is still missing adds to the error; what goes on brings its epochs along."""
         rows = self.rows.for_heads(population.heads)
-        for lane, (trial, recipe, fold) in enumerate(zip(population.trials, population.recipes, population.folds, strict=True)):
-            stop, missing = population.stops[lane], population.epochs[lane] - population.stops[lane]
-            self.trained.append((trial, fold))
-            self.epochs += stop - population.start
+        for lane in population.lanes:
+            recipe, stop, missing = lane.recipe, lane.stop, lane.epochs - lane.stop
+            self.trained.append((lane.key.candidate, lane.key.fold))
+            self.epochs += stop - lane.start
             failed = int(recipe.learning_rate > self.diverges_above)
-            actual = rows.y[rows.fold_rows(fold)[1]]
-            error = self.error(recipe) * (1 + missing / 10)
+            actual = rows.y[rows.fold_rows(lane.key.fold)[1]]
+            error = self.error(recipe) * (1 + missing / 10) + self.luck(lane)
             predicted = actual + error * rows.y.std(0) * np.cos(np.arange(actual.size).reshape(actual.shape))
             weights = (np.full((1, 1), self.error(recipe), np.float32),)
             curve = np.zeros((stop, rows.y.shape[1]))
-            goes_on = population.pauses and missing and not failed
+            goes_on = lane.pauses and missing and not failed
             state = LaneState(stop, weights, (), (), (), 0.0, stop, 0, predicted.astype(np.float32), curve)
             yield LaneOutcome(predicted, curve, stop, failed_at=failed, weights=weights, state=state if goes_on else None)
 

@@ -7,6 +7,7 @@ import numpy as np
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.search.drivers import open_driver
 from branchsweep.training import packing
+from branchsweep.training.lanes import search_lanes
 from branchsweep.training.population import Population, PopulationOutcome
 from tiny_sweep import tiny_experiment
 
@@ -24,7 +25,7 @@ def tiny_rows() -> TrainingRows:
 
 def tiny_populations() -> list[Population]:
     """Four trials of `EXPERIMENT`, packed into several populations."""
-    lanes = [lane for trial in open_driver(EXPERIMENT).ask(4) for lane in packing.lanes_of(trial, EXPERIMENT)]
+    lanes = [lane for trial in open_driver(EXPERIMENT).ask(4) for lane in search_lanes(trial, EXPERIMENT)]
     packed = packing.pack(lanes, EXPERIMENT)
     assert len(packed) > 1, "one population would go to one worker"
     return packed

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from branchsweep.metrics.scores import head_scores, r2, standard_error
-from branchsweep.training.population import LaneOutcome
+from branchsweep.training.lanes import LaneOutcome
 from branchsweep.trial import Status
 from branchsweep.workflows.lane_scores import lane_scores
 

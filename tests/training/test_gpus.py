@@ -15,8 +15,9 @@ from branchsweep.errors import BackendError
 from branchsweep.search.drivers import open_driver
 from branchsweep.training import gpus, packing
 from branchsweep.training.gpus import Gpu, choose_gpus, is_there, parsed, pick_gpus, seen
+from branchsweep.training.lanes import LaneKey, LaneOutcome, search_lanes
 from branchsweep.training.local_workers import LocalWorkers, local_resources
-from branchsweep.training.population import LaneOutcome, Population
+from branchsweep.training.population import Population
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.resources import CPU, GIBIBYTE, Device, Resources
 from processes import run_python
@@ -134,18 +135,17 @@ def test_a_worker_whose_gpu_is_not_seen_does_not_train_on_a_processor_instead() 
         gpus.device_in_process(0.5)
 
 
-def trained(workers: LocalWorkers, packed: Sequence[Population]) -> dict[tuple[int, int, int], LaneOutcome]:
-    """What has come of each lane: by trial, fold and seed."""
-    found: dict[tuple[int, int, int], LaneOutcome] = {}
+def trained(workers: LocalWorkers, packed: Sequence[Population]) -> dict[LaneKey, LaneOutcome]:
+    """The outcome of each lane."""
+    found: dict[LaneKey, LaneOutcome] = {}
     for position, outcome in workers.train(PopulationQueue(packed)):
-        of = packed[position]
-        found |= dict(zip(zip(of.trials, of.folds, of.seeds, strict=True), outcome.lanes, strict=True))
+        found |= {lane.key: result for lane, result in zip(packed[position].lanes, outcome.lanes, strict=True)}
     return found
 
 
 def test_a_wide_program_trains_the_lanes_of_narrow_ones_to_the_last_bit() -> None:
     """All lanes in one wave, as on a GPU, but on this processor."""
-    lanes = [lane for trial in open_driver(EXPERIMENT).ask(4) for lane in packing.lanes_of(trial, EXPERIMENT)]
+    lanes = [lane for trial in open_driver(EXPERIMENT).ask(4) for lane in search_lanes(trial, EXPERIMENT)]
     wide = packing.pack(lanes, EXPERIMENT, Resources(1, cards("Tesla T4")[0].device))
     narrow = tiny_populations()
     assert all(members.program.slots == members.program.lanes for members in wide)

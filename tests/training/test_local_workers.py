@@ -16,10 +16,12 @@ import pytest
 
 from branchsweep.errors import BackendError
 from branchsweep.models.exported_model import ExportedModel, ModelMember
+from branchsweep.models.recipe import recipe_for
 from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import open_driver
 from branchsweep.training import local_workers as workers_module
 from branchsweep.training import packing
+from branchsweep.training.lanes import refit_lanes
 from branchsweep.training.local_workers import LocalWorkers, available_cores
 from branchsweep.training.population_queue import PopulationQueue
 from processes import python_environment
@@ -66,7 +68,7 @@ def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
 def test_a_model_is_exported_and_predicts(two: tuple[LocalWorkers, list[float]], tmp_path: Path) -> None:
     workers, _ = two
     (trial,) = open_driver(EXPERIMENT).ask(1)
-    (population,) = packing.pack([packing.refit_lane(trial, EXPERIMENT, 0, 3)], EXPERIMENT)
+    (population,) = packing.pack([*refit_lanes(recipe_for(EXPERIMENT, trial.params), EXPERIMENT, [0], 3)], EXPERIMENT)
     ((_, outcome),) = workers.train(PopulationQueue([population]), keep_weights=True)
     weights = outcome.lanes[0].weights
     assert weights is not None

@@ -15,7 +15,7 @@ from branchsweep.models.architecture import Architecture
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.search.drivers import open_driver
 from branchsweep.training import cost_model, packing
-from branchsweep.training.population import LaneState
+from branchsweep.training.lanes import Lane, LaneState, refit_lanes, search_lanes
 from branchsweep.training.resources import CPU, GIBIBYTE, Device, Resources
 from branchsweep.trial import Params, Trial
 from tiny_sweep import tiny_experiment
@@ -23,39 +23,31 @@ from tiny_sweep import tiny_experiment
 EXPERIMENT = tiny_experiment(search={"driver": "random", "trials": 100, "batch": 50})
 
 
-def lanes(count: int) -> list[packing.Lane]:
-    return [lane for trial in open_driver(EXPERIMENT).ask(count) for lane in packing.lanes_of(trial, EXPERIMENT)]
+def lanes(count: int) -> list[Lane]:
+    return [lane for trial in open_driver(EXPERIMENT).ask(count) for lane in search_lanes(trial, EXPERIMENT)]
 
 
 def test_every_lane_stands_in_one_population() -> None:
     wanted = lanes(50)
-    packed = [
-        (trial, fold, seed)
-        for population in packing.pack(wanted, EXPERIMENT)
-        for trial, fold, seed in zip(population.trials, population.folds, population.seeds, strict=True)
-    ]
-    assert Counter(packed) == Counter((lane.trial, lane.fold, lane.seed) for lane in wanted)
+    packed = [lane.key for population in packing.pack(wanted, EXPERIMENT) for lane in population.lanes]
+    assert Counter(packed) == Counter(lane.key for lane in wanted)
     assert len(packed) == 150
 
 
 def test_populations_keep_to_their_program() -> None:
     for population in packing.pack(lanes(50), EXPERIMENT):
         program = population.program
-        assert len(population.trials) <= program.lanes
+        assert len(population.lanes) <= program.lanes
         assert all(recipe.architecture.width <= program.width for recipe in population.recipes)
-        streams = {
-            (fold, seed, recipe.input_scaling, recipe.target_scaling)
-            for fold, seed, recipe in zip(population.folds, population.seeds, population.recipes, strict=True)
-        }
-        assert len(streams) <= packing.MAX_STREAMS
+        assert len({lane.stream for lane in population.lanes}) <= packing.MAX_STREAMS
 
 
 def test_a_trial_has_the_same_program_alone_and_in_company() -> None:
     everyone = lanes(50)
-    programs = {trial: population.program for population in packing.pack(everyone, EXPERIMENT) for trial in population.trials}
+    programs = {lane.key: population.program for population in packing.pack(everyone, EXPERIMENT) for lane in population.lanes}
     for lane in everyone[::7]:
         (alone,) = packing.pack([lane], EXPERIMENT)
-        assert alone.program == programs[lane.trial]
+        assert alone.program == programs[lane.key]
 
 
 def test_the_costliest_comes_first() -> None:
@@ -72,16 +64,18 @@ def test_folds_and_seeds_are_lanes() -> None:
     (trial,) = open_driver(EXPERIMENT).ask(1)
     folded = EXPERIMENT.model_copy(update={"validation": KFold(method="k_fold", folds=4, seeds=2)})
     held = EXPERIMENT.model_copy(update={"validation": HoldOut(method="hold_out", seeds=3)})
-    assert [(lane.fold, lane.seed) for lane in packing.lanes_of(trial, folded)] == [(f, s) for f in range(4) for s in range(2)]
-    assert [(lane.fold, lane.seed) for lane in packing.lanes_of(trial, held)] == [(0, 0), (0, 1), (0, 2)]
+    assert [(lane.key.fold, lane.key.seed) for lane in search_lanes(trial, folded)] == [
+        (f, s) for f in range(4) for s in range(2)
+    ]
+    assert [(lane.key.fold, lane.key.seed) for lane in search_lanes(trial, held)] == [(0, 0), (0, 1), (0, 2)]
 
 
 @pytest.mark.parametrize(("said", "epochs"), [({}, 3), ({"epochs": 0}, 3), ({"epochs": 2}, 2), ({"epochs": 50}, 3)])
 def test_a_recipe_may_have_fewer_epochs_than_the_experiment(said: Params, epochs: int) -> None:
     trial = Trial(0, said)
-    assert {(lane.epochs, lane.stop) for lane in packing.lanes_of(trial, EXPERIMENT)} == {(epochs, epochs)}
-    refits = [packing.refit_lane(trial, EXPERIMENT, 0, stop) for stop in (1, EXPERIMENT.fit.epochs)]
-    assert [(lane.epochs, lane.stop) for lane in refits] == [(epochs, 1), (epochs, epochs)]
+    assert {(lane.epochs, lane.stop) for lane in search_lanes(trial, EXPERIMENT)} == {(epochs, epochs)}
+    refits = [refit_lanes(recipe_for(EXPERIMENT, said), EXPERIMENT, [0], stop) for stop in (1, EXPERIMENT.fit.epochs)]
+    assert [(lane.epochs, lane.stop) for (lane,) in refits] == [(epochs, 1), (epochs, epochs)]
 
 
 def test_limits_cover_whatever_the_space_the_known_and_the_defaults_may_bring() -> None:
@@ -119,9 +113,9 @@ def test_programs_balance_losses_where_some_trial_may() -> None:
 def test_more_streams_than_a_population_holds_are_spread() -> None:
     seeds = tiny_experiment(validation={"method": "k_fold", "folds": 10, "seeds": 4})
     (trial,) = open_driver(seeds).ask(1)
-    populations = packing.pack(packing.lanes_of(trial, seeds), seeds)
-    assert sum(len(population.trials) for population in populations) == 40
-    assert max(len(population.trials) for population in populations) <= packing.MAX_STREAMS
+    populations = packing.pack(search_lanes(trial, seeds), seeds)
+    assert sum(len(population.lanes) for population in populations) == 40
+    assert max(len(population.lanes) for population in populations) <= packing.MAX_STREAMS
     assert np.isfinite([cost_model.estimated_seconds(population, 100, 50) for population in populations]).all()
 
 
@@ -160,20 +154,20 @@ def test_layers_are_padded_to_their_programs_widths() -> None:
 def test_a_population_is_halved_where_a_worker_would_be_idle() -> None:
     long = tiny_experiment(fit={"epochs": 20_000})
     (trial,) = open_driver(long).ask(1)
-    alone, shared = (packing.pack(packing.lanes_of(trial, long), long, Resources(workers)) for workers in (1, 2))
-    assert [len(members.trials) for members in alone] == [3]
-    assert sorted(len(members.trials) for members in shared) == [1, 2]
-    short = packing.pack(packing.lanes_of(trial, EXPERIMENT), EXPERIMENT, Resources(2))
-    assert [len(members.trials) for members in short] == [3]
+    alone, shared = (packing.pack(search_lanes(trial, long), long, Resources(workers)) for workers in (1, 2))
+    assert [len(members.lanes) for members in alone] == [3]
+    assert sorted(len(members.lanes) for members in shared) == [1, 2]
+    short = packing.pack(search_lanes(trial, EXPERIMENT), EXPERIMENT, Resources(2))
+    assert [len(members.lanes) for members in short] == [3]
 
 
 def test_lanes_that_stand_at_different_epochs_do_not_share_a_population() -> None:
     (trial,) = open_driver(EXPERIMENT).ask(1)
-    first, *others = packing.lanes_of(trial, EXPERIMENT)
+    first, *others = search_lanes(trial, EXPERIMENT)
     nothing = np.zeros((0, 2))
     state = LaneState(1, (), (), (), (), 0.0, 0, 0, nothing.astype(np.float32), nothing)
     populations = packing.pack([replace(first, state=state), *others], EXPERIMENT)
-    assert sorted((members.start, len(members.trials)) for members in populations) == [(0, 2), (1, 1)]
+    assert sorted((members.start, len(members.lanes)) for members in populations) == [(0, 2), (1, 1)]
 
 
 def one_lane(width: int = 64, **changes: Any) -> tuple[Recipe, Experiment, packing.ProgramLimits]:
@@ -230,10 +224,10 @@ def test_memory_grows_with_every_lane_alike() -> None:
 
 def test_populations_widen_with_the_device_and_are_not_cut_for_the_sake_of_workers() -> None:
     long = tiny_experiment(search={"driver": "random", "trials": 200, "batch": 200}, fit={"epochs": 20_000})
-    wanted = [lane for trial in open_driver(long).ask(200) for lane in packing.lanes_of(trial, long)]
+    wanted = [lane for trial in open_driver(long).ask(200) for lane in search_lanes(trial, long)]
     on_cores, on_gpus = (packing.pack(wanted, long, Resources(2, device)) for device in (CPU, gpu(16)))
     assert len(on_gpus) == len({(members.program.trunk_width, members.program.branch_width) for members in on_gpus})
     assert len(on_cores) > 2 * len(on_gpus)
-    assert sum(len(members.trials) for members in on_gpus) == 600
+    assert sum(len(members.lanes) for members in on_gpus) == 600
     seconds = [cost_model.relative_cost(members) for members in on_gpus]
     assert seconds == sorted(seconds, reverse=True)

@@ -17,6 +17,7 @@ from branchsweep.training import program_cache
 program_cache.use_cache_folder(pathlib.Path(sys.argv[1]))
 from tiny_training import EXPERIMENT, tiny_rows
 from branchsweep.training import packing
+from branchsweep.training.lanes import search_lanes
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Trial
@@ -24,7 +25,7 @@ trainer = PopulationTrainer(tiny_rows())
 for width in map(int, sys.argv[2].split(",")):
     for depth in (1, 2, 4):  # as many waves as a program has lanes and depths: not to be compiled in
         trial = Trial(width, {"trunk.depth": depth, "trunk.width": width})
-        for _, outcome in trainer.train(PopulationQueue(packing.pack(packing.lanes_of(trial, EXPERIMENT), EXPERIMENT))):
+        for _, outcome in trainer.train(PopulationQueue(packing.pack(search_lanes(trial, EXPERIMENT), EXPERIMENT))):
             print(width, depth, repr([float(lane.curve[-1].sum()) for lane in outcome.lanes]))
 """
 

@@ -13,8 +13,10 @@ import pytest
 from branchsweep.config.experiment import Experiment
 from branchsweep.errors import BackendError
 from branchsweep.models.exported_model import ExportedModel, ModelMember
+from branchsweep.models.recipe import recipe_for
 from branchsweep.search.drivers import open_driver
 from branchsweep.training import packing
+from branchsweep.training.lanes import refit_lanes, search_lanes
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
@@ -92,7 +94,7 @@ def test_results_are_those_of_this_machines_workers_to_the_last_bit(crew: Crew, 
 
 def test_a_model_is_exported_into_the_drivers_folder(crew: Crew, at_home: LocalWorkers, tmp_path: Path) -> None:
     (trial,) = open_driver(EXPERIMENT).ask(1)
-    (population,) = packing.pack([packing.refit_lane(trial, EXPERIMENT, 0, 3)], EXPERIMENT)
+    (population,) = packing.pack([*refit_lanes(recipe_for(EXPERIMENT, trial.params), EXPERIMENT, [0], 3)], EXPERIMENT)
     ((_, outcome),) = crew.trainer.train(PopulationQueue([population]), keep_weights=True)
     weights = outcome.lanes[0].weights
     assert weights is not None
@@ -260,5 +262,5 @@ def long_populations() -> list[Population]:
     experiment = tiny_experiment(
         search={"driver": "random", "trials": 2, "batch": 2}, fit={"epochs": 1000}, pruning={"rungs": []}
     )
-    lanes = [lane for trial in open_driver(experiment).ask(2) for lane in packing.lanes_of(trial, experiment)]
+    lanes = [lane for trial in open_driver(experiment).ask(2) for lane in search_lanes(trial, experiment)]
     return [population for lane in lanes[:2] for population in packing.pack([lane], experiment)]

@@ -27,9 +27,9 @@ from branchsweep.models import keras_network, serving
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training import packing
 from branchsweep.training.batches import row_order
-from branchsweep.training.packing import Lane
+from branchsweep.training.lanes import Lane, search_lane, search_lanes
 from branchsweep.training.population import PopulationOutcome
-from branchsweep.training.trainer import PopulationTrainer, weight_seed
+from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Params, Trial
 from branchsweep.types import Weights
 
@@ -88,7 +88,8 @@ def table(heads: int = 2) -> TrainingRows:
 
 def lane(params: Params, trial: int = 0, fold: int = 0, seed: int = 0, of: Experiment = TWO, stop: int = 0) -> Lane:
     recipe = recipe_for(of, {"batch_size": BATCH, **params})
-    return Lane(trial, recipe, fold, seed, of.fit.epochs, stop or of.fit.epochs)
+    whole = search_lane(trial, recipe, of, fold, seed)
+    return replace(whole, stop=stop or whole.epochs)
 
 
 def train(
@@ -96,13 +97,13 @@ def train(
 ) -> PopulationOutcome:
     """All lanes as one population."""
     (population,) = packing.pack(lanes, of)
-    assert list(zip(population.trials, population.folds, strict=True)) == [(one.trial, one.fold) for one in as_packed(lanes)]
+    assert [packed.key for packed in population.lanes] == [one.key for one in as_packed(lanes)]
     return PopulationTrainer(rows or table(len(of.heads))).train_one(population, keep_weights)
 
 
 def as_packed(lanes: list[Lane]) -> list[Lane]:
     """The lanes in the order that the packer gives them."""
-    return sorted(lanes, key=lambda one: (one.trial, one.fold, one.seed))
+    return sorted(lanes, key=lambda one: one.key)
 
 
 def keras_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
@@ -118,13 +119,13 @@ def keras_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
 def begun(one: Lane, rows: TrainingRows) -> tuple[keras.Model, keras.optimizers.Optimizer, serving.Scaler, Floats32, Floats32]:
     """A lane in Keras before its first step: network, optimizer, scaler of the targets, and all rows scaled."""
     recipe = one.recipe
-    training, _ = rows.fold_rows(one.fold)
+    training, _ = rows.fold_rows(one.key.fold)
     x_scaler = scalers.fit_scaler(recipe.input_scaling, rows.x[training])
     y_scaler = scalers.fit_scaler(recipe.target_scaling, rows.y[training])
     x = serving.transform(x_scaler, rows.x).astype(np.float32)
     y = serving.transform(y_scaler, rows.y).astype(np.float32)
-    seed = weight_seed(SEED, one.trial, one.fold, one.seed)
-    model = keras_network.build_network(recipe.architecture, 3, keras_network.initial_weights(recipe.architecture, 3, seed))
+    weights = keras_network.initial_weights(recipe.architecture, 3, one.weight_seed)
+    model = keras_network.build_network(recipe.architecture, 3, weights)
     steps = -(-len(training) // recipe.batch_size)
     return model, keras_optimizer(recipe, steps * one.epochs), y_scaler, x, y
 
@@ -132,7 +133,7 @@ def begun(one: Lane, rows: TrainingRows) -> tuple[keras.Model, keras.optimizers.
 def fit_with_keras(one: Lane, of: Experiment, rows: TrainingRows) -> tuple[Weights, NDArray[np.float64], list[float]]:
     """The lane by `keras.Model.fit`: its weights, its predictions on the validation rows, R² of the first head by epoch."""
     recipe, heads = one.recipe, list(of.heads)
-    training, validation = rows.fold_rows(one.fold)
+    training, validation = rows.fold_rows(one.key.fold)
     model, optimizer, y_scaler, x, y = begun(one, rows)
     model.compile(
         optimizer,
@@ -143,7 +144,7 @@ def fit_with_keras(one: Lane, of: Experiment, rows: TrainingRows) -> tuple[Weigh
 
     def batches() -> Iterator[tuple[Floats32, dict[str, Floats32]]]:
         for epoch in range(one.stop):
-            order = row_order(SEED, one.fold, one.seed, epoch, training)
+            order = row_order(SEED, one.key.fold, one.key.seed, epoch, training)
             for begin in range(0, len(order), recipe.batch_size):
                 batch = order[begin : begin + recipe.batch_size]
                 yield x[batch], {head: y[batch, h] for h, head in enumerate(heads)}
@@ -281,7 +282,7 @@ def fit_by_steps(one: Lane, of: Experiment, rows: TrainingRows) -> Weights:
 
     compiled = tf.function(step)
     for epoch in range(one.stop):
-        order = row_order(SEED, one.fold, one.seed, epoch, rows.fold_rows(one.fold)[0])
+        order = row_order(SEED, one.key.fold, one.key.seed, epoch, rows.fold_rows(one.key.fold)[0])
         for begin in range(0, len(order), recipe.batch_size):
             batch = order[begin : begin + recipe.batch_size]
             compiled(tf.constant(x[batch]), tf.constant(y[batch]))
@@ -392,12 +393,12 @@ def of_all_schemes(lanes: list[Lane]) -> list[Lane]:
 
 def assert_equal_bits(outcome: PopulationOutcome, lanes: list[Lane], other: PopulationOutcome, other_lanes: list[Lane]) -> int:
     """Lanes of the same trial and fold are equal to the last bit; returns how many were compared."""
-    theirs = {(b.trial, b.fold): found for b, found in zip(as_packed(other_lanes), other.lanes, strict=True)}
+    theirs = {b.key: found for b, found in zip(as_packed(other_lanes), other.lanes, strict=True)}
     compared = 0
     for one, mine in zip(as_packed(lanes), outcome.lanes, strict=True):
-        if (one.trial, one.fold) not in theirs:
+        if one.key not in theirs:
             continue
-        twin = theirs[one.trial, one.fold]
+        twin = theirs[one.key]
         assert mine.weights is not None and twin.weights is not None
         for a, b in zip(mine.weights, twin.weights, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -456,20 +457,10 @@ def test_a_head_without_weight_leaves_the_network_to_the_other(scheme: str) -> N
 
 
 def test_permuted_is_permuted_bit_for_bit() -> None:
-    """The packer orders lanes by trial, so other numbers would be other trials: the arrays are permuted by hand."""
+    """The packer orders lanes by trial, so other numbers would be other trials: the lanes are permuted by hand."""
     (population,) = packing.pack(mixed_company(), TWO)
-    order = np.random.default_rng(1).permutation(len(population.trials))
-
-    def reordered(values: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(values[i] for i in order)
-
-    permuted = replace(
-        population,
-        trials=reordered(population.trials),
-        recipes=reordered(population.recipes),
-        folds=reordered(population.folds),
-        seeds=reordered(population.seeds),
-    )
+    order = np.random.default_rng(1).permutation(len(population.lanes))
+    permuted = replace(population, lanes=tuple(population.lanes[i] for i in order))
     trainer = PopulationTrainer(table())
     straight, shuffled = trainer.train_one(population, True), trainer.train_one(permuted, True)
     for position, i in enumerate(order):
@@ -481,9 +472,14 @@ def test_permuted_is_permuted_bit_for_bit() -> None:
         np.testing.assert_array_equal(mine.curve, twin.curve)
 
 
+def renumbered(one: Lane) -> Lane:
+    """The lane of another trial with the same recipe, which has other initial weights."""
+    return search_lane(100 + int(one.key.candidate), one.recipe, TWO, one.key.fold, one.key.seed)
+
+
 def test_every_second_lane_another_leaves_the_rest_equal_bit_for_bit() -> None:
     company = mixed_company()
-    others = [replace(one, trial=one.trial + 100) if i % 2 else one for i, one in enumerate(company)]
+    others = [renumbered(one) if i % 2 else one for i, one in enumerate(company)]
     assert assert_equal_bits(train(company), company, train(others), others) == len(company) // 2
 
 
@@ -493,7 +489,7 @@ def test_a_diverged_lane_is_named_and_the_others_do_not_notice() -> None:
     mad = replace(mad, recipe=replace(mad.recipe, learning_rate=1e38))
     outcome = train([*company, mad])
     ordered = as_packed([*company, mad])
-    failed = [one.trial for one, found in zip(ordered, outcome.lanes, strict=True) if found.failed_at]
+    failed = [one.key.candidate for one, found in zip(ordered, outcome.lanes, strict=True) if found.failed_at]
     assert failed == [50]
     assert outcome.lanes[ordered.index(mad)].failed_at == 1
     assert assert_equal_bits(train(company), company, outcome, [*company, mad]) == len(company)
@@ -550,7 +546,7 @@ def test_a_lane_that_pauses_and_goes_on_is_one_that_did_not_bit_for_bit(
         replace(one, recipe=replace(one.recipe, momentum=0.5, optimizer=optimizer), epochs=13, stop=13) for one in members
     ]
     straight = train(company, of)
-    (population,) = packing.pack([replace(one, stop=4) for one in company], of, pauses=True)
+    (population,) = packing.pack([replace(one, stop=4, pauses=True) for one in company], of)
     paused = PopulationTrainer(table()).train_one(population)
     assert [found.state.epoch for found in paused.lanes if found.state] == [4] * 6
     rest, outcome = resumed(paused, company, of)
@@ -574,7 +570,7 @@ def test_lanes_that_end_early_make_room_and_nobody_notices() -> None:
 def test_an_exported_model_predicts_what_the_lane_predicted() -> None:
     rows, one = table(), lane({"activation": "silu", "trunk.width": 11, "trunk.taper": 0.5, "V.depth": 2, "V.taper": 1.5})
     outcome = train([one], rows=rows).lanes[0]
-    training, validation = rows.fold_rows(one.fold)
+    training, validation = rows.fold_rows(one.key.fold)
     model = keras_network.build_network(one.recipe.architecture, 3, outcome.weights)
     x = serving.transform(scalers.fit_scaler("standard", rows.x[training]), rows.x[validation])
     scaled = model.predict(x, verbose=0)
@@ -598,7 +594,7 @@ def test_a_refit_sees_all_rows_and_stops_where_it_is_told() -> None:
 def test_a_trial_of_fewer_epochs_trains_as_in_an_experiment_of_fewer_epochs_bit_for_bit() -> None:
     params: Params = {"batch_size": BATCH, "learning_rate": 0.01, "learning_rate_schedule": "cosine"}
     trials = (Trial(0, {**params, "epochs": 4}), Trial(1, params))
-    short, long = train([packing.lanes_of(trial, TWO)[0] for trial in trials]).lanes
+    short, long = train([search_lanes(trial, TWO)[0] for trial in trials]).lanes
     of_four = experiment({"PE": {}, "V": {}}, epochs=4)
     (alone,) = train([lane(params, of=of_four)], of_four).lanes
     assert (len(short.curve), len(long.curve)) == (4, 10)
@@ -607,7 +603,7 @@ def test_a_trial_of_fewer_epochs_trains_as_in_an_experiment_of_fewer_epochs_bit_
 
 
 def test_seeds_are_of_the_trial_not_of_the_place() -> None:
-    assert weight_seed(1, 2, 0, 0) != weight_seed(1, 2, 1, 0) != weight_seed(1, 3, 0, 0)
+    assert lane({}, 2).weight_seed != lane({}, 2, fold=1).weight_seed != lane({}, 3).weight_seed
     rows = np.arange(50)
     np.testing.assert_array_equal(row_order(1, 0, 0, 3, rows), row_order(1, 0, 0, 3, rows))
     assert (row_order(1, 0, 0, 3, rows) != row_order(1, 0, 0, 4, rows)).any()

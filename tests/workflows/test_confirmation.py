@@ -27,6 +27,7 @@ from branchsweep.workflows.confirmation import (
     choose_finalist,
     reevaluate,
 )
+from branchsweep.workflows.context import TrainingContext
 from fakes import FormulaTrainer, RecordingProgress
 from tiny_sweep import tiny_experiment
 
@@ -54,7 +55,7 @@ def seen(experiment: Experiment = EXPERIMENT) -> TrainingRows:
 def confirmed(results: list[Result], experiment: Experiment = EXPERIMENT, **trainer: Any) -> list[ReevaluatedTrial]:
     rows = seen(experiment)
     contenders = best_candidates(experiment, results, make_evaluator(experiment.objective, results))
-    return reevaluate(contenders, experiment, rows, FormulaTrainer(rows, **trainer), RecordingProgress())
+    return reevaluate(contenders, experiment, TrainingContext(FormulaTrainer(rows, **trainer), rows, RecordingProgress()))
 
 
 def test_the_folds_are_cut_anew_from_the_same_training_rows() -> None:
@@ -130,7 +131,7 @@ def test_networks_of_another_experiment_meet_the_same_folds() -> None:
         ConfirmationCandidate("theirs", other, result(7, 0.9).trial),
     ]
     trainer = FormulaTrainer(rows)
-    mine, theirs = reevaluate(contenders, EXPERIMENT, rows, trainer, RecordingProgress())
+    mine, theirs = reevaluate(contenders, EXPERIMENT, TrainingContext(trainer, rows, RecordingProgress()))
     assert set(mine.r2) == set(theirs.r2)
     assert mine.r2 == theirs.r2  # the formula knows no epochs but those that are missing
     assert trainer.epochs == 8 * 3 + 8 * 5
@@ -150,7 +151,35 @@ def test_the_order_in_which_populations_finish_changes_no_bit() -> None:
     results = [result(0, 0.9)]
     contenders = best_candidates(experiment, results, make_evaluator(experiment.objective, results))
     (one,), (other,) = (
-        reevaluate(contenders, experiment, rows, of(rows), RecordingProgress()) for of in (FormulaTrainer, InOrder)
+        reevaluate(contenders, experiment, TrainingContext(kind(rows), rows, RecordingProgress()))
+        for kind in (FormulaTrainer, InOrder)
     )
     assert repr(replace(one.score, seconds=0.0)) == repr(replace(other.score, seconds=0.0))
     assert list(one.score.lanes_r2["PE"]) == [r2["PE"] for r2 in one.r2.values()]
+
+
+def test_a_confirmed_score_does_not_depend_on_the_other_candidates() -> None:
+    rows = seen()
+    candidates = [
+        ConfirmationCandidate("one", EXPERIMENT, result(0, 0.9).trial),
+        ConfirmationCandidate("other", EXPERIMENT, result(1, 0.9, rate=0.02).trial),
+    ]
+
+    def confirmed_values(chosen: list[ConfirmationCandidate]) -> dict[str, float]:
+        training = TrainingContext(FormulaTrainer(rows, seed_effect=0.05), rows, RecordingProgress())
+        return {each.contender.name: each.score.value for each in reevaluate(chosen, EXPERIMENT, training)}
+
+    together = confirmed_values(candidates)
+    assert confirmed_values(candidates[::-1]) == together
+    assert confirmed_values(candidates[:1]) | confirmed_values(candidates[1:]) == together
+    assert together["one"] != together["other"]
+
+
+def test_equal_recipes_are_trained_once_and_have_equal_scores() -> None:
+    rows = seen()
+    trainer = FormulaTrainer(rows, seed_effect=0.05)
+    candidates = [ConfirmationCandidate(f"trial {number}", EXPERIMENT, result(number, 0.9).trial) for number in (3, 8)]
+    first, second = reevaluate(candidates, EXPERIMENT, TrainingContext(trainer, rows, RecordingProgress()))
+    assert len(trainer.trained) == 4 * 2
+    assert repr(first.score) == repr(second.score)
+    assert (first.contender.name, second.contender.name) == ("trial 3", "trial 8")

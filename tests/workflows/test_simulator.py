@@ -10,6 +10,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.reporting.text.experiment import render_dry_run
 from branchsweep.search.drivers import open_driver
 from branchsweep.training import cost_model, packing
+from branchsweep.training.lanes import search_lanes
 from branchsweep.training.resources import Resources
 from branchsweep.trial import Trial
 from branchsweep.workflows.dry_run import make_dry_run
@@ -36,7 +37,7 @@ def test_one_worker_takes_what_the_populations_take() -> None:
     populations = [
         population
         for trials in rounds(experiment)
-        for population in packing.pack([lane for trial in trials for lane in packing.lanes_of(trial, experiment)], experiment)
+        for population in packing.pack([lane for trial in trials for lane in search_lanes(trial, experiment)], experiment)
     ]
     compiling = cost_model.COMPILE_SECONDS * len({population.program for population in populations})
     alone = simulate_search(rounds(experiment), experiment, Resources(1), *ROWS)

@@ -564,6 +564,40 @@ class TestTheTitle:
         with pytest.raises(ConfigError, match=r"--trial: got 7, expected a complete trial of this sweep \(0\)"):
             again(True, number=7)
 
+    def test_the_score_of_a_baseline_does_not_change_when_there_is_a_champion(self) -> None:
+        known = {"one": {"trunk.depth": 3, "trunk.width": 5, "learning_rate": 0.02}}
+        other = tiny_experiment(name="other", search={"driver": "random", "trials": 1, "initial_trials": known})
+        experiment = tiny_experiment(confirmation={"trials": 2, "folds": 3, "seeds": 2})
+        scores: list[Any] = []
+        for store in (MemoryStore(), MemoryStore()):
+            if scores:
+                _, ledger = self.run(store, 0.5, seed=experiment.seed)
+                assert store.champions["tiny"].version == 1
+            ledger = MemoryTracker.open(new_sweep_record(experiment, tiny_table(), split_rows(experiment, tiny_table())), store)
+            scene = TinySweep(experiment, ledger, seed_effect=0.05)
+            said = scene.run([check_baseline_experiment(other, "other.yaml", experiment)])
+            scores.append((said.references[0], said.confirmed))
+        assert scores[0] == scores[1]
+
+    def test_a_trial_that_is_promoted_is_confirmed_from_the_weights_that_it_had_in_the_sweep(self) -> None:
+        experiment = tiny_experiment(confirmation={"trials": 3, "folds": 3, "seeds": 2})
+        scene = TinySweep(experiment, seed_effect=0.05)
+        confirmed = {one.trial: one for one in scene.run().confirmed}
+        for number, in_sweep in confirmed.items():
+            trainer = FormulaTrainer(scene.rows, seed_effect=0.05)
+            outcome = promote_recorded(
+                experiment,
+                number,
+                scene.dataset,
+                scene.split,
+                trainer,
+                scene.ledger.tracking,
+                RecordingProgress(),
+                is_rehearsal=True,
+            )
+            (candidate,) = [one for one in outcome.confirmed if one.contender.trial.number == number and one.contender.searched]
+            assert (candidate.score.r2, candidate.score.r2_se) == (in_sweep.r2, in_sweep.r2_se)
+
     def test_every_model_that_meets_the_test_rows_is_counted(self) -> None:
         store = MemoryStore()
         counts = [self.run(store, rate)[0].meetings for rate in (0.1, 0.02)]

@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 from branchsweep.data.encoders import scalers
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import serving
+from branchsweep.training.lanes import ORDER
 from branchsweep.training.packing import MAX_STREAMS
 from branchsweep.training.population import Population
 from branchsweep.training.program import BETA_1, BETA_2, CHUNK, Epochs, Rows
 
 Floats32 = NDArray[np.float32]
-
-ORDER, WEIGHTS = 1, 2
-"""The two uses of randomness, kept apart."""
 
 StreamKey = tuple[int, int, str, str]
 """What decides the rows that a lane sees, in which order and scaling: fold, seed, input scaling, target scaling."""

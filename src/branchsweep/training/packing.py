@@ -1,26 +1,26 @@
-"""Packs trials into populations: lanes that can share a compiled program stand together.
+"""Packs lanes into populations: those that can share a compiled program train together.
 
-A trial's program is a function of its own recipe, of the experiment and of the device, never of the trials it happens to meet:
-that is what makes its result independent of its company. Widths are padded to a few buckets; depths, activations, learning
-rates and all other dials need no padding, they are data. A core computes a few layers side by side, and empty places in a
-population cost nothing (see `training/waves.py`); a GPU computes those of all lanes at once.
+A trial's program is a function of its own recipe, of the experiment and of the device, never of the trials that are trained
+with it: that is what makes its result independent of its company. Widths are padded to a few buckets; depths, activations,
+learning rates and all other dynamic hyperparameters need no padding, they are data. A core computes a few layers side by side,
+and empty places in a population cost nothing (see `training/layer_schedule.py`); a GPU computes those of all lanes at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from branchsweep.config.dimensions import Choice, Dimension
 from branchsweep.config.experiment import Experiment
-from branchsweep.data.training_rows import ALL_ROWS
 from branchsweep.models.architecture import Architecture
-from branchsweep.models.recipe import Recipe, epochs_of, recipe_for
+from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training import cost_model
-from branchsweep.training.population import LaneState, Population, Program
+from branchsweep.training.lanes import Lane
+from branchsweep.training.population import Population, Program
 from branchsweep.training.resources import CPU, SINGLE_CORE, Device, Resources
-from branchsweep.trial import ParamValue, Trial
+from branchsweep.trial import ParamValue
 
 WIDTHS = (4, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """Buckets: the trunk's layers are padded to the smallest of these that holds them, and so are the branches'."""
@@ -55,7 +55,7 @@ CODE_HYPERPARAMETERS = ("activation", "loss_balancing")
 
 @dataclass(frozen=True, slots=True)
 class ProgramLimits:
-    """What the programs of an experiment must have room for, whatever trial comes.
+    """What the programs of an experiment must have room for, whatever trial is asked.
 
     Args:
         activations: Every activation that some trial may have.
@@ -72,10 +72,16 @@ class ProgramLimits:
     apart: bool
 
 
-def program_limits(experiment: Experiment) -> ProgramLimits:
-    """The limits of an experiment: over its space, its fixed values, its known configurations and the defaults."""
+def program_limits(experiment: Experiment, recipes: Sequence[Recipe] = ()) -> ProgramLimits:
+    """The limits of an experiment: over its space, its fixed values, its known configurations and the defaults.
+
+    Args:
+        experiment: Gives the space.
+        recipes: Networks that programs must have room for as well. Those of the experiment's own trials change nothing.
+    """
     words = ({name: word} for name in CODE_HYPERPARAMETERS for word in _values(experiment.space.dimensions.get(name)))
-    everything = [recipe_for(experiment, params) for params in [{}, *experiment.search.initial_trials.values(), *words]]
+    own = (recipe_for(experiment, params) for params in [{}, *experiment.search.initial_trials.values(), *words])
+    everything = [*own, *recipes]
     depths = [
         int(max(_values(dimension)))
         for name, dimension in experiment.space.dimensions.items()
@@ -136,7 +142,7 @@ def program_of(recipe: Recipe, experiment: Experiment, bounds: ProgramLimits, de
 def widened_for_gpu(program: Program, experiment: Experiment, device: Device) -> Program:
     """The program on a GPU: all lanes in one wave, as many as fit and a round can fill, rounded down to a power of two.
 
-    No fewer than on a core, and no more than `MOST_LANES`. A round's lanes bound them because an empty place in a wave is
+    No fewer than on a core, and no more than `MAX_LANES`. A round's lanes bound them because an empty place in a wave is
     computed all the same.
     """
     alone = cost_model.program_bytes(replace(program, lanes=1, slots=1))  # so many bytes for every lane, as all have a slot
@@ -147,51 +153,7 @@ def widened_for_gpu(program: Program, experiment: Experiment, device: Device) ->
     return replace(program, lanes=lanes, slots=lanes)
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """One lane on its way into a population."""
-
-    trial: int
-    recipe: Recipe
-    fold: int
-    seed: int
-    epochs: int
-    stop: int
-    state: LaneState | None = field(default=None, compare=False)
-
-    @property
-    def start(self) -> int:
-        """Epochs that it has behind it."""
-        return self.state.epoch if self.state else 0
-
-    @property
-    def stream(self) -> tuple[int, int, str, str]:
-        """What decides the rows that the lane sees, in which order and scaling."""
-        return (self.fold, self.seed, self.recipe.input_scaling, self.recipe.target_scaling)
-
-
-def lanes_of(trial: Trial, experiment: Experiment) -> list[Lane]:
-    """The lanes behind one trial's score in a search: its folds, and for each its seeds."""
-    return lanes_on(trial, experiment, range(experiment.folds), experiment.validation.seeds)
-
-
-def lanes_on(trial: Trial, experiment: Experiment, folds: Sequence[int], seeds: int) -> list[Lane]:
-    """A trial's lanes on these folds, for each so many seeds."""
-    recipe = recipe_for(experiment, trial.params)
-    epochs = epochs_of(recipe, experiment)
-    return [Lane(trial.number, recipe, fold, seed, epochs, epochs) for fold in folds for seed in range(seeds)]
-
-
-def refit_lane(trial: Trial, experiment: Experiment, seed: int, stop: int) -> Lane:
-    """The lane that trains a trial's recipe anew on all training rows, for `stop` of its epochs (all, where it has fewer)."""
-    recipe = recipe_for(experiment, trial.params)
-    epochs = epochs_of(recipe, experiment)
-    return Lane(trial.number, recipe, ALL_ROWS, seed, epochs, min(stop, epochs))
-
-
-def pack(
-    lanes: Sequence[Lane], experiment: Experiment, resources: Resources = SINGLE_CORE, pauses: bool = False
-) -> list[Population]:
+def pack(lanes: Sequence[Lane], experiment: Experiment, resources: Resources = SINGLE_CORE) -> list[Population]:
     """Populations that hold every lane once, the costliest first.
 
     Lanes of one program that stand at the same epoch are spread evenly over as few populations as hold them, and those over as
@@ -199,16 +161,15 @@ def pack(
 
     Args:
         lanes: What is to be trained.
-        experiment: What the lanes are of.
+        experiment: What the lanes are of. Their programs have room for whatever trial its search asks, and for all of them.
         resources: Where it is trained.
-        pauses: See `Population`.
     """
-    bounds = program_limits(experiment)
+    bounds = program_limits(experiment, [lane.recipe for lane in lanes])
     alike: dict[tuple[Program, int], list[Lane]] = {}
     for lane in lanes:
         alike.setdefault((program_of(lane.recipe, experiment, bounds, resources.device), lane.start), []).append(lane)
     populations = [
-        make_population(program, chunk, experiment, pauses)
+        make_population(program, chunk, experiment)
         for (program, _), members in alike.items()
         for chunk in _chunks(members, program.lanes)
     ]
@@ -220,11 +181,10 @@ def pack(
 def _balanced(populations: Sequence[Population], workers: int) -> list[Population]:
     """The same lanes, the costliest population first; halved while that has all workers done clearly sooner."""
     ordered = sorted(populations, key=cost_model.relative_cost, reverse=True)
-    while ordered and len(ordered[0].trials) > 1:
+    while ordered and len(ordered[0].lanes) > 1:
         costliest, *others = ordered
-        half = len(costliest.trials) // 2
-        parts = [range(half), range(half, len(costliest.trials))]
-        halves = [costliest.only(part, [costliest.states[lane] for lane in part]) for part in parts]
+        middle = len(costliest.lanes) // 2
+        halves = [replace(costliest, lanes=part) for part in (costliest.lanes[:middle], costliest.lanes[middle:])]
         split = sorted([*halves, *others], key=cost_model.relative_cost, reverse=True)
         if _makespan(ordered, workers) - _makespan(split, workers) < WORTH_SPLITTING:
             break
@@ -240,29 +200,17 @@ def _makespan(populations: Sequence[Population], workers: int) -> float:
     return max(busy)
 
 
-def make_population(program: Program, lanes: Sequence[Lane], experiment: Experiment, pauses: bool = False) -> Population:
+def make_population(program: Program, lanes: Sequence[Lane], experiment: Experiment) -> Population:
     """These lanes as one population."""
-    return Population(
-        program=program,
-        fit=experiment.fit,
-        seed=experiment.seed,
-        trials=tuple(lane.trial for lane in lanes),
-        recipes=tuple(lane.recipe for lane in lanes),
-        folds=tuple(lane.fold for lane in lanes),
-        seeds=tuple(lane.seed for lane in lanes),
-        epochs=tuple(lane.epochs for lane in lanes),
-        stops=tuple(lane.stop for lane in lanes),
-        pauses=pauses,
-        states=tuple(lane.state for lane in lanes),
-    )
+    return Population(program, experiment.fit, experiment.seed, tuple(lanes))
 
 
 def _chunks(lanes: Sequence[Lane], places: int) -> list[list[Lane]]:
-    """Cuts lanes into parts of at most `places` lanes and `STREAMS` streams, of nearly equal size.
+    """Cuts lanes into parts of at most `places` lanes and `MAX_STREAMS` streams, of nearly equal size.
 
-    The lanes of a trial stay together where they can, so that its score is known, and recorded, as early as possible.
+    The lanes of a candidate stay together where they can, so that its score is known, and recorded, as early as possible.
     """
-    ordered = sorted(lanes, key=lambda lane: (lane.trial, lane.fold, lane.seed))
+    ordered = sorted(lanes, key=lambda lane: lane.key)
     parts: list[list[Lane]] = []
     even = -(-len(ordered) // -(-len(ordered) // places))
     for lane in ordered:

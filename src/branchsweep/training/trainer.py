@@ -1,7 +1,4 @@
-"""Trains populations in this process: fills a compiled program with lanes, feeds it, and reads the outcome.
-
-A lane's initial weights derive from (experiment's seed, trial, fold, seed), never from where it is trained.
-"""
+"""Trains populations in this process: fills a compiled program with lanes, feeds it, and reads the outcome."""
 
 from __future__ import annotations
 
@@ -23,9 +20,10 @@ from branchsweep.models.architecture import Architecture
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.recipe import Recipe
 from branchsweep.training import cost_model, layer_schedule, program_cache
-from branchsweep.training.batches import WEIGHTS, BatchFeed, Floats32, Stream, StreamKey, make_stream
+from branchsweep.training.batches import BatchFeed, Floats32, Stream, StreamKey, make_stream
+from branchsweep.training.lanes import Lane, LaneOutcome, LaneState
 from branchsweep.training.layer_schedule import layer_capacity, program_stages
-from branchsweep.training.population import LaneOutcome, LaneState, Population, PopulationOutcome, Program
+from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.program import CHUNK, Lanes, Layers, Parameter, Plan, State, compiled
 from branchsweep.training.resources import CPU, Device, Resources
@@ -41,11 +39,6 @@ MOST_STREAMS = 128
 
 WORTH_MOVING = 0.75
 """When no more than this share of a population's lanes is still going, they move together: that takes less than an epoch."""
-
-
-def weight_seed(seed: int, trial: int, fold: int, lane_seed: int) -> tuple[int, ...]:
-    """What a lane's initial weights derive from."""
-    return (seed, WEIGHTS, trial, fold + 1, lane_seed)
 
 
 @dataclass(slots=True)
@@ -96,7 +89,7 @@ class PopulationTrainer:
         began = time.perf_counter()
         compile_seconds = self._compile(population)
         lanes: dict[int, LaneOutcome] = {}
-        members, going = list(range(len(population.trials))), population
+        members, going = list(range(len(population.lanes))), population
         while members:
             leg = self._leg(going, keep_weights)
             lanes |= dict(zip(members, leg, strict=True))
@@ -148,7 +141,7 @@ class PopulationTrainer:
         plan, rows, state = _plan(population, feed, layout), feed.rows(), _initial_state(population, feed, layout)
         train = compiled(population.program)
         curves: list[Floats32] = []
-        last, lanes, epoch = max(population.stops), len(population.trials), population.start
+        last, lanes, epoch = max(population.stops), len(population.lanes), population.start
         trained, going = lanes * epoch, lanes
         while epoch < last and going > lanes * WORTH_MOVING:
             count = min(CHUNK, last - epoch)
@@ -172,7 +165,7 @@ def _give_back_memory() -> None:
 def _plan(population: Population, feed: BatchFeed, layout: layer_schedule.LayerSchedule) -> Plan:
     """The population's layout and dials as arrays of the program's shapes."""
     program = population.program
-    heads, lanes = len(program.losses), len(population.trials)
+    heads, lanes = len(program.losses), len(population.lanes)
 
     def dial(values: list[float], empty: float = 0.0) -> Floats32:
         return np.array(values + [empty] * (program.lanes - lanes), np.float32)
@@ -221,13 +214,12 @@ def _strength(population: Population, layout: layer_schedule.LayerSchedule) -> F
     return strength
 
 
-def _fresh(population: Population, lane: int) -> LaneState:
-    """A lane before its first step."""
-    seed = weight_seed(population.seed, population.trials[lane], population.folds[lane], population.seeds[lane])
-    program, nothing = population.program, np.zeros((0, len(population.program.losses)))
+def _fresh(lane: Lane, program: Program) -> LaneState:
+    """The state of a lane before its first step."""
+    nothing = np.zeros((0, len(program.losses)))
     return LaneState(
         epoch=0,
-        weights=keras_network.initial_weights(population.recipes[lane].architecture, program.inputs, seed),
+        weights=keras_network.initial_weights(lane.recipe.architecture, program.inputs, lane.weight_seed),
         first_moment=(),
         second_moment=(),
         kept=(),
@@ -242,7 +234,7 @@ def _fresh(population: Population, lane: int) -> LaneState:
 def _initial_state(population: Population, feed: BatchFeed, layout: layer_schedule.LayerSchedule) -> State:
     """The lanes where they stand."""
     program, heads = population.program, len(population.program.losses)
-    states = [state or _fresh(population, lane) for lane, state in enumerate(population.states)]
+    states = [lane.state or _fresh(lane, program) for lane in population.lanes]
     predictions = np.zeros((feed.batches * program.batch_size, heads, program.lanes), np.float32)
     weights, first_moment, second_moment, kept = (_zeros(program) for _ in range(4))
     log_variances = np.zeros((len(Parameter._fields), heads, program.lanes), np.float32)

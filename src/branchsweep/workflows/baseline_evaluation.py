@@ -12,12 +12,11 @@ from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
-from branchsweep.models import baselines
-from branchsweep.training.protocols import Trainer
+from branchsweep.models.baselines import predict as predict_baseline
 from branchsweep.trial import Score, Status, Trial
 from branchsweep.workflows.confirmation import ConfirmationCandidate, ReevaluatedTrial
-from branchsweep.workflows.progress import ProgressCallback
-from branchsweep.workflows.promotion import evaluate_on_test_set, refit, temporary_model_folder
+from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.promotion import RefitRequest, evaluate_on_test_set, refit, temporary_model_folder
 from branchsweep.workflows.sweep_result import BaselineResult
 
 
@@ -71,63 +70,56 @@ def check_baseline_experiment(other: Experiment, where: str, experiment: Experim
 
 
 def evaluate_baselines(
-    chosen: Sequence[Baseline],
+    baselines: Sequence[Baseline],
     confirmed: Mapping[str, ReevaluatedTrial],
-    rows: TrainingRows,
     dataset: Dataset,
     split: Split,
-    heads: Sequence[str],
-    trainer: Trainer,
-    progress: ProgressCallback,
+    training: TrainingContext,
 ) -> list[BaselineResult]:
     """Every baseline's scores on the folds of the confirmation and on the test rows, in order.
 
     Args:
-        chosen: The baselines.
-        confirmed: By name, what the networks among them are worth.
-        rows: The training rows and all folds, those of the confirmation last.
-        dataset: The table.
+        baselines: The baselines.
+        confirmed: By name, the networks among them with their confirmed scores.
+        dataset: The table, whose targets are the sweep's heads.
         split: Where the test rows are.
-        heads: The heads' names, in order.
-        trainer: Trains the networks among them on all training rows.
-        progress: Told about it.
+        training: Trains the networks among them on all training rows.
     """
-    compared = []
-    for one in chosen:
-        progress.on_stage(f"comparing with {one.name.replace('_', ' ')}")
-        compared.append(
-            _of_network(confirmed[one.name], dataset, split, trainer, progress)
-            if one.experiment
-            else _of_estimator(one.name, rows, dataset, split, heads)
+    results = []
+    for baseline in baselines:
+        training.progress.on_stage(f"comparing with {baseline.name.replace('_', ' ')}")
+        results.append(
+            _network_result(confirmed[baseline.name], dataset, split, training)
+            if baseline.experiment
+            else _estimator_result(baseline.name, training.rows, dataset, split)
         )
-    return compared
+    return results
 
 
-def _of_estimator(name: str, rows: TrainingRows, dataset: Dataset, split: Split, heads: Sequence[str]) -> BaselineResult:
-    lanes = [
-        scores.head_scores(rows.y[rest], baselines.predict(name, rows.x[train], rows.y[train], rows.x[rest]), heads)
-        for train, rest in rows.folds[-len(split.confirmation) :]
+def _estimator_result(name: str, rows: TrainingRows, dataset: Dataset, split: Split) -> BaselineResult:
+    heads = dataset.heads
+    by_fold = [
+        scores.head_scores(rows.y[validation], predict_baseline(name, rows.x[train], rows.y[train], rows.x[validation]), heads)
+        for train, validation in rows.folds[-len(split.confirmation) :]
     ]
-    heads_averaged, value, value_se = scores.average_scores(lanes)
-    validated = Score(Status.COMPLETE, value=value, value_se=value_se, heads=heads_averaged)
-    test = scores.head_scores(dataset.y[split.test], baselines.predict(name, rows.x, rows.y, dataset.x[split.test]), heads)
+    by_head, value, value_se = scores.average_scores(by_fold)
+    validated = Score(Status.COMPLETE, value=value, value_se=value_se, heads=by_head)
+    test = scores.head_scores(dataset.y[split.test], predict_baseline(name, rows.x, rows.y, dataset.x[split.test]), heads)
     return BaselineResult(
         name=name.replace("_", " "),
         r2=validated.r2,
         r2_se=validated.r2_se,
-        test_r2={head: of_head.r2 for head, of_head in test.items()},
+        test_r2={head: measured.r2 for head, measured in test.items()},
     )
 
 
-def _of_network(
-    one: ReevaluatedTrial, dataset: Dataset, split: Split, trainer: Trainer, progress: ProgressCallback
-) -> BaselineResult:
-    experiment = one.contender.experiment
-    members = refit([(one, 1)], trainer, progress)[0] if one.score.is_complete else []
+def _network_result(confirmed: ReevaluatedTrial, dataset: Dataset, split: Split, training: TrainingContext) -> BaselineResult:
+    experiment, score = confirmed.contender.experiment, confirmed.score
+    members = refit([RefitRequest.of_confirmed(confirmed)], experiment, training)[0] if score.is_complete else []
     test: dict[str, float] = {}
     if members:
         with temporary_model_folder() as folder:
-            predictions = evaluate_on_test_set(experiment, members, dataset, split, trainer, folder)
-        met = scores.head_scores(dataset.y[split.test], predictions, list(experiment.heads))
-        test = {head: figures.r2 for head, figures in met.items()}
-    return BaselineResult(name=one.contender.name, r2=one.score.r2, r2_se=one.score.r2_se, test_r2=test)
+            predictions = evaluate_on_test_set(experiment, members, dataset, split, training.trainer, folder)
+        by_head = scores.head_scores(dataset.y[split.test], predictions, list(experiment.heads))
+        test = {head: measured.r2 for head, measured in by_head.items()}
+    return BaselineResult(name=confirmed.contender.name, r2=score.r2, r2_se=score.r2_se, test_r2=test)

@@ -1,15 +1,15 @@
-"""The best trials once more, from fresh seeds on fresh folds: what they are worth, and which of them is the finalist.
+"""Trains the best trials again, from fresh seeds on fresh folds: what they are worth, and which of them is the finalist.
 
 A search picks the luckiest of many, so its best validation score flatters (Cawley and Talbot 2010). Here the best few, the
-reigning champion and the networks that they are compared with are trained as lanes of populations on a cut of the training
-rows that the search never validated on. All of them meet the same folds with the same order of rows, so that their scores can
-be compared pair by pair.
+current champion and the networks among the baselines are trained on a cut of the training rows that the search never validated
+on. All of them are trained on the same folds with the same order of rows, so that their scores can be compared pair by pair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
@@ -17,21 +17,18 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import scores, significance
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
-from branchsweep.models.recipe import recipe_for
-from branchsweep.training import packing
-from branchsweep.training.packing import Lane
-from branchsweep.training.population import LaneOutcome
-from branchsweep.training.population_queue import PopulationQueue
-from branchsweep.training.protocols import Trainer
+from branchsweep.models.recipe import Recipe, recipe_for
+from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, Stage, recipe_lanes
 from branchsweep.trial import Result, Score, Trial
 from branchsweep.types import Floats
-from branchsweep.workflows import lane_scores
-from branchsweep.workflows.progress import ProgressCallback
+from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.train_lanes import train_lanes
+from branchsweep.workflows.trial_runner import score_trial
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationCandidate:
-    """Who is confirmed.
+    """A network that is confirmed: one of the best trials, the champion, or a baseline.
 
     Args:
         name: For people (`trial 17`, `article`, `version 3`).
@@ -45,17 +42,26 @@ class ConfirmationCandidate:
     trial: Trial
     searched: Score | None = None
 
+    @property
+    def recipe(self) -> Recipe:
+        """What is trained, in full."""
+        return recipe_for(self.experiment, self.trial.params)
+
+    def lanes(self, folds: Iterable[int], seeds: int) -> list[Lane]:
+        """Its lanes on these folds, for each so many seeds."""
+        return recipe_lanes(Stage.CONFIRMATION, self.recipe, self.experiment, product(folds, range(seeds)))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReevaluatedTrial:
-    """What it is worth.
+    """A candidate with its confirmed score.
 
     Args:
-        contender: Who.
+        contender: What was trained.
         score: Over all its lanes.
         r2: By (fold, seed), the R² of each head; empty where a lane diverged.
-        predictions: `(training rows, heads)` what its lanes said of the rows that they had not learnt from, averaged over the
-            seeds, in natural units; NaN where a lane diverged.
+        predictions: `(training rows, heads)` what its lanes predict for the rows that they were not trained on, averaged over
+            the seeds, in natural units; NaN where a lane diverged.
         parameters: Weights and biases of its network.
     """
 
@@ -69,7 +75,7 @@ class ReevaluatedTrial:
 def best_candidates(
     experiment: Experiment, results: Sequence[Result], judged: ObjectiveEvaluator
 ) -> list[ConfirmationCandidate]:
-    """The trials that deserve a second look: the best by the objective, as many as `confirmation.trials` says."""
+    """The trials that are trained again: the best by the objective, as many as `confirmation.trials` says."""
     best = judged.ranking(judged.front(results) if judged.objective.is_multi_objective else results)
     return [
         ConfirmationCandidate(f"trial {result.trial.number}", experiment, result.trial, result.score)
@@ -78,37 +84,42 @@ def best_candidates(
 
 
 def reevaluate(
-    contenders: Sequence[ConfirmationCandidate],
-    experiment: Experiment,
-    rows: TrainingRows,
-    trainer: Trainer,
-    progress: ProgressCallback,
+    candidates: Sequence[ConfirmationCandidate], experiment: Experiment, training: TrainingContext
 ) -> list[ReevaluatedTrial]:
-    """Trains them all on the folds of the confirmation; in their order.
+    """Trains candidates on the folds of the confirmation.
+
+    The score of a candidate does not depend on the others: lanes derive their initial weights from what is trained.
 
     Args:
-        contenders: Who.
-        experiment: Of the sweep: gives seeds, and how many folds of `rows` are the search's.
-        rows: The training rows with all folds.
-        trainer: Trains.
-        progress: Is told how it goes.
+        candidates: What is trained.
+        experiment: Of the sweep: gives seeds, and how many folds of the training rows are the search's.
+        training: Trains them.
+
+    Returns:
+        Each candidate with its score, in the order of `candidates`.
     """
-    folds = range(experiment.folds, len(rows.folds))
-    outcomes: list[dict[tuple[int, int], LaneOutcome]] = [{} for _ in contenders]
-    seconds = [0.0] * len(contenders)
-    for of in {id(contender.experiment): contender.experiment for contender in contenders}.values():
-        places = [place for place, contender in enumerate(contenders) if contender.experiment is of]
-        lanes = [lane for place in places for lane in lanes_of(contenders[place], place, folds, experiment.confirmation.seeds)]
-        populations = packing.pack(lanes, of, trainer.resources)
-        named = ", ".join(contenders[place].name for place in places)
-        progress.on_training_planned(sum(lane.stop for lane in lanes), f"{len(lanes)} lanes to confirm {named}")
-        for position, outcome in trainer.train(PopulationQueue(populations)):
-            members = populations[position]
-            keys = zip(members.trials, members.folds, members.seeds, strict=True)
-            for (place, fold, seed), lane_outcome in zip(keys, outcome.lanes, strict=True):
-                outcomes[place][fold, seed] = lane_outcome
-                seconds[place] += outcome.seconds / len(outcome.lanes)
-    return [_reevaluated(*each, rows) for each in zip(contenders, outcomes, seconds, strict=True)]
+    folds, seeds = range(experiment.folds, len(training.rows.folds)), experiment.confirmation.seeds
+    confirmed: dict[int, ReevaluatedTrial] = {}
+    for group in _by_experiment(candidates):
+        lanes = {index: candidates[index].lanes(folds, seeds) for index in group}
+        names = ", ".join(candidates[index].name for index in group)
+        every_lane = [lane for own in lanes.values() for lane in own]
+        outcomes = train_lanes(every_lane, candidates[group[0]].experiment, training, f"to confirm {names}")
+        for index, own in lanes.items():
+            confirmed[index] = _reevaluated(candidates[index], {lane.key: outcomes[lane.key] for lane in own}, training.rows)
+    return [confirmed[index] for index in range(len(candidates))]
+
+
+def _by_experiment(candidates: Sequence[ConfirmationCandidate]) -> list[list[int]]:
+    """The indices of candidates of equal experiments, which are trained side by side."""
+    groups: list[list[int]] = []
+    for index, candidate in enumerate(candidates):
+        alike = next((group for group in groups if candidates[group[0]].experiment == candidate.experiment), None)
+        if alike is None:
+            groups.append([index])
+        else:
+            alike.append(index)
+    return groups
 
 
 def choose_finalist(
@@ -136,28 +147,23 @@ def _standard_error(one: ReevaluatedTrial, judged: ObjectiveEvaluator) -> float:
     return scores.standard_error(significance.mean_by_fold(figures, [fold for fold, _ in one.r2]).tolist())
 
 
-def lanes_of(contender: ConfirmationCandidate, place: int, folds: Sequence[int], seeds: int) -> list[Lane]:
-    """A contender's lanes; named by its place, for numbers of trials may repeat between sweeps."""
-    return packing.lanes_on(replace(contender.trial, number=place), contender.experiment, folds, seeds)
-
-
 def _reevaluated(
-    contender: ConfirmationCandidate, outcomes: Mapping[tuple[int, int], LaneOutcome], seconds: float, rows: TrainingRows
+    candidate: ConfirmationCandidate, outcomes: Mapping[LaneKey, LaneOutcome], rows: TrainingRows
 ) -> ReevaluatedTrial:
-    experiment = contender.experiment
+    experiment = candidate.experiment
     heads = list(experiment.heads)
-    in_order = sorted(outcomes.items())  # not as they came: a mean has other last bits if it is taken in another order
-    entries = [(f"fold {fold}, seed {seed}", outcome, rows.y[rows.fold_rows(fold)[1]]) for (fold, seed), outcome in in_order]
-    graded = lane_scores.lane_scores(entries, heads, seconds)
+    # not in the order in which lanes ended: a mean that is taken in another order has other last digits
+    by_lane = {(key.fold, key.seed): outcomes[key] for key in sorted(outcomes)}
+    score = score_trial(experiment, by_lane, rows, sum(outcome.seconds for outcome in by_lane.values()))
     r2: dict[tuple[int, int], Mapping[str, float]] = {}
     predictions = np.full(rows.y.shape, np.nan)
-    if graded.is_complete:
+    if score.is_complete:
         totals = np.zeros(rows.y.shape)
-        for (fold, seed), outcome in in_order:
-            held_out = rows.fold_rows(fold)[1]
-            measured = scores.head_scores(rows.y[held_out], outcome.predictions, heads)
-            r2[fold, seed] = {head: of_head.r2 for head, of_head in measured.items()}
-            totals[held_out] += outcome.predictions
-        predictions = totals / (1 + max(seed for _, seed in outcomes))
-    recipe = recipe_for(experiment, contender.trial.params)
-    return ReevaluatedTrial(contender, graded, r2, predictions, recipe.architecture.parameters(len(experiment.table.inputs)))
+        for (fold, seed), outcome in by_lane.items():
+            validation = rows.fold_rows(fold)[1]
+            by_head = scores.head_scores(rows.y[validation], outcome.predictions, heads)
+            r2[fold, seed] = {head: measured.r2 for head, measured in by_head.items()}
+            totals[validation] += outcome.predictions
+        predictions = totals / (1 + max(seed for _, seed in by_lane))
+    parameters = candidate.recipe.architecture.parameters(len(experiment.table.inputs))
+    return ReevaluatedTrial(candidate, score, r2, predictions, parameters)

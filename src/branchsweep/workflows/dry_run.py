@@ -13,11 +13,12 @@ from branchsweep.data.dataset import Split
 from branchsweep.search.drivers import open_driver
 from branchsweep.search.successive_halving import surviving_count
 from branchsweep.training import cost_model, packing
+from branchsweep.training.lanes import Lane, distinct_lanes, refit_lanes, search_lanes
 from branchsweep.training.population import Population, Program
 from branchsweep.training.resources import Resources
 from branchsweep.trial import Trial
 from branchsweep.workflows.baseline_evaluation import Baseline
-from branchsweep.workflows.confirmation import ConfirmationCandidate, lanes_of
+from branchsweep.workflows.confirmation import ConfirmationCandidate
 from branchsweep.workflows.simulator import simulate_search
 
 BUSY = 0.9
@@ -100,13 +101,13 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
     searched = simulate_search(rounds, experiment, resources, train, validation)
     planned: list[tuple[Population, float]] = []
 
-    def plan(lanes: Sequence[packing.Lane], of: Experiment, share: float = 1.0) -> None:
-        populations = packing.pack(lanes, of, resources)
+    def plan(lanes: Sequence[Lane], of: Experiment, share: float = 1.0) -> None:
+        populations = packing.pack(distinct_lanes(lanes), of, resources)
         planned.extend((members, share * cost_model.estimated_seconds(members, train, validation)) for members in populations)
 
     for trials in rounds:
         plan(
-            [lane for trial in trials for lane in packing.lanes_of(trial, experiment)],
+            [lane for trial in trials for lane in search_lanes(trial, experiment)],
             experiment,
             _share(experiment, len(trials)),
         )
@@ -116,9 +117,9 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
     folds, seeds = range(experiment.confirmation.folds), experiment.confirmation.seeds
     for of in [experiment, *(contender.experiment for contender in networks)]:
         contenders = [each for each in (*best, *networks) if each.experiment is of]
-        plan([lane for place, each in enumerate(contenders) for lane in lanes_of(each, place, folds, seeds)], of)
+        plan([lane for candidate in contenders for lane in candidate.lanes(folds, seeds)], of)
         count = _members(experiment) if of is experiment else 1
-        plan([packing.refit_lane(contenders[-1].trial, of, seed, of.fit.epochs) for seed in range(count)], of)
+        plan(refit_lanes(contenders[-1].recipe, of, range(count), of.fit.epochs), of)
     by_program = _by_program(planned)
     return DryRun(
         sweep=experiment.name,
@@ -199,7 +200,7 @@ def _by_program(planned: Sequence[tuple[Population, float]]) -> list[PlannedProg
             branch_width=program.branch_width,
             batch_size=program.batch_size,
             optimizer=program.optimizer,
-            lanes=sum(len(members.trials) for members, _ in group),
+            lanes=sum(len(members.lanes) for members, _ in group),
             populations=len(group),
             useful=round(cost_model.useful_share([members for members, _ in group]), 3),
             seconds=round(cost_model.COMPILE_SECONDS + sum(seconds for _, seconds in group), 1),

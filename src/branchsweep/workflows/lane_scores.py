@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from branchsweep.metrics.scores import Floats, average_scores, head_scores
-from branchsweep.training.population import LaneOutcome
+from branchsweep.training.lanes import LaneOutcome
 from branchsweep.trial import Score, Status
 
 

@@ -11,105 +11,127 @@ from pathlib import Path
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.recorded import dump_yaml, parse_recorded_experiment
 from branchsweep.data.dataset import Dataset, Split
-from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
 from branchsweep.models import ensemble_selection
 from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
+from branchsweep.models.recipe import Recipe
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, Registry, Tracking
-from branchsweep.training import packing
-from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.lanes import Lane, refit_lanes
 from branchsweep.training.protocols import Trainer
 from branchsweep.trial import HeadScore, Result, Trial
 from branchsweep.types import Floats
 from branchsweep.workflows import promotion_gate
 from branchsweep.workflows.confirmation import ConfirmationCandidate, ReevaluatedTrial, choose_finalist, reevaluate
-from branchsweep.workflows.progress import ProgressCallback
+from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
 from branchsweep.workflows.sweep_result import PromotionResult
+from branchsweep.workflows.train_lanes import train_lanes
 
 SPARE_SEEDS = 2
 """Fresh seeds that are tried beyond those that are needed, in case a refit diverges."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefitRequest:
+    """A recipe to be trained anew on all training rows.
+
+    Args:
+        name: For people.
+        recipe: What is trained.
+        epochs: For how long.
+        count: How many networks, each from a seed of its own.
+    """
+
+    name: str
+    recipe: Recipe
+    epochs: int
+    count: int = 1
+
+    @classmethod
+    def of_confirmed(cls, confirmed: ReevaluatedTrial, count: int = 1) -> RefitRequest:
+        """As many epochs as the confirmed lanes needed for the weights that were scored, on average.
+
+        No validation rows are left to stop by.
+        """
+        return cls(confirmed.contender.name, confirmed.contender.recipe, max(1, round(confirmed.score.epochs)), count)
 
 
 def train_members(
     finalist: ReevaluatedTrial,
     confirmed: Sequence[ReevaluatedTrial],
     experiment: Experiment,
-    rows: TrainingRows,
+    training: TrainingContext,
     judged: ObjectiveEvaluator,
-    trainer: Trainer,
-    progress: ProgressCallback,
 ) -> list[ModelMember]:
-    """The networks of the model that leaves the house, trained anew on all training rows; none if all diverge.
+    """The networks of the exported model, trained anew on all training rows; none if all diverge.
 
     One of the finalist's recipe; or, where an ensemble is asked for, so many of it from as many seeds, or of the recipes that
-    a greedy choice takes on the predictions that the confirmation made for rows that its networks had not learnt from.
+    a greedy choice takes on the predictions that the confirmation made for rows that its networks were not trained on.
     """
     policy = experiment.promotion.ensemble if experiment.promotion else None
     if policy is None:
-        return refit([(finalist, 1)], trainer, progress)[0]
+        return refit([RefitRequest.of_confirmed(finalist)], experiment, training)[0]
     if policy.choose == "seeds":
-        return _averaged(refit([(finalist, policy.size)], trainer, progress), [1.0])
-    standing = [each for each in confirmed if each.contender.searched is not None and each.r2]
-    predictions = {place: each.predictions for place, each in enumerate(standing)}
-    shares = ensemble_selection.select_greedily(predictions, rows.y, list(experiment.heads), policy.size, judged.objective)
-    wanted = [(standing[place], max(1, round(share * policy.size))) for place, share in shares.items()]
-    groups = refit(wanted, trainer, progress)
-    return _averaged(groups, list(shares.values()))
+        return _averaged(refit([RefitRequest.of_confirmed(finalist, policy.size)], experiment, training), [1.0])
+    eligible = [candidate for candidate in confirmed if candidate.contender.searched is not None and candidate.r2]
+    predictions = {index: candidate.predictions for index, candidate in enumerate(eligible)}
+    heads = list(experiment.heads)
+    shares = ensemble_selection.select_greedily(predictions, training.rows.y, heads, policy.size, judged.objective)
+    requests = [
+        RefitRequest.of_confirmed(eligible[index], max(1, round(share * policy.size))) for index, share in shares.items()
+    ]
+    return _averaged(refit(requests, experiment, training), list(shares.values()))
 
 
-def refit(
-    wanted: Sequence[tuple[ReevaluatedTrial, int]], trainer: Trainer, progress: ProgressCallback
-) -> list[list[ModelMember]]:
-    """Trains recipes anew on all training rows, each from so many fresh seeds, all of them side by side.
+def refit(requests: Sequence[RefitRequest], experiment: Experiment, training: TrainingContext) -> list[list[ModelMember]]:
+    """Trains recipes anew on all training rows, all networks side by side.
 
-    There are no validation rows left to stop by, so a recipe trains as many epochs as its confirmed lanes needed for weights
-    that were scored, on average. Networks that diverge are replaced from other seeds, as far as that goes.
+    Networks that diverge are replaced from other seeds, `SPARE_SEEDS` for each recipe.
 
     Args:
-        wanted: Recipes of one experiment, each with the number of networks.
-        trainer: Trains.
-        progress: Is told how it goes.
+        requests: What is trained.
+        experiment: Of all of them.
+        training: Trains them.
+
+    Returns:
+        The networks of each request, as many as did not diverge.
     """
-    members: list[list[ModelMember]] = [[] for _ in wanted]
+    members: list[list[ModelMember]] = [[] for _ in requests]
     first = 0
     for spare in (0, SPARE_SEEDS):
-        lanes = [
-            packing.refit_lane(one.contender.trial, one.contender.experiment, first + seed, max(1, round(one.score.epochs)))
-            for (one, count), found in zip(wanted, members, strict=True)
-            for seed in range(spare or count)
-            if len(found) < count
-        ]
-        named = ", ".join(one.contender.name for one, _ in wanted)
-        trained = _train_on_all_rows(lanes, named, wanted[0][0].contender.experiment, trainer, progress)
-        for (one, count), found in zip(wanted, members, strict=True):
-            mine = [trained[trial, seed] for trial, seed in sorted(trained) if trial == one.contender.trial.number]
-            found.extend(mine[: count - len(found)])
-        first = max(count for _, count in wanted)
+        lanes = {
+            index: refit_lanes(request.recipe, experiment, range(first, first + (spare or request.count)), request.epochs)
+            for index, request in enumerate(requests)
+            if len(members[index]) < request.count
+        }
+        trained = _train_on_all_rows(lanes, requests, experiment, training)
+        for index, found in trained.items():
+            members[index].extend(found[: requests[index].count - len(members[index])])
+        first = max(request.count for request in requests)
     return members
 
 
 def _train_on_all_rows(
-    lanes: Sequence[packing.Lane], named: str, experiment: Experiment, trainer: Trainer, progress: ProgressCallback
-) -> dict[tuple[int, int], ModelMember]:
-    """By (trial, seed), the lanes that did not diverge."""
-    if not lanes:
+    lanes: Mapping[int, Sequence[Lane]], requests: Sequence[RefitRequest], experiment: Experiment, training: TrainingContext
+) -> dict[int, list[ModelMember]]:
+    """By the index of a request, the networks that did not diverge, in order of their seeds."""
+    every_lane = [lane for own in lanes.values() for lane in own]
+    if not every_lane:
         return {}
-    populations = packing.pack(lanes, experiment, trainer.resources)
-    progress.on_training_planned(sum(lane.stop for lane in lanes), f"{named}, {len(lanes)} in all, on all training rows")
-    trained: dict[tuple[int, int], ModelMember] = {}
-    for position, outcome in trainer.train(PopulationQueue(populations), keep_weights=True):
-        of = populations[position]
-        for trial, seed, recipe, lane in zip(of.trials, of.seeds, of.recipes, outcome.lanes, strict=True):
-            if lane.failed_at:
-                progress.on_message(
-                    f"a refit of trial {trial} diverged after epoch {lane.failed_at}; once more from another seed"
-                )
-            elif lane.weights is not None:
-                trained[trial, seed] = ModelMember(recipe, lane.weights, epochs=lane.epochs)
-    return trained
+    names = ", ".join(requests[index].name for index in lanes)
+    outcomes = train_lanes(every_lane, experiment, training, f"{names}, on all training rows", keep_weights=True)
+    members: dict[int, list[ModelMember]] = {index: [] for index in lanes}
+    for index, own in lanes.items():
+        for lane in own:
+            outcome = outcomes[lane.key]
+            if outcome.failed_at:
+                where = f"{requests[index].name} diverged after epoch {outcome.failed_at}"
+                training.progress.on_message(f"a refit of {where}; it is trained again from another seed")
+            elif outcome.weights is not None:
+                members[index].append(ModelMember(lane.recipe, outcome.weights, epochs=outcome.epochs))
+    return members
 
 
 def _averaged(groups: Sequence[Sequence[ModelMember]], shares: Sequence[float]) -> list[ModelMember]:
@@ -226,22 +248,18 @@ class PromotionPipeline:
 
     Args:
         experiment: Gives the policy.
-        rows: The training rows with all folds.
         dataset: The table.
         split: Where the test rows are.
-        trainer: Trains and exports.
+        training: Trains and exports.
         tracking: Registers.
-        progress: Is told about it.
         reporter: Describes the model.
     """
 
     experiment: Experiment
-    rows: TrainingRows
     dataset: Dataset
     split: Split
-    trainer: Trainer
+    training: TrainingContext
     tracking: Tracking
-    progress: ProgressCallback
     reporter: SweepReporter = TABLES_ONLY
 
     def hold(
@@ -261,7 +279,7 @@ class PromotionPipeline:
         """
         reign = current_champion(self.experiment, self.dataset, self.tracking.registry)
         rivals = [reign.contender] if reign and reign.contender else []
-        confirmed = reevaluate([*best, *rivals, *networks], self.experiment, self.rows, self.trainer, self.progress)
+        confirmed = reevaluate([*best, *rivals, *networks], self.experiment, self.training)
         finalist = choose_finalist(confirmed, self.experiment, judged)
         if finalist is None:
             return PromotionOutcome(tuple(confirmed), None)
@@ -276,16 +294,18 @@ class PromotionPipeline:
         reign: CurrentChampion | None,
         judged: ObjectiveEvaluator,
     ) -> PromotionOutcome:
-        members = train_members(finalist, confirmed, self.experiment, self.rows, judged, self.trainer, self.progress)
+        members = train_members(finalist, confirmed, self.experiment, self.training, judged)
         if not members:
             return PromotionOutcome(tuple(confirmed), finalist)
         heads = list(self.experiment.heads)
         with temporary_model_folder() as folder:
-            predictions = evaluate_on_test_set(self.experiment, members, self.dataset, self.split, self.trainer, folder)
+            predictions = evaluate_on_test_set(
+                self.experiment, members, self.dataset, self.split, self.training.trainer, folder
+            )
             test = scores.head_scores(self.dataset.y[self.split.test], predictions, heads)
             crowning, verdict = None, None
             if self.experiment.promotion:
-                self.progress.on_stage("registering the model")
+                self.training.progress.on_stage("registering the model")
                 verdict = replace(
                     self._decide(finalist, predictions, reign, confirmed), against=reign.champion.version if reign else 0
                 )
@@ -310,7 +330,7 @@ class PromotionPipeline:
         met, actual = None, None
         if reign and reign.is_fair and predictions is not None:
             with self.tracking.registry.model_files(reign.champion.model, reign.champion.version) as folder:
-                met = self.trainer.predict(folder, self.dataset.x[self.split.test])
+                met = self.training.trainer.predict(folder, self.dataset.x[self.split.test])
             actual = self.dataset.y[self.split.test]
         learning, validation = self.split.confirmation[0]
         return promotion_gate.decide_promotion(
@@ -338,7 +358,7 @@ class PromotionPipeline:
         champion = reign.champion if reign else None
         if champion and (champion.sweep, champion.trial) == (self.tracking.tracker.run_id, trial.number):
             return PromotionResult(name, champion.version, True, champion.because)  # crowned before this sweep was cut short
-        described = (self.experiment, finalist, members, test, verdict, self.rows.ranges, self.dataset, self.split)
+        described = (self.experiment, finalist, members, test, verdict, self.training.rows.ranges, self.dataset, self.split)
         card = self.reporter.model_card(*described)
         candidate = ModelCandidate(
             model=name,

@@ -14,17 +14,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.training import Pruning
 from branchsweep.data.dataset import Dataset, Split
-from branchsweep.data.training_rows import TrainingRows, training_rows
+from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import TrackingError
 from branchsweep.runtime import environment_facts
 from branchsweep.tracking.protocols import SweepRecord
+from branchsweep.training.lanes import search_lanes
 from branchsweep.training.protocols import Trainer
 from branchsweep.training.resources import CPU, device_fact
 from branchsweep.trial import Result, Score, Status, Trial
+from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.progress import ProgressCallback
-from branchsweep.workflows.trial_runner import run_trials
+from branchsweep.workflows.train_lanes import train_lanes
+from branchsweep.workflows.trial_runner import RunningTrial
 
 TOLERANCE = 0.001
 """R² by which a replay may be off where the last digits are not the same: another processor, or another version of a library,
@@ -285,7 +287,7 @@ def replay(
         progress: Is told how it goes.
         tolerance: R² by which figures may differ; 0 asks for the last digit.
     """
-    again = retrain(result, experiment, training_rows(dataset, split), trainer, progress)
+    again = retrain(result, experiment, TrainingContext(trainer, training_rows(dataset, split), progress))
     now = {
         "data_digest": dataset.digest,
         "split_digest": split.digest,
@@ -305,22 +307,39 @@ def replay(
     )
 
 
-def retrain(result: Result, experiment: Experiment, rows: TrainingRows, trainer: Trainer, progress: ProgressCallback) -> Result:
-    """The trial on the way that it went: alone, from rung to rung, and no further than to the rung where it was pruned.
+def retrain(result: Result, experiment: Experiment, training: TrainingContext) -> Result:
+    """Trains the lanes of a trial for the epochs that are recorded, and scores them at the rungs where it was scored then.
 
-    Its rungs are the recorded ones, for the default ones may be others in another version. A trial that failed has the
-    experiment's: its lanes were looked at there, and the first to have failed by then is the one that is named.
+    A pruned trial is trained to the rung where it was pruned.
     """
-    trial, recorded = result.trial, result.score
     alone = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 1})})
-    if recorded.status is not Status.FAILED:
-        alone = alone.model_copy(update={"pruning": Pruning(rungs=sorted(recorded.rungs))})
-    last = f"as recorded ({recorded.reason})" if recorded.status is Status.PRUNED else ""
-    verdicts = iter([*[""] * (len(recorded.rungs) - 1), last])
-    progress.on_search_begin(alone, [])
-    (again,) = run_trials([trial], alone, rows, trainer, progress, stop=lambda: next(verdicts, ""))
-    progress.on_trial_end(again)
-    return again
+    training.progress.on_search_begin(alone, [])
+    rows = training.rows.for_heads(list(experiment.heads))
+    running = RunningTrial(result.trial, search_lanes(result.trial, experiment))
+    epochs = _recorded_epochs(result.score, experiment)
+    for epoch in epochs:
+        lanes = running.lanes_to(epoch, pauses=epoch != epochs[-1])
+        for key, outcome in train_lanes(lanes, experiment, training, f"trial {result.trial.number}, to epoch {epoch}").items():
+            running.collect(key, outcome)
+        running.score_at(epoch, experiment, rows)
+        if running.is_over:
+            break
+    if result.score.status is Status.PRUNED and running.score.is_complete:
+        running.prune(f"as recorded: {result.score.reason}")
+    training.progress.on_trial_end(running.result)
+    return running.result
+
+
+def _recorded_epochs(recorded: Score, experiment: Experiment) -> list[int]:
+    """The epochs after which a trial was scored, the last one of its training included.
+
+    They are the recorded ones, for the default rungs may be others in another version. A trial that failed has the
+    experiment's: its lanes were scored there, and the first to have failed by then is the one that its reason names.
+    """
+    if recorded.status is Status.PRUNED:
+        return sorted(recorded.rungs)
+    rungs = experiment.pruning_schedule.rungs if recorded.status is Status.FAILED else sorted(recorded.rungs)
+    return [*rungs, experiment.fit.epochs]
 
 
 def compare_facts(recorded: Mapping[str, str], now: Mapping[str, str]) -> Sequence[EnvironmentFact]:

@@ -18,6 +18,7 @@ from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import Trainer
 from branchsweep.trial import Result
 from branchsweep.workflows.progress import ProgressCallback
+from branchsweep.workflows.train_lanes import LaneBatch
 from branchsweep.workflows.trial_runner import SuccessiveHalving, TrialGroup
 
 WARM_UP_ROUNDS = 4
@@ -163,17 +164,19 @@ class _Search:
         for result in recorded:
             self._answered.add(result)
         missing = [trial for trial in trials if trial.number not in self._recorded]
-        heat, turn = TrialGroup(missing, range(self._experiment.folds), recorded), self._asked // self._batch
-        resources, plan = self._engines.trainer.resources, self._engines.progress.on_training_planned
-        race = SuccessiveHalving([heat], self._experiment, self._rows, self._line, resources, plan, self._why_early, turn)
-        self.rounds.append(_Round(race, recorded))
+        group, turn = TrialGroup(missing, range(self._experiment.folds), recorded), self._asked // self._batch
+        resources, on_planned = self._engines.trainer.resources, self._engines.progress.on_training_planned
+        batch = LaneBatch(self._line, resources, on_planned, turn)
+        halving = SuccessiveHalving([group], self._experiment, self._rows, batch, self._why_early)
+        halving.start()
+        self.rounds.append(_Round(halving, recorded))
         self._asked += len(trials)
         self._asked_here += len(missing)
 
     def finish_oldest(self) -> None:
         """Takes what is trained, of whatever round, until the oldest is over, and tells that."""
         oldest = self.rounds[0]
-        while not oldest.race.is_over:
+        while not oldest.halving.is_over:
             self._take(*next(self._outcomes))
         self.rounds.popleft()
         for result in sorted(oldest.results, key=lambda result: result.trial.number):
@@ -181,8 +184,8 @@ class _Search:
 
     def _take(self, position: int, outcome: PopulationOutcome) -> None:
         self._trained += outcome.seconds + outcome.compile_seconds
-        of = next(each for each in self.rounds if each.race.trains(position))
-        for _, result in of.race.take(position, outcome):
+        of = next(each for each in self.rounds if each.halving.trains(position))
+        for _, result in of.halving.collect(position, outcome):
             self._engines.tracking.tracker.record([result])
             kept = result.without_curves()  # those of a long sweep would fill the memory
             self._engines.progress.on_trial_end(kept)
@@ -221,11 +224,11 @@ class _Round:
     """Trials that were asked together.
 
     Args:
-        race: How far they are.
+        halving: How far they are.
         results: What has come of them.
     """
 
-    race: SuccessiveHalving
+    halving: SuccessiveHalving
     results: list[Result]
 
 

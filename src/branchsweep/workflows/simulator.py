@@ -16,11 +16,13 @@ import numpy as np
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.training import cost_model
-from branchsweep.training.population import LaneOutcome, LaneState, Population, PopulationOutcome, Program
+from branchsweep.training.lanes import LaneOutcome, LaneState
+from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.resources import Resources
 from branchsweep.training.scheduler import next_assignment
 from branchsweep.trial import Trial
+from branchsweep.workflows.train_lanes import LaneBatch
 from branchsweep.workflows.trial_runner import SuccessiveHalving, TrialGroup
 
 ROWS = 8
@@ -59,10 +61,12 @@ def simulate_search(
         if len(under_way) > experiment.pending_rounds:
             while not under_way[0].is_over:
                 position, outcome = next(outcomes)
-                next(race for race in under_way if race.trains(position)).take(position, outcome)
+                next(halving for halving in under_way if halving.trains(position)).collect(position, outcome)
             under_way.popleft()
-        heat = TrialGroup(trials, range(experiment.folds))
-        under_way.append(SuccessiveHalving([heat], experiment, rows, line, resources, lambda *plan: None, turn=turn))
+        batch = LaneBatch(line, resources, lambda *_planned: None, turn)
+        halving = SuccessiveHalving([TrialGroup(trials, range(experiment.folds))], experiment, rows, batch)
+        halving.start()
+        under_way.append(halving)
     return SimulatedSearch(clock.now, clock.busy / max(resources.workers * clock.now, 1e-9))
 
 
@@ -111,9 +115,9 @@ class _SimulatedTrainer:
             yield position, PopulationOutcome([*self._outcomes(members)], 0.0, 0.0)
 
     def _outcomes(self, members: Population) -> Iterator[LaneOutcome]:
-        for trial, epochs, stop in zip(members.trials, members.epochs, members.stops, strict=True):
-            predicted = self._rows.y * np.random.default_rng(trial).random()
-            curve = np.zeros((stop, predicted.shape[1]))
-            goes_on = members.pauses and stop < epochs
+        for lane in members.lanes:
+            predicted = self._rows.y * np.random.default_rng(int(lane.key.candidate)).random()
+            stop, curve = lane.stop, np.zeros((lane.stop, predicted.shape[1]))
+            goes_on = lane.pauses and stop < lane.epochs
             state = LaneState(stop, (), (), (), (), 0.0, stop, 0, predicted.astype(np.float32), curve) if goes_on else None
             yield LaneOutcome(predicted, curve, stop, failed_at=0, state=state)

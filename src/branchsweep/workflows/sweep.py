@@ -26,6 +26,7 @@ from branchsweep.training.resources import CPU, Device, device_fact
 from branchsweep.trial import Result, Status
 from branchsweep.workflows.baseline_evaluation import Baseline, evaluate_baselines
 from branchsweep.workflows.confirmation import ConfirmationCandidate, ReevaluatedTrial, best_candidates
+from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.progress import ProgressCallback
 from branchsweep.workflows.promotion import PromotionOutcome, PromotionPipeline, current_champion
 from branchsweep.workflows.reporter import DESCRIBED_TRIALS, TABLES_ONLY, SweepReporter
@@ -56,19 +57,18 @@ def run_sweep(
         reporter: Makes the files and descriptions that people read.
     """
     began = time.perf_counter()
-    rows, heads, tracker = training_rows(dataset, split), list(experiment.heads), engines.tracking.tracker
-    current_champion(
-        experiment, dataset, engines.tracking.registry
-    )  # a title that cannot be played for is told before the search
+    training = TrainingContext(engines.trainer, training_rows(dataset, split), engines.progress)
+    rows, heads, tracker = training.rows, list(experiment.heads), engines.tracking.tracker
+    current_champion(experiment, dataset, engines.tracking.registry)  # a champion that predicts something else is an error now
     earlier = _remembered(tracker.conclusion)
     found = run_search(experiment, rows, engines, earlier.search_seconds if earlier else 0.0)
     results, judged = found.results, make_evaluator(experiment.objective, found.results)
     counts = Counter(result.score.status for result in results)
-    final = PromotionPipeline(experiment, rows, dataset, split, engines.trainer, engines.tracking, engines.progress, reporter)
+    final = PromotionPipeline(experiment, dataset, split, training, engines.tracking, reporter)
     networks = [one.contender for one in baselines if one.contender]
     ending = final.hold(best_candidates(experiment, results, judged), networks, judged)
     by_name = {each.contender.name: each for each in ending.confirmed if each.contender in networks}
-    compared = evaluate_baselines(baselines, by_name, rows, dataset, split, heads, engines.trainer, engines.progress)
+    compared = evaluate_baselines(baselines, by_name, dataset, split, training)
     finalist = ending.finalist
     summary = SweepResult(
         sweep=experiment.name,
@@ -171,7 +171,8 @@ def promote_recorded(
                 f"--trial: got {number}, expected a complete trial of this sweep ({known}{', …' * (len(complete) > 20)})"
             )
         best = [ConfirmationCandidate(f"trial {number}", experiment, complete[number].trial, complete[number].score)]
-    final = PromotionPipeline(experiment, training_rows(dataset, split), dataset, split, trainer, tracking, progress, reporter)
+    training = TrainingContext(trainer, training_rows(dataset, split), progress)
+    final = PromotionPipeline(experiment, dataset, split, training, tracking, reporter)
     ending = final.hold(best, [], judged, is_rehearsal)
     _evaluations(tracking.test_audit, ending, [], split)
     return ending

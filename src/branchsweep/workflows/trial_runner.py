@@ -1,6 +1,6 @@
-"""Answers trials: packs them into populations, has them trained side by side, grades them, and drops the worse at each rung.
+"""Trains the trials of a round, scores them, and prunes the worse ones at each rung by successive halving.
 
-The trials of a round compete among themselves. What becomes of one depends on the round alone: not on how its lanes were
+The trials of a round compete with each other. What becomes of one depends on the round alone: not on how its lanes were
 packed, on the number of workers, or on whether the round was cut short and went on in another process.
 """
 
@@ -13,41 +13,39 @@ from dataclasses import dataclass, field, replace
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.objectives import objective_heads, ranking_value
+from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.search.successive_halving import rung_ranking, surviving_count
-from branchsweep.training import packing
-from branchsweep.training.packing import Lane
-from branchsweep.training.population import LaneOutcome, Population, PopulationOutcome
+from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, search_lanes
+from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
-from branchsweep.training.protocols import Trainer
-from branchsweep.training.resources import Resources
-from branchsweep.trial import Result, Score, Status, Trial
+from branchsweep.trial import Params, Result, Score, Status, Trial
 from branchsweep.workflows import lane_scores
-from branchsweep.workflows.progress import ProgressCallback
+from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.train_lanes import LaneBatch
+
+StopCheck = Callable[[], str]
+"""Says why a search is over, so that no trial should be trained further; empty while it is not."""
+
+
+def never_stop() -> str:
+    """A `StopCheck` for searches that nothing ends early."""
+    return ""
 
 
 def run_trials(
-    trials: Sequence[Trial],
-    experiment: Experiment,
-    rows: TrainingRows,
-    trainer: Trainer,
-    progress: ProgressCallback,
-    recorded: Sequence[Result] = (),
-    stop: Callable[[], str] = lambda: "",
+    trials: Sequence[Trial], experiment: Experiment, training: TrainingContext, recorded: Sequence[Result] = ()
 ) -> Iterator[Result]:
     """Trains the trials of a round side by side, from rung to rung, and yields each with its score as soon as it has one.
 
     Args:
         trials: What is to be trained.
         experiment: Gives rungs, folds and seeds.
-        rows: What may be seen.
-        trainer: Trains.
-        progress: Is told how it goes.
+        training: Trains them.
         recorded: Trials of the same round that have their scores already. They compete at the rungs as they did when they were
             trained, so that a round that was cut short ends as it would have ended.
-        stop: Asked at every rung: why the search is over already, and no trial should go on; empty while it is not.
     """
-    heat = TrialGroup(trials, range(experiment.folds), recorded)
-    return (result for _, result in run_groups([heat], experiment, rows, trainer, progress, stop))
+    group = TrialGroup(trials, range(experiment.folds), recorded)
+    return (result for _, result in run_groups([group], experiment, training))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,192 +54,203 @@ class TrialGroup:
 
     Args:
         trials: What is to be trained.
-        folds: Where each of them is scored. No two heats that run side by side share one.
-        recorded: Rivals that have their scores already.
+        folds: Where each of them is scored. No two groups that are trained side by side share one.
+        recorded: Trials that compete with them and have their scores already.
+        recipe_of: What the parameters of a trial mean.
     """
 
     trials: Sequence[Trial]
     folds: Sequence[int]
     recorded: Sequence[Result] = ()
+    recipe_of: Callable[[Experiment, Params], Recipe] = recipe_for
+
+    def lanes(self, trial: Trial, experiment: Experiment) -> list[Lane]:
+        """The lanes of one of the trials."""
+        return search_lanes(trial, experiment, self.folds, self.recipe_of(experiment, trial.params))
 
 
 def run_groups(
-    heats: Sequence[TrialGroup],
-    experiment: Experiment,
-    rows: TrainingRows,
-    trainer: Trainer,
-    progress: ProgressCallback,
-    stop: Callable[[], str] = lambda: "",
+    groups: Sequence[TrialGroup], experiment: Experiment, training: TrainingContext, stop: StopCheck = never_stop
 ) -> Iterator[tuple[int, Result]]:
-    """Answers several rounds at once, such as those of searches on other rows, whose lanes fill the same populations.
+    """Trains several rounds at once, such as those of searches on other rows, whose lanes fill the same populations.
 
     Each ends as it would have ended by itself.
 
     Args:
-        heats: The rounds.
+        groups: The rounds.
         experiment: Of all of them.
-        rows: What may be seen.
-        trainer: Trains.
-        progress: Is told how it goes.
-        stop: As of `answer`.
+        training: Trains them.
+        stop: Asked at every rung.
 
     Yields:
-        The position of a heat, and a result of its.
+        The index of a group, and a result of its.
     """
-    line = PopulationQueue()
-    race = SuccessiveHalving(heats, experiment, rows, line, trainer.resources, progress.on_training_planned, stop)
-    for position, outcome in trainer.train(line):
-        yield from race.take(position, outcome)
+    queue = PopulationQueue()
+    batch = LaneBatch(queue, training.trainer.resources, training.progress.on_training_planned)
+    halving = SuccessiveHalving(groups, experiment, training.rows, batch, stop)
+    halving.start()
+    for position, outcome in training.trainer.train(queue):
+        yield from halving.collect(position, outcome)
 
 
 class SuccessiveHalving:
-    """Heats on their way from rung to rung. Several races may be under way at once, in one line.
+    """Groups of trials on their way from rung to rung.
 
-    When all lanes have come to a rung, those that go on stand in line again.
+    When all lanes have come to a rung, those of the better trials are queued again. Several such objects may have their lanes
+    in one queue.
 
     Args:
-        heats: Who competes.
+        groups: The trials that compete.
         experiment: Gives rungs, folds and seeds.
-        rows: What may be seen.
-        line: Where its populations wait to be trained.
-        resources: Where they are trained.
-        plan: Told what is about to be trained, as `roles.ProgressCallback` is.
-        stop: As of `answer`.
-        turn: In the line. Of races that are under way together those of an earlier turn are trained first.
+        rows: The rows that the trainer trains on.
+        batch: Queues lanes.
+        stop: Asked at every rung.
     """
 
     def __init__(
         self,
-        heats: Sequence[TrialGroup],
+        groups: Sequence[TrialGroup],
         experiment: Experiment,
         rows: TrainingRows,
-        line: PopulationQueue,
-        resources: Resources,
-        plan: Callable[[float, str, int], None],
-        stop: Callable[[], str] = lambda: "",
-        turn: int = 0,
+        batch: LaneBatch,
+        stop: StopCheck = never_stop,
     ) -> None:
-        self._experiment, self._rows, self._plan = experiment, rows.for_heads(list(experiment.heads)), plan
-        self._line, self._resources, self._stop, self._turn = line, resources, stop, turn
-        self._finished = [list(heat.recorded) for heat in heats]
+        self._groups, self._experiment, self._rows = groups, experiment, rows.for_heads(list(experiment.heads))
+        self._batch, self._stop = batch, stop
+        self._finished = [list(group.recorded) for group in groups]
         self._epochs = iter((*experiment.pruning_schedule.rungs, experiment.fit.epochs))
         self._epoch = 0
-        self._going: list[_RunningTrial] = []
-        self._lanes: dict[tuple[int, int, int], tuple[_RunningTrial, Lane]] = {}
-        self._missing: Counter[_RunningTrial] = Counter()
-        self._training: dict[int, Population] = {}
-        self._run([
-            _RunningTrial(place, trial, packing.lanes_on(trial, experiment, heat.folds, experiment.validation.seeds))
-            for place, heat in enumerate(heats)
-            for trial in heat.trials
+        self._running: list[RunningTrial] = []
+        self._by_lane: dict[LaneKey, RunningTrial] = {}
+        self._missing: Counter[RunningTrial] = Counter()
+
+    def start(self) -> None:
+        """Queues the lanes of all trials up to the first rung."""
+        self._train_to_next_rung([
+            RunningTrial(trial, group.lanes(trial, self._experiment), index)
+            for index, group in enumerate(self._groups)
+            for trial in group.trials
         ])  # fmt: skip
 
     @property
     def is_over(self) -> bool:
-        """Whether all have their scores."""
-        return not self._training
+        """Whether all trials have their scores."""
+        return self._batch.is_empty
 
     def trains(self, position: int) -> bool:
-        """Whether the population of this position in line is one of its."""
-        return position in self._training
+        """Whether the population at this position of the queue has lanes of these trials."""
+        return self._batch.contains(position)
 
-    def take(self, position: int, outcome: PopulationOutcome) -> list[tuple[int, Result]]:
-        """What has come of a population: the position of a heat, and a result of its, for every trial that is over by it."""
-        members = self._training.pop(position)
+    def collect(self, position: int, outcome: PopulationOutcome) -> list[tuple[int, Result]]:
+        """Takes a trained population.
+
+        Args:
+            position: Of the population in the queue.
+            outcome: What the trainer yielded for it.
+
+        Returns:
+            The index of a group, and a result of its, for every trial that has come to its end.
+        """
         results: list[tuple[int, Result]] = []
-        for key, lane_outcome in zip(
-            zip(members.trials, members.folds, members.seeds, strict=True), outcome.lanes, strict=True
-        ):
-            contender, lane = self._lanes[key]
-            contender.take(lane, lane_outcome, outcome.seconds / len(outcome.lanes))
-            self._missing[contender] -= 1
-            if not self._missing[contender]:
-                contender.grade(self._experiment, self._rows, self._epoch)
-                if contender.is_over:
-                    results.append(self._ended(contender))
-        if not self._training:
-            results += self._rung()
+        for key, lane_outcome in self._batch.collect(position, outcome).items():
+            running = self._by_lane[key]
+            running.collect(key, lane_outcome)
+            self._missing[running] -= 1
+            if not self._missing[running]:
+                running.score_at(self._epoch, self._experiment, self._rows)
+                if running.is_over:
+                    results.append(self._finish(running))
+        if self._batch.is_empty:
+            results += self._halve()
         return results
 
-    def _run(self, going: list[_RunningTrial]) -> None:
-        """Sends these contenders to the next rung, or to their end before it."""
-        self._going = going
-        if not going:
+    def _train_to_next_rung(self, running: list[RunningTrial]) -> None:
+        """Queues the lanes of these trials up to the next rung, or to their ends before it."""
+        self._running = running
+        if not running:
             return
-        epoch = self._epoch = next(self._epochs)
-        self._lanes = {
-            (contender.trial.number, lane.fold, lane.seed): (contender, replace(lane, stop=min(epoch, lane.epochs)))
-            for contender in going
-            for lane in contender.lanes
-        }
-        self._missing = Counter(contender for contender, _ in self._lanes.values())
-        lanes, epochs = [lane for _, lane in self._lanes.values()], self._experiment.fit.epochs
-        populations = packing.pack(lanes, self._experiment, self._resources, pauses=epoch < epochs)
-        until = f", to epoch {epoch} of {epochs}" if self._experiment.pruning_schedule.rungs else ""
-        what = f"{len(lanes)} lanes in {len(populations)} populations{until}"
-        self._plan(sum(lane.stop - lane.start for lane in lanes), what, self._turn)
-        self._training = dict(zip(self._line.add(populations, self._turn), populations, strict=True))
+        epoch, last = next(self._epochs), self._experiment.fit.epochs
+        self._epoch = epoch
+        self._by_lane = {lane.key: trial for trial in running for lane in trial.lanes}
+        self._missing = Counter(self._by_lane.values())
+        lanes = [lane for trial in running for lane in trial.lanes_to(epoch, epoch < last)]
+        name = f"to epoch {epoch} of {last}" if self._experiment.pruning_schedule.rungs else ""
+        self._batch.add(lanes, self._experiment, name)
 
-    def _rung(self) -> list[tuple[int, Result]]:
-        """All have come to the rung: the worse end there, the better go on."""
+    def _halve(self) -> list[tuple[int, Result]]:
+        """Prunes the worse trials of each group, and trains the better ones on."""
         results: list[tuple[int, Result]] = []
-        going, over = [], self._stop()
-        standing = [contender for contender in self._going if not contender.is_over]
-        for place, others in enumerate(self._finished):
-            rivals = [contender for contender in standing if contender.heat == place]
-            for contender, reason in _pruning_decisions(rivals, others, self._epoch, self._experiment, over):
+        survivors, stopped_because = [], self._stop()
+        candidates = [trial for trial in self._running if not trial.is_over]
+        for index, finished in enumerate(self._finished):
+            rivals = [trial for trial in candidates if trial.group == index]
+            for trial, reason in _pruning_decisions(rivals, finished, self._epoch, self._experiment, stopped_because):
                 if reason:
-                    contender.prune(reason)
-                    results.append(self._ended(contender))
+                    trial.prune(reason)
+                    results.append(self._finish(trial))
                 else:
-                    going.append(contender)
-        self._run(going)
+                    survivors.append(trial)
+        self._train_to_next_rung(survivors)
         return results
 
-    def _ended(self, contender: _RunningTrial) -> tuple[int, Result]:
-        self._finished[contender.heat].append(contender.result)
-        return contender.heat, contender.result
+    def _finish(self, trial: RunningTrial) -> tuple[int, Result]:
+        self._finished[trial.group].append(trial.result)
+        return trial.group, trial.result
 
 
 @dataclass(slots=True, eq=False)
-class _RunningTrial:
+class RunningTrial:
     """A trial on its way from rung to rung.
 
     Args:
-        heat: Where it competes.
         trial: The trial.
-        lanes: Its lanes that train on, where they stand.
-        outcomes: What came of its lanes so far, by (fold, seed).
-        rungs: Its R² at the rungs that it came to.
+        lanes: Its lanes that train on, in their states.
+        group: The index of the group in which it competes.
+        outcomes: The last outcome of each of its lanes, by (fold, seed).
+        rungs: Its R² by head at the rungs that it has come to, in the experiment's order of heads.
         seconds: Its share of the time that its populations took.
-        score: Where it stands.
+        score: Its score after the last epoch at which it was scored.
     """
 
-    heat: int
     trial: Trial
     lanes: Sequence[Lane]
+    group: int = 0
     outcomes: dict[tuple[int, int], LaneOutcome] = field(default_factory=dict)
     rungs: dict[int, tuple[float, ...]] = field(default_factory=dict)
     seconds: float = 0.0
     score: Score = field(default_factory=lambda: Score(Status.FAILED))
 
-    def take(self, lane: Lane, outcome: LaneOutcome, seconds: float) -> None:
-        """What came of one of its lanes in a leg."""
-        self.outcomes[lane.fold, lane.seed] = outcome
-        self.seconds += seconds
+    def lanes_to(self, epoch: int, pauses: bool) -> list[Lane]:
+        """Its lanes, to be trained to an epoch or to their ends before it.
 
-    def grade(self, experiment: Experiment, rows: TrainingRows, epoch: int) -> None:
-        """Its score after the leg that ended with this epoch; it goes on with the lanes that have not come to their end."""
+        Args:
+            epoch: From 1.
+            pauses: Whether the trial may go on after it.
+        """
+        return [replace(lane, stop=min(epoch, lane.epochs), pauses=pauses) for lane in self.lanes]
+
+    def collect(self, key: LaneKey, outcome: LaneOutcome) -> None:
+        """Takes the outcome of one of its lanes."""
+        self.outcomes[key.fold, key.seed] = outcome
+        self.seconds += outcome.seconds
+
+    def score_at(self, epoch: int, experiment: Experiment, rows: TrainingRows) -> None:
+        """Scores the trial after an epoch, and drops the lanes that have ended.
+
+        Args:
+            epoch: To which its lanes were trained, from 1.
+            experiment: Gives the heads.
+            rows: The rows of the experiment's heads.
+        """
         score = score_trial(experiment, self.outcomes, rows, self.seconds)
-        ends_later = all(lane.epochs > epoch for lane in self.lanes)  # a rung is where one may go on
-        if score.is_complete and ends_later and epoch in experiment.pruning_schedule.rungs:
+        if score.is_complete and all(lane.epochs > epoch for lane in self.lanes):  # a rung is where a trial may go on
             self.rungs[epoch] = tuple(head.r2 for head in score.heads.values())
         self.score = replace(score, rungs=dict(self.rungs))
-        places = [(lane, self.outcomes[lane.fold, lane.seed].state) for lane in self.lanes]
-        self.lanes = [replace(lane, state=state) for lane, state in places if state and score.is_complete]
+        states = [(lane, self.outcomes[lane.key.fold, lane.key.seed].state) for lane in self.lanes]
+        self.lanes = [replace(lane, state=state) for lane, state in states if state and score.is_complete]
 
     def prune(self, reason: str) -> None:
-        """It does not go on."""
+        """Ends the trial at the rung that it has come to."""
         self.score, self.lanes = replace(self.score, status=Status.PRUNED, reason=reason), []
 
     @property
@@ -256,40 +265,40 @@ class _RunningTrial:
 
 
 def _pruning_decisions(
-    standing: Sequence[_RunningTrial], finished: Sequence[Result], epoch: int, experiment: Experiment, over: str
-) -> list[tuple[_RunningTrial, str]]:
-    """Who of those that stand at a rung goes on: each with the reason why not, which is empty for those that do.
+    candidates: Sequence[RunningTrial], finished: Sequence[Result], epoch: int, experiment: Experiment, stopped_because: str
+) -> list[tuple[RunningTrial, str]]:
+    """Which trials at a rung go on: each with the reason why it does not, which is empty for those that do.
 
-    All trials of the round that came to this rung compete, those that have their scores already among them. A known
-    configuration that a constraint is measured by always goes on, for nothing else can say where the bound is.
+    All trials of the group that came to this rung compete, those that have their scores already among them. A known
+    configuration that a constraint refers to always goes on, for nothing else can say where the bound is.
     """
     heads, objective = list(experiment.heads), experiment.objective
     counted = objective_heads(objective, heads)
     bounding = {constraint.reference for constraint in objective.parsed_constraints if constraint.reference}
-    r2_at: dict[int, Mapping[str, float]] = {
-        contender.trial.number: dict(zip(heads, contender.rungs[epoch], strict=True)) for contender in standing
+    r2_by_trial: dict[int, Mapping[str, float]] = {
+        candidate.trial.number: dict(zip(heads, candidate.rungs[epoch], strict=True)) for candidate in candidates
     }
     for result in finished:
         r2 = _at_rung(result.score, epoch)
         if r2 is not None:
-            r2_at[result.trial.number] = r2
+            r2_by_trial[result.trial.number] = r2
     ranking = rung_ranking(
-        {number: [r2[head] for head in counted] for number, r2 in r2_at.items()},
-        {number: ranking_value(objective, r2) for number, r2 in r2_at.items()},
+        {number: [r2[head] for head in counted] for number, r2 in r2_by_trial.items()},
+        {number: ranking_value(objective, r2) for number, r2 in r2_by_trial.items()},
     )
-    places = surviving_count(len(ranking), experiment.pruning_schedule.keep)
-    rung = f"rung {experiment.pruning_schedule.rungs.index(epoch) + 1} (epoch {epoch})" if standing else ""
+    survivors = surviving_count(len(ranking), experiment.pruning_schedule.keep)
+    rung = f"rung {experiment.pruning_schedule.rungs.index(epoch) + 1} (epoch {epoch})" if candidates else ""
 
-    def verdict(contender: _RunningTrial) -> str:
-        if over:
-            return f"stopped at {rung}: {over}"
-        if contender.trial.known in bounding:
+    def reason(candidate: RunningTrial) -> str:
+        if stopped_because:
+            return f"stopped at {rung}: {stopped_because}"
+        if candidate.trial.known in bounding:
             return ""
-        place = 1 + ranking.index(contender.trial.number)
-        return f"pruned at {rung}: place {place} of {len(ranking)}, {places} went on" if place > places else ""
+        rank = 1 + ranking.index(candidate.trial.number)
+        return f"pruned at {rung}: place {rank} of {len(ranking)}, {survivors} went on" if rank > survivors else ""
 
-    in_order = sorted(standing, key=lambda contender: contender.trial.number)
-    return [(contender, verdict(contender)) for contender in in_order]
+    in_order = sorted(candidates, key=lambda candidate: candidate.trial.number)
+    return [(candidate, reason(candidate)) for candidate in in_order]
 
 
 def _at_rung(score: Score, epoch: int) -> Mapping[str, float] | None:
@@ -302,7 +311,14 @@ def _at_rung(score: Score, epoch: int) -> Mapping[str, float] | None:
 def score_trial(
     experiment: Experiment, lanes: Mapping[tuple[int, int], LaneOutcome], rows: TrainingRows, seconds: float
 ) -> Score:
-    """The score of one trial over its lanes, given by (fold, seed)."""
+    """The score of one trial over its lanes.
+
+    Args:
+        experiment: Gives the heads.
+        lanes: The lanes' outcomes by (fold, seed).
+        rows: The rows of the experiment's heads.
+        seconds: The trial's share of the wall time.
+    """
     entries = [
         (f"fold {fold}, seed {seed}", outcome, rows.y[rows.fold_rows(fold)[1]])
         for (fold, seed), outcome in sorted(lanes.items())

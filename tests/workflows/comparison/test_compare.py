@@ -21,6 +21,7 @@ from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Trial
 from branchsweep.workflows.comparison.compare import ComparisonContext, all_rows, compare, record
 from branchsweep.workflows.comparison.nested_search import contestant_networks
+from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.trial_runner import TrialGroup, run_groups, run_trials
 from fakes import FormulaTrainer, RecordingProgress
 from tiny_sweep import tiny_experiment
@@ -227,6 +228,25 @@ def test_two_networks_for_each_half_are_averaged() -> None:
     assert any("2 networks" in sentence for sentence in said.protocol)
 
 
+def test_the_scores_of_a_contestant_do_not_depend_on_the_other_contestants() -> None:
+    fixed = {"trunk.depth": 2, "trunk.width": 4}
+    contestants = {
+        name: {"kind": "network", "fixed": {**fixed, "learning_rate": rate}}
+        for name, rate in (("slow", 0.002), ("fast", 0.02), ("middle", 0.01))
+    }
+
+    def r2_by_contestant(names: list[str]) -> dict[str, Any]:
+        comparison = tiny_comparison(contestants={name: contestants[name] for name in names}, networks=2)
+        dataset = tiny_table()
+        rows = all_rows(comparison, dataset, halves_of(dataset))
+        result = run(comparison, dataset, FormulaTrainer(rows, seed_effect=0.05))
+        return {contestant.name: contestant.r2 for contestant in result.measured}
+
+    together = r2_by_contestant(["slow", "fast", "middle"])
+    assert r2_by_contestant(["middle", "fast"]) == {name: together[name] for name in ("middle", "fast")}
+    assert r2_by_contestant(["slow", "middle"]) == {name: together[name] for name in ("slow", "middle")}
+
+
 def test_rounds_side_by_side_end_as_each_would_alone() -> None:
     experiment = tiny_experiment(validation={"method": "hold_out", "fraction": 0.2}, pruning={"rungs": [1, 2], "keep": 0.5})
     dataset = tiny_table()
@@ -235,13 +255,13 @@ def test_rounds_side_by_side_end_as_each_would_alone() -> None:
     rows = TrainingRows(dataset.x, dataset.y, folds, dataset.heads)
     heats = [TrialGroup(trials[of], [of]) for of in range(2)]
     together = sorted(
-        run_groups(heats, experiment, rows, FormulaTrainer(rows), RecordingProgress()),
+        run_groups(heats, experiment, TrainingContext(FormulaTrainer(rows), rows, RecordingProgress())),
         key=lambda of: (of[0], of[1].trial.number),
     )
     for of in range(2):
         one = TrainingRows(dataset.x, dataset.y, (folds[of],), dataset.heads)
         alone = sorted(
-            run_trials(trials[of], experiment, one, FormulaTrainer(one), RecordingProgress()),
+            run_trials(trials[of], experiment, TrainingContext(FormulaTrainer(one), one, RecordingProgress())),
             key=lambda result: result.trial.number,
         )
         mine = [result for place, result in together if place == of]
@@ -274,7 +294,10 @@ def planted(actual: Any, rows: int, noise: tuple[float, float]) -> Dataset:
 
 
 def compared(experiment: Experiment, dataset: Dataset, contestants: dict[str, Any]) -> ComparisonResult:
-    comparison = Comparison.model_validate({"name": "planted", "experiment": experiment, "contestants": contestants})
+    """Two networks for each half, so that the luck of one draw of initial weights does not decide."""
+    comparison = Comparison.model_validate(
+        {"name": "planted", "experiment": experiment, "contestants": contestants, "networks": 2}
+    )
     rows = all_rows(comparison, dataset, halves_of(dataset))
     return run(comparison, dataset, PopulationTrainer(rows))
 
@@ -290,7 +313,7 @@ def test_where_sharing_helps_the_findings_say_so() -> None:
         return [signal, signal]
 
     recipe = {"trunk.depth": 2, "trunk.width": 32, "branch.depth": 0, "noisy.loss_weight": 0.02}
-    said = compared(fixed("helps", ["clean", "noisy"], 150, **recipe), planted(actual, 800, (0.02, 1.5)), BOTH)
+    said = compared(fixed("helps", ["clean", "noisy"], 150, **recipe), planted(actual, 800, (0.02, 0.7)), BOTH)
     noisy = next(each for each in said.transfer if each.figure == "noisy")
     assert noisy.is_significant
     assert noisy.low > 0

@@ -53,6 +53,7 @@ from branchsweep.workflows.comparison.nested_search import (
     choose_recipes,
     contestant_networks,
 )
+from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.progress import ProgressCallback
 
 
@@ -63,6 +64,10 @@ class ComparisonContext:
     trainer: Trainer
     tracker: ComparisonTracker
     progress: ProgressCallback
+
+    def training(self, rows: TrainingRows) -> TrainingContext:
+        """What it takes to train lanes on these rows."""
+        return TrainingContext(self.trainer, rows, self.progress)
 
 
 def compare(comparison: Comparison, dataset: Dataset, halves: Halves, engines: ComparisonContext) -> ComparisonResult:
@@ -156,9 +161,7 @@ def _tuned(
         return TunedContestant.of(kept[part])
     began = time.perf_counter()
     parts = contestant_networks(contestant, comparison)
-    tuned = TunedContestant(
-        {one.head: choose_recipes(name, one, comparison, rows, engines.trainer, engines.progress) for one in parts}
-    )
+    tuned = TunedContestant({one.head: choose_recipes(name, one, comparison, engines.training(rows)) for one in parts})
     if any(one.is_searched for one in parts):
         tuned = replace(tuned, seconds=time.perf_counter() - began)
         engines.tracker.record_part(part, tuned.as_data())
@@ -183,7 +186,7 @@ def fitted(
         if not failed[name]
         for part in contestant_networks(contestant, comparison)
     ]
-    fits = fit_networks(wanted, comparison.networks, engines.trainer, engines.progress)
+    fits = fit_networks(wanted, comparison.networks, engines.training(rows))
     measured = {}
     for name, contestant in networks.items():
         what = _what(contestant, comparison, tuned[name])
@@ -257,7 +260,7 @@ def shared_layers(comparison: Comparison, rows: TrainingRows, engines: Compariso
         for layers, parts in enumerate(points)
         for part in parts
     ]
-    fits = fit_networks(wanted, comparison.networks, engines.trainer, engines.progress)
+    fits = fit_networks(wanted, comparison.networks, engines.training(rows))
     found = []
     for layers in range(len(points)):
         own = [(one, of) for one, of in zip(wanted, fits, strict=True) if one.name == f"{layers} shared"]

@@ -14,15 +14,14 @@ from branchsweep.metrics import scores
 from branchsweep.metrics.comparison_result import LATENCY_ROWS, MEAN
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.recipe import Recipe, epochs_of, recipe_for
-from branchsweep.training import packing
-from branchsweep.training.packing import Lane
-from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, Stage, recipe_lanes
 from branchsweep.training.protocols import Trainer
 from branchsweep.trial import Params
 from branchsweep.types import Floats, Weights
 from branchsweep.workflows.comparison.nested_search import ChosenRecipe, ContestantNetwork
-from branchsweep.workflows.progress import ProgressCallback
+from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.promotion import temporary_model_folder
+from branchsweep.workflows.train_lanes import train_lanes
 
 ByHalf = dict[str, tuple[float, ...]]
 """By figure, one number per half."""
@@ -48,6 +47,16 @@ class NetworkToFit:
     def recipes(self) -> list[Recipe]:
         """The same in full."""
         return [recipe_for(self.part.experiment, params) for params in self.params]
+
+    def lanes(self, seeds: int) -> list[Lane]:
+        """Its lanes in every half, for each so many seeds."""
+        return [
+            lane
+            for half, (recipe, epochs) in enumerate(zip(self.recipes, self.epochs, strict=True))
+            for lane in recipe_lanes(
+                Stage.COMPARISON, recipe, self.part.experiment, ((half, seed) for seed in range(seeds)), epochs
+            )
+        ]
 
     @property
     def parameters(self) -> float:
@@ -80,49 +89,45 @@ class FittedNetwork:
     failed: str = ""
 
 
-def fit_networks(
-    wanted: Sequence[NetworkToFit], networks: int, trainer: Trainer, progress: ProgressCallback
-) -> list[FittedNetwork]:
-    """Trains networks in every half, those with the same heads and losses as lanes of the same populations."""
+def fit_networks(wanted: Sequence[NetworkToFit], seeds: int, training: TrainingContext) -> list[FittedNetwork]:
+    """Trains networks in every half, those with the same heads and losses as lanes of the same populations.
+
+    What comes of a network does not depend on the others: lanes derive their initial weights from what is trained.
+
+    Args:
+        wanted: The networks.
+        seeds: How many of each are trained in every half, from other initial weights.
+        training: Trains them.
+    """
     fits = [FittedNetwork() for _ in wanted]
     alike: dict[tuple[tuple[str, str], ...], list[int]] = {}
-    for place, one in enumerate(wanted):
-        losses = tuple((name, head.loss) for name, head in one.part.experiment.heads.items())
-        alike.setdefault(losses, []).append(place)
-    for places in alike.values():
-        lanes = [
-            Lane(place, recipe, half, seed, epochs_of(recipe, wanted[place].part.experiment), epochs)
-            for place in places
-            for half, (recipe, epochs) in enumerate(zip(wanted[place].recipes, wanted[place].epochs, strict=True))
-            for seed in range(networks)
-        ]
-        populations = packing.pack(lanes, _common([wanted[place] for place in places]), trainer.resources)
-        named = ", ".join(dict.fromkeys(wanted[place].name for place in places))
-        progress.on_training_planned(sum(lane.stop for lane in lanes), f"{len(lanes)} networks on the halves: {named}")
-        for position, outcome in trainer.train(PopulationQueue(populations), keep_weights=True):
-            of = populations[position]
-            for place, half, seed, lane in zip(of.trials, of.folds, of.seeds, outcome.lanes, strict=True):
-                fit = fits[place]
-                fit.predictions[half, seed] = lane.predictions
-                fit.seconds += outcome.seconds / len(outcome.lanes)
-                if (half, seed) == (0, 0):
-                    fit.weights = lane.weights
-                if lane.failed_at:
-                    fit.failed = f"diverged after epoch {lane.failed_at} of half {half + 1}"
+    for index, network in enumerate(wanted):
+        losses = tuple((name, head.loss) for name, head in network.part.experiment.heads.items())
+        alike.setdefault(losses, []).append(index)
+    for group in alike.values():
+        lanes = {index: wanted[index].lanes(seeds) for index in group}
+        every_lane = [lane for own in lanes.values() for lane in own]
+        names = ", ".join(dict.fromkeys(wanted[index].name for index in group))
+        experiment = _without_validation(wanted[group[0]].part.experiment)
+        outcomes = train_lanes(every_lane, experiment, training, f"on the halves: {names}", keep_weights=True)
+        for index, own in lanes.items():
+            for lane in own:
+                _collect(fits[index], lane.key, outcomes[lane.key])
     return fits
 
 
-def _common(wanted: Sequence[NetworkToFit]) -> Experiment:
-    """An experiment whose programs have room for all these recipes: the first one's, with what the others need beside it.
+def _collect(fit: FittedNetwork, key: LaneKey, outcome: LaneOutcome) -> None:
+    fit.predictions[key.fold, key.seed] = outcome.predictions
+    fit.seconds += outcome.seconds
+    if (key.fold, key.seed) == (0, 0):
+        fit.weights = outcome.weights
+    if outcome.failed_at:
+        fit.failed = f"diverged after epoch {outcome.failed_at} of half {key.fold + 1}"
 
-    Weights are those of the last epoch. A lane knows by itself when it ends, and the rows that it is tested on must not choose.
-    """
-    first = wanted[0].part.experiment
-    everything = {
-        f"recipe_{place}_{half}": params for place, one in enumerate(wanted) for half, params in enumerate(one.params)
-    }
-    search = first.search.model_copy(update={"initial_trials": {**first.search.initial_trials, **everything}})
-    return first.model_copy(update={"search": search, "fit": Fit(epochs=first.fit.epochs, keep="last")})
+
+def _without_validation(experiment: Experiment) -> Experiment:
+    """The experiment with the weights of the last epoch: the rows that a network is tested on must not choose them."""
+    return experiment.model_copy(update={"fit": Fit(epochs=experiment.fit.epochs, keep="last")})
 
 
 def score_networks(

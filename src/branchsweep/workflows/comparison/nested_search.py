@@ -13,13 +13,11 @@ from typing import Any
 
 from branchsweep.config.comparison import N_HALVES, Comparison, Network, Single
 from branchsweep.config.experiment import Experiment
-from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.objectives import make_evaluator
 from branchsweep.search.drivers import open_driver
 from branchsweep.search.protocols import Driver
-from branchsweep.training.protocols import Trainer
 from branchsweep.trial import Params, Result, Trial
-from branchsweep.workflows.progress import ProgressCallback
+from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.trial_runner import TrialGroup, run_groups
 
 MIN_ROUNDS = 3
@@ -116,63 +114,65 @@ def _budgeted(experiment: Experiment, comparison: Comparison, parts: int) -> Exp
 
 
 def choose_recipes(
-    name: str, part: ContestantNetwork, comparison: Comparison, rows: TrainingRows, trainer: Trainer, progress: ProgressCallback
+    name: str, part: ContestantNetwork, comparison: Comparison, training: TrainingContext
 ) -> tuple[ChosenRecipe, ...]:
-    """What a part trains, half by half."""
+    """What a network of a contestant trains, half by half.
+
+    Args:
+        name: The contestant's.
+        part: Which of its networks.
+        comparison: Says whether it is tuned in every half, or once.
+        training: Trains the trials of its searches.
+    """
     if not part.is_searched:
         return (ChosenRecipe(part.candidates[0]),) * N_HALVES
-    of = f"{name}, {part.head}" if part.head else name
-    each = part.experiment.folds
-    searches = [range(first, first + each) for first in range(N_HALVES, len(rows.folds), each)]
+    label = f"{name}, {part.head}" if part.head else name
+    count = part.experiment.folds
+    searches = [range(first, first + count) for first in range(N_HALVES, len(training.rows.folds), count)]
     where = "in every half" if comparison.tuning == "nested" else "once"
-    progress.on_message(f"{of}: {part.experiment.search.trials} trials {where}")
-    results = nested_search(part.experiment, searches, rows, trainer, progress)
-    found = [_best(part.experiment, of_half) for of_half in results]
-    return tuple(found if comparison.tuning == "nested" else found * N_HALVES)
+    training.progress.on_message(f"{label}: {part.experiment.search.trials} trials {where}")
+    chosen = [_best(part.experiment, results) for results in nested_search(part.experiment, searches, training)]
+    return tuple(chosen if comparison.tuning == "nested" else chosen * N_HALVES)
 
 
-def nested_search(
-    experiment: Experiment, places: Sequence[Sequence[int]], rows: TrainingRows, trainer: Trainer, progress: ProgressCallback
-) -> list[list[Result]]:
+def nested_search(experiment: Experiment, folds: Sequence[Sequence[int]], training: TrainingContext) -> list[list[Result]]:
     """Independent searches of one experiment on several parts of the table, whose rounds train side by side.
 
     Args:
         experiment: With the budget of one search; its seconds are those of all of them together.
-        places: For each search, the folds on which its trials are scored.
-        rows: All rows with all folds.
-        trainer: Trains.
-        progress: Is told how it goes.
+        folds: For each search, the folds on which its trials are scored.
+        training: Trains the trials.
 
     Returns:
         For each search its results, in order of the trials' numbers.
     """
     began = time.perf_counter()
-    drivers = [open_driver(experiment.model_copy(update={"seed": experiment.seed + place})) for place in range(len(places))]
-    results: list[list[Result]] = [[] for _ in places]
+    drivers = [open_driver(experiment.model_copy(update={"seed": experiment.seed + index})) for index in range(len(folds))]
+    results: list[list[Result]] = [[] for _ in folds]
 
-    def over() -> str:
+    def time_is_over() -> str:
         seconds = experiment.search.seconds
         return f"{seconds:g} seconds are over" if seconds and time.perf_counter() - began > seconds else ""
 
-    while not over():
-        heats = [
-            TrialGroup(_asked(driver, experiment, len(found)), folds)
-            for driver, found, folds in zip(drivers, results, places, strict=True)
+    while not time_is_over():
+        groups = [
+            TrialGroup(_ask(driver, experiment, len(found)), search_folds)
+            for driver, found, search_folds in zip(drivers, results, folds, strict=True)
         ]
-        if not any(heat.trials for heat in heats):
+        if not any(group.trials for group in groups):
             break
-        answers: list[dict[int, Result]] = [{} for _ in places]
-        for place, result in run_groups(heats, experiment, rows, trainer, progress, over):
-            answers[place][result.trial.number] = result.without_curves()
-        for driver, found, answered in zip(drivers, results, answers, strict=True):
-            for number in sorted(answered):
-                driver.tell(answered[number])
-                found.append(answered[number])
+        finished: list[dict[int, Result]] = [{} for _ in folds]
+        for index, result in run_groups(groups, experiment, training, time_is_over):
+            finished[index][result.trial.number] = result.without_curves()
+        for driver, found, by_number in zip(drivers, results, finished, strict=True):
+            for number in sorted(by_number):
+                driver.tell(by_number[number])
+                found.append(by_number[number])
     return results
 
 
-def _asked(driver: Driver, experiment: Experiment, told: int) -> list[Trial]:
-    left = experiment.search.trials - told
+def _ask(driver: Driver, experiment: Experiment, finished: int) -> list[Trial]:
+    left = experiment.search.trials - finished
     return driver.ask(min(experiment.batch, left)) if left > 0 else []
 
 

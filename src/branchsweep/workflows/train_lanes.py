@@ -1,0 +1,97 @@
+"""Trains lanes: packs them into populations, has these trained, and hands every outcome to the lane that it belongs to.
+
+`train_lanes` is what all stages after the search call. A search has several rounds under way at once in one queue; it holds a
+`LaneBatch` for each and trains the queue itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.training import packing
+from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, distinct_lanes
+from branchsweep.training.population import Population, PopulationOutcome
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.resources import Resources
+from branchsweep.workflows.context import TrainingContext
+
+PlanCallback = Callable[[float, str, int], None]
+"""Is told what is about to be trained: see `ProgressCallback.on_training_planned`."""
+
+
+def train_lanes(
+    lanes: Iterable[Lane], experiment: Experiment, training: TrainingContext, name: str = "", keep_weights: bool = False
+) -> dict[LaneKey, LaneOutcome]:
+    """Trains lanes side by side to their stops. Equal lanes are trained once.
+
+    Args:
+        lanes: What is to be trained.
+        experiment: What the lanes have in common: inputs, losses, early stopping, the order of the rows.
+        training: Trains them.
+        name: What they are for people, such as `to confirm trial 3`.
+        keep_weights: Whether outcomes have the kept weights.
+
+    Returns:
+        The outcome of every lane by its key.
+    """
+    queue = PopulationQueue()
+    batch = LaneBatch(queue, training.trainer.resources, training.progress.on_training_planned)
+    batch.add(lanes, experiment, name)
+    outcomes: dict[LaneKey, LaneOutcome] = {}
+    for position, outcome in training.trainer.train(queue, keep_weights):
+        outcomes |= batch.collect(position, outcome)
+    return outcomes
+
+
+@dataclass(slots=True)
+class LaneBatch:
+    """Lanes that wait in a queue of populations, or are being trained from it.
+
+    Args:
+        queue: Where the populations wait. Others may use it too.
+        resources: Where they are trained.
+        on_planned: Is told of lanes that are added.
+        turn: In the queue. What waits for an earlier turn is trained first.
+    """
+
+    queue: PopulationQueue
+    resources: Resources
+    on_planned: PlanCallback
+    turn: int = 0
+    _populations: dict[int, Population] = field(default_factory=dict)
+
+    def add(self, lanes: Iterable[Lane], experiment: Experiment, name: str = "") -> None:
+        """Packs lanes into populations, and queues these.
+
+        Args:
+            lanes: What is to be trained.
+            experiment: What the lanes have in common.
+            name: What they are for people.
+        """
+        distinct = distinct_lanes(lanes)
+        populations = packing.pack(distinct, experiment, self.resources)
+        counted = f"{len(distinct)} lanes in {len(populations)} populations"
+        self.on_planned(sum(lane.stop - lane.start for lane in distinct), f"{counted}, {name}" if name else counted, self.turn)
+        self._populations |= zip(self.queue.add(populations, self.turn), populations, strict=True)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all lanes that were added have been collected."""
+        return not self._populations
+
+    def contains(self, position: int) -> bool:
+        """Whether the population at this position of the queue is of this batch."""
+        return position in self._populations
+
+    def collect(self, position: int, outcome: PopulationOutcome) -> dict[LaneKey, LaneOutcome]:
+        """The outcomes of a trained population by the keys of its lanes.
+
+        Args:
+            position: Of the population in the queue.
+            outcome: What the trainer yielded for it.
+        """
+        lanes = self._populations.pop(position).lanes
+        seconds = outcome.seconds / len(lanes)
+        return {lane.key: replace(result, seconds=seconds) for lane, result in zip(lanes, outcome.lanes, strict=True)}
