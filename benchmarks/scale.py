@@ -369,7 +369,7 @@ def _tracking(setting: _measure.Setting, store: Path | None) -> Tracking:
     record = new_sweep_record(setting.experiment, setting.dataset, setting.split)
     if store is None:
         return MemoryTracker.open(record).tracking
-    from branchsweep.tracking.mlflow_tracker import MlflowTracker
+    from branchsweep.tracking.mlflow.tracker import MlflowTracker
 
     return MlflowTracker.open(record, f"sqlite:///{store}", fresh=True).tracking
 

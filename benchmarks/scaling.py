@@ -112,7 +112,7 @@ class Bench:
         record = new_sweep_record(experiment, self.setting.dataset, self.setting.split)
         if self.store is None:
             return MemoryTracker.open(record).tracking
-        from branchsweep.tracking.mlflow_tracker import MlflowTracker
+        from branchsweep.tracking.mlflow.tracker import MlflowTracker
 
         return MlflowTracker.open(record, self.store, fresh=True).tracking
 

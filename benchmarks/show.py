@@ -24,7 +24,7 @@ from functools import partial
 
 from benchmarks import _measure
 from benchmarks.tracking import record_of, trial
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 
 CLIENT = """
 from mlflow import MlflowClient

@@ -39,10 +39,10 @@ from branchsweep.data import loading, splits
 from branchsweep.data.training_rows import TrainingRows, training_rows
 from branchsweep.reporting.terminal import Terminal
 from branchsweep.search.drivers import open_driver
-from branchsweep.tracking import serialization
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryTracker
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow import serialization
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.protocols import SweepRecord, TableRecord, Tracking
 from branchsweep.training.local_workers import LocalWorkers, available_cores
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial

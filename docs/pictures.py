@@ -28,7 +28,7 @@ from PIL import Image  # comes with matplotlib
 from rich.console import Console
 
 from branchsweep.reporting.text import sweep_result
-from branchsweep.tracking.mlflow_tracker import MlflowTracker, open_existing
+from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.run_reader import list_sweeps
 from branchsweep.tracking.run_records import SweepSummary
 from branchsweep.tracking.ui_pages import charts_page, link, run_page, view_page

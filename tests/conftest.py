@@ -107,7 +107,7 @@ def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="session")
 def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database, made once: that takes seconds, a copy none."""
-    from branchsweep.tracking.mlflow_store import make_database
+    from branchsweep.tracking.mlflow.store import make_database
     from branchsweep.tracking.run_reader import list_sweeps
 
     file = tmp_path_factory.mktemp("template") / "mlflow.db"

@@ -21,7 +21,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 
 PASSWORDS = {name: f"{name}'s {uuid4().hex}" for name in ("ada", "bob", "admin")}
 """Of the shared server's users."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from branchsweep.tracking import sqlite_reader
-from branchsweep.tracking.mlflow_run_store import MlflowRunStore
+from branchsweep.tracking.mlflow.run_store import MlflowRunStore
 from branchsweep.tracking.run_records import RunRecord
 from branchsweep.tracking.sqlite_reader import SqliteRunStore
 

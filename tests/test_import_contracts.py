@@ -62,6 +62,12 @@ def test_the_contracts_hold() -> None:
         ("cli/models.py", "def late():\n    import tensorflow", "branchsweep.cli.models -> tensorflow"),
         ("training/local_workers.py", "def late():\n    import ray", "branchsweep.training.local_workers -> ray"),
         ("workflows/replay.py", "from mlflow.entities import Run", "branchsweep.workflows.replay -> mlflow"),
+        ("tracking/open.py", "from mlflow import MlflowClient", "branchsweep.tracking.open -> mlflow"),
+        (
+            "workflows/replay.py",
+            "from branchsweep.tracking.mlflow.serialization import tag_name",
+            "branchsweep.workflows.replay -> branchsweep.tracking.mlflow.serialization",
+        ),
         ("workflows/search_loop.py", "import optuna", "branchsweep.workflows.search_loop -> optuna"),
         ("models/keras_network.py", "import keras_tuner", "branchsweep.models.keras_network -> keras_tuner"),
         ("tracking/memory.py", "from ruamel.yaml import YAML", "branchsweep.tracking.memory -> ruamel"),

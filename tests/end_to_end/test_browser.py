@@ -22,7 +22,7 @@ from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.search.drivers import open_driver
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.ui_pages import (
     SERVER_ENVIRONMENT,
     charts_page,

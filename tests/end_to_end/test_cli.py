@@ -424,7 +424,7 @@ def test_a_sweep_is_exported_as_a_study_of_optuna(said: tuple[Workspace, dict[st
 def test_history_and_rollback(tmp_path: Path, said: tuple[Workspace, dict[str, Any], str]) -> None:
     from mlflow import MlflowClient
 
-    from branchsweep.tracking.mlflow_registry import open_registry
+    from branchsweep.tracking.mlflow.registry import open_registry
 
     workspace, summary, _ = said
     told = json.loads(workspace.run("history", "plant", "--json")[0])

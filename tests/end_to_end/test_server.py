@@ -23,7 +23,7 @@ from branchsweep.search.drivers import open_driver
 from branchsweep.tracking import async_tracker as shadows
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryTracker
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.outbox import Outbox
 from branchsweep.tracking.protocols import SweepRecord, Tracking
 from branchsweep.training.population import PopulationOutcome
@@ -162,7 +162,7 @@ from contracts.tracking_records import sweep_record
 from branchsweep.runtime import cache_folder
 from branchsweep.errors import UserError
 from branchsweep.tracking import async_tracker
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.outbox import Outbox
 uri, name, key = sys.argv[1:4]
 async_tracker.RENEW_SECONDS = 0.2

@@ -28,7 +28,7 @@ from typing import Any, Self
 import pytest
 
 from branchsweep.errors import TrackingError
-from branchsweep.tracking.mlflow_tracker import open_existing
+from branchsweep.tracking.mlflow.tracker import open_existing
 from branchsweep.tracking.open import open_registry
 from branchsweep.tracking.outbox import Outbox
 from branchsweep.tracking.protocols import Champion

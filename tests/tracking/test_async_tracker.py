@@ -18,7 +18,7 @@ from branchsweep.tracking import async_tracker as shadows
 from branchsweep.tracking.async_registry import AsyncRegistry, AsyncTestAudit
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryRegistry, MemoryStore, MemoryTracker, StoredSweep
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.outbox import Outbox
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, SweepRecord, Tracker, Tracking
 from branchsweep.trial import Result
@@ -427,7 +427,7 @@ import itertools, sys
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
 from branchsweep.tracking import async_tracker
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 async_tracker.MOST_WAITING = 8
 with async_tracker.AsyncTracker(MlflowTracker.open(sweep_record(), sys.argv[1])) as ledger:
     for number in itertools.count():

@@ -14,10 +14,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from branchsweep.errors import TrackingError
-from branchsweep.tracking import contestant_serialization
 from branchsweep.tracking.memory import MemoryComparisonTracker, MemoryStore
-from branchsweep.tracking.mlflow_comparison import MlflowComparisonTracker, open_comparison
-from branchsweep.tracking.mlflow_tracker import MlflowTracker, open_existing, open_trial
+from branchsweep.tracking.mlflow import contestant_serialization
+from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker, open_comparison
+from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing, open_trial
 from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker
 from branchsweep.tracking.run_reader import list_comparisons, list_sweeps
 from contracts.comparison_results import example_comparison, example_contestant
@@ -172,7 +172,7 @@ class TestWhatStandsInTheStore:
         assert failed.data.metrics == {"tuning_seconds": 0.0}
 
     def test_more_words_than_a_batch_takes(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("branchsweep.tracking.mlflow_store.BATCH_METRICS", 7)
+        monkeypatch.setattr("branchsweep.tracking.mlflow.store.BATCH_METRICS", 7)
         heads = {f"h{number}": (0.5 + number / 1000, 0.25) for number in range(30)}
         recipes = ({head: {f"tunable{number}": number for number in range(4)} for head in heads},) * 2
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)

@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 from branchsweep.data.encoders import scalers
 from branchsweep.errors import DataError, TrackingError
 from branchsweep.models import serving
-from branchsweep.tracking import serialization
 from branchsweep.tracking.champion_history import ChampionTenure, RollbackResult
-from branchsweep.tracking.mlflow_model import download_model, load_predictor
-from branchsweep.tracking.mlflow_registry import MlflowRegistry, open_registry
-from branchsweep.tracking.mlflow_store import store_lock
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow import serialization
+from branchsweep.tracking.mlflow.model import download_model, load_predictor
+from branchsweep.tracking.mlflow.registry import MlflowRegistry, open_registry
+from branchsweep.tracking.mlflow.store import store_lock
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
 from contracts.results import example_result
 from contracts.tracking_records import register, sweep_record
@@ -265,7 +265,7 @@ def test_who_asks_is_warned_of_rows_outside_what_the_model_has_seen(mlflow_store
 def test_a_model_of_an_earlier_version_cannot_warn_and_says_so(
     mlflow_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from branchsweep.tracking import mlflow_model
+    from branchsweep.tracking.mlflow import model as mlflow_model
 
     signature = mlflow_model.signature
 
@@ -466,7 +466,7 @@ class TestSuccession:
     def test_who_is_kept_waiting_for_too_long_is_told(
         self, ledger: MlflowTracker, mlflow_store: str, networks: list[Network], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("branchsweep.tracking.mlflow_store.LOCK_SECONDS", 0.1)
+        monkeypatch.setattr("branchsweep.tracking.mlflow.store.LOCK_SECONDS", 0.1)
         with (
             store_lock(mlflow_store),
             pytest.raises(TrackingError, match=r"another process has held .*mlflow\.db\.lock for 0.1 s"),
@@ -479,7 +479,7 @@ PROMOTES = """
 import json, sys, time
 from pathlib import Path
 from branchsweep.errors import TrackingError
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.protocols import PromotionDecision
 from contracts.tracking_records import example_candidate, register, sweep_record
 

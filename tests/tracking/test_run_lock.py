@@ -14,8 +14,8 @@ import pytest
 from mlflow import MlflowClient
 
 from branchsweep.errors import TrackingError
-from branchsweep.tracking.mlflow_tracker import MlflowTracker, open_existing
-from branchsweep.tracking.run_lock import STALE_SECONDS, LockHolder
+from branchsweep.tracking.mlflow.run_lock import STALE_SECONDS, LockHolder
+from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from contracts.results import exact_texts, example_result
 from contracts.tracking_records import sweep_record
 
@@ -149,7 +149,7 @@ def test_of_two_that_begin_in_the_same_moment_one_gives_up(mlflow_store: str, mo
     """The other one's run comes to be after we looked for one and before we made ours."""
     first = MlflowTracker.open(sweep_record(), mlflow_store)
     plant(first, another())
-    monkeypatch.setattr("branchsweep.tracking.mlflow_tracker.newest_run", lambda *_: None)
+    monkeypatch.setattr("branchsweep.tracking.mlflow.tracker.newest_run", lambda *_: None)
     with pytest.raises(TrackingError, match="is being run by bob@elsewhere"):
         MlflowTracker.open(sweep_record(), mlflow_store)
     assert [run.info.run_id for run in client_of(first).search_runs([first.experiment_id])] == [first.run_id]

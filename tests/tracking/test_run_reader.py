@@ -16,8 +16,8 @@ from mlflow.entities import Metric
 
 from branchsweep.errors import TrackingError
 from branchsweep.tracking import sqlite_reader
-from branchsweep.tracking.mlflow_run_store import MlflowRunStore
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow.run_store import MlflowRunStore
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.run_reader import list_sweeps, open_run_store, open_sweep
 from branchsweep.tracking.run_records import sweep_summary
 from branchsweep.tracking.sqlite_reader import SqliteRunStore

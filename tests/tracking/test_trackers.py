@@ -25,9 +25,9 @@ from mlflow.types import Schema
 from branchsweep.config.objective import Objective
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.objectives import hypervolume
-from branchsweep.tracking import serialization, ui_views
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
-from branchsweep.tracking.mlflow_tracker import MlflowTracker, open_existing, open_trial
+from branchsweep.tracking.mlflow import serialization, ui_views
+from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing, open_trial
 from branchsweep.tracking.protocols import PromotionDecision, SweepRecord, TableRecord, Tracking
 from branchsweep.tracking.recorded_trials import RecordedTrials
 from branchsweep.tracking.run_reader import list_sweeps
@@ -273,7 +273,7 @@ class TestWhatStandsInTheStore:
         assert children(ledger)[0].info.run_name == "003  a 0.500  b_2 0.600  c-3 0.700"
 
     def test_more_trials_than_a_page_holds(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("branchsweep.tracking.mlflow_store.PAGE", 3)
+        monkeypatch.setattr("branchsweep.tracking.mlflow.store.PAGE", 3)
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
         results = [example_result(number) for number in range(8)]
         ledger.record(results)
@@ -348,7 +348,7 @@ class TestInterrupted:
 import itertools, sys
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 ledger = MlflowTracker.open(sweep_record(), sys.argv[1])
 for number in itertools.count():
     ledger.record([example_result(number)])
@@ -379,7 +379,7 @@ class TestStores:
         text = """
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 ledger = MlflowTracker.open(sweep_record())
 ledger.record([example_result(0)])
 ledger.finish({}, {}, {"a.txt": "a"})
@@ -404,7 +404,7 @@ ledger.finish({}, {}, {"a.txt": "a"})
 import sys
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
-from branchsweep.tracking.mlflow_tracker import MlflowTracker
+from branchsweep.tracking.mlflow.tracker import MlflowTracker
 MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
 """
         processes = [start_python(text, key, cwd=tmp_path) for key in ("one", "other")]
@@ -458,7 +458,7 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
     def test_a_server_that_does_not_answer_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import socket
 
-        monkeypatch.setattr("branchsweep.tracking.mlflow_store.CONNECT_SECONDS", 1)
+        monkeypatch.setattr("branchsweep.tracking.mlflow.store.CONNECT_SECONDS", 1)
         with socket.socket() as deaf:
             deaf.bind(("127.0.0.1", 0))
             deaf.listen()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from branchsweep.tracking import ui_views
+from branchsweep.tracking.mlflow import ui_views
 
 DIMENSIONS = ["trunk.depth", "learning_rate"]
 

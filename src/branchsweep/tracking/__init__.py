@@ -1,19 +1,19 @@
-"""The ledgers: where sweeps and comparisons are written down.
+"""Tracking: what is recorded of sweeps and comparisons, registered models, and the uses of test rows.
 
-`memory` is for tests and dry flows, `mlflow` (sweeps) and `comparisons` for people, `shadow` around either that writes sweeps,
-with a `spool` for what a server does not take at once.
+`protocols` says what the workflows need of a store, and `open` opens one: open these two first. `memory` implements the
+protocols over dictionaries, the folder `mlflow` in MLflow. `async_tracker` and `async_registry` let a thread write beside the
+training, with an `outbox` on disk for a server that may be unavailable.
 
-MLflow is spoken to in five places: `mlflow` writes sweeps, `lease` says who runs one, `comparisons` writes comparisons,
-`registry` keeps models and who reigns among them, `store` is the way to the store that all go. `spelling` says how a result is
-written there, `contestants` how a contestant is, `succession` how the reigns are, `address` where the store is; these need no
-MLflow.
+`run_reader` reads recorded sweeps and comparisons: `sqlite_reader` does so without MLflow's import. `run_records` holds the
+values that are read, `champion_history` those of the registry, `recorded_trials` the progress of a sweep. `tracking_uri`
+resolves the URI of a store, `ui_pages` makes links to MLflow's pages.
 """
 
 import os
 
-# Before anything here imports MLflow, which reads the last of these at its import
-os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # read at each call; standard output is ours
+# Set before MLflow is imported, which reads the last of these at its import
+os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # read at each call; standard output is for results
 
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one for each file of a few kilobytes
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # whoever sets it to false gets it
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -24,8 +24,8 @@ from branchsweep.tracking.tracking_uri import is_server, without_password
 from branchsweep.tracking.ui_pages import SERVER_ENVIRONMENT, sweep_pages, ui_command
 
 if TYPE_CHECKING:
-    from branchsweep.tracking.mlflow_model import LoadedModel
-    from branchsweep.tracking.mlflow_registry import MlflowRegistry
+    from branchsweep.tracking.mlflow.model import LoadedModel
+    from branchsweep.tracking.mlflow.registry import MlflowRegistry
 
 __all__ = [
     "SERVER_ENVIRONMENT",
@@ -76,7 +76,7 @@ def open_tracking(
     """
     from branchsweep.tracking.async_registry import AsyncRegistry, AsyncTestAudit  # noqa: PLC0415
     from branchsweep.tracking.async_tracker import AsyncTracker  # noqa: PLC0415
-    from branchsweep.tracking.mlflow_tracker import MlflowTracker  # noqa: PLC0415
+    from branchsweep.tracking.mlflow.tracker import MlflowTracker  # noqa: PLC0415
     from branchsweep.tracking.outbox import Outbox  # noqa: PLC0415
 
     tracker = MlflowTracker.open(record, tracking_uri, fresh, take_over)
@@ -116,7 +116,7 @@ def open_recorded_sweep(tracking_uri: str | None, sweep: str = "") -> SweepArchi
     Raises:
         TrackingError: There is no such sweep, or more than one.
     """
-    from branchsweep.tracking.mlflow_tracker import open_existing  # noqa: PLC0415
+    from branchsweep.tracking.mlflow.tracker import open_existing  # noqa: PLC0415
 
     return open_existing(tracking_uri, sweep)
 
@@ -131,7 +131,7 @@ def open_recorded_trial(tracking_uri: str | None, run: str) -> tuple[SweepArchiv
     Raises:
         TrackingError: There is no such trial, or more than one.
     """
-    from branchsweep.tracking.mlflow_tracker import open_trial  # noqa: PLC0415
+    from branchsweep.tracking.mlflow.tracker import open_trial  # noqa: PLC0415
 
     return open_trial(tracking_uri, run)
 
@@ -146,7 +146,7 @@ def open_recorded_tracking(tracking_uri: str | None, sweep: str = "") -> tuple[S
     Raises:
         TrackingError: There is no such sweep, or more than one.
     """
-    from branchsweep.tracking.mlflow_tracker import open_existing  # noqa: PLC0415
+    from branchsweep.tracking.mlflow.tracker import open_existing  # noqa: PLC0415
 
     tracker = open_existing(tracking_uri, sweep)
     return tracker, tracker.tracking
@@ -163,7 +163,7 @@ def open_comparison_tracking(record: ComparisonRecord, tracking_uri: str | None,
     Raises:
         TrackingError: There is no usable store at this URI.
     """
-    from branchsweep.tracking.mlflow_comparison import MlflowComparisonTracker  # noqa: PLC0415
+    from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker  # noqa: PLC0415
 
     return MlflowComparisonTracker.open(record, tracking_uri, fresh)
 
@@ -178,7 +178,7 @@ def open_recorded_comparison(tracking_uri: str | None, comparison: str = "") -> 
     Raises:
         TrackingError: There is no such comparison, or more than one.
     """
-    from branchsweep.tracking.mlflow_comparison import open_comparison  # noqa: PLC0415
+    from branchsweep.tracking.mlflow.comparison import open_comparison  # noqa: PLC0415
 
     return open_comparison(tracking_uri, comparison)
 
@@ -192,9 +192,9 @@ def open_registry(tracking_uri: str | None = None) -> MlflowRegistry:
     Raises:
         TrackingError: There is no store at this URI.
     """
-    from branchsweep.tracking import mlflow_registry  # noqa: PLC0415
+    from branchsweep.tracking.mlflow import registry  # noqa: PLC0415
 
-    return mlflow_registry.open_registry(tracking_uri)
+    return registry.open_registry(tracking_uri)
 
 
 def load_predictor(model_uri: str, tracking_uri: str | None = None) -> LoadedModel:
@@ -207,9 +207,9 @@ def load_predictor(model_uri: str, tracking_uri: str | None = None) -> LoadedMod
     Raises:
         TrackingError: There is no such model, alias or version.
     """
-    from branchsweep.tracking import mlflow_model  # noqa: PLC0415
+    from branchsweep.tracking.mlflow import model  # noqa: PLC0415
 
-    return mlflow_model.load_predictor(model_uri, tracking_uri)
+    return model.load_predictor(model_uri, tracking_uri)
 
 
 def download_model(model_uri: str, target: Path, tracking_uri: str | None = None) -> Path:
@@ -226,6 +226,6 @@ def download_model(model_uri: str, target: Path, tracking_uri: str | None = None
     Raises:
         TrackingError: There is no such model, alias or version, or it was not made by branchsweep.
     """
-    from branchsweep.tracking import mlflow_model  # noqa: PLC0415
+    from branchsweep.tracking.mlflow import model  # noqa: PLC0415
 
-    return mlflow_model.download_model(model_uri, target, tracking_uri)
+    return model.download_model(model_uri, target, tracking_uri)

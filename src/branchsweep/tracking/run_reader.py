@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from branchsweep.errors import TrackingError
-from branchsweep.tracking import serialization, sqlite_reader
+from branchsweep.tracking import sqlite_reader
+from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.tracking.run_records import (
     ComparisonSummary,
@@ -106,7 +107,7 @@ def open_run_store(tracking_uri: str | None) -> RunStore:
     light = sqlite_reader.open_sqlite_run_store(uri)
     if light is not None:
         return light
-    from branchsweep.tracking.mlflow_run_store import MlflowRunStore  # noqa: PLC0415  # its import takes seconds
+    from branchsweep.tracking.mlflow.run_store import MlflowRunStore  # noqa: PLC0415  # its import takes seconds
 
     return MlflowRunStore.open(uri)
 

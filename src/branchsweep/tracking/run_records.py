@@ -12,9 +12,9 @@ from typing import Protocol
 
 from branchsweep.config.objective import Objective
 from branchsweep.errors import TrackingError, did_you_mean
-from branchsweep.tracking import serialization
+from branchsweep.tracking.mlflow import serialization
+from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.protocols import SweepRecord
-from branchsweep.tracking.serialization import tag_name
 from branchsweep.tracking.tracking_uri import without_password
 from branchsweep.trial import Status
 

@@ -22,8 +22,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from branchsweep.errors import TrackingError
+from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.run_records import CURVE, EXPERIMENT, Points, RunRecord
-from branchsweep.tracking.serialization import tag_name
 from branchsweep.tracking.tracking_uri import database_file
 
 REVISIONS = frozenset({"dc11669786a5"})
@@ -82,7 +82,7 @@ class SqliteRunStore:
         """
         place = urlsplit(sweep.artifacts)
         if place.scheme not in {"", "file"} or place.netloc not in {"", "localhost"}:
-            from branchsweep.tracking.mlflow_run_store import MlflowRunStore  # noqa: PLC0415  # what this module is there to avoid
+            from branchsweep.tracking.mlflow.run_store import MlflowRunStore  # noqa: PLC0415  # what this module is there to avoid
 
             return MlflowRunStore.open(self._uri).experiment(sweep)
         file = Path(unquote(place.path)) / EXPERIMENT

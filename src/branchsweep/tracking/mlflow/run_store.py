@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from mlflow import MlflowClient
 
-from branchsweep.tracking.mlflow_store import (
+from branchsweep.tracking.mlflow.store import (
     connect,
     root_runs,
     to_run,
     translate_errors,
 )
-from branchsweep.tracking.mlflow_tracker import experiment_yaml, finished_trials
+from branchsweep.tracking.mlflow.tracker import experiment_yaml, finished_trials
 from branchsweep.tracking.run_records import CURVE, Points, RunRecord
 
 

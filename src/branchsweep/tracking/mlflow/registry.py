@@ -26,7 +26,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from branchsweep.errors import TrackingError
-from branchsweep.tracking import champion_history, serialization
+from branchsweep.tracking import champion_history
 from branchsweep.tracking.champion_history import (
     CHALLENGER,
     CHAMPION,
@@ -36,12 +36,13 @@ from branchsweep.tracking.champion_history import (
     RegisteredVersion,
     RollbackResult,
 )
-from branchsweep.tracking.mlflow_model import NETWORK, model_location, no_such_model, save_model
-from branchsweep.tracking.mlflow_store import connect, is_absent, now_in_milliseconds, store_lock, translate_errors
+from branchsweep.tracking.mlflow import serialization
+from branchsweep.tracking.mlflow.model import NETWORK, model_location, no_such_model, save_model
+from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.mlflow.store import connect, is_absent, now_in_milliseconds, store_lock, translate_errors
+from branchsweep.tracking.mlflow.version_serialization import champion_from_tags, registered_version, version_tags
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
-from branchsweep.tracking.serialization import tag_name
 from branchsweep.tracking.tracking_uri import resolve_tracking_uri
-from branchsweep.tracking.version_serialization import champion_from_tags, registered_version, version_tags
 
 CARD = "MODEL_CARD.md"
 """The file of a candidate that is also the description of its version."""

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 from branchsweep.config.objective import MEAN_METRIC
-from branchsweep.tracking import serialization
 from branchsweep.tracking.champion_history import RegisteredVersion
+from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
 
 

@@ -22,9 +22,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError, did_you_mean
-from branchsweep.tracking import serialization, ui_views
-from branchsweep.tracking.mlflow_registry import MlflowRegistry
-from branchsweep.tracking.mlflow_store import (
+from branchsweep.tracking.mlflow import serialization, ui_views
+from branchsweep.tracking.mlflow.registry import MlflowRegistry
+from branchsweep.tracking.mlflow.run_lock import LockHolder, RunLock, refusal
+from branchsweep.tracking.mlflow.serialization import MetricPoint, tag_name
+from branchsweep.tracking.mlflow.store import (
     IMPATIENT_REQUESTS,
     connect,
     environment,
@@ -42,12 +44,10 @@ from branchsweep.tracking.mlflow_store import (
     to_run,
     translate_errors,
 )
-from branchsweep.tracking.mlflow_test_audit import MlflowTestAudit
+from branchsweep.tracking.mlflow.test_audit import MlflowTestAudit
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TableRecord, Tracking, TrackingLinks
 from branchsweep.tracking.recorded_trials import RecordedTrials
-from branchsweep.tracking.run_lock import LockHolder, RunLock, refusal
 from branchsweep.tracking.run_records import EXPERIMENT, read_sweep_record
-from branchsweep.tracking.serialization import MetricPoint, tag_name
 from branchsweep.tracking.tracking_uri import artifact_location, is_server, resolve_tracking_uri
 from branchsweep.tracking.ui_pages import MODELS, charts_page, file_page, run_page, version_page, view_page
 from branchsweep.trial import Result, Status

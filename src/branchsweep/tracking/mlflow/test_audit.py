@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
-from branchsweep.tracking import serialization
-from branchsweep.tracking.mlflow_store import experiments, log_batches, search_runs, tag_filter, translate_errors
+from branchsweep.tracking.mlflow import serialization
+from branchsweep.tracking.mlflow.store import experiments, log_batches, search_runs, tag_filter, translate_errors
 
 EVALUATIONS = "meetings"
 """The tag; its entries have the keys `who` (the model) and `when` (ISO 8601, UTC)."""

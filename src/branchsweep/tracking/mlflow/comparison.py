@@ -19,8 +19,8 @@ from mlflow.entities import Run
 
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult, PairwiseDifference
-from branchsweep.tracking import contestant_serialization, serialization
-from branchsweep.tracking.mlflow_store import (
+from branchsweep.tracking.mlflow import contestant_serialization, serialization
+from branchsweep.tracking.mlflow.store import (
     connect,
     experiment_id,
     log_batches,

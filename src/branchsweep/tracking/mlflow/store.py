@@ -29,8 +29,8 @@ from mlflow.exceptions import MlflowException
 
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.runtime import write_files
+from branchsweep.tracking.mlflow.serialization import MetricPoint, tag_name
 from branchsweep.tracking.run_records import RunRecord, select_run
-from branchsweep.tracking.serialization import MetricPoint, tag_name
 from branchsweep.tracking.tracking_uri import database_file, is_server, nothing_at, resolve_tracking_uri, without_password
 
 Made = TypeVar("Made")

@@ -24,8 +24,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from branchsweep.errors import TrackingError
-from branchsweep.tracking.mlflow_store import IMPATIENT_REQUESTS, environment, log_batches, translate_errors
-from branchsweep.tracking.serialization import tag_name
+from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.mlflow.store import IMPATIENT_REQUESTS, environment, log_batches, translate_errors
 
 HOLDER, ALIVE = "holder", "alive"
 """The tags of a sweep's run that say who runs it, and that it still does."""

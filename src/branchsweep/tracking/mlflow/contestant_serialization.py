@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult, PairwiseDifference
-from branchsweep.tracking.serialization import LONGEST_REASON, MetricPoint, description_tag, tag_name
+from branchsweep.tracking.mlflow.serialization import LONGEST_REASON, MetricPoint, description_tag, tag_name
 from branchsweep.trial import ParamValue
 
 FEW = 3

@@ -25,7 +25,7 @@ from branchsweep.models import serving
 from branchsweep.tracking.champion_history import (
     CHAMPION,
 )
-from branchsweep.tracking.mlflow_store import (
+from branchsweep.tracking.mlflow.store import (
     PAGE,
     connect,
     first_line,
