@@ -97,7 +97,7 @@ def test_r2(setting: _measure.Setting, recipe: Recipe, epochs: float, trainer: L
         dataset, parts = setting.dataset, setting.split
         predicted = evaluate_on_test_set(setting.experiment, members, dataset, parts, trainer, folder)
         met = scores.head_scores(dataset.y[parts.test], predicted, heads)
-    return statistics.fmean(head.r2 for head in met.values())
+    return statistics.fmean(measured.score for measured in met.values())
 
 
 def one_seed(words: argparse.Namespace, seed: int, both: bool) -> dict[str, Any]:

@@ -61,6 +61,9 @@ SWEEP_CORE = ("key", "data_digest", "split_digest", "test_digest", "heads", "see
 JSON_TAGS = ("params", "rungs", "lanes_r2", "summary", "heads", "objective")
 """Tags that hold JSON, of which each value is compared."""
 
+RENAMED = {"r2": "scores", "r2_se": "scores_se", "test_r2": "test_scores"}
+"""Fields of a summary that the version before named after the one metric that there was, and their names now."""
+
 NOT_COMPARED = re.compile(
     r"(^|[./_])(seconds|run_id|location|when)($|[./_\[])"  # durations, ids, paths and times, wherever they stand
     r"|^(sweep|role|alive|holder|view|meetings|question|git_commit|data_location|device)$"
@@ -229,8 +232,9 @@ def tag_values(tags: Mapping[str, str]) -> Figures:
 def leaves(value: Any, name: str) -> Iterator[tuple[str, Value]]:
     """Yield each single value within a JSON value, with its path as name. An empty list or object is a value, too."""
     if isinstance(value, Mapping) and value:
+        renamed = RENAMED if name.startswith("summary") else {}
         for key, inner in value.items():
-            yield from leaves(inner, f"{name}/{key}")
+            yield from leaves(inner, f"{name}/{renamed.get(key, key)}")
     elif isinstance(value, list) and value:
         for place, inner in enumerate(value):
             yield from leaves(inner, f"{name}[{place}]")

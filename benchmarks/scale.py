@@ -292,7 +292,7 @@ def _made_up(trial: Trial) -> Result:
     """An eighth are complete, the others pruned at one of three rungs."""
     value = float(np.random.default_rng(trial.number).random())
     status = Status.PRUNED if trial.number % 8 else Status.COMPLETE
-    heads = {head: HeadScore(value, 0.01, 1.0, 1.0) for head in ("PE", "V")}
+    heads = {head: HeadScore(value, 0.01, {"r2": value, "rmse": 1.0, "mae": 1.0}) for head in ("PE", "V")}
     epochs = (60, 5, 5, 5, 5, 10, 10, 24)[trial.number % 8]
     return Result(trial, Score(status, value=value, heads=heads, epochs=epochs, rungs={5: (value, value)}))
 

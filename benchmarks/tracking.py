@@ -57,7 +57,8 @@ QUICK = [  # one program to compile instead of six, and a trial that costs about
     "fit.epochs=6",
     *(f"space.dimensions.{part}.width.choices=[128]" for part in ("trunk", "branch")),
 ]
-HEADS = ("a", "b", "c", "d")  # four figures each, and four of the trial: 20 metrics
+HEADS = ("a", "b", "c", "d")  # four metrics each, and four of the trial: 20 metrics
+SCORE_METRICS = dict.fromkeys(HEADS, "r2")
 
 
 class Clocked(MlflowTracker):
@@ -79,12 +80,14 @@ def trial(number: int) -> Result:
         Status.COMPLETE,
         value=statistics.fmean(r2.values()),
         value_se=0.001,
-        heads={head: HeadScore(value, 0.002, 4.0 - value, 3.0 - value) for head, value in r2.items()},
+        heads={
+            head: HeadScore(value, 0.002, {"r2": value, "rmse": 4.0 - value, "mae": 3.0 - value}) for head, value in r2.items()
+        },
         epochs=100.0,
         seconds=1.0,
         lanes=2,
         curves={head: tuple(value - 1 / epoch for epoch in range(1, 101)) for head, value in r2.items()},
-        lanes_r2={head: (value - 0.002, value + 0.002) for head, value in r2.items()},
+        lane_scores={head: (value - 0.002, value + 0.002) for head, value in r2.items()},
     )
     return Result(Trial(number, {f"tunable_{place}": (number + 1) / (place + 3) for place in range(12)}), score)
 
@@ -92,7 +95,9 @@ def trial(number: int) -> Result:
 def record_of(name: str) -> SweepRecord:
     """A sweep of four heads, on a table that every trial shows."""
     table = TableRecord("plant.csv", "0" * 64, "plant.csv", [*"wxyz", *HEADS], 9568)
-    return SweepRecord(name, name, "How long does it take?", f"name: {name}\n", dict.fromkeys(HEADS, ""), table=table)
+    return SweepRecord(
+        name, name, "How long does it take?", f"name: {name}\n", dict.fromkeys(HEADS, ""), SCORE_METRICS, table=table
+    )
 
 
 def resident_megabytes() -> float:
@@ -164,7 +169,7 @@ def careful(uri: str, trials: int) -> float:
 
 def figures(result: Result) -> dict[str, float]:
     """The 20 metrics."""
-    return {point.name: point.value for point in serialization.trial_metrics(result.score) if point.step == 0}
+    return {point.name: point.value for point in serialization.trial_metrics(result.score, SCORE_METRICS) if point.step == 0}
 
 
 def per_trial(trials: int, log: Callable[[Result], None]) -> float:
@@ -200,7 +205,14 @@ def searched(experiment: Experiment, rows: TrainingRows, trainer: LocalWorkers, 
 
 def share(experiment: Experiment, rows: TrainingRows, trainer: LocalWorkers, uri: str, pairs: int) -> dict[str, float]:
     """The second measurement."""
-    record = SweepRecord("share", "key", "", "name: share\n", {name: head.unit for name, head in experiment.heads.items()})
+    record = SweepRecord(
+        "share",
+        "key",
+        "",
+        "name: share\n",
+        {name: head.unit for name, head in experiment.heads.items()},
+        experiment.score_metrics,
+    )
     one_epoch = experiment.model_copy(update={"fit": experiment.fit.model_copy(update={"epochs": 1})})
     searched(one_epoch, rows, trainer, MemoryTracker.open(record).tracking)  # compiles
     measured = list(_pairs(experiment, rows, trainer, record, uri, pairs))

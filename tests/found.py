@@ -57,7 +57,7 @@ def halves(mean: float, error: float, seed: int) -> tuple[float, ...]:
 
 def contrast(figure: str, one: ContestantResult, other: ContestantResult) -> PairwiseDifference:
     """Roughly what the statistics would say: good enough to look at."""
-    gaps = np.subtract(one.r2[figure], other.r2[figure])
+    gaps = np.subtract(one.scores[figure], other.scores[figure])
     middle, deviation = float(gaps.mean()), float(gaps.std(ddof=1))
     reach = T_CRITICAL * deviation * (1 / 10 + 1) ** 0.5
     p = float(np.exp(-abs(middle) / max(reach, 1e-12) * 3))
@@ -69,9 +69,9 @@ def contrast(figure: str, one: ContestantResult, other: ContestantResult) -> Pai
 def measured(name: str, heads: Sequence[str], seed: int = 0) -> ContestantResult:
     """A contestant of `R2`."""
     values = dict(zip(UNITS, R2[name], strict=True))
-    r2 = {head: halves(values[head], 0.0016 if head == "PE" else 0.0055, seed + place) for place, head in enumerate(heads)}
-    r2["mean"] = tuple(float(each) for each in np.mean([r2[head] for head in heads], axis=0))
-    rmse = {head: tuple(17.0 * (1 - each) ** 0.5 for each in r2[head]) for head in heads}
+    scores = {head: halves(values[head], 0.0016 if head == "PE" else 0.0055, seed + place) for place, head in enumerate(heads)}
+    scores["mean"] = tuple(float(each) for each in np.mean([scores[head] for head in heads], axis=0))
+    rmse = {head: tuple(17.0 * (1 - each) ** 0.5 for each in scores[head]) for head in heads}
     recipes: tuple[Mapping[str, Mapping[str, float | int | str]], ...] = ()
     if COSTS[name].parameters:
         recipe: dict[str, float | int | str] = {
@@ -82,7 +82,7 @@ def measured(name: str, heads: Sequence[str], seed: int = 0) -> ContestantResult
             "activation": "gelu",
         }
         recipes = tuple(dict.fromkeys(heads if name == "single" else [""], recipe) for _ in range(10))
-    return ContestantResult(name, WHAT[name], r2, rmse, COSTS[name], recipes)
+    return ContestantResult(name, WHAT[name], scores, {"rmse": rmse}, COSTS[name], recipes)
 
 
 def failed(name: str, why: str) -> ContestantResult:
@@ -95,9 +95,9 @@ def failed(name: str, why: str) -> ContestantResult:
 def shared(count: int, heads: Sequence[str], layers: int) -> SharingResult:
     """A point of the sharing sweep: PE is best with one shared layer, the others want all they can get."""
     means = {head: 0.938 - 0.0006 * (count - 1) ** 2 if head == "PE" else 0.795 + 0.004 * count for head in heads}
-    r2 = {head: halves(mean, 0.002, count) for head, mean in means.items()}
-    r2["mean"] = tuple(float(each) for each in np.mean(list(r2.values()), axis=0))
-    return SharingResult(count, r2, 20_000 - 3_100 * count * 4 // layers)
+    scores = {head: halves(mean, 0.002, count) for head, mean in means.items()}
+    scores["mean"] = tuple(float(each) for each in np.mean(list(scores.values()), axis=0))
+    return SharingResult(count, scores, 20_000 - 3_100 * count * 4 // layers)
 
 
 def found(
@@ -119,6 +119,7 @@ def found(
         question="Does a head gain by sharing layers with the others, and is a network worth its price beside a forest?",
         run_id="7d1f0c2ab3",
         heads={head: UNITS[head] for head in heads},
+        score_metrics=dict.fromkeys(heads, "r2"),
         data={"source": "file", "location": "plant.xlsx", "digest": "sha256:5e2d0f1c9a77", "rows": 9527},
         protocol=(
             "Five times the rows are divided into two halves; each learns from one and is tested on the other, and vice versa.",

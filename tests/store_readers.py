@@ -9,7 +9,7 @@ from branchsweep.tracking.mlflow.run_store import MlflowRunStore
 from branchsweep.tracking.run_records import RunRecord
 from branchsweep.tracking.sqlite_reader import SqliteRunStore
 
-HEADS = ["PE", "V", "nobody's"]
+SCORE_METRICS = dict.fromkeys(["PE", "V", "nobody's"], "r2")
 
 
 def sqlite_run_store(uri: str) -> SqliteRunStore:
@@ -30,7 +30,7 @@ def assert_readers_agree(uri: str) -> int:
         assert repr(_in_order(trials)) == repr(_in_order(theirs.trials(sweep)))
         assert ours.experiment(sweep) == theirs.experiment(sweep)
         for trial in trials:
-            assert repr(ours.curves(trial, HEADS)) == repr(theirs.curves(trial, HEADS))
+            assert repr(ours.curves(trial, SCORE_METRICS)) == repr(theirs.curves(trial, SCORE_METRICS))
         compared += len(trials)
     return compared
 

@@ -1,7 +1,7 @@
-"""The words that flow: a question (`Trial`), its answer (`Score`), the two together (`Result`).
+"""What travels between search, training and tracking: a `Trial`, its `Score`, and both together as a `Result`.
 
-All are frozen values compared by what they hold. A trial does not know its study, and a score does not know who asked:
-that keeps the graph of the project free of cycles.
+All are frozen values that are compared by what they hold. They name no experiment, store or driver, and import nothing of the
+package, so every folder may use them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 ParamValue = bool | int | float | str
-"""A value of one tunable."""
+"""The value of one hyperparameter."""
 
 Params = Mapping[str, ParamValue]
-"""Values by the tunables' names, such as `{"trunk.depth": 2, "learning_rate": 0.001}`."""
+"""Values by the hyperparameters' names, such as `{"trunk.depth": 2, "learning_rate": 0.001}`."""
 
 
 class Status(StrEnum):
@@ -27,14 +27,14 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One question: how good is the network with these params?
+    """Params to be trained and scored.
 
     Args:
-        number: Counts from 0 in the order of asking. The trial's seeds derive from it and the experiment's seed, never from
-            where or with whom the trial was trained.
-        params: The tunables that the search chose, by name. What is not named has the value the experiment fixes, or the
-            tunable's default.
-        known: The name of the known configuration that the trial is (`"article"`), empty for one that a driver invented.
+        number: Counts from 0 in the order in which the driver proposed the trials. The trial's seeds derive from it and from
+            the experiment's seed, never from where or with which other trials it is trained.
+        params: The hyperparameters that the search chose, by name. One that is not named has the value that the experiment
+            fixes, or the hyperparameter's default.
+        known: The name of the initial trial (`"article"`) that this is, empty for one that a driver proposed.
     """
 
     number: int
@@ -47,36 +47,34 @@ class HeadScore:
     """How well one head predicts, averaged over the trial's lanes (folds and seeds).
 
     Args:
-        r2: Coefficient of determination, 1 for a perfect prediction, 0 for the mean of the target.
-        r2_se: Standard error of `r2` over the lanes: the standard deviation divided by the root of their number; NaN for
-            one lane.
-        rmse: Root of the mean squared error, in the head's unit.
-        mae: Mean absolute error, in the head's unit.
+        score: The share of explained deviance: 1 for a perfect prediction, 0 for a constant one. Of a regression head R².
+        score_se: Standard error of `score` over the lanes: the standard deviation divided by the root of their number; NaN
+            for one lane.
+        metrics: All metrics by name (`r2`, `rmse`, `mae`), the score among them under its name. Errors are in the head's unit.
     """
 
-    r2: float
-    r2_se: float
-    rmse: float
-    mae: float
+    score: float
+    score_se: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One answer.
+    """The outcome of one trial.
 
     Args:
         status: How the trial ended.
-        value: The mean of the heads' R², averaged over the lanes; NaN where the trial failed.
+        value: The mean of the heads' scores, averaged over the lanes; NaN if the trial failed.
         value_se: Standard error of `value` over the lanes; NaN for one lane.
-        heads: The figures of each head, by its name, in the experiment's order; empty where the trial failed.
+        heads: Score and metrics by head, in the experiment's order; empty if the trial failed.
         reason: Why a trial failed or was pruned, as a sentence; empty for a complete one.
         epochs: Epochs trained until the kept weights, averaged over the lanes.
-        seconds: The trial's share of the wall time its population took.
-        lanes: How many networks (folds x seeds) stand behind the averages.
-        curves: R² on the validation rows after each epoch, averaged over the lanes, by head.
-        rungs: By the epoch of each rung that the trial came to, its R² there by head, in the experiment's order.
-        lanes_r2: By head, the R² of every lane behind the average, in order of (fold, seed); empty where the trial failed, or
-            where it was recorded before lanes were.
+        seconds: The trial's share of the wall time of its populations.
+        lanes: The number of networks (folds x seeds) that the averages are over.
+        curves: The score on the validation rows after each epoch, averaged over the lanes, by head.
+        rungs: By the epoch of each rung that the trial reached, its score there by head, in the experiment's order.
+        lane_scores: By head, the score of every lane, in order of (fold, seed); empty if the trial failed, or was recorded by a
+            version that did not keep them.
     """
 
     status: Status
@@ -89,7 +87,7 @@ class Score:
     lanes: int = 0
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     rungs: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
-    lanes_r2: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    lane_scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:
@@ -97,28 +95,28 @@ class Score:
         return self.status is Status.COMPLETE
 
     @property
-    def of_heads(self) -> Mapping[str, float]:
-        """R² by head."""
-        return {head: figures.r2 for head, figures in self.heads.items()}
+    def by_head(self) -> Mapping[str, float]:
+        """The scores by head."""
+        return {head: measured.score for head, measured in self.heads.items()}
 
     @property
-    def r2(self) -> Mapping[str, float]:
-        """R² by head, and the value as `mean`."""
-        return {**self.of_heads, "mean": self.value}
+    def scores(self) -> Mapping[str, float]:
+        """The scores by head, and their mean as `mean`."""
+        return {**self.by_head, "mean": self.value}
 
     @property
-    def r2_se(self) -> Mapping[str, float]:
-        """The standard errors of `r2`."""
-        return {**{head: figures.r2_se for head, figures in self.heads.items()}, "mean": self.value_se}
+    def scores_se(self) -> Mapping[str, float]:
+        """The standard errors of `scores`."""
+        return {**{head: measured.score_se for head, measured in self.heads.items()}, "mean": self.value_se}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A question with its answer."""
+    """A trial and its score."""
 
     trial: Trial
     score: Score
 
     def without_curves(self) -> Result:
-        """What there is to remember once the learning curves are written down."""
+        """The same without the learning curves, which are large and not needed once they are recorded."""
         return replace(self, score=replace(self.score, curves={}))

@@ -12,6 +12,7 @@ from branchsweep.metrics.comparison_result import (
     PairwiseDifference,
     SharingResult,
 )
+from scores import SCORE_METRICS
 
 
 def example_contestant(name: str, level: float, **changed: Any) -> ContestantResult:
@@ -21,8 +22,8 @@ def example_contestant(name: str, level: float, **changed: Any) -> ContestantRes
     said = {
         "name": name,
         "what": f"{name}, tuned",
-        "r2": {**halves, "mean": means},
-        "rmse": {head: tuple(10 * (1 - r2) for r2 in of) for head, of in halves.items()},
+        "scores": {**halves, "mean": means},
+        "metrics": {"rmse": {head: tuple(10 * (1 - score) for score in of) for head, of in halves.items()}},
         "cost": ContestantCost(
             parameters=1234.5, training_seconds=0.1 + 0.2, tuning_seconds=2.5, latency=0.004 / 3, bytes=70_001.5
         ),
@@ -49,7 +50,7 @@ def example_comparison(**changed: Any) -> ComparisonResult:
         example_contestant(names[0], 0.9, recipes=recipes),
         example_contestant(names[1], 0.8, recipes=of_heads),
         example_contestant(names[2], 0.7, cost=ContestantCost(None, 0.01, 0.0, 0.02, 5e6)),
-        example_contestant("diverged", 0.0, r2={}, rmse={}, cost=nothing, failed="diverged in half 3: 'Ω'"),
+        example_contestant("diverged", 0.0, scores={}, metrics={}, cost=nothing, failed="diverged in half 3: 'Ω'"),
     )
     contrasts = [
         example_difference(figure, name, names[0], -1 / (3 + at)) for at, name in enumerate(names[1:]) for figure in figures
@@ -59,6 +60,7 @@ def example_comparison(**changed: Any) -> ComparisonResult:
         "question": "Who is better?",
         "run_id": "r",
         "heads": {"PE": "MW", "V": "cm Hg"},
+        "score_metrics": SCORE_METRICS,
         "data": {"source": "embedded", "location": "", "digest": "d", "rows": 300},
         "protocol": ("Ten halves.", "Tuned in each."),
         "reference": names[0],

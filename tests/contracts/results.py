@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from branchsweep.trial import HeadScore, ParamValue, Result, Score, Status, Trial
+from branchsweep.trial import ParamValue, Result, Score, Status, Trial
+from scores import head_score
 
 
 def answered(trial: Trial) -> Result:
@@ -19,12 +20,8 @@ def answered(trial: Trial) -> Result:
 
 def score_of(value: float, status: Status = Status.COMPLETE) -> Score:
     """A score of this mean R², a little apart for the two heads."""
-    heads = {"PE": _head(value + 0.01), "V": _head(value - 0.01)}
+    heads = {"PE": head_score(value + 0.01), "V": head_score(value - 0.01)}
     return Score(status, value=value, heads=heads, epochs=2.5, rungs={2: (value - 0.09, value - 0.11)})
-
-
-def _head(r2: float) -> HeadScore:
-    return HeadScore(r2=r2, r2_se=float("nan"), rmse=1.0, mae=1.0)
 
 
 def example_result(number: int, status: Status = Status.COMPLETE) -> Result:
@@ -43,14 +40,14 @@ def example_result(number: int, status: Status = Status.COMPLETE) -> Result:
             trial, Score(status, reason="diverged at epoch 12 (fold 2, seed 1): 'Ω' \"quoted\"", seconds=0.5, lanes=3)
         )
     heads = {
-        "PE": HeadScore(r2=0.9 + number / 300, r2_se=0.001 / 3, rmse=4.0 + 1 / 3, mae=10 / 3),
-        "V": HeadScore(r2=0.8 - number / 300, r2_se=float("nan"), rmse=5.0 + 1 / 7, mae=30 / 7),
+        "PE": head_score(r2=0.9 + number / 300, r2_se=0.001 / 3, rmse=4.0 + 1 / 3, mae=10 / 3),
+        "V": head_score(r2=0.8 - number / 300, r2_se=float("nan"), rmse=5.0 + 1 / 7, mae=30 / 7),
     }
     return Result(
         trial,
         Score(
             status,
-            value=(heads["PE"].r2 + heads["V"].r2) / 2 + number / 1000,
+            value=(heads["PE"].score + heads["V"].score) / 2 + number / 1000,
             value_se=float("nan"),
             heads=heads,
             reason="rung 2: below the best half" if status is Status.PRUNED else "",
@@ -58,8 +55,10 @@ def example_result(number: int, status: Status = Status.COMPLETE) -> Result:
             seconds=1.25,
             lanes=3,
             rungs={4: (0.5 + number / 7, 0.25), 16: (1 / 3, -2.0)} if number != 3 else {},
-            curves={head: tuple(of.r2 - 1 / epoch for epoch in range(1, 121)) for head, of in heads.items()},
-            lanes_r2={head: (of.r2 - 0.1, of.r2 + 1 / 3, of.r2) for head, of in heads.items()} if number != 4 else {},
+            curves={head: tuple(of.score - 1 / epoch for epoch in range(1, 121)) for head, of in heads.items()},
+            lane_scores={head: (of.score - 0.1, of.score + 1 / 3, of.score) for head, of in heads.items()}
+            if number != 4
+            else {},
         ),
     )
 

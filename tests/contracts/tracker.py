@@ -118,7 +118,7 @@ class TrackerContract:
             expected = {"test_r2/PE": 0.1 + 0.2, "trials/complete": 2.0, "trials/failed": 1.0, "trials/pruned": 1.0}
             assert reader.conclusion.metrics.items() >= expected.items()
             assert reader.conclusion.metrics["best_r2/mean"] == example_result(3).score.value
-            assert reader.conclusion.metrics["best_r2/V"] == example_result(0).score.heads["V"].r2
+            assert reader.conclusion.metrics["best_r2/V"] == example_result(0).score.heads["V"].score
 
     def test_a_conclusion_may_be_drawn_again_and_say_less(self, opened: OpenTracking) -> None:
         opened(sweep_record()).tracker.finish({"test_r2/PE": 0.9}, {"summary": "long " * 4000}, {})

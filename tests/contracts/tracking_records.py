@@ -16,6 +16,7 @@ from branchsweep.tracking.protocols import (
     Tracking,
 )
 from contracts.results import example_result
+from scores import SCORE_METRICS
 
 
 class OpenTracking(Protocol):
@@ -26,7 +27,7 @@ class OpenTracking(Protocol):
 
 def sweep_record(key: str = "key", **changed: Any) -> SweepRecord:
     """What is written down of a sweep with two heads; a key stands for a question."""
-    said = {
+    said: dict[str, Any] = {
         "name": "contract",
         "key": key,
         "question": "Does it hold?",
@@ -35,6 +36,7 @@ def sweep_record(key: str = "key", **changed: Any) -> SweepRecord:
         "tags": {"data_source": "embedded", "git_commit": "c0ffee"},
         **changed,
     }
+    said["score_metrics"] = dict.fromkeys(said["heads"], "r2")
     return SweepRecord(**said)
 
 
@@ -70,6 +72,7 @@ def comparison_record(key: str = "key", **changed: Any) -> ComparisonRecord:
         "question": "Who is better?",
         "yaml": "name: contract  # ½\n",
         "heads": {"PE": "MW", "V": "cm Hg"},
+        "score_metrics": SCORE_METRICS,
         "tags": {"data_source": "embedded", "git_commit": "c0ffee"},
         **changed,
     }

@@ -24,10 +24,10 @@ def test_text_gives_the_value_back_with_all_its_types() -> None:
 def test_numbers_are_exact_to_the_last_digit() -> None:
     halves = (0.1 + 0.2, 1 / 3, 5e-324, -1e300, -0.0)
     (loaded,) = ComparisonResult.loads(
-        example_comparison(measured=(example_contestant("branched", 0.9, r2={"PE": halves}),)).dumps()
+        example_comparison(measured=(example_contestant("branched", 0.9, scores={"PE": halves}),)).dumps()
     ).measured
-    assert loaded.r2["PE"] == halves
-    assert math.copysign(1, loaded.r2["PE"][-1]) == -1
+    assert loaded.scores["PE"] == halves
+    assert math.copysign(1, loaded.scores["PE"][-1]) == -1
 
 
 def test_what_is_no_number_is_json_all_the_same() -> None:

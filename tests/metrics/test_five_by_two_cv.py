@@ -90,7 +90,7 @@ def test_a_contrast_holds_what_each_test_says_alone() -> None:
     one, other = measured("one", {"PE": scattered(1, 0.93)}), measured("other", {"PE": scattered(2)})
     found = pairwise_differences(one, other, ALPHA)
     assert [each.figure for each in found] == ["PE", "mean"]
-    differences = np.array(one.r2["PE"]) - np.array(other.r2["PE"])
+    differences = np.array(one.scores["PE"]) - np.array(other.scores["PE"])
     expected = corrected_t(differences, 0.5, confidence=0.95)
     pe = found[0]
     assert (pe.one, pe.other) == ("one", "other")
@@ -240,7 +240,7 @@ def test_the_best_is_the_reference(significant: str, told: str) -> None:
         for name, value in (("shared", -0.01), ("forest", -0.02))
     ]
     transfer = [difference("PE", 0.012)]
-    assert conclusions(CONTESTANTS, against, transfer, ["PE"], "single") == (
+    assert conclusions(CONTESTANTS, against, transfer, {"PE": "r2"}, "single") == (
         "PE gains 0.0120 [0.0100, 0.0140] from sharing.",
         "single has the highest mean R², 0.9300.",
         told,
@@ -253,15 +253,15 @@ def test_the_best_was_compared_with_the_reference_only(is_significant: bool, ver
         difference("mean", 0.01, one="shared", is_significant=is_significant),
         difference("mean", -0.01, one="forest"),
     ]
-    best = replace(CONTESTANTS[1], r2=with_mean("", 0.94).r2)
+    best = replace(CONTESTANTS[1], scores=with_mean("", 0.94).scores)
     contestants = [CONTESTANTS[0], best, CONTESTANTS[2]]
     highest = "shared has the highest mean R², 0.9400."
     only = ", the only one it was compared with"
-    assert conclusions(contestants, against, (), ["PE"], "single") == (
+    assert conclusions(contestants, against, (), {"PE": "r2"}, "single") == (
         highest,
         f"It {verb} significantly from single{only} (+0.0100 [0.0080, 0.0120]).",
     )
-    assert conclusions(contestants[:2], against[:1], (), ["PE"], "single") == (
+    assert conclusions(contestants[:2], against[:1], (), {"PE": "r2"}, "single") == (
         highest,
         f"It {verb} significantly from single (+0.0100 [0.0080, 0.0120]).",
     )
@@ -269,5 +269,5 @@ def test_the_best_was_compared_with_the_reference_only(is_significant: bool, ver
 
 def test_an_answer_does_without_those_that_failed() -> None:
     failed = measured("single", {}, failed="diverged")
-    assert conclusions([failed, CONTESTANTS[1]], (), (), ["PE"], "single") == ("shared has the highest mean R², 0.9200.",)
-    assert conclusions([failed], (), (), ["PE"], "single") == ()
+    assert conclusions([failed, CONTESTANTS[1]], (), (), {"PE": "r2"}, "single") == ("shared has the highest mean R², 0.9200.",)
+    assert conclusions([failed], (), (), {"PE": "r2"}, "single") == ()

@@ -9,24 +9,26 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.objective import Constraint, Objective
 from branchsweep.metrics.incumbent import Incumbent
 from branchsweep.metrics.objectives import (
     ObjectiveEvaluator,
     hypervolume,
     make_evaluator,
-    metric_in_words,
     metric_value,
     objective_heads,
+    ranking_label,
 )
-from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from branchsweep.trial import Result, Score, Status, Trial
+from scores import SCORE_METRICS, head_score
 
 NAN = float("nan")
 R2 = {"PE": 0.9, "V": 0.6}
 
 
 def result(number: int, r2: Mapping[str, float], status: Status = Status.COMPLETE, known: str = "") -> Result:
-    heads = {head: HeadScore(value, NAN, 1.0, 1.0) for head, value in r2.items()}
+    heads = {head: head_score(value, NAN, 1.0, 1.0) for head, value in r2.items()}
     return Result(Trial(number, {}, known), Score(status, value=float(np.mean(list(r2.values()))), heads=heads))
 
 
@@ -51,13 +53,30 @@ def test_an_objective_looks_at_the_heads_that_it_names() -> None:
     assert objective_heads(Objective(maximize=["r2/V", "min_r2"]), R2) == ["PE", "V"]
 
 
-def test_figures_have_words() -> None:
-    assert [metric_in_words(metric) for metric in ("mean_r2", "min_r2", "r2/PE", "weighted (PE 2)")] == [
+def test_ranking_metrics_have_labels() -> None:
+    objectives = [Objective(maximize=[metric], weights={"PE": 2.0}) for metric in ("mean_r2", "min_r2", "r2/PE", "weighted")]
+    assert [ranking_label(objective, SCORE_METRICS) for objective in objectives] == [
         "mean validation R²",
         "lowest validation R²",
         "validation R² of PE",
         "weighted (PE 2) validation R²",
     ]
+
+
+def test_an_objective_may_be_any_metric_of_a_head() -> None:
+    evaluator = ObjectiveEvaluator(Objective(maximize=["rmse/PE"]), ())
+    accurate, inaccurate = (Score(Status.COMPLETE, 0.5, heads={"PE": head_score(0.5, rmse=rmse)}) for rmse in (1.0, 2.0))
+    assert evaluator.rank(accurate) > evaluator.rank(inaccurate)  # the lower error is the better one
+    assert ObjectiveEvaluator(Objective(maximize=["mean_score"]), ()).rank(accurate) == 0.5
+
+
+@pytest.mark.parametrize("name", ["r2", "mean", "mean_", "/PE", "r2/", "median_r2"])
+def test_names_of_other_forms_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="expected METRIC/HEAD, mean_METRIC, min_METRIC or weighted"):
+        ObjectiveMetric.parsed(name)
+
+
+def test_weights_are_part_of_the_rule() -> None:
     weighted = Objective(maximize=["weighted"], weights={"PE": 2.0, "V": 0.5})
     assert weighted.ranking_description == "weighted (PE 2, V 0.5)"
 
@@ -117,9 +136,11 @@ def test_the_front_holds_whom_nobody_beats_and_the_rule_chooses_of_it() -> None:
     front = judged.front(results)
     beaten = [((drawn >= point).all(1) & (drawn > point).any(1)).any() for point in drawn]
     assert sorted(one.trial.number for one in front) == [number for number in range(40) if not beaten[number]]
-    assert [one.score.heads["PE"].r2 for one in front] == sorted((one.score.heads["PE"].r2 for one in front), reverse=True)
+    assert [one.score.heads["PE"].score for one in front] == sorted(
+        (one.score.heads["PE"].score for one in front), reverse=True
+    )
     chosen = judged.best(results)
-    assert chosen is max(front, key=lambda one: min(one.score.of_heads.values()))
+    assert chosen is max(front, key=lambda one: min(one.score.by_head.values()))
 
 
 class TestConstraints:

@@ -23,10 +23,10 @@ def outcome(predictions: np.ndarray, curve: list[list[float]], failed_at: int = 
 def test_measures_are_the_sums_by_hand() -> None:
     predicted = ACTUAL + np.array([[0.5, -5.0], [0.0, 0.0], [-0.5, 0.0], [0.0, 1.0]])
     scores = head_scores(ACTUAL, predicted, ["PE", "V"])
-    assert scores["PE"].r2 == pytest.approx(1 - 0.5 / 14.0)
-    assert scores["V"].r2 == pytest.approx(1 - 26.0 / 1400.0)
-    assert scores["PE"].rmse == pytest.approx(math.sqrt(0.5 / 4))
-    assert scores["V"].mae == pytest.approx(6.0 / 4)
+    assert scores["PE"].score == pytest.approx(1 - 0.5 / 14.0)
+    assert scores["V"].score == pytest.approx(1 - 26.0 / 1400.0)
+    assert scores["PE"].metrics["rmse"] == pytest.approx(math.sqrt(0.5 / 4))
+    assert scores["V"].metrics["mae"] == pytest.approx(6.0 / 4)
 
 
 def test_measures_are_those_of_scikit_learn_to_the_last_bit() -> None:
@@ -37,15 +37,15 @@ def test_measures_are_those_of_scikit_learn_to_the_last_bit() -> None:
         predicted = np.asfortranarray(predicted) if rows % 2 else predicted.astype(np.float32)
         for head, said in head_scores(actual, predicted, ["a", "b", "c"]).items():
             pair = actual[:, "abc".index(head)], predicted[:, "abc".index(head)]
-            assert said.r2 == r2_score(*pair)
-            assert said.rmse == root_mean_squared_error(*pair)
-            assert said.mae == mean_absolute_error(*pair)
+            assert said.score == r2_score(*pair)
+            assert said.metrics["rmse"] == root_mean_squared_error(*pair)
+            assert said.metrics["mae"] == mean_absolute_error(*pair)
 
 
 def test_where_nothing_varies_scikit_learn_decides() -> None:
     flat = np.full((4, 1), 3.0)
-    assert head_scores(flat, flat, ["a"])["a"].r2 == 1.0
-    assert head_scores(flat, flat + 1, ["a"])["a"].r2 == 0.0
+    assert head_scores(flat, flat, ["a"])["a"].score == 1.0
+    assert head_scores(flat, flat + 1, ["a"])["a"].score == 0.0
 
 
 def test_a_trial_is_the_mean_of_its_lanes_with_its_standard_error() -> None:
@@ -54,10 +54,10 @@ def test_a_trial_is_the_mean_of_its_lanes_with_its_standard_error() -> None:
     score = lane_scores([("fold 0", first, ACTUAL), ("fold 1", second, ACTUAL)], ["PE", "V"], seconds=2.0)
     lanes = [1 - 4 * 0.25 / 14.0, 1 - 4 * 1.0 / 14.0]
     assert score.status is Status.COMPLETE
-    assert score.heads["PE"].r2 == pytest.approx(np.mean(lanes))
-    assert score.heads["PE"].r2_se == pytest.approx(abs(lanes[0] - lanes[1]) / 2)
-    assert score.lanes_r2["PE"] == pytest.approx(lanes) and len(score.lanes_r2["V"]) == 2
-    assert score.value == pytest.approx((score.heads["PE"].r2 + score.heads["V"].r2) / 2)
+    assert score.heads["PE"].score == pytest.approx(np.mean(lanes))
+    assert score.heads["PE"].score_se == pytest.approx(abs(lanes[0] - lanes[1]) / 2)
+    assert score.lane_scores["PE"] == pytest.approx(lanes) and len(score.lane_scores["V"]) == 2
+    assert score.value == pytest.approx((score.heads["PE"].score + score.heads["V"].score) / 2)
     assert score.curves["PE"] == pytest.approx((0.3, 0.3))  # the second lane stopped after one epoch
     assert score.epochs == 1.5
 

@@ -18,6 +18,7 @@ from branchsweep.metrics.significance import corrected_t, holm, mean_by_fold, pa
 from branchsweep.tracking.protocols import PromotionDecision
 from branchsweep.types import Floats
 from branchsweep.workflows.promotion_gate import GateCandidate, decide_promotion
+from scores import SCORE_METRICS
 
 HEADS = ("PE", "V")
 FOLDS, SEEDS = 5, 2
@@ -86,7 +87,7 @@ def test_the_bootstrap_scatters_as_theory_says() -> None:
     rng = np.random.default_rng(1)
     actual = rng.normal(size=(1000, 2))
     champion, challenger = noisy(actual, 0.5, rng), noisy(actual, 0.4, rng)
-    found = paired_bootstrap(actual, champion, challenger, HEADS, Objective(), 2000, seed=3, confidence=0.9)
+    found = paired_bootstrap(actual, champion, challenger, SCORE_METRICS, Objective(), 2000, seed=3, confidence=0.9)
     gained = (champion - actual) ** 2 - (challenger - actual) ** 2
     for column, head in enumerate(HEADS):
         figures = found[f"r2/{head}"]
@@ -104,7 +105,7 @@ def test_the_bootstrap_has_its_level() -> None:
     called = 0
     for seed in range(REPETITIONS):
         actual = rng.normal(size=(100, 1))
-        found = paired_bootstrap(actual, noisy(actual, 0.5, rng), noisy(actual, 0.5, rng), ["PE"], Objective(), 99, seed)
+        found = paired_bootstrap(actual, noisy(actual, 0.5, rng), noisy(actual, 0.5, rng), {"PE": "r2"}, Objective(), 99, seed)
         called += found["mean_r2"].p_better <= 0.1
     assert 0.04 * REPETITIONS <= called <= 0.16 * REPETITIONS
 
@@ -113,10 +114,10 @@ def test_the_bootstrap_compares_by_the_objective() -> None:
     rng = np.random.default_rng(4)
     actual = rng.normal(size=(60, 2))
     champion, challenger = noisy(actual, 0.5, rng), noisy(actual, 0.4, rng)
-    found = paired_bootstrap(actual, champion, challenger, HEADS, Objective(maximize=["min_r2"]), 50, seed=1)
+    found = paired_bootstrap(actual, champion, challenger, SCORE_METRICS, Objective(maximize=["min_r2"]), 50, seed=1)
     worst = [min(r2_score(actual[:, h], it[:, h]) for h in range(2)) for it in (champion, challenger)]
     assert found["min_r2"].mean == pytest.approx(worst[1] - worst[0])
-    assert list(paired_bootstrap(actual, champion, challenger, HEADS, Objective(maximize=["r2/V"]), 50, seed=1)) == [
+    assert list(paired_bootstrap(actual, champion, challenger, SCORE_METRICS, Objective(maximize=["r2/V"]), 50, seed=1)) == [
         "r2/V",
         "r2/PE",
     ]
@@ -124,13 +125,15 @@ def test_the_bootstrap_compares_by_the_objective() -> None:
 
 def test_a_model_is_not_better_than_itself() -> None:
     actual = np.random.default_rng(5).normal(size=(30, 2))
-    same = paired_bootstrap(actual, actual + 0.1, actual + 0.1, HEADS, Objective(), 50, seed=1)["mean_r2"]
+    same = paired_bootstrap(actual, actual + 0.1, actual + 0.1, SCORE_METRICS, Objective(), 50, seed=1)["mean_r2"]
     assert (same.mean, same.low, same.high, same.p, same.p_better) == (0.0, 0.0, 0.0, 1.0, 1.0)
 
 
 def standing(name: str, r2: Floats, predictions: Floats | None = None) -> GateCandidate:
     """Lanes with `(lanes, heads)` R²."""
-    return GateCandidate(name, LANES, {head: tuple(r2[:, h].tolist()) for h, head in enumerate(HEADS)}, predictions)
+    return GateCandidate(
+        name, LANES, {head: tuple(r2[:, h].tolist()) for h, head in enumerate(HEADS)}, predictions, score_metrics=SCORE_METRICS
+    )
 
 
 def judged(
@@ -309,20 +312,22 @@ def test_who_diverged_on_a_fold_has_no_title() -> None:
     assert judged(broken, whole).promote
 
 
+def one_head(name: str, folds: tuple[int, ...], r2: float, head: str = "PE") -> GateCandidate:
+    return GateCandidate(name, folds, {head: (r2, r2)}, score_metrics={head: "r2"})
+
+
 def test_one_fold_cannot_crown() -> None:
-    verdict = judged(
-        GateCandidate("version 3", (0, 0), {"PE": (0.9, 0.9)}), GateCandidate("challenger", (0, 0), {"PE": (0.99, 0.99)})
-    )
+    verdict = judged(one_head("version 3", (0, 0), 0.9), one_head("challenger", (0, 0), 0.99))
     assert not verdict.promote
     assert "one fold" in verdict.because
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
-    with pytest.raises(ValueError, match="version 3: every head must have one R² for each of the 3 lanes"):
-        GateCandidate("version 3", (0, 1, 2), {"PE": (0.9, 0.9)})
-    mine = GateCandidate("it", (0, 1), {"PE": (0.9, 0.9)})
+    with pytest.raises(ValueError, match="version 3: every head must have one score for each of the 3 lanes"):
+        one_head("version 3", (0, 1, 2), 0.9)
+    mine = one_head("it", (0, 1), 0.9)
     for folds, head in itertools.product([(1, 0), (0, 1)], ["PE", "V"]):
-        other = GateCandidate("version 3", folds, {head: (0.9, 0.9)})
+        other = one_head("version 3", folds, 0.9, head)
         if (folds, head) != ((0, 1), "PE"):
             with pytest.raises(ValueError, match="not measured on the same heads, folds and seeds"):
                 judged(other, mine)

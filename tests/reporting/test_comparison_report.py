@@ -134,7 +134,7 @@ def test_a_contestants_figures_stand_in_its_row() -> None:
     rows = {row[0]: row for row in Page(render_comparison_page(findings, "", "")).rows if len(row) == 4}
     for one in findings.measured:
         for cell, figure in zip(rows[one.name + one.what][1:], ("PE", "V", "mean"), strict=True):
-            mean, error = table.mean_and_error(one.r2[figure])
+            mean, error = table.mean_and_error(one.scores[figure])
             assert cell.strip().startswith(f"{mean:.4f} ± {error:.4f}")
             against = table.find_difference(findings.contrasts, figure, one.name)
             if against is None:
@@ -194,7 +194,7 @@ def test_csv_holds_every_half_to_the_last_digit(case: ComparisonResult) -> None:
         (one.name, figure, half): r2
         for one in case.measured
         for figure in table.comparison_metrics(case)
-        for half, r2 in enumerate(one.r2.get(figure, ()), start=1)
+        for half, r2 in enumerate(one.scores.get(figure, ()), start=1)
     }
 
 
@@ -205,7 +205,7 @@ def test_the_summary_holds_means_contrasts_and_costs() -> None:
     by_name = {one.name: one for one in findings.measured}
     for line in lines:
         one = by_name[line["contestant"]]
-        assert (float(line["r2"]), float(line["r2_se"])) == table.mean_and_error(one.r2[line["figure"]])
+        assert (float(line["r2"]), float(line["r2_se"])) == table.mean_and_error(one.scores[line["figure"]])
         assert float(line["latency"]) == one.cost.latency
         assert line["parameters"] == ("" if one.cost.parameters is None else str(one.cost.parameters))
         against = table.find_difference(findings.contrasts, line["figure"], one.name)

@@ -10,8 +10,9 @@ import pytest
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING
 from branchsweep.reporting.mlflow_descriptions import escape_markdown, finished_description, running_description
 from branchsweep.tracking.protocols import TrackingLinks
-from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from branchsweep.trial import Result, Score, Status, Trial
 from branchsweep.workflows.sweep_result import BaselineResult, BestTrial, ConfirmedScores, PromotionResult, SweepResult
+from scores import head_score
 from tiny_sweep import tiny_experiment
 
 HEADS = ("PE", "V_1")
@@ -19,7 +20,7 @@ PAGES = TrackingLinks({3: "#/3", 1: "#/1"}, "#/table", "#/charts", "#/models", "
 
 
 def result(number: int, known: str = "") -> Result:
-    heads = {head: HeadScore(0.9 - number / 100, 0.001, 4.0, 3.0) for head in HEADS}
+    heads = {head: head_score(0.9 - number / 100, 0.001, 4.0, 3.0) for head in HEADS}
     return Result(Trial(number, {"trunk.depth": number}, known), Score(Status.COMPLETE, 0.9 - number / 100, 0.001, heads))
 
 
@@ -30,8 +31,9 @@ def told(**changed: object) -> SweepResult:
         run_id="abc",
         data={"source": "file", "location": "/somewhere/tiny.csv", "digest": "d", "rows": 1200},
         trials={"complete": 10, "pruned": 0, "failed": 2},
+        score_metrics=dict.fromkeys(HEADS, "r2"),
         best=BestTrial(3, {}, {}, r2, r2, 1234),
-        test_r2={"PE": 0.9421, "V_1": 0.8184},
+        test_scores={"PE": 0.9421, "V_1": 0.8184},
         references=(BaselineResult("linear regression", r2, r2, {"PE": 0.9259, "V_1": 0.7459}),),
         champion=PromotionResult("plant", 2, True, "better than version 1"),
         seconds=61.2,
@@ -82,8 +84,8 @@ def test_there_is_no_link_to_what_is_not_there() -> None:
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({"best": None, "test_r2": None, "champion": None}, "No trial meets the constraints, so there is nothing"),
-        ({"test_r2": None, "champion": None}, "diverged when it was trained on all training rows"),
+        ({"best": None, "test_scores": None, "champion": None}, "No trial meets the constraints, so there is nothing"),
+        ({"test_scores": None, "champion": None}, "diverged when it was trained on all training rows"),
         ({"members": 1}, "The network of [trial 3](#/3) (1,234 parameters) reaches"),
         ({"data": {"source": "stand-in", "location": "nowhere", "rows": 9}}, f"**{SYNTHETIC_DATA_WARNING}**"),
         (

@@ -32,13 +32,14 @@ from branchsweep.reporting.pages.sweep_files import INTERACTIVE, PAGE, report_fi
 from branchsweep.reporting.pages.sweep_page import answer_sentence
 from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
-from branchsweep.trial import HeadScore, Result, Score, Status
+from branchsweep.trial import Result, Score, Status
 from branchsweep.workflows.baseline_evaluation import Baseline
 from branchsweep.workflows.reporter import TableReporter
 from branchsweep.workflows.search_loop import SearchContext
 from branchsweep.workflows.sweep import finished_result, new_sweep_record, run_sweep
 from branchsweep.workflows.sweep_report import SweepReport, recorded_report, report_tables
 from fakes import FormulaTrainer, RecordingProgress
+from scores import head_score
 from tiny_sweep import tiny_experiment
 
 SECTIONS = {
@@ -180,8 +181,8 @@ def test_the_first_sentence_says_what_was_reached_and_what_others_reach() -> Non
     report, _ = ended()
     summary = replace(
         report.summary,
-        test_r2={"PE": 0.9418, "V": 0.8183},
-        references=[replace(report.summary.references[0], test_r2={"PE": 0.9259, "V": 0.7459})],
+        test_scores={"PE": 0.9418, "V": 0.8183},
+        references=[replace(report.summary.references[0], test_scores={"PE": 0.9259, "V": 0.7459})],
     )
     assert answer_sentence(replace(report, summary=summary)) == (
         "The best network predicts PE with R² 0.942 and V with 0.818 on the test rows; linear regression 0.926 and 0.746."
@@ -218,8 +219,8 @@ def test_a_sweep_that_kept_less_has_a_page_too() -> None:
 def test_the_predictions_are_those_that_the_test_score_was_measured_on() -> None:
     report, ledger = ended(heads=3)
     rows = list(csv.DictReader(io.StringIO((ledger.artifact("predictions.csv") or b"").decode())))
-    assert report.summary.test_r2 is not None
-    for head, r2 in report.summary.test_r2.items():
+    assert report.summary.test_scores is not None
+    for head, r2 in report.summary.test_scores.items():
         actual, predicted = np.array([[float(row["actual"]), float(row["predicted"])] for row in rows if row["head"] == head]).T
         assert 1 - np.sum((actual - predicted) ** 2) / np.sum((actual - actual.mean()) ** 2) == pytest.approx(r2)
 
@@ -252,7 +253,7 @@ def test_finalists_are_drawn_on_rows_that_their_networks_had_not_learnt_from() -
     assert set(report.finalists) == confirmed
     for trial in confirmed:
         for head, said in report.finalists[trial].items():
-            r2 = next(one.r2[head] for one in report.summary.confirmed if one.trial == trial)
+            r2 = next(one.scores[head] for one in report.summary.confirmed if one.trial == trial)
             assert len(said.actual) == report.table.train
             assert float(r2_score(said.actual, said.predicted)) == pytest.approx(r2, abs=0.02)
     drawn = trial_figures(report)
@@ -338,7 +339,7 @@ def many(count: int) -> SweepReport:
         if place % 50 == 2:
             r2 = dict.fromkeys(r2, -1e6)
         status = Status.PRUNED if place % 4 else Status.COMPLETE
-        heads = {head: HeadScore(value, 0.001, 1.0, 1.0) for head, value in r2.items()}
+        heads = {head: head_score(value, 0.001, 1.0, 1.0) for head, value in r2.items()}
         return Result(trial, Score(status, sum(r2.values()) / 2, 0.001, heads, seconds=0.5, rungs={1: tuple(r2.values())}))
 
     results = [result(place, trial) for place, trial in enumerate(random_trials(experiment, count))]

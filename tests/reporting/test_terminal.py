@@ -15,11 +15,12 @@ from branchsweep.reporting.progress_state import format_clock, lane_epochs
 from branchsweep.reporting.terminal import Terminal
 from branchsweep.training.protocols import WorkerStatus
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from scores import head_score
 from tiny_sweep import tiny_experiment
 
 
 def head(r2: float) -> HeadScore:
-    return HeadScore(r2, float("nan"), 1.0, 1.0)
+    return head_score(r2, float("nan"), 1.0, 1.0)
 
 
 def answered(number: int, r2: float) -> Result:

@@ -382,7 +382,7 @@ def test_a_hypermodel_builds_the_network_of_the_recipe(hypermodel: BranchedHyper
     expected = 2.0 * np.mean((predicted["PE"][:, 0] - actual["PE"]) ** 2) + np.mean(abs(predicted["V"][:, 0] - actual["V"]))
     assert history["val_loss"][-1] == pytest.approx(expected, rel=1e-4)
     r2 = scores.head_scores(np.stack([*actual.values()], 1), np.concatenate([*predicted.values()], 1), ["PE", "V"])
-    assert history["val_V_r2"][-1] == pytest.approx(r2["V"].r2, abs=1e-4)
+    assert history["val_V_r2"][-1] == pytest.approx(r2["V"].score, abs=1e-4)
 
 
 def test_a_caller_may_bring_rows(hypermodel: BranchedHyperModel) -> None:

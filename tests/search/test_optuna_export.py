@@ -21,12 +21,13 @@ from branchsweep.search.importance import FEWEST, importance
 from branchsweep.search.optuna_export import export_study, to_distribution, to_frozen_trial
 from branchsweep.trial import HeadScore, Params, Result, Score, Status, Trial
 from contracts.search_spaces import KNOWN, MIXED, Dimensions, make_experiment
+from scores import head_score
 
 FACTS = {"sweep": "contract", "run_id": "r1", "data_digest": "d1", "question": "How?"}
 
 
 def heads(**r2: float) -> Mapping[str, HeadScore]:
-    return {head: HeadScore(value, 0.01, 1.0, 1.0) for head, value in r2.items()}
+    return {head: head_score(value, 0.01, 1.0, 1.0) for head, value in r2.items()}
 
 
 def scored(trial: Trial, pe: float, v: float, **changes: Any) -> Result:
@@ -137,7 +138,7 @@ def test_several_objectives(storage: str) -> None:
     results = played(experiment)
 
     def per_head(score: Score) -> tuple[float, ...]:
-        return tuple(head.r2 for head in score.heads.values())
+        return tuple(head.score for head in score.heads.values())
 
     export_study(experiment, results, storage, "contract", FACTS, per_head, ["maximize", "maximize"])
     study = read(storage)

@@ -9,12 +9,13 @@ import pytest
 from branchsweep.config.experiment import Experiment
 from branchsweep.metrics.incumbent import Incumbent
 from branchsweep.search.stopping import StoppedBy, check_stop
-from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from branchsweep.trial import Result, Score, Status, Trial
+from scores import head_score
 from tiny_sweep import tiny_experiment
 
 
 def result(number: int, r2: float) -> Result:
-    head = HeadScore(r2, float("nan"), 1.0, 1.0)
+    head = head_score(r2, float("nan"), 1.0, 1.0)
     return Result(Trial(number, {}), Score(Status.COMPLETE, value=r2, heads={"PE": head, "V": head}))
 
 

@@ -24,6 +24,7 @@ from contracts.comparison_results import example_comparison, example_contestant
 from contracts.comparison_tracker import ComparisonTrackerContract, OpenComparison
 from contracts.results import example_result
 from contracts.tracking_records import comparison_record, sweep_record
+from scores import SCORE_METRICS
 
 
 class TestMemoryComparison(ComparisonTrackerContract):
@@ -122,9 +123,9 @@ class TestWhatStandsInTheStore:
         assert branched.info.end_time - branched.info.start_time == 2500 + 10 * 300
         of = example_comparison().measured[0]
         metrics = branched.data.metrics
-        assert metrics["r2/PE"] == pytest.approx(statistics.fmean(of.r2["PE"]))
-        assert metrics["r2_se/mean"] == pytest.approx(statistics.stdev(of.r2["mean"]) * math.sqrt(1.1))
-        assert metrics["rmse/V"] == pytest.approx(statistics.fmean(of.rmse["V"]))
+        assert metrics["r2/PE"] == pytest.approx(statistics.fmean(of.scores["PE"]))
+        assert metrics["r2_se/mean"] == pytest.approx(statistics.stdev(of.scores["mean"]) * math.sqrt(1.1))
+        assert metrics["rmse/V"] == pytest.approx(statistics.fmean(of.metrics["rmse"]["V"]))
         costs = {
             "parameters": 1234.5,
             "training_seconds": 0.1 + 0.2,
@@ -134,7 +135,7 @@ class TestWhatStandsInTheStore:
         }
         assert {name: metrics[name] for name in costs} == pytest.approx(costs)
         halves = client_of(ledger).get_metric_history(branched.info.run_id, "half_r2/V")
-        assert [(point.step, point.value) for point in halves] == list(enumerate(of.r2["V"], 1))
+        assert [(point.step, point.value) for point in halves] == list(enumerate(of.scores["V"], 1))
         against = {"difference/PE": -1 / 3, "p_adjusted/PE": 0.08}
         assert single.data.metrics.items() >= against.items()
         assert not against.keys() & metrics.keys(), "nobody is compared with itself"
@@ -176,11 +177,13 @@ class TestWhatStandsInTheStore:
         heads = {f"h{number}": (0.5 + number / 1000, 0.25) for number in range(30)}
         recipes = ({head: {f"tunable{number}": number for number in range(4)} for head in heads},) * 2
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        wide = example_contestant("wide", 0.5, r2=heads, rmse=heads, recipes=recipes)
-        ledger.finish(example_comparison(measured=(wide,), contrasts=()), {})
+        wide = example_contestant("wide", 0.5, scores=heads, metrics={"rmse": heads}, recipes=recipes)
+        ledger.finish(example_comparison(measured=(wide,), contrasts=(), score_metrics=dict.fromkeys(heads, "r2")), {})
         (run,) = children(ledger)
         assert len(run.data.params) == 1 + 30 * 4
-        assert set(run.data.metrics) == {point.name for point in contestant_serialization.contestant_metrics(wide, ())}
+        assert set(run.data.metrics) == {
+            point.name for point in contestant_serialization.contestant_metrics(wide, (), dict.fromkeys(heads, "r2"))
+        }
         halves = client_of(ledger).get_metric_history(run.info.run_id, "half_r2/h29")
         assert [point.value for point in halves] == list(heads["h29"])
 
@@ -188,7 +191,7 @@ class TestWhatStandsInTheStore:
 class TestInterrupted:
     def test_contestants_are_replaced_and_not_doubled(self, mlflow_store: str) -> None:
         killed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        killed._write(example_comparison().measured[0], example_comparison().contrasts)
+        killed._write(example_comparison().measured[0], example_comparison())
         tags = contestant_serialization.contestant_tags(example_comparison().measured[1], killed.run_id)
         client_of(killed).create_run(killed.experiment_id, tags=tags, run_name="half written")
         resumed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
@@ -309,6 +312,6 @@ class TestSpelling:
         assert contestant_serialization.choices(values) == told
 
     def test_what_is_not_finite_is_not_written(self) -> None:
-        odd = example_contestant("odd", 0.5, r2={"PE": (0.5, math.nan, math.inf), "V": (0.5,)}, rmse={})
-        names = [(point.name, point.step) for point in contestant_serialization.contestant_metrics(odd, ())]
+        odd = example_contestant("odd", 0.5, scores={"PE": (0.5, math.nan, math.inf), "V": (0.5,)}, metrics={})
+        names = [(point.name, point.step) for point in contestant_serialization.contestant_metrics(odd, (), SCORE_METRICS)]
         assert names[:4] == [("r2/V", 0), ("half_r2/PE", 1), ("half_r2/V", 1), ("parameters", 0)]

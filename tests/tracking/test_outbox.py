@@ -75,3 +75,18 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path)
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(TrackingError, match="make room, or name another folder in BRANCHSWEEP_CACHE"):
         Outbox(tmp_path / "file" / "spool").keep([replace(example_result(0))])
+
+
+def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """Its scores had a field for each metric, when R² was the only score."""
+    head = '{"r2":0.5,"r2_se":NaN,"rmse":2.0,"mae":1.0}'
+    score = (
+        '{"status":"COMPLETE","value":0.5,"value_se":NaN,"heads":{"PE":%s},"reason":"","epochs":3.0,"seconds":1.0,"lanes":2,'
+        '"curves":{},"rungs":{"2":[0.25]},"lanes_r2":{"PE":[0.4,0.6]}}'
+    )
+    trial = '{"number":7,"params":{},"known":""}'
+    (tmp_path / "00000000.json").write_text(f'[{{"trial":{trial},"score":{score % head}}}]', encoding="utf-8")
+    (result,) = kept(Outbox(tmp_path))
+    assert result.score.by_head == {"PE": 0.5}
+    assert result.score.heads["PE"].metrics == {"r2": 0.5, "rmse": 2.0, "mae": 1.0}
+    assert (result.score.rungs, result.score.lane_scores) == ({2: (0.25,)}, {"PE": (0.4, 0.6)})

@@ -44,13 +44,14 @@ from branchsweep.tracking.ui_pages import (
     version_page,
     view_page,
 )
-from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from branchsweep.trial import Result, Score, Status, Trial
 from contracts.audit import AuditContract
 from contracts.registry import RegistryContract
 from contracts.results import exact_texts, example_result
 from contracts.tracker import TrackerContract
 from contracts.tracking_records import OpenTracking, example_candidate, register, sweep_record
 from processes import start_python
+from scores import SCORE_METRICS, head_score
 
 
 class TestMemory(TrackerContract, RegistryContract, AuditContract):
@@ -85,10 +86,10 @@ class TestMlflowServer(TrackerContract, RegistryContract, AuditContract):
 
 
 def test_the_front_that_a_ledger_remembers_has_the_volume_of_all_trials() -> None:
-    history, points = RecordedTrials(Objective(maximize=["r2/PE", "r2/V"])), list[tuple[float, float]]()
+    history, points = RecordedTrials(Objective(maximize=["r2/PE", "r2/V"]), SCORE_METRICS), list[tuple[float, float]]()
     for number in range(40):
         points.append((number * 7 % 11 / 11, number * 5 % 13 / 13))
-        heads = {head: HeadScore(r2, math.nan, 1.0, 1.0) for head, r2 in zip(("PE", "V"), points[-1], strict=True)}
+        heads = {head: head_score(r2, math.nan, 1.0, 1.0) for head, r2 in zip(("PE", "V"), points[-1], strict=True)}
         history.add(Result(Trial(number, {}), Score(Status.COMPLETE, value=0.5, heads=heads)))
         assert history.progress_metrics["hypervolume"] == pytest.approx(hypervolume(points))
 
@@ -170,7 +171,7 @@ class TestWhatStandsInTheStore:
         tags = client_of(ledger).get_experiment(ledger.experiment_id).tags
         query = f"tags.`branchsweep.sweep` = '{ledger.run_id}'"
         assert ui_views.restored(tags[f"mlflow.sharedViewState.{ledger.run_id}"]) == ui_views.state(
-            ["PE", "V"], ["trunk.depth"], query
+            SCORE_METRICS, ["trunk.depth"], query
         )
         charts = ui_views.restored(tags[f"mlflow.sharedViewState.{ledger.run_id}-charts"])
         ledger.record([example_result(0), example_result(1)])
@@ -259,14 +260,14 @@ class TestWhatStandsInTheStore:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
         ledger.record([example_result(2), example_result(1, Status.FAILED)])
         MlflowTracker.open(sweep_record(), mlflow_store).record([example_result(9, Status.PRUNED), example_result(4)])
-        r2 = {number: example_result(number).score.heads["PE"].r2 for number in (2, 4)}
+        r2 = {number: example_result(number).score.heads["PE"].score for number in (2, 4)}
         assert history(ledger, ledger.run_id, "best_r2/PE") == [(2, r2[2]), (4, r2[4])]
         assert history(ledger, ledger.run_id, "trials/failed") == [(2, 1.0), (4, 1.0)]
 
     def test_a_table_of_three_heads(self, mlflow_store: str) -> None:
         record = sweep_record(heads={"a": "", "b_2": "K", "c-3": "%"})
         ledger = MlflowTracker.open(record, mlflow_store)
-        heads = {head: HeadScore(0.5 + place / 10, 0.01, 2.0, 1.0) for place, head in enumerate(record.heads)}
+        heads = {head: head_score(0.5 + place / 10, 0.01, 2.0, 1.0) for place, head in enumerate(record.heads)}
         result = replace(example_result(3), score=Score(Status.COMPLETE, 0.6, 0.01, heads, "", 3.0, 1.0, 2))
         ledger.record([result])
         assert exact_texts(ledger.recorded_results()) == exact_texts([result])
@@ -594,9 +595,9 @@ class TestSpelling:
 
     def test_what_is_not_finite_is_not_written(self) -> None:
         score = Score(
-            Status.COMPLETE, 0.5, math.nan, {"PE": HeadScore(0.5, math.inf, 1.0, 1.0)}, curves={"PE": (math.nan, 0.1)}
+            Status.COMPLETE, 0.5, math.nan, {"PE": head_score(0.5, math.inf, 1.0, 1.0)}, curves={"PE": (math.nan, 0.1)}
         )
-        names = [(point.name, point.step) for point in serialization.trial_metrics(score)]
+        names = [(point.name, point.step) for point in serialization.trial_metrics(score, SCORE_METRICS)]
         assert names == [
             ("r2/mean", 0),
             ("r2/PE", 0),
@@ -609,12 +610,14 @@ class TestSpelling:
 
     def test_lanes_of_any_number_are_read_back_to_the_last_digit(self) -> None:
         lanes = {head: tuple(1 / (lane + place) for lane in range(400)) for place, head in enumerate(("PE", "V"), 3)}
-        one = replace(example_result(1), score=replace(example_result(1).score, lanes_r2=lanes))
+        one = replace(example_result(1), score=replace(example_result(1).score, lane_scores=lanes))
         tags = serialization.trial_tags(one, "sweep")
         assert max(map(len, tags.values())) <= serialization.LONGEST_TAG
-        assert serialization.result_from_run(tags, {}, ["PE", "V"]).score.lanes_r2 == lanes
-        endless = replace(one, score=replace(one.score, lanes_r2={"PE": (-math.inf, 0.5)}))
-        again = serialization.result_from_run(serialization.trial_tags(endless, "sweep"), {}, ["PE"]).score.lanes_r2["PE"]
+        assert serialization.result_from_run(tags, {}, SCORE_METRICS).score.lane_scores == lanes
+        endless = replace(one, score=replace(one.score, lane_scores={"PE": (-math.inf, 0.5)}))
+        again = serialization.result_from_run(serialization.trial_tags(endless, "sweep"), {}, {"PE": "r2"}).score.lane_scores[
+            "PE"
+        ]
         assert math.isnan(again[0]) and again[1] == 0.5
 
     def test_params_too_long_to_be_exact_are_refused(self) -> None:
@@ -629,7 +632,7 @@ class TestSpelling:
     )
     def test_a_run_edited_by_hand_is_told(self, changed: Mapping[str, str]) -> None:
         with pytest.raises(TrackingError, match="edited by hand"):
-            serialization.result_from_run({**serialization.trial_tags(example_result(0), "sweep"), **changed}, {}, ["PE"])
+            serialization.result_from_run({**serialization.trial_tags(example_result(0), "sweep"), **changed}, {}, {"PE": "r2"})
 
 
 class TestAddress:

@@ -19,7 +19,7 @@ from branchsweep.data.training_rows import TrainingRows, training_rows
 from branchsweep.metrics.objectives import make_evaluator
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
-from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from branchsweep.trial import Result, Score, Status, Trial
 from branchsweep.workflows.confirmation import (
     ConfirmationCandidate,
     ReevaluatedTrial,
@@ -29,6 +29,7 @@ from branchsweep.workflows.confirmation import (
 )
 from branchsweep.workflows.context import TrainingContext
 from fakes import FormulaTrainer, RecordingProgress
+from scores import head_score
 from tiny_sweep import tiny_experiment
 
 
@@ -40,7 +41,7 @@ def table(rows: int = 120) -> Dataset:
 
 def result(number: int, r2: float, depth: int = 2, rate: float = 0.01) -> Result:
     params = {"trunk.depth": depth, "trunk.width": 4, "learning_rate": rate}
-    heads = {head: HeadScore(r2, float("nan"), 1.0, 1.0) for head in ("PE", "V")}
+    heads = {head: head_score(r2, float("nan"), 1.0, 1.0) for head in ("PE", "V")}
     return Result(Trial(number, params), Score(Status.COMPLETE, value=r2, heads=heads))
 
 
@@ -82,13 +83,13 @@ def test_the_best_few_go_on() -> None:
 def test_scores_are_those_of_the_lanes_on_the_rows_they_have_not_learnt_from() -> None:
     rows = seen()
     (one,) = confirmed([result(0, 0.9)])
-    assert sorted(one.r2) == [(fold, seed) for fold in range(3, 7) for seed in range(2)]
-    for (fold, _), r2 in one.r2.items():
+    assert sorted(one.lane_scores) == [(fold, seed) for fold in range(3, 7) for seed in range(2)]
+    for (fold, _), r2 in one.lane_scores.items():
         held_out = rows.folds[fold][1]
         # the formula says the same whatever the seed, so the mean over the seeds is what each of them says
         assert r2["V"] == pytest.approx(r2_score(rows.y[held_out, 1], one.predictions[held_out, 1]))
     assert one.score.lanes == 8
-    assert one.score.heads["PE"].r2 == pytest.approx(np.mean([r2["PE"] for r2 in one.r2.values()]))
+    assert one.score.heads["PE"].score == pytest.approx(np.mean([r2["PE"] for r2 in one.lane_scores.values()]))
     assert np.isfinite(one.predictions).all()
 
 
@@ -108,7 +109,8 @@ def test_within_one_standard_error_the_smallest_goes_on() -> None:
     best = choose_finalist(three, EXPERIMENT, judged)
     assert best is not None and best.contender.name == "trial 0"
     noisy = [
-        replace(one, r2={key: {head: r2[head] + 0.01 * key[0] for head in r2} for key, r2 in one.r2.items()}) for one in three
+        replace(one, lane_scores={key: {head: r2[head] + 0.01 * key[0] for head in r2} for key, r2 in one.lane_scores.items()})
+        for one in three
     ]
     smallest = choose_finalist(noisy, EXPERIMENT.model_copy(update={"confirmation": policy}), judged)
     assert smallest is not None and smallest.contender.name == "trial 1"  # trial 2 is smaller, and too bad
@@ -119,7 +121,7 @@ def test_who_diverges_is_not_chosen() -> None:
     two = confirmed(results, diverges_above=0.1)
     finalist = choose_finalist(two, EXPERIMENT, make_evaluator(EXPERIMENT.objective, results))
     assert finalist is not None and finalist.contender.name == "trial 1"
-    assert two[0].score.status is Status.FAILED and two[0].r2 == {} and np.isnan(two[0].predictions).all()
+    assert two[0].score.status is Status.FAILED and two[0].lane_scores == {} and np.isnan(two[0].predictions).all()
     assert choose_finalist(two[:1], EXPERIMENT, make_evaluator(EXPERIMENT.objective, results)) is None
 
 
@@ -132,8 +134,8 @@ def test_networks_of_another_experiment_meet_the_same_folds() -> None:
     ]
     trainer = FormulaTrainer(rows)
     mine, theirs = reevaluate(contenders, EXPERIMENT, TrainingContext(trainer, rows, RecordingProgress()))
-    assert set(mine.r2) == set(theirs.r2)
-    assert mine.r2 == theirs.r2  # the formula knows no epochs but those that are missing
+    assert set(mine.lane_scores) == set(theirs.lane_scores)
+    assert mine.lane_scores == theirs.lane_scores  # the formula knows no epochs but those that are missing
     assert trainer.epochs == 8 * 3 + 8 * 5
 
 
@@ -155,7 +157,7 @@ def test_the_order_in_which_populations_finish_changes_no_bit() -> None:
         for kind in (FormulaTrainer, InOrder)
     )
     assert repr(replace(one.score, seconds=0.0)) == repr(replace(other.score, seconds=0.0))
-    assert list(one.score.lanes_r2["PE"]) == [r2["PE"] for r2 in one.r2.values()]
+    assert list(one.score.lane_scores["PE"]) == [r2["PE"] for r2 in one.lane_scores.values()]
 
 
 def test_a_confirmed_score_does_not_depend_on_the_other_candidates() -> None:

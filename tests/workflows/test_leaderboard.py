@@ -15,7 +15,8 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.objective import Objective
 from branchsweep.errors import ConfigError
 from branchsweep.reporting.text import records
-from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from branchsweep.tracking.protocols import SweepRecord
+from branchsweep.trial import Result, Score, Status, Trial
 from branchsweep.workflows.leaderboard import (
     Condition,
     Leaderboard,
@@ -27,6 +28,7 @@ from branchsweep.workflows.leaderboard import (
     trial_details,
     valued,
 )
+from scores import SCORE_METRICS, head_score
 from tiny_sweep import tiny_experiment
 
 HEADS = {"PE": "MW", "V": "cm Hg"}
@@ -34,9 +36,11 @@ NAN = math.nan
 
 
 def scored(number: int, pe: float, v: float, params: dict[str, Any], seconds: float = 1.0) -> Result:
-    heads = {"PE": HeadScore(pe, 0.01, 4.0, 3.0), "V": HeadScore(v, NAN, 5.0, 4.0)}
+    heads = {"PE": head_score(pe, 0.01, 4.0, 3.0), "V": head_score(v, NAN, 5.0, 4.0)}
     lanes = {"PE": (pe - 0.01, pe, pe + 0.01, pe), "V": (v, v, v, v)}
-    score = Score(Status.COMPLETE, (pe + v) / 2, 0.01, heads, seconds=seconds, lanes=4, rungs={2: (0.1, 0.2)}, lanes_r2=lanes)
+    score = Score(
+        Status.COMPLETE, (pe + v) / 2, 0.01, heads, seconds=seconds, lanes=4, rungs={2: (0.1, 0.2)}, lane_scores=lanes
+    )
     return Result(Trial(number, params), score)
 
 
@@ -59,10 +63,11 @@ RESULTS = [
 
 def board(results: list[Result] = RESULTS, objective: Objective | None = None, **wished: Any) -> Leaderboard:
     words = {"sort": "objective", "statuses": [], "where": [], "most": None, **wished}
-    wishes = TrialFilter.parsed(**words, heads=list(HEADS))
+    wishes = TrialFilter.parsed(**words, score_metrics=SCORE_METRICS)
     experiment = small() if wishes.needs_experiment else None
     run_ids = {result.trial.number: f"run{result.trial.number}" for result in results}
-    return leaderboard("tiny", "sweep", HEADS, objective or Objective(), results, run_ids, wishes, experiment)
+    record = SweepRecord("tiny", "key", "", "", HEADS, SCORE_METRICS, objective or Objective())
+    return leaderboard(record, "sweep", results, run_ids, wishes, experiment)
 
 
 def numbers(**wished: Any) -> list[int]:
@@ -88,7 +93,7 @@ def drawn(what: RenderableType, width: int = 100) -> str:
     ],
 )
 def test_trials_are_sorted_by_a_figure(sort: str, expected: list[int]) -> None:
-    assert sort in sorts(list(HEADS))
+    assert sort in sorts(SCORE_METRICS)
     assert numbers(sort=sort) == expected
 
 

@@ -21,11 +21,12 @@ from branchsweep.reporting.text import records
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.protocols import SweepRecord
-from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from branchsweep.trial import Result, Score, Status, Trial
 from branchsweep.workflows.replay import Agreement, EnvironmentFact, Replay, compare_facts, compare_metrics, find_trial, replay
 from branchsweep.workflows.search_loop import SearchContext, run_search
 from branchsweep.workflows.sweep import new_sweep_record
 from fakes import FormulaTrainer, RecordingProgress
+from scores import head_score
 from tiny_sweep import tiny_experiment
 
 
@@ -77,7 +78,7 @@ def past() -> Past:
 
 def off(result: Result, by: float, head: str = "V") -> Result:
     """The result as if one head's R² had been recorded a little higher."""
-    heads = {name: replace(of, r2=of.r2 + by * (name == head)) for name, of in result.score.heads.items()}
+    heads = {name: replace(of, score=of.score + by * (name == head)) for name, of in result.score.heads.items()}
     return replace(result, score=replace(result.score, heads=heads))
 
 
@@ -151,7 +152,7 @@ def test_a_small_difference_is_within_the_tolerance_that_one_states(past: Past) 
 
 def test_of_several_figures_an_r2_beyond_the_tolerance_is_told(past: Past) -> None:
     result = past.first(Status.COMPLETE)
-    heads = {head: replace(of, r2_se=of.r2_se + 0.5) for head, of in off(result, 0.02, "PE").score.heads.items()}
+    heads = {head: replace(of, score_se=of.score_se + 0.5) for head, of in off(result, 0.02, "PE").score.heads.items()}
     said, _ = past.replay(replace(result, score=replace(result.score, heads=heads)))
     assert "differs by 0.02 on PE:" in said.sentence
     said, _ = past.replay(replace(result, score=replace(result.score, value_se=result.score.value_se + 0.5)))
@@ -223,11 +224,11 @@ def test_circumstances_are_those_of_both_sides() -> None:
 
 
 def test_figures_that_no_side_has_are_left_out() -> None:
-    heads = {"PE": HeadScore(0.5, math.nan, 1.0, 1.0)}  # one lane has no standard error
+    heads = {"PE": head_score(0.5, math.nan, 1.0, 1.0)}  # one lane has no standard error
     one = Score(Status.COMPLETE, value=0.5, heads=heads)
-    assert [figure.name for figure in compare_metrics(one, one, ["PE"])] == ["r2/PE", "r2/mean"]
+    assert [figure.name for figure in compare_metrics(one, one, {"PE": "r2"})] == ["r2/PE", "r2/mean"]
     failed = Score(Status.FAILED, rungs={2: (0.25,)})
-    assert [(figure.name, figure.epoch, figure.gap) for figure in compare_metrics(failed, one, ["PE"])] == [
+    assert [(figure.name, figure.epoch, figure.gap) for figure in compare_metrics(failed, one, {"PE": "r2"})] == [
         ("r2/PE", 2, math.inf),
         ("r2/PE", None, math.inf),
         ("r2/mean", None, math.inf),
@@ -238,7 +239,7 @@ def test_the_report_and_the_json_show_both_sides(past: Past) -> None:
     result = off(past.first(Status.COMPLETE), 0.02)
     said, _ = past.replay(result, tags={"version_numpy": "1.0.0"})
     text = " ".join(to_text(said).split())
-    r2, error = result.score.heads["V"].r2, result.score.heads["V"].r2_se
+    r2, error = result.score.heads["V"].score, result.score.heads["V"].score_se
     assert "status COMPLETE COMPLETE" in text and "epochs 6 6 0" in text
     assert f"r2/V {r2:.4f} ± {error:.4f} {r2 - 0.02:.4f} ± {error:.4f} 2.0e-02" in text
     assert "r2/PE, epoch 1" in text
@@ -247,7 +248,7 @@ def test_the_report_and_the_json_show_both_sides(past: Past) -> None:
     told = json.loads(said.to_json())
     assert (told["trial"], told["agreement"], told["differences"]) == (result.trial.number, "differs", ["version_numpy"])
     assert told["circumstances"]["data_digest"] == {"recorded": "t1", "replayed": "t1"}
-    assert {"name": "r2/V", "epoch": None, "recorded": r2, "replayed": said.replayed.heads["V"].r2} in told["figures"]
+    assert {"name": "r2/V", "epoch": None, "recorded": r2, "replayed": said.replayed.heads["V"].score} in told["figures"]
 
 
 def test_a_number_that_is_not_there_is_told() -> None:

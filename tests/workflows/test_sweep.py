@@ -189,7 +189,7 @@ def test_at_each_rung_the_better_part_of_a_round_trains_on(pruned: Experiment) -
         dropped = [score for score in scores if score.status is Status.PRUNED]
         assert all(score.reason.startswith("pruned at rung") for score in dropped)
         assert min(complete) > max(score.value for score in dropped)
-        assert all(score.rungs[max(score.rungs)] == tuple(head.r2 for head in score.heads.values()) for score in dropped)
+        assert all(score.rungs[max(score.rungs)] == tuple(head.score for head in score.heads.values()) for score in dropped)
 
 
 def test_without_pruning_the_same_trials_train_to_their_end(pruned: Experiment) -> None:
@@ -372,17 +372,17 @@ def test_an_earlier_sweep_of_another_table_or_space_is_refused() -> None:
 def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
     scene = TinySweep(experiment)
     said = scene.run([Baseline("linear_regression")])
-    assert said.best is not None and said.test_r2 is not None and said.champion is not None
+    assert said.best is not None and said.test_scores is not None and said.champion is not None
     results = scene.ledger.recorded_results()
-    assert said.best.r2["mean"] == max(result.score.value for result in results)
+    assert said.best.scores["mean"] == max(result.score.value for result in results)
     winner = results[said.best.trial]
     error = scene.trainer.error(recipe_for(experiment, winner.trial.params))
     actual = scene.dataset.y[scene.split.test]
     spread = ((actual - actual.mean(0)) ** 2).sum(0)
-    assert list(said.test_r2.values()) == pytest.approx(list(1 - ((error * actual) ** 2).sum(0) / spread), rel=1e-5)
+    assert list(said.test_scores.values()) == pytest.approx(list(1 - ((error * actual) ** 2).sum(0) / spread), rel=1e-5)
     assert said.champion.crowned and said.champion.version == 1
     (linear,) = said.references
-    assert linear.name == "linear regression" and linear.test_r2["V"] == pytest.approx(1.0)
+    assert linear.name == "linear regression" and linear.test_scores["V"] == pytest.approx(1.0)
     assert set(json.loads(said.to_json())) == {
         "sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds", "references",
         "stopped_by", "front", "unmet", "importance", "edges", "confirmed", "members", "meetings",
@@ -469,7 +469,7 @@ def test_a_finished_sweep_remembers_its_summary_and_does_nothing_again(experimen
 
 def test_nothing_complete_is_said_and_nothing_registered(experiment: Experiment) -> None:
     said = TinySweep(experiment, diverges_above=0.0).run()
-    assert (said.best, said.test_r2, said.champion) == (None, None, None)
+    assert (said.best, said.test_scores, said.champion) == (None, None, None)
     assert json.loads(said.to_json())["best"] is None
     assert "No trial is complete" in rendered_text(render_sweep_result(said, {"PE": "", "V": ""}))
 
@@ -596,7 +596,7 @@ class TestTheTitle:
                 is_rehearsal=True,
             )
             (candidate,) = [one for one in outcome.confirmed if one.contender.trial.number == number and one.contender.searched]
-            assert (candidate.score.r2, candidate.score.r2_se) == (in_sweep.r2, in_sweep.r2_se)
+            assert (candidate.score.scores, candidate.score.scores_se) == (in_sweep.scores, in_sweep.scores_se)
 
     def test_every_model_that_meets_the_test_rows_is_counted(self) -> None:
         store = MemoryStore()
@@ -610,7 +610,7 @@ def test_an_ensemble_is_one_model(experiment: Experiment, choose: str, members: 
     policy = experiment.model_copy(update={"promotion": Promotion(model="tiny", ensemble=Ensemble(size=3, choose=choose))})
     said = TinySweep(policy).run()
     assert said.members == members if members else 1 <= said.members <= 3
-    assert said.test_r2 is not None
+    assert said.test_scores is not None
 
 
 def test_the_best_of_the_search_are_told_twice(experiment: Experiment) -> None:
@@ -638,8 +638,8 @@ def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows
     said = scene.run([check_baseline_experiment(tiny_experiment(search=fixed, name="rival"), "rival.yaml", experiment)])
     (rival,) = said.references
     assert rival.name == "rival"
-    assert said.best is not None and rival.r2["mean"] > said.best.r2["mean"] - 0.05
-    assert set(rival.test_r2) == {"PE", "V"}
+    assert said.best is not None and rival.scores["mean"] > said.best.scores["mean"] - 0.05
+    assert set(rival.test_scores) == {"PE", "V"}
 
 
 def test_an_outlook_counts_what_would_be_trained(experiment: Experiment) -> None:

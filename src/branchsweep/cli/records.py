@@ -31,7 +31,9 @@ def show(
     ] = None,
     sort: Annotated[
         str | None,
-        typer.Option("--sort", metavar="KEY", help="objective, r2/mean, r2/HEAD, number, seconds or parameters."),
+        typer.Option(
+            "--sort", metavar="KEY", help="objective, METRIC/mean, METRIC/HEAD (r2/PE), number, seconds or parameters."
+        ),
     ] = None,
     status: Annotated[
         list[str] | None, typer.Option("--status", metavar="STATUS", help="complete, pruned or failed. Repeatable.")
@@ -102,10 +104,9 @@ def _leaderboard(
 
     of = recorded.record
     most = most if most or as_json else MOST_TRIALS
-    trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status, where, most, list(of.heads))
+    trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status, where, most, of.score_metrics)
     experiment = parse_recorded_experiment(recorded.yaml, recorded.where) if trial_filter.needs_experiment else None
-    trials = (recorded.results, recorded.run_ids)
-    return leaderboard(of.name, recorded.run_id, of.heads, of.objective, *trials, trial_filter, experiment)
+    return leaderboard(of, recorded.run_id, recorded.results, recorded.run_ids, trial_filter, experiment)
 
 
 def _trial_details(recorded: RecordedSweep, number: int, tracking_uri: str | None, columns: int) -> TrialDetails:

@@ -17,7 +17,8 @@ from branchsweep.config.dimensions import Choice, Dimension
 from branchsweep.config.file_paths import YAML_SUFFIXES
 from branchsweep.config.heads import Head
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
-from branchsweep.config.objective import HEAD_PREFIX, MEAN_METRIC, MIN_METRIC, WEIGHTED_METRIC, Objective
+from branchsweep.config.metric_names import ObjectiveMetric, objective_metrics
+from branchsweep.config.objective import Objective
 from branchsweep.config.promotion import Confirmation, Promotion
 from branchsweep.config.search import DRIVERS, MAX_BATCH, MULTI_OBJECTIVE_ALGORITHMS, SEQUENTIAL_ALGORITHMS, Search
 from branchsweep.config.search_space import SearchSpace
@@ -117,10 +118,7 @@ class Experiment(ConfigModel):
                 yield ("search", "initial_trials", trial, name), name, [((), value)]
 
     def _objective_mistakes(self) -> Iterator[KeyMistake]:
-        objective, metrics = (
-            self.objective,
-            [MEAN_METRIC, MIN_METRIC, WEIGHTED_METRIC, *(f"{HEAD_PREFIX}{head}" for head in self.heads)],
-        )
+        objective, metrics = self.objective, objective_metrics(self.score_metrics)
 
         def wrong(place: KeyPath, metric: str | None) -> Iterator[KeyMistake]:
             if metric is not None and metric not in metrics:
@@ -162,6 +160,11 @@ class Experiment(ConfigModel):
     def columns(self) -> Mapping[str, str]:
         """The target column of each head."""
         return {name: head.column or name for name, head in self.heads.items()}
+
+    @property
+    def score_metrics(self) -> Mapping[str, str]:
+        """The name of the metric that is the head's score, by head."""
+        return {name: head.score_metric for name, head in self.heads.items()}
 
     @property
     def algorithm(self) -> str:
@@ -254,7 +257,7 @@ class Experiment(ConfigModel):
                     constraints=[
                         text
                         for text, bound in zip(self.objective.constraints, self.objective.parsed_constraints, strict=True)
-                        if bound.metric == f"{HEAD_PREFIX}{head}"
+                        if ObjectiveMetric.parsed(bound.metric).head == head
                     ]
                 ),
             }

@@ -9,9 +9,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field, field_validator
 
 from branchsweep.config.config_model import ConfigModel, Name
-
-MEAN_METRIC, MIN_METRIC, WEIGHTED_METRIC, HEAD_PREFIX = "mean_r2", "min_r2", "weighted", "r2/"
-"""What may be maximised: the mean of the heads' R², the worst of them, their weighted mean, or one head's."""
+from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, WEIGHTED
 
 
 class Constraint(NamedTuple):
@@ -49,7 +47,7 @@ class Objective(ConfigModel):
     """What the search is for."""
 
     maximize: list[str] = Field(
-        default_factory=lambda: [MEAN_METRIC],
+        default_factory=lambda: [DEFAULT_OBJECTIVE],
         min_length=1,
         description="mean_r2, min_r2, weighted or r2/HEAD; several of them for a Pareto front.",
     )
@@ -79,14 +77,14 @@ class Objective(ConfigModel):
     @property
     def ranking_metric(self) -> str:
         """The figure by which one trial is ranked before another."""
-        return self.choose or (MEAN_METRIC if self.is_multi_objective else self.maximize[0])
+        return self.choose or (DEFAULT_OBJECTIVE if self.is_multi_objective else self.maximize[0])
 
     @property
     def ranking_description(self) -> str:
         """The rule with its weights: figures by the same words may be compared."""
-        if self.ranking_metric != WEIGHTED_METRIC or not self.weights:
+        if self.ranking_metric != WEIGHTED or not self.weights:
             return self.ranking_metric
-        return f"{WEIGHTED_METRIC} ({', '.join(f'{head} {weight:g}' for head, weight in self.weights.items())})"
+        return f"{WEIGHTED} ({', '.join(f'{head} {weight:g}' for head, weight in self.weights.items())})"
 
     @property
     def parsed_constraints(self) -> list[Constraint]:

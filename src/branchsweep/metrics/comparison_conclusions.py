@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from branchsweep.metrics.comparison_result import MEAN, ContestantResult, PairwiseDifference
+from branchsweep.config.metric_names import MEAN, common_metric
+from branchsweep.metrics.comparison_result import ContestantResult, PairwiseDifference
+from branchsweep.metrics.names import label
 
 
 def transfer_sentences(contrasts: Sequence[PairwiseDifference], heads: Sequence[str]) -> tuple[str, ...]:
@@ -51,7 +53,7 @@ def conclusions(
     measured: Sequence[ContestantResult],
     contrasts: Sequence[PairwiseDifference],
     transfer: Sequence[PairwiseDifference],
-    heads: Sequence[str],
+    score_metrics: Mapping[str, str],
     reference: str,
 ) -> tuple[str, ...]:
     """What a comparison comes to, as sentences, the most important first.
@@ -63,15 +65,15 @@ def conclusions(
         measured: The contestants in order.
         contrasts: Every contestant against the reference.
         transfer: The contestant that shares against the one that does not; may be empty.
-        heads: The heads, in order.
+        score_metrics: The name of the metric that is the score, by head, in order.
         reference: The name of the one that all others are compared with.
     """
-    means = {one.name: float(np.mean(one.r2[MEAN])) for one in measured if not one.failed}
-    sentences = list(transfer_sentences(transfer, heads))
+    means = {one.name: float(np.mean(one.scores[MEAN])) for one in measured if not one.failed}
+    sentences = list(transfer_sentences(transfer, list(score_metrics)))
     if not means:
         return tuple(sentences)
     best = max(means, key=lambda name: means[name])
-    sentences.append(f"{best} has the highest mean R², {means[best]:.4f}.")
+    sentences.append(f"{best} has the highest mean {label(common_metric(score_metrics.values()))}, {means[best]:.4f}.")
     in_mean = {contrast.one: contrast for contrast in contrasts if contrast.figure == MEAN}
     if best == reference and in_mean:
         sentences.append(_reference_is_best(list(in_mean.values())))

@@ -1,7 +1,7 @@
 """What a comparison has found, as values: printed for people, drawn, written as tables, and kept with the comparison.
 
-Figures are R² by **figure**: a head's name, or `mean` for the mean of the heads. A contestant has ten of each, one for every
-half it was tested on, in the order
+Scores are by **figure**: a head's name, or `mean` for the mean of the heads. A contestant has ten of each, one for every half
+it was tested on, in the order
 
     repetition 1: learnt from half A, tested on B;  learnt from B, tested on A;  repetition 2: …
 """
@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from branchsweep.config.metric_names import common_metric
+from branchsweep.metrics.names import score_metrics_of
 from branchsweep.trial import Params
-
-MEAN = "mean"
-"""The figure that is the mean of the heads."""
 
 LATENCY_ROWS = 1000
 """Rows that a contestant predicts against the clock."""
@@ -49,8 +48,8 @@ class ContestantResult:
     Args:
         name: As in YAML.
         what: What it is, in words (`one network for all heads, tuned`).
-        r2: By figure, one R² per half.
-        rmse: By head, the root of the mean squared error in the head's unit, one per half.
+        scores: By figure, one score per half.
+        metrics: The other metrics by name and head, one value per half; errors in the head's unit.
         cost: What it takes.
         recipes: What was trained in each half, by the head it was trained for (empty for all heads): the params that were fixed
             or chosen. Empty for an estimator.
@@ -59,8 +58,8 @@ class ContestantResult:
 
     name: str
     what: str
-    r2: Mapping[str, tuple[float, ...]]
-    rmse: Mapping[str, tuple[float, ...]]
+    scores: Mapping[str, tuple[float, ...]]
+    metrics: Mapping[str, Mapping[str, tuple[float, ...]]]
     cost: ContestantCost
     recipes: tuple[Mapping[str, Params], ...] = ()
     failed: str = ""
@@ -74,7 +73,7 @@ class PairwiseDifference:
         figure: A head's name, or `mean`.
         one: The contestant.
         other: With whom it is compared.
-        difference: R² of the one less that of the other, over the ten halves.
+        difference: The score of the one less that of the other, over the ten halves.
         low: Lower end of the interval at 1 - alpha, by the corrected resampled t (Nadeau and Bengio 2003).
         high: Upper end.
         f: Of the combined 5x2cv F test (Alpaydin 1999).
@@ -105,12 +104,12 @@ class SharingResult:
 
     Args:
         layers: Hidden layers that all heads share, of those in `Findings.sharing_layers`.
-        r2: By figure, one R² per half.
+        scores: By figure, one score per half.
         parameters: Weights and biases of all its networks.
     """
 
     layers: int
-    r2: Mapping[str, tuple[float, ...]]
+    scores: Mapping[str, tuple[float, ...]]
     parameters: int
 
 
@@ -131,10 +130,11 @@ class ComparisonResult:
         contrasts: Every contestant against the reference, by every figure.
         transfer: For each figure, what the contestant that shares gains over the one that does not; empty where there are none.
         answer: What that comes to, as sentences, the most important first.
-        sharing: R² by shared layers; empty where that was not varied.
+        sharing: Scores by shared layers; empty where that was not varied.
         sharing_layers: Hidden layers between inputs and heads in it.
         warnings: What a reader should know.
         seconds: Wall time.
+        score_metrics: The name of the metric that is the score, by head.
     """
 
     comparison: str
@@ -153,15 +153,25 @@ class ComparisonResult:
     sharing_layers: int = 0
     warnings: tuple[str, ...] = ()
     seconds: float = field(default=0.0, compare=False)
+    score_metrics: Mapping[str, str] = field(kw_only=True)
 
     def dumps(self) -> str:
-        """The whole value as text, for `loads`: a JSON object with null for NaN, and the infinities as "inf" and "-inf"."""
-        return json.dumps(_plain(asdict(self)), allow_nan=False, ensure_ascii=False)
+        """The whole value as text, for `loads`: a JSON object with null for NaN, and the infinities as "inf" and "-inf".
+
+        Scores are under the name of their metric (`r2`), as the other metrics are under theirs.
+        """
+        metric = common_metric(self.score_metrics.values())
+        data = asdict(self)
+        data["measured"] = [by_metric_name(one, metric) for one in data["measured"]]
+        data["sharing"] = [by_metric_name(one, metric) for one in data["sharing"]]
+        return json.dumps(_plain(data), allow_nan=False, ensure_ascii=False)
 
     @classmethod
     def loads(cls, text: str) -> ComparisonResult:
         """The value that `dumps` wrote, to the last digit."""
         said = json.loads(text)
+        score_metrics = score_metrics_of(said["heads"], said.get("score_metrics"))
+        metric = common_metric(score_metrics.values())
         sentences = ("protocol", "answer", "warnings")
         return cls(
             **{
@@ -169,10 +179,11 @@ class ComparisonResult:
                 **{name: tuple(said[name]) for name in sentences},
                 "alpha": _number(said["alpha"]),
                 "seconds": _number(said["seconds"]),
-                "measured": tuple(_measured(one) for one in said["measured"]),
+                "measured": tuple(contestant_from(one, metric) for one in said["measured"]),
                 "contrasts": tuple(_contrast(one) for one in said["contrasts"]),
                 "transfer": tuple(_contrast(one) for one in said["transfer"]),
-                "sharing": tuple(SharingResult(**{**one, "r2": _halves(one["r2"])}) for one in said["sharing"]),
+                "sharing": tuple(_sharing(one, metric) for one in said["sharing"]),
+                "score_metrics": score_metrics,
             }
         )
 
@@ -181,17 +192,39 @@ Said = Mapping[str, Any]
 """A JSON object."""
 
 
-def _measured(said: Said) -> ContestantResult:
+def by_metric_name(data: Said, metric: str) -> dict[str, Any]:
+    """A contestant's fields with every metric under its name: the scores, and what is in `metrics`.
+
+    Args:
+        data: The fields.
+        metric: The name of the metric that the scores are.
+    """
+    fields = {metric if name == "scores" else name: value for name, value in data.items() if name != "metrics"}
+    return {**fields, **data.get("metrics", {})}
+
+
+def contestant_from(said: Said, metric: str) -> ContestantResult:
+    """The contestant that `by_metric_name` described.
+
+    Args:
+        said: The fields.
+        metric: The name of the metric that the scores are.
+    """
+    own = {"name", "what", "cost", "recipes", "failed"}
     numbers = {name: _number(value) for name, value in said["cost"].items() if name != "parameters"}
     return ContestantResult(
         **{
-            **said,
-            "r2": _halves(said["r2"]),
-            "rmse": _halves(said["rmse"]),
+            **{name: value for name, value in said.items() if name in own},
+            "scores": _halves(said[metric]),
+            "metrics": {name: _halves(said[name]) for name in said if name not in own and name != metric},
             "cost": ContestantCost(parameters=said["cost"]["parameters"], **numbers),
-            "recipes": tuple(said["recipes"]),
+            "recipes": tuple(said.get("recipes", ())),
         }
     )
+
+
+def _sharing(said: Said, metric: str) -> SharingResult:
+    return SharingResult(layers=said["layers"], scores=_halves(said[metric]), parameters=said["parameters"])
 
 
 def _contrast(said: Said) -> PairwiseDifference:

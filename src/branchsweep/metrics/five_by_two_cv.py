@@ -104,7 +104,7 @@ def _compared(contestants: Sequence[ContestantResult], other: ContestantResult, 
     if other.failed:
         return ()
     differences = {
-        (one.name, figure): _differences(one, other, figure) for one in contestants if not one.failed for figure in other.r2
+        (one.name, figure): _differences(one, other, figure) for one in contestants if not one.failed for figure in other.scores
     }
     tests = {key: combined_f(values) for key, values in differences.items()}
     adjusted = holm({key: p for key, (_, p) in tests.items()})
@@ -133,8 +133,8 @@ def _compared(contestants: Sequence[ContestantResult], other: ContestantResult, 
 
 
 def _differences(one: ContestantResult, other: ContestantResult, figure: str) -> Floats:
-    """R² of the one less that of the other, `(5, 2)`."""
-    values = [np.array(contestant.r2.get(figure, ()), dtype=np.float64) for contestant in (one, other)]
+    """The score of the one less that of the other, `(5, 2)`."""
+    values = [np.array(contestant.scores.get(figure, ()), dtype=np.float64) for contestant in (one, other)]
     for contestant, halves in zip((one, other), values, strict=True):
         if len(halves) != math.prod(HALVES_SHAPE):
             raise ValueError(f"{contestant.name}: got {len(halves)} values of {figure}, expected {math.prod(HALVES_SHAPE)}")

@@ -1,7 +1,7 @@
-"""What a search is for, as a judgement on scores: which trial is the best, which form the front, which meet the constraints.
+"""Objectives: which trial is the best, which form the Pareto front, which meet the constraints.
 
-A score holds what was measured and knows no objective. Everything here follows from the R² of the heads, averaged over a
-trial's lanes, so the same score can be judged by another objective later.
+A score holds what was measured and knows no objective. Everything here follows from the metrics of the heads, averaged over a
+trial's lanes, so the same score can be evaluated by another objective later.
 """
 
 from __future__ import annotations
@@ -11,61 +11,59 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from branchsweep.config.objective import HEAD_PREFIX, MEAN_METRIC, MIN_METRIC, Objective
+from branchsweep.config.metric_names import WEIGHTED, ObjectiveMetric, common_metric
+from branchsweep.config.objective import Objective
+from branchsweep.metrics.names import higher_is_better, label
 from branchsweep.trial import Result, Score
 
 Values = tuple[float, ...]
-"""One number per objective: the more, the better."""
+"""One number per objective: the higher, the better."""
 
 
-def metric_value(metric: str, r2: Mapping[str, float], weights: Mapping[str, float]) -> float:
-    """One figure from the R² by head.
+def metric_value(name: str, by_head: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """The value of an objective's metric.
 
     Args:
-        metric: `mean_r2`, `min_r2`, `weighted` (the mean, each head by its weight) or `r2/HEAD`.
-        r2: By head.
-        weights: By head; 1 for one that is not named.
+        name: `mean_r2`, `min_r2`, `weighted` (the mean, each head by its weight) or `r2/HEAD`.
+        by_head: The values of the metric that is named, by head; for `weighted` the scores.
+        weights: By head; 1 for a head that is not named.
     """
-    if metric.startswith(HEAD_PREFIX):
-        return r2[metric.removeprefix(HEAD_PREFIX)]
-    if metric == MEAN_METRIC:
-        return fmean(r2.values())
-    if metric == MIN_METRIC:
-        return min(r2.values())
-    return fmean(r2.values(), [weights.get(head, 1.0) for head in r2])
+    metric = ObjectiveMetric.parsed(name)
+    if metric.head:
+        return by_head[metric.head]
+    if metric.aggregate == WEIGHTED:
+        return fmean(by_head.values(), [weights.get(head, 1.0) for head in by_head])
+    return min(by_head.values()) if metric.aggregate == "min" else fmean(by_head.values())
 
 
-def objective_values(objective: Objective, r2: Mapping[str, float]) -> Values:
-    """What is maximised, one number per objective."""
-    return tuple(metric_value(metric, r2, objective.weights) for metric in objective.maximize)
+def objective_values(objective: Objective, by_head: Mapping[str, float]) -> Values:
+    """The values to maximize, one per objective, from the scores by head."""
+    return tuple(metric_value(name, by_head, objective.weights) for name in objective.maximize)
 
 
-def ranking_value(objective: Objective, r2: Mapping[str, float]) -> float:
-    """The one number by which trials are put in order: the objective, or the rule that chooses from a front."""
-    return metric_value(objective.ranking_metric, r2, objective.weights)
+def ranking_value(objective: Objective, by_head: Mapping[str, float]) -> float:
+    """The value that trials are ranked by, from the scores by head: the objective, or the rule that chooses from a front."""
+    return metric_value(objective.ranking_metric, by_head, objective.weights)
 
 
 def objective_heads(objective: Objective, heads: Iterable[str]) -> list[str]:
-    """The heads that the objective looks at."""
-    named = {
-        metric.removeprefix(HEAD_PREFIX)
-        for metric in (*objective.maximize, objective.ranking_metric)
-        if metric.startswith(HEAD_PREFIX)
-    }
-    everything = any(not metric.startswith(HEAD_PREFIX) for metric in objective.maximize)
-    return [head for head in heads if everything or head in named]
+    """The heads that the objective depends on, in the order of `heads`."""
+    maximized = [ObjectiveMetric.parsed(name) for name in objective.maximize]
+    named = {metric.head for metric in (*maximized, ObjectiveMetric.parsed(objective.ranking_metric))}
+    all_heads = any(metric.aggregate for metric in maximized)
+    return [head for head in heads if all_heads or head in named]
 
 
-def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether `one` is at least as good in all, and better in some."""
-    return all(a >= b for a, b in zip(one, other, strict=True)) and any(a > b for a, b in zip(one, other, strict=True))
+def dominates(point: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether `point` is at least as high as `other` in every objective, and higher in one."""
+    return all(a >= b for a, b in zip(point, other, strict=True)) and any(a > b for a, b in zip(point, other, strict=True))
 
 
 def hypervolume(points: Iterable[Sequence[float]]) -> float:
-    """The share of the unit cube that the points dominate: how much of what could be reached is reached.
+    """The share of the unit cube that the points dominate.
 
-    The reference is 0 in every objective, the R² of a head that always says the mean; 1 would be perfect in all. Computed by
-    slicing along the last objective (Zitzler 1999; Knowles 2002), exact, and quick for the few objectives of a network.
+    The reference point is 0 in every objective, the score of a constant prediction; 1 is a perfect prediction in all. Computed
+    by slicing along the last objective (Zitzler 1999; Knowles 2002): exact, and fast for a few objectives.
     """
     return _volume([tuple(max(0.0, value) for value in point) for point in points])
 
@@ -82,21 +80,24 @@ def _volume(points: list[Values]) -> float:
     return total
 
 
-def metric_in_words(metric: str) -> str:
-    """A figure in words."""
-    if metric.startswith(HEAD_PREFIX):
-        return f"validation R² of {metric.removeprefix(HEAD_PREFIX)}"
-    return f"{ {MEAN_METRIC: 'mean', MIN_METRIC: 'lowest'}.get(metric, metric) } validation R²"
+def ranking_label(objective: Objective, score_metrics: Mapping[str, str]) -> str:
+    """The metric that trials are ranked by, for people: `mean validation R²`, `validation R² of PE`."""
+    metric = ObjectiveMetric.parsed(objective.ranking_metric)
+    if metric.head:
+        return f"validation {label(metric.metric)} of {metric.head}"
+    if metric.aggregate == WEIGHTED:
+        return f"{objective.ranking_description} validation {label(common_metric(score_metrics.values()))}"
+    return f"{'lowest' if metric.aggregate == 'min' else 'mean'} validation {label(metric.metric)}"
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveEvaluator:
-    """The objective of one sweep, its constraints with their bounds in numbers.
+    """The objective of one sweep, and its constraints with their bounds as numbers.
 
     Args:
-        objective: What the search is for.
-        bounds: What each constraint's figure must reach; NaN where that is not known (yet), because the known configuration
-            has no complete score.
+        objective: What the search maximizes.
+        bounds: The least value that each constraint allows; NaN where it is not known (yet), because the initial trial that
+            the constraint refers to has no complete score.
     """
 
     objective: Objective
@@ -104,11 +105,11 @@ class ObjectiveEvaluator:
 
     @classmethod
     def unbound(cls, objective: Objective) -> ObjectiveEvaluator:
-        """The judge where nothing is known yet: no constraint has a bound."""
+        """The evaluator where no bound is known."""
         return cls(objective, (math.nan,) * len(objective.constraints))
 
     def one_by_one(self) -> list[ObjectiveEvaluator]:
-        """A judge for each constraint alone."""
+        """An evaluator for each constraint alone."""
         constraints = zip(self.objective.constraints, self.bounds, strict=True)
         return [
             ObjectiveEvaluator(self.objective.model_copy(update={"constraints": [text]}), (bound,))
@@ -116,64 +117,88 @@ class ObjectiveEvaluator:
         ]
 
     def values(self, score: Score) -> Values:
-        """What is maximised."""
-        return objective_values(self.objective, score.of_heads)
+        """The values to maximize, one per objective."""
+        return tuple(self._maximized(name, score) for name in self.objective.maximize)
 
     def rank(self, score: Score) -> float:
-        """The one number by which trials are put in order."""
-        return ranking_value(self.objective, score.of_heads)
+        """The value that trials are ranked by."""
+        return self._maximized(self.objective.ranking_metric, score)
 
     def violations(self, score: Score) -> Values:
-        """By how much each constraint is violated, at most 0 where it is met; those whose bound is unknown left out."""
+        """By how much each constraint is violated, at most 0 where it is met; constraints of unknown bound are left out."""
         constraints = zip(self.objective.parsed_constraints, self.bounds, strict=True)
         return tuple(
-            bound - metric_value(constraint.metric, score.of_heads, self.objective.weights)
+            bound - measured_value(constraint.metric, score, self.objective.weights)
             for constraint, bound in constraints
             if not math.isnan(bound)
         )
 
     def is_eligible(self, result: Result) -> bool:
-        """Whether the trial may be the best: complete, and all constraints are met, as far as can be told."""
+        """Whether the trial may be the best: it is complete, finite, and violates no constraint of known bound."""
         score = result.score
         return score.is_complete and math.isfinite(score.value) and all(by <= 0 for by in self.violations(score))
 
     def ranking(self, results: Iterable[Result]) -> list[Result]:
-        """The eligible results by rank, the highest first; of equals, the one asked first."""
+        """The eligible results by rank, the highest first; of equals, the lowest trial number first."""
         eligible = [result for result in results if self.is_eligible(result)]
         return sorted(eligible, key=lambda result: (-self.rank(result.score), result.trial.number))
 
     def best(self, results: Iterable[Result]) -> Result | None:
-        """The eligible result of the highest rank (of a front, by its rule); of equals, the one asked first; None for none."""
+        """The eligible result of the highest rank, with several objectives the highest of the front.
+
+        Returns:
+            Of equals the one of the lowest trial number; None if no result is eligible.
+        """
         eligible = [result for result in results if self.is_eligible(result)]
         if self.objective.is_multi_objective:
-            eligible = _front(eligible, self)
+            eligible = self._not_dominated(eligible)
         return max(eligible, key=lambda result: (self.rank(result.score), -result.trial.number), default=None)
 
     def front(self, results: Iterable[Result]) -> list[Result]:
-        """The eligible results that no other beats in every objective, in order of the first objective, the best first."""
-        found = _front([result for result in results if self.is_eligible(result)], self)
-        return sorted(found, key=lambda result: (*(-value for value in self.values(result.score)), result.trial.number))
+        """The Pareto front: the eligible results that no other dominates, the highest in the first objective first."""
+        front = self._not_dominated([result for result in results if self.is_eligible(result)])
+        return sorted(front, key=lambda result: (*(-value for value in self.values(result.score)), result.trial.number))
+
+    def _maximized(self, name: str, score: Score) -> float:
+        """The metric's value, its sign changed where lower is better."""
+        value = measured_value(name, score, self.objective.weights)
+        return value if higher_is_better(ObjectiveMetric.parsed(name).metric) else -value
+
+    def _not_dominated(self, results: Sequence[Result]) -> list[Result]:
+        points = [self.values(result.score) for result in results]
+        return [
+            result
+            for result, point in zip(results, points, strict=True)
+            if not any(dominates(other, point) for other in points)
+        ]
 
 
-def _front(results: Sequence[Result], judge: ObjectiveEvaluator) -> list[Result]:
-    points = [judge.values(result.score) for result in results]
-    return [
-        result for result, point in zip(results, points, strict=True) if not any(dominates(other, point) for other in points)
-    ]
+def measured_value(name: str, score: Score, weights: Mapping[str, float]) -> float:
+    """The value of an objective's metric in a score: of any metric that its heads have.
+
+    Args:
+        name: As in `metric_value`.
+        score: With heads.
+        weights: By head; 1 for a head that is not named.
+    """
+    metric = ObjectiveMetric.parsed(name).metric
+    return metric_value(
+        name, {head: measured.metrics.get(metric, measured.score) for head, measured in score.heads.items()}, weights
+    )
 
 
 def make_evaluator(objective: Objective, results: Iterable[Result]) -> ObjectiveEvaluator:
-    """The judge of a sweep with these results, among which are the known configurations that its constraints name."""
-    bounds = objective.parsed_constraints
-    if not bounds:
+    """The evaluator of a sweep, its bounds computed from the results of the initial trials that constraints refer to."""
+    constraints = objective.parsed_constraints
+    if not constraints:
         return ObjectiveEvaluator(objective, ())
-    measured = {result.trial.known: result.score for result in results if result.trial.known and result.score.is_complete}
+    scores = {result.trial.known: result.score for result in results if result.trial.known and result.score.is_complete}
 
     def bound(metric: str, factor: float, reference: str) -> float:
         if not reference:
             return factor
-        if reference not in measured:
+        if reference not in scores:
             return math.nan
-        return factor * metric_value(metric, measured[reference].of_heads, objective.weights)
+        return factor * measured_value(metric, scores[reference], objective.weights)
 
-    return ObjectiveEvaluator(objective, tuple(bound(*constraint) for constraint in bounds))
+    return ObjectiveEvaluator(objective, tuple(bound(*constraint) for constraint in constraints))

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import r2_score
 
+from branchsweep.config.metric_names import R2
+from branchsweep.metrics.names import MAE, METRICS, RMSE
 from branchsweep.trial import HeadScore
+from branchsweep.types import Floats
 
-Floats = NDArray[np.float64]
+ByHalf = Mapping[str, tuple[float, ...]]
+"""By head, one value per half of the rows of a comparison."""
 
 
 def head_scores(actual: Floats, predicted: Floats, heads: Sequence[str]) -> Mapping[str, HeadScore]:
@@ -36,11 +39,11 @@ def _of_head(actual: Floats, predicted: Floats) -> HeadScore:
     error = np.subtract(actual, predicted, order="C")
     squares = np.square(error)
     total = np.square(actual - actual.mean()).sum()
+    score = float(1.0 - squares.sum() / total if total > 0 else r2_score(actual, predicted))
     return HeadScore(
-        r2=float(1.0 - squares.sum() / total if total > 0 else r2_score(actual, predicted)),
-        r2_se=float("nan"),
-        rmse=float(np.sqrt(squares.mean())),
-        mae=float(np.abs(error).mean()),
+        score=score,
+        score_se=float("nan"),
+        metrics={R2: score, RMSE: float(np.sqrt(squares.mean())), MAE: float(np.abs(error).mean())},
     )
 
 
@@ -61,9 +64,23 @@ def r2(actual: Floats, predicted: Floats, axis: int) -> Floats:
     return explained
 
 
-def mean_r2(heads: Mapping[str, HeadScore]) -> float:
-    """The objective: the mean of the heads' R²."""
-    return float(np.mean([score.r2 for score in heads.values()]))
+def mean_score(heads: Mapping[str, HeadScore]) -> float:
+    """The mean of the heads' scores."""
+    return float(np.mean([measured.score for measured in heads.values()]))
+
+
+def by_half(measured: Sequence[Mapping[str, HeadScore]]) -> tuple[ByHalf, Mapping[str, ByHalf]]:
+    """The scores by head, and the other metrics by name and head, one value per half.
+
+    Args:
+        measured: Per half, the scores by head.
+    """
+    halves = {head: [half[head] for half in measured] for head in measured[0]}
+    names = dict.fromkeys(name for of_head in halves.values() for name in of_head[0].metrics if not METRICS[name].is_score)
+    metrics = {
+        name: {head: tuple(half.metrics[name] for half in of_head) for head, of_head in halves.items()} for name in names
+    }
+    return {head: tuple(half.score for half in of_head) for head, of_head in halves.items()}, metrics
 
 
 def standard_error(values: Sequence[float]) -> float:
@@ -72,15 +89,21 @@ def standard_error(values: Sequence[float]) -> float:
 
 
 def average_scores(scores: Sequence[Mapping[str, HeadScore]]) -> tuple[Mapping[str, HeadScore], float, float]:
-    """Each head's figures averaged over lanes with the standard error of its R²; and the objective with its own."""
+    """The average over lanes.
+
+    Args:
+        scores: Per lane, the scores by head.
+
+    Returns:
+        Score and metrics by head with the standard error of the score; the mean score of the heads; its standard error.
+    """
     heads = {
         head: HeadScore(
-            r2=float(np.mean([lane[head].r2 for lane in scores])),
-            r2_se=standard_error([lane[head].r2 for lane in scores]),
-            rmse=float(np.mean([lane[head].rmse for lane in scores])),
-            mae=float(np.mean([lane[head].mae for lane in scores])),
+            score=float(np.mean([lane[head].score for lane in scores])),
+            score_se=standard_error([lane[head].score for lane in scores]),
+            metrics={metric: float(np.mean([lane[head].metrics[metric] for lane in scores])) for metric in first.metrics},
         )
-        for head in scores[0]
+        for head, first in scores[0].items()
     }
-    values = [mean_r2(lane) for lane in scores]
+    values = [mean_score(lane) for lane in scores]
     return heads, float(np.mean(values)), standard_error(values)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from branchsweep.config.objective import HEAD_PREFIX, Objective
+from branchsweep.config.objective import Objective
+from branchsweep.metrics.names import score_names
 from branchsweep.metrics.objectives import metric_value
 from branchsweep.metrics.scores import r2
 from branchsweep.types import Floats
@@ -102,7 +103,7 @@ def paired_bootstrap(
     actual: Floats,
     champion: Floats,
     challenger: Floats,
-    heads: Sequence[str],
+    score_metrics: Mapping[str, str],
     objective: Objective,
     resamples: int,
     seed: int,
@@ -119,7 +120,7 @@ def paired_bootstrap(
         actual: `(rows, heads)` in natural units, at least two rows.
         champion: Its predictions, likewise.
         challenger: Its predictions, likewise.
-        heads: The heads' names, in the order of the columns.
+        score_metrics: The name of the metric that is the score, by head, in the order of the columns.
         objective: By whose rule the challenger is to be better.
         resamples: How often the rows are drawn.
         seed: Of the draws.
@@ -132,7 +133,7 @@ def paired_bootstrap(
 
     def differences(actual: Floats, champion: Floats, challenger: Floats, axis: int) -> Floats:
         of_challenger, of_champion = (r2(actual, predicted, axis).T for predicted in (challenger, champion))
-        return metric_values(of_challenger, heads, objective) - metric_values(of_champion, heads, objective)
+        return metric_values(of_challenger, score_metrics, objective) - metric_values(of_champion, score_metrics, objective)
 
     measured = differences(actual.T[:, np.newaxis], champion.T[:, np.newaxis], challenger.T[:, np.newaxis], axis=-1)[:, 0]
     drawn = stats.bootstrap(
@@ -148,7 +149,7 @@ def paired_bootstrap(
         rng=np.random.default_rng(seed),
     )
     found = {}
-    for position, metric in enumerate(compared_metrics(heads, objective)):
+    for position, metric in enumerate(compared_metrics(score_metrics, objective)):
         values = drawn.bootstrap_distribution[position]
         not_better, not_less = _share(values <= 0), _share(values >= 0)
         found[metric] = Difference(
@@ -166,18 +167,18 @@ def _share(contradict: NDArray[np.bool_]) -> float:
     return float((1 + np.count_nonzero(contradict)) / (1 + contradict.size))
 
 
-def compared_metrics(heads: Sequence[str], objective: Objective) -> list[str]:
+def compared_metrics(score_metrics: Mapping[str, str], objective: Objective) -> list[str]:
     """What is compared: the figure by which trials are ranked, and each head's. They may be the same."""
-    return list(dict.fromkeys([objective.ranking_metric, *(f"{HEAD_PREFIX}{head}" for head in heads)]))
+    return list(dict.fromkeys([objective.ranking_metric, *score_names(score_metrics, mean=False).values()]))
 
 
-def metric_values(of_heads: Floats, heads: Sequence[str], objective: Objective) -> Floats:
-    """The figures that are compared, `(figures, measurements)`, from R² `(measurements, heads)`."""
-    measured = [dict(zip(heads, values, strict=True)) for values in of_heads.tolist()]
+def metric_values(by_head: Floats, score_metrics: Mapping[str, str], objective: Objective) -> Floats:
+    """The figures that are compared, `(figures, measurements)`, from scores `(measurements, heads)`."""
+    measured = [dict(zip(score_metrics, values, strict=True)) for values in by_head.tolist()]
     return np.array(
         [
             [metric_value(metric, values, objective.weights) for values in measured]
-            for metric in compared_metrics(heads, objective)
+            for metric in compared_metrics(score_metrics, objective)
         ]
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from branchsweep.metrics.comparison_result import MEAN
+from branchsweep.config.metric_names import MEAN
 from branchsweep.trial import ParamValue
 
 VERDICT_MARKS = {"better": "▲", "worse": "▼", "undecided": "="}

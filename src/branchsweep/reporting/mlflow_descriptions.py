@@ -85,19 +85,19 @@ def _answer(said: SweepResult, pages: TrackingLinks) -> str:
     trial = _linked(f"trial {said.best.trial}", pages.trials.get(said.best.trial, ""))
     networks = f"The mean of {said.members} networks" if said.members > 1 else "The network"
     what = f"{networks} of {trial} ({said.best.parameters:,} parameters{' each' * (said.members > 1)})"
-    if said.test_r2 is None:
+    if said.test_scores is None:
         return f"{what} is the best of the search, but diverged when it was trained on all training rows."
-    known = [reference for reference in said.references if reference.test_r2]
+    known = [reference for reference in said.references if reference.test_scores]
     beside = f"; {_beside(known[0])}" if known else ""
-    return f"{what} reaches **{_figures(said.test_r2)}** on the test rows{beside}."
+    return f"{what} reaches **{_figures(said.test_scores)}** on the test rows{beside}."
 
 
 def _beside(reference: BaselineResult) -> str:
-    return f"{escape_markdown(reference.name)}: {_figures(reference.test_r2)}"
+    return f"{escape_markdown(reference.name)}: {_figures(reference.test_scores)}"
 
 
-def _figures(r2: Mapping[str, float]) -> str:
-    return ", ".join(f"R² {value:.3f} for {escape_markdown(head)}" for head, value in r2.items())
+def _figures(scores: Mapping[str, float]) -> str:
+    return ", ".join(f"R² {value:.3f} for {escape_markdown(head)}" for head, value in scores.items())
 
 
 def _table(said: SweepResult, heads: Sequence[str], best: Sequence[Result], pages: TrackingLinks) -> Iterator[str]:
@@ -112,9 +112,9 @@ def _table(said: SweepResult, heads: Sequence[str], best: Sequence[Result], page
             f" ({escape_markdown(result.trial.known)})" if result.trial.known else ""
         )
         chosen = said.best is not None and said.best.trial == number
-        cells = [f"**{name}**" if chosen else name, *(f"{result.score.r2[figure]:.4f}" for figure in (*heads, "mean"))]
+        cells = [f"**{name}**" if chosen else name, *(f"{result.score.scores[figure]:.4f}" for figure in (*heads, "mean"))]
         if again:
-            cells.append(_with_error(again[number].r2["mean"], again[number].r2_se["mean"]) if number in again else "")
+            cells.append(_with_error(again[number].scores["mean"], again[number].scores_se["mean"]) if number in again else "")
         yield f"| {f' | {GAP}'.join(cells)} |"
     yield ""
     yield "Validation R² in the search, which flatters the best of many; confirmed: once more from fresh seeds on fresh folds."

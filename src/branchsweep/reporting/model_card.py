@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset, Split
+from branchsweep.metrics.names import MAE, RMSE
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.exported_model import ModelMember
 from branchsweep.models.recipe import recipe_for
@@ -43,9 +44,9 @@ def model_card_lines(
     yield "|---|---|---|---|---|---|---|"
     searched = finalist.contender.searched
     for head, figures in test.items():
-        before = f"{searched.heads[head].r2:.4f}" if searched else "-"
-        confirmed = f"{score.heads[head].r2:.4f} ± {score.heads[head].r2_se:.4f}"
-        told = f"{figures.r2:.4f} | {figures.rmse:.4g} | {figures.mae:.4g}"
+        before = f"{searched.heads[head].score:.4f}" if searched else "-"
+        confirmed = f"{score.heads[head].score:.4f} ± {score.heads[head].score_se:.4f}"
+        told = f"{figures.score:.4f} | {figures.metrics[RMSE]:.4g} | {figures.metrics[MAE]:.4g}"
         yield f"| {head} | {heads[head].unit or '-'} | {before} | {confirmed} | {told} |"
     yield ""
     yield "The searched score is the best of many and flatters; the confirmed one does not know the search. The test rows were"

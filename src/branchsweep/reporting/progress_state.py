@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.objective import MEAN_METRIC
+from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
 from branchsweep.metrics.incumbent import Incumbent
 from branchsweep.reporting.text import curves
 from branchsweep.search.successive_halving import surviving_count
@@ -114,8 +114,8 @@ class SearchProgress:
         if self._incumbent is None:
             return
         if result.score.is_complete:
-            for head, r2 in result.score.of_heads.items():
-                candidate = (r2, result.trial.number)
+            for head, score in result.score.by_head.items():
+                candidate = (score, result.trial.number)
                 self._best_by_head[head] = max(self._best_by_head.get(head, candidate), candidate, key=_by_score)
         self._incumbent.add(result)
         best = self._incumbent.leader
@@ -165,13 +165,13 @@ class SearchProgress:
         rows: list[tuple[str, RenderableType]] = [("finished", counts)]
         best = self.best
         if best and self._incumbent:
-            of_heads = "  ".join(f"{head} {r2:.4f}" for head, r2 in best.score.of_heads.items())
+            of_heads = "  ".join(f"{head} {score:.4f}" for head, score in best.score.by_head.items())
             rule = self._experiment.objective.ranking_metric
-            metric = "mean R²" if rule == MEAN_METRIC else rule
+            metric = "mean R²" if rule == DEFAULT_OBJECTIVE else rule
             text = Text(f"{metric} {self._incumbent.judge.rank(best.score):.4f}", style="bold green")
             rows.append(("best", text.append(f"  (trial {best.trial.number}: {of_heads})", style="not bold")))
         if len(self._best_by_head) > 1:
-            by_head = (f"{head} {r2:.4f} (trial {trial})" for head, (r2, trial) in self._best_by_head.items())
+            by_head = (f"{head} {score:.4f} (trial {trial})" for head, (score, trial) in self._best_by_head.items())
             rows.append(("per head", "  ".join(by_head)))
         finite = filter(math.isfinite, self._history)
         first, second = next(finite, math.nan), next(finite, math.nan)

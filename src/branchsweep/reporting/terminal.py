@@ -215,7 +215,7 @@ class Terminal:
         parts: list[str] = []
         best = self._search.best
         if best:
-            heads = "  ".join(f"{head} {score.r2:.4f}" for head, score in best.score.heads.items())
+            heads = "  ".join(f"{head} {score:.4f}" for head, score in best.score.by_head.items())
             parts.append(f"best R² {heads} (trial {best.trial.number})")
         counts = self._search.counts
         parts += [f"{counts[status]} {status.lower()}" for status in (Status.PRUNED, Status.FAILED) if counts[status]]

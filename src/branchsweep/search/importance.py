@@ -63,26 +63,26 @@ def importance(experiment: Experiment, results: Sequence[Result]) -> Mapping[str
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line for every study made says nothing to a user
     found = {
         **{
-            head: _shares(experiment, [(point, r2[place]) for point, r2 in compared])
+            head: _shares(experiment, [(point, scores[place]) for point, scores in compared])
             for place, head in enumerate(experiment.heads)
         },
-        "mean": _shares(experiment, [(point, fmean(r2)) for point, r2 in compared]),
+        "mean": _shares(experiment, [(point, fmean(scores)) for point, scores in compared]),
     }
     return {head: shares for head, shares in found.items() if shares}
 
 
 def _compared(experiment: Experiment, results: Sequence[Result]) -> list[tuple[Params, Sequence[float]]]:
     """The points of the trials that are compared, each with its R² by head: measured at the end, or expected there."""
-    scores = [result.score for result in results]
-    gains = {epoch: mean_gain_after_rung(scores, epoch) for epoch in experiment.pruning_schedule.rungs[1:]}
+    all_scores = [result.score for result in results]
+    gains = {epoch: mean_gain_after_rung(all_scores, epoch) for epoch in experiment.pruning_schedule.rungs[1:]}
     compared: list[tuple[Params, Sequence[float]]] = []
     for result in results:
-        point, r2 = to_search_point(experiment, result.trial.params), list(result.score.of_heads.values())
+        point, scores = to_search_point(experiment, result.trial.params), list(result.score.by_head.values())
         if not result.score.is_complete:
             gain = gains.get(max(result.score.rungs, default=0), {})
-            r2 = [value + gain[head] for head, value in result.score.of_heads.items() if head in gain]
-        if point is not None and r2 and all(map(math.isfinite, r2)):
-            compared.append((point, r2))
+            scores = [value + gain[head] for head, value in result.score.by_head.items() if head in gain]
+        if point is not None and scores and all(map(math.isfinite, scores)):
+            compared.append((point, scores))
     return compared
 
 

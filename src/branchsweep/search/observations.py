@@ -29,16 +29,16 @@ class Observations:
         """The scores of a round."""
         self._rounds[of_round] = scores = [result.score for result in results if is_measured(result.score)]
         for score in scores:
-            self._worst = tuple(map(min, self._worst, objective_values(self._objective, score.of_heads)))
+            self._worst = tuple(map(min, self._worst, objective_values(self._objective, score.by_head)))
 
     def answer(self, of_round: int, score: Score, judged: ObjectiveEvaluator) -> Observation:
         """The answer that the score of a trial of this round is."""
         if not is_measured(score):
             return Observation(Status.FAILED, (), self._worst, (), 0)
-        expected = score.of_heads
+        expected = score.by_head
         if score.status is Status.PRUNED:
             gains = self._gain(of_round, max(score.rungs, default=0))
-            expected = {head: r2 + gains.get(head, 0.0) for head, r2 in expected.items()}
+            expected = {head: score + gains.get(head, 0.0) for head, score in expected.items()}
         return Observation(
             status=score.status,
             values=judged.values(score),
@@ -56,4 +56,4 @@ class Observations:
 
 def is_measured(score: Score) -> bool:
     """Whether the score has a finite value for every head."""
-    return score.status is not Status.FAILED and bool(score.heads) and all(math.isfinite(r2) for r2 in score.of_heads.values())
+    return score.status is not Status.FAILED and bool(score.heads) and all(map(math.isfinite, score.by_head.values()))

@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from branchsweep.config.dimensions import Choice, Dimension, Int
 from branchsweep.config.experiment import Experiment
 from branchsweep.errors import OptunaExportError
+from branchsweep.metrics.names import STANDARD_ERROR, score_names
 from branchsweep.search.sampling import to_search_point, value_at_index
 from branchsweep.trial import Params, Result, Score, Status
 
@@ -93,8 +94,8 @@ def to_frozen_trial(experiment: Experiment, result: Result, values_of: ValuesOf 
         values=list(values) if has_values else None,
         params=dict(params),
         distributions={name: to_distribution(experiment.space.dimensions[name]) for name in params},
-        user_attrs=_attributes(result) | ({"outside": dict(outside)} if outside else {}),
-        intermediate_values={epoch: fmean(r2) for epoch, r2 in result.score.rungs.items()},
+        user_attrs=_attributes(result, experiment.score_metrics) | ({"outside": dict(outside)} if outside else {}),
+        intermediate_values={epoch: fmean(scores) for epoch, scores in result.score.rungs.items()},
     )
     assert written.datetime_start is not None  # it has ended
     written.datetime_start -= timedelta(seconds=result.score.seconds)
@@ -128,12 +129,13 @@ def _parted(experiment: Experiment, params: Params) -> tuple[Params, Params]:
     return inside, {name: value for name, value in params.items() if name not in inside}
 
 
-def _attributes(result: Result) -> dict[str, Any]:
+def _attributes(result: Result, score_metrics: Mapping[str, str]) -> dict[str, Any]:
     """What Optuna has no word for. Figures that are no numbers are left out: JSON has none for them, nor has a dashboard."""
     score = result.score
+    names, errors = score_names(score_metrics), score_names(score_metrics, STANDARD_ERROR)
     figures = {
-        **{f"r2/{head}": figure for head, figure in score.r2.items()},
-        **{f"r2_se/{head}": figure for head, figure in score.r2_se.items()},
+        **{names[head]: value for head, value in score.scores.items()},
+        **{errors[head]: value for head, value in score.scores_se.items()},
         "seconds": score.seconds,
     }
     words = {"known": result.trial.known, "reason": score.reason}

@@ -32,7 +32,7 @@ def mean_gain_after_rung(scores: Iterable[Score], epoch: int) -> Mapping[str, fl
     ended = [score for score in scores if score.is_complete and epoch in score.rungs]
     then = [dict(zip(score.heads, score.rungs[epoch], strict=True)) for score in ended]
     return {
-        head: fmean(score.heads[head].r2 - before[head] for score, before in zip(ended, then, strict=True))
+        head: fmean(score.heads[head].score - before[head] for score, before in zip(ended, then, strict=True))
         for head in (ended[0].heads if ended else ())
     }
 

@@ -40,7 +40,7 @@ class StoredSweep:
     evaluated: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.recorded = RecordedTrials(self.record.objective, self.results.values())
+        self.recorded = RecordedTrials(self.record.objective, self.record.score_metrics, self.results.values())
 
 
 @dataclass

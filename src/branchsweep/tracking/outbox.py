@@ -14,7 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from branchsweep.config.metric_names import R2
 from branchsweep.errors import TrackingError
+from branchsweep.metrics.names import METRICS, STANDARD_ERROR
+from branchsweep.tracking.mlflow.serialization import LANE_SCORES_TAG
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 
 END = ".json"
@@ -93,9 +96,20 @@ def loads(file: Path) -> list[Result]:
 def _result(trial: dict[str, Any], score: dict[str, Any]) -> Result:
     read = {
         "status": Status(score["status"]),
-        "heads": {head: HeadScore(**of) for head, of in score["heads"].items()},
+        "heads": {head: _head_score(measured) for head, measured in score["heads"].items()},
         "curves": {head: tuple(curve) for head, curve in score["curves"].items()},
-        "rungs": {int(epoch): tuple(r2) for epoch, r2 in score["rungs"].items()},
-        "lanes_r2": {head: tuple(r2) for head, r2 in score["lanes_r2"].items()},
+        "rungs": {int(epoch): tuple(scores) for epoch, scores in score["rungs"].items()},
+        "lane_scores": {
+            head: tuple(scores) for head, scores in (score.get("lane_scores") or score.get(LANE_SCORES_TAG, {})).items()
+        },
     }
-    return Result(Trial(**trial), Score(**{**score, **read}))
+    kept = {name: value for name, value in score.items() if name != LANE_SCORES_TAG}
+    return Result(Trial(**trial), Score(**{**kept, **read}))
+
+
+def _head_score(measured: dict[str, Any]) -> HeadScore:
+    """Of this version; or of an earlier one, whose fields were R², its standard error and the other metrics."""
+    if "metrics" in measured:
+        return HeadScore(**measured)
+    metrics = {metric: measured[metric] for metric in METRICS}
+    return HeadScore(metrics[R2], measured[STANDARD_ERROR.format(R2)], metrics)

@@ -47,6 +47,7 @@ class SweepRecord:
         question: The experiment's question.
         yaml: The experiment as it was run, with its search space and overrides.
         heads: Unit of each head, by head.
+        score_metrics: The name of the metric that is the score, by head; metrics are recorded under it.
         objective: What the search optimises.
         tags: Facts about data, code and versions, by name (without the prefix `branchsweep.`).
         description: Markdown that the store shows on the sweep's page. Not read back, as all that follows.
@@ -60,6 +61,7 @@ class SweepRecord:
     question: str
     yaml: str
     heads: Mapping[str, str]
+    score_metrics: Mapping[str, str]
     objective: Objective = field(default_factory=Objective)
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = field(default="", compare=False)
@@ -336,6 +338,7 @@ class ComparisonRecord:
         question: Its question.
         yaml: The comparison as it was run, with its experiments and overrides.
         heads: Unit of each head, by head.
+        score_metrics: The name of the metric that is the score, by head; metrics are recorded under it.
         tags: Facts about data, code and versions, by name (without the prefix `branchsweep.`).
     """
 
@@ -344,6 +347,7 @@ class ComparisonRecord:
     question: str
     yaml: str
     heads: Mapping[str, str]
+    score_metrics: Mapping[str, str]
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

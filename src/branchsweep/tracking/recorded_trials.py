@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from branchsweep.config.metric_names import MEAN
 from branchsweep.config.objective import Objective
 from branchsweep.errors import TrackingError
+from branchsweep.metrics.names import BEST, score_names
 from branchsweep.metrics.objectives import Values, dominates, hypervolume, objective_values
 from branchsweep.trial import Result, Status, Trial
 
@@ -16,11 +18,13 @@ class RecordedTrials:
 
     Args:
         objective: What the search is for.
+        score_metrics: The name of the metric that is the score, by head.
         results: What stands there already.
     """
 
-    def __init__(self, objective: Objective, results: Iterable[Result] = ()) -> None:
+    def __init__(self, objective: Objective, score_metrics: Mapping[str, str], results: Iterable[Result] = ()) -> None:
         self._objective = objective
+        self._score_metrics = score_metrics
         self._front: list[Values] = []
         self._trials: dict[int, Trial] = {}
         self._counts: Counter[Status] = Counter()
@@ -36,10 +40,10 @@ class RecordedTrials:
         self._trials[result.trial.number] = result.trial
         self._counts[result.score.status] += 1
         if result.score.is_complete:
-            scores = {"mean": result.score.value, **{head: score.r2 for head, score in result.score.heads.items()}}
-            self._best |= {name: max(r2, self._best.get(name, r2)) for name, r2 in scores.items()}
+            scores = {MEAN: result.score.value, **result.score.by_head}
+            self._best |= {head: max(score, self._best.get(head, score)) for head, score in scores.items()}
             if self._objective.is_multi_objective and result.score.heads:
-                point = objective_values(self._objective, result.score.of_heads)
+                point = objective_values(self._objective, result.score.by_head)
                 if not any(other == point or dominates(other, point) for other in self._front):
                     self._front = [point, *(other for other in self._front if not dominates(point, other))]
 
@@ -70,5 +74,6 @@ class RecordedTrials:
         has reached; constraints are left aside.
         """
         counts = {f"trials/{status.lower()}": float(self._counts[status]) for status in Status}
-        best = {f"best_r2/{name}": r2 for name, r2 in self._best.items()}
+        names = score_names(self._score_metrics, BEST)
+        best = {names[head]: score for head, score in self._best.items()}
         return counts | best | ({"hypervolume": hypervolume(self._front)} if self._objective.is_multi_objective else {})

@@ -79,14 +79,13 @@ class RecordedSweep:
     def curves(self, number: int) -> Mapping[str, Points]:
         """The learning curves of a recorded trial by head, as far as they were written down."""
         entry = next(entry for result, entry in self._trials if result.trial.number == number)
-        return self._shelf.curves(entry, list(self.record.heads))
+        return self._shelf.curves(entry, self.record.score_metrics)
 
     @cached_property
     def _trials(self) -> list[tuple[Result, RunRecord]]:
-        heads = list(self.record.heads)
         found: dict[int, tuple[Result, RunRecord]] = {}
         for entry in self._shelf.trials(self._entry):
-            result = serialization.result_from_run(entry.tags, entry.metrics, heads)
+            result = serialization.result_from_run(entry.tags, entry.metrics, self.record.score_metrics)
             found.setdefault(result.trial.number, (result, entry))
         return [found[number] for number in sorted(found)]
 

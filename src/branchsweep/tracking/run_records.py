@@ -12,14 +12,12 @@ from typing import Protocol
 
 from branchsweep.config.objective import Objective
 from branchsweep.errors import TrackingError, did_you_mean
+from branchsweep.metrics.names import BEST, score_names
 from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.tracking.tracking_uri import without_password
 from branchsweep.trial import Status
-
-CURVE = "curve_r2/"
-"""What the names of the metrics that hold learning curves begin with; the head's follows."""
 
 EXPERIMENT = "experiment.yaml"
 """The artifact of a sweep's run that holds the experiment as it was run."""
@@ -72,7 +70,7 @@ class RunStore(Protocol):
         """
         ...
 
-    def curves(self, trial: RunRecord, heads: Sequence[str]) -> Mapping[str, Points]:
+    def curves(self, trial: RunRecord, score_metrics: Mapping[str, str]) -> Mapping[str, Points]:
         """The learning curves of a trial by head, as far as they were written down."""
         ...
 
@@ -88,7 +86,7 @@ class SweepSummary:
         started: When it was first begun.
         status: `RUNNING` (also if it was killed), `FINISHED`, ….
         trials: How many trials are `complete`, `pruned` and `failed`.
-        best: The best R² so far, by head, and `mean`.
+        best: The best score so far, by head, and `mean`.
         data: Where its table came from.
         view: The key of the view in which MLflow's pages show its trials; empty where there is none.
     """
@@ -106,6 +104,7 @@ class SweepSummary:
 
 def sweep_summary(sweep: RunRecord) -> SweepSummary:
     """What the run of a sweep says of it."""
+    names = score_names(serialization.score_metrics_from_tags(serialization.from_tags(sweep.tags)), BEST)
     return SweepSummary(
         run_id=sweep.run_id,
         experiment_id=sweep.experiment_id,
@@ -113,7 +112,7 @@ def sweep_summary(sweep: RunRecord) -> SweepSummary:
         started=datetime.fromtimestamp(sweep.started / 1000, UTC),
         status=sweep.status,
         trials={status.lower(): int(sweep.metrics.get(f"trials/{status.lower()}", 0)) for status in Status},
-        best={name.partition("/")[2]: value for name, value in sweep.metrics.items() if name.startswith("best_r2/")},
+        best={head: sweep.metrics[name] for head, name in names.items() if name in sweep.metrics},
         data=sweep.tags.get(tag_name("data_source"), ""),
         view=sweep.tags.get(tag_name("view"), ""),
     )

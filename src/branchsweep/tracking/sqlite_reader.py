@@ -22,8 +22,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from branchsweep.errors import TrackingError
+from branchsweep.metrics.names import CURVE, score_names
 from branchsweep.tracking.mlflow.serialization import tag_name
-from branchsweep.tracking.run_records import CURVE, EXPERIMENT, Points, RunRecord
+from branchsweep.tracking.run_records import EXPERIMENT, Points, RunRecord
 from branchsweep.tracking.tracking_uri import database_file
 
 REVISIONS = frozenset({"dc11669786a5"})
@@ -91,10 +92,11 @@ class SqliteRunStore:
         except OSError as error:
             raise TrackingError(f"the experiment of the sweep {sweep.name} cannot be read ({error}): was it moved?") from error
 
-    def curves(self, trial: RunRecord, heads: Sequence[str]) -> Mapping[str, Points]:
+    def curves(self, trial: RunRecord, score_metrics: Mapping[str, str]) -> Mapping[str, Points]:
         """The learning curves of a trial by head, as far as they were written down."""
         query = "SELECT step, value, is_nan FROM metrics WHERE run_uuid = ? AND key = ? ORDER BY timestamp, step, value"
-        found = {head: self._read(query, (trial.run_id, f"{CURVE}{head}")) for head in heads}
+        names = score_names(score_metrics, CURVE, mean=False)
+        found = {head: self._read(query, (trial.run_id, name)) for head, name in names.items()}
         return {head: [(step, _figure(value, nan)) for step, value, nan in rows] for head, rows in found.items() if rows}
 
     def _entries(self, which: str, order: str, words: Mapping[str, Any]) -> list[RunRecord]:

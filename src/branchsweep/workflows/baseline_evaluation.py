@@ -107,9 +107,9 @@ def _estimator_result(name: str, rows: TrainingRows, dataset: Dataset, split: Sp
     test = scores.head_scores(dataset.y[split.test], predict_baseline(name, rows.x, rows.y, dataset.x[split.test]), heads)
     return BaselineResult(
         name=name.replace("_", " "),
-        r2=validated.r2,
-        r2_se=validated.r2_se,
-        test_r2={head: measured.r2 for head, measured in test.items()},
+        scores=validated.scores,
+        scores_se=validated.scores_se,
+        test_scores={head: measured.score for head, measured in test.items()},
     )
 
 
@@ -121,5 +121,5 @@ def _network_result(confirmed: ReevaluatedTrial, dataset: Dataset, split: Split,
         with temporary_model_folder() as folder:
             predictions = evaluate_on_test_set(experiment, members, dataset, split, training.trainer, folder)
         by_head = scores.head_scores(dataset.y[split.test], predictions, list(experiment.heads))
-        test = {head: measured.r2 for head, measured in by_head.items()}
-    return BaselineResult(name=confirmed.contender.name, r2=score.r2, r2_se=score.r2_se, test_r2=test)
+        test = {head: measured.score for head, measured in by_head.items()}
+    return BaselineResult(name=confirmed.contender.name, scores=score.scores, scores_se=score.scores_se, test_scores=test)

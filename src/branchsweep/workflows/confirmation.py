@@ -59,7 +59,7 @@ class ReevaluatedTrial:
     Args:
         contender: What was trained.
         score: Over all its lanes.
-        r2: By (fold, seed), the R² of each head; empty where a lane diverged.
+        lane_scores: By (fold, seed), the score of each head; empty where a lane diverged.
         predictions: `(training rows, heads)` what its lanes predict for the rows that they were not trained on, averaged over
             the seeds, in natural units; NaN where a lane diverged.
         parameters: Weights and biases of its network.
@@ -67,7 +67,7 @@ class ReevaluatedTrial:
 
     contender: ConfirmationCandidate
     score: Score
-    r2: Mapping[tuple[int, int], Mapping[str, float]]
+    lane_scores: Mapping[tuple[int, int], Mapping[str, float]]
     predictions: Floats = field(repr=False)
     parameters: int
 
@@ -130,7 +130,7 @@ def choose_finalist(
     `best`: of the highest confirmed figure. `one_standard_error`: the network of the fewest parameters whose figure is within
     one standard error of that one's (Breiman, Friedman, Olshen, Stone 1984).
     """
-    standing = [each for each in confirmed if each.contender.searched is not None and each.r2]
+    standing = [each for each in confirmed if each.contender.searched is not None and each.lane_scores]
     if not standing:
         return None
     best = max(standing, key=lambda each: judged.rank(each.score))
@@ -143,8 +143,8 @@ def choose_finalist(
 
 def _standard_error(one: ReevaluatedTrial, judged: ObjectiveEvaluator) -> float:
     """Of the figure by which trials are ranked, over the folds; the seeds of a fold are averaged first."""
-    figures = np.array([ranking_value(judged.objective, r2) for r2 in one.r2.values()])
-    return scores.standard_error(significance.mean_by_fold(figures, [fold for fold, _ in one.r2]).tolist())
+    figures = np.array([ranking_value(judged.objective, by_head) for by_head in one.lane_scores.values()])
+    return scores.standard_error(significance.mean_by_fold(figures, [fold for fold, _ in one.lane_scores]).tolist())
 
 
 def _reevaluated(
@@ -155,15 +155,15 @@ def _reevaluated(
     # not in the order in which lanes ended: a mean that is taken in another order has other last digits
     by_lane = {(key.fold, key.seed): outcomes[key] for key in sorted(outcomes)}
     score = score_trial(experiment, by_lane, rows, sum(outcome.seconds for outcome in by_lane.values()))
-    r2: dict[tuple[int, int], Mapping[str, float]] = {}
+    by_head_of_lane: dict[tuple[int, int], Mapping[str, float]] = {}
     predictions = np.full(rows.y.shape, np.nan)
     if score.is_complete:
         totals = np.zeros(rows.y.shape)
         for (fold, seed), outcome in by_lane.items():
             validation = rows.fold_rows(fold)[1]
             by_head = scores.head_scores(rows.y[validation], outcome.predictions, heads)
-            r2[fold, seed] = {head: measured.r2 for head, measured in by_head.items()}
+            by_head_of_lane[fold, seed] = {head: measured.score for head, measured in by_head.items()}
             totals[validation] += outcome.predictions
         predictions = totals / (1 + max(seed for _, seed in by_lane))
     parameters = candidate.recipe.architecture.parameters(len(experiment.table.inputs))
-    return ReevaluatedTrial(candidate, score, r2, predictions, parameters)
+    return ReevaluatedTrial(candidate, score, by_head_of_lane, predictions, parameters)

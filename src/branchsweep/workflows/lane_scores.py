@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from branchsweep.metrics.scores import Floats, average_scores, head_scores
+from branchsweep.metrics.scores import average_scores, head_scores
 from branchsweep.training.lanes import LaneOutcome
 from branchsweep.trial import Score, Status
+from branchsweep.types import Floats
 
 
 def lane_scores(lanes: Sequence[tuple[str, LaneOutcome, Floats]], heads: Sequence[str], seconds: float) -> Score:
@@ -39,12 +40,12 @@ def lane_scores(lanes: Sequence[tuple[str, LaneOutcome, Floats]], heads: Sequenc
         seconds=seconds,
         lanes=len(lanes),
         curves=_curves([outcome.curve for _, outcome, _ in lanes], heads),
-        lanes_r2={head: tuple(lane[head].r2 for lane in by_lane) for head in heads},
+        lane_scores={head: tuple(lane[head].score for lane in by_lane) for head in heads},
     )
 
 
 def _curves(curves: Sequence[Floats], heads: Sequence[str]) -> Mapping[str, tuple[float, ...]]:
-    """R² by epoch, averaged over the lanes that were still training."""
+    """Scores by epoch, averaged over the lanes that were still training."""
     longest = max(len(curve) for curve in curves)
     padded = np.full((len(curves), longest, len(heads)), np.nan)
     for lane, curve in enumerate(curves):

@@ -17,18 +17,21 @@ from typing import Any
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import find_hyperparameter, unknown_name_problem
+from branchsweep.config.metric_names import MEAN, common_metric
 from branchsweep.config.objective import Objective
 from branchsweep.errors import ConfigError, did_you_mean
+from branchsweep.metrics.names import STANDARD_ERROR, other_metrics, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.models.drawing import COLUMNS, draw_network
 from branchsweep.models.recipe import Recipe, recipe_for
+from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.trial import Params, ParamValue, Result, Score, Status
 
 Points = Sequence[tuple[int, float]]
 """Epochs (from 1) and values, in order."""
 
 OBJECTIVE, NUMBER, SECONDS, PARAMETERS = "objective", "number", "seconds", "parameters"
-"""What trials are sorted by, beside `r2/HEAD` and `r2/mean`."""
+"""What trials are sorted by, beside the scores by head (`r2/HEAD`) and their mean (`r2/mean`)."""
 
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
@@ -106,15 +109,16 @@ class TrialFilter:
 
     @classmethod
     def parsed(
-        cls, sort: str, statuses: Sequence[str], where: Sequence[str], most: int | None, heads: Sequence[str]
+        cls, sort: str, statuses: Sequence[str], where: Sequence[str], most: int | None, score_metrics: Mapping[str, str]
     ) -> TrialFilter:
         """From the words of the command line.
 
         Raises:
             ConfigError: One of them means nothing here.
         """
-        if sort not in sorts(heads):
-            message = f"got '{sort}', expected one of {', '.join(sorts(heads))}{did_you_mean(sort, sorts(heads))}"
+        heads, orders = list(score_metrics), sorts(score_metrics)
+        if sort not in orders:
+            message = f"got '{sort}', expected one of {', '.join(orders)}{did_you_mean(sort, orders)}"
             raise ConfigError(message, "--sort")
         words = [word.strip() for given in statuses for word in given.split(",")]
         known = {status.value.lower(): status for status in Status}
@@ -131,9 +135,10 @@ class TrialFilter:
         return bool(self.conditions) or self.sort == PARAMETERS
 
 
-def sorts(heads: Sequence[str]) -> list[str]:
-    """All that trials may be sorted by. R² and the objective: the highest first; others: the lowest first."""
-    return [OBJECTIVE, "r2/mean", *(f"r2/{head}" for head in heads), NUMBER, SECONDS, PARAMETERS]
+def sorts(score_metrics: Mapping[str, str]) -> list[str]:
+    """All that trials may be sorted by. Scores and the objective: the highest first; others: the lowest first."""
+    names = dict(score_names(score_metrics))
+    return [OBJECTIVE, names.pop(MEAN), *names.values(), NUMBER, SECONDS, PARAMETERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,7 @@ class Leaderboard:
         sweep: The experiment's name.
         run_id: The sweep's.
         heads: Units by head.
+        score_metrics: The name of the metric that is the score, by head.
         objective: What the search was for.
         sort: What the trials are sorted by.
         judged: By all trials of the sweep.
@@ -157,6 +163,7 @@ class Leaderboard:
     sweep: str
     run_id: str
     heads: Mapping[str, str]
+    score_metrics: Mapping[str, str]
     objective: Objective
     sort: str
     judged: ObjectiveEvaluator
@@ -169,7 +176,7 @@ class Leaderboard:
     def to_json(self) -> str:
         """One JSON object."""
         trials = [
-            _plain(result, self.run_ids[result.trial.number])
+            _plain(result, self.run_ids[result.trial.number], self.score_metrics)
             | {"objective": _rank(self.judged, result), "eligible": self.judged.is_eligible(result)}
             | ({"parameters": self.parameters[result.trial.number]} if self.parameters else {})
             for result in self.shown
@@ -188,10 +195,8 @@ class Leaderboard:
 
 
 def leaderboard(
-    sweep: str,
+    record: SweepRecord,
     run_id: str,
-    heads: Mapping[str, str],
-    objective: Objective,
     results: Sequence[Result],
     run_ids: Mapping[int, str],
     wishes: TrialFilter,
@@ -200,16 +205,15 @@ def leaderboard(
     """The trials that meet the wishes, in the order that is wished.
 
     Args:
-        sweep: The experiment's name.
+        record: What was recorded of the sweep when it began.
         run_id: The sweep's.
-        heads: Units by head.
-        objective: What the search was for.
         results: All trials of the sweep.
         run_ids: Runs by the trials' numbers.
         wishes: Which, and in which order.
         experiment: Says what params leave open; not needed unless the wishes say so.
     """
-    judged = make_evaluator(objective, results)
+    heads, score_metrics = record.heads, record.score_metrics
+    judged = make_evaluator(record.objective, results)
     fixed = experiment.space.fixed if experiment else {}
     met = [
         result
@@ -220,10 +224,11 @@ def leaderboard(
     counted = parameters(met, experiment) if experiment else {}
     ordered = sorted(met, key=lambda result: _place(result, wishes.sort, judged, counted))
     return Leaderboard(
-        sweep=sweep,
+        sweep=record.name,
         run_id=run_id,
         heads=heads,
-        objective=objective,
+        score_metrics=score_metrics,
+        objective=record.objective,
         sort=wishes.sort,
         judged=judged,
         shown=ordered[: wishes.most],
@@ -267,8 +272,8 @@ def _place(result: Result, sort: str, judged: ObjectiveEvaluator, counted: Mappi
         return False, False, counted[number], number
     if sort == OBJECTIVE:
         return not judged.is_eligible(result), not score.is_complete, -judged.rank(score) if score.is_complete else 0.0, number
-    r2 = score.r2.get(sort.removeprefix("r2/"), math.nan)
-    return not score.is_complete, math.isnan(r2), 0.0 if math.isnan(r2) else -r2, number
+    value = score.scores.get(sort.partition("/")[2], math.nan)
+    return not score.is_complete, math.isnan(value), 0.0 if math.isnan(value) else -value, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,11 +286,12 @@ class TrialDetails:
         run_id: The trial's.
         result: The trial with its score.
         heads: Units by head.
+        score_metrics: The name of the metric that is the score, by head.
         fixed: What the space fixed.
         recipe: What was trained, in full.
         picture: The network, line by line.
         parameters: Its weights and biases.
-        lanes: By lane, its name and its R² by head; empty where they were not recorded.
+        lanes: By lane, its name and its score by head; empty where they were not recorded.
         curves: Learning curves by head, as far as they were written down.
         replay: The command that trains it again.
     """
@@ -295,6 +301,7 @@ class TrialDetails:
     run_id: str
     result: Result
     heads: Mapping[str, str]
+    score_metrics: Mapping[str, str]
     fixed: Params
     recipe: Recipe
     picture: Sequence[str]
@@ -309,13 +316,13 @@ class TrialDetails:
             {
                 "sweep": self.sweep,
                 "sweep_id": self.sweep_id,
-                **_plain(self.result, self.run_id),
+                **_plain(self.result, self.run_id, self.score_metrics),
                 "heads": dict(self.heads),
                 "fixed": dict(self.fixed),
                 "recipe": asdict(self.recipe),
                 "parameters": self.parameters,
                 "picture": list(self.picture),
-                "lane_scores": {name: dict(r2) for name, r2 in self.lanes.items()},
+                "lane_scores": {name: dict(by_head) for name, by_head in self.lanes.items()},
                 "rungs": self.result.score.rungs,
                 "curves": self.curves,
                 "replay": self.replay,
@@ -351,6 +358,7 @@ def trial_details(
         run_id=run_id,
         result=result,
         heads={name: head.unit for name, head in experiment.heads.items()},
+        score_metrics=experiment.score_metrics,
         fixed=experiment.space.fixed,
         recipe=full,
         picture=draw_network(full.architecture, inputs, columns),
@@ -375,10 +383,10 @@ def find_trial(results: Sequence[Result], number: int, where: str) -> Result:
 
 
 def _lanes(score: Score, seeds: int) -> dict[str, dict[str, float]]:
-    """The R² of each lane by head; lanes stand in order of (fold, seed)."""
-    count = max(map(len, score.lanes_r2.values()), default=0)
+    """The score of each lane by head; lanes stand in order of (fold, seed)."""
+    count = max(map(len, score.lane_scores.values()), default=0)
     return {
-        f"fold {lane // seeds}, seed {lane % seeds}": {head: r2[lane] for head, r2 in score.lanes_r2.items()}
+        f"fold {lane // seeds}, seed {lane % seeds}": {head: scores[lane] for head, scores in score.lane_scores.items()}
         for lane in range(count)
     }
 
@@ -387,9 +395,10 @@ def _rank(judged: ObjectiveEvaluator, result: Result) -> float | None:
     return judged.rank(result.score) if result.score.is_complete else None
 
 
-def _plain(result: Result, run_id: str) -> dict[str, Any]:
-    """A trial with its score, as JSON knows them."""
+def _plain(result: Result, run_id: str, score_metrics: Mapping[str, str]) -> dict[str, Any]:
+    """A trial with its score, as JSON knows them; every metric is under its name."""
     trial, score = result.trial, result.score
+    metric = common_metric(score_metrics.values())
     return {
         "trial": trial.number,
         "run_id": run_id,
@@ -397,10 +406,12 @@ def _plain(result: Result, run_id: str) -> dict[str, Any]:
         "reason": score.reason,
         "known": trial.known,
         "params": dict(trial.params),
-        "r2": dict(score.r2),
-        "r2_se": dict(score.r2_se),
-        "rmse": {head: of.rmse for head, of in score.heads.items()},
-        "mae": {head: of.mae for head, of in score.heads.items()},
+        metric: dict(score.scores),
+        STANDARD_ERROR.format(metric): dict(score.scores_se),
+        **{
+            name: {head: measured.metrics[name] for head, measured in score.heads.items() if name in measured.metrics}
+            for name in other_metrics(score_metrics)
+        },
         "epochs": score.epochs,
         "seconds": score.seconds,
         "lanes": score.lanes,

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.metric_names import MEAN, metric_of_head
 from branchsweep.config.recorded import dump_yaml, parse_recorded_experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
+from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
 from branchsweep.models import ensemble_selection
 from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
@@ -75,7 +77,7 @@ def train_members(
         return refit([RefitRequest.of_confirmed(finalist)], experiment, training)[0]
     if policy.choose == "seeds":
         return _averaged(refit([RefitRequest.of_confirmed(finalist, policy.size)], experiment, training), [1.0])
-    eligible = [candidate for candidate in confirmed if candidate.contender.searched is not None and candidate.r2]
+    eligible = [candidate for candidate in confirmed if candidate.contender.searched is not None and candidate.lane_scores]
     predictions = {index: candidate.predictions for index, candidate in enumerate(eligible)}
     heads = list(experiment.heads)
     shares = ensemble_selection.select_greedily(predictions, training.rows.y, heads, policy.size, judged.objective)
@@ -226,7 +228,7 @@ class PromotionOutcome:
     Args:
         confirmed: What all contenders are worth.
         finalist: Which of the trials went on; None if none could.
-        test_r2: R² of the finished model on the test rows, by head; None where it did not come to that.
+        test_scores: The score of the finished model on the test rows, by head; None where it did not come to that.
         members: Networks whose mean the model is.
         crowning: What the registry holds; None where nothing was registered.
         verdict: What was decided about the title; None where there is none to decide about.
@@ -235,7 +237,7 @@ class PromotionOutcome:
 
     confirmed: tuple[ReevaluatedTrial, ...]
     finalist: ReevaluatedTrial | None
-    test_r2: Mapping[str, float] | None = None
+    test_scores: Mapping[str, float] | None = None
     members: int = 0
     crowning: PromotionResult | None = None
     verdict: PromotionDecision | None = None
@@ -310,8 +312,8 @@ class PromotionPipeline:
                     self._decide(finalist, predictions, reign, confirmed), against=reign.champion.version if reign else 0
                 )
                 crowning = self._register(finalist, members, test, verdict, reign, folder)
-        test_r2 = {head: figures.r2 for head, figures in test.items()}
-        return PromotionOutcome(tuple(confirmed), finalist, test_r2, len(members), crowning, verdict, predictions)
+        test_scores = {head: measured.score for head, measured in test.items()}
+        return PromotionOutcome(tuple(confirmed), finalist, test_scores, len(members), crowning, verdict, predictions)
 
     def _decide(
         self,
@@ -325,7 +327,7 @@ class PromotionPipeline:
         rival = next((each for each in confirmed if reign and each.contender is reign.contender), None)
         if reign and rival is None:
             return PromotionDecision(True, reign.why_not)
-        if rival and not rival.r2:
+        if rival and not rival.lane_scores:
             return PromotionDecision(True, f"{rival.contender.name} failed when it was trained again ({rival.score.reason})")
         met, actual = None, None
         if reign and reign.is_fair and predictions is not None:
@@ -366,9 +368,9 @@ class PromotionPipeline:
             sweep=self.tracking.tracker.run_id,
             experiment_yaml=dump_yaml(self.experiment),
             result=Result(trial, searched),
-            value=ranking_value(self.experiment.objective, finalist.score.of_heads),
+            value=ranking_value(self.experiment.objective, finalist.score.by_head),
             rule=self.experiment.objective.ranking_description,
-            test=test_metrics(test),
+            test=test_metrics(test, self.experiment.score_metrics),
             data_digest=self.dataset.digest,
             split_digest=self.split.digest,
             files={"MODEL_CARD.md": card} if card else {},
@@ -378,19 +380,20 @@ class PromotionPipeline:
 
 
 def _gate_candidate(one: ReevaluatedTrial, predictions: Floats | None) -> promotion_gate.GateCandidate:
-    keys = sorted(one.r2)
+    keys = sorted(one.lane_scores)
     heads = list(one.contender.experiment.heads)
     return promotion_gate.GateCandidate(
         name=one.contender.name,
-        r2={head: tuple(one.r2[key][head] for key in keys) for head in heads},
+        scores={head: tuple(one.lane_scores[key][head] for key in keys) for head in heads},
+        score_metrics=one.contender.experiment.score_metrics,
         folds=tuple(fold for fold, _ in keys),
         predictions=predictions,
     )
 
 
-def test_metrics(test: Mapping[str, HeadScore]) -> dict[str, float]:
-    """Figures on the test rows by the names that they have in the store."""
-    metrics = {"test_r2/mean": scores.mean_r2(test)}
-    for head, figures in test.items():
-        metrics |= {f"test_r2/{head}": figures.r2, f"test_rmse/{head}": figures.rmse, f"test_mae/{head}": figures.mae}
+def test_metrics(test: Mapping[str, HeadScore], score_metrics: Mapping[str, str]) -> dict[str, float]:
+    """The metrics on the test rows by their names in the store (`test_r2/mean`, `test_r2/PE`, `test_rmse/PE`, …)."""
+    metrics = {score_names(score_metrics, TEST)[MEAN]: scores.mean_score(test)}
+    for head, measured in test.items():
+        metrics |= {metric_of_head(TEST.format(name), head): value for name, value in measured.metrics.items()}
     return metrics

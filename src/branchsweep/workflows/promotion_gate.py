@@ -26,14 +26,15 @@ so on the mean as well.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from branchsweep.config.objective import HEAD_PREFIX, Objective
+from branchsweep.config.metric_names import ObjectiveMetric
+from branchsweep.config.objective import Objective
 from branchsweep.config.promotion import Gate
-from branchsweep.metrics.objectives import metric_in_words
+from branchsweep.metrics.objectives import ranking_label
 from branchsweep.metrics.significance import (
     Difference,
     compared_metrics,
@@ -54,29 +55,31 @@ class GateCandidate:
     Args:
         name: For people (`version 3`).
         folds: Of each confirmation lane the fold it was validated on.
-        r2: By head, of each lane the R² on its validation rows, in the same order.
+        scores: By head, of each lane the score on its validation rows, in the same order.
         predictions: What the exported model says on the test rows, `(rows, heads)` in natural units, the heads in the order of
-            `r2`. None if it has not met them.
+            `scores`. None if it has not met them.
+        score_metrics: The name of the metric that is the score, by head.
     """
 
     name: str
     folds: tuple[int, ...]
-    r2: Mapping[str, tuple[float, ...]]
+    scores: Mapping[str, tuple[float, ...]]
     predictions: Floats | None = None
+    score_metrics: Mapping[str, str] = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        """Every head has one R² per lane.
+        """Every head has one score per lane.
 
         Raises:
             ValueError: It has not.
         """
-        if any(len(lanes) != len(self.folds) for lanes in self.r2.values()):
-            raise ValueError(f"{self.name}: every head must have one R² for each of the {len(self.folds)} lanes")
+        if any(len(lanes) != len(self.folds) for lanes in self.scores.values()):
+            raise ValueError(f"{self.name}: every head must have one score for each of the {len(self.folds)} lanes")
 
     @property
     def has_diverged(self) -> bool:
         """Whether some lane did: a recipe that diverges on a part of the folds is no recipe."""
-        return not np.isfinite(list(self.r2.values())).all()
+        return not np.isfinite(list(self.scores.values())).all()
 
 
 def decide_promotion(
@@ -105,8 +108,9 @@ def decide_promotion(
     Raises:
         ValueError: The two have other heads or other folds, so that nothing can be compared.
     """
-    rule, heads = objective.ranking_metric, list(challenger.r2)
-    words = metric_in_words(objective.ranking_description)
+    rule, heads = objective.ranking_metric, list(challenger.scores)
+    score_metrics = challenger.score_metrics
+    words = ranking_label(objective, score_metrics)
     policy: dict[str, Any] = {
         "alpha": gate.alpha,
         "margin": gate.margin,
@@ -122,7 +126,7 @@ def decide_promotion(
         means = _means(challenger, objective)
         evidence = {**policy, "figures": {metric: {"challenger": value} for metric, value in means.items()}}
         return PromotionDecision(True, f"first of its name, with a {words} of {means[rule]:.4f}", evidence)
-    if (list(champion.r2), champion.folds) != (heads, challenger.folds):
+    if (list(champion.scores), champion.folds) != (heads, challenger.folds):
         raise ValueError(f"{challenger.name} and {champion.name} were not measured on the same heads, folds and seeds")
     if champion.has_diverged:
         return PromotionDecision(True, f"{champion.name} diverged on a part of the folds, and the challenger on none", policy)
@@ -134,7 +138,7 @@ def decide_promotion(
     test: Mapping[str, Difference] = {}
     if actual is not None and champion.predictions is not None and challenger.predictions is not None:
         predicted = champion.predictions, challenger.predictions
-        test = paired_bootstrap(actual, *predicted, heads, objective, gate.bootstrap, seed, gate.margin, confidence)
+        test = paired_bootstrap(actual, *predicted, score_metrics, objective, gate.bootstrap, seed, gate.margin, confidence)
         policy["rows"] = len(actual)
     evidence = {**policy, "confidence": confidence, "figures": _figures_told(objective, champion, challenger, lanes, test)}
     of_champion, of_challenger = (_means(standing, objective)[rule] for standing in (champion, challenger))
@@ -150,10 +154,12 @@ def _objection(gate: Gate, rule: str, lanes: Mapping[str, Difference], test: Map
     """What speaks against the challenger, the weightiest first; empty for nothing."""
     if lanes[rule].p_better > gate.alpha:
         return "not better beyond chance"
-    of_heads = {metric: difference for metric, difference in lanes.items() if metric.startswith(HEAD_PREFIX)}
+    of_heads = {metric: difference for metric, difference in lanes.items() if ObjectiveMetric.parsed(metric).head}
     worst = min(of_heads, key=lambda metric: of_heads[metric].mean)
     if of_heads[worst].mean < -gate.margin:
-        return f"but {worst.removeprefix(HEAD_PREFIX)} is worse by {-of_heads[worst].mean:.4f}, and {gate.margin:g} is allowed"
+        return (
+            f"but {ObjectiveMetric.parsed(worst).head} is worse by {-of_heads[worst].mean:.4f}, and {gate.margin:g} is allowed"
+        )
     for metric, p in holm({metric: difference.p_worse for metric, difference in test.items()}).items():
         if p <= gate.alpha:
             return f"but clearly worse on the test rows, {metric} by {test[metric]}, and {gate.margin:g} is allowed"
@@ -162,15 +168,14 @@ def _objection(gate: Gate, rule: str, lanes: Mapping[str, Difference], test: Map
 
 def _lane_figures(standing: GateCandidate, objective: Objective) -> Floats:
     """Figures of each lane, averaged by fold: `(figures, folds)`."""
-    heads = list(standing.r2)
-    of_lanes = np.array([standing.r2[head] for head in heads]).T
-    return mean_by_fold(metric_values(of_lanes, heads, objective), standing.folds)
+    by_lane = np.array(list(standing.scores.values())).T
+    return mean_by_fold(metric_values(by_lane, standing.score_metrics, objective), standing.folds)
 
 
 def _means(standing: GateCandidate, objective: Objective) -> Mapping[str, float]:
     """Each figure over the folds."""
     means = _lane_figures(standing, objective).mean(axis=-1).tolist()
-    return dict(zip(compared_metrics(list(standing.r2), objective), means, strict=True))
+    return dict(zip(compared_metrics(standing.score_metrics, objective), means, strict=True))
 
 
 def _over_lanes(
@@ -183,7 +188,7 @@ def _over_lanes(
 ) -> Mapping[str, Difference]:
     """What the folds say, by figure."""
     differences = _lane_figures(challenger, objective) - _lane_figures(champion, objective)
-    metrics = compared_metrics(list(challenger.r2), objective)
+    metrics = compared_metrics(challenger.score_metrics, objective)
     return {
         metric: corrected_t(row, validation_share, margin, confidence) for metric, row in zip(metrics, differences, strict=True)
     }
@@ -198,7 +203,7 @@ def _figures_told(
 ) -> Mapping[str, Mapping[str, Any]]:
     """Everything that was measured, by figure."""
     before, after = _means(champion, objective), _means(challenger, objective)
-    adjusted = holm({metric: difference.p for metric, difference in lanes.items() if metric.startswith(HEAD_PREFIX)})
+    adjusted = holm({metric: difference.p for metric, difference in lanes.items() if ObjectiveMetric.parsed(metric).head})
     vetoes = holm({metric: difference.p_worse for metric, difference in test.items()})
     told: dict[str, dict[str, Any]] = {}
     for metric, difference in lanes.items():

@@ -17,6 +17,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import TrackingError
+from branchsweep.metrics.names import STANDARD_ERROR, is_standard_error, score_names
 from branchsweep.runtime import environment_facts
 from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.training.lanes import search_lanes
@@ -114,11 +115,21 @@ class ComparedMetric:
         return math.inf if math.isnan(gap) else gap
 
     @property
+    def head(self) -> str:
+        """The head's name, or `mean`."""
+        return self.name.partition("/")[2]
+
+    @property
+    def is_standard_error(self) -> bool:
+        """Whether it is the standard error of a score, rather than a score."""
+        return is_standard_error(self.name)
+
+    @property
     def place(self) -> str:
         """Where it belongs, in words: `PE`, `PE at epoch 8`, `the standard error of PE`."""
-        kind, _, head = self.name.partition("/")
+        head = self.head
         at = "" if self.epoch is None else f" at epoch {self.epoch}"
-        return f"the standard error of {head}{at}" if kind == "r2_se" else f"{head}{at}"
+        return f"the standard error of {head}{at}" if self.is_standard_error else f"{head}{at}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +242,7 @@ class Replay:
 
     def _weight(self, figure: ComparedMetric) -> tuple[bool, bool, float, bool]:
         """What is told of several figures: one beyond the tolerance, rather an R² than an error, the widest, at the end."""
-        return figure.gap > self.tolerance, figure.name.startswith("r2/"), figure.gap, figure.epoch is None
+        return figure.gap > self.tolerance, not figure.is_standard_error, figure.gap, figure.epoch is None
 
     @property
     def _how_far(self) -> str:
@@ -301,7 +312,7 @@ def replay(
         trial=result.trial,
         recorded=result.score,
         replayed=again.score,
-        figures=compare_metrics(result.score, again.score, list(experiment.heads)),
+        figures=compare_metrics(result.score, again.score, experiment.score_metrics),
         circumstances=compare_facts(then, now),
         tolerance=tolerance,
     )
@@ -353,27 +364,28 @@ def compare_facts(recorded: Mapping[str, str], now: Mapping[str, str]) -> Sequen
     return [EnvironmentFact(name, recorded.get(name, ""), now.get(name, "")) for name in [*now, *gone]]
 
 
-def compare_metrics(recorded: Score, replayed: Score, heads: Sequence[str]) -> Sequence[ComparedMetric]:
+def compare_metrics(recorded: Score, replayed: Score, score_metrics: Mapping[str, str]) -> Sequence[ComparedMetric]:
     """Every figure that one of the two scores has: those of the rungs first, in their order.
 
     Args:
         recorded: Then.
         replayed: Now.
-        heads: The experiment's, in order.
+        score_metrics: The name of the metric that is the score, by head, in order.
     """
-    then, now = (_by_name(score, heads) for score in (recorded, replayed))
+    then, now = (_by_name(score, score_metrics) for score in (recorded, replayed))
     places = sorted(then | now, key=lambda place: math.inf if place[1] is None else place[1])  # stable: heads keep their order
     compared = (ComparedMetric(*place, _finite(then.get(place)), _finite(now.get(place))) for place in places)
     return [one for one in compared if not (math.isnan(one.recorded) and math.isnan(one.replayed))]
 
 
-def _by_name(score: Score, heads: Sequence[str]) -> dict[tuple[str, int | None], float | None]:
+def _by_name(score: Score, score_metrics: Mapping[str, str]) -> dict[tuple[str, int | None], float | None]:
     """The figures of a score by name and rung. One that failed has none of its end, but those of the rungs before."""
     found: dict[tuple[str, int | None], float | None] = {}
-    for epoch, r2 in score.rungs.items():
-        found |= {(f"r2/{head}", epoch): figure for head, figure in zip(heads, r2, strict=True)}
-    for kind, of in (("r2", score.r2), ("r2_se", score.r2_se)):
-        found |= {(f"{kind}/{head}", None): of.get(head) for head in (*heads, "mean")}
+    names, errors = score_names(score_metrics), score_names(score_metrics, STANDARD_ERROR)
+    for epoch, at_rung in score.rungs.items():
+        found |= {(names[head], epoch): value for head, value in zip(score_metrics, at_rung, strict=True)}
+    for named, by_head in ((names, score.scores), (errors, score.scores_se)):
+        found |= {(name, None): by_head.get(head) for head, name in named.items()}
     return found
 
 

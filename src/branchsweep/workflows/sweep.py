@@ -17,6 +17,7 @@ from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.digest import combined_digest
 from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import ConfigError
+from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.runtime import environment_facts, machine_facts
 from branchsweep.search.boundary_check import boundary_hits
@@ -79,7 +80,7 @@ def run_sweep(
         confirmed=tuple(_confirmed(each) for each in ending.confirmed if each.contender.searched),
         members=ending.members,
         meetings=_evaluations(engines.tracking.test_audit, ending, compared, split),
-        test_r2=ending.test_r2,
+        test_scores=ending.test_scores,
         references=compared,
         champion=ending.crowning,
         seconds=time.perf_counter() - began,
@@ -91,6 +92,7 @@ def run_sweep(
         unmet=_unmet(experiment, judged, results),
         importance=_importance(experiment, results),
         edges=tuple(edge.sentence for edge in boundary_hits(experiment, finalist.contender.trial.params)) if finalist else (),
+        score_metrics=experiment.score_metrics,
     )
     facts = {**environment_facts(), **device_fact(engines.trainer.resources.device)}
     report = make_report(experiment, results, summary, dataset, split, ending.confirmed, ending.predictions, facts)
@@ -101,11 +103,12 @@ def run_sweep(
         "importance.json": json.dumps(summary.importance, indent=2) + "\n",
         **_report_files(report, reporter, engines.progress),
     }
+    test_names = score_names(experiment.score_metrics, TEST)
     shown = judged.ranking(results)[:DESCRIBED_TRIALS]
     links = tracker.links([result.trial.number for result in shown] + ([summary.best.trial] if summary.best else []))
     tracker.finish(
         metrics={
-            **{f"test_r2/{head}": r2 for head, r2 in (summary.test_r2 or {}).items()},
+            **{test_names[head]: score for head, score in (summary.test_scores or {}).items()},
             **{f"importance/{head}/{name}": share for head, of in summary.importance.items() for name, share in of.items()},
         },
         tags={RESULT_TAG: summary.dumps()},
@@ -239,6 +242,7 @@ def new_sweep_record(
         question=experiment.question,
         yaml=dump_yaml(experiment),
         heads={name: head.unit for name, head in experiment.heads.items()},
+        score_metrics=experiment.score_metrics,
         objective=experiment.objective,
         tags={
             "data_source": dataset.source,
@@ -270,7 +274,7 @@ def new_sweep_record(
 
 
 def _spelt(result: Result) -> str:
-    return f"{sorted(result.trial.params.items())} {result.score.status} {sorted(result.score.of_heads.items())}"
+    return f"{sorted(result.trial.params.items())} {result.score.status} {sorted(result.score.by_head.items())}"
 
 
 def finished_result(experiment: Experiment, conclusion: SweepConclusion | None) -> SweepResult | None:
@@ -296,7 +300,7 @@ def _budget(experiment: Experiment) -> dict[str, float | None]:
 
 
 def _member(judged: ObjectiveEvaluator, result: Result) -> ParetoTrial:
-    return ParetoTrial(result.trial.number, result.score.of_heads, judged.values(result.score))
+    return ParetoTrial(result.trial.number, result.score.by_head, judged.values(result.score))
 
 
 def _unmet(experiment: Experiment, judged: ObjectiveEvaluator, results: Sequence[Result]) -> list[str]:
@@ -324,8 +328,8 @@ def _best(experiment: Experiment, finalist: ReevaluatedTrial) -> BestTrial:
         trial=trial.number,
         params=trial.params,
         recipe={**experiment.space.fixed, **trial.params},
-        r2=searched.r2,
-        r2_se=searched.r2_se,
+        scores=searched.scores,
+        scores_se=searched.scores_se,
         parameters=finalist.parameters,
     )
 
@@ -333,12 +337,12 @@ def _best(experiment: Experiment, finalist: ReevaluatedTrial) -> BestTrial:
 def _confirmed(one: ReevaluatedTrial) -> ConfirmedScores:
     searched = one.contender.searched
     assert searched is not None, "of the search's trials"
-    return ConfirmedScores(one.contender.trial.number, searched.r2, one.score.r2, one.score.r2_se, one.parameters)
+    return ConfirmedScores(one.contender.trial.number, searched.scores, one.score.scores, one.score.scores_se, one.parameters)
 
 
 def _evaluations(test_audit: TestAudit, ending: PromotionOutcome, compared: Sequence[BaselineResult], split: Split) -> int:
     """Records what was evaluated on the test rows; returns how often they were used, in all sweeps of the store."""
-    finalists = [ending.finalist.contender.name] if ending.finalist and ending.test_r2 else []
-    for who in [*finalists, *(one.name for one in compared if one.test_r2)]:
+    finalists = [ending.finalist.contender.name] if ending.finalist and ending.test_scores else []
+    for who in [*finalists, *(one.name for one in compared if one.test_scores)]:
         test_audit.record_evaluation(who)
     return test_audit.evaluations(split.test_digest)

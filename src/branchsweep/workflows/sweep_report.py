@@ -22,11 +22,13 @@ from typing import Any
 import numpy as np
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
 from branchsweep.data.dataset import Dataset, Split
+from branchsweep.metrics.names import STANDARD_ERROR, other_metrics, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.runtime import DEVICE_TAG
 from branchsweep.tracking.protocols import SweepArchive
-from branchsweep.trial import Result
+from branchsweep.trial import HeadScore, Result
 from branchsweep.types import Floats
 from branchsweep.workflows.confirmation import ReevaluatedTrial
 from branchsweep.workflows.sweep_result import SweepResult
@@ -224,7 +226,9 @@ def report_tables(report: SweepReport) -> Files:
     files = {
         LEADERBOARD: leaderboard_csv(report),
         DATA: json.dumps(asdict(report.table), indent=2) + "\n",
-        CURVES: _csv(("contender", "head", "epoch", "r2"), _curve_rows(report.curves)),
+        CURVES: _csv(
+            ("contender", "head", "epoch", common_metric(report.experiment.score_metrics.values())), _curve_rows(report.curves)
+        ),
     }
     return files | (
         {PREDICTIONS: _csv(("head", "actual", "predicted"), _prediction_rows(report))} if report.predictions else {}
@@ -237,18 +241,24 @@ def leaderboard_csv(report: SweepReport) -> str:
     dimensions = list(
         dict.fromkeys([*report.experiment.space.dimensions, *(n for r in report.results for n in r.trial.params)])
     )
-    figures = [f"{figure}/{head}" for head in heads for figure in ("r2", "r2_se", "rmse", "mae")]
-    header = ["place", "trial", "known", "status", "r2/mean", "r2_se/mean", *figures, "epochs", "seconds", "lanes", "reason"]
+    score_metrics = report.experiment.score_metrics
+    names, errors, others = score_names(score_metrics), score_names(score_metrics, STANDARD_ERROR), other_metrics(score_metrics)
+    metrics = [
+        name for head in heads for name in (names[head], errors[head], *(metric_of_head(other, head) for other in others))
+    ]
+    fixed = ["place", "trial", "known", "status", names[MEAN], errors[MEAN], *metrics, "epochs", "seconds", "lanes", "reason"]
+
+    def by_metric(measured: HeadScore) -> list[float]:
+        return [measured.score, measured.score_se, *(measured.metrics.get(other, math.nan) for other in others)]
 
     def row(place: int, result: Result) -> list[Any]:
         score, trial = result.score, result.trial
-        of = [score.heads.get(head) for head in heads]
-        measured = [value for one in of for value in ((one.r2, one.r2_se, one.rmse, one.mae) if one else (math.nan,) * 4)]
+        measured = [value for head in heads for value in by_metric(score.heads.get(head, HeadScore(math.nan, math.nan)))]
         numbers = [_cell(value) for value in (score.value, score.value_se, *measured, score.epochs, score.seconds)]
         params = [trial.params.get(name, "") for name in dimensions]
         return [place, trial.number, trial.known, score.status.value, *numbers, score.lanes, score.reason, *params]
 
-    return _csv([*header, *dimensions], (row(place, result) for place, result in enumerate(report.ranked, start=1)))
+    return _csv([*fixed, *dimensions], (row(place, result) for place, result in enumerate(report.ranked, start=1)))
 
 
 def _cell(value: float) -> str:
@@ -272,8 +282,8 @@ def _prediction_rows(report: SweepReport) -> Iterable[Sequence[Any]]:
 def _curve_rows(curves: Mapping[str, Curves]) -> Iterable[Sequence[Any]]:
     for name, by_head in curves.items():
         for head, curve in by_head.items():
-            for epoch, r2 in enumerate(curve, start=1):
-                yield name, head, epoch, repr(float(r2))
+            for epoch, score in enumerate(curve, start=1):
+                yield name, head, epoch, repr(float(score))
 
 
 def _predictions_in(text: str) -> dict[str, HeadPredictions]:
@@ -285,9 +295,9 @@ def _predictions_in(text: str) -> dict[str, HeadPredictions]:
 
 def _curves_in(text: str) -> dict[str, Curves]:
     curves: dict[str, dict[str, tuple[float, ...]]] = {}
-    for row in csv.DictReader(io.StringIO(text)):
-        of = curves.setdefault(row["contender"], {})
-        of[row["head"]] = (*of.get(row["head"], ()), float(row["r2"]))
+    for contender, head, _, score in [*csv.reader(io.StringIO(text))][1:]:
+        by_head = curves.setdefault(contender, {})
+        by_head[head] = (*by_head.get(head, ()), float(score))
     return dict(curves)
 
 

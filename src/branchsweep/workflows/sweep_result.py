@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from branchsweep.config.metric_names import MEAN, common_metric
+from branchsweep.metrics.names import STANDARD_ERROR, score_metrics_of, with_current_fields
 from branchsweep.trial import Params, ParamValue
 
 
@@ -19,16 +21,16 @@ class BestTrial:
         trial: Its number.
         params: What the search chose.
         recipe: Every tunable that was varied or fixed, for people.
-        r2: Mean validation R² by head, and `mean`.
-        r2_se: Its standard error over the lanes, by head, and `mean`; NaN for one lane.
+        scores: Mean validation score by head, and `mean`.
+        scores_se: Its standard error over the lanes, by head, and `mean`; NaN for one lane.
         parameters: Weights and biases of the network.
     """
 
     trial: int
     params: Params
     recipe: Mapping[str, ParamValue]
-    r2: Mapping[str, float]
-    r2_se: Mapping[str, float]
+    scores: Mapping[str, float]
+    scores_se: Mapping[str, float]
     parameters: int
 
 
@@ -38,15 +40,15 @@ class BaselineResult:
 
     Args:
         name: For people.
-        r2: Mean validation R² by head, and `mean`.
-        r2_se: Its standard error over folds and seeds.
-        test_r2: R² on the test rows by head.
+        scores: Mean validation score by head, and `mean`.
+        scores_se: Its standard error over folds and seeds.
+        test_scores: Score on the test rows by head.
     """
 
     name: str
-    r2: Mapping[str, float]
-    r2_se: Mapping[str, float]
-    test_r2: Mapping[str, float]
+    scores: Mapping[str, float]
+    scores_se: Mapping[str, float]
+    test_scores: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,12 @@ class ParetoTrial:
 
     Args:
         trial: Its number.
-        r2: Mean validation R² by head.
+        scores: Mean validation score by head.
         values: What is maximised, one number per objective.
     """
 
     trial: int
-    r2: Mapping[str, float]
+    scores: Mapping[str, float]
     values: Sequence[float]
 
 
@@ -80,16 +82,16 @@ class ConfirmedScores:
 
     Args:
         trial: Its number.
-        searched: Mean R² in the search, by head and `mean`: the best of many, which flatters.
-        r2: Mean R² from fresh seeds on fresh folds.
-        r2_se: Its standard error over the lanes.
+        searched: Mean score in the search, by head and `mean`: the best of many, which flatters.
+        scores: Mean score from fresh seeds on fresh folds.
+        scores_se: Its standard error over the lanes.
         parameters: Weights and biases.
     """
 
     trial: int
     searched: Mapping[str, float]
-    r2: Mapping[str, float]
-    r2_se: Mapping[str, float]
+    scores: Mapping[str, float]
+    scores_se: Mapping[str, float]
     parameters: int
 
 
@@ -103,7 +105,7 @@ class SweepResult:
         data: `source`, `digest`, `rows`, `location`.
         trials: How many are `complete`, `pruned`, `failed`.
         best: The finalist: of the best trials the one that was confirmed; None where there is none.
-        test_r2: R² of the refitted best on the test rows, by head; None where there was no refit.
+        test_scores: Score of the refitted best on the test rows, by head; None where there was no refit.
         references: What it is compared with.
         champion: None where nothing was registered.
         seconds: Wall time of this run of the sweep.
@@ -119,6 +121,7 @@ class SweepResult:
         importance: By head, and for `mean`, each dimension's share in what made a trial one of the best, the largest first;
             empty where the trials are too few to say.
         edges: Where the best trial stands at the edge of what was searched, as sentences that propose the edit.
+        score_metrics: The name of the metric that is the score, by head.
     """
 
     sweep: str
@@ -126,7 +129,7 @@ class SweepResult:
     data: Mapping[str, str | int]
     trials: Mapping[str, int]
     best: BestTrial | None
-    test_r2: Mapping[str, float] | None
+    test_scores: Mapping[str, float] | None
     references: Sequence[BaselineResult]
     champion: PromotionResult | None
     seconds: float
@@ -141,10 +144,15 @@ class SweepResult:
     unmet: Sequence[str] = ()
     importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     edges: Sequence[str] = ()
+    score_metrics: Mapping[str, str] = field(kw_only=True)
 
     def to_json(self) -> str:
-        """One JSON object, of the form that the documentation of `run --json` promises."""
-        best, champion = self.best, self.champion
+        """One JSON object, of the form that the documentation of `run --json` promises.
+
+        Scores are under the name of the metric that the heads share, `r2`.
+        """
+        best, champion, metric = self.best, self.champion, self.metric
+        error = STANDARD_ERROR.format(metric)
         return json.dumps(
             _plain(
                 {
@@ -152,21 +160,26 @@ class SweepResult:
                     "run_id": self.run_id,
                     "data": {key: self.data[key] for key in ("source", "digest", "rows")},
                     "trials": dict(self.trials),
-                    "best": best and {"trial": best.trial, "params": dict(best.params), "r2": dict(best.r2)},
-                    "test": self.test_r2 and {"r2": dict(self.test_r2)},
+                    "best": best and {"trial": best.trial, "params": dict(best.params), metric: dict(best.scores)},
+                    "test": self.test_scores and {metric: dict(self.test_scores)},
                     "champion": champion and asdict(champion),
                     "seconds": round(self.seconds, 1),
                     "stopped_by": self.stopped_by,
                     "confirmed": [
-                        {"trial": one.trial, "searched": dict(one.searched), "r2": dict(one.r2), "r2_se": dict(one.r2_se)}
+                        {
+                            "trial": one.trial,
+                            "searched": dict(one.searched),
+                            metric: dict(one.scores),
+                            error: dict(one.scores_se),
+                        }
                         for one in self.confirmed
                     ],
                     "members": self.members,
                     "meetings": self.meetings,
-                    "front": [{"trial": one.trial, "r2": dict(one.r2)} for one in self.front],
+                    "front": [{"trial": one.trial, metric: dict(one.scores)} for one in self.front],
                     "unmet": list(self.unmet),
                     "references": {
-                        reference.name: {"r2": dict(reference.r2), "test": {"r2": dict(reference.test_r2)}}
+                        reference.name: {metric: dict(reference.scores), "test": {metric: dict(reference.test_scores)}}
                         for reference in self.references
                     },
                     "importance": {head: dict(shares) for head, shares in self.importance.items()},
@@ -175,6 +188,11 @@ class SweepResult:
             )
         )
 
+    @property
+    def metric(self) -> str:
+        """The name of the metric that the heads' scores share."""
+        return common_metric(self.score_metrics.values())
+
     def dumps(self) -> str:
         """The whole value as text, for `loads`."""
         return json.dumps(_plain(asdict(self)))
@@ -182,17 +200,20 @@ class SweepResult:
     @classmethod
     def loads(cls, text: str) -> SweepResult:
         """The value that `dumps` wrote, this version's or an earlier one's, which had neither importance nor edges."""
-        said = json.loads(text)
-        best = said["best"] and BestTrial(**{**said["best"], "r2_se": _numbers(said["best"]["r2_se"])})
+        said = with_current_fields(json.loads(text))
+        best = said["best"] and BestTrial(**_scores(said["best"]))
         return cls(
             **{
                 **said,
                 "best": best,
-                "references": tuple(BaselineResult(**{**one, "r2_se": _numbers(one["r2_se"])}) for one in said["references"]),
+                "references": tuple(BaselineResult(**_scores(one)) for one in said["references"]),
                 "champion": said["champion"] and PromotionResult(**said["champion"]),
-                "confirmed": tuple(ConfirmedScores(**{**one, "r2_se": _numbers(one["r2_se"])}) for one in said["confirmed"]),
-                "front": tuple(ParetoTrial(**{**one, "values": tuple(one["values"])}) for one in said["front"]),
+                "confirmed": tuple(ConfirmedScores(**_scores(one)) for one in said["confirmed"]),
+                "front": tuple(
+                    ParetoTrial(**{**with_current_fields(one), "values": tuple(one["values"])}) for one in said["front"]
+                ),
                 "edges": tuple(said.get("edges", ())),
+                "score_metrics": said.get("score_metrics") or _recorded_score_metrics(said),
             }
         )
 
@@ -204,6 +225,19 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _recorded_score_metrics(said: Mapping[str, Any]) -> Mapping[str, str]:
+    """Of a value that an earlier version wrote, which does not name its heads."""
+    scored = [one for one in (said["best"], *said["references"]) if one]
+    heads = with_current_fields(scored[0])["scores"] if scored else ()
+    return score_metrics_of(head for head in heads if head != MEAN)
+
+
+def _scores(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a value with scores, NaN where null stands for a standard error."""
+    fields = with_current_fields(said)
+    return {**fields, "scores_se": _numbers(fields["scores_se"])}
 
 
 def _numbers(values: Mapping[str, float | None]) -> Mapping[str, float]:

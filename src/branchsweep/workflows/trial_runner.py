@@ -244,7 +244,7 @@ class RunningTrial:
         """
         score = score_trial(experiment, self.outcomes, rows, self.seconds)
         if score.is_complete and all(lane.epochs > epoch for lane in self.lanes):  # a rung is where a trial may go on
-            self.rungs[epoch] = tuple(head.r2 for head in score.heads.values())
+            self.rungs[epoch] = tuple(measured.score for measured in score.heads.values())
         self.score = replace(score, rungs=dict(self.rungs))
         states = [(lane, self.outcomes[lane.key.fold, lane.key.seed].state) for lane in self.lanes]
         self.lanes = [replace(lane, state=state) for lane, state in states if state and score.is_complete]
@@ -275,16 +275,16 @@ def _pruning_decisions(
     heads, objective = list(experiment.heads), experiment.objective
     counted = objective_heads(objective, heads)
     bounding = {constraint.reference for constraint in objective.parsed_constraints if constraint.reference}
-    r2_by_trial: dict[int, Mapping[str, float]] = {
+    by_trial: dict[int, Mapping[str, float]] = {
         candidate.trial.number: dict(zip(heads, candidate.rungs[epoch], strict=True)) for candidate in candidates
     }
     for result in finished:
-        r2 = _at_rung(result.score, epoch)
-        if r2 is not None:
-            r2_by_trial[result.trial.number] = r2
+        by_head = _at_rung(result.score, epoch)
+        if by_head is not None:
+            by_trial[result.trial.number] = by_head
     ranking = rung_ranking(
-        {number: [r2[head] for head in counted] for number, r2 in r2_by_trial.items()},
-        {number: ranking_value(objective, r2) for number, r2 in r2_by_trial.items()},
+        {number: [by_head[head] for head in counted] for number, by_head in by_trial.items()},
+        {number: ranking_value(objective, by_head) for number, by_head in by_trial.items()},
     )
     survivors = surviving_count(len(ranking), experiment.pruning_schedule.keep)
     rung = f"rung {experiment.pruning_schedule.rungs.index(epoch) + 1} (epoch {epoch})" if candidates else ""
@@ -305,7 +305,7 @@ def _at_rung(score: Score, epoch: int) -> Mapping[str, float] | None:
     """R² by head at a rung: what was measured there, or the final one of a trial that had come to its end before; else None."""
     if epoch in score.rungs:
         return dict(zip(score.heads, score.rungs[epoch], strict=True))
-    return score.of_heads if score.is_complete else None
+    return score.by_head if score.is_complete else None
 
 
 def score_trial(

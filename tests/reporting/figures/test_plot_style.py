@@ -90,7 +90,7 @@ def test_a_png_is_on_white_in_twice_the_pixels() -> None:
 
 def test_a_contestant_far_off_is_told_in_figures() -> None:
     lost = measured("linear", ("PE", "V"), 3)
-    lost = replace(lost, name="lost", r2={figure: tuple(r2 - 3.9 for r2 in of) for figure, of in lost.r2.items()})
+    lost = replace(lost, name="lost", scores={figure: tuple(score - 3.9 for score in of) for figure, of in lost.scores.items()})
     with_it = pictures.intervals(found(names=("branched", "single"), others=[lost]))
     without = pictures.intervals(found(names=("branched", "single")))
     assert [panel.get_xlim() for panel in with_it.axes] == [panel.get_xlim() for panel in without.axes]
@@ -102,7 +102,7 @@ def test_the_reference_is_on_the_scale_however_far() -> None:
     figure = pictures.intervals(found(names=("linear", "forest", "chain")))
     low, high = figure.axes[1].get_xlim()
     linear, forest, _ = found(names=("linear", "forest", "chain")).measured
-    assert low < min(linear.r2["V"]) < max(forest.r2["V"]) < high
+    assert low < min(linear.scores["V"]) < max(forest.scores["V"]) < high
 
 
 def test_the_interval_is_that_of_the_difference_around_the_contestants_mean() -> None:
@@ -110,7 +110,7 @@ def test_the_interval_is_that_of_the_difference_around_the_contestants_mean() ->
     [contrast] = [each for each in findings.contrasts if each.figure == "PE"]
     panel = pictures.intervals(findings).axes[0]
     segments = [np.sort(np.asarray(line.get_xdata(), float)) for line in panel.lines if np.size(line.get_ydata()) == 2]
-    reference = sum(findings.measured[0].r2["PE"]) / 10
+    reference = sum(findings.measured[0].scores["PE"]) / 10
     assert segments[0] == pytest.approx([reference, reference])
     assert segments[1] == pytest.approx([reference + contrast.low, reference + contrast.high])
 

@@ -26,7 +26,7 @@ from branchsweep.workflows.trial_runner import TrialGroup, run_groups, run_trial
 from fakes import FormulaTrainer, RecordingProgress
 from tiny_sweep import tiny_experiment
 
-RECORD = ComparisonRecord("tiny", "key", "", "", {})
+RECORD = ComparisonRecord("tiny", "key", "", "", {}, {})
 
 
 def tiny_table(rows: int = 120) -> Dataset:
@@ -77,9 +77,9 @@ def test_every_contestant_has_ten_figures_and_is_compared_with_the_reference() -
     said = run(tiny_comparison())
     assert [one.name for one in said.measured] == ["branched", "single", "shallow", "linear"]
     for one in said.measured:
-        assert set(one.r2) == {"PE", "V", "mean"}
-        assert all(len(values) == N_HALVES for values in one.r2.values())
-        assert np.allclose(one.r2["mean"], np.mean([one.r2["PE"], one.r2["V"]], axis=0))
+        assert set(one.scores) == {"PE", "V", "mean"}
+        assert all(len(values) == N_HALVES for values in one.scores.values())
+        assert np.allclose(one.scores["mean"], np.mean([one.scores["PE"], one.scores["V"]], axis=0))
         assert one.cost.bytes > 0
         assert one.cost.training_seconds > 0
     assert {(each.one, each.figure) for each in said.contrasts} == {
@@ -154,7 +154,7 @@ def test_what_is_kept_is_not_done_again_and_comes_to_the_same() -> None:
     assert len(second.trained) == 4 * N_HALVES  # the fits alone: one network for all heads twice, and one for each of two
     assert len(first.trained) > len(second.trained)
     assert "branched: tuned before" in progress.lines
-    assert [one.r2 for one in again.measured] == [one.r2 for one in said.measured]
+    assert [one.scores for one in again.measured] == [one.scores for one in said.measured]
 
 
 def test_where_it_is_trained_makes_it_no_other_comparison() -> None:
@@ -182,7 +182,7 @@ def test_a_comparison_that_is_stopped_goes_on() -> None:
     assert "tuned/branched" in tracker.recorded_parts()
     assert "estimator/linear" not in tracker.recorded_parts()
     resumed = run(comparison, dataset, tracker=tracker)
-    assert [one.r2 for one in resumed.measured] == [one.r2 for one in whole.measured]
+    assert [one.scores for one in resumed.measured] == [one.scores for one in whole.measured]
 
 
 def test_a_contestant_that_diverges_has_no_figures_and_the_others_go_on() -> None:
@@ -192,7 +192,7 @@ def test_a_contestant_that_diverges_has_no_figures_and_the_others_go_on() -> Non
     rows = all_rows(comparison, dataset, halves_of(dataset))
     said = run(comparison, dataset, FormulaTrainer(rows, diverges_above=0.5))
     calm, wild_one = said.measured
-    assert calm.r2
+    assert calm.scores
     assert wild_one.failed
     assert any("wild has no figures" in warning for warning in said.warnings)
     assert said.contrasts == said.transfer == ()
@@ -206,7 +206,7 @@ def test_how_much_is_shared_goes_from_networks_of_their_own_to_no_branches() -> 
     assert said.sharing[0].parameters == 2 * one_stack + outputs
     assert said.sharing[3].parameters == one_stack + outputs
     assert said.sharing[1].parameters == 2 * one_stack - 24 + outputs
-    assert all(len(point.r2["V"]) == N_HALVES for point in said.sharing)
+    assert all(len(point.scores["V"]) == N_HALVES for point in said.sharing)
 
 
 def test_the_quick_form_is_a_comparison_of_the_same_networks() -> None:
@@ -224,7 +224,7 @@ def test_two_networks_for_each_half_are_averaged() -> None:
     comparison = tiny_comparison(networks=2)
     trainer = FormulaTrainer(all_rows(comparison, dataset, halves_of(dataset)))
     said = run(comparison, dataset, trainer)
-    assert all(len(values) == N_HALVES for values in said.measured[0].r2.values())
+    assert all(len(values) == N_HALVES for values in said.measured[0].scores.values())
     assert any("2 networks" in sentence for sentence in said.protocol)
 
 
@@ -240,7 +240,7 @@ def test_the_scores_of_a_contestant_do_not_depend_on_the_other_contestants() -> 
         dataset = tiny_table()
         rows = all_rows(comparison, dataset, halves_of(dataset))
         result = run(comparison, dataset, FormulaTrainer(rows, seed_effect=0.05))
-        return {contestant.name: contestant.r2 for contestant in result.measured}
+        return {contestant.name: contestant.scores for contestant in result.measured}
 
     together = r2_by_contestant(["slow", "fast", "middle"])
     assert r2_by_contestant(["middle", "fast"]) == {name: together[name] for name in ("middle", "fast")}

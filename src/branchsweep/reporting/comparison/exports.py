@@ -6,7 +6,9 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from branchsweep.config.metric_names import common_metric
 from branchsweep.metrics.comparison_result import ComparisonResult, PairwiseDifference
+from branchsweep.metrics.names import STANDARD_ERROR
 from branchsweep.reporting.comparison.table import ComparisonRow, MetricCell, comparison_metrics, comparison_rows
 from branchsweep.reporting.formatting import (
     SYNTHETIC_DATA_WARNING,
@@ -20,47 +22,36 @@ from branchsweep.reporting.formatting import (
     metric_label,
 )
 
-SUMMARY_COLUMNS = (
-    "contestant",
-    "figure",
-    "r2",
-    "r2_se",
-    "difference",
-    "low",
-    "high",
-    "f",
-    "p",
-    "p_adjusted",
-    "p_t",
-    "effect",
-    "is_significant",
+_COST_COLUMNS = (
     "parameters",
     "training_seconds",
     "tuning_seconds",
     "latency",
     "bytes",
 )
-"""Columns of the summary; times in seconds, latency per 1,000 rows."""
+"""What a contestant costs; times in seconds, latency per 1,000 rows."""
 
 DIFFERENCE_FIELDS = ("difference", "low", "high", "f", "p", "p_adjusted", "p_t", "effect", "is_significant")
 """Columns that a `Contrast` has by the same name."""
 
 
 def halves_csv(findings: ComparisonResult) -> str:
-    """Every R², a line each: contestant, figure, half (from 1, in the order of `Findings`), r2."""
+    """Every score, a line each: contestant, figure, half (from 1, in the order of `Findings`), the score as `r2`."""
     rows = (
-        (row.one.name, figure, half, r2)
+        (row.one.name, figure, half, score)
         for row in comparison_rows(findings)
         for figure, place in row.places.items()
-        for half, r2 in enumerate(place.halves, start=1)
+        for half, score in enumerate(place.halves, start=1)
     )
-    return _written(("contestant", "figure", "half", "r2"), rows)
+    return _written(("contestant", "figure", "half", common_metric(findings.score_metrics.values())), rows)
 
 
 def summary_csv(findings: ComparisonResult) -> str:
-    """A line per contestant and figure: mean R², its standard error, the contrast to the reference, costs (see `SUMMARY`)."""
+    """A line per contestant and figure: mean score, its standard error, the difference to the reference, costs."""
+    metric = common_metric(findings.score_metrics.values())
+    header = ("contestant", "figure", metric, STANDARD_ERROR.format(metric), *DIFFERENCE_FIELDS, *_COST_COLUMNS)
     rows = (_summed(row, figure, place) for row in comparison_rows(findings) for figure, place in row.places.items())
-    return _written(SUMMARY_COLUMNS, rows)
+    return _written(header, rows)
 
 
 def _summed(row: ComparisonRow, figure: str, place: MetricCell) -> Sequence[object]:
@@ -121,8 +112,8 @@ def _line(row: ComparisonRow, shown: Sequence[str]) -> list[str]:
 
 def _cell(place: MetricCell | None) -> str:
     if place is None or place.contrast is None:
-        return place.r2 if place else "-"
-    told = f"{place.r2} ({VERDICT_MARKS[place.verdict]} {format_difference(place.contrast.difference)})"
+        return place.score if place else "-"
+    told = f"{place.score} ({VERDICT_MARKS[place.verdict]} {format_difference(place.contrast.difference)})"
     return f"**{told}**" if place.contrast.is_significant else told
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from branchsweep.metrics.comparison_result import MEAN, ComparisonResult, PairwiseDifference
+from branchsweep.config.metric_names import MEAN
+from branchsweep.metrics.comparison_result import ComparisonResult, PairwiseDifference
 from branchsweep.reporting.comparison.table import (
     ComparisonRow,
     MetricCell,
@@ -163,7 +164,7 @@ def sharing(findings: ComparisonResult) -> Figure:
     for place, (panel, head) in enumerate(zip(made, heads, strict=True)):
         title(panel, head)
         colour, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
-        _curve(panel, [(point.layers, *mean_and_error(point.r2[head])) for point in points], colour, marker)
+        _curve(panel, [(point.layers, *mean_and_error(point.scores[head])) for point in points], colour, marker)
         last = findings.sharing_layers
         names = {0: "0\nown networks", last: f"{last}\nno branches"}
         panel.set_xticks(range(last + 1), [names.get(layers, f"{layers}") for layers in range(last + 1)])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from branchsweep.metrics.comparison_result import ComparisonResult
+from branchsweep.metrics.names import RMSE
 from branchsweep.reporting import formatting
 from branchsweep.reporting.comparison import figures, table
 from branchsweep.reporting.comparison.table import ComparisonRow
@@ -80,8 +81,8 @@ def _captions(findings: ComparisonResult) -> dict[str, str]:
 def _errors(findings: ComparisonResult, rows: tuple[ComparisonRow, ...]) -> Iterator[tuple[str, list[str]]]:
     """Root mean squared errors, by contestant and head."""
     for row in rows:
-        if row.places and row.one.rmse:
-            means = (table.mean_and_error(row.one.rmse.get(head, ()))[0] for head in findings.heads)
+        if row.places and RMSE in row.one.metrics:
+            means = (table.mean_and_error(row.one.metrics[RMSE].get(head, ()))[0] for head in findings.heads)
             yield row.one.name, ["-" if math.isnan(mean) else f"{mean:#.4g}" for mean in means]
 
 
@@ -90,7 +91,7 @@ def _sharing(findings: ComparisonResult) -> Iterator[dict[str, object]]:
     for point in sorted(findings.sharing, key=lambda each: each.layers):
         end = f", {ends[point.layers]}" if point.layers in ends else ""
         cells = [
-            formatting.format_score_with_error(*table.mean_and_error(point.r2.get(of, ())))
+            formatting.format_score_with_error(*table.mean_and_error(point.scores.get(of, ())))
             for of in table.comparison_metrics(findings)
         ]
         yield {
@@ -103,7 +104,7 @@ def _sharing(findings: ComparisonResult) -> Iterator[dict[str, object]]:
 def _by_half(findings: ComparisonResult, rows: tuple[ComparisonRow, ...]) -> dict[str, object]:
     """A row per contestant and figure, a column per half."""
     lines = [
-        (row.one.name, formatting.metric_label(figure), [formatting.format_score(r2) for r2 in place.halves])
+        (row.one.name, formatting.metric_label(figure), [formatting.format_score(score) for score in place.halves])
         for row in rows
         for figure, place in row.places.items()
     ]

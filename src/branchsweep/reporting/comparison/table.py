@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from branchsweep.metrics.comparison_result import MEAN, ComparisonResult, ContestantResult, PairwiseDifference
+from branchsweep.config.metric_names import MEAN
+from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult, PairwiseDifference
 from branchsweep.reporting.formatting import format_score_with_error
 
 
@@ -20,10 +21,10 @@ class MetricCell:
     """A contestant in one figure.
 
     Args:
-        mean: R², averaged over the halves; NaN without any.
+        mean: The score, averaged over the halves; NaN without any.
         error: Its standard error: the standard deviation over the halves (n - 1) over the root of their number. Halves share
             rows, so it is a measure of the spread and no test; tests are in `contrast`.
-        halves: R² in every half.
+        halves: The score in every half.
         contrast: Its difference to the reference; None for the reference itself, and where there is none.
     """
 
@@ -33,7 +34,7 @@ class MetricCell:
     contrast: PairwiseDifference | None
 
     @property
-    def r2(self) -> str:
+    def score(self) -> str:
         """The mean with its standard error, in words."""
         return format_score_with_error(self.mean, self.error)
 
@@ -86,7 +87,7 @@ def comparison_rows(findings: ComparisonResult) -> tuple[ComparisonRow, ...]:
 def _standing(findings: ComparisonResult, one: ContestantResult) -> ComparisonRow:
     places = {}
     for figure in comparison_metrics(findings):
-        halves = tuple(one.r2.get(figure, ()))
+        halves = tuple(one.scores.get(figure, ()))
         if not one.failed and halves:
             places[figure] = MetricCell(*mean_and_error(halves), halves, find_difference(findings.contrasts, figure, one.name))
     return ComparisonRow(one, places, one.name == findings.reference)
@@ -111,4 +112,4 @@ def half_names(count: int) -> tuple[str, ...]:
 
 def halves(findings: ComparisonResult) -> int:
     """How many halves contestants were tested on."""
-    return max((len(r2) for one in findings.measured for r2 in one.r2.values()), default=0)
+    return max((len(halves) for one in findings.measured for halves in one.scores.values()), default=0)

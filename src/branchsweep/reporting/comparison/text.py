@@ -72,10 +72,10 @@ def _placed(row: ComparisonRow, place: MetricCell | None) -> Text:
     if place is None:
         return Text("failed")
     if place.contrast is None:
-        return Text(f"{place.r2}\n{'reference' if row.is_reference else ''}")
+        return Text(f"{place.score}\n{'reference' if row.is_reference else ''}")
     style = {"better": "bold green", "worse": "bold red"}.get(place.verdict, "")
     return Text.assemble(
-        place.r2, "\n", (f"{VERDICT_MARKS[place.verdict]} {format_difference(place.contrast.difference)}", style)
+        place.score, "\n", (f"{VERDICT_MARKS[place.verdict]} {format_difference(place.contrast.difference)}", style)
     )
 
 

@@ -75,7 +75,7 @@ def _values(report: SweepReport, results: list[Result]) -> list[float]:
 
 def _hover_text(result: Result) -> str:
     """The text that is shown when hovering over a trial."""
-    scores = ", ".join(f"{head} {r2:.4f}" for head, r2 in result.score.of_heads.items())
+    scores = ", ".join(f"{head} {score:.4f}" for head, score in result.score.by_head.items())
     params = "<br>".join(f"{name}: {format_value(value)}" for name, value in result.trial.params.items())
     known = f" ({result.trial.known})" if result.trial.known else ""
     return f"<b>trial {result.trial.number}{known}</b><br>R² {scores}<br>{params}"
@@ -114,7 +114,7 @@ def _parallel_coordinates(report: SweepReport, results: list[Result]) -> Interac
             }
         )
     axes += [
-        {"label": f"R² {head}", "values": [max(result.score.of_heads[head], low - 1) for result in results]}
+        {"label": f"R² {head}", "values": [max(result.score.by_head[head], low - 1) for result in results]}
         for head in report.experiment.heads
     ]
     axes.append(
@@ -138,7 +138,7 @@ def _pareto_front(report: SweepReport, results: list[Result]) -> InteractiveFigu
     heads = list(report.experiment.heads)[:2]
     if len(heads) < 2:
         return None
-    x, y = ([result.score.of_heads[head] for result in results] for head in heads)
+    x, y = ([result.score.by_head[head] for result in results] for head in heads)
     figure = graph_objects.Figure(
         graph_objects.Scatter(
             x=x, y=y, mode="markers", marker=_marker(report, results), text=[*map(_hover_text, results)], hoverinfo="text"

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from branchsweep.config.objective import MEAN_METRIC
+from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
 from branchsweep.metrics.objectives import ranking_value
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.axis_scales import axis_floor
@@ -61,7 +61,7 @@ def pareto_front(report: SweepReport) -> SweepFigure:
 
 def _compromises(panel: Axes, pair: tuple[str, str], report: SweepReport) -> None:
     trials = PlottedTrials.of(report)
-    x, y = (np.array([result.score.of_heads.get(head, math.nan) for result in report.results]) for head in pair)
+    x, y = (np.array([result.score.by_head.get(head, math.nan) for result in report.results]) for head in pair)
     compared = marked_trials(report)
     stands = trials.complete & np.isfinite(x) & np.isfinite(y)
     lows = []
@@ -96,7 +96,7 @@ def _compromises(panel: Axes, pair: tuple[str, str], report: SweepReport) -> Non
     number = best_trial_number(report)
     for result in report.results:
         if result.trial.number == number:
-            of = result.score.of_heads
+            of = result.score.by_head
             mark_trial(panel, of[pair[0]], of[pair[1]], f"trial {number}", ha="right")
     panel.set_xlim(lows[0][0] - lows[0][2], lows[0][1] + 1.5 * lows[0][2])
     panel.set_ylim(lows[1][0] - lows[1][2], lows[1][1] + 1.5 * lows[1][2])
@@ -169,13 +169,13 @@ def _value_label(report: SweepReport) -> str:
     heads = list(report.experiment.heads)
     if len(heads) == 1:
         return f"R² of {heads[0]} (validation)"
-    return "mean R² of the heads (validation)" if rule == MEAN_METRIC else f"{rule} (validation)"
+    return "mean R² of the heads (validation)" if rule == DEFAULT_OBJECTIVE else f"{rule} (validation)"
 
 
 def searched_against_confirmed(report: SweepReport) -> SweepFigure:
     """How much of the search's score the best trials kept when they were trained again."""
     name, title = "optimism_gap", "How much of the score was luck"
-    confirmed = [one for one in report.summary.confirmed if math.isfinite(one.r2.get("mean", math.nan))]
+    confirmed = [one for one in report.summary.confirmed if math.isfinite(one.scores.get("mean", math.nan))]
     if not confirmed:
         return SweepFigure(name, title, "No trial was confirmed.")
     heads = list(report.experiment.heads)
@@ -187,7 +187,7 @@ def searched_against_confirmed(report: SweepReport) -> SweepFigure:
     best = best_trial_number(report)
     for panel, column in zip(panels, columns, strict=True):
         for place, one in zip(places, confirmed, strict=True):
-            before, after, error = one.searched[column], one.r2[column], one.r2_se.get(column, math.nan)
+            before, after, error = one.searched[column], one.scores[column], one.scores_se.get(column, math.nan)
             colour = VERMILLION if one.trial == best else BLUE
             panel.plot([before, after], [place, place], color=colour, alpha=0.5, linewidth=2, zorder=2)
             panel.plot([before], [place], "o", markersize=8, color=colour, markerfacecolor=plot_style.PAPER, zorder=3)

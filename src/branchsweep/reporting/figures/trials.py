@@ -166,14 +166,12 @@ def mark_trial(panel: Axes, x: float, y: float, words: str = "", ha: str = "left
 def marked_trials(report: SweepReport) -> dict[str, Mapping[str, float]]:
     """What trials are compared with, by name, with validation R² by head: known configurations, then baselines."""
     known = {
-        result.trial.known: result.score.of_heads
-        for result in report.results
-        if result.trial.known and result.score.is_complete
+        result.trial.known: result.score.by_head for result in report.results if result.trial.known and result.score.is_complete
     }
     heads = list(report.experiment.heads)
     others = {
-        one.name: {head: one.r2[head] for head in heads}
+        one.name: {head: one.scores[head] for head in heads}
         for one in report.summary.references
-        if one.name not in known and all(math.isfinite(one.r2.get(head, math.nan)) for head in heads)
+        if one.name not in known and all(math.isfinite(one.scores.get(head, math.nan)) for head in heads)
     }
     return known | others

@@ -97,19 +97,21 @@ def answer_sentence(report: SweepReport) -> str:
         return "No trial meets the constraints." if result.trials.get("complete") else "No trial is complete."
     model = f"the mean of {result.members} networks" if result.members > 1 else "the best network"
     model = f"On synthetic data, {model}" if _synthetic_data(report) else f"T{model[1:]}"
-    if result.test_r2:
+    if result.test_scores:
         baselines = [
-            f"{baseline.name} {_joined([number3(baseline.test_r2[head]) for head in heads])}"
+            f"{baseline.name} {_joined([number3(baseline.test_scores[head]) for head in heads])}"
             for baseline in result.references
-            if baseline.test_r2
+            if baseline.test_scores
         ]
         others = f"; {', '.join(baselines)}" if baselines else ""
-        return f"{model} predicts {_per_head(heads, result.test_r2)} on the test rows{others}."
-    return f"{model} predicts {_per_head(heads, result.best.r2)} on validation rows; the refit on all training rows diverged."
+        return f"{model} predicts {_per_head(heads, result.test_scores)} on the test rows{others}."
+    return (
+        f"{model} predicts {_per_head(heads, result.best.scores)} on validation rows; the refit on all training rows diverged."
+    )
 
 
-def _per_head(heads: Sequence[str], r2: Mapping[str, float]) -> str:
-    first, *others = [f"{head} with R² {number3(r2[head])}" for head in heads]
+def _per_head(heads: Sequence[str], scores: Mapping[str, float]) -> str:
+    first, *others = [f"{head} with R² {number3(scores[head])}" for head in heads]
     return _joined([first, *(text.replace("R² ", "") for text in others)])
 
 
@@ -128,7 +130,7 @@ def _lead(report: SweepReport) -> list[str]:
     lead = []
     if result.best:
         confirmed = next((one for one in result.confirmed if one.trial == result.best.trial), None)
-        gap = f" {_optimism_gap(confirmed.searched['mean'], confirmed.r2['mean'])}" if confirmed else ""
+        gap = f" {_optimism_gap(confirmed.searched['mean'], confirmed.scores['mean'])}" if confirmed else ""
         trial = (
             f"It is trial {result.best.trial} of {len(report.results):,}, a network of {result.best.parameters:,} parameters."
         )
@@ -177,19 +179,19 @@ def _comparison(report: SweepReport) -> list[Mapping[str, Any]]:
         return []
     best = result.best
     confirmed = next((one for one in result.confirmed if one.trial == best.trial), None)
-    r2, r2_se = (confirmed.r2, confirmed.r2_se) if confirmed else (best.r2, best.r2_se)
-    rows = [BaselineResult("best of the sweep", r2, r2_se, result.test_r2 or {}), *result.references]
+    scores, errors = (confirmed.scores, confirmed.scores_se) if confirmed else (best.scores, best.scores_se)
+    rows = [BaselineResult("best of the sweep", scores, errors, result.test_scores or {}), *result.references]
     remark = f"trial {best.trial}" + (f", the mean of {result.members} networks" if result.members > 1 else "")
-    highest = {head: max((row.test_r2.get(head, -math.inf) for row in rows), default=-math.inf) for head in heads}
+    highest = {head: max((row.test_scores.get(head, -math.inf) for row in rows), default=-math.inf) for head in heads}
     return [
         {
             "name": row.name,
             "remark": remark if index == 0 else "",
             "test": [
-                {"text": format_score(row.test_r2.get(head)), "is_best": row.test_r2.get(head) == highest[head]}
+                {"text": format_score(row.test_scores.get(head)), "is_best": row.test_scores.get(head) == highest[head]}
                 for head in heads
             ],
-            "confirmed": [{"text": format_score_with_error(row.r2.get(head), row.r2_se.get(head))} for head in heads],
+            "confirmed": [{"text": format_score_with_error(row.scores.get(head), row.scores_se.get(head))} for head in heads],
         }
         for index, row in enumerate(rows)
     ]
@@ -219,7 +221,7 @@ class LeaderboardRow:
 
     number: int
     is_best: bool
-    r2: list[str]
+    scores: list[str]
     params: str
 
 
@@ -229,7 +231,7 @@ def _leading(report: SweepReport) -> list[LeaderboardRow]:
         LeaderboardRow(
             number=result.trial.number,
             is_best=result.trial.number == best,
-            r2=[format_score(result.score.of_heads.get(head)) for head in report.experiment.heads],
+            scores=[format_score(result.score.by_head.get(head)) for head in report.experiment.heads],
             params=(f"{result.trial.known}: " if result.trial.known else "")
             + (
                 result.score.reason

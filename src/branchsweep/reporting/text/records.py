@@ -11,7 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from branchsweep.config.objective import MEAN_METRIC
+from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, common_metric
+from branchsweep.metrics.names import label, other_metrics, score_names
 from branchsweep.reporting.formatting import (
     format_param,
     format_score,
@@ -76,7 +77,7 @@ def _sweeps(listed: Sequence[Listed]) -> RenderableType:
     for column in ("run", "sweep", "started", "status", "trials", "best R²"):
         table.add_column(column, overflow="fold")
     for one in listed:
-        best = "  ".join(f"{head} {r2:.4f}" for head, r2 in one.best.items())
+        best = "  ".join(f"{head} {score:.4f}" for head, score in one.best.items())
         others = [f"{one.trials[status]} {status}" for status in ("pruned", "failed") if one.trials.get(status)]
         trials = ", ".join([f"{one.trials.get('complete', 0)}", *others])
         name = f"{one.name} (stand-in)" if one.data == "stand-in" else one.name
@@ -89,14 +90,14 @@ def render_leaderboard(board: Leaderboard) -> RenderableType:
     if not board.shown:
         return Text(f"None of the {board.recorded} trials of {board.sweep} is as you ask." if board.recorded else NO_TRIALS)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    own = [] if board.objective.ranking_metric == MEAN_METRIC else [board.objective.ranking_description]
+    own = [] if board.objective.ranking_metric == DEFAULT_OBJECTIVE else [board.objective.ranking_description]
     extra = [board.sort] if board.sort in {"seconds", "parameters"} else []
-    for column in ("trial", *(f"r2/{head}" for head in board.heads), "r2/mean", *own, *extra):
+    for column in ("trial", *score_names(board.score_metrics).values(), *own, *extra):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("params")
     for result in board.shown:
         score, trial = result.score, result.trial
-        figures = [format_score(score.heads[head].r2) if head in score.heads else "-" for head in board.heads]
+        figures = [format_score(score.heads[head].score) if head in score.heads else "-" for head in board.heads]
         mean = format_score_with_error(score.value, score.value_se) if score.is_complete else score.status.value
         said = ", ".join(f"{name} {format_param(param)}" for name, param in sorted(trial.params.items()))
         known = f"{trial.known}: " if trial.known else ""
@@ -138,15 +139,22 @@ def _scores(seen: TrialDetails, score: Score) -> Table:
     table.add_column("")
     for head in (*seen.heads, "mean"):
         table.add_column(head, justify="right", no_wrap=True)
-    errors = score.r2_se
-    table.add_row("  R²", *(format_score_with_error(r2, errors.get(head)) for head, r2 in score.r2.items()), style="bold")
-    for name in ("rmse", "mae"):
-        cells = (f"{getattr(of, name):.4g} {seen.heads[head]}".strip() for head, of in score.heads.items())
-        table.add_row(f"  {name.upper()}", *cells, "")
+    errors, scores = score.scores_se, score.scores
+    cells = (format_score_with_error(value, errors.get(head)) for head, value in scores.items())
+    table.add_row(f"  {label(common_metric(seen.score_metrics.values()))}", *cells, style="bold")
+    for metric in other_metrics(seen.score_metrics):
+        cells = (
+            f"{measured.metrics[metric]:.4g} {seen.heads[head]}".strip() if metric in measured.metrics else "-"
+            for head, measured in score.heads.items()
+        )
+        table.add_row(f"  {label(metric)}", *cells, "")
     for name, lane in seen.lanes.items():
-        table.add_row(f"  {name}", *(format_score(r2) for r2 in lane.values()), format_score(sum(lane.values()) / len(lane)))
-    for epoch, r2 in score.rungs.items():
-        table.add_row(f"  rung at epoch {epoch}", *map(format_score, r2), format_score(sum(r2) / len(r2)), style="dim")
+        table.add_row(
+            f"  {name}", *(format_score(score) for score in lane.values()), format_score(sum(lane.values()) / len(lane))
+        )
+    for epoch, at_rung in score.rungs.items():
+        mean = format_score(sum(at_rung) / len(at_rung))
+        table.add_row(f"  rung at epoch {epoch}", *map(format_score, at_rung), mean, style="dim")
     return table
 
 
@@ -158,10 +166,10 @@ def render_replay_result(said: Replay) -> RenderableType:
     then, now = said.recorded, said.replayed
     table.add_row("  status", then.status.value, now.status.value)
     table.add_row("  epochs", f"{then.epochs:g}", f"{now.epochs:g}", _gap(abs(now.epochs - then.epochs)))
-    errors = {one.name.removeprefix("r2_se/"): one for one in said.figures if one.name.startswith("r2_se/")}
-    for figure in said.figures:
-        if figure.name.startswith("r2/"):
-            table.add_row(*_beside(figure, errors.get(figure.name.removeprefix("r2/")) if figure.epoch is None else None))
+    errors = {metric.head: metric for metric in said.figures if metric.is_standard_error}
+    for metric in said.figures:
+        if not metric.is_standard_error:
+            table.add_row(*_beside(metric, errors.get(metric.head) if metric.epoch is None else None))
     for one in said.circumstances:
         if one.decides or not one.is_as_recorded:
             table.add_row(f"  {one.called}", *one.then_and_now)

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from branchsweep.metrics.names import is_test_score
 from branchsweep.reporting.formatting import (
     format_score,
 )
@@ -15,7 +16,7 @@ from branchsweep.tracking.champion_history import CHAMPION, ChampionHistory, Rol
 
 def render_champion_history(history: ChampionHistory) -> RenderableType:
     """Render the versions of a registered model, newest first, and the tenures of its champions, oldest first."""
-    metrics = list(dict.fromkeys(name for version in history.versions for name in version.test if name.startswith("test_r2/")))
+    metrics = list(dict.fromkeys(name for version in history.versions for name in version.test if is_test_score(name)))
     versions = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("version", "alias", "registered", "sweep", "trial", "validation", *metrics, "because"):
         versions.add_column(column, justify="left" if column in {"alias", "registered", "sweep", "because"} else "right")

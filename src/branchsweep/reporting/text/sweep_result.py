@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from branchsweep.metrics.names import score_names
 from branchsweep.reporting.formatting import (
     SYNTHETIC_DATA_WARNING,
     format_score,
@@ -70,7 +71,7 @@ def render_sweep_result(said: SweepResult, units: Mapping[str, str]) -> Renderab
         parts += [_importance(said.importance, [*units, "mean"]), Text()]
     if said.edges:
         parts += [*(Text(f"warning: {sentence}", style="yellow") for sentence in said.edges), Text()]
-    if said.test_r2 is None:
+    if said.test_scores is None:
         parts.append(
             Text("The refit on all training rows diverged from every seed, so nothing is registered.", style="bold red")
         )
@@ -101,13 +102,13 @@ def _front(said: SweepResult) -> RenderableType:
     table = Table(
         box=None, pad_edge=False, padding=(0, 2, 0, 0), title="Pareto front", title_justify="left", title_style="bold"
     )
-    heads = list(said.front[0].r2)
-    for column in ("  trial", *(f"r2/{head}" for head in heads)):
+    heads = list(said.front[0].scores)
+    for column in ("  trial", *score_names(said.score_metrics, mean=False).values()):
         table.add_column(column, justify="right")
     for member in said.front:
         chosen = said.best is not None and member.trial == said.best.trial
         table.add_row(
-            f"{member.trial}", *(format_score(member.r2[head]) for head in heads), style="bold green" if chosen else ""
+            f"{member.trial}", *(format_score(member.scores[head]) for head in heads), style="bold green" if chosen else ""
         )
     return table
 
@@ -119,13 +120,13 @@ def _twice(said: SweepResult) -> RenderableType:
     for column in ("  trial", "searched", "confirmed", "gap", "parameters"):
         table.add_column(column, justify="right")
     for one in said.confirmed:
-        before, after = one.searched["mean"], one.r2["mean"]
+        before, after = one.searched["mean"], one.scores["mean"]
         chosen = said.best is not None and one.trial == said.best.trial
         gap = "-" if math.isnan(after) else f"{before - after:+.4f}"
         cells = (
             f"{one.trial}",
             format_score(before),
-            format_score_with_error(after, one.r2_se.get("mean")),
+            format_score_with_error(after, one.scores_se.get("mean")),
             gap,
             f"{one.parameters:,}",
         )
@@ -148,12 +149,12 @@ def _comparison(said: SweepResult, best: BestTrial, heads: Sequence[str]) -> Ren
     for head in heads:
         table.add_column(f"{head} test", justify="right")
     twice = next((one for one in said.confirmed if one.trial == best.trial), None)
-    r2, r2_se = (twice.r2, twice.r2_se) if twice else (best.r2, best.r2_se)
+    scores, errors = (twice.scores, twice.scores_se) if twice else (best.scores, best.scores_se)
     of = f"mean of {said.members}, " if said.members > 1 else ""
-    rows = [BaselineResult(f"best ({of}trial {best.trial})", r2, r2_se, said.test_r2 or {}), *said.references]
+    rows = [BaselineResult(f"best ({of}trial {best.trial})", scores, errors, said.test_scores or {}), *said.references]
     for place, row in enumerate(rows):
-        cells = [format_score_with_error(row.r2.get(head), row.r2_se.get(head)) for head in heads]
-        cells += [format_score(row.test_r2.get(head)) for head in heads]
+        cells = [format_score_with_error(row.scores.get(head), row.scores_se.get(head)) for head in heads]
+        cells += [format_score(row.test_scores.get(head)) for head in heads]
         table.add_row(row.name, *cells, style="bold green" if place == 0 else "")
     return table
 
@@ -184,14 +185,18 @@ def render_promotion_outcome(said: PromotionOutcome, heads: Sequence[str]) -> Re
     for column in ("  contender", *heads, "mean", "parameters"):
         table.add_column(column, justify="left" if column == "  contender" else "right")
     for one in said.confirmed:
-        figures = [format_score_with_error(one.score.r2.get(head), one.score.r2_se.get(head)) for head in (*heads, "mean")]
+        figures = [
+            format_score_with_error(one.score.scores.get(head), one.score.scores_se.get(head)) for head in (*heads, "mean")
+        ]
         cells = figures if one.score.is_complete else [one.score.reason, *("-" for _ in heads)]
         table.add_row(
             f"  {one.contender.name}", *cells, f"{one.parameters:,}", style="bold green" if one is said.finalist else ""
         )
     parts: list[RenderableType] = [table, Text()]
-    if said.test_r2:
-        parts.append(Text("on the test rows: " + "  ".join(f"{head} {format_score(r2)}" for head, r2 in said.test_r2.items())))
+    if said.test_scores:
+        parts.append(
+            Text("on the test rows: " + "  ".join(f"{head} {format_score(score)}" for head, score in said.test_scores.items()))
+        )
     if said.crowning:
         outcome = promotion_outcome(said.crowning.crowned)
         parts.append(

@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from branchsweep.errors import TrackingError
-from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult, PairwiseDifference
+from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult
 from branchsweep.tracking.mlflow import contestant_serialization, serialization
 from branchsweep.tracking.mlflow.store import (
     connect,
@@ -155,7 +155,7 @@ class MlflowComparisonTracker:
             for run in list(search_runs(self._client, [self.experiment_id], tag_filter("comparison", self.run_id))):
                 self._client.delete_run(run.info.run_id)
             for measured in result.measured:
-                self._write(measured, result.contrasts)
+                self._write(measured, result)
             log_files(self._client, self.run_id, {**files, FINDINGS: result.dumps()})
             said = {"answer": "\n".join(result.answer), **_description(files)}
             before = self._client.get_run(self.run_id).data.tags
@@ -169,7 +169,7 @@ class MlflowComparisonTracker:
             self._parent = self._client.get_run(self.run_id)
             self._is_open = False
 
-    def _write(self, measured: ContestantResult, contrasts: tuple[PairwiseDifference, ...]) -> None:
+    def _write(self, measured: ContestantResult, findings: ComparisonResult) -> None:
         began = now_in_milliseconds()
         run = self._client.create_run(
             self.experiment_id, began, contestant_serialization.contestant_tags(measured, self.run_id), measured.name
@@ -177,7 +177,7 @@ class MlflowComparisonTracker:
         log_batches(
             self._client,
             run.info.run_id,
-            contestant_serialization.contestant_metrics(measured, contrasts),
+            contestant_serialization.contestant_metrics(measured, findings.contrasts, findings.score_metrics),
             contestant_serialization.contestant_params(measured),
         )
         ended = began + round(

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult, PairwiseDifference
+from branchsweep.metrics.names import HALF, STANDARD_ERROR
 from branchsweep.tracking.mlflow.serialization import LONGEST_REASON, MetricPoint, description_tag, tag_name
 from branchsweep.trial import ParamValue
 
@@ -58,23 +60,31 @@ def choices(values: Sequence[ParamValue | None]) -> str:
     return ", ".join(f"{value} ({count}×)" for value, count in counts.most_common())
 
 
-def contestant_metrics(measured: ContestantResult, contrasts: Sequence[PairwiseDifference]) -> list[MetricPoint]:
+def contestant_metrics(
+    measured: ContestantResult, contrasts: Sequence[PairwiseDifference], score_metrics: Mapping[str, str]
+) -> list[MetricPoint]:
     """All figures of a contestant.
 
     Args:
         measured: The contestant.
         contrasts: All of the comparison; those of this contestant are picked.
+        score_metrics: The name of the metric that is the score, by head.
     """
-    return [point for point in _points(measured, contrasts) if math.isfinite(point.value)]
+    return [point for point in _points(measured, contrasts, score_metrics) if math.isfinite(point.value)]
 
 
-def _points(measured: ContestantResult, contrasts: Sequence[PairwiseDifference]) -> Iterator[MetricPoint]:
-    for name, by in (("r2", measured.r2), ("rmse", measured.rmse)):
-        for figure, halves in by.items():
-            yield MetricPoint(f"{name}/{figure}", mean(halves))
-            yield MetricPoint(f"{name}_se/{figure}", corrected_error(halves))
-    for figure, halves in measured.r2.items():
-        yield from (MetricPoint(f"half_r2/{figure}", value, step) for step, value in enumerate(halves, 1))
+def _points(
+    measured: ContestantResult, contrasts: Sequence[PairwiseDifference], score_metrics: Mapping[str, str]
+) -> Iterator[MetricPoint]:
+    named = {**score_metrics, MEAN: common_metric(score_metrics.values())}
+    by_metric = [(named[head], head, halves) for head, halves in measured.scores.items()]
+    by_metric += [(metric, head, halves) for metric, by_head in measured.metrics.items() for head, halves in by_head.items()]
+    for metric, head, halves in by_metric:
+        yield MetricPoint(metric_of_head(metric, head), mean(halves))
+        yield MetricPoint(metric_of_head(STANDARD_ERROR.format(metric), head), corrected_error(halves))
+    for head, halves in measured.scores.items():
+        name = metric_of_head(HALF.format(named[head]), head)
+        yield from (MetricPoint(name, value, step) for step, value in enumerate(halves, 1))
     for contrast in contrasts:
         if contrast.one == measured.name:
             yield MetricPoint(f"difference/{contrast.figure}", contrast.difference)
@@ -106,7 +116,7 @@ def corrected_error(halves: Sequence[float]) -> float:
 
 def total_seconds(measured: ContestantResult) -> float:
     """What it took to tune the contestant and to fit it on every half; what is unknown takes none."""
-    halves = max((len(of) for of in measured.r2.values()), default=0)
+    halves = max((len(of) for of in measured.scores.values()), default=0)
     parts = (measured.cost.tuning_seconds, halves * measured.cost.training_seconds)
     return sum(part for part in parts if math.isfinite(part))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from mlflow import MlflowClient
 
+from branchsweep.metrics.names import CURVE, score_names
 from branchsweep.tracking.mlflow.store import (
     connect,
     root_runs,
@@ -13,7 +14,7 @@ from branchsweep.tracking.mlflow.store import (
     translate_errors,
 )
 from branchsweep.tracking.mlflow.tracker import experiment_yaml, finished_trials
-from branchsweep.tracking.run_records import CURVE, Points, RunRecord
+from branchsweep.tracking.run_records import Points, RunRecord
 
 
 class MlflowRunStore:
@@ -63,12 +64,13 @@ class MlflowRunStore:
         with translate_errors(self._uri, "reading the experiment"):
             return experiment_yaml(self._client, sweep.run_id)
 
-    def curves(self, trial: RunRecord, heads: Sequence[str]) -> Mapping[str, Points]:
+    def curves(self, trial: RunRecord, score_metrics: Mapping[str, str]) -> Mapping[str, Points]:
         """The learning curves of a trial by head, as far as they were written down.
 
         Raises:
             TrackingError: The store did not answer.
         """
         with translate_errors(self._uri, "reading the learning curves"):
-            found = {head: self._client.get_metric_history(trial.run_id, f"{CURVE}{head}") for head in heads}
+            names = score_names(score_metrics, CURVE, mean=False)
+            found = {head: self._client.get_metric_history(trial.run_id, name) for head, name in names.items()}
         return {head: [(point.step, point.value) for point in points] for head, points in found.items() if points}

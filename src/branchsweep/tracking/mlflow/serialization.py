@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from branchsweep.config.metric_names import MEAN, metric_of_head
 from branchsweep.errors import TrackingError
+from branchsweep.metrics.names import CURVE, METRICS, STANDARD_ERROR, score_metrics_of, score_names
 from branchsweep.tracking.protocols import ComparisonRecord, SweepRecord
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 
@@ -31,7 +33,8 @@ LONGEST_TAG = 8000
 LONGEST_REASON = 1000
 """Characters of a reason that are kept: a sentence, not a traceback."""
 
-_FIGURES = ("r2", "r2_se", "rmse", "mae")  # the fields of a HeadScore, which are also the metrics' names
+LANE_SCORES_TAG = "lanes_r2"
+"""The tag with the score of every lane. It keeps the name that it got when every score was R²."""
 
 
 class MetricPoint(NamedTuple):
@@ -69,22 +72,26 @@ def trial_tags(result: Result, sweep: str) -> dict[str, str]:
         "lanes": str(score.lanes),
         "reason": score.reason[:LONGEST_REASON],
         "known": trial.known,
-        "rungs": json.dumps({str(epoch): list(r2) for epoch, r2 in score.rungs.items()}) if score.rungs else "",
+        "rungs": json.dumps({str(epoch): list(scores) for epoch, scores in score.rungs.items()}) if score.rungs else "",
     }
     said = {tag_name(name): value for name, value in words.items() if value}
-    return {"mlflow.parentRunId": sweep} | said | (split_tag(tag_name("lanes_r2"), _lanes(score)) if score.lanes_r2 else {})
+    return (
+        {"mlflow.parentRunId": sweep}
+        | said
+        | (split_tag(tag_name(LANE_SCORES_TAG), _lanes(score)) if score.lane_scores else {})
+    )
 
 
 def _lanes(score: Score) -> str:
-    """R² of every lane, by head, as JSON to the last digit; null for what is beyond all numbers."""
-    finite = {head: [r2 if math.isfinite(r2) else None for r2 in lanes] for head, lanes in score.lanes_r2.items()}
+    """The score of every lane, by head, as JSON to the last digit; null for what is beyond all numbers."""
+    finite = {head: [value if math.isfinite(value) else None for value in lanes] for head, lanes in score.lane_scores.items()}
     return json.dumps(finite, separators=(",", ":"))
 
 
 def _lanes_read(tags: Mapping[str, str]) -> dict[str, tuple[float, ...]]:
-    name = tag_name("lanes_r2")
-    text = from_tags(tags)["lanes_r2"] if f"{name}:2" in tags else tags.get(name, "{}")
-    return {head: tuple(math.nan if r2 is None else r2 for r2 in lanes) for head, lanes in json.loads(text).items()}
+    name = tag_name(LANE_SCORES_TAG)
+    text = from_tags(tags)[LANE_SCORES_TAG] if f"{name}:2" in tags else tags.get(name, "{}")
+    return {head: tuple(math.nan if value is None else value for value in lanes) for head, lanes in json.loads(text).items()}
 
 
 def exact_params(trial: Trial) -> str:
@@ -97,21 +104,32 @@ def readable_params(trial: Trial) -> dict[str, str]:
     return {name: str(value) for name, value in trial.params.items()}
 
 
-def trial_metrics(score: Score) -> list[MetricPoint]:
-    """All figures of a score: `r2/PE`, `r2/mean`, `rmse/PE`, …, and `curve_r2/PE` with the epochs (from 1) as steps."""
-    figures = [
-        MetricPoint("r2/mean", score.value),
-        MetricPoint("r2_se/mean", score.value_se),
-        *(MetricPoint(f"{figure}/{head}", getattr(of, figure)) for head, of in score.heads.items() for figure in _FIGURES),
+def trial_metrics(score: Score, score_metrics: Mapping[str, str]) -> list[MetricPoint]:
+    """All metrics of a score: `r2/PE`, `r2/mean`, `rmse/PE`, …, and `curve_r2/PE` with the epochs (from 1) as steps.
+
+    Args:
+        score: The score.
+        score_metrics: The name of the metric that is the score, by head.
+    """
+    errors, curves = score_names(score_metrics, STANDARD_ERROR), score_names(score_metrics, CURVE)
+    metrics = [
+        MetricPoint(score_names(score_metrics)[MEAN], score.value),
+        MetricPoint(errors[MEAN], score.value_se),
+        *(
+            MetricPoint(metric_of_head(metric, head), value)
+            for head, measured in score.heads.items()
+            for metric, value in {score_metrics[head]: measured.score, **measured.metrics}.items()
+        ),
+        *(MetricPoint(errors[head], measured.score_se) for head, measured in score.heads.items()),
         MetricPoint("epochs", score.epochs),
         MetricPoint("seconds", score.seconds),
         *(
-            MetricPoint(f"curve_r2/{head}", curve[epoch], epoch + 1)
+            MetricPoint(curves[head], curve[epoch], epoch + 1)
             for head, curve in score.curves.items()
             for epoch in thinned_indices(len(curve), CURVE_POINTS)
         ),
     ]
-    return [point for point in figures if math.isfinite(point.value)]
+    return [point for point in metrics if math.isfinite(point.value)]
 
 
 def thinned_indices(count: int, most: int) -> list[int]:
@@ -126,12 +144,17 @@ def run_name(result: Result) -> str:
     number, score = f"{result.trial.number:03d}", result.score
     if score.status is Status.FAILED:
         return f"{number}  {score.status}"
-    figures = [f"{head} {of.r2:.3f}" for head, of in score.heads.items()]
+    figures = [f"{head} {value:.3f}" for head, value in score.by_head.items()]
     return "  ".join([number, *figures] if score.is_complete else [number, *figures, score.status])
 
 
-def result_from_run(tags: Mapping[str, str], metrics: Mapping[str, float], heads: Sequence[str]) -> Result:
+def result_from_run(tags: Mapping[str, str], metrics: Mapping[str, float], score_metrics: Mapping[str, str]) -> Result:
     """The result that a finished run tells of; without its curves, which stay in the store.
+
+    Args:
+        tags: The run's.
+        metrics: Its metrics, the last value of each.
+        score_metrics: The name of the metric that is the score, by head.
 
     Raises:
         TrackingError: The run was not written by this module.
@@ -139,8 +162,8 @@ def result_from_run(tags: Mapping[str, str], metrics: Mapping[str, float], heads
     try:
         trial = Trial(int(tags[tag_name("trial")]), json.loads(tags[tag_name("params")]), tags.get(tag_name("known"), ""))
         status, lanes = Status(tags[tag_name("status")]), int(tags[tag_name("lanes")])
-        rungs = {int(epoch): tuple(r2) for epoch, r2 in json.loads(tags.get(tag_name("rungs"), "{}")).items()}
-        lanes_r2 = _lanes_read(tags)
+        rungs = {int(epoch): tuple(scores) for epoch, scores in json.loads(tags.get(tag_name("rungs"), "{}")).items()}
+        lane_scores = _lanes_read(tags)
     except (KeyError, ValueError) as error:
         raise TrackingError(f"a run of this sweep cannot be read as a trial ({error!r}): was it edited by hand?") from error
 
@@ -151,21 +174,29 @@ def result_from_run(tags: Mapping[str, str], metrics: Mapping[str, float], heads
         trial,
         Score(
             status=status,
-            value=metric("r2/mean"),
-            value_se=metric("r2_se/mean"),
-            heads={
-                head: HeadScore(**{figure: metric(f"{figure}/{head}") for figure in _FIGURES})
-                for head in heads
-                if any(f"{figure}/{head}" in metrics for figure in _FIGURES)
-            },
+            value=metric(score_names(score_metrics)[MEAN]),
+            value_se=metric(score_names(score_metrics, STANDARD_ERROR)[MEAN]),
+            heads=_heads(metrics, score_metrics),
             reason=tags.get(tag_name("reason"), ""),
             epochs=metrics.get("epochs", 0.0),
             seconds=metrics.get("seconds", 0.0),
             lanes=lanes,
             rungs=rungs,
-            lanes_r2=lanes_r2,
+            lane_scores=lane_scores,
         ),
     )
+
+
+def _heads(metrics: Mapping[str, float], score_metrics: Mapping[str, str]) -> dict[str, HeadScore]:
+    """The heads' scores, NaN for what is missing; without heads of which no metric was recorded."""
+    errors, heads = score_names(score_metrics, STANDARD_ERROR), {}
+    for head, score_metric in score_metrics.items():
+        names = {metric: metric_of_head(metric, head) for metric in METRICS}
+        found = {metric: metrics[name] for metric, name in names.items() if name in metrics}
+        if found:
+            score = found.get(score_metric, math.nan)
+            heads[head] = HeadScore(score, metrics.get(errors[head], math.nan), {score_metric: score, **found})
+    return heads
 
 
 def split_tag(name: str, value: str, longest: int = LONGEST_TAG) -> dict[str, str]:
@@ -211,13 +242,19 @@ def record_from_tags(tags: Mapping[str, str], *own: str) -> dict[str, Any]:
         tags: Ours, joined.
         own: More tags of the kind, which are no facts.
     """
-    fields = ("role", "key", "question", "heads", *own)
+    fields = ("role", "key", "question", "heads", "score_metrics", *own)
     return {
         "key": tags["key"],
         "question": tags.get("question", ""),
         "heads": json.loads(tags["heads"]),
+        "score_metrics": score_metrics_from_tags(tags),
         "tags": {name: value for name, value in tags.items() if name not in fields},
     }
+
+
+def score_metrics_from_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """The name of the metric that is the score, by head, from our own tags; R² in a store of an earlier version."""
+    return score_metrics_of(json.loads(tags.get("heads", "{}")), json.loads(tags.get("score_metrics", "{}")))
 
 
 def start_tags(record: SweepRecord | ComparisonRecord, role: str, **own: str) -> dict[str, str]:
@@ -235,4 +272,5 @@ def start_tags(record: SweepRecord | ComparisonRecord, role: str, **own: str) ->
         **description_tag(own.pop("description", "") or record.question),
     }
     said = {"role": role, "key": record.key, "question": record.question, "heads": json.dumps(dict(record.heads))}
+    said["score_metrics"] = json.dumps(dict(record.score_metrics))
     return mlflows | to_tags({**record.tags, **said, **own})

@@ -73,7 +73,7 @@ class MlflowTracker:
         self._is_resumed = is_resumed
         self._lock = lock
         self._is_open = not is_resumed
-        self._history = None if is_resumed else RecordedTrials(sweep.objective)
+        self._history = None if is_resumed else RecordedTrials(sweep.objective, sweep.score_metrics)
         self._conclusion = _conclusion(parent) if is_resumed else None
         self._runs: dict[int, str] = {}  # the run of each trial
         self._learnt_from = [_dataset_input(sweep.table)] if sweep.table else []
@@ -201,13 +201,12 @@ class MlflowTracker:
             TrackingError: The store did not answer, or holds something unexpected.
         """
         with translate_errors(self.tracking_uri, "reading the sweep"):
-            heads = list(self._sweep.heads)
             results: dict[int, Result] = {}
             for run in finished_trials(self._client, self.experiment_id, self.run_id):
-                result = serialization.result_from_run(run.data.tags, run.data.metrics, heads)
+                result = serialization.result_from_run(run.data.tags, run.data.metrics, self._sweep.score_metrics)
                 results.setdefault(result.trial.number, result)
                 self._runs.setdefault(result.trial.number, run.info.run_id)
-        self._history = RecordedTrials(self._sweep.objective, results.values())
+        self._history = RecordedTrials(self._sweep.objective, self._sweep.score_metrics, results.values())
         return [results[number] for number in sorted(results)]
 
     def log_trial_files(self, trial: int, files: Mapping[str, str | bytes]) -> None:
@@ -295,9 +294,9 @@ class MlflowTracker:
             self._client.log_inputs(self.run_id, self._learnt_from)
         began = self._parent.info.start_time
         title = f"{self._sweep.name}, {datetime.fromtimestamp(began / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
-        heads, dimensions = list(self._sweep.heads), self._sweep.dimensions
+        score_metrics, dimensions = self._sweep.score_metrics, self._sweep.dimensions
         for name, value in ui_views.view_tags(
-            self.run_id, title, heads, dimensions, _below(self.run_id), created=began
+            self.run_id, title, score_metrics, dimensions, _below(self.run_id), created=began
         ).items():
             self._client.set_experiment_tag(self.experiment_id, name, value)
         log_batches(self._client, self.run_id, tags=serialization.to_tags({"view": self.run_id}))
@@ -309,7 +308,7 @@ class MlflowTracker:
         log_batches(
             self._client,
             run.info.run_id,
-            serialization.trial_metrics(result.score),
+            serialization.trial_metrics(result.score, self._sweep.score_metrics),
             params=serialization.readable_params(result.trial),
         )
         if self._learnt_from:

@@ -14,10 +14,12 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, islice
 from typing import Any
 
+from branchsweep.config.metric_names import MEAN
+from branchsweep.metrics.names import CURVE, STANDARD_ERROR, other_metrics, score_names
 from branchsweep.tracking.ui_pages import CHARTS
 
 TAG = "mlflow.sharedViewState."
@@ -32,36 +34,32 @@ MOST_AXES = 10
 MOST_PAIRS = 6
 """Scatter plots of one head against another."""
 
-MEAN = "r2/mean"
-"""The metric that trials are ordered by."""
-
 WIDEST_NAME = 420
 """Pixels that trials' names may take of the table."""
 
 TRIALS, PAIRS = "branchsweep-trials", "branchsweep-pairs"
 """Our own sections of charts."""
 
-FOLDED = ("rmse", "mae", "r2_se")
-"""Sections of charts that are there for who opens them."""
 
-
-def view_tags(key: str, name: str, heads: Sequence[str], dimensions: Sequence[str], query: str, created: int) -> dict[str, str]:
+def view_tags(
+    key: str, name: str, score_metrics: Mapping[str, str], dimensions: Sequence[str], query: str, created: int
+) -> dict[str, str]:
     """The experiment's tags that hold the views of a sweep, by name: all trials as a table, and those that learnt as charts.
 
-    A trial that is worse than the mean of its target (R² below 0, and there is no limit) would take all the room in a chart.
+    A trial that is worse than a constant prediction (a score below 0, and there is no limit) would take all room in a chart.
 
     Args:
         key: Of the table, in links; that of the charts has `address.CHARTS` behind it.
         name: Of the sweep, for people.
-        heads: In order.
+        score_metrics: The name of the metric that is the score, by head, in order.
         dimensions: The tunables that every trial has a value of, in order.
         query: Finds the sweep's trials among the experiment's runs.
         created: The time in milliseconds.
     """
-    learnt = f"{query} AND {_column('metrics', MEAN)} > 0"
+    learnt = f"{query} AND {_column('metrics', score_names(score_metrics)[MEAN])} > 0"
     return {
-        f"{TAG}{key}": _envelope(f"{name}: best first", state(heads, dimensions, query), created),
-        f"{TAG}{key}{CHARTS}": _envelope(f"{name}: as charts", state(heads, dimensions, learnt), created),
+        f"{TAG}{key}": _envelope(f"{name}: best first", state(score_metrics, dimensions, query), created),
+        f"{TAG}{key}{CHARTS}": _envelope(f"{name}: as charts", state(score_metrics, dimensions, learnt), created),
     }
 
 
@@ -77,14 +75,17 @@ def restored(value: str) -> dict[str, Any]:
     return state
 
 
-def state(heads: Sequence[str], dimensions: Sequence[str], query: str) -> dict[str, Any]:
-    """What a view shows: the trials that `query` finds, per-head R² first, the best mean on top; and its charts."""
-    scores = [f"r2/{head}" for head in heads] + ([MEAN] if len(heads) > 1 else [])
+def state(score_metrics: Mapping[str, str], dimensions: Sequence[str], query: str) -> dict[str, Any]:
+    """What a view shows: the trials that `query` finds, the heads' scores first, the best mean on top; and its charts."""
+    heads, names = list(score_metrics), score_names(score_metrics)
+    scores = list(names.values()) if len(heads) > 1 else [names[head] for head in heads]
+    distinct = list(dict.fromkeys(name.partition("/")[0] for name in names.values()))
+    folded = [*other_metrics(score_metrics), *map(STANDARD_ERROR.format, distinct)]
     columns = [*(_column("metrics", score) for score in scores), *(_column("params", name) for name in dimensions)]
     name = _column("attributes", "Run Name")
     return {
         "searchFilter": query,
-        "orderByKey": _column("metrics", MEAN),
+        "orderByKey": _column("metrics", names[MEAN]),
         "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
@@ -94,13 +95,13 @@ def state(heads: Sequence[str], dimensions: Sequence[str], query: str) -> dict[s
         "columnOrder": [name, *columns, "runDateAndNestInfo"],
         "columnWidths": {name: _name_width(heads)},
         "runsHiddenMode": "SHOW_ALL",
-        "compareRunCharts": [_parallel(scores, dimensions), *_pairs(heads)],
+        "compareRunCharts": [_parallel(scores, dimensions), *_pairs(score_metrics)],
         "compareRunSections": [
             _section(TRIALS, "Trials", columns=1, cardHeight=420),
             *([_section(PAIRS, "Heads against each other")] if len(heads) > 1 else []),
-            _section("branchsweep-r2", "r2"),
-            _section("branchsweep-curves", "curve_r2"),
-            *(_section(f"branchsweep-{section}", section, display=False) for section in FOLDED),
+            *(_section(f"branchsweep-{metric}", metric) for metric in distinct),
+            *(_section(f"branchsweep-{name}", name) for name in map(CURVE.format, distinct)),
+            *(_section(f"branchsweep-{metric}", metric, display=False) for metric in folded),
         ],
         "isAccordionReordered": True,
         "hideEmptyCharts": True,
@@ -122,9 +123,9 @@ def _parallel(scores: Sequence[str], dimensions: Sequence[str]) -> dict[str, Any
     return _chart("PARALLEL", "branchsweep-parallel", TRIALS) | chosen
 
 
-def _pairs(heads: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for place, pair in enumerate(islice(combinations(heads, 2), MOST_PAIRS)):
-        axes = {axis: {"key": f"r2/{head}", "type": "METRIC"} for axis, head in zip(("xaxis", "yaxis"), pair, strict=True)}
+def _pairs(score_metrics: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    for place, pair in enumerate(islice(combinations(score_names(score_metrics, mean=False).values(), 2), MOST_PAIRS)):
+        axes = {axis: {"key": name, "type": "METRIC"} for axis, name in zip(("xaxis", "yaxis"), pair, strict=True)}
         yield _chart("SCATTER", f"branchsweep-heads-{place}", PAIRS) | axes | {"runsCountToCompare": 100}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from branchsweep.config.objective import MEAN_METRIC
+from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
 from branchsweep.tracking.champion_history import RegisteredVersion
 from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
@@ -45,7 +45,7 @@ def champion_from_tags(model: str, version: int, tags: Mapping[str, str]) -> Cha
         model=model,
         version=version,
         value=float(own.get("value", "nan")),
-        rule=own.get("rule", MEAN_METRIC),
+        rule=own.get("rule", DEFAULT_OBJECTIVE),
         data_digest=own.get("data_digest", ""),
         split_digest=own.get("split_digest", ""),
         sweep=own.get("sweep", ""),

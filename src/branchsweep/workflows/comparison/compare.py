@@ -24,6 +24,7 @@ import numpy as np
 
 from branchsweep.config.comparison import N_HALVES, Comparison, Estimator, Network, Single
 from branchsweep.config.identity import comparison_key_fields
+from branchsweep.config.metric_names import MEAN, common_metric
 from branchsweep.config.recorded import dump_yaml
 from branchsweep.config.search_space import SearchSpace
 from branchsweep.config.validation import KFold
@@ -33,14 +34,15 @@ from branchsweep.data.splits import make_folds, split_rows
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import comparison_conclusions, five_by_two_cv
 from branchsweep.metrics.comparison_result import (
-    MEAN,
     ComparisonResult,
     ContestantCost,
     ContestantResult,
     PairwiseDifference,
     SharingResult,
+    by_metric_name,
+    contestant_from,
 )
-from branchsweep.metrics.scores import head_scores, mean_r2
+from branchsweep.metrics.scores import by_half, head_scores, mean_score
 from branchsweep.models import baselines
 from branchsweep.runtime import environment_facts
 from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker
@@ -105,12 +107,13 @@ def compare(comparison: Comparison, dataset: Dataset, halves: Halves, engines: C
         contrasts=contrasts,
         transfer=transfer,
         answer=comparison_conclusions.conclusions(
-            standing, contrasts, transfer, list(comparison.experiment.heads), comparison.compared_with
+            standing, contrasts, transfer, comparison.experiment.score_metrics, comparison.compared_with
         ),
         sharing=shared,
         sharing_layers=comparison.sharing.layers if comparison.sharing else 0,
         warnings=_warnings(comparison, dataset, in_order),
         seconds=time.perf_counter() - began,
+        score_metrics=comparison.experiment.score_metrics,
     )
 
 
@@ -125,6 +128,7 @@ def record(comparison: Comparison, dataset: Dataset, halves: Halves) -> Comparis
         question=comparison.question,
         yaml=dump_yaml(comparison),
         heads={name: head.unit for name, head in comparison.experiment.heads.items()},
+        score_metrics=comparison.experiment.score_metrics,
         tags={
             "data_source": dataset.source,
             "data_location": dataset.location,
@@ -198,7 +202,9 @@ def fitted(
             )
             continue
         engines.progress.on_message(f"{name}: measuring its size and its latency")
-        r2, rmse = score_networks([of for _, of in own], [one.part for one, _ in own], list(comparison.experiment.heads), rows)
+        by_head, metrics = score_networks(
+            [of for _, of in own], [one.part for one, _ in own], list(comparison.experiment.heads), rows
+        )
         sizes = [measure_network(one, of, rows, engines.trainer) for one, of in own]
         lanes = len(own[0][1].predictions)
         cost = ContestantCost(
@@ -209,7 +215,7 @@ def fitted(
             bytes=sum(size for _, size in sizes),
         )
         recipes = tuple({one.part.head: one.params[half] for one, _ in own} for half in range(N_HALVES))
-        measured[name] = ContestantResult(name, what, r2, rmse, cost, recipes)
+        measured[name] = ContestantResult(name, what, by_head, metrics, cost, recipes)
     return measured
 
 
@@ -224,10 +230,9 @@ def _estimated(
         engines.tracker.record_part(part, data)
     else:
         data = kept[part]
-    r2, rmse = ({figure: tuple(values) for figure, values in data[word].items()} for word in ("r2", "rmse"))
     words = one.estimator.replace("_", " ")
     what = f"{words}, a chain of {' and then '.join(one.chain)}" if one.chain else f"{words} for each head"
-    return ContestantResult(name, what, r2, rmse, ContestantCost(**data["cost"]))
+    return contestant_from({**data, "name": name, "what": what}, common_metric(comparison.experiment.score_metrics.values()))
 
 
 def _fit_estimator(one: Estimator, comparison: Comparison, rows: TrainingRows) -> dict[str, Any]:
@@ -241,16 +246,19 @@ def _fit_estimator(one: Estimator, comparison: Comparison, rows: TrainingRows) -
         seconds.append(fitted.seconds)
         cost = cost or baselines.measure_cost(fitted, of.x)  # of the first one: a forest is too large to keep all ten
     assert cost is not None, "there are halves"
-    r2 = {head: [figures[head].r2 for figures in scores] for head in heads}
-    return {
-        "r2": {**r2, MEAN: [mean_r2(figures) for figures in scores]},
-        "rmse": {head: [figures[head].rmse for figures in scores] for head in heads},
-        "cost": asdict(replace(cost, training_seconds=float(np.mean(seconds)))),
-    }
+    by_head, metrics = by_half(scores)
+    return by_metric_name(
+        {
+            "scores": {**by_head, MEAN: [mean_score(measured) for measured in scores]},
+            "metrics": metrics,
+            "cost": asdict(replace(cost, training_seconds=float(np.mean(seconds)))),
+        },
+        common_metric(comparison.experiment.score_metrics.values()),
+    )
 
 
 def shared_layers(comparison: Comparison, rows: TrainingRows, engines: ComparisonContext) -> tuple[SharingResult, ...]:
-    """R² by the layers that the heads share, from none (networks of their own) to all: one recipe, tuned for none of them."""
+    """Scores by the layers that the heads share, from none (networks of their own) to all: one recipe, tuned for none."""
     if comparison.sharing is None:
         return ()
     engines.progress.on_message("how much is shared: one recipe, with its branches leaving the trunk ever later")
@@ -265,8 +273,10 @@ def shared_layers(comparison: Comparison, rows: TrainingRows, engines: Compariso
     for layers in range(len(points)):
         own = [(one, of) for one, of in zip(wanted, fits, strict=True) if one.name == f"{layers} shared"]
         if not any(of.failed for _, of in own):
-            r2, _ = score_networks([of for _, of in own], [one.part for one, _ in own], list(comparison.experiment.heads), rows)
-            found.append(SharingResult(layers, r2, round(sum(one.parameters for one, _ in own))))
+            by_head, _ = score_networks(
+                [of for _, of in own], [one.part for one, _ in own], list(comparison.experiment.heads), rows
+            )
+            found.append(SharingResult(layers, by_head, round(sum(one.parameters for one, _ in own))))
     return tuple(found)
 
 

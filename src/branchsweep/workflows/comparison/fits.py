@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.metric_names import MEAN
 from branchsweep.config.training import Fit
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import scores
-from branchsweep.metrics.comparison_result import LATENCY_ROWS, MEAN
+from branchsweep.metrics.comparison_result import LATENCY_ROWS
+from branchsweep.metrics.scores import ByHalf
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.recipe import Recipe, epochs_of, recipe_for
 from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, Stage, recipe_lanes
 from branchsweep.training.protocols import Trainer
-from branchsweep.trial import Params
+from branchsweep.trial import HeadScore, Params
 from branchsweep.types import Floats, Weights
 from branchsweep.workflows.comparison.nested_search import ChosenRecipe, ContestantNetwork
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.promotion import temporary_model_folder
 from branchsweep.workflows.train_lanes import train_lanes
-
-ByHalf = dict[str, tuple[float, ...]]
-"""By figure, one number per half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +131,12 @@ def _without_validation(experiment: Experiment) -> Experiment:
 
 def score_networks(
     fits: Sequence[FittedNetwork], parts: Sequence[ContestantNetwork], heads: Sequence[str], rows: TrainingRows
-) -> tuple[ByHalf, ByHalf]:
-    """By figure R², and by head the RMSE, of every half, averaged over the networks that differ in their initial weights."""
+) -> tuple[ByHalf, Mapping[str, ByHalf]]:
+    """By figure the scores, and by name and head the other metrics, of every half, averaged over the initial weights."""
     each = sorted(fits[0].predictions)
     halves = sorted({half for half, _ in each})
-    r2: dict[str, list[float]] = {figure: [] for figure in (*heads, MEAN)}
-    rmse: dict[str, list[float]] = {head: [] for head in heads}
+    measured: list[Mapping[str, HeadScore]] = []
+    means: list[float] = []
     for half in halves:
         of_seeds = []
         for seed in sorted(seed for of, seed in each if of == half):
@@ -149,11 +148,10 @@ def score_networks(
             actual = rows.y[rows.fold_rows(half)[1]]
             of_seeds.append(scores.head_scores(actual, np.stack([columns[head] for head in heads], axis=1), heads))
         averaged, mean, _ = scores.average_scores(of_seeds)
-        for head in heads:
-            r2[head].append(averaged[head].r2)
-            rmse[head].append(averaged[head].rmse)
-        r2[MEAN].append(mean)
-    return {name: tuple(values) for name, values in r2.items()}, {name: tuple(values) for name, values in rmse.items()}
+        measured.append(averaged)
+        means.append(mean)
+    by_head, others = scores.by_half(measured)
+    return {**by_head, MEAN: tuple(means)}, others
 
 
 def measure_network(one: NetworkToFit, fits: FittedNetwork, rows: TrainingRows, trainer: Trainer) -> tuple[float, float]:

@@ -1,0 +1,87 @@
+"""Names of metrics as users write and read them: `r2/PE`, `mean_r2`, `weighted`.
+
+They stand in `config/`, below everything that computes a metric, because an experiment names them in its objective.
+`branchsweep.metrics.names` adds what reports and stores need to know of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import NamedTuple
+
+R2 = "r2"
+"""The coefficient of determination, the score of a regression head."""
+
+MIXED = "score"
+"""Stands for the name of the metric where the heads' scores are different metrics."""
+
+MEAN = "mean"
+"""Stands for the head where a value is the mean over the heads (`r2/mean`)."""
+
+WEIGHTED = "weighted"
+"""The mean of the heads' scores, each head by its weight."""
+
+MEAN_PREFIX, MIN_PREFIX = "mean_", "min_"
+"""What the names of the mean and of the lowest score begin with; the metric's name follows."""
+
+DEFAULT_OBJECTIVE = f"{MEAN_PREFIX}{R2}"
+"""What a search maximizes if the experiment does not say."""
+
+
+class ObjectiveMetric(NamedTuple):
+    """One metric of an objective, parsed.
+
+    Args:
+        aggregate: `mean`, `min` or `weighted`, how the heads' values become one number; empty for the value of one head.
+        metric: The metric's name (`r2`); empty for `weighted`, which is always over the scores.
+        head: The head's name; empty for an aggregate.
+    """
+
+    aggregate: str
+    metric: str
+    head: str
+
+    @classmethod
+    def parsed(cls, name: str) -> ObjectiveMetric:
+        """The metric that `mean_r2`, `min_r2`, `weighted` or `r2/PE` names.
+
+        Raises:
+            ValueError: The name has none of these forms.
+        """
+        return _parsed(name)
+
+
+@cache
+def _parsed(name: str) -> ObjectiveMetric:
+    metric, slash, head = name.partition("/")
+    if slash and metric and head:
+        return ObjectiveMetric("", metric, head)
+    if name == WEIGHTED:
+        return ObjectiveMetric(WEIGHTED, "", "")
+    for prefix in (MEAN_PREFIX, MIN_PREFIX):
+        if not slash and name.startswith(prefix) and name != prefix:
+            return ObjectiveMetric(prefix.rstrip("_"), name.removeprefix(prefix), "")
+    raise ValueError(f"got '{name}', expected METRIC/HEAD, mean_METRIC, min_METRIC or {WEIGHTED}")
+
+
+def metric_of_head(metric: str, head: str) -> str:
+    """The name of a head's metric, `r2/PE`; with `MEAN` for the head, of the mean over the heads."""
+    return f"{metric}/{head}"
+
+
+def common_metric(metrics: Iterable[str]) -> str:
+    """The name of the metric that all heads share, `MIXED` if they do not."""
+    distinct = set(metrics)
+    return distinct.pop() if len(distinct) == 1 else MIXED
+
+
+def objective_metrics(score_metrics: Mapping[str, str]) -> list[str]:
+    """The names that an objective may use.
+
+    Args:
+        score_metrics: The name of the metric that is the head's score, by head.
+    """
+    common = common_metric(score_metrics.values())
+    by_head = (metric_of_head(metric, head) for head, metric in score_metrics.items())
+    return [f"{MEAN_PREFIX}{common}", f"{MIN_PREFIX}{common}", WEIGHTED, *by_head]

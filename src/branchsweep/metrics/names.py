@@ -1,0 +1,101 @@
+"""What is known of a metric by its name: its label for people, its direction, how stores and tables spell it.
+
+Scores travel by head, and the name of the metric that is a head's score by `score_metrics` (`{"PE": "r2"}`), which the
+experiment and the records of sweeps and comparisons carry. So no other module needs to know which metric that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from branchsweep.config.metric_names import MEAN, MIXED, R2, common_metric, metric_of_head
+
+RMSE, MAE = "rmse", "mae"
+
+
+BEST, CURVE, HALF, STANDARD_ERROR, TEST = "best_{}", "curve_{}", "half_{}", "{}_se", "test_{}"
+"""What is recorded of a metric besides its value: the best so far, by epoch, by half, its standard error, on the test rows."""
+
+
+class Metric(NamedTuple):
+    """A metric.
+
+    Args:
+        label: For people.
+        higher_is_better: Its direction.
+        is_score: Whether it is a share of explained deviance, which is 1 for a perfect prediction and 0 for a constant one.
+    """
+
+    label: str
+    higher_is_better: bool
+    is_score: bool
+
+
+METRICS: Mapping[str, Metric] = {
+    R2: Metric("R²", higher_is_better=True, is_score=True),
+    RMSE: Metric("RMSE", higher_is_better=False, is_score=False),
+    MAE: Metric("MAE", higher_is_better=False, is_score=False),
+}
+"""The metrics of heads by name, in the order of tables."""
+
+_SCORE_FIELDS = {R2: "scores", f"{R2}_se": "scores_se", f"test_{R2}": "test_scores"}
+"""Fields of kept results that earlier versions named after the one metric they had, and their names now."""
+
+
+def label(metric: str) -> str:
+    """The metric's name for people: `R²` of `r2`; of `MIXED`, `score`."""
+    return METRICS[metric].label if metric in METRICS else metric
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether the larger of two values of this metric is the better one; true of every score."""
+    return METRICS[metric].higher_is_better if metric in METRICS else True
+
+
+def is_standard_error(name: str) -> bool:
+    """Whether a full name such as `r2_se/PE` is that of a standard error."""
+    return name.partition("/")[0].endswith(STANDARD_ERROR.format(""))
+
+
+def is_test_score(name: str) -> bool:
+    """Whether a full name such as `test_r2/PE` is that of a score on the test rows, rather than of another metric."""
+    metric = name.partition("/")[0].removeprefix(TEST.format(""))
+    return METRICS[metric].is_score if metric in METRICS else metric == MIXED
+
+
+def score_metrics_of(heads: Iterable[str], recorded: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """The name of the metric that is the score, by head.
+
+    Args:
+        heads: The heads' names, in order.
+        recorded: The names as far as they were recorded; R² where they were not, for earlier versions had no other score.
+    """
+    return {head: (recorded or {}).get(head, R2) for head in heads}
+
+
+def score_names(score_metrics: Mapping[str, str], form: str = "{}", mean: bool = True) -> Mapping[str, str]:
+    """The full names of the heads' scores and of their mean, such as `r2/PE`, `r2/mean`.
+
+    Args:
+        score_metrics: The name of the metric that is the score, by head.
+        form: How the metric's name is spelled before the slash: `best_{}` makes `best_r2/PE`, `{}_se` its standard error.
+        mean: Whether the mean over the heads is among them; it is named after the metric that the heads share.
+
+    Returns:
+        The full names by head, and by `mean` as the last.
+    """
+    names = {head: metric_of_head(form.format(metric), head) for head, metric in score_metrics.items()}
+    if mean:
+        names[MEAN] = metric_of_head(form.format(common_metric(score_metrics.values())), MEAN)
+    return names
+
+
+def other_metrics(score_metrics: Mapping[str, str]) -> list[str]:
+    """The metrics that are no head's score, in the order of tables."""
+    return [metric for metric in METRICS if metric not in score_metrics.values()]
+
+
+def with_current_fields(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A kept result as a dict, with the names of its fields as they are now."""
+    return {_SCORE_FIELDS.get(name, name): value for name, value in data.items()}
