@@ -1,10 +1,10 @@
-"""What commands open: the table, the workers, and the terminal's progress display."""
+"""What several commands do: options into values, notes of errors, Ctrl-C, files that are written."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -17,11 +17,7 @@ from branchsweep.errors import DeprecatedKeyWarning, UserError
 if TYPE_CHECKING:
     from branchsweep.config.experiment import Experiment
     from branchsweep.config.workers import Workers
-    from branchsweep.data.dataset import Dataset, Split
-    from branchsweep.data.training_rows import TrainingRows
-    from branchsweep.training.protocols import Trainer
-    from branchsweep.training.resources import Resources
-    from branchsweep.workflows.progress import ProgressCallback
+    from branchsweep.workflows.session import Session
 
 
 def print_notes(error: BaseException, console: Console) -> None:
@@ -70,34 +66,6 @@ def escaped(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def read_table(experiment: Experiment, data_path: Path | None, require_real: bool, console: Console) -> tuple[Dataset, Split]:
-    """Load the table and split its rows; every warning is printed."""
-    from branchsweep.data import loading, splits
-    from branchsweep.data.download import DownloadOptions
-
-    def report(message: str, style: str = "") -> None:
-        console.print(escaped(message), style=style, highlight=False, soft_wrap=True)
-
-    with _download(console) as progress:
-        dataset = loading.load_dataset(experiment, data_path, require_real, report, DownloadOptions(progress=progress))
-    split = splits.split_rows(experiment, dataset)
-    for warning in (*dataset.warnings, *split.warnings):
-        report(f"warning: {warning}", "bold yellow" if dataset.is_synthetic else "yellow")
-    report(f"table: {dataset.location}, {dataset.rows:,} rows, {len(split.train):,} to train and {len(split.test):,} to test")
-    return dataset, split
-
-
-@contextmanager
-def _download(console: Console) -> Iterator[Callable[[int, int], None]]:
-    from branchsweep.reporting.download_bar import DownloadBar
-
-    bar = DownloadBar(console)
-    try:
-        yield bar
-    finally:
-        bar.close()
-
-
 def all_overrides(overrides: list[str] | None, trials: int | None, seed: int | None) -> list[str]:
     """Overrides of `--set`, and those that have an option of their own."""
     given = list(overrides or [])
@@ -108,41 +76,20 @@ def all_overrides(overrides: list[str] | None, trials: int | None, seed: int | N
     return given
 
 
-@contextmanager
-def open_training(rows: TrainingRows, means: Workers, console: Console) -> Iterator[tuple[Trainer, ProgressCallback]]:
-    """Workers that train on these rows, and the progress display."""
-    from branchsweep.reporting.terminal import Terminal
+def resolve_workers(given: str | None, experiment: Experiment | None = None) -> Workers | None:
+    """The workers that the option `--workers` names; None where it is not given.
 
-    with Terminal(console) as progress, _trainer(rows, means, progress) as trainer:
-        yield trainer, progress
-
-
-def _trainer(rows: TrainingRows, means: Workers, progress: ProgressCallback) -> AbstractContextManager[Trainer]:
-    from branchsweep.config.workers import RayWorkersConfig
-    from branchsweep.runtime import cache_folder
-
-    if isinstance(means, RayWorkersConfig):
-        from branchsweep.training.ray.workers import RayWorkers
-
-        return RayWorkers(rows, means, progress.on_trained, progress.on_message, progress.on_worker_status)
-    from branchsweep.training import gpus, local_workers
-
-    cards = gpus.choose_gpus(means, progress.on_message)
-    return local_workers.LocalWorkers(rows, means.count, progress.on_trained, cache_folder(), progress.on_worker_status, cards)
-
-
-def resolve_workers(given: str | None, experiment: Experiment | None = None) -> Workers:
-    """Workers to train with: the option `--workers`, else the experiment's.
-
-    The workers of a recorded sweep are not used: they describe the machine that trained it.
+    Args:
+        given: The option.
+        experiment: Says how a cluster's workers are, where only its address is given.
     """
     from branchsweep.config.workers import LocalWorkersConfig, RayWorkersConfig
 
-    written = experiment.workers if experiment else LocalWorkersConfig(kind="local")
     if given is None:
-        return written
+        return None
     if given.isdecimal() and int(given):
         return LocalWorkersConfig(kind="local", count=int(given))
+    written = experiment.workers if experiment else None
     cluster = written if isinstance(written, RayWorkersConfig) else RayWorkersConfig(kind="ray")
     if given == "ray":
         return cluster
@@ -153,19 +100,19 @@ def resolve_workers(given: str | None, experiment: Experiment | None = None) -> 
         raise UserError(message, "--workers") from None
 
 
-def training_resources(means: Workers, console: Console) -> Resources:
-    """Number of workers and their device; the GPUs of a cluster are unknown before training starts there."""
-    from branchsweep.config.workers import RayWorkersConfig
-    from branchsweep.training.resources import Resources
+def open_session(
+    console: Console,
+    data: Path | None = None,
+    require_real: bool = False,
+    tracking_uri: str | None = None,
+    workers: Workers | None = None,
+) -> Session:
+    """The session of a command: its options, and the terminal that shows messages and progress."""
+    from branchsweep.reporting.sweep_reporter import HtmlReporter
+    from branchsweep.reporting.terminal_interface import TerminalInterface
+    from branchsweep.workflows.session import Session
 
-    if isinstance(means, RayWorkersConfig):
-        from branchsweep.training.ray.cluster import count_places
-
-        return Resources(count_places(means))
-    from branchsweep.training import gpus, local_workers
-
-    cards = gpus.choose_gpus(means, lambda message: console.print(escaped(message), highlight=False, soft_wrap=True))
-    return local_workers.local_resources(cards, means.count)
+    return Session(data, require_real, tracking_uri, workers, interface=TerminalInterface(console), reporter=HtmlReporter)
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:

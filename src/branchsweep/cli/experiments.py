@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from branchsweep.cli.context import read_table
+from branchsweep.cli.context import open_session
 from branchsweep.cli.options import AsJson, DataPath, ExperimentPath, Overrides, RequireReal
 from branchsweep.errors import ConfigError, UserError
 
@@ -27,9 +27,10 @@ def data(
     """Print which table an experiment reads, its columns, and how its rows are split."""
     from branchsweep.config.loading import load_experiment
     from branchsweep.reporting.text.experiment import render_data_summary
+    from branchsweep.workflows.session import load_rows
 
     chosen = load_experiment(experiment, overrides or [])
-    dataset, split = read_table(chosen, data, require_real, Console(stderr=True))
+    dataset, split = load_rows(chosen, open_session(Console(stderr=True), data, require_real))
     Console().print(render_data_summary(dataset, split, {name: head.unit for name, head in chosen.heads.items()}))
 
 

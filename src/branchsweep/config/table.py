@@ -11,6 +11,9 @@ from branchsweep.config.config_model import ConfigModel
 POWER_PLANT_TABLE = "ccpp"
 """The name of the built-in table."""
 
+DATAFRAME = "dataframe"
+"""The source of a table whose rows are passed in Python."""
+
 POWER_PLANT_INPUTS = ("AT", "AP", "RH")
 """The input columns of the built-in table, where an experiment names none."""
 
@@ -21,7 +24,8 @@ POWER_PLANT_HEADS = ("PE", "V")
 class Table(ConfigModel):
     """Where the rows come from and which columns the network reads."""
 
-    source: str = Field(description="A path to an xlsx, csv or parquet file, or 'ccpp' for the built-in table.")
+    source: str = Field(description="A path to an xlsx, csv or parquet file; 'ccpp' for the built-in table; 'dataframe' for rows "
+        "that are passed in Python.")
     sheet: str | int | None = Field(
         None, description="The sheet of an xlsx file, by name or by position from 0; the first one if absent."
     )

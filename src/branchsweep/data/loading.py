@@ -11,13 +11,14 @@ from pathlib import Path
 import pandas as pd
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.table import POWER_PLANT_TABLE, Table
+from branchsweep.config.table import DATAFRAME, POWER_PLANT_TABLE, Table
 from branchsweep.data.built_in_table import read_power_plant_table, sheet_of
 from branchsweep.data.cleaning import check_constants, clean_rows
 from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
 from branchsweep.data.download import DownloadOptions
 from branchsweep.data.splits import check_sizes
+from branchsweep.errors import DataError
 from branchsweep.data.tables import SourceTable, from_dataframe, read_table, table_name
 
 
@@ -75,6 +76,11 @@ def _read(
         return from_dataframe(data)
     if table.source == POWER_PLANT_TABLE:
         return read_power_plant_table(table, data, require_real, on_message, download)
+    if data is None and table.source == DATAFRAME:
+        raise DataError(
+            f"table.source is '{DATAFRAME}', so its rows are passed in Python (branchsweep.sweep(experiment, df)); to read a file "
+            "instead, give its path with --data or as table.source"
+        )
     path = data or Path(table.source)
     sheet = table.sheet if data is None else sheet_of(path, table)
     return SourceTable(read_table(path, sheet), "file", table_name(path, sheet), path)

@@ -50,3 +50,31 @@ class ProgressCallback(Protocol):
     def on_message(self, sentence: str) -> None:
         """Something worth a line."""
         ...
+
+
+class NoProgress:
+    """A `ProgressCallback` that does nothing."""
+
+    def on_search_begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
+        """Do nothing."""
+
+    def on_round_begin(self, trials: int) -> None:
+        """Do nothing."""
+
+    def on_training_planned(self, lane_epochs: float, what: str, turn: int = 0) -> None:
+        """Do nothing."""
+
+    def on_trained(self, lane_epochs: float) -> None:
+        """Do nothing."""
+
+    def on_worker_status(self, status: WorkerStatus) -> None:
+        """Do nothing."""
+
+    def on_trial_end(self, result: Result) -> None:
+        """Do nothing."""
+
+    def on_stage(self, sentence: str) -> None:
+        """Do nothing."""
+
+    def on_message(self, sentence: str) -> None:
+        """Do nothing."""

@@ -1,0 +1,188 @@
+"""Runs workflows in a session: opens the table, the workers and the store, and closes them again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from branchsweep.config.comparison import Comparison
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.promotion import Promotion
+from branchsweep.config.recorded import parse_recorded_experiment
+from branchsweep.data.dataset import Dataset, Split
+from branchsweep.data.halves import split_halves
+from branchsweep.data.training_rows import training_rows
+from branchsweep.errors import ConfigError, UserError
+from branchsweep.metrics.comparison_result import ComparisonResult
+from branchsweep.search.drivers import open_driver
+from branchsweep.tracking.open import (
+    open_comparison_tracking,
+    open_recorded_sweep,
+    open_recorded_tracking,
+    open_recorded_trial,
+    open_tracking,
+)
+from branchsweep.tracking.protocols import SweepArchive
+from branchsweep.trial import Result
+from branchsweep.workflows.baseline_evaluation import baselines_of
+from branchsweep.workflows.comparison import compare
+from branchsweep.workflows.dry_run import DryRun, make_dry_run
+from branchsweep.workflows.promotion import PromotionOutcome
+from branchsweep.workflows.replay import TOLERANCE, Replay, find_trial, replay
+from branchsweep.workflows.search_loop import SearchContext
+from branchsweep.workflows.session import Session, load_rows, open_training, training_resources
+from branchsweep.workflows.sweep import EarlierSweep, finished_result, new_sweep_record, promote_recorded, run_sweep
+from branchsweep.workflows.sweep import warm_start_results
+from branchsweep.workflows.sweep_result import SweepResult
+
+ComparisonRenderer = Callable[[ComparisonResult, str], Mapping[str, str | bytes]]
+"""Makes the files that are kept with a comparison from its result and its YAML."""
+
+
+def launch_sweep(experiment: Experiment, session: Session) -> SweepResult:
+    """Run a sweep, or resume it; of a sweep that is complete, the recorded result.
+
+    Raises:
+        UserError: The experiment, the table, the workers or the store cannot be used.
+    """
+    baselines = baselines_of(experiment)
+    dataset, split = load_rows(experiment, session)
+    prior = _warm_start(experiment, dataset, session)
+    with open_training(training_rows(dataset, split), session, experiment) as (trainer, progress):
+        reporter = session.reporter(progress.on_message)
+        record = new_sweep_record(
+            experiment, dataset, split, prior, trainer.resources.device, reporter.running_description(experiment)
+        )
+        with open_tracking(
+            record, session.tracking_uri, session.fresh, session.take_over, progress.on_message
+        ) as tracking:
+            finished = finished_result(experiment, tracking.tracker.conclusion)
+            if finished:
+                progress.on_message("this sweep is complete; add --fresh to run it again")
+                return finished
+            context = SearchContext(open_driver(experiment, prior), trainer, tracking, progress)
+            return run_sweep(experiment, baselines, dataset, split, context, reporter)
+
+
+def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
+    """What a sweep would train, and how long it would take."""
+    baselines = baselines_of(experiment)
+    _, split = load_rows(experiment, session)
+    return make_dry_run(experiment, baselines, split, training_resources(session, experiment))
+
+
+def launch_promotion(
+    sweep: str, session: Session, trial: int | None = None, model: str | None = None, dry_run: bool = False
+) -> tuple[Experiment, PromotionOutcome]:
+    """Confirm the best trials of a recorded sweep, and promote the best one if the evidence suffices.
+
+    Args:
+        sweep: Its name or run id.
+        session: How and where.
+        trial: The number of the trial to confirm; None for the best few.
+        model: Name of the registered model; the experiment's if None.
+        dry_run: Whether to decide only, and register nothing.
+
+    Returns:
+        The experiment of the sweep, and what came of the promotion.
+
+    Raises:
+        UserError: There is no such sweep or trial, no name for the model, or another table than the sweep's.
+    """
+    recorded, tracking = open_recorded_tracking(session.tracking_uri, sweep)
+    experiment = _recorded_experiment(recorded)
+    if model:
+        policy = experiment.promotion or Promotion(model=model)
+        experiment = experiment.model_copy(update={"promotion": policy.model_copy(update={"model": model})})
+    name = recorded.sweep.name
+    if experiment.promotion is None:
+        raise UserError(f"the sweep {name} names no registered model in promotion.model: give a name with --model NAME")
+    dataset, split = load_rows(experiment, session)
+    _require_same_rows(recorded, dataset, split)
+    with open_training(training_rows(dataset, split), session) as (trainer, progress):
+        reporter = session.reporter(progress.on_message)
+        outcome = promote_recorded(experiment, trial, dataset, split, trainer, tracking, progress, dry_run, reporter)
+    return experiment, outcome
+
+
+def launch_replay(run: str, session: Session, trial: int | None = None, tolerance: float = TOLERANCE) -> Replay:
+    """Train a recorded trial again, and compare its scores with the recorded ones.
+
+    Args:
+        run: A trial's run id or the beginning of it; with `trial`, a sweep's name or run id.
+        session: How and where.
+        trial: The number of the trial in the sweep.
+        tolerance: The largest difference of scores that counts as agreement.
+
+    Raises:
+        UserError: There is no such trial, or its table cannot be read.
+    """
+    if trial is None:
+        recorded, number = open_recorded_trial(session.tracking_uri, run)
+    else:
+        recorded, number = open_recorded_sweep(session.tracking_uri, run), trial
+    result = find_trial(recorded.recorded_results(), number, sweep_label(recorded))
+    experiment = _recorded_experiment(recorded)
+    dataset, split = load_rows(experiment, session)
+    with open_training(training_rows(dataset, split), session) as (trainer, progress):
+        return replay(recorded.sweep, experiment, result, dataset, split, trainer, progress, tolerance)
+
+
+def launch_comparison(
+    comparison: Comparison, session: Session, render: ComparisonRenderer
+) -> tuple[ComparisonResult, Mapping[str, str | bytes]]:
+    """Run a comparison, or resume it; of a comparison that is complete, the recorded result.
+
+    Args:
+        comparison: The contestants and the protocol.
+        session: How and where.
+        render: Makes the files that are kept with the comparison.
+
+    Returns:
+        The result, and the files.
+    """
+    dataset, _ = load_rows(comparison.experiment, session)
+    halves = split_halves(comparison.experiment, dataset, session.data_path, comparison.seed)
+    session.interface.message(f"halves: {halves.origin}")
+    record = compare.record(comparison, dataset, halves)
+    tracker = open_comparison_tracking(record, session.tracking_uri, session.fresh)
+    recorded = tracker.conclusion
+    if recorded:
+        session.interface.message("this comparison is complete; add --fresh to run it again")
+        return recorded, render(recorded, record.yaml)
+    rows = compare.all_rows(comparison, dataset, halves)
+    with open_training(rows, session, comparison.experiment) as (trainer, progress):
+        result = compare.compare(comparison, dataset, halves, compare.ComparisonContext(trainer, tracker, progress))
+    files = render(result, record.yaml)
+    tracker.finish(result, files)
+    return result, files
+
+
+def sweep_label(recorded: SweepArchive) -> str:
+    """What messages call a recorded sweep."""
+    return f"sweep {recorded.sweep.name} ({recorded.run_id[:8]})"
+
+
+def _recorded_experiment(recorded: SweepArchive) -> Experiment:
+    return parse_recorded_experiment(recorded.sweep.yaml, sweep_label(recorded))
+
+
+def _require_same_rows(recorded: SweepArchive, dataset: Dataset, split: Split) -> None:
+    """Raise UserError unless the table and its split are those of the sweep."""
+    for part, tag, digest in (("table", "data_digest", dataset.digest), ("split", "split_digest", split.digest)):
+        before = recorded.sweep.tags.get(tag)
+        if before != digest:
+            message = f"the {part} differs from that of the sweep {recorded.sweep.name} ({tag} {digest}, recorded: {before})"
+            raise UserError(f"{message}: give the table of the sweep with --data")
+
+
+def _warm_start(experiment: Experiment, dataset: Dataset, session: Session) -> list[Result]:
+    """Results of the earlier sweeps that `search.warm_start` names."""
+    earlier = []
+    for name in experiment.search.warm_start:
+        if name == experiment.name:
+            message = f"search.warm_start: got '{name}', the name of this sweep; expected the run id of an earlier one"
+            raise ConfigError(f"{message} (branchsweep show)")
+        recorded = open_recorded_sweep(session.tracking_uri, name)
+        results = recorded.recorded_results()
+        earlier.append(EarlierSweep(recorded.run_id, recorded.sweep, _recorded_experiment(recorded), results))
+    return warm_start_results(experiment, dataset, earlier)

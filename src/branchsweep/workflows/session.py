@@ -1,0 +1,165 @@
+"""Opens what workflows need: the table, the workers, and the display of their progress.
+
+The command line, the Python API and tests share it. What runs in a session is in `launch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.workers import LocalWorkersConfig, RayWorkersConfig, Workers
+from branchsweep.data.dataset import Dataset, Split
+from branchsweep.data.download import DownloadOptions
+from branchsweep.data.loading import load_dataset
+from branchsweep.data.splits import split_rows
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.runtime import cache_folder
+from branchsweep.training.protocols import Trainer
+from branchsweep.training.resources import Resources
+from branchsweep.workflows.progress import NoProgress, ProgressCallback
+from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DownloadProgress = Callable[[int, int], None]
+"""Called with the number of bytes received, and the total number (0 where it is unknown)."""
+
+
+class UserInterface(Protocol):
+    """Shows messages and progress to the user."""
+
+    def message(self, text: str, style: str = "") -> None:
+        """Show a message.
+
+        Args:
+            text: The message.
+            style: `warning` or `alarm` for messages that the user should notice; empty for all others.
+        """
+        ...
+
+    def progress(self) -> AbstractContextManager[ProgressCallback]:
+        """The display of a workflow's progress, for as long as the context is open."""
+        ...
+
+    def download(self) -> AbstractContextManager[DownloadProgress]:
+        """The display of a download's progress, for as long as the context is open."""
+        ...
+
+
+class SilentInterface:
+    """A `UserInterface` that shows nothing."""
+
+    def message(self, text: str, style: str = "") -> None:
+        """Show nothing."""
+
+    def progress(self) -> AbstractContextManager[ProgressCallback]:
+        """A callback that does nothing."""
+        return nullcontext(NoProgress())
+
+    def download(self) -> AbstractContextManager[DownloadProgress]:
+        """A callback that does nothing."""
+        return nullcontext(lambda _received, _total: None)
+
+
+def tables_only(_on_message: Callable[[str], None]) -> SweepReporter:
+    """A reporter that writes the tables of a sweep alone."""
+    return TABLES_ONLY
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How and where workflows run: everything beside what an experiment says.
+
+    Args:
+        data: The rows: the path of a table, or a DataFrame; the experiment's table if None.
+        require_real: Whether to refuse the synthetic replacement of the built-in table.
+        tracking_uri: URI of the MLflow store; `sqlite:///mlflow.db` in the working directory, or what the environment variable
+            MLFLOW_TRACKING_URI says, if None.
+        workers: What trains; the experiment's workers if None, and local ones for what was recorded before.
+        fresh: Whether to start again what is recorded already.
+        take_over: Whether to resume a sweep that another process runs; that process then stops.
+        interface: Shows messages and progress.
+        reporter: Makes the reporter of a sweep, given a function that shows messages.
+    """
+
+    data: Path | pd.DataFrame | None = None
+    require_real: bool = False
+    tracking_uri: str | None = None
+    workers: Workers | None = None
+    fresh: bool = False
+    take_over: bool = False
+    interface: UserInterface = SilentInterface()
+    reporter: Callable[[Callable[[str], None]], SweepReporter] = tables_only
+
+    @property
+    def data_path(self) -> Path | None:
+        """The path of the table; None for a DataFrame, and for the experiment's table."""
+        return self.data if isinstance(self.data, Path) else None
+
+
+def load_rows(experiment: Experiment, session: Session) -> tuple[Dataset, Split]:
+    """The table of an experiment and its split; warnings about them are shown.
+
+    Raises:
+        DataError: The table cannot be read, or does not fit the experiment.
+    """
+    show = session.interface.message
+    with session.interface.download() as progress:
+        dataset = load_dataset(experiment, session.data, session.require_real, show, DownloadOptions(progress=progress))
+    split = split_rows(experiment, dataset)
+    for warning in (*dataset.warnings, *split.warnings):
+        show(f"warning: {warning}", "alarm" if dataset.is_synthetic else "warning")
+    show(f"table: {dataset.location}, {dataset.rows:,} rows, {len(split.train):,} to train and {len(split.test):,} to test")
+    return dataset, split
+
+
+@contextmanager
+def open_training(
+    rows: TrainingRows, session: Session, experiment: Experiment | None = None
+) -> Iterator[tuple[Trainer, ProgressCallback]]:
+    """Workers that train on these rows, and the display of their progress, for as long as the context is open.
+
+    Args:
+        rows: The rows that a trainer may see.
+        session: Says which workers, unless it leaves that to the experiment.
+        experiment: Says which workers otherwise; None for local ones.
+    """
+    with session.interface.progress() as progress, _trainer(rows, workers_of(session, experiment), progress) as trainer:
+        yield trainer, progress
+
+
+def workers_of(session: Session, experiment: Experiment | None) -> Workers:
+    """The workers of the session, else those of the experiment, else local ones."""
+    return session.workers or (experiment.workers if experiment else LocalWorkersConfig(kind="local"))
+
+
+def training_resources(session: Session, experiment: Experiment) -> Resources:
+    """The number of workers and their device; the GPUs of a cluster are unknown before training starts there."""
+    workers = workers_of(session, experiment)
+    if isinstance(workers, RayWorkersConfig):
+        from branchsweep.training.ray.cluster import count_places  # noqa: PLC0415  # Ray is an extra
+
+        return Resources(count_places(workers))
+    from branchsweep.training import gpus, local_workers  # noqa: PLC0415  # starts processes to look for GPUs
+
+    found = gpus.choose_gpus(workers, session.interface.message)
+    return local_workers.local_resources(found, workers.count)
+
+
+def _trainer(rows: TrainingRows, workers: Workers, progress: ProgressCallback) -> AbstractContextManager[Trainer]:
+    if isinstance(workers, RayWorkersConfig):
+        from branchsweep.training.ray.workers import RayWorkers  # noqa: PLC0415  # Ray is an extra
+
+        return RayWorkers(rows, workers, progress.on_trained, progress.on_message, progress.on_worker_status)
+    from branchsweep.training import gpus, local_workers  # noqa: PLC0415  # as above
+
+    found = gpus.choose_gpus(workers, progress.on_message)
+    return local_workers.LocalWorkers(
+        rows, workers.count, progress.on_trained, cache_folder(), progress.on_worker_status, found
+    )
