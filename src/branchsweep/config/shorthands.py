@@ -12,7 +12,7 @@ from branchsweep.config.config_model import KeyPath
 from branchsweep.config.deprecated_keys import rename_deprecated_keys
 from branchsweep.config.file_paths import YAML_SUFFIXES, find_file, missing_file_message
 from branchsweep.config.messages import ConfigMistake
-from branchsweep.config.table import POWER_PLANT_INPUTS, POWER_PLANT_TABLE
+from branchsweep.config.table import DATAFRAME, POWER_PLANT_INPUTS, POWER_PLANT_TABLE
 from branchsweep.config.training import NO_PRUNING
 from branchsweep.config.yaml_document import Document, SourceLocation
 from branchsweep.config.yaml_parser import read_document
@@ -114,6 +114,8 @@ def _resolve_table_source(document: Document, experiment: KeyPath, folder: Path)
         return []
     if source == POWER_PLANT_TABLE:
         table.setdefault("inputs", list(POWER_PLANT_INPUTS))
+        return []
+    if source == DATAFRAME:
         return []
     file = find_file(source, folder)
     if file is None and not Path(source).suffix:

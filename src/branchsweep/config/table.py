@@ -24,8 +24,10 @@ POWER_PLANT_HEADS = ("PE", "V")
 class Table(ConfigModel):
     """Where the rows come from and which columns the network reads."""
 
-    source: str = Field(description="A path to an xlsx, csv or parquet file; 'ccpp' for the built-in table; 'dataframe' for rows "
-        "that are passed in Python.")
+    source: str = Field(
+        description="A path to an xlsx, csv or parquet file; 'ccpp' for the built-in table; 'dataframe' for rows "
+        "that are passed in Python."
+    )
     sheet: str | int | None = Field(
         None, description="The sheet of an xlsx file, by name or by position from 0; the first one if absent."
     )

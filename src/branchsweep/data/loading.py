@@ -18,8 +18,11 @@ from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
 from branchsweep.data.download import DownloadOptions
 from branchsweep.data.splits import check_sizes
-from branchsweep.errors import DataError
 from branchsweep.data.tables import SourceTable, from_dataframe, read_table, table_name
+from branchsweep.errors import DataError
+
+TableData = Path | pd.DataFrame
+"""Rows: the path of a table, or a DataFrame."""
 
 
 def _ignore_message(message: str) -> None:
@@ -28,7 +31,7 @@ def _ignore_message(message: str) -> None:
 
 def load_dataset(
     experiment: Experiment,
-    data: Path | pd.DataFrame | None = None,
+    data: TableData | None = None,
     require_real: bool = False,
     on_message: Callable[[str], None] = _ignore_message,
     download: DownloadOptions | None = None,
@@ -67,7 +70,7 @@ def load_dataset(
 
 def _read(
     table: Table,
-    data: Path | pd.DataFrame | None,
+    data: TableData | None,
     require_real: bool,
     on_message: Callable[[str], None],
     download: DownloadOptions,
@@ -78,8 +81,8 @@ def _read(
         return read_power_plant_table(table, data, require_real, on_message, download)
     if data is None and table.source == DATAFRAME:
         raise DataError(
-            f"table.source is '{DATAFRAME}', so its rows are passed in Python (branchsweep.sweep(experiment, df)); to read a file "
-            "instead, give its path with --data or as table.source"
+            f"table.source is '{DATAFRAME}', so its rows are passed in Python (branchsweep.sweep(experiment, df)); to read a "
+            "file instead, give its path with --data or as table.source"
         )
     path = data or Path(table.source)
     sheet = table.sheet if data is None else sheet_of(path, table)

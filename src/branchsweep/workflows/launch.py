@@ -30,8 +30,14 @@ from branchsweep.workflows.promotion import PromotionOutcome
 from branchsweep.workflows.replay import TOLERANCE, Replay, find_trial, replay
 from branchsweep.workflows.search_loop import SearchContext
 from branchsweep.workflows.session import Session, load_rows, open_training, training_resources
-from branchsweep.workflows.sweep import EarlierSweep, finished_result, new_sweep_record, promote_recorded, run_sweep
-from branchsweep.workflows.sweep import warm_start_results
+from branchsweep.workflows.sweep import (
+    EarlierSweep,
+    finished_result,
+    new_sweep_record,
+    promote_recorded,
+    run_sweep,
+    warm_start_results,
+)
 from branchsweep.workflows.sweep_result import SweepResult
 
 ComparisonRenderer = Callable[[ComparisonResult, str], Mapping[str, str | bytes]]
@@ -52,9 +58,7 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepResult:
         record = new_sweep_record(
             experiment, dataset, split, prior, trainer.resources.device, reporter.running_description(experiment)
         )
-        with open_tracking(
-            record, session.tracking_uri, session.fresh, session.take_over, progress.on_message
-        ) as tracking:
+        with open_tracking(record, session.tracking_uri, session.fresh, session.take_over, progress.on_message) as tracking:
             finished = finished_result(experiment, tracking.tracker.conclusion)
             if finished:
                 progress.on_message("this sweep is complete; add --fresh to run it again")

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.workers import LocalWorkersConfig, RayWorkersConfig, Workers
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.download import DownloadOptions
-from branchsweep.data.loading import load_dataset
+from branchsweep.data.loading import TableData, load_dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.runtime import cache_folder
@@ -23,9 +23,6 @@ from branchsweep.training.protocols import Trainer
 from branchsweep.training.resources import Resources
 from branchsweep.workflows.progress import NoProgress, ProgressCallback
 from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 DownloadProgress = Callable[[int, int], None]
 """Called with the number of bytes received, and the total number (0 where it is unknown)."""
@@ -67,6 +64,9 @@ class SilentInterface:
         return nullcontext(lambda _received, _total: None)
 
 
+SILENT = SilentInterface()
+
+
 def tables_only(_on_message: Callable[[str], None]) -> SweepReporter:
     """A reporter that writes the tables of a sweep alone."""
     return TABLES_ONLY
@@ -88,13 +88,13 @@ class Session:
         reporter: Makes the reporter of a sweep, given a function that shows messages.
     """
 
-    data: Path | pd.DataFrame | None = None
+    data: TableData | None = None
     require_real: bool = False
     tracking_uri: str | None = None
     workers: Workers | None = None
     fresh: bool = False
     take_over: bool = False
-    interface: UserInterface = SilentInterface()
+    interface: UserInterface = SILENT
     reporter: Callable[[Callable[[str], None]], SweepReporter] = tables_only
 
     @property
