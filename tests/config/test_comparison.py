@@ -120,41 +120,41 @@ class TestComparison:
         assert place == ("contestants", "other", "experiment")
 
     def test_the_first_contestant_is_the_reference_unless_it_says_otherwise(self) -> None:
-        assert make().compared_with == "forest"
-        assert make(reference="single").compared_with == "single"
+        assert make().reference_name == "forest"
+        assert make(reference="single").reference_name == "single"
 
     def test_the_gain_is_that_of_the_first_network_over_the_first_single_unless_it_says_otherwise(self) -> None:
-        assert make().gain == ("branched", "single")
-        assert make(transfer={"shared": "other", "single": "separate"}).gain == ("other", "separate")
+        assert make().transfer_pair == ("branched", "single")
+        assert make(transfer={"shared": "other", "single": "separate"}).transfer_pair == ("other", "separate")
 
     @pytest.mark.parametrize("gone", [("single", "separate"), ("branched", "other")])
     def test_there_is_no_gain_without_both(self, gone: tuple[str, ...]) -> None:
         contestants = {name: one for name, one in DATA["contestants"].items() if name not in gone}
-        assert make(contestants=contestants).gain is None
+        assert make(contestants=contestants).transfer_pair is None
 
 
 class TestDerived:
     def test_is_the_comparison_s_experiment_with_its_seed(self) -> None:
         comparison = make()
-        derived = comparison.derived(network(comparison, "branched"))
+        derived = comparison.experiment_of(network(comparison, "branched"))
         assert derived == comparison.experiment.model_copy(update={"seed": 9})
 
     def test_holds_what_is_fixed(self) -> None:
         comparison = make()
-        derived = comparison.derived(network(comparison, "single"))
+        derived = comparison.experiment_of(network(comparison, "single"))
         assert derived == comparison.experiment.with_fixed({"PE.depth": 2}).model_copy(update={"seed": 9})
         assert "PE.depth" not in derived.space.dimensions
 
     def test_is_the_contestant_s_own_experiment_where_it_names_one(self) -> None:
         comparison = make()
-        derived = comparison.derived(network(comparison, "other"))
+        derived = comparison.experiment_of(network(comparison, "other"))
         assert (derived.name, derived.seed) == ("other", 9)
         assert derived.space.fixed == {"trunk.depth": 3, "activation": "silu"}
 
     @pytest.mark.parametrize("name", ["branched", "single", "other", "separate"])
     def test_is_a_sound_experiment(self, name: str) -> None:
         comparison = make()
-        derived = comparison.derived(network(comparison, name))
+        derived = comparison.experiment_of(network(comparison, name))
         assert Experiment.model_validate(derived.model_dump()) == derived
 
 

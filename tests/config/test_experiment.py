@@ -69,7 +69,7 @@ class TestExperiment:
     @pytest.mark.parametrize(
         ("pruning", "where", "what"),
         [
-            ({"rungs": [5, 5]}, ("pruning", "rungs"), "rungs must rise"),
+            ({"rungs": [5, 5]}, ("pruning", "rungs"), "rungs must increase"),
             ({"rungs": [5, 100]}, ("pruning", "rungs", 1), "got 100, expected fewer epochs than a trial has (fit.epochs 100)"),
             ({"rungs": [5], "keep": 1.0}, ("pruning", "keep"), "Input should be less than 1"),
         ],
@@ -139,7 +139,7 @@ class TestExperiment:
 
     def test_an_algorithm_belongs_to_its_driver(self) -> None:
         assert mistakes(search={"driver": "random", "algorithm": "tpe"}) == [
-            (("search", "algorithm"), "got 'tpe', expected one that random has (random)")
+            (("search", "algorithm"), "got 'tpe', expected an algorithm of random (random)")
         ]
 
 

@@ -240,9 +240,9 @@ MISTAKES = {
     ),
     "choice twice": (
         ("[relu, silu]", "[relu, relu]"),
-        "x.yaml:17: space.dimensions.activation: each choice may stand only once",
+        "x.yaml:17: space.dimensions.activation: each choice may be listed only once",
     ),
-    "input twice": (("[AT, RH]", "[AT, AT]"), "x.yaml:3: table.inputs: each input column may stand only once"),
+    "input twice": (("[AT, RH]", "[AT, AT]"), "x.yaml:3: table.inputs: each input column may be listed only once"),
     "tunable": (
         ("    trunk.depth: {type", "    trunk.dpeth: {type"),
         (
@@ -293,7 +293,7 @@ MISTAKES = {
     ),
     "algorithm": (
         ("driver: optuna", "driver: optuna\n  algorithm: tep"),
-        f"x.yaml:22: search.algorithm: got 'tep', expected one that optuna has ({ALGORITHMS}); did you mean 'tpe'?",
+        f"x.yaml:22: search.algorithm: got 'tep', expected an algorithm of optuna ({ALGORITHMS}); did you mean 'tpe'?",
     ),
     "baseline": (
         ("[linear_regression]", "[linear_regresion]"),
@@ -365,7 +365,7 @@ def test_a_mistake_is_told_with_its_line(change: tuple[str, str], message: str) 
         ("# only a remark\n", "x.yaml: the file is empty, expected a mapping (key: value)"),
         ("- name\n", "x.yaml:1: got a list, expected a mapping (key: value)"),
         ("\nplant\n", "x.yaml:2: got 'plant', expected a mapping (key: value)"),
-        ("? [a, b]\n: c\n", "x.yaml:1: got a list or a mapping as key, expected a word"),
+        ("? [a, b]\n: c\n", "x.yaml:1: got a list or a mapping as key, expected a text"),
     ],
 )
 def test_a_file_that_is_no_mapping(text: str, message: str) -> None:

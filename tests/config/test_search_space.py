@@ -77,11 +77,11 @@ class TestDimensions:
         [
             ({"type": "int", "low": 2, "high": 1}, "low (2) must not be above high (1)"),
             ({"type": "float", "low": 0, "high": 1, "log": True}, "a logarithmic scale needs low above 0, not 0.0"),
-            ({"type": "float", "low": 1, "high": 2, "log": True, "step": 0.5}, "log and step cannot stand together"),
-            ({"type": "int", "low": 1, "high": 9, "log": True, "step": 2}, "log and step cannot stand together"),
-            ({"type": "choice", "choices": ["relu", "relu"]}, "each choice may stand only once"),
+            ({"type": "float", "low": 1, "high": 2, "log": True, "step": 0.5}, "log and step cannot be combined"),
+            ({"type": "int", "low": 1, "high": 9, "log": True, "step": 2}, "log and step cannot be combined"),
+            ({"type": "choice", "choices": ["relu", "relu"]}, "each choice may be listed only once"),
             ({"type": "choice", "choices": ["relu", "silu"], "ordered": True}, "ordered choices must be numbers"),
-            ({"type": "choice", "choices": [16, 8], "ordered": True}, "ordered choices must rise"),
+            ({"type": "choice", "choices": [16, 8], "ordered": True}, "ordered choices must increase"),
         ],
     )
     def test_refuse_what_cannot_be_asked(self, dimension: dict[str, Any], message: str) -> None:

@@ -1,7 +1,7 @@
-"""A comparison: one YAML file. Who is compared with whom, on which budget, by which protocol.
+"""A comparison: one YAML file. What is compared, on which budget, by which protocol.
 
 Contestants are derived from one experiment, so that adding one takes a few lines: the branched network, a network for each
-head, a network without branches, another experiment's, an estimator of scikit-learn's.
+head, a network without branches, that of another experiment, an estimator of scikit-learn's.
 """
 
 from __future__ import annotations
@@ -21,23 +21,26 @@ from branchsweep.errors import did_you_mean
 from branchsweep.trial import ParamValue
 
 N_REPETITIONS = 5
-"""Of the division into two halves (Dietterich 1998)."""
+"""Divisions of the rows into two halves (Dietterich 1998)."""
 
 N_HALVES = 2 * N_REPETITIONS
-"""That every contestant learns from, and is tested on."""
+"""Halves that every contestant is trained on, and tested on."""
 
 QUICK_EPOCHS, QUICK_TRIALS = 20, 4
-"""Of the quick form."""
+"""Epochs and trials of the quick form, at most."""
 
 NO_RUNGS = Pruning(rungs=[])
 
 EstimatorName = Literal["linear_regression", "k_nearest_neighbors", "random_forest", "histogram_gradient_boosting"]
 
 ESTIMATORS: tuple[str, ...] = get_args(EstimatorName)
-"""The estimators of scikit-learn's that may compete."""
+"""The estimators of scikit-learn's that a contestant can be."""
+
+FASTEST_ESTIMATORS = ("linear_regression", "k_nearest_neighbors")
+"""The estimators of the quick form."""
 
 Fixed = Mapping[str, ParamValue]
-"""Tunables held at a value."""
+"""Hyperparameters fixed at a value."""
 
 
 class Network(ConfigModel):
@@ -47,28 +50,28 @@ class Network(ConfigModel):
     experiment: Experiment | None = Field(
         None, description="A path to another experiment on the same table and heads; the comparison's own if absent."
     )
-    fixed: Fixed = Field(default_factory=dict, description="Tunables held at a value instead of being searched.")
+    fixed: Fixed = Field(default_factory=dict, description="Hyperparameters fixed at a value instead of being searched.")
 
 
 class Single(ConfigModel):
-    """A network for each head, each with its own search; together they share the budget of one contestant."""
+    """A network for each head, each with a search of its own; they share the budget of one contestant."""
 
     kind: Literal["single"]
     experiment: Experiment | None = Field(
         None, description="A path to another experiment on the same table and heads; the comparison's own if absent."
     )
-    fixed: Fixed = Field(default_factory=dict, description="Tunables held at a value instead of being searched.")
+    fixed: Fixed = Field(default_factory=dict, description="Hyperparameters fixed at a value instead of being searched.")
 
 
 class Estimator(ConfigModel):
     """An estimator of scikit-learn's, with its defaults."""
 
     kind: Literal["estimator"]
-    estimator: EstimatorName = Field(description="Which.")
+    estimator: EstimatorName = Field(description="The name of the estimator.")
     chain: list[Name] | None = Field(
         None,
-        description="The heads in the order of a RegressorChain, each of which reads the predictions of those before it; one "
-        "estimator per head if absent.",
+        description="The heads in the order of a RegressorChain, where each has the predictions of those before it as inputs; "
+        "one estimator per head if absent.",
     )
 
 
@@ -76,84 +79,85 @@ Contestant = Annotated[Network | Single | Estimator, Field(discriminator="kind")
 
 
 class Budget(ConfigModel):
-    """What the search of one contestant may take, in every half where it is tuned. One of several networks splits it evenly."""
+    """The budget of one contestant's search, in every half where it is tuned. Several networks share it evenly."""
 
     trials: int = Field(24, ge=1, description="Trials in total, the initial ones included.")
-    seconds: float | None = Field(None, gt=0, description="Of wall time, over all halves; whichever is spent first.")
+    seconds: float | None = Field(None, gt=0, description="Wall time over all halves; whichever is spent first.")
 
 
 class Transfer(ConfigModel):
-    """Between which two contestants a head's gain by sharing is told."""
+    """The two contestants whose difference is the gain of a head by sharing."""
 
     shared: Name = Field(description="The contestant with one network for all heads.")
     single: Name = Field(description="The contestant with a network for each head.")
 
 
 class Sharing(ConfigModel):
-    """How a head's R² depends on where its branch leaves the trunk, for one recipe that is not tuned.
+    """How the score of a head depends on the number of shared layers, with hyperparameters that are not tuned.
 
-    Every head has `layers` hidden layers. Of these 0, 1, … or all are shared.
+    Every head has `layers` hidden layers, of which 0, 1, … or all are shared.
     """
 
     layers: int = Field(4, ge=1, le=16, description="Hidden layers between the inputs and each head.")
-    fixed: Fixed = Field(default_factory=dict, description="The recipe, beside what the experiment fixes; no depths.")
+    fixed: Fixed = Field(default_factory=dict, description="Hyperparameters beside those that the experiment fixes; no depths.")
 
 
 class Comparison(ConfigModel):
     """One YAML file."""
 
     name: Name = Field(description="Names the comparison in the terminal and in MLflow.")
-    question: str = Field("", description="What the comparison wants to know, in a sentence.")
+    question: str = Field("", description="The question that the comparison answers, in a sentence.")
     seed: int = Field(1, ge=0, description="All randomness derives from it.")
     experiment: Experiment = Field(description="A path to the experiment that contestants are derived from.")
-    contestants: Mapping[Name, Contestant] = Field(min_length=2, description="Who competes, by name, in order.")
-    reference: Name | None = Field(None, description="With whom all others are compared; the first contestant if absent.")
-    budget: Budget = Field(default_factory=Budget, description="Of each contestant that is tuned.")
+    contestants: Mapping[Name, Contestant] = Field(min_length=2, description="What is compared, by name, in order.")
+    reference: Name | None = Field(
+        None, description="The contestant that all others are compared with; the first one if absent."
+    )
+    budget: Budget = Field(default_factory=Budget, description="The budget of each contestant that is tuned.")
     tuning: Literal["nested", "once"] = Field(
         "nested",
-        description="nested: anew inside each of the ten training halves, which is honest; once: on the experiment's own "
-        "training rows, most of which are then tested on too, which is cheaper and flatters what is tuned.",
+        description="nested: anew within each of the ten training halves, which is unbiased; once: on the experiment's own "
+        "training rows, most of which are then tested on too, which is cheaper and biased in favour of tuned contestants.",
     )
     validation: Annotated[KFold | HoldOut, Field(discriminator="method")] = Field(
         default_factory=lambda: HoldOut(method="hold_out", fraction=0.25),
-        description="How a trial is scored inside the rows that a contestant is tuned on; a hold-out of a quarter if absent.",
+        description="How a trial is scored within the rows that a contestant is tuned on; a hold-out of a quarter if absent.",
     )
-    networks: int = Field(1, ge=1, le=32, description="Networks per half and recipe, from different initial weights.")
-    alpha: float = Field(0.05, gt=0, lt=1, description="Level of the tests, over all heads and contestants together (Holm).")
+    networks: int = Field(1, ge=1, le=32, description="Networks per half, from different initial weights.")
+    alpha: float = Field(0.05, gt=0, lt=1, description="Significance level, over all heads and contestants together (Holm).")
     transfer: Transfer | None = Field(
-        None, description="Whose difference is the gain by sharing; the first network and the first single if absent."
+        None,
+        description="Their difference is the gain by sharing; the first network and the first single if absent.",
     )
-    sharing: Sharing | None = Field(None, description="None: how much is shared is not varied.")
+    sharing: Sharing | None = Field(None, description="None: the number of shared layers is not varied.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         mistakes = (
             self._contestant_mistakes(),
-            self._name_mistakes(),
+            self._reference_mistakes(),
             self._transfer_mistakes(),
             self._sharing_mistakes(),
         )
-        self._refuse(chain.from_iterable(mistakes))
+        self._raise_mistakes(chain.from_iterable(mistakes))
         return self
 
     def _contestant_mistakes(self) -> Iterator[KeyMistake]:
         heads = list(self.experiment.heads)
-        for name, one in self.contestants.items():
-            place = ("contestants", name)
-            if isinstance(one, Estimator):
-                if one.chain is not None and sorted(one.chain) != sorted(heads):
-                    yield (*place, "chain"), f"got {', '.join(one.chain)}, expected each of the heads {', '.join(heads)} once"
+        expected = _columns(self.experiment)
+        for name, contestant in self.contestants.items():
+            path = ("contestants", name)
+            if isinstance(contestant, Estimator):
+                chain = contestant.chain
+                if chain is not None and sorted(chain) != sorted(heads):
+                    yield (*path, "chain"), f"got {', '.join(chain)}, expected each of the heads {', '.join(heads)} once"
                 continue
-            yield from _fixed_mistakes((*place, "fixed"), one.fixed, heads)
-            if one.experiment is not None:
-                ours, theirs = (
-                    f"heads {dict(of.columns)} and inputs {of.table.inputs}" for of in (self.experiment, one.experiment)
-                )
-                if ours != theirs:
-                    message = f"got an experiment with {theirs}, expected those of the comparison's experiment: {ours}"
-                    yield (*place, "experiment"), message
+            yield from _fixed_mistakes((*path, "fixed"), contestant.fixed, heads)
+            if contestant.experiment is not None and (given := _columns(contestant.experiment)) != expected:
+                message = f"got an experiment with {given}, expected those of the comparison's experiment: {expected}"
+                yield (*path, "experiment"), message
 
-    def _name_mistakes(self) -> Iterator[KeyMistake]:
+    def _reference_mistakes(self) -> Iterator[KeyMistake]:
         if self.reference is not None and self.reference not in self.contestants:
             message = f"got '{self.reference}', expected a contestant{did_you_mean(self.reference, self.contestants)}"
             yield ("reference",), message
@@ -162,10 +166,9 @@ class Comparison(ConfigModel):
         if self.transfer is None:
             return
         for key, name, kind in (("shared", self.transfer.shared, Network), ("single", self.transfer.single, Single)):
-            able = [each for each, one in self.contestants.items() if isinstance(one, kind)]
-            if name not in able:
-                word = kind.__name__.lower()
-                message = f"got '{name}', expected a contestant of kind {word}{did_you_mean(name, able)}"
+            valid = [other for other, contestant in self.contestants.items() if isinstance(contestant, kind)]
+            if name not in valid:
+                message = f"got '{name}', expected a contestant of kind {kind.__name__.lower()}{did_you_mean(name, valid)}"
                 yield ("transfer", key), message
 
     def _sharing_mistakes(self) -> Iterator[KeyMistake]:
@@ -175,35 +178,34 @@ class Comparison(ConfigModel):
         yield from _fixed_mistakes(("sharing", "fixed"), self.sharing.fixed, heads)
         for name in self.sharing.fixed:
             if name.endswith(".depth"):
-                yield ("sharing", "fixed", name), "the depths are what is varied here: see sharing.layers"
+                yield ("sharing", "fixed", name), "the depths are varied here: see sharing.layers"
 
     @property
-    def gain(self) -> tuple[str, str] | None:
+    def transfer_pair(self) -> tuple[str, str] | None:
         """The contestants (shared, single) whose difference is the gain by sharing; None where there are none."""
         if self.transfer:
             return self.transfer.shared, self.transfer.single
-        shared = next((name for name, one in self.contestants.items() if isinstance(one, Network)), None)
-        single = next((name for name, one in self.contestants.items() if isinstance(one, Single)), None)
+        shared = next((name for name, contestant in self.contestants.items() if isinstance(contestant, Network)), None)
+        single = next((name for name, contestant in self.contestants.items() if isinstance(contestant, Single)), None)
         return (shared, single) if shared and single else None
 
     @property
-    def compared_with(self) -> str:
-        """The reference, the default spelled out."""
+    def reference_name(self) -> str:
+        """The reference, with its default."""
         return self.reference or next(iter(self.contestants))
 
     def quick(self) -> Comparison:
-        """A small form for a first look: the networks, hardly tuned, and the two quickest estimators."""
-        quickest = {"linear_regression", "k_nearest_neighbors"}
-        staying = {
-            name: one
-            for name, one in self.contestants.items()
-            if not isinstance(one, Estimator) or one.estimator in quickest or name == self.reference
+        """A small comparison for a first look: the networks, hardly tuned, and the two fastest estimators."""
+        contestants = {
+            name: contestant
+            for name, contestant in self.contestants.items()
+            if not isinstance(contestant, Estimator) or contestant.estimator in FASTEST_ESTIMATORS or name == self.reference
         }
         fit = self.experiment.fit.model_copy(update={"epochs": min(self.experiment.fit.epochs, QUICK_EPOCHS)})
         return self.model_copy(
             update={
                 "experiment": self.experiment.model_copy(update={"fit": fit, "pruning": NO_RUNGS}),
-                "contestants": staying,
+                "contestants": contestants,
                 "budget": Budget(trials=min(self.budget.trials, QUICK_TRIALS)),
                 "tuning": "once",
                 "networks": 1,
@@ -211,10 +213,10 @@ class Comparison(ConfigModel):
             }
         )
 
-    def derived(self, contestant: Network | Single) -> Experiment:
-        """The experiment that a contestant's network comes from, with this comparison's seed."""
-        base = (contestant.experiment or self.experiment).with_fixed(contestant.fixed)
-        return base.model_copy(update={"seed": self.seed})
+    def experiment_of(self, contestant: Network | Single) -> Experiment:
+        """The experiment that a contestant's networks are trained by, with the seed of the comparison."""
+        experiment = (contestant.experiment or self.experiment).with_fixed(contestant.fixed)
+        return experiment.model_copy(update={"seed": self.seed})
 
 
 def experiment_depth(path: Sequence[str | int]) -> int:
@@ -227,8 +229,13 @@ def experiment_depth(path: Sequence[str | int]) -> int:
     return 0
 
 
-def _fixed_mistakes(place: tuple[str, ...], fixed: Fixed, heads: list[str]) -> Iterator[KeyMistake]:
+def _columns(experiment: Experiment) -> str:
+    """The heads and inputs of an experiment, for messages."""
+    return f"heads {dict(experiment.columns)} and inputs {experiment.table.inputs}"
+
+
+def _fixed_mistakes(path: tuple[str, ...], fixed: Fixed, heads: list[str]) -> Iterator[KeyMistake]:
     for name, value in fixed.items():
-        wrong = value_problem(name, value, heads)
-        if wrong:
-            yield (*place, name), wrong
+        problem = value_problem(name, value, heads)
+        if problem:
+            yield (*path, name), problem

@@ -1,4 +1,4 @@
-"""The base class of everything that users write: frozen, strict about keys, validated when it is made."""
+"""The base class of everything that users write: frozen, strict about keys, validated when it is constructed."""
 
 from __future__ import annotations
 
@@ -9,27 +9,31 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
-"""What a name that people choose looks like."""
+"""The pattern of names that users choose."""
 
 Name = Annotated[str, Field(pattern=NAME)]
 
 KeyPath = tuple[str | int, ...]
-"""The keys that lead to something below what was written: `("dimensions", "trunk.depth", "low")`."""
+"""The keys and indices that lead to a value: `("dimensions", "trunk.depth", "low")`, `("table", "inputs", 0)`."""
 
 KeyMistake = tuple[KeyPath, str]
-"""A place, and what is wrong there."""
+"""The path of a wrong value, and the message about it."""
 
 
 class ConfigModel(BaseModel):
-    """Something that people write: frozen, strict about keys, validated when it is made."""
+    """A part of an experiment, a search space or a comparison."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    def _refuse(self, mistakes: Iterable[KeyMistake]) -> None:
-        """Raise all mistakes at once, each with its place, so that a reader of files can name their lines."""
-        found = [
-            InitErrorDetails(type=PydanticCustomError("mistake", "{message}", {"message": message}), loc=place, input=None)
-            for place, message in mistakes
+    def _raise_mistakes(self, mistakes: Iterable[KeyMistake]) -> None:
+        """Raise all mistakes at once, each with its path, from which loading finds file and line.
+
+        Raises:
+            ValidationError: There is a mistake.
+        """
+        details = [
+            InitErrorDetails(type=PydanticCustomError("mistake", "{message}", {"message": message}), loc=path, input=None)
+            for path, message in mistakes
         ]
-        if found:
-            raise ValidationError.from_exception_data(type(self).__name__, found, hide_input=True)
+        if details:
+            raise ValidationError.from_exception_data(type(self).__name__, details, hide_input=True)

@@ -12,6 +12,7 @@ from branchsweep.config.config_model import ConfigModel
 from branchsweep.trial import ParamValue
 
 When = Mapping[str, list[ParamValue]]
+"""Conditions of a dimension: the values that other dimensions must have, by their names."""
 
 
 class Float(ConfigModel):
@@ -20,9 +21,9 @@ class Float(ConfigModel):
     type: Literal["float"]
     low: float = Field(description="The smallest value.")
     high: float = Field(description="The largest value.")
-    log: bool = Field(False, description="Search on a logarithmic scale (low must then be above 0).")
+    log: bool = Field(False, description="Sample on a logarithmic scale (low must then be above 0).")
     step: float | None = Field(None, gt=0, description="Only low, low + step, low + 2 step, …")
-    when: When | None = Field(None, description="Ask only if each named dimension has one of the listed values.")
+    when: When | None = Field(None, description="Use the dimension only if each named dimension has one of the listed values.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -30,7 +31,7 @@ class Float(ConfigModel):
         return self
 
     def contains(self, value: ParamValue) -> bool:
-        """Whether `value` can be asked here."""
+        """Whether the dimension has this value."""
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not self.low <= value <= self.high:
             return False
         if self.step is None:
@@ -40,7 +41,7 @@ class Float(ConfigModel):
 
     @property
     def size(self) -> float:
-        """How many values there are; infinite without a step."""
+        """The number of values; infinite without a step."""
         return math.inf if self.step is None else math.floor((self.high - self.low) / self.step + 1e-9) + 1
 
 
@@ -50,9 +51,9 @@ class Int(ConfigModel):
     type: Literal["int"]
     low: int = Field(description="The smallest value.")
     high: int = Field(description="The largest value.")
-    log: bool = Field(False, description="Search on a logarithmic scale (low must then be above 0).")
+    log: bool = Field(False, description="Sample on a logarithmic scale (low must then be above 0).")
     step: int = Field(1, gt=0, description="Only low, low + step, low + 2 step, …")
-    when: When | None = Field(None, description="Ask only if each named dimension has one of the listed values.")
+    when: When | None = Field(None, description="Use the dimension only if each named dimension has one of the listed values.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -60,42 +61,42 @@ class Int(ConfigModel):
         return self
 
     def contains(self, value: ParamValue) -> bool:
-        """Whether `value` can be asked here."""
+        """Whether the dimension has this value."""
         if isinstance(value, bool) or not isinstance(value, int):
             return False
         return self.low <= value <= self.high and (value - self.low) % self.step == 0
 
     @property
     def size(self) -> float:
-        """How many values there are."""
+        """The number of values."""
         return (self.high - self.low) // self.step + 1
 
 
 class Choice(ConfigModel):
-    """One of a list of values; `ordered` tells drivers that neighbours in the list are alike."""
+    """One of a list of values. With `ordered`, drivers treat neighbours in the list as similar."""
 
     type: Literal["choice"]
     choices: list[ParamValue] = Field(min_length=1, description="The values, each once.")
-    ordered: bool = Field(False, description="Neighbours in the list are alike (widths, batch sizes).")
-    when: When | None = Field(None, description="Ask only if each named dimension has one of the listed values.")
+    ordered: bool = Field(False, description="Neighbours in the list are similar (widths, batch sizes).")
+    when: When | None = Field(None, description="Use the dimension only if each named dimension has one of the listed values.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len({(type(value), value) for value in self.choices}) < len(self.choices):
-            raise ValueError("each choice may stand only once")
+            raise ValueError("each choice may be listed only once")
         if self.ordered and not all(isinstance(value, (int, float)) for value in self.choices):
             raise ValueError("ordered choices must be numbers")
         if self.ordered and sorted(self.choices) != self.choices:
-            raise ValueError("ordered choices must rise")
+            raise ValueError("ordered choices must increase")
         return self
 
     def contains(self, value: ParamValue) -> bool:
-        """Whether `value` can be asked here."""
+        """Whether the dimension has this value."""
         return value in self.choices
 
     @property
     def size(self) -> float:
-        """How many values there are."""
+        """The number of values."""
         return len(self.choices)
 
 
@@ -108,4 +109,4 @@ def _check_range(low: float, high: float, log: bool, step: float | None) -> None
     if log and low <= 0:
         raise ValueError(f"a logarithmic scale needs low above 0, not {low}")
     if log and step is not None:
-        raise ValueError("log and step cannot stand together")
+        raise ValueError("log and step cannot be combined")

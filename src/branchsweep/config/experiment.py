@@ -81,7 +81,7 @@ class Experiment(ConfigModel):
             self._rung_mistakes(),
             self._baseline_mistakes(),
         )
-        self._refuse(chain.from_iterable(mistakes))
+        self._raise_mistakes(chain.from_iterable(mistakes))
         return self
 
     def _head_mistakes(self) -> Iterator[KeyMistake]:

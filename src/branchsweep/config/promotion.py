@@ -1,4 +1,4 @@
-"""What becomes of the best trials: how they are confirmed, and when a model is promoted."""
+"""How the best trials are evaluated again, and when a model is promoted."""
 
 from __future__ import annotations
 
@@ -10,40 +10,42 @@ from branchsweep.config.config_model import ConfigModel, Name
 
 
 class Confirmation(ConfigModel):
-    """The best trials are trained again from fresh seeds on fresh folds, for the best of many scores flatters itself."""
+    """The best trials are trained again from fresh seeds on fresh folds, because the best of many scores is biased upwards."""
 
-    trials: int = Field(4, ge=1, description="How many of the best trials.")
-    folds: int = Field(5, ge=2, le=100, description="Parts of the training rows, cut anew; each is once the validation rows.")
+    trials: int = Field(4, ge=1, description="The number of best trials.")
+    folds: int = Field(
+        5, ge=2, le=100, description="Parts of the training rows, divided anew; each is once the validation rows."
+    )
     seeds: int = Field(2, ge=1, description="Networks per fold, each from its own initial weights.")
     choose: Literal["best", "one_standard_error"] = Field(
         "best",
-        description="The finalist: best has the highest confirmed mean; one_standard_error is the smallest network within one "
-        "standard error of it.",
+        description="The finalist: best is the trial with the highest mean of the new evaluation; one_standard_error is the "
+        "smallest network within one standard error of it.",
     )
 
 
 class Ensemble(ConfigModel):
-    """A finalist of several networks, whose predictions are averaged."""
+    """A finalist of several networks whose predictions are averaged."""
 
-    size: int = Field(8, ge=2, le=64, description="Networks, at most.")
+    size: int = Field(8, ge=2, le=64, description="The largest number of networks.")
     choose: Literal["seeds", "greedy"] = Field(
         "seeds",
-        description="seeds: the finalist's recipe from so many seeds; greedy: recipes chosen one by one for what they add to "
-        "the mean (Caruana et al. 2004), on validation predictions.",
+        description="seeds: the finalist's hyperparameters from that many seeds; greedy: networks of the best trials, chosen "
+        "one by one for what they add to the mean (Caruana et al. 2004), on validation predictions.",
     )
 
 
 class Gate(ConfigModel):
-    """When a challenger takes the title from the reigning champion."""
+    """When a challenger becomes champion."""
 
-    alpha: float = Field(0.05, gt=0, lt=1, description="Level of the tests, over all heads together (Holm).")
-    margin: float = Field(0.002, ge=0, description="R² by which a head may be worse before it counts as worse.")
-    bootstrap: int = Field(2000, ge=100, le=100_000, description="Resamples of the test rows behind the intervals.")
+    alpha: float = Field(0.05, gt=0, lt=1, description="Significance level, over all heads together (Holm).")
+    margin: float = Field(0.002, ge=0, description="The loss of score that a head may have before it counts as worse.")
+    bootstrap: int = Field(2000, ge=100, le=100_000, description="Bootstrap resamples of the test rows for the intervals.")
 
 
 class Promotion(ConfigModel):
-    """What becomes of the finalist."""
+    """How the finalist is registered."""
 
-    model: Name = Field(description="The registered model's name.")
+    model: Name = Field(description="The name of the registered model.")
     ensemble: Ensemble | None = Field(None, description="None: the finalist is one network.")
-    gate: Gate = Field(default_factory=Gate, description="When the title changes hands.")
+    gate: Gate = Field(default_factory=Gate, description="When the finalist replaces the champion.")

@@ -32,12 +32,12 @@ class Table(ConfigModel):
         None, description="The sheet of an xlsx file, by name or by position from 0; the first one if absent."
     )
     inputs: list[str] = Field(min_length=1, description="The input columns, in the order the network reads them.")
-    duplicates: Literal["keep", "drop"] = Field("keep", description="What becomes of rows that repeat an earlier one.")
-    invalid: Literal["error", "drop"] = Field("error", description="What becomes of rows with a missing or non-numeric value.")
+    duplicates: Literal["keep", "drop"] = Field("keep", description="What happens to rows that repeat an earlier one.")
+    invalid: Literal["error", "drop"] = Field("error", description="What happens to rows with a missing or non-numeric value.")
 
     @field_validator("inputs")
     @classmethod
     def _once(cls, inputs: list[str]) -> list[str]:
         if len(set(inputs)) < len(inputs):
-            raise ValueError("each input column may stand only once")
+            raise ValueError("each input column may be listed only once")
         return inputs

@@ -10,26 +10,26 @@ from pydantic import Field, field_validator
 from branchsweep.config.config_model import ConfigModel
 
 NO_PRUNING = "none"
-"""What `pruning` may be instead of rungs: every trial trains all its epochs."""
+"""The value of `pruning` instead of rungs: every trial trains all its epochs."""
 
 DEFAULT_RUNG_SHARES = (0.08, 0.16, 0.4)
-"""Where the rungs stand if nobody says: at these shares of the epochs."""
+"""The default rungs, as shares of the epochs."""
 
 LOWEST_RUNG = 3
-"""Epochs below which nothing can be said of a network."""
+"""The fewest epochs at which a default rung is placed: before, scores say little."""
 
 
 class EarlyStopping(ConfigModel):
-    """A lane stops when its score has not risen for `patience` epochs."""
+    """A lane stops when its score has not improved for `patience` epochs."""
 
-    patience: int = Field(ge=1, description="Epochs without a rise.")
-    min_delta: float = Field(0.0, ge=0, description="What counts as a rise of the mean R².")
+    patience: int = Field(ge=1, description="Epochs without an improvement.")
+    min_delta: float = Field(0.0, ge=0, description="The smallest change of the score that counts as an improvement.")
 
 
 class Fit(ConfigModel):
     """How each network is trained."""
 
-    epochs: int = Field(100, ge=1, description="Passes over the training rows (the most, with early stopping).")
+    epochs: int = Field(100, ge=1, description="Passes over the training rows; with early stopping, at most.")
     keep: Literal["best", "last"] = Field(
         "best", description="The weights that are scored: of the best epoch on the validation rows, or of the last."
     )
@@ -37,22 +37,22 @@ class Fit(ConfigModel):
 
 
 class Pruning(ConfigModel):
-    """Successive halving inside a round: after each rung only the most promising trials train on.
+    """Successive halving within a round: after each rung only the best trials train on.
 
-    Those that no other beats on every head go first, then the objective decides.
+    First are the trials that no other one beats on every head, then all others, both in order of the objective.
     """
 
-    rungs: list[Annotated[int, Field(ge=1)]] = Field(description="Epochs after which trials are dropped, rising.")
-    keep: float = Field(0.5, gt=0, lt=1, description="The share of the trials at a rung that trains on.")
+    rungs: list[Annotated[int, Field(ge=1)]] = Field(description="Epochs after which trials are pruned, increasing.")
+    keep: float = Field(0.5, gt=0, lt=1, description="The share of the trials at a rung that train on.")
 
     @field_validator("rungs")
     @classmethod
-    def _rising(cls, rungs: list[int]) -> list[int]:
+    def _increasing(cls, rungs: list[int]) -> list[int]:
         if any(after <= before for before, after in pairwise(rungs)):
-            raise ValueError("rungs must rise")
+            raise ValueError("rungs must increase")
         return rungs
 
 
 def default_pruning(epochs: int) -> Pruning:
-    """The rungs of a training of so many epochs where nobody says which; none where it is too short for any."""
+    """The default rungs of a training of this many epochs; none where it is too short for any."""
     return Pruning(rungs=sorted({round(epochs * share) for share in DEFAULT_RUNG_SHARES if epochs * share >= LOWEST_RUNG}))

@@ -12,7 +12,7 @@ from branchsweep.config.config_model import ConfigModel
 class TestRows(ConfigModel):
     """The rows that the search never sees: scikit-learn's train_test_split with this fraction and seed."""
 
-    __test__: ClassVar[bool] = False  # pytest takes classes called Test… for its own
+    __test__: ClassVar[bool] = False  # pytest would collect a class called Test…
 
     fraction: float = Field(0.2, gt=0, lt=1, description="Share of all rows.")
     seed: int = Field(1, ge=0, description="random_state of the split.")
@@ -27,7 +27,7 @@ class KFold(ConfigModel):
 
 
 class HoldOut(ConfigModel):
-    """One part of the training rows is set aside for validation."""
+    """One part of the training rows is held out for validation."""
 
     method: Literal["hold_out"]
     fraction: float = Field(0.2, gt=0, lt=1, description="Share of the training rows.")

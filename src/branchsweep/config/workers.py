@@ -16,16 +16,16 @@ class LocalWorkersConfig(ConfigModel):
 
     kind: Literal["local"]
     count: int | None = Field(
-        None, ge=1, description="How many, a core each; if absent one per GPU, or one per core without any."
+        None, ge=1, description="The number of processes, a core each; if absent one per GPU, or one per core without any."
     )
     gpus: int | None = Field(
         None,
         ge=0,
-        description="How many GPUs train, a process each; if absent all that TensorFlow sees, unless count is given.",
+        description="The number of GPUs, a process each; if absent all that TensorFlow sees, unless count is given.",
     )
 
     @model_validator(mode="after")
-    def _one_kind(self) -> Self:
+    def _check(self) -> Self:
         if self.count and self.gpus:
             raise ValueError(
                 f"got count: {self.count} and gpus: {self.gpus}, expected one of them: a GPU has one process, and count is of "
@@ -35,24 +35,24 @@ class LocalWorkersConfig(ConfigModel):
 
 
 AUTO = "auto"
-"""The address of the Ray cluster that runs on this machine, or that RAY_ADDRESS names."""
+"""The address of the Ray cluster that this machine is part of, or that the environment variable RAY_ADDRESS names."""
 
 
 class RayWorkersConfig(ConfigModel):
-    """Workers on the nodes of a Ray cluster that runs already."""
+    """Workers on the nodes of a running Ray cluster."""
 
     kind: Literal["ray"]
     address: str = Field(
         AUTO,
-        description="auto: the cluster that this machine is a node of; ray://HOST:PORT: one that is reached from outside; "
-        "HOST:PORT: its head, from a node.",
+        description="auto: the cluster that this machine is a node of; ray://HOST:PORT: a cluster reached from outside; "
+        "HOST:PORT: the head of a cluster, from one of its nodes.",
     )
-    cpus_per_worker: int = Field(1, ge=1, description="Of a node's processors, a worker's; it trains on as many threads.")
-    gpus_per_worker: float = Field(0.0, ge=0, description="Of a node's GPUs, a worker's; a fraction where several share one.")
+    cpus_per_worker: int = Field(1, ge=1, description="Processors per worker; it trains on as many threads.")
+    gpus_per_worker: float = Field(0.0, ge=0, description="GPUs per worker; a fraction where several share one.")
 
     @field_validator("address")
     @classmethod
-    def _spelt(cls, address: str) -> str:
+    def _check_address(cls, address: str) -> str:
         if address != AUTO and not _ADDRESS.fullmatch(address):
             raise ValueError(f"got '{address}', expected auto, ray://HOST:PORT or HOST:PORT{did_you_mean(address, [AUTO])}")
         return address
@@ -61,4 +61,4 @@ class RayWorkersConfig(ConfigModel):
 _ADDRESS = re.compile(r"(ray://)?[A-Za-z0-9._-]+:\d{1,5}")
 
 Workers = LocalWorkersConfig | RayWorkersConfig
-"""Who trains. It decides nothing of what comes out."""
+"""What trains networks. Results do not depend on it."""

@@ -137,7 +137,7 @@ class _Builder:
         for key_node, value in node.value:
             key, location = str(key_node.value), self.locate(key_node.start_mark)
             if not isinstance(key_node, ScalarNode):
-                self._add_message(key_node, path, "got a list or a mapping as key, expected a word")
+                self._add_message(key_node, path, "got a list or a mapping as key, expected a text")
             elif key in first:
                 line = f", first in line {first[key].line}" if first[key].line else ""
                 self._add_message(key_node, (*path, key), f"this key stands twice{line}")

@@ -91,7 +91,7 @@ def compare(comparison: Comparison, dataset: Dataset, halves: Halves, engines: C
             measured[name] = _estimated(name, one, comparison, rows, kept, engines)
     in_order = tuple(measured[name] for name in comparison.contestants)
     standing = [one for one in in_order if not one.failed]
-    contrasts = five_by_two_cv.differences_to_reference(standing, comparison.compared_with, comparison.alpha)
+    contrasts = five_by_two_cv.differences_to_reference(standing, comparison.reference_name, comparison.alpha)
     transfer = _transfer(comparison, measured)
     shared = shared_layers(comparison, rows, engines)
     return ComparisonResult(
@@ -101,13 +101,13 @@ def compare(comparison: Comparison, dataset: Dataset, halves: Halves, engines: C
         heads={name: head.unit for name, head in comparison.experiment.heads.items()},
         data={"source": dataset.source, "location": dataset.location, "digest": dataset.digest, "rows": dataset.rows},
         protocol=protocol(comparison, halves),
-        reference=comparison.compared_with,
+        reference=comparison.reference_name,
         alpha=comparison.alpha,
         measured=in_order,
         contrasts=contrasts,
         transfer=transfer,
         answer=comparison_conclusions.conclusions(
-            standing, contrasts, transfer, comparison.experiment.score_metrics, comparison.compared_with
+            standing, contrasts, transfer, comparison.experiment.score_metrics, comparison.reference_name
         ),
         sharing=shared,
         sharing_layers=comparison.sharing.layers if comparison.sharing else 0,
@@ -301,9 +301,9 @@ def _shared(comparison: Comparison, layers: int) -> list[ContestantNetwork]:
 
 def _transfer(comparison: Comparison, measured: Mapping[str, ContestantResult]) -> tuple[PairwiseDifference, ...]:
     """What is gained by sharing, where both contestants have figures."""
-    if comparison.gain is None:
+    if comparison.transfer_pair is None:
         return ()
-    shared, single = (measured[name] for name in comparison.gain)
+    shared, single = (measured[name] for name in comparison.transfer_pair)
     return () if shared.failed or single.failed else five_by_two_cv.pairwise_differences(shared, single, comparison.alpha)
 
 

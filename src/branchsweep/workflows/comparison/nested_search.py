@@ -91,7 +91,7 @@ class TunedContestant:
 
 def contestant_networks(contestant: Network | Single, comparison: Comparison) -> list[ContestantNetwork]:
     """The networks of a contestant, each with its share of the budget."""
-    derived = comparison.derived(contestant)
+    derived = comparison.experiment_of(contestant)
     heads = list(derived.heads) if isinstance(contestant, Single) else [""]
     return [
         ContestantNetwork(head, _budgeted(derived.for_single_head(head) if head else derived, comparison, len(heads)))
