@@ -37,7 +37,7 @@ from branchsweep.workflows.sweep_result import SweepResult
 HERE = Path(__file__).parent
 
 sys.path.append(str(HERE.parent / "tests"))
-from browser import SETTLED, browsing  # noqa: E402  # shared with the tests
+from browser import ASSISTANT_CLOSED, open_browser  # noqa: E402  # shared with the tests
 
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
 OFFLINE = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -105,13 +105,13 @@ def screenshot_pages(chromium: str, server: str, sweep: SweepSummary) -> None:
         ),
         "sweep.png": (run_page(sweep.experiment_id, sweep.run_id), "document.body.innerText.includes('Show more')"),
     }
-    with tempfile.TemporaryDirectory() as profile, browsing(chromium, Path(profile), SETTLED) as browser:
+    with tempfile.TemporaryDirectory() as profile, open_browser(chromium, Path(profile), ASSISTANT_CLOSED) as browser:
         for name, (page, is_drawn) in views.items():
             height = 700 if name == "sweep.png" else 1000  # above the tags, which hold private paths
             with browser.page(link(server, page), 1900, height) as tab:
                 tab.wait_for(is_drawn, name)
                 tab.evaluate(unfold)
-                tab.photograph(HERE / name)
+                tab.save_screenshot(HERE / name)
                 reduce_colours(HERE / name)
 
 

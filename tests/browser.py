@@ -1,9 +1,9 @@
-"""A real browser that tests look through: Chromium without a window, spoken to in its own protocol.
+"""A browser for tests: headless Chromium, controlled by the DevTools protocol.
 
 Over pipes (`--remote-debugging-pipe`) Chromium reads the DevTools protocol's JSON from file descriptor 3 and writes it to 4,
 each message ended by a zero byte: no port, no websocket, and so no library.
 
-Nothing here sleeps for a fixed time: a test waits for what it wants to see, and on a failure is told what was there instead.
+Nothing sleeps for a fixed time: a test waits until a condition holds, and a failure says what the page shows instead.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import Any
 PATIENCE = 30.0
 """Seconds that a page may take to show what a test waits for."""
 
-SETTLED = {"mlflow.assistant.panelOpen_v1": "false", "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true"}
-"""What MLflow's pages keep in a browser once somebody has closed the assistant, which covers a quarter of a fresh one."""
+ASSISTANT_CLOSED = {"mlflow.assistant.panelOpen_v1": "false", "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true"}
+"""Local storage of MLflow's pages once a user has closed the assistant, which covers a quarter of the page at first."""
 
 OPTIONS = [
     "--headless=new",
@@ -47,8 +47,8 @@ class Page:
     """A tab.
 
     Args:
-        browser: Whose.
-        session: Its name in the protocol.
+        browser: The browser of the tab.
+        session: The id of the session in the protocol.
     """
 
     def __init__(self, browser: Browser, session: str) -> None:
@@ -56,22 +56,22 @@ class Page:
         self._session = session
 
     def call(self, method: str, **params: Any) -> Any:
-        """One command of the protocol, and its result."""
+        """Send one command of the protocol and return its result."""
         return self._browser.call(method, params, self._session)
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression in JavaScript, as JSON knows it."""
-        said = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in said, said["exceptionDetails"]
-        return said["result"].get("value")
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
 
     @property
     def text(self) -> str:
-        """What a person reads, runs of white space as one space."""
+        """The visible text, runs of white space as one space."""
         return " ".join(str(self.evaluate("document.body ? document.body.innerText : ''")).split())
 
     def wait_for(self, expression: str, what: str = "") -> None:
-        """Returns as soon as an expression in JavaScript is true-ish. One that fails is not true yet."""
+        """Return as soon as an expression in JavaScript is truthy. An expression that raises is not."""
         guarded = f"(() => {{ try {{ return Boolean({expression}) }} catch (error) {{ return false }} }})()"
         deadline = time.monotonic() + PATIENCE
         while not self.evaluate(guarded):
@@ -80,16 +80,16 @@ class Page:
             time.sleep(0.1)
 
     def wait_for_text(self, *wanted: str) -> str:
-        """The page's text, as soon as it holds all of these."""
+        """The page's text, as soon as it contains all of these."""
         deadline = time.monotonic() + PATIENCE
-        while missing := [each for each in wanted if each not in self.text]:
+        while missing := [text for text in wanted if text not in self.text]:
             if time.monotonic() > deadline:
                 raise AssertionError(f"no {missing} within {PATIENCE:.0f} s; the page says: {self.text[:3000]}")
             time.sleep(0.1)
         return self.text
 
     def wait_for_node(self, wanted: str) -> None:
-        """Returns as soon as some element says this, also one in a frame that scripts of the page may not look into."""
+        """Return as soon as an element contains this text, also one in a frame that scripts of the page cannot read."""
         deadline = time.monotonic() + PATIENCE
         while wanted not in json.dumps(self.call("DOM.getDocument", depth=-1, pierce=True), ensure_ascii=False):
             if time.monotonic() > deadline:
@@ -97,18 +97,18 @@ class Page:
             time.sleep(0.1)
 
     def click(self, selector: str) -> None:
-        """Clicks the first element of a CSS selector, as soon as there is one."""
+        """Click the first element that matches a CSS selector, as soon as there is one."""
         self.wait_for(f"document.querySelector({json.dumps(selector)})", selector)
         self.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
 
-    def photograph(self, picture: Path) -> None:
-        """What the tab shows, as PNG."""
+    def save_screenshot(self, picture: Path) -> None:
+        """Write what the tab shows as PNG."""
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
 
 class Browser:
-    """Chromium behind two pipes. Made by `browsing`."""
+    """Chromium behind two pipes. `open_browser` makes it."""
 
     def __init__(self, to_it: int, from_it: int, remembered: Mapping[str, str]) -> None:
         self._to_it = to_it
@@ -118,7 +118,7 @@ class Browser:
         self._last = 0
 
     def call(self, method: str, params: dict[str, Any] | None = None, session: str | None = None) -> Any:
-        """One command, and its result; what happens meanwhile (events) is not listened to."""
+        """Send one command and return its result; events are skipped."""
         self._last += 1
         message = {"id": self._last, "method": method, "params": params or {}, **({"sessionId": session} if session else {})}
         written = json.dumps(message).encode() + b"\0"
@@ -132,7 +132,7 @@ class Browser:
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
             ready, _, _ = select.select([self._from_it], [], [], PATIENCE)
-            assert ready, f"Chromium has said nothing for {PATIENCE:.0f} s"
+            assert ready, f"Chromium has sent nothing for {PATIENCE:.0f} s"
             piece = os.read(self._from_it, 1 << 16)
             assert piece, "Chromium has ended"
             self._buffer += piece
@@ -159,13 +159,13 @@ class Browser:
 
 
 @contextmanager
-def browsing(chromium: str, profile: Path, remembered: Mapping[str, str] | None = None) -> Generator[Browser]:
-    """A browser with a profile of its own, gone afterwards with all its processes.
+def open_browser(chromium: str, profile: Path, remembered: Mapping[str, str] | None = None) -> Generator[Browser]:
+    """Run a browser with a new profile; afterwards it is stopped with all its processes.
 
     Args:
         chromium: Its path.
         profile: An empty folder.
-        remembered: What pages find in their local storage, as if they had been here before.
+        remembered: The local storage of every page.
     """
     its_in, to_it = os.pipe()
     from_it, its_out = os.pipe()

@@ -1,4 +1,4 @@
-"""What all tests share: a world without network and without the user's files, and the real table where there is one."""
+"""Fixtures that all tests share: an environment without network and user files, stores, servers, and the real table."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TypeVar
 
 import pytest
 
-from nodes import NO_RAY, Nodes, cluster
-from servers import PASSWORDS, SharedServer, answering, free_port, postgresql
+from ray_cluster import RAY_IS_MISSING, RayCluster, cluster
+from servers import PASSWORDS, SharedServer, free_port, postgresql, running_server
 
 pytest.register_assert_rewrite("contracts")  # what fails in a contract is shown with its values
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-"""What is compared to the last bit is computed on processors, TensorFlow in this process included."""
+"""Tests that compare to the last bit compute on processors, also in this process."""
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -27,8 +27,8 @@ NO_SKIPS = "BRANCHSWEEP_NO_SKIPS"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _listens_to_ctrl_c() -> None:
-    """Our own commands do as in a terminal, even where tests run in the background of a shell, which makes them deaf to it."""
+def _default_sigint_handler() -> None:
+    """Commands react to Ctrl-C as in a terminal, also where tests run in the background of a shell, which ignores SIGINT."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -42,8 +42,8 @@ def real_table() -> Path:
     return path
 
 
-def program(name: str, or_else: str) -> str:
-    """The path of a program, which is no Python package; where it is not there, tests that need it are skipped and say so."""
+def program_path(name: str, or_else: str) -> str:
+    """The path of a program that pip does not install; without it, tests that need it are skipped with a message."""
     found = shutil.which(name)
     if found is None:
         pytest.skip(or_else)
@@ -53,18 +53,18 @@ def program(name: str, or_else: str) -> str:
 @pytest.fixture(scope="session")
 def graphviz_program() -> str:
     """The path of Graphviz's `dot`."""
-    return program("dot", "NO PICTURE WAS DRAWN: Graphviz's program dot is not there (apt install graphviz)")
+    return program_path("dot", "NO PICTURE WAS DRAWN: Graphviz's program dot is not there (apt install graphviz)")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The browser's path."""
-    return program("chromium", "NOT LOOKED AT IN A BROWSER: there is no chromium (on Debian: apt install chromium)")
+    return program_path("chromium", "NOT LOOKED AT IN A BROWSER: there is no chromium (on Debian: apt install chromium)")
 
 
 @pytest.fixture(scope="session")
 def postgresql_programs() -> Path:
-    """The folder of PostgreSQL's programs, which are no Python package; Debian keeps them off the path."""
+    """The folder of PostgreSQL's programs, which pip does not install; on Debian it is not on the PATH."""
     needed = ("initdb", "postgres", "pg_isready", "createdb", "pg_dump")
     folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *map(Path, os.get_exec_path())]
     found = [folder for folder in folders if all((folder / program).is_file() for program in needed)]
@@ -75,38 +75,38 @@ def postgresql_programs() -> Path:
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the processes that tests start keep compiled programs: what one has compiled, the next one loads."""
+    """The cache of compiled programs that all processes of the session share."""
     return tmp_path_factory.mktemp("programs")
 
 
-def _settle(world: pytest.MonkeyPatch, cache: Path, programs: Path) -> None:
-    """Nothing of the user's is found, and the machine is not left."""
-    world.delenv("BRANCHSWEEP_CCPP", raising=False)
+def _isolate(monkeypatch: pytest.MonkeyPatch, cache: Path, programs: Path) -> None:
+    """Set the environment variables under which no file of the user is found and no address outside is contacted."""
+    monkeypatch.delenv("BRANCHSWEEP_CCPP", raising=False)
     (cache / "programs").symlink_to(programs)
-    world.setenv("BRANCHSWEEP_CACHE", str(cache))
-    world.setenv("BRANCHSWEEP_CCPP_URL", "http://127.0.0.1:9/nobody-listens-here.zip")
+    monkeypatch.setenv("BRANCHSWEEP_CACHE", str(cache))
+    monkeypatch.setenv("BRANCHSWEEP_CCPP_URL", "http://127.0.0.1:9/nobody-listens-here.zip")
     for name in ("no_proxy", "NO_PROXY"):
-        world.setenv(name, "127.0.0.1")
-    world.delenv("MLFLOW_TRACKING_URI", raising=False)
+        monkeypatch.setenv(name, "127.0.0.1")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _world_of_all(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Generator[None]:
-    """What several tests share is made before any of them has a world of its own."""
-    with pytest.MonkeyPatch.context() as world:
-        _settle(world, tmp_path_factory.mktemp("cache"), programs)
+def _isolated_session(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Generator[None]:
+    """The environment of fixtures that several tests share, which are set up before `isolated_environment`."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _isolate(monkeypatch, tmp_path_factory.mktemp("cache"), programs)
         yield
 
 
 @pytest.fixture(autouse=True)
-def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, programs: Path) -> None:
-    """No test (nor a process that it starts) finds a table of the user's, fills the user's cache or leaves the machine."""
-    _settle(monkeypatch, tmp_path_factory.mktemp("cache"), programs)
+def isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, programs: Path) -> None:
+    """No test, nor a process that it starts, reads a table of the user, fills the user's cache or contacts another machine."""
+    _isolate(monkeypatch, tmp_path_factory.mktemp("cache"), programs)
 
 
 @pytest.fixture(scope="session")
 def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow database, made once: that takes seconds, a copy none."""
+    """An empty MLflow database, created once: that takes seconds, copying it does not."""
     from branchsweep.tracking.mlflow.store import make_database
     from branchsweep.tracking.run_reader import list_sweeps
 
@@ -132,13 +132,13 @@ def mlflow_server(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactor
     port = free_port()
     command = ui_command(f"sqlite:///{file}", "127.0.0.1", port)
     environment = {**os.environ, **SERVER_ENVIRONMENT}
-    with answering(command, folder, environment, f"http://127.0.0.1:{port}/health"):
+    with running_server(command, folder, environment, f"http://127.0.0.1:{port}/health"):
         yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="session")
 def server(postgresql_programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[SharedServer]:
-    """An MLflow server that several people use, shared by all tests of the session: whoever stops it starts it again."""
+    """An MLflow server with several users, shared by all tests of the session: a test that stops it starts it again."""
     with postgresql(postgresql_programs, PASSWORDS["admin"], ["mlflow", "auth"]) as database:
         shared = SharedServer(tmp_path_factory.mktemp("shared"), database, PASSWORDS["admin"])
         try:
@@ -151,10 +151,10 @@ def server(postgresql_programs: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
-def all_nodes(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Nodes]:
-    """A Ray cluster, shared by all tests of the session. It may have lost its second node."""
-    if NO_RAY:
-        pytest.skip(NO_RAY)
+def session_cluster(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[RayCluster]:
+    """A Ray cluster, shared by all tests of the session. Its second node may have been killed."""
+    if RAY_IS_MISSING:
+        pytest.skip(RAY_IS_MISSING)
     cache = tmp_path_factory.mktemp("cluster")
     (cache / "programs").symlink_to(programs)
     with cluster(cache) as nodes:
@@ -162,10 +162,10 @@ def all_nodes(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Gener
 
 
 @pytest.fixture(scope="module")
-def nodes(all_nodes: Nodes) -> Nodes:
-    """The session's Ray cluster, with both its nodes."""
-    all_nodes.have_a_second()
-    return all_nodes
+def nodes(session_cluster: RayCluster) -> RayCluster:
+    """The session's Ray cluster, with both nodes running."""
+    session_cluster.ensure_second_node()
+    return session_cluster
 
 
 @pytest.hookimpl(wrapper=True)

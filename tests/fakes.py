@@ -30,7 +30,7 @@ class FormulaTrainer:
     Args:
         rows: The training rows.
         diverges_above: Lanes with a higher learning rate fail.
-        breaks_after: So many populations are trained before Ctrl-C strikes.
+        breaks_after: Number of populations that are trained before a KeyboardInterrupt.
         seed_effect: By how much the initial weights change the error.
     """
 
@@ -43,11 +43,11 @@ class FormulaTrainer:
 
     @property
     def resources(self) -> Resources:
-        """As many as one likes."""
+        """Two workers."""
         return Resources(2)
 
     def error(self, recipe: Recipe) -> float:
-        """The prediction's share of wrong."""
+        """The error of the predictions, in standard deviations of the targets."""
         return 0.02 + abs(math.log10(recipe.learning_rate) + 2) / 10 + 0.01 / len(recipe.architecture.trunk)
 
     def luck(self, lane: Lane) -> float:
@@ -55,7 +55,7 @@ class FormulaTrainer:
         return self.seed_effect * float(np.random.default_rng(lane.weight_seed).random())
 
     def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
-        """In the reverse order, to show that the order does not matter."""
+        """Train in reverse order, for the order must not matter."""
         while line:
             position, population = line.next[-1]
             if self.breaks_after == 0:
@@ -65,7 +65,7 @@ class FormulaTrainer:
             yield position, PopulationOutcome([*self._lanes(population)], seconds=1.0, compile_seconds=0.0)
 
     def _lanes(self, population: Population) -> Iterator[LaneOutcome]:
-        """Every epoch that is still missing adds to the error; what goes on brings its epochs along."""
+        """Each epoch that is not trained yet adds to the error."""
         rows = self.rows.for_heads(population.heads)
         for lane in population.lanes:
             recipe, stop, missing = lane.recipe, lane.stop, lane.epochs - lane.stop
@@ -82,7 +82,7 @@ class FormulaTrainer:
             yield LaneOutcome(predicted, curve, stop, failed_at=failed, weights=weights, state=state if goes_on else None)
 
     def export(self, folder: Path, model: ExportedModel) -> None:
-        """Two files, as the real one writes."""
+        """Write the two files of an exported model."""
         (folder / "model.keras").write_text("no network", encoding="utf-8")
         error = sum(member.share * float(member.weights[0][0, 0]) for member in model.members)
         manifest = {"inputs": list(model.inputs), "heads": list(model.units), "error": error}
@@ -94,7 +94,7 @@ class FormulaTrainer:
         return np.stack([x.sum(1) * (head + 1) * (1 + manifest["error"]) for head in range(len(manifest["heads"]))], axis=1)
 
     def clock(self, folder: Path, x: Floats) -> float:
-        """A millisecond a thousand rows."""
+        """A millisecond for a thousand rows."""
         return len(x) * 1e-6
 
 
@@ -103,36 +103,36 @@ class RecordingProgress:
     """A `ProgressCallback` that keeps what it is called with."""
 
     lines: list[str] = field(default_factory=list)
-    answers: list[int] = field(default_factory=list)
+    trials: list[int] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
     planned: float = 0.0
 
     def on_search_begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
-        """The search begins."""
+        """Keep how many trials were recorded before."""
         self.lines.append(f"begin {len(recorded)}/{experiment.search.trials}")
 
     def on_round_begin(self, trials: int) -> None:
-        """A round begins."""
+        """Keep the round's size."""
         self.rounds.append(trials)
 
     def on_training_planned(self, lane_epochs: float, what: str, turn: int = 0) -> None:
-        """So much is planned."""
+        """Add to what is planned."""
         self.planned += lane_epochs
 
     def on_trained(self, lane_epochs: float) -> None:
-        """So much is trained."""
+        """Nothing is kept of it."""
 
     def on_worker_status(self, status: WorkerStatus) -> None:
-        """Who trains."""
+        """Nothing is kept of it."""
 
     def on_trial_end(self, result: Result) -> None:
-        """A trial has its score."""
-        self.answers.append(result.trial.number)
+        """Keep the trial's number."""
+        self.trials.append(result.trial.number)
 
     def on_stage(self, sentence: str) -> None:
-        """What comes now."""
+        """Keep the sentence."""
         self.lines.append(sentence)
 
     def on_message(self, sentence: str) -> None:
-        """A line."""
+        """Keep the sentence."""
         self.lines.append(sentence)

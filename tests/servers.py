@@ -1,4 +1,4 @@
-"""Servers that tests start, and end."""
+"""Servers that tests start and stop."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from mlflow import MlflowClient
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 
 PASSWORDS = {name: f"{name}'s {uuid4().hex}" for name in ("ada", "bob", "admin")}
-"""Of the shared server's users."""
+"""The passwords of the shared server's users."""
 
 
-def signed_in(user: str) -> dict[str, str]:
-    """The variables with which a user signs in there."""
+def sign_in_variables(user: str) -> dict[str, str]:
+    """The environment variables with which a user signs in at the shared server."""
     return {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": PASSWORDS[user]}
 
 
 def free_port() -> int:
-    """A port that nobody listens at."""
+    """A port at which no process listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
 
 
 @contextmanager
-def answering(command: list[str], folder: Path, environment: Mapping[str, str], health: str) -> Generator[None]:
-    """A server that answers at `health`, and is gone afterwards with all its children."""
+def running_server(command: list[str], folder: Path, environment: Mapping[str, str], health: str) -> Generator[None]:
+    """Run a server, from when it answers at `health`; afterwards it is stopped with all its child processes."""
     with (folder / "log").open("w") as log:  # a group of its own, for the server has children
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -65,17 +65,17 @@ def _await_answer(url: str, seconds: float, server: subprocess.Popen[bytes]) -> 
             time.sleep(0.2)
         else:
             return
-    pytest.fail(f"nobody answered at {url} within {seconds} s (ended with {server.poll()})")
+    pytest.fail(f"no answer from {url} within {seconds} s (ended with {server.poll()})")
 
 
 @contextmanager
 def postgresql(programs: Path, password: str, databases: list[str]) -> Generator[str]:
-    """A PostgreSQL of one's own on the loopback interface, with the user `mlflow`; gives `host:port`.
+    """A new PostgreSQL server on the loopback interface, with the user `mlflow`; gives `host:port`.
 
     Args:
         programs: The folder of `initdb` and `postgres`.
-        password: The user's.
-        databases: Made, empty.
+        password: The password of `mlflow`.
+        databases: The empty databases to create.
     """
     # it refuses to be run by root, and the folders of tests are closed to others
     owner: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
@@ -117,7 +117,7 @@ def _await_success(command: list[Any], environment: Mapping[str, str], seconds: 
 
 
 class SharedServer:
-    """MLflow's server with passwords, on PostgreSQL and with a folder for artifacts, that may be away for a while.
+    """MLflow's server with passwords, on PostgreSQL and with a folder for artifacts, which can be stopped and started again.
 
     Args:
         folder: For its artifacts, its configuration and its logs.
@@ -146,37 +146,37 @@ class SharedServer:
         }
 
     def start(self) -> None:
-        """Have it answer, at the same address each time."""
+        """Start it, at the same address each time."""
         words = ["--artifacts-destination", str(self.folder / "artifacts"), "--app-name", "basic-auth", "--workers", "1"]
         where = ["--host", "127.0.0.1", "--port", str(self._port)]
         logs = self.folder / f"start-{self.starts}"
         logs.mkdir()
         self.starts += 1
         command = [sys.executable, "-P", "-m", "mlflow", "server", *words, *where]
-        self._running = answering(command, logs, self._environment, f"{self.uri}/health")
+        self._running = running_server(command, logs, self._environment, f"{self.uri}/health")
         self._running.__enter__()
 
     def stop(self) -> None:
-        """Have it away."""
+        """Stop it; it need not run."""
         running, self._running = self._running, None
         if running is not None:
             running.__exit__(None, None, None)
 
     def add_user(self, name: str, password: str) -> None:
-        """As the administrator does."""
-        said = {"username": name, "password": password}
+        """Create a user, as the administrator."""
+        user = {"username": name, "password": password}
         url = f"{self.uri}/api/2.0/mlflow/users/create"
-        requests.post(url, json=said, auth=("admin", self._password), timeout=30).raise_for_status()
+        requests.post(url, json=user, auth=("admin", self._password), timeout=30).raise_for_status()
 
     def dump(self, programs: Path) -> str:
-        """All that stands in its database, as text."""
+        """The contents of its database, as text."""
         command: list[Any] = [programs / "pg_dump", f"postgresql://mlflow@{self._postgresql}/mlflow"]
         dumped = subprocess.run(command, check=True, capture_output=True, text=True, env=self._environment)
         return str(dumped.stdout)
 
 
 def trial_runs(ledger: MlflowTracker) -> list[tuple[int, str]]:
-    """Numbers and states of the trials' runs, in order of their beginning."""
+    """Numbers and statuses of the trials' runs, in order of their start."""
     client = MlflowClient(ledger.tracking_uri, ledger.tracking_uri)
     query = f"tags.`mlflow.parentRunId` = '{ledger.run_id}'"
     runs = client.search_runs([ledger.experiment_id], query, order_by=["start_time ASC"])

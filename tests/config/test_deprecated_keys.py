@@ -13,7 +13,7 @@ from branchsweep.config.loading import load_comparison, load_experiment
 from branchsweep.config.recorded import dump_yaml, parse_recorded_comparison, parse_recorded_experiment
 from branchsweep.config.yaml_parser import read_document
 from branchsweep.errors import ConfigError, DeprecatedKeyWarning
-from yaml_files import replaced, written
+from yaml_files import replace_once, write_yaml
 
 NEW = """\
 name: plant
@@ -27,7 +27,7 @@ search:
   pending_rounds: 3
 """
 
-OLD = replaced(replaced(NEW, "initial_trials", "known"), "pending_rounds", "ahead")
+OLD = replace_once(replace_once(NEW, "initial_trials", "known"), "pending_rounds", "ahead")
 
 COMPARISON = """\
 name: contest
@@ -45,8 +45,8 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_an_experiment_with_the_old_keys_equals_one_with_the_new_ones() -> None:
     with pytest.warns(DeprecatedKeyWarning) as notices:
-        old = load_experiment(written(OLD))
-    assert old == load_experiment(written(NEW))
+        old = load_experiment(write_yaml(OLD))
+    assert old == load_experiment(write_yaml(NEW))
     assert [str(notice.message) for notice in notices] == [
         "x.yaml:7: search.known is now called search.initial_trials; the old name is still read",
         "x.yaml:9: search.ahead is now called search.pending_rounds; the old name is still read",
@@ -56,7 +56,7 @@ def test_an_experiment_with_the_old_keys_equals_one_with_the_new_ones() -> None:
 def test_the_new_keys_bring_no_notice() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        load_experiment(written(NEW), ["search.initial_trials.article.trunk.depth=3", "search.pending_rounds=1"])
+        load_experiment(write_yaml(NEW), ["search.initial_trials.article.trunk.depth=3", "search.pending_rounds=1"])
 
 
 @pytest.mark.parametrize(
@@ -70,46 +70,46 @@ def test_the_new_keys_bring_no_notice() -> None:
 @pytest.mark.parametrize("text", [OLD, NEW])
 def test_an_override_may_name_a_key_as_it_was(text: str, override: str, where: str) -> None:
     with pytest.warns(DeprecatedKeyWarning) as notices:
-        experiment = load_experiment(written(text), [override])
+        experiment = load_experiment(write_yaml(text), [override])
     assert str(notices[-1].message).startswith(f"{where}: search.known is now called search.initial_trials")
     assert experiment.search.initial_trials == {"article": {"trunk.depth": 3}}
 
 
 def test_an_override_by_the_new_name_reaches_what_a_file_has_by_the_old_one() -> None:
     with pytest.warns(DeprecatedKeyWarning):
-        experiment = load_experiment(written(OLD), ["search.initial_trials.article.trunk.depth=3"])
+        experiment = load_experiment(write_yaml(OLD), ["search.initial_trials.article.trunk.depth=3"])
     assert experiment.search.initial_trials == {"article": {"trunk.depth": 3}}
 
 
 def test_a_mistake_under_an_old_key_has_its_line() -> None:
     with pytest.warns(DeprecatedKeyWarning), pytest.raises(ConfigError) as caught:
-        load_experiment(written(replaced(OLD, "depth: 2", "depth: 0")))
+        load_experiment(write_yaml(replace_once(OLD, "depth: 2", "depth: 0")))
     assert caught.value.where == "x.yaml:8"
 
 
 def test_a_key_by_both_names_is_a_mistake() -> None:
     with pytest.raises(ConfigError) as caught:
-        load_experiment(written(NEW + "  ahead: 2\n"))
+        load_experiment(write_yaml(NEW + "  ahead: 2\n"))
     assert caught.value.where == "x.yaml:10"
     message = "this is the old name of 'pending_rounds', which is given as well (x.yaml:9); give pending_rounds alone"
     assert caught.value.message == f"search.ahead: {message}"
 
 
 def test_a_comparison_reads_experiments_with_the_old_keys() -> None:
-    written(NEW, "plant.yaml")
-    new = load_comparison(written(COMPARISON, "c.yaml"))
-    written(OLD, "plant.yaml")
+    write_yaml(NEW, "plant.yaml")
+    new = load_comparison(write_yaml(COMPARISON, "c.yaml"))
+    write_yaml(OLD, "plant.yaml")
     with pytest.warns(DeprecatedKeyWarning) as notices:
-        assert load_comparison(written(COMPARISON, "c.yaml")) == new
+        assert load_comparison(write_yaml(COMPARISON, "c.yaml")) == new
     notice = "plant.yaml:7: search.known is now called search.initial_trials; the old name is still read"
     assert str(notices[0].message) == notice
 
 
 @pytest.mark.parametrize("at", ["experiment", "contestants.other.experiment"])
 def test_an_override_reaches_into_an_experiment_of_a_comparison_by_an_old_key(at: str) -> None:
-    written(OLD, "plant.yaml")
+    write_yaml(OLD, "plant.yaml")
     with pytest.warns(DeprecatedKeyWarning) as notices:
-        comparison = load_comparison(written(COMPARISON, "c.yaml"), [f"{at}.search.ahead=5"])
+        comparison = load_comparison(write_yaml(COMPARISON, "c.yaml"), [f"{at}.search.ahead=5"])
     assert any(f"{at}.search.ahead is now called {at}.search.pending_rounds" in str(notice.message) for notice in notices)
     other = comparison.contestants["other"]
     assert other.kind == "network" and other.experiment is not None
@@ -119,8 +119,8 @@ def test_an_override_reaches_into_an_experiment_of_a_comparison_by_an_old_key(at
 
 
 def test_what_a_store_recorded_with_the_old_keys_is_read_without_a_notice() -> None:
-    written(NEW, "plant.yaml")
-    experiment, comparison = load_experiment(Path("plant.yaml")), load_comparison(written(COMPARISON, "c.yaml"))
+    write_yaml(NEW, "plant.yaml")
+    experiment, comparison = load_experiment(Path("plant.yaml")), load_comparison(write_yaml(COMPARISON, "c.yaml"))
 
     def as_recorded_before(text: str) -> str:
         return text.replace("initial_trials:", "known:").replace("pending_rounds:", "ahead:")
@@ -136,4 +136,4 @@ def test_the_schema_marks_the_old_keys_as_deprecated() -> None:
     keys = schema["$defs"]["Search"]["properties"]
     assert {key for key, entry in keys.items() if entry.get("deprecated")} == {"known", "ahead"}
     for text in (OLD, NEW):
-        jsonschema.validate(read_document(written(text)).data, schema)
+        jsonschema.validate(read_document(write_yaml(text)).data, schema)

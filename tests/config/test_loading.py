@@ -20,7 +20,7 @@ from branchsweep.config.search_space import SearchSpace
 from branchsweep.config.table import Table
 from branchsweep.config.yaml_parser import read_document
 from branchsweep.errors import ConfigError
-from yaml_files import replaced, written
+from yaml_files import replace_once, write_yaml
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = [path for path in sorted((ROOT / "experiments").glob("*.yaml")) if not is_comparison_file(path)]
@@ -74,11 +74,11 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def changed(old: str, new: str) -> str:
-    return replaced(GOOD, old, new)
+    return replace_once(GOOD, old, new)
 
 
 def loaded(text: str = GOOD, *overrides: str) -> Experiment:
-    return load_experiment(written(text), overrides)
+    return load_experiment(write_yaml(text), overrides)
 
 
 def complaint(text: str, *overrides: str) -> str:
@@ -423,7 +423,7 @@ def test_no_message_is_in_the_words_of_pydantic() -> None:
 
 class TestFiles:
     def test_missing(self) -> None:
-        written(GOOD, "experiments/plant.yaml")
+        write_yaml(GOOD, "experiments/plant.yaml")
         with pytest.raises(
             ConfigError, match=r"^experiments/palnt.yaml: no such file; did you mean 'experiments/plant.yaml'\?$"
         ):
@@ -445,7 +445,7 @@ class TestFiles:
     def test_a_path_outside_the_working_directory_is_shown_in_full(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        path = written("name: 3").absolute()
+        path = write_yaml("name: 3").absolute()
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir(tmp_path / "elsewhere")
         with pytest.raises(ConfigError) as caught:
@@ -462,14 +462,14 @@ class TestSpaceInItsOwnFile:
 
     @pytest.mark.parametrize("path", ["spaces/y.yaml", "../spaces/y.yaml"])
     def test_is_found_from_the_working_directory_and_from_the_folder_of_the_experiment(self, path: str) -> None:
-        written(self.TEXT, "spaces/y.yaml")
-        experiment = load_experiment(written(self.EXPERIMENT.replace("SPACE", path), "experiments/x.yaml"))
+        write_yaml(self.TEXT, "spaces/y.yaml")
+        experiment = load_experiment(write_yaml(self.EXPERIMENT.replace("SPACE", path), "experiments/x.yaml"))
         assert list(experiment.space.dimensions) == ["trunk.depth"]
 
     def test_beside_the_experiment_comes_first(self) -> None:
-        written(self.TEXT, "y.yaml")
-        written(self.TEXT.replace("trunk.depth", "branch.depth"), "experiments/y.yaml")
-        experiment = load_experiment(written(self.EXPERIMENT.replace("SPACE", "y.yaml"), "experiments/x.yaml"))
+        write_yaml(self.TEXT, "y.yaml")
+        write_yaml(self.TEXT.replace("trunk.depth", "branch.depth"), "experiments/y.yaml")
+        experiment = load_experiment(write_yaml(self.EXPERIMENT.replace("SPACE", "y.yaml"), "experiments/x.yaml"))
         assert list(experiment.space.dimensions) == ["branch.depth"]
 
     @pytest.mark.parametrize(
@@ -493,16 +493,16 @@ class TestSpaceInItsOwnFile:
         ],
     )
     def test_its_mistakes_name_its_lines(self, old: str, new: str, message: str) -> None:
-        written(self.TEXT.replace(old, new), "y.yaml")
+        write_yaml(self.TEXT.replace(old, new), "y.yaml")
         assert complaint(self.EXPERIMENT.replace("SPACE", "y.yaml")) == message
 
     def test_its_mistakes_come_after_those_of_the_experiment(self) -> None:
-        written(self.TEXT.replace("high: 4", "hihg: 4"), "y.yaml")
+        write_yaml(self.TEXT.replace("high: 4", "hihg: 4"), "y.yaml")
         text = self.EXPERIMENT.replace("SPACE", "y.yaml") + "seed: -1\n"
         assert [line.split(" ")[0] for line in complaint(text).splitlines()] == ["x.yaml:5:", "y.yaml:3:"]
 
     def test_a_missing_one_is_told_with_its_nearest_neighbour(self) -> None:
-        written(self.TEXT, "spaces/branched.yaml")
+        write_yaml(self.TEXT, "spaces/branched.yaml")
         assert complaint(self.EXPERIMENT.replace("SPACE", "spaces/brached.yaml")) == (
             f"x.yaml:4: space: got 'spaces/brached.yaml', {UNFOUND}; did you mean 'spaces/branched.yaml'?"
         )
@@ -544,7 +544,7 @@ class TestOverrides:
         assert loaded(changed("epochs: 5", "epochs: 0"), "fit.epochs=6").fit.epochs == 6
 
     def test_reach_into_a_space_in_its_own_file(self) -> None:
-        written(TestSpaceInItsOwnFile.TEXT, "y.yaml")
+        write_yaml(TestSpaceInItsOwnFile.TEXT, "y.yaml")
         text = TestSpaceInItsOwnFile.EXPERIMENT.replace("SPACE", "y.yaml")
         assert (
             loaded(text, "space.dimensions.trunk.depth.high=2").model_dump()["space"]["dimensions"]["trunk.depth"]["high"] == 2
@@ -555,7 +555,7 @@ class TestOverrides:
         assert (table.source, table.inputs, table.duplicates) == ("ccpp", ["AT", "AP", "RH"], "drop")
 
     def test_replace_the_space(self) -> None:
-        written(TestSpaceInItsOwnFile.TEXT, "y.yaml")
+        write_yaml(TestSpaceInItsOwnFile.TEXT, "y.yaml")
         assert list(loaded(GOOD, "space=y.yaml", "space.dimensions.trunk.depth.low=2").space.dimensions) == ["trunk.depth"]
 
     @pytest.mark.parametrize(
@@ -636,9 +636,9 @@ class TestValues:
         assert loaded(changed("source: plant.csv", "source: ccpp")).table.inputs == ["AT", "RH"]
 
     def test_a_table_is_found_from_the_folder_of_the_experiment_then_from_the_working_directory(self, tmp_path: Path) -> None:
-        path = written(GOOD, "experiments/x.yaml")
+        path = write_yaml(GOOD, "experiments/x.yaml")
         assert load_experiment(path).table.source == str(tmp_path / "plant.csv")
-        written("", "experiments/plant.csv")
+        write_yaml("", "experiments/plant.csv")
         assert load_experiment(path).table.source == str(tmp_path / "experiments" / "plant.csv")
 
     def test_a_baseline_in_a_file_becomes_an_absolute_path(self, tmp_path: Path) -> None:
@@ -694,7 +694,7 @@ class TestDump:
     def test_loads_back_whatever_the_number(self, number: float) -> None:
         space = SearchSpace(dimensions={"learning_rate": Float(type="float", low=-number, high=number)})
         text = dump_yaml(loaded().model_copy(update={"space": space}))
-        assert SearchSpace.model_validate(read_document(written(text)).data["space"]) == space
+        assert SearchSpace.model_validate(read_document(write_yaml(text)).data["space"]) == space
 
     def test_keeps_the_order_and_spells_out_the_defaults(self) -> None:
         text = dump_yaml(loaded())
@@ -774,7 +774,7 @@ class TestSpaceAlone:
         ],
     )
     def test_has_the_heads_that_it_names(self, change: tuple[str, str], heads: list[str], inputs: list[str]) -> None:
-        experiment = experiment_around_space(written(ALONE.replace(*change)))
+        experiment = experiment_around_space(write_yaml(ALONE.replace(*change)))
         assert (list(experiment.heads), experiment.table.inputs) == (heads, inputs)
 
     @pytest.mark.parametrize(
@@ -794,7 +794,7 @@ class TestSpaceAlone:
         ],
     )
     def test_a_mistake_names_its_line(self, change: tuple[str, str], message: str) -> None:
-        path = written(ALONE.replace(*change))
+        path = write_yaml(ALONE.replace(*change))
         assert is_space_file(path)
         with pytest.raises(ConfigError) as caught:
             experiment_around_space(path)
@@ -819,7 +819,7 @@ class TestSchema:
         ],
     )
     def test_accepts_what_loads(self, change: tuple[str, str]) -> None:
-        jsonschema.validate(read_document(written(changed(*change))).data, json_schema("experiment"))
+        jsonschema.validate(read_document(write_yaml(changed(*change))).data, json_schema("experiment"))
 
     @pytest.mark.parametrize(
         "mistake",
@@ -832,7 +832,7 @@ class TestSchema:
     def test_refuses_what_does_not_load(self, mistake: str) -> None:
         change, _ = MISTAKES[mistake]
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(read_document(written(changed(*change))).data, json_schema("experiment"))
+            jsonschema.validate(read_document(write_yaml(changed(*change))).data, json_schema("experiment"))
 
     def test_describes_every_key(self) -> None:
         schema = json_schema("experiment")

@@ -17,7 +17,7 @@ from branchsweep.config.loading import is_comparison_file, is_space_file, load_c
 from branchsweep.config.recorded import dump_yaml, parse_recorded_comparison
 from branchsweep.config.yaml_parser import read_document
 from branchsweep.errors import ConfigError
-from yaml_files import replaced, written
+from yaml_files import replace_once, write_yaml
 
 ROOT = Path(__file__).parents[2]
 COMPARISONS = [path for path in sorted((ROOT / "experiments").glob("*.yaml")) if is_comparison_file(path)]
@@ -83,17 +83,17 @@ OURS = "heads {'PE': 'PE', 'V': 'V'} and inputs ['AT', 'AP', 'RH']"
 @pytest.fixture(autouse=True)
 def _in_a_folder_with_experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    written(SPACE, "spaces/y.yaml")
-    written(PLANT, "experiments/plant.yaml")
-    written(OLD, "experiments/old.yaml")
+    write_yaml(SPACE, "spaces/y.yaml")
+    write_yaml(PLANT, "experiments/plant.yaml")
+    write_yaml(OLD, "experiments/old.yaml")
 
 
 def changed(old: str, new: str, text: str = GOOD) -> str:
-    return replaced(text, old, new)
+    return replace_once(text, old, new)
 
 
 def loaded(text: str = GOOD, *overrides: str) -> Comparison:
-    return load_comparison(written(text, "c.yaml"), overrides)
+    return load_comparison(write_yaml(text, "c.yaml"), overrides)
 
 
 def complaint(text: str, *overrides: str) -> str:
@@ -111,18 +111,18 @@ class TestExperiments:
         assert old.experiment == load_experiment(Path("experiments/old.yaml"))
 
     def test_are_found_from_the_folder_of_the_comparison_then_from_the_working_directory(self) -> None:
-        path = written(GOOD, "experiments/c.yaml")
+        path = write_yaml(GOOD, "experiments/c.yaml")
         assert load_comparison(path).experiment.name == "plant"
-        written(PLANT.replace("name: plant", "name: nearer"), "experiments/experiments/plant.yaml")
-        written(SPACE, "experiments/spaces/y.yaml")
-        written(OLD, "experiments/experiments/old.yaml")
+        write_yaml(PLANT.replace("name: plant", "name: nearer"), "experiments/experiments/plant.yaml")
+        write_yaml(SPACE, "experiments/spaces/y.yaml")
+        write_yaml(OLD, "experiments/experiments/old.yaml")
         assert load_comparison(path).experiment.name == "nearer"
 
     def test_look_up_their_own_paths_from_their_own_folder(self, tmp_path: Path) -> None:
-        written(PLANT.replace("table: ccpp", "table: {source: plant.csv, inputs: [AT, AP, RH]}"), "experiments/plant.yaml")
-        written("", "plant.csv")
+        write_yaml(PLANT.replace("table: ccpp", "table: {source: plant.csv, inputs: [AT, AP, RH]}"), "experiments/plant.yaml")
+        write_yaml("", "plant.csv")
         assert loaded().experiment.table.source == str(tmp_path / "plant.csv")
-        written("", "experiments/plant.csv")
+        write_yaml("", "experiments/plant.csv")
         experiment = loaded().experiment
         assert experiment.table.source == str(tmp_path / "experiments" / "plant.csv")
         assert experiment.baselines == ["linear_regression", str(tmp_path / "experiments" / "old.yaml")]
@@ -301,26 +301,26 @@ class TestMistakesInside:
         ],
     )
     def test_name_the_experiment_s_file_and_line(self, change: tuple[str, str], message: str) -> None:
-        written(changed(*change, PLANT), "experiments/plant.yaml")
+        write_yaml(changed(*change, PLANT), "experiments/plant.yaml")
         found = complaint(GOOD)
         assert found.startswith(message)
         assert "\n" not in found
 
     def test_name_the_space_s_file_and_line(self) -> None:
-        written(changed("high: 4", "high: 40", SPACE), "spaces/y.yaml")
+        write_yaml(changed("high: 4", "high: 40", SPACE), "spaces/y.yaml")
         assert complaint(GOOD) == "spaces/y.yaml:2: dimensions.trunk.depth.high: got 40, expected a whole number from 1 to 16"
 
     def test_are_told_as_they_are_of_an_experiment_alone(self) -> None:
-        written(changed("type: int, low: 1", "type: itn, hihg: 1", SPACE), "spaces/y.yaml")
-        written(changed("epochs: 5", "epochs: 0", PLANT), "experiments/plant.yaml")
+        write_yaml(changed("type: int, low: 1", "type: itn, hihg: 1", SPACE), "spaces/y.yaml")
+        write_yaml(changed("epochs: 5", "epochs: 0", PLANT), "experiments/plant.yaml")
         with pytest.raises(ConfigError) as alone:
             load_experiment(Path("experiments/plant.yaml"))
         assert complaint(GOOD) == str(alone.value)
 
     def test_stand_beside_those_of_other_files(self) -> None:
-        written(changed("high: 4", "high: 40", SPACE), "spaces/y.yaml")
-        written(changed("epochs: 5", "epochs: 0", PLANT), "experiments/plant.yaml")
-        written(changed("trunk.depth: 2", "trunk.dpeth: 2", OLD), "experiments/old.yaml")
+        write_yaml(changed("high: 4", "high: 40", SPACE), "spaces/y.yaml")
+        write_yaml(changed("epochs: 5", "epochs: 0", PLANT), "experiments/plant.yaml")
+        write_yaml(changed("trunk.depth: 2", "trunk.dpeth: 2", OLD), "experiments/old.yaml")
         text = changed("reference: branched", "reference: brached").replace("trials: 6", "trials: 0")
         assert [line.split(" ")[0] for line in complaint(text).splitlines()] == [
             "c.yaml:13:",
@@ -331,14 +331,14 @@ class TestMistakesInside:
         ]
 
     def test_other_heads_are_told_where_the_contestant_names_the_experiment(self) -> None:
-        written(changed("{PE: {}, V: {}}", "{PE: {}}", OLD), "experiments/old.yaml")
+        write_yaml(changed("{PE: {}, V: {}}", "{PE: {}}", OLD), "experiments/old.yaml")
         assert complaint(GOOD) == (
             "c.yaml:10: contestants.old.experiment: got an experiment with heads {'PE': 'PE'} and inputs ['AT', 'AP', 'RH'], "
             f"expected those of the comparison's experiment: {OURS}"
         )
 
     def test_an_unsettled_table_throws_no_shadow_on_other_experiments(self) -> None:
-        written(changed("table: ccpp", "table: {source: 3, inputs: [AT, AP, RH]}", PLANT), "experiments/plant.yaml")
+        write_yaml(changed("table: ccpp", "table: {source: 3, inputs: [AT, AP, RH]}", PLANT), "experiments/plant.yaml")
         assert complaint(GOOD) == "experiments/plant.yaml:2: table.source: got 3, expected a text"
 
     def test_an_unknown_kind_throws_no_shadow_on_who_names_the_contestant(self) -> None:
@@ -347,7 +347,7 @@ class TestMistakesInside:
         assert line.startswith("c.yaml:9: contestants.single.kind: got 'singel'")
 
     def test_a_file_that_is_empty(self) -> None:
-        written("{}", "experiments/old.yaml")
+        write_yaml("{}", "experiments/old.yaml")
         assert [line.split(", ")[0] for line in complaint(GOOD).splitlines()] == [
             f"experiments/old.yaml:1: missing key '{key}'" for key in ("name", "table", "heads", "space")
         ]
@@ -388,7 +388,7 @@ class TestOverrides:
         assert (experiment.name, experiment.fit.epochs) == ("old", 9)
 
     def test_a_space_is_looked_up_from_the_folder_of_its_experiment(self) -> None:
-        written("dimensions: {}", "experiments/near.yaml")
+        write_yaml("dimensions: {}", "experiments/near.yaml")
         assert loaded(GOOD, "experiment.space=near.yaml").experiment.space.dimensions == {}
 
     @pytest.mark.parametrize(
@@ -434,14 +434,14 @@ class TestOverrides:
 
 class TestKinds:
     def test_a_comparison_has_contestants(self) -> None:
-        assert is_comparison_file(written(GOOD, "c.yaml"))
+        assert is_comparison_file(write_yaml(GOOD, "c.yaml"))
         assert not is_comparison_file(Path("experiments/plant.yaml"))
         assert not is_comparison_file(Path("spaces/y.yaml"))
-        assert not is_space_file(written("experiment: x.yaml\ncontestants: {}\n"))
+        assert not is_space_file(write_yaml("experiment: x.yaml\ncontestants: {}\n"))
 
     def test_a_comparison_is_no_experiment(self) -> None:
         with pytest.raises(ConfigError) as caught:
-            load_experiment(written(GOOD, "c.yaml"))
+            load_experiment(write_yaml(GOOD, "c.yaml"))
         assert str(caught.value) == (
             "c.yaml:4: got a comparison, expected an experiment; 'branchsweep compare c.yaml' compares its contestants"
         )
@@ -498,7 +498,7 @@ class TestSchema:
 
     @pytest.mark.parametrize("experiment", ["experiments/plant.yaml", "{name: x, table: ccpp, heads: {PE: {}}, space: y.yaml}"])
     def test_accepts_paths_and_experiments_with_their_shorthands(self, experiment: str) -> None:
-        data = read_document(written(changed("experiments/plant.yaml", experiment))).data
+        data = read_document(write_yaml(changed("experiments/plant.yaml", experiment))).data
         jsonschema.validate(data, json_schema("comparison"))
 
     @pytest.mark.parametrize(
@@ -513,7 +513,7 @@ class TestSchema:
     def test_refuses_what_does_not_load(self, mistake: str) -> None:
         change, _ = MISTAKES[mistake]
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(read_document(written(changed(*change))).data, json_schema("comparison"))
+            jsonschema.validate(read_document(write_yaml(changed(*change))).data, json_schema("comparison"))
 
     def test_describes_every_key(self) -> None:
         schema = json_schema("comparison")

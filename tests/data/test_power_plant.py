@@ -133,7 +133,7 @@ def other_zip(other_table: bytes) -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def cache(own_world: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:  # own_world first
+def cache(isolated_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:  # isolated_environment first
     """An empty cache, and an empty working directory."""
     folder = tmp_path / "user" / "cache"
     monkeypatch.setenv("BRANCHSWEEP_CACHE", str(folder))

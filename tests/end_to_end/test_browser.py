@@ -39,9 +39,9 @@ from branchsweep.workflows.baseline_evaluation import Baseline
 from branchsweep.workflows.search_loop import SearchContext
 from branchsweep.workflows.sweep import new_sweep_record, run_sweep
 from branchsweep.workflows.sweep_result import SweepResult
-from browser import SETTLED, Browser, Page, browsing
+from browser import ASSISTANT_CLOSED, Browser, Page, open_browser
 from fakes import FormulaTrainer, RecordingProgress
-from servers import answering, free_port
+from servers import free_port, running_server
 from tiny_sweep import tiny_experiment
 
 SCREENSHOTS = Path(os.environ.get("BRANCHSWEEP_SCREENSHOTS") or Path(__file__).parents[2] / "screenshots")
@@ -119,8 +119,8 @@ def seen(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPath
     environment = {**os.environ, **SERVER_ENVIRONMENT}
     server = f"http://127.0.0.1:{port}"
     with (
-        answering(command, folder, environment, f"{server}/health"),
-        browsing(chromium, tmp_path_factory.mktemp("profile"), SETTLED) as it,
+        running_server(command, folder, environment, f"{server}/health"),
+        open_browser(chromium, tmp_path_factory.mktemp("profile"), ASSISTANT_CLOSED) as it,
     ):
         yield Seen(server, ledger.experiment_id, ledger.run_id, [run.info.run_id for run in found], said, it)
 
@@ -168,14 +168,14 @@ def test_the_experiment_lists_the_sweep_and_its_trials_below_it(seen: Seen) -> N
             f"document.querySelectorAll('.ag-pinned-left-cols-container .ag-row').length === {TRIALS + 1}", "its trials"
         )
         page.wait_for_text("000 PE 1.000 V 1.000", "004 PE 0.948 V 0.948 PRUNED")
-        page.photograph(SCREENSHOTS / "experiment.png")
+        page.save_screenshot(SCREENSHOTS / "experiment.png")
 
 
 def test_the_prepared_view_has_the_heads_first_and_the_best_trial_on_top(seen: Seen) -> None:
     with seen.browser.page(seen.link(view_page(seen.experiment_id, seen.run_id))) as page:
         page.wait_for_text(f"{TRIALS} matching runs", "r2/PE", "Sort: r2/mean")
         page.wait_for("document.querySelectorAll('.ag-row').length > 10", "rows")
-        page.photograph(SCREENSHOTS / "view.png")
+        page.save_screenshot(SCREENSHOTS / "view.png")
         assert headers(page)[:8] == [
             "Run Name", "Created", "r2/PE", "r2/V", "r2/mean", "trunk.depth", "trunk.width", "learning_rate",
         ]  # fmt: skip
@@ -189,7 +189,7 @@ def test_the_prepared_charts_are_parallel_coordinates_and_the_heads_against_each
         page.wait_for_text("Parallel Coordinates", "r2/PE vs. r2/V", "Heads against each other")
         page.wait_for("document.querySelector('.parcoords')", "parallel coordinates")
         page.wait_for(f"document.querySelectorAll('.js-plotly-plot .scatterlayer .point').length >= {TRIALS}", "points")
-        page.photograph(SCREENSHOTS / "charts.png")
+        page.save_screenshot(SCREENSHOTS / "charts.png")
 
 
 def test_the_sweeps_page_has_the_answer(seen: Seen) -> None:
@@ -199,7 +199,7 @@ def test_the_sweeps_page_has_the_answer(seen: Seen) -> None:
         page.evaluate("[...document.querySelectorAll('button')].find(it => it.innerText.trim() === 'Show more').click()")
         text = page.wait_for_text(QUESTION, "on the test rows; linear regression", "tiny version 1 is the champion", "Datasets")
         assert "tiny.csv (111111111111)" in text
-        page.photograph(SCREENSHOTS / "sweep.png")
+        page.save_screenshot(SCREENSHOTS / "sweep.png")
         assert links(page, f"trial {seen.said.best.trial}") == [run_page(seen.experiment_id, seen.trials[0])]
         assert links(page, "all trials, best first") == [view_page(seen.experiment_id, seen.run_id)]
         assert links(page, "tiny version 1") == [version_page("tiny", 1)]
@@ -210,7 +210,7 @@ def test_a_trials_curves_are_drawn(seen: Seen) -> None:
     with seen.browser.page(seen.link(curves_page(seen.experiment_id, seen.trials[0]))) as page:
         page.wait_for_text("curve_r2")
         page.wait_for("document.querySelectorAll('.js-plotly-plot path.js-line').length >= 2", "curve for each head")
-        page.photograph(SCREENSHOTS / "curves.png")
+        page.save_screenshot(SCREENSHOTS / "curves.png")
 
 
 def test_five_trials_compared_have_parallel_coordinates(seen: Seen) -> None:
@@ -218,18 +218,18 @@ def test_five_trials_compared_have_parallel_coordinates(seen: Seen) -> None:
     with seen.browser.page(seen.link(f"#/compare-runs?runs={runs}&experiments={experiments}")) as page:
         page.wait_for_text("Comparing 5 Runs")
         page.wait_for("document.querySelector('.js-plotly-plot .parcoords')", "parallel coordinates")
-        page.photograph(SCREENSHOTS / "compare.png")
+        page.save_screenshot(SCREENSHOTS / "compare.png")
 
 
 def test_the_registry_shows_who_reigns_and_why(seen: Seen) -> None:
     assert seen.said.champion is not None
     with seen.browser.page(seen.link(version_page("tiny", 1))) as page:
         page.wait_for_text("@ champion", seen.said.champion.because, "branchsweep.because", "test R²")
-        page.photograph(SCREENSHOTS / "registry.png")
+        page.save_screenshot(SCREENSHOTS / "registry.png")
 
 
 def test_the_report_renders_among_the_files(seen: Seen) -> None:
     with seen.browser.page(seen.link(file_page(seen.experiment_id, seen.run_id, "report.html"))) as page:
         page.wait_for_text("report.html", "search_space.yaml", "environment.json", "experiment.yaml", "summary.json")
         page.wait_for_node("of what was found")
-        page.photograph(SCREENSHOTS / "report.png")
+        page.save_screenshot(SCREENSHOTS / "report.png")

@@ -39,13 +39,13 @@ from contracts.tracker import TrackerContract
 from contracts.tracking_records import OpenTracking, sweep_record
 from fakes import FormulaTrainer, RecordingProgress
 from processes import start_python
-from servers import PASSWORDS, SharedServer, signed_in, trial_runs
+from servers import PASSWORDS, SharedServer, sign_in_variables, trial_runs
 from tiny_sweep import tiny_experiment, tiny_table
 
 
 @pytest.fixture(autouse=True)
 def is_ada(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in signed_in("ada").items():
+    for name, value in sign_in_variables("ada").items():
         monkeypatch.setenv(name, value)
 
 
@@ -209,7 +209,7 @@ def test_what_a_killed_process_could_not_deliver_is_delivered_by_the_next(server
 
 def test_the_same_sweep_started_twice_is_refused_and_may_be_taken_over(server: SharedServer, name: str) -> None:
     record = sweep_record("endless", name=name)
-    with start_python(WORKS, server.uri, name, "endless", "0", "2", variables=signed_in("bob")) as process:
+    with start_python(WORKS, server.uri, name, "endless", "0", "2", variables=sign_in_variables("bob")) as process:
         go(process)
         assert heard(process, 4) == ["open", "0", "1", "recorded"]
         with pytest.raises(TrackingError, match=rf"is being run by .*pid {process.pid}.* sign of life \d s ago.*--take-over"):
@@ -227,7 +227,7 @@ def test_sweeps_of_two_people_under_one_name_do_not_meet(server: SharedServer, n
     with ExitStack() as stack:
         of = {
             user: stack.enter_context(
-                start_python(WORKS, server.uri, name, f"of {user}", first, most, variables=signed_in(user))
+                start_python(WORKS, server.uri, name, f"of {user}", first, most, variables=sign_in_variables(user))
             )
             for user, first, most in (("ada", "0", "6"), ("bob", "3", "8"))
         }

@@ -35,8 +35,8 @@ from branchsweep.tracking.protocols import Champion
 from branchsweep.tracking.run_reader import open_sweep
 from branchsweep.trial import Result, Status
 from contracts.results import exact_texts
-from nodes import Nodes
-from servers import PASSWORDS, SharedServer, signed_in, trial_runs
+from ray_cluster import RayCluster
+from servers import PASSWORDS, SharedServer, sign_in_variables, trial_runs
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "branched.yaml"
 
@@ -217,7 +217,7 @@ class Sweep:
 def variables(programs: Path) -> Iterator[Callable[[Path], dict[str, str]]]:
     """What a command's environment is, by its folder: whoever sweeps here is Ada."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in signed_in("ada").items():
+        for name, value in sign_in_variables("ada").items():
             patch.setenv(name, value)
 
         def of(folder: Path) -> dict[str, str]:
@@ -254,20 +254,20 @@ def near(
 def far(
     scale: Scale,
     variables: Callable[[Path], dict[str, str]],
-    nodes: Nodes,
+    nodes: RayCluster,
     server: SharedServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Sweep:
     """The same on the cluster, recorded on the server; a node is killed and the server is away in the middle."""
     folder = tmp_path_factory.mktemp("far")
-    workers = nodes.from_outside if scale.is_outside else nodes.address
+    workers = nodes.client_address if scale.is_outside else nodes.address
     words = [*scale.words, "--workers", workers, "--tracking-uri", server.uri]
     with Command(folder, words, variables(folder), scale.patience) as command:
         command.hear("training on 2 workers on 2 nodes")
         until(lambda: any_recorded(server.uri), "a trial is recorded", scale.patience)
         spool = Outbox(folder / "cache" / "spool" / open_existing(server.uri, "branched").run_id)
         command.hear(r"training \d+ lanes in [^1]", after=len(command.lines))  # both nodes have something to train
-        nodes.lose_the_second()
+        nodes.kill_second_node()
         server.stop()
         gone = time.monotonic()
         try:
@@ -367,7 +367,7 @@ def said(sweep: Sweep, pattern: str) -> int:
     return place
 
 
-def test_no_password_is_written_down(far: Sweep, server: SharedServer, nodes: Nodes, postgresql_programs: Path) -> None:
+def test_no_password_is_written_down(far: Sweep, server: SharedServer, nodes: RayCluster, postgresql_programs: Path) -> None:
     """Neither in the store, nor in a file of the server's, the driver's or the cluster's, nor in what was said."""
     folders = [far.folder, server.folder, nodes.folder, nodes.cache]
     files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]

@@ -18,16 +18,18 @@ from branchsweep.reporting.comparison import exports, table
 from branchsweep.reporting.comparison.page import render_comparison_page
 from branchsweep.reporting.comparison.text import render_comparison
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING
-from found import failed, found, measured
+from comparison_examples import example_comparison, example_contestant, failed_contestant
 
-WILD = failed("wild", "every network diverged in half 3")
+WILD = failed_contestant("wild", "every network diverged in half 3")
 
 CASES = {
-    "two heads": found(),
-    "three heads, one failed": found(("PE", "V", "RH"), ("branched", "single", "linear"), others=[WILD]),
-    "no transfer, no sharing": found(names=("linear", "forest"), with_transfer=False, with_sharing=False),
-    "one head": found(("PE",), ("branched", "single", "forest"), with_transfer=False, with_sharing=False),
-    "all failed": replace(found(with_transfer=False, with_sharing=False), measured=(WILD,), contrasts=(), answer=()),
+    "two heads": example_comparison(),
+    "three heads, one failed": example_comparison(("PE", "V", "RH"), ("branched", "single", "linear"), others=[WILD]),
+    "no transfer, no sharing": example_comparison(names=("linear", "forest"), with_transfer=False, with_sharing=False),
+    "one head": example_comparison(("PE",), ("branched", "single", "forest"), with_transfer=False, with_sharing=False),
+    "all failed": replace(
+        example_comparison(with_transfer=False, with_sharing=False), measured=(WILD,), contrasts=(), answer=()
+    ),
 }
 
 VOID = {"meta", "link", "br"}
@@ -110,8 +112,10 @@ def test_a_page_is_the_same_whenever_it_is_made() -> None:
 
 def test_names_and_sentences_cannot_inject_markup() -> None:
     evil = '<script src="http://evil/x.js">$x_1$&amp;</script>'
-    ones = tuple(replace(one, name=f"{one.name}{evil}", what=evil) for one in found(names=("linear", "forest")).measured)
-    base = found(names=("linear", "forest"), with_sharing=False, with_transfer=False)
+    ones = tuple(
+        replace(one, name=f"{one.name}{evil}", what=evil) for one in example_comparison(names=("linear", "forest")).measured
+    )
+    base = example_comparison(names=("linear", "forest"), with_sharing=False, with_transfer=False)
     findings = replace(
         base,
         comparison=evil,
@@ -130,7 +134,7 @@ def test_names_and_sentences_cannot_inject_markup() -> None:
 
 
 def test_a_contestants_figures_stand_in_its_row() -> None:
-    findings = found()
+    findings = example_comparison()
     rows = {row[0]: row for row in Page(render_comparison_page(findings, "", "")).rows if len(row) == 4}
     for one in findings.measured:
         for cell, figure in zip(rows[one.name + one.what][1:], ("PE", "V", "mean"), strict=True):
@@ -145,13 +149,13 @@ def test_a_contestants_figures_stand_in_its_row() -> None:
 
 
 def test_the_stand_in_announces_itself_everywhere() -> None:
-    findings = replace(found(), data={**found().data, "source": "stand-in"})
+    findings = replace(example_comparison(), data={**example_comparison().data, "source": "stand-in"})
     for words in (render_comparison_page(findings, "", ""), shown(findings), exports.comparison_markdown(findings)):
         assert SYNTHETIC_DATA_WARNING in words
 
 
 def test_contestants_stand_in_order_of_their_mean_and_failures_last() -> None:
-    findings = found(names=("linear", "branched", "forest"), others=[WILD])
+    findings = example_comparison(names=("linear", "branched", "forest"), others=[WILD])
     assert [each.one.name for each in table.comparison_rows(findings)] == ["forest", "branched", "linear", "wild"]
     assert [each.is_reference for each in table.comparison_rows(findings)] == [False, False, True, False]
 
@@ -171,7 +175,7 @@ def test_text_fits_a_hundred_columns_without_breaking_a_line(case: ComparisonRes
 
 
 def test_text_tells_verdicts_by_marks() -> None:
-    findings = found()
+    findings = example_comparison()
     lines = shown(findings).splitlines()
     place = next(number for number, line in enumerate(lines) if line.startswith("single"))
     expected = [table.find_difference(findings.contrasts, figure, "single") for figure in ("PE", "V", "mean")]
@@ -180,8 +184,8 @@ def test_text_tells_verdicts_by_marks() -> None:
 
 
 def test_a_long_name_folds_beside_its_figures() -> None:
-    one = replace(measured("forest", ("PE", "V"), 5), name="a_contestant_with_a_really_long_name_indeed")
-    words = shown(found(names=("branched", "single"), others=[one]))
+    one = replace(example_contestant("forest", ("PE", "V"), 5), name="a_contestant_with_a_really_long_name_indeed")
+    words = shown(example_comparison(names=("branched", "single"), others=[one]))
     assert max(map(len, words.splitlines())) <= 100
     assert re.search(r"^a_contestant\S* +0\.\d{4} ± ", words, re.MULTILINE)
 
@@ -199,7 +203,7 @@ def test_csv_holds_every_half_to_the_last_digit(case: ComparisonResult) -> None:
 
 
 def test_the_summary_holds_means_contrasts_and_costs() -> None:
-    findings = found(others=[WILD])
+    findings = example_comparison(others=[WILD])
     lines = list(csv.DictReader(io.StringIO(exports.summary_csv(findings))))
     assert len(lines) == 6 * 3
     by_name = {one.name: one for one in findings.measured}
@@ -229,7 +233,9 @@ def test_markdown_has_a_row_per_contestant(case: ComparisonResult) -> None:
 
 
 def test_markdown_takes_names_for_words() -> None:
-    findings = found(names=("linear", "forest"), others=[failed("a|b<i>*", "no | luck\nat all")], with_transfer=False)
+    findings = example_comparison(
+        names=("linear", "forest"), others=[failed_contestant("a|b<i>*", "no | luck\nat all")], with_transfer=False
+    )
     header, *rows = table_rows(exports.comparison_markdown(findings))
     assert rows[-1][:2] == [r"a\|b&lt;i&gt;\*", r"failed: no \| luck at all"]
     assert len(rows[-1]) == len(header)

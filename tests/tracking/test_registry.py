@@ -37,7 +37,7 @@ from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
 from contracts.results import example_result
 from contracts.tracking_records import register, sweep_record
 from processes import start_python
-from servers import answering, free_port
+from servers import free_port, running_server
 
 INPUTS = ["AT", "AP", "RH"]
 UNITS = {"PE": "MW", "V": "cm Hg", "T": "°C"}
@@ -547,7 +547,7 @@ def served(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         "MLFLOW_TRACKING_URI": uri,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    with answering([sys.executable, "-P", "-m", "mlflow", *words], folder, environment, f"http://127.0.0.1:{port}/ping"):
+    with running_server([sys.executable, "-P", "-m", "mlflow", *words], folder, environment, f"http://127.0.0.1:{port}/ping"):
         yield f"http://127.0.0.1:{port}/invocations", network
 
 

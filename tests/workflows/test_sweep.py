@@ -71,7 +71,7 @@ def test_a_search_answers_every_trial_and_asks_the_known_ones_first(experiment: 
     assert [result.trial.number for result in results] == list(range(20))
     assert results[0].trial.known == "small"
     assert scene.ledger.recorded_results() == results
-    assert sorted(scene.progress.answers) == list(range(20))
+    assert sorted(scene.progress.trials) == list(range(20))
     assert len(scene.trainer.trained) == len(set(scene.trainer.trained)) == 60
 
 

@@ -14,7 +14,7 @@ from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.reporting.comparison import figures as pictures
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import Figure
-from found import failed, found, measured
+from comparison_examples import example_comparison, example_contestant, failed_contestant
 
 DRAWN: tuple[Callable[[ComparisonResult], Figure], ...] = (
     pictures.intervals,
@@ -47,7 +47,7 @@ def test_colours_are_readable_on_both_pages(colour: str) -> None:
 
 @pytest.mark.parametrize("draw", DRAWN)
 def test_a_picture_is_drawn_in_the_pages_ink(draw: Callable[[ComparisonResult], Figure]) -> None:
-    findings = found(("PE", "V", "RH"), others=[failed("wild", "diverged")])
+    findings = example_comparison(("PE", "V", "RH"), others=[failed_contestant("wild", "diverged")])
     svg = plot_style.svg(draw(findings), 'a "label" <here>')
     ET.fromstring(svg)  # noqa: S314  # our own
     assert "currentColor" in svg
@@ -58,12 +58,12 @@ def test_a_picture_is_drawn_in_the_pages_ink(draw: Callable[[ComparisonResult], 
 
 
 def test_a_figure_is_the_same_when_it_is_drawn_again() -> None:
-    figure = pictures.intervals(found())
+    figure = pictures.intervals(example_comparison())
     assert plot_style.svg(figure) == plot_style.svg(figure)
 
 
 def test_words_stay_words() -> None:
-    said = texts(plot_style.svg(pictures.intervals(found())))
+    said = texts(plot_style.svg(pictures.intervals(example_comparison())))
     assert {"PE", "V", "mean of the heads", "branched (reference)", "forest", "linear"} <= set(said)
 
 
@@ -71,13 +71,13 @@ def test_names_within_a_picture_are_its_own() -> None:
     ids = [
         name
         for draw in DRAWN
-        for name in re.findall(r' id="([^"]*)"', plot_style.svg(draw(found())))
+        for name in re.findall(r' id="([^"]*)"', plot_style.svg(draw(example_comparison())))
     ]  # fmt: skip
     assert len(set(ids)) == len(ids) > 0
 
 
 def test_everything_that_a_picture_refers_to_is_there() -> None:
-    svg = plot_style.svg(pictures.cost(found()))
+    svg = plot_style.svg(pictures.cost(example_comparison()))
     referred = {one or other for one, other in re.findall(r'"#([^"]+)"|url\(#([^)]+)\)', svg)}
     assert referred == set(re.findall(r' id="([^"]*)"', svg))
 
@@ -89,24 +89,24 @@ def test_a_png_is_on_white_in_twice_the_pixels() -> None:
 
 
 def test_a_contestant_far_off_is_told_in_figures() -> None:
-    lost = measured("linear", ("PE", "V"), 3)
+    lost = example_contestant("linear", ("PE", "V"), 3)
     lost = replace(lost, name="lost", scores={figure: tuple(score - 3.9 for score in of) for figure, of in lost.scores.items()})
-    with_it = pictures.intervals(found(names=("branched", "single"), others=[lost]))
-    without = pictures.intervals(found(names=("branched", "single")))
+    with_it = pictures.intervals(example_comparison(names=("branched", "single"), others=[lost]))
+    without = pictures.intervals(example_comparison(names=("branched", "single")))
     assert [panel.get_xlim() for panel in with_it.axes] == [panel.get_xlim() for panel in without.axes]
     off = [words for words in texts(plot_style.svg(with_it)) if words.startswith("◀")]
     assert len(off) == 3 and all(words.startswith("◀ -") for words in off)
 
 
 def test_the_reference_is_on_the_scale_however_far() -> None:
-    figure = pictures.intervals(found(names=("linear", "forest", "chain")))
+    figure = pictures.intervals(example_comparison(names=("linear", "forest", "chain")))
     low, high = figure.axes[1].get_xlim()
-    linear, forest, _ = found(names=("linear", "forest", "chain")).measured
+    linear, forest, _ = example_comparison(names=("linear", "forest", "chain")).measured
     assert low < min(linear.scores["V"]) < max(forest.scores["V"]) < high
 
 
 def test_the_interval_is_that_of_the_difference_around_the_contestants_mean() -> None:
-    findings = found(names=("branched", "single"))
+    findings = example_comparison(names=("branched", "single"))
     [contrast] = [each for each in findings.contrasts if each.figure == "PE"]
     panel = pictures.intervals(findings).axes[0]
     segments = [np.sort(np.asarray(line.get_xdata(), float)) for line in panel.lines if np.size(line.get_ydata()) == 2]
@@ -116,11 +116,15 @@ def test_the_interval_is_that_of_the_difference_around_the_contestants_mean() ->
 
 
 def test_sharing_runs_from_own_networks_to_no_branches() -> None:
-    said = texts(plot_style.svg(pictures.sharing(found(("PE", "V", "RH")))))
+    said = texts(plot_style.svg(pictures.sharing(example_comparison(("PE", "V", "RH")))))
     assert said.count("own networks") == said.count("no branches") == 3
 
 
 def test_all_may_have_failed() -> None:
-    findings = replace(found(with_transfer=False, with_sharing=False), measured=(failed("wild", "diverged"),), contrasts=())
+    findings = replace(
+        example_comparison(with_transfer=False, with_sharing=False),
+        measured=(failed_contestant("wild", "diverged"),),
+        contrasts=(),
+    )
     for draw in (pictures.intervals, pictures.cost):
         assert plot_style.svg(draw(findings)).startswith("<svg")

@@ -1,4 +1,4 @@
-"""A Ray cluster that tests start, and end: two nodes on this machine, each with one processor and with processes of its own."""
+"""A Ray cluster that tests start and stop: two nodes on this machine, each with one processor and its own processes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ import branchsweep
 from branchsweep.config.workers import RayWorkersConfig
 from servers import free_port
 
-NO_RAY = "" if importlib.util.find_spec("ray") else "NOTHING WAS TRAINED ON A CLUSTER: ray is not installed"
+RAY_IS_MISSING = "" if importlib.util.find_spec("ray") else "NOTHING WAS TRAINED ON A CLUSTER: ray is not installed"
 """Why tests on a cluster are skipped; empty where they are not."""
 
 STARTED = "Ray runtime started."
-"""What `ray start` says when its node is there."""
+"""What `ray start` prints once its node runs."""
 
 
-class Nodes:
-    """A head and a second node, as `ray start` makes them. Each can be killed at once, with all processes that it has started.
+class RayCluster:
+    """A head node and a second node, as `ray start` starts them. Each can be killed, with all processes that it has started.
 
     Args:
         folder: For the cluster's files; a short path, for sockets lie there.
@@ -39,7 +39,7 @@ class Nodes:
 
         self.folder, self.cache = folder, cache
         host, port, door = get_node_ip_address(), free_port(), free_port()
-        self.address, self.from_outside = f"{host}:{port}", f"ray://{host}:{door}"
+        self.address, self.client_address = f"{host}:{port}", f"ray://{host}:{door}"
         self._starts = 0
         source = str(Path(branchsweep.__file__).parents[1])
         self._environment = {**os.environ, "BRANCHSWEEP_CACHE": str(cache), "PYTHONPATH": source}
@@ -48,37 +48,37 @@ class Nodes:
         self._second: subprocess.Popen[bytes] | None = None
 
     @property
-    def here(self) -> RayWorkersConfig:
-        """As a node of it says where it is."""
+    def workers_config(self) -> RayWorkersConfig:
+        """The configuration of workers on this cluster, from a process on one of its nodes."""
         return RayWorkersConfig(kind="ray", address=self.address)
 
-    def lose_the_second(self) -> None:
-        """Kill it, with all its workers: no process of it is asked to end."""
+    def kill_second_node(self) -> None:
+        """Kill it and all its workers by SIGKILL."""
         if self._second is not None:
             _kill(self._second)
             self._second = None
 
-    def have_a_second(self) -> None:
-        """Start it where there is none."""
+    def ensure_second_node(self) -> None:
+        """Start a second node unless one runs."""
         if self._second is None:
             self._second = self._start(f"--address={self.address}")
 
     @contextmanager
-    def one_more_that_counts_a_gpu(self) -> Generator[None]:
-        """A node that says that it has a GPU, where there may be none."""
+    def extra_node_with_gpu(self) -> Generator[None]:
+        """A third node, which declares a GPU whether or not there is one."""
         node = self._start(f"--address={self.address}", gpus=1)
         try:
             yield
         finally:
             _kill(node)
 
-    def end(self) -> None:
-        """Leave no process behind."""
-        self.lose_the_second()
+    def stop(self) -> None:
+        """Kill both nodes."""
+        self.kill_second_node()
         _kill(self._head)
 
     def _start(self, *words: str, gpus: int = 0) -> subprocess.Popen[bytes]:
-        """A node that is there. Ports are its own, so that another cluster of this machine is not met."""
+        """A running node, on ports that no other cluster of this machine uses."""
         log = self.folder / f"start-{self._starts}.log"
         self._starts += 1
         ports = ["--min-worker-port=0", "--max-worker-port=0", f"--dashboard-agent-listen-port={free_port()}"]
@@ -105,7 +105,7 @@ class Nodes:
 
 
 def _kill(node: subprocess.Popen[bytes]) -> None:
-    """With its workers, which are groups of their own and would live on until they miss their node."""
+    """Kill a node and its workers, which are process groups of their own and would run on until they notice."""
     for process in [node.pid, *_descendants(node.pid)]:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
@@ -120,19 +120,19 @@ def _descendants(ancestor: int) -> list[int]:
             parents[int(stat.parent.name)] = int(
                 stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[1]
             )
-    found = [process for process, parent in parents.items() if parent == ancestor]
-    for process in found:
-        found += [child for child, parent in parents.items() if parent == process]
-    return found
+    started = [process for process, parent in parents.items() if parent == ancestor]
+    for process in started:
+        started += [child for child, parent in parents.items() if parent == process]
+    return started
 
 
 @contextmanager
-def cluster(cache: Path) -> Generator[Nodes]:
-    """Both nodes, gone afterwards."""
+def cluster(cache: Path) -> Generator[RayCluster]:
+    """A cluster of both nodes, stopped afterwards."""
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
-        found = Nodes(Path(folder), cache)
+        started = RayCluster(Path(folder), cache)
         try:
-            found.have_a_second()
-            yield found
+            started.ensure_second_node()
+            yield started
         finally:
-            found.end()
+            started.stop()

@@ -24,14 +24,14 @@ from branchsweep.training.protocols import Trainer
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.trial import Result
 from branchsweep.workflows.search_loop import SearchContext, run_search
-from nodes import NO_RAY, Nodes
 from processes import run_python
+from ray_cluster import RAY_IS_MISSING, RayCluster
 from servers import free_port
 from tiny_sweep import TinySweep, tiny_experiment
 from tiny_training import EXPERIMENT, assert_same_outcome, tiny_populations, tiny_rows
 
-if NO_RAY:
-    pytest.skip(NO_RAY, allow_module_level=True)
+if RAY_IS_MISSING:
+    pytest.skip(RAY_IS_MISSING, allow_module_level=True)
 
 from branchsweep.training.ray import cluster
 from branchsweep.training.ray import workers as ray_module
@@ -43,7 +43,7 @@ from branchsweep.training.ray.workers import RayWorkers, unlike_devices
 class Crew:
     """Workers on both nodes, what they were heard to say, and whom their progress is told."""
 
-    nodes: Nodes
+    nodes: RayCluster
     trainer: RayWorkers
     said: list[str] = field(default_factory=list)
     told: list[float] = field(default_factory=list)
@@ -63,15 +63,15 @@ class Crew:
 
 
 @pytest.fixture(scope="module")
-def crew(nodes: Nodes) -> Iterator[Crew]:
+def crew(nodes: RayCluster) -> Iterator[Crew]:
     made = Crew(nodes, trainer=None)  # type: ignore[arg-type]  # the two know each other
-    made.trainer = RayWorkers(tiny_rows(), nodes.here, made.progress, made.said.append)
+    made.trainer = RayWorkers(tiny_rows(), nodes.workers_config, made.progress, made.said.append)
     with made.trainer:
         yield made
 
 
 @pytest.fixture(scope="module")
-def at_home(nodes: Nodes) -> Iterator[LocalWorkers]:
+def at_home(nodes: RayCluster) -> Iterator[LocalWorkers]:
     with LocalWorkers(tiny_rows(), 2, cache_folder=nodes.cache) as workers:
         yield workers
 
@@ -133,7 +133,7 @@ def test_what_a_lost_node_had_begun_is_trained_again_and_nothing_else_changes(cr
     def strike() -> None:
         if not lost:
             lost.append(len(crew.told))
-            crew.nodes.lose_the_second()
+            crew.nodes.kill_second_node()
 
     crew.at_progress = strike
     try:
@@ -147,7 +147,7 @@ def test_what_a_lost_node_had_begun_is_trained_again_and_nothing_else_changes(cr
 
 
 def test_a_node_that_joins_gets_a_worker(crew: Crew, at_home: LocalWorkers) -> None:
-    crew.nodes.have_a_second()
+    crew.nodes.ensure_second_node()
     packed = tiny_populations()
     crew.assemble()
     assert crew.said[-1] == "training on 2 workers on 2 nodes"
@@ -188,28 +188,28 @@ def test_a_population_that_kills_every_worker_is_told_in_one_sentence(crew: Crew
         crew.at_progress = lambda: None
 
 
-def test_no_free_worker_is_told_with_how_many_are_taken(crew: Crew, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_free_worker_is_told_with_how_many_are_taken(crew: Crew, nodes: RayCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     crew.assemble()  # whoever was lost before is back, and has all places
     monkeypatch.setattr(ray_module, "START_SECONDS", 1.0)
     with (
-        RayWorkers(tiny_rows(), nodes.here) as late,
+        RayWorkers(tiny_rows(), nodes.workers_config) as late,
         pytest.raises(BackendError, match=r"of the cluster's 2 processors 2 are taken"),
     ):
         list(late.train(PopulationQueue(tiny_populations())))
 
 
-def test_more_than_any_node_has_is_told_at_once(nodes: Nodes) -> None:
-    greedy = nodes.here.model_copy(update={"cpus_per_worker": 2, "gpus_per_worker": 1.0})
+def test_more_than_any_node_has_is_told_at_once(nodes: RayCluster) -> None:
+    greedy = nodes.workers_config.model_copy(update={"cpus_per_worker": 2, "gpus_per_worker": 1.0})
     with pytest.raises(BackendError, match="a worker wants 2 processors and 1 GPUs, and no node of the cluster has so many"):
         RayWorkers(tiny_rows(), greedy).__enter__()
-    assert count_places(nodes.here) == 2
-    assert count_places(nodes.here.model_copy(update={"gpus_per_worker": 0.5})) == 0
+    assert count_places(nodes.workers_config) == 2
+    assert count_places(nodes.workers_config.model_copy(update={"gpus_per_worker": 0.5})) == 0
 
 
-def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_told(nodes: Nodes) -> None:
+def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_told(nodes: RayCluster) -> None:
     """A node may say that it has one, as this one does here. Its worker does not train on the processor instead."""
-    half = nodes.here.model_copy(update={"gpus_per_worker": 0.5})
-    with nodes.one_more_that_counts_a_gpu():
+    half = nodes.workers_config.model_copy(update={"gpus_per_worker": 0.5})
+    with nodes.extra_node_with_gpu():
         assert count_places(half) == 1
         with (
             RayWorkers(tiny_rows(), half) as workers,

@@ -1,4 +1,4 @@
-"""Findings made by hand: what a comparison might have found, in realistic figures, without training anything."""
+"""A comparison's result with realistic values, made without training anything."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ T_CRITICAL = 2.262
 """Student's t at 0.975 with 9 degrees of freedom."""
 
 
-def halves(mean: float, error: float, seed: int) -> tuple[float, ...]:
+def _halves(mean: float, error: float, seed: int) -> tuple[float, ...]:
     """Ten R² around a mean: five draws of the rows that all contestants share, and a little of the contestant's own."""
     rows = np.repeat(np.random.default_rng(11).normal(0, error, 5), 2)
     own = np.random.default_rng(seed).normal(0, error / 3, 10)
-    return tuple(float(each) for each in mean + rows + own)
+    return tuple(float(value) for value in mean + rows + own)
 
 
-def contrast(figure: str, one: ContestantResult, other: ContestantResult) -> PairwiseDifference:
-    """Roughly what the statistics would say: good enough to look at."""
+def _difference(figure: str, one: ContestantResult, other: ContestantResult) -> PairwiseDifference:
+    """A difference with roughly the statistics of the real computation: good enough for pictures."""
     gaps = np.subtract(one.scores[figure], other.scores[figure])
     middle, deviation = float(gaps.mean()), float(gaps.std(ddof=1))
     reach = T_CRITICAL * deviation * (1 / 10 + 1) ** 0.5
@@ -66,12 +66,12 @@ def contrast(figure: str, one: ContestantResult, other: ContestantResult) -> Pai
                     middle / max(deviation, 1e-12), abs(middle) > reach and 4 * p <= 0.05)  # fmt: skip
 
 
-def measured(name: str, heads: Sequence[str], seed: int = 0) -> ContestantResult:
+def example_contestant(name: str, heads: Sequence[str], seed: int = 0) -> ContestantResult:
     """A contestant of `R2`."""
     values = dict(zip(UNITS, R2[name], strict=True))
-    scores = {head: halves(values[head], 0.0016 if head == "PE" else 0.0055, seed + place) for place, head in enumerate(heads)}
-    scores["mean"] = tuple(float(each) for each in np.mean([scores[head] for head in heads], axis=0))
-    rmse = {head: tuple(17.0 * (1 - each) ** 0.5 for each in scores[head]) for head in heads}
+    scores = {head: _halves(values[head], 0.0016 if head == "PE" else 0.0055, seed + place) for place, head in enumerate(heads)}
+    scores["mean"] = tuple(float(value) for value in np.mean([scores[head] for head in heads], axis=0))
+    rmse = {head: tuple(17.0 * (1 - value) ** 0.5 for value in scores[head]) for head in heads}
     recipes: tuple[Mapping[str, Mapping[str, float | int | str]], ...] = ()
     if COSTS[name].parameters:
         recipe: dict[str, float | int | str] = {
@@ -85,22 +85,22 @@ def measured(name: str, heads: Sequence[str], seed: int = 0) -> ContestantResult
     return ContestantResult(name, WHAT[name], scores, {"rmse": rmse}, COSTS[name], recipes)
 
 
-def failed(name: str, why: str) -> ContestantResult:
-    """A contestant without figures."""
+def failed_contestant(name: str, why: str) -> ContestantResult:
+    """A contestant that failed, without scores."""
     return ContestantResult(
         name, "one network for all heads, tuned", {}, {}, ContestantCost(None, 0.0, 0.0, 0.0, 0.0), failed=why
     )
 
 
-def shared(count: int, heads: Sequence[str], layers: int) -> SharingResult:
+def _sharing_result(count: int, heads: Sequence[str], layers: int) -> SharingResult:
     """A point of the sharing sweep: PE is best with one shared layer, the others want all they can get."""
     means = {head: 0.938 - 0.0006 * (count - 1) ** 2 if head == "PE" else 0.795 + 0.004 * count for head in heads}
-    scores = {head: halves(mean, 0.002, count) for head, mean in means.items()}
-    scores["mean"] = tuple(float(each) for each in np.mean(list(scores.values()), axis=0))
+    scores = {head: _halves(mean, 0.002, count) for head, mean in means.items()}
+    scores["mean"] = tuple(float(value) for value in np.mean(list(scores.values()), axis=0))
     return SharingResult(count, scores, 20_000 - 3_100 * count * 4 // layers)
 
 
-def found(
+def example_comparison(
     heads: Sequence[str] = ("PE", "V"),
     names: Sequence[str] = ("branched", "single", "sequential", "linear", "forest", "chain"),
     *,
@@ -108,12 +108,12 @@ def found(
     with_transfer: bool = True,
     with_sharing: bool = True,
 ) -> ComparisonResult:
-    """A comparison's findings; the first contestant is the reference, the second the one that does not share."""
-    ones = [measured(name, heads, 10 * place) for place, name in enumerate(names)]
+    """A comparison's result; the first contestant is the reference, the second the one that shares no layers."""
+    ones = [example_contestant(name, heads, 10 * place) for place, name in enumerate(names)]
     reference = ones[0]
     shown = [*heads, "mean"]
     layers = 4
-    sharing = [shared(count, heads, layers) for count in range(layers + 1)]
+    sharing = [_sharing_result(count, heads, layers) for count in range(layers + 1)]
     return ComparisonResult(
         comparison="sharing",
         question="Does a head gain by sharing layers with the others, and is a network worth its price beside a forest?",
@@ -129,8 +129,8 @@ def found(
         reference=reference.name,
         alpha=0.05,
         measured=(*ones, *others),
-        contrasts=tuple(contrast(figure, one, reference) for one in ones[1:] for figure in shown),
-        transfer=tuple(contrast(figure, reference, ones[1]) for figure in shown) if with_transfer else (),
+        contrasts=tuple(_difference(figure, one, reference) for one in ones[1:] for figure in shown),
+        transfer=tuple(_difference(figure, reference, ones[1]) for figure in shown) if with_transfer else (),
         answer=(
             "The forest predicts best: 0.908 mean R², 0.032 more than the branched network.",
             "Sharing layers changes neither PE nor V by an amount that these rows could show.",
