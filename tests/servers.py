@@ -19,9 +19,6 @@ from uuid import uuid4
 
 import pytest
 import requests
-from mlflow import MlflowClient
-
-from branchsweep.tracking.mlflow.tracker import MlflowTracker
 
 PASSWORDS = {name: f"{name}'s {uuid4().hex}" for name in ("ada", "bob", "admin")}
 """The passwords of the shared server's users."""
@@ -173,11 +170,3 @@ class SharedServer:
         command: list[Any] = [programs / "pg_dump", f"postgresql://mlflow@{self._postgresql}/mlflow"]
         dumped = subprocess.run(command, check=True, capture_output=True, text=True, env=self._environment)
         return str(dumped.stdout)
-
-
-def trial_runs(ledger: MlflowTracker) -> list[tuple[int, str]]:
-    """Numbers and statuses of the trials' runs, in order of their start."""
-    client = MlflowClient(ledger.tracking_uri, ledger.tracking_uri)
-    query = f"tags.`mlflow.parentRunId` = '{ledger.run_id}'"
-    runs = client.search_runs([ledger.experiment_id], query, order_by=["start_time ASC"])
-    return [(int(run.data.tags["branchsweep.trial"]), run.info.status) for run in runs]

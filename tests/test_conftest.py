@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from processes import python_environment
 
 TESTS = {
     "a test": "import pytest\n\ndef test(): pytest.skip('no table')\n",
@@ -18,7 +19,7 @@ TESTS = {
 
 def outcome(folder: Path, text: str, no_skips: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(text, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "BRANCHSWEEP_NO_SKIPS": no_skips}
+    environment = python_environment({"BRANCHSWEEP_NO_SKIPS": no_skips})
     command = [
         sys.executable,
         "-m",

@@ -39,7 +39,8 @@ from contracts.tracker import TrackerContract
 from contracts.tracking_records import OpenTracking, sweep_record
 from fakes import FormulaTrainer, RecordingProgress
 from processes import start_python
-from servers import PASSWORDS, SharedServer, sign_in_variables, trial_runs
+from recorded_runs import trial_runs
+from servers import PASSWORDS, SharedServer, sign_in_variables
 from tiny_sweep import tiny_experiment, tiny_table
 
 

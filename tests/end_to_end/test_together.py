@@ -36,7 +36,8 @@ from branchsweep.tracking.run_reader import open_sweep
 from branchsweep.trial import Result, Status
 from contracts.results import exact_texts
 from ray_cluster import RayCluster
-from servers import PASSWORDS, SharedServer, sign_in_variables, trial_runs
+from recorded_runs import trial_runs
+from servers import PASSWORDS, SharedServer, sign_in_variables
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "branched.yaml"
 
