@@ -1,4 +1,4 @@
-# `make sweep` on a fresh machine is all it takes. Extra words go into ARGS: make test ARGS="-k recipe", make sweep ARGS="--trials 8".
+# `make sweep` on a fresh machine is all it takes. Further arguments go into ARGS: make test ARGS="-k recipe", make sweep ARGS="--trials 8".
 
 SHELL := bash
 
@@ -10,16 +10,16 @@ ARGS ?=
 
 .PHONY: help sweep test check bench ui lock clean
 
-help: ## what there is to make
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-sweep: $(READY) ## run the main experiment (EXPERIMENT=file, DATA=table, ARGS="more words")
+sweep: $(READY) ## run the main experiment (EXPERIMENT=file, DATA=table, ARGS="more arguments")
 	@$(BIN)/branchsweep run $(EXPERIMENT) $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 test: $(READY) ## run the tests (BRANCHSWEEP_TEST_TABLE=path of the real table)
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
-check: $(READY) ## formatter, linter, types, floors
+check: $(READY) ## formatter, linter, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -30,10 +30,10 @@ bench: $(READY) ## list the benchmarks
 	  if [ -e "$$file" ]; then echo "$(BIN)/python -m benchmarks.$$(basename "$$file" .py)"; fi; \
 	done
 
-ui: $(READY) ## show the sweeps in MLflow
+ui: $(READY) ## show the sweeps in MLflow's UI
 	@$(BIN)/branchsweep ui $(ARGS)
 
-lock: $(READY) ## pin every library anew in requirements.lock (ARGS=--upgrade: to the newest)
+lock: $(READY) ## pin all libraries again in requirements.lock (ARGS=--upgrade: to the newest)
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --extra draw --universal --python-version 3.11 --fork-strategy fewest \
 	  --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock $(ARGS)
 
