@@ -69,8 +69,8 @@ def test_a_sweep_that_ended_says_question_answer_best_trials_and_where_to_look()
     assert r"- Warning: V\_1.depth is 3, the high end" in lines
     assert "12 trials (10 complete, 2 failed) in 61 s on tiny.csv, 1,200 rows; all 12 trials are answered." in lines
     assert lines[-1] == (
-        "[all trials, best first](#/table) · [as charts](#/charts) · [report](#/files/report.html) · "
-        "[figures as JSON](#/files/summary.json) · [registry](#/models)"
+        "[all trials, best first](#/table) · [charts](#/charts) · [report](#/files/report.html) · "
+        "[summary as JSON](#/files/summary.json) · [registered models](#/models)"
     )
 
 
@@ -85,7 +85,7 @@ def test_there_is_no_link_to_what_is_not_there() -> None:
     ("changed", "expected"),
     [
         ({"best": None, "test_scores": None, "champion": None}, "No trial meets the constraints, so there is nothing"),
-        ({"test_scores": None, "champion": None}, "diverged when it was trained on all training rows"),
+        ({"test_scores": None, "champion": None}, "diverged in the refit on all training rows"),
         ({"members": 1}, "The network of [trial 3](#/3) (1,234 parameters) reaches"),
         ({"data": {"source": "stand-in", "location": "nowhere", "rows": 9}}, f"**{SYNTHETIC_DATA_WARNING}**"),
         (
@@ -110,6 +110,6 @@ def test_words_mean_themselves() -> None:
 
 def test_a_sweep_that_begins_says_its_question_and_how_to_follow_it() -> None:
     note = running_description(tiny_experiment(question="How *far*?"))
-    assert note.startswith("**How \\*far\\*?**\n\nA sweep of up to 20 trials over the heads PE, V, on its way.\n")
+    assert note.startswith("**How \\*far\\*?**\n\nA running sweep of up to 20 trials over the heads PE, V.\n")
     assert not re.search(r"\]\(", note)
-    assert running_description(tiny_experiment()).startswith("A sweep of up to 20 trials")
+    assert running_description(tiny_experiment()).startswith("A running sweep of up to 20 trials")

@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.objective import Objective
 from branchsweep.errors import ConfigError
-from branchsweep.reporting.text import records
+from branchsweep.reporting.text.trials import render_leaderboard, render_trial_details
 from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.trial import Result, Score, Status, Trial
 from branchsweep.workflows.leaderboard import (
@@ -166,14 +166,14 @@ def test_a_wish_that_means_nothing_is_told(wished: dict[str, Any], expected: str
 
 
 def test_the_leaderboard_is_drawn_and_says_how_many_there_are_more() -> None:
-    said = drawn(records.render_leaderboard(board(most=3, sort="parameters")))
+    said = drawn(render_leaderboard(board(most=3, sort="parameters")))
     head, first, _, third, more = said.splitlines()
     assert head.split() == ["trial", "r2/PE", "r2/V", "r2/mean", "parameters", "params"]
     assert first.split()[:6] == ["0", "0.9000", "0.2000", "0.5500", "±", "0.0100"]
     assert third.split()[0] == "4" and "PRUNED" in third
     assert more.strip() == "… and 2 more (--most)"
-    assert "None of the 5 trials of tiny" in drawn(records.render_leaderboard(board(where=["trunk.depth>7"])))
-    assert "no trials yet" in drawn(records.render_leaderboard(board(results=[])))
+    assert "None of the 5 trials of tiny" in drawn(render_leaderboard(board(where=["trunk.depth>7"])))
+    assert "no trials yet" in drawn(render_leaderboard(board(results=[])))
 
 
 def test_the_leaderboard_as_json_has_every_trial_and_no_number_that_is_none() -> None:
@@ -194,7 +194,7 @@ def portrait(result: Result) -> TrialDetails:
 
 
 def test_a_trial_is_drawn_with_all_that_is_known_of_it() -> None:
-    said = " ".join(drawn(records.render_trial_details(portrait(RESULTS[0]))).split())
+    said = " ".join(drawn(render_trial_details(portrait(RESULTS[0]))).split())
     assert "tiny, trial 0: complete run 0123456789abcdef" in said
     assert "chosen by the search trunk.depth 1 trunk.width 8" in said
     assert "┐" in said and "parameters" in said
@@ -208,9 +208,9 @@ def test_a_trial_is_drawn_with_all_that_is_known_of_it() -> None:
 
 
 def test_a_trial_that_failed_says_why_and_shows_no_scores() -> None:
-    said = drawn(records.render_trial_details(portrait(RESULTS[3])))
+    said = drawn(render_trial_details(portrait(RESULTS[3])))
     assert "tiny, trial 3: failed, diverged" in said and "RMSE" not in said
-    assert "tiny, trial 4: pruned at rung 1" in drawn(records.render_trial_details(portrait(RESULTS[4])))
+    assert "tiny, trial 4: pruned at rung 1" in drawn(render_trial_details(portrait(RESULTS[4])))
 
 
 def test_a_trial_as_json() -> None:

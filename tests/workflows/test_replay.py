@@ -17,7 +17,7 @@ from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import TrackingError
-from branchsweep.reporting.text import records
+from branchsweep.reporting.text.replay import render_replay_result
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.protocols import SweepRecord
@@ -85,7 +85,7 @@ def off(result: Result, by: float, head: str = "V") -> Result:
 def to_text(said: Replay) -> str:
     console = Console(width=160)
     with console.capture() as captured:
-        console.print(records.render_replay_result(said))
+        console.print(render_replay_result(said))
     return captured.get()
 
 

@@ -26,7 +26,8 @@ from branchsweep.errors import ConfigError
 from branchsweep.metrics.objectives import hypervolume, make_evaluator
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.mlflow_descriptions import finished_description
-from branchsweep.reporting.text.sweep_result import render_promotion_outcome, render_sweep_result
+from branchsweep.reporting.text.promotion import render_promotion_outcome
+from branchsweep.reporting.text.sweep_result import render_sweep_result
 from branchsweep.search.drivers import open_driver
 from branchsweep.search.stopping import StoppedBy
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker

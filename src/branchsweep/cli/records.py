@@ -52,7 +52,8 @@ def show(
 ) -> None:
     """List the recorded sweeps, or the trials of one sweep, best first, or the details of one trial."""
     from branchsweep.reporting.comparison.text import render_comparison
-    from branchsweep.reporting.text import layout, records
+    from branchsweep.reporting.text import layout, trials
+    from branchsweep.reporting.text.run_lists import render_run_lists
     from branchsweep.tracking.open import list_comparisons, list_sweeps, open_sweep, runs_to_json
 
     console = Console()
@@ -62,7 +63,7 @@ def show(
         raise UserError("filters the trials of a sweep: expected SWEEP and no TRIAL with it", where=unused[0])
     if not sweep:
         listed = list_sweeps(tracking_uri), list_comparisons(tracking_uri)
-        typer.echo(runs_to_json(*listed)) if as_json else console.print(records.render_run_lists(*listed))
+        typer.echo(runs_to_json(*listed)) if as_json else console.print(render_run_lists(*listed))
         return
     try:
         recorded = open_sweep(tracking_uri, sweep)
@@ -74,10 +75,10 @@ def show(
         return
     if trial is None:
         board = _leaderboard(recorded, sort, status or [], where or [], most, as_json)
-        typer.echo(board.to_json()) if as_json else console.print(records.render_leaderboard(board))
+        typer.echo(board.to_json()) if as_json else console.print(trials.render_leaderboard(board))
     else:
         details = _trial_details(recorded, trial, tracking_uri, console.width - layout.INDENT)
-        typer.echo(details.to_json()) if as_json else console.print(records.render_trial_details(details))
+        typer.echo(details.to_json()) if as_json else console.print(trials.render_trial_details(details))
 
 
 def _comparison_named(name: str, tracking_uri: str | None) -> ComparisonResult | None:

@@ -73,7 +73,7 @@ def promote(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Confirm the best trials of a recorded sweep, and promote the best one to champion if the evidence suffices."""
-    from branchsweep.reporting.text.sweep_result import render_promotion_outcome
+    from branchsweep.reporting.text.promotion import render_promotion_outcome
     from branchsweep.workflows.launch import launch_promotion
 
     session = open_session(Console(stderr=True), data, False, tracking_uri, resolve_workers(workers))

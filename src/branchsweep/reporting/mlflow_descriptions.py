@@ -1,7 +1,6 @@
-"""The description of a sweep in MLflow's pages, as Markdown: short when it begins, with the answer when it has ended.
+"""Descriptions of sweeps for MLflow's UI, as Markdown: a short one while the sweep runs, and one with its results.
 
-MLflow renders it below the run's figures. Words of the user's (a question, names of heads and trials, sentences of a verdict)
-are escaped: they mean themselves.
+Text of the user (a question, names of heads and trials, reasons) is escaped.
 """
 
 from __future__ import annotations
@@ -12,112 +11,112 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.metric_names import common_metric
+from branchsweep.metrics.names import BEST, label
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, promotion_outcome
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
-from branchsweep.workflows.sweep_result import BaselineResult, SweepResult
+from branchsweep.workflows.sweep_result import SweepResult
 
 REPORT = "report.html"
-"""The file that tells all of it, where there is one."""
+"""Name of the HTML report among the files of a sweep."""
 
-FIGURES = "summary.json"
-"""The file that tells it to programs."""
+SUMMARY = "summary.json"
+"""Name of the summary as JSON among the files of a sweep."""
 
 GAP = "&emsp;"
-"""Before each figure of a table: MLflow's pages leave no room between columns."""
+"""Space before each number of a table: MLflow's UI leaves none between columns."""
 
 
 def running_description(experiment: Experiment) -> str:
-    """What stands on the page of a sweep that runs: the question, and how to follow it."""
+    """The description of a running sweep: its question, and where its progress is shown."""
     heads = ", ".join(escape_markdown(head) for head in experiment.heads)
+    metric = common_metric(experiment.score_metrics.values())
     lines = [
         *([f"**{escape_markdown(experiment.question)}**", ""] if experiment.question else []),
-        f"A sweep of up to {experiment.search.trials:,} trials over the heads {heads}, on its way.",
+        f"A running sweep of up to {experiment.search.trials:,} trials over the heads {heads}.",
         "",
-        "- Model metrics: `best_r2/…` are the best scores so far, and grow with the trials.",
-        "- The trials stand below this run in the table of runs, each with its R² in its name.",
-        "- When it ends, the answer stands here. If it was stopped, the same command goes on.",
+        f"- Model metrics: `{BEST.format(metric)}/…` are the best scores so far.",
+        "- The trials are the child runs of this run; their names show their scores.",
+        "- When the sweep has finished, its results are shown here. If it was stopped, run the same command again to resume.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def finished_description(
-    said: SweepResult,
+    result: SweepResult,
     question: str,
     heads: Sequence[str],
     best: Sequence[Result],
-    pages: TrackingLinks,
+    links: TrackingLinks,
     files: Sequence[str] = (),
 ) -> str:
-    """What stands on the page of a sweep that has ended.
+    """The description of a finished sweep.
 
     Args:
-        said: Its summary.
-        question: What it was for; may be empty.
-        heads: In order.
+        result: The result of the sweep.
+        question: The question of the experiment; may be empty.
+        heads: The heads, in order.
         best: The best trials of the search, the best first.
-        pages: Where they are seen; what has no page is named without a link.
-        files: The files that are kept with the sweep.
+        links: Links to MLflow's pages; what has no page is named without a link.
+        files: Names of the files that are kept with the sweep.
     """
     lines = [f"**{escape_markdown(question)}**", ""] if question else []
-    if said.data["source"] == "stand-in":
+    if result.data["source"] == "stand-in":
         lines += [f"**{SYNTHETIC_DATA_WARNING}**", ""]
-    lines += [f"{_answer(said, pages)}", ""]
+    lines += [_answer(result, links), ""]
     if best:
-        lines += [*_table(said, heads, best, pages), ""]
-    lines += [*_verdict(said, pages), *_warnings(said)]
-    lines += [f"{_course(said)}", ""]
-    links = _links(pages, files)
-    return "\n".join([*lines, *([" · ".join(links), ""] if links else [])]).rstrip() + "\n"
+        lines += [*_table(result, heads, best, links), ""]
+    lines += [*_promotion(result, links), *_warnings(result), _trial_counts(result), ""]
+    linked = _file_links(links, files)
+    return "\n".join([*lines, *([" · ".join(linked), ""] if linked else [])]).rstrip() + "\n"
 
 
 def escape_markdown(text: str) -> str:
-    """The text as Markdown that shows it literally, on one line, also in a cell of a table."""
+    """Escape text for Markdown: it is shown literally, on one line, in a table cell too."""
     marked = re.sub(r"([\\`*_{}\[\]~#])", r"\\\1", " ".join(text.split()))
     return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "&#124;")
 
 
-def _answer(said: SweepResult, pages: TrackingLinks) -> str:
-    """One sentence."""
-    if said.best is None:
-        missing = "meets the constraints" if said.trials.get("complete") else "is complete"
+def _answer(result: SweepResult, links: TrackingLinks) -> str:
+    """The test scores of the final model and of the first baseline, in a sentence."""
+    if result.best is None:
+        missing = "meets the constraints" if result.trials.get("complete") else "is complete"
         return f"No trial {missing}, so there is nothing to compare or to register."
-    trial = _linked(f"trial {said.best.trial}", pages.trials.get(said.best.trial, ""))
-    networks = f"The mean of {said.members} networks" if said.members > 1 else "The network"
-    what = f"{networks} of {trial} ({said.best.parameters:,} parameters{' each' * (said.members > 1)})"
-    if said.test_scores is None:
-        return f"{what} is the best of the search, but diverged when it was trained on all training rows."
-    known = [reference for reference in said.references if reference.test_scores]
-    beside = f"; {_beside(known[0])}" if known else ""
-    return f"{what} reaches **{_figures(said.test_scores)}** on the test rows{beside}."
+    trial = _linked(f"trial {result.best.trial}", links.trials.get(result.best.trial, ""))
+    networks = f"The mean of {result.members} networks" if result.members > 1 else "The network"
+    model = f"{networks} of {trial} ({result.best.parameters:,} parameters{' each' * (result.members > 1)})"
+    if result.test_scores is None:
+        return f"{model} is the best of the search, but diverged in the refit on all training rows."
+    metric = label(result.metric)
+    baselines = [baseline for baseline in result.references if baseline.test_scores][:1]
+    compared = "".join(f"; {escape_markdown(one.name)}: {_scores(one.test_scores, metric)}" for one in baselines)
+    return f"{model} reaches **{_scores(result.test_scores, metric)}** on the test rows{compared}."
 
 
-def _beside(reference: BaselineResult) -> str:
-    return f"{escape_markdown(reference.name)}: {_figures(reference.test_scores)}"
+def _scores(scores: Mapping[str, float], metric: str) -> str:
+    return ", ".join(f"{metric} {score:.3f} for {escape_markdown(head)}" for head, score in scores.items())
 
 
-def _figures(scores: Mapping[str, float]) -> str:
-    return ", ".join(f"R² {value:.3f} for {escape_markdown(head)}" for head, value in scores.items())
-
-
-def _table(said: SweepResult, heads: Sequence[str], best: Sequence[Result], pages: TrackingLinks) -> Iterator[str]:
-    """The best trials by the search's scores; those that were trained again with what came of that."""
-    again = {one.trial: one for one in said.confirmed}
-    columns = ["trial", *heads, "mean", *(["mean, confirmed"] if again else [])]
+def _table(result: SweepResult, heads: Sequence[str], best: Sequence[Result], links: TrackingLinks) -> Iterator[str]:
+    """The best trials with their searched scores, and their confirmed mean score if they were confirmed."""
+    confirmed = {one.trial: one for one in result.confirmed}
+    columns = ["trial", *heads, "mean", *(["mean, confirmed"] if confirmed else [])]
     yield f"| {f' | {GAP}'.join(escape_markdown(column) for column in columns)} |"
     yield f"|---|{'---:|' * (len(columns) - 1)}"
-    for result in best:
-        number = result.trial.number
-        name = _linked(f"{number:03d}", pages.trials.get(number, "")) + (
-            f" ({escape_markdown(result.trial.known)})" if result.trial.known else ""
-        )
-        chosen = said.best is not None and said.best.trial == number
-        cells = [f"**{name}**" if chosen else name, *(f"{result.score.scores[figure]:.4f}" for figure in (*heads, "mean"))]
-        if again:
-            cells.append(_with_error(again[number].scores["mean"], again[number].scores_se["mean"]) if number in again else "")
+    for trial in best:
+        number, known = trial.trial.number, trial.trial.known
+        name = _linked(f"{number:03d}", links.trials.get(number, "")) + (f" ({escape_markdown(known)})" if known else "")
+        is_best = result.best is not None and result.best.trial == number
+        cells = [f"**{name}**" if is_best else name, *(f"{trial.score.scores[head]:.4f}" for head in (*heads, "mean"))]
+        if number in confirmed:
+            cells.append(_with_error(confirmed[number].scores["mean"], confirmed[number].scores_se["mean"]))
+        elif confirmed:
+            cells.append("")
         yield f"| {f' | {GAP}'.join(cells)} |"
     yield ""
-    yield "Validation R² in the search, which flatters the best of many; confirmed: once more from fresh seeds on fresh folds."
+    metric = label(result.metric)
+    yield f"Validation {metric} in the search, optimistic for the best of many trials; confirmed: new seeds on new folds."
 
 
 def _with_error(value: float, error: float) -> str:
@@ -126,38 +125,40 @@ def _with_error(value: float, error: float) -> str:
     return f"{value:.4f}" if math.isnan(error) else f"{value:.4f} ± {error:.4f}"
 
 
-def _verdict(said: SweepResult, pages: TrackingLinks) -> list[str]:
-    if said.champion is None:
+def _promotion(result: SweepResult, links: TrackingLinks) -> list[str]:
+    champion = result.champion
+    if champion is None:
         return []
-    one = said.champion
-    which = _linked(f"{escape_markdown(one.model)} version {one.version}", pages.version(one.model, one.version))
-    return [f"{which} {promotion_outcome(one.crowned)}: {escape_markdown(one.because)}.", ""]
+    name = f"{escape_markdown(champion.model)} version {champion.version}"
+    version = _linked(name, links.version(champion.model, champion.version))
+    return [f"{version} {promotion_outcome(champion.crowned)}: {escape_markdown(champion.because)}.", ""]
 
 
-def _warnings(said: SweepResult) -> list[str]:
-    sentences = [*said.unmet, *said.edges]
+def _warnings(result: SweepResult) -> list[str]:
+    sentences = [*result.unmet, *result.edges]
     return [*(f"- Warning: {escape_markdown(sentence)}" for sentence in sentences), *([""] if sentences else [])]
 
 
-def _course(said: SweepResult) -> str:
-    counts = ", ".join(f"{count} {status}" for status, count in said.trials.items() if count)
-    location = str(said.data["location"])
-    place = Path(location).name if said.data["source"] == "file" else location  # whose disk it was is no matter
-    where = f"{escape_markdown(place)}, {said.data['rows']:,} rows"
-    stopped = escape_markdown(said.stopped_because)
-    return f"{sum(said.trials.values())} trials ({counts}) in {said.seconds:.0f} s on {where}; {stopped}."
+def _trial_counts(result: SweepResult) -> str:
+    """Trials by status, duration, table, and the reason why the search stopped, in a sentence."""
+    counts = ", ".join(f"{count} {status}" for status, count in result.trials.items() if count)
+    location = str(result.data["location"])
+    table = Path(location).name if result.data["source"] == "file" else location  # without the folder, which is private
+    rows = f"{escape_markdown(table)}, {result.data['rows']:,} rows"
+    stopped = escape_markdown(result.stopped_because)
+    return f"{sum(result.trials.values())} trials ({counts}) in {result.seconds:.0f} s on {rows}; {stopped}."
 
 
-def _links(pages: TrackingLinks, files: Sequence[str]) -> list[str]:
-    places = {
-        "all trials, best first": pages.table,
-        "as charts": pages.charts,
-        "report": pages.file(REPORT) if REPORT in files else "",
-        "figures as JSON": pages.file(FIGURES) if FIGURES in files else "",
-        "registry": pages.models,
+def _file_links(links: TrackingLinks, files: Sequence[str]) -> list[str]:
+    pages = {
+        "all trials, best first": links.table,
+        "charts": links.charts,
+        "report": links.file(REPORT) if REPORT in files else "",
+        "summary as JSON": links.file(SUMMARY) if SUMMARY in files else "",
+        "registered models": links.models,
     }
-    return [f"[{name}]({page})" for name, page in places.items() if page]
+    return [f"[{name}]({page})" for name, page in pages.items() if page]
 
 
-def _linked(words: str, page: str) -> str:
-    return f"[{words}]({page})" if page else words
+def _linked(text: str, page: str) -> str:
+    return f"[{text}]({page})" if page else text

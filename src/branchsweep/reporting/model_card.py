@@ -1,12 +1,13 @@
-"""The card of a model: what it is, what it learnt from, how good it is, and where it should not be trusted."""
+"""The model card: Markdown that describes a registered model, its data, its scores and its limits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.metric_names import common_metric
 from branchsweep.data.dataset import Dataset, Split
-from branchsweep.metrics.names import MAE, RMSE
+from branchsweep.metrics.names import label, other_metrics
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.exported_model import ModelMember
 from branchsweep.models.recipe import recipe_for
@@ -21,12 +22,12 @@ def model_card_lines(
     finalist: ReevaluatedTrial,
     members: Sequence[ModelMember],
     test: Mapping[str, HeadScore],
-    verdict: PromotionDecision,
+    decision: PromotionDecision,
     ranges: Sequence[tuple[float, float]],
     dataset: Dataset,
     split: Split,
 ) -> Iterator[str]:
-    """Lines of Markdown, in the manner of Mitchell et al. 2019 (Model Cards for Model Reporting)."""
+    """Lines of Markdown, following Mitchell et al. 2019 (Model Cards for Model Reporting)."""
     heads, score = experiment.heads, finalist.score
     kind = "one branched network" if len(members) == 1 else f"the mean of {len(members)} branched networks"
     yield f"# {experiment.promotion.model if experiment.promotion else experiment.name}"
@@ -40,33 +41,37 @@ def model_card_lines(
     yield ""
     yield "## Scores"
     yield ""
-    yield "| head | unit | searched R² | confirmed R² (fresh seeds and folds) | test R² | test RMSE | test MAE |"
-    yield "|---|---|---|---|---|---|---|"
+    others = other_metrics(experiment.score_metrics)
+    metric = label(common_metric(experiment.score_metrics.values()))
+    columns = [f"searched {metric}", f"confirmed {metric}", f"test {metric}", *(f"test {label(other)}" for other in others)]
+    yield f"| head | unit | {' | '.join(columns)} |"
+    yield "|---|---" + "|---" * len(columns) + "|"
     searched = finalist.contender.searched
-    for head, figures in test.items():
-        before = f"{searched.heads[head].score:.4f}" if searched else "-"
+    for head, measured in test.items():
+        in_search = f"{searched.heads[head].score:.4f}" if searched else "-"
         confirmed = f"{score.heads[head].score:.4f} ± {score.heads[head].score_se:.4f}"
-        told = f"{figures.score:.4f} | {figures.metrics[RMSE]:.4g} | {figures.metrics[MAE]:.4g}"
-        yield f"| {head} | {heads[head].unit or '-'} | {before} | {confirmed} | {told} |"
+        errors = (f"{measured.metrics[other]:.4g}" if other in measured.metrics else "-" for other in others)
+        cells = [head, heads[head].unit or "-", in_search, confirmed, f"{measured.score:.4f}", *errors]
+        yield f"| {' | '.join(cells)} |"
     yield ""
-    yield "The searched score is the best of many and flatters; the confirmed one does not know the search. The test rows were"
-    yield "met by the finished model, and by nothing that chose it."
+    yield "Searched: on the validation rows of the search; optimistic, as it is the best of many. Confirmed: with new seeds on"
+    yield "new folds. Test: on rows that neither training nor any choice has used."
     yield ""
-    yield f"{'Crowned' if verdict.promote else 'Not crowned'}: {verdict.because}."
+    yield f"{'Promoted to champion' if decision.promote else 'Not promoted'}: {decision.because}."
     yield ""
     yield "## Data"
     yield ""
     yield f"- {dataset.location} ({dataset.source}), {dataset.rows:,} rows, digest `{dataset.digest}`."
-    yield f"- {len(split.train):,} rows to train, {len(split.test):,} to test, split digest `{split.digest}`."
+    yield f"- {len(split.train):,} rows to train, {len(split.test):,} to test; split digest `{split.digest}`."
     yield ""
     yield "## Limits"
     yield ""
-    yield "It has seen inputs in these ranges; beyond them it extrapolates, and networks extrapolate badly."
+    yield "The training rows cover these ranges of the inputs; outside of them the model extrapolates, which networks do badly."
     yield ""
     yield "| input | from | to |"
     yield "|---|---|---|"
     yield from (f"| {name} | {low:g} | {high:g} |" for name, (low, high) in zip(dataset.inputs, ranges, strict=True))
     yield ""
-    yield "## Trust"
+    yield "## Security"
     yield ""
-    yield "Loading it runs `serving.py`, which lies with it, and reads `model.keras` in Keras's safe mode: no pickle, no code."
+    yield "Loading it runs its own `serving.py`, and reads `model.keras` in Keras's safe mode, without pickle."

@@ -12,8 +12,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
+from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, common_metric
 from branchsweep.metrics.incumbent import Incumbent
+from branchsweep.metrics.names import label
 from branchsweep.reporting.text import curves
 from branchsweep.search.successive_halving import surviving_count
 from branchsweep.trial import Result, Status
@@ -127,6 +128,11 @@ class SearchProgress:
         return self._incumbent.leader if self._incumbent else None
 
     @property
+    def score_label(self) -> str:
+        """The name of the metric that is the score, such as `R²`."""
+        return label(common_metric(self._experiment.score_metrics.values())) if self._experiment else ""
+
+    @property
     def rounds(self) -> int:
         """Number of rounds in total, if all to come have the batch size."""
         if self._experiment is None or not self._begun:
@@ -167,7 +173,7 @@ class SearchProgress:
         if best and self._incumbent:
             of_heads = "  ".join(f"{head} {score:.4f}" for head, score in best.score.by_head.items())
             rule = self._experiment.objective.ranking_metric
-            metric = "mean R²" if rule == DEFAULT_OBJECTIVE else rule
+            metric = f"mean {self.score_label}" if rule == DEFAULT_OBJECTIVE else rule
             text = Text(f"{metric} {self._incumbent.judge.rank(best.score):.4f}", style="bold green")
             rows.append(("best", text.append(f"  (trial {best.trial.number}: {of_heads})", style="not bold")))
         if len(self._best_by_head) > 1:

@@ -216,7 +216,7 @@ class Terminal:
         best = self._search.best
         if best:
             heads = "  ".join(f"{head} {score:.4f}" for head, score in best.score.by_head.items())
-            parts.append(f"best R² {heads} (trial {best.trial.number})")
+            parts.append(f"best {self._search.score_label} {heads} (trial {best.trial.number})")
         counts = self._search.counts
         parts += [f"{counts[status]} {status.lower()}" for status in (Status.PRUNED, Status.FAILED) if counts[status]]
         if self._trained and self._planned:

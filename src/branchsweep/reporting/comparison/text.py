@@ -28,10 +28,13 @@ from branchsweep.reporting.formatting import (
     format_seconds,
     metric_label,
 )
-from branchsweep.reporting.text.records import MOST_FIGURES
+from branchsweep.reporting.text.layout import plain_table
 
 if TYPE_CHECKING:
     from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult
+
+MOST_FIGURES = 4
+"""Columns of scores that fit into a terminal of a hundred columns; with one less, the costs fit too."""
 
 
 def render_comparison(found: ComparisonResult) -> RenderableType:
@@ -57,7 +60,7 @@ def render_comparison(found: ComparisonResult) -> RenderableType:
 def _standings(found: ComparisonResult, rows: Sequence[ComparisonRow], shown: Sequence[str], with_costs: bool) -> Table:
     """Two lines for each contestant: R², and below it the difference to the reference."""
     title = f"R² on {halves(found)} halves, and the difference to {found.reference}" if shown else "what they take"
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left", title_style="bold")
+    table = plain_table(title)
     table.add_column("", min_width=12, overflow="fold")
     for name in (*shown, *(("parameters", "training", "latency") if with_costs else ())):
         table.add_column(name, justify="right", no_wrap=True)

@@ -10,7 +10,7 @@ import numpy as np
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.axis_scales import axis_floor, axis_position, ticks
 from branchsweep.reporting.figures.plot_style import BLUE, GREY, INK, SMALL, VERMILLION, Axes
-from branchsweep.reporting.figures.search import _value_label
+from branchsweep.reporting.figures.search import value_label
 from branchsweep.reporting.figures.trials import (
     FEWEST_LEADING,
     HALO,
@@ -22,6 +22,7 @@ from branchsweep.reporting.figures.trials import (
     best_trial_number,
     draw_trials,
     mark_trial,
+    score_label,
 )
 from branchsweep.trial import Result
 from branchsweep.types import Floats
@@ -89,12 +90,12 @@ def slices(report: SweepReport) -> SweepFigure:
         plot_style.title(panel, dimension_name)
         panel.title.set_fontsize(SMALL)
         if index % columns == 0:
-            panel.set_ylabel("R²")
+            panel.set_ylabel(score_label(report))
     top = float(np.nanmax(trials.value)) if np.isfinite(trials.value).any() else 1.0
     panels[0].set_ylim(low - 0.08 * (top - low or 1), top + 0.1 * (top - low or 1))
     panels[0].locator_params(axis="y", nbins=4)
     caption = (
-        f"One panel per hyperparameter: the score of each trial ({_value_label(report)}) against its value, on the scale that "
+        f"One panel per hyperparameter: {value_label(report)} of each trial against its value, on the scale that "
         "it was sampled on. Where the upper edge of the points rises, better values lie on that side. Blue: complete; grey: "
         "pruned; star: the best trial."
     )

@@ -11,6 +11,7 @@ from plotly import graph_objects
 
 from branchsweep.reporting.figures.axis_scales import axis_floor, axis_position, format_value, ticks
 from branchsweep.reporting.figures.plot_style import BLUE, GREEN, GREY, OCHRE, VERMILLION
+from branchsweep.reporting.figures.trials import score_label
 from branchsweep.trial import Result
 from branchsweep.workflows.sweep_report import SweepReport
 
@@ -78,7 +79,7 @@ def _hover_text(result: Result) -> str:
     scores = ", ".join(f"{head} {score:.4f}" for head, score in result.score.by_head.items())
     params = "<br>".join(f"{name}: {format_value(value)}" for name, value in result.trial.params.items())
     known = f" ({result.trial.known})" if result.trial.known else ""
-    return f"<b>trial {result.trial.number}{known}</b><br>R² {scores}<br>{params}"
+    return f"<b>trial {result.trial.number}{known}</b><br>{scores}<br>{params}"
 
 
 def _marker(report: SweepReport, results: list[Result]) -> Mapping[str, Any]:
@@ -114,7 +115,7 @@ def _parallel_coordinates(report: SweepReport, results: list[Result]) -> Interac
             }
         )
     axes += [
-        {"label": f"R² {head}", "values": [max(result.score.by_head[head], low - 1) for result in results]}
+        {"label": f"{score_label(report)} {head}", "values": [max(result.score.by_head[head], low - 1) for result in results]}
         for head in report.experiment.heads
     ]
     axes.append(
@@ -144,8 +145,8 @@ def _pareto_front(report: SweepReport, results: list[Result]) -> InteractiveFigu
             x=x, y=y, mode="markers", marker=_marker(report, results), text=[*map(_hover_text, results)], hoverinfo="text"
         )
     )
-    figure.update_xaxes(title=f"R² of {heads[0]}", range=_range(x))
-    figure.update_yaxes(title=f"R² of {heads[1]}", range=_range(y))
+    figure.update_xaxes(title=f"{score_label(report)} of {heads[0]}", range=_range(x))
+    figure.update_yaxes(title=f"{score_label(report)} of {heads[1]}", range=_range(y))
     figure.update_layout(height=520)
     return InteractiveFigure("Heads against each other", "Up and to the right is better.", figure)
 

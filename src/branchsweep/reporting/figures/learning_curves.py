@@ -8,7 +8,7 @@ import numpy as np
 
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import GREY, MARKERS, PALETTE, VERMILLION
-from branchsweep.reporting.figures.trials import WIDTH, Style, SweepFigure, best_trial_number, legend_below
+from branchsweep.reporting.figures.trials import WIDTH, Style, SweepFigure, best_trial_number, legend_below, score_label
 from branchsweep.types import Floats
 from branchsweep.workflows.sweep_report import SweepReport
 
@@ -48,14 +48,14 @@ def learning_curves(report: SweepReport) -> SweepFigure:
             panel.xaxis.set_major_formatter("{x:,.0f}")
             panel.minorticks_off()
         panel.set_xlabel("epoch")
-        panel.set_ylabel("R² (validation)")
+        panel.set_ylabel(f"validation {score_label(report)}")
         plot_style.title(panel, head)
     handles, labels = panels[0].get_legend_handles_labels()
     pairs = sorted(zip(labels, handles, strict=True), key=lambda pair: order.index(pair[0]))
     legend_below(figure, [handle for _, handle in pairs])
     caption = (
-        "R² on the validation rows after each epoch, averaged over the folds of the confirmation. A curve that still rises at "
-        "its end would gain from more epochs; one that falls is overfitting."
+        f"{score_label(report)} on the validation rows after each epoch, averaged over the folds of the confirmation. A curve "
+        "that still rises at its end would gain from more epochs; one that falls is overfitting."
     )
     return SweepFigure(name, title, caption, figure)
 

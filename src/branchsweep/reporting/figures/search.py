@@ -8,8 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
-from branchsweep.metrics.objectives import ranking_value
+from branchsweep.metrics.objectives import ranking_label, ranking_value
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.axis_scales import axis_floor
 from branchsweep.reporting.figures.plot_style import BLUE, GREEN, GREY, INK, SMALL, VERMILLION, Axes
@@ -19,6 +18,7 @@ from branchsweep.reporting.figures.trials import (
     MOST_HEADS,
     WIDTH,
     PlottedTrials,
+    Style,
     SweepFigure,
     best_trial_number,
     draw_trials,
@@ -28,65 +28,69 @@ from branchsweep.reporting.figures.trials import (
     mark_trial,
     marked_trials,
     pruned_style,
+    score_label,
 )
 from branchsweep.trial import Result
 from branchsweep.types import Floats
 from branchsweep.workflows.sweep_report import SweepReport
 
+LINE_STYLES = ((0, (5, 3)), (0, (1, 2)))
+"""Dashes of the lines of initial trials and baselines, in turn."""
+
 
 def pareto_front(report: SweepReport) -> SweepFigure:
-    """The heads against each other: which trials are the best compromises."""
-    name, title = "pareto_front", "The heads against each other"
+    """Trials by the scores of two heads each, with the Pareto front."""
+    name, title = "pareto_front", "Pareto front: the heads against each other"
     heads = list(report.experiment.heads)
     if len(heads) < 2:
-        return SweepFigure(name, title, "One head has no compromise to make.")
+        return SweepFigure(name, title, "There is one head, so there is no Pareto front.")
     if not any(result.score.is_complete for result in report.results):
-        return SweepFigure(name, title, "No trial trained to its end.")
+        return SweepFigure(name, title, "No trial is complete.")
     pairs = list(combinations(heads[:MOST_HEADS], 2))
     columns = min(2, len(pairs))
-    figure, panels = plot_style.panels(
-        WIDTH, 460 * -(-len(pairs) // columns) if columns == 1 else 420 * -(-len(pairs) // 2), len(pairs), columns
-    )
+    height = 460 if columns == 1 else 420 * -(-len(pairs) // 2)
+    figure, panels = plot_style.panels(WIDTH, height, len(pairs), columns)
     for panel, pair in zip(panels, pairs, strict=True):
-        _compromises(panel, pair, report)
+        _draw_pair(panel, pair, report)
     caption = (
-        "Up and to the right is better. The line joins the trials that no other beats in both heads at once; the star is the "
-        "trial that was chosen. R² on validation rows: of trials in the search, of the diamonds they are compared with in the "
-        "confirmation."
+        "Up and to the right is better. The line is the Pareto front: the trials that no other trial beats in both heads. The "
+        f"star is the best trial by the objective. Validation {score_label(report)}: of trials in the search, of baselines "
+        "(diamonds) in the confirmation."
     )
     if len(heads) > MOST_HEADS:
         caption += f" The first {MOST_HEADS} heads are shown."
     return SweepFigure(name, title, caption, figure)
 
 
-def _compromises(panel: Axes, pair: tuple[str, str], report: SweepReport) -> None:
+def _draw_pair(panel: Axes, pair: tuple[str, str], report: SweepReport) -> None:
+    """Draw trials and baselines by the scores of two heads; outliers lie outside of the axes."""
     trials = PlottedTrials.of(report)
     x, y = (np.array([result.score.by_head.get(head, math.nan) for result in report.results]) for head in pair)
     compared = marked_trials(report)
-    stands = trials.complete & np.isfinite(x) & np.isfinite(y)
-    lows = []
+    shown = trials.complete & np.isfinite(x) & np.isfinite(y)
+    limits = []
     for axis, head in zip((x, y), pair, strict=True):
-        others = [of[head] for of in compared.values()]
-        low = min(axis_floor(axis[stands]), *(value for value in others if value > axis_floor(axis[stands]) - 0.5), math.inf)
-        top = max([float(axis[stands].max()), *others])
-        lows.append((low, top, 0.05 * (top - low or 0.01)))
-    inside = (x >= lows[0][0]) & (y >= lows[1][0])
-    for chosen, style in (
+        others = [scores[head] for scores in compared.values()]
+        low = min(axis_floor(axis[shown]), *(value for value in others if value > axis_floor(axis[shown]) - 0.5), math.inf)
+        top = max([float(axis[shown].max()), *others])
+        limits.append((low, top, 0.05 * (top - low or 0.01)))
+    (x_low, x_high, x_margin), (y_low, y_high, y_margin) = limits
+    inside = (x >= x_low) & (y >= y_low)
+    for selected, style in (
         (inside & ~trials.complete, pruned_style(len(x) > MANY)),
         (inside & trials.complete, {"color": BLUE, "linewidths": 0, "alpha": 0.7}),
     ):
-        panel.scatter(x[chosen], y[chosen], s=12 if len(x) > MANY else 24, rasterized=len(x) > MANY, **style)
-    front = _front_of(x[stands], y[stands])
-    panel.plot(front[:, 0], front[:, 1], color=BLUE, linewidth=1.6, drawstyle="steps-post", label="best compromises")
-    for place, (words, of) in enumerate(compared.items()):
-        right = of[pair[0]] > (lows[0][0] + lows[0][1]) / 2
-        panel.plot(
-            [of[pair[0]]], [of[pair[1]]], marker="D", markersize=7, color=GREEN, markeredgecolor=plot_style.PAPER, zorder=5
-        )
+        panel.scatter(x[selected], y[selected], s=12 if len(x) > MANY else 24, rasterized=len(x) > MANY, **style)
+    front = _pareto_points(x[shown], y[shown])
+    panel.plot(front[:, 0], front[:, 1], color=BLUE, linewidth=1.6, drawstyle="steps-post", label="Pareto front")
+    for index, (name, scores) in enumerate(compared.items()):
+        point = scores[pair[0]], scores[pair[1]]
+        right = point[0] > (x_low + x_high) / 2
+        panel.plot(*point, marker="D", markersize=7, color=GREEN, markeredgecolor=plot_style.PAPER, zorder=5)
         panel.annotate(
-            words,
-            (of[pair[0]], of[pair[1]]),
-            xytext=(-8 if right else 8, -14 if place % 2 else 6),
+            name,
+            point,
+            xytext=(-8 if right else 8, -14 if index % 2 else 6),
             textcoords="offset points",
             fontsize=SMALL,
             color=INK,
@@ -96,20 +100,18 @@ def _compromises(panel: Axes, pair: tuple[str, str], report: SweepReport) -> Non
     number = best_trial_number(report)
     for result in report.results:
         if result.trial.number == number:
-            of = result.score.by_head
-            mark_trial(panel, of[pair[0]], of[pair[1]], f"trial {number}", ha="right")
-    panel.set_xlim(lows[0][0] - lows[0][2], lows[0][1] + 1.5 * lows[0][2])
-    panel.set_ylim(lows[1][0] - lows[1][2], lows[1][1] + 1.5 * lows[1][2])
-    panel.set_xlabel(f"R² of {pair[0]}")
-    panel.set_ylabel(f"R² of {pair[1]}")
-    legend_inside(
-        panel,
-        legend_handles(panel, replace(trials, failed=np.zeros_like(trials.failed), complete=trials.complete | trials.failed)),
-    )
+            by_head = result.score.by_head
+            mark_trial(panel, by_head[pair[0]], by_head[pair[1]], f"trial {number}", ha="right")
+    panel.set_xlim(x_low - x_margin, x_high + 1.5 * x_margin)
+    panel.set_ylim(y_low - y_margin, y_high + 1.5 * y_margin)
+    panel.set_xlabel(f"{score_label(report)} of {pair[0]}")
+    panel.set_ylabel(f"{score_label(report)} of {pair[1]}")
+    without_failed = replace(trials, failed=np.zeros_like(trials.failed), complete=trials.complete | trials.failed)
+    legend_inside(panel, legend_handles(panel, without_failed))
 
 
-def _front_of(x: Floats, y: Floats) -> Floats:
-    """`(m, 2)` the points that no other beats in both, from left to right."""
+def _pareto_points(x: Floats, y: Floats) -> Floats:
+    """`(m, 2)` the points that no other point beats in both coordinates, from left to right."""
     points = sorted(zip(x, y, strict=True), key=lambda point: (-point[0], -point[1]))
     front: list[tuple[float, float]] = []
     for point in points:
@@ -119,146 +121,139 @@ def _front_of(x: Floats, y: Floats) -> Floats:
 
 
 def optimization_history(report: SweepReport) -> SweepFigure:
-    """The score against the trial's number, and against the seconds spent."""
-    name, title = "course", "The course of the search"
+    """The score by the trial's number, and by the training time."""
+    name, title = "course", "Optimization history"
     trials = PlottedTrials.of(report)
     if not len(trials.numbers):
         return SweepFigure(name, title, "There are no trials.")
     low = axis_floor(trials.value)
     seconds = np.cumsum([result.score.seconds for result in report.results])
     figure, panels = plot_style.panels(WIDTH, 380, 2, 2, share_y=True)
-    figure_name = _value_label(report)
-    for panel, x, words in zip(
-        panels, (trials.numbers, seconds), ("trial", "seconds of training, all trials so far together"), strict=True
+    for panel, x, axis_label in zip(
+        panels, (trials.numbers, seconds), ("trial", "cumulative training time in seconds"), strict=True
     ):
         draw_trials(panel, x, trials.value, trials, low)
-        _best_so_far(panel, x, trials)
-        panel.set_xlabel(words)
-        for place, (other, of) in enumerate(marked_trials(report).items()):
-            value = ranking_value(report.experiment.objective, of)
+        _draw_best_so_far(panel, x, trials)
+        panel.set_xlabel(axis_label)
+        for index, (name_of_line, scores) in enumerate(marked_trials(report).items()):
+            value, dashes = ranking_value(report.experiment.objective, scores), LINE_STYLES[index % 2]
             if value >= low:
-                panel.axhline(value, color=GREEN, linewidth=1.2, linestyle=((0, (5, 3)), (0, (1, 2)))[place % 2], label=other)
-    panels[0].set_ylabel(figure_name)
+                panel.axhline(value, color=GREEN, linewidth=1.2, linestyle=dashes, label=name_of_line)
+    panels[0].set_ylabel(value_label(report))
     top = float(np.nanmax(trials.value)) if np.isfinite(trials.value).any() else 1.0
     panels[0].set_ylim(low - 0.06 * (top - low or 1), top + 0.08 * (top - low or 1))
     is_below = bool(((trials.value < low) & ~trials.failed).any())
     legend_below(figure, legend_handles(panels[0], trials, is_below=is_below))
     search = report.experiment.search
-    asked_by = (
-        search.driver if report.experiment.algorithm == search.driver else f"{search.driver} ({report.experiment.algorithm})"
-    )
+    algorithm = report.experiment.algorithm
+    sampler = search.driver if algorithm == search.driver else f"{search.driver} ({algorithm})"
     caption = (
-        f"Every dot is a trial, asked by {asked_by}: in the order of asking (left), and by the time that they took (right). "
-        "The line is the best so far. One that has long been flat says that more trials would hardly help."
+        f"Each point is a trial, sampled by {sampler}: by its number (left), and by training time (right). The line is the "
+        "best value so far; if it has been flat for long, more trials will hardly help."
     )
     return SweepFigure(name, title, caption, figure)
 
 
-def _best_so_far(panel: Axes, x: Floats, trials: PlottedTrials) -> None:
+def _draw_best_so_far(panel: Axes, x: Floats, trials: PlottedTrials) -> None:
     values = np.where(trials.complete & np.isfinite(trials.value), trials.value, -math.inf)
     best = np.maximum.accumulate(values)
-    there = np.isfinite(best)
-    if there.any():
-        rises = np.flatnonzero(there & (best > np.concatenate([[-math.inf], best[:-1]])))
+    known = np.isfinite(best)
+    if known.any():
+        rises = np.flatnonzero(known & (best > np.concatenate([[-math.inf], best[:-1]])))
         xs, ys = [*x[rises], x[-1]], [*best[rises], best[-1]]
         panel.plot(xs, ys, color=VERMILLION, linewidth=2, drawstyle="steps-post", zorder=5, label="best so far")
 
 
-def _value_label(report: SweepReport) -> str:
-    rule = report.experiment.objective.ranking_metric
-    heads = list(report.experiment.heads)
+def value_label(report: SweepReport) -> str:
+    """Label of the axis of the metric that trials are ranked by."""
+    objective, heads = report.experiment.objective, list(report.experiment.heads)
     if len(heads) == 1:
-        return f"R² of {heads[0]} (validation)"
-    return "mean R² of the heads (validation)" if rule == DEFAULT_OBJECTIVE else f"{rule} (validation)"
+        return f"validation {score_label(report)} of {heads[0]}"
+    return ranking_label(objective, report.experiment.score_metrics)
 
 
 def searched_against_confirmed(report: SweepReport) -> SweepFigure:
-    """How much of the search's score the best trials kept when they were trained again."""
-    name, title = "optimism_gap", "How much of the score was luck"
+    """Searched against confirmed scores of the best trials: the optimism gap."""
+    name, title = "optimism_gap", "Optimism gap: searched against confirmed scores"
     confirmed = [one for one in report.summary.confirmed if math.isfinite(one.scores.get("mean", math.nan))]
     if not confirmed:
         return SweepFigure(name, title, "No trial was confirmed.")
     heads = list(report.experiment.heads)
     columns = heads if len(heads) == 1 else [*heads, "mean"]
-    beside = min(3, len(columns))
-    rows = -(-len(columns) // beside)
-    figure, panels = plot_style.panels(WIDTH, (110 + 34 * len(confirmed)) * rows, len(columns), beside)
-    places = np.arange(len(confirmed))[::-1]
+    panels_per_row = min(3, len(columns))
+    rows = -(-len(columns) // panels_per_row)
+    figure, panels = plot_style.panels(WIDTH, (110 + 34 * len(confirmed)) * rows, len(columns), panels_per_row)
+    heights = np.arange(len(confirmed))[::-1]
     best = best_trial_number(report)
     for panel, column in zip(panels, columns, strict=True):
-        for place, one in zip(places, confirmed, strict=True):
-            before, after, error = one.searched[column], one.scores[column], one.scores_se.get(column, math.nan)
-            colour = VERMILLION if one.trial == best else BLUE
-            panel.plot([before, after], [place, place], color=colour, alpha=0.5, linewidth=2, zorder=2)
-            panel.plot([before], [place], "o", markersize=8, color=colour, markerfacecolor=plot_style.PAPER, zorder=3)
-            panel.errorbar(
-                [after], [place], xerr=[0 if math.isnan(error) else error], fmt="o", markersize=7, color=colour, zorder=4
-            )
-        panel.set_yticks(places, [f"trial {one.trial}" for one in confirmed])
+        for y, trial in zip(heights, confirmed, strict=True):
+            before, after, error = trial.searched[column], trial.scores[column], trial.scores_se.get(column, math.nan)
+            colour = VERMILLION if trial.trial == best else BLUE
+            panel.plot([before, after], [y, y], color=colour, alpha=0.5, linewidth=2, zorder=2)
+            panel.plot([before], [y], "o", markersize=8, color=colour, markerfacecolor=plot_style.PAPER, zorder=3)
+            xerr = [0 if math.isnan(error) else error]
+            panel.errorbar([after], [y], xerr=xerr, fmt="o", markersize=7, color=colour, zorder=4)
+        panel.set_yticks(heights, [f"trial {trial.trial}" for trial in confirmed])
         panel.set_ylim(-0.6, len(confirmed) - 0.4)
-        panel.set_xlabel("R²")
+        panel.set_xlabel(score_label(report))
         panel.margins(x=0.12)
         panel.locator_params(axis="x", nbins=4)
         panel.grid(visible=False, axis="y")
         plot_style.title(panel, "mean of the heads" if column == "mean" else column)
-    hollow = panels[0].plot([], [], "o", color=INK, markerfacecolor=plot_style.PAPER, label="in the search")[0]
-    full = panels[0].plot([], [], "o", color=INK, label="trained again, ± standard error")[0]
+    hollow = panels[0].plot([], [], "o", color=INK, markerfacecolor=plot_style.PAPER, label="searched")[0]
+    full = panels[0].plot([], [], "o", color=INK, label="confirmed, ± standard error")[0]
     legend_below(figure, [hollow, full])
     caption = (
-        "The best of many trials looks better than it is. So the leading ones were trained again, from fresh starts on freshly "
-        "cut rows: what a score lost on the way from the hollow dot to the full one was luck. The finalist, in orange, was "
-        "chosen by the full dots."
+        "The searched score of the best of many trials is optimistic. So the best trials were trained again with new seeds on "
+        "new folds; the distance from the hollow to the filled marker is the optimism of the search. The finalist, in orange, "
+        "was chosen by the confirmed scores."
     )
     return SweepFigure(name, title, caption, figure)
 
 
 def pruning(report: SweepReport) -> SweepFigure:
-    """Who went on at each rung."""
-    name, title = "pruning", "Who was allowed to train on"
+    """Trials by their score at each rung: which were pruned, and which continued."""
+    name, title = "pruning", "Pruning: scores at the rungs"
     rungs = sorted({epoch for result in report.results for epoch in result.score.rungs})
     if not rungs:
-        return SweepFigure(name, title, "No trial was stopped early: all trained to their end.")
+        return SweepFigure(name, title, "No trial was pruned.")
     heads, objective = list(report.experiment.heads), report.experiment.objective
-    stations = [*rungs, report.experiment.fit.epochs]
+    stops = [*rungs, report.experiment.fit.epochs]
 
     def path(result: Result) -> list[float]:
-        at = [
+        values = [
             ranking_value(objective, dict(zip(heads, result.score.rungs[epoch], strict=True)))
             if epoch in result.score.rungs
             else math.nan
             for epoch in rungs
         ]
-        return [*at, report.judged.rank(result.score) if result.score.is_complete else math.nan]
+        return [*values, report.judged.rank(result.score) if result.score.is_complete else math.nan]
 
     paths = [(result, path(result)) for result in report.results if result.score.rungs]
-    everything = np.array([at for _, at in paths])
-    low = axis_floor(everything[np.isfinite(everything)])
-    top = float(np.nanmax(everything))
+    all_values = np.array([values for _, values in paths])
+    low = axis_floor(all_values[np.isfinite(all_values)])
+    top = float(np.nanmax(all_values))
     figure, panel = plot_style.axes(WIDTH, 380)
-    many, thin = len(paths) > MANY, max(0.12, min(0.7, 100 / len(paths)))
+    many, alpha = len(paths) > MANY, max(0.12, min(0.7, 100 / len(paths)))
     for is_complete, colour in ((False, GREY), (True, BLUE)):
-        members = [at for result, at in paths if result.score.is_complete == is_complete]
-        if members:
-            ys = np.array([[*at, math.nan] for at in members]).ravel()
-            xs = np.tile([*range(len(stations)), math.nan], len(members))
-            words = "trained to its end" if is_complete else "stopped at its last dot"
-            small = 2.5 if many else 4.0
-            panel.plot(
-                xs, ys, color=colour, alpha=thin, linewidth=1, marker="o", markersize=small, rasterized=many, label=words
-            )
-    for result, at in paths:
+        selected = [values for result, values in paths if result.score.is_complete == is_complete]
+        if selected:
+            ys = np.array([[*values, math.nan] for values in selected]).ravel()
+            xs = np.tile([*range(len(stops)), math.nan], len(selected))
+            style: Style = {"color": colour, "alpha": alpha, "linewidth": 1, "marker": "o", "markersize": 2.5 if many else 4.0}
+            panel.plot(xs, ys, rasterized=many, label="complete" if is_complete else "pruned", **style)
+    for result, values in paths:
         if result.trial.number == best_trial_number(report):
-            panel.plot(
-                range(len(stations)), at, color=VERMILLION, linewidth=2.4, marker="o", markersize=5, zorder=5, label="the best"
-            )
-    reached = np.isfinite(everything).sum(axis=0)
-    labels = [f"epoch {epoch}\n{count} trials" for epoch, count in zip(stations, reached, strict=True)]
-    panel.set_xticks(range(len(stations)), labels)
+            best_style: Style = {"color": VERMILLION, "linewidth": 2.4, "marker": "o", "markersize": 5, "zorder": 5}
+            panel.plot(range(len(stops)), values, label="best trial", **best_style)
+    reached = np.isfinite(all_values).sum(axis=0)
+    labels = [f"epoch {epoch}\n{count} trials" for epoch, count in zip(stops, reached, strict=True)]
+    panel.set_xticks(range(len(stops)), labels)
     panel.set_ylim(low - 0.05 * (top - low or 1), top + 0.05 * (top - low or 1))
-    panel.set_ylabel(_value_label(report))
+    panel.set_ylabel(value_label(report))
     legend_inside(panel, panel.get_legend_handles_labels()[0])
     caption = (
-        f"After a few epochs the worse part of each round stops, and time goes to the others: of {reached[0]:,} trials "
-        f"{reached[-1]:,} trained to their end. Grey lines that end high up may have been stopped too soon."
+        f"At each rung, the trials with the lower scores of each round are pruned; {reached[-1]:,} of {reached[0]:,} trials "
+        "are complete. Grey lines that end at high scores may have been pruned too early."
     )
     return SweepFigure(name, title, caption, figure)

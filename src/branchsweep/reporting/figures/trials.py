@@ -1,4 +1,4 @@
-"""How trials are drawn in every figure: colours, markers and legends by status."""
+"""Points, markers and legends of trials, the same in all figures of a sweep."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from branchsweep.config.metric_names import common_metric
+from branchsweep.metrics.names import label
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import BLUE, GREY, INK, SMALL, VERMILLION, Axes, Figure
 from branchsweep.trial import Status
@@ -19,39 +21,39 @@ from branchsweep.workflows.sweep_report import SweepReport
 Flags = NDArray[np.bool_]
 
 Style = dict[str, Any]
-"""Keywords of matplotlib's."""
+"""Keywords of a matplotlib function."""
 
 Line2D = Any
-"""What a legend names: a line or a set of markers of matplotlib's."""
+"""A `matplotlib.lines.Line2D`."""
 
 WIDTH = 880
-"""Of a page's column, in pixels."""
+"""Width of a figure: that of the page's text, in pixels."""
 
 RASTER_DPI = 1.6 * plot_style.UNITS_PER_INCH
 """Resolution of rasterized points, for screen and print."""
 
 MANY = 300
-"""Points of one kind that are still drawn one by one."""
+"""Number of points above which they are rasterized."""
 
 MOST_HEADS = 4
-"""Heads whose pairs are shown."""
+"""Number of heads whose pairs are shown."""
 
 HALO = {"boxstyle": "square,pad=0.1", "facecolor": plot_style.PAPER, "edgecolor": "none", "alpha": 0.7}
-"""Behind words that stand among many lines or points."""
+"""Background of labels among lines and points."""
 
 LEADING, FEWEST_LEADING = 0.1, 5
-"""The share of the trials that parallel coordinates draw in colour, and how many at least."""
+"""Share of the trials that are highlighted in parallel coordinates, and their minimum number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SweepFigure:
-    """A figure with its words.
+    """A figure with its text.
 
     Args:
-        name: Of its file, without the ending.
-        title: What it is about.
-        caption: What is to be seen, for who has never seen such a picture; where there is no figure, why.
-        figure: None where there is nothing to draw.
+        name: Name of its file, without suffix.
+        title: The heading.
+        caption: How to read the figure; if there is none, the reason.
+        figure: None if there is nothing to draw.
     """
 
     name: str
@@ -65,10 +67,10 @@ class PlottedTrials:
     """All trials as arrays.
 
     Args:
-        numbers: `(n,)` of the trials.
-        value: `(n,)` the figure by which trials are ranked; NaN for a failed one.
-        complete: `(n,)` whether it trained to its end.
-        failed: `(n,)` whether it failed.
+        numbers: `(n,)` the trials' numbers.
+        value: `(n,)` the value that trials are ranked by; NaN for a failed trial.
+        complete: `(n,)` whether the trial is complete.
+        failed: `(n,)` whether the trial failed.
     """
 
     numbers: Floats
@@ -88,48 +90,65 @@ class PlottedTrials:
         )
 
 
+def score_label(report: SweepReport) -> str:
+    """The name of the metric that is the score, such as `R²`."""
+    return label(common_metric(report.experiment.score_metrics.values()))
+
+
 def draw_trials(panel: Axes, x: Floats, y: Floats, trials: PlottedTrials, low: float, size: float = 22) -> None:
-    """Pruned trials grey and hollow, complete ones blue; what lies below the scale or failed sits on its floor."""
+    """Draw trials as points: complete ones blue, pruned ones grey and hollow.
+
+    Args:
+        panel: Where to draw.
+        x: `(n,)` positions; NaN leaves a trial out.
+        y: `(n,)` values.
+        trials: Their status.
+        low: The lower limit of the axis; failed trials and those below it are drawn on it.
+        size: Area of a marker, in square points.
+    """
     below = ~(y >= low)
     many = len(x) > MANY
-    for chosen, style in (
+    for selected, style in (
         (~trials.complete & ~trials.failed & ~below, pruned_style(many)),
         (trials.complete & ~below, {"color": BLUE, "linewidths": 0, "alpha": 0.75}),
     ):
-        panel.scatter(x[chosen], y[chosen], s=size / 2 if many else size, rasterized=many, zorder=3, **style)
-    sunk = below & ~trials.failed & np.isfinite(x)
-    panel.scatter(x[sunk], np.full(sunk.sum(), low), s=size / 1.6, marker="v", color=GREY, alpha=0.6, linewidths=0, zorder=3)
-    lost = trials.failed & np.isfinite(x)
-    panel.scatter(x[lost], np.full(lost.sum(), low), s=size, marker="x", color=VERMILLION, linewidths=1.2, zorder=4)
+        panel.scatter(x[selected], y[selected], s=size / 2 if many else size, rasterized=many, zorder=3, **style)
+    clipped = below & ~trials.failed & np.isfinite(x)
+    at_low = np.full(clipped.sum(), low)
+    panel.scatter(x[clipped], at_low, s=size / 1.6, marker="v", color=GREY, alpha=0.6, linewidths=0, zorder=3)
+    failed = trials.failed & np.isfinite(x)
+    panel.scatter(x[failed], np.full(failed.sum(), low), s=size, marker="x", color=VERMILLION, linewidths=1.2, zorder=4)
 
 
 def pruned_style(many: bool) -> Style:
-    """How the dot of a trial looks that was stopped early: hollow, or faint where there are many."""
+    """Style of the points of pruned trials: hollow, or transparent if there are many."""
     hollow = {"facecolors": "none", "edgecolors": GREY, "linewidths": 0.9}
     return {"color": GREY, "linewidths": 0, "alpha": 0.35} if many else hollow
 
 
 def legend_handles(panel: Axes, trials: PlottedTrials, *, is_below: bool = False) -> list[Line2D]:
-    """What the markers mean, of those that are there, and then the panel's lines that have a name."""
+    """Legend entries of the kinds of trials that occur, and of the labelled lines of the panel."""
     hollow: Style = {} if len(trials.numbers) > MANY else {"markerfacecolor": "none"}
     entries: list[tuple[Any, str, Style]] = [
-        (trials.complete.any(), "trained to its end", {"marker": "o", "color": BLUE}),
-        ((~trials.complete & ~trials.failed).any(), "stopped early", {"marker": "o", "color": GREY, **hollow}),
-        (is_below, "below this scale", {"marker": "v", "color": GREY}),
+        (trials.complete.any(), "complete", {"marker": "o", "color": BLUE}),
+        ((~trials.complete & ~trials.failed).any(), "pruned", {"marker": "o", "color": GREY, **hollow}),
+        (is_below, "below the axis", {"marker": "v", "color": GREY}),
         (trials.failed.any(), "failed", {"marker": "x", "color": VERMILLION}),
     ]
-    named = panel.get_legend_handles_labels()[0]
-    made = [panel.plot([], [], linestyle="", markersize=5, label=words, **style)[0] for there, words, style in entries if there]
-    return [*made, *named]
+    lines = panel.get_legend_handles_labels()[0]
+    markers = [
+        panel.plot([], [], linestyle="", markersize=5, label=name, **style)[0] for occurs, name, style in entries if occurs
+    ]
+    return [*markers, *lines]
 
 
 def legend_inside(panel: Axes, handles: Sequence[Line2D]) -> None:
-    """A legend in a panel's lower right corner, where good trials leave room."""
+    """Add a legend in the lower right corner of a panel, where good trials leave space."""
     panel.legend(handles=[*handles], loc="lower right", frameon=False, fontsize=SMALL, labelcolor=INK, handletextpad=0.5)
 
 
 def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
-    """A legend below all panels."""
+    """Add a legend below all panels."""
     figure.legend(
         handles=[*handles],
         loc="outside lower left",
@@ -141,17 +160,17 @@ def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
 
 
 def best_trial_number(report: SweepReport) -> int | None:
-    """The number of the best trial; None where there is none."""
+    """The number of the best trial; None if there is none."""
     return report.summary.best.trial if report.summary.best else None
 
 
-def mark_trial(panel: Axes, x: float, y: float, words: str = "", ha: str = "left") -> None:
-    """Mark the best trial with a star."""
+def mark_trial(panel: Axes, x: float, y: float, text: str = "", ha: str = "left") -> None:
+    """Mark the best trial with a star, and a label at the given side of it."""
     panel.plot([x], [y], marker="*", markersize=15, color=VERMILLION, markeredgecolor=plot_style.PAPER, zorder=6, linestyle="")
-    if words:
+    if text:
         dx = 8 if ha == "left" else -8
         panel.annotate(
-            words,
+            text,
             (x, y),
             xytext=(dx, -3),
             textcoords="offset points",
@@ -164,14 +183,14 @@ def mark_trial(panel: Axes, x: float, y: float, words: str = "", ha: str = "left
 
 
 def marked_trials(report: SweepReport) -> dict[str, Mapping[str, float]]:
-    """What trials are compared with, by name, with validation R² by head: known configurations, then baselines."""
-    known = {
+    """Scores by head of the initial trials, then of the baselines, by name; they are marked in figures for comparison."""
+    initial = {
         result.trial.known: result.score.by_head for result in report.results if result.trial.known and result.score.is_complete
     }
     heads = list(report.experiment.heads)
-    others = {
-        one.name: {head: one.scores[head] for head in heads}
-        for one in report.summary.references
-        if one.name not in known and all(math.isfinite(one.scores.get(head, math.nan)) for head in heads)
+    baselines = {
+        baseline.name: {head: baseline.scores[head] for head in heads}
+        for baseline in report.summary.references
+        if baseline.name not in initial and all(math.isfinite(baseline.scores.get(head, math.nan)) for head in heads)
     }
-    return known | others
+    return initial | baselines

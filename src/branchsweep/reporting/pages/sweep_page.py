@@ -11,7 +11,7 @@ from branchsweep.config.recorded import dump_yaml
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.figures.axis_scales import axis_position, format_value, ticks
-from branchsweep.reporting.figures.trials import SweepFigure
+from branchsweep.reporting.figures.trials import SweepFigure, score_label
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, format_score, format_score_with_error, promotion_outcome
 from branchsweep.reporting.pages.html import figure_markup, render_template
 from branchsweep.workflows.sweep_report import SweepReport
@@ -42,6 +42,7 @@ def render_sweep_page(report: SweepReport, figures: Sequence[SweepFigure], has_i
         facts=_facts(report),
         warnings=list(result.unmet),
         heads=list(experiment.heads),
+        metric=score_label(report),
         comparison=_comparison(report),
         no_comparison=_no_comparison(report),
         network=_network(report),
@@ -97,6 +98,7 @@ def answer_sentence(report: SweepReport) -> str:
         return "No trial meets the constraints." if result.trials.get("complete") else "No trial is complete."
     model = f"the mean of {result.members} networks" if result.members > 1 else "the best network"
     model = f"On synthetic data, {model}" if _synthetic_data(report) else f"T{model[1:]}"
+    metric = score_label(report)
     if result.test_scores:
         baselines = [
             f"{baseline.name} {_joined([number3(baseline.test_scores[head]) for head in heads])}"
@@ -104,15 +106,14 @@ def answer_sentence(report: SweepReport) -> str:
             if baseline.test_scores
         ]
         others = f"; {', '.join(baselines)}" if baselines else ""
-        return f"{model} predicts {_per_head(heads, result.test_scores)} on the test rows{others}."
-    return (
-        f"{model} predicts {_per_head(heads, result.best.scores)} on validation rows; the refit on all training rows diverged."
-    )
+        return f"{model} predicts {_per_head(heads, result.test_scores, metric)} on the test rows{others}."
+    scores = _per_head(heads, result.best.scores, metric)
+    return f"{model} predicts {scores} on validation rows; the refit on all training rows diverged."
 
 
-def _per_head(heads: Sequence[str], scores: Mapping[str, float]) -> str:
-    first, *others = [f"{head} with R² {number3(scores[head])}" for head in heads]
-    return _joined([first, *(text.replace("R² ", "") for text in others)])
+def _per_head(heads: Sequence[str], scores: Mapping[str, float], metric: str) -> str:
+    first, *others = [f"{head} with {metric} {number3(scores[head])}" for head in heads]
+    return _joined([first, *(text.replace(f"{metric} ", "") for text in others)])
 
 
 def _joined(parts: Sequence[str]) -> str:
@@ -130,7 +131,8 @@ def _lead(report: SweepReport) -> list[str]:
     lead = []
     if result.best:
         confirmed = next((one for one in result.confirmed if one.trial == result.best.trial), None)
-        gap = f" {_optimism_gap(confirmed.searched['mean'], confirmed.scores['mean'])}" if confirmed else ""
+        means = (confirmed.searched["mean"], confirmed.scores["mean"]) if confirmed else None
+        gap = f" {_optimism_gap(*means, score_label(report))}" if means else ""
         trial = (
             f"It is trial {result.best.trial} of {len(report.results):,}, a network of {result.best.parameters:,} parameters."
         )
@@ -142,11 +144,11 @@ def _lead(report: SweepReport) -> list[str]:
     return lead
 
 
-def _optimism_gap(searched: float, confirmed: float) -> str:
+def _optimism_gap(searched: float, confirmed: float, metric: str) -> str:
     """The mean score in the search and in the confirmation, in a sentence."""
     if not (math.isfinite(searched) and math.isfinite(confirmed)):
         return ""
-    return f"Its mean R² was {searched:.4f} in the search and {confirmed:.4f} when confirmed with new seeds on new folds."
+    return f"Its mean {metric} was {searched:.4f} in the search and {confirmed:.4f} when confirmed with new seeds on new folds."
 
 
 def _synthetic_data(report: SweepReport) -> str:
@@ -163,7 +165,7 @@ def _facts(report: SweepReport) -> list[tuple[str, str]]:
         ("complete", f"{result.trials.get('complete', 0):,}"),
         ("pruned", f"{result.trials.get('pruned', 0):,}"),
         ("failed", f"{result.trials['failed']:,}" if result.trials.get("failed") else ""),
-        ("training time of all trials", f"{minutes} min {seconds} s" if minutes else f"{seconds} s"),
+        ("training time", f"{minutes} min {seconds} s" if minutes else f"{seconds} s"),
         ("rows", f"{result.data['rows']:,}"),
     ]
 

@@ -1,4 +1,4 @@
-"""Layout shared by the terminal output: indentation, tables of names and values, local times."""
+"""Layout shared by the terminal output: tables, indentation, local times."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from datetime import datetime
 
 from rich.table import Table
 
-from branchsweep.reporting.formatting import (
-    format_param,
-)
+from branchsweep.reporting.formatting import format_param
 from branchsweep.tracking.champion_history import UNKNOWN_TIME
 from branchsweep.trial import Params
 
 INDENT = 2
 """Columns by which the drawing of a network is indented."""
+
+BEST_STYLE = "bold green"
+"""Style of the best trial, the finalist and the champion."""
+
+
+def plain_table(title: str | None = None) -> Table:
+    """A table without lines, with a bold title at its left."""
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left", title_style="bold")
 
 
 def thousands(count: int) -> str:

@@ -1,209 +1,169 @@
-"""Says what came of a sweep, for people at a terminal: the summary at its end, the list of sweeps, a leaderboard, a trial.
+"""The summary of a finished sweep as text.
 
-What is shown here comes from flows that read tables and train. They are imported for their types alone: `branchsweep show`
-answers without pandas.
+`branchsweep show` must not load pandas, so what depends on it is imported for types only.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from branchsweep.metrics.names import score_names
+from branchsweep.metrics.names import label, score_names
 from branchsweep.reporting.formatting import (
     SYNTHETIC_DATA_WARNING,
     format_score,
     format_score_with_error,
     promotion_outcome,
 )
-from branchsweep.reporting.text.layout import key_value_table
-from branchsweep.workflows.sweep_result import BaselineResult, BestTrial, SweepResult
-
-if TYPE_CHECKING:
-    from branchsweep.workflows.promotion import PromotionOutcome
+from branchsweep.reporting.text.layout import BEST_STYLE, key_value_table, plain_table
+from branchsweep.workflows.sweep_result import BaselineResult, BestTrial, ConfirmedScores, SweepResult
 
 MOST_DIMENSIONS = 8
-"""Dimensions whose importance is shown."""
+"""Hyperparameters whose importance is shown."""
 
 BAR = 16
-"""Characters of a bar that stands for all."""
+"""Characters of the bar of a share of 100 %."""
 
-MANY_MEETINGS = 20
-"""Models that may meet the same test rows before that is worth a warning."""
-
-
-def _worn_out(meetings: int) -> str:
-    """A warning that grows with the count: every look at test rows that leads to a choice uses them up a little."""
-    much = "no longer tell" if meetings > 10 * MANY_MEETINGS else "tell less and less of"
-    return (
-        f"warning: {meetings} models have met these test rows in this store. If any of their test scores led to a choice, the "
-        f"rows {much} what a new model is worth: take others (test.seed), or new data."
-    )
+MANY_TEST_EVALUATIONS = 20
+"""Number of models evaluated on the same test rows above which a warning is shown."""
 
 
-def render_sweep_result(said: SweepResult, units: Mapping[str, str]) -> RenderableType:
-    """The end of a sweep, as a person is glad to read it.
+def render_sweep_result(result: SweepResult, units: Mapping[str, str]) -> RenderableType:
+    """Render the summary at the end of a sweep.
 
     Args:
-        said: What the sweep has to say.
-        units: Unit by head.
+        result: The result of the sweep.
+        units: The unit of each head, in order of the heads.
     """
-    parts: list[RenderableType] = [Text(), _title(said)]
-    if said.data["source"] == "stand-in":
+    parts: list[RenderableType] = [Text(), _title(result)]
+    if result.data["source"] == "stand-in":
         parts.append(Text(SYNTHETIC_DATA_WARNING, style="bold yellow"))
-    if said.best is None:
-        missing = "meets the constraints" if said.trials.get("complete") else "is complete"
+    if result.best is None:
+        missing = "meets the constraints" if result.trials.get("complete") else "is complete"
         parts.append(Text(f"No trial {missing}, so there is nothing to compare or to register.", style="bold red"))
-        parts += [Text(sentence, style="bold red") for sentence in said.unmet]
-        return Group(*parts)
-    if said.front:
-        parts += [Text(), _front(said)]
-    parts += [Text(f"warning: {sentence}", style="bold yellow") for sentence in said.unmet]
-    if said.confirmed:
-        parts += [Text(), _twice(said)]
-    parts += [Text(), _recipe(said.best), Text(), _comparison(said, said.best, list(units)), Text()]
-    if said.importance:
-        parts += [_importance(said.importance, [*units, "mean"]), Text()]
-    if said.edges:
-        parts += [*(Text(f"warning: {sentence}", style="yellow") for sentence in said.edges), Text()]
-    if said.test_scores is None:
-        parts.append(
-            Text("The refit on all training rows diverged from every seed, so nothing is registered.", style="bold red")
-        )
-    if said.champion:
-        outcome = promotion_outcome(said.champion.crowned)
-        parts.append(
-            Text(f"{said.champion.model} version {said.champion.version} {outcome}: {said.champion.because}.", style="bold")
-        )
-        parts += [
-            Text(f"  branchsweep predict models:/{said.champion.model}@champion TABLE.xlsx -o predictions.csv", style="cyan"),
-        ]
+        return Group(*parts, *(Text(sentence, style="bold red") for sentence in result.unmet))
+    if result.front:
+        parts += [Text(), _pareto_front(result)]
+    parts += [Text(f"warning: {sentence}", style="bold yellow") for sentence in result.unmet]
+    if result.confirmed:
+        parts += [Text(), _confirmation(result)]
+    parts += [Text(), _best_trial(result.best), Text(), _baselines(result, result.best, list(units)), Text()]
+    if result.importance:
+        parts += [_importance(result.importance, [*units, "mean"]), Text()]
+    if result.edges:
+        parts += [*(Text(f"warning: {sentence}", style="yellow") for sentence in result.edges), Text()]
+    if result.test_scores is None:
+        sentence = "All refits on the training rows diverged, so nothing is registered."
+        parts.append(Text(sentence, style="bold red"))
+    if result.champion:
+        champion = result.champion
+        outcome = promotion_outcome(champion.crowned)
+        parts.append(Text(f"{champion.model} version {champion.version} {outcome}: {champion.because}.", style="bold"))
+        command = f"  branchsweep predict models:/{champion.model}@champion TABLE.xlsx -o predictions.csv"
+        parts.append(Text(command, style="cyan"))
     parts.append(Text("  branchsweep ui", style="cyan"))
-    if said.meetings > MANY_MEETINGS:
-        parts.append(Text(_worn_out(said.meetings), style="bold yellow"))
+    if result.meetings > MANY_TEST_EVALUATIONS:
+        parts.append(Text(_test_evaluations_warning(result.meetings), style="bold yellow"))
     return Group(*parts)
 
 
-def _title(said: SweepResult) -> Text:
-    counts = ", ".join(f"{count} {status}" for status, count in said.trials.items() if count)
-    minutes, seconds = divmod(round(said.seconds), 60)
-    took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-    where = f"{said.data['location']} ({said.data['rows']:,} rows)"
-    trials = f"{sum(said.trials.values())} trials ({counts})"
-    return Text.assemble((said.sweep, "bold"), f": {trials} in {took} on {where}; {said.stopped_because}")
-
-
-def _front(said: SweepResult) -> RenderableType:
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), title="Pareto front", title_justify="left", title_style="bold"
+def _test_evaluations_warning(count: int) -> str:
+    """A warning that the test rows lose their value, worded by the number of models that were evaluated on them."""
+    effect = "are no longer" if count > 10 * MANY_TEST_EVALUATIONS else "become less and less of"
+    return (
+        f"warning: these test rows were used by {count} models in this store. If any of their test scores led to a choice, the "
+        f"rows {effect} an unbiased test of new models: use other rows (test.seed), or new data."
     )
-    heads = list(said.front[0].scores)
-    for column in ("  trial", *score_names(said.score_metrics, mean=False).values()):
+
+
+def _title(result: SweepResult) -> Text:
+    counts = ", ".join(f"{count} {status}" for status, count in result.trials.items() if count)
+    minutes, seconds = divmod(round(result.seconds), 60)
+    duration = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    table = f"{result.data['location']} ({result.data['rows']:,} rows)"
+    trials = f"{sum(result.trials.values())} trials ({counts})"
+    return Text.assemble((result.sweep, "bold"), f": {trials} in {duration} on {table}; {result.stopped_because}")
+
+
+def _pareto_front(result: SweepResult) -> RenderableType:
+    table = plain_table("Pareto front")
+    heads = list(result.front[0].scores)
+    for column in ("  trial", *score_names(result.score_metrics, mean=False).values()):
         table.add_column(column, justify="right")
-    for member in said.front:
-        chosen = said.best is not None and member.trial == said.best.trial
-        table.add_row(
-            f"{member.trial}", *(format_score(member.scores[head]) for head in heads), style="bold green" if chosen else ""
-        )
+    for member in result.front:
+        is_best = result.best is not None and member.trial == result.best.trial
+        scores = (format_score(member.scores[head]) for head in heads)
+        table.add_row(f"{member.trial}", *scores, style=BEST_STYLE if is_best else "")
     return table
 
 
-def _twice(said: SweepResult) -> RenderableType:
-    """The best trials in the search and once more; the gap is the flattery of having been chosen."""
-    title = Text("the best of the search, once more from fresh seeds on fresh folds (mean R²)", style="bold")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _confirmation(result: SweepResult) -> RenderableType:
+    """The best trials by their searched and confirmed mean scores, and the optimism gap between the two."""
+    title = Text(f"the best trials, confirmed with new seeds on new folds (mean {label(result.metric)})", style="bold")
+    table = plain_table()
     for column in ("  trial", "searched", "confirmed", "gap", "parameters"):
         table.add_column(column, justify="right")
-    for one in said.confirmed:
-        before, after = one.searched["mean"], one.scores["mean"]
-        chosen = said.best is not None and one.trial == said.best.trial
-        gap = "-" if math.isnan(after) else f"{before - after:+.4f}"
+    for trial in result.confirmed:
+        searched, confirmed = trial.searched["mean"], trial.scores["mean"]
         cells = (
-            f"{one.trial}",
-            format_score(before),
-            format_score_with_error(after, one.scores_se.get("mean")),
-            gap,
-            f"{one.parameters:,}",
+            f"{trial.trial}",
+            format_score(searched),
+            format_score_with_error(confirmed, trial.scores_se.get("mean")),
+            "-" if math.isnan(confirmed) else f"{searched - confirmed:+.4f}",
+            f"{trial.parameters:,}",
         )
-        table.add_row(*cells, style="bold green" if chosen else "")
+        is_best = result.best is not None and trial.trial == result.best.trial
+        table.add_row(*cells, style=BEST_STYLE if is_best else "")
     return Group(title, table)
 
 
-def _recipe(best: BestTrial) -> RenderableType:
+def _best_trial(best: BestTrial) -> RenderableType:
     table = key_value_table(dict(sorted(best.recipe.items())))
     table.title = Text(f"best: trial {best.trial}, {best.parameters:,} parameters", style="bold")
     table.title_justify = "left"
     return table
 
 
-def _comparison(said: SweepResult, best: BestTrial, heads: Sequence[str]) -> RenderableType:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="R²", title_justify="left", title_style="bold")
+def _baselines(result: SweepResult, best: BestTrial, heads: Sequence[str]) -> RenderableType:
+    """The best model and the baselines, by their confirmed and test scores."""
+    table = plain_table(label(result.metric))
     table.add_column("")
-    for head in heads:
-        table.add_column(f"{head} confirmed", justify="right")
-    for head in heads:
-        table.add_column(f"{head} test", justify="right")
-    twice = next((one for one in said.confirmed if one.trial == best.trial), None)
-    scores, errors = (twice.scores, twice.scores_se) if twice else (best.scores, best.scores_se)
-    of = f"mean of {said.members}, " if said.members > 1 else ""
-    rows = [BaselineResult(f"best ({of}trial {best.trial})", scores, errors, said.test_scores or {}), *said.references]
-    for place, row in enumerate(rows):
+    for kind in ("confirmed", "test"):
+        for head in heads:
+            table.add_column(f"{head} {kind}", justify="right")
+    for index, row in enumerate([_best_row(result, best), *result.references]):
         cells = [format_score_with_error(row.scores.get(head), row.scores_se.get(head)) for head in heads]
         cells += [format_score(row.test_scores.get(head)) for head in heads]
-        table.add_row(row.name, *cells, style="bold green" if place == 0 else "")
+        table.add_row(row.name, *cells, style=BEST_STYLE if index == 0 else "")
     return table
 
 
+def _best_row(result: SweepResult, best: BestTrial) -> BaselineResult:
+    """The best trial in the form of a baseline; with its confirmed scores, if it was confirmed."""
+    confirmed = next((trial for trial in result.confirmed if trial.trial == best.trial), None)
+    scored: ConfirmedScores | BestTrial = confirmed or best
+    ensemble = f"mean of {result.members}, " if result.members > 1 else ""
+    return BaselineResult(f"best ({ensemble}trial {best.trial})", scored.scores, scored.scores_se, result.test_scores or {})
+
+
 def _importance(importance: Mapping[str, Mapping[str, float]], columns: Sequence[str]) -> RenderableType:
-    """A row per dimension, those first that matter most to any head; the rest, where there are many, are left out."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", title_style="bold")
-    table.title = "what made trials good (PED-ANOVA)"
+    """The most important hyperparameters, by the largest share that each has for any head."""
+    table = plain_table("hyperparameter importance (PED-ANOVA)")
     table.add_column("")
     for column in columns:
         table.add_column(column)
-    most = {name: max(of.get(name, 0.0) for of in importance.values()) for of in importance.values() for name in of}
-    for name in sorted(most, key=lambda each: -most[each])[:MOST_DIMENSIONS]:
+    largest: dict[str, float] = {}
+    for shares in importance.values():
+        for name, share in shares.items():
+            largest[name] = max(share, largest.get(name, 0.0))
+    for name in sorted(largest, key=lambda name: -largest[name])[:MOST_DIMENSIONS]:
         table.add_row(f"  {name}", *(_bar(importance.get(column, {}).get(name, 0.0)) for column in columns))
     return table
 
 
 def _bar(share: float) -> str:
-    """A share as a bar and in percent."""
+    """A share in percent and as a bar."""
     return f"{share:4.0%} {'█' * round(share * BAR)}"
-
-
-def render_promotion_outcome(said: PromotionOutcome, heads: Sequence[str]) -> RenderableType:
-    """What came of a final: every contender's confirmed scores, the finalist, the verdict."""
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), title="confirmed R²", title_justify="left", title_style="bold"
-    )
-    for column in ("  contender", *heads, "mean", "parameters"):
-        table.add_column(column, justify="left" if column == "  contender" else "right")
-    for one in said.confirmed:
-        figures = [
-            format_score_with_error(one.score.scores.get(head), one.score.scores_se.get(head)) for head in (*heads, "mean")
-        ]
-        cells = figures if one.score.is_complete else [one.score.reason, *("-" for _ in heads)]
-        table.add_row(
-            f"  {one.contender.name}", *cells, f"{one.parameters:,}", style="bold green" if one is said.finalist else ""
-        )
-    parts: list[RenderableType] = [table, Text()]
-    if said.test_scores:
-        parts.append(
-            Text("on the test rows: " + "  ".join(f"{head} {format_score(score)}" for head, score in said.test_scores.items()))
-        )
-    if said.crowning:
-        outcome = promotion_outcome(said.crowning.crowned)
-        parts.append(
-            Text(f"{said.crowning.model} version {said.crowning.version} {outcome}: {said.crowning.because}.", style="bold")
-        )
-    elif said.verdict:
-        outcome = "would be promoted to champion" if said.verdict.promote else "would not be promoted"
-        name = said.finalist.contender.name if said.finalist else ""
-        parts.append(Text(f"{name} {outcome}: {said.verdict.because}. Nothing was registered.", style="bold"))
-    return Group(*parts)

@@ -1,0 +1,46 @@
+"""The outcome of a confirmation and of the decision about promotion, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from branchsweep.reporting.formatting import format_score, format_score_with_error, promotion_outcome
+from branchsweep.reporting.text.layout import BEST_STYLE, plain_table
+
+if TYPE_CHECKING:
+    from branchsweep.workflows.promotion import PromotionOutcome
+
+
+def render_promotion_outcome(outcome: PromotionOutcome, heads: Sequence[str]) -> RenderableType:
+    """Render the confirmed scores of all candidates, the test scores of the finalist, and the decision.
+
+    Args:
+        outcome: What the confirmation found and the registry has done.
+        heads: The heads, in order.
+    """
+    table = plain_table("confirmed scores")
+    for column in ("  candidate", *heads, "mean", "parameters"):
+        table.add_column(column, justify="left" if column == "  candidate" else "right")
+    for candidate in outcome.confirmed:
+        score = candidate.score
+        cells = [format_score_with_error(score.scores.get(head), score.scores_se.get(head)) for head in (*heads, "mean")]
+        cells = cells if score.is_complete else [score.reason, *("-" for _ in heads)]
+        style = BEST_STYLE if candidate is outcome.finalist else ""
+        table.add_row(f"  {candidate.contender.name}", *cells, f"{candidate.parameters:,}", style=style)
+    parts: list[RenderableType] = [table, Text()]
+    if outcome.test_scores:
+        scores = "  ".join(f"{head} {format_score(score)}" for head, score in outcome.test_scores.items())
+        parts.append(Text(f"on the test rows: {scores}"))
+    if outcome.crowning:
+        version = f"{outcome.crowning.model} version {outcome.crowning.version}"
+        decided = f"{version} {promotion_outcome(outcome.crowning.crowned)}: {outcome.crowning.because}."
+        parts.append(Text(decided, style="bold"))
+    elif outcome.verdict:
+        name = outcome.finalist.contender.name if outcome.finalist else ""
+        would = "would be promoted to champion" if outcome.verdict.promote else "would not be promoted"
+        parts.append(Text(f"{name} {would}: {outcome.verdict.because}. Nothing was registered.", style="bold"))
+    return Group(*parts)

@@ -1,0 +1,50 @@
+"""The lists of recorded sweeps and comparisons as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from branchsweep.reporting.text.layout import format_time, plain_table
+
+if TYPE_CHECKING:
+    from branchsweep.tracking.run_records import ComparisonSummary, SweepSummary
+
+
+def render_run_lists(sweeps: Sequence[SweepSummary], comparisons: Sequence[ComparisonSummary]) -> RenderableType:
+    """Render the sweeps and the comparisons of a store, in the given order."""
+    return Group(_sweeps(sweeps), Text(), _comparisons(comparisons)) if comparisons else _sweeps(sweeps)
+
+
+def _sweeps(sweeps: Sequence[SweepSummary]) -> RenderableType:
+    if not sweeps:
+        return Text("There are no sweeps yet. Start one with: branchsweep run experiments/branched.yaml")
+    table = plain_table()
+    for column in ("run", "sweep", "started", "status", "trials", "best scores"):
+        table.add_column(column, overflow="fold")
+    for sweep in sweeps:
+        best = "  ".join(f"{head} {score:.4f}" for head, score in sweep.best.items())
+        others = [f"{sweep.trials[status]} {status}" for status in ("pruned", "failed") if sweep.trials.get(status)]
+        trials = ", ".join([f"{sweep.trials.get('complete', 0)}", *others])
+        name = _with_source(sweep.name, sweep.data)
+        table.add_row(sweep.run_id[:8], name, format_time(sweep.started), sweep.status.lower(), trials, best)
+    return table
+
+
+def _comparisons(comparisons: Sequence[ComparisonSummary]) -> Table:
+    table = plain_table()
+    for column in ("run", "comparison", "started", "status", "answer"):
+        table.add_column(column, overflow="fold")
+    for comparison in comparisons:
+        name, answer = _with_source(comparison.name, comparison.data), " ".join(comparison.answer[:1])
+        table.add_row(comparison.run_id[:8], name, format_time(comparison.started), comparison.status.lower(), answer)
+    return table
+
+
+def _with_source(name: str, source: str) -> str:
+    """The name of a run, with a remark if it used the synthetic table."""
+    return f"{name} (synthetic data)" if source == "stand-in" else name

@@ -1,0 +1,103 @@
+"""Recorded trials as text: the leaderboard of a sweep, and the details of one trial."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, common_metric
+from branchsweep.metrics.names import label, other_metrics, score_names
+from branchsweep.reporting.formatting import format_param, format_score, format_score_with_error
+from branchsweep.reporting.text import curves
+from branchsweep.reporting.text.layout import INDENT, key_value_table, plain_table
+from branchsweep.trial import Score
+
+if TYPE_CHECKING:
+    from branchsweep.workflows.leaderboard import Leaderboard, TrialDetails
+
+
+def render_leaderboard(board: Leaderboard) -> RenderableType:
+    """Render trials of a sweep, in the order of the leaderboard."""
+    if not board.recorded:
+        return Text("This sweep has no trials yet.")
+    if not board.shown:
+        return Text(f"None of the {board.recorded} trials of {board.sweep} matches the filters.")
+    table = plain_table()
+    objective = [] if board.objective.ranking_metric == DEFAULT_OBJECTIVE else [board.objective.ranking_description]
+    sorted_by = [board.sort] if board.sort in {"seconds", "parameters"} else []
+    for column in ("trial", *score_names(board.score_metrics).values(), *objective, *sorted_by):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("params")
+    for result in board.shown:
+        score, trial = result.score, result.trial
+        cells = [format_score(score.heads[head].score) if head in score.heads else "-" for head in board.heads]
+        cells.append(format_score_with_error(score.value, score.value_se) if score.is_complete else score.status.value)
+        cells += [format_score(board.judged.rank(score)) if score.is_complete else "-" for _ in objective]
+        cells += [f"{score.seconds:.1f}" if key == "seconds" else f"{board.parameters[trial.number]:,}" for key in sorted_by]
+        violates = "violates a constraint: " if score.is_complete and not board.judged.is_eligible(result) else ""
+        name = f"{trial.known}: " if trial.known else ""
+        params = ", ".join(f"{key} {format_param(param)}" for key, param in sorted(trial.params.items()))
+        table.add_row(f"{trial.number}", *cells, score.reason or f"{violates}{name}{params}")
+    left = board.meeting - len(board.shown)
+    return Group(table, Text(f"… and {left:,} more (--most)", style="dim")) if left else table
+
+
+def render_trial_details(details: TrialDetails) -> RenderableType:
+    """Render one trial: its status, hyperparameters, network, scores and learning curves."""
+    score, trial = details.result.score, details.result.trial
+    lanes = f"{score.lanes} lane{'s' * (score.lanes != 1)}"
+    facts = Text(f"run {details.run_id}; {score.epochs:g} epochs, {score.seconds:.1f} s, {lanes}", style="dim")
+    parts: list[RenderableType] = [_title(details), facts, Text()]
+    parts += [Text("chosen by the search", style="bold"), key_value_table(dict(sorted(trial.params.items())))]
+    if details.fixed:
+        parts += [Text("fixed", style="bold"), key_value_table(dict(sorted(details.fixed.items())))]
+    drawing = "\n".join(f"{'':{INDENT}}{line}".rstrip() for line in details.picture)
+    parts += [Text(), Text(drawing, no_wrap=True, style="cyan")]
+    if score.heads:
+        parts += [Text(), _scores(details, score)]
+    plots = [Text("\n".join([head, *curves.braille_plot(points)]), no_wrap=True) for head, points in details.curves.items()]
+    if plots:
+        title = Text(f"learning curves: validation {_score_label(details)} by epoch", style="bold")
+        parts += [Text(), title, Columns(plots, padding=(0, 2))]
+    return Group(*parts, Text(), Text(details.replay, style="cyan"))
+
+
+def _title(details: TrialDetails) -> Text:
+    score, trial = details.result.score, details.result.trial
+    style = {"COMPLETE": "bold green", "FAILED": "bold red"}.get(score.status.value, "bold yellow")
+    status = score.status.value.lower()
+    ended = score.reason if score.reason.startswith(status) else f"{status}{', ' * bool(score.reason)}{score.reason}"
+    name = f" ({trial.known})" if trial.known else ""
+    return Text.assemble((f"{details.sweep}, trial {trial.number}", "bold"), name, ": ", (ended, style))
+
+
+def _score_label(details: TrialDetails) -> str:
+    return label(common_metric(details.score_metrics.values()))
+
+
+def _scores(details: TrialDetails, score: Score) -> Table:
+    """Metrics by head, and the scores of each lane and at each rung."""
+    table = plain_table()
+    table.add_column("")
+    for head in (*details.heads, "mean"):
+        table.add_column(head, justify="right", no_wrap=True)
+    errors = score.scores_se
+    cells = (format_score_with_error(value, errors.get(head)) for head, value in score.scores.items())
+    table.add_row(f"  {_score_label(details)}", *cells, style="bold")
+    for metric in other_metrics(details.score_metrics):
+        cells = (
+            f"{measured.metrics[metric]:.4g} {details.heads[head]}".strip() if metric in measured.metrics else "-"
+            for head, measured in score.heads.items()
+        )
+        table.add_row(f"  {label(metric)}", *cells, "")
+    for name, by_head in details.lanes.items():
+        mean = format_score(sum(by_head.values()) / len(by_head))
+        table.add_row(f"  {name}", *map(format_score, by_head.values()), mean)
+    for epoch, scores in score.rungs.items():
+        mean = format_score(sum(scores) / len(scores))
+        table.add_row(f"  rung at epoch {epoch}", *map(format_score, scores), mean, style="dim")
+    return table
