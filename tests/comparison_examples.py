@@ -88,7 +88,7 @@ def example_contestant(name: str, heads: Sequence[str], seed: int = 0) -> Contes
 def failed_contestant(name: str, why: str) -> ContestantResult:
     """A contestant that failed, without scores."""
     return ContestantResult(
-        name, "one network for all heads, tuned", {}, {}, ContestantCost(None, 0.0, 0.0, 0.0, 0.0), failed=why
+        name, "one network for all heads, tuned", {}, {}, ContestantCost(None, 0.0, 0.0, 0.0, 0.0), failure=why
     )
 
 
@@ -128,10 +128,10 @@ def example_comparison(
         ),
         reference=reference.name,
         alpha=0.05,
-        measured=(*ones, *others),
-        contrasts=tuple(_difference(figure, one, reference) for one in ones[1:] for figure in shown),
+        contestants=(*ones, *others),
+        differences=tuple(_difference(figure, one, reference) for one in ones[1:] for figure in shown),
         transfer=tuple(_difference(figure, reference, ones[1]) for figure in shown) if with_transfer else (),
-        answer=(
+        conclusions=(
             "The forest predicts best: 0.908 mean R², 0.032 more than the branched network.",
             "Sharing layers changes neither PE nor V by an amount that these rows could show.",
             "The branched network is 195 times as fast and 2,400 times as small as the forest.",

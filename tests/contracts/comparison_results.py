@@ -21,7 +21,7 @@ def example_contestant(name: str, level: float, **changed: Any) -> ContestantRes
     means = tuple((pe + v) / 2 for pe, v in zip(*halves.values(), strict=True))
     said = {
         "name": name,
-        "what": f"{name}, tuned",
+        "description": f"{name}, tuned",
         "scores": {**halves, "mean": means},
         "metrics": {"rmse": {head: tuple(10 * (1 - score) for score in of) for head, of in halves.items()}},
         "cost": ContestantCost(
@@ -50,9 +50,9 @@ def example_comparison(**changed: Any) -> ComparisonResult:
         example_contestant(names[0], 0.9, recipes=recipes),
         example_contestant(names[1], 0.8, recipes=of_heads),
         example_contestant(names[2], 0.7, cost=ContestantCost(None, 0.01, 0.0, 0.02, 5e6)),
-        example_contestant("diverged", 0.0, scores={}, metrics={}, cost=nothing, failed="diverged in half 3: 'Ω'"),
+        example_contestant("diverged", 0.0, scores={}, metrics={}, cost=nothing, failure="diverged in half 3: 'Ω'"),
     )
-    contrasts = [
+    differences = [
         example_difference(figure, name, names[0], -1 / (3 + at)) for at, name in enumerate(names[1:]) for figure in figures
     ]
     said = {
@@ -65,10 +65,10 @@ def example_comparison(**changed: Any) -> ComparisonResult:
         "protocol": ("Ten halves.", "Tuned in each."),
         "reference": names[0],
         "alpha": 0.05,
-        "measured": contestants,
-        "contrasts": tuple(contrasts),
+        "contestants": contestants,
+        "differences": tuple(differences),
         "transfer": tuple(example_difference(figure, names[0], names[1], 1 / (7 + at)) for at, figure in enumerate(figures)),
-        "answer": ("Sharing helps PE.", "It does not help V."),
+        "conclusions": ("Sharing helps PE.", "It does not help V."),
         "sharing": (SharingResult(0, {"PE": (0.1 + 0.2, math.nan)}, 77), SharingResult(1, {"PE": (0.5, -math.inf)}, 66)),
         "sharing_layers": 1,
         "warnings": ("One diverged.",),

@@ -78,11 +78,11 @@ class ComparisonTrackerContract:
         assert opened(comparison_record(), fresh=True).conclusion is None
 
     def test_a_conclusion_may_be_drawn_again(self, opened: OpenComparison) -> None:
-        opened(comparison_record()).finish(example_comparison(answer=("long " * 4000,)), {})
-        opened(comparison_record()).finish(example_comparison(answer=("short",)), {})
+        opened(comparison_record()).finish(example_comparison(conclusions=("long " * 4000,)), {})
+        opened(comparison_record()).finish(example_comparison(conclusions=("short",)), {})
         said = opened(comparison_record()).conclusion
         assert said is not None
-        assert said.answer == ("short",)
+        assert said.conclusions == ("short",)
 
     @pytest.mark.parametrize("is_same_process", [True, False])
     def test_one_more_part_takes_the_conclusion_back(self, opened: OpenComparison, is_same_process: bool) -> None:

@@ -1,4 +1,4 @@
-"""What a comparison has found, as text and back."""
+"""The result of a comparison as JSON and back."""
 
 from __future__ import annotations
 
@@ -6,43 +6,64 @@ import json
 import math
 from dataclasses import replace
 
+import pytest
+
 from branchsweep.metrics.comparison_result import ComparisonResult
 from contracts.comparison_results import example_comparison, example_contestant, example_difference
 
 
-def test_text_gives_the_value_back_with_all_its_types() -> None:
-    said = replace(
-        example_comparison(),
-        measured=(example_contestant("branched", 0.9, recipes=({"": {"flag": True, "count": 1, "rate": 1.0}},)),),
-    )
-    loaded = ComparisonResult.loads(said.dumps())
-    assert repr(loaded) == repr(said)  # types, and NaN as NaN
-    assert replace(loaded, sharing=()) == replace(said, sharing=())
-    assert loaded.dumps() == said.dumps()
+def test_json_gives_the_result_back_with_all_its_types() -> None:
+    contestant = example_contestant("branched", 0.9, recipes=({"": {"flag": True, "count": 1, "rate": 1.0}},))
+    result = replace(example_comparison(), contestants=(contestant,))
+    loaded = ComparisonResult.from_json(result.to_json())
+    assert repr(loaded) == repr(result)  # types, and NaN as NaN
+    assert replace(loaded, sharing=()) == replace(result, sharing=())
+    assert loaded.to_json() == result.to_json()
 
 
 def test_numbers_are_exact_to_the_last_digit() -> None:
     halves = (0.1 + 0.2, 1 / 3, 5e-324, -1e300, -0.0)
-    (loaded,) = ComparisonResult.loads(
-        example_comparison(measured=(example_contestant("branched", 0.9, scores={"PE": halves}),)).dumps()
-    ).measured
+    result = example_comparison(contestants=(example_contestant("branched", 0.9, scores={"PE": halves}),))
+    (loaded,) = ComparisonResult.from_json(result.to_json()).contestants
     assert loaded.scores["PE"] == halves
     assert math.copysign(1, loaded.scores["PE"][-1]) == -1
 
 
-def test_what_is_no_number_is_json_all_the_same() -> None:
+def test_nan_is_null_and_infinities_are_strings() -> None:
     odd = replace(example_difference("PE", "one", "other", 0.0), f=math.inf, p=math.nan, effect=-math.inf)
-    text = example_comparison(contrasts=(odd,)).dumps()
-    said = json.loads(text, parse_constant=lambda word: f"no JSON: {word}")
-    assert [said["contrasts"][0][name] for name in ("f", "p", "effect")] == ["inf", None, "-inf"]
-    assert said["measured"][-1]["cost"]["parameters"] is None
-    (loaded,) = ComparisonResult.loads(text).contrasts
+    text = example_comparison(differences=(odd,)).to_json()
+    data = json.loads(text, parse_constant=lambda word: f"no JSON: {word}")
+    assert [data["contrasts"][0][name] for name in ("f", "p", "effect")] == ["inf", None, "-inf"]
+    assert data["measured"][-1]["cost"]["parameters"] is None
+    (loaded,) = ComparisonResult.from_json(text).differences
     assert repr(loaded) == repr(odd)
-    cost = ComparisonResult.loads(text).measured[-1].cost
+    cost = ComparisonResult.from_json(text).contestants[-1].cost
     assert cost.parameters is None
     assert math.isnan(cost.latency)
 
 
-def test_text_is_read_by_people_too() -> None:
-    assert "cm Hg" in example_comparison().dumps()
-    assert "'Ω'" in example_comparison().dumps()
+def test_text_is_not_escaped() -> None:
+    assert "cm Hg" in example_comparison().to_json()
+    assert "'Ω'" in example_comparison().to_json()
+
+
+def test_fields_keep_their_names_in_json() -> None:
+    data = json.loads(example_comparison().to_json())
+    assert set(data) >= {"comparison", "question", "measured", "contrasts", "transfer", "answer", "sharing"}
+    contestant = {"name", "what", "r2", "rmse", "cost", "recipes", "failed"}
+    assert set(data["measured"][0]) == contestant
+    assert set(data["contrasts"][0]) >= {"figure", "one", "other", "difference", "p_adjusted"}
+    assert set(data["sharing"][0]) == {"layers", "r2", "parameters"}
+
+
+def test_a_result_of_an_earlier_version_is_read() -> None:
+    """It does not name the metric of the scores, for all of them were R²."""
+    result = example_comparison()
+    data = json.loads(result.to_json())
+    del data["score_metrics"]
+    assert repr(ComparisonResult.from_json(json.dumps(data))) == repr(result)
+
+
+def test_what_is_no_result_is_refused() -> None:
+    with pytest.raises(ValueError, match="conclusions"):
+        ComparisonResult.from_json(json.dumps({**json.loads(example_comparison().to_json()), "answer": 5}))

@@ -29,7 +29,7 @@ def measured(name: str, r2: Mapping[str, Floats | tuple[float, ...]], failed: st
     """A contestant, its mean made from its heads."""
     of_heads = {head: tuple(np.asarray(values).tolist()) for head, values in r2.items()}
     mean = {"mean": tuple(np.mean(list(of_heads.values()), axis=0).tolist())} if of_heads else {}
-    return ContestantResult(name, "", {**of_heads, **mean}, {}, COST, failed=failed)
+    return ContestantResult(name, "", {**of_heads, **mean}, {}, COST, failure=failed)
 
 
 def scattered(seed: int, centre: float = 0.9, spread: float = 0.01) -> Floats:
@@ -89,11 +89,11 @@ def test_differences_come_in_five_pairs() -> None:
 def test_a_contrast_holds_what_each_test_says_alone() -> None:
     one, other = measured("one", {"PE": scattered(1, 0.93)}), measured("other", {"PE": scattered(2)})
     found = pairwise_differences(one, other, ALPHA)
-    assert [each.figure for each in found] == ["PE", "mean"]
+    assert [each.head for each in found] == ["PE", "mean"]
     differences = np.array(one.scores["PE"]) - np.array(other.scores["PE"])
     expected = corrected_t(differences, 0.5, confidence=0.95)
     pe = found[0]
-    assert (pe.one, pe.other) == ("one", "other")
+    assert (pe.contestant, pe.reference) == ("one", "other")
     assert (pe.difference, pe.low, pe.high, pe.p_t) == (expected.mean, expected.low, expected.high, expected.p)
     assert (pe.f, pe.p) == combined_f(differences.reshape(5, 2))
     assert pe.effect == pytest.approx(differences.mean() / differences.std(ddof=1))
@@ -110,8 +110,8 @@ def test_all_are_compared_with_the_reference_and_corrected_together() -> None:
     contestants = [measured(name, {"PE": scattered(seed), "V": scattered(seed + 10)}) for seed, name in enumerate("abcd")]
     contestants[2] = measured("c", {}, failed="diverged")
     found = differences_to_reference(contestants, "b", ALPHA)
-    assert [(each.one, each.figure) for each in found] == [(one, figure) for one in "ad" for figure in ("PE", "V", "mean")]
-    assert {each.other for each in found} == {"b"}
+    assert [(each.contestant, each.head) for each in found] == [(one, figure) for one in "ad" for figure in ("PE", "V", "mean")]
+    assert {each.reference for each in found} == {"b"}
     in_order = sorted(found, key=lambda each: each.p)
     assert in_order[0].p_adjusted == pytest.approx(min(1.0, 6 * in_order[0].p))
     assert in_order[1].p_adjusted == pytest.approx(max(in_order[0].p_adjusted, min(1.0, 5 * in_order[1].p)))
@@ -153,7 +153,7 @@ def called_different(rng: np.random.Generator, gain: float) -> list[str]:
     of_halves = rng.normal(scale=5.0, size=(2, 10))
     one, other = (of_halves + rng.normal(size=(2, 10)) + shift for shift in (gain, 0.0))
     pair = [measured(name, {"PE": values[0], "V": values[1]}) for name, values in (("one", one), ("other", other))]
-    return [each.figure for each in differences_to_reference(pair, "other", ALPHA) if each.is_significant]
+    return [each.head for each in differences_to_reference(pair, "other", ALPHA) if each.is_significant]
 
 
 def test_equals_are_rarely_called_different() -> None:

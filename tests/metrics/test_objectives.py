@@ -11,7 +11,6 @@ import pytest
 
 from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.objective import Constraint, Objective
-from branchsweep.metrics.incumbent import Incumbent
 from branchsweep.metrics.objectives import (
     ObjectiveEvaluator,
     hypervolume,
@@ -20,6 +19,7 @@ from branchsweep.metrics.objectives import (
     objective_heads,
     ranking_label,
 )
+from branchsweep.metrics.running_evaluation import RunningEvaluation
 from branchsweep.trial import Result, Score, Status, Trial
 from scores import SCORE_METRICS, head_score
 
@@ -191,13 +191,13 @@ def test_a_standing_is_at_every_moment_what_all_results_say(objective: Objective
     ]
     results.insert(20, result(60, {"PE": 0.6, "V": 0.5}, known="first"))
     results.insert(40, result(61, {"PE": 0.5, "V": 0.6}, known="second"))
-    standing = Incumbent(objective)
+    standing = RunningEvaluation(objective)
     for so_far in range(1, len(results) + 1):
         standing.add(results[so_far - 1])
         seen = results[:so_far]
         judged = make_evaluator(objective, seen)
         best = judged.best(seen)
         assert len(standing) == so_far
-        assert str(standing.judge) == str(judged)  # NaN equals nothing, but is spelt alike
-        assert standing.leader is best
-        assert standing.since == sum(best is None or one.trial.number > best.trial.number for one in seen)
+        assert str(standing.evaluator) == str(judged)  # NaN equals nothing, but is spelt alike
+        assert standing.incumbent is best
+        assert standing.trials_since == sum(best is None or one.trial.number > best.trial.number for one in seen)

@@ -14,7 +14,7 @@ from sklearn.metrics import r2_score
 
 from branchsweep.config.objective import Objective
 from branchsweep.config.promotion import Gate
-from branchsweep.metrics.significance import corrected_t, holm, mean_by_fold, paired_bootstrap
+from branchsweep.metrics.significance import ComparedMetrics, corrected_t, holm, mean_by_fold, paired_bootstrap
 from branchsweep.tracking.protocols import PromotionDecision
 from branchsweep.types import Floats
 from branchsweep.workflows.promotion_gate import GateCandidate, decide_promotion
@@ -87,7 +87,9 @@ def test_the_bootstrap_scatters_as_theory_says() -> None:
     rng = np.random.default_rng(1)
     actual = rng.normal(size=(1000, 2))
     champion, challenger = noisy(actual, 0.5, rng), noisy(actual, 0.4, rng)
-    found = paired_bootstrap(actual, champion, challenger, SCORE_METRICS, Objective(), 2000, seed=3, confidence=0.9)
+    found = paired_bootstrap(
+        actual, champion, challenger, ComparedMetrics(SCORE_METRICS, Objective()), 2000, seed=3, confidence=0.9
+    )
     gained = (champion - actual) ** 2 - (challenger - actual) ** 2
     for column, head in enumerate(HEADS):
         figures = found[f"r2/{head}"]
@@ -105,7 +107,9 @@ def test_the_bootstrap_has_its_level() -> None:
     called = 0
     for seed in range(REPETITIONS):
         actual = rng.normal(size=(100, 1))
-        found = paired_bootstrap(actual, noisy(actual, 0.5, rng), noisy(actual, 0.5, rng), {"PE": "r2"}, Objective(), 99, seed)
+        found = paired_bootstrap(
+            actual, noisy(actual, 0.5, rng), noisy(actual, 0.5, rng), ComparedMetrics({"PE": "r2"}, Objective()), 99, seed
+        )
         called += found["mean_r2"].p_better <= 0.1
     assert 0.04 * REPETITIONS <= called <= 0.16 * REPETITIONS
 
@@ -114,10 +118,14 @@ def test_the_bootstrap_compares_by_the_objective() -> None:
     rng = np.random.default_rng(4)
     actual = rng.normal(size=(60, 2))
     champion, challenger = noisy(actual, 0.5, rng), noisy(actual, 0.4, rng)
-    found = paired_bootstrap(actual, champion, challenger, SCORE_METRICS, Objective(maximize=["min_r2"]), 50, seed=1)
+    found = paired_bootstrap(
+        actual, champion, challenger, ComparedMetrics(SCORE_METRICS, Objective(maximize=["min_r2"])), 50, seed=1
+    )
     worst = [min(r2_score(actual[:, h], it[:, h]) for h in range(2)) for it in (champion, challenger)]
     assert found["min_r2"].mean == pytest.approx(worst[1] - worst[0])
-    assert list(paired_bootstrap(actual, champion, challenger, SCORE_METRICS, Objective(maximize=["r2/V"]), 50, seed=1)) == [
+    assert list(
+        paired_bootstrap(actual, champion, challenger, ComparedMetrics(SCORE_METRICS, Objective(maximize=["r2/V"])), 50, seed=1)
+    ) == [
         "r2/V",
         "r2/PE",
     ]
@@ -125,7 +133,9 @@ def test_the_bootstrap_compares_by_the_objective() -> None:
 
 def test_a_model_is_not_better_than_itself() -> None:
     actual = np.random.default_rng(5).normal(size=(30, 2))
-    same = paired_bootstrap(actual, actual + 0.1, actual + 0.1, SCORE_METRICS, Objective(), 50, seed=1)["mean_r2"]
+    same = paired_bootstrap(actual, actual + 0.1, actual + 0.1, ComparedMetrics(SCORE_METRICS, Objective()), 50, seed=1)[
+        "mean_r2"
+    ]
     assert (same.mean, same.low, same.high, same.p, same.p_better) == (0.0, 0.0, 0.0, 1.0, 1.0)
 
 

@@ -28,7 +28,7 @@ CASES = {
     "no transfer, no sharing": example_comparison(names=("linear", "forest"), with_transfer=False, with_sharing=False),
     "one head": example_comparison(("PE",), ("branched", "single", "forest"), with_transfer=False, with_sharing=False),
     "all failed": replace(
-        example_comparison(with_transfer=False, with_sharing=False), measured=(WILD,), contrasts=(), answer=()
+        example_comparison(with_transfer=False, with_sharing=False), contestants=(WILD,), differences=(), conclusions=()
     ),
 }
 
@@ -95,10 +95,10 @@ def test_a_page_says_everything_and_loads_nothing(case: ComparisonResult) -> Non
     page = Page(html)
     assert page.open == []
     said = in_one_line(page.said)
-    for words in (*case.answer, case.question, *case.protocol, *case.warnings, "name: sharing", "compare sharing.yaml"):
+    for words in (*case.conclusions, case.question, *case.protocol, *case.warnings, "name: sharing", "compare sharing.yaml"):
         assert words in said
-    for one in case.measured:
-        assert one.name in said and one.what in said and one.failed in said
+    for one in case.contestants:
+        assert one.name in said and one.description in said and one.failure in said
     assert all(load.startswith(("#", "data:,")) for load in page.loads)
     assert all(url.startswith("#") for url in re.findall(r"url\(([^)]*)\)", html)) and "@import" not in html
     assert not {"script", "iframe", "img", "object"} & set(page.tags)
@@ -113,19 +113,22 @@ def test_a_page_is_the_same_whenever_it_is_made() -> None:
 def test_names_and_sentences_cannot_inject_markup() -> None:
     evil = '<script src="http://evil/x.js">$x_1$&amp;</script>'
     ones = tuple(
-        replace(one, name=f"{one.name}{evil}", what=evil) for one in example_comparison(names=("linear", "forest")).measured
+        replace(one, name=f"{one.name}{evil}", description=evil)
+        for one in example_comparison(names=("linear", "forest")).contestants
     )
     base = example_comparison(names=("linear", "forest"), with_sharing=False, with_transfer=False)
     findings = replace(
         base,
         comparison=evil,
         question=evil,
-        answer=(evil, evil),
+        conclusions=(evil, evil),
         protocol=(evil,),
         warnings=(evil,),
         reference=ones[0].name,
-        measured=ones,
-        contrasts=tuple(replace(each, one=each.one + evil, other=each.other + evil) for each in base.contrasts),
+        contestants=ones,
+        differences=tuple(
+            replace(each, contestant=each.contestant + evil, reference=each.reference + evil) for each in base.differences
+        ),
     )
     html = render_comparison_page(findings, evil, evil)
     page = Page(html)
@@ -136,11 +139,11 @@ def test_names_and_sentences_cannot_inject_markup() -> None:
 def test_a_contestants_figures_stand_in_its_row() -> None:
     findings = example_comparison()
     rows = {row[0]: row for row in Page(render_comparison_page(findings, "", "")).rows if len(row) == 4}
-    for one in findings.measured:
-        for cell, figure in zip(rows[one.name + one.what][1:], ("PE", "V", "mean"), strict=True):
+    for one in findings.contestants:
+        for cell, figure in zip(rows[one.name + one.description][1:], ("PE", "V", "mean"), strict=True):
             mean, error = table.mean_and_error(one.scores[figure])
             assert cell.strip().startswith(f"{mean:.4f} ± {error:.4f}")
-            against = table.find_difference(findings.contrasts, figure, one.name)
+            against = table.find_difference(findings.differences, figure, one.name)
             if against is None:
                 assert "the reference" in cell
             else:
@@ -166,9 +169,9 @@ def test_a_standard_error_is_that_of_independent_halves() -> None:
 
 
 def test_text_fits_a_hundred_columns_without_breaking_a_line(case: ComparisonResult) -> None:
-    for sentence in (*case.answer, *case.warnings):
+    for sentence in (*case.conclusions, *case.warnings):
         assert sentence in in_one_line(shown(case))
-    tables_alone = replace(case, warnings=(), answer=())
+    tables_alone = replace(case, warnings=(), conclusions=())
     narrow, wide = shown(tables_alone), shown(tables_alone, 400)
     assert "…" not in narrow
     assert [line.rstrip() for line in narrow.splitlines()] == [line.rstrip() for line in wide.splitlines()]
@@ -178,7 +181,7 @@ def test_text_tells_verdicts_by_marks() -> None:
     findings = example_comparison()
     lines = shown(findings).splitlines()
     place = next(number for number, line in enumerate(lines) if line.startswith("single"))
-    expected = [table.find_difference(findings.contrasts, figure, "single") for figure in ("PE", "V", "mean")]
+    expected = [table.find_difference(findings.differences, figure, "single") for figure in ("PE", "V", "mean")]
     marks = [re.sub(r"[^▲▼=]", "", cell) for cell in re.split(r" {2,}", lines[place + 1].strip())]
     assert marks == ["=" if one and not one.is_significant else "▲" if one and one.difference > 0 else "▼" for one in expected]
 
@@ -196,7 +199,7 @@ def test_csv_holds_every_half_to_the_last_digit(case: ComparisonResult) -> None:
     read = {(line["contestant"], line["figure"], int(line["half"])): float(line["r2"]) for line in lines}
     assert read == {
         (one.name, figure, half): r2
-        for one in case.measured
+        for one in case.contestants
         for figure in table.comparison_metrics(case)
         for half, r2 in enumerate(one.scores.get(figure, ()), start=1)
     }
@@ -206,13 +209,13 @@ def test_the_summary_holds_means_contrasts_and_costs() -> None:
     findings = example_comparison(others=[WILD])
     lines = list(csv.DictReader(io.StringIO(exports.summary_csv(findings))))
     assert len(lines) == 6 * 3
-    by_name = {one.name: one for one in findings.measured}
+    by_name = {one.name: one for one in findings.contestants}
     for line in lines:
         one = by_name[line["contestant"]]
         assert (float(line["r2"]), float(line["r2_se"])) == table.mean_and_error(one.scores[line["figure"]])
         assert float(line["latency"]) == one.cost.latency
         assert line["parameters"] == ("" if one.cost.parameters is None else str(one.cost.parameters))
-        against = table.find_difference(findings.contrasts, line["figure"], one.name)
+        against = table.find_difference(findings.differences, line["figure"], one.name)
         assert line["difference"] == ("" if against is None else str(against.difference))
         assert line["is_significant"] == ("" if against is None else str(against.is_significant))
 
@@ -226,9 +229,9 @@ def table_rows(markdown: str) -> Sequence[Sequence[str]]:
 def test_markdown_has_a_row_per_contestant(case: ComparisonResult) -> None:
     written = exports.comparison_markdown(case)
     header, *rows = table_rows(written)
-    assert len(rows) == len(case.measured)
+    assert len(rows) == len(case.contestants)
     assert {len(row) for row in rows} == {len(header)}
-    for sentence in (*case.answer, *case.protocol):
+    for sentence in (*case.conclusions, *case.protocol):
         assert sentence in written.replace("\\", "")
 
 

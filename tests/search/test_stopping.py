@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.metrics.incumbent import Incumbent
+from branchsweep.metrics.running_evaluation import RunningEvaluation
 from branchsweep.search.stopping import StoppedBy, check_stop
 from branchsweep.trial import Result, Score, Status, Trial
 from scores import head_score
@@ -23,8 +23,8 @@ def experiment(**search: Any) -> Experiment:
     return tiny_experiment(search={"driver": "random", "trials": 10, "batch": 4, **search})
 
 
-def standing(results: list[Result]) -> Incumbent:
-    return Incumbent(experiment().objective, results)
+def standing(results: list[Result]) -> RunningEvaluation:
+    return RunningEvaluation(experiment().objective, results)
 
 
 def stopped_by(results: list[Result], after: float = 0.0, **search: Any) -> StoppedBy | None:

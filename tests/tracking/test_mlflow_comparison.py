@@ -96,7 +96,7 @@ class TestWhatStandsInTheStore:
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.note.content"] == "# Ω"
         assert run.data.tags["branchsweep.answer"] == "Sharing helps PE.\nIt does not help V."
-        assert run.data.metrics == {f"gain/{one.figure}": one.difference for one in example_comparison().transfer}
+        assert run.data.metrics == {f"gain/{one.head}": one.difference for one in example_comparison().transfer}
         folder = files(tmp_path, ledger)
         assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")} == {
             "comparison.md",
@@ -121,7 +121,7 @@ class TestWhatStandsInTheStore:
         }
         assert branched.data.tags.items() >= expected.items()
         assert branched.info.end_time - branched.info.start_time == 2500 + 10 * 300
-        of = example_comparison().measured[0]
+        of = example_comparison().contestants[0]
         metrics = branched.data.metrics
         assert metrics["r2/PE"] == pytest.approx(statistics.fmean(of.scores["PE"]))
         assert metrics["r2_se/mean"] == pytest.approx(statistics.stdev(of.scores["mean"]) * math.sqrt(1.1))
@@ -178,7 +178,7 @@ class TestWhatStandsInTheStore:
         recipes = ({head: {f"tunable{number}": number for number in range(4)} for head in heads},) * 2
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         wide = example_contestant("wide", 0.5, scores=heads, metrics={"rmse": heads}, recipes=recipes)
-        ledger.finish(example_comparison(measured=(wide,), contrasts=(), score_metrics=dict.fromkeys(heads, "r2")), {})
+        ledger.finish(example_comparison(contestants=(wide,), differences=(), score_metrics=dict.fromkeys(heads, "r2")), {})
         (run,) = children(ledger)
         assert len(run.data.params) == 1 + 30 * 4
         assert set(run.data.metrics) == {
@@ -191,8 +191,8 @@ class TestWhatStandsInTheStore:
 class TestInterrupted:
     def test_contestants_are_replaced_and_not_doubled(self, mlflow_store: str) -> None:
         killed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        killed._write(example_comparison().measured[0], example_comparison())
-        tags = contestant_serialization.contestant_tags(example_comparison().measured[1], killed.run_id)
+        killed._write(example_comparison().contestants[0], example_comparison())
+        tags = contestant_serialization.contestant_tags(example_comparison().contestants[1], killed.run_id)
         client_of(killed).create_run(killed.experiment_id, tags=tags, run_name="half written")
         resumed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         for _ in range(2):
@@ -200,7 +200,7 @@ class TestInterrupted:
             assert [run.info.run_name for run in children(resumed)] == ["branched", "single", "forest", "diverged"]
             assert "RUNNING" not in {run.info.status for run in children(resumed)}
         fewer = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        fewer.finish(example_comparison(measured=example_comparison().measured[:1]), {})
+        fewer.finish(example_comparison(contestants=example_comparison().contestants[:1]), {})
         assert [run.info.run_name for run in children(resumed)] == ["branched"]
 
     def test_another_comparisons_contestants_stay(self, mlflow_store: str) -> None:
@@ -242,9 +242,9 @@ class TestInterrupted:
 
     def test_a_long_answer_is_forgotten_whole(self, mlflow_store: str) -> None:
         ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.finish(example_comparison(answer=("long " * 4000,)), {})
+        ledger.finish(example_comparison(conclusions=("long " * 4000,)), {})
         assert list_comparisons(mlflow_store)[0].answer == ("long " * 4000,)
-        MlflowComparisonTracker.open(comparison_record(), mlflow_store).finish(example_comparison(answer=("short",)), {})
+        MlflowComparisonTracker.open(comparison_record(), mlflow_store).finish(example_comparison(conclusions=("short",)), {})
         assert list_comparisons(mlflow_store)[0].answer == ("short",)
 
 

@@ -49,6 +49,6 @@ def compare(
         output.write_text(str(files["report.html"]), encoding="utf-8")
         console.print(f"{output} written", highlight=False, soft_wrap=True)
     if as_json:
-        typer.echo(result.dumps())
+        typer.echo(result.to_json())
     else:
         Console().print(render_comparison(result))

@@ -71,7 +71,7 @@ def show(
         findings = _comparison_named(sweep, tracking_uri)
         if findings is None:
             raise
-        typer.echo(findings.dumps()) if as_json else console.print(render_comparison(findings))
+        typer.echo(findings.to_json()) if as_json else console.print(render_comparison(findings))
         return
     if trial is None:
         board = _leaderboard(recorded, sort, status or [], where or [], most, as_json)

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import BeforeValidator, TypeAdapter
 
 Value = TypeVar("Value")
 
 
-def to_data(value: object, kind: Any = None) -> Any:
+NullableFloat = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""A float that is also read from null, which stands for NaN where `to_data` was called with `nan=None`."""
+
+
+def to_data(value: object, kind: Any = None, nan: str | None = "nan") -> Any:
     """The value as JSON knows it: dicts, lists, strings, finite numbers, booleans and None.
 
     Args:
         value: A dataclass, or what else `kind` describes.
         kind: The type; that of the value if None.
+        nan: What stands for NaN. With None it is only read back where the type is `NullableFloat`.
     """
-    return _strict(_adapter(kind or type(value)).dump_python(value))
+    return _strict(_adapter(kind or type(value)).dump_python(value), nan)
 
 
 def to_json(value: object, kind: Any = None, indent: int | None = None) -> str:
@@ -58,12 +63,12 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return _adapters[kind]
 
 
-def _strict(value: Any) -> Any:
-    """The value with strings for what strict JSON has no number for."""
+def _strict(value: Any, nan: str | None) -> Any:
+    """The value with strings for what strict JSON has no number for, and `nan` for NaN."""
     if isinstance(value, dict):
-        return {key: _strict(inner) for key, inner in value.items()}
+        return {key: _strict(inner, nan) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_strict(inner) for inner in value]
+        return [_strict(inner, nan) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return str(float(value))
+        return nan if math.isnan(value) else str(float(value))
     return value

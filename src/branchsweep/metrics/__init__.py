@@ -1,7 +1,7 @@
-"""How good predictions are, and whether a difference is more than chance.
+"""Scores of predictions, objectives, and significance tests.
 
-Read `scores.py` first: it scores predictions per head. `objectives.py` ranks scores by what a search maximizes,
-`incumbent.py` keeps the best trial up to date. `significance.py` has the tests that promotion rests on, `five_by_two_cv.py`
-those of comparisons; `comparison_result.py` holds what a comparison found and `comparison_conclusions.py` puts it into
-sentences.
+Read `scores.py` first: it computes the scores of predictions by head. `names.py` knows the metrics by name. `objectives.py`
+evaluates scores by what a search maximizes, `running_evaluation.py` keeps the best trial up to date. `significance.py` has the
+tests that promotion rests on, `five_by_two_cv.py` those of comparisons; `comparison_result.py` is the result of a comparison,
+and `comparison_conclusions.py` puts it into sentences.
 """

@@ -1,137 +1,140 @@
-"""What a comparison has found, as values: printed for people, drawn, written as tables, and kept with the comparison.
+"""The result of a comparison: printed, drawn, exported as tables, and kept with the comparison as JSON.
 
-Scores are by **figure**: a head's name, or `mean` for the mean of the heads. A contestant has ten of each, one for every half
-it was tested on, in the order
+Scores are by head, and `mean` stands for the mean over the heads. A contestant has ten scores of each, one for every half of
+the rows that it was tested on, in the order
 
-    repetition 1: learnt from half A, tested on B;  learnt from B, tested on A;  repetition 2: …
+    repetition 1: trained on half A, tested on B;  trained on B, tested on A;  repetition 2: …
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
+from branchsweep.config.codec import NullableFloat, from_data, to_data
 from branchsweep.config.metric_names import common_metric
 from branchsweep.metrics.names import score_metrics_of
 from branchsweep.trial import Params
 
 LATENCY_ROWS = 1000
-"""Rows that a contestant predicts against the clock."""
+"""The rows that a contestant predicts while its latency is measured."""
+
+ByHalf = Mapping[str, tuple[NullableFloat, ...]]
+"""By head, one value per half."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContestantCost:
-    """What a contestant takes, beside its errors.
+    """What a contestant costs.
 
     Args:
-        parameters: Weights and biases of its networks, averaged over the halves; None for an estimator that has no such thing.
-        training_seconds: To fit it on one half, averaged: a network's share of the population it trained in, tuning apart.
-        tuning_seconds: Wall time of its search over all halves; 0 for what is not tuned.
-        latency: Seconds that it takes to predict 1,000 rows, loading apart.
-        bytes: Its size on disk.
+        parameters: Weights and biases of its networks, averaged over the halves; None for an estimator without such a number.
+        training_seconds: Time to fit it on one half, averaged: a network's share of its population's, without tuning.
+        tuning_seconds: Wall time of its searches over all halves; 0 if it is not tuned.
+        latency: Seconds to predict 1,000 rows, without loading the model.
+        bytes: Size on disk.
     """
 
     parameters: float | None
-    training_seconds: float
-    tuning_seconds: float
-    latency: float
-    bytes: float
+    training_seconds: NullableFloat
+    tuning_seconds: NullableFloat
+    latency: NullableFloat
+    bytes: NullableFloat
 
 
 @dataclass(frozen=True, slots=True)
 class ContestantResult:
-    """One contestant.
+    """The scores and the cost of one contestant.
 
     Args:
         name: As in YAML.
-        what: What it is, in words (`one network for all heads, tuned`).
-        scores: By figure, one score per half.
-        metrics: The other metrics by name and head, one value per half; errors in the head's unit.
-        cost: What it takes.
-        recipes: What was trained in each half, by the head it was trained for (empty for all heads): the params that were fixed
-            or chosen. Empty for an estimator.
-        failed: Why it has no figures; empty where it has.
+        description: What it is, such as `one network for all heads, tuned`.
+        scores: By head and `mean`, one score per half.
+        metrics: The other metrics by name and head, one value per half; errors are in the head's unit.
+        cost: What it costs.
+        recipes: What was trained on each half, by the head it was trained for (empty for all heads): the params that were
+            fixed or chosen. Empty for an estimator.
+        failure: Why it has no scores; empty if it has.
     """
 
     name: str
-    what: str
-    scores: Mapping[str, tuple[float, ...]]
-    metrics: Mapping[str, Mapping[str, tuple[float, ...]]]
+    description: str
+    scores: ByHalf
+    metrics: Mapping[str, ByHalf]
     cost: ContestantCost
     recipes: tuple[Mapping[str, Params], ...] = ()
-    failed: str = ""
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PairwiseDifference:
-    """The difference of two contestants in one figure.
+    """The difference between two contestants in the score of one head, or in the mean score.
 
     Args:
-        figure: A head's name, or `mean`.
-        one: The contestant.
-        other: With whom it is compared.
-        difference: The score of the one less that of the other, over the ten halves.
-        low: Lower end of the interval at 1 - alpha, by the corrected resampled t (Nadeau and Bengio 2003).
-        high: Upper end.
-        f: Of the combined 5x2cv F test (Alpaydin 1999).
+        head: The head's name, or `mean`.
+        contestant: The contestant's name.
+        reference: The name of the contestant that it is compared with.
+        difference: The contestant's score minus the reference's, averaged over the ten halves.
+        low: Lower end of the confidence interval at 1 - alpha, by the corrected resampled t (Nadeau and Bengio 2003).
+        high: Its upper end.
+        f: Statistic of the combined 5x2cv F test (Alpaydin 1999).
         p: Its p-value.
-        p_adjusted: The same with Holm's correction over all figures and contestants.
+        p_adjusted: The p-value with Holm's correction over all heads and contestants.
         p_t: Two-sided p-value of the corrected resampled t-test.
-        effect: The difference in units of its standard deviation over the halves (Cohen's d of paired differences).
-        is_significant: Whether `p_adjusted` is at most alpha, and the interval does not hold 0.
+        effect: The difference divided by its standard deviation over the halves (Cohen's d of paired differences).
+        is_significant: Whether `p_adjusted` is at most alpha and 0 is outside the interval.
     """
 
-    figure: str
-    one: str
-    other: str
-    difference: float
-    low: float
-    high: float
-    f: float
-    p: float
-    p_adjusted: float
-    p_t: float
-    effect: float
+    head: str
+    contestant: str
+    reference: str
+    difference: NullableFloat
+    low: NullableFloat
+    high: NullableFloat
+    f: NullableFloat
+    p: NullableFloat
+    p_adjusted: NullableFloat
+    p_t: NullableFloat
+    effect: NullableFloat
     is_significant: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SharingResult:
-    """One point of the sharing sweep.
+    """The scores of networks whose heads share a number of hidden layers.
 
     Args:
-        layers: Hidden layers that all heads share, of those in `Findings.sharing_layers`.
-        scores: By figure, one score per half.
+        layers: Hidden layers that all heads share, of `ComparisonResult.sharing_layers`.
+        scores: By head and `mean`, one score per half.
         parameters: Weights and biases of all its networks.
     """
 
     layers: int
-    scores: Mapping[str, tuple[float, ...]]
+    scores: ByHalf
     parameters: int
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonResult:
-    """The end of a comparison.
+    """The result of a comparison.
 
     Args:
-        comparison: Its name.
+        comparison: The comparison's name.
         question: Its question.
-        run_id: Of the comparison in the ledger.
+        run_id: Its run in the tracking store.
         heads: Unit by head.
-        data: `source`, `location`, `digest`, `rows`.
-        protocol: How it was done, as sentences: where the halves are from, how contestants were tuned, on which budget.
-        reference: With whom all others are compared.
+        data: `source`, `location`, `digest` and `rows` of the table.
+        protocol: How it was done, as sentences: where the halves are from, how contestants were tuned, with which budget.
+        reference: The name of the contestant that all others are compared with.
         alpha: Level of the tests.
-        measured: The contestants in order.
-        contrasts: Every contestant against the reference, by every figure.
-        transfer: For each figure, what the contestant that shares gains over the one that does not; empty where there are none.
-        answer: What that comes to, as sentences, the most important first.
-        sharing: Scores by shared layers; empty where that was not varied.
-        sharing_layers: Hidden layers between inputs and heads in it.
+        contestants: The contestants in order.
+        differences: Every contestant against the reference, by head and `mean`.
+        transfer: By head and `mean`, the contestant with shared layers against the one without; empty if there are none.
+        conclusions: What follows, as sentences, the most important first.
+        sharing: Scores by the number of shared layers; empty if that was not varied.
+        sharing_layers: Hidden layers between inputs and heads in `sharing`.
         warnings: What a reader should know.
         seconds: Wall time.
         score_metrics: The name of the metric that is the score, by head.
@@ -144,109 +147,93 @@ class ComparisonResult:
     data: Mapping[str, str | int]
     protocol: tuple[str, ...]
     reference: str
-    alpha: float
-    measured: tuple[ContestantResult, ...]
-    contrasts: tuple[PairwiseDifference, ...]
+    alpha: NullableFloat
+    contestants: tuple[ContestantResult, ...]
+    differences: tuple[PairwiseDifference, ...]
     transfer: tuple[PairwiseDifference, ...]
-    answer: tuple[str, ...]
+    conclusions: tuple[str, ...]
     sharing: tuple[SharingResult, ...] = ()
     sharing_layers: int = 0
     warnings: tuple[str, ...] = ()
-    seconds: float = field(default=0.0, compare=False)
+    seconds: NullableFloat = field(default=0.0, compare=False)
     score_metrics: Mapping[str, str] = field(kw_only=True)
 
-    def dumps(self) -> str:
-        """The whole value as text, for `loads`: a JSON object with null for NaN, and the infinities as "inf" and "-inf".
+    @property
+    def metric(self) -> str:
+        """The name of the metric that the heads' scores share."""
+        return common_metric(self.score_metrics.values())
 
-        Scores are under the name of their metric (`r2`), as the other metrics are under theirs.
+    def to_json(self) -> str:
+        """The result as JSON text, for programs and for `from_json`; null stands for NaN.
+
+        Scores are under the name of their metric (`r2`), as the other metrics are under theirs. See `_JSON_NAMES` for fields
+        that have other names there than here.
         """
-        metric = common_metric(self.score_metrics.values())
-        data = asdict(self)
-        data["measured"] = [by_metric_name(one, metric) for one in data["measured"]]
-        data["sharing"] = [by_metric_name(one, metric) for one in data["sharing"]]
-        return json.dumps(_plain(data), allow_nan=False, ensure_ascii=False)
+        data = _renamed(to_data(self, nan=None), _JSON_NAMES)
+        for name in ("contrasts", "transfer"):
+            data[name] = [_renamed(difference, _DIFFERENCE_JSON_NAMES) for difference in data[name]]
+        data["measured"] = [contestant_to_data(contestant, self.metric) for contestant in self.contestants]
+        data["sharing"] = [_renamed(point, {"scores": self.metric}) for point in data["sharing"]]
+        return json.dumps(data, allow_nan=False, ensure_ascii=False)
 
     @classmethod
-    def loads(cls, text: str) -> ComparisonResult:
-        """The value that `dumps` wrote, to the last digit."""
-        said = json.loads(text)
-        score_metrics = score_metrics_of(said["heads"], said.get("score_metrics"))
-        metric = common_metric(score_metrics.values())
-        sentences = ("protocol", "answer", "warnings")
-        return cls(
-            **{
-                **said,
-                **{name: tuple(said[name]) for name in sentences},
-                "alpha": _number(said["alpha"]),
-                "seconds": _number(said["seconds"]),
-                "measured": tuple(contestant_from(one, metric) for one in said["measured"]),
-                "contrasts": tuple(_contrast(one) for one in said["contrasts"]),
-                "transfer": tuple(_contrast(one) for one in said["transfer"]),
-                "sharing": tuple(_sharing(one, metric) for one in said["sharing"]),
-                "score_metrics": score_metrics,
-            }
-        )
+    def from_json(cls, text: str) -> ComparisonResult:
+        """The result that `to_json` wrote, in this or in an earlier version.
+
+        Raises:
+            ValueError: The text is no JSON, or does not describe a result.
+        """
+        data = _renamed(json.loads(text), _inverse(_JSON_NAMES))
+        data["score_metrics"] = score_metrics_of(data["heads"], data.get("score_metrics"))
+        metric = common_metric(data["score_metrics"].values())
+        for name in ("differences", "transfer"):
+            data[name] = [_renamed(difference, _inverse(_DIFFERENCE_JSON_NAMES)) for difference in data[name]]
+        data["contestants"] = [_contestant_fields(contestant, metric) for contestant in data["contestants"]]
+        data["sharing"] = [_renamed(point, {metric: "scores"}) for point in data["sharing"]]
+        return from_data(cls, data)
 
 
-Said = Mapping[str, Any]
+Data = Mapping[str, Any]
 """A JSON object."""
 
-
-def by_metric_name(data: Said, metric: str) -> dict[str, Any]:
-    """A contestant's fields with every metric under its name: the scores, and what is in `metrics`.
-
-    Args:
-        data: The fields.
-        metric: The name of the metric that the scores are.
-    """
-    fields = {metric if name == "scores" else name: value for name, value in data.items() if name != "metrics"}
-    return {**fields, **data.get("metrics", {})}
+_JSON_NAMES = {"contestants": "measured", "differences": "contrasts", "conclusions": "answer"}
+_CONTESTANT_JSON_NAMES = {"description": "what", "failure": "failed"}
+_DIFFERENCE_JSON_NAMES = {"head": "figure", "contestant": "one", "reference": "other"}
 
 
-def contestant_from(said: Said, metric: str) -> ContestantResult:
-    """The contestant that `by_metric_name` described.
+def contestant_to_data(contestant: ContestantResult, metric: str) -> dict[str, Any]:
+    """The contestant as JSON knows it, with every metric under its name.
 
     Args:
-        said: The fields.
+        contestant: The contestant.
         metric: The name of the metric that the scores are.
     """
-    own = {"name", "what", "cost", "recipes", "failed"}
-    numbers = {name: _number(value) for name, value in said["cost"].items() if name != "parameters"}
-    return ContestantResult(
-        **{
-            **{name: value for name, value in said.items() if name in own},
-            "scores": _halves(said[metric]),
-            "metrics": {name: _halves(said[name]) for name in said if name not in own and name != metric},
-            "cost": ContestantCost(parameters=said["cost"]["parameters"], **numbers),
-            "recipes": tuple(said.get("recipes", ())),
-        }
-    )
+    data = _renamed(to_data(contestant, nan=None), {**_CONTESTANT_JSON_NAMES, "scores": metric})
+    return {**{name: value for name, value in data.items() if name != "metrics"}, **data["metrics"]}
 
 
-def _sharing(said: Said, metric: str) -> SharingResult:
-    return SharingResult(layers=said["layers"], scores=_halves(said[metric]), parameters=said["parameters"])
+def contestant_from_data(data: Data, metric: str) -> ContestantResult:
+    """The contestant that `contestant_to_data` described.
+
+    Args:
+        data: What it returned.
+        metric: The name of the metric that the scores are.
+
+    Raises:
+        ValueError: The data does not describe a contestant.
+    """
+    return from_data(ContestantResult, _contestant_fields(data, metric))
 
 
-def _contrast(said: Said) -> PairwiseDifference:
-    words = ("figure", "one", "other", "is_significant")
-    numbers: Said = {name: _number(value) for name, value in said.items() if name not in words}
-    return PairwiseDifference(**{**said, **numbers})
+def _contestant_fields(data: Data, metric: str) -> dict[str, Any]:
+    fields = _renamed(data, {**_inverse(_CONTESTANT_JSON_NAMES), metric: "scores"})
+    own = {name: fields.pop(name) for name in ContestantResult.__dataclass_fields__ if name in fields}
+    return {**own, "metrics": fields}
 
 
-def _halves(said: Said) -> dict[str, tuple[float, ...]]:
-    return {figure: tuple(_number(value) for value in values) for figure, values in said.items()}
+def _renamed(data: Data, names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in data.items()}
 
 
-def _number(said: float | str | None) -> float:
-    return math.nan if said is None else float(said)
-
-
-def _plain(value: Any) -> Any:
-    """The value with words for what JSON has no number for."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(float(value))
-    return value
+def _inverse(names: Mapping[str, str]) -> dict[str, str]:
+    return {new: old for old, new in names.items()}

@@ -1,14 +1,14 @@
-"""Five times two-fold cross-validation: in which figures two contestants differ, and what that comes to in words.
+"""Five times two-fold cross-validation: the tests by which two contestants of a comparison differ.
 
-All rows are divided into halves A and B, five times. Who has learnt from A is tested on B, and the reverse, which makes ten
-differences of each figure (Dietterich 1998). Two contestants differ significantly in a figure where two tests say so:
+All rows are divided into halves A and B, five times. Contestants are trained on A and tested on B and vice versa, which makes
+ten differences of each score (Dietterich 1998). Two contestants differ significantly where two tests agree:
 
-1. the combined F test (Alpaydin 1999), corrected for the number of figures and contestants (Holm 1979);
-2. the interval of the corrected resampled t (Nadeau and Bengio 2003), which leaves out 0.
+1. the combined F test (Alpaydin 1999), corrected for the number of heads and contestants (Holm 1979);
+2. the confidence interval of the corrected resampled t (Nadeau and Bengio 2003), which must not contain 0.
 
-Half A serves ten times for learning and for testing in turn, so the ten differences are no independent experiments, and a plain
-t-test would be too sure of itself. The F test heeds that by the pairs' own variance, the interval by a wider standard error.
-What is not significant is not proven equal: the interval says by how much the two may still differ.
+The halves of a repetition exchange roles, and repetitions share rows, so the ten differences are not independent, and a plain
+t-test would reject too often. The F test uses the variance within each repetition, the interval a wider standard error.
+A difference that is not significant is not evidence of equality: the interval says how large it may still be.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from branchsweep.metrics.significance import corrected_t, holm, standardized
 from branchsweep.types import Floats
 
 HALVES_SHAPE = (N_REPETITIONS, 2)
-"""The shape of a figure's differences: a row for each repetition, the half that was tested on in the columns."""
+"""The shape of the differences of one score: repetitions x halves that were tested on."""
 
 TEST_SHARE = 0.5
-"""Of the rows, the part that a contestant is tested on; it learns from as many."""
+"""The share of the rows that a contestant is tested on; it is trained on the others."""
 
 
 def combined_f(differences: Floats) -> tuple[float, float]:
@@ -38,15 +38,15 @@ def combined_f(differences: Floats) -> tuple[float, float]:
 
         f = Σ_ij p_ij² / (2 Σ_i s_i²)
 
-    which follows the F distribution with 10 and 5 degrees of freedom, approximately, where there is no difference ("Combined
+    which approximately follows the F distribution with 10 and 5 degrees of freedom under the null hypothesis ("Combined
     5 x 2 cv F Test for Comparing Supervised Classification Learning Algorithms", Neural Computation 11).
 
     Args:
         differences: `(5, 2)`, finite.
 
     Returns:
-        f and its p-value. Where nothing differs at all, 0 and 1; where the halves of each repetition agree to the last bit on a
-        difference, infinity and 0.
+        The statistic and its p-value. 0 and 1 if all differences are 0; infinity and 0 if both halves of every repetition have
+        the same difference.
 
     Raises:
         ValueError: The differences have another shape.
@@ -62,62 +62,70 @@ def combined_f(differences: Floats) -> tuple[float, float]:
 
 
 def differences_to_reference(
-    measured: Sequence[ContestantResult], reference: str, alpha: float
+    contestants: Sequence[ContestantResult], reference: str, alpha: float
 ) -> tuple[PairwiseDifference, ...]:
-    """Every contestant against the reference, in every figure; without those that have failed.
+    """Compare every contestant with the reference, head by head; contestants that failed are left out.
 
     Args:
-        measured: The contestants, the reference among them.
-        reference: The name of the one that all others are compared with.
-        alpha: Level of the tests, over all figures and contestants together; intervals are at 1 - alpha.
+        contestants: The contestants, the reference among them.
+        reference: The name of the contestant that all others are compared with.
+        alpha: Level of the tests, over all heads and contestants together; intervals are at 1 - alpha.
 
     Returns:
-        In the order of the contestants, and of the reference's figures. Nothing if the reference has failed.
+        In the order of the contestants, and of the reference's scores. Empty if the reference failed.
 
     Raises:
-        ValueError: No contestant is the reference, or one has not ten of each figure.
+        ValueError: No contestant is the reference, or one has not ten scores of each head.
     """
-    other = next((one for one in measured if one.name == reference), None)
-    if other is None:
-        raise ValueError(f"got the reference '{reference}', expected one of {', '.join(one.name for one in measured)}")
-    return _compared([one for one in measured if one is not other], other, alpha)
+    found = next((contestant for contestant in contestants if contestant.name == reference), None)
+    if found is None:
+        names = ", ".join(contestant.name for contestant in contestants)
+        raise ValueError(f"got the reference '{reference}', expected one of {names}")
+    return _compare([contestant for contestant in contestants if contestant is not found], found, alpha)
 
 
-def pairwise_differences(one: ContestantResult, other: ContestantResult, alpha: float) -> tuple[PairwiseDifference, ...]:
-    """One contestant against another, in every figure, corrected for the number of figures only.
+def pairwise_differences(
+    contestant: ContestantResult, reference: ContestantResult, alpha: float
+) -> tuple[PairwiseDifference, ...]:
+    """Compare one contestant with another, head by head, corrected for the number of heads alone.
 
     Args:
-        one: Whose gain it is (the one that shares).
-        other: With whom it is compared (the one that does not).
-        alpha: Level of the tests, over all figures together; intervals are at 1 - alpha.
+        contestant: The contestant whose gain is measured (the one with shared layers).
+        reference: The contestant that it is compared with (the one without).
+        alpha: Level of the tests, over all heads together; intervals are at 1 - alpha.
 
     Returns:
-        In the order of the other's figures. Nothing if one of the two has failed.
+        In the order of the reference's scores. Empty if one of the two failed.
 
     Raises:
-        ValueError: One has not ten of each figure.
+        ValueError: One has not ten scores of each head.
     """
-    return _compared([one], other, alpha)
+    return _compare([contestant], reference, alpha)
 
 
-def _compared(contestants: Sequence[ContestantResult], other: ContestantResult, alpha: float) -> tuple[PairwiseDifference, ...]:
-    if other.failed:
+def _compare(
+    contestants: Sequence[ContestantResult], reference: ContestantResult, alpha: float
+) -> tuple[PairwiseDifference, ...]:
+    if reference.failure:
         return ()
     differences = {
-        (one.name, figure): _differences(one, other, figure) for one in contestants if not one.failed for figure in other.scores
+        (contestant.name, head): _score_differences(contestant, reference, head)
+        for contestant in contestants
+        if not contestant.failure
+        for head in reference.scores
     }
     tests = {key: combined_f(values) for key, values in differences.items()}
     adjusted = holm({key: p for key, (_, p) in tests.items()})
-    found = []
-    for (name, figure), values in differences.items():
-        f, p = tests[name, figure]
-        p_adjusted = adjusted[name, figure]
+    compared = []
+    for (name, head), values in differences.items():
+        f, p = tests[name, head]
+        p_adjusted = adjusted[name, head]
         difference = corrected_t(values.ravel(), TEST_SHARE, confidence=1 - alpha)
-        found.append(
+        compared.append(
             PairwiseDifference(
-                figure=figure,
-                one=name,
-                other=other.name,
+                head=head,
+                contestant=name,
+                reference=reference.name,
                 difference=difference.mean,
                 low=difference.low,
                 high=difference.high,
@@ -129,14 +137,15 @@ def _compared(contestants: Sequence[ContestantResult], other: ContestantResult, 
                 is_significant=p_adjusted <= alpha and not difference.low <= 0.0 <= difference.high,
             )
         )
-    return tuple(found)
+    return tuple(compared)
 
 
-def _differences(one: ContestantResult, other: ContestantResult, figure: str) -> Floats:
-    """The score of the one less that of the other, `(5, 2)`."""
-    values = [np.array(contestant.scores.get(figure, ()), dtype=np.float64) for contestant in (one, other)]
-    for contestant, halves in zip((one, other), values, strict=True):
+def _score_differences(contestant: ContestantResult, reference: ContestantResult, head: str) -> Floats:
+    """The contestant's scores minus the reference's, `(5, 2)`."""
+    pair = (contestant, reference)
+    values = [np.array(either.scores.get(head, ()), dtype=np.float64) for either in pair]
+    for either, halves in zip(pair, values, strict=True):
         if len(halves) != math.prod(HALVES_SHAPE):
-            raise ValueError(f"{contestant.name}: got {len(halves)} values of {figure}, expected {math.prod(HALVES_SHAPE)}")
+            raise ValueError(f"{either.name}: got {len(halves)} values of {head}, expected {math.prod(HALVES_SHAPE)}")
     difference: Floats = (values[0] - values[1]).reshape(HALVES_SHAPE)
     return difference

@@ -1,7 +1,7 @@
-"""The ruler: grades predictions, whoever made them.
+"""Scores of predictions, by head.
 
-Population lanes, exported models, baselines and registry models are measured by these functions on the same rows, in natural
-units; what they say is what scikit-learn says. Nothing here knows how a prediction came about.
+Population lanes, exported models, baselines and registered models are scored by these functions on the same rows, in natural
+units. Values equal scikit-learn's.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ import numpy as np
 from sklearn.metrics import r2_score
 
 from branchsweep.config.metric_names import R2
+from branchsweep.metrics.comparison_result import ByHalf
 from branchsweep.metrics.names import MAE, METRICS, RMSE
 from branchsweep.trial import HeadScore
 from branchsweep.types import Floats
-
-ByHalf = Mapping[str, tuple[float, ...]]
-"""By head, one value per half of the rows of a comparison."""
 
 
 def head_scores(actual: Floats, predicted: Floats, heads: Sequence[str]) -> Mapping[str, HeadScore]:
@@ -27,14 +25,18 @@ def head_scores(actual: Floats, predicted: Floats, heads: Sequence[str]) -> Mapp
         actual: `(rows, heads)` in natural units.
         predicted: `(rows, heads)` in natural units, finite.
         heads: The heads' names, in the order of the columns.
+
+    Returns:
+        By head; the standard error of a single set of rows is NaN.
     """
-    return {head: _of_head(actual[:, h], predicted[:, h]) for h, head in enumerate(heads)}
+    return {head: _head_score(actual[:, h], predicted[:, h]) for h, head in enumerate(heads)}
 
 
-def _of_head(actual: Floats, predicted: Floats) -> HeadScore:
-    """What scikit-learn's functions say, to the last bit, without their checks, which take thirty times as long as the sums.
+def _head_score(actual: Floats, predicted: Floats) -> HeadScore:
+    """The values of scikit-learn's functions, to the last bit, without their checks, which take thirty times as long.
 
-    A long sweep is graded by one process. Where the actual values do not vary, R² is a convention, and scikit-learn's.
+    One process scores all trials of a long sweep, so that time matters. If the actual values do not vary, R² follows
+    scikit-learn's convention.
     """
     error = np.subtract(actual, predicted, order="C")
     squares = np.square(error)
@@ -50,13 +52,15 @@ def _of_head(actual: Floats, predicted: Floats) -> HeadScore:
 def r2(actual: Floats, predicted: Floats, axis: int) -> Floats:
     """R² along one axis, of many predictions at once; 0 where the actual values do not vary.
 
-    Elsewhere it equals scikit-learn's `r2_score`, which takes one prediction at a time: resamples and ensembles ask for
-    thousands.
+    Elsewhere it equals scikit-learn's `r2_score`, which takes one prediction at a time: resamples and ensembles need thousands.
 
     Args:
         actual: In natural units, of any shape, the rows along `axis`.
         predicted: Of the same shape, or of one that broadcasts with it.
-        axis: Where the rows are, counted from the end. It is gone from what is returned.
+        axis: The axis of the rows, counted from the end.
+
+    Returns:
+        Of the broadcast shape without `axis`.
     """
     residual = np.square(actual - predicted).sum(axis=axis)
     total = np.broadcast_to(np.square(actual - actual.mean(axis=axis, keepdims=True)).sum(axis=axis), residual.shape)
@@ -76,15 +80,13 @@ def by_half(measured: Sequence[Mapping[str, HeadScore]]) -> tuple[ByHalf, Mappin
         measured: Per half, the scores by head.
     """
     halves = {head: [half[head] for half in measured] for head in measured[0]}
-    names = dict.fromkeys(name for of_head in halves.values() for name in of_head[0].metrics if not METRICS[name].is_score)
-    metrics = {
-        name: {head: tuple(half.metrics[name] for half in of_head) for head, of_head in halves.items()} for name in names
-    }
-    return {head: tuple(half.score for half in of_head) for head, of_head in halves.items()}, metrics
+    names = dict.fromkeys(name for scores in halves.values() for name in scores[0].metrics if not METRICS[name].is_score)
+    metrics = {name: {head: tuple(half.metrics[name] for half in scores) for head, scores in halves.items()} for name in names}
+    return {head: tuple(half.score for half in scores) for head, scores in halves.items()}, metrics
 
 
 def standard_error(values: Sequence[float]) -> float:
-    """Standard deviation (with n - 1) divided by the root of n; NaN for one value."""
+    """The standard error of the mean: the standard deviation (n - 1) divided by the root of n; NaN for one value."""
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 

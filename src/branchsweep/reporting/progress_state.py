@@ -13,8 +13,8 @@ from rich.text import Text
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, common_metric
-from branchsweep.metrics.incumbent import Incumbent
 from branchsweep.metrics.names import label
+from branchsweep.metrics.running_evaluation import RunningEvaluation
 from branchsweep.reporting.text import curves
 from branchsweep.search.successive_halving import surviving_count
 from branchsweep.trial import Result, Status
@@ -74,7 +74,7 @@ class SearchProgress:
 
     def __init__(self, experiment: Experiment | None = None, recorded: Sequence[Result] = ()) -> None:
         self._experiment = experiment
-        self._incumbent = Incumbent(experiment.objective) if experiment else None
+        self._evaluation = RunningEvaluation(experiment.objective) if experiment else None
         self._best_by_head: dict[str, tuple[float, int]] = {}  # score and trial
         self._history: list[float] = []  # the best value after each trial
         self.results: list[Result] = []
@@ -112,20 +112,20 @@ class SearchProgress:
             if not progress.missing:
                 del self._rounds[turn]
         self.counts[result.score.status] += 1
-        if self._incumbent is None:
+        if self._evaluation is None:
             return
         if result.score.is_complete:
             for head, score in result.score.by_head.items():
                 candidate = (score, result.trial.number)
                 self._best_by_head[head] = max(self._best_by_head.get(head, candidate), candidate, key=_by_score)
-        self._incumbent.add(result)
-        best = self._incumbent.leader
-        self._history.append(self._incumbent.judge.rank(best.score) if best else math.nan)
+        self._evaluation.add(result)
+        best = self._evaluation.incumbent
+        self._history.append(self._evaluation.evaluator.rank(best.score) if best else math.nan)
 
     @property
     def best(self) -> Result | None:
         """The best trial so far."""
-        return self._incumbent.leader if self._incumbent else None
+        return self._evaluation.incumbent if self._evaluation else None
 
     @property
     def score_label(self) -> str:
@@ -170,11 +170,11 @@ class SearchProgress:
         )
         rows: list[tuple[str, RenderableType]] = [("finished", counts)]
         best = self.best
-        if best and self._incumbent:
+        if best and self._evaluation:
             of_heads = "  ".join(f"{head} {score:.4f}" for head, score in best.score.by_head.items())
             rule = self._experiment.objective.ranking_metric
             metric = f"mean {self.score_label}" if rule == DEFAULT_OBJECTIVE else rule
-            text = Text(f"{metric} {self._incumbent.judge.rank(best.score):.4f}", style="bold green")
+            text = Text(f"{metric} {self._evaluation.evaluator.rank(best.score):.4f}", style="bold green")
             rows.append(("best", text.append(f"  (trial {best.trial.number}: {of_heads})", style="not bold")))
         if len(self._best_by_head) > 1:
             by_head = (f"{head} {score:.4f} (trial {trial})" for head, (score, trial) in self._best_by_head.items())

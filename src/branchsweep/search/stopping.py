@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.metrics.incumbent import Incumbent
+from branchsweep.metrics.running_evaluation import RunningEvaluation
 
 
 class StoppedBy(StrEnum):
@@ -37,24 +37,24 @@ def space_exhausted(trials: int) -> StopReason:
     return StopReason(StoppedBy.EXHAUSTED, f"the search space is exhausted after {trials} trials")
 
 
-def check_stop(experiment: Experiment, standing: Incumbent, seconds: float) -> StopReason | None:
+def check_stop(experiment: Experiment, evaluation: RunningEvaluation, seconds: float) -> StopReason | None:
     """Whether the search is over, and why.
 
     Args:
         experiment: Gives the budgets and the objective.
-        standing: What there is so far, and the best of it.
+        evaluation: The results so far, and the best of them.
         seconds: Wall time that the search has taken.
     """
-    search, leader, rank = experiment.search, standing.leader, standing.judge.rank
-    if search.target is not None and leader and rank(leader.score) >= search.target:
-        figure = f"{experiment.objective.ranking_metric} {rank(leader.score):.4f}"
+    search, incumbent, rank = experiment.search, evaluation.incumbent, evaluation.evaluator.rank
+    if search.target is not None and incumbent and rank(incumbent.score) >= search.target:
+        figure = f"{experiment.objective.ranking_metric} {rank(incumbent.score):.4f}"
         return StopReason(
-            StoppedBy.TARGET, f"trial {leader.trial.number} reaches the target: {figure}, asked {search.target:g}"
+            StoppedBy.TARGET, f"trial {incumbent.trial.number} reaches the target: {figure}, asked {search.target:g}"
         )
-    if len(standing) >= search.trials:
+    if len(evaluation) >= search.trials:
         return StopReason(StoppedBy.TRIALS, f"all {search.trials} trials are done")
     if search.seconds is not None and seconds >= search.seconds:
         return StopReason(StoppedBy.SECONDS, f"{search.seconds:g} s are spent")
-    if search.patience is not None and standing.since >= search.patience:
-        return StopReason(StoppedBy.PATIENCE, f"{standing.since} trials without a new best")
+    if search.patience is not None and evaluation.trials_since >= search.patience:
+        return StopReason(StoppedBy.PATIENCE, f"{evaluation.trials_since} trials without a new best")
     return None

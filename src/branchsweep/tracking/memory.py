@@ -298,4 +298,4 @@ class MemoryComparisonTracker:
     def finish(self, result: ComparisonResult, files: Mapping[str, str | bytes]) -> None:
         """Keep the result and the files."""
         self._comparison.conclusion = result
-        self._comparison.files |= {**files, "findings.json": result.dumps()}
+        self._comparison.files |= {**files, "findings.json": result.to_json()}

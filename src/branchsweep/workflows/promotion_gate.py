@@ -36,12 +36,11 @@ from branchsweep.config.objective import Objective
 from branchsweep.config.promotion import Gate
 from branchsweep.metrics.objectives import ranking_label
 from branchsweep.metrics.significance import (
+    ComparedMetrics,
     Difference,
-    compared_metrics,
     corrected_t,
     holm,
     mean_by_fold,
-    metric_values,
     paired_bootstrap,
 )
 from branchsweep.tracking.protocols import PromotionDecision
@@ -109,8 +108,8 @@ def decide_promotion(
         ValueError: The two have other heads or other folds, so that nothing can be compared.
     """
     rule, heads = objective.ranking_metric, list(challenger.scores)
-    score_metrics = challenger.score_metrics
-    words = ranking_label(objective, score_metrics)
+    metrics = ComparedMetrics(challenger.score_metrics, objective)
+    words = ranking_label(objective, challenger.score_metrics)
     policy: dict[str, Any] = {
         "alpha": gate.alpha,
         "margin": gate.margin,
@@ -123,7 +122,7 @@ def decide_promotion(
     if challenger.has_diverged:
         return PromotionDecision(False, "diverged in confirmation on a part of the folds", policy)
     if champion is None:
-        means = _means(challenger, objective)
+        means = _means(challenger, metrics)
         evidence = {**policy, "figures": {metric: {"challenger": value} for metric, value in means.items()}}
         return PromotionDecision(True, f"first of its name, with a {words} of {means[rule]:.4f}", evidence)
     if (list(champion.scores), champion.folds) != (heads, challenger.folds):
@@ -134,14 +133,14 @@ def decide_promotion(
         return PromotionDecision(False, "one fold cannot tell merit from chance; confirm on several", policy)
 
     confidence = max(0.0, 1 - 2 * gate.alpha)
-    lanes = _over_lanes(objective, champion, challenger, validation_share, gate.margin, confidence)
+    lanes = _over_lanes(metrics, champion, challenger, validation_share, gate.margin, confidence)
     test: Mapping[str, Difference] = {}
     if actual is not None and champion.predictions is not None and challenger.predictions is not None:
         predicted = champion.predictions, challenger.predictions
-        test = paired_bootstrap(actual, *predicted, score_metrics, objective, gate.bootstrap, seed, gate.margin, confidence)
+        test = paired_bootstrap(actual, *predicted, metrics, gate.bootstrap, seed, gate.margin, confidence)
         policy["rows"] = len(actual)
-    evidence = {**policy, "confidence": confidence, "figures": _figures_told(objective, champion, challenger, lanes, test)}
-    of_champion, of_challenger = (_means(standing, objective)[rule] for standing in (champion, challenger))
+    evidence = {**policy, "confidence": confidence, "figures": _figures_told(metrics, champion, challenger, lanes, test)}
+    of_champion, of_challenger = (_means(standing, metrics)[rule] for standing in (champion, challenger))
     measured = f"{words} {of_challenger:.4f} against {of_champion:.4f} of {champion.name}: {lanes[rule]}"
     measured += f", p {_rounded(lanes[rule].p_better)}"
     objection = _objection(gate, rule, lanes, test)
@@ -166,20 +165,20 @@ def _objection(gate: Gate, rule: str, lanes: Mapping[str, Difference], test: Map
     return ""
 
 
-def _lane_figures(standing: GateCandidate, objective: Objective) -> Floats:
+def _lane_figures(standing: GateCandidate, metrics: ComparedMetrics) -> Floats:
     """Figures of each lane, averaged by fold: `(figures, folds)`."""
     by_lane = np.array(list(standing.scores.values())).T
-    return mean_by_fold(metric_values(by_lane, standing.score_metrics, objective), standing.folds)
+    return mean_by_fold(metrics.values(by_lane), standing.folds)
 
 
-def _means(standing: GateCandidate, objective: Objective) -> Mapping[str, float]:
+def _means(standing: GateCandidate, metrics: ComparedMetrics) -> Mapping[str, float]:
     """Each figure over the folds."""
-    means = _lane_figures(standing, objective).mean(axis=-1).tolist()
-    return dict(zip(compared_metrics(standing.score_metrics, objective), means, strict=True))
+    means = _lane_figures(standing, metrics).mean(axis=-1).tolist()
+    return dict(zip(metrics.names, means, strict=True))
 
 
 def _over_lanes(
-    objective: Objective,
+    metrics: ComparedMetrics,
     champion: GateCandidate,
     challenger: GateCandidate,
     validation_share: float,
@@ -187,22 +186,22 @@ def _over_lanes(
     confidence: float,
 ) -> Mapping[str, Difference]:
     """What the folds say, by figure."""
-    differences = _lane_figures(challenger, objective) - _lane_figures(champion, objective)
-    metrics = compared_metrics(challenger.score_metrics, objective)
+    differences = _lane_figures(challenger, metrics) - _lane_figures(champion, metrics)
     return {
-        metric: corrected_t(row, validation_share, margin, confidence) for metric, row in zip(metrics, differences, strict=True)
+        metric: corrected_t(row, validation_share, margin, confidence)
+        for metric, row in zip(metrics.names, differences, strict=True)
     }
 
 
 def _figures_told(
-    objective: Objective,
+    metrics: ComparedMetrics,
     champion: GateCandidate,
     challenger: GateCandidate,
     lanes: Mapping[str, Difference],
     test: Mapping[str, Difference],
 ) -> Mapping[str, Mapping[str, Any]]:
     """Everything that was measured, by figure."""
-    before, after = _means(champion, objective), _means(challenger, objective)
+    before, after = _means(champion, metrics), _means(challenger, metrics)
     adjusted = holm({metric: difference.p for metric, difference in lanes.items() if ObjectiveMetric.parsed(metric).head})
     vetoes = holm({metric: difference.p_worse for metric, difference in test.items()})
     told: dict[str, dict[str, Any]] = {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.training_rows import TrainingRows
-from branchsweep.metrics.incumbent import Incumbent
+from branchsweep.metrics.running_evaluation import RunningEvaluation
 from branchsweep.search.protocols import Driver
 from branchsweep.search.stopping import StoppedBy, StopReason, check_stop, space_exhausted
 from branchsweep.tracking.protocols import Tracking
@@ -114,7 +114,9 @@ class _Search:
         self._recorded = {result.trial.number: result for result in known if result.trial.number < self._total}
         self._asked = _whole_rounds(self._recorded, self._batch, self._total)
         self._asked_here = 0
-        self._told, self._answered = (Incumbent(experiment.objective) for _ in range(2))  # by rounds, and as scores come
+        self._told, self._answered = (
+            RunningEvaluation(experiment.objective) for _ in range(2)
+        )  # by rounds, and as scores come
         self._nothing_left: StopReason | None = None
         self._line = PopulationQueue()
         self._outcomes = engines.trainer.train(self._line)

@@ -101,16 +101,16 @@ def test_a_contestant_far_off_is_told_in_figures() -> None:
 def test_the_reference_is_on_the_scale_however_far() -> None:
     figure = pictures.intervals(example_comparison(names=("linear", "forest", "chain")))
     low, high = figure.axes[1].get_xlim()
-    linear, forest, _ = example_comparison(names=("linear", "forest", "chain")).measured
+    linear, forest, _ = example_comparison(names=("linear", "forest", "chain")).contestants
     assert low < min(linear.scores["V"]) < max(forest.scores["V"]) < high
 
 
 def test_the_interval_is_that_of_the_difference_around_the_contestants_mean() -> None:
     findings = example_comparison(names=("branched", "single"))
-    [contrast] = [each for each in findings.contrasts if each.figure == "PE"]
+    [contrast] = [each for each in findings.differences if each.head == "PE"]
     panel = pictures.intervals(findings).axes[0]
     segments = [np.sort(np.asarray(line.get_xdata(), float)) for line in panel.lines if np.size(line.get_ydata()) == 2]
-    reference = sum(findings.measured[0].scores["PE"]) / 10
+    reference = sum(findings.contestants[0].scores["PE"]) / 10
     assert segments[0] == pytest.approx([reference, reference])
     assert segments[1] == pytest.approx([reference + contrast.low, reference + contrast.high])
 
@@ -123,8 +123,8 @@ def test_sharing_runs_from_own_networks_to_no_branches() -> None:
 def test_all_may_have_failed() -> None:
     findings = replace(
         example_comparison(with_transfer=False, with_sharing=False),
-        measured=(failed_contestant("wild", "diverged"),),
-        contrasts=(),
+        contestants=(failed_contestant("wild", "diverged"),),
+        differences=(),
     )
     for draw in (pictures.intervals, pictures.cost):
         assert plot_style.svg(draw(findings)).startswith("<svg")

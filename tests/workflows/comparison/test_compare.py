@@ -75,28 +75,28 @@ def run(
 
 def test_every_contestant_has_ten_figures_and_is_compared_with_the_reference() -> None:
     said = run(tiny_comparison())
-    assert [one.name for one in said.measured] == ["branched", "single", "shallow", "linear"]
-    for one in said.measured:
+    assert [one.name for one in said.contestants] == ["branched", "single", "shallow", "linear"]
+    for one in said.contestants:
         assert set(one.scores) == {"PE", "V", "mean"}
         assert all(len(values) == N_HALVES for values in one.scores.values())
         assert np.allclose(one.scores["mean"], np.mean([one.scores["PE"], one.scores["V"]], axis=0))
         assert one.cost.bytes > 0
         assert one.cost.training_seconds > 0
-    assert {(each.one, each.figure) for each in said.contrasts} == {
+    assert {(each.contestant, each.head) for each in said.differences} == {
         (name, figure) for name in ("single", "shallow", "linear") for figure in ("PE", "V", "mean")
     }
-    assert [each.figure for each in said.transfer] == ["PE", "V", "mean"]
-    assert said.transfer == five_by_two_cv.pairwise_differences(said.measured[0], said.measured[1], 0.05)
-    assert said.answer
+    assert [each.head for each in said.transfer] == ["PE", "V", "mean"]
+    assert said.transfer == five_by_two_cv.pairwise_differences(said.contestants[0], said.contestants[1], 0.05)
+    assert said.conclusions
     assert said.reference == "branched"
 
 
 def test_what_is_held_is_not_searched_and_heads_have_networks_of_their_own() -> None:
-    said = {one.name: one for one in run(tiny_comparison()).measured}
+    said = {one.name: one for one in run(tiny_comparison()).contestants}
     assert all(half[""]["trunk.depth"] == 1 for half in said["shallow"].recipes)
     assert all(set(half) == {"PE", "V"} for half in said["single"].recipes)
-    assert said["single"].what == "a network for each head, tuned inside every half"
-    assert said["shallow"].what == "one network for all heads with trunk.depth 1, tuned inside every half"
+    assert said["single"].description == "a network for each head, tuned inside every half"
+    assert said["shallow"].description == "one network for all heads with trunk.depth 1, tuned inside every half"
     assert said["linear"].recipes == ()
 
 
@@ -122,7 +122,7 @@ def test_tuning_once_happens_on_the_training_rows_of_the_experiment_and_says_so(
     said = run(comparison, progress=progress)
     assert any("Tuning was done once" in sentence and "flatters" in sentence for sentence in said.protocol)
     assert "branched: 6 trials once" in progress.lines
-    (recipe,) = {str(half) for half in said.measured[0].recipes}
+    (recipe,) = {str(half) for half in said.contestants[0].recipes}
     assert recipe
 
 
@@ -154,7 +154,7 @@ def test_what_is_kept_is_not_done_again_and_comes_to_the_same() -> None:
     assert len(second.trained) == 4 * N_HALVES  # the fits alone: one network for all heads twice, and one for each of two
     assert len(first.trained) > len(second.trained)
     assert "branched: tuned before" in progress.lines
-    assert [one.scores for one in again.measured] == [one.scores for one in said.measured]
+    assert [one.scores for one in again.contestants] == [one.scores for one in said.contestants]
 
 
 def test_where_it_is_trained_makes_it_no_other_comparison() -> None:
@@ -182,7 +182,7 @@ def test_a_comparison_that_is_stopped_goes_on() -> None:
     assert "tuned/branched" in tracker.recorded_parts()
     assert "estimator/linear" not in tracker.recorded_parts()
     resumed = run(comparison, dataset, tracker=tracker)
-    assert [one.scores for one in resumed.measured] == [one.scores for one in whole.measured]
+    assert [one.scores for one in resumed.contestants] == [one.scores for one in whole.contestants]
 
 
 def test_a_contestant_that_diverges_has_no_figures_and_the_others_go_on() -> None:
@@ -191,11 +191,11 @@ def test_a_contestant_that_diverges_has_no_figures_and_the_others_go_on() -> Non
     dataset = tiny_table()
     rows = all_rows(comparison, dataset, halves_of(dataset))
     said = run(comparison, dataset, FormulaTrainer(rows, diverges_above=0.5))
-    calm, wild_one = said.measured
+    calm, wild_one = said.contestants
     assert calm.scores
-    assert wild_one.failed
+    assert wild_one.failure
     assert any("wild has no figures" in warning for warning in said.warnings)
-    assert said.contrasts == said.transfer == ()
+    assert said.differences == said.transfer == ()
 
 
 def test_how_much_is_shared_goes_from_networks_of_their_own_to_no_branches() -> None:
@@ -216,7 +216,7 @@ def test_the_quick_form_is_a_comparison_of_the_same_networks() -> None:
     assert list(quick.contestants) == ["branched", "single", "shallow", "linear"]
     assert (quick.budget.trials, quick.tuning, quick.networks, quick.sharing) == (4, "once", 1, None)
     assert Comparison.model_validate(quick.model_dump()) == quick
-    assert run(quick).answer
+    assert run(quick).conclusions
 
 
 def test_two_networks_for_each_half_are_averaged() -> None:
@@ -224,7 +224,7 @@ def test_two_networks_for_each_half_are_averaged() -> None:
     comparison = tiny_comparison(networks=2)
     trainer = FormulaTrainer(all_rows(comparison, dataset, halves_of(dataset)))
     said = run(comparison, dataset, trainer)
-    assert all(len(values) == N_HALVES for values in said.measured[0].scores.values())
+    assert all(len(values) == N_HALVES for values in said.contestants[0].scores.values())
     assert any("2 networks" in sentence for sentence in said.protocol)
 
 
@@ -240,7 +240,7 @@ def test_the_scores_of_a_contestant_do_not_depend_on_the_other_contestants() -> 
         dataset = tiny_table()
         rows = all_rows(comparison, dataset, halves_of(dataset))
         result = run(comparison, dataset, FormulaTrainer(rows, seed_effect=0.05))
-        return {contestant.name: contestant.scores for contestant in result.measured}
+        return {contestant.name: contestant.scores for contestant in result.contestants}
 
     together = r2_by_contestant(["slow", "fast", "middle"])
     assert r2_by_contestant(["middle", "fast"]) == {name: together[name] for name in ("middle", "fast")}
@@ -314,10 +314,10 @@ def test_where_sharing_helps_the_findings_say_so() -> None:
 
     recipe = {"trunk.depth": 2, "trunk.width": 32, "branch.depth": 0, "noisy.loss_weight": 0.02}
     said = compared(fixed("helps", ["clean", "noisy"], 150, **recipe), planted(actual, 800, (0.02, 0.7)), BOTH)
-    noisy = next(each for each in said.transfer if each.figure == "noisy")
+    noisy = next(each for each in said.transfer if each.head == "noisy")
     assert noisy.is_significant
     assert noisy.low > 0
-    assert said.answer[0].startswith("noisy gains ")
+    assert said.conclusions[0].startswith("noisy gains ")
 
 
 def test_where_sharing_hurts_the_findings_say_so() -> None:
@@ -328,10 +328,10 @@ def test_where_sharing_hurts_the_findings_say_so() -> None:
 
     recipe = {"trunk.depth": 1, "trunk.width": 4, "branch.depth": 0, "activation": "tanh", "noisy.loss_weight": 0.01}
     said = compared(fixed("hurts", ["clean", "noisy"], 100, **recipe), planted(actual, 400, (0.02, 0.02)), BOTH)
-    noisy = next(each for each in said.transfer if each.figure == "noisy")
+    noisy = next(each for each in said.transfer if each.head == "noisy")
     assert noisy.is_significant
     assert noisy.high < 0
-    assert said.answer[0].startswith("noisy loses ")
+    assert said.conclusions[0].startswith("noisy loses ")
 
 
 def test_one_recipe_under_two_names_is_not_found_different() -> None:
@@ -352,5 +352,5 @@ def test_one_recipe_under_two_names_is_not_found_different() -> None:
         of = comparison.model_copy(update={"seed": seed})
         rows = all_rows(of, dataset, halves_of(dataset, seed))
         said = run(of, dataset, PopulationTrainer(rows))
-        found += any(each.is_significant for each in said.contrasts)
+        found += any(each.is_significant for each in said.differences)
     assert found <= 4  # more than that has a chance of one in a thousand at a level of one in twenty

@@ -77,8 +77,8 @@ def comparison_markdown(findings: ComparisonResult) -> str:
     parts = [f"# {_plain(findings.comparison)}"]
     if findings.question:
         parts.append(f"*{_plain(findings.question)}*")
-    if findings.answer:
-        parts.append(" ".join([f"**{_plain(findings.answer[0])}**", *map(_plain, findings.answer[1:])]))
+    if findings.conclusions:
+        parts.append(" ".join([f"**{_plain(findings.conclusions[0])}**", *map(_plain, findings.conclusions[1:])]))
     if findings.data["source"] == "stand-in":
         parts.append(f"**{SYNTHETIC_DATA_WARNING}**")
     parts += [f"Warning: {_plain(sentence)}" for sentence in findings.warnings]
@@ -99,7 +99,7 @@ def _line(row: ComparisonRow, shown: Sequence[str]) -> list[str]:
     """A row of the table; who failed says why in the first figure's cell."""
     name = f"**{_plain(row.one.name)}** (reference)" if row.is_reference else _plain(row.one.name)
     if not row.places:
-        return [name, f"failed: {_plain(row.one.failed)}", *[""] * (len(shown) + 3)]
+        return [name, f"failed: {_plain(row.one.failure)}", *[""] * (len(shown) + 3)]
     cost = row.one.cost
     costs = [
         format_parameters(cost.parameters),
@@ -120,7 +120,7 @@ def _cell(place: MetricCell | None) -> str:
 def _gain(gain: PairwiseDifference) -> list[str]:
     told = f"**{format_difference(gain.difference)}**" if gain.is_significant else format_difference(gain.difference)
     return [
-        _plain(metric_label(gain.figure)),
+        _plain(metric_label(gain.head)),
         told,
         f"{format_difference(gain.low)} to {format_difference(gain.high)}",
         format_p_value(gain.p_adjusted),

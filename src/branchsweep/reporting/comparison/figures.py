@@ -137,7 +137,7 @@ def transfer(findings: ComparisonResult) -> Figure:
     reach = 1.3 * max((abs(end) for gain in gains for end in (gain.low, gain.high) if math.isfinite(end)), default=1.0)
     panel.set_xlim(-reach, reach)
     panel.set_ylim(len(gains) - 0.4, -1.1)
-    panel.set_yticks(range(len(gains)), [metric_label(gain.figure) for gain in gains], parse_math=False)
+    panel.set_yticks(range(len(gains)), [metric_label(gain.head) for gain in gains], parse_math=False)
     panel.grid(visible=False, axis="y")
     panel.set_xlabel("difference of R²")
     panel.locator_params(axis="x", nbins=7)

@@ -56,7 +56,7 @@ def _pictures(findings: ComparisonResult) -> dict[str, Markup | None]:
 def _captions(findings: ComparisonResult) -> dict[str, str]:
     """What a picture shows, in a sentence each."""
     level = formatting.format_alpha(findings.alpha)
-    shared, single = (findings.transfer[0].one, findings.transfer[0].other) if findings.transfer else ("", "")
+    shared, single = (findings.transfer[0].contestant, findings.transfer[0].reference) if findings.transfer else ("", "")
     return {
         "intervals": (
             f"Each contestant's mean R² over the halves (small dots; right is better), around it the {level} interval of its "

@@ -74,7 +74,7 @@ def comparison_metrics(findings: ComparisonResult) -> tuple[str, ...]:
 
 def comparison_rows(findings: ComparisonResult) -> tuple[ComparisonRow, ...]:
     """The contestants, the best mean first; those that failed at the end, in order."""
-    made = [_standing(findings, one) for one in findings.measured]
+    made = [_standing(findings, one) for one in findings.contestants]
     last = comparison_metrics(findings)[-1]
 
     def rank(each: ComparisonRow) -> float:
@@ -88,14 +88,16 @@ def _standing(findings: ComparisonResult, one: ContestantResult) -> ComparisonRo
     places = {}
     for figure in comparison_metrics(findings):
         halves = tuple(one.scores.get(figure, ()))
-        if not one.failed and halves:
-            places[figure] = MetricCell(*mean_and_error(halves), halves, find_difference(findings.contrasts, figure, one.name))
+        if not one.failure and halves:
+            places[figure] = MetricCell(
+                *mean_and_error(halves), halves, find_difference(findings.differences, figure, one.name)
+            )
     return ComparisonRow(one, places, one.name == findings.reference)
 
 
 def find_difference(contrasts: Sequence[PairwiseDifference], figure: str, one: str) -> PairwiseDifference | None:
     """A contestant's contrast in a figure."""
-    return next((each for each in contrasts if (each.figure, each.one) == (figure, one)), None)
+    return next((each for each in contrasts if (each.head, each.contestant) == (figure, one)), None)
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
@@ -112,4 +114,4 @@ def half_names(count: int) -> tuple[str, ...]:
 
 def halves(findings: ComparisonResult) -> int:
     """How many halves contestants were tested on."""
-    return max((len(halves) for one in findings.measured for halves in one.scores.values()), default=0)
+    return max((len(halves) for one in findings.contestants for halves in one.scores.values()), default=0)

@@ -42,7 +42,7 @@ def render_comparison(found: ComparisonResult) -> RenderableType:
     parts: list[RenderableType] = [Text()]
     if found.data["source"] == "stand-in":
         parts.append(Text(SYNTHETIC_DATA_WARNING, style="bold yellow"))
-    parts += [Text(sentence, style="" if place else "bold green") for place, sentence in enumerate(found.answer)]
+    parts += [Text(sentence, style="" if place else "bold green") for place, sentence in enumerate(found.conclusions)]
     rows, shown = comparison_rows(found), comparison_metrics(found)
     with_costs = len(shown) < MOST_FIGURES
     for first in range(0, len(shown), MOST_FIGURES):
@@ -50,7 +50,7 @@ def render_comparison(found: ComparisonResult) -> RenderableType:
     if not with_costs:
         parts += [Text(), _standings(found, rows, (), with_costs=True)]
     parts += [Text(), Text(_legend(found), style="dim")]
-    parts += [Text(f"{row.one.name} failed: {row.one.failed}", style="bold red") for row in rows if row.one.failed]
+    parts += [Text(f"{row.one.name} failed: {row.one.failure}", style="bold red") for row in rows if row.one.failure]
     if found.transfer:
         parts += [Text(), _transfer(found)]
     parts += [Text(f"warning: {sentence}", style="yellow") for sentence in found.warnings]
@@ -66,7 +66,7 @@ def _standings(found: ComparisonResult, rows: Sequence[ComparisonRow], shown: Se
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         cells = [_placed(row, row.places.get(figure)) for figure in shown]
-        style = "bold" if row.is_reference else "red" if row.one.failed else ""
+        style = "bold" if row.is_reference else "red" if row.one.failure else ""
         table.add_row(Text(row.one.name), *cells, *(_costs(row.one) if with_costs else ()), style=style)
     return table
 
@@ -83,7 +83,7 @@ def _placed(row: ComparisonRow, place: MetricCell | None) -> Text:
 
 
 def _costs(one: ContestantResult) -> tuple[str, str, str]:
-    if one.failed:
+    if one.failure:
         return "-", "-", "-"
     return (
         format_parameters(one.cost.parameters),
@@ -102,7 +102,7 @@ def _legend(found: ComparisonResult) -> str:
 def _transfer(found: ComparisonResult) -> RenderableType:
     """A line per figure: what it gains by sharing."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", title_style="bold")
-    table.title = f"what a head gains by sharing: {found.transfer[0].one} less {found.transfer[0].other}"
+    table.title = f"what a head gains by sharing: {found.transfer[0].contestant} less {found.transfer[0].reference}"
     for column in ("", "R²", f"{format_alpha(found.alpha)} interval", "p, adjusted", "sharing"):
         table.add_column(column, justify="left" if column in {"", "sharing"} else "right", no_wrap=True)
     outcomes = {"better": "helps", "worse": "hurts", "undecided": "undecided"}
@@ -112,7 +112,7 @@ def _transfer(found: ComparisonResult) -> RenderableType:
         interval = f"{format_difference(gain.low)} to {format_difference(gain.high)}"
         outcome = Text(f"{VERDICT_MARKS[words]} {outcomes[words]}", style=style)
         table.add_row(
-            f"  {metric_label(gain.figure)}",
+            f"  {metric_label(gain.head)}",
             format_difference(gain.difference),
             interval,
             format_p_value(gain.p_adjusted),

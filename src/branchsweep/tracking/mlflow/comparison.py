@@ -111,7 +111,7 @@ class MlflowComparisonTracker:
         if self._parent.info.status != "FINISHED":
             return None
         with translate_errors(self.tracking_uri, "reading the findings"):
-            return ComparisonResult.loads(_text(self._client, self.run_id, FINDINGS))
+            return ComparisonResult.from_json(_text(self._client, self.run_id, FINDINGS))
 
     def recorded_parts(self) -> dict[str, Any]:
         """The parts that are kept so far, by name.
@@ -154,10 +154,10 @@ class MlflowComparisonTracker:
             self._reopen()
             for run in list(search_runs(self._client, [self.experiment_id], tag_filter("comparison", self.run_id))):
                 self._client.delete_run(run.info.run_id)
-            for measured in result.measured:
+            for measured in result.contestants:
                 self._write(measured, result)
-            log_files(self._client, self.run_id, {**files, FINDINGS: result.dumps()})
-            said = {"answer": "\n".join(result.answer), **_description(files)}
+            log_files(self._client, self.run_id, {**files, FINDINGS: result.to_json()})
+            said = {"answer": "\n".join(result.conclusions), **_description(files)}
             before = self._client.get_run(self.run_id).data.tags
             log_batches(
                 self._client,
@@ -177,13 +177,13 @@ class MlflowComparisonTracker:
         log_batches(
             self._client,
             run.info.run_id,
-            contestant_serialization.contestant_metrics(measured, findings.contrasts, findings.score_metrics),
+            contestant_serialization.contestant_metrics(measured, findings.differences, findings.score_metrics),
             contestant_serialization.contestant_params(measured),
         )
         ended = began + round(
             1000 * contestant_serialization.total_seconds(measured)
         )  # so that MLflow's "duration" is the contestant's
-        self._client.set_terminated(run.info.run_id, "FAILED" if measured.failed else "FINISHED", ended)
+        self._client.set_terminated(run.info.run_id, "FAILED" if measured.failure else "FINISHED", ended)
 
     def _reopen(self) -> None:
         """A comparison that goes on is running again, and was last run as it is now."""

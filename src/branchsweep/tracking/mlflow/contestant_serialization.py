@@ -28,9 +28,9 @@ def contestant_tags(measured: ContestantResult, comparison: str) -> dict[str, st
         "role": "contestant",
         "comparison": comparison,
         "contestant": measured.name,
-        "reason": measured.failed[:LONGEST_REASON],
+        "reason": measured.failure[:LONGEST_REASON],
     }
-    mlflows = {"mlflow.parentRunId": comparison, **description_tag(measured.what)}
+    mlflows = {"mlflow.parentRunId": comparison, **description_tag(measured.description)}
     return mlflows | {tag_name(name): value for name, value in words.items() if value}
 
 
@@ -40,7 +40,7 @@ def contestant_params(measured: ContestantResult) -> dict[str, str]:
     A tunable of a network that is one head's alone is called `PE/trunk.depth`. Where the halves chose differently, its value
     tells how: `3 (6×), 2 (4×)`, or `0.0004 to 0.02`.
     """
-    said = {"what": measured.what}
+    said = {"what": measured.description}
     heads = dict.fromkeys(head for half in measured.recipes for head in half)
     for head in heads:
         halves = [half.get(head, {}) for half in measured.recipes]
@@ -86,9 +86,9 @@ def _points(
         name = metric_of_head(HALF.format(named[head]), head)
         yield from (MetricPoint(name, value, step) for step, value in enumerate(halves, 1))
     for contrast in contrasts:
-        if contrast.one == measured.name:
-            yield MetricPoint(f"difference/{contrast.figure}", contrast.difference)
-            yield MetricPoint(f"p_adjusted/{contrast.figure}", contrast.p_adjusted)
+        if contrast.contestant == measured.name:
+            yield MetricPoint(f"difference/{contrast.head}", contrast.difference)
+            yield MetricPoint(f"p_adjusted/{contrast.head}", contrast.p_adjusted)
     cost = measured.cost
     if cost.parameters is not None:
         yield MetricPoint("parameters", cost.parameters)
@@ -123,4 +123,4 @@ def total_seconds(measured: ContestantResult) -> float:
 
 def sharing_gain_metrics(findings: ComparisonResult) -> list[MetricPoint]:
     """What is told of the comparison itself: what each figure gains by sharing."""
-    return [MetricPoint(f"gain/{contrast.figure}", contrast.difference) for contrast in findings.transfer]
+    return [MetricPoint(f"gain/{contrast.head}", contrast.difference) for contrast in findings.transfer]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,8 @@ from branchsweep.metrics.comparison_result import (
     ContestantResult,
     PairwiseDifference,
     SharingResult,
-    by_metric_name,
-    contestant_from,
+    contestant_from_data,
+    contestant_to_data,
 )
 from branchsweep.metrics.scores import by_half, head_scores, mean_score
 from branchsweep.models import baselines
@@ -90,7 +90,7 @@ def compare(comparison: Comparison, dataset: Dataset, halves: Halves, engines: C
         if isinstance(one, Estimator):
             measured[name] = _estimated(name, one, comparison, rows, kept, engines)
     in_order = tuple(measured[name] for name in comparison.contestants)
-    standing = [one for one in in_order if not one.failed]
+    standing = [one for one in in_order if not one.failure]
     contrasts = five_by_two_cv.differences_to_reference(standing, comparison.reference_name, comparison.alpha)
     transfer = _transfer(comparison, measured)
     shared = shared_layers(comparison, rows, engines)
@@ -103,10 +103,10 @@ def compare(comparison: Comparison, dataset: Dataset, halves: Halves, engines: C
         protocol=protocol(comparison, halves),
         reference=comparison.reference_name,
         alpha=comparison.alpha,
-        measured=in_order,
-        contrasts=contrasts,
+        contestants=in_order,
+        differences=contrasts,
         transfer=transfer,
-        answer=comparison_conclusions.conclusions(
+        conclusions=comparison_conclusions.conclusions(
             standing, contrasts, transfer, comparison.experiment.score_metrics, comparison.reference_name
         ),
         sharing=shared,
@@ -198,7 +198,7 @@ def fitted(
         failed[name] = failed[name] or next((of.failed for _, of in own if of.failed), "")
         if failed[name]:
             measured[name] = ContestantResult(
-                name, what, {}, {}, ContestantCost(None, 0, tuned[name].seconds, 0, 0), failed=failed[name]
+                name, what, {}, {}, ContestantCost(None, 0, tuned[name].seconds, 0, 0), failure=failed[name]
             )
             continue
         engines.progress.on_message(f"{name}: measuring its size and its latency")
@@ -223,19 +223,18 @@ def _estimated(
     name: str, one: Estimator, comparison: Comparison, rows: TrainingRows, kept: Mapping[str, Any], engines: ComparisonContext
 ) -> ContestantResult:
     """An estimator fitted and tested on every half, or remembered."""
-    part = f"estimator/{name}"
-    if part not in kept:
-        engines.progress.on_message(f"{name}: fitting it on every half")
-        data = _fit_estimator(one, comparison, rows)
-        engines.tracker.record_part(part, data)
-    else:
-        data = kept[part]
+    part, metric = f"estimator/{name}", common_metric(comparison.experiment.score_metrics.values())
     words = one.estimator.replace("_", " ")
     what = f"{words}, a chain of {' and then '.join(one.chain)}" if one.chain else f"{words} for each head"
-    return contestant_from({**data, "name": name, "what": what}, common_metric(comparison.experiment.score_metrics.values()))
+    if part in kept:
+        return replace(contestant_from_data({"name": name, "what": what, **kept[part]}, metric), description=what)
+    engines.progress.on_message(f"{name}: fitting it on every half")
+    result = _fit_estimator(name, what, one, comparison, rows)
+    engines.tracker.record_part(part, contestant_to_data(result, metric))
+    return result
 
 
-def _fit_estimator(one: Estimator, comparison: Comparison, rows: TrainingRows) -> dict[str, Any]:
+def _fit_estimator(name: str, what: str, one: Estimator, comparison: Comparison, rows: TrainingRows) -> ContestantResult:
     heads = list(comparison.experiment.heads)
     of = rows.for_heads(heads)
     scores, seconds, cost = [], [], None
@@ -247,14 +246,9 @@ def _fit_estimator(one: Estimator, comparison: Comparison, rows: TrainingRows) -
         cost = cost or baselines.measure_cost(fitted, of.x)  # of the first one: a forest is too large to keep all ten
     assert cost is not None, "there are halves"
     by_head, metrics = by_half(scores)
-    return by_metric_name(
-        {
-            "scores": {**by_head, MEAN: [mean_score(measured) for measured in scores]},
-            "metrics": metrics,
-            "cost": asdict(replace(cost, training_seconds=float(np.mean(seconds)))),
-        },
-        common_metric(comparison.experiment.score_metrics.values()),
-    )
+    means = tuple(mean_score(measured) for measured in scores)
+    cost = replace(cost, training_seconds=float(np.mean(seconds)))
+    return ContestantResult(name, what, {**by_head, MEAN: means}, metrics, cost)
 
 
 def shared_layers(comparison: Comparison, rows: TrainingRows, engines: ComparisonContext) -> tuple[SharingResult, ...]:
@@ -304,7 +298,7 @@ def _transfer(comparison: Comparison, measured: Mapping[str, ContestantResult]) 
     if comparison.transfer_pair is None:
         return ()
     shared, single = (measured[name] for name in comparison.transfer_pair)
-    return () if shared.failed or single.failed else five_by_two_cv.pairwise_differences(shared, single, comparison.alpha)
+    return () if shared.failure or single.failure else five_by_two_cv.pairwise_differences(shared, single, comparison.alpha)
 
 
 def _what(contestant: Network | Single, comparison: Comparison, tuned: TunedContestant) -> str:
@@ -361,4 +355,4 @@ def _warnings(comparison: Comparison, dataset: Dataset, measured: Sequence[Conte
     said = list(dataset.warnings)
     if comparison.budget.seconds:
         said.append("The budget has seconds, so another machine may find other recipes.")
-    return (*said, *(f"{one.name} has no figures: {one.failed}." for one in measured if one.failed))
+    return (*said, *(f"{one.name} has no figures: {one.failure}." for one in measured if one.failure))

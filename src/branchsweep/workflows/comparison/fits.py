@@ -12,8 +12,7 @@ from branchsweep.config.metric_names import MEAN
 from branchsweep.config.training import Fit
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import scores
-from branchsweep.metrics.comparison_result import LATENCY_ROWS
-from branchsweep.metrics.scores import ByHalf
+from branchsweep.metrics.comparison_result import LATENCY_ROWS, ByHalf
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.recipe import Recipe, epochs_of, recipe_for
 from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, Stage, recipe_lanes
