@@ -102,7 +102,7 @@ def replay(
 
     Exit code 0 if they agree within the tolerance (same machine, same versions: to the last digit), else 1.
     """
-    from branchsweep.reporting.text.records import render_replay_result
+    from branchsweep.reporting.text.replay import render_replay_result
     from branchsweep.workflows.launch import launch_replay
     from branchsweep.workflows.replay import TOLERANCE
 
