@@ -14,9 +14,9 @@ SCORE_METRICS = dict.fromkeys(["PE", "V", "nobody's"], "r2")
 
 def sqlite_run_store(uri: str) -> SqliteRunStore:
     """The reader that needs no MLflow."""
-    shelf = sqlite_reader.open_sqlite_run_store(uri)
-    assert shelf is not None
-    return shelf
+    store = sqlite_reader.open_sqlite_run_store(uri)
+    assert store is not None
+    return store
 
 
 def assert_readers_agree(uri: str) -> int:
@@ -28,8 +28,11 @@ def assert_readers_agree(uri: str) -> int:
     for sweep in sweeps:
         trials = ours.trials(sweep)
         assert repr(_in_order(trials)) == repr(_in_order(theirs.trials(sweep)))
-        assert ours.experiment(sweep) == theirs.experiment(sweep)
+        for name in ("experiment.yaml", "no such file", "no such folder/file"):
+            assert ours.artifact(sweep, name) == theirs.artifact(sweep, name)
         for trial in trials:
+            assert [one.run_id for one in ours.find_trials(trial.run_id[:12])] == [trial.run_id]
+            assert [one.run_id for one in theirs.find_trials(trial.run_id[:12])] == [trial.run_id]
             assert repr(ours.curves(trial, SCORE_METRICS)) == repr(theirs.curves(trial, SCORE_METRICS))
         compared += len(trials)
     return compared

@@ -217,7 +217,7 @@ def test_the_same_sweep_started_twice_is_refused_and_may_be_taken_over(server: S
             MlflowTracker.open(record, server.uri)
         ledger = MlflowTracker.open(record, server.uri, take_over=True)
         told, _ = process.communicate(timeout=30)
-    assert f"was taken over by {ledger.lock._holder}" in told
+    assert f"was taken over by {ledger.lock._owner}" in told
     with AsyncTracker(ledger, lock=ledger.lock) as shadow:
         shadow.record([example_result(2)])
         assert exact_texts(shadow.recorded_results()) == exact_texts([example_result(number) for number in range(3)])

@@ -32,7 +32,7 @@ from branchsweep.tracking.mlflow.tracker import open_existing
 from branchsweep.tracking.open import open_registry
 from branchsweep.tracking.outbox import Outbox
 from branchsweep.tracking.protocols import Champion
-from branchsweep.tracking.run_reader import open_sweep
+from branchsweep.tracking.run_reader import open_recorded_sweep
 from branchsweep.trial import Result, Status
 from contracts.results import exact_texts
 from ray_cluster import RayCluster
@@ -304,11 +304,11 @@ def test_the_sweep_ends_as_it_does_with_local_workers(near: Sweep, far: Sweep) -
 
 def test_every_trial_is_what_it_is_with_local_workers_to_the_last_bit(near: Sweep, far: Sweep) -> None:
     """Params, scores of every head and lane, statuses, reasons, rungs and learning curves; all but the seconds."""
-    ours, theirs = (open_sweep(sweep.uri, "branched") for sweep in (far, near))
-    assert timeless(ours.results) == timeless(theirs.results)
-    assert len(ours.results) == sum(far.summary["trials"].values())
-    assert {result.score.status for result in ours.results} >= {Status.COMPLETE, Status.PRUNED}
-    for result in ours.results:
+    ours, theirs = (open_recorded_sweep(sweep.uri, "branched") for sweep in (far, near))
+    assert timeless(ours.recorded_results()) == timeless(theirs.recorded_results())
+    assert len(ours.recorded_results()) == sum(far.summary["trials"].values())
+    assert {result.score.status for result in ours.recorded_results()} >= {Status.COMPLETE, Status.PRUNED}
+    for result in ours.recorded_results():
         assert ours.curves(result.trial.number) == theirs.curves(result.trial.number) != {}
 
 

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -379,6 +379,52 @@ class Held:
 
     def release(self) -> None:
         self.is_released = True
+
+
+class Renewals:
+    """A lock that notes when it is renewed."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def renew(self) -> None:
+        self.times.append(time.monotonic())
+
+    def release(self) -> None:
+        pass
+
+
+class SlowDownload(MemoryRegistry):
+    """A registry whose downloads take longer than the time between renewals."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore())
+        self.began = self.ended = 0.0
+
+    @contextmanager
+    def model_files(self, model: str, version: int) -> Iterator[Path]:
+        with super().model_files(model, version) as folder:
+            self.began = time.monotonic()
+            time.sleep(0.1)
+            self.ended = time.monotonic()
+            yield folder
+
+
+def test_the_lock_is_not_renewed_during_a_download_but_while_its_files_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal sets environment variables, which a download in another thread reads and copies."""
+    monkeypatch.setattr(shadows, "RENEW_SECONDS", 0.01)
+    renewals, downloads = Renewals(), SlowDownload()
+    downloads.register(example_candidate(tmp_path / "model", "plant"), PromotionDecision(True, "first of its name"))
+    with (
+        AsyncTracker(Distant(), lock=renewals) as tracker,
+        AsyncRegistry(downloads, tracker).model_files("plant", 1) as folder,
+    ):
+        assert (folder / "model.keras").is_file()
+        time.sleep(0.1)
+    assert [moment for moment in renewals.times if downloads.began <= moment <= downloads.ended] == []
+    assert any(moment > downloads.ended for moment in renewals.times)
 
 
 class TestHold:

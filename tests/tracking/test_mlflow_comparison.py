@@ -17,9 +17,9 @@ from branchsweep.errors import TrackingError
 from branchsweep.tracking.memory import MemoryComparisonTracker, MemoryStore
 from branchsweep.tracking.mlflow import contestant_serialization
 from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker, open_comparison
-from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing, open_trial
+from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker
-from branchsweep.tracking.run_reader import list_comparisons, list_sweeps
+from branchsweep.tracking.run_reader import list_comparisons, list_sweeps, open_recorded_trial
 from contracts.comparison_results import example_comparison, example_contestant
 from contracts.comparison_tracker import ComparisonTrackerContract, OpenComparison
 from contracts.results import example_result
@@ -266,7 +266,7 @@ class TestReading:
             with pytest.raises(TrackingError, match="got sweep"):
                 open_existing(mlflow_store, run)
             with pytest.raises(TrackingError, match="expected the run id of a trial"):
-                open_trial(mlflow_store, run)
+                open_recorded_trial(mlflow_store, run)
         with pytest.raises(
             TrackingError, match=f"got comparison '{sweep.run_id}', expected a name or a run id; there are contract"
         ):

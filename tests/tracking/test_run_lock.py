@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from branchsweep.errors import TrackingError
-from branchsweep.tracking.mlflow.run_lock import STALE_SECONDS, LockHolder
+from branchsweep.tracking.mlflow.run_lock import EXPIRY_SECONDS, LockOwner
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from contracts.results import exact_texts, example_result
 from contracts.tracking_records import sweep_record
@@ -24,18 +24,18 @@ def client_of(ledger: MlflowTracker) -> MlflowClient:
     return MlflowClient(ledger.tracking_uri, ledger.tracking_uri)
 
 
-def told(ledger: MlflowTracker) -> LockHolder | None:
+def told(ledger: MlflowTracker) -> LockOwner | None:
     """Who holds the sweep, as the store has it."""
-    return LockHolder.of(client_of(ledger).get_run(ledger.run_id).data.tags)
+    return LockOwner.from_tags(client_of(ledger).get_run(ledger.run_id).data.tags)
 
 
-def another(**changed: Any) -> LockHolder:
+def another(**changed: Any) -> LockOwner:
     """A process on another machine, half a minute ago."""
     moment = time.time()
-    return replace(LockHolder("bob", "elsewhere", 7, "another", moment - 90, moment - 30), **changed)
+    return replace(LockOwner("bob", "elsewhere", 7, "another", moment - 90, moment - 30), **changed)
 
 
-def plant(ledger: MlflowTracker, holder: LockHolder) -> None:
+def plant(ledger: MlflowTracker, holder: LockOwner) -> None:
     for name, value in holder.tags.items():
         client_of(ledger).set_tag(ledger.run_id, name, value)
 
@@ -48,7 +48,7 @@ def ledger(mlflow_store: str) -> MlflowTracker:
 def test_a_sweep_is_held_from_its_beginning_until_it_is_let_go(ledger: MlflowTracker) -> None:
     held = told(ledger)
     assert held is not None
-    assert (held.is_us, held.pid, held.since) == (True, os.getpid(), held.seen)
+    assert (held.is_this_process, held.pid, held.since) == (True, os.getpid(), held.seen)
     time.sleep(0.01)
     ledger.lock.renew()
     later = told(ledger)
@@ -81,7 +81,7 @@ def test_who_lost_its_tags_has_them_again(ledger: MlflowTracker) -> None:
     client_of(ledger).delete_tag(ledger.run_id, "branchsweep.holder")
     ledger.lock.renew()
     held = told(ledger)
-    assert held is not None and held.is_us
+    assert held is not None and held.is_this_process
 
 
 def test_another_start_is_refused_and_touches_nothing(ledger: MlflowTracker) -> None:
@@ -108,19 +108,19 @@ def test_who_is_taken_over_hears_who_has_it_and_does_not_let_it_go(ledger: Mlflo
     assert taken.lock.after == holder
     taken.lock.renew()
     held = told(ledger)
-    assert held is not None and held.is_us
+    assert held is not None and held.is_this_process
 
 
 @pytest.mark.parametrize(
     ("ago", "is_alive"),
-    [(30.0, True), (STALE_SECONDS - 60, True), (STALE_SECONDS + 1, False), (-3600.0, True)],  # the last clock is ahead
+    [(30.0, True), (EXPIRY_SECONDS - 60, True), (EXPIRY_SECONDS + 1, False), (-3600.0, True)],  # the last clock is ahead
 )
 def test_elsewhere_the_last_sign_of_life_counts(ago: float, is_alive: bool) -> None:
     assert another(seen=time.time() - ago).is_alive is is_alive
 
 
 def test_on_the_same_machine_a_process_that_has_ended_holds_nothing() -> None:
-    here = LockHolder.here()
+    here = LockOwner.this_process()
     other = replace(here, token="another")  # noqa: S106  # no secret
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert replace(other, pid=process.pid).is_alive
@@ -139,7 +139,7 @@ def test_what_cannot_be_read_holds_nothing(ledger: MlflowTracker) -> None:
 
 def test_a_stale_hold_is_taken_and_named(ledger: MlflowTracker) -> None:
     ledger.record([example_result(0)])
-    plant(ledger, another(seen=time.time() - STALE_SECONDS - 1))
+    plant(ledger, another(seen=time.time() - EXPIRY_SECONDS - 1))
     taken = MlflowTracker.open(sweep_record(), ledger.tracking_uri)
     assert str(taken.lock.after) == "bob@elsewhere (pid 7)"
     assert exact_texts(taken.recorded_results()) == exact_texts([example_result(0)])

@@ -18,7 +18,7 @@ from branchsweep.errors import TrackingError
 from branchsweep.tracking import sqlite_reader
 from branchsweep.tracking.mlflow.run_store import MlflowRunStore
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
-from branchsweep.tracking.run_reader import list_sweeps, open_run_store, open_sweep
+from branchsweep.tracking.run_reader import list_sweeps, open_recorded_sweep, open_run_store
 from branchsweep.tracking.run_records import sweep_summary
 from branchsweep.tracking.sqlite_reader import SqliteRunStore
 from branchsweep.tracking.tracking_uri import database_file
@@ -71,10 +71,10 @@ def test_runs_that_began_at_one_time_stand_in_one_order(full: str) -> None:
 
 def test_a_reading_tells_what_the_ledger_recalls(full: str) -> None:
     ledger = MlflowTracker.open(sweep_record("key"), full)
-    recalled = open_sweep(full, ledger.run_id)
-    assert isinstance(recalled._shelf, SqliteRunStore)
-    assert exact_texts(recalled.results) == exact_texts(ledger.recorded_results())
-    assert replace(recalled.record, yaml=recalled.yaml) == replace(ledger.sweep, tags=recalled.record.tags)
+    recalled = open_recorded_sweep(full, ledger.run_id)
+    assert isinstance(recalled._store, SqliteRunStore)
+    assert exact_texts(recalled.recorded_results()) == exact_texts(ledger.recorded_results())
+    assert recalled.sweep == replace(ledger.sweep, tags=recalled.record.tags)
     assert list_sweeps(full) == [sweep_summary(one) for one in MlflowRunStore.open(full).roots("sweep")]
     curve = recalled.curves(1)["PE"]
     assert (curve[0][0], curve[-1]) == (1, (120, example_result(1).score.curves["PE"][-1]))
@@ -83,9 +83,9 @@ def test_a_reading_tells_what_the_ledger_recalls(full: str) -> None:
 def test_a_reading_through_a_server_tells_the_same(mlflow_server: str) -> None:
     ledger = MlflowTracker.open(replace(sweep_record("key"), name="through a server"), mlflow_server, fresh=True)
     ledger.record([example_result(number) for number in range(3)])
-    recalled = open_sweep(mlflow_server, ledger.run_id)
-    assert isinstance(recalled._shelf, MlflowRunStore)
-    assert exact_texts(recalled.results) == exact_texts(ledger.recorded_results())
+    recalled = open_recorded_sweep(mlflow_server, ledger.run_id)
+    assert isinstance(recalled._store, MlflowRunStore)
+    assert exact_texts(recalled.recorded_results()) == exact_texts(ledger.recorded_results())
     assert recalled.yaml == ledger.sweep.yaml
     assert [epoch for epoch, _ in recalled.curves(2)["V"]][:2] == [1, 6]
 
@@ -124,13 +124,13 @@ def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
 
 
 def test_an_experiment_that_was_moved_is_told(full: str) -> None:
-    sweep = open_sweep(full)
+    sweep = open_recorded_sweep(full)
     file = database_file(full)
     assert file is not None
     shutil.rmtree(file.parent / "mlruns")
     with pytest.raises(TrackingError, match="was it moved"):
         _ = sweep.yaml
-    assert len(sweep.results) == 2
+    assert len(sweep.recorded_results()) == 2
 
 
 def test_nothing_is_written_and_nothing_left_behind(full: str) -> None:

@@ -27,10 +27,10 @@ from branchsweep.errors import TrackingError
 from branchsweep.metrics.objectives import hypervolume
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.tracking.mlflow import serialization, ui_views
-from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing, open_trial
+from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.protocols import PromotionDecision, SweepRecord, TableRecord, Tracking
 from branchsweep.tracking.recorded_trials import RecordedTrials
-from branchsweep.tracking.run_reader import list_sweeps
+from branchsweep.tracking.run_reader import list_sweeps, open_recorded_sweep, open_recorded_trial
 from branchsweep.tracking.tracking_uri import resolve_tracking_uri
 from branchsweep.tracking.ui_pages import (
     MODELS,
@@ -142,7 +142,7 @@ class TestWhatStandsInTheStore:
         ledger = MlflowTracker.open(sweep_record(), mlflow_store)
         picture = bytes(range(256))
         ledger.finish({}, {}, {"plots/course.png": picture, "predictions.csv": "head,é\n"})
-        reader = open_existing(mlflow_store, ledger.run_id)
+        reader = open_recorded_sweep(mlflow_store, ledger.run_id)
         assert reader.artifact("plots/course.png") == picture
         assert reader.artifact("predictions.csv") == "head,é\n".encode()
         assert reader.artifact("plots/other.png") is None
@@ -170,10 +170,10 @@ class TestWhatStandsInTheStore:
         ledger = MlflowTracker.open(sweep_record(dimensions=["trunk.depth"]), mlflow_store)
         tags = client_of(ledger).get_experiment(ledger.experiment_id).tags
         query = f"tags.`branchsweep.sweep` = '{ledger.run_id}'"
-        assert ui_views.restored(tags[f"mlflow.sharedViewState.{ledger.run_id}"]) == ui_views.state(
+        assert ui_views.decode_state(tags[f"mlflow.sharedViewState.{ledger.run_id}"]) == ui_views.view_state(
             SCORE_METRICS, ["trunk.depth"], query
         )
-        charts = ui_views.restored(tags[f"mlflow.sharedViewState.{ledger.run_id}-charts"])
+        charts = ui_views.decode_state(tags[f"mlflow.sharedViewState.{ledger.run_id}-charts"])
         ledger.record([example_result(0), example_result(1)])
         found = client_of(ledger).search_runs(
             [ledger.experiment_id], charts["searchFilter"], order_by=[f"{charts['orderByKey']} DESC"]
@@ -547,7 +547,7 @@ class TestReading:
         for ledger in (newest, beta):
             for run in children(ledger):
                 for named in (run.info.run_id, run.info.run_id[:12]):
-                    found, number = open_trial(store, named)
+                    found, number = open_recorded_trial(store, named)
                     assert (found.run_id, str(number)) == (ledger.run_id, run.data.tags["branchsweep.trial"])
                     assert found.recorded_results() == ledger.recorded_results()
 
@@ -558,15 +558,15 @@ class TestReading:
         with pytest.raises(
             TrackingError, match=r"begins the ids of several trials: \w{12} \(trial \d+\), .*write more letters"
         ):
-            open_trial(mlflow_store, letter)
+            open_recorded_trial(mlflow_store, letter)
         for named in ("contract", ledger.run_id, ledger.run_id[:12]):
             with pytest.raises(TrackingError, match=r"is a sweep; say which of its trials is meant \(--trial NUMBER\)"):
-                open_trial(mlflow_store, named)
+                open_recorded_trial(mlflow_store, named)
         with pytest.raises(TrackingError, match=r"expected the run id of a trial, .*; did you mean 'contract'"):
-            open_trial(mlflow_store, "contrct")
+            open_recorded_trial(mlflow_store, "contrct")
         for named in ("", "' OR 1", "%", "0" * 32):
             with pytest.raises(TrackingError, match="expected the run id of a trial"):
-                open_trial(mlflow_store, named)
+                open_recorded_trial(mlflow_store, named)
 
     def test_reading_makes_no_store(self, tmp_path: Path) -> None:
         missing = tmp_path / "nowhere" / "mlflow.db"

@@ -1,4 +1,4 @@
-"""The view of a sweep that MLflow's pages are prepared with, as a value; `test_browser` looks at it."""
+"""The views of a sweep in MLflow's pages, as values; `test_browser` opens them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from branchsweep.tracking.mlflow import ui_views
 DIMENSIONS = ["trunk.depth", "learning_rate"]
 
 
-def test_heads_come_first_then_their_mean_then_what_was_varied() -> None:
-    state = ui_views.state(dict.fromkeys(["PE", "V"], "r2"), DIMENSIONS, "tags.x = 'y'")
+def test_columns_are_scores_by_head_then_the_mean_then_hyperparameters() -> None:
+    state = ui_views.view_state(dict.fromkeys(["PE", "V"], "r2"), DIMENSIONS, "tags.x = 'y'")
     columns = ["metrics.`r2/PE`", "metrics.`r2/V`", "metrics.`r2/mean`", "params.`trunk.depth`", "params.`learning_rate`"]
     assert state["selectedColumns"] == columns
     assert state["columnOrder"] == ["attributes.`Run Name`", *columns, "runDateAndNestInfo"]
@@ -19,8 +19,8 @@ def test_heads_come_first_then_their_mean_then_what_was_varied() -> None:
     assert state["searchFilter"] == "tags.x = 'y'"
 
 
-def test_the_charts_are_parallel_coordinates_and_each_head_against_each_other() -> None:
-    state = ui_views.state(dict.fromkeys(["a", "b", "c"], "r2"), DIMENSIONS, "")
+def test_charts_are_parallel_coordinates_and_a_scatter_plot_for_each_pair_of_heads() -> None:
+    state = ui_views.view_state(dict.fromkeys(["a", "b", "c"], "r2"), DIMENSIONS, "")
     parallel, *scatters = state["compareRunCharts"]
     assert parallel["selectedParams"] == DIMENSIONS
     assert parallel["selectedMetrics"] == ["r2/a", "r2/b", "r2/c", "r2/mean"]
@@ -31,28 +31,30 @@ def test_the_charts_are_parallel_coordinates_and_each_head_against_each_other() 
     assert len({chart["uuid"] for chart in state["compareRunCharts"]}) == 4
 
 
-def test_one_head_is_its_own_mean_and_has_nothing_to_be_plotted_against() -> None:
-    state = ui_views.state({"PE": "r2"}, DIMENSIONS, "")
+def test_one_head_has_no_mean_and_no_scatter_plot() -> None:
+    state = ui_views.view_state(dict.fromkeys(["PE"], "r2"), DIMENSIONS, "")
     assert state["selectedColumns"][0] == "metrics.`r2/PE`" and state["selectedColumns"][1].startswith("params")
     assert [chart["type"] for chart in state["compareRunCharts"]] == ["PARALLEL"]
 
 
-def test_many_heads_and_dimensions_stay_readable() -> None:
-    heads = dict.fromkeys([f"head_{place}" for place in range(20)], "r2")
-    dimensions = [f"dimension_{place}" for place in range(40)]
-    parallel, *scatters = ui_views.state(heads, dimensions, "")["compareRunCharts"]
+def test_charts_and_tags_are_limited_for_many_heads_and_dimensions() -> None:
+    heads = dict.fromkeys([f"head_{number}" for number in range(20)], "r2")
+    dimensions = [f"dimension_{number}" for number in range(40)]
+    parallel, *scatters = ui_views.view_state(heads, dimensions, "")["compareRunCharts"]
     assert (len(parallel["selectedParams"]), len(scatters)) == (ui_views.MOST_AXES, ui_views.MOST_PAIRS)
-    value = max(ui_views.view_tags("key", "name", heads, dimensions, "query", 0).values(), key=len)
+    value = max(ui_views.view_tags(ui_views.SweepView("key", "name", heads, dimensions), "query", 0).values(), key=len)
     assert len(value) < 5000, "what a tag of an experiment may hold in MLflow before 3.17"
 
 
-def test_the_tags_are_such_that_mlflows_pages_list_and_open_them() -> None:
-    tags = ui_views.view_tags("abc", "tiny", dict.fromkeys(["PE", "V"], "r2"), DIMENSIONS, "query", 1_700_000_000_000)
+def test_tags_have_the_form_that_mlflows_pages_read() -> None:
+    tags = ui_views.view_tags(
+        ui_views.SweepView("abc", "tiny", dict.fromkeys(["PE", "V"], "r2"), DIMENSIONS), "query", 1_700_000_000_000
+    )
     table, charts = "mlflow.sharedViewState.abc", "mlflow.sharedViewState.abc-charts"
     assert list(tags) == [table, charts]
     envelope = json.loads(tags[table])
     assert envelope["name"] == "tiny: best first"
     assert envelope["createdAt"] == envelope["updatedAt"] == 1_700_000_000_000
     assert envelope["state"].startswith("deflate;")
-    assert ui_views.restored(tags[table]) == ui_views.state(dict.fromkeys(["PE", "V"], "r2"), DIMENSIONS, "query")
-    assert ui_views.restored(tags[charts])["searchFilter"] == "query AND metrics.`r2/mean` > 0"
+    assert ui_views.decode_state(tags[table]) == ui_views.view_state(dict.fromkeys(["PE", "V"], "r2"), DIMENSIONS, "query")
+    assert ui_views.decode_state(tags[charts])["searchFilter"] == "query AND metrics.`r2/mean` > 0"

@@ -54,7 +54,7 @@ def show(
     from branchsweep.reporting.comparison.text import render_comparison
     from branchsweep.reporting.text import layout, trials
     from branchsweep.reporting.text.run_lists import render_run_lists
-    from branchsweep.tracking.open import list_comparisons, list_sweeps, open_sweep, runs_to_json
+    from branchsweep.tracking.open import list_comparisons, list_sweeps, open_recorded_sweep, runs_to_json
 
     console = Console()
     filters = {"--sort": sort, "--status": status, "--where": where, "--most": most}
@@ -66,7 +66,7 @@ def show(
         typer.echo(runs_to_json(*listed)) if as_json else console.print(render_run_lists(*listed))
         return
     try:
-        recorded = open_sweep(tracking_uri, sweep)
+        recorded = open_recorded_sweep(tracking_uri, sweep)
     except TrackingError:
         findings = _comparison_named(sweep, tracking_uri)
         if findings is None:
@@ -106,8 +106,8 @@ def _leaderboard(
     of = recorded.record
     most = most if most or as_json else MOST_TRIALS
     trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status, where, most, of.score_metrics)
-    experiment = parse_recorded_experiment(recorded.yaml, recorded.where) if trial_filter.needs_experiment else None
-    return leaderboard(of, recorded.run_id, recorded.results, recorded.run_ids, trial_filter, experiment)
+    experiment = parse_recorded_experiment(recorded.yaml, recorded.label) if trial_filter.needs_experiment else None
+    return leaderboard(of, recorded.run_id, recorded.recorded_results(), recorded.run_ids, trial_filter, experiment)
 
 
 def _trial_details(recorded: RecordedSweep, number: int, tracking_uri: str | None, columns: int) -> TrialDetails:
@@ -116,8 +116,8 @@ def _trial_details(recorded: RecordedSweep, number: int, tracking_uri: str | Non
     from branchsweep.models.drawing import COLUMNS
     from branchsweep.workflows.leaderboard import find_trial, trial_details
 
-    result = find_trial(recorded.results, number, recorded.where)
-    experiment = parse_recorded_experiment(recorded.yaml, recorded.where)
+    result = find_trial(recorded.recorded_results(), number, recorded.label)
+    experiment = parse_recorded_experiment(recorded.yaml, recorded.label)
     known = (recorded.run_id, recorded.run_ids[number], result, recorded.curves(number))
     return trial_details(experiment, *known, tracking_uri, min(columns, COLUMNS))
 

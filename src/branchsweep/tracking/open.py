@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from branchsweep.runtime import DEVICE_TAG, cache_folder
-from branchsweep.tracking.protocols import (
-    ComparisonRecord,
-    ComparisonTracker,
-    SweepArchive,
-    SweepRecord,
-    Tracking,
+from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker, SweepRecord, Tracking
+from branchsweep.tracking.run_reader import (
+    RecordedSweep,
+    list_comparisons,
+    list_sweeps,
+    open_recorded_sweep,
+    open_recorded_trial,
+    runs_to_json,
 )
-from branchsweep.tracking.run_reader import RecordedSweep, list_comparisons, list_sweeps, open_sweep, runs_to_json
 from branchsweep.tracking.run_records import ComparisonSummary, SweepSummary
 from branchsweep.tracking.tracking_uri import is_server, without_password
 from branchsweep.tracking.ui_pages import SERVER_ENVIRONMENT, sweep_pages, ui_command
@@ -42,7 +43,6 @@ __all__ = [
     "open_recorded_tracking",
     "open_recorded_trial",
     "open_registry",
-    "open_sweep",
     "open_tracking",
     "runs_to_json",
     "sweep_pages",
@@ -106,37 +106,7 @@ def outbox_folder(run_id: str) -> Path:
     return cache_folder() / "spool" / run_id
 
 
-def open_recorded_sweep(tracking_uri: str | None, sweep: str = "") -> SweepArchive:
-    """A recorded sweep, to read from.
-
-    Args:
-        tracking_uri: The store; see `resolve_tracking_uri`.
-        sweep: Its run id, the beginning of that, or a name, which means the newest of that name. Empty: the newest of all.
-
-    Raises:
-        TrackingError: There is no such sweep, or more than one.
-    """
-    from branchsweep.tracking.mlflow.tracker import open_existing  # noqa: PLC0415
-
-    return open_existing(tracking_uri, sweep)
-
-
-def open_recorded_trial(tracking_uri: str | None, run: str) -> tuple[SweepArchive, int]:
-    """The sweep of a trial, to read from, and the trial's number.
-
-    Args:
-        tracking_uri: The store; see `resolve_tracking_uri`.
-        run: The trial's run id, or the beginning of that.
-
-    Raises:
-        TrackingError: There is no such trial, or more than one.
-    """
-    from branchsweep.tracking.mlflow.tracker import open_trial  # noqa: PLC0415
-
-    return open_trial(tracking_uri, run)
-
-
-def open_recorded_tracking(tracking_uri: str | None, sweep: str = "") -> tuple[SweepArchive, Tracking]:
+def open_recorded_tracking(tracking_uri: str | None, sweep: str = "") -> tuple[RecordedSweep, Tracking]:
     """A recorded sweep to read from, and the tracking of its store, to promote one of its trials.
 
     Args:
@@ -148,8 +118,8 @@ def open_recorded_tracking(tracking_uri: str | None, sweep: str = "") -> tuple[S
     """
     from branchsweep.tracking.mlflow.tracker import open_existing  # noqa: PLC0415
 
-    tracker = open_existing(tracking_uri, sweep)
-    return tracker, tracker.tracking
+    recorded = open_recorded_sweep(tracking_uri, sweep)
+    return recorded, open_existing(tracking_uri, recorded.run_id).tracking
 
 
 def open_comparison_tracking(record: ComparisonRecord, tracking_uri: str | None, fresh: bool) -> ComparisonTracker:

@@ -1,24 +1,28 @@
-"""A recorded sweep to look at, from whatever store, as quickly as that store allows."""
+"""Reads recorded sweeps, trials and lists of both, from any store and as fast as that store allows."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
-from branchsweep.errors import TrackingError
+from branchsweep.errors import TrackingError, did_you_mean
 from branchsweep.tracking import sqlite_reader
 from branchsweep.tracking.mlflow import serialization
-from branchsweep.tracking.protocols import SweepRecord
+from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.protocols import SweepConclusion, SweepRecord
 from branchsweep.tracking.run_records import (
+    EXPERIMENT,
     ComparisonSummary,
     Points,
     RunRecord,
     RunStore,
     SweepSummary,
     comparison_summary,
+    read_conclusion,
     read_sweep_record,
     select_run,
     sweep_summary,
@@ -28,84 +32,104 @@ from branchsweep.trial import Result
 
 
 class RecordedSweep:
-    """A sweep as it stands in a store; what is not asked for is not read.
+    """A `SweepArchive` over any store. Each part is read when it is first asked for.
 
     Args:
-        shelf: The store.
-        entry: The sweep's run.
+        store: The store.
+        run: The sweep's run.
     """
 
-    def __init__(self, shelf: RunStore, entry: RunRecord) -> None:
-        self._shelf, self._entry = shelf, entry
+    def __init__(self, store: RunStore, run: RunRecord) -> None:
+        self._store, self._run = store, run
 
     @property
     def run_id(self) -> str:
-        """The parent run."""
-        return self._entry.run_id
+        """The sweep's run."""
+        return self._run.run_id
 
     @property
-    def where(self) -> str:
-        """The sweep in words, for messages."""
-        return f"sweep {self._entry.name} ({self.run_id[:8]})"
+    def label(self) -> str:
+        """Name and run id, for messages."""
+        return f"sweep {self._run.name} ({self.run_id[:8]})"
 
     @cached_property
     def record(self) -> SweepRecord:
-        """What was written down when the sweep began, but for its YAML, which is a file of its own."""
-        return read_sweep_record(self._entry, yaml="")
+        """What was written down when the sweep started, without its YAML, which is a file of its own."""
+        return read_sweep_record(self._run, yaml="")
 
     @cached_property
     def yaml(self) -> str:
         """The experiment as it was run.
 
         Raises:
-            TrackingError: The file is not there.
+            TrackingError: The file is missing.
         """
-        return self._shelf.experiment(self._entry)
+        text = self.artifact(EXPERIMENT)
+        if text is None:
+            raise TrackingError(f"{EXPERIMENT} of {self.label} is missing in {self._run.artifacts}: was it moved?")
+        return text.decode()
 
     @cached_property
-    def results(self) -> Sequence[Result]:
-        """Every recorded result, in order of the trials' numbers, without the curves.
+    def sweep(self) -> SweepRecord:
+        """What was written down when the sweep started.
 
         Raises:
-            TrackingError: The store holds something unexpected.
+            TrackingError: The file with its experiment is missing.
+        """
+        return read_sweep_record(self._run, self.yaml)
+
+    @property
+    def conclusion(self) -> SweepConclusion | None:
+        """What the sweep finished with; None for a sweep that has not finished."""
+        return read_conclusion(self._run)
+
+    def recorded_results(self) -> list[Result]:
+        """All recorded results, in order of the trials' numbers, without learning curves.
+
+        Raises:
+            TrackingError: A trial cannot be read.
         """
         return [result for result, _ in self._trials]
 
     @property
     def run_ids(self) -> Mapping[int, str]:
-        """By the number of a trial, its run."""
-        return {result.trial.number: entry.run_id for result, entry in self._trials}
+        """The run of each trial, by number."""
+        return {result.trial.number: run.run_id for result, run in self._trials}
 
     def curves(self, number: int) -> Mapping[str, Points]:
-        """The learning curves of a recorded trial by head, as far as they were written down."""
-        entry = next(entry for result, entry in self._trials if result.trial.number == number)
-        return self._shelf.curves(entry, self.record.score_metrics)
+        """The learning curves of a recorded trial by head, as far as they are recorded."""
+        run = next(run for result, run in self._trials if result.trial.number == number)
+        return self._store.curves(run, self.record.score_metrics)
+
+    def artifact(self, name: str) -> bytes | None:
+        """The file of this name that is kept with the sweep; None where there is none."""
+        return self._store.artifact(self._run, name)
 
     @cached_property
     def _trials(self) -> list[tuple[Result, RunRecord]]:
-        found: dict[int, tuple[Result, RunRecord]] = {}
-        for entry in self._shelf.trials(self._entry):
-            result = serialization.result_from_run(entry.tags, entry.metrics, self.record.score_metrics)
-            found.setdefault(result.trial.number, (result, entry))
-        return [found[number] for number in sorted(found)]
+        trials: dict[int, tuple[Result, RunRecord]] = {}
+        for run in self._store.trials(self._run):
+            result = serialization.result_from_run(run.tags, run.metrics, self.record.score_metrics)
+            trials.setdefault(result.trial.number, (result, run))
+        return [trials[number] for number in sorted(trials)]
 
 
 def open_run_store(tracking_uri: str | None) -> RunStore:
-    """The store: read lightly where that can be done, else by MLflow's client.
+    """The reader of a store: of its SQLite database where that is possible, else MLflow's client.
 
     Args:
-        tracking_uri: See `address.resolve`.
+        tracking_uri: See `resolve_tracking_uri`.
 
     Raises:
-        TrackingError: There is no store at the address.
+        TrackingError: There is no store at this URI.
     """
     uri = resolve_tracking_uri(tracking_uri)
     file = database_file(uri)
     if file is not None and not file.exists():
         raise TrackingError(nothing_at(file))
-    light = sqlite_reader.open_sqlite_run_store(uri)
-    if light is not None:
-        return light
+    store = sqlite_reader.open_sqlite_run_store(uri)
+    if store is not None:
+        return store
     from branchsweep.tracking.mlflow.run_store import MlflowRunStore  # noqa: PLC0415  # its import takes seconds
 
     return MlflowRunStore.open(uri)
@@ -115,7 +139,7 @@ def list_sweeps(tracking_uri: str | None = None) -> list[SweepSummary]:
     """All sweeps of a store, the newest first.
 
     Raises:
-        TrackingError: There is no store at the address.
+        TrackingError: There is no store at this URI.
     """
     return [sweep_summary(sweep) for sweep in open_run_store(tracking_uri).roots("sweep")]
 
@@ -124,29 +148,61 @@ def list_comparisons(tracking_uri: str | None = None) -> list[ComparisonSummary]
     """All comparisons of a store, the newest first.
 
     Raises:
-        TrackingError: There is no store at the address.
+        TrackingError: There is no store at this URI.
     """
-    return [comparison_summary(one) for one in open_run_store(tracking_uri).roots("comparison")]
+    return [comparison_summary(comparison) for comparison in open_run_store(tracking_uri).roots("comparison")]
 
 
-def open_sweep(tracking_uri: str | None, sweep: str = "") -> RecordedSweep:
-    """A sweep that stands in a store.
+def open_recorded_sweep(tracking_uri: str | None, sweep: str = "") -> RecordedSweep:
+    """A recorded sweep, to read from.
 
     Args:
-        tracking_uri: The store; see `address.resolve`.
+        tracking_uri: The store; see `resolve_tracking_uri`.
         sweep: Its run id, the beginning of that, or a name, which means the newest of that name. Empty: the newest of all.
 
     Raises:
         TrackingError: There is no such sweep, or more than one.
     """
-    shelf = open_run_store(tracking_uri)
-    return RecordedSweep(shelf, select_run(shelf.roots("sweep"), sweep, resolve_tracking_uri(tracking_uri)))
+    store = open_run_store(tracking_uri)
+    return RecordedSweep(store, select_run(store.roots("sweep"), sweep, resolve_tracking_uri(tracking_uri)))
+
+
+def open_recorded_trial(tracking_uri: str | None, run: str) -> tuple[RecordedSweep, int]:
+    """The sweep of a trial, to read from, and the trial's number.
+
+    Args:
+        tracking_uri: The store; see `resolve_tracking_uri`.
+        run: The trial's run id, or the beginning of that.
+
+    Raises:
+        TrackingError: There is no such trial, or more than one.
+    """
+    store = open_run_store(tracking_uri)
+    sweeps = store.roots("sweep")
+    # anything else than hexadecimal digits might have a meaning in a query
+    trials = store.find_trials(run) if re.fullmatch("[0-9a-f]+", run) else []
+    if len(trials) != 1:
+        raise TrackingError(_no_such_trial(run, trials, sweeps))
+    tags = trials[0].tags
+    sweep = select_run(sweeps, tags[tag_name("sweep")], resolve_tracking_uri(tracking_uri))
+    return RecordedSweep(store, sweep), int(tags[tag_name("trial")])
+
+
+def _no_such_trial(run: str, trials: Sequence[RunRecord], sweeps: Sequence[RunRecord]) -> str:
+    """The message where a run id does not name exactly one trial."""
+    if trials:
+        known = ", ".join(f"{trial.run_id[:12]} (trial {trial.tags[tag_name('trial')]})" for trial in trials[:10])
+        return f"got run '{run}', which begins the ids of several trials: {known}; write more letters"
+    if run and any(run == sweep.name or sweep.run_id.startswith(run) for sweep in sweeps):
+        return f"got run '{run}', which is a sweep; say which of its trials is meant (--trial NUMBER)"
+    hint = did_you_mean(run, [sweep.name for sweep in sweeps])
+    return f"got run '{run}', expected the run id of a trial, or a sweep and --trial NUMBER{hint}"
 
 
 def runs_to_json(sweeps: Sequence[SweepSummary], comparisons: Sequence[ComparisonSummary]) -> str:
-    """The sweeps and comparisons of a store as one JSON object, with times as ISO 8601 has them."""
+    """The sweeps and comparisons of a store as one JSON object, with times in ISO 8601."""
 
-    def plain(listed: Sequence[SweepSummary] | Sequence[ComparisonSummary]) -> list[dict[str, Any]]:
-        return [{**asdict(one), "started": one.started.isoformat()} for one in listed]
+    def to_data(summaries: Sequence[SweepSummary] | Sequence[ComparisonSummary]) -> list[dict[str, Any]]:
+        return [{**asdict(summary), "started": summary.started.isoformat()} for summary in summaries]
 
-    return json.dumps({"sweeps": plain(sweeps), "comparisons": plain(comparisons)})
+    return json.dumps({"sweeps": to_data(sweeps), "comparisons": to_data(comparisons)})

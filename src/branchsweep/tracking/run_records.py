@@ -1,6 +1,7 @@
-"""What a store tells of sweeps, whoever reads it: runs as plain values, and what they mean.
+"""What a store holds of sweeps, trials and comparisons, as plain values, and the protocol of what reads them.
 
-MLflow's client and the light reader (`peek`) both make `Entry`s, and from there on nothing tells them apart.
+MLflow's client (`mlflow.run_store`) and the reader of its SQLite database (`sqlite_reader`) both give `RunRecord`s, and
+nothing else distinguishes them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from branchsweep.errors import TrackingError, did_you_mean
 from branchsweep.metrics.names import BEST, score_names
 from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.serialization import tag_name
-from branchsweep.tracking.protocols import SweepRecord
+from branchsweep.tracking.protocols import SweepConclusion, SweepRecord
 from branchsweep.tracking.tracking_uri import without_password
 from branchsweep.trial import Status
 
@@ -28,17 +29,17 @@ Points = Sequence[tuple[int, float]]
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run: a sweep's, or a trial's.
+    """A run of MLflow: a sweep, a trial, or a comparison.
 
     Args:
         run_id: Its id.
         experiment_id: Of the experiment in MLflow.
-        name: What it is called.
-        status: `RUNNING` (also if it was killed), `FINISHED`, `FAILED`, ….
-        started: When, in milliseconds since 1970.
-        artifacts: Where its files lie, as MLflow has it.
-        tags: All of them.
-        metrics: The last value of each.
+        name: Its name.
+        status: `RUNNING` (also if its process was killed), `FINISHED`, `FAILED`, ….
+        started: Start, in milliseconds since 1970.
+        artifacts: URI of its files.
+        tags: All tags.
+        metrics: The last value of each metric.
     """
 
     run_id: str
@@ -52,26 +53,31 @@ class RunRecord:
 
 
 class RunStore(Protocol):
-    """A store to read sweeps and comparisons from. Four verbs."""
+    """A store to read sweeps and comparisons from."""
 
     def roots(self, role: str) -> list[RunRecord]:
-        """All runs that are a `sweep`, or a `comparison`, the newest first."""
+        """All runs of a role, `sweep` or `comparison`, the newest first."""
         ...
 
     def trials(self, sweep: RunRecord) -> list[RunRecord]:
-        """The trials of a sweep that were written to their end, in order of their beginning."""
+        """The trials of a sweep that are recorded completely, in order of their start."""
         ...
 
-    def experiment(self, sweep: RunRecord) -> str:
-        """The YAML of a sweep as it was run.
+    def find_trials(self, beginning: str) -> list[RunRecord]:
+        """The trials of all sweeps that are recorded completely and whose run ids begin with this text."""
+        ...
 
-        Raises:
-            TrackingError: It is not there.
-        """
+    def artifact(self, run: RunRecord, name: str) -> bytes | None:
+        """A file of a run; None where there is none of this name."""
         ...
 
     def curves(self, trial: RunRecord, score_metrics: Mapping[str, str]) -> Mapping[str, Points]:
-        """The learning curves of a trial by head, as far as they were written down."""
+        """The learning curves of a trial by head, as far as they are recorded.
+
+        Args:
+            trial: The trial.
+            score_metrics: The name of the metric that is the score, by head.
+        """
         ...
 
 
@@ -80,12 +86,12 @@ class SweepSummary:
     """One sweep in a list of sweeps.
 
     Args:
-        run_id: The parent run.
+        run_id: The sweep's run.
         experiment_id: The experiment in MLflow.
         name: The experiment's name.
-        started: When it was first begun.
+        started: When it was started.
         status: `RUNNING` (also if it was killed), `FINISHED`, ….
-        trials: How many trials are `complete`, `pruned` and `failed`.
+        trials: Numbers of `complete`, `pruned` and `failed` trials.
         best: The best score so far, by head, and `mean`.
         data: Where its table came from.
         view: The key of the view in which MLflow's pages show its trials; empty where there is none.
@@ -103,7 +109,7 @@ class SweepSummary:
 
 
 def sweep_summary(sweep: RunRecord) -> SweepSummary:
-    """What the run of a sweep says of it."""
+    """Summarise the run of a sweep."""
     names = score_names(serialization.score_metrics_from_tags(serialization.from_tags(sweep.tags)), BEST)
     return SweepSummary(
         run_id=sweep.run_id,
@@ -126,9 +132,9 @@ class ComparisonSummary:
         run_id: Its run.
         experiment_id: The experiment in MLflow.
         name: Its name.
-        started: When it was first begun.
+        started: When it was started.
         status: `RUNNING` (also if it was killed), `FINISHED`, ….
-        answer: What it comes to, as sentences, the most important first; empty before its end.
+        answer: Its conclusions as sentences, the most important first; empty before its end.
         data: Where its table came from.
     """
 
@@ -142,7 +148,7 @@ class ComparisonSummary:
 
 
 def comparison_summary(comparison: RunRecord) -> ComparisonSummary:
-    """What a list says of a comparison."""
+    """Summarise the run of a comparison."""
     answer = serialization.from_tags(comparison.tags).get("answer", "") if comparison.status == "FINISHED" else ""
     return ComparisonSummary(
         run_id=comparison.run_id,
@@ -155,37 +161,37 @@ def comparison_summary(comparison: RunRecord) -> ComparisonSummary:
     )
 
 
-def select_run(sweeps: Sequence[RunRecord], named: str, uri: str, what: str = "sweep") -> RunRecord:
-    """The run that somebody names.
+def select_run(runs: Sequence[RunRecord], named: str, uri: str, what: str = "sweep") -> RunRecord:
+    """The run that a user names.
 
     Args:
-        sweeps: All there are (or all comparisons), the newest first.
+        runs: All sweeps (or all comparisons), the newest first.
         named: A run id, the beginning of that, or a name, which means the newest of that name. Empty: the newest of all.
         uri: The store, for messages.
-        what: What they are, for messages: `sweep` or `comparison`.
+        what: What the runs are, for messages: `sweep` or `comparison`.
 
     Raises:
         TrackingError: There is no such run, or more than one.
     """
-    if not sweeps:
+    if not runs:
         raise TrackingError(
             f"there is no {what} in {without_password(uri)}: run one first, or name another store (--tracking-uri)"
         )
-    by_name = [sweep for sweep in sweeps if named in ("", sweep.name)]
+    by_name = [run for run in runs if named in ("", run.name)]
     if by_name:
         return by_name[0]
-    by_id = [sweep for sweep in sweeps if sweep.run_id.startswith(named)]
+    by_id = [run for run in runs if run.run_id.startswith(named)]
     if len(by_id) == 1:
         return by_id[0]
-    known = ", ".join(f"{sweep.name} ({sweep.run_id[:8]})" for sweep in (by_id or sweeps)[:10])
+    known = ", ".join(f"{run.name} ({run.run_id[:8]})" for run in (by_id or runs)[:10])
     if by_id:
         raise TrackingError(f"got {what} '{named}', which begins the ids of several: {known}; write one more letter")
-    hint = did_you_mean(named, [sweep.name for sweep in sweeps])
+    hint = did_you_mean(named, [run.name for run in runs])
     raise TrackingError(f"got {what} '{named}', expected a name or a run id; there are {known}{hint}")
 
 
 def read_sweep_record(sweep: RunRecord, yaml: str) -> SweepRecord:
-    """What was written down when the sweep began, read back."""
+    """What was written down when a sweep started, from the tags of its run and the artifact with its experiment."""
     tags = serialization.from_tags(sweep.tags)
     return SweepRecord(
         name=sweep.name,
@@ -193,3 +199,10 @@ def read_sweep_record(sweep: RunRecord, yaml: str) -> SweepRecord:
         objective=Objective.model_validate_json(tags.get("objective", "{}")),
         **serialization.record_from_tags(tags, "objective", "view", "holder", "alive"),
     )
+
+
+def read_conclusion(sweep: RunRecord) -> SweepConclusion | None:
+    """What a sweep finished with, from its run; None for a sweep that has not finished."""
+    if sweep.status != "FINISHED":
+        return None
+    return SweepConclusion(metrics=dict(sweep.metrics), tags=serialization.from_tags(sweep.tags))

@@ -1,12 +1,12 @@
-"""Who runs a sweep: a lease in a tag of its run, so that the same sweep, started twice on one store, is noticed at the start.
+"""The lock by which one process runs a sweep: two tags of the sweep's run, so that a second start of the sweep is noticed.
 
-Tags are all that every MLflow store has for this: there is no lock, and no clock of the server's on a run. So one tag says who
-took the sweep and when, and a second one the time of the holder's last sign of life, which it renews (every
-`shadow.RENEW_SECONDS`). They are two so that who renews cannot overwrite who takes.
+Tags are all that every MLflow store offers for this: there is no lock, and no server time on a run. The tag `holder` says which
+process took the lock and when, the tag `alive` when that process was last alive; it renews it every
+`async_tracker.RENEW_SECONDS`. They are two tags so that a renewal cannot overwrite a takeover.
 
-A lease is **free** when its process is gone (as far as that can be seen: on the same machine), or has not been heard of for
-`STALE_SECONDS`; the clocks of two machines may differ by what is between the two. Of two who take a free lease in the same
-moment, the later one has it, and the other sees so when it renews: until then both may record, each trial once.
+A lock is **free** when its process has ended (as far as that can be seen: on the same machine), or has not been renewed for
+`EXPIRY_SECONDS`; the clocks of two machines may differ by less than that. Of two processes that take a free lock at the same
+time, the later one has it, and the other notices at its next renewal: until then both may record, each trial once.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.mlflow.store import IMPATIENT_REQUESTS, environment, log_batches, translate_errors
 
-HOLDER, ALIVE = "holder", "alive"
-"""The tags of a sweep's run that say who runs it, and that it still does."""
+OWNER, ALIVE = "holder", "alive"
+"""The tags of a sweep's run that say which process runs it, and when it was last alive."""
 
-STALE_SECONDS = 300.0
-"""Who has given no sign of life for so long holds nothing any more."""
+EXPIRY_SECONDS = 300.0
+"""A lock that has not been renewed for this long is free."""
 
-_OURSELVES = uuid4().hex
-"""Tells this process from another one of its number, on a machine that was started anew or in a container."""
+_THIS_PROCESS = uuid4().hex
+"""Distinguishes this process from one with the same pid, on a restarted machine or in a container."""
 
 
 @dataclass(frozen=True, slots=True)
-class LockHolder:
+class LockOwner:
     """The process that runs a sweep.
 
     Args:
-        user: Its user's name.
-        host: Its machine's.
-        pid: Its number there.
-        token: Unlike any other process's.
-        since: When it took the sweep, in seconds since 1970, by its own clock.
-        seen: Its last sign of life, likewise.
+        user: Name of its user.
+        host: Name of its machine.
+        pid: Its process id there.
+        token: Unique to this process.
+        since: When it took the lock, in seconds since 1970, by its own clock.
+        seen: When it was last alive, likewise.
     """
 
     user: str
@@ -58,57 +58,57 @@ class LockHolder:
     seen: float
 
     @classmethod
-    def here(cls) -> LockHolder:
-        """The process that we are, now."""
-        moment = _now()
-        return cls(_user(), socket.gethostname(), os.getpid(), _OURSELVES, moment, moment)
+    def this_process(cls) -> LockOwner:
+        """The present process, at the present time."""
+        now = _now()
+        return cls(_user(), socket.gethostname(), os.getpid(), _THIS_PROCESS, now, now)
 
     @classmethod
-    def of(cls, tags: Mapping[str, str]) -> LockHolder | None:
-        """Who holds the sweep whose run has these tags; None for nobody, and for what cannot be read."""
+    def from_tags(cls, tags: Mapping[str, str]) -> LockOwner | None:
+        """The owner that the tags of a sweep's run name; None for none, and for tags that cannot be read."""
         try:
-            said = json.loads(tags[tag_name(HOLDER)])
-            holder = cls(**said, seen=said["since"])
+            data = json.loads(tags[tag_name(OWNER)])
+            owner = cls(**data, seen=data["since"])
             token, _, seen = tags.get(tag_name(ALIVE), "").partition(" ")
-            return replace(holder, seen=float(seen)) if token == holder.token else holder
+            return replace(owner, seen=float(seen)) if token == owner.token else owner
         except (KeyError, ValueError, TypeError):
             return None
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags that say so."""
-        said = asdict(self)
-        seen = said.pop("seen")
-        return {tag_name(ALIVE): f"{self.token} {seen!r}", tag_name(HOLDER): json.dumps(said)}
+        """The tags that name this owner."""
+        data = asdict(self)
+        seen = data.pop("seen")
+        return {tag_name(ALIVE): f"{self.token} {seen!r}", tag_name(OWNER): json.dumps(data)}
 
     @property
-    def is_us(self) -> bool:
-        """Whether it is this process."""
-        return self.token == _OURSELVES
+    def is_this_process(self) -> bool:
+        """Whether it is the present process."""
+        return self.token == _THIS_PROCESS
 
     @property
     def is_alive(self) -> bool:
-        """Whether the sweep is its: it may be running, and was heard of lately."""
-        return not self._is_gone and _now() - self.seen < STALE_SECONDS
+        """Whether the lock is not free: its process may be running, and has renewed it lately."""
+        return not self._has_ended and _now() - self.seen < EXPIRY_SECONDS
 
     @property
-    def _is_gone(self) -> bool:
+    def _has_ended(self) -> bool:
         """Whether it is a process of this machine that has ended."""
-        if self.host != socket.gethostname() or os.name != "posix":  # elsewhere a signal 0 is no question
+        if self.host != socket.gethostname() or os.name != "posix":  # on other systems signal 0 would end the process
             return False
         if self.pid == os.getpid():
-            return not self.is_us
+            return not self.is_this_process
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return True
-        except PermissionError:  # somebody else's, and alive
+        except PermissionError:  # a process of another user
             return False
         return False
 
     @property
-    def sentence(self) -> str:
-        """Who it is, since when, and when it was heard of."""
+    def description(self) -> str:
+        """Which process it is, since when, and when it was last alive."""
         since = datetime.fromtimestamp(self.since, UTC).astimezone()
         return f"{self} since {since:%Y-%m-%d %H:%M:%S}, last sign of life {max(0.0, _now() - self.seen):.0f} s ago"
 
@@ -117,91 +117,91 @@ class LockHolder:
 
 
 class RunLock:
-    """The hold on a sweep that we have.
+    """The lock on a sweep, owned by this process. Made by `take` for a recorded sweep.
 
     Args:
         client: Of the store.
         run: The sweep's.
-        holder: We.
-        after: Who held the sweep before and did not let go; None for nobody.
+        owner: This process.
+        after: The process that owned the lock before and did not release it; None for none.
     """
 
-    def __init__(self, client: MlflowClient, run: Run, holder: LockHolder, after: LockHolder | None = None) -> None:
-        self._client, self._run, self._holder = client, run, holder
+    def __init__(self, client: MlflowClient, run: Run, owner: LockOwner, after: LockOwner | None = None) -> None:
+        self._client, self._run, self._owner = client, run, owner
         self.after = after
 
     @classmethod
     def take(cls, client: MlflowClient, run: Run, take_over: bool = False) -> RunLock:
-        """Take hold of a sweep that stands in the store.
+        """Take the lock on a recorded sweep.
 
         Args:
             client: Of the store.
-            run: The sweep's, as it was read just now.
-            take_over: Whoever else has it loses it.
+            run: The sweep's, as it was just read.
+            take_over: Whether to take it from a process that is alive.
 
         Raises:
-            TrackingError: Another process has it.
+            TrackingError: Another process owns it.
         """
-        before, ourselves = LockHolder.of(run.data.tags), LockHolder.here()
-        if before is not None and not before.is_us and before.is_alive and not take_over:
+        before, owner = LockOwner.from_tags(run.data.tags), LockOwner.this_process()
+        if before is not None and not before.is_this_process and before.is_alive and not take_over:
             raise TrackingError(refusal(run, before))
-        log_batches(client, run.info.run_id, tags=ourselves.tags)
-        return cls(client, run, ourselves, None if before is None or before.is_us else before)
+        log_batches(client, run.info.run_id, tags=owner.tags)
+        return cls(client, run, owner, None if before is None or before.is_this_process else before)
 
     def renew(self) -> None:
-        """Give a sign of life.
+        """Record that this process is alive.
 
         Raises:
-            TrackingError: Another process has taken over, or the store did not answer.
+            TrackingError: Another process has taken the lock over, or the store did not answer.
         """
-        with environment(IMPATIENT_REQUESTS), translate_errors(self._uri, "renewing the hold on the sweep"):
-            holder = self._current()
-            if holder is not None and not holder.is_us:
+        with environment(IMPATIENT_REQUESTS), translate_errors(self._uri, "renewing the lock on the sweep"):
+            owner = self._current_owner()
+            if owner is not None and not owner.is_this_process:
                 raise TrackingError(
-                    f"{_named(self._run)} was taken over by {holder.sentence}: this process stops, and records nothing more"
+                    f"{_label(self._run)} was taken over by {owner.description}: this process stops, and records nothing more"
                 )
-            self._holder = replace(self._holder, seen=_now())
-            renewed = self._holder.tags
-            if holder is not None:
-                del renewed[tag_name(HOLDER)]  # who takes over now must not be overwritten
-            log_batches(self._client, self._run.info.run_id, tags=renewed)
+            self._owner = replace(self._owner, seen=_now())
+            tags = self._owner.tags
+            if owner is not None:
+                del tags[tag_name(OWNER)]  # a process that takes the lock over now must not be overwritten
+            log_batches(self._client, self._run.info.run_id, tags=tags)
 
     def release(self) -> None:
-        """Let go, if the sweep is still ours.
+        """Give the lock up, if this process still owns it.
 
         Raises:
             TrackingError: The store did not answer.
         """
-        with environment(IMPATIENT_REQUESTS), translate_errors(self._uri, "letting go of the sweep"):
-            holder = self._current()
-            if holder is not None and holder.is_us:
-                for name in holder.tags:
+        with environment(IMPATIENT_REQUESTS), translate_errors(self._uri, "releasing the lock on the sweep"):
+            owner = self._current_owner()
+            if owner is not None and owner.is_this_process:
+                for name in owner.tags:
                     self._client.delete_tag(self._run.info.run_id, name)
 
     @property
     def _uri(self) -> str:
         return str(self._client.tracking_uri)
 
-    def _current(self) -> LockHolder | None:
-        return LockHolder.of(self._client.get_run(self._run.info.run_id).data.tags)
+    def _current_owner(self) -> LockOwner | None:
+        return LockOwner.from_tags(self._client.get_run(self._run.info.run_id).data.tags)
 
 
-def refusal(run: Run, holder: LockHolder) -> str:
-    """What is told to who starts a sweep that another process runs."""
+def refusal(run: Run, owner: LockOwner) -> str:
+    """The message for a process that starts a sweep which another one runs."""
     return (
-        f"{_named(run)} is being run by {holder.sentence}: wait for it, or take over with --take-over (the other process then "
-        "stops)"
+        f"{_label(run)} is being run by {owner.description}: wait for it, or take over with --take-over (the other process "
+        "then stops)"
     )
 
 
-def _named(run: Run) -> str:
+def _label(run: Run) -> str:
     return f"sweep {run.info.run_name} ({run.info.run_id[:8]})"
 
 
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a number without a name, as in containers
+    except (OSError, KeyError, ImportError):  # a user id without a name, as in containers
         return "unknown"
 
 

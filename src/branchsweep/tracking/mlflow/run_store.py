@@ -9,20 +9,24 @@ from mlflow import MlflowClient
 from branchsweep.metrics.names import CURVE, score_names
 from branchsweep.tracking.mlflow.store import (
     connect,
+    experiments,
+    finished_trials,
+    read_artifact,
     root_runs,
+    search_runs,
+    tag_filter,
     to_run,
     translate_errors,
 )
-from branchsweep.tracking.mlflow.tracker import experiment_yaml, finished_trials
 from branchsweep.tracking.run_records import Points, RunRecord
 
 
 class MlflowRunStore:
-    """Plays `listing.Shelf` by MLflow's client, over any store.
+    """A `RunStore` over any store of MLflow. Made by `open`.
 
     Args:
         client: Of the store.
-        uri: Its address in full.
+        uri: The store's URI in full.
     """
 
     def __init__(self, client: MlflowClient, uri: str) -> None:
@@ -30,7 +34,7 @@ class MlflowRunStore:
 
     @classmethod
     def open(cls, uri: str) -> MlflowRunStore:
-        """The store at an address in full.
+        """The store at a URI in full.
 
         Raises:
             TrackingError: There is none.
@@ -38,7 +42,7 @@ class MlflowRunStore:
         return cls(connect(uri, create=False), uri)
 
     def roots(self, role: str) -> list[RunRecord]:
-        """All runs that are a `sweep`, or a `comparison`, the newest first.
+        """All runs of a role, `sweep` or `comparison`, the newest first.
 
         Raises:
             TrackingError: The store did not answer.
@@ -47,7 +51,7 @@ class MlflowRunStore:
             return [to_run(run) for run in root_runs(self._client, role)]
 
     def trials(self, sweep: RunRecord) -> list[RunRecord]:
-        """The trials of a sweep that were written to their end, in order of their beginning.
+        """The trials of a sweep that are recorded completely, in order of their start.
 
         Raises:
             TrackingError: The store did not answer.
@@ -55,22 +59,32 @@ class MlflowRunStore:
         with translate_errors(self._uri, "reading the sweep"):
             return [to_run(run) for run in finished_trials(self._client, sweep.experiment_id, sweep.run_id)]
 
-    def experiment(self, sweep: RunRecord) -> str:
-        """The YAML of a sweep as it was run.
+    def find_trials(self, beginning: str) -> list[RunRecord]:
+        """The trials of all sweeps that are recorded completely and whose run ids begin with this text.
 
         Raises:
-            TrackingError: It is not there.
+            TrackingError: The store did not answer.
         """
-        with translate_errors(self._uri, "reading the experiment"):
-            return experiment_yaml(self._client, sweep.run_id)
+        query = f"{tag_filter('role', 'trial')} AND attributes.run_id LIKE '{beginning}%' AND status != 'RUNNING'"
+        with translate_errors(self._uri, "looking for the trial"):
+            return [to_run(run) for run in search_runs(self._client, experiments(self._client), query)]
+
+    def artifact(self, run: RunRecord, name: str) -> bytes | None:
+        """A file of a run; None where there is none of this name.
+
+        Raises:
+            TrackingError: The store did not answer.
+        """
+        with translate_errors(self._uri, f"reading {name}"):
+            return read_artifact(self._client, run.run_id, name)
 
     def curves(self, trial: RunRecord, score_metrics: Mapping[str, str]) -> Mapping[str, Points]:
-        """The learning curves of a trial by head, as far as they were written down.
+        """The learning curves of a trial by head, as far as they are recorded.
 
         Raises:
             TrackingError: The store did not answer.
         """
         with translate_errors(self._uri, "reading the learning curves"):
             names = score_names(score_metrics, CURVE, mean=False)
-            found = {head: self._client.get_metric_history(trial.run_id, name) for head, name in names.items()}
-        return {head: [(point.step, point.value) for point in points] for head, points in found.items() if points}
+            curves = {head: self._client.get_metric_history(trial.run_id, name) for head, name in names.items()}
+        return {head: [(point.step, point.value) for point in points] for head, points in curves.items() if points}

@@ -1,7 +1,7 @@
-"""The way to an MLflow store: knocking, the client, searching in pages, and errors that say what to do.
+"""Access to an MLflow store: connecting, searching in pages, writing in batches, and errors that say what to do.
 
-Everything goes through `MlflowClient` with explicit addresses: no global address, no stack of active runs. MLflow is kept off
-standard output, where `--json` speaks, and off the network beyond the store.
+Everything goes through `MlflowClient` with explicit URIs: no global tracking URI, no stack of active runs. MLflow is kept off
+standard output, which is for results (`--json`), and off the network beyond the store.
 """
 
 from __future__ import annotations
@@ -33,41 +33,41 @@ from branchsweep.tracking.mlflow.serialization import MetricPoint, tag_name
 from branchsweep.tracking.run_records import RunRecord, select_run
 from branchsweep.tracking.tracking_uri import database_file, is_server, nothing_at, resolve_tracking_uri, without_password
 
-Made = TypeVar("Made")
+Opened = TypeVar("Opened")
 
 if "MLFLOW_LOGGING_LEVEL" not in os.environ:
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # without its diary of database migrations
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # its tracebacks; we tell the reason
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # what is tried again; likewise
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # without its messages about database migrations
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # its tracebacks; our errors name the reason
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its retries; likewise
 
 CONNECT_SECONDS = 10
-"""How long a store may take to answer for the first time. Later MLflow's own patience holds, and a server may be restarted."""
+"""How long a store may take to answer for the first time. Later MLflow's own limits hold, since a server may be restarted."""
 
 IMPATIENT_REQUESTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
-"""MLflow's patience with a server where somebody above has more of it, and wants to tell of it: else it is four minutes."""
+"""MLflow's limits where the caller waits for a server that is away, and tells the user: by default MLflow waits 4 minutes."""
 
 UNAVAILABLE_STATUSES = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
-"""What is answered in the place of a server that is away. MLflow's client retries these itself; its artifacts' does not."""
+"""What a proxy answers for a server that is away. MLflow's client retries these; its client for artifacts does not."""
 
 LOCK_SECONDS = 60
-"""How long one waits for another process that changes who reigns; it takes less than a second."""
+"""How long to wait for another process that changes the champion, which takes less than a second."""
 
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-"""Where databases listen if their address does not say."""
+"""Ports of databases whose URI names none."""
 
 PAGE = 1000
-"""Runs that are read at once."""
+"""Runs in one page of a search."""
 
-BATCH_METRICS, BATCH_WORDS = 800, 100
-"""What one batch holds of numbers, and of params and of tags: MLflow takes 1,000 in all, and 100 of either."""
+BATCH_METRICS, BATCH_TEXTS = 800, 100
+"""Metrics, and params and tags each, in one batch: MLflow takes 1,000 in all, and 100 of either of the latter."""
 
 
 def make_database(file: Path) -> None:
-    """Make an empty MLflow database, all at once: it is made elsewhere and moved, so that nobody ever finds half of one.
+    """Create an empty MLflow database, at once: it is created under another name and moved, so that nobody finds half of one.
 
-    Its journal is a write-ahead log: a browser that reads does not hold up the sweep, and recording takes a quarter less.
+    Its journal is a write-ahead log: a reader does not block the sweep, and recording takes a quarter less time.
     """
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415  # costs a second, once in a store's life
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415  # takes a second, once per store
 
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{file.name}.new-", dir=file.parent) as folder:
@@ -87,24 +87,32 @@ def make_database(file: Path) -> None:
 
 
 def connect(uri: str, create: bool) -> MlflowClient:
-    """The client of a store that is there and answers."""
+    """The client of a store that exists and answers.
+
+    Args:
+        uri: The store's URI in full.
+        create: Whether to create a sqlite file that does not exist.
+
+    Raises:
+        TrackingError: There is no usable store at this URI.
+    """
     file = database_file(uri)
     if file is not None:
         _check_file(file, create)
     elif not is_server(uri):
         _connect_to_database(uri)
     for variable in (MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT):
-        # there for good: a thread that copies the environment must not see them vanish
+        # set for good: a thread that copies the environment must not see them disappear
         os.environ.setdefault(variable.name, str(variable.default))
-    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(CONNECT_SECONDS)}
-    with translate_errors(uri, "connecting"), environment(patience):
+    limits = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(CONNECT_SECONDS)}
+    with translate_errors(uri, "connecting"), environment(limits):
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
     return client
 
 
 def _check_file(file: Path, create: bool) -> None:
-    """Raises TrackingError unless the file is a database; makes it if it is not there."""
+    """Raise TrackingError unless the file is a database; create it if asked to."""
     try:
         if not file.exists():
             if not create:
@@ -122,7 +130,7 @@ def _check_file(file: Path, create: bool) -> None:
 
 
 def _connect_to_database(uri: str) -> None:
-    """Raises TrackingError unless a database answers: MLflow itself would try for minutes."""
+    """Raise TrackingError unless a database answers: MLflow itself would try for minutes."""
     try:
         url = sqlalchemy.make_url(uri)
         port = url.port or PORTS.get(url.get_backend_name())
@@ -141,7 +149,7 @@ def _connect_to_database(uri: str) -> None:
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """These variables, for as long as it takes."""
+    """Environment variables that are set while the context is open."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -156,10 +164,14 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def translate_errors(uri: str, doing: str) -> Iterator[None]:
-    """Turns MLflow's exceptions into LedgerErrors that say what was done where, and what to do about it.
+    """Turn MLflow's exceptions into TrackingErrors that say what was done where, and what to do about it.
+
+    Args:
+        uri: The store's URI in full.
+        doing: What is done in the context, as the subject of "failed".
 
     Raises:
-        TrackingServerUnavailableError: Nobody answers at the server's address, or who does says that it is away.
+        TrackingServerUnavailableError: Nobody answers at the server's URI, or a proxy says that the server is away.
         TrackingError: Any other refusal.
     """
     try:
@@ -179,22 +191,23 @@ def translate_errors(uri: str, doing: str) -> Iterator[None]:
 
 
 def _is_away(error: BaseException) -> bool:
-    """Whether an exception was caused by a server that does not answer, or by answers that are given in its place."""
-    at: BaseException | None = error
-    while at is not None:
-        if isinstance(at, requests.ConnectionError | requests.Timeout | requests.exceptions.RetryError):
+    """Whether an exception was caused by a server that does not answer, or by a proxy that answers for it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, requests.ConnectionError | requests.Timeout | requests.exceptions.RetryError):
             return True
-        if isinstance(at, requests.HTTPError) and at.response is not None and at.response.status_code in UNAVAILABLE_STATUSES:
+        response = cause.response if isinstance(cause, requests.HTTPError) else None
+        if response is not None and response.status_code in UNAVAILABLE_STATUSES:
             return True
-        at = at.__cause__ or at.__context__
+        cause = cause.__cause__ or cause.__context__
     return False
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of an exception's innermost cause: what the network or the database said, not who passed it on."""
-    is_of_network = "failed with exception" in str(error)  # where MLflow does not name the cause as one
-    while below := error.__cause__ or (error.__context__ if is_of_network else None):
-        error = below
+    """The first line of an exception's innermost cause, which is that of the network or the database."""
+    is_from_network = "failed with exception" in str(error)  # where MLflow does not name the cause as one
+    while cause := error.__cause__ or (error.__context__ if is_from_network else None):
+        error = cause
     return first_line(error)
 
 
@@ -225,32 +238,32 @@ def store_lock(uri: str) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an exception's message, not too long."""
+    """The first line of an exception's message, at most 300 characters."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0] if len(lines[0]) <= 300 else lines[0][:297] + "…"
 
 
 def is_absent(error: MlflowException) -> bool:
-    """Whether MLflow says that there is no such model, version or alias (for which it has a code of its own)."""
+    """Whether MLflow says that there is no such model, version or alias (which has no code of its own)."""
     return error.error_code == "RESOURCE_DOES_NOT_EXIST" or ("alias" in str(error) and "not found" in str(error))
 
 
 def experiments(client: MlflowClient, view: int = ViewType.ACTIVE_ONLY) -> list[str]:
-    """The ids of all experiments, those that were deleted too if `view` says so."""
-    found: list[str] = []
+    """The ids of all experiments, deleted ones included if `view` says so."""
+    ids: list[str] = []
     token: str | None = None
     while True:
         page = client.search_experiments(view, max_results=PAGE, page_token=token)
-        found += [experiment.experiment_id for experiment in page]
+        ids += [experiment.experiment_id for experiment in page]
         token = page.token
         if not token:
-            return found
+            return ids
 
 
 def search_runs(
     client: MlflowClient, within: list[str], query: str, order: str = "start_time ASC", view: int = ViewType.ACTIVE_ONLY
 ) -> Iterator[Run]:
-    """The runs of these experiments that the query finds, however many."""
+    """The runs of these experiments that a query selects, page by page."""
     token: str | None = None
     while True:
         with _collector_paused():
@@ -263,7 +276,7 @@ def search_runs(
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """No search for cyclic garbage while runs are read: among so many objects, all alive, it takes two thirds of the time."""
+    """A context without garbage collection: while runs are read, all objects are alive, and it takes two thirds of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -274,15 +287,21 @@ def _collector_paused() -> Iterator[None]:
 
 
 def experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
-    """The id of the experiment of this name, made if it is not there."""
+    """The id of the experiment of this name, which is created if it does not exist.
+
+    Args:
+        client: Of the store.
+        name: The experiment's name.
+        location: URI for its files; None for the store's default.
+    """
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:
-            # of two views that MLflow has of an experiment, the one for models
+            # MLflow shows it as an experiment of model training, not of GenAI
             kind = {"mlflow.experimentKind": "custom_model_development"}
             return str(client.create_experiment(name, artifact_location=location, tags=kind))
         except MlflowException:
-            experiment = client.get_experiment_by_name(name)  # another process may have been faster
+            experiment = client.get_experiment_by_name(name)  # another process may have created it
             if experiment is None:
                 raise
     if experiment.lifecycle_stage != "active":
@@ -294,26 +313,20 @@ def experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
 
 
 def newest_run(client: MlflowClient, within: str, role: str, key: str) -> Run | None:
-    """The newest run of this role and key in an experiment."""
+    """The newest run of this role and key in an experiment, or None."""
     query = f"{tag_filter('role', role)} AND {tag_filter('key', key)}"
     runs = client.search_runs([within], query, max_results=1, order_by=["start_time DESC"])
     return runs[0] if runs else None
 
 
 def select_parent(parents: Sequence[Run], given: str, what: str, uri: str) -> Run:
-    """The run that somebody means.
-
-    Args:
-        parents: Those that there are, the newest first.
-        given: A run id, the beginning of one, or a name, which means the newest of that name. Empty: the newest of all.
-        what: What they are, for the message: `sweep` or `comparison`.
-        uri: Where they are.
+    """The run that a user names; see `select_run`.
 
     Raises:
-        TrackingError: It is none of them, or more than one.
+        TrackingError: There is no such run, or more than one.
     """
-    meant = select_run([to_run(parent) for parent in parents], given, uri, what)
-    return next(parent for parent in parents if parent.info.run_id == meant.run_id)
+    selected = select_run([to_run(parent) for parent in parents], given, uri, what)
+    return next(parent for parent in parents if parent.info.run_id == selected.run_id)
 
 
 def to_run(run: Run) -> RunRecord:
@@ -331,7 +344,7 @@ def to_run(run: Run) -> RunRecord:
 
 
 def tag_filter(name: str, value: str) -> str:
-    """What finds runs that have our tag `name` of this value."""
+    """A query for the runs whose tag `name` of ours has this value."""
     return f"tags.`{tag_name(name)}` = '{value}'"
 
 
@@ -342,27 +355,28 @@ def log_batches(
     params: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Write these about a run: in one batch, which the store takes whole or not at all, or in several if they do not fit in it.
+    """Log metrics, params and tags of a run: in one batch, which is written completely or not at all, or in several if needed.
 
-    What is no finite number is left out.
+    Metrics that are not finite are left out.
     """
-    moment = now_in_milliseconds()
-    metrics = [Metric(name, value, moment, step) for name, value, step in points if math.isfinite(value)]
-    words = [Param(name, value) for name, value in (params or {}).items()]
-    labels = [RunTag(name, value) for name, value in (tags or {}).items()]
-    batches = max(-(-len(metrics) // BATCH_METRICS), -(-max(len(words), len(labels)) // BATCH_WORDS))
-    for place in range(batches):
-        some = slice(place * BATCH_WORDS, (place + 1) * BATCH_WORDS)
-        client.log_batch(run_id, metrics[place * BATCH_METRICS : (place + 1) * BATCH_METRICS], words[some], labels[some])
+    now = now_in_milliseconds()
+    metrics = [Metric(name, value, now, step) for name, value, step in points if math.isfinite(value)]
+    run_params = [Param(name, value) for name, value in (params or {}).items()]
+    run_tags = [RunTag(name, value) for name, value in (tags or {}).items()]
+    batches = max(-(-len(metrics) // BATCH_METRICS), -(-max(len(run_params), len(run_tags)) // BATCH_TEXTS))
+    for index in range(batches):
+        texts = slice(index * BATCH_TEXTS, (index + 1) * BATCH_TEXTS)
+        numbers = slice(index * BATCH_METRICS, (index + 1) * BATCH_METRICS)
+        client.log_batch(run_id, metrics[numbers], run_params[texts], run_tags[texts])
 
 
 def now_in_milliseconds() -> int:
-    """The time in milliseconds, as MLflow has it."""
+    """The time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
 def log_files(client: MlflowClient, run_id: str, files: Mapping[str, str | bytes]) -> None:
-    """Files as artifacts of a run, all in one go, laid out as their names say."""
+    """Log files as artifacts of a run, all at once; names may contain folders."""
     if not files:
         return
     with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
@@ -371,18 +385,18 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, str | bytes
 
 
 def root_runs(client: MlflowClient, role: str) -> list[Run]:
-    """All runs of a store that are a `sweep`, or a `comparison`, the newest first."""
+    """All runs of a role, `sweep` or `comparison`, the newest first."""
     return list(search_runs(client, experiments(client), tag_filter("role", role), "start_time DESC"))
 
 
-def open_run(tracking_uri: str | None, role: str, named: str, made: Callable[[MlflowClient, Run], Made]) -> Made:
-    """What is made of the run that somebody names, of all that are a `sweep`, or a `comparison`.
+def open_run(tracking_uri: str | None, role: str, named: str, read: Callable[[MlflowClient, Run], Opened]) -> Opened:
+    """What is read from the run that a user names.
 
     Args:
-        tracking_uri: The store; see `address.resolve`.
-        role: Which.
-        named: See `listing.chosen`.
-        made: From the store's client and the run.
+        tracking_uri: The store; see `resolve_tracking_uri`.
+        role: `sweep` or `comparison`.
+        named: See `select_run`.
+        read: Called with the store's client and the run.
 
     Raises:
         TrackingError: There is no such run, or more than one; or the store did not answer.
@@ -390,4 +404,24 @@ def open_run(tracking_uri: str | None, role: str, named: str, made: Callable[[Ml
     uri = resolve_tracking_uri(tracking_uri)
     client = connect(uri, create=False)
     with translate_errors(uri, f"looking for the {role}"):
-        return made(client, select_parent(root_runs(client, role), named, role, uri))
+        return read(client, select_parent(root_runs(client, role), named, role, uri))
+
+
+def finished_trials(client: MlflowClient, experiment_id: str, sweep: str) -> Iterator[Run]:
+    """The trials of a sweep that are recorded completely, in order of their start.
+
+    Args:
+        client: Of the store.
+        experiment_id: The sweep's experiment in MLflow.
+        sweep: Its run id.
+    """
+    return search_runs(client, [experiment_id], f"{tag_filter('sweep', sweep)} AND status != 'RUNNING'")
+
+
+def read_artifact(client: MlflowClient, run_id: str, name: str) -> bytes | None:
+    """A file of a run; None where there is none of this name."""
+    folder = name.rpartition("/")[0]
+    if name not in {file.path for file in client.list_artifacts(run_id, folder or None)}:
+        return None
+    with tempfile.TemporaryDirectory(prefix="branchsweep-") as target:
+        return Path(client.download_artifacts(run_id, name, target)).read_bytes()

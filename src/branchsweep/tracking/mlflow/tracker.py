@@ -1,45 +1,39 @@
-"""The ledger that people look at: sweeps and trials as runs in MLflow, champions in its registry.
+"""The tracker in MLflow: sweeps and trials as runs.
 
-An experiment in MLflow has the name of ours. In it stands one **parent run** per sweep (what was asked, of which data; the best
-so far as metrics that grow; in the end the summary), and below it one **child run** per trial, written in four calls:
-created with all its tags, filled in one batch, told its table, ended. Only a run that was ended counts; what a killed process
-left half written is deleted when the sweep goes on.
-
-The way to the store is `store`'s, and the registry has a module of its own.
+An experiment in MLflow has the name of ours. It holds one **parent run** per sweep (the question, facts about the data, the
+best scores so far as metrics, in the end the result), and below it one **child run** per trial. A trial is written in four
+calls: create the run with its tags, log params and metrics in one batch, log its input table, end the run. Only a run that was
+ended counts; what a killed process has left half written is deleted when the sweep is resumed.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
-from branchsweep.errors import TrackingError, TrackingServerUnavailableError, did_you_mean
+from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.tracking.mlflow import serialization, ui_views
 from branchsweep.tracking.mlflow.registry import MlflowRegistry
-from branchsweep.tracking.mlflow.run_lock import LockHolder, RunLock, refusal
-from branchsweep.tracking.mlflow.serialization import MetricPoint, tag_name
+from branchsweep.tracking.mlflow.run_lock import LockOwner, RunLock, refusal
+from branchsweep.tracking.mlflow.serialization import MetricPoint
 from branchsweep.tracking.mlflow.store import (
     IMPATIENT_REQUESTS,
     connect,
     environment,
     experiment_id,
-    experiments,
+    finished_trials,
     log_batches,
     log_files,
     newest_run,
     now_in_milliseconds,
     open_run,
-    root_runs,
+    read_artifact,
     search_runs,
-    select_parent,
     tag_filter,
     to_run,
     translate_errors,
@@ -47,21 +41,21 @@ from branchsweep.tracking.mlflow.store import (
 from branchsweep.tracking.mlflow.test_audit import MlflowTestAudit
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TableRecord, Tracking, TrackingLinks
 from branchsweep.tracking.recorded_trials import RecordedTrials
-from branchsweep.tracking.run_records import EXPERIMENT, read_sweep_record
+from branchsweep.tracking.run_records import EXPERIMENT, read_conclusion, read_sweep_record
 from branchsweep.tracking.tracking_uri import artifact_location, is_server, resolve_tracking_uri
 from branchsweep.tracking.ui_pages import MODELS, charts_page, file_page, run_page, version_page, view_page
 from branchsweep.trial import Result, Status
 
 
 class MlflowTracker:
-    """Plays `roles.Ledger` over an MLflow store. Made by `open` (to write) and `open_existing` (to read).
+    """A `Tracker` in MLflow. Made by `open` (to write) and `open_existing` (to read).
 
     Args:
         client: Of the store.
         parent: The sweep's run.
-        sweep: What was written down when the sweep began.
-        is_resumed: Whether the sweep stood in the store before.
-        lock: The lock of the sweep of who writes.
+        sweep: What is written down about the sweep.
+        is_resumed: Whether the store had this sweep before.
+        lock: By which this process owns the sweep; None to read only.
     """
 
     def __init__(
@@ -72,57 +66,57 @@ class MlflowTracker:
         self._sweep = sweep
         self._is_resumed = is_resumed
         self._lock = lock
-        self._is_open = not is_resumed
-        self._history = None if is_resumed else RecordedTrials(sweep.objective, sweep.score_metrics)
-        self._conclusion = _conclusion(parent) if is_resumed else None
-        self._runs: dict[int, str] = {}  # the run of each trial
-        self._learnt_from = [_dataset_input(sweep.table)] if sweep.table else []
+        self._is_running = not is_resumed  # whether the run has the status of a sweep that is run by this process
+        self._recorded = (
+            None if is_resumed else RecordedTrials(sweep.objective, sweep.score_metrics)
+        )  # None: to be read from the store
+        self._conclusion = read_conclusion(to_run(parent)) if is_resumed else None
+        self._trial_runs: dict[int, str] = {}  # run ids by the trials' numbers
+        self._inputs = [_dataset_input(sweep.table)] if sweep.table else []
 
     @classmethod
     def open(
         cls, record: SweepRecord, tracking_uri: str | None = None, fresh: bool = False, take_over: bool = False
     ) -> MlflowTracker:
-        """The sweep of this key goes on if the store has it, whether it was killed or finished; else it begins.
+        """Resume the sweep of this key if the store has it, whether it was killed or finished; else start it.
 
-        Either way it is this process's from then on: see `lease`.
+        From then on the sweep is this process's alone (`run_lock`).
 
         Args:
             record: What is written down about the sweep.
-            tracking_uri: Where; see `address.resolve`. A sqlite file that does not exist is made, in a few seconds.
-            fresh: Begin a new sweep in any case.
-            take_over: Go on with the sweep even if another process runs it, which then stops.
+            tracking_uri: The store; see `resolve_tracking_uri`. A sqlite file that does not exist is created.
+            fresh: Start a new sweep in any case.
+            take_over: Resume the sweep even if another process runs it, which then stops.
 
         Raises:
-            TrackingError: The address is none, nobody answers there, or what answers is not a store that can be used; or
-                another                 process runs this sweep.
+            TrackingError: There is no usable store at this URI, or another process runs this sweep.
         """
         uri = resolve_tracking_uri(tracking_uri)
         client = connect(uri, create=True)
         with translate_errors(uri, "opening the sweep"):
-            within = experiment_id(client, record.name, artifact_location(uri, record.name))
-            parent = None if fresh else newest_run(client, within, "sweep", record.key)
+            experiment = experiment_id(client, record.name, artifact_location(uri, record.name))
+            parent = None if fresh else newest_run(client, experiment, "sweep", record.key)
             if parent is not None:
-                lock = RunLock.take(client, parent, take_over)  # before anything of another process's is deleted
-                _forget_half_written(client, within, parent.info.run_id)
+                lock = RunLock.take(client, parent, take_over)  # before anything of another process is deleted
+                _delete_half_written(client, experiment, parent.info.run_id)
                 return cls(client, parent, record, is_resumed=True, lock=lock)
-            holder = LockHolder.here()
-            tags = {**_parent_tags(record), **holder.tags}
-            parent = client.create_run(within, tags=tags, run_name=record.name)
+            owner = LockOwner.this_process()
+            parent = client.create_run(experiment, tags={**_parent_tags(record), **owner.tags}, run_name=record.name)
             if not fresh:
-                _refuse_twins(client, parent, record.key)
-            ledger = cls(client, parent, record, is_resumed=False, lock=RunLock(client, parent, holder))
-            ledger._furnish()
-            return ledger
-
-    @property
-    def run_id(self) -> str:
-        """The parent run."""
-        return str(self._parent.info.run_id)
+                _refuse_same_sweep(client, parent, record.key)
+            tracker = cls(client, parent, record, is_resumed=False, lock=RunLock(client, parent, owner))
+            tracker._log_setup()
+            return tracker
 
     @property
     def tracking(self) -> Tracking:
         """The tracker with the registry and the test audit of the same store."""
         return Tracking(self, MlflowRegistry(self._client), MlflowTestAudit(self._client, self.run_id))
+
+    @property
+    def run_id(self) -> str:
+        """The sweep's run."""
+        return str(self._parent.info.run_id)
 
     @property
     def experiment_id(self) -> str:
@@ -131,97 +125,81 @@ class MlflowTracker:
 
     @property
     def tracking_uri(self) -> str:
-        """The store's address in full."""
+        """The store's URI in full."""
         return str(self._client.tracking_uri)
 
     @property
     def sweep(self) -> SweepRecord:
-        """What was written down when the sweep began."""
+        """What is written down about the sweep."""
         return self._sweep
 
     @property
     def is_resumed(self) -> bool:
-        """Whether the sweep stood in the store before."""
+        """Whether the store had this sweep before."""
         return self._is_resumed
 
     @property
     def earlier_tags(self) -> Mapping[str, str]:
-        """The sweep's tags (without the prefix) as they stood in the store when it was opened."""
+        """The sweep's tags (without the prefix `branchsweep.`) as the store had them when the sweep was opened."""
         return serialization.from_tags(self._parent.data.tags)
 
     @property
     def lock(self) -> RunLock:
-        """The hold on the sweep. Only who opened it to write has one."""
+        """The lock by which this process owns the sweep, which was opened to write."""
         assert self._lock is not None
         return self._lock
 
     @property
     def conclusion(self) -> SweepConclusion | None:
-        """The parent run's metrics and our tags on it; None for a sweep that has not come to its end."""
+        """Metrics and tags of the sweep's run; None for a sweep that has not finished."""
         return self._conclusion
 
     def record(self, results: Sequence[Result]) -> None:
-        """Write each trial that does not stand there yet as a child run, and then the progress on the parent, once.
+        """Write each trial that is not recorded yet as a child run, and then the progress on the parent run, once.
 
         Raises:
-            TrackingServerUnavailableError: The server does not answer. The same may be offered again: what came through is
-                not written twice.
-            TrackingError: The store did not take it, or holds a trial of this number with other params.
+            TrackingServerUnavailableError: The server does not answer. The same results may be passed again: what was written
+                is not written twice.
+            TrackingError: The store refused them, or has recorded a trial of the same number with other params.
         """
         with environment(IMPATIENT_REQUESTS if is_server(self.tracking_uri) else {}):
             try:
                 self._record(results)
             except TrackingServerUnavailableError:
-                self._history = None  # the last request may have come through, and its answer not: see what stands there
+                self._recorded = None  # the last request may have been served, though its answer was lost
                 raise
 
-    def _record(self, results: Sequence[Result]) -> None:
-        if self._history is None:
-            with translate_errors(self.tracking_uri, "reading the sweep"):
-                _forget_half_written(self._client, self.experiment_id, self.run_id)
-        history = self._read() if self._history is None else self._history
-        fresh = history.unrecorded(results)
-        if not fresh:
-            return
-        with translate_errors(self.tracking_uri, f"recording trial {fresh[0].trial.number}"):
-            self._reopen()
-            for result in fresh:
-                self._write(result)
-                history.add(result)
-            log_batches(
-                self._client,
-                self.run_id,
-                [MetricPoint(name, value, len(history)) for name, value in history.progress_metrics.items()],
-            )
-
     def recorded_results(self) -> list[Result]:
-        """Every recorded result, in order of the trials' numbers. The learning curves stay in the store.
+        """All recorded results, in order of the trials' numbers, without learning curves.
 
         Raises:
-            TrackingError: The store did not answer, or holds something unexpected.
+            TrackingError: The store did not answer, or a trial cannot be read.
         """
         with translate_errors(self.tracking_uri, "reading the sweep"):
             results: dict[int, Result] = {}
             for run in finished_trials(self._client, self.experiment_id, self.run_id):
                 result = serialization.result_from_run(run.data.tags, run.data.metrics, self._sweep.score_metrics)
                 results.setdefault(result.trial.number, result)
-                self._runs.setdefault(result.trial.number, run.info.run_id)
-        self._history = RecordedTrials(self._sweep.objective, self._sweep.score_metrics, results.values())
+                self._trial_runs.setdefault(result.trial.number, run.info.run_id)
+        self._recorded = RecordedTrials(self._sweep.objective, self._sweep.score_metrics, results.values())
         return [results[number] for number in sorted(results)]
 
     def log_trial_files(self, trial: int, files: Mapping[str, str | bytes]) -> None:
-        """Keep files as artifacts of a trial's run."""
-        if self._history is None:
-            self._read()
-        with translate_errors(self.tracking_uri, f"keeping the pictures of trial {trial}"):
-            log_files(self._client, self._runs[trial], files)
+        """Keep files as artifacts of a trial's run.
+
+        Raises:
+            TrackingError: The store refused them.
+        """
+        self._recorded_trials()
+        with translate_errors(self.tracking_uri, f"keeping the files of trial {trial}"):
+            log_files(self._client, self._trial_runs[trial], files)
 
     def links(self, trials: Sequence[int]) -> TrackingLinks:
-        """Where people see this sweep, and these of its trials, in MLflow's pages."""
-        if self._history is None:
-            self._read()
+        """Links to this sweep, and to these of its trials, in MLflow's pages."""
+        self._recorded_trials()
+        runs = {number: self._trial_runs[number] for number in trials if number in self._trial_runs}
         return TrackingLinks(
-            trials={number: run_page(self.experiment_id, self._runs[number]) for number in trials if number in self._runs},
+            trials={number: run_page(self.experiment_id, run) for number, run in runs.items()},
             table=view_page(self.experiment_id, self.run_id),
             charts=charts_page(self.experiment_id, self.run_id),
             models=MODELS,
@@ -239,148 +217,119 @@ class MlflowTracker:
         """Record the sweep's final metrics, tags, files and description, and mark it as finished.
 
         Raises:
-            TrackingError: The store did not take it.
+            TrackingError: The store refused them.
         """
-        history = self._read() if self._history is None else self._history
-        with translate_errors(self.tracking_uri, "concluding the sweep"):
+        recorded = self._recorded_trials()
+        with translate_errors(self.tracking_uri, "finishing the sweep"):
             self._reopen()
-            _forget_half_written(self._client, self.experiment_id, self.run_id)  # a request that was sent twice leaves one
+            _delete_half_written(self._client, self.experiment_id, self.run_id)  # left by a request that was sent twice
             log_files(self._client, self.run_id, files)
-            points = [MetricPoint(name, value, len(history)) for name, value in history.progress_metrics.items()]
-            points += [MetricPoint(name, value) for name, value in metrics.items()]
-            log_batches(
-                self._client,
-                self.run_id,
-                points,
-                tags=serialization.replace_tags(self._parent.data.tags, {**tags, **serialization.description_tag(description)}),
-            )
+            points = [*_progress(recorded), *(MetricPoint(name, value) for name, value in metrics.items())]
+            tags = {**tags, **serialization.description_tag(description)}
+            tags = serialization.replace_tags(self._parent.data.tags, tags)
+            log_batches(self._client, self.run_id, points, tags=tags)
             self._client.set_terminated(self.run_id, "FINISHED")
             self._parent = self._client.get_run(self.run_id)
-            self._is_open, self._conclusion = False, _conclusion(self._parent)
+            self._is_running, self._conclusion = False, read_conclusion(to_run(self._parent))
 
-    def artifact(self, name: str) -> bytes | None:
-        """What was kept with the sweep under this file name; None where there is no such file.
+    def _record(self, results: Sequence[Result]) -> None:
+        if self._recorded is None:
+            with translate_errors(self.tracking_uri, "reading the sweep"):
+                _delete_half_written(self._client, self.experiment_id, self.run_id)
+        recorded = self._recorded_trials()
+        unrecorded = recorded.unrecorded(results)
+        if not unrecorded:
+            return
+        with translate_errors(self.tracking_uri, f"recording trial {unrecorded[0].trial.number}"):
+            self._reopen()
+            for result in unrecorded:
+                self._write(result)
+                recorded.add(result)
+            log_batches(self._client, self.run_id, _progress(recorded))
 
-        Raises:
-            TrackingError: The store did not answer.
-        """
-        with (
-            translate_errors(self.tracking_uri, f"reading {name}"),
-            tempfile.TemporaryDirectory(prefix="branchsweep-") as folder,
-        ):
-            parent = name.rpartition("/")[0]
-            if name not in {file.path for file in self._client.list_artifacts(self.run_id, parent or None)}:
-                return None
-            return Path(self._client.download_artifacts(self.run_id, name, folder)).read_bytes()
-
-    def _read(self) -> RecordedTrials:
-        self.recorded_results()
-        assert self._history is not None
-        return self._history
+    def _recorded_trials(self) -> RecordedTrials:
+        """What is recorded, read from the store where that is not known."""
+        if self._recorded is None:
+            self.recorded_results()
+        assert self._recorded is not None
+        return self._recorded
 
     def _reopen(self) -> None:
-        """A sweep that goes on is running again, and was last run as it is now."""
-        if self._is_open:
+        """Mark a resumed sweep as running, and write down how it is run now."""
+        if self._is_running:
             return
         self._client.update_run(self.run_id, status="RUNNING")
         log_batches(self._client, self.run_id, tags=_parent_tags(self._sweep))
-        self._furnish()
-        self._is_open, self._conclusion = True, None
+        self._log_setup()
+        self._is_running, self._conclusion = True, None
 
-    def _furnish(self) -> None:
-        """Files, the table, the view in which MLflow's pages show the trials, and last the tag that tells of the view."""
+    def _log_setup(self) -> None:
+        """Log files, the table, the view in which MLflow's pages show the trials, and last the tag that names the view."""
         log_files(self._client, self.run_id, {EXPERIMENT: self._sweep.yaml, **self._sweep.files})
-        if self._learnt_from:
-            self._client.log_inputs(self.run_id, self._learnt_from)
-        began = self._parent.info.start_time
-        title = f"{self._sweep.name}, {datetime.fromtimestamp(began / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
-        score_metrics, dimensions = self._sweep.score_metrics, self._sweep.dimensions
-        for name, value in ui_views.view_tags(
-            self.run_id, title, score_metrics, dimensions, _below(self.run_id), created=began
-        ).items():
+        if self._inputs:
+            self._client.log_inputs(self.run_id, self._inputs)
+        started = self._parent.info.start_time
+        title = f"{self._sweep.name}, {datetime.fromtimestamp(started / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
+        shown = ui_views.SweepView(self.run_id, title, self._sweep.score_metrics, self._sweep.dimensions)
+        for name, value in ui_views.view_tags(shown, tag_filter("sweep", self.run_id), created=started).items():
             self._client.set_experiment_tag(self.experiment_id, name, value)
         log_batches(self._client, self.run_id, tags=serialization.to_tags({"view": self.run_id}))
 
     def _write(self, result: Result) -> None:
-        began = now_in_milliseconds()
+        started = now_in_milliseconds()
         tags = serialization.trial_tags(result, self.run_id)
-        run = self._client.create_run(self.experiment_id, began, tags, serialization.run_name(result))
-        log_batches(
-            self._client,
-            run.info.run_id,
-            serialization.trial_metrics(result.score, self._sweep.score_metrics),
-            params=serialization.readable_params(result.trial),
-        )
-        if self._learnt_from:
-            self._client.log_inputs(run.info.run_id, self._learnt_from)
-        self._runs[result.trial.number] = run.info.run_id
-        ended = began + round(1000 * result.score.seconds)  # so that MLflow's "duration" is the trial's
+        run = self._client.create_run(self.experiment_id, started, tags, serialization.run_name(result))
+        metrics = serialization.trial_metrics(result.score, self._sweep.score_metrics)
+        log_batches(self._client, run.info.run_id, metrics, params=serialization.readable_params(result.trial))
+        if self._inputs:
+            self._client.log_inputs(run.info.run_id, self._inputs)
+        self._trial_runs[result.trial.number] = run.info.run_id
+        ended = started + round(1000 * result.score.seconds)  # so that the duration in MLflow is the trial's
         failed = result.score.status is Status.FAILED
         self._client.set_terminated(run.info.run_id, "FAILED" if failed else "FINISHED", ended)
 
 
 def open_existing(tracking_uri: str | None, sweep: str = "") -> MlflowTracker:
-    """A sweep that stands in the store, to read from it.
+    """The tracker of a recorded sweep, to read from it and to register its models.
 
     Args:
-        tracking_uri: The store; see `address.resolve`.
+        tracking_uri: The store; see `resolve_tracking_uri`.
         sweep: Its run id, the beginning of that, or a name, which means the newest of that name. Empty: the newest of all.
 
     Raises:
         TrackingError: There is no such sweep, or more than one.
     """
-    return open_run(tracking_uri, "sweep", sweep, _read_only)
+
+    def read(client: MlflowClient, parent: Run) -> MlflowTracker:
+        yaml = (read_artifact(client, parent.info.run_id, EXPERIMENT) or b"").decode()
+        return MlflowTracker(client, parent, read_sweep_record(to_run(parent), yaml), is_resumed=True)
+
+    return open_run(tracking_uri, "sweep", sweep, read)
 
 
-def open_trial(tracking_uri: str | None, run: str) -> tuple[MlflowTracker, int]:
-    """The sweep of a trial, to read from it, and the trial's number.
-
-    Args:
-        tracking_uri: The store; see `address.resolve`.
-        run: The trial's run id, or the beginning of that.
-
-    Raises:
-        TrackingError: There is no such trial, or more than one.
-    """
-    uri = resolve_tracking_uri(tracking_uri)
-    client = connect(uri, create=False)
-    with translate_errors(uri, "looking for the trial"):
-        parents = root_runs(client, "sweep")
-        found = _trials(client, run)
-        if len(found) != 1:
-            raise TrackingError(_no_such_trial(run, found, parents))
-        tags = found[0].data.tags
-        parent = select_parent(parents, tags[tag_name("sweep")], "sweep", uri)
-        return _read_only(client, parent), int(tags[tag_name("trial")])
-
-
-def _read_only(client: MlflowClient, parent: Run) -> MlflowTracker:
-    return MlflowTracker(client, parent, _sweep_record(client, parent), is_resumed=True)
-
-
-def _forget_half_written(client: MlflowClient, experiment_id: str, parent: str) -> None:
-    """Delete runs of trials that were not written to their end: killed in the middle, such a trial is trained again."""
-    for run in list(search_runs(client, [experiment_id], f"{_below(parent)} AND status = 'RUNNING'")):
+def _delete_half_written(client: MlflowClient, experiment_id: str, sweep: str) -> None:
+    """Delete runs of trials that were not written completely: the process was killed, and the trial is trained again."""
+    for run in list(search_runs(client, [experiment_id], f"{tag_filter('sweep', sweep)} AND status = 'RUNNING'")):
         client.delete_run(run.info.run_id)
 
 
-def _refuse_twins(client: MlflowClient, parent: Run, key: str) -> None:
-    """Give up a sweep that has just begun if another process has begun the same one in the same moment: one of two is too many.
+def _refuse_same_sweep(client: MlflowClient, parent: Run, key: str) -> None:
+    """Give up a sweep that was just started if another process has started the same one at the same time.
 
     Raises:
         TrackingError: It has.
     """
-    for run in list(
-        search_runs(client, [parent.info.experiment_id], f"{tag_filter('role', 'sweep')} AND {tag_filter('key', key)}")
-    ):
-        holder = LockHolder.of(run.data.tags)
-        if holder is not None and not holder.is_us and holder.is_alive:
+    query = f"{tag_filter('role', 'sweep')} AND {tag_filter('key', key)}"
+    for run in list(search_runs(client, [parent.info.experiment_id], query)):
+        owner = LockOwner.from_tags(run.data.tags)
+        if owner is not None and not owner.is_this_process and owner.is_alive:
             client.delete_run(parent.info.run_id)
-            raise TrackingError(refusal(run, holder))
+            raise TrackingError(refusal(run, owner))
 
 
-def _below(parent: str) -> str:
-    return tag_filter("sweep", parent)
+def _progress(recorded: RecordedTrials) -> list[MetricPoint]:
+    """The progress of a sweep, with the number of its trials as step."""
+    return [MetricPoint(name, value, len(recorded)) for name, value in recorded.progress_metrics.items()]
 
 
 def _parent_tags(record: SweepRecord) -> dict[str, str]:
@@ -389,7 +338,7 @@ def _parent_tags(record: SweepRecord) -> dict[str, str]:
 
 
 def _dataset_input(table: TableRecord) -> DatasetInput:
-    """The table as MLflow shows what a run learnt from. Its digest is ours, over all rows, shortened to what fits a page."""
+    """The table as MLflow shows the inputs of a run. Its digest is ours, over all rows, cut to the length MLflow allows."""
     columns = [{"type": "double", "name": name, "required": True} for name in table.columns]
     dataset = Dataset(
         name=table.name,
@@ -400,45 +349,3 @@ def _dataset_input(table: TableRecord) -> DatasetInput:
         profile=json.dumps({"num_rows": table.rows, "num_elements": table.rows * len(columns)}),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
-
-
-def _conclusion(parent: Run) -> SweepConclusion | None:
-    if parent.info.status != "FINISHED":
-        return None
-    return SweepConclusion(metrics=dict(parent.data.metrics), tags=serialization.from_tags(parent.data.tags))
-
-
-def _trials(client: MlflowClient, beginning: str) -> list[Run]:
-    """The runs of trials that were written to their end and whose ids begin so."""
-    if not re.fullmatch("[0-9a-f]+", beginning):  # what else there is might mean something in a query
-        return []
-    query = f"{tag_filter('role', 'trial')} AND attributes.run_id LIKE '{beginning}%' AND status != 'RUNNING'"
-    return list(search_runs(client, experiments(client), query))
-
-
-def _no_such_trial(run: str, found: Sequence[Run], parents: Sequence[Run]) -> str:
-    """Why these are not one trial, and what to write instead."""
-    if found:
-        known = ", ".join(f"{one.info.run_id[:12]} (trial {one.data.tags[tag_name('trial')]})" for one in found[:10])
-        return f"got run '{run}', which begins the ids of several trials: {known}; write more letters"
-    names = [str(parent.info.run_name) for parent in parents]
-    if run and any(run == str(one.info.run_name) or one.info.run_id.startswith(run) for one in parents):
-        return f"got run '{run}', which is a sweep; say which of its trials is meant (--trial NUMBER)"
-    hint = did_you_mean(run, names)
-    return f"got run '{run}', expected the run id of a trial, or a sweep and --trial NUMBER{hint}"
-
-
-def finished_trials(client: MlflowClient, experiment_id: str, parent: str) -> Iterator[Run]:
-    """The trials of a sweep that were written to their end."""
-    return search_runs(client, [experiment_id], f"{_below(parent)} AND status != 'RUNNING'")
-
-
-def experiment_yaml(client: MlflowClient, run_id: str) -> str:
-    """The experiment as it was run, from the artifacts of its run."""
-    with tempfile.TemporaryDirectory() as folder:
-        return Path(client.download_artifacts(run_id, EXPERIMENT, folder)).read_text(encoding="utf-8")
-
-
-def _sweep_record(client: MlflowClient, parent: Run) -> SweepRecord:
-    """What was written down when the sweep began, read back."""
-    return read_sweep_record(to_run(parent), experiment_yaml(client, parent.info.run_id))
