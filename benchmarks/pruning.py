@@ -34,7 +34,8 @@ from branchsweep.training.lanes import search_lanes
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result, Trial
-from branchsweep.workflows.promotion import RefitRequest, evaluate_on_test_set, refit, temporary_model_folder
+from branchsweep.workflows.evaluation import export_and_predict, temporary_model_folder
+from branchsweep.workflows.refit import RefitRequest, refit
 from branchsweep.workflows.trial_runner import run_trials
 
 
@@ -95,7 +96,7 @@ def test_r2(setting: _measure.Setting, recipe: Recipe, epochs: float, trainer: L
     heads = list(setting.experiment.heads)
     with temporary_model_folder() as folder:
         dataset, parts = setting.dataset, setting.split
-        predicted = evaluate_on_test_set(setting.experiment, members, dataset, parts, trainer, folder)
+        predicted = export_and_predict(members, setting.experiment, dataset.x[parts.test], trainer, folder)
         met = scores.head_scores(dataset.y[parts.test], predicted, heads)
     return statistics.fmean(measured.score for measured in met.values())
 

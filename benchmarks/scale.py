@@ -31,7 +31,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +53,9 @@ from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.resources import Resources
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
-from branchsweep.workflows.search_loop import SearchContext, run_search
-from branchsweep.workflows.sweep import new_sweep_record
+from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.search_loop import run_search
+from branchsweep.workflows.sweep_record import new_sweep_record
 
 TENTHS = 10
 
@@ -316,15 +316,14 @@ def simulate(words: Any, setting: _measure.Setting, store: Path | None) -> dict[
     """One sweep, and what it took."""
     experiment, clock = setting.experiment, Clock()
     trainer = FakeTrainer(setting.rows, experiment.folds, words.cores, clock)
-    tracking = _tracking(setting, store)
-    writer = Writer(tracking.tracker)
+    writer = Writer(_tracking(setting, store).tracker)
     progress = Tenths(words.trials, clock, trainer, writer, store)
     began = time.perf_counter()
-    with ClockedTracker(writer, clock) as tracker:  # type: ignore[arg-type]  # it plays the role through another
+    with ClockedTracker(writer, clock) as tracker:
         driver = ClockedDriver(open_driver(experiment), clock)
-        engines = SearchContext(driver, trainer, replace(tracking, tracker=tracker), progress)  # type: ignore[arg-type]  # a search exports nothing
+        training = TrainingContext(trainer, setting.rows, progress)
         clock.turn("else")
-        found = run_search(experiment, setting.rows, engines)
+        found = run_search(experiment, driver, training, tracker)
     wall = time.perf_counter() - began
     clock.turn("else")
     assert len(found.results) == words.trials, found.stop.because

@@ -22,7 +22,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,9 @@ from branchsweep.training.lanes import Lane, search_lanes
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result
-from branchsweep.workflows.search_loop import SearchContext, run_search
-from branchsweep.workflows.sweep import new_sweep_record
+from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.search_loop import run_search
+from branchsweep.workflows.sweep_record import new_sweep_record
 
 BATCH = 64
 """Trials of a round."""
@@ -93,10 +94,9 @@ class Bench:
         """Seconds of one sweep, from the first question to the last record."""
         experiment = self.experiment(trials, seed)
         began = time.perf_counter()
-        tracking = self._tracking(experiment)
-        with AsyncTracker(tracking.tracker) as tracker:
-            engines = SearchContext(open_driver(experiment), self.trainer, replace(tracking, tracker=tracker), progress)
-            results = run_search(experiment, self.setting.rows, engines).results
+        with AsyncTracker(self._tracking(experiment).tracker) as tracker:
+            training = TrainingContext(self.trainer, self.setting.rows, progress)
+            results = run_search(experiment, open_driver(experiment), training, tracker).results
         assert len(results) == trials
         return time.perf_counter() - began
 

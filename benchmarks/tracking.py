@@ -25,7 +25,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -46,7 +45,8 @@ from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.protocols import SweepRecord, TableRecord, Tracking
 from branchsweep.training.local_workers import LocalWorkers, available_cores
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
-from branchsweep.workflows.search_loop import SearchContext, run_search
+from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.search_loop import run_search
 
 EXPERIMENT = Path(__file__).parent.parent / "experiments" / "branched.yaml"
 AT_RANDOM = ["search.driver=random", "search.algorithm=random", "search.trials=32"]
@@ -198,8 +198,7 @@ def searched(experiment: Experiment, rows: TrainingRows, trainer: LocalWorkers, 
     progress = Terminal(Console(quiet=True))
     began = time.perf_counter()
     with AsyncTracker(tracking.tracker) as tracker:
-        engines = SearchContext(open_driver(experiment), trainer, replace(tracking, tracker=tracker), progress)
-        run_search(experiment, rows, engines)
+        run_search(experiment, open_driver(experiment), TrainingContext(trainer, rows, progress), tracker)
     return time.perf_counter() - began
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.trial import Result
 from branchsweep.workflows.baseline_evaluation import Baseline
-from branchsweep.workflows.search_loop import SearchContext, run_search
-from branchsweep.workflows.sweep import (
-    new_sweep_record,
-    run_sweep,
-)
+from branchsweep.workflows.context import SweepContext, TrainingContext
+from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
+from branchsweep.workflows.search_loop import SearchResult, run_search
+from branchsweep.workflows.sweep import run_sweep
+from branchsweep.workflows.sweep_record import new_sweep_record
 from branchsweep.workflows.sweep_result import SweepResult
 from fakes import FormulaTrainer, RecordingProgress
 
@@ -56,7 +57,13 @@ def tiny_table() -> Dataset:
 
 
 class TinySweep:
-    """A sweep of an experiment on `tiny_table`, trained by a formula and recorded in memory."""
+    """A sweep of an experiment on `tiny_table`, trained by a formula and recorded in memory.
+
+    Args:
+        experiment: The experiment.
+        ledger: Records the sweep; one in memory, with a store of its own, if None.
+        trainer: Arguments of `FormulaTrainer`.
+    """
 
     def __init__(self, experiment: Experiment, ledger: MemoryTracker | None = None, **trainer: Any) -> None:
         self.experiment, self.dataset = experiment, tiny_table()
@@ -65,16 +72,37 @@ class TinySweep:
         self.ledger = ledger or MemoryTracker.open(new_sweep_record(experiment, self.dataset, self.split), MemoryStore())
         self.trainer = FormulaTrainer(self.rows, **trainer)
         self.progress = RecordingProgress()
-        self.engines = SearchContext(open_driver(experiment), self.trainer, self.ledger.tracking, self.progress)
+        self.reporter: SweepReporter = TABLES_ONLY
+
+    @classmethod
+    def in_store(cls, experiment: Experiment, store: MemoryStore, **trainer: Any) -> TinySweep:
+        """A sweep in a store that others use too."""
+        dataset = tiny_table()
+        record = new_sweep_record(experiment, dataset, split_rows(experiment, dataset))
+        return cls(experiment, MemoryTracker.open(record, store), **trainer)
+
+    @property
+    def training(self) -> TrainingContext:
+        """What it takes to train its lanes."""
+        return TrainingContext(self.trainer, self.rows, self.progress)
+
+    @property
+    def context(self) -> SweepContext:
+        """The sweep with all that it takes."""
+        return SweepContext(self.experiment, self.dataset, self.split, self.training, self.ledger.tracking, self.reporter)
 
     def again(self, experiment: Experiment | None = None, **trainer: Any) -> TinySweep:
         """The same sweep as another process opens it."""
         return TinySweep(experiment or self.experiment, self.ledger, **trainer)
 
-    def search(self) -> list[Result]:
+    def run_search(self, seconds_before: float = 0.0) -> SearchResult:
         """Search, without what follows."""
-        return run_search(self.experiment, self.rows, self.engines).results
+        return run_search(self.experiment, open_driver(self.experiment), self.training, self.ledger, seconds_before)
 
-    def run(self, baselines: list[Baseline] | None = None) -> SweepResult:
+    def search(self) -> list[Result]:
+        """The results of `run_search`."""
+        return self.run_search().results
+
+    def run(self, baselines: Sequence[Baseline] = ()) -> SweepResult:
         """Search, and all that follows."""
-        return run_sweep(self.experiment, baselines or [], self.dataset, self.split, self.engines)
+        return run_sweep(self.context, open_driver(self.experiment), baselines)

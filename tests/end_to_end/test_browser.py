@@ -36,8 +36,9 @@ from branchsweep.tracking.ui_pages import (
     view_page,
 )
 from branchsweep.workflows.baseline_evaluation import Baseline
-from branchsweep.workflows.search_loop import SearchContext
-from branchsweep.workflows.sweep import new_sweep_record, run_sweep
+from branchsweep.workflows.context import SweepContext, TrainingContext
+from branchsweep.workflows.sweep import run_sweep
+from branchsweep.workflows.sweep_record import new_sweep_record
 from branchsweep.workflows.sweep_result import SweepResult
 from browser import ASSISTANT_CLOSED, Browser, Page, open_browser
 from fakes import FormulaTrainer, RecordingProgress
@@ -107,8 +108,9 @@ def seen(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPath
     rows = split_rows(experiment, table)
     ledger = MlflowTracker.open(new_sweep_record(experiment, table, rows), store)
     trainer = Registrar(training_rows(table, rows))
-    engines = SearchContext(open_driver(experiment), trainer, ledger.tracking, RecordingProgress())
-    said = run_sweep(experiment, [Baseline("linear_regression")], table, rows, engines)
+    training = TrainingContext(trainer, trainer.rows, RecordingProgress())
+    sweep = SweepContext(experiment, table, rows, training, ledger.tracking)
+    said = run_sweep(sweep, open_driver(experiment), [Baseline("linear_regression")])
     client = MlflowClient(store, store)
     client.log_text(ledger.run_id, "<h1>A report</h1><p>of what was found</p>", "report.html")
     found = client.search_runs(

@@ -23,7 +23,8 @@ from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import Trainer
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.trial import Result
-from branchsweep.workflows.search_loop import SearchContext, run_search
+from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.search_loop import run_search
 from processes import run_python
 from ray_cluster import RAY_IS_MISSING, RayCluster
 from servers import free_port
@@ -120,8 +121,8 @@ def test_a_sweep_asks_and_scores_what_it_does_at_home(crew: Crew, at_home: Local
 
 def found(experiment: Experiment, trainer: Trainer) -> list[Result]:
     scene = TinySweep(experiment)
-    engines = SearchContext(open_driver(experiment), trainer, scene.ledger.tracking, scene.progress)
-    return run_search(experiment, tiny_rows(), engines).results
+    training = TrainingContext(trainer, tiny_rows(), scene.progress)
+    return run_search(experiment, open_driver(experiment), training, scene.ledger).results
 
 
 def test_what_a_lost_node_had_begun_is_trained_again_and_nothing_else_changes(crew: Crew, at_home: LocalWorkers) -> None:

@@ -30,8 +30,9 @@ from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import Trainer
 from branchsweep.trial import Result
-from branchsweep.workflows.search_loop import SearchContext, run_search
-from branchsweep.workflows.sweep import new_sweep_record
+from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.search_loop import run_search
+from branchsweep.workflows.sweep_record import new_sweep_record
 from contracts.audit import AuditContract
 from contracts.registry import RegistryContract
 from contracts.results import exact_texts, example_result
@@ -134,7 +135,8 @@ def test_a_server_that_is_away_in_mid_sweep_has_every_trial_afterwards(
     trainer, progress = Interrupted(rows, server=server), RecordingProgress()
 
     def searched(tracking: Tracking, trainer: Trainer) -> list[Result]:
-        return run_search(experiment, rows, SearchContext(open_driver(experiment), trainer, tracking, progress)).results
+        training = TrainingContext(trainer, rows, progress)
+        return run_search(experiment, open_driver(experiment), training, tracking.tracker).results
 
     ledger = MlflowTracker.open(record, server.uri)
     folder = cache_folder() / "spool" / ledger.run_id

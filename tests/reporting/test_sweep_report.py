@@ -34,9 +34,10 @@ from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.trial import Result, Score, Status
 from branchsweep.workflows.baseline_evaluation import Baseline
+from branchsweep.workflows.context import SweepContext, TrainingContext
 from branchsweep.workflows.reporter import TableReporter
-from branchsweep.workflows.search_loop import SearchContext
-from branchsweep.workflows.sweep import finished_result, new_sweep_record, run_sweep
+from branchsweep.workflows.sweep import finished_result, run_sweep
+from branchsweep.workflows.sweep_record import new_sweep_record
 from branchsweep.workflows.sweep_report import SweepReport, recorded_report, report_tables
 from fakes import FormulaTrainer, RecordingProgress
 from scores import head_score
@@ -133,8 +134,9 @@ def ended(dataset: Dataset | None = None, diverges_above: float = np.inf, **chan
             return trial_figures(report) if draws_trials else {}
 
     trainer = FormulaTrainer(training_rows(dataset, parts), diverges_above)
-    engines = SearchContext(open_driver(experiment), trainer, ledger.tracking, RecordingProgress())
-    run_sweep(experiment, [Baseline("linear_regression")], dataset, parts, engines, Recorder())
+    training = TrainingContext(trainer, trainer.rows, RecordingProgress())
+    sweep = SweepContext(experiment, dataset, parts, training, ledger.tracking, Recorder())
+    run_sweep(sweep, open_driver(experiment), [Baseline("linear_regression")])
     return told[0], ledger
 
 
@@ -363,9 +365,8 @@ def test_a_picture_that_cannot_be_drawn_does_not_cost_the_sweep() -> None:
             raise RuntimeError("no ink")
 
     trainer = FormulaTrainer(training_rows(dataset, parts))
-    run_sweep(
-        experiment, [], dataset, parts, SearchContext(open_driver(experiment), trainer, ledger.tracking, progress), Broken()
-    )
+    training = TrainingContext(trainer, trainer.rows, progress)
+    run_sweep(SweepContext(experiment, dataset, parts, training, ledger.tracking, Broken()), open_driver(experiment))
     assert ledger.conclusion is not None
     assert ledger.artifact("leaderboard.csv")
     assert "no ink" in progress.lines[-1]

@@ -20,13 +20,8 @@ from branchsweep.metrics.objectives import make_evaluator
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result, Score, Status, Trial
-from branchsweep.workflows.confirmation import (
-    ConfirmationCandidate,
-    ReevaluatedTrial,
-    best_candidates,
-    choose_finalist,
-    reevaluate,
-)
+from branchsweep.workflows.candidates import ConfirmationCandidate, ReevaluatedTrial
+from branchsweep.workflows.confirmation import best_candidates, choose_finalist, reevaluate
 from branchsweep.workflows.context import TrainingContext
 from fakes import FormulaTrainer, RecordingProgress
 from scores import head_score

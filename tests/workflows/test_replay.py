@@ -22,9 +22,10 @@ from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.trial import Result, Score, Status, Trial
+from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.replay import Agreement, EnvironmentFact, Replay, compare_facts, compare_metrics, find_trial, replay
-from branchsweep.workflows.search_loop import SearchContext, run_search
-from branchsweep.workflows.sweep import new_sweep_record
+from branchsweep.workflows.search_loop import run_search
+from branchsweep.workflows.sweep_record import RecordedSweep, new_sweep_record
 from fakes import FormulaTrainer, RecordingProgress
 from scores import head_score
 from tiny_sweep import tiny_experiment
@@ -49,11 +50,8 @@ class Past:
         self.record: SweepRecord = new_sweep_record(self.experiment, dataset, parts)
         ledger = MemoryTracker.open(self.record)
         trainer = FormulaTrainer(training_rows(dataset, parts), self.diverges_above)
-        run_search(
-            self.experiment,
-            trainer.rows,
-            SearchContext(open_driver(self.experiment), trainer, ledger.tracking, RecordingProgress()),
-        )
+        training = TrainingContext(trainer, trainer.rows, RecordingProgress())
+        run_search(self.experiment, open_driver(self.experiment), training, ledger)
         self.results: Sequence[Result] = ledger.recorded_results()
 
     def first(self, status: Status, rungs: int = 0) -> Result:
@@ -68,7 +66,9 @@ class Past:
         parts: Split = split_rows(self.experiment, table)
         trainer = FormulaTrainer(training_rows(table, parts), others.pop("diverges_above", self.diverges_above))
         record = replace(self.record, tags={**self.record.tags, **(tags or {})})
-        return replay(record, self.experiment, result, table, parts, trainer, RecordingProgress(), **others), trainer
+        sweep = RecordedSweep("run", record, self.experiment, [result])
+        training = TrainingContext(trainer, trainer.rows, RecordingProgress())
+        return replay(sweep, result.trial.number, table, training, **others), trainer
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,9 @@ def test_the_default_rungs_may_have_changed_meanwhile(past: Past) -> None:
     parts = split_rows(elsewhere, table)
     for status in (Status.COMPLETE, Status.PRUNED):
         trainer = FormulaTrainer(training_rows(table, parts), past.diverges_above)
-        said = replay(past.record, elsewhere, past.first(status), table, parts, trainer, RecordingProgress())
+        result = past.first(status)
+        training = TrainingContext(trainer, trainer.rows, RecordingProgress())
+        said = replay(RecordedSweep("run", past.record, elsewhere, [result]), result.trial.number, table, training)
         assert said.agreement is Agreement.EQUAL
 
 

@@ -20,8 +20,6 @@ from branchsweep.config.training import Pruning
 from branchsweep.config.workers import RayWorkersConfig
 from branchsweep.config.yaml_parser import parse_yaml
 from branchsweep.data.dataset import Dataset
-from branchsweep.data.splits import split_rows
-from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import ConfigError
 from branchsweep.metrics.objectives import hypervolume, make_evaluator
 from branchsweep.models.recipe import recipe_for
@@ -37,20 +35,13 @@ from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.resources import Device, Resources
 from branchsweep.trial import Result, Status, Trial
 from branchsweep.workflows.baseline_evaluation import Baseline, check_baseline_experiment
+from branchsweep.workflows.champion import model_name
 from branchsweep.workflows.dry_run import make_dry_run
-from branchsweep.workflows.promotion import PromotionOutcome, model_name
 from branchsweep.workflows.reporter import TableReporter
-from branchsweep.workflows.search_loop import SearchContext, run_search
-from branchsweep.workflows.sweep import (
-    EarlierSweep,
-    finished_result,
-    new_sweep_record,
-    promote_recorded,
-    run_sweep,
-    warm_start_results,
-)
+from branchsweep.workflows.sweep import finished_result, promote_recorded, run_sweep
+from branchsweep.workflows.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
 from branchsweep.workflows.sweep_result import SweepResult
-from fakes import FormulaTrainer, RecordingProgress
+from fakes import FormulaTrainer
 from terminal_text import rendered_text
 from tiny_sweep import TinySweep, tiny_experiment, tiny_table
 
@@ -134,8 +125,8 @@ class Whim(FormulaTrainer):
 def test_asked_ahead_it_does_not_matter_what_is_over_first(lot: int) -> None:
     experiment = tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40})
     expected, scene = TinySweep(experiment).search(), TinySweep(experiment)
-    whim = Whim(scene.rows, breaks_after=lot)
-    assert run_search(experiment, scene.rows, replace(scene.engines, trainer=whim)).results == expected
+    scene.trainer = Whim(scene.rows, breaks_after=lot)
+    assert scene.search() == expected
     assert scene.ledger.recorded_results() == expected
 
 
@@ -158,8 +149,8 @@ def test_asked_ahead_others_wait_while_one_trains(ahead: int) -> None:
         fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40, "pending_rounds": ahead}
     )
     scene = TinySweep(experiment)
-    whim = Whim(scene.rows, breaks_after=0)
-    run_search(experiment, scene.rows, replace(scene.engines, trainer=whim))
+    scene.trainer = whim = Whim(scene.rows, breaks_after=0)
+    scene.search()
     assert min(whim.waited[: len(whim.waited) // 2]) == (0, 3, 6)[ahead]
 
 
@@ -283,7 +274,7 @@ def test_a_target_that_is_reached_ends_the_search_and_its_round_at_the_next_rung
     everything = TinySweep(pruned).search()
     target = next(result.score.value for result in everything if result.score.is_complete) - 1e-9
     scene = TinySweep(changed(pruned, target=target))
-    found = run_search(scene.experiment, scene.rows, scene.engines)
+    found = scene.run_search()
     assert found.stop.by is StoppedBy.TARGET
     assert len(found.results) == 8 * (1 + pruned.pending_rounds)
     assert max(result.score.value for result in found.results if result.score.is_complete) >= target
@@ -292,9 +283,9 @@ def test_a_target_that_is_reached_ends_the_search_and_its_round_at_the_next_rung
 
 def test_when_time_is_up_what_stands_at_a_rung_is_pruned_there(pruned: Experiment) -> None:
     scene = TinySweep(changed(pruned, seconds=1e-9))
-    assert run_search(scene.experiment, scene.rows, scene.engines).results == []
+    assert scene.search() == []
     ticking = TinySweep(changed(pruned, seconds=100.0))
-    found = run_search(ticking.experiment, ticking.rows, ticking.engines, spent=99.9999)
+    found = ticking.run_search(seconds_before=99.9999)
     reasons = {result.score.reason for result in found.results}
     assert found.stop.by is StoppedBy.SECONDS
     assert len(found.results) in (0, 8)
@@ -343,7 +334,7 @@ def test_a_driver_learns_from_earlier_sweeps_of_the_same_space_and_table() -> No
     experiment = tiny_experiment(search=OPTUNA)
     first = TinySweep(experiment)
     results = first.search()
-    of = EarlierSweep("run-1", first.ledger._sweep.record, experiment, results)
+    of = RecordedSweep("run-1", first.ledger._sweep.record, experiment, results)
     later = experiment.model_copy(update={"seed": 7})
     prior = warm_start_results(later, first.dataset, [of])
     assert prior == results
@@ -362,7 +353,7 @@ def test_a_driver_learns_from_earlier_sweeps_of_the_same_space_and_table() -> No
 
 def test_an_earlier_sweep_of_another_table_or_space_is_refused() -> None:
     experiment, scene = tiny_experiment(search=OPTUNA), TinySweep(tiny_experiment(search=OPTUNA))
-    of = EarlierSweep("0123456789", scene.ledger._sweep.record, experiment, [])
+    of = RecordedSweep("0123456789", scene.ledger._sweep.record, experiment, [])
     with pytest.raises(ConfigError, match=r"the sweep tiny \(01234567\) was scored on another table"):
         warm_start_results(experiment, replace(scene.dataset, digest="t2"), [of])
     other = tiny_experiment(search=OPTUNA, space={"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}})
@@ -418,7 +409,7 @@ def test_the_sweeps_page_has_the_best_five_trials(experiment: Experiment) -> Non
         def finished_description(self, *described: Any) -> str:
             return finished_description(*described)
 
-    said = run_sweep(experiment, [], scene.dataset, scene.split, scene.engines, Describer())
+    said = run_sweep(replace(scene.context, reporter=Describer()), open_driver(experiment))
     assert said.best is not None
     note = scene.ledger._sweep.description
     numbers = [int(number) for number in re.findall(r"^\| \**(\d{3})", note, re.MULTILINE)]
@@ -507,12 +498,8 @@ class TestTheTitle:
         known = {"one": {"trunk.depth": 2, "trunk.width": 4, "learning_rate": best_rate}}
         search = {"driver": "random", "trials": 1, "initial_trials": known}
         experiment = tiny_experiment(**{"search": search, "seed": round(best_rate * 1e6), **changed})
-        dataset = tiny_table()
-        parts = split_rows(experiment, dataset)
-        ledger = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), store)
-        rows = training_rows(dataset, parts)
-        engines = SearchContext(open_driver(experiment), FormulaTrainer(rows), ledger.tracking, RecordingProgress())
-        return run_sweep(experiment, [], dataset, parts, engines), ledger
+        sweep = TinySweep.in_store(experiment, store)
+        return sweep.run(), sweep.ledger
 
     def test_it_goes_to_the_first_and_then_to_the_better(self) -> None:
         store = MemoryStore()
@@ -547,55 +534,34 @@ class TestTheTitle:
         store = MemoryStore()
         self.run(store, 0.02)
         _, ledger = self.run(store, 0.01, promotion=None)
-        experiment, dataset = tiny_experiment(), tiny_table()
-        parts = split_rows(experiment, dataset)
-        trainer = FormulaTrainer(training_rows(dataset, parts))
-
-        def again(is_rehearsal: bool, number: int | None = None) -> PromotionOutcome:
-            return promote_recorded(
-                experiment, number, dataset, parts, trainer, ledger.tracking, RecordingProgress(), is_rehearsal
-            )
-
-        rehearsed = again(True)
-        assert rehearsed.verdict is not None and rehearsed.verdict.promote and rehearsed.crowning is None
+        sweep = TinySweep(tiny_experiment(), ledger)
+        dry = promote_recorded(sweep.context, dry_run=True)
+        assert dry.verdict is not None and dry.verdict.promote and dry.crowning is None
         assert store.champions["tiny"].version == 1
-        assert "would be promoted" in rendered_text(render_promotion_outcome(rehearsed, ["PE", "V"]))
-        held = again(False, number=0)
-        assert held.crowning is not None and held.crowning.crowned and store.champions["tiny"].version == 2
+        assert "would be promoted" in rendered_text(render_promotion_outcome(dry, ["PE", "V"]))
+        promoted = promote_recorded(sweep.context, number=0)
+        assert promoted.crowning is not None and promoted.crowning.crowned and store.champions["tiny"].version == 2
         with pytest.raises(ConfigError, match=r"--trial: got 7, expected a complete trial of this sweep \(0\)"):
-            again(True, number=7)
+            promote_recorded(sweep.context, number=7, dry_run=True)
 
     def test_the_score_of_a_baseline_does_not_change_when_there_is_a_champion(self) -> None:
         known = {"one": {"trunk.depth": 3, "trunk.width": 5, "learning_rate": 0.02}}
         other = tiny_experiment(name="other", search={"driver": "random", "trials": 1, "initial_trials": known})
         experiment = tiny_experiment(confirmation={"trials": 2, "folds": 3, "seeds": 2})
-        scores: list[Any] = []
-        for store in (MemoryStore(), MemoryStore()):
-            if scores:
-                _, ledger = self.run(store, 0.5, seed=experiment.seed)
-                assert store.champions["tiny"].version == 1
-            ledger = MemoryTracker.open(new_sweep_record(experiment, tiny_table(), split_rows(experiment, tiny_table())), store)
-            scene = TinySweep(experiment, ledger, seed_effect=0.05)
-            said = scene.run([check_baseline_experiment(other, "other.yaml", experiment)])
-            scores.append((said.references[0], said.confirmed))
-        assert scores[0] == scores[1]
+        baselines = [check_baseline_experiment(other, "other.yaml", experiment)]
+        empty, store = MemoryStore(), MemoryStore()
+        self.run(store, 0.5, seed=experiment.seed)
+        assert store.champions["tiny"].version == 1
+        without, beside = (TinySweep.in_store(experiment, each, seed_effect=0.05).run(baselines) for each in (empty, store))
+        assert beside.references == without.references
+        assert beside.confirmed == without.confirmed
 
     def test_a_trial_that_is_promoted_is_confirmed_from_the_weights_that_it_had_in_the_sweep(self) -> None:
         experiment = tiny_experiment(confirmation={"trials": 3, "folds": 3, "seeds": 2})
         scene = TinySweep(experiment, seed_effect=0.05)
         confirmed = {one.trial: one for one in scene.run().confirmed}
         for number, in_sweep in confirmed.items():
-            trainer = FormulaTrainer(scene.rows, seed_effect=0.05)
-            outcome = promote_recorded(
-                experiment,
-                number,
-                scene.dataset,
-                scene.split,
-                trainer,
-                scene.ledger.tracking,
-                RecordingProgress(),
-                is_rehearsal=True,
-            )
+            outcome = promote_recorded(scene.again(seed_effect=0.05).context, number, dry_run=True)
             (candidate,) = [one for one in outcome.confirmed if one.contender.trial.number == number and one.contender.searched]
             assert (candidate.score.scores, candidate.score.scores_se) == (in_sweep.scores, in_sweep.scores_se)
 

@@ -14,7 +14,7 @@ from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.mlflow_descriptions import escape_markdown
 from branchsweep.tracking.protocols import PromotionDecision
 from branchsweep.trial import HeadScore
-from branchsweep.workflows.confirmation import ReevaluatedTrial
+from branchsweep.workflows.candidates import ReevaluatedTrial
 
 
 def model_card_lines(

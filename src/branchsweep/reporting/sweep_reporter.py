@@ -12,7 +12,7 @@ from branchsweep.reporting import mlflow_descriptions
 from branchsweep.reporting.model_card import model_card_lines
 from branchsweep.tracking.protocols import PromotionDecision, TrackingLinks
 from branchsweep.trial import HeadScore, Result
-from branchsweep.workflows.confirmation import ReevaluatedTrial
+from branchsweep.workflows.candidates import ReevaluatedTrial
 from branchsweep.workflows.sweep_report import Files, SweepReport
 from branchsweep.workflows.sweep_result import SweepResult
 

@@ -8,15 +8,14 @@ from pathlib import Path
 
 from branchsweep.config.experiment import SKLEARN_BASELINES, Experiment
 from branchsweep.config.loading import load_experiment
-from branchsweep.data.dataset import Dataset, Split
-from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
 from branchsweep.models.baselines import predict as predict_baseline
 from branchsweep.trial import Score, Status, Trial
-from branchsweep.workflows.confirmation import ConfirmationCandidate, ReevaluatedTrial
-from branchsweep.workflows.context import TrainingContext
-from branchsweep.workflows.promotion import RefitRequest, evaluate_on_test_set, refit, temporary_model_folder
+from branchsweep.workflows.candidates import ConfirmationCandidate, ReevaluatedTrial
+from branchsweep.workflows.context import SweepContext
+from branchsweep.workflows.evaluation import export_and_predict, temporary_model_folder
+from branchsweep.workflows.refit import RefitRequest, refit
 from branchsweep.workflows.sweep_result import BaselineResult
 
 
@@ -72,31 +71,26 @@ def check_baseline_experiment(other: Experiment, where: str, experiment: Experim
 def evaluate_baselines(
     baselines: Sequence[Baseline],
     confirmed: Mapping[str, ReevaluatedTrial],
-    dataset: Dataset,
-    split: Split,
-    training: TrainingContext,
+    sweep: SweepContext,
 ) -> list[BaselineResult]:
     """Every baseline's scores on the folds of the confirmation and on the test rows, in order.
 
     Args:
         baselines: The baselines.
         confirmed: By name, the networks among them with their confirmed scores.
-        dataset: The table, whose targets are the sweep's heads.
-        split: Where the test rows are.
-        training: Trains the networks among them on all training rows.
+        sweep: The sweep that they are compared with.
     """
     results = []
     for baseline in baselines:
-        training.progress.on_stage(f"comparing with {baseline.name.replace('_', ' ')}")
+        sweep.training.progress.on_stage(f"comparing with {baseline.name.replace('_', ' ')}")
         results.append(
-            _network_result(confirmed[baseline.name], dataset, split, training)
-            if baseline.experiment
-            else _estimator_result(baseline.name, training.rows, dataset, split)
+            _network_result(confirmed[baseline.name], sweep) if baseline.experiment else _estimator_result(baseline.name, sweep)
         )
     return results
 
 
-def _estimator_result(name: str, rows: TrainingRows, dataset: Dataset, split: Split) -> BaselineResult:
+def _estimator_result(name: str, sweep: SweepContext) -> BaselineResult:
+    rows, dataset, split = sweep.training.rows, sweep.dataset, sweep.split
     heads = dataset.heads
     by_fold = [
         scores.head_scores(rows.y[validation], predict_baseline(name, rows.x[train], rows.y[train], rows.x[validation]), heads)
@@ -113,13 +107,15 @@ def _estimator_result(name: str, rows: TrainingRows, dataset: Dataset, split: Sp
     )
 
 
-def _network_result(confirmed: ReevaluatedTrial, dataset: Dataset, split: Split, training: TrainingContext) -> BaselineResult:
+def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext) -> BaselineResult:
     experiment, score = confirmed.contender.experiment, confirmed.score
-    members = refit([RefitRequest.of_confirmed(confirmed)], experiment, training)[0] if score.is_complete else []
+    members = refit([RefitRequest.of_confirmed(confirmed)], experiment, sweep.training)[0] if score.is_complete else []
     test: dict[str, float] = {}
     if members:
         with temporary_model_folder() as folder:
-            predictions = evaluate_on_test_set(experiment, members, dataset, split, training.trainer, folder)
-        by_head = scores.head_scores(dataset.y[split.test], predictions, list(experiment.heads))
+            predictions = export_and_predict(
+                members, experiment, sweep.dataset.x[sweep.split.test], sweep.training.trainer, folder
+            )
+        by_head = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, list(experiment.heads))
         test = {head: measured.score for head, measured in by_head.items()}
     return BaselineResult(name=confirmed.contender.name, scores=score.scores, scores_se=score.scores_se, test_scores=test)

@@ -7,9 +7,7 @@ on. All of them are trained on the same folds with the same order of rows, so th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import product
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,59 +15,12 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import scores, significance
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
-from branchsweep.models.recipe import Recipe, recipe_for
-from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, Stage, recipe_lanes
-from branchsweep.trial import Result, Score, Trial
-from branchsweep.types import Floats
+from branchsweep.training.lanes import LaneKey, LaneOutcome
+from branchsweep.trial import Result
+from branchsweep.workflows.candidates import ConfirmationCandidate, ReevaluatedTrial
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.train_lanes import train_lanes
 from branchsweep.workflows.trial_runner import score_trial
-
-
-@dataclass(frozen=True, slots=True)
-class ConfirmationCandidate:
-    """A network that is confirmed: one of the best trials, the champion, or a baseline.
-
-    Args:
-        name: For people (`trial 17`, `article`, `version 3`).
-        experiment: How it is trained, with the seed of the sweep that confirms it.
-        trial: What is trained.
-        searched: Its score in the search; None for one that was not searched here.
-    """
-
-    name: str
-    experiment: Experiment
-    trial: Trial
-    searched: Score | None = None
-
-    @property
-    def recipe(self) -> Recipe:
-        """What is trained, in full."""
-        return recipe_for(self.experiment, self.trial.params)
-
-    def lanes(self, folds: Iterable[int], seeds: int) -> list[Lane]:
-        """Its lanes on these folds, for each so many seeds."""
-        return recipe_lanes(Stage.CONFIRMATION, self.recipe, self.experiment, product(folds, range(seeds)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReevaluatedTrial:
-    """A candidate with its confirmed score.
-
-    Args:
-        contender: What was trained.
-        score: Over all its lanes.
-        lane_scores: By (fold, seed), the score of each head; empty where a lane diverged.
-        predictions: `(training rows, heads)` what its lanes predict for the rows that they were not trained on, averaged over
-            the seeds, in natural units; NaN where a lane diverged.
-        parameters: Weights and biases of its network.
-    """
-
-    contender: ConfirmationCandidate
-    score: Score
-    lane_scores: Mapping[tuple[int, int], Mapping[str, float]]
-    predictions: Floats = field(repr=False)
-    parameters: int
 
 
 def best_candidates(

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from branchsweep.config.comparison import Comparison
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.dataset import Dataset, Halves, Split
 from branchsweep.data.training_rows import TrainingRows
+from branchsweep.tracking.protocols import ComparisonTracker, Tracking
 from branchsweep.training.protocols import Trainer
 from branchsweep.workflows.progress import ProgressCallback
+from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +27,43 @@ class TrainingContext:
     trainer: Trainer
     rows: TrainingRows
     progress: ProgressCallback
+
+
+@dataclass(frozen=True, slots=True)
+class SweepContext:
+    """A sweep with all that it takes, except the driver.
+
+    Args:
+        experiment: The experiment.
+        dataset: The table.
+        split: Which of its rows train, validate and test.
+        training: Trains lanes on the training rows of this split.
+        tracking: Records the sweep, registers models, and counts the uses of the test rows.
+        reporter: Makes the files and descriptions that people read.
+    """
+
+    experiment: Experiment
+    dataset: Dataset
+    split: Split
+    training: TrainingContext
+    tracking: Tracking
+    reporter: SweepReporter = TABLES_ONLY
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonContext:
+    """A comparison with all that it takes.
+
+    Args:
+        comparison: The comparison.
+        dataset: The table.
+        halves: How it is cut.
+        training: Trains lanes on the rows of `comparison_rows`.
+        tracker: Records the comparison.
+    """
+
+    comparison: Comparison
+    dataset: Dataset
+    halves: Halves
+    training: TrainingContext
+    tracker: ComparisonTracker

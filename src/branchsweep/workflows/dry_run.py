@@ -18,7 +18,7 @@ from branchsweep.training.population import Population, Program
 from branchsweep.training.resources import Resources
 from branchsweep.trial import Trial
 from branchsweep.workflows.baseline_evaluation import Baseline
-from branchsweep.workflows.confirmation import ConfirmationCandidate
+from branchsweep.workflows.candidates import ConfirmationCandidate
 from branchsweep.workflows.simulator import simulate_search
 
 BUSY = 0.9

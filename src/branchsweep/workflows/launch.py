@@ -25,19 +25,13 @@ from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import Result
 from branchsweep.workflows.baseline_evaluation import baselines_of
 from branchsweep.workflows.comparison import compare
+from branchsweep.workflows.context import ComparisonContext, SweepContext
 from branchsweep.workflows.dry_run import DryRun, make_dry_run
 from branchsweep.workflows.promotion import PromotionOutcome
 from branchsweep.workflows.replay import TOLERANCE, Replay, find_trial, replay
-from branchsweep.workflows.search_loop import SearchContext
 from branchsweep.workflows.session import Session, load_rows, open_training, training_resources
-from branchsweep.workflows.sweep import (
-    EarlierSweep,
-    finished_result,
-    new_sweep_record,
-    promote_recorded,
-    run_sweep,
-    warm_start_results,
-)
+from branchsweep.workflows.sweep import finished_result, promote_recorded, run_sweep
+from branchsweep.workflows.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
 from branchsweep.workflows.sweep_result import SweepResult
 
 ComparisonRenderer = Callable[[ComparisonResult, str], Mapping[str, str | bytes]]
@@ -53,18 +47,17 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepResult:
     baselines = baselines_of(experiment)
     dataset, split = load_rows(experiment, session)
     prior = _warm_start(experiment, dataset, session)
-    with open_training(training_rows(dataset, split), session, experiment) as (trainer, progress):
-        reporter = session.reporter(progress.on_message)
-        record = new_sweep_record(
-            experiment, dataset, split, prior, trainer.resources.device, reporter.running_description(experiment)
-        )
-        with open_tracking(record, session.tracking_uri, session.fresh, session.take_over, progress.on_message) as tracking:
+    with open_training(training_rows(dataset, split), session, experiment) as training:
+        on_message = training.progress.on_message
+        reporter, device = session.reporter(on_message), training.trainer.resources.device
+        record = new_sweep_record(experiment, dataset, split, prior, device, reporter.running_description(experiment))
+        with open_tracking(record, session.tracking_uri, session.fresh, session.take_over, on_message) as tracking:
             finished = finished_result(experiment, tracking.tracker.conclusion)
             if finished:
-                progress.on_message("this sweep is complete; add --fresh to run it again")
+                on_message("this sweep is complete; add --fresh to run it again")
                 return finished
-            context = SearchContext(open_driver(experiment, prior), trainer, tracking, progress)
-            return run_sweep(experiment, baselines, dataset, split, context, reporter)
+            sweep = SweepContext(experiment, dataset, split, training, tracking, reporter)
+            return run_sweep(sweep, open_driver(experiment, prior), baselines)
 
 
 def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
@@ -102,9 +95,10 @@ def launch_promotion(
         raise UserError(f"the sweep {name} names no registered model in promotion.model: give a name with --model NAME")
     dataset, split = load_rows(experiment, session)
     _require_same_rows(recorded, dataset, split)
-    with open_training(training_rows(dataset, split), session) as (trainer, progress):
-        reporter = session.reporter(progress.on_message)
-        outcome = promote_recorded(experiment, trial, dataset, split, trainer, tracking, progress, dry_run, reporter)
+    with open_training(training_rows(dataset, split), session) as training:
+        reporter = session.reporter(training.progress.on_message)
+        context = SweepContext(experiment, dataset, split, training, tracking, reporter)
+        outcome = promote_recorded(context, trial, dry_run)
     return experiment, outcome
 
 
@@ -124,11 +118,11 @@ def launch_replay(run: str, session: Session, trial: int | None = None, toleranc
         recorded, number = open_recorded_trial(session.tracking_uri, run)
     else:
         recorded, number = open_recorded_sweep(session.tracking_uri, run), trial
-    result = find_trial(recorded.recorded_results(), number, sweep_label(recorded))
-    experiment = _recorded_experiment(recorded)
-    dataset, split = load_rows(experiment, session)
-    with open_training(training_rows(dataset, split), session) as (trainer, progress):
-        return replay(recorded.sweep, experiment, result, dataset, split, trainer, progress, tolerance)
+    sweep = _recorded_sweep(recorded)
+    find_trial(sweep.results, number, sweep_label(recorded))
+    dataset, split = load_rows(sweep.experiment, session)
+    with open_training(training_rows(dataset, split), session) as training:
+        return replay(sweep, number, dataset, training, tolerance)
 
 
 def launch_comparison(
@@ -153,9 +147,9 @@ def launch_comparison(
     if recorded:
         session.interface.message("this comparison is complete; add --fresh to run it again")
         return recorded, render(recorded, record.yaml)
-    rows = compare.all_rows(comparison, dataset, halves)
-    with open_training(rows, session, comparison.experiment) as (trainer, progress):
-        result = compare.compare(comparison, dataset, halves, compare.ComparisonContext(trainer, tracker, progress))
+    rows = compare.comparison_rows(comparison, dataset, halves)
+    with open_training(rows, session, comparison.experiment) as training:
+        result = compare.compare(ComparisonContext(comparison, dataset, halves, training, tracker))
     files = render(result, record.yaml)
     tracker.finish(result, files)
     return result, files
@@ -164,6 +158,10 @@ def launch_comparison(
 def sweep_label(recorded: SweepArchive) -> str:
     """What messages call a recorded sweep."""
     return f"sweep {recorded.sweep.name} ({recorded.run_id[:8]})"
+
+
+def _recorded_sweep(recorded: SweepArchive) -> RecordedSweep:
+    return RecordedSweep(recorded.run_id, recorded.sweep, _recorded_experiment(recorded), recorded.recorded_results())
 
 
 def _recorded_experiment(recorded: SweepArchive) -> Experiment:
@@ -186,7 +184,5 @@ def _warm_start(experiment: Experiment, dataset: Dataset, session: Session) -> l
         if name == experiment.name:
             message = f"search.warm_start: got '{name}', the name of this sweep; expected the run id of an earlier one"
             raise ConfigError(f"{message} (branchsweep show)")
-        recorded = open_recorded_sweep(session.tracking_uri, name)
-        results = recorded.recorded_results()
-        earlier.append(EarlierSweep(recorded.run_id, recorded.sweep, _recorded_experiment(recorded), results))
+        earlier.append(_recorded_sweep(open_recorded_sweep(session.tracking_uri, name)))
     return warm_start_results(experiment, dataset, earlier)

@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.data.dataset import Dataset, Split
-from branchsweep.data.training_rows import training_rows
+from branchsweep.data.dataset import Dataset
+from branchsweep.data.splits import split_rows
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.names import STANDARD_ERROR, is_standard_error, score_names
 from branchsweep.runtime import environment_facts
-from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.training.lanes import search_lanes
-from branchsweep.training.protocols import Trainer
 from branchsweep.training.resources import CPU, device_fact
 from branchsweep.trial import Result, Score, Status, Trial
 from branchsweep.workflows.context import TrainingContext
-from branchsweep.workflows.progress import ProgressCallback
+from branchsweep.workflows.sweep_record import RecordedSweep
 from branchsweep.workflows.train_lanes import train_lanes
 from branchsweep.workflows.trial_runner import RunningTrial
 
@@ -275,45 +273,39 @@ def find_trial(results: Sequence[Result], number: int, where: str) -> Result:
 
 
 def replay(
-    record: SweepRecord,
-    experiment: Experiment,
-    result: Result,
-    dataset: Dataset,
-    split: Split,
-    trainer: Trainer,
-    progress: ProgressCallback,
-    tolerance: float = TOLERANCE,
+    sweep: RecordedSweep, number: int, dataset: Dataset, training: TrainingContext, tolerance: float = TOLERANCE
 ) -> Replay:
-    """Trains a trial again and compares.
+    """Trains a recorded trial again, and compares its scores with the recorded ones.
 
-    A table that is not the recorded one is no obstacle: how much a score moves with the data is worth knowing, too.
+    A table that is not the recorded one is no error: how much a score changes with the data is worth knowing, too.
 
     Args:
-        record: What the tracker wrote down of the sweep.
-        experiment: The same, read (`config.recorded`).
-        result: The trial with its recorded score.
+        sweep: The sweep.
+        number: The trial's.
         dataset: The table as it is now.
-        split: Its split by the experiment.
-        trainer: Trains; has the training rows of that split.
-        progress: Is told how it goes.
-        tolerance: R² by which figures may differ; 0 asks for the last digit.
+        training: Trains lanes on the training rows of this table.
+        tolerance: By how much scores may differ; 0 for none.
+
+    Raises:
+        TrackingError: The sweep has no such trial.
     """
-    again = retrain(result, experiment, TrainingContext(trainer, training_rows(dataset, split), progress))
+    result, experiment = find_trial(sweep.results, number, f"sweep {sweep}"), sweep.experiment
+    score = retrain(result, experiment, training).score
     now = {
         "data_digest": dataset.digest,
-        "split_digest": split.digest,
+        "split_digest": split_rows(experiment, dataset).digest,
         "seed": str(experiment.seed),
         **environment_facts(),
-        **device_fact(trainer.resources.device),
+        **device_fact(training.trainer.resources.device),
     }
-    then = {**device_fact(CPU), **record.tags}  # where nobody wrote it down, processors trained
+    recorded = {**device_fact(CPU), **sweep.record.tags}  # where no device is recorded, processors trained
     return Replay(
-        sweep=record.name,
+        sweep=sweep.record.name,
         trial=result.trial,
         recorded=result.score,
-        replayed=again.score,
-        figures=compare_metrics(result.score, again.score, experiment.score_metrics),
-        circumstances=compare_facts(then, now),
+        replayed=score,
+        figures=compare_metrics(result.score, score, experiment.score_metrics),
+        circumstances=compare_facts(recorded, now),
         tolerance=tolerance,
     )
 

@@ -10,7 +10,7 @@ from branchsweep.data.dataset import Dataset, Split
 from branchsweep.models.exported_model import ModelMember
 from branchsweep.tracking.protocols import PromotionDecision, TrackingLinks
 from branchsweep.trial import HeadScore, Result
-from branchsweep.workflows.confirmation import ReevaluatedTrial
+from branchsweep.workflows.candidates import ReevaluatedTrial
 from branchsweep.workflows.sweep_report import Files, SweepReport, report_tables
 from branchsweep.workflows.sweep_result import SweepResult
 

@@ -1,4 +1,4 @@
-"""The search: ask, pack, train, grade, record, tell, again, in rounds that may be under way together."""
+"""The search: ask, train, record, tell, again, in rounds that may be under way together."""
 
 from __future__ import annotations
 
@@ -8,46 +8,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.running_evaluation import RunningEvaluation
 from branchsweep.search.protocols import Driver
 from branchsweep.search.stopping import StoppedBy, StopReason, check_stop, space_exhausted
-from branchsweep.tracking.protocols import Tracking
+from branchsweep.tracking.protocols import Tracker
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
-from branchsweep.training.protocols import Trainer
 from branchsweep.trial import Result
-from branchsweep.workflows.progress import ProgressCallback
+from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.train_lanes import LaneBatch
 from branchsweep.workflows.trial_runner import SuccessiveHalving, TrialGroup
 
 WARM_UP_ROUNDS = 4
-"""In so many rounds a start that takes its time is forgotten."""
+"""Rounds before the utilization of the workers is worth a message: by then a slow start no longer counts."""
 
 LOW_UTILIZATION = 0.5
 """Workers that are busy for less of the time wait for the end of rounds."""
 
 
 @dataclass(frozen=True, slots=True)
-class SearchContext:
-    """Who does the work.
-
-    Args:
-        driver: Asks.
-        trainer: Trains.
-        tracking: Records.
-        progress: Is told.
-    """
-
-    driver: Driver
-    trainer: Trainer
-    tracking: Tracking
-    progress: ProgressCallback
-
-
-@dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What a search has found.
+    """The end of a search.
 
     Args:
         results: In order of the trials' numbers.
@@ -60,7 +41,9 @@ class SearchResult:
     seconds: float
 
 
-def run_search(experiment: Experiment, rows: TrainingRows, engines: SearchContext, spent: float = 0.0) -> SearchResult:
+def run_search(
+    experiment: Experiment, driver: Driver, training: TrainingContext, tracker: Tracker, seconds_before: float = 0.0
+) -> SearchResult:
     """Ask, train, tell until a budget is spent or the driver has nothing left to ask.
 
     Rounds are asked and told in order, and `search.pending_rounds` more of them are asked before the oldest has been told, so
@@ -69,155 +52,168 @@ def run_search(experiment: Experiment, rows: TrainingRows, engines: SearchContex
 
     The tracker is the one history: a fresh driver is told the rounds that are recorded in full, asks those that were cut short
     again, and only what is missing of them is trained. Rounds in which time runs out or the target is reached end at their next
-    rung: what stands there is pruned.
+    rung: the trials that have come to it are pruned.
 
     Args:
-        experiment: The question and the means.
-        rows: What may be seen.
-        engines: Who does the work.
-        spent: Seconds that the search has taken in an earlier process.
+        experiment: Gives rounds, budgets, folds and rungs.
+        driver: Asks trials; has been told nothing of this search.
+        training: Trains them.
+        tracker: Records their results, and has those of earlier processes.
+        seconds_before: Seconds that the search has taken in earlier processes.
     """
-    going = _Search(experiment, rows, engines, time.perf_counter() - spent)
+    search = _Search(experiment, driver, training, tracker, time.perf_counter() - seconds_before)
+    search.tell_recorded_rounds()
     while True:
-        ended = going.ended
-        if not ended and going.may_ask:
-            going.ask()
-        elif going.rounds:
-            going.finish_oldest()
+        stop = search.stop_reason
+        if not stop and search.may_ask:
+            search.ask()
+        elif search.rounds:
+            search.finish_oldest_round()
         else:
             break
-    assert ended, "all trials are told, or there is a reason not to ask for more"
-    engines.progress.on_stage(f"the search is over: {ended.because}")
-    if going.may_be_faster:
-        engines.progress.on_message(
-            f"workers had something to do for {going.busy:.0%} of the time: more rounds asked ahead (search.pending_rounds, now"
-            f" {experiment.pending_rounds}) would keep them busy; branchsweep run … --dry-run says how many"
+    assert stop, "all trials are told, or there is a reason not to ask for more"
+    training.progress.on_stage(f"the search is over: {stop.because}")
+    if search.may_be_faster:
+        training.progress.on_message(
+            f"workers had something to do for {search.utilization:.0%} of the time: more rounds asked ahead "
+            f"(search.pending_rounds, now {experiment.pending_rounds}) would keep them busy; "
+            "branchsweep run … --dry-run says how many"
         )
-    return SearchResult(going.results, ended, going.seconds)
+    return SearchResult(search.results, stop, search.seconds)
 
 
 class _Search:
-    """How far a search is: what was told, and the rounds that are under way.
+    """The state of a search: the results that were told, and the rounds that are under way.
 
     Args:
-        experiment: The question and the means.
-        rows: What may be seen.
-        engines: Who does the work.
-        began: When, by the clock of `time.perf_counter`.
+        experiment: Gives rounds, budgets, folds and rungs.
+        driver: Asks trials.
+        training: Trains them.
+        tracker: Records their results.
+        start: When the search began, by the clock of `time.perf_counter`.
     """
 
-    def __init__(self, experiment: Experiment, rows: TrainingRows, engines: SearchContext, began: float) -> None:
-        self._experiment, self._rows, self._engines, self._began = experiment, rows, engines, began
-        self._begun_here, self._trained = time.perf_counter(), 0.0
+    def __init__(
+        self, experiment: Experiment, driver: Driver, training: TrainingContext, tracker: Tracker, start: float
+    ) -> None:
+        self._experiment, self._driver, self._training, self._tracker = experiment, driver, training, tracker
+        self._start, self._start_here = start, time.perf_counter()
+        self._busy_seconds = 0.0
         self._total, self._batch = experiment.search.trials, experiment.batch
-        known = engines.tracking.tracker.recorded_results()
-        self._recorded = {result.trial.number: result for result in known if result.trial.number < self._total}
-        self._asked = _whole_rounds(self._recorded, self._batch, self._total)
-        self._asked_here = 0
-        self._told, self._answered = (
-            RunningEvaluation(experiment.objective) for _ in range(2)
-        )  # by rounds, and as scores come
-        self._nothing_left: StopReason | None = None
-        self._line = PopulationQueue()
-        self._outcomes = engines.trainer.train(self._line)
+        self._recorded: dict[int, Result] = {}
+        self._asked = self._asked_here = 0
+        self._told, self._finished = (RunningEvaluation(experiment.objective) for _ in range(2))
+        self._exhausted: StopReason | None = None
+        self._queue = PopulationQueue()
+        self._outcomes = training.trainer.train(self._queue)
         self.rounds: deque[_Round] = deque()
         self.results: list[Result] = []
-        engines.progress.on_search_begin(experiment, [self._recorded[number] for number in sorted(self._recorded)])
-        self._say_what_is_otherwise()
-        for number in range(self._asked):
-            self._answered.add(self._recorded[number])
-            self._tell(self._recorded[number])
 
     @property
     def seconds(self) -> float:
         """Wall time that it took."""
-        return time.perf_counter() - self._began
+        return time.perf_counter() - self._start
 
     @property
-    def busy(self) -> float:
+    def utilization(self) -> float:
         """The share of this process's time in which a worker had something to do, on average."""
-        here = time.perf_counter() - self._begun_here
-        return self._trained / (self._engines.trainer.resources.workers * max(here, 1e-9))
+        seconds = time.perf_counter() - self._start_here
+        return self._busy_seconds / (self._training.trainer.resources.workers * max(seconds, 1e-9))
 
     @property
     def may_be_faster(self) -> bool:
         """Whether workers waited more than they trained, over many rounds, and asking ahead is possible."""
         many = self._asked_here >= WARM_UP_ROUNDS * self._batch
-        return many and self._experiment.can_ask_ahead and self.busy < LOW_UTILIZATION
+        return many and self._experiment.can_ask_ahead and self.utilization < LOW_UTILIZATION
 
     @property
-    def ended(self) -> StopReason | None:
-        """Why nothing more should be asked, as far as is known: what is under way may bring a new best, and patience again."""
-        return self._nothing_left or self._early() or check_stop(self._experiment, self._told, self.seconds)
+    def stop_reason(self) -> StopReason | None:
+        """Why nothing more should be asked, as far as is known.
+
+        It may be gone later: a trial that is under way may bring a new best, and patience with it.
+        """
+        return self._exhausted or self._early_stop() or check_stop(self._experiment, self._told, self.seconds)
 
     @property
     def may_ask(self) -> bool:
         """Whether another round may be under way beside those that are."""
         return self._asked < self._total and len(self.rounds) <= self._experiment.pending_rounds
 
+    def tell_recorded_rounds(self) -> None:
+        """Tells the driver the rounds that are recorded in full."""
+        recorded = self._tracker.recorded_results()
+        self._recorded = {result.trial.number: result for result in recorded if result.trial.number < self._total}
+        self._asked = _trials_of_whole_rounds(self._recorded, self._batch, self._total)
+        in_order = [self._recorded[number] for number in sorted(self._recorded)]
+        self._training.progress.on_search_begin(self._experiment, in_order)
+        self._report_changed_settings()
+        for number in range(self._asked):
+            self._finished.add(self._recorded[number])
+            self._tell(self._recorded[number])
+
     def ask(self) -> None:
-        """The next round: what is recorded of it already has its scores, all else stands in line."""
-        trials = self._engines.driver.ask(min(self._batch, self._total - self._asked))
+        """Asks the next round. The trials of it that are recorded have their scores; the lanes of the others are queued."""
+        trials = self._driver.ask(min(self._batch, self._total - self._asked))
         if not trials:
-            self._nothing_left = space_exhausted(self._asked)
+            self._exhausted = space_exhausted(self._asked)
             return
-        self._engines.progress.on_round_begin(len(trials))
+        progress = self._training.progress
+        progress.on_round_begin(len(trials))
         recorded = [self._recorded[trial.number] for trial in trials if trial.number in self._recorded]
         for result in recorded:
-            self._answered.add(result)
+            self._finished.add(result)
         missing = [trial for trial in trials if trial.number not in self._recorded]
         group, turn = TrialGroup(missing, range(self._experiment.folds), recorded), self._asked // self._batch
-        resources, on_planned = self._engines.trainer.resources, self._engines.progress.on_training_planned
-        batch = LaneBatch(self._line, resources, on_planned, turn)
-        halving = SuccessiveHalving([group], self._experiment, self._rows, batch, self._why_early)
+        batch = LaneBatch(self._queue, self._training.trainer.resources, progress.on_training_planned, turn)
+        halving = SuccessiveHalving([group], self._experiment, self._training.rows, batch, self._why_stop_early)
         halving.start()
         self.rounds.append(_Round(halving, recorded))
         self._asked += len(trials)
         self._asked_here += len(missing)
 
-    def finish_oldest(self) -> None:
-        """Takes what is trained, of whatever round, until the oldest is over, and tells that."""
+    def finish_oldest_round(self) -> None:
+        """Collects trained populations, of whatever round, until the oldest round is over; then tells its results."""
         oldest = self.rounds[0]
         while not oldest.halving.is_over:
-            self._take(*next(self._outcomes))
+            self._collect(*next(self._outcomes))
         self.rounds.popleft()
         for result in sorted(oldest.results, key=lambda result: result.trial.number):
             self._tell(result)
 
-    def _take(self, position: int, outcome: PopulationOutcome) -> None:
-        self._trained += outcome.seconds + outcome.compile_seconds
-        of = next(each for each in self.rounds if each.halving.trains(position))
-        for _, result in of.halving.collect(position, outcome):
-            self._engines.tracking.tracker.record([result])
+    def _collect(self, position: int, outcome: PopulationOutcome) -> None:
+        self._busy_seconds += outcome.seconds + outcome.compile_seconds
+        owner = next(each for each in self.rounds if each.halving.trains(position))
+        for _, result in owner.halving.collect(position, outcome):
+            self._tracker.record([result])
             kept = result.without_curves()  # those of a long sweep would fill the memory
-            self._engines.progress.on_trial_end(kept)
-            self._answered.add(kept)
-            of.results.append(kept)
+            self._training.progress.on_trial_end(kept)
+            self._finished.add(kept)
+            owner.results.append(kept)
 
     def _tell(self, result: Result) -> None:
-        self._engines.driver.tell(result)
+        self._driver.tell(result)
         self._told.add(result)
         self.results.append(result)
 
-    def _early(self) -> StopReason | None:
-        """Why nothing should be trained to its end; None for what ends a search when it is."""
-        ended = check_stop(self._experiment, self._answered, self.seconds)
-        return ended if ended and ended.by in {StoppedBy.SECONDS, StoppedBy.TARGET} else None
+    def _early_stop(self) -> StopReason | None:
+        """Why nothing should be trained to its end; None for what ends a search only after its rounds."""
+        stop = check_stop(self._experiment, self._finished, self.seconds)
+        return stop if stop and stop.by in {StoppedBy.SECONDS, StoppedBy.TARGET} else None
 
-    def _why_early(self) -> str:
-        ended = self._early()
-        return ended.because if ended else ""
+    def _why_stop_early(self) -> str:
+        stop = self._early_stop()
+        return stop.because if stop else ""
 
-    def _say_what_is_otherwise(self) -> None:
-        """Where an algorithm is not asked as the experiment says."""
-        said, asked = self._experiment.search, self._experiment
-        if asked.batch < said.batch:
-            self._engines.progress.on_message(
-                f"{asked.algorithm} is asked for {asked.batch} trials at once, not {said.batch}: see search.batch"
+    def _report_changed_settings(self) -> None:
+        """Says where an algorithm is not asked as the experiment is written."""
+        experiment, written = self._experiment, self._experiment.search
+        if experiment.batch < written.batch:
+            self._training.progress.on_message(
+                f"{experiment.algorithm} is asked for {experiment.batch} trials at once, not {written.batch}: see search.batch"
             )
-        if asked.pending_rounds < said.pending_rounds:
-            self._engines.progress.on_message(
-                f"{asked.algorithm} asks nothing ahead, for it needs the answers: see search.pending_rounds"
+        if experiment.pending_rounds < written.pending_rounds:
+            self._training.progress.on_message(
+                f"{experiment.algorithm} asks nothing ahead, for it needs the answers: see search.pending_rounds"
             )
 
 
@@ -226,15 +222,15 @@ class _Round:
     """Trials that were asked together.
 
     Args:
-        halving: How far they are.
-        results: What has come of them.
+        halving: Trains and prunes them.
+        results: Those that have their scores.
     """
 
     halving: SuccessiveHalving
     results: list[Result]
 
 
-def _whole_rounds(recorded: Mapping[int, Result], batch: int, total: int) -> int:
-    """How many trials the rounds hold that are recorded without a gap."""
+def _trials_of_whole_rounds(recorded: Mapping[int, Result], batch: int, total: int) -> int:
+    """How many trials there are in the rounds that are recorded without a gap."""
     gapless = next(number for number in range(total + 1) if number not in recorded)
     return gapless if gapless == total else gapless - gapless % batch

@@ -21,6 +21,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.runtime import cache_folder
 from branchsweep.training.protocols import Trainer
 from branchsweep.training.resources import Resources
+from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.progress import NoProgress, ProgressCallback
 from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
 
@@ -120,10 +121,8 @@ def load_rows(experiment: Experiment, session: Session) -> tuple[Dataset, Split]
 
 
 @contextmanager
-def open_training(
-    rows: TrainingRows, session: Session, experiment: Experiment | None = None
-) -> Iterator[tuple[Trainer, ProgressCallback]]:
-    """Workers that train on these rows, and the display of their progress, for as long as the context is open.
+def open_training(rows: TrainingRows, session: Session, experiment: Experiment | None = None) -> Iterator[TrainingContext]:
+    """Workers that train on these rows, with the display of their progress, for as long as the context is open.
 
     Args:
         rows: The rows that a trainer may see.
@@ -131,7 +130,7 @@ def open_training(
         experiment: Says which workers otherwise; None for local ones.
     """
     with session.interface.progress() as progress, _trainer(rows, workers_of(session, experiment), progress) as trainer:
-        yield trainer, progress
+        yield TrainingContext(trainer, rows, progress)
 
 
 def workers_of(session: Session, experiment: Experiment | None) -> Workers:

@@ -7,31 +7,28 @@ import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.identity import STOPPING_CRITERIA, sweep_key_fields
-from branchsweep.config.recorded import dump_space_yaml, dump_yaml
-from branchsweep.data.dataset import Dataset, Split
-from branchsweep.data.digest import combined_digest
-from branchsweep.data.training_rows import training_rows
+from branchsweep.config.identity import STOPPING_CRITERIA
 from branchsweep.errors import ConfigError
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
-from branchsweep.runtime import environment_facts, machine_facts
+from branchsweep.runtime import environment_facts
 from branchsweep.search.boundary_check import boundary_hits
-from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TableRecord, TestAudit, Tracking
-from branchsweep.training.protocols import Trainer
-from branchsweep.training.resources import CPU, Device, device_fact
+from branchsweep.search.protocols import Driver
+from branchsweep.tracking.protocols import SweepConclusion
+from branchsweep.training.resources import device_fact
 from branchsweep.trial import Result, Status
 from branchsweep.workflows.baseline_evaluation import Baseline, evaluate_baselines
-from branchsweep.workflows.confirmation import ConfirmationCandidate, ReevaluatedTrial, best_candidates
-from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.candidates import ConfirmationCandidate, ReevaluatedTrial
+from branchsweep.workflows.champion import current_champion
+from branchsweep.workflows.confirmation import best_candidates
+from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.progress import ProgressCallback
-from branchsweep.workflows.promotion import PromotionOutcome, PromotionPipeline, current_champion
-from branchsweep.workflows.reporter import DESCRIBED_TRIALS, TABLES_ONLY, SweepReporter
-from branchsweep.workflows.search_loop import SearchContext, run_search
+from branchsweep.workflows.promotion import PromotionOutcome, PromotionPipeline
+from branchsweep.workflows.reporter import DESCRIBED_TRIALS, SweepReporter
+from branchsweep.workflows.search_loop import SearchResult, run_search
 from branchsweep.workflows.sweep_report import Files, SweepReport, make_report, report_tables
 from branchsweep.workflows.sweep_result import BaselineResult, BestTrial, ConfirmedScores, ParetoTrial, SweepResult
 
@@ -39,83 +36,92 @@ RESULT_TAG = "summary"
 """The tag that holds a finished sweep's summary."""
 
 
-def run_sweep(
-    experiment: Experiment,
-    baselines: Sequence[Baseline],
-    dataset: Dataset,
-    split: Split,
-    engines: SearchContext,
-    reporter: SweepReporter = TABLES_ONLY,
-) -> SweepResult:
-    """A sweep from beginning to end.
+def run_sweep(sweep: SweepContext, driver: Driver, baselines: Sequence[Baseline] = ()) -> SweepResult:
+    """A sweep from beginning to end. What the tracker has recorded of it is not done again.
 
     Args:
-        experiment: The question and the means.
+        sweep: The sweep.
+        driver: Asks trials.
         baselines: What the best trial is compared with.
-        dataset: The table.
-        split: Which of its rows train, validate and test.
-        engines: Who does the work. What the tracker has recorded of this sweep is not done again.
-        reporter: Makes the files and descriptions that people read.
     """
-    began = time.perf_counter()
-    training = TrainingContext(engines.trainer, training_rows(dataset, split), engines.progress)
-    rows, heads, tracker = training.rows, list(experiment.heads), engines.tracking.tracker
-    current_champion(experiment, dataset, engines.tracking.registry)  # a champion that predicts something else is an error now
-    earlier = _remembered(tracker.conclusion)
-    found = run_search(experiment, rows, engines, earlier.search_seconds if earlier else 0.0)
-    results, judged = found.results, make_evaluator(experiment.objective, found.results)
-    counts = Counter(result.score.status for result in results)
-    final = PromotionPipeline(experiment, dataset, split, training, engines.tracking, reporter)
-    networks = [one.contender for one in baselines if one.contender]
-    ending = final.hold(best_candidates(experiment, results, judged), networks, judged)
-    by_name = {each.contender.name: each for each in ending.confirmed if each.contender in networks}
-    compared = evaluate_baselines(baselines, by_name, dataset, split, training)
-    finalist = ending.finalist
-    summary = SweepResult(
+    start = time.perf_counter()
+    experiment, tracker = sweep.experiment, sweep.tracking.tracker
+    current_champion(experiment, sweep.dataset, sweep.tracking.registry)  # one that predicts something else is an error now
+    earlier = _recorded_result(tracker.conclusion)
+    search = run_search(experiment, driver, sweep.training, tracker, earlier.search_seconds if earlier else 0.0)
+    evaluator = make_evaluator(experiment.objective, search.results)
+    networks = [baseline.contender for baseline in baselines if baseline.contender]
+    outcome = PromotionPipeline(sweep, evaluator).run(best_candidates(experiment, search.results, evaluator), networks)
+    by_name = {each.contender.name: each for each in outcome.confirmed if each.contender in networks}
+    compared = evaluate_baselines(baselines, by_name, sweep)
+    unfinished = _sweep_result(sweep, search, outcome, compared)
+    result = replace(unfinished, seconds=time.perf_counter() - start)
+    _finish(sweep, result, search.results, outcome)
+    return result
+
+
+def _sweep_result(
+    sweep: SweepContext, search: SearchResult, outcome: PromotionOutcome, compared: Sequence[BaselineResult]
+) -> SweepResult:
+    """The result of a sweep, without its wall time."""
+    experiment, dataset, finalist = sweep.experiment, sweep.dataset, outcome.finalist
+    counts = Counter(result.score.status for result in search.results)
+    evaluator = make_evaluator(experiment.objective, search.results)
+    front = evaluator.front(search.results) if experiment.objective.is_multi_objective else []
+    return SweepResult(
         sweep=experiment.name,
-        run_id=tracker.run_id,
+        run_id=sweep.tracking.tracker.run_id,
         data={"source": dataset.source, "digest": dataset.digest, "rows": dataset.rows, "location": dataset.location},
         trials={status.value.lower(): counts[status] for status in (Status.COMPLETE, Status.PRUNED, Status.FAILED)},
         best=_best(experiment, finalist) if finalist else None,
-        confirmed=tuple(_confirmed(each) for each in ending.confirmed if each.contender.searched),
-        members=ending.members,
-        meetings=_evaluations(engines.tracking.test_audit, ending, compared, split),
-        test_scores=ending.test_scores,
+        confirmed=tuple(_confirmed(each) for each in outcome.confirmed if each.contender.searched),
+        members=outcome.members,
+        meetings=_evaluations(sweep, outcome, compared),
+        test_scores=outcome.test_scores,
         references=compared,
-        champion=ending.crowning,
-        seconds=time.perf_counter() - began,
-        search_seconds=found.seconds,
-        stopped_by=found.stop.by.value,
-        stopped_because=found.stop.because,
+        champion=outcome.crowning,
+        seconds=0.0,
+        search_seconds=search.seconds,
+        stopped_by=search.stop.by.value,
+        stopped_because=search.stop.because,
         budget=_budget(experiment),
-        front=[_member(judged, result) for result in judged.front(results)] if experiment.objective.is_multi_objective else [],
-        unmet=_unmet(experiment, judged, results),
-        importance=_importance(experiment, results),
+        front=[ParetoTrial(each.trial.number, each.score.by_head, evaluator.values(each.score)) for each in front],
+        unmet=_unmet_constraints(experiment, evaluator, search.results),
+        importance=_importance(experiment, search.results),
         edges=tuple(edge.sentence for edge in boundary_hits(experiment, finalist.contender.trial.params)) if finalist else (),
         score_metrics=experiment.score_metrics,
     )
-    facts = {**environment_facts(), **device_fact(engines.trainer.resources.device)}
-    report = make_report(experiment, results, summary, dataset, split, ending.confirmed, ending.predictions, facts)
-    for trial, pictures in _trial_files(report, reporter, engines.progress).items():
-        tracker.log_trial_files(trial, pictures)
+
+
+def _finish(sweep: SweepContext, result: SweepResult, results: Sequence[Result], outcome: PromotionOutcome) -> None:
+    """Records the result of a sweep, with its report."""
+    experiment, tracker, reporter = sweep.experiment, sweep.tracking.tracker, sweep.reporter
+    facts = {**environment_facts(), **device_fact(sweep.training.trainer.resources.device)}
+    report = make_report(experiment, results, result, sweep.dataset, sweep.split, outcome.confirmed, outcome.predictions, facts)
+    for trial, trial_files in _trial_files(report, reporter, sweep.training.progress).items():
+        tracker.log_trial_files(trial, trial_files)
     files = {
-        "summary.json": summary.to_json() + "\n",
-        "importance.json": json.dumps(summary.importance, indent=2) + "\n",
-        **_report_files(report, reporter, engines.progress),
+        "summary.json": result.to_json() + "\n",
+        "importance.json": json.dumps(result.importance, indent=2) + "\n",
+        **_report_files(report, reporter, sweep.training.progress),
     }
+    best = make_evaluator(experiment.objective, results).ranking(results)[:DESCRIBED_TRIALS]
+    links = tracker.links([each.trial.number for each in best] + ([result.best.trial] if result.best else []))
     test_names = score_names(experiment.score_metrics, TEST)
-    shown = judged.ranking(results)[:DESCRIBED_TRIALS]
-    links = tracker.links([result.trial.number for result in shown] + ([summary.best.trial] if summary.best else []))
+    heads = list(experiment.heads)
     tracker.finish(
         metrics={
-            **{test_names[head]: score for head, score in (summary.test_scores or {}).items()},
-            **{f"importance/{head}/{name}": share for head, of in summary.importance.items() for name, share in of.items()},
+            **{test_names[head]: score for head, score in (result.test_scores or {}).items()},
+            **{
+                f"importance/{head}/{name}": share
+                for head, shares in result.importance.items()
+                for name, share in shares.items()
+            },
         },
-        tags={RESULT_TAG: summary.dumps()},
+        tags={RESULT_TAG: result.dumps()},
         files=files,
-        description=reporter.finished_description(summary, experiment.question, heads, shown, links, list(files)),
+        description=reporter.finished_description(result, experiment.question, heads, best, links, list(files)),
     )
-    return summary
 
 
 def _report_files(report: SweepReport, reporter: SweepReporter, progress: ProgressCallback) -> Files:
@@ -136,150 +142,34 @@ def _trial_files(report: SweepReport, reporter: SweepReporter, progress: Progres
         return {}
 
 
-def promote_recorded(
-    experiment: Experiment,
-    number: int | None,
-    dataset: Dataset,
-    split: Split,
-    trainer: Trainer,
-    tracking: Tracking,
-    progress: ProgressCallback,
-    is_rehearsal: bool,
-    reporter: SweepReporter = TABLES_ONLY,
-) -> PromotionOutcome:
-    """The final of a recorded sweep once more: over its best trials, or for one of them.
+def promote_recorded(sweep: SweepContext, number: int | None = None, dry_run: bool = False) -> PromotionOutcome:
+    """Confirms and promotes trials of a recorded sweep once more.
 
     Args:
-        experiment: As it was recorded.
+        sweep: The sweep, with its table and its split.
         number: Of the trial; None for the best few.
-        dataset: The table; the very one of the sweep.
-        split: The very one, too.
-        trainer: Trains and exports.
-        tracking: Of the sweep.
-        progress: Is told how it goes.
-        is_rehearsal: Nothing is registered.
-        reporter: Describes the model.
+        dry_run: Register nothing.
 
     Raises:
         ConfigError: There is no such trial, or it is not complete.
     """
-    results = tracking.tracker.recorded_results()
-    judged = make_evaluator(experiment.objective, results)
-    best = best_candidates(experiment, results, judged)
+    experiment, results = sweep.experiment, sweep.tracking.tracker.recorded_results()
+    evaluator = make_evaluator(experiment.objective, results)
+    best = best_candidates(experiment, results, evaluator)
     if number is not None:
         complete = {result.trial.number: result for result in results if result.score.is_complete}
         if number not in complete:
-            known = ", ".join(str(each) for each in sorted(complete)[:20])
-            raise ConfigError(
-                f"--trial: got {number}, expected a complete trial of this sweep ({known}{', …' * (len(complete) > 20)})"
-            )
+            numbers = ", ".join(map(str, sorted(complete)[:20])) + ", …" * (len(complete) > 20)
+            raise ConfigError(f"--trial: got {number}, expected a complete trial of this sweep ({numbers})")
         best = [ConfirmationCandidate(f"trial {number}", experiment, complete[number].trial, complete[number].score)]
-    training = TrainingContext(trainer, training_rows(dataset, split), progress)
-    final = PromotionPipeline(experiment, dataset, split, training, tracking, reporter)
-    ending = final.hold(best, [], judged, is_rehearsal)
-    _evaluations(tracking.test_audit, ending, [], split)
-    return ending
-
-
-def warm_start_results(experiment: Experiment, dataset: Dataset, earlier: Sequence[EarlierSweep]) -> list[Result]:
-    """The results of earlier sweeps that a driver may learn from.
-
-    Raises:
-        ConfigError: A sweep is of another table, or of another space.
-    """
-    for one in earlier:
-        if one.record.tags.get("data_digest") != dataset.digest:
-            raise ConfigError(f"search.warm_start: the sweep {one} was scored on another table, so it teaches nothing here")
-        ours, theirs = ({**of.space.dimensions, "heads": list(of.columns)} for of in (experiment, one.experiment))
-        if ours != theirs:
-            unlike = ", ".join(sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name)))
-            raise ConfigError(
-                f"search.warm_start: the sweep {one} has another space ({unlike} differ), so it teaches nothing here"
-            )
-    return [result for one in earlier for result in one.results]
-
-
-@dataclass(frozen=True, slots=True)
-class EarlierSweep:
-    """A sweep that is recorded, of whatever state.
-
-    Args:
-        run_id: In the store.
-        record: What was written down when it began.
-        experiment: The same, read.
-        results: Its trials so far.
-    """
-
-    run_id: str
-    record: SweepRecord
-    experiment: Experiment
-    results: Sequence[Result]
-
-    def __str__(self) -> str:
-        return f"{self.record.name} ({self.run_id[:8]})"
-
-
-def new_sweep_record(
-    experiment: Experiment,
-    dataset: Dataset,
-    split: Split,
-    prior: Sequence[Result] = (),
-    device: Device = CPU,
-    description: str = "",
-) -> SweepRecord:
-    """What the tracker writes down when the sweep begins.
-
-    The key is a digest of all that decides which trials are asked and what they score: the same key is the same sweep, and a
-    larger budget, another question, other baselines or workers do not make it another one. What a driver was told beforehand
-    decides what it asks: when an earlier sweep has more trials than it had, the sweep that it warms up is another.
-    """
-    trained_on = device_fact(device)
-    return SweepRecord(
-        name=experiment.name,
-        key=combined_digest(
-            [json.dumps(sweep_key_fields(experiment)), dataset.digest, split.digest, *(_spelt(result) for result in prior)]
-        ),
-        question=experiment.question,
-        yaml=dump_yaml(experiment),
-        heads={name: head.unit for name, head in experiment.heads.items()},
-        score_metrics=experiment.score_metrics,
-        objective=experiment.objective,
-        tags={
-            "data_source": dataset.source,
-            "data_location": dataset.location,
-            "data_digest": dataset.digest,
-            "data_rows": str(dataset.rows),
-            "split_digest": split.digest,
-            "test_digest": split.test_digest,
-            "driver": experiment.search.driver,
-            "algorithm": experiment.algorithm,
-            "seed": str(experiment.seed),
-            **environment_facts(),
-            **trained_on,
-        },
-        description=description,
-        dimensions=[name for name, dimension in experiment.space.dimensions.items() if not dimension.when],
-        table=TableRecord(
-            name=Path(experiment.table.source).name + " (stand-in)" * dataset.is_synthetic,
-            digest=dataset.digest,
-            location=dataset.location,
-            columns=[*dataset.inputs, *experiment.columns.values()],
-            rows=dataset.rows,
-        ),
-        files={
-            "search_space.yaml": dump_space_yaml(experiment),
-            "environment.json": json.dumps({**environment_facts(), **machine_facts(), **trained_on}, indent=2) + "\n",
-        },
-    )
-
-
-def _spelt(result: Result) -> str:
-    return f"{sorted(result.trial.params.items())} {result.score.status} {sorted(result.score.by_head.items())}"
+    outcome = PromotionPipeline(sweep, evaluator).run(best, dry_run=dry_run)
+    _evaluations(sweep, outcome, [])
+    return outcome
 
 
 def finished_result(experiment: Experiment, conclusion: SweepConclusion | None) -> SweepResult | None:
     """The summary of a sweep that has come to its end within the budget that the experiment gives, or None."""
-    said = _remembered(conclusion)
+    said = _recorded_result(conclusion)
     return said if said and (dict(said.budget) == _budget(experiment) or _has_enough(said, experiment)) else None
 
 
@@ -287,7 +177,7 @@ def _has_enough(said: SweepResult, experiment: Experiment) -> bool:
     return sum(said.trials.values()) >= experiment.search.trials
 
 
-def _remembered(conclusion: SweepConclusion | None) -> SweepResult | None:
+def _recorded_result(conclusion: SweepConclusion | None) -> SweepResult | None:
     text = conclusion.tags.get(RESULT_TAG) if conclusion else None
     try:
         return SweepResult.loads(text) if text else None
@@ -299,20 +189,16 @@ def _budget(experiment: Experiment) -> dict[str, float | None]:
     return {name: getattr(experiment.search, name) for name in STOPPING_CRITERIA}
 
 
-def _member(judged: ObjectiveEvaluator, result: Result) -> ParetoTrial:
-    return ParetoTrial(result.trial.number, result.score.by_head, judged.values(result.score))
-
-
-def _unmet(experiment: Experiment, judged: ObjectiveEvaluator, results: Sequence[Result]) -> list[str]:
-    """What kept complete trials from being the best: the constraints that none of them meets, or that have no bound."""
+def _unmet_constraints(experiment: Experiment, evaluator: ObjectiveEvaluator, results: Sequence[Result]) -> list[str]:
+    """The constraints that kept complete trials from being the best: no trial meets them, or they have no bound."""
     complete = [result for result in results if result.score.is_complete]
-    said = []
-    for text, bound, alone in zip(experiment.objective.constraints, judged.bounds, judged.one_by_one(), strict=True):
+    unmet = []
+    for text, bound, alone in zip(experiment.objective.constraints, evaluator.bounds, evaluator.one_by_one(), strict=True):
         if math.isnan(bound):
-            said.append(f"{text}: not checked, for the known configuration has no complete score")
+            unmet.append(f"{text}: not checked, for the initial trial that it refers to has no complete score")
         elif complete and not any(alone.is_eligible(result) for result in complete):
-            said.append(f"{text}: no complete trial reaches {bound:.4f}")
-    return said
+            unmet.append(f"{text}: no complete trial reaches {bound:.4f}")
+    return unmet
 
 
 def _importance(experiment: Experiment, results: Sequence[Result]) -> Mapping[str, Mapping[str, float]]:
@@ -334,15 +220,19 @@ def _best(experiment: Experiment, finalist: ReevaluatedTrial) -> BestTrial:
     )
 
 
-def _confirmed(one: ReevaluatedTrial) -> ConfirmedScores:
-    searched = one.contender.searched
+def _confirmed(candidate: ReevaluatedTrial) -> ConfirmedScores:
+    searched = candidate.contender.searched
     assert searched is not None, "of the search's trials"
-    return ConfirmedScores(one.contender.trial.number, searched.scores, one.score.scores, one.score.scores_se, one.parameters)
+    score = candidate.score
+    return ConfirmedScores(
+        candidate.contender.trial.number, searched.scores, score.scores, score.scores_se, candidate.parameters
+    )
 
 
-def _evaluations(test_audit: TestAudit, ending: PromotionOutcome, compared: Sequence[BaselineResult], split: Split) -> int:
-    """Records what was evaluated on the test rows; returns how often they were used, in all sweeps of the store."""
-    finalists = [ending.finalist.contender.name] if ending.finalist and ending.test_scores else []
-    for who in [*finalists, *(one.name for one in compared if one.test_scores)]:
-        test_audit.record_evaluation(who)
-    return test_audit.evaluations(split.test_digest)
+def _evaluations(sweep: SweepContext, outcome: PromotionOutcome, baselines: Sequence[BaselineResult]) -> int:
+    """Records the models that were evaluated on the test rows; how many were, in this sweep and in all others of the store."""
+    audit = sweep.tracking.test_audit
+    finalists = [outcome.finalist.contender.name] if outcome.finalist and outcome.test_scores else []
+    for name in [*finalists, *(baseline.name for baseline in baselines if baseline.test_scores)]:
+        audit.record_evaluation(name)
+    return audit.evaluations(sweep.split.test_digest)

@@ -30,7 +30,7 @@ from branchsweep.runtime import DEVICE_TAG
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import HeadScore, Result
 from branchsweep.types import Floats
-from branchsweep.workflows.confirmation import ReevaluatedTrial
+from branchsweep.workflows.candidates import ReevaluatedTrial
 from branchsweep.workflows.sweep_result import SweepResult
 
 PREDICTIONS, CURVES, DATA = "predictions.csv", "learning_curves.csv", "data.json"

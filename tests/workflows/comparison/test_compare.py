@@ -19,9 +19,9 @@ from branchsweep.tracking.protocols import ComparisonRecord
 from branchsweep.training.protocols import Trainer
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Trial
-from branchsweep.workflows.comparison.compare import ComparisonContext, all_rows, compare, record
+from branchsweep.workflows.comparison.compare import compare, comparison_rows, record
 from branchsweep.workflows.comparison.nested_search import contestant_networks
-from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.context import ComparisonContext, TrainingContext
 from branchsweep.workflows.trial_runner import TrialGroup, run_groups, run_trials
 from fakes import FormulaTrainer, RecordingProgress
 from tiny_sweep import tiny_experiment
@@ -66,11 +66,9 @@ def run(
 ) -> ComparisonResult:
     dataset = dataset or tiny_table()
     halves = halves_of(dataset)
-    rows = all_rows(comparison, dataset, halves)
-    engines = ComparisonContext(
-        trainer or FormulaTrainer(rows), tracker or MemoryComparisonTracker.open(RECORD), progress or RecordingProgress()
-    )
-    return compare(comparison, dataset, halves, engines)
+    rows = comparison_rows(comparison, dataset, halves)
+    training = TrainingContext(trainer or FormulaTrainer(rows), rows, progress or RecordingProgress())
+    return compare(ComparisonContext(comparison, dataset, halves, training, tracker or MemoryComparisonTracker.open(RECORD)))
 
 
 def test_every_contestant_has_ten_figures_and_is_compared_with_the_reference() -> None:
@@ -103,7 +101,7 @@ def test_what_is_held_is_not_searched_and_heads_have_networks_of_their_own() -> 
 @pytest.mark.parametrize("validation", [{"method": "hold_out", "fraction": 0.25}, {"method": "k_fold", "folds": 3}])
 def test_a_nested_search_never_sees_the_rows_that_are_tested_on(validation: dict[str, Any]) -> None:
     comparison, dataset = tiny_comparison(validation=validation), tiny_table()
-    rows = all_rows(comparison, dataset, halves_of(dataset))
+    rows = comparison_rows(comparison, dataset, halves_of(dataset))
     each = comparison.validation.folds if isinstance(comparison.validation, KFold) else 1
     assert len(rows.folds) == N_HALVES * (1 + each)
     for half in range(N_HALVES):
@@ -145,7 +143,7 @@ def test_a_search_whose_time_is_over_trains_nothing_more() -> None:
 
 def test_what_is_kept_is_not_done_again_and_comes_to_the_same() -> None:
     tracker, comparison, dataset = MemoryComparisonTracker.open(RECORD), tiny_comparison(), tiny_table()
-    rows = all_rows(comparison, dataset, halves_of(dataset))
+    rows = comparison_rows(comparison, dataset, halves_of(dataset))
     first = FormulaTrainer(rows)
     said = run(comparison, dataset, first, tracker)
     assert set(tracker.recorded_parts()) == {"tuned/branched", "tuned/single", "tuned/shallow", "estimator/linear"}
@@ -173,7 +171,7 @@ def test_where_it_is_trained_makes_it_no_other_comparison() -> None:
 
 def test_a_comparison_that_is_stopped_goes_on() -> None:
     tracker, comparison, dataset = MemoryComparisonTracker.open(RECORD), tiny_comparison(), tiny_table()
-    rows = all_rows(comparison, dataset, halves_of(dataset))
+    rows = comparison_rows(comparison, dataset, halves_of(dataset))
     uninterrupted = FormulaTrainer(rows)
     whole = run(comparison, dataset, uninterrupted)
     populations = 10**9 - uninterrupted.breaks_after
@@ -189,7 +187,7 @@ def test_a_contestant_that_diverges_has_no_figures_and_the_others_go_on() -> Non
     wild = {"kind": "network", "fixed": {"learning_rate": 0.9, "trunk.depth": 2, "trunk.width": 4}}
     comparison = tiny_comparison(contestants={"branched": {"kind": "network"}, "wild": wild}, budget={"trials": 9})
     dataset = tiny_table()
-    rows = all_rows(comparison, dataset, halves_of(dataset))
+    rows = comparison_rows(comparison, dataset, halves_of(dataset))
     said = run(comparison, dataset, FormulaTrainer(rows, diverges_above=0.5))
     calm, wild_one = said.contestants
     assert calm.scores
@@ -222,7 +220,7 @@ def test_the_quick_form_is_a_comparison_of_the_same_networks() -> None:
 def test_two_networks_for_each_half_are_averaged() -> None:
     dataset = tiny_table()
     comparison = tiny_comparison(networks=2)
-    trainer = FormulaTrainer(all_rows(comparison, dataset, halves_of(dataset)))
+    trainer = FormulaTrainer(comparison_rows(comparison, dataset, halves_of(dataset)))
     said = run(comparison, dataset, trainer)
     assert all(len(values) == N_HALVES for values in said.contestants[0].scores.values())
     assert any("2 networks" in sentence for sentence in said.protocol)
@@ -238,7 +236,7 @@ def test_the_scores_of_a_contestant_do_not_depend_on_the_other_contestants() -> 
     def r2_by_contestant(names: list[str]) -> dict[str, Any]:
         comparison = tiny_comparison(contestants={name: contestants[name] for name in names}, networks=2)
         dataset = tiny_table()
-        rows = all_rows(comparison, dataset, halves_of(dataset))
+        rows = comparison_rows(comparison, dataset, halves_of(dataset))
         result = run(comparison, dataset, FormulaTrainer(rows, seed_effect=0.05))
         return {contestant.name: contestant.scores for contestant in result.contestants}
 
@@ -298,7 +296,7 @@ def compared(experiment: Experiment, dataset: Dataset, contestants: dict[str, An
     comparison = Comparison.model_validate(
         {"name": "planted", "experiment": experiment, "contestants": contestants, "networks": 2}
     )
-    rows = all_rows(comparison, dataset, halves_of(dataset))
+    rows = comparison_rows(comparison, dataset, halves_of(dataset))
     return run(comparison, dataset, PopulationTrainer(rows))
 
 
@@ -350,7 +348,7 @@ def test_one_recipe_under_two_names_is_not_found_different() -> None:
         y = np.stack(actual(x), axis=1) + 0.1 * random.normal(size=(160, 2))
         dataset = Dataset("file", "null.csv", ("a", "b", "c"), ("clean", "noisy"), x, y, digest=f"n{seed}")
         of = comparison.model_copy(update={"seed": seed})
-        rows = all_rows(of, dataset, halves_of(dataset, seed))
+        rows = comparison_rows(of, dataset, halves_of(dataset, seed))
         said = run(of, dataset, PopulationTrainer(rows))
         found += any(each.is_significant for each in said.differences)
     assert found <= 4  # more than that has a chance of one in a thousand at a level of one in twenty

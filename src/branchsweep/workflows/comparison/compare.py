@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,8 +45,7 @@ from branchsweep.metrics.comparison_result import (
 from branchsweep.metrics.scores import by_half, head_scores, mean_score
 from branchsweep.models import baselines
 from branchsweep.runtime import environment_facts
-from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker
-from branchsweep.training.protocols import Trainer
+from branchsweep.tracking.protocols import ComparisonRecord
 from branchsweep.workflows.comparison.fits import NetworkToFit, fit_networks, measure_network, score_networks
 from branchsweep.workflows.comparison.nested_search import (
     ChosenRecipe,
@@ -55,52 +54,32 @@ from branchsweep.workflows.comparison.nested_search import (
     choose_recipes,
     contestant_networks,
 )
-from branchsweep.workflows.context import TrainingContext
-from branchsweep.workflows.progress import ProgressCallback
+from branchsweep.workflows.context import ComparisonContext, TrainingContext
 
 
-@dataclass(frozen=True, slots=True)
-class ComparisonContext:
-    """Who does the work."""
-
-    trainer: Trainer
-    tracker: ComparisonTracker
-    progress: ProgressCallback
-
-    def training(self, rows: TrainingRows) -> TrainingContext:
-        """What it takes to train lanes on these rows."""
-        return TrainingContext(self.trainer, rows, self.progress)
-
-
-def compare(comparison: Comparison, dataset: Dataset, halves: Halves, engines: ComparisonContext) -> ComparisonResult:
-    """A comparison from beginning to end.
-
-    Args:
-        comparison: Who, by which protocol.
-        dataset: The table.
-        halves: How it is cut.
-        engines: Who does the work. What the tracker has kept of this comparison is not done again.
-    """
+def compare(context: ComparisonContext) -> ComparisonResult:
+    """A comparison from beginning to end. The parts of it that the tracker has recorded are not made again."""
     began = time.perf_counter()
-    rows, kept = all_rows(comparison, dataset, halves), engines.tracker.recorded_parts()
+    comparison, dataset = context.comparison, context.dataset
+    recorded = context.tracker.recorded_parts()
     networks = {name: one for name, one in comparison.contestants.items() if not isinstance(one, Estimator)}
-    tuned = {name: _tuned(name, one, comparison, rows, kept, engines) for name, one in networks.items()}
-    measured = fitted(comparison, networks, tuned, rows, engines)
+    tuned = {name: _tuned(name, one, context, recorded) for name, one in networks.items()}
+    measured = fitted(networks, tuned, context)
     for name, one in comparison.contestants.items():
         if isinstance(one, Estimator):
-            measured[name] = _estimated(name, one, comparison, rows, kept, engines)
+            measured[name] = _estimated(name, one, context, recorded)
     in_order = tuple(measured[name] for name in comparison.contestants)
     standing = [one for one in in_order if not one.failure]
     contrasts = five_by_two_cv.differences_to_reference(standing, comparison.reference_name, comparison.alpha)
     transfer = _transfer(comparison, measured)
-    shared = shared_layers(comparison, rows, engines)
+    shared = shared_layers(comparison, context.training)
     return ComparisonResult(
         comparison=comparison.name,
         question=comparison.question,
-        run_id=engines.tracker.run_id,
+        run_id=context.tracker.run_id,
         heads={name: head.unit for name, head in comparison.experiment.heads.items()},
         data={"source": dataset.source, "location": dataset.location, "digest": dataset.digest, "rows": dataset.rows},
-        protocol=protocol(comparison, halves),
+        protocol=protocol(comparison, context.halves),
         reference=comparison.reference_name,
         alpha=comparison.alpha,
         contestants=in_order,
@@ -141,7 +120,7 @@ def record(comparison: Comparison, dataset: Dataset, halves: Halves) -> Comparis
     )
 
 
-def all_rows(comparison: Comparison, dataset: Dataset, halves: Halves) -> TrainingRows:
+def comparison_rows(comparison: Comparison, dataset: Dataset, halves: Halves) -> TrainingRows:
     """All rows of the table. The first ten folds learn from one half and are tested on the other; then come those of tuning."""
     tests = [fold for first, second in halves.pairs for fold in ((first, second), (second, first))]
     nested = comparison.tuning == "nested"
@@ -150,36 +129,27 @@ def all_rows(comparison: Comparison, dataset: Dataset, halves: Halves) -> Traini
     return TrainingRows(dataset.x, dataset.y, (*tests, *inside), dataset.heads)
 
 
-def _tuned(
-    name: str,
-    contestant: Network | Single,
-    comparison: Comparison,
-    rows: TrainingRows,
-    kept: Mapping[str, Any],
-    engines: ComparisonContext,
-) -> TunedContestant:
-    """What a contestant trains in every half: found by its searches, or remembered."""
+def _tuned(name: str, contestant: Network | Single, context: ComparisonContext, recorded: Mapping[str, Any]) -> TunedContestant:
+    """What a contestant trains in every half: found by its searches, or recorded."""
     part = f"tuned/{name}"
-    if part in kept:
-        engines.progress.on_message(f"{name}: tuned before")
-        return TunedContestant.of(kept[part])
+    if part in recorded:
+        context.training.progress.on_message(f"{name}: tuned before")
+        return TunedContestant.of(recorded[part])
     began = time.perf_counter()
-    parts = contestant_networks(contestant, comparison)
-    tuned = TunedContestant({one.head: choose_recipes(name, one, comparison, engines.training(rows)) for one in parts})
+    parts = contestant_networks(contestant, context.comparison)
+    tuned = TunedContestant({one.head: choose_recipes(name, one, context.comparison, context.training) for one in parts})
     if any(one.is_searched for one in parts):
         tuned = replace(tuned, seconds=time.perf_counter() - began)
-        engines.tracker.record_part(part, tuned.as_data())
+        context.tracker.record_part(part, tuned.as_data())
     return tuned
 
 
 def fitted(
-    comparison: Comparison,
-    networks: Mapping[str, Network | Single],
-    tuned: Mapping[str, TunedContestant],
-    rows: TrainingRows,
-    engines: ComparisonContext,
+    networks: Mapping[str, Network | Single], tuned: Mapping[str, TunedContestant], context: ComparisonContext
 ) -> dict[str, ContestantResult]:
     """Trains the networks of all contestants on every half, those for the same heads side by side, and tests them."""
+    comparison, training = context.comparison, context.training
+    rows = training.rows
     failed = {
         name: next((one.failed for chosen in found.parts.values() for one in chosen if one.failed), "")
         for name, found in tuned.items()
@@ -190,7 +160,7 @@ def fitted(
         if not failed[name]
         for part in contestant_networks(contestant, comparison)
     ]
-    fits = fit_networks(wanted, comparison.networks, engines.training(rows))
+    fits = fit_networks(wanted, comparison.networks, training)
     measured = {}
     for name, contestant in networks.items():
         what = _what(contestant, comparison, tuned[name])
@@ -201,11 +171,11 @@ def fitted(
                 name, what, {}, {}, ContestantCost(None, 0, tuned[name].seconds, 0, 0), failure=failed[name]
             )
             continue
-        engines.progress.on_message(f"{name}: measuring its size and its latency")
+        training.progress.on_message(f"{name}: measuring its size and its latency")
         by_head, metrics = score_networks(
             [of for _, of in own], [one.part for one, _ in own], list(comparison.experiment.heads), rows
         )
-        sizes = [measure_network(one, of, rows, engines.trainer) for one, of in own]
+        sizes = [measure_network(one, of, training) for one, of in own]
         lanes = len(own[0][1].predictions)
         cost = ContestantCost(
             parameters=sum(one.parameters for one, _ in own),
@@ -219,18 +189,16 @@ def fitted(
     return measured
 
 
-def _estimated(
-    name: str, one: Estimator, comparison: Comparison, rows: TrainingRows, kept: Mapping[str, Any], engines: ComparisonContext
-) -> ContestantResult:
-    """An estimator fitted and tested on every half, or remembered."""
-    part, metric = f"estimator/{name}", common_metric(comparison.experiment.score_metrics.values())
+def _estimated(name: str, one: Estimator, context: ComparisonContext, recorded: Mapping[str, Any]) -> ContestantResult:
+    """An estimator fitted and tested on every half, or recorded."""
+    part, metric = f"estimator/{name}", common_metric(context.comparison.experiment.score_metrics.values())
     words = one.estimator.replace("_", " ")
     what = f"{words}, a chain of {' and then '.join(one.chain)}" if one.chain else f"{words} for each head"
-    if part in kept:
-        return replace(contestant_from_data({"name": name, "what": what, **kept[part]}, metric), description=what)
-    engines.progress.on_message(f"{name}: fitting it on every half")
-    result = _fit_estimator(name, what, one, comparison, rows)
-    engines.tracker.record_part(part, contestant_to_data(result, metric))
+    if part in recorded:
+        return replace(contestant_from_data({"name": name, "what": what, **recorded[part]}, metric), description=what)
+    context.training.progress.on_message(f"{name}: fitting it on every half")
+    result = _fit_estimator(name, what, one, context.comparison, context.training.rows)
+    context.tracker.record_part(part, contestant_to_data(result, metric))
     return result
 
 
@@ -251,19 +219,20 @@ def _fit_estimator(name: str, what: str, one: Estimator, comparison: Comparison,
     return ContestantResult(name, what, {**by_head, MEAN: means}, metrics, cost)
 
 
-def shared_layers(comparison: Comparison, rows: TrainingRows, engines: ComparisonContext) -> tuple[SharingResult, ...]:
+def shared_layers(comparison: Comparison, training: TrainingContext) -> tuple[SharingResult, ...]:
     """Scores by the layers that the heads share, from none (networks of their own) to all: one recipe, tuned for none."""
     if comparison.sharing is None:
         return ()
-    engines.progress.on_message("how much is shared: one recipe, with its branches leaving the trunk ever later")
+    training.progress.on_message("how much is shared: one recipe, with its branches leaving the trunk ever later")
     points = [_shared(comparison, layers) for layers in range(comparison.sharing.layers + 1)]
     wanted = [
         NetworkToFit.of(f"{layers} shared", part, [ChosenRecipe(part.candidates[0])] * N_HALVES)
         for layers, parts in enumerate(points)
         for part in parts
     ]
-    fits = fit_networks(wanted, comparison.networks, engines.training(rows))
+    fits = fit_networks(wanted, comparison.networks, training)
     found = []
+    rows = training.rows
     for layers in range(len(points)):
         own = [(one, of) for one, of in zip(wanted, fits, strict=True) if one.name == f"{layers} shared"]
         if not any(of.failed for _, of in own):

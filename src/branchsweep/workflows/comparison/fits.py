@@ -16,12 +16,11 @@ from branchsweep.metrics.comparison_result import LATENCY_ROWS, ByHalf
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.recipe import Recipe, epochs_of, recipe_for
 from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, Stage, recipe_lanes
-from branchsweep.training.protocols import Trainer
 from branchsweep.trial import HeadScore, Params
 from branchsweep.types import Floats, Weights
 from branchsweep.workflows.comparison.nested_search import ChosenRecipe, ContestantNetwork
 from branchsweep.workflows.context import TrainingContext
-from branchsweep.workflows.promotion import temporary_model_folder
+from branchsweep.workflows.evaluation import temporary_model_folder
 from branchsweep.workflows.train_lanes import train_lanes
 
 
@@ -153,14 +152,14 @@ def score_networks(
     return {**by_head, MEAN: tuple(means)}, others
 
 
-def measure_network(one: NetworkToFit, fits: FittedNetwork, rows: TrainingRows, trainer: Trainer) -> tuple[float, float]:
+def measure_network(one: NetworkToFit, fits: FittedNetwork, training: TrainingContext) -> tuple[float, float]:
     """Seconds for a thousand rows, and bytes on disk, of a network as it would leave the house."""
     assert fits.weights is not None, "its first half was trained"
     experiment = one.part.experiment
     units = {name: head.unit for name, head in experiment.heads.items()}
     model = ExportedModel([ModelMember(one.recipes[0], fits.weights)], experiment.table.inputs, units)
     with temporary_model_folder() as folder:
-        trainer.export(folder, model)
+        training.trainer.export(folder, model)
         size = sum(file.stat().st_size for file in folder.iterdir())
-        x = np.resize(rows.x, (LATENCY_ROWS, rows.x.shape[1]))
-        return trainer.clock(folder, x), float(size)
+        x = np.resize(training.rows.x, (LATENCY_ROWS, training.rows.x.shape[1]))
+        return training.trainer.clock(folder, x), float(size)

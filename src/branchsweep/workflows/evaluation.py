@@ -1,0 +1,40 @@
+"""Exports networks as one model, and predicts with its files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
+from branchsweep.training.protocols import Trainer
+from branchsweep.types import Floats
+
+
+@contextmanager
+def temporary_model_folder() -> Iterator[Path]:
+    """A folder for a model's files until the registry has taken them."""
+    with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
+        yield Path(folder)
+
+
+def export_and_predict(
+    members: Sequence[ModelMember], experiment: Experiment, x: Floats, trainer: Trainer, folder: Path
+) -> Floats:
+    """Exports networks as one model, and returns what its files predict.
+
+    Args:
+        members: The networks, with their shares.
+        experiment: How they were trained.
+        x: `(rows, inputs)` in natural units.
+        trainer: Exports and predicts.
+        folder: Where the model's files are written.
+
+    Returns:
+        `(rows, heads)` in natural units.
+    """
+    units = {name: head.unit for name, head in experiment.heads.items()}
+    trainer.export(folder, ExportedModel(members, experiment.table.inputs, units, Provenance.of(experiment)))
+    return trainer.predict(folder, x)
