@@ -35,10 +35,11 @@ from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.trial import Result, Score, Status
 from branchsweep.workflows.baseline_evaluation import Baseline
 from branchsweep.workflows.context import SweepContext, TrainingContext
+from branchsweep.workflows.report_tables import recorded_report, report_tables
 from branchsweep.workflows.reporter import TableReporter
 from branchsweep.workflows.sweep import finished_result, run_sweep
 from branchsweep.workflows.sweep_record import new_sweep_record
-from branchsweep.workflows.sweep_report import SweepReport, recorded_report, report_tables
+from branchsweep.workflows.sweep_report import SweepReport
 from fakes import FormulaTrainer, RecordingProgress
 from scores import head_score
 from tiny_sweep import tiny_experiment

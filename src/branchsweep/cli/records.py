@@ -137,8 +137,8 @@ def report(
     from branchsweep.config.recorded import parse_recorded_experiment
     from branchsweep.reporting.pages.sweep_files import PAGE, report_files, report_page
     from branchsweep.tracking.open import open_recorded_sweep
+    from branchsweep.workflows.report_tables import recorded_report
     from branchsweep.workflows.sweep import finished_result
-    from branchsweep.workflows.sweep_report import recorded_report
 
     alone = output.suffix.lower() == ".html"
     if alone:

@@ -11,7 +11,8 @@ from branchsweep.models.exported_model import ModelMember
 from branchsweep.tracking.protocols import PromotionDecision, TrackingLinks
 from branchsweep.trial import HeadScore, Result
 from branchsweep.workflows.candidates import ReevaluatedTrial
-from branchsweep.workflows.sweep_report import Files, SweepReport, report_tables
+from branchsweep.workflows.report_tables import report_tables
+from branchsweep.workflows.sweep_report import Files, SweepReport
 from branchsweep.workflows.sweep_result import SweepResult
 
 DESCRIBED_TRIALS = 5

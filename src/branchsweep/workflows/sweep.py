@@ -27,9 +27,10 @@ from branchsweep.workflows.confirmation import best_candidates
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.progress import ProgressCallback
 from branchsweep.workflows.promotion import PromotionOutcome, PromotionPipeline
+from branchsweep.workflows.report_tables import report_tables
 from branchsweep.workflows.reporter import DESCRIBED_TRIALS, SweepReporter
 from branchsweep.workflows.search_loop import SearchResult, run_search
-from branchsweep.workflows.sweep_report import Files, SweepReport, make_report, report_tables
+from branchsweep.workflows.sweep_report import Files, SweepReport, make_report
 from branchsweep.workflows.sweep_result import BaselineResult, BestTrial, ConfirmedScores, ParetoTrial, SweepResult
 
 RESULT_TAG = "summary"

@@ -83,7 +83,7 @@ def slices(report: SweepReport) -> SweepFigure:
         draw_trials(panel, x, trials.value, trials, low, size=16)
         for result, position in zip(report.results, x, strict=True):
             if result.trial.number == number and math.isfinite(position):
-                mark_trial(panel, position, report.judged.rank(result.score))
+                mark_trial(panel, position, report.evaluator.rank(result.score))
         labels = ticks(dimension, 6)
         panel.set_xticks([position for position, _ in labels], [label for _, label in labels])
         panel.set_xlim(-0.08 - spread / 2, 1.08 + spread / 2)
@@ -116,14 +116,14 @@ def parallel_coordinates(report: SweepReport) -> SweepFigure:
         return SweepFigure(name, title, "No trial is complete.")
     trials = PlottedTrials.of(report)
     low, top = axis_floor(trials.value[trials.complete]), float(np.nanmax(trials.value[trials.complete]))
-    judged, width = report.judged, len(dimensions) + 1
+    evaluator, width = report.evaluator, len(dimensions) + 1
     others = [result for result in report.results if not result.score.is_complete and result.score.heads]
     leading = min(len(ranked), max(FEWEST_LEADING, round(LEADING * len(ranked))))
     figure, panel = plot_style.axes(WIDTH, 400)
 
     def line(result: Result) -> list[float]:
         positions = [axis_position(dimension, result.trial.params.get(key)) for key, dimension in dimensions.items()]
-        score = (judged.rank(result.score) - low) / (top - low or 1.0)
+        score = (evaluator.rank(result.score) - low) / (top - low or 1.0)
         shift = 0.02 * float(_jitter(np.array([result.trial.number], float))[0] - 0.5)  # separates equal values
         along = [(-0.12 if math.isnan(at) else min(max(at, -0.05), 1.05)) + shift for at in positions]
         return [*along, min(max(score, -0.05), 1.05)]

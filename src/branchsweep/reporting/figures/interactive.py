@@ -70,8 +70,8 @@ def _with_style(made: InteractiveFigure) -> InteractiveFigure:
 
 
 def _values(report: SweepReport, results: list[Result]) -> list[float]:
-    judged = report.judged
-    return [judged.rank(result.score) for result in results]
+    evaluator = report.evaluator
+    return [evaluator.rank(result.score) for result in results]
 
 
 def _hover_text(result: Result) -> str:

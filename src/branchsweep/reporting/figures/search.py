@@ -227,7 +227,7 @@ def pruning(report: SweepReport) -> SweepFigure:
             else math.nan
             for epoch in rungs
         ]
-        return [*values, report.judged.rank(result.score) if result.score.is_complete else math.nan]
+        return [*values, report.evaluator.rank(result.score) if result.score.is_complete else math.nan]
 
     paths = [(result, path(result)) for result in report.results if result.score.rungs]
     all_values = np.array([values for _, values in paths])

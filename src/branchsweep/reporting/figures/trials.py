@@ -81,10 +81,10 @@ class PlottedTrials:
     @classmethod
     def of(cls, report: SweepReport) -> PlottedTrials:
         """The trials of a report."""
-        judged, scores = report.judged, [result.score for result in report.results]
+        evaluator, scores = report.evaluator, [result.score for result in report.results]
         return cls(
             numbers=np.array([result.trial.number for result in report.results], float),
-            value=np.array([judged.rank(score) if score.heads else math.nan for score in scores]),
+            value=np.array([evaluator.rank(score) if score.heads else math.nan for score in scores]),
             complete=np.array([score.is_complete for score in scores], bool),
             failed=np.array([score.status is Status.FAILED for score in scores], bool),
         )
