@@ -194,7 +194,7 @@ class Stopwatch:
 
 def multiplications(architecture: Architecture, inputs: int) -> int:
     """Multiply-adds of one row on its way through the network's own layers, without any padding."""
-    return sum(read * units for read, units in architecture.layers(inputs))
+    return sum(layer.products for layer in architecture.layers(inputs))
 
 
 def useful_operations(recipe: Recipe, rows: TrainingRows, epochs: int, fold: int = 0) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,3 +15,17 @@ its branch and its output."""
 
 Scaler = dict[str, Any]
 """A fitted scaler as plain values, as `models.serving` reads it."""
+
+
+class SourceCall(NamedTuple):
+    """A call in generated code: `name(arguments)`.
+
+    Args:
+        name: What is called, such as `MinMaxScaler` or `keras.layers.Dense`.
+        arguments: Its arguments as source.
+        module: The module that `name` is imported from; empty where it is a name below `keras` or `np`.
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    module: str = ""

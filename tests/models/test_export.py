@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from branchsweep.data.encoders import scalers
+from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import keras_network, serving
 from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
@@ -61,11 +61,11 @@ def exported(folder: Path, members: Sequence[ModelMember]) -> serving.Predictor:
 
 
 def by_hand(one: ModelMember, x: serving.Floats) -> serving.Floats:
-    """What a network says between its scalers."""
+    """What a network predicts between its encoders."""
     model = keras_network.build_network(one.recipe.architecture, 3, one.weights)
-    outputs = model(serving.transform(scalers.fit_scaler(one.recipe.input_scaling, ROWS.x), x).astype(np.float32))
+    outputs = model(encoder_kind(one.recipe.input_scaling).fit(ROWS.x, ROWS.y).transform(x).astype(np.float32))
     scaled = np.concatenate([np.asarray(outputs[head]) for head in UNITS], axis=1).astype(np.float64)
-    return serving.inverse(scalers.fit_scaler(one.recipe.target_scaling, ROWS.y), scaled)
+    return encoder_kind(one.recipe.target_scaling).fit(ROWS.y, ROWS.y).inverse(scaled)
 
 
 @pytest.mark.parametrize("scalings", [("standard", "standard"), ("quantile", "none"), ("none", "standard")])

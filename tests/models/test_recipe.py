@@ -42,7 +42,14 @@ class TestVocabulary:
         assert baked == {"trunk.width", "trunk.taper", "branch.width", "branch.taper", "optimizer", "batch_size"}
 
     def test_names_are_those_of_all_heads_and_of_each(self) -> None:
-        assert hyperparameter_names(["PE"]) == [*HYPERPARAMETERS, "PE.depth", "PE.width", "PE.taper", "PE.loss_weight"]
+        assert hyperparameter_names(["PE"]) == [
+            *HYPERPARAMETERS,
+            "PE.depth",
+            "PE.width",
+            "PE.taper",
+            "PE.layer",
+            "PE.loss_weight",
+        ]
         assert hyperparameter_names([]) == list(HYPERPARAMETERS)
 
     @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from mlflow import MlflowClient
 from mlflow.models import ModelSignature
 from numpy.typing import NDArray
 
-from branchsweep.data.encoders import scalers
+from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.errors import DataError, TrackingError
 from branchsweep.models import serving
 from branchsweep.tracking.champion_history import ChampionTenure, RollbackResult
@@ -86,7 +86,8 @@ class Network:
         random = np.random.default_rng(seed)
         rows = random.normal([20.0, 1013.0, 73.0], [7.0, 6.0, 15.0], (500, 3))
         targets = random.normal(450.0, 17.0, (500, len(heads)))
-        self.input_scaler, self.target_scaler = scalers.fit_scaler(input_scaling, rows), scalers.fit_scaler("standard", targets)
+        self.input_encoder = encoder_kind(input_scaling).fit(rows, targets)
+        self.target_encoder = encoder_kind("standard").fit(targets, targets)
         keras.utils.set_random_seed(seed)
         inputs = keras.Input((3,))
         trunk = keras.layers.Dense(4, "tanh")(inputs)
@@ -97,17 +98,18 @@ class Network:
             "inputs": INPUTS,
             "heads": [{"name": head, "unit": UNITS[head]} for head in heads],
             "ranges": np.stack([rows.min(0), rows.max(0)], axis=1).tolist(),
-            "input_scalers": {"inputs": self.input_scaler},
-            "target_scaler": self.target_scaler,
+            "input_scalers": {"inputs": self.input_encoder.to_json()},
+            "target_scaler": self.target_encoder.to_json(),
         }
         (folder / "serving.json").write_text(json.dumps(manifest), encoding="utf-8")
+        (folder / f"encoder_{self.input_encoder.kind}.py").write_text(self.input_encoder.serving_source(), encoding="utf-8")
 
     def by_hand(self, table: pd.DataFrame) -> NDArray[np.float64]:
         """What must come out: Keras between the scalers."""
-        scaled = serving.transform(self.input_scaler, table[INPUTS].to_numpy(np.float64))
+        scaled = self.input_encoder.transform(table[INPUTS].to_numpy(np.float64))
         outputs = self.model(scaled.astype(np.float32))
         columns = np.concatenate([np.asarray(outputs[head]) for head in self.heads], axis=1).astype(np.float64)
-        return serving.inverse(self.target_scaler, columns)
+        return self.target_encoder.inverse(columns)
 
     def candidate(self, model: str, number: int = 3, files: Mapping[str, str] | None = None) -> ModelCandidate:
         test = {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}

@@ -21,9 +21,10 @@ from branchsweep.config.dimensions import Choice
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS
 from branchsweep.config.training import EarlyStopping, Fit
-from branchsweep.data.encoders import scalers
+from branchsweep.data.encoders.encoder import FittedEncoder
+from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.data.training_rows import ALL_ROWS, TrainingRows
-from branchsweep.models import keras_network, serving
+from branchsweep.models import keras_network
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training import packing
 from branchsweep.training.batches import row_order
@@ -116,25 +117,25 @@ def keras_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(rate, weight_decay=decay)
 
 
-def begun(one: Lane, rows: TrainingRows) -> tuple[keras.Model, keras.optimizers.Optimizer, serving.Scaler, Floats32, Floats32]:
-    """A lane in Keras before its first step: network, optimizer, scaler of the targets, and all rows scaled."""
+def begun(one: Lane, rows: TrainingRows) -> tuple[keras.Model, keras.optimizers.Optimizer, FittedEncoder, Floats32, Floats32]:
+    """A lane in Keras before its first step: network, optimizer, encoder of the targets, and all rows encoded."""
     recipe = one.recipe
     training, _ = rows.fold_rows(one.key.fold)
-    x_scaler = scalers.fit_scaler(recipe.input_scaling, rows.x[training])
-    y_scaler = scalers.fit_scaler(recipe.target_scaling, rows.y[training])
-    x = serving.transform(x_scaler, rows.x).astype(np.float32)
-    y = serving.transform(y_scaler, rows.y).astype(np.float32)
+    x_encoder = encoder_kind(recipe.input_scaling).fit(rows.x[training], rows.y[training])
+    y_encoder = encoder_kind(recipe.target_scaling).fit(rows.y[training], rows.y[training])
+    x = x_encoder.transform(rows.x).astype(np.float32)
+    y = y_encoder.transform(rows.y).astype(np.float32)
     weights = keras_network.initial_weights(recipe.architecture, 3, one.weight_seed)
     model = keras_network.build_network(recipe.architecture, 3, weights)
     steps = -(-len(training) // recipe.batch_size)
-    return model, keras_optimizer(recipe, steps * one.epochs), y_scaler, x, y
+    return model, keras_optimizer(recipe, steps * one.epochs), y_encoder, x, y
 
 
 def fit_with_keras(one: Lane, of: Experiment, rows: TrainingRows) -> tuple[Weights, NDArray[np.float64], list[float]]:
     """The lane by `keras.Model.fit`: its weights, its predictions on the validation rows, R² of the first head by epoch."""
     recipe, heads = one.recipe, list(of.heads)
     training, validation = rows.fold_rows(one.key.fold)
-    model, optimizer, y_scaler, x, y = begun(one, rows)
+    model, optimizer, y_encoder, x, y = begun(one, rows)
     model.compile(
         optimizer,
         loss={head: spec.loss for head, spec in of.heads.items()},
@@ -157,7 +158,7 @@ def fit_with_keras(one: Lane, of: Experiment, rows: TrainingRows) -> tuple[Weigh
     steps, progress = -(-len(training) // recipe.batch_size), keras.callbacks.LambdaCallback(on_epoch_end=measure)
     model.fit(batches(), steps_per_epoch=steps, epochs=one.stop, callbacks=[progress], shuffle=False, verbose=0)
     predicted = model.predict(x[validation] if len(validation) else x, verbose=0)
-    natural = serving.inverse(y_scaler, np.concatenate([predicted[head] for head in heads], axis=1).astype(np.float64))
+    natural = y_encoder.inverse(np.concatenate([predicted[head] for head in heads], axis=1).astype(np.float64))
     return keras_network.network_weights(model, recipe.architecture), natural, curve
 
 
@@ -572,11 +573,10 @@ def test_an_exported_model_predicts_what_the_lane_predicted() -> None:
     outcome = train([one], rows=rows).lanes[0]
     training, validation = rows.fold_rows(one.key.fold)
     model = keras_network.build_network(one.recipe.architecture, 3, outcome.weights)
-    x = serving.transform(scalers.fit_scaler("standard", rows.x[training]), rows.x[validation])
+    x = encoder_kind("standard").fit(rows.x[training], rows.y[training]).transform(rows.x[validation])
     scaled = model.predict(x, verbose=0)
-    natural = serving.inverse(
-        scalers.fit_scaler("standard", rows.y[training]), np.concatenate([scaled["PE"], scaled["V"]], axis=1).astype(np.float64)
-    )
+    of_targets = encoder_kind("standard").fit(rows.y[training], rows.y[training])
+    natural = of_targets.inverse(np.concatenate([scaled["PE"], scaled["V"]], axis=1).astype(np.float64))
     np.testing.assert_allclose(natural / rows.y.std(0), outcome.predictions / rows.y.std(0), rtol=0, atol=2e-5)
 
 

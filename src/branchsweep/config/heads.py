@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from branchsweep.config import kinds
 from branchsweep.config.config_model import ConfigModel
-from branchsweep.config.metric_names import R2
+from branchsweep.errors import did_you_mean
+
+
+def _name_the_losses(schema: dict[str, Any]) -> None:
+    """In the JSON Schema, a loss is one of those that there are now."""
+    schema["enum"] = list(kinds.HEADS)
 
 
 class Head(ConfigModel):
@@ -15,9 +21,18 @@ class Head(ConfigModel):
 
     column: str | None = Field(None, description="The target column; the head's own name if absent.")
     unit: str = Field("", description="The target's unit, for people (MW, cm Hg).")
-    loss: Literal["mse", "mae", "huber"] = Field("mse", description="The head's loss on the scaled target.")
+    loss: str = Field(
+        kinds.DEFAULT_HEAD, description="The head's loss on the scaled target.", json_schema_extra=_name_the_losses
+    )
+
+    @field_validator("loss")
+    @classmethod
+    def _is_known(cls, loss: str) -> str:
+        if loss not in kinds.HEADS:
+            raise ValueError(f"got '{loss}', expected one of {', '.join(kinds.HEADS)}{did_you_mean(loss, kinds.HEADS)}")
+        return loss
 
     @property
     def score_metric(self) -> str:
-        """The name of the metric that is the head's score: R², whichever of the losses it is trained by."""
-        return R2
+        """The name of the metric that is the head's score."""
+        return kinds.HEAD_SCORES[self.loss]

@@ -30,6 +30,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from branchsweep.config import kinds
 from branchsweep.errors import ConfigError, did_you_mean
 from branchsweep.trial import ParamValue
 
@@ -62,7 +63,7 @@ class Hyperparameter:
     meaning: str
     low: float = -math.inf
     high: float = math.inf
-    choices: tuple[str, ...] = ()
+    choices: Sequence[str] = ()
     per_head: str = ""
 
     @property
@@ -97,6 +98,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
         Hyperparameter(
             "trunk.taper", 1.0, Binding.BAKED, "factor of the units from one trunk layer to the next", low=0.25, high=2.0
         ),
+        Hyperparameter("trunk.layer", kinds.DEFAULT_LAYER, Binding.DIAL, "kind of the trunk layers", choices=kinds.LAYERS),
         Hyperparameter("branch.depth", 1, Binding.DIAL, "hidden layers of a head's own", low=0, high=16, per_head="depth"),
         Hyperparameter(
             "branch.width", 10, Binding.BAKED, "units of each branch layer", low=1, high=MAX_UNITS, per_head="width"
@@ -111,6 +113,14 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
             per_head="taper",
         ),
         Hyperparameter(
+            "branch.layer",
+            kinds.DEFAULT_LAYER,
+            Binding.DIAL,
+            "kind of the branch layers",
+            choices=kinds.LAYERS,
+            per_head="layer",
+        ),
+        Hyperparameter(
             "loss_weight", 1.0, Binding.DIAL, "factor of a head's loss in the sum", low=0.0, high=1e6, per_head="loss_weight"
         ),
         Hyperparameter(
@@ -120,7 +130,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
             "how heads with unlike losses share the trunk",
             choices=("static", "uncertainty", "gradient_norm"),
         ),
-        Hyperparameter("activation", "relu", Binding.DIAL, "of every hidden layer", choices=("relu", "silu", "tanh", "gelu")),
+        Hyperparameter("activation", "relu", Binding.DIAL, "of every hidden layer", choices=kinds.ACTIVATIONS),
         Hyperparameter("optimizer", "adam", Binding.BAKED, "the update rule", choices=("adam", "sgd")),
         Hyperparameter("learning_rate", 1e-3, Binding.DIAL, "step size at the start", low=_TINY, high=100.0),
         Hyperparameter(
@@ -134,10 +144,10 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
             "standard",
             Binding.DIAL,
             "of the input columns, fitted on training rows",
-            choices=("none", "min_max", "standard", "quantile"),
+            choices=kinds.ENCODERS,
         ),
         Hyperparameter(
-            "target_scaling", "standard", Binding.DIAL, "of the targets, fitted on training rows", choices=("none", "standard")
+            "target_scaling", "standard", Binding.DIAL, "of the targets, fitted on training rows", choices=kinds.TARGET_ENCODERS
         ),
         Hyperparameter(
             "epochs", 0, Binding.DIAL, "passes over the training rows, at most fit.epochs; 0: fit.epochs", low=0, high=1e6

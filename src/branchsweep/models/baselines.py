@@ -1,7 +1,7 @@
-"""Estimators of scikit-learn's, for all heads at once: raw columns in, raw columns out.
+"""Estimators of scikit-learn for all heads at once: raw columns in, raw columns out.
 
-An estimator learns each head by itself, or the heads in a chain, where each reads the predictions of those before it. A sweep's
-baselines and a comparison's contestants come from here.
+An estimator learns each head by itself, or the heads in a chain, where each reads the predictions of those before it. Which
+estimator a name stands for is the head's to say. A sweep's baselines and a comparison's contestants come from here.
 
 n    rows
 D    input columns
@@ -12,26 +12,21 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
-from sklearn.linear_model import LinearRegression
-from sklearn.multioutput import MultiOutputRegressor, RegressorChain
-from sklearn.neighbors import KNeighborsRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from branchsweep.metrics.comparison_result import LATENCY_ROWS, ContestantCost
-from branchsweep.models.serving import Floats
+from branchsweep.models.heads.head import Head
+from branchsweep.types import Floats
 
 LATENCY_REPEATS = 5
-"""Of a latency, whose median is taken."""
+"""Measurements of a latency, whose median is taken."""
 
 
-class Regressor(Protocol):
+class Estimator(Protocol):
     """What is used of a scikit-learn estimator."""
 
     def fit(self, X: Floats, y: Floats) -> object:  # noqa: D102
@@ -41,40 +36,33 @@ class Regressor(Protocol):
         ...
 
 
-REGRESSORS: Mapping[str, Callable[[int], Regressor]] = {
-    "linear_regression": lambda _: LinearRegression(),
-    "k_nearest_neighbors": lambda _: make_pipeline(StandardScaler(), KNeighborsRegressor()),
-    "random_forest": lambda seed: RandomForestRegressor(random_state=seed, n_jobs=-1),
-    "histogram_gradient_boosting": lambda seed: HistGradientBoostingRegressor(random_state=seed),
-}
-"""Makes the estimator of each name, with its defaults, from a seed. One that needs scaling is a pipeline."""
-
-
 @dataclass(frozen=True, slots=True)
 class FittedBaseline:
     """An estimator that has learnt all heads.
 
     Args:
-        regressor: Predicts `(n, H)`, in the heads' order.
-        seconds: That it took to learn.
+        model: Predicts `(n, H)`, in the heads' order.
+        seconds: Seconds that fitting took.
     """
 
-    regressor: Regressor
+    model: _EstimatorChain | _SeparateEstimators
     seconds: float
 
     def predict(self, x: Floats) -> Floats:
         """Predictions `(n, H)` in the heads' own units and order, whatever the chain's, from raw inputs `(n, D)`."""
-        return self.regressor.predict(x)
+        return self.model.predict(x)
 
 
-def fit(estimator: str, x: Floats, y: Floats, heads: Sequence[str], chain: Sequence[str] | None, seed: int) -> FittedBaseline:
+def fit(
+    estimator: str, x: Floats, y: Floats, heads: Mapping[str, Head], chain: Sequence[str] | None = None, seed: int = 0
+) -> FittedBaseline:
     """An estimator after learning all heads, with the time that it took.
 
     Args:
-        estimator: One of the comparison's `ESTIMATORS`.
+        estimator: One of the names that every head has an estimator for, such as `random_forest`.
         x: Training inputs `(n, D)`, in the columns' own units.
         y: Training targets `(n, H)`, in the heads' own units.
-        heads: The heads, in the order of the targets' columns.
+        heads: The kinds of the heads, in the order of the targets' columns.
         chain: All heads in the order in which they are learnt and predicted, each from the inputs and the heads before it
             (from their actual values in training, from their predictions afterwards). None: each head by itself.
         seed: Of an estimator that is random, from 0 and below 2³².
@@ -84,35 +72,59 @@ def fit(estimator: str, x: Floats, y: Floats, heads: Sequence[str], chain: Seque
     """
     if chain is not None and sorted(chain) != sorted(heads):
         raise ValueError(f"got the chain {', '.join(chain)}, expected each of the heads {', '.join(heads)} once")
-    return _fit(estimator, x, y, None if chain is None else [list(heads).index(head) for head in chain], seed)
+    estimators = tuple(kind.estimator(estimator, seed) for kind in heads.values())
+    columns = list(heads)
+    started = time.perf_counter()
+    fitted = _fit_chain(estimators, [columns.index(head) for head in chain], x, y) if chain else _fit_each(estimators, x, y)
+    return FittedBaseline(fitted, time.perf_counter() - started)
 
 
-def predict(name: str, x_train: Floats, y_train: Floats, x_test: Floats) -> Floats:
-    """What a baseline predicts after learning each head by itself.
+@dataclass(frozen=True, slots=True)
+class _EstimatorChain:
+    """Fitted estimators, each of which predicts one head from the inputs and the predictions of those before it.
 
     Args:
-        name: One of the experiment's `SKLEARN_BASELINES`.
-        x_train: Training inputs `(n_train, D)`, in the columns' own units.
-        y_train: Training targets `(n_train, H)`, in the heads' own units.
-        x_test: Inputs to predict for `(n_test, D)`.
-
-    Returns:
-        Predictions `(n_test, H)`, in the heads' own units.
+        estimators: By column.
+        order: The columns, in the order of the chain.
     """
-    return _fit(name, x_train, y_train, None, seed=0).predict(x_test)
+
+    estimators: tuple[Estimator, ...]
+    order: Sequence[int]
+
+    def predict(self, X: Floats) -> Floats:
+        """Predictions `(n, H)`."""
+        predicted = np.empty((len(X), len(self.estimators)))
+        for position, column in enumerate(self.order):
+            read = np.column_stack([X, predicted[:, self.order[:position]]])
+            predicted[:, column] = self.estimators[column].predict(read)
+        return predicted
 
 
-def _fit(estimator: str, x: Floats, y: Floats, order: Sequence[int] | None, seed: int) -> FittedBaseline:
-    """As of `fit`; the chain as positions of heads."""
-    one = REGRESSORS[estimator](seed)
-    regressor: Regressor = MultiOutputRegressor(one) if order is None else RegressorChain(one, order=order)
-    start = time.perf_counter()
-    regressor.fit(x, y)
-    return FittedBaseline(regressor, time.perf_counter() - start)
+@dataclass(frozen=True, slots=True)
+class _SeparateEstimators:
+    """Fitted estimators of one head each, by column."""
+
+    estimators: tuple[Estimator, ...]
+
+    def predict(self, X: Floats) -> Floats:
+        """Predictions `(n, H)`."""
+        return np.column_stack([estimator.predict(X) for estimator in self.estimators])
+
+
+def _fit_each(estimators: tuple[Estimator, ...], x: Floats, y: Floats) -> _SeparateEstimators:
+    for column, estimator in enumerate(estimators):
+        estimator.fit(x, y[:, column])
+    return _SeparateEstimators(estimators)
+
+
+def _fit_chain(estimators: tuple[Estimator, ...], order: Sequence[int], x: Floats, y: Floats) -> _EstimatorChain:
+    for position, column in enumerate(order):
+        estimators[column].fit(np.column_stack([x, y[:, order[:position]]]), y[:, column])
+    return _EstimatorChain(estimators, order)
 
 
 def measure_cost(fitted: FittedBaseline, x: Floats) -> ContestantCost:
-    """What an estimator takes beside its errors: time to learn and to predict, and its size when pickled.
+    """What an estimator costs: seconds to fit and to predict, and its size when pickled.
 
     Args:
         fitted: The estimator.
@@ -126,7 +138,7 @@ def measure_cost(fitted: FittedBaseline, x: Floats) -> ContestantCost:
         training_seconds=fitted.seconds,
         tuning_seconds=0.0,
         latency=float(np.median([_seconds_to_predict(fitted, rows) for _ in range(LATENCY_REPEATS)])),
-        bytes=len(pickle.dumps(fitted.regressor)),
+        bytes=len(pickle.dumps(fitted.model)),
     )
 
 

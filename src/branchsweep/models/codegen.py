@@ -12,23 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.errors import BackendError
 from branchsweep.models.architecture import Architecture
 from branchsweep.models.exported_model import ModelMember, Provenance
 from branchsweep.models.recipe import Recipe, recipe_from_dict
+from branchsweep.types import SourceCall
 
 COLUMNS = 88
 """Letters of a line, at most: what formatters take for granted where nobody says."""
-
-SCALERS: Mapping[str, tuple[str, Sequence[str]]] = {
-    "min_max": ("MinMaxScaler", ()),
-    "standard": ("StandardScaler", ()),
-    "quantile": (
-        "QuantileTransformer",
-        ("n_quantiles=min(1000, len(train))", 'output_distribution="normal"', "subsample=None"),
-    ),
-}
-"""By kind of scaling, scikit-learn's scaler and what it is told; `none` has none."""
 
 
 def script_from_manifest(name: str, manifest: Mapping[str, Any]) -> str:
@@ -103,8 +95,17 @@ class _Network:
     @property
     def scalers(self) -> set[str]:
         """The classes of its scalers."""
-        kinds = {self.recipe.input_scaling, self.recipe.target_scaling}
-        return {SCALERS[kind][0] for kind in kinds if kind in SCALERS}
+        return {source.name for source in (self.input_source, self.target_source) if source}
+
+    @property
+    def input_source(self) -> SourceCall | None:
+        """What encodes the inputs; None where they stay as they are."""
+        return encoder_kind(self.recipe.input_scaling).source
+
+    @property
+    def target_source(self) -> SourceCall | None:
+        """What encodes the targets; None where they stay as they are."""
+        return encoder_kind(self.recipe.target_scaling).source
 
     def lines(self, columns: int, result: str = "predicted = ") -> list[str]:
         """From the scalers to the predictions, in lines of so many letters; what becomes of these, `result` says."""
@@ -119,16 +120,16 @@ class _Network:
         ]
 
     def _scaling(self, columns: int) -> list[str]:
-        inputs, targets = self.recipe.input_scaling, self.recipe.target_scaling
+        inputs, targets = self.input_source, self.target_source
         lines = []
-        if inputs in SCALERS:
+        if inputs:
             lines += ["# Inputs, scaled by what the training rows are like"]
             lines += [*_scaler("input_scaler", inputs, "INPUTS", columns)]
             lines += ["x_train = input_scaler.transform(train[INPUTS])", "x_test = input_scaler.transform(test[INPUTS])"]
         else:
             lines += ["# Inputs, as they are", "x_train, x_test = train[INPUTS].to_numpy(), test[INPUTS].to_numpy()"]
         lines += [""]
-        if targets in SCALERS:
+        if targets:
             lines += ["# Targets, scaled likewise"]
             lines += [*_scaler("target_scaler", targets, "TARGETS", columns)]
             lines += ["y_train = target_scaler.transform(train[TARGETS])"]
@@ -166,7 +167,7 @@ class _Network:
     def _prediction(self, result: str) -> list[str]:
         said = "np.concatenate([answers[head] for head in HEADS], axis=1)"
         lines = ["# What it says of the test rows, in natural units", "answers = model.predict(x_test, verbose=0)"]
-        if self.recipe.target_scaling in SCALERS:
+        if self.target_source:
             return [*lines, f"scaled = {said}", f"{result}target_scaler.inverse_transform(scaled)"]
         return [*lines, f"{result}{said}"]
 
@@ -244,9 +245,8 @@ def _table(provenance: Provenance) -> list[str]:
     ]
 
 
-def _scaler(variable: str, kind: str, columns_of: str, columns: int) -> list[str]:
-    called, words = SCALERS[kind]
-    return _laid_out(f"{variable} = {called}(", words, f").fit(train[{columns_of}])", columns)
+def _scaler(variable: str, source: SourceCall, columns_of: str, columns: int) -> list[str]:
+    return _laid_out(f"{variable} = {source.name}(", source.arguments, f").fit(train[{columns_of}])", columns)
 
 
 def _architecture(architecture: Architecture, columns: int) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from branchsweep.errors import UserError
 from branchsweep.models.architecture import Architecture
+from branchsweep.models.layers.registry import layer_kind
 
 DOTS_PER_INCH = {".png": 200, ".svg": 72, ".pdf": 72}
 """What can be written, by suffix. Pixels must be many; the others are measured in points, 72 of which are an inch."""
@@ -83,9 +84,9 @@ class DrawingStyle:
     Args:
         line: Between two layers.
         margin: Around a layer's units.
-        runs: Whether equal layers in a row are told once.
-        below: Whether the branches stand below the trunk.
-        name: Letters of an input's or a head's name, at most.
+        runs: Whether equal layers in a row share one cell.
+        below: Whether the branches are below the trunk.
+        name: Most characters of an input's or a head's name.
     """
 
     line: str = "──"
@@ -94,13 +95,13 @@ class DrawingStyle:
     below: bool = False
     name: int = 24
 
-    def cells(self, units: Sequence[int]) -> list[str]:
-        """The layers of a stack, in words."""
+    def cells(self, labels: Sequence[str]) -> list[str]:
+        """The layers of a stack, one cell each, or one for each run of equal ones."""
         counts = (
-            [(width, len(list(alike))) for width, alike in groupby(units)] if self.runs else [(width, 1) for width in units]
+            [(label, len(list(alike))) for label, alike in groupby(labels)] if self.runs else [(label, 1) for label in labels]
         )
-        words = (f"{width} ×{count}" if count > 1 else f"{width}" for width, count in counts)
-        return [f"{self.margin}{word}{self.margin}" for word in words]
+        texts = (f"{label} ×{count}" if count > 1 else label for label, count in counts)
+        return [f"{self.margin}{text}{self.margin}" for text in texts]
 
     def clipped(self, name: str) -> str:
         """A name that is not too long."""
@@ -117,29 +118,39 @@ STYLES = (
     DrawingStyle(line="─", margin="", below=True, name=14),
     DrawingStyle(line="─", margin="", runs=True, below=True, name=14),
 )
-"""The airiest that fits is taken."""
+"""The widest that fits is taken."""
 
 
-def draw_network(architecture: Architecture, inputs: Sequence[str], columns: int = COLUMNS) -> list[str]:
+def draw_network(
+    architecture: Architecture, inputs: Sequence[str], columns: int = COLUMNS, width: int | None = None
+) -> list[str]:
     """The picture, line by line, all of equal length.
 
     Args:
         architecture: The network; its heads are in the order of its branches.
-        inputs: The names of the input columns, at least one.
-        columns: Letters of a line, at most. Widths of up to four digits in stacks of up to 16 layers always fit into 100.
+        inputs: The names of the raw input columns, at least one.
+        columns: Most characters of a line. Dense layers of up to four digits in stacks of up to 16 always fit into 100.
+        width: Encoded input columns; as many as raw ones if None.
     """
-    pictures = [_picture(architecture, inputs, style) for style in STYLES]
+    parameters = architecture.parameters(len(inputs) if width is None else width)
+    caption = f"{architecture.activation}, {parameters:,} parameters"
+    pictures = [_picture(architecture, inputs, caption, style) for style in STYLES]
     return next((picture for picture in pictures if len(picture[0]) <= columns), pictures[-1])
 
 
-def _picture(architecture: Architecture, inputs: Sequence[str], style: DrawingStyle) -> list[str]:
+def _picture(architecture: Architecture, inputs: Sequence[str], caption: str, style: DrawingStyle) -> list[str]:
     joined = _joined(inputs, style)
-    trunk = style.line.join(["", *style.cells(architecture.trunk), ""])
-    lines = (_under if style.below else _beside)(joined, trunk, _branches(architecture.branches, style))
-    caption = f"{architecture.activation}, {architecture.parameters(len(inputs)):,} parameters"
+    trunk = style.line.join(["", *style.cells(_labels(architecture.trunk_layer, architecture.trunk)), ""])
+    branches = {head: _labels(architecture.branch_layer(head), units) for head, units in architecture.branches.items()}
+    lines = (_under if style.below else _beside)(joined, trunk, _branches(branches, style))
     lines.append(f"{'':{len(joined[0] + style.line + style.margin)}}{caption}")
     length = max(map(len, lines))
     return [line.ljust(length) for line in lines]
+
+
+def _labels(kind: str, units: Sequence[int]) -> list[str]:
+    layer = layer_kind(kind)
+    return [layer.label(width) for width in units]
 
 
 def _beside(joined: Mapping[int, str], trunk: str, branches: Sequence[str]) -> list[str]:
@@ -175,9 +186,9 @@ def _joined(inputs: Sequence[str], style: DrawingStyle) -> dict[int, str]:
     return {row: rows.get(row, f"{'':{length + 2}}") + _joint(row, len(names), JOIN) for row in range(-reach, reach + 1)}
 
 
-def _branches(branches: Mapping[str, Sequence[int]], style: DrawingStyle) -> list[str]:
-    """Each branch with its head's name. Layers of equal depth stand below each other, and so do the heads."""
-    cells = [style.cells(units) for units in branches.values()]
+def _branches(branches: Mapping[str, Sequence[str]], style: DrawingStyle) -> list[str]:
+    """Each branch with its head's name. Layers of equal depth are below each other, and so are the heads."""
+    cells = [style.cells(labels) for labels in branches.values()]
     lengths = [max(map(len, column)) for column in zip_longest(*cells, fillvalue="")]
     stacks = [
         style.line.join(["", *(f"{cell:─>{length}}" for cell, length in zip(stack, lengths, strict=False)), ""])
@@ -207,18 +218,19 @@ LINE = 48
 """Letters of a line of input columns, unless one column's name is longer."""
 
 
-def network_dot(architecture: Architecture, inputs: Sequence[str]) -> str:
+def network_dot(architecture: Architecture, inputs: Sequence[str], width: int | None = None) -> str:
     """What `keras.utils.plot_model` would draw, in the dot language. Layers have the names that they have in an exported model.
 
     Args:
         architecture: The network.
-        inputs: The names of the input columns; the topmost box shows them.
+        inputs: The names of the raw input columns; the topmost box shows them.
+        width: Encoded input columns; as many as raw ones if None.
     """
     import keras  # noqa: PLC0415  # a drawing as text needs no TensorFlow
 
     from branchsweep.models import keras_network  # noqa: PLC0415  # likewise
 
-    model = keras_network.build_network(architecture, len(inputs))
+    model = keras_network.build_network(architecture, len(inputs) if width is None else width)
     drawn = keras.utils.model_to_dot(model, show_shapes=True, show_layer_names=True, show_layer_activations=True)
     # Keras forbids a slash in a layer's name, and a column may have one: so it is the picture that names them, not the model.
     columns = "<br/>".join(textwrap.wrap(html.escape(", ".join(inputs)), LINE, break_long_words=False, break_on_hyphens=False))

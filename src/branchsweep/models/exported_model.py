@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.kinds import DEFAULT_HEAD
+from branchsweep.models.heads.head import Head
+from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.recipe import Recipe
 from branchsweep.types import Weights
 
 
 @dataclass(frozen=True, slots=True)
 class ModelMember:
-    """One trained network of a model that leaves the house.
+    """One trained network of an exported model.
 
     Args:
         recipe: What was trained.
         weights: Its kept weights.
-        share: Its part in the mean of the members' predictions; the shares of a model add up to 1.
-        epochs: How many it was trained; 0 where nobody says.
+        share: Its weight in the mean of the members' predictions; the shares of a model add up to 1.
+        epochs: Epochs that it was trained for; 0 where that is not known.
     """
 
     recipe: Recipe
@@ -29,17 +32,17 @@ class ModelMember:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a model's recipes leave open: with it, whoever has the table can train the model anew.
+    """What a model's recipes leave open: with it the model can be trained anew on its table.
 
     Args:
         columns: The target column of each head, in order.
-        losses: The loss of each head: `mse`, `mae` or `huber`.
-        epochs: What a schedule is laid out for where a recipe does not say less.
+        losses: The loss of each head, which names its kind.
+        epochs: Epochs that a schedule is laid out for where a recipe has no fewer.
         test_fraction: Of scikit-learn's `train_test_split`.
         test_seed: Likewise.
         sheet: The sheet of an xlsx file, by name or by position from 0; None for the first.
-        duplicates: What became of rows that repeat an earlier one: `keep` or `drop`.
-        invalid: What became of rows with a missing or non-numeric value: `error` or `drop`.
+        duplicates: What was done with rows that repeat an earlier one: `keep` or `drop`.
+        invalid: What was done with rows that have a missing or non-numeric value: `error` or `drop`.
     """
 
     columns: Mapping[str, str]
@@ -53,7 +56,7 @@ class Provenance:
 
     @classmethod
     def of(cls, experiment: Experiment) -> Provenance:
-        """What the models of an experiment come from."""
+        """The provenance of an experiment's models."""
         return cls(
             columns=dict(experiment.columns),
             losses={name: head.loss for name, head in experiment.heads.items()},
@@ -68,16 +71,34 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class ExportedModel:
-    """What leaves the house: trained networks, and what their columns are called.
+    """Trained networks, and what their columns are called.
 
     Args:
         members: At least one; they may differ in anything but inputs and heads.
         inputs: Names of the input columns, in order.
         units: Unit by head, in the order of the heads.
-        provenance: Written down for who wants to train the model anew; None where nobody knows.
+        provenance: Recorded, so that the model can be trained anew; None where it is not known.
+        losses: Loss by head, which names its kind; regressions where absent.
     """
 
     members: Sequence[ModelMember]
     inputs: Sequence[str]
     units: Mapping[str, str]
     provenance: Provenance | None = None
+    losses: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, experiment: Experiment, members: Sequence[ModelMember]) -> ExportedModel:
+        """The model of these members, which were trained as the experiment says."""
+        return cls(
+            members,
+            experiment.table.inputs,
+            units={name: head.unit for name, head in experiment.heads.items()},
+            losses={name: head.loss for name, head in experiment.heads.items()},
+            provenance=Provenance.of(experiment),
+        )
+
+    @property
+    def kinds(self) -> dict[str, Head]:
+        """The kind of each head."""
+        return {head: head_kind(self.losses.get(head, DEFAULT_HEAD)) for head in self.units}

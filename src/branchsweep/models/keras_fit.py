@@ -1,4 +1,4 @@
-"""One network after the other by Keras's own `compile` and `fit`: what a lane is compared with, what a hypermodel builds."""
+"""Trains one network after the other by Keras's own `compile` and `fit`: what a lane must equal, what a hypermodel builds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.data.encoders import scalers
+from branchsweep.data.encoders.encoder import FittedEncoder
+from branchsweep.data.encoders.registry import encoder_kind, fit_target_encoder
 from branchsweep.data.training_rows import TrainingRows
-from branchsweep.models import keras_network, serving
+from branchsweep.models import keras_network
+from branchsweep.models.heads.head import Head
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.recipe import Recipe, epochs_of
 
 Targets = dict[str, NDArray[np.float32]]
@@ -20,12 +23,12 @@ Targets = dict[str, NDArray[np.float32]]
 
 
 class FitArrays(NamedTuple):
-    """What `fit` is given, scaled."""
+    """What `fit` is given, encoded."""
 
     x: NDArray[np.float32]
     y: Targets
     validation_data: tuple[NDArray[np.float32], Targets]
-    target_scaler: serving.Scaler
+    target_encoder: FittedEncoder
 
 
 @dataclass
@@ -41,41 +44,48 @@ class KerasFit:
     experiment: Experiment
     rows: TrainingRows
     fold: int = 0
-    _scaled: dict[tuple[str, str], FitArrays] = field(default_factory=dict)
+    _encoded: dict[tuple[str, str], FitArrays] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> dict[str, Head]:
+        """The kind of each head."""
+        return kinds_by_head(self.experiment)
 
     def arrays(self, recipe: Recipe) -> FitArrays:
-        """The fold's rows as the recipe scales them; each scaling is computed once."""
+        """The fold's rows as the recipe encodes them; each pair of encodings is computed once."""
         key = (recipe.input_scaling, recipe.target_scaling)
-        if key not in self._scaled:
+        if key not in self._encoded:
             train, validation = self.rows.fold_rows(self.fold)
-            inputs = scalers.fit_scaler(recipe.input_scaling, self.rows.x[train])
-            targets = scalers.fit_scaler(recipe.target_scaling, self.rows.y[train])
-            x = serving.transform(inputs, self.rows.x).astype(np.float32)
-            y = serving.transform(targets, self.rows.y).astype(np.float32)
+            inputs = encoder_kind(recipe.input_scaling).fit(self.rows.x[train], self.rows.y[train])
+            names = [kind.target_encoder(recipe.target_scaling) for kind in self.kinds.values()]
+            targets = fit_target_encoder(names, self.rows.y[train])
+            x = inputs.transform(self.rows.x).astype(np.float32)
+            y = targets.transform(self.rows.y).astype(np.float32)
 
-            def heads(rows: NDArray[np.int64]) -> Targets:
-                return {head: y[rows, h] for h, head in enumerate(self.experiment.heads)}
+            def by_head(rows: NDArray[np.int64]) -> Targets:
+                return {head: y[rows, column] for column, head in enumerate(self.experiment.heads)}
 
-            self._scaled[key] = FitArrays(x[train], heads(train), (x[validation], heads(validation)), targets)
-        return self._scaled[key]
+            self._encoded[key] = FitArrays(x[train], by_head(train), (x[validation], by_head(validation)), targets)
+        return self._encoded[key]
 
     def steps(self, recipe: Recipe) -> int:
         """Batches of an epoch."""
         return -(-len(self.rows.fold_rows(self.fold)[0]) // recipe.batch_size)
 
-    def model(self, recipe: Recipe, **compile_words: Any) -> keras.Model:
+    def model(self, recipe: Recipe, **compile_arguments: Any) -> keras.Model:
         """The recipe as a compiled Keras model, with Keras's own initial weights.
 
         Args:
             recipe: The network, its losses and its optimizer, whose schedule is laid out for the recipe's epochs.
-            compile_words: More words for `compile`.
+            compile_arguments: Further arguments of `compile`.
         """
-        model = keras_network.build_network(recipe.architecture, self.rows.x.shape[1])
+        losses = {name: head.loss for name, head in self.experiment.heads.items()}
+        model = keras_network.build_network(recipe.architecture, recipe.encoded_width(self.rows.x.shape[1]), losses=losses)
         model.compile(
             self._optimizer(recipe),
-            loss={name: head.loss for name, head in self.experiment.heads.items()},
+            loss={name: kind.keras_loss() for name, kind in self.kinds.items()},
             loss_weights=dict(recipe.loss_weights),
-            **compile_words,
+            **compile_arguments,
         )
         return model
 
@@ -93,19 +103,19 @@ class KerasFit:
             return keras.optimizers.SGD(rate, momentum=recipe.momentum, weight_decay=decay)
         return keras.optimizers.Adam(rate, weight_decay=decay)
 
-    def fit(self, model: keras.Model, recipe: Recipe, **words: Any) -> keras.callbacks.History:
+    def fit(self, model: keras.Model, recipe: Recipe, **fit_arguments: Any) -> keras.callbacks.History:
         """`model.fit` on the fold's rows, with validation after every epoch.
 
         Args:
             model: Of the recipe.
-            recipe: Gives scalings, batch size and, where nobody says, the epochs.
-            words: More words for `fit`.
+            recipe: Gives encodings, batch size and, if absent, the epochs.
+            fit_arguments: Further arguments of `fit`.
         """
         rows = self.arrays(recipe)
-        said = {
+        arguments = {
             "batch_size": recipe.batch_size,
             "epochs": epochs_of(recipe, self.experiment),
             "validation_data": rows.validation_data,
-            **words,
+            **fit_arguments,
         }
-        return model.fit(rows.x, rows.y, **said)
+        return model.fit(rows.x, rows.y, **arguments)

@@ -9,20 +9,22 @@ from typing import Any
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, check_value
+from branchsweep.config.kinds import DEFAULT_LAYER
+from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.models.architecture import Architecture, layer_widths
 from branchsweep.trial import Params, ParamValue
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a trial's params mean in full: every tunable with its value. Equal recipes train equal networks.
+    """What a trial's params mean in full: every hyperparameter with its value. Equal recipes train equal networks.
 
     Args:
         architecture: The network.
         loss_weights: By head, the factor of its loss.
-        loss_balancing: See the module; `static` for a network of one head, which has nothing to balance.
+        loss_balancing: See `config/hyperparameters.py`; `static` for a network of one head, which has nothing to balance.
         optimizer, learning_rate, learning_rate_schedule, momentum, weight_decay, batch_size, input_scaling, target_scaling,
-            epochs: See the tunables of these names.
+            epochs: See the hyperparameters of these names.
     """
 
     architecture: Architecture
@@ -38,43 +40,55 @@ class Recipe:
     target_scaling: str
     epochs: int
 
+    def encoded_width(self, columns: int) -> int:
+        """The inputs of the network over so many raw columns."""
+        return encoder_kind(self.input_scaling).width(columns)
+
+    def parameters(self, columns: int) -> int:
+        """Weights and biases of the network over so many raw columns."""
+        return self.architecture.parameters(self.encoded_width(columns))
+
     @classmethod
     def of(cls, params: Params, heads: Sequence[str]) -> Recipe:
-        """The recipe that `params` spell out for a network with these heads; what they do not name has its default.
+        """The recipe of a network with these heads; hyperparameters that `params` do not name have their defaults.
 
         Raises:
-            ConfigError: A name is not a tunable's, or a value is not one it may have.
+            ConfigError: A name is no hyperparameter's, or a value is not one it may have.
         """
-        for name, value in params.items():
-            check_value(name, value, heads)
+        for param, given in params.items():
+            check_value(param, given, heads)
 
-        def said(name: str) -> ParamValue:
+        def value(name: str) -> ParamValue:
             return params.get(name, HYPERPARAMETERS[name].default)
 
-        def of_head(head: str, name: str) -> ParamValue:
-            return params.get(f"{head}.{HYPERPARAMETERS[name].per_head}", said(name))
+        def head_value(head: str, name: str) -> ParamValue:
+            return params.get(f"{head}.{HYPERPARAMETERS[name].per_head}", value(name))
 
-        def stack(part: str, spelled: Callable[[str], ParamValue]) -> tuple[int, ...]:
-            depth, width, taper = (spelled(f"{part}.{word}") for word in ("depth", "width", "taper"))
+        def widths(part: str, value_of: Callable[[str], ParamValue]) -> tuple[int, ...]:
+            depth, width, taper = (value_of(f"{part}.{name}") for name in ("depth", "width", "taper"))
             return layer_widths(int(depth), int(width), float(taper))
+
+        layers = {head: str(head_value(head, "branch.layer")) for head in heads}
 
         return cls(
             architecture=Architecture(
-                trunk=stack("trunk", said),
-                branches={head: stack("branch", partial(of_head, head)) for head in heads},
-                activation=str(said("activation")),
+                trunk=widths("trunk", value),
+                branches={head: widths("branch", partial(head_value, head)) for head in heads},
+                activation=str(value("activation")),
+                trunk_layer=str(value("trunk.layer")),
+                branch_layers={head: layer for head, layer in layers.items() if layer != DEFAULT_LAYER},
             ),
-            loss_weights={head: float(of_head(head, "loss_weight")) for head in heads},
-            loss_balancing=str(said("loss_balancing")) if len(heads) > 1 else "static",
-            optimizer=str(said("optimizer")),
-            learning_rate=float(said("learning_rate")),
-            learning_rate_schedule=str(said("learning_rate_schedule")),
-            momentum=float(said("momentum")) if said("optimizer") == "sgd" else 0.0,
-            weight_decay=float(said("weight_decay")),
-            batch_size=int(said("batch_size")),
-            input_scaling=str(said("input_scaling")),
-            target_scaling=str(said("target_scaling")),
-            epochs=int(said("epochs")),
+            loss_weights={head: float(head_value(head, "loss_weight")) for head in heads},
+            loss_balancing=str(value("loss_balancing")) if len(heads) > 1 else "static",
+            optimizer=str(value("optimizer")),
+            learning_rate=float(value("learning_rate")),
+            learning_rate_schedule=str(value("learning_rate_schedule")),
+            momentum=float(value("momentum")) if value("optimizer") == "sgd" else 0.0,
+            weight_decay=float(value("weight_decay")),
+            batch_size=int(value("batch_size")),
+            input_scaling=str(value("input_scaling")),
+            target_scaling=str(value("target_scaling")),
+            epochs=int(value("epochs")),
         )
 
 
@@ -83,12 +97,12 @@ def recipe_for(experiment: Experiment, params: Params) -> Recipe:
     return Recipe.of({**experiment.space.fixed, **params}, list(experiment.heads))
 
 
-def recipe_from_dict(plain: Mapping[str, Any]) -> Recipe:
-    """The recipe that `dataclasses.asdict` made plain, before or after it was JSON."""
-    shape = plain["architecture"]
+def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:
+    """The recipe that `dataclasses.asdict` made a dict, before or after it was JSON."""
+    shape = data["architecture"]
     branches = {head: tuple(branch) for head, branch in shape["branches"].items()}
-    architecture = Architecture(tuple(shape["trunk"]), branches, shape["activation"])
-    return Recipe(**{**plain, "architecture": architecture})
+    architecture = Architecture(**{**shape, "trunk": tuple(shape["trunk"]), "branches": branches})
+    return Recipe(**{**data, "architecture": architecture})
 
 
 def epochs_of(recipe: Recipe, experiment: Experiment) -> int:

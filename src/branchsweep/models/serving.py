@@ -1,46 +1,49 @@
 """The deployed model: a table of raw inputs in, a table with one column per head in natural units out.
 
 This file travels with every registered model: MLflow imports it where the model is loaded, and calls `_load_pyfunc`. So it
-imports nothing of ours, and neither MLflow, Keras nor pandas before they are needed: the trainer scales by its functions too.
-Beside it lie two files: `model.keras`, an ordinary Keras model over scaled inputs whose outputs are a dict by head, and
-`serving.json`:
+imports nothing of this package, and neither MLflow, Keras nor pandas before they are needed. Beside it lies a folder with
+`model.keras`, an ordinary Keras model over encoded inputs whose outputs are a dict by head, `encoder_KIND.py` for each kind of
+encoder that the model has, and `serving.json`:
 
     {"inputs": ["AT", "AP", "RH"],
      "ranges": [[1.81, 37.11], …],                              the smallest and largest training value of each input
      "heads": [{"name": "PE", "unit": "MW"}, …],
-     "input_scalers": {"inputs": SCALER}, "target_scaler": SCALER,
-     "members": […], "provenance": {…}}                         whose mean it is, and where it comes from: not read here
+     "input_scalers": {"inputs": ENCODER}, "target_scaler": AFFINE,
+     "members": […], "provenance": {…}}                         the averaged networks and their origin: not read here
 
-A mean of networks whose inputs are scaled in several ways has one input for each way, and takes a dict: `input_scalers` are by
-the names of the model's inputs. SCALER says how one column c becomes a scaled one:
+A mean of networks whose inputs are encoded in several ways has one input for each way, and takes a dict: `input_scalers` are by
+the names of the model's inputs. ENCODER says how raw columns become encoded ones; its kind names the file that does it:
 
-    {"kind": "affine", "shift": [..c..], "scale": [..c..]}      (x - shift) / scale
-    {"kind": "quantile", "knots": [[..q..] ..c..]}              the standard normal quantile of x's place among the knots
+    {"kind": "affine", "shift": [..columns..], "scale": [..columns..]}      encoder_affine.py: (x - shift) / scale
+    {"kind": "quantile", "knots": [[..knots..] ..columns..]}                encoder_quantile.py
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 if TYPE_CHECKING:
     import pandas as pd
 
     Table: TypeAlias = pd.DataFrame
 
-Scaler = dict[str, Any]
+Encoded = dict[str, Any]
+"""A fitted encoder as plain values."""
 
 Floats = NDArray[np.float64]
 
 MODEL_FILE, MANIFEST_FILE = "model.keras", "serving.json"
-"""The two files beside this one."""
+"""The network, and what stands around it."""
+
+ENCODER_FILE = "encoder_{kind}.py"
+"""The code of an encoder, by its kind."""
 
 OUTSIDE_COLUMN = "outside"
 """The column of a prediction that says whether a row lies outside what the model has seen."""
@@ -48,48 +51,31 @@ OUTSIDE_COLUMN = "outside"
 PREDICTION_BATCH = 16_384
 """Rows that go through the network together: enough to keep it busy, few enough for the memory of a small server."""
 
-QUANTILE_CLIP = 1e-7
-"""Quantiles are kept this far from 0 and 1, as scikit-learn's QuantileTransformer does, so that no value becomes infinite."""
 
+def encode_inputs(manifest: Mapping[str, Any], values: Floats, transform: Callable[[Encoded, Floats], Floats]) -> Any:
+    """What the network is called with for raw inputs `(rows, inputs)`: encoded ones, in a dict where it has several inputs.
 
-def transform(scaler: Scaler, values: Floats) -> Floats:
-    """Raw columns `(rows, columns)` to scaled ones."""
-    if scaler["kind"] == "affine":
-        return np.asarray((values - np.asarray(scaler["shift"])) / np.asarray(scaler["scale"]), dtype=np.float64)
-    return np.stack([_normal(values[:, column], np.asarray(knots)) for column, knots in enumerate(scaler["knots"])], axis=1)
-
-
-def inverse(scaler: Scaler, values: Floats) -> Floats:
-    """Scaled columns `(rows, columns)` back to raw ones; only affine scalers are ever inverted (targets)."""
-    return np.asarray(values * np.asarray(scaler["scale"]) + np.asarray(scaler["shift"]), dtype=np.float64)
-
-
-def network_inputs(manifest: Mapping[str, Any], values: Floats) -> Any:
-    """What the network is called with for raw inputs `(rows, inputs)`: scaled ones, in a dict where it has several inputs."""
-    scaled = {name: transform(scaler, values).astype(np.float32) for name, scaler in manifest["input_scalers"].items()}
-    return scaled if len(scaled) > 1 else next(iter(scaled.values()))
-
-
-def _normal(values: Floats, knots: Floats) -> Floats:
-    """The standard normal quantile of each value's place among the knots.
-
-    Where a value repeats among the knots its place is the middle of them: the mean of interpolating from the left and from
-    the right, as in scikit-learn's QuantileTransformer; but a least or greatest value that repeats is treated like any other,
-    where scikit-learn sends it to the very end.
+    Args:
+        manifest: The content of `serving.json`.
+        values: The raw inputs.
+        transform: From a fitted encoder and raw columns to encoded ones.
     """
-    places = np.linspace(0.0, 1.0, len(knots))
-    left = np.interp(values, knots, places)
-    right = -np.interp(-values, -knots[::-1], -places[::-1])
-    clipped: Floats = ndtri(np.clip((left + right) / 2.0, QUANTILE_CLIP, 1.0 - QUANTILE_CLIP))
-    return clipped
+    encoded = {name: transform(fitted, values).astype(np.float32) for name, fitted in manifest["input_scalers"].items()}
+    return encoded if len(encoded) > 1 else next(iter(encoded.values()))
+
+
+def decode_targets(manifest: Mapping[str, Any], values: Floats) -> Floats:
+    """The network's predictions `(rows, heads)` in natural units: the inverse of the affine encoding of the targets."""
+    fitted = manifest["target_scaler"]
+    return np.asarray(values * np.asarray(fitted["scale"]) + np.asarray(fitted["shift"]), dtype=np.float64)
 
 
 class Predictor:
     """The model as its users see it: raw inputs in, natural units out.
 
     Args:
-        folder: Holds the two files. The network is read with the first prediction, in Keras's safe mode: no code of the
-            file's own is run.
+        folder: Holds the files that `models/export.py` writes. Network and encoders are read with the first prediction, the
+            network in Keras's safe mode: of the files, only the encoders' code is run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -103,13 +89,13 @@ class Predictor:
 
     @property
     def units(self) -> dict[str, str]:
-        """The columns it answers with, each with its unit."""
+        """The columns of its predictions, each with its unit."""
         return {head["name"]: head["unit"] for head in self._manifest["heads"]}
 
     @property
     def example(self) -> Table:
         """A table of one row that it can predict: a row in the middle of what it was trained on."""
-        import pandas as pd  # noqa: PLC0415  # needed where tables are, not where the trainer scales
+        import pandas as pd  # noqa: PLC0415  # needed where tables are
 
         return pd.DataFrame([self._ranges.mean(axis=1)], columns=self.inputs)
 
@@ -120,7 +106,7 @@ class Predictor:
             table: The input columns in any order and in natural units; other columns are ignored. A missing value makes the
                 predictions of its row NaN.
             params: `{"warn": True}` is `warn`, as MLflow says it.
-            warn: Whether the answer has one more column, `outside`: True where an input of the row is missing, or lies outside
+            warn: Whether the result has one more column, `outside`: True where an input of the row is missing, or lies outside
                 the range of the training rows, so that the prediction is an extrapolation.
 
         Raises:
@@ -130,21 +116,35 @@ class Predictor:
         import pandas as pd  # noqa: PLC0415  # as above
 
         values = _numbers(table, self.inputs)
-        predicted = pd.DataFrame(self.answer(values), index=table.index, columns=list(self.units))
+        predicted = pd.DataFrame(self.predict_array(values), index=table.index, columns=list(self.units))
         if warn or (params or {}).get("warn"):
             if OUTSIDE_COLUMN in predicted:
                 raise ValueError(f"the model has a head that is called '{OUTSIDE_COLUMN}', so there is no name for the warning")
             predicted[OUTSIDE_COLUMN] = self._outside(values)
         return predicted
 
-    def answer(self, values: Floats) -> Floats:
-        """What the model says `(rows, heads)` of raw inputs `(rows, inputs)`, both in natural units."""
-        answers = np.empty((len(values), len(self.units)))
+    def predict_array(self, values: Floats) -> Floats:
+        """Predictions `(rows, heads)` for raw inputs `(rows, inputs)`, both in natural units."""
+        predictions = np.empty((len(values), len(self.units)))
         for start in range(0, len(values), PREDICTION_BATCH):
             rows = slice(start, start + PREDICTION_BATCH)
-            outputs = self._network(network_inputs(self._manifest, values[rows]), training=False)
-            answers[rows] = np.concatenate([np.asarray(outputs[head]) for head in self.units], axis=1)
-        return inverse(self._manifest["target_scaler"], answers)
+            outputs = self._network(encode_inputs(self._manifest, values[rows], self._transform), training=False)
+            predictions[rows] = np.concatenate([np.asarray(outputs[head]) for head in self.units], axis=1)
+        return decode_targets(self._manifest, predictions)
+
+    def _transform(self, fitted: Encoded, values: Floats) -> Floats:
+        encoded: Floats = self._encoders[fitted["kind"]]["transform"](fitted, values)
+        return encoded
+
+    @cached_property
+    def _encoders(self) -> dict[str, dict[str, Any]]:
+        """The names that each encoder's file defines, by its kind. Executed, not imported: nothing is cached in the folder."""
+        found: dict[str, dict[str, Any]] = {}
+        for kind in {fitted["kind"] for fitted in self._manifest["input_scalers"].values()}:
+            file = self._folder / ENCODER_FILE.format(kind=kind)
+            found[kind] = {"__name__": file.stem, "__file__": str(file)}
+            exec(compile(file.read_text(encoding="utf-8"), file, "exec"), found[kind])  # noqa: S102  # written by export.py
+        return found
 
     @property
     def _ranges(self) -> Floats:
@@ -165,7 +165,7 @@ class Predictor:
 
 
 def _load_pyfunc(path: str) -> Predictor:
-    """What MLflow calls to load the model whose files lie in `path`."""
+    """Called by MLflow to load the model whose files lie in `path`."""
     return Predictor(Path(path))
 
 
@@ -175,9 +175,9 @@ def _numbers(table: Table, columns: list[str]) -> Floats:
     if missing:
         raise ValueError(f"got a table with the columns {list(table.columns)}, but the model also needs {missing}")
     values = np.empty((len(table), len(columns)))
-    for place, column in enumerate(columns):
+    for position, column in enumerate(columns):
         try:
-            values[:, place] = table[column].to_numpy(dtype=np.float64, na_value=np.nan)
+            values[:, position] = table[column].to_numpy(dtype=np.float64, na_value=np.nan)
         except (TypeError, ValueError) as error:
             raise ValueError(f"column '{column}' must hold numbers: {error}") from error
     return values

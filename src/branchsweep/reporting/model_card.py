@@ -37,7 +37,10 @@ def model_card_lines(
     yield f"It is {kind} with {finalist.parameters:,} parameters, {finalist.contender.name} of the sweep {experiment.name}:"
     yield ""
     recipe = recipe_for(experiment, finalist.contender.trial.params)
-    yield from (f"    {line}" for line in draw_network(recipe.architecture, dataset.inputs))
+    yield from (
+        f"    {line}"
+        for line in draw_network(recipe.architecture, dataset.inputs, width=recipe.encoded_width(len(dataset.inputs)))
+    )
     yield ""
     yield "## Scores"
     yield ""

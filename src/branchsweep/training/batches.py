@@ -1,4 +1,4 @@
-"""The rows of a population: who sees which, in which order and scaling, with which step sizes.
+"""The rows of a population: which lanes see which, in which order and encoding, with which step sizes.
 
 Seeds. The order of a lane's rows derives from (experiment's seed, fold, seed, epoch): trials see the same batches where they
 have the same batch size, so that they are compared under common random numbers, which takes the luck of the shuffle out of
@@ -7,25 +7,28 @@ their difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from branchsweep.data.encoders import scalers
+from branchsweep.data.encoders.encoder import FittedEncoder
+from branchsweep.data.encoders.registry import encoder_kind, fit_target_encoder
 from branchsweep.data.training_rows import TrainingRows
-from branchsweep.models import serving
+from branchsweep.models.heads.head import Head, null_deviances
 from branchsweep.training.lanes import ORDER
+from branchsweep.training.networks import BETA_1, BETA_2
 from branchsweep.training.packing import MAX_STREAMS
 from branchsweep.training.population import Population
-from branchsweep.training.program import BETA_1, BETA_2, CHUNK, Epochs, Rows
+from branchsweep.training.program_arrays import CHUNK, Epochs, Rows
+from branchsweep.types import Floats
 
 Floats32 = NDArray[np.float32]
 
 StreamKey = tuple[int, int, str, str]
-"""What decides the rows that a lane sees, in which order and scaling: fold, seed, input scaling, target scaling."""
+"""What decides the rows that a lane sees, their order and their encoding: fold, seed, input scaling, target scaling."""
 
 
 def row_order(seed: int, fold: int, lane_seed: int, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -36,16 +39,25 @@ def row_order(seed: int, fold: int, lane_seed: int, epoch: int, rows: NDArray[np
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Rows in one order and scaling, shared by all lanes that see the same."""
+    """Rows in one order and encoding, shared by all lanes that see the same.
+
+    Args:
+        fold: The fold.
+        seed: Which of a trial's seeds, from 0.
+        train: Positions of the rows to train on.
+        validation: Positions of the rows to validate on.
+        target_encoder: Of all heads.
+        table: `(n, F + H)` all training rows, encoded.
+        null_deviance: `(H,)` the deviance of the best constant on the encoded validation targets; 1 without any rows.
+    """
 
     fold: int
     seed: int
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
-    input_scaler: serving.Scaler
-    target_scaler: serving.Scaler
-    table: Floats32  # (n, F + H) all training rows, scaled
-    spread: NDArray[np.float64]  # (H,) sum of squares of the scaled validation targets about their mean; 1 without any rows
+    target_encoder: FittedEncoder
+    table: Floats32
+    null_deviance: Floats
 
 
 class BatchFeed:
@@ -71,7 +83,7 @@ class BatchFeed:
         self.streams = [stream(key) for key in distinct]
         self.stream_of_lane = [distinct.index(key) for key in keys]
         self.validates = np.array([len(self.streams[stream].validation) > 0 for stream in self.stream_of_lane])
-        self.has_initial_design = [self.streams[stream].spread for stream in self.stream_of_lane]
+        self.null_deviances = [self.streams[stream].null_deviance for stream in self.stream_of_lane]
 
     def rows(self) -> Rows:
         """The streams' rows and the batches that are the same in every epoch."""
@@ -156,21 +168,25 @@ def _bias_correction(step: Floats32) -> Floats32:
     return corrected
 
 
-def make_stream(rows: TrainingRows, key: StreamKey) -> Stream:
-    """The stream of a key, with scalers fitted on the rows that it trains on."""
+def make_stream(rows: TrainingRows, heads: Sequence[Head], key: StreamKey) -> Stream:
+    """The stream of a key, with encoders fitted on the rows that it trains on.
+
+    Args:
+        rows: All training rows.
+        heads: The kinds of the heads, in the order of the targets' columns.
+        key: See `StreamKey`.
+    """
     fold, seed, input_scaling, target_scaling = key
     train, validation = rows.fold_rows(fold)
-    input_scaler = scalers.fit_scaler(input_scaling, rows.x[train])
-    target_scaler = scalers.fit_scaler(target_scaling, rows.y[train])
-    targets = serving.transform(target_scaler, rows.y)
-    about_mean = targets[validation] - targets[validation].mean(0) if len(validation) else np.ones((1, targets.shape[1]))
+    input_encoder = encoder_kind(input_scaling).fit(rows.x[train], rows.y[train])
+    target_encoder = fit_target_encoder([head.target_encoder(target_scaling) for head in heads], rows.y[train])
+    targets = target_encoder.transform(rows.y)
     return Stream(
         fold=fold,
         seed=seed,
         train=train,
         validation=validation,
-        input_scaler=input_scaler,
-        target_scaler=target_scaler,
-        table=np.concatenate([serving.transform(input_scaler, rows.x), targets], axis=1).astype(np.float32),
-        spread=(about_mean**2).sum(0),
+        target_encoder=target_encoder,
+        table=np.concatenate([input_encoder.transform(rows.x), targets], axis=1).astype(np.float32),
+        null_deviance=null_deviances(heads, targets[validation]),
     )

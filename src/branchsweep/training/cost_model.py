@@ -7,9 +7,9 @@ workers, and `--dry-run` says how long a sweep will take.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from branchsweep.models.architecture import Architecture
+from branchsweep.models.architecture import Architecture, LayerShape
 from branchsweep.training.layer_schedule import layer_capacity, program_stages
 from branchsweep.training.population import Population, Program
 
@@ -32,13 +32,14 @@ class StepCost:
     weight: float
     product: float
 
-    def training(self, read: int, units: int, rows: int) -> float:
+    def training(self, layer: LayerShape, rows: int) -> float:
         """Of a layer in a training step."""
-        return self.layer + self.unit * (read + units) * rows + self.weight * read * units + self.product * read * units * rows
+        units = self.unit * (layer.read + layer.units) * rows
+        return self.layer + units + self.weight * layer.parameters + self.product * layer.products * rows
 
-    def validation(self, read: int, units: int, rows: int) -> float:
+    def validation(self, layer: LayerShape, rows: int) -> float:
         """Of a layer in a validation step: a third, without the optimizer."""
-        return (self.training(read, units, rows) - self.weight * read * units) / 3
+        return (self.training(layer, rows) - self.weight * layer.parameters) / 3
 
 
 STEP_COST = StepCost(step=171_000.0, layer=446.0, unit=0.826, weight=0.0, product=0.0769)
@@ -57,7 +58,7 @@ def arithmetic_operations(members: Population, train_rows: int, validation_rows:
         (stop - members.start)
         * passes
         * 2
-        * sum(read * units for read, units in padded_layers(recipe.architecture, members.program))
+        * sum(layer.products for layer in padded_layers(recipe.architecture, members.program))
         for recipe, stop in zip(members.recipes, members.stops, strict=True)
     )
 
@@ -68,20 +69,20 @@ def useful_share(populations: Sequence[Population]) -> float:
     for members in populations:
         for recipe, stop in zip(members.recipes, members.stops, strict=True):
             architecture, epochs = recipe.architecture, stop - members.start
-            own += epochs * sum(read * units for read, units in architecture.layers(members.program.inputs))
-            computed += epochs * sum(read * units for read, units in padded_layers(architecture, members.program))
+            own += epochs * sum(layer.products for layer in architecture.layers(members.program.inputs))
+            computed += epochs * sum(layer.products for layer in padded_layers(architecture, members.program))
     return own / computed
 
 
-def padded_layers(architecture: Architecture, program: Program) -> Iterator[tuple[int, int]]:
-    """`(in, out)` of every layer of a network as its program computes it; the outputs read the wider of the two widths."""
+def padded_layers(architecture: Architecture, program: Program) -> Iterator[LayerShape]:
+    """Every layer of a network as its program computes it; the outputs read the wider of the two widths."""
     trunk, branch = program.trunk_width, program.branch_width
-    wide = Architecture(
-        (trunk,) * len(architecture.trunk),
-        {head: (branch,) * len(layers) for head, layers in architecture.branches.items()},
-        architecture.activation,
+    wide = replace(
+        architecture,
+        trunk=(trunk,) * len(architecture.trunk),
+        branches={head: (branch,) * len(layers) for head, layers in architecture.branches.items()},
     )
-    return ((read, units) if units > 1 else (program.width, 1) for read, units in wide.layers(program.inputs))
+    return (layer if layer.kind else layer._replace(read=program.width) for layer in wide.layers(program.inputs))
 
 
 STATE = 8
@@ -114,8 +115,8 @@ def estimated_seconds(members: Population, train_rows: int, validation_rows: int
     train_steps, validation_steps = -(-train_rows // size), -(-validation_rows // size)
     total = epochs * (train_steps + validation_steps) * cost.step
     for recipe, stop in zip(members.recipes, members.stops, strict=True):
-        for read, units in padded_layers(recipe.architecture, members.program):
-            of_epoch = train_steps * cost.training(read, units, size) + validation_steps * cost.validation(read, units, size)
+        for layer in padded_layers(recipe.architecture, members.program):
+            of_epoch = train_steps * cost.training(layer, size) + validation_steps * cost.validation(layer, size)
             total += (stop - members.start) * of_epoch
     return total / 1e9
 

@@ -14,9 +14,12 @@ from itertools import chain
 
 from branchsweep.config.dimensions import Choice, Dimension
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.hyperparameters import find_hyperparameter
+from branchsweep.config.kinds import DEFAULT_LAYER
 from branchsweep.models.architecture import Architecture
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training import cost_model
+from branchsweep.training.lane_score import score_rule
 from branchsweep.training.lanes import Lane
 from branchsweep.training.population import Population, Program
 from branchsweep.training.resources import CPU, SINGLE_CORE, Device, Resources
@@ -49,8 +52,9 @@ WORTH_SPLITTING = 2.0
 MAX_STREAMS = 16
 """Distinct (fold, seed, scalings) that one population may hold; each is gathered once for all lanes that share it."""
 
-CODE_HYPERPARAMETERS = ("activation", "loss_balancing")
-"""Dials whose every choice is code in a program: it has that of the choices which some trial of the experiment may make."""
+CODE_HYPERPARAMETERS = ("activation", "trunk.layer", "branch.layer", "loss_balancing")
+"""Hyperparameters whose every choice is code in a program: it has that of the choices which some trial of the experiment may
+make. A head may have its own (`PE.layer`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class ProgramLimits:
         trunk_depth: The deepest trunk.
         branch_depth: The deepest branch of any head.
         apart: Whether trunk and branches of unlike widths are padded apart, which takes more programs.
+        layers: Every kind of hidden layer that some trial may have.
     """
 
     activations: tuple[str, ...]
@@ -70,6 +75,7 @@ class ProgramLimits:
     trunk_depth: int
     branch_depth: int
     apart: bool
+    layers: tuple[str, ...] = (DEFAULT_LAYER,)
 
 
 def program_limits(experiment: Experiment, recipes: Sequence[Recipe] = ()) -> ProgramLimits:
@@ -79,8 +85,13 @@ def program_limits(experiment: Experiment, recipes: Sequence[Recipe] = ()) -> Pr
         experiment: Gives the space.
         recipes: Networks that programs must have room for as well. Those of the experiment's own trials change nothing.
     """
-    words = ({name: word} for name in CODE_HYPERPARAMETERS for word in _values(experiment.space.dimensions.get(name)))
-    own = (recipe_for(experiment, params) for params in [{}, *experiment.search.initial_trials.values(), *words])
+    choices = (
+        {name: value}
+        for name, dimension in experiment.space.dimensions.items()
+        if _hyperparameter_name(name, experiment) in CODE_HYPERPARAMETERS
+        for value in _values(dimension)
+    )
+    own = (recipe_for(experiment, params) for params in [{}, *experiment.search.initial_trials.values(), *choices])
     everything = [*own, *recipes]
     depths = [
         int(max(_values(dimension)))
@@ -90,11 +101,18 @@ def program_limits(experiment: Experiment, recipes: Sequence[Recipe] = ()) -> Pr
     trunk = _values(experiment.space.dimensions.get("trunk.depth"))
     return ProgramLimits(
         activations=tuple(sorted({recipe.architecture.activation for recipe in everything})),
+        layers=tuple(sorted(set().union(*(recipe.architecture.layer_names for recipe in everything)))),
         balancing=tuple(sorted({recipe.loss_balancing for recipe in everything})),
         trunk_depth=max([len(recipe.architecture.trunk) for recipe in everything] + [int(depth) for depth in trunk]),
         branch_depth=max([len(branch) for recipe in everything for branch in recipe.architecture.branches.values()] + depths),
         apart=experiment.fit.epochs * experiment.lanes_per_trial >= LONG_TRAINING,
     )
+
+
+def _hyperparameter_name(name: str, experiment: Experiment) -> str:
+    """The hyperparameter that the name of a dimension refers to: `branch.layer` for `PE.layer`."""
+    hyperparameter = find_hyperparameter(name, experiment.heads)
+    return hyperparameter.name if hyperparameter else ""
 
 
 def _values(dimension: Dimension | None) -> list[ParamValue]:
@@ -129,12 +147,14 @@ def program_of(recipe: Recipe, experiment: Experiment, bounds: ProgramLimits, de
         optimizer=recipe.optimizer,
         lanes=lanes,
         slots=slots,
-        inputs=len(experiment.table.inputs),
+        inputs=recipe.encoded_width(len(experiment.table.inputs)),
         losses=tuple(head.loss for head in experiment.heads.values()),
         activations=bounds.activations,
         balancing=bounds.balancing,
         trunk_depth=bounds.trunk_depth,
         branch_depth=bounds.branch_depth,
+        layers=bounds.layers,
+        score_rule=score_rule(experiment.objective, list(experiment.heads)),
     )
     return program if device.kind == "cpu" else widened_for_gpu(program, experiment, device)
 
@@ -202,7 +222,7 @@ def _makespan(populations: Sequence[Population], workers: int) -> float:
 
 def make_population(program: Program, lanes: Sequence[Lane], experiment: Experiment) -> Population:
     """These lanes as one population."""
-    return Population(program, experiment.fit, experiment.seed, tuple(lanes))
+    return Population(program, experiment.fit, experiment.objective, experiment.seed, tuple(lanes))
 
 
 def _chunks(lanes: Sequence[Lane], places: int) -> list[list[Lane]]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from branchsweep.config.kinds import DEFAULT_LAYER
+from branchsweep.config.objective import Objective
 from branchsweep.config.training import Fit
 from branchsweep.models.recipe import Recipe
+from branchsweep.training.lane_score import MEAN
 from branchsweep.training.lanes import Lane, LaneOutcome, LaneState
 
 
@@ -21,12 +24,14 @@ class Program:
         optimizer: `adam` or `sgd`.
         lanes: How many lanes the program has places for; places that stay empty cost nothing.
         slots: Layers that are computed side by side in one wave.
-        inputs: Input columns.
-        losses: The loss of each head, in order.
+        inputs: Encoded input columns.
+        losses: The loss of each head, which names its kind, in order.
         activations: The activations that lanes may have.
+        layers: The kinds of hidden layers that lanes may have.
         balancing: The schemes of loss balancing that lanes may have; what only other schemes need is not computed.
         trunk_depth: The deepest trunk there is a place for.
         branch_depth: The deepest branch there is a place for.
+        score_rule: How the heads' scores become the lane's (see `lane_score.py`).
     """
 
     trunk_width: int
@@ -41,6 +46,8 @@ class Program:
     balancing: tuple[str, ...]
     trunk_depth: int
     branch_depth: int
+    layers: tuple[str, ...] = (DEFAULT_LAYER,)
+    score_rule: str = MEAN
 
     @property
     def width(self) -> int:
@@ -55,12 +62,14 @@ class Population:
     Args:
         program: The compiled program that trains all of them.
         fit: Early stopping, and which weights are kept.
+        objective: Whose ranking metric early stopping and the choice of the best epoch follow.
         seed: The experiment's seed, from which the order of the rows derives.
         lanes: What is trained, all lanes at the same epoch.
     """
 
     program: Program
     fit: Fit
+    objective: Objective
     seed: int
     lanes: tuple[Lane, ...]
 

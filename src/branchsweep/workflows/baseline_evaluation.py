@@ -10,8 +10,10 @@ from branchsweep.config.experiment import SKLEARN_BASELINES, Experiment
 from branchsweep.config.loading import load_experiment
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
-from branchsweep.models.baselines import predict as predict_baseline
-from branchsweep.trial import Score, Status, Trial
+from branchsweep.models.baselines import fit as fit_estimator
+from branchsweep.models.heads.registry import kinds_by_head
+from branchsweep.trial import HeadScore, Score, Status, Trial
+from branchsweep.types import Floats
 from branchsweep.workflows.candidates import ConfirmationCandidate, ReevaluatedTrial
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.evaluation import export_and_predict, temporary_model_folder
@@ -91,14 +93,18 @@ def evaluate_baselines(
 
 def _estimator_result(name: str, sweep: SweepContext) -> BaselineResult:
     rows, dataset, split = sweep.training.rows, sweep.dataset, sweep.split
-    heads = dataset.heads
+    kinds = kinds_by_head(sweep.experiment)
+
+    def measure(x: Floats, y: Floats, unseen: Floats, actual: Floats) -> Mapping[str, HeadScore]:
+        return scores.head_scores(actual, fit_estimator(name, x, y, kinds).predict(unseen), list(kinds))
+
     by_fold = [
-        scores.head_scores(rows.y[validation], predict_baseline(name, rows.x[train], rows.y[train], rows.x[validation]), heads)
+        measure(rows.x[train], rows.y[train], rows.x[validation], rows.y[validation])
         for train, validation in rows.folds[-len(split.confirmation) :]
     ]
     by_head, value, value_se = scores.average_scores(by_fold)
     validated = Score(Status.COMPLETE, value=value, value_se=value_se, heads=by_head)
-    test = scores.head_scores(dataset.y[split.test], predict_baseline(name, rows.x, rows.y, dataset.x[split.test]), heads)
+    test = measure(rows.x, rows.y, dataset.x[split.test], dataset.y[split.test])
     return BaselineResult(
         name=name.replace("_", " "),
         scores=validated.scores,

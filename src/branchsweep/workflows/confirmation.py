@@ -116,5 +116,5 @@ def _reevaluated(
             by_head_of_lane[fold, seed] = {head: measured.score for head, measured in by_head.items()}
             totals[validation] += outcome.predictions
         predictions = totals / (1 + max(seed for _, seed in by_lane))
-    parameters = candidate.recipe.architecture.parameters(len(experiment.table.inputs))
+    parameters = candidate.recipe.parameters(len(experiment.table.inputs))
     return ReevaluatedTrial(candidate, score, by_head_of_lane, predictions, parameters)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
+from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.training.protocols import Trainer
 from branchsweep.types import Floats
 
@@ -35,6 +35,5 @@ def export_and_predict(
     Returns:
         `(rows, heads)` in natural units.
     """
-    units = {name: head.unit for name, head in experiment.heads.items()}
-    trainer.export(folder, ExportedModel(members, experiment.table.inputs, units, Provenance.of(experiment)))
+    trainer.export(folder, ExportedModel.of(experiment, members))
     return trainer.predict(folder, x)

@@ -242,9 +242,7 @@ def leaderboard(
 def parameters(results: Sequence[Result], experiment: Experiment) -> dict[int, int]:
     """Weights and biases of the networks, by the trials' numbers."""
     inputs = len(experiment.table.inputs)
-    return {
-        result.trial.number: recipe_for(experiment, result.trial.params).architecture.parameters(inputs) for result in results
-    }
+    return {result.trial.number: recipe_for(experiment, result.trial.params).parameters(inputs) for result in results}
 
 
 def valued(name: str, params: Params, fixed: Params, heads: Sequence[str]) -> ParamValue:
@@ -361,8 +359,8 @@ def trial_details(
         score_metrics=experiment.score_metrics,
         fixed=experiment.space.fixed,
         recipe=full,
-        picture=draw_network(full.architecture, inputs, columns),
-        parameters=full.architecture.parameters(len(inputs)),
+        picture=draw_network(full.architecture, inputs, columns, full.encoded_width(len(inputs))),
+        parameters=full.parameters(len(inputs)),
         lanes=_lanes(result.score, experiment.validation.seeds),
         curves=curves,
         replay=f"branchsweep replay {run_id[:12]}{f' --tracking-uri {shlex.quote(tracking_uri)}' if tracking_uri else ''}",

@@ -149,9 +149,9 @@ def _varied(experiment: Experiment) -> Iterator[DimensionSummary]:
 
 
 def _sample(trial: Trial, experiment: Experiment, columns: int) -> SampledNetwork:
-    architecture, inputs = recipe_for(experiment, trial.params).architecture, experiment.table.inputs
-    picture = tuple(draw_network(architecture, inputs, columns))
-    return SampledNetwork(trial.known, trial.params, architecture, architecture.parameters(len(inputs)), picture)
+    recipe, inputs = recipe_for(experiment, trial.params), experiment.table.inputs
+    picture = tuple(draw_network(recipe.architecture, inputs, columns, recipe.encoded_width(len(inputs))))
+    return SampledNetwork(trial.known, trial.params, recipe.architecture, recipe.parameters(len(inputs)), picture)
 
 
 def _whole(count: float) -> int | None:

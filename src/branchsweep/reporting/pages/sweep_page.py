@@ -202,8 +202,8 @@ def _comparison(report: SweepReport) -> list[Mapping[str, Any]]:
 def _network(report: SweepReport) -> str:
     if report.summary.best is None:
         return ""
-    architecture = recipe_for(report.experiment, report.summary.best.params).architecture
-    return "\n".join(draw_network(architecture, report.experiment.table.inputs))
+    recipe, inputs = recipe_for(report.experiment, report.summary.best.params), report.experiment.table.inputs
+    return "\n".join(draw_network(recipe.architecture, inputs, width=recipe.encoded_width(len(inputs))))
 
 
 def _recipe(best: BestTrial) -> str:

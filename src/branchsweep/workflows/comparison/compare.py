@@ -44,6 +44,7 @@ from branchsweep.metrics.comparison_result import (
 )
 from branchsweep.metrics.scores import by_half, head_scores, mean_score
 from branchsweep.models import baselines
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.runtime import environment_facts
 from branchsweep.tracking.protocols import ComparisonRecord
 from branchsweep.workflows.comparison.fits import NetworkToFit, fit_networks, measure_network, score_networks
@@ -203,12 +204,13 @@ def _estimated(name: str, one: Estimator, context: ComparisonContext, recorded: 
 
 
 def _fit_estimator(name: str, what: str, one: Estimator, comparison: Comparison, rows: TrainingRows) -> ContestantResult:
-    heads = list(comparison.experiment.heads)
+    kinds = kinds_by_head(comparison.experiment)
+    heads = list(kinds)
     of = rows.for_heads(heads)
     scores, seconds, cost = [], [], None
     for half in range(N_HALVES):
         learning, test = of.fold_rows(half)
-        fitted = baselines.fit(one.estimator, of.x[learning], of.y[learning], heads, one.chain, comparison.seed)
+        fitted = baselines.fit(one.estimator, of.x[learning], of.y[learning], kinds, one.chain, comparison.seed)
         scores.append(head_scores(of.y[test], fitted.predict(of.x[test]), heads))
         seconds.append(fitted.seconds)
         cost = cost or baselines.measure_cost(fitted, of.x)  # of the first one: a forest is too large to keep all ten

@@ -59,7 +59,7 @@ class NetworkToFit:
     def parameters(self) -> float:
         """Weights and biases, averaged over the halves."""
         inputs = len(self.part.experiment.table.inputs)
-        return float(np.mean([recipe.architecture.parameters(inputs) for recipe in self.recipes]))
+        return float(np.mean([recipe.parameters(inputs) for recipe in self.recipes]))
 
     @classmethod
     def of(cls, name: str, part: ContestantNetwork, chosen: Sequence[ChosenRecipe]) -> NetworkToFit:
@@ -156,10 +156,9 @@ def measure_network(one: NetworkToFit, fits: FittedNetwork, training: TrainingCo
     """Seconds for a thousand rows, and bytes on disk, of a network as it would leave the house."""
     assert fits.weights is not None, "its first half was trained"
     experiment = one.part.experiment
-    units = {name: head.unit for name, head in experiment.heads.items()}
-    model = ExportedModel([ModelMember(one.recipes[0], fits.weights)], experiment.table.inputs, units)
+    model = ExportedModel.of(experiment, [ModelMember(one.recipes[0], fits.weights)])
     with temporary_model_folder() as folder:
         training.trainer.export(folder, model)
-        size = sum(file.stat().st_size for file in folder.iterdir())
+        size = sum(file.stat().st_size for file in folder.iterdir() if file.suffix != ".py")
         x = np.resize(training.rows.x, (LATENCY_ROWS, training.rows.x.shape[1]))
         return training.trainer.clock(folder, x), float(size)

@@ -1,0 +1,72 @@
+"""The kinds that the extension points offer, by the names that YAML has for them.
+
+What a kind does stands in `data/encoders/`, `models/layers/` and `models/heads/`. Its name stands here, below them: so an
+experiment is checked and its JSON Schema printed without importing a network, and imports still point downwards. A kind that a
+user brings along adds its name when it is registered in its folder; the built-in ones are listed, in the order of messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import overload
+
+from branchsweep.config.metric_names import R2
+
+
+class KindNames(Sequence[str]):
+    """The names of one extension point, each once, in the order in which they were added.
+
+    Args:
+        names: Those of the built-in kinds.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = list(names)
+
+    def add(self, name: str) -> None:
+        """Offer one name more; nothing happens where it is offered already."""
+        if name not in self._names:
+            self._names.append(name)
+
+    def discard(self, name: str) -> None:
+        """Offer a name no longer."""
+        if name in self._names:
+            self._names.remove(name)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        return self._names[index]
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __repr__(self) -> str:
+        return f"KindNames({self._names!r})"
+
+
+ENCODERS = KindNames(("none", "min_max", "standard", "quantile"))
+"""What `input_scaling` may be."""
+
+TARGET_ENCODERS = KindNames(("none", "standard"))
+"""What `target_scaling` may be: encoders whose result can be converted back."""
+
+LAYERS = KindNames(("dense",))
+"""What `trunk.layer` and `branch.layer` may be."""
+
+ACTIVATIONS = KindNames(("relu", "silu", "tanh", "gelu"))
+"""What `activation` may be."""
+
+HEAD_SCORES = {"mse": R2, "mae": R2, "huber": R2}
+"""By loss, the name of the metric that is the head's score."""
+
+HEADS = KindNames(HEAD_SCORES)
+"""What a head's `loss` may be. The loss names the kind of the head: those of today are all regressions."""
+
+DEFAULT_LAYER, DEFAULT_HEAD = "dense", "mse"
+"""The kinds where nothing is said."""

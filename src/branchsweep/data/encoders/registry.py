@@ -1,0 +1,65 @@
+"""Encoders by name, and fitted ones from what was recorded of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from branchsweep.config import kinds
+from branchsweep.data.encoders import affine
+from branchsweep.data.encoders.encoder import Encoder, FittedEncoder, served_kind
+from branchsweep.data.encoders.scaling import MIN_MAX, NONE, QUANTILE, STANDARD
+from branchsweep.types import Floats
+
+_ENCODERS: dict[str, Encoder] = {
+    encoder.name: encoder
+    for encoder in (
+        NONE,
+        MIN_MAX,
+        STANDARD,
+        QUANTILE,
+    )
+}
+
+
+def register_encoder(encoder: Encoder) -> None:
+    """Offer a kind of encoder more: experiments may name it as `input_scaling`, in this process."""
+    _ENCODERS[encoder.name] = encoder
+    kinds.ENCODERS.add(encoder.name)
+
+
+def encoder_kind(name: str) -> Encoder:
+    """The kind of encoder with this name.
+
+    Raises:
+        KeyError: No kind has this name; an experiment was checked long before.
+    """
+    return _ENCODERS[name]
+
+
+def encoder_kinds() -> list[Encoder]:
+    """Every kind of encoder."""
+    return list(_ENCODERS.values())
+
+
+def fitted_from_json(data: Mapping[str, Any]) -> FittedEncoder:
+    """The fitted encoder that `FittedEncoder.to_json` described.
+
+    Raises:
+        KeyError: No registered encoder is served under its kind.
+    """
+    served: dict[str, ModuleType] = {served_kind(encoder.served): encoder.served for encoder in _ENCODERS.values()}
+    return FittedEncoder(served[data["kind"]], {name: value for name, value in data.items() if name != "kind"})
+
+
+def fit_target_encoder(names: Sequence[str], targets: Floats) -> FittedEncoder:
+    """One affine encoder of all targets, each by the kind that its head asks for.
+
+    Args:
+        names: By column, the name of an affine encoder.
+        targets: `(rows, heads)` of the training rows.
+    """
+    fitted = {name: encoder_kind(name).fit(targets, targets) for name in dict.fromkeys(names)}
+    state = {part: [fitted[name].state[part][column] for column, name in enumerate(names)] for part in ("shift", "scale")}
+    return FittedEncoder(affine, state)

@@ -1,0 +1,67 @@
+"""The encoders that scale each column by itself, fitted with scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from branchsweep.data.encoders import affine, quantile
+from branchsweep.data.encoders.encoder import Encoder
+from branchsweep.types import Floats, SourceCall
+
+QUANTILES = 1000
+"""Knots of a quantile encoder, as many as scikit-learn's default (fewer where there are fewer rows)."""
+
+
+def _fit_none(values: Floats, _: Floats) -> Mapping[str, Any]:
+    columns = values.shape[1]
+    return _affine(np.zeros(columns), np.ones(columns))
+
+
+def _fit_min_max(values: Floats, _: Floats) -> Mapping[str, Any]:
+    from sklearn.preprocessing import MinMaxScaler  # noqa: PLC0415  # a kind imports no heavy library
+
+    fitted = MinMaxScaler().fit(values)
+    return _affine(fitted.data_min_, 1.0 / fitted.scale_)
+
+
+def _fit_standard(values: Floats, _: Floats) -> Mapping[str, Any]:
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415  # as above
+
+    fitted = StandardScaler().fit(values)
+    return _affine(fitted.mean_, fitted.scale_)
+
+
+def _fit_quantile(values: Floats, _: Floats) -> Mapping[str, Any]:
+    from sklearn.preprocessing import QuantileTransformer  # noqa: PLC0415  # as above
+
+    fitted = QuantileTransformer(n_quantiles=min(QUANTILES, len(values)), output_distribution="normal", subsample=None)
+    return {"knots": fitted.fit(values).quantiles_.T.tolist()}
+
+
+def _affine(shift: Floats, scale: Floats) -> Mapping[str, Any]:
+    return {"shift": shift.tolist(), "scale": scale.tolist()}
+
+
+def _source(name: str, *arguments: str) -> SourceCall:
+    return SourceCall(name, arguments, "sklearn.preprocessing")
+
+
+NONE = Encoder("none", _fit_none, affine, None)
+"""Values as they are."""
+
+MIN_MAX = Encoder("min_max", _fit_min_max, affine, _source("MinMaxScaler"))
+"""To 0..1."""
+
+STANDARD = Encoder("standard", _fit_standard, affine, _source("StandardScaler"))
+"""To mean 0 and standard deviation 1."""
+
+QUANTILE = Encoder(
+    "quantile",
+    _fit_quantile,
+    quantile,
+    _source("QuantileTransformer", "n_quantiles=min(1000, len(train))", 'output_distribution="normal"', "subsample=None"),
+)
+"""To a standard normal distribution."""

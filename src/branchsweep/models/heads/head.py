@@ -1,0 +1,109 @@
+"""The contract of a head: what a network's output learns, predicts and is scored by.
+
+`y` is the raw output of the network's last layer for some rows, `t` the target as the head's encoder transforms it, both of
+one shape. Functions of the two take the array operations to compute with (`models/arrays.py`), because the compiled program
+and NumPy share them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from branchsweep.models.arrays import Array, ArrayOperations
+from branchsweep.types import Floats, SourceCall
+
+
+class Head(ABC):
+    """One kind of output. It has no state: a kind is one object, found by its name in `registry`.
+
+    Attributes:
+        name: As `loss` in YAML.
+        task: The question that it answers (`regression`).
+        units: Units of the output layer. The compiled program learns heads of one unit.
+        output_activation: The Keras activation of the output layer: it makes a prediction of the raw output.
+        metrics: The names of what is recorded of the predictions; `metrics.names.METRICS` has their directions.
+        score: The name among `metrics` that objectives, rungs and reports compare: a share of explained deviance, 1 for a
+            perfect prediction and 0 for the best constant.
+    """
+
+    name: str
+    task: ClassVar[str]
+    units: ClassVar[int] = 1
+    output_activation: ClassVar[str] = "linear"
+    metrics: ClassVar[tuple[str, ...]]
+    score: ClassVar[str]
+
+    @abstractmethod
+    def loss(self, ops: ArrayOperations, y: Array, t: Array) -> Array:
+        """The loss of each row, as `keras_loss` has it."""
+
+    @abstractmethod
+    def slope(self, ops: ArrayOperations, y: Array, t: Array) -> Array:
+        """The derivative of `loss` by the raw output."""
+
+    @abstractmethod
+    def deviance_factors(self, ops: ArrayOperations, y: Array, t: Array) -> tuple[Array, Array]:
+        """Two arrays whose product, summed over rows, is the deviance of the score.
+
+        Two, because the compiled program sums by a matrix product, which keeps the order of summation. A squared error is the
+        error twice (the same object); another deviance stands beside ones.
+        """
+
+    @abstractmethod
+    def null_deviance(self, targets: Floats) -> Floats:
+        """The deviance of the best constant, by column.
+
+        Args:
+            targets: `(rows, columns)`, transformed, at least one row.
+
+        Returns:
+            `(columns,)`. The score is 1 - deviance / null deviance.
+        """
+
+    def predict(self, ops: ArrayOperations, y: Array) -> Array:
+        """The prediction of a raw output, in the terms of the transformed target: what `output_activation` makes of it."""
+        del ops
+        return y
+
+    def target_encoder(self, target_scaling: str) -> str:
+        """The name of the encoder of the head's targets, where the experiment asks for this `target_scaling`."""
+        return target_scaling
+
+    @abstractmethod
+    def keras_loss(self) -> Any:
+        """What Keras's `compile` takes as the head's loss: a name, or a loss object."""
+
+    @abstractmethod
+    def loss_source(self) -> str:
+        """The same in generated code, as source."""
+
+    @abstractmethod
+    def score_source(self) -> SourceCall:
+        """The function of (actual, predicted) values that computes the score in generated code."""
+
+    @abstractmethod
+    def estimator(self, name: str, seed: int) -> Any:
+        """The scikit-learn estimator that a baseline of this name is for such a head, not fitted.
+
+        Args:
+            name: One of `baselines.ESTIMATORS`, such as `random_forest`.
+            seed: Of an estimator that is random.
+
+        Raises:
+            KeyError: There is none of this name for the task.
+        """
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+
+def null_deviances(heads: Sequence[Head], targets: Floats) -> Floats:
+    """The null deviance of each head's column of `targets` `(rows, heads)`, by its kind; 1 where there are no rows."""
+    if not len(targets):
+        return np.ones(len(heads))
+    by_kind = {kind: kind.null_deviance(targets) for kind in dict.fromkeys(heads)}
+    return np.array([by_kind[head][column] for column, head in enumerate(heads)])

@@ -1,0 +1,53 @@
+"""The kinds of heads by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from branchsweep.config import kinds
+from branchsweep.config.experiment import Experiment
+from branchsweep.models.heads.head import Head
+from branchsweep.models.heads.regression import HUBER, MAE, MSE
+
+_HEADS: dict[str, Head] = {
+    head.name: head
+    for head in (
+        MSE,
+        MAE,
+        HUBER,
+    )
+}
+
+
+def register_head(head: Head) -> None:
+    """Offer a kind of head more: experiments may name it as a head's `loss`, in this process.
+
+    Worker processes learn of it by importing the module of its class.
+    """
+    _HEADS[head.name] = head
+    kinds.HEADS.add(head.name)
+    kinds.HEAD_SCORES[head.name] = head.score
+
+
+def head_kind(name: str) -> Head:
+    """The kind of the heads with this loss.
+
+    Raises:
+        KeyError: No kind has this name; an experiment was checked long before.
+    """
+    return _HEADS[name]
+
+
+def head_kinds() -> list[Head]:
+    """Every kind."""
+    return list(_HEADS.values())
+
+
+def kinds_of(names: Iterable[str]) -> tuple[Head, ...]:
+    """The kinds of several heads, in order."""
+    return tuple(head_kind(name) for name in names)
+
+
+def kinds_by_head(experiment: Experiment) -> dict[str, Head]:
+    """The kind of each head of an experiment, in order."""
+    return {name: head_kind(head.loss) for name, head in experiment.heads.items()}

@@ -1,0 +1,59 @@
+"""Layers and activations by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from branchsweep.config import kinds
+from branchsweep.models.layers.activations import GELU, RELU, SILU, TANH, Activation
+from branchsweep.models.layers.dense import DENSE
+from branchsweep.models.layers.layer import Layer
+
+_LAYERS: dict[str, Layer] = {layer.name: layer for layer in (DENSE,)}
+
+_ACTIVATIONS: dict[str, Activation] = {
+    activation.name: activation
+    for activation in (
+        RELU,
+        SILU,
+        TANH,
+        GELU,
+    )
+}
+
+
+def register_layer(layer: Layer) -> None:
+    """Offer a kind of layer more: experiments may name it as `trunk.layer` or `branch.layer`, in this process."""
+    _LAYERS[layer.name] = layer
+    kinds.LAYERS.add(layer.name)
+
+
+def register_activation(activation: Activation) -> None:
+    """Offer an activation more: experiments may name it as `activation`, in this process. Keras must know it by its name."""
+    _ACTIVATIONS[activation.name] = activation
+    kinds.ACTIVATIONS.add(activation.name)
+
+
+def layer_kind(name: str) -> Layer:
+    """The kind of layer with this name."""
+    return _LAYERS[name]
+
+
+def layers_of(names: Iterable[str]) -> tuple[Layer, ...]:
+    """The kinds of layers with these names, in order."""
+    return tuple(_LAYERS[name] for name in names)
+
+
+def layer_kinds() -> list[Layer]:
+    """Every kind of layer."""
+    return list(_LAYERS.values())
+
+
+def activation_kinds() -> list[Activation]:
+    """Every activation."""
+    return list(_ACTIVATIONS.values())
+
+
+def activations_of(names: Iterable[str]) -> tuple[Activation, ...]:
+    """The activations with these names, in order."""
+    return tuple(_ACTIVATIONS[name] for name in names)

@@ -1,0 +1,32 @@
+"""The score by which a lane stops early and keeps its best epoch: the objective's ranking metric over the scores of its heads.
+
+The rule is a part of the compiled program, the weights are data: a lane of an objective that ranks by one head weighs that head
+alone. The mean of the heads needs no weights, and neither does a network with one head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from branchsweep.config.metric_names import ObjectiveMetric
+from branchsweep.config.objective import Objective
+
+MEAN, MIN, WEIGHTED = "mean", "min", "weighted"
+"""The rules that a program may compile."""
+
+
+def score_rule(objective: Objective, heads: Sequence[str]) -> str:
+    """The rule of an objective over these heads."""
+    aggregate = ObjectiveMetric.parsed(objective.ranking_metric).aggregate
+    if len(heads) == 1 or aggregate == MEAN:
+        return MEAN
+    return MIN if aggregate == MIN else WEIGHTED
+
+
+def score_weights(objective: Objective, heads: Sequence[str]) -> tuple[float, ...]:
+    """By head, its weight in a score by the rule `weighted`; the weights add up to 1."""
+    ranked = ObjectiveMetric.parsed(objective.ranking_metric).head
+    if ranked:
+        return tuple(float(head == ranked) for head in heads)
+    weights = [objective.weights.get(head, 1.0) for head in heads]
+    return tuple(weight / sum(weights) for weight in weights)

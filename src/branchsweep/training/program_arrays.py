@@ -1,0 +1,123 @@
+"""The arrays of a compiled program: what goes into it, changes in it, and comes out of it.
+
+Legend, with the shapes of the arrays (feature-major: units before rows, the fastest order on a CPU):
+
+    K lanes   H heads   N places of hidden layers   S slots of a wave   F inputs   B rows of a batch
+    W the wider of the program's two widths; a stage's layers have U <= W units and read V <= W (see `stages`)
+    R streams (distinct rows, order and scaling)   n training rows   C = ceil(n / B) batches of all rows
+
+    A   (K + N, 1 + W, B)   activations: row k the first layer of lane k, row K + p the hidden layer in place p; unit 0 is one
+    D   (K + N, W, B)       slopes: the activation function's derivative at each unit
+    G   (H*K + 1 + N, W, B) gradient rows: what each output and each hidden layer sends back to the layer that it reads
+    X   (R, 1 + F, B)       inputs of a batch, input 0 is one
+    T   (R, H, B), M (R, B) its targets, and 1 / rows for rows that count, 0 for those that pad
+
+Units beyond a layer's own width have zero weights and f(0) = 0, so they stay zero, gradients included: no mask is needed.
+
+A stage is a group of layers of one shape (see `layer_schedule.Stage`), a slot one of the layers that are computed side by side.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Tensor = Any  # TensorFlow ships no types
+
+CHUNK = 10
+"""Epochs trained by one call of a program, at most."""
+
+Layers = tuple[Tensor, ...]
+"""One number per weight of the population (weights, their moments, or a copy of them), by shape of layer: the lanes' first ones
+(K, trunk width, 1 + F), those of each stage (its places, U, 1 + V), and the outputs (H*K, 1, 1 + W). Rows are units, columns
+what they read; column 0 is the bias, which reads the ones."""
+
+
+class Parameter(NamedTuple):
+    """The weights of layers of one shape on their way through a step, with their moments."""
+
+    value: Tensor
+    first_moment: Tensor
+    second_moment: Tensor
+
+
+LogVariances = Parameter | tuple[()]
+"""Those of the heads' losses (H*K, 1, 1) in programs where some lanes learn them; else nothing, and nothing is computed."""
+
+
+class Lanes(NamedTuple):
+    """The progress of each lane. All `(K,)`."""
+
+    best: Tensor  # the best score so far
+    best_epoch: Tensor  # the epoch (from 1) of the kept weights
+    waited: Tensor  # epochs since the score last rose
+    failed_at: Tensor  # the epoch (from 1) whose predictions were not finite, 0 for none
+    epoch: Tensor  # epochs trained
+    going: Tensor  # still training
+
+
+class State(NamedTuple):
+    """All that changes while a population trains."""
+
+    weights: Layers
+    first_moment: Layers
+    second_moment: Layers
+    log_variances: LogVariances
+    kept: Layers  # the weights that the policy keeps: of the best epoch, or the last
+    lanes: Lanes
+    predictions: Tensor  # (C, H*K, B) of the kept weights on the validation rows
+
+
+class Plan(NamedTuple):
+    """Where the lanes' layers sit (see `layer_schedule.LayerSchedule`) and what is fixed for each lane."""
+
+    waves: Tensor  # (stages,)
+    lane_waves: Tensor
+    reads: Tensor
+    lane: Tensor
+    output_reads: Tensor
+    consumers: Tensor
+    activation: Tensor  # (K,) position among the program's activations
+    layer: Tensor | None  # (K + N,) position among the program's kinds of layers, by activation row; None where there is one
+    stream: Tensor  # (K,)
+    loss_weight: Tensor  # (H*K, 1, 1)
+    uncertain: Tensor | None  # (H*K, 1, 1) whether the lane learns log variances; None where the program has none
+    strength: Tensor | None  # (H*K + 1 + N,) a head's share of the gradient at its lane's trunk; None where none is balanced
+    momentum: Tensor  # (K, 1, 1)
+    stop: Tensor  # (K,) epochs after which the lane ends
+    patience: Tensor  # (K,)
+    min_delta: Tensor  # ()
+    keep_last: Tensor  # (K,)
+    validates: Tensor  # (K,) whether the lane has validation rows
+    null_deviance: Tensor  # (H*K,) deviance of the best constant on the validation targets, as encoded
+    score_weight: Tensor | None  # (H, 1) a head's weight in the lane's score; None where the program weighs none
+    infinity: Tensor  # () a number that XLA does not know
+
+
+class Dials(NamedTuple):
+    """How the layers of some lanes learn in this step. All `(lanes, 1, 1)`."""
+
+    step_size: Tensor
+    decay: Tensor
+    momentum: Tensor
+    trains: Tensor  # whether the lane learns
+
+
+class Rows(NamedTuple):
+    """The rows that the streams see."""
+
+    table: Tensor  # (R, n, F + H) scaled inputs and targets of each stream
+    streams: Tensor  # () streams in use
+    validation: Tensor  # (R, C, B) positions of validation rows
+    validation_count: Tensor  # (R, C) how many of a batch count
+    validation_steps: Tensor  # ()
+    train_count: Tensor  # (R, C)
+    train_steps: Tensor  # ()
+
+
+class Epochs(NamedTuple):
+    """What changes from epoch to epoch, for up to CHUNK of them."""
+
+    count: Tensor  # ()
+    order: Tensor  # (CHUNK, R, C, B) positions of training rows
+    step_size: Tensor  # (CHUNK, C, K) the update's factor, bias correction included
+    decay: Tensor  # (CHUNK, C, K) the share of each weight that decays
