@@ -851,5 +851,5 @@ class TestSchema:
         for group in ("dimensions", "fixed"):
             schema = json_schema("space")["properties"][group]
             assert list(schema["properties"]) == list(HYPERPARAMETERS)
-            assert len(schema["patternProperties"]) == 4
+            assert len(schema["patternProperties"]) == len({h.per_head for h in HYPERPARAMETERS.values() if h.per_head})
             assert schema["additionalProperties"] is False

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from branchsweep.config import kinds
 from branchsweep.config.hyperparameters import (
     HYPERPARAMETERS,
     Binding,
@@ -133,7 +134,8 @@ class TestRecipe:
             epochs=0,
         )
 
-    def test_every_tunable_is_read(self) -> None:
+    def test_every_hyperparameter_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(kinds.LAYERS, "_names", ["dense", "other"])  # there is but one built-in kind
         other: dict[str, ParamValue] = {"optimizer": "sgd", "branch.depth": 2}  # momentum is sgd's; one layer does not taper
         for name, tunable in HYPERPARAMETERS.items():
             if tunable.choices:
