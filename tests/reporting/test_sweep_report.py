@@ -185,7 +185,7 @@ def test_the_first_sentence_says_what_was_reached_and_what_others_reach() -> Non
     summary = replace(
         report.summary,
         test_scores={"PE": 0.9418, "V": 0.8183},
-        references=[replace(report.summary.references[0], test_scores={"PE": 0.9259, "V": 0.7459})],
+        references=(replace(report.summary.references[0], test_scores={"PE": 0.9259, "V": 0.7459}),),
     )
     assert answer_sentence(replace(report, summary=summary)) == (
         "The best network predicts PE with R² 0.942 and V with 0.818 on the test rows; linear regression 0.926 and 0.746."

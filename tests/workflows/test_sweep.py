@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from branchsweep.config.objective import Objective
 from branchsweep.config.promotion import Ensemble, Promotion
 from branchsweep.config.search_space import SearchSpace
 from branchsweep.config.training import Pruning
+from branchsweep.config.validation import HoldOut
 from branchsweep.config.workers import RayWorkersConfig
 from branchsweep.config.yaml_parser import parse_yaml
 from branchsweep.data.dataset import Dataset
@@ -312,7 +314,7 @@ def test_several_objectives_have_a_front_and_a_hypervolume(experiment: Experimen
     assert scene.ledger.conclusion is not None
     assert scene.ledger.conclusion.metrics["hypervolume"] == pytest.approx(hypervolume(one.values for one in said.front))
     assert "Pareto front" in rendered_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
-    assert SweepResult.loads(said.dumps()).front == tuple(said.front)
+    assert SweepResult.loads(said.dumps()).front == said.front
 
 
 def test_a_constraint_that_nothing_meets_is_told(experiment: Experiment) -> None:
@@ -434,18 +436,41 @@ def test_a_run_says_what_mattered_and_where_the_best_stands_at_an_edge() -> None
     assert json.loads(files["importance.json"]) == json.loads(files["summary.json"])["importance"] == said.importance
     text = rendered_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
     assert f"warning: {said.edges[0]}" in text.replace("\n", " ").replace("  ", " ")
-    assert "what made trials good" in text and "%" in text and "█" in text
+    assert "learning_rate" in text and "%" in text and "█" in text
     loaded = SweepResult.loads(said.dumps())
     assert (loaded.importance, loaded.edges) == (said.importance, said.edges)
 
 
-def test_a_summary_of_an_earlier_version_still_loads(experiment: Experiment) -> None:
-    said = TinySweep(experiment).run()
-    earlier = json.loads(said.dumps())
-    del earlier["importance"], earlier["edges"]
-    loaded = SweepResult.loads(json.dumps(earlier))
+def test_a_result_is_read_back_from_json(experiment: Experiment) -> None:
+    result = TinySweep(experiment.model_copy(update={"validation": HoldOut(method="hold_out")})).run()
+    assert result.best is not None
+    assert math.isnan(result.best.scores_se["PE"]), "one lane has no standard error"
+    assert repr(SweepResult.loads(result.dumps())) == repr(result)
+
+
+def as_7eea3c4_wrote(result: SweepResult) -> str:
+    """The JSON of a version that knew no other score than R², and had null where a number is not finite."""
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [renamed(inner) for inner in value]
+        if isinstance(value, dict):
+            names = {"scores": "r2", "scores_se": "r2_se", "test_scores": "test_r2"}
+            return {names.get(name, name): renamed(inner) for name, inner in value.items() if name != "score_metrics"}
+        return None if value == "nan" else value
+
+    return json.dumps(renamed(json.loads(result.dumps())))
+
+
+def test_a_result_of_an_earlier_version_is_read(experiment: Experiment) -> None:
+    result = TinySweep(experiment.model_copy(update={"validation": HoldOut(method="hold_out")})).run()
+    earlier = as_7eea3c4_wrote(result)
+    assert '"r2_se": {"PE": null' in earlier
+    assert repr(SweepResult.loads(earlier)) == repr(result)
+    oldest = json.loads(earlier)
+    del oldest["importance"], oldest["edges"]
+    loaded = SweepResult.loads(json.dumps(oldest))
     assert (loaded.importance, loaded.edges) == ({}, ())
-    assert loaded.best == said.best
 
 
 def test_a_finished_sweep_remembers_its_summary_and_does_nothing_again(experiment: Experiment) -> None:

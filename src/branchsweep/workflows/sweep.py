@@ -79,15 +79,15 @@ def _sweep_result(
         members=outcome.members,
         meetings=_evaluations(sweep, outcome, compared),
         test_scores=outcome.test_scores,
-        references=compared,
+        references=tuple(compared),
         champion=outcome.crowning,
         seconds=0.0,
         search_seconds=search.seconds,
         stopped_by=search.stop.by.value,
         stopped_because=search.stop.because,
         budget=_budget(experiment),
-        front=[ParetoTrial(each.trial.number, each.score.by_head, evaluator.values(each.score)) for each in front],
-        unmet=_unmet_constraints(experiment, evaluator, search.results),
+        front=tuple(ParetoTrial(each.trial.number, each.score.by_head, tuple(evaluator.values(each.score))) for each in front),
+        unmet=tuple(_unmet_constraints(experiment, evaluator, search.results)),
         importance=_importance(experiment, search.results),
         edges=tuple(edge.sentence for edge in boundary_hits(experiment, finalist.contender.trial.params)) if finalist else (),
         score_metrics=experiment.score_metrics,
@@ -182,7 +182,7 @@ def _recorded_result(conclusion: SweepConclusion | None) -> SweepResult | None:
     text = conclusion.tags.get(RESULT_TAG) if conclusion else None
     try:
         return SweepResult.loads(text) if text else None
-    except (KeyError, TypeError, ValueError):  # written by another version: concluding again costs a refit, no trial
+    except ValueError:  # written by another version: concluding again costs a refit, no trial
         return None
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from branchsweep.config.codec import from_data, to_data
 from branchsweep.config.comparison import N_HALVES, Comparison, Estimator, Network, Single
 from branchsweep.config.identity import comparison_key_fields
 from branchsweep.config.metric_names import MEAN, common_metric
@@ -135,13 +136,13 @@ def _tuned(name: str, contestant: Network | Single, context: ComparisonContext, 
     part = f"tuned/{name}"
     if part in recorded:
         context.training.progress.on_message(f"{name}: tuned before")
-        return TunedContestant.of(recorded[part])
+        return from_data(TunedContestant, recorded[part])
     began = time.perf_counter()
     parts = contestant_networks(contestant, context.comparison)
     tuned = TunedContestant({one.head: choose_recipes(name, one, context.comparison, context.training) for one in parts})
     if any(one.is_searched for one in parts):
         tuned = replace(tuned, seconds=time.perf_counter() - began)
-        context.tracker.record_part(part, tuned.as_data())
+        context.tracker.record_part(part, to_data(tuned))
     return tuned
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from branchsweep.config.comparison import N_HALVES, Comparison, Network, Single
 from branchsweep.config.experiment import Experiment
@@ -73,20 +72,6 @@ class TunedContestant:
 
     parts: Mapping[str, tuple[ChosenRecipe, ...]]
     seconds: float = 0.0
-
-    def as_data(self) -> dict[str, Any]:
-        """Plain data, for the tracker."""
-        parts = {
-            head: [{"params": dict(one.params), "epochs": one.epochs, "failed": one.failed} for one in chosen]
-            for head, chosen in self.parts.items()
-        }
-        return {"parts": parts, "seconds": self.seconds}
-
-    @classmethod
-    def of(cls, data: Mapping[str, Any]) -> TunedContestant:
-        """What `as_data` made plain."""
-        parts = {head: tuple(ChosenRecipe(**one) for one in chosen) for head, chosen in data["parts"].items()}
-        return cls(parts, data["seconds"])
 
 
 def contestant_networks(contestant: Network | Single, comparison: Comparison) -> list[ContestantNetwork]:
