@@ -1,49 +1,61 @@
-"""Who reigned: what was noted, against who holds the title."""
+"""The champions so far: what is recorded, reconciled with the aliases."""
 
 from __future__ import annotations
 
 import json
 import math
 
+from branchsweep.config.codec import from_json, to_json
 from branchsweep.tracking import champion_history
 from branchsweep.tracking.champion_history import UNKNOWN_TIME, ChampionHistory, ChampionTenure, RegisteredVersion
 
 FIRST = ChampionTenure(1, "2026-01-01", "2026-02-01", "first of its name")
 SECOND = ChampionTenure(2, "2026-02-01", None, "above version 1")
-CROWNED = [ChampionTenure(1, "2026-01-01", None, "first of its name"), ChampionTenure(2, "2026-02-01", None, "above version 1")]
+PROMOTED = [
+    ChampionTenure(1, "2026-01-01", None, "first of its name"),
+    ChampionTenure(2, "2026-02-01", None, "above version 1"),
+]
 
 
-def test_what_is_noted_is_told() -> None:
-    assert champion_history.reconciled([FIRST, SECOND], CROWNED, 2) == [FIRST, SECOND]
+def test_recorded_tenures_that_agree_with_the_alias_are_kept() -> None:
+    assert champion_history.reconciled([FIRST, SECOND], PROMOTED, 2) == [FIRST, SECOND]
     assert champion_history.reconciled([], [], None) == []
-    assert champion_history.loads(champion_history.dumps([FIRST, SECOND])) == [FIRST, SECOND]
 
 
-def test_of_a_store_where_nobody_noted_the_versions_tell() -> None:
-    assert champion_history.reconciled([], CROWNED, 2) == [FIRST, SECOND]
+def test_tenures_of_an_earlier_version_are_read() -> None:
+    text = (
+        '[{"version": 1, "since": "2026-01-01", "until": "2026-02-01", "because": "first of its name"},'
+        ' {"version": 2, "since": "2026-02-01", "until": null, "because": "above version 1"}]'
+    )
+    assert from_json(list[ChampionTenure], text) == [FIRST, SECOND]
+    assert from_json(list[ChampionTenure], to_json([FIRST, SECOND], list[ChampionTenure])) == [FIRST, SECOND]
 
 
-def test_a_crowning_that_was_cut_short_before_it_was_noted_is_told_by_the_version() -> None:
-    noted = [ChampionTenure(1, "2026-01-01", None, "first of its name")]
-    assert champion_history.reconciled(noted, CROWNED, 2) == [FIRST, SECOND]
-    assert champion_history.reconciled(noted, CROWNED, 1) == noted, "the alias had not moved yet"
+def test_without_a_record_tenures_follow_from_the_versions() -> None:
+    assert champion_history.reconciled([], PROMOTED, 2) == [FIRST, SECOND]
 
 
-def test_an_alias_that_was_moved_by_hand_is_told_as_such() -> None:
-    by_hand = champion_history.reconciled([FIRST, SECOND], CROWNED, 1)
+def test_a_promotion_that_was_killed_before_it_was_recorded_follows_from_the_version() -> None:
+    recorded = [ChampionTenure(1, "2026-01-01", None, "first of its name")]
+    assert champion_history.reconciled(recorded, PROMOTED, 2) == [FIRST, SECOND]
+    assert champion_history.reconciled(recorded, PROMOTED, 1) == recorded, "the alias had not moved yet"
+
+
+def test_an_alias_that_was_moved_by_hand_is_a_tenure_of_unknown_start() -> None:
+    by_hand = champion_history.reconciled([FIRST, SECOND], PROMOTED, 1)
     assert by_hand[-1] == ChampionTenure(1, UNKNOWN_TIME, None, "the alias was moved by hand")
     assert by_hand[-2].until == UNKNOWN_TIME
-    assert champion_history.reconciled([FIRST, SECOND], CROWNED, 7)[-1].version == 7
-    assert champion_history.reconciled([FIRST, SECOND], CROWNED, None)[-1].until == UNKNOWN_TIME
+    assert champion_history.reconciled([FIRST, SECOND], PROMOTED, 7)[-1].version == 7
+    assert champion_history.reconciled([FIRST, SECOND], PROMOTED, None)[-1].until == UNKNOWN_TIME
 
 
-def test_a_title_that_was_taken_away_and_given_back_was_away() -> None:
-    away = champion_history.reconciled([FIRST, SECOND], CROWNED, None)
-    assert [reign.version for reign in champion_history.reconciled(away, CROWNED, 2)] == [1, 2, 2]
-    assert champion_history.reconciled(away, CROWNED, None) == away
+def test_an_alias_that_was_removed_and_set_again_makes_two_tenures() -> None:
+    away = champion_history.reconciled([FIRST, SECOND], PROMOTED, None)
+    assert [tenure.version for tenure in champion_history.reconciled(away, PROMOTED, 2)] == [1, 2, 2]
+    assert champion_history.reconciled(away, PROMOTED, None) == away
 
 
-def test_the_predecessor_is_whom_the_champion_followed_when_it_was_crowned() -> None:
+def test_the_predecessor_is_the_champion_before_the_promotion() -> None:
     def before(*versions: int, among: tuple[int, ...] = (1, 2, 3, 4)) -> int | None:
         return champion_history.predecessor([ChampionTenure(version, "", None, "") for version in versions], among)
 
@@ -56,7 +68,7 @@ def test_the_predecessor_is_whom_the_champion_followed_when_it_was_crowned() -> 
     assert before(1, 2, 3, among=(1, 3)) == 1, "a version that was deleted cannot come back"
 
 
-def test_json_has_no_number_for_no_figure() -> None:
+def test_missing_numbers_are_null_in_json() -> None:
     version = RegisteredVersion(1, ["champion"], "2026-01-01", "", -1, math.nan, "mean_r2", {"test_r2/PE": math.nan}, "")
     told = json.loads(ChampionHistory("plant", [version], [SECOND]).to_json())
     assert told["versions"][0]["value"] is None

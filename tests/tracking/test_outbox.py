@@ -1,4 +1,4 @@
-"""Results on disk: exact, in order, whole or not there."""
+"""Results on disk: exact, in order, complete or not at all."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.outbox import Outbox
-from branchsweep.trial import Result, Score, Status, Trial
+from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from contracts.results import example_result
 
 
-def kept(spool: Outbox) -> list[Result]:
-    return [result for _, results in spool.found() for result in results]
+def kept(outbox: Outbox) -> list[Result]:
+    return [result for _, results in outbox.found() for result in results]
 
 
 def test_results_are_read_back_exactly_with_their_curves_and_types(tmp_path: Path) -> None:
@@ -26,13 +26,13 @@ def test_results_are_read_back_exactly_with_their_curves_and_types(tmp_path: Pat
         example_result(2, Status.PRUNED),
         Result(odd, Score(Status.COMPLETE, 0.1 + 0.2, curves={"PE": (-math.inf, math.nan, 5e-324, 1e300)})),
     ]
-    Outbox(tmp_path / "spool").keep(results)
-    read = kept(Outbox(tmp_path / "spool"))
+    Outbox(tmp_path / "outbox").keep(results)
+    read = kept(Outbox(tmp_path / "outbox"))
     assert repr(read) == repr(results)  # to the last digit and the types, and with NaN equal to NaN
     assert read[0].score.curves == results[0].score.curves != {}
 
 
-def test_order_is_that_of_handing_over_in_whatever_process(tmp_path: Path) -> None:
+def test_files_are_in_order_of_the_calls_of_all_processes(tmp_path: Path) -> None:
     first = Outbox(tmp_path)
     files = [first.keep([example_result(number)]) for number in (9, 3, 10)]
     second = Outbox(tmp_path)
@@ -41,19 +41,19 @@ def test_order_is_that_of_handing_over_in_whatever_process(tmp_path: Path) -> No
     assert [result.trial.number for result in kept(Outbox(tmp_path))] == [3, 10, 1, 0]
 
 
-def test_the_folder_is_there_only_while_something_lies_in_it(tmp_path: Path) -> None:
-    spool = Outbox(tmp_path / "deep" / "spool")
-    spool.close()
-    assert not spool.folder.exists()
-    file = spool.keep([example_result(0)])
-    spool.close()
-    assert spool.folder.exists()
-    spool.drop([file, file])
-    spool.close()
-    assert not spool.folder.exists()
+def test_the_folder_exists_only_while_there_is_something_in_it(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "deep" / "outbox")
+    outbox.close()
+    assert not outbox.folder.exists()
+    file = outbox.keep([example_result(0)])
+    outbox.close()
+    assert outbox.folder.exists()
+    outbox.drop([file, file])
+    outbox.close()
+    assert not outbox.folder.exists()
 
 
-def test_what_a_killed_process_left_half_written_does_not_count(tmp_path: Path) -> None:
+def test_a_half_written_file_of_a_killed_process_is_ignored(tmp_path: Path) -> None:
     file = Outbox(tmp_path).keep([example_result(0)])
     file.with_name("00000001.new").write_text(file.read_text(encoding="utf-8")[:50], encoding="utf-8")
     again = Outbox(tmp_path)
@@ -63,7 +63,7 @@ def test_what_a_killed_process_left_half_written_does_not_count(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '[{"trial": {}, "score": {}}]', '{"a": 1}'])
-def test_a_file_that_is_none_of_ours_is_told_with_the_remedy(tmp_path: Path, text: str) -> None:
+def test_a_file_that_holds_no_results_is_an_error_that_names_the_remedy(tmp_path: Path, text: str) -> None:
     (tmp_path / "00000000.json").write_text(text, encoding="utf-8")
     with pytest.raises(
         TrackingError, match=r"00000000\.json cannot be read as results .*delete it, and its trials are trained"
@@ -71,22 +71,29 @@ def test_a_file_that_is_none_of_ours_is_told_with_the_remedy(tmp_path: Path, tex
         Outbox(tmp_path).found()
 
 
-def test_a_folder_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error_that_names_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(TrackingError, match="make room, or name another folder in BRANCHSWEEP_CACHE"):
-        Outbox(tmp_path / "file" / "spool").keep([replace(example_result(0))])
+        Outbox(tmp_path / "file" / "outbox").keep([replace(example_result(0))])
 
 
 def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
-    """Its scores had a field for each metric, when R² was the only score."""
-    head = '{"r2":0.5,"r2_se":NaN,"rmse":2.0,"mae":1.0}'
-    score = (
-        '{"status":"COMPLETE","value":0.5,"value_se":NaN,"heads":{"PE":%s},"reason":"","epochs":3.0,"seconds":1.0,"lanes":2,'
-        '"curves":{},"rungs":{"2":[0.25]},"lanes_r2":{"PE":[0.4,0.6]}}'
+    text = (
+        '[{"trial":{"number":3,"params":{"trunk.depth":2,"learning_rate":0.001,"flag":true},"known":"article"},'
+        '"score":{"status":"COMPLETE","value":0.85,"value_se":NaN,'
+        '"heads":{"PE":{"r2":0.9,"r2_se":NaN,"rmse":4.0,"mae":3.0},"V":{"r2":0.8,"r2_se":0.25,"rmse":5.0,"mae":4.0}},'
+        '"reason":"","epochs":37.5,"seconds":1.25,"lanes":3,"curves":{"PE":[0.5,-Infinity]},'
+        '"rungs":{"4":[0.5,0.25]},"lanes_r2":{"PE":[0.9,0.8]}}},'
+        '{"trial":{"number":4,"params":{},"known":""},"score":{"status":"FAILED","value":NaN,"value_se":NaN,"heads":{},'
+        '"reason":"diverged","epochs":0.0,"seconds":0.5,"lanes":3,"curves":{},"rungs":{},"lanes_r2":{}}}]'
     )
-    trial = '{"number":7,"params":{},"known":""}'
-    (tmp_path / "00000000.json").write_text(f'[{{"trial":{trial},"score":{score % head}}}]', encoding="utf-8")
-    (result,) = kept(Outbox(tmp_path))
-    assert result.score.by_head == {"PE": 0.5}
-    assert result.score.heads["PE"].metrics == {"r2": 0.5, "rmse": 2.0, "mae": 1.0}
-    assert (result.score.rungs, result.score.lane_scores) == ({2: (0.25,)}, {"PE": (0.4, 0.6)})
+    (tmp_path / "00000007.json").write_text(text, encoding="utf-8")
+    complete, failed = kept(Outbox(tmp_path))
+    assert complete.trial == Trial(3, {"trunk.depth": 2, "learning_rate": 0.001, "flag": True}, known="article")
+    assert complete.score.by_head == {"PE": 0.9, "V": 0.8}
+    assert complete.score.heads["V"] == HeadScore(0.8, 0.25, {"r2": 0.8, "rmse": 5.0, "mae": 4.0})
+    assert complete.score.curves == {"PE": (0.5, -math.inf)}
+    assert complete.score.rungs == {4: (0.5, 0.25)}
+    assert complete.score.lane_scores == {"PE": (0.9, 0.8)}
+    assert (failed.score.status, failed.score.reason) == (Status.FAILED, "diverged")
+    assert Outbox(tmp_path).keep([]).name == "00000008.json"

@@ -477,6 +477,19 @@ class TestSuccession:
         assert ledger.tracking.registry.champion("plant") is None
 
 
+def test_the_lock_of_a_killed_process_is_free(mlflow_store: str, tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfrom branchsweep.tracking.mlflow.store import store_lock\n"
+        "with store_lock(sys.argv[1]):\n    print('locked', flush=True)\n    time.sleep(60)"
+    )
+    with start_python(code, mlflow_store) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        process.kill()
+    with store_lock(mlflow_store):
+        pass
+
+
 PROMOTES = """
 import json, sys, time
 from pathlib import Path

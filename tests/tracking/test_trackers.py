@@ -608,17 +608,40 @@ class TestSpelling:
             ("curve_r2/PE", 2),
         ]
 
-    def test_lanes_of_any_number_are_read_back_to_the_last_digit(self) -> None:
-        lanes = {head: tuple(1 / (lane + place) for lane in range(400)) for place, head in enumerate(("PE", "V"), 3)}
-        one = replace(example_result(1), score=replace(example_result(1).score, lane_scores=lanes))
-        tags = serialization.trial_tags(one, "sweep")
+    def test_scores_of_any_number_of_lanes_are_read_back_exactly(self) -> None:
+        lanes = {head: tuple(1 / (lane + offset) for lane in range(400)) for offset, head in enumerate(("PE", "V"), 3)}
+        result = replace(example_result(1), score=replace(example_result(1).score, lane_scores=lanes))
+        tags = serialization.trial_tags(result, "sweep")
         assert max(map(len, tags.values())) <= serialization.LONGEST_TAG
         assert serialization.result_from_run(tags, {}, SCORE_METRICS).score.lane_scores == lanes
-        endless = replace(one, score=replace(one.score, lane_scores={"PE": (-math.inf, 0.5)}))
-        again = serialization.result_from_run(serialization.trial_tags(endless, "sweep"), {}, {"PE": "r2"}).score.lane_scores[
-            "PE"
-        ]
-        assert math.isnan(again[0]) and again[1] == 0.5
+
+    def test_scores_that_are_not_finite_are_read_back(self) -> None:
+        score = replace(
+            example_result(1).score, lane_scores={"PE": (-math.inf, math.nan, 0.5)}, rungs={2: (math.nan, -math.inf)}
+        )
+        tags = serialization.trial_tags(replace(example_result(1), score=score), "sweep")
+        read = serialization.result_from_run(tags, {}, {"PE": "r2"}).score
+        assert repr((read.lane_scores, read.rungs)) == repr((score.lane_scores, score.rungs))
+
+    def test_tags_of_an_earlier_version_are_read(self) -> None:
+        tags = {
+            "mlflow.parentRunId": "sweep",
+            "branchsweep.role": "trial",
+            "branchsweep.sweep": "sweep",
+            "branchsweep.trial": "7",
+            "branchsweep.status": "PRUNED",
+            "branchsweep.params": '{"trunk.depth":2,"activation":"relu"}',
+            "branchsweep.lanes": "2",
+            "branchsweep.reason": "rung 2: below the best half",
+            "branchsweep.rungs": '{"4": [0.5, NaN], "16": [0.25, -Infinity]}',
+            "branchsweep.lanes_r2": '{"PE":[0.5,null],"V":[0.25,0.125]}',
+        }
+        metrics = {"r2/mean": 0.375, "r2/PE": 0.5, "r2/V": 0.25, "rmse/PE": 4.0, "mae/PE": 3.0, "epochs": 16.0}
+        read = serialization.result_from_run(tags, metrics, SCORE_METRICS)
+        assert read.trial == Trial(7, {"trunk.depth": 2, "activation": "relu"})
+        assert (read.score.status, read.score.value, read.score.by_head) == (Status.PRUNED, 0.375, {"PE": 0.5, "V": 0.25})
+        assert repr(read.score.rungs) == "{4: (0.5, nan), 16: (0.25, -inf)}"
+        assert repr(read.score.lane_scores) == "{'PE': (0.5, nan), 'V': (0.25, 0.125)}"
 
     def test_params_too_long_to_be_exact_are_refused(self) -> None:
         result = replace(

@@ -11,7 +11,6 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
 
@@ -191,14 +190,3 @@ def predecessor(tenures: Sequence[ChampionTenure], among: Collection[int]) -> in
         succession.append(tenure.version)
     earlier = [version for version in succession[:-1] if version in among]
     return earlier[-1] if earlier else None
-
-
-def dumps(tenures: Sequence[ChampionTenure]) -> str:
-    """The tenures as text, for `loads`."""
-    return json.dumps([asdict(tenure) for tenure in tenures])
-
-
-def loads(text: str) -> list[ChampionTenure]:
-    """The tenures that `dumps` wrote."""
-    data: list[dict[str, Any]] = json.loads(text)
-    return [ChampionTenure(**tenure) for tenure in data]

@@ -25,6 +25,7 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
+from branchsweep.config.codec import from_json, to_json
 from branchsweep.errors import TrackingError
 from branchsweep.tracking import champion_history
 from branchsweep.tracking.champion_history import (
@@ -246,7 +247,7 @@ class MlflowRegistry:
         raise TrackingError(champion_history.champion_changed_message(model, version, champion, against))
 
     def _write_tenures(self, model: str, tenures: Sequence[ChampionTenure]) -> None:
-        text = champion_history.dumps(tenures)
+        text = to_json(list(tenures), list[ChampionTenure])
         for name, piece in serialization.split_tag(tag_name("reigned"), text, LONGEST_DESCRIPTION).items():
             self._client.set_registered_model_tag(model, name, piece)
 
@@ -301,7 +302,7 @@ def _created(version: ModelVersion) -> str:
 
 def _tenures(registered: RegisteredModel, versions: Sequence[ModelVersion]) -> list[ChampionTenure]:
     """The champions so far, from what is recorded on the model, and from the aliases and versions."""
-    recorded = champion_history.loads(serialization.from_tags(registered.tags).get("reigned", "[]"))
+    recorded = from_json(list[ChampionTenure], serialization.from_tags(registered.tags).get("reigned", "[]"))
     promoted = [
         ChampionTenure(int(version.version), _created(version), None, version.tags.get(tag_name("because"), ""))
         for version in versions

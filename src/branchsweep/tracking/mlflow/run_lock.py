@@ -16,13 +16,14 @@ import json
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from branchsweep.config.codec import from_data, to_data
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.mlflow.store import IMPATIENT_REQUESTS, environment, log_batches, translate_errors
@@ -68,7 +69,7 @@ class LockOwner:
         """The owner that the tags of a sweep's run name; None for none, and for tags that cannot be read."""
         try:
             data = json.loads(tags[tag_name(OWNER)])
-            owner = cls(**data, seen=data["since"])
+            owner = from_data(cls, {**data, "seen": data["since"]})
             token, _, seen = tags.get(tag_name(ALIVE), "").partition(" ")
             return replace(owner, seen=float(seen)) if token == owner.token else owner
         except (KeyError, ValueError, TypeError):
@@ -77,7 +78,7 @@ class LockOwner:
     @property
     def tags(self) -> dict[str, str]:
         """The tags that name this owner."""
-        data = asdict(self)
+        data = to_data(self)
         seen = data.pop("seen")
         return {tag_name(ALIVE): f"{self.token} {seen!r}", tag_name(OWNER): json.dumps(data)}
 

@@ -1,8 +1,8 @@
-"""How a trial's result is spelt in a tracking store, and read back.
+"""How a trial's result is written as tags, params and metrics of a run in MLflow, and read back.
 
-A store takes three kinds of words about a run, each with its rules: **tags** and **params** are short strings, **metrics** are
-finite numbers that may have steps. So a figure that is not a number (the standard error over one lane) is left out, and a
-missing figure is read as NaN; and since params lose their types, a tag holds them once more as JSON, exactly.
+Tags and params are short strings, metrics are finite numbers that may have steps. So a value that is not a number (the standard
+error over one lane) is left out, and a missing value is read as NaN; and since params lose their types, a tag holds them once
+more as JSON, exactly.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from branchsweep.config.codec import NullableFloat, from_json, to_data, to_json
 from branchsweep.config.metric_names import MEAN, metric_of_head
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.names import CURVE, METRICS, STANDARD_ERROR, score_metrics_of, score_names
@@ -22,23 +23,30 @@ DESCRIPTION = "mlflow.note.content"
 """MLflow's own tag for the Markdown on a run's page."""
 
 PREFIX = "branchsweep."
-"""What the names of our own tags begin with."""
+"""Prefix of our own tags."""
 
 CURVE_POINTS = 25
-"""The most points of one learning curve that are written down: more would take most of the time of recording."""
+"""Most points of one learning curve that are recorded: more would take most of the time of recording."""
 
 LONGEST_TAG = 8000
 """Characters of a tag's value in MLflow."""
 
 LONGEST_REASON = 1000
-"""Characters of a reason that are kept: a sentence, not a traceback."""
+"""Most characters of a reason: a sentence, not a traceback."""
 
 LANE_SCORES_TAG = "lanes_r2"
 """The tag with the score of every lane. It keeps the name that it got when every score was R²."""
 
 
+Rungs = dict[int, tuple[NullableFloat, ...]]
+"""The scores at each rung, by epoch."""
+
+LaneScores = dict[str, tuple[NullableFloat, ...]]
+"""The score of every lane, by head. Earlier versions wrote null for every number that is not finite."""
+
+
 class MetricPoint(NamedTuple):
-    """One number of a metric."""
+    """One value of a metric."""
 
     name: str
     value: float
@@ -46,15 +54,19 @@ class MetricPoint(NamedTuple):
 
 
 def tag_name(name: str) -> str:
-    """The tag's full name: ours get the prefix, MLflow's own (`mlflow.note.content`) keep theirs."""
+    """The full name of a tag: ours get the prefix, MLflow's own (`mlflow.note.content`) have theirs."""
     return name if name.startswith("mlflow.") else PREFIX + name
 
 
 def trial_tags(result: Result, sweep: str) -> dict[str, str]:
-    """The tags of a trial's run, under the sweep's run.
+    """The tags of a trial's run.
+
+    Args:
+        result: The trial and its score.
+        sweep: Run id of its sweep.
 
     Raises:
-        TrackingError: The params are too long to be written down exactly.
+        TrackingError: The params are too long to be recorded exactly.
     """
     trial, score = result.trial, result.score
     params = exact_params(trial)
@@ -63,7 +75,7 @@ def trial_tags(result: Result, sweep: str) -> dict[str, str]:
             f"the params of trial {trial.number} take {len(params)} characters, a tag in MLflow holds {LONGEST_TAG}: "
             "vary fewer dimensions and fix the rest (space.fixed)"
         )
-    words = {
+    texts = {
         "role": "trial",
         "sweep": sweep,
         "trial": str(trial.number),
@@ -72,26 +84,19 @@ def trial_tags(result: Result, sweep: str) -> dict[str, str]:
         "lanes": str(score.lanes),
         "reason": score.reason[:LONGEST_REASON],
         "known": trial.known,
-        "rungs": json.dumps({str(epoch): list(scores) for epoch, scores in score.rungs.items()}) if score.rungs else "",
+        "rungs": to_json(dict(score.rungs), Rungs) if score.rungs else "",
     }
-    said = {tag_name(name): value for name, value in words.items() if value}
-    return (
-        {"mlflow.parentRunId": sweep}
-        | said
-        | (split_tag(tag_name(LANE_SCORES_TAG), _lanes(score)) if score.lane_scores else {})
-    )
+    tags = {tag_name(name): text for name, text in texts.items() if text}
+    if score.lane_scores:
+        lane_scores = json.dumps(to_data(dict(score.lane_scores), LaneScores, nan=None), separators=(",", ":"))
+        tags |= split_tag(tag_name(LANE_SCORES_TAG), lane_scores)
+    return {"mlflow.parentRunId": sweep, **tags}
 
 
-def _lanes(score: Score) -> str:
-    """The score of every lane, by head, as JSON to the last digit; null for what is beyond all numbers."""
-    finite = {head: [value if math.isfinite(value) else None for value in lanes] for head, lanes in score.lane_scores.items()}
-    return json.dumps(finite, separators=(",", ":"))
-
-
-def _lanes_read(tags: Mapping[str, str]) -> dict[str, tuple[float, ...]]:
+def _lane_scores(tags: Mapping[str, str]) -> LaneScores:
     name = tag_name(LANE_SCORES_TAG)
     text = from_tags(tags)[LANE_SCORES_TAG] if f"{name}:2" in tags else tags.get(name, "{}")
-    return {head: tuple(math.nan if value is None else value for value in lanes) for head, lanes in json.loads(text).items()}
+    return from_json(LaneScores, text)
 
 
 def exact_params(trial: Trial) -> str:
@@ -100,7 +105,7 @@ def exact_params(trial: Trial) -> str:
 
 
 def readable_params(trial: Trial) -> dict[str, str]:
-    """The params as people read them."""
+    """The params as text, for display."""
     return {name: str(value) for name, value in trial.params.items()}
 
 
@@ -133,27 +138,27 @@ def trial_metrics(score: Score, score_metrics: Mapping[str, str]) -> list[Metric
 
 
 def thinned_indices(count: int, most: int) -> list[int]:
-    """At most `most` (2 or more) of the positions 0 to `count` - 1, evenly spread, the first and the last among them."""
+    """At most `most` (2 or more) of the indices 0 to `count` - 1, evenly spaced, with the first and the last."""
     if count <= most:
         return list(range(count))
-    return [round(place * (count - 1) / (most - 1)) for place in range(most)]
+    return [round(index * (count - 1) / (most - 1)) for index in range(most)]
 
 
 def run_name(result: Result) -> str:
-    """What the run is called: `017  PE 0.938  V 0.812`, or `017  FAILED`."""
+    """The name of a trial's run: `017  PE 0.938  V 0.812`, or `017  FAILED`."""
     number, score = f"{result.trial.number:03d}", result.score
     if score.status is Status.FAILED:
         return f"{number}  {score.status}"
-    figures = [f"{head} {value:.3f}" for head, value in score.by_head.items()]
-    return "  ".join([number, *figures] if score.is_complete else [number, *figures, score.status])
+    scores = [f"{head} {value:.3f}" for head, value in score.by_head.items()]
+    return "  ".join([number, *scores] if score.is_complete else [number, *scores, score.status])
 
 
 def result_from_run(tags: Mapping[str, str], metrics: Mapping[str, float], score_metrics: Mapping[str, str]) -> Result:
-    """The result that a finished run tells of; without its curves, which stay in the store.
+    """The result of a finished run, without its learning curves, which stay in the store.
 
     Args:
-        tags: The run's.
-        metrics: Its metrics, the last value of each.
+        tags: All tags of the run.
+        metrics: The last value of each of its metrics.
         score_metrics: The name of the metric that is the score, by head.
 
     Raises:
@@ -162,8 +167,8 @@ def result_from_run(tags: Mapping[str, str], metrics: Mapping[str, float], score
     try:
         trial = Trial(int(tags[tag_name("trial")]), json.loads(tags[tag_name("params")]), tags.get(tag_name("known"), ""))
         status, lanes = Status(tags[tag_name("status")]), int(tags[tag_name("lanes")])
-        rungs = {int(epoch): tuple(scores) for epoch, scores in json.loads(tags.get(tag_name("rungs"), "{}")).items()}
-        lane_scores = _lanes_read(tags)
+        rungs = from_json(Rungs, tags.get(tag_name("rungs"), "{}"))
+        lane_scores = _lane_scores(tags)
     except (KeyError, ValueError) as error:
         raise TrackingError(f"a run of this sweep cannot be read as a trial ({error!r}): was it edited by hand?") from error
 
@@ -200,34 +205,44 @@ def _heads(metrics: Mapping[str, float], score_metrics: Mapping[str, str]) -> di
 
 
 def split_tag(name: str, value: str, longest: int = LONGEST_TAG) -> dict[str, str]:
-    """A tag of any length: what does not fit goes on in `name:2`, `name:3`, …, where MLflow would cut it off silently.
+    """A tag of any length: what does not fit is continued in `name:2`, `name:3`, …, where MLflow would cut it off silently.
 
-    MLflow's own tags are cut, for nobody would look for the rest.
+    MLflow's own tags are cut.
+
+    Args:
+        name: Full name.
+        value: Its text.
+        longest: Most characters of one tag.
     """
     if not name.startswith(PREFIX):
         return {name: value[:longest]}
     pieces = [value[start : start + longest] for start in range(0, len(value), longest)] or [""]
-    return {name if place == 0 else f"{name}:{place + 1}": piece for place, piece in enumerate(pieces)}
+    return {name if index == 0 else f"{name}:{index + 1}": piece for index, piece in enumerate(pieces)}
 
 
 def from_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Our own tags by name, without the prefix, those that were split made whole again."""
+    """Our own tags by name, without the prefix, and with the pieces of those that were split joined."""
     ours = {name.removeprefix(PREFIX): value for name, value in tags.items() if name.startswith(PREFIX)}
     pieces = sorted((name.partition(":") for name in ours if ":" in name), key=lambda parts: int(parts[2]))
-    for name, _, place in pieces:
-        ours[name] += ours.pop(f"{name}:{place}")
+    for name, _, number in pieces:
+        ours[name] += ours.pop(f"{name}:{number}")
     return ours
 
 
 def to_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Our own tags as a store takes them: with their full names, those that are too long split."""
+    """Our own tags with their full names, those that are too long split."""
     return {name: piece for key, value in tags.items() for name, piece in split_tag(tag_name(key), value).items()}
 
 
 def replace_tags(before: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:
-    """As `spelt`, for a run that has tags: pieces of what was longer before are emptied, for a tag is hard to remove."""
-    now = to_tags(tags)
-    return now | {name: "" for name in before if name.partition(":")[0] in now and name not in now}
+    """As `to_tags`, for a run that has tags already: pieces of a tag that was longer before are emptied.
+
+    Args:
+        before: The tags of the run.
+        tags: The new ones, by name.
+    """
+    new = to_tags(tags)
+    return new | {name: "" for name in before if name.partition(":")[0] in new and name not in new}
 
 
 def description_tag(text: str) -> dict[str, str]:
@@ -236,11 +251,11 @@ def description_tag(text: str) -> dict[str, str]:
 
 
 def record_from_tags(tags: Mapping[str, str], *own: str) -> dict[str, Any]:
-    """What `beginning` spelt, read back: fields that the records of sweeps and of comparisons share, by name.
+    """What `start_tags` wrote, read back: the fields that records of sweeps and of comparisons share, by name.
 
     Args:
-        tags: Ours, joined.
-        own: More tags of the kind, which are no facts.
+        tags: From `from_tags`.
+        own: Names of further tags that are no facts.
     """
     fields = ("role", "key", "question", "heads", "score_metrics", *own)
     return {
@@ -258,19 +273,19 @@ def score_metrics_from_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def start_tags(record: SweepRecord | ComparisonRecord, role: str, **own: str) -> dict[str, str]:
-    """The tags of a sweep's or a comparison's run as it begins.
+    """The tags of the run of a sweep or a comparison when it starts.
 
     Args:
-        record: What is written down of it.
-        role: By which its kind is found: `sweep` or `comparison`.
-        own: More tags of the kind, by name; `description` is what the run's page shows, the question if empty.
+        record: What is written down about it.
+        role: `sweep` or `comparison`.
+        own: Further tags, by name; `description` is what the run's page shows, the question if empty.
     """
     commit = record.tags.get("git_commit")
-    mlflows = {
+    of_mlflow = {
         "mlflow.source.name": "branchsweep",
         **({"mlflow.source.git.commit": commit} if commit else {}),
         **description_tag(own.pop("description", "") or record.question),
     }
-    said = {"role": role, "key": record.key, "question": record.question, "heads": json.dumps(dict(record.heads))}
-    said["score_metrics"] = json.dumps(dict(record.score_metrics))
-    return mlflows | to_tags({**record.tags, **said, **own})
+    fields = {"role": role, "key": record.key, "question": record.question, "heads": json.dumps(dict(record.heads))}
+    fields["score_metrics"] = json.dumps(dict(record.score_metrics))
+    return of_mlflow | to_tags({**record.tags, **fields, **own})

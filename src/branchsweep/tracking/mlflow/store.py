@@ -22,6 +22,7 @@ from typing import TypeVar
 
 import requests
 import sqlalchemy
+from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
@@ -213,28 +214,30 @@ def _reason(error: BaseException) -> str:
 
 @contextmanager
 def store_lock(uri: str) -> Iterator[None]:
-    """One process at a time, for a store that is a file: whoever else comes waits.
+    """A context for one process at a time, for a store that is a file; other processes wait.
 
-    What is locked is an empty database beside the file, as SQLite locks on every system; a process that is killed lets go.
-    Other stores have no such lock.
+    A file beside the database is locked, and free again when its process is killed. Other stores have no such lock.
+
+    Args:
+        uri: The store's URI in full.
 
     Raises:
-        TrackingError: Somebody has been at it for too long.
+        TrackingError: Another process has had the lock for too long.
     """
     file = database_file(uri)
     if file is None:
         yield
         return
-    lock = sqlite3.connect(file.with_name(f"{file.name}.lock"), timeout=LOCK_SECONDS, isolation_level=None)
+    lock = FileLock(file.with_name(f"{file.name}.lock"))
     try:
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.Error as error:
-            message = f"another process has held {file}.lock for {LOCK_SECONDS} s ({error}): is a promotion stuck there?"
-            raise TrackingError(message) from error
+        lock.acquire(timeout=LOCK_SECONDS)
+    except Timeout as error:
+        message = f"another process has held {file}.lock for {LOCK_SECONDS} s: is a promotion stuck there?"
+        raise TrackingError(message) from error
+    try:
         yield
     finally:
-        lock.close()
+        lock.release()
 
 
 def first_line(error: BaseException) -> str:

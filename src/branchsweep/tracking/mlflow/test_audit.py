@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
+from branchsweep.config.codec import from_json, to_json
 from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.store import experiments, log_batches, search_runs, tag_filter, translate_errors
 
 EVALUATIONS = "meetings"
-"""The tag; its entries have the keys `who` (the model) and `when` (ISO 8601, UTC)."""
+"""The tag with a list of evaluations as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One evaluation on the test rows, with the names that it has in the store.
+
+    Args:
+        who: The model.
+        when: ISO 8601, UTC.
+    """
+
+    who: str
+    when: str
 
 
 class MlflowTestAudit:
@@ -34,9 +48,9 @@ class MlflowTestAudit:
         """
         with translate_errors(self._uri, "recording an evaluation on the test rows"):
             evaluations = _evaluations(self._client.get_run(self._run_id))
-            if all(evaluation["who"] != name for evaluation in evaluations):
-                evaluations.append({"who": name, "when": datetime.now(UTC).isoformat(timespec="seconds")})
-                tags = serialization.to_tags({EVALUATIONS: json.dumps(evaluations)})
+            if all(evaluation.who != name for evaluation in evaluations):
+                evaluations.append(Evaluation(name, datetime.now(UTC).isoformat(timespec="seconds")))
+                tags = serialization.to_tags({EVALUATIONS: to_json(evaluations, list[Evaluation])})
                 log_batches(self._client, self._run_id, tags=tags)
 
     def evaluations(self, test_digest: str) -> int:
@@ -56,6 +70,5 @@ class MlflowTestAudit:
         return str(self._client.tracking_uri)
 
 
-def _evaluations(sweep: Run) -> list[dict[str, str]]:
-    evaluations: list[dict[str, str]] = json.loads(serialization.from_tags(sweep.data.tags).get(EVALUATIONS, "[]"))
-    return evaluations
+def _evaluations(sweep: Run) -> list[Evaluation]:
+    return from_json(list[Evaluation], serialization.from_tags(sweep.data.tags).get(EVALUATIONS, "[]"))
