@@ -144,7 +144,7 @@ class SweepResult:
     search_seconds: float
     stopped_by: str
     stopped_because: str
-    budget: Mapping[str, float | None]
+    budget: Mapping[str, int | float | None]
     confirmed: tuple[ConfirmedScores, ...] = ()
     members: int = 0
     meetings: int = 0
