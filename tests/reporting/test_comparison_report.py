@@ -145,7 +145,7 @@ def test_a_contestants_figures_stand_in_its_row() -> None:
             assert cell.strip().startswith(f"{mean:.4f} ± {error:.4f}")
             against = table.find_difference(findings.differences, figure, one.name)
             if against is None:
-                assert "the reference" in cell
+                assert "reference" in cell
             else:
                 assert f"{against.difference:+.4f} [{against.low:+.4f}, {against.high:+.4f}]" in cell
                 assert ("▲" in cell or "▼" in cell) == against.is_significant
@@ -159,7 +159,7 @@ def test_the_stand_in_announces_itself_everywhere() -> None:
 
 def test_contestants_stand_in_order_of_their_mean_and_failures_last() -> None:
     findings = example_comparison(names=("linear", "branched", "forest"), others=[WILD])
-    assert [each.one.name for each in table.comparison_rows(findings)] == ["forest", "branched", "linear", "wild"]
+    assert [row.contestant.name for row in table.comparison_rows(findings)] == ["forest", "branched", "linear", "wild"]
     assert [each.is_reference for each in table.comparison_rows(findings)] == [False, False, True, False]
 
 
@@ -200,7 +200,7 @@ def test_csv_holds_every_half_to_the_last_digit(case: ComparisonResult) -> None:
     assert read == {
         (one.name, figure, half): r2
         for one in case.contestants
-        for figure in table.comparison_metrics(case)
+        for figure in table.scored_heads(case)
         for half, r2 in enumerate(one.scores.get(figure, ()), start=1)
     }
 

@@ -7,7 +7,7 @@ import math
 from branchsweep.config.metric_names import MEAN
 from branchsweep.trial import ParamValue
 
-VERDICT_MARKS = {"better": "▲", "worse": "▼", "undecided": "="}
+OUTCOME_MARKS = {"better": "▲", "worse": "▼", "undecided": "="}
 """Symbols of significant and undecided differences; colour alone is not readable for everyone."""
 
 
@@ -55,9 +55,9 @@ def format_effect(deviations: float) -> str:
     return f"{deviations:+.1f}" if abs(deviations) < 10 else f"{deviations:+.0f}"
 
 
-def metric_label(figure: str) -> str:
-    """A figure, for people."""
-    return "mean of the heads" if figure == MEAN else figure
+def head_label(head: str) -> str:
+    """A head's name, or `mean of the heads`."""
+    return "mean of the heads" if head == MEAN else head
 
 
 def format_alpha(alpha: float) -> str:

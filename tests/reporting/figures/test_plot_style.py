@@ -17,10 +17,10 @@ from branchsweep.reporting.figures.plot_style import Figure
 from comparison_examples import example_comparison, example_contestant, failed_contestant
 
 DRAWN: tuple[Callable[[ComparisonResult], Figure], ...] = (
-    pictures.intervals,
+    pictures.contestants,
     pictures.transfer,
     pictures.sharing,
-    pictures.cost,
+    pictures.costs,
 )
 
 LIGHT, DARK = "#ffffff", "#14181d"
@@ -58,12 +58,12 @@ def test_a_picture_is_drawn_in_the_pages_ink(draw: Callable[[ComparisonResult], 
 
 
 def test_a_figure_is_the_same_when_it_is_drawn_again() -> None:
-    figure = pictures.intervals(example_comparison())
+    figure = pictures.contestants(example_comparison())
     assert plot_style.svg(figure) == plot_style.svg(figure)
 
 
 def test_words_stay_words() -> None:
-    said = texts(plot_style.svg(pictures.intervals(example_comparison())))
+    said = texts(plot_style.svg(pictures.contestants(example_comparison())))
     assert {"PE", "V", "mean of the heads", "branched (reference)", "forest", "linear"} <= set(said)
 
 
@@ -77,7 +77,7 @@ def test_names_within_a_picture_are_its_own() -> None:
 
 
 def test_everything_that_a_picture_refers_to_is_there() -> None:
-    svg = plot_style.svg(pictures.cost(example_comparison()))
+    svg = plot_style.svg(pictures.costs(example_comparison()))
     referred = {one or other for one, other in re.findall(r'"#([^"]+)"|url\(#([^)]+)\)', svg)}
     assert referred == set(re.findall(r' id="([^"]*)"', svg))
 
@@ -91,15 +91,15 @@ def test_a_png_is_on_white_in_twice_the_pixels() -> None:
 def test_a_contestant_far_off_is_told_in_figures() -> None:
     lost = example_contestant("linear", ("PE", "V"), 3)
     lost = replace(lost, name="lost", scores={figure: tuple(score - 3.9 for score in of) for figure, of in lost.scores.items()})
-    with_it = pictures.intervals(example_comparison(names=("branched", "single"), others=[lost]))
-    without = pictures.intervals(example_comparison(names=("branched", "single")))
+    with_it = pictures.contestants(example_comparison(names=("branched", "single"), others=[lost]))
+    without = pictures.contestants(example_comparison(names=("branched", "single")))
     assert [panel.get_xlim() for panel in with_it.axes] == [panel.get_xlim() for panel in without.axes]
     off = [words for words in texts(plot_style.svg(with_it)) if words.startswith("◀")]
     assert len(off) == 3 and all(words.startswith("◀ -") for words in off)
 
 
 def test_the_reference_is_on_the_scale_however_far() -> None:
-    figure = pictures.intervals(example_comparison(names=("linear", "forest", "chain")))
+    figure = pictures.contestants(example_comparison(names=("linear", "forest", "chain")))
     low, high = figure.axes[1].get_xlim()
     linear, forest, _ = example_comparison(names=("linear", "forest", "chain")).contestants
     assert low < min(linear.scores["V"]) < max(forest.scores["V"]) < high
@@ -108,7 +108,7 @@ def test_the_reference_is_on_the_scale_however_far() -> None:
 def test_the_interval_is_that_of_the_difference_around_the_contestants_mean() -> None:
     findings = example_comparison(names=("branched", "single"))
     [contrast] = [each for each in findings.differences if each.head == "PE"]
-    panel = pictures.intervals(findings).axes[0]
+    panel = pictures.contestants(findings).axes[0]
     segments = [np.sort(np.asarray(line.get_xdata(), float)) for line in panel.lines if np.size(line.get_ydata()) == 2]
     reference = sum(findings.contestants[0].scores["PE"]) / 10
     assert segments[0] == pytest.approx([reference, reference])
@@ -117,7 +117,7 @@ def test_the_interval_is_that_of_the_difference_around_the_contestants_mean() ->
 
 def test_sharing_runs_from_own_networks_to_no_branches() -> None:
     said = texts(plot_style.svg(pictures.sharing(example_comparison(("PE", "V", "RH")))))
-    assert said.count("own networks") == said.count("no branches") == 3
+    assert said.count("one per head") == said.count("no branches") == 3
 
 
 def test_all_may_have_failed() -> None:
@@ -126,5 +126,5 @@ def test_all_may_have_failed() -> None:
         contestants=(failed_contestant("wild", "diverged"),),
         differences=(),
     )
-    for draw in (pictures.intervals, pictures.cost):
+    for draw in (pictures.contestants, pictures.costs):
         assert plot_style.svg(draw(findings)).startswith("<svg")

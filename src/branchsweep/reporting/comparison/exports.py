@@ -1,4 +1,4 @@
-"""Writes what a comparison has found as tables for other programs: CSV in full digits, and Markdown to read or to file."""
+"""Exports the result of a comparison: CSV with all digits for other programs, and Markdown."""
 
 from __future__ import annotations
 
@@ -6,64 +6,55 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from branchsweep.config.metric_names import common_metric
 from branchsweep.metrics.comparison_result import ComparisonResult, PairwiseDifference
-from branchsweep.metrics.names import STANDARD_ERROR
-from branchsweep.reporting.comparison.table import ComparisonRow, MetricCell, comparison_metrics, comparison_rows
+from branchsweep.metrics.names import STANDARD_ERROR, label
+from branchsweep.reporting.comparison.table import ComparisonRow, ScoreCell, comparison_rows, scored_heads
 from branchsweep.reporting.formatting import (
+    OUTCOME_MARKS,
     SYNTHETIC_DATA_WARNING,
-    VERDICT_MARKS,
     format_bytes,
     format_difference,
     format_milliseconds,
     format_p_value,
     format_parameters,
     format_seconds,
-    metric_label,
+    head_label,
 )
 
-_COST_COLUMNS = (
-    "parameters",
-    "training_seconds",
-    "tuning_seconds",
-    "latency",
-    "bytes",
-)
-"""What a contestant costs; times in seconds, latency per 1,000 rows."""
+COST_FIELDS = ("parameters", "training_seconds", "tuning_seconds", "latency", "bytes")
+"""Columns with fields of `ContestantCost`; times in seconds, latency per 1,000 rows."""
 
 DIFFERENCE_FIELDS = ("difference", "low", "high", "f", "p", "p_adjusted", "p_t", "effect", "is_significant")
-"""Columns that a `Contrast` has by the same name."""
+"""Columns with fields of `PairwiseDifference`."""
 
 
-def halves_csv(findings: ComparisonResult) -> str:
-    """Every score, a line each: contestant, figure, half (from 1, in the order of `Findings`), the score as `r2`."""
+def halves_csv(result: ComparisonResult) -> str:
+    """Every score as CSV, one per line: contestant, head (`figure`), half (from 1), and the score by its metric's name."""
     rows = (
-        (row.one.name, figure, half, score)
-        for row in comparison_rows(findings)
-        for figure, place in row.places.items()
-        for half, score in enumerate(place.halves, start=1)
+        (row.contestant.name, head, half, score)
+        for row in comparison_rows(result)
+        for head, cell in row.cells.items()
+        for half, score in enumerate(cell.halves, start=1)
     )
-    return _written(("contestant", "figure", "half", common_metric(findings.score_metrics.values())), rows)
+    return _csv(("contestant", "figure", "half", result.metric), rows)
 
 
-def summary_csv(findings: ComparisonResult) -> str:
-    """A line per contestant and figure: mean score, its standard error, the difference to the reference, costs."""
-    metric = common_metric(findings.score_metrics.values())
-    header = ("contestant", "figure", metric, STANDARD_ERROR.format(metric), *DIFFERENCE_FIELDS, *_COST_COLUMNS)
-    rows = (_summed(row, figure, place) for row in comparison_rows(findings) for figure, place in row.places.items())
-    return _written(header, rows)
+def summary_csv(result: ComparisonResult) -> str:
+    """A line per contestant and head: mean score, its standard error, the difference to the reference, and costs."""
+    error = STANDARD_ERROR.format(result.metric)
+    header = ("contestant", "figure", result.metric, error, *DIFFERENCE_FIELDS, *COST_FIELDS)
+    rows = (_summary(row, head, cell) for row in comparison_rows(result) for head, cell in row.cells.items())
+    return _csv(header, rows)
 
 
-def _summed(row: ComparisonRow, figure: str, place: MetricCell) -> Sequence[object]:
-    contrast: PairwiseDifference | None = place.contrast
-    compared = [getattr(contrast, name) if contrast else None for name in DIFFERENCE_FIELDS]
-    cost = row.one.cost
-    costs = (cost.parameters, cost.training_seconds, cost.tuning_seconds, cost.latency, cost.bytes)
-    return row.one.name, figure, place.mean, place.error, *compared, *costs
+def _summary(row: ComparisonRow, head: str, cell: ScoreCell) -> Sequence[object]:
+    difference = [getattr(cell.difference, name) if cell.difference else None for name in DIFFERENCE_FIELDS]
+    cost = [getattr(row.contestant.cost, name) for name in COST_FIELDS]
+    return row.contestant.name, head, cell.mean, cell.error, *difference, *cost
 
 
-def _written(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Numbers in the shortest digits that read back as the same number; None as an empty cell."""
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """CSV with floats that read back as the same number, and empty cells for None."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
@@ -71,70 +62,70 @@ def _written(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return out.getvalue()
 
 
-def comparison_markdown(findings: ComparisonResult) -> str:
-    """The answer, the table, what sharing gains, the protocol: a note beside a comparison, or a section of a paper."""
-    shown = comparison_metrics(findings)
-    parts = [f"# {_plain(findings.comparison)}"]
-    if findings.question:
-        parts.append(f"*{_plain(findings.question)}*")
-    if findings.conclusions:
-        parts.append(" ".join([f"**{_plain(findings.conclusions[0])}**", *map(_plain, findings.conclusions[1:])]))
-    if findings.data["source"] == "stand-in":
+def comparison_markdown(result: ComparisonResult) -> str:
+    """The conclusions, the table of contestants, the gain by sharing, and the protocol, as Markdown."""
+    heads = scored_heads(result)
+    parts = [f"# {_escaped(result.comparison)}"]
+    if result.question:
+        parts.append(f"*{_escaped(result.question)}*")
+    if result.conclusions:
+        parts.append(" ".join([f"**{_escaped(result.conclusions[0])}**", *map(_escaped, result.conclusions[1:])]))
+    if result.data["source"] == "stand-in":
         parts.append(f"**{SYNTHETIC_DATA_WARNING}**")
-    parts += [f"Warning: {_plain(sentence)}" for sentence in findings.warnings]
-    header = ["contestant", *map(metric_label, shown), "parameters", "training", "latency, 1,000 rows", "size"]
-    parts.append(_table(header, [_line(row, shown) for row in comparison_rows(findings)]))
+    parts += [f"Warning: {_escaped(sentence)}" for sentence in result.warnings]
+    header = ["contestant", *map(head_label, heads), "parameters", "training", "latency, 1,000 rows", "size"]
+    parts.append(_table(header, [_line(row, heads) for row in comparison_rows(result)]))
     parts.append(
-        f"R² ± standard error over the halves, and the difference to {_plain(findings.reference)}: ▲ ▼ significantly better or "
-        f"worse (combined 5x2cv F test, Holm's correction, alpha {findings.alpha:g}), = undecided."
+        f"{label(result.metric)} ± standard error over the halves, and the difference to {_escaped(result.reference)}: ▲ ▼ "
+        f"significantly better or worse (combined 5x2cv F test, Holm's correction, alpha {result.alpha:g}), = undecided."
     )
-    if findings.transfer:
-        gains = [_gain(gain) for gain in findings.transfer]
-        parts += ["## What a head gains by sharing", _table(["figure", "gain", "interval", "p, adjusted"], gains)]
-    parts += ["## How it was done", "\n".join(f"- {_plain(sentence)}" for sentence in findings.protocol)]
+    if result.transfer:
+        gains = [_gain(gain) for gain in result.transfer]
+        parts += ["## Gain by sharing layers", _table(["head", "gain", "interval", "p, adjusted"], gains)]
+    parts += ["## Protocol", "\n".join(f"- {_escaped(sentence)}" for sentence in result.protocol)]
     return "\n\n".join(parts) + "\n"
 
 
-def _line(row: ComparisonRow, shown: Sequence[str]) -> list[str]:
-    """A row of the table; who failed says why in the first figure's cell."""
-    name = f"**{_plain(row.one.name)}** (reference)" if row.is_reference else _plain(row.one.name)
-    if not row.places:
-        return [name, f"failed: {_plain(row.one.failure)}", *[""] * (len(shown) + 3)]
-    cost = row.one.cost
+def _line(row: ComparisonRow, heads: Sequence[str]) -> list[str]:
+    """A row of the table of contestants; one that failed has the reason in the first cell of scores."""
+    name = f"**{_escaped(row.contestant.name)}** (reference)" if row.is_reference else _escaped(row.contestant.name)
+    if not row.cells:
+        return [name, f"failed: {_escaped(row.contestant.failure)}", *[""] * (len(heads) + 3)]
+    cost = row.contestant.cost
     costs = [
         format_parameters(cost.parameters),
         format_seconds(cost.training_seconds),
         format_milliseconds(cost.latency),
         format_bytes(cost.bytes),
     ]
-    return [name, *(_cell(row.places.get(figure)) for figure in shown), *costs]
+    return [name, *(_cell(row.cells.get(head)) for head in heads), *costs]
 
 
-def _cell(place: MetricCell | None) -> str:
-    if place is None or place.contrast is None:
-        return place.score if place else "-"
-    told = f"{place.score} ({VERDICT_MARKS[place.verdict]} {format_difference(place.contrast.difference)})"
-    return f"**{told}**" if place.contrast.is_significant else told
+def _cell(cell: ScoreCell | None) -> str:
+    if cell is None or cell.difference is None:
+        return cell.text if cell else "-"
+    text = f"{cell.text} ({OUTCOME_MARKS[cell.outcome]} {format_difference(cell.difference.difference)})"
+    return f"**{text}**" if cell.difference.is_significant else text
 
 
 def _gain(gain: PairwiseDifference) -> list[str]:
-    told = f"**{format_difference(gain.difference)}**" if gain.is_significant else format_difference(gain.difference)
+    difference = format_difference(gain.difference)
     return [
-        _plain(metric_label(gain.head)),
-        told,
+        _escaped(head_label(gain.head)),
+        f"**{difference}**" if gain.is_significant else difference,
         f"{format_difference(gain.low)} to {format_difference(gain.high)}",
         format_p_value(gain.p_adjusted),
     ]
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    ruler = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ruler, *rows))
+    alignment = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, alignment, *rows))
 
 
-def _plain(words: str) -> str:
-    """Words that Markdown takes for words: on one line, without markup, and in one cell."""
-    line = " ".join(words.split())
+def _escaped(text: str) -> str:
+    """Text escaped for a cell of a Markdown table, on one line."""
+    line = " ".join(text.split())
     for mark in ("\\", "`", "*", "|", "[", "]"):
         line = line.replace(mark, f"\\{mark}")
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,4 +1,4 @@
-"""Draws what a comparison has found: who is better, what sharing gains, how much to share, and what it all costs."""
+"""Figures of a comparison: contestants, the gain by sharing layers, scores by shared layers, and costs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 
 from branchsweep.config.metric_names import MEAN
 from branchsweep.metrics.comparison_result import ComparisonResult, PairwiseDifference
+from branchsweep.metrics.names import label
 from branchsweep.reporting.comparison.table import (
     ComparisonRow,
-    MetricCell,
-    comparison_metrics,
+    ScoreCell,
     comparison_rows,
-    difference_verdict,
+    difference_outcome,
     mean_and_error,
+    scored_heads,
 )
 from branchsweep.reporting.figures.plot_style import (
     BLUE,
@@ -30,124 +31,129 @@ from branchsweep.reporting.figures.plot_style import (
     panels,
     title,
 )
-from branchsweep.reporting.formatting import format_difference, format_score, metric_label
+from branchsweep.reporting.formatting import format_difference, format_score, head_label
 
 WIDTH = 880.0
-"""Of a picture, in pixels."""
+"""Width of a figure in pixels."""
 
 COLOURS = {"better": BLUE, "worse": VERMILLION, "undecided": GREY, "": INK}
-"""By verdict; the undecided are hollow besides."""
+"""Colours by outcome of the difference; markers of undecided ones are hollow as well."""
 
-FAR = 2.4
-"""Who would make the scale this many times as long is off it, and said in figures."""
+MAX_STRETCH = 2.4
+"""A contestant that would stretch the axis by more than this factor is left off it, and shown as a number."""
+
+KEY_COLUMNS = 4
+"""Columns of the legend of contestants."""
 
 
-def intervals(findings: ComparisonResult) -> Figure:
-    """Every contestant's R² in every figure, with the interval of its difference to the reference.
+def contestants(result: ComparisonResult) -> Figure:
+    """The score of every contestant per head, with the confidence interval of its difference to the reference.
 
-    The interval lies around the contestant's mean, so that it holds the reference's line exactly if it holds a difference of 0.
+    The interval is drawn around the contestant's mean, so it contains the reference's line if it contains a difference of 0.
     """
-    rows = [each for each in comparison_rows(findings) if each.places]
-    shown = comparison_metrics(findings)
+    rows = [row for row in comparison_rows(result) if row.cells]
+    shown = scored_heads(result)
     columns = _columns(len(shown))
     lines = -(-len(shown) // columns)
     figure, made = panels(WIDTH, lines * (76 + 34 * max(len(rows), 1)), len(shown), columns, share_y=True)
     made[0].set_ylim(len(rows) - 0.4, -0.6)
-    for place, (panel, name) in enumerate(zip(made, shown, strict=True)):
-        title(panel, metric_label(name))
+    for index, (panel, head) in enumerate(zip(made, shown, strict=True)):
+        title(panel, head_label(head))
         if rows:
-            _intervals(panel, name, rows)
-        panel.set_xlabel("R²" if place >= len(shown) - columns else "")
+            _draw_contestants(panel, head, rows)
+        panel.set_xlabel(label(result.metric) if index >= len(shown) - columns else "")
     return figure
 
 
-def _intervals(panel: Axes, name: str, rows: Sequence[ComparisonRow]) -> None:
-    places = [row.places[name] for row in rows]
-    reference = next((row.places[name] for row in rows if row.is_reference), None)
-    low, high = _scale(places, reference)
+def _draw_contestants(panel: Axes, head: str, rows: Sequence[ComparisonRow]) -> None:
+    cells = [row.cells[head] for row in rows]
+    reference = next((row.cells[head] for row in rows if row.is_reference), None)
+    low, high = _limits(cells, reference)
     panel.set_xlim(low, high)
     if reference:
         panel.axvline(reference.mean, color=INK, alpha=0.6, linewidth=1, dashes=(3, 3))
-    for row, place in enumerate(places):
-        if place.mean < low:
-            note(
-                panel, low, row, f"◀ {format_score(place.mean)}", offset=(4, 0), color=COLOURS[place.verdict], fontweight="bold"
-            )
+    for y, cell in enumerate(cells):
+        if cell.mean < low:
+            note(panel, low, y, f"◀ {format_score(cell.mean)}", offset=(4, 0), color=COLOURS[cell.outcome], fontweight="bold")
         else:
-            _row(panel, row, place)
-    panel.set_yticks(range(len(rows)), [_label(each) for each in rows], parse_math=False)
+            _draw_contestant(panel, y, cell)
+    panel.set_yticks(range(len(rows)), [_label(row) for row in rows], parse_math=False)
     panel.grid(visible=False, axis="y")
     panel.locator_params(axis="x", nbins=5)
-    for tick, standing in zip(panel.yaxis.get_major_ticks(), rows, strict=True):
-        tick.label1.set_fontweight("bold" if standing.is_reference else "normal")
+    for tick, row in zip(panel.yaxis.get_major_ticks(), rows, strict=True):
+        tick.label1.set_fontweight("bold" if row.is_reference else "normal")
 
 
-def _row(panel: Axes, row: float, place: MetricCell) -> None:
-    """The halves, the interval, the mean."""
-    colour = COLOURS[place.verdict]
-    panel.scatter(place.halves, [row + 0.27] * len(place.halves), s=10, color=colour, alpha=0.6, linewidths=0)
-    if place.contrast:
-        ends = [place.mean - place.contrast.difference + end for end in (place.contrast.low, place.contrast.high)]
-        panel.plot(ends, [row, row], color=colour, linewidth=2.4, solid_capstyle="butt")
-    hollow = place.verdict == "undecided"
-    marker = "o" if place.contrast else "D"
-    panel.plot([place.mean], [row], marker, color=colour, markersize=8, markeredgewidth=1.8, mfc=PAPER if hollow else colour)
+def _draw_contestant(panel: Axes, y: float, cell: ScoreCell) -> None:
+    """Draw the scores on the halves, the interval of the difference, and the mean."""
+    colour = COLOURS[cell.outcome]
+    panel.scatter(cell.halves, [y + 0.27] * len(cell.halves), s=10, color=colour, alpha=0.6, linewidths=0)
+    if cell.difference:
+        panel.plot(_interval(cell, cell.difference), [y, y], color=colour, linewidth=2.4, solid_capstyle="butt")
+    hollow = cell.outcome == "undecided"
+    marker = "o" if cell.difference else "D"
+    panel.plot([cell.mean], [y], marker, color=colour, markersize=8, markeredgewidth=1.8, mfc=PAPER if hollow else colour)
+
+
+def _interval(cell: ScoreCell, difference: PairwiseDifference) -> list[float]:
+    """The interval of the difference, shifted to the contestant's mean."""
+    return [cell.mean - difference.difference + end for end in (difference.low, difference.high)]
 
 
 def _columns(count: int) -> int:
-    """Panels beside each other, so that no line has one alone if that can be helped."""
+    """Panels per row: up to three, but two rows of two rather than a row with one panel."""
     return 2 if count == 4 else min(count, 3)
 
 
-def _label(standing: ComparisonRow) -> str:
-    return f"{standing.one.name} (reference)" if standing.is_reference else standing.one.name
+def _label(row: ComparisonRow) -> str:
+    return f"{row.contestant.name} (reference)" if row.is_reference else row.contestant.name
 
 
-def _extent(place: MetricCell) -> tuple[float, float]:
-    """From the lowest to the highest of what is drawn of a contestant."""
-    drawn = [place.mean, *place.halves]
-    if place.contrast:
-        drawn += [place.mean - place.contrast.difference + end for end in (place.contrast.low, place.contrast.high)]
-    finite = [each for each in drawn if math.isfinite(each)]
+def _extent(cell: ScoreCell) -> tuple[float, float]:
+    """The lowest and the highest value that is drawn for a contestant."""
+    drawn = [cell.mean, *cell.halves]
+    if cell.difference:
+        drawn += _interval(cell, cell.difference)
+    finite = [value for value in drawn if math.isfinite(value)]
     return min(finite, default=0.0), max(finite, default=0.0)
 
 
-def _scale(places: Sequence[MetricCell], reference: MetricCell | None) -> tuple[float, float]:
-    """The ends of a scale that shows the best and the reference, and all who do not dwarf what is between those.
+def _limits(cells: Sequence[ScoreCell], reference: ScoreCell | None) -> tuple[float, float]:
+    """Limits of an axis that shows the best contestant, the reference, and all that do not stretch it too much.
 
-    From the best down, a contestant is taken in unless that made the scale `FAR` times as long.
+    From the best down, a contestant is included unless it would stretch the axis by more than `MAX_STRETCH`.
     """
-    best, *others = sorted(places, key=lambda place: -place.mean)
+    best, *others = sorted(cells, key=lambda cell: -cell.mean)
     low, high = _extent(best)
-    for place in [*([reference] if reference else []), *others]:
-        lower, higher = min(low, _extent(place)[0]), max(high, _extent(place)[1])
-        if place is reference or higher - lower <= FAR * max(high - low, 1e-6):
+    for cell in [*([reference] if reference else []), *others]:
+        lower, higher = min(low, _extent(cell)[0]), max(high, _extent(cell)[1])
+        if cell is reference or higher - lower <= MAX_STRETCH * max(high - low, 1e-6):
             low, high = lower, higher
     margin = 0.06 * max(high - low, 1e-6)
     return low - margin, high + margin
 
 
-def transfer(findings: ComparisonResult) -> Figure:
-    """What each figure gains by sharing, with its interval."""
-    gains = findings.transfer
+def transfer(result: ComparisonResult) -> Figure:
+    """The gain of each head by sharing layers, with its confidence interval."""
+    gains = result.transfer
     figure, panel = axes(WIDTH * 0.78, 96 + 40 * len(gains))
     panel.axvline(0, color=INK, alpha=0.7, linewidth=1.2)
     for row, gain in enumerate(gains):
-        _gain(panel, row, gain)
+        _draw_gain(panel, row, gain)
     reach = 1.3 * max((abs(end) for gain in gains for end in (gain.low, gain.high) if math.isfinite(end)), default=1.0)
     panel.set_xlim(-reach, reach)
     panel.set_ylim(len(gains) - 0.4, -1.1)
-    panel.set_yticks(range(len(gains)), [metric_label(gain.head) for gain in gains], parse_math=False)
+    panel.set_yticks(range(len(gains)), [head_label(gain.head) for gain in gains], parse_math=False)
     panel.grid(visible=False, axis="y")
-    panel.set_xlabel("difference of R²")
+    panel.set_xlabel(f"difference of {label(result.metric)}")
     panel.locator_params(axis="x", nbins=7)
     note(panel, 0, -0.85, "◀ sharing hurts", offset=(-12, 0), ha="right")
     note(panel, 0, -0.85, "sharing helps ▶", offset=(12, 0))
     return figure
 
 
-def _gain(panel: Axes, row: int, gain: PairwiseDifference) -> None:
-    colour = COLOURS[difference_verdict(gain)]
+def _draw_gain(panel: Axes, row: int, gain: PairwiseDifference) -> None:
+    colour = COLOURS[difference_outcome(gain)]
     panel.plot([gain.low, gain.high], [row, row], color=colour, linewidth=2.6, solid_capstyle="butt")
     inside = colour if gain.is_significant else PAPER
     panel.plot([gain.difference], [row], "o", color=colour, markersize=9, markeredgewidth=1.8, mfc=inside)
@@ -155,81 +161,77 @@ def _gain(panel: Axes, row: int, gain: PairwiseDifference) -> None:
     note(panel, end, row, format_difference(gain.difference), offset=(side * 8, 0), ha="right" if side < 0 else "left")
 
 
-def sharing(findings: ComparisonResult) -> Figure:
-    """R² of every head against the hidden layers that all heads share."""
-    points = sorted(findings.sharing, key=lambda point: point.layers)
-    heads = list(findings.heads)
+def sharing(result: ComparisonResult) -> Figure:
+    """The score of every head by the number of hidden layers that all heads share."""
+    points = sorted(result.sharing, key=lambda point: point.layers)
+    heads = list(result.heads)
     columns = _columns(len(heads))
     figure, made = panels(WIDTH if columns > 1 else WIDTH * 0.7, -(-len(heads) // columns) * 300, len(heads), columns)
-    for place, (panel, head) in enumerate(zip(made, heads, strict=True)):
+    for index, (panel, head) in enumerate(zip(made, heads, strict=True)):
         title(panel, head)
-        colour, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
-        _curve(panel, [(point.layers, *mean_and_error(point.scores[head])) for point in points], colour, marker)
-        last = findings.sharing_layers
-        names = {0: "0\nown networks", last: f"{last}\nno branches"}
+        colour, marker = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
+        _draw_curve(panel, [(point.layers, *mean_and_error(point.scores[head])) for point in points], colour, marker)
+        last = result.sharing_layers
+        names = {0: "0\none per head", last: f"{last}\nno branches"}
         panel.set_xticks(range(last + 1), [names.get(layers, f"{layers}") for layers in range(last + 1)])
         panel.set_xlim(-0.45, last + 0.45)
         panel.set_xlabel("hidden layers that all heads share")
         panel.grid(visible=False, axis="x")
-        if not place % columns:
-            panel.set_ylabel("R²")
+        if not index % columns:
+            panel.set_ylabel(label(result.metric))
     return figure
 
 
-def _curve(panel: Axes, points: Sequence[tuple[int, float, float]], colour: str, marker: str) -> None:
-    """Means as a line, their standard errors as a band, the best one in figures."""
+def _draw_curve(panel: Axes, points: Sequence[tuple[int, float, float]], colour: str, marker: str) -> None:
+    """Draw means as a line, their standard errors as a band, and the best mean as a number."""
     layers = [point[0] for point in points]
     means = [point[1] for point in points]
     low, high = ([mean + side * error for _, mean, error in points] for side in (-1, 1))
     panel.fill_between(layers, low, high, color=colour, alpha=0.18, linewidth=0)
     panel.plot(layers, means, color=colour, linewidth=2, marker=marker, markersize=7, mfc=PAPER, markeredgewidth=1.8)
     if any(map(math.isfinite, means)):
-        best = max(range(len(means)), key=lambda place: means[place] if math.isfinite(means[place]) else -math.inf)
+        best = max(range(len(means)), key=lambda index: means[index] if math.isfinite(means[index]) else -math.inf)
         panel.plot([layers[best]], [means[best]], marker, color=colour, markersize=8.5)
         note(panel, layers[best], high[best], format_score(means[best]), offset=(0, 11), ha="center", fontweight="bold")
         panel.margins(y=0.18)
     panel.locator_params(axis="y", nbins=5)
 
 
-def cost(findings: ComparisonResult) -> Figure:
-    """Mean R² against the seconds of training, and against the latency of predictions; contestants are numbered by R²."""
-    rows = [each for each in comparison_rows(findings) if each.places]
-    of: tuple[tuple[str, Callable[[ComparisonRow], float]], ...] = (
-        ("to train, one half (seconds, log scale)", lambda each: each.one.cost.training_seconds),
-        ("to predict 1,000 rows (milliseconds, log scale)", lambda each: each.one.cost.latency * 1000),
+def costs(result: ComparisonResult) -> Figure:
+    """The mean score against training time, and against latency; contestants are numbered by their score."""
+    rows = [row for row in comparison_rows(result) if row.cells]
+    axes_of_costs: tuple[tuple[str, Callable[[ComparisonRow], float]], ...] = (
+        ("to train, one half (seconds, log scale)", lambda row: row.contestant.cost.training_seconds),
+        ("to predict 1,000 rows (milliseconds, log scale)", lambda row: row.contestant.cost.latency * 1000),
     )
     figure, made = panels(WIDTH, 360 + 22 * -(-len(rows) // KEY_COLUMNS), 2, 2, share_y=True)
-    last = comparison_metrics(findings)[-1]
-    made[0].set_ylabel("R², mean of the heads" if last == MEAN else f"R² of {last}")
-    for panel, (axis, cost_of) in zip(made, of, strict=True):
+    last, metric = scored_heads(result)[-1], label(result.metric)
+    made[0].set_ylabel(f"{metric}, mean of the heads" if last == MEAN else f"{metric} of {last}")
+    for panel, (axis, cost_of) in zip(made, axes_of_costs, strict=True):
         panel.set_xscale("log")
         panel.set_xlabel(axis)
         if rows:
-            _costs(panel, [(each, max(cost_of(each), 1e-6), each.places[last]) for each in rows])
+            _draw_costs(panel, [(row, max(cost_of(row), 1e-6), row.cells[last]) for row in rows])
     if rows:
-        marks = made[0].get_lines()
-        words = [f"{place}  {each.one.name}" for place, each in enumerate(rows, start=1)]
-        figure.legend(marks, words, loc="outside lower center", ncols=KEY_COLUMNS, frameon=False, labelcolor=INK)
+        markers = made[0].get_lines()
+        names = [f"{number}  {row.contestant.name}" for number, row in enumerate(rows, start=1)]
+        figure.legend(markers, names, loc="outside lower center", ncols=KEY_COLUMNS, frameon=False, labelcolor=INK)
     return figure
 
 
-def _costs(panel: Axes, points: Sequence[tuple[ComparisonRow, float, MetricCell]]) -> None:
-    """A numbered mark for each; who is off the scale stands at its lower end and points down."""
-    reference = next((place for each, _, place in points if each.is_reference), None)
-    low, high = _scale([place for *_, place in points], reference)
+def _draw_costs(panel: Axes, points: Sequence[tuple[ComparisonRow, float, ScoreCell]]) -> None:
+    """Draw a numbered marker per contestant; one below the axis is drawn at its lower end and points down."""
+    reference = next((cell for row, _, cell in points if row.is_reference), None)
+    low, high = _limits([cell for *_, cell in points], reference)
     panel.set_ylim(low - 0.1 * (high - low), high + 0.05 * (high - low))
     costs = [price for _, price, _ in points]
     panel.set_xlim(min(costs) / 2.5, max(costs) * 2.5)
-    panel.xaxis.set_major_formatter(lambda price, _place: f"{price:g}")
+    panel.xaxis.set_major_formatter(lambda price, _position: f"{price:g}")
     panel.minorticks_off()
-    for number_of, (_, price, place) in enumerate(points, start=1):
-        colour, off = COLOURS[place.verdict], place.mean < low
-        height = low if off else place.mean
-        inside = PAPER if place.verdict == "undecided" else colour
-        marker = "v" if off else "o" if place.contrast else "D"
+    for number, (_, price, cell) in enumerate(points, start=1):
+        colour, is_below = COLOURS[cell.outcome], cell.mean < low
+        height = low if is_below else cell.mean
+        inside = PAPER if cell.outcome == "undecided" else colour
+        marker = "v" if is_below else "o" if cell.difference else "D"
         panel.plot([price], [height], marker, color=colour, markersize=9, markeredgewidth=1.8, mfc=inside)
-        note(panel, price, height, f"{number_of}", offset=(9, 6), ha="left", fontweight="bold")
-
-
-KEY_COLUMNS = 4
-"""Of the names below a picture."""
+        note(panel, price, height, f"{number}", offset=(9, 6), ha="left", fontweight="bold")

@@ -1,4 +1,4 @@
-"""The files that are kept with a finished comparison: its page, its tables, its pictures."""
+"""The files that are kept with a finished comparison: its page, its tables, and its figures as PNG."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from branchsweep.reporting.comparison import exports, figures, page
 from branchsweep.reporting.figures import plot_style
 
 
-def comparison_files(findings: ComparisonResult, yaml: str, command: str) -> Mapping[str, str | bytes]:
-    """By name: `report.html`, `comparison.md`, `summary.csv`, `halves.csv`, and PNG pictures under `plots/`.
+def comparison_files(result: ComparisonResult, yaml: str, command: str) -> Mapping[str, str | bytes]:
+    """The files by name: `report.html`, `comparison.md`, `summary.csv`, `halves.csv`, and PNG files in `plots/`.
 
     Args:
-        findings: What was found.
+        result: The result of the comparison.
         yaml: The comparison as it was run.
-        command: What makes it again.
+        command: The command that runs it again.
     """
-    pictures = {"contestants": figures.intervals, "cost": figures.cost}
-    if findings.transfer:
-        pictures["transfer"] = figures.transfer
-    if findings.sharing:
-        pictures["sharing"] = figures.sharing
+    draw = {"contestants": figures.contestants, "cost": figures.costs}
+    if result.transfer:
+        draw["transfer"] = figures.transfer
+    if result.sharing:
+        draw["sharing"] = figures.sharing
     return {
-        "report.html": page.render_comparison_page(findings, yaml, command),
-        "comparison.md": exports.comparison_markdown(findings),
-        "summary.csv": exports.summary_csv(findings),
-        "halves.csv": exports.halves_csv(findings),
-        **{f"plots/{name}.png": plot_style.png(picture(findings)) for name, picture in pictures.items()},
+        "report.html": page.render_comparison_page(result, yaml, command),
+        "comparison.md": exports.comparison_markdown(result),
+        "summary.csv": exports.summary_csv(result),
+        "halves.csv": exports.halves_csv(result),
+        **{f"plots/{name}.png": plot_style.png(figure(result)) for name, figure in draw.items()},
     }

@@ -1,119 +1,122 @@
-"""Fills in the pages of a report: one HTML file each, that needs nothing from outside. The one address of Jinja."""
+"""The HTML page of a comparison: the conclusions first, then tables and figures."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.metrics.names import RMSE
+from branchsweep.metrics.names import RMSE, label
 from branchsweep.reporting import formatting
 from branchsweep.reporting.comparison import figures, table
 from branchsweep.reporting.comparison.table import ComparisonRow
 from branchsweep.reporting.pages.html import figure_markup, render_template
 
 
-def render_comparison_page(findings: ComparisonResult, yaml: str, command: str) -> str:
-    """A comparison as one HTML file: the answer first, then what it rests on.
+def render_comparison_page(result: ComparisonResult, yaml: str, command: str) -> str:
+    """A comparison as one HTML file that loads nothing.
 
     Args:
-        findings: What it has found.
-        yaml: The comparison as it was written.
-        command: What repeats it, as one types it.
+        result: The result of the comparison.
+        yaml: The comparison as it was run.
+        command: The command that runs it again.
     """
-    rows = table.comparison_rows(findings)
+    rows = table.comparison_rows(result)
     return render_template(
         "comparison.html",
-        found=findings,
+        result=result,
         synthetic_data_warning=formatting.SYNTHETIC_DATA_WARNING,
         rows=rows,
-        figures=table.comparison_metrics(findings),
-        halves=table.halves(findings),
-        level=formatting.format_alpha(findings.alpha),
-        pictures=_pictures(findings),
-        captions=_captions(findings),
-        errors=list(_errors(findings, rows)),
-        sharing=list(_sharing(findings)),
-        by_half=_by_half(findings, rows),
-        recipes=[(row.one.name, list(_recipes(row))) for row in rows if any(row.one.recipes)],
+        heads=table.scored_heads(result),
+        metric=label(result.metric),
+        half_count=table.half_count(result),
+        level=formatting.format_alpha(result.alpha),
+        figures=_figures(result),
+        captions=_captions(result),
+        errors=list(_errors(result, rows)),
+        sharing=list(_sharing(result)),
+        by_half=_by_half(result, rows),
+        recipes=[(row.contestant.name, list(_recipes(row))) for row in rows if any(row.contestant.recipes)],
         yaml=yaml,
         command=command,
     )
 
 
-def _pictures(findings: ComparisonResult) -> dict[str, Markup | None]:
-    draw = figures
+def _figures(result: ComparisonResult) -> dict[str, Markup | None]:
+    metric = label(result.metric)
+    transfer = figure_markup(figures.transfer(result), "gain by sharing layers") if result.transfer else None
+    sharing = figure_markup(figures.sharing(result), f"{metric} by shared layers") if result.sharing else None
     return {
-        "intervals": figure_markup(draw.intervals(findings), "R² of every contestant, with the interval of its difference"),
-        "transfer": figure_markup(draw.transfer(findings), "gain by sharing") if findings.transfer else None,
-        "sharing": figure_markup(draw.sharing(findings), "R² by shared layers") if findings.sharing else None,
-        "cost": figure_markup(draw.cost(findings), "R² against training time and latency"),
+        "contestants": figure_markup(figures.contestants(result), f"{metric} of contestants, with intervals of differences"),
+        "transfer": transfer,
+        "sharing": sharing,
+        "cost": figure_markup(figures.costs(result), f"{metric} against training time and latency"),
     }
 
 
-def _captions(findings: ComparisonResult) -> dict[str, str]:
-    """What a picture shows, in a sentence each."""
-    level = formatting.format_alpha(findings.alpha)
-    shared, single = (findings.transfer[0].contestant, findings.transfer[0].reference) if findings.transfer else ("", "")
+def _captions(result: ComparisonResult) -> dict[str, str]:
+    """How to read the figures."""
+    level, metric = formatting.format_alpha(result.alpha), label(result.metric)
+    shared, single = (result.transfer[0].contestant, result.transfer[0].reference) if result.transfer else ("", "")
     return {
-        "intervals": (
-            f"Each contestant's mean R² over the halves (small dots; right is better), around it the {level} interval of its "
-            f"difference to {findings.reference} (dashed line); filled and coloured where it is significant after Holm's "
+        "contestants": (
+            f"The mean {metric} of each contestant over the halves (small points; right is better), with the {level} interval "
+            f"of its difference to {result.reference} (dashed line). Filled and coloured markers: significant after Holm's "
             "correction."
         ),
         "transfer": (
-            f"R² of {shared}, one network for all heads, less R² of {single}, a network for each head, with its {level} "
-            "interval; filled and coloured where it is significant."
+            f"{metric} of {shared}, one network for all heads, minus {metric} of {single}, one network per head, with the "
+            f"{level} interval. Filled and coloured markers: significant."
         ),
         "sharing": (
-            f"One recipe whose heads have {findings.sharing_layers} hidden layers each: how R² changes with how many of them "
-            "all heads share, averaged over the halves, give or take a standard error (band)."
+            f"One recipe whose heads have {result.sharing_layers} hidden layers each: {metric} by the number of layers that "
+            "all heads share, averaged over the halves, with a band of one standard error."
         ),
         "cost": (
-            "Up is better, left is cheaper: mean R² against the time to train on one half, tuning apart, and against the time "
-            "to predict 1,000 rows; a mark that points down lies below the scale."
+            f"Up is better, left is cheaper: the mean {metric} against the time to train on one half, without tuning, and "
+            "against the time to predict 1,000 rows. A marker that points down lies below the axis."
         ),
     }
 
 
-def _errors(findings: ComparisonResult, rows: tuple[ComparisonRow, ...]) -> Iterator[tuple[str, list[str]]]:
-    """Root mean squared errors, by contestant and head."""
+def _errors(result: ComparisonResult, rows: Sequence[ComparisonRow]) -> Iterator[tuple[str, list[str]]]:
+    """Root mean squared errors by contestant, in the order of the heads."""
     for row in rows:
-        if row.places and RMSE in row.one.metrics:
-            means = (table.mean_and_error(row.one.metrics[RMSE].get(head, ()))[0] for head in findings.heads)
-            yield row.one.name, ["-" if math.isnan(mean) else f"{mean:#.4g}" for mean in means]
+        errors = row.contestant.metrics.get(RMSE)
+        if row.cells and errors is not None:
+            means = (table.mean_and_error(errors.get(head, ()))[0] for head in result.heads)
+            yield row.contestant.name, ["-" if math.isnan(mean) else f"{mean:#.4g}" for mean in means]
 
 
-def _sharing(findings: ComparisonResult) -> Iterator[dict[str, object]]:
-    ends = {0: "own networks", findings.sharing_layers: "no branches"}
-    for point in sorted(findings.sharing, key=lambda each: each.layers):
-        end = f", {ends[point.layers]}" if point.layers in ends else ""
+def _sharing(result: ComparisonResult) -> Iterator[dict[str, object]]:
+    """Rows of the table of scores by shared layers."""
+    remarks = {0: "one network per head", result.sharing_layers: "no branches"}
+    for point in sorted(result.sharing, key=lambda point: point.layers):
+        remark = f", {remarks[point.layers]}" if point.layers in remarks else ""
         cells = [
-            formatting.format_score_with_error(*table.mean_and_error(point.scores.get(of, ())))
-            for of in table.comparison_metrics(findings)
+            formatting.format_score_with_error(*table.mean_and_error(point.scores.get(head, ())))
+            for head in table.scored_heads(result)
         ]
-        yield {
-            "name": f"{point.layers} of {findings.sharing_layers}{end}",
-            "cells": cells,
-            "parameters": f"{point.parameters:,}",
-        }
+        name = f"{point.layers} of {result.sharing_layers}{remark}"
+        yield {"name": name, "cells": cells, "parameters": f"{point.parameters:,}"}
 
 
-def _by_half(findings: ComparisonResult, rows: tuple[ComparisonRow, ...]) -> dict[str, object]:
-    """A row per contestant and figure, a column per half."""
+def _by_half(result: ComparisonResult, rows: Sequence[ComparisonRow]) -> dict[str, object]:
+    """The table of scores by half: a row per contestant and head, a column per half."""
     lines = [
-        (row.one.name, formatting.metric_label(figure), [formatting.format_score(score) for score in place.halves])
+        (row.contestant.name, formatting.head_label(head), [formatting.format_score(score) for score in cell.halves])
         for row in rows
-        for figure, place in row.places.items()
+        for head, cell in row.cells.items()
     ]
-    return {"columns": table.half_names(table.halves(findings)), "rows": lines}
+    return {"columns": table.half_labels(table.half_count(result)), "rows": lines}
 
 
 def _recipes(row: ComparisonRow) -> Iterator[tuple[str, str, str]]:
-    """(half, head, recipe in words); a recipe without words is the default."""
-    for name, by_head in zip(table.half_names(len(row.one.recipes)), row.one.recipes, strict=True):
+    """Half, head, and hyperparameters of everything that was trained for a contestant."""
+    recipes = row.contestant.recipes
+    for half, by_head in zip(table.half_labels(len(recipes)), recipes, strict=True):
         for head, params in by_head.items():
-            told = ", ".join(f"{key} {formatting.format_param(param)}" for key, param in sorted(params.items()))
-            yield name, head, told or "the defaults"
+            text = ", ".join(f"{name} {formatting.format_param(value)}" for name, value in sorted(params.items()))
+            yield half, head, text or "defaults"

@@ -1,7 +1,4 @@
-"""Where the contestants of a comparison stand: its findings in the order and the words in which people read them.
-
-The terminal, the page, the tables and the pictures show the same standing, each in its own way.
-"""
+"""The result of a comparison as rows and cells, which text, page, exports and figures show alike."""
 
 from __future__ import annotations
 
@@ -17,101 +14,100 @@ from branchsweep.reporting.formatting import format_score_with_error
 
 
 @dataclass(frozen=True, slots=True)
-class MetricCell:
-    """A contestant in one figure.
+class ScoreCell:
+    """The scores of a contestant for one head, or their mean over the heads.
 
     Args:
-        mean: The score, averaged over the halves; NaN without any.
-        error: Its standard error: the standard deviation over the halves (n - 1) over the root of their number. Halves share
-            rows, so it is a measure of the spread and no test; tests are in `contrast`.
-        halves: The score in every half.
-        contrast: Its difference to the reference; None for the reference itself, and where there is none.
+        mean: The score, averaged over the halves; NaN if there is none.
+        error: Its standard error: the standard deviation over the halves (n - 1) divided by the root of their number. It
+            describes the spread only, as halves share rows; the tests are in `difference`.
+        halves: The score on every half.
+        difference: The difference to the reference; None for the reference itself, and if there is none.
     """
 
     mean: float
     error: float
     halves: tuple[float, ...]
-    contrast: PairwiseDifference | None
+    difference: PairwiseDifference | None
 
     @property
-    def score(self) -> str:
-        """The mean with its standard error, in words."""
+    def text(self) -> str:
+        """The mean with its standard error."""
         return format_score_with_error(self.mean, self.error)
 
     @property
-    def verdict(self) -> str:
-        """`better` or `worse` than the reference where that is significant, `undecided` where it is not, else empty."""
-        return "" if self.contrast is None else difference_verdict(self.contrast)
+    def outcome(self) -> str:
+        """See `difference_outcome`; empty if there is no difference."""
+        return "" if self.difference is None else difference_outcome(self.difference)
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow:
-    """A contestant.
+    """A contestant with its scores.
 
     Args:
-        one: What was measured.
-        places: By figure, in the order of `figures`; empty for one that failed.
-        is_reference: Whether the others are compared with it.
+        contestant: Its result.
+        cells: By head, in the order of `scored_heads`; empty for a contestant that failed.
+        is_reference: Whether the other contestants are compared with it.
     """
 
-    one: ContestantResult
-    places: dict[str, MetricCell]
+    contestant: ContestantResult
+    cells: dict[str, ScoreCell]
     is_reference: bool
 
 
-def difference_verdict(contrast: PairwiseDifference) -> str:
-    """`better` or `worse` where the difference is significant, `undecided` where it is not."""
-    if not contrast.is_significant:
+def difference_outcome(difference: PairwiseDifference) -> str:
+    """`better` or `worse` than the reference if the difference is significant, else `undecided`."""
+    if not difference.is_significant:
         return "undecided"
-    return "better" if contrast.difference > 0 else "worse"
+    return "better" if difference.difference > 0 else "worse"
 
 
-def comparison_metrics(findings: ComparisonResult) -> tuple[str, ...]:
-    """The heads, and their mean where there is more than one."""
-    heads = tuple(findings.heads)
+def scored_heads(result: ComparisonResult) -> tuple[str, ...]:
+    """The heads, and `mean` if there are several."""
+    heads = tuple(result.heads)
     return (*heads, MEAN) if len(heads) > 1 else heads
 
 
-def comparison_rows(findings: ComparisonResult) -> tuple[ComparisonRow, ...]:
-    """The contestants, the best mean first; those that failed at the end, in order."""
-    made = [_standing(findings, one) for one in findings.contestants]
-    last = comparison_metrics(findings)[-1]
+def comparison_rows(result: ComparisonResult) -> tuple[ComparisonRow, ...]:
+    """The contestants, the best mean score first; those that failed are last."""
+    rows = [_row(result, contestant) for contestant in result.contestants]
+    last = scored_heads(result)[-1]
 
-    def rank(each: ComparisonRow) -> float:
-        mean = each.places[last].mean if last in each.places else math.nan
+    def order(row: ComparisonRow) -> float:
+        mean = row.cells[last].mean if last in row.cells else math.nan
         return math.inf if math.isnan(mean) else -mean
 
-    return tuple(sorted(made, key=rank))
+    return tuple(sorted(rows, key=order))
 
 
-def _standing(findings: ComparisonResult, one: ContestantResult) -> ComparisonRow:
-    places = {}
-    for figure in comparison_metrics(findings):
-        halves = tuple(one.scores.get(figure, ()))
-        if not one.failure and halves:
-            places[figure] = MetricCell(
-                *mean_and_error(halves), halves, find_difference(findings.differences, figure, one.name)
-            )
-    return ComparisonRow(one, places, one.name == findings.reference)
+def _row(result: ComparisonResult, contestant: ContestantResult) -> ComparisonRow:
+    cells = {}
+    for head in scored_heads(result):
+        scores = tuple(contestant.scores.get(head, ()))
+        if scores and not contestant.failure:
+            difference = find_difference(result.differences, head, contestant.name)
+            cells[head] = ScoreCell(*mean_and_error(scores), scores, difference)
+    return ComparisonRow(contestant, cells, contestant.name == result.reference)
 
 
-def find_difference(contrasts: Sequence[PairwiseDifference], figure: str, one: str) -> PairwiseDifference | None:
-    """A contestant's contrast in a figure."""
-    return next((each for each in contrasts if (each.head, each.contestant) == (figure, one)), None)
+def find_difference(differences: Sequence[PairwiseDifference], head: str, contestant: str) -> PairwiseDifference | None:
+    """The difference of a contestant to the reference for a head; None if there is none."""
+    return next((one for one in differences if (one.head, one.contestant) == (head, contestant)), None)
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """The mean and its standard error (n - 1); NaN where there is none."""
+    """The mean and its standard error (n - 1); NaN if there are too few values."""
     count = len(values)
     mean = float(np.mean(values)) if count else math.nan
     return mean, float(np.std(values, ddof=1)) / math.sqrt(count) if count > 1 else math.nan
 
 
-def half_names(count: int) -> tuple[str, ...]:
-    """The halves in the order of `Findings`: repetition, from which half was learnt, on which was tested."""
+def half_labels(count: int) -> tuple[str, ...]:
+    """Labels of the halves in the order of `ComparisonResult`: the repetition, the training half and the test half."""
     return tuple(f"{half // 2 + 1} {('A→B', 'B→A')[half % 2]}" for half in range(count))
 
 
-def halves(findings: ComparisonResult) -> int:
-    """How many halves contestants were tested on."""
-    return max((len(halves) for one in findings.contestants for halves in one.scores.values()), default=0)
+def half_count(result: ComparisonResult) -> int:
+    """The number of halves that contestants were tested on."""
+    return max((len(scores) for contestant in result.contestants for scores in contestant.scores.values()), default=0)

@@ -1,4 +1,4 @@
-"""The result of a comparison as text."""
+"""The result of a comparison as text for the terminal."""
 
 from __future__ import annotations
 
@@ -9,113 +9,111 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from branchsweep.metrics.names import label
 from branchsweep.reporting.comparison.table import (
     ComparisonRow,
-    MetricCell,
-    comparison_metrics,
+    ScoreCell,
     comparison_rows,
-    difference_verdict,
-    halves,
+    difference_outcome,
+    half_count,
+    scored_heads,
 )
 from branchsweep.reporting.formatting import (
+    OUTCOME_MARKS,
     SYNTHETIC_DATA_WARNING,
-    VERDICT_MARKS,
     format_alpha,
     format_difference,
     format_milliseconds,
     format_p_value,
     format_parameters,
     format_seconds,
-    metric_label,
+    head_label,
 )
 from branchsweep.reporting.text.layout import plain_table
 
 if TYPE_CHECKING:
     from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult
 
-MOST_FIGURES = 4
+SCORE_COLUMNS = 4
 """Columns of scores that fit into a terminal of a hundred columns; with one less, the costs fit too."""
 
+OUTCOME_STYLES = {"better": "bold green", "worse": "bold red"}
+"""Styles of significant differences."""
 
-def render_comparison(found: ComparisonResult) -> RenderableType:
-    """The end of a comparison: its answer, then where everyone stands, then what sharing gains."""
+
+def render_comparison(result: ComparisonResult) -> RenderableType:
+    """Render the conclusions, the scores and costs of all contestants, and the gain by sharing layers."""
     parts: list[RenderableType] = [Text()]
-    if found.data["source"] == "stand-in":
+    if result.data["source"] == "stand-in":
         parts.append(Text(SYNTHETIC_DATA_WARNING, style="bold yellow"))
-    parts += [Text(sentence, style="" if place else "bold green") for place, sentence in enumerate(found.conclusions)]
-    rows, shown = comparison_rows(found), comparison_metrics(found)
-    with_costs = len(shown) < MOST_FIGURES
-    for first in range(0, len(shown), MOST_FIGURES):
-        parts += [Text(), _standings(found, rows, shown[first : first + MOST_FIGURES], with_costs)]
+    parts += [Text(sentence, style="" if index else "bold green") for index, sentence in enumerate(result.conclusions)]
+    rows, heads = comparison_rows(result), scored_heads(result)
+    with_costs = len(heads) < SCORE_COLUMNS
+    for first in range(0, len(heads), SCORE_COLUMNS):
+        parts += [Text(), _contestants(result, rows, heads[first : first + SCORE_COLUMNS], with_costs)]
     if not with_costs:
-        parts += [Text(), _standings(found, rows, (), with_costs=True)]
-    parts += [Text(), Text(_legend(found), style="dim")]
-    parts += [Text(f"{row.one.name} failed: {row.one.failure}", style="bold red") for row in rows if row.one.failure]
-    if found.transfer:
-        parts += [Text(), _transfer(found)]
-    parts += [Text(f"warning: {sentence}", style="yellow") for sentence in found.warnings]
+        parts += [Text(), _contestants(result, rows, (), with_costs=True)]
+    parts += [Text(), Text(_legend(result), style="dim")]
+    for row in rows:
+        if row.contestant.failure:
+            parts.append(Text(f"{row.contestant.name} failed: {row.contestant.failure}", style="bold red"))
+    if result.transfer:
+        parts += [Text(), _transfer(result)]
+    parts += [Text(f"warning: {sentence}", style="yellow") for sentence in result.warnings]
     return Group(*parts)
 
 
-def _standings(found: ComparisonResult, rows: Sequence[ComparisonRow], shown: Sequence[str], with_costs: bool) -> Table:
-    """Two lines for each contestant: R², and below it the difference to the reference."""
-    title = f"R² on {halves(found)} halves, and the difference to {found.reference}" if shown else "what they take"
-    table = plain_table(title)
+def _contestants(result: ComparisonResult, rows: Sequence[ComparisonRow], heads: Sequence[str], with_costs: bool) -> Table:
+    """Two lines per contestant: its scores, and below them the differences to the reference."""
+    scores = f"{label(result.metric)} on {half_count(result)} halves, and the difference to {result.reference}"
+    table = plain_table(scores if heads else "costs")
     table.add_column("", min_width=12, overflow="fold")
-    for name in (*shown, *(("parameters", "training", "latency") if with_costs else ())):
+    for name in (*heads, *(("parameters", "training", "latency") if with_costs else ())):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        cells = [_placed(row, row.places.get(figure)) for figure in shown]
-        style = "bold" if row.is_reference else "red" if row.one.failure else ""
-        table.add_row(Text(row.one.name), *cells, *(_costs(row.one) if with_costs else ()), style=style)
+        cells = [_cell(row, row.cells.get(head)) for head in heads]
+        style = "bold" if row.is_reference else "red" if row.contestant.failure else ""
+        table.add_row(Text(row.contestant.name), *cells, *(_costs(row.contestant) if with_costs else ()), style=style)
     return table
 
 
-def _placed(row: ComparisonRow, place: MetricCell | None) -> Text:
-    if place is None:
+def _cell(row: ComparisonRow, cell: ScoreCell | None) -> Text:
+    if cell is None:
         return Text("failed")
-    if place.contrast is None:
-        return Text(f"{place.score}\n{'reference' if row.is_reference else ''}")
-    style = {"better": "bold green", "worse": "bold red"}.get(place.verdict, "")
-    return Text.assemble(
-        place.score, "\n", (f"{VERDICT_MARKS[place.verdict]} {format_difference(place.contrast.difference)}", style)
-    )
+    if cell.difference is None:
+        return Text(f"{cell.text}\n{'reference' if row.is_reference else ''}")
+    difference = f"{OUTCOME_MARKS[cell.outcome]} {format_difference(cell.difference.difference)}"
+    return Text.assemble(cell.text, "\n", (difference, OUTCOME_STYLES.get(cell.outcome, "")))
 
 
-def _costs(one: ContestantResult) -> tuple[str, str, str]:
-    if one.failure:
+def _costs(contestant: ContestantResult) -> tuple[str, str, str]:
+    if contestant.failure:
         return "-", "-", "-"
-    return (
-        format_parameters(one.cost.parameters),
-        format_seconds(one.cost.training_seconds),
-        format_milliseconds(one.cost.latency),
-    )
+    cost = contestant.cost
+    return format_parameters(cost.parameters), format_seconds(cost.training_seconds), format_milliseconds(cost.latency)
 
 
-def _legend(found: ComparisonResult) -> str:
+def _legend(result: ComparisonResult) -> str:
     return (
-        f"▲ ▼ significantly better or worse (combined 5x2cv F, Holm, alpha {found.alpha:g}), = undecided\n"
+        f"▲ ▼ significantly better or worse (combined 5x2cv F, Holm, alpha {result.alpha:g}), = undecided\n"
         "± standard error over the halves; training on one half; latency per 1,000 rows"
     )
 
 
-def _transfer(found: ComparisonResult) -> RenderableType:
-    """A line per figure: what it gains by sharing."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", title_style="bold")
-    table.title = f"what a head gains by sharing: {found.transfer[0].contestant} less {found.transfer[0].reference}"
-    for column in ("", "R²", f"{format_alpha(found.alpha)} interval", "p, adjusted", "sharing"):
+def _transfer(result: ComparisonResult) -> RenderableType:
+    """The gain of each head by sharing layers with the others."""
+    first = result.transfer[0]
+    table = plain_table(f"gain by sharing layers: {first.contestant} minus {first.reference}")
+    for column in ("", label(result.metric), f"{format_alpha(result.alpha)} interval", "p, adjusted", "sharing"):
         table.add_column(column, justify="left" if column in {"", "sharing"} else "right", no_wrap=True)
-    outcomes = {"better": "helps", "worse": "hurts", "undecided": "undecided"}
-    for gain in found.transfer:
-        words = difference_verdict(gain)
-        style = {"better": "bold green", "worse": "bold red"}.get(words, "")
-        interval = f"{format_difference(gain.low)} to {format_difference(gain.high)}"
-        outcome = Text(f"{VERDICT_MARKS[words]} {outcomes[words]}", style=style)
+    effects = {"better": "helps", "worse": "hurts", "undecided": "undecided"}
+    for gain in result.transfer:
+        outcome = difference_outcome(gain)
         table.add_row(
-            f"  {metric_label(gain.head)}",
+            f"  {head_label(gain.head)}",
             format_difference(gain.difference),
-            interval,
+            f"{format_difference(gain.low)} to {format_difference(gain.high)}",
             format_p_value(gain.p_adjusted),
-            outcome,
+            Text(f"{OUTCOME_MARKS[outcome]} {effects[outcome]}", style=OUTCOME_STYLES.get(outcome, "")),
         )
     return table

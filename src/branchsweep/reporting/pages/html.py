@@ -27,7 +27,7 @@ _TEMPLATES.filters |= {
         formatting.format_p_value,
         formatting.format_parameters,
         formatting.format_seconds,
-        formatting.metric_label,
+        formatting.head_label,
     )
 }
 
