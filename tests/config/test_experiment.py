@@ -123,7 +123,7 @@ class TestExperiment:
         )
         assert found == [
             (("heads", "PE"), "column 'AT' is an input; a network may not read what it predicts"),
-            (("heads", "mean"), "the name is taken by a tunable or a metric; choose another (and give its column)"),
+            (("heads", "mean"), "the name is taken by a hyperparameter or a metric; choose another (and give its column)"),
             (("heads", "V"), "column 'V' is already the target of mean"),
             (("space", "dimensions", "trunk.depth", "low"), "got 0, expected a whole number from 1 to 16"),
             (("space", "dimensions", "trunk.depth", "high"), "got 40, expected a whole number from 1 to 16"),

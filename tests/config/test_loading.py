@@ -289,7 +289,7 @@ MISTAKES = {
     "two heads of one column": (("unit: cm Hg", "column: PE"), "x.yaml:6: heads.V: column 'PE' is already the target of PE"),
     "head with a taken name": (
         ("  PE: {unit: MW}", "  PE: {unit: MW}\n  trunk: {}"),
-        "x.yaml:6: heads.trunk: the name is taken by a tunable or a metric; choose another (and give its column)",
+        "x.yaml:6: heads.trunk: the name is taken by a hyperparameter or a metric; choose another (and give its column)",
     ),
     "algorithm": (
         ("driver: optuna", "driver: optuna\n  algorithm: tep"),

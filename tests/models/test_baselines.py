@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from branchsweep.config.comparison import ESTIMATORS, Estimator
-from branchsweep.config.experiment import SKLEARN_BASELINES
+from branchsweep.config.experiment_checks import SKLEARN_BASELINES
 from branchsweep.models.baselines import Estimator as SklearnEstimator
 from branchsweep.models.baselines import fit, measure_cost
 from branchsweep.models.heads import regression

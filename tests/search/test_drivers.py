@@ -343,7 +343,9 @@ def test_several_objectives(algorithm: str) -> None:
 
 @pytest.mark.parametrize(("driver", "algorithm"), [("optuna", "cma_es"), ("keras_tuner", "bayesian")])
 def test_who_knows_one_objective_says_so(driver: str, algorithm: str) -> None:
-    with pytest.raises(ValidationError, match=f"{algorithm} of {driver} knows one objective, not several"):
+    with pytest.raises(
+        ValidationError, match=f"{algorithm} of {driver} supports one objective; of optuna these support several"
+    ):
         make_experiment(driver, algorithm=algorithm, maximize=("r2/PE", "r2/V"))
 
 

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.config_model import NAME
-from branchsweep.config.experiment import SKLEARN_BASELINES, Experiment
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.experiment_checks import SKLEARN_BASELINES
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
 from branchsweep.config.schema_lookup import RootModel, Schema
 from branchsweep.config.search import DRIVERS, RENAMED_KEYS

@@ -16,9 +16,9 @@ class Constraint(NamedTuple):
     """`metric >= factor * reference`, or `metric >= factor` where there is no reference.
 
     Args:
-        metric: What is measured, as in an objective.
-        factor: A number.
-        reference: The initial trial that is measured likewise; empty for none.
+        metric: The metric, as in an objective.
+        factor: The bound, or the factor of the reference.
+        reference: The name of the initial trial that has the metric to compare with; empty for none.
     """
 
     metric: str
@@ -27,10 +27,10 @@ class Constraint(NamedTuple):
 
     @classmethod
     def parsed(cls, text: str) -> Constraint:
-        """The constraint that `r2/PE >= 0.9`, `r2/PE >= 0.99 * article` or `r2/PE >= article` spells.
+        """The constraint of a text such as `r2/PE >= 0.9`, `r2/PE >= 0.99 * article` or `r2/PE >= article`.
 
         Raises:
-            ValueError: It spells none.
+            ValueError: The text has none of these forms.
         """
         found = _CONSTRAINT.fullmatch(text.strip())
         if found is None or not (found["factor"] or found["reference"]):
@@ -44,7 +44,7 @@ _CONSTRAINT = re.compile(
 
 
 class Objective(ConfigModel):
-    """What the search is for."""
+    """What the search maximizes, and which constraints its best trial must meet."""
 
     maximize: list[str] = Field(
         default_factory=lambda: [DEFAULT_OBJECTIVE],
@@ -52,10 +52,11 @@ class Objective(ConfigModel):
         description="mean_r2, min_r2, weighted or r2/HEAD; several of them for a Pareto front.",
     )
     weights: Mapping[Name, Annotated[float, Field(gt=0)]] = Field(
-        default_factory=dict, description="Of `weighted`: by head, its share in the mean; 1 where none is given."
+        default_factory=dict, description="The weights of the heads in `weighted`; 1 where none is given."
     )
     choose: str | None = Field(
-        None, description="By which figure one of a front is chosen to be refitted and promoted; mean_r2 if absent."
+        None,
+        description="The metric by which one trial of a Pareto front is chosen to be refitted and promoted; mean_r2 if absent.",
     )
     constraints: list[str] = Field(
         default_factory=list,
@@ -64,29 +65,29 @@ class Objective(ConfigModel):
 
     @field_validator("constraints")
     @classmethod
-    def _spelt(cls, constraints: list[str]) -> list[str]:
+    def _check_constraints(cls, constraints: list[str]) -> list[str]:
         for text in constraints:
             Constraint.parsed(text)
         return constraints
 
     @property
     def is_multi_objective(self) -> bool:
-        """Whether there is a front, rather than a best."""
+        """Whether the search finds a Pareto front instead of one best trial."""
         return len(self.maximize) > 1
 
     @property
     def ranking_metric(self) -> str:
-        """The figure by which one trial is ranked before another."""
+        """The metric by which trials are ranked."""
         return self.choose or (DEFAULT_OBJECTIVE if self.is_multi_objective else self.maximize[0])
 
     @property
     def ranking_description(self) -> str:
-        """The rule with its weights: figures by the same words may be compared."""
+        """The ranking metric with its weights: values with the same description are comparable."""
         if self.ranking_metric != WEIGHTED or not self.weights:
             return self.ranking_metric
         return f"{WEIGHTED} ({', '.join(f'{head} {weight:g}' for head, weight in self.weights.items())})"
 
     @property
     def parsed_constraints(self) -> list[Constraint]:
-        """The constraints, taken apart."""
+        """The constraints, parsed."""
         return [Constraint.parsed(text) for text in self.constraints]

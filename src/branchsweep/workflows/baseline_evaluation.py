@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from branchsweep.config.experiment import SKLEARN_BASELINES, Experiment
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.experiment_checks import SKLEARN_BASELINES
 from branchsweep.config.loading import load_experiment
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores

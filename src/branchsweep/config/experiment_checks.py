@@ -1,0 +1,119 @@
+"""Checks that need several parts of an experiment: names of heads, hyperparameters, metrics, rungs and baselines.
+
+Each check yields the path of a wrong value with the message about it. The parts check themselves what concerns them alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from branchsweep.config.config_model import KeyMistake, KeyPath
+from branchsweep.config.dimensions import Choice, Dimension
+from branchsweep.config.file_paths import YAML_SUFFIXES
+from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
+from branchsweep.config.metric_names import MEAN, objective_metrics
+from branchsweep.config.search import MULTI_OBJECTIVE_ALGORITHMS
+from branchsweep.errors import did_you_mean
+from branchsweep.trial import ParamValue
+
+if TYPE_CHECKING:
+    from branchsweep.config.experiment import Experiment
+
+SKLEARN_BASELINES = ("linear_regression",)
+"""The baselines that scikit-learn trains."""
+
+
+def experiment_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    """All that is wrong with the parts of an experiment together."""
+    yield from _head_mistakes(experiment)
+    yield from _hyperparameter_mistakes(experiment)
+    yield from _objective_mistakes(experiment)
+    yield from _rung_mistakes(experiment)
+    yield from _baseline_mistakes(experiment)
+
+
+def _head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    reserved = {name.split(".")[0] for name in HYPERPARAMETERS} | {MEAN}
+    heads_by_column: dict[str, str] = {}
+    for head, column in experiment.columns.items():
+        path = ("heads", head)
+        if head in reserved:
+            yield path, "the name is taken by a hyperparameter or a metric; choose another (and give its column)"
+        if column in experiment.table.inputs:
+            yield path, f"column '{column}' is an input; a network may not read what it predicts"
+        if column in heads_by_column:
+            yield path, f"column '{column}' is already the target of {heads_by_column[column]}"
+        heads_by_column[column] = head
+
+
+def _hyperparameter_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    heads = list(experiment.heads)
+    for path, name, values in _hyperparameter_values(experiment):
+        if find_hyperparameter(name, heads) is None:
+            yield path, unknown_name_problem(name, heads)
+            continue
+        for inner, value in values:
+            problem = value_problem(name, value, heads)
+            if problem:
+                yield (*path, *inner), problem
+
+
+def _hyperparameter_values(experiment: Experiment) -> Iterator[tuple[KeyPath, str, list[tuple[KeyPath, ParamValue]]]]:
+    """Where a hyperparameter is named: the path, the name, and its values there, each with its path from that one."""
+    for name, dimension in experiment.space.dimensions.items():
+        yield ("space", "dimensions", name), name, list(_extreme_values(dimension))
+    for name, value in experiment.space.fixed.items():
+        yield ("space", "fixed", name), name, [((), value)]
+    for trial, params in experiment.search.initial_trials.items():
+        for name, value in params.items():
+            yield ("search", "initial_trials", trial, name), name, [((), value)]
+
+
+def _extreme_values(dimension: Dimension) -> Iterator[tuple[KeyPath, ParamValue]]:
+    """The values of a dimension that are within a hyperparameter's bounds exactly if all are, each with its path."""
+    if isinstance(dimension, Choice):
+        yield from ((("choices", index), value) for index, value in enumerate(dimension.choices))
+    else:
+        yield ("low",), dimension.low
+        yield ("high",), dimension.high
+
+
+def _objective_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    objective, search = experiment.objective, experiment.search
+    metrics = objective_metrics(experiment.score_metrics)
+    named_metrics: list[tuple[KeyPath, str]] = [
+        (("maximize", index), metric) for index, metric in enumerate(objective.maximize)
+    ]
+    named_metrics += [(("choose",), objective.choose)] if objective.choose is not None else []
+    constraints = list(enumerate(objective.parsed_constraints))
+    named_metrics += [(("constraints", index), constraint.metric) for index, constraint in constraints]
+    for path, metric in named_metrics:
+        if metric not in metrics:
+            yield ("objective", *path), f"got '{metric}', expected one of {', '.join(metrics)}{did_you_mean(metric, metrics)}"
+    for head in objective.weights:
+        if head not in experiment.heads:
+            yield ("objective", "weights", head), f"got '{head}', expected a head{did_you_mean(head, experiment.heads)}"
+    for index, constraint in constraints:
+        reference, initial_trials = constraint.reference, search.initial_trials
+        if reference and reference not in initial_trials:
+            message = f"got '{reference}', expected the name of an initial trial (search.initial_trials)"
+            yield ("objective", "constraints", index), message + did_you_mean(reference, initial_trials)
+    if objective.is_multi_objective and experiment.algorithm not in MULTI_OBJECTIVE_ALGORITHMS[search.driver]:
+        valid = ", ".join(sorted(MULTI_OBJECTIVE_ALGORITHMS["optuna"]))
+        message = f"{experiment.algorithm} of {search.driver} supports one objective; of optuna these support several: {valid}"
+        yield ("objective", "maximize"), message
+
+
+def _rung_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    for index, rung in enumerate(experiment.pruning_schedule.rungs):
+        if rung >= experiment.fit.epochs:
+            message = f"got {rung}, expected fewer epochs than a trial has (fit.epochs {experiment.fit.epochs})"
+            yield ("pruning", "rungs", index), message
+
+
+def _baseline_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    for index, baseline in enumerate(experiment.baselines):
+        if baseline not in SKLEARN_BASELINES and not baseline.endswith(YAML_SUFFIXES):
+            expected = f"expected one of {', '.join(SKLEARN_BASELINES)}, or a path to an experiment (.yaml)"
+            yield ("baselines", index), f"got '{baseline}', {expected}{did_you_mean(baseline, SKLEARN_BASELINES)}"
