@@ -7,7 +7,7 @@ import pytest
 from branchsweep import errors
 
 
-def test_a_message_names_its_place() -> None:
+def test_a_message_begins_with_its_location() -> None:
     assert str(errors.ConfigError("got 3, expected 4", where="x.yaml:2")) == "x.yaml:2: got 3, expected 4"
     assert str(errors.DataError("no rows")) == "no rows"
 
@@ -30,9 +30,10 @@ def test_the_nearest_word(given: str, valid: tuple[str, ...], near: str) -> None
     assert errors.did_you_mean(given, valid) == (f"; did you mean '{near}'?" if near else "")
 
 
-def test_every_error_of_ours_is_the_users_to_mend() -> None:
-    classes = [it for it in vars(errors).values() if isinstance(it, type) and it.__module__ == errors.__name__]
-    assert len(classes) > 1
-    assert all(issubclass(it, errors.UserError) for it in classes)
-    for name in (it.__name__ for it in classes):
+def test_every_error_is_a_user_error_and_in_the_drawn_tree() -> None:
+    classes = [value for value in vars(errors).values() if isinstance(value, type) and value.__module__ == errors.__name__]
+    error_classes = [value for value in classes if not issubclass(value, Warning)]
+    assert len(error_classes) > 1
+    assert all(issubclass(value, errors.UserError) for value in error_classes)
+    for name in (value.__name__ for value in error_classes):
         assert name in str(errors.__doc__), f"{name} is missing in the drawing of the tree"

@@ -1,16 +1,16 @@
-"""What can go wrong because of what someone gave us, as a tree.
+"""The errors that a user can correct, as a tree, and suggestions of the nearest valid word.
 
-    UserError                 anything a person can mend: printed as one message, exit code 2
-    ├── ConfigError           a YAML file, a `--set` or a search space says what it cannot mean
-    ├── DataError             a table is missing, unreadable, or unfit for the experiment
-    │   └── DownloadError     the built-in table could not be fetched or was not what it should be
-    ├── TrackingError           the tracking store cannot be reached, or holds something unexpected
-    │   └── TrackingServerUnavailableError   its server does not answer at present: what is to be recorded may wait
-    ├── BackendError           a driver or trainer cannot do what the experiment asks of it
-    └── OptunaExportError            the Optuna storage that a sweep is exported to cannot be used
+    UserError                                anything that a user can correct: printed as one message, exit code 2
+    ├── ConfigError                          a value in a YAML file, a `--set` or a search space is wrong
+    ├── DataError                            a table is missing, unreadable, or does not fit the experiment
+    │   └── DownloadError                    the built-in table could not be downloaded, or is not the published one
+    ├── TrackingError                        the tracking store cannot be reached, or contains something unexpected
+    │   └── TrackingServerUnavailableError   its server does not respond at present: recording can wait
+    ├── BackendError                         a driver or trainer cannot do what the experiment asks of it
+    └── OptunaExportError                    the Optuna storage that a sweep is exported to cannot be used
 
 Errors of the libraries below are turned into one of these where the library is called. Any other exception is a defect of
-ours and keeps its traceback.
+branchsweep and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ import difflib
 from collections.abc import Iterable
 
 EXIT_CODE = 2
+"""The exit code of the command line after a `UserError`."""
 
 
 class UserError(Exception):
-    """Something the user can mend.
+    """Something that the user can correct.
 
     Args:
-        message: What was given, what was expected, and how to mend it, in one or two sentences.
-        where: The place, as `file:line` where a file is concerned.
+        message: What was given, what was expected, and how to correct it, in one or two sentences.
+        where: The location, as `file:line` where a file is concerned.
     """
 
     def __init__(self, message: str, where: str = "") -> None:
@@ -36,23 +37,23 @@ class UserError(Exception):
 
 
 class ConfigError(UserError):
-    """A YAML file, a `--set` or a search space says what it cannot mean."""
+    """A value in a YAML file, a `--set` or a search space is wrong."""
 
 
 class DataError(UserError):
-    """A table is missing, unreadable, or unfit for the experiment."""
+    """A table is missing, unreadable, or does not fit the experiment."""
 
 
 class DownloadError(DataError):
-    """The built-in table could not be fetched, or was not what it should be."""
+    """The built-in table could not be downloaded, or is not the published one."""
 
 
 class TrackingError(UserError):
-    """The tracking store cannot be reached, or holds something unexpected."""
+    """The tracking store cannot be reached, or contains something unexpected."""
 
 
 class TrackingServerUnavailableError(TrackingError):
-    """The tracking store's server does not answer at present: what is to be recorded may wait."""
+    """The tracking store's server does not respond at present: recording can wait."""
 
 
 class BackendError(UserError):
@@ -64,25 +65,31 @@ class OptunaExportError(UserError):
 
 
 class DeprecatedKeyWarning(FutureWarning):
-    """A YAML file or a `--set` names a key as it was called before; it is still read."""
+    """A YAML file or a `--set` has a key by its old name, which is still read."""
 
 
 def did_you_mean(given: str, valid: Iterable[str]) -> str:
-    """The nearest valid word as the end of a sentence, or nothing: `"; did you mean 'mae'?"`.
+    """The nearest valid word as the end of a message: `"; did you mean 'mae'?"`; empty if there is none.
 
-    Letters may be swapped, dropped or of the other case (`EP` for `PE`, `mea` for `mae`).
+    Args:
+        given: A word with letters swapped, dropped or of the other case (`EP` for `PE`, `mea` for `mae`).
+        valid: The valid words.
     """
-    near = nearest(given, valid)
-    return f"; did you mean '{near}'?" if near else ""
+    word = nearest(given, valid)
+    return f"; did you mean '{word}'?" if word else ""
 
 
 def nearest(given: str, valid: Iterable[str]) -> str:
-    """The valid word that looks most like the given one, the first of equals; empty if none looks like it."""
-    near = max(valid, key=lambda word: likeness(given, word), default="")
-    return near if likeness(given, near) >= 0.5 else ""
+    """The valid word that is most similar to the given one, the first of equals; empty if none is similar."""
+    word = max(valid, key=lambda word: similarity(given, word), default="")
+    return word if similarity(given, word) >= LEAST_SIMILARITY else ""
 
 
-def likeness(one: str, other: str) -> float:
-    """How much two words look alike, from 0 to 1, and above 1 where they have the same letters in another order."""
-    a, b = one.casefold(), other.casefold()
+LEAST_SIMILARITY = 0.5
+"""The similarity from which a word is suggested."""
+
+
+def similarity(first: str, second: str) -> float:
+    """The similarity of two words, from 0 to 1, and 1 more where they have the same letters in any order."""
+    a, b = first.casefold(), second.casefold()
     return difflib.SequenceMatcher(None, a, b).ratio() + (sorted(a) == sorted(b))

@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's first words off the screen."""
+"""The process and the machine that the package runs on: its standard error, its files, and facts about its environment."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ from branchsweep import __version__
 
 @contextmanager
 def silence_stderr() -> Iterator[None]:
-    """Within it, nothing reaches standard error, not even from C++.
+    """Context in which nothing is written to standard error, not even by C++ code.
 
-    TensorFlow speaks of CUDA and oneDNN while it is imported and when it first looks for devices, before any of its settings
-    can silence it. Only imports belong inside: an exception still passes, but what a library prints is lost.
+    TensorFlow logs about CUDA and oneDNN while it is imported and when it first looks for devices, before any of its settings
+    can prevent it. Use it around imports only: exceptions are raised, but what a library prints is lost.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
-    """Writes files as their names say, which may hold folders; texts as UTF-8.
+    """Write files into a folder.
+
+    Args:
+        folder: The folder, which is made if it is not there.
+        files: The contents by file name, which may begin with folders; texts are written as UTF-8.
 
     Raises:
         OSError: One of them cannot be written.
@@ -52,32 +56,32 @@ LIBRARIES = ("tensorflow", "keras", "optuna", "mlflow", "scikit-learn", "numpy",
 
 
 def environment_facts() -> Mapping[str, str]:
-    """Names and values, as a ledger tags them: `version_tensorflow`, `version_python`, `git_commit`, …"""
-    found = {"version": __version__, "version_python": platform.python_version()}
+    """Versions of the package, of Python and of libraries, and the commit, by the names of their tags (`version_keras`)."""
+    facts = {"version": __version__, "version_python": platform.python_version()}
     for library in LIBRARIES:
         try:
-            found[f"version_{library}"] = version(library)
-        except PackageNotFoundError:  # an engine that this installation does without
+            facts[f"version_{library}"] = version(library)
+        except PackageNotFoundError:  # a library that is not installed
             continue
     commit = git_commit()
-    return {**found, "git_commit": commit} if commit else found
+    return {**facts, "git_commit": commit} if commit else facts
 
 
 def machine_facts() -> Mapping[str, str | int]:
-    """What it runs on: the system, the processor's kind, and the cores that this process may use."""
+    """The operating system, the kind of processor, and the number of cores that this process may use."""
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return {"platform": platform.platform(), "processor": platform.machine(), "cores": len(allowed)}
 
 
 def git_commit() -> str:
-    """The commit that the working directory's repository is at, or nothing."""
+    """The commit of the working directory's Git repository; empty if there is none."""
     try:
-        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)  # noqa: S607  # git where the user has it
+        process = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)  # noqa: S607  # git where the user has it
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return asked.stdout.strip() if asked.returncode == 0 else ""
+    return process.stdout.strip() if process.returncode == 0 else ""
 
 
 def cache_folder() -> Path:
-    """Where what can be had again is kept: the folder BRANCHSWEEP_CACHE names, or the system's place for a user's caches."""
+    """The folder of files that can be made again: that of the environment variable BRANCHSWEEP_CACHE, or the user's cache."""
     return Path(os.environ.get("BRANCHSWEEP_CACHE") or platformdirs.user_cache_dir("branchsweep")).expanduser()

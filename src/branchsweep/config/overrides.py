@@ -14,7 +14,7 @@ from branchsweep.config.deprecated_keys import rename_deprecated_key
 from branchsweep.config.schema_lookup import RootModel, entries_are_mappings, has_free_keys, subschema
 from branchsweep.config.yaml_document import Document, SourceLocation, describe_value, dotted
 from branchsweep.config.yaml_parser import parse_yaml
-from branchsweep.errors import ConfigError, did_you_mean, likeness
+from branchsweep.errors import ConfigError, did_you_mean, similarity
 
 ResolvePath = Callable[[Sequence[str]], None]
 """Replaces the shorthands on a path of words into the document by what they stand for (`table: ccpp`, a path as `space`)."""
@@ -81,5 +81,5 @@ def _longest_match(words: list[str], keys: Iterable[str]) -> int:
 def _unknown_key_message(path: KeyPath, words: list[str], valid: Iterable[str]) -> str:
     """That the words name no key, with the key that they are most like."""
     candidates = [".".join(words[:count]) for count in range(1, len(words) + 1)]
-    key = max(candidates, key=lambda candidate: max((likeness(candidate, name) for name in valid), default=0.0))
+    key = max(candidates, key=lambda candidate: max((similarity(candidate, name) for name in valid), default=0.0))
     return f"{dotted(path)}: unknown key '{key}', expected one of {', '.join(valid)}{did_you_mean(key, valid)}"
