@@ -1,0 +1,96 @@
+"""Frozen values to JSON and back: numbers that JSON lacks, whole numbers as keys, values inside values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from branchsweep.config.codec import from_data, from_json, to_data, to_json
+from branchsweep.trial import Params, Trial
+from config_strategies import reproducible, texts
+
+
+@dataclass(frozen=True)
+class Inner:
+    name: str | None
+    by_epoch: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    flags: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outer:
+    number: int
+    score: float
+    inner: tuple[Inner, ...] = ()
+    by_name: Mapping[str, Inner] = field(default_factory=dict)
+    pair: tuple[str, float] | None = None
+
+
+numbers = st.floats()  # with NaN and infinities
+
+inners = st.builds(
+    Inner,
+    st.none() | texts,
+    st.dictionaries(st.integers(), st.lists(numbers, max_size=3).map(tuple), max_size=3),
+    st.dictionaries(texts, st.booleans(), max_size=3),
+)
+
+outers = st.builds(
+    Outer,
+    st.integers(),
+    numbers,
+    st.lists(inners, max_size=3).map(tuple),
+    st.dictionaries(texts, inners, max_size=3),
+    st.none() | st.tuples(texts, numbers),
+)
+
+params = st.dictionaries(
+    texts, st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts, max_size=6
+)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise AssertionError(f"{constant} is not JSON")
+
+
+@reproducible
+@given(outers)
+def test_a_value_is_read_back_from_its_json(value: Outer) -> None:
+    assert repr(from_json(Outer, to_json(value))) == repr(value)  # NaN equals nothing, but has one representation
+
+
+@reproducible
+@given(outers)
+def test_the_json_is_strict(value: Outer) -> None:
+    json.loads(to_json(value), parse_constant=_refuse)
+    assert json.loads(to_json(value)) == json.loads(json.dumps(to_data(value)))
+
+
+@reproducible
+@given(st.integers(0), params, texts)
+def test_the_params_of_a_trial_keep_their_types(number: int, values: Params, known: str) -> None:
+    trial = Trial(number, values, known)
+    again = from_json(Trial, to_json(trial))
+    assert again == trial
+    assert {name: type(value) for name, value in again.params.items()} == {name: type(value) for name, value in values.items()}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"score": 1.0}, {"number": 1, "score": "high"}, {"number": 1.5, "score": 1.0}, [], "text", None],
+    ids=["a field is missing", "text for a number", "a fraction for an integer", "a list", "a text", "nothing"],
+)
+def test_what_describes_no_such_value_is_refused(data: Any) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        from_data(Outer, data)
+
+
+def test_what_is_no_json_is_refused() -> None:
+    with pytest.raises(ValueError, match="Expecting"):
+        from_json(Outer, "{")
