@@ -1,6 +1,6 @@
-"""What people see in MLflow's own pages, looked at in a real browser: the real server over a real store, no picture faked.
+"""MLflow's own pages of a sweep in a browser: a real server over a real store.
 
-Each test leaves a picture of what it saw in `screenshots/` (not committed), or where BRANCHSWEEP_SCREENSHOTS says.
+Each test saves a screenshot in `screenshots/` (not committed), or in the folder that BRANCHSWEEP_SCREENSHOTS names.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
 from branchsweep.models.exported_model import ExportedModel
+from branchsweep.reporting.sweep_reporter import HtmlReporter
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.ui_pages import (
@@ -48,16 +49,16 @@ from tiny_sweep import tiny_experiment
 SCREENSHOTS = Path(os.environ.get("BRANCHSWEEP_SCREENSHOTS") or Path(__file__).parents[2] / "screenshots")
 
 QUESTION = "How far does *it* go | [no link](x) <b>for V_1</b>?"
-"""Words that would be Markdown or HTML if they were not escaped."""
+"""Text that would be Markdown or HTML if it were not escaped."""
 
 TRIALS = 16
 
 
-class Registrar(FormulaTrainer):
-    """Writes what a registry looks into, beside what the formula predicts by."""
+class ManifestTrainer(FormulaTrainer):
+    """A `FormulaTrainer` that exports the manifest which a registry reads."""
 
     def export(self, folder: Path, model: ExportedModel) -> None:
-        """A manifest as the real one writes it."""
+        """Write a manifest as the real trainer does."""
         super().export(folder, model)
         file = folder / "serving.json"
         written = json.loads(file.read_text(encoding="utf-8"))
@@ -72,23 +73,23 @@ class Registrar(FormulaTrainer):
 
 
 @dataclass(frozen=True)
-class Seen:
+class ServedSweep:
     """A sweep in a store behind a server, and a browser.
 
     Args:
         server: The server's address.
-        experiment_id: Of the experiment in MLflow.
-        run_id: Of the sweep.
+        experiment_id: The id of the experiment in MLflow.
+        run_id: The run id of the sweep.
         trials: The trials' runs, the best mean R² first.
-        said: The sweep's summary.
-        browser: Looks at it.
+        result: The sweep's result.
+        browser: A browser.
     """
 
     server: str
     experiment_id: str
     run_id: str
     trials: list[str]
-    said: SweepResult
+    result: SweepResult
     browser: Browser
 
     def link(self, page: str) -> str:
@@ -96,9 +97,9 @@ class Seen:
 
 
 @pytest.fixture(scope="session")
-def seen(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Seen]:
+def served(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[ServedSweep]:
     """A small sweep from end to end, trained by a formula, in a store of its own."""
-    folder = tmp_path_factory.mktemp("seen")
+    folder = tmp_path_factory.mktemp("served")
     store = f"sqlite:///{shutil.copy(mlflow_template, folder / 'mlflow.db')}"
     experiment = tiny_experiment(
         question=QUESTION, search={"driver": "random", "trials": TRIALS, "batch": 8}, fit={"epochs": 12}
@@ -106,15 +107,15 @@ def seen(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPath
     x = np.random.default_rng(0).normal(size=(120, 2))
     table = Dataset("file", "tiny.csv", ("a", "b"), ("PE", "V"), x, np.stack([x.sum(1), 2 * x.sum(1)], axis=1), digest="1" * 64)
     rows = split_rows(experiment, table)
-    ledger = MlflowTracker.open(new_sweep_record(experiment, table, rows), store)
-    trainer = Registrar(training_rows(table, rows))
+    tracker = MlflowTracker.open(new_sweep_record(experiment, table, rows), store)
+    trainer = ManifestTrainer(training_rows(table, rows))
     training = TrainingContext(trainer, trainer.rows, RecordingProgress())
-    sweep = SweepContext(experiment, table, rows, training, ledger.tracking)
-    said = run_sweep(sweep, open_driver(experiment), [Baseline("linear_regression")])
+    sweep = SweepContext(experiment, table, rows, training, tracker.tracking, HtmlReporter())
+    result = run_sweep(sweep, open_driver(experiment), [Baseline("linear_regression")])
     client = MlflowClient(store, store)
-    client.log_text(ledger.run_id, "<h1>A report</h1><p>of what was found</p>", "report.html")
+    client.log_text(tracker.run_id, "<h1>A report</h1><p>of the sweep</p>", "report.html")
     found = client.search_runs(
-        [ledger.experiment_id], f"tags.`branchsweep.sweep` = '{ledger.run_id}'", order_by=["metrics.`r2/mean` DESC"]
+        [tracker.experiment_id], f"tags.`branchsweep.sweep` = '{tracker.run_id}'", order_by=["metrics.`r2/mean` DESC"]
     )
     port = free_port()
     command = ui_command(store, "127.0.0.1", port)
@@ -122,9 +123,9 @@ def seen(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPath
     server = f"http://127.0.0.1:{port}"
     with (
         running_server(command, folder, environment, f"{server}/health"),
-        open_browser(chromium, tmp_path_factory.mktemp("profile"), ASSISTANT_CLOSED) as it,
+        open_browser(chromium, tmp_path_factory.mktemp("profile"), ASSISTANT_CLOSED) as browser,
     ):
-        yield Seen(server, ledger.experiment_id, ledger.run_id, [run.info.run_id for run in found], said, it)
+        yield ServedSweep(server, tracker.experiment_id, tracker.run_id, [run.info.run_id for run in found], result, browser)
 
 
 def headers(page: Page) -> list[str]:
@@ -160,8 +161,8 @@ def links(page: Page, words: str) -> list[str]:
     )
 
 
-def test_the_experiment_lists_the_sweep_and_its_trials_below_it(seen: Seen) -> None:
-    with seen.browser.page(seen.link(experiment_page(seen.experiment_id))) as page:
+def test_the_experiment_lists_the_sweep_and_its_trials_below_it(served: ServedSweep) -> None:
+    with served.browser.page(served.link(experiment_page(served.experiment_id))) as page:
         page.wait_for("document.querySelectorAll('.ag-pinned-left-cols-container .ag-row').length === 1", "folded sweep")
         text = page.wait_for_text("tiny.csv (111111111111)", f"{TRIALS + 1} matching runs")
         assert "Model training" in text
@@ -173,8 +174,8 @@ def test_the_experiment_lists_the_sweep_and_its_trials_below_it(seen: Seen) -> N
         page.save_screenshot(SCREENSHOTS / "experiment.png")
 
 
-def test_the_prepared_view_has_the_heads_first_and_the_best_trial_on_top(seen: Seen) -> None:
-    with seen.browser.page(seen.link(view_page(seen.experiment_id, seen.run_id))) as page:
+def test_the_saved_view_has_the_heads_first_and_the_best_trial_on_top(served: ServedSweep) -> None:
+    with served.browser.page(served.link(view_page(served.experiment_id, served.run_id))) as page:
         page.wait_for_text(f"{TRIALS} matching runs", "r2/PE", "Sort: r2/mean")
         page.wait_for("document.querySelectorAll('.ag-row').length > 10", "rows")
         page.save_screenshot(SCREENSHOTS / "view.png")
@@ -186,52 +187,52 @@ def test_the_prepared_view_has_the_heads_first_and_the_best_trial_on_top(seen: S
         assert "you're viewing a shared view" in page.text.lower()
 
 
-def test_the_prepared_charts_are_parallel_coordinates_and_the_heads_against_each_other(seen: Seen) -> None:
-    with seen.browser.page(seen.link(charts_page(seen.experiment_id, seen.run_id))) as page:
+def test_the_saved_charts_are_parallel_coordinates_and_scatter_plots_of_the_heads(served: ServedSweep) -> None:
+    with served.browser.page(served.link(charts_page(served.experiment_id, served.run_id))) as page:
         page.wait_for_text("Parallel Coordinates", "r2/PE vs. r2/V", "Heads against each other")
         page.wait_for("document.querySelector('.parcoords')", "parallel coordinates")
         page.wait_for(f"document.querySelectorAll('.js-plotly-plot .scatterlayer .point').length >= {TRIALS}", "points")
         page.save_screenshot(SCREENSHOTS / "charts.png")
 
 
-def test_the_sweeps_page_has_the_answer(seen: Seen) -> None:
-    assert seen.said.best is not None
-    with seen.browser.page(seen.link(run_page(seen.experiment_id, seen.run_id))) as page:
+def test_the_sweeps_page_shows_its_result(served: ServedSweep) -> None:
+    assert served.result.best is not None
+    with served.browser.page(served.link(run_page(served.experiment_id, served.run_id))) as page:
         page.wait_for_text("Show more")
         page.evaluate("[...document.querySelectorAll('button')].find(it => it.innerText.trim() === 'Show more').click()")
         text = page.wait_for_text(QUESTION, "on the test rows; linear regression", "tiny version 1 is the champion", "Datasets")
         assert "tiny.csv (111111111111)" in text
         page.save_screenshot(SCREENSHOTS / "sweep.png")
-        assert links(page, f"trial {seen.said.best.trial}") == [run_page(seen.experiment_id, seen.trials[0])]
-        assert links(page, "all trials, best first") == [view_page(seen.experiment_id, seen.run_id)]
+        assert links(page, f"trial {served.result.best.trial}") == [run_page(served.experiment_id, served.trials[0])]
+        assert links(page, "all trials, best first") == [view_page(served.experiment_id, served.run_id)]
         assert links(page, "tiny version 1") == [version_page("tiny", 1)]
         assert links(page, "no link") == []
 
 
-def test_a_trials_curves_are_drawn(seen: Seen) -> None:
-    with seen.browser.page(seen.link(curves_page(seen.experiment_id, seen.trials[0]))) as page:
+def test_a_trials_curves_are_drawn(served: ServedSweep) -> None:
+    with served.browser.page(served.link(curves_page(served.experiment_id, served.trials[0]))) as page:
         page.wait_for_text("curve_r2")
         page.wait_for("document.querySelectorAll('.js-plotly-plot path.js-line').length >= 2", "curve for each head")
         page.save_screenshot(SCREENSHOTS / "curves.png")
 
 
-def test_five_trials_compared_have_parallel_coordinates(seen: Seen) -> None:
-    runs, experiments = quote(json.dumps(seen.trials[:5])), quote(json.dumps([seen.experiment_id]))
-    with seen.browser.page(seen.link(f"#/compare-runs?runs={runs}&experiments={experiments}")) as page:
+def test_five_trials_compared_have_parallel_coordinates(served: ServedSweep) -> None:
+    runs, experiments = quote(json.dumps(served.trials[:5])), quote(json.dumps([served.experiment_id]))
+    with served.browser.page(served.link(f"#/compare-runs?runs={runs}&experiments={experiments}")) as page:
         page.wait_for_text("Comparing 5 Runs")
         page.wait_for("document.querySelector('.js-plotly-plot .parcoords')", "parallel coordinates")
         page.save_screenshot(SCREENSHOTS / "compare.png")
 
 
-def test_the_registry_shows_who_reigns_and_why(seen: Seen) -> None:
-    assert seen.said.champion is not None
-    with seen.browser.page(seen.link(version_page("tiny", 1))) as page:
-        page.wait_for_text("@ champion", seen.said.champion.because, "branchsweep.because", "test R²")
+def test_the_registry_shows_the_champion_and_the_decision(served: ServedSweep) -> None:
+    assert served.result.champion is not None
+    with served.browser.page(served.link(version_page("tiny", 1))) as page:
+        page.wait_for_text("@ champion", served.result.champion.because, "branchsweep.because", "test R²")
         page.save_screenshot(SCREENSHOTS / "registry.png")
 
 
-def test_the_report_renders_among_the_files(seen: Seen) -> None:
-    with seen.browser.page(seen.link(file_page(seen.experiment_id, seen.run_id, "report.html"))) as page:
+def test_the_report_renders_among_the_files(served: ServedSweep) -> None:
+    with served.browser.page(served.link(file_page(served.experiment_id, served.run_id, "report.html"))) as page:
         page.wait_for_text("report.html", "search_space.yaml", "environment.json", "experiment.yaml", "summary.json")
-        page.wait_for_node("of what was found")
+        page.wait_for_node("of the sweep")
         page.save_screenshot(SCREENSHOTS / "report.png")

@@ -1,7 +1,7 @@
-"""The command line as a user meets it: a real table, a real store, and a process of its own where that could matter.
+"""The commands on a real table and a real store, in a process of their own where that matters.
 
-That is where a process starts, is killed, serves, or imports TensorFlow, which likes to talk. Other commands run in this
-process, which has imported long ago what each process of its own would import for seconds.
+It matters where a process starts, is killed, serves, or imports TensorFlow, which prints messages. Other commands run in this
+process, which saves the seconds of their imports.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from tiny_sweep import tiny_experiment
 ROOT = Path(__file__).parents[2]
 
 COLUMNS = "160"
-"""Letters of a line, wherever a command runs."""
+"""The width of the terminal of every command."""
 
 SPACE = """\
 dimensions:
@@ -68,12 +68,12 @@ confirmation: {trials: 2, folds: 2, seeds: 1}
 promotion: {model: plant}
 """
 
-TWO_KNOWN = "search.initial_trials={plain: {trunk.depth: 1}, other: {cost.depth: 0}}"
+TWO_INITIAL_TRIALS = "search.initial_trials={plain: {trunk.depth: 1}, other: {cost.depth: 0}}"
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder in which somebody sweeps."""
+    """A working directory of commands, with a table, a search space and an experiment."""
 
     folder: Path
 
@@ -88,7 +88,7 @@ class Workspace:
         )
 
     def run(self, *words: str, exit_code: int = 0) -> tuple[str, str]:
-        """What a command says on standard output and on standard error, in this process."""
+        """Run a command in this process; its standard output and standard error."""
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.chdir(self.folder)
@@ -101,7 +101,7 @@ class Workspace:
         return out.getvalue(), err.getvalue()
 
     def run_alone(self, *words: str, exit_code: int = 0) -> tuple[str, str]:
-        """What it says in a process of its own."""
+        """Run a command in a process of its own; its standard output and standard error."""
         process = self.start(*words)
         out, err = process.communicate(timeout=240)
         assert process.returncode == exit_code, err
@@ -119,7 +119,7 @@ class Workspace:
         return list(client.search_runs(experiments, f"tags.`branchsweep.role` = '{role}'"))
 
 
-def furnish(folder: Path) -> Workspace:
+def make_workspace(folder: Path) -> Workspace:
     random = np.random.default_rng(0)
     load, wind = random.uniform(0, 1, 240), random.normal(size=240)
     frame = pd.DataFrame(
@@ -139,15 +139,15 @@ def furnish(folder: Path) -> Workspace:
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict[str, Any], str]:
-    """A finished sweep, what it said on standard output, and what on standard error."""
-    workspace = furnish(tmp_path_factory.mktemp("workspace"))
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict[str, Any], str]:
+    """A finished sweep, its JSON summary, and its standard error."""
+    workspace = make_workspace(tmp_path_factory.mktemp("workspace"))
     out, err = workspace.run_alone("run", "three.yaml", "--json")
     return workspace, json.loads(out), err
 
 
-def test_standard_output_is_one_json_object_of_the_promised_form(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    _, summary, err = said
+def test_standard_output_is_one_json_object_of_the_promised_form(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    _, summary, err = finished
     assert set(summary) >= {"sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds"}
     assert summary["sweep"] == "three"
     assert summary["data"]["source"] == "file" and summary["data"]["rows"] == 240 and len(summary["data"]["digest"]) == 64
@@ -158,8 +158,8 @@ def test_standard_output_is_one_json_object_of_the_promised_form(said: tuple[Wor
     assert "training 8 lanes in" in err
 
 
-def test_the_store_holds_the_sweep_and_every_trial(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, summary, _ = said
+def test_the_store_holds_the_sweep_and_every_trial(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, _ = finished
     (parent,) = workspace.runs("sweep")
     assert parent.info.run_id == summary["run_id"] and parent.info.status == "FINISHED"
     tags = parent.data.tags
@@ -184,15 +184,17 @@ def test_the_store_holds_the_sweep_and_every_trial(said: tuple[Workspace, dict[s
         assert run.data.metrics["r2_se/heat"] > 0
     best = next(run for run in trials if int(run.data.tags["branchsweep.trial"]) == summary["best"]["trial"])
     assert best.data.metrics["r2/mean"] == pytest.approx(summary["best"]["r2"]["mean"])
-    (plots,) = workspace.client().list_artifacts(best.info.run_id)  # its fit, for it was among the finalists
+    (plots,) = workspace.client().list_artifacts(
+        best.info.run_id
+    )  # the figure of its predictions, as it was among the confirmed trials
     (picture,) = workspace.client().list_artifacts(best.info.run_id, plots.path)
     assert picture.path == "plots/predicted_against_actual.png" and picture.file_size > 1000
     curve = workspace.client().get_metric_history(best.info.run_id, "curve_r2/heat")
     assert [point.step for point in curve] == list(range(1, 9))
 
 
-def test_the_champion_predicts_raw_units_from_a_raw_table(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, summary, _ = said
+def test_the_champion_predicts_raw_units_from_a_raw_table(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, _ = finished
     workspace.run_alone("predict", "models:/plant@champion", "plant.csv", "-o", "out.csv")
     predicted, table = pd.read_csv(workspace.folder / "out.csv"), pd.read_csv(workspace.folder / "plant.csv")
     assert list(predicted.columns) == [
@@ -215,8 +217,8 @@ def test_the_champion_predicts_raw_units_from_a_raw_table(said: tuple[Workspace,
     assert r2 == pytest.approx(summary["test"]["r2"]["cost"], abs=1e-4)
 
 
-def test_a_row_outside_what_the_champion_has_seen_is_told(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, _, _ = said
+def test_predict_warns_of_rows_outside_the_range_of_training_rows(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = finished
     rows = pd.DataFrame({"load": [0.5, 3.0], "wind": [0.0, 0.0]})
     rows.to_csv(workspace.folder / "new.csv", index=False)
     _, err = workspace.run("predict", "models:/plant@champion", "new.csv", "-o", "warned.csv", "--warn")
@@ -224,8 +226,8 @@ def test_a_row_outside_what_the_champion_has_seen_is_told(said: tuple[Workspace,
     assert pd.read_csv(workspace.folder / "warned.csv")["outside"].tolist() == [False, True]
 
 
-def test_the_champion_leaves_as_a_keras_file_and_as_a_script(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, _, _ = said
+def test_the_champion_is_exported_as_a_keras_file_and_as_a_script(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = finished
     folder = workspace.folder / "exported"
     folder.mkdir()
     _, err = workspace.run("export", "models:/plant@champion", "--format", "keras", "-o", "exported/plant.keras")
@@ -246,16 +248,18 @@ def test_the_champion_leaves_as_a_keras_file_and_as_a_script(said: tuple[Workspa
     assert {file.name for file in folder.iterdir()} == {"plant.keras", "serving.json", "plant.py"}
 
 
-def test_a_finished_sweep_answers_from_the_store(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, summary, _ = said
+def test_a_finished_sweep_is_printed_from_the_store(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, _ = finished
     out, err = workspace.run("run", "three.yaml", "--json")
     assert json.loads(out) == summary
     assert "complete" in err and "--fresh" in err
     assert len(workspace.runs("trial")) == 12
 
 
-def test_a_sweep_that_somebody_else_runs_is_refused_and_may_be_taken_over(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, summary, _ = said
+def test_a_sweep_that_another_process_runs_is_an_error_unless_taken_over(
+    finished: tuple[Workspace, dict[str, Any], str],
+) -> None:
+    workspace, summary, _ = finished
     holder = {"user": "bob", "host": "elsewhere", "pid": 7, "token": "t", "since": time.time() - 60}
     workspace.client().set_tag(summary["run_id"], "branchsweep.holder", json.dumps(holder))
     _, err = workspace.run("run", "three.yaml", exit_code=2)
@@ -266,8 +270,8 @@ def test_a_sweep_that_somebody_else_runs_is_refused_and_may_be_taken_over(said: 
     assert "branchsweep.holder" not in workspace.client().get_run(summary["run_id"]).data.tags
 
 
-def test_the_page_of_a_sweep_is_made_again_from_the_store(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, summary, err = said
+def test_report_writes_the_same_report_again_from_the_store(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, err = finished
     assert "drawing the report" in err
     client, folder = workspace.client(), workspace.folder
     kept = client.list_artifacts(summary["run_id"])
@@ -285,8 +289,8 @@ def test_the_page_of_a_sweep_is_made_again_from_the_store(said: tuple[Workspace,
     assert "there is no folder nowhere" in err
 
 
-def test_show_lists_the_sweeps_and_the_best_trials(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, summary, _ = said
+def test_show_lists_the_sweeps_and_the_best_trials(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, _ = finished
     out, _ = workspace.run("show")
     assert "three" in out and summary["run_id"][:8] in out
     out, _ = workspace.run("show", "three", "--most", "3")
@@ -295,8 +299,8 @@ def test_show_lists_the_sweeps_and_the_best_trials(said: tuple[Workspace, dict[s
     assert "r2/steam" in out
     _, err = workspace.run("show", "thre", exit_code=2)
     assert "did you mean 'three'?" in err
-    told = json.loads(workspace.run("show", "--json")[0])
-    assert [(one["name"], one["trials"]) for one in told["sweeps"]] == [("three", summary["trials"])]
+    shown = json.loads(workspace.run("show", "--json")[0])
+    assert [(one["name"], one["trials"]) for one in shown["sweeps"]] == [("three", summary["trials"])]
 
 
 COMPARISON = """\
@@ -311,8 +315,8 @@ budget: {trials: 3}
 """
 
 
-def test_a_comparison_ends_in_a_table_a_page_and_runs_and_is_told_again(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, _, _ = said
+def test_a_comparison_is_printed_reported_recorded_and_printed_again(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = finished
     folder, client = workspace.folder, workspace.client()
     (folder / "shared.yaml").write_text(COMPARISON, encoding="utf-8")
     out, err = workspace.run("compare", "shared.yaml", "--workers", "1", "-o", "shared.html")
@@ -330,8 +334,8 @@ def test_a_comparison_ends_in_a_table_a_page_and_runs_and_is_told_again(said: tu
     again, err = workspace.run("compare", "shared.yaml")
     assert "this comparison is complete" in err and again == out
     assert workspace.run("show", "shared")[0] == out
-    told = json.loads(workspace.run("show", "--json")[0])
-    assert [one["name"] for one in told["comparisons"]] == ["shared"] and [one["name"] for one in told["sweeps"]] == ["three"]
+    shown = json.loads(workspace.run("show", "--json")[0])
+    assert [one["name"] for one in shown["comparisons"]] == ["shared"] and [one["name"] for one in shown["sweeps"]] == ["three"]
     listed, _ = workspace.run("show")
     assert "shared" in listed and "three" in listed
     _, err = workspace.run("compare", "three.yaml", exit_code=2)
@@ -340,70 +344,70 @@ def test_a_comparison_ends_in_a_table_a_page_and_runs_and_is_told_again(said: tu
     assert "there is no folder nowhere" in err
 
 
-def test_show_chooses_and_sorts_trials(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, summary, _ = said
-    told = json.loads(workspace.run("show", "three", "--json")[0])
-    assert (told["recorded"], len(told["trials"])) == (12, 12)
-    assert told["trials"][0]["trial"] == summary["best"]["trial"] and told["trials"][0]["r2"] == summary["best"]["r2"]
+def test_show_filters_and_sorts_trials(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, _ = finished
+    shown = json.loads(workspace.run("show", "three", "--json")[0])
+    assert (shown["recorded"], len(shown["trials"])) == (12, 12)
+    assert shown["trials"][0]["trial"] == summary["best"]["trial"] and shown["trials"][0]["r2"] == summary["best"]["r2"]
     words = ("--status", "complete", "--where", "trunk.width>=4", "--sort", "seconds")
     chosen = json.loads(workspace.run("show", "three", *words, "--json")[0])["trials"]
     assert [one["trial"] for one in chosen] == [
         one["trial"]
-        for one in sorted(told["trials"], key=lambda one: (one["seconds"], one["trial"]))
+        for one in sorted(shown["trials"], key=lambda one: (one["seconds"], one["trial"]))
         if one["status"] == "complete"
     ]
     _, err = workspace.run("show", "three", "--where", "trunk.dept>2", exit_code=2)
     assert "did you mean 'trunk.depth'?" in err
-    for idle in (("show", "--sort", "r2/heat"), ("show", "three", "0", "--most", "3")):
-        assert "give it with SWEEP alone" in workspace.run(*idle, exit_code=2)[1]
+    for option, unused in (("--sort", ("--sort", "r2/heat")), ("--most", ("three", "0", "--most", "3"))):
+        assert workspace.run("show", *unused, exit_code=2)[1].startswith(f"error: {option}: ")
 
 
-def test_show_draws_a_trial(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, summary, _ = said
+def test_show_prints_the_details_of_a_trial(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, summary, _ = finished
     number = str(summary["best"]["trial"])
     out, _ = workspace.run("show", "three", number)
     assert f"three, trial {number}: complete" in out and "┐" in out and "epoch 1" in out and "branchsweep replay" in out
-    told = json.loads(workspace.run("show", "three", number, "--json")[0])
-    assert told["params"] == summary["best"]["params"] and told["parameters"] > 0
-    assert list(told["lane_scores"]) == ["fold 0, seed 0", "fold 1, seed 0"]
+    shown = json.loads(workspace.run("show", "three", number, "--json")[0])
+    assert shown["params"] == summary["best"]["params"] and shown["parameters"] > 0
+    assert list(shown["lane_scores"]) == ["fold 0, seed 0", "fold 1, seed 0"]
     for head in ("heat", "steam", "cost"):
-        assert np.mean([lane[head] for lane in told["lane_scores"].values()]) == pytest.approx(told["r2"][head])
-        assert [epoch for epoch, _ in told["curves"][head]] == list(range(1, 9))
+        assert np.mean([lane[head] for lane in shown["lane_scores"].values()]) == pytest.approx(shown["r2"][head])
+        assert [epoch for epoch, _ in shown["curves"][head]] == list(range(1, 9))
     assert "has no trial 99" in workspace.run("show", "three", "99", exit_code=2)[1]
 
 
-def test_show_reads_what_mlflow_reads(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, _, _ = said
+def test_show_reads_what_mlflow_reads(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = finished
     assert assert_readers_agree(f"sqlite:///{workspace.folder}/mlflow.db") == 12
 
 
-def test_a_trial_is_replayed_to_the_last_digit(said: tuple[Workspace, dict[str, Any], str]) -> None:
+def test_a_trial_is_replayed_to_the_last_digit(finished: tuple[Workspace, dict[str, Any], str]) -> None:
     """From what is recorded, without the files of the experiment."""
-    workspace, _, _ = said
+    workspace, _, _ = finished
     complete = next(run for run in workspace.runs("trial") if run.data.tags["branchsweep.status"] == "COMPLETE")
     out, err = workspace.run("replay", complete.info.run_id[:12], "--workers", "1", "--tolerance", "0", "--json")
-    told = json.loads(out)
-    assert told["sentence"] == f"trial {complete.data.tags['branchsweep.trial']} replayed: equal to the last digit"
-    assert (told["agreement"], told["differences"]) == ("equal", [])
-    end = {figure["name"]: figure["replayed"] for figure in told["figures"] if figure["epoch"] is None}
+    shown = json.loads(out)
+    assert shown["sentence"] == f"trial {complete.data.tags['branchsweep.trial']} replayed: equal to the last digit"
+    assert (shown["agreement"], shown["differences"]) == ("equal", [])
+    end = {figure["name"]: figure["replayed"] for figure in shown["figures"] if figure["epoch"] is None}
     assert end.items() <= complete.data.metrics.items()
     assert "training 2 lanes in" in err
 
 
-def test_on_another_table_a_replay_is_not_comparable(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, _, _ = said
+def test_a_replay_on_another_table_is_not_comparable(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = finished
     pd.read_csv(workspace.folder / "plant.csv").iloc[:200].to_csv(workspace.folder / "shorter.csv", index=False)
     words = ("replay", "three", "--trial", "0", "--workers", "1", "--data", "shorter.csv", "--json")
     out, _ = workspace.run(*words, exit_code=1)
-    told = json.loads(out)
-    assert (told["agreement"], told["differences"]) == ("not comparable", ["data_digest", "split_digest"])
-    assert len(workspace.runs("trial")) == 12  # a replay writes nothing down
+    shown = json.loads(out)
+    assert (shown["agreement"], shown["differences"]) == ("not comparable", ["data_digest", "split_digest"])
+    assert len(workspace.runs("trial")) == 12  # a replay records nothing
 
 
-def test_a_sweep_is_exported_as_a_study_of_optuna(said: tuple[Workspace, dict[str, Any], str]) -> None:
+def test_a_sweep_is_exported_as_an_optuna_study(finished: tuple[Workspace, dict[str, Any], str]) -> None:
     import optuna
 
-    workspace, summary, _ = said
+    workspace, summary, _ = finished
     words = ("export-study", "three", "--storage", "sqlite:///study.db")
     _, err = workspace.run(*words)
     assert "12 trials written as the study 'three'" in err and "optuna-dashboard sqlite:///study.db" in err
@@ -414,27 +418,27 @@ def test_a_sweep_is_exported_as_a_study_of_optuna(said: tuple[Workspace, dict[st
     assert study.user_attrs["data_digest"] == summary["data"]["digest"]
     assert (len(study.trials), study.best_trial.number) == (12, summary["best"]["trial"])
     assert study.best_value == summary["best"]["r2"]["mean"]
-    assert study.best_params.items() >= summary["best"]["params"].items()  # a known configuration leaves some unsaid
+    assert study.best_params.items() >= summary["best"]["params"].items()  # initial trials leave some out
     storage.remove_session()
     storage.engine.dispose()
     _, err = workspace.run(*words, exit_code=2)
     assert "there is a study 'three' in sqlite:///study.db already" in err
 
 
-def test_history_and_rollback(tmp_path: Path, said: tuple[Workspace, dict[str, Any], str]) -> None:
+def test_history_and_rollback(tmp_path: Path, finished: tuple[Workspace, dict[str, Any], str]) -> None:
     from mlflow import MlflowClient
 
     from branchsweep.tracking.mlflow.registry import open_registry
 
-    workspace, summary, _ = said
-    told = json.loads(workspace.run("history", "plant", "--json")[0])
-    assert set(told) == {"model", "versions", "reigns"}
-    assert [(one["version"], one["titles"], one["trial"]) for one in told["versions"]] == [
+    workspace, summary, _ = finished
+    shown = json.loads(workspace.run("history", "plant", "--json")[0])
+    assert set(shown) == {"model", "versions", "reigns"}
+    assert [(one["version"], one["titles"], one["trial"]) for one in shown["versions"]] == [
         (1, ["champion"], summary["best"]["trial"])
     ]
-    assert [(reign["version"], reign["until"]) for reign in told["reigns"]] == [(1, None)]
+    assert [(reign["version"], reign["until"]) for reign in shown["reigns"]] == [(1, None)]
     _, err = workspace.run("rollback", "plant", exit_code=2)
-    assert "nobody reigned before version 1 of 'plant'" in err
+    assert "no champion before version 1" in err
     copy = f"sqlite:///{shutil.copy(workspace.folder / 'mlflow.db', tmp_path / 'mlflow.db')}"
     registry, client = open_registry(copy), MlflowClient(copy, copy)
     first = client.get_model_version("plant", "1")
@@ -450,12 +454,10 @@ def test_history_and_rollback(tmp_path: Path, said: tuple[Workspace, dict[str, A
     assert summary["run_id"][:8] in out and summary["champion"]["because"][:20] in out
 
 
-def test_a_killed_sweep_goes_on_where_it_was(
-    tmp_path: Path, said: tuple[Workspace, dict[str, Any], str], mlflow_store: str
-) -> None:
-    """Kill -9 in mid-sweep, the same command again: all trials, each once, and the scores of a sweep that was left alone."""
-    _, summary, _ = said
-    workspace = furnish(tmp_path)
+def test_a_killed_sweep_resumes(tmp_path: Path, finished: tuple[Workspace, dict[str, Any], str], mlflow_store: str) -> None:
+    """Kill -9 during a sweep, then the same command again: every trial once, with the scores of an uninterrupted sweep."""
+    _, summary, _ = finished
+    workspace = make_workspace(tmp_path)
     with workspace.start("run", "three.yaml", "--workers", "1", "--json") as process:
         try:
             deadline = time.monotonic() + 120
@@ -477,8 +479,8 @@ def test_a_killed_sweep_goes_on_where_it_was(
     assert resumed["best"] == summary["best"] and resumed["test"] == summary["test"]
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path: Path, mlflow_store: str) -> None:
-    workspace = furnish(tmp_path)
+def test_ctrl_c_says_how_to_resume(tmp_path: Path, mlflow_store: str) -> None:
+    workspace = make_workspace(tmp_path)
     with workspace.start("run", "three.yaml", "--workers", "1", "--json") as process:
         deadline = time.monotonic() + 120
         while not workspace.runs("trial"):
@@ -508,7 +510,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, mlflow_store: str) -> None:
         (["draw", "three.yaml", "--known", "plian"], "did you mean 'plain'?"),
         (["draw", "three.yaml", "-o", "three.gif"], "a path that ends in .png, .svg or .pdf"),
         (["draw", "three.yaml", "-o", "nosuch/three.png"], "there is no folder nosuch"),
-        (["draw", "three.yaml", "--set", TWO_KNOWN, "-o", "three.png"], "(plain, other); choose one with"),
+        (["draw", "three.yaml", "--set", TWO_INITIAL_TRIALS, "-o", "three.png"], "(plain, other); choose one with"),
         (["export-study", "three", "--storage", "sqlite:///study.db"], "mlflow.db"),
         (["replay", "0123abcd"], "mlflow.db"),
         (["export", "models:/plant@champion", "--format", "code", "-o", "plant.txt"], "a path that ends in .py"),
@@ -516,8 +518,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, mlflow_store: str) -> None:
         (["export", "models:/plant@champion", "--format", "keras", "-o", "plant.keras"], "mlflow.db"),
     ],
 )
-def test_a_mistake_ends_in_one_message_and_leaves_nothing(tmp_path: Path, words: list[str], expected: str) -> None:
-    workspace = furnish(tmp_path)
+def test_a_mistake_is_one_message_and_writes_nothing(tmp_path: Path, words: list[str], expected: str) -> None:
+    workspace = make_workspace(tmp_path)
     before = set(tmp_path.iterdir())
     out, err = workspace.run(*words, exit_code=2)
     assert expected in err
@@ -525,14 +527,14 @@ def test_a_mistake_ends_in_one_message_and_leaves_nothing(tmp_path: Path, words:
     assert set(tmp_path.iterdir()) == before
 
 
-def test_a_command_says_and_leaves_the_same_in_a_process_of_its_own(tmp_path: Path) -> None:
-    workspace = furnish(tmp_path)
+def test_a_command_prints_the_same_in_a_process_of_its_own(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
     for words, exit_code in ((["space", "three.yaml"], 0), (["run", "three.yaml", "--set", "search.trails=3"], 2)):
         assert workspace.run(*words, exit_code=exit_code) == workspace.run_alone(*words, exit_code=exit_code)
 
 
-def test_a_dry_run_says_what_would_be_trained_and_trains_nothing(tmp_path: Path) -> None:
-    workspace = furnish(tmp_path)
+def test_a_dry_run_trains_nothing(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
     out, _ = workspace.run("run", "three.yaml", "--trials", "7", "--dry-run", "--json")
     seen = json.loads(out)
     assert (seen["trials"], seen["lanes"], seen["device"]) == (7, 19, "processor")
@@ -541,8 +543,8 @@ def test_a_dry_run_says_what_would_be_trained_and_trains_nothing(tmp_path: Path)
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_a_gpu_that_is_asked_for_and_not_there_is_told_before_anything_is_trained(tmp_path: Path) -> None:
-    workspace, words = furnish(tmp_path), ("--set", "workers.kind=local", "--set", "workers.gpus=99")
+def test_a_missing_gpu_is_an_error_before_anything_is_trained(tmp_path: Path) -> None:
+    workspace, words = make_workspace(tmp_path), ("--set", "workers.kind=local", "--set", "workers.gpus=99")
     out, err = workspace.run("run", "three.yaml", *words, "--dry-run", exit_code=2)
     assert "workers.gpus: got 99, and TensorFlow sees no GPUs here" in err
     assert out == "" and not (tmp_path / "mlflow.db").exists()
@@ -554,8 +556,8 @@ def test_the_schemas_are_json() -> None:
         assert json.loads(out)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
-def test_space_shows_what_is_searched(tmp_path: Path) -> None:
-    workspace = furnish(tmp_path)
+def test_space_prints_dimensions_size_and_samples(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
     out, err = workspace.run("space", "three.yaml", "--samples", "2", "--set", "space.dimensions.trunk.depth.high=2")
     assert "trunk.depth int 1 to 2 linear dial hidden layers shared by all heads" in " ".join(out.split())
     assert "infinite: 1 dimension is continuous; the discrete part has 60 points" in out
@@ -564,8 +566,8 @@ def test_space_shows_what_is_searched(tmp_path: Path) -> None:
     assert err == ""
 
 
-def test_space_reads_a_space_alone(tmp_path: Path) -> None:
-    workspace = furnish(tmp_path)
+def test_space_reads_a_file_of_a_search_space(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
     out, _ = workspace.run("space", "space.yaml", "--samples", "4", "--seed", "5", "--json")
     seen = json.loads(out)
     assert (seen["space"], seen["heads"], seen["inputs"]) == ("space", ["cost"], ["input 1", "input 2", "input 3"])
@@ -578,8 +580,8 @@ def test_space_reads_a_space_alone(tmp_path: Path) -> None:
 
 
 def test_draw_prints_the_networks_that_an_experiment_names(tmp_path: Path) -> None:
-    workspace = furnish(tmp_path)
-    out, err = workspace.run("draw", "three.yaml", "--set", TWO_KNOWN, "--columns", "60")
+    workspace = make_workspace(tmp_path)
+    out, err = workspace.run("draw", "three.yaml", "--set", TWO_INITIAL_TRIALS, "--columns", "60")
     assert [line.rstrip() for line in out.splitlines()] == [
         "initial trial: plain",
         "  load ─┐        ┌── 10 ── heat",
@@ -598,15 +600,15 @@ def test_draw_prints_the_networks_that_an_experiment_names(tmp_path: Path) -> No
     assert "fixed values and defaults" in out and "initial trial" not in out
 
 
-def test_an_old_name_of_a_key_is_read_with_one_line_of_notice(tmp_path: Path) -> None:
-    workspace = furnish(tmp_path)
+def test_an_old_name_of_a_key_is_read_with_a_notice_of_one_line(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
     (tmp_path / "three.yaml").write_text(EXPERIMENT.replace("initial_trials", "known"), encoding="utf-8")
     out, err = workspace.run("draw", "three.yaml")
     assert "initial trial: plain" in out
     assert err == "note: three.yaml:9: search.known is now called search.initial_trials; the old name is still read\n"
 
 
-def test_draw_writes_the_picture_of_a_network(tmp_path: Path, graphviz_program: str) -> None:
+def test_draw_writes_an_image_of_a_network(tmp_path: Path, graphviz_program: str) -> None:
     workspace = Workspace(tmp_path)
     out, err = workspace.run_alone("draw", str(ROOT / "experiments" / "toy_branched.yaml"), "-o", "toy.png")
     assert (out, err) == ("", "toy.png written: toy_branched toy, 66 parameters\n")
@@ -614,7 +616,7 @@ def test_draw_writes_the_picture_of_a_network(tmp_path: Path, graphviz_program: 
     assert [file.name for file in tmp_path.iterdir()] == ["toy.png"]
 
 
-def test_draw_says_what_a_picture_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draw_says_that_an_image_needs_graphviz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     toy = str(ROOT / "experiments" / "toy_branched.yaml")
     out, err = Workspace(tmp_path).run("draw", toy, "-o", "toy.png", exit_code=2)
@@ -622,20 +624,20 @@ def test_draw_says_what_a_picture_needs(tmp_path: Path, monkeypatch: pytest.Monk
     assert out == "" and list(tmp_path.iterdir()) == []
 
 
-def test_the_command_has_the_last_word_on_who_trains() -> None:
+def test_the_command_line_overrides_the_experiments_workers() -> None:
     written = tiny_experiment(workers={"kind": "ray", "address": "ray://head:10001", "gpus_per_worker": 0.5})
     here, cluster = LocalWorkersConfig(kind="local"), written.workers
     assert (resolve_workers(None), resolve_workers(None, written)) == (here, cluster)
     assert (resolve_workers("3"), resolve_workers("3", written)) == (LocalWorkersConfig(kind="local", count=3),) * 2
     assert (resolve_workers("ray"), resolve_workers("ray", written)) == (RayWorkersConfig(kind="ray"), cluster)
     assert resolve_workers("ray://other:1", written) == cluster.model_copy(update={"address": "ray://other:1"})
-    for nobody in ("0", "-1", "2.5", "rya", "ray://head"):
-        with pytest.raises(UserError, match=f"--workers: got '{nobody}', expected a number of processes"):
-            resolve_workers(nobody)
+    for invalid in ("0", "-1", "2.5", "rya", "ray://head"):
+        with pytest.raises(UserError, match=f"--workers: got '{invalid}', expected a number of processes"):
+            resolve_workers(invalid)
 
 
-def test_data_says_what_is_read_and_the_stand_in_announces_itself(tmp_path: Path) -> None:
-    """No network, no file: the built-in table is the stand-in, loudly, unless it is refused."""
+def test_data_names_the_table_and_warns_of_the_stand_in(tmp_path: Path) -> None:
+    """Without network and file the built-in table is the synthetic stand-in, unless `--require-real` is given."""
     workspace = Workspace(tmp_path)
     out, err = workspace.run("data", str(ROOT / "experiments" / "branched.yaml"))
     assert "stand-in" in out and "9,568" in out
@@ -644,8 +646,8 @@ def test_data_says_what_is_read_and_the_stand_in_announces_itself(tmp_path: Path
     assert "the real table is required" in err
 
 
-def test_ui_serves_the_store_and_refuses_a_taken_port(said: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, _, _ = said
+def test_ui_serves_the_store_and_names_a_free_port_for_a_taken_one(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = finished
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -679,7 +681,7 @@ def test_ui_serves_the_store_and_refuses_a_taken_port(said: tuple[Workspace, dic
 
 
 def answered(request: urllib.request.Request, server: subprocess.Popen[str]) -> list[str]:
-    """The experiments' names, as soon as the server answers."""
+    """The experiments' names, once the server answers."""
     deadline = time.monotonic() + 90
     while True:
         try:
@@ -693,7 +695,7 @@ def answered(request: urllib.request.Request, server: subprocess.Popen[str]) -> 
 
 @pytest.mark.needs_table
 @pytest.mark.parametrize(("name", "least"), [("toy_sequential", {"PE": 0.9}), ("toy_branched", {"PE": 0.9, "V": 0.5})])
-def test_the_tutorials_toys_train(
+def test_the_toy_networks_train(
     tmp_path: Path, real_table: Path, mlflow_store: str, name: str, least: dict[str, float]
 ) -> None:
     toy = str(ROOT / "experiments" / f"{name}.yaml")
@@ -703,11 +705,11 @@ def test_the_tutorials_toys_train(
 
 
 @pytest.mark.needs_table
-def test_the_article_lands_where_the_article_did(tmp_path: Path, real_table: Path, mlflow_store: str) -> None:
+def test_the_article_experiment_has_the_articles_scores(tmp_path: Path, real_table: Path, mlflow_store: str) -> None:
     """The author's own run gave 0.9259 for PE and 0.7851 for V.
 
-    The test rows meet the network that learns from all training rows: on how it was validated and confirmed before, which takes
-    most of the time of the experiment, its figures do not depend.
+    The test rows are predicted by the network that is trained on all training rows: its scores do not depend on the validation
+    and the confirmation before, which take most of the time of the experiment.
     """
     article = str(ROOT / "experiments" / "article.yaml")
     briefly = ("validation.folds=2", "confirmation.folds=2", "confirmation.seeds=1")

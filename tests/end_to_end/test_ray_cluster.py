@@ -1,4 +1,4 @@
-"""Workers of a Ray cluster: two nodes on this machine. The same results as at home, whoever is lost."""
+"""Workers of a Ray cluster, two nodes on this machine: the same results as local workers, whatever fails."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def assert_all_equal(some: dict[int, PopulationOutcome], others: dict[int, Popul
         assert_same_outcome(outcome, others[position])
 
 
-def test_results_are_those_of_this_machines_workers_to_the_last_bit(crew: Crew, at_home: LocalWorkers) -> None:
+def test_results_equal_those_of_local_workers_to_the_last_bit(crew: Crew, at_home: LocalWorkers) -> None:
     packed = tiny_populations()
     crew.assemble()
     assert crew.trainer.resources == Resources(2)
@@ -93,7 +93,7 @@ def test_results_are_those_of_this_machines_workers_to_the_last_bit(crew: Crew, 
     assert crew.said[-1] == "training on 2 workers on 2 nodes"
 
 
-def test_a_model_is_exported_into_the_drivers_folder(crew: Crew, at_home: LocalWorkers, tmp_path: Path) -> None:
+def test_a_model_is_exported_on_the_machine_of_the_driver_process(crew: Crew, at_home: LocalWorkers, tmp_path: Path) -> None:
     (trial,) = open_driver(EXPERIMENT).ask(1)
     (population,) = packing.pack([*refit_lanes(recipe_for(EXPERIMENT, trial.params), EXPERIMENT, [0], 3)], EXPERIMENT)
     ((_, outcome),) = crew.trainer.train(PopulationQueue([population]), keep_weights=True)
@@ -108,7 +108,7 @@ def test_a_model_is_exported_into_the_drivers_folder(crew: Crew, at_home: LocalW
     assert crew.trainer.clock(tmp_path / "far", tiny_rows().x) > 0
 
 
-def test_a_sweep_asks_and_scores_what_it_does_at_home(crew: Crew, at_home: LocalWorkers) -> None:
+def test_a_sweep_asks_and_scores_the_same_as_with_local_workers(crew: Crew, at_home: LocalWorkers) -> None:
     """A driver that learns: what it asks depends on every score that it was told before, and on their order."""
     experiment = tiny_experiment(
         search={"driver": "optuna", "trials": 12, "batch": 3, "pending_rounds": 1}, fit={"epochs": 4}, pruning={"rungs": [2]}
@@ -125,7 +125,7 @@ def found(experiment: Experiment, trainer: Trainer) -> list[Result]:
     return run_search(experiment, open_driver(experiment), training, scene.ledger).results
 
 
-def test_what_a_lost_node_had_begun_is_trained_again_and_nothing_else_changes(crew: Crew, at_home: LocalWorkers) -> None:
+def test_populations_of_a_lost_node_are_trained_again_with_the_same_results(crew: Crew, at_home: LocalWorkers) -> None:
     packed = long_populations()
     crew.assemble()
     crew.told.clear()
@@ -158,9 +158,7 @@ def test_a_node_that_joins_gets_a_worker(crew: Crew, at_home: LocalWorkers) -> N
     )
 
 
-def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
-    crew: Crew, at_home: LocalWorkers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_with_many_programs_is_replaced(crew: Crew, at_home: LocalWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = tiny_populations()
     assert len({population.program for population in packed}) > 1
     monkeypatch.setattr(ray_module, "MOST_PROGRAMS", 1)
@@ -172,7 +170,7 @@ def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
     assert before - {worker.actor for worker in crew.trainer._workers}
 
 
-def test_a_population_that_kills_every_worker_is_told_in_one_sentence(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_population_that_loses_every_worker_is_an_error(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
     monkeypatch.setattr(ray_module, "MOST_LOSSES", 0)
@@ -189,7 +187,9 @@ def test_a_population_that_kills_every_worker_is_told_in_one_sentence(crew: Crew
         crew.at_progress = lambda: None
 
 
-def test_no_free_worker_is_told_with_how_many_are_taken(crew: Crew, nodes: RayCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_a_free_worker_says_how_many_are_used(
+    crew: Crew, nodes: RayCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     crew.assemble()  # whoever was lost before is back, and has all places
     monkeypatch.setattr(ray_module, "START_SECONDS", 1.0)
     with (
@@ -199,7 +199,7 @@ def test_no_free_worker_is_told_with_how_many_are_taken(crew: Crew, nodes: RayCl
         list(late.train(PopulationQueue(tiny_populations())))
 
 
-def test_more_than_any_node_has_is_told_at_once(nodes: RayCluster) -> None:
+def test_requirements_that_no_node_satisfies_are_an_error_at_once(nodes: RayCluster) -> None:
     greedy = nodes.workers_config.model_copy(update={"cpus_per_worker": 2, "gpus_per_worker": 1.0})
     with pytest.raises(BackendError, match="a worker wants 2 processors and 1 GPUs, and no node of the cluster has so many"):
         RayWorkers(tiny_rows(), greedy).__enter__()
@@ -207,7 +207,7 @@ def test_more_than_any_node_has_is_told_at_once(nodes: RayCluster) -> None:
     assert count_places(nodes.workers_config.model_copy(update={"gpus_per_worker": 0.5})) == 0
 
 
-def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_told(nodes: RayCluster) -> None:
+def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_an_error(nodes: RayCluster) -> None:
     """A node may say that it has one, as this one does here. Its worker does not train on the processor instead."""
     half = nodes.workers_config.model_copy(update={"gpus_per_worker": 0.5})
     with nodes.extra_node_with_gpu():
@@ -219,7 +219,7 @@ def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_told(nodes: RayClu
             assert workers.resources.device.kind == "gpu", "the first worker is waited for"
 
 
-def test_of_an_error_with_a_traceback_the_last_line_is_told() -> None:
+def test_the_last_line_of_a_traceback_is_the_message() -> None:
     said = ConnectionAbortedError(
         "Initialization failure from server:\nTraceback (most recent call last):\n  …\nOSError: full\n"
     )
@@ -228,7 +228,7 @@ def test_of_an_error_with_a_traceback_the_last_line_is_told() -> None:
     assert cluster.first_line(ValueError()) == "ValueError"
 
 
-def test_workers_on_unlike_gpus_are_refused() -> None:
+def test_workers_on_different_gpus_are_an_error() -> None:
     one, other, more = (Device("gpu", memory, name) for memory, name in ((1, "Tesla T4"), (1, "A100"), (2, "Tesla T4")))
     assert one.is_like(more) and not one.is_like(other) and not one.is_like(CPU) and CPU.is_like(Device())
     assert unlike_devices("far", other, one).startswith(
@@ -237,7 +237,7 @@ def test_workers_on_unlike_gpus_are_refused() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://", "auto"])
-def test_an_address_where_nobody_answers_is_told_within_seconds(tmp_path: Path, scheme: str) -> None:
+def test_an_address_without_an_answer_is_an_error_within_seconds(tmp_path: Path, scheme: str) -> None:
     """In a process of its own, for this one may be connected; auto where a cluster that ran is gone without a goodbye."""
     nobody = f"127.0.0.1:{free_port()}"
     (tmp_path / "ray").mkdir()

@@ -1,4 +1,4 @@
-"""What the README shows is true: its YAML loads, its error is the one printed, its commands exist."""
+"""The README is right: its YAML loads, its error message is the one printed, its commands exist."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_example_loads(tmp_path: Path) -> None:
     assert experiment.space.dimensions["learning_rate"].low == 1e-4  # type: ignore[union-attr]  # a Float, which has it
 
 
-def test_the_mistake_is_told_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_message_is_the_one_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (shown,) = re.findall(r"^ {4}(boiler\.yaml:.*)$", README, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
     Path("boiler.yaml").write_text(example().replace("loss: mae", "loss: mea"), encoding="utf-8")
@@ -38,9 +38,9 @@ def test_the_mistake_is_told_as_shown(tmp_path: Path, monkeypatch: pytest.Monkey
     assert str(raised.value) == shown
 
 
-def test_every_command_is_told_and_every_told_command_exists() -> None:
-    told = set(re.findall(r"\| `branchsweep ([\w-]+)", README))
-    assert told == set(get_command(app).commands)  # type: ignore[attr-defined]  # a group of commands
+def test_the_commands_are_those_of_the_command_line() -> None:
+    shown = set(re.findall(r"\| `branchsweep ([\w-]+)", README))
+    assert shown == set(get_command(app).commands)  # type: ignore[attr-defined]  # a group of commands
 
 
 def test_every_target_of_make_exists() -> None:
@@ -48,7 +48,7 @@ def test_every_target_of_make_exists() -> None:
     assert set(re.findall(r"^ {4}make (\w+)", README, re.MULTILINE)) <= targets
 
 
-def test_every_picture_and_file_that_is_linked_is_there() -> None:
+def test_every_linked_file_exists() -> None:
     linked = re.findall(r"\]\((?!http)([^)#]+)\)", README)
     assert linked
     for path in linked:

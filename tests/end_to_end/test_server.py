@@ -1,4 +1,4 @@
-"""A shared MLflow server: PostgreSQL, passwords, artifacts elsewhere. It may be away, and several people use it at once."""
+"""A shared MLflow server on PostgreSQL with passwords: it may be unavailable, and several people use it at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import open_driver
-from branchsweep.tracking import async_tracker as shadows
+from branchsweep.tracking import async_tracker
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
@@ -89,20 +89,18 @@ class TestLedgerOfASharedServer:
         return open_one
 
 
-def test_who_does_not_sign_in_is_refused_and_not_waited_for(
-    server: SharedServer, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_password_is_an_error_at_once(server: SharedServer, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = MlflowTracker.open(sweep_record(name=name), server.uri)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "no longer")
     began = time.monotonic()
-    with pytest.raises(TrackingError, match="may you use it") as caught, AsyncTracker(ledger) as shadow:
-        shadow.record([example_result(0)])
+    with pytest.raises(TrackingError, match="may you use it") as caught, AsyncTracker(ledger) as tracker:
+        tracker.record([example_result(0)])
     assert not isinstance(caught.value, TrackingServerUnavailableError)
     assert time.monotonic() - began < 10
 
 
 @dataclass
-class Interrupted(FormulaTrainer):
+class ServerStoppingTrainer(FormulaTrainer):
     """Trains while the server goes away: after the second population until the fifth is trained; then it is started again.
 
     Args:
@@ -123,16 +121,16 @@ class Interrupted(FormulaTrainer):
             yield answer
 
 
-def test_a_server_that_is_away_in_mid_sweep_has_every_trial_afterwards(
+def test_an_unavailable_server_has_every_trial_afterwards(
     server: SharedServer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Training goes on; all is delivered afterwards, in order, once, as if the server had never been away."""
-    monkeypatch.setattr(shadows, "LONGEST_PAUSE", 1.0)
+    monkeypatch.setattr(async_tracker, "LONGEST_PAUSE", 1.0)
     experiment = tiny_experiment(name=name, search={"driver": "random", "trials": 24, "batch": 4})
     table = tiny_table()
     rows = training_rows(table, split_rows(experiment, table))
     record = new_sweep_record(experiment, table, split_rows(experiment, table))
-    trainer, progress = Interrupted(rows, server=server), RecordingProgress()
+    trainer, progress = ServerStoppingTrainer(rows, server=server), RecordingProgress()
 
     def searched(tracking: Tracking, trainer: Trainer) -> list[Result]:
         training = TrainingContext(trainer, rows, progress)
@@ -140,12 +138,12 @@ def test_a_server_that_is_away_in_mid_sweep_has_every_trial_afterwards(
 
     ledger = MlflowTracker.open(record, server.uri)
     folder = cache_folder() / "spool" / ledger.run_id
-    with AsyncTracker(ledger, Outbox(folder), ledger.lock, progress.on_message) as shadow:
-        results = searched(replace(ledger.tracking, tracker=shadow), trainer)
+    with AsyncTracker(ledger, Outbox(folder), ledger.lock, progress.on_message) as tracker:
+        results = searched(replace(ledger.tracking, tracker=tracker), trainer)
         assert trainer.populations > 5, "training did not wait"
-        shadow.flush()
+        tracker.flush()
         assert sorted(trial_runs(ledger)) == [(number, "FINISHED") for number in range(24)]  # trained in no order
-        shadow.finish({}, {}, {})
+        tracker.finish({}, {}, {})
     assert not folder.exists()
     alone = searched(MemoryTracker.open(record).tracking, FormulaTrainer(rows))
     assert exact_texts(MlflowTracker.open(record, server.uri).recorded_results()) == exact_texts(results) == exact_texts(alone)
@@ -158,7 +156,7 @@ def test_a_server_that_is_away_in_mid_sweep_has_every_trial_afterwards(
     assert "Connection refused" in told[0] or "RemoteDisconnected" in told[0] or "reset" in told[0]
 
 
-WORKS = """
+RECORDING_PROCESS = """
 import sys, time
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
@@ -187,12 +185,12 @@ except UserError as error:
 """
 
 
-def test_what_a_killed_process_could_not_deliver_is_delivered_by_the_next(server: SharedServer, name: str) -> None:
+def test_trials_that_a_killed_process_left_on_disk_are_recorded_by_the_next(server: SharedServer, name: str) -> None:
     record = sweep_record("endless", name=name)
     first = MlflowTracker.open(record, server.uri)
     first.record([example_result(0)])
     first.lock.release()
-    with start_python(WORKS, server.uri, name, "endless", "0", "12") as process:
+    with start_python(RECORDING_PROCESS, server.uri, name, "endless", "0", "12") as process:
         assert heard(process, 1) == ["open"]
         server.stop()
         go(process)
@@ -203,16 +201,16 @@ def test_what_a_killed_process_could_not_deliver_is_delivered_by_the_next(server
     server.start()
     ledger, progress = MlflowTracker.open(record, server.uri), RecordingProgress()
     assert ledger.lock.after is not None, "the killed process did not let go"
-    with AsyncTracker(ledger, Outbox(folder), ledger.lock, progress.on_message) as shadow:
-        assert exact_texts(shadow.recorded_results()) == exact_texts([example_result(number) for number in range(12)])
+    with AsyncTracker(ledger, Outbox(folder), ledger.lock, progress.on_message) as tracker:
+        assert exact_texts(tracker.recorded_results()) == exact_texts([example_result(number) for number in range(12)])
     assert trial_runs(ledger) == [(number, "FINISHED") for number in range(12)]
     assert "of an earlier process first" in progress.lines[0]
     assert not folder.exists()
 
 
-def test_the_same_sweep_started_twice_is_refused_and_may_be_taken_over(server: SharedServer, name: str) -> None:
+def test_the_same_sweep_started_twice_is_an_error_unless_taken_over(server: SharedServer, name: str) -> None:
     record = sweep_record("endless", name=name)
-    with start_python(WORKS, server.uri, name, "endless", "0", "2", variables=sign_in_variables("bob")) as process:
+    with start_python(RECORDING_PROCESS, server.uri, name, "endless", "0", "2", variables=sign_in_variables("bob")) as process:
         go(process)
         assert heard(process, 4) == ["open", "0", "1", "recorded"]
         with pytest.raises(TrackingError, match=rf"is being run by .*pid {process.pid}.* sign of life \d s ago.*--take-over"):
@@ -220,17 +218,17 @@ def test_the_same_sweep_started_twice_is_refused_and_may_be_taken_over(server: S
         ledger = MlflowTracker.open(record, server.uri, take_over=True)
         told, _ = process.communicate(timeout=30)
     assert f"was taken over by {ledger.lock._owner}" in told
-    with AsyncTracker(ledger, lock=ledger.lock) as shadow:
-        shadow.record([example_result(2)])
-        assert exact_texts(shadow.recorded_results()) == exact_texts([example_result(number) for number in range(3)])
+    with AsyncTracker(ledger, lock=ledger.lock) as tracker:
+        tracker.record([example_result(2)])
+        assert exact_texts(tracker.recorded_results()) == exact_texts([example_result(number) for number in range(3)])
     assert MlflowTracker.open(record, server.uri).lock.after is None, "it was let go"
 
 
-def test_sweeps_of_two_people_under_one_name_do_not_meet(server: SharedServer, name: str) -> None:
+def test_sweeps_of_two_people_under_one_name_do_not_mix(server: SharedServer, name: str) -> None:
     with ExitStack() as stack:
         of = {
             user: stack.enter_context(
-                start_python(WORKS, server.uri, name, f"of {user}", first, most, variables=sign_in_variables(user))
+                start_python(RECORDING_PROCESS, server.uri, name, f"of {user}", first, most, variables=sign_in_variables(user))
             )
             for user, first, most in (("ada", "0", "6"), ("bob", "3", "8"))
         }
@@ -246,7 +244,7 @@ def test_sweeps_of_two_people_under_one_name_do_not_meet(server: SharedServer, n
         assert trial_runs(ledger) == [(number, "FINISHED") for number in numbers]
 
 
-def test_passwords_are_written_down_nowhere(server: SharedServer, postgresql_programs: Path) -> None:
+def test_passwords_are_stored_nowhere(server: SharedServer, postgresql_programs: Path) -> None:
     """Neither in the database nor in any file of the server's, nor in a message. Read last, when all has been written."""
     dumped = server.dump(postgresql_programs)
     assert "branchsweep.holder" in dumped and "branchsweep.trial" in dumped, "the right database"

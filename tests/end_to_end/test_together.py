@@ -297,12 +297,12 @@ def numbers(spool: Outbox) -> list[int]:
     return [result.trial.number for _, results in spool.found() for result in results]
 
 
-def test_the_sweep_ends_as_it_does_with_local_workers(near: Sweep, far: Sweep) -> None:
+def test_the_result_is_that_of_local_workers(near: Sweep, far: Sweep) -> None:
     assert far.figures == near.figures
     assert far.summary["best"] and far.summary["test"] and far.summary["champion"]["crowned"]
 
 
-def test_every_trial_is_what_it_is_with_local_workers_to_the_last_bit(near: Sweep, far: Sweep) -> None:
+def test_every_trial_equals_that_of_local_workers_to_the_last_bit(near: Sweep, far: Sweep) -> None:
     """Params, scores of every head and lane, statuses, reasons, rungs and learning curves; all but the seconds."""
     ours, theirs = (open_recorded_sweep(sweep.uri, "branched") for sweep in (far, near))
     assert timeless(ours.recorded_results()) == timeless(theirs.recorded_results())
@@ -349,12 +349,12 @@ def test_every_trial_is_recorded_once_and_those_that_waited_in_order(far: Sweep)
     assert late in [[*first, *rest] for first, rest in deliveries]
 
 
-def test_nothing_is_left_to_deliver(near: Sweep, far: Sweep) -> None:
+def test_the_outbox_is_empty(near: Sweep, far: Sweep) -> None:
     assert not far.spool.exists()
     assert not near.spool.exists()
 
 
-def test_what_happened_is_said_once_and_training_goes_on_meanwhile(far: Sweep) -> None:
+def test_failures_are_reported_once_while_training_continues(far: Sweep) -> None:
     lost = said(far, r"a worker on .* was lost; what it had begun is trained again elsewhere \(1 worker on 1 node left\)$")
     away = said(far, r"the server is away: recording trial \d+ failed at .* Training goes on, and what is finished waits in .*")
     back = said(far, r"the server is back and has \d+ finished trials? more(, \d+ follow)?$")
@@ -368,7 +368,7 @@ def said(sweep: Sweep, pattern: str) -> int:
     return place
 
 
-def test_no_password_is_written_down(far: Sweep, server: SharedServer, nodes: RayCluster, postgresql_programs: Path) -> None:
+def test_passwords_are_stored_nowhere(far: Sweep, server: SharedServer, nodes: RayCluster, postgresql_programs: Path) -> None:
     """Neither in the store, nor in a file of the server's, the driver's or the cluster's, nor in what was said."""
     folders = [far.folder, server.folder, nodes.folder, nodes.cache]
     files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
