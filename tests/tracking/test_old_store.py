@@ -1,0 +1,176 @@
+"""A store that an earlier version wrote is shown, resumed, promoted from and replayed by this one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from branchsweep.cli import main
+from branchsweep.tracking.open import open_recorded_comparison, open_recorded_sweep
+from fixtures.old_store import ARCHIVE, expected, trials_in, unpack
+
+EXACT = {"rel": 1e-12}
+"""Numbers that are only read."""
+
+TRAINED = {"rel": 1e-3, "abs": 1e-4}
+"""Numbers that are trained again, perhaps on another processor than that of the store."""
+
+
+class OldStore:
+    """The unpacked store, and commands that are run on it in its folder.
+
+    Args:
+        folder: Into which the archive was unpacked.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = folder / "mlflow.db"
+        self.uri = f"sqlite:///{self.database}"
+        self.expected: Mapping[str, Any] = expected(folder)
+
+    def run(self, *words: str) -> str:
+        """The standard output of a command that succeeds."""
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(self.folder)
+            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+            patch.setattr(sys, "argv", ["branchsweep", *words])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        assert (ended.value.code or 0) == 0, err.getvalue()
+        return out.getvalue()
+
+    def json(self, *words: str) -> Any:
+        """The JSON that a command prints."""
+        return json.loads(self.run(*words, "--json"))
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> OldStore:
+    folder = tmp_path_factory.mktemp("old")
+    unpack(ARCHIVE, folder)
+    return OldStore(folder)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> OldStore:
+    """A copy to write into."""
+    unpack(ARCHIVE, tmp_path)
+    return OldStore(tmp_path)
+
+
+def assert_contains(data: Any, recorded: Any, tolerance: Mapping[str, float] = EXACT, besides: tuple[str, ...] = ()) -> None:
+    """Data has all that was recorded, and perhaps more keys.
+
+    Args:
+        data: JSON data of this version.
+        recorded: That of the earlier version.
+        tolerance: Of numbers.
+        besides: Keys that are not compared.
+    """
+    if isinstance(recorded, dict):
+        for key in recorded.keys() - set(besides):
+            assert key in data
+            assert_contains(data[key], recorded[key], tolerance, besides)
+    elif isinstance(recorded, list):
+        assert len(data) == len(recorded)
+        for one, other in zip(data, recorded, strict=True):
+            assert_contains(one, other, tolerance, besides)
+    elif isinstance(recorded, float):
+        assert data == pytest.approx(recorded, **tolerance)
+    else:
+        assert data == recorded
+
+
+def test_sweeps_and_comparisons_are_listed(unpacked: OldStore) -> None:
+    assert_contains(unpacked.json("show"), unpacked.expected["list"])
+
+
+@pytest.mark.parametrize("sweep", ["finished", "interrupted"])
+def test_the_trials_of_a_sweep_are_shown(unpacked: OldStore, sweep: str) -> None:
+    assert_contains(unpacked.json("show", sweep), unpacked.expected[sweep])
+
+
+@pytest.mark.parametrize("kind", ["finished_trial", "pruned_trial"])
+def test_a_trial_is_shown(unpacked: OldStore, kind: str) -> None:
+    recorded = unpacked.expected[kind]
+    assert_contains(unpacked.json("show", "finished", str(recorded["trial"])), recorded)
+
+
+def test_a_comparison_is_shown(unpacked: OldStore) -> None:
+    assert_contains(unpacked.json("show", "compared"), unpacked.expected["compared"])
+    result = open_recorded_comparison(unpacked.uri, "compared").conclusion
+    assert result is not None
+    assert result.run_id == unpacked.expected["compared"]["run_id"]
+
+
+def test_the_history_of_a_registered_model_is_shown(unpacked: OldStore) -> None:
+    assert_contains(unpacked.json("history", "finished"), unpacked.expected["history"])
+
+
+def test_the_summary_of_a_finished_sweep_is_read(unpacked: OldStore) -> None:
+    conclusion = open_recorded_sweep(unpacked.uri, "finished").conclusion
+    assert conclusion is not None
+    assert conclusion.metrics["test_r2/mean"] == unpacked.expected["history"]["versions"][0]["test"]["test_r2/mean"]
+    assert json.loads(conclusion.tags["summary"])["sweep"] == "finished"
+    assert open_recorded_sweep(unpacked.uri, "interrupted").conclusion is None
+
+
+def test_the_registered_model_predicts_what_it_predicted(unpacked: OldStore, tmp_path: Path) -> None:
+    output = tmp_path / "predicted.csv"
+    unpacked.run("predict", "models:/finished@champion", "table.csv", "-o", str(output))
+    predicted = list(csv.DictReader(output.read_text(encoding="utf-8").splitlines()))
+    recorded = list(csv.DictReader(unpacked.expected["predictions"]))
+    assert len(predicted) == len(recorded)
+    for one, other in zip(predicted, recorded, strict=True):
+        assert {name: float(value) for name, value in one.items()} == pytest.approx(
+            {name: float(value) for name, value in other.items()}, rel=1e-5
+        )
+
+
+def test_a_trial_is_replayed(unpacked: OldStore) -> None:
+    recorded = unpacked.expected["replay"]
+    replay = unpacked.json("replay", "finished", "--trial", str(recorded["trial"]))
+    assert replay["agreement"] in {"equal", "within tolerance"}
+    assert replay["params"] == recorded["params"]
+    assert [(metric["name"], metric["epoch"], metric["recorded"]) for metric in replay["figures"]] == [
+        (metric["name"], metric["epoch"], metric["recorded"]) for metric in recorded["figures"]
+    ]
+
+
+def test_a_finished_sweep_is_not_run_again(store: OldStore) -> None:
+    before = trials_in(store.database, "finished")
+    summary = store.json("run", "finished.yaml")
+    assert (summary["sweep"], summary["run_id"]) == ("finished", store.expected["finished"]["run_id"])
+    assert trials_in(store.database, "finished") == before
+
+
+def test_an_interrupted_sweep_goes_on_as_if_it_had_not_been_interrupted(store: OldStore) -> None:
+    before = trials_in(store.database, "interrupted")
+    summary = store.json("run", "interrupted.yaml")
+    assert summary["run_id"] == store.expected["interrupted"]["run_id"]
+    after, uninterrupted = trials_in(store.database, "interrupted"), store.expected["uninterrupted_trials"]
+    assert {number: after[number] for number in before} == before
+    assert [str(number) for number in after] == list(uninterrupted)
+    for number, trial in after.items():
+        recorded = uninterrupted[str(number)]
+        assert trial["params"] == recorded["params"]
+        assert trial["tags"]["status"] == recorded["tags"]["status"]
+        assert_contains(trial["metrics"], recorded["metrics"], TRAINED)
+
+
+def test_a_trial_is_promoted_against_the_champion(store: OldStore) -> None:
+    store.run("promote", "finished", "--trial", "2")
+    history = store.json("history", "finished")
+    assert [version["trial"] for version in history["versions"]] == [2, 4]
+    assert_contains(history["versions"][1], store.expected["history"]["versions"][0], besides=("titles",))
+    assert any("champion" in version["titles"] for version in history["versions"])
