@@ -1,0 +1,63 @@
+"""What every kind of encoder must do."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from branchsweep.config import kinds
+from branchsweep.data.encoders.encoder import Encoder
+from branchsweep.data.encoders.registry import fitted_from_json
+from branchsweep.types import Floats
+
+COLUMNS = 3
+
+
+class EncoderContract:
+    """A subclass says which encoder it is about."""
+
+    @pytest.fixture
+    def encoder(self) -> Encoder:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def values(self) -> Floats:
+        return np.random.default_rng(0).normal([0.0, 1013.0, 5.0], [1.0, 6.0, 0.1], (200, COLUMNS))
+
+    @pytest.fixture
+    def targets(self, values: Floats) -> Floats:
+        return values @ np.ones((COLUMNS, 2))
+
+    def test_its_name_is_one_that_an_experiment_may_use(self, encoder: Encoder) -> None:
+        assert encoder.name in kinds.ENCODERS
+        assert encoder.is_invertible or encoder.name not in kinds.TARGET_ENCODERS
+
+    def test_it_has_the_width_that_it_says(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
+        encoded = encoder.fit(values, targets).transform(values[:7])
+        assert encoded.shape == (7, encoder.width(COLUMNS))
+        assert np.isfinite(encoded).all()
+
+    def test_rows_are_encoded_one_by_one(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
+        fitted = encoder.fit(values, targets)
+        np.testing.assert_array_equal(fitted.transform(values)[5:9], fitted.transform(values[5:9]))
+
+    def test_it_comes_back_from_json(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
+        fitted = encoder.fit(values, targets)
+        again = fitted_from_json(json.loads(json.dumps(fitted.to_json())))
+        np.testing.assert_array_equal(again.transform(values), fitted.transform(values))
+
+    def test_what_was_encoded_comes_back_if_it_can(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
+        fitted = encoder.fit(values, targets)
+        if encoder.is_invertible:
+            np.testing.assert_allclose(fitted.inverse(fitted.transform(values)), values, rtol=1e-9)
+
+    def test_it_is_served_by_its_source_alone(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
+        fitted = encoder.fit(values, targets)
+        assert "branchsweep" not in fitted.serving_source()
+        alone: dict[str, object] = {"__name__": "alone"}
+        exec(fitted.serving_source(), alone)  # noqa: S102
+        transform = alone["transform"]
+        assert callable(transform)
+        np.testing.assert_array_equal(transform(json.loads(json.dumps(fitted.to_json())), values), fitted.transform(values))

@@ -1,0 +1,51 @@
+"""Every kind of layer keeps the contract; activations are Keras's, alone and mixed."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from branchsweep.config import kinds
+from branchsweep.models.arrays import NUMPY
+from branchsweep.models.layers.activations import Activation, evaluate_by_row
+from branchsweep.models.layers.registry import activation_kinds, layer_kinds
+from contracts.layer import LayerContract
+
+X = np.linspace(-4.0, 4.0, 81)
+
+
+@pytest.mark.parametrize("layer", layer_kinds(), ids=lambda layer: layer.name)
+class TestLayers(LayerContract):
+    """All of them."""
+
+
+def test_every_name_that_an_experiment_may_use_has_a_kind() -> None:
+    assert [layer.name for layer in layer_kinds()] == list(kinds.LAYERS)
+    assert [activation.name for activation in activation_kinds()] == list(kinds.ACTIVATIONS)
+
+
+@pytest.mark.parametrize("activation", activation_kinds(), ids=lambda activation: activation.name)
+class TestActivations:
+    def test_it_is_keras_s(self, activation: Activation) -> None:
+        theirs = np.asarray(keras.activations.get(activation.name)(keras.ops.convert_to_tensor(X)))
+        np.testing.assert_allclose(activation(NUMPY, X)[0], theirs, rtol=1e-5, atol=1e-6)
+
+    def test_the_slope_is_the_derivative(self, activation: Activation) -> None:
+        x, step = X[np.abs(X) > 0.01], 1e-6
+        expected = (activation(NUMPY, x + step)[0] - activation(NUMPY, x - step)[0]) / (2 * step)
+        np.testing.assert_allclose(activation(NUMPY, x)[1], expected, atol=1e-6)
+
+    def test_zero_stays_zero(self, activation: Activation) -> None:
+        assert activation(NUMPY, np.zeros(1))[0] == 0.0
+
+
+def test_each_row_has_its_own_activation() -> None:
+    activations = activation_kinds()
+    index = np.arange(len(activations))[::-1, None, None]
+    x = np.tile(X, (len(activations), 1, 1))
+    value, slope = evaluate_by_row(NUMPY, activations, index, x)
+    for row, position in enumerate(index[:, 0, 0]):
+        alone = activations[position](NUMPY, X)
+        np.testing.assert_array_equal(value[row, 0], alone[0])
+        np.testing.assert_array_equal(slope[row, 0], alone[1])
