@@ -48,6 +48,11 @@ def label(metric: str) -> str:
     return METRICS[metric].label if metric in METRICS else metric
 
 
+def plain_label(metric: str) -> str:
+    """The same in plain letters, for generated code: `R2` of `r2`."""
+    return label(metric).replace("²", "2")
+
+
 def higher_is_better(metric: str) -> bool:
     """Whether the larger of two values of this metric is the better one; true of every score."""
     return METRICS[metric].higher_is_better if metric in METRICS else True

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from branchsweep.data.encoders.encoder import same_width
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.errors import BackendError
-from branchsweep.models.architecture import Architecture
+from branchsweep.metrics.names import plain_label
 from branchsweep.models.exported_model import ModelMember, Provenance
+from branchsweep.models.heads.registry import head_kind
+from branchsweep.models.layers.registry import layer_kind
 from branchsweep.models.recipe import Recipe, recipe_from_dict
 from branchsweep.types import SourceCall
 
@@ -62,7 +65,7 @@ def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMem
         entries = [f"({member.share!r}, network_{number})" for member, number in zip(members, numbers, strict=True)]
         lines += _laid_out("members = [", entries, "]", exploded=True)
         lines += ["predicted = sum(share * network(train, test) for share, network in members)"]
-    return "\n".join([*lines, "", *_ending()]) + "\n"
+    return "\n".join([*lines, "", *_ending(networks)]) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,9 @@ class _Network:
         return self.recipe.learning_rate_schedule == "cosine"
 
     @property
-    def scalers(self) -> set[str]:
-        """The classes of its scalers."""
-        return {source.name for source in (self.input_source, self.target_source) if source}
+    def encoders(self) -> set[SourceCall]:
+        """What encodes its inputs and its targets."""
+        return {source for source in (self.input_source, self.target_source) if source}
 
     @property
     def input_source(self) -> SourceCall | None:
@@ -104,15 +107,18 @@ class _Network:
 
     @property
     def target_source(self) -> SourceCall | None:
-        """What encodes the targets; None where they stay as they are."""
-        return encoder_kind(self.recipe.target_scaling).source
+        """What encodes the targets, all alike; None where they stay as they are."""
+        scalings = {head_kind(loss).target_encoder(self.recipe.target_scaling) for loss in self.losses.values()}
+        if len(scalings) > 1:
+            raise BackendError("heads whose targets are encoded in different ways have no script yet")
+        return encoder_kind(scalings.pop()).source
 
     def lines(self, columns: int, result: str = "predicted = ") -> list[str]:
         """From the scalers to the predictions, in lines of so many letters; what becomes of these, `result` says."""
         return [
             *self._scaling(columns),
             "",
-            *_architecture(self.recipe.architecture, columns),
+            *_architecture(self.recipe, self.losses, columns),
             "",
             *self._training(columns),
             "",
@@ -157,7 +163,7 @@ class _Network:
             *lines,
             rate,
             *_laid_out(f"optimizer = keras.optimizers.{optimizer}(", words, ")", columns),
-            *_mapping("loss", {head: _text(loss) for head, loss in self.losses.items()}, columns),
+            *_mapping("loss", {head: head_kind(loss).loss_source() for head, loss in self.losses.items()}, columns),
             *_mapping("loss_weights", weights, columns),
             "model.compile(optimizer, loss=loss, loss_weights=loss_weights)",
             "targets = {head: y_train[:, [place]] for place, head in enumerate(HEADS)}",
@@ -195,7 +201,10 @@ def _opening(name: str, networks: Sequence[_Network], members: Sequence[ModelMem
 
 
 def _imports(networks: Sequence[_Network]) -> list[str]:
-    scalers = sorted(set().union(*(network.scalers for network in networks)))
+    calls = set().union(*(network.encoders for network in networks), _scores(networks))
+    modules = {*(call.module for call in calls), "sklearn.model_selection"}
+    names = {module: sorted({call.name for call in calls if call.module == module}) for module in modules}
+    names["sklearn.model_selection"] = ["train_test_split"]
     return [
         *(["import math"] if any(network.falls for network in networks) else []),
         "import sys",
@@ -204,10 +213,13 @@ def _imports(networks: Sequence[_Network]) -> list[str]:
         "import keras",
         "import numpy as np",
         "import pandas as pd",
-        "from sklearn.metrics import r2_score",
-        "from sklearn.model_selection import train_test_split",
-        *([f"from sklearn.preprocessing import {', '.join(scalers)}"] if scalers else []),
+        *(f"from {module} import {', '.join(names[module])}" for module in sorted(modules)),
     ]
+
+
+def _scores(networks: Sequence[_Network]) -> set[SourceCall]:
+    """The functions that compute the heads' scores."""
+    return {head_kind(loss).score_source() for loss in networks[0].losses.values()}
 
 
 def _names(inputs: Sequence[str], provenance: Provenance) -> list[str]:
@@ -249,27 +261,30 @@ def _scaler(variable: str, source: SourceCall, columns_of: str, columns: int) ->
     return _laid_out(f"{variable} = {source.name}(", source.arguments, f").fit(train[{columns_of}])", columns)
 
 
-def _architecture(architecture: Architecture, columns: int) -> list[str]:
+def _architecture(recipe: Recipe, losses: Mapping[str, str], columns: int) -> list[str]:
     """The network in Keras's functional API, each layer with its name."""
+    architecture = recipe.architecture
 
-    def dense(variable: str, units: int, name: str, on: str, activation: str = architecture.activation) -> list[str]:
-        words = [str(units), *([f"activation={_text(activation)}"] if activation else []), f"name={_text(name)}"]
-        return _laid_out(f"{variable} = keras.layers.Dense(", words, f")({on})", columns)
+    def call(variable: str, source: SourceCall, name: str, on: str) -> list[str]:
+        return _laid_out(f"{variable} = {source.name}(", [*source.arguments, f"name={_text(name)}"], f")({on})", columns)
 
-    lines = ["# The trunk, which all heads share", 'inputs = keras.Input((len(INPUTS),), name="inputs")']
-    on = "inputs"
-    for depth, units in enumerate(architecture.trunk, start=1):
-        lines += dense("trunk", units, f"trunk_{depth}", on)
-        on = "trunk"
+    def stack(variable: str, kind: str, widths: Sequence[int], stem: str, on: str) -> Iterator[str]:
+        for depth, units in enumerate(widths, start=1):
+            source = layer_kind(kind).source(units, architecture.activation)
+            yield from call(variable, source, f"{stem}_{depth}", on if depth == 1 else variable)
+
+    width = "len(INPUTS)" if encoder_kind(recipe.input_scaling).width is same_width else "x_train.shape[1]"
+    lines = ["# The trunk, which all heads share", f'inputs = keras.Input(({width},), name="inputs")']
+    lines += stack("trunk", architecture.trunk_layer, architecture.trunk, "trunk", "inputs")
     lines += ["outputs = {}"]
     for head, branch in architecture.branches.items():
         own = "a layer of its own" if len(branch) == 1 else f"{len(branch)} layers of its own"
         lines += ["", f"# {head} has {own}" if branch else f"# {head} stands on the trunk itself"]
-        on = "trunk"
-        for depth, units in enumerate(branch, start=1):
-            lines += dense("branch", units, f"{head}_{depth}", on)
-            on = "branch"
-        lines += dense(f"outputs[{_text(head)}]", 1, head, on, "")
+        lines += stack("branch", architecture.branch_layer(head), branch, head, "trunk")
+        kind = head_kind(losses[head])
+        activation = [] if kind.output_activation == "linear" else [f"activation={_text(kind.output_activation)}"]
+        output = SourceCall("keras.layers.Dense", (str(kind.units), *activation))
+        lines += call(f"outputs[{_text(head)}]", output, head, "branch" if branch else "trunk")
     return [*lines, "", "model = keras.Model(inputs, outputs)", "model.summary()"]
 
 
@@ -281,11 +296,25 @@ def _function(number: int, network: _Network) -> list[str]:
     return [f"def network_{number}(train, test):", *(f"    {line}" if line else "" for line in body)]
 
 
-def _ending() -> list[str]:
+def _ending(networks: Sequence[_Network]) -> list[str]:
+    """Prints the score of every head on the test rows; heads of different scores have a table of functions."""
+    losses = networks[0].losses
+    functions = {head: head_kind(loss).score_source().name for head, loss in losses.items()}
+    label = {head: plain_label(head_kind(loss).score) for head, loss in losses.items()}
+    loop = "for place, (head, column) in enumerate(zip(HEADS, TARGETS, strict=True)):"
+    if len(set(functions.values())) == 1:
+        function, metric = next(iter(functions.values())), next(iter(label.values()))
+        variable = metric.lower()
+        return [
+            loop,
+            f"    {variable} = {function}(test[column], predicted[:, place])",
+            f'    print(f"{{head}}: {metric} {{{variable}:.4f}} on the test rows")',
+        ]
     return [
-        "for place, (head, column) in enumerate(zip(HEADS, TARGETS, strict=True)):",
-        "    r2 = r2_score(test[column], predicted[:, place])",
-        '    print(f"{head}: R2 {r2:.4f} on the test rows")',
+        *_mapping("scores", functions, COLUMNS),
+        loop,
+        "    score = scores[head](test[column], predicted[:, place])",
+        '    print(f"{head}: {score:.4f} on the test rows")',
     ]
 
 

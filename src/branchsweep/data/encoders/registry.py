@@ -29,6 +29,12 @@ def register_encoder(encoder: Encoder) -> None:
     kinds.ENCODERS.add(encoder.name)
 
 
+def unregister_encoder(name: str) -> None:
+    """Offer a kind no longer."""
+    _ENCODERS.pop(name, None)
+    kinds.ENCODERS.discard(name)
+
+
 def encoder_kind(name: str) -> Encoder:
     """The kind of encoder with this name.
 

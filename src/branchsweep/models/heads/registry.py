@@ -29,6 +29,13 @@ def register_head(head: Head) -> None:
     kinds.HEAD_SCORES[head.name] = head.score
 
 
+def unregister_head(name: str) -> None:
+    """Offer a kind no longer."""
+    _HEADS.pop(name, None)
+    kinds.HEADS.discard(name)
+    kinds.HEAD_SCORES.pop(name, None)
+
+
 def head_kind(name: str) -> Head:
     """The kind of the heads with this loss.
 

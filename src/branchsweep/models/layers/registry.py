@@ -28,6 +28,12 @@ def register_layer(layer: Layer) -> None:
     kinds.LAYERS.add(layer.name)
 
 
+def unregister_layer(name: str) -> None:
+    """Offer a kind no longer."""
+    _LAYERS.pop(name, None)
+    kinds.LAYERS.discard(name)
+
+
 def register_activation(activation: Activation) -> None:
     """Offer an activation more: experiments may name it as `activation`, in this process. Keras must know it by its name."""
     _ACTIVATIONS[activation.name] = activation
