@@ -50,8 +50,8 @@ def seen(experiment: Experiment = EXPERIMENT) -> TrainingRows:
 
 def confirmed(results: list[Result], experiment: Experiment = EXPERIMENT, **trainer: Any) -> list[ReevaluatedTrial]:
     rows = seen(experiment)
-    contenders = best_candidates(experiment, results, make_evaluator(experiment.objective, results))
-    return reevaluate(contenders, experiment, TrainingContext(FormulaTrainer(rows, **trainer), rows, RecordingProgress()))
+    candidates = best_candidates(experiment, results, make_evaluator(experiment.objective, results))
+    return reevaluate(candidates, experiment, TrainingContext(FormulaTrainer(rows, **trainer), rows, RecordingProgress()))
 
 
 def test_the_folds_are_cut_anew_from_the_same_training_rows() -> None:
@@ -68,7 +68,7 @@ def test_the_best_few_go_on() -> None:
     results = [result(number, r2) for number, r2 in enumerate([0.5, 0.9, 0.7, 0.8, 0.6])]
     results += [Result(Trial(5, {}), Score(Status.FAILED)), replace(result(6, 0.99), score=Score(Status.PRUNED, value=0.99))]
     best = best_candidates(EXPERIMENT, results, make_evaluator(EXPERIMENT.objective, results))
-    assert [contender.name for contender in best] == ["trial 1", "trial 3", "trial 2"]
+    assert [candidate.name for candidate in best] == ["trial 1", "trial 3", "trial 2"]
     several = EXPERIMENT.model_copy(update={"objective": Objective(maximize=["r2/PE", "r2/V"])})
     assert [one.name for one in best_candidates(several, results, make_evaluator(several.objective, results))] == [
         "trial 1"
@@ -92,30 +92,30 @@ def test_a_planted_lucky_trial_is_found_out() -> None:
     """Trial 0 has the best searched score by luck; its recipe is worse than that of trial 1."""
     results = [result(0, 0.99, rate=0.2), result(1, 0.95, rate=0.01)]
     finalist = choose_finalist(confirmed(results), EXPERIMENT, make_evaluator(EXPERIMENT.objective, results))
-    assert finalist is not None and finalist.contender.name == "trial 1"
-    assert finalist.contender.searched is not None and finalist.contender.searched.value == 0.95
+    assert finalist is not None and finalist.candidate.name == "trial 1"
+    assert finalist.candidate.searched is not None and finalist.candidate.searched.value == 0.95
 
 
 def test_within_one_standard_error_the_smallest_goes_on() -> None:
     policy = Confirmation(trials=3, folds=4, seeds=2, choose="one_standard_error")
     results = [result(0, 0.9, depth=4), result(1, 0.9, depth=3), result(2, 0.9, depth=1, rate=1.0)]
     three = confirmed(results)
-    judged = make_evaluator(EXPERIMENT.objective, results)
-    best = choose_finalist(three, EXPERIMENT, judged)
-    assert best is not None and best.contender.name == "trial 0"
+    evaluator = make_evaluator(EXPERIMENT.objective, results)
+    best = choose_finalist(three, EXPERIMENT, evaluator)
+    assert best is not None and best.candidate.name == "trial 0"
     noisy = [
         replace(one, lane_scores={key: {head: r2[head] + 0.01 * key[0] for head in r2} for key, r2 in one.lane_scores.items()})
         for one in three
     ]
-    smallest = choose_finalist(noisy, EXPERIMENT.model_copy(update={"confirmation": policy}), judged)
-    assert smallest is not None and smallest.contender.name == "trial 1"  # trial 2 is smaller, and too bad
+    smallest = choose_finalist(noisy, EXPERIMENT.model_copy(update={"confirmation": policy}), evaluator)
+    assert smallest is not None and smallest.candidate.name == "trial 1"  # trial 2 is smaller, and too bad
 
 
 def test_who_diverges_is_not_chosen() -> None:
     results = [result(0, 0.99, rate=0.5), result(1, 0.9, rate=0.01)]
     two = confirmed(results, diverges_above=0.1)
     finalist = choose_finalist(two, EXPERIMENT, make_evaluator(EXPERIMENT.objective, results))
-    assert finalist is not None and finalist.contender.name == "trial 1"
+    assert finalist is not None and finalist.candidate.name == "trial 1"
     assert two[0].score.status is Status.FAILED and two[0].lane_scores == {} and np.isnan(two[0].predictions).all()
     assert choose_finalist(two[:1], EXPERIMENT, make_evaluator(EXPERIMENT.objective, results)) is None
 
@@ -123,12 +123,12 @@ def test_who_diverges_is_not_chosen() -> None:
 def test_networks_of_another_experiment_meet_the_same_folds() -> None:
     rows = seen()
     other = EXPERIMENT.model_copy(update={"name": "other", "fit": EXPERIMENT.fit.model_copy(update={"epochs": 5})})
-    contenders = [
+    candidates = [
         ConfirmationCandidate("mine", EXPERIMENT, result(7, 0.9).trial),
         ConfirmationCandidate("theirs", other, result(7, 0.9).trial),
     ]
     trainer = FormulaTrainer(rows)
-    mine, theirs = reevaluate(contenders, EXPERIMENT, TrainingContext(trainer, rows, RecordingProgress()))
+    mine, theirs = reevaluate(candidates, EXPERIMENT, TrainingContext(trainer, rows, RecordingProgress()))
     assert set(mine.lane_scores) == set(theirs.lane_scores)
     assert mine.lane_scores == theirs.lane_scores  # the formula knows no epochs but those that are missing
     assert trainer.epochs == 8 * 3 + 8 * 5
@@ -146,9 +146,9 @@ def test_the_order_in_which_populations_finish_changes_no_bit() -> None:
     experiment = tiny_experiment(confirmation={"trials": 1, "folds": 7, "seeds": 5})  # more lanes than a population holds
     rows = seen(experiment)
     results = [result(0, 0.9)]
-    contenders = best_candidates(experiment, results, make_evaluator(experiment.objective, results))
+    candidates = best_candidates(experiment, results, make_evaluator(experiment.objective, results))
     (one,), (other,) = (
-        reevaluate(contenders, experiment, TrainingContext(kind(rows), rows, RecordingProgress()))
+        reevaluate(candidates, experiment, TrainingContext(kind(rows), rows, RecordingProgress()))
         for kind in (FormulaTrainer, InOrder)
     )
     assert repr(replace(one.score, seconds=0.0)) == repr(replace(other.score, seconds=0.0))
@@ -164,7 +164,7 @@ def test_a_confirmed_score_does_not_depend_on_the_other_candidates() -> None:
 
     def confirmed_values(chosen: list[ConfirmationCandidate]) -> dict[str, float]:
         training = TrainingContext(FormulaTrainer(rows, seed_effect=0.05), rows, RecordingProgress())
-        return {each.contender.name: each.score.value for each in reevaluate(chosen, EXPERIMENT, training)}
+        return {each.candidate.name: each.score.value for each in reevaluate(chosen, EXPERIMENT, training)}
 
     together = confirmed_values(candidates)
     assert confirmed_values(candidates[::-1]) == together
@@ -179,4 +179,4 @@ def test_equal_recipes_are_trained_once_and_have_equal_scores() -> None:
     first, second = reevaluate(candidates, EXPERIMENT, TrainingContext(trainer, rows, RecordingProgress()))
     assert len(trainer.trained) == 4 * 2
     assert repr(first.score) == repr(second.score)
-    assert (first.contender.name, second.contender.name) == ("trial 3", "trial 8")
+    assert (first.candidate.name, second.candidate.name) == ("trial 3", "trial 8")

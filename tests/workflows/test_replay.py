@@ -23,7 +23,8 @@ from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.trial import Result, Score, Status, Trial
 from branchsweep.workflows.context import TrainingContext
-from branchsweep.workflows.replay import Agreement, EnvironmentFact, Replay, compare_facts, compare_metrics, find_trial, replay
+from branchsweep.workflows.replay import compare_facts, compare_metrics, find_trial, replay
+from branchsweep.workflows.replay_result import Agreement, EnvironmentFact, Replay
 from branchsweep.workflows.search_loop import run_search
 from branchsweep.workflows.sweep_record import RecordedSweep, new_sweep_record
 from fakes import FormulaTrainer, RecordingProgress
@@ -103,7 +104,7 @@ def test_a_complete_trial_is_compared_at_its_rungs_and_at_its_end(past: Past) ->
     result = past.first(Status.COMPLETE)
     said, trainer = past.replay(result)
     assert trainer.epochs == 3 * 6  # three folds
-    assert [(one.name, one.epoch) for one in said.figures] == [
+    assert [(one.name, one.epoch) for one in said.metrics] == [
         ("r2/PE", 1),
         ("r2/V", 1),
         ("r2/PE", 3),
@@ -127,7 +128,7 @@ def test_a_pruned_trial_is_trained_to_its_rung_and_no_further(past: Past, rungs:
 def test_a_failed_trial_fails_again_in_the_same_place_or_it_differs(past: Past) -> None:
     result = past.first(Status.FAILED)
     said, _ = past.replay(result)
-    assert said.figures == []
+    assert said.metrics == []
     assert said.sentence == f"trial {result.trial.number} replayed until it failed: equal to the last digit"
     later = replace(result, score=replace(result.score, reason=result.score.reason.replace("epoch 1", "epoch 2")))
     said, _ = past.replay(later)

@@ -529,7 +529,7 @@ class TestTheTitle:
     def test_it_goes_to_the_first_and_then_to_the_better(self) -> None:
         store = MemoryStore()
         said = [self.run(store, rate)[0].champion for rate in (0.1, 0.02, 0.05)]
-        assert [crowning and crowning.crowned for crowning in said] == [True, True, False]
+        assert [registered and registered.crowned for registered in said] == [True, True, False]
         assert said[0] is not None and said[0].because.startswith("first of its name, with a mean validation R² of 0.9")
         assert said[1] is not None and "of version 1: +0." in said[1].because
         assert said[2] is not None and said[2].because.endswith("not better beyond chance")
@@ -561,11 +561,11 @@ class TestTheTitle:
         _, ledger = self.run(store, 0.01, promotion=None)
         sweep = TinySweep(tiny_experiment(), ledger)
         dry = promote_recorded(sweep.context, dry_run=True)
-        assert dry.verdict is not None and dry.verdict.promote and dry.crowning is None
+        assert dry.decision is not None and dry.decision.promote and dry.registered is None
         assert store.champions["tiny"].version == 1
         assert "would be promoted" in rendered_text(render_promotion_outcome(dry, ["PE", "V"]))
         promoted = promote_recorded(sweep.context, number=0)
-        assert promoted.crowning is not None and promoted.crowning.crowned and store.champions["tiny"].version == 2
+        assert promoted.registered is not None and promoted.registered.crowned and store.champions["tiny"].version == 2
         with pytest.raises(ConfigError, match=r"--trial: got 7, expected a complete trial of this sweep \(0\)"):
             promote_recorded(sweep.context, number=7, dry_run=True)
 
@@ -587,7 +587,7 @@ class TestTheTitle:
         confirmed = {one.trial: one for one in scene.run().confirmed}
         for number, in_sweep in confirmed.items():
             outcome = promote_recorded(scene.again(seed_effect=0.05).context, number, dry_run=True)
-            (candidate,) = [one for one in outcome.confirmed if one.contender.trial.number == number and one.contender.searched]
+            (candidate,) = [one for one in outcome.confirmed if one.candidate.trial.number == number and one.candidate.searched]
             assert (candidate.score.scores, candidate.score.scores_se) == (in_sweep.scores, in_sweep.scores_se)
 
     def test_every_model_that_meets_the_test_rows_is_counted(self) -> None:

@@ -34,9 +34,9 @@ def model_card_lines(
     yield ""
     yield escape_markdown(experiment.question) or f"Predicts {', '.join(heads)} from {', '.join(dataset.inputs)}."
     yield ""
-    yield f"It is {kind} with {finalist.parameters:,} parameters, {finalist.contender.name} of the sweep {experiment.name}:"
+    yield f"It is {kind} with {finalist.parameters:,} parameters, {finalist.candidate.name} of the sweep {experiment.name}:"
     yield ""
-    recipe = recipe_for(experiment, finalist.contender.trial.params)
+    recipe = recipe_for(experiment, finalist.candidate.trial.params)
     yield from (
         f"    {line}"
         for line in draw_network(recipe.architecture, dataset.inputs, width=recipe.encoded_width(len(dataset.inputs)))
@@ -49,7 +49,7 @@ def model_card_lines(
     columns = [f"searched {metric}", f"confirmed {metric}", f"test {metric}", *(f"test {label(other)}" for other in others)]
     yield f"| head | unit | {' | '.join(columns)} |"
     yield "|---|---" + "|---" * len(columns) + "|"
-    searched = finalist.contender.searched
+    searched = finalist.candidate.searched
     for head, measured in test.items():
         in_search = f"{searched.heads[head].score:.4f}" if searched else "-"
         confirmed = f"{score.heads[head].score:.4f} ± {score.heads[head].score_se:.4f}"

@@ -35,7 +35,7 @@ class Baseline:
     experiment: Experiment | None = None
 
     @property
-    def contender(self) -> ConfirmationCandidate | None:
+    def candidate(self) -> ConfirmationCandidate | None:
         """The network that it is, to be confirmed beside the finalists; None for one of scikit-learn's."""
         if self.experiment is None:
             return None
@@ -115,7 +115,7 @@ def _estimator_result(name: str, sweep: SweepContext) -> BaselineResult:
 
 
 def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext) -> BaselineResult:
-    experiment, score = confirmed.contender.experiment, confirmed.score
+    experiment, score = confirmed.candidate.experiment, confirmed.score
     members = refit([RefitRequest.of_confirmed(confirmed)], experiment, sweep.training)[0] if score.is_complete else []
     test: dict[str, float] = {}
     if members:
@@ -125,4 +125,4 @@ def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext) -> Baselin
             )
         by_head = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, list(experiment.heads))
         test = {head: measured.score for head, measured in by_head.items()}
-    return BaselineResult(name=confirmed.contender.name, scores=score.scores, scores_se=score.scores_se, test_scores=test)
+    return BaselineResult(name=confirmed.candidate.name, scores=score.scores, scores_se=score.scores_se, test_scores=test)

@@ -44,7 +44,7 @@ class ReevaluatedTrial:
     """A candidate with its confirmed score.
 
     Args:
-        contender: What was trained.
+        candidate: What was trained.
         score: Over all its lanes.
         lane_scores: By (fold, seed), the score of each head; empty where a lane diverged.
         predictions: `(training rows, heads)` what its lanes predict for the rows that they were not trained on, averaged over
@@ -52,7 +52,7 @@ class ReevaluatedTrial:
         parameters: Weights and biases of its network.
     """
 
-    contender: ConfirmationCandidate
+    candidate: ConfirmationCandidate
     score: Score
     lane_scores: Mapping[tuple[int, int], Mapping[str, float]]
     predictions: Floats = field(repr=False)

@@ -19,13 +19,13 @@ class CurrentChampion:
 
     Args:
         champion: As the registry has it.
-        contender: How it was made, to be trained again on the rows of this sweep; None where that cannot be done.
+        candidate: How it was made, to be trained again on the rows of this sweep; None where that cannot be done.
         why_not: Why it cannot be done; empty where it can.
         is_fair: Whether it was trained on none of the test rows of this sweep, for they were its own.
     """
 
     champion: Champion
-    contender: ConfirmationCandidate | None
+    candidate: ConfirmationCandidate | None
     why_not: str = ""
     is_fair: bool = False
 

@@ -24,10 +24,10 @@ from branchsweep.workflows.trial_runner import score_trial
 
 
 def best_candidates(
-    experiment: Experiment, results: Sequence[Result], judged: ObjectiveEvaluator
+    experiment: Experiment, results: Sequence[Result], evaluator: ObjectiveEvaluator
 ) -> list[ConfirmationCandidate]:
     """The trials that are trained again: the best by the objective, as many as `confirmation.trials` says."""
-    best = judged.ranking(judged.front(results) if judged.objective.is_multi_objective else results)
+    best = evaluator.ranking(evaluator.front(results) if evaluator.objective.is_multi_objective else results)
     return [
         ConfirmationCandidate(f"trial {result.trial.number}", experiment, result.trial, result.score)
         for result in best[: experiment.confirmation.trials]
@@ -74,28 +74,28 @@ def _by_experiment(candidates: Sequence[ConfirmationCandidate]) -> list[list[int
 
 
 def choose_finalist(
-    confirmed: Sequence[ReevaluatedTrial], experiment: Experiment, judged: ObjectiveEvaluator
+    confirmed: Sequence[ReevaluatedTrial], experiment: Experiment, evaluator: ObjectiveEvaluator
 ) -> ReevaluatedTrial | None:
-    """The one that goes on, of the trials of the search; None if all have diverged, or break a constraint.
+    """The finalist among the trials of the search; None if all have diverged, or violate a constraint.
 
-    `best`: of the highest confirmed figure. `one_standard_error`: the network of the fewest parameters whose figure is within
-    one standard error of that one's (Breiman, Friedman, Olshen, Stone 1984).
+    `best`: the trial with the highest confirmed score. `one_standard_error`: the network with the fewest parameters whose score
+    is within one standard error of that one's (Breiman, Friedman, Olshen, Stone 1984).
     """
-    standing = [each for each in confirmed if each.contender.searched is not None and each.lane_scores]
-    if not standing:
+    eligible = [trial for trial in confirmed if trial.candidate.searched is not None and trial.lane_scores]
+    if not eligible:
         return None
-    best = max(standing, key=lambda each: judged.rank(each.score))
+    best = max(eligible, key=lambda trial: evaluator.rank(trial.score))
     if experiment.confirmation.choose == "best":
         return best
-    error = _standard_error(best, judged)
-    near = [each for each in standing if judged.rank(each.score) >= judged.rank(best.score) - error]
-    return min(near, key=lambda each: (each.parameters, -judged.rank(each.score)))
+    lowest = evaluator.rank(best.score) - _standard_error(best, evaluator)
+    near = [trial for trial in eligible if evaluator.rank(trial.score) >= lowest]
+    return min(near, key=lambda trial: (trial.parameters, -evaluator.rank(trial.score)))
 
 
-def _standard_error(one: ReevaluatedTrial, judged: ObjectiveEvaluator) -> float:
-    """Of the figure by which trials are ranked, over the folds; the seeds of a fold are averaged first."""
-    figures = np.array([ranking_value(judged.objective, by_head) for by_head in one.lane_scores.values()])
-    return scores.standard_error(significance.mean_by_fold(figures, [fold for fold, _ in one.lane_scores]).tolist())
+def _standard_error(trial: ReevaluatedTrial, evaluator: ObjectiveEvaluator) -> float:
+    """Of the score by which trials are ranked, over the folds; the seeds of a fold are averaged first."""
+    by_lane = np.array([ranking_value(evaluator.objective, by_head) for by_head in trial.lane_scores.values()])
+    return scores.standard_error(significance.mean_by_fold(by_lane, [fold for fold, _ in trial.lane_scores]).tolist())
 
 
 def _reevaluated(

@@ -113,13 +113,13 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
         )
     of_search = len(planned)
     best = [ConfirmationCandidate("", experiment, trial) for trial in asked[-experiment.confirmation.trials :]]
-    networks = [baseline.contender for baseline in baselines if baseline.contender]
+    networks = [baseline.candidate for baseline in baselines if baseline.candidate]
     folds, seeds = range(experiment.confirmation.folds), experiment.confirmation.seeds
-    for of in [experiment, *(contender.experiment for contender in networks)]:
-        contenders = [each for each in (*best, *networks) if each.experiment is of]
-        plan([lane for candidate in contenders for lane in candidate.lanes(folds, seeds)], of)
+    for of in [experiment, *(candidate.experiment for candidate in networks)]:
+        candidates = [each for each in (*best, *networks) if each.experiment is of]
+        plan([lane for candidate in candidates for lane in candidate.lanes(folds, seeds)], of)
         count = _members(experiment) if of is experiment else 1
-        plan(refit_lanes(contenders[-1].recipe, of, range(count), of.fit.epochs), of)
+        plan(refit_lanes(candidates[-1].recipe, of, range(count), of.fit.epochs), of)
     by_program = _by_program(planned)
     return DryRun(
         sweep=experiment.name,

@@ -28,7 +28,8 @@ from branchsweep.workflows.comparison import compare
 from branchsweep.workflows.context import ComparisonContext, SweepContext
 from branchsweep.workflows.dry_run import DryRun, make_dry_run
 from branchsweep.workflows.promotion import PromotionOutcome
-from branchsweep.workflows.replay import TOLERANCE, Replay, find_trial, replay
+from branchsweep.workflows.replay import TOLERANCE, find_trial, replay
+from branchsweep.workflows.replay_result import Replay
 from branchsweep.workflows.session import Session, load_rows, open_training, training_resources
 from branchsweep.workflows.sweep import finished_result, promote_recorded, run_sweep
 from branchsweep.workflows.sweep_record import RecordedSweep, new_sweep_record, warm_start_results

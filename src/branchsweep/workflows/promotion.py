@@ -37,8 +37,8 @@ class PromotionOutcome:
         finalist: The trial that was chosen; None if none could be.
         test_scores: The score of the exported model on the test rows, by head; None where it was not evaluated.
         members: Networks whose mean the model is.
-        crowning: What the registry holds; None where nothing was registered.
-        verdict: Whether the model becomes the champion; None where that was not to be decided.
+        registered: What the registry holds; None where nothing was registered.
+        decision: Whether the model becomes the champion; None where that was not to be decided.
         predictions: `(test rows, heads)` of the exported model, in natural units; None where it was not evaluated.
     """
 
@@ -46,8 +46,8 @@ class PromotionOutcome:
     finalist: ReevaluatedTrial | None
     test_scores: Mapping[str, float] | None = None
     members: int = 0
-    crowning: PromotionResult | None = None
-    verdict: PromotionDecision | None = None
+    registered: PromotionResult | None = None
+    decision: PromotionDecision | None = None
     predictions: Floats | None = field(default=None, repr=False, compare=False)
 
 
@@ -75,14 +75,14 @@ class PromotionPipeline:
         """
         sweep = self.sweep
         champion = current_champion(sweep.experiment, sweep.dataset, sweep.tracking.registry)
-        rivals = [champion.contender] if champion and champion.contender else []
+        rivals = [champion.candidate] if champion and champion.candidate else []
         confirmed = reevaluate([*best, *rivals, *networks], sweep.experiment, sweep.training)
         finalist = choose_finalist(confirmed, sweep.experiment, self.evaluator)
         if finalist is None:
             return PromotionOutcome(tuple(confirmed), None)
-        rival = next((each for each in confirmed if champion and each.contender is champion.contender), None)
+        rival = next((each for each in confirmed if champion and each.candidate is champion.candidate), None)
         if dry_run:
-            return PromotionOutcome(tuple(confirmed), finalist, verdict=self._decide(finalist, None, champion, rival))
+            return PromotionOutcome(tuple(confirmed), finalist, decision=self._decide(finalist, None, champion, rival))
         members = train_members(finalist, confirmed, sweep.experiment, sweep.training, self.evaluator)
         if not members:
             return PromotionOutcome(tuple(confirmed), finalist)
@@ -121,7 +121,7 @@ class PromotionPipeline:
         if champion and rival is None:
             return PromotionDecision(True, champion.why_not)
         if rival and not rival.lane_scores:
-            return PromotionDecision(True, f"{rival.contender.name} failed when it was trained again ({rival.score.reason})")
+            return PromotionDecision(True, f"{rival.candidate.name} failed when it was trained again ({rival.score.reason})")
         rival_predictions, actual = None, None
         if champion and champion.is_fair and predictions is not None:
             registered = champion.champion
@@ -145,7 +145,7 @@ class PromotionPipeline:
         """Registers the exported model, as the champion if the decision says so."""
         sweep, finalist = self.sweep, exported.finalist
         experiment, dataset, split = sweep.experiment, sweep.dataset, sweep.split
-        name, trial, searched = model_name(experiment, dataset), finalist.contender.trial, finalist.contender.searched
+        name, trial, searched = model_name(experiment, dataset), finalist.candidate.trial, finalist.candidate.searched
         assert searched is not None, "the finalist is one of the search's trials"
         champion = current.champion if current else None
         if champion and (champion.sweep, champion.trial) == (sweep.tracking.tracker.run_id, trial.number):
@@ -186,12 +186,12 @@ class _ExportedFinalist:
     folder: Path
 
 
-def _gate_candidate(candidate: ReevaluatedTrial, predictions: Floats | None) -> promotion_gate.GateCandidate:
-    keys = sorted(candidate.lane_scores)
-    experiment = candidate.contender.experiment
+def _gate_candidate(confirmed: ReevaluatedTrial, predictions: Floats | None) -> promotion_gate.GateCandidate:
+    keys = sorted(confirmed.lane_scores)
+    experiment = confirmed.candidate.experiment
     return promotion_gate.GateCandidate(
-        name=candidate.contender.name,
-        scores={head: tuple(candidate.lane_scores[key][head] for key in keys) for head in experiment.heads},
+        name=confirmed.candidate.name,
+        scores={head: tuple(confirmed.lane_scores[key][head] for key in keys) for head in experiment.heads},
         score_metrics=experiment.score_metrics,
         folds=tuple(fold for fold, _ in keys),
         predictions=predictions,

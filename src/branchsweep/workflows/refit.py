@@ -41,7 +41,7 @@ class RefitRequest:
 
         No validation rows are left to stop by.
         """
-        return cls(confirmed.contender.name, confirmed.contender.recipe, max(1, round(confirmed.score.epochs)), count)
+        return cls(confirmed.candidate.name, confirmed.candidate.recipe, max(1, round(confirmed.score.epochs)), count)
 
 
 def train_members(
@@ -61,7 +61,7 @@ def train_members(
         return refit([RefitRequest.of_confirmed(finalist)], experiment, training)[0]
     if policy.choose == "seeds":
         return _averaged(refit([RefitRequest.of_confirmed(finalist, policy.size)], experiment, training), [1.0])
-    eligible = [candidate for candidate in confirmed if candidate.contender.searched is not None and candidate.lane_scores]
+    eligible = [candidate for candidate in confirmed if candidate.candidate.searched is not None and candidate.lane_scores]
     predictions = {index: candidate.predictions for index, candidate in enumerate(eligible)}
     heads = list(experiment.heads)
     shares = ensemble_selection.select_greedily(predictions, training.rows.y, heads, policy.size, evaluator.objective)

@@ -38,7 +38,7 @@ def report_tables(report: SweepReport) -> Files:
     files = {
         LEADERBOARD: leaderboard_csv(report),
         DATA: json.dumps(asdict(report.table), indent=2) + "\n",
-        CURVES: _csv(("contender", "head", "epoch", metric), _curve_rows(report.curves)),
+        CURVES: _csv(("candidate", "head", "epoch", metric), _curve_rows(report.curves)),
     }
     if report.predictions:
         files[PREDICTIONS] = _csv(("head", "actual", "predicted"), _prediction_rows(report.predictions))

@@ -51,9 +51,9 @@ def run_sweep(sweep: SweepContext, driver: Driver, baselines: Sequence[Baseline]
     earlier = _recorded_result(tracker.conclusion)
     search = run_search(experiment, driver, sweep.training, tracker, earlier.search_seconds if earlier else 0.0)
     evaluator = make_evaluator(experiment.objective, search.results)
-    networks = [baseline.contender for baseline in baselines if baseline.contender]
+    networks = [baseline.candidate for baseline in baselines if baseline.candidate]
     outcome = PromotionPipeline(sweep, evaluator).run(best_candidates(experiment, search.results, evaluator), networks)
-    by_name = {each.contender.name: each for each in outcome.confirmed if each.contender in networks}
+    by_name = {each.candidate.name: each for each in outcome.confirmed if each.candidate in networks}
     compared = evaluate_baselines(baselines, by_name, sweep)
     unfinished = _sweep_result(sweep, search, outcome, compared)
     result = replace(unfinished, seconds=time.perf_counter() - start)
@@ -75,12 +75,12 @@ def _sweep_result(
         data={"source": dataset.source, "digest": dataset.digest, "rows": dataset.rows, "location": dataset.location},
         trials={status.value.lower(): counts[status] for status in (Status.COMPLETE, Status.PRUNED, Status.FAILED)},
         best=_best(experiment, finalist) if finalist else None,
-        confirmed=tuple(_confirmed(each) for each in outcome.confirmed if each.contender.searched),
+        confirmed=tuple(_confirmed(each) for each in outcome.confirmed if each.candidate.searched),
         members=outcome.members,
         meetings=_evaluations(sweep, outcome, compared),
         test_scores=outcome.test_scores,
         references=tuple(compared),
-        champion=outcome.crowning,
+        champion=outcome.registered,
         seconds=0.0,
         search_seconds=search.seconds,
         stopped_by=search.stop.by.value,
@@ -89,7 +89,7 @@ def _sweep_result(
         front=tuple(ParetoTrial(each.trial.number, each.score.by_head, tuple(evaluator.values(each.score))) for each in front),
         unmet=tuple(_unmet_constraints(experiment, evaluator, search.results)),
         importance=_importance(experiment, search.results),
-        edges=tuple(edge.sentence for edge in boundary_hits(experiment, finalist.contender.trial.params)) if finalist else (),
+        edges=tuple(edge.sentence for edge in boundary_hits(experiment, finalist.candidate.trial.params)) if finalist else (),
         score_metrics=experiment.score_metrics,
     )
 
@@ -209,7 +209,7 @@ def _importance(experiment: Experiment, results: Sequence[Result]) -> Mapping[st
 
 
 def _best(experiment: Experiment, finalist: ReevaluatedTrial) -> BestTrial:
-    trial, searched = finalist.contender.trial, finalist.contender.searched
+    trial, searched = finalist.candidate.trial, finalist.candidate.searched
     assert searched is not None, "the finalist is one of the search's trials"
     return BestTrial(
         trial=trial.number,
@@ -222,18 +222,18 @@ def _best(experiment: Experiment, finalist: ReevaluatedTrial) -> BestTrial:
 
 
 def _confirmed(candidate: ReevaluatedTrial) -> ConfirmedScores:
-    searched = candidate.contender.searched
+    searched = candidate.candidate.searched
     assert searched is not None, "of the search's trials"
     score = candidate.score
     return ConfirmedScores(
-        candidate.contender.trial.number, searched.scores, score.scores, score.scores_se, candidate.parameters
+        candidate.candidate.trial.number, searched.scores, score.scores, score.scores_se, candidate.parameters
     )
 
 
 def _evaluations(sweep: SweepContext, outcome: PromotionOutcome, baselines: Sequence[BaselineResult]) -> int:
     """Records the models that were evaluated on the test rows; how many were, in this sweep and in all others of the store."""
     audit = sweep.tracking.test_audit
-    finalists = [outcome.finalist.contender.name] if outcome.finalist and outcome.test_scores else []
+    finalists = [outcome.finalist.candidate.name] if outcome.finalist and outcome.test_scores else []
     for name in [*finalists, *(baseline.name for baseline in baselines if baseline.test_scores)]:
         audit.record_evaluation(name)
     return audit.evaluations(sweep.split.test_digest)

@@ -152,12 +152,12 @@ def make_report(
         summary=summary,
         table=table_facts(experiment, dataset, split),
         predictions={} if predictions is None else by_head(dataset.y[split.test], predictions),
-        curves={one.contender.name: one.score.curves for one in confirmed if one.score.curves},
+        curves={one.candidate.name: one.score.curves for one in confirmed if one.score.curves},
         environment=environment,
         finalists={
-            one.contender.trial.number: by_head(dataset.y[split.train], one.predictions)
+            one.candidate.trial.number: by_head(dataset.y[split.train], one.predictions)
             for one in confirmed
-            if one.contender.searched and one.score.is_complete
+            if one.candidate.searched and one.score.is_complete
         },
     )
 

@@ -30,17 +30,17 @@ def render_promotion_outcome(outcome: PromotionOutcome, heads: Sequence[str]) ->
         cells = [format_score_with_error(score.scores.get(head), score.scores_se.get(head)) for head in (*heads, "mean")]
         cells = cells if score.is_complete else [score.reason, *("-" for _ in heads)]
         style = BEST_STYLE if candidate is outcome.finalist else ""
-        table.add_row(f"  {candidate.contender.name}", *cells, f"{candidate.parameters:,}", style=style)
+        table.add_row(f"  {candidate.candidate.name}", *cells, f"{candidate.parameters:,}", style=style)
     parts: list[RenderableType] = [table, Text()]
     if outcome.test_scores:
         scores = "  ".join(f"{head} {format_score(score)}" for head, score in outcome.test_scores.items())
         parts.append(Text(f"on the test rows: {scores}"))
-    if outcome.crowning:
-        version = f"{outcome.crowning.model} version {outcome.crowning.version}"
-        decided = f"{version} {promotion_outcome(outcome.crowning.crowned)}: {outcome.crowning.because}."
+    if outcome.registered:
+        version = f"{outcome.registered.model} version {outcome.registered.version}"
+        decided = f"{version} {promotion_outcome(outcome.registered.crowned)}: {outcome.registered.because}."
         parts.append(Text(decided, style="bold"))
-    elif outcome.verdict:
-        name = outcome.finalist.contender.name if outcome.finalist else ""
-        would = "would be promoted to champion" if outcome.verdict.promote else "would not be promoted"
-        parts.append(Text(f"{name} {would}: {outcome.verdict.because}. Nothing was registered.", style="bold"))
+    elif outcome.decision:
+        name = outcome.finalist.candidate.name if outcome.finalist else ""
+        would = "would be promoted to champion" if outcome.decision.promote else "would not be promoted"
+        parts.append(Text(f"{name} {would}: {outcome.decision.because}. Nothing was registered.", style="bold"))
     return Group(*parts)

@@ -11,7 +11,7 @@ from branchsweep.reporting.formatting import format_score, format_score_with_err
 from branchsweep.reporting.text.layout import plain_table
 
 if TYPE_CHECKING:
-    from branchsweep.workflows.replay import ComparedMetric, Replay
+    from branchsweep.workflows.replay_result import ComparedMetric, Replay
 
 
 def render_replay_result(replay: Replay) -> RenderableType:
@@ -23,13 +23,13 @@ def render_replay_result(replay: Replay) -> RenderableType:
     table.add_row("  status", recorded.status.value, replayed.status.value)
     epochs = _difference(abs(replayed.epochs - recorded.epochs))
     table.add_row("  epochs", f"{recorded.epochs:g}", f"{replayed.epochs:g}", epochs)
-    errors = {metric.head: metric for metric in replay.figures if metric.is_standard_error}
-    for metric in replay.figures:
+    errors = {metric.head: metric for metric in replay.metrics if metric.is_standard_error}
+    for metric in replay.metrics:
         if not metric.is_standard_error:
             table.add_row(*_compared(metric, errors.get(metric.head) if metric.epoch is None else None))
-    for circumstance in replay.circumstances:
-        if circumstance.decides or not circumstance.is_as_recorded:
-            table.add_row(f"  {circumstance.called}", *circumstance.then_and_now)
+    for fact in replay.facts:
+        if fact.decides or not fact.is_as_recorded:
+            table.add_row(f"  {fact.label}", *fact.values)
     title = Text(f"{replay.sweep}, trial {replay.trial.number}", style="bold")
     conclusion = Text(replay.sentence, style="bold green" if replay.agrees else "bold red")
     return Group(title, table, Text(), conclusion)
