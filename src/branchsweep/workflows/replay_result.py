@@ -222,7 +222,7 @@ class Replay:
         return f"differs by {worst.gap:.2g} on {worst.description}"
 
     def _weight(self, metric: ComparedMetric) -> tuple[bool, bool, float, bool]:
-        """The order of metrics, of which the sentence names the first: beyond the tolerance, not an error, the widest, at the end."""
+        """The sentence names the highest metric by this: beyond the tolerance, not an error, the widest gap, the end."""
         return metric.gap > self.tolerance, not metric.is_standard_error, metric.gap, metric.epoch is None
 
     @property
