@@ -12,8 +12,6 @@ from pathlib import Path
 
 import platformdirs
 
-from branchsweep import __version__
-
 
 @contextmanager
 def silence_stderr() -> Iterator[None]:
@@ -52,12 +50,15 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
 DEVICE_TAG = "device"
 """The environment fact that names the device that networks are trained on."""
 
+VERSION = version("branchsweep")
+"""Of this package, as it is installed."""
+
 LIBRARIES = ("tensorflow", "keras", "optuna", "mlflow", "scikit-learn", "numpy", "pandas")
 
 
 def environment_facts() -> Mapping[str, str]:
     """Versions of the package, of Python and of libraries, and the commit, by the names of their tags (`version_keras`)."""
-    facts = {"version": __version__, "version_python": platform.python_version()}
+    facts = {"version": VERSION, "version_python": platform.python_version()}
     for library in LIBRARIES:
         try:
             facts[f"version_{library}"] = version(library)

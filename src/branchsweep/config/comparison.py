@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
@@ -130,6 +131,20 @@ class Comparison(ConfigModel):
         description="Their difference is the gain by sharing; the first network and the first single if absent.",
     )
     sharing: Sharing | None = Field(None, description="None: the number of shared layers is not varied.")
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Self:
+        """The comparison in a YAML file.
+
+        Args:
+            path: The file. Paths in it are looked up from its folder, then from the working directory.
+
+        Raises:
+            ConfigError: Everything that is wrong, one line per mistake, each with its file and line.
+        """
+        from branchsweep.config.loading import load_comparison  # noqa: PLC0415  # reading files knows this module
+
+        return cls.model_validate(load_comparison(Path(path)))
 
     @model_validator(mode="after")
     def _check(self) -> Self:

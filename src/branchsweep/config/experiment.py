@@ -7,6 +7,7 @@ message.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -63,6 +64,20 @@ class Experiment(ConfigModel):
         default_factory=lambda: LocalWorkersConfig(kind="local"),
         description="What trains the networks; results do not depend on it.",
     )
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Self:
+        """The experiment in a YAML file.
+
+        Args:
+            path: The file. Paths in it are looked up from its folder, then from the working directory.
+
+        Raises:
+            ConfigError: Everything that is wrong, one line per mistake, each with its file and line.
+        """
+        from branchsweep.config.loading import load_experiment  # noqa: PLC0415  # reading files knows this module
+
+        return cls.model_validate(load_experiment(Path(path)))
 
     @model_validator(mode="after")
     def _check(self) -> Self:

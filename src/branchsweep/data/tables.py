@@ -256,3 +256,8 @@ _WRITERS: Mapping[str, Callable[[pd.DataFrame, Path], None]] = {
     ".csv": lambda frame, path: frame.to_csv(path, index=False),
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False, engine="pyarrow"),
 }
+
+
+def make_dataframe(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> pd.DataFrame:
+    """A DataFrame of rows with named columns."""
+    return pd.DataFrame([list(row) for row in rows], columns=pd.Index(list(columns)))

@@ -28,6 +28,11 @@ class TerminalInterface:
 
     console: Console
 
+    @classmethod
+    def on_stderr(cls) -> TerminalInterface:
+        """The interface on standard error."""
+        return cls(Console(stderr=True))
+
     def message(self, text: str, style: str = "") -> None:
         """Print a message on a line of its own."""
         self.console.print(Text(text), style=STYLES.get(style, ""), highlight=False, soft_wrap=True)

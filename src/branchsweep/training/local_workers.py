@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -149,7 +150,8 @@ class LocalWorkers:
     def _warm_up(self, worker: int) -> None:
         """Starts a worker's process, which imports TensorFlow while the parent is still asking."""
         others = set(multiprocessing.active_children())
-        self._executors[worker].submit(_warm_up)
+        with _without_main_module():
+            self._executors[worker].submit(_warm_up)
         self._processes |= set(multiprocessing.active_children()) - others
 
     def _make_room(self, worker: int, program: Program) -> None:
@@ -254,6 +256,24 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=progress, daemon=True).start()
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Processes that are started in this context do not import the main module.
+
+    A new process imports the script that started it, as far as multiprocessing knows of one. Workers need nothing of it, and a
+    script that runs a sweep without `if __name__ == "__main__"` would run it again in each of them.
+    """
+    main = sys.modules["__main__"]
+    kept: dict[str, Any] = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
+    vars(main).pop("__file__", None)
+    vars(main)["__spec__"] = None
+    try:
+        yield
+    finally:
+        vars(main).pop("__spec__")
+        vars(main).update(kept)
 
 
 def _warm_up() -> None:

@@ -25,7 +25,7 @@ from branchsweep.metrics.names import STANDARD_ERROR, other_metrics, score_names
 from branchsweep.runtime import DEVICE_TAG
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import HeadScore, Result
-from branchsweep.workflows.sweep_report import Curves, Files, HeadPredictions, SweepReport, TableFacts
+from branchsweep.workflows.sweep_report import Curves, Files, HeadPredictions, SweepReport, TableFacts, ranked_results
 from branchsweep.workflows.sweep_result import SweepResult
 
 PREDICTIONS, CURVES, DATA, LEADERBOARD = "predictions.csv", "learning_curves.csv", "data.json", "leaderboard.csv"
@@ -46,11 +46,20 @@ def report_tables(report: SweepReport) -> Files:
 
 
 def leaderboard_csv(report: SweepReport) -> str:
-    """All trials as CSV, best first: metrics, costs, and a column per hyperparameter, empty where it was not active."""
-    heads = list(report.experiment.heads)
-    sampled = [name for result in report.results for name in result.trial.params]
-    dimensions = list(dict.fromkeys([*report.experiment.space.dimensions, *sampled]))
-    score_metrics = report.experiment.score_metrics
+    """All trials as CSV, best first; empty where a number is missing or a hyperparameter was not active."""
+    header, rows = leaderboard_table(report.experiment, report.results)
+    return _csv(header, ([_cell(value) if isinstance(value, float) else value for value in row] for row in rows))
+
+
+def leaderboard_table(experiment: Experiment, results: Sequence[Result]) -> tuple[list[str], list[list[Any]]]:
+    """All trials as a table, best first: metrics, costs, and a column per hyperparameter.
+
+    Returns:
+        The names of the columns, and the rows. A missing number is NaN, a hyperparameter that was not active is "".
+    """
+    heads, score_metrics = list(experiment.heads), experiment.score_metrics
+    sampled = [name for result in results for name in result.trial.params]
+    dimensions = list(dict.fromkeys([*experiment.space.dimensions, *sampled]))
     names, errors, others = score_names(score_metrics), score_names(score_metrics, STANDARD_ERROR), other_metrics(score_metrics)
     metrics = [
         name for head in heads for name in (names[head], errors[head], *(metric_of_head(other, head) for other in others))
@@ -64,11 +73,12 @@ def leaderboard_csv(report: SweepReport) -> str:
     def row(rank: int, result: Result) -> list[Any]:
         score, trial = result.score, result.trial
         by_head = [value for head in heads for value in values(score.heads.get(head, missing))]
-        numbers = [_cell(value) for value in (score.value, score.value_se, *by_head, score.epochs, score.seconds)]
+        numbers = [score.value, score.value_se, *by_head, score.epochs, score.seconds]
         params = [trial.params.get(name, "") for name in dimensions]
         return [rank, trial.number, trial.known, score.status.value, *numbers, score.lanes, score.reason, *params]
 
-    return _csv([*fixed, *dimensions], (row(rank, result) for rank, result in enumerate(report.ranked, start=1)))
+    rows = [row(rank, result) for rank, result in enumerate(ranked_results(experiment, results), start=1)]
+    return [*fixed, *dimensions], rows
 
 
 def recorded_report(archive: SweepArchive, experiment: Experiment, summary: SweepResult) -> SweepReport:

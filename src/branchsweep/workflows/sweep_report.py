@@ -110,14 +110,19 @@ class SweepReport:
     @property
     def ranked(self) -> list[Result]:
         """All trials, best first: eligible ones, then those that violate a constraint, pruned ones and failed ones."""
-        evaluator = self.evaluator
+        return ranked_results(self.experiment, self.results)
 
-        def order(result: Result) -> tuple[bool, bool, float]:
-            complete = result.score.is_complete
-            value = -evaluator.rank(result.score) if complete else result.trial.number
-            return not evaluator.is_eligible(result), not complete, value
 
-        return sorted(self.results, key=order)
+def ranked_results(experiment: Experiment, results: Sequence[Result]) -> list[Result]:
+    """Trials, best first: eligible ones, then those that violate a constraint, pruned ones and failed ones."""
+    evaluator = make_evaluator(experiment.objective, results)
+
+    def order(result: Result) -> tuple[bool, bool, float]:
+        complete = result.score.is_complete
+        value = -evaluator.rank(result.score) if complete else result.trial.number
+        return not evaluator.is_eligible(result), not complete, value
+
+    return sorted(results, key=order)
 
 
 def make_report(

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import ray
 
-from branchsweep import __version__
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
-from branchsweep.runtime import cache_folder
+from branchsweep.runtime import VERSION, cache_folder
 from branchsweep.training import gpus
 from branchsweep.training.local_workers import start
 from branchsweep.training.population import Population, PopulationOutcome
@@ -35,7 +34,7 @@ class ActorFacts:
 
 def library_versions() -> dict[str, str]:
     """What must be the same everywhere, for scores to be."""
-    return {"branchsweep": __version__, **{name: version(name) for name in ("tensorflow", "keras", "numpy")}}
+    return {"branchsweep": VERSION, **{name: version(name) for name in ("tensorflow", "keras", "numpy")}}
 
 
 class WorkerActor:

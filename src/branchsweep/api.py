@@ -1,0 +1,253 @@
+"""The Python API: run a sweep on a table or a DataFrame, look at its trials, predict with its best model.
+
+    import branchsweep
+
+    result = branchsweep.sweep(branchsweep.Experiment.from_yaml("experiments/quickstart.yaml"))
+    result.trials              # a DataFrame, the best trial first
+    result.best_model.predict(df)
+
+Everything is recorded in MLflow, as by the command line: a sweep that was stopped is resumed by the same call.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from branchsweep.config.comparison import Comparison
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.recorded import parse_recorded_experiment
+from branchsweep.config.workers import LocalWorkersConfig, Workers
+from branchsweep.data.loading import TableData
+from branchsweep.data.tables import make_dataframe
+from branchsweep.errors import UserError
+from branchsweep.metrics.comparison_result import ComparisonResult
+from branchsweep.models.serving import MANIFEST_FILE, MODEL_FILE, Predictor
+from branchsweep.reporting.comparison.files import comparison_files
+from branchsweep.reporting.sweep_reporter import HtmlReporter
+from branchsweep.reporting.terminal_interface import TerminalInterface
+from branchsweep.runtime import silence_stderr, write_files
+from branchsweep.tracking.open import download_model, open_recorded_sweep
+from branchsweep.tracking.protocols import SweepArchive
+from branchsweep.trial import Result
+from branchsweep.workflows.launch import launch_comparison, launch_sweep, sweep_label
+from branchsweep.workflows.report_tables import leaderboard_table
+from branchsweep.workflows.session import SILENT, Session
+from branchsweep.workflows.sweep import finished_result
+from branchsweep.workflows.sweep_result import SweepResult as SweepSummary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Model:
+    """An exported model: predicts from DataFrames.
+
+    Args:
+        folder: Holds `model.keras` and `serving.json`; deleted when the model is.
+    """
+
+    def __init__(self, folder: tempfile.TemporaryDirectory[str], files: Path) -> None:
+        self._folder = folder  # keeps the files, which are read at the first prediction
+        self._predictor = Predictor(files)
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the input columns."""
+        return self._predictor.inputs
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each head, by head."""
+        return self._predictor.units
+
+    def predict(self, data: pd.DataFrame, warn: bool = False) -> pd.DataFrame:
+        """Predictions in natural units, one column per head, with the index of the data.
+
+        Args:
+            data: The input columns in natural units, in any order; other columns are ignored. A missing value makes the
+                predictions of its row NaN.
+            warn: Whether to add the column `outside`: True where an input lies outside the range of the training rows.
+
+        Raises:
+            ValueError: A column is missing, or holds values that are not numbers.
+        """
+        with silence_stderr():
+            return self._predictor.predict(data, warn=warn)
+
+
+class SweepResult:
+    """A recorded sweep: its trials, the best of them, and the model that was made of it.
+
+    Made by `sweep` and `load_sweep`.
+
+    Args:
+        archive: The recorded sweep.
+        tracking_uri: URI of its store; the default store if None.
+    """
+
+    def __init__(self, archive: SweepArchive, tracking_uri: str | None = None) -> None:
+        self._archive = archive
+        self._tracking_uri = tracking_uri
+
+    @property
+    def name(self) -> str:
+        """The name of the sweep."""
+        return self._archive.sweep.name
+
+    @property
+    def run_id(self) -> str:
+        """The MLflow run of the sweep."""
+        return self._archive.run_id
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment as it was run."""
+        return parse_recorded_experiment(self._archive.sweep.yaml, sweep_label(self._archive))
+
+    @property
+    def summary(self) -> SweepSummary | None:
+        """What came of the sweep: confirmed and test scores, baselines, promotion; None for a sweep that has not finished."""
+        return finished_result(self.experiment, self._archive.conclusion)
+
+    @property
+    def results(self) -> list[Result]:
+        """All trials with their scores, in order of their numbers."""
+        return self._archive.recorded_results()
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """All trials as a DataFrame, the best first: number, status, scores and their standard errors, hyperparameters."""
+        return make_dataframe(*leaderboard_table(self.experiment, self.results))
+
+    @property
+    def best_trial(self) -> Result | None:
+        """The trial that was chosen after confirmation, with its score in the search; None where there is none."""
+        summary = self.summary
+        best = summary.best if summary else None
+        return next((result for result in self.results if best and result.trial.number == best.trial), None)
+
+    @property
+    def best_model(self) -> Model:
+        """The model of the best trial, trained on all training rows.
+
+        Raises:
+            UserError: The sweep has not finished, or has no model.
+        """
+        summary = self.summary
+        if summary is None:
+            raise UserError(f"{sweep_label(self._archive)} has not finished, so it has no model: run it to its end first")
+        if summary.champion:
+            return load_model(f"models:/{summary.champion.model}/{summary.champion.version}", self._tracking_uri)
+        files = {name: self._archive.artifact(f"model/{name}") for name in (MODEL_FILE, MANIFEST_FILE)}
+        found = {name: content for name, content in files.items() if content is not None}
+        if len(found) < len(files):
+            raise UserError(f"{sweep_label(self._archive)} has no model: no trial is complete, or its refit diverged")
+        folder = tempfile.TemporaryDirectory(prefix="branchsweep-")
+        write_files(Path(folder.name), found)
+        return Model(folder, Path(folder.name))
+
+    def __repr__(self) -> str:
+        best = self.best_trial
+        score = f", best trial {best.trial.number}: {best.score.value:.4f}" if best else ""
+        return f"SweepResult({self.name!r}, run_id={self.run_id!r}{score})"
+
+
+def sweep(
+    experiment: Experiment,
+    data: str | TableData | None = None,
+    *,
+    tracking_uri: str | None = None,
+    workers: int | Workers | None = None,
+    fresh: bool = False,
+    verbose: bool = True,
+) -> SweepResult:
+    """Run a sweep, or resume it: search, confirm and refit the best trial, compare it with baselines, register the model.
+
+    Args:
+        experiment: What to search, and how.
+        data: The path of a table, or a DataFrame; the experiment's table if None.
+        tracking_uri: URI of the MLflow store; `sqlite:///mlflow.db` in the working directory, or what the environment variable
+            MLFLOW_TRACKING_URI says, if None.
+        workers: Number of worker processes, or workers as an experiment describes them; the experiment's if None.
+        fresh: Whether to start again, even if this sweep is recorded.
+        verbose: Whether to show messages and progress on standard error.
+
+    Returns:
+        The recorded sweep.
+
+    Raises:
+        UserError: The experiment, the table, the workers or the store cannot be used.
+    """
+    session = _session(data, tracking_uri, workers, fresh, verbose)
+    summary = launch_sweep(experiment, session)
+    return load_sweep(summary.run_id, tracking_uri)
+
+
+def load_sweep(name: str, tracking_uri: str | None = None) -> SweepResult:
+    """A recorded sweep.
+
+    Args:
+        name: Its name, which means the newest of that name, or its run id.
+        tracking_uri: As of `sweep`.
+
+    Raises:
+        UserError: There is no such sweep.
+    """
+    return SweepResult(open_recorded_sweep(tracking_uri, name), tracking_uri)
+
+
+def load_model(uri: str, tracking_uri: str | None = None) -> Model:
+    """A registered model.
+
+    Args:
+        uri: `models:/NAME@champion` or `models:/NAME/VERSION`.
+        tracking_uri: As of `sweep`.
+
+    Raises:
+        UserError: There is no such model, or it was not made by branchsweep.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="branchsweep-")
+    return Model(folder, download_model(uri, Path(folder.name), tracking_uri))
+
+
+def compare(
+    comparison: Comparison,
+    data: str | TableData | None = None,
+    *,
+    tracking_uri: str | None = None,
+    workers: int | Workers | None = None,
+    fresh: bool = False,
+    verbose: bool = True,
+) -> ComparisonResult:
+    """Compare models by 5x2 cross-validation, or resume a comparison: one network for all heads, one per head, and others.
+
+    Args:
+        comparison: The contestants and the protocol.
+        data: As of `sweep`.
+        tracking_uri: As of `sweep`.
+        workers: As of `sweep`.
+        fresh: Whether to start again, even if this comparison is recorded.
+        verbose: As of `sweep`.
+
+    Raises:
+        UserError: As of `sweep`.
+    """
+    session = _session(data, tracking_uri, workers, fresh, verbose)
+    result, _ = launch_comparison(comparison, session, partial(comparison_files, command="branchsweep.compare(comparison)"))
+    return result
+
+
+def _session(
+    data: str | TableData | None, tracking_uri: str | None, workers: int | Workers | None, fresh: bool, verbose: bool
+) -> Session:
+    return Session(
+        data=Path(data) if isinstance(data, str) else data,
+        tracking_uri=tracking_uri,
+        workers=LocalWorkersConfig(kind="local", count=workers) if isinstance(workers, int) else workers,
+        fresh=fresh,
+        interface=TerminalInterface.on_stderr() if verbose else SILENT,
+        reporter=HtmlReporter,
+    )

@@ -1,0 +1,137 @@
+"""The Python API: its names, what importing it costs, and a sweep on a DataFrame from beginning to end."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import branchsweep
+from branchsweep import Comparison, Experiment, SweepResult, UserError
+from branchsweep.tracking.open import load_predictor
+
+NAMES = {
+    *("Comparison", "ComparisonResult", "Experiment", "Model", "SweepResult", "UserError"),
+    *("__version__", "compare", "load_model", "load_sweep", "sweep"),
+}
+
+HEAVY = ("pydantic", "numpy", "pandas", "tensorflow", "keras", "mlflow", "optuna", "sklearn", "rich", "matplotlib")
+
+
+def boiler(rows: int = 200) -> pd.DataFrame:
+    """Two inputs, two targets that follow from them, and a column that nobody names."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"load": rng.normal(10, 2, rows), "wind": rng.normal(0, 1, rows), "note": "x"})
+    return frame.assign(
+        heat=3 * frame["load"] + frame["wind"], steam=frame["load"] - 2 * frame["wind"] + rng.normal(0, 0.1, rows)
+    )
+
+
+def experiment(**changes: object) -> Experiment:
+    """A small experiment on the rows of `boiler`."""
+    written: dict[str, object] = {
+        "name": "boiler",
+        "table": {"source": "dataframe", "inputs": ["load", "wind"]},
+        "heads": {"heat": {"unit": "MW"}, "steam": {}},
+        "space": {"dimensions": {"learning_rate": {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}}},
+        "search": {"driver": "random", "trials": 3},
+        "fit": {"epochs": 4},
+        "validation": {"method": "hold_out"},
+        "confirmation": {"trials": 1, "folds": 2, "seeds": 1},
+    }
+    return Experiment.model_validate({**written, **changes})
+
+
+def test_public_names_are_locked() -> None:
+    assert set(branchsweep.__all__) == set(dir(branchsweep)) == NAMES
+    assert all(getattr(branchsweep, name) is not None for name in NAMES)
+    with pytest.raises(AttributeError):
+        branchsweep.Tracker  # noqa: B018  # it is not public
+
+
+def test_importing_the_package_loads_no_library() -> None:
+    code = f"import sys, branchsweep; print(*sorted(sys.modules.keys() & {set(HEAVY)!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_the_lines_of_the_readme_run_a_sweep_and_predict(tmp_path: Path) -> None:
+    """Eight lines in a script without `if __name__ == "__main__"`, as people write them first."""
+    script = tmp_path / "first.py"
+    script.write_text(
+        textwrap.dedent("""
+        import branchsweep, pandas as pd
+        df = pd.read_csv("boiler.csv")
+        experiment = branchsweep.Experiment(name="boiler", table={"source": "dataframe", "inputs": ["load", "wind"]},
+            heads={"heat": {"unit": "MW"}, "steam": {}}, fit={"epochs": 4}, search={"trials": 4},
+            space={"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}})
+        result = branchsweep.sweep(experiment, df)
+        print(result.best_trial.trial.params, list(result.trials.columns[:6]))
+        print(result.best_model.predict(df).shape)
+        """)
+    )
+    boiler().to_csv(tmp_path / "boiler.csv", index=False)
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert "trunk.depth" in first and "r2/mean" in first
+    assert second == "(200, 2)"
+
+
+class TestSweepOnADataFrame:
+    @pytest.fixture(scope="class")
+    def store(self, tmp_path_factory: pytest.TempPathFactory) -> str:
+        return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+    @pytest.fixture(scope="class")
+    def result(self, store: str) -> SweepResult:
+        promoted = experiment(promotion={"model": "boiler"})
+        return branchsweep.sweep(promoted, boiler(), tracking_uri=store, workers=1, verbose=False)
+
+    def test_trials_are_a_data_frame_with_the_best_first(self, result: SweepResult) -> None:
+        trials = result.trials
+        assert len(trials) == 3
+        assert {"trial", "status", "r2/heat", "r2/steam", "r2/mean", "learning_rate"} <= set(trials.columns)
+        complete = trials[trials["status"] == "COMPLETE"]
+        assert complete["r2/mean"].is_monotonic_decreasing
+
+    def test_the_best_trial_is_one_of_the_recorded_trials(self, result: SweepResult) -> None:
+        best = result.best_trial
+        assert best is not None and best in result.results
+        assert math.isfinite(best.score.value)
+
+    def test_the_best_model_is_the_registered_one(self, result: SweepResult, store: str) -> None:
+        predicted = result.best_model.predict(boiler())
+        assert list(predicted.columns) == ["heat", "steam"]
+        registered = branchsweep.load_model("models:/boiler@champion", store)
+        pd.testing.assert_frame_equal(predicted, registered.predict(boiler()))
+        assert (registered.inputs, registered.units) == (["load", "wind"], {"heat": "MW", "steam": ""})
+        served = load_predictor("models:/boiler@champion", store)(boiler())
+        np.testing.assert_allclose(predicted, served, rtol=1e-6)
+
+    def test_the_same_call_resumes_and_trains_nothing(self, result: SweepResult, store: str) -> None:
+        again = branchsweep.sweep(experiment(promotion={"model": "boiler"}), boiler(), tracking_uri=store, verbose=False)
+        assert again.run_id == result.run_id
+        assert branchsweep.load_sweep("boiler", store).run_id == result.run_id
+
+    def test_a_sweep_without_promotion_has_a_model_too(self, store: str) -> None:
+        result = branchsweep.sweep(experiment(name="unregistered"), boiler(), tracking_uri=store, workers=1, verbose=False)
+        assert result.summary is not None and result.summary.champion is None
+        assert result.best_model.predict(boiler(7)).shape == (7, 2)
+
+
+def test_rows_that_are_passed_in_python_are_missing_without_them(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"table\.source is 'dataframe'"):
+        branchsweep.sweep(experiment(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db", verbose=False)
+
+
+def test_an_experiment_and_a_comparison_from_yaml() -> None:
+    root = Path(__file__).parents[1] / "experiments"
+    assert Experiment.from_yaml(root / "quickstart.yaml").name == "quickstart"
+    assert list(Comparison.from_yaml(str(root / "compare.yaml")).contestants)
