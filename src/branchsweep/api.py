@@ -35,7 +35,8 @@ from branchsweep.trial import Result
 from branchsweep.workflows.launch import launch_comparison, launch_sweep, sweep_label
 from branchsweep.workflows.report_tables import leaderboard_table
 from branchsweep.workflows.session import SILENT, Session
-from branchsweep.workflows.sweep import finished_result
+from branchsweep.workflows.report_tables import leaderboard_table
+from branchsweep.workflows.sweep import MODEL_FOLDER, finished_result
 from branchsweep.workflows.sweep_result import SweepResult as SweepSummary
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class SweepResult:
             raise UserError(f"{sweep_label(self._archive)} has not finished, so it has no model: run it to its end first")
         if summary.champion:
             return load_model(f"models:/{summary.champion.model}/{summary.champion.version}", self._tracking_uri)
-        files = {name: self._archive.artifact(f"model/{name}") for name in (MODEL_FILE, MANIFEST_FILE)}
+        files = {name: self._archive.artifact(f"{MODEL_FOLDER}/{name}") for name in (MODEL_FILE, MANIFEST_FILE)}
         found = {name: content for name, content in files.items() if content is not None}
         if len(found) < len(files):
             raise UserError(f"{sweep_label(self._archive)} has no model: no trial is complete, or its refit diverged")

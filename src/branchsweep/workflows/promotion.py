@@ -40,6 +40,7 @@ class PromotionOutcome:
         registered: What the registry holds; None where nothing was registered.
         decision: Whether the model becomes the champion; None where that was not to be decided.
         predictions: `(test rows, heads)` of the exported model, in natural units; None where it was not evaluated.
+        model_files: The files of an exported model that is not registered, by name.
     """
 
     confirmed: tuple[ReevaluatedTrial, ...]
@@ -49,6 +50,7 @@ class PromotionOutcome:
     registered: PromotionResult | None = None
     decision: PromotionDecision | None = None
     predictions: Floats | None = field(default=None, repr=False, compare=False)
+    model_files: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,9 @@ class PromotionPipeline:
                 decision = replace(decided, against=champion.champion.version if champion else 0)
                 exported = _ExportedFinalist(finalist, members, test, folder)
                 registered = self._register(exported, decision, champion)
+            files = {} if registered else {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
         test_scores = {head: measured.score for head, measured in test.items()}
-        return PromotionOutcome(tuple(confirmed), finalist, test_scores, len(members), registered, decision, predictions)
+        return PromotionOutcome(tuple(confirmed), finalist, test_scores, len(members), registered, decision, predictions, files)
 
     def _decide(
         self,

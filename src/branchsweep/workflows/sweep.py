@@ -37,6 +37,10 @@ RESULT_TAG = "summary"
 """The tag that holds a finished sweep's summary."""
 
 
+MODEL_FOLDER = "model"
+"""The folder among the sweep's files that holds its model, where that is not registered."""
+
+
 def run_sweep(sweep: SweepContext, driver: Driver, baselines: Sequence[Baseline] = ()) -> SweepResult:
     """A sweep from beginning to end. What the tracker has recorded of it is not done again.
 
@@ -105,6 +109,7 @@ def _finish(sweep: SweepContext, result: SweepResult, results: Sequence[Result],
         "summary.json": result.to_json() + "\n",
         "importance.json": json.dumps(result.importance, indent=2) + "\n",
         **_report_files(report, reporter, sweep.training.progress),
+        **{f"{MODEL_FOLDER}/{name}": content for name, content in outcome.model_files.items()},
     }
     best = make_evaluator(experiment.objective, results).ranking(results)[:DESCRIBED_TRIALS]
     links = tracker.links([each.trial.number for each in best] + ([result.best.trial] if result.best else []))
