@@ -84,16 +84,20 @@ def test_the_lines_of_the_readme_run_a_sweep_and_predict(tmp_path: Path) -> None
     assert second == "(200, 2)"
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a store that the tests of this module share."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture(scope="module")
+def result(store: str) -> SweepResult:
+    """A sweep on a DataFrame that has registered its model."""
+    promoted = experiment(promotion={"model": "boiler"})
+    return branchsweep.sweep(promoted, boiler(), tracking_uri=store, workers=1, verbose=False)
+
+
 class TestSweepOnADataFrame:
-    @pytest.fixture(scope="class")
-    def store(self, tmp_path_factory: pytest.TempPathFactory) -> str:
-        return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
-
-    @pytest.fixture(scope="class")
-    def result(self, store: str) -> SweepResult:
-        promoted = experiment(promotion={"model": "boiler"})
-        return branchsweep.sweep(promoted, boiler(), tracking_uri=store, workers=1, verbose=False)
-
     def test_trials_are_a_data_frame_with_the_best_first(self, result: SweepResult) -> None:
         trials = result.trials
         assert len(trials) == 3

@@ -11,7 +11,9 @@ Everything is recorded in MLflow, as by the command line: a sweep that was stopp
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,12 +49,13 @@ class Model:
     """An exported model: predicts from DataFrames.
 
     Args:
-        folder: Holds `model.keras` and `serving.json`; deleted when the model is.
+        files: The folder with `model.keras` and `serving.json`.
+        folder: A temporary folder that holds them, which is deleted with the model.
     """
 
-    def __init__(self, folder: tempfile.TemporaryDirectory[str], files: Path) -> None:
-        self._folder = folder  # keeps the files, which are read at the first prediction
+    def __init__(self, files: Path, folder: Path) -> None:
         self._predictor = Predictor(files)
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # the files are read at the first prediction
 
     @property
     def inputs(self) -> list[str]:
@@ -146,9 +149,9 @@ class SweepResult:
         found = {name: content for name, content in files.items() if content is not None}
         if len(found) < len(files):
             raise UserError(f"{sweep_label(self._archive)} has no model: no trial is complete, or its refit diverged")
-        folder = tempfile.TemporaryDirectory(prefix="branchsweep-")
-        write_files(Path(folder.name), found)
-        return Model(folder, Path(folder.name))
+        folder = _temporary_folder()
+        write_files(folder, found)
+        return Model(folder, folder)
 
     def __repr__(self) -> str:
         best = self.best_trial
@@ -210,8 +213,8 @@ def load_model(uri: str, tracking_uri: str | None = None) -> Model:
     Raises:
         UserError: There is no such model, or it was not made by branchsweep.
     """
-    folder = tempfile.TemporaryDirectory(prefix="branchsweep-")
-    return Model(folder, download_model(uri, Path(folder.name), tracking_uri))
+    folder = _temporary_folder()
+    return Model(download_model(uri, folder, tracking_uri), folder)
 
 
 def compare(
@@ -239,6 +242,10 @@ def compare(
     session = _session(data, tracking_uri, workers, fresh, verbose)
     result, _ = launch_comparison(comparison, session, partial(comparison_files, command="branchsweep.compare(comparison)"))
     return result
+
+
+def _temporary_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="branchsweep-"))
 
 
 def _session(
