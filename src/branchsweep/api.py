@@ -37,7 +37,6 @@ from branchsweep.trial import Result
 from branchsweep.workflows.launch import launch_comparison, launch_sweep, sweep_label
 from branchsweep.workflows.report_tables import leaderboard_table
 from branchsweep.workflows.session import SILENT, Session
-from branchsweep.workflows.report_tables import leaderboard_table
 from branchsweep.workflows.sweep import MODEL_FOLDER, finished_result
 from branchsweep.workflows.sweep_result import SweepResult as SweepSummary
 
