@@ -13,7 +13,7 @@ from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
 from branchsweep.config.search import DRIVERS, MULTI_OBJECTIVE_ALGORITHMS
 from branchsweep.config.search_space import SearchSpace
 
-reproducible = settings(derandomize=True, max_examples=60, deadline=None)
+reproducible = settings(derandomize=True, max_examples=40, deadline=None)
 """The same examples in every run, and none of them too slow for a busy machine."""
 
 RESERVED = {name.split(".")[0] for name in HYPERPARAMETERS} | {"mean"}

@@ -647,6 +647,8 @@ class TestValues:
 
 
 HARD_TEXTS = [
+    "a\x85b",
+    "a\u2028b",
     "",
     " ",
     "no",

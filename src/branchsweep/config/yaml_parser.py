@@ -6,6 +6,7 @@ It reads YAML 1.2: `1e-4` is a number, `no` is a text.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, StreamMark, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from branchsweep.config.config_model import KeyPath
 from branchsweep.config.file_paths import display_path, nearest_yaml_file
@@ -22,6 +24,8 @@ from branchsweep.config.yaml_document import Document, SourceLocation, describe_
 from branchsweep.errors import ConfigError
 
 _TAG = "tag:yaml.org,2002:"
+
+_UNUSUAL_CHARACTERS = re.compile(r"[^\n -~\u00a1-\u1fff\u2030-\ud7ff]")  # controls, line breaks, surrogates and the like
 
 _WIDTH = 120  # characters of a line that is written
 
@@ -91,8 +95,19 @@ def write_yaml(data: dict[str, Any]) -> str:
     yaml.width = _WIDTH
     yaml.representer.ignore_aliases = lambda *_: True
     stream = io.StringIO()
-    yaml.dump(data, stream)
+    yaml.dump(_quoted(data), stream)
     return stream.getvalue()
+
+
+def _quoted(value: Any) -> Any:
+    """The value with texts in double quotes that the parser would read back with other line breaks if they were plain."""
+    if isinstance(value, dict):
+        return {_quoted(key): _quoted(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_quoted(inner) for inner in value]
+    if isinstance(value, str) and _UNUSUAL_CHARACTERS.search(value):
+        return DoubleQuotedScalarString(value)
+    return value
 
 
 @dataclass(slots=True)
