@@ -154,7 +154,7 @@ def search_by_keras_tuner(task: Task, trials: int) -> float:
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         began = time.perf_counter()
-        hypermodel = BranchedHyperModel(task.experiment, task.rows, task.fold, r2=False)
+        hypermodel = BranchedHyperModel(task.experiment, task.rows, task.fold, metrics=False)
         tuner = keras_tuner.RandomSearch(
             hypermodel, objective="val_loss", max_trials=trials, directory=folder, project_name="search"
         )

@@ -20,18 +20,10 @@ from branchsweep.config.search import DRIVERS
 from branchsweep.errors import ConfigError
 from branchsweep.models.recipe import recipe_for
 from branchsweep.search.drivers import open_driver, random_trials
-from branchsweep.search.optuna import ALGORITHMS, MEMORY, remembered
-from branchsweep.search.sampling import (
-    RandomStream,
-    index_of,
-    point_at,
-    random_point,
-    random_points,
-    seed_sequence,
-    to_search_point,
-    value_at,
-    value_at_index,
-)
+from branchsweep.search.optuna.algorithms import ALGORITHMS, MEMORY
+from branchsweep.search.optuna.memory import remembered
+from branchsweep.search.sampling import RandomStream, random_point, random_points, seed_sequence
+from branchsweep.search.search_points import index_of, point_at, to_search_point, value_at, value_at_index
 from branchsweep.trial import Params, Result, Trial
 from contracts.driver import DriverContract, play, trials_of
 from contracts.results import answered, score_of
@@ -281,9 +273,9 @@ NOT_OFFERED = {
 
 @pytest.mark.parametrize("algorithm", DRIVERS["keras_tuner"])
 def test_the_options_are_those_of_keras_tuners_own_signatures(algorithm: str) -> None:
-    from branchsweep.search import keras_tuner
+    from branchsweep.search.keras_tuner.oracles import options_of
 
-    assert set(DRIVERS["keras_tuner"][algorithm]) == set(keras_tuner.options_of(algorithm))
+    assert set(DRIVERS["keras_tuner"][algorithm]) == set(options_of(algorithm))
 
 
 @pytest.mark.parametrize("algorithm", ["tpe", "cma_es", "nsga2", "nsga3", "qmc", "brute_force"])

@@ -26,7 +26,9 @@ from branchsweep.metrics import scores
 from branchsweep.models import keras_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.search.hypermodel import BranchedHyperModel
-from branchsweep.search.keras_tuner import KerasTunerSampler, declared, options_of, point_of
+from branchsweep.search.keras_tuner.oracles import options_of
+from branchsweep.search.keras_tuner.sampler import KerasTunerSampler
+from branchsweep.search.keras_tuner.space import declared, point_of
 from branchsweep.search.protocols import Observation
 from branchsweep.search.sampling import random_points
 from branchsweep.trial import Params, ParamValue, Status

@@ -1,11 +1,12 @@
-"""Search drivers: which trials to run, and when to stop.
+"""Search: which trials to run, when to prune them, and when to stop.
 
-Read `protocols.py` first: a `Driver` is asked for trials and told their results; a `Sampler` suggests single points.
-`drivers.py` opens the driver that an experiment names. `batching.py` turns any sampler into a driver, with the help of
-`asked_trials` (what was asked), `observations` (what results mean to a sampler) and `sampling` (random and evenly spread
-points). The samplers are `optuna.py`, `keras_tuner.py` and `random.py`.
+Read `protocols.py` first: a `Driver` is asked for trials and told their results; a `Sampler` suggests single points of the
+search space. `drivers.py` makes the driver that an experiment names. `batching.py` makes a driver of any sampler, with the help
+of `asked_trials.py` (the trials of the sweep), `observations.py` (what a sampler is told of results) and `sampling.py` (random
+points); `search_points.py` converts between points, units and indices. The samplers are in `random.py`, `optuna/` and
+`keras_tuner/`; `hypermodel.py` is an experiment for KerasTuner's own tuners.
 
-`successive_halving.py` says which trials are pruned, `stopping.py` when a search is over, `importance.py` which
-hyperparameters mattered, `boundary_check.py` whether the best values lie at a bound. `optuna_export.py` writes a sweep as an
-Optuna study.
+`successive_halving.py` ranks the trials at a rung, `stopping.py` decides when a search is over, `importance.py` computes
+hyperparameter importance, `boundary_check.py` finds best values at a bound. `optuna_export.py` writes a sweep as an Optuna
+study.
 """

@@ -1,4 +1,4 @@
-"""What was asked and what was answered: questions and answers of one sweep by number, and who asked what first."""
+"""The trials of one sweep by number, with their results, and which trial had which recipe first."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from branchsweep.trial import Params, Result, Trial
 
 
 class AskedTrials:
-    """The questions and answers of one sweep by number.
+    """The trials of one sweep by number, with their results.
 
-    The next number is the lowest that was neither asked nor told. So a sweep that was killed while some trials of a round were
-    recorded and others not goes on with exactly those that are missing.
+    The next number is the lowest that was neither asked nor told. So a sweep that was killed when some trials of a round were
+    recorded and others were not continues with exactly the missing ones.
 
-    Two params that spell out the same recipe are the same question (a branch of depth 0 has no width).
+    Params that describe the same recipe are the same trial (a branch of depth 0 has no width).
 
     Args:
-        experiment: Gives the recipe of params.
+        experiment: Determines the recipe of params.
     """
 
     def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
         self._trials: dict[int, Trial] = {}
         self._results: dict[int, Result] = {}
-        self._first: dict[bytes, int] = {}
+        self._first_by_recipe: dict[bytes, int] = {}
         self._next = 0
 
-    def note(self, trial: Trial) -> None:
-        """A question is asked, here or in another process earlier."""
+    def add_trial(self, trial: Trial) -> None:
+        """Add a trial that is asked now, or was asked by another process earlier."""
         self._trials[trial.number] = trial
-        recipe = self._recipe(trial.params)
-        self._first[recipe] = min(trial.number, self._first.get(recipe, trial.number))
+        recipe = self._recipe_digest(trial.params)
+        self._first_by_recipe[recipe] = min(trial.number, self._first_by_recipe.get(recipe, trial.number))
 
-    def tell(self, result: Result) -> None:
-        """A question was answered."""
-        self.note(result.trial)
+    def add_result(self, result: Result) -> None:
+        """Add the result of a trial, and the trial."""
+        self.add_trial(result.trial)
         self._results[result.trial.number] = result
 
     @property
@@ -48,24 +48,24 @@ class AskedTrials:
         return self._next
 
     def trial(self, number: int) -> Trial:
-        """The question of this number; it must have been asked or told."""
+        """The trial of this number, which must have been added."""
         return self._trials[number]
 
     def asked_before(self, params: Params, number: int) -> int | None:
-        """The first trial of a lower number than this that had the recipe of `params`."""
-        first = self._first.get(self._recipe(params), number)
+        """The number of the first trial with the recipe of `params`, if it is lower than `number`; else None."""
+        first = self._first_by_recipe.get(self._recipe_digest(params), number)
         return first if first < number else None
 
-    def answer(self, number: int) -> Result | None:
-        """The answer to the question of this number, if it has one."""
+    def result(self, number: int) -> Result | None:
+        """The result of the trial of this number, if there is one."""
         return self._results.get(number)
 
-    def answers(self, start: int, before: int) -> list[Result]:
-        """The answers to questions of numbers from `start` to below `before`, in order of the numbers."""
-        return [self._results[number] for number in range(start, before) if number in self._results]
+    def results(self, start: int, stop: int) -> list[Result]:
+        """The results of the trials from number `start` to below `stop`, in order of the numbers."""
+        return [self._results[number] for number in range(start, stop) if number in self._results]
 
-    def _recipe(self, params: Params) -> bytes:
-        # Recipes hold dicts, so they have no hash; their texts are equal exactly where they are, and a dict finds them at once.
-        # Of a text, a kilobyte long, a digest is kept: a sweep may have a hundred thousand of them.
+    def _recipe_digest(self, params: Params) -> bytes:
+        # Recipes hold dicts and have no hash, but their texts are equal exactly where they are. A digest of the text, which is
+        # a kilobyte long, is kept: a sweep may have a hundred thousand trials.
         recipe = recipe_for(self._experiment, params)
         return blake2b(repr(replace(recipe, epochs=epochs_of(recipe, self._experiment))).encode(), digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""Drivers: the samplers that suggest trials. Each is imported only when an experiment names it."""
+"""Drivers by their names in YAML. A sampler's library is imported only if the experiment names it."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from branchsweep.trial import Result, Trial
 
 
 def open_driver(experiment: Experiment, prior: Sequence[Result] = ()) -> Driver:
-    """The driver that `experiment.search` names, with nothing asked and nothing told yet.
+    """The driver that `experiment.search` names, which was asked and told nothing yet.
 
     Args:
-        experiment: The space and the means.
+        experiment: Determines the space, the driver and its options.
         prior: Results of earlier sweeps over the same space, to learn from.
     """
 
-    def sampler() -> Sampler:
-        # An sampler is imported here and not above, because some cost seconds and an experiment needs one of them.
+    def open_sampler() -> Sampler:
+        # Imported here and not above: some samplers take seconds to import, and an experiment needs one.
         match experiment.search.driver:
             case "random":
-                from branchsweep.search.random import RandomSampler  # noqa: PLC0415  # only the sampler that is asked for
+                from branchsweep.search.random import RandomSampler  # noqa: PLC0415  # the sampler that is named alone
 
                 return RandomSampler(experiment)
             case "optuna":
-                from branchsweep.search.optuna import OptunaSampler  # noqa: PLC0415  # only the sampler that is asked for
+                from branchsweep.search.optuna.sampler import OptunaSampler  # noqa: PLC0415  # likewise
 
                 return OptunaSampler(experiment)
             case "keras_tuner":
-                from branchsweep.search.keras_tuner import KerasTunerSampler  # noqa: PLC0415  # only the one asked for
+                from branchsweep.search.keras_tuner.sampler import KerasTunerSampler  # noqa: PLC0415  # likewise
 
                 return KerasTunerSampler(experiment, experiment.search.options)
 
-    return BatchDriver(experiment, sampler, prior)
+    return BatchDriver(experiment, open_sampler, prior)
 
 
 def random_trials(experiment: Experiment, count: int) -> list[Trial]:
-    """So many trials of random search, in one round: the known configurations, then points of the space."""
+    """The first `count` trials of random search: the initial trials, then random points."""
     search: dict[str, Any] = {"driver": "random", "algorithm": None, "options": {}, "batch": max(1, count)}
-    random = experiment.model_copy(update={"search": experiment.search.model_copy(update=search)})
-    return open_driver(random).ask(count)
+    random_search = experiment.model_copy(update={"search": experiment.search.model_copy(update=search)})
+    return open_driver(random_search).ask(count)

@@ -1,11 +1,11 @@
-"""An experiment as a hypermodel, for those who have code for KerasTuner: its tuners sweep the same space of the same networks.
+"""An experiment as a hypermodel for KerasTuner: its tuners search the same space of the same networks.
 
     hypermodel = BranchedHyperModel.from_yaml("experiments/branched.yaml")
     tuner = keras_tuner.RandomSearch(hypermodel, objective="val_loss", max_trials=20)
     tuner.search(epochs=50)
 
-Networks train one after the other there, as KerasTuner trains them. Its `search` imports tensorboard, which it does not ask
-for: `pip install tensorboard` where that is missing.
+KerasTuner trains the networks one after the other. Its `search` imports tensorboard without requiring it: `pip install
+tensorboard` if it is missing.
 """
 
 from __future__ import annotations
@@ -23,83 +23,88 @@ from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import TrainingRows, training_rows
 from branchsweep.models.keras_fit import FitArrays, KerasFit
 from branchsweep.models.recipe import Recipe, recipe_for
-from branchsweep.search.keras_tuner import declared, point_of
+from branchsweep.search.keras_tuner.space import declared, point_of
 
 
 class BranchedHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner carries no types
     """The networks of an experiment, built from KerasTuner's hyperparameters.
 
-    A hyperparameter has the name of its dimension. Objectives that a tuner may be given are `val_loss`, the sum of the heads'
-    losses as weighted by the trial, so that trials of unlike weights do not compare; and with several heads R² on the scaled
-    validation rows, head by head: `keras_tuner.Objective("val_PE_r2", "max")`.
+    A hyperparameter has the name of its dimension. A tuner's objective may be `val_loss`, the sum of the heads' losses with the
+    trial's loss weights, so that trials of different weights cannot be compared; or with several heads the score of one head on
+    the scaled validation rows: `keras_tuner.Objective("val_PE_r2", "max")`.
 
     Args:
-        experiment: Gives the space, the heads, and what a trial's values mean.
+        experiment: Determines the space, the heads, and the recipe of a trial's values.
         rows: The training rows with their folds.
-        fold: Which of the folds validates, from 0.
-        r2: Whether R² of every head is computed after every epoch, which costs time.
+        fold: The fold that validates, from 0.
+        metrics: Whether the score of every head is computed after every epoch, which takes time.
     """
 
-    def __init__(self, experiment: Experiment, rows: TrainingRows, fold: int = 0, r2: bool = True) -> None:
+    def __init__(self, experiment: Experiment, rows: TrainingRows, fold: int = 0, metrics: bool = True) -> None:
         super().__init__(name=experiment.name)
         self.experiment = experiment
-        self._plain = KerasFit(experiment, rows, fold)
-        self._r2 = r2
+        self._keras_fit = KerasFit(experiment, rows, fold)
+        self._metrics = metrics
 
     @classmethod
     def from_yaml(
-        cls, path: Path | str, data: Path | str | None = None, overrides: Sequence[str] = (), fold: int = 0, r2: bool = True
+        cls,
+        path: Path | str,
+        data: Path | str | None = None,
+        overrides: Sequence[str] = (),
+        fold: int = 0,
+        metrics: bool = True,
     ) -> Self:
-        """The hypermodel of an experiment's file. The test rows are left aside, as in a sweep.
+        """The hypermodel of an experiment's file. The test rows are left out, as in a sweep.
 
         Args:
             path: The experiment.
             data: A table to read instead of the one that the experiment names.
-            overrides: `key=value` each, written over what the file says.
+            overrides: `key=value` each, in place of what the file says.
             fold: See the class.
-            r2: See the class.
+            metrics: See the class.
 
         Raises:
-            ConfigError: The experiment is not what it should be.
-            DataError: The table is not.
+            ConfigError: The experiment is not valid.
+            DataError: The table is not valid.
         """
         experiment = load_experiment(Path(path), overrides)
         dataset = load_dataset(experiment, Path(data) if data is not None else None)
-        return cls(experiment, training_rows(dataset, split_rows(experiment, dataset)), fold, r2)
+        return cls(experiment, training_rows(dataset, split_rows(experiment, dataset)), fold, metrics)
 
     @property
     def rows(self) -> TrainingRows:
         """The training rows with their folds."""
-        return self._plain.rows
+        return self._keras_fit.rows
 
     def recipe(self, hp: Any) -> Recipe:
-        """What KerasTuner's values spell out.
+        """The recipe of KerasTuner's hyperparameters.
 
         Args:
-            hp: Hyperparameters; what they lack of the space is declared in them, with its conditions.
+            hp: Hyperparameters; dimensions of the space that they lack are declared in them, with their conditions.
         """
-        # Nested `conditional_scope`s refuse a parent that does not stand in the same scope itself, so conditions are declared.
+        # Nested `conditional_scope`s reject a parent outside of the same scope, so conditions are declared.
         hp.merge(declared(self.experiment.space), overwrite=False)
         return recipe_for(self.experiment, point_of(self.experiment.space, hp.values))
 
     def arrays(self, hp: Any) -> FitArrays:
-        """The rows that a trial trains and validates on, scaled as its values say."""
-        return self._plain.arrays(self.recipe(hp))
+        """The rows that a trial trains and validates on, scaled by its recipe."""
+        return self._keras_fit.arrays(self.recipe(hp))
 
     def build(self, hp: Any) -> Any:
         """The compiled Keras model: inputs scaled `(rows, inputs)`, outputs a dict head → `(rows, 1)`."""
-        return self._plain.model(self.recipe(hp), metrics=self._plain.r2() if self._r2 else None)
+        return self._keras_fit.model(self.recipe(hp), metrics=self._keras_fit.r2() if self._metrics else None)
 
-    def fit(self, hp: Any, model: Any, *rows: Any, **words: Any) -> Any:
-        """Trains a model; returns Keras's history.
+    def fit(self, hp: Any, model: Any, *rows: Any, **arguments: Any) -> Any:
+        """Train a model and return Keras's history.
 
         Args:
             hp: Hyperparameters.
             model: Built from them.
-            rows: `x` and `y` by position or name, already scaled. Absent: the experiment's training rows, with validation rows.
-            words: Words for Keras's `fit`. Where they do not say, batch size and epochs are the recipe's.
+            rows: `x` and `y`, scaled; by default the experiment's training and validation rows.
+            arguments: Of Keras's `fit`; batch size and epochs are by default the recipe's.
         """
         recipe = self.recipe(hp)
-        if rows or "x" in words:
-            return model.fit(*rows, **{"batch_size": recipe.batch_size, **words})
-        return self._plain.fit(model, recipe, **words)
+        if rows or "x" in arguments:
+            return model.fit(*rows, **{"batch_size": recipe.batch_size, **arguments})
+        return self._keras_fit.fit(model, recipe, **arguments)

@@ -1,4 +1,4 @@
-"""What a sampler learns from the results of trials."""
+"""What a sampler is told of the results of trials."""
 
 from __future__ import annotations
 
@@ -13,45 +13,56 @@ from branchsweep.trial import Result, Score, Status
 
 
 class Observations:
-    """What an sampler learns from scores: each as the answer that it is in the light of the others.
+    """Makes observations from scores: what is expected of a pruned or failed trial follows from the other trials.
 
     Args:
-        objective: What the search is for.
+        objective: What the search maximizes.
     """
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
-        self._rounds: dict[int, list[Score]] = {}
+        self._scores_by_round: dict[int, list[Score]] = {}
         self._gains: dict[tuple[int, int], Mapping[str, float]] = {}
         self._worst: Values = (0.0,) * len(objective.maximize)
 
-    def take(self, of_round: int, results: Iterable[Result]) -> None:
-        """The scores of a round."""
-        self._rounds[of_round] = scores = [result.score for result in results if is_measured(result.score)]
+    def add_round(self, start: int, results: Iterable[Result]) -> None:
+        """Add the results of a round.
+
+        Args:
+            start: The number of the round's first trial.
+            results: Its results.
+        """
+        self._scores_by_round[start] = scores = [result.score for result in results if is_measured(result.score)]
         for score in scores:
             self._worst = tuple(map(min, self._worst, objective_values(self._objective, score.by_head)))
 
-    def answer(self, of_round: int, score: Score, judged: ObjectiveEvaluator) -> Observation:
-        """The answer that the score of a trial of this round is."""
+    def observation(self, start: int, score: Score, evaluator: ObjectiveEvaluator) -> Observation:
+        """The observation of a trial.
+
+        Args:
+            start: The number of the first trial of its round, which was added.
+            score: The trial's score.
+            evaluator: The objective with the bounds of its constraints.
+        """
         if not is_measured(score):
             return Observation(Status.FAILED, (), self._worst, (), 0)
         expected = score.by_head
         if score.status is Status.PRUNED:
-            gains = self._gain(of_round, max(score.rungs, default=0))
-            expected = {head: score + gains.get(head, 0.0) for head, score in expected.items()}
+            gains = self._mean_gains(start, max(score.rungs, default=0))
+            expected = {head: value + gains.get(head, 0.0) for head, value in expected.items()}
         return Observation(
             status=score.status,
-            values=judged.values(score),
+            values=evaluator.values(score),
             expected=objective_values(self._objective, expected),
-            violations=judged.violations(score),
+            violations=evaluator.violations(score),
             epoch=max(1, round(score.epochs)),
         )
 
-    def _gain(self, of_round: int, rung: int) -> Mapping[str, float]:
-        """By head, what the trials of a round that went on from a rung to their end gained on the way, on average."""
-        if (of_round, rung) not in self._gains:
-            self._gains[of_round, rung] = mean_gain_after_rung(self._rounds[of_round], rung)
-        return self._gains[of_round, rung]
+    def _mean_gains(self, start: int, rung: int) -> Mapping[str, float]:
+        """By head, the mean gain from a rung to the end of those trials of a round that were trained on."""
+        if (start, rung) not in self._gains:
+            self._gains[start, rung] = mean_gain_after_rung(self._scores_by_round[start], rung)
+        return self._gains[start, rung]
 
 
 def is_measured(score: Score) -> bool:

@@ -1,6 +1,6 @@
-"""A recorded sweep as an Optuna study, for those who look at sweeps with optuna-dashboard or Optuna's own plots.
+"""Write a recorded sweep as an Optuna study, for optuna-dashboard or Optuna's own plots.
 
-The export goes one way. The ledger stays the one history, and nothing is ever read back from the study.
+The tracking store stays the one history of a sweep: nothing is read back from the study.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from branchsweep.config.dimensions import Choice, Dimension, Int
 from branchsweep.config.experiment import Experiment
 from branchsweep.errors import OptunaExportError
 from branchsweep.metrics.names import STANDARD_ERROR, score_names
-from branchsweep.search.sampling import to_search_point, value_at_index
+from branchsweep.search.search_points import to_search_point, value_at_index
 from branchsweep.trial import Params, Result, Score, Status
 
 ValuesOf = Callable[[Score], tuple[float, ...]]
-"""What a study has of a score: one number per objective."""
+"""Returns the values of a score that a study has: one number per objective."""
 
 Direction = Literal["maximize", "minimize"]
 
 
 def mean_score(score: Score) -> tuple[float, ...]:
-    """The one objective: the mean of the heads' R²."""
+    """The only objective: the mean of the heads' scores."""
     return (score.value,)
 
 
@@ -48,22 +48,24 @@ def export_study(
     values_of: ValuesOf = mean_score,
     directions: Sequence[Direction] = ("maximize",),
 ) -> None:
-    """Write a sweep as a new study, all of it or nothing: one trial per result, in order of the trials' numbers.
+    """Write a sweep as a new study with one trial per result, in order of the trials' numbers; all of it or nothing.
 
     Args:
-        experiment: Gives the space.
+        experiment: Determines the space.
         results: The sweep's results.
-        storage: The storage's address in SQLAlchemy's form, `sqlite:///study.db`. A file that is not there is made.
+        storage: SQLAlchemy's URL of the storage, `sqlite:///study.db`. A missing file is created.
         name: The study's name.
-        facts: What the study says of the sweep, as its user attributes.
-        values_of: The objectives of a score.
-        directions: Of each objective.
+        facts: User attributes of the study.
+        values_of: Returns the objective values of a score.
+        directions: The direction of each objective.
 
     Raises:
-        OptunaExportError: The address is none, the storage cannot be written, or it has a study of this name.
+        OptunaExportError: The URL is not valid, the storage cannot be written, or it has a study of this name.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line for every study made says nothing to a user
-    trials = [to_frozen_trial(experiment, result, values_of) for result in sorted(results, key=lambda each: each.trial.number)]
+    trials = [
+        to_frozen_trial(experiment, result, values_of) for result in sorted(results, key=lambda result: result.trial.number)
+    ]
     with _opened(storage) as opened:
         try:
             study = optuna.create_study(study_name=name, storage=opened, directions=list(directions))
@@ -71,25 +73,25 @@ def export_study(
             where = _shown(_address(storage))
             raise OptunaExportError(f"there is a study '{name}' in {where} already; choose another name (--name)") from None
         try:
-            for fact, said in facts.items():
-                study.set_user_attr(fact, said)
+            for attribute, value in facts.items():
+                study.set_user_attr(attribute, value)
             study.add_trials(trials)
         except BaseException:  # Ctrl-C too
-            with suppress(SQLAlchemyError, StorageInternalError):  # what failed first is what there is to tell
+            with suppress(SQLAlchemyError, StorageInternalError):  # the first error is the one to report
                 optuna.delete_study(study_name=name, storage=opened)
             raise
 
 
 def to_frozen_trial(experiment: Experiment, result: Result, values_of: ValuesOf = mean_score) -> FrozenTrial:
-    """A result as Optuna has it, its params with the values that people know.
+    """A result as a trial of Optuna, its params with the values of the experiment.
 
-    Of a known configuration, what the space has no word for is kept as the user attribute `outside`. When a trial was trained
-    is not recorded: it ends now, and began as many seconds ago as it took.
+    Params of an initial trial that are no values of the space are kept as the user attribute `outside`. Times are not recorded:
+    the trial ends now, and began as many seconds ago as it took.
     """
-    params, outside = _parted(experiment, result.trial.params)
+    params, outside = _split_params(experiment, result.trial.params)
     values = values_of(result.score)
     has_values = result.score.status is not Status.FAILED and all(map(math.isfinite, values))
-    written = create_trial(
+    trial = create_trial(
         state=_STATES[result.score.status] if has_values else TrialState.FAIL,
         values=list(values) if has_values else None,
         params=dict(params),
@@ -97,13 +99,13 @@ def to_frozen_trial(experiment: Experiment, result: Result, values_of: ValuesOf 
         user_attrs=_attributes(result, experiment.score_metrics) | ({"outside": dict(outside)} if outside else {}),
         intermediate_values={epoch: fmean(scores) for epoch, scores in result.score.rungs.items()},
     )
-    assert written.datetime_start is not None  # it has ended
-    written.datetime_start -= timedelta(seconds=result.score.seconds)
-    return written
+    assert trial.datetime_start is not None  # it has ended
+    trial.datetime_start -= timedelta(seconds=result.score.seconds)
+    return trial
 
 
 def to_distribution(dimension: Dimension) -> BaseDistribution:
-    """The dimension in Optuna's words; its highest value is one that a step leads to, as Optuna wants it."""
+    """The dimension as a distribution of Optuna, whose upper bound is a whole number of steps, as Optuna requires."""
     if isinstance(dimension, Choice):
         return CategoricalDistribution(dimension.choices)
     if isinstance(dimension, Int):
@@ -112,7 +114,7 @@ def to_distribution(dimension: Dimension) -> BaseDistribution:
     if dimension.step is None:
         return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
     high = float(value_at_index(dimension, int(dimension.size) - 1))
-    # Optuna counts steps in decimals. Where those of the bounds do not come out, it is shown without steps.
+    # Optuna counts steps in decimals. If the bounds are no whole number of them apart, the distribution has no step.
     is_whole = (Decimal(str(high)) - Decimal(str(dimension.low))) % Decimal(str(dimension.step)) == 0
     return FloatDistribution(dimension.low, high, step=dimension.step if is_whole else None)
 
@@ -120,8 +122,8 @@ def to_distribution(dimension: Dimension) -> BaseDistribution:
 _STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED, Status.FAILED: TrialState.FAIL}
 
 
-def _parted(experiment: Experiment, params: Params) -> tuple[Params, Params]:
-    """What of a trial's params the space can say, with what it leaves unsaid spelled out; and what it cannot."""
+def _split_params(experiment: Experiment, params: Params) -> tuple[Params, Params]:
+    """The params that are values of the space, with those that the trial leaves out; and the params that are not."""
     dimensions = experiment.space.dimensions
     inside = to_search_point(experiment, params)
     if inside is None:
@@ -130,28 +132,28 @@ def _parted(experiment: Experiment, params: Params) -> tuple[Params, Params]:
 
 
 def _attributes(result: Result, score_metrics: Mapping[str, str]) -> dict[str, Any]:
-    """What Optuna has no word for. Figures that are no numbers are left out: JSON has none for them, nor has a dashboard."""
+    """User attributes: what a trial of Optuna has no field for. NaN and infinities are left out, which JSON cannot hold."""
     score = result.score
     names, errors = score_names(score_metrics), score_names(score_metrics, STANDARD_ERROR)
-    figures = {
+    numbers = {
         **{names[head]: value for head, value in score.scores.items()},
         **{errors[head]: value for head, value in score.scores_se.items()},
         "seconds": score.seconds,
     }
-    words = {"known": result.trial.known, "reason": score.reason}
+    texts = {"known": result.trial.known, "reason": score.reason}
     return {
         "trial": result.trial.number,
-        **{name: figure for name, figure in figures.items() if math.isfinite(figure)},
-        **{name: said for name, said in words.items() if said},
+        **{name: value for name, value in numbers.items() if math.isfinite(value)},
+        **{name: text for name, text in texts.items() if text},
     }
 
 
 @contextmanager
 def _opened(storage: str) -> Iterator[RDBStorage]:
-    """The storage, its tables made if it is new; whatever the database does not take ends in a OptunaExportError."""
+    """The storage, with tables created if it is new; errors of the database are raised as OptunaExportError."""
     url = _address(storage)
     try:
-        _refuse_strangers(url)
+        _reject_other_programs(url)
         opened = _connected(url)
         try:
             yield opened
@@ -176,7 +178,7 @@ def _shown(url: sqlalchemy.URL) -> str:
 
 
 def _address(storage: str) -> sqlalchemy.URL:
-    """The storage's address in its parts."""
+    """The parsed URL of the storage."""
     expected = "expected sqlite:///study.db for a file, or the address of a database"
     try:
         url = sqlalchemy.make_url(storage)
@@ -189,10 +191,10 @@ def _address(storage: str) -> sqlalchemy.URL:
     return url
 
 
-def _refuse_strangers(url: sqlalchemy.URL) -> None:
-    """Raises if the database is of another program that numbers its versions as Optuna does, such as MLflow.
+def _reject_other_programs(url: sqlalchemy.URL) -> None:
+    """Raise if the database belongs to another program with Alembic migrations, such as MLflow.
 
-    Either would take the other's number for its own.
+    Optuna and that program would take each other's revision for their own.
     """
     try:
         engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
@@ -206,7 +208,7 @@ def _refuse_strangers(url: sqlalchemy.URL) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of what the database said, not of who passed it on."""
+    """The first line of the database's own message, at the root of the chain of exceptions."""
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

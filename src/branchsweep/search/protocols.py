@@ -1,4 +1,4 @@
-"""The role of a library's searcher: what `rounds` asks of Optuna's samplers and of KerasTuner's oracles."""
+"""The protocols of the search: a `Driver` proposes trials, a `Sampler` suggests points of the search space."""
 
 from __future__ import annotations
 
@@ -10,32 +10,39 @@ from branchsweep.trial import Params, Result, Status, Trial
 
 
 class Driver(Protocol):
-    """Suggests trials and learns from their scores. Two verbs.
+    """Proposes trials and learns from their results.
 
-    A driver holds no history that could not be rebuilt: a fresh one that is told all recorded results asks what the old one
-    would have asked, for its randomness derives from the experiment's seed and the trial's number alone.
+    A driver is not persisted: a new one that is told all recorded results proposes what the old one would have proposed,
+    because its randomness derives from the experiment's seed and the trials' numbers alone.
     """
 
     def ask(self, count: int) -> list[Trial]:
-        """The next trials, at most `count`, numbered on from those asked or told. Empty: the search is over."""
+        """The next trials, at most `count`, numbered on from those asked or told.
+
+        Returns:
+            Empty if the search is over.
+        """
         ...
 
     def tell(self, result: Result) -> None:
-        """Learn one result; of a trial this driver asked, or of one recorded earlier. Told in order of the trials' numbers."""
+        """Learn one result, of a trial that this driver proposed or of one recorded earlier.
+
+        Results are told in order of the trials' numbers.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a question has brought, as a searcher learns it.
+    """The result of a point, as a sampler learns it.
 
     Args:
         status: How the trial ended.
-        values: What the search maximises, one number per objective, as measured; empty where the trial failed.
-        expected: The same for a searcher that knows complete trials only. Of a pruned one, what it would have reached had it
-            gained as much as those of its round that went on from there; of a failed one, the worst that was seen.
+        values: The measured values to maximize, one per objective; empty if the trial failed.
+        expected: The same for a sampler that knows complete trials alone. Of a pruned trial the values that it would have
+            reached, had it gained as much as those of its round that were trained on; of a failed one the worst values seen.
         violations: By how much each constraint is violated; at most 0 where it is met.
-        epoch: Epochs behind the values.
+        epoch: The number of epochs behind the values.
     """
 
     status: Status
@@ -46,43 +53,47 @@ class Observation:
 
 
 class Sampler(Protocol):
-    """A searcher that is wound forward question by question, from nothing to where a sweep stands.
+    """Suggests points of the search space, one trial after the other from the first on.
 
-    The driver calls `suggest` until it likes what it gets, then `keep`, for every trial of a round; and `settle` when a
-    round is over, which need not be the last one. It makes a new sampler whenever it has to go back.
+    The driver calls `suggest` until a suggestion is accepted, then `mark_pending`, for every trial of a round; and `observe`
+    when a round is over, which need not be the last one. To go back, it makes a new sampler.
     """
 
     @property
     def is_stateful(self) -> bool:
-        """Whether what it suggests depends on what it suggested before, and not on questions and answers alone.
+        """Whether suggestions depend on earlier suggestions, and not on the points and their observations alone.
 
-        One that does is wound forward by asking it again all that it was asked; any other is only told.
+        A stateful sampler is brought to a trial by repeating all its suggestions; any other is told the points alone.
         """
         ...
 
     @property
     def has_initial_design(self) -> bool:
-        """Whether what is asked before the first answers should be an evenly spread set of points, rather than suggestions."""
+        """Whether the points before the first observations are those of an evenly spread design instead of suggestions."""
         ...
 
     @property
     def is_exhaustive(self) -> bool:
-        """Whether it goes through the space point by point: the search is over when it has nothing more to ask."""
+        """Whether it enumerates the space: the search is over when it has no further point."""
         ...
 
     def suggest(self, number: int, attempt: int) -> Params | None:
-        """What it would ask as the trial of this number: a point of the space; None if it has nothing to ask.
+        """Suggest a point of the space for the trial of this number; None if there is none.
 
         Args:
-            number: Of the trial.
-            attempt: How many suggestions for this number were turned down, for they had been asked before.
+            number: The trial's number.
+            attempt: How many suggestions for this number were rejected, because they had been asked before.
         """
         ...
 
     def mark_pending(self, params: Params) -> None:
-        """A point of the space that is open from now on: the last suggestion, or another in its place."""
+        """Add a point whose result is not known yet: the last suggestion, or another point in its place."""
         ...
 
-    def observe(self, answers: Sequence[Observation | None]) -> None:
-        """What those points have brought that have been open longest, in the order of keeping; None for what has no answer."""
+    def observe(self, observations: Sequence[Observation | None]) -> None:
+        """Learn the results of the points that have been pending longest, in the order of `mark_pending`.
+
+        Args:
+            observations: One for each of these points; None for a point that has no result.
+        """
         ...

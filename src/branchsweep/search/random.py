@@ -1,4 +1,4 @@
-"""Random search: every point of the space is as likely as any other, whatever was told. The yardstick of all drivers."""
+"""Random search: every point of the space is equally likely, whatever was observed. The baseline of all samplers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from branchsweep.trial import Params
 
 
 class RandomSampler:
-    """Draws trial n from a random stream that only the experiment's seed and n decide.
+    """A `Sampler` that draws trial n from a random stream of the experiment's seed and n.
 
     Args:
-        experiment: Gives the space and the seed.
+        experiment: Determines the space and the seed.
     """
 
     is_stateful, has_initial_design, is_exhaustive = False, False, False
@@ -25,12 +25,12 @@ class RandomSampler:
         self._experiment = experiment
 
     def suggest(self, number: int, attempt: int) -> Params:
-        """A point drawn at random."""
+        """A random point."""
         seeds = seed_sequence(self._experiment, RandomStream.RANDOM, number, attempt)
         return random_point(self._experiment.space, np.random.default_rng(seeds))
 
     def mark_pending(self, params: Params) -> None:
-        """Nothing is learnt from questions."""
+        """Pending points do not influence suggestions."""
 
-    def observe(self, answers: Sequence[Observation | None]) -> None:
-        """Nothing is learnt from answers."""
+    def observe(self, observations: Sequence[Observation | None]) -> None:
+        """Observations do not influence suggestions."""

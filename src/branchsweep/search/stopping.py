@@ -1,4 +1,4 @@
-"""When a search is over: total trials, seconds, a target, or trials without a new best, whichever comes first."""
+"""Stopping criteria: total trials, seconds, a target value, or trials without an improvement, whichever is reached first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from branchsweep.metrics.running_evaluation import RunningEvaluation
 
 
 class StoppedBy(StrEnum):
-    """What ended a search."""
+    """The criterion that ended a search."""
 
     TRIALS = "trials"
     SECONDS = "seconds"
@@ -21,11 +21,11 @@ class StoppedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StopReason:
-    """That a search is over.
+    """Why a search is over.
 
     Args:
-        by: Which budget ran out.
-        because: The same in words.
+        by: The criterion that was reached.
+        because: The same for people.
     """
 
     by: StoppedBy
@@ -33,23 +33,23 @@ class StopReason:
 
 
 def space_exhausted(trials: int) -> StopReason:
-    """The search has nothing new to ask."""
+    """The reason to stop when no new point is left after so many trials."""
     return StopReason(StoppedBy.EXHAUSTED, f"the search space is exhausted after {trials} trials")
 
 
 def check_stop(experiment: Experiment, evaluation: RunningEvaluation, seconds: float) -> StopReason | None:
-    """Whether the search is over, and why.
+    """The stopping criterion that is reached; None if the search goes on.
 
     Args:
-        experiment: Gives the budgets and the objective.
+        experiment: Determines the criteria and the objective.
         evaluation: The results so far, and the best of them.
-        seconds: Wall time that the search has taken.
+        seconds: Wall time of the search so far.
     """
     search, incumbent, rank = experiment.search, evaluation.incumbent, evaluation.evaluator.rank
     if search.target is not None and incumbent and rank(incumbent.score) >= search.target:
-        figure = f"{experiment.objective.ranking_metric} {rank(incumbent.score):.4f}"
+        metric = f"{experiment.objective.ranking_metric} {rank(incumbent.score):.4f}"
         return StopReason(
-            StoppedBy.TARGET, f"trial {incumbent.trial.number} reaches the target: {figure}, asked {search.target:g}"
+            StoppedBy.TARGET, f"trial {incumbent.trial.number} reaches the target: {metric}, asked {search.target:g}"
         )
     if len(evaluation) >= search.trials:
         return StopReason(StoppedBy.TRIALS, f"all {search.trials} trials are done")
