@@ -20,6 +20,7 @@ from sklearn.metrics import r2_score
 from branchsweep.config.dimensions import Choice
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS
+from branchsweep.config.objective import Objective
 from branchsweep.config.training import EarlyStopping, Fit
 from branchsweep.data.encoders.encoder import FittedEncoder
 from branchsweep.data.encoders.registry import encoder_kind
@@ -532,6 +533,42 @@ def resumed(outcome: PopulationOutcome, lanes: list[Lane], of: Experiment) -> tu
     turned = population.only(order, [population.states[place] for place in order])
     trained = PopulationTrainer(table()).train_one(turned, keep_weights=True)
     return rest, replace(trained, lanes=[trained.lanes[place] for place in order])
+
+
+@pytest.mark.parametrize(
+    ("objective", "rank"),
+    [
+        pytest.param({}, lambda curve: curve.mean(1), id="mean of the heads, the default"),
+        pytest.param({"maximize": ["min_r2"]}, lambda curve: curve.min(1), id="lowest head"),
+        pytest.param({"maximize": ["r2/V"]}, lambda curve: curve[:, 1], id="one head"),
+        pytest.param(
+            {"maximize": ["weighted"], "weights": {"V": 4.0}}, lambda curve: curve @ [0.2, 0.8], id="weighted mean of the heads"
+        ),
+        pytest.param(
+            {"maximize": ["r2/PE", "r2/V"], "choose": "min_r2"}, lambda curve: curve.min(1), id="rule that chooses from a front"
+        ),
+    ],
+)
+def test_the_best_epoch_is_that_of_the_objective(objective: Mapping[str, Any], rank: Any) -> None:
+    full = experiment({"PE": {}, "V": {}}, epochs=40)
+    of = full.model_copy(update={"objective": Objective.model_validate(objective), "fit": Fit(epochs=40)})
+    stopped = of.model_copy(update={"fit": Fit(epochs=40, early_stopping=EarlyStopping(patience=3))})
+    params: Params = {"learning_rate": 0.05, "activation": "silu", "V.loss_weight": 0.3}
+    outcome = train([lane(params, of=of)], of).lanes[0]
+    scores = rank(outcome.curve)
+    assert outcome.epochs == 1 + int(np.argmax(scores))
+    early = train([lane(params, of=stopped)], stopped).lanes[0]
+    best = 1 + int(np.argmax(scores[: len(early.curve)]))
+    assert early.epochs == best
+    assert len(early.curve) in (best + 3, 40)
+
+
+def test_a_lane_fails_when_a_head_fails_that_the_objective_does_not_rank_by() -> None:
+    full = experiment({"PE": {}, "V": {}}, epochs=12)
+    for metric in ("r2/V", "min_r2"):
+        of = full.model_copy(update={"objective": Objective(maximize=[metric])})
+        diverging: Params = {"optimizer": "sgd", "learning_rate": 100.0, "V.loss_weight": 0.0, "target_scaling": "none"}
+        assert train([lane(diverging, of=of)], of).lanes[0].failed_at > 0
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])

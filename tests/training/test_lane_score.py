@@ -1,0 +1,37 @@
+"""The rule and the weights by which a lane's score follows the objective."""
+
+from __future__ import annotations
+
+import pytest
+
+from branchsweep.config.objective import Objective
+from branchsweep.training.lane_score import MEAN, MIN, WEIGHTED, score_rule, score_weights
+
+HEADS = ["PE", "V"]
+
+
+@pytest.mark.parametrize(
+    ("objective", "rule"),
+    [
+        (Objective(), MEAN),
+        (Objective(maximize=["min_r2"]), MIN),
+        (Objective(maximize=["weighted"]), WEIGHTED),
+        (Objective(maximize=["r2/V"]), WEIGHTED),
+        (Objective(maximize=["r2/PE", "r2/V"]), MEAN),
+        (Objective(maximize=["r2/PE", "r2/V"], choose="min_r2"), MIN),
+    ],
+)
+def test_the_rule_is_that_of_the_ranking_metric(objective: Objective, rule: str) -> None:
+    assert score_rule(objective, HEADS) == rule
+
+
+def test_one_head_needs_no_rule() -> None:
+    assert score_rule(Objective(maximize=["r2/PE"]), ["PE"]) == MEAN
+
+
+def test_one_head_has_all_the_weight() -> None:
+    assert score_weights(Objective(maximize=["r2/V"]), HEADS) == (0.0, 1.0)
+
+
+def test_weights_add_up_to_1() -> None:
+    assert score_weights(Objective(maximize=["weighted"], weights={"PE": 3.0}), HEADS) == (0.75, 0.25)
