@@ -1,4 +1,4 @@
-"""What stands on a sweep's page."""
+"""Descriptions of sweeps for MLflow's UI."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def result(number: int, known: str = "") -> Result:
     return Result(Trial(number, {"trunk.depth": number}, known), Score(Status.COMPLETE, 0.9 - number / 100, 0.001, heads))
 
 
-def told(**changed: object) -> SweepResult:
+def sweep_result(**changed: object) -> SweepResult:
     r2 = {"PE": 0.87, "V_1": 0.87, "mean": 0.87}
-    said = SweepResult(
+    base = SweepResult(
         sweep="tiny",
         run_id="abc",
         data={"source": "file", "location": "/somewhere/tiny.csv", "digest": "d", "rows": 1200},
@@ -45,14 +45,14 @@ def told(**changed: object) -> SweepResult:
         members=8,
         edges=("V_1.depth is 3, the high end",),
     )
-    return replace(said, **changed)  # type: ignore[arg-type]  # by name
+    return replace(base, **changed)  # type: ignore[arg-type]  # by name
 
 
-def test_a_sweep_that_ended_says_question_answer_best_trials_and_where_to_look() -> None:
-    note = finished_description(
-        told(), "How far?", HEADS, [result(1, "article"), result(3)], PAGES, ["summary.json", "report.html"]
+def test_description_of_a_finished_sweep_has_question_scores_best_trials_and_links() -> None:
+    description = finished_description(
+        sweep_result(), "How far?", HEADS, [result(1, "article"), result(3)], PAGES, ["summary.json", "report.html"]
     )
-    lines = note.splitlines()
+    lines = description.splitlines()
     assert lines[0] == "**How far?**"
     assert lines[2] == (
         r"The mean of 8 networks of [trial 3](#/3) (1,234 parameters each) reaches **R² 0.942 for PE, R² 0.818 for V\_1** on "
@@ -74,9 +74,9 @@ def test_a_sweep_that_ended_says_question_answer_best_trials_and_where_to_look()
     )
 
 
-def test_there_is_no_link_to_what_is_not_there() -> None:
-    assert "[report]" not in finished_description(told(), "", HEADS, [result(3)], PAGES, ["summary.json"])
-    without_pages = finished_description(told(), "", HEADS, [result(3)], TrackingLinks(), ["report.html"])
+def test_what_has_no_page_has_no_link() -> None:
+    assert "[report]" not in finished_description(sweep_result(), "", HEADS, [result(3)], PAGES, ["summary.json"])
+    without_pages = finished_description(sweep_result(), "", HEADS, [result(3)], TrackingLinks(), ["report.html"])
     assert "](" not in without_pages and "| **003** |" in without_pages
     assert without_pages.startswith("The mean of 8 networks")
 
@@ -95,21 +95,21 @@ def test_there_is_no_link_to_what_is_not_there() -> None:
         ({"unmet": ("r2/PE >= 0.99: no complete trial reaches 0.9900",)}, "- Warning: r2/PE &gt;= 0.99: no complete"),
     ],
 )
-def test_what_else_may_come_of_a_sweep(changed: dict[str, object], expected: str) -> None:
-    assert expected in finished_description(told(**changed), "", HEADS, [result(3)], PAGES)
+def test_description_of_other_outcomes(changed: dict[str, object], expected: str) -> None:
+    assert expected in finished_description(sweep_result(**changed), "", HEADS, [result(3)], PAGES)
 
 
-def test_nothing_to_show_is_no_table() -> None:
-    assert "|" not in finished_description(told(best=None, confirmed=()), "", HEADS, [], PAGES)
+def test_description_without_trials_has_no_table() -> None:
+    assert "|" not in finished_description(sweep_result(best=None, confirmed=()), "", HEADS, [], PAGES)
 
 
-def test_words_mean_themselves() -> None:
+def test_escaped_text_is_shown_literally() -> None:
     text = escape_markdown("a *b* _c_ [d](e) | <f>\n`g` & #h ~i~ \\")
     assert text == r"a \*b\* \_c\_ \[d\](e) &#124; &lt;f&gt; \`g\` &amp; \#h \~i\~ " + "\\\\"
 
 
-def test_a_sweep_that_begins_says_its_question_and_how_to_follow_it() -> None:
-    note = running_description(tiny_experiment(question="How *far*?"))
-    assert note.startswith("**How \\*far\\*?**\n\nA running sweep of up to 20 trials over the heads PE, V.\n")
-    assert not re.search(r"\]\(", note)
+def test_description_of_a_running_sweep_has_its_question_and_no_links() -> None:
+    description = running_description(tiny_experiment(question="How *far*?"))
+    assert description.startswith("**How \\*far\\*?**\n\nA running sweep of up to 20 trials over the heads PE, V.\n")
+    assert not re.search(r"\]\(", description)
     assert running_description(tiny_experiment()).startswith("A running sweep of up to 20 trials")

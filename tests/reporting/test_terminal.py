@@ -1,4 +1,4 @@
-"""What is seen while a sweep runs: plain lines without a terminal, a panel with one."""
+"""The progress display: plain lines without a terminal, a panel with one."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def head(r2: float) -> HeadScore:
     return head_score(r2, float("nan"), 1.0, 1.0)
 
 
-def answered(number: int, r2: float) -> Result:
+def complete(number: int, r2: float) -> Result:
     return Result(Trial(number, {}), Score(Status.COMPLETE, value=r2, heads={"PE": head(r2)}))
 
 
-def of_two(number: int, pe: float, v: float) -> Result:
+def complete_with_two_heads(number: int, pe: float, v: float) -> Result:
     return Result(Trial(number, {}), Score(Status.COMPLETE, value=(pe + v) / 2, heads={"PE": head(pe), "V": head(v)}))
 
 
@@ -42,17 +42,17 @@ def four(**search: object) -> Experiment:
 def written(is_terminal: bool) -> str:
     out = io.StringIO()
     with Terminal(Console(file=out, force_terminal=is_terminal, width=100)) as progress:
-        progress.on_search_begin(tiny_experiment(search={"driver": "random", "trials": 4}), [answered(0, 0.5)])
+        progress.on_search_begin(tiny_experiment(search={"driver": "random", "trials": 4}), [complete(0, 0.5)])
         progress.on_round_begin(4)
         progress.on_training_planned(30.0, "12 lanes in 2 populations")
         progress.on_trained(15.0)
-        progress.on_trial_end(answered(1, 0.75))
+        progress.on_trial_end(complete(1, 0.75))
         progress.on_trial_end(FAILED)
         progress.on_stage("the search is over: nobody has patience")
     return out.getvalue()
 
 
-def seen(progress: Terminal, width: int = 110) -> str:
+def panel_text(progress: Terminal, width: int = 110) -> str:
     """The panel, as plain text."""
     out = io.StringIO()
     Console(file=out, width=width, color_system=None).print(progress.panel())
@@ -60,7 +60,7 @@ def seen(progress: Terminal, width: int = 110) -> str:
 
 
 def lines(text: str) -> list[str]:
-    """What stands within the frame, with single spaces."""
+    """The lines within the frame, with single spaces."""
     return [" ".join(line.strip("│ ").split()) for line in text.splitlines()[1:-1]]
 
 
@@ -77,7 +77,7 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
     ]
 
 
-def test_plain_lines_say_who_trains_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_lines_show_the_workers_of_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("branchsweep.reporting.terminal.PLAIN_SECONDS", -1.0)
     out = io.StringIO()
     progress = Terminal(Console(file=out, width=100))
@@ -91,157 +91,157 @@ def test_plain_lines_say_who_trains_on_a_cluster(monkeypatch: pytest.MonkeyPatch
     assert "training" not in local and far.endswith(", 3 of 4 training on 2 nodes, 1 population waiting")
 
 
-def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert "training 12 lanes in 2 populations" in written(True).splitlines()
 
 
-def test_in_a_terminal_the_panel_is_drawn_and_taken_away() -> None:
+def test_panel_is_drawn_in_a_terminal_and_removed_at_the_end() -> None:
     live = written(True)
     assert "╭" in live
     assert live.endswith("\x1b[2K")  # the last line of the panel, erased
     assert "trial 2 failed: diverged in [epoch] 3" in live
 
 
-def test_the_panel_of_a_search_says_how_far_it_is_and_what_is_best() -> None:
+def test_panel_shows_progress_and_the_best_trial() -> None:
     progress = terminal()
     progress.on_search_begin(four(), [])
     progress.on_round_begin(2)
     progress.on_training_planned(30.0, "12 lanes in 2 populations")
     progress.on_trained(15.0)
-    progress.on_trial_end(answered(0, 0.5))
-    progress.on_trial_end(answered(1, 0.75))
+    progress.on_trial_end(complete(0, 0.5))
+    progress.on_trial_end(complete(1, 0.75))
     progress.on_trial_end(FAILED)
     progress.on_trial_end(PRUNED)
-    said = lines(seen(progress))
-    assert "question What does it show?" in said
-    assert any(line.startswith("trials") and "4/4 trials" in line and "left" in line for line in said)
-    assert "round 1 of 2: training 12 lanes in 2 populations, 50%" in said
-    assert "finished 2 complete, 1 pruned, 1 failed" in said
-    assert "best mean R² 0.7500 (trial 1: PE 0.7500)" in said
-    assert "history ▁███ 0.5000 to 0.7500" in said
-    assert any(line.endswith("lane-epochs/s") for line in said)
+    text = lines(panel_text(progress))
+    assert "question What does it show?" in text
+    assert any(line.startswith("trials") and "4/4 trials" in line and "left" in line for line in text)
+    assert "round 1 of 2: training 12 lanes in 2 populations, 50%" in text
+    assert "finished 2 complete, 1 pruned, 1 failed" in text
+    assert "best mean R² 0.7500 (trial 1: PE 0.7500)" in text
+    assert "history ▁███ 0.5000 to 0.7500" in text
+    assert any(line.endswith("lane-epochs/s") for line in text)
 
 
-def test_each_head_has_a_best_trial_of_its_own() -> None:
+def test_panel_shows_the_best_trial_of_each_head() -> None:
     progress = terminal()
-    progress.on_search_begin(four(), [of_two(0, 0.9, 0.2), of_two(1, 0.8, 0.7)])
-    progress.on_trial_end(of_two(2, 0.9, 0.1))
-    said = lines(seen(progress))
-    assert "best mean R² 0.7500 (trial 1: PE 0.8000 V 0.7000)" in said
-    assert "per head PE 0.9000 (trial 0) V 0.7000 (trial 1)" in said
+    progress.on_search_begin(four(), [complete_with_two_heads(0, 0.9, 0.2), complete_with_two_heads(1, 0.8, 0.7)])
+    progress.on_trial_end(complete_with_two_heads(2, 0.9, 0.1))
+    text = lines(panel_text(progress))
+    assert "best mean R² 0.7500 (trial 1: PE 0.8000 V 0.7000)" in text
+    assert "per head PE 0.9000 (trial 0) V 0.7000 (trial 1)" in text
 
 
-def test_after_the_search_stands_what_is_done_now_and_how_far_that_is() -> None:
+def test_panel_after_the_search_shows_the_stage_and_its_progress() -> None:
     progress = terminal()
-    progress.on_search_begin(four(), [answered(0, 0.5)])
+    progress.on_search_begin(four(), [complete(0, 0.5)])
     progress.on_round_begin(2)
     progress.on_training_planned(10.0, "something")
     progress.on_trained(10.0)
     progress.on_stage("the search is over: time is up")
-    said = seen(progress)
-    assert "the search is over: time is up" in said
-    assert "trials" not in said and "left" not in said and "lane-epochs/s" not in said
-    assert "1 complete" in said
+    text = panel_text(progress)
+    assert "the search is over: time is up" in text
+    assert "trials" not in text and "left" not in text and "lane-epochs/s" not in text
+    assert "1 complete" in text
     progress.on_training_planned(40.0, "8 lanes to confirm trial 0")
     progress.on_trained(10.0)
-    said = seen(progress)
-    assert "training 8 lanes to confirm trial 0" in said
-    assert " 25% " in said and "about" in said
+    text = panel_text(progress)
+    assert "training 8 lanes to confirm trial 0" in text
+    assert " 25% " in text and "about" in text
 
 
-def test_work_without_a_search_shows_its_progress_too() -> None:
-    """A comparison tells of plans and of what is trained, and never begins a search."""
+def test_panel_without_a_search_shows_progress() -> None:
+    """As in a comparison, which plans and trains, but begins no search."""
     progress = terminal()
     progress.on_training_planned(40.0, "a quarter")
     progress.on_training_planned(40.0, "two halves")
     progress.on_trained(20.0)
-    said = seen(progress)
-    assert "training two halves" in said and " 25% " in said and "lane-epochs/s" in said
+    text = panel_text(progress)
+    assert "training two halves" in text and " 25% " in text and "lane-epochs/s" in text
     progress.on_trained(60.0)
     progress.on_training_planned(10.0, "the rest")
-    assert " 0% " in seen(progress)
+    assert " 0% " in panel_text(progress)
 
 
 @pytest.mark.parametrize("width", [30, 60, 200])
-def test_the_panel_fits_into_any_width(width: int) -> None:
+def test_panel_fits_into_any_width(width: int) -> None:
     progress = Terminal(Console(file=io.StringIO(), force_terminal=True, width=width))
-    progress.on_search_begin(four(), [of_two(0, 0.9, 0.2), of_two(1, 0.8, 0.7)])
+    progress.on_search_begin(four(), [complete_with_two_heads(0, 0.9, 0.2), complete_with_two_heads(1, 0.8, 0.7)])
     progress.on_training_planned(40.0, "very many lanes in a great number of populations, to epoch 1000 of 2000")
-    drawn = seen(progress, width).splitlines()
+    drawn = panel_text(progress, width).splitlines()
     assert {len(line) for line in drawn} == {min(width, 110)}
 
 
-def test_a_round_takes_what_its_legs_take() -> None:
+def test_lane_epochs_of_a_round_by_phase() -> None:
     whole = tiny_experiment(fit={"epochs": 10}, validation={"method": "k_fold", "folds": 3}, pruning={"rungs": []})
     assert lane_epochs(whole, 8) == [8 * 3 * 10]
     halved = whole.model_copy(update={"pruning": whole.pruning.model_copy(update={"rungs": [2, 4], "keep": 0.5})})  # type: ignore[union-attr]
     assert lane_epochs(halved, 8) == [8 * 3 * 2, 4 * 3 * 2, 2 * 3 * 6]
 
 
-def test_the_time_left_counts_the_legs_and_the_rounds_to_come() -> None:
+def test_remaining_lane_epochs_include_phases_and_rounds_to_come() -> None:
     experiment = tiny_experiment(
         search={"driver": "random", "trials": 20, "batch": 8}, fit={"epochs": 10}, pruning={"rungs": [2], "keep": 0.5}
     )
-    legs, last = lane_epochs(experiment, 8), lane_epochs(experiment, 4)
+    phases, last = lane_epochs(experiment, 8), lane_epochs(experiment, 4)
     progress = terminal()
     progress.on_search_begin(experiment, [])
     progress.on_round_begin(8)
-    progress.on_training_planned(legs[0], "the first leg")
-    assert progress._search.to_come == legs[1] + sum(legs) + sum(last)
-    progress.on_training_planned(legs[1], "the second leg")
-    assert progress._search.to_come == sum(legs) + sum(last)
+    progress.on_training_planned(phases[0], "the first phase")
+    assert progress._search.to_come == phases[1] + sum(phases) + sum(last)
+    progress.on_training_planned(phases[1], "the second phase")
+    assert progress._search.to_come == sum(phases) + sum(last)
     progress.on_round_begin(8)
-    progress.on_training_planned(legs[0], "the first leg", 1)
-    assert progress._search.to_come == legs[1] + sum(last)
+    progress.on_training_planned(phases[0], "the first phase", 1)
+    assert progress._search.to_come == phases[1] + sum(last)
     for number in range(16):
-        progress.on_trial_end(answered(number, 0.5))
+        progress.on_trial_end(complete(number, 0.5))
     assert progress._search.to_come == sum(last)
     progress.on_round_begin(4)
-    progress.on_training_planned(last[0], "the first leg", 2)
+    progress.on_training_planned(last[0], "the first phase", 2)
     assert progress._search.to_come == last[1]
     assert progress._search.rounds == 3
 
 
-def test_a_resumed_search_is_in_the_round_that_was_cut_short() -> None:
+def test_resumed_search_continues_the_interrupted_round() -> None:
     experiment = tiny_experiment(search={"driver": "random", "trials": 20, "batch": 8})
     progress = terminal()
-    progress.on_search_begin(experiment, [answered(number, 0.5) for number in range(11)])
+    progress.on_search_begin(experiment, [complete(number, 0.5) for number in range(11)])
     progress.on_round_begin(8)
     assert (progress._search.under_way, progress._search.rounds) == ([2], 3)
 
 
-def test_rounds_that_are_under_way_together_are_told_together() -> None:
-    """Also after a search was cut short in two of them: the first trial that is missing says where it goes on."""
+def test_rounds_under_way_at_the_same_time_are_shown_together() -> None:
+    """Also after an interruption in two rounds: the search resumes at the first missing trial."""
     experiment = tiny_experiment(search={"driver": "random", "trials": 40, "batch": 8, "pending_rounds": 2})
     progress = terminal()
-    progress.on_search_begin(experiment, [answered(number, 0.5) for number in (*range(13), *range(16, 23))])
+    progress.on_search_begin(experiment, [complete(number, 0.5) for number in (*range(13), *range(16, 23))])
     progress.on_round_begin(8)
     progress.on_training_planned(9.0, "9 lanes", 1)
-    assert "round 2 of 5: training 9 lanes, 0%" in lines(seen(progress))
+    assert "round 2 of 5: training 9 lanes, 0%" in lines(panel_text(progress))
     progress.on_round_begin(8)
     progress.on_training_planned(3.0, "3 lanes", 2)
-    assert "round 2 and 3 of 5: training 3 lanes" in lines(seen(progress))
+    assert "round 2 and 3 of 5: training 3 lanes" in lines(panel_text(progress))
     progress.on_round_begin(8)
-    assert "round 2 to 4 of 5: training 3 lanes" in lines(seen(progress))
+    assert "round 2 to 4 of 5: training 3 lanes" in lines(panel_text(progress))
     for number in (13, 14, 15, 23):
-        progress.on_trial_end(answered(number, 0.5))
+        progress.on_trial_end(complete(number, 0.5))
     assert progress._search.under_way == [4]
 
 
-def test_the_panel_says_who_trains() -> None:
+def test_panel_shows_the_workers() -> None:
     progress = terminal()
     progress.on_search_begin(four(), [])
     progress.on_round_begin(2)
     progress.on_training_planned(30.0, "12 lanes in 2 populations")
     progress.on_worker_status(WorkerStatus(workers=2, training=2, waiting=5))
-    assert "workers 2 of 2 training, 5 populations waiting" in lines(seen(progress))
+    assert "workers 2 of 2 training, 5 populations waiting" in lines(panel_text(progress))
     progress.on_worker_status(WorkerStatus(workers=4, training=3, nodes=2))
-    assert "workers 3 of 4 training on 2 nodes" in lines(seen(progress))
+    assert "workers 3 of 4 training on 2 nodes" in lines(panel_text(progress))
     progress.on_worker_status(WorkerStatus(workers=1, training=1, waiting=1, nodes=1))
-    assert "workers 1 of 1 training on 1 node, 1 population waiting" in lines(seen(progress))
+    assert "workers 1 of 1 training on 1 node, 1 population waiting" in lines(panel_text(progress))
     progress.on_stage("the search is over")
-    assert "workers" not in seen(progress)
+    assert "workers" not in panel_text(progress)
 
 
 @pytest.mark.parametrize(
@@ -253,11 +253,13 @@ def test_the_panel_says_who_trains() -> None:
         {"maximize": ["mean_r2"], "constraints": ["r2/V >= 1.0 * small"]},
     ],
 )
-def test_the_best_so_far_is_the_best_of_all_so_far(objective: dict[str, Sequence[str]]) -> None:
+def test_best_so_far_is_the_best_of_all_results_so_far(objective: dict[str, Sequence[str]]) -> None:
     """Told one by one, among those that still stand, as by looking at all of them; also when a bound becomes known late."""
     experiment = four().model_copy(update={"objective": type(four().objective).model_validate(objective)})
-    results = [of_two(number, math.sin(7.0 * number) ** 2, math.sin(3.0 * number) ** 2) for number in range(1, 40)]
-    results.insert(20, Result(Trial(0, {}, known="small"), of_two(0, 0.2, 0.6).score))
+    results = [
+        complete_with_two_heads(number, math.sin(7.0 * number) ** 2, math.sin(3.0 * number) ** 2) for number in range(1, 40)
+    ]
+    results.insert(20, Result(Trial(0, {}, known="small"), complete_with_two_heads(0, 0.2, 0.6).score))
     progress = terminal()
     progress.on_search_begin(experiment, results[:5])
     for count, result in enumerate(results[5:], 6):
@@ -265,5 +267,5 @@ def test_the_best_so_far_is_the_best_of_all_so_far(objective: dict[str, Sequence
         assert progress._search.best == make_evaluator(experiment.objective, results[:count]).best(results[:count])
 
 
-def test_clocks() -> None:
+def test_format_clock() -> None:
     assert [format_clock(seconds) for seconds in (0.4, 65, 3600 + 62)] == ["0:00", "1:05", "1:01:02"]

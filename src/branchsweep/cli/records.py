@@ -150,8 +150,8 @@ def report(
     summary = finished_result(experiment, recorded.conclusion)
     if summary is None:
         raise UserError(f"{where} is not finished: resume it with branchsweep run first")
-    said = recorded_report(recorded, experiment, summary)
-    files = {output.name: report_page(said)} if alone else report_files(said)
+    content = recorded_report(recorded, experiment, summary)
+    files = {output.name: report_page(content)} if alone else report_files(content)
     write_files(output.parent if alone else output, files)
     Console(stderr=True).print(f"{output if alone else output / PAGE} written", highlight=False, soft_wrap=True)
 

@@ -171,11 +171,11 @@ class SearchProgress:
         rows: list[tuple[str, RenderableType]] = [("finished", counts)]
         best = self.best
         if best and self._evaluation:
-            of_heads = "  ".join(f"{head} {score:.4f}" for head, score in best.score.by_head.items())
+            scores = "  ".join(f"{head} {score:.4f}" for head, score in best.score.by_head.items())
             rule = self._experiment.objective.ranking_metric
             metric = f"mean {self.score_label}" if rule == DEFAULT_OBJECTIVE else rule
             text = Text(f"{metric} {self._evaluation.evaluator.rank(best.score):.4f}", style="bold green")
-            rows.append(("best", text.append(f"  (trial {best.trial.number}: {of_heads})", style="not bold")))
+            rows.append(("best", text.append(f"  (trial {best.trial.number}: {scores})", style="not bold")))
         if len(self._best_by_head) > 1:
             by_head = (f"{head} {score:.4f} (trial {trial})" for head, (score, trial) in self._best_by_head.items())
             rows.append(("per head", "  ".join(by_head)))

@@ -1,4 +1,4 @@
-"""Pictures: in the ink of the page they stand in, the same whenever they are made, readable in both themes."""
+"""Figures: drawn in the colours of the page, deterministic, readable in both themes; figures of comparisons."""
 
 from __future__ import annotations
 
@@ -39,35 +39,35 @@ def texts(svg: str) -> list[str]:
 
 
 @pytest.mark.parametrize("colour", [*plot_style.PALETTE, plot_style.GREY])
-def test_colours_are_readable_on_both_pages(colour: str) -> None:
+def test_colours_have_enough_contrast_in_both_themes(colour: str) -> None:
     for page in (LIGHT, DARK):
         dark, light = sorted((luminance(colour), luminance(page)))
         assert (light + 0.05) / (dark + 0.05) >= 3
 
 
 @pytest.mark.parametrize("draw", DRAWN)
-def test_a_picture_is_drawn_in_the_pages_ink(draw: Callable[[ComparisonResult], Figure]) -> None:
-    findings = example_comparison(("PE", "V", "RH"), others=[failed_contestant("wild", "diverged")])
-    svg = plot_style.svg(draw(findings), 'a "label" <here>')
+def test_svg_uses_the_colours_of_the_page(draw: Callable[[ComparisonResult], Figure]) -> None:
+    result = example_comparison(("PE", "V", "RH"), others=[failed_contestant("wild", "diverged")])
+    svg = plot_style.svg(draw(result), 'a "label" <here>')
     ET.fromstring(svg)  # noqa: S314  # our own
     assert "currentColor" in svg
     assert not any(colour in svg for colour in (plot_style.INK, plot_style.PAPER, "#000000", "#ffffff"))
     assert 'aria-label="a &quot;label&quot; &lt;here&gt;"' in svg
     assert "<style" not in svg and "<metadata" not in svg and "date" not in svg.lower()
-    assert svg == plot_style.svg(draw(findings), 'a "label" <here>')
+    assert svg == plot_style.svg(draw(result), 'a "label" <here>')
 
 
-def test_a_figure_is_the_same_when_it_is_drawn_again() -> None:
+def test_svg_is_deterministic() -> None:
     figure = pictures.contestants(example_comparison())
     assert plot_style.svg(figure) == plot_style.svg(figure)
 
 
-def test_words_stay_words() -> None:
+def test_text_in_svg_is_text() -> None:
     said = texts(plot_style.svg(pictures.contestants(example_comparison())))
     assert {"PE", "V", "mean of the heads", "branched (reference)", "forest", "linear"} <= set(said)
 
 
-def test_names_within_a_picture_are_its_own() -> None:
+def test_ids_in_svg_are_unique_across_figures() -> None:
     ids = [
         name
         for draw in DRAWN
@@ -76,19 +76,19 @@ def test_names_within_a_picture_are_its_own() -> None:
     assert len(set(ids)) == len(ids) > 0
 
 
-def test_everything_that_a_picture_refers_to_is_there() -> None:
+def test_all_references_in_svg_have_a_target() -> None:
     svg = plot_style.svg(pictures.costs(example_comparison()))
     referred = {one or other for one, other in re.findall(r'"#([^"]+)"|url\(#([^)]+)\)', svg)}
     assert referred == set(re.findall(r' id="([^"]*)"', svg))
 
 
-def test_a_png_is_on_white_in_twice_the_pixels() -> None:
+def test_png_has_twice_the_pixels() -> None:
     png = plot_style.png(plot_style.axes(200, 100)[0])
     assert png.startswith(b"\x89PNG")
     assert (int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == (400, 200)
 
 
-def test_a_contestant_far_off_is_told_in_figures() -> None:
+def test_outlying_contestant_is_shown_as_a_number() -> None:
     lost = example_contestant("linear", ("PE", "V"), 3)
     lost = replace(lost, name="lost", scores={figure: tuple(score - 3.9 for score in of) for figure, of in lost.scores.items()})
     with_it = pictures.contestants(example_comparison(names=("branched", "single"), others=[lost]))
@@ -98,33 +98,33 @@ def test_a_contestant_far_off_is_told_in_figures() -> None:
     assert len(off) == 3 and all(words.startswith("◀ -") for words in off)
 
 
-def test_the_reference_is_on_the_scale_however_far() -> None:
+def test_axis_always_includes_the_reference() -> None:
     figure = pictures.contestants(example_comparison(names=("linear", "forest", "chain")))
     low, high = figure.axes[1].get_xlim()
     linear, forest, _ = example_comparison(names=("linear", "forest", "chain")).contestants
     assert low < min(linear.scores["V"]) < max(forest.scores["V"]) < high
 
 
-def test_the_interval_is_that_of_the_difference_around_the_contestants_mean() -> None:
-    findings = example_comparison(names=("branched", "single"))
-    [contrast] = [each for each in findings.differences if each.head == "PE"]
-    panel = pictures.contestants(findings).axes[0]
+def test_interval_of_the_difference_is_drawn_around_the_contestants_mean() -> None:
+    result = example_comparison(names=("branched", "single"))
+    [contrast] = [each for each in result.differences if each.head == "PE"]
+    panel = pictures.contestants(result).axes[0]
     segments = [np.sort(np.asarray(line.get_xdata(), float)) for line in panel.lines if np.size(line.get_ydata()) == 2]
-    reference = sum(findings.contestants[0].scores["PE"]) / 10
+    reference = sum(result.contestants[0].scores["PE"]) / 10
     assert segments[0] == pytest.approx([reference, reference])
     assert segments[1] == pytest.approx([reference + contrast.low, reference + contrast.high])
 
 
-def test_sharing_runs_from_own_networks_to_no_branches() -> None:
+def test_sharing_figure_labels_both_ends() -> None:
     said = texts(plot_style.svg(pictures.sharing(example_comparison(("PE", "V", "RH")))))
     assert said.count("one per head") == said.count("no branches") == 3
 
 
-def test_all_may_have_failed() -> None:
-    findings = replace(
+def test_figures_are_drawn_if_all_contestants_failed() -> None:
+    result = replace(
         example_comparison(with_transfer=False, with_sharing=False),
         contestants=(failed_contestant("wild", "diverged"),),
         differences=(),
     )
     for draw in (pictures.contestants, pictures.costs):
-        assert plot_style.svg(draw(findings)).startswith("<svg")
+        assert plot_style.svg(draw(result)).startswith("<svg")

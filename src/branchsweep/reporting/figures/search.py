@@ -148,7 +148,7 @@ def optimization_history(report: SweepReport) -> SweepFigure:
     algorithm = report.experiment.algorithm
     sampler = search.driver if algorithm == search.driver else f"{search.driver} ({algorithm})"
     caption = (
-        f"Each point is a trial, sampled by {sampler}: by its number (left), and by training time (right). The line is the "
+        f"Each point is a trial of the driver {sampler}: by its number (left), and by training time (right). The line is the "
         "best value so far; if it has been flat for long, more trials will hardly help."
     )
     return SweepFigure(name, title, caption, figure)

@@ -31,7 +31,7 @@ def render_dry_run(plan: DryRun) -> RenderableType:
     on_gpu = plan.device != str(CPU)
     for name, value in (
         ("trials", f"{plan.trials}"),
-        ("pruning", f"of each round, {rungs} continue" if rungs else "none"),
+        ("pruning", f"trials that continue per round: {rungs}" if rungs else "none"),
         ("lanes", f"{plan.lanes} (one network per trial, fold and seed)"),
         ("populations", f"{plan.populations}"),
         ("programs", f"{plan.programs}"),

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from branchsweep.config.metric_names import MEAN
 from branchsweep.reporting.text.layout import format_time, plain_table
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def _sweeps(sweeps: Sequence[SweepSummary]) -> RenderableType:
     for column in ("run", "sweep", "started", "status", "trials", "best scores"):
         table.add_column(column, overflow="fold")
     for sweep in sweeps:
-        best = "  ".join(f"{head} {score:.4f}" for head, score in sweep.best.items())
+        mean_first = sorted(sweep.best, key=lambda head: head != MEAN)
+        best = "  ".join(f"{head} {sweep.best[head]:.4f}" for head in mean_first)
         others = [f"{sweep.trials[status]} {status}" for status in ("pruned", "failed") if sweep.trials.get(status)]
         trials = ", ".join([f"{sweep.trials.get('complete', 0)}", *others])
         name = _with_source(sweep.name, sweep.data)

@@ -1,4 +1,4 @@
-"""The page of a sweep: whatever came of it, the page is whole, stands alone, stays small, and can be made again."""
+"""The report of a sweep: complete for all outcomes, self-contained, small, and reproducible from the record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
@@ -19,13 +19,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from branchsweep.config.dimensions import Choice, Float, Int
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.recorded import parse_recorded_experiment
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
-from branchsweep.reporting.figures.axis_scales import axis_floor, axis_position, ticks
 from branchsweep.reporting.figures.sweep_figures import sweep_figures
 from branchsweep.reporting.figures.trials import RASTER_DPI
 from branchsweep.reporting.pages.sweep_files import INTERACTIVE, PAGE, report_files, report_page, trial_figures
@@ -68,7 +66,7 @@ HEADS = {"PE": {"unit": "MW"}, "V": {"unit": "cm Hg"}, "T": {"unit": "K"}}
 
 
 class Page(HTMLParser):
-    """A page taken apart: what it holds, what it would load, and whether every element is closed."""
+    """A parsed page: its sections, text, loaded resources; fails on elements that are not closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -116,19 +114,21 @@ def table_of(heads: int) -> Dataset:
     return Dataset("file", "tiny.csv", ("a", "b"), tuple([*HEADS][:heads]), x, y, "t1", warnings)
 
 
-def ended(dataset: Dataset | None = None, diverges_above: float = np.inf, **changes: Any) -> tuple[SweepReport, MemoryTracker]:
-    """A sweep that came to its end, and what there is to tell of it."""
+def finished_sweep(
+    dataset: Dataset | None = None, diverges_above: float = np.inf, **changes: Any
+) -> tuple[SweepReport, MemoryTracker]:
+    """Run a sweep to its end; return its report and its tracker."""
     heads = changes.pop("heads", 2)
     draws_trials = changes.pop("draws_trials", False)
     experiment = tiny_experiment(heads=dict([*HEADS.items()][:heads]), **changes)
     dataset = dataset or table_of(heads)
     parts = split_rows(experiment, dataset)
     ledger = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), MemoryStore())
-    told: list[SweepReport] = []
+    reports: list[SweepReport] = []
 
     class Recorder(TableReporter):
         def report_files(self, report: SweepReport) -> Mapping[str, str | bytes]:
-            told.append(report)
+            reports.append(report)
             return report_tables(report)
 
         def trial_files(self, report: SweepReport) -> Mapping[int, Mapping[str, str | bytes]]:
@@ -138,10 +138,10 @@ def ended(dataset: Dataset | None = None, diverges_above: float = np.inf, **chan
     training = TrainingContext(trainer, trainer.rows, RecordingProgress())
     sweep = SweepContext(experiment, dataset, parts, training, ledger.tracking, Recorder())
     run_sweep(sweep, open_driver(experiment), [Baseline("linear_regression")])
-    return told[0], ledger
+    return reports[0], ledger
 
 
-KINDS: Mapping[str, Mapping[str, Any]] = {
+OUTCOMES: Mapping[str, Mapping[str, Any]] = {
     "two heads": {},
     "three heads, pruned": {"heads": 3, "fit": {"epochs": 6}, "pruning": {"rungs": [1, 3]}},
     "one head, no promotion": {"heads": 1, "promotion": None},
@@ -160,15 +160,15 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
 
 
 @cache
-def of(kind: str) -> tuple[SweepReport, MemoryTracker, str]:
-    """A sweep of this kind, for tests that only look at it, and its page."""
-    report, ledger = ended(**KINDS[kind])
+def sweep_of(kind: str) -> tuple[SweepReport, MemoryTracker, str]:
+    """A sweep of this kind and its page, cached for tests that only read them."""
+    report, ledger = finished_sweep(**OUTCOMES[kind])
     return report, ledger, report_page(report)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_whatever_came_of_a_sweep_its_page_is_whole_and_stands_alone(kind: str) -> None:
-    report, _, text = of(kind)
+@pytest.mark.parametrize("kind", OUTCOMES)
+def test_page_is_complete_and_self_contained_for_all_outcomes(kind: str) -> None:
+    report, _, text = sweep_of(kind)
     page = Page(text)
     assert set(page.sections) == SECTIONS
     assert all(place.startswith(("#", "data:")) for place in page.loaded)
@@ -180,8 +180,8 @@ def test_whatever_came_of_a_sweep_its_page_is_whole_and_stands_alone(kind: str) 
         assert f"{head}, test" in page.text or report.summary.best is None
 
 
-def test_the_first_sentence_says_what_was_reached_and_what_others_reach() -> None:
-    report, _ = ended()
+def test_headline_has_the_test_scores_of_the_model_and_of_baselines() -> None:
+    report, _ = finished_sweep()
     summary = replace(
         report.summary,
         test_scores={"PE": 0.9418, "V": 0.8183},
@@ -192,8 +192,8 @@ def test_the_first_sentence_says_what_was_reached_and_what_others_reach() -> Non
     )
 
 
-def test_a_stand_in_is_told_before_anything_else() -> None:
-    report, _ = ended(replace(table_of(2), source="stand-in", warnings=("STAND-IN DATA. Made up.",)))
+def test_synthetic_data_is_reported_first() -> None:
+    report, _ = finished_sweep(replace(table_of(2), source="stand-in", warnings=("STAND-IN DATA. Made up.",)))
     text = Page(report_page(report)).text
     assert answer_sentence(report).startswith("On synthetic data")
     assert text.index("On synthetic data") < text.index("STAND-IN DATA") < text.index("training time")
@@ -201,8 +201,8 @@ def test_a_stand_in_is_told_before_anything_else() -> None:
 
 
 @pytest.mark.parametrize("kind", ["three heads, pruned", "all failed"])
-def test_a_page_is_made_again_from_the_record_to_the_last_character(kind: str) -> None:
-    report, ledger, page = of(kind)
+def test_page_from_the_record_equals_the_original(kind: str) -> None:
+    report, ledger, page = sweep_of(kind)
     said = finished_result(report.experiment, ledger.conclusion)
     assert said is not None
     experiment = parse_recorded_experiment(ledger.sweep.yaml, "a sweep")
@@ -211,16 +211,16 @@ def test_a_page_is_made_again_from_the_record_to_the_last_character(kind: str) -
     assert report_tables(again) == report_tables(report)
 
 
-def test_a_sweep_that_kept_less_has_a_page_too() -> None:
-    report, ledger = ended()
+def test_page_of_a_sweep_without_recorded_tables_is_complete() -> None:
+    report, ledger = finished_sweep()
     ledger._sweep.files.clear()
     page = Page(report_page(recorded_report(ledger, report.experiment, report.summary)))
     assert set(page.sections) == SECTIONS
     assert "there are no predictions to show" in page.text
 
 
-def test_the_predictions_are_those_that_the_test_score_was_measured_on() -> None:
-    report, ledger = ended(heads=3)
+def test_recorded_predictions_have_the_reported_test_scores() -> None:
+    report, ledger = finished_sweep(heads=3)
     rows = list(csv.DictReader(io.StringIO((ledger.artifact("predictions.csv") or b"").decode())))
     assert report.summary.test_scores is not None
     for head, r2 in report.summary.test_scores.items():
@@ -228,8 +228,8 @@ def test_the_predictions_are_those_that_the_test_score_was_measured_on() -> None
         assert 1 - np.sum((actual - predicted) ** 2) / np.sum((actual - actual.mean()) ** 2) == pytest.approx(r2)
 
 
-def test_the_leaderboard_holds_all_trials_the_best_first() -> None:
-    report, ledger = ended(diverges_above=0.05)
+def test_leaderboard_csv_has_all_trials_best_first() -> None:
+    report, ledger = finished_sweep(diverges_above=0.05)
     rows = list(csv.DictReader(io.StringIO((ledger.artifact("leaderboard.csv") or b"").decode())))
     assert sorted(int(row["trial"]) for row in rows) == list(range(20))
     values = [float(row["r2/mean"]) for row in rows if row["status"] == "COMPLETE"]
@@ -242,16 +242,16 @@ def test_the_leaderboard_holds_all_trials_the_best_first() -> None:
         }
 
 
-def test_the_facts_of_the_table_are_kept_as_they_were() -> None:
-    _, ledger = ended()
+def test_facts_of_the_table_are_recorded() -> None:
+    _, ledger = finished_sweep()
     facts = json.loads(ledger.artifact("data.json") or b"")
     assert [column["name"] for column in facts["columns"]] == ["a", "b", "PE", "V"]
     assert facts["columns"][0]["high"] == table_of(2).x[:, 0].max()
     assert (facts["train"], facts["test"]) == (96, 24)
 
 
-def test_finalists_are_drawn_on_rows_that_their_networks_had_not_learnt_from() -> None:
-    report, ledger = ended(draws_trials=True)
+def test_finalists_are_drawn_on_validation_rows() -> None:
+    report, ledger = finished_sweep(draws_trials=True)
     confirmed = {one.trial for one in report.summary.confirmed}
     assert set(report.finalists) == confirmed
     for trial in confirmed:
@@ -265,8 +265,8 @@ def test_finalists_are_drawn_on_rows_that_their_networks_had_not_learnt_from() -
     assert ledger.artifact(f"trials/{min(confirmed)}/plots/predicted_against_actual.png") is not None
 
 
-def test_pictures_are_kept_as_png_and_a_page_to_play_with_beside_them() -> None:
-    report, _, _ = of("three heads, pruned")
+def test_report_files_have_figures_as_png_and_an_interactive_page() -> None:
+    report, _, _ = sweep_of("three heads, pruned")
     files = report_files(report)
     kept = {name: content for name, content in files.items() if name.endswith(".png")}
     assert len(kept) >= 8
@@ -274,13 +274,13 @@ def test_pictures_are_kept_as_png_and_a_page_to_play_with_beside_them() -> None:
     for content in kept.values():
         assert isinstance(content, bytes)
         assert content.startswith(b"\x89PNG\r\n")
-    played = str(files["interactive.html"])
+    interactive = str(files[INTERACTIVE])
     outside = re.compile(r"<(?:script|link|img|iframe)[^>]*\s(?:src|href)=[\"'](?!data:)")
-    assert not outside.search(played)
-    assert played.count('id="figure-') == 4
+    assert not outside.search(interactive)
+    assert interactive.count('id="figure-') == 4
 
 
-def test_a_report_without_plotly_is_whole_and_says_so(tmp_path: Path) -> None:
+def test_report_without_plotly_is_complete_and_has_no_dead_link(tmp_path: Path) -> None:
     """In a process of its own, in which importing Plotly fails."""
     code = """
 import sys
@@ -288,18 +288,18 @@ from pathlib import Path
 
 sys.modules["plotly"] = None
 sys.path[:0] = sys.argv[2:]
-import test_sweep_report
+import test_sweep_page
 from branchsweep.reporting.pages.sweep_files import report_files
 
-for name, content in report_files(test_sweep_report.ended()[0]).items():
+for name, content in report_files(test_sweep_page.finished_sweep()[0]).items():
     file = Path(sys.argv[1], name)
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(content.encode() if isinstance(content, str) else content)
 """
-    folders = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+    folders = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path), *folders], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    report, _, _ = of("two heads")
+    report, _, _ = sweep_of("two heads")
     expected = {Path(name) for name in report_files(report)} - {Path(INTERACTIVE)}
     assert {file.relative_to(tmp_path) for file in tmp_path.rglob("*.*")} == expected
     text = (tmp_path / PAGE).read_text(encoding="utf-8")
@@ -310,10 +310,10 @@ for name, content in report_files(test_sweep_report.ended()[0]).items():
 
 
 @pytest.mark.parametrize("kind", ["all failed", "one trial, nothing varied", "one head, no promotion"])
-def test_the_page_to_play_with_holds_what_there_is(kind: str) -> None:
+def test_interactive_page_has_the_figures_that_can_be_drawn(kind: str) -> None:
     from branchsweep.reporting.pages.interactive_page import render_interactive_page
 
-    report, _, _ = of(kind)
+    report, _, _ = sweep_of(kind)
     expected = {"all failed": 0, "one trial, nothing varied": 2, "one head, no promotion": 3}
     assert render_interactive_page(report).count('id="figure-') == expected[kind]
 
@@ -330,7 +330,7 @@ def many(count: int) -> SweepReport:
         "weight_decay": {"type": "float", "low": 1e-4, "high": 0.1, "log": True},
         "activation": {"type": "choice", "choices": ["relu", "silu", "tanh"]},
     }
-    report, _ = ended()
+    report, _ = finished_sweep()
     search = {"driver": "random", "trials": count}
     experiment: Experiment = tiny_experiment(space={"dimensions": dimensions}, search=search, pruning={"rungs": [1]})
     random = np.random.default_rng(1)
@@ -349,14 +349,14 @@ def many(count: int) -> SweepReport:
     return replace(report, experiment=experiment, results=results)
 
 
-def test_a_page_of_two_thousand_trials_stays_small() -> None:
-    """An image for each cloud of points, and no element per trial: a browser that opens it has little to do."""
+def test_page_of_two_thousand_trials_is_small() -> None:
+    """Points are rasterized, so that there is no element per trial."""
     text = report_page(many(2000))
     assert len(text) < 2_000_000
     assert text.count("<") < 8_000
 
 
-def test_a_picture_that_cannot_be_drawn_does_not_cost_the_sweep() -> None:
+def test_failure_to_draw_does_not_fail_the_sweep() -> None:
     experiment, dataset = tiny_experiment(), table_of(2)
     parts = split_rows(experiment, dataset)
     ledger, progress = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), MemoryStore()), RecordingProgress()
@@ -373,54 +373,8 @@ def test_a_picture_that_cannot_be_drawn_does_not_cost_the_sweep() -> None:
     assert "no ink" in progress.lines[-1]
 
 
-def test_every_picture_has_a_caption_and_a_resolution() -> None:
-    for one in sweep_figures(of("some failed")[0]):
+def test_every_figure_has_a_caption_and_a_resolution() -> None:
+    for one in sweep_figures(sweep_of("some failed")[0]):
         assert one.caption.endswith(".")
         if one.figure is not None:
             assert one.figure.get_dpi() == pytest.approx(RASTER_DPI)
-
-
-@pytest.mark.parametrize(
-    ("dimension", "value", "expected"),
-    [
-        (Int(type="int", low=1, high=5), 2, 0.25),
-        (Float(type="float", low=1e-4, high=1.0, log=True), 1e-2, 0.5),
-        (Float(type="float", low=0.0, high=4.0), 1.0, 0.25),
-        (Choice(type="choice", choices=["a", "b", "c"]), "c", 1.0),
-        (Choice(type="choice", choices=["a"]), "a", 0.5),
-        (Int(type="int", low=3, high=3), 3, 0.5),
-        (Int(type="int", low=0, high=2), 3, 1.5),
-        (Choice(type="choice", choices=["a", "b"]), "z", np.nan),
-        (Int(type="int", low=0, high=2), None, np.nan),
-    ],
-)
-def test_a_value_stands_at_its_share_of_the_dimension(dimension: Any, value: Any, expected: float) -> None:
-    assert axis_position(dimension, value) == pytest.approx(expected, nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("dimension", "words"),
-    [
-        (Int(type="int", low=1, high=4), ["1", "2", "3", "4"]),
-        (Int(type="int", low=1, high=401), ["1", "201", "401"]),
-        (Float(type="float", low=5e-4, high=5e-2, log=True), ["0.0005", "0.01", "0.05"]),
-        (Choice(type="choice", choices=["relu", "tanh"]), ["relu", "tanh"]),
-    ],
-)
-def test_ticks_are_few_and_hold_both_ends(dimension: Any, words: list[str]) -> None:
-    found = ticks(dimension)
-    assert [spelling for _, spelling in found] == words
-    assert found[0][0] == 0.0
-    assert found[-1][0] == 1.0
-
-
-@pytest.mark.parametrize(
-    ("values", "check"),
-    [
-        ([0.5, 0.6, 0.7], lambda low: low == 0.5),
-        ([*np.linspace(0.8, 0.9, 100), -1e6, np.nan], lambda low: 0.7 < low <= 0.8),
-        ([np.nan], lambda low: low == 0.0),
-    ],
-)
-def test_one_stray_trial_does_not_squeeze_a_scale(values: list[float], check: Callable[[float], bool]) -> None:
-    assert check(axis_floor(values))

@@ -1,4 +1,4 @@
-"""What people read after a comparison: its page, its text in a terminal, its tables."""
+"""Reports of comparisons: the HTML page, the text for the terminal, CSV and Markdown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VOID = {"meta", "link", "br"}
 
 
 class Page(HTMLParser):
-    """A page as a browser takes it: what it says, what it would load, what is left open."""
+    """A parsed page: its text, cells, ids, loaded resources, and elements left open."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Page(HTMLParser):
         self.ids: list[str] = []
         self.loads: list[str] = []
         self.rows: list[list[str]] = []
-        self.said = ""
+        self.text = ""
         self.feed(page)
         self.close()
 
@@ -69,7 +69,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, words: str) -> None:
-        self.said += words
+        self.text += words
         if self.open and {"td", "th"} & set(self.open):
             self.rows[-1][-1] += words
 
@@ -79,10 +79,10 @@ def case(request: pytest.FixtureRequest) -> ComparisonResult:
     return CASES[request.param]
 
 
-def shown(findings: ComparisonResult, width: int = 100) -> str:
+def rendered(result: ComparisonResult, width: int = 100) -> str:
     console = Console(file=io.StringIO(), width=width)
     with console.capture() as capture:
-        console.print(render_comparison(findings))
+        console.print(render_comparison(result))
     return capture.get()
 
 
@@ -90,11 +90,11 @@ def in_one_line(words: str) -> str:
     return " ".join(words.split())
 
 
-def test_a_page_says_everything_and_loads_nothing(case: ComparisonResult) -> None:
+def test_page_shows_the_whole_result_and_loads_nothing(case: ComparisonResult) -> None:
     html = render_comparison_page(case, "name: sharing\n", "branchsweep compare sharing.yaml")
     page = Page(html)
     assert page.open == []
-    said = in_one_line(page.said)
+    said = in_one_line(page.text)
     for words in (*case.conclusions, case.question, *case.protocol, *case.warnings, "name: sharing", "compare sharing.yaml"):
         assert words in said
     for one in case.contestants:
@@ -106,18 +106,18 @@ def test_a_page_says_everything_and_loads_nothing(case: ComparisonResult) -> Non
     assert page.tags.count("svg") == 2 + bool(case.transfer) + bool(case.sharing)
 
 
-def test_a_page_is_the_same_whenever_it_is_made() -> None:
+def test_page_is_deterministic() -> None:
     assert render_comparison_page(CASES["one head"], "", "") == render_comparison_page(CASES["one head"], "", "")
 
 
-def test_names_and_sentences_cannot_inject_markup() -> None:
+def test_markup_in_names_and_sentences_is_escaped() -> None:
     evil = '<script src="http://evil/x.js">$x_1$&amp;</script>'
     ones = tuple(
         replace(one, name=f"{one.name}{evil}", description=evil)
         for one in example_comparison(names=("linear", "forest")).contestants
     )
     base = example_comparison(names=("linear", "forest"), with_sharing=False, with_transfer=False)
-    findings = replace(
+    result = replace(
         base,
         comparison=evil,
         question=evil,
@@ -130,20 +130,20 @@ def test_names_and_sentences_cannot_inject_markup() -> None:
             replace(each, contestant=each.contestant + evil, reference=each.reference + evil) for each in base.differences
         ),
     )
-    html = render_comparison_page(findings, evil, evil)
+    html = render_comparison_page(result, evil, evil)
     page = Page(html)
     assert "script" not in page.tags
-    assert page.said.count(evil) >= 10
+    assert page.text.count(evil) >= 10
 
 
-def test_a_contestants_figures_stand_in_its_row() -> None:
-    findings = example_comparison()
-    rows = {row[0]: row for row in Page(render_comparison_page(findings, "", "")).rows if len(row) == 4}
-    for one in findings.contestants:
+def test_page_has_scores_and_differences_in_the_row_of_each_contestant() -> None:
+    result = example_comparison()
+    rows = {row[0]: row for row in Page(render_comparison_page(result, "", "")).rows if len(row) == 4}
+    for one in result.contestants:
         for cell, figure in zip(rows[one.name + one.description][1:], ("PE", "V", "mean"), strict=True):
             mean, error = table.mean_and_error(one.scores[figure])
             assert cell.strip().startswith(f"{mean:.4f} ± {error:.4f}")
-            against = table.find_difference(findings.differences, figure, one.name)
+            against = table.find_difference(result.differences, figure, one.name)
             if against is None:
                 assert "reference" in cell
             else:
@@ -151,49 +151,49 @@ def test_a_contestants_figures_stand_in_its_row() -> None:
                 assert ("▲" in cell or "▼" in cell) == against.is_significant
 
 
-def test_the_stand_in_announces_itself_everywhere() -> None:
-    findings = replace(example_comparison(), data={**example_comparison().data, "source": "stand-in"})
-    for words in (render_comparison_page(findings, "", ""), shown(findings), exports.comparison_markdown(findings)):
+def test_page_text_and_markdown_warn_of_synthetic_data() -> None:
+    result = replace(example_comparison(), data={**example_comparison().data, "source": "stand-in"})
+    for words in (render_comparison_page(result, "", ""), rendered(result), exports.comparison_markdown(result)):
         assert SYNTHETIC_DATA_WARNING in words
 
 
-def test_contestants_stand_in_order_of_their_mean_and_failures_last() -> None:
-    findings = example_comparison(names=("linear", "branched", "forest"), others=[WILD])
-    assert [row.contestant.name for row in table.comparison_rows(findings)] == ["forest", "branched", "linear", "wild"]
-    assert [each.is_reference for each in table.comparison_rows(findings)] == [False, False, True, False]
+def test_rows_are_sorted_by_mean_score_with_failures_last() -> None:
+    result = example_comparison(names=("linear", "branched", "forest"), others=[WILD])
+    assert [row.contestant.name for row in table.comparison_rows(result)] == ["forest", "branched", "linear", "wild"]
+    assert [each.is_reference for each in table.comparison_rows(result)] == [False, False, True, False]
 
 
-def test_a_standard_error_is_that_of_independent_halves() -> None:
+def test_standard_error_is_that_of_independent_values() -> None:
     assert table.mean_and_error([1.0, 3.0]) == pytest.approx((2.0, 1.0))
     assert table.mean_and_error([0.5]) == pytest.approx((0.5, math.nan), nan_ok=True)
 
 
-def test_text_fits_a_hundred_columns_without_breaking_a_line(case: ComparisonResult) -> None:
+def test_text_fits_into_a_hundred_columns(case: ComparisonResult) -> None:
     for sentence in (*case.conclusions, *case.warnings):
-        assert sentence in in_one_line(shown(case))
+        assert sentence in in_one_line(rendered(case))
     tables_alone = replace(case, warnings=(), conclusions=())
-    narrow, wide = shown(tables_alone), shown(tables_alone, 400)
+    narrow, wide = rendered(tables_alone), rendered(tables_alone, 400)
     assert "…" not in narrow
     assert [line.rstrip() for line in narrow.splitlines()] == [line.rstrip() for line in wide.splitlines()]
 
 
-def test_text_tells_verdicts_by_marks() -> None:
-    findings = example_comparison()
-    lines = shown(findings).splitlines()
+def test_text_marks_the_outcome_of_each_difference() -> None:
+    result = example_comparison()
+    lines = rendered(result).splitlines()
     place = next(number for number, line in enumerate(lines) if line.startswith("single"))
-    expected = [table.find_difference(findings.differences, figure, "single") for figure in ("PE", "V", "mean")]
+    expected = [table.find_difference(result.differences, figure, "single") for figure in ("PE", "V", "mean")]
     marks = [re.sub(r"[^▲▼=]", "", cell) for cell in re.split(r" {2,}", lines[place + 1].strip())]
     assert marks == ["=" if one and not one.is_significant else "▲" if one and one.difference > 0 else "▼" for one in expected]
 
 
-def test_a_long_name_folds_beside_its_figures() -> None:
+def test_long_name_is_folded_next_to_its_scores() -> None:
     one = replace(example_contestant("forest", ("PE", "V"), 5), name="a_contestant_with_a_really_long_name_indeed")
-    words = shown(example_comparison(names=("branched", "single"), others=[one]))
+    words = rendered(example_comparison(names=("branched", "single"), others=[one]))
     assert max(map(len, words.splitlines())) <= 100
     assert re.search(r"^a_contestant\S* +0\.\d{4} ± ", words, re.MULTILINE)
 
 
-def test_csv_holds_every_half_to_the_last_digit(case: ComparisonResult) -> None:
+def test_halves_csv_has_every_score_with_all_digits(case: ComparisonResult) -> None:
     lines = list(csv.DictReader(io.StringIO(exports.halves_csv(case))))
     assert {tuple(line) for line in lines} <= {("contestant", "figure", "half", "r2")}
     read = {(line["contestant"], line["figure"], int(line["half"])): float(line["r2"]) for line in lines}
@@ -205,17 +205,17 @@ def test_csv_holds_every_half_to_the_last_digit(case: ComparisonResult) -> None:
     }
 
 
-def test_the_summary_holds_means_contrasts_and_costs() -> None:
-    findings = example_comparison(others=[WILD])
-    lines = list(csv.DictReader(io.StringIO(exports.summary_csv(findings))))
+def test_summary_csv_has_means_differences_and_costs() -> None:
+    result = example_comparison(others=[WILD])
+    lines = list(csv.DictReader(io.StringIO(exports.summary_csv(result))))
     assert len(lines) == 6 * 3
-    by_name = {one.name: one for one in findings.contestants}
+    by_name = {one.name: one for one in result.contestants}
     for line in lines:
         one = by_name[line["contestant"]]
         assert (float(line["r2"]), float(line["r2_se"])) == table.mean_and_error(one.scores[line["figure"]])
         assert float(line["latency"]) == one.cost.latency
         assert line["parameters"] == ("" if one.cost.parameters is None else str(one.cost.parameters))
-        against = table.find_difference(findings.differences, line["figure"], one.name)
+        against = table.find_difference(result.differences, line["figure"], one.name)
         assert line["difference"] == ("" if against is None else str(against.difference))
         assert line["is_significant"] == ("" if against is None else str(against.is_significant))
 
@@ -226,7 +226,7 @@ def table_rows(markdown: str) -> Sequence[Sequence[str]]:
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines if not line.startswith("| ---")]
 
 
-def test_markdown_has_a_row_per_contestant(case: ComparisonResult) -> None:
+def test_markdown_table_has_a_row_per_contestant(case: ComparisonResult) -> None:
     written = exports.comparison_markdown(case)
     header, *rows = table_rows(written)
     assert len(rows) == len(case.contestants)
@@ -235,10 +235,10 @@ def test_markdown_has_a_row_per_contestant(case: ComparisonResult) -> None:
         assert sentence in written.replace("\\", "")
 
 
-def test_markdown_takes_names_for_words() -> None:
-    findings = example_comparison(
+def test_markdown_escapes_names() -> None:
+    result = example_comparison(
         names=("linear", "forest"), others=[failed_contestant("a|b<i>*", "no | luck\nat all")], with_transfer=False
     )
-    header, *rows = table_rows(exports.comparison_markdown(findings))
+    header, *rows = table_rows(exports.comparison_markdown(result))
     assert rows[-1][:2] == [r"a\|b&lt;i&gt;\*", r"failed: no \| luck at all"]
     assert len(rows[-1]) == len(header)
