@@ -24,7 +24,8 @@ from branchsweep.tracking.open import (
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import Result
 from branchsweep.workflows.baseline_evaluation import baselines_of
-from branchsweep.workflows.comparison import compare
+from branchsweep.workflows.comparison.compare import compare
+from branchsweep.workflows.comparison.protocol import comparison_rows, new_comparison_record
 from branchsweep.workflows.context import ComparisonContext, SweepContext
 from branchsweep.workflows.dry_run import DryRun, make_dry_run
 from branchsweep.workflows.promotion import PromotionOutcome
@@ -142,15 +143,15 @@ def launch_comparison(
     dataset, _ = load_rows(comparison.experiment, session)
     halves = split_halves(comparison.experiment, dataset, session.data_path, comparison.seed)
     session.interface.message(f"halves: {halves.origin}")
-    record = compare.record(comparison, dataset, halves)
+    record = new_comparison_record(comparison, dataset, halves)
     tracker = open_comparison_tracking(record, session.tracking_uri, session.fresh)
     recorded = tracker.conclusion
     if recorded:
         session.interface.message("this comparison is complete; add --fresh to run it again")
         return recorded, render(recorded, record.yaml)
-    rows = compare.comparison_rows(comparison, dataset, halves)
+    rows = comparison_rows(comparison, dataset, halves)
     with open_training(rows, session, comparison.experiment) as training:
-        result = compare.compare(ComparisonContext(comparison, dataset, halves, training, tracker))
+        result = compare(ComparisonContext(comparison, dataset, halves, training, tracker))
     files = render(result, record.yaml)
     tracker.finish(result, files)
     return result, files

@@ -19,8 +19,9 @@ from branchsweep.tracking.protocols import ComparisonRecord
 from branchsweep.training.protocols import Trainer
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Trial
-from branchsweep.workflows.comparison.compare import compare, comparison_rows, record
+from branchsweep.workflows.comparison.compare import compare
 from branchsweep.workflows.comparison.nested_search import contestant_networks
+from branchsweep.workflows.comparison.protocol import comparison_rows, new_comparison_record
 from branchsweep.workflows.context import ComparisonContext, TrainingContext
 from branchsweep.workflows.trial_runner import TrialGroup, run_groups, run_trials
 from fakes import FormulaTrainer, RecordingProgress
@@ -164,7 +165,7 @@ def test_where_it_is_trained_makes_it_no_other_comparison() -> None:
         for base in (elsewhere, tiny_experiment())
     )
     table = tiny_table()
-    keys = [record(each, table, halves_of(table)).key for each in (moved, here, tiny_comparison())]
+    keys = [new_comparison_record(each, table, halves_of(table)).key for each in (moved, here, tiny_comparison())]
     assert moved != here
     assert keys[0] == keys[1] != keys[2]
 

@@ -26,13 +26,13 @@ from branchsweep.workflows.train_lanes import train_lanes
 
 @dataclass(frozen=True, slots=True)
 class NetworkToFit:
-    """A network to be trained in every half.
+    """A network to be trained on every half.
 
     Args:
-        name: Whose it is.
+        name: The contestant's.
         part: Which of its networks.
-        params: What is trained, half by half, with what the experiment fixes.
-        epochs: For how long, likewise.
+        params: Of each half, what was chosen and what the experiment fixes.
+        epochs: Of each half, for how long it is trained.
     """
 
     name: str
@@ -64,22 +64,25 @@ class NetworkToFit:
     @classmethod
     def of(cls, name: str, part: ContestantNetwork, chosen: Sequence[ChosenRecipe]) -> NetworkToFit:
         """What was chosen, to be trained."""
-        params = tuple({**part.experiment.space.fixed, **one.params} for one in chosen)
+        params = tuple({**part.experiment.space.fixed, **choice.params} for choice in chosen)
         most = [epochs_of(recipe_for(part.experiment, each), part.experiment) for each in params]
-        return cls(name, part, params, tuple(min(one.epochs or last, last) for one, last in zip(chosen, most, strict=True)))
+        epochs = tuple(min(choice.epochs or last, last) for choice, last in zip(chosen, most, strict=True))
+        return cls(name, part, params, epochs)
 
 
 @dataclass(slots=True)
 class FittedNetwork:
-    """What came of a network in all halves.
+    """A network that was trained on every half.
 
     Args:
-        predictions: By (half, seed), what it said of the other half, in natural units.
+        network: What was trained.
+        predictions: By (half, seed), its predictions for the other half, in natural units.
         seconds: Its share of the time that its populations took.
         weights: Of its first network.
         failed: Where it diverged, in words.
     """
 
+    network: NetworkToFit
     predictions: dict[tuple[int, int], Floats] = field(default_factory=dict)
     seconds: float = 0.0
     weights: Weights | None = None
@@ -96,7 +99,7 @@ def fit_networks(wanted: Sequence[NetworkToFit], seeds: int, training: TrainingC
         seeds: How many of each are trained in every half, from other initial weights.
         training: Trains them.
     """
-    fits = [FittedNetwork() for _ in wanted]
+    fits = [FittedNetwork(network) for network in wanted]
     alike: dict[tuple[tuple[str, str], ...], list[int]] = {}
     for index, network in enumerate(wanted):
         losses = tuple((name, head.loss) for name, head in network.part.experiment.heads.items())
@@ -128,35 +131,43 @@ def _without_validation(experiment: Experiment) -> Experiment:
 
 
 def score_networks(
-    fits: Sequence[FittedNetwork], parts: Sequence[ContestantNetwork], heads: Sequence[str], rows: TrainingRows
+    fits: Sequence[FittedNetwork], heads: Sequence[str], rows: TrainingRows
 ) -> tuple[ByHalf, Mapping[str, ByHalf]]:
-    """By figure the scores, and by name and head the other metrics, of every half, averaged over the initial weights."""
-    each = sorted(fits[0].predictions)
-    halves = sorted({half for half, _ in each})
-    measured: list[Mapping[str, HeadScore]] = []
+    """Scores the networks of a contestant on every half.
+
+    Args:
+        fits: The networks, which have all heads among them.
+        heads: The heads' names, in order.
+        rows: All rows with the halves as folds.
+
+    Returns:
+        By head and `mean` the scores, and by name and head the other metrics: of every half one number, averaged over the
+        initial weights.
+    """
+    keys = sorted(fits[0].predictions)
+    by_half: list[Mapping[str, HeadScore]] = []
     means: list[float] = []
-    for half in halves:
-        of_seeds = []
-        for seed in sorted(seed for of, seed in each if of == half):
+    for half in sorted({half for half, _ in keys}):
+        actual = rows.y[rows.fold_rows(half)[1]]
+        by_seed = []
+        for key in (key for key in keys if key[0] == half):
             columns = {
-                head: fit.predictions[half, seed][:, column]
-                for fit, part in zip(fits, parts, strict=True)
-                for column, head in enumerate(part.experiment.heads)
+                head: fit.predictions[key][:, column]
+                for fit in fits
+                for column, head in enumerate(fit.network.part.experiment.heads)
             }
-            actual = rows.y[rows.fold_rows(half)[1]]
-            of_seeds.append(scores.head_scores(actual, np.stack([columns[head] for head in heads], axis=1), heads))
-        averaged, mean, _ = scores.average_scores(of_seeds)
-        measured.append(averaged)
+            by_seed.append(scores.head_scores(actual, np.stack([columns[head] for head in heads], axis=1), heads))
+        averaged, mean, _ = scores.average_scores(by_seed)
+        by_half.append(averaged)
         means.append(mean)
-    by_head, others = scores.by_half(measured)
+    by_head, others = scores.by_half(by_half)
     return {**by_head, MEAN: tuple(means)}, others
 
 
-def measure_network(one: NetworkToFit, fits: FittedNetwork, training: TrainingContext) -> tuple[float, float]:
-    """Seconds for a thousand rows, and bytes on disk, of a network as it would leave the house."""
-    assert fits.weights is not None, "its first half was trained"
-    experiment = one.part.experiment
-    model = ExportedModel.of(experiment, [ModelMember(one.recipes[0], fits.weights)])
+def measure_network(fit: FittedNetwork, training: TrainingContext) -> tuple[float, float]:
+    """Seconds to predict a thousand rows, and bytes on disk, of a network as an exported model."""
+    assert fit.weights is not None, "its first half was trained"
+    model = ExportedModel.of(fit.network.part.experiment, [ModelMember(fit.network.recipes[0], fit.weights)])
     with temporary_model_folder() as folder:
         training.trainer.export(folder, model)
         size = sum(file.stat().st_size for file in folder.iterdir() if file.suffix != ".py")

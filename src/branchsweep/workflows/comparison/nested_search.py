@@ -48,11 +48,11 @@ class ContestantNetwork:
 
 @dataclass(frozen=True, slots=True)
 class ChosenRecipe:
-    """What a part trains in one half.
+    """What a network is trained with in one half.
 
     Args:
-        params: The trial's.
-        epochs: How many; 0 for as many as its recipe says.
+        params: Those of the best trial.
+        epochs: How many; 0 for as many as its recipe is laid out for.
         failed: Why there is nothing to train; empty where there is.
     """
 
@@ -72,6 +72,11 @@ class TunedContestant:
 
     parts: Mapping[str, tuple[ChosenRecipe, ...]]
     seconds: float = 0.0
+
+    @property
+    def failure(self) -> str:
+        """Why one of its networks has nothing to train; empty if all have."""
+        return next((choice.failed for chosen in self.parts.values() for choice in chosen if choice.failed), "")
 
 
 def contestant_networks(contestant: Network | Single, comparison: Comparison) -> list[ContestantNetwork]:

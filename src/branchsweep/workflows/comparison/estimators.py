@@ -1,0 +1,55 @@
+"""Contestants that are estimators of scikit-learn: fitted on every half, and tested on the other one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from branchsweep.config.comparison import N_HALVES, Comparison, Estimator
+from branchsweep.config.metric_names import MEAN, common_metric
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.metrics.comparison_result import (
+    ContestantResult,
+    contestant_from_data,
+    contestant_to_data,
+)
+from branchsweep.metrics.scores import by_half, head_scores, mean_score
+from branchsweep.models import baselines
+from branchsweep.models.heads.registry import kinds_by_head
+from branchsweep.workflows.context import ComparisonContext
+
+
+def evaluate_estimator(
+    name: str, estimator: Estimator, context: ComparisonContext, recorded: Mapping[str, Any]
+) -> ContestantResult:
+    """An estimator fitted and tested on every half, or recorded."""
+    part, metric = f"estimator/{name}", common_metric(context.comparison.experiment.score_metrics.values())
+    words = estimator.estimator.replace("_", " ")
+    what = f"{words}, a chain of {' and then '.join(estimator.chain)}" if estimator.chain else f"{words} for each head"
+    if part in recorded:
+        return replace(contestant_from_data({"name": name, "what": what, **recorded[part]}, metric), description=what)
+    context.training.progress.on_message(f"{name}: fitting it on every half")
+    result = _fit_estimator(name, what, estimator, context.comparison, context.training.rows)
+    context.tracker.record_part(part, contestant_to_data(result, metric))
+    return result
+
+
+def _fit_estimator(name: str, what: str, estimator: Estimator, comparison: Comparison, rows: TrainingRows) -> ContestantResult:
+    kinds = kinds_by_head(comparison.experiment)
+    heads = list(kinds)
+    of = rows.for_heads(heads)
+    scores, seconds, cost = [], [], None
+    for half in range(N_HALVES):
+        learning, test = of.fold_rows(half)
+        fitted = baselines.fit(estimator.estimator, of.x[learning], of.y[learning], kinds, estimator.chain, comparison.seed)
+        scores.append(head_scores(of.y[test], fitted.predict(of.x[test]), heads))
+        seconds.append(fitted.seconds)
+        cost = cost or baselines.measure_cost(fitted, of.x)  # of the first one: a forest is too large to keep all ten
+    assert cost is not None, "there are halves"
+    by_head, metrics = by_half(scores)
+    means = tuple(mean_score(measured) for measured in scores)
+    cost = replace(cost, training_seconds=float(np.mean(seconds)))
+    return ContestantResult(name, what, {**by_head, MEAN: means}, metrics, cost)
