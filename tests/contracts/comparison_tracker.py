@@ -24,12 +24,12 @@ class OpenComparison(Protocol):
 class ComparisonTrackerContract:
     """What every comparison's tracker must do."""
 
-    def test_a_comparison_begins_with_nothing(self, opened: OpenComparison) -> None:
+    def test_a_new_comparison_is_empty(self, opened: OpenComparison) -> None:
         tracker = opened(comparison_record())
         assert (tracker.recorded_parts(), tracker.conclusion) == ({}, None)
         assert tracker.run_id
 
-    def test_parts_are_kept_exactly_for_whoever_goes_on(self, opened: OpenComparison) -> None:
+    def test_recorded_parts_are_read_back_exactly(self, opened: OpenComparison) -> None:
         parts: dict[str, Any] = {
             "plan": {"halves": [[0, 2], [1, 3]], "Ω": "ä\n½", "nothing": None},
             "tuned/branched": {"r2": [0.1 + 0.2, -1e300, 5e-324], "flag": True, "count": 2**60},
@@ -54,20 +54,20 @@ class ComparisonTrackerContract:
         assert first.recorded_parts() == {"tuned/branched": 1}
         assert opened(comparison_record("one")).recorded_parts() == {"tuned/branched": 2}, "the newest goes on"
 
-    def test_of_a_part_the_last_counts_and_is_a_copy(self, opened: OpenComparison) -> None:
+    def test_a_later_part_replaces_an_earlier_one_and_is_a_copy(self, opened: OpenComparison) -> None:
         tracker, data = opened(comparison_record()), {"r2": [0.5]}
         tracker.record_part("part", [1] * 1000)
         tracker.record_part("part", data)
         data["r2"].append(0.6)
         assert tracker.recorded_parts() == {"part": {"r2": [0.5]}}
 
-    def test_what_json_has_no_word_for_is_refused_and_not_kept(self, opened: OpenComparison) -> None:
+    def test_data_that_json_cannot_express_is_refused(self, opened: OpenComparison) -> None:
         tracker = opened(comparison_record())
         with pytest.raises(ValueError, match="not JSON compliant"):
             tracker.record_part("part", {"r2": [math.nan]})
         assert tracker.recorded_parts() == {}
 
-    def test_what_was_found_is_read_back_whole(self, opened: OpenComparison) -> None:
+    def test_a_result_is_read_back_completely(self, opened: OpenComparison) -> None:
         first = opened(comparison_record())
         first.record_part("tuned/branched", 1)
         first.finish(example_comparison(), {"comparison.md": "# Done", "figures/gain.png": b"\x89PNG\x00"})
@@ -77,7 +77,7 @@ class ComparisonTrackerContract:
             assert tracker.recorded_parts() == {"tuned/branched": 1}
         assert opened(comparison_record(), fresh=True).conclusion is None
 
-    def test_a_conclusion_may_be_drawn_again(self, opened: OpenComparison) -> None:
+    def test_a_comparison_may_finish_again(self, opened: OpenComparison) -> None:
         opened(comparison_record()).finish(example_comparison(conclusions=("long " * 4000,)), {})
         opened(comparison_record()).finish(example_comparison(conclusions=("short",)), {})
         said = opened(comparison_record()).conclusion
@@ -85,7 +85,7 @@ class ComparisonTrackerContract:
         assert said.conclusions == ("short",)
 
     @pytest.mark.parametrize("is_same_process", [True, False])
-    def test_one_more_part_takes_the_conclusion_back(self, opened: OpenComparison, is_same_process: bool) -> None:
+    def test_recording_another_part_removes_the_conclusion(self, opened: OpenComparison, is_same_process: bool) -> None:
         tracker = opened(comparison_record())
         tracker.finish(example_comparison(), {})
         again = tracker if is_same_process else opened(comparison_record())

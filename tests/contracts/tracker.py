@@ -30,7 +30,7 @@ class TrackerContract:
         assert tracker.recorded_results() == []
         assert tracker.conclusion is None
 
-    def test_what_was_recorded_is_recalled_exactly(self, opened: OpenTracking) -> None:
+    def test_recorded_results_are_read_back_exactly(self, opened: OpenTracking) -> None:
         tracker = opened(sweep_record()).tracker
         results = [example_result(0), example_result(1, Status.FAILED), example_result(2, Status.PRUNED), example_result(3)]
         tracker.record(results)
@@ -40,18 +40,18 @@ class TrackerContract:
                 type(value) for value in before.trial.params.values()
             ]
 
-    def test_trials_are_recalled_in_order_of_their_numbers(self, opened: OpenTracking) -> None:
+    def test_recorded_results_are_in_order_of_their_numbers(self, opened: OpenTracking) -> None:
         tracker = opened(sweep_record()).tracker
         tracker.record([example_result(5), example_result(1)])
         tracker.record([example_result(3)])
         assert [result.trial.number for result in tracker.recorded_results()] == [1, 3, 5]
 
-    def test_nothing_to_record_is_nothing(self, opened: OpenTracking) -> None:
+    def test_recording_no_results_does_nothing(self, opened: OpenTracking) -> None:
         tracker = opened(sweep_record()).tracker
         tracker.record([])
         assert tracker.recorded_results() == []
 
-    def test_a_sweep_of_the_same_key_goes_on(self, opened: OpenTracking) -> None:
+    def test_a_sweep_of_the_same_key_is_resumed(self, opened: OpenTracking) -> None:
         first = opened(sweep_record()).tracker
         first.record([example_result(0), example_result(1)])
         second = opened(sweep_record()).tracker
@@ -69,7 +69,7 @@ class TrackerContract:
         assert [result.trial.number for result in one.recorded_results()] == [0]
         assert [result.trial.number for result in opened(sweep_record("other")).tracker.recorded_results()] == [7]
 
-    def test_a_fresh_sweep_begins_anew_and_is_the_one_that_goes_on(self, opened: OpenTracking) -> None:
+    def test_a_fresh_sweep_starts_anew_and_is_resumed_from_then_on(self, opened: OpenTracking) -> None:
         old = opened(sweep_record()).tracker
         old.record([example_result(0)])
         fresh = opened(sweep_record(), fresh=True).tracker
@@ -89,7 +89,7 @@ class TrackerContract:
         assert exact_texts(again.recorded_results()) == exact_texts([example_result(0), example_result(1), example_result(2)])
 
     @pytest.mark.parametrize("is_resumed", [False, True])
-    def test_two_searches_in_one_sweep_are_noticed(self, opened: OpenTracking, is_resumed: bool) -> None:
+    def test_other_params_of_a_recorded_trial_are_an_error(self, opened: OpenTracking, is_resumed: bool) -> None:
         tracker = opened(sweep_record()).tracker
         tracker.record([example_result(0), example_result(1)])
         again = opened(sweep_record()).tracker if is_resumed else tracker
@@ -97,7 +97,7 @@ class TrackerContract:
             record_and_read(again, Result(Trial(1, {"trunk.depth": 9}), example_result(1).score))
         assert exact_texts(again.recorded_results()) == exact_texts([example_result(0), example_result(1)])
 
-    def test_there_are_no_pages_of_trials_that_are_not_there(self, opened: OpenTracking) -> None:
+    def test_there_are_no_links_to_missing_trials(self, opened: OpenTracking) -> None:
         tracker = opened(sweep_record()).tracker
         tracker.record([example_result(0), example_result(2)])
         assert set(tracker.links([0, 1]).trials) <= {0}
@@ -105,7 +105,7 @@ class TrackerContract:
             "in another process too"
         )
 
-    def test_a_conclusion_is_kept(self, opened: OpenTracking) -> None:
+    def test_a_conclusion_is_read_back(self, opened: OpenTracking) -> None:
         tracker = opened(sweep_record()).tracker
         tracker.record(
             [example_result(0), example_result(1, Status.FAILED), example_result(2, Status.PRUNED), example_result(3)]
@@ -120,7 +120,7 @@ class TrackerContract:
             assert reader.conclusion.metrics["best_r2/mean"] == example_result(3).score.value
             assert reader.conclusion.metrics["best_r2/V"] == example_result(0).score.heads["V"].score
 
-    def test_a_conclusion_may_be_drawn_again_and_say_less(self, opened: OpenTracking) -> None:
+    def test_a_sweep_may_finish_again_with_shorter_texts(self, opened: OpenTracking) -> None:
         opened(sweep_record()).tracker.finish({"test_r2/PE": 0.9}, {"summary": "long " * 4000}, {})
         again = opened(sweep_record()).tracker
         again.finish({"test_r2/PE": 0.8}, {"summary": "short"}, {})
@@ -130,7 +130,7 @@ class TrackerContract:
         assert concluded.metrics["test_r2/PE"] == 0.8
 
     @pytest.mark.parametrize("is_same_process", [True, False])
-    def test_one_more_trial_takes_the_conclusion_back(self, opened: OpenTracking, is_same_process: bool) -> None:
+    def test_recording_another_trial_removes_the_conclusion(self, opened: OpenTracking, is_same_process: bool) -> None:
         tracker = opened(sweep_record()).tracker
         tracker.record([example_result(0)])
         tracker.finish({}, {}, {})

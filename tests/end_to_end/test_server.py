@@ -72,10 +72,10 @@ def go(process: subprocess.Popen[str]) -> None:
 class TestLedgerOfASharedServer:
     """Of the contract, which holds behind any server, what rights and PostgreSQL might change."""
 
-    test_recalled_exactly = TrackerContract.test_what_was_recorded_is_recalled_exactly
-    test_goes_on = TrackerContract.test_a_sweep_of_the_same_key_goes_on
+    test_recalled_exactly = TrackerContract.test_recorded_results_are_read_back_exactly
+    test_goes_on = TrackerContract.test_a_sweep_of_the_same_key_is_resumed
     test_never_twice = TrackerContract.test_no_trial_is_recorded_twice
-    test_conclusion = TrackerContract.test_a_conclusion_is_kept
+    test_conclusion = TrackerContract.test_a_conclusion_is_read_back
     test_no_champion = RegistryContract.test_there_is_no_champion_before_a_promotion
     test_champion = RegistryContract.test_a_candidate_is_champion_only_if_the_decision_says_so
     test_files = RegistryContract.test_a_registered_model_is_read_back_with_its_files

@@ -1,4 +1,4 @@
-"""The ledger in the shadow: the contract around memory and around MLflow, and what it adds: order, errors, and the end."""
+"""The tracker that writes in a thread: the contracts around memory and MLflow; order, errors, unavailable servers, the exit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from branchsweep.errors import BackendError, TrackingError, TrackingServerUnavailableError
-from branchsweep.tracking import async_tracker as shadows
 from branchsweep.tracking.async_registry import AsyncRegistry, AsyncTestAudit
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryRegistry, MemoryStore, MemoryTracker, StoredSweep
@@ -156,107 +155,107 @@ class DistantRegistry(MemoryRegistry):
         return super().register(candidate, decision)
 
 
-def record_each(shadow: AsyncTracker, numbers: Sequence[int] | Iterator[int]) -> None:
+def record_each(async_tracker: AsyncTracker, numbers: Sequence[int] | Iterator[int]) -> None:
     for number in numbers:
-        shadow.record([example_result(number)])
+        async_tracker.record([example_result(number)])
 
 
-def record_and_raise(shadow: AsyncTracker, numbers: Sequence[int], error: BaseException) -> None:
-    with shadow:
-        record_each(shadow, numbers)
+def record_and_raise(async_tracker: AsyncTracker, numbers: Sequence[int], error: BaseException) -> None:
+    with async_tracker:
+        record_each(async_tracker, numbers)
         raise error
 
 
-def record_flush_record(shadow: AsyncTracker, first: Sequence[int], second: Sequence[int] | Iterator[int]) -> None:
-    with shadow:
-        record_each(shadow, first)
-        shadow.flush()
-        record_each(shadow, second)
+def record_flush_record(async_tracker: AsyncTracker, first: Sequence[int], second: Sequence[int] | Iterator[int]) -> None:
+    with async_tracker:
+        record_each(async_tracker, first)
+        async_tracker.flush()
+        record_each(async_tracker, second)
 
 
-def numbers(ledger: Tracker) -> list[int]:
-    return [result.trial.number for result in ledger.recorded_results()]
+def numbers(tracker: Tracker) -> list[int]:
+    return [result.trial.number for result in tracker.recorded_results()]
 
 
-def test_what_piles_up_is_written_at_once_and_in_order() -> None:
+def test_queued_results_are_written_in_one_batch_and_in_order() -> None:
     slow = Slow()
-    with AsyncTracker(slow) as shadow:
-        record_each(shadow, [4])
+    with AsyncTracker(slow) as async_tracker:
+        record_each(async_tracker, [4])
         slow.begun.wait()
-        record_each(shadow, [2, 3, 0])
+        record_each(async_tracker, [2, 3, 0])
         assert slow.batches == []
         slow.gate.set()
     assert slow.batches == [[4], [2, 3, 0]]
 
 
-def test_who_asks_waits_until_everything_is_written() -> None:
+def test_reading_waits_until_everything_is_written() -> None:
     slow = Slow()
-    with AsyncTracker(slow) as shadow:
-        record_each(shadow, range(3))
+    with AsyncTracker(slow) as async_tracker:
+        record_each(async_tracker, range(3))
         slow.open_soon()
-        assert numbers(shadow) == [0, 1, 2]
+        assert numbers(async_tracker) == [0, 1, 2]
 
 
-def test_a_conclusion_is_drawn_from_everything() -> None:
+def test_finishing_waits_until_everything_is_written() -> None:
     slow = Slow()
-    with AsyncTracker(slow) as shadow:
-        record_each(shadow, range(3))
+    with AsyncTracker(slow) as async_tracker:
+        record_each(async_tracker, range(3))
         slow.open_soon()
-        shadow.finish({}, {}, {})
-        assert shadow.conclusion is not None
-        assert shadow.conclusion.metrics["trials/complete"] == 3
+        async_tracker.finish({}, {}, {})
+        assert async_tracker.conclusion is not None
+        assert async_tracker.conclusion.metrics["trials/complete"] == 3
 
 
-def test_who_is_far_ahead_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shadows, "MOST_WAITING", 2)
+def test_recording_waits_when_the_queue_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("branchsweep.tracking.async_tracker.MOST_WAITING", 2)
     slow = Slow()
-    with AsyncTracker(slow) as shadow:
+    with AsyncTracker(slow) as async_tracker:
         slow.open_soon()
-        record_each(shadow, range(7))
+        record_each(async_tracker, range(7))
         assert slow.gate.is_set()
     assert numbers(slow) == list(range(7))
 
 
 class TestFailure:
-    def test_it_is_raised_once_as_itself_and_nothing_behind_it_is_written(self) -> None:
+    def test_an_error_is_raised_once_and_nothing_after_it_is_written(self) -> None:
         slow = Slow(refused=1)
-        with AsyncTracker(slow) as shadow:
-            record_each(shadow, [1])
+        with AsyncTracker(slow) as async_tracker:
+            record_each(async_tracker, [1])
             slow.begun.wait()
-            record_each(shadow, [2])
+            record_each(async_tracker, [2])
             slow.gate.set()
             with pytest.raises(TrackingError) as caught:
-                shadow.flush()
+                async_tracker.flush()
             assert caught.value is slow.refusal
-            assert numbers(shadow) == []
-            record_each(shadow, [3])
+            assert numbers(async_tracker) == []
+            record_each(async_tracker, [3])
         assert numbers(slow) == [3]
 
-    def test_what_came_before_it_is_written(self) -> None:
+    def test_results_before_an_error_are_written(self) -> None:
         slow = Slow(refused=7)
-        with AsyncTracker(slow) as shadow:
-            record_each(shadow, [0])
+        with AsyncTracker(slow) as async_tracker:
+            record_each(async_tracker, [0])
             slow.begun.wait()
-            record_each(shadow, [1, 2, 7, 3])
+            record_each(async_tracker, [1, 2, 7, 3])
             slow.gate.set()
             with pytest.raises(TrackingError, match="trial 7 is refused"):
-                shadow.flush()
+                async_tracker.flush()
         assert numbers(slow) == [0, 1, 2]
 
-    def test_who_goes_on_recording_hears_of_it(self) -> None:
+    def test_recording_raises_the_error(self) -> None:
         slow = Slow(refused=5)
         slow.gate.set()
-        with AsyncTracker(slow) as shadow, pytest.raises(TrackingError, match="trial 5 is refused"):
-            record_each(shadow, count())
+        with AsyncTracker(slow) as async_tracker, pytest.raises(TrackingError, match="trial 5 is refused"):
+            record_each(async_tracker, count())
         assert numbers(slow) == [0, 1, 2, 3, 4]
 
-    def test_the_exit_raises_it(self) -> None:
+    def test_the_exit_raises_the_error(self) -> None:
         slow = Slow(refused=1)
         slow.gate.set()
-        with pytest.raises(TrackingError, match="trial 1 is refused"), AsyncTracker(slow) as shadow:
-            record_each(shadow, [1])
+        with pytest.raises(TrackingError, match="trial 1 is refused"), AsyncTracker(slow) as async_tracker:
+            record_each(async_tracker, [1])
 
-    def test_it_does_not_hide_what_went_wrong_elsewhere(self) -> None:
+    def test_an_error_of_writing_does_not_hide_another_error(self) -> None:
         slow = Slow(refused=1)
         slow.gate.set()
         with pytest.raises(BackendError, match="a worker died") as caught:
@@ -267,20 +266,18 @@ class TestFailure:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds."""
-    monkeypatch.setattr(shadows, "FIRST_PAUSE", 0.005)
-    monkeypatch.setattr(shadows, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("branchsweep.tracking.async_tracker.FIRST_PAUSE", 0.005)
+    monkeypatch.setattr("branchsweep.tracking.async_tracker.LONGEST_PAUSE", 0.01)
 
 
 @pytest.mark.usefixtures("impatient")
-class TestAway:
-    def test_what_is_recorded_waits_on_disk_and_is_delivered_in_order_once(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(shadows, "MOST_WAITING", 2)
+class TestUnavailableServer:
+    def test_results_wait_on_disk_and_are_delivered_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("branchsweep.tracking.async_tracker.MOST_WAITING", 2)
         distant, folder, progress = Distant(), tmp_path / "spool", RecordingProgress()
         distant.is_away = True
-        with AsyncTracker(distant, Outbox(folder), on_message=progress.on_message) as shadow:
-            record_each(shadow, [4, 0, 2, 3, 1])  # nobody waits for the server
+        with AsyncTracker(distant, Outbox(folder), on_message=progress.on_message) as async_tracker:
+            record_each(async_tracker, [4, 0, 2, 3, 1])  # nobody waits for the server
             assert [[result.trial.number for result in results] for _, results in Outbox(folder).found()] == [
                 [4],
                 [0],
@@ -289,7 +286,7 @@ class TestAway:
                 [1],
             ]
             distant.back_soon()
-            assert exact_texts(shadow.recorded_results()) == exact_texts([example_result(number) for number in range(5)])
+            assert exact_texts(async_tracker.recorded_results()) == exact_texts([example_result(number) for number in range(5)])
             assert list(folder.iterdir()) == []
         assert not folder.exists()
         assert sorted(distant.order) == [0, 1, 2, 3, 4]
@@ -302,12 +299,12 @@ class TestAway:
         assert back is not None and int(back[1]) + int(back[2] or 0) == 5
         assert len(progress.lines) == 3
 
-    def test_what_came_through_before_it_broke_off_is_not_written_twice(self, tmp_path: Path) -> None:
+    def test_results_written_before_a_disconnect_are_not_written_twice(self, tmp_path: Path) -> None:
         distant = Distant()
         distant.breaks_off_after = 2
-        with AsyncTracker(distant, Outbox(tmp_path / "spool")) as shadow:
-            shadow.record([example_result(number) for number in range(5)])
-            assert numbers(shadow) == distant.order == [0, 1, 2, 3, 4]
+        with AsyncTracker(distant, Outbox(tmp_path / "spool")) as async_tracker:
+            async_tracker.record([example_result(number) for number in range(5)])
+            assert numbers(async_tracker) == distant.order == [0, 1, 2, 3, 4]
 
     def test_ctrl_c_does_not_wait_and_the_next_process_delivers(self, tmp_path: Path) -> None:
         sweep, folder = StoredSweep(sweep_record()), tmp_path / "spool"
@@ -318,45 +315,45 @@ class TestAway:
         (note,) = caught.value.__notes__
         assert f"the server is away (it lies in {folder}, and the same command records it" in note
         assert sweep.results == {}
-        with AsyncTracker(Distant(sweep), Outbox(folder), on_message=progress.on_message) as shadow:
-            assert numbers(shadow) == [0, 1, 2]
+        with AsyncTracker(Distant(sweep), Outbox(folder), on_message=progress.on_message) as async_tracker:
+            assert numbers(async_tracker) == [0, 1, 2]
         assert progress.lines == [f"recording 3 finished trials of an earlier process first, from {folder}"]
         assert not folder.exists()
 
-    def test_what_follows_the_search_waits_for_the_server_as_well(self) -> None:
+    def test_finishing_waits_for_the_server(self) -> None:
         distant, progress = Distant(), RecordingProgress()
-        with AsyncTracker(distant, on_message=progress.on_message) as shadow:
-            record_each(shadow, range(3))
-            shadow.flush()
+        with AsyncTracker(distant, on_message=progress.on_message) as async_tracker:
+            record_each(async_tracker, range(3))
+            async_tracker.flush()
             distant.is_away = True
             distant.back_soon()
-            shadow.finish({"test_r2/PE": 0.5}, {}, {})
-            assert numbers(shadow) == [0, 1, 2]
-            assert shadow.conclusion is not None and shadow.conclusion.metrics["test_r2/PE"] == 0.5
+            async_tracker.finish({"test_r2/PE": 0.5}, {}, {})
+            assert numbers(async_tracker) == [0, 1, 2]
+            assert async_tracker.conclusion is not None and async_tracker.conclusion.metrics["test_r2/PE"] == 0.5
         assert progress.lines == [
             "the server is away: nobody answers. Waiting until it is back; Ctrl-C leaves the rest to the next start"
         ]
 
-    def test_a_registration_is_not_tried_again_by_itself(self, tmp_path: Path) -> None:
+    def test_a_registration_is_not_repeated(self, tmp_path: Path) -> None:
         distant = Distant()
-        with AsyncTracker(distant) as shadow:
-            record_each(shadow, [3])
-            shadow.flush()
+        with AsyncTracker(distant) as async_tracker:
+            record_each(async_tracker, [3])
+            async_tracker.flush()
             distant.is_away = True
             with pytest.raises(TrackingServerUnavailableError):
-                AsyncRegistry(DistantRegistry(distant), shadow).register(
+                AsyncRegistry(DistantRegistry(distant), async_tracker).register(
                     example_candidate(tmp_path, "plant"), PromotionDecision(True, "there was nobody")
                 )
 
-    def test_without_a_spool_it_is_offered_again_as_well(self) -> None:
+    def test_results_are_offered_again_without_an_outbox(self) -> None:
         distant = Distant()
         distant.is_away = True
-        with AsyncTracker(distant) as shadow:
-            record_each(shadow, range(3))
+        with AsyncTracker(distant) as async_tracker:
+            record_each(async_tracker, range(3))
             distant.back_soon()
-            assert numbers(shadow) == [0, 1, 2]
+            assert numbers(async_tracker) == [0, 1, 2]
 
-    def test_a_refusal_is_not_waited_for_and_leaves_what_waits_to_the_next_start(self, tmp_path: Path) -> None:
+    def test_a_refusal_is_an_error_and_leaves_results_in_the_outbox(self, tmp_path: Path) -> None:
         slow, folder = Slow(refused=1), tmp_path / "spool"
         slow.gate.set()
         with pytest.raises(TrackingError) as caught:
@@ -414,7 +411,7 @@ def test_the_lock_is_not_renewed_during_a_download_but_while_its_files_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A renewal sets environment variables, which a download in another thread reads and copies."""
-    monkeypatch.setattr(shadows, "RENEW_SECONDS", 0.01)
+    monkeypatch.setattr("branchsweep.tracking.async_tracker.RENEW_SECONDS", 0.01)
     renewals, downloads = Renewals(), SlowDownload()
     downloads.register(example_candidate(tmp_path / "model", "plant"), PromotionDecision(True, "first of its name"))
     with (
@@ -427,17 +424,17 @@ def test_the_lock_is_not_renewed_during_a_download_but_while_its_files_are_used(
     assert any(moment > downloads.ended for moment in renewals.times)
 
 
-class TestHold:
-    def test_signs_of_life_are_given_also_while_nothing_is_recorded(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(shadows, "RENEW_SECONDS", 0.01)
+class TestRunLock:
+    def test_the_lock_is_renewed_while_nothing_is_recorded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("branchsweep.tracking.async_tracker.RENEW_SECONDS", 0.01)
         held = Held()
         with AsyncTracker(Slow(), lock=held):
             assert held.renewed.wait(5)
             assert not held.is_released
         assert held.is_released
 
-    def test_who_has_lost_it_hears_so_and_records_nothing_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(shadows, "RENEW_SECONDS", 0.01)
+    def test_after_a_takeover_nothing_more_is_recorded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("branchsweep.tracking.async_tracker.RENEW_SECONDS", 0.01)
         held, slow = Held(), Slow()
         slow.gate.set()
 
@@ -450,14 +447,14 @@ class TestHold:
             record_flush_record(AsyncTracker(slow, lock=held), [0], lose())
         assert numbers(slow) == [0]
 
-    def test_it_is_let_go_after_ctrl_c(self) -> None:
+    def test_the_lock_is_released_after_ctrl_c(self) -> None:
         held = Held()
         with pytest.raises(KeyboardInterrupt):
             record_and_raise(AsyncTracker(Distant(), lock=held), range(3), KeyboardInterrupt())
         assert held.is_released
 
 
-def test_ctrl_c_loses_nothing() -> None:
+def test_ctrl_c_loses_no_result() -> None:
     slow = Slow()
     slow.open_soon()
     with pytest.raises(KeyboardInterrupt):
@@ -466,7 +463,7 @@ def test_ctrl_c_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-def test_a_process_that_is_stopped_or_killed(mlflow_store: str, sent: signal.Signals) -> None:
+def test_a_stopped_or_killed_process_leaves_a_sweep_without_gaps(mlflow_store: str, sent: signal.Signals) -> None:
     """What stands in the store is whole and without a gap; after Ctrl-C, it is all that was recorded."""
     endless = """
 import itertools, sys
@@ -475,9 +472,9 @@ from contracts.tracking_records import sweep_record
 from branchsweep.tracking import async_tracker
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 async_tracker.MOST_WAITING = 8
-with async_tracker.AsyncTracker(MlflowTracker.open(sweep_record(), sys.argv[1])) as ledger:
+with async_tracker.AsyncTracker(MlflowTracker.open(sweep_record(), sys.argv[1])) as tracker:
     for number in itertools.count():
-        ledger.record([example_result(number)])
+        tracker.record([example_result(number)])
         print(number, flush=True)
 """
     with start_python(endless, mlflow_store) as process:

@@ -1,4 +1,4 @@
-"""The ledgers of comparisons: the contract over memory, MLflow's database and its server; and what stands in MLflow's store."""
+"""Comparisons in tracking stores: the contract over memory and over MLflow, and what MLflow's store holds of them."""
 
 from __future__ import annotations
 
@@ -58,23 +58,23 @@ class TestMlflowComparisonBehindAServer(ComparisonTrackerContract):
         return open_one
 
 
-def client_of(ledger: MlflowComparisonTracker) -> MlflowClient:
-    return MlflowClient(ledger.tracking_uri, ledger.tracking_uri)
+def client_of(tracker: MlflowComparisonTracker) -> MlflowClient:
+    return MlflowClient(tracker.tracking_uri, tracker.tracking_uri)
 
 
-def children(ledger: MlflowComparisonTracker) -> list[Run]:
-    query = f"tags.`mlflow.parentRunId` = '{ledger.run_id}'"
-    return list(client_of(ledger).search_runs([ledger.experiment_id], query, order_by=["start_time ASC"]))
+def children(tracker: MlflowComparisonTracker) -> list[Run]:
+    query = f"tags.`mlflow.parentRunId` = '{tracker.run_id}'"
+    return list(client_of(tracker).search_runs([tracker.experiment_id], query, order_by=["start_time ASC"]))
 
 
-def files(folder: Path, ledger: MlflowComparisonTracker) -> Path:
-    return folder / "mlruns" / "contract" / ledger.run_id / "artifacts"
+def files(folder: Path, tracker: MlflowComparisonTracker) -> Path:
+    return folder / "mlruns" / "contract" / tracker.run_id / "artifacts"
 
 
-class TestWhatStandsInTheStore:
-    def test_the_comparison_is_a_run_that_tells_where_it_comes_from(self, mlflow_store: str, tmp_path: Path) -> None:
-        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        run = client_of(ledger).get_run(ledger.run_id)
+class TestStoredRuns:
+    def test_the_run_of_a_comparison_has_facts_and_files(self, mlflow_store: str, tmp_path: Path) -> None:
+        tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        run = client_of(tracker).get_run(tracker.run_id)
         assert (run.info.run_name, run.info.status) == ("contract", "RUNNING")
         expected = {
             "branchsweep.role": "comparison",
@@ -86,18 +86,18 @@ class TestWhatStandsInTheStore:
             "mlflow.note.content": "Who is better?",
         }
         assert run.data.tags.items() >= expected.items()
-        assert (files(tmp_path, ledger) / "comparison.yaml").read_text(encoding="utf-8") == comparison_record().yaml
+        assert (files(tmp_path, tracker) / "comparison.yaml").read_text(encoding="utf-8") == comparison_record().yaml
 
-    def test_its_end_is_written_on_it(self, mlflow_store: str, tmp_path: Path) -> None:
-        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.record_part("tuned/branched", [1])
-        ledger.finish(example_comparison(), {"comparison.md": "# Ω", "figures/gain.png": b"\x89PNG\x00"})
-        run = client_of(ledger).get_run(ledger.run_id)
+    def test_the_run_of_a_finished_comparison_has_its_result(self, mlflow_store: str, tmp_path: Path) -> None:
+        tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        tracker.record_part("tuned/branched", [1])
+        tracker.finish(example_comparison(), {"comparison.md": "# Ω", "figures/gain.png": b"\x89PNG\x00"})
+        run = client_of(tracker).get_run(tracker.run_id)
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.note.content"] == "# Ω"
         assert run.data.tags["branchsweep.answer"] == "Sharing helps PE.\nIt does not help V."
         assert run.data.metrics == {f"gain/{one.head}": one.difference for one in example_comparison().transfer}
-        folder = files(tmp_path, ledger)
+        folder = files(tmp_path, tracker)
         assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")} == {
             "comparison.md",
             "comparison.yaml",
@@ -108,14 +108,14 @@ class TestWhatStandsInTheStore:
         assert (folder / "comparison.md").read_text(encoding="utf-8") == "# Ω"
         assert (folder / "figures" / "gain.png").read_bytes() == b"\x89PNG\x00"
 
-    def test_a_contestant_is_a_run_with_the_figures_of_a_trial(self, mlflow_store: str) -> None:
-        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.finish(example_comparison(), {})
-        branched, single, forest, _ = children(ledger)
+    def test_a_contestant_is_a_run_with_the_metrics_of_a_trial(self, mlflow_store: str) -> None:
+        tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        tracker.finish(example_comparison(), {})
+        branched, single, forest, _ = children(tracker)
         assert [run.info.run_name for run in (branched, single, forest)] == ["branched", "single", "forest"]
         expected = {
             "branchsweep.role": "contestant",
-            "branchsweep.comparison": ledger.run_id,
+            "branchsweep.comparison": tracker.run_id,
             "branchsweep.contestant": "branched",
             "mlflow.note.content": "branched, tuned",
         }
@@ -134,7 +134,7 @@ class TestWhatStandsInTheStore:
             "bytes": 70001.5,
         }
         assert {name: metrics[name] for name in costs} == pytest.approx(costs)
-        halves = client_of(ledger).get_metric_history(branched.info.run_id, "half_r2/V")
+        halves = client_of(tracker).get_metric_history(branched.info.run_id, "half_r2/V")
         assert [(point.step, point.value) for point in halves] == list(enumerate(of.scores["V"], 1))
         against = {"difference/PE": -1 / 3, "p_adjusted/PE": 0.08}
         assert single.data.metrics.items() >= against.items()
@@ -144,13 +144,13 @@ class TestWhatStandsInTheStore:
         sweep = MlflowTracker.open(sweep_record(), mlflow_store)
         sweep.record([example_result(0)])
         query = f"tags.`branchsweep.sweep` = '{sweep.run_id}'"
-        (run,) = client_of(ledger).search_runs([sweep.experiment_id], query)
+        (run,) = client_of(tracker).search_runs([sweep.experiment_id], query)
         assert trial <= metrics.keys() & run.data.metrics.keys()
 
-    def test_params_tell_what_was_chosen(self, mlflow_store: str) -> None:
-        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.finish(example_comparison(), {})
-        branched, single, forest, _ = children(ledger)
+    def test_params_are_the_chosen_hyperparameters(self, mlflow_store: str) -> None:
+        tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        tracker.finish(example_comparison(), {})
+        branched, single, forest, _ = children(tracker)
         assert branched.data.params == {
             "what": "branched, tuned",
             "trunk.depth": "2 (5×), 3 (5×)",
@@ -164,32 +164,32 @@ class TestWhatStandsInTheStore:
         }
         assert forest.data.params == {"what": "forest, tuned"}
 
-    def test_who_failed_says_so(self, mlflow_store: str) -> None:
-        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.finish(example_comparison(), {})
-        *_, failed = children(ledger)
+    def test_a_failed_contestant_has_a_reason(self, mlflow_store: str) -> None:
+        tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        tracker.finish(example_comparison(), {})
+        *_, failed = children(tracker)
         assert (failed.info.run_name, failed.info.status) == ("diverged", "FAILED")
         assert failed.data.tags["branchsweep.reason"] == "diverged in half 3: 'Ω'"
         assert failed.data.metrics == {"tuning_seconds": 0.0}
 
-    def test_more_words_than_a_batch_takes(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_more_params_and_metrics_than_a_batch_holds(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("branchsweep.tracking.mlflow.store.BATCH_METRICS", 7)
         heads = {f"h{number}": (0.5 + number / 1000, 0.25) for number in range(30)}
         recipes = ({head: {f"tunable{number}": number for number in range(4)} for head in heads},) * 2
-        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         wide = example_contestant("wide", 0.5, scores=heads, metrics={"rmse": heads}, recipes=recipes)
-        ledger.finish(example_comparison(contestants=(wide,), differences=(), score_metrics=dict.fromkeys(heads, "r2")), {})
-        (run,) = children(ledger)
+        tracker.finish(example_comparison(contestants=(wide,), differences=(), score_metrics=dict.fromkeys(heads, "r2")), {})
+        (run,) = children(tracker)
         assert len(run.data.params) == 1 + 30 * 4
         assert set(run.data.metrics) == {
             point.name for point in contestant_serialization.contestant_metrics(wide, (), dict.fromkeys(heads, "r2"))
         }
-        halves = client_of(ledger).get_metric_history(run.info.run_id, "half_r2/h29")
+        halves = client_of(tracker).get_metric_history(run.info.run_id, "half_r2/h29")
         assert [point.value for point in halves] == list(heads["h29"])
 
 
 class TestInterrupted:
-    def test_contestants_are_replaced_and_not_doubled(self, mlflow_store: str) -> None:
+    def test_contestants_are_replaced_when_a_comparison_finishes_again(self, mlflow_store: str) -> None:
         killed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         killed._write(example_comparison().contestants[0], example_comparison())
         tags = contestant_serialization.contestant_tags(example_comparison().contestants[1], killed.run_id)
@@ -203,32 +203,32 @@ class TestInterrupted:
         fewer.finish(example_comparison(contestants=example_comparison().contestants[:1]), {})
         assert [run.info.run_name for run in children(resumed)] == ["branched"]
 
-    def test_another_comparisons_contestants_stay(self, mlflow_store: str) -> None:
+    def test_contestants_of_another_comparison_are_kept(self, mlflow_store: str) -> None:
         one, other = (MlflowComparisonTracker.open(comparison_record(key), mlflow_store) for key in ("one", "other"))
-        for ledger in (one, other, one):
-            ledger.finish(example_comparison(), {})
-        assert [len(children(ledger)) for ledger in (one, other)] == [4, 4]
+        for tracker in (one, other, one):
+            tracker.finish(example_comparison(), {})
+        assert [len(children(tracker)) for tracker in (one, other)] == [4, 4]
 
     @pytest.mark.parametrize("left", [0, 1, 5, -1])
-    def test_a_part_that_was_not_written_to_its_end_does_not_count(self, mlflow_store: str, tmp_path: Path, left: int) -> None:
-        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.record_part("whole", 12)
-        ledger.record_part("half", 123456)
-        file = files(tmp_path, ledger) / "parts" / "half.json"
+    def test_an_incomplete_part_is_ignored(self, mlflow_store: str, tmp_path: Path, left: int) -> None:
+        tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        tracker.record_part("whole", 12)
+        tracker.record_part("half", 123456)
+        file = files(tmp_path, tracker) / "parts" / "half.json"
         file.write_bytes(file.read_bytes()[:left])
         resumed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         assert resumed.recorded_parts() == {"whole": 12}
         resumed.record_part("half", 7)
         assert resumed.recorded_parts() == {"whole": 12, "half": 7}
 
-    def test_a_part_edited_by_hand_is_told(self, mlflow_store: str, tmp_path: Path) -> None:
-        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.record_part("part", 12)
-        (files(tmp_path, ledger) / "parts" / "part.json").write_text("{12}\n", encoding="utf-8")
+    def test_a_part_that_cannot_be_read_is_an_error(self, mlflow_store: str, tmp_path: Path) -> None:
+        tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        tracker.record_part("part", 12)
+        (files(tmp_path, tracker) / "parts" / "part.json").write_text("{12}\n", encoding="utf-8")
         with pytest.raises(TrackingError, match="was it edited by hand"):
-            ledger.recorded_parts()
+            tracker.recorded_parts()
 
-    def test_a_comparison_that_goes_on_was_last_run_as_it_is_now(self, mlflow_store: str) -> None:
+    def test_a_resumed_comparison_has_its_present_yaml(self, mlflow_store: str) -> None:
         first = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         first.finish(example_comparison(), {})
         changed = comparison_record(yaml="name: contract  # elsewhere\n", tags={"git_commit": "beef"})
@@ -240,16 +240,16 @@ class TestInterrupted:
         assert (run.info.status, run.data.tags["branchsweep.git_commit"]) == ("RUNNING", "beef")
         assert open_comparison(mlflow_store).comparison.yaml == changed.yaml
 
-    def test_a_long_answer_is_forgotten_whole(self, mlflow_store: str) -> None:
-        ledger = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        ledger.finish(example_comparison(conclusions=("long " * 4000,)), {})
+    def test_a_long_answer_is_replaced_completely(self, mlflow_store: str) -> None:
+        tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        tracker.finish(example_comparison(conclusions=("long " * 4000,)), {})
         assert list_comparisons(mlflow_store)[0].answer == ("long " * 4000,)
         MlflowComparisonTracker.open(comparison_record(), mlflow_store).finish(example_comparison(conclusions=("short",)), {})
         assert list_comparisons(mlflow_store)[0].answer == ("short",)
 
 
 class TestReading:
-    def test_sweeps_and_comparisons_of_one_name_and_key_are_not_mistaken_for_each_other(self, mlflow_store: str) -> None:
+    def test_sweeps_and_comparisons_of_one_name_and_key_are_distinguished(self, mlflow_store: str) -> None:
         comparison = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         sweep = MlflowTracker.open(sweep_record(), mlflow_store)
         assert sweep.experiment_id == comparison.experiment_id
@@ -276,8 +276,8 @@ class TestReading:
         with pytest.raises(TrackingError, match="there is no comparison in"):
             open_comparison(mlflow_store)
         for name in ("alpha", "beta"):
-            ledger = MlflowComparisonTracker.open(comparison_record(name=name), mlflow_store)
-        ledger.finish(example_comparison(comparison="beta"), {})
+            tracker = MlflowComparisonTracker.open(comparison_record(name=name), mlflow_store)
+        tracker.finish(example_comparison(comparison="beta"), {})
         newest, oldest = list_comparisons(mlflow_store)
         assert (newest.name, newest.status, newest.data) == ("beta", "FINISHED", "embedded")
         assert newest.answer == ("Sharing helps PE.", "It does not help V.")
@@ -290,12 +290,12 @@ class TestReading:
             assert reader.comparison == comparison_record(name="beta")
         assert open_comparison(mlflow_store, "alpha").conclusion is None
 
-    def test_reading_makes_no_store(self, tmp_path: Path) -> None:
+    def test_reading_creates_no_store(self, tmp_path: Path) -> None:
         with pytest.raises(TrackingError, match="there is no tracking store at"):
             list_comparisons(f"sqlite:///{tmp_path / 'nowhere' / 'mlflow.db'}")
 
 
-class TestSpelling:
+class TestSerialization:
     @pytest.mark.parametrize(
         ("values", "told"),
         [
@@ -311,7 +311,7 @@ class TestSpelling:
     def test_choices(self, values: list[int | float | str | None], told: str) -> None:
         assert contestant_serialization.choices(values) == told
 
-    def test_what_is_not_finite_is_not_written(self) -> None:
+    def test_metrics_that_are_not_finite_are_left_out(self) -> None:
         odd = example_contestant("odd", 0.5, scores={"PE": (0.5, math.nan, math.inf), "V": (0.5,)}, metrics={})
         names = [(point.name, point.step) for point in contestant_serialization.contestant_metrics(odd, (), SCORE_METRICS)]
         assert names[:4] == [("r2/V", 0), ("half_r2/PE", 1), ("half_r2/V", 1), ("parameters", 0)]

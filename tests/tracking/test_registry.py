@@ -1,4 +1,4 @@
-"""The registry: a tiny network is crowned, and predicts in natural units wherever it is loaded."""
+"""The registry: a tiny network is registered and promoted, and predicts in natural units wherever it is loaded."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ REFUSED = PromotionDecision(promote=False, because="worse on V")
 @pytest.mark.parametrize(
     ("heads", "input_scaling"), [(("PE", "V"), "standard"), (("PE", "V", "T"), "quantile"), (("V",), "min_max")]
 )
-def test_the_champion_predicts_what_keras_and_the_scalers_do(
+def test_a_registered_model_predicts_as_keras_and_the_scalers_do(
     mlflow_store: str, tmp_path: Path, heads: Sequence[str], input_scaling: str
 ) -> None:
     network = Network(tmp_path / "model", heads, input_scaling=input_scaling)
@@ -149,7 +149,7 @@ def test_the_champion_predicts_what_keras_and_the_scalers_do(
     np.testing.assert_allclose(answers.to_numpy(), network.by_hand(RAW), rtol=1e-6)
 
 
-def test_it_loads_where_branchsweep_is_not(mlflow_store: str, tmp_path: Path) -> None:
+def test_a_registered_model_loads_without_branchsweep(mlflow_store: str, tmp_path: Path) -> None:
     networks = {"two": Network(tmp_path / "two", ("PE", "V")), "three": Network(tmp_path / "three", ("PE", "V", "T"))}
     for name, network in networks.items():
         register(MlflowTracker.open(sweep_record(), mlflow_store).tracking, network.candidate(name), PROMOTED)
@@ -176,34 +176,34 @@ def test_it_loads_where_branchsweep_is_not(mlflow_store: str, tmp_path: Path) ->
         np.testing.assert_allclose(pd.DataFrame(told["answers"]).to_numpy(), network.by_hand(RAW), rtol=1e-6)
 
 
-def test_the_alias_moves_with_the_title_and_only_then(mlflow_store: str, tmp_path: Path) -> None:
+def test_the_champion_alias_moves_with_a_promotion_only(mlflow_store: str, tmp_path: Path) -> None:
     networks = [Network(tmp_path / f"model{seed}", seed=seed) for seed in (1, 2, 3)]
-    ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+    tracker = MlflowTracker.open(sweep_record(), mlflow_store)
     for network, verdict, reigning in zip(networks, (PROMOTED, REFUSED, PROMOTED), (0, 0, 2), strict=True):
-        register(ledger.tracking, network.candidate("plant"), verdict)
+        register(tracker.tracking, network.candidate("plant"), verdict)
         answers = load_predictor("models:/plant@champion", mlflow_store)(RAW)
         np.testing.assert_allclose(answers.to_numpy(), networks[reigning].by_hand(RAW), rtol=1e-6)
     second = load_predictor("models:/plant/2", mlflow_store)(RAW)
     np.testing.assert_allclose(second.to_numpy(), networks[1].by_hand(RAW), rtol=1e-6)
 
 
-def test_behind_a_server(mlflow_server: str, tmp_path: Path) -> None:
+def test_a_model_is_registered_through_a_server(mlflow_server: str, tmp_path: Path) -> None:
     network, name = Network(tmp_path / "model"), f"plant-{uuid4().hex[:8]}"
-    ledger = MlflowTracker.open(sweep_record(name=name), mlflow_server)
-    crowned = register(ledger.tracking, network.candidate(name), PROMOTED)
-    assert ledger.tracking.registry.champion(name) == crowned
+    tracker = MlflowTracker.open(sweep_record(name=name), mlflow_server)
+    crowned = register(tracker.tracking, network.candidate(name), PROMOTED)
+    assert tracker.tracking.registry.champion(name) == crowned
     shutil.rmtree(network.folder)
     answers = load_predictor(f"models:/{name}@champion", mlflow_server)(RAW)
     np.testing.assert_allclose(answers.to_numpy(), network.by_hand(RAW), rtol=1e-6)
 
 
-def test_the_version_tells_where_it_comes_from(mlflow_store: str, tmp_path: Path) -> None:
-    ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-    register(ledger.tracking, Network(tmp_path / "model").candidate("plant", 7), PROMOTED)
+def test_a_version_has_tags_of_its_sweep_and_trial(mlflow_store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+    register(tracker.tracking, Network(tmp_path / "model").candidate("plant", 7), PROMOTED)
     client = MlflowClient(mlflow_store, mlflow_store)
     version = client.get_model_version_by_alias("plant", "champion")
     assert version.tags == {
-        "branchsweep.sweep": ledger.run_id,
+        "branchsweep.sweep": tracker.run_id,
         "branchsweep.trial": "7",
         "branchsweep.params": serialization.exact_params(example_result(7).trial),
         "branchsweep.value": repr(example_result(7).score.value),
@@ -216,24 +216,24 @@ def test_the_version_tells_where_it_comes_from(mlflow_store: str, tmp_path: Path
         "branchsweep.test_r2/mean": "0.875",
         "branchsweep.test_rmse/PE": "4.25",
     }
-    assert version.run_id == ledger.run_id
+    assert version.run_id == tracker.run_id
     assert version.description == PROMOTED.because
-    parent = client.get_run(ledger.run_id)
+    parent = client.get_run(tracker.run_id)
     assert parent.data.metrics.items() >= {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}.items()
     assert parent.outputs is not None
     (output,) = parent.outputs.model_outputs
     logged = client.get_logged_model(output.model_id)
-    assert logged.source_run_id == ledger.run_id
+    assert logged.source_run_id == tracker.run_id
     assert logged.status == "READY"
     assert {metric.key: metric.value for metric in logged.metrics or []}["test_r2/PE"] == 0.9375
     assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": "plant", "version": "1"}]
 
 
-def test_the_model_describes_itself(mlflow_store: str, tmp_path: Path) -> None:
+def test_a_model_has_a_signature_an_example_and_requirements(mlflow_store: str, tmp_path: Path) -> None:
     import mlflow
 
-    ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-    register(ledger.tracking, Network(tmp_path / "model").candidate("plant"), PROMOTED)
+    tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+    register(tracker.tracking, Network(tmp_path / "model").candidate("plant"), PROMOTED)
     (folder,) = (tmp_path / "mlruns" / "contract" / "models").glob("*/artifacts")
     model = mlflow.pyfunc.load_model(str(folder))
     assert model.metadata.signature.inputs.input_names() == INPUTS
@@ -249,7 +249,7 @@ def test_the_model_describes_itself(mlflow_store: str, tmp_path: Path) -> None:
     assert not list(folder.rglob("*.pkl")), "nothing of ours is pickled"
 
 
-def test_who_asks_is_warned_of_rows_outside_what_the_model_has_seen(mlflow_store: str, tmp_path: Path) -> None:
+def test_predictions_may_warn_of_inputs_outside_the_training_range(mlflow_store: str, tmp_path: Path) -> None:
     import mlflow
 
     network = Network(tmp_path / "model")
@@ -264,9 +264,7 @@ def test_who_asks_is_warned_of_rows_outside_what_the_model_has_seen(mlflow_store
     assert list(model.predict(table).columns) == ["PE", "V"]
 
 
-def test_a_model_of_an_earlier_version_cannot_warn_and_says_so(
-    mlflow_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_without_ranges_cannot_warn(mlflow_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from branchsweep.tracking.mlflow import model as mlflow_model
 
     signature = mlflow_model.signature
@@ -285,7 +283,7 @@ def test_a_model_of_an_earlier_version_cannot_warn_and_says_so(
         predict(RAW, warn=True)
 
 
-def test_the_files_of_a_model_can_be_fetched(mlflow_store: str, tmp_path: Path) -> None:
+def test_the_files_of_a_model_can_be_downloaded(mlflow_store: str, tmp_path: Path) -> None:
     network = Network(tmp_path / "model")
     register(MlflowTracker.open(sweep_record(), mlflow_store).tracking, network.candidate("plant"), PROMOTED)
     target = tmp_path / "fetched"
@@ -298,17 +296,17 @@ def test_the_files_of_a_model_can_be_fetched(mlflow_store: str, tmp_path: Path) 
         download_model("models:/plant/2", target, mlflow_store)
 
 
-def test_models_of_different_versions_of_the_code_live_side_by_side(
+def test_models_of_different_versions_of_the_code_load_in_one_process(
     mlflow_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = Network(tmp_path / "model")
-    ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-    register(ledger.tracking, network.candidate("plant"), PROMOTED)
+    tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+    register(tracker.tracking, network.candidate("plant"), PROMOTED)
     later = tmp_path / "serving.py"
     code = Path(serving.__file__).read_text(encoding="utf-8")
     later.write_text(code.replace("values * np.asarray", "1000 + values * np.asarray"), encoding="utf-8")
     monkeypatch.setattr(serving, "__file__", str(later))
-    register(ledger.tracking, network.candidate("plant"), PROMOTED)
+    register(tracker.tracking, network.candidate("plant"), PROMOTED)
     first, second = (load_predictor(f"models:/plant/{version}", mlflow_store)(RAW).to_numpy() for version in (1, 2))
     np.testing.assert_allclose(second - first, 1000.0, rtol=1e-6)
 
@@ -324,9 +322,7 @@ def test_models_of_different_versions_of_the_code_live_side_by_side(
         ("models:/plant/2", "there is no models:/plant/2; of 'plant' there are @champion, 1"),
     ],
 )
-def test_a_model_that_is_not_there_is_told_with_those_that_are(
-    mlflow_store: str, tmp_path: Path, asked: str, told: str
-) -> None:
+def test_the_error_for_an_unknown_model_names_the_known_ones(mlflow_store: str, tmp_path: Path, asked: str, told: str) -> None:
     register(
         MlflowTracker.open(sweep_record(), mlflow_store).tracking, Network(tmp_path / "model").candidate("plant"), PROMOTED
     )
@@ -335,7 +331,7 @@ def test_a_model_that_is_not_there_is_told_with_those_that_are(
     assert told in str(caught.value)
 
 
-def test_a_store_without_models_says_so(mlflow_store: str) -> None:
+def test_the_error_for_a_store_without_models(mlflow_store: str) -> None:
     with pytest.raises(TrackingError, match="nothing is registered"):
         load_predictor("models:/plant@champion", mlflow_store)
 
@@ -345,25 +341,25 @@ def aliases(store_uri: str, model: str = "plant") -> dict[str, int]:
     return {alias: int(version) for alias, version in registered.aliases.items()}
 
 
-class TestSuccession:
+class TestChampionHistory:
     @pytest.fixture
     def networks(self, tmp_path: Path) -> list[Network]:
         return [Network(tmp_path / f"model{seed}", seed=seed) for seed in (1, 2, 3)]
 
     @pytest.fixture
-    def ledger(self, mlflow_store: str) -> MlflowTracker:
+    def tracker(self, mlflow_store: str) -> MlflowTracker:
         return MlflowTracker.open(sweep_record(), mlflow_store)
 
     @pytest.fixture
-    def registry(self, ledger: MlflowTracker, mlflow_store: str) -> MlflowRegistry:
+    def registry(self, tracker: MlflowTracker, mlflow_store: str) -> MlflowRegistry:
         return open_registry(mlflow_store)
 
-    def test_the_aliases_say_who_reigns_who_did_and_who_came_last(
-        self, ledger: MlflowTracker, mlflow_store: str, networks: list[Network]
+    def test_aliases_name_champion_previous_and_challenger(
+        self, tracker: MlflowTracker, mlflow_store: str, networks: list[Network]
     ) -> None:
         seen = []
         for verdict in (REFUSED, PROMOTED, REFUSED, PROMOTED):
-            register(ledger.tracking, networks[0].candidate("plant"), verdict)
+            register(tracker.tracking, networks[0].candidate("plant"), verdict)
             seen.append(aliases(mlflow_store))
         assert seen == [
             {"challenger": 1},
@@ -372,12 +368,12 @@ class TestSuccession:
             {"challenger": 3, "champion": 4, "previous": 2},
         ]
 
-    def test_a_rollback_restores_the_former_champion_bit_for_bit(
-        self, ledger: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, networks: list[Network]
+    def test_a_rollback_restores_the_previous_champion_bit_for_bit(
+        self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, networks: list[Network]
     ) -> None:
         answers = []
         for network in networks:
-            register(ledger.tracking, network.candidate("plant"), PROMOTED)
+            register(tracker.tracking, network.candidate("plant"), PROMOTED)
             answers.append(load_predictor("models:/plant@champion", mlflow_store)(RAW))
         assert registry.rollback("plant") == RollbackResult("plant", restored=2, replaced=3, previous=1)
         pd.testing.assert_frame_equal(load_predictor("models:/plant@champion", mlflow_store)(RAW), answers[1], check_exact=True)
@@ -387,24 +383,24 @@ class TestSuccession:
         assert aliases(mlflow_store) == {"champion": 1, "challenger": 2}
         with pytest.raises(TrackingError, match="'plant' had no champion before version 1"):
             registry.rollback("plant")
-        register(ledger.tracking, networks[2].candidate("plant"), PROMOTED)
+        register(tracker.tracking, networks[2].candidate("plant"), PROMOTED)
         assert aliases(mlflow_store) == {"champion": 4, "challenger": 2, "previous": 1}
         told = [(reign.version, reign.because) for reign in registry.history("plant").tenures]
         first, second = "rolled back from version 3", "rolled back from version 2"
         assert told == [*((n, PROMOTED.because) for n in (1, 2, 3)), (2, first), (1, second), (4, PROMOTED.because)]
 
-    def test_the_history_tells_who_reigned_and_what_the_versions_are(
-        self, ledger: MlflowTracker, registry: MlflowRegistry, networks: list[Network]
+    def test_the_history_lists_versions_and_tenures(
+        self, tracker: MlflowTracker, registry: MlflowRegistry, networks: list[Network]
     ) -> None:
         for number, verdict in enumerate((PROMOTED, REFUSED, PROMOTED)):
-            register(ledger.tracking, networks[number].candidate("plant", number), verdict)
+            register(tracker.tracking, networks[number].candidate("plant", number), verdict)
         told = registry.history("plant")
         assert [(one.version, one.aliases, one.trial, one.because) for one in told.versions] == [
             (3, ["champion"], 2, PROMOTED.because),
             (2, ["challenger"], 1, REFUSED.because),
             (1, ["previous"], 0, PROMOTED.because),
         ]
-        assert {one.sweep for one in told.versions} == {ledger.run_id}
+        assert {one.sweep for one in told.versions} == {tracker.run_id}
         assert told.versions[0].test == {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}
         first, last = told.tenures
         assert (first.version, last.version, last.until) == (1, 3, None)
@@ -413,23 +409,23 @@ class TestSuccession:
         with pytest.raises(TrackingError, match=r"there is no model 'palnt' in .*there are plant; did you mean 'plant'\?"):
             registry.history("palnt")
 
-    def test_a_long_history_is_kept_whole(
-        self, ledger: MlflowTracker, registry: MlflowRegistry, networks: list[Network]
+    def test_a_long_history_is_stored_completely(
+        self, tracker: MlflowTracker, registry: MlflowRegistry, networks: list[Network]
     ) -> None:
-        register(ledger.tracking, networks[0].candidate("plant"), PROMOTED)
+        register(tracker.tracking, networks[0].candidate("plant"), PROMOTED)
         long = [
             ChampionTenure(1, f"2026-01-{day:02}T00:00:00+00:00", "2027-01-01T00:00:00+00:00", "x" * 300)
             for day in range(1, 29)
         ]
         registry._write_tenures("plant", [*long, *registry.history("plant").tenures])
-        register(ledger.tracking, networks[0].candidate("plant"), PROMOTED)
+        register(tracker.tracking, networks[0].candidate("plant"), PROMOTED)
         assert [reign.version for reign in registry.history("plant").tenures] == [*([1] * 29), 2]
 
-    def test_aliases_of_an_earlier_release_can_be_rolled_back_too(
-        self, ledger: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, networks: list[Network]
+    def test_a_store_without_recorded_tenures_can_be_rolled_back(
+        self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, networks: list[Network]
     ) -> None:
         for network in networks[:2]:
-            register(ledger.tracking, network.candidate("plant"), PROMOTED)
+            register(tracker.tracking, network.candidate("plant"), PROMOTED)
         client = MlflowClient(mlflow_store, mlflow_store)
         client.delete_registered_model_alias("plant", "previous")
         client.delete_registered_model_tag("plant", "branchsweep.reigned")
@@ -437,20 +433,20 @@ class TestSuccession:
         assert registry.rollback("plant").restored == 1
 
     def test_without_a_champion_there_is_nothing_to_roll_back(
-        self, ledger: MlflowTracker, registry: MlflowRegistry, networks: list[Network]
+        self, tracker: MlflowTracker, registry: MlflowRegistry, networks: list[Network]
     ) -> None:
         with pytest.raises(TrackingError, match=r"there is no model 'plant' in .*nothing is registered"):
             registry.rollback("plant")
-        register(ledger.tracking, networks[0].candidate("plant"), REFUSED)
+        register(tracker.tracking, networks[0].candidate("plant"), REFUSED)
         with pytest.raises(TrackingError, match="'plant' has no champion"):
             registry.rollback("plant")
         assert registry.history("plant").tenures == []
 
-    def test_of_two_that_promote_at_once_one_wins_and_the_other_is_told(
-        self, ledger: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, tmp_path: Path, networks: list[Network]
+    def test_of_two_simultaneous_promotions_one_is_refused(
+        self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, tmp_path: Path, networks: list[Network]
     ) -> None:
         """Both have decided against version 1; they wait for each other, so that they register side by side."""
-        register(ledger.tracking, networks[0].candidate("plant"), PROMOTED)
+        register(tracker.tracking, networks[0].candidate("plant"), PROMOTED)
         processes = [start_python(PROMOTES, mlflow_store, key, str(tmp_path)) for key in ("one", "other")]
         said = [process.communicate(timeout=120) for process in processes]
         assert [process.returncode for process in processes] == [0, 0], said
@@ -465,16 +461,16 @@ class TestSuccession:
         client = MlflowClient(mlflow_store, mlflow_store)
         assert client.get_model_version("plant", str(lost)).tags["branchsweep.crowned"] == "false"
 
-    def test_who_is_kept_waiting_for_too_long_is_told(
-        self, ledger: MlflowTracker, mlflow_store: str, networks: list[Network], monkeypatch: pytest.MonkeyPatch
+    def test_waiting_too_long_for_the_lock_is_an_error(
+        self, tracker: MlflowTracker, mlflow_store: str, networks: list[Network], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("branchsweep.tracking.mlflow.store.LOCK_SECONDS", 0.1)
         with (
             store_lock(mlflow_store),
             pytest.raises(TrackingError, match=r"another process has held .*mlflow\.db\.lock for 0.1 s"),
         ):
-            register(ledger.tracking, networks[0].candidate("plant"), PROMOTED)
-        assert ledger.tracking.registry.champion("plant") is None
+            register(tracker.tracking, networks[0].candidate("plant"), PROMOTED)
+        assert tracker.tracking.registry.champion("plant") is None
 
 
 def test_the_lock_of_a_killed_process_is_free(mlflow_store: str, tmp_path: Path) -> None:
@@ -499,36 +495,36 @@ from branchsweep.tracking.protocols import PromotionDecision
 from contracts.tracking_records import example_candidate, register, sweep_record
 
 store, key, folder = sys.argv[1:]
-ledger = MlflowTracker.open(sweep_record(key), store)
+tracker = MlflowTracker.open(sweep_record(key), store)
 made = example_candidate(Path(folder) / key, "plant", 5)
 (Path(folder) / f"{key}.ready").touch()
 while len(list(Path(folder).glob("*.ready"))) < 2:
     time.sleep(0.01)
-told = {"key": key, "sweep": ledger.run_id}
+told = {"key": key, "sweep": tracker.run_id}
 try:
-    told["version"] = register(ledger.tracking, made, PromotionDecision(True, f"{key} is better", against=1)).version
+    told["version"] = register(tracker.tracking, made, PromotionDecision(True, f"{key} is better", against=1)).version
 except TrackingError as error:
     told["error"] = str(error)
 print(json.dumps(told))
 """
 
 
-class TestWhatIsKept:
-    def test_card_and_evidence_lie_where_people_look(self, mlflow_store: str, tmp_path: Path) -> None:
+class TestModelFiles:
+    def test_card_and_evidence_are_stored_with_the_version(self, mlflow_store: str, tmp_path: Path) -> None:
         card, evidence = "# plant\n\nPredicts PE and V.\n", {"p": 0.01, "heads": {"PE": [0.1, 0.2]}}
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         made = Network(tmp_path / "model").candidate("plant", files={"MODEL_CARD.md": card, "experiment.yaml": "name: x\n"})
-        register(ledger.tracking, made, replace(PROMOTED, evidence=evidence))
+        register(tracker.tracking, made, replace(PROMOTED, evidence=evidence))
         client = MlflowClient(mlflow_store, mlflow_store)
         version = client.get_model_version_by_alias("plant", "champion")
         assert version.description == f"{PROMOTED.because}\n\n{card}".strip()
         assert json.loads(version.tags["branchsweep.evidence"]) == evidence
-        run = client.get_run(ledger.run_id)
+        run = client.get_run(tracker.run_id)
         assert run.outputs is not None
         (output,) = run.outputs.model_outputs
         shown = {file.path for file in client.list_logged_model_artifacts(output.model_id)}
         assert shown >= {"MODEL_CARD.md", "evidence.json", "experiment.yaml", "MLmodel"}
-        with ledger.tracking.registry.model_files("plant", 1) as folder:
+        with tracker.tracking.registry.model_files("plant", 1) as folder:
             assert (folder / "experiment.yaml").read_text(encoding="utf-8") == "name: x\n"
             pd.testing.assert_frame_equal(
                 serving.Predictor(folder).predict(RAW),
@@ -536,14 +532,14 @@ class TestWhatIsKept:
                 check_exact=True,
             )
 
-    def test_what_is_too_long_for_the_registry_is_in_the_files(self, mlflow_store: str, tmp_path: Path) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+    def test_texts_too_long_for_the_registry_are_in_the_files(self, mlflow_store: str, tmp_path: Path) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         made = Network(tmp_path / "model").candidate("plant", files={"MODEL_CARD.md": "x" * 5000})
-        register(ledger.tracking, made, replace(PROMOTED, evidence={"rows": list(range(4000))}))
+        register(tracker.tracking, made, replace(PROMOTED, evidence={"rows": list(range(4000))}))
         version = MlflowClient(mlflow_store, mlflow_store).get_model_version("plant", "1")
         assert version.description == PROMOTED.because
         assert "branchsweep.evidence" not in version.tags
-        with ledger.tracking.registry.model_files("plant", 1) as folder:
+        with tracker.tracking.registry.model_files("plant", 1) as folder:
             assert len((folder / "MODEL_CARD.md").read_text(encoding="utf-8")) == 5000
             assert json.loads((folder / "evidence.json").read_text(encoding="utf-8"))["rows"][-1] == 3999
 
@@ -615,13 +611,13 @@ class TestServedOverHttp:
         assert "RH" in answer.json()["message"]
 
 
-def test_a_title_that_somebody_gave_by_hand_has_no_value(mlflow_store: str, tmp_path: Path) -> None:
-    ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+def test_a_champion_set_by_hand_has_no_value(mlflow_store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker.open(sweep_record(), mlflow_store)
     client = MlflowClient(mlflow_store, mlflow_store)
     client.create_registered_model("foreign")
-    version = client.create_model_version("foreign", (tmp_path / "anything").as_uri(), run_id=ledger.run_id)
+    version = client.create_model_version("foreign", (tmp_path / "anything").as_uri(), run_id=tracker.run_id)
     client.set_registered_model_alias("foreign", "champion", version.version)
-    champion = ledger.tracking.registry.champion("foreign")
+    champion = tracker.tracking.registry.champion("foreign")
     assert champion is not None
     assert math.isnan(champion.value)
     assert (champion.version, champion.data_digest, champion.sweep) == (1, "", "")
@@ -632,7 +628,7 @@ class TestPredictor:
     def network(self, tmp_path: Path) -> Network:
         return Network(tmp_path / "model")
 
-    def test_whole_numbers_are_numbers(self, network: Network) -> None:
+    def test_whole_numbers_are_accepted(self, network: Network) -> None:
         table = pd.DataFrame({"AT": [15, 20], "AP": np.array([1010, 1020], np.int32), "RH": pd.array([70, 80], "Int64")})
         np.testing.assert_allclose(serving.Predictor(network.folder).predict(table), network.by_hand(table), rtol=1e-6)
 
@@ -645,7 +641,7 @@ class TestPredictor:
         assert answers.shape == (0, 2)
         assert list(answers.columns) == ["PE", "V"]
 
-    def test_a_big_table_goes_in_pieces(self, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_large_table_is_predicted_in_batches(self, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(serving, "PREDICTION_BATCH", 7)
         table = pd.concat([RAW] * 10)
         np.testing.assert_allclose(serving.Predictor(network.folder).predict(table), network.by_hand(table), rtol=1e-6)
@@ -670,7 +666,7 @@ class TestPredictor:
         assert predictor.predict(predictor.example).notna().all(axis=None)
 
 
-def test_what_the_command_line_gets_to_know_of_a_table_that_does_not_fit(mlflow_store: str, tmp_path: Path) -> None:
+def test_a_table_that_does_not_fit_is_a_data_error(mlflow_store: str, tmp_path: Path) -> None:
     register(
         MlflowTracker.open(sweep_record(), mlflow_store).tracking, Network(tmp_path / "model").candidate("plant"), PROMOTED
     )

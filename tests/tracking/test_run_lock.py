@@ -20,13 +20,13 @@ from contracts.results import exact_texts, example_result
 from contracts.tracking_records import sweep_record
 
 
-def client_of(ledger: MlflowTracker) -> MlflowClient:
-    return MlflowClient(ledger.tracking_uri, ledger.tracking_uri)
+def client_of(tracker: MlflowTracker) -> MlflowClient:
+    return MlflowClient(tracker.tracking_uri, tracker.tracking_uri)
 
 
-def told(ledger: MlflowTracker) -> LockOwner | None:
+def told(tracker: MlflowTracker) -> LockOwner | None:
     """Who holds the sweep, as the store has it."""
-    return LockOwner.from_tags(client_of(ledger).get_run(ledger.run_id).data.tags)
+    return LockOwner.from_tags(client_of(tracker).get_run(tracker.run_id).data.tags)
 
 
 def another(**changed: Any) -> LockOwner:
@@ -35,79 +35,79 @@ def another(**changed: Any) -> LockOwner:
     return replace(LockOwner("bob", "elsewhere", 7, "another", moment - 90, moment - 30), **changed)
 
 
-def plant(ledger: MlflowTracker, holder: LockOwner) -> None:
+def plant(tracker: MlflowTracker, holder: LockOwner) -> None:
     for name, value in holder.tags.items():
-        client_of(ledger).set_tag(ledger.run_id, name, value)
+        client_of(tracker).set_tag(tracker.run_id, name, value)
 
 
 @pytest.fixture
-def ledger(mlflow_store: str) -> MlflowTracker:
+def tracker(mlflow_store: str) -> MlflowTracker:
     return MlflowTracker.open(sweep_record(), mlflow_store)
 
 
-def test_a_sweep_is_held_from_its_beginning_until_it_is_let_go(ledger: MlflowTracker) -> None:
-    held = told(ledger)
+def test_a_sweep_is_locked_from_its_start_until_its_release(tracker: MlflowTracker) -> None:
+    held = told(tracker)
     assert held is not None
     assert (held.is_this_process, held.pid, held.since) == (True, os.getpid(), held.seen)
     time.sleep(0.01)
-    ledger.lock.renew()
-    later = told(ledger)
+    tracker.lock.renew()
+    later = told(tracker)
     assert later is not None
     assert later == replace(held, seen=later.seen)
     assert later.seen > held.seen
-    ledger.lock.release()
-    ledger.lock.release()
-    assert told(ledger) is None
-    tags = client_of(ledger).get_run(ledger.run_id).data.tags
+    tracker.lock.release()
+    tracker.lock.release()
+    assert told(tracker) is None
+    tags = client_of(tracker).get_run(tracker.run_id).data.tags
     assert not {"branchsweep.holder", "branchsweep.alive"} & set(tags)
 
 
-def test_who_holds_a_sweep_is_no_fact_about_it(ledger: MlflowTracker) -> None:
-    plant(ledger, another())
-    assert open_existing(ledger.tracking_uri).sweep.tags == sweep_record().tags
+def test_the_owner_is_not_among_the_tags_of_the_record(tracker: MlflowTracker) -> None:
+    plant(tracker, another())
+    assert open_existing(tracker.tracking_uri).sweep.tags == sweep_record().tags
 
 
-def test_a_sign_of_life_of_who_has_lost_the_sweep_does_not_count(ledger: MlflowTracker) -> None:
+def test_a_renewal_of_a_former_owner_is_ignored(tracker: MlflowTracker) -> None:
     """It may come between another one's taking over and the next look at who has it."""
-    ledger.lock.renew()
-    tags = client_of(ledger).get_run(ledger.run_id).data.tags
+    tracker.lock.renew()
+    tags = client_of(tracker).get_run(tracker.run_id).data.tags
     holder = another()
-    plant(ledger, holder)
-    client_of(ledger).set_tag(ledger.run_id, "branchsweep.alive", tags["branchsweep.alive"])
-    assert told(ledger) == replace(holder, seen=holder.since)
+    plant(tracker, holder)
+    client_of(tracker).set_tag(tracker.run_id, "branchsweep.alive", tags["branchsweep.alive"])
+    assert told(tracker) == replace(holder, seen=holder.since)
 
 
-def test_who_lost_its_tags_has_them_again(ledger: MlflowTracker) -> None:
-    client_of(ledger).delete_tag(ledger.run_id, "branchsweep.holder")
-    ledger.lock.renew()
-    held = told(ledger)
+def test_a_renewal_restores_deleted_tags(tracker: MlflowTracker) -> None:
+    client_of(tracker).delete_tag(tracker.run_id, "branchsweep.holder")
+    tracker.lock.renew()
+    held = told(tracker)
     assert held is not None and held.is_this_process
 
 
-def test_another_start_is_refused_and_touches_nothing(ledger: MlflowTracker) -> None:
-    client_of(ledger).create_run(ledger.experiment_id, tags={"branchsweep.sweep": ledger.run_id}, run_name="half written")
+def test_a_second_start_is_refused_and_changes_nothing(tracker: MlflowTracker) -> None:
+    client_of(tracker).create_run(tracker.experiment_id, tags={"branchsweep.sweep": tracker.run_id}, run_name="half written")
     holder = another()
-    plant(ledger, holder)
+    plant(tracker, holder)
     with pytest.raises(TrackingError) as caught:
-        MlflowTracker.open(sweep_record(), ledger.tracking_uri)
+        MlflowTracker.open(sweep_record(), tracker.tracking_uri)
     said = str(caught.value)
-    assert said.startswith(f"sweep contract ({ledger.run_id[:8]}) is being run by bob@elsewhere (pid 7) since 20")
+    assert said.startswith(f"sweep contract ({tracker.run_id[:8]}) is being run by bob@elsewhere (pid 7) since 20")
     assert "last sign of life 30 s ago: wait for it, or take over with --take-over" in said
-    assert told(ledger) == holder
-    assert len(client_of(ledger).search_runs([ledger.experiment_id])) == 2
+    assert told(tracker) == holder
+    assert len(client_of(tracker).search_runs([tracker.experiment_id])) == 2
 
 
-def test_who_is_taken_over_hears_who_has_it_and_does_not_let_it_go(ledger: MlflowTracker) -> None:
+def test_a_former_owner_gets_an_error_and_does_not_release_the_lock(tracker: MlflowTracker) -> None:
     holder = another()
-    plant(ledger, holder)
+    plant(tracker, holder)
     with pytest.raises(TrackingError, match=r"was taken over by bob@elsewhere \(pid 7\) .* stops, and records nothing more"):
-        ledger.lock.renew()
-    ledger.lock.release()
-    assert told(ledger) == holder
-    taken = MlflowTracker.open(sweep_record(), ledger.tracking_uri, take_over=True)
+        tracker.lock.renew()
+    tracker.lock.release()
+    assert told(tracker) == holder
+    taken = MlflowTracker.open(sweep_record(), tracker.tracking_uri, take_over=True)
     assert taken.lock.after == holder
     taken.lock.renew()
-    held = told(ledger)
+    held = told(tracker)
     assert held is not None and held.is_this_process
 
 
@@ -115,11 +115,11 @@ def test_who_is_taken_over_hears_who_has_it_and_does_not_let_it_go(ledger: Mlflo
     ("ago", "is_alive"),
     [(30.0, True), (EXPIRY_SECONDS - 60, True), (EXPIRY_SECONDS + 1, False), (-3600.0, True)],  # the last clock is ahead
 )
-def test_elsewhere_the_last_sign_of_life_counts(ago: float, is_alive: bool) -> None:
+def test_an_owner_on_another_machine_is_alive_by_its_last_renewal(ago: float, is_alive: bool) -> None:
     assert another(seen=time.time() - ago).is_alive is is_alive
 
 
-def test_on_the_same_machine_a_process_that_has_ended_holds_nothing() -> None:
+def test_an_owner_on_this_machine_is_alive_while_its_process_runs() -> None:
     here = LockOwner.this_process()
     other = replace(here, token="another")  # noqa: S106  # no secret
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
@@ -131,21 +131,21 @@ def test_on_the_same_machine_a_process_that_has_ended_holds_nothing() -> None:
     assert here.is_alive
 
 
-def test_what_cannot_be_read_holds_nothing(ledger: MlflowTracker) -> None:
+def test_tags_that_cannot_be_read_name_no_owner(tracker: MlflowTracker) -> None:
     for value in ("", "[]", "{", json.dumps({"user": "bob"})):
-        client_of(ledger).set_tag(ledger.run_id, "branchsweep.holder", value)
-        assert MlflowTracker.open(sweep_record(), ledger.tracking_uri).lock.after is None
+        client_of(tracker).set_tag(tracker.run_id, "branchsweep.holder", value)
+        assert MlflowTracker.open(sweep_record(), tracker.tracking_uri).lock.after is None
 
 
-def test_a_stale_hold_is_taken_and_named(ledger: MlflowTracker) -> None:
-    ledger.record([example_result(0)])
-    plant(ledger, another(seen=time.time() - EXPIRY_SECONDS - 1))
-    taken = MlflowTracker.open(sweep_record(), ledger.tracking_uri)
+def test_an_expired_lock_is_taken_and_its_owner_named(tracker: MlflowTracker) -> None:
+    tracker.record([example_result(0)])
+    plant(tracker, another(seen=time.time() - EXPIRY_SECONDS - 1))
+    taken = MlflowTracker.open(sweep_record(), tracker.tracking_uri)
     assert str(taken.lock.after) == "bob@elsewhere (pid 7)"
     assert exact_texts(taken.recorded_results()) == exact_texts([example_result(0)])
 
 
-def test_of_two_that_begin_in_the_same_moment_one_gives_up(mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_simultaneous_starts_one_is_refused(mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one's run comes to be after we looked for one and before we made ours."""
     first = MlflowTracker.open(sweep_record(), mlflow_store)
     plant(first, another())
@@ -156,6 +156,6 @@ def test_of_two_that_begin_in_the_same_moment_one_gives_up(mlflow_store: str, mo
     assert MlflowTracker.open(sweep_record("other"), mlflow_store).run_id != first.run_id
 
 
-def test_a_fresh_sweep_is_another_one(ledger: MlflowTracker) -> None:
-    plant(ledger, another())
-    assert MlflowTracker.open(sweep_record(), ledger.tracking_uri, fresh=True).run_id != ledger.run_id
+def test_a_fresh_sweep_is_not_locked_by_another_one(tracker: MlflowTracker) -> None:
+    plant(tracker, another())
+    assert MlflowTracker.open(sweep_record(), tracker.tracking_uri, fresh=True).run_id != tracker.run_id

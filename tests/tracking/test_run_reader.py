@@ -1,4 +1,4 @@
-"""What is read of a store without MLflow is what MLflow's client reads."""
+"""The reader of a store's SQLite database reads what MLflow's client reads."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_both_readers_read_the_same(full: str) -> None:
     assert assert_readers_agree(full) == 6 + 2
 
 
-def test_runs_that_began_at_one_time_stand_in_one_order(full: str) -> None:
+def test_runs_of_one_start_time_are_read_in_the_same_order(full: str) -> None:
     file = database_file(full)
     assert file is not None
     with closing(sqlite3.connect(file)) as store, store:
@@ -69,24 +69,24 @@ def test_runs_that_began_at_one_time_stand_in_one_order(full: str) -> None:
     assert_readers_agree(full)
 
 
-def test_a_reading_tells_what_the_ledger_recalls(full: str) -> None:
-    ledger = MlflowTracker.open(sweep_record("key"), full)
-    recalled = open_recorded_sweep(full, ledger.run_id)
+def test_a_recorded_sweep_is_what_its_tracker_reads(full: str) -> None:
+    tracker = MlflowTracker.open(sweep_record("key"), full)
+    recalled = open_recorded_sweep(full, tracker.run_id)
     assert isinstance(recalled._store, SqliteRunStore)
-    assert exact_texts(recalled.recorded_results()) == exact_texts(ledger.recorded_results())
-    assert recalled.sweep == replace(ledger.sweep, tags=recalled.record.tags)
+    assert exact_texts(recalled.recorded_results()) == exact_texts(tracker.recorded_results())
+    assert recalled.sweep == replace(tracker.sweep, tags=recalled.record.tags)
     assert list_sweeps(full) == [sweep_summary(one) for one in MlflowRunStore.open(full).roots("sweep")]
     curve = recalled.curves(1)["PE"]
     assert (curve[0][0], curve[-1]) == (1, (120, example_result(1).score.curves["PE"][-1]))
 
 
-def test_a_reading_through_a_server_tells_the_same(mlflow_server: str) -> None:
-    ledger = MlflowTracker.open(replace(sweep_record("key"), name="through a server"), mlflow_server, fresh=True)
-    ledger.record([example_result(number) for number in range(3)])
-    recalled = open_recorded_sweep(mlflow_server, ledger.run_id)
+def test_a_recorded_sweep_is_read_through_a_server(mlflow_server: str) -> None:
+    tracker = MlflowTracker.open(replace(sweep_record("key"), name="through a server"), mlflow_server, fresh=True)
+    tracker.record([example_result(number) for number in range(3)])
+    recalled = open_recorded_sweep(mlflow_server, tracker.run_id)
     assert isinstance(recalled._store, MlflowRunStore)
-    assert exact_texts(recalled.recorded_results()) == exact_texts(ledger.recorded_results())
-    assert recalled.yaml == ledger.sweep.yaml
+    assert exact_texts(recalled.recorded_results()) == exact_texts(tracker.recorded_results())
+    assert recalled.yaml == tracker.sweep.yaml
     assert [epoch for epoch, _ in recalled.curves(2)["V"]][:2] == [1, 6]
 
 
@@ -95,7 +95,7 @@ def test_the_schema_of_this_mlflow_is_known(mlflow_store: str) -> None:
     assert isinstance(open_run_store(mlflow_store), SqliteRunStore)
 
 
-def test_what_is_not_known_is_left_to_mlflow(
+def test_unknown_stores_are_left_to_mlflows_client(
     mlflow_store: str, full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert sqlite_reader.open_sqlite_run_store("http://127.0.0.1:5000") is None
@@ -117,13 +117,13 @@ def test_what_is_not_known_is_left_to_mlflow(
         list_sweeps(f"sqlite:///{later}")
 
 
-def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+def test_a_missing_store_is_an_error_and_not_created(tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match="there is no tracking store at"):
         list_sweeps(f"sqlite:///{tmp_path}/nosuch.db")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_experiment_that_was_moved_is_told(full: str) -> None:
+def test_a_missing_experiment_file_is_an_error(full: str) -> None:
     sweep = open_recorded_sweep(full)
     file = database_file(full)
     assert file is not None
@@ -133,7 +133,7 @@ def test_an_experiment_that_was_moved_is_told(full: str) -> None:
     assert len(sweep.recorded_results()) == 2
 
 
-def test_nothing_is_written_and_nothing_left_behind(full: str) -> None:
+def test_reading_writes_nothing(full: str) -> None:
     file = database_file(full)
     assert file is not None
     with closing(sqlite_reader.connect(file)) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):

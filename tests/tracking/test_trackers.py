@@ -1,4 +1,4 @@
-"""The ledgers: the contract over memory, over MLflow's database and over its server; and what stands in MLflow's store."""
+"""Trackers: the contracts over memory, over MLflow's database and over its server; and what MLflow's store holds of sweeps."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class TestMlflowServer(TrackerContract, RegistryContract, AuditContract):
         return open_one
 
 
-def test_the_front_that_a_ledger_remembers_has_the_volume_of_all_trials() -> None:
+def test_the_hypervolume_of_the_recorded_front_is_that_of_all_trials() -> None:
     history, points = RecordedTrials(Objective(maximize=["r2/PE", "r2/V"]), SCORE_METRICS), list[tuple[float, float]]()
     for number in range(40):
         points.append((number * 7 % 11 / 11, number * 5 % 13 / 13))
@@ -94,23 +94,23 @@ def test_the_front_that_a_ledger_remembers_has_the_volume_of_all_trials() -> Non
         assert history.progress_metrics["hypervolume"] == pytest.approx(hypervolume(points))
 
 
-def client_of(ledger: MlflowTracker) -> MlflowClient:
-    return MlflowClient(ledger.tracking_uri, ledger.tracking_uri)
+def client_of(tracker: MlflowTracker) -> MlflowClient:
+    return MlflowClient(tracker.tracking_uri, tracker.tracking_uri)
 
 
-def children(ledger: MlflowTracker) -> list[Run]:
-    query = f"tags.`mlflow.parentRunId` = '{ledger.run_id}'"
-    return list(client_of(ledger).search_runs([ledger.experiment_id], query, order_by=["start_time ASC"]))
+def children(tracker: MlflowTracker) -> list[Run]:
+    query = f"tags.`mlflow.parentRunId` = '{tracker.run_id}'"
+    return list(client_of(tracker).search_runs([tracker.experiment_id], query, order_by=["start_time ASC"]))
 
 
-def history(ledger: MlflowTracker, run_id: str, metric: str) -> list[tuple[int, float]]:
-    return [(point.step, point.value) for point in client_of(ledger).get_metric_history(run_id, metric)]
+def history(tracker: MlflowTracker, run_id: str, metric: str) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in client_of(tracker).get_metric_history(run_id, metric)]
 
 
-class TestWhatStandsInTheStore:
-    def test_the_sweep_is_a_run_that_tells_where_it_comes_from(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        run = client_of(ledger).get_run(ledger.run_id)
+class TestStoredRuns:
+    def test_the_run_of_a_sweep_has_facts_and_files(self, mlflow_store: str) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+        run = client_of(tracker).get_run(tracker.run_id)
         assert run.info.run_name == "contract"
         assert run.info.status == "RUNNING"
         expected = {
@@ -124,68 +124,68 @@ class TestWhatStandsInTheStore:
             "mlflow.note.content": "Does it hold?",
         }
         assert run.data.tags.items() >= expected.items()
-        experiment = client_of(ledger).get_experiment(ledger.experiment_id)
+        experiment = client_of(tracker).get_experiment(tracker.experiment_id)
         assert experiment.name == "contract"
         assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
-    def test_files_lie_in_mlruns_beside_the_database(self, mlflow_store: str, tmp_path: Path) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.finish({}, {}, {"summary.json": '{"é": 1}'}, "# Done")
-        folder = tmp_path / "mlruns" / "contract" / ledger.run_id / "artifacts"
+    def test_files_are_in_mlruns_beside_the_database(self, mlflow_store: str, tmp_path: Path) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+        tracker.finish({}, {}, {"summary.json": '{"é": 1}'}, "# Done")
+        folder = tmp_path / "mlruns" / "contract" / tracker.run_id / "artifacts"
         assert (folder / "experiment.yaml").read_text(encoding="utf-8") == sweep_record().yaml
         assert (folder / "summary.json").read_text(encoding="utf-8") == '{"é": 1}'
-        run = client_of(ledger).get_run(ledger.run_id)
+        run = client_of(tracker).get_run(tracker.run_id)
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.note.content"] == "# Done"
 
-    def test_pictures_are_kept_in_folders_and_read_back(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+    def test_files_in_folders_are_read_back(self, mlflow_store: str) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         picture = bytes(range(256))
-        ledger.finish({}, {}, {"plots/course.png": picture, "predictions.csv": "head,é\n"})
-        reader = open_recorded_sweep(mlflow_store, ledger.run_id)
+        tracker.finish({}, {}, {"plots/course.png": picture, "predictions.csv": "head,é\n"})
+        reader = open_recorded_sweep(mlflow_store, tracker.run_id)
         assert reader.artifact("plots/course.png") == picture
         assert reader.artifact("predictions.csv") == "head,é\n".encode()
         assert reader.artifact("plots/other.png") is None
         assert reader.artifact("nowhere/course.png") is None
 
-    def test_what_is_furnished_with_a_sweep_is_furnished_anew_when_it_goes_on(self, mlflow_store: str) -> None:
+    def test_files_are_logged_again_when_a_sweep_is_resumed(self, mlflow_store: str) -> None:
         def text(name: str) -> str:
-            return mlflow.artifacts.load_text(f"{client_of(ledger).get_run(ledger.run_id).info.artifact_uri}/{name}")
+            return mlflow.artifacts.load_text(f"{client_of(tracker).get_run(tracker.run_id).info.artifact_uri}/{name}")
 
         record = sweep_record(files={"environment.json": '{"cores": 2}'}, dimensions=["trunk.depth"])
-        ledger = MlflowTracker.open(record, mlflow_store)
+        tracker = MlflowTracker.open(record, mlflow_store)
         assert text("environment.json") == '{"cores": 2}'
         again = MlflowTracker.open(replace(record, files={"environment.json": '{"cores": 64}'}), mlflow_store)
         again.record([example_result(0)])
         assert text("environment.json") == '{"cores": 64}'
 
-    def test_a_sweep_that_goes_on_knows_what_it_was_trained_on(self, mlflow_store: str) -> None:
+    def test_a_resumed_sweep_has_the_tags_of_its_earlier_process(self, mlflow_store: str) -> None:
         first = MlflowTracker.open(sweep_record(tags={"device": "processor"}), mlflow_store)
         again = MlflowTracker.open(sweep_record(tags={"device": "Tesla T4"}), mlflow_store)
         assert first.earlier_tags["device"] == again.earlier_tags["device"] == "processor"
         again.record([example_result(0)])
         assert MlflowTracker.open(sweep_record(), mlflow_store).earlier_tags["device"] == "Tesla T4"
 
-    def test_a_sweep_brings_its_views(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(dimensions=["trunk.depth"]), mlflow_store)
-        tags = client_of(ledger).get_experiment(ledger.experiment_id).tags
-        query = f"tags.`branchsweep.sweep` = '{ledger.run_id}'"
-        assert ui_views.decode_state(tags[f"mlflow.sharedViewState.{ledger.run_id}"]) == ui_views.view_state(
+    def test_a_sweep_has_views(self, mlflow_store: str) -> None:
+        tracker = MlflowTracker.open(sweep_record(dimensions=["trunk.depth"]), mlflow_store)
+        tags = client_of(tracker).get_experiment(tracker.experiment_id).tags
+        query = f"tags.`branchsweep.sweep` = '{tracker.run_id}'"
+        assert ui_views.decode_state(tags[f"mlflow.sharedViewState.{tracker.run_id}"]) == ui_views.view_state(
             SCORE_METRICS, ["trunk.depth"], query
         )
-        charts = ui_views.decode_state(tags[f"mlflow.sharedViewState.{ledger.run_id}-charts"])
-        ledger.record([example_result(0), example_result(1)])
-        found = client_of(ledger).search_runs(
-            [ledger.experiment_id], charts["searchFilter"], order_by=[f"{charts['orderByKey']} DESC"]
+        charts = ui_views.decode_state(tags[f"mlflow.sharedViewState.{tracker.run_id}-charts"])
+        tracker.record([example_result(0), example_result(1)])
+        found = client_of(tracker).search_runs(
+            [tracker.experiment_id], charts["searchFilter"], order_by=[f"{charts['orderByKey']} DESC"]
         )
         assert [run.data.tags["branchsweep.trial"] for run in found] == ["1", "0"], "a query that MLflow understands"
-        assert [sweep.view for sweep in list_sweeps(mlflow_store)] == [ledger.run_id]
+        assert [sweep.view for sweep in list_sweeps(mlflow_store)] == [tracker.run_id]
 
-    def test_runs_show_the_table_that_they_learnt_from(self, mlflow_store: str) -> None:
+    def test_runs_have_the_table_as_input(self, mlflow_store: str) -> None:
         table = TableRecord("plant.csv", "0123456789abcdef" * 4, "/data/plant.csv", ["AT", "PE"], 1200)
-        ledger = MlflowTracker.open(sweep_record(table=table), mlflow_store)
-        ledger.record([example_result(0)])
-        for run in (client_of(ledger).get_run(ledger.run_id), *children(ledger)):
+        tracker = MlflowTracker.open(sweep_record(table=table), mlflow_store)
+        tracker.record([example_result(0)])
+        for run in (client_of(tracker).get_run(tracker.run_id), *children(tracker)):
             assert run.inputs is not None
             (one,) = run.inputs.dataset_inputs
             assert [(each.key, each.value) for each in one.tags] == [("mlflow.data.context", "training")]
@@ -198,28 +198,28 @@ class TestWhatStandsInTheStore:
         inputs = client_of(without).get_run(without.run_id).inputs
         assert inputs is not None and inputs.dataset_inputs == []
 
-    def test_pages_lead_to_the_trials_runs(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.record([example_result(number) for number in range(3)])
-        runs = {int(run.data.tags["branchsweep.trial"]): run.info.run_id for run in children(ledger)}
-        for opened in (ledger, open_existing(mlflow_store)):
+    def test_links_open_the_runs_of_trials(self, mlflow_store: str) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+        tracker.record([example_result(number) for number in range(3)])
+        runs = {int(run.data.tags["branchsweep.trial"]): run.info.run_id for run in children(tracker)}
+        for opened in (tracker, open_existing(mlflow_store)):
             pages = opened.links([2, 0, 9])
-            assert pages.trials == {number: run_page(ledger.experiment_id, runs[number]) for number in (0, 2)}
-            assert pages.table == view_page(ledger.experiment_id, ledger.run_id)
-            assert pages.file("a.html") == file_page(ledger.experiment_id, ledger.run_id, "a.html")
+            assert pages.trials == {number: run_page(tracker.experiment_id, runs[number]) for number in (0, 2)}
+            assert pages.table == view_page(tracker.experiment_id, tracker.run_id)
+            assert pages.file("a.html") == file_page(tracker.experiment_id, tracker.run_id, "a.html")
             assert pages.version("plant", 3) == version_page("plant", 3)
 
     def test_a_trial_is_a_run_below_the_sweep(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         result = example_result(0)
-        ledger.record([result])
-        (run,) = children(ledger)
+        tracker.record([result])
+        (run,) = children(tracker)
         assert run.info.run_name == "000  PE 0.900  V 0.800"
         assert run.info.status == "FINISHED"
         assert run.info.end_time - run.info.start_time == 1250
         expected = {
             "branchsweep.role": "trial",
-            "branchsweep.sweep": ledger.run_id,
+            "branchsweep.sweep": tracker.run_id,
             "branchsweep.trial": "0",
             "branchsweep.status": "COMPLETE",
             "branchsweep.known": "article",
@@ -235,52 +235,52 @@ class TestWhatStandsInTheStore:
             "seconds",
         }
 
-    def test_a_curve_has_at_most_twenty_five_points_its_ends_among_them(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+    def test_a_curve_has_at_most_25_points_with_first_and_last(self, mlflow_store: str) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         result = example_result(0)
-        ledger.record([result])
-        (run,) = children(ledger)
-        points = history(ledger, run.info.run_id, "curve_r2/PE")
+        tracker.record([result])
+        (run,) = children(tracker)
+        points = history(tracker, run.info.run_id, "curve_r2/PE")
         curve = result.score.curves["PE"]
         assert len(points) == 25
         assert (points[0][0], points[-1][0]) == (1, 120)
         assert all(value == curve[step - 1] for step, value in points)
         assert {later - earlier for (earlier, _), (later, _) in pairwise(points)} <= {4, 5, 6}
 
-    def test_failed_and_pruned_trials_say_so(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.record([example_result(17, Status.FAILED), example_result(18, Status.PRUNED)])
-        failed, pruned = children(ledger)
+    def test_failed_and_pruned_trials_have_status_and_reason(self, mlflow_store: str) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+        tracker.record([example_result(17, Status.FAILED), example_result(18, Status.PRUNED)])
+        failed, pruned = children(tracker)
         assert (failed.info.run_name, failed.info.status) == ("017  FAILED", "FAILED")
         assert failed.data.tags["branchsweep.reason"] == example_result(17, Status.FAILED).score.reason
         assert (pruned.info.run_name, pruned.info.status) == ("018  PE 0.960  V 0.740  PRUNED", "FINISHED")
         assert pruned.data.tags["branchsweep.status"] == "PRUNED"
 
-    def test_the_sweeps_best_scores_grow_with_its_trials(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.record([example_result(2), example_result(1, Status.FAILED)])
+    def test_the_best_scores_are_metrics_of_the_sweep(self, mlflow_store: str) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+        tracker.record([example_result(2), example_result(1, Status.FAILED)])
         MlflowTracker.open(sweep_record(), mlflow_store).record([example_result(9, Status.PRUNED), example_result(4)])
         r2 = {number: example_result(number).score.heads["PE"].score for number in (2, 4)}
-        assert history(ledger, ledger.run_id, "best_r2/PE") == [(2, r2[2]), (4, r2[4])]
-        assert history(ledger, ledger.run_id, "trials/failed") == [(2, 1.0), (4, 1.0)]
+        assert history(tracker, tracker.run_id, "best_r2/PE") == [(2, r2[2]), (4, r2[4])]
+        assert history(tracker, tracker.run_id, "trials/failed") == [(2, 1.0), (4, 1.0)]
 
     def test_a_table_of_three_heads(self, mlflow_store: str) -> None:
         record = sweep_record(heads={"a": "", "b_2": "K", "c-3": "%"})
-        ledger = MlflowTracker.open(record, mlflow_store)
+        tracker = MlflowTracker.open(record, mlflow_store)
         heads = {head: head_score(0.5 + place / 10, 0.01, 2.0, 1.0) for place, head in enumerate(record.heads)}
         result = replace(example_result(3), score=Score(Status.COMPLETE, 0.6, 0.01, heads, "", 3.0, 1.0, 2))
-        ledger.record([result])
-        assert exact_texts(ledger.recorded_results()) == exact_texts([result])
-        assert children(ledger)[0].info.run_name == "003  a 0.500  b_2 0.600  c-3 0.700"
+        tracker.record([result])
+        assert exact_texts(tracker.recorded_results()) == exact_texts([result])
+        assert children(tracker)[0].info.run_name == "003  a 0.500  b_2 0.600  c-3 0.700"
 
-    def test_more_trials_than_a_page_holds(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_more_trials_than_one_page_of_a_search(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("branchsweep.tracking.mlflow.store.PAGE", 3)
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         results = [example_result(number) for number in range(8)]
-        ledger.record(results)
-        assert exact_texts(ledger.recorded_results()) == exact_texts(results)
+        tracker.record(results)
+        assert exact_texts(tracker.recorded_results()) == exact_texts(results)
 
-    def test_a_resumed_sweep_is_running_again_once_it_trains(self, mlflow_store: str) -> None:
+    def test_a_resumed_sweep_is_running_once_it_records(self, mlflow_store: str) -> None:
         first = MlflowTracker.open(sweep_record(), mlflow_store)
         first.finish({}, {}, {})
         later = MlflowTracker.open(sweep_record(yaml="name: contract  # more trials\n"), mlflow_store)
@@ -290,53 +290,53 @@ class TestWhatStandsInTheStore:
         assert open_existing(mlflow_store, first.run_id).sweep.yaml == "name: contract  # more trials\n"
 
 
-class TestMeetings:
-    def test_a_meeting_is_noted_with_its_time(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.tracking.test_audit.record_evaluation("trial 3")
-        (met,) = json.loads(client_of(ledger).get_run(ledger.run_id).data.tags["branchsweep.meetings"])
+class TestTestAudit:
+    def test_an_evaluation_is_recorded_with_its_time(self, mlflow_store: str) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+        tracker.tracking.test_audit.record_evaluation("trial 3")
+        (met,) = json.loads(client_of(tracker).get_run(tracker.run_id).data.tags["branchsweep.meetings"])
         assert met["who"] == "trial 3"
         assert datetime.now(UTC) - datetime.fromisoformat(met["when"]) < timedelta(minutes=1)
 
-    def test_what_was_seen_is_not_unseen_by_deleting_the_sweep(self, mlflow_store: str) -> None:
+    def test_evaluations_of_deleted_sweeps_count(self, mlflow_store: str) -> None:
         records = [sweep_record(name=name, tags={"test_digest": "split"}) for name in ("one", "two", "three")]
         run, experiment, rest = (MlflowTracker.open(record, mlflow_store) for record in records)
-        for ledger in (run, experiment, rest):
-            ledger.tracking.test_audit.record_evaluation("trial 3")
+        for tracker in (run, experiment, rest):
+            tracker.tracking.test_audit.record_evaluation("trial 3")
         client_of(run).delete_run(run.run_id)
         client_of(run).delete_experiment(experiment.experiment_id)
         assert rest.tracking.test_audit.evaluations("split") == 3
 
-    def test_many_meetings_are_all_kept(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(tags={"test_digest": "split"}), mlflow_store)
+    def test_many_evaluations_are_all_recorded(self, mlflow_store: str) -> None:
+        tracker = MlflowTracker.open(sweep_record(tags={"test_digest": "split"}), mlflow_store)
         names = [f"finalist {number} {'x' * 900}" for number in range(20)]
         for name in names + names:
-            ledger.tracking.test_audit.record_evaluation(name)
-        assert ledger.tracking.test_audit.evaluations("split") == 20
+            tracker.tracking.test_audit.record_evaluation(name)
+        assert tracker.tracking.test_audit.evaluations("split") == 20
 
 
 class TestInterrupted:
-    def test_a_trial_that_was_not_written_to_its_end_does_not_count(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.record([example_result(0)])
-        tags = serialization.trial_tags(example_result(1), ledger.run_id)
-        client_of(ledger).create_run(ledger.experiment_id, tags=tags, run_name="half written")
-        assert [result.trial.number for result in ledger.recorded_results()] == [0]
+    def test_a_half_written_trial_is_ignored_and_replaced(self, mlflow_store: str) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+        tracker.record([example_result(0)])
+        tags = serialization.trial_tags(example_result(1), tracker.run_id)
+        client_of(tracker).create_run(tracker.experiment_id, tags=tags, run_name="half written")
+        assert [result.trial.number for result in tracker.recorded_results()] == [0]
         resumed = MlflowTracker.open(sweep_record(), mlflow_store)
         resumed.record([example_result(1)])
         assert exact_texts(resumed.recorded_results()) == exact_texts([example_result(0), example_result(1)])
         assert [run.data.tags["branchsweep.trial"] for run in children(resumed)] == ["0", "1"]
 
     def test_a_finished_sweep_has_no_half_written_trials(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.record([example_result(0)])
-        client_of(ledger).create_run(ledger.experiment_id, tags=serialization.trial_tags(example_result(1), ledger.run_id))
-        ledger.finish({}, {}, {})
-        assert [run.data.tags["branchsweep.trial"] for run in children(ledger)] == ["0"]
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+        tracker.record([example_result(0)])
+        client_of(tracker).create_run(tracker.experiment_id, tags=serialization.trial_tags(example_result(1), tracker.run_id))
+        tracker.finish({}, {}, {})
+        assert [run.data.tags["branchsweep.trial"] for run in children(tracker)] == ["0"]
 
-    def test_progress_that_was_lost_is_made_good(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger._write(example_result(0))  # and killed before the sweep's own run was told
+    def test_lost_progress_is_recorded_when_the_sweep_finishes(self, mlflow_store: str) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+        tracker._write(example_result(0))  # and killed before the sweep's own run was told
         resumed = MlflowTracker.open(sweep_record(), mlflow_store)
         assert len(resumed.recorded_results()) == 1
         resumed.finish({}, {}, {})
@@ -344,15 +344,17 @@ class TestInterrupted:
         assert sweep.trials["complete"] == 1
 
     @pytest.mark.parametrize("moment", [0.0, 0.012])
-    def test_killed_in_the_middle_of_recording(self, mlflow_store: str, tmp_path: Path, moment: float) -> None:
+    def test_a_process_killed_while_recording_loses_no_recorded_trial(
+        self, mlflow_store: str, tmp_path: Path, moment: float
+    ) -> None:
         endless = """
 import itertools, sys
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
-ledger = MlflowTracker.open(sweep_record(), sys.argv[1])
+tracker = MlflowTracker.open(sweep_record(), sys.argv[1])
 for number in itertools.count():
-    ledger.record([example_result(number)])
+    tracker.record([example_result(number)])
     print(number, flush=True)
 """
         with start_python(endless, mlflow_store, cwd=tmp_path) as process:
@@ -373,7 +375,7 @@ for number in itertools.count():
 
 
 class TestStores:
-    def test_by_default_where_a_plain_mlflow_ui_looks(self, tmp_path: Path) -> None:
+    def test_the_default_store_is_that_of_mlflow_ui(self, tmp_path: Path) -> None:
         """And MLflow's migrations, links and progress bars are nowhere to be read."""
         folder = tmp_path / "with space"
         folder.mkdir()
@@ -381,9 +383,9 @@ class TestStores:
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
-ledger = MlflowTracker.open(sweep_record())
-ledger.record([example_result(0)])
-ledger.finish({}, {}, {"a.txt": "a"})
+tracker = MlflowTracker.open(sweep_record())
+tracker.record([example_result(0)])
+tracker.finish({}, {}, {"a.txt": "a"})
 """
         with start_python(text, cwd=folder) as process:
             told = process.communicate()
@@ -396,11 +398,11 @@ ledger.finish({}, {}, {"a.txt": "a"})
         (sweep,) = list_sweeps(f"sqlite:///{folder / 'mlflow.db'}")
         assert sweep.trials["complete"] == 1
 
-    def test_the_environment_may_name_the_store(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_environment_variable_names_the_store(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
         assert MlflowTracker.open(sweep_record()).tracking_uri == mlflow_store
 
-    def test_two_sweeps_may_make_the_same_store_at_once(self, tmp_path: Path) -> None:
+    def test_two_processes_may_create_the_same_store(self, tmp_path: Path) -> None:
         text = """
 import sys
 from contracts.results import example_result
@@ -414,14 +416,14 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
         assert [sweep.trials["complete"] for sweep in sweeps] == [1, 1]
         assert not list(tmp_path.glob("mlflow.db.new-*"))
 
-    def test_readers_do_not_hold_up_the_sweep(self, mlflow_store: str, tmp_path: Path) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+    def test_readers_do_not_block_the_sweep(self, mlflow_store: str, tmp_path: Path) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         with sqlite3.connect(tmp_path / "mlflow.db") as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT * FROM runs").fetchone()
-            ledger.record([example_result(0)])
+            tracker.record([example_result(0)])
         reader.close()
-        assert len(ledger.recorded_results()) == 1
+        assert len(tracker.recorded_results()) == 1
 
     @pytest.mark.parametrize(
         ("given", "told"),
@@ -443,7 +445,7 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
             ("sqlite:///folder", "unable to open database file"),
         ],
     )
-    def test_what_is_no_store_is_told_at_once(
+    def test_an_unusable_store_is_an_error_at_once(
         self, given: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
@@ -456,7 +458,7 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
         assert "secret" not in str(caught.value)
         assert time.monotonic() - began < 5
 
-    def test_a_server_that_does_not_answer_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_server_that_does_not_answer_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import socket
 
         monkeypatch.setattr("branchsweep.tracking.mlflow.store.CONNECT_SECONDS", 1)
@@ -468,35 +470,35 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
                 MlflowTracker.open(sweep_record(), f"http://127.0.0.1:{deaf.getsockname()[1]}")
         assert time.monotonic() - began < 10
 
-    def test_a_database_of_another_version_is_told_with_the_remedy(self, mlflow_store: str, tmp_path: Path) -> None:
+    def test_a_database_of_another_version_is_an_error_that_names_the_remedy(self, mlflow_store: str, tmp_path: Path) -> None:
         with sqlite3.connect(tmp_path / "mlflow.db") as connection:
             connection.execute("UPDATE alembic_version SET version_num = 'cfd24bdc0731'")
         connection.close()
         with pytest.raises(TrackingError, match=r"run: mlflow db upgrade sqlite:///"):
             MlflowTracker.open(sweep_record(), mlflow_store)
 
-    def test_a_deleted_experiment_is_told_with_the_remedy(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        client_of(ledger).delete_experiment(ledger.experiment_id)
-        with pytest.raises(TrackingError, match=f"mlflow experiments restore -x {ledger.experiment_id}"):
+    def test_a_deleted_experiment_is_an_error_that_names_the_remedy(self, mlflow_store: str) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+        client_of(tracker).delete_experiment(tracker.experiment_id)
+        with pytest.raises(TrackingError, match=f"mlflow experiments restore -x {tracker.experiment_id}"):
             MlflowTracker.open(sweep_record(), mlflow_store)
 
-    def test_a_store_that_vanishes_is_a_message(self, mlflow_store: str, tmp_path: Path) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
+    def test_a_store_that_disappears_is_an_error(self, mlflow_store: str, tmp_path: Path) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         with sqlite3.connect(tmp_path / "mlflow.db") as connection:
             connection.execute("DROP TABLE metrics")
         connection.close()
         with pytest.raises(TrackingError, match=r"recording trial 0 failed at sqlite:///.*no such table: metrics"):
-            ledger.record([example_result(0)])
+            tracker.record([example_result(0)])
 
 
 class TestReading:
     @pytest.fixture
     def store(self, mlflow_store: str) -> str:
         for name, count in (("alpha", 2), ("beta", 1), ("alpha", 3)):
-            ledger = MlflowTracker.open(sweep_record(name=name), mlflow_store, fresh=True)
-            ledger.record([example_result(number) for number in range(count)])
-        ledger.finish({}, {"summary": "done"}, {})
+            tracker = MlflowTracker.open(sweep_record(name=name), mlflow_store, fresh=True)
+            tracker.record([example_result(number) for number in range(count)])
+        tracker.finish({}, {"summary": "done"}, {})
         return mlflow_store
 
     def test_sweeps_are_listed_newest_first(self, store: str) -> None:
@@ -512,7 +514,7 @@ class TestReading:
         assert sweeps[0].data == "embedded"
         assert sweeps[0].started.tzinfo is not None
 
-    def test_a_sweep_is_found_by_id_beginning_of_id_and_name(self, store: str) -> None:
+    def test_a_sweep_is_found_by_run_id_prefix_and_name(self, store: str) -> None:
         newest, beta, oldest = list_sweeps(store)
         for named, expected in (
             (oldest.run_id, oldest),
@@ -521,20 +523,20 @@ class TestReading:
             ("beta", beta),
             ("", newest),
         ):
-            ledger = open_existing(store, named)
-            assert ledger.run_id == expected.run_id
-            assert len(ledger.recorded_results()) == expected.trials["complete"]
+            tracker = open_existing(store, named)
+            assert tracker.run_id == expected.run_id
+            assert len(tracker.recorded_results()) == expected.trials["complete"]
         found = open_existing(store, "alpha")
         assert found.conclusion is not None
         assert found.conclusion.tags["summary"] == "done"
         assert found.sweep == sweep_record(name="alpha", tags=found.sweep.tags)
         assert found.sweep.tags.items() >= sweep_record().tags.items()
 
-    def test_an_unknown_sweep_is_told_with_those_that_there_are(self, store: str) -> None:
+    def test_the_error_for_an_unknown_sweep_names_the_known_ones(self, store: str) -> None:
         with pytest.raises(TrackingError, match=r"there are alpha \(\w{8}\), beta .*; did you mean 'beta'\?"):
             open_existing(store, "betta")
 
-    def test_a_beginning_that_fits_several_is_told(self, mlflow_store: str) -> None:
+    def test_an_ambiguous_prefix_is_an_error(self, mlflow_store: str) -> None:
         ids = [
             MlflowTracker.open(sweep_record(str(key)), mlflow_store).run_id for key in range(17)
         ]  # of 16 letters, one comes twice
@@ -542,24 +544,24 @@ class TestReading:
         with pytest.raises(TrackingError, match=r"begins the ids of several: contract .* write one more letter"):
             open_existing(mlflow_store, letter)
 
-    def test_a_trial_is_found_by_its_id_and_by_the_beginning_of_it(self, store: str) -> None:
+    def test_a_trial_is_found_by_run_id_and_prefix(self, store: str) -> None:
         newest, beta, _ = (open_existing(store, one.run_id) for one in list_sweeps(store))
-        for ledger in (newest, beta):
-            for run in children(ledger):
+        for tracker in (newest, beta):
+            for run in children(tracker):
                 for named in (run.info.run_id, run.info.run_id[:12]):
                     found, number = open_recorded_trial(store, named)
-                    assert (found.run_id, str(number)) == (ledger.run_id, run.data.tags["branchsweep.trial"])
-                    assert found.recorded_results() == ledger.recorded_results()
+                    assert (found.run_id, str(number)) == (tracker.run_id, run.data.tags["branchsweep.trial"])
+                    assert found.recorded_results() == tracker.recorded_results()
 
-    def test_a_run_that_is_no_single_trial_is_told(self, mlflow_store: str) -> None:
-        ledger = MlflowTracker.open(sweep_record(), mlflow_store)
-        ledger.record([example_result(number) for number in range(17)])  # of 16 letters, one comes twice
-        (letter, _), *_ = Counter(run.info.run_id[0] for run in children(ledger)).most_common(1)
+    def test_a_run_that_is_not_one_trial_is_an_error(self, mlflow_store: str) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+        tracker.record([example_result(number) for number in range(17)])  # of 16 letters, one comes twice
+        (letter, _), *_ = Counter(run.info.run_id[0] for run in children(tracker)).most_common(1)
         with pytest.raises(
             TrackingError, match=r"begins the ids of several trials: \w{12} \(trial \d+\), .*write more letters"
         ):
             open_recorded_trial(mlflow_store, letter)
-        for named in ("contract", ledger.run_id, ledger.run_id[:12]):
+        for named in ("contract", tracker.run_id, tracker.run_id[:12]):
             with pytest.raises(TrackingError, match=r"is a sweep; say which of its trials is meant \(--trial NUMBER\)"):
                 open_recorded_trial(mlflow_store, named)
         with pytest.raises(TrackingError, match=r"expected the run id of a trial, .*; did you mean 'contract'"):
@@ -568,18 +570,18 @@ class TestReading:
             with pytest.raises(TrackingError, match="expected the run id of a trial"):
                 open_recorded_trial(mlflow_store, named)
 
-    def test_reading_makes_no_store(self, tmp_path: Path) -> None:
+    def test_reading_creates_no_store(self, tmp_path: Path) -> None:
         missing = tmp_path / "nowhere" / "mlflow.db"
         with pytest.raises(TrackingError, match="there is no tracking store at"):
             list_sweeps(f"sqlite:///{missing}")
         assert not missing.parent.exists()
 
-    def test_an_empty_store_says_so(self, mlflow_store: str) -> None:
+    def test_an_empty_store_is_an_error(self, mlflow_store: str) -> None:
         with pytest.raises(TrackingError, match="there is no sweep in"):
             open_existing(mlflow_store)
 
 
-class TestSpelling:
+class TestSerialization:
     @pytest.mark.parametrize(
         ("count", "most", "expected"),
         [(0, 50, []), (1, 50, [0]), (4, 4, [0, 1, 2, 3]), (5, 2, [0, 4]), (9, 5, [0, 2, 4, 6, 8])],
@@ -593,7 +595,7 @@ class TestSpelling:
             assert len(set(kept)) == 50
             assert (kept[0], kept[-1]) == (0, count - 1)
 
-    def test_what_is_not_finite_is_not_written(self) -> None:
+    def test_metrics_that_are_not_finite_are_left_out(self) -> None:
         score = Score(
             Status.COMPLETE, 0.5, math.nan, {"PE": head_score(0.5, math.inf, 1.0, 1.0)}, curves={"PE": (math.nan, 0.1)}
         )
@@ -653,12 +655,12 @@ class TestSpelling:
     @pytest.mark.parametrize(
         "changed", [{"branchsweep.trial": "x"}, {"branchsweep.status": "GONE"}, {"branchsweep.params": "{"}]
     )
-    def test_a_run_edited_by_hand_is_told(self, changed: Mapping[str, str]) -> None:
+    def test_a_run_that_cannot_be_read_is_an_error(self, changed: Mapping[str, str]) -> None:
         with pytest.raises(TrackingError, match="edited by hand"):
             serialization.result_from_run({**serialization.trial_tags(example_result(0), "sweep"), **changed}, {}, {"PE": "r2"})
 
 
-class TestAddress:
+class TestTrackingUri:
     def test_files_are_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         assert resolve_tracking_uri(None) == f"sqlite:///{tmp_path}/mlflow.db"
@@ -666,7 +668,7 @@ class TestAddress:
         assert resolve_tracking_uri(f"sqlite:///{tmp_path}/x.db") == f"sqlite:///{tmp_path}/x.db"
         assert resolve_tracking_uri("https://tracking.example:8443/mlflow") == "https://tracking.example:8443/mlflow"
 
-    def test_the_command_that_serves_a_store(self, tmp_path: Path) -> None:
+    def test_the_command_of_the_ui(self, tmp_path: Path) -> None:
         command = ui_command(f"sqlite:///{tmp_path}/x.db", "127.0.0.1", 5050)
         assert command[:5] == [sys.executable, "-P", "-m", "mlflow", "ui"]
         options = dict(zip(command[5::2], command[6::2], strict=True))
@@ -675,7 +677,7 @@ class TestAddress:
             >= {"--backend-store-uri": f"sqlite:///{tmp_path}/x.db", "--host": "127.0.0.1", "--port": "5050"}.items()
         )
 
-    def test_a_server_is_not_served_once_more(self) -> None:
+    def test_a_server_has_no_ui_command(self) -> None:
         with pytest.raises(TrackingError, match="is a server already"):
             ui_command("http://127.0.0.1:5000", "127.0.0.1", 5001)
 
@@ -700,20 +702,20 @@ class TestServer:
         self, mlflow_server: str, tmp_path: Path
     ) -> None:
         name = f"served-{uuid4().hex[:8]}"
-        ledger = MlflowTracker.open(sweep_record(name=name), mlflow_server)
-        ledger.record([example_result(0), example_result(1, Status.FAILED)])
+        tracker = MlflowTracker.open(sweep_record(name=name), mlflow_server)
+        tracker.record([example_result(0), example_result(1, Status.FAILED)])
         register(
-            ledger.tracking,
+            tracker.tracking,
             example_candidate(tmp_path / "model", name),
             PromotionDecision(promote=True, because="first of its name"),
         )
-        ledger.finish({}, {"summary": "done"}, {"summary.json": "{}"})
+        tracker.finish({}, {"summary": "done"}, {"summary.json": "{}"})
         found = open_existing(mlflow_server, name)
         assert found.sweep.yaml == sweep_record().yaml
         assert exact_texts(found.recorded_results()) == exact_texts([example_result(0), example_result(1, Status.FAILED)])
 
     def test_nothing_is_printed(self, mlflow_server: str, capfd: pytest.CaptureFixture[str]) -> None:
-        ledger = MlflowTracker.open(sweep_record(name=f"silent-{uuid4().hex[:8]}"), mlflow_server)
-        ledger.record([example_result(0)])
-        ledger.finish({}, {}, {})
+        tracker = MlflowTracker.open(sweep_record(name=f"silent-{uuid4().hex[:8]}"), mlflow_server)
+        tracker.record([example_result(0)])
+        tracker.finish({}, {}, {})
         assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""What a ledger must remember of a sweep in order to write down more of it."""
+"""The trials that a tracker has recorded: which results are new, and the progress of the sweep."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from branchsweep.trial import Result, Status, Trial
 
 
 class RecordedTrials:
-    """The trials that stand in the ledger, their number by status, and the best scores so far.
+    """The recorded trials of a sweep, their numbers by status, and the best scores so far.
 
     Args:
-        objective: What the search is for.
+        objective: What the search optimises.
         score_metrics: The name of the metric that is the score, by head.
-        results: What stands there already.
+        results: The results that are recorded already.
     """
 
     def __init__(self, objective: Objective, score_metrics: Mapping[str, str], results: Iterable[Result] = ()) -> None:
@@ -36,42 +36,42 @@ class RecordedTrials:
         return len(self._trials)
 
     def add(self, result: Result) -> None:
-        """Remember one more result."""
+        """Add a result that was recorded."""
         self._trials[result.trial.number] = result.trial
         self._counts[result.score.status] += 1
         if result.score.is_complete:
             scores = {MEAN: result.score.value, **result.score.by_head}
             self._best |= {head: max(score, self._best.get(head, score)) for head, score in scores.items()}
             if self._objective.is_multi_objective and result.score.heads:
-                point = objective_values(self._objective, result.score.by_head)
-                if not any(other == point or dominates(other, point) for other in self._front):
-                    self._front = [point, *(other for other in self._front if not dominates(point, other))]
+                values = objective_values(self._objective, result.score.by_head)
+                if not any(other == values or dominates(other, values) for other in self._front):
+                    self._front = [values, *(other for other in self._front if not dominates(values, other))]
 
     def unrecorded(self, results: Sequence[Result]) -> list[Result]:
-        """Those of `results` that do not stand in the ledger, each number once, in order of the numbers.
+        """Those of `results` that are not recorded, each number once, in order of the numbers.
 
         Raises:
-            TrackingError: A number stands there with other params: two searches write into one sweep.
+            TrackingError: A trial of the same number is recorded with other params: two searches write into one sweep.
         """
-        fresh: dict[int, Result] = {}
+        unrecorded: dict[int, Result] = {}
         for result in results:
             number = result.trial.number
-            recorded = self._trials.get(number) or (fresh[number].trial if number in fresh else None)
+            recorded = self._trials.get(number) or (unrecorded[number].trial if number in unrecorded else None)
             if recorded is None:
-                fresh[number] = result
+                unrecorded[number] = result
             elif recorded.params != result.trial.params:
                 raise TrackingError(
                     f"trial {number} is already recorded with other params ({dict(recorded.params)}, now "
                     f"{dict(result.trial.params)}): another process writes into this sweep; stop one of the two and run again"
                 )
-        return [fresh[number] for number in sorted(fresh)]
+        return [unrecorded[number] for number in sorted(unrecorded)]
 
     @property
     def progress_metrics(self) -> dict[str, float]:
         """Progress as metrics: `trials/complete`, …, and of the complete trials `best_r2/mean`, `best_r2/<head>`.
 
-        With several objectives also `hypervolume`, the share of what could be reached that the front of the complete trials
-        has reached; constraints are left aside.
+        With several objectives also `hypervolume`, the share of the objective space that the Pareto front of the complete
+        trials dominates, regardless of constraints.
         """
         counts = {f"trials/{status.lower()}": float(self._counts[status]) for status in Status}
         names = score_names(self._score_metrics, BEST)

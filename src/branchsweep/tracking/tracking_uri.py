@@ -17,14 +17,14 @@ _EXAMPLES = "sqlite:///mlflow.db for a file, or http://127.0.0.1:5000 for a serv
 
 
 def resolve_tracking_uri(tracking_uri: str | None) -> str:
-    """The store's address in full: files by their absolute path.
+    """The URI of a store in full, with absolute paths of files.
 
     Args:
-        tracking_uri: As somebody gave it. None: what `MLFLOW_TRACKING_URI` says, else MLflow's own default,
+        tracking_uri: As the user gave it. None: what `MLFLOW_TRACKING_URI` says, else MLflow's own default,
             `sqlite:///mlflow.db` in the working directory, where a plain `mlflow ui` finds it.
 
     Raises:
-        TrackingError: It is no address, or one of a kind that MLflow cannot use any more.
+        TrackingError: It is no URI of a tracking store, or one of a kind that MLflow no longer supports.
     """
     given = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     scheme, separator, rest = given.partition(":")
@@ -52,18 +52,18 @@ def resolve_tracking_uri(tracking_uri: str | None) -> str:
 
 
 def database_file(tracking_uri: str) -> Path | None:
-    """The file of a (resolved) sqlite address; None for other kinds."""
+    """The file of a resolved sqlite URI; None for other kinds."""
     match = _SQLITE.match(tracking_uri)
     return Path(match["path"]) if match else None
 
 
 def nothing_at(file: Path) -> str:
-    """What is told to who wants to read from a store that is not there."""
+    """The message for reading from a store that does not exist."""
     return f"there is no tracking store at {file}: run a sweep first, or name another store (--tracking-uri)"
 
 
 def artifact_location(tracking_uri: str, name: str) -> str | None:
-    """Where the files of an experiment lie: in `mlruns/` beside the database. None: where the server or MLflow puts them."""
+    """URI for the files of an experiment: in `mlruns/` beside the database; None for the default of a server or of MLflow."""
     file = database_file(tracking_uri)
     return (file.parent / "mlruns" / name).as_uri() if file else None
 
@@ -74,5 +74,5 @@ def is_server(tracking_uri: str) -> bool:
 
 
 def without_password(tracking_uri: str) -> str:
-    """The address without its password, for messages."""
+    """The URI without its password, for messages."""
     return re.sub(r"(//[^/:@]*):[^/@]*@", r"\1:***@", tracking_uri)

@@ -1,4 +1,4 @@
-"""Models in MLflow's format: how they are saved with a version, and loaded again."""
+"""Models in MLflow's format: saved with a registered version, loaded and downloaded again."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
     from branchsweep.models.serving import Table
 
 DEPLOYED = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "scipy")
-"""What a deployed model needs, at the versions it was made with. Named, so that MLflow does not spend seconds on guessing."""
+"""The requirements of a deployed model, at the installed versions: MLflow would take seconds to infer them."""
 
 NETWORK = "network"
-"""The folder of the exported files within the logged model's `data`."""
+"""The folder of the exported files in the logged model's `data`."""
 
 
 class LoadedModel:
-    """A model of the registry as a function from tables to tables. Made by `load_predictor`.
+    """A registered model as a function from tables to tables. Made by `load_predictor`.
 
     Args:
-        uri: What it was asked for by.
+        uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
         model: As MLflow loaded it.
     """
 
@@ -57,19 +57,19 @@ class LoadedModel:
 
     @property
     def inputs(self) -> list[str]:
-        """The columns it reads."""
+        """The input columns."""
         signature = self._model.metadata.signature
         return list(signature.inputs.input_names()) if signature and signature.inputs else []
 
     def __call__(self, table: Table, warn: bool = False) -> Table:
-        """One column per head in natural units, with the index of `table`, which may have other columns besides.
+        """Predict one column per head in natural units, with the index of the table.
 
         Args:
-            table: In natural units.
+            table: Inputs in natural units; further columns are ignored.
             warn: Whether to add the column `outside`; see `serving.Predictor.predict`.
 
         Raises:
-            DataError: The table lacks a column, or holds something that is no number; or the model knows no ranges.
+            DataError: The table lacks a column, or has a value that is no number; or the model was registered without ranges.
         """
         signature = self._model.metadata.signature
         if warn and not (signature and signature.params):
@@ -87,11 +87,11 @@ class LoadedModel:
 
 
 def load_predictor(model_uri: str, tracking_uri: str | None = None) -> LoadedModel:
-    """The registered model as a function from tables to tables.
+    """A registered model as a function from tables to tables.
 
     Args:
         model_uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
-        tracking_uri: The store; see `address.resolve`.
+        tracking_uri: The store; see `resolve_tracking_uri`.
 
     Raises:
         TrackingError: There is no such model, alias or version.
@@ -101,15 +101,15 @@ def load_predictor(model_uri: str, tracking_uri: str | None = None) -> LoadedMod
 
 
 def download_model(model_uri: str, target: Path, tracking_uri: str | None = None) -> Path:
-    """A registered model's own files; returns the folder in which `model.keras` and `serving.json` lie.
+    """Download a registered model's own files; returns the folder that holds `model.keras` and `serving.json`.
 
     Args:
         model_uri: As of `load_predictor`.
-        target: Where to download to, a folder that is there.
-        tracking_uri: The store; see `address.resolve`.
+        target: An existing folder.
+        tracking_uri: The store; see `resolve_tracking_uri`.
 
     Raises:
-        TrackingError: There is no such model, alias or version, or it is none of ours.
+        TrackingError: There is no such model, alias or version, or it was not made by branchsweep.
     """
     with _downloaded(model_uri, tracking_uri, target) as folder:
         files = Path(folder) / str(Model.load(folder).flavors.get("python_function", {}).get("data", ""))
@@ -122,25 +122,27 @@ def download_model(model_uri: str, target: Path, tracking_uri: str | None = None
 
 @contextmanager
 def _downloaded(model_uri: str, tracking_uri: str | None, target: Path | None = None) -> Iterator[str]:
-    """The folder that the files of a version lie in, downloaded to `target`, or to a place of MLflow's choice."""
+    """A folder with the files of a version, downloaded to `target`, or to a folder of MLflow's choice."""
     uri = resolve_tracking_uri(tracking_uri)
     client = connect(uri, create=False)
     with translate_errors(uri, f"loading {model_uri}"):
         location = model_location(client, model_uri, uri)
-        where = str(target) if target else None
-        yield mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=where, tracking_uri=uri, registry_uri=uri)
+        destination = str(target) if target else None
+        yield mlflow.artifacts.download_artifacts(
+            artifact_uri=location, dst_path=destination, tracking_uri=uri, registry_uri=uri
+        )
 
 
 def save_model(folder: Path, target: Path, description: Model | None = None) -> None:
-    """Save an exported network as a pyfunc model that needs nothing of ours where it is loaded.
+    """Save an exported network as a pyfunc model that can be loaded without branchsweep.
 
-    `serving.py` goes with it under a name made of its content: models that were saved with different versions of it can then
-    be loaded side by side. Loading runs this file and MLflow's, nothing is unpickled, and Keras reads the network in safe mode.
+    `serving.py` is saved with it under a name with a digest of its content, so that models that were saved with different
+    versions of it can be loaded in one process. Nothing is unpickled, and Keras reads the network in safe mode.
 
     Args:
         folder: Holds `model.keras` and `serving.json`.
-        target: Made; the model's folder.
-        description: What MLflow is to write into `MLmodel` in addition.
+        target: The model's folder, which is created.
+        description: Further fields of `MLmodel`.
     """
     code = Path(serving.__file__)
     loader = f"branchsweep_serving_{sha256(code.read_bytes()).hexdigest()[:12]}"
@@ -162,10 +164,10 @@ def save_model(folder: Path, target: Path, description: Model | None = None) -> 
 
 
 def signature(predictor: serving.Predictor) -> ModelSignature:
-    """Named inputs of any numeric type, named outputs of type double, and whether to warn (see `serving.Predictor.predict`).
+    """Named inputs of any type, named outputs of type double, and the param `warn` (see `serving.Predictor.predict`).
 
-    With inputs of type double MLflow refuses columns of whole numbers, such as `pd.DataFrame({"AT": [15], "AP": [1012]})`; what
-    is no number is refused by the model. The price: `mlflow models serve` takes every form of JSON, but not CSV.
+    With inputs of type double MLflow refuses columns of whole numbers, such as `pd.DataFrame({"AT": [15], "AP": [1012]})`;
+    values that are no numbers are refused by the model. The price: `mlflow models serve` accepts JSON, but not CSV.
     """
     anything = AnyType()  # type: ignore[no-untyped-call]  # MLflow's
     return ModelSignature(
@@ -176,14 +178,18 @@ def signature(predictor: serving.Predictor) -> ModelSignature:
 
 
 def no_such_model(name: str, client: MlflowClient, uri: str) -> TrackingError:
-    """The error for a model name that the registry does not have."""
+    """The error for the name of a model that is not registered."""
     models = [model.name for model in client.search_registered_models(max_results=PAGE)]
     known = f"there are {', '.join(models)}" if models else "nothing is registered"
     return TrackingError(f"there is no model '{name}' in {without_password(uri)}; {known}{did_you_mean(name, models)}")
 
 
 def model_location(client: MlflowClient, model_uri: str, uri: str) -> str:
-    """Where the files of the named version lie."""
+    """URI of the files of a version.
+
+    Raises:
+        TrackingError: There is no such model, alias or version.
+    """
     name, separator, which = model_uri.removeprefix("models:/").replace("@", "/@").partition("/")
     if not model_uri.startswith("models:/") or not separator or not which:
         raise TrackingError(f"got model '{model_uri}', expected models:/NAME@{CHAMPION} or models:/NAME/VERSION")
@@ -204,7 +210,7 @@ def _requirements() -> list[str]:
 
 
 def _installed(package: str) -> str:
-    """The installed version; empty for a package that goes by another name here (tensorflow-cpu)."""
+    """The installed version; empty for a package that is installed under another name (tensorflow-cpu)."""
     try:
         return version(package)
     except PackageNotFoundError:
