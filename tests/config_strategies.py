@@ -28,7 +28,7 @@ names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,9}", fullmatch=True)
 def values(hyperparameter: Hyperparameter) -> st.SearchStrategy[Any]:
     """Values that a hyperparameter can have."""
     if hyperparameter.choices:
-        return st.sampled_from(hyperparameter.choices)
+        return st.sampled_from(list(hyperparameter.choices))
     if isinstance(hyperparameter.default, int):
         return st.integers(int(hyperparameter.low), int(hyperparameter.high))
     return st.floats(hyperparameter.low, hyperparameter.high)

@@ -133,7 +133,7 @@ class TestExperiment:
         ]
 
     @pytest.mark.parametrize("name", ["trunk", "branch", "learning_rate", "activation", "mean"])
-    def test_no_head_takes_the_name_of_a_tunable_or_of_a_metric(self, name: str) -> None:
+    def test_no_head_takes_the_name_of_a_hyperparameter_or_of_a_metric(self, name: str) -> None:
         found = mistakes(heads={name: {}}, space={"dimensions": {}}, search={})
         assert [place for place, _ in found] == [("heads", name)]
 

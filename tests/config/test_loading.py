@@ -64,7 +64,7 @@ SEARCH_KEYS = (
 )
 ROOT_KEYS = "name, question, seed, table, heads, space, objective, search, fit, pruning, test, validation, baselines, "
 ROOT_KEYS += "confirmation, promotion, workers"
-TUNABLES = ", ".join(hyperparameter_names(["PE", "V"]))
+HYPERPARAMETER_NAMES = ", ".join(hyperparameter_names(["PE", "V"]))
 UNFOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
 
 
@@ -243,20 +243,20 @@ MISTAKES = {
         "x.yaml:17: space.dimensions.activation: each choice may be listed only once",
     ),
     "input twice": (("[AT, RH]", "[AT, AT]"), "x.yaml:3: table.inputs: each input column may be listed only once"),
-    "tunable": (
+    "hyperparameter": (
         ("    trunk.depth: {type", "    trunk.dpeth: {type"),
         (
-            f"x.yaml:11: space.dimensions.trunk.dpeth: got 'trunk.dpeth', expected the name of a tunable ({TUNABLES}); "
+            f"x.yaml:11: space.dimensions.trunk.dpeth: got 'trunk.dpeth', expected the name of a hyperparameter ({HYPERPARAMETER_NAMES}); "
             "did you mean 'trunk.depth'?\n"
             "x.yaml:17: space.dimensions.activation.when.trunk.depth: got 'trunk.depth', "
             "expected a dimension that stands before activation; did you mean 'trunk.dpeth'?"
         ),
     ),
-    "tunable's bounds": (
+    "hyperparameter's bounds": (
         ("high: 4}", "high: 40}"),
         "x.yaml:11: space.dimensions.trunk.depth.high: got 40, expected a whole number from 1 to 16",
     ),
-    "tunable's words": (
+    "hyperparameter's choices": (
         ("[relu, silu]", "[relu, silo]"),
         (
             "x.yaml:17: space.dimensions.activation.choices[1]: got 'silo', expected one of relu, silu, tanh, gelu; "
@@ -266,7 +266,7 @@ MISTAKES = {
     "fixed": (
         ("PE.width: 16", "PE.widht: 16"),
         (
-            f"x.yaml:19: space.fixed.PE.widht: got 'PE.widht', expected the name of a tunable ({TUNABLES}); "
+            f"x.yaml:19: space.fixed.PE.widht: got 'PE.widht', expected the name of a hyperparameter ({HYPERPARAMETER_NAMES}); "
             "did you mean 'PE.width'?"
         ),
     ),
@@ -586,7 +586,7 @@ class TestOverrides:
             (
                 "space.fixed.actvation=relu",
                 (
-                    f"space.fixed.actvation: got 'actvation', expected the name of a tunable ({TUNABLES}); "
+                    f"space.fixed.actvation: got 'actvation', expected the name of a hyperparameter ({HYPERPARAMETER_NAMES}); "
                     "did you mean 'activation'?"
                 ),
             ),
@@ -791,7 +791,7 @@ class TestSpaceAlone:
             (("low: 1, ", ""), "x.yaml:2: dimensions.trunk.depth: missing key 'low', expected a whole number"),
             (("fixed:", "fxied:"), "x.yaml:4: unknown key 'fxied', expected one of dimensions, fixed; did you mean 'fixed'?"),
             (("fixed:\n  steam.width: 16", "fixed: 3"), "x.yaml:4: fixed: got 3, expected a mapping"),
-            (("heat", "a b"), "x.yaml:3: dimensions.a b.depth: got 'a b.depth', expected the name of a tunable"),
+            (("heat", "a b"), "x.yaml:3: dimensions.a b.depth: got 'a b.depth', expected the name of a hyperparameter"),
             ((ALONE, "{}"), "x.yaml:1: missing key 'dimensions', expected a mapping"),
         ],
     )
@@ -827,7 +827,7 @@ class TestSchema:
         "mistake",
         [
             "choice", "name", "whole number", "out of bounds", "boolean", "mapping", "list", "unknown key", "missing key",
-            "key that is no name", "kind of dimension", "tunable", "fixed", "initial trial", "table that is only a path",
+            "key that is no name", "kind of dimension", "hyperparameter", "fixed", "initial trial", "table that is only a path",
             "source without inputs", "baseline",
         ],
     )  # fmt: skip
@@ -849,7 +849,7 @@ class TestSchema:
             "kind",
         }
 
-    def test_completes_the_tunables(self) -> None:
+    def test_completes_the_hyperparameters(self) -> None:
         for group in ("dimensions", "fixed"):
             schema = json_schema("space")["properties"][group]
             assert list(schema["properties"]) == list(HYPERPARAMETERS)

@@ -559,7 +559,7 @@ def test_the_schemas_are_json() -> None:
 def test_space_prints_dimensions_size_and_samples(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)
     out, err = workspace.run("space", "three.yaml", "--samples", "2", "--set", "space.dimensions.trunk.depth.high=2")
-    assert "trunk.depth int 1 to 2 linear dial hidden layers shared by all heads" in " ".join(out.split())
+    assert "trunk.depth int 1 to 2 linear dynamic hidden layers shared by all heads" in " ".join(out.split())
     assert "infinite: 1 dimension is continuous; the discrete part has 60 points" in out
     assert "initial trial: plain" in out and "sample 2" in out and "sample 3" not in out
     assert "┐" in out and "heat" in out

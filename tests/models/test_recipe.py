@@ -39,7 +39,7 @@ class TestVocabulary:
         assert all(bound in said for bound in bounds)
 
     def test_numbers_are_data_and_shapes_are_programs(self) -> None:
-        baked = {name for name, tunable in HYPERPARAMETERS.items() if tunable.acts is Binding.BAKED}
+        baked = {name for name, tunable in HYPERPARAMETERS.items() if tunable.binding is Binding.STATIC}
         assert baked == {"trunk.width", "trunk.taper", "branch.width", "branch.taper", "optimizer", "batch_size"}
 
     def test_names_are_those_of_all_heads_and_of_each(self) -> None:
@@ -111,7 +111,7 @@ class TestVocabulary:
 
     def test_a_name_that_names_nothing(self) -> None:
         with pytest.raises(
-            ConfigError, match=r"got 'PE.dpeth', expected the name of a tunable \(.*\); did you mean 'PE.depth'\?$"
+            ConfigError, match=r"got 'PE.dpeth', expected the name of a hyperparameter \(.*\); did you mean 'PE.depth'\?$"
         ):
             Recipe.of({"PE.dpeth": 1}, HEADS)
 

@@ -59,9 +59,9 @@ def test_a_vast_space_is_told_about() -> None:
 def test_every_dimension_is_told_in_words() -> None:
     words = told(seen(SPACE))
     assert "tiny: a, b to PE, V" in words
-    assert "trunk.depth int 1 to 3 linear dial hidden layers shared by all heads" in words
-    assert "trunk.taper float 0.5 to 1 step 0.25 trunk.depth is 2 or 3 baked" in words
-    assert "V.width choice 8, 16 ordered trunk.depth is 1 and V.depth is 1 baked units of each branch layer" in words
+    assert "trunk.depth int 1 to 3 linear dynamic hidden layers shared by all heads" in words
+    assert "trunk.taper float 0.5 to 1 step 0.25 trunk.depth is 2 or 3 static" in words
+    assert "V.width choice 8, 16 ordered trunk.depth is 1 and V.depth is 1 static units of each branch layer" in words
     assert "fixed batch_size 64" in words
 
 

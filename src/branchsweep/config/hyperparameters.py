@@ -1,26 +1,24 @@
-"""The vocabulary of tunables, and the recipe that a trial's params spell out.
+"""All hyperparameters, each with its type, default and bounds.
 
-Every tunable stands in `TUNABLES`: one line here, one place in `training/` where it acts. A **baked** tunable shapes the
-compiled program, so trials that differ in it cannot always train side by side; a **dial** is data, it rides as an array over
-the lanes and costs nothing.
+`HYPERPARAMETERS` has one entry per hyperparameter. A **static** one shapes the compiled program, so that trials that differ in
+it cannot always train together; a **dynamic** one is an array over the lanes of a program and costs no compilation.
 
-A tunable marked `per_head` may be named for all heads (`branch.depth`, `branch.width`, `loss_weight`) or for one
-(`PE.depth`, `PE.width`, `PE.loss_weight`); the one named for the head wins.
+A hyperparameter with `per_head` can be given for all heads (`branch.depth`, `branch.width`, `loss_weight`) or for one
+(`PE.depth`, `PE.width`, `PE.loss_weight`); the value of the head takes precedence.
 
-Depth, width and taper together spell the widths of a stack of layers: see `tapered`.
-
-`loss_balancing` says how the heads' losses L_h share the network. The `loss_weight` p_h stays in force under each scheme:
+`loss_balancing` is the scheme by which the heads' losses L_h are combined. The `loss_weight` p_h has an effect in each:
 
 - `static` minimises sum_h p_h L_h.
 - `uncertainty` minimises sum_h p_h (exp(-s_h) L_h + s_h), where the log variances s_h begin at 0 and learn with the weights, by
   the same optimizer and step size, without decay (Kendall, Gal and Cipolla 2018, their sum times two, so that a network begins
-  as under `static`). At rest exp(s_h) = L_h: a head counts by its own noise, and p_h times. So slopes grow as losses fall, to
-  which adam is indifferent and sgd is not.
-- `gradient_norm` lets every head pull at the trunk with a strength in proportion to p_h. With Z the output of the trunk for a
-  batch and g_h = p_h dL_h/dZ, the trunk learns from sum_h c_h g_h, where c_h = p_h / (sum_i p_i) (sum_i |g_i|) / |g_h|. In
-  words: heads keep the sum of their norms and share it by their loss weights. That is the aim of GradNorm (Chen et al. 2018,
-  alpha = 0), that all heads have the mean norm, met at every step instead of approached by gradient descent; measured at the
-  shared features, as in MGDA-UB (Sener and Koltun 2018). Branches learn from p_h L_h as under `static`: no other head is there.
+  as under `static`). At the optimum exp(s_h) = L_h: a head is weighted by its noise, and by p_h. So gradients grow as losses
+  fall, which affects sgd but not adam.
+- `gradient_norm` gives every head a gradient at the trunk whose norm is proportional to p_h. With Z the output of the trunk for
+a
+  batch and g_h = p_h dL_h/dZ, the trunk learns from sum_h c_h g_h, where c_h = p_h / (sum_i p_i) (sum_i |g_i|) / |g_h|. The
+  sum of the norms is kept and shared by the loss weights. That is the aim of GradNorm (Chen et al. 2018,
+  alpha = 0), that all heads have the mean norm, reached at every step instead of approached by gradient descent; measured at
+  the shared features, as in MGDA-UB (Sener and Koltun 2018). Branches learn from p_h L_h as under `static`.
 """
 
 from __future__ import annotations
@@ -36,30 +34,30 @@ from branchsweep.trial import ParamValue
 
 
 class Binding(StrEnum):
-    """Where a tunable acts."""
+    """How a hyperparameter enters the compiled program."""
 
-    BAKED = "baked"
-    DIAL = "dial"
+    STATIC = "static"
+    DYNAMIC = "dynamic"
 
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameter:
-    """One thing that a recipe says.
+    """A hyperparameter of networks and their training.
 
     Args:
         name: The name in YAML, in Python and in MLflow.
-        default: The value where nobody says anything.
-        acts: Baked into the program, or a dial.
-        meaning: One sentence for the documentation and for error messages.
-        low: Smallest value, for numbers.
-        high: Largest value, for numbers.
-        choices: The words it may be, for words.
-        per_head: The name it has below a head's (`PE.depth`), empty where it is the network's.
+        default: The value where none is given.
+        binding: Whether it is static or dynamic.
+        meaning: A phrase for tables, the JSON Schema and messages.
+        low: Smallest value of a number.
+        high: Largest value of a number.
+        choices: The values of a text.
+        per_head: Its name after that of a head (`PE.depth`); empty for one of the whole network.
     """
 
     name: str
     default: ParamValue
-    acts: Binding
+    binding: Binding
     meaning: str
     low: float = -math.inf
     high: float = math.inf
@@ -68,7 +66,7 @@ class Hyperparameter:
 
     @property
     def expected(self) -> str:
-        """What a value must be, in words."""
+        """What a value must be, as the end of a message."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
         kind = "a whole number" if isinstance(self.default, int) else "a number"
@@ -77,7 +75,7 @@ class Hyperparameter:
         return f"{kind} from {self.low:g} to {self.high:g}"
 
     def accepts(self, value: ParamValue) -> bool:
-        """Whether the tunable may have this value."""
+        """Whether the hyperparameter can have this value."""
         if self.choices:
             return isinstance(value, str) and value in self.choices
         if isinstance(value, (bool, str)) or (isinstance(self.default, int) and not isinstance(value, int)):
@@ -85,28 +83,28 @@ class Hyperparameter:
         return math.isfinite(value) and self.low <= value <= self.high
 
 
-_TINY = 1e-12  # smallest positive value worth a word: below it a learning rate or weight is no number anyone meant
+_TINY = 1e-12  # smallest positive value: no learning rate or weight below it is meant
 
 MAX_UNITS = 1024
-"""Units of a layer, at most, however the layers before it widen."""
+"""Units of a layer, at most, whatever the taper."""
 
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
-    tunable.name: tunable
-    for tunable in (
-        Hyperparameter("trunk.depth", 2, Binding.DIAL, "hidden layers shared by all heads", low=1, high=16),
-        Hyperparameter("trunk.width", 10, Binding.BAKED, "units of each trunk layer", low=1, high=MAX_UNITS),
+    hyperparameter.name: hyperparameter
+    for hyperparameter in (
+        Hyperparameter("trunk.depth", 2, Binding.DYNAMIC, "hidden layers shared by all heads", low=1, high=16),
+        Hyperparameter("trunk.width", 10, Binding.STATIC, "units of each trunk layer", low=1, high=MAX_UNITS),
         Hyperparameter(
-            "trunk.taper", 1.0, Binding.BAKED, "factor of the units from one trunk layer to the next", low=0.25, high=2.0
+            "trunk.taper", 1.0, Binding.STATIC, "factor of the units from one trunk layer to the next", low=0.25, high=2.0
         ),
-        Hyperparameter("trunk.layer", kinds.DEFAULT_LAYER, Binding.DIAL, "kind of the trunk layers", choices=kinds.LAYERS),
-        Hyperparameter("branch.depth", 1, Binding.DIAL, "hidden layers of a head's own", low=0, high=16, per_head="depth"),
+        Hyperparameter("trunk.layer", kinds.DEFAULT_LAYER, Binding.DYNAMIC, "kind of the trunk layers", choices=kinds.LAYERS),
+        Hyperparameter("branch.depth", 1, Binding.DYNAMIC, "hidden layers of a head's own", low=0, high=16, per_head="depth"),
         Hyperparameter(
-            "branch.width", 10, Binding.BAKED, "units of each branch layer", low=1, high=MAX_UNITS, per_head="width"
+            "branch.width", 10, Binding.STATIC, "units of each branch layer", low=1, high=MAX_UNITS, per_head="width"
         ),
         Hyperparameter(
             "branch.taper",
             1.0,
-            Binding.BAKED,
+            Binding.STATIC,
             "factor of the units from one branch layer to the next",
             low=0.25,
             high=2.0,
@@ -115,82 +113,86 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
         Hyperparameter(
             "branch.layer",
             kinds.DEFAULT_LAYER,
-            Binding.DIAL,
+            Binding.DYNAMIC,
             "kind of the branch layers",
             choices=kinds.LAYERS,
             per_head="layer",
         ),
         Hyperparameter(
-            "loss_weight", 1.0, Binding.DIAL, "factor of a head's loss in the sum", low=0.0, high=1e6, per_head="loss_weight"
+            "loss_weight", 1.0, Binding.DYNAMIC, "factor of a head's loss in the sum", low=0.0, high=1e6, per_head="loss_weight"
         ),
         Hyperparameter(
             "loss_balancing",
             "static",
-            Binding.DIAL,
+            Binding.DYNAMIC,
             "how heads with unlike losses share the trunk",
             choices=("static", "uncertainty", "gradient_norm"),
         ),
-        Hyperparameter("activation", "relu", Binding.DIAL, "of every hidden layer", choices=kinds.ACTIVATIONS),
-        Hyperparameter("optimizer", "adam", Binding.BAKED, "the update rule", choices=("adam", "sgd")),
-        Hyperparameter("learning_rate", 1e-3, Binding.DIAL, "step size at the start", low=_TINY, high=100.0),
+        Hyperparameter("activation", "relu", Binding.DYNAMIC, "of every hidden layer", choices=kinds.ACTIVATIONS),
+        Hyperparameter("optimizer", "adam", Binding.STATIC, "the update rule", choices=("adam", "sgd")),
+        Hyperparameter("learning_rate", 1e-3, Binding.DYNAMIC, "step size at the start", low=_TINY, high=100.0),
         Hyperparameter(
-            "learning_rate_schedule", "constant", Binding.DIAL, "how the step size falls", choices=("constant", "cosine")
+            "learning_rate_schedule", "constant", Binding.DYNAMIC, "how the step size falls", choices=("constant", "cosine")
         ),
-        Hyperparameter("momentum", 0.0, Binding.DIAL, "of sgd; adam has none", low=0.0, high=0.999),
-        Hyperparameter("weight_decay", 0.0, Binding.DIAL, "decoupled decay, as Keras's `weight_decay`", low=0.0, high=10.0),
-        Hyperparameter("batch_size", 128, Binding.BAKED, "rows per step", low=1, high=65536),
+        Hyperparameter("momentum", 0.0, Binding.DYNAMIC, "of sgd; adam has none", low=0.0, high=0.999),
+        Hyperparameter("weight_decay", 0.0, Binding.DYNAMIC, "decoupled decay, as Keras's `weight_decay`", low=0.0, high=10.0),
+        Hyperparameter("batch_size", 128, Binding.STATIC, "rows per step", low=1, high=65536),
         Hyperparameter(
             "input_scaling",
             "standard",
-            Binding.DIAL,
+            Binding.DYNAMIC,
             "of the input columns, fitted on training rows",
             choices=kinds.ENCODERS,
         ),
         Hyperparameter(
-            "target_scaling", "standard", Binding.DIAL, "of the targets, fitted on training rows", choices=kinds.TARGET_ENCODERS
+            "target_scaling",
+            "standard",
+            Binding.DYNAMIC,
+            "of the targets, fitted on training rows",
+            choices=kinds.TARGET_ENCODERS,
         ),
         Hyperparameter(
-            "epochs", 0, Binding.DIAL, "passes over the training rows, at most fit.epochs; 0: fit.epochs", low=0, high=1e6
+            "epochs", 0, Binding.DYNAMIC, "passes over the training rows, at most fit.epochs; 0: fit.epochs", low=0, high=1e6
         ),
     )
 }
 
 
 def find_hyperparameter(name: str, heads: Iterable[str]) -> Hyperparameter | None:
-    """The tunable that `name` names (`"PE.depth"` names `branch.depth`), or None."""
+    """The hyperparameter of a name (`"PE.depth"` is `branch.depth` of the head PE), or None."""
     if name in HYPERPARAMETERS:
         return HYPERPARAMETERS[name]
     head, _, rest = name.rpartition(".")
     if head in set(heads):
-        return next((tunable for tunable in HYPERPARAMETERS.values() if tunable.per_head == rest), None)
+        return next((hyperparameter for hyperparameter in HYPERPARAMETERS.values() if hyperparameter.per_head == rest), None)
     return None
 
 
 def hyperparameter_names(heads: Iterable[str]) -> list[str]:
-    """Every name that a space or a configuration may use, given the heads."""
-    per_head = [tunable.per_head for tunable in HYPERPARAMETERS.values() if tunable.per_head]
+    """Every name that a space or an initial trial may use, given the heads."""
+    per_head = [hyperparameter.per_head for hyperparameter in HYPERPARAMETERS.values() if hyperparameter.per_head]
     return [*HYPERPARAMETERS, *(f"{head}.{rest}" for head in heads for rest in per_head)]
 
 
 def check_value(name: str, value: ParamValue, heads: Sequence[str]) -> None:
-    """Raise ConfigError unless `name` is a tunable's and may have `value`."""
-    wrong = value_problem(name, value, heads)
-    if wrong:
-        raise ConfigError(f"{name}: {wrong}")
+    """Raise ConfigError unless `name` is a hyperparameter and can have `value`."""
+    problem = value_problem(name, value, heads)
+    if problem:
+        raise ConfigError(f"{name}: {problem}")
 
 
 def value_problem(name: str, value: ParamValue, heads: Sequence[str]) -> str:
-    """What is wrong with `name: value`, in a sentence; empty where nothing is."""
-    tunable = find_hyperparameter(name, heads)
-    if tunable is None:
+    """What is wrong with a value of a hyperparameter, as a message; empty where nothing is."""
+    hyperparameter = find_hyperparameter(name, heads)
+    if hyperparameter is None:
         return unknown_name_problem(name, heads)
-    if tunable.accepts(value):
+    if hyperparameter.accepts(value):
         return ""
-    hint = did_you_mean(value, tunable.choices) if isinstance(value, str) else ""
-    return f"got {value!r}, expected {tunable.expected}{hint}"
+    hint = did_you_mean(value, hyperparameter.choices) if isinstance(value, str) else ""
+    return f"got {value!r}, expected {hyperparameter.expected}{hint}"
 
 
 def unknown_name_problem(name: str, heads: Sequence[str]) -> str:
-    """That `name` names no tunable, in a sentence."""
+    """That `name` is no hyperparameter, as a message."""
     valid = hyperparameter_names(heads)
-    return f"got '{name}', expected the name of a tunable ({', '.join(valid)}){did_you_mean(name, valid)}"
+    return f"got '{name}', expected the name of a hyperparameter ({', '.join(valid)}){did_you_mean(name, valid)}"

@@ -35,7 +35,7 @@ class DimensionSummary:
 
     def as_data(self) -> dict[str, Any]:
         """Plain data: what the space says of it, and what is known of the tunable."""
-        said = {"size": _whole(self.dimension.size), "acts": self.tunable.acts.value, "meaning": self.tunable.meaning}
+        said = {"size": _whole(self.dimension.size), "acts": self.tunable.binding.value, "meaning": self.tunable.meaning}
         return {"name": self.name, **self.dimension.model_dump(exclude_none=True), **said}
 
 

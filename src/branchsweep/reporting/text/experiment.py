@@ -112,7 +112,7 @@ def _dimensions(dimensions: Sequence[DimensionSummary]) -> Table:
         dimension, hyperparameter = varied.dimension, varied.tunable
         cells = [varied.name, dimension.type, _values(dimension), _scale(dimension)]
         cells += [_condition(dimension)] if conditional else []
-        table.add_row(*cells, hyperparameter.acts.value, hyperparameter.meaning)
+        table.add_row(*cells, hyperparameter.binding.value, hyperparameter.meaning)
     return table
 
 
