@@ -64,7 +64,7 @@ SEARCH_KEYS = (
 )
 ROOT_KEYS = "name, question, seed, table, heads, space, objective, search, fit, pruning, test, validation, baselines, "
 ROOT_KEYS += "confirmation, promotion, workers"
-VALID_NAMES = ", ".join(hyperparameter_names(["PE", "V"]))
+NAMES = ", ".join(hyperparameter_names(["PE", "V"]))
 UNFOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
 
 
@@ -246,7 +246,7 @@ MISTAKES = {
     "hyperparameter": (
         ("    trunk.depth: {type", "    trunk.dpeth: {type"),
         (
-            f"x.yaml:11: space.dimensions.trunk.dpeth: got 'trunk.dpeth', expected the name of a hyperparameter ({VALID_NAMES}); "
+            f"x.yaml:11: space.dimensions.trunk.dpeth: got 'trunk.dpeth', expected the name of a hyperparameter ({NAMES}); "
             "did you mean 'trunk.depth'?\n"
             "x.yaml:17: space.dimensions.activation.when.trunk.depth: got 'trunk.depth', "
             "expected a dimension that stands before activation; did you mean 'trunk.dpeth'?"
@@ -266,7 +266,7 @@ MISTAKES = {
     "fixed": (
         ("PE.width: 16", "PE.widht: 16"),
         (
-            f"x.yaml:19: space.fixed.PE.widht: got 'PE.widht', expected the name of a hyperparameter ({VALID_NAMES}); "
+            f"x.yaml:19: space.fixed.PE.widht: got 'PE.widht', expected the name of a hyperparameter ({NAMES}); "
             "did you mean 'PE.width'?"
         ),
     ),
@@ -586,7 +586,7 @@ class TestOverrides:
             (
                 "space.fixed.actvation=relu",
                 (
-                    f"space.fixed.actvation: got 'actvation', expected the name of a hyperparameter ({VALID_NAMES}); "
+                    f"space.fixed.actvation: got 'actvation', expected the name of a hyperparameter ({NAMES}); "
                     "did you mean 'activation'?"
                 ),
             ),

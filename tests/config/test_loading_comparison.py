@@ -75,7 +75,7 @@ sharing:
 ROOT_KEYS = (
     "name, question, seed, experiment, contestants, reference, budget, tuning, validation, networks, alpha, transfer, sharing"
 )
-VALID_NAMES = ", ".join(hyperparameter_names(["PE", "V"]))
+NAMES = ", ".join(hyperparameter_names(["PE", "V"]))
 UNFOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
 OURS = "heads {'PE': 'PE', 'V': 'V'} and inputs ['AT', 'AP', 'RH']"
 
@@ -184,7 +184,7 @@ MISTAKES = {
     "fixed": (
         ("{PE.depth: 0}", "{PE.dpeth: 0}"),
         (
-            f"c.yaml:8: contestants.flat.fixed.PE.dpeth: got 'PE.dpeth', expected the name of a hyperparameter ({VALID_NAMES}); "
+            f"c.yaml:8: contestants.flat.fixed.PE.dpeth: got 'PE.dpeth', expected the name of a hyperparameter ({NAMES}); "
             "did you mean 'PE.depth'?"
         ),
     ),
