@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
-from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import common_metric
-from branchsweep.data.dataset import Dataset, Split
 from branchsweep.metrics.names import label, other_metrics
 from branchsweep.models.drawing import draw_network
-from branchsweep.models.exported_model import ModelMember
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.mlflow_descriptions import escape_markdown
-from branchsweep.tracking.protocols import PromotionDecision
-from branchsweep.trial import HeadScore
-from branchsweep.workflows.candidates import ReevaluatedTrial
+from branchsweep.workflows.reporter import DescribedModel
 
 
-def model_card_lines(
-    experiment: Experiment,
-    finalist: ReevaluatedTrial,
-    members: Sequence[ModelMember],
-    test: Mapping[str, HeadScore],
-    decision: PromotionDecision,
-    ranges: Sequence[tuple[float, float]],
-    dataset: Dataset,
-    split: Split,
-) -> Iterator[str]:
+def model_card_lines(model: DescribedModel) -> Iterator[str]:
     """Lines of Markdown, following Mitchell et al. 2019 (Model Cards for Model Reporting)."""
+    experiment, finalist, dataset, split = model.experiment, model.finalist, model.dataset, model.split
     heads, score = experiment.heads, finalist.score
-    kind = "one branched network" if len(members) == 1 else f"the mean of {len(members)} branched networks"
+    kind = "one branched network" if len(model.members) == 1 else f"the mean of {len(model.members)} branched networks"
     yield f"# {experiment.promotion.model if experiment.promotion else experiment.name}"
     yield ""
     yield escape_markdown(experiment.question) or f"Predicts {', '.join(heads)} from {', '.join(dataset.inputs)}."
@@ -50,7 +37,7 @@ def model_card_lines(
     yield f"| head | unit | {' | '.join(columns)} |"
     yield "|---|---" + "|---" * len(columns) + "|"
     searched = finalist.candidate.searched
-    for head, measured in test.items():
+    for head, measured in model.test.items():
         in_search = f"{searched.heads[head].score:.4f}" if searched else "-"
         confirmed = f"{score.heads[head].score:.4f} ± {score.heads[head].score_se:.4f}"
         errors = (f"{measured.metrics[other]:.4g}" if other in measured.metrics else "-" for other in others)
@@ -60,7 +47,7 @@ def model_card_lines(
     yield "Searched: on the validation rows of the search; optimistic, as it is the best of many. Confirmed: with new seeds on"
     yield "new folds. Test: on rows that neither training nor any choice has used."
     yield ""
-    yield f"{'Promoted to champion' if decision.promote else 'Not promoted'}: {decision.because}."
+    yield f"{'Promoted to champion' if model.decision.promote else 'Not promoted'}: {model.decision.because}."
     yield ""
     yield "## Data"
     yield ""
@@ -73,7 +60,7 @@ def model_card_lines(
     yield ""
     yield "| input | from | to |"
     yield "|---|---|---|"
-    yield from (f"| {name} | {low:g} | {high:g} |" for name, (low, high) in zip(dataset.inputs, ranges, strict=True))
+    yield from (f"| {name} | {low:g} | {high:g} |" for name, (low, high) in zip(dataset.inputs, model.ranges, strict=True))
     yield ""
     yield "## Security"
     yield ""

@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.data.dataset import Dataset, Split
-from branchsweep.models.exported_model import ModelMember
 from branchsweep.reporting import mlflow_descriptions
 from branchsweep.reporting.model_card import model_card_lines
-from branchsweep.tracking.protocols import PromotionDecision, TrackingLinks
-from branchsweep.trial import HeadScore, Result
-from branchsweep.workflows.candidates import ReevaluatedTrial
+from branchsweep.tracking.protocols import TrackingLinks
+from branchsweep.trial import Result
+from branchsweep.workflows.reporter import DescribedModel
 from branchsweep.workflows.sweep_report import Files, SweepReport
 from branchsweep.workflows.sweep_result import SweepResult
 
@@ -47,20 +45,9 @@ class HtmlReporter:
         """Markdown for MLflow's page of a finished sweep."""
         return mlflow_descriptions.finished_description(result, question, heads, best, links, files)
 
-    def model_card(
-        self,
-        experiment: Experiment,
-        finalist: ReevaluatedTrial,
-        members: Sequence[ModelMember],
-        test: Mapping[str, HeadScore],
-        decision: PromotionDecision,
-        ranges: Sequence[tuple[float, float]],
-        dataset: Dataset,
-        split: Split,
-    ) -> str:
+    def model_card(self, model: DescribedModel) -> str:
         """Markdown that describes a model to its users."""
-        described = (experiment, finalist, members, test, decision, ranges, dataset, split)
-        return "\n".join(model_card_lines(*described)) + "\n"
+        return "\n".join(model_card_lines(model)) + "\n"
 
     def report_files(self, report: SweepReport) -> Files:
         """The HTML page, the figures as PNG, the interactive page where Plotly is installed, and the tables."""

@@ -25,6 +25,7 @@ from branchsweep.workflows.confirmation import choose_finalist, reevaluate
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.refit import train_members
+from branchsweep.workflows.reporter import DescribedModel
 from branchsweep.workflows.sweep_result import PromotionResult
 
 
@@ -153,8 +154,10 @@ class PromotionPipeline:
         champion = current.champion if current else None
         if champion and (champion.sweep, champion.trial) == (sweep.tracking.tracker.run_id, trial.number):
             return PromotionResult(name, champion.version, True, champion.because)  # promoted before this sweep was cut short
-        described = (experiment, finalist, exported.members, exported.test, decision)
-        card = sweep.reporter.model_card(*described, sweep.training.rows.ranges, dataset, split)
+        described = DescribedModel(
+            experiment, finalist, exported.members, exported.test, decision, sweep.training.rows.ranges, dataset, split
+        )
+        card = sweep.reporter.model_card(described)
         candidate = ModelCandidate(
             model=name,
             folder=exported.folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from branchsweep.config.experiment import Experiment
@@ -17,6 +18,31 @@ from branchsweep.workflows.sweep_result import SweepResult
 
 DESCRIBED_TRIALS = 5
 """Trials of the search that the description of a finished sweep lists."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DescribedModel:
+    """What a model card describes.
+
+    Args:
+        experiment: The experiment of the sweep.
+        finalist: The trial that was refitted, with its confirmed scores.
+        members: The networks whose mean the model predicts.
+        test: The metrics on the test rows, by head.
+        decision: The decision about its promotion.
+        ranges: The lowest and the highest value of each input in the training rows.
+        dataset: The table.
+        split: Its split.
+    """
+
+    experiment: Experiment
+    finalist: ReevaluatedTrial
+    members: Sequence[ModelMember]
+    test: Mapping[str, HeadScore]
+    decision: PromotionDecision
+    ranges: Sequence[tuple[float, float]]
+    dataset: Dataset
+    split: Split
 
 
 class SweepReporter(Protocol):
@@ -47,17 +73,7 @@ class SweepReporter(Protocol):
         """
         ...
 
-    def model_card(
-        self,
-        experiment: Experiment,
-        finalist: ReevaluatedTrial,
-        members: Sequence[ModelMember],
-        test: Mapping[str, HeadScore],
-        decision: PromotionDecision,
-        ranges: Sequence[tuple[float, float]],
-        dataset: Dataset,
-        split: Split,
-    ) -> str:
+    def model_card(self, model: DescribedModel) -> str:
         """Markdown that describes a model to its users; empty for none."""
         ...
 
@@ -89,7 +105,7 @@ class TableReporter:
         """Nothing."""
         return ""
 
-    def model_card(self, *_described: object) -> str:
+    def model_card(self, model: DescribedModel) -> str:  # noqa: ARG002  # describes nothing
         """Nothing."""
         return ""
 
