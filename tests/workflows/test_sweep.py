@@ -515,8 +515,8 @@ def test_a_stand_in_registers_under_another_name() -> None:
     assert model_name(experiment, replace(tiny_table(), source="stand-in")) == "tiny-stand-in"
 
 
-class TestTheTitle:
-    """One sweep after the other under one name. The formula trainer has no noise: whoever is better is so on every fold."""
+class TestPromotion:
+    """Sweeps one after the other under one model name. The formula trainer has no noise: the better is so on every fold."""
 
     def run(self, store: MemoryStore, best_rate: float, **changed: Any) -> tuple[SweepResult, MemoryTracker]:
         """A sweep whose best trial has this learning rate; the nearer to 0.01, the better."""
@@ -526,7 +526,7 @@ class TestTheTitle:
         sweep = TinySweep.in_store(experiment, store)
         return sweep.run(), sweep.ledger
 
-    def test_it_goes_to_the_first_and_then_to_the_better(self) -> None:
+    def test_the_first_model_becomes_champion_and_then_only_a_better_one(self) -> None:
         store = MemoryStore()
         said = [self.run(store, rate)[0].champion for rate in (0.1, 0.02, 0.05)]
         assert [registered and registered.crowned for registered in said] == [True, True, False]
@@ -535,7 +535,7 @@ class TestTheTitle:
         assert said[2] is not None and said[2].because.endswith("not better beyond chance")
         assert store.champions["tiny"].version == 2
 
-    def test_an_equal_one_does_not_get_it(self) -> None:
+    def test_an_equal_model_does_not_become_champion(self) -> None:
         store = MemoryStore()
         self.run(store, 0.02)
         said, _ = self.run(store, 0.02, seed=9)
@@ -549,13 +549,13 @@ class TestTheTitle:
         assert worse.champion is not None and not worse.champion.crowned
         assert better.champion is not None and better.champion.crowned
 
-    def test_one_that_predicts_something_else_is_told_before_the_search(self) -> None:
+    def test_a_champion_that_predicts_something_else_is_an_error_before_the_search(self) -> None:
         store = MemoryStore()
         self.run(store, 0.02)
         with pytest.raises(ConfigError, match=r"version 1 of 'tiny' predicts .*: choose another name"):
             self.run(store, 0.01, heads={"PE": {"unit": "MW"}})
 
-    def test_a_rehearsal_decides_and_registers_nothing(self) -> None:
+    def test_a_dry_run_decides_and_registers_nothing(self) -> None:
         store = MemoryStore()
         self.run(store, 0.02)
         _, ledger = self.run(store, 0.01, promotion=None)
@@ -590,7 +590,7 @@ class TestTheTitle:
             (candidate,) = [one for one in outcome.confirmed if one.candidate.trial.number == number and one.candidate.searched]
             assert (candidate.score.scores, candidate.score.scores_se) == (in_sweep.scores, in_sweep.scores_se)
 
-    def test_every_model_that_meets_the_test_rows_is_counted(self) -> None:
+    def test_every_model_that_is_evaluated_on_the_test_rows_is_counted(self) -> None:
         store = MemoryStore()
         counts = [self.run(store, rate)[0].meetings for rate in (0.1, 0.02)]
         other, _ = self.run(store, 0.05, test={"fraction": 0.3, "seed": 5})
@@ -634,7 +634,7 @@ def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows
     assert set(rival.test_scores) == {"PE", "V"}
 
 
-def test_an_outlook_counts_what_would_be_trained(experiment: Experiment) -> None:
+def test_a_dry_run_counts_what_would_be_trained(experiment: Experiment) -> None:
     scene = TinySweep(experiment)
     seen = make_dry_run(experiment, [], scene.split, Resources(2))
     assert (seen.trials, seen.lanes) == (20, 101)  # three folds each; four trials on five folds from two seeds; and the refit

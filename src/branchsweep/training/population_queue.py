@@ -8,13 +8,13 @@ from branchsweep.training.population import Population
 
 
 class PopulationQueue:
-    """Populations that wait for somebody to train them, each known by its position, from 0.
+    """Populations that wait to be trained, each known by its position, from 0.
 
-    Who trains takes from it what is next, and goes on for as long as there is something: more may be added while that lasts.
-    Those of an earlier turn go first, and of one turn those that were added first.
+    A trainer takes the next one for as long as there is one; more may be added meanwhile. Populations of an earlier turn come
+    first, and within a turn those that were added first.
 
     Args:
-        populations: What stands in line from the beginning.
+        populations: What waits from the beginning.
     """
 
     def __init__(self, populations: Iterable[Population] = ()) -> None:
@@ -27,7 +27,7 @@ class PopulationQueue:
         return len(self._waiting)
 
     def add(self, populations: Iterable[Population], turn: int = 0) -> list[int]:
-        """More of them, and their positions."""
+        """Adds populations, and returns their positions."""
         added = [(turn, position, population) for position, population in enumerate(populations, self._added)]
         self._added += len(added)
         self._waiting = sorted([*self._waiting, *added], key=_turn)
@@ -35,16 +35,16 @@ class PopulationQueue:
 
     @property
     def next(self) -> list[tuple[int, Population]]:
-        """Whose turn it is, the first one first."""
+        """Positions and populations of the earliest turn, in order."""
         return [(position, population) for turn, position, population in self._waiting if turn == self._waiting[0][0]]
 
     def take(self, position: int) -> Population:
-        """The population of this position, which waits no longer."""
-        place = next(place for place, (_, waiting, _) in enumerate(self._waiting) if waiting == position)
-        return self._waiting.pop(place)[2]
+        """Removes the population at this position, and returns it."""
+        index = next(index for index, (_, waiting, _) in enumerate(self._waiting) if waiting == position)
+        return self._waiting.pop(index)[2]
 
     def put_back(self, position: int, population: Population) -> None:
-        """One that was taken in vain, before all others."""
+        """Puts a population that was taken but not trained before all others."""
         self._waiting.insert(0, (-1, position, population))
 
 

@@ -15,7 +15,7 @@ from branchsweep.types import Floats
 
 
 class Trainer(Protocol):
-    """Trains populations, and turns trained lanes into a model. Four verbs."""
+    """Trains populations, and exports trained lanes as a model."""
 
     @property
     def resources(self) -> Resources:
@@ -25,7 +25,7 @@ class Trainer(Protocol):
     def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its stops; yields (position, outcome) as they finish, in any order.
 
-        What is added to the line meanwhile is trained as well, until nobody waits. A lane's outcome does not depend on the
+        What is added to the queue meanwhile is trained as well, until nothing waits. A lane's outcome does not depend on the
         other lanes, nor on where or when its population was trained.
         """
         ...
@@ -42,7 +42,7 @@ class Trainer(Protocol):
         ...
 
     def predict(self, folder: Path, x: Floats) -> Floats:
-        """What the exported model says: inputs `(rows, inputs)` to targets `(rows, heads)`, both in natural units."""
+        """The predictions of the exported model: inputs `(rows, inputs)` to targets `(rows, heads)`, both in natural units."""
         ...
 
     def clock(self, folder: Path, x: Floats) -> float:
@@ -52,12 +52,12 @@ class Trainer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """Who trains at the moment.
+    """The state of the workers.
 
     Args:
-        workers: Those that are there.
-        training: Those of them that have something to do.
-        waiting: Populations that nobody has begun.
+        workers: How many there are.
+        training: How many of them train.
+        waiting: Populations that wait.
         nodes: The machines of a cluster on which the workers are; 0 for processes of this machine.
     """
 

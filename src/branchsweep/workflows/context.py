@@ -21,7 +21,7 @@ class TrainingContext:
     Args:
         trainer: Trains populations.
         rows: The rows that it trains on, with all folds.
-        progress: Is told how it goes.
+        progress: Is called while lanes are trained.
     """
 
     trainer: Trainer

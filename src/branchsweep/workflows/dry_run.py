@@ -1,4 +1,4 @@
-"""Says what a sweep would do, without doing it."""
+"""The dry run of a sweep: what it would train, and how long that would take."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class DryRun:
 
 
 def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: Split, resources: Resources) -> DryRun:
-    """Asks a driver for all trials, telling it nothing: what it would ask if all answers were alike.
+    """Asks a driver for all trials without telling it any result: what it would ask if all scores were alike.
 
     A driver that learns will ask other trials later on, most often larger ones; the estimate is a first guess. What it takes to
     ask is not in it.
@@ -159,7 +159,7 @@ def _further_ahead(
 
 
 def _members(experiment: Experiment) -> int:
-    """Networks of the model that leaves the house, at most."""
+    """Networks of the exported model, at most."""
     ensemble = experiment.promotion.ensemble if experiment.promotion else None
     return ensemble.size if ensemble else 1
 

@@ -11,7 +11,7 @@ from branchsweep.trial import Result
 
 
 class ProgressCallback(Protocol):
-    """Is told how a sweep goes; shows it, or not."""
+    """Is called while a workflow runs, to show its progress."""
 
     def on_search_begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
         """The search begins, or goes on after these results."""
@@ -36,7 +36,7 @@ class ProgressCallback(Protocol):
         ...
 
     def on_worker_status(self, status: WorkerStatus) -> None:
-        """Who trains at the moment; told several times a second, as long as something is trained."""
+        """The state of the workers; called several times a second, as long as something is trained."""
         ...
 
     def on_trial_end(self, result: Result) -> None:

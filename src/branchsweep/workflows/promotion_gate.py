@@ -1,18 +1,18 @@
-"""The gate: whether what was measured is enough for a title to change hands.
+"""The promotion gate: whether the evidence suffices for a challenger to become the champion.
 
-Two models are never equally good on the same rows, and the better of two figures is the better model only if chance does not
-explain the difference. Three questions are asked, and all three must be answered well:
+Two models never have equal scores on the same rows, and the higher score belongs to the better model only if chance does not
+explain the difference. Three questions are asked, and the answer to all three must be yes:
 
 1. Is the challenger better? Its confirmation lanes against the champion's, on the same folds: the difference of the figure by
    which trials are ranked, in a one-sided corrected resampled t-test (Nadeau and Bengio 2003) at the gate's `alpha`.
-2. Does no head pay for it? No head's mean difference over the same folds is below `-margin`.
-3. Do the test rows not speak against it? Of the exported models' predictions, by a paired bootstrap (Efron and Tibshirani 1993)
+2. Is no head worse? No head's mean difference over the same folds is below `-margin`.
+3. Do the test rows not contradict it? Of the exported models' predictions, by a paired bootstrap (Efron and Tibshirani 1993)
    and with Holm's correction over all figures (1979), none is worse by more than the margin at level `alpha`.
 
-Only the first question can win a title, and it never sees the test rows: to choose by them would use them up. They can but
-veto.
+Only the first question can promote a challenger, and it never uses the test rows: to choose by them would use them up. They can
+only veto.
 
-A title needs all three answers, so the level of the first alone bounds how often an equal challenger is crowned
+A promotion needs all three, so the level of the first alone bounds how often an equal challenger is promoted
 (intersection-union, Berger 1982) and needs no correction for the number of heads. Holm's correction is for the statements about
 single heads: that one of them differs, and the veto that any one of many may cast.
 
@@ -49,7 +49,7 @@ from branchsweep.types import Floats
 
 @dataclass(frozen=True, slots=True)
 class GateCandidate:
-    """What is known of one contestant.
+    """The evidence on one model: the challenger or the champion.
 
     Args:
         name: For people (`version 3`).
@@ -90,7 +90,7 @@ def decide_promotion(
     validation_share: float,
     seed: int,
 ) -> PromotionDecision:
-    """Whether the challenger takes the title, with the reason as a sentence and the figures behind it.
+    """Whether the challenger becomes the champion, with the reason as a sentence and the evidence behind it.
 
     The rule is this module's first paragraphs'. Intervals are two-sided at 1 - 2 alpha, so that the interval of the ranking
     figure lies above 0 exactly where the test at alpha calls the challenger better.
@@ -98,9 +98,9 @@ def decide_promotion(
     Args:
         gate: Level, margin, resamples.
         objective: By whose rule the challenger must be better.
-        champion: Who holds the title; None if nobody does, and then the challenger takes it.
-        challenger: Who asks for it. Its lanes stand in the same order of folds and seeds as the champion's.
-        actual: The targets of the test rows, `(rows, heads)` in natural units; None where they are not to be heard.
+        champion: The champion; None if there is none, and then the challenger becomes it.
+        challenger: The challenger. Its lanes stand in the same order of folds and seeds as the champion's.
+        actual: The targets of the test rows, `(rows, heads)` in natural units; None where they are not to be used.
         validation_share: Of the rows behind a fold, the part it is validated on: 1 / folds.
         seed: Of the resamples.
 
@@ -139,8 +139,8 @@ def decide_promotion(
         predicted = champion.predictions, challenger.predictions
         test = paired_bootstrap(actual, *predicted, metrics, gate.bootstrap, seed, gate.margin, confidence)
         policy["rows"] = len(actual)
-    evidence = {**policy, "confidence": confidence, "figures": _figures_told(metrics, champion, challenger, lanes, test)}
-    of_champion, of_challenger = (_means(standing, metrics)[rule] for standing in (champion, challenger))
+    evidence = {**policy, "confidence": confidence, "figures": _metric_evidence(metrics, champion, challenger, lanes, test)}
+    of_champion, of_challenger = (_means(candidate, metrics)[rule] for candidate in (champion, challenger))
     measured = f"{words} {of_challenger:.4f} against {of_champion:.4f} of {champion.name}: {lanes[rule]}"
     measured += f", p {_rounded(lanes[rule].p_better)}"
     objection = _objection(gate, rule, lanes, test)
@@ -165,15 +165,15 @@ def _objection(gate: Gate, rule: str, lanes: Mapping[str, Difference], test: Map
     return ""
 
 
-def _lane_figures(standing: GateCandidate, metrics: ComparedMetrics) -> Floats:
+def _lane_figures(candidate: GateCandidate, metrics: ComparedMetrics) -> Floats:
     """Figures of each lane, averaged by fold: `(figures, folds)`."""
-    by_lane = np.array(list(standing.scores.values())).T
-    return mean_by_fold(metrics.values(by_lane), standing.folds)
+    by_lane = np.array(list(candidate.scores.values())).T
+    return mean_by_fold(metrics.values(by_lane), candidate.folds)
 
 
-def _means(standing: GateCandidate, metrics: ComparedMetrics) -> Mapping[str, float]:
+def _means(candidate: GateCandidate, metrics: ComparedMetrics) -> Mapping[str, float]:
     """Each figure over the folds."""
-    means = _lane_figures(standing, metrics).mean(axis=-1).tolist()
+    means = _lane_figures(candidate, metrics).mean(axis=-1).tolist()
     return dict(zip(metrics.names, means, strict=True))
 
 
@@ -193,7 +193,7 @@ def _over_lanes(
     }
 
 
-def _figures_told(
+def _metric_evidence(
     metrics: ComparedMetrics,
     champion: GateCandidate,
     challenger: GateCandidate,
@@ -204,9 +204,9 @@ def _figures_told(
     before, after = _means(champion, metrics), _means(challenger, metrics)
     adjusted = holm({metric: difference.p for metric, difference in lanes.items() if ObjectiveMetric.parsed(metric).head})
     vetoes = holm({metric: difference.p_worse for metric, difference in test.items()})
-    told: dict[str, dict[str, Any]] = {}
+    evidence: dict[str, dict[str, Any]] = {}
     for metric, difference in lanes.items():
-        told[metric] = {
+        evidence[metric] = {
             "champion": before[metric],
             "challenger": after[metric],
             "difference": difference.mean,
@@ -215,17 +215,17 @@ def _figures_told(
             "p_better": difference.p_better,
         }
         if metric in adjusted:
-            told[metric]["p_adjusted"] = adjusted[metric]
+            evidence[metric]["p_adjusted"] = adjusted[metric]
         if metric in test:
             rows = test[metric]
-            told[metric]["test"] = {
+            evidence[metric]["test"] = {
                 "difference": rows.mean,
                 "interval": [rows.low, rows.high],
                 "p": rows.p,
                 "p_worse": rows.p_worse,
                 "p_worse_adjusted": vetoes[metric],
             }
-    return told
+    return evidence
 
 
 def _rounded(p: float) -> str:

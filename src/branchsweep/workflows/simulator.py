@@ -1,7 +1,7 @@
-"""Rehearses a search: its rounds on their way through rungs and workers, with nobody who trains, and a clock that is reckoned.
+"""Simulates a search: its rounds go through rungs and workers, nothing is trained, and the clock is simulated.
 
 Trials get made-up scores, in an order that only chance decides, so that as many of them are pruned at every rung as would be.
-How long each population takes is an estimate (`costs`), compiling included.
+How long each population takes is an estimate (`training/cost_model.py`), compiling included.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def simulate_search(
     Args:
         rounds: What is asked, in order.
         experiment: Gives folds, seeds, rungs, and how many rounds are asked ahead.
-        resources: Who would train; of GPUs nothing is known, and they count as cores.
+        resources: Where populations would train; GPUs count as cores, for nothing is known of their speed.
         train_rows: Of a fold.
         validation_rows: Likewise.
     """
@@ -93,7 +93,7 @@ class _SimulatedTrainer:
         self.now = self.busy = 0.0
 
     def train(self, line: PopulationQueue) -> Iterator[tuple[int, PopulationOutcome]]:
-        """Every population, to its stops, by those who would train it."""
+        """Yields every population, in the order in which workers would finish."""
         training: list[tuple[float, int, int, Population]] = []  # when it is over, its position, whose it is
         idle = set(range(len(self._compiled)))
         while line or training:

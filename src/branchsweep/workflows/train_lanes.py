@@ -18,7 +18,7 @@ from branchsweep.training.resources import Resources
 from branchsweep.workflows.context import TrainingContext
 
 PlanCallback = Callable[[float, str, int], None]
-"""Is told what is about to be trained: see `ProgressCallback.on_training_planned`."""
+"""Is called with what is about to be trained: see `ProgressCallback.on_training_planned`."""
 
 
 def train_lanes(
@@ -52,7 +52,7 @@ class LaneBatch:
     Args:
         queue: Where the populations wait. Others may use it too.
         resources: Where they are trained.
-        on_planned: Is told of lanes that are added.
+        on_planned: Is called when lanes are added.
         turn: In the queue. What waits for an earlier turn is trained first.
     """
 
