@@ -354,7 +354,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_told_with_its_line(change: tuple[str, str], message: str) -> None:
+def test_a_mistake_is_reported_with_its_line(change: tuple[str, str], message: str) -> None:
     assert complaint(changed(*change)) == message
 
 
@@ -372,7 +372,7 @@ def test_a_file_that_is_no_mapping(text: str, message: str) -> None:
     assert complaint(text) == message
 
 
-def test_several_mistakes_are_told_in_the_order_of_their_lines() -> None:
+def test_several_mistakes_are_reported_in_the_order_of_their_lines() -> None:
     text = changed("name: plant", "name: my plant").replace("loss: huber", "loss: mea").replace("epochs: 5", "epoch: 5")
     assert complaint(text) == (
         "x.yaml:2: name: got 'my plant', expected a name (letters, digits, _ and -, a letter or _ first)\n"
@@ -381,7 +381,7 @@ def test_several_mistakes_are_told_in_the_order_of_their_lines() -> None:
     )
 
 
-def test_mistakes_between_places_are_told_beside_mistakes_of_single_values() -> None:
+def test_mistakes_of_several_values_are_reported_beside_those_of_single_values() -> None:
     text = changed("name: plant", "name: 5").replace("log: true", "log: no").replace("high: 4}", "high: 40}")
     assert complaint(text).splitlines() == [
         "x.yaml:2: name: got 5, expected a name (letters, digits, _ and -, a letter or _ first)",
@@ -390,7 +390,7 @@ def test_mistakes_between_places_are_told_beside_mistakes_of_single_values() -> 
     ]
 
 
-def test_a_mistake_throws_no_shadow_on_what_depends_on_it() -> None:
+def test_a_mistake_hides_those_that_may_only_follow_from_it() -> None:
     text = changed("trunk.depth: {type: int", "trunk.depth: {type: itn").replace("  PE: {unit: MW}", "  PE: 3")
     assert complaint(text).splitlines() == [
         "x.yaml:5: heads.PE: got 3, expected a mapping with column, unit, loss",
@@ -398,7 +398,7 @@ def test_a_mistake_throws_no_shadow_on_what_depends_on_it() -> None:
     ]
 
 
-def test_every_duplicate_key_is_told() -> None:
+def test_every_duplicate_key_is_reported() -> None:
     text = changed("    loss: huber", "    unit: huber") + "fit: {}\n"
     assert complaint(text).splitlines() == [
         "x.yaml:8: heads.V.unit: this key stands twice, first in line 7",
@@ -406,14 +406,14 @@ def test_every_duplicate_key_is_told() -> None:
     ]
 
 
-def test_a_mistake_says_where() -> None:
+def test_an_error_has_file_and_line_as_a_field() -> None:
     with pytest.raises(ConfigError) as caught:
         loaded(changed("epochs: 5", "epochs: 0"))
     assert caught.value.where == "x.yaml:26"
     assert caught.value.message == "fit.epochs: got 0, expected a whole number of at least 1"
 
 
-def test_no_message_is_in_the_words_of_pydantic() -> None:
+def test_no_message_is_pydantics() -> None:
     for change, _ in MISTAKES.values():
         text = complaint(changed(*change))
         assert "Input" not in text
@@ -501,7 +501,7 @@ class TestSpaceInItsOwnFile:
         text = self.EXPERIMENT.replace("SPACE", "y.yaml") + "seed: -1\n"
         assert [line.split(" ")[0] for line in complaint(text).splitlines()] == ["x.yaml:5:", "y.yaml:3:"]
 
-    def test_a_missing_one_is_told_with_its_nearest_neighbour(self) -> None:
+    def test_a_missing_one_is_reported_with_the_nearest_name(self) -> None:
         write_yaml(self.TEXT, "spaces/branched.yaml")
         assert complaint(self.EXPERIMENT.replace("SPACE", "spaces/brached.yaml")) == (
             f"x.yaml:4: space: got 'spaces/brached.yaml', {UNFOUND}; did you mean 'spaces/branched.yaml'?"
@@ -606,7 +606,7 @@ class TestOverrides:
         lines = complaint(changed("epochs: 5", "epochs: 0"), "search.trials=0", "seed=-1").splitlines()
         assert [line.split(": ")[0] for line in lines] == ["x.yaml:26", "--set search.trials=0", "--set seed=-1"]
 
-    def test_a_missing_space_is_told_where_it_is_named(self) -> None:
+    def test_a_missing_space_is_reported_where_it_is_named(self) -> None:
         text = TestSpaceInItsOwnFile.EXPERIMENT.replace("SPACE", "nowhere.yaml")
         assert complaint(text, "space.dimensions.trunk.depth.high=2") == f"x.yaml:4: space: got 'nowhere.yaml', {UNFOUND}"
 
@@ -688,17 +688,17 @@ class TestDump:
         assert loaded(dump_yaml(experiment)) == experiment
 
     @pytest.mark.parametrize("text", HARD_TEXTS)
-    def test_loads_back_whatever_the_words(self, text: str) -> None:
+    def test_loads_back_with_any_text(self, text: str) -> None:
         experiment = loaded().model_copy(update={"question": text})
         assert loaded(dump_yaml(experiment)).question == text
 
     @pytest.mark.parametrize("number", [1e-12, 1e-4, 0.1, 1 / 3, 1.0, 1e22, 123456789.123456789, 5e-324])
-    def test_loads_back_whatever_the_number(self, number: float) -> None:
+    def test_loads_back_with_any_number(self, number: float) -> None:
         space = SearchSpace(dimensions={"learning_rate": Float(type="float", low=-number, high=number)})
         text = dump_yaml(loaded().model_copy(update={"space": space}))
         assert SearchSpace.model_validate(read_document(write_yaml(text)).data["space"]) == space
 
-    def test_keeps_the_order_and_spells_out_the_defaults(self) -> None:
+    def test_keeps_the_order_and_has_the_defaults(self) -> None:
         text = dump_yaml(loaded())
         assert text.startswith("name: plant\n")
         assert text.index("  PE:") < text.index("  V:")
@@ -795,7 +795,7 @@ class TestSpaceAlone:
             ((ALONE, "{}"), "x.yaml:1: missing key 'dimensions', expected a mapping"),
         ],
     )
-    def test_a_mistake_names_its_line(self, change: tuple[str, str], message: str) -> None:
+    def test_a_mistake_has_its_line(self, change: tuple[str, str], message: str) -> None:
         path = write_yaml(ALONE.replace(*change))
         assert is_space_file(path)
         with pytest.raises(ConfigError) as caught:

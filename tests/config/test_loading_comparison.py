@@ -253,11 +253,11 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_told_with_its_line(change: tuple[str, str], message: str) -> None:
+def test_a_mistake_is_reported_with_its_line(change: tuple[str, str], message: str) -> None:
     assert complaint(changed(*change)) == message
 
 
-def test_no_message_is_in_the_words_of_pydantic() -> None:
+def test_no_message_is_pydantics() -> None:
     for change, _ in MISTAKES.values():
         text = complaint(changed(*change))
         assert "Input" not in text
@@ -310,7 +310,7 @@ class TestMistakesInside:
         write_yaml(changed("high: 4", "high: 40", SPACE), "spaces/y.yaml")
         assert complaint(GOOD) == "spaces/y.yaml:2: dimensions.trunk.depth.high: got 40, expected a whole number from 1 to 16"
 
-    def test_are_told_as_they_are_of_an_experiment_alone(self) -> None:
+    def test_are_reported_as_those_of_an_experiment_alone(self) -> None:
         write_yaml(changed("type: int, low: 1", "type: itn, hihg: 1", SPACE), "spaces/y.yaml")
         write_yaml(changed("epochs: 5", "epochs: 0", PLANT), "experiments/plant.yaml")
         with pytest.raises(ConfigError) as alone:
@@ -330,18 +330,18 @@ class TestMistakesInside:
             "experiments/old.yaml:6:",
         ]
 
-    def test_other_heads_are_told_where_the_contestant_names_the_experiment(self) -> None:
+    def test_other_heads_are_reported_where_the_contestant_names_the_experiment(self) -> None:
         write_yaml(changed("{PE: {}, V: {}}", "{PE: {}}", OLD), "experiments/old.yaml")
         assert complaint(GOOD) == (
             "c.yaml:10: contestants.old.experiment: got an experiment with heads {'PE': 'PE'} and inputs ['AT', 'AP', 'RH'], "
             f"expected those of the comparison's experiment: {OURS}"
         )
 
-    def test_an_unsettled_table_throws_no_shadow_on_other_experiments(self) -> None:
+    def test_a_wrong_table_hides_no_mistake_of_other_experiments(self) -> None:
         write_yaml(changed("table: ccpp", "table: {source: 3, inputs: [AT, AP, RH]}", PLANT), "experiments/plant.yaml")
         assert complaint(GOOD) == "experiments/plant.yaml:2: table.source: got 3, expected a text"
 
-    def test_an_unknown_kind_throws_no_shadow_on_who_names_the_contestant(self) -> None:
+    def test_an_unknown_kind_adds_no_mistake_where_the_contestant_is_named(self) -> None:
         text = changed("{kind: single}", "{kind: singel}").replace("reference: branched", "reference: single")
         (line,) = complaint(text).splitlines()
         assert line.startswith("c.yaml:9: contestants.single.kind: got 'singel'")
@@ -427,7 +427,7 @@ class TestOverrides:
         assert isinstance(single, Single) and single.experiment
         assert single.experiment.fit.epochs == 20
 
-    def test_a_missing_experiment_is_told_where_it_is_named(self) -> None:
+    def test_a_missing_experiment_is_reported_where_it_is_named(self) -> None:
         text = changed("experiments/plant.yaml", "nowhere.yaml")
         assert complaint(text, "experiment.fit.epochs=20") == f"c.yaml:3: experiment: got 'nowhere.yaml', {UNFOUND}"
 

@@ -103,7 +103,7 @@ def test_a_sheet_is_named_or_counted(tmp_path: Path, sheet: str | int | None, ro
     ("sheet", "expected"),
     [("Autum", "the sheets are Spring, Autumn; did you mean 'Autumn'?"), (2, "the sheets are Spring, Autumn (0 to 1)")],
 )
-def test_a_missing_sheet_is_answered_with_those_there_are(tmp_path: Path, sheet: str | int, expected: str) -> None:
+def test_a_missing_sheet_is_reported_with_the_sheets_of_the_workbook(tmp_path: Path, sheet: str | int, expected: str) -> None:
     with pytest.raises(DataError) as error:
         read_table(two_sheets(tmp_path / "book.xlsx"), sheet)
     assert expected in message(error)
@@ -115,7 +115,7 @@ def test_only_a_workbook_has_sheets(tmp_path: Path) -> None:
         read_table(write(small_table(), tmp_path / "table.csv"), "Sheet1")
 
 
-def test_a_missing_file_is_answered_with_the_one_beside_it(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_the_nearest_name_in_its_folder(tmp_path: Path) -> None:
     write(small_table(), tmp_path / "plant.csv")
     with pytest.raises(DataError, match=r"there is no such file; did you mean 'plant\.csv'\?"):
         read_table(tmp_path / "plnat.csv")
@@ -487,7 +487,7 @@ def test_every_training_row_validates_once_and_no_test_row_ever(dataset: Dataset
         assert sorted([*learning, *validation]) == sorted(parts.train)
 
 
-def test_the_digest_of_a_split_tells_which_rows_are_for_what(dataset: Dataset, tmp_path: Path) -> None:
+def test_the_digest_of_a_split_depends_on_which_rows_are_used_for_what(dataset: Dataset, tmp_path: Path) -> None:
     same = split_rows(make_experiment(), dataset).digest
     assert split_rows(make_experiment(), dataset).digest == same
     others = [
@@ -503,7 +503,7 @@ def test_the_digest_of_a_split_tells_which_rows_are_for_what(dataset: Dataset, t
     assert len({same, *others}) == 7
 
 
-def test_test_rows_that_stand_among_the_training_rows_are_told(tmp_path: Path) -> None:
+def test_test_rows_among_the_training_rows_are_warned_of(tmp_path: Path) -> None:
     table = small_table(30)
     path = write(pd.concat([table, table]), tmp_path / "table.csv")
     experiment = make_experiment(path)
@@ -624,7 +624,7 @@ def other_columns(sheets: list[pd.DataFrame]) -> list[pd.DataFrame]:
     ],
     ids=["another value", "other columns", "four sheets", "a row less", "an empty sheet", "an order twice"],
 )
-def test_sheets_that_hold_anything_else_are_no_halves(
+def test_sheets_with_other_rows_are_not_used_as_halves(
     tmp_path: Path, change: Callable[[list[pd.DataFrame]], list[pd.DataFrame]]
 ) -> None:
     experiment = make_experiment(**PLANT)
@@ -695,7 +695,7 @@ def test_inputs_are_read_with_all_other_columns(tmp_path: Path, suffix: str) -> 
     assert list(read["day"]) == list(table["day"])
 
 
-def test_a_missing_input_is_answered_with_the_nearest(tmp_path: Path) -> None:
+def test_a_missing_input_is_reported_with_the_nearest_name(tmp_path: Path) -> None:
     path = write(small_table().rename(columns={"speed": "Sped"}), tmp_path / "table.csv")
     with pytest.raises(DataError, match=r"column 'speed' \(an input of the model\) not found; did you mean 'Sped'\?"):
         read_inputs(path, None, ["speed"])
@@ -726,7 +726,7 @@ def test_what_is_written_is_read_again(tmp_path: Path, suffix: str) -> None:
         ("nowhere/out.csv", "there is no folder"),
     ],
 )
-def test_where_nothing_can_be_written_is_told(tmp_path: Path, name: str, expected: str) -> None:
+def test_a_path_that_cannot_be_written_is_reported(tmp_path: Path, name: str, expected: str) -> None:
     with pytest.raises(DataError, match=expected):
         write_table(small_table(), tmp_path / name)
 

@@ -176,7 +176,7 @@ def test_a_download_is_stored_and_found_again(real_zip: bytes, cache: Path) -> N
 
 
 @pytest.mark.needs_table
-def test_the_address_of_a_mirror_may_stand_in_the_environment(real_zip: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_of_a_mirror_can_be_an_environment_variable(real_zip: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(Answer(real_zip)) as url:
         monkeypatch.setenv("BRANCHSWEEP_CCPP_URL", url)
         assert load_dataset(experiment()).location == url
@@ -224,7 +224,7 @@ def location(dataset: Dataset) -> tuple[str, str]:
 
 
 @pytest.mark.needs_table
-def test_the_table_is_known_by_its_content(real_frame: pd.DataFrame, real_copy: Path, tmp_path: Path) -> None:
+def test_the_table_is_identified_by_its_content(real_frame: pd.DataFrame, real_copy: Path, tmp_path: Path) -> None:
     published = load_dataset(experiment(), data=real_copy)
     assert not any("not the power-plant table" in warning for warning in published.warnings)
     noise = 1.0 + 2.0**-52  # what a spreadsheet program makes of 14.96
@@ -317,7 +317,7 @@ def test_another_table_is_not_stored(body: str, other_zip: bytes, cache: Path) -
 
 
 @pytest.mark.parametrize("sent", [b"", b"PK and then nothing"], ids=["no byte", "mid-transfer"])
-def test_a_server_that_falls_silent_is_given_up(sent: bytes, cache: Path) -> None:
+def test_a_server_that_stops_sending_is_given_up_at_the_deadline(sent: bytes, cache: Path) -> None:
     answer = Answer(sent, announced=1000, stalls=True)
     began = time.monotonic()
     with serving(answer) as url:
@@ -327,7 +327,7 @@ def test_a_server_that_falls_silent_is_given_up(sent: bytes, cache: Path) -> Non
     assert files_in(cache) == []
 
 
-def test_a_socket_that_never_answers_is_given_up(cache: Path) -> None:
+def test_a_socket_that_never_answers_is_given_up_at_the_deadline(cache: Path) -> None:
     began = time.monotonic()
     with silence() as url, pytest.raises(DownloadError, match=r"sent no answer within 0\.3 s"):
         download(url, cache, deadline=0.3)
@@ -343,13 +343,15 @@ def test_a_socket_that_never_answers_is_given_up(cache: Path) -> None:
         ("http://[", "is not an address to download from"),
     ],
 )
-def test_an_address_that_leads_nowhere_is_told(url: str, expected: str, cache: Path) -> None:
+def test_an_address_that_does_not_exist_is_reported(url: str, expected: str, cache: Path) -> None:
     with pytest.raises(DownloadError) as error:
         download(url, cache)
     assert str(error.value).startswith(f"{url} {expected}")
 
 
-def test_a_cache_that_cannot_be_written_is_told_before_the_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_reported_before_the_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("BRANCHSWEEP_CACHE", str(tmp_path / "file" / "cache"))
     dataset = load_dataset(experiment())
@@ -378,7 +380,7 @@ def test_the_synthetic_table_can_be_refused() -> None:
 
 
 @pytest.mark.parametrize("way", ["--data", "BRANCHSWEEP_CCPP"])
-def test_a_path_that_leads_nowhere_is_never_passed_over(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_that_leads_nowhere_is_never_ignored(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "nowhere.xlsx"
     if way == "BRANCHSWEEP_CCPP":
         monkeypatch.setenv(way, str(path))
@@ -388,7 +390,7 @@ def test_a_path_that_leads_nowhere_is_never_passed_over(way: str, tmp_path: Path
     assert way in str(error.value)
 
 
-def test_a_users_file_that_is_not_the_table_is_never_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_file_that_is_not_the_table_is_never_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tmp_path / "other.csv"
     other.write_text("AT,RH,AP,PE,W\n1,2,3,4,5\n")
     with pytest.raises(DataError, match=r"column 'V' \(heads\.V\.column\) not found"):
@@ -405,7 +407,7 @@ def test_a_users_file_that_is_not_the_table_is_never_passed_over(tmp_path: Path,
         load_dataset(experiment())
 
 
-def test_what_is_missing_is_told() -> None:
+def test_the_difference_to_the_published_table_is_described() -> None:
     table = {name: np.zeros(3) for name in ("AT", "AP", "RH", "PE")}
     assert power_plant.table_difference(table) == "it has no column V"
     drawn = dict(zip(power_plant.COLUMNS, synthetic_table.synthetic_rows().T, strict=True))
