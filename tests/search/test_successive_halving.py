@@ -1,4 +1,4 @@
-"""Who goes on after a rung: what one can say of any ranking, and small cases by hand."""
+"""The ranking of trials at a rung: properties of any ranking, and small cases by hand."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from statistics import fmean
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from branchsweep.metrics.objectives import dominates
 from branchsweep.search.successive_halving import Vector, rung_ranking, surviving_count
+from properties import quick
 
 
 def ranking(vectors: Mapping[int, Vector]) -> list[int]:
@@ -21,35 +25,46 @@ def ranking(vectors: Mapping[int, Vector]) -> list[int]:
     ("count", "keep", "expected"),
     [(16, 0.5, 8), (15, 0.5, 8), (1, 0.5, 1), (0, 0.5, 0), (3, 0.1, 1), (10, 0.3, 3), (100, 0.29, 29), (5, 0.99, 5)],
 )
-def test_at_least_the_share_goes_on_and_never_nobody(count: int, keep: float, expected: int) -> None:
+def test_at_least_the_share_and_at_least_one_trial_survive(count: int, keep: float, expected: int) -> None:
     assert surviving_count(count, keep) == expected
 
 
-def test_of_one_head_the_ranking_is_the_order() -> None:
+def test_with_one_head_trials_rank_by_its_score() -> None:
     values = np.random.default_rng(0).permutation(20) / 20
     vectors = {number: (float(value),) for number, value in enumerate(values)}
     assert ranking(vectors) == sorted(vectors, key=lambda number: -vectors[number][0])
 
 
-def test_who_is_best_for_some_head_goes_before_who_is_better_on_average() -> None:
+def test_the_best_trial_of_a_head_ranks_before_a_trial_with_a_higher_mean() -> None:
     vectors = {0: (0.9, 0.9), 1: (0.89, 0.89), 2: (0.95, 0.1), 3: (0.2, 0.91), 4: (0.2, 0.8)}
-    assert ranking(vectors) == [0, 3, 2, 1, 4]  # 3 and 2 lead at a head each, 1 is beaten by 0 at both
+    assert ranking(vectors) == [0, 3, 2, 1, 4]  # 3 and 2 are the best of a head each, 1 is dominated by 0
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_nobody_of_the_front_stands_behind_one_who_is_dominated(seed: int) -> None:
-    drawn = np.random.default_rng(seed).uniform(size=(30, 3)).round(1)  # rounded, so that there are ties
-    vectors = {number: tuple(map(float, vector)) for number, vector in enumerate(drawn)}
+SCORES = st.integers(0, 10).map(lambda tenth: tenth / 10)
+"""Few distinct scores, so that there are ties."""
+
+
+@quick
+@given(st.lists(st.tuples(SCORES, SCORES, SCORES), max_size=20))
+def test_non_dominated_trials_rank_first_and_the_mean_orders_the_rest(drawn: list[tuple[float, float, float]]) -> None:
+    vectors = dict(enumerate(drawn))
     order = ranking(vectors)
-    assert sorted(order) == list(range(30))
-    beaten = [any((drawn >= drawn[number]).all(1) & (drawn > drawn[number]).any(1)) for number in order]
-    assert beaten == sorted(beaten)
-    for first, second in pairwise(order):
-        if beaten[order.index(first)] == beaten[order.index(second)]:
-            assert (-fmean(vectors[first]), first) < (-fmean(vectors[second]), second)
+    assert sorted(order) == list(vectors)
+    dominated = [any(dominates(other, vectors[number]) for other in drawn) for number in order]
+    assert dominated == sorted(dominated)
+    for (number, is_dominated), (next_number, next_is_dominated) in pairwise(zip(order, dominated, strict=True)):
+        if is_dominated == next_is_dominated:
+            assert (-fmean(vectors[number]), number) < (-fmean(vectors[next_number]), next_number)
 
 
-def test_equals_go_in_the_order_of_asking() -> None:
+@quick
+@given(st.integers(0, 500), st.integers(1, 99))
+def test_survivors_are_the_share_rounded_up(count: int, percent: int) -> None:
+    survivors = surviving_count(count, percent / 100)
+    assert survivors == (-(-count * percent // 100) if count else 0)
+
+
+def test_equal_trials_rank_by_their_numbers() -> None:
     assert ranking({7: (0.5, 0.5), 3: (0.5, 0.5), 5: (0.5, 0.5)}) == [3, 5, 7]
 
 
