@@ -17,17 +17,9 @@ from branchsweep.errors import ConfigError
 from branchsweep.reporting.text.trials import render_leaderboard, render_trial_details
 from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.trial import Result, Score, Status, Trial
-from branchsweep.workflows.leaderboard import (
-    Condition,
-    Leaderboard,
-    TrialDetails,
-    TrialFilter,
-    find_trial,
-    leaderboard,
-    sorts,
-    trial_details,
-    valued,
-)
+from branchsweep.workflows.leaderboard import Leaderboard, leaderboard
+from branchsweep.workflows.trial_details import TrialDetails, find_trial, trial_details
+from branchsweep.workflows.trial_filter import Condition, TrialFilter, sorts, value_of
 from scores import SCORE_METRICS, head_score
 from tiny_sweep import tiny_experiment
 
@@ -135,10 +127,10 @@ def test_trials_are_chosen_by_what_they_were(where: list[str], expected: set[int
 
 def test_what_the_space_fixes_and_the_head_of_its_own() -> None:
     fixed = {"branch.depth": 3, "trunk.width": 64}
-    assert valued("trunk.width", {}, fixed, ["PE"]) == 64
-    assert valued("trunk.width", {"trunk.width": 8}, fixed, ["PE"]) == 8
-    assert valued("PE.depth", {}, fixed, ["PE"]) == 3
-    assert valued("PE.depth", {"PE.depth": 0}, fixed, ["PE"]) == 0
+    assert value_of("trunk.width", {}, fixed, ["PE"]) == 64
+    assert value_of("trunk.width", {"trunk.width": 8}, fixed, ["PE"]) == 8
+    assert value_of("PE.depth", {}, fixed, ["PE"]) == 3
+    assert value_of("PE.depth", {"PE.depth": 0}, fixed, ["PE"]) == 0
 
 
 def test_nine_digits_are_enough_to_name_a_number() -> None:

@@ -16,7 +16,8 @@ from branchsweep.errors import TrackingError, UserError
 if TYPE_CHECKING:
     from branchsweep.metrics.comparison_result import ComparisonResult
     from branchsweep.tracking.open import ComparisonSummary, RecordedSweep, SweepSummary
-    from branchsweep.workflows.leaderboard import Leaderboard, TrialDetails
+    from branchsweep.workflows.leaderboard import Leaderboard
+    from branchsweep.workflows.trial_details import TrialDetails
 
 MOST_TRIALS = 20
 """Trials of a sweep that are shown by default."""
@@ -101,7 +102,8 @@ def _leaderboard(
 ) -> Leaderboard:
     """Filter and sort the trials of a recorded sweep."""
     from branchsweep.config.recorded import parse_recorded_experiment
-    from branchsweep.workflows.leaderboard import OBJECTIVE, TrialFilter, leaderboard
+    from branchsweep.workflows.leaderboard import leaderboard
+    from branchsweep.workflows.trial_filter import OBJECTIVE, TrialFilter
 
     of = recorded.record
     most = most if most or as_json else MOST_TRIALS
@@ -114,7 +116,7 @@ def _trial_details(recorded: RecordedSweep, number: int, tracking_uri: str | Non
     """All details of one recorded trial."""
     from branchsweep.config.recorded import parse_recorded_experiment
     from branchsweep.models.drawing import COLUMNS
-    from branchsweep.workflows.leaderboard import find_trial, trial_details
+    from branchsweep.workflows.trial_details import find_trial, trial_details
 
     result = find_trial(recorded.recorded_results(), number, recorded.label)
     experiment = parse_recorded_experiment(recorded.yaml, recorded.label)

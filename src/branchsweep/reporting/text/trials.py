@@ -17,7 +17,8 @@ from branchsweep.reporting.text.layout import INDENT, key_value_table, plain_tab
 from branchsweep.trial import Score
 
 if TYPE_CHECKING:
-    from branchsweep.workflows.leaderboard import Leaderboard, TrialDetails
+    from branchsweep.workflows.leaderboard import Leaderboard
+    from branchsweep.workflows.trial_details import TrialDetails
 
 
 def render_leaderboard(board: Leaderboard) -> RenderableType:
@@ -36,13 +37,13 @@ def render_leaderboard(board: Leaderboard) -> RenderableType:
         score, trial = result.score, result.trial
         cells = [format_score(score.heads[head].score) if head in score.heads else "-" for head in board.heads]
         cells.append(format_score_with_error(score.value, score.value_se) if score.is_complete else score.status.value)
-        cells += [format_score(board.judged.rank(score)) if score.is_complete else "-" for _ in objective]
+        cells += [format_score(board.evaluator.rank(score)) if score.is_complete else "-" for _ in objective]
         cells += [f"{score.seconds:.1f}" if key == "seconds" else f"{board.parameters[trial.number]:,}" for key in sorted_by]
-        violates = "violates a constraint: " if score.is_complete and not board.judged.is_eligible(result) else ""
+        violates = "violates a constraint: " if score.is_complete and not board.evaluator.is_eligible(result) else ""
         name = f"{trial.known}: " if trial.known else ""
         params = ", ".join(f"{key} {format_param(param)}" for key, param in sorted(trial.params.items()))
         table.add_row(f"{trial.number}", *cells, score.reason or f"{violates}{name}{params}")
-    left = board.meeting - len(board.shown)
+    left = board.matching - len(board.shown)
     return Group(table, Text(f"… and {left:,} more (--most)", style="dim")) if left else table
 
 
