@@ -1,4 +1,4 @@
-"""Says what a search space holds: its dimensions, its size, and what a few of its networks look like."""
+"""A summary of a search space: its dimensions, its size, and a few of its networks."""
 
 from __future__ import annotations
 
@@ -21,34 +21,38 @@ from branchsweep.trial import Params, ParamValue, Trial
 
 @dataclass(frozen=True, slots=True)
 class DimensionSummary:
-    """A dimension and the tunable that it varies.
+    """A dimension and the hyperparameter that it varies.
 
     Args:
-        name: As the space has it.
+        name: The dimension's name.
         dimension: Its values.
-        tunable: The meaning, and where it acts.
+        hyperparameter: The hyperparameter, with its meaning and binding.
     """
 
     name: str
     dimension: Dimension
-    tunable: Hyperparameter
+    hyperparameter: Hyperparameter
 
     def as_data(self) -> dict[str, Any]:
-        """Plain data: what the space says of it, and what is known of the tunable."""
-        said = {"size": _whole(self.dimension.size), "acts": self.tunable.binding.value, "meaning": self.tunable.meaning}
+        """The dimension as JSON knows it, with size, binding and meaning."""
+        said = {
+            "size": _whole(self.dimension.size),
+            "acts": self.hyperparameter.binding.value,
+            "meaning": self.hyperparameter.meaning,
+        }
         return {"name": self.name, **self.dimension.model_dump(exclude_none=True), **said}
 
 
 @dataclass(frozen=True, slots=True)
 class SampledNetwork:
-    """One point of the space, or a known configuration, as a network.
+    """The network of a random point of the space, or of an initial trial.
 
     Args:
-        known: The configuration's name, empty for a point drawn at random and for what is fixed.
-        params: What it says.
-        architecture: What that comes to.
-        parameters: Weights and biases.
-        picture: The network as text, line by line.
+        known: The initial trial's name; empty for a random point, and for the fixed params alone.
+        params: The params.
+        architecture: The architecture that they describe.
+        parameters: The number of weights and biases.
+        picture: A drawing of the network as lines of text.
     """
 
     known: str
@@ -60,18 +64,19 @@ class SampledNetwork:
 
 @dataclass(frozen=True, slots=True)
 class SearchSpaceSummary:
-    """What there is to see of a space.
+    """The summary of a search space.
 
     Args:
         space: The experiment's name, or the file's.
-        inputs, heads: Of the networks.
-        dimensions: In the order of asking.
-        fixed: Tunables held at a value.
-        points: Distinct points under the conditions; infinite where a dimension is continuous.
-        discrete_points: The same with continuous dimensions held still.
-        unconditional: What `points` (or, where that is infinite, `discrete_points`) would be without the conditions.
-        continuous: How many dimensions are continuous.
-        samples: The known configurations, then points drawn at random, each another network.
+        inputs: The names of the inputs.
+        heads: The names of the heads.
+        dimensions: The dimensions in the order of the space.
+        fixed: The hyperparameters that are fixed, with their values.
+        points: The number of distinct points under the conditions; infinite if a dimension is continuous.
+        discrete_points: The same without continuous dimensions.
+        unconditional: What `points` (or, if that is infinite, `discrete_points`) would be without the conditions.
+        continuous: The number of continuous dimensions.
+        samples: The initial trials, then random points, each another network.
     """
 
     space: str
@@ -86,21 +91,21 @@ class SearchSpaceSummary:
     samples: tuple[SampledNetwork, ...]
 
     def to_json(self) -> str:
-        """One JSON object; `points` is null where they are infinitely many."""
+        """The summary as a JSON object; `points` is null if they are infinitely many."""
         said = {name: getattr(self, name) for name in ("space", "inputs", "heads")}
-        said |= {"dimensions": [varied.as_data() for varied in self.dimensions], "fixed": dict(self.fixed)}
+        said |= {"dimensions": [dimension.as_data() for dimension in self.dimensions], "fixed": dict(self.fixed)}
         said |= {"points": _whole(self.points), "discrete_points": self.discrete_points}
         return json.dumps({**said, "samples": [asdict(sample) for sample in self.samples]})
 
 
 def summarize_space(name: str, experiment: Experiment, samples: int, columns: int = COLUMNS) -> SearchSpaceSummary:
-    """Looks at the space of an experiment.
+    """Summarize the search space of an experiment.
 
     Args:
-        name: What to call it.
-        experiment: Gives the space, the heads and the inputs, the known configurations, and the seed of the samples.
-        samples: How many points to draw at random; there are fewer where the space has fewer networks.
-        columns: Letters of a picture's line, at most.
+        name: The name in the summary.
+        experiment: Determines the space, heads, inputs and initial trials, and the seed of the samples.
+        samples: The number of random points; fewer if the space has fewer networks.
+        columns: The most characters in a line of a drawing.
     """
     space, heads = experiment.space, tuple(experiment.heads)
     trials = random_trials(experiment, len(experiment.search.initial_trials) + samples)
@@ -109,7 +114,7 @@ def summarize_space(name: str, experiment: Experiment, samples: int, columns: in
         space=name,
         inputs=tuple(experiment.table.inputs),
         heads=heads,
-        dimensions=tuple(_varied(experiment)),
+        dimensions=tuple(_dimension_summaries(experiment)),
         fixed=space.fixed,
         points=space.points,
         discrete_points=space.discrete_points,
@@ -120,17 +125,17 @@ def summarize_space(name: str, experiment: Experiment, samples: int, columns: in
 
 
 def known_networks(experiment: Experiment, known: str = "", columns: int = COLUMNS) -> tuple[SampledNetwork, ...]:
-    """The networks that an experiment names: its known configurations, or one of them.
+    """The networks of an experiment's initial trials, or of one of them.
 
-    Where it has none, there is one network without a name: of the values that the space fixes, and defaults.
+    An experiment without initial trials has one network without a name, of the fixed params and the defaults.
 
     Args:
-        experiment: Gives the configurations, the heads and the inputs.
-        known: The one configuration to look at; all if empty.
-        columns: Letters of a picture's line, at most.
+        experiment: Determines the initial trials, the heads and the inputs.
+        known: The name of an initial trial; all if empty.
+        columns: The most characters in a line of a drawing.
 
     Raises:
-        ConfigError: The experiment has no such configuration.
+        ConfigError: The experiment has no such initial trial.
     """
     configurations = experiment.search.initial_trials
     if known and known not in configurations:
@@ -141,11 +146,11 @@ def known_networks(experiment: Experiment, known: str = "", columns: int = COLUM
     return tuple(_sample(Trial(n, params, name), experiment, columns) for n, (name, params) in enumerate(chosen.items()))
 
 
-def _varied(experiment: Experiment) -> Iterator[DimensionSummary]:
+def _dimension_summaries(experiment: Experiment) -> Iterator[DimensionSummary]:
     for name, dimension in experiment.space.dimensions.items():
-        tunable = find_hyperparameter(name, experiment.heads)
-        assert tunable is not None  # the experiment was checked when it was made
-        yield DimensionSummary(name, dimension, tunable)
+        hyperparameter = find_hyperparameter(name, experiment.heads)
+        assert hyperparameter is not None  # the experiment was validated
+        yield DimensionSummary(name, dimension, hyperparameter)
 
 
 def _sample(trial: Trial, experiment: Experiment, columns: int) -> SampledNetwork:
@@ -155,5 +160,5 @@ def _sample(trial: Trial, experiment: Experiment, columns: int) -> SampledNetwor
 
 
 def _whole(count: float) -> int | None:
-    """A count for JSON, which has no infinity."""
+    """A count as JSON knows it: None if it is infinite."""
     return None if count == math.inf else int(count)

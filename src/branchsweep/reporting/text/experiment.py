@@ -109,7 +109,7 @@ def _dimensions(dimensions: Sequence[DimensionSummary]) -> Table:
     for column in ("dimension", "type", "values", "scale", *(["active if"] if conditional else []), "kind", "meaning"):
         table.add_column(column, no_wrap=column in {"dimension", "type", "scale", "kind"})
     for varied in dimensions:
-        dimension, hyperparameter = varied.dimension, varied.tunable
+        dimension, hyperparameter = varied.dimension, varied.hyperparameter
         cells = [varied.name, dimension.type, _values(dimension), _scale(dimension)]
         cells += [_condition(dimension)] if conditional else []
         table.add_row(*cells, hyperparameter.binding.value, hyperparameter.meaning)
