@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ import pytest
 import branchsweep
 from branchsweep import Comparison, Experiment, SweepResult, UserError
 from branchsweep.tracking.open import load_predictor
+
+(README_LINES,) = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text("utf-8"), re.DOTALL)
 
 NAMES = {
     *("Comparison", "ComparisonResult", "Experiment", "Model", "SweepResult", "UserError"),
@@ -65,16 +67,8 @@ def test_the_lines_of_the_readme_run_a_sweep_and_predict(tmp_path: Path) -> None
     """Eight lines in a script without `if __name__ == "__main__"`, as people write them first."""
     script = tmp_path / "first.py"
     script.write_text(
-        textwrap.dedent("""
-        import branchsweep, pandas as pd
-        df = pd.read_csv("boiler.csv")
-        experiment = branchsweep.Experiment(name="boiler", table={"source": "dataframe", "inputs": ["load", "wind"]},
-            heads={"heat": {"unit": "MW"}, "steam": {}}, fit={"epochs": 4}, search={"trials": 4},
-            space={"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}})
-        result = branchsweep.sweep(experiment, df)
-        print(result.best_trial.trial.params, list(result.trials.columns[:6]))
-        print(result.best_model.predict(df).shape)
-        """)
+        README_LINES,
+        encoding="utf-8",
     )
     boiler().to_csv(tmp_path / "boiler.csv", index=False)
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -11,6 +11,7 @@ Everything is recorded in MLflow, as by the command line: a sweep that was stopp
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import weakref
@@ -26,7 +27,7 @@ from branchsweep.data.loading import TableData
 from branchsweep.data.tables import make_dataframe
 from branchsweep.errors import UserError
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.models.serving import MANIFEST_FILE, MODEL_FILE, Predictor
+from branchsweep.models.serving import MANIFEST_FILE, Predictor, model_file_names
 from branchsweep.reporting.comparison.files import comparison_files
 from branchsweep.reporting.sweep_reporter import HtmlReporter
 from branchsweep.reporting.terminal_interface import TerminalInterface
@@ -48,7 +49,7 @@ class Model:
     """An exported model: predicts from DataFrames.
 
     Args:
-        files: The folder with `model.keras` and `serving.json`.
+        files: The folder with the exported files.
         folder: A temporary folder that holds them, which is deleted with the model.
     """
 
@@ -144,12 +145,12 @@ class SweepResult:
             raise UserError(f"{sweep_label(self._archive)} has not finished, so it has no model: run it to its end first")
         if summary.champion:
             return load_model(f"models:/{summary.champion.model}/{summary.champion.version}", self._tracking_uri)
-        files = {name: self._archive.artifact(f"{MODEL_FOLDER}/{name}") for name in (MODEL_FILE, MANIFEST_FILE)}
-        found = {name: content for name, content in files.items() if content is not None}
-        if len(found) < len(files):
+        manifest = self._archive.artifact(f"{MODEL_FOLDER}/{MANIFEST_FILE}")
+        if manifest is None:
             raise UserError(f"{sweep_label(self._archive)} has no model: no trial is complete, or its refit diverged")
+        files = {name: self._archive.artifact(f"{MODEL_FOLDER}/{name}") for name in model_file_names(json.loads(manifest))}
         folder = _temporary_folder()
-        write_files(folder, found)
+        write_files(folder, {name: content for name, content in files.items() if content is not None})
         return Model(folder, folder)
 
     def __repr__(self) -> str:

@@ -64,6 +64,12 @@ def encode_inputs(manifest: Mapping[str, Any], values: Floats, transform: Callab
     return encoded if len(encoded) > 1 else next(iter(encoded.values()))
 
 
+def model_file_names(manifest: Mapping[str, Any]) -> list[str]:
+    """The names of all files of an exported model."""
+    kinds = sorted({fitted["kind"] for fitted in manifest["input_scalers"].values()})
+    return [MODEL_FILE, MANIFEST_FILE, *(ENCODER_FILE.format(kind=kind) for kind in kinds)]
+
+
 def decode_targets(manifest: Mapping[str, Any], values: Floats) -> Floats:
     """The network's predictions `(rows, heads)` in natural units: the inverse of the affine encoding of the targets."""
     fitted = manifest["target_scaler"]
