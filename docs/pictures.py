@@ -27,12 +27,12 @@ from pathlib import Path
 from PIL import Image  # comes with matplotlib
 from rich.console import Console
 
-from branchsweep.reporting.text import sweep_result
+from branchsweep.reporting.text import sweep_summary
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.run_reader import list_sweeps
-from branchsweep.tracking.run_records import SweepSummary
+from branchsweep.tracking.run_records import ListedSweep
 from branchsweep.tracking.ui_pages import charts_page, link, run_page, view_page
-from branchsweep.workflows.sweep_result import SweepResult
+from branchsweep.workflows.sweep_summary import SweepSummary
 
 HERE = Path(__file__).parent
 
@@ -60,11 +60,11 @@ def reduce_colours(path: Path) -> None:
 def terminal(tracker: MlflowTracker, chromium: str) -> None:
     """Save the summary of a sweep as the terminal shows it."""
     assert tracker.conclusion is not None, "the newest sweep is not finished"
-    result = SweepResult.loads(tracker.conclusion.tags["summary"])
+    result = SweepSummary.loads(tracker.conclusion.tags["summary"])
     table = Path(str(result.data["location"])).name  # without the folder, which is private
     result = replace(result, data={**result.data, "location": table})
     console = Console(record=True, width=104, file=io.StringIO())
-    console.print(sweep_result.render_sweep_result(result, tracker.sweep.heads))
+    console.print(sweep_summary.render_sweep_summary(result, tracker.sweep.heads))
     with tempfile.TemporaryDirectory() as folder:
         svg = Path(folder) / "terminal.svg"
         markup = console.export_svg(title="make sweep")
@@ -93,7 +93,7 @@ def served(tracking_uri: str | None) -> Iterator[str]:
         process.wait()
 
 
-def screenshot_pages(chromium: str, server: str, sweep: SweepSummary) -> None:
+def screenshot_pages(chromium: str, server: str, sweep: ListedSweep) -> None:
     """Save the pages of a sweep: the table of trials, the charts, and the page of the sweep itself."""
     points = f"document.querySelectorAll('.js-plotly-plot .scatterlayer .point').length >= {sweep.trials['complete']}"
     unfold = "[...document.querySelectorAll('button')].find(it => it.innerText.trim() === 'Show more')?.click()"

@@ -45,7 +45,7 @@ from branchsweep.workflows.baseline_evaluation import Baseline
 from branchsweep.workflows.context import SweepContext, TrainingContext
 from branchsweep.workflows.sweep import run_sweep
 from branchsweep.workflows.sweep_record import new_sweep_record
-from branchsweep.workflows.sweep_result import SweepResult
+from branchsweep.workflows.sweep_summary import SweepSummary
 from contracts.encoder import EncoderContract
 from contracts.head import HeadContract
 from contracts.layer import LayerContract
@@ -198,7 +198,7 @@ def table() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def swept(_registered: None) -> tuple[SweepResult, MemoryTracker, MemoryStore]:
+def swept(_registered: None) -> tuple[SweepSummary, MemoryTracker, MemoryStore]:
     """The sweep's result, with its tracker and its store."""
     chosen, dataset, store = experiment(), table(), MemoryStore()
     split = split_rows(chosen, dataset)
@@ -210,7 +210,7 @@ def swept(_registered: None) -> tuple[SweepResult, MemoryTracker, MemoryStore]:
 
 
 @pytest.fixture(scope="module")
-def exported(swept: tuple[SweepResult, MemoryTracker, MemoryStore], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(swept: tuple[SweepSummary, MemoryTracker, MemoryStore], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the registered model, and `serving.py` beside it."""
     folder = tmp_path_factory.mktemp("model")
     for name, content in swept[2].files["extended", 1].items():
@@ -219,7 +219,7 @@ def exported(swept: tuple[SweepResult, MemoryTracker, MemoryStore], tmp_path_fac
     return folder
 
 
-def test_a_sweep_trains_the_kinds_and_registers_the_best(swept: tuple[SweepResult, MemoryTracker, MemoryStore]) -> None:
+def test_a_sweep_trains_the_kinds_and_registers_the_best(swept: tuple[SweepSummary, MemoryTracker, MemoryStore]) -> None:
     result, tracker, store = swept
     scores = {recorded.trial.known: recorded.score for recorded in tracker.recorded_results()}
     assert all(score.is_complete for score in scores.values())

@@ -20,7 +20,7 @@ from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
 from branchsweep.workflows.search_loop import SearchResult, run_search
 from branchsweep.workflows.sweep import run_sweep
 from branchsweep.workflows.sweep_record import new_sweep_record
-from branchsweep.workflows.sweep_result import SweepResult
+from branchsweep.workflows.sweep_summary import SweepSummary
 from fakes import FormulaTrainer, RecordingProgress
 
 
@@ -103,6 +103,6 @@ class TinySweep:
         """The results of `run_search`."""
         return self.run_search().results
 
-    def run(self, baselines: Sequence[Baseline] = ()) -> SweepResult:
+    def run(self, baselines: Sequence[Baseline] = ()) -> SweepSummary:
         """Search, and all that follows."""
         return run_sweep(self.context, open_driver(self.experiment), baselines)

@@ -39,7 +39,7 @@ from branchsweep.workflows.launch import launch_comparison, launch_sweep, sweep_
 from branchsweep.workflows.report_tables import leaderboard_table
 from branchsweep.workflows.session import SILENT, Session
 from branchsweep.workflows.sweep import MODEL_FOLDER, finished_result
-from branchsweep.workflows.sweep_result import SweepResult as SweepSummary
+from branchsweep.workflows.sweep_summary import SweepSummary
 
 if TYPE_CHECKING:
     import pandas as pd

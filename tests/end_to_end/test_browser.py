@@ -40,7 +40,7 @@ from branchsweep.workflows.baseline_evaluation import Baseline
 from branchsweep.workflows.context import SweepContext, TrainingContext
 from branchsweep.workflows.sweep import run_sweep
 from branchsweep.workflows.sweep_record import new_sweep_record
-from branchsweep.workflows.sweep_result import SweepResult
+from branchsweep.workflows.sweep_summary import SweepSummary
 from browser import ASSISTANT_CLOSED, Browser, Page, open_browser
 from fakes import FormulaTrainer, RecordingProgress
 from servers import free_port, running_server
@@ -89,7 +89,7 @@ class ServedSweep:
     experiment_id: str
     run_id: str
     trials: list[str]
-    result: SweepResult
+    result: SweepSummary
     browser: Browser
 
     def link(self, page: str) -> str:

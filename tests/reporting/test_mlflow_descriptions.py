@@ -11,7 +11,7 @@ from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING
 from branchsweep.reporting.mlflow_descriptions import escape_markdown, finished_description, running_description
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result, Score, Status, Trial
-from branchsweep.workflows.sweep_result import BaselineResult, BestTrial, ConfirmedScores, PromotionResult, SweepResult
+from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial, ConfirmedScores, PromotionResult, SweepSummary
 from scores import head_score
 from tiny_sweep import tiny_experiment
 
@@ -24,9 +24,9 @@ def result(number: int, known: str = "") -> Result:
     return Result(Trial(number, {"trunk.depth": number}, known), Score(Status.COMPLETE, 0.9 - number / 100, 0.001, heads))
 
 
-def sweep_result(**changed: object) -> SweepResult:
+def sweep_summary(**changed: object) -> SweepSummary:
     r2 = {"PE": 0.87, "V_1": 0.87, "mean": 0.87}
-    base = SweepResult(
+    base = SweepSummary(
         sweep="tiny",
         run_id="abc",
         data={"source": "file", "location": "/somewhere/tiny.csv", "digest": "d", "rows": 1200},
@@ -50,7 +50,7 @@ def sweep_result(**changed: object) -> SweepResult:
 
 def test_description_of_a_finished_sweep_has_question_scores_best_trials_and_links() -> None:
     description = finished_description(
-        sweep_result(), "How far?", HEADS, [result(1, "article"), result(3)], PAGES, ["summary.json", "report.html"]
+        sweep_summary(), "How far?", HEADS, [result(1, "article"), result(3)], PAGES, ["summary.json", "report.html"]
     )
     lines = description.splitlines()
     assert lines[0] == "**How far?**"
@@ -75,8 +75,8 @@ def test_description_of_a_finished_sweep_has_question_scores_best_trials_and_lin
 
 
 def test_what_has_no_page_has_no_link() -> None:
-    assert "[report]" not in finished_description(sweep_result(), "", HEADS, [result(3)], PAGES, ["summary.json"])
-    without_pages = finished_description(sweep_result(), "", HEADS, [result(3)], TrackingLinks(), ["report.html"])
+    assert "[report]" not in finished_description(sweep_summary(), "", HEADS, [result(3)], PAGES, ["summary.json"])
+    without_pages = finished_description(sweep_summary(), "", HEADS, [result(3)], TrackingLinks(), ["report.html"])
     assert "](" not in without_pages and "| **003** |" in without_pages
     assert without_pages.startswith("The mean of 8 networks")
 
@@ -96,11 +96,11 @@ def test_what_has_no_page_has_no_link() -> None:
     ],
 )
 def test_description_of_other_outcomes(changed: dict[str, object], expected: str) -> None:
-    assert expected in finished_description(sweep_result(**changed), "", HEADS, [result(3)], PAGES)
+    assert expected in finished_description(sweep_summary(**changed), "", HEADS, [result(3)], PAGES)
 
 
 def test_description_without_trials_has_no_table() -> None:
-    assert "|" not in finished_description(sweep_result(best=None, confirmed=()), "", HEADS, [], PAGES)
+    assert "|" not in finished_description(sweep_summary(best=None, confirmed=()), "", HEADS, [], PAGES)
 
 
 def test_escaped_text_is_shown_literally() -> None:

@@ -19,7 +19,7 @@ from branchsweep.tracking import sqlite_reader
 from branchsweep.tracking.mlflow.run_store import MlflowRunStore
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.run_reader import list_sweeps, open_recorded_sweep, open_run_store
-from branchsweep.tracking.run_records import sweep_summary
+from branchsweep.tracking.run_records import listed_sweep
 from branchsweep.tracking.sqlite_reader import SqliteRunStore
 from branchsweep.tracking.tracking_uri import database_file
 from contracts.results import exact_texts, example_result
@@ -75,7 +75,7 @@ def test_a_recorded_sweep_is_what_its_tracker_reads(full: str) -> None:
     assert isinstance(recalled._store, SqliteRunStore)
     assert exact_texts(recalled.recorded_results()) == exact_texts(tracker.recorded_results())
     assert recalled.sweep == replace(tracker.sweep, tags=recalled.record.tags)
-    assert list_sweeps(full) == [sweep_summary(one) for one in MlflowRunStore.open(full).roots("sweep")]
+    assert list_sweeps(full) == [listed_sweep(one) for one in MlflowRunStore.open(full).roots("sweep")]
     curve = recalled.curves(1)["PE"]
     assert (curve[0][0], curve[-1]) == (1, (120, example_result(1).score.curves["PE"][-1]))
 

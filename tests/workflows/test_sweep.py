@@ -27,7 +27,7 @@ from branchsweep.metrics.objectives import hypervolume, make_evaluator
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.mlflow_descriptions import finished_description
 from branchsweep.reporting.text.promotion import render_promotion_outcome
-from branchsweep.reporting.text.sweep_result import render_sweep_result
+from branchsweep.reporting.text.sweep_summary import render_sweep_summary
 from branchsweep.search.drivers import open_driver
 from branchsweep.search.stopping import StoppedBy
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
@@ -42,7 +42,7 @@ from branchsweep.workflows.dry_run import make_dry_run
 from branchsweep.workflows.reporter import TableReporter
 from branchsweep.workflows.sweep import finished_result, promote_recorded, run_sweep
 from branchsweep.workflows.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
-from branchsweep.workflows.sweep_result import SweepResult
+from branchsweep.workflows.sweep_summary import SweepSummary
 from fakes import FormulaTrainer
 from terminal_text import rendered_text
 from tiny_sweep import TinySweep, tiny_experiment, tiny_table
@@ -313,8 +313,8 @@ def test_several_objectives_have_a_front_and_a_hypervolume(experiment: Experimen
     assert said.best is not None and said.best.trial in [member.trial for member in said.front]
     assert scene.ledger.conclusion is not None
     assert scene.ledger.conclusion.metrics["hypervolume"] == pytest.approx(hypervolume(one.values for one in said.front))
-    assert "Pareto front" in rendered_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
-    assert SweepResult.loads(said.dumps()).front == said.front
+    assert "Pareto front" in rendered_text(render_sweep_summary(said, {"PE": "MW", "V": "cm Hg"}))
+    assert SweepSummary.loads(said.dumps()).front == said.front
 
 
 def test_a_constraint_that_nothing_meets_is_told(experiment: Experiment) -> None:
@@ -323,7 +323,7 @@ def test_a_constraint_that_nothing_meets_is_told(experiment: Experiment) -> None
     assert said.best is None
     (sentence,) = said.unmet
     assert sentence == "r2/PE >= 0.9999999: no complete trial reaches 1.0000"
-    assert "No trial meets the constraints" in rendered_text(render_sweep_result(said, {"PE": "", "V": ""}))
+    assert "No trial meets the constraints" in rendered_text(render_sweep_summary(said, {"PE": "", "V": ""}))
 
 
 def test_the_configuration_that_bounds_a_constraint_trains_to_its_end(pruned: Experiment) -> None:
@@ -381,7 +381,7 @@ def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
         "sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds", "references",
         "stopped_by", "front", "unmet", "importance", "edges", "confirmed", "members", "meetings",
     }  # fmt: skip
-    text = rendered_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
+    text = rendered_text(render_sweep_summary(said, {"PE": "MW", "V": "cm Hg"}))
     assert f"trial {said.best.trial}" in text and "linear regression" in text and "models:/tiny@champion" in text
 
 
@@ -434,10 +434,10 @@ def test_a_run_says_what_mattered_and_where_the_best_stands_at_an_edge() -> None
     assert figures.metrics["importance/PE/learning_rate"] == said.importance["PE"]["learning_rate"]
     files = scene.ledger._sweep.files
     assert json.loads(files["importance.json"]) == json.loads(files["summary.json"])["importance"] == said.importance
-    text = rendered_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
+    text = rendered_text(render_sweep_summary(said, {"PE": "MW", "V": "cm Hg"}))
     assert f"warning: {said.edges[0]}" in text.replace("\n", " ").replace("  ", " ")
     assert "learning_rate" in text and "%" in text and "█" in text
-    loaded = SweepResult.loads(said.dumps())
+    loaded = SweepSummary.loads(said.dumps())
     assert (loaded.importance, loaded.edges) == (said.importance, said.edges)
 
 
@@ -445,10 +445,10 @@ def test_a_result_is_read_back_from_json(experiment: Experiment) -> None:
     result = TinySweep(experiment.model_copy(update={"validation": HoldOut(method="hold_out")})).run()
     assert result.best is not None
     assert math.isnan(result.best.scores_se["PE"]), "one lane has no standard error"
-    assert repr(SweepResult.loads(result.dumps())) == repr(result)
+    assert repr(SweepSummary.loads(result.dumps())) == repr(result)
 
 
-def as_7eea3c4_wrote(result: SweepResult) -> str:
+def as_7eea3c4_wrote(result: SweepSummary) -> str:
     """The JSON of a version that knew no other score than R², and had null where a number is not finite."""
 
     def renamed(value: Any) -> Any:
@@ -466,10 +466,10 @@ def test_a_result_of_an_earlier_version_is_read(experiment: Experiment) -> None:
     result = TinySweep(experiment.model_copy(update={"validation": HoldOut(method="hold_out")})).run()
     earlier = as_7eea3c4_wrote(result)
     assert '"r2_se": {"PE": null' in earlier
-    assert repr(SweepResult.loads(earlier)) == repr(result)
+    assert repr(SweepSummary.loads(earlier)) == repr(result)
     oldest = json.loads(earlier)
     del oldest["importance"], oldest["edges"]
-    loaded = SweepResult.loads(json.dumps(oldest))
+    loaded = SweepSummary.loads(json.dumps(oldest))
     assert (loaded.importance, loaded.edges) == ({}, ())
 
 
@@ -488,7 +488,7 @@ def test_nothing_complete_is_said_and_nothing_registered(experiment: Experiment)
     said = TinySweep(experiment, diverges_above=0.0).run()
     assert (said.best, said.test_scores, said.champion) == (None, None, None)
     assert json.loads(said.to_json())["best"] is None
-    assert "No trial is complete" in rendered_text(render_sweep_result(said, {"PE": "", "V": ""}))
+    assert "No trial is complete" in rendered_text(render_sweep_summary(said, {"PE": "", "V": ""}))
 
 
 def test_the_key_of_a_sweep_follows_what_decides_its_answers(experiment: Experiment) -> None:
@@ -518,7 +518,7 @@ def test_a_stand_in_registers_under_another_name() -> None:
 class TestPromotion:
     """Sweeps one after the other under one model name. The formula trainer has no noise: the better is so on every fold."""
 
-    def run(self, store: MemoryStore, best_rate: float, **changed: Any) -> tuple[SweepResult, MemoryTracker]:
+    def run(self, store: MemoryStore, best_rate: float, **changed: Any) -> tuple[SweepSummary, MemoryTracker]:
         """A sweep whose best trial has this learning rate; the nearer to 0.01, the better."""
         known = {"one": {"trunk.depth": 2, "trunk.width": 4, "learning_rate": best_rate}}
         search = {"driver": "random", "trials": 1, "initial_trials": known}
@@ -609,7 +609,7 @@ def test_the_best_trials_are_shown_with_their_searched_and_confirmed_scores(expe
     said = TinySweep(experiment).run()
     assert len(said.confirmed) == 4
     assert said.best is not None and said.best.trial in [one.trial for one in said.confirmed]
-    text = rendered_text(render_sweep_result(said, {"PE": "MW", "V": "cm Hg"}))
+    text = rendered_text(render_sweep_summary(said, {"PE": "MW", "V": "cm Hg"}))
     assert "confirmed" in text and "gap" in text
 
 

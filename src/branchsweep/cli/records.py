@@ -15,7 +15,7 @@ from branchsweep.errors import TrackingError, UserError
 
 if TYPE_CHECKING:
     from branchsweep.metrics.comparison_result import ComparisonResult
-    from branchsweep.tracking.open import ComparisonSummary, RecordedSweep, SweepSummary
+    from branchsweep.tracking.open import ListedComparison, ListedSweep, RecordedSweep
     from branchsweep.workflows.leaderboard import Leaderboard
     from branchsweep.workflows.trial_details import TrialDetails
 
@@ -86,7 +86,7 @@ def _comparison_named(name: str, tracking_uri: str | None) -> ComparisonResult |
     """The result of a comparison with this name or run id; None if a sweep has it, or nothing."""
     from branchsweep.tracking.open import list_comparisons, list_sweeps, open_recorded_comparison
 
-    def named(listed: Sequence[SweepSummary] | Sequence[ComparisonSummary]) -> bool:
+    def named(listed: Sequence[ListedSweep] | Sequence[ListedComparison]) -> bool:
         return any(name == one.name or one.run_id.startswith(name) for one in listed)
 
     if named(list_sweeps(tracking_uri)) or not named(list_comparisons(tracking_uri)):

@@ -40,7 +40,7 @@ def run(
     """Run or resume a sweep: search, confirm and refit the best trial, compare it with baselines, register the model."""
     from branchsweep.config.loading import load_experiment
     from branchsweep.reporting.text.experiment import render_dry_run
-    from branchsweep.reporting.text.sweep_result import render_sweep_result
+    from branchsweep.reporting.text.sweep_summary import render_sweep_summary
     from branchsweep.workflows.launch import launch_dry_run, launch_sweep
 
     console = Console(stderr=True)
@@ -56,7 +56,7 @@ def run(
     if as_json:
         typer.echo(result.to_json())
     else:
-        Console().print(render_sweep_result(result, {name: head.unit for name, head in chosen.heads.items()}))
+        Console().print(render_sweep_summary(result, {name: head.unit for name, head in chosen.heads.items()}))
     if result.best is None:
         raise typer.Exit(1)
 

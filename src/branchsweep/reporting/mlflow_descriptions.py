@@ -16,7 +16,7 @@ from branchsweep.metrics.names import BEST, label
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, promotion_outcome
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
-from branchsweep.workflows.sweep_result import SweepResult
+from branchsweep.workflows.sweep_summary import SweepSummary
 
 REPORT = "report.html"
 """Name of the HTML report among the files of a sweep."""
@@ -44,7 +44,7 @@ def running_description(experiment: Experiment) -> str:
 
 
 def finished_description(
-    result: SweepResult,
+    result: SweepSummary,
     question: str,
     heads: Sequence[str],
     best: Sequence[Result],
@@ -78,7 +78,7 @@ def escape_markdown(text: str) -> str:
     return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "&#124;")
 
 
-def _answer(result: SweepResult, links: TrackingLinks) -> str:
+def _answer(result: SweepSummary, links: TrackingLinks) -> str:
     """The test scores of the final model and of the first baseline, in a sentence."""
     if result.best is None:
         missing = "meets the constraints" if result.trials.get("complete") else "is complete"
@@ -98,7 +98,7 @@ def _scores(scores: Mapping[str, float], metric: str) -> str:
     return ", ".join(f"{metric} {score:.3f} for {escape_markdown(head)}" for head, score in scores.items())
 
 
-def _table(result: SweepResult, heads: Sequence[str], best: Sequence[Result], links: TrackingLinks) -> Iterator[str]:
+def _table(result: SweepSummary, heads: Sequence[str], best: Sequence[Result], links: TrackingLinks) -> Iterator[str]:
     """The best trials with their searched scores, and their confirmed mean score if they were confirmed."""
     confirmed = {one.trial: one for one in result.confirmed}
     columns = ["trial", *heads, "mean", *(["mean, confirmed"] if confirmed else [])]
@@ -125,7 +125,7 @@ def _with_error(value: float, error: float) -> str:
     return f"{value:.4f}" if math.isnan(error) else f"{value:.4f} ± {error:.4f}"
 
 
-def _promotion(result: SweepResult, links: TrackingLinks) -> list[str]:
+def _promotion(result: SweepSummary, links: TrackingLinks) -> list[str]:
     champion = result.champion
     if champion is None:
         return []
@@ -134,12 +134,12 @@ def _promotion(result: SweepResult, links: TrackingLinks) -> list[str]:
     return [f"{version} {promotion_outcome(champion.crowned)}: {escape_markdown(champion.because)}.", ""]
 
 
-def _warnings(result: SweepResult) -> list[str]:
+def _warnings(result: SweepSummary) -> list[str]:
     sentences = [*result.unmet, *result.edges]
     return [*(f"- Warning: {escape_markdown(sentence)}" for sentence in sentences), *([""] if sentences else [])]
 
 
-def _trial_counts(result: SweepResult) -> str:
+def _trial_counts(result: SweepSummary) -> str:
     """Trials by status, duration, table, and the reason why the search stopped, in a sentence."""
     counts = ", ".join(f"{count} {status}" for status, count in result.trials.items() if count)
     location = str(result.data["location"])

@@ -12,7 +12,7 @@ from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
 from branchsweep.workflows.reporter import DescribedModel
 from branchsweep.workflows.sweep_report import Files, SweepReport
-from branchsweep.workflows.sweep_result import SweepResult
+from branchsweep.workflows.sweep_summary import SweepSummary
 
 
 def _ignore(message: str) -> None:
@@ -35,7 +35,7 @@ class HtmlReporter:
 
     def finished_description(
         self,
-        result: SweepResult,
+        result: SweepSummary,
         question: str,
         heads: Sequence[str],
         best: Sequence[Result],

@@ -20,7 +20,7 @@ from branchsweep.tracking.run_reader import (
     open_recorded_trial,
     runs_to_json,
 )
-from branchsweep.tracking.run_records import ComparisonSummary, SweepSummary
+from branchsweep.tracking.run_records import ListedComparison, ListedSweep
 from branchsweep.tracking.tracking_uri import is_server, without_password
 from branchsweep.tracking.ui_pages import SERVER_ENVIRONMENT, sweep_pages, ui_command
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SERVER_ENVIRONMENT",
-    "ComparisonSummary",
+    "ListedComparison",
     "RecordedSweep",
-    "SweepSummary",
+    "ListedSweep",
     "download_model",
     "list_comparisons",
     "list_sweeps",

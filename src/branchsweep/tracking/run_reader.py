@@ -16,16 +16,16 @@ from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord
 from branchsweep.tracking.run_records import (
     EXPERIMENT,
-    ComparisonSummary,
+    ListedComparison,
+    ListedSweep,
     Points,
     RunRecord,
     RunStore,
-    SweepSummary,
-    comparison_summary,
+    listed_comparison,
+    listed_sweep,
     read_conclusion,
     read_sweep_record,
     select_run,
-    sweep_summary,
 )
 from branchsweep.tracking.tracking_uri import database_file, nothing_at, resolve_tracking_uri
 from branchsweep.trial import Result
@@ -135,22 +135,22 @@ def open_run_store(tracking_uri: str | None) -> RunStore:
     return MlflowRunStore.open(uri)
 
 
-def list_sweeps(tracking_uri: str | None = None) -> list[SweepSummary]:
+def list_sweeps(tracking_uri: str | None = None) -> list[ListedSweep]:
     """All sweeps of a store, the newest first.
 
     Raises:
         TrackingError: There is no store at this URI.
     """
-    return [sweep_summary(sweep) for sweep in open_run_store(tracking_uri).roots("sweep")]
+    return [listed_sweep(sweep) for sweep in open_run_store(tracking_uri).roots("sweep")]
 
 
-def list_comparisons(tracking_uri: str | None = None) -> list[ComparisonSummary]:
+def list_comparisons(tracking_uri: str | None = None) -> list[ListedComparison]:
     """All comparisons of a store, the newest first.
 
     Raises:
         TrackingError: There is no store at this URI.
     """
-    return [comparison_summary(comparison) for comparison in open_run_store(tracking_uri).roots("comparison")]
+    return [listed_comparison(comparison) for comparison in open_run_store(tracking_uri).roots("comparison")]
 
 
 def open_recorded_sweep(tracking_uri: str | None, sweep: str = "") -> RecordedSweep:
@@ -199,10 +199,10 @@ def _no_such_trial(run: str, trials: Sequence[RunRecord], sweeps: Sequence[RunRe
     return f"got run '{run}', expected the run id of a trial, or a sweep and --trial NUMBER{hint}"
 
 
-def runs_to_json(sweeps: Sequence[SweepSummary], comparisons: Sequence[ComparisonSummary]) -> str:
+def runs_to_json(sweeps: Sequence[ListedSweep], comparisons: Sequence[ListedComparison]) -> str:
     """The sweeps and comparisons of a store as one JSON object, with times in ISO 8601."""
 
-    def to_data(summaries: Sequence[SweepSummary] | Sequence[ComparisonSummary]) -> list[dict[str, Any]]:
+    def to_data(summaries: Sequence[ListedSweep] | Sequence[ListedComparison]) -> list[dict[str, Any]]:
         return [{**asdict(summary), "started": summary.started.isoformat()} for summary in summaries]
 
     return json.dumps({"sweeps": to_data(sweeps), "comparisons": to_data(comparisons)})

@@ -82,7 +82,7 @@ class RunStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SweepSummary:
+class ListedSweep:
     """One sweep in a list of sweeps.
 
     Args:
@@ -108,10 +108,10 @@ class SweepSummary:
     view: str = ""
 
 
-def sweep_summary(sweep: RunRecord) -> SweepSummary:
+def listed_sweep(sweep: RunRecord) -> ListedSweep:
     """Summarise the run of a sweep."""
     names = score_names(serialization.score_metrics_from_tags(serialization.from_tags(sweep.tags)), BEST)
-    return SweepSummary(
+    return ListedSweep(
         run_id=sweep.run_id,
         experiment_id=sweep.experiment_id,
         name=sweep.name,
@@ -125,7 +125,7 @@ def sweep_summary(sweep: RunRecord) -> SweepSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class ComparisonSummary:
+class ListedComparison:
     """One comparison in a list of comparisons.
 
     Args:
@@ -147,10 +147,10 @@ class ComparisonSummary:
     data: str
 
 
-def comparison_summary(comparison: RunRecord) -> ComparisonSummary:
+def listed_comparison(comparison: RunRecord) -> ListedComparison:
     """Summarise the run of a comparison."""
     answer = serialization.from_tags(comparison.tags).get("answer", "") if comparison.status == "FINISHED" else ""
-    return ComparisonSummary(
+    return ListedComparison(
         run_id=comparison.run_id,
         experiment_id=comparison.experiment_id,
         name=comparison.name,

@@ -6,7 +6,7 @@ import sys
 from urllib.parse import quote
 
 from branchsweep.errors import TrackingError
-from branchsweep.tracking.run_records import SweepSummary
+from branchsweep.tracking.run_records import ListedSweep
 from branchsweep.tracking.tracking_uri import database_file, is_server, resolve_tracking_uri, without_password
 
 SERVER_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -78,7 +78,7 @@ def link(server: str, page: str) -> str:
     return f"{server.rstrip('/')}/{page}"
 
 
-def sweep_pages(server: str, sweep: SweepSummary) -> dict[str, str]:
+def sweep_pages(server: str, sweep: ListedSweep) -> dict[str, str]:
     """URLs of a sweep's pages, by what they show; the first is the one to open.
 
     Args:

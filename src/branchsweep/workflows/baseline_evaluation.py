@@ -19,7 +19,7 @@ from branchsweep.workflows.candidates import ConfirmationCandidate, ReevaluatedT
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.refit import RefitRequest, refit
-from branchsweep.workflows.sweep_result import BaselineResult
+from branchsweep.workflows.sweep_summary import BaselineResult
 
 
 @dataclass(frozen=True, slots=True)

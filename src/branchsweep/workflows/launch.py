@@ -34,13 +34,13 @@ from branchsweep.workflows.replay_result import Replay
 from branchsweep.workflows.session import Session, load_rows, open_training, training_resources
 from branchsweep.workflows.sweep import finished_result, promote_recorded, run_sweep
 from branchsweep.workflows.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
-from branchsweep.workflows.sweep_result import SweepResult
+from branchsweep.workflows.sweep_summary import SweepSummary
 
 ComparisonRenderer = Callable[[ComparisonResult, str], Mapping[str, str | bytes]]
 """Makes the files that are kept with a comparison from its result and its YAML."""
 
 
-def launch_sweep(experiment: Experiment, session: Session) -> SweepResult:
+def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     """Run a sweep, or resume it; of a sweep that is complete, the recorded result.
 
     Raises:

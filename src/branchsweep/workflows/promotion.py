@@ -26,7 +26,7 @@ from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.refit import train_members
 from branchsweep.workflows.reporter import DescribedModel
-from branchsweep.workflows.sweep_result import PromotionResult
+from branchsweep.workflows.sweep_summary import PromotionResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from branchsweep.runtime import DEVICE_TAG
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import HeadScore, Result
 from branchsweep.workflows.sweep_report import Curves, Files, HeadPredictions, SweepReport, TableFacts, ranked_results
-from branchsweep.workflows.sweep_result import SweepResult
+from branchsweep.workflows.sweep_summary import SweepSummary
 
 PREDICTIONS, CURVES, DATA, LEADERBOARD = "predictions.csv", "learning_curves.csv", "data.json", "leaderboard.csv"
 """Names of the files."""
@@ -81,7 +81,7 @@ def leaderboard_table(experiment: Experiment, results: Sequence[Result]) -> tupl
     return [*fixed, *dimensions], rows
 
 
-def recorded_report(archive: SweepArchive, experiment: Experiment, summary: SweepResult) -> SweepReport:
+def recorded_report(archive: SweepArchive, experiment: Experiment, summary: SweepSummary) -> SweepReport:
     """The report of a recorded sweep, equal to the one at its end. What an earlier version did not record is left out.
 
     Args:

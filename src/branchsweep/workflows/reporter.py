@@ -14,7 +14,7 @@ from branchsweep.trial import HeadScore, Result
 from branchsweep.workflows.candidates import ReevaluatedTrial
 from branchsweep.workflows.report_tables import report_tables
 from branchsweep.workflows.sweep_report import Files, SweepReport
-from branchsweep.workflows.sweep_result import SweepResult
+from branchsweep.workflows.sweep_summary import SweepSummary
 
 DESCRIBED_TRIALS = 5
 """Trials of the search that the description of a finished sweep lists."""
@@ -54,7 +54,7 @@ class SweepReporter(Protocol):
 
     def finished_description(
         self,
-        result: SweepResult,
+        result: SweepSummary,
         question: str,
         heads: Sequence[str],
         best: Sequence[Result],
@@ -95,7 +95,7 @@ class TableReporter:
 
     def finished_description(
         self,
-        result: SweepResult,  # noqa: ARG002  # describes nothing
+        result: SweepSummary,  # noqa: ARG002  # describes nothing
         question: str,  # noqa: ARG002
         heads: Sequence[str],  # noqa: ARG002
         best: Sequence[Result],  # noqa: ARG002

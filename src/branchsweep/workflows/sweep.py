@@ -31,7 +31,7 @@ from branchsweep.workflows.report_tables import report_tables
 from branchsweep.workflows.reporter import DESCRIBED_TRIALS, SweepReporter
 from branchsweep.workflows.search_loop import SearchResult, run_search
 from branchsweep.workflows.sweep_report import Files, SweepReport, make_report
-from branchsweep.workflows.sweep_result import BaselineResult, BestTrial, ConfirmedScores, ParetoTrial, SweepResult
+from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial, ConfirmedScores, ParetoTrial, SweepSummary
 
 RESULT_TAG = "summary"
 """The tag that holds a finished sweep's summary."""
@@ -41,7 +41,7 @@ MODEL_FOLDER = "model"
 """The folder among the sweep's files that holds its model, where that is not registered."""
 
 
-def run_sweep(sweep: SweepContext, driver: Driver, baselines: Sequence[Baseline] = ()) -> SweepResult:
+def run_sweep(sweep: SweepContext, driver: Driver, baselines: Sequence[Baseline] = ()) -> SweepSummary:
     """A sweep from beginning to end. What the tracker has recorded of it is not done again.
 
     Args:
@@ -59,21 +59,21 @@ def run_sweep(sweep: SweepContext, driver: Driver, baselines: Sequence[Baseline]
     outcome = PromotionPipeline(sweep, evaluator).run(best_candidates(experiment, search.results, evaluator), networks)
     by_name = {each.candidate.name: each for each in outcome.confirmed if each.candidate in networks}
     compared = evaluate_baselines(baselines, by_name, sweep)
-    unfinished = _sweep_result(sweep, search, outcome, compared)
+    unfinished = _summarise(sweep, search, outcome, compared)
     result = replace(unfinished, seconds=time.perf_counter() - start)
     _finish(sweep, result, search.results, outcome)
     return result
 
 
-def _sweep_result(
+def _summarise(
     sweep: SweepContext, search: SearchResult, outcome: PromotionOutcome, compared: Sequence[BaselineResult]
-) -> SweepResult:
-    """The result of a sweep, without its wall time."""
+) -> SweepSummary:
+    """The summary of a sweep, without its wall time."""
     experiment, dataset, finalist = sweep.experiment, sweep.dataset, outcome.finalist
     counts = Counter(result.score.status for result in search.results)
     evaluator = make_evaluator(experiment.objective, search.results)
     front = evaluator.front(search.results) if experiment.objective.is_multi_objective else []
-    return SweepResult(
+    return SweepSummary(
         sweep=experiment.name,
         run_id=sweep.tracking.tracker.run_id,
         data={"source": dataset.source, "digest": dataset.digest, "rows": dataset.rows, "location": dataset.location},
@@ -98,8 +98,8 @@ def _sweep_result(
     )
 
 
-def _finish(sweep: SweepContext, result: SweepResult, results: Sequence[Result], outcome: PromotionOutcome) -> None:
-    """Records the result of a sweep, with its report."""
+def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result], outcome: PromotionOutcome) -> None:
+    """Record the summary of a sweep, with its report."""
     experiment, tracker, reporter = sweep.experiment, sweep.tracking.tracker, sweep.reporter
     facts = {**environment_facts(), **device_fact(sweep.training.trainer.resources.device)}
     report = make_report(experiment, results, result, sweep.dataset, sweep.split, outcome.confirmed, outcome.predictions, facts)
@@ -173,20 +173,20 @@ def promote_recorded(sweep: SweepContext, number: int | None = None, dry_run: bo
     return outcome
 
 
-def finished_result(experiment: Experiment, conclusion: SweepConclusion | None) -> SweepResult | None:
+def finished_result(experiment: Experiment, conclusion: SweepConclusion | None) -> SweepSummary | None:
     """The summary of a sweep that has come to its end within the budget that the experiment gives, or None."""
     said = _recorded_result(conclusion)
     return said if said and (dict(said.budget) == _budget(experiment) or _has_enough(said, experiment)) else None
 
 
-def _has_enough(said: SweepResult, experiment: Experiment) -> bool:
+def _has_enough(said: SweepSummary, experiment: Experiment) -> bool:
     return sum(said.trials.values()) >= experiment.search.trials
 
 
-def _recorded_result(conclusion: SweepConclusion | None) -> SweepResult | None:
+def _recorded_result(conclusion: SweepConclusion | None) -> SweepSummary | None:
     text = conclusion.tags.get(RESULT_TAG) if conclusion else None
     try:
-        return SweepResult.loads(text) if text else None
+        return SweepSummary.loads(text) if text else None
     except ValueError:  # written by another version: concluding again costs a refit, no trial
         return None
 

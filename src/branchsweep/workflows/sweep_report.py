@@ -15,7 +15,7 @@ from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.trial import Result
 from branchsweep.types import Floats
 from branchsweep.workflows.candidates import ReevaluatedTrial
-from branchsweep.workflows.sweep_result import SweepResult
+from branchsweep.workflows.sweep_summary import SweepSummary
 
 Curves = Mapping[str, tuple[float, ...]]
 """The score after each epoch, by head."""
@@ -95,7 +95,7 @@ class SweepReport:
 
     experiment: Experiment
     results: Sequence[Result]
-    summary: SweepResult
+    summary: SweepSummary
     table: TableFacts = field(default_factory=TableFacts)
     predictions: Mapping[str, HeadPredictions] = field(default_factory=dict)
     curves: Mapping[str, Curves] = field(default_factory=dict)
@@ -128,7 +128,7 @@ def ranked_results(experiment: Experiment, results: Sequence[Result]) -> list[Re
 def make_report(
     experiment: Experiment,
     results: Sequence[Result],
-    summary: SweepResult,
+    summary: SweepSummary,
     dataset: Dataset,
     split: Split,
     confirmed: Sequence[ReevaluatedTrial],

@@ -15,7 +15,7 @@ from branchsweep.reporting.figures.trials import SweepFigure, score_label
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, format_score, format_score_with_error, promotion_outcome
 from branchsweep.reporting.pages.html import figure_markup, render_template
 from branchsweep.workflows.sweep_report import SweepReport
-from branchsweep.workflows.sweep_result import BaselineResult, BestTrial
+from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial
 
 LEADERBOARD_ROWS = 10
 """Trials on the page's leaderboard."""

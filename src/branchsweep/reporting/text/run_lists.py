@@ -13,15 +13,15 @@ from branchsweep.config.metric_names import MEAN
 from branchsweep.reporting.text.layout import format_time, plain_table
 
 if TYPE_CHECKING:
-    from branchsweep.tracking.run_records import ComparisonSummary, SweepSummary
+    from branchsweep.tracking.run_records import ListedComparison, ListedSweep
 
 
-def render_run_lists(sweeps: Sequence[SweepSummary], comparisons: Sequence[ComparisonSummary]) -> RenderableType:
+def render_run_lists(sweeps: Sequence[ListedSweep], comparisons: Sequence[ListedComparison]) -> RenderableType:
     """Render the sweeps and the comparisons of a store, in the given order."""
     return Group(_sweeps(sweeps), Text(), _comparisons(comparisons)) if comparisons else _sweeps(sweeps)
 
 
-def _sweeps(sweeps: Sequence[SweepSummary]) -> RenderableType:
+def _sweeps(sweeps: Sequence[ListedSweep]) -> RenderableType:
     if not sweeps:
         return Text("There are no sweeps yet. Start one with: branchsweep run experiments/branched.yaml")
     table = plain_table()
@@ -37,7 +37,7 @@ def _sweeps(sweeps: Sequence[SweepSummary]) -> RenderableType:
     return table
 
 
-def _comparisons(comparisons: Sequence[ComparisonSummary]) -> Table:
+def _comparisons(comparisons: Sequence[ListedComparison]) -> Table:
     table = plain_table()
     for column in ("run", "comparison", "started", "status", "answer"):
         table.add_column(column, overflow="fold")

@@ -19,7 +19,7 @@ from branchsweep.reporting.formatting import (
     promotion_outcome,
 )
 from branchsweep.reporting.text.layout import BEST_STYLE, key_value_table, plain_table
-from branchsweep.workflows.sweep_result import BaselineResult, BestTrial, ConfirmedScores, SweepResult
+from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial, ConfirmedScores, SweepSummary
 
 MOST_DIMENSIONS = 8
 """Hyperparameters whose importance is shown."""
@@ -31,7 +31,7 @@ MANY_TEST_EVALUATIONS = 20
 """Number of models evaluated on the same test rows above which a warning is shown."""
 
 
-def render_sweep_result(result: SweepResult, units: Mapping[str, str]) -> RenderableType:
+def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> RenderableType:
     """Render the summary at the end of a sweep.
 
     Args:
@@ -79,7 +79,7 @@ def _test_evaluations_warning(count: int) -> str:
     )
 
 
-def _title(result: SweepResult) -> Text:
+def _title(result: SweepSummary) -> Text:
     counts = ", ".join(f"{count} {status}" for status, count in result.trials.items() if count)
     minutes, seconds = divmod(round(result.seconds), 60)
     duration = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
@@ -88,7 +88,7 @@ def _title(result: SweepResult) -> Text:
     return Text.assemble((result.sweep, "bold"), f": {trials} in {duration} on {table}; {result.stopped_because}")
 
 
-def _pareto_front(result: SweepResult) -> RenderableType:
+def _pareto_front(result: SweepSummary) -> RenderableType:
     table = plain_table("Pareto front")
     heads = list(result.front[0].scores)
     for column in ("  trial", *score_names(result.score_metrics, mean=False).values()):
@@ -100,7 +100,7 @@ def _pareto_front(result: SweepResult) -> RenderableType:
     return table
 
 
-def _confirmation(result: SweepResult) -> RenderableType:
+def _confirmation(result: SweepSummary) -> RenderableType:
     """The best trials by their searched and confirmed mean scores, and the optimism gap between the two."""
     title = Text(f"the best trials, confirmed with new seeds on new folds (mean {label(result.metric)})", style="bold")
     table = plain_table()
@@ -127,7 +127,7 @@ def _best_trial(best: BestTrial) -> RenderableType:
     return table
 
 
-def _baselines(result: SweepResult, best: BestTrial, heads: Sequence[str]) -> RenderableType:
+def _baselines(result: SweepSummary, best: BestTrial, heads: Sequence[str]) -> RenderableType:
     """The best model and the baselines, by their confirmed and test scores."""
     table = plain_table(label(result.metric))
     table.add_column("")
@@ -141,7 +141,7 @@ def _baselines(result: SweepResult, best: BestTrial, heads: Sequence[str]) -> Re
     return table
 
 
-def _best_row(result: SweepResult, best: BestTrial) -> BaselineResult:
+def _best_row(result: SweepSummary, best: BestTrial) -> BaselineResult:
     """The best trial in the form of a baseline; with its confirmed scores, if it was confirmed."""
     confirmed = next((trial for trial in result.confirmed if trial.trial == best.trial), None)
     scored: ConfirmedScores | BestTrial = confirmed or best

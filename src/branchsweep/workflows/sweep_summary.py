@@ -1,4 +1,4 @@
-"""The result of a sweep: printed for people, as JSON for programs, and recorded with the sweep."""
+"""The summary of a finished sweep: printed for people, as JSON for programs, and recorded with the sweep."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ class ConfirmedScores:
 
 
 @dataclass(frozen=True, slots=True)
-class SweepResult:
-    """The result of a sweep.
+class SweepSummary:
+    """The summary of a finished sweep.
 
     Args:
         sweep: The experiment's name.
@@ -198,7 +198,7 @@ class SweepResult:
         return to_json(self)
 
     @classmethod
-    def loads(cls, text: str) -> SweepResult:
+    def loads(cls, text: str) -> SweepSummary:
         """The value that `dumps` wrote, in this version or an earlier one.
 
         Raises:
@@ -226,7 +226,7 @@ def _with_current_form(data: Any) -> dict[str, Any]:
             [_scored(each) for each in result[name]] for name in ("references", "confirmed", "front")
         )
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"not the result of a sweep: {error!r}") from error
+        raise ValueError(f"not the summary of a sweep: {error!r}") from error
     heads: Mapping[str, float] = next((each["scores"] for each in (best, *references) if each), {})
     return {
         **result,
