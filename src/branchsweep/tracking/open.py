@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 __all__ = [
     "SERVER_ENVIRONMENT",
     "ListedComparison",
-    "RecordedSweep",
     "ListedSweep",
+    "RecordedSweep",
     "download_model",
     "list_comparisons",
     "list_sweeps",

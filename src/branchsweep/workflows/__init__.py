@@ -6,5 +6,5 @@ for all of them; `trial_runner.py` trains the trials of a round and prunes them.
 multi-output networks. `context.py` holds what travels together.
 
 `replay.py` trains a recorded trial again, `dry_run.py` says what a sweep would train, with the help of `simulator.py`;
-`leaderboard.py` and `search_space_summary.py` collect what is shown. `sweep_summary.py` is what is printed and recorded of a finished sweep.
+`leaderboard.py` and `search_space_summary.py` collect what is shown. `sweep_summary.py` is what is kept of a finished sweep.
 """
