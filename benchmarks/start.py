@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 RUN = [sys.executable, "-m", "branchsweep", "run", str(_measure.EXPERIMENTS / "quickstart.yaml")]
 HELP = [sys.executable, "-m", "branchsweep", "--help"]
 
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 """How often the store is looked at."""
 
 PATIENCE = 300.0
@@ -70,7 +70,7 @@ def seconds_until(done: Callable[[], bool], began: float, process: subprocess.Po
     while not done():
         if (ended(process) and not done()) or time.perf_counter() - began > PATIENCE:
             raise RuntimeError(f"the command did not get there:\n{output.read_text(encoding='utf-8')[-2000:]}")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     return time.perf_counter() - began
 
 

@@ -37,7 +37,7 @@ if RAY_IS_MISSING:
 from branchsweep.training.ray import cluster
 from branchsweep.training.ray import workers as ray_module
 from branchsweep.training.ray.cluster import count_places
-from branchsweep.training.ray.workers import RayWorkers, unlike_devices
+from branchsweep.training.ray.workers import RayWorkers, device_mismatch
 
 
 @dataclass
@@ -53,9 +53,9 @@ class Crew:
     def assemble(self) -> None:
         """Until a worker is there on either node."""
         deadline = time.monotonic() + 60
-        while self.trainer._told_of != "2 workers on 2 nodes":
+        while self.trainer._reported_workers != "2 workers on 2 nodes":
             assert time.monotonic() < deadline
-            self.trainer._muster()
+            self.trainer._refresh_workers()
             time.sleep(0.1)
 
     def progress(self, lane_epochs: float) -> None:
@@ -161,7 +161,7 @@ def test_a_node_that_joins_gets_a_worker(crew: Crew, at_home: LocalWorkers) -> N
 def test_a_worker_with_many_programs_is_replaced(crew: Crew, at_home: LocalWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = tiny_populations()
     assert len({population.program for population in packed}) > 1
-    monkeypatch.setattr(ray_module, "MOST_PROGRAMS", 1)
+    monkeypatch.setattr(ray_module, "MAX_PROGRAMS", 1)
     before = {worker.actor for worker in crew.trainer._workers}
     assert_all_equal(
         dict(crew.trainer.train(PopulationQueue(packed), keep_weights=True)),
@@ -173,7 +173,7 @@ def test_a_worker_with_many_programs_is_replaced(crew: Crew, at_home: LocalWorke
 def test_a_population_that_loses_every_worker_is_an_error(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
-    monkeypatch.setattr(ray_module, "MOST_LOSSES", 0)
+    monkeypatch.setattr(ray_module, "MAX_LOSSES", 0)
 
     def strike() -> None:
         for worker in crew.trainer._workers:
@@ -231,7 +231,7 @@ def test_the_last_line_of_a_traceback_is_the_message() -> None:
 def test_workers_on_different_gpus_are_an_error() -> None:
     one, other, more = (Device("gpu", memory, name) for memory, name in ((1, "Tesla T4"), (1, "A100"), (2, "Tesla T4")))
     assert one.is_like(more) and not one.is_like(other) and not one.is_like(CPU) and CPU.is_like(Device())
-    assert unlike_devices("far", other, one).startswith(
+    assert device_mismatch("far", other, one).startswith(
         "the node far trains on another GPU than the others (A100, they on Tesla T4)"
     )
 

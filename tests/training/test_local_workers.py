@@ -57,7 +57,7 @@ def test_a_worker_with_many_programs_makes_way_for_a_fresh_one(
 ) -> None:
     packed = tiny_populations()[:3]  # a process each
     assert len({population.program for population in packed}) > 1
-    monkeypatch.setattr(workers_module, "MOST_PROGRAMS", 1)
+    monkeypatch.setattr(workers_module, "MAX_PROGRAMS", 1)
     with crew(1) as alone:
         renewed = dict(alone.train(PopulationQueue(packed), keep_weights=True))
         assert len(multiprocessing.active_children()) == 2 + 1  # of the two workers, and of the one that is left of this one

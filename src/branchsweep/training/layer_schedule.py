@@ -1,4 +1,4 @@
-"""The shapes of a program's hidden layers, and how many of each it has places for (see `training/waves.py`)."""
+"""The shapes of a program's hidden layers, and how many of each it has places for."""
 
 from __future__ import annotations
 

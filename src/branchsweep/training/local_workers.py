@@ -38,15 +38,15 @@ from branchsweep.training.scheduler import next_assignment
 if TYPE_CHECKING:
     from branchsweep.training.trainer import PopulationTrainer
 
-MOST_PROGRAMS = 16
+MAX_PROGRAMS = 16
 """Compiled programs that a worker holds, at 70 to 100 megabytes each. The shipped space needs 14; one that varies batch sizes,
 too, needs many more, but seldom the same again soon."""
 
-AS_MANY_AS_IT_LIKES = 0
+DEFAULT_THREADS = 0
 """Threads of a process whose GPU computes: TensorFlow chooses."""
 
-LOOK_SECONDS = 0.2
-"""How often the parent looks at what the workers have done."""
+POLL_SECONDS = 0.2
+"""How often the parent polls the workers."""
 
 
 def available_cores() -> list[int]:
@@ -62,14 +62,14 @@ def local_resources(cards: Sequence[Gpu], count: int | None) -> Resources:
 
 
 class LocalWorkers:
-    """Plays `roles.Trainer` with processes; a context manager, which ends them.
+    """A `Trainer` with processes; a context manager, which ends them.
 
     Args:
-        rows: What may be seen.
+        rows: The training rows.
         count: How many processes; one per core if None.
         cache_folder: Where compiled programs are kept for later runs; None keeps none. Those of a GPU are not kept.
-        progress: Told the lane-epochs trained since it was last told.
-        crew: Told who trains, at every look.
+        progress: Called with the lane-epochs trained since the last call.
+        crew: Called with the state of the workers, at every poll.
         cards: GPUs, alike; each has a process then, and `count` is not asked.
     """
 
@@ -85,7 +85,7 @@ class LocalWorkers:
         self._rows, self._progress, self._cache_folder, self._crew, self._cards = rows, progress, cache_folder, crew, cards
         self._context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         self._trained = self._context.Value("d", 0.0)
-        self._told = 0.0
+        self._reported = 0.0
         self._executors = [self._executor(worker) for worker in range(local_resources(cards, count).workers)]
         self._compiled: list[set[Program]] = [set() for _ in self._executors]
         self._processes: set[multiprocessing.process.BaseProcess] = set()
@@ -101,10 +101,10 @@ class LocalWorkers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for process in self._processes:  # nobody waits for what may still train or import
+        for process in self._processes:  # what still trains or imports is not waited for
             process.kill()
         for executor in self._executors:
-            executor.shutdown(cancel_futures=True)  # its thread, that is: left behind it would stumble over our own end
+            executor.shutdown(cancel_futures=True)  # ends its thread, which would fail while this process ends
 
     def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its end; yields (position, outcome) as they finish."""
@@ -113,15 +113,15 @@ class LocalWorkers:
         while line or training:
             while idle and line:
                 worker, position = next_assignment(
-                    {worker: self._compiled[worker] for worker in idle}, line.next, self._anywhere
+                    {worker: self._compiled[worker] for worker in idle}, line.next, self._compiled_by_any
                 )
                 population = line.take(position)
                 idle.remove(worker)
                 self._make_room(worker, population.program)
                 training[self._executors[worker].submit(_train, population, keep_weights)] = (worker, position)
             self._crew(WorkerStatus(len(self._executors), len(training), len(line)))
-            done, _ = wait(training, LOOK_SECONDS, FIRST_COMPLETED)
-            self._tell_progress()
+            done, _ = wait(training, POLL_SECONDS, FIRST_COMPLETED)
+            self._report_progress()
             for task in done:
                 worker, position = training.pop(task)
                 idle.append(worker)
@@ -132,7 +132,7 @@ class LocalWorkers:
         _result(self._executors[0].submit(_export, folder, model))
 
     def predict(self, folder: Path, x: Floats) -> Floats:
-        """What the exported model says, in a worker."""
+        """Predictions of the exported model, by a worker."""
         predicted: Floats = _result(self._executors[0].submit(_predict, folder, x))
         return predicted
 
@@ -148,30 +148,30 @@ class LocalWorkers:
         return ProcessPoolExecutor(1, self._context, _begin, words)
 
     def _warm_up(self, worker: int) -> None:
-        """Starts a worker's process, which imports TensorFlow while the parent is still asking."""
+        """Starts a worker's process, which imports TensorFlow while the parent asks for trials."""
         others = set(multiprocessing.active_children())
         with _without_main_module():
             self._executors[worker].submit(_warm_up)
         self._processes |= set(multiprocessing.active_children()) - others
 
     def _make_room(self, worker: int, program: Program) -> None:
-        """A worker that holds many programs makes way for a fresh one, for XLA never gives a compiled program back."""
-        if program not in self._compiled[worker] and len(self._compiled[worker]) >= MOST_PROGRAMS:
+        """Replaces a worker that holds many programs by a new one: XLA never frees a compiled program."""
+        if program not in self._compiled[worker] and len(self._compiled[worker]) >= MAX_PROGRAMS:
             self._executors[worker].shutdown()
             self._executors[worker], self._compiled[worker] = self._executor(worker), set()
             self._warm_up(worker)
         self._compiled[worker].add(program)
 
     @property
-    def _anywhere(self) -> set[Program]:
-        """What some worker has compiled."""
+    def _compiled_by_any(self) -> set[Program]:
+        """The programs that some worker has compiled."""
         return set().union(*self._compiled)
 
-    def _tell_progress(self) -> None:
+    def _report_progress(self) -> None:
         trained = self._trained.value
-        if trained > self._told:
-            self._progress(trained - self._told)
-            self._told = trained
+        if trained > self._reported:
+            self._progress(trained - self._reported)
+            self._reported = trained
 
 
 def _result(task: Future[Any]) -> Any:
@@ -188,7 +188,7 @@ _trainer: Any = None  # the worker's own, made once per process
 
 
 def _begin(rows: TrainingRows, core: int, trained: Any, cache_folder: Path | None, card: Gpu | None) -> None:
-    """In a worker: one thread on one core, or one GPU; no interest in Ctrl-C, and an end when the parent ends."""
+    """In a worker: one thread on one core, or one GPU; ignores Ctrl-C, and ends when the parent ends."""
     global _trainer  # noqa: PLW0603  # a process pool's initializer has no other place to leave things
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
@@ -200,17 +200,17 @@ def _begin(rows: TrainingRows, core: int, trained: Any, cache_folder: Path | Non
         with trained.get_lock():
             trained.value += lane_epochs
 
-    _trainer = start(rows, progress, cache_folder, AS_MANY_AS_IT_LIKES if card else 1, 1.0 if card else 0.0)
+    _trainer = start(rows, progress, cache_folder, DEFAULT_THREADS if card else 1, 1.0 if card else 0.0)
 
 
 def start(
     rows: TrainingRows, progress: Callable[[float], None], cache_folder: Path | None, threads: int = 1, gpu: float = 0.0
 ) -> PopulationTrainer:
-    """In a worker: imports TensorFlow, which then computes and says nothing.
+    """In a worker: imports TensorFlow, silently.
 
     Args:
-        rows: What may be seen.
-        progress: Told the lane-epochs that were trained since it was last told.
+        rows: The training rows.
+        progress: Called with the lane-epochs that were trained since the last call.
         cache_folder: Where compiled programs are kept, if they are of a processor: whether a GPU's can be loaded again was not
             tried.
         threads: Of the processor.
@@ -232,12 +232,12 @@ def start(
 
         tf.get_logger().setLevel("ERROR")  # it takes our many programs for one that is traced over and over
         if gpu:
-            exact(tf)
+            use_exact_arithmetic(tf)
         tf.zeros([])  # looks for devices, and talks about it
     return PopulationTrainer(rows, progress, gpus.device_in_process(gpu) if gpu else CPU)
 
 
-def exact(tf: Any) -> None:
+def use_exact_arithmetic(tf: Any) -> None:
     """Lets TensorFlow compute as a processor does, as nearly as a GPU can: whole float32 products, and sums in one order.
 
     A GPU would round the factors to 10 bits (TF32), and take whichever algorithm was fastest in this process.
@@ -247,7 +247,7 @@ def exact(tf: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed takes its workers along; they would train on for nobody."""
+    """Ends this process when its parent was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "a worker has a parent"
 

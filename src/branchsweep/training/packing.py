@@ -39,8 +39,8 @@ MAX_LANES = 1024
 """Lanes of a program on a GPU, at most."""
 
 MEMORY_SHARE = 0.5
-"""Of a GPU's memory, what `costs.memory` may take: the rest is for rows, predictions, and what XLA copies. On a processor,
-programs of 64 to 512 units took 1.3 to 1.6 times what it says, with all that TensorFlow and NumPy held besides."""
+"""Of a GPU's memory, what `cost_model.program_bytes` may take: the rest is for rows, predictions, and what XLA copies. On a
+processor, programs of 64 to 512 units took 1.3 to 1.6 times what it says, with all that TensorFlow and NumPy held besides."""
 
 LONG_TRAINING = 150
 """Epochs of all lanes of a trial from which on it pays to pad trunk and branches apart: that halves the arithmetic of a space

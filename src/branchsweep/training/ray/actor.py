@@ -24,7 +24,7 @@ from branchsweep.training.resources import Device
 
 @dataclass(frozen=True, slots=True)
 class ActorFacts:
-    """What a worker says of itself when it is there."""
+    """Where a worker is, and with what."""
 
     node: str
     host: str
@@ -33,7 +33,7 @@ class ActorFacts:
 
 
 def library_versions() -> dict[str, str]:
-    """What must be the same everywhere, for scores to be."""
+    """Versions that must be the same on every node, for scores to be."""
     return {"branchsweep": VERSION, **{name: version(name) for name in ("tensorflow", "keras", "numpy")}}
 
 
@@ -41,7 +41,7 @@ class WorkerActor:
     """The worker itself, on its node.
 
     Args:
-        rows: What may be seen; Ray has them in the node's shared memory.
+        rows: The training rows; Ray has them in the node's shared memory.
         threads: Its processors.
         gpu: How much of a GPU it has; where that is nothing, TensorFlow is to find none.
     """
@@ -74,7 +74,7 @@ class WorkerActor:
             return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
 
     def predict(self, files: Mapping[str, bytes], x: Floats) -> Floats:
-        """What the exported model says."""
+        """Predictions of the exported model."""
         with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
             _write(Path(folder), files)
             return self._trainer.predict(Path(folder), x)

@@ -15,7 +15,7 @@ from ray.exceptions import RayError
 from branchsweep.config.workers import AUTO, RayWorkersConfig
 from branchsweep.errors import BackendError
 
-ANSWER_SECONDS = 3.0
+CONNECT_SECONDS = 3.0
 """So long may a cluster's address take to answer."""
 
 
@@ -73,7 +73,7 @@ def connect(address: str) -> bool:
         "ray start --head"
     )
     if named != AUTO:
-        _knock(named, how)
+        _check_port(named, how)
     try:
         ray.init(named, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
@@ -90,10 +90,10 @@ def _running() -> str:
         return AUTO
 
 
-def _knock(address: str, how: str) -> None:
+def _check_port(address: str, how: str) -> None:
     """Raises where nobody listens: Ray would go on asking for half a minute."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
-        socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
         raise BackendError(f"got {address}, where nobody answers ({error}); {how}", "workers") from error
