@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-from scipy import special
 
 Array = Any
 """A NumPy array or a tensor."""
@@ -87,7 +86,6 @@ class NumpyOperations:
     abs = staticmethod(np.abs)
     clip = staticmethod(np.clip)
     einsum = staticmethod(np.einsum)
-    erf = staticmethod(special.erf)
     exp = staticmethod(np.exp)
     log = staticmethod(np.log)
     maximum = staticmethod(np.maximum)
@@ -97,6 +95,13 @@ class NumpyOperations:
     tanh = staticmethod(np.tanh)
     where = staticmethod(np.where)
     zeros_like = staticmethod(np.zeros_like)
+
+    @staticmethod
+    def erf(x: Array) -> Array:
+        """The error function."""
+        from scipy.special import erf  # noqa: PLC0415  # takes a third of a second, and showing a sweep does not need it
+
+        return erf(x)
 
     @staticmethod
     def indicator(condition: Array) -> Array:

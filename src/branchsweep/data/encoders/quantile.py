@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +31,8 @@ def _normal(values: Floats, knots: Floats) -> Floats:
     the right, as in scikit-learn's QuantileTransformer; but a least or greatest value that repeats is treated like any other,
     where scikit-learn sends it to the very end.
     """
+    from scipy.special import ndtri  # noqa: PLC0415  # takes a third of a second, and showing a sweep does not need it
+
     positions = np.linspace(0.0, 1.0, len(knots))
     left = np.interp(values, knots, positions)
     right = -np.interp(-values, -knots[::-1], -positions[::-1])
