@@ -30,9 +30,11 @@ import pytest
 
 from branchsweep.cli import main
 from branchsweep.cli.context import resolve_workers
-from branchsweep.config.workers import LocalWorkersConfig, RayWorkersConfig
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.workers import LocalWorkersConfig, RayWorkersConfig, Workers
 from branchsweep.errors import UserError
 from branchsweep.models.recipe import recipe_from_dict
+from branchsweep.workflows.session import Session, workers_of
 from store_readers import assert_readers_agree
 from tiny_sweep import tiny_experiment
 
@@ -625,23 +627,27 @@ def test_draw_says_that_an_image_needs_graphviz(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_command_line_overrides_the_experiments_workers() -> None:
-    written = tiny_experiment(workers={"kind": "ray", "address": "ray://head:10001", "gpus_per_worker": 0.5})
-    here, cluster = LocalWorkersConfig(kind="local"), written.workers
-    assert (resolve_workers(None), resolve_workers(None, written)) == (here, cluster)
-    assert (resolve_workers("3"), resolve_workers("3", written)) == (LocalWorkersConfig(kind="local", count=3),) * 2
-    assert (resolve_workers("ray"), resolve_workers("ray", written)) == (RayWorkersConfig(kind="ray"), cluster)
-    assert resolve_workers("ray://other:1", written) == cluster.model_copy(update={"address": "ray://other:1"})
+    experiment = tiny_experiment(workers={"kind": "ray", "address": "ray://head:10001", "gpus_per_worker": 0.5})
+
+    def workers(option: str | None, chosen: Experiment | None = None) -> Workers:
+        return workers_of(Session(workers=resolve_workers(option, chosen)), chosen)
+
+    local, cluster = LocalWorkersConfig(kind="local"), experiment.workers
+    assert (workers(None), workers(None, experiment)) == (local, cluster)
+    assert (workers("3"), workers("3", experiment)) == (LocalWorkersConfig(kind="local", count=3),) * 2
+    assert (workers("ray"), workers("ray", experiment)) == (RayWorkersConfig(kind="ray"), cluster)
+    assert workers("ray://other:1", experiment) == cluster.model_copy(update={"address": "ray://other:1"})
     for invalid in ("0", "-1", "2.5", "rya", "ray://head"):
         with pytest.raises(UserError, match=f"--workers: got '{invalid}', expected a number of processes"):
             resolve_workers(invalid)
 
 
-def test_data_names_the_table_and_warns_of_the_stand_in(tmp_path: Path) -> None:
+def test_data_names_the_table_and_warns_of_synthetic_data(tmp_path: Path) -> None:
     """Without network and file the built-in table is the synthetic stand-in, unless `--require-real` is given."""
     workspace = Workspace(tmp_path)
     out, err = workspace.run("data", str(ROOT / "experiments" / "branched.yaml"))
-    assert "stand-in" in out and "9,568" in out
-    assert "stand-in" in err
+    assert "9,568" in out
+    assert "warning: SYNTHETIC DATA" in err
     _, err = workspace.run("data", str(ROOT / "experiments" / "branched.yaml"), "--require-real", exit_code=2)
     assert "the real table is required" in err
 
