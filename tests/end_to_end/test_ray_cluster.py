@@ -105,7 +105,7 @@ def test_a_model_is_exported_on_the_machine_of_the_driver_process(crew: Crew, at
     assert {file.name for file in (tmp_path / "far").iterdir()} == {"model.keras", "serving.json"}
     predicted = crew.trainer.predict(tmp_path / "far", tiny_rows().x)
     np.testing.assert_array_equal(predicted, at_home.predict(tmp_path / "near", tiny_rows().x))
-    assert crew.trainer.clock(tmp_path / "far", tiny_rows().x) > 0
+    assert crew.trainer.measure_latency(tmp_path / "far", tiny_rows().x) > 0
 
 
 def test_a_sweep_asks_and_scores_the_same_as_with_local_workers(crew: Crew, at_home: LocalWorkers) -> None:

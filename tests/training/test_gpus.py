@@ -194,7 +194,7 @@ program.compiled.cache_clear()
 for before, after in zip(usual, trained()):
     np.testing.assert_array_equal(before, after)
 assert not tf.config.experimental.tensor_float_32_execution_enabled()
-assert trainer.clock(folder, tiny_rows().x) > 0
+assert trainer.measure_latency(folder, tiny_rows().x) > 0
 print("equal")
 """
     done = run_python(code, str(tmp_path))

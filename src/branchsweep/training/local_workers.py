@@ -136,9 +136,9 @@ class LocalWorkers:
         predicted: Floats = _result(self._executors[0].submit(_predict, folder, x))
         return predicted
 
-    def clock(self, folder: Path, x: Floats) -> float:
-        """Seconds that the exported model takes, by the worker's own clock: on one thread."""
-        seconds: float = _result(self._executors[0].submit(_clock, folder, x))
+    def measure_latency(self, folder: Path, x: Floats) -> float:
+        """Seconds that the exported model takes to predict for these rows, measured in a worker, on one thread."""
+        seconds: float = _result(self._executors[0].submit(_measure_latency, folder, x))
         return seconds
 
     def _executor(self, worker: int) -> ProcessPoolExecutor:
@@ -294,6 +294,6 @@ def _predict(folder: Path, x: Floats) -> Floats:
     return predicted
 
 
-def _clock(folder: Path, x: Floats) -> float:
-    seconds: float = _trainer.clock(folder, x)
+def _measure_latency(folder: Path, x: Floats) -> float:
+    seconds: float = _trainer.measure_latency(folder, x)
     return seconds

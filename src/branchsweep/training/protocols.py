@@ -45,7 +45,7 @@ class Trainer(Protocol):
         """The predictions of the exported model: inputs `(rows, inputs)` to targets `(rows, heads)`, both in natural units."""
         ...
 
-    def clock(self, folder: Path, x: Floats) -> float:
+    def measure_latency(self, folder: Path, x: Floats) -> float:
         """Seconds that the exported model takes to predict for inputs `(rows, inputs)` where it is served, loading apart."""
         ...
 

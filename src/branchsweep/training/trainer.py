@@ -75,8 +75,8 @@ class PopulationTrainer:
         """Predictions of the exported model."""
         return export.predict_exported(folder, x)
 
-    def clock(self, folder: Path, x: Floats) -> float:
-        """Seconds that the exported model takes."""
+    def measure_latency(self, folder: Path, x: Floats) -> float:
+        """Seconds that the exported model takes to predict for these rows."""
         return export.measure_latency(folder, x)
 
     def train_one(self, population: Population, keep_weights: bool = False) -> PopulationOutcome:

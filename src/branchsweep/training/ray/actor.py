@@ -79,11 +79,11 @@ class WorkerActor:
             _write(Path(folder), files)
             return self._trainer.predict(Path(folder), x)
 
-    def clock(self, files: Mapping[str, bytes], x: Floats) -> float:
-        """Seconds that the exported model takes."""
+    def measure_latency(self, files: Mapping[str, bytes], x: Floats) -> float:
+        """Seconds that the exported model takes to predict for these rows."""
         with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
             _write(Path(folder), files)
-            return self._trainer.clock(Path(folder), x)
+            return self._trainer.measure_latency(Path(folder), x)
 
     def _more(self, lane_epochs: float) -> None:
         self._trained += lane_epochs

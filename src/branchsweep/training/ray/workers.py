@@ -210,9 +210,9 @@ class RayWorkers:
         predicted: Floats = self._ask("predict", read_files(folder), x)
         return predicted
 
-    def clock(self, folder: Path, x: Floats) -> float:
-        """Seconds that the exported model takes on a worker's node, by its own clock."""
-        seconds: float = self._ask("clock", read_files(folder), x)
+    def measure_latency(self, folder: Path, x: Floats) -> float:
+        """Seconds that the exported model takes to predict for these rows, measured on a worker's node."""
+        seconds: float = self._ask("measure_latency", read_files(folder), x)
         return seconds
 
     def _ask(self, method: str, *arguments: Any) -> Any:

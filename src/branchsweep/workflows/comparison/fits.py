@@ -172,4 +172,4 @@ def measure_network(fit: FittedNetwork, training: TrainingContext) -> tuple[floa
         training.trainer.export(folder, model)
         size = sum(file.stat().st_size for file in folder.iterdir() if file.suffix != ".py")
         x = np.resize(training.rows.x, (LATENCY_ROWS, training.rows.x.shape[1]))
-        return training.trainer.clock(folder, x), float(size)
+        return training.trainer.measure_latency(folder, x), float(size)
