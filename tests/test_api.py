@@ -120,7 +120,7 @@ class TestSweepOnADataFrame:
 
     def test_a_sweep_without_promotion_has_a_model_too(self, store: str) -> None:
         result = branchsweep.sweep(experiment(name="unregistered"), boiler(), tracking_uri=store, workers=1, verbose=False)
-        assert result.summary is not None and result.summary.champion is None
+        assert result.summary is not None and result.summary.registered is None
         assert result.best_model.predict(boiler(7)).shape == (7, 2)
 
 

@@ -224,7 +224,7 @@ def test_a_sweep_trains_the_kinds_and_registers_the_best(swept: tuple[SweepSumma
     scores = {recorded.trial.known: recorded.score for recorded in tracker.recorded_results()}
     assert all(score.is_complete for score in scores.values())
     assert scores["projected"].by_head["count"] > 0.3
-    assert [baseline.name for baseline in result.references] == ["linear regression"]
+    assert [baseline.name for baseline in result.baselines] == ["linear regression"]
     assert ("extended", 1) in store.files
 
 

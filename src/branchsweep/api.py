@@ -143,8 +143,8 @@ class SweepResult:
         summary = self.summary
         if summary is None:
             raise UserError(f"{sweep_label(self._archive)} has not finished, so it has no model: run it to its end first")
-        if summary.champion:
-            return load_model(f"models:/{summary.champion.model}/{summary.champion.version}", self._tracking_uri)
+        if summary.registered:
+            return load_model(f"models:/{summary.registered.model}/{summary.registered.version}", self._tracking_uri)
         manifest = self._archive.artifact(f"{MODEL_FOLDER}/{MANIFEST_FILE}")
         if manifest is None:
             raise UserError(f"{sweep_label(self._archive)} has no model: no trial is complete, or its refit diverged")

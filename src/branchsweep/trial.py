@@ -59,6 +59,24 @@ class HeadScore:
 
 
 @dataclass(frozen=True, slots=True)
+class MeanScores:
+    """Scores by head, and their mean over the heads as `mean`, each averaged over lanes.
+
+    Args:
+        values: The scores.
+        errors: Their standard errors over the lanes; NaN for one lane.
+    """
+
+    values: Mapping[str, float]
+    errors: Mapping[str, float]
+
+    @property
+    def mean(self) -> float:
+        """The mean over the heads."""
+        return self.values["mean"]
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """The outcome of one trial.
 
@@ -108,6 +126,11 @@ class Score:
     def scores_se(self) -> Mapping[str, float]:
         """The standard errors of `scores`."""
         return {**{head: measured.score_se for head, measured in self.heads.items()}, "mean": self.value_se}
+
+    @property
+    def means(self) -> MeanScores:
+        """`scores` and `scores_se`: what a summary keeps of a score."""
+        return MeanScores(self.scores, self.scores_se)
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,9 +225,9 @@ def test_five_trials_compared_have_parallel_coordinates(served: ServedSweep) -> 
 
 
 def test_the_registry_shows_the_champion_and_the_decision(served: ServedSweep) -> None:
-    assert served.result.champion is not None
+    assert served.result.registered is not None
     with served.browser.page(served.link(version_page("tiny", 1))) as page:
-        page.wait_for_text("@ champion", served.result.champion.because, "branchsweep.because", "test R²")
+        page.wait_for_text("@ champion", served.result.registered.because, "branchsweep.because", "test R²")
         page.save_screenshot(SCREENSHOTS / "registry.png")
 
 

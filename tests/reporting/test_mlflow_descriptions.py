@@ -10,8 +10,8 @@ import pytest
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING
 from branchsweep.reporting.mlflow_descriptions import escape_markdown, finished_description, running_description
 from branchsweep.tracking.protocols import TrackingLinks
-from branchsweep.trial import Result, Score, Status, Trial
-from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial, ConfirmedScores, PromotionResult, SweepSummary
+from branchsweep.trial import MeanScores, Result, Score, Status, Trial
+from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial, ConfirmedTrial, PromotionResult, SweepSummary
 from scores import head_score
 from tiny_sweep import tiny_experiment
 
@@ -25,25 +25,26 @@ def result(number: int, known: str = "") -> Result:
 
 
 def sweep_summary(**changed: object) -> SweepSummary:
-    r2 = {"PE": 0.87, "V_1": 0.87, "mean": 0.87}
+    values = {"PE": 0.87, "V_1": 0.87, "mean": 0.87}
+    r2 = MeanScores(values, {"PE": 0.001, "V_1": 0.001, "mean": 0.001})
     base = SweepSummary(
         sweep="tiny",
         run_id="abc",
         data={"source": "file", "location": "/somewhere/tiny.csv", "digest": "d", "rows": 1200},
         trials={"complete": 10, "pruned": 0, "failed": 2},
         score_metrics=dict.fromkeys(HEADS, "r2"),
-        best=BestTrial(3, {}, {}, r2, r2, 1234),
+        best=BestTrial(3, {}, {}, r2, 1234),
         test_scores={"PE": 0.9421, "V_1": 0.8184},
-        references=(BaselineResult("linear regression", r2, r2, {"PE": 0.9259, "V_1": 0.7459}),),
-        champion=PromotionResult("plant", 2, True, "better than version 1"),
+        baselines=(BaselineResult("linear regression", r2, {"PE": 0.9259, "V_1": 0.7459}),),
+        registered=PromotionResult("plant", 2, True, "better than version 1"),
         seconds=61.2,
         search_seconds=60.0,
         stopped_by="trials",
         stopped_because="all 12 trials are answered",
         budget={},
-        confirmed=(ConfirmedScores(3, r2, {**r2, "mean": 0.861}, {"mean": 0.002}, 1234),),
+        confirmed=(ConfirmedTrial(3, values, MeanScores({**values, "mean": 0.861}, {"mean": 0.002}), 1234),),
         members=8,
-        edges=("V_1.depth is 3, the high end",),
+        boundary_warnings=("V_1.depth is 3, the high end",),
     )
     return replace(base, **changed)  # type: ignore[arg-type]  # by name
 
@@ -84,15 +85,18 @@ def test_what_has_no_page_has_no_link() -> None:
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({"best": None, "test_scores": None, "champion": None}, "No trial meets the constraints, so there is nothing"),
-        ({"test_scores": None, "champion": None}, "diverged in the refit on all training rows"),
+        ({"best": None, "test_scores": None, "registered": None}, "No trial meets the constraints, so there is nothing"),
+        ({"test_scores": None, "registered": None}, "diverged in the refit on all training rows"),
         ({"members": 1}, "The network of [trial 3](#/3) (1,234 parameters) reaches"),
         ({"data": {"source": "stand-in", "location": "nowhere", "rows": 9}}, f"**{SYNTHETIC_DATA_WARNING}**"),
         (
-            {"champion": PromotionResult("plant", 2, False, "no better")},
+            {"registered": PromotionResult("plant", 2, False, "no better")},
             "is registered as challenger, not promoted: no better.",
         ),
-        ({"unmet": ("r2/PE >= 0.99: no complete trial reaches 0.9900",)}, "- Warning: r2/PE &gt;= 0.99: no complete"),
+        (
+            {"unmet_constraints": ("r2/PE >= 0.99: no complete trial reaches 0.9900",)},
+            "- Warning: r2/PE &gt;= 0.99: no complete",
+        ),
     ],
 )
 def test_description_of_other_outcomes(changed: dict[str, object], expected: str) -> None:

@@ -307,21 +307,23 @@ def test_several_objectives_have_a_front_and_a_hypervolume(experiment: Experimen
     scene = TinySweep(several)
     said = scene.run()
     judged = make_evaluator(several.objective, scene.ledger.recorded_results())
-    assert [member.trial for member in said.front] == [
+    assert [trial.trial for trial in said.pareto_front] == [
         result.trial.number for result in judged.front(scene.ledger.recorded_results())
     ]
-    assert said.best is not None and said.best.trial in [member.trial for member in said.front]
+    assert said.best is not None and said.best.trial in [trial.trial for trial in said.pareto_front]
     assert scene.ledger.conclusion is not None
-    assert scene.ledger.conclusion.metrics["hypervolume"] == pytest.approx(hypervolume(one.values for one in said.front))
+    assert scene.ledger.conclusion.metrics["hypervolume"] == pytest.approx(
+        hypervolume(trial.values for trial in said.pareto_front)
+    )
     assert "Pareto front" in rendered_text(render_sweep_summary(said, {"PE": "MW", "V": "cm Hg"}))
-    assert SweepSummary.loads(said.dumps()).front == said.front
+    assert SweepSummary.loads(said.dumps()).pareto_front == said.pareto_front
 
 
 def test_a_constraint_that_nothing_meets_is_told(experiment: Experiment) -> None:
     hard = experiment.model_copy(update={"objective": Objective(constraints=["r2/PE >= 0.9999999", "r2/PE >= 0.5 * small"])})
     said = TinySweep(hard).run()
     assert said.best is None
-    (sentence,) = said.unmet
+    (sentence,) = said.unmet_constraints
     assert sentence == "r2/PE >= 0.9999999: no complete trial reaches 1.0000"
     assert "No trial meets the constraints" in rendered_text(render_sweep_summary(said, {"PE": "", "V": ""}))
 
@@ -366,16 +368,16 @@ def test_an_earlier_sweep_of_another_table_or_space_is_refused() -> None:
 def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
     scene = TinySweep(experiment)
     said = scene.run([Baseline("linear_regression")])
-    assert said.best is not None and said.test_scores is not None and said.champion is not None
+    assert said.best is not None and said.test_scores is not None and said.registered is not None
     results = scene.ledger.recorded_results()
-    assert said.best.scores["mean"] == max(result.score.value for result in results)
+    assert said.best.scores.mean == max(result.score.value for result in results)
     winner = results[said.best.trial]
     error = scene.trainer.error(recipe_for(experiment, winner.trial.params))
     actual = scene.dataset.y[scene.split.test]
     spread = ((actual - actual.mean(0)) ** 2).sum(0)
     assert list(said.test_scores.values()) == pytest.approx(list(1 - ((error * actual) ** 2).sum(0) / spread), rel=1e-5)
-    assert said.champion.crowned and said.champion.version == 1
-    (linear,) = said.references
+    assert said.registered.promoted and said.registered.version == 1
+    (linear,) = said.baselines
     assert linear.name == "linear regression" and linear.test_scores["V"] == pytest.approx(1.0)
     assert set(json.loads(said.to_json())) == {
         "sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds", "references",
@@ -428,36 +430,46 @@ def test_a_run_says_what_mattered_and_where_the_best_stands_at_an_edge() -> None
     said = scene.run()
     assert list(said.importance) == ["PE", "V", "mean"]
     assert all(next(iter(of)) == "learning_rate" for of in said.importance.values())
-    assert said.edges[0].startswith("learning_rate is 0.0") and "low: 0.001, high: 1.0, log: true}" in said.edges[0]
+    assert (
+        said.boundary_warnings[0].startswith("learning_rate is 0.0")
+        and "low: 0.001, high: 1.0, log: true}" in said.boundary_warnings[0]
+    )
     figures = scene.ledger.conclusion
     assert figures is not None
     assert figures.metrics["importance/PE/learning_rate"] == said.importance["PE"]["learning_rate"]
     files = scene.ledger._sweep.files
     assert json.loads(files["importance.json"]) == json.loads(files["summary.json"])["importance"] == said.importance
     text = rendered_text(render_sweep_summary(said, {"PE": "MW", "V": "cm Hg"}))
-    assert f"warning: {said.edges[0]}" in text.replace("\n", " ").replace("  ", " ")
+    assert f"warning: {said.boundary_warnings[0]}" in text.replace("\n", " ").replace("  ", " ")
     assert "learning_rate" in text and "%" in text and "█" in text
     loaded = SweepSummary.loads(said.dumps())
-    assert (loaded.importance, loaded.edges) == (said.importance, said.edges)
+    assert (loaded.importance, loaded.boundary_warnings) == (said.importance, said.boundary_warnings)
 
 
 def test_a_result_is_read_back_from_json(experiment: Experiment) -> None:
     result = TinySweep(experiment.model_copy(update={"validation": HoldOut(method="hold_out")})).run()
     assert result.best is not None
-    assert math.isnan(result.best.scores_se["PE"]), "one lane has no standard error"
+    assert math.isnan(result.best.scores.errors["PE"]), "one lane has no standard error"
     assert repr(SweepSummary.loads(result.dumps())) == repr(result)
 
 
 def as_7eea3c4_wrote(result: SweepSummary) -> str:
     """The JSON of a version that knew no other score than R², and had null where a number is not finite."""
+    names = {
+        "scores": "r2", "test_scores": "test_r2", "baselines": "references", "registered": "champion", "promoted": "crowned",
+        "test_evaluations": "meetings", "pareto_front": "front", "unmet_constraints": "unmet", "boundary_warnings": "edges",
+    }  # fmt: skip
 
     def renamed(value: Any) -> Any:
         if isinstance(value, list):
             return [renamed(inner) for inner in value]
-        if isinstance(value, dict):
-            names = {"scores": "r2", "scores_se": "r2_se", "test_scores": "test_r2"}
-            return {names.get(name, name): renamed(inner) for name, inner in value.items() if name != "score_metrics"}
-        return None if value == "nan" else value
+        if not isinstance(value, dict):
+            return None if value == "nan" else value
+        earlier = {names.get(name, name): renamed(inner) for name, inner in value.items() if name != "score_metrics"}
+        if "errors" in earlier.get("r2", {}):
+            means = earlier.pop("r2")
+            earlier |= {"r2": means["values"], "r2_se": means["errors"]}
+        return earlier
 
     return json.dumps(renamed(json.loads(result.dumps())))
 
@@ -470,7 +482,7 @@ def test_a_result_of_an_earlier_version_is_read(experiment: Experiment) -> None:
     oldest = json.loads(earlier)
     del oldest["importance"], oldest["edges"]
     loaded = SweepSummary.loads(json.dumps(oldest))
-    assert (loaded.importance, loaded.edges) == ({}, ())
+    assert (loaded.importance, loaded.boundary_warnings) == ({}, ())
 
 
 def test_a_finished_sweep_remembers_its_summary_and_does_nothing_again(experiment: Experiment) -> None:
@@ -486,7 +498,7 @@ def test_a_finished_sweep_remembers_its_summary_and_does_nothing_again(experimen
 
 def test_nothing_complete_is_said_and_nothing_registered(experiment: Experiment) -> None:
     said = TinySweep(experiment, diverges_above=0.0).run()
-    assert (said.best, said.test_scores, said.champion) == (None, None, None)
+    assert (said.best, said.test_scores, said.registered) == (None, None, None)
     assert json.loads(said.to_json())["best"] is None
     assert "No trial is complete" in rendered_text(render_sweep_summary(said, {"PE": "", "V": ""}))
 
@@ -528,26 +540,26 @@ class TestPromotion:
 
     def test_the_first_model_becomes_champion_and_then_only_a_better_one(self) -> None:
         store = MemoryStore()
-        said = [self.run(store, rate)[0].champion for rate in (0.1, 0.02, 0.05)]
-        assert [registered and registered.crowned for registered in said] == [True, True, False]
-        assert said[0] is not None and said[0].because.startswith("first of its name, with a mean validation R² of 0.9")
-        assert said[1] is not None and "of version 1: +0." in said[1].because
-        assert said[2] is not None and said[2].because.endswith("not better beyond chance")
+        versions = [self.run(store, rate)[0].registered for rate in (0.1, 0.02, 0.05)]
+        assert [version and version.promoted for version in versions] == [True, True, False]
+        assert versions[0] is not None and versions[0].because.startswith("first of its name, with a mean validation R² of 0.9")
+        assert versions[1] is not None and "of version 1: +0." in versions[1].because
+        assert versions[2] is not None and versions[2].because.endswith("not better beyond chance")
         assert store.champions["tiny"].version == 2
 
     def test_an_equal_model_does_not_become_champion(self) -> None:
         store = MemoryStore()
         self.run(store, 0.02)
         said, _ = self.run(store, 0.02, seed=9)
-        assert said.champion is not None and not said.champion.crowned
+        assert said.registered is not None and not said.registered.promoted
 
     def test_a_champion_scored_on_other_rows_is_trained_again_on_these(self) -> None:
         store = MemoryStore()
         self.run(store, 0.02, test={"fraction": 0.3, "seed": 5})
         worse, _ = self.run(store, 0.05)
         better, _ = self.run(store, 0.01)
-        assert worse.champion is not None and not worse.champion.crowned
-        assert better.champion is not None and better.champion.crowned
+        assert worse.registered is not None and not worse.registered.promoted
+        assert better.registered is not None and better.registered.promoted
 
     def test_a_champion_that_predicts_something_else_is_an_error_before_the_search(self) -> None:
         store = MemoryStore()
@@ -565,7 +577,7 @@ class TestPromotion:
         assert store.champions["tiny"].version == 1
         assert "would be promoted" in rendered_text(render_promotion_outcome(dry, ["PE", "V"]))
         promoted = promote_recorded(sweep.context, number=0)
-        assert promoted.registered is not None and promoted.registered.crowned and store.champions["tiny"].version == 2
+        assert promoted.registered is not None and promoted.registered.promoted and store.champions["tiny"].version == 2
         with pytest.raises(ConfigError, match=r"--trial: got 7, expected a complete trial of this sweep \(0\)"):
             promote_recorded(sweep.context, number=7, dry_run=True)
 
@@ -578,7 +590,7 @@ class TestPromotion:
         self.run(store, 0.5, seed=experiment.seed)
         assert store.champions["tiny"].version == 1
         without, beside = (TinySweep.in_store(experiment, each, seed_effect=0.05).run(baselines) for each in (empty, store))
-        assert beside.references == without.references
+        assert beside.baselines == without.baselines
         assert beside.confirmed == without.confirmed
 
     def test_a_trial_that_is_promoted_is_confirmed_from_the_weights_that_it_had_in_the_sweep(self) -> None:
@@ -588,13 +600,13 @@ class TestPromotion:
         for number, in_sweep in confirmed.items():
             outcome = promote_recorded(scene.again(seed_effect=0.05).context, number, dry_run=True)
             (candidate,) = [one for one in outcome.confirmed if one.candidate.trial.number == number and one.candidate.searched]
-            assert (candidate.score.scores, candidate.score.scores_se) == (in_sweep.scores, in_sweep.scores_se)
+            assert candidate.score.means == in_sweep.scores
 
     def test_every_model_that_is_evaluated_on_the_test_rows_is_counted(self) -> None:
         store = MemoryStore()
-        counts = [self.run(store, rate)[0].meetings for rate in (0.1, 0.02)]
+        counts = [self.run(store, rate)[0].test_evaluations for rate in (0.1, 0.02)]
         other, _ = self.run(store, 0.05, test={"fraction": 0.3, "seed": 5})
-        assert [*counts, other.meetings] == [1, 2, 1]
+        assert [*counts, other.test_evaluations] == [1, 2, 1]
 
 
 @pytest.mark.parametrize(("choose", "members"), [("seeds", 3), ("greedy", None)])
@@ -628,9 +640,9 @@ def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows
     scene = TinySweep(experiment)
     fixed = {"driver": "random", "trials": 1, "initial_trials": {"one": {"learning_rate": 0.01, "trunk.depth": 4}}}
     said = scene.run([check_baseline_experiment(tiny_experiment(search=fixed, name="rival"), "rival.yaml", experiment)])
-    (rival,) = said.references
+    (rival,) = said.baselines
     assert rival.name == "rival"
-    assert said.best is not None and rival.scores["mean"] > said.best.scores["mean"] - 0.05
+    assert said.best is not None and rival.scores.mean > said.best.scores.mean - 0.05
     assert set(rival.test_scores) == {"PE", "V"}
 
 

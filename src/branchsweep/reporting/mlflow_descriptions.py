@@ -89,7 +89,7 @@ def _answer(result: SweepSummary, links: TrackingLinks) -> str:
     if result.test_scores is None:
         return f"{model} is the best of the search, but diverged in the refit on all training rows."
     metric = label(result.metric)
-    baselines = [baseline for baseline in result.references if baseline.test_scores][:1]
+    baselines = [baseline for baseline in result.baselines if baseline.test_scores][:1]
     compared = "".join(f"; {escape_markdown(one.name)}: {_scores(one.test_scores, metric)}" for one in baselines)
     return f"{model} reaches **{_scores(result.test_scores, metric)}** on the test rows{compared}."
 
@@ -100,7 +100,7 @@ def _scores(scores: Mapping[str, float], metric: str) -> str:
 
 def _table(result: SweepSummary, heads: Sequence[str], best: Sequence[Result], links: TrackingLinks) -> Iterator[str]:
     """The best trials with their searched scores, and their confirmed mean score if they were confirmed."""
-    confirmed = {one.trial: one for one in result.confirmed}
+    confirmed = {trial.trial: trial for trial in result.confirmed}
     columns = ["trial", *heads, "mean", *(["mean, confirmed"] if confirmed else [])]
     yield f"| {f' | {GAP}'.join(escape_markdown(column) for column in columns)} |"
     yield f"|---|{'---:|' * (len(columns) - 1)}"
@@ -110,7 +110,7 @@ def _table(result: SweepSummary, heads: Sequence[str], best: Sequence[Result], l
         is_best = result.best is not None and result.best.trial == number
         cells = [f"**{name}**" if is_best else name, *(f"{trial.score.scores[head]:.4f}" for head in (*heads, "mean"))]
         if number in confirmed:
-            cells.append(_with_error(confirmed[number].scores["mean"], confirmed[number].scores_se["mean"]))
+            cells.append(_with_error(confirmed[number].scores.mean, confirmed[number].scores.errors["mean"]))
         elif confirmed:
             cells.append("")
         yield f"| {f' | {GAP}'.join(cells)} |"
@@ -126,16 +126,16 @@ def _with_error(value: float, error: float) -> str:
 
 
 def _promotion(result: SweepSummary, links: TrackingLinks) -> list[str]:
-    champion = result.champion
+    champion = result.registered
     if champion is None:
         return []
     name = f"{escape_markdown(champion.model)} version {champion.version}"
     version = _linked(name, links.version(champion.model, champion.version))
-    return [f"{version} {promotion_outcome(champion.crowned)}: {escape_markdown(champion.because)}.", ""]
+    return [f"{version} {promotion_outcome(champion.promoted)}: {escape_markdown(champion.because)}.", ""]
 
 
 def _warnings(result: SweepSummary) -> list[str]:
-    sentences = [*result.unmet, *result.edges]
+    sentences = [*result.unmet_constraints, *result.boundary_warnings]
     return [*(f"- Warning: {escape_markdown(sentence)}" for sentence in sentences), *([""] if sentences else [])]
 
 

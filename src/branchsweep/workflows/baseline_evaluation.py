@@ -108,8 +108,7 @@ def _estimator_result(name: str, sweep: SweepContext) -> BaselineResult:
     test = measure(rows.x, rows.y, dataset.x[split.test], dataset.y[split.test])
     return BaselineResult(
         name=name.replace("_", " "),
-        scores=validated.scores,
-        scores_se=validated.scores_se,
+        scores=validated.means,
         test_scores={head: measured.score for head, measured in test.items()},
     )
 
@@ -125,4 +124,4 @@ def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext) -> Baselin
             )
         by_head = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, list(experiment.heads))
         test = {head: measured.score for head, measured in by_head.items()}
-    return BaselineResult(name=confirmed.candidate.name, scores=score.scores, scores_se=score.scores_se, test_scores=test)
+    return BaselineResult(name=confirmed.candidate.name, scores=score.means, test_scores=test)

@@ -31,7 +31,7 @@ from branchsweep.workflows.report_tables import report_tables
 from branchsweep.workflows.reporter import DESCRIBED_TRIALS, SweepReporter
 from branchsweep.workflows.search_loop import SearchResult, run_search
 from branchsweep.workflows.sweep_report import Files, SweepReport, make_report
-from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial, ConfirmedScores, ParetoTrial, SweepSummary
+from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial, ConfirmedTrial, ParetoTrial, SweepSummary
 
 RESULT_TAG = "summary"
 """The tag that holds a finished sweep's summary."""
@@ -52,12 +52,12 @@ def run_sweep(sweep: SweepContext, driver: Driver, baselines: Sequence[Baseline]
     start = time.perf_counter()
     experiment, tracker = sweep.experiment, sweep.tracking.tracker
     current_champion(experiment, sweep.dataset, sweep.tracking.registry)  # one that predicts something else is an error now
-    earlier = _recorded_result(tracker.conclusion)
+    earlier = _recorded_summary(tracker.conclusion)
     search = run_search(experiment, driver, sweep.training, tracker, earlier.search_seconds if earlier else 0.0)
     evaluator = make_evaluator(experiment.objective, search.results)
     networks = [baseline.candidate for baseline in baselines if baseline.candidate]
     outcome = PromotionPipeline(sweep, evaluator).run(best_candidates(experiment, search.results, evaluator), networks)
-    by_name = {each.candidate.name: each for each in outcome.confirmed if each.candidate in networks}
+    by_name = {confirmed.candidate.name: confirmed for confirmed in outcome.confirmed if confirmed.candidate in networks}
     compared = evaluate_baselines(baselines, by_name, sweep)
     unfinished = _summarise(sweep, search, outcome, compared)
     result = replace(unfinished, seconds=time.perf_counter() - start)
@@ -79,21 +79,23 @@ def _summarise(
         data={"source": dataset.source, "digest": dataset.digest, "rows": dataset.rows, "location": dataset.location},
         trials={status.value.lower(): counts[status] for status in (Status.COMPLETE, Status.PRUNED, Status.FAILED)},
         best=_best(experiment, finalist) if finalist else None,
-        confirmed=tuple(_confirmed(each) for each in outcome.confirmed if each.candidate.searched),
+        confirmed=tuple(_confirmed(candidate) for candidate in outcome.confirmed if candidate.candidate.searched),
         members=outcome.members,
-        meetings=_evaluations(sweep, outcome, compared),
+        test_evaluations=_evaluations(sweep, outcome, compared),
         test_scores=outcome.test_scores,
-        references=tuple(compared),
-        champion=outcome.registered,
+        baselines=tuple(compared),
+        registered=outcome.registered,
         seconds=0.0,
         search_seconds=search.seconds,
         stopped_by=search.stop.by.value,
         stopped_because=search.stop.because,
         budget=_budget(experiment),
-        front=tuple(ParetoTrial(each.trial.number, each.score.by_head, tuple(evaluator.values(each.score))) for each in front),
-        unmet=tuple(_unmet_constraints(experiment, evaluator, search.results)),
+        pareto_front=tuple(
+            ParetoTrial(result.trial.number, result.score.by_head, tuple(evaluator.values(result.score))) for result in front
+        ),
+        unmet_constraints=tuple(_unmet_constraints(experiment, evaluator, search.results)),
         importance=_importance(experiment, search.results),
-        edges=tuple(edge.sentence for edge in boundary_hits(experiment, finalist.candidate.trial.params)) if finalist else (),
+        boundary_warnings=_boundary_warnings(experiment, finalist),
         score_metrics=experiment.score_metrics,
     )
 
@@ -112,7 +114,7 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
         **{f"{MODEL_FOLDER}/{name}": content for name, content in outcome.model_files.items()},
     }
     best = make_evaluator(experiment.objective, results).ranking(results)[:DESCRIBED_TRIALS]
-    links = tracker.links([each.trial.number for each in best] + ([result.best.trial] if result.best else []))
+    links = tracker.links([result.trial.number for result in best] + ([result.best.trial] if result.best else []))
     test_names = score_names(experiment.score_metrics, TEST)
     heads = list(experiment.heads)
     tracker.finish(
@@ -175,15 +177,16 @@ def promote_recorded(sweep: SweepContext, number: int | None = None, dry_run: bo
 
 def finished_result(experiment: Experiment, conclusion: SweepConclusion | None) -> SweepSummary | None:
     """The summary of a sweep that has come to its end within the budget that the experiment gives, or None."""
-    said = _recorded_result(conclusion)
-    return said if said and (dict(said.budget) == _budget(experiment) or _has_enough(said, experiment)) else None
+    summary = _recorded_summary(conclusion)
+    is_finished = summary and (dict(summary.budget) == _budget(experiment) or _has_enough(summary, experiment))
+    return summary if is_finished else None
 
 
-def _has_enough(said: SweepSummary, experiment: Experiment) -> bool:
-    return sum(said.trials.values()) >= experiment.search.trials
+def _has_enough(summary: SweepSummary, experiment: Experiment) -> bool:
+    return sum(summary.trials.values()) >= experiment.search.trials
 
 
-def _recorded_result(conclusion: SweepConclusion | None) -> SweepSummary | None:
+def _recorded_summary(conclusion: SweepConclusion | None) -> SweepSummary | None:
     text = conclusion.tags.get(RESULT_TAG) if conclusion else None
     try:
         return SweepSummary.loads(text) if text else None
@@ -207,6 +210,12 @@ def _unmet_constraints(experiment: Experiment, evaluator: ObjectiveEvaluator, re
     return unmet
 
 
+def _boundary_warnings(experiment: Experiment, finalist: ReevaluatedTrial | None) -> tuple[str, ...]:
+    """The finalist's hyperparameters that are at a bound of the space, as sentences."""
+    hits = boundary_hits(experiment, finalist.candidate.trial.params) if finalist else []
+    return tuple(hit.sentence for hit in hits)
+
+
 def _importance(experiment: Experiment, results: Sequence[Result]) -> Mapping[str, Mapping[str, float]]:
     from branchsweep.search.importance import importance  # noqa: PLC0415  # Optuna's import costs most of a second
 
@@ -220,19 +229,15 @@ def _best(experiment: Experiment, finalist: ReevaluatedTrial) -> BestTrial:
         trial=trial.number,
         params=trial.params,
         recipe={**experiment.space.fixed, **trial.params},
-        scores=searched.scores,
-        scores_se=searched.scores_se,
+        scores=searched.means,
         parameters=finalist.parameters,
     )
 
 
-def _confirmed(candidate: ReevaluatedTrial) -> ConfirmedScores:
+def _confirmed(candidate: ReevaluatedTrial) -> ConfirmedTrial:
     searched = candidate.candidate.searched
     assert searched is not None, "of the search's trials"
-    score = candidate.score
-    return ConfirmedScores(
-        candidate.candidate.trial.number, searched.scores, score.scores, score.scores_se, candidate.parameters
-    )
+    return ConfirmedTrial(candidate.candidate.trial.number, searched.scores, candidate.score.means, candidate.parameters)
 
 
 def _evaluations(sweep: SweepContext, outcome: PromotionOutcome, baselines: Sequence[BaselineResult]) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from branchsweep.config.codec import from_data, to_json
 from branchsweep.config.metric_names import MEAN, common_metric
 from branchsweep.metrics.names import STANDARD_ERROR, score_metrics_of, with_current_fields
-from branchsweep.trial import Params, ParamValue
+from branchsweep.trial import MeanScores, Params, ParamValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +22,14 @@ class BestTrial:
         trial: Its number.
         params: What the search chose.
         recipe: Every hyperparameter that was varied or fixed, for people.
-        scores: Mean validation score by head, and `mean`.
-        scores_se: Its standard error over the lanes, by head, and `mean`; NaN for one lane.
+        scores: Its scores in the search.
         parameters: Weights and biases of the network.
     """
 
     trial: int
     params: Params
     recipe: Mapping[str, ParamValue]
-    scores: Mapping[str, float]
-    scores_se: Mapping[str, float]
+    scores: MeanScores
     parameters: int
 
 
@@ -41,14 +39,12 @@ class BaselineResult:
 
     Args:
         name: For people.
-        scores: Mean validation score by head, and `mean`.
-        scores_se: Its standard error over folds and seeds.
-        test_scores: Score on the test rows by head.
+        scores: Its scores on the folds of the confirmation.
+        test_scores: Score on the test rows by head; empty where it was not evaluated on them.
     """
 
     name: str
-    scores: Mapping[str, float]
-    scores_se: Mapping[str, float]
+    scores: MeanScores
     test_scores: Mapping[str, float]
 
 
@@ -59,13 +55,13 @@ class PromotionResult:
     Args:
         model: The registered model's name.
         version: Its version.
-        crowned: Whether the version is the champion.
+        promoted: Whether the version is the champion.
         because: Why it is, or is not.
     """
 
     model: str
     version: int
-    crowned: bool
+    promoted: bool
     because: str
 
 
@@ -85,21 +81,19 @@ class ParetoTrial:
 
 
 @dataclass(frozen=True, slots=True)
-class ConfirmedScores:
-    """One of the best trials, with its score in the search and its confirmed score.
+class ConfirmedTrial:
+    """One of the best trials, with its scores in the search and its confirmed scores.
 
     Args:
         trial: Its number.
-        searched: Mean score in the search, by head and `mean`: the best of many, which flatters.
-        scores: Mean score from fresh seeds on fresh folds.
-        scores_se: Its standard error over the lanes.
+        searched: Scores in the search by head, and `mean`: optimistic, for they are the best of many.
+        scores: Scores from fresh seeds on fresh folds.
         parameters: Weights and biases.
     """
 
     trial: int
     searched: Mapping[str, float]
-    scores: Mapping[str, float]
-    scores_se: Mapping[str, float]
+    scores: MeanScores
     parameters: int
 
 
@@ -114,8 +108,8 @@ class SweepSummary:
         trials: How many are `complete`, `pruned`, `failed`.
         best: The finalist: of the best trials the one that was confirmed; None where there is none.
         test_scores: Score of the refitted best on the test rows, by head; None where there was no refit.
-        references: The baselines.
-        champion: The registered model; None where nothing was registered.
+        baselines: The baselines.
+        registered: The registered model; None where nothing was registered.
         seconds: Wall time of this run of the sweep.
         search_seconds: Wall time of the search in it, and in earlier runs that came to their end.
         stopped_by: Which budget ended the search: `trials`, `seconds`, `target`, `patience`, or `exhausted`.
@@ -123,12 +117,13 @@ class SweepSummary:
         budget: The stopping criteria that it had, by name; None for one that it had not.
         confirmed: The best trials, trained again from fresh seeds on fresh folds.
         members: Networks whose mean the exported model is; 0 where there is none.
-        meetings: How many models were evaluated on these test rows, in all sweeps of the store.
-        front: With several objectives, the trials that no other beats in all of them.
-        unmet: Constraints that no complete trial meets, or that could not be checked.
+        test_evaluations: How many models were evaluated on these test rows, in all sweeps of the store.
+        pareto_front: With several objectives, the trials that no other beats in all of them.
+        unmet_constraints: Constraints that no complete trial meets, or that could not be checked.
         importance: By head, and for `mean`, each dimension's share in what made a trial one of the best, the largest first;
             empty where the trials are too few to say.
-        edges: Hyperparameters of the best trial that are at a bound of the space, as sentences that propose the edit.
+        boundary_warnings: Hyperparameters of the best trial that are at a bound of the space, as sentences that propose the
+            edit.
         score_metrics: The name of the metric that is the score, by head.
     """
 
@@ -138,20 +133,20 @@ class SweepSummary:
     trials: Mapping[str, int]
     best: BestTrial | None
     test_scores: Mapping[str, float] | None
-    references: tuple[BaselineResult, ...]
-    champion: PromotionResult | None
+    baselines: tuple[BaselineResult, ...]
+    registered: PromotionResult | None
     seconds: float
     search_seconds: float
     stopped_by: str
     stopped_because: str
     budget: Mapping[str, int | float | None]
-    confirmed: tuple[ConfirmedScores, ...] = ()
+    confirmed: tuple[ConfirmedTrial, ...] = ()
     members: int = 0
-    meetings: int = 0
-    front: tuple[ParetoTrial, ...] = ()
-    unmet: tuple[str, ...] = ()
+    test_evaluations: int = 0
+    pareto_front: tuple[ParetoTrial, ...] = ()
+    unmet_constraints: tuple[str, ...] = ()
     importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    edges: tuple[str, ...] = ()
+    boundary_warnings: tuple[str, ...] = ()
     score_metrics: Mapping[str, str] = field(kw_only=True)
 
     def to_json(self) -> str:
@@ -159,34 +154,56 @@ class SweepSummary:
 
         Scores are under the name of the metric that the heads share, `r2`; null stands for what JSON has no number for.
         """
-        best, champion, metric = self.best, self.champion, self.metric
+        best, registered, metric = self.best, self.registered, self.metric
         error = STANDARD_ERROR.format(metric)
         promised: dict[str, Any] = {
             "sweep": self.sweep,
             "run_id": self.run_id,
             "data": {key: self.data[key] for key in ("source", "digest", "rows")},
             "trials": self.trials,
-            "best": best and {"trial": best.trial, "params": best.params, metric: best.scores},
+            "best": best and {"trial": best.trial, "params": best.params, metric: best.scores.values},
             "test": self.test_scores and {metric: self.test_scores},
-            "champion": champion and asdict(champion),
+            "champion": registered
+            and {
+                "model": registered.model,
+                "version": registered.version,
+                "crowned": registered.promoted,
+                "because": registered.because,
+            },
             "seconds": round(self.seconds, 1),
             "stopped_by": self.stopped_by,
             "confirmed": [
-                {"trial": each.trial, "searched": each.searched, metric: each.scores, error: each.scores_se}
-                for each in self.confirmed
+                {
+                    "trial": trial.trial,
+                    "searched": trial.searched,
+                    metric: trial.scores.values,
+                    error: trial.scores.errors,
+                }
+                for trial in self.confirmed
             ],
             "members": self.members,
-            "meetings": self.meetings,
-            "front": [{"trial": each.trial, metric: each.scores} for each in self.front],
-            "unmet": self.unmet,
+            "meetings": self.test_evaluations,
+            "front": [{"trial": trial.trial, metric: trial.scores} for trial in self.pareto_front],
+            "unmet": self.unmet_constraints,
             "references": {
-                reference.name: {metric: reference.scores, "test": {metric: reference.test_scores}}
-                for reference in self.references
+                baseline.name: {metric: baseline.scores.values, "test": {metric: baseline.test_scores}}
+                for baseline in self.baselines
             },
             "importance": self.importance,
-            "edges": self.edges,
+            "edges": self.boundary_warnings,
         }
         return json.dumps(_with_null(promised))
+
+    @property
+    def confirmed_best(self) -> ConfirmedTrial | None:
+        """The best trial with its confirmed scores; None if it was not confirmed."""
+        return next((trial for trial in self.confirmed if self.best and trial.trial == self.best.trial), None)
+
+    @property
+    def best_scores(self) -> MeanScores | None:
+        """The confirmed scores of the best trial, or its scores in the search if it was not confirmed; None without one."""
+        scored = self.confirmed_best or self.best
+        return scored.scores if scored else None
 
     @property
     def metric(self) -> str:
@@ -205,7 +222,7 @@ class SweepSummary:
             ValueError: The text is not of that form.
         """
         data = json.loads(text)
-        return from_data(cls, _with_current_form(data) if "score_metrics" not in data else data)
+        return from_data(cls, data if "baselines" in data else _with_current_form(data))
 
 
 def _with_null(value: Any) -> Any:
@@ -217,33 +234,49 @@ def _with_null(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+_FORMER_FIELDS = {
+    "references": "baselines",
+    "champion": "registered",
+    "crowned": "promoted",
+    "meetings": "test_evaluations",
+    "front": "pareto_front",
+    "unmet": "unmet_constraints",
+    "edges": "boundary_warnings",
+}
+"""The names that earlier versions gave to fields of a summary, and to those of the values in it."""
+
+
 def _with_current_form(data: Any) -> dict[str, Any]:
-    """What a version wrote that had no other score than R², in the present form: null stood for a number that is not finite."""
+    """What a version wrote that had no other score than R², in the present form."""
     try:
-        result = with_current_fields(data)
-        best = result["best"] and _scored(result["best"])
-        references, confirmed, front = (
-            [_scored(each) for each in result[name]] for name in ("references", "confirmed", "front")
-        )
+        summary = _with_current_fields(data)
+        best, registered = summary["best"], summary["registered"]
+        summary |= {
+            "best": best and _with_mean_scores(best),
+            "registered": registered and _with_current_fields(registered),
+            "pareto_front": [_with_current_fields(trial) for trial in summary["pareto_front"]],
+            "importance": {head: _numbers(shares) for head, shares in summary.get("importance", {}).items()},
+            **{name: [_with_mean_scores(scored) for scored in summary[name]] for name in ("baselines", "confirmed")},
+        }
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not the summary of a sweep: {error!r}") from error
-    heads: Mapping[str, float] = next((each["scores"] for each in (best, *references) if each), {})
-    return {
-        **result,
-        "best": best,
-        "references": references,
-        "confirmed": confirmed,
-        "front": front,
-        "importance": {head: _numbers(shares) for head, shares in result.get("importance", {}).items()},
-        "score_metrics": score_metrics_of(head for head in heads if head != MEAN),
-    }
+    scored = [result for result in (summary["best"], *summary["baselines"]) if result]
+    heads = [head for head in scored[0]["scores"]["values"] if head != MEAN] if scored else []
+    return {"score_metrics": score_metrics_of(heads), **summary}
 
 
-def _scored(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a value with scores, in the present form."""
-    fields = with_current_fields(data)
-    return {name: _numbers(value) if name == "scores_se" else value for name, value in fields.items()}
+def _with_current_fields(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of one value under their present names."""
+    return {_FORMER_FIELDS.get(name, name): value for name, value in with_current_fields(data).items()}
+
+
+def _with_mean_scores(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of one value, its scores and their standard errors in one field."""
+    fields = _with_current_fields(data)
+    fields["scores"] = {"values": _numbers(fields["scores"]), "errors": _numbers(fields.pop("scores_se"))}
+    return fields
 
 
 def _numbers(values: Mapping[str, float | None]) -> dict[str, float | str]:
+    """Numbers as the present form writes them; null stood for one that is not finite."""
     return {name: "nan" if value is None else value for name, value in values.items()}

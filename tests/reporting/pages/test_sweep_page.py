@@ -185,7 +185,7 @@ def test_headline_has_the_test_scores_of_the_model_and_of_baselines() -> None:
     summary = replace(
         report.summary,
         test_scores={"PE": 0.9418, "V": 0.8183},
-        references=(replace(report.summary.references[0], test_scores={"PE": 0.9259, "V": 0.7459}),),
+        baselines=(replace(report.summary.baselines[0], test_scores={"PE": 0.9259, "V": 0.7459}),),
     )
     assert answer_sentence(replace(report, summary=summary)) == (
         "The best network predicts PE with R² 0.942 and V with 0.818 on the test rows; linear regression 0.926 and 0.746."
@@ -256,7 +256,7 @@ def test_finalists_are_drawn_on_validation_rows() -> None:
     assert set(report.finalists) == confirmed
     for trial in confirmed:
         for head, said in report.finalists[trial].items():
-            r2 = next(one.scores[head] for one in report.summary.confirmed if one.trial == trial)
+            r2 = next(found.scores.values[head] for found in report.summary.confirmed if found.trial == trial)
             assert len(said.actual) == report.table.train
             assert float(r2_score(said.actual, said.predicted)) == pytest.approx(r2, abs=0.02)
     drawn = trial_figures(report)

@@ -175,7 +175,7 @@ def value_label(report: SweepReport) -> str:
 def searched_against_confirmed(report: SweepReport) -> SweepFigure:
     """Searched against confirmed scores of the best trials: the optimism gap."""
     name, title = "optimism_gap", "Optimism gap: searched against confirmed scores"
-    confirmed = [one for one in report.summary.confirmed if math.isfinite(one.scores.get("mean", math.nan))]
+    confirmed = [trial for trial in report.summary.confirmed if math.isfinite(trial.scores.values.get("mean", math.nan))]
     if not confirmed:
         return SweepFigure(name, title, "No trial was confirmed.")
     heads = list(report.experiment.heads)
@@ -187,7 +187,11 @@ def searched_against_confirmed(report: SweepReport) -> SweepFigure:
     best = best_trial_number(report)
     for panel, column in zip(panels, columns, strict=True):
         for y, trial in zip(heights, confirmed, strict=True):
-            before, after, error = trial.searched[column], trial.scores[column], trial.scores_se.get(column, math.nan)
+            before, after, error = (
+                trial.searched[column],
+                trial.scores.values[column],
+                trial.scores.errors.get(column, math.nan),
+            )
             colour = VERMILLION if trial.trial == best else BLUE
             panel.plot([before, after], [y, y], color=colour, alpha=0.5, linewidth=2, zorder=2)
             panel.plot([before], [y], "o", markersize=8, color=colour, markerfacecolor=plot_style.PAPER, zorder=3)

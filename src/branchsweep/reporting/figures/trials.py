@@ -189,8 +189,8 @@ def marked_trials(report: SweepReport) -> dict[str, Mapping[str, float]]:
     }
     heads = list(report.experiment.heads)
     baselines = {
-        baseline.name: {head: baseline.scores[head] for head in heads}
-        for baseline in report.summary.references
-        if baseline.name not in initial and all(math.isfinite(baseline.scores.get(head, math.nan)) for head in heads)
+        baseline.name: {head: baseline.scores.values[head] for head in heads}
+        for baseline in report.summary.baselines
+        if baseline.name not in initial and all(math.isfinite(baseline.scores.values.get(head, math.nan)) for head in heads)
     }
     return initial | baselines

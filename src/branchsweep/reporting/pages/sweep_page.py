@@ -40,7 +40,7 @@ def render_sweep_page(report: SweepReport, figures: Sequence[SweepFigure], has_i
         question=experiment.question,
         synthetic=_synthetic_data(report),
         facts=_facts(report),
-        warnings=list(result.unmet),
+        warnings=list(result.unmet_constraints),
         heads=list(experiment.heads),
         metric=score_label(report),
         comparison=_comparison(report),
@@ -48,7 +48,7 @@ def render_sweep_page(report: SweepReport, figures: Sequence[SweepFigure], has_i
         network=_network(report),
         recipe=_recipe(result.best) if result.best else "",
         figures=[_figure(figure) for figure in figures],
-        edges=list(result.edges),
+        edges=list(result.boundary_warnings),
         no_edges="No value of the best trial is at a movable end of its range." if result.best else "There is no best trial.",
         ranges=_ranges(report),
         leading=_leading(report),
@@ -102,12 +102,12 @@ def answer_sentence(report: SweepReport) -> str:
     if result.test_scores:
         baselines = [
             f"{baseline.name} {_joined([number3(baseline.test_scores[head]) for head in heads])}"
-            for baseline in result.references
+            for baseline in result.baselines
             if baseline.test_scores
         ]
         others = f"; {', '.join(baselines)}" if baselines else ""
         return f"{model} predicts {_per_head(heads, result.test_scores, metric)} on the test rows{others}."
-    scores = _per_head(heads, result.best.scores, metric)
+    scores = _per_head(heads, result.best.scores.values, metric)
     return f"{model} predicts {scores} on validation rows; the refit on all training rows diverged."
 
 
@@ -130,16 +130,16 @@ def _lead(report: SweepReport) -> list[str]:
     result = report.summary
     lead = []
     if result.best:
-        confirmed = next((one for one in result.confirmed if one.trial == result.best.trial), None)
-        means = (confirmed.searched["mean"], confirmed.scores["mean"]) if confirmed else None
+        confirmed = result.confirmed_best
+        means = (confirmed.searched["mean"], confirmed.scores.mean) if confirmed else None
         gap = f" {_optimism_gap(*means, score_label(report))}" if means else ""
         trial = (
             f"It is trial {result.best.trial} of {len(report.results):,}, a network of {result.best.parameters:,} parameters."
         )
         lead.append(f"{trial}{gap}")
-    if result.champion:
-        champion = result.champion
-        outcome = promotion_outcome(champion.crowned)
+    if result.registered:
+        champion = result.registered
+        outcome = promotion_outcome(champion.promoted)
         lead.append(f"{champion.model} version {champion.version} {outcome}: {champion.because}.")
     return lead
 
@@ -180,9 +180,7 @@ def _comparison(report: SweepReport) -> list[Mapping[str, Any]]:
     if result.best is None:
         return []
     best = result.best
-    confirmed = next((one for one in result.confirmed if one.trial == best.trial), None)
-    scores, errors = (confirmed.scores, confirmed.scores_se) if confirmed else (best.scores, best.scores_se)
-    rows = [BaselineResult("best of the sweep", scores, errors, result.test_scores or {}), *result.references]
+    rows = [BaselineResult("best of the sweep", result.best_scores or best.scores, result.test_scores or {}), *result.baselines]
     remark = f"trial {best.trial}" + (f", the mean of {result.members} networks" if result.members > 1 else "")
     highest = {head: max((row.test_scores.get(head, -math.inf) for row in rows), default=-math.inf) for head in heads}
     return [
@@ -193,7 +191,9 @@ def _comparison(report: SweepReport) -> list[Mapping[str, Any]]:
                 {"text": format_score(row.test_scores.get(head)), "is_best": row.test_scores.get(head) == highest[head]}
                 for head in heads
             ],
-            "confirmed": [{"text": format_score_with_error(row.scores.get(head), row.scores_se.get(head))} for head in heads],
+            "confirmed": [
+                {"text": format_score_with_error(row.scores.values.get(head), row.scores.errors.get(head))} for head in heads
+            ],
         }
         for index, row in enumerate(rows)
     ]
@@ -258,9 +258,9 @@ def _commands(report: SweepReport) -> str:
         lines.append(
             f"branchsweep replay {result.run_id[:12]} --trial {result.best.trial}    # trains its best trial again and compares"
         )
-    if result.champion:
+    if result.registered:
         lines.append(
-            f"branchsweep predict models:/{result.champion.model}/{result.champion.version} TABLE.xlsx -o predictions.csv"
+            f"branchsweep predict models:/{result.registered.model}/{result.registered.version} TABLE.xlsx -o predictions.csv"
         )
     lines.append(f"branchsweep report {result.run_id[:12]} -o report.html   # this page")
     return "\n".join(lines)

@@ -37,7 +37,7 @@ def render_promotion_outcome(outcome: PromotionOutcome, heads: Sequence[str]) ->
         parts.append(Text(f"on the test rows: {scores}"))
     if outcome.registered:
         version = f"{outcome.registered.model} version {outcome.registered.version}"
-        decided = f"{version} {promotion_outcome(outcome.registered.crowned)}: {outcome.registered.because}."
+        decided = f"{version} {promotion_outcome(outcome.registered.promoted)}: {outcome.registered.because}."
         parts.append(Text(decided, style="bold"))
     elif outcome.decision:
         name = outcome.finalist.candidate.name if outcome.finalist else ""

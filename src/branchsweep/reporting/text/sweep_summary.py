@@ -19,7 +19,7 @@ from branchsweep.reporting.formatting import (
     promotion_outcome,
 )
 from branchsweep.reporting.text.layout import BEST_STYLE, key_value_table, plain_table
-from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial, ConfirmedScores, SweepSummary
+from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial, SweepSummary
 
 MOST_DIMENSIONS = 8
 """Hyperparameters whose importance is shown."""
@@ -44,29 +44,29 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
     if result.best is None:
         missing = "meets the constraints" if result.trials.get("complete") else "is complete"
         parts.append(Text(f"No trial {missing}, so there is nothing to compare or to register.", style="bold red"))
-        return Group(*parts, *(Text(sentence, style="bold red") for sentence in result.unmet))
-    if result.front:
+        return Group(*parts, *(Text(sentence, style="bold red") for sentence in result.unmet_constraints))
+    if result.pareto_front:
         parts += [Text(), _pareto_front(result)]
-    parts += [Text(f"warning: {sentence}", style="bold yellow") for sentence in result.unmet]
+    parts += [Text(f"warning: {sentence}", style="bold yellow") for sentence in result.unmet_constraints]
     if result.confirmed:
         parts += [Text(), _confirmation(result)]
     parts += [Text(), _best_trial(result.best), Text(), _baselines(result, result.best, list(units)), Text()]
     if result.importance:
         parts += [_importance(result.importance, [*units, "mean"]), Text()]
-    if result.edges:
-        parts += [*(Text(f"warning: {sentence}", style="yellow") for sentence in result.edges), Text()]
+    if result.boundary_warnings:
+        parts += [*(Text(f"warning: {sentence}", style="yellow") for sentence in result.boundary_warnings), Text()]
     if result.test_scores is None:
         sentence = "All refits on the training rows diverged, so nothing is registered."
         parts.append(Text(sentence, style="bold red"))
-    if result.champion:
-        champion = result.champion
-        outcome = promotion_outcome(champion.crowned)
+    if result.registered:
+        champion = result.registered
+        outcome = promotion_outcome(champion.promoted)
         parts.append(Text(f"{champion.model} version {champion.version} {outcome}: {champion.because}.", style="bold"))
         command = f"  branchsweep predict models:/{champion.model}@champion TABLE.xlsx -o predictions.csv"
         parts.append(Text(command, style="cyan"))
     parts.append(Text("  branchsweep ui", style="cyan"))
-    if result.meetings > MANY_TEST_EVALUATIONS:
-        parts.append(Text(_test_evaluations_warning(result.meetings), style="bold yellow"))
+    if result.test_evaluations > MANY_TEST_EVALUATIONS:
+        parts.append(Text(_test_evaluations_warning(result.test_evaluations), style="bold yellow"))
     return Group(*parts)
 
 
@@ -90,10 +90,10 @@ def _title(result: SweepSummary) -> Text:
 
 def _pareto_front(result: SweepSummary) -> RenderableType:
     table = plain_table("Pareto front")
-    heads = list(result.front[0].scores)
+    heads = list(result.pareto_front[0].scores)
     for column in ("  trial", *score_names(result.score_metrics, mean=False).values()):
         table.add_column(column, justify="right")
-    for member in result.front:
+    for member in result.pareto_front:
         is_best = result.best is not None and member.trial == result.best.trial
         scores = (format_score(member.scores[head]) for head in heads)
         table.add_row(f"{member.trial}", *scores, style=BEST_STYLE if is_best else "")
@@ -107,11 +107,11 @@ def _confirmation(result: SweepSummary) -> RenderableType:
     for column in ("  trial", "searched", "confirmed", "gap", "parameters"):
         table.add_column(column, justify="right")
     for trial in result.confirmed:
-        searched, confirmed = trial.searched["mean"], trial.scores["mean"]
+        searched, confirmed = trial.searched["mean"], trial.scores.mean
         cells = (
             f"{trial.trial}",
             format_score(searched),
-            format_score_with_error(confirmed, trial.scores_se.get("mean")),
+            format_score_with_error(confirmed, trial.scores.errors.get("mean")),
             "-" if math.isnan(confirmed) else f"{searched - confirmed:+.4f}",
             f"{trial.parameters:,}",
         )
@@ -134,8 +134,8 @@ def _baselines(result: SweepSummary, best: BestTrial, heads: Sequence[str]) -> R
     for kind in ("confirmed", "test"):
         for head in heads:
             table.add_column(f"{head} {kind}", justify="right")
-    for index, row in enumerate([_best_row(result, best), *result.references]):
-        cells = [format_score_with_error(row.scores.get(head), row.scores_se.get(head)) for head in heads]
+    for index, row in enumerate([_best_row(result, best), *result.baselines]):
+        cells = [format_score_with_error(row.scores.values.get(head), row.scores.errors.get(head)) for head in heads]
         cells += [format_score(row.test_scores.get(head)) for head in heads]
         table.add_row(row.name, *cells, style=BEST_STYLE if index == 0 else "")
     return table
@@ -143,10 +143,9 @@ def _baselines(result: SweepSummary, best: BestTrial, heads: Sequence[str]) -> R
 
 def _best_row(result: SweepSummary, best: BestTrial) -> BaselineResult:
     """The best trial in the form of a baseline; with its confirmed scores, if it was confirmed."""
-    confirmed = next((trial for trial in result.confirmed if trial.trial == best.trial), None)
-    scored: ConfirmedScores | BestTrial = confirmed or best
+    scores = result.best_scores or best.scores
     ensemble = f"mean of {result.members}, " if result.members > 1 else ""
-    return BaselineResult(f"best ({ensemble}trial {best.trial})", scored.scores, scored.scores_se, result.test_scores or {})
+    return BaselineResult(f"best ({ensemble}trial {best.trial})", scores, result.test_scores or {})
 
 
 def _importance(importance: Mapping[str, Mapping[str, float]], columns: Sequence[str]) -> RenderableType:
