@@ -13,10 +13,10 @@ from branchsweep.trial import Params, Result, Trial
 class AskedTrials:
     """The trials of one sweep by number, with their results.
 
-    The next number is the lowest that was neither asked nor told. So a sweep that was killed when some trials of a round were
-    recorded and others were not continues with exactly the missing ones.
+    The next number is the lowest that has no trial. So a sweep that was killed when some trials of a round were recorded and
+    others were not continues with exactly the missing ones.
 
-    Params that describe the same recipe are the same trial (a branch of depth 0 has no width).
+    Params that describe the same recipe count as repeated: a branch of depth 0 has no width, so its width makes no difference.
 
     Args:
         experiment: Determines the recipe of params.
@@ -42,7 +42,7 @@ class AskedTrials:
 
     @property
     def next_number(self) -> int:
-        """The lowest number that was neither asked nor told."""
+        """The lowest number that has no trial yet."""
         while self._next in self._trials:
             self._next += 1
         return self._next

@@ -9,11 +9,11 @@ Round r holds the numbers from r * batch to (r + 1) * batch - 1. Trial n is a fu
 
 and of nothing else: not of how many trials were asked at once, in which process, or which round ended first. So a resumed sweep
 asks what an uninterrupted one would have asked, wherever in a round it was killed, and it does not matter where trials are
-trained, or how fast. Samplers that support it are told the pending trials as a "constant liar" (Ginsbourger, Le Riche, Carraro
-2010, Kriging is well-suited to parallelize optimization), which keeps the next suggestion away from them.
+trained, or how fast. Samplers that support it treat the pending trials as a "constant liar" does (Ginsbourger, Le Riche,
+Carraro 2010, Kriging is well-suited to parallelize optimization), which keeps the next suggestion away from them.
 
-No state of a sampler is persisted. A sampler whose suggestions follow from points and observations is told them again; a
-stateful one repeats all its suggestions, which brings it to the same state.
+No state of a sampler is persisted. A sampler whose suggestions follow from points and observations is given them again; a
+stateful one repeats all its suggestions, which restores the same state.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class BatchDriver:
     Args:
         experiment: Determines the space, the objective, the seed, the batch size and the initial trials.
         open_sampler: Makes a new sampler.
-        prior: Results of earlier sweeps over the same space, which the sampler learns before the first trial.
+        prior: Results of earlier sweeps over the same space, which the sampler observes before the first trial.
     """
 
     def __init__(self, experiment: Experiment, open_sampler: Callable[[], Sampler], prior: Sequence[Result] = ()) -> None:
@@ -67,7 +67,7 @@ class BatchDriver:
         return trials
 
     def tell(self, result: Result) -> None:
-        """Learn one result. It influences the trials from the round after its own on, or `pending_rounds` rounds later."""
+        """Record one result. It influences trials from the next round on, or `pending_rounds` rounds later than that."""
         self._asked.add_result(result)
         if result.trial.number < self._observed_before:
             self._reset_sampler()
@@ -81,7 +81,7 @@ class BatchDriver:
         return number - number % self._batch
 
     def _reset_sampler(self) -> None:
-        """Make a new sampler, which knows the prior results alone."""
+        """Make a new sampler, which has observed the prior results alone."""
         self._sampler = self._open_sampler()
         self._next = 0  # the number of the trial that is marked pending next
         self._observed_before = 0  # the sampler has observed the trials of lower numbers
@@ -136,7 +136,7 @@ class BatchDriver:
         self._next = trial.number + 1
 
     def _observe_rounds_before(self, number: int) -> None:
-        """At the start of a round, tell the sampler the results of the round before, or of `pending_rounds` earlier."""
+        """At the start of a round, let the sampler observe the results of the last round that must be complete by then."""
         stop = self._round_start(number) - self._experiment.pending_rounds * self._batch
         if stop <= self._observed_before:
             return
@@ -156,7 +156,7 @@ class BatchDriver:
         self._pending, self._observed_before = self._pending[due:], stop
 
     def _choose(self, number: int) -> Params | None:
-        """The first suggestion that was not asked before, else the first other such point; None if there is none.
+        """The first suggested point that was not asked before, else the first such fill-in point; None if there is none.
 
         For a repeated suggestion a stateful sampler observes the result of the first trial of that recipe.
         """

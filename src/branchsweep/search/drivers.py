@@ -12,18 +12,18 @@ from branchsweep.trial import Result, Trial
 
 
 def open_driver(experiment: Experiment, prior: Sequence[Result] = ()) -> Driver:
-    """The driver that `experiment.search` names, which was asked and told nothing yet.
+    """A new driver of the kind that `experiment.search` names.
 
     Args:
         experiment: Determines the space, the driver and its options.
-        prior: Results of earlier sweeps over the same space, to learn from.
+        prior: Results of earlier sweeps over the same space, which the sampler observes before the first trial.
     """
 
     def open_sampler() -> Sampler:
-        # Imported here and not above: some samplers take seconds to import, and an experiment needs one.
+        # Imported here and not above: some samplers take seconds to import, and an experiment needs only its own.
         match experiment.search.driver:
             case "random":
-                from branchsweep.search.random import RandomSampler  # noqa: PLC0415  # the sampler that is named alone
+                from branchsweep.search.random import RandomSampler  # noqa: PLC0415  # only the sampler that is used
 
                 return RandomSampler(experiment)
             case "optuna":

@@ -1,4 +1,4 @@
-"""Hyperparameter importance: the share of each dimension in becoming one of the best trials, by head and for the mean score.
+"""Hyperparameter importance: how much each dimension decides whether a trial is among the best, by head and for the mean score.
 
 PED-ANOVA (Watanabe, Bansal, Hutter 2023, PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces;
 for conditional dimensions as Optuna extends it) compares the distribution of a dimension's values among the best trials with
@@ -46,15 +46,15 @@ FEWEST_BEST = 5
 
 
 def importance(experiment: Experiment, results: Sequence[Result]) -> Mapping[str, Mapping[str, float]]:
-    """By head, and for `mean`, the share of each dimension, the largest first; the shares of a head add up to 1.
+    """The importance of each dimension by head, and for `mean`: shares that add up to 1 per head, the largest first.
 
     Args:
         experiment: Determines the space and the rungs.
         results: The sweep's results, in any order. Failed trials, and initial trials outside the space, are ignored.
 
     Returns:
-        Without dimensions that do not vary or were asked in too few trials, and without heads for which all trials are equal.
-        Empty if fewer than `FEWEST` trials can be compared.
+        Shares by head and dimension. Dimensions that do not vary or occur in too few trials are left out, and so are heads for
+        which all trials score alike. Empty if fewer than `FEWEST` trials can be compared.
     """
     compared = _compared(experiment, results)
     if len(compared) < FEWEST:

@@ -1,4 +1,4 @@
-"""What a sampler is told of the results of trials."""
+"""Converts the results of trials to the observations that samplers learn from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from branchsweep.trial import Result, Score, Status
 
 
 class Observations:
-    """Makes observations from scores: what is expected of a pruned or failed trial follows from the other trials.
+    """Makes observations from scores. The expected values of a pruned or failed trial are estimated from the other trials.
 
     Args:
         objective: What the search maximizes.
@@ -59,7 +59,7 @@ class Observations:
         )
 
     def _mean_gains(self, start: int, rung: int) -> Mapping[str, float]:
-        """By head, the mean gain from a rung to the end of those trials of a round that were trained on."""
+        """By head, the mean increase of the score from a rung to the end, over the complete trials of a round."""
         if (start, rung) not in self._gains:
             self._gains[start, rung] = mean_gain_after_rung(self._scores_by_round[start], rung)
         return self._gains[start, rung]

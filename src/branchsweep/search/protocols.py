@@ -10,14 +10,14 @@ from branchsweep.trial import Params, Result, Status, Trial
 
 
 class Driver(Protocol):
-    """Proposes trials and learns from their results.
+    """Proposes trials and learns from their results, by `ask` and `tell` as in Optuna.
 
-    A driver is not persisted: a new one that is told all recorded results proposes what the old one would have proposed,
-    because its randomness derives from the experiment's seed and the trials' numbers alone.
+    A driver is not persisted: a new one that is given all recorded results by `tell` proposes what the old one would have
+    proposed, because its randomness derives from the experiment's seed and the trials' numbers alone.
     """
 
     def ask(self, count: int) -> list[Trial]:
-        """The next trials, at most `count`, numbered on from those asked or told.
+        """The next trials, at most `count`, with the lowest numbers that no trial has yet.
 
         Returns:
             Empty if the search is over.
@@ -27,7 +27,7 @@ class Driver(Protocol):
     def tell(self, result: Result) -> None:
         """Learn one result, of a trial that this driver proposed or of one recorded earlier.
 
-        Results are told in order of the trials' numbers.
+        To be called in order of the trials' numbers.
         """
         ...
 
@@ -39,10 +39,11 @@ class Observation:
     Args:
         status: How the trial ended.
         values: The measured values to maximize, one per objective; empty if the trial failed.
-        expected: The same for a sampler that knows complete trials alone. Of a pruned trial the values that it would have
-            reached, had it gained as much as those of its round that were trained on; of a failed one the worst values seen.
-        violations: By how much each constraint is violated; at most 0 where it is met.
-        epoch: The number of epochs behind the values.
+        expected: The same for samplers that learn from complete trials alone. For a pruned trial, the values that it would have
+            reached if its score had risen from its rung to the end as much as the complete trials of its round; for a failed
+            one, the worst values so far.
+        violations: By how much each constraint is violated; at most 0 where it is satisfied.
+        epoch: The number of epochs after which the values were measured.
     """
 
     status: Status
@@ -63,7 +64,7 @@ class Sampler(Protocol):
     def is_stateful(self) -> bool:
         """Whether suggestions depend on earlier suggestions, and not on the points and their observations alone.
 
-        A stateful sampler is brought to a trial by repeating all its suggestions; any other is told the points alone.
+        The state of a stateful sampler is restored by repeating all its suggestions; any other needs the points alone.
         """
         ...
 
@@ -74,7 +75,7 @@ class Sampler(Protocol):
 
     @property
     def is_exhaustive(self) -> bool:
-        """Whether it enumerates the space: the search is over when it has no further point."""
+        """Whether it enumerates the space, so that the search is over when it has no further point."""
         ...
 
     def suggest(self, number: int, attempt: int) -> Params | None:

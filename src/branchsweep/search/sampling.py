@@ -13,7 +13,8 @@ from branchsweep.search.search_points import grid_point, point_at
 from branchsweep.trial import Params
 
 TRIES = 1000
-"""Random points that are tried for one trial. If one effective recipe in a hundred is new, 1,000 tries miss it with 4e-5."""
+"""How many random points are tried for one trial. If 1 % of the recipes are new, 1,000 points miss all of them with probability
+4e-5."""
 
 ENUMERABLE = 50_000
 """The most points of a finite space that are enumerated before it counts as exhausted; takes about a second."""
@@ -49,7 +50,7 @@ def random_point(space: SearchSpace, rng: np.random.Generator) -> Params:
 def random_points(space: SearchSpace, seeds: np.random.SeedSequence) -> Iterator[Params]:
     """Points of the space in random order: independent draws first; then, if the space is small, every point of it.
 
-    When it ends, a caller who rejected all points may take the space for exhausted.
+    If the caller has rejected every point when the iterator ends, the space counts as exhausted.
     """
     rng = np.random.default_rng(seeds)
     for _ in range(int(min(TRIES, space.size))):

@@ -87,8 +87,8 @@ def grid_point(space: SearchSpace, indices: Sequence[int]) -> Params:
 def discretized(space: SearchSpace, most: int) -> SearchSpace:
     """The space with a few evenly spread values in place of each continuous dimension, its ends among them.
 
-    There are as many values as keep the grid at `most` points or below, at most `MOST_VALUES`; if there is room for one alone,
-    it is the middle. Discrete dimensions are not changed.
+    Each continuous dimension gets the same number of values: the largest that keeps the grid at `most` points or below, at most
+    `MOST_VALUES`. A single value is the middle of the range. Discrete dimensions are not changed.
 
     Args:
         space: The search space.
@@ -101,7 +101,7 @@ def discretized(space: SearchSpace, most: int) -> SearchSpace:
     continuous = [dimension for dimension in space.dimensions.values() if not is_discrete(dimension)]
     if points > most:
         message = (
-            f"search.algorithm: a grid of this space has {points:,.0f} points, more than the {most:,} that are held in memory"
+            f"search.algorithm: a grid of this space has {points:,.0f} points, more than the {most:,} that fit in memory"
         )
         raise ConfigError(f"{message}: give dimensions fewer values (step, choices), or choose brute_force or random")
     counts = range(MOST_VALUES, 0, -1)
@@ -128,8 +128,8 @@ def to_search_point(experiment: Experiment, params: Params) -> Params | None:
 
     Args:
         experiment: Determines the space.
-        params: May leave out dimensions, which then have what the space fixes or the hyperparameter's default, and may name
-            hyperparameters that are no dimensions, which are ignored.
+        params: Dimensions that are left out have the value that the space fixes, or the hyperparameter's default.
+            Hyperparameters that are no dimensions are ignored.
     """
     dimensions = experiment.space.dimensions
     heads = list(experiment.heads)

@@ -25,7 +25,7 @@ class StopReason:
 
     Args:
         by: The criterion that was reached.
-        because: The same for people.
+        because: The reason as text for users, with its numbers.
     """
 
     by: StoppedBy
@@ -38,7 +38,7 @@ def space_exhausted(trials: int) -> StopReason:
 
 
 def check_stop(experiment: Experiment, evaluation: RunningEvaluation, seconds: float) -> StopReason | None:
-    """The stopping criterion that is reached; None if the search goes on.
+    """The stopping criterion that is reached; None if the search continues.
 
     Args:
         experiment: Determines the criteria and the objective.

@@ -20,9 +20,13 @@ Vector = Sequence[float]
 
 
 def surviving_count(count: int, keep: float) -> int:
-    """How many of `count` trials are trained on: the share `keep`, rounded up, and at least one if there is one.
+    """How many of `count` trials continue to train: `count * keep` rounded up, at least 1 unless `count` is 0.
 
-    A share that is an integer but for its last bits is not rounded up.
+    A product that differs from an integer by a rounding error alone counts as that integer.
+
+    Args:
+        count: The number of trials that reached the rung.
+        keep: The share of them that continues, from 0 to 1.
     """
     return min(count, max(1, math.ceil(round(count * keep, 9))))
 
@@ -33,7 +37,7 @@ def mean_gain_after_rung(scores: Iterable[Score], epoch: int) -> Mapping[str, fl
     It is used to estimate the score that a pruned trial would have reached.
 
     Args:
-        scores: Of all trials; the complete ones that reached the rung count.
+        scores: The scores of all trials. Only complete ones that reached the rung count.
         epoch: The epoch of the rung.
 
     Returns:

@@ -41,7 +41,7 @@ with silence_stderr():  # it imports TensorFlow
     from keras_tuner.oracles import BayesianOptimizationOracle, GridSearchOracle, HyperbandOracle, RandomSearchOracle
 
 EPOCHS = "epochs"
-"""The hyperparameter by which Hyperband says how long to train."""
+"""The hyperparameter by which Hyperband sets how long a trial trains."""
 
 RESERVED_OPTIONS = (
     "objective",

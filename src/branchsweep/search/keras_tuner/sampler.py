@@ -118,7 +118,7 @@ class KerasTunerSampler:
 
 
 def _score(observation: Observation | None) -> float | None:
-    """The score that an oracle is told; None if the trial failed."""
+    """The score that an oracle is given, clipped to `BOUND`; None if the trial failed."""
     if observation is None or not observation.expected or not math.isfinite(observation.expected[0]):
         return None
     return min(max(observation.expected[0], -BOUND), BOUND)

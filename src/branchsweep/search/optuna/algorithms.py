@@ -26,7 +26,7 @@ from branchsweep.config.search_space import SearchSpace
 from branchsweep.errors import ConfigError
 
 MEMORY = 2_000
-"""The most ended trials that TPE is told. A suggestion takes some 0.02 ms longer for each: with a hundred thousand it would
+"""The most finished trials that TPE is given. A suggestion takes some 0.02 ms longer for each: with a hundred thousand it would
 take seconds."""
 
 
@@ -113,9 +113,9 @@ class Algorithm:
         sampler: Its class, whose signature lists the options.
         is_stateful, has_initial_design, is_exhaustive: See `protocols.Sampler`. For an exhaustive sampler continuous dimensions
             have a few values.
-        is_flat: Whether it sees a space without conditions.
+        is_flat: Whether it is given a space without conditions, in which every dimension is asked.
         uses_pruned_trials: Whether it learns from the epoch at which a trial was pruned.
-        memory: The most ended trials that it is told; None for all. A stateful sampler must be told all.
+        memory: The most finished trials that it is given; None for all, which a stateful sampler needs.
     """
 
     make: Callable[[SamplerSettings], BaseSampler]

@@ -1,6 +1,6 @@
-"""Dimensions and their values as Optuna's samplers see them.
+"""Converts dimensions and their values to the distributions and values of Optuna's samplers, and back.
 
-Values of discrete dimensions (choices, integers, steps) are told by index, so that ordered choices have neighbours.
+Values of discrete dimensions (choices, integers, steps) are converted to indices, so that ordered choices have neighbours.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ended trials that a sampler is told of very many: the best and the latest."""
+"""Chooses the finished trials that a sampler is given if there are very many: the best and the latest."""
 
 from __future__ import annotations
 
