@@ -100,9 +100,7 @@ def discretized(space: SearchSpace, most: int) -> SearchSpace:
     points = math.prod(dimension.size for dimension in space.dimensions.values() if is_discrete(dimension))
     continuous = [dimension for dimension in space.dimensions.values() if not is_discrete(dimension)]
     if points > most:
-        message = (
-            f"search.algorithm: a grid of this space has {points:,.0f} points, more than the {most:,} that fit in memory"
-        )
+        message = f"search.algorithm: a grid of this space has {points:,.0f} points, more than the {most:,} that fit in memory"
         raise ConfigError(f"{message}: give dimensions fewer values (step, choices), or choose brute_force or random")
     counts = range(MOST_VALUES, 0, -1)
     count = next(count for count in counts if count == 1 or points * count ** len(continuous) <= most)
