@@ -89,7 +89,7 @@ def setting(name: str, table: Path | None, overrides: Sequence[str] = ()) -> Set
     return Setting(experiment, dataset, splits.split_rows(experiment, dataset))
 
 
-def widths(*choices: int) -> tuple[str, str]:
+def widths(*choices: int) -> tuple[str, ...]:
     """Overrides under which the shipped space has these widths alone, so that few programs are compiled."""
     return tuple(f"space.dimensions.{part}.width.choices={list(choices)}" for part in ("trunk", "branch"))
 
@@ -179,9 +179,9 @@ class Stopwatch:
     import_seconds: float | None = None
     compile_seconds: float = 0.0
 
-    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+    def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its end; yields (position, outcome) as they finish."""
-        for position, outcome in self.trainer.train(line, keep_weights):
+        for position, outcome in self.trainer.train(queue, keep_weights):
             if self.import_seconds is None:
                 worked = outcome.seconds + outcome.compile_seconds
                 self.import_seconds = max(0.0, time.perf_counter() - self.started - worked)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from sklearn.metrics import r2_score
@@ -31,7 +31,6 @@ from branchsweep.config.dimensions import Choice, Float
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.search_space import SearchSpace
 from branchsweep.data.training_rows import TrainingRows
-from branchsweep.models import serving
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training.local_workers import available_cores
 from branchsweep.trial import Params, ParamValue
@@ -87,7 +86,7 @@ class Task:
         if not np.isfinite(scaled).all():
             return math.nan
         actual = self.rows.y[self.rows.fold_rows(self.fold)[1]]
-        return float(r2_score(actual, serving.inverse(rows.target_scaler, scaled)))
+        return float(r2_score(actual, rows.target_encoder.inverse(scaled)))
 
 
 def over_learning_rates(experiment: Experiment) -> Experiment:
@@ -191,7 +190,7 @@ def search_by_optuna(task: Task, trials: int, storage: Path | None = None, seed:
     return time.perf_counter() - began
 
 
-def optuna_study(storage: Path | None, seed: int, direction: str) -> Any:
+def optuna_study(storage: Path | None, seed: int, direction: Literal["minimize", "maximize"]) -> Any:
     """A study by TPE, Optuna's own choice, quiet; several processes may open the same storage."""
     import optuna
     from optuna.storages.journal import JournalFileBackend

@@ -28,7 +28,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,8 +70,8 @@ class Clock:
     """Whose turn it is: seconds of wall and of the main thread's processor time, by what was being done."""
 
     def __init__(self) -> None:
-        self.wall: Counter[str] = Counter()
-        self.processor: Counter[str] = Counter()
+        self.wall: defaultdict[str, float] = defaultdict(float)
+        self.processor: defaultdict[str, float] = defaultdict(float)
         self._doing = "begin"
         self._since = (time.perf_counter(), time.thread_time())
 
@@ -164,16 +164,16 @@ class FakeTrainer:
         rng = np.random.default_rng(1)
         self._noise = [rng.standard_normal(actual.shape) * actual.std(0) for actual in self._actual]
 
-    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+    def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Every population to its end, in the order in which the simulated workers would be done with them."""
         assert not keep_weights, "there are none"
         self._clock.turn("fake")
         training: list[tuple[float, int, float, Population]] = []  # end, position, seconds, population
-        while line or training:
-            while line and len(training) < self.resources.workers:
-                position, members = line.next[0]
+        while queue or training:
+            while queue and len(training) < self.resources.workers:
+                position, members = queue.next[0]
                 train, validation = self._counts[members.folds[0]]
-                seconds = cost_model.estimated_seconds(line.take(position), train, validation)
+                seconds = cost_model.estimated_seconds(queue.take(position), train, validation)
                 heapq.heappush(training, (self.elapsed + seconds, position, seconds, members))
             end, position, seconds, members = heapq.heappop(training)
             self.elapsed = max(self.elapsed, end)

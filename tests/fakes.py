@@ -54,14 +54,14 @@ class FormulaTrainer:
         """What the initial weights add to the error."""
         return self.seed_effect * float(np.random.default_rng(lane.weight_seed).random())
 
-    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+    def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train in reverse order, for the order must not matter."""
-        while line:
-            position, population = line.next[-1]
+        while queue:
+            position, population = queue.next[-1]
             if self.breaks_after == 0:
                 raise KeyboardInterrupt
             self.breaks_after -= 1
-            line.take(position)
+            queue.take(position)
             yield position, PopulationOutcome([*self._lanes(population)], seconds=1.0, compile_seconds=0.0)
 
     def _lanes(self, population: Population) -> Iterator[LaneOutcome]:

@@ -110,9 +110,9 @@ class ServerStoppingTrainer(FormulaTrainer):
     server: SharedServer | None = None
     populations: int = 0
 
-    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+    def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         assert self.server is not None
-        for answer in super().train(line, keep_weights):
+        for answer in super().train(queue, keep_weights):
             self.populations += 1
             if self.populations == 2:
                 self.server.stop()

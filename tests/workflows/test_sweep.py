@@ -108,18 +108,18 @@ def test_a_failed_trial_is_recorded_with_its_reason_and_the_search_goes_on(exper
 class Whim(FormulaTrainer):
     """Trains what it likes, whosever turn it is, and notes how many others waited meanwhile."""
 
-    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+    def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """By lot; in turn where the lot is 0."""
         lots = np.random.default_rng(self.breaks_after)
         self.waited: list[int] = []
-        while line:
-            skipped = int(lots.integers(len(line))) if self.breaks_after else 0
-            passed = [(position, line.take(position)) for _ in range(skipped) for position, _ in line.next[:1]]
-            position, population = line.next[0]
-            line.take(position)
+        while queue:
+            skipped = int(lots.integers(len(queue))) if self.breaks_after else 0
+            passed = [(position, queue.take(position)) for _ in range(skipped) for position, _ in queue.next[:1]]
+            position, population = queue.next[0]
+            queue.take(position)
             for place, left in reversed(passed):
-                line.put_back(place, left)
-            self.waited.append(len(line))
+                queue.put_back(place, left)
+            self.waited.append(len(queue))
             yield position, PopulationOutcome([*self._lanes(population)], seconds=1.0, compile_seconds=0.0)
 
 

@@ -106,20 +106,20 @@ class LocalWorkers:
         for executor in self._executors:
             executor.shutdown(cancel_futures=True)  # ends its thread, which would fail while this process ends
 
-    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+    def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its end; yields (position, outcome) as they finish."""
         training: dict[Future[PopulationOutcome], tuple[int, int]] = {}
         idle = list(range(len(self._executors)))
-        while line or training:
-            while idle and line:
+        while queue or training:
+            while idle and queue:
                 worker, position = next_assignment(
-                    {worker: self._compiled[worker] for worker in idle}, line.next, self._compiled_by_any
+                    {worker: self._compiled[worker] for worker in idle}, queue.next, self._compiled_by_any
                 )
-                population = line.take(position)
+                population = queue.take(position)
                 idle.remove(worker)
                 self._make_room(worker, population.program)
                 training[self._executors[worker].submit(_train, population, keep_weights)] = (worker, position)
-            self._crew(WorkerStatus(len(self._executors), len(training), len(line)))
+            self._crew(WorkerStatus(len(self._executors), len(training), len(queue)))
             done, _ = wait(training, POLL_SECONDS, FIRST_COMPLETED)
             self._report_progress()
             for task in done:

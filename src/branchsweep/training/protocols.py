@@ -22,7 +22,7 @@ class Trainer(Protocol):
         """How many populations train at once, and on what: lanes are packed for it."""
         ...
 
-    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+    def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its stops; yields (position, outcome) as they finish, in any order.
 
         What is added to the queue meanwhile is trained as well, until nothing waits. A lane's outcome does not depend on the

@@ -60,11 +60,11 @@ class PopulationTrainer:
         """One population trains at a time."""
         return Resources(1, self.device)
 
-    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
-        """Train every population to its end; yields (position, outcome) in the line's order."""
-        while line:
-            position, population = line.next[0]
-            line.take(position)
+    def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+        """Train every population to its end; yields (position, outcome) in the queue's order."""
+        while queue:
+            position, population = queue.next[0]
+            queue.take(position)
             yield position, self.train_one(population, keep_weights)
 
     def export(self, folder: Path, model: ExportedModel) -> None:

@@ -55,15 +55,15 @@ def simulate_search(
         validation_rows: Likewise.
     """
     rows = _made_up(experiment)
-    clock, line = _SimulatedTrainer(rows, resources.workers, train_rows, validation_rows), PopulationQueue()
-    outcomes, under_way = clock.train(line), deque[SuccessiveHalving]()
+    clock, queue = _SimulatedTrainer(rows, resources.workers, train_rows, validation_rows), PopulationQueue()
+    outcomes, under_way = clock.train(queue), deque[SuccessiveHalving]()
     for turn, trials in enumerate([*rounds, *[[]] * (1 + experiment.pending_rounds)]):
         if len(under_way) > experiment.pending_rounds:
             while not under_way[0].is_over:
                 position, outcome = next(outcomes)
                 next(halving for halving in under_way if halving.trains(position)).collect(position, outcome)
             under_way.popleft()
-        batch = LaneBatch(line, resources, lambda *_planned: None, turn)
+        batch = LaneBatch(queue, resources, lambda *_planned: None, turn)
         halving = SuccessiveHalving([TrialGroup(trials, range(experiment.folds))], experiment, rows, batch)
         halving.start()
         under_way.append(halving)
@@ -92,17 +92,17 @@ class _SimulatedTrainer:
         self._compiled: list[set[Program]] = [set() for _ in range(workers)]
         self.now = self.busy = 0.0
 
-    def train(self, line: PopulationQueue) -> Iterator[tuple[int, PopulationOutcome]]:
+    def train(self, queue: PopulationQueue) -> Iterator[tuple[int, PopulationOutcome]]:
         """Yields every population, in the order in which workers would finish."""
         training: list[tuple[float, int, int, Population]] = []  # when it is over, its position, whose it is
         idle = set(range(len(self._compiled)))
-        while line or training:
-            while line and idle:
+        while queue or training:
+            while queue and idle:
                 anywhere = set[Program]().union(*self._compiled)
                 worker, position = next_assignment(
-                    {worker: self._compiled[worker] for worker in sorted(idle)}, line.next, anywhere
+                    {worker: self._compiled[worker] for worker in sorted(idle)}, queue.next, anywhere
                 )
-                members = line.take(position)
+                members = queue.take(position)
                 seconds = cost_model.estimated_seconds(members, *self._counts)
                 if members.program not in self._compiled[worker]:
                     seconds += cost_model.LOAD_SECONDS if members.program in anywhere else cost_model.COMPILE_SECONDS

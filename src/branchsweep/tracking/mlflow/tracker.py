@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Self
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run
@@ -75,9 +76,7 @@ class MlflowTracker:
         self._inputs = [_dataset_input(sweep.table)] if sweep.table else []
 
     @classmethod
-    def open(
-        cls, record: SweepRecord, tracking_uri: str | None = None, fresh: bool = False, take_over: bool = False
-    ) -> MlflowTracker:
+    def open(cls, record: SweepRecord, tracking_uri: str | None = None, fresh: bool = False, take_over: bool = False) -> Self:
         """Resume the sweep of this key if the store has it, whether it was killed or finished; else start it.
 
         From then on the sweep is this process's alone (`run_lock`).

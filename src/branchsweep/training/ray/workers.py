@@ -166,21 +166,21 @@ class RayWorkers:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._disconnect()
 
-    def train(self, line: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
+    def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its end, those of lost workers again; yields (position, outcome) as they finish."""
         lost: dict[int, _Loss] = {}
         training: list[_Task] = []
         present = time.monotonic()
-        while line or training:
+        while queue or training:
             self._refresh_workers()
             idle = {worker: worker.programs for worker in self._idle(training)}
-            while idle and line:
+            while idle and queue:
                 anywhere = set[Program]().union(*(worker.programs for worker in self._workers))
-                worker, position = next_assignment(idle, line.next, anywhere)
+                worker, position = next_assignment(idle, queue.next, anywhere)
                 del idle[worker]
-                training.append(self._begin(worker, position, line.take(position), keep_weights, lost.get(position, _Loss())))
+                training.append(self._begin(worker, position, queue.take(position), keep_weights, lost.get(position, _Loss())))
             workers, nodes = self._present
-            self._crew(WorkerStatus(workers, len(training), len(line), nodes))
+            self._crew(WorkerStatus(workers, len(training), len(queue), nodes))
             if not training:
                 self._wait_for_a_worker(present)
                 continue
@@ -195,7 +195,7 @@ class RayWorkers:
                     times = lost.get(task.position, _Loss()).times + 1
                     self._handle_loss(task.worker, loss, times)
                     lost[task.position] = _Loss(times, task.reported)
-                    line.put_back(task.position, task.population)
+                    queue.put_back(task.position, task.population)
                     continue
                 lost.pop(task.position, None)
                 self._advance(task, float(sum(task.population.stops) - len(task.population.stops) * task.population.start))
