@@ -102,7 +102,7 @@ def test_a_model_is_exported_on_the_machine_of_the_driver_process(crew: Crew, at
     model = ExportedModel([ModelMember(population.recipes[0], weights)], ["a", "b"], {"PE": "MW", "V": "cm Hg"})
     crew.trainer.export(tmp_path / "far", model)
     at_home.export(tmp_path / "near", model)
-    assert {file.name for file in (tmp_path / "far").iterdir()} == {"model.keras", "serving.json"}
+    assert {file.name for file in (tmp_path / "far").iterdir()} == {"model.keras", "serving.json", "encoder_affine.py"}
     predicted = crew.trainer.predict(tmp_path / "far", tiny_rows().x)
     np.testing.assert_array_equal(predicted, at_home.predict(tmp_path / "near", tiny_rows().x))
     assert crew.trainer.measure_latency(tmp_path / "far", tiny_rows().x) > 0
