@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import zipfile
 from collections.abc import Callable, Iterable
@@ -57,7 +58,7 @@ def small_table(rows: int = 40) -> pd.DataFrame:
 
 
 def write(frame: pd.DataFrame, path: Path) -> Path:
-    """Write without the code under test."""
+    """Write a file without the code under test."""
     if path.suffix == ".xlsx":
         frame.to_excel(path, index=False)
     elif path.suffix == ".csv":
@@ -67,8 +68,16 @@ def write(frame: pd.DataFrame, path: Path) -> Path:
     return path
 
 
-def message(error: pytest.ExceptionInfo[DataError]) -> str:
-    return str(error.value)
+def counts(message: str) -> list[int]:
+    """The whole numbers in a message, from left to right."""
+    return [int(number.replace(",", "")) for number in re.findall(r"(?<![\w.])\d[\d,]*(?![\w.])", message)]
+
+
+def error_of(call: Callable[..., object], *arguments: Any) -> DataError:
+    """The error that a call raises."""
+    with pytest.raises(DataError) as error:
+        call(*arguments)
+    return error.value
 
 
 # --- reading ---
@@ -101,79 +110,77 @@ def test_a_sheet_is_named_or_counted(tmp_path: Path, sheet: str | int | None, ro
 
 @pytest.mark.parametrize(
     ("sheet", "expected"),
-    [("Autum", "the sheets are Spring, Autumn; did you mean 'Autumn'?"), (2, "the sheets are Spring, Autumn (0 to 1)")],
+    [("Autum", ["Spring, Autumn", "'Autumn'"]), (2, ["Spring, Autumn", "0 to 1"])],
 )
-def test_a_missing_sheet_is_reported_with_the_sheets_of_the_workbook(tmp_path: Path, sheet: str | int, expected: str) -> None:
-    with pytest.raises(DataError) as error:
-        read_table(two_sheets(tmp_path / "book.xlsx"), sheet)
-    assert expected in message(error)
-    assert "book.xlsx" in error.value.where
+def test_a_missing_sheet_is_reported_with_the_sheets_of_the_workbook(
+    tmp_path: Path, sheet: str | int, expected: list[str]
+) -> None:
+    error = error_of(read_table, two_sheets(tmp_path / "book.xlsx"), sheet)
+    assert all(text in error.message for text in expected)
+    assert "book.xlsx" in error.where
 
 
 def test_only_a_workbook_has_sheets(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"only an xlsx file has sheets; leave table\.sheet out"):
-        read_table(write(small_table(), tmp_path / "table.csv"), "Sheet1")
+    error = error_of(read_table, write(small_table(), tmp_path / "table.csv"), "Sheet1")
+    assert "'Sheet1'" in error.message and "table.sheet" in error.message
 
 
 def test_a_missing_file_is_reported_with_the_nearest_name_in_its_folder(tmp_path: Path) -> None:
     write(small_table(), tmp_path / "plant.csv")
-    with pytest.raises(DataError, match=r"there is no such file; did you mean 'plant\.csv'\?"):
-        read_table(tmp_path / "plnat.csv")
-    with pytest.raises(DataError, match="there is no such file, correct the path"):
-        read_table(tmp_path / "nowhere" / "plant.csv")
+    misspelled, elsewhere = tmp_path / "plnat.csv", tmp_path / "nowhere" / "plant.csv"
+    error = error_of(read_table, misspelled)
+    assert error.where == str(misspelled) and "'plant.csv'" in error.message
+    error = error_of(read_table, elsewhere)
+    assert error.where == str(elsewhere) and "plant.csv" not in error.message
 
 
 def test_a_folder_is_not_a_table(tmp_path: Path) -> None:
     (tmp_path / "table.csv").mkdir()
-    with pytest.raises(DataError, match="that is a folder"):
-        read_table(tmp_path / "table.csv")
+    error = error_of(read_table, tmp_path / "table.csv")
+    assert error.where == str(tmp_path / "table.csv") and "folder" in error.message
 
 
-def test_an_unknown_suffix_is_answered_with_those_that_are_known(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"ends in '\.xls', expected one of \.xlsx, \.csv, \.parquet"):
-        read_table(tmp_path / "table.xls")
+def test_the_error_for_an_unknown_suffix_names_the_known_ones(tmp_path: Path) -> None:
+    error = error_of(read_table, tmp_path / "table.xls")
+    assert "'.xls'" in error.message and ", ".join(SUFFIXES) in error.message
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_broken_file_is_one_message(tmp_path: Path, suffix: str) -> None:
+def test_a_broken_file_is_an_error(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"table{suffix}"
     path.write_bytes(b"\xff\xfe\x00 this is no table \x81\x00")
-    with pytest.raises(DataError, match=f"cannot be read as {suffix[1:]} "):
-        read_table(path)
+    error = error_of(read_table, path)
+    assert error.where == str(path) and isinstance(error.__cause__, Exception)
 
 
-def test_a_zip_that_is_no_workbook_is_one_message(tmp_path: Path) -> None:
+def test_a_zip_that_is_no_workbook_is_an_error(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "table.xlsx", "w") as archive:
         archive.writestr("hello.txt", "hello")
-    with pytest.raises(DataError, match="cannot be read as xlsx"):
-        read_table(tmp_path / "table.xlsx")
+    error = error_of(read_table, tmp_path / "table.xlsx")
+    assert error.where == str(tmp_path / "table.xlsx") and isinstance(error.__cause__, Exception)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_table_without_rows_is_empty(tmp_path: Path, suffix: str) -> None:
-    with pytest.raises(DataError, match="the table is empty; row 1 is expected to hold the names"):
-        read_table(write(small_table().iloc[:0], tmp_path / f"table{suffix}"))
+    assert "empty" in error_of(read_table, write(small_table().iloc[:0], tmp_path / f"table{suffix}")).message
 
 
 def test_a_file_without_anything_is_empty(tmp_path: Path) -> None:
     (tmp_path / "table.csv").touch()
     pd.DataFrame().to_excel(tmp_path / "table.xlsx", index=False)
     for name in ("table.csv", "table.xlsx"):
-        with pytest.raises(DataError, match="the table is empty"):
-            read_table(tmp_path / name)
+        assert "empty" in error_of(read_table, tmp_path / name).message
 
 
-def test_a_csv_of_another_separator_is_told_so(tmp_path: Path) -> None:
+def test_a_csv_with_another_separator_is_an_error(tmp_path: Path) -> None:
     small_table().to_csv(tmp_path / "table.csv", sep=";", index=False)
-    with pytest.raises(DataError, match="separated by commas, but the first line is 'day;speed;load;power;heat loss'"):
-        read_table(tmp_path / "table.csv")
+    assert "'day;speed;load;power;heat loss'" in error_of(read_table, tmp_path / "table.csv").message
 
 
 @pytest.mark.parametrize("line", ["1,2,3", "1,2,3\n4,5,6"])
 def test_a_csv_line_with_too_many_values_is_not_cut(tmp_path: Path, line: str) -> None:
     (tmp_path / "table.csv").write_text(f"a,b\n{line}\n")
-    with pytest.raises(DataError, match="cannot be read as csv"):
-        read_table(tmp_path / "table.csv")
+    assert isinstance(error_of(read_table, tmp_path / "table.csv").__cause__, Exception)
 
 
 def test_a_csv_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
@@ -181,7 +188,7 @@ def test_a_csv_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert list(read_table(tmp_path / "table.csv").columns) == ["a", "b"]
 
 
-def test_blank_rows_are_no_rows_but_count(tmp_path: Path) -> None:
+def test_blank_rows_are_skipped_and_counted_in_row_numbers(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("a,b\n1,2\n\n3,4\n\n")
     frame = read_table(tmp_path / "table.csv")
     assert list(frame.index) == [2, 4]
@@ -200,8 +207,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("a,b,a\n1,2,3\n")
     pd.DataFrame([["a", "b", "a"], [1, 2, 3]]).to_excel(tmp_path / "table.xlsx", header=False, index=False)
     for name in ("table.csv", "table.xlsx"):
-        with pytest.raises(DataError, match="more than one column is called 'a'"):
-            read_table(tmp_path / name)
+        assert "'a'" in error_of(read_table, tmp_path / name).message
 
 
 def test_names_of_columns_are_text(tmp_path: Path) -> None:
@@ -210,10 +216,9 @@ def test_names_of_columns_are_text(tmp_path: Path) -> None:
     assert list(read_table(tmp_path / "table.xlsx").columns) == ["a", "2020", "Unnamed: 2"]
 
 
-def test_a_first_row_without_names_is_told_so(tmp_path: Path) -> None:
+def test_a_first_row_without_names_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text(",,\n1,2,3\n")
-    with pytest.raises(DataError, match="row 1 is expected to hold the names of the columns, but holds none"):
-        read_table(tmp_path / "table.csv")
+    assert "row 1" in error_of(read_table, tmp_path / "table.csv").message
 
 
 def test_an_index_with_a_name_is_a_column_of_a_parquet_file(tmp_path: Path) -> None:
@@ -237,7 +242,7 @@ def test_a_dataset_holds_inputs_and_targets_in_order(tmp_path: Path, suffix: str
         dataset.x[0, 0] = 1.0
 
 
-def test_the_digest_is_that_of_the_rows_whatever_the_file(tmp_path: Path) -> None:
+def test_the_digest_does_not_depend_on_the_kind_of_file(tmp_path: Path) -> None:
     table = small_table()
     files = [write(table, tmp_path / f"table{suffix}") for suffix in SUFFIXES]
     shuffled = table.sample(frac=1.0, random_state=5)[list(reversed(table.columns))].astype({"load": float})
@@ -245,7 +250,7 @@ def test_the_digest_is_that_of_the_rows_whatever_the_file(tmp_path: Path) -> Non
     assert len({load_dataset(make_experiment(path)).digest for path in files}) == 1
 
 
-def test_the_digest_knows_every_value_name_and_row(tmp_path: Path) -> None:
+def test_the_digest_depends_on_every_value_name_and_row(tmp_path: Path) -> None:
     table = small_table()
     other_value = table.assign(speed=table["speed"].where(table.index != 7, 11.0))
     other_name = table.rename(columns={"speed": "velocity"})
@@ -261,49 +266,46 @@ def test_the_digest_knows_every_value_name_and_row(tmp_path: Path) -> None:
     assert len(digests) == 5
 
 
-def test_columns_outside_the_experiment_do_not_matter(tmp_path: Path) -> None:
+def test_columns_outside_the_experiment_do_not_change_the_digest(tmp_path: Path) -> None:
     table = small_table()
     other = table.assign(day="the same")
     paths = write(table, tmp_path / "a.csv"), write(other, tmp_path / "b.csv")
     assert load_dataset(make_experiment(paths[0])).digest == load_dataset(make_experiment(paths[1])).digest
 
 
-def test_another_file_may_stand_in_for_the_experiments_own(tmp_path: Path) -> None:
+def test_a_file_given_as_data_replaces_the_experiments_own(tmp_path: Path) -> None:
     path = write(small_table(30), tmp_path / "mine.csv")
     dataset = load_dataset(make_experiment("elsewhere.xlsx", table_sheet="Sheet1"), data=path)
     assert (dataset.rows, dataset.location) == (30, str(path))
 
 
-def test_a_missing_column_is_answered_with_the_nearest(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_column_names_the_nearest(tmp_path: Path) -> None:
     path = write(small_table().rename(columns={"power": "powr"}), tmp_path / "table.csv")
-    with pytest.raises(DataError) as error:
-        load_dataset(make_experiment(path))
-    assert message(error) == (
-        f"{path}: column 'power' (heads.power.column) not found; did you mean 'powr'? the columns of the table are day, speed,"
-        " load, powr, heat loss"
-    )
+    error = error_of(load_dataset, make_experiment(path))
+    assert error.where == str(path)
+    assert all(text in error.message for text in ("'power'", "heads.power.column", "'powr'"))
 
 
-def test_a_table_without_any_of_the_power_plants_columns_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"column 'AT' \(table\.inputs\) not found; .*the columns of the table are day, speed"):
-        load_dataset(make_experiment(**PLANT), write(small_table(), tmp_path / "table.csv"))
+def test_the_error_for_a_missing_column_lists_the_columns_of_the_table(tmp_path: Path) -> None:
+    error = error_of(load_dataset, make_experiment(**PLANT), write(small_table(), tmp_path / "table.csv"))
+    assert all(text in error.message for text in ("'AT'", "table.inputs", ", ".join(small_table().columns)))
 
 
-def test_the_letters_of_a_column_may_have_been_swapped(tmp_path: Path) -> None:
+def test_a_column_with_swapped_letters_is_suggested(tmp_path: Path) -> None:
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 5)), columns=["AT", "V", "AP", "RH", "EP"])
     experiment = make_experiment(write(table, tmp_path / "t.csv"), heads={"PE": {}}, table_inputs=["AT", "RH"])
-    with pytest.raises(DataError, match=r"column 'PE' \(heads\.PE\.column\) not found; did you mean 'EP'\?"):
-        load_dataset(experiment)
+    error = error_of(load_dataset, experiment)
+    assert all(text in error.message for text in ("'PE'", "heads.PE.column", "'EP'"))
 
 
-def test_all_missing_columns_are_named_at_once(tmp_path: Path) -> None:
+def test_one_error_names_all_missing_columns(tmp_path: Path) -> None:
     path = write(small_table().rename(columns={"speed": "a1", "heat loss": "b2"}), tmp_path / "table.csv")
-    with pytest.raises(DataError, match=r"'speed' \(table\.inputs\) not found.*'heat loss' \(heads\.heat\.column\) not found"):
-        load_dataset(make_experiment(path))
+    error = error_of(load_dataset, make_experiment(path))
+    assert all(text in error.message for text in ("'speed'", "table.inputs", "'heat loss'", "heads.heat.column"))
 
 
 def broken_table() -> pd.DataFrame:
-    """Values that are none, in rows 4, 5, 6 and 9."""
+    """Missing and invalid values in rows 4, 5, 6 and 9."""
     table = small_table().astype({"speed": object, "heat loss": object})
     table.loc[2, "speed"] = None
     table.loc[3, "speed"] = "n.v."
@@ -315,13 +317,16 @@ def broken_table() -> pd.DataFrame:
 def test_values_that_are_no_numbers_are_named_with_column_and_row(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     broken_table().to_csv(path, index=False)
-    with pytest.raises(DataError) as error:
-        load_dataset(make_experiment(path))
-    assert message(error) == (
-        f"{path}: 5 values in 4 rows are missing or not a finite number (column 'speed' row 4: missing, column 'speed' row 5:"
-        " 'n.v.', column 'heat loss' row 6: 'inf', column 'speed' row 9: 'broken', column 'heat loss' row 9: 'broken'; the"
-        " header is row 1); correct them, or leave such rows out with table.invalid: drop"
-    )
+    error = error_of(load_dataset, make_experiment(path))
+    assert error.where == str(path)
+    assert re.findall(r"'(speed|heat loss)' row (\d+): '?([\w.]+)", error.message) == [
+        ("speed", "4", "missing"),
+        ("speed", "5", "n.v."),
+        ("heat loss", "6", "inf"),
+        ("speed", "9", "broken"),
+        ("heat loss", "9", "broken"),
+    ]
+    assert counts(error.message)[:2] == [5, 4] and "table.invalid: drop" in error.message
 
 
 @pytest.mark.parametrize("suffix", [".xlsx", ".csv"])
@@ -329,17 +334,16 @@ def test_rows_without_numbers_may_be_left_out(tmp_path: Path, suffix: str) -> No
     path = write(broken_table(), tmp_path / f"table{suffix}")
     dataset = load_dataset(make_experiment(path, table_invalid="drop"))
     assert dataset.rows == 36
-    assert len(dataset.warnings) == 1
-    assert "5 values in 4 rows" in dataset.warnings[0]
-    assert "left out (table.invalid: drop)" in dataset.warnings[0]
+    (warning,) = dataset.warnings
+    assert counts(warning)[:2] == [5, 4] and "table.invalid: drop" in warning
     kept = small_table().drop([2, 3, 4, 7])
     np.testing.assert_array_equal(dataset.y, kept[["power", "heat loss"]].to_numpy())
 
 
-def test_no_row_may_be_left(tmp_path: Path) -> None:
+def test_a_table_without_a_valid_row_is_an_error(tmp_path: Path) -> None:
     path = write(small_table().assign(speed="fast"), tmp_path / "table.csv")
-    with pytest.raises(DataError, match=r"40 values in 40 rows .*, …; .*; no row is left"):
-        load_dataset(make_experiment(path, table_invalid="drop"))
+    error = error_of(load_dataset, make_experiment(path, table_invalid="drop"))
+    assert counts(error.message)[:2] == [40, 40] and "…" in error.message
 
 
 @pytest.mark.parametrize(
@@ -352,71 +356,65 @@ def test_no_row_may_be_left(tmp_path: Path) -> None:
     ],
     ids=["dates", "spans", "dates with a zone", "lists"],
 )
-def test_dates_and_the_like_are_no_numbers(tmp_path: Path, cells: pd.Series[Any]) -> None:
+def test_columns_of_dates_and_lists_are_an_error(tmp_path: Path, cells: pd.Series[Any]) -> None:
     path = write(small_table().assign(speed=cells), tmp_path / "table.parquet")
-    with pytest.raises(DataError, match="40 values in 40 rows are missing or not a finite number"):
-        load_dataset(make_experiment(path))
+    assert counts(error_of(load_dataset, make_experiment(path)).message)[:2] == [40, 40]
 
 
-def test_numbers_may_be_stored_in_other_ways(tmp_path: Path) -> None:
+def test_numbers_stored_as_text_or_categories_are_read(tmp_path: Path) -> None:
     table = small_table()
     plain = load_dataset(make_experiment(write(table, tmp_path / "plain.parquet")))
     odd = table.assign(speed=table["speed"].map(str), load=table["load"].astype("Int64").astype("category"))
     assert load_dataset(make_experiment(write(odd, tmp_path / "odd.parquet"))).digest == plain.digest
 
 
-@pytest.mark.parametrize(("policy", "rows", "fate"), [("keep", 43, "they are kept"), ("drop", 40, "they are left out")])
-def test_duplicates_are_told_and_follow_the_policy(tmp_path: Path, policy: str, rows: int, fate: str) -> None:
+@pytest.mark.parametrize(("policy", "rows"), [("keep", 43), ("drop", 40)])
+def test_duplicates_are_warned_of_and_follow_the_policy(tmp_path: Path, policy: str, rows: int) -> None:
     table = small_table()
     path = write(pd.concat([table, table.iloc[[5, 5, 9]].assign(day="another")]), tmp_path / "table.csv")
     dataset = load_dataset(make_experiment(path, table_duplicates=policy))
     assert dataset.rows == rows
     (warning,) = dataset.warnings
-    assert warning == (
-        "3 rows repeat an earlier one in all columns of the experiment (speed, load, power, heat loss), such as row 42, which"
-        f" repeats row 7 (the header is row 1); {fate} (table.duplicates: {policy})."
-    )
+    assert counts(warning)[:3] == [3, 42, 7]  # rows, the first of them, and the row that it repeats
+    assert "(speed, load, power, heat loss)" in warning and f"table.duplicates: {policy}" in warning
     if policy == "drop":
         assert dataset.digest == load_dataset(make_experiment(write(table, tmp_path / "once.csv"))).digest
 
 
 def test_a_constant_target_is_refused(tmp_path: Path) -> None:
     path = write(small_table().assign(**{"heat loss": 5}), tmp_path / "table.csv")
-    with pytest.raises(DataError, match="target column 'heat loss' has the same value, 5, in all 40 rows"):
-        load_dataset(make_experiment(path))
+    error = error_of(load_dataset, make_experiment(path))
+    assert error.where == str(path)
+    assert "'heat loss'" in error.message and counts(error.message) == [5, 40]
 
 
-def test_a_constant_input_is_told(tmp_path: Path) -> None:
+def test_a_constant_input_is_warned_of(tmp_path: Path) -> None:
     dataset = load_dataset(make_experiment(write(small_table().assign(load=0.5), tmp_path / "table.csv")))
-    assert dataset.warnings == ("Input column 'load' has the same value, 0.5, in all rows: it tells the network nothing.",)
+    (warning,) = dataset.warnings
+    assert "'load'" in warning and "0.5" in warning
 
 
 @pytest.mark.parametrize(
-    ("rows", "changes", "expected"),
+    ("rows", "changes", "settings", "sizes"),
     [
-        (7, {}, "7 rows are too few: test.fraction 0.2 and validation.folds 3 make 2 test, 1 validation and 3 training rows"),
-        (1, {}, "1 row is too few"),
-        (
-            20,
-            {"validation": {"method": "k_fold", "folds": 10}},
-            "validation.folds 10 make 4 test, 1 validation and 14 training",
-        ),
-        (
-            20,
-            {"validation": {"method": "hold_out", "fraction": 0.95}},
-            "validation.fraction 0.95 make 4 test, 16 validation and 0",
-        ),
-        (20, {"test": {"fraction": 0.95}}, "make 19 test, 0 validation and 0 training rows"),
+        (7, {}, ["test.fraction 0.2", "validation.folds 3"], (2, 1, 3)),
+        (1, {}, [], ()),
+        (20, {"validation": {"method": "k_fold", "folds": 10}}, ["validation.folds 10"], (4, 1, 14)),
+        (20, {"validation": {"method": "hold_out", "fraction": 0.95}}, ["validation.fraction 0.95"], (4, 16, 0)),
+        (20, {"test": {"fraction": 0.95}}, ["test.fraction 0.95"], (19, 0, 0)),
     ],
 )
-def test_too_few_rows_are_refused(tmp_path: Path, rows: int, changes: dict[str, Any], expected: str) -> None:
+def test_too_few_rows_are_refused(
+    tmp_path: Path, rows: int, changes: dict[str, Any], settings: list[str], sizes: tuple[int, ...]
+) -> None:
+    """The message has the settings and how many test, validation and training rows they make."""
     path = write(small_table(rows), tmp_path / "table.csv")
-    with pytest.raises(DataError) as error:
-        load_dataset(make_experiment(path, **changes))
-    assert expected in message(error)
+    message = error_of(load_dataset, make_experiment(path, **changes)).message
+    assert all(setting in message for setting in settings)
+    assert counts(message)[0] == rows and (sizes == () or counts(message.partition(" make ")[2])[:3] == list(sizes))
 
 
-def test_the_fewest_rows_that_are_enough(tmp_path: Path) -> None:
+def test_eight_rows_are_enough_for_three_folds(tmp_path: Path) -> None:
     experiment = make_experiment(write(small_table(8), tmp_path / "table.csv"))
     parts = split_rows(experiment, load_dataset(experiment))
     assert [len(parts.test), *(len(validation) for _, validation in parts.folds)] == [2, 2, 2, 2]
@@ -437,12 +435,10 @@ def test_a_dataframe_is_read_like_the_file_with_its_rows(tmp_path: Path) -> None
 def test_a_dataframe_is_checked_like_a_file() -> None:
     table = small_table().astype({"speed": object})
     table.loc[3, "speed"] = "n.v."
-    with pytest.raises(DataError) as error:
-        load_dataset(make_experiment(), table)
-    assert error.value.where == "the DataFrame"
-    assert "column 'speed' row 5: 'n.v.'" in message(error)
-    with pytest.raises(DataError, match="the table is empty"):
-        load_dataset(make_experiment(), table.iloc[:0])
+    error = error_of(load_dataset, make_experiment(), table)
+    assert error.where == "the DataFrame"
+    assert "'speed' row 5: 'n.v.'" in error.message
+    assert "empty" in error_of(load_dataset, make_experiment(), table.iloc[:0]).message
 
 
 def test_a_dataframe_is_not_changed() -> None:
@@ -460,7 +456,7 @@ def dataset(tmp_path: Path) -> Dataset:
     return load_dataset(make_experiment(write(small_table(), tmp_path / "small.parquet")))
 
 
-def test_the_split_is_scikit_learns(dataset: Dataset) -> None:
+def test_the_split_is_that_of_scikit_learn(dataset: Dataset) -> None:
     parts = split_rows(make_experiment(seed=3), dataset)
     frame = pd.DataFrame(dataset.x)
     train, test = train_test_split(frame, test_size=0.2, random_state=1)
@@ -479,7 +475,7 @@ def test_a_hold_out_is_one_more_split_of_the_training_rows(dataset: Dataset) -> 
     np.testing.assert_array_equal(parts.folds[0][1], validation)
 
 
-def test_every_training_row_validates_once_and_no_test_row_ever(dataset: Dataset) -> None:
+def test_every_training_row_is_validated_once_and_no_test_row_is(dataset: Dataset) -> None:
     parts = split_rows(make_experiment(validation={"method": "k_fold", "folds": 5}), dataset)
     assert sorted(np.concatenate([validation for _, validation in parts.folds])) == sorted(parts.train)
     assert sorted([*parts.train, *parts.test]) == list(range(40))
@@ -512,7 +508,7 @@ def test_test_rows_among_the_training_rows_are_warned_of(tmp_path: Path) -> None
     known = {tuple(row) for row in np.hstack([dataset.x, dataset.y])[parts.train]}
     count = sum(tuple(row) in known for row in np.hstack([dataset.x, dataset.y])[parts.test])
     assert count > 1
-    assert parts.warnings[0].startswith(f"{count} of the 12 test rows also stand among the training rows")
+    assert counts(parts.warnings[0])[:2] == [count, 12]
     once = make_experiment(path, table_duplicates="drop")
     assert split_rows(once, load_dataset(once)).warnings == ()
 
@@ -522,18 +518,17 @@ def test_a_target_that_is_constant_in_a_part_is_refused(tmp_path: Path) -> None:
     table["heat loss"] = 0.0
     table.loc[0, "heat loss"] = 1.0
     experiment = make_experiment(write(table, tmp_path / "table.csv"))
-    with pytest.raises(DataError, match=r"heads\.heat: the target has the same value in all \d+ .* rows"):
-        split_rows(experiment, load_dataset(experiment))
+    assert "heads.heat" in error_of(split_rows, experiment, load_dataset(experiment)).message
 
 
 @pytest.mark.needs_table
 def test_the_real_tables_duplicates_and_leaks_are_counted(real_table: Path) -> None:
     experiment = make_experiment(**PLANT)
     dataset = load_dataset(experiment, data=real_table)
-    assert len(dataset.warnings) == 1
-    assert dataset.warnings[0].startswith("41 rows repeat an earlier one in all columns of the experiment (AT, AP, RH, PE, V)")
+    (warning,) = dataset.warnings
+    assert counts(warning)[0] == 41 and "(AT, AP, RH, PE, V)" in warning
     parts = split_rows(experiment, dataset)
-    assert parts.warnings[0].startswith("15 of the 1,914 test rows also stand among the training rows")
+    assert counts(parts.warnings[0])[:2] == [15, 1914]
     train, test = train_test_split(pd.read_excel(real_table), test_size=0.2, random_state=1)
     np.testing.assert_array_equal(dataset.y[parts.train], train[["PE", "V"]].to_numpy())
     np.testing.assert_array_equal(dataset.x[parts.test], test[["AT", "AP", "RH"]].to_numpy())
@@ -561,12 +556,12 @@ def shuffles(table: pd.DataFrame, number: int = 5) -> list[pd.DataFrame]:
     return [table, *(table.sample(frac=1.0, random_state=seed) for seed in range(1, number))]
 
 
-def assert_halves(found: Halves, dataset: Dataset) -> None:
-    assert len(found.pairs) == 5
-    for half_a, half_b in found.pairs:
+def assert_halves(halves: Halves, dataset: Dataset) -> None:
+    assert len(halves.pairs) == 5
+    for half_a, half_b in halves.pairs:
         assert len(half_a) == dataset.rows // 2
         assert sorted([*half_a, *half_b]) == list(range(dataset.rows))
-    assert len({tuple(half_a) for half_a, _ in found.pairs}) == 5
+    assert len({tuple(half_a) for half_a, _ in halves.pairs}) == 5
 
 
 @pytest.mark.parametrize(("policy", "rows"), [("keep", 41), ("drop", 40)])
@@ -575,29 +570,29 @@ def test_the_sheets_of_the_power_plants_workbook_are_its_halves(tmp_path: Path, 
     experiment = make_experiment(**PLANT, table_duplicates=policy, table_sheet=2)
     dataset = load_dataset(experiment, workbook(sheets, tmp_path / "plant.xlsx"))
     assert dataset.path == tmp_path / "plant.xlsx"
-    found = split_halves(experiment, dataset, None, 1)
-    assert found.origin == "the file's own five sheets"
+    halves = split_halves(experiment, dataset, None, 1)
+    assert halves.origin == "the file's own five sheets"
     assert dataset.rows == rows
-    assert_halves(found, dataset)
-    for pair, sheet in zip(found.pairs, sheets[:5], strict=True):
+    assert_halves(halves, dataset)
+    for pair, sheet in zip(halves.pairs, sheets[:5], strict=True):
         left = sheet.drop_duplicates() if policy == "drop" else sheet
         np.testing.assert_array_equal(dataset.y[np.concatenate(pair)], left[["PE", "V"]].to_numpy())
         np.testing.assert_array_equal(dataset.x[np.concatenate(pair)], left[["AT", "AP", "RH"]].to_numpy())
-    assert np.concatenate(found.pairs[2]).tolist() == list(range(rows))  # the sheet that the rows were read from
-    assert split_halves(experiment, dataset, None, 2).digest == found.digest
+    assert np.concatenate(halves.pairs[2]).tolist() == list(range(rows))  # the sheet that the rows were read from
+    assert split_halves(experiment, dataset, None, 2).digest == halves.digest
 
 
-def test_rows_left_out_are_left_out_of_every_sheet(tmp_path: Path) -> None:
+def test_dropped_rows_are_dropped_from_every_sheet(tmp_path: Path) -> None:
     table = plant_table(20)
     table.loc[3, "AP"] = np.nan
     experiment = make_experiment(**PLANT, table_invalid="drop")
     dataset = load_dataset(experiment, workbook(shuffles(table), tmp_path / "plant.xlsx"))
-    found = split_halves(experiment, dataset, None, 1)
-    assert "sheets" in found.origin
-    assert_halves(found, dataset)
+    halves = split_halves(experiment, dataset, None, 1)
+    assert "sheets" in halves.origin
+    assert_halves(halves, dataset)
 
 
-def test_sheets_may_be_another_files(tmp_path: Path) -> None:
+def test_halves_are_read_from_the_sheets_of_a_file_given_as_data(tmp_path: Path) -> None:
     experiment = make_experiment(**PLANT)
     dataset = load_dataset(experiment, write(plant_table(), tmp_path / "plant.csv"))
     assert "shuffles" in split_halves(experiment, dataset, None, 1).origin
@@ -629,35 +624,33 @@ def test_sheets_with_other_rows_are_not_used_as_halves(
 ) -> None:
     experiment = make_experiment(**PLANT)
     dataset = load_dataset(experiment, workbook(change(shuffles(plant_table())), tmp_path / "plant.xlsx"))
-    found = split_halves(experiment, dataset, None, 1)
-    assert found.origin == "five shuffles seeded by 1"
-    assert_halves(found, dataset)
+    halves = split_halves(experiment, dataset, None, 1)
+    assert halves.origin == "five shuffles seeded by 1"
+    assert_halves(halves, dataset)
 
 
-def test_only_the_power_plants_sheets_are_halves(tmp_path: Path) -> None:
+def test_sheets_of_other_tables_are_not_used_as_halves(tmp_path: Path) -> None:
     experiment = make_experiment(workbook(shuffles(plant_table()), tmp_path / "other.xlsx"), **PLANT)
     assert split_halves(experiment, load_dataset(experiment), None, 7).origin == "five shuffles seeded by 7"
 
 
-def test_shuffles_are_those_of_their_seed(tmp_path: Path) -> None:
+def test_shuffles_depend_on_their_seed_alone(tmp_path: Path) -> None:
     experiment = make_experiment(write(small_table(31), tmp_path / "table.csv"))
     dataset = load_dataset(experiment)
-    found, again, others = (split_halves(experiment, dataset, None, seed) for seed in (3, 3, 4))
-    assert_halves(found, dataset)
-    assert [[half.tolist() for half in pair] for pair in found.pairs] == [
+    halves, again, others = (split_halves(experiment, dataset, None, seed) for seed in (3, 3, 4))
+    assert_halves(halves, dataset)
+    assert [[half.tolist() for half in pair] for pair in halves.pairs] == [
         [half.tolist() for half in pair] for pair in again.pairs
     ]
-    assert found.digest == again.digest != others.digest
+    assert halves.digest == again.digest != others.digest
 
 
 def test_a_target_that_is_constant_in_a_half_is_refused(tmp_path: Path) -> None:
     table = small_table()
     table["power"] = [1.0] + [0.0] * 39
     experiment = make_experiment(write(table, tmp_path / "table.csv"), validation={"method": "hold_out", "fraction": 0.2})
-    with pytest.raises(
-        DataError, match=r"heads\.power: the target has the same value in all 20 half [AB] \(repetition 1\) rows"
-    ):
-        split_halves(experiment, load_dataset(experiment), None, 1)
+    error = error_of(split_halves, experiment, load_dataset(experiment), None, 1)
+    assert "heads.power" in error.message and counts(error.message)[:2] == [20, 1]  # rows of a half, and the repetition
 
 
 def test_the_synthetic_table_has_no_file() -> None:
@@ -669,18 +662,18 @@ def test_the_synthetic_table_has_no_file() -> None:
 
 
 @pytest.mark.needs_table
-def test_the_real_tables_halves_are_its_authors(real_table: Path) -> None:
+def test_the_halves_of_the_real_table_are_those_of_its_five_sheets(real_table: Path) -> None:
     experiment = make_experiment(**PLANT)
     dataset = load_dataset(experiment, data=real_table)
-    found = split_halves(experiment, dataset, None, 1)
-    assert found.origin == "the file's own five sheets"
+    halves = split_halves(experiment, dataset, None, 1)
+    assert halves.origin == "the file's own five sheets"
     assert dataset.path == real_table
-    assert_halves(found, dataset)
-    assert np.array_equal(found.pairs[0][0], np.arange(4784))
-    assert np.array_equal(found.pairs[0][1], np.arange(4784, 9568))
+    assert_halves(halves, dataset)
+    assert np.array_equal(halves.pairs[0][0], np.arange(4784))
+    assert np.array_equal(halves.pairs[0][1], np.arange(4784, 9568))
     last = pd.read_excel(real_table, sheet_name=4)
-    np.testing.assert_array_equal(dataset.y[np.concatenate(found.pairs[4])], last[["PE", "V"]].to_numpy().round(2))
-    np.testing.assert_array_equal(dataset.x[np.concatenate(found.pairs[4])], last[["AT", "AP", "RH"]].to_numpy().round(2))
+    np.testing.assert_array_equal(dataset.y[np.concatenate(halves.pairs[4])], last[["PE", "V"]].to_numpy().round(2))
+    np.testing.assert_array_equal(dataset.x[np.concatenate(halves.pairs[4])], last[["AT", "AP", "RH"]].to_numpy().round(2))
 
 
 # --- predicting from, and writing ---
@@ -697,20 +690,20 @@ def test_inputs_are_read_with_all_other_columns(tmp_path: Path, suffix: str) -> 
 
 def test_a_missing_input_is_reported_with_the_nearest_name(tmp_path: Path) -> None:
     path = write(small_table().rename(columns={"speed": "Sped"}), tmp_path / "table.csv")
-    with pytest.raises(DataError, match=r"column 'speed' \(an input of the model\) not found; did you mean 'Sped'\?"):
-        read_inputs(path, None, ["speed"])
+    error = error_of(read_inputs, path, None, ["speed"])
+    assert "'speed'" in error.message and "'Sped'" in error.message
 
 
-def test_an_input_without_a_number_is_named(tmp_path: Path) -> None:
+def test_an_input_that_is_not_a_number_is_an_error_with_its_row(tmp_path: Path) -> None:
     path = write(broken_table(), tmp_path / "table.xlsx")
-    with pytest.raises(DataError, match=r"3 values in 3 rows .*column 'speed' row 5: 'n\.v\.'.*; correct them"):
-        read_inputs(path, None, ["speed", "load"])
+    error = error_of(read_inputs, path, None, ["speed", "load"])
+    assert counts(error.message)[:2] == [3, 3] and "'speed' row 5: 'n.v.'" in error.message
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_what_is_written_is_read_again(tmp_path: Path, suffix: str) -> None:
+def test_a_written_table_is_read_back(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
-    path.write_text("what was there before")
+    path.write_text("the existing file")
     write_table(small_table(), path)
     pd.testing.assert_frame_equal(read_table(path).reset_index(drop=True), small_table(), check_dtype=False)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
@@ -719,28 +712,22 @@ def test_what_is_written_is_read_again(tmp_path: Path, suffix: str) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)  # as any other new file
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("out.txt", r"ends in '\.txt', expected one of \.xlsx, \.csv, \.parquet"),
-        ("nowhere/out.csv", "there is no folder"),
-    ],
-)
-def test_a_path_that_cannot_be_written_is_reported(tmp_path: Path, name: str, expected: str) -> None:
-    with pytest.raises(DataError, match=expected):
-        write_table(small_table(), tmp_path / name)
+@pytest.mark.parametrize(("name", "expected"), [("out.txt", ["'.txt'", ", ".join(SUFFIXES)]), ("nowhere/out.csv", ["nowhere"])])
+def test_a_path_that_cannot_be_written_is_an_error(tmp_path: Path, name: str, expected: list[str]) -> None:
+    error = error_of(write_table, small_table(), tmp_path / name)
+    assert error.where == str(tmp_path / name)
+    assert all(text in error.message for text in expected)
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_existing_file(tmp_path: Path) -> None:
     path = tmp_path / "out.xlsx"
-    path.write_text("what was there before")
+    path.write_text("the existing file")
     zoned = pd.DataFrame({"when": pd.date_range("2020-01-01", periods=2, tz="UTC")})  # a workbook has no time zones
-    with pytest.raises(DataError, match="cannot be written"):
-        write_table(zoned, path)
-    assert path.read_text() == "what was there before"
+    assert error_of(write_table, zoned, path).where == str(path)
+    assert path.read_text() == "the existing file"
     assert [file.name for file in tmp_path.iterdir()] == ["out.xlsx"]
 
 
-def test_every_kind_that_is_read_is_written() -> None:
+def test_every_kind_of_file_that_is_read_can_be_written() -> None:
     readers: dict[str, Callable[..., Any]] = dict(tables._READERS)
     assert list(readers) == list(tables._WRITERS) == SUFFIXES

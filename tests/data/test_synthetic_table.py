@@ -1,4 +1,4 @@
-"""The stand-in agrees with what is published about the real table, and models find in it what they find there."""
+"""The synthetic table has the published statistics of the real table, and models score on it as on the real one."""
 
 from __future__ import annotations
 
@@ -45,22 +45,22 @@ def r2(model: Any, table: pd.DataFrame) -> list[float]:
         return [float(model.fit(train[INPUTS], train[head]).score(test[INPUTS], test[head])) for head in HEADS]
 
 
-def test_the_same_bits_everywhere(plant: pd.DataFrame) -> None:
-    """Pinned: whoever compares two sweeps over the stand-in must know that it was the same one."""
+def test_the_table_is_the_same_on_every_machine(plant: pd.DataFrame) -> None:
+    """Pinned: two sweeps on the synthetic table are comparable only if its values never change."""
     assert table_digest(list(plant.columns), plant.to_numpy()) == (
         "70a512721e247987f8cafe8b8c81d78603deca3626207919b2647d35917e8e71"
     )
     np.testing.assert_array_equal(synthetic_table.synthetic_rows(), plant)
 
 
-def test_another_seed_draws_another_plant(plant: pd.DataFrame) -> None:
+def test_another_seed_draws_another_table(plant: pd.DataFrame) -> None:
     other = synthetic_table.synthetic_rows(seed=1)
     assert other.shape == plant.shape == (ROWS, 5)
     assert not (other == plant.to_numpy()).all(axis=0).any()
 
 
 @pytest.mark.parametrize("name", list(COLUMNS))
-def test_a_column_is_as_published(plant: pd.DataFrame, name: str) -> None:
+def test_a_column_has_the_published_statistics(plant: pd.DataFrame, name: str) -> None:
     values, published = plant[name], COLUMNS[name]
     assert published.low <= values.min() < published.low + 0.2 * published.deviation
     assert published.high - 0.2 * published.deviation < values.max() <= published.high
@@ -69,12 +69,12 @@ def test_a_column_is_as_published(plant: pd.DataFrame, name: str) -> None:
     assert values.tolist() == values.round(2).tolist()
 
 
-@pytest.mark.parametrize(("one", "other"), list(CORRELATIONS))
-def test_a_correlation_is_as_published(plant: pd.DataFrame, one: str, other: str) -> None:
-    assert np.corrcoef(plant[one], plant[other])[0, 1] == pytest.approx(CORRELATIONS[one, other], abs=0.03)
+@pytest.mark.parametrize(("first", "second"), list(CORRELATIONS))
+def test_a_correlation_has_its_published_value(plant: pd.DataFrame, first: str, second: str) -> None:
+    assert np.corrcoef(plant[first], plant[second])[0, 1] == pytest.approx(CORRELATIONS[first, second], abs=0.03)
 
 
-def test_the_vacuum_is_read_once_a_day(plant: pd.DataFrame) -> None:
+def test_the_vacuum_has_one_value_a_day(plant: pd.DataFrame) -> None:
     assert 500 < plant["V"].nunique() <= synthetic_table.DAYS
 
 
@@ -88,7 +88,7 @@ def test_the_vacuum_is_read_once_a_day(plant: pd.DataFrame) -> None:
     ],
     ids=["linear", "forest", "boosting", "neighbours"],
 )
-def test_a_model_reaches_about_what_it_reaches_on_the_real_table(
+def test_a_model_scores_about_as_on_the_real_table(
     plant: pd.DataFrame, model: Any, expected: list[float], tolerance: float
 ) -> None:
     assert r2(model, plant) == pytest.approx(expected, abs=tolerance)
@@ -104,7 +104,9 @@ def test_a_model_reaches_about_what_it_reaches_on_the_real_table(
     ],
     ids=["linear", "boosting", "neighbours"],
 )
-def test_side_by_side_with_the_real_table(plant: pd.DataFrame, real_rows: pd.DataFrame, model: Any) -> None:
+def test_a_model_trained_on_either_table_has_about_the_same_score(
+    plant: pd.DataFrame, real_rows: pd.DataFrame, model: Any
+) -> None:
     assert r2(model, plant) == pytest.approx(r2(model, real_rows), abs=0.01)
 
 

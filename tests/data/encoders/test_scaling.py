@@ -44,7 +44,7 @@ def test_a_scaler_equals_scikit_learns(kind: str, rows: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["none", "min_max", "standard"])
-def test_what_was_scaled_comes_back(kind: str) -> None:
+def test_the_inverse_restores_scaled_values(kind: str) -> None:
     training = columns(200)
     encoder = encoder_kind(kind).fit(training, training)
     values = np.concatenate([training, training * 3.0 - 1.0])
@@ -52,16 +52,16 @@ def test_what_was_scaled_comes_back(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["none", "min_max", "standard", "quantile"])
-def test_a_constant_column_stays_finite(kind: str) -> None:
+def test_a_constant_column_is_scaled_to_finite_values(kind: str) -> None:
     training = np.full((20, 1), 7.0)
     scaled = encoder_kind(kind).fit(training, training).transform(np.array([[7.0], [8.0], [-8.0]]))
     assert np.isfinite(scaled).all()
 
 
-def test_a_repeated_extreme_is_scaled_to_the_middle_of_its_place() -> None:
-    """Where a third of the rows are 0 and none is below, 0 stands at a sixth; scikit-learn would send it to the far end."""
+def test_a_repeated_extreme_is_scaled_to_the_middle_of_its_quantiles() -> None:
+    """Where a third of the rows are 0 and none is below, 0 is at quantile 1/6; scikit-learn scales it to the lowest end."""
     training = np.concatenate([np.zeros(1000), np.linspace(0.001, 1.0, 2000)])[:, None]
-    ours = encoder_kind("quantile").fit(training, training).transform(np.zeros((1, 1)))
-    assert ours[0, 0] == pytest.approx(-0.967, abs=0.005)  # the normal quantile of 1/6
-    theirs = transformer("quantile", 3000).fit(training).transform(np.zeros((1, 1)))
-    assert theirs[0, 0] == pytest.approx(-5.2, abs=0.001)
+    scaled = encoder_kind("quantile").fit(training, training).transform(np.zeros((1, 1)))
+    assert scaled[0, 0] == pytest.approx(-0.967, abs=0.005)  # the normal quantile of 1/6
+    scaled_by_scikit_learn = transformer("quantile", 3000).fit(training).transform(np.zeros((1, 1)))
+    assert scaled_by_scikit_learn[0, 0] == pytest.approx(-5.2, abs=0.001)
