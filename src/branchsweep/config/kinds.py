@@ -2,11 +2,13 @@
 
 What a kind does stands in `data/encoders/`, `models/layers/` and `models/heads/`. Its name stands here, below them: so an
 experiment is checked and its JSON Schema printed without importing a network, and imports still point downwards. A kind that a
-user brings along adds its name when it is registered in its folder; the built-in ones are listed, in the order of messages.
+user brings along adds its name when it is registered in its folder, with the module that registers it, which worker processes
+import; the built-in ones are listed, in the order of messages.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
@@ -22,16 +24,29 @@ class KindNames(Sequence[str]):
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = list(names)
+        self._modules: dict[str, str] = {}
 
-    def add(self, name: str) -> None:
-        """Offer one name more; nothing happens where it is offered already."""
+    def add(self, name: str, module: str = "") -> None:
+        """Offer one name more, or one that is offered already from another module.
+
+        Args:
+            name: The name of the kind.
+            module: The module that registers the kind when it is imported.
+        """
         if name not in self._names:
             self._names.append(name)
+        self._modules[name] = module
 
     def discard(self, name: str) -> None:
         """Offer a name no longer."""
         if name in self._names:
             self._names.remove(name)
+        self._modules.pop(name, None)
+
+    @property
+    def modules(self) -> list[str]:
+        """The modules that registered kinds from outside this package and that another process can import."""
+        return [module for module in dict.fromkeys(self._modules.values()) if module not in ("", "__main__")]
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -70,3 +85,21 @@ HEADS = KindNames(HEAD_SCORES)
 
 DEFAULT_LAYER, DEFAULT_HEAD = "dense", "mse"
 """The kinds where nothing is said."""
+
+
+def extension_modules() -> tuple[str, ...]:
+    """The modules that a worker process imports to know every kind that is registered in this process."""
+    extensible = (ENCODERS, LAYERS, ACTIVATIONS, HEADS)
+    return tuple(dict.fromkeys(module for names in extensible for module in names.modules))
+
+
+def registering_module() -> str:
+    """The module that called the function that calls this one, such as `register_head`.
+
+    It is not the module of the kind's class: `Regression("log_cosh", …)` registered elsewhere is an instance of a class of
+    this package.
+    """
+    frame = inspect.currentframe()
+    for _ in range(2):
+        frame = frame.f_back if frame else None
+    return str(frame.f_globals.get("__name__", "")) if frame else ""

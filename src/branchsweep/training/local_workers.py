@@ -22,12 +22,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from branchsweep.config import kinds
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import BackendError
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
 from branchsweep.runtime import silence_stderr
 from branchsweep.training import gpus, program_cache
+from branchsweep.training.extension_modules import import_modules, require_kinds
 from branchsweep.training.gpus import Gpu
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
@@ -144,8 +146,8 @@ class LocalWorkers:
     def _executor(self, worker: int) -> ProcessPoolExecutor:
         available = available_cores()
         card = self._cards[worker] if self._cards else None
-        words = (self._rows, available[worker % len(available)], self._trained, self._cache_folder, card)
-        return ProcessPoolExecutor(1, self._context, _begin, words)
+        arguments = (self._rows, available[worker % len(available)], self._trained, self._cache_folder, card)
+        return ProcessPoolExecutor(1, self._context, _begin, (*arguments, kinds.extension_modules()))
 
     def _warm_up(self, worker: int) -> None:
         """Starts a worker's process, which imports TensorFlow while the parent asks for trials."""
@@ -184,10 +186,13 @@ def _result(task: Future[Any]) -> Any:
         ) from error
 
 
-_trainer: Any = None  # the worker's own, made once per process
+_trainer: PopulationTrainer | BackendError | None = None
+"""The worker's own, made once per process, or why it could not be made."""
 
 
-def _begin(rows: TrainingRows, core: int, trained: Any, cache_folder: Path | None, card: Gpu | None) -> None:
+def _begin(
+    rows: TrainingRows, core: int, trained: Any, cache_folder: Path | None, card: Gpu | None, modules: Sequence[str]
+) -> None:
     """In a worker: one thread on one core, or one GPU; ignores Ctrl-C, and ends when the parent ends."""
     global _trainer  # noqa: PLW0603  # a process pool's initializer has no other place to leave things
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -200,7 +205,23 @@ def _begin(rows: TrainingRows, core: int, trained: Any, cache_folder: Path | Non
         with trained.get_lock():
             trained.value += lane_epochs
 
-    _trainer = start(rows, progress, cache_folder, DEFAULT_THREADS if card else 1, 1.0 if card else 0.0)
+    try:
+        _trainer = start(rows, progress, cache_folder, DEFAULT_THREADS if card else 1, 1.0 if card else 0.0)
+        import_modules(modules)
+    except BackendError as error:  # an initializer that raises breaks the pool, and the parent would not learn why
+        _trainer = error
+
+
+def _started_trainer() -> PopulationTrainer:
+    """In a worker: its trainer.
+
+    Raises:
+        BackendError: It could not be made.
+    """
+    if isinstance(_trainer, BackendError):
+        raise _trainer
+    assert _trainer is not None, "the initializer of the pool makes it"
+    return _trainer
 
 
 def start(
@@ -281,19 +302,18 @@ def _warm_up() -> None:
 
 
 def _train(population: Population, keep_weights: bool) -> PopulationOutcome:
-    outcome: PopulationOutcome = _trainer.train_one(population, keep_weights)
-    return outcome
+    trainer = _started_trainer()
+    require_kinds(population)
+    return trainer.train_one(population, keep_weights)
 
 
 def _export(folder: Path, model: ExportedModel) -> None:
-    _trainer.export(folder, model)
+    _started_trainer().export(folder, model)
 
 
 def _predict(folder: Path, x: Floats) -> Floats:
-    predicted: Floats = _trainer.predict(folder, x)
-    return predicted
+    return _started_trainer().predict(folder, x)
 
 
 def _measure_latency(folder: Path, x: Floats) -> float:
-    seconds: float = _trainer.measure_latency(folder, x)
-    return seconds
+    return _started_trainer().measure_latency(folder, x)

@@ -24,9 +24,13 @@ _ENCODERS: dict[str, Encoder] = {
 
 
 def register_encoder(encoder: Encoder) -> None:
-    """Offer a kind of encoder more: experiments may name it as `input_scaling`, in this process."""
+    """Offer a kind of encoder more: experiments may name it as `input_scaling`.
+
+    Worker processes import the module that calls this function, so it should be called when that module is imported. A script
+    or notebook that runs a sweep is not such a module.
+    """
     _ENCODERS[encoder.name] = encoder
-    kinds.ENCODERS.add(encoder.name)
+    kinds.ENCODERS.add(encoder.name, kinds.registering_module())
 
 
 def unregister_encoder(name: str) -> None:

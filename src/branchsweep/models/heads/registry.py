@@ -20,12 +20,13 @@ _HEADS: dict[str, Head] = {
 
 
 def register_head(head: Head) -> None:
-    """Offer a kind of head more: experiments may name it as a head's `loss`, in this process.
+    """Offer a kind of head more: experiments may name it as a head's `loss`.
 
-    Worker processes learn of it by importing the module of its class.
+    Worker processes import the module that calls this function, so it should be called when that module is imported. A script
+    or notebook that runs a sweep is not such a module.
     """
     _HEADS[head.name] = head
-    kinds.HEADS.add(head.name)
+    kinds.HEADS.add(head.name, kinds.registering_module())
     kinds.HEAD_SCORES[head.name] = head.score
 
 

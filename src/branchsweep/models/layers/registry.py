@@ -23,9 +23,13 @@ _ACTIVATIONS: dict[str, Activation] = {
 
 
 def register_layer(layer: Layer) -> None:
-    """Offer a kind of layer more: experiments may name it as `trunk.layer` or `branch.layer`, in this process."""
+    """Offer a kind of layer more: experiments may name it as `trunk.layer` or `branch.layer`.
+
+    Worker processes import the module that calls this function, so it should be called when that module is imported. A script
+    or notebook that runs a sweep is not such a module.
+    """
     _LAYERS[layer.name] = layer
-    kinds.LAYERS.add(layer.name)
+    kinds.LAYERS.add(layer.name, kinds.registering_module())
 
 
 def unregister_layer(name: str) -> None:
@@ -35,9 +39,13 @@ def unregister_layer(name: str) -> None:
 
 
 def register_activation(activation: Activation) -> None:
-    """Offer an activation more: experiments may name it as `activation`, in this process. Keras must know it by its name."""
+    """Offer an activation more: experiments may name it as `activation`. Keras must know it by its name.
+
+    Worker processes import the module that calls this function, so it should be called when that module is imported. A script
+    or notebook that runs a sweep is not such a module.
+    """
     _ACTIVATIONS[activation.name] = activation
-    kinds.ACTIVATIONS.add(activation.name)
+    kinds.ACTIVATIONS.add(activation.name, kinds.registering_module())
 
 
 def layer_kind(name: str) -> Layer:

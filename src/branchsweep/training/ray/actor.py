@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
 from branchsweep.runtime import VERSION, cache_folder
 from branchsweep.training import gpus
+from branchsweep.training.extension_modules import import_modules, require_kinds
 from branchsweep.training.local_workers import start
 from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.resources import Device
@@ -44,13 +45,15 @@ class WorkerActor:
         rows: The training rows; Ray has them in the node's shared memory.
         threads: Its processors.
         gpu: How much of a GPU it has; where that is nothing, TensorFlow is to find none.
+        modules: Those that register the user's own kinds.
     """
 
-    def __init__(self, rows: TrainingRows, threads: int, gpu: float) -> None:
+    def __init__(self, rows: TrainingRows, threads: int, gpu: float, modules: Sequence[str]) -> None:
         if not gpu:
             os.environ[gpus.VISIBLE] = gpus.HIDDEN
         self._ticket, self._trained = -1, 0.0
         self._trainer = start(rows, self._more, cache_folder(), threads, gpu)
+        import_modules(modules)
 
     def facts(self) -> ActorFacts:
         """Where it is, and with what."""
@@ -59,6 +62,7 @@ class WorkerActor:
 
     def train(self, ticket: int, population: Population, keep_weights: bool) -> PopulationOutcome:
         """Trains a population to its stops."""
+        require_kinds(population)
         self._trained, self._ticket = 0.0, ticket
         return self._trainer.train_one(population, keep_weights)
 

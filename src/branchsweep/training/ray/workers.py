@@ -31,6 +31,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+from branchsweep.config import kinds
 from branchsweep.config.workers import RayWorkersConfig
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import BackendError
@@ -197,6 +198,8 @@ class RayWorkers:
                     lost[task.position] = _Loss(times, task.reported)
                     queue.put_back(task.position, task.population)
                     continue
+                except RayTaskError as error:
+                    raise _cause(error) from None
                 lost.pop(task.position, None)
                 self._advance(task, float(sum(task.population.stops) - len(task.population.stops) * task.population.start))
                 yield task.position, outcome
@@ -282,7 +285,8 @@ class RayWorkers:
         self._wait([])
 
     def _start_worker(self) -> _Worker:
-        actor = self._actor_class.remote(self._rows_reference, self._cluster.cpus_per_worker, self._cluster.gpus_per_worker)
+        cluster, modules = self._cluster, kinds.extension_modules()
+        actor = self._actor_class.remote(self._rows_reference, cluster.cpus_per_worker, cluster.gpus_per_worker, modules)
         return _Worker(actor, actor.facts.remote())
 
     def _admit(self, worker: _Worker) -> None:
@@ -405,6 +409,14 @@ def _is_ready(reference: Any) -> bool:
     return bool(there)
 
 
+def _cause(error: RayTaskError) -> BaseException:
+    """What a worker raised: an error of this package as it is, any other with its traceback on the node."""
+    return error.cause if isinstance(error.cause, BackendError) else error
+
+
 def _start_failure(error: BaseException) -> str:
     last = str(error).strip().splitlines()[-1]
+    kind, _, message = last.partition(": ")
+    if kind.endswith(BackendError.__name__):
+        return f"a worker could not start on its node: {message}"
     return f"a worker could not start on its node ({last}): the same branchsweep[ray] must be installed on every node"
