@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,27 +60,31 @@ class Task:
         return self.experiment.fit.epochs
 
     @cached_property
-    def plain(self) -> KerasFit:
+    def keras_fit(self) -> KerasFit:
         """Keras's `compile` and `fit` on the fold, its rows scaled once for each scaling."""
         from branchsweep.models.keras_fit import KerasFit
 
         return KerasFit(self.experiment, self.rows, self.fold)
 
+    def __getstate__(self) -> Mapping[str, Any]:
+        """Without what each process makes for itself: a fitted encoder refers to its module, which cannot be pickled."""
+        return {name: value for name, value in vars(self).items() if name != "keras_fit"}
+
     def steps(self, recipe: Recipe) -> int:
         """Batches of an epoch."""
-        return self.plain.steps(recipe)
+        return self.keras_fit.steps(recipe)
 
     def model(self, recipe: Recipe, **compile_words: Any) -> Any:
         """The recipe as a compiled Keras model."""
-        return self.plain.model(recipe, **compile_words)
+        return self.keras_fit.model(recipe, **compile_words)
 
     def fit(self, model: Any, recipe: Recipe, epochs: int, **words: Any) -> Any:
         """`model.fit` with validation after every epoch; returns its history."""
-        return self.plain.fit(model, recipe, epochs=epochs, verbose=0, **words)
+        return self.keras_fit.fit(model, recipe, epochs=epochs, verbose=0, **words)
 
     def mean_r2(self, model: Any, recipe: Recipe) -> float:
         """Mean of the heads' R² on the validation rows, in natural units; NaN for a network that diverged."""
-        rows = self.plain.arrays(recipe)
+        rows = self.keras_fit.arrays(recipe)
         predicted = model.predict(rows.validation_data[0], batch_size=1024, verbose=0)
         scaled: Floats = np.concatenate([predicted[head] for head in self.experiment.heads], axis=1).astype(np.float64)
         if not np.isfinite(scaled).all():

@@ -61,15 +61,15 @@ class TinySweep:
 
     Args:
         experiment: The experiment.
-        ledger: Records the sweep; one in memory, with a store of its own, if None.
+        tracker: Records the sweep; one in memory, with a store of its own, if None.
         trainer: Arguments of `FormulaTrainer`.
     """
 
-    def __init__(self, experiment: Experiment, ledger: MemoryTracker | None = None, **trainer: Any) -> None:
+    def __init__(self, experiment: Experiment, tracker: MemoryTracker | None = None, **trainer: Any) -> None:
         self.experiment, self.dataset = experiment, tiny_table()
         self.split: Split = split_rows(experiment, self.dataset)
         self.rows = training_rows(self.dataset, self.split)
-        self.ledger = ledger or MemoryTracker.open(new_sweep_record(experiment, self.dataset, self.split), MemoryStore())
+        self.tracker = tracker or MemoryTracker.open(new_sweep_record(experiment, self.dataset, self.split), MemoryStore())
         self.trainer = FormulaTrainer(self.rows, **trainer)
         self.progress = RecordingProgress()
         self.reporter: SweepReporter = TABLES_ONLY
@@ -89,15 +89,15 @@ class TinySweep:
     @property
     def context(self) -> SweepContext:
         """The sweep with all that it takes."""
-        return SweepContext(self.experiment, self.dataset, self.split, self.training, self.ledger.tracking, self.reporter)
+        return SweepContext(self.experiment, self.dataset, self.split, self.training, self.tracker.tracking, self.reporter)
 
     def again(self, experiment: Experiment | None = None, **trainer: Any) -> TinySweep:
         """The same sweep as another process opens it."""
-        return TinySweep(experiment or self.experiment, self.ledger, **trainer)
+        return TinySweep(experiment or self.experiment, self.tracker, **trainer)
 
     def run_search(self, seconds_before: float = 0.0) -> SearchResult:
         """Search, without what follows."""
-        return run_search(self.experiment, open_driver(self.experiment), self.training, self.ledger, seconds_before)
+        return run_search(self.experiment, open_driver(self.experiment), self.training, self.tracker, seconds_before)
 
     def search(self) -> list[Result]:
         """The results of `run_search`."""

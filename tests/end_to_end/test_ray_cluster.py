@@ -122,7 +122,7 @@ def test_a_sweep_asks_and_scores_the_same_as_with_local_workers(crew: Crew, at_h
 def found(experiment: Experiment, trainer: Trainer) -> list[Result]:
     scene = TinySweep(experiment)
     training = TrainingContext(trainer, tiny_rows(), scene.progress)
-    return run_search(experiment, open_driver(experiment), training, scene.ledger).results
+    return run_search(experiment, open_driver(experiment), training, scene.tracker).results
 
 
 def test_populations_of_a_lost_node_are_trained_again_with_the_same_results(crew: Crew, at_home: LocalWorkers) -> None:

@@ -53,8 +53,8 @@ RESULTS = [
 ]
 
 
-def board(results: list[Result] = RESULTS, objective: Objective | None = None, **wished: Any) -> Leaderboard:
-    words = {"sort": "objective", "statuses": [], "where": [], "most": None, **wished}
+def board(results: list[Result] = RESULTS, objective: Objective | None = None, **options: Any) -> Leaderboard:
+    words = {"sort": "objective", "statuses": [], "where": [], "most": None, **options}
     wishes = TrialFilter.parsed(**words, score_metrics=SCORE_METRICS)
     experiment = small() if wishes.needs_experiment else None
     run_ids = {result.trial.number: f"run{result.trial.number}" for result in results}
@@ -62,8 +62,8 @@ def board(results: list[Result] = RESULTS, objective: Objective | None = None, *
     return leaderboard(record, "sweep", results, run_ids, wishes, experiment)
 
 
-def numbers(**wished: Any) -> list[int]:
-    return [result.trial.number for result in board(**wished).shown]
+def numbers(**options: Any) -> list[int]:
+    return [result.trial.number for result in board(**options).shown]
 
 
 def drawn(what: RenderableType, width: int = 100) -> str:
@@ -139,7 +139,7 @@ def test_nine_digits_are_enough_to_name_a_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wished", "expected"),
+    ("options", "expected"),
     [
         ({"sort": "r2/PX"}, "--sort: got 'r2/PX'.*did you mean 'r2/PE'"),
         ({"sort": "time"}, "--sort: got 'time', expected one of objective, r2/mean, r2/PE, r2/V, number, seconds, parameters"),
@@ -152,14 +152,14 @@ def test_nine_digits_are_enough_to_name_a_number() -> None:
         ({"where": ["activation=relo"]}, "did you mean 'relu'"),
     ],
 )
-def test_a_wish_that_means_nothing_is_told(wished: dict[str, Any], expected: str) -> None:
+def test_a_meaningless_option_is_an_error(options: dict[str, Any], expected: str) -> None:
     with pytest.raises(ConfigError, match=expected):
-        board(**wished)
+        board(**options)
 
 
-def test_the_leaderboard_is_drawn_and_says_how_many_there_are_more() -> None:
-    said = drawn(render_leaderboard(board(most=3, sort="parameters")))
-    head, first, _, third, more = said.splitlines()
+def test_the_leaderboard_is_rendered_with_the_number_of_further_trials() -> None:
+    text = drawn(render_leaderboard(board(most=3, sort="parameters")))
+    head, first, _, third, more = text.splitlines()
     assert head.split() == ["trial", "r2/PE", "r2/V", "r2/mean", "parameters", "params"]
     assert first.split()[:6] == ["0", "0.9000", "0.2000", "0.5500", "±", "0.0100"]
     assert third.split()[0] == "4" and "PRUNED" in third
@@ -168,10 +168,10 @@ def test_the_leaderboard_is_drawn_and_says_how_many_there_are_more() -> None:
     assert "no trials yet" in drawn(render_leaderboard(board(results=[])))
 
 
-def test_the_leaderboard_as_json_has_every_trial_and_no_number_that_is_none() -> None:
-    said = json.loads(board().to_json(), parse_constant=pytest.fail)
-    assert (said["sweep"], said["run_id"], said["recorded"], said["objective"]) == ("tiny", "sweep", 5, ["mean_r2"])
-    first, *_, failed, dropped = said["trials"]
+def test_the_leaderboard_as_json_has_every_trial_and_null_for_nan() -> None:
+    data = json.loads(board().to_json(), parse_constant=pytest.fail)
+    assert (data["sweep"], data["run_id"], data["recorded"], data["objective"]) == ("tiny", "sweep", 5, ["mean_r2"])
+    first, *_, failed, dropped = data["trials"]
     assert (first["trial"], first["run_id"], first["status"], first["eligible"]) == (1, "run1", "complete", True)
     assert first["r2"] == {"PE": 0.7, "V": 0.7, "mean": 0.7} and first["r2_se"] == {"PE": 0.01, "V": None, "mean": 0.01}
     assert (failed["status"], failed["r2"], failed["objective"], failed["eligible"]) == ("failed", {"mean": None}, None, False)
@@ -181,41 +181,41 @@ def test_the_leaderboard_as_json_has_every_trial_and_no_number_that_is_none() ->
 CURVES = {"PE": [(1, -3.0), (2, 0.4), (3, 0.9)], "V": [(1, 0.1), (3, 0.2)]}
 
 
-def portrait(result: Result) -> TrialDetails:
+def details(result: Result) -> TrialDetails:
     return trial_details(small(), "sweep", "0123456789abcdef", result, CURVES, "sqlite:///my store.db")
 
 
-def test_a_trial_is_drawn_with_all_that_is_known_of_it() -> None:
-    said = " ".join(drawn(render_trial_details(portrait(RESULTS[0]))).split())
-    assert "tiny, trial 0: complete run 0123456789abcdef" in said
-    assert "chosen by the search trunk.depth 1 trunk.width 8" in said
-    assert "┐" in said and "parameters" in said
-    assert "R² 0.9000 ± 0.0100 0.2000 0.5500 ± 0.0100" in said
-    assert "RMSE 4 MW 5 cm Hg" in said and "MAE 3 MW 4 cm Hg" in said
-    assert "fold 0, seed 0 0.8900 0.2000 0.5450" in said
-    assert "fold 1, seed 1 0.9000 0.2000 0.5500" in said
-    assert "rung at epoch 2 0.1000 0.2000 0.1500" in said
-    assert "epoch 1" in said and "0.900 ┤" in said
-    assert "branchsweep replay 0123456789ab --tracking-uri 'sqlite:///my store.db'" in said
+def test_trial_details_are_rendered() -> None:
+    text = " ".join(drawn(render_trial_details(details(RESULTS[0]))).split())
+    assert "tiny, trial 0: complete run 0123456789abcdef" in text
+    assert "chosen by the search trunk.depth 1 trunk.width 8" in text
+    assert "┐" in text and "parameters" in text
+    assert "R² 0.9000 ± 0.0100 0.2000 0.5500 ± 0.0100" in text
+    assert "RMSE 4 MW 5 cm Hg" in text and "MAE 3 MW 4 cm Hg" in text
+    assert "fold 0, seed 0 0.8900 0.2000 0.5450" in text
+    assert "fold 1, seed 1 0.9000 0.2000 0.5500" in text
+    assert "rung at epoch 2 0.1000 0.2000 0.1500" in text
+    assert "epoch 1" in text and "0.900 ┤" in text
+    assert "branchsweep replay 0123456789ab --tracking-uri 'sqlite:///my store.db'" in text
 
 
-def test_a_trial_that_failed_says_why_and_shows_no_scores() -> None:
-    said = drawn(render_trial_details(portrait(RESULTS[3])))
-    assert "tiny, trial 3: failed, diverged" in said and "RMSE" not in said
-    assert "tiny, trial 4: pruned at rung 1" in drawn(render_trial_details(portrait(RESULTS[4])))
+def test_a_failed_trial_is_shown_with_its_reason_and_without_scores() -> None:
+    text = drawn(render_trial_details(details(RESULTS[3])))
+    assert "tiny, trial 3: failed, diverged" in text and "RMSE" not in text
+    assert "tiny, trial 4: pruned at rung 1" in drawn(render_trial_details(details(RESULTS[4])))
 
 
-def test_a_trial_as_json() -> None:
-    said = json.loads(portrait(RESULTS[0]).to_json(), parse_constant=pytest.fail)
-    assert (said["trial"], said["status"], said["sweep_id"]) == (0, "complete", "sweep")
+def test_trial_details_as_json() -> None:
+    data = json.loads(details(RESULTS[0]).to_json(), parse_constant=pytest.fail)
+    assert (data["trial"], data["status"], data["sweep_id"]) == (0, "complete", "sweep")
     architecture = {"trunk": [8], "branches": {"PE": [10], "V": [10]}, "activation": "relu"}
-    assert architecture.items() <= said["recipe"]["architecture"].items()
-    assert said["parameters"] == 3 * 8 + 2 * (9 * 10 + 11)
-    assert said["lane_scores"]["fold 0, seed 1"] == {"PE": 0.9, "V": 0.2}
-    assert said["rungs"] == {"2": [0.1, 0.2]} and said["curves"]["V"] == [[1, 0.1], [3, 0.2]]
+    assert architecture.items() <= data["recipe"]["architecture"].items()
+    assert data["parameters"] == 3 * 8 + 2 * (9 * 10 + 11)
+    assert data["lane_scores"]["fold 0, seed 1"] == {"PE": 0.9, "V": 0.2}
+    assert data["rungs"] == {"2": [0.1, 0.2]} and data["curves"]["V"] == [[1, 0.1], [3, 0.2]]
 
 
-def test_a_trial_that_there_is_not_is_told() -> None:
+def test_a_missing_trial_is_an_error() -> None:
     assert find_trial(RESULTS, 3, "sweep tiny") is RESULTS[3]
     with pytest.raises(ConfigError, match="sweep tiny has no trial 9; its 5 trials are numbered up to 4"):
         find_trial(RESULTS, 9, "sweep tiny")

@@ -1,4 +1,4 @@
-"""What is said of a search space: that it is all there, in data and in words."""
+"""The summary of a search space, as data and as text."""
 
 from __future__ import annotations
 
@@ -22,61 +22,66 @@ WIDTH = {"type": "choice", "choices": [8, 16], "ordered": True, "when": {"trunk.
 SPACE = {"trunk.depth": DEPTH, "trunk.taper": TAPER, "V.depth": {"type": "int", "low": 0, "high": 1}, "V.width": WIDTH}
 
 
-def seen(dimensions: Any, samples: int = 3, **changes: Any) -> SearchSpaceSummary:
+def summarised(dimensions: Any, samples: int = 3, **changes: Any) -> SearchSpaceSummary:
     experiment = tiny_experiment(space={"dimensions": dimensions, "fixed": {"batch_size": 64}}, **changes)
     return summarize_space("tiny", experiment, samples)
 
 
-def told(said: SearchSpaceSummary) -> str:
+def text_of(summary: SearchSpaceSummary) -> str:
     """What a person reads, with single spaces."""
     console = Console(width=140, file=io.StringIO())
     with console.capture() as captured:
-        console.print(render_search_space_summary(said))
+        console.print(render_search_space_summary(summary))
     return " ".join(captured.get().split())
 
 
 def test_points_are_counted_under_the_conditions() -> None:
-    said = seen(SPACE)
-    assert (said.points, said.discrete_points, said.unconditional, said.continuous) == (1 * 3 + 6 * 2, 15, 3 * 3 * 2 * 2, 0)
-    assert "size 15 points (36 without the conditions)" in told(said)
+    summary = summarised(SPACE)
+    assert (summary.points, summary.discrete_points, summary.unconditional, summary.continuous) == (
+        1 * 3 + 6 * 2,
+        15,
+        3 * 3 * 2 * 2,
+        0,
+    )
+    assert "size 15 points (36 without the conditions)" in text_of(summary)
 
 
 def test_an_infinite_space_says_so() -> None:
     rate = {"learning_rate": {"type": "float", "low": 1e-4, "high": 0.1, "log": True}}
-    said = seen({**SPACE, **rate})
-    assert (said.points, said.discrete_points) == (math.inf, 15)
+    summary = summarised({**SPACE, **rate})
+    assert (summary.points, summary.discrete_points) == (math.inf, 15)
     sentence = "infinite: 1 dimension is continuous; the discrete part has 15 points (36 without the conditions)"
-    assert sentence in told(said)
-    assert json.loads(said.to_json())["points"] is None
+    assert sentence in text_of(summary)
+    assert json.loads(summary.to_json())["points"] is None
 
 
 def test_a_vast_space_is_told_about() -> None:
     widths = {f"{head}.width": {"type": "int", "low": 1, "high": 1000} for head in ("PE", "V")}
     rates = {name: {"type": "float", "low": 0.0, "high": 1.0, "step": 1e-6} for name in ("PE.loss_weight", "V.loss_weight")}
-    assert "size about 1.0e+18 points" in told(seen({**widths, **rates}, samples=0))
+    assert "size about 1.0e+18 points" in text_of(summarised({**widths, **rates}, samples=0))
 
 
 def test_every_dimension_is_told_in_words() -> None:
-    words = told(seen(SPACE))
-    assert "tiny: a, b to PE, V" in words
-    assert "trunk.depth int 1 to 3 linear dynamic hidden layers shared by all heads" in words
-    assert "trunk.taper float 0.5 to 1 step 0.25 trunk.depth is 2 or 3 static" in words
-    assert "V.width choice 8, 16 ordered trunk.depth is 1 and V.depth is 1 static units of each branch layer" in words
-    assert "fixed batch_size 64" in words
+    text = text_of(summarised(SPACE))
+    assert "tiny: a, b to PE, V" in text
+    assert "trunk.depth int 1 to 3 linear dynamic hidden layers shared by all heads" in text
+    assert "trunk.taper float 0.5 to 1 step 0.25 trunk.depth is 2 or 3 static" in text
+    assert "V.width choice 8, 16 ordered trunk.depth is 1 and V.depth is 1 static units of each branch layer" in text
+    assert "fixed batch_size 64" in text
 
 
 def test_without_conditions_there_is_no_column_of_them() -> None:
-    assert "active if" in told(seen(SPACE))
-    assert "active if" not in told(seen({"trunk.depth": DEPTH}))
+    assert "active if" in text_of(summarised(SPACE))
+    assert "active if" not in text_of(summarised({"trunk.depth": DEPTH}))
 
 
 def test_known_configurations_come_first_then_networks_that_are_new() -> None:
-    said = seen({"trunk.depth": DEPTH}, samples=9)
-    assert [sample.known for sample in said.samples] == ["small", "", "", ""]
-    assert [sample.params for sample in said.samples[:1]] == [{"trunk.depth": 1, "trunk.width": 2}]
-    assert sorted(len(sample.architecture.trunk) for sample in said.samples[1:]) == [1, 2, 3]
-    words = told(said)
-    assert "initial trial: small a ─┐" in words and "sample 3" in words and "sample 4" not in words
+    summary = summarised({"trunk.depth": DEPTH}, samples=9)
+    assert [sample.known for sample in summary.samples] == ["small", "", "", ""]
+    assert [sample.params for sample in summary.samples[:1]] == [{"trunk.depth": 1, "trunk.width": 2}]
+    assert sorted(len(sample.architecture.trunk) for sample in summary.samples[1:]) == [1, 2, 3]
+    text = text_of(summary)
+    assert "initial trial: small a ─┐" in text and "sample 3" in text and "sample 4" not in text
 
 
 def test_samples_follow_the_seed() -> None:
@@ -87,23 +92,25 @@ def test_samples_follow_the_seed() -> None:
 
 
 def test_a_sample_is_its_network() -> None:
-    (sample,) = seen(
+    (sample,) = summarised(
         {}, samples=0, search={"initial_trials": {"it": {"trunk.width": 4, "trunk.taper": 0.5, "V.depth": 0}}}
     ).samples
     assert sample.architecture.trunk == (4, 2)
     assert sample.parameters == (2 * 4 + 4) + (4 * 2 + 2) + (2 * 10 + 10) + (10 + 1) + (2 + 1)
     assert "4 ── 2" in "\n".join(sample.picture)
-    (as_data,) = json.loads(seen({}, samples=0, search={"initial_trials": {"it": {"trunk.width": 4}}}).to_json())["samples"]
+    (as_data,) = json.loads(summarised({}, samples=0, search={"initial_trials": {"it": {"trunk.width": 4}}}).to_json())[
+        "samples"
+    ]
     architecture = {"trunk": [4, 4], "branches": {"PE": [10], "V": [10]}, "activation": "relu"}
     assert architecture.items() <= as_data["architecture"].items()
 
 
 @pytest.mark.parametrize("samples", [0, 1])
 def test_a_space_of_one_point(samples: int) -> None:
-    said = seen({}, samples=samples, search={})
-    assert said.points == 1
-    assert len(said.samples) == samples
-    assert "size 1 point" in told(said)
+    summary = summarised({}, samples=samples, search={})
+    assert summary.points == 1
+    assert len(summary.samples) == samples
+    assert "size 1 point" in text_of(summary)
 
 
 TWO = {"flat": {"trunk.depth": 1}, "deep": {"trunk.depth": 3, "V.depth": 0}}

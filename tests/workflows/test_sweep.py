@@ -1,4 +1,4 @@
-"""The flows, with a trainer by formula and a ledger in memory: the whole loop in milliseconds."""
+"""Sweeps from search to promotion, with a trainer by formula and a tracker in memory: the whole loop in milliseconds."""
 
 from __future__ import annotations
 
@@ -59,101 +59,101 @@ def experiment(request: pytest.FixtureRequest) -> Experiment:
     return tiny_experiment(**searches[request.param])
 
 
-def test_a_search_answers_every_trial_and_asks_the_known_ones_first(experiment: Experiment) -> None:
-    scene = TinySweep(experiment)
-    results = scene.search()
+def test_a_search_scores_every_trial_and_asks_the_initial_ones_first(experiment: Experiment) -> None:
+    sweep = TinySweep(experiment)
+    results = sweep.search()
     assert [result.trial.number for result in results] == list(range(20))
     assert results[0].trial.known == "small"
-    assert scene.ledger.recorded_results() == results
-    assert sorted(scene.progress.trials) == list(range(20))
-    assert len(scene.trainer.trained) == len(set(scene.trainer.trained)) == 60
+    assert sweep.tracker.recorded_results() == results
+    assert sorted(sweep.progress.trials) == list(range(20))
+    assert len(sweep.trainer.trained) == len(set(sweep.trainer.trained)) == 60
 
 
 @pytest.mark.parametrize("populations", [0, 1, 2, 5, 9])
-def test_a_sweep_that_was_cut_short_goes_on_as_if_it_had_not_been(experiment: Experiment, populations: int) -> None:
+def test_an_interrupted_sweep_resumes_with_the_same_trials_and_scores(experiment: Experiment, populations: int) -> None:
     """Nothing that was recorded is trained again or lost, and the trials are those of an uninterrupted sweep."""
     uninterrupted = TinySweep(experiment).search()
     cut = TinySweep(experiment, breaks_after=populations)
     with pytest.raises(KeyboardInterrupt):
         cut.search()
-    before = cut.ledger.recorded_results()
+    before = cut.tracker.recorded_results()
     resumed = cut.again()
     results = resumed.search()
     assert [result.trial for result in results] == [result.trial for result in uninterrupted]
     assert [result.score.value for result in results] == [result.score.value for result in uninterrupted]
-    assert cut.ledger.recorded_results() == results
+    assert cut.tracker.recorded_results() == results
     again = {trial for trial, _ in resumed.trainer.trained}
     assert again == set(range(20)) - {result.trial.number for result in before}
     assert resumed.progress.lines[0] == f"begin {len(before)}/20"
 
 
-def test_total_means_total_and_a_larger_budget_goes_on(experiment: Experiment) -> None:
+def test_a_larger_budget_continues_the_same_search(experiment: Experiment) -> None:
     small = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 11})})
-    scene = TinySweep(small)
-    scene.search()
-    larger = scene.again(experiment)
+    sweep = TinySweep(small)
+    sweep.search()
+    larger = sweep.again(experiment)
     assert [result.trial for result in larger.search()] == [result.trial for result in TinySweep(experiment).search()]
     assert {trial for trial, _ in larger.trainer.trained} == set(range(11, 20))
 
 
 def test_a_failed_trial_is_recorded_with_its_reason_and_the_search_goes_on(experiment: Experiment) -> None:
-    scene = TinySweep(experiment, diverges_above=0.05)
-    said = scene.run()
-    failed = [result for result in scene.ledger.recorded_results() if result.score.status is Status.FAILED]
+    sweep = TinySweep(experiment, diverges_above=0.05)
+    summary = sweep.run()
+    failed = [result for result in sweep.tracker.recorded_results() if result.score.status is Status.FAILED]
     assert 0 < len(failed) < 20
-    assert said.trials == {"complete": 20 - len(failed), "pruned": 0, "failed": len(failed)}
+    assert summary.trials == {"complete": 20 - len(failed), "pruned": 0, "failed": len(failed)}
     assert all(result.score.reason.startswith("diverged: predictions were not finite after epoch 1") for result in failed)
 
 
-class Whim(FormulaTrainer):
-    """Trains what it likes, whosever turn it is, and notes how many others waited meanwhile."""
+class ReorderingTrainer(FormulaTrainer):
+    """Trains populations in another order than that of the queue, and records how many were waiting meanwhile."""
 
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
-        """By lot; in turn where the lot is 0."""
-        lots = np.random.default_rng(self.breaks_after)
+        """In an order drawn from the seed `breaks_after`; in the queue's order where that is 0."""
+        random = np.random.default_rng(self.breaks_after)
         self.waited: list[int] = []
         while queue:
-            skipped = int(lots.integers(len(queue))) if self.breaks_after else 0
+            skipped = int(random.integers(len(queue))) if self.breaks_after else 0
             passed = [(position, queue.take(position)) for _ in range(skipped) for position, _ in queue.next[:1]]
             position, population = queue.next[0]
             queue.take(position)
-            for place, left in reversed(passed):
-                queue.put_back(place, left)
+            for index, left in reversed(passed):
+                queue.put_back(index, left)
             self.waited.append(len(queue))
             yield position, PopulationOutcome([*self._lanes(population)], seconds=1.0, compile_seconds=0.0)
 
 
-@pytest.mark.parametrize("lot", range(8))
-def test_asked_ahead_it_does_not_matter_what_is_over_first(lot: int) -> None:
+@pytest.mark.parametrize("seed", range(8))
+def test_results_do_not_depend_on_the_order_in_which_populations_finish(seed: int) -> None:
     experiment = tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40})
-    expected, scene = TinySweep(experiment).search(), TinySweep(experiment)
-    scene.trainer = Whim(scene.rows, breaks_after=lot)
-    assert scene.search() == expected
-    assert scene.ledger.recorded_results() == expected
+    expected, sweep = TinySweep(experiment).search(), TinySweep(experiment)
+    sweep.trainer = ReorderingTrainer(sweep.rows, breaks_after=seed)
+    assert sweep.search() == expected
+    assert sweep.tracker.recorded_results() == expected
 
 
-def test_workers_that_waited_are_told_of_with_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_workers_are_reported_with_the_setting_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = tiny_experiment(search={**OPTUNA, "trials": 40})
     monkeypatch.setattr(FormulaTrainer, "resources", Resources(10**6))  # each of its populations takes a second, it says
-    scene = TinySweep(experiment)
-    scene.search()
-    assert scene.progress.lines[-1].startswith("workers had something to do for 0% of the time: more rounds asked ahead")
+    sweep = TinySweep(experiment)
+    sweep.search()
+    assert sweep.progress.lines[-1].startswith("workers had something to do for 0% of the time: more rounds asked ahead")
     for busy in (tiny_experiment(search=OPTUNA), tiny_experiment(search={**OPTUNA, "algorithm": "cma_es", "trials": 40})):
-        scene = TinySweep(busy)
-        scene.search()
-        assert scene.progress.lines[-1].startswith("the search is over"), "too few rounds, or nothing can be asked ahead"
+        sweep = TinySweep(busy)
+        sweep.search()
+        assert sweep.progress.lines[-1].startswith("the search is over"), "too few rounds, or nothing can be asked ahead"
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 2])
-def test_asked_ahead_others_wait_while_one_trains(ahead: int) -> None:
+def test_populations_of_pending_rounds_wait_while_one_trains(ahead: int) -> None:
     """So that no worker is idle at a rung or at the end of a round, before the last rounds."""
     experiment = tiny_experiment(
         fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40, "pending_rounds": ahead}
     )
-    scene = TinySweep(experiment)
-    scene.trainer = whim = Whim(scene.rows, breaks_after=0)
-    scene.search()
-    assert min(whim.waited[: len(whim.waited) // 2]) == (0, 3, 6)[ahead]
+    sweep = TinySweep(experiment)
+    sweep.trainer = trainer = ReorderingTrainer(sweep.rows, breaks_after=0)
+    sweep.search()
+    assert min(trainer.waited[: len(trainer.waited) // 2]) == (0, 3, 6)[ahead]
 
 
 @pytest.fixture(params=["random", "optuna", "ahead"])
@@ -169,15 +169,15 @@ def pruned(request: pytest.FixtureRequest) -> Experiment:
 
 
 def test_at_each_rung_the_better_part_of_a_round_trains_on(pruned: Experiment) -> None:
-    scene = TinySweep(pruned)
-    results = scene.search()
+    sweep = TinySweep(pruned)
+    results = sweep.search()
     assert [result.trial.number for result in results] == list(range(20))
     by_round = [[result.score for result in results[start : start + 8]] for start in (0, 8, 16)]
     reached = [Counter(tuple(score.rungs) for score in scores) for scores in by_round]
     assert reached[0] == reached[1] == {(1,): 4, (1, 3): 4}
     assert reached[2] == {(1,): 2, (1, 3): 2}
     assert [sum(score.is_complete for score in scores) for scores in by_round] == [2, 2, 1]
-    assert scene.trainer.epochs == 3 * (2 * (8 * 1 + 4 * 2 + 2 * 3) + (4 * 1 + 2 * 2 + 1 * 3))  # three folds
+    assert sweep.trainer.epochs == 3 * (2 * (8 * 1 + 4 * 2 + 2 * 3) + (4 * 1 + 2 * 2 + 1 * 3))  # three folds
     for scores in by_round:
         complete = [score.value for score in scores if score.is_complete]
         dropped = [score for score in scores if score.status is Status.PRUNED]
@@ -193,19 +193,22 @@ def test_without_pruning_the_same_trials_train_to_their_end(pruned: Experiment) 
 
 
 @pytest.mark.parametrize("populations", range(0, 24, 3))
-def test_a_pruned_sweep_that_was_cut_short_prunes_as_if_it_had_not_been(pruned: Experiment, populations: int) -> None:
+def test_an_interrupted_sweep_resumes_with_the_same_pruning_decisions(pruned: Experiment, populations: int) -> None:
     """Wherever it was cut: trials that have their scores compete with those that are trained again as they did before."""
 
-    def told(results: list[Result]) -> list[tuple[Any, ...]]:
-        return [(one.trial, one.score.status, one.score.value, one.score.rungs, one.score.reason) for one in results]
+    def outcomes(results: list[Result]) -> list[tuple[Any, ...]]:
+        return [
+            (result.trial, result.score.status, result.score.value, result.score.rungs, result.score.reason)
+            for result in results
+        ]
 
     uninterrupted = TinySweep(pruned).search()
     cut = TinySweep(pruned, breaks_after=populations)
     with pytest.raises(KeyboardInterrupt):
         cut.search()
-    before = cut.ledger.recorded_results()
+    before = cut.tracker.recorded_results()
     resumed = cut.again()
-    assert told(resumed.search()) == told(uninterrupted)
+    assert outcomes(resumed.search()) == outcomes(uninterrupted)
     assert {trial for trial, _ in resumed.trainer.trained} == set(range(20)) - {result.trial.number for result in before}
 
 
@@ -218,7 +221,7 @@ def test_a_trial_that_fails_does_not_compete(pruned: Experiment) -> None:
 
 
 @pytest.fixture
-def unlike() -> Experiment:
+def mixed_epochs() -> Experiment:
     """One round of six with rungs at 2 and 4 of 8 epochs: networks that end before, between, at and after the rungs."""
     return tiny_experiment(
         space={"dimensions": {"epochs": {"type": "choice", "choices": [1, 2, 3, 4, 5, 8], "ordered": True}}},
@@ -228,9 +231,9 @@ def unlike() -> Experiment:
     )
 
 
-def test_networks_with_fewer_epochs_come_to_their_end_between_the_rungs(unlike: Experiment) -> None:
-    scene = TinySweep(unlike)
-    results = scene.search()
+def test_networks_with_fewer_epochs_come_to_their_end_between_the_rungs(mixed_epochs: Experiment) -> None:
+    sweep = TinySweep(mixed_epochs)
+    results = sweep.search()
     assert all(result.score.is_complete for result in results)
     assert {result.trial.params["epochs"]: result.score.epochs for result in results} == {n: n for n in (1, 2, 3, 4, 5, 8)}
     assert {result.trial.params["epochs"]: tuple(result.score.rungs) for result in results} == {
@@ -241,13 +244,13 @@ def test_networks_with_fewer_epochs_come_to_their_end_between_the_rungs(unlike: 
         5: (2, 4),
         8: (2, 4),
     }
-    assert scene.trainer.epochs == 3 * (1 + 2 + 3 + 4 + 5 + 8)  # three folds
-    assert scene.progress.planned - scene.trainer.epochs == 0
+    assert sweep.trainer.epochs == 3 * (1 + 2 + 3 + 4 + 5 + 8)  # three folds
+    assert sweep.progress.planned - sweep.trainer.epochs == 0
 
 
 @pytest.mark.parametrize("populations", [0, 1])  # cut in the first leg, and in the second
-def test_networks_that_have_ended_compete_at_later_rungs_after_a_resume_too(unlike: Experiment, populations: int) -> None:
-    halved = unlike.model_copy(update={"pruning": Pruning(rungs=[2, 4], keep=0.5)})
+def test_networks_that_have_ended_compete_at_later_rungs_after_a_resume_too(mixed_epochs: Experiment, populations: int) -> None:
+    halved = mixed_epochs.model_copy(update={"pruning": Pruning(rungs=[2, 4], keep=0.5)})
     uninterrupted = TinySweep(halved).search()
     statuses = {result.trial.params["epochs"]: result.score.status for result in uninterrupted}
     assert statuses[1] is statuses[2] is Status.COMPLETE
@@ -256,16 +259,16 @@ def test_networks_that_have_ended_compete_at_later_rungs_after_a_resume_too(unli
     with pytest.raises(KeyboardInterrupt):
         cut.search()
     again = cut.again().search()
-    assert [(one.trial, one.score.status, one.score.value) for one in again] == [
-        (one.trial, one.score.status, one.score.value) for one in uninterrupted
+    assert [(result.trial, result.score.status, result.score.value) for result in again] == [
+        (result.trial, result.score.status, result.score.value) for result in uninterrupted
     ]
 
 
 def test_an_exhausted_space_ends_the_search() -> None:
     space = {"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}}
-    scene = TinySweep(tiny_experiment(space=space, search={"driver": "random", "trials": 20, "batch": 8}))
-    assert len(scene.search()) == 3
-    assert "the search is over: the search space is exhausted after 3 trials" in scene.progress.lines
+    sweep = TinySweep(tiny_experiment(space=space, search={"driver": "random", "trials": 20, "batch": 8}))
+    assert len(sweep.search()) == 3
+    assert "the search is over: the search space is exhausted after 3 trials" in sweep.progress.lines
 
 
 def changed(experiment: Experiment, **search: Any) -> Experiment:
@@ -275,17 +278,17 @@ def changed(experiment: Experiment, **search: Any) -> Experiment:
 def test_a_target_that_is_reached_ends_the_search_and_its_round_at_the_next_rung(pruned: Experiment) -> None:
     everything = TinySweep(pruned).search()
     target = next(result.score.value for result in everything if result.score.is_complete) - 1e-9
-    scene = TinySweep(changed(pruned, target=target))
-    found = scene.run_search()
+    sweep = TinySweep(changed(pruned, target=target))
+    found = sweep.run_search()
     assert found.stop.by is StoppedBy.TARGET
     assert len(found.results) == 8 * (1 + pruned.pending_rounds)
     assert max(result.score.value for result in found.results if result.score.is_complete) >= target
-    assert scene.progress.lines[-1].startswith("the search is over: trial ")
+    assert sweep.progress.lines[-1].startswith("the search is over: trial ")
 
 
 def test_when_time_is_up_what_stands_at_a_rung_is_pruned_there(pruned: Experiment) -> None:
-    scene = TinySweep(changed(pruned, seconds=1e-9))
-    assert scene.search() == []
+    sweep = TinySweep(changed(pruned, seconds=1e-9))
+    assert sweep.search() == []
     ticking = TinySweep(changed(pruned, seconds=100.0))
     found = ticking.run_search(seconds_before=99.9999)
     reasons = {result.score.reason for result in found.results}
@@ -295,37 +298,37 @@ def test_when_time_is_up_what_stands_at_a_rung_is_pruned_there(pruned: Experimen
 
 
 def test_no_new_best_for_so_long_ends_the_search(experiment: Experiment) -> None:
-    scene = TinySweep(changed(experiment, patience=2, trials=60))
-    said = scene.run()
-    assert said.stopped_by == "patience" and sum(said.trials.values()) < 40
-    assert finished_result(scene.experiment, scene.ledger.conclusion) is not None
-    assert finished_result(changed(scene.experiment, patience=200), scene.ledger.conclusion) is None
+    sweep = TinySweep(changed(experiment, patience=2, trials=60))
+    summary = sweep.run()
+    assert summary.stopped_by == "patience" and sum(summary.trials.values()) < 40
+    assert finished_result(sweep.experiment, sweep.tracker.conclusion) is not None
+    assert finished_result(changed(sweep.experiment, patience=200), sweep.tracker.conclusion) is None
 
 
-def test_several_objectives_have_a_front_and_a_hypervolume(experiment: Experiment) -> None:
+def test_several_objectives_have_a_pareto_front_and_a_hypervolume(experiment: Experiment) -> None:
     several = experiment.model_copy(update={"objective": Objective(maximize=["r2/PE", "r2/V"], choose="min_r2")})
-    scene = TinySweep(several)
-    said = scene.run()
-    judged = make_evaluator(several.objective, scene.ledger.recorded_results())
-    assert [trial.trial for trial in said.pareto_front] == [
-        result.trial.number for result in judged.front(scene.ledger.recorded_results())
+    sweep = TinySweep(several)
+    summary = sweep.run()
+    evaluator = make_evaluator(several.objective, sweep.tracker.recorded_results())
+    assert [trial.trial for trial in summary.pareto_front] == [
+        result.trial.number for result in evaluator.front(sweep.tracker.recorded_results())
     ]
-    assert said.best is not None and said.best.trial in [trial.trial for trial in said.pareto_front]
-    assert scene.ledger.conclusion is not None
-    assert scene.ledger.conclusion.metrics["hypervolume"] == pytest.approx(
-        hypervolume(trial.values for trial in said.pareto_front)
+    assert summary.best is not None and summary.best.trial in [trial.trial for trial in summary.pareto_front]
+    assert sweep.tracker.conclusion is not None
+    assert sweep.tracker.conclusion.metrics["hypervolume"] == pytest.approx(
+        hypervolume(trial.values for trial in summary.pareto_front)
     )
-    assert "Pareto front" in rendered_text(render_sweep_summary(said, {"PE": "MW", "V": "cm Hg"}))
-    assert SweepSummary.loads(said.dumps()).pareto_front == said.pareto_front
+    assert "Pareto front" in rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
+    assert SweepSummary.loads(summary.dumps()).pareto_front == summary.pareto_front
 
 
-def test_a_constraint_that_nothing_meets_is_told(experiment: Experiment) -> None:
+def test_a_constraint_that_no_trial_meets_is_in_the_summary(experiment: Experiment) -> None:
     hard = experiment.model_copy(update={"objective": Objective(constraints=["r2/PE >= 0.9999999", "r2/PE >= 0.5 * small"])})
-    said = TinySweep(hard).run()
-    assert said.best is None
-    (sentence,) = said.unmet_constraints
+    summary = TinySweep(hard).run()
+    assert summary.best is None
+    (sentence,) = summary.unmet_constraints
     assert sentence == "r2/PE >= 0.9999999: no complete trial reaches 1.0000"
-    assert "No trial meets the constraints" in rendered_text(render_sweep_summary(said, {"PE": "", "V": ""}))
+    assert "No trial meets the constraints" in rendered_text(render_sweep_summary(summary, {"PE": "", "V": ""}))
 
 
 def test_the_configuration_that_bounds_a_constraint_trains_to_its_end(pruned: Experiment) -> None:
@@ -338,9 +341,9 @@ def test_a_driver_learns_from_earlier_sweeps_of_the_same_space_and_table() -> No
     experiment = tiny_experiment(search=OPTUNA)
     first = TinySweep(experiment)
     results = first.search()
-    of = RecordedSweep("run-1", first.ledger._sweep.record, experiment, results)
+    earlier = RecordedSweep("run-1", first.tracker._sweep.record, experiment, results)
     later = experiment.model_copy(update={"seed": 7})
-    prior = warm_start_results(later, first.dataset, [of])
+    prior = warm_start_results(later, first.dataset, [earlier])
     assert prior == results
 
     def second_round(*known: Any) -> list[Trial]:
@@ -351,99 +354,99 @@ def test_a_driver_learns_from_earlier_sweeps_of_the_same_space_and_table() -> No
 
     assert second_round(prior) != second_round()
     assert second_round(prior) == second_round(prior)
-    keys = {new_sweep_record(later, first.dataset, first.split, told).key for told in ([], prior, prior[:5])}
+    keys = {new_sweep_record(later, first.dataset, first.split, outcomes).key for outcomes in ([], prior, prior[:5])}
     assert len(keys) == 3
 
 
 def test_an_earlier_sweep_of_another_table_or_space_is_refused() -> None:
-    experiment, scene = tiny_experiment(search=OPTUNA), TinySweep(tiny_experiment(search=OPTUNA))
-    of = RecordedSweep("0123456789", scene.ledger._sweep.record, experiment, [])
+    experiment, sweep = tiny_experiment(search=OPTUNA), TinySweep(tiny_experiment(search=OPTUNA))
+    earlier = RecordedSweep("0123456789", sweep.tracker._sweep.record, experiment, [])
     with pytest.raises(ConfigError, match=r"the sweep tiny \(01234567\) was scored on another table"):
-        warm_start_results(experiment, replace(scene.dataset, digest="t2"), [of])
+        warm_start_results(experiment, replace(sweep.dataset, digest="t2"), [earlier])
     other = tiny_experiment(search=OPTUNA, space={"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}})
     with pytest.raises(ConfigError, match=r"has another space \(.*trunk.depth.* differ\)"):
-        warm_start_results(other, scene.dataset, [of])
+        warm_start_results(other, sweep.dataset, [earlier])
 
 
-def test_a_run_says_what_came_of_it(experiment: Experiment) -> None:
-    scene = TinySweep(experiment)
-    said = scene.run([Baseline("linear_regression")])
-    assert said.best is not None and said.test_scores is not None and said.registered is not None
-    results = scene.ledger.recorded_results()
-    assert said.best.scores.mean == max(result.score.value for result in results)
-    winner = results[said.best.trial]
-    error = scene.trainer.error(recipe_for(experiment, winner.trial.params))
-    actual = scene.dataset.y[scene.split.test]
+def test_a_summary_has_scores_baselines_and_the_registered_model(experiment: Experiment) -> None:
+    sweep = TinySweep(experiment)
+    summary = sweep.run([Baseline("linear_regression")])
+    assert summary.best is not None and summary.test_scores is not None and summary.registered is not None
+    results = sweep.tracker.recorded_results()
+    assert summary.best.scores.mean == max(result.score.value for result in results)
+    winner = results[summary.best.trial]
+    error = sweep.trainer.error(recipe_for(experiment, winner.trial.params))
+    actual = sweep.dataset.y[sweep.split.test]
     spread = ((actual - actual.mean(0)) ** 2).sum(0)
-    assert list(said.test_scores.values()) == pytest.approx(list(1 - ((error * actual) ** 2).sum(0) / spread), rel=1e-5)
-    assert said.registered.promoted and said.registered.version == 1
-    (linear,) = said.baselines
+    assert list(summary.test_scores.values()) == pytest.approx(list(1 - ((error * actual) ** 2).sum(0) / spread), rel=1e-5)
+    assert summary.registered.promoted and summary.registered.version == 1
+    (linear,) = summary.baselines
     assert linear.name == "linear regression" and linear.test_scores["V"] == pytest.approx(1.0)
-    assert set(json.loads(said.to_json())) == {
+    assert set(json.loads(summary.to_json())) == {
         "sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds", "references",
         "stopped_by", "front", "unmet", "importance", "edges", "confirmed", "members", "meetings",
     }  # fmt: skip
-    text = rendered_text(render_sweep_summary(said, {"PE": "MW", "V": "cm Hg"}))
-    assert f"trial {said.best.trial}" in text and "linear regression" in text and "models:/tiny@champion" in text
+    text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
+    assert f"trial {summary.best.trial}" in text and "linear regression" in text and "models:/tiny@champion" in text
 
 
-def test_a_record_says_what_a_sweep_is_about_and_what_it_runs_on() -> None:
+def test_a_record_has_question_table_space_and_device() -> None:
     conditional = {"type": "int", "low": 0, "high": 2, "when": {"trunk.depth": [2]}}
     space = {"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 2}, "branch.depth": conditional}}
-    scene = TinySweep(tiny_experiment(space=space, search={"driver": "random", "trials": 2}, question="How *far*?"))
-    record = scene.ledger._sweep.record
+    sweep = TinySweep(tiny_experiment(space=space, search={"driver": "random", "trials": 2}, question="How *far*?"))
+    record = sweep.tracker._sweep.record
     assert record.dimensions == ["trunk.depth"], "what every trial has a value of"
     assert record.table == TableRecord("tiny.csv", "t1", "tiny.csv", ["a", "b", "PE", "V"], 120)
     written, _ = parse_yaml(record.files["search_space.yaml"], "space")
-    assert SearchSpace.model_validate(written) == scene.experiment.space
+    assert SearchSpace.model_validate(written) == sweep.experiment.space
     assert json.loads(record.files["environment.json"])["cores"] >= 1
     assert json.loads(record.files["environment.json"])["device"] == record.tags["device"] == "processor"
-    on_gpu = new_sweep_record(scene.experiment, scene.dataset, scene.split, device=Device("gpu", 2**34, "Tesla T4"))
+    on_gpu = new_sweep_record(sweep.experiment, sweep.dataset, sweep.split, device=Device("gpu", 2**34, "Tesla T4"))
     assert (on_gpu.key, on_gpu.tags["device"]) == (record.key, "Tesla T4"), "where it is trained makes it no other sweep"
-    described = new_sweep_record(scene.experiment, scene.dataset, scene.split, description="**How far?**")
+    described = new_sweep_record(sweep.experiment, sweep.dataset, sweep.split, description="**How far?**")
     assert (described.key, described.description) == (record.key, "**How far?**")
-    stand_in = new_sweep_record(scene.experiment, replace(scene.dataset, source="stand-in"), scene.split).table
+    stand_in = new_sweep_record(sweep.experiment, replace(sweep.dataset, source="stand-in"), sweep.split).table
     assert stand_in is not None and stand_in.name == "tiny.csv (stand-in)"
 
 
 def test_the_sweeps_page_has_the_best_five_trials(experiment: Experiment) -> None:
-    scene = TinySweep(experiment)
+    sweep = TinySweep(experiment)
 
     class Describer(TableReporter):
         def finished_description(self, *described: Any) -> str:
             return finished_description(*described)
 
-    said = run_sweep(replace(scene.context, reporter=Describer()), open_driver(experiment))
-    assert said.best is not None
-    note = scene.ledger._sweep.description
+    summary = run_sweep(replace(sweep.context, reporter=Describer()), open_driver(experiment))
+    assert summary.best is not None
+    note = sweep.tracker._sweep.description
     numbers = [int(number) for number in re.findall(r"^\| \**(\d{3})", note, re.MULTILINE)]
-    complete = [result for result in scene.ledger.recorded_results() if result.score.is_complete]
-    assert numbers == [result.trial.number for result in sorted(complete, key=lambda one: -one.score.value)[:5]]
-    assert f"The network of trial {said.best.trial} (" in note
+    complete = [result for result in sweep.tracker.recorded_results() if result.score.is_complete]
+    assert numbers == [result.trial.number for result in sorted(complete, key=lambda result: -result.score.value)[:5]]
+    assert f"The network of trial {summary.best.trial} (" in note
 
 
-def test_a_run_says_what_mattered_and_where_the_best_stands_at_an_edge() -> None:
+def test_a_summary_has_importance_and_warnings_of_bounds() -> None:
     rate = {"type": "float", "low": 0.01, "high": 1.0, "log": True}  # the formula's best value is its low end
     depth = {"type": "choice", "choices": [1, 2, 3], "ordered": True}
     space = {"dimensions": {"learning_rate": rate, "trunk.depth": depth}}
-    scene = TinySweep(tiny_experiment(space=space, search={"driver": "random", "trials": 40, "batch": 40}))
-    said = scene.run()
-    assert list(said.importance) == ["PE", "V", "mean"]
-    assert all(next(iter(of)) == "learning_rate" for of in said.importance.values())
+    sweep = TinySweep(tiny_experiment(space=space, search={"driver": "random", "trials": 40, "batch": 40}))
+    summary = sweep.run()
+    assert list(summary.importance) == ["PE", "V", "mean"]
+    assert all(next(iter(shares)) == "learning_rate" for shares in summary.importance.values())
     assert (
-        said.boundary_warnings[0].startswith("learning_rate is 0.0")
-        and "low: 0.001, high: 1.0, log: true}" in said.boundary_warnings[0]
+        summary.boundary_warnings[0].startswith("learning_rate is 0.0")
+        and "low: 0.001, high: 1.0, log: true}" in summary.boundary_warnings[0]
     )
-    figures = scene.ledger.conclusion
+    figures = sweep.tracker.conclusion
     assert figures is not None
-    assert figures.metrics["importance/PE/learning_rate"] == said.importance["PE"]["learning_rate"]
-    files = scene.ledger._sweep.files
-    assert json.loads(files["importance.json"]) == json.loads(files["summary.json"])["importance"] == said.importance
-    text = rendered_text(render_sweep_summary(said, {"PE": "MW", "V": "cm Hg"}))
-    assert f"warning: {said.boundary_warnings[0]}" in text.replace("\n", " ").replace("  ", " ")
+    assert figures.metrics["importance/PE/learning_rate"] == summary.importance["PE"]["learning_rate"]
+    files = sweep.tracker._sweep.files
+    assert json.loads(files["importance.json"]) == json.loads(files["summary.json"])["importance"] == summary.importance
+    text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
+    assert f"warning: {summary.boundary_warnings[0]}" in text.replace("\n", " ").replace("  ", " ")
     assert "learning_rate" in text and "%" in text and "█" in text
-    loaded = SweepSummary.loads(said.dumps())
-    assert (loaded.importance, loaded.boundary_warnings) == (said.importance, said.boundary_warnings)
+    loaded = SweepSummary.loads(summary.dumps())
+    assert (loaded.importance, loaded.boundary_warnings) == (summary.importance, summary.boundary_warnings)
 
 
 def test_a_result_is_read_back_from_json(experiment: Experiment) -> None:
@@ -485,29 +488,29 @@ def test_a_result_of_an_earlier_version_is_read(experiment: Experiment) -> None:
     assert (loaded.importance, loaded.boundary_warnings) == ({}, ())
 
 
-def test_a_finished_sweep_remembers_its_summary_and_does_nothing_again(experiment: Experiment) -> None:
-    scene = TinySweep(experiment)
-    said = scene.run()
-    remembered = finished_result(experiment, scene.again().ledger.conclusion)
+def test_the_summary_of_a_finished_sweep_is_read_from_its_record(experiment: Experiment) -> None:
+    sweep = TinySweep(experiment)
+    summary = sweep.run()
+    remembered = finished_result(experiment, sweep.again().tracker.conclusion)
     assert remembered is not None
-    assert remembered.to_json() == said.to_json()
+    assert remembered.to_json() == summary.to_json()
     assert finished_result(experiment, SweepConclusion({}, {"summary": '{"from": "another version"}'})) is None
     more = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 21})})
-    assert finished_result(more, scene.ledger.conclusion) is None
+    assert finished_result(more, sweep.tracker.conclusion) is None
 
 
-def test_nothing_complete_is_said_and_nothing_registered(experiment: Experiment) -> None:
-    said = TinySweep(experiment, diverges_above=0.0).run()
-    assert (said.best, said.test_scores, said.registered) == (None, None, None)
-    assert json.loads(said.to_json())["best"] is None
-    assert "No trial is complete" in rendered_text(render_sweep_summary(said, {"PE": "", "V": ""}))
+def test_a_sweep_without_complete_trials_registers_nothing(experiment: Experiment) -> None:
+    summary = TinySweep(experiment, diverges_above=0.0).run()
+    assert (summary.best, summary.test_scores, summary.registered) == (None, None, None)
+    assert json.loads(summary.to_json())["best"] is None
+    assert "No trial is complete" in rendered_text(render_sweep_summary(summary, {"PE": "", "V": ""}))
 
 
 def test_the_key_of_a_sweep_follows_what_decides_its_answers(experiment: Experiment) -> None:
-    scene = TinySweep(experiment)
+    sweep = TinySweep(experiment)
 
-    def key(changed: Experiment, dataset: Dataset = scene.dataset) -> str:
-        return new_sweep_record(changed, dataset, scene.split).key
+    def key(changed: Experiment, dataset: Dataset = sweep.dataset) -> str:
+        return new_sweep_record(changed, dataset, sweep.split).key
 
     elsewhere = {
         "question": "another?",
@@ -518,7 +521,7 @@ def test_the_key_of_a_sweep_follows_what_decides_its_answers(experiment: Experim
     assert key(experiment.model_copy(update=elsewhere)) == key(experiment)
     assert key(experiment.model_copy(update={"seed": 2})) != key(experiment)
     assert key(experiment.model_copy(update={"fit": experiment.fit.model_copy(update={"epochs": 4})})) != key(experiment)
-    assert key(experiment, replace(scene.dataset, digest="t2")) != key(experiment)
+    assert key(experiment, replace(sweep.dataset, digest="t2")) != key(experiment)
 
 
 def test_a_stand_in_registers_under_another_name() -> None:
@@ -536,7 +539,7 @@ class TestPromotion:
         search = {"driver": "random", "trials": 1, "initial_trials": known}
         experiment = tiny_experiment(**{"search": search, "seed": round(best_rate * 1e6), **changed})
         sweep = TinySweep.in_store(experiment, store)
-        return sweep.run(), sweep.ledger
+        return sweep.run(), sweep.tracker
 
     def test_the_first_model_becomes_champion_and_then_only_a_better_one(self) -> None:
         store = MemoryStore()
@@ -550,8 +553,8 @@ class TestPromotion:
     def test_an_equal_model_does_not_become_champion(self) -> None:
         store = MemoryStore()
         self.run(store, 0.02)
-        said, _ = self.run(store, 0.02, seed=9)
-        assert said.registered is not None and not said.registered.promoted
+        summary, _ = self.run(store, 0.02, seed=9)
+        assert summary.registered is not None and not summary.registered.promoted
 
     def test_a_champion_scored_on_other_rows_is_trained_again_on_these(self) -> None:
         store = MemoryStore()
@@ -570,8 +573,8 @@ class TestPromotion:
     def test_a_dry_run_decides_and_registers_nothing(self) -> None:
         store = MemoryStore()
         self.run(store, 0.02)
-        _, ledger = self.run(store, 0.01, promotion=None)
-        sweep = TinySweep(tiny_experiment(), ledger)
+        _, tracker = self.run(store, 0.01, promotion=None)
+        sweep = TinySweep(tiny_experiment(), tracker)
         dry = promote_recorded(sweep.context, dry_run=True)
         assert dry.decision is not None and dry.decision.promote and dry.registered is None
         assert store.champions["tiny"].version == 1
@@ -595,11 +598,15 @@ class TestPromotion:
 
     def test_a_trial_that_is_promoted_is_confirmed_from_the_weights_that_it_had_in_the_sweep(self) -> None:
         experiment = tiny_experiment(confirmation={"trials": 3, "folds": 3, "seeds": 2})
-        scene = TinySweep(experiment, seed_effect=0.05)
-        confirmed = {one.trial: one for one in scene.run().confirmed}
-        for number, in_sweep in confirmed.items():
-            outcome = promote_recorded(scene.again(seed_effect=0.05).context, number, dry_run=True)
-            (candidate,) = [one for one in outcome.confirmed if one.candidate.trial.number == number and one.candidate.searched]
+        sweep = TinySweep(experiment, seed_effect=0.05)
+        in_the_sweep = {trial.trial: trial for trial in sweep.run().confirmed}
+        for number, in_sweep in in_the_sweep.items():
+            outcome = promote_recorded(sweep.again(seed_effect=0.05).context, number, dry_run=True)
+            (candidate,) = [
+                confirmed
+                for confirmed in outcome.confirmed
+                if confirmed.candidate.trial.number == number and confirmed.candidate.searched
+            ]
             assert candidate.score.means == in_sweep.scores
 
     def test_every_model_that_is_evaluated_on_the_test_rows_is_counted(self) -> None:
@@ -612,16 +619,16 @@ class TestPromotion:
 @pytest.mark.parametrize(("choose", "members"), [("seeds", 3), ("greedy", None)])
 def test_an_ensemble_is_one_model(experiment: Experiment, choose: str, members: int | None) -> None:
     policy = experiment.model_copy(update={"promotion": Promotion(model="tiny", ensemble=Ensemble(size=3, choose=choose))})
-    said = TinySweep(policy).run()
-    assert said.members == members if members else 1 <= said.members <= 3
-    assert said.test_scores is not None
+    summary = TinySweep(policy).run()
+    assert summary.members == members if members else 1 <= summary.members <= 3
+    assert summary.test_scores is not None
 
 
 def test_the_best_trials_are_shown_with_their_searched_and_confirmed_scores(experiment: Experiment) -> None:
-    said = TinySweep(experiment).run()
-    assert len(said.confirmed) == 4
-    assert said.best is not None and said.best.trial in [one.trial for one in said.confirmed]
-    text = rendered_text(render_sweep_summary(said, {"PE": "MW", "V": "cm Hg"}))
+    summary = TinySweep(experiment).run()
+    assert len(summary.confirmed) == 4
+    assert summary.best is not None and summary.best.trial in [trial.trial for trial in summary.confirmed]
+    text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
     assert "confirmed" in text and "gap" in text
 
 
@@ -637,27 +644,30 @@ def test_a_baseline_must_be_one_known_trial_on_the_same_heads() -> None:
 
 
 def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows(experiment: Experiment) -> None:
-    scene = TinySweep(experiment)
+    sweep = TinySweep(experiment)
     fixed = {"driver": "random", "trials": 1, "initial_trials": {"one": {"learning_rate": 0.01, "trunk.depth": 4}}}
-    said = scene.run([check_baseline_experiment(tiny_experiment(search=fixed, name="rival"), "rival.yaml", experiment)])
-    (rival,) = said.baselines
+    summary = sweep.run([check_baseline_experiment(tiny_experiment(search=fixed, name="rival"), "rival.yaml", experiment)])
+    (rival,) = summary.baselines
     assert rival.name == "rival"
-    assert said.best is not None and rival.scores.mean > said.best.scores.mean - 0.05
+    assert summary.best is not None and rival.scores.mean > summary.best.scores.mean - 0.05
     assert set(rival.test_scores) == {"PE", "V"}
 
 
 def test_a_dry_run_counts_what_would_be_trained(experiment: Experiment) -> None:
-    scene = TinySweep(experiment)
-    seen = make_dry_run(experiment, [], scene.split, Resources(2))
-    assert (seen.trials, seen.lanes) == (20, 101)  # three folds each; four trials on five folds from two seeds; and the refit
-    assert seen.programs <= seen.populations <= seen.lanes
-    assert seen.seconds > 0
-    assert sum(each.lanes for each in seen.plan) == 101 and all(0 < each.useful <= 1 for each in seen.plan)
+    sweep = TinySweep(experiment)
+    dry_run = make_dry_run(experiment, [], sweep.split, Resources(2))
+    assert (dry_run.trials, dry_run.lanes) == (
+        20,
+        101,
+    )  # three folds each; four trials on five folds from two seeds; and the refit
+    assert dry_run.programs <= dry_run.populations <= dry_run.lanes
+    assert dry_run.seconds > 0
+    assert sum(each.lanes for each in dry_run.plan) == 101 and all(0 < each.useful <= 1 for each in dry_run.plan)
     halved = make_dry_run(
-        tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": [6000, 12_000]}), [], scene.split, Resources(2)
+        tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": [6000, 12_000]}), [], sweep.split, Resources(2)
     )
-    whole = make_dry_run(tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": []}), [], scene.split, Resources(2))
+    whole = make_dry_run(tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": []}), [], sweep.split, Resources(2))
     assert (dict(halved.rungs), dict(whole.rungs)) == ({6000: 4, 12_000: 2}, {})
     assert halved.seconds < whole.seconds
-    assert json.loads(seen.to_json())["workers"] == 2
-    assert not scene.trainer.trained
+    assert json.loads(dry_run.to_json())["workers"] == 2
+    assert not sweep.trainer.trained

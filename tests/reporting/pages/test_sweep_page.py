@@ -123,7 +123,7 @@ def finished_sweep(
     experiment = tiny_experiment(heads=dict([*HEADS.items()][:heads]), **changes)
     dataset = dataset or table_of(heads)
     parts = split_rows(experiment, dataset)
-    ledger = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), MemoryStore())
+    tracker = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), MemoryStore())
     reports: list[SweepReport] = []
 
     class Recorder(TableReporter):
@@ -136,9 +136,9 @@ def finished_sweep(
 
     trainer = FormulaTrainer(training_rows(dataset, parts), diverges_above)
     training = TrainingContext(trainer, trainer.rows, RecordingProgress())
-    sweep = SweepContext(experiment, dataset, parts, training, ledger.tracking, Recorder())
+    sweep = SweepContext(experiment, dataset, parts, training, tracker.tracking, Recorder())
     run_sweep(sweep, open_driver(experiment), [Baseline("linear_regression")])
-    return reports[0], ledger
+    return reports[0], tracker
 
 
 OUTCOMES: Mapping[str, Mapping[str, Any]] = {
@@ -162,8 +162,8 @@ OUTCOMES: Mapping[str, Mapping[str, Any]] = {
 @cache
 def sweep_of(kind: str) -> tuple[SweepReport, MemoryTracker, str]:
     """A sweep of this kind and its page, cached for tests that only read them."""
-    report, ledger = finished_sweep(**OUTCOMES[kind])
-    return report, ledger, report_page(report)
+    report, tracker = finished_sweep(**OUTCOMES[kind])
+    return report, tracker, report_page(report)
 
 
 @pytest.mark.parametrize("kind", OUTCOMES)
@@ -202,26 +202,26 @@ def test_synthetic_data_is_reported_first() -> None:
 
 @pytest.mark.parametrize("kind", ["three heads, pruned", "all failed"])
 def test_page_from_the_record_equals_the_original(kind: str) -> None:
-    report, ledger, page = sweep_of(kind)
-    said = finished_result(report.experiment, ledger.conclusion)
+    report, tracker, page = sweep_of(kind)
+    said = finished_result(report.experiment, tracker.conclusion)
     assert said is not None
-    experiment = parse_recorded_experiment(ledger.sweep.yaml, "a sweep")
-    again = recorded_report(ledger, experiment, said)
+    experiment = parse_recorded_experiment(tracker.sweep.yaml, "a sweep")
+    again = recorded_report(tracker, experiment, said)
     assert report_page(again) == page
     assert report_tables(again) == report_tables(report)
 
 
 def test_page_of_a_sweep_without_recorded_tables_is_complete() -> None:
-    report, ledger = finished_sweep()
-    ledger._sweep.files.clear()
-    page = Page(report_page(recorded_report(ledger, report.experiment, report.summary)))
+    report, tracker = finished_sweep()
+    tracker._sweep.files.clear()
+    page = Page(report_page(recorded_report(tracker, report.experiment, report.summary)))
     assert set(page.sections) == SECTIONS
     assert "there are no predictions to show" in page.text
 
 
 def test_recorded_predictions_have_the_reported_test_scores() -> None:
-    report, ledger = finished_sweep(heads=3)
-    rows = list(csv.DictReader(io.StringIO((ledger.artifact("predictions.csv") or b"").decode())))
+    report, tracker = finished_sweep(heads=3)
+    rows = list(csv.DictReader(io.StringIO((tracker.artifact("predictions.csv") or b"").decode())))
     assert report.summary.test_scores is not None
     for head, r2 in report.summary.test_scores.items():
         actual, predicted = np.array([[float(row["actual"]), float(row["predicted"])] for row in rows if row["head"] == head]).T
@@ -229,8 +229,8 @@ def test_recorded_predictions_have_the_reported_test_scores() -> None:
 
 
 def test_leaderboard_csv_has_all_trials_best_first() -> None:
-    report, ledger = finished_sweep(diverges_above=0.05)
-    rows = list(csv.DictReader(io.StringIO((ledger.artifact("leaderboard.csv") or b"").decode())))
+    report, tracker = finished_sweep(diverges_above=0.05)
+    rows = list(csv.DictReader(io.StringIO((tracker.artifact("leaderboard.csv") or b"").decode())))
     assert sorted(int(row["trial"]) for row in rows) == list(range(20))
     values = [float(row["r2/mean"]) for row in rows if row["status"] == "COMPLETE"]
     assert values == sorted(values, reverse=True)
@@ -243,15 +243,15 @@ def test_leaderboard_csv_has_all_trials_best_first() -> None:
 
 
 def test_facts_of_the_table_are_recorded() -> None:
-    _, ledger = finished_sweep()
-    facts = json.loads(ledger.artifact("data.json") or b"")
+    _, tracker = finished_sweep()
+    facts = json.loads(tracker.artifact("data.json") or b"")
     assert [column["name"] for column in facts["columns"]] == ["a", "b", "PE", "V"]
     assert facts["columns"][0]["high"] == table_of(2).x[:, 0].max()
     assert (facts["train"], facts["test"]) == (96, 24)
 
 
 def test_finalists_are_drawn_on_validation_rows() -> None:
-    report, ledger = finished_sweep(draws_trials=True)
+    report, tracker = finished_sweep(draws_trials=True)
     confirmed = {one.trial for one in report.summary.confirmed}
     assert set(report.finalists) == confirmed
     for trial in confirmed:
@@ -262,7 +262,7 @@ def test_finalists_are_drawn_on_validation_rows() -> None:
     drawn = trial_figures(report)
     assert set(drawn) == confirmed
     assert all(str(content).startswith("b'\\x89PNG") for files in drawn.values() for content in files.values())
-    assert ledger.artifact(f"trials/{min(confirmed)}/plots/predicted_against_actual.png") is not None
+    assert tracker.artifact(f"trials/{min(confirmed)}/plots/predicted_against_actual.png") is not None
 
 
 def test_report_files_have_figures_as_png_and_an_interactive_page() -> None:
@@ -359,7 +359,7 @@ def test_page_of_two_thousand_trials_is_small() -> None:
 def test_failure_to_draw_does_not_fail_the_sweep() -> None:
     experiment, dataset = tiny_experiment(), table_of(2)
     parts = split_rows(experiment, dataset)
-    ledger, progress = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), MemoryStore()), RecordingProgress()
+    tracker, progress = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), MemoryStore()), RecordingProgress()
 
     class Broken(TableReporter):
         def report_files(self, report: SweepReport) -> Mapping[str, str | bytes]:
@@ -367,9 +367,9 @@ def test_failure_to_draw_does_not_fail_the_sweep() -> None:
 
     trainer = FormulaTrainer(training_rows(dataset, parts))
     training = TrainingContext(trainer, trainer.rows, progress)
-    run_sweep(SweepContext(experiment, dataset, parts, training, ledger.tracking, Broken()), open_driver(experiment))
-    assert ledger.conclusion is not None
-    assert ledger.artifact("leaderboard.csv")
+    run_sweep(SweepContext(experiment, dataset, parts, training, tracker.tracking, Broken()), open_driver(experiment))
+    assert tracker.conclusion is not None
+    assert tracker.artifact("leaderboard.csv")
     assert "no ink" in progress.lines[-1]
 
 

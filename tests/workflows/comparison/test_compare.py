@@ -73,30 +73,30 @@ def run(
 
 
 def test_every_contestant_has_ten_figures_and_is_compared_with_the_reference() -> None:
-    said = run(tiny_comparison())
-    assert [one.name for one in said.contestants] == ["branched", "single", "shallow", "linear"]
-    for one in said.contestants:
-        assert set(one.scores) == {"PE", "V", "mean"}
-        assert all(len(values) == N_HALVES for values in one.scores.values())
-        assert np.allclose(one.scores["mean"], np.mean([one.scores["PE"], one.scores["V"]], axis=0))
-        assert one.cost.bytes > 0
-        assert one.cost.training_seconds > 0
-    assert {(each.contestant, each.head) for each in said.differences} == {
+    result = run(tiny_comparison())
+    assert [contestant.name for contestant in result.contestants] == ["branched", "single", "shallow", "linear"]
+    for contestant in result.contestants:
+        assert set(contestant.scores) == {"PE", "V", "mean"}
+        assert all(len(values) == N_HALVES for values in contestant.scores.values())
+        assert np.allclose(contestant.scores["mean"], np.mean([contestant.scores["PE"], contestant.scores["V"]], axis=0))
+        assert contestant.cost.bytes > 0
+        assert contestant.cost.training_seconds > 0
+    assert {(difference.contestant, difference.head) for difference in result.differences} == {
         (name, figure) for name in ("single", "shallow", "linear") for figure in ("PE", "V", "mean")
     }
-    assert [each.head for each in said.transfer] == ["PE", "V", "mean"]
-    assert said.transfer == five_by_two_cv.pairwise_differences(said.contestants[0], said.contestants[1], 0.05)
-    assert said.conclusions
-    assert said.reference == "branched"
+    assert [difference.head for difference in result.transfer] == ["PE", "V", "mean"]
+    assert result.transfer == five_by_two_cv.pairwise_differences(result.contestants[0], result.contestants[1], 0.05)
+    assert result.conclusions
+    assert result.reference == "branched"
 
 
 def test_what_is_held_is_not_searched_and_heads_have_networks_of_their_own() -> None:
-    said = {one.name: one for one in run(tiny_comparison()).contestants}
-    assert all(half[""]["trunk.depth"] == 1 for half in said["shallow"].recipes)
-    assert all(set(half) == {"PE", "V"} for half in said["single"].recipes)
-    assert said["single"].description == "a network for each head, tuned inside every half"
-    assert said["shallow"].description == "one network for all heads with trunk.depth 1, tuned inside every half"
-    assert said["linear"].recipes == ()
+    contestants = {contestant.name: contestant for contestant in run(tiny_comparison()).contestants}
+    assert all(half[""]["trunk.depth"] == 1 for half in contestants["shallow"].recipes)
+    assert all(set(half) == {"PE", "V"} for half in contestants["single"].recipes)
+    assert contestants["single"].description == "a network for each head, tuned inside every half"
+    assert contestants["shallow"].description == "one network for all heads with trunk.depth 1, tuned inside every half"
+    assert contestants["linear"].recipes == ()
 
 
 @pytest.mark.parametrize("validation", [{"method": "hold_out", "fraction": 0.25}, {"method": "k_fold", "folds": 3}])
@@ -118,10 +118,10 @@ def test_a_nested_search_never_sees_the_rows_that_are_tested_on(validation: dict
 def test_tuning_once_happens_on_the_training_rows_of_the_experiment_and_says_so() -> None:
     progress = RecordingProgress()
     comparison = tiny_comparison(tuning="once")
-    said = run(comparison, progress=progress)
-    assert any("Tuning was done once" in sentence and "flatters" in sentence for sentence in said.protocol)
+    result = run(comparison, progress=progress)
+    assert any("Tuning was done once" in sentence and "flatters" in sentence for sentence in result.protocol)
     assert "branched: 6 trials once" in progress.lines
-    (recipe,) = {str(half) for half in said.contestants[0].recipes}
+    (recipe,) = {str(half) for half in result.contestants[0].recipes}
     assert recipe
 
 
@@ -138,22 +138,22 @@ def test_the_budget_is_a_contestants_and_networks_for_each_head_split_it() -> No
 
 
 def test_a_search_whose_time_is_over_trains_nothing_more() -> None:
-    said = run(tiny_comparison(budget={"trials": 1000, "seconds": 0.2}))
-    assert any("another machine may find other recipes" in warning for warning in said.warnings)
+    result = run(tiny_comparison(budget={"trials": 1000, "seconds": 0.2}))
+    assert any("another machine may find other recipes" in warning for warning in result.warnings)
 
 
 def test_what_is_kept_is_not_done_again_and_comes_to_the_same() -> None:
     tracker, comparison, dataset = MemoryComparisonTracker.open(RECORD), tiny_comparison(), tiny_table()
     rows = comparison_rows(comparison, dataset, halves_of(dataset))
     first = FormulaTrainer(rows)
-    said = run(comparison, dataset, first, tracker)
+    result = run(comparison, dataset, first, tracker)
     assert set(tracker.recorded_parts()) == {"tuned/branched", "tuned/single", "tuned/shallow", "estimator/linear"}
     second, progress = FormulaTrainer(rows), RecordingProgress()
     again = run(comparison, dataset, second, tracker, progress)
     assert len(second.trained) == 4 * N_HALVES  # the fits alone: one network for all heads twice, and one for each of two
     assert len(first.trained) > len(second.trained)
     assert "branched: tuned before" in progress.lines
-    assert [one.scores for one in again.contestants] == [one.scores for one in said.contestants]
+    assert [contestant.scores for contestant in again.contestants] == [contestant.scores for contestant in result.contestants]
 
 
 def test_where_it_is_trained_makes_it_no_other_comparison() -> None:
@@ -181,7 +181,7 @@ def test_a_comparison_that_is_stopped_goes_on() -> None:
     assert "tuned/branched" in tracker.recorded_parts()
     assert "estimator/linear" not in tracker.recorded_parts()
     resumed = run(comparison, dataset, tracker=tracker)
-    assert [one.scores for one in resumed.contestants] == [one.scores for one in whole.contestants]
+    assert [contestant.scores for contestant in resumed.contestants] == [contestant.scores for contestant in whole.contestants]
 
 
 def test_a_contestant_that_diverges_has_no_figures_and_the_others_go_on() -> None:
@@ -189,23 +189,23 @@ def test_a_contestant_that_diverges_has_no_figures_and_the_others_go_on() -> Non
     comparison = tiny_comparison(contestants={"branched": {"kind": "network"}, "wild": wild}, budget={"trials": 9})
     dataset = tiny_table()
     rows = comparison_rows(comparison, dataset, halves_of(dataset))
-    said = run(comparison, dataset, FormulaTrainer(rows, diverges_above=0.5))
-    calm, wild_one = said.contestants
-    assert calm.scores
-    assert wild_one.failure
-    assert any("wild has no figures" in warning for warning in said.warnings)
-    assert said.differences == said.transfer == ()
+    result = run(comparison, dataset, FormulaTrainer(rows, diverges_above=0.5))
+    converged, diverged = result.contestants
+    assert converged.scores
+    assert diverged.failure
+    assert any("wild has no figures" in warning for warning in result.warnings)
+    assert result.differences == result.transfer == ()
 
 
 def test_how_much_is_shared_goes_from_networks_of_their_own_to_no_branches() -> None:
-    said = run(tiny_comparison(sharing={"layers": 3, "fixed": {"trunk.width": 8, "branch.width": 8}}))
-    assert [point.layers for point in said.sharing] == [0, 1, 2, 3]
+    result = run(tiny_comparison(sharing={"layers": 3, "fixed": {"trunk.width": 8, "branch.width": 8}}))
+    assert [point.layers for point in result.sharing] == [0, 1, 2, 3]
     one_stack = 2 * 8 + 8 + 2 * (8 * 8 + 8)  # two inputs, three layers of eight
     outputs = 2 * (8 + 1)
-    assert said.sharing[0].parameters == 2 * one_stack + outputs
-    assert said.sharing[3].parameters == one_stack + outputs
-    assert said.sharing[1].parameters == 2 * one_stack - 24 + outputs
-    assert all(len(point.scores["V"]) == N_HALVES for point in said.sharing)
+    assert result.sharing[0].parameters == 2 * one_stack + outputs
+    assert result.sharing[3].parameters == one_stack + outputs
+    assert result.sharing[1].parameters == 2 * one_stack - 24 + outputs
+    assert all(len(point.scores["V"]) == N_HALVES for point in result.sharing)
 
 
 def test_the_quick_form_is_a_comparison_of_the_same_networks() -> None:
@@ -222,9 +222,9 @@ def test_two_networks_for_each_half_are_averaged() -> None:
     dataset = tiny_table()
     comparison = tiny_comparison(networks=2)
     trainer = FormulaTrainer(comparison_rows(comparison, dataset, halves_of(dataset)))
-    said = run(comparison, dataset, trainer)
-    assert all(len(values) == N_HALVES for values in said.contestants[0].scores.values())
-    assert any("2 networks" in sentence for sentence in said.protocol)
+    result = run(comparison, dataset, trainer)
+    assert all(len(values) == N_HALVES for values in result.contestants[0].scores.values())
+    assert any("2 networks" in sentence for sentence in result.protocol)
 
 
 def test_the_scores_of_a_contestant_do_not_depend_on_the_other_contestants() -> None:
@@ -258,9 +258,9 @@ def test_rounds_side_by_side_end_as_each_would_alone() -> None:
         key=lambda of: (of[0], of[1].trial.number),
     )
     for of in range(2):
-        one = TrainingRows(dataset.x, dataset.y, (folds[of],), dataset.heads)
+        fold_rows = TrainingRows(dataset.x, dataset.y, (folds[of],), dataset.heads)
         alone = sorted(
-            run_trials(trials[of], experiment, TrainingContext(FormulaTrainer(one), one, RecordingProgress())),
+            run_trials(trials[of], experiment, TrainingContext(FormulaTrainer(fold_rows), fold_rows, RecordingProgress())),
             key=lambda result: result.trial.number,
         )
         mine = [result for place, result in together if place == of]
@@ -312,11 +312,11 @@ def test_where_sharing_helps_the_findings_say_so() -> None:
         return [signal, signal]
 
     recipe = {"trunk.depth": 2, "trunk.width": 32, "branch.depth": 0, "noisy.loss_weight": 0.02}
-    said = compared(fixed("helps", ["clean", "noisy"], 150, **recipe), planted(actual, 800, (0.02, 0.7)), BOTH)
-    noisy = next(each for each in said.transfer if each.head == "noisy")
+    result = compared(fixed("helps", ["clean", "noisy"], 150, **recipe), planted(actual, 800, (0.02, 0.7)), BOTH)
+    noisy = next(difference for difference in result.transfer if difference.head == "noisy")
     assert noisy.is_significant
     assert noisy.low > 0
-    assert said.conclusions[0].startswith("noisy gains ")
+    assert result.conclusions[0].startswith("noisy gains ")
 
 
 def test_where_sharing_hurts_the_findings_say_so() -> None:
@@ -326,11 +326,11 @@ def test_where_sharing_hurts_the_findings_say_so() -> None:
         return [np.sin(4 * x[:, 0]), np.sin(4 * x[:, 1] + 1)]
 
     recipe = {"trunk.depth": 1, "trunk.width": 4, "branch.depth": 0, "activation": "tanh", "noisy.loss_weight": 0.01}
-    said = compared(fixed("hurts", ["clean", "noisy"], 100, **recipe), planted(actual, 400, (0.02, 0.02)), BOTH)
-    noisy = next(each for each in said.transfer if each.head == "noisy")
+    result = compared(fixed("hurts", ["clean", "noisy"], 100, **recipe), planted(actual, 400, (0.02, 0.02)), BOTH)
+    noisy = next(difference for difference in result.transfer if difference.head == "noisy")
     assert noisy.is_significant
     assert noisy.high < 0
-    assert said.conclusions[0].startswith("noisy loses ")
+    assert result.conclusions[0].startswith("noisy loses ")
 
 
 def test_one_recipe_under_two_names_is_not_found_different() -> None:
@@ -350,6 +350,6 @@ def test_one_recipe_under_two_names_is_not_found_different() -> None:
         dataset = Dataset("file", "null.csv", ("a", "b", "c"), ("clean", "noisy"), x, y, digest=f"n{seed}")
         of = comparison.model_copy(update={"seed": seed})
         rows = comparison_rows(of, dataset, halves_of(dataset, seed))
-        said = run(of, dataset, PopulationTrainer(rows))
-        found += any(each.is_significant for each in said.differences)
+        result = run(of, dataset, PopulationTrainer(rows))
+        found += any(difference.is_significant for difference in result.differences)
     assert found <= 4  # more than that has a chance of one in a thousand at a level of one in twenty
