@@ -63,9 +63,9 @@ def test_a_sweep_with_workers_trains_with_a_head_that_a_module_registers() -> No
     sweep = TinySweep(halved())
     with LocalWorkers(sweep.rows, 1, cache_folder=cache_folder()) as workers:
         training = TrainingContext(workers, sweep.rows, sweep.progress)
-        context = SweepContext(sweep.experiment, sweep.dataset, sweep.split, training, sweep.ledger.tracking)
+        context = SweepContext(sweep.experiment, sweep.dataset, sweep.split, training, sweep.tracker.tracking)
         run_sweep(context, open_driver(sweep.experiment))
-    assert [recorded.score.is_complete for recorded in sweep.ledger.recorded_results()] == [True, True]
+    assert [recorded.score.is_complete for recorded in sweep.tracker.recorded_results()] == [True, True]
     heads.unregister_head("half_mse")
     assert kinds.extension_modules() == ()
 
