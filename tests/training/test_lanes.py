@@ -6,6 +6,8 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from branchsweep.data.training_rows import ALL_ROWS
 from branchsweep.models.recipe import recipe_for
@@ -74,3 +76,17 @@ def test_equal_lanes_are_one_and_unlike_lanes_of_one_key_a_mistake() -> None:
     assert distinct_lanes([lane, lane_of({"trunk.depth": 1}), lane]) == [lane, lane_of({"trunk.depth": 1})]
     with pytest.raises(ValueError, match="two unlike lanes"):
         distinct_lanes([lane, replace(lane, stop=1)])
+
+
+def test_a_digest_holds_what_differs_from_the_defaults_and_stays_the_same_in_later_versions() -> None:
+    """The literals are those of the first version with such digests: the seeds of what is confirmed derive from them."""
+    assert recipe_digest(recipe_for(EXPERIMENT, {}), 3).hex()[:16] == "862d02e5b11f4400"
+    assert recipe_digest(recipe_for(EXPERIMENT, {"trunk.depth": 3, "PE.loss_weight": 0.5}), 60).hex()[:16] == "cb0a6b4fedc91ac9"
+    assert recipe_digest(recipe_for(EXPERIMENT, {"trunk.depth": 2}), 3) == recipe_digest(recipe_for(EXPERIMENT, {}), 3)
+
+
+@given(st.floats(1e-4, 1e-1), st.floats(1e-4, 1e-1))
+@settings(derandomize=True, deadline=None, max_examples=20)
+def test_two_recipes_have_one_digest_only_if_they_are_equal(first: float, second: float) -> None:
+    recipes = [recipe_for(EXPERIMENT, {"learning_rate": rate}) for rate in (first, second)]
+    assert (recipe_digest(recipes[0], 3) == recipe_digest(recipes[1], 3)) == (recipes[0] == recipes[1])

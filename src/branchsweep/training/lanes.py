@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from itertools import product
+from typing import Any
 
 from numpy import float32
 from numpy.typing import NDArray
@@ -217,8 +218,21 @@ def refit_lanes(recipe: Recipe, experiment: Experiment, seeds: Iterable[int], st
 
 
 def recipe_digest(recipe: Recipe, epochs: int) -> bytes:
-    """The SHA-256 digest of a recipe in full, and of the epochs that its training is laid out for."""
-    return hashlib.sha256(json.dumps([asdict(recipe), epochs]).encode()).digest()
+    """The SHA-256 digest of a recipe, and of the epochs that its training is laid out for.
+
+    What has its default value does not enter. So a hyperparameter that a later version adds leaves the seeds of recipes that
+    do not use it as they are.
+    """
+    heads = list(recipe.architecture.branches)
+    defaults = _fields(Recipe.of({}, heads))
+    chosen = {name: value for name, value in _fields(recipe).items() if value != defaults[name]}
+    return hashlib.sha256(json.dumps([heads, chosen, epochs], sort_keys=True).encode()).digest()
+
+
+def _fields(recipe: Recipe) -> dict[str, Any]:
+    """The fields of a recipe, those of its architecture among them, by name."""
+    fields = asdict(recipe)
+    return {**fields.pop("architecture"), **fields}
 
 
 def distinct_lanes(lanes: Iterable[Lane]) -> list[Lane]:

@@ -35,6 +35,10 @@ class RefitRequest:
     epochs: int
     count: int = 1
 
+    def seeds(self, is_spare: bool) -> range:
+        """The seeds of its networks, or those that replace networks which diverge. They do not depend on other requests."""
+        return range(self.count, self.count + SPARE_SEEDS) if is_spare else range(self.count)
+
     @classmethod
     def of_confirmed(cls, confirmed: ReevaluatedTrial, count: int = 1) -> RefitRequest:
         """As many epochs as the confirmed lanes needed for the weights that were scored, on average.
@@ -85,17 +89,15 @@ def refit(requests: Sequence[RefitRequest], experiment: Experiment, training: Tr
         The networks of each request, as many as did not diverge.
     """
     members: list[list[ModelMember]] = [[] for _ in requests]
-    first = 0
-    for spare in (0, SPARE_SEEDS):
+    for is_spare in (False, True):
         lanes = {
-            index: refit_lanes(request.recipe, experiment, range(first, first + (spare or request.count)), request.epochs)
+            index: refit_lanes(request.recipe, experiment, request.seeds(is_spare), request.epochs)
             for index, request in enumerate(requests)
             if len(members[index]) < request.count
         }
         trained = _train_on_all_rows(lanes, requests, experiment, training)
         for index, found in trained.items():
             members[index].extend(found[: requests[index].count - len(members[index])])
-        first = max(request.count for request in requests)
     return members
 
 
