@@ -25,18 +25,18 @@ from branchsweep.trial import Result
 
 @dataclass
 class FormulaTrainer:
-    """A `Trainer` by a formula: the nearer the learning rate to 0.01, the nearer the prediction to the truth.
+    """A `Trainer` by a formula: the nearer the learning rate to 0.01, the smaller the error of the predictions.
 
     Args:
         rows: The training rows.
         diverges_above: Lanes with a higher learning rate fail.
-        breaks_after: Number of populations that are trained before a KeyboardInterrupt.
+        interrupts_after: Number of populations that are trained before a KeyboardInterrupt.
         seed_effect: By how much the initial weights change the error.
     """
 
     rows: TrainingRows
     diverges_above: float = np.inf
-    breaks_after: int = 10**9
+    interrupts_after: int = 10**9
     seed_effect: float = 0.0
     trained: list[tuple[int | str, int]] = field(default_factory=list)
     epochs: int = 0
@@ -50,7 +50,7 @@ class FormulaTrainer:
         """The error of the predictions, in standard deviations of the targets."""
         return 0.02 + abs(math.log10(recipe.learning_rate) + 2) / 10 + 0.01 / len(recipe.architecture.trunk)
 
-    def luck(self, lane: Lane) -> float:
+    def seed_error(self, lane: Lane) -> float:
         """What the initial weights add to the error."""
         return self.seed_effect * float(np.random.default_rng(lane.weight_seed).random())
 
@@ -58,9 +58,9 @@ class FormulaTrainer:
         """Train in reverse order, for the order must not matter."""
         while queue:
             position, population = queue.next[-1]
-            if self.breaks_after == 0:
+            if self.interrupts_after == 0:
                 raise KeyboardInterrupt
-            self.breaks_after -= 1
+            self.interrupts_after -= 1
             queue.take(position)
             yield position, PopulationOutcome([*self._lanes(population)], seconds=1.0, compile_seconds=0.0)
 
@@ -73,13 +73,13 @@ class FormulaTrainer:
             self.epochs += stop - lane.start
             failed = int(recipe.learning_rate > self.diverges_above)
             actual = rows.y[rows.fold_rows(lane.key.fold)[1]]
-            error = self.error(recipe) * (1 + missing / 10) + self.luck(lane)
+            error = self.error(recipe) * (1 + missing / 10) + self.seed_error(lane)
             predicted = actual + error * rows.y.std(0) * np.cos(np.arange(actual.size).reshape(actual.shape))
             weights = (np.full((1, 1), self.error(recipe), np.float32),)
             curve = np.zeros((stop, rows.y.shape[1]))
-            goes_on = lane.pauses and missing and not failed
+            is_paused = lane.pauses and missing and not failed
             state = LaneState(stop, weights, (), (), (), 0.0, stop, 0, predicted.astype(np.float32), curve)
-            yield LaneOutcome(predicted, curve, stop, failed_at=failed, weights=weights, state=state if goes_on else None)
+            yield LaneOutcome(predicted, curve, stop, failed_at=failed, weights=weights, state=state if is_paused else None)
 
     def export(self, folder: Path, model: ExportedModel) -> None:
         """Write the two files of an exported model."""

@@ -26,7 +26,7 @@ from fakes import FormulaTrainer, RecordingProgress
 
 def tiny_experiment(**changes: Any) -> Experiment:
     """A small experiment with two heads on a csv file that no test of the flows reads."""
-    written: dict[str, Any] = {
+    values: dict[str, Any] = {
         "name": "tiny",
         "table": {"source": "tiny.csv", "inputs": ["a", "b"]},
         "heads": {"PE": {"unit": "MW"}, "V": {"unit": "cm Hg"}},
@@ -46,7 +46,7 @@ def tiny_experiment(**changes: Any) -> Experiment:
         "fit": {"epochs": 3},
         "promotion": {"model": "tiny"},
     }
-    return Experiment.model_validate({**written, **changes})
+    return Experiment.model_validate({**values, **changes})
 
 
 def tiny_table() -> Dataset:

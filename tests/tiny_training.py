@@ -31,11 +31,11 @@ def tiny_populations() -> list[Population]:
     return packed
 
 
-def assert_same_outcome(one: PopulationOutcome, other: PopulationOutcome) -> None:
+def assert_same_outcome(first: PopulationOutcome, second: PopulationOutcome) -> None:
     """Both have the same predictions, curves and weights, to the last bit."""
-    for mine, theirs in zip(one.lanes, other.lanes, strict=True):
-        np.testing.assert_array_equal(mine.predictions, theirs.predictions)
-        np.testing.assert_array_equal(mine.curve, theirs.curve)
-        assert mine.weights is not None and theirs.weights is not None
-        for a, b in zip(mine.weights, theirs.weights, strict=True):
-            np.testing.assert_array_equal(a, b)
+    for first_lane, second_lane in zip(first.lanes, second.lanes, strict=True):
+        np.testing.assert_array_equal(first_lane.predictions, second_lane.predictions)
+        np.testing.assert_array_equal(first_lane.curve, second_lane.curve)
+        assert first_lane.weights is not None and second_lane.weights is not None
+        for first_weights, second_weights in zip(first_lane.weights, second_lane.weights, strict=True):
+            np.testing.assert_array_equal(first_weights, second_weights)

@@ -12,14 +12,14 @@ class AuditContract:
     """A subclass has a fixture `opened`, which gives an `OpenTracking` over an empty store."""
 
     def test_evaluations_are_counted_over_all_sweeps_of_the_store(self, opened: OpenTracking) -> None:
-        split, another = uuid4().hex, uuid4().hex
-        tags = {"test_digest": split}
+        test_digest, other_digest = uuid4().hex, uuid4().hex
+        tags = {"test_digest": test_digest}
         tracking = opened(sweep_record("one", tags=tags))
-        assert tracking.test_audit.evaluations(split) == 0
+        assert tracking.test_audit.evaluations(test_digest) == 0
         tracking.test_audit.record_evaluation("trial 3")
         tracking.test_audit.record_evaluation("linear regression")
         tracking.test_audit.record_evaluation("trial 3")
-        assert tracking.test_audit.evaluations(split) == 2
+        assert tracking.test_audit.evaluations(test_digest) == 2
         resumed = opened(sweep_record("one", tags=tags))
         resumed.tracker.record([example_result(0)])
         resumed.test_audit.record_evaluation("trial 3")
@@ -27,13 +27,13 @@ class AuditContract:
         resumed.tracker.finish({}, {"summary": "done"}, {})
         other = opened(sweep_record("other", tags=tags))
         other.test_audit.record_evaluation("trial 3")
-        elsewhere = opened(sweep_record("elsewhere", tags={"test_digest": another}))
-        elsewhere.test_audit.record_evaluation("trial 3")
+        of_other_split = opened(sweep_record("elsewhere", tags={"test_digest": other_digest}))
+        of_other_split.test_audit.record_evaluation("trial 3")
         assert [
-            elsewhere.test_audit.evaluations(split),
-            elsewhere.test_audit.evaluations(another),
-            elsewhere.test_audit.evaluations("none"),
+            of_other_split.test_audit.evaluations(test_digest),
+            of_other_split.test_audit.evaluations(other_digest),
+            of_other_split.test_audit.evaluations("none"),
         ] == [4, 1, 0]
         fresh = opened(sweep_record("one", tags=tags), fresh=True)
         fresh.test_audit.record_evaluation("trial 3")
-        assert fresh.test_audit.evaluations(split) == 5
+        assert fresh.test_audit.evaluations(test_digest) == 5

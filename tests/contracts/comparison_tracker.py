@@ -80,9 +80,9 @@ class ComparisonTrackerContract:
     def test_a_comparison_may_finish_again(self, opened: OpenComparison) -> None:
         opened(comparison_record()).finish(example_comparison(conclusions=("long " * 4000,)), {})
         opened(comparison_record()).finish(example_comparison(conclusions=("short",)), {})
-        said = opened(comparison_record()).conclusion
-        assert said is not None
-        assert said.conclusions == ("short",)
+        conclusion = opened(comparison_record()).conclusion
+        assert conclusion is not None
+        assert conclusion.conclusions == ("short",)
 
     @pytest.mark.parametrize("is_same_process", [True, False])
     def test_recording_another_part_removes_the_conclusion(self, opened: OpenComparison, is_same_process: bool) -> None:

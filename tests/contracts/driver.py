@@ -19,7 +19,7 @@ from contracts.search_spaces import KNOWN, MIXED, SMALL, Dimensions, make_experi
 
 
 def play(driver: Driver, asks: int, count: int = 8) -> list[Result]:
-    """Ask `count` trials at once, answer them in order, and again: `asks` times or until nothing new is asked."""
+    """Ask `count` trials at once and tell their results in order, `asks` times or until no new trial is asked."""
     results: list[Result] = []
     for _ in range(asks):
         answers = [answered(trial) for trial in driver.ask(count)]
@@ -29,14 +29,14 @@ def play(driver: Driver, asks: int, count: int = 8) -> list[Result]:
     return results
 
 
-def asked_ahead(driver: Driver, experiment: Experiment, rounds: int) -> list[Trial]:
-    """What is asked where the oldest round is told only when `search.pending_rounds` more are under way."""
-    asked, under_way = list[Trial](), deque[list[Trial]]()
+def ask_pending_rounds(driver: Driver, experiment: Experiment, rounds: int) -> list[Trial]:
+    """The trials asked where the results of a round are told only once `search.pending_rounds` later rounds are asked."""
+    asked, pending = list[Trial](), deque[list[Trial]]()
     for _ in range(rounds):
-        under_way.append(driver.ask(experiment.batch))
-        asked += under_way[-1]
-        if len(under_way) > experiment.pending_rounds:
-            for trial in under_way.popleft():
+        pending.append(driver.ask(experiment.batch))
+        asked += pending[-1]
+        if len(pending) > experiment.pending_rounds:
+            for trial in pending.popleft():
                 driver.tell(answered(trial))
     return asked
 
@@ -55,7 +55,7 @@ class DriverContract:
         return make_experiment(self.driver, dimensions, seed, **{"algorithm": self.algorithm, **search})
 
     def points(self, results: list[Result]) -> list[Trial]:
-        """The trials with what the space names of their params."""
+        """The trials with those of their params that are dimensions of the space."""
         return [
             replace(trial, params={name: trial.params[name] for name in trial.params if name in MIXED})
             for trial in trials_of(results)
@@ -84,12 +84,12 @@ class DriverContract:
                 if isinstance(dimension, Choice):
                     assert value in dimension.choices
 
-    def test_params_stand_in_the_spaces_order(self) -> None:
+    def test_params_are_in_the_order_of_the_space(self) -> None:
         order = list(MIXED)
         for trial in self.points(play(open_driver(self.experiment()), asks=3)):
             assert list(trial.params) == sorted(trial.params, key=order.index)
 
-    def test_numbers_follow_each_other(self) -> None:
+    def test_trials_are_numbered_consecutively(self) -> None:
         trials = trials_of(play(open_driver(self.experiment()), asks=4))
         assert [trial.number for trial in trials] == list(range(32))
 
@@ -106,7 +106,7 @@ class DriverContract:
     def test_equal_seeds_ask_the_same_and_others_do_not(self) -> None:
         first, again, other = (play(open_driver(self.experiment(seed=seed)), asks=4) for seed in (1, 1, 2))
         assert trials_of(first) == trials_of(again)
-        assert not any(one.trial.params == two.trial.params for one, two in zip(first, other, strict=True))
+        assert not any(result.trial.params == different.trial.params for result, different in zip(first, other, strict=True))
 
     def test_known_configurations_are_asked_first_in_their_order(self) -> None:
         experiment = self.experiment(initial_trials=KNOWN)
@@ -121,7 +121,7 @@ class DriverContract:
         assert [trial.known for trial in self.resumed(experiment, recorded).ask(2)] == ["", ""]
 
     @pytest.mark.parametrize("status", list(Status))
-    def test_survives_whatever_becomes_of_trials(self, status: Status) -> None:
+    def test_asking_goes_on_whatever_the_status_of_trials(self, status: Status) -> None:
         driver = open_driver(self.experiment())
         for _ in range(4):
             trials = driver.ask(8)
@@ -129,14 +129,14 @@ class DriverContract:
             for trial in trials:
                 driver.tell(Result(trial, Score(status) if status is Status.FAILED else score_of(0.5, status)))
 
-    def test_a_value_that_is_no_number_is_no_answer(self) -> None:
+    def test_asking_goes_on_after_values_that_are_not_finite(self) -> None:
         driver = open_driver(self.experiment())
         for _ in range(3):
             for trial in driver.ask(8):
                 driver.tell(Result(trial, score_of(float("nan") if trial.number % 2 else -1e300)))
         assert len(driver.ask(8)) == 8
 
-    def test_a_finite_space_is_asked_whole_once_each_recipe(self) -> None:
+    def test_a_finite_space_is_exhausted_with_each_recipe_asked_once(self) -> None:
         experiment = self.experiment(SMALL, initial_trials={"deep": {"trunk.depth": 3, "PE.depth": 1, "PE.width": 16}})
         driver = open_driver(experiment)
         trials = trials_of(play(driver, asks=6))
@@ -144,26 +144,26 @@ class DriverContract:
         assert len(trials) == len(set(recipes)) == 9
         assert driver.ask(8) == []
 
-    def test_a_space_without_dimensions_has_one_question(self) -> None:
+    def test_a_space_without_dimensions_has_one_trial(self) -> None:
         driver = open_driver(self.experiment({}))
         assert driver.ask(8) == [Trial(0, {})]
         assert driver.ask(8) == []
 
-    def test_a_continuous_space_that_makes_no_difference_is_exhausted_too(self) -> None:
+    def test_a_continuous_space_of_one_recipe_is_exhausted(self) -> None:
         experiment = self.experiment({"momentum": {"type": "float", "low": 0.0, "high": 0.9}})  # adam has no momentum
         driver = open_driver(experiment)
         assert len(driver.ask(8)) == 1
         assert driver.ask(8) == []
 
-    def test_how_many_are_asked_at_once_changes_nothing(self) -> None:
+    def test_trials_do_not_depend_on_how_many_are_asked_at_once(self) -> None:
         experiment = self.experiment(initial_trials=KNOWN)
         recorded = play(open_driver(experiment), asks=4)
         whole = self.resumed(experiment, recorded).ask(8)
         assert self.resumed(experiment, recorded).ask(3) == whole[:3]
-        piecemeal = self.resumed(experiment, recorded)
-        assert [trial for _ in range(8) for trial in piecemeal.ask(1)] == whole
+        one_by_one = self.resumed(experiment, recorded)
+        assert [trial for _ in range(8) for trial in one_by_one.ask(1)] == whole
 
-    def test_a_fresh_driver_told_the_history_asks_what_the_old_one_asked(self) -> None:
+    def test_a_resumed_driver_asks_what_an_uninterrupted_one_asks(self) -> None:
         experiment = self.experiment(initial_trials=KNOWN)
         uninterrupted = play(open_driver(experiment), asks=5)
         for recorded in (8, 16, 24, 32):
@@ -171,7 +171,7 @@ class DriverContract:
             again = play(driver, asks=(40 - recorded) // 8)
             assert trials_of(again) == trials_of(uninterrupted[recorded:])
 
-    def test_a_round_of_which_part_was_recorded_can_be_asked_again_as_a_whole(self) -> None:
+    def test_a_partly_recorded_round_can_be_asked_again_as_a_whole(self) -> None:
         experiment = self.experiment(initial_trials=KNOWN)
         uninterrupted = play(open_driver(experiment), asks=4)
         recorded = uninterrupted[:29]
@@ -186,12 +186,12 @@ class DriverContract:
         asked = trials_of(play(driver, asks=4, count=1 + len(lost) // 4))
         assert asked[: len(lost)] == [uninterrupted[number].trial for number in sorted(lost)]
 
-    @pytest.mark.parametrize("ahead", [1, 3])
-    def test_what_is_asked_ahead_does_not_depend_on_when_answers_come(self, ahead: int) -> None:
-        """Asked ahead, asked when all answers are there, or by a fresh driver that knows them: always the same."""
-        experiment = self.experiment(initial_trials=KNOWN, pending_rounds=ahead)
-        at_once = play(open_driver(experiment), asks=6)
-        assert asked_ahead(open_driver(experiment), experiment, rounds=6) == trials_of(at_once)
-        for told in (8, 16, 40):
-            driver = self.resumed(experiment, at_once[:told])
-            assert asked_ahead(driver, experiment, rounds=6 - told // 8) == trials_of(at_once[told:])
+    @pytest.mark.parametrize("pending_rounds", [1, 3])
+    def test_pending_rounds_do_not_depend_on_when_results_are_told(self, pending_rounds: int) -> None:
+        """The same trials with rounds pending, with all results told before the next round, and after a resume."""
+        experiment = self.experiment(initial_trials=KNOWN, pending_rounds=pending_rounds)
+        uninterrupted = play(open_driver(experiment), asks=6)
+        assert ask_pending_rounds(open_driver(experiment), experiment, rounds=6) == trials_of(uninterrupted)
+        for recorded in (8, 16, 40):
+            driver = self.resumed(experiment, uninterrupted[:recorded])
+            assert ask_pending_rounds(driver, experiment, rounds=6 - recorded // 8) == trials_of(uninterrupted[recorded:])

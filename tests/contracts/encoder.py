@@ -16,7 +16,7 @@ COLUMNS = 3
 
 
 class EncoderContract:
-    """A subclass says which encoder it is about."""
+    """A subclass has a fixture `encoder`."""
 
     @pytest.fixture
     def encoder(self) -> Encoder:
@@ -34,7 +34,7 @@ class EncoderContract:
         assert encoder.name in kinds.ENCODERS
         assert encoder.is_invertible or encoder.name not in kinds.TARGET_ENCODERS
 
-    def test_it_has_the_width_that_it_says(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
+    def test_its_width_is_that_of_the_encoded_values(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
         encoded = encoder.fit(values, targets).transform(values[:7])
         assert encoded.shape == (7, encoder.width(COLUMNS))
         assert np.isfinite(encoded).all()
@@ -43,17 +43,17 @@ class EncoderContract:
         fitted = encoder.fit(values, targets)
         np.testing.assert_array_equal(fitted.transform(values)[5:9], fitted.transform(values[5:9]))
 
-    def test_it_comes_back_from_json(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
+    def test_a_fitted_encoder_is_read_back_from_json(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
         fitted = encoder.fit(values, targets)
         again = fitted_from_json(json.loads(json.dumps(fitted.to_json())))
         np.testing.assert_array_equal(again.transform(values), fitted.transform(values))
 
-    def test_what_was_encoded_comes_back_if_it_can(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
+    def test_an_invertible_encoder_restores_the_values(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
         fitted = encoder.fit(values, targets)
         if encoder.is_invertible:
             np.testing.assert_allclose(fitted.inverse(fitted.transform(values)), values, rtol=1e-9)
 
-    def test_it_is_served_by_its_source_alone(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
+    def test_its_serving_source_needs_no_other_module(self, encoder: Encoder, values: Floats, targets: Floats) -> None:
         fitted = encoder.fit(values, targets)
         assert "branchsweep" not in fitted.serving_source()
         alone: dict[str, object] = {"__name__": "alone"}

@@ -17,7 +17,7 @@ from branchsweep.types import Floats
 
 
 class HeadContract:
-    """A subclass says which head it is about, and which targets it may have."""
+    """A subclass has the fixtures `head` and, where the head has other targets, `targets`."""
 
     @pytest.fixture
     def head(self) -> Head:
@@ -42,17 +42,17 @@ class HeadContract:
         above, below = head.loss(NUMPY, outputs + step, targets), head.loss(NUMPY, outputs - step, targets)
         np.testing.assert_allclose(head.slope(NUMPY, outputs, targets), (above - below) / (2 * step), atol=1e-5)
 
-    def test_the_loss_is_keras_s_of_the_prediction(self, head: Head, outputs: Floats, targets: Floats) -> None:
-        ours = head.loss(NUMPY, outputs, targets).mean()
+    def test_the_loss_equals_that_of_keras(self, head: Head, outputs: Floats, targets: Floats) -> None:
+        actual = head.loss(NUMPY, outputs, targets).mean()
         loss = keras.losses.get(head.keras_loss())
         predicted = keras.activations.get(head.output_activation)(keras.ops.convert_to_tensor(outputs.astype(np.float32)))
-        theirs = float(np.mean(loss(targets.astype(np.float32), predicted)))
-        assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
+        expected = float(np.mean(loss(targets.astype(np.float32), predicted)))
+        assert actual == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
-    def test_the_prediction_is_what_the_output_activation_makes_of_the_raw_output(self, head: Head, outputs: Floats) -> None:
+    def test_the_prediction_equals_the_output_activation_of_keras(self, head: Head, outputs: Floats) -> None:
         activation = keras.activations.get(head.output_activation)
-        theirs = np.asarray(activation(keras.ops.convert_to_tensor(outputs.astype(np.float32))))
-        np.testing.assert_allclose(head.predict(NUMPY, outputs), theirs, rtol=1e-5)
+        expected = np.asarray(activation(keras.ops.convert_to_tensor(outputs.astype(np.float32))))
+        np.testing.assert_allclose(head.predict(NUMPY, outputs), expected, rtol=1e-5)
 
     def test_the_score_of_the_best_constant_is_zero(self, head: Head, targets: Floats) -> None:
         deviance = min(

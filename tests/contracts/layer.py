@@ -21,7 +21,7 @@ def with_activation(activation: Activation) -> Activate:
 
 
 class LayerContract:
-    """A subclass says which layer it is about."""
+    """A subclass has a fixture `layer`."""
 
     @pytest.fixture
     def layer(self) -> Layer:
@@ -29,7 +29,7 @@ class LayerContract:
 
     @pytest.fixture
     def weights(self, layer: Layer) -> Floats:
-        """`(S, U, 1 + V)` two layers as they are drawn, with biases."""
+        """`(S, U, 1 + V)` two layers with initial weights and random biases."""
         random = np.random.default_rng(0)
         blocks = []
         for _ in range(LAYERS):
@@ -39,7 +39,7 @@ class LayerContract:
 
     @pytest.fixture
     def x(self) -> Floats:
-        """`(S, 1 + V, B)` what they read."""
+        """`(S, 1 + V, B)` their inputs."""
         values = np.random.default_rng(1).normal(size=(LAYERS, READ, ROWS))
         return np.concatenate([np.ones((LAYERS, 1, ROWS)), values], axis=1)
 
@@ -59,46 +59,46 @@ class LayerContract:
         gradient = np.random.default_rng(2).normal(size=output.shape)
         to_inputs, to_weights = layer.backward(NUMPY, weights, x, saved, gradient)
 
-        def slope(array: Floats, position: tuple[int, ...]) -> float:
-            kept, values = array[position], []
+        def derivative(array: Floats, position: tuple[int, ...]) -> float:
+            original, values = array[position], []
             for sign in (1, -1):
-                array[position] = kept + sign * step
+                array[position] = original + sign * step
                 values.append((layer.forward(NUMPY, weights, x, activate)[0] * gradient).sum())
-            array[position] = kept
+            array[position] = original
             return float((values[0] - values[1]) / (2 * step))
 
         for position in np.ndindex(LAYERS, READ, ROWS):
-            expected = slope(x, (position[0], 1 + position[1], position[2]))
+            expected = derivative(x, (position[0], 1 + position[1], position[2]))
             assert to_inputs[position] == pytest.approx(expected, abs=1e-5)
         if layer.trainable:
             for position in np.ndindex(weights.shape):
-                assert to_weights[position] == pytest.approx(slope(weights, position), abs=1e-5)
+                assert to_weights[position] == pytest.approx(derivative(weights, position), abs=1e-5)
 
     def test_it_equals_its_keras_layer(self, layer: Layer, weights: Floats, x: Floats, activation: Activation) -> None:
         output, _ = layer.forward(NUMPY, weights, x, with_activation(activation))
-        theirs = layer.keras_layer(UNITS, activation.name, "one")
-        theirs.build((None, READ))
-        theirs.set_weights([weights[0, :, 1:].T, weights[0, :, 0]])
-        np.testing.assert_allclose(output[0], np.asarray(theirs(x[0, 1:].T.astype(np.float32))).T, rtol=1e-4, atol=1e-5)
-        assert theirs.count_params() == layer.parameters(READ, UNITS)
+        keras_layer = layer.keras_layer(UNITS, activation.name, "hidden")
+        keras_layer.build((None, READ))
+        keras_layer.set_weights([weights[0, :, 1:].T, weights[0, :, 0]])
+        np.testing.assert_allclose(output[0], np.asarray(keras_layer(x[0, 1:].T.astype(np.float32))).T, rtol=1e-4, atol=1e-5)
+        assert keras_layer.count_params() == layer.parameters(READ, UNITS)
 
     def test_its_keras_layer_can_be_saved_and_loaded(self, layer: Layer) -> None:
-        config = keras.saving.serialize_keras_object(layer.keras_layer(UNITS, "relu", "one"))
-        assert keras.saving.deserialize_keras_object(config, safe_mode=True).name == "one"
+        config = keras.saving.serialize_keras_object(layer.keras_layer(UNITS, "relu", "hidden"))
+        assert keras.saving.deserialize_keras_object(config, safe_mode=True).name == "hidden"
 
-    def test_units_that_pad_stay_zero(self, layer: Layer, activation: Activation) -> None:
-        nothing, rows = np.zeros((1, UNITS, 1 + READ)), np.zeros((1, 1 + READ, ROWS))
+    def test_padding_units_stay_zero(self, layer: Layer, activation: Activation) -> None:
+        zeros, rows = np.zeros((1, UNITS, 1 + READ)), np.zeros((1, 1 + READ, ROWS))
         rows[:, 0] = 1.0
-        output, saved = layer.forward(NUMPY, nothing, rows, with_activation(activation))
+        output, saved = layer.forward(NUMPY, zeros, rows, with_activation(activation))
         assert not output.any()
-        to_inputs, _ = layer.backward(NUMPY, nothing, rows, saved, np.ones_like(output))
+        to_inputs, _ = layer.backward(NUMPY, zeros, rows, saved, np.ones_like(output))
         assert not to_inputs.any()
 
     def test_its_source_makes_the_same_layer(self, layer: Layer) -> None:
         source = layer.source(UNITS, "tanh")
-        arguments = ", ".join([*source.arguments, "name='one'"])
-        made = eval(f"{source.name}({arguments})", {"keras": keras, "np": np})  # noqa: S307
-        assert made.get_config() == layer.keras_layer(UNITS, "tanh", "one").get_config()
+        arguments = ", ".join([*source.arguments, "name='hidden'"])
+        layer_from_source = eval(f"{source.name}({arguments})", {"keras": keras, "np": np})  # noqa: S307
+        assert layer_from_source.get_config() == layer.keras_layer(UNITS, "tanh", "hidden").get_config()
 
-    def test_its_label_says_its_units(self, layer: Layer) -> None:
+    def test_its_label_contains_the_number_of_units(self, layer: Layer) -> None:
         assert str(UNITS) in layer.label(UNITS)

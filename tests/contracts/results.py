@@ -1,4 +1,4 @@
-"""Results of trials that were made by hand: the scores of a formula, and values that are hard to write down exactly."""
+"""Results of trials, made by hand: the scores of a formula, and values that are hard to write down exactly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def score_of(value: float, status: Status = Status.COMPLETE) -> Score:
 
 
 def example_result(number: int, status: Status = Status.COMPLETE) -> Result:
-    """A result as the sweep hands it over: params of all types, figures that are no round numbers, one that is no number."""
+    """A result with params of all types and scores that are no round numbers, one of which is NaN."""
     params: dict[str, ParamValue] = {
         "trunk.depth": number + 1,
         "learning_rate": 1e-3 / (number + 3),
@@ -55,8 +55,8 @@ def example_result(number: int, status: Status = Status.COMPLETE) -> Result:
             seconds=1.25,
             lanes=3,
             rungs={4: (0.5 + number / 7, 0.25), 16: (1 / 3, -2.0)} if number != 3 else {},
-            curves={head: tuple(of.score - 1 / epoch for epoch in range(1, 121)) for head, of in heads.items()},
-            lane_scores={head: (of.score - 0.1, of.score + 1 / 3, of.score) for head, of in heads.items()}
+            curves={name: tuple(head.score - 1 / epoch for epoch in range(1, 121)) for name, head in heads.items()},
+            lane_scores={name: (head.score - 0.1, head.score + 1 / 3, head.score) for name, head in heads.items()}
             if number != 4
             else {},
         ),

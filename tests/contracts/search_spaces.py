@@ -31,13 +31,13 @@ SMALL: Dimensions = {
     "PE.depth": {"type": "int", "low": 0, "high": 1},
     "PE.width": {"type": "choice", "choices": [8, 16]},
 }
-"""Twelve points, but nine recipes: where PE.depth is 0 the width means nothing."""
+"""Twelve points, but nine recipes: where PE.depth is 0 the width has no effect."""
 
 KNOWN: dict[str, dict[str, ParamValue]] = {
     "article": {"trunk.depth": 2, "input_scaling": "min_max", "target_scaling": "none"},
     "wide": {"trunk.width": 1000, "batch_size": 64},
 }
-"""Known configurations: one names a tunable that no dimension has, one has a value beyond its dimension's bounds."""
+"""Known configurations: one names a hyperparameter that is no dimension, one has a value beyond its dimension's bounds."""
 
 
 def make_experiment(

@@ -1,4 +1,4 @@
-"""What is recorded of a sweep and of a comparison, and a model to register, made by hand."""
+"""Records of a sweep and of a comparison, and a model to register, made by hand."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class OpenTracking(Protocol):
 
 
 def sweep_record(key: str = "key", **changed: Any) -> SweepRecord:
-    """What is written down of a sweep with two heads; a key stands for a question."""
-    said: dict[str, Any] = {
+    """The record of a sweep with two heads."""
+    values: dict[str, Any] = {
         "name": "contract",
         "key": key,
         "question": "Does it hold?",
@@ -36,8 +36,8 @@ def sweep_record(key: str = "key", **changed: Any) -> SweepRecord:
         "tags": {"data_source": "embedded", "git_commit": "c0ffee"},
         **changed,
     }
-    said["score_metrics"] = dict.fromkeys(said["heads"], "r2")
-    return SweepRecord(**said)
+    values["score_metrics"] = dict.fromkeys(values["heads"], "r2")
+    return SweepRecord(**values)
 
 
 def example_candidate(folder: Path, model: str, number: int = 3, **files: str) -> ModelCandidate:
@@ -65,8 +65,8 @@ def register(tracking: Tracking, candidate: ModelCandidate, decision: PromotionD
 
 
 def comparison_record(key: str = "key", **changed: Any) -> ComparisonRecord:
-    """What is written down of a comparison with two heads."""
-    said = {
+    """The record of a comparison with two heads."""
+    values = {
         "name": "contract",
         "key": key,
         "question": "Who is better?",
@@ -76,4 +76,4 @@ def comparison_record(key: str = "key", **changed: Any) -> ComparisonRecord:
         "tags": {"data_source": "embedded", "git_commit": "c0ffee"},
         **changed,
     }
-    return ComparisonRecord(**said)
+    return ComparisonRecord(**values)

@@ -1,4 +1,4 @@
-"""A search without anybody who trains: what it would take, and whether workers would wait."""
+"""Simulated searches: how long they take, and whether workers wait."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tiny_sweep import TinySweep, tiny_experiment
 ROWS = (5000, 2500)
 
 
-def make(ahead: int = 0, **changes: Any) -> Experiment:
-    search = {"driver": "random", "trials": 80, "batch": 8, "pending_rounds": ahead}
+def make(pending_rounds: int = 0, **changes: Any) -> Experiment:
+    search = {"driver": "random", "trials": 80, "batch": 8, "pending_rounds": pending_rounds}
     return tiny_experiment(fit={"epochs": 100}, search=search, **{"pruning": {"rungs": [10, 30]}, **changes})
 
 
@@ -31,8 +31,8 @@ def rounds(experiment: Experiment) -> list[list[Trial]]:
     return [driver.ask(8) for _ in range(10)]
 
 
-def test_one_worker_takes_what_the_populations_take() -> None:
-    """Without rungs nobody knows better: the sum over all populations, and each program compiled once."""
+def test_one_worker_takes_the_sum_over_all_populations() -> None:
+    """Without rungs; each program is compiled once."""
     experiment = make(pruning={"rungs": []})
     populations = [
         population
@@ -49,25 +49,28 @@ def test_one_worker_takes_what_the_populations_take() -> None:
 
 def test_pruning_takes_less_than_training_all() -> None:
     halved, whole = (
-        simulate_search(rounds(of), of, Resources(1), *ROWS).seconds for of in (make(), make(pruning={"rungs": []}))
+        simulate_search(rounds(experiment), experiment, Resources(1), *ROWS).seconds
+        for experiment in (make(), make(pruning={"rungs": []}))
     )
     assert 0.2 < halved / whole < 0.7
 
 
 @pytest.mark.parametrize("workers", [8, 32])
-def test_workers_wait_less_the_further_is_asked_ahead(workers: int) -> None:
-    shares = [simulate_search(rounds(of), of, Resources(workers), *ROWS) for of in (make(0), make(2), make(9))]
-    assert shares[0].busy < shares[1].busy < shares[2].busy <= 1.0
-    assert shares[0].seconds > shares[2].seconds
+def test_workers_wait_less_with_more_pending_rounds(workers: int) -> None:
+    simulations = [
+        simulate_search(rounds(experiment), experiment, Resources(workers), *ROWS) for experiment in (make(0), make(2), make(9))
+    ]
+    assert simulations[0].busy < simulations[1].busy < simulations[2].busy <= 1.0
+    assert simulations[0].seconds > simulations[2].seconds
 
 
-def test_an_outlook_says_how_far_to_ask_ahead_where_workers_would_wait() -> None:
+def test_a_dry_run_recommends_pending_rounds_where_workers_would_wait() -> None:
     experiment = make()
     split = TinySweep(experiment).split
-    seen = make_dry_run(experiment, [], split, Resources(16))
-    assert seen.busy < 0.5 and list(seen.busy_ahead) == [1, 2, 4, 8]
-    assert list(seen.busy_ahead.values()) == sorted(seen.busy_ahead.values())
-    assert "with search.pending_rounds 4" in rendered_text(render_dry_run(seen))
+    dry_run = make_dry_run(experiment, [], split, Resources(16))
+    assert dry_run.busy < 0.5 and list(dry_run.busy_ahead) == [1, 2, 4, 8]
+    assert list(dry_run.busy_ahead.values()) == sorted(dry_run.busy_ahead.values())
+    assert "search.pending_rounds 4" in rendered_text(render_dry_run(dry_run))
     assert make_dry_run(experiment, [], split, Resources(1)).busy_ahead == {}
-    in_step = make().model_copy(update={"search": make().search.model_copy(update={"driver": "optuna", "algorithm": "cma_es"})})
-    assert make_dry_run(in_step, [], split, Resources(16)).busy_ahead == {}
+    cma_es = make().model_copy(update={"search": make().search.model_copy(update={"driver": "optuna", "algorithm": "cma_es"})})
+    assert make_dry_run(cma_es, [], split, Resources(16)).busy_ahead == {}

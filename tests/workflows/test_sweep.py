@@ -1,4 +1,4 @@
-"""Sweeps from search to promotion, with a trainer by formula and a tracker in memory: the whole loop in milliseconds."""
+"""Sweeps with a trainer by a formula and a tracker in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -49,17 +49,21 @@ from tiny_sweep import TinySweep, tiny_experiment, tiny_table
 
 OPTUNA: Mapping[str, Any] = {"driver": "optuna", "trials": 20, "batch": 8, "initial_trials": {"small": {"trunk.depth": 1}}}
 
-AHEAD: Mapping[str, Any] = {**OPTUNA, "batch": 5, "pending_rounds": 2}
-"""Rounds of five, of which three are open at once."""
+PENDING: Mapping[str, Any] = {**OPTUNA, "batch": 5, "pending_rounds": 2}
+"""Rounds of five, of which three are pending at once."""
 
 
-@pytest.fixture(params=["random", "optuna", "ahead"])
+@pytest.fixture(params=["random", "optuna", "pending_rounds"])
 def experiment(request: pytest.FixtureRequest) -> Experiment:
-    searches: Mapping[str, Mapping[str, Any]] = {"random": {}, "optuna": {"search": OPTUNA}, "ahead": {"search": AHEAD}}
+    searches: Mapping[str, Mapping[str, Any]] = {
+        "random": {},
+        "optuna": {"search": OPTUNA},
+        "pending_rounds": {"search": PENDING},
+    }
     return tiny_experiment(**searches[request.param])
 
 
-def test_a_search_scores_every_trial_and_asks_the_initial_ones_first(experiment: Experiment) -> None:
+def test_a_search_scores_every_trial_and_starts_with_the_known_configurations(experiment: Experiment) -> None:
     sweep = TinySweep(experiment)
     results = sweep.search()
     assert [result.trial.number for result in results] == list(range(20))
@@ -70,10 +74,12 @@ def test_a_search_scores_every_trial_and_asks_the_initial_ones_first(experiment:
 
 
 @pytest.mark.parametrize("populations", [0, 1, 2, 5, 9])
-def test_an_interrupted_sweep_resumes_with_the_same_trials_and_scores(experiment: Experiment, populations: int) -> None:
+def test_an_interrupted_sweep_resumes_with_the_results_of_an_uninterrupted_one(
+    experiment: Experiment, populations: int
+) -> None:
     """Nothing that was recorded is trained again or lost, and the trials are those of an uninterrupted sweep."""
     uninterrupted = TinySweep(experiment).search()
-    cut = TinySweep(experiment, breaks_after=populations)
+    cut = TinySweep(experiment, interrupts_after=populations)
     with pytest.raises(KeyboardInterrupt):
         cut.search()
     before = cut.tracker.recorded_results()
@@ -87,7 +93,7 @@ def test_an_interrupted_sweep_resumes_with_the_same_trials_and_scores(experiment
     assert resumed.progress.lines[0] == f"begin {len(before)}/20"
 
 
-def test_a_larger_budget_continues_the_same_search(experiment: Experiment) -> None:
+def test_a_sweep_resumed_with_more_trials_trains_the_additional_ones(experiment: Experiment) -> None:
     small = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 11})})
     sweep = TinySweep(small)
     sweep.search()
@@ -102,73 +108,79 @@ def test_a_failed_trial_is_recorded_with_its_reason_and_the_search_goes_on(exper
     failed = [result for result in sweep.tracker.recorded_results() if result.score.status is Status.FAILED]
     assert 0 < len(failed) < 20
     assert summary.trials == {"complete": 20 - len(failed), "pruned": 0, "failed": len(failed)}
-    assert all(result.score.reason.startswith("diverged: predictions were not finite after epoch 1") for result in failed)
+    assert all("diverged" in result.score.reason and "epoch 1" in result.score.reason for result in failed)
 
 
-class ReorderingTrainer(FormulaTrainer):
-    """Trains populations in another order than that of the queue, and records how many were waiting meanwhile."""
+@dataclass
+class ShuffledTrainer(FormulaTrainer):
+    """Trains populations in random order and records how many wait meanwhile.
+
+    Args:
+        order_seed: The seed of the order; 0 trains them in the order of the queue.
+    """
+
+    order_seed: int = 0
+    waiting: list[int] = field(default_factory=list)
 
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
-        """In an order drawn from the seed `breaks_after`; in the queue's order where that is 0."""
-        random = np.random.default_rng(self.breaks_after)
-        self.waited: list[int] = []
+        rng = np.random.default_rng(self.order_seed)
         while queue:
-            skipped = int(random.integers(len(queue))) if self.breaks_after else 0
+            skipped = int(rng.integers(len(queue))) if self.order_seed else 0
             passed = [(position, queue.take(position)) for _ in range(skipped) for position, _ in queue.next[:1]]
             position, population = queue.next[0]
             queue.take(position)
-            for index, left in reversed(passed):
-                queue.put_back(index, left)
-            self.waited.append(len(queue))
+            for skipped_position, skipped_population in reversed(passed):
+                queue.put_back(skipped_position, skipped_population)
+            self.waiting.append(len(queue))
             yield position, PopulationOutcome([*self._lanes(population)], seconds=1.0, compile_seconds=0.0)
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_results_do_not_depend_on_the_order_in_which_populations_finish(seed: int) -> None:
-    experiment = tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40})
+@pytest.mark.parametrize("order_seed", range(8))
+def test_results_do_not_depend_on_which_population_finishes_first(order_seed: int) -> None:
+    experiment = tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**PENDING, "trials": 40})
     expected, sweep = TinySweep(experiment).search(), TinySweep(experiment)
-    sweep.trainer = ReorderingTrainer(sweep.rows, breaks_after=seed)
+    sweep.trainer = ShuffledTrainer(sweep.rows, order_seed=order_seed)
     assert sweep.search() == expected
     assert sweep.tracker.recorded_results() == expected
 
 
-def test_idle_workers_are_reported_with_the_setting_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_whose_workers_waited_recommends_more_pending_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = tiny_experiment(search={**OPTUNA, "trials": 40})
-    monkeypatch.setattr(FormulaTrainer, "resources", Resources(10**6))  # each of its populations takes a second, it says
+    monkeypatch.setattr(FormulaTrainer, "resources", Resources(10**6))  # its populations take a second each
     sweep = TinySweep(experiment)
     sweep.search()
-    assert sweep.progress.lines[-1].startswith("workers had something to do for 0% of the time: more rounds asked ahead")
+    assert "search.pending_rounds" in sweep.progress.lines[-1]
     for busy in (tiny_experiment(search=OPTUNA), tiny_experiment(search={**OPTUNA, "algorithm": "cma_es", "trials": 40})):
         sweep = TinySweep(busy)
         sweep.search()
-        assert sweep.progress.lines[-1].startswith("the search is over"), "too few rounds, or nothing can be asked ahead"
+        assert "search.pending_rounds" not in sweep.progress.lines[-1], "too few rounds, or rounds that cannot be pending"
 
 
-@pytest.mark.parametrize("ahead", [0, 1, 2])
-def test_populations_of_pending_rounds_wait_while_one_trains(ahead: int) -> None:
+@pytest.mark.parametrize("pending_rounds", [0, 1, 2])
+def test_populations_of_pending_rounds_wait_while_one_trains(pending_rounds: int) -> None:
     """So that no worker is idle at a rung or at the end of a round, before the last rounds."""
     experiment = tiny_experiment(
-        fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**AHEAD, "trials": 40, "pending_rounds": ahead}
+        fit={"epochs": 6}, pruning={"rungs": [1, 3]}, search={**PENDING, "trials": 40, "pending_rounds": pending_rounds}
     )
     sweep = TinySweep(experiment)
-    sweep.trainer = trainer = ReorderingTrainer(sweep.rows, breaks_after=0)
+    sweep.trainer = trainer = ShuffledTrainer(sweep.rows)
     sweep.search()
-    assert min(trainer.waited[: len(trainer.waited) // 2]) == (0, 3, 6)[ahead]
+    assert min(trainer.waiting[: len(trainer.waiting) // 2]) == (0, 3, 6)[pending_rounds]
 
 
-@pytest.fixture(params=["random", "optuna", "ahead"])
+@pytest.fixture(params=["random", "optuna", "pending_rounds"])
 def pruned(request: pytest.FixtureRequest) -> Experiment:
     """Rounds of eight, of which four train on after the first epoch, two after the third, and those to the end."""
     searches: Mapping[str, Mapping[str, Any]] = {
         "random": {},
         "optuna": {"search": OPTUNA},
-        "ahead": {"search": {**OPTUNA, "pending_rounds": 1}},
+        "pending_rounds": {"search": {**OPTUNA, "pending_rounds": 1}},
     }
     changes = searches[request.param]
     return tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [1, 3]}, **changes)
 
 
-def test_at_each_rung_the_better_part_of_a_round_trains_on(pruned: Experiment) -> None:
+def test_at_each_rung_the_better_half_of_a_round_continues(pruned: Experiment) -> None:
     sweep = TinySweep(pruned)
     results = sweep.search()
     assert [result.trial.number for result in results] == list(range(20))
@@ -181,7 +193,7 @@ def test_at_each_rung_the_better_part_of_a_round_trains_on(pruned: Experiment) -
     for scores in by_round:
         complete = [score.value for score in scores if score.is_complete]
         dropped = [score for score in scores if score.status is Status.PRUNED]
-        assert all(score.reason.startswith("pruned at rung") for score in dropped)
+        assert all("rung" in score.reason for score in dropped)
         assert min(complete) > max(score.value for score in dropped)
         assert all(score.rungs[max(score.rungs)] == tuple(head.score for head in score.heads.values()) for score in dropped)
 
@@ -193,35 +205,35 @@ def test_without_pruning_the_same_trials_train_to_their_end(pruned: Experiment) 
 
 
 @pytest.mark.parametrize("populations", range(0, 24, 3))
-def test_an_interrupted_sweep_resumes_with_the_same_pruning_decisions(pruned: Experiment, populations: int) -> None:
-    """Wherever it was cut: trials that have their scores compete with those that are trained again as they did before."""
+def test_an_interrupted_sweep_resumes_with_the_pruning_of_an_uninterrupted_one(pruned: Experiment, populations: int) -> None:
+    """Recorded trials compete at the rungs with the trials that are trained again."""
 
-    def outcomes(results: list[Result]) -> list[tuple[Any, ...]]:
+    def pruning(results: list[Result]) -> list[tuple[Any, ...]]:
         return [
             (result.trial, result.score.status, result.score.value, result.score.rungs, result.score.reason)
             for result in results
         ]
 
     uninterrupted = TinySweep(pruned).search()
-    cut = TinySweep(pruned, breaks_after=populations)
+    cut = TinySweep(pruned, interrupts_after=populations)
     with pytest.raises(KeyboardInterrupt):
         cut.search()
     before = cut.tracker.recorded_results()
     resumed = cut.again()
-    assert outcomes(resumed.search()) == outcomes(uninterrupted)
+    assert pruning(resumed.search()) == pruning(uninterrupted)
     assert {trial for trial, _ in resumed.trainer.trained} == set(range(20)) - {result.trial.number for result in before}
 
 
-def test_a_trial_that_fails_does_not_compete(pruned: Experiment) -> None:
+def test_failed_trials_do_not_count_at_a_rung(pruned: Experiment) -> None:
     results = TinySweep(pruned, diverges_above=0.05).search()[:8]
     failed = [result for result in results if result.score.status is Status.FAILED]
-    standing = 8 - len(failed)
+    remaining = 8 - len(failed)
     assert 0 < len(failed) < 8
-    assert sum(3 in result.score.rungs for result in results) == -(-standing // 2)
+    assert sum(3 in result.score.rungs for result in results) == -(-remaining // 2)
 
 
 @pytest.fixture
-def mixed_epochs() -> Experiment:
+def epochs_vary() -> Experiment:
     """One round of six with rungs at 2 and 4 of 8 epochs: networks that end before, between, at and after the rungs."""
     return tiny_experiment(
         space={"dimensions": {"epochs": {"type": "choice", "choices": [1, 2, 3, 4, 5, 8], "ordered": True}}},
@@ -231,8 +243,8 @@ def mixed_epochs() -> Experiment:
     )
 
 
-def test_networks_with_fewer_epochs_come_to_their_end_between_the_rungs(mixed_epochs: Experiment) -> None:
-    sweep = TinySweep(mixed_epochs)
+def test_networks_with_fewer_epochs_are_complete_between_the_rungs(epochs_vary: Experiment) -> None:
+    sweep = TinySweep(epochs_vary)
     results = sweep.search()
     assert all(result.score.is_complete for result in results)
     assert {result.trial.params["epochs"]: result.score.epochs for result in results} == {n: n for n in (1, 2, 3, 4, 5, 8)}
@@ -248,14 +260,14 @@ def test_networks_with_fewer_epochs_come_to_their_end_between_the_rungs(mixed_ep
     assert sweep.progress.planned - sweep.trainer.epochs == 0
 
 
-@pytest.mark.parametrize("populations", [0, 1])  # cut in the first leg, and in the second
-def test_networks_that_have_ended_compete_at_later_rungs_after_a_resume_too(mixed_epochs: Experiment, populations: int) -> None:
-    halved = mixed_epochs.model_copy(update={"pruning": Pruning(rungs=[2, 4], keep=0.5)})
+@pytest.mark.parametrize("populations", [0, 1])  # interrupted before the first rung, and after it
+def test_complete_networks_count_at_later_rungs_also_after_a_resume(epochs_vary: Experiment, populations: int) -> None:
+    halved = epochs_vary.model_copy(update={"pruning": Pruning(rungs=[2, 4], keep=0.5)})
     uninterrupted = TinySweep(halved).search()
     statuses = {result.trial.params["epochs"]: result.score.status for result in uninterrupted}
     assert statuses[1] is statuses[2] is Status.COMPLETE
     assert Status.PRUNED in statuses.values()
-    cut = TinySweep(halved, breaks_after=populations)
+    cut = TinySweep(halved, interrupts_after=populations)
     with pytest.raises(KeyboardInterrupt):
         cut.search()
     again = cut.again().search()
@@ -267,45 +279,41 @@ def test_networks_that_have_ended_compete_at_later_rungs_after_a_resume_too(mixe
 def test_an_exhausted_space_ends_the_search() -> None:
     space = {"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}}
     sweep = TinySweep(tiny_experiment(space=space, search={"driver": "random", "trials": 20, "batch": 8}))
-    assert len(sweep.search()) == 3
-    assert "the search is over: the search space is exhausted after 3 trials" in sweep.progress.lines
+    found = sweep.run_search()
+    assert (len(found.results), found.stop.by) == (3, StoppedBy.EXHAUSTED)
 
 
-def changed(experiment: Experiment, **search: Any) -> Experiment:
+def with_search(experiment: Experiment, **search: Any) -> Experiment:
     return experiment.model_copy(update={"search": experiment.search.model_copy(update=search)})
 
 
-def test_a_target_that_is_reached_ends_the_search_and_its_round_at_the_next_rung(pruned: Experiment) -> None:
+def test_reaching_the_target_ends_the_search(pruned: Experiment) -> None:
     everything = TinySweep(pruned).search()
     target = next(result.score.value for result in everything if result.score.is_complete) - 1e-9
-    sweep = TinySweep(changed(pruned, target=target))
+    sweep = TinySweep(with_search(pruned, target=target))
     found = sweep.run_search()
     assert found.stop.by is StoppedBy.TARGET
     assert len(found.results) == 8 * (1 + pruned.pending_rounds)
     assert max(result.score.value for result in found.results if result.score.is_complete) >= target
-    assert sweep.progress.lines[-1].startswith("the search is over: trial ")
 
 
-def test_when_time_is_up_what_stands_at_a_rung_is_pruned_there(pruned: Experiment) -> None:
-    sweep = TinySweep(changed(pruned, seconds=1e-9))
-    assert sweep.search() == []
-    ticking = TinySweep(changed(pruned, seconds=100.0))
-    found = ticking.run_search(seconds_before=99.9999)
-    reasons = {result.score.reason for result in found.results}
+def test_when_the_seconds_are_spent_trials_at_a_rung_are_pruned(pruned: Experiment) -> None:
+    assert TinySweep(with_search(pruned, seconds=1e-9)).search() == []
+    found = TinySweep(with_search(pruned, seconds=100.0)).run_search(seconds_before=99.9999)
     assert found.stop.by is StoppedBy.SECONDS
     assert len(found.results) in (0, 8)
-    assert all("stopped at rung 1 (epoch 1): 100 s are spent" in reason for reason in reasons)
+    assert all((result.score.status, [*result.score.rungs]) == (Status.PRUNED, [1]) for result in found.results)
 
 
-def test_no_new_best_for_so_long_ends_the_search(experiment: Experiment) -> None:
-    sweep = TinySweep(changed(experiment, patience=2, trials=60))
+def test_a_search_without_improvement_ends_after_its_patience(experiment: Experiment) -> None:
+    sweep = TinySweep(with_search(experiment, patience=2, trials=60))
     summary = sweep.run()
-    assert summary.stopped_by == "patience" and sum(summary.trials.values()) < 40
+    assert summary.stopped_by == StoppedBy.PATIENCE and sum(summary.trials.values()) < 40
     assert finished_result(sweep.experiment, sweep.tracker.conclusion) is not None
-    assert finished_result(changed(sweep.experiment, patience=200), sweep.tracker.conclusion) is None
+    assert finished_result(with_search(sweep.experiment, patience=200), sweep.tracker.conclusion) is None
 
 
-def test_several_objectives_have_a_pareto_front_and_a_hypervolume(experiment: Experiment) -> None:
+def test_several_objectives_have_a_front_and_a_hypervolume(experiment: Experiment) -> None:
     several = experiment.model_copy(update={"objective": Objective(maximize=["r2/PE", "r2/V"], choose="min_r2")})
     sweep = TinySweep(several)
     summary = sweep.run()
@@ -322,16 +330,16 @@ def test_several_objectives_have_a_pareto_front_and_a_hypervolume(experiment: Ex
     assert SweepSummary.loads(summary.dumps()).pareto_front == summary.pareto_front
 
 
-def test_a_constraint_that_no_trial_meets_is_in_the_summary(experiment: Experiment) -> None:
+def test_a_constraint_that_no_trial_meets_is_reported(experiment: Experiment) -> None:
     hard = experiment.model_copy(update={"objective": Objective(constraints=["r2/PE >= 0.9999999", "r2/PE >= 0.5 * small"])})
     summary = TinySweep(hard).run()
     assert summary.best is None
-    (sentence,) = summary.unmet_constraints
-    assert sentence == "r2/PE >= 0.9999999: no complete trial reaches 1.0000"
-    assert "No trial meets the constraints" in rendered_text(render_sweep_summary(summary, {"PE": "", "V": ""}))
+    (constraint,) = summary.unmet_constraints
+    assert constraint.startswith("r2/PE >= 0.9999999:")
+    assert constraint in " ".join(rendered_text(render_sweep_summary(summary, {"PE": "", "V": ""})).split())
 
 
-def test_the_configuration_that_bounds_a_constraint_trains_to_its_end(pruned: Experiment) -> None:
+def test_the_initial_trial_that_a_constraint_names_is_not_pruned(pruned: Experiment) -> None:
     bounded = pruned.model_copy(update={"objective": Objective(constraints=["r2/PE >= 0.9 * small"])})
     small = next(result for result in TinySweep(bounded).search() if result.trial.known == "small")
     assert small.score.is_complete
@@ -354,21 +362,21 @@ def test_a_driver_learns_from_earlier_sweeps_of_the_same_space_and_table() -> No
 
     assert second_round(prior) != second_round()
     assert second_round(prior) == second_round(prior)
-    keys = {new_sweep_record(later, first.dataset, first.split, outcomes).key for outcomes in ([], prior, prior[:5])}
+    keys = {new_sweep_record(later, first.dataset, first.split, taught).key for taught in ([], prior, prior[:5])}
     assert len(keys) == 3
 
 
 def test_an_earlier_sweep_of_another_table_or_space_is_refused() -> None:
     experiment, sweep = tiny_experiment(search=OPTUNA), TinySweep(tiny_experiment(search=OPTUNA))
     earlier = RecordedSweep("0123456789", sweep.tracker._sweep.record, experiment, [])
-    with pytest.raises(ConfigError, match=r"the sweep tiny \(01234567\) was scored on another table"):
+    with pytest.raises(ConfigError, match=r"^search\.warm_start: .*\(01234567\).*table"):
         warm_start_results(experiment, replace(sweep.dataset, digest="t2"), [earlier])
     other = tiny_experiment(search=OPTUNA, space={"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}})
-    with pytest.raises(ConfigError, match=r"has another space \(.*trunk.depth.* differ\)"):
+    with pytest.raises(ConfigError, match=r"^search\.warm_start: .*trunk\.depth"):
         warm_start_results(other, sweep.dataset, [earlier])
 
 
-def test_a_summary_has_scores_baselines_and_the_registered_model(experiment: Experiment) -> None:
+def test_a_summary_has_the_best_trial_its_test_scores_the_champion_and_the_baselines(experiment: Experiment) -> None:
     sweep = TinySweep(experiment)
     summary = sweep.run([Baseline("linear_regression")])
     assert summary.best is not None and summary.test_scores is not None and summary.registered is not None
@@ -390,15 +398,15 @@ def test_a_summary_has_scores_baselines_and_the_registered_model(experiment: Exp
     assert f"trial {summary.best.trial}" in text and "linear regression" in text and "models:/tiny@champion" in text
 
 
-def test_a_record_has_question_table_space_and_device() -> None:
+def test_a_sweep_record_describes_the_space_the_table_and_the_environment() -> None:
     conditional = {"type": "int", "low": 0, "high": 2, "when": {"trunk.depth": [2]}}
     space = {"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 2}, "branch.depth": conditional}}
     sweep = TinySweep(tiny_experiment(space=space, search={"driver": "random", "trials": 2}, question="How *far*?"))
     record = sweep.tracker._sweep.record
     assert record.dimensions == ["trunk.depth"], "what every trial has a value of"
     assert record.table == TableRecord("tiny.csv", "t1", "tiny.csv", ["a", "b", "PE", "V"], 120)
-    written, _ = parse_yaml(record.files["search_space.yaml"], "space")
-    assert SearchSpace.model_validate(written) == sweep.experiment.space
+    space_data, _ = parse_yaml(record.files["search_space.yaml"], "space")
+    assert SearchSpace.model_validate(space_data) == sweep.experiment.space
     assert json.loads(record.files["environment.json"])["cores"] >= 1
     assert json.loads(record.files["environment.json"])["device"] == record.tags["device"] == "processor"
     on_gpu = new_sweep_record(sweep.experiment, sweep.dataset, sweep.split, device=Device("gpu", 2**34, "Tesla T4"))
@@ -409,7 +417,7 @@ def test_a_record_has_question_table_space_and_device() -> None:
     assert stand_in is not None and stand_in.name == "tiny.csv (stand-in)"
 
 
-def test_the_sweeps_page_has_the_best_five_trials(experiment: Experiment) -> None:
+def test_the_description_of_a_sweep_has_the_best_five_trials(experiment: Experiment) -> None:
     sweep = TinySweep(experiment)
 
     class Describer(TableReporter):
@@ -418,14 +426,14 @@ def test_the_sweeps_page_has_the_best_five_trials(experiment: Experiment) -> Non
 
     summary = run_sweep(replace(sweep.context, reporter=Describer()), open_driver(experiment))
     assert summary.best is not None
-    note = sweep.tracker._sweep.description
-    numbers = [int(number) for number in re.findall(r"^\| \**(\d{3})", note, re.MULTILINE)]
+    description = sweep.tracker._sweep.description
+    numbers = [int(number) for number in re.findall(r"^\| \**(\d{3})", description, re.MULTILINE)]
     complete = [result for result in sweep.tracker.recorded_results() if result.score.is_complete]
     assert numbers == [result.trial.number for result in sorted(complete, key=lambda result: -result.score.value)[:5]]
-    assert f"The network of trial {summary.best.trial} (" in note
+    assert f"The network of trial {summary.best.trial} (" in description
 
 
-def test_a_summary_has_importance_and_warnings_of_bounds() -> None:
+def test_a_summary_has_hyperparameter_importance_and_values_at_a_bound() -> None:
     rate = {"type": "float", "low": 0.01, "high": 1.0, "log": True}  # the formula's best value is its low end
     depth = {"type": "choice", "choices": [1, 2, 3], "ordered": True}
     space = {"dimensions": {"learning_rate": rate, "trunk.depth": depth}}
@@ -434,12 +442,12 @@ def test_a_summary_has_importance_and_warnings_of_bounds() -> None:
     assert list(summary.importance) == ["PE", "V", "mean"]
     assert all(next(iter(shares)) == "learning_rate" for shares in summary.importance.values())
     assert (
-        summary.boundary_warnings[0].startswith("learning_rate is 0.0")
+        summary.boundary_warnings[0].startswith("learning_rate ")
         and "low: 0.001, high: 1.0, log: true}" in summary.boundary_warnings[0]
     )
-    figures = sweep.tracker.conclusion
-    assert figures is not None
-    assert figures.metrics["importance/PE/learning_rate"] == summary.importance["PE"]["learning_rate"]
+    conclusion = sweep.tracker.conclusion
+    assert conclusion is not None
+    assert conclusion.metrics["importance/PE/learning_rate"] == summary.importance["PE"]["learning_rate"]
     files = sweep.tracker._sweep.files
     assert json.loads(files["importance.json"]) == json.loads(files["summary.json"])["importance"] == summary.importance
     text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
@@ -488,37 +496,37 @@ def test_a_result_of_an_earlier_version_is_read(experiment: Experiment) -> None:
     assert (loaded.importance, loaded.boundary_warnings) == ({}, ())
 
 
-def test_the_summary_of_a_finished_sweep_is_read_from_its_record(experiment: Experiment) -> None:
+def test_the_summary_of_a_finished_sweep_is_read_from_its_conclusion(experiment: Experiment) -> None:
     sweep = TinySweep(experiment)
     summary = sweep.run()
-    remembered = finished_result(experiment, sweep.again().tracker.conclusion)
-    assert remembered is not None
-    assert remembered.to_json() == summary.to_json()
+    recorded = finished_result(experiment, sweep.again().tracker.conclusion)
+    assert recorded is not None
+    assert recorded.to_json() == summary.to_json()
     assert finished_result(experiment, SweepConclusion({}, {"summary": '{"from": "another version"}'})) is None
     more = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 21})})
     assert finished_result(more, sweep.tracker.conclusion) is None
 
 
-def test_a_sweep_without_complete_trials_registers_nothing(experiment: Experiment) -> None:
+def test_a_sweep_without_a_complete_trial_registers_nothing(experiment: Experiment) -> None:
     summary = TinySweep(experiment, diverges_above=0.0).run()
     assert (summary.best, summary.test_scores, summary.registered) == (None, None, None)
     assert json.loads(summary.to_json())["best"] is None
     assert "No trial is complete" in rendered_text(render_sweep_summary(summary, {"PE": "", "V": ""}))
 
 
-def test_the_key_of_a_sweep_follows_what_decides_its_answers(experiment: Experiment) -> None:
+def test_the_key_of_a_sweep_depends_on_what_its_scores_depend_on(experiment: Experiment) -> None:
     sweep = TinySweep(experiment)
 
     def key(changed: Experiment, dataset: Dataset = sweep.dataset) -> str:
         return new_sweep_record(changed, dataset, sweep.split).key
 
-    elsewhere = {
+    irrelevant = {
         "question": "another?",
         "baselines": ["linear_regression"],
         "promotion": None,
         "workers": RayWorkersConfig(kind="ray"),
     }
-    assert key(experiment.model_copy(update=elsewhere)) == key(experiment)
+    assert key(experiment.model_copy(update=irrelevant)) == key(experiment)
     assert key(experiment.model_copy(update={"seed": 2})) != key(experiment)
     assert key(experiment.model_copy(update={"fit": experiment.fit.model_copy(update={"epochs": 4})})) != key(experiment)
     assert key(experiment, replace(sweep.dataset, digest="t2")) != key(experiment)
@@ -531,11 +539,11 @@ def test_a_stand_in_registers_under_another_name() -> None:
 
 
 class TestPromotion:
-    """Sweeps one after the other under one model name. The formula trainer has no noise: the better is so on every fold."""
+    """Successive sweeps under one model name. The trainer has no noise: a better model is better on every fold."""
 
     def run(self, store: MemoryStore, best_rate: float, **changed: Any) -> tuple[SweepSummary, MemoryTracker]:
         """A sweep whose best trial has this learning rate; the nearer to 0.01, the better."""
-        known = {"one": {"trunk.depth": 2, "trunk.width": 4, "learning_rate": best_rate}}
+        known = {"only": {"trunk.depth": 2, "trunk.width": 4, "learning_rate": best_rate}}
         search = {"driver": "random", "trials": 1, "initial_trials": known}
         experiment = tiny_experiment(**{"search": search, "seed": round(best_rate * 1e6), **changed})
         sweep = TinySweep.in_store(experiment, store)
@@ -543,11 +551,10 @@ class TestPromotion:
 
     def test_the_first_model_becomes_champion_and_then_only_a_better_one(self) -> None:
         store = MemoryStore()
-        versions = [self.run(store, rate)[0].registered for rate in (0.1, 0.02, 0.05)]
-        assert [version and version.promoted for version in versions] == [True, True, False]
-        assert versions[0] is not None and versions[0].because.startswith("first of its name, with a mean validation R² of 0.9")
-        assert versions[1] is not None and "of version 1: +0." in versions[1].because
-        assert versions[2] is not None and versions[2].because.endswith("not better beyond chance")
+        registered = [self.run(store, rate)[0].registered for rate in (0.1, 0.02, 0.05)]
+        assert [model is not None and model.promoted for model in registered] == [True, True, False]
+        assert [model is not None and model.version for model in registered] == [1, 2, 3]
+        assert all(model is not None and model.because for model in registered)
         assert store.champions["tiny"].version == 2
 
     def test_an_equal_model_does_not_become_champion(self) -> None:
@@ -567,10 +574,10 @@ class TestPromotion:
     def test_a_champion_that_predicts_something_else_is_an_error_before_the_search(self) -> None:
         store = MemoryStore()
         self.run(store, 0.02)
-        with pytest.raises(ConfigError, match=r"version 1 of 'tiny' predicts .*: choose another name"):
+        with pytest.raises(ConfigError, match=r"\bversion 1 of 'tiny'"):
             self.run(store, 0.01, heads={"PE": {"unit": "MW"}})
 
-    def test_a_dry_run_decides_and_registers_nothing(self) -> None:
+    def test_a_dry_run_of_a_promotion_decides_and_registers_nothing(self) -> None:
         store = MemoryStore()
         self.run(store, 0.02)
         _, tracker = self.run(store, 0.01, promotion=None)
@@ -581,31 +588,29 @@ class TestPromotion:
         assert "would be promoted" in rendered_text(render_promotion_outcome(dry, ["PE", "V"]))
         promoted = promote_recorded(sweep.context, number=0)
         assert promoted.registered is not None and promoted.registered.promoted and store.champions["tiny"].version == 2
-        with pytest.raises(ConfigError, match=r"--trial: got 7, expected a complete trial of this sweep \(0\)"):
+        with pytest.raises(ConfigError, match=r"^--trial: got 7\b"):
             promote_recorded(sweep.context, number=7, dry_run=True)
 
     def test_the_score_of_a_baseline_does_not_change_when_there_is_a_champion(self) -> None:
-        known = {"one": {"trunk.depth": 3, "trunk.width": 5, "learning_rate": 0.02}}
+        known = {"only": {"trunk.depth": 3, "trunk.width": 5, "learning_rate": 0.02}}
         other = tiny_experiment(name="other", search={"driver": "random", "trials": 1, "initial_trials": known})
         experiment = tiny_experiment(confirmation={"trials": 2, "folds": 3, "seeds": 2})
         baselines = [check_baseline_experiment(other, "other.yaml", experiment)]
         empty, store = MemoryStore(), MemoryStore()
         self.run(store, 0.5, seed=experiment.seed)
         assert store.champions["tiny"].version == 1
-        without, beside = (TinySweep.in_store(experiment, each, seed_effect=0.05).run(baselines) for each in (empty, store))
+        without, beside = (TinySweep.in_store(experiment, chosen, seed_effect=0.05).run(baselines) for chosen in (empty, store))
         assert beside.baselines == without.baselines
         assert beside.confirmed == without.confirmed
 
     def test_a_trial_that_is_promoted_is_confirmed_from_the_weights_that_it_had_in_the_sweep(self) -> None:
         experiment = tiny_experiment(confirmation={"trials": 3, "folds": 3, "seeds": 2})
         sweep = TinySweep(experiment, seed_effect=0.05)
-        in_the_sweep = {trial.trial: trial for trial in sweep.run().confirmed}
-        for number, in_sweep in in_the_sweep.items():
+        confirmed = {scores.trial: scores for scores in sweep.run().confirmed}
+        for number, in_sweep in confirmed.items():
             outcome = promote_recorded(sweep.again(seed_effect=0.05).context, number, dry_run=True)
             (candidate,) = [
-                confirmed
-                for confirmed in outcome.confirmed
-                if confirmed.candidate.trial.number == number and confirmed.candidate.searched
+                trial for trial in outcome.confirmed if trial.candidate.trial.number == number and trial.candidate.searched
             ]
             assert candidate.score.means == in_sweep.scores
 
@@ -634,10 +639,10 @@ def test_the_best_trials_are_shown_with_their_searched_and_confirmed_scores(expe
 
 def test_a_baseline_must_be_one_known_trial_on_the_same_heads() -> None:
     other = tiny_experiment(search={"driver": "random", "trials": 2})
-    with pytest.raises(ConfigError, match="experiment of one known trial"):
+    with pytest.raises(ConfigError, match=r"^other\.yaml: .*\btrial"):
         check_baseline_experiment(other, "other.yaml", tiny_experiment())
-    fixed = {"driver": "random", "trials": 1, "initial_trials": {"one": {}}}
-    with pytest.raises(ConfigError, match="heads and inputs of the experiment"):
+    fixed = {"driver": "random", "trials": 1, "initial_trials": {"only": {}}}
+    with pytest.raises(ConfigError, match=r"^other\.yaml: .*\bheads and inputs\b"):
         check_baseline_experiment(tiny_experiment(search=fixed, heads={"PE": {}}), "other.yaml", tiny_experiment())
     baseline = check_baseline_experiment(tiny_experiment(search=fixed), "other.yaml", tiny_experiment())
     assert baseline.experiment is not None
@@ -645,7 +650,7 @@ def test_a_baseline_must_be_one_known_trial_on_the_same_heads() -> None:
 
 def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows(experiment: Experiment) -> None:
     sweep = TinySweep(experiment)
-    fixed = {"driver": "random", "trials": 1, "initial_trials": {"one": {"learning_rate": 0.01, "trunk.depth": 4}}}
+    fixed = {"driver": "random", "trials": 1, "initial_trials": {"only": {"learning_rate": 0.01, "trunk.depth": 4}}}
     summary = sweep.run([check_baseline_experiment(tiny_experiment(search=fixed, name="rival"), "rival.yaml", experiment)])
     (rival,) = summary.baselines
     assert rival.name == "rival"
@@ -655,19 +660,20 @@ def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows
 
 def test_a_dry_run_counts_what_would_be_trained(experiment: Experiment) -> None:
     sweep = TinySweep(experiment)
-    dry_run = make_dry_run(experiment, [], sweep.split, Resources(2))
-    assert (dry_run.trials, dry_run.lanes) == (
+    planned = make_dry_run(experiment, [], sweep.split, Resources(2))
+    assert (planned.trials, planned.lanes) == (
         20,
         101,
     )  # three folds each; four trials on five folds from two seeds; and the refit
-    assert dry_run.programs <= dry_run.populations <= dry_run.lanes
-    assert dry_run.seconds > 0
-    assert sum(each.lanes for each in dry_run.plan) == 101 and all(0 < each.useful <= 1 for each in dry_run.plan)
+    assert planned.programs <= planned.populations <= planned.lanes
+    assert planned.seconds > 0
+    assert sum(program.lanes for program in planned.plan) == 101
+    assert all(0 < program.useful <= 1 for program in planned.plan)
     halved = make_dry_run(
         tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": [6000, 12_000]}), [], sweep.split, Resources(2)
     )
     whole = make_dry_run(tiny_experiment(fit={"epochs": 60_000}, pruning={"rungs": []}), [], sweep.split, Resources(2))
     assert (dict(halved.rungs), dict(whole.rungs)) == ({6000: 4, 12_000: 2}, {})
     assert halved.seconds < whole.seconds
-    assert json.loads(dry_run.to_json())["workers"] == 2
+    assert json.loads(planned.to_json())["workers"] == 2
     assert not sweep.trainer.trained
