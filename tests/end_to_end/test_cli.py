@@ -33,6 +33,7 @@ from branchsweep.cli.context import resolve_workers
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.workers import LocalWorkersConfig, RayWorkersConfig, Workers
 from branchsweep.errors import UserError
+from branchsweep.models import serving
 from branchsweep.models.recipe import recipe_from_dict
 from branchsweep.workflows.session import Session, workers_of
 from store_readers import assert_readers_agree
@@ -233,7 +234,7 @@ def test_the_champion_is_exported_as_a_keras_file_and_as_a_script(finished: tupl
     folder = workspace.folder / "exported"
     folder.mkdir()
     _, err = workspace.run("export", "models:/plant@champion", "--format", "keras", "-o", "exported/plant.keras")
-    assert "serving.json" in err
+    assert "serving.json" in err and "encoder_affine.py" in err
     manifest = json.loads((folder / "serving.json").read_text(encoding="utf-8"))
     assert manifest["inputs"] == ["load", "wind"]
     assert manifest["provenance"]["columns"]["steam"] == "steam flow"
@@ -247,7 +248,10 @@ def test_the_champion_is_exported_as_a_keras_file_and_as_a_script(finished: tupl
     assert f"Total params: {parameters:,} " in done.stdout
     for head in ("heat", "steam", "cost"):
         assert f"{head}: R2 " in done.stdout
-    assert {file.name for file in folder.iterdir()} == {"plant.keras", "serving.json", "plant.py"}
+    assert {file.name for file in folder.iterdir()} == {"plant.keras", "serving.json", "encoder_affine.py", "plant.py"}
+    shutil.move(folder / "plant.keras", folder / serving.MODEL_FILE)
+    predicted = serving.Predictor(folder).predict(pd.DataFrame({"load": [50.0], "wind": [5.0]}))
+    assert np.isfinite(predicted[["heat", "steam", "cost"]].to_numpy()).all()
 
 
 def test_a_finished_sweep_is_printed_from_the_store(finished: tuple[Workspace, dict[str, Any], str]) -> None:

@@ -57,10 +57,11 @@ def export(
 ) -> None:
     """Write a registered model as a Keras file, or as a script that trains it again in plain Keras.
 
-    The Keras file takes scaled inputs; serving.json, written next to it, holds the scalers.
+    The Keras file takes encoded inputs. Beside it are written serving.json, with the fitted encoders, columns and units, and
+    encoder_KIND.py, the code of each kind of encoder: what models/serving.py needs to predict from raw inputs.
     """
     from branchsweep.models.codegen import script_from_manifest
-    from branchsweep.models.serving import MANIFEST_FILE, MODEL_FILE
+    from branchsweep.models.serving import ENCODER_FILE, MANIFEST_FILE, MODEL_FILE
     from branchsweep.tracking.open import download_model
 
     beside = output.with_name(MANIFEST_FILE)
@@ -71,7 +72,11 @@ def export(
             if kind == "keras":
                 shutil.copy(files / MODEL_FILE, output)
                 shutil.copy(files / MANIFEST_FILE, beside)
-                message = f"{output} written, and {beside} with its scalers, columns and units"
+                encoders = sorted(files.glob(ENCODER_FILE.format(kind="*")))  # none in a model of an earlier version
+                for encoder in encoders:
+                    shutil.copy(encoder, output.parent)
+                code = "".join(f", {output.with_name(encoder.name)}" for encoder in encoders)
+                message = f"{output} written, and beside it {beside} (encoders, columns, units){code}"
             else:
                 manifest = json.loads((files / MANIFEST_FILE).read_text(encoding="utf-8"))
                 output.write_text(script_from_manifest(model, manifest), encoding="utf-8")
@@ -82,10 +87,10 @@ def export(
 
 
 def _check_output(kind: str, output: Path, beside: Path) -> None:
-    """Check the path of an exported model: two Keras files in one folder would overwrite each other's scalers.
+    """Check the path of an exported model: two Keras files in one folder would overwrite each other's encoders.
 
     Raises:
-        UserError: If the suffix is wrong, the folder does not exist, or another model's scalers are in it.
+        UserError: If the suffix is wrong, the folder does not exist, or another model's encoders are in it.
     """
     suffix = {"keras": ".keras", "code": ".py"}[kind]
     if output.suffix != suffix:

@@ -191,7 +191,7 @@ def download_model(model_uri: str, target: Path, tracking_uri: str | None = None
         tracking_uri: The store; see `resolve_tracking_uri`.
 
     Returns:
-        The folder that holds `model.keras` and `serving.json`.
+        The folder that holds `model.keras`, `serving.json`, and an `encoder_KIND.py` for each kind of encoder.
 
     Raises:
         TrackingError: There is no such model, alias or version, or it was not made by branchsweep.

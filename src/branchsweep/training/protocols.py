@@ -31,9 +31,10 @@ class Trainer(Protocol):
         ...
 
     def export(self, folder: Path, model: ExportedModel) -> None:
-        """Write lanes that were trained on all training rows as one model: `model.keras` and `serving.json`.
+        """Write lanes that were trained on all training rows as one model.
 
-        It predicts the mean of what its members do in natural units, each with its share.
+        The files are `model.keras`, `serving.json`, and an `encoder_KIND.py` for each kind of encoder that the model has. The
+        model predicts the mean of what its members do in natural units, each with its share.
 
         Args:
             folder: Made if it is not there.

@@ -101,7 +101,7 @@ def load_predictor(model_uri: str, tracking_uri: str | None = None) -> LoadedMod
 
 
 def download_model(model_uri: str, target: Path, tracking_uri: str | None = None) -> Path:
-    """Download a registered model's own files; returns the folder that holds `model.keras` and `serving.json`.
+    """Download a registered model's own files; returns the folder that holds them, as `save_model` names them.
 
     Args:
         model_uri: As of `load_predictor`.
@@ -140,7 +140,7 @@ def save_model(folder: Path, target: Path, description: Model | None = None) -> 
     versions of it can be loaded in one process. Nothing is unpickled, and Keras reads the network in safe mode.
 
     Args:
-        folder: Holds `model.keras` and `serving.json`.
+        folder: Holds `model.keras`, `serving.json` and an `encoder_KIND.py` for each kind of encoder that the model has.
         target: The model's folder, which is created.
         description: Further fields of `MLmodel`.
     """
