@@ -76,9 +76,11 @@ def test_the_json_is_strict(value: Outer) -> None:
 @given(st.integers(0), params, texts)
 def test_the_params_of_a_trial_keep_their_types(number: int, values: Params, known: str) -> None:
     trial = Trial(number, values, known)
-    again = from_json(Trial, to_json(trial))
-    assert again == trial
-    assert {name: type(value) for name, value in again.params.items()} == {name: type(value) for name, value in values.items()}
+    restored = from_json(Trial, to_json(trial))
+    assert restored == trial
+    assert {name: type(value) for name, value in restored.params.items()} == {
+        name: type(value) for name, value in values.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -86,11 +88,11 @@ def test_the_params_of_a_trial_keep_their_types(number: int, values: Params, kno
     [{"score": 1.0}, {"number": 1, "score": "high"}, {"number": 1.5, "score": 1.0}, [], "text", None],
     ids=["a field is missing", "text for a number", "a fraction for an integer", "a list", "a text", "nothing"],
 )
-def test_what_describes_no_such_value_is_refused(data: Any) -> None:
+def test_data_of_another_type_is_refused(data: Any) -> None:
     with pytest.raises(ValueError, match="validation error"):
         from_data(Outer, data)
 
 
-def test_what_is_no_json_is_refused() -> None:
+def test_text_that_is_not_json_is_refused() -> None:
     with pytest.raises(ValueError, match="Expecting"):
         from_json(Outer, "{")

@@ -1,4 +1,4 @@
-"""Comparisons: what they refuse, what they spell out, and the experiments that their contestants come from."""
+"""Comparisons: validation, defaults, and the experiments of contestants."""
 
 from __future__ import annotations
 
@@ -61,29 +61,29 @@ def mistakes(**changes: Any) -> list[tuple[tuple[str | int, ...], str]]:
 
 
 def network(comparison: Comparison, name: str) -> Network | Single:
-    one = comparison.contestants[name]
-    assert not isinstance(one, Estimator)
-    return one
+    contestant = comparison.contestants[name]
+    assert not isinstance(contestant, Estimator)
+    return contestant
 
 
 class TestComparison:
-    def test_equal_words_are_equal(self) -> None:
+    def test_comparisons_with_equal_content_are_equal(self) -> None:
         assert make() == make()
         assert make() != make(seed=2)
         assert Comparison.model_validate(make().model_dump()) == make()
 
     @pytest.mark.parametrize("estimator", ESTIMATORS)
     def test_every_estimator_may_compete(self, estimator: str) -> None:
-        contestants = with_contestants(it={"kind": "estimator", "estimator": estimator})
-        assert make(contestants=contestants).contestants["it"].kind == "estimator"
+        contestants = with_contestants(added={"kind": "estimator", "estimator": estimator})
+        assert make(contestants=contestants).contestants["added"].kind == "estimator"
 
-    def test_needs_two(self) -> None:
-        ((place, _),) = mistakes(contestants={"branched": {"kind": "network"}})
-        assert place == ("contestants",)
+    def test_one_contestant_is_refused(self) -> None:
+        ((location, _),) = mistakes(contestants={"branched": {"kind": "network"}})
+        assert location == ("contestants",)
 
-    def test_tells_every_mistake_with_its_place(self) -> None:
+    def test_every_mistake_is_reported_with_its_key(self) -> None:
         fewer = {**OTHER, "heads": {"PE": {}}}
-        found = mistakes(
+        errors = mistakes(
             contestants=with_contestants(
                 forest={"kind": "estimator", "estimator": "random_forest", "chain": ["V", "V"]},
                 single={"kind": "single", "fixed": {"PE.depth": 99}},
@@ -94,7 +94,7 @@ class TestComparison:
             sharing={"fixed": {"V.depth": 1, "trunk.width": 0}},
         )
         ours, theirs = "{'PE': 'PE', 'V': 'V'} and inputs ['AT', 'AP', 'RH']", "{'PE': 'PE'} and inputs ['AT', 'AP', 'RH']"
-        assert [(place, message) for place, message in found if place[0] == "contestants"] == [
+        assert [(location, message) for location, message in errors if location[0] == "contestants"] == [
             (("contestants", "forest", "chain"), "got V, V, expected each of the heads PE, V once"),
             (("contestants", "single", "fixed", "PE.depth"), "got 99, expected a whole number from 0 to 16"),
             (
@@ -102,7 +102,7 @@ class TestComparison:
                 f"got an experiment with heads {theirs}, expected those of the comparison's experiment: heads {ours}",
             ),
         ]
-        assert [place for place, _ in found if place[0] != "contestants"] == [
+        assert [location for location, _ in errors if location[0] != "contestants"] == [
             ("reference",),
             ("transfer", "shared"),
             ("transfer", "single"),
@@ -110,102 +110,102 @@ class TestComparison:
             ("sharing", "fixed", "V.depth"),
         ]
 
-    def test_another_experiment_may_name_columns_as_it_likes(self) -> None:
-        """What must agree are the heads with their columns, not units or losses."""
+    def test_experiments_of_contestants_need_the_same_heads_and_columns_only(self) -> None:
+        """The heads and their columns must be equal, not units or losses."""
         other = {**OTHER, "heads": {"PE": {"column": "PE", "loss": "mae"}, "V": {}}}
         contestants = make(contestants=with_contestants(other={"kind": "network", "experiment": other})).contestants
         assert list(contestants) == list(DATA["contestants"])
         other = {**OTHER, "heads": {"PE": {"column": "V"}, "V": {"column": "PE"}}}
-        ((place, _),) = mistakes(contestants=with_contestants(other={"kind": "network", "experiment": other}))
-        assert place == ("contestants", "other", "experiment")
+        ((location, _),) = mistakes(contestants=with_contestants(other={"kind": "network", "experiment": other}))
+        assert location == ("contestants", "other", "experiment")
 
-    def test_the_first_contestant_is_the_reference_unless_it_says_otherwise(self) -> None:
+    def test_the_first_contestant_is_the_default_reference(self) -> None:
         assert make().reference_name == "forest"
         assert make(reference="single").reference_name == "single"
 
-    def test_the_gain_is_that_of_the_first_network_over_the_first_single_unless_it_says_otherwise(self) -> None:
+    def test_the_default_transfer_pair_is_the_first_network_and_the_first_single(self) -> None:
         assert make().transfer_pair == ("branched", "single")
         assert make(transfer={"shared": "other", "single": "separate"}).transfer_pair == ("other", "separate")
 
-    @pytest.mark.parametrize("gone", [("single", "separate"), ("branched", "other")])
-    def test_there_is_no_gain_without_both(self, gone: tuple[str, ...]) -> None:
-        contestants = {name: one for name, one in DATA["contestants"].items() if name not in gone}
+    @pytest.mark.parametrize("removed", [("single", "separate"), ("branched", "other")])
+    def test_there_is_no_transfer_pair_without_a_network_and_a_single(self, removed: tuple[str, ...]) -> None:
+        contestants = {name: contestant for name, contestant in DATA["contestants"].items() if name not in removed}
         assert make(contestants=contestants).transfer_pair is None
 
 
-class TestDerived:
-    def test_is_the_comparison_s_experiment_with_its_seed(self) -> None:
+class TestExperimentOfAContestant:
+    def test_it_is_the_comparisons_experiment_with_the_comparisons_seed(self) -> None:
         comparison = make()
         derived = comparison.experiment_of(network(comparison, "branched"))
         assert derived == comparison.experiment.model_copy(update={"seed": 9})
 
-    def test_holds_what_is_fixed(self) -> None:
+    def test_it_has_the_contestants_fixed_values(self) -> None:
         comparison = make()
         derived = comparison.experiment_of(network(comparison, "single"))
         assert derived == comparison.experiment.with_fixed({"PE.depth": 2}).model_copy(update={"seed": 9})
         assert "PE.depth" not in derived.space.dimensions
 
-    def test_is_the_contestant_s_own_experiment_where_it_names_one(self) -> None:
+    def test_it_is_the_contestants_own_experiment_if_there_is_one(self) -> None:
         comparison = make()
         derived = comparison.experiment_of(network(comparison, "other"))
         assert (derived.name, derived.seed) == ("other", 9)
         assert derived.space.fixed == {"trunk.depth": 3, "activation": "silu"}
 
     @pytest.mark.parametrize("name", ["branched", "single", "other", "separate"])
-    def test_is_a_sound_experiment(self, name: str) -> None:
+    def test_it_is_a_valid_experiment(self, name: str) -> None:
         comparison = make()
         derived = comparison.experiment_of(network(comparison, name))
         assert Experiment.model_validate(derived.model_dump()) == derived
 
 
-class TestHolding:
+class TestWithFixed:
     EXPERIMENT = Experiment.model_validate(EXPERIMENT)
 
-    def test_nothing_is_the_same_experiment(self) -> None:
+    def test_fixing_nothing_changes_nothing(self) -> None:
         assert self.EXPERIMENT.with_fixed({}) == self.EXPERIMENT
 
-    def test_moves_a_dimension_among_the_fixed(self) -> None:
-        held = self.EXPERIMENT.with_fixed({"trunk.depth": 1})
-        assert list(held.space.dimensions) == ["PE.depth", "PE.width", "V.depth"]
-        assert held.space.fixed == {"batch_size": 64, "trunk.depth": 1}
+    def test_a_fixed_dimension_moves_to_the_fixed_values(self) -> None:
+        fixed_experiment = self.EXPERIMENT.with_fixed({"trunk.depth": 1})
+        assert list(fixed_experiment.space.dimensions) == ["PE.depth", "PE.width", "V.depth"]
+        assert fixed_experiment.space.fixed == {"batch_size": 64, "trunk.depth": 1}
 
-    def test_goes_before_what_was_fixed_and_known(self) -> None:
-        held = self.EXPERIMENT.with_fixed({"batch_size": 32, "trunk.depth": 4})
-        assert held.space.fixed == {"batch_size": 32, "trunk.depth": 4}
-        assert held.search.initial_trials == {"article": {"trunk.depth": 4, "PE.depth": 0}}
+    def test_fixed_values_override_those_of_the_space_and_of_initial_trials(self) -> None:
+        fixed_experiment = self.EXPERIMENT.with_fixed({"batch_size": 32, "trunk.depth": 4})
+        assert fixed_experiment.space.fixed == {"batch_size": 32, "trunk.depth": 4}
+        assert fixed_experiment.search.initial_trials == {"article": {"trunk.depth": 4, "PE.depth": 0}}
 
-    def test_a_met_condition_falls_away_and_the_others_stay(self) -> None:
-        held = self.EXPERIMENT.with_fixed({"PE.depth": 2})
-        assert held.space.dimensions["PE.width"].when == {"trunk.depth": [1]}
+    def test_satisfied_conditions_are_removed_and_others_are_kept(self) -> None:
+        fixed_experiment = self.EXPERIMENT.with_fixed({"PE.depth": 2})
+        assert fixed_experiment.space.dimensions["PE.width"].when == {"trunk.depth": [1]}
         assert self.EXPERIMENT.with_fixed({"PE.depth": 2, "trunk.depth": 1}).space.dimensions["PE.width"].when is None
 
-    def test_what_is_never_asked_falls_away_and_what_hangs_on_it(self) -> None:
-        held = self.EXPERIMENT.with_fixed({"PE.depth": 0})
-        assert list(held.space.dimensions) == ["trunk.depth"]
+    def test_dimensions_that_are_never_sampled_are_removed_with_those_that_depend_on_them(self) -> None:
+        fixed_experiment = self.EXPERIMENT.with_fixed({"PE.depth": 0})
+        assert list(fixed_experiment.space.dimensions) == ["trunk.depth"]
 
-    def test_of_a_conditional_dimension_settles_what_hangs_on_it(self) -> None:
-        held = self.EXPERIMENT.with_fixed({"PE.width": 16})
-        assert held.space.dimensions["V.depth"].when is None
+    def test_fixing_a_conditional_dimension_decides_the_conditions_on_it(self) -> None:
+        fixed_experiment = self.EXPERIMENT.with_fixed({"PE.width": 16})
+        assert fixed_experiment.space.dimensions["V.depth"].when is None
         assert "V.depth" not in self.EXPERIMENT.with_fixed({"PE.width": 8}).space.dimensions
 
     @pytest.mark.parametrize(
         "fixed", [{"trunk.depth": 1}, {"trunk.depth": 2}, {"PE.depth": 0}, {"PE.depth": 2}, {"trunk.depth": 1, "PE.depth": 2}]
     )
-    def test_has_the_points_of_the_whole_that_agree(self, fixed: dict[str, ParamValue]) -> None:
-        held = self.EXPERIMENT.with_fixed(fixed)
-        assert Experiment.model_validate(held.model_dump()) == held
+    def test_its_points_are_those_of_the_whole_space_with_the_fixed_values(self, fixed: dict[str, ParamValue]) -> None:
+        fixed_experiment = self.EXPERIMENT.with_fixed(fixed)
+        assert Experiment.model_validate(fixed_experiment.model_dump()) == fixed_experiment
         agreeing = [point for point in points(self.EXPERIMENT.space) if fixed.items() <= point.items()]
-        assert [fixed | point for point in points(held.space)] == agreeing
+        assert [fixed | point for point in points(fixed_experiment.space)] == agreeing
 
 
 def points(space: SearchSpace) -> list[dict[str, ParamValue]]:
-    """All of them, one by one."""
-    found: list[dict[str, ParamValue]] = [{}]
+    """All points of a discrete space."""
+    all_points: list[dict[str, ParamValue]] = [{}]
     for name, dimension in space.dimensions.items():
         values = dimension.choices if isinstance(dimension, Choice) else range(int(dimension.low), int(dimension.high) + 1)
-        found = [
+        all_points = [
             point | more
-            for point in found
+            for point in all_points
             for more in ([{name: value} for value in values] if space.is_asked(name, point) else [{}])
         ]
-    return found
+    return all_points

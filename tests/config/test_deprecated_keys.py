@@ -43,7 +43,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
 
 
-def test_an_experiment_with_the_old_keys_equals_one_with_the_new_ones() -> None:
+def test_an_experiment_with_the_old_keys_equals_that_with_the_new_keys() -> None:
     with pytest.warns(DeprecatedKeyWarning) as notices:
         old = load_experiment(write_yaml(OLD))
     assert old == load_experiment(write_yaml(NEW))
@@ -53,14 +53,14 @@ def test_an_experiment_with_the_old_keys_equals_one_with_the_new_ones() -> None:
     ]
 
 
-def test_the_new_keys_bring_no_notice() -> None:
+def test_the_new_keys_give_no_notice() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load_experiment(write_yaml(NEW), ["search.initial_trials.article.trunk.depth=3", "search.pending_rounds=1"])
 
 
 @pytest.mark.parametrize(
-    ("override", "where"),
+    ("override", "location"),
     [
         ("search.known.article.trunk.depth=3", "--set search.known.article.trunk.depth=3"),
         ("search.known={article: {trunk.depth: 3}}", "--set search.known={article: {trunk.depth: 3}}"),
@@ -68,26 +68,26 @@ def test_the_new_keys_bring_no_notice() -> None:
     ],
 )
 @pytest.mark.parametrize("text", [OLD, NEW])
-def test_an_override_may_name_a_key_as_it_was(text: str, override: str, where: str) -> None:
+def test_an_override_may_use_the_old_name_of_a_key(text: str, override: str, location: str) -> None:
     with pytest.warns(DeprecatedKeyWarning) as notices:
         experiment = load_experiment(write_yaml(text), [override])
-    assert str(notices[-1].message).startswith(f"{where}: search.known is now called search.initial_trials")
+    assert str(notices[-1].message).startswith(f"{location}: search.known is now called search.initial_trials")
     assert experiment.search.initial_trials == {"article": {"trunk.depth": 3}}
 
 
-def test_an_override_by_the_new_name_reaches_what_a_file_has_by_the_old_one() -> None:
+def test_an_override_by_the_new_name_changes_the_value_given_by_the_old_name() -> None:
     with pytest.warns(DeprecatedKeyWarning):
         experiment = load_experiment(write_yaml(OLD), ["search.initial_trials.article.trunk.depth=3"])
     assert experiment.search.initial_trials == {"article": {"trunk.depth": 3}}
 
 
-def test_a_mistake_under_an_old_key_has_its_line() -> None:
+def test_an_error_under_an_old_key_has_its_line() -> None:
     with pytest.warns(DeprecatedKeyWarning), pytest.raises(ConfigError) as caught:
         load_experiment(write_yaml(replace_once(OLD, "depth: 2", "depth: 0")))
     assert caught.value.where == "x.yaml:8"
 
 
-def test_a_key_by_both_names_is_a_mistake() -> None:
+def test_a_key_given_by_both_names_is_an_error() -> None:
     with pytest.raises(ConfigError) as caught:
         load_experiment(write_yaml(NEW + "  ahead: 2\n"))
     assert caught.value.where == "x.yaml:10"
@@ -105,20 +105,22 @@ def test_a_comparison_reads_experiments_with_the_old_keys() -> None:
     assert str(notices[0].message) == notice
 
 
-@pytest.mark.parametrize("at", ["experiment", "contestants.other.experiment"])
-def test_an_override_reaches_into_an_experiment_of_a_comparison_by_an_old_key(at: str) -> None:
+@pytest.mark.parametrize("prefix", ["experiment", "contestants.other.experiment"])
+def test_an_override_by_an_old_key_changes_an_experiment_of_a_comparison(prefix: str) -> None:
     write_yaml(OLD, "plant.yaml")
     with pytest.warns(DeprecatedKeyWarning) as notices:
-        comparison = load_comparison(write_yaml(COMPARISON, "c.yaml"), [f"{at}.search.ahead=5"])
-    assert any(f"{at}.search.ahead is now called {at}.search.pending_rounds" in str(notice.message) for notice in notices)
+        comparison = load_comparison(write_yaml(COMPARISON, "c.yaml"), [f"{prefix}.search.ahead=5"])
+    assert any(
+        f"{prefix}.search.ahead is now called {prefix}.search.pending_rounds" in str(notice.message) for notice in notices
+    )
     other = comparison.contestants["other"]
     assert other.kind == "network" and other.experiment is not None
-    changed = comparison.experiment if at == "experiment" else other.experiment
+    changed = comparison.experiment if prefix == "experiment" else other.experiment
     assert changed.search.pending_rounds == 5
     assert sorted([comparison.experiment.search.pending_rounds, other.experiment.search.pending_rounds]) == [3, 5]
 
 
-def test_what_a_store_recorded_with_the_old_keys_is_read_without_a_notice() -> None:
+def test_a_recorded_experiment_with_the_old_keys_is_read_without_a_notice() -> None:
     write_yaml(NEW, "plant.yaml")
     experiment, comparison = load_experiment(Path("plant.yaml")), load_comparison(write_yaml(COMPARISON, "c.yaml"))
 

@@ -1,4 +1,4 @@
-"""The experiment: what it refuses, what it spells out, and the single-output baseline it derives."""
+"""Experiments: validation, defaults, and the experiment of a single head."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def mistakes(**changes: Any) -> list[tuple[tuple[str | int, ...], str]]:
 
 
 class TestExperiment:
-    def test_equal_words_are_equal(self) -> None:
+    def test_experiments_with_equal_content_are_equal(self) -> None:
         assert make() == make()
         assert make() != make(seed=2)
         assert Experiment.model_validate(make().model_dump()) == make()
@@ -52,7 +52,7 @@ class TestExperiment:
         with pytest.raises(ValidationError, match="frozen"):
             make().seed = 3  # type: ignore[misc]  # what is refused
 
-    def test_spells_out_the_defaults(self) -> None:
+    def test_defaults_are_filled_in(self) -> None:
         experiment = make()
         assert experiment.validation == KFold(method="k_fold", folds=3, seeds=1)
         assert experiment.test == TestRows(fraction=0.2, seed=1)
@@ -60,26 +60,26 @@ class TestExperiment:
         assert experiment.promotion is None
 
     @pytest.mark.parametrize(("epochs", "rungs"), [(200, [16, 32, 80]), (35, [6, 14]), (10, [4]), (8, [3]), (7, []), (1, [])])
-    def test_rungs_stand_at_two_four_and_ten_of_twenty_five_parts_unless_it_says_otherwise(
-        self, epochs: int, rungs: list[int]
-    ) -> None:
+    def test_default_rungs_are_at_8_16_and_40_percent_of_the_epochs(self, epochs: int, rungs: list[int]) -> None:
         assert make(fit={"epochs": epochs}).pruning_schedule == training.Pruning(rungs=rungs, keep=0.5)
         assert make(fit={"epochs": epochs}, pruning={"rungs": []}).pruning_schedule.rungs == []
 
     @pytest.mark.parametrize(
-        ("pruning", "where", "what"),
+        ("pruning", "expected_location", "expected"),
         [
             ({"rungs": [5, 5]}, ("pruning", "rungs"), "rungs must increase"),
             ({"rungs": [5, 100]}, ("pruning", "rungs", 1), "got 100, expected fewer epochs than a trial has (fit.epochs 100)"),
             ({"rungs": [5], "keep": 1.0}, ("pruning", "keep"), "Input should be less than 1"),
         ],
     )
-    def test_rungs_rise_and_end_before_the_training(self, pruning: Any, where: tuple[str | int, ...], what: str) -> None:
-        ((place, message),) = mistakes(pruning=pruning)
-        assert place == where
-        assert what in message
+    def test_rungs_must_increase_and_end_before_the_last_epoch(
+        self, pruning: Any, expected_location: tuple[str | int, ...], expected: str
+    ) -> None:
+        ((location, message),) = mistakes(pruning=pruning)
+        assert location == expected_location
+        assert expected in message
 
-    def test_a_head_s_column_is_its_name_unless_it_has_another(self) -> None:
+    def test_the_default_column_of_a_head_is_its_name(self) -> None:
         assert make(heads={"PE": {}, "vacuum": {"column": "V"}}, space={"dimensions": {}}, search={}).columns == {
             "PE": "PE",
             "vacuum": "V",
@@ -97,7 +97,7 @@ class TestExperiment:
     def test_lanes_are_folds_times_seeds(self, validation: dict[str, Any], lanes: int) -> None:
         assert make(validation=validation).lanes_per_trial == lanes
 
-    def test_a_recipe_is_the_params_over_what_is_fixed_over_the_defaults(self) -> None:
+    def test_params_precede_fixed_values_which_precede_defaults_in_a_recipe(self) -> None:
         experiment = make()
         assert recipe_for(experiment, {}) == Recipe.of(experiment.space.fixed, ["PE", "V"])
         assert recipe_for(experiment, {"PE.loss_weight": 3.0}).loss_weights == {"PE": 3.0, "V": 0.5}
@@ -105,23 +105,23 @@ class TestExperiment:
         assert recipe_for(experiment, {}).learning_rate == 1e-3
 
     @pytest.mark.parametrize("driver", DRIVERS)
-    def test_every_driver_may_be_named_with_its_algorithms(self, driver: Any) -> None:
+    def test_every_driver_accepts_its_algorithms(self, driver: Any) -> None:
         assert make(search={"driver": driver}).algorithm == next(iter(DRIVERS[driver]))
         for algorithm in DRIVERS[driver]:
             assert make(search={"driver": driver, "algorithm": algorithm}).algorithm == algorithm
 
-    def test_every_driver_that_may_be_named_has_algorithms(self) -> None:
+    def test_every_driver_of_the_schema_has_algorithms(self) -> None:
         assert set(Search.model_json_schema()["properties"]["driver"]["enum"]) == set(DRIVERS)
 
-    def test_tells_every_mistake_with_its_place(self) -> None:
+    def test_every_mistake_is_reported_with_its_key(self) -> None:
         space = {"dimensions": {"trunk.depth": {"type": "int", "low": 0, "high": 40}}, "fixed": {"activation": "rleu"}}
-        found = mistakes(
+        errors = mistakes(
             heads={"PE": {"column": "AT"}, "mean": {"column": "V"}, "V": {}},
             space=space,
             search={"initial_trials": {"article": {"momentum": 2}}},
             baselines=["linear_regression", "forest"],
         )
-        assert found == [
+        assert errors == [
             (("heads", "PE"), "column 'AT' is an input; a network may not read what it predicts"),
             (("heads", "mean"), "the name is taken by a hyperparameter or a metric; choose another (and give its column)"),
             (("heads", "V"), "column 'V' is already the target of mean"),
@@ -133,18 +133,18 @@ class TestExperiment:
         ]
 
     @pytest.mark.parametrize("name", ["trunk", "branch", "learning_rate", "activation", "mean"])
-    def test_no_head_takes_the_name_of_a_hyperparameter_or_of_a_metric(self, name: str) -> None:
-        found = mistakes(heads={name: {}}, space={"dimensions": {}}, search={})
-        assert [place for place, _ in found] == [("heads", name)]
+    def test_a_head_named_like_a_hyperparameter_or_a_metric_is_refused(self, name: str) -> None:
+        errors = mistakes(heads={name: {}}, space={"dimensions": {}}, search={})
+        assert [location for location, _ in errors] == [("heads", name)]
 
-    def test_an_algorithm_belongs_to_its_driver(self) -> None:
+    def test_an_algorithm_of_another_driver_is_refused(self) -> None:
         assert mistakes(search={"driver": "random", "algorithm": "tpe"}) == [
             (("search", "algorithm"), "got 'tpe', expected an algorithm of random (random)")
         ]
 
 
-class TestSingle:
-    def test_is_the_experiment_with_one_head(self) -> None:
+class TestForSingleHead:
+    def test_it_is_the_experiment_with_one_head(self) -> None:
         single = make().for_single_head("V")
         assert single.name == "plant-V"
         assert list(single.heads) == ["V"]
@@ -154,29 +154,29 @@ class TestSingle:
             == make()
         )
 
-    def test_what_names_other_heads_falls_away(self) -> None:
+    def test_hyperparameters_of_other_heads_are_removed(self) -> None:
         single = make().for_single_head("PE")
         assert list(single.space.dimensions) == ["trunk.depth", "PE.depth", "PE.width"]
         assert single.space.fixed == {"batch_size": 64}  # a lone head has nothing to be weighed against
         assert single.search.initial_trials == {"article": {"trunk.depth": 2, "PE.depth": 0}}
         assert single.space.dimensions["PE.width"] == make().space.dimensions["PE.width"]
 
-    def test_conditions_on_other_heads_fall_away(self) -> None:
+    def test_conditions_on_other_heads_are_removed(self) -> None:
         assert make().for_single_head("V").space.dimensions["V.depth"].when is None
 
-    def test_is_a_sound_experiment(self) -> None:
+    def test_it_is_a_valid_experiment(self) -> None:
         for head in ("PE", "V"):
             single = make().for_single_head(head)
             assert Experiment.model_validate(single.model_dump()) == single
 
-    def test_of_one_head_is_the_same_but_for_its_name(self) -> None:
+    def test_of_an_experiment_with_one_head_only_the_name_changes(self) -> None:
         once = make().for_single_head("PE")
         assert once.for_single_head("PE") == once.model_copy(update={"name": "plant-PE-PE"})
 
-    def test_of_no_head(self) -> None:
+    def test_an_unknown_head_is_an_error(self) -> None:
         with pytest.raises(ConfigError, match=r"^got head 'EP', expected one of PE, V; did you mean 'PE'\?$"):
             make().for_single_head("EP")
 
 
-def test_a_space_need_not_vary_anything() -> None:
+def test_a_space_without_dimensions_is_valid() -> None:
     assert make(space={"dimensions": {}}, search={"trials": 1}).space == SearchSpace(dimensions={})

@@ -33,16 +33,16 @@ def digest(fields: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", FIRST_DIGESTS)
-def test_a_shipped_experiment_has_the_key_fields_that_it_had_first(name: str) -> None:
+def test_the_key_fields_of_a_shipped_experiment_have_not_changed(name: str) -> None:
     assert digest(sweep_key_fields(load_experiment(EXPERIMENTS / f"{name}.yaml"))) == FIRST_DIGESTS[name]
 
 
-def test_pending_rounds_are_among_the_key_fields_under_their_first_name() -> None:
+def test_pending_rounds_are_among_the_key_fields_by_their_old_name() -> None:
     experiment = load_experiment(EXPERIMENTS / "branched.yaml", ["search.pending_rounds=3"])
     assert digest(sweep_key_fields(experiment)) == PENDING_ROUNDS_DIGEST
 
 
-def test_the_shipped_comparison_has_the_key_fields_that_it_had_first() -> None:
+def test_the_key_fields_of_the_shipped_comparison_have_not_changed() -> None:
     overrides = ["experiment.baselines=[]", "contestants.article.experiment.baselines=[]"]  # a baseline is an absolute path
     assert digest(comparison_key_fields(load_comparison(EXPERIMENTS / "compare.yaml", overrides))) == COMPARISON_DIGEST
 
@@ -51,12 +51,12 @@ def test_the_shipped_comparison_has_the_key_fields_that_it_had_first() -> None:
     "override",
     ["question=Why?", "search.trials=3", "search.patience=9", "baselines=[]", "confirmation.trials=2", "workers={kind: local}"],
 )
-def test_what_decides_nothing_is_not_among_the_key_fields(override: str) -> None:
+def test_settings_that_do_not_change_results_are_not_among_the_key_fields(override: str) -> None:
     changed = load_experiment(EXPERIMENTS / "branched.yaml", [override])
     assert digest(sweep_key_fields(changed)) == FIRST_DIGESTS["branched"]
 
 
 @pytest.mark.parametrize("override", ["seed=2", "search.batch=8", "fit.epochs=9", "search.initial_trials={}"])
-def test_what_decides_is_among_the_key_fields(override: str) -> None:
+def test_settings_that_change_results_are_among_the_key_fields(override: str) -> None:
     changed = load_experiment(EXPERIMENTS / "branched.yaml", [override])
     assert digest(sweep_key_fields(changed)) != FIRST_DIGESTS["branched"]

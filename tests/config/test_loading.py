@@ -81,7 +81,7 @@ def loaded(text: str = GOOD, *overrides: str) -> Experiment:
     return load_experiment(write_yaml(text), overrides)
 
 
-def complaint(text: str, *overrides: str) -> str:
+def error_text(text: str, *overrides: str) -> str:
     with pytest.raises(ConfigError) as caught:
         loaded(text, *overrides)
     return str(caught.value)
@@ -354,8 +354,8 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_reported_with_its_line(change: tuple[str, str], message: str) -> None:
-    assert complaint(changed(*change)) == message
+def test_an_error_has_its_line(change: tuple[str, str], message: str) -> None:
+    assert error_text(changed(*change)) == message
 
 
 @pytest.mark.parametrize(
@@ -368,13 +368,13 @@ def test_a_mistake_is_reported_with_its_line(change: tuple[str, str], message: s
         ("? [a, b]\n: c\n", "x.yaml:1: got a list or a mapping as key, expected a text"),
     ],
 )
-def test_a_file_that_is_no_mapping(text: str, message: str) -> None:
-    assert complaint(text) == message
+def test_a_file_that_is_not_a_mapping_is_an_error(text: str, message: str) -> None:
+    assert error_text(text) == message
 
 
-def test_several_mistakes_are_reported_in_the_order_of_their_lines() -> None:
+def test_errors_are_in_the_order_of_their_lines() -> None:
     text = changed("name: plant", "name: my plant").replace("loss: huber", "loss: mea").replace("epochs: 5", "epoch: 5")
-    assert complaint(text) == (
+    assert error_text(text) == (
         "x.yaml:2: name: got 'my plant', expected a name (letters, digits, _ and -, a letter or _ first)\n"
         "x.yaml:8: heads.V.loss: got 'mea', expected one of mse, mae, huber; did you mean 'mae'?\n"
         "x.yaml:26: fit: unknown key 'epoch', expected one of epochs, keep, early_stopping; did you mean 'epochs'?"
@@ -383,16 +383,16 @@ def test_several_mistakes_are_reported_in_the_order_of_their_lines() -> None:
 
 def test_mistakes_of_several_values_are_reported_beside_those_of_single_values() -> None:
     text = changed("name: plant", "name: 5").replace("log: true", "log: no").replace("high: 4}", "high: 40}")
-    assert complaint(text).splitlines() == [
+    assert error_text(text).splitlines() == [
         "x.yaml:2: name: got 5, expected a name (letters, digits, _ and -, a letter or _ first)",
         "x.yaml:11: space.dimensions.trunk.depth.high: got 40, expected a whole number from 1 to 16",
         "x.yaml:16: space.dimensions.learning_rate.log: got 'no', expected true or false; did you mean 'false'?",
     ]
 
 
-def test_a_mistake_hides_those_that_may_only_follow_from_it() -> None:
+def test_an_error_hides_those_that_may_follow_from_it() -> None:
     text = changed("trunk.depth: {type: int", "trunk.depth: {type: itn").replace("  PE: {unit: MW}", "  PE: 3")
-    assert complaint(text).splitlines() == [
+    assert error_text(text).splitlines() == [
         "x.yaml:5: heads.PE: got 3, expected a mapping with column, unit, loss",
         "x.yaml:11: space.dimensions.trunk.depth.type: got 'itn', expected one of float, int, choice; did you mean 'int'?",
     ]
@@ -400,7 +400,7 @@ def test_a_mistake_hides_those_that_may_only_follow_from_it() -> None:
 
 def test_every_duplicate_key_is_reported() -> None:
     text = changed("    loss: huber", "    unit: huber") + "fit: {}\n"
-    assert complaint(text).splitlines() == [
+    assert error_text(text).splitlines() == [
         "x.yaml:8: heads.V.unit: this key stands twice, first in line 7",
         "x.yaml:30: fit: this key stands twice, first in line 25",
     ]
@@ -413,31 +413,31 @@ def test_an_error_has_file_and_line_as_a_field() -> None:
     assert caught.value.message == "fit.epochs: got 0, expected a whole number of at least 1"
 
 
-def test_no_message_is_pydantics() -> None:
+def test_no_message_comes_from_pydantic() -> None:
     for change, _ in MISTAKES.values():
-        text = complaint(changed(*change))
+        text = error_text(changed(*change))
         assert "Input" not in text
         assert "http" not in text
         assert "type=" not in text
 
 
 class TestFiles:
-    def test_missing(self) -> None:
+    def test_the_error_for_a_missing_file_names_the_nearest(self) -> None:
         write_yaml(GOOD, "experiments/plant.yaml")
         with pytest.raises(
             ConfigError, match=r"^experiments/palnt.yaml: no such file; did you mean 'experiments/plant.yaml'\?$"
         ):
             load_experiment(Path("experiments/palnt.yaml"))
 
-    def test_missing_without_a_neighbour(self) -> None:
+    def test_a_missing_file_without_a_similar_name_is_an_error(self) -> None:
         with pytest.raises(ConfigError, match=r"^nowhere/x.yaml: no such file$"):
             load_experiment(Path("nowhere/x.yaml"))
 
-    def test_a_folder(self, tmp_path: Path) -> None:
+    def test_a_folder_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
             load_experiment(tmp_path)
 
-    def test_not_text(self) -> None:
+    def test_a_file_that_is_not_utf_8_is_an_error(self) -> None:
         Path("x.yaml").write_bytes(b"name: \xff\xfe")
         with pytest.raises(ConfigError, match="not a text in UTF-8"):
             load_experiment(Path("x.yaml"))
@@ -452,7 +452,7 @@ class TestFiles:
             load_experiment(path)
         assert str(caught.value).startswith(f"{path}:1: ")
 
-    def test_a_byte_order_mark_is_no_part_of_the_first_key(self) -> None:
+    def test_a_byte_order_mark_is_not_part_of_the_first_key(self) -> None:
         assert loaded("\ufeff" + GOOD).name == "plant"
 
 
@@ -461,12 +461,12 @@ class TestSpaceInItsOwnFile:
     EXPERIMENT = "name: plant\ntable: ccpp\nheads: {PE: {}}\nspace: SPACE\n"
 
     @pytest.mark.parametrize("path", ["spaces/y.yaml", "../spaces/y.yaml"])
-    def test_is_found_from_the_working_directory_and_from_the_folder_of_the_experiment(self, path: str) -> None:
+    def test_it_is_found_from_the_working_directory_and_from_the_folder_of_the_experiment(self, path: str) -> None:
         write_yaml(self.TEXT, "spaces/y.yaml")
         experiment = load_experiment(write_yaml(self.EXPERIMENT.replace("SPACE", path), "experiments/x.yaml"))
         assert list(experiment.space.dimensions) == ["trunk.depth"]
 
-    def test_beside_the_experiment_comes_first(self) -> None:
+    def test_a_space_beside_the_experiment_precedes_one_in_the_working_directory(self) -> None:
         write_yaml(self.TEXT, "y.yaml")
         write_yaml(self.TEXT.replace("trunk.depth", "branch.depth"), "experiments/y.yaml")
         experiment = load_experiment(write_yaml(self.EXPERIMENT.replace("SPACE", "y.yaml"), "experiments/x.yaml"))
@@ -492,25 +492,25 @@ class TestSpaceInItsOwnFile:
             ("low: 1", "low: 1, low: 2", "y.yaml:3: dimensions.trunk.depth.low: this key stands twice, first in line 3"),
         ],
     )
-    def test_its_mistakes_name_its_lines(self, old: str, new: str, message: str) -> None:
+    def test_its_errors_have_its_lines(self, old: str, new: str, message: str) -> None:
         write_yaml(self.TEXT.replace(old, new), "y.yaml")
-        assert complaint(self.EXPERIMENT.replace("SPACE", "y.yaml")) == message
+        assert error_text(self.EXPERIMENT.replace("SPACE", "y.yaml")) == message
 
-    def test_its_mistakes_come_after_those_of_the_experiment(self) -> None:
+    def test_its_errors_follow_those_of_the_experiment(self) -> None:
         write_yaml(self.TEXT.replace("high: 4", "hihg: 4"), "y.yaml")
         text = self.EXPERIMENT.replace("SPACE", "y.yaml") + "seed: -1\n"
-        assert [line.split(" ")[0] for line in complaint(text).splitlines()] == ["x.yaml:5:", "y.yaml:3:"]
+        assert [line.split(" ")[0] for line in error_text(text).splitlines()] == ["x.yaml:5:", "y.yaml:3:"]
 
-    def test_a_missing_one_is_reported_with_the_nearest_name(self) -> None:
+    def test_the_error_for_a_missing_space_names_the_nearest(self) -> None:
         write_yaml(self.TEXT, "spaces/branched.yaml")
-        assert complaint(self.EXPERIMENT.replace("SPACE", "spaces/brached.yaml")) == (
+        assert error_text(self.EXPERIMENT.replace("SPACE", "spaces/brached.yaml")) == (
             f"x.yaml:4: space: got 'spaces/brached.yaml', {UNFOUND}; did you mean 'spaces/branched.yaml'?"
         )
 
 
 class TestOverrides:
     @pytest.mark.parametrize(
-        ("override", "way", "value"),
+        ("override", "path", "value"),
         [
             ("search.trials=9", ("search", "trials"), 9),
             ("search.batch=4", ("search", "batch"), 4),
@@ -531,30 +531,30 @@ class TestOverrides:
             ("promotion=null", ("promotion",), None),
         ],
     )
-    def test_set_what_they_name(self, override: str, way: tuple[str, ...], value: Any) -> None:
-        found: Any = loaded(GOOD, override).model_dump()
-        for key in way:
-            found = found[key]
-        assert found == value
+    def test_an_override_sets_the_key_that_it_names(self, override: str, path: tuple[str, ...], value: Any) -> None:
+        value_at_path: Any = loaded(GOOD, override).model_dump()
+        for key in path:
+            value_at_path = value_at_path[key]
+        assert value_at_path == value
 
-    def test_the_later_wins(self) -> None:
+    def test_the_later_of_two_overrides_wins(self) -> None:
         assert loaded(GOOD, "seed=2", "seed=3").seed == 3
 
-    def test_an_override_mends_the_file(self) -> None:
+    def test_an_override_can_correct_an_error_in_the_file(self) -> None:
         assert loaded(changed("epochs: 5", "epochs: 0"), "fit.epochs=6").fit.epochs == 6
 
-    def test_reach_into_a_space_in_its_own_file(self) -> None:
+    def test_an_override_changes_a_space_in_its_own_file(self) -> None:
         write_yaml(TestSpaceInItsOwnFile.TEXT, "y.yaml")
         text = TestSpaceInItsOwnFile.EXPERIMENT.replace("SPACE", "y.yaml")
         assert (
             loaded(text, "space.dimensions.trunk.depth.high=2").model_dump()["space"]["dimensions"]["trunk.depth"]["high"] == 2
         )
 
-    def test_reach_into_the_shorthand_of_the_table(self) -> None:
+    def test_an_override_changes_a_table_given_by_its_shorthand(self) -> None:
         table = loaded(TestSpaceInItsOwnFile.EXPERIMENT.replace("SPACE", "{dimensions: {}}"), "table.duplicates=drop").table
         assert (table.source, table.inputs, table.duplicates) == ("ccpp", ["AT", "AP", "RH"], "drop")
 
-    def test_replace_the_space(self) -> None:
+    def test_an_override_can_replace_the_space(self) -> None:
         write_yaml(TestSpaceInItsOwnFile.TEXT, "y.yaml")
         assert list(loaded(GOOD, "space=y.yaml", "space.dimensions.trunk.depth.low=2").space.dimensions) == ["trunk.depth"]
 
@@ -595,20 +595,20 @@ class TestOverrides:
             ("space=nowhere.yaml", f"space: got 'nowhere.yaml', {UNFOUND}"),
         ],
     )
-    def test_mistakes_name_the_override(self, override: str, message: str) -> None:
-        assert complaint(GOOD, override) == f"--set {override}: {message}"
+    def test_errors_name_the_override(self, override: str, message: str) -> None:
+        assert error_text(GOOD, override) == f"--set {override}: {message}"
 
     @pytest.mark.parametrize("override", ["search.trials", "=8", "search..trials=8", ""])
-    def test_an_override_is_key_and_value(self, override: str) -> None:
-        assert complaint(GOOD, override) == f"--set: got '{override}', expected key=value, such as search.trials=8"
+    def test_an_override_without_key_or_value_is_an_error(self, override: str) -> None:
+        assert error_text(GOOD, override) == f"--set: got '{override}', expected key=value, such as search.trials=8"
 
-    def test_its_mistakes_come_after_those_of_the_file(self) -> None:
-        lines = complaint(changed("epochs: 5", "epochs: 0"), "search.trials=0", "seed=-1").splitlines()
+    def test_errors_of_overrides_follow_those_of_the_file(self) -> None:
+        lines = error_text(changed("epochs: 5", "epochs: 0"), "search.trials=0", "seed=-1").splitlines()
         assert [line.split(": ")[0] for line in lines] == ["x.yaml:26", "--set search.trials=0", "--set seed=-1"]
 
     def test_a_missing_space_is_reported_where_it_is_named(self) -> None:
         text = TestSpaceInItsOwnFile.EXPERIMENT.replace("SPACE", "nowhere.yaml")
-        assert complaint(text, "space.dimensions.trunk.depth.high=2") == f"x.yaml:4: space: got 'nowhere.yaml', {UNFOUND}"
+        assert error_text(text, "space.dimensions.trunk.depth.high=2") == f"x.yaml:4: space: got 'nowhere.yaml', {UNFOUND}"
 
 
 class TestValues:
@@ -618,7 +618,7 @@ class TestValues:
         learning_rate = experiment.space.dimensions["learning_rate"]
         assert learning_rate.model_dump()["low"] == 1e-4
 
-    def test_what_looks_like_a_date_is_a_text(self) -> None:
+    def test_a_date_is_read_as_text(self) -> None:
         assert loaded(changed("source: plant.csv", "source: plant.csv, sheet: 2024-01-01")).table.sheet == "2024-01-01"
 
     def test_an_alias_stands_for_its_anchor(self) -> None:
@@ -628,11 +628,11 @@ class TestValues:
         assert loaded(text).heads["V"].loss == "mae"
 
     @pytest.mark.parametrize("table", ["ccpp", "{source: ccpp}"])
-    def test_the_built_in_table_brings_its_inputs(self, table: str) -> None:
+    def test_the_built_in_table_has_default_inputs(self, table: str) -> None:
         text = changed("{source: plant.csv, inputs: [AT, RH]}", table)
         assert loaded(text).table == Table(source="ccpp", inputs=["AT", "AP", "RH"])
 
-    def test_the_built_in_table_with_inputs_of_ones_own(self) -> None:
+    def test_the_built_in_table_with_other_inputs(self) -> None:
         assert loaded(changed("source: plant.csv", "source: ccpp")).table.inputs == ["AT", "RH"]
 
     def test_a_table_is_found_from_the_folder_of_the_experiment_then_from_the_working_directory(self, tmp_path: Path) -> None:
@@ -683,38 +683,38 @@ HARD_TEXTS = [
 
 
 class TestDump:
-    def test_loads_back(self) -> None:
+    def test_a_dumped_experiment_is_loaded_back(self) -> None:
         experiment = loaded()
         assert loaded(dump_yaml(experiment)) == experiment
 
     @pytest.mark.parametrize("text", HARD_TEXTS)
-    def test_loads_back_with_any_text(self, text: str) -> None:
+    def test_any_text_is_loaded_back(self, text: str) -> None:
         experiment = loaded().model_copy(update={"question": text})
         assert loaded(dump_yaml(experiment)).question == text
 
     @pytest.mark.parametrize("number", [1e-12, 1e-4, 0.1, 1 / 3, 1.0, 1e22, 123456789.123456789, 5e-324])
-    def test_loads_back_with_any_number(self, number: float) -> None:
+    def test_any_number_is_loaded_back(self, number: float) -> None:
         space = SearchSpace(dimensions={"learning_rate": Float(type="float", low=-number, high=number)})
         text = dump_yaml(loaded().model_copy(update={"space": space}))
         assert SearchSpace.model_validate(read_document(write_yaml(text)).data["space"]) == space
 
-    def test_keeps_the_order_and_has_the_defaults(self) -> None:
+    def test_a_dump_keeps_the_order_and_has_the_defaults(self) -> None:
         text = dump_yaml(loaded())
         assert text.startswith("name: plant\n")
         assert text.index("  PE:") < text.index("  V:")
         assert "\n  batch: 32\n" in text
 
-    def test_is_read_back_without_a_look_at_the_files_that_it_names(self) -> None:
+    def test_a_recorded_experiment_is_read_without_the_files_that_it_names(self) -> None:
         """A sweep may be read where its table and its baselines are not."""
         experiment = loaded().model_copy(update={"baselines": ["/gone/article.yaml", "linear_regression"]})
         assert parse_recorded_experiment(dump_yaml(experiment), "sweep x") == experiment
 
     @pytest.mark.parametrize("text", ["", "a word", "name: x\nfuture: 1\n"])
-    def test_what_is_recorded_by_another_version_is_refused(self, text: str) -> None:
+    def test_an_invalid_recorded_experiment_is_an_error(self, text: str) -> None:
         with pytest.raises(ConfigError, match=r"^sweep x"):
             parse_recorded_experiment(text, "sweep x")
 
-    def test_repeats_rather_than_points(self) -> None:
+    def test_a_dump_has_no_anchors_and_aliases(self) -> None:
         text = changed("  PE: {unit: MW}", "  PE: &head {unit: MW}").replace(
             "  V:\n    unit: cm Hg\n    loss: huber\n", "  V: *head\n"
         )
@@ -723,7 +723,7 @@ class TestDump:
 
 
 class TestShipped:
-    def test_there_are_some(self) -> None:
+    def test_experiments_and_spaces_are_shipped(self) -> None:
         assert EXPERIMENTS
         assert SPACES
 
@@ -746,7 +746,7 @@ class TestShipped:
         jsonschema.validate(data, json_schema("space"))
 
 
-ALONE = """\
+SPACE_FILE = """\
 dimensions:
   trunk.depth: {type: int, low: 1, high: 4}
   heat.depth: {type: int, low: 0, high: 2}
@@ -757,12 +757,12 @@ fixed:
 
 class TestSpaceAlone:
     @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.name)
-    def test_a_shipped_one(self, path: Path) -> None:
+    def test_a_shipped_space_is_loaded(self, path: Path) -> None:
         assert is_space_file(path)
         assert experiment_around_space(path).space == SearchSpace.model_validate(read_document(path).data, strict=True)
 
     @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
-    def test_an_experiment_is_none(self, path: Path) -> None:
+    def test_an_experiment_is_not_a_space_file(self, path: Path) -> None:
         assert not is_space_file(path)
 
     @pytest.mark.parametrize(
@@ -771,12 +771,16 @@ class TestSpaceAlone:
             (("", ""), ["heat", "steam"], ["input 1", "input 2", "input 3"]),
             (("heat", "V"), ["V", "steam"], ["input 1", "input 2", "input 3"]),
             (("fixed:\n  steam.width: 16\n", ""), ["heat"], ["input 1", "input 2", "input 3"]),
-            ((ALONE[ALONE.index("  heat") :], "  branch.depth: {type: int, low: 0, high: 2}"), ["PE", "V"], ["AT", "AP", "RH"]),
+            (
+                (SPACE_FILE[SPACE_FILE.index("  heat") :], "  branch.depth: {type: int, low: 0, high: 2}"),
+                ["PE", "V"],
+                ["AT", "AP", "RH"],
+            ),
             (("steam.width", "batch_size"), ["heat"], ["input 1", "input 2", "input 3"]),
         ],
     )
-    def test_has_the_heads_that_it_names(self, change: tuple[str, str], heads: list[str], inputs: list[str]) -> None:
-        experiment = experiment_around_space(write_yaml(ALONE.replace(*change)))
+    def test_its_heads_are_those_that_it_names(self, change: tuple[str, str], heads: list[str], inputs: list[str]) -> None:
+        experiment = experiment_around_space(write_yaml(SPACE_FILE.replace(*change)))
         assert (list(experiment.heads), experiment.table.inputs) == (heads, inputs)
 
     @pytest.mark.parametrize(
@@ -792,11 +796,11 @@ class TestSpaceAlone:
             (("fixed:", "fxied:"), "x.yaml:4: unknown key 'fxied', expected one of dimensions, fixed; did you mean 'fixed'?"),
             (("fixed:\n  steam.width: 16", "fixed: 3"), "x.yaml:4: fixed: got 3, expected a mapping"),
             (("heat", "a b"), "x.yaml:3: dimensions.a b.depth: got 'a b.depth', expected the name of a hyperparameter"),
-            ((ALONE, "{}"), "x.yaml:1: missing key 'dimensions', expected a mapping"),
+            ((SPACE_FILE, "{}"), "x.yaml:1: missing key 'dimensions', expected a mapping"),
         ],
     )
-    def test_a_mistake_has_its_line(self, change: tuple[str, str], message: str) -> None:
-        path = write_yaml(ALONE.replace(*change))
+    def test_an_error_in_a_space_has_its_line(self, change: tuple[str, str], message: str) -> None:
+        path = write_yaml(SPACE_FILE.replace(*change))
         assert is_space_file(path)
         with pytest.raises(ConfigError) as caught:
             experiment_around_space(path)
@@ -805,7 +809,7 @@ class TestSpaceAlone:
 
 class TestSchema:
     @pytest.mark.parametrize("kind", ["experiment", "space"])
-    def test_is_a_schema(self, kind: Any) -> None:
+    def test_the_schema_is_valid(self, kind: Any) -> None:
         schema = json_schema(kind)
         jsonschema.Draft202012Validator.check_schema(schema)
         assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -820,7 +824,7 @@ class TestSchema:
             ("[linear_regression]", "[linear_regression, experiments/article.yaml]"),
         ],
     )
-    def test_accepts_what_loads(self, change: tuple[str, str]) -> None:
+    def test_the_schema_accepts_what_loads(self, change: tuple[str, str]) -> None:
         jsonschema.validate(read_document(write_yaml(changed(*change))).data, json_schema("experiment"))
 
     @pytest.mark.parametrize(
@@ -831,25 +835,25 @@ class TestSchema:
             "source without inputs", "baseline",
         ],
     )  # fmt: skip
-    def test_refuses_what_does_not_load(self, mistake: str) -> None:
+    def test_the_schema_refuses_what_does_not_load(self, mistake: str) -> None:
         change, _ = MISTAKES[mistake]
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(read_document(write_yaml(changed(*change))).data, json_schema("experiment"))
 
-    def test_describes_every_key(self) -> None:
+    def test_the_schema_describes_every_key(self) -> None:
         schema = json_schema("experiment")
         models = [schema, *schema["$defs"].values()]
         fields = [(name, field) for model in models for name, field in model["properties"].items()]
-        said = [
+        described = [
             {**schema["$defs"][field["$ref"].rpartition("/")[2]], **field} if "$ref" in field else field for _, field in fields
         ]
-        assert {name for (name, _), field in zip(fields, said, strict=True) if "description" not in field} == {
+        assert {name for (name, _), field in zip(fields, described, strict=True) if "description" not in field} == {
             "type",
             "method",
             "kind",
         }
 
-    def test_completes_the_hyperparameters(self) -> None:
+    def test_the_schema_lists_the_hyperparameters(self) -> None:
         for group in ("dimensions", "fixed"):
             schema = json_schema("space")["properties"][group]
             assert list(schema["properties"]) == list(HYPERPARAMETERS)

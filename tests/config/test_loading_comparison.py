@@ -52,7 +52,7 @@ space:
 """
 
 GOOD = """\
-# Who wins?
+# Which contestant is best?
 name: contest
 experiment: experiments/plant.yaml
 contestants:
@@ -77,7 +77,7 @@ ROOT_KEYS = (
 )
 NAMES = ", ".join(hyperparameter_names(["PE", "V"]))
 UNFOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
-OURS = "heads {'PE': 'PE', 'V': 'V'} and inputs ['AT', 'AP', 'RH']"
+EXPECTED_HEADS = "heads {'PE': 'PE', 'V': 'V'} and inputs ['AT', 'AP', 'RH']"
 
 
 @pytest.fixture(autouse=True)
@@ -96,21 +96,21 @@ def loaded(text: str = GOOD, *overrides: str) -> Comparison:
     return load_comparison(write_yaml(text, "c.yaml"), overrides)
 
 
-def complaint(text: str, *overrides: str) -> str:
+def error_text(text: str, *overrides: str) -> str:
     with pytest.raises(ConfigError) as caught:
         loaded(text, *overrides)
     return str(caught.value)
 
 
 class TestExperiments:
-    def test_a_path_stands_for_the_experiment_in_its_file(self) -> None:
+    def test_a_path_is_replaced_by_the_experiment_in_its_file(self) -> None:
         comparison = loaded()
         assert comparison.experiment == load_experiment(Path("experiments/plant.yaml"))
         old = comparison.contestants["old"]
         assert isinstance(old, Network)
         assert old.experiment == load_experiment(Path("experiments/old.yaml"))
 
-    def test_are_found_from_the_folder_of_the_comparison_then_from_the_working_directory(self) -> None:
+    def test_experiments_are_found_from_the_folder_of_the_comparison_then_from_the_working_directory(self) -> None:
         path = write_yaml(GOOD, "experiments/c.yaml")
         assert load_comparison(path).experiment.name == "plant"
         write_yaml(PLANT.replace("name: plant", "name: nearer"), "experiments/experiments/plant.yaml")
@@ -118,7 +118,7 @@ class TestExperiments:
         write_yaml(OLD, "experiments/experiments/old.yaml")
         assert load_comparison(path).experiment.name == "nearer"
 
-    def test_look_up_their_own_paths_from_their_own_folder(self, tmp_path: Path) -> None:
+    def test_paths_in_an_experiment_are_relative_to_its_own_folder(self, tmp_path: Path) -> None:
         write_yaml(PLANT.replace("table: ccpp", "table: {source: plant.csv, inputs: [AT, AP, RH]}"), "experiments/plant.yaml")
         write_yaml("", "plant.csv")
         assert loaded().experiment.table.source == str(tmp_path / "plant.csv")
@@ -127,7 +127,7 @@ class TestExperiments:
         assert experiment.table.source == str(tmp_path / "experiments" / "plant.csv")
         assert experiment.baselines == ["linear_regression", str(tmp_path / "experiments" / "old.yaml")]
 
-    def test_may_be_written_out(self) -> None:
+    def test_an_experiment_may_be_given_inline(self) -> None:
         text = changed("experiments/plant.yaml", "{name: plant, table: ccpp, heads: {PE: {}, V: {}}, space: spaces/y.yaml}")
         assert list(loaded(text).experiment.space.dimensions) == ["trunk.depth", "PE.depth"]
 
@@ -253,13 +253,13 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_reported_with_its_line(change: tuple[str, str], message: str) -> None:
-    assert complaint(changed(*change)) == message
+def test_an_error_has_its_line(change: tuple[str, str], message: str) -> None:
+    assert error_text(changed(*change)) == message
 
 
-def test_no_message_is_pydantics() -> None:
+def test_no_message_comes_from_pydantic() -> None:
     for change, _ in MISTAKES.values():
-        text = complaint(changed(*change))
+        text = error_text(changed(*change))
         assert "Input" not in text
         assert "http" not in text
         assert "type=" not in text
@@ -300,29 +300,29 @@ class TestMistakesInside:
             ),
         ],
     )
-    def test_name_the_experiment_s_file_and_line(self, change: tuple[str, str], message: str) -> None:
+    def test_errors_have_the_experiments_file_and_line(self, change: tuple[str, str], message: str) -> None:
         write_yaml(changed(*change, PLANT), "experiments/plant.yaml")
-        found = complaint(GOOD)
-        assert found.startswith(message)
-        assert "\n" not in found
+        text = error_text(GOOD)
+        assert text.startswith(message)
+        assert "\n" not in text
 
-    def test_name_the_space_s_file_and_line(self) -> None:
+    def test_errors_have_the_spaces_file_and_line(self) -> None:
         write_yaml(changed("high: 4", "high: 40", SPACE), "spaces/y.yaml")
-        assert complaint(GOOD) == "spaces/y.yaml:2: dimensions.trunk.depth.high: got 40, expected a whole number from 1 to 16"
+        assert error_text(GOOD) == "spaces/y.yaml:2: dimensions.trunk.depth.high: got 40, expected a whole number from 1 to 16"
 
-    def test_are_reported_as_those_of_an_experiment_alone(self) -> None:
+    def test_errors_equal_those_of_loading_the_experiment_alone(self) -> None:
         write_yaml(changed("type: int, low: 1", "type: itn, hihg: 1", SPACE), "spaces/y.yaml")
         write_yaml(changed("epochs: 5", "epochs: 0", PLANT), "experiments/plant.yaml")
         with pytest.raises(ConfigError) as alone:
             load_experiment(Path("experiments/plant.yaml"))
-        assert complaint(GOOD) == str(alone.value)
+        assert error_text(GOOD) == str(alone.value)
 
-    def test_stand_beside_those_of_other_files(self) -> None:
+    def test_errors_of_several_files_are_reported_together(self) -> None:
         write_yaml(changed("high: 4", "high: 40", SPACE), "spaces/y.yaml")
         write_yaml(changed("epochs: 5", "epochs: 0", PLANT), "experiments/plant.yaml")
         write_yaml(changed("trunk.depth: 2", "trunk.dpeth: 2", OLD), "experiments/old.yaml")
         text = changed("reference: branched", "reference: brached").replace("trials: 6", "trials: 0")
-        assert [line.split(" ")[0] for line in complaint(text).splitlines()] == [
+        assert [line.split(" ")[0] for line in error_text(text).splitlines()] == [
             "c.yaml:13:",
             "c.yaml:14:",
             "experiments/plant.yaml:9:",
@@ -330,32 +330,32 @@ class TestMistakesInside:
             "experiments/old.yaml:6:",
         ]
 
-    def test_other_heads_are_reported_where_the_contestant_names_the_experiment(self) -> None:
+    def test_other_heads_are_an_error_where_the_contestant_names_the_experiment(self) -> None:
         write_yaml(changed("{PE: {}, V: {}}", "{PE: {}}", OLD), "experiments/old.yaml")
-        assert complaint(GOOD) == (
+        assert error_text(GOOD) == (
             "c.yaml:10: contestants.old.experiment: got an experiment with heads {'PE': 'PE'} and inputs ['AT', 'AP', 'RH'], "
-            f"expected those of the comparison's experiment: {OURS}"
+            f"expected those of the comparison's experiment: {EXPECTED_HEADS}"
         )
 
-    def test_a_wrong_table_hides_no_mistake_of_other_experiments(self) -> None:
+    def test_an_invalid_table_gives_one_error(self) -> None:
         write_yaml(changed("table: ccpp", "table: {source: 3, inputs: [AT, AP, RH]}", PLANT), "experiments/plant.yaml")
-        assert complaint(GOOD) == "experiments/plant.yaml:2: table.source: got 3, expected a text"
+        assert error_text(GOOD) == "experiments/plant.yaml:2: table.source: got 3, expected a text"
 
-    def test_an_unknown_kind_adds_no_mistake_where_the_contestant_is_named(self) -> None:
+    def test_an_unknown_kind_gives_one_error(self) -> None:
         text = changed("{kind: single}", "{kind: singel}").replace("reference: branched", "reference: single")
-        (line,) = complaint(text).splitlines()
+        (line,) = error_text(text).splitlines()
         assert line.startswith("c.yaml:9: contestants.single.kind: got 'singel'")
 
-    def test_a_file_that_is_empty(self) -> None:
+    def test_an_empty_experiment_gives_an_error_for_each_missing_key(self) -> None:
         write_yaml("{}", "experiments/old.yaml")
-        assert [line.split(", ")[0] for line in complaint(GOOD).splitlines()] == [
+        assert [line.split(", ")[0] for line in error_text(GOOD).splitlines()] == [
             f"experiments/old.yaml:1: missing key '{key}'" for key in ("name", "table", "heads", "space")
         ]
 
 
 class TestOverrides:
     @pytest.mark.parametrize(
-        ("override", "way", "value"),
+        ("override", "path", "value"),
         [
             ("budget.trials=8", ("budget", "trials"), 8),
             ("reference=flat", ("reference",), "flat"),
@@ -377,17 +377,17 @@ class TestOverrides:
             ("sharing=null", ("sharing",), None),
         ],
     )
-    def test_set_what_they_name(self, override: str, way: tuple[str, ...], value: Any) -> None:
-        found: Any = loaded(GOOD, override).model_dump()
-        for key in way:
-            found = found[key]
-        assert found == value
+    def test_an_override_sets_the_key_that_it_names(self, override: str, path: tuple[str, ...], value: Any) -> None:
+        value_at_path: Any = loaded(GOOD, override).model_dump()
+        for key in path:
+            value_at_path = value_at_path[key]
+        assert value_at_path == value
 
-    def test_reach_into_an_experiment_that_an_earlier_one_named(self) -> None:
+    def test_an_override_changes_an_experiment_named_by_an_earlier_override(self) -> None:
         experiment = loaded(GOOD, "experiment=experiments/old.yaml", "experiment.fit.epochs=9").experiment
         assert (experiment.name, experiment.fit.epochs) == ("old", 9)
 
-    def test_a_space_is_looked_up_from_the_folder_of_its_experiment(self) -> None:
+    def test_a_space_is_found_from_the_folder_of_its_experiment(self) -> None:
         write_yaml("dimensions: {}", "experiments/near.yaml")
         assert loaded(GOOD, "experiment.space=near.yaml").experiment.space.dimensions == {}
 
@@ -414,39 +414,39 @@ class TestOverrides:
             ("contestants.old.experiment=nowhere.yaml", f"contestants.old.experiment: got 'nowhere.yaml', {UNFOUND}"),
         ],
     )
-    def test_mistakes_name_the_override(self, override: str, message: str) -> None:
-        assert complaint(GOOD, override) == f"--set {override}: {message}"
+    def test_errors_name_the_override(self, override: str, message: str) -> None:
+        assert error_text(GOOD, override) == f"--set {override}: {message}"
 
-    def test_a_contestant_without_an_experiment_of_its_own_has_none_to_reach_into(self) -> None:
-        assert complaint(GOOD, "contestants.single.experiment.fit.epochs=20") == (
+    def test_an_override_of_a_contestant_without_an_experiment_is_an_error(self) -> None:
+        assert error_text(GOOD, "contestants.single.experiment.fit.epochs=20") == (
             "c.yaml:9: contestants.single.experiment: single has no experiment of its own; name one first "
             "(contestants.single.experiment=PATH), or change the comparison's (experiment.fit.epochs)"
         )
-        with_one = ("contestants.single.experiment=experiments/old.yaml", "contestants.single.experiment.fit.epochs=20")
-        single = loaded(GOOD, *with_one).contestants["single"]
+        overrides = ("contestants.single.experiment=experiments/old.yaml", "contestants.single.experiment.fit.epochs=20")
+        single = loaded(GOOD, *overrides).contestants["single"]
         assert isinstance(single, Single) and single.experiment
         assert single.experiment.fit.epochs == 20
 
-    def test_a_missing_experiment_is_reported_where_it_is_named(self) -> None:
+    def test_a_missing_experiment_is_an_error_where_it_is_named(self) -> None:
         text = changed("experiments/plant.yaml", "nowhere.yaml")
-        assert complaint(text, "experiment.fit.epochs=20") == f"c.yaml:3: experiment: got 'nowhere.yaml', {UNFOUND}"
+        assert error_text(text, "experiment.fit.epochs=20") == f"c.yaml:3: experiment: got 'nowhere.yaml', {UNFOUND}"
 
 
 class TestKinds:
-    def test_a_comparison_has_contestants(self) -> None:
+    def test_a_comparison_file_has_contestants(self) -> None:
         assert is_comparison_file(write_yaml(GOOD, "c.yaml"))
         assert not is_comparison_file(Path("experiments/plant.yaml"))
         assert not is_comparison_file(Path("spaces/y.yaml"))
         assert not is_space_file(write_yaml("experiment: x.yaml\ncontestants: {}\n"))
 
-    def test_a_comparison_is_no_experiment(self) -> None:
+    def test_loading_a_comparison_as_an_experiment_is_an_error(self) -> None:
         with pytest.raises(ConfigError) as caught:
             load_experiment(write_yaml(GOOD, "c.yaml"))
         assert str(caught.value) == (
             "c.yaml:4: got a comparison, expected an experiment; 'branchsweep compare c.yaml' compares its contestants"
         )
 
-    def test_an_experiment_is_no_comparison(self) -> None:
+    def test_loading_an_experiment_as_a_comparison_is_an_error(self) -> None:
         with pytest.raises(ConfigError) as caught:
             load_comparison(Path("experiments/plant.yaml"))
         assert str(caught.value) == (
@@ -456,29 +456,29 @@ class TestKinds:
 
 
 class TestDump:
-    def test_loads_back(self) -> None:
+    def test_a_dumped_comparison_is_loaded_back(self) -> None:
         comparison = loaded()
         assert loaded(dump_yaml(comparison)) == comparison
 
-    def test_needs_no_other_file(self) -> None:
+    def test_a_dump_needs_no_other_file(self) -> None:
         comparison = loaded()
         text = dump_yaml(comparison)
         for name in ("spaces/y.yaml", "experiments/plant.yaml", "experiments/old.yaml"):
             Path(name).unlink()
         assert parse_recorded_comparison(text, "comparison x") == comparison
 
-    def test_keeps_the_order_of_contestants(self) -> None:
+    def test_a_dump_keeps_the_order_of_contestants(self) -> None:
         comparison = parse_recorded_comparison(dump_yaml(loaded()), "comparison x")
         assert list(comparison.contestants) == ["branched", "flat", "single", "old", "forest", "forest_chain"]
 
     @pytest.mark.parametrize("text", ["", "a word", "name: x\nfuture: 1\n", PLANT])
-    def test_what_is_recorded_by_another_version_is_refused(self, text: str) -> None:
+    def test_an_invalid_recorded_comparison_is_an_error(self, text: str) -> None:
         with pytest.raises(ConfigError, match=r"^comparison x"):
             parse_recorded_comparison(text, "comparison x")
 
 
 class TestShipped:
-    def test_there_are_some(self) -> None:
+    def test_a_comparison_is_shipped(self) -> None:
         assert COMPARISONS
 
     @pytest.mark.parametrize("path", COMPARISONS, ids=lambda path: path.name)
@@ -491,13 +491,13 @@ class TestShipped:
 
 
 class TestSchema:
-    def test_is_a_schema(self) -> None:
+    def test_the_schema_is_valid(self) -> None:
         schema = json_schema("comparison")
         jsonschema.Draft202012Validator.check_schema(schema)
         assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
     @pytest.mark.parametrize("experiment", ["experiments/plant.yaml", "{name: x, table: ccpp, heads: {PE: {}}, space: y.yaml}"])
-    def test_accepts_paths_and_experiments_with_their_shorthands(self, experiment: str) -> None:
+    def test_the_schema_accepts_paths_and_experiments_with_their_shorthands(self, experiment: str) -> None:
         data = read_document(write_yaml(changed("experiments/plant.yaml", experiment))).data
         jsonschema.validate(data, json_schema("comparison"))
 
@@ -510,21 +510,21 @@ class TestSchema:
             "value in an experiment that is written out",
         ],
     )  # fmt: skip
-    def test_refuses_what_does_not_load(self, mistake: str) -> None:
+    def test_the_schema_refuses_what_does_not_load(self, mistake: str) -> None:
         change, _ = MISTAKES[mistake]
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(read_document(write_yaml(changed(*change))).data, json_schema("comparison"))
 
-    def test_describes_every_key(self) -> None:
+    def test_the_schema_describes_every_key(self) -> None:
         schema = json_schema("comparison")
         models = [schema, *schema["$defs"].values()]
         fields = [(name, field) for model in models for name, field in model["properties"].items()]
-        said = [
+        described = [
             {**schema["$defs"][field["$ref"].rpartition("/")[2]], **field} if "$ref" in field else field for _, field in fields
         ]
-        undescribed = {name for (name, _), field in zip(fields, said, strict=True) if "description" not in field}
+        undescribed = {name for (name, _), field in zip(fields, described, strict=True) if "description" not in field}
         assert undescribed == {"type", "method", "kind"}
 
-    def test_holds_that_of_an_experiment(self) -> None:
+    def test_the_schema_contains_that_of_an_experiment(self) -> None:
         alone = {key: value for key, value in json_schema("experiment").items() if key not in {"$schema", "$defs"}}
         assert json_schema("comparison")["$defs"][Experiment.__name__] == alone

@@ -69,15 +69,15 @@ def test_a_comparison_is_read_back_from_its_yaml(folder: Path, comparison: Compa
 @reproducible
 @given(experiments())
 def test_an_experiment_that_was_read_back_is_the_same_sweep(experiment: Experiment) -> None:
-    again = parse_recorded_experiment(dump_yaml(experiment), "x.yaml")
-    assert repr(sweep_key_fields(again)) == repr(sweep_key_fields(experiment))
+    restored = parse_recorded_experiment(dump_yaml(experiment), "x.yaml")
+    assert repr(sweep_key_fields(restored)) == repr(sweep_key_fields(experiment))
 
 
 @reproducible
 @given(comparisons())
 def test_a_comparison_that_was_read_back_is_the_same_comparison(comparison: Comparison) -> None:
-    again = parse_recorded_comparison(dump_yaml(comparison), "c.yaml")
-    assert repr(comparison_key_fields(again)) == repr(comparison_key_fields(comparison))
+    restored = parse_recorded_comparison(dump_yaml(comparison), "c.yaml")
+    assert repr(comparison_key_fields(restored)) == repr(comparison_key_fields(comparison))
 
 
 plain_data = st.recursive(
@@ -116,7 +116,11 @@ def test_overrides_set_what_they_name_and_nothing_else(
 
 
 @reproducible
-@given(st.sampled_from(list(HYPERPARAMETERS.values())).flatmap(lambda each: st.tuples(st.just(each.name), values(each))))
+@given(
+    st.sampled_from(list(HYPERPARAMETERS.values())).flatmap(
+        lambda hyperparameter: st.tuples(st.just(hyperparameter.name), values(hyperparameter))
+    )
+)
 def test_an_override_fixes_any_hyperparameter_at_any_of_its_values(folder: Path, setting: tuple[str, Any]) -> None:
     name, value = setting
     text = PLANT.replace("trunk.depth", "trunk.taper").replace("type: int, low: 1, high: 4", "type: float, low: 0.5, high: 1")

@@ -27,7 +27,7 @@ SPACE = SearchSpace.model_validate(
 )
 
 
-def row(dimension: Float | Int | Choice) -> list[ParamValue]:
+def discrete_values(dimension: Float | Int | Choice) -> list[ParamValue]:
     """The values of a discrete dimension."""
     assert not isinstance(dimension, Float)
     return dimension.choices if isinstance(dimension, Choice) else list(range(dimension.low, dimension.high + 1))
@@ -52,7 +52,7 @@ class TestDimensions:
             (Choice(type="choice", choices=[8, 16], ordered=True), [8, 16], [12, "8"]),
         ],
     )
-    def test_contain_what_can_be_asked(
+    def test_a_dimension_contains_the_values_that_can_be_sampled(
         self, dimension: Float | Int | Choice, inside: list[ParamValue], outside: list[ParamValue]
     ) -> None:
         assert [value for value in inside if not dimension.contains(value)] == []
@@ -69,7 +69,7 @@ class TestDimensions:
             (Choice(type="choice", choices=[8, 16, 32]), 3),
         ],
     )
-    def test_have_a_size(self, dimension: Float | Int | Choice, size: float) -> None:
+    def test_a_dimension_has_a_number_of_values(self, dimension: Float | Int | Choice, size: float) -> None:
         assert dimension.size == size
 
     @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ class TestDimensions:
             ({"type": "choice", "choices": [16, 8], "ordered": True}, "ordered choices must increase"),
         ],
     )
-    def test_refuse_what_cannot_be_asked(self, dimension: dict[str, Any], message: str) -> None:
+    def test_an_invalid_dimension_is_refused(self, dimension: dict[str, Any], message: str) -> None:
         assert mistakes({"dimensions": {"trunk.depth": dimension}}) == [
             (("dimensions", "trunk.depth", dimension["type"]), message)
         ]
@@ -92,13 +92,13 @@ class TestDimensions:
     def test_a_log_scale_with_the_step_of_every_whole_number(self) -> None:
         assert Int(type="int", low=8, high=128, log=True, step=1).size == 121
 
-    def test_are_frozen(self) -> None:
+    def test_a_dimension_is_frozen(self) -> None:
         with pytest.raises(ValidationError, match="frozen"):
             Int(type="int", low=1, high=4).low = 2  # type: ignore[misc]  # what is refused
 
 
 class TestSpace:
-    def test_keeps_the_order(self) -> None:
+    def test_dimensions_keep_their_order(self) -> None:
         assert list(SPACE.dimensions) == ["trunk.depth", "PE.depth", "PE.width", "activation", "learning_rate"]
 
     @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ class TestSpace:
             {"trunk.depth": 1, "PE.depth": 2, "PE.width": 16, "activation": "silu", "learning_rate": 0.01},
         ],
     )
-    def test_contains_its_points(self, params: Params) -> None:
+    def test_a_space_contains_its_points(self, params: Params) -> None:
         assert SPACE.contains(params)
 
     @pytest.mark.parametrize(
@@ -126,10 +126,10 @@ class TestSpace:
             {"trunk.depth": 1, "PE.depth": 0, "learning_rate": 0.1, "batch_size": 64},
         ],
     )
-    def test_contains_nothing_else(self, params: Params) -> None:
+    def test_a_space_contains_no_other_params(self, params: Params) -> None:
         assert not SPACE.contains(params)
 
-    def test_a_dimension_is_asked_if_all_its_conditions_hold(self) -> None:
+    def test_a_dimension_is_sampled_if_all_its_conditions_hold(self) -> None:
         assert SPACE.is_asked("trunk.depth", {})
         assert not SPACE.is_asked("PE.width", {})
         assert not SPACE.is_asked("PE.width", {"PE.depth": 0})
@@ -137,24 +137,26 @@ class TestSpace:
         assert not SPACE.is_asked("activation", {"trunk.depth": 1, "PE.width": 8})
         assert SPACE.is_asked("activation", {"trunk.depth": 1, "PE.width": 16})
 
-    def test_has_a_size(self) -> None:
+    def test_the_size_ignores_conditions(self) -> None:
         assert SPACE.size == math.inf
         assert SearchSpace(dimensions={name: SPACE.dimensions[name] for name in ("trunk.depth", "PE.depth")}).size == 12
         assert SearchSpace(dimensions={}).size == 1
 
-    def test_has_points_which_conditions_make_fewer(self) -> None:
+    def test_the_number_of_points_respects_conditions(self) -> None:
         names = ("trunk.depth", "PE.depth", "PE.width", "activation")
         discrete = SearchSpace(dimensions={name: SPACE.dimensions[name] for name in names})
-        every = itertools.product(*([None, *row(dimension)] for dimension in discrete.dimensions.values()))
-        named = ({name: value for name, value in zip(names, values, strict=True) if value is not None} for values in every)
-        assert sum(map(discrete.contains, named)) == discrete.points == discrete.discrete_points == 22
+        combinations = itertools.product(*([None, *discrete_values(dimension)] for dimension in discrete.dimensions.values()))
+        candidates = (
+            {name: value for name, value in zip(names, values, strict=True) if value is not None} for values in combinations
+        )
+        assert sum(map(discrete.contains, candidates)) == discrete.points == discrete.discrete_points == 22
         assert discrete.size == 48
         assert (SPACE.points, SPACE.discrete_points) == (math.inf, 22)
         assert SearchSpace(dimensions={}).points == 1
 
-    def test_a_large_space_is_counted_at_once(self) -> None:
+    def test_the_points_of_a_large_space_are_counted_without_listing_them(self) -> None:
         depth = {"type": "int", "low": 1, "high": 10**6}
-        dimensions = {f"h{place}.depth": depth | ({"when": {"h0.depth": [2, 3]}} if place else {}) for place in range(30)}
+        dimensions = {f"h{index}.depth": depth | ({"when": {"h0.depth": [2, 3]}} if index else {}) for index in range(30)}
         space = SearchSpace.model_validate({"dimensions": dimensions})
         assert space.points == 2 * (10**6) ** 29 + 10**6 - 2
 
@@ -167,7 +169,7 @@ class TestSpace:
     def test_equal_spaces_are_equal(self) -> None:
         assert SearchSpace.model_validate(SPACE.model_dump()) == SPACE
 
-    def test_tells_every_mistake_with_its_place(self) -> None:
+    def test_every_mistake_is_reported_with_its_key(self) -> None:
         depth = {"type": "int", "low": 1, "high": 4}
         data = {
             "dimensions": {
