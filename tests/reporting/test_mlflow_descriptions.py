@@ -75,7 +75,7 @@ def test_description_of_a_finished_sweep_has_question_scores_best_trials_and_lin
     )
 
 
-def test_what_has_no_page_has_no_link() -> None:
+def test_there_are_links_only_to_pages_that_exist() -> None:
     assert "[report]" not in finished_description(sweep_summary(), "", HEADS, [result(3)], PAGES, ["summary.json"])
     without_pages = finished_description(sweep_summary(), "", HEADS, [result(3)], TrackingLinks(), ["report.html"])
     assert "](" not in without_pages and "| **003** |" in without_pages

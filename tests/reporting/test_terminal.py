@@ -1,4 +1,4 @@
-"""The progress display: plain lines without a terminal, a panel with one."""
+"""The progress display: plain lines in a pipe, a panel in a terminal."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ FAILED = Result(Trial(2, {}), Score(Status.FAILED, reason="diverged in [epoch] 3
 PRUNED = Result(Trial(3, {}), Score(Status.PRUNED, value=0.9, heads={"PE": head(0.9)}, reason="pruned at rung 1"))
 
 
-def four(**search: object) -> Experiment:
+def four_trials(**search: object) -> Experiment:
     return tiny_experiment(search={"driver": "random", "trials": 4, "batch": 2, **search}, question="What does it show?")
 
 
-def written(is_terminal: bool) -> str:
+def terminal_output(is_terminal: bool) -> str:
     out = io.StringIO()
     with Terminal(Console(file=out, force_terminal=is_terminal, width=100)) as progress:
         progress.on_search_begin(tiny_experiment(search={"driver": "random", "trials": 4}), [complete(0, 0.5)])
@@ -48,7 +48,7 @@ def written(is_terminal: bool) -> str:
         progress.on_trained(15.0)
         progress.on_trial_end(complete(1, 0.75))
         progress.on_trial_end(FAILED)
-        progress.on_stage("the search is over: nobody has patience")
+        progress.on_stage("the search is over: patience")
     return out.getvalue()
 
 
@@ -69,11 +69,11 @@ def terminal() -> Terminal:
 
 
 def test_plain_lines_where_there_is_no_terminal() -> None:
-    assert written(False).splitlines() == [
+    assert terminal_output(False).splitlines() == [
         "resuming a sweep: 1 of 4 trials are recorded",
         "training 12 lanes in 2 populations",
         "trial 2 failed: diverged in [epoch] 3",
-        "the search is over: nobody has patience",
+        "the search is over: patience",
     ]
 
 
@@ -81,7 +81,7 @@ def test_plain_lines_show_the_workers_of_a_cluster(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("branchsweep.reporting.terminal.PLAIN_SECONDS", -1.0)
     out = io.StringIO()
     progress = Terminal(Console(file=out, width=100))
-    progress.on_search_begin(four(), [])
+    progress.on_search_begin(four_trials(), [])
     progress.on_training_planned(30.0, "12 lanes in 2 populations")
     progress.on_worker_status(WorkerStatus(workers=2, training=2))
     progress.on_trained(15.0)
@@ -93,11 +93,11 @@ def test_plain_lines_show_the_workers_of_a_cluster(monkeypatch: pytest.MonkeyPat
 
 def test_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    assert "training 12 lanes in 2 populations" in written(True).splitlines()
+    assert "training 12 lanes in 2 populations" in terminal_output(True).splitlines()
 
 
 def test_panel_is_drawn_in_a_terminal_and_removed_at_the_end() -> None:
-    live = written(True)
+    live = terminal_output(True)
     assert "╭" in live
     assert live.endswith("\x1b[2K")  # the last line of the panel, erased
     assert "trial 2 failed: diverged in [epoch] 3" in live
@@ -105,7 +105,7 @@ def test_panel_is_drawn_in_a_terminal_and_removed_at_the_end() -> None:
 
 def test_panel_shows_progress_and_the_best_trial() -> None:
     progress = terminal()
-    progress.on_search_begin(four(), [])
+    progress.on_search_begin(four_trials(), [])
     progress.on_round_begin(2)
     progress.on_training_planned(30.0, "12 lanes in 2 populations")
     progress.on_trained(15.0)
@@ -125,7 +125,7 @@ def test_panel_shows_progress_and_the_best_trial() -> None:
 
 def test_panel_shows_the_best_trial_of_each_head() -> None:
     progress = terminal()
-    progress.on_search_begin(four(), [complete_with_two_heads(0, 0.9, 0.2), complete_with_two_heads(1, 0.8, 0.7)])
+    progress.on_search_begin(four_trials(), [complete_with_two_heads(0, 0.9, 0.2), complete_with_two_heads(1, 0.8, 0.7)])
     progress.on_trial_end(complete_with_two_heads(2, 0.9, 0.1))
     text = lines(panel_text(progress))
     assert "best mean R² 0.7500 (trial 1: PE 0.8000 V 0.7000)" in text
@@ -134,7 +134,7 @@ def test_panel_shows_the_best_trial_of_each_head() -> None:
 
 def test_panel_after_the_search_shows_the_stage_and_its_progress() -> None:
     progress = terminal()
-    progress.on_search_begin(four(), [complete(0, 0.5)])
+    progress.on_search_begin(four_trials(), [complete(0, 0.5)])
     progress.on_round_begin(2)
     progress.on_training_planned(10.0, "something")
     progress.on_trained(10.0)
@@ -166,17 +166,17 @@ def test_panel_without_a_search_shows_progress() -> None:
 @pytest.mark.parametrize("width", [30, 60, 200])
 def test_panel_fits_into_any_width(width: int) -> None:
     progress = Terminal(Console(file=io.StringIO(), force_terminal=True, width=width))
-    progress.on_search_begin(four(), [complete_with_two_heads(0, 0.9, 0.2), complete_with_two_heads(1, 0.8, 0.7)])
+    progress.on_search_begin(four_trials(), [complete_with_two_heads(0, 0.9, 0.2), complete_with_two_heads(1, 0.8, 0.7)])
     progress.on_training_planned(40.0, "very many lanes in a great number of populations, to epoch 1000 of 2000")
-    drawn = panel_text(progress, width).splitlines()
-    assert {len(line) for line in drawn} == {min(width, 110)}
+    panel_lines = panel_text(progress, width).splitlines()
+    assert {len(line) for line in panel_lines} == {min(width, 110)}
 
 
 def test_lane_epochs_of_a_round_by_phase() -> None:
-    whole = tiny_experiment(fit={"epochs": 10}, validation={"method": "k_fold", "folds": 3}, pruning={"rungs": []})
-    assert lane_epochs(whole, 8) == [8 * 3 * 10]
-    halved = whole.model_copy(update={"pruning": whole.pruning.model_copy(update={"rungs": [2, 4], "keep": 0.5})})  # type: ignore[union-attr]
-    assert lane_epochs(halved, 8) == [8 * 3 * 2, 4 * 3 * 2, 2 * 3 * 6]
+    unpruned = tiny_experiment(fit={"epochs": 10}, validation={"method": "k_fold", "folds": 3}, pruning={"rungs": []})
+    assert lane_epochs(unpruned, 8) == [8 * 3 * 10]
+    pruned = unpruned.model_copy(update={"pruning": unpruned.pruning.model_copy(update={"rungs": [2, 4], "keep": 0.5})})  # type: ignore[union-attr]
+    assert lane_epochs(pruned, 8) == [8 * 3 * 2, 4 * 3 * 2, 2 * 3 * 6]
 
 
 def test_remaining_lane_epochs_include_phases_and_rounds_to_come() -> None:
@@ -231,7 +231,7 @@ def test_rounds_under_way_at_the_same_time_are_shown_together() -> None:
 
 def test_panel_shows_the_workers() -> None:
     progress = terminal()
-    progress.on_search_begin(four(), [])
+    progress.on_search_begin(four_trials(), [])
     progress.on_round_begin(2)
     progress.on_training_planned(30.0, "12 lanes in 2 populations")
     progress.on_worker_status(WorkerStatus(workers=2, training=2, waiting=5))
@@ -254,8 +254,8 @@ def test_panel_shows_the_workers() -> None:
     ],
 )
 def test_best_so_far_is_the_best_of_all_results_so_far(objective: dict[str, Sequence[str]]) -> None:
-    """Told one by one, among those that still stand, as by looking at all of them; also when a bound becomes known late."""
-    experiment = four().model_copy(update={"objective": type(four().objective).model_validate(objective)})
+    """Also when the bound of a constraint becomes known only after other results."""
+    experiment = four_trials().model_copy(update={"objective": type(four_trials().objective).model_validate(objective)})
     results = [
         complete_with_two_heads(number, math.sin(7.0 * number) ** 2, math.sin(3.0 * number) ** 2) for number in range(1, 40)
     ]

@@ -68,10 +68,10 @@ class Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, words: str) -> None:
-        self.text += words
+    def handle_data(self, text: str) -> None:
+        self.text += text
         if self.open and {"td", "th"} & set(self.open):
-            self.rows[-1][-1] += words
+            self.rows[-1][-1] += text
 
 
 @pytest.fixture(params=CASES, ids=lambda name: name.replace(" ", "-"))
@@ -86,19 +86,19 @@ def rendered(result: ComparisonResult, width: int = 100) -> str:
     return capture.get()
 
 
-def in_one_line(words: str) -> str:
-    return " ".join(words.split())
+def single_spaced(text: str) -> str:
+    return " ".join(text.split())
 
 
 def test_page_shows_the_whole_result_and_loads_nothing(case: ComparisonResult) -> None:
     html = render_comparison_page(case, "name: sharing\n", "branchsweep compare sharing.yaml")
     page = Page(html)
     assert page.open == []
-    said = in_one_line(page.text)
-    for words in (*case.conclusions, case.question, *case.protocol, *case.warnings, "name: sharing", "compare sharing.yaml"):
-        assert words in said
-    for one in case.contestants:
-        assert one.name in said and one.description in said and one.failure in said
+    page_text = single_spaced(page.text)
+    for text in (*case.conclusions, case.question, *case.protocol, *case.warnings, "name: sharing", "compare sharing.yaml"):
+        assert text in page_text
+    for contestant in case.contestants:
+        assert contestant.name in page_text and contestant.description in page_text and contestant.failure in page_text
     assert all(load.startswith(("#", "data:,")) for load in page.loads)
     assert all(url.startswith("#") for url in re.findall(r"url\(([^)]*)\)", html)) and "@import" not in html
     assert not {"script", "iframe", "img", "object"} & set(page.tags)
@@ -111,56 +111,57 @@ def test_page_is_deterministic() -> None:
 
 
 def test_markup_in_names_and_sentences_is_escaped() -> None:
-    evil = '<script src="http://evil/x.js">$x_1$&amp;</script>'
-    ones = tuple(
-        replace(one, name=f"{one.name}{evil}", description=evil)
-        for one in example_comparison(names=("linear", "forest")).contestants
+    markup = '<script src="http://evil/x.js">$x_1$&amp;</script>'
+    contestants = tuple(
+        replace(contestant, name=f"{contestant.name}{markup}", description=markup)
+        for contestant in example_comparison(names=("linear", "forest")).contestants
     )
     base = example_comparison(names=("linear", "forest"), with_sharing=False, with_transfer=False)
     result = replace(
         base,
-        comparison=evil,
-        question=evil,
-        conclusions=(evil, evil),
-        protocol=(evil,),
-        warnings=(evil,),
-        reference=ones[0].name,
-        contestants=ones,
+        comparison=markup,
+        question=markup,
+        conclusions=(markup, markup),
+        protocol=(markup,),
+        warnings=(markup,),
+        reference=contestants[0].name,
+        contestants=contestants,
         differences=tuple(
-            replace(each, contestant=each.contestant + evil, reference=each.reference + evil) for each in base.differences
+            replace(difference, contestant=difference.contestant + markup, reference=difference.reference + markup)
+            for difference in base.differences
         ),
     )
-    html = render_comparison_page(result, evil, evil)
+    html = render_comparison_page(result, markup, markup)
     page = Page(html)
     assert "script" not in page.tags
-    assert page.text.count(evil) >= 10
+    assert page.text.count(markup) >= 10
 
 
 def test_page_has_scores_and_differences_in_the_row_of_each_contestant() -> None:
     result = example_comparison()
     rows = {row[0]: row for row in Page(render_comparison_page(result, "", "")).rows if len(row) == 4}
-    for one in result.contestants:
-        for cell, figure in zip(rows[one.name + one.description][1:], ("PE", "V", "mean"), strict=True):
-            mean, error = table.mean_and_error(one.scores[figure])
+    for contestant in result.contestants:
+        for cell, head in zip(rows[contestant.name + contestant.description][1:], ("PE", "V", "mean"), strict=True):
+            mean, error = table.mean_and_error(contestant.scores[head])
             assert cell.strip().startswith(f"{mean:.4f} ± {error:.4f}")
-            against = table.find_difference(result.differences, figure, one.name)
-            if against is None:
+            difference = table.find_difference(result.differences, head, contestant.name)
+            if difference is None:
                 assert "reference" in cell
             else:
-                assert f"{against.difference:+.4f} [{against.low:+.4f}, {against.high:+.4f}]" in cell
-                assert ("▲" in cell or "▼" in cell) == against.is_significant
+                assert f"{difference.difference:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]" in cell
+                assert ("▲" in cell or "▼" in cell) == difference.is_significant
 
 
 def test_page_text_and_markdown_warn_of_synthetic_data() -> None:
     result = replace(example_comparison(), data={**example_comparison().data, "source": "stand-in"})
-    for words in (render_comparison_page(result, "", ""), rendered(result), exports.comparison_markdown(result)):
-        assert SYNTHETIC_DATA_WARNING in words
+    for text in (render_comparison_page(result, "", ""), rendered(result), exports.comparison_markdown(result)):
+        assert SYNTHETIC_DATA_WARNING in text
 
 
 def test_rows_are_sorted_by_mean_score_with_failures_last() -> None:
     result = example_comparison(names=("linear", "branched", "forest"), others=[WILD])
     assert [row.contestant.name for row in table.comparison_rows(result)] == ["forest", "branched", "linear", "wild"]
-    assert [each.is_reference for each in table.comparison_rows(result)] == [False, False, True, False]
+    assert [row.is_reference for row in table.comparison_rows(result)] == [False, False, True, False]
 
 
 def test_standard_error_is_that_of_independent_values() -> None:
@@ -170,7 +171,7 @@ def test_standard_error_is_that_of_independent_values() -> None:
 
 def test_text_fits_into_a_hundred_columns(case: ComparisonResult) -> None:
     for sentence in (*case.conclusions, *case.warnings):
-        assert sentence in in_one_line(rendered(case))
+        assert sentence in single_spaced(rendered(case))
     tables_alone = replace(case, warnings=(), conclusions=())
     narrow, wide = rendered(tables_alone), rendered(tables_alone, 400)
     assert "…" not in narrow
@@ -180,17 +181,20 @@ def test_text_fits_into_a_hundred_columns(case: ComparisonResult) -> None:
 def test_text_marks_the_outcome_of_each_difference() -> None:
     result = example_comparison()
     lines = rendered(result).splitlines()
-    place = next(number for number, line in enumerate(lines) if line.startswith("single"))
-    expected = [table.find_difference(result.differences, figure, "single") for figure in ("PE", "V", "mean")]
-    marks = [re.sub(r"[^▲▼=]", "", cell) for cell in re.split(r" {2,}", lines[place + 1].strip())]
-    assert marks == ["=" if one and not one.is_significant else "▲" if one and one.difference > 0 else "▼" for one in expected]
+    index = next(number for number, line in enumerate(lines) if line.startswith("single"))
+    expected = [table.find_difference(result.differences, head, "single") for head in ("PE", "V", "mean")]
+    marks = [re.sub(r"[^▲▼=]", "", cell) for cell in re.split(r" {2,}", lines[index + 1].strip())]
+    assert marks == [
+        "=" if difference and not difference.is_significant else "▲" if difference and difference.difference > 0 else "▼"
+        for difference in expected
+    ]
 
 
 def test_long_name_is_folded_next_to_its_scores() -> None:
-    one = replace(example_contestant("forest", ("PE", "V"), 5), name="a_contestant_with_a_really_long_name_indeed")
-    words = rendered(example_comparison(names=("branched", "single"), others=[one]))
-    assert max(map(len, words.splitlines())) <= 100
-    assert re.search(r"^a_contestant\S* +0\.\d{4} ± ", words, re.MULTILINE)
+    contestant = replace(example_contestant("forest", ("PE", "V"), 5), name="a_contestant_with_a_really_long_name_indeed")
+    text = rendered(example_comparison(names=("branched", "single"), others=[contestant]))
+    assert max(map(len, text.splitlines())) <= 100
+    assert re.search(r"^a_contestant\S* +0\.\d{4} ± ", text, re.MULTILINE)
 
 
 def test_halves_csv_has_every_score_with_all_digits(case: ComparisonResult) -> None:
@@ -198,10 +202,10 @@ def test_halves_csv_has_every_score_with_all_digits(case: ComparisonResult) -> N
     assert {tuple(line) for line in lines} <= {("contestant", "figure", "half", "r2")}
     read = {(line["contestant"], line["figure"], int(line["half"])): float(line["r2"]) for line in lines}
     assert read == {
-        (one.name, figure, half): r2
-        for one in case.contestants
-        for figure in table.scored_heads(case)
-        for half, r2 in enumerate(one.scores.get(figure, ()), start=1)
+        (contestant.name, head, half): r2
+        for contestant in case.contestants
+        for head in table.scored_heads(case)
+        for half, r2 in enumerate(contestant.scores.get(head, ()), start=1)
     }
 
 
@@ -209,30 +213,30 @@ def test_summary_csv_has_means_differences_and_costs() -> None:
     result = example_comparison(others=[WILD])
     lines = list(csv.DictReader(io.StringIO(exports.summary_csv(result))))
     assert len(lines) == 6 * 3
-    by_name = {one.name: one for one in result.contestants}
+    contestants = {contestant.name: contestant for contestant in result.contestants}
     for line in lines:
-        one = by_name[line["contestant"]]
-        assert (float(line["r2"]), float(line["r2_se"])) == table.mean_and_error(one.scores[line["figure"]])
-        assert float(line["latency"]) == one.cost.latency
-        assert line["parameters"] == ("" if one.cost.parameters is None else str(one.cost.parameters))
-        against = table.find_difference(result.differences, line["figure"], one.name)
-        assert line["difference"] == ("" if against is None else str(against.difference))
-        assert line["is_significant"] == ("" if against is None else str(against.is_significant))
+        contestant = contestants[line["contestant"]]
+        assert (float(line["r2"]), float(line["r2_se"])) == table.mean_and_error(contestant.scores[line["figure"]])
+        assert float(line["latency"]) == contestant.cost.latency
+        assert line["parameters"] == ("" if contestant.cost.parameters is None else str(contestant.cost.parameters))
+        difference = table.find_difference(result.differences, line["figure"], contestant.name)
+        assert line["difference"] == ("" if difference is None else str(difference.difference))
+        assert line["is_significant"] == ("" if difference is None else str(difference.is_significant))
 
 
 def table_rows(markdown: str) -> Sequence[Sequence[str]]:
-    """The cells of the first table, its header and ruler apart."""
+    """The cells of the first table, without the line below its header."""
     lines = re.split(r"\n\n", markdown[markdown.index("| contestant") :])[0].splitlines()
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines if not line.startswith("| ---")]
 
 
 def test_markdown_table_has_a_row_per_contestant(case: ComparisonResult) -> None:
-    written = exports.comparison_markdown(case)
-    header, *rows = table_rows(written)
+    markdown = exports.comparison_markdown(case)
+    header, *rows = table_rows(markdown)
     assert len(rows) == len(case.contestants)
     assert {len(row) for row in rows} == {len(header)}
     for sentence in (*case.conclusions, *case.protocol):
-        assert sentence in written.replace("\\", "")
+        assert sentence in markdown.replace("\\", "")
 
 
 def test_markdown_escapes_names() -> None:

@@ -40,10 +40,10 @@ def test_axis_position_is_the_share_of_the_range(dimension: Any, value: Any, exp
     ],
 )
 def test_ticks_include_both_ends_of_the_range(dimension: Any, labels: list[str]) -> None:
-    found = ticks(dimension)
-    assert [label for _, label in found] == labels
-    assert found[0][0] == 0.0
-    assert found[-1][0] == 1.0
+    axis_ticks = ticks(dimension)
+    assert [label for _, label in axis_ticks] == labels
+    assert axis_ticks[0][0] == 0.0
+    assert axis_ticks[-1][0] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.reporting.comparison import figures as pictures
+from branchsweep.reporting.comparison import figures as comparison_figures
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import Figure
 from comparison_examples import example_comparison, example_contestant, failed_contestant
 
-DRAWN: tuple[Callable[[ComparisonResult], Figure], ...] = (
-    pictures.contestants,
-    pictures.transfer,
-    pictures.sharing,
-    pictures.costs,
+FIGURES: tuple[Callable[[ComparisonResult], Figure], ...] = (
+    comparison_figures.contestants,
+    comparison_figures.transfer,
+    comparison_figures.sharing,
+    comparison_figures.costs,
 )
 
 LIGHT, DARK = "#ffffff", "#14181d"
@@ -28,14 +28,14 @@ LIGHT, DARK = "#ffffff", "#14181d"
 
 def luminance(colour: str) -> float:
     """WCAG 2.2's relative luminance."""
-    parts = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    parts = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def texts(svg: str) -> list[str]:
     root = ET.fromstring(svg)  # noqa: S314  # our own
-    return ["".join(one.itertext()) for one in root.iter("{http://www.w3.org/2000/svg}text")]
+    return ["".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 @pytest.mark.parametrize("colour", [*plot_style.PALETTE, plot_style.GREY])
@@ -45,7 +45,7 @@ def test_colours_have_enough_contrast_in_both_themes(colour: str) -> None:
         assert (light + 0.05) / (dark + 0.05) >= 3
 
 
-@pytest.mark.parametrize("draw", DRAWN)
+@pytest.mark.parametrize("draw", FIGURES)
 def test_svg_uses_the_colours_of_the_page(draw: Callable[[ComparisonResult], Figure]) -> None:
     result = example_comparison(("PE", "V", "RH"), others=[failed_contestant("wild", "diverged")])
     svg = plot_style.svg(draw(result), 'a "label" <here>')
@@ -58,27 +58,27 @@ def test_svg_uses_the_colours_of_the_page(draw: Callable[[ComparisonResult], Fig
 
 
 def test_svg_is_deterministic() -> None:
-    figure = pictures.contestants(example_comparison())
+    figure = comparison_figures.contestants(example_comparison())
     assert plot_style.svg(figure) == plot_style.svg(figure)
 
 
 def test_text_in_svg_is_text() -> None:
-    said = texts(plot_style.svg(pictures.contestants(example_comparison())))
-    assert {"PE", "V", "mean of the heads", "branched (reference)", "forest", "linear"} <= set(said)
+    labels = texts(plot_style.svg(comparison_figures.contestants(example_comparison())))
+    assert {"PE", "V", "mean of the heads", "branched (reference)", "forest", "linear"} <= set(labels)
 
 
 def test_ids_in_svg_are_unique_across_figures() -> None:
     ids = [
         name
-        for draw in DRAWN
+        for draw in FIGURES
         for name in re.findall(r' id="([^"]*)"', plot_style.svg(draw(example_comparison())))
     ]  # fmt: skip
     assert len(set(ids)) == len(ids) > 0
 
 
 def test_all_references_in_svg_have_a_target() -> None:
-    svg = plot_style.svg(pictures.costs(example_comparison()))
-    referred = {one or other for one, other in re.findall(r'"#([^"]+)"|url\(#([^)]+)\)', svg)}
+    svg = plot_style.svg(comparison_figures.costs(example_comparison()))
+    referred = {quoted or in_url for quoted, in_url in re.findall(r'"#([^"]+)"|url\(#([^)]+)\)', svg)}
     assert referred == set(re.findall(r' id="([^"]*)"', svg))
 
 
@@ -90,16 +90,18 @@ def test_png_has_twice_the_pixels() -> None:
 
 def test_outlying_contestant_is_shown_as_a_number() -> None:
     lost = example_contestant("linear", ("PE", "V"), 3)
-    lost = replace(lost, name="lost", scores={figure: tuple(score - 3.9 for score in of) for figure, of in lost.scores.items()})
-    with_it = pictures.contestants(example_comparison(names=("branched", "single"), others=[lost]))
-    without = pictures.contestants(example_comparison(names=("branched", "single")))
-    assert [panel.get_xlim() for panel in with_it.axes] == [panel.get_xlim() for panel in without.axes]
-    off = [words for words in texts(plot_style.svg(with_it)) if words.startswith("◀")]
-    assert len(off) == 3 and all(words.startswith("◀ -") for words in off)
+    lost = replace(
+        lost, name="lost", scores={figure: tuple(score - 3.9 for score in scores) for figure, scores in lost.scores.items()}
+    )
+    with_outlier = comparison_figures.contestants(example_comparison(names=("branched", "single"), others=[lost]))
+    without = comparison_figures.contestants(example_comparison(names=("branched", "single")))
+    assert [panel.get_xlim() for panel in with_outlier.axes] == [panel.get_xlim() for panel in without.axes]
+    off = [label for label in texts(plot_style.svg(with_outlier)) if label.startswith("◀")]
+    assert len(off) == 3 and all(label.startswith("◀ -") for label in off)
 
 
 def test_axis_always_includes_the_reference() -> None:
-    figure = pictures.contestants(example_comparison(names=("linear", "forest", "chain")))
+    figure = comparison_figures.contestants(example_comparison(names=("linear", "forest", "chain")))
     low, high = figure.axes[1].get_xlim()
     linear, forest, _ = example_comparison(names=("linear", "forest", "chain")).contestants
     assert low < min(linear.scores["V"]) < max(forest.scores["V"]) < high
@@ -107,17 +109,17 @@ def test_axis_always_includes_the_reference() -> None:
 
 def test_interval_of_the_difference_is_drawn_around_the_contestants_mean() -> None:
     result = example_comparison(names=("branched", "single"))
-    [contrast] = [each for each in result.differences if each.head == "PE"]
-    panel = pictures.contestants(result).axes[0]
+    [difference] = [difference for difference in result.differences if difference.head == "PE"]
+    panel = comparison_figures.contestants(result).axes[0]
     segments = [np.sort(np.asarray(line.get_xdata(), float)) for line in panel.lines if np.size(line.get_ydata()) == 2]
     reference = sum(result.contestants[0].scores["PE"]) / 10
     assert segments[0] == pytest.approx([reference, reference])
-    assert segments[1] == pytest.approx([reference + contrast.low, reference + contrast.high])
+    assert segments[1] == pytest.approx([reference + difference.low, reference + difference.high])
 
 
 def test_sharing_figure_labels_both_ends() -> None:
-    said = texts(plot_style.svg(pictures.sharing(example_comparison(("PE", "V", "RH")))))
-    assert said.count("one per head") == said.count("no branches") == 3
+    labels = texts(plot_style.svg(comparison_figures.sharing(example_comparison(("PE", "V", "RH")))))
+    assert labels.count("one per head") == labels.count("no branches") == 3
 
 
 def test_figures_are_drawn_if_all_contestants_failed() -> None:
@@ -126,5 +128,5 @@ def test_figures_are_drawn_if_all_contestants_failed() -> None:
         contestants=(failed_contestant("wild", "diverged"),),
         differences=(),
     )
-    for draw in (pictures.contestants, pictures.costs):
+    for draw in (comparison_figures.contestants, comparison_figures.costs):
         assert plot_style.svg(draw(result)).startswith("<svg")

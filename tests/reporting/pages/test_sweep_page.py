@@ -60,7 +60,7 @@ SECTIONS = {
 }
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
-"""Elements of HTML that are never closed."""
+"""Elements of HTML without a closing tag."""
 
 HEADS = {"PE": {"unit": "MW"}, "V": {"unit": "cm Hg"}, "T": {"unit": "K"}}
 
@@ -72,7 +72,7 @@ class Page(HTMLParser):
         super().__init__()
         self.sections: list[str] = []
         self.loaded: list[str] = []
-        self.words: list[str] = []
+        self.texts: list[str] = []
         self.pictures = 0
         self._open: list[str] = []
         self.feed(text)
@@ -98,14 +98,14 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if "style" not in self._open:
-            self.words.append(data)
+            self.texts.append(data)
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
+        return " ".join(" ".join(self.texts).split())
 
 
-def table_of(heads: int) -> Dataset:
+def example_table(heads: int) -> Dataset:
     """Every head is a multiple of the sum of the inputs; two rows repeat."""
     x = np.random.default_rng(0).normal(size=(120, 2))
     x[1] = x[0]
@@ -121,7 +121,7 @@ def finished_sweep(
     heads = changes.pop("heads", 2)
     draws_trials = changes.pop("draws_trials", False)
     experiment = tiny_experiment(heads=dict([*HEADS.items()][:heads]), **changes)
-    dataset = dataset or table_of(heads)
+    dataset = dataset or example_table(heads)
     parts = split_rows(experiment, dataset)
     tracker = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), MemoryStore())
     reports: list[SweepReport] = []
@@ -160,7 +160,7 @@ OUTCOMES: Mapping[str, Mapping[str, Any]] = {
 
 
 @cache
-def sweep_of(kind: str) -> tuple[SweepReport, MemoryTracker, str]:
+def cached_sweep(kind: str) -> tuple[SweepReport, MemoryTracker, str]:
     """A sweep of this kind and its page, cached for tests that only read them."""
     report, tracker = finished_sweep(**OUTCOMES[kind])
     return report, tracker, report_page(report)
@@ -168,10 +168,10 @@ def sweep_of(kind: str) -> tuple[SweepReport, MemoryTracker, str]:
 
 @pytest.mark.parametrize("kind", OUTCOMES)
 def test_page_is_complete_and_self_contained_for_all_outcomes(kind: str) -> None:
-    report, _, text = sweep_of(kind)
+    report, _, text = cached_sweep(kind)
     page = Page(text)
     assert set(page.sections) == SECTIONS
-    assert all(place.startswith(("#", "data:")) for place in page.loaded)
+    assert all(address.startswith(("#", "data:")) for address in page.loaded)
     assert not re.search(r"url\((?!#)|@import|<script", text)
     assert answer_sentence(report) in page.text
     assert "nan" not in page.text.lower().replace("maintenance", "").split()
@@ -193,7 +193,7 @@ def test_headline_has_the_test_scores_of_the_model_and_of_baselines() -> None:
 
 
 def test_synthetic_data_is_reported_first() -> None:
-    report, _ = finished_sweep(replace(table_of(2), source="stand-in", warnings=("STAND-IN DATA. Made up.",)))
+    report, _ = finished_sweep(replace(example_table(2), source="stand-in", warnings=("STAND-IN DATA. Made up.",)))
     text = Page(report_page(report)).text
     assert answer_sentence(report).startswith("On synthetic data")
     assert text.index("On synthetic data") < text.index("STAND-IN DATA") < text.index("training time")
@@ -202,13 +202,13 @@ def test_synthetic_data_is_reported_first() -> None:
 
 @pytest.mark.parametrize("kind", ["three heads, pruned", "all failed"])
 def test_page_from_the_record_equals_the_original(kind: str) -> None:
-    report, tracker, page = sweep_of(kind)
-    said = finished_result(report.experiment, tracker.conclusion)
-    assert said is not None
+    report, tracker, page = cached_sweep(kind)
+    result = finished_result(report.experiment, tracker.conclusion)
+    assert result is not None
     experiment = parse_recorded_experiment(tracker.sweep.yaml, "a sweep")
-    again = recorded_report(tracker, experiment, said)
-    assert report_page(again) == page
-    assert report_tables(again) == report_tables(report)
+    restored = recorded_report(tracker, experiment, result)
+    assert report_page(restored) == page
+    assert report_tables(restored) == report_tables(report)
 
 
 def test_page_of_a_sweep_without_recorded_tables_is_complete() -> None:
@@ -235,10 +235,11 @@ def test_leaderboard_csv_has_all_trials_best_first() -> None:
     values = [float(row["r2/mean"]) for row in rows if row["status"] == "COMPLETE"]
     assert values == sorted(values, reverse=True)
     assert {row["status"] for row in rows[len(values) :]} == {"FAILED"}
-    by_number = {result.trial.number: result for result in report.results}
+    results_by_number = {result.trial.number: result for result in report.results}
     for row in rows:
         assert {name: row[name] for name in report.experiment.space.dimensions} == {
-            name: str(by_number[int(row["trial"])].trial.params.get(name, "")) for name in report.experiment.space.dimensions
+            name: str(results_by_number[int(row["trial"])].trial.params.get(name, ""))
+            for name in report.experiment.space.dimensions
         }
 
 
@@ -246,32 +247,32 @@ def test_facts_of_the_table_are_recorded() -> None:
     _, tracker = finished_sweep()
     facts = json.loads(tracker.artifact("data.json") or b"")
     assert [column["name"] for column in facts["columns"]] == ["a", "b", "PE", "V"]
-    assert facts["columns"][0]["high"] == table_of(2).x[:, 0].max()
+    assert facts["columns"][0]["high"] == example_table(2).x[:, 0].max()
     assert (facts["train"], facts["test"]) == (96, 24)
 
 
 def test_finalists_are_drawn_on_validation_rows() -> None:
     report, tracker = finished_sweep(draws_trials=True)
-    confirmed = {one.trial for one in report.summary.confirmed}
+    confirmed = {finalist.trial for finalist in report.summary.confirmed}
     assert set(report.finalists) == confirmed
     for trial in confirmed:
-        for head, said in report.finalists[trial].items():
-            r2 = next(found.scores.values[head] for found in report.summary.confirmed if found.trial == trial)
-            assert len(said.actual) == report.table.train
-            assert float(r2_score(said.actual, said.predicted)) == pytest.approx(r2, abs=0.02)
-    drawn = trial_figures(report)
-    assert set(drawn) == confirmed
-    assert all(str(content).startswith("b'\\x89PNG") for files in drawn.values() for content in files.values())
+        for head, predictions in report.finalists[trial].items():
+            r2 = next(finalist.scores.values[head] for finalist in report.summary.confirmed if finalist.trial == trial)
+            assert len(predictions.actual) == report.table.train
+            assert float(r2_score(predictions.actual, predictions.predicted)) == pytest.approx(r2, abs=0.02)
+    figures = trial_figures(report)
+    assert set(figures) == confirmed
+    assert all(str(content).startswith("b'\\x89PNG") for files in figures.values() for content in files.values())
     assert tracker.artifact(f"trials/{min(confirmed)}/plots/predicted_against_actual.png") is not None
 
 
 def test_report_files_have_figures_as_png_and_an_interactive_page() -> None:
-    report, _, _ = sweep_of("three heads, pruned")
+    report, _, _ = cached_sweep("three heads, pruned")
     files = report_files(report)
-    kept = {name: content for name, content in files.items() if name.endswith(".png")}
-    assert len(kept) >= 8
-    assert {Path(name).stem for name in kept} <= SECTIONS
-    for content in kept.values():
+    pictures = {name: content for name, content in files.items() if name.endswith(".png")}
+    assert len(pictures) >= 8
+    assert {Path(name).stem for name in pictures} <= SECTIONS
+    for content in pictures.values():
         assert isinstance(content, bytes)
         assert content.startswith(b"\x89PNG\r\n")
     interactive = str(files[INTERACTIVE])
@@ -299,7 +300,7 @@ for name, content in report_files(test_sweep_page.finished_sweep()[0]).items():
     folders = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path), *folders], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    report, _, _ = sweep_of("two heads")
+    report, _, _ = cached_sweep("two heads")
     expected = {Path(name) for name in report_files(report)} - {Path(INTERACTIVE)}
     assert {file.relative_to(tmp_path) for file in tmp_path.rglob("*.*")} == expected
     text = (tmp_path / PAGE).read_text(encoding="utf-8")
@@ -313,12 +314,12 @@ for name, content in report_files(test_sweep_page.finished_sweep()[0]).items():
 def test_interactive_page_has_the_figures_that_can_be_drawn(kind: str) -> None:
     from branchsweep.reporting.pages.interactive_page import render_interactive_page
 
-    report, _, _ = sweep_of(kind)
+    report, _, _ = cached_sweep(kind)
     expected = {"all failed": 0, "one trial, nothing varied": 2, "one head, no promotion": 3}
     assert render_interactive_page(report).count('id="figure-') == expected[kind]
 
 
-def many(count: int) -> SweepReport:
+def sweep_of_many_trials(count: int) -> SweepReport:
     """A sweep of so many trials of a larger space: a quarter complete, some failed, some off by orders of magnitude."""
     dimensions: dict[str, Any] = {
         "trunk.depth": {"type": "int", "low": 1, "high": 4},
@@ -335,29 +336,29 @@ def many(count: int) -> SweepReport:
     experiment: Experiment = tiny_experiment(space={"dimensions": dimensions}, search=search, pruning={"rungs": [1]})
     random = np.random.default_rng(1)
 
-    def result(place: int, trial: Any) -> Result:
+    def result(index: int, trial: Any) -> Result:
         r2 = {head: float(0.95 - random.exponential(0.05)) for head in experiment.heads}
-        if place % 50 == 1:
+        if index % 50 == 1:
             return Result(trial, Score(Status.FAILED, reason="diverged"))
-        if place % 50 == 2:
+        if index % 50 == 2:
             r2 = dict.fromkeys(r2, -1e6)
-        status = Status.PRUNED if place % 4 else Status.COMPLETE
+        status = Status.PRUNED if index % 4 else Status.COMPLETE
         heads = {head: head_score(value, 0.001, 1.0, 1.0) for head, value in r2.items()}
         return Result(trial, Score(status, sum(r2.values()) / 2, 0.001, heads, seconds=0.5, rungs={1: tuple(r2.values())}))
 
-    results = [result(place, trial) for place, trial in enumerate(random_trials(experiment, count))]
+    results = [result(index, trial) for index, trial in enumerate(random_trials(experiment, count))]
     return replace(report, experiment=experiment, results=results)
 
 
 def test_page_of_two_thousand_trials_is_small() -> None:
     """Points are rasterized, so that there is no element per trial."""
-    text = report_page(many(2000))
+    text = report_page(sweep_of_many_trials(2000))
     assert len(text) < 2_000_000
     assert text.count("<") < 8_000
 
 
 def test_failure_to_draw_does_not_fail_the_sweep() -> None:
-    experiment, dataset = tiny_experiment(), table_of(2)
+    experiment, dataset = tiny_experiment(), example_table(2)
     parts = split_rows(experiment, dataset)
     tracker, progress = MemoryTracker.open(new_sweep_record(experiment, dataset, parts), MemoryStore()), RecordingProgress()
 
@@ -370,11 +371,11 @@ def test_failure_to_draw_does_not_fail_the_sweep() -> None:
     run_sweep(SweepContext(experiment, dataset, parts, training, tracker.tracking, Broken()), open_driver(experiment))
     assert tracker.conclusion is not None
     assert tracker.artifact("leaderboard.csv")
-    assert "no ink" in progress.lines[-1]
+    assert "no ink" in progress.lines[-1]  # the error of the reporter
 
 
 def test_every_figure_has_a_caption_and_a_resolution() -> None:
-    for one in sweep_figures(sweep_of("some failed")[0]):
-        assert one.caption.endswith(".")
-        if one.figure is not None:
-            assert one.figure.get_dpi() == pytest.approx(RASTER_DPI)
+    for report_figure in sweep_figures(cached_sweep("some failed")[0]):
+        assert report_figure.caption.endswith(".")
+        if report_figure.figure is not None:
+            assert report_figure.figure.get_dpi() == pytest.approx(RASTER_DPI)
