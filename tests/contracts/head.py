@@ -10,6 +10,7 @@ import pytest
 
 from branchsweep.config import kinds
 from branchsweep.data.encoders.registry import encoder_kind
+from branchsweep.metrics.functions import METRIC_FUNCTIONS
 from branchsweep.metrics.names import METRICS
 from branchsweep.models.arrays import NUMPY
 from branchsweep.models.heads.head import Head
@@ -72,7 +73,7 @@ class HeadContract:
 
     def test_its_score_is_among_its_metrics_and_1_is_perfect(self, head: Head) -> None:
         assert head.score in head.metrics
-        assert all(name in METRICS for name in head.metrics)
+        assert all(name in METRICS and name in METRIC_FUNCTIONS for name in head.metrics)
         assert METRICS[head.score].is_score
 
     def test_its_baseline_learns(self, head: Head) -> None:

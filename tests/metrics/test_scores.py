@@ -8,12 +8,20 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from branchsweep.metrics.scores import head_scores, r2, standard_error
+from branchsweep.metrics.functions import r2, register_metric, unregister_metric
+from branchsweep.metrics.names import Metric
+from branchsweep.metrics.scores import by_half, head_scores, scores_of_many, standard_error
+from branchsweep.models.heads.regression import MSE, Regression
 from branchsweep.training.lanes import LaneOutcome
 from branchsweep.trial import Status
 from branchsweep.workflows.lane_scores import lane_scores
 
 ACTUAL = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [6.0, 60.0]])
+
+
+def kinds(*heads: str) -> dict[str, Regression]:
+    """Heads of squared error."""
+    return dict.fromkeys(heads, MSE)
 
 
 def outcome(predictions: np.ndarray, curve: list[list[float]], failed_at: int = 0) -> LaneOutcome:
@@ -22,7 +30,7 @@ def outcome(predictions: np.ndarray, curve: list[list[float]], failed_at: int = 
 
 def test_measures_are_the_sums_by_hand() -> None:
     predicted = ACTUAL + np.array([[0.5, -5.0], [0.0, 0.0], [-0.5, 0.0], [0.0, 1.0]])
-    scores = head_scores(ACTUAL, predicted, ["PE", "V"])
+    scores = head_scores(ACTUAL, predicted, kinds("PE", "V"))
     assert scores["PE"].score == pytest.approx(1 - 0.5 / 14.0)
     assert scores["V"].score == pytest.approx(1 - 26.0 / 1400.0)
     assert scores["PE"].metrics["rmse"] == pytest.approx(math.sqrt(0.5 / 4))
@@ -35,7 +43,7 @@ def test_measures_are_those_of_scikit_learn_to_the_last_bit() -> None:
         actual = rng.normal(450.0, 17.0, (rows, 3))
         predicted = actual + rng.normal(0.0, 10.0 ** rng.integers(-6, 3), actual.shape)
         predicted = np.asfortranarray(predicted) if rows % 2 else predicted.astype(np.float32)
-        for head, said in head_scores(actual, predicted, ["a", "b", "c"]).items():
+        for head, said in head_scores(actual, predicted, kinds("a", "b", "c")).items():
             pair = actual[:, "abc".index(head)], predicted[:, "abc".index(head)]
             assert said.score == r2_score(*pair)
             assert said.metrics["rmse"] == root_mean_squared_error(*pair)
@@ -44,14 +52,14 @@ def test_measures_are_those_of_scikit_learn_to_the_last_bit() -> None:
 
 def test_where_nothing_varies_scikit_learn_decides() -> None:
     flat = np.full((4, 1), 3.0)
-    assert head_scores(flat, flat, ["a"])["a"].score == 1.0
-    assert head_scores(flat, flat + 1, ["a"])["a"].score == 0.0
+    assert head_scores(flat, flat, kinds("a"))["a"].score == 1.0
+    assert head_scores(flat, flat + 1, kinds("a"))["a"].score == 0.0
 
 
 def test_a_trial_is_the_mean_of_its_lanes_with_its_standard_error() -> None:
     first = outcome(ACTUAL + 0.5, [[0.1, 0.2], [0.3, 0.4]])
     second = outcome(ACTUAL - 1.0, [[0.5, 0.6]])
-    score = lane_scores([("fold 0", first, ACTUAL), ("fold 1", second, ACTUAL)], ["PE", "V"], seconds=2.0)
+    score = lane_scores([("fold 0", first, ACTUAL), ("fold 1", second, ACTUAL)], kinds("PE", "V"), seconds=2.0)
     lanes = [1 - 4 * 0.25 / 14.0, 1 - 4 * 1.0 / 14.0]
     assert score.status is Status.COMPLETE
     assert score.heads["PE"].score == pytest.approx(np.mean(lanes))
@@ -68,7 +76,7 @@ def test_one_lane_has_no_spread() -> None:
 
 def test_a_lane_that_is_not_finite_fails_the_trial_and_is_named() -> None:
     fine, lost = outcome(ACTUAL, [[1.0, 1.0]]), outcome(np.full((4, 2), np.nan), [[math.nan] * 2], failed_at=12)
-    score = lane_scores([("fold 0", fine, ACTUAL), ("fold 1, seed 2", lost, ACTUAL)], ["PE", "V"], seconds=1.0)
+    score = lane_scores([("fold 0", fine, ACTUAL), ("fold 1, seed 2", lost, ACTUAL)], kinds("PE", "V"), seconds=1.0)
     assert score.status is Status.FAILED
     assert math.isnan(score.value)
     assert score.reason == "diverged: predictions were not finite after epoch 12 (fold 1, seed 2)"
@@ -80,3 +88,26 @@ def test_r2_of_many_predictions_at_once_is_that_of_each() -> None:
     expected = [r2_score(actual, it, multioutput="raw_values").tolist() for it in predicted]
     np.testing.assert_allclose(r2(actual, predicted, axis=-2), expected)
     assert r2(np.ones(5), np.zeros(5), axis=-1) == r2(np.ones(5), np.ones(5), axis=-1) == 0.0
+
+
+class Biased(Regression):
+    """A head with a metric of its own, which is its score, too."""
+
+    metrics = ("bias", "mae")
+    score = "bias"
+
+
+def test_a_head_has_the_metrics_of_its_kind() -> None:
+    register_metric("bias", Metric("bias", higher_is_better=True, is_score=True), lambda actual, p: float((p - actual).mean()))
+    heads = {"PE": MSE, "V": Biased("mse", lambda _, error: error, lambda _, error: error)}
+    try:
+        scores = head_scores(ACTUAL, ACTUAL + 0.5, heads)
+        many = scores_of_many(ACTUAL, np.stack([ACTUAL + 0.5, ACTUAL - 1.0]), heads)
+        _, others = by_half([scores, scores])
+    finally:
+        unregister_metric("bias")
+    assert set(scores["PE"].metrics) == {"r2", "rmse", "mae"}
+    assert scores["V"].metrics == {"bias": 0.5, "mae": 0.5}
+    assert scores["V"].score == 0.5
+    np.testing.assert_allclose(many, [[1 - 4 * 0.25 / 14.0, 0.5], [1 - 4 / 14.0, -1.0]])
+    assert {name: set(by_head) for name, by_head in others.items()} == {"rmse": {"PE"}, "mae": {"PE", "V"}}

@@ -9,9 +9,10 @@ from sklearn.metrics import r2_score
 from branchsweep.config.objective import Objective
 from branchsweep.metrics.objectives import ranking_value
 from branchsweep.models.ensemble_selection import select_greedily, weighted_mean
+from branchsweep.models.heads.regression import MAE, MSE
 from branchsweep.types import Floats
 
-HEADS = ["PE", "V"]
+HEADS = {"PE": MSE, "V": MAE}
 ROWS = 400
 
 

@@ -24,6 +24,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
 from branchsweep.models import keras_network
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.recipe import recipe_for
 from branchsweep.search.hypermodel import BranchedHyperModel
 from branchsweep.search.keras_tuner.oracles import options_of
@@ -383,7 +384,9 @@ def test_a_hypermodel_builds_the_network_of_the_recipe(hypermodel: BranchedHyper
     actual = arrays.validation_data[1]
     expected = 2.0 * np.mean((predicted["PE"][:, 0] - actual["PE"]) ** 2) + np.mean(abs(predicted["V"][:, 0] - actual["V"]))
     assert history["val_loss"][-1] == pytest.approx(expected, rel=1e-4)
-    r2 = scores.head_scores(np.stack([*actual.values()], 1), np.concatenate([*predicted.values()], 1), ["PE", "V"])
+    r2 = scores.head_scores(
+        np.stack([*actual.values()], 1), np.concatenate([*predicted.values()], 1), kinds_by_head(hypermodel.experiment)
+    )
     assert history["val_V_r2"][-1] == pytest.approx(r2["V"].score, abs=1e-4)
 
 

@@ -32,7 +32,7 @@ class Metric(NamedTuple):
     is_score: bool
 
 
-METRICS: Mapping[str, Metric] = {
+METRICS: dict[str, Metric] = {
     R2: Metric("R²", higher_is_better=True, is_score=True),
     RMSE: Metric("RMSE", higher_is_better=False, is_score=False),
     MAE: Metric("MAE", higher_is_better=False, is_score=False),

@@ -1,71 +1,77 @@
 """Scores of predictions, by head.
 
 Population lanes, exported models, baselines and registered models are scored by these functions on the same rows, in natural
-units. Values equal scikit-learn's.
+units. Which metrics a head has is its kind's to say; `functions.py` computes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
-from sklearn.metrics import r2_score
 
-from branchsweep.config.metric_names import R2
 from branchsweep.metrics.comparison_result import ByHalf
-from branchsweep.metrics.names import MAE, METRICS, RMSE
+from branchsweep.metrics.functions import FUNCTIONS_ALONG_AXIS, METRIC_FUNCTIONS
+from branchsweep.metrics.names import METRICS
 from branchsweep.trial import HeadScore
 from branchsweep.types import Floats
 
 
-def head_scores(actual: Floats, predicted: Floats, heads: Sequence[str]) -> Mapping[str, HeadScore]:
-    """R², RMSE and MAE of each head over one set of rows.
+class ScoredKind(Protocol):
+    """What is known of a head's kind here (see `models/heads/head.py`): the names of its metrics, and which is its score."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All that are computed of its predictions."""
+        ...
+
+    @property
+    def score(self) -> str:
+        """The one among them that is its score."""
+        ...
+
+
+def head_scores(actual: Floats, predicted: Floats, heads: Mapping[str, ScoredKind]) -> Mapping[str, HeadScore]:
+    """The score and the other metrics of each head over one set of rows.
 
     Args:
         actual: `(rows, heads)` in natural units.
         predicted: `(rows, heads)` in natural units, finite.
-        heads: The heads' names, in the order of the columns.
+        heads: The kind of each head by its name, in the order of the columns.
 
     Returns:
         By head; the standard error of a single set of rows is NaN.
     """
-    return {head: _head_score(actual[:, h], predicted[:, h]) for h, head in enumerate(heads)}
+    return {head: _head_score(actual[:, h], predicted[:, h], kind) for h, (head, kind) in enumerate(heads.items())}
 
 
-def _head_score(actual: Floats, predicted: Floats) -> HeadScore:
-    """The values of scikit-learn's functions, to the last bit, without their checks, which take thirty times as long.
-
-    One process scores all trials of a long sweep, so that time matters. If the actual values do not vary, R² follows
-    scikit-learn's convention.
-    """
-    error = np.subtract(actual, predicted, order="C")
-    squares = np.square(error)
-    total = np.square(actual - actual.mean()).sum()
-    score = float(1.0 - squares.sum() / total if total > 0 else r2_score(actual, predicted))
-    return HeadScore(
-        score=score,
-        score_se=float("nan"),
-        metrics={R2: score, RMSE: float(np.sqrt(squares.mean())), MAE: float(np.abs(error).mean())},
-    )
+def _head_score(actual: Floats, predicted: Floats, kind: ScoredKind) -> HeadScore:
+    metrics = {name: METRIC_FUNCTIONS[name](actual, predicted) for name in kind.metrics}
+    return HeadScore(score=metrics[kind.score], score_se=float("nan"), metrics=metrics)
 
 
-def r2(actual: Floats, predicted: Floats, axis: int) -> Floats:
-    """R² along one axis, of many predictions at once; 0 where the actual values do not vary.
-
-    Elsewhere it equals scikit-learn's `r2_score`, which takes one prediction at a time: resamples and ensembles need thousands.
+def scores_of_many(actual: Floats, predicted: Floats, heads: Mapping[str, ScoredKind]) -> Floats:
+    """The heads' scores of many predictions of the same rows.
 
     Args:
-        actual: In natural units, of any shape, the rows along `axis`.
-        predicted: Of the same shape, or of one that broadcasts with it.
-        axis: The axis of the rows, counted from the end.
+        actual: `(rows, heads)` in natural units.
+        predicted: `(predictions, rows, heads)` in natural units, finite.
+        heads: The kind of each head by its name, in the order of the columns.
 
     Returns:
-        Of the broadcast shape without `axis`.
+        `(predictions, heads)`.
     """
-    residual = np.square(actual - predicted).sum(axis=axis)
-    total = np.broadcast_to(np.square(actual - actual.mean(axis=axis, keepdims=True)).sum(axis=axis), residual.shape)
-    explained: Floats = 1.0 - np.divide(residual, total, out=np.ones_like(residual), where=total > 0)
-    return explained
+    by_metric = {metric: _by_column(metric, actual, predicted) for metric in dict.fromkeys(k.score for k in heads.values())}
+    return np.stack([by_metric[kind.score][:, column] for column, kind in enumerate(heads.values())], axis=1)
+
+
+def _by_column(metric: str, actual: Floats, predicted: Floats) -> Floats:
+    """The metric of every column of many predictions `(predictions, rows, columns)`, at once where that is possible."""
+    if metric in FUNCTIONS_ALONG_AXIS:
+        return FUNCTIONS_ALONG_AXIS[metric](actual, predicted, -2)
+    function, columns = METRIC_FUNCTIONS[metric], range(actual.shape[1])
+    return np.array([[function(actual[:, column], one[:, column]) for column in columns] for one in predicted])
 
 
 def mean_score(heads: Mapping[str, HeadScore]) -> float:
@@ -81,7 +87,12 @@ def by_half(measured: Sequence[Mapping[str, HeadScore]]) -> tuple[ByHalf, Mappin
     """
     halves = {head: [half[head] for half in measured] for head in measured[0]}
     names = dict.fromkeys(name for scores in halves.values() for name in scores[0].metrics if not METRICS[name].is_score)
-    metrics = {name: {head: tuple(half.metrics[name] for half in scores) for head, scores in halves.items()} for name in names}
+    metrics = {
+        name: {
+            head: tuple(half.metrics[name] for half in scores) for head, scores in halves.items() if name in scores[0].metrics
+        }
+        for name in names
+    }
     return {head: tuple(half.score for half in scores) for head, scores in halves.items()}, metrics
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from branchsweep.config.objective import Objective
+from branchsweep.metrics.functions import r2
 from branchsweep.metrics.names import score_names
 from branchsweep.metrics.objectives import metric_value
-from branchsweep.metrics.scores import r2
 from branchsweep.types import Floats
 
 Key = TypeVar("Key", bound=Hashable)

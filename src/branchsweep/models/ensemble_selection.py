@@ -14,21 +14,21 @@ with a few confirmed recipes on thousands of rows there is little to guard again
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
 import numpy as np
 
 from branchsweep.config.objective import Objective
 from branchsweep.metrics.objectives import ranking_value
-from branchsweep.metrics.scores import r2
+from branchsweep.metrics.scores import ScoredKind, scores_of_many
 from branchsweep.types import Floats
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 def select_greedily(
-    predictions: Mapping[Key, Floats], actual: Floats, heads: Sequence[str], size: int, objective: Objective
+    predictions: Mapping[Key, Floats], actual: Floats, heads: Mapping[str, ScoredKind], size: int, objective: Objective
 ) -> dict[Key, float]:
     """Which networks to average, each with its share; those left out are not named.
 
@@ -38,7 +38,7 @@ def select_greedily(
         predictions: By network (or recipe), `(rows, heads)` in natural units and finite, all of the same rows, which it was not
             trained on: the pooled predictions of its folds.
         actual: `(rows, heads)` in natural units.
-        heads: The heads' names, in the order of the columns.
+        heads: The kind of each head by its name, in the order of the columns.
         size: Networks at most, counted as often as they are added.
         objective: By whose rule the mean is to be good.
 
@@ -59,7 +59,7 @@ def select_greedily(
         means = (total + candidates) / (len(chosen) + 1)
         after = [
             ranking_value(objective, dict(zip(heads, of_heads, strict=True)))
-            for of_heads in r2(actual, means, axis=-2).tolist()
+            for of_heads in scores_of_many(actual, means, heads).tolist()
         ]
         best = int(np.argmax(after))
         total = total + candidates[best]

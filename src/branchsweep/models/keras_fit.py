@@ -89,9 +89,13 @@ class KerasFit:
         )
         return model
 
-    def r2(self) -> dict[str, list[keras.metrics.Metric]]:
-        """Metrics for `compile`: R² of every head on its scaled target, called `PE_r2` in a history where there are several."""
-        return {head: [keras.metrics.R2Score(name="r2")] for head in self.experiment.heads}
+    def score_metrics(self) -> dict[str, list[keras.metrics.Metric]]:
+        """Metrics for `compile`: the score of every head on its encoded target, where Keras has such a metric.
+
+        In the history of a model with several heads it is called by head and metric (`PE_r2`).
+        """
+        metrics = {name: kind.keras_score() for name, kind in self.kinds.items()}
+        return {name: [metric] for name, metric in metrics.items() if metric is not None}
 
     def _optimizer(self, recipe: Recipe) -> keras.optimizers.Optimizer:
         rate: Any = recipe.learning_rate

@@ -97,7 +97,7 @@ def _estimator_result(name: str, sweep: SweepContext) -> BaselineResult:
     kinds = kinds_by_head(sweep.experiment)
 
     def measure(x: Floats, y: Floats, unseen: Floats, actual: Floats) -> Mapping[str, HeadScore]:
-        return scores.head_scores(actual, fit_estimator(name, x, y, kinds).predict(unseen), list(kinds))
+        return scores.head_scores(actual, fit_estimator(name, x, y, kinds).predict(unseen), kinds)
 
     by_fold = [
         measure(rows.x[train], rows.y[train], rows.x[validation], rows.y[validation])
@@ -122,6 +122,6 @@ def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext) -> Baselin
             predictions = export_and_predict(
                 members, experiment, sweep.dataset.x[sweep.split.test], sweep.training.trainer, folder
             )
-        by_head = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, list(experiment.heads))
+        by_head = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, kinds_by_head(experiment))
         test = {head: measured.score for head, measured in by_head.items()}
     return BaselineResult(name=confirmed.candidate.name, scores=score.means, test_scores=test)

@@ -15,6 +15,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import scores, significance
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.training.lanes import LaneKey, LaneOutcome
 from branchsweep.trial import Result
 from branchsweep.workflows.candidates import ConfirmationCandidate, ReevaluatedTrial
@@ -102,7 +103,7 @@ def _reevaluated(
     candidate: ConfirmationCandidate, outcomes: Mapping[LaneKey, LaneOutcome], rows: TrainingRows
 ) -> ReevaluatedTrial:
     experiment = candidate.experiment
-    heads = list(experiment.heads)
+    heads = kinds_by_head(experiment)
     # not in the order in which lanes ended: a mean that is taken in another order has other last digits
     by_lane = {(key.fold, key.seed): outcomes[key] for key in sorted(outcomes)}
     score = score_trial(experiment, by_lane, rows, sum(outcome.seconds for outcome in by_lane.values()))

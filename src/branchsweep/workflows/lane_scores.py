@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from branchsweep.metrics.scores import average_scores, head_scores
+from branchsweep.metrics.scores import ScoredKind, average_scores, head_scores
 from branchsweep.training.lanes import LaneOutcome
 from branchsweep.trial import Score, Status
 from branchsweep.types import Floats
 
 
-def lane_scores(lanes: Sequence[tuple[str, LaneOutcome, Floats]], heads: Sequence[str], seconds: float) -> Score:
+def lane_scores(lanes: Sequence[tuple[str, LaneOutcome, Floats]], heads: Mapping[str, ScoredKind], seconds: float) -> Score:
     """The score of one trial over its lanes.
 
     Args:
         lanes: Per lane a name for people (`fold 2, seed 1`), its outcome, and the actual targets `(rows, heads)` of the rows
             it predicted.
-        heads: The heads' names, in order.
+        heads: The kind of each head by its name, in order.
         seconds: The trial's share of the wall time.
 
     Returns:
@@ -39,7 +39,7 @@ def lane_scores(lanes: Sequence[tuple[str, LaneOutcome, Floats]], heads: Sequenc
         epochs=float(np.mean([outcome.epochs for _, outcome, _ in lanes])),
         seconds=seconds,
         lanes=len(lanes),
-        curves=_curves([outcome.curve for _, outcome, _ in lanes], heads),
+        curves=_curves([outcome.curve for _, outcome, _ in lanes], list(heads)),
         lane_scores={head: tuple(lane[head].score for lane in by_lane) for head in heads},
     )
 

@@ -15,6 +15,7 @@ from branchsweep.metrics import scores
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
 from branchsweep.models.exported_model import ModelMember
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
 from branchsweep.trial import HeadScore, Result
 from branchsweep.types import Floats
@@ -92,7 +93,7 @@ class PromotionPipeline:
         with temporary_model_folder() as folder:
             x = sweep.dataset.x[sweep.split.test]
             predictions = export_and_predict(members, sweep.experiment, x, sweep.training.trainer, folder)
-            test = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, list(sweep.experiment.heads))
+            test = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, kinds_by_head(sweep.experiment))
             registered: PromotionResult | None = None
             decision: PromotionDecision | None = None
             if sweep.experiment.promotion:

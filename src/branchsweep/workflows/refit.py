@@ -9,6 +9,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.metrics.objectives import ObjectiveEvaluator
 from branchsweep.models import ensemble_selection
 from branchsweep.models.exported_model import ModelMember
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.recipe import Recipe
 from branchsweep.training.lanes import Lane, refit_lanes
 from branchsweep.workflows.candidates import ReevaluatedTrial
@@ -67,7 +68,7 @@ def train_members(
         return _averaged(refit([RefitRequest.of_confirmed(finalist, policy.size)], experiment, training), [1.0])
     eligible = [candidate for candidate in confirmed if candidate.candidate.searched is not None and candidate.lane_scores]
     predictions = {index: candidate.predictions for index, candidate in enumerate(eligible)}
-    heads = list(experiment.heads)
+    heads = kinds_by_head(experiment)
     shares = ensemble_selection.select_greedily(predictions, training.rows.y, heads, policy.size, evaluator.objective)
     requests = [
         RefitRequest.of_confirmed(eligible[index], max(1, round(share * policy.size))) for index, share in shares.items()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.objectives import objective_heads, ranking_value
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.search.successive_halving import rung_ranking, surviving_count
 from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, search_lanes
@@ -323,4 +324,4 @@ def score_trial(
         (f"fold {fold}, seed {seed}", outcome, rows.y[rows.fold_rows(fold)[1]])
         for (fold, seed), outcome in sorted(lanes.items())
     ]
-    return lane_scores.lane_scores(entries, list(experiment.heads), seconds)
+    return lane_scores.lane_scores(entries, kinds_by_head(experiment), seconds)

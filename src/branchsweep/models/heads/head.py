@@ -25,7 +25,8 @@ class Head(ABC):
         task: The question that it answers (`regression`).
         units: Units of the output layer. The compiled program learns heads of one unit.
         output_activation: The Keras activation of the output layer: it makes a prediction of the raw output.
-        metrics: The names of what is recorded of the predictions; `metrics.names.METRICS` has their directions.
+        metrics: The names of what is recorded of the predictions; `metrics/names.py` has their directions,
+            `metrics/functions.py` what computes them.
         score: The name among `metrics` that objectives, rungs and reports compare: a share of explained deviance, 1 for a
             perfect prediction and 0 for the best constant.
     """
@@ -76,6 +77,10 @@ class Head(ABC):
     @abstractmethod
     def keras_loss(self) -> Any:
         """What Keras's `compile` takes as the head's loss: a name, or a loss object."""
+
+    def keras_score(self) -> Any:
+        """A Keras metric that computes `score` after every epoch, under its name; None if Keras has none."""
+        return None
 
     @abstractmethod
     def loss_source(self) -> str:

@@ -59,6 +59,12 @@ class Regression(Head):
         """Keras knows the losses by name."""
         return self.name
 
+    def keras_score(self) -> Any:
+        """Keras's R²."""
+        import keras  # noqa: PLC0415  # a kind imports no heavy library
+
+        return keras.metrics.R2Score(name=self.score)
+
     def loss_source(self) -> str:
         """The name, in quotes."""
         return f'"{self.name}"'

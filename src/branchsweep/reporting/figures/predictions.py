@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from branchsweep.metrics.scores import r2
+from branchsweep.metrics.functions import r2
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import BLUE, GREEN, INK, OCHRE, VERMILLION, Axes, Figure
 from branchsweep.reporting.figures.trials import MANY, WIDTH, SweepFigure

@@ -13,6 +13,7 @@ from branchsweep.metrics.comparison_result import (
     ContestantCost,
     ContestantResult,
 )
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.workflows.comparison.fits import FittedNetwork, NetworkToFit, fit_networks, measure_network, score_networks
 from branchsweep.workflows.comparison.nested_search import (
     TunedContestant,
@@ -64,7 +65,7 @@ def fit_contestants(
             results[name] = ContestantResult(name, description, {}, {}, cost, failure=failure)
             continue
         context.training.progress.on_message(f"{name}: measuring its size and its latency")
-        by_head, metrics = score_networks(own, list(comparison.experiment.heads), context.training.rows)
+        by_head, metrics = score_networks(own, kinds_by_head(comparison.experiment), context.training.rows)
         cost = _cost(own, tuned[name].seconds, context.training)
         recipes = tuple({fit.network.part.head: fit.network.params[half] for fit in own} for half in range(N_HALVES))
         results[name] = ContestantResult(name, description, by_head, metrics, cost, recipes)

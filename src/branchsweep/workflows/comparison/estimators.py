@@ -39,13 +39,12 @@ def evaluate_estimator(
 
 def _fit_estimator(name: str, what: str, estimator: Estimator, comparison: Comparison, rows: TrainingRows) -> ContestantResult:
     kinds = kinds_by_head(comparison.experiment)
-    heads = list(kinds)
-    of = rows.for_heads(heads)
+    of = rows.for_heads(list(kinds))
     scores, seconds, cost = [], [], None
     for half in range(N_HALVES):
         learning, test = of.fold_rows(half)
         fitted = baselines.fit(estimator.estimator, of.x[learning], of.y[learning], kinds, estimator.chain, comparison.seed)
-        scores.append(head_scores(of.y[test], fitted.predict(of.x[test]), heads))
+        scores.append(head_scores(of.y[test], fitted.predict(of.x[test]), kinds))
         seconds.append(fitted.seconds)
         cost = cost or baselines.measure_cost(fitted, of.x)  # of the first one: a forest is too large to keep all ten
     assert cost is not None, "there are halves"

@@ -14,6 +14,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import scores
 from branchsweep.metrics.comparison_result import LATENCY_ROWS, ByHalf
 from branchsweep.models.exported_model import ExportedModel, ModelMember
+from branchsweep.models.heads.head import Head
 from branchsweep.models.recipe import Recipe, epochs_of, recipe_for
 from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, Stage, recipe_lanes
 from branchsweep.trial import HeadScore, Params
@@ -131,13 +132,13 @@ def _without_validation(experiment: Experiment) -> Experiment:
 
 
 def score_networks(
-    fits: Sequence[FittedNetwork], heads: Sequence[str], rows: TrainingRows
+    fits: Sequence[FittedNetwork], heads: Mapping[str, Head], rows: TrainingRows
 ) -> tuple[ByHalf, Mapping[str, ByHalf]]:
     """Scores the networks of a contestant on every half.
 
     Args:
         fits: The networks, which have all heads among them.
-        heads: The heads' names, in order.
+        heads: The kind of each head by its name, in order.
         rows: All rows with the halves as folds.
 
     Returns:

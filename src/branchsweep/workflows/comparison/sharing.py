@@ -7,6 +7,7 @@ from branchsweep.config.search_space import SearchSpace
 from branchsweep.metrics.comparison_result import (
     SharingResult,
 )
+from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.workflows.comparison.fits import NetworkToFit, fit_networks, score_networks
 from branchsweep.workflows.comparison.nested_search import (
     ChosenRecipe,
@@ -31,7 +32,7 @@ def shared_layers(comparison: Comparison, training: TrainingContext) -> tuple[Sh
     for layers in range(len(points)):
         own = [fit for fit in fits if fit.network.name == f"{layers} shared"]
         if not any(fit.failed for fit in own):
-            by_head, _ = score_networks(own, list(comparison.experiment.heads), training.rows)
+            by_head, _ = score_networks(own, kinds_by_head(comparison.experiment), training.rows)
             found.append(SharingResult(layers, by_head, round(sum(fit.network.parameters for fit in own))))
     return tuple(found)
 

@@ -1,0 +1,81 @@
+"""What computes a metric of predictions, by the metric's name.
+
+The values are those of scikit-learn's functions, to the last bit, without their checks, which take thirty times as long: one
+process scores all trials of a long sweep, so that time matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from branchsweep.config.metric_names import R2
+from branchsweep.metrics.names import MAE, METRICS, RMSE, Metric
+from branchsweep.types import Floats
+
+MetricFunction = Callable[[Floats, Floats], float]
+"""From actual and predicted values of one head, `(rows,)` each in natural units, to the metric."""
+
+
+def r2(actual: Floats, predicted: Floats, axis: int) -> Floats:
+    """R² along one axis, of many predictions at once; 0 where the actual values do not vary.
+
+    Elsewhere it equals scikit-learn's `r2_score`, which takes one prediction at a time: resamples and ensembles need thousands.
+
+    Args:
+        actual: In natural units, of any shape, the rows along `axis`.
+        predicted: Of the same shape, or of one that broadcasts with it.
+        axis: The axis of the rows, counted from the end.
+
+    Returns:
+        Of the broadcast shape without `axis`.
+    """
+    residual = np.square(actual - predicted).sum(axis=axis)
+    total = np.broadcast_to(np.square(actual - actual.mean(axis=axis, keepdims=True)).sum(axis=axis), residual.shape)
+    explained: Floats = 1.0 - np.divide(residual, total, out=np.ones_like(residual), where=total > 0)
+    return explained
+
+
+def _r2(actual: Floats, predicted: Floats) -> float:
+    """R²; where the actual values do not vary, by scikit-learn's convention."""
+    squares = np.square(np.subtract(actual, predicted, order="C"))
+    total = np.square(actual - actual.mean()).sum()
+    if total > 0:
+        return float(1.0 - squares.sum() / total)
+    from sklearn.metrics import r2_score  # noqa: PLC0415  # seldom needed, and takes long to import
+
+    return float(r2_score(actual, predicted))
+
+
+def _rmse(actual: Floats, predicted: Floats) -> float:
+    return float(np.sqrt(np.square(np.subtract(actual, predicted, order="C")).mean()))
+
+
+def _mae(actual: Floats, predicted: Floats) -> float:
+    return float(np.abs(np.subtract(actual, predicted, order="C")).mean())
+
+
+METRIC_FUNCTIONS: dict[str, MetricFunction] = {R2: _r2, RMSE: _rmse, MAE: _mae}
+"""The function of each metric of one head."""
+
+FUNCTIONS_ALONG_AXIS: dict[str, Callable[[Floats, Floats, int], Floats]] = {R2: r2}
+"""Functions of many predictions at once, of metrics that have one: its arguments are those of `r2`."""
+
+
+def register_metric(name: str, metric: Metric, function: MetricFunction) -> None:
+    """Offer a metric more: a kind of head may have it among its `metrics`, or as its `score`.
+
+    Args:
+        name: As in `r2/PE`.
+        metric: Its label and its direction.
+        function: Computes it.
+    """
+    METRICS[name] = metric
+    METRIC_FUNCTIONS[name] = function
+
+
+def unregister_metric(name: str) -> None:
+    """Offer a metric no longer."""
+    METRICS.pop(name, None)
+    METRIC_FUNCTIONS.pop(name, None)
