@@ -74,7 +74,7 @@ def main() -> None:
     nodes.add_node(num_cpus=1)
     try:
         with (
-            RayWorkers(setting.rows, RayWorkersConfig(kind="ray", address=nodes.address), say=_measure.note) as far,
+            RayWorkers(setting.rows, RayWorkersConfig(kind="ray", address=nodes.address), on_message=_measure.note) as far,
             LocalWorkers(setting.rows, 2, cache_folder=cache_folder()) as near,
         ):
             same = equal(dict(far.train(PopulationQueue(populations))), dict(near.train(PopulationQueue(populations))))

@@ -252,7 +252,7 @@ except Exception as error:
     print(type(error).__name__, error, time.monotonic() - began < 5)
 """
     done = run_python(code, variables={"RAY_TMPDIR": str(tmp_path)})
-    assert f"{nobody}, where nobody answers" in done.stdout
+    assert f"{nobody}, where nothing listens" in done.stdout
     assert "ray start --head" in done.stdout
     assert done.stdout.startswith("BackendError")
     assert done.stdout.endswith("True\n")

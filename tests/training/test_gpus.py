@@ -14,7 +14,7 @@ from branchsweep.config.workers import LocalWorkersConfig
 from branchsweep.errors import BackendError
 from branchsweep.search.drivers import open_driver
 from branchsweep.training import gpus, packing
-from branchsweep.training.gpus import Gpu, choose_gpus, is_there, parsed, pick_gpus, seen
+from branchsweep.training.gpus import Gpu, choose_gpus, has_nvidia_device, parse_gpus, pick_gpus, visible_gpus
 from branchsweep.training.lanes import LaneKey, LaneOutcome, search_lanes
 from branchsweep.training.local_workers import LocalWorkers, local_resources
 from branchsweep.training.population import Population
@@ -43,39 +43,39 @@ def with_a_device(tmp_path: Path) -> Path:
 
 
 def test_without_an_nvidia_device_nobody_is_asked_and_nothing_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpus, "seen", lambda world: pytest.fail("TensorFlow was asked"))
+    monkeypatch.setattr(gpus, "visible_gpus", lambda environment: pytest.fail("TensorFlow was asked"))
     said: list[str] = []
     assert choose_gpus(LOCAL, said.append, {}, tmp_path) == []
     assert said == []
 
 
 def test_traces_of_a_device_are_found_unless_it_is_hidden(with_a_device: Path, tmp_path: Path) -> None:
-    assert is_there({}, with_a_device)
-    assert is_there({"CUDA_VISIBLE_DEVICES": "0,1"}, with_a_device)
-    assert not any(is_there({"CUDA_VISIBLE_DEVICES": hidden}, with_a_device) for hidden in ("", " ", "-1"))
+    assert has_nvidia_device({}, with_a_device)
+    assert has_nvidia_device({"CUDA_VISIBLE_DEVICES": "0,1"}, with_a_device)
+    assert not any(has_nvidia_device({"CUDA_VISIBLE_DEVICES": hidden}, with_a_device) for hidden in ("", " ", "-1"))
     (with_a_device / "dev" / "nvidia0").unlink()
-    assert not is_there({}, with_a_device), "the driver's own file is no device"
+    assert not has_nvidia_device({}, with_a_device), "the driver's own file is no device"
     (tmp_path / "proc" / "driver" / "nvidia" / "gpus" / "0000:00:04.0").mkdir(parents=True)
-    assert is_there({}, tmp_path)
+    assert has_nvidia_device({}, tmp_path)
 
 
 @pytest.mark.parametrize("means", [LocalWorkersConfig(kind="local", count=2), LocalWorkersConfig(kind="local", gpus=0)])
 def test_who_asks_for_processes_or_for_no_gpu_gets_processors(
     means: LocalWorkersConfig, with_a_device: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpus, "seen", lambda world: pytest.fail("TensorFlow was asked"))
+    monkeypatch.setattr(gpus, "visible_gpus", lambda environment: pytest.fail("TensorFlow was asked"))
     assert choose_gpus(means, pytest.fail, {}, with_a_device) == []
 
 
 def test_a_device_that_tensorflow_does_not_see_is_told_with_what_it_needs(with_a_device: Path) -> None:
     """TensorFlow is really asked."""
     said: list[str] = []
-    assert pick_gpus(seen(dict(os.environ)), None) == [], "hidden, or not there"
+    assert pick_gpus(visible_gpus(dict(os.environ)), None) == [], "hidden, or not there"
     assert choose_gpus(LOCAL, said.append, {**os.environ, "CUDA_VISIBLE_DEVICES": "99"}, with_a_device) == []
     (sentence,) = said
     assert sentence == (
         "there is an NVIDIA device here, but TensorFlow sees no GPU (it needs NVIDIA's driver, and CUDA's libraries: "
-        "pip install 'branchsweep[gpu]'); processors train"
+        "pip install 'branchsweep[gpu]'); training on CPU cores"
     )
 
 
@@ -93,7 +93,7 @@ def test_gpus_of_one_kind_train() -> None:
     mixed = cards("Tesla T4", "Tesla T4", "A100")
     assert pick_gpus(mixed, None) == mixed[:2] == pick_gpus(mixed, 2)
     assert pick_gpus(mixed, 1) == mixed[:1]
-    with pytest.raises(BackendError, match=r"got 3, which are unlike \(Tesla T4, Tesla T4, A100\)"):
+    with pytest.raises(BackendError, match=r"got 3, which are of different kinds \(Tesla T4, Tesla T4, A100\)"):
         pick_gpus(mixed, 3)
 
 
@@ -108,16 +108,16 @@ def test_each_gpu_has_a_worker_and_the_smallest_says_what_fits() -> None:
 )
 def test_tensorflows_words_become_cards_by_cudas_names(visible: str | None, words: list[str]) -> None:
     told = [{"described": T4.format(number, number), "memory": 15 * GIBIBYTE} for number in range(2)]
-    found = parsed(f"a library's greeting\n{json.dumps(told)}\n", visible)
+    found = parse_gpus(f"a library's greeting\n{json.dumps(told)}\n", visible)
     assert [card.visible for card in found] == words
     assert {card.device for card in found} == {Device("gpu", 15 * GIBIBYTE, "Tesla T4")}
     assert str(found[0].device) == "Tesla T4, 15.0 GiB"
 
 
 def test_of_gpus_that_tensorflow_leaves_out_the_others_keep_their_numbers() -> None:
-    (card,) = parsed(json.dumps([{"described": T4.format(1, 5), "memory": 1}]), "4,7")
+    (card,) = parse_gpus(json.dumps([{"described": T4.format(1, 5), "memory": 1}]), "4,7")
     assert card.visible == "7"
-    (unheard_of,) = parsed(json.dumps([{"described": "", "memory": 1}]), None)
+    (unheard_of,) = parse_gpus(json.dumps([{"described": "", "memory": 1}]), None)
     assert (unheard_of.visible, unheard_of.device.name) == ("0", "GPU")
 
 
@@ -156,7 +156,7 @@ def test_a_wide_program_trains_the_lanes_of_narrow_ones_to_the_last_bit() -> Non
         np.testing.assert_array_equal(outcome.predictions, many[lane].predictions)
 
 
-if is_there({}):  # where it is not, there is nothing to skip
+if has_nvidia_device({}):  # where it is not, there is nothing to skip
 
     def test_a_gpu_trains_what_a_processor_does() -> None:
         world = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
@@ -178,7 +178,7 @@ import numpy as np
 import tensorflow as tf
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.training.trainer import PopulationTrainer
-from branchsweep.training.local_workers import exact
+from branchsweep.training.local_workers import use_exact_arithmetic
 from tiny_training import tiny_populations, tiny_rows
 folder, population = Path(sys.argv[1]), tiny_populations()[0]
 trainer = PopulationTrainer(tiny_rows())
@@ -188,7 +188,7 @@ def trained():
     trainer.export(folder, ExportedModel([member], ["a", "b"], {"PE": "MW", "V": "cm"}))
     return lane.predictions, trainer.predict(folder, tiny_rows().x)
 usual = trained()
-exact(tf)
+use_exact_arithmetic(tf)
 from branchsweep.training import program
 program.compiled.cache_clear()
 for before, after in zip(usual, trained()):

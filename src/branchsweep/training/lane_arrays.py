@@ -1,4 +1,4 @@
-"""Lanes on their way into the arrays of a compiled program and out of them again.
+"""Writes lanes into the arrays of a compiled program, and reads their outcomes out of them.
 
 `make_plan` and `initial_state` fill the arrays of a call (see `program_arrays.py`), `lane_outcomes` reads each lane's results.
 """
@@ -27,19 +27,19 @@ from branchsweep.training.program_arrays import Lanes, Layers, Parameter, Plan, 
 from branchsweep.types import Floats, Weights
 
 NEVER = np.int32(2**30)
-"""A patience that no training comes to the end of."""
+"""The patience without early stopping: more epochs than any training has."""
 
 
 def make_plan(population: Population, feed: BatchFeed, schedule: LayerSchedule) -> Plan:
-    """The population's schedule and dials as arrays of the program's shapes."""
+    """The population's layer schedule and dynamic hyperparameters as arrays of the program's shapes."""
     program = population.program
     heads, lanes = len(program.losses), len(population.lanes)
 
-    def dial(values: list[float], empty: float = 0.0) -> Floats32:
+    def per_lane(values: list[float], empty: float = 0.0) -> Floats32:
         return np.array(values + [empty] * (program.lanes - lanes), np.float32)
 
     def per_head(values: list[list[float]], empty: float) -> Floats32:
-        return np.stack([dial([of_lane[head] for of_lane in values], empty) for head in range(heads)]).reshape(-1)
+        return np.stack([per_lane([of_lane[head] for of_lane in values], empty) for head in range(heads)]).reshape(-1)
 
     weights = per_head([list(recipe.loss_weights.values()) for recipe in population.recipes], 0.0)
     uncertain = per_head([[float(recipe.loss_balancing == "uncertainty")] * heads for recipe in population.recipes], 0.0)
@@ -55,14 +55,14 @@ def make_plan(population: Population, feed: BatchFeed, schedule: LayerSchedule) 
         lane=tf.constant(schedule.lane),
         output_reads=tf.constant(schedule.output_reads),
         consumers=tf.constant(schedule.consumers),
-        activation=tf.constant(dial([float(kind) for kind in kinds]).astype(np.int32)),
+        activation=tf.constant(per_lane([float(kind) for kind in kinds]).astype(np.int32)),
         layer=tf.constant(_layer_kinds(population, schedule)) if len(program.layers) > 1 else None,
         stream=tf.constant(np.array(feed.stream_of_lane + [0] * (program.lanes - lanes), np.int32)),
         loss_weight=tf.constant(weights[:, None, None]),
         uncertain=tf.constant(uncertain[:, None, None] > 0) if "uncertainty" in program.balancing else None,
         strength=tf.constant(_strength(population, schedule)) if "gradient_norm" in program.balancing else None,
-        momentum=tf.constant(dial([recipe.momentum for recipe in population.recipes])[:, None, None]),
-        stop=tf.constant(dial([float(stop) for stop in population.stops]).astype(np.int32)),
+        momentum=tf.constant(per_lane([recipe.momentum for recipe in population.recipes])[:, None, None]),
+        stop=tf.constant(per_lane([float(stop) for stop in population.stops]).astype(np.int32)),
         patience=tf.constant(np.full(program.lanes, stopping.patience if stopping else NEVER, np.int32)),
         min_delta=tf.constant(np.float32(stopping.min_delta if stopping else 0.0)),
         keep_last=tf.constant(keep_last),
@@ -91,7 +91,7 @@ def _layer_kinds(population: Population, schedule: LayerSchedule) -> NDArray[np.
 
 
 def _strength(population: Population, schedule: LayerSchedule) -> Floats32:
-    """By gradient row: the share of a head whose gradient reaches the trunk there, in lanes that balance gradients."""
+    """`(H*K + 1 + N,)` by gradient row: in lanes that balance gradients, the share of the head that reaches the trunk there."""
     heads, lanes = len(population.program.losses), population.program.lanes
     strength = np.zeros(heads * lanes + 1 + layer_capacity(population.program), np.float32)
     for lane, recipe in enumerate(population.recipes):
@@ -101,7 +101,7 @@ def _strength(population: Population, schedule: LayerSchedule) -> Floats32:
     return strength
 
 
-def _fresh(lane: Lane, program: Program) -> LaneState:
+def _new_state(lane: Lane, program: Program) -> LaneState:
     """The state of a lane before its first step."""
     nothing = np.zeros((0, len(program.losses)))
     return LaneState(
@@ -119,9 +119,9 @@ def _fresh(lane: Lane, program: Program) -> LaneState:
 
 
 def initial_state(population: Population, feed: BatchFeed, schedule: LayerSchedule) -> State:
-    """The lanes where they stand."""
+    """The states of the population's lanes, new ones for lanes without, as arrays of the program's shapes."""
     program, heads = population.program, len(population.program.losses)
-    states = [lane.state or _fresh(lane, program) for lane in population.lanes]
+    states = [lane.state or _new_state(lane, program) for lane in population.lanes]
     predictions = np.zeros((feed.batches * program.batch_size, heads, program.lanes), np.float32)
     weights, first_moment, second_moment, kept = (_zeros(program) for _ in range(4))
     log_variances = np.zeros((len(Parameter._fields), heads, program.lanes), np.float32)
@@ -133,7 +133,7 @@ def initial_state(population: Population, feed: BatchFeed, schedule: LayerSchedu
             (second_moment, state.second_moment),
             (kept, state.kept),
         ):
-            _place(layers, sites, of_lane)
+            _write_weights(layers, sites, of_lane)
         predictions[: len(state.predictions), :, lane] = state.predictions
         if state.log_variances:
             log_variances[:, :, lane] = state.log_variances
@@ -172,10 +172,10 @@ def _arrays(layers: Layers) -> list[Floats32]:
 
 
 class LaneResults(NamedTuple):
-    """The arrays of a population that was trained.
+    """The arrays of a population after training.
 
     Args:
-        state: As the program left it.
+        state: What the program returned.
         curve: `(epochs, H*K)` the scores of all outputs after each of these epochs.
         keep_weights: Whether outcomes have weights.
     """
@@ -206,37 +206,37 @@ def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedu
         stream = feed.streams[feed.stream_of_lane[lane]]
         scaled = predictions[:, :, lane].transpose(0, 2, 1).reshape(-1, heads)[: len(stream.validation)]
         epoch, new = int(lanes.epoch[lane]), curve.reshape(-1, heads, K)[:, :, lane].astype(np.float64)
-        whole = np.concatenate([before.curve, new[: epoch - before.epoch]]) if before else new[:epoch]
+        whole_curve = np.concatenate([before.curve, new[: epoch - before.epoch]]) if before else new[:epoch]
 
-        def taken(layers: Sequence[Floats32]) -> Weights:
+        def weights_of(layers: Sequence[Floats32]) -> Weights:
             sites = _sites(program, lane, schedule.places[lane], recipe.architecture)
-            return _taken(layers, sites, recipe.architecture.layers(program.inputs))
+            return _read_weights(layers, sites, recipe.architecture.layers(program.inputs))
 
-        final = taken(kept) if kept and keep_weights else None
+        final = weights_of(kept) if kept and keep_weights else None
         finite = final is None or all(np.isfinite(array).all() for array in final)
         failed_at = int(lanes.failed_at[lane])
-        on = None
+        next_state = None
         if goes_on[lane]:
-            on = LaneState(
+            next_state = LaneState(
                 epoch=epoch,
-                weights=taken(weights),
-                first_moment=taken(first_moment),
-                second_moment=taken(second_moment),
-                kept=taken(kept) if kept and fit.keep == "best" else (),
+                weights=weights_of(weights),
+                first_moment=weights_of(first_moment),
+                second_moment=weights_of(second_moment),
+                kept=weights_of(kept) if kept and fit.keep == "best" else (),
                 best=float(lanes.best[lane]),
                 best_epoch=int(lanes.best_epoch[lane]),
                 waited=int(lanes.waited[lane]),
                 predictions=scaled.copy(),
-                curve=whole,
+                curve=whole_curve,
                 log_variances=tuple(array.numpy().reshape(heads, K)[:, lane] for array in state.log_variances),
             )
         return LaneOutcome(
             predictions=_natural(program, stream, scaled.astype(np.float64)),
-            curve=whole,
+            curve=whole_curve,
             epochs=int(lanes.best_epoch[lane]),
             failed_at=failed_at if finite else failed_at or epoch,
             weights=final,
-            state=on,
+            state=next_state,
         )
 
     return [outcome(lane, recipe, population.states[lane]) for lane, recipe in enumerate(population.recipes)]
@@ -254,33 +254,33 @@ def _zeros(program: Program) -> list[Floats32]:
 
 
 def _sites(program: Program, lane: int, places: tuple[int, ...], architecture: Architecture) -> list[tuple[int, int]]:
-    """Where each dense layer of a lane sits, in the order of its weights: (position in `Layers`, row)."""
+    """`(index in Layers, row)` of each dense layer of a lane, in the order of its weights."""
     parts = program_stages(program)
 
-    def of_place(place: int) -> tuple[int, int]:
+    def site_of(place: int) -> tuple[int, int]:
         number, stage = next((n, s) for n, s in enumerate(parts) if place < s.begin + s.places)
         return 1 + number, place - stage.begin
 
     sites = [(0, lane)]
     branches, trunk = architecture.branches, len(architecture.trunk) - 1
-    sites += [of_place(place) for place in places[:trunk]]
+    sites += [site_of(place) for place in places[:trunk]]
     begin = trunk
     for head, branch in enumerate(branches.values()):
-        sites += [of_place(place) for place in places[begin : begin + len(branch)]]
+        sites += [site_of(place) for place in places[begin : begin + len(branch)]]
         sites.append((1 + len(parts), head * program.lanes + lane))
         begin += len(branch)
     return sites
 
 
-def _place(layers: Sequence[Floats32], sites: Sequence[tuple[int, int]], weights: Weights) -> None:
-    """Writes a network's weights into the population's arrays; where there are none, the arrays keep their zeros."""
+def _write_weights(layers: Sequence[Floats32], sites: Sequence[tuple[int, int]], weights: Weights) -> None:
+    """Write a network's weights into the population's arrays. Empty weights leave the zeros in the arrays."""
     for (shape, row), kernel, bias in zip(sites, weights[::2], weights[1::2], strict=False):
         layers[shape][row, : len(bias), 0] = bias
         layers[shape][row, : len(bias), 1 : 1 + len(kernel)] = kernel.T
 
 
-def _taken(layers: Sequence[Floats32], sites: Sequence[tuple[int, int]], shapes: Iterable[LayerShape]) -> Weights:
-    """Reads a network's weights out of the population's arrays: the reverse of `_place`."""
+def _read_weights(layers: Sequence[Floats32], sites: Sequence[tuple[int, int]], shapes: Iterable[LayerShape]) -> Weights:
+    """Read a network's weights out of the population's arrays: the inverse of `_write_weights`."""
     weights: list[Floats32] = []
     for (shape, row), (_, read, units) in zip(sites, shapes, strict=True):
         weights.append(layers[shape][row, :units, 1 : 1 + read].T.copy())

@@ -1,7 +1,7 @@
 """The score by which a lane stops early and keeps its best epoch: the objective's ranking metric over the scores of its heads.
 
-The rule is a part of the compiled program, the weights are data: a lane of an objective that ranks by one head weighs that head
-alone. The mean of the heads needs no weights, and neither does a network with one head.
+The rule is compiled into the program, the weights are data. An objective that ranks by one head gives that head weight 1 and
+the others 0. The mean of the heads needs no weights, and neither does a network with one head.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.objective import Objective
 
 MEAN, MIN, WEIGHTED = "mean", "min", "weighted"
-"""The rules that a program may compile."""
+"""The rules by which a lane's score follows from its heads' scores."""
 
 
 def score_rule(objective: Objective, heads: Sequence[str]) -> str:

@@ -1,13 +1,13 @@
-"""Lanes: the networks that train side by side, each known by what it is and not by its company.
+"""Lanes: the networks that train together in one program. A lane is one candidate on one fold with one seed.
 
-A lane is candidate x fold x seed. Its initial weights derive from the experiment's seed and from what the lane is:
+Its initial weights do not depend on the other lanes. They derive from the experiment's seed and from what the lane is:
 
     search         (experiment seed, WEIGHTS, trial number, fold + 1, seed)
     other stages   (experiment seed, WEIGHTS, stage, digest of the recipe, fold + 1, seed)
 
-A trial of the search is told apart by its number, so that two trials with equal parameters are two draws. What is trained after
-the search is known by its recipe alone: a baseline starts from the same weights whether or not a champion is trained beside
-it, and a trial that is confirmed again starts from the weights that it was confirmed from before.
+A trial of the search is identified by its number, so that two trials with equal parameters start from different weights. What
+is trained after the search is identified by its recipe alone: a baseline starts from the same weights whether or not a champion
+is trained with it, and a trial that is confirmed again starts from the same weights as before.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class LaneKey:
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """Where a lane stands when its training pauses: all that it needs to go on as if it had not stopped.
+    """The state of a lane whose training is paused: all that it needs to continue as if it had not stopped.
 
     Args:
         epoch: Epochs trained.
@@ -72,13 +72,13 @@ class LaneState:
         first_moment: The optimizer's, in the order of the weights; empty before the first step.
         second_moment: Likewise.
         kept: The weights of the best epoch; empty where the last ones are kept.
-        best: The best mean R² so far.
+        best: The best score so far (see `lane_score.py`).
         best_epoch: The epoch (from 1) of the kept weights.
         waited: Epochs since the score last rose.
         predictions: `(validation rows, heads)` by the kept weights, scaled.
-        curve: `(epoch, heads)` R² on the validation rows so far.
-        log_variances: `(heads,)` each: those that balance the losses, and the optimizer's moments of them; empty before the
-            first step, and in programs without such lanes.
+        curve: `(epochs, heads)` the scores on the validation rows after each epoch.
+        log_variances: `(heads,)` each: the log variances that balance the losses, and their first and second moments; empty
+            before the first step, and in programs without such lanes.
     """
 
     epoch: int
@@ -96,16 +96,16 @@ class LaneState:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One network to be trained, or to be trained on.
+    """One network to be trained, from the beginning or from a state.
 
     Args:
-        key: What it is.
-        recipe: What is trained.
-        weight_seed: Whole numbers that its initial weights derive from.
-        epochs: Epochs that its learning-rate schedule is laid out for.
+        key: Identifies it among the lanes that train together.
+        recipe: The network and how it is trained.
+        weight_seed: The integers that its initial weights derive from.
+        epochs: The total epochs of its learning-rate schedule.
         stop: The epoch after which it ends, or pauses.
-        pauses: Whether it is to go on later, if it stops before its last epoch: its outcome then has a state.
-        state: Where it stands; None for a lane that begins.
+        pauses: Whether it may continue later: if it stops before its last epoch, its outcome then has a state.
+        state: The state from which it continues; None to start from initial weights.
     """
 
     key: LaneKey
@@ -123,7 +123,7 @@ class Lane:
 
     @property
     def stream(self) -> tuple[int, int, str, str]:
-        """What decides the rows that the lane sees, in which order and scaling."""
+        """Fold, seed, input scaling, target scaling: they determine the lane's rows, their order and their encoding."""
         return (self.key.fold, self.key.seed, self.recipe.input_scaling, self.recipe.target_scaling)
 
 
@@ -133,11 +133,11 @@ class LaneOutcome:
 
     Args:
         predictions: `(validation rows, heads)` by the kept weights, in natural units; no rows for a refit.
-        curve: `(epochs, heads)` R² on the validation rows after each epoch that was trained.
+        curve: `(epochs, heads)` the scores on the validation rows after each epoch that was trained.
         epochs: The epoch (from 1) of the kept weights.
         failed_at: The epoch (from 1) after which a prediction was not finite, 0 if that never happened.
         weights: The kept weights; None unless asked for.
-        state: Where the lane stands, if it may go on; None if it has ended.
+        state: The state from which it may continue; None if it has ended.
         seconds: Its share of the wall time that its population took.
     """
 
@@ -190,21 +190,21 @@ def recipe_lanes(
     their initial weights, but their keys.
 
     Args:
-        stage: What for.
-        recipe: What is trained.
-        experiment: Gives the seed, and the epochs that a network has at most.
+        stage: What they are trained for.
+        recipe: The network and how it is trained.
+        experiment: Determines the seed, and the most epochs of a network.
         places: `(fold, seed)` of each lane.
-        stop: The epoch after which they end; all that the recipe is laid out for if None or more than that.
+        stop: The epoch after which they end; if None or greater than the recipe's epochs, those.
     """
     epochs = epochs_of(recipe, experiment)
     last = epochs if stop is None else min(stop, epochs)
     digest = recipe_digest(recipe, epochs)
-    words = [int.from_bytes(digest[4 * word : 4 * word + 4]) for word in range(SEED_WORDS)]
+    seed_words = [int.from_bytes(digest[4 * word : 4 * word + 4]) for word in range(SEED_WORDS)]
     return [
         Lane(
             LaneKey(stage, f"{digest.hex()}/{last}", fold, seed),
             recipe,
-            (experiment.seed, WEIGHTS, int(stage), *words, fold + 1, seed),
+            (experiment.seed, WEIGHTS, int(stage), *seed_words, fold + 1, seed),
             epochs,
             last,
         )
@@ -236,10 +236,10 @@ def _fields(recipe: Recipe) -> dict[str, Any]:
 
 
 def distinct_lanes(lanes: Iterable[Lane]) -> list[Lane]:
-    """The lanes without those that are there already.
+    """The lanes without duplicates.
 
     Raises:
-        ValueError: Two unlike lanes have one key.
+        ValueError: Two lanes with the same key differ.
     """
     by_key: dict[LaneKey, Lane] = {}
     for lane in lanes:

@@ -1,4 +1,9 @@
-"""The shapes of a program's hidden layers, and how many of each it has places for."""
+"""The layer schedule: positions for the hidden layers of a population, so that S layers are computed at a time.
+
+Hidden layers of one shape form a *stage*. A stage has *places*: positions in its arrays, one per layer. S successive places are
+a *wave*, which one step of a loop computes; each of its S positions is a *slot*. A layer may be in a wave only if an earlier
+wave has computed its input.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +22,10 @@ class Stage:
     """Hidden layers of one shape, which are computed before those of the next stage.
 
     Args:
-        reads: Units that each of its layers reads.
-        units: Units that each of its layers has.
-        begin: Its first place.
-        places: How many it has.
+        reads: Input units of each of its layers.
+        units: Output units of each of its layers.
+        begin: Its first place, counted over all stages.
+        places: The number of its places.
     """
 
     reads: int
@@ -30,7 +35,7 @@ class Stage:
 
 
 def program_stages(program: Program) -> tuple[Stage, ...]:
-    """The stages of a program, in the order of computing.
+    """The stages of a program, in the order in which they are computed.
 
     Where trunk and branches are of one width, all layers are alike and form a single stage. Else the trunk comes first, then
     the layers with which branches begin, then the rest of the branches: three shapes, none padded to another.
@@ -49,7 +54,7 @@ def program_stages(program: Program) -> tuple[Stage, ...]:
     begin = 0
     for reads, units, layers, levels in kinds:
         if layers:
-            # Enough for every lane at its deepest, and a wave begun for every level.
+            # Enough for every lane at the greatest depth, and a wave that is not full for every level.
             places = (-(-program.lanes * layers // program.slots) + levels + 1) * program.slots
             found.append(Stage(reads, units, begin, places))
             begin += places
@@ -66,17 +71,19 @@ Ints = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class LayerSchedule:
-    """Where every layer of a population sits.
+    """The position of every hidden layer of a population. The letters are those of `program_arrays`.
 
     Args:
-        waves: By stage, how many waves are in use.
-        lane_waves: How many groups of S lanes are in use.
-        reads: `(N,)` the activation row that each place reads.
-        lane: `(N,)` the lane that each place belongs to.
-        output_reads: `(H*K,)` the activation row that each output reads.
-        consumers: `(K + N, H)` the gradient rows that flow back into each activation row; the zero row where there are fewer.
-        arrivals: `(H*K,)` the gradient row by which each head reaches the trunk: its branch's first, or its output's.
-        places: Per lane, per layer (trunk from the second on, then head by head its branch) the place it has.
+        waves: By stage, the number of waves that are used.
+        lane_waves: The number of groups of S lanes that are used.
+        reads: `(N,)` by place, the activation row that its layer reads.
+        lane: `(N,)` by place, the lane of its layer.
+        output_reads: `(H*K,)` by output, the activation row that it reads.
+        consumers: `(K + N, H)` by activation row, the gradient rows that are summed into its gradient; row H*K, which is always
+            zero, where there are fewer.
+        arrivals: `(H*K,)` by output, the gradient row by which its head reaches the trunk: that of its branch's first layer, or
+            of the output itself.
+        places: By lane, the places of its layers: the trunk from the second layer on, then the branch of each head.
     """
 
     waves: tuple[int, ...]
@@ -91,19 +98,24 @@ class LayerSchedule:
 
 @dataclass(slots=True)
 class _Layer:
-    """A hidden layer on its way to a place."""
+    """A hidden layer that gets a place."""
 
     lane: int
     reads: _Layer | None  # None: the lane's first layer
-    height: int  # layers that still stand on it, itself included
-    kind: tuple[int, int]  # padded units that it reads, and that it has
+    height: int  # the length of the longest chain of layers that depend on it, itself included
+    shape: tuple[int, int]  # padded input units and output units
     place: int = -1
 
 
 def schedule_layers(program: Program, architectures: Sequence[Architecture]) -> LayerSchedule:
     """Places for all hidden layers, so that each reads only what an earlier wave has computed.
 
-    Layers on which the longest stacks stand go first (Hu 1961, the critical path rule for unit tasks), which fills the waves.
+    Layers with the longest chains of dependent layers come first (Hu 1961, the critical path rule for unit tasks), which fills
+    the waves.
+
+    Args:
+        program: The shapes.
+        architectures: One for each lane, at most `program.lanes`.
     """
     K, S, N, heads = program.lanes, program.slots, layer_capacity(program), len(program.losses)
     parts = program_stages(program)
@@ -116,7 +128,7 @@ def schedule_layers(program: Program, architectures: Sequence[Architecture]) -> 
         ends.append(own[1])
         layers += own[0]
 
-    waves = tuple(_fill(stage, S, [layer for layer in layers if layer.kind == (stage.reads, stage.units)]) for stage in parts)
+    waves = tuple(_fill(stage, S, [layer for layer in layers if layer.shape == (stage.reads, stage.units)]) for stage in parts)
     zero = heads * K
     reads, lane_of = np.zeros(N, np.int32), np.zeros(N, np.int32)
     flows: list[list[int]] = [[] for _ in range(K + N)]
@@ -153,21 +165,21 @@ def schedule_layers(program: Program, architectures: Sequence[Architecture]) -> 
 
 
 def _fill(stage: Stage, slots: int, layers: list[_Layer]) -> int:
-    """Gives the layers of a stage their places; returns how many waves they take. Earlier stages have theirs already."""
+    """Assign places to the layers of a stage, after those of earlier stages, and return the number of waves that they take."""
     waiting = sorted(layers, key=lambda layer: -layer.height)  # stable: equal heights stay in the order of lanes
     wave = 0
     while waiting:
-        now = stage.begin + wave * slots
-        ready = [layer for layer in waiting if layer.reads is None or -1 < layer.reads.place < now][:slots]
+        first_place = stage.begin + wave * slots
+        ready = [layer for layer in waiting if layer.reads is None or -1 < layer.reads.place < first_place][:slots]
         for slot, layer in enumerate(ready):
-            layer.place = now + slot
+            layer.place = first_place + slot
         waiting = [layer for layer in waiting if layer.place < 0]
         wave += 1
     return wave
 
 
 def _layers_of(lane: int, architecture: Architecture, program: Program) -> tuple[list[_Layer], list[_Layer | None]]:
-    """A lane's hidden layers beyond the first, in the order of its weights, and the layer that each head's output reads."""
+    """A lane's hidden layers after the first, in the order of its weights, and the layer that each head's output reads."""
     trunk, branch_units = program.trunk_width, program.branch_width
     tallest_branch = max(len(branch) for branch in architecture.branches.values())
     trunk_layers = len(architecture.trunk)
@@ -187,4 +199,5 @@ def _layers_of(lane: int, architecture: Architecture, program: Program) -> tuple
 
 
 def _row(layer: _Layer | None, lane: int, lanes: int) -> int:
+    """The activation row of a layer; None is the lane's first layer."""
     return lane if layer is None else lanes + layer.place

@@ -1,4 +1,4 @@
-"""Trains populations in worker processes: one thread each, pinned to a core, or a GPU each.
+"""Trains populations in worker processes: each has one thread pinned to a core, or a GPU.
 
 Two pinned processes train 1.8 to 1.9 times as fast as one on two cores, two threads in one process hardly faster than one (see
 `benchmarks/README.md`). A population goes to the worker that has its program compiled already, if there is one; results do not
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from branchsweep.training.trainer import PopulationTrainer
 
 MAX_PROGRAMS = 16
-"""Compiled programs that a worker holds, at 70 to 100 megabytes each. The shipped space needs 14; one that varies batch sizes,
-too, needs many more, but seldom the same again soon."""
+"""The most compiled programs in a worker's memory, at 70 to 100 megabytes each. The shipped space needs 14; one that varies
+batch sizes, too, needs many more, but seldom the same again soon."""
 
 DEFAULT_THREADS = 0
-"""Threads of a process whose GPU computes: TensorFlow chooses."""
+"""TensorFlow chooses the number of threads: for a process with a GPU."""
 
 POLL_SECONDS = 0.2
 """How often the parent polls the workers."""
@@ -57,7 +57,12 @@ def available_cores() -> list[int]:
 
 
 def local_resources(cards: Sequence[Gpu], count: int | None) -> Resources:
-    """A worker for each of these GPUs, of which the one with the least memory counts; else so many, or one per core."""
+    """The workers of this machine: one per GPU, with the memory of the smallest; without GPUs `count`, or one per core if None.
+
+    Args:
+        cards: The GPUs to train on.
+        count: The number of worker processes; not used with GPUs.
+    """
     if not cards:
         return Resources(count or len(available_cores()))
     return Resources(len(cards), min((card.device for card in cards), key=lambda device: device.memory))
@@ -68,11 +73,12 @@ class LocalWorkers:
 
     Args:
         rows: The training rows.
-        count: How many processes; one per core if None.
-        cache_folder: Where compiled programs are kept for later runs; None keeps none. Those of a GPU are not kept.
+        count: The number of processes; one per core if None. Not used with `cards`.
         progress: Called with the lane-epochs trained since the last call.
-        crew: Called with the state of the workers, at every poll.
-        cards: GPUs, alike; each has a process then, and `count` is not asked.
+        cache_folder: The folder in which compiled programs are kept for later runs; None for none. Programs of a GPU are not
+            kept.
+        on_status: Called with the state of the workers, at every poll.
+        cards: GPUs of one kind, each of which gets a process; empty to train on CPU cores.
     """
 
     def __init__(
@@ -81,10 +87,16 @@ class LocalWorkers:
         count: int | None = None,
         progress: Callable[[float], None] = lambda lane_epochs: None,
         cache_folder: Path | None = None,
-        crew: Callable[[WorkerStatus], None] = lambda crew: None,
+        on_status: Callable[[WorkerStatus], None] = lambda status: None,
         cards: Sequence[Gpu] = (),
     ) -> None:
-        self._rows, self._progress, self._cache_folder, self._crew, self._cards = rows, progress, cache_folder, crew, cards
+        self._rows, self._progress, self._cache_folder, self._on_status, self._cards = (
+            rows,
+            progress,
+            cache_folder,
+            on_status,
+            cards,
+        )
         self._context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         self._trained = self._context.Value("d", 0.0)
         self._reported = 0.0
@@ -103,13 +115,13 @@ class LocalWorkers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for process in self._processes:  # what still trains or imports is not waited for
+        for process in self._processes:  # without waiting for those that still train or import
             process.kill()
         for executor in self._executors:
             executor.shutdown(cancel_futures=True)  # ends its thread, which would fail while this process ends
 
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
-        """Train every population to its end; yields (position, outcome) as they finish."""
+        """Train every population to its stops; yields (position, outcome) as they finish."""
         training: dict[Future[PopulationOutcome], tuple[int, int]] = {}
         idle = list(range(len(self._executors)))
         while queue or training:
@@ -121,7 +133,7 @@ class LocalWorkers:
                 idle.remove(worker)
                 self._make_room(worker, population.program)
                 training[self._executors[worker].submit(_train, population, keep_weights)] = (worker, position)
-            self._crew(WorkerStatus(len(self._executors), len(training), len(queue)))
+            self._on_status(WorkerStatus(len(self._executors), len(training), len(queue)))
             done, _ = wait(training, POLL_SECONDS, FIRST_COMPLETED)
             self._report_progress()
             for task in done:
@@ -147,17 +159,17 @@ class LocalWorkers:
         available = available_cores()
         card = self._cards[worker] if self._cards else None
         arguments = (self._rows, available[worker % len(available)], self._trained, self._cache_folder, card)
-        return ProcessPoolExecutor(1, self._context, _begin, (*arguments, kinds.extension_modules()))
+        return ProcessPoolExecutor(1, self._context, _initialize, (*arguments, kinds.extension_modules()))
 
     def _warm_up(self, worker: int) -> None:
-        """Starts a worker's process, which imports TensorFlow while the parent asks for trials."""
+        """Start a worker's process, which imports TensorFlow while the parent asks the driver for trials."""
         others = set(multiprocessing.active_children())
         with _without_main_module():
             self._executors[worker].submit(_warm_up)
         self._processes |= set(multiprocessing.active_children()) - others
 
     def _make_room(self, worker: int, program: Program) -> None:
-        """Replaces a worker that holds many programs by a new one: XLA never frees a compiled program."""
+        """Replace a worker that has compiled `MAX_PROGRAMS` by a new one, as XLA never frees a compiled program."""
         if program not in self._compiled[worker] and len(self._compiled[worker]) >= MAX_PROGRAMS:
             self._executors[worker].shutdown()
             self._executors[worker], self._compiled[worker] = self._executor(worker), set()
@@ -190,10 +202,19 @@ _trainer: PopulationTrainer | BackendError | None = None
 """The worker's own, made once per process, or why it could not be made."""
 
 
-def _begin(
+def _initialize(
     rows: TrainingRows, core: int, trained: Any, cache_folder: Path | None, card: Gpu | None, modules: Sequence[str]
 ) -> None:
-    """In a worker: one thread on one core, or one GPU; ignores Ctrl-C, and ends when the parent ends."""
+    """Initialize a worker process: pin it to a core or a GPU, ignore Ctrl-C, end with the parent, and make its trainer.
+
+    Args:
+        rows: The training rows.
+        core: The core that it is pinned to, unless it has a GPU.
+        trained: The shared counter of the lane-epochs that all workers trained.
+        cache_folder: See `LocalWorkers`.
+        card: Its GPU; None for none.
+        modules: The modules that register further kinds of encoders, layers and heads.
+    """
     global _trainer  # noqa: PLW0603  # a process pool's initializer has no other place to leave things
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
@@ -227,18 +248,18 @@ def _started_trainer() -> PopulationTrainer:
 def start(
     rows: TrainingRows, progress: Callable[[float], None], cache_folder: Path | None, threads: int = 1, gpu: float = 0.0
 ) -> PopulationTrainer:
-    """In a worker: imports TensorFlow, silently.
+    """Import and configure TensorFlow in a worker process, without its output, and make the worker's trainer.
 
     Args:
         rows: The training rows.
         progress: Called with the lane-epochs that were trained since the last call.
-        cache_folder: Where compiled programs are kept, if they are of a processor: whether a GPU's can be loaded again was not
-            tried.
-        threads: Of the processor.
-        gpu: The share of a GPU that the worker has; without one, none may be visible.
+        cache_folder: The folder of compiled programs, used without a GPU only: whether a GPU's programs can be loaded again was
+            not tried.
+        threads: The number of TensorFlow's CPU threads.
+        gpu: The share of a GPU that the worker has; with 0, no GPU may be visible to the process.
 
     Raises:
-        BackendError: TensorFlow sees no GPU where there is to be one.
+        BackendError: TensorFlow sees no GPU although `gpu` is above 0.
     """
     if gpu:
         os.environ.update(gpus.GROWTH)
@@ -251,32 +272,32 @@ def start(
         tf.config.threading.set_inter_op_parallelism_threads(threads)
         from branchsweep.training.trainer import PopulationTrainer  # noqa: PLC0415  # as above
 
-        tf.get_logger().setLevel("ERROR")  # it takes our many programs for one that is traced over and over
+        tf.get_logger().setLevel("ERROR")  # it warns about repeated tracing, as it counts our programs as one function
         if gpu:
             use_exact_arithmetic(tf)
-        tf.zeros([])  # looks for devices, and talks about it
+        tf.zeros([])  # looks for devices, and logs about them
     return PopulationTrainer(rows, progress, gpus.device_in_process(gpu) if gpu else CPU)
 
 
 def use_exact_arithmetic(tf: Any) -> None:
-    """Lets TensorFlow compute as a processor does, as nearly as a GPU can: whole float32 products, and sums in one order.
+    """Let TensorFlow multiply in full float32 and sum in a fixed order on a GPU, as nearly as on a CPU as a GPU can.
 
-    A GPU would round the factors to 10 bits (TF32), and take whichever algorithm was fastest in this process.
+    By default a GPU rounds factors to 10 bits (TF32), and uses whichever algorithm was fastest in this process.
     """
     tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
     tf.config.experimental.enable_op_determinism()
 
 
 def _end_with_parent() -> None:
-    """Ends this process when its parent was killed."""
+    """End this process when its parent ends, even if that was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "a worker has a parent"
 
-    def progress() -> None:
+    def exit_after_parent() -> None:
         multiprocessing.connection.wait([parent.sentinel])
         os._exit(1)
 
-    threading.Thread(target=progress, daemon=True).start()
+    threading.Thread(target=exit_after_parent, daemon=True).start()
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """Packs lanes into populations: those that can share a compiled program train together.
 
 A trial's program is a function of its own recipe, of the experiment and of the device, never of the trials that are trained
-with it: that is what makes its result independent of its company. Widths are padded to a few buckets; depths, activations,
-learning rates and all other dynamic hyperparameters need no padding, they are data. A core computes a few layers side by side,
-and empty places in a population cost nothing (see `training/layer_schedule.py`); a GPU computes those of all lanes at once.
+with it, so that its result does not depend on them. Widths are padded to a few buckets; depths, activations, learning rates and
+all other dynamic hyperparameters are data and need no padding. A core computes a few layers at a time, and empty places in a
+population cost nothing (see `training/layer_schedule.py`); a GPU computes the layers of all lanes at once.
 """
 
 from __future__ import annotations
@@ -29,44 +29,45 @@ WIDTHS = (4, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 10
 """Buckets: the trunk's layers are padded to the smallest of these that holds them, and so are the branches'."""
 
 NARROW_WIDTH = 32
-"""Up to this width padding costs less than a program of one's own: beside wider layers none is padded to less."""
+"""Narrower trunks or branches beside wider ones are padded to at least this width: up to it, padding costs less than another
+program."""
 
 LANES_AND_SLOTS: Mapping[int, tuple[int, int]] = {10: (64, 16), 16: (64, 8), 32: (32, 4), 64: (16, 2), 1024: (8, 2)}
-"""Up to this width: (lanes, slots) of a program on a core. Wider lanes fill the cache with fewer of them. Of slots, the fewest
-that cost a full population nothing: a wave that a few lanes do not fill is computed all the same."""
+"""By the greatest width: (lanes, slots) of a program on a core. The wider the lanes, the fewer fill the CPU cache. Slots are
+the fewest that do not slow a full population down, as a wave that is only partly filled takes as long as a full one."""
 
 MAX_LANES = 1024
-"""Lanes of a program on a GPU, at most."""
+"""The most lanes of a program on a GPU."""
 
 MEMORY_SHARE = 0.5
-"""Of a GPU's memory, what `cost_model.program_bytes` may take: the rest is for rows, predictions, and what XLA copies. On a
-processor, programs of 64 to 512 units took 1.3 to 1.6 times what it says, with all that TensorFlow and NumPy held besides."""
+"""The share of a GPU's memory that `cost_model.program_bytes` may reach: the rest is for rows, predictions, and XLA's copies.
+On a CPU, processes with programs of 64 to 512 units took 1.3 to 1.6 times that estimate."""
 
 LONG_TRAINING = 150
-"""Epochs of all lanes of a trial from which on it pays to pad trunk and branches apart: that halves the arithmetic of a space
-with unlike widths, and trebles its programs, each of which takes seconds to compile."""
+"""From this many epochs of a trial (summed over its lanes) on, trunk and branches are padded separately: that halves the
+arithmetic of a space with different widths, and triples its programs, each of which takes seconds to compile."""
 
 WORTH_SPLITTING = 2.0
-"""Seconds that must be gained before a population is halved: the second worker may have to compile its program, too."""
+"""A population is halved if that saves at least this many seconds: the second worker may have to compile its program, too."""
 
 MAX_STREAMS = 16
-"""Distinct (fold, seed, scalings) that one population may hold; each is gathered once for all lanes that share it."""
+"""The most streams (distinct fold, seed and scalings) of a population; each batch is gathered once per stream."""
 
 CODE_HYPERPARAMETERS = ("activation", "trunk.layer", "branch.layer", "loss_balancing")
-"""Hyperparameters whose every choice is code in a program: it has that of the choices which some trial of the experiment may
-make. A head may have its own (`PE.layer`)."""
+"""Hyperparameters each of whose values is code in a program. A program contains the code of every value that some trial of the
+experiment may have, also of those for one head (`PE.layer`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramLimits:
-    """What the programs of an experiment must have room for, whatever trial is asked.
+    """The limits of all networks of an experiment, which its programs must support.
 
     Args:
         activations: Every activation that some trial may have.
-        balancing: Every scheme of loss balancing, likewise.
-        trunk_depth: The deepest trunk.
-        branch_depth: The deepest branch of any head.
-        apart: Whether trunk and branches of unlike widths are padded apart, which takes more programs.
+        balancing: Every scheme of loss balancing that some trial may have.
+        trunk_depth: The layers of the deepest trunk.
+        branch_depth: The layers of the deepest branch of any head.
+        apart: Whether trunk and branches of different widths are padded separately, which takes more programs.
         layers: Every kind of hidden layer that some trial may have.
     """
 
@@ -79,11 +80,11 @@ class ProgramLimits:
 
 
 def program_limits(experiment: Experiment, recipes: Sequence[Recipe] = ()) -> ProgramLimits:
-    """The limits of an experiment: over its space, its fixed values, its known configurations and the defaults.
+    """The limits over the search space of an experiment, its fixed values, its initial trials and the defaults.
 
     Args:
-        experiment: Gives the space.
-        recipes: Networks that programs must have room for as well. Those of the experiment's own trials change nothing.
+        experiment: Determines the space.
+        recipes: Further networks that the programs must support. Those of the experiment's own trials change nothing.
     """
     choices = (
         {name: value}
@@ -128,7 +129,12 @@ def padded_width(width: int) -> int:
 
 
 def padded_widths(architecture: Architecture, apart: bool) -> tuple[int, int]:
-    """The buckets of a network's trunk and of its branches: their own, where one is at least twice as wide as the other."""
+    """The padded widths of a network's trunk and of its branches.
+
+    Args:
+        architecture: The network.
+        apart: Whether they may differ; they do if one bucket is at least twice as wide as the other.
+    """
     trunk, branch = padded_width(max(architecture.trunk)), padded_width(max(chain(*architecture.branches.values()), default=1))
     wide, narrow = max(trunk, branch), max(min(trunk, branch), NARROW_WIDTH)
     if not apart or wide < 2 * narrow or not any(architecture.branches.values()):
@@ -137,7 +143,7 @@ def padded_widths(architecture: Architecture, apart: bool) -> tuple[int, int]:
 
 
 def program_of(recipe: Recipe, experiment: Experiment, bounds: ProgramLimits, device: Device = CPU) -> Program:
-    """The program that trains this recipe on such a device."""
+    """The program that trains this recipe on this kind of device."""
     trunk, branch = padded_widths(recipe.architecture, bounds.apart)
     lanes, slots = next(places for up_to, places in LANES_AND_SLOTS.items() if max(trunk, branch) <= up_to)
     program = Program(
@@ -160,12 +166,12 @@ def program_of(recipe: Recipe, experiment: Experiment, bounds: ProgramLimits, de
 
 
 def widened_for_gpu(program: Program, experiment: Experiment, device: Device) -> Program:
-    """The program on a GPU: all lanes in one wave, as many as fit and a round can fill, rounded down to a power of two.
+    """The program on a GPU: all lanes in one wave, as many as fit in memory and a round can fill, in powers of two.
 
-    No fewer than on a core, and no more than `MAX_LANES`. A round's lanes bound them because an empty place in a wave is
-    computed all the same.
+    There are at least as many lanes as on a core, at most `MAX_LANES`. A round's lanes limit them because an empty place in a
+    wave takes as long as a full one.
     """
-    alone = cost_model.program_bytes(replace(program, lanes=1, slots=1))  # so many bytes for every lane, as all have a slot
+    alone = cost_model.program_bytes(replace(program, lanes=1, slots=1))  # the bytes of each lane, as every lane has a slot
     fitting = int(MEMORY_SHARE * device.memory) // alone
     of_round = 2 ** (experiment.batch * experiment.lanes_per_trial - 1).bit_length()  # the power of two that holds them
     most = min(fitting, of_round, MAX_LANES)
@@ -174,15 +180,15 @@ def widened_for_gpu(program: Program, experiment: Experiment, device: Device) ->
 
 
 def pack(lanes: Sequence[Lane], experiment: Experiment, resources: Resources = SINGLE_CORE) -> list[Population]:
-    """Populations that hold every lane once, the costliest first.
+    """Distribute lanes over populations, the costliest population first.
 
-    Lanes of one program that stand at the same epoch are spread evenly over as few populations as hold them, and those over as
-    many more as it takes to keep all workers busy; not so on GPUs, on which half a wave takes as long as a whole one.
+    Lanes of one program at the same epoch are distributed evenly over as few populations as possible. For CPU cores,
+    populations are then halved while that keeps the workers busier; on a GPU half a wave takes as long as a whole one.
 
     Args:
         lanes: What is to be trained.
-        experiment: What the lanes are of. Their programs have room for whatever trial its search asks, and for all of them.
-        resources: Where it is trained.
+        experiment: The lanes' experiment. Programs support every trial that its search may ask, and all of these lanes.
+        resources: The workers that train.
     """
     bounds = program_limits(experiment, [lane.recipe for lane in lanes])
     alike: dict[tuple[Program, int], list[Lane]] = {}
@@ -199,7 +205,7 @@ def pack(lanes: Sequence[Lane], experiment: Experiment, resources: Resources = S
 
 
 def _balanced(populations: Sequence[Population], workers: int) -> list[Population]:
-    """The same lanes, the costliest population first; halved while that has all workers done clearly sooner."""
+    """The populations, the costliest first and halved while that shortens the time by `WORTH_SPLITTING` or more."""
     ordered = sorted(populations, key=cost_model.relative_cost, reverse=True)
     while ordered and len(ordered[0].lanes) > 1:
         costliest, *others = ordered
@@ -226,9 +232,9 @@ def make_population(program: Program, lanes: Sequence[Lane], experiment: Experim
 
 
 def _chunks(lanes: Sequence[Lane], places: int) -> list[list[Lane]]:
-    """Cuts lanes into parts of at most `places` lanes and `MAX_STREAMS` streams, of nearly equal size.
+    """Divide lanes into parts of at most `places` lanes and `MAX_STREAMS` streams, of nearly equal size.
 
-    The lanes of a candidate stay together where they can, so that its score is known, and recorded, as early as possible.
+    Lanes of a candidate stay together where possible, so that its score is known, and recorded, as early as possible.
     """
     ordered = sorted(lanes, key=lambda lane: lane.key)
     parts: list[list[Lane]] = []

@@ -8,13 +8,13 @@ from branchsweep.training.population import Population
 
 
 class PopulationQueue:
-    """Populations that wait to be trained, each known by its position, from 0.
+    """Populations that wait to be trained, each identified by its position, counted from 0 in the order of adding.
 
-    A trainer takes the next one for as long as there is one; more may be added meanwhile. Populations of an earlier turn come
-    first, and within a turn those that were added first.
+    A trainer takes populations until the queue is empty; more may be added meanwhile. Populations of a lower turn come first,
+    and within a turn those that were added first.
 
     Args:
-        populations: What waits from the beginning.
+        populations: Populations of turn 0.
     """
 
     def __init__(self, populations: Iterable[Population] = ()) -> None:
@@ -23,11 +23,16 @@ class PopulationQueue:
         self.add(populations)
 
     def __len__(self) -> int:
-        """How many wait."""
+        """The number of populations that wait."""
         return len(self._waiting)
 
     def add(self, populations: Iterable[Population], turn: int = 0) -> list[int]:
-        """Adds populations, and returns their positions."""
+        """Add populations, and return their positions.
+
+        Args:
+            populations: What to train.
+            turn: Their priority: lower turns come first.
+        """
         added = [(turn, position, population) for position, population in enumerate(populations, self._added)]
         self._added += len(added)
         self._waiting = sorted([*self._waiting, *added], key=_turn)
@@ -35,16 +40,16 @@ class PopulationQueue:
 
     @property
     def next(self) -> list[tuple[int, Population]]:
-        """Positions and populations of the earliest turn, in order."""
+        """`(position, population)` of the lowest turn that waits, in order."""
         return [(position, population) for turn, position, population in self._waiting if turn == self._waiting[0][0]]
 
     def take(self, position: int) -> Population:
-        """Removes the population at this position, and returns it."""
+        """Remove the population at this position, and return it."""
         index = next(index for index, (_, waiting, _) in enumerate(self._waiting) if waiting == position)
         return self._waiting.pop(index)[2]
 
     def put_back(self, position: int, population: Population) -> None:
-        """Puts a population that was taken but not trained before all others."""
+        """Put a population that was taken but not trained back at the head of the queue."""
         self._waiting.insert(0, (-1, position, population))
 
 

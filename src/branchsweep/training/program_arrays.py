@@ -93,7 +93,7 @@ class Plan(NamedTuple):
     infinity: Tensor  # () a number that XLA does not know
 
 
-class Dials(NamedTuple):
+class OptimizerSettings(NamedTuple):
     """How the layers of some lanes learn in this step. All `(lanes, 1, 1)`."""
 
     step_size: Tensor

@@ -1,7 +1,4 @@
-"""Where populations are trained: on what, and how many at once.
-
-It plays no part in which trials are asked.
-"""
+"""The devices that populations are trained on, and how many train at once. Which trials are asked does not depend on them."""
 
 from __future__ import annotations
 
@@ -16,12 +13,12 @@ GIBIBYTE = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a worker computes on.
+    """The device of a worker.
 
     Args:
-        kind: `cpu`: a core. `gpu`: a whole one, or a part.
-        memory: Bytes of a GPU that the worker may have.
-        name: The GPU's, as its driver spells it.
+        kind: `cpu` for CPU cores, `gpu` for a GPU or a share of one.
+        memory: Bytes of GPU memory that the worker may use; 0 for a CPU.
+        name: The GPU's name by its driver, such as `Tesla T4`; empty for a CPU.
     """
 
     kind: Literal["cpu", "gpu"] = "cpu"
@@ -32,7 +29,7 @@ class Device:
         return f"{self.name}, {self.memory / GIBIBYTE:.1f} GiB" if self.kind == "gpu" else "processor"
 
     def is_like(self, other: Device) -> bool:
-        """Whether the two may share a sweep: another kind, or another GPU, rounds otherwise."""
+        """Whether both are of the same kind and model, so that they round alike and may train for the same sweep."""
         return (self.kind, self.name) == (other.kind, other.name)
 
 
@@ -41,11 +38,11 @@ CPU = Device()
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Who trains, as far as it decides how lanes are packed.
+    """The workers, as far as they decide how lanes are packed.
 
     Args:
-        workers: How many populations train at once.
-        device: What each of them is trained on.
+        workers: The number of populations that train at once.
+        device: The device of each worker.
     """
 
     workers: int = 1
@@ -57,5 +54,5 @@ SINGLE_CORE = Resources()
 
 
 def device_fact(device: Device) -> Mapping[str, str]:
-    """What networks are trained on, as a further fact: `processor`, or the name of a GPU."""
+    """The environment fact about the device: its tag, and `processor` or the name of a GPU."""
     return {DEVICE_TAG: device.name or str(device)}

@@ -1,4 +1,4 @@
-"""Who trains what next: an idle worker, and a population that waits."""
+"""Assigns waiting populations to idle workers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ Worker = TypeVar("Worker")
 def next_assignment(
     idle: Mapping[Worker, Container[Program]], waiting: Sequence[tuple[int, Population]], anywhere: Container[Program]
 ) -> tuple[Worker, int]:
-    """An idle worker, and the first population whose program it has; else one whose program nobody has; else the first.
+    """The next worker to start, and the position of the population that it trains.
+
+    A population whose program an idle worker has compiled comes first; then one whose program no worker has compiled; else the
+    first that waits.
 
     Args:
-        idle: Workers, each with the programs that it has compiled.
-        waiting: Populations with their positions, in the order in which they should be begun.
-        anywhere: What some worker, busy ones included, has compiled.
+        idle: The idle workers, at least one, each with the programs that it has compiled.
+        waiting: `(position, population)` of what waits, at least one, in the order in which they should start.
+        anywhere: The programs that any worker has compiled, busy ones included.
     """
-    anyone = next(iter(idle))
-    ready = ((worker, position) for position, of in waiting for worker, has in idle.items() if of.program in has)
-    new = ((anyone, position) for position, of in waiting if of.program not in anywhere)
-    return next(ready, next(new, (anyone, waiting[0][0])))
+    first_worker = next(iter(idle))
+    ready = (
+        (worker, position) for position, population in waiting for worker, has in idle.items() if population.program in has
+    )
+    new = ((first_worker, position) for position, population in waiting if population.program not in anywhere)
+    return next(ready, next(new, (first_worker, waiting[0][0])))

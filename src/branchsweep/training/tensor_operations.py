@@ -1,8 +1,8 @@
 """Operations on tensors that a compiled program is made of.
 
 `TENSORS` are those that losses, activations and layers expect (see `models/arrays.py`); the functions read and write rows of
-the program's arrays. A buffer that is carried through a loop is updated in place by XLA only if every read of it is known to
-come before the write; `index_after` makes that known.
+the program's arrays. XLA updates a loop's buffer in place only if it can prove that every read of it comes before the write;
+`index_after` adds the dependency that proves it.
 """
 
 from __future__ import annotations
@@ -54,22 +54,28 @@ def read_rows(array: Tensor, index: Tensor, count: int) -> Tensor:
 
 
 def write_rows(array: Tensor, index: Tensor, rows: Tensor, unit: int = 0) -> Tensor:
-    """`array` with `rows` from `index` on, and in each from `unit` on."""
+    """`array` with `rows` written from row `index` on, and within each row from `unit` on."""
     return ops.slice_update(array, _start(index, array, unit), rows)
 
 
 def with_ones(array: Tensor, infinity: Tensor) -> Tensor:
-    """`array` with a unit 0 before the others that is always one.
+    """`array` with a unit of ones before the others.
 
-    The one is worked out from a number that XLA does not know: else it would work out the whole array, megabytes of it, and
-    make that a part of the program.
+    The ones are computed from `infinity`, an input whose value XLA does not know: otherwise it would compute the whole array,
+    megabytes of it, when it compiles, and store it in the program.
     """
     one = tf.cast(infinity > 0.0, tf.float32)
     return tf.pad(array, [[0, 0], [1, 0], [0, 0]], constant_values=one)
 
 
 def index_after(index: Tensor, array: Tensor, infinity: Tensor) -> Tensor:
-    """`index`, but known only once `array` is: a write there comes after every read that `array` depends on."""
+    """`index`, computed so that it depends on `array`: a write there comes after every read that `array` depends on.
+
+    Args:
+        index: The row.
+        array: Computed from the reads that must come first.
+        infinity: Infinity, as an input of the program: no value of `array` exceeds it, which XLA does not know.
+    """
     return index + tf.cast(tf.reshape(array, [-1])[0] > infinity, tf.int32)
 
 

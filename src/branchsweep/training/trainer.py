@@ -1,4 +1,4 @@
-"""Trains populations in this process: fills a compiled program with lanes, calls it, and reads the outcome."""
+"""Trains populations in this process: writes lanes into the arrays of a compiled program, calls it, and reads the outcomes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.types import Floats
 
 Progress = Callable[[float], None]
-"""Called with the lane-epochs that were trained since the last call."""
+"""Called with the number of lane-epochs (epochs summed over lanes) that were trained since the last call."""
 
 MOST_STREAMS = 128
-"""Streams that are kept, some hundred kilobytes each."""
+"""The most streams (encoded rows, see `batches.Stream`) that are kept in memory, some hundred kilobytes each."""
 
 REPACK_SHARE = 0.75
-"""When no more than this share of a population's lanes still trains, they are packed anew: that takes less than an epoch."""
+"""When at most this share of a population's lanes still trains, they are packed again, which takes less than an epoch."""
 
 
 @dataclass(slots=True)
@@ -45,8 +45,8 @@ class PopulationTrainer:
 
     Args:
         rows: The training rows.
-        progress: Called after every few epochs.
-        device: What TensorFlow computes on in this process.
+        progress: Called after every few epochs, see `Progress`.
+        device: The device that TensorFlow uses in this process.
     """
 
     rows: TrainingRows
@@ -61,7 +61,7 @@ class PopulationTrainer:
         return Resources(1, self.device)
 
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
-        """Train every population to its end; yields (position, outcome) in the queue's order."""
+        """Train every population to its stops; yields (position, outcome) in the order of the queue."""
         while queue:
             position, population = queue.next[0]
             queue.take(position)
@@ -82,26 +82,34 @@ class PopulationTrainer:
     def train_one(self, population: Population, keep_weights: bool = False) -> PopulationOutcome:
         """Train all lanes of one population to their stops.
 
-        When many lanes have come to their end, the others are packed anew and train on without them.
+        When many lanes have ended, the others are packed again and continue without them.
+
+        Args:
+            population: The lanes with their program.
+            keep_weights: Whether the outcomes contain the kept weights.
         """
         began = time.perf_counter()
         compile_seconds = self._compile(population)
         outcomes: dict[int, LaneOutcome] = {}
-        lanes, going = list(range(len(population.lanes))), population
+        lanes, remaining = list(range(len(population.lanes))), population
         while lanes:
-            reached = self._train_until_repacking(going, keep_weights)
+            reached = self._train_until_repacking(remaining, keep_weights)
             outcomes |= dict(zip(lanes, reached, strict=True))
             states = [(position, outcome.state) for position, outcome in enumerate(reached) if outcome.state]
-            rest = [(position, state) for position, state in states if state.epoch < going.stops[position]]
-            lanes = [lanes[position] for position, _ in rest]
+            unfinished = [(position, state) for position, state in states if state.epoch < remaining.stops[position]]
+            lanes = [lanes[position] for position, _ in unfinished]
             if lanes:
-                going = going.only([position for position, _ in rest], [state for _, state in rest])
-        self.progress(sum(population.stops[lane] - len(outcome.curve) for lane, outcome in outcomes.items()))  # never trained
+                remaining = remaining.only([position for position, _ in unfinished], [state for _, state in unfinished])
+        # Epochs that were never trained, as a lane stopped early, count as done.
+        self.progress(sum(population.stops[lane] - len(outcome.curve) for lane, outcome in outcomes.items()))
         seconds = time.perf_counter() - began - compile_seconds
         return PopulationOutcome([outcomes[lane] for lane in range(len(outcomes))], seconds, compile_seconds)
 
     def _compile(self, population: Population) -> float:
-        """Seconds that compiling took: by a run over no epochs, so that training is measured without it."""
+        """Compile the population's program by a call with 0 epochs, and return the seconds that this took.
+
+        So the wall time of training does not contain compilation.
+        """
         if population.program in self._ready:
             return 0.0
         began = time.perf_counter()
@@ -125,7 +133,7 @@ class PopulationTrainer:
         return BatchFeed(rows, population, partial(self._stream, rows, population.program.losses)), schedule
 
     def _stream(self, rows: TrainingRows, losses: tuple[str, ...], key: StreamKey) -> Stream:
-        """Rows in one order and encoding; those that were made are kept."""
+        """The stream of a key, made at the first call and then kept."""
         name = (rows.heads, losses, key)
         if name not in self._streams:
             if len(self._streams) == MOST_STREAMS:
@@ -134,7 +142,7 @@ class PopulationTrainer:
         return self._streams[name]
 
     def _train_until_repacking(self, population: Population, keep_weights: bool) -> list[LaneOutcome]:
-        """Train until all lanes have come to their stops or ends, or so many that the others had better be packed anew."""
+        """Train until all lanes have stopped, or at most `REPACK_SHARE` of them still trains."""
         feed, schedule = self._prepared(population)
         plan, rows, state = make_plan(population, feed, schedule), feed.rows(), initial_state(population, feed, schedule)
         train = compiled(population.program)

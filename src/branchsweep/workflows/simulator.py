@@ -55,8 +55,8 @@ def simulate_search(
         validation_rows: Likewise.
     """
     rows = _made_up(experiment)
-    clock, queue = _SimulatedTrainer(rows, resources.workers, train_rows, validation_rows), PopulationQueue()
-    outcomes, under_way = clock.train(queue), deque[SuccessiveHalving]()
+    trainer, queue = _SimulatedTrainer(rows, resources.workers, train_rows, validation_rows), PopulationQueue()
+    outcomes, under_way = trainer.train(queue), deque[SuccessiveHalving]()
     for turn, trials in enumerate([*rounds, *[[]] * (1 + experiment.pending_rounds)]):
         if len(under_way) > experiment.pending_rounds:
             while not under_way[0].is_over:
@@ -67,7 +67,7 @@ def simulate_search(
         halving = SuccessiveHalving([TrialGroup(trials, range(experiment.folds))], experiment, rows, batch)
         halving.start()
         under_way.append(halving)
-    return SimulatedSearch(clock.now, clock.busy / max(resources.workers * clock.now, 1e-9))
+    return SimulatedSearch(trainer.now, trainer.busy / max(resources.workers * trainer.now, 1e-9))
 
 
 def _made_up(experiment: Experiment) -> TrainingRows:

@@ -8,8 +8,8 @@ import os
 
 from branchsweep.errors import BackendError
 
-# Read when Ray is imported. It would announce that some day it will hide no devices, and print what befalls nodes on standard
-# output, where a command's answer stands.
+# Read when Ray is imported. Otherwise it would warn about a future change of its defaults, and print events of nodes to
+# standard output, to which commands write their results.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 

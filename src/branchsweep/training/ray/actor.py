@@ -1,4 +1,4 @@
-"""What runs on a node of the cluster: an actor with a trainer of its own."""
+"""The Ray actor that trains on a node of the cluster, with a trainer of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from branchsweep.training.resources import Device
 
 @dataclass(frozen=True, slots=True)
 class ActorFacts:
-    """Where a worker is, and with what."""
+    """The node, host name, library versions and device of a worker."""
 
     node: str
     host: str
@@ -34,7 +34,7 @@ class ActorFacts:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions that must be the same on every node, for scores to be."""
+    """The versions of the libraries that must be equal on all nodes, as scores depend on them."""
     return {"branchsweep": VERSION, **{name: version(name) for name in ("tensorflow", "keras", "numpy")}}
 
 
@@ -52,23 +52,23 @@ class WorkerActor:
         if not gpu:
             os.environ[gpus.VISIBLE] = gpus.HIDDEN
         self._ticket, self._trained = -1, 0.0
-        self._trainer = start(rows, self._more, cache_folder(), threads, gpu)
+        self._trainer = start(rows, self._add_progress, cache_folder(), threads, gpu)
         import_modules(modules)
 
     def facts(self) -> ActorFacts:
-        """Where it is, and with what."""
+        """See `ActorFacts`."""
         node = ray.get_runtime_context().get_node_id()
         return ActorFacts(node, socket.gethostname(), library_versions(), self._trainer.device)
 
     def train(self, ticket: int, population: Population, keep_weights: bool) -> PopulationOutcome:
-        """Trains a population to its stops."""
+        """Train a population to its stops; `ticket` identifies this call in `trained`."""
         require_kinds(population)
         self._trained, self._ticket = 0.0, ticket
         return self._trainer.train_one(population, keep_weights)
 
-    @ray.method(concurrency_group="telling")
+    @ray.method(concurrency_group="progress")
     def trained(self) -> tuple[int, float]:
-        """The ticket of the population that was begun last, and its lane-epochs so far. Answered while that trains."""
+        """The ticket of the population that was started last, and its lane-epochs so far. May be called while that trains."""
         return self._ticket, self._trained
 
     def export(self, model: ExportedModel) -> dict[str, bytes]:
@@ -89,7 +89,7 @@ class WorkerActor:
             _write(Path(folder), files)
             return self._trainer.measure_latency(Path(folder), x)
 
-    def _more(self, lane_epochs: float) -> None:
+    def _add_progress(self, lane_epochs: float) -> None:
         self._trained += lane_epochs
 
 

@@ -1,4 +1,4 @@
-"""How a Ray cluster is reached, and how many workers it has room for."""
+"""Connects to a Ray cluster, and counts the workers that it has room for."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from branchsweep.config.workers import AUTO, RayWorkersConfig
 from branchsweep.errors import BackendError
 
 CONNECT_SECONDS = 3.0
-"""So long may a cluster's address take to answer."""
+"""The timeout of a connection to a cluster's address."""
 
 
 def first_line(error: BaseException) -> str:
-    """What went wrong; where that only announces a traceback, with its last line."""
+    """The first line of an error's message, and its last line if the first one ends with a colon (a traceback follows)."""
     first, *others = str(error).strip().splitlines() or [type(error).__name__]
     return f"{first} {others[-1].strip()}" if others and first.endswith(":") else first
 
 
 def worker_places(cluster: RayWorkersConfig) -> int:
-    """How many workers the nodes have room for, if nobody else is there."""
+    """How many workers the cluster's nodes have room for if no other program uses them."""
     return sum(_room(node["Resources"], cluster) for node in ray.nodes() if node["Alive"])
 
 
@@ -50,20 +50,26 @@ def require_room(cluster: RayWorkersConfig) -> None:
 
 
 def count_places(cluster: RayWorkersConfig) -> int:
-    """How many workers would train there."""
-    ours = connect(cluster.address)
+    """How many workers the cluster has room for; connects to it for this question if necessary."""
+    connected = connect(cluster.address)
     try:
         return worker_places(cluster)
     finally:
-        if ours:
+        if connected:
             ray.shutdown()
 
 
 def connect(address: str) -> bool:
-    """Reaches a cluster that runs, and says whether that was to be done: this process may have done so before.
+    """Connect to a running cluster, unless this process is connected already.
+
+    Args:
+        address: The cluster's address, or `auto` for that of this machine.
+
+    Returns:
+        Whether the connection was made by this call.
 
     Raises:
-        BackendError: Nobody answers there, or somebody else.
+        BackendError: Nothing listens at the address, or it is no Ray cluster.
     """
     if ray.is_initialized():
         return False
@@ -82,7 +88,7 @@ def connect(address: str) -> bool:
 
 
 def _running() -> str:
-    """The cluster that Ray would join of itself: what RAY_ADDRESS names, or the one that was last started on this machine."""
+    """The address that Ray uses by default: RAY_ADDRESS, else that of the cluster last started on this machine, else `auto`."""
     noted = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray" / "ray_current_cluster"
     try:
         return os.environ.get("RAY_ADDRESS") or noted.read_text(encoding="ascii").strip() or AUTO
@@ -91,9 +97,9 @@ def _running() -> str:
 
 
 def _check_port(address: str, how: str) -> None:
-    """Raises where nobody listens: Ray would go on asking for half a minute."""
+    """Raise BackendError if nothing listens at the address: Ray itself would retry for half a minute."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
-        raise BackendError(f"got {address}, where nobody answers ({error}); {how}", "workers") from error
+        raise BackendError(f"got {address}, where nothing listens ({error}); {how}", "workers") from error

@@ -50,7 +50,7 @@ LOST = (RayActorError, NodeDiedError, ObjectLostError, OutOfMemoryError, WorkerC
 """Raised by Ray where a worker, or its result, is lost."""
 
 START_SECONDS = 60.0
-"""How long to wait for a worker where there is none: it imports TensorFlow, or others have all places."""
+"""How long to wait for a worker if there is none: it may be importing TensorFlow, or other programs use all processors."""
 
 REFRESH_SECONDS = 2.0
 """How often the nodes are listed."""
@@ -84,10 +84,10 @@ class _Task:
         worker: The worker that trains it.
         position: Its position in the queue.
         population: What is trained.
-        ticket: Tells its progress from that of the worker's population before.
+        ticket: Distinguishes its progress from that of the worker's previous population.
         outcome: A reference to its outcome.
         reported: Lane-epochs of it that were reported as progress.
-        asked: A reference to its progress; None while it has not been asked for.
+        progress_reference: A reference to its progress; None while none is requested.
     """
 
     worker: _Worker
@@ -96,7 +96,7 @@ class _Task:
     ticket: int
     outcome: Any
     reported: float
-    asked: Any = None
+    progress_reference: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ class RayWorkers:
         rows: The training rows.
         cluster: Its address, and what a worker gets of a node.
         progress: Called with the lane-epochs trained since the last call; those of a lost worker are not reported again.
-        say: Called with a sentence when workers join or are lost.
-        crew: Called with the state of the workers, at every poll.
+        on_message: Called with a sentence when workers join or are lost.
+        on_status: Called with the state of the workers, at every poll.
 
     Raises:
         BackendError: There is no such cluster, or none of its nodes has room for a worker; or, while it trains, no worker is
@@ -127,10 +127,16 @@ class RayWorkers:
         rows: TrainingRows,
         cluster: RayWorkersConfig,
         progress: Callable[[float], None] = lambda lane_epochs: None,
-        say: Callable[[str], None] = lambda sentence: None,
-        crew: Callable[[WorkerStatus], None] = lambda crew: None,
+        on_message: Callable[[str], None] = lambda message: None,
+        on_status: Callable[[WorkerStatus], None] = lambda status: None,
     ) -> None:
-        self._rows, self._cluster, self._progress, self._say, self._crew = rows, cluster, progress, say, crew
+        self._rows, self._cluster, self._progress, self._on_message, self._on_status = (
+            rows,
+            cluster,
+            progress,
+            on_message,
+            on_status,
+        )
         self._workers: list[_Worker] = []
         self._tickets = count()
         self._next_refresh, self._reported_workers = 0.0, ""
@@ -181,7 +187,7 @@ class RayWorkers:
                 del idle[worker]
                 training.append(self._begin(worker, position, queue.take(position), keep_weights, lost.get(position, _Loss())))
             workers, nodes = self._present
-            self._crew(WorkerStatus(workers, len(training), len(queue), nodes))
+            self._on_status(WorkerStatus(workers, len(training), len(queue), nodes))
             if not training:
                 self._wait_for_a_worker(present)
                 continue
@@ -252,34 +258,34 @@ class RayWorkers:
 
     def _refresh_workers(self) -> None:
         """Admits workers that have started, reports their number, and starts as many more as the cluster has places for."""
-        for worker in [each for each in self._workers if each.facts is None and _is_ready(each.starting)]:
+        for worker in [worker for worker in self._workers if worker.facts is None and _is_ready(worker.starting)]:
             self._admit(worker)
-            if all(each.facts for each in self._workers):
+            if all(worker.facts for worker in self._workers):
                 self._report_workers()
         if time.monotonic() < self._next_refresh:
             return
         alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
-        for worker in [each for each in self._workers if each.facts and each.facts.node not in alive]:
+        for worker in [worker for worker in self._workers if worker.facts and worker.facts.node not in alive]:
             self._stop_worker(worker)  # one that trains is missed when its population is
         room = worker_places(self._cluster)
-        for worker in [each for each in self._workers if each.facts is None][: max(0, len(self._workers) - room)]:
+        for worker in [worker for worker in self._workers if worker.facts is None][: max(0, len(self._workers) - room)]:
             self._stop_worker(worker)
         self._workers += [self._start_worker() for _ in range(room - len(self._workers))]
         self._report_workers()
         self._next_refresh = time.monotonic() + REFRESH_SECONDS
 
     def _wait_for_a_worker(self, since: float) -> None:
-        """Waits for some moments, in which a worker may start.
+        """Wait until a worker has started, or until the next poll.
 
         Raises:
             BackendError: None has started for `START_SECONDS`.
         """
         if time.monotonic() - since > START_SECONDS:
-            has, free = (of().get("CPU", 0) for of in (ray.cluster_resources, ray.available_resources))
+            has, free = ray.cluster_resources().get("CPU", 0), ray.available_resources().get("CPU", 0)
             raise BackendError(
-                f"no worker came within {START_SECONDS:g} s: of the cluster's {has:g} processors {has - free:g} are taken (ray "
-                "status). Wait for them, or add a node (ray start --address=…). What was finished is recorded: run the same "
-                "command again to go on",
+                f"no worker started within {START_SECONDS:g} s: of the cluster's {has:g} processors {has - free:g} are taken "
+                "(ray status). Wait for them, or add a node (ray start --address=…). What was finished is recorded: run the "
+                "same command again to go on",
                 "workers",
             )
         self._wait([])
@@ -306,9 +312,7 @@ class RayWorkers:
             if ours != theirs
         ]
         if unlike:
-            message = (
-                f"the node {facts.host} has {', '.join(unlike)}: scores would depend on who trains. Install the same there"
-            )
+            message = f"the node {facts.host} has {', '.join(unlike)}: scores depend on these versions. Install the same there"
             raise BackendError(message, "workers")
         self._device = self._device or facts.device
         if not facts.device.is_like(self._device):
@@ -331,13 +335,15 @@ class RayWorkers:
                 "workers",
             ) from loss
         self._reported_workers = self._workers_text()
-        self._say(f"a worker on {where} was lost; what it had begun is trained again elsewhere ({self._reported_workers} left)")
+        self._on_message(
+            f"a worker on {where} was lost; what it had begun is trained again elsewhere ({self._reported_workers} left)"
+        )
 
     def _report_workers(self) -> None:
         present = self._workers_text()
         if present != self._reported_workers and any(worker.facts for worker in self._workers):
             self._reported_workers = present
-            self._say(f"training on {present}")
+            self._on_message(f"training on {present}")
 
     @property
     def _present(self) -> tuple[int, int]:
@@ -364,15 +370,15 @@ class RayWorkers:
 
     def _report_progress(self, training: Sequence[_Task]) -> None:
         for task in training:
-            if task.asked is None:
-                task.asked = task.worker.actor.trained.remote()
-            elif _is_ready(task.asked):
+            if task.progress_reference is None:
+                task.progress_reference = task.worker.actor.trained.remote()
+            elif _is_ready(task.progress_reference):
                 try:
-                    ticket, lane_epochs = ray.get(task.asked)
+                    ticket, lane_epochs = ray.get(task.progress_reference)
                 except RayError:  # the outcome will say more
                     continue
                 finally:
-                    task.asked = None
+                    task.progress_reference = None
                 if ticket == task.ticket:
                     self._advance(task, lane_epochs)
 
@@ -393,14 +399,14 @@ class RayWorkers:
 def _remote(cluster: RayWorkersConfig) -> Any:
     """The class of the actors with the resources of each; a thread of its own answers for their progress."""
     options = {"num_cpus": cluster.cpus_per_worker, "num_gpus": cluster.gpus_per_worker, "max_restarts": 0}
-    return ray.remote(**options, concurrency_groups={"telling": 1})(WorkerActor)
+    return ray.remote(**options, concurrency_groups={"progress": 1})(WorkerActor)
 
 
 def device_mismatch(host: str, device: Device, others: Device) -> str:
     """The message that a node's GPU is not that of the others."""
     return (
-        f"the node {host} trains on another GPU than the others ({device.name}, they on {others.name}): scores would depend on "
-        "who trains. Let nodes of one kind join, or set gpus_per_worker: 0"
+        f"the node {host} trains on another GPU than the others ({device.name}, they on {others.name}): scores depend on "
+        "the GPU. Let nodes of one kind join, or set gpus_per_worker: 0"
     )
 
 
