@@ -12,8 +12,8 @@ def main() -> None:
     """Reads the table, imports, searches, and ends."""
     parser = _measure.parser(__doc__)
     parser.add_argument("--epochs", type=int, default=10, help="of the trial: 10")
-    words = parser.parse_args()
-    setting = _measure.setting("quickstart", words.data, [f"fit.epochs={words.epochs}"])
+    options = parser.parse_args()
+    setting = _measure.setting("quickstart", options.data, [f"fit.epochs={options.epochs}"])
     _measure.import_tensorflow()
     _peers.search_by_keras_tuner(_peers.Task(setting.experiment, setting.rows), 1)
 

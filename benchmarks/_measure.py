@@ -230,13 +230,13 @@ def note(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def conclude(said: Mapping[str, Any], as_json: bool) -> None:
+def conclude(measurements: Mapping[str, Any], as_json: bool) -> None:
     """The last word: one JSON object, or a line for each figure."""
-    print(json.dumps(said) if as_json else "\n".join(_lines(said)))
+    print(json.dumps(measurements) if as_json else "\n".join(_lines(measurements)))
 
 
-def _lines(said: Mapping[str, Any]) -> Iterator[str]:
-    for name, figure in said.items():
+def _lines(measurements: Mapping[str, Any]) -> Iterator[str]:
+    for name, figure in measurements.items():
         if isinstance(figure, Mapping):
             yield f"{name}:"
             yield from (f"  {line}" for line in _lines(figure))

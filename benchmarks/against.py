@@ -55,7 +55,7 @@ class Version:
         self.environment = {**os.environ, "PYTHONPATH": str(self.tree / "src"), "BRANCHSWEEP_CACHE": str(cache)}
         self.environment.pop("MLFLOW_TRACKING_URI", None)
         self.runs: list[Figures] = []
-        self.words: dict[str, str] = {}
+        self.options: dict[str, str] = {}
         check_source(self.tree, self.environment, self.tree)
         for folder in ("src", "benchmarks"):
             command = [sys.executable, "-c", COMPILE, str(self.tree / folder)]
@@ -68,31 +68,31 @@ class Version:
         done = subprocess.run(  # noqa: S603
             command, cwd=self.tree, env=self.environment, capture_output=True, text=True, check=False
         )
-        said = last_object(done.stdout)
-        if done.returncode or said is None:
-            told = (done.stdout + done.stderr)[-3000:]
-            raise SystemExit(f"{shlex.join(command)} in {self.tree} ended with {done.returncode}:\n{told}")
+        measurements = last_object(done.stdout)
+        if done.returncode or measurements is None:
+            output = (done.stdout + done.stderr)[-3000:]
+            raise SystemExit(f"{shlex.join(command)} in {self.tree} ended with {done.returncode}:\n{output}")
         print(f"{self.name}: {benchmark} took {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-        flat = dict(leaves(said))
+        flat = dict(leaves(measurements))
         self.runs.append({name: float(value) for name, value in flat.items() if is_figure(value)})
-        self.words |= {name: json.dumps(value) for name, value in flat.items() if not is_figure(value)}
+        self.options |= {name: json.dumps(value) for name, value in flat.items() if not is_figure(value)}
 
 
 def last_object(text: str) -> Mapping[str, Any] | None:
     """Return the JSON object in the last line that is one, or the whole text as one; None if there is none."""
     for candidate in (text, *reversed(text.splitlines())):
         try:
-            said = json.loads(candidate)
+            measurements = json.loads(candidate)
         except ValueError:
             continue
-        if isinstance(said, dict):
-            return said
+        if isinstance(measurements, dict):
+            return measurements
     return None
 
 
-def leaves(said: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(measurements: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     """Yield each value with its name; of nested objects the names are joined by a point."""
-    for name, value in said.items():
+    for name, value in measurements.items():
         if isinstance(value, Mapping):
             yield from leaves(value, f"{above}{name}.")
         else:
@@ -135,18 +135,18 @@ def ratio(new: float, old: float) -> float:
     return new / old if old else math.nan
 
 
-def table(said: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+def table(measurements: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
     """Yield the lines to print. Counts that are the same in both versions, such as the number of trials, come in one line."""
-    settings = [name for name, of in said.items() if of["old"] == of["new"] and float(of["old"]).is_integer()]
-    shown = [name for name in said if name not in settings]
+    settings = [name for name, of in measurements.items() if of["old"] == of["new"] and float(of["old"]).is_integer()]
+    shown = [name for name in measurements if name not in settings]
     width = max((len(name) for name in shown), default=0)
     yield f"{'':{width}} {'old':>10} {'new':>10} {'new/old':>8}  of a pair"
     for name in shown:
-        of = said[name]
+        of = measurements[name]
         pair = f"{of['lowest']:.3f} to {of['highest']:.3f}"
         yield f"{name:{width}} {of['old']:10.4g} {of['new']:10.4g} {of['ratio']:8.3f}  {pair}"
     if settings:
-        yield "the same in both: " + ", ".join(f"{name} {said[name]['old']:.0f}" for name in settings)
+        yield "the same in both: " + ", ".join(f"{name} {measurements[name]['old']:.0f}" for name in settings)
 
 
 def unequal(old: Version, new: Version) -> Iterator[str]:
@@ -155,9 +155,9 @@ def unequal(old: Version, new: Version) -> Iterator[str]:
         lacking = sorted(set(one.runs[0]) - set(other.runs[0]))
         if lacking:
             yield f"printed by the {one.name} version only: {', '.join(lacking)}"
-    for name in sorted(set(old.words) & set(new.words)):
-        if old.words[name] != new.words[name]:
-            yield f"{name}: old {old.words[name]}, new {new.words[name]}"
+    for name in sorted(set(old.options) & set(new.options)):
+        if old.options[name] != new.options[name]:
+            yield f"{name}: old {old.options[name]}, new {new.options[name]}"
 
 
 def main() -> None:
@@ -173,19 +173,19 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3, help="runs of each version: 3")
     parser.add_argument("--data", type=Path, metavar="TABLE", help="the table; else as `branchsweep data` finds it")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
-    words = parser.parse_args(given)
-    more += ["--quick"] * words.quick + (["--data", str(words.data.resolve())] if words.data else [])
+    options = parser.parse_args(given)
+    more += ["--quick"] * options.quick + (["--data", str(options.data.resolve())] if options.data else [])
     with tempfile.TemporaryDirectory(prefix="against-") as folder:
-        old, new = (Version(name, getattr(words, name), Path(folder) / name) for name in ("old", "new"))
-        for pair in range(words.pairs):
+        old, new = (Version(name, getattr(options, name), Path(folder) / name) for name in ("old", "new"))
+        for pair in range(options.pairs):
             for version in (new, old) if pair % 2 else (old, new):
-                version.run(words.name, more)
-    said = compared(old.runs, new.runs)
-    if words.json:
-        print(json.dumps({"benchmark": words.name, "pairs": words.pairs, "figures": said}))
+                version.run(options.name, more)
+    measurements = compared(old.runs, new.runs)
+    if options.json:
+        print(json.dumps({"benchmark": options.name, "pairs": options.pairs, "figures": measurements}))
         return
-    print(f"{words.name}, {words.pairs} pairs, medians: old is {commit(old.tree)}, new is {commit(new.tree)}")
-    print("\n".join([*table(said), *unequal(old, new)]))
+    print(f"{options.name}, {options.pairs} pairs, medians: old is {commit(old.tree)}, new is {commit(new.tree)}")
+    print("\n".join([*table(measurements), *unequal(old, new)]))
 
 
 if __name__ == "__main__":

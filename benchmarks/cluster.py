@@ -56,11 +56,11 @@ def main() -> None:
     parser = _measure.parser(__doc__)
     parser.add_argument("--rounds", type=int, help="of both ways: 5, or 3 with --quick")
     parser.add_argument("--epochs", type=int, help="of a lane: 40, or 20 with --quick")
-    words = parser.parse_args()
-    rounds, epochs = words.rounds or (3 if words.quick else 5), words.epochs or (20 if words.quick else 40)
-    narrow = _measure.widths(16) if words.quick else _measure.widths(16, 64)
+    options = parser.parse_args()
+    rounds, epochs = options.rounds or (3 if options.quick else 5), options.epochs or (20 if options.quick else 40)
+    narrow = _measure.widths(16) if options.quick else _measure.widths(16, 64)
     overrides = [*_measure.SPACE, *narrow, f"fit.epochs={epochs}"]
-    setting = _measure.setting("branched", words.data, overrides)
+    setting = _measure.setting("branched", options.data, overrides)
     experiment = load_experiment(_measure.EXPERIMENTS / "branched.yaml", overrides)
     lanes = [lane for trial in random_trials(experiment, 128) for lane in search_lanes(trial, experiment)]
     populations = packing.pack(lanes, experiment, Resources(2))
@@ -84,7 +84,7 @@ def main() -> None:
     finally:
         nodes.shutdown()
     processes, by_ray = (statistics.median(each[way] for each in taken) for way in (0, 1))
-    said = {
+    measurements = {
         "ratio": statistics.median(mine / theirs for mine, theirs in taken),
         "processes_seconds": processes,
         "ray_seconds": by_ray,
@@ -95,7 +95,7 @@ def main() -> None:
         "same_bits": same,
         "load": os.getloadavg()[0],
     }
-    _measure.conclude(said, words.json)
+    _measure.conclude(measurements, options.json)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What one core takes to train populations, and the cost model that plans lanes fitted to it (`costs.COST`).
+"""What one core takes to train populations, and the cost model that plans lanes fitted to it (`training.cost_model.STEP_COST`).
 
     python -m benchmarks.cost [--data PATH] [--quick] [--json]
 
@@ -90,37 +90,37 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="the table; else as `branchsweep data` finds it")
     parser.add_argument("--quick", action="store_true", help="three widths: under 50 s")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
-    words = parser.parse_args()
+    options = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     experiment = load_experiment(EXPERIMENT, ["fit.epochs=200"])
-    dataset = loading.load_dataset(experiment, words.data)
+    dataset = loading.load_dataset(experiment, options.data)
     rows = training_rows(dataset, splits.split_rows(experiment, dataset))
     train, validation = rows.folds[0]
-    populations, seconds, said = [], [], {}
-    for trunk, branch in QUICK if words.quick else WIDTHS:
+    populations, seconds, measurements = [], [], {}
+    for trunk, branch in QUICK if options.quick else WIDTHS:
         for only in (0, 1):
-            population = mixed(experiment, trunk, branch, 4 if words.quick else 10, only)
-            took, compiling = measured(population, rows, 1 if words.quick else 3)
+            population = mixed(experiment, trunk, branch, 4 if options.quick else 10, only)
+            took, compiling = measured(population, rows, 1 if options.quick else 3)
             speed = cost_model.arithmetic_operations(population, len(train), len(validation)) / took / 1e9
             name = f"{trunk} x {branch}, {len(population.lanes)} lanes"
-            said[name] = {
+            measurements[name] = {
                 "seconds": round(took, 3),
                 "gflop_per_second": round(speed, 1),
                 "compile_seconds": round(compiling, 1),
             }
             populations.append(population)
             seconds.append(took)
-            if not words.json:
+            if not options.json:
                 print(f"{name:24} {speed:5.1f} GFLOP/s, compiled in {compiling:.1f} s", flush=True)
     cost = fitted(populations, seconds, rows)
     off = [predicted(population, cost, rows) / took for population, took in zip(populations, seconds, strict=True)]
     answer = {
-        "populations": said,
+        "populations": measurements,
         "cost_nanoseconds": {name: round(value, 4) for name, value in asdict(cost).items()},
         "fit": {"least": round(min(off), 2), "median": round(statistics.median(off), 2), "most": round(max(off), 2)},
     }
-    if words.json:
+    if options.json:
         print(json.dumps(answer))
     else:
         print(cost, answer["fit"], sep="\n")

@@ -69,31 +69,31 @@ def main() -> None:
     """Measures and prints."""
     parser = _measure.parser(__doc__)
     parser.add_argument("--programs", help="comma between them: all of the space, or 16x16,128x64 with --quick")
-    words = parser.parse_args()
+    options = parser.parse_args()
     if sys.platform == "linux":
         os.sched_setaffinity(0, {available_cores()[0]})
     _measure.import_tensorflow(threads=1)
-    setting = _measure.setting("branched", words.data, [*_measure.SPACE, "fit.epochs=200"])
+    setting = _measure.setting("branched", options.data, [*_measure.SPACE, "fit.epochs=200"])
     task, populations = _peers.Task(setting.experiment, setting.rows), full_populations(setting)
     wanted = (
-        words.programs.split(",")
-        if words.programs
+        options.programs.split(",")
+        if options.programs
         else ["16x16", "128x64"]
-        if words.quick
+        if options.quick
         else sorted(populations, key=_widths)
     )
     peak = _peers.matrix_product_peak() / 1e9
     by_program = {}
     for name in wanted:
-        said = one_program(task, populations[name], rounds=2 if words.quick else 5)
-        said |= {
-            "ours_padded_share_of_peak": said["ours_padded_gflop_per_second"] / peak,
-            "ours_useful_share_of_peak": said["ours_useful_gflop_per_second"] / peak,
-            "keras_fit_share_of_peak": said["keras_fit_gflop_per_second"] / peak,
-            "ratio": said["ours_useful_gflop_per_second"] / said["keras_fit_gflop_per_second"],
+        measurements = one_program(task, populations[name], rounds=2 if options.quick else 5)
+        measurements |= {
+            "ours_padded_share_of_peak": measurements["ours_padded_gflop_per_second"] / peak,
+            "ours_useful_share_of_peak": measurements["ours_useful_gflop_per_second"] / peak,
+            "keras_fit_share_of_peak": measurements["keras_fit_gflop_per_second"] / peak,
+            "ratio": measurements["ours_useful_gflop_per_second"] / measurements["keras_fit_gflop_per_second"],
         }
-        by_program[name] = said
-    _measure.conclude({"matrix_product_peak_gflop_per_second": peak, **medians(by_program), **by_program}, words.json)
+        by_program[name] = measurements
+    _measure.conclude({"matrix_product_peak_gflop_per_second": peak, **medians(by_program), **by_program}, options.json)
 
 
 def _widths(program: str) -> tuple[int, ...]:
@@ -103,7 +103,7 @@ def _widths(program: str) -> tuple[int, ...]:
 def medians(by_program: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     """Over the programs."""
     names = ("ours_useful_gflop_per_second", "keras_fit_gflop_per_second", "ours_useful_share_of_peak", "ratio")
-    return {name: statistics.median(said[name] for said in by_program.values()) for name in names}
+    return {name: statistics.median(measurements[name] for measurements in by_program.values()) for name in names}
 
 
 if __name__ == "__main__":

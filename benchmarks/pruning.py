@@ -101,22 +101,22 @@ def test_r2(setting: _measure.Setting, recipe: Recipe, epochs: float, trainer: L
     return statistics.fmean(measured.score for measured in met.values())
 
 
-def one_seed(words: argparse.Namespace, seed: int, both: bool) -> dict[str, Any]:
+def one_seed(options: argparse.Namespace, seed: int, both: bool) -> dict[str, Any]:
     """Both sides with one seed, which decides trials, initial weights and the rows that validate."""
-    overrides = [*_measure.SPACE, f"search.trials={words.trials}", f"fit.epochs={words.epochs}", f"seed={seed}"]
-    overrides += _measure.widths(16) if words.quick else ()
-    full = _measure.setting("branched", words.data, overrides)
-    pruned = _measure.setting("branched", words.data, [*overrides, _measure.PRUNED])
-    trials = random_trials(full.experiment, words.trials)
+    overrides = [*_measure.SPACE, f"search.trials={options.trials}", f"fit.epochs={options.epochs}", f"seed={seed}"]
+    overrides += _measure.widths(16) if options.quick else ()
+    full = _measure.setting("branched", options.data, overrides)
+    pruned = _measure.setting("branched", options.data, [*overrides, _measure.PRUNED])
+    trials = random_trials(full.experiment, options.trials)
     with _measure.cold_cache(), LocalWorkers(full.rows, cache_folder=cache_folder()) as trainer:
         compile_all(full, trials, trainer)
         everything = trained(full, trials, trainer)
         survivors = replayed(everything, pruned.experiment)
-        said: dict[str, Any] = {"seed": seed, "full_seconds": everything.seconds}
+        measurements: dict[str, Any] = {"seed": seed, "full_seconds": everything.seconds}
         if both:
             halved = trained(pruned, trials, trainer)
             complete = {result.trial.number for result in halved.results if result.score.is_complete}
-            said |= {
+            measurements |= {
                 "pruned_seconds": halved.seconds,
                 "share_of_time": halved.seconds / everything.seconds,
                 "replay_agrees": complete == survivors,
@@ -131,7 +131,7 @@ def one_seed(words: argparse.Namespace, seed: int, both: bool) -> dict[str, Any]
         recipes = {side: recipe_for(full.experiment, winner.trial.params) for side, winner in winners.items()}
         tests = {side: test_r2(full, recipes[side], winner.score.epochs, trainer) for side, winner in winners.items()}
     return {
-        **said,
+        **measurements,
         "full_best_trial": everything.winner.trial.number,
         "pruned_best_trial": kept.winner.trial.number,
         "full_best_validation_r2": everything.winner.score.value,
@@ -154,25 +154,28 @@ def main() -> None:
     parser.add_argument("--trials", type=int, help="of a seed: 256, or 32 with --quick")
     parser.add_argument("--epochs", type=int, help="of a trial: 200, or 30 with --quick")
     parser.add_argument("--replay", action="store_true", help="train both ways with the first seed alone")
-    words = parser.parse_args()
-    words.trials, words.epochs = words.trials or (32 if words.quick else 256), words.epochs or (30 if words.quick else 200)
+    options = parser.parse_args()
+    options.trials, options.epochs = (
+        options.trials or (32 if options.quick else 256),
+        options.epochs or (30 if options.quick else 200),
+    )
     seeds = [
-        one_seed(words, seed, both=seed == 1 or not words.replay)
-        for seed in range(1, 1 + (words.seeds or (1 if words.quick else 5)))
+        one_seed(options, seed, both=seed == 1 or not options.replay)
+        for seed in range(1, 1 + (options.seeds or (1 if options.quick else 5)))
     ]
     timed = [seed for seed in seeds if "pruned_seconds" in seed]
     gained = [seed["test_r2_gained"] for seed in seeds]
-    said = {
+    measurements = {
         "full_seconds": statistics.median(seed["full_seconds"] for seed in timed),
         "pruned_seconds": statistics.median(seed["pruned_seconds"] for seed in timed),
         "ratio": statistics.median(seed["full_seconds"] / seed["pruned_seconds"] for seed in timed),
         "test_r2_gained_mean": statistics.fmean(gained),
         "test_r2_gained_standard_error": statistics.stdev(gained) / math.sqrt(len(gained)) if len(gained) > 1 else None,
-        "trials": words.trials,
-        "epochs": words.epochs,
+        "trials": options.trials,
+        "epochs": options.epochs,
         "seeds": {f"seed {seed['seed']}": seed for seed in seeds},
     }
-    _measure.conclude(said, words.json)
+    _measure.conclude(measurements, options.json)
 
 
 if __name__ == "__main__":

@@ -244,38 +244,38 @@ def leaves(value: Any, name: str) -> Iterator[tuple[str, Value]]:
 
 def compare(old: Recorded, new: Recorded) -> Difference:
     """Compare what two versions recorded of one experiment."""
-    said = Difference(old.experiment)
+    difference = Difference(old.experiment)
     only: dict[str, set[str]] = {}
     for part in {**old.figures, **new.figures}:
         if part not in old.figures or part not in new.figures:
             side = "new" if part in new.figures else "old"
-            said.differences.append(f"{part}: recorded by the {side} version only")
+            difference.differences.append(f"{part}: recorded by the {side} version only")
             continue
-        said.trials += part != SWEEP
-        compare_part(part, old.figures[part], new.figures[part], said, only)
-    said.notes += [f"recorded by the {side} only: {', '.join(sorted(names))}" for side, names in only.items()]
-    if not said.trials or not any(name.startswith("r2/mean") for figures in old.figures.values() for name in figures):
-        said.differences.append("the old version recorded no trial with the metric r2/mean: nothing was compared")
-    return said
+        difference.trials += part != SWEEP
+        compare_part(part, old.figures[part], new.figures[part], difference, only)
+    difference.notes += [f"recorded by the {side} only: {', '.join(sorted(names))}" for side, names in only.items()]
+    if not difference.trials or not any(name.startswith("r2/mean") for figures in old.figures.values() for name in figures):
+        difference.differences.append("the old version recorded no trial with the metric r2/mean: nothing was compared")
+    return difference
 
 
-def compare_part(part: str, old: Figures, new: Figures, said: Difference, only: dict[str, set[str]]) -> None:
+def compare_part(part: str, old: Figures, new: Figures, difference: Difference, only: dict[str, set[str]]) -> None:
     """Compare the values of the sweep or of a trial, and add to the result."""
     core = SWEEP_CORE if part == SWEEP else CORE
     for name in {**old, **new}:
         if name not in old or name not in new:
             side = "new" if name in new else "old"
             if name.startswith(core) and not (side == "new" and name.startswith("curve_r2/")):
-                said.differences.append(f"{part}: {name} is recorded by the {side} version only")
+                difference.differences.append(f"{part}: {name} is recorded by the {side} version only")
             else:
                 only.setdefault(side, set()).add(re.sub(r"@\d+|\[\d+\]|\[\d+\].*", "", name))
             continue
-        said.compared += 1
-        said.numbers += is_number(old[name])
+        difference.compared += 1
+        difference.numbers += is_number(old[name])
         if is_same(old[name], new[name]):
             continue
         line = f"{part}: {name}: old {shown(old[name])}, new {shown(new[name])}"
-        (said.notes if is_wording(name, old[name], new[name]) else said.differences).append(line)
+        (difference.notes if is_wording(name, old[name], new[name]) else difference.differences).append(line)
 
 
 def is_number(value: Value) -> bool:
@@ -305,19 +305,20 @@ def shown(value: Value) -> str:
     return f"{value!r} ({value.hex()})" if isinstance(value, float) else repr(value)
 
 
-def told(said: Difference, old: Recorded, new: Recorded) -> str:
+def summary_text(difference: Difference, old: Recorded, new: Recorded) -> str:
     """Return the result of one experiment as lines."""
     lines = [
-        f"{said.experiment}: {said.trials} trials, {said.compared:,} values, {said.numbers:,} of them numbers "
+        f"{difference.experiment}: {difference.trials} trials, {difference.compared:,} values, "
+        f"{difference.numbers:,} of them numbers "
         f"({old.made_with} against {new.made_with}): "
-        + (f"{len(said.differences):,} DIFFERENCES" if said.differences else "equal to the last bit")
+        + (f"{len(difference.differences):,} DIFFERENCES" if difference.differences else "equal to the last bit")
     ]
-    lines += [f"  {line}" for line in said.differences[:LINES]]
-    if len(said.differences) > LINES:
-        lines.append(f"  ... and {len(said.differences) - LINES:,} more")
-    lines += [f"  note: {line}" for line in said.notes[:LINES]]
-    if len(said.notes) > LINES:
-        lines.append(f"  note: ... and {len(said.notes) - LINES:,} more")
+    lines += [f"  {line}" for line in difference.differences[:LINES]]
+    if len(difference.differences) > LINES:
+        lines.append(f"  ... and {len(difference.differences) - LINES:,} more")
+    lines += [f"  note: {line}" for line in difference.notes[:LINES]]
+    if len(difference.notes) > LINES:
+        lines.append(f"  note: ... and {len(difference.notes) - LINES:,} more")
     return "\n".join(lines)
 
 
@@ -334,37 +335,37 @@ def main() -> None:
     parser.add_argument("--data", type=Path, metavar="TABLE", help="the table; else as `branchsweep data` finds it")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="passed to both runs")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
-    words = parser.parse_args()
-    if (words.old is None) == (words.reference is None):
+    options = parser.parse_args()
+    if (options.old is None) == (options.reference is None):
         parser.error("expected either --old CHECKOUT or --reference FILE")
-    more = [word for override in words.overrides for word in ("--set", override)]
+    more = [word for override in options.overrides for word in ("--set", override)]
     differences = 0
     results = {}
-    for old in old_results(words, more):
-        new = run(words.new.resolve(), old.experiment, words.data, more)
-        said = compare(old, new)
-        differences += len(said.differences)
-        results[old.experiment] = vars(said)
-        if not words.json:
-            print(told(said, old, new), flush=True)
-    if words.json:
+    for old in old_results(options, more):
+        new = run(options.new.resolve(), old.experiment, options.data, more)
+        difference = compare(old, new)
+        differences += len(difference.differences)
+        results[old.experiment] = vars(difference)
+        if not options.json:
+            print(summary_text(difference, old, new), flush=True)
+    if options.json:
         print(json.dumps(results, ensure_ascii=False))
     raise SystemExit(1 if differences else 0)
 
 
-def old_results(words: argparse.Namespace, more: Sequence[str]) -> Iterator[Recorded]:
+def old_results(options: argparse.Namespace, more: Sequence[str]) -> Iterator[Recorded]:
     """Yield what the old version recorded of each experiment: from saved files, or by running it."""
-    if words.reference:
-        for file in words.reference:
+    if options.reference:
+        for file in options.reference:
             saved = Recorded.loads(file.read_text(encoding="utf-8"))
-            if not words.experiments or saved.experiment in words.experiments:
+            if not options.experiments or saved.experiment in options.experiments:
                 yield saved
         return
-    for experiment in words.experiments or EXPERIMENTS:
-        old = run(words.old.resolve(), experiment, words.data, more)
-        if words.save:
-            words.save.mkdir(parents=True, exist_ok=True)
-            (words.save / f"reference_{Path(experiment).stem}.json").write_text(old.dumps(), encoding="utf-8")
+    for experiment in options.experiments or EXPERIMENTS:
+        old = run(options.old.resolve(), experiment, options.data, more)
+        if options.save:
+            options.save.mkdir(parents=True, exist_ok=True)
+            (options.save / f"reference_{Path(experiment).stem}.json").write_text(old.dumps(), encoding="utf-8")
         yield old
 
 

@@ -94,7 +94,7 @@ class Clock:
 
 
 class ClockedDriver:
-    """Plays `roles.Driver` through another one. After an ask, and after a tell, the sweep is at its own business."""
+    """A `Driver` that calls another one and measures it. After an ask, and after a tell, the sweep's own time is counted."""
 
     def __init__(self, driver: Driver, clock: Clock) -> None:
         self._driver, self._clock = driver, clock
@@ -143,7 +143,7 @@ class Writer:
 
 
 class FakeTrainer:
-    """Plays `roles.Trainer` by a formula, at once, on a simulated clock.
+    """A `Trainer` that computes outcomes by a formula at once, and advances a simulated clock.
 
     A network misses the targets by a share of their spread that follows from its recipe, and by more as long as epochs are
     missing. What the clock says is an estimate (`costs.seconds`) of what training would have taken.
@@ -267,7 +267,7 @@ def asks(experiment: Experiment, counts: Sequence[int]) -> dict[str, float]:
 
     The driver is fresh, as after a resume: what it takes to be told all that is given, too.
     """
-    said: dict[str, float] = {}
+    measurements: dict[str, float] = {}
     for count in counts:
         experiment = with_trials(experiment, count + experiment.batch)
         driver, results = open_driver(experiment), [_made_up(trial) for trial in random_trials(experiment, count)]
@@ -275,12 +275,12 @@ def asks(experiment: Experiment, counts: Sequence[int]) -> dict[str, float]:
         for result in results:
             driver.tell(result)
         first = driver.ask(1)  # winds the engine to where the sweep stands
-        told = time.thread_time()
+        resumed = time.thread_time()
         asked = first + driver.ask(experiment.batch - 1)
-        said[f"asking_ms_after_{count}"] = (time.thread_time() - told) * 1e3 / (len(asked) - 1)
-        said[f"resuming_seconds_after_{count}"] = told - began
-        _measure.note(f"{count}: {said[f'asking_ms_after_{count}']:.3g} ms, {told - began:.3g} s")
-    return said
+        measurements[f"asking_ms_after_{count}"] = (time.thread_time() - resumed) * 1e3 / (len(asked) - 1)
+        measurements[f"resuming_seconds_after_{count}"] = resumed - began
+        _measure.note(f"{count}: {measurements[f'asking_ms_after_{count}']:.3g} ms, {resumed - began:.3g} s")
+    return measurements
 
 
 def with_trials(experiment: Experiment, trials: int) -> Experiment:
@@ -297,27 +297,27 @@ def _made_up(trial: Trial) -> Result:
     return Result(trial, Score(status, value=value, heads=heads, epochs=epochs, rungs={5: (value, value)}))
 
 
-def shipped(words: Any) -> list[str]:
+def shipped(options: Any) -> list[str]:
     """The shipped experiment, with the driver, the size and the objective that are asked for."""
-    driver, algorithm = words.driver.split("/")
-    maximize = f"objective.maximize=[{words.objective}]"
-    asked = [f"search.driver={driver}", f"search.algorithm={algorithm}", f"search.trials={words.trials}"]
+    driver, algorithm = options.driver.split("/")
+    maximize = f"objective.maximize=[{options.objective}]"
+    asked = [f"search.driver={driver}", f"search.algorithm={algorithm}", f"search.trials={options.trials}"]
     return [
         *asked,
-        f"search.batch={words.batch}",
-        f"search.pending_rounds={words.ahead}",
+        f"search.batch={options.batch}",
+        f"search.pending_rounds={options.ahead}",
         maximize,
         "baselines=[]",
         "promotion=null",
     ]
 
 
-def simulate(words: Any, setting: _measure.Setting, store: Path | None) -> dict[str, Any]:
+def simulate(options: Any, setting: _measure.Setting, store: Path | None) -> dict[str, Any]:
     """One sweep, and what it took."""
     experiment, clock = setting.experiment, Clock()
-    trainer = FakeTrainer(setting.rows, experiment.folds, words.cores, clock)
+    trainer = FakeTrainer(setting.rows, experiment.folds, options.cores, clock)
     writer = Writer(_tracking(setting, store).tracker)
-    progress = Tenths(words.trials, clock, trainer, writer, store)
+    progress = Tenths(options.trials, clock, trainer, writer, store)
     began = time.perf_counter()
     with ClockedTracker(writer, clock) as tracker:
         driver = ClockedDriver(open_driver(experiment), clock)
@@ -326,18 +326,18 @@ def simulate(words: Any, setting: _measure.Setting, store: Path | None) -> dict[
         found = run_search(experiment, driver, training, tracker)
     wall = time.perf_counter() - began
     clock.turn("else")
-    assert len(found.results) == words.trials, found.stop.because
+    assert len(found.results) == options.trials, found.stop.because
     _measure.note(f"{wall:.0f} s")
     return {
-        "trials": words.trials,
-        "driver": words.driver,
-        "ledger": words.ledger,
+        "trials": options.trials,
+        "driver": options.driver,
+        "ledger": options.ledger,
         "batch": experiment.batch,
         "ahead": experiment.pending_rounds,
         **_costs(progress.rows, clock, trainer, writer),
         "wall_seconds": wall,
         "tenths": {f"{place}": row for place, row in enumerate(progress.rows, 1)},
-        **(_stored(store, words.trials) if store else {}),
+        **(_stored(store, options.trials) if store else {}),
     }
 
 
@@ -400,20 +400,20 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2, help="simulated: 2")
     parser.add_argument("--objective", default="mean_r2", help="one, or several with commas: mean_r2")
     parser.add_argument("--asks", help="only what a question costs after so many answers, comma between: 500,2000,100000")
-    words = parser.parse_args()
-    words.trials = words.trials or (1000 if words.quick else 100_000)
-    if words.trials < 2 * TENTHS or words.driver.count("/") != 1:
+    options = parser.parse_args()
+    options.trials = options.trials or (1000 if options.quick else 100_000)
+    if options.trials < 2 * TENTHS or options.driver.count("/") != 1:
         sys.exit(
-            f"got --trials {words.trials} --driver {words.driver}, expected 20 trials or more and a driver like optuna/tpe"
+            f"got --trials {options.trials} --driver {options.driver}, expected 20 trials or more and a driver like optuna/tpe"
         )
-    setting = _measure.setting("branched", words.data, shipped(words))
-    if words.asks:
-        _measure.conclude(asks(setting.experiment, [int(count) for count in words.asks.split(",")]), words.json)
+    setting = _measure.setting("branched", options.data, shipped(options))
+    if options.asks:
+        _measure.conclude(asks(setting.experiment, [int(count) for count in options.asks.split(",")]), options.json)
         return
     with tempfile.TemporaryDirectory() as folder:
-        store = Path(folder) / "mlflow.db" if words.ledger == "mlflow" else None
-        said = simulate(words, setting, store)
-    _measure.conclude(said, words.json)
+        store = Path(folder) / "mlflow.db" if options.ledger == "mlflow" else None
+        measurements = simulate(options, setting, store)
+    _measure.conclude(measurements, options.json)
 
 
 if __name__ == "__main__":

@@ -74,21 +74,21 @@ class Bench:
     """Warm workers over three folds of the table, and a store for the sweeps.
 
     Args:
-        words: The command's.
+        options: The command's.
         setting: The shipped space with three folds; one narrow width where it must be quick.
         trainer: The workers.
         store: The address of MLflow's store; None: sweeps are kept in memory.
     """
 
-    words: argparse.Namespace
+    options: argparse.Namespace
     setting: _measure.Setting
     trainer: LocalWorkers
     store: str | None
 
     def experiment(self, trials: int, seed: int) -> Experiment:
         """So many trials, each on the first of the folds alone."""
-        overrides = (f"search.trials={trials}", f"search.batch={self.words.batch}", f"seed={seed}")
-        return shipped(self.words, (*overrides, f"fit.epochs={self.words.epochs}"))
+        overrides = (f"search.trials={trials}", f"search.batch={self.options.batch}", f"seed={seed}")
+        return shipped(self.options, (*overrides, f"fit.epochs={self.options.epochs}"))
 
     def sweep(self, trials: int, seed: int, progress: _measure.Silent) -> float:
         """Seconds of one sweep, from the first question to the last record."""
@@ -117,37 +117,37 @@ class Bench:
         return MlflowTracker.open(record, self.store, fresh=True).tracking
 
 
-def shipped(words: argparse.Namespace, overrides: Sequence[str]) -> Experiment:
+def shipped(options: argparse.Namespace, overrides: Sequence[str]) -> Experiment:
     """The shipped space at random."""
-    narrow = _measure.widths(16) if words.quick else ()
+    narrow = _measure.widths(16) if options.quick else ()
     return load_experiment(_measure.EXPERIMENTS / "branched.yaml", [*_measure.SPACE, *narrow, *overrides])
 
 
 def sizes(bench: Bench) -> dict[str, Any]:
     """Seconds per trial by the sweep's size, and the memory of the largest."""
-    wanted: list[int] = bench.words.sizes
+    wanted: list[int] = bench.options.sizes
     smallest, largest = wanted[0], wanted[-1]
     progress, quiet = MemoryWatch((largest // 10, largest)), _measure.Silent()
-    bench.sweep(bench.words.batch * (1 if bench.words.quick else 4), 0, quiet)  # compiles
+    bench.sweep(bench.options.batch * (1 if bench.options.quick else 4), 0, quiet)  # compiles
     per_trial: dict[int, float] = {}
     for size in wanted:
-        repeats = 1 if size == largest else max(1, min(bench.words.repeats, largest // size // 2))
+        repeats = 1 if size == largest else max(1, min(bench.options.repeats, largest // size // 2))
         seconds = [bench.sweep(size, seed, progress if size == largest else quiet) for seed in range(1, repeats + 1)]
         per_trial[size] = statistics.fmean(seconds) / size
     first, last = (progress.megabytes[moment] for moment in (largest // 10, largest))
     return {
         **{f"ms_per_trial_of_{size}": figure * 1e3 for size, figure in per_trial.items()},
         "ratio": per_trial[largest] / per_trial[smallest],
-        **{f"{who}_megabytes_after_{largest // 10}": figure for who, figure in first.items()},
-        **{f"{who}_megabytes_after_{largest}": figure for who, figure in last.items()},
-        **{f"{who}_growth": last[who] / first[who] for who in last},
+        **{f"{variant}_megabytes_after_{largest // 10}": figure for variant, figure in first.items()},
+        **{f"{variant}_megabytes_after_{largest}": figure for variant, figure in last.items()},
+        **{f"{variant}_growth": last[variant] / first[variant] for variant in last},
     }
 
 
 def folds(bench: Bench) -> dict[str, float]:
     """Seconds of the same trials on one fold of three and on all of them."""
-    count: int = bench.words.batch
-    experiment = _measure.with_epochs(bench.setting.experiment, bench.words.fold_epochs)
+    count: int = bench.options.batch
+    experiment = _measure.with_epochs(bench.setting.experiment, bench.options.fold_epochs)
     three = [lane for trial in random_trials(experiment, count) for lane in search_lanes(trial, experiment)]
     one = [lane for lane in three if lane.key.fold == 0]
     for _ in range(2):  # compiles; twice, for the second time a worker may get what the other one compiled
@@ -166,21 +166,21 @@ def main() -> None:
     parser.add_argument("--sizes", help="trials of the sweeps, rising, comma between: 64,256,1000,2000, or 32,256 with --quick")
     parser.add_argument("--epochs", type=int, default=3, help="of a trial: 3")
     parser.add_argument("--ledger", choices=("mlflow", "memory"), default="mlflow", help="where trials are recorded: mlflow")
-    words = parser.parse_args()
-    words.batch, words.repeats, words.fold_epochs = (32, 2, 5) if words.quick else (BATCH, MOST, 10)
-    words.sizes = [int(size) for size in (words.sizes or ("32,256" if words.quick else "64,256,1000,2000")).split(",")]
-    setting = _measure.setting("branched", words.data).of(shipped(words, ["validation={method: k_fold, folds: 3}"]))
+    options = parser.parse_args()
+    options.batch, options.repeats, options.fold_epochs = (32, 2, 5) if options.quick else (BATCH, MOST, 10)
+    options.sizes = [int(size) for size in (options.sizes or ("32,256" if options.quick else "64,256,1000,2000")).split(",")]
+    setting = _measure.setting("branched", options.data).of(shipped(options, ["validation={method: k_fold, folds: 3}"]))
     with tempfile.TemporaryDirectory() as folder, LocalWorkers(setting.rows) as trainer:
-        store = f"sqlite:///{Path(folder) / 'mlflow.db'}" if words.ledger == "mlflow" else None
-        bench = Bench(words, setting, trainer, store)
-        said = {
+        store = f"sqlite:///{Path(folder) / 'mlflow.db'}" if options.ledger == "mlflow" else None
+        bench = Bench(options, setting, trainer, store)
+        measurements = {
             **sizes(bench),
             **folds(bench),
-            "epochs": words.epochs,
-            "fold_epochs": words.fold_epochs,
-            "ledger": words.ledger,
+            "epochs": options.epochs,
+            "fold_epochs": options.fold_epochs,
+            "ledger": options.ledger,
         }
-    _measure.conclude(said, words.json)
+    _measure.conclude(measurements, options.json)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ The sweep is recorded through the real ledger (12 params, 20 metrics and four cu
 started and waited for, in turn, the files in the system's cache: the medians, and those of the processor time, which a busy
 machine changes little.
 
-- `list`, `leaderboard`, `sorted`, `json`: what `branchsweep show` answers, without and with words;
+- `list`, `leaderboard`, `sorted`, `json`: what `branchsweep show` answers, without and with options;
 - `mlflow_client`: a script that imports MLflow and searches the same runs, which is what one would write without us;
 - `python`: an interpreter that does nothing, below which no command gets.
 """
@@ -54,8 +54,8 @@ def main() -> None:
     parser = _measure.parser(__doc__)
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--runs", type=int, default=5)
-    words = parser.parse_args()
-    trials, runs = (200, 3) if words.quick else (words.trials, words.runs)
+    options = parser.parse_args()
+    trials, runs = (200, 3) if options.quick else (options.trials, options.runs)
     with tempfile.TemporaryDirectory() as folder:
         uri = f"sqlite:///{folder}/mlflow.db"
         began = time.perf_counter()
@@ -83,7 +83,7 @@ def main() -> None:
             "processor_seconds": {name: statistics.median(of[1:]) for name, of in processor.items()},
             "ratio": ratio,
         },
-        words.json,
+        options.json,
     )
 
 

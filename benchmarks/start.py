@@ -101,17 +101,17 @@ def whole_command(command: list[str]) -> float:
 
 def main() -> None:
     """Measures and prints."""
-    words = _measure.parser(__doc__).parse_args()
-    table = ["--data", str(words.data.resolve())] if words.data else []
+    options = _measure.parser(__doc__).parse_args()
+    table = ["--data", str(options.data.resolve())] if options.data else []
     with _measure.cold_cache():
-        cold = first_trial(table, to_the_end=not words.quick)
-        warm = statistics.median(first_trial(table, to_the_end=False) for _ in range(1 if words.quick else 3))
-    helped = statistics.median(whole_command(HELP) for _ in range(3 if words.quick else 9))
+        cold = first_trial(table, to_the_end=not options.quick)
+        warm = statistics.median(first_trial(table, to_the_end=False) for _ in range(1 if options.quick else 3))
+    helped = statistics.median(whole_command(HELP) for _ in range(3 if options.quick else 9))
     missing = _peers.why_no_keras_tuner()
-    epochs = _measure.setting("quickstart", words.data).experiment.fit.epochs
+    epochs = _measure.setting("quickstart", options.data).experiment.fit.epochs
     script = [sys.executable, "-m", "benchmarks._first_trial", "--epochs", str(epochs), *table]
     peer = None if missing else whole_command(script)
-    said = {
+    measurements = {
         "ours_first_trial_cold_seconds": cold,
         "ours_first_trial_warm_seconds": warm,
         "keras_tuner_first_trial_seconds": peer,
@@ -120,7 +120,7 @@ def main() -> None:
         "epochs": epochs,
         **({"keras_tuner_missing": missing} if missing else {}),
     }
-    _measure.conclude(said, words.json)
+    _measure.conclude(measurements, options.json)
 
 
 if __name__ == "__main__":

@@ -40,15 +40,15 @@ from branchsweep.trial import Trial
 from branchsweep.workflows.trial_runner import run_trials
 
 
-def article(words: argparse.Namespace) -> dict[str, Any]:
+def article(options: argparse.Namespace) -> dict[str, Any]:
     """The article's network, every way."""
-    setting = _measure.setting("article", words.data)
+    setting = _measure.setting("article", options.data)
     (params,) = setting.experiment.search.initial_trials.values()
     recipe, rows = recipe_for(setting.experiment, params), setting.rows
-    rounds, keras_epochs, our_epochs = (3, 3, 40) if words.quick else (7, 10, 60)
+    rounds, keras_epochs, our_epochs = (3, 3, 40) if options.quick else (7, 10, 60)
     task = _peers.Task(setting.experiment, rows)
     careful: dict[str, dict[str, Any]] = {"steps_per_execution": {"steps_per_execution": task.steps(recipe)}}
-    if not words.quick:
+    if not options.quick:
         careful["steps_per_execution and jit_compile"] = {**careful["steps_per_execution"], "jit_compile": True}
     with LocalWorkers(rows) as trainer:
         _measure.import_tensorflow()  # while the workers do the same
@@ -64,7 +64,7 @@ def article(words: argparse.Namespace) -> dict[str, Any]:
         "careful_way": best_way,
         "ratio": medians["fit"] / our_median,
         "ratio_to_careful_keras_fit": medians[best_way] / our_median,
-        **searches(setting, our_median, words.quick),
+        **searches(setting, our_median, options.quick),
         "workers": len(available_cores()),
         "rounds": rounds,
         "rows": [len(part) for part in rows.fold_rows(0)],
@@ -114,13 +114,13 @@ def searches(setting: _measure.Setting, our_median: float, quick: bool) -> dict[
     }
 
 
-def space(words: argparse.Namespace) -> dict[str, Any]:
+def space(options: argparse.Namespace) -> dict[str, Any]:
     """Random trials of the shipped space: ours with everything counted, against `fit` on a few of them."""
-    trials, epochs = words.trials or (24 if words.quick else 256), words.epochs or (20 if words.quick else 200)
-    sample, sample_epochs = (2, 2) if words.quick else (12, 5)
+    trials, epochs = options.trials or (24 if options.quick else 256), options.epochs or (20 if options.quick else 200)
+    sample, sample_epochs = (2, 2) if options.quick else (12, 5)
     overrides = [*_measure.SPACE, f"search.trials={trials}", f"search.batch={trials}", f"fit.epochs={epochs}"]
-    overrides += _measure.widths(16, 32) if words.quick else ()
-    setting = _measure.setting("branched", words.data, overrides)
+    overrides += _measure.widths(16, 32) if options.quick else ()
+    setting = _measure.setting("branched", options.data, overrides)
     asked = random_trials(setting.experiment, trials)
     recipes = [recipe_for(setting.experiment, trial.params) for trial in asked]
     with _peers.Pinned() as processes:  # idle while ours trains
@@ -197,14 +197,14 @@ def main() -> None:
     parser.add_argument("--part", choices=("article", "space", "all"), help="all; with --quick the article's network")
     parser.add_argument("--trials", type=int, help="of the space: 256, or 24 with --quick")
     parser.add_argument("--epochs", type=int, help="of a trial of the space: 200, or 20 with --quick")
-    words = parser.parse_args()
-    part = words.part or ("article" if words.quick else "all")
-    said: dict[str, Any] = {}
+    options = parser.parse_args()
+    part = options.part or ("article" if options.quick else "all")
+    measurements: dict[str, Any] = {}
     if part != "space":
-        said |= article(words)
+        measurements |= article(options)
     if part != "article":
-        said["space"] = space(words)
-    _measure.conclude(said, words.json)
+        measurements["space"] = space(options)
+    _measure.conclude(measurements, options.json)
 
 
 if __name__ == "__main__":

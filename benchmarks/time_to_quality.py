@@ -126,8 +126,8 @@ def peer(setting: _measure.Setting, target: float, limit: float, seed: int) -> W
     folds = [_peers.Task(setting.experiment, setting.rows, fold) for fold in range(len(setting.rows.folds))]
     with _peers.Pinned() as processes, _peers.journal() as storage:
         began = time.time()
-        words = (folds, target, began + limit, storage)
-        ended = processes.run(search_until, [(*words, seed * processes.count + number) for number in range(processes.count)])
+        options = (folds, target, began + limit, storage)
+        ended = processes.run(search_until, [(*options, seed * processes.count + number) for number in range(processes.count)])
         seconds = time.time() - began
         values = [value for process in ended for value in process]
     passed = min((moment - began for value, moment in values if value > target), default=None)
@@ -170,22 +170,22 @@ def search_until(
     return values
 
 
-def settings(words: argparse.Namespace, seed: int, more: Sequence[str] = ()) -> tuple[_measure.Setting, _measure.Setting]:
+def settings(options: argparse.Namespace, seed: int, more: Sequence[str] = ()) -> tuple[_measure.Setting, _measure.Setting]:
     """What is searched: without pruning, as the peer does, and with the default pruning."""
-    epochs = words.epochs or (15 if words.quick else 60)
+    epochs = options.epochs or (15 if options.quick else 60)
     overrides = [*_measure.SPACE, "search.driver=optuna", "search.algorithm=tpe", f"fit.epochs={epochs}", f"seed={seed}"]
-    overrides += ["search.batch=64", *_measure.widths(16)] if words.quick else ["search.batch=32"]
-    overrides += [f"validation={{method: k_fold, folds: {words.folds}}}"] if words.folds > 1 else []
-    overrides += [*more, *words.set]
-    plain, pruned = (_measure.setting("branched", words.data, [*overrides, *last]) for last in ((), (_measure.PRUNED,)))
+    overrides += ["search.batch=64", *_measure.widths(16)] if options.quick else ["search.batch=32"]
+    overrides += [f"validation={{method: k_fold, folds: {options.folds}}}"] if options.folds > 1 else []
+    overrides += [*more, *options.set]
+    plain, pruned = (_measure.setting("branched", options.data, [*overrides, *last]) for last in ((), (_measure.PRUNED,)))
     return plain, pruned
 
 
-def one_seed(words: argparse.Namespace, seed: int) -> dict[str, Any]:
+def one_seed(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Both sides with one seed, which decides rows and trials alike."""
-    setting, pruned = settings(words, seed)
-    target = target_of(regressor(words.quick, seed), setting.rows)
-    limit = words.limit or (12 if words.quick else 1800)
+    setting, pruned = settings(options, seed)
+    target = target_of(regressor(options.quick, seed), setting.rows)
+    limit = options.limit or (12 if options.quick else 1800)
     with _measure.cold_cache():
         cold, warm = (ours(pruned, target, limit) for _ in range(2))
     peer_way = peer(setting, target, limit, seed)
@@ -200,18 +200,20 @@ def one_seed(words: argparse.Namespace, seed: int) -> dict[str, Any]:
     }
 
 
-def of_drivers(words: argparse.Namespace) -> dict[str, Any]:
+def of_drivers(options: argparse.Namespace) -> dict[str, Any]:
     """Our own drivers with their algorithms, each over all seeds: medians, and how many seeds passed the target."""
-    chosen = list(_algorithms()) if words.drivers == "all" else [tuple(each.split("/")) for each in words.drivers.split(",")]
-    limit = words.limit or (12 if words.quick else 300)
+    chosen = (
+        list(_algorithms()) if options.drivers == "all" else [tuple(each.split("/")) for each in options.drivers.split(",")]
+    )
+    limit = options.limit or (12 if options.quick else 300)
     ways: dict[str, list[Way]] = {}
     with _measure.cold_cache():
-        for seed in range(1, 1 + (words.seeds or (1 if words.quick else 3))):
-            plain = settings(words, seed)[1]
-            target = target_of(regressor(words.quick, seed), plain.rows)
+        for seed in range(1, 1 + (options.seeds or (1 if options.quick else 3))):
+            plain = settings(options, seed)[1]
+            target = target_of(regressor(options.quick, seed), plain.rows)
             ours(plain, math.inf, min(limit, 60))  # compiles what most trials need
             for driver, algorithm in chosen:
-                _, setting = settings(words, seed, [f"search.driver={driver}", f"search.algorithm={algorithm}"])
+                _, setting = settings(options, seed, [f"search.driver={driver}", f"search.algorithm={algorithm}"])
                 ways.setdefault(f"{driver}/{algorithm}", []).append(ours(setting, target, limit))
                 _measure.note(f"seed {seed}: {driver}/{algorithm} {ways[f'{driver}/{algorithm}'][-1]}")
     return {
@@ -249,14 +251,14 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=1, help="networks of a trial: 1, on a hold-out")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the experiment; repeatable")
     parser.add_argument("--drivers", help="all, or DRIVER/ALGORITHM,…: compare our own instead of with the peer")
-    words = parser.parse_args()
-    if words.drivers:
-        _measure.conclude(of_drivers(words), words.json)
+    options = parser.parse_args()
+    if options.drivers:
+        _measure.conclude(of_drivers(options), options.json)
         return
-    seeds = [one_seed(words, seed) for seed in range(1, 1 + (words.seeds or (1 if words.quick else 3)))]
+    seeds = [one_seed(options, seed) for seed in range(1, 1 + (options.seeds or (1 if options.quick else 3)))]
     ours_reached, peer_reached = (all(seed[f"{side}_reached"] for seed in seeds) for side in ("ours", "peer"))
-    said = {
-        "target": "gradient boosting" if words.quick else "random forest",
+    measurements = {
+        "target": "gradient boosting" if options.quick else "random forest",
         **{
             name: statistics.median(seed[name] for seed in seeds)
             for name in (
@@ -273,11 +275,11 @@ def main() -> None:
         "ours_reached": ours_reached,
         "peer_reached": peer_reached,
         "ratio_is_lower_bound": ours_reached and not peer_reached,
-        "folds": words.folds,
+        "folds": options.folds,
         "processes": len(available_cores()),
         "seeds": {f"seed {seed['seed']}": seed for seed in seeds},
     }
-    _measure.conclude(said, words.json)
+    _measure.conclude(measurements, options.json)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 **Recording.** Trials with 12 params, 20 metrics and the curves of four heads over 100 epochs, in turn:
 
-- ours: `ShadowLedger` around `MlflowLedger`, from the first `record` until all is written (a curve thinned to 25 points);
+- ours: `AsyncTracker` around `MlflowTracker`, from the first `record` until all is written (a curve thinned to 25 points);
 - `fluent`: as most people write it: a nested run, `log_params`, `log_metrics`, and `log_metrics` of all heads every epoch;
 - `careful`: a careful user's best: `MlflowClient`, all 420 points in one `log_batch`.
 
@@ -185,12 +185,12 @@ def per_trial(trials: int, log: Callable[[Result], None]) -> float:
 
 def recording(uri: str, trials: int, peers_trials: int) -> dict[str, float]:
     """The first measurement."""
-    said = ours(uri, trials)
-    said["fluent_ms_per_trial"] = fluent(uri, peers_trials)
-    said["careful_ms_per_trial"] = careful(uri, peers_trials)
-    said["ratio"] = said["fluent_ms_per_trial"] / said["ours_ms_per_trial"]
-    said["ratio_to_careful"] = said["careful_ms_per_trial"] / said["ours_ms_per_trial"]
-    return said
+    measurements = ours(uri, trials)
+    measurements["fluent_ms_per_trial"] = fluent(uri, peers_trials)
+    measurements["careful_ms_per_trial"] = careful(uri, peers_trials)
+    measurements["ratio"] = measurements["fluent_ms_per_trial"] / measurements["ours_ms_per_trial"]
+    measurements["ratio_to_careful"] = measurements["careful_ms_per_trial"] / measurements["ours_ms_per_trial"]
+    return measurements
 
 
 def searched(experiment: Experiment, rows: TrainingRows, trainer: LocalWorkers, tracking: Tracking) -> float:
@@ -247,19 +247,21 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="the table; else as `branchsweep data` finds it")
     parser.add_argument("--quick", action="store_true", help="fewer trials and pairs: under 50 s")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
-    words = parser.parse_args()
-    trials, peers_trials, pairs = (150, 3, 1) if words.quick else (1000, 20, 3)
-    experiment = load_experiment(EXPERIMENT, AT_RANDOM + (QUICK if words.quick else []))
-    dataset = loading.load_dataset(experiment, words.data)
+    options = parser.parse_args()
+    trials, peers_trials, pairs = (150, 3, 1) if options.quick else (1000, 20, 3)
+    experiment = load_experiment(EXPERIMENT, AT_RANDOM + (QUICK if options.quick else []))
+    dataset = loading.load_dataset(experiment, options.data)
     rows = training_rows(dataset, splits.split_rows(experiment, dataset))
     with tempfile.TemporaryDirectory() as folder, LocalWorkers(rows) as trainer:
         uri = f"sqlite:///{folder}/mlflow.db"
         MlflowTracker.open(record_of("made"), uri)  # while the workers import TensorFlow
-        said = share(experiment, rows, trainer, uri, pairs) | recording(uri, trials, peers_trials) | {"data": dataset.source}
-    if words.json:
-        print(json.dumps(said))
+        measurements = (
+            share(experiment, rows, trainer, uri, pairs) | recording(uri, trials, peers_trials) | {"data": dataset.source}
+        )
+    if options.json:
+        print(json.dumps(measurements))
     else:
-        for name, figure in said.items():
+        for name, figure in measurements.items():
             print(f"{name:28} {figure:.4g}" if isinstance(figure, float) else f"{name:28} {figure}")
 
 

@@ -183,15 +183,15 @@ def best_of(way: Way, results: Sequence[Result]) -> float:
     return found.score.value if found else math.nan
 
 
-def one_seed(words: argparse.Namespace, seed: int) -> dict[str, Any]:
+def one_seed(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """All ways with one seed."""
     overrides = [*_measure.SPACE, _measure.PRUNED, "search.driver=optuna", "search.algorithm=tpe", f"seed={seed}"]
-    overrides += [f"search.trials={words.trials}", f"search.batch={words.batch}", f"fit.epochs={words.epochs}"]
-    overrides += [f"validation={{method: k_fold, folds: {words.folds}}}"] if words.folds > 1 else []
-    overrides += _measure.widths(12, 16) if words.quick else ()
-    setting = _measure.setting("branched", words.data, overrides)
+    overrides += [f"search.trials={options.trials}", f"search.batch={options.batch}", f"fit.epochs={options.epochs}"]
+    overrides += [f"validation={{method: k_fold, folds: {options.folds}}}"] if options.folds > 1 else []
+    overrides += _measure.widths(12, 16) if options.quick else ()
+    setting = _measure.setting("branched", options.data, overrides)
     with _measure.cold_cache(), LocalWorkers(setting.rows, cache_folder=cache_folder()) as trainer:
-        return {name: outcome(way, setting, trainer) for name, way in ways(setting.experiment, words.jointly).items()}
+        return {name: outcome(way, setting, trainer) for name, way in ways(setting.experiment, options.jointly).items()}
 
 
 def gained(seeds: Sequence[Mapping[str, Any]], way: str, against: str, figure: str) -> dict[str, Any]:
@@ -214,13 +214,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="of a trial: 60, or 8 with --quick")
     parser.add_argument("--folds", type=int, help="networks of a trial: 3, or 1, on a hold-out, with --quick")
     parser.add_argument("--jointly", action="store_true", help="ask without conditions, so that all is suggested together")
-    words = parser.parse_args()
+    options = parser.parse_args()
     for name, (full, quick) in {"trials": (128, 32), "batch": (32, 16), "epochs": (60, 8), "folds": (3, 1)}.items():
-        setattr(words, name, getattr(words, name) or (quick if words.quick else full))
-    seeds = [one_seed(words, seed) for seed in range(1, 1 + (words.seeds or (1 if words.quick else 5)))]
+        setattr(options, name, getattr(options, name) or (quick if options.quick else full))
+    seeds = [one_seed(options, seed) for seed in range(1, 1 + (options.seeds or (1 if options.quick else 5)))]
     compared = (("taper", "one"), ("slots", "one"), ("taper", "slots"))
     figures = ("after_a_quarter", "after_a_half", "validation_r2", "test_r2")
-    said = {
+    measurements = {
         **{
             way: {
                 figure: statistics.fmean(seed[way][figure] for seed in seeds)
@@ -231,13 +231,13 @@ def main() -> None:
         **{
             f"{way}_above_{other}": {figure: gained(seeds, way, other, figure) for figure in figures} for way, other in compared
         },
-        "trials": words.trials,
-        "epochs": words.epochs,
-        "folds": words.folds,
-        "jointly": words.jointly,
+        "trials": options.trials,
+        "epochs": options.epochs,
+        "folds": options.folds,
+        "jointly": options.jointly,
         "seeds": {f"seed {number}": seed for number, seed in enumerate(seeds, start=1)},
     }
-    _measure.conclude(said, words.json)
+    _measure.conclude(measurements, options.json)
 
 
 if __name__ == "__main__":

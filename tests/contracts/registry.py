@@ -34,7 +34,7 @@ class RegistryContract:
         first = register(
             tracking,
             example_candidate(tmp_path / "model", "plant", 1),
-            PromotionDecision(promote=True, because="first of its name"),
+            PromotionDecision(promote=True, because="the first version"),
         )
         assert first == Champion(
             model="plant",
@@ -45,7 +45,7 @@ class RegistryContract:
             split_digest="s1",
             sweep=tracking.tracker.run_id,
             trial=1,
-            because="first of its name",
+            because="the first version",
             params=example_result(1).trial.params,
         )
         assert tracking.registry.champion("plant") == first
@@ -66,7 +66,7 @@ class RegistryContract:
         tracking = opened(sweep_record())
         evidence = {"p": 1 / 3, "interval": [0.1, 0.2]}
         candidate = example_candidate(tmp_path / "model", "kept", 2, card="# Karte ½\n")
-        first = register(tracking, candidate, PromotionDecision(promote=True, because="first of its name", evidence=evidence))
+        first = register(tracking, candidate, PromotionDecision(promote=True, because="the first version", evidence=evidence))
         second = register(
             tracking, example_candidate(tmp_path / "other", "kept", 4), PromotionDecision(promote=False, because="worse on V")
         )
@@ -92,9 +92,9 @@ class RegistryContract:
     ) -> None:
         first_sweep, second_sweep = opened(sweep_record("one")), opened(sweep_record("other"))
         candidates = [example_candidate(tmp_path / "model", "contested", number) for number in range(4)]
-        first = register(first_sweep, candidates[0], PromotionDecision(promote=True, because="first of its name", against=0))
+        first = register(first_sweep, candidates[0], PromotionDecision(promote=True, because="the first version", against=0))
         with pytest.raises(TrackingError, match=r"\bversion 1\b.*\btrial 0\b"):
-            register(second_sweep, candidates[1], PromotionDecision(promote=True, because="first of its name", against=0))
+            register(second_sweep, candidates[1], PromotionDecision(promote=True, because="the first version", against=0))
         winner = register(
             second_sweep, candidates[2], PromotionDecision(promote=True, because="better on both", against=first.version)
         )

@@ -309,7 +309,7 @@ def test_the_same_is_decided_again() -> None:
 def test_the_first_of_its_name_needs_no_evidence() -> None:
     verdict = judged(None, standing("challenger", BEFORE))
     assert verdict.promote
-    assert verdict.because == "first of its name, with a mean validation R² of 0.8850"
+    assert verdict.because == "the first version, with a mean validation R² of 0.8850"
     assert verdict.evidence["figures"]["r2/PE"]["challenger"] == pytest.approx(0.92)
 
 

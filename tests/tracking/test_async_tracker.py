@@ -413,7 +413,7 @@ def test_the_lock_is_not_renewed_during_a_download_but_while_its_files_are_used(
     """A renewal sets environment variables, which a download in another thread reads and copies."""
     monkeypatch.setattr("branchsweep.tracking.async_tracker.RENEW_SECONDS", 0.01)
     renewals, downloads = Renewals(), SlowDownload()
-    downloads.register(example_candidate(tmp_path / "model", "plant"), PromotionDecision(True, "first of its name"))
+    downloads.register(example_candidate(tmp_path / "model", "plant"), PromotionDecision(True, "the first version"))
     with (
         AsyncTracker(Distant(), lock=renewals) as tracker,
         AsyncRegistry(downloads, tracker).model_files("plant", 1) as folder,

@@ -9,10 +9,10 @@ from branchsweep.config.codec import from_json, to_json
 from branchsweep.tracking import champion_history
 from branchsweep.tracking.champion_history import UNKNOWN_TIME, ChampionHistory, ChampionTenure, RegisteredVersion
 
-FIRST = ChampionTenure(1, "2026-01-01", "2026-02-01", "first of its name")
+FIRST = ChampionTenure(1, "2026-01-01", "2026-02-01", "the first version")
 SECOND = ChampionTenure(2, "2026-02-01", None, "above version 1")
 PROMOTED = [
-    ChampionTenure(1, "2026-01-01", None, "first of its name"),
+    ChampionTenure(1, "2026-01-01", None, "the first version"),
     ChampionTenure(2, "2026-02-01", None, "above version 1"),
 ]
 
@@ -24,7 +24,7 @@ def test_recorded_tenures_that_agree_with_the_alias_are_kept() -> None:
 
 def test_tenures_of_an_earlier_version_are_read() -> None:
     text = (
-        '[{"version": 1, "since": "2026-01-01", "until": "2026-02-01", "because": "first of its name"},'
+        '[{"version": 1, "since": "2026-01-01", "until": "2026-02-01", "because": "the first version"},'
         ' {"version": 2, "since": "2026-02-01", "until": null, "because": "above version 1"}]'
     )
     assert from_json(list[ChampionTenure], text) == [FIRST, SECOND]
@@ -36,7 +36,7 @@ def test_without_a_record_tenures_follow_from_the_versions() -> None:
 
 
 def test_a_promotion_that_was_killed_before_it_was_recorded_follows_from_the_version() -> None:
-    recorded = [ChampionTenure(1, "2026-01-01", None, "first of its name")]
+    recorded = [ChampionTenure(1, "2026-01-01", None, "the first version")]
     assert champion_history.reconciled(recorded, PROMOTED, 2) == [FIRST, SECOND]
     assert champion_history.reconciled(recorded, PROMOTED, 1) == recorded, "the alias had not moved yet"
 

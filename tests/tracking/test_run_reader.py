@@ -91,7 +91,7 @@ def test_a_recorded_sweep_is_read_through_a_server(mlflow_server: str) -> None:
 
 
 def test_the_schema_of_this_mlflow_is_known(mlflow_store: str) -> None:
-    """After an upgrade of MLflow: add its revision to `peek.REVISIONS` if the tests above pass with it."""
+    """After an upgrade of MLflow: add its revision to `sqlite_reader.REVISIONS` if the tests above pass with it."""
     assert isinstance(open_run_store(mlflow_store), SqliteRunStore)
 
 

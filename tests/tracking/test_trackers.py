@@ -707,7 +707,7 @@ class TestServer:
         register(
             tracker.tracking,
             example_candidate(tmp_path / "model", name),
-            PromotionDecision(promote=True, because="first of its name"),
+            PromotionDecision(promote=True, because="the first version"),
         )
         tracker.finish({}, {"summary": "done"}, {"summary.json": "{}"})
         found = open_existing(mlflow_server, name)

@@ -29,7 +29,7 @@ from tiny_training import EXPERIMENT, assert_same_outcome, tiny_populations, tin
 
 
 def crew(count: int, progress: Callable[[float], None] = lambda lane_epochs: None) -> LocalWorkers:
-    """Workers that load what others have compiled: of that, `test_cache` shows that it is what they would compile."""
+    """Workers that load what others have compiled: of that, `test_program_cache` shows that it is what they would compile."""
     return LocalWorkers(tiny_rows(), count, progress, cache_folder())
 
 

@@ -87,7 +87,7 @@ def _comparison_named(name: str, tracking_uri: str | None) -> ComparisonResult |
     from branchsweep.tracking.open import list_comparisons, list_sweeps, open_recorded_comparison
 
     def named(listed: Sequence[ListedSweep] | Sequence[ListedComparison]) -> bool:
-        return any(name == one.name or one.run_id.startswith(name) for one in listed)
+        return any(name == sweep.name or sweep.run_id.startswith(name) for sweep in listed)
 
     if named(list_sweeps(tracking_uri)) or not named(list_comparisons(tracking_uri)):
         return None
@@ -105,11 +105,11 @@ def _leaderboard(
     from branchsweep.workflows.leaderboard import leaderboard
     from branchsweep.workflows.trial_filter import OBJECTIVE, TrialFilter
 
-    of = recorded.record
+    record = recorded.record
     most = most if most or as_json else MOST_TRIALS
-    trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status, where, most, of.score_metrics)
+    trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status, where, most, record.score_metrics)
     experiment = parse_recorded_experiment(recorded.yaml, recorded.label) if trial_filter.needs_experiment else None
-    return leaderboard(of, recorded.run_id, recorded.recorded_results(), recorded.run_ids, trial_filter, experiment)
+    return leaderboard(record, recorded.run_id, recorded.recorded_results(), recorded.run_ids, trial_filter, experiment)
 
 
 def _trial_details(recorded: RecordedSweep, number: int, tracking_uri: str | None, columns: int) -> TrialDetails:
@@ -146,9 +146,9 @@ def report(
     if alone:
         require_parent_folder(output)
     recorded = open_recorded_sweep(tracking_uri, sweep)
-    of = recorded.sweep
-    where = f"sweep {of.name} ({recorded.run_id[:8]})"
-    experiment = parse_recorded_experiment(of.yaml, where)
+    recorded_sweep = recorded.sweep
+    where = f"sweep {recorded_sweep.name} ({recorded.run_id[:8]})"
+    experiment = parse_recorded_experiment(recorded_sweep.yaml, where)
     summary = finished_result(experiment, recorded.conclusion)
     if summary is None:
         raise UserError(f"{where} is not finished: resume it with branchsweep run first")
@@ -172,10 +172,17 @@ def export_study(
     from branchsweep.tracking.open import open_recorded_sweep, without_password
 
     recorded = open_recorded_sweep(tracking_uri, sweep)
-    of, results = recorded.sweep, recorded.recorded_results()
-    experiment = parse_recorded_experiment(of.yaml, f"sweep {of.name} ({recorded.run_id[:8]})")
-    facts = {"sweep": of.name, "run_id": recorded.run_id, "data_digest": of.tags["data_digest"], "question": of.question}
-    export_study(experiment, results, storage, name or of.name, facts)
+    recorded_sweep, results = recorded.sweep, recorded.recorded_results()
+    experiment = parse_recorded_experiment(recorded_sweep.yaml, f"sweep {recorded_sweep.name} ({recorded.run_id[:8]})")
+    facts = {
+        "sweep": recorded_sweep.name,
+        "run_id": recorded.run_id,
+        "data_digest": recorded_sweep.tags["data_digest"],
+        "question": recorded_sweep.question,
+    }
+    export_study(experiment, results, storage, name or recorded_sweep.name, facts)
     console = Console(stderr=True)
-    console.print(f"{len(results)} trials written as the study '{name or of.name}'", highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(results)} trials written as the study '{name or recorded_sweep.name}'", highlight=False, soft_wrap=True
+    )
     console.print(f"optuna-dashboard {without_password(storage)}", style="cyan", highlight=False, soft_wrap=True)

@@ -66,7 +66,7 @@ def _open_when_up(host: str, port: int, link: str) -> None:
 
 
 def _serve(command: list[str], environment: Mapping[str, str]) -> int:
-    """Run a server until it ends or this process is told to stop, and end its child processes with it."""
+    """Run a server until it ends or this process is interrupted, and end its child processes with it."""
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt

@@ -23,7 +23,7 @@ def rename_deprecated_keys(document: Document, experiment: KeyPath = (), is_reco
     Args:
         document: Changed in place.
         experiment: The path of the experiment in it.
-        is_recorded: Whether a store holds the document, so that nobody can be asked to rename anything: no notice is given.
+        is_recorded: Whether the document comes from a store. A user cannot rename keys there, so no notice is given.
 
     Returns:
         A mistake for every key that is given by its old name and by its new one.

@@ -84,7 +84,7 @@ HEADS = KindNames(HEAD_SCORES)
 """What a head's `loss` may be. The loss names the kind of the head: those of today are all regressions."""
 
 DEFAULT_LAYER, DEFAULT_HEAD = "dense", "mse"
-"""The kinds where nothing is said."""
+"""The default kinds."""
 
 
 def extension_modules() -> tuple[str, ...]:

@@ -48,7 +48,7 @@ class Document:
         return list(dict.fromkeys(location.source for location in all_locations))
 
     def location(self, path: KeyPath) -> SourceLocation:
-        """Where the value was written, or, where nobody wrote it, the innermost mapping around it."""
+        """The position of the value in its file; for a default, that of the innermost mapping around it."""
         if path in self.locations:
             return self.locations[path]
         while path not in self.locations:

@@ -101,7 +101,7 @@ class _FoundTable:
     Args:
         source: The kind of place.
         path: The file; None for the synthetic table.
-        location: The place for people: a path or an address; for the synthetic table, why there is nothing better.
+        location: The source as shown to users: a path or an address; for the synthetic table, why the real one is not used.
     """
 
     source: TableSource

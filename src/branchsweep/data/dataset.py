@@ -26,7 +26,7 @@ class Dataset:
 
     Args:
         source: The kind of place that the rows came from.
-        location: Where they came from, for people: a path, an address, or the name of the synthetic table.
+        location: Their source as shown to users: a path, an address, or the name of the synthetic table.
         inputs: The input columns, in order.
         heads: The names of the heads, in order (their columns may have other names).
         x: `(rows, inputs)`, the inputs in natural units, read-only.

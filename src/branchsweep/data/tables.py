@@ -32,7 +32,7 @@ class SourceTable:
     Args:
         frame: One row per row of values, its index the row's number in a spreadsheet; column names are text.
         source: The kind of place that it came from.
-        location: Where it came from, for people.
+        location: Its source as shown to users.
         path: The file; None where there is none.
         warnings: What a user should know about it, as sentences.
     """

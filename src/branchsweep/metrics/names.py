@@ -1,4 +1,4 @@
-"""What is known of a metric by its name: its label for people, its direction, how stores and tables spell it.
+"""The facts about a metric that its name determines: its display label, its direction, its name in stores and tables.
 
 Scores travel by head, and the name of the metric that is a head's score by `score_metrics` (`{"PE": "r2"}`), which the
 experiment and the records of sweeps and comparisons carry. So no other module needs to know which metric that is.
@@ -44,7 +44,7 @@ _SCORE_FIELDS = {R2: "scores", f"{R2}_se": "scores_se", f"test_{R2}": "test_scor
 
 
 def label(metric: str) -> str:
-    """The metric's name for people: `R²` of `r2`; of `MIXED`, `score`."""
+    """The metric's display label: `R²` for `r2`, `score` for `MIXED`."""
     return METRICS[metric].label if metric in METRICS else metric
 
 

@@ -81,7 +81,7 @@ def _volume(points: list[Values]) -> float:
 
 
 def ranking_label(objective: Objective, score_metrics: Mapping[str, str]) -> str:
-    """The metric that trials are ranked by, for people: `mean validation R²`, `validation R² of PE`."""
+    """The label of the metric that trials are ranked by, such as `mean validation R²` or `validation R² of PE`."""
     metric = ObjectiveMetric.parsed(objective.ranking_metric)
     if metric.head:
         return f"validation {label(metric.metric)} of {metric.head}"

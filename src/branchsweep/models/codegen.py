@@ -34,7 +34,7 @@ def script_from_manifest(name: str, manifest: Mapping[str, Any]) -> str:
     """The script of an exported model.
 
     Args:
-        name: The model's name, for people.
+        name: The model's name, shown in comments and messages.
         manifest: Its `serving.json`.
 
     Raises:
@@ -52,7 +52,7 @@ def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMem
     """The script that trains these members on their table, and prints the score of every head on the test rows.
 
     Args:
-        name: The model's name, for people.
+        name: The model's name, shown in comments and messages.
         inputs: The input columns, in order.
         members: Their recipes, epochs and shares; weights are not read.
         provenance: What the recipes leave open.

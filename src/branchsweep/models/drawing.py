@@ -1,4 +1,4 @@
-"""Pictures by Graphviz: what they need is here or is asked for in words, and text in the dot language becomes a file."""
+"""Renders graphs in the dot language to picture files by Graphviz."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def require_graphviz() -> str:
     """The path of Graphviz's `dot`.
 
     Raises:
-        UserError: It is not there, or pydot is not, with which Keras speaks its language. Both are told at once.
+        UserError: Graphviz or pydot, by which Keras writes the dot language, is not installed. The message names all that is
+            missing.
     """
     found = shutil.which("dot")
     missing = [] if found else ["Graphviz's program dot (apt install graphviz, or your system's package of that name)"]
@@ -58,8 +59,8 @@ def render_dot(text: str, file: Path) -> None:
     command = [dot, f"-T{file.suffix[1:]}", f"-Gdpi={DOTS_PER_INCH[file.suffix]}"]
     done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)  # noqa: S603  # our own words
     if done.returncode or not done.stdout:
-        said = done.stderr.decode(errors="replace").strip()
-        raise UserError(f"{dot} drew nothing (exit code {done.returncode}): {said}", str(file))
+        message = done.stderr.decode(errors="replace").strip()
+        raise UserError(f"{dot} drew nothing (exit code {done.returncode}): {message}", str(file))
     try:
         file.write_bytes(done.stdout)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Formats single numbers for people: scores, differences, p-values, times, sizes."""
+"""Formats single numbers for display: scores, differences, p-values, times, sizes."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def _answer(result: SweepSummary, links: TrackingLinks) -> str:
         return f"{model} is the best of the search, but diverged in the refit on all training rows."
     metric = label(result.metric)
     baselines = [baseline for baseline in result.baselines if baseline.test_scores][:1]
-    compared = "".join(f"; {escape_markdown(one.name)}: {_scores(one.test_scores, metric)}" for one in baselines)
+    compared = "".join(f"; {escape_markdown(baseline.name)}: {_scores(baseline.test_scores, metric)}" for baseline in baselines)
     return f"{model} reaches **{_scores(result.test_scores, metric)}** on the test rows{compared}."
 
 

@@ -150,7 +150,9 @@ class SearchProgress:
         if self._experiment is None:
             return 0.0
         whole, rest = divmod(self._later, self._experiment.batch)
-        under_way = sum(sum(lane_epochs(self._experiment, one.trials)[one.phases :]) for one in self._rounds.values())
+        under_way = sum(
+            sum(lane_epochs(self._experiment, running.trials)[running.phases :]) for running in self._rounds.values()
+        )
         rounds = whole * sum(lane_epochs(self._experiment, self._experiment.batch))
         return under_way + rounds + (sum(lane_epochs(self._experiment, rest)) if rest else 0.0)
 

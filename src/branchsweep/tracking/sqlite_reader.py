@@ -31,7 +31,7 @@ REVISIONS = frozenset({"dc11669786a5"})
 """The schemas that are known here: MLflow 3.17's."""
 
 BUSY_SECONDS = 5.0
-"""How long to wait for a process that writes; with a write-ahead log, which our stores have, nobody waits."""
+"""The timeout for a lock of a writing process; with a write-ahead log, which our stores have, readers need not wait."""
 
 _RUNS = """
     FROM runs AS run JOIN tags AS mark ON mark.run_uuid = run.run_uuid AND mark.key = :key AND mark.value = :value
@@ -145,7 +145,7 @@ class SqliteRunStore:
                 connection.execute("BEGIN")
                 return [connection.execute(query, values).fetchall() for query in queries]
         except sqlite3.Error as error:
-            raise TrackingError(f"reading {self._file} failed ({error}): try again when nobody writes into it") from error
+            raise TrackingError(f"reading {self._file} failed ({error}): try again when no process writes to it") from error
 
 
 def open_sqlite_run_store(uri: str) -> SqliteRunStore | None:

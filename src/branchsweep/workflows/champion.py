@@ -52,7 +52,7 @@ def current_champion(experiment: Experiment, dataset: Dataset, registry: Registr
         return CurrentChampion(
             champion, None, f"{name} was made by another version of branchsweep and cannot be trained again ({error})"
         )
-    ours, theirs = (f"{list(one.columns)} from {one.table.inputs}" for one in (experiment, recorded))
+    ours, theirs = (f"{list(compared.columns)} from {compared.table.inputs}" for compared in (experiment, recorded))
     if ours != theirs:
         raise ConfigError(
             f"promotion.model: {name} of '{champion.model}' predicts {theirs}, this experiment {ours}: choose another name"

@@ -101,8 +101,8 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
     searched = simulate_search(rounds, experiment, resources, train, validation)
     planned: list[tuple[Population, float]] = []
 
-    def plan(lanes: Sequence[Lane], of: Experiment, share: float = 1.0) -> None:
-        populations = packing.pack(distinct_lanes(lanes), of, resources)
+    def plan(lanes: Sequence[Lane], owner: Experiment, share: float = 1.0) -> None:
+        populations = packing.pack(distinct_lanes(lanes), owner, resources)
         planned.extend((members, share * cost_model.estimated_seconds(members, train, validation)) for members in populations)
 
     for trials in rounds:
@@ -115,16 +115,16 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
     best = [ConfirmationCandidate("", experiment, trial) for trial in asked[-experiment.confirmation.trials :]]
     networks = [baseline.candidate for baseline in baselines if baseline.candidate]
     folds, seeds = range(experiment.confirmation.folds), experiment.confirmation.seeds
-    for of in [experiment, *(candidate.experiment for candidate in networks)]:
-        candidates = [each for each in (*best, *networks) if each.experiment is of]
-        plan([lane for candidate in candidates for lane in candidate.lanes(folds, seeds)], of)
-        count = _members(experiment) if of is experiment else 1
-        plan(refit_lanes(candidates[-1].recipe, of, range(count), of.fit.epochs), of)
+    for owner in [experiment, *(candidate.experiment for candidate in networks)]:
+        candidates = [candidate for candidate in (*best, *networks) if candidate.experiment is owner]
+        plan([lane for candidate in candidates for lane in candidate.lanes(folds, seeds)], owner)
+        count = _members(experiment) if owner is experiment else 1
+        plan(refit_lanes(candidates[-1].recipe, owner, range(count), owner.fit.epochs), owner)
     by_program = _by_program(planned)
     return DryRun(
         sweep=experiment.name,
         trials=len(asked),
-        lanes=sum(each.lanes for each in by_program),
+        lanes=sum(entry.lanes for entry in by_program),
         populations=len(planned),
         programs=len(by_program),
         plan=tuple(by_program),
@@ -133,7 +133,9 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
         ),
         workers=resources.workers,
         device=str(resources.device),
-        seconds=round(START_SECONDS + searched.seconds + sum(each for _, each in planned[of_search:]) / resources.workers, 1),
+        seconds=round(
+            START_SECONDS + searched.seconds + sum(seconds for _, seconds in planned[of_search:]) / resources.workers, 1
+        ),
         busy=round(searched.busy, 3),
         ahead=experiment.pending_rounds,
         busy_ahead=_further_ahead(rounds, experiment, resources, train, validation) if searched.busy < BUSY else {},
@@ -207,4 +209,4 @@ def _by_program(planned: Sequence[tuple[Population, float]]) -> list[PlannedProg
         )
         for program, group in groups.items()
     ]
-    return sorted(found, key=lambda each: -each.seconds)
+    return sorted(found, key=lambda entry: -entry.seconds)

@@ -16,7 +16,7 @@ def lane_scores(lanes: Sequence[tuple[str, LaneOutcome, Floats]], heads: Mapping
     """The score of one trial over its lanes.
 
     Args:
-        lanes: Per lane a name for people (`fold 2, seed 1`), its outcome, and the actual targets `(rows, heads)` of the rows
+        lanes: Per lane its description (`fold 2, seed 1`), its outcome, and the actual targets `(rows, heads)` of the rows
             it predicted.
         heads: The kind of each head by its name, in order.
         seconds: The trial's share of the wall time.

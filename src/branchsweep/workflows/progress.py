@@ -26,7 +26,7 @@ class ProgressCallback(Protocol):
 
         Args:
             lane_epochs: How much.
-            what: The same in words.
+            what: Their description in messages.
             turn: In a search, for which of its rounds, from 0.
         """
         ...

@@ -84,7 +84,7 @@ class PromotionPipeline:
         finalist = choose_finalist(confirmed, sweep.experiment, self.evaluator)
         if finalist is None:
             return PromotionOutcome(tuple(confirmed), None)
-        rival = next((each for each in confirmed if champion and each.candidate is champion.candidate), None)
+        rival = next((result for result in confirmed if champion and result.candidate is champion.candidate), None)
         if dry_run:
             return PromotionOutcome(tuple(confirmed), finalist, decision=self._decide(finalist, None, champion, rival))
         members = train_members(finalist, confirmed, sweep.experiment, sweep.training, self.evaluator)

@@ -124,7 +124,7 @@ def decide_promotion(
     if champion is None:
         means = _means(challenger, metrics)
         evidence = {**policy, "figures": {metric: {"challenger": value} for metric, value in means.items()}}
-        return PromotionDecision(True, f"first of its name, with a {words} of {means[rule]:.4f}", evidence)
+        return PromotionDecision(True, f"the first version, with a {words} of {means[rule]:.4f}", evidence)
     if (list(champion.scores), champion.folds) != (heads, challenger.folds):
         raise ValueError(f"{challenger.name} and {champion.name} were not measured on the same heads, folds and seeds")
     if champion.has_diverged:

@@ -50,12 +50,12 @@ class EnvironmentFact:
 
     @property
     def label(self) -> str:
-        """Its name for people."""
+        """Its display label."""
         return "branchsweep" if self.name == "version" else self.name.removeprefix("version_").replace("_", " ")
 
     @property
     def values(self) -> tuple[str, str]:
-        """The recorded and the replayed value, for people: of digests and commits the first characters."""
+        """The recorded and the replayed value for display; digests and commits are cut to their first characters."""
         length = SHORT if self.name.endswith("_digest") or self.name == "git_commit" else None
         return self.recorded[:length] or "none", self.replayed[:length] or "none"
 
@@ -103,7 +103,7 @@ class ComparedMetric:
 
     @property
     def description(self) -> str:
-        """The head and the rung, in words: `PE`, `PE at epoch 8`, `the standard error of PE`."""
+        """The display label, with head and rung: `PE`, `PE at epoch 8`, `the standard error of PE`."""
         head = self.head
         at = "" if self.epoch is None else f" at epoch {self.epoch}"
         return f"the standard error of {head}{at}" if self.is_standard_error else f"{head}{at}"
@@ -209,7 +209,7 @@ class Replay:
 
     @property
     def _apart(self) -> str:
-        """How the two scores differ, in words."""
+        """How the two scores differ, as a sentence."""
         if self._ended_otherwise:
             then, now = (
                 f"{score.status} ({score.reason})" if score.reason else score.status for score in (self.recorded, self.replayed)

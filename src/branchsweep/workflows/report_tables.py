@@ -1,4 +1,4 @@
-"""The tables that are kept with a sweep, for people and for making its report again: CSV and JSON, written and read.
+"""Writes and reads the CSV and JSON tables that are recorded with a sweep, for users and for rendering its report again.
 
 predictions.csv       the test rows: actual values, and those that the final model predicts
 learning_curves.csv   the score by epoch of all candidates of the confirmation

@@ -119,4 +119,4 @@ class TableReporter:
 
 
 TABLES_ONLY = TableReporter()
-"""Where nobody asks for more."""
+"""The reporter that writes tables only: no pages, no figures."""

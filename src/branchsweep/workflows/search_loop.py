@@ -56,7 +56,7 @@ def run_search(
 
     Args:
         experiment: Gives rounds, budgets, folds and rungs.
-        driver: Asks trials; has been told nothing of this search.
+        driver: A new driver, without trials.
         training: Trains them.
         tracker: Records their results, and has those of earlier processes.
         seconds_before: Seconds that the search has taken in earlier processes.
@@ -71,7 +71,7 @@ def run_search(
             search.finish_oldest_round()
         else:
             break
-    assert stop, "all trials are told, or there is a reason not to ask for more"
+    assert stop, "the loop ended without a reason to stop"
     training.progress.on_stage(f"the search is over: {stop.because}")
     if search.may_be_faster:
         training.progress.on_message(
@@ -182,7 +182,7 @@ class _Search:
 
     def _collect(self, position: int, outcome: PopulationOutcome) -> None:
         self._busy_seconds += outcome.seconds + outcome.compile_seconds
-        owner = next(each for each in self.rounds if each.halving.trains(position))
+        owner = next(running for running in self.rounds if running.halving.trains(position))
         for _, result in owner.halving.collect(position, outcome):
             self._tracker.record([result])
             kept = result.without_curves()  # those of a long sweep would fill the memory

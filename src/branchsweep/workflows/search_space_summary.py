@@ -35,12 +35,12 @@ class DimensionSummary:
 
     def as_data(self) -> dict[str, Any]:
         """The dimension as JSON knows it, with size, binding and meaning."""
-        said = {
+        data = {
             "size": _whole(self.dimension.size),
             "acts": self.hyperparameter.binding.value,
             "meaning": self.hyperparameter.meaning,
         }
-        return {"name": self.name, **self.dimension.model_dump(exclude_none=True), **said}
+        return {"name": self.name, **self.dimension.model_dump(exclude_none=True), **data}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +92,10 @@ class SearchSpaceSummary:
 
     def to_json(self) -> str:
         """The summary as a JSON object; `points` is null if they are infinitely many."""
-        said = {name: getattr(self, name) for name in ("space", "inputs", "heads")}
-        said |= {"dimensions": [dimension.as_data() for dimension in self.dimensions], "fixed": dict(self.fixed)}
-        said |= {"points": _whole(self.points), "discrete_points": self.discrete_points}
-        return json.dumps({**said, "samples": [asdict(sample) for sample in self.samples]})
+        data = {name: getattr(self, name) for name in ("space", "inputs", "heads")}
+        data |= {"dimensions": [dimension.as_data() for dimension in self.dimensions], "fixed": dict(self.fixed)}
+        data |= {"points": _whole(self.points), "discrete_points": self.discrete_points}
+        return json.dumps({**data, "samples": [asdict(sample) for sample in self.samples]})
 
 
 def summarize_space(name: str, experiment: Experiment, samples: int, columns: int = COLUMNS) -> SearchSpaceSummary:

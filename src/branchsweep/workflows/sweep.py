@@ -133,7 +133,7 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
 
 
 def _report_files(report: SweepReport, reporter: SweepReporter, progress: ProgressCallback) -> Files:
-    """What is kept for people to look at; where that cannot be made, the tables that it can be made from later."""
+    """The report's files; if rendering fails, the tables from which it can be rendered later."""
     try:
         return reporter.report_files(report)
     except Exception as error:  # noqa: BLE001  # a picture that cannot be drawn must not cost a sweep its end

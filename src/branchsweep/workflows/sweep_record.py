@@ -28,7 +28,9 @@ def warm_start_results(experiment: Experiment, dataset: Dataset, earlier: Sequen
     for sweep in earlier:
         if sweep.record.tags.get("data_digest") != dataset.digest:
             raise ConfigError(f"search.warm_start: the sweep {sweep} was scored on another table, so it teaches nothing here")
-        ours, theirs = ({**each.space.dimensions, "heads": list(each.columns)} for each in (experiment, sweep.experiment))
+        ours, theirs = (
+            {**written.space.dimensions, "heads": list(written.columns)} for written in (experiment, sweep.experiment)
+        )
         if ours != theirs:
             unlike = ", ".join(sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name)))
             raise ConfigError(

@@ -157,12 +157,12 @@ def make_report(
         summary=summary,
         table=table_facts(experiment, dataset, split),
         predictions={} if predictions is None else by_head(dataset.y[split.test], predictions),
-        curves={one.candidate.name: one.score.curves for one in confirmed if one.score.curves},
+        curves={result.candidate.name: result.score.curves for result in confirmed if result.score.curves},
         environment=environment,
         finalists={
-            one.candidate.trial.number: by_head(dataset.y[split.train], one.predictions)
-            for one in confirmed
-            if one.candidate.searched and one.score.is_complete
+            result.candidate.trial.number: by_head(dataset.y[split.train], result.predictions)
+            for result in confirmed
+            if result.candidate.searched and result.score.is_complete
         },
     )
 

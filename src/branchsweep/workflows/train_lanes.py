@@ -30,7 +30,7 @@ def train_lanes(
         lanes: What is to be trained.
         experiment: What the lanes have in common: inputs, losses, early stopping, the order of the rows.
         training: Trains them.
-        name: What they are for people, such as `to confirm trial 3`.
+        name: Their description in messages, such as `to confirm trial 3`.
         keep_weights: Whether outcomes have the kept weights.
 
     Returns:
@@ -68,7 +68,7 @@ class LaneBatch:
         Args:
             lanes: What is to be trained.
             experiment: What the lanes have in common.
-            name: What they are for people.
+            name: Their description in messages.
         """
         distinct = distinct_lanes(lanes)
         populations = packing.pack(distinct, experiment, self.resources)

@@ -93,7 +93,9 @@ def _row(result: ComparisonResult, contestant: ContestantResult) -> ComparisonRo
 
 def find_difference(differences: Sequence[PairwiseDifference], head: str, contestant: str) -> PairwiseDifference | None:
     """The difference of a contestant to the reference for a head; None if there is none."""
-    return next((one for one in differences if (one.head, one.contestant) == (head, contestant)), None)
+    return next(
+        (difference for difference in differences if (difference.head, difference.contestant) == (head, contestant)), None
+    )
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:

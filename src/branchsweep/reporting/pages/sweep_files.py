@@ -27,7 +27,9 @@ def report_files(report: SweepReport) -> Files:
         from branchsweep.reporting.pages.interactive_page import render_interactive_page  # noqa: PLC0415  # optional
 
         files[INTERACTIVE] = render_interactive_page(report)
-    return files | {f"{PLOTS}/{one.name}.png": plot_style.png(one.figure) for one in figures if one.figure is not None}
+    return files | {
+        f"{PLOTS}/{figure.name}.png": plot_style.png(figure.figure) for figure in figures if figure.figure is not None
+    }
 
 
 def report_page(report: SweepReport) -> str:

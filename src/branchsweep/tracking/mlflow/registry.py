@@ -144,7 +144,9 @@ class MlflowRegistry:
             aliases: dict[int, list[str]] = {}
             for alias, number in sorted(registered.aliases.items()):
                 aliases.setdefault(int(number), []).append(alias)
-            newest_first = [_registered_version(one, aliases.get(int(one.version), [])) for one in reversed(versions)]
+            newest_first = [
+                _registered_version(version, aliases.get(int(version.version), [])) for version in reversed(versions)
+            ]
             return ChampionHistory(model, newest_first, _tenures(registered, versions))
 
     @contextmanager

@@ -85,7 +85,7 @@ def _cost(fits: Sequence[FittedNetwork], tuning_seconds: float, training: Traini
 
 
 def _description(contestant: Network | Single, comparison: Comparison, tuned: TunedContestant) -> str:
-    """What a contestant is, in words."""
+    """The description of a contestant in reports."""
     description = "a network for each head" if isinstance(contestant, Single) else "one network for all heads"
     if contestant.fixed:
         description += " with " + ", ".join(f"{name} {value}" for name, value in contestant.fixed.items())

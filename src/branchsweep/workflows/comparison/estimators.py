@@ -27,8 +27,8 @@ def evaluate_estimator(
 ) -> ContestantResult:
     """An estimator fitted and tested on every half, or recorded."""
     part, metric = f"estimator/{name}", common_metric(context.comparison.experiment.score_metrics.values())
-    words = estimator.estimator.replace("_", " ")
-    what = f"{words}, a chain of {' and then '.join(estimator.chain)}" if estimator.chain else f"{words} for each head"
+    label = estimator.estimator.replace("_", " ")
+    what = f"{label}, a chain of {' and then '.join(estimator.chain)}" if estimator.chain else f"{label} for each head"
     if part in recorded:
         return replace(contestant_from_data({"name": name, "what": what, **recorded[part]}, metric), description=what)
     context.training.progress.on_message(f"{name}: fitting it on every half")
@@ -39,14 +39,16 @@ def evaluate_estimator(
 
 def _fit_estimator(name: str, what: str, estimator: Estimator, comparison: Comparison, rows: TrainingRows) -> ContestantResult:
     kinds = kinds_by_head(comparison.experiment)
-    of = rows.for_heads(list(kinds))
+    head_rows = rows.for_heads(list(kinds))
     scores, seconds, cost = [], [], None
     for half in range(N_HALVES):
-        learning, test = of.fold_rows(half)
-        fitted = baselines.fit(estimator.estimator, of.x[learning], of.y[learning], kinds, estimator.chain, comparison.seed)
-        scores.append(head_scores(of.y[test], fitted.predict(of.x[test]), kinds))
+        learning, test = head_rows.fold_rows(half)
+        fitted = baselines.fit(
+            estimator.estimator, head_rows.x[learning], head_rows.y[learning], kinds, estimator.chain, comparison.seed
+        )
+        scores.append(head_scores(head_rows.y[test], fitted.predict(head_rows.x[test]), kinds))
         seconds.append(fitted.seconds)
-        cost = cost or baselines.measure_cost(fitted, of.x)  # of the first one: a forest is too large to keep all ten
+        cost = cost or baselines.measure_cost(fitted, head_rows.x)  # of the first: ten forests take too much memory
     assert cost is not None, "there are halves"
     by_head, metrics = by_half(scores)
     means = tuple(mean_score(measured) for measured in scores)

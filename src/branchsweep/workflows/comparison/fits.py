@@ -66,7 +66,7 @@ class NetworkToFit:
     def of(cls, name: str, part: ContestantNetwork, chosen: Sequence[ChosenRecipe]) -> NetworkToFit:
         """What was chosen, to be trained."""
         params = tuple({**part.experiment.space.fixed, **choice.params} for choice in chosen)
-        most = [epochs_of(recipe_for(part.experiment, each), part.experiment) for each in params]
+        most = [epochs_of(recipe_for(part.experiment, point), part.experiment) for point in params]
         epochs = tuple(min(choice.epochs or last, last) for choice, last in zip(chosen, most, strict=True))
         return cls(name, part, params, epochs)
 
@@ -80,7 +80,7 @@ class FittedNetwork:
         predictions: By (half, seed), its predictions for the other half, in natural units.
         seconds: Its share of the time that its populations took.
         weights: Of its first network.
-        failed: Where it diverged, in words.
+        failed: The halves and folds where it diverged, as text; empty if it did nowhere.
     """
 
     network: NetworkToFit
