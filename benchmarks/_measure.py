@@ -160,7 +160,7 @@ class Silent:
         """What comes now."""
 
     def on_message(self, sentence: str) -> None:
-        """Something worth a line."""
+        """A message for the user, as one line."""
 
 
 @dataclass

@@ -8,7 +8,7 @@ and names, and the encoders' code (see `serving.py`). One lane is the network th
     inputs.quantile ── member.3 ── PE, V ─┘
 
 with one input for each way in which members encode theirs, and for each head one linear layer that averages the members.
-Names with a dot are not taken: a head's name has none.
+A head's name has no dot, so these names cannot collide with it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from branchsweep.types import Floats
 
 
 def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None:
-    """Writes the folder's files; see `Trainer.export`.
+    """Write the files of an exported model; see `Trainer.export`.
 
     Args:
-        folder: Made if it is not there.
+        folder: The folder, created if it does not exist.
         model: Its members were trained on all of `rows`.
-        rows: What the encoders are fitted on, and the ranges of the inputs taken from.
+        rows: The training rows: encoders are fitted on them, and the ranges of the inputs are theirs.
     """
     members = model.members
     target_encoders = {

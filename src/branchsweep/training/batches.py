@@ -1,8 +1,7 @@
-"""The rows of a population: which lanes see which, in which order and encoding, with which step sizes.
+"""The batches of a population: the rows of each lane, their order and encoding, and the step sizes.
 
-Seeds. The order of a lane's rows derives from (experiment's seed, fold, seed, epoch): trials see the same batches where they
-have the same batch size, so that they are compared under common random numbers, which takes the luck of the shuffle out of
-their difference.
+The order of a lane's rows derives from (experiment's seed, fold, seed, epoch). So trials with the same batch size train on the
+same batches, and their difference does not depend on the shuffling (common random numbers).
 """
 
 from __future__ import annotations
@@ -28,25 +27,33 @@ from branchsweep.types import Floats
 Floats32 = NDArray[np.float32]
 
 StreamKey = tuple[int, int, str, str]
-"""What decides the rows that a lane sees, their order and their encoding: fold, seed, input scaling, target scaling."""
+"""Fold, seed, input scaling, target scaling: they determine a lane's rows, their order and their encoding."""
 
 
 def row_order(seed: int, fold: int, lane_seed: int, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The training rows in the order of this epoch (from 0)."""
+    """The training rows in the order of an epoch.
+
+    Args:
+        seed: The experiment's seed.
+        fold: The position of the fold that validates.
+        lane_seed: The lane's seed, from 0.
+        epoch: The epoch, from 0.
+        rows: `(n,)` positions of the training rows.
+    """
     random = np.random.default_rng(np.random.SeedSequence([seed, ORDER, fold + 1, lane_seed, epoch]))
     return random.permutation(rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Rows in one order and encoding, shared by all lanes that see the same.
+    """Rows in one order and encoding, shared by all lanes with the same `StreamKey`.
 
     Args:
         fold: The fold.
         seed: Which of a trial's seeds, from 0.
         train: Positions of the rows to train on.
         validation: Positions of the rows to validate on.
-        target_encoder: Of all heads.
+        target_encoder: Encodes the targets of all heads.
         table: `(n, F + H)` all training rows, encoded.
         null_deviance: `(H,)` the deviance of the best constant on the encoded validation targets; 1 without any rows.
     """
@@ -107,7 +114,7 @@ class BatchFeed:
         )
 
     def epochs(self, first: int, count: int) -> Epochs:
-        """The orders and step sizes of `count` epochs from `first` (from 0) on."""
+        """The row orders and step sizes of `count` epochs, at most `CHUNK`, from epoch `first` (counted from 0) on."""
         order = np.zeros((CHUNK, MAX_STREAMS, self.batches * self._size), np.int32)
         shuffled: dict[tuple[int, int], int] = {}  # streams of one fold and seed differ in scaling alone
         for r, stream in enumerate(self.streams):
@@ -127,7 +134,7 @@ class BatchFeed:
         )
 
     def _counts(self, rows: int) -> NDArray[np.int32]:
-        """How many rows of each batch count."""
+        """`(C,)` the number of rows in each batch, without padding."""
         left = rows - self._size * np.arange(self.batches)
         return np.clip(left, 0, self._size).astype(np.int32)
 
@@ -155,7 +162,7 @@ class BatchFeed:
 
 
 def _schedule(name: str, progress: Floats32) -> Floats32:
-    """The factor of the learning rate when a share of all steps is done; `cosine` as Keras's CosineDecay to zero."""
+    """The factor of the learning rate after the share `progress` of all steps; `cosine` is Keras's CosineDecay to zero."""
     if name == "constant":
         return np.ones_like(progress)
     cosine: Floats32 = np.float32(0.5) * (1 + np.cos(np.float32(np.pi) * np.minimum(progress, 1)))

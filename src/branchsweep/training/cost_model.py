@@ -1,7 +1,7 @@
-"""What training costs: the arithmetic of a population, useful and padded, its memory, and an estimate of its time.
+"""The cost model of training: a population's arithmetic with and without padding, its memory, and an estimate of its time.
 
-The estimate is a linear model fitted to measurements (`benchmarks/cost.py`). By it the packer balances populations over
-workers, and `--dry-run` says how long a sweep will take.
+The estimate is a linear model fitted to measurements (`benchmarks/cost.py`). `packing.py` uses it to balance populations over
+workers, and `--dry-run` to estimate the time of a sweep.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from branchsweep.training.population import Population, Program
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """What training takes on one core, fitted to measurements by `benchmarks/cost.py`. All in nanoseconds.
+    """The time of a step on one core, fitted to measurements by `benchmarks/cost.py`. All in nanoseconds.
 
     Args:
-        step: For every step of a population, however few lanes it has.
-        layer: For every layer of a lane in a training step.
-        unit: For every unit that a layer reads or has, and every row.
-        weight: For every weight in a training step: the optimizer's work.
-        product: For every weight and row: a multiply and an add, forward and twice backward.
+        step: Per step of a population, whatever the number of its lanes.
+        layer: Per layer of a lane in a training step.
+        unit: Per input or output unit of a layer, and row.
+        weight: Per weight in a training step: the optimizer's work.
+        product: Per weight and row: a multiplication and an addition, once forward and twice backward.
     """
 
     step: float
@@ -33,22 +33,22 @@ class StepCost:
     product: float
 
     def training(self, layer: LayerShape, rows: int) -> float:
-        """Of a layer in a training step."""
+        """Nanoseconds of a layer in a training step on a batch of `rows` rows."""
         units = self.unit * (layer.read + layer.units) * rows
         return self.layer + units + self.weight * layer.parameters + self.product * layer.products * rows
 
     def validation(self, layer: LayerShape, rows: int) -> float:
-        """Of a layer in a validation step: a third, without the optimizer."""
+        """Nanoseconds of a layer in a validation step: a third of a training step without the optimizer."""
         return (self.training(layer, rows) - self.weight * layer.parameters) / 3
 
 
 STEP_COST = StepCost(step=171_000.0, layer=446.0, unit=0.826, weight=0.0, product=0.0769)
 
 COMPILE_SECONDS = 2.9
-"""To compile a program, about."""
+"""About the time to compile a program."""
 
 LOAD_SECONDS = 1.2
-"""To load one that another worker, or another run, has compiled."""
+"""About the time to load a program that another worker, or another run, has compiled."""
 
 
 def arithmetic_operations(members: Population, train_rows: int, validation_rows: int) -> float:
@@ -86,7 +86,7 @@ def padded_layers(architecture: Architecture, program: Program) -> Iterator[Laye
 
 
 STATE = 8
-"""Numbers behind a weight: itself, its two moments and the kept copy, as a program takes them and again as it gives them."""
+"""Numbers stored per weight: itself, its two moments and the kept copy, once as input and once as output of a program."""
 
 
 def weight_shapes(program: Program) -> list[tuple[int, int, int]]:
@@ -97,7 +97,7 @@ def weight_shapes(program: Program) -> list[tuple[int, int, int]]:
 
 
 def program_bytes(program: Program) -> int:
-    """Bytes of what a program computes with, whatever the table: state, activations, slopes and gradients of a batch.
+    """Bytes of a program's arrays that do not depend on the table: state, activations, slopes and gradients of a batch.
 
     With K lanes, N places of hidden layers, H heads, widths up to W and batches of B rows (see `training/program.py`) that is
     4 (8 weights + (K + N)(1 + W) B + (K + N) W B + (H K + 1 + N) W B). Apart from it come, table by table, the scaled rows of
@@ -110,7 +110,14 @@ def program_bytes(program: Program) -> int:
 
 
 def estimated_seconds(members: Population, train_rows: int, validation_rows: int, cost: StepCost = STEP_COST) -> float:
-    """An estimate of the time that a population takes on one core, compilation apart."""
+    """An estimate of the seconds that a population trains on one core, without compilation.
+
+    Args:
+        members: The population.
+        train_rows: The training rows of a lane.
+        validation_rows: The validation rows of a lane.
+        cost: The time of a step.
+    """
     size, epochs = members.program.batch_size, max(members.stops) - members.start
     train_steps, validation_steps = -(-train_rows // size), -(-validation_rows // size)
     total = epochs * (train_steps + validation_steps) * cost.step
@@ -122,9 +129,9 @@ def estimated_seconds(members: Population, train_rows: int, validation_rows: int
 
 
 ROWS = 5000
-"""Training rows for which populations are put in order."""
+"""The number of training rows that `relative_cost` assumes."""
 
 
 def relative_cost(members: Population) -> float:
-    """What populations are ordered by, the costliest first, so that no worker is left with a long one at the end."""
+    """The estimated seconds by which populations are ordered, so that no worker starts a long one at the end."""
     return estimated_seconds(members, ROWS, 0)

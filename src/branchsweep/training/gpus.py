@@ -37,6 +37,7 @@ PROBE_SECONDS = 120.0
 """The timeout of the process that lists the GPUs."""
 
 NEEDS = "it needs NVIDIA's driver, and CUDA's libraries: pip install 'branchsweep[gpu]'"
+"""What may be missing if TensorFlow sees no GPU."""
 
 _PROBE = "from branchsweep.training.gpus import print_gpus; print_gpus()"
 

@@ -154,9 +154,9 @@ def search_lane(number: int, recipe: Recipe, experiment: Experiment, fold: int =
     """The lane of a trial of the search on one fold, from one of its seeds.
 
     Args:
-        number: The trial's.
-        recipe: What the trial's parameters mean.
-        experiment: Gives the seed, and the epochs that a network has at most.
+        number: The trial's number.
+        recipe: The recipe of the trial's parameters.
+        experiment: Determines the seed, and the most epochs of a network.
         fold: The position of the fold.
         seed: Which of the trial's seeds, from 0.
     """
@@ -172,9 +172,9 @@ def search_lanes(
 
     Args:
         trial: The trial.
-        experiment: Says how often a trial is trained.
+        experiment: Determines the folds and the seeds per fold.
         folds: The positions of the folds; the experiment's if None.
-        recipe: What the trial's parameters mean; as the experiment says if None.
+        recipe: The recipe of the trial's parameters; that of the experiment if None.
     """
     recipe = recipe or recipe_for(experiment, trial.params)
     places = product(range(experiment.folds) if folds is None else folds, range(experiment.validation.seeds))

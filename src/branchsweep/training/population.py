@@ -29,8 +29,8 @@ class Program:
         activations: The activations that lanes may have.
         layers: The kinds of hidden layers that lanes may have.
         balancing: The schemes of loss balancing that lanes may have; what only other schemes need is not computed.
-        trunk_depth: The deepest trunk there is a place for.
-        branch_depth: The deepest branch there is a place for.
+        trunk_depth: The most layers of a trunk.
+        branch_depth: The most layers of a branch.
         score_rule: How the heads' scores become the lane's (see `lane_score.py`).
     """
 
@@ -75,12 +75,12 @@ class Population:
 
     @property
     def pauses(self) -> bool:
-        """Whether lanes are to go on after their stops."""
+        """Whether lanes may continue after their stops."""
         return any(lane.pauses for lane in self.lanes)
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """What all lanes predict."""
+        """The names of the heads, which all lanes share."""
         return tuple(self.lanes[0].recipe.architecture.branches)
 
     @property
@@ -90,7 +90,7 @@ class Population:
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
-        """What each lane trains."""
+        """The recipe of each lane."""
         return tuple(lane.recipe for lane in self.lanes)
 
     @property
@@ -105,7 +105,7 @@ class Population:
 
     @property
     def epochs(self) -> tuple[int, ...]:
-        """The epochs that each lane's learning-rate schedule is laid out for."""
+        """The total epochs of each lane's learning-rate schedule."""
         return tuple(lane.epochs for lane in self.lanes)
 
     @property
@@ -115,11 +115,16 @@ class Population:
 
     @property
     def states(self) -> tuple[LaneState | None, ...]:
-        """Where each lane stands; None for a lane that begins."""
+        """The state from which each lane continues; None for a lane that starts from initial weights."""
         return tuple(lane.state for lane in self.lanes)
 
     def only(self, positions: Sequence[int], states: Sequence[LaneState | None]) -> Population:
-        """Some of the lanes, in these states."""
+        """The population of some of these lanes.
+
+        Args:
+            positions: Which lanes.
+            states: The state of each of them.
+        """
         chosen = (self.lanes[position] for position in positions)
         return replace(self, lanes=tuple(replace(lane, state=state) for lane, state in zip(chosen, states, strict=True)))
 
@@ -130,7 +135,7 @@ class PopulationOutcome:
 
     Args:
         lanes: One outcome per lane, in the population's order.
-        seconds: Wall time, compiling apart.
+        seconds: Wall time without compilation.
         compile_seconds: Wall time of compiling.
     """
 

@@ -1,6 +1,6 @@
 """The compiled program that trains a population: epochs of steps, validation, early stopping, and the weights that are kept.
 
-`program_arrays.py` says what goes in and comes out, `networks.py` computes one step of all lanes and their validation.
+`program_arrays.py` defines its inputs and outputs, `networks.py` computes one step of all lanes and their validation.
 """
 
 from __future__ import annotations
@@ -21,9 +21,15 @@ from branchsweep.training.tensor_operations import read_rows, repeat, with_ones,
 
 
 def _after_epoch(lanes: Lanes, score: Tensor, plan: Plan) -> tuple[Lanes, Tensor]:
-    """The lanes after an epoch with these scores (K,), and for which of them (K,) the weights are kept.
+    """Early stopping after an epoch: improvement and patience are counted as by Keras's EarlyStopping.
 
-    Rises and patience count as in Keras's EarlyStopping.
+    Args:
+        lanes: The progress of the lanes before.
+        score: `(K,)` the scores after the epoch.
+        plan: Patience, least improvement, and stops.
+
+    Returns:
+        The progress after the epoch, and `(K,)` whether the weights of a lane are kept.
     """
     epoch = lanes.epoch + tf.cast(lanes.going, tf.int32)
     finite = tf.math.is_finite(score)
@@ -53,7 +59,7 @@ def _lane_scores(rule: str, plan: Plan, scores: Tensor) -> Tensor:
 
 
 def _keep(networks: Networks, state: State, plan: Plan, rows: Rows, keep: Tensor, predictions: Tensor) -> State:
-    """The state with the kept copies renewed for the lanes that `keep` (K,) names."""
+    """Copy the current weights and predictions to the kept ones, for the lanes in which `keep` (K,) is true."""
     S, K, H = networks.S, networks.K, networks.H
 
     def renew(now: Tensor, kept: Tensor, count: Tensor, lanes_of: Any, begin: int = 0) -> Tensor:

@@ -41,7 +41,7 @@ class Parameter(NamedTuple):
 
 
 LogVariances = Parameter | tuple[()]
-"""Those of the heads' losses (H*K, 1, 1) in programs where some lanes learn them; else nothing, and nothing is computed."""
+"""The log variances of the heads' losses (H*K, 1, 1) in programs where some lanes learn them; else an empty tuple."""
 
 
 class Lanes(NamedTuple):
@@ -68,7 +68,7 @@ class State(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Where the lanes' layers sit (see `layer_schedule.LayerSchedule`) and what is fixed for each lane."""
+    """The positions of the lanes' layers (see `layer_schedule.LayerSchedule`), and each lane's dynamic hyperparameters."""
 
     waves: Tensor  # (stages,)
     lane_waves: Tensor
@@ -94,16 +94,16 @@ class Plan(NamedTuple):
 
 
 class OptimizerSettings(NamedTuple):
-    """How the layers of some lanes learn in this step. All `(lanes, 1, 1)`."""
+    """The optimizer's settings for some lanes in one step. All `(lanes, 1, 1)`."""
 
     step_size: Tensor
     decay: Tensor
     momentum: Tensor
-    trains: Tensor  # whether the lane learns
+    trains: Tensor  # whether the lane is updated
 
 
 class Rows(NamedTuple):
-    """The rows that the streams see."""
+    """The rows of the streams."""
 
     table: Tensor  # (R, n, F + H) scaled inputs and targets of each stream
     streams: Tensor  # () streams in use

@@ -1,4 +1,4 @@
-"""What a workflow reports while it runs."""
+"""The callback by which a workflow reports its progress."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class ProgressCallback(Protocol):
     """Is called while a workflow runs, to show its progress."""
 
     def on_search_begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
-        """The search begins, or goes on after these results."""
+        """The search begins, or is resumed with the results recorded so far."""
         ...
 
     def on_round_begin(self, trials: int) -> None:
-        """A round of so many trials begins, those of it that are recorded already among them."""
+        """A round of this many trials begins, including those that are recorded already."""
         ...
 
     def on_training_planned(self, lane_epochs: float, what: str, turn: int = 0) -> None:
@@ -44,11 +44,11 @@ class ProgressCallback(Protocol):
         ...
 
     def on_stage(self, sentence: str) -> None:
-        """The search, or what else was going on, is over, and this is what comes now."""
+        """The previous stage is over, and the stage that this sentence describes begins."""
         ...
 
     def on_message(self, sentence: str) -> None:
-        """Something worth a line."""
+        """A message for the user, as one line."""
         ...
 
 

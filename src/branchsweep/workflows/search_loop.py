@@ -44,21 +44,21 @@ class SearchResult:
 def run_search(
     experiment: Experiment, driver: Driver, training: TrainingContext, tracker: Tracker, seconds_before: float = 0.0
 ) -> SearchResult:
-    """Ask, train, tell until a budget is spent or the driver has nothing left to ask.
+    """Ask for trials, train them and tell the driver their results, until a stopping criterion is reached.
 
-    Rounds are asked and told in order, and `search.pending_rounds` more of them are asked before the oldest has been told, so
-    that a worker that has nothing to do for one round trains the next. What is asked does not depend on which of them is over
-    first.
+    The driver is asked for rounds, and told their results, in order. Up to `search.pending_rounds` further rounds are asked
+    before the results of the oldest are known, so that an idle worker can train for the next round. The trials do not depend on
+    which round is finished first.
 
-    The tracker is the one history: a fresh driver is told the rounds that are recorded in full, asks those that were cut short
-    again, and only what is missing of them is trained. Rounds in which time runs out or the target is reached end at their next
-    rung: the trials that have come to it are pruned.
+    The tracker holds the only history of a search. On resuming, a new driver is told the results of complete rounds, rounds
+    that were interrupted are asked again, and only their missing trials are trained. If the time limit or the target is
+    reached, rounds end at their next rung, where the trials are pruned.
 
     Args:
-        experiment: Gives rounds, budgets, folds and rungs.
+        experiment: Determines rounds, stopping criteria, folds and rungs.
         driver: A new driver, without trials.
-        training: Trains them.
-        tracker: Records their results, and has those of earlier processes.
+        training: The trainer with its rows and progress.
+        tracker: Records results, and returns those of earlier processes.
         seconds_before: Seconds that the search has taken in earlier processes.
     """
     search = _Search(experiment, driver, training, tracker, time.perf_counter() - seconds_before)
@@ -90,7 +90,7 @@ class _Search:
         driver: Asks trials.
         training: Trains them.
         tracker: Records their results.
-        start: When the search began, by the clock of `time.perf_counter`.
+        start: The value of `time.perf_counter` when the search began.
     """
 
     def __init__(

@@ -94,7 +94,7 @@ class _SimulatedTrainer:
 
     def train(self, queue: PopulationQueue) -> Iterator[tuple[int, PopulationOutcome]]:
         """Yields every population, in the order in which workers would finish."""
-        training: list[tuple[float, int, int, Population]] = []  # when it is over, its position, whose it is
+        training: list[tuple[float, int, int, Population]] = []  # end, position in the queue, worker, population
         idle = set(range(len(self._compiled)))
         while queue or training:
             while queue and idle:
