@@ -1,4 +1,4 @@
-"""What the benchmarks share: the command's words, an experiment with its rows, useful arithmetic, memory, and the last word."""
+"""What the benchmarks share: their command-line options, an experiment with its rows, useful arithmetic, memory, and output."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ SPACE = (
     "baselines=[]",
     "promotion=null",
 )
-"""Overrides that leave of `branched.yaml` its space: trials at random, one network each, so that peers can do the same."""
+"""Overrides by which `branched.yaml` keeps its space only: random trials of one network each, which peers can train, too."""
 
 PRUNED = "pruning=null"
 """The override by which the better trials alone train to their end, with the rungs that an experiment has by default."""
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """The words that every benchmark takes."""
+    """The parser of the options that every benchmark has."""
     made = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     made.add_argument("--data", type=Path, help="the table; else as `branchsweep data` finds it")
     made.add_argument("--quick", action="store_true", help="a scaled form: under 50 s")

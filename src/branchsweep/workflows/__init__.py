@@ -1,4 +1,4 @@
-"""What the package does, from beginning to end: each workflow is a function that `launch.py` calls in a session.
+"""The workflows, such as a sweep or a comparison: each is a function that `launch.py` calls in a session.
 
 Read `sweep.py` first: search (`search_loop`), confirmation of the best trials (`confirmation`), refit, evaluation on the test
 rows and promotion (`promotion`, decided by `promotion_gate`), baselines (`baseline_evaluation`). `train_lanes.py` trains lanes

@@ -1,4 +1,4 @@
-"""What the finalist is compared with, trained and measured on the same rows as it."""
+"""Evaluates the baselines that the finalist is compared with, on the same rows as it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What travels together through a workflow: small values that are made once, where a command or the Python API opens things."""
+"""Contexts: values that the functions of a workflow share, made once where a command or the Python API opens them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
 
 @dataclass(frozen=True, slots=True)
 class TrainingContext:
-    """What it takes to train lanes.
+    """The trainer with its rows and the progress callback, which all training needs.
 
     Args:
         trainer: Trains populations.

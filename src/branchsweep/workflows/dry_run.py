@@ -90,7 +90,7 @@ class DryRun:
 
 
 def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: Split, resources: Resources) -> DryRun:
-    """Asks a driver for all trials without telling it any result: what it would ask if all scores were alike.
+    """Ask a driver for all trials without telling it any result: the trials that it would ask if all scores were equal.
 
     A driver that learns will ask other trials later on, most often larger ones; the estimate is a first guess. What it takes to
     ask is not in it.

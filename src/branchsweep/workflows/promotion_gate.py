@@ -150,7 +150,7 @@ def decide_promotion(
 
 
 def _objection(gate: Gate, rule: str, lanes: Mapping[str, Difference], test: Mapping[str, Difference]) -> str:
-    """What speaks against the challenger, the weightiest first; empty for nothing."""
+    """The reasons against promoting the challenger, the most important first; empty if there is none."""
     if lanes[rule].p_better > gate.alpha:
         return "not better beyond chance"
     of_heads = {metric: difference for metric, difference in lanes.items() if ObjectiveMetric.parsed(metric).head}

@@ -77,7 +77,7 @@ def train_members(
 
 
 def refit(requests: Sequence[RefitRequest], experiment: Experiment, training: TrainingContext) -> list[list[ModelMember]]:
-    """Trains recipes anew on all training rows, all networks side by side.
+    """Train recipes again on all training rows, all networks together.
 
     Networks that diverge are replaced from other seeds, `SPARE_SEEDS` for each recipe.
 

@@ -1,4 +1,4 @@
-"""What a sweep asks of its reporter: the files and descriptions that people read, made from values."""
+"""The protocol of a sweep's reporter, which renders files and descriptions for users from values."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def new_sweep_record(
     device: Device = CPU,
     description: str = "",
 ) -> SweepRecord:
-    """What the tracker writes down when the sweep begins.
+    """The record that the tracker writes when the sweep begins.
 
     The key is a digest of all that decides which trials are asked and what they score: the same key is the same sweep, and a
     larger budget, another question, other baselines or workers do not make it another one. What a driver was told beforehand

@@ -1,4 +1,4 @@
-"""Trains lanes: packs them into populations, has these trained, and hands every outcome to the lane that it belongs to.
+"""Trains lanes: packs them into populations, trains these, and returns each lane's outcome by its key.
 
 `train_lanes` is what all stages after the search call. A search has several rounds under way at once in one queue; it holds a
 `LaneBatch` for each and trains the queue itself.

@@ -29,7 +29,7 @@ StopCheck = Callable[[], str]
 
 
 def never_stop() -> str:
-    """A `StopCheck` for searches that nothing ends early."""
+    """A `StopCheck` that never stops a search early."""
     return ""
 
 
@@ -231,7 +231,7 @@ class RunningTrial:
         return [replace(lane, stop=min(epoch, lane.epochs), pauses=pauses) for lane in self.lanes]
 
     def collect(self, key: LaneKey, outcome: LaneOutcome) -> None:
-        """Takes the outcome of one of its lanes."""
+        """Record the outcome of one of the trial's lanes."""
         self.outcomes[key.fold, key.seed] = outcome
         self.seconds += outcome.seconds
 
@@ -251,12 +251,12 @@ class RunningTrial:
         self.lanes = [replace(lane, state=state) for lane, state in states if state and score.is_complete]
 
     def prune(self, reason: str) -> None:
-        """Ends the trial at the rung that it has come to."""
+        """Prune the trial at the rung that it has reached."""
         self.score, self.lanes = replace(self.score, status=Status.PRUNED, reason=reason), []
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of it trains on: it failed, or all its lanes have come to their end."""
+        """Whether the trial has ended: it failed, or all its lanes have ended."""
         return not self.lanes
 
     @property
@@ -303,7 +303,7 @@ def _pruning_decisions(
 
 
 def _at_rung(score: Score, epoch: int) -> Mapping[str, float] | None:
-    """R² by head at a rung: what was measured there, or the final one of a trial that had come to its end before; else None."""
+    """The scores by head at a rung: those measured there, or the final ones of a trial that ended before; else None."""
     if epoch in score.rungs:
         return dict(zip(score.heads, score.rungs[epoch], strict=True))
     return score.by_head if score.is_complete else None
