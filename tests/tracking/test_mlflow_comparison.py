@@ -32,19 +32,19 @@ class TestMemoryComparison(ComparisonTrackerContract):
     def opened(self) -> OpenComparison:
         store = MemoryStore()
 
-        def open_one(record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker:
+        def open_comparison_tracker(record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker:
             return MemoryComparisonTracker.open(record, store, fresh)
 
-        return open_one
+        return open_comparison_tracker
 
 
 class TestMlflowComparison(ComparisonTrackerContract):
     @pytest.fixture
     def opened(self, mlflow_store: str) -> OpenComparison:
-        def open_one(record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker:
+        def open_comparison_tracker(record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker:
             return MlflowComparisonTracker.open(record, mlflow_store, fresh)
 
-        return open_one
+        return open_comparison_tracker
 
 
 class TestMlflowComparisonBehindAServer(ComparisonTrackerContract):
@@ -52,10 +52,10 @@ class TestMlflowComparisonBehindAServer(ComparisonTrackerContract):
     def opened(self, mlflow_server: str) -> OpenComparison:
         name = f"contract-{uuid4().hex[:8]}"  # the server is shared by all tests
 
-        def open_one(record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker:
+        def open_comparison_tracker(record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker:
             return MlflowComparisonTracker.open(replace(record, name=name), mlflow_server, fresh)
 
-        return open_one
+        return open_comparison_tracker
 
 
 def client_of(tracker: MlflowComparisonTracker) -> MlflowClient:
@@ -96,7 +96,7 @@ class TestStoredRuns:
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.note.content"] == "# Ω"
         assert run.data.tags["branchsweep.answer"] == "Sharing helps PE.\nIt does not help V."
-        assert run.data.metrics == {f"gain/{one.head}": one.difference for one in example_comparison().transfer}
+        assert run.data.metrics == {f"gain/{effect.head}": effect.difference for effect in example_comparison().transfer}
         folder = files(tmp_path, tracker)
         assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")} == {
             "comparison.md",
@@ -121,11 +121,11 @@ class TestStoredRuns:
         }
         assert branched.data.tags.items() >= expected.items()
         assert branched.info.end_time - branched.info.start_time == 2500 + 10 * 300
-        of = example_comparison().contestants[0]
+        contestant = example_comparison().contestants[0]
         metrics = branched.data.metrics
-        assert metrics["r2/PE"] == pytest.approx(statistics.fmean(of.scores["PE"]))
-        assert metrics["r2_se/mean"] == pytest.approx(statistics.stdev(of.scores["mean"]) * math.sqrt(1.1))
-        assert metrics["rmse/V"] == pytest.approx(statistics.fmean(of.metrics["rmse"]["V"]))
+        assert metrics["r2/PE"] == pytest.approx(statistics.fmean(contestant.scores["PE"]))
+        assert metrics["r2_se/mean"] == pytest.approx(statistics.stdev(contestant.scores["mean"]) * math.sqrt(1.1))
+        assert metrics["rmse/V"] == pytest.approx(statistics.fmean(contestant.metrics["rmse"]["V"]))
         costs = {
             "parameters": 1234.5,
             "training_seconds": 0.1 + 0.2,
@@ -135,10 +135,10 @@ class TestStoredRuns:
         }
         assert {name: metrics[name] for name in costs} == pytest.approx(costs)
         halves = client_of(tracker).get_metric_history(branched.info.run_id, "half_r2/V")
-        assert [(point.step, point.value) for point in halves] == list(enumerate(of.scores["V"], 1))
-        against = {"difference/PE": -1 / 3, "p_adjusted/PE": 0.08}
-        assert single.data.metrics.items() >= against.items()
-        assert not against.keys() & metrics.keys(), "nobody is compared with itself"
+        assert [(point.step, point.value) for point in halves] == list(enumerate(contestant.scores["V"], 1))
+        difference = {"difference/PE": -1 / 3, "p_adjusted/PE": 0.08}
+        assert single.data.metrics.items() >= difference.items()
+        assert not difference.keys() & metrics.keys(), "the reference is not compared with itself"
         assert "parameters" not in forest.data.metrics
         trial = {f"{figure}/{head}" for figure in ("r2", "rmse") for head in ("PE", "V")} | {"r2/mean", "r2_se/PE"}
         sweep = MlflowTracker.open(sweep_record(), mlflow_store)
@@ -172,10 +172,12 @@ class TestStoredRuns:
         assert failed.data.tags["branchsweep.reason"] == "diverged in half 3: 'Ω'"
         assert failed.data.metrics == {"tuning_seconds": 0.0}
 
-    def test_more_params_and_metrics_than_a_batch_holds(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_params_and_metrics_of_several_batches_are_recorded(
+        self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("branchsweep.tracking.mlflow.store.BATCH_METRICS", 7)
         heads = {f"h{number}": (0.5 + number / 1000, 0.25) for number in range(30)}
-        recipes = ({head: {f"tunable{number}": number for number in range(4)} for head in heads},) * 2
+        recipes = ({head: {f"hyperparameter{number}": number for number in range(4)} for head in heads},) * 2
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         wide = example_contestant("wide", 0.5, scores=heads, metrics={"rmse": heads}, recipes=recipes)
         tracker.finish(example_comparison(contestants=(wide,), differences=(), score_metrics=dict.fromkeys(heads, "r2")), {})
@@ -190,10 +192,10 @@ class TestStoredRuns:
 
 class TestInterrupted:
     def test_contestants_are_replaced_when_a_comparison_finishes_again(self, mlflow_store: str) -> None:
-        killed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
-        killed._write(example_comparison().contestants[0], example_comparison())
-        tags = contestant_serialization.contestant_tags(example_comparison().contestants[1], killed.run_id)
-        client_of(killed).create_run(killed.experiment_id, tags=tags, run_name="half written")
+        interrupted = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        interrupted._write(example_comparison().contestants[0], example_comparison())
+        tags = contestant_serialization.contestant_tags(example_comparison().contestants[1], interrupted.run_id)
+        client_of(interrupted).create_run(interrupted.experiment_id, tags=tags, run_name="half written")
         resumed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         for _ in range(2):
             resumed.finish(example_comparison(), {})
@@ -204,18 +206,18 @@ class TestInterrupted:
         assert [run.info.run_name for run in children(resumed)] == ["branched"]
 
     def test_contestants_of_another_comparison_are_kept(self, mlflow_store: str) -> None:
-        one, other = (MlflowComparisonTracker.open(comparison_record(key), mlflow_store) for key in ("one", "other"))
-        for tracker in (one, other, one):
+        first, second = (MlflowComparisonTracker.open(comparison_record(key), mlflow_store) for key in ("first", "second"))
+        for tracker in (first, second, first):
             tracker.finish(example_comparison(), {})
-        assert [len(children(tracker)) for tracker in (one, other)] == [4, 4]
+        assert [len(children(tracker)) for tracker in (first, second)] == [4, 4]
 
-    @pytest.mark.parametrize("left", [0, 1, 5, -1])
-    def test_an_incomplete_part_is_ignored(self, mlflow_store: str, tmp_path: Path, left: int) -> None:
+    @pytest.mark.parametrize("n_bytes", [0, 1, 5, -1])
+    def test_an_incomplete_part_is_ignored(self, mlflow_store: str, tmp_path: Path, n_bytes: int) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         tracker.record_part("whole", 12)
         tracker.record_part("half", 123456)
         file = files(tmp_path, tracker) / "parts" / "half.json"
-        file.write_bytes(file.read_bytes()[:left])
+        file.write_bytes(file.read_bytes()[:n_bytes])
         resumed = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         assert resumed.recorded_parts() == {"whole": 12}
         resumed.record_part("half", 7)
@@ -259,8 +261,8 @@ class TestReading:
         assert not MlflowTracker.open(sweep_record("other"), mlflow_store, fresh=True).is_resumed
         assert MlflowTracker.open(sweep_record(), mlflow_store).run_id == sweep.run_id
         assert MlflowComparisonTracker.open(comparison_record(), mlflow_store).run_id == comparison.run_id
-        assert comparison.run_id not in {one.run_id for one in list_sweeps(mlflow_store)}
-        assert [one.run_id for one in list_comparisons(mlflow_store)] == [comparison.run_id]
+        assert comparison.run_id not in {listed.run_id for listed in list_sweeps(mlflow_store)}
+        assert [listed.run_id for listed in list_comparisons(mlflow_store)] == [comparison.run_id]
         assert [result.trial.number for result in open_existing(mlflow_store, sweep.run_id).recorded_results()] == [0]
         for run in (comparison.run_id, children(comparison)[0].info.run_id):
             with pytest.raises(TrackingError, match="got sweep"):
@@ -297,7 +299,7 @@ class TestReading:
 
 class TestSerialization:
     @pytest.mark.parametrize(
-        ("values", "told"),
+        ("values", "expected"),
         [
             ([2, 2, 2], "2"),
             ([None, None], "default"),
@@ -308,8 +310,10 @@ class TestSerialization:
             ([True, False, True], "True (2×), False (1×)"),
         ],
     )
-    def test_choices(self, values: list[int | float | str | None], told: str) -> None:
-        assert contestant_serialization.choices(values) == told
+    def test_the_chosen_values_of_a_hyperparameter_are_summarized(
+        self, values: list[int | float | str | None], expected: str
+    ) -> None:
+        assert contestant_serialization.choices(values) == expected
 
     def test_metrics_that_are_not_finite_are_left_out(self) -> None:
         odd = example_contestant("odd", 0.5, scores={"PE": (0.5, math.nan, math.inf), "V": (0.5,)}, metrics={})

@@ -37,21 +37,21 @@ class OldStore:
         self.uri = f"sqlite:///{self.database}"
         self.expected: Mapping[str, Any] = expected(folder)
 
-    def run(self, *words: str) -> str:
+    def run(self, *arguments: str) -> str:
         """The standard output of a command that succeeds."""
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.chdir(self.folder)
             patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-            patch.setattr(sys, "argv", ["branchsweep", *words])
+            patch.setattr(sys, "argv", ["branchsweep", *arguments])
             with pytest.raises(SystemExit) as ended:
                 main()
         assert (ended.value.code or 0) == 0, err.getvalue()
         return out.getvalue()
 
-    def json(self, *words: str) -> Any:
+    def json(self, *arguments: str) -> Any:
         """The JSON that a command prints."""
-        return json.loads(self.run(*words, "--json"))
+        return json.loads(self.run(*arguments, "--json"))
 
 
 @pytest.fixture(scope="module")
@@ -68,23 +68,23 @@ def store(tmp_path: Path) -> OldStore:
     return OldStore(tmp_path)
 
 
-def assert_contains(data: Any, recorded: Any, tolerance: float = EXACT, besides: tuple[str, ...] = ()) -> None:
+def assert_contains(data: Any, recorded: Any, tolerance: float = EXACT, ignored_keys: tuple[str, ...] = ()) -> None:
     """Data has all that was recorded, and perhaps more keys.
 
     Args:
         data: JSON data of this version.
         recorded: That of the earlier version.
         tolerance: Of numbers, relative to them.
-        besides: Keys that are not compared.
+        ignored_keys: Keys that are not compared.
     """
     if isinstance(recorded, dict):
-        for key in recorded.keys() - set(besides):
+        for key in recorded.keys() - set(ignored_keys):
             assert key in data
-            assert_contains(data[key], recorded[key], tolerance, besides)
+            assert_contains(data[key], recorded[key], tolerance, ignored_keys)
     elif isinstance(recorded, list):
         assert len(data) == len(recorded)
-        for one, other in zip(data, recorded, strict=True):
-            assert_contains(one, other, tolerance, besides)
+        for item, recorded_item in zip(data, recorded, strict=True):
+            assert_contains(item, recorded_item, tolerance, ignored_keys)
     elif isinstance(recorded, float):
         assert data == pytest.approx(recorded, rel=tolerance, abs=tolerance / 10)
     else:
@@ -131,9 +131,9 @@ def test_the_registered_model_predicts_what_it_predicted(unpacked: OldStore, tmp
     predicted = list(csv.DictReader(output.read_text(encoding="utf-8").splitlines()))
     recorded = list(csv.DictReader(unpacked.expected["predictions"]))
     assert len(predicted) == len(recorded)
-    for one, other in zip(predicted, recorded, strict=True):
-        assert {name: float(value) for name, value in one.items()} == pytest.approx(
-            {name: float(value) for name, value in other.items()}, rel=1e-5
+    for row, recorded_row in zip(predicted, recorded, strict=True):
+        assert {name: float(value) for name, value in row.items()} == pytest.approx(
+            {name: float(value) for name, value in recorded_row.items()}, rel=1e-5
         )
 
 
@@ -172,5 +172,5 @@ def test_a_trial_is_promoted_against_the_champion(store: OldStore) -> None:
     store.run("promote", "finished", "--trial", "2")
     history = store.json("history", "finished")
     assert [version["trial"] for version in history["versions"]] == [2, 4]
-    assert_contains(history["versions"][1], store.expected["history"]["versions"][0], besides=("titles",))
+    assert_contains(history["versions"][1], store.expected["history"]["versions"][0], ignored_keys=("titles",))
     assert any("champion" in version["titles"] for version in history["versions"])

@@ -14,7 +14,7 @@ from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from contracts.results import example_result
 
 
-def kept(outbox: Outbox) -> list[Result]:
+def stored_results(outbox: Outbox) -> list[Result]:
     return [result for _, results in outbox.found() for result in results]
 
 
@@ -27,7 +27,7 @@ def test_results_are_read_back_exactly_with_their_curves_and_types(tmp_path: Pat
         Result(odd, Score(Status.COMPLETE, 0.1 + 0.2, curves={"PE": (-math.inf, math.nan, 5e-324, 1e300)})),
     ]
     Outbox(tmp_path / "outbox").keep(results)
-    read = kept(Outbox(tmp_path / "outbox"))
+    read = stored_results(Outbox(tmp_path / "outbox"))
     assert repr(read) == repr(results)  # to the last digit and the types, and with NaN equal to NaN
     assert read[0].score.curves == results[0].score.curves != {}
 
@@ -38,7 +38,7 @@ def test_files_are_in_order_of_the_calls_of_all_processes(tmp_path: Path) -> Non
     second = Outbox(tmp_path)
     second.drop(files[:1])
     second.keep([example_result(1), example_result(0)])
-    assert [result.trial.number for result in kept(Outbox(tmp_path))] == [3, 10, 1, 0]
+    assert [result.trial.number for result in stored_results(Outbox(tmp_path))] == [3, 10, 1, 0]
 
 
 def test_the_folder_exists_only_while_there_is_something_in_it(tmp_path: Path) -> None:
@@ -56,10 +56,10 @@ def test_the_folder_exists_only_while_there_is_something_in_it(tmp_path: Path) -
 def test_a_half_written_file_of_a_killed_process_is_ignored(tmp_path: Path) -> None:
     file = Outbox(tmp_path).keep([example_result(0)])
     file.with_name("00000001.new").write_text(file.read_text(encoding="utf-8")[:50], encoding="utf-8")
-    again = Outbox(tmp_path)
-    assert len(kept(again)) == 1
-    again.keep([example_result(1)])
-    assert [result.trial.number for result in kept(again)] == [0, 1]
+    reopened = Outbox(tmp_path)
+    assert len(stored_results(reopened)) == 1
+    reopened.keep([example_result(1)])
+    assert [result.trial.number for result in stored_results(reopened)] == [0, 1]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '[{"trial": {}, "score": {}}]', '{"a": 1}'])
@@ -88,7 +88,7 @@ def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
         '"reason":"diverged","epochs":0.0,"seconds":0.5,"lanes":3,"curves":{},"rungs":{},"lanes_r2":{}}}]'
     )
     (tmp_path / "00000007.json").write_text(text, encoding="utf-8")
-    complete, failed = kept(Outbox(tmp_path))
+    complete, failed = stored_results(Outbox(tmp_path))
     assert complete.trial == Trial(3, {"trunk.depth": 2, "learning_rate": 0.001, "flag": True}, known="article")
     assert complete.score.by_head == {"PE": 0.9, "V": 0.8}
     assert complete.score.heads["V"] == HeadScore(0.8, 0.25, {"r2": 0.8, "rmse": 5.0, "mae": 4.0})

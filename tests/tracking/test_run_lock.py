@@ -1,4 +1,4 @@
-"""Who runs a sweep: told at the start, renewed, taken over, let go."""
+"""The lock of a sweep: recorded at the start, renewed, taken over, released."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def client_of(tracker: MlflowTracker) -> MlflowClient:
     return MlflowClient(tracker.tracking_uri, tracker.tracking_uri)
 
 
-def told(tracker: MlflowTracker) -> LockOwner | None:
-    """Who holds the sweep, as the store has it."""
+def stored_owner(tracker: MlflowTracker) -> LockOwner | None:
+    """The owner of the lock that the store has."""
     return LockOwner.from_tags(client_of(tracker).get_run(tracker.run_id).data.tags)
 
 
-def another(**changed: Any) -> LockOwner:
+def owner_elsewhere(**changed: Any) -> LockOwner:
     """A process on another machine, half a minute ago."""
     moment = time.time()
     return replace(LockOwner("bob", "elsewhere", 7, "another", moment - 90, moment - 30), **changed)
 
 
-def plant(tracker: MlflowTracker, holder: LockOwner) -> None:
-    for name, value in holder.tags.items():
+def store_owner(tracker: MlflowTracker, other_owner: LockOwner) -> None:
+    for name, value in other_owner.tags.items():
         client_of(tracker).set_tag(tracker.run_id, name, value)
 
 
@@ -46,89 +46,88 @@ def tracker(mlflow_store: str) -> MlflowTracker:
 
 
 def test_a_sweep_is_locked_from_its_start_until_its_release(tracker: MlflowTracker) -> None:
-    held = told(tracker)
-    assert held is not None
-    assert (held.is_this_process, held.pid, held.since) == (True, os.getpid(), held.seen)
+    owner = stored_owner(tracker)
+    assert owner is not None
+    assert (owner.is_this_process, owner.pid, owner.since) == (True, os.getpid(), owner.seen)
     time.sleep(0.01)
     tracker.lock.renew()
-    later = told(tracker)
+    later = stored_owner(tracker)
     assert later is not None
-    assert later == replace(held, seen=later.seen)
-    assert later.seen > held.seen
+    assert later == replace(owner, seen=later.seen)
+    assert later.seen > owner.seen
     tracker.lock.release()
     tracker.lock.release()
-    assert told(tracker) is None
+    assert stored_owner(tracker) is None
     tags = client_of(tracker).get_run(tracker.run_id).data.tags
     assert not {"branchsweep.holder", "branchsweep.alive"} & set(tags)
 
 
 def test_the_owner_is_not_among_the_tags_of_the_record(tracker: MlflowTracker) -> None:
-    plant(tracker, another())
+    store_owner(tracker, owner_elsewhere())
     assert open_existing(tracker.tracking_uri).sweep.tags == sweep_record().tags
 
 
 def test_a_renewal_of_a_former_owner_is_ignored(tracker: MlflowTracker) -> None:
-    """It may come between another one's taking over and the next look at who has it."""
+    """A renewal may arrive after another process took the lock over and before the owner is read again."""
     tracker.lock.renew()
     tags = client_of(tracker).get_run(tracker.run_id).data.tags
-    holder = another()
-    plant(tracker, holder)
+    other_owner = owner_elsewhere()
+    store_owner(tracker, other_owner)
     client_of(tracker).set_tag(tracker.run_id, "branchsweep.alive", tags["branchsweep.alive"])
-    assert told(tracker) == replace(holder, seen=holder.since)
+    assert stored_owner(tracker) == replace(other_owner, seen=other_owner.since)
 
 
 def test_a_renewal_restores_deleted_tags(tracker: MlflowTracker) -> None:
     client_of(tracker).delete_tag(tracker.run_id, "branchsweep.holder")
     tracker.lock.renew()
-    held = told(tracker)
-    assert held is not None and held.is_this_process
+    owner = stored_owner(tracker)
+    assert owner is not None and owner.is_this_process
 
 
 def test_a_second_start_is_refused_and_changes_nothing(tracker: MlflowTracker) -> None:
     client_of(tracker).create_run(tracker.experiment_id, tags={"branchsweep.sweep": tracker.run_id}, run_name="half written")
-    holder = another()
-    plant(tracker, holder)
+    other_owner = owner_elsewhere()
+    store_owner(tracker, other_owner)
     with pytest.raises(TrackingError) as caught:
         MlflowTracker.open(sweep_record(), tracker.tracking_uri)
-    said = str(caught.value)
-    assert said.startswith(f"sweep contract ({tracker.run_id[:8]}) is being run by bob@elsewhere (pid 7) since 20")
-    assert "last sign of life 30 s ago: wait for it, or take over with --take-over" in said
-    assert told(tracker) == holder
+    message = str(caught.value)
+    assert all(text in message for text in (tracker.run_id[:8], str(other_owner), " 30 s ", "--take-over"))
+    assert stored_owner(tracker) == other_owner
     assert len(client_of(tracker).search_runs([tracker.experiment_id])) == 2
 
 
 def test_a_former_owner_gets_an_error_and_does_not_release_the_lock(tracker: MlflowTracker) -> None:
-    holder = another()
-    plant(tracker, holder)
-    with pytest.raises(TrackingError, match=r"was taken over by bob@elsewhere \(pid 7\) .* stops, and records nothing more"):
+    other_owner = owner_elsewhere()
+    store_owner(tracker, other_owner)
+    with pytest.raises(TrackingError, match=r"bob@elsewhere \(pid 7\)"):
         tracker.lock.renew()
     tracker.lock.release()
-    assert told(tracker) == holder
-    taken = MlflowTracker.open(sweep_record(), tracker.tracking_uri, take_over=True)
-    assert taken.lock.after == holder
-    taken.lock.renew()
-    held = told(tracker)
-    assert held is not None and held.is_this_process
+    assert stored_owner(tracker) == other_owner
+    taken_over = MlflowTracker.open(sweep_record(), tracker.tracking_uri, take_over=True)
+    assert taken_over.lock.after == other_owner
+    taken_over.lock.renew()
+    owner = stored_owner(tracker)
+    assert owner is not None and owner.is_this_process
 
 
 @pytest.mark.parametrize(
-    ("ago", "is_alive"),
+    ("age", "is_alive"),
     [(30.0, True), (EXPIRY_SECONDS - 60, True), (EXPIRY_SECONDS + 1, False), (-3600.0, True)],  # the last clock is ahead
 )
-def test_an_owner_on_another_machine_is_alive_by_its_last_renewal(ago: float, is_alive: bool) -> None:
-    assert another(seen=time.time() - ago).is_alive is is_alive
+def test_an_owner_on_another_machine_is_alive_by_its_last_renewal(age: float, is_alive: bool) -> None:
+    assert owner_elsewhere(seen=time.time() - age).is_alive is is_alive
 
 
 def test_an_owner_on_this_machine_is_alive_while_its_process_runs() -> None:
-    here = LockOwner.this_process()
-    other = replace(here, token="another")  # noqa: S106  # no secret
+    this_process = LockOwner.this_process()
+    other = replace(this_process, token="another")  # noqa: S106  # no secret
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert replace(other, pid=process.pid).is_alive
         process.communicate(b"\n")
     assert not replace(other, pid=process.pid).is_alive
-    assert replace(other, pid=1).is_alive, "somebody else's"
-    assert not other.is_alive, "an earlier process of our number"
-    assert here.is_alive
+    assert replace(other, pid=1).is_alive, "a process of another user"
+    assert not other.is_alive, "an earlier process with the same id"
+    assert this_process.is_alive
 
 
 def test_tags_that_cannot_be_read_name_no_owner(tracker: MlflowTracker) -> None:
@@ -139,23 +138,23 @@ def test_tags_that_cannot_be_read_name_no_owner(tracker: MlflowTracker) -> None:
 
 def test_an_expired_lock_is_taken_and_its_owner_named(tracker: MlflowTracker) -> None:
     tracker.record([example_result(0)])
-    plant(tracker, another(seen=time.time() - EXPIRY_SECONDS - 1))
-    taken = MlflowTracker.open(sweep_record(), tracker.tracking_uri)
-    assert str(taken.lock.after) == "bob@elsewhere (pid 7)"
-    assert exact_texts(taken.recorded_results()) == exact_texts([example_result(0)])
+    store_owner(tracker, owner_elsewhere(seen=time.time() - EXPIRY_SECONDS - 1))
+    taken_over = MlflowTracker.open(sweep_record(), tracker.tracking_uri)
+    assert str(taken_over.lock.after) == "bob@elsewhere (pid 7)"
+    assert exact_texts(taken_over.recorded_results()) == exact_texts([example_result(0)])
 
 
 def test_of_two_simultaneous_starts_one_is_refused(mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other one's run comes to be after we looked for one and before we made ours."""
+    """The other process creates its run after this one looked for a run and before it created its own."""
     first = MlflowTracker.open(sweep_record(), mlflow_store)
-    plant(first, another())
+    store_owner(first, owner_elsewhere())
     monkeypatch.setattr("branchsweep.tracking.mlflow.tracker.newest_run", lambda *_: None)
-    with pytest.raises(TrackingError, match="is being run by bob@elsewhere"):
+    with pytest.raises(TrackingError, match="bob@elsewhere"):
         MlflowTracker.open(sweep_record(), mlflow_store)
     assert [run.info.run_id for run in client_of(first).search_runs([first.experiment_id])] == [first.run_id]
     assert MlflowTracker.open(sweep_record("other"), mlflow_store).run_id != first.run_id
 
 
 def test_a_fresh_sweep_is_not_locked_by_another_one(tracker: MlflowTracker) -> None:
-    plant(tracker, another())
+    store_owner(tracker, owner_elsewhere())
     assert MlflowTracker.open(sweep_record(), tracker.tracking_uri, fresh=True).run_id != tracker.run_id

@@ -29,65 +29,71 @@ from store_readers import assert_readers_agree, sqlite_run_store
 
 
 @pytest.fixture
-def full(mlflow_store: str) -> str:
-    """A store with all that may stand in one: sweeps of one name, one that runs, runs and experiments that were deleted."""
+def store_of_all_kinds(mlflow_store: str) -> str:
+    """A store with sweeps of one name, a running sweep, and deleted runs and experiments."""
     first = MlflowTracker.open(sweep_record("key"), mlflow_store)
     first.record([example_result(number) for number in range(6)])
     first.finish({"test_r2/PE": 0.9}, {"summary": "long " * 4000}, {"summary.json": "{}"})
-    again = MlflowTracker.open(sweep_record("key"), mlflow_store, fresh=True)
-    again.record([example_result(number) for number in (2, 0, 1)])
-    gone = MlflowTracker.open(replace(sweep_record("other"), name="gone"), mlflow_store)
-    gone.record([example_result(0)])
+    resumed = MlflowTracker.open(sweep_record("key"), mlflow_store, fresh=True)
+    resumed.record([example_result(number) for number in (2, 0, 1)])
+    deleted = MlflowTracker.open(replace(sweep_record("other"), name="gone"), mlflow_store)
+    deleted.record([example_result(0)])
     client = MlflowClient(mlflow_store)
-    client.delete_experiment(gone.experiment_id)
-    trials = client.search_runs([again.experiment_id], f"tags.`branchsweep.sweep` = '{again.run_id}'")
+    client.delete_experiment(deleted.experiment_id)
+    trials = client.search_runs([resumed.experiment_id], f"tags.`branchsweep.sweep` = '{resumed.run_id}'")
     client.delete_run(trials[0].info.run_id)
-    half = client.create_run(again.experiment_id, tags={"branchsweep.sweep": again.run_id, "branchsweep.role": "trial"})
-    client.log_batch(half.info.run_id, [Metric("r2/PE", math.nan, 0, 0)])
-    odd = client.create_run(again.experiment_id, 1, {"branchsweep.role": "sweep"})  # of a time long ago, without a name of ours
-    figures = [
+    half_written = client.create_run(
+        resumed.experiment_id, tags={"branchsweep.sweep": resumed.run_id, "branchsweep.role": "trial"}
+    )
+    client.log_batch(half_written.info.run_id, [Metric("r2/PE", math.nan, 0, 0)])
+    odd = client.create_run(
+        resumed.experiment_id, 1, {"branchsweep.role": "sweep"}
+    )  # old, and without a name that branchsweep gives
+    metrics = [
         Metric("nan", math.nan, 0, 0),
         Metric("beyond", math.inf, 0, 0),
         Metric("below", -math.inf, 0, 0),
         Metric("steps", 0.1, 5, 1),
         Metric("steps", 1 / 3, 4, 2),
     ]
-    client.log_batch(odd.info.run_id, figures)
+    client.log_batch(odd.info.run_id, metrics)
     client.log_text(odd.info.run_id, "name: odd ö\n", "experiment.yaml")
     return mlflow_store
 
 
-def test_both_readers_read_the_same(full: str) -> None:
-    assert assert_readers_agree(full) == 6 + 2
+def test_both_readers_read_the_same(store_of_all_kinds: str) -> None:
+    assert assert_readers_agree(store_of_all_kinds) == 6 + 2
 
 
-def test_runs_of_one_start_time_are_read_in_the_same_order(full: str) -> None:
-    file = database_file(full)
+def test_runs_of_one_start_time_are_read_in_the_same_order(store_of_all_kinds: str) -> None:
+    file = database_file(store_of_all_kinds)
     assert file is not None
     with closing(sqlite3.connect(file)) as store, store:
         store.execute("UPDATE runs SET start_time = 1000")
-    assert_readers_agree(full)
+    assert_readers_agree(store_of_all_kinds)
 
 
-def test_a_recorded_sweep_is_what_its_tracker_reads(full: str) -> None:
-    tracker = MlflowTracker.open(sweep_record("key"), full)
-    recalled = open_recorded_sweep(full, tracker.run_id)
-    assert isinstance(recalled._store, SqliteRunStore)
-    assert exact_texts(recalled.recorded_results()) == exact_texts(tracker.recorded_results())
-    assert recalled.sweep == replace(tracker.sweep, tags=recalled.record.tags)
-    assert list_sweeps(full) == [listed_sweep(one) for one in MlflowRunStore.open(full).roots("sweep")]
-    curve = recalled.curves(1)["PE"]
+def test_a_recorded_sweep_is_what_its_tracker_reads(store_of_all_kinds: str) -> None:
+    tracker = MlflowTracker.open(sweep_record("key"), store_of_all_kinds)
+    recorded = open_recorded_sweep(store_of_all_kinds, tracker.run_id)
+    assert isinstance(recorded._store, SqliteRunStore)
+    assert exact_texts(recorded.recorded_results()) == exact_texts(tracker.recorded_results())
+    assert recorded.sweep == replace(tracker.sweep, tags=recorded.record.tags)
+    assert list_sweeps(store_of_all_kinds) == [
+        listed_sweep(run) for run in MlflowRunStore.open(store_of_all_kinds).roots("sweep")
+    ]
+    curve = recorded.curves(1)["PE"]
     assert (curve[0][0], curve[-1]) == (1, (120, example_result(1).score.curves["PE"][-1]))
 
 
 def test_a_recorded_sweep_is_read_through_a_server(mlflow_server: str) -> None:
     tracker = MlflowTracker.open(replace(sweep_record("key"), name="through a server"), mlflow_server, fresh=True)
     tracker.record([example_result(number) for number in range(3)])
-    recalled = open_recorded_sweep(mlflow_server, tracker.run_id)
-    assert isinstance(recalled._store, MlflowRunStore)
-    assert exact_texts(recalled.recorded_results()) == exact_texts(tracker.recorded_results())
-    assert recalled.yaml == tracker.sweep.yaml
-    assert [epoch for epoch, _ in recalled.curves(2)["V"]][:2] == [1, 6]
+    recorded = open_recorded_sweep(mlflow_server, tracker.run_id)
+    assert isinstance(recorded._store, MlflowRunStore)
+    assert exact_texts(recorded.recorded_results()) == exact_texts(tracker.recorded_results())
+    assert recorded.yaml == tracker.sweep.yaml
+    assert [epoch for epoch, _ in recorded.curves(2)["V"]][:2] == [1, 6]
 
 
 def test_the_schema_of_this_mlflow_is_known(mlflow_store: str) -> None:
@@ -95,18 +101,18 @@ def test_the_schema_of_this_mlflow_is_known(mlflow_store: str) -> None:
     assert isinstance(open_run_store(mlflow_store), SqliteRunStore)
 
 
-def test_unknown_stores_are_left_to_mlflows_client(
-    mlflow_store: str, full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_unknown_stores_are_read_by_mlflows_client(
+    mlflow_store: str, store_of_all_kinds: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert sqlite_reader.open_sqlite_run_store("http://127.0.0.1:5000") is None
     assert sqlite_reader.open_sqlite_run_store(f"sqlite:///{tmp_path}/no store") is None
-    (tmp_path / "no.db").write_text("no database, and long enough to be looked at as one " * 20, encoding="utf-8")
+    (tmp_path / "no.db").write_text("no database, and long enough to be read as one " * 20, encoding="utf-8")
     assert sqlite_reader.open_sqlite_run_store(f"sqlite:///{tmp_path}/no.db") is None
     assert sqlite_reader.open_sqlite_run_store(f"{mlflow_store}?timeout=3") is None
     with monkeypatch.context() as workspaces:
         workspaces.setenv("MLFLOW_ENABLE_WORKSPACES", "true")
         assert sqlite_reader.open_sqlite_run_store(mlflow_store) is None
-    file = database_file(full)
+    file = database_file(store_of_all_kinds)
     assert file is not None
     later = tmp_path / "later.db"
     shutil.copy(file, later)
@@ -123,9 +129,9 @@ def test_a_missing_store_is_an_error_and_not_created(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_experiment_file_is_an_error(full: str) -> None:
-    sweep = open_recorded_sweep(full)
-    file = database_file(full)
+def test_a_missing_experiment_file_is_an_error(store_of_all_kinds: str) -> None:
+    sweep = open_recorded_sweep(store_of_all_kinds)
+    file = database_file(store_of_all_kinds)
     assert file is not None
     shutil.rmtree(file.parent / "mlruns")
     with pytest.raises(TrackingError, match="was it moved"):
@@ -133,24 +139,24 @@ def test_a_missing_experiment_file_is_an_error(full: str) -> None:
     assert len(sweep.recorded_results()) == 2
 
 
-def test_reading_writes_nothing(full: str) -> None:
-    file = database_file(full)
+def test_reading_writes_nothing(store_of_all_kinds: str) -> None:
+    file = database_file(store_of_all_kinds)
     assert file is not None
     with closing(sqlite_reader.connect(file)) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("DELETE FROM runs")
     before = sorted(entry.name for entry in file.parent.iterdir())
-    sqlite_run_store(full).roots("sweep")
+    sqlite_run_store(store_of_all_kinds).roots("sweep")
     assert sorted(entry.name for entry in file.parent.iterdir()) == before
 
 
-def test_showing_imports_nothing_heavy(full: str) -> None:
-    """Why `show` answers at once."""
+def test_showing_imports_nothing_heavy(store_of_all_kinds: str) -> None:
+    """So that `show` starts at once."""
     code = (
         "import sys, json; from branchsweep.cli import app; app(['show', 'contract', '--json'], standalone_mode=False);"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     )
-    done = run_python(code, variables={"MLFLOW_TRACKING_URI": full})
-    assert done.returncode == 0, done.stderr
-    said, modules = done.stdout.splitlines()
-    assert json.loads(said)["recorded"] == 2
+    process = run_python(code, variables={"MLFLOW_TRACKING_URI": store_of_all_kinds})
+    assert process.returncode == 0, process.stderr
+    sweep_json, modules = process.stdout.splitlines()
+    assert json.loads(sweep_json)["recorded"] == 2
     assert not {"mlflow", "sqlalchemy", "pandas", "sklearn", "scipy", "tensorflow", "optuna"} & set(json.loads(modules))

@@ -59,19 +59,19 @@ class TestMemory(TrackerContract, RegistryContract, AuditContract):
     def opened(self) -> OpenTracking:
         store = MemoryStore()
 
-        def open_one(record: SweepRecord, fresh: bool = False) -> Tracking:
+        def open_tracking(record: SweepRecord, fresh: bool = False) -> Tracking:
             return MemoryTracker.open(record, store, fresh).tracking
 
-        return open_one
+        return open_tracking
 
 
 class TestMlflow(TrackerContract, RegistryContract, AuditContract):
     @pytest.fixture
     def opened(self, mlflow_store: str) -> OpenTracking:
-        def open_one(record: SweepRecord, fresh: bool = False) -> Tracking:
+        def open_tracking(record: SweepRecord, fresh: bool = False) -> Tracking:
             return MlflowTracker.open(record, mlflow_store, fresh).tracking
 
-        return open_one
+        return open_tracking
 
 
 class TestMlflowServer(TrackerContract, RegistryContract, AuditContract):
@@ -79,10 +79,10 @@ class TestMlflowServer(TrackerContract, RegistryContract, AuditContract):
     def opened(self, mlflow_server: str) -> OpenTracking:
         name = f"contract-{uuid4().hex[:8]}"  # the server is shared by all tests
 
-        def open_one(record: SweepRecord, fresh: bool = False) -> Tracking:
+        def open_tracking(record: SweepRecord, fresh: bool = False) -> Tracking:
             return MlflowTracker.open(replace(record, name=name), mlflow_server, fresh).tracking
 
-        return open_one
+        return open_tracking
 
 
 def test_the_hypervolume_of_the_recorded_front_is_that_of_all_trials() -> None:
@@ -149,21 +149,21 @@ class TestStoredRuns:
         assert reader.artifact("nowhere/course.png") is None
 
     def test_files_are_logged_again_when_a_sweep_is_resumed(self, mlflow_store: str) -> None:
-        def text(name: str) -> str:
+        def file_text(name: str) -> str:
             return mlflow.artifacts.load_text(f"{client_of(tracker).get_run(tracker.run_id).info.artifact_uri}/{name}")
 
         record = sweep_record(files={"environment.json": '{"cores": 2}'}, dimensions=["trunk.depth"])
         tracker = MlflowTracker.open(record, mlflow_store)
-        assert text("environment.json") == '{"cores": 2}'
-        again = MlflowTracker.open(replace(record, files={"environment.json": '{"cores": 64}'}), mlflow_store)
-        again.record([example_result(0)])
-        assert text("environment.json") == '{"cores": 64}'
+        assert file_text("environment.json") == '{"cores": 2}'
+        resumed = MlflowTracker.open(replace(record, files={"environment.json": '{"cores": 64}'}), mlflow_store)
+        resumed.record([example_result(0)])
+        assert file_text("environment.json") == '{"cores": 64}'
 
     def test_a_resumed_sweep_has_the_tags_of_its_earlier_process(self, mlflow_store: str) -> None:
         first = MlflowTracker.open(sweep_record(tags={"device": "processor"}), mlflow_store)
-        again = MlflowTracker.open(sweep_record(tags={"device": "Tesla T4"}), mlflow_store)
-        assert first.earlier_tags["device"] == again.earlier_tags["device"] == "processor"
-        again.record([example_result(0)])
+        resumed = MlflowTracker.open(sweep_record(tags={"device": "Tesla T4"}), mlflow_store)
+        assert first.earlier_tags["device"] == resumed.earlier_tags["device"] == "processor"
+        resumed.record([example_result(0)])
         assert MlflowTracker.open(sweep_record(), mlflow_store).earlier_tags["device"] == "Tesla T4"
 
     def test_a_sweep_has_views(self, mlflow_store: str) -> None:
@@ -187,12 +187,15 @@ class TestStoredRuns:
         tracker.record([example_result(0)])
         for run in (client_of(tracker).get_run(tracker.run_id), *children(tracker)):
             assert run.inputs is not None
-            (one,) = run.inputs.dataset_inputs
-            assert [(each.key, each.value) for each in one.tags] == [("mlflow.data.context", "training")]
-            assert (one.dataset.name, one.dataset.digest) == ("plant.csv", "0123456789ab")
-            assert (one.dataset.source_type, json.loads(one.dataset.source)) == ("local", {"uri": "/data/plant.csv"})
-            assert json.loads(one.dataset.profile or "") == {"num_rows": 1200, "num_elements": 2400}
-            columns = json.dumps(json.loads(one.dataset.schema or "")["mlflow_colspec"])
+            (dataset_input,) = run.inputs.dataset_inputs
+            assert [(tag.key, tag.value) for tag in dataset_input.tags] == [("mlflow.data.context", "training")]
+            assert (dataset_input.dataset.name, dataset_input.dataset.digest) == ("plant.csv", "0123456789ab")
+            assert (dataset_input.dataset.source_type, json.loads(dataset_input.dataset.source)) == (
+                "local",
+                {"uri": "/data/plant.csv"},
+            )
+            assert json.loads(dataset_input.dataset.profile or "") == {"num_rows": 1200, "num_elements": 2400}
+            columns = json.dumps(json.loads(dataset_input.dataset.schema or "")["mlflow_colspec"])
             assert Schema.from_json(columns).input_names() == ["AT", "PE"]
         without = MlflowTracker.open(sweep_record("other"), mlflow_store)
         inputs = client_of(without).get_run(without.run_id).inputs
@@ -264,16 +267,16 @@ class TestStoredRuns:
         assert history(tracker, tracker.run_id, "best_r2/PE") == [(2, r2[2]), (4, r2[4])]
         assert history(tracker, tracker.run_id, "trials/failed") == [(2, 1.0), (4, 1.0)]
 
-    def test_a_table_of_three_heads(self, mlflow_store: str) -> None:
+    def test_a_trial_of_three_heads_is_read_back(self, mlflow_store: str) -> None:
         record = sweep_record(heads={"a": "", "b_2": "K", "c-3": "%"})
         tracker = MlflowTracker.open(record, mlflow_store)
-        heads = {head: head_score(0.5 + place / 10, 0.01, 2.0, 1.0) for place, head in enumerate(record.heads)}
+        heads = {head: head_score(0.5 + index / 10, 0.01, 2.0, 1.0) for index, head in enumerate(record.heads)}
         result = replace(example_result(3), score=Score(Status.COMPLETE, 0.6, 0.01, heads, "", 3.0, 1.0, 2))
         tracker.record([result])
         assert exact_texts(tracker.recorded_results()) == exact_texts([result])
         assert children(tracker)[0].info.run_name == "003  a 0.500  b_2 0.600  c-3 0.700"
 
-    def test_more_trials_than_one_page_of_a_search(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_trials_of_several_result_pages_are_read_back(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("branchsweep.tracking.mlflow.store.PAGE", 3)
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         results = [example_result(number) for number in range(8)]
@@ -294,9 +297,9 @@ class TestTestAudit:
     def test_an_evaluation_is_recorded_with_its_time(self, mlflow_store: str) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker.tracking.test_audit.record_evaluation("trial 3")
-        (met,) = json.loads(client_of(tracker).get_run(tracker.run_id).data.tags["branchsweep.meetings"])
-        assert met["who"] == "trial 3"
-        assert datetime.now(UTC) - datetime.fromisoformat(met["when"]) < timedelta(minutes=1)
+        (evaluation,) = json.loads(client_of(tracker).get_run(tracker.run_id).data.tags["branchsweep.meetings"])
+        assert evaluation["who"] == "trial 3"
+        assert datetime.now(UTC) - datetime.fromisoformat(evaluation["when"]) < timedelta(minutes=1)
 
     def test_evaluations_of_deleted_sweeps_count(self, mlflow_store: str) -> None:
         records = [sweep_record(name=name, tags={"test_digest": "split"}) for name in ("one", "two", "three")]
@@ -336,7 +339,7 @@ class TestInterrupted:
 
     def test_lost_progress_is_recorded_when_the_sweep_finishes(self, mlflow_store: str) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
-        tracker._write(example_result(0))  # and killed before the sweep's own run was told
+        tracker._write(example_result(0))  # and killed before the sweep's own run was updated
         resumed = MlflowTracker.open(sweep_record(), mlflow_store)
         assert len(resumed.recorded_results()) == 1
         resumed.finish({}, {}, {})
@@ -347,7 +350,7 @@ class TestInterrupted:
     def test_a_process_killed_while_recording_loses_no_recorded_trial(
         self, mlflow_store: str, tmp_path: Path, moment: float
     ) -> None:
-        endless = """
+        recording_code = """
 import itertools, sys
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
@@ -357,17 +360,17 @@ for number in itertools.count():
     tracker.record([example_result(number)])
     print(number, flush=True)
 """
-        with start_python(endless, mlflow_store, cwd=tmp_path) as process:
+        with start_python(recording_code, mlflow_store, cwd=tmp_path) as process:
             assert process.stdout is not None
             for _ in range(4):
-                told = int(process.stdout.readline())
+                n_recorded = int(process.stdout.readline())
             time.sleep(moment)
             process.send_signal(signal.SIGKILL)
-            told += len(process.stdout.read().split())
+            n_recorded += len(process.stdout.read().split())
         resumed = MlflowTracker.open(sweep_record(), mlflow_store)
         assert resumed.is_resumed
         survived = resumed.recorded_results()
-        assert len(survived) >= told + 1, "what was recorded is never lost"
+        assert len(survived) >= n_recorded + 1, "what was recorded is never lost"
         assert exact_texts(survived) == exact_texts([example_result(number) for number in range(len(survived))])
         resumed.record([example_result(number) for number in range(len(survived) + 2)])
         assert [run.data.tags["branchsweep.trial"] for run in children(resumed)] == [str(n) for n in range(len(survived) + 2)]
@@ -376,10 +379,10 @@ for number in itertools.count():
 
 class TestStores:
     def test_the_default_store_is_that_of_mlflow_ui(self, tmp_path: Path) -> None:
-        """And MLflow's migrations, links and progress bars are nowhere to be read."""
+        """And MLflow prints no migrations, links or progress bars."""
         folder = tmp_path / "with space"
         folder.mkdir()
-        text = """
+        code = """
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
@@ -387,9 +390,9 @@ tracker = MlflowTracker.open(sweep_record())
 tracker.record([example_result(0)])
 tracker.finish({}, {}, {"a.txt": "a"})
 """
-        with start_python(text, cwd=folder) as process:
-            told = process.communicate()
-        assert (process.returncode, *told) == (0, "", "")
+        with start_python(code, cwd=folder) as process:
+            output = process.communicate()
+        assert (process.returncode, *output) == (0, "", "")
         assert sorted(path.name for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm"))) == [
             "mlflow.db",
             "mlruns",
@@ -402,15 +405,15 @@ tracker.finish({}, {}, {"a.txt": "a"})
         monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
         assert MlflowTracker.open(sweep_record()).tracking_uri == mlflow_store
 
-    def test_two_processes_may_create_the_same_store(self, tmp_path: Path) -> None:
-        text = """
+    def test_two_processes_can_create_the_same_store_at_once(self, tmp_path: Path) -> None:
+        code = """
 import sys
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
 """
-        processes = [start_python(text, key, cwd=tmp_path) for key in ("one", "other")]
+        processes = [start_python(code, key, cwd=tmp_path) for key in ("first", "second")]
         assert [(process.communicate(), process.returncode) for process in processes] == [(("", ""), 0)] * 2
         sweeps = list_sweeps(f"sqlite:///{tmp_path / 'mlflow.db'}")
         assert [sweep.trials["complete"] for sweep in sweeps] == [1, 1]
@@ -426,7 +429,7 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
         assert len(tracker.recorded_results()) == 1
 
     @pytest.mark.parametrize(
-        ("given", "told"),
+        ("uri", "expected"),
         [
             ("mlflow.db", "did you mean sqlite:///mlflow.db?"),
             ("./mlruns", "expected sqlite:///mlflow.db for a file, or http://"),
@@ -446,35 +449,35 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
         ],
     )
     def test_an_unusable_store_is_an_error_at_once(
-        self, given: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, uri: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "text.db").write_text("a letter to the reader\n" * 100, encoding="utf-8")
         (tmp_path / "folder").mkdir()
-        began = time.monotonic()
+        start = time.monotonic()
         with pytest.raises(TrackingError) as caught:
-            MlflowTracker.open(sweep_record(), given)
-        assert told in str(caught.value)
+            MlflowTracker.open(sweep_record(), uri)
+        assert expected in str(caught.value)
         assert "secret" not in str(caught.value)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - start < 5
 
     def test_a_server_that_does_not_answer_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import socket
 
         monkeypatch.setattr("branchsweep.tracking.mlflow.store.CONNECT_SECONDS", 1)
-        with socket.socket() as deaf:
-            deaf.bind(("127.0.0.1", 0))
-            deaf.listen()
-            began = time.monotonic()
+        with socket.socket() as silent_socket:
+            silent_socket.bind(("127.0.0.1", 0))
+            silent_socket.listen()
+            start = time.monotonic()
             with pytest.raises(TrackingError, match="timed out"):
-                MlflowTracker.open(sweep_record(), f"http://127.0.0.1:{deaf.getsockname()[1]}")
-        assert time.monotonic() - began < 10
+                MlflowTracker.open(sweep_record(), f"http://127.0.0.1:{silent_socket.getsockname()[1]}")
+        assert time.monotonic() - start < 10
 
     def test_a_database_of_another_version_is_an_error_that_names_the_remedy(self, mlflow_store: str, tmp_path: Path) -> None:
         with sqlite3.connect(tmp_path / "mlflow.db") as connection:
             connection.execute("UPDATE alembic_version SET version_num = 'cfd24bdc0731'")
         connection.close()
-        with pytest.raises(TrackingError, match=r"run: mlflow db upgrade sqlite:///"):
+        with pytest.raises(TrackingError, match="mlflow db upgrade sqlite:///"):
             MlflowTracker.open(sweep_record(), mlflow_store)
 
     def test_a_deleted_experiment_is_an_error_that_names_the_remedy(self, mlflow_store: str) -> None:
@@ -488,7 +491,7 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
         with sqlite3.connect(tmp_path / "mlflow.db") as connection:
             connection.execute("DROP TABLE metrics")
         connection.close()
-        with pytest.raises(TrackingError, match=r"recording trial 0 failed at sqlite:///.*no such table: metrics"):
+        with pytest.raises(TrackingError, match=r"trial 0 .*sqlite:///.*metrics"):
             tracker.record([example_result(0)])
 
 
@@ -533,19 +536,19 @@ class TestReading:
         assert found.sweep.tags.items() >= sweep_record().tags.items()
 
     def test_the_error_for_an_unknown_sweep_names_the_known_ones(self, store: str) -> None:
-        with pytest.raises(TrackingError, match=r"there are alpha \(\w{8}\), beta .*; did you mean 'beta'\?"):
+        with pytest.raises(TrackingError, match=r"alpha \(\w{8}\), beta .*'beta'"):
             open_existing(store, "betta")
 
     def test_an_ambiguous_prefix_is_an_error(self, mlflow_store: str) -> None:
         ids = [
             MlflowTracker.open(sweep_record(str(key)), mlflow_store).run_id for key in range(17)
-        ]  # of 16 letters, one comes twice
+        ]  # of 17 ids two begin with the same of 16 letters
         (letter, _), *_ = Counter(run_id[0] for run_id in ids).most_common(1)
-        with pytest.raises(TrackingError, match=r"begins the ids of several: contract .* write one more letter"):
+        with pytest.raises(TrackingError, match=r"contract \(\w+"):
             open_existing(mlflow_store, letter)
 
     def test_a_trial_is_found_by_run_id_and_prefix(self, store: str) -> None:
-        newest, beta, _ = (open_existing(store, one.run_id) for one in list_sweeps(store))
+        newest, beta, _ = (open_existing(store, sweep.run_id) for sweep in list_sweeps(store))
         for tracker in (newest, beta):
             for run in children(tracker):
                 for named in (run.info.run_id, run.info.run_id[:12]):
@@ -555,16 +558,14 @@ class TestReading:
 
     def test_a_run_that_is_not_one_trial_is_an_error(self, mlflow_store: str) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
-        tracker.record([example_result(number) for number in range(17)])  # of 16 letters, one comes twice
+        tracker.record([example_result(number) for number in range(17)])  # of 17 ids two begin with the same of 16 letters
         (letter, _), *_ = Counter(run.info.run_id[0] for run in children(tracker)).most_common(1)
-        with pytest.raises(
-            TrackingError, match=r"begins the ids of several trials: \w{12} \(trial \d+\), .*write more letters"
-        ):
+        with pytest.raises(TrackingError, match=r"\w{12} \(trial \d+\), "):
             open_recorded_trial(mlflow_store, letter)
         for named in ("contract", tracker.run_id, tracker.run_id[:12]):
-            with pytest.raises(TrackingError, match=r"is a sweep; say which of its trials is meant \(--trial NUMBER\)"):
+            with pytest.raises(TrackingError, match="--trial NUMBER"):
                 open_recorded_trial(mlflow_store, named)
-        with pytest.raises(TrackingError, match=r"expected the run id of a trial, .*; did you mean 'contract'"):
+        with pytest.raises(TrackingError, match="'contract'"):
             open_recorded_trial(mlflow_store, "contrct")
         for named in ("", "' OR 1", "%", "0" * 32):
             with pytest.raises(TrackingError, match="expected the run id of a trial"):
@@ -586,14 +587,14 @@ class TestSerialization:
         ("count", "most", "expected"),
         [(0, 50, []), (1, 50, [0]), (4, 4, [0, 1, 2, 3]), (5, 2, [0, 4]), (9, 5, [0, 2, 4, 6, 8])],
     )
-    def test_thinned(self, count: int, most: int, expected: list[int]) -> None:
+    def test_thinned_indices_are_evenly_spaced(self, count: int, most: int, expected: list[int]) -> None:
         assert serialization.thinned_indices(count, most) == expected
 
     def test_thinning_repeats_nothing_and_keeps_the_ends(self) -> None:
         for count in range(51, 400):
-            kept = serialization.thinned_indices(count, 50)
-            assert len(set(kept)) == 50
-            assert (kept[0], kept[-1]) == (0, count - 1)
+            indices = serialization.thinned_indices(count, 50)
+            assert len(set(indices)) == 50
+            assert (indices[0], indices[-1]) == (0, count - 1)
 
     def test_metrics_that_are_not_finite_are_left_out(self) -> None:
         score = Score(
@@ -649,7 +650,7 @@ class TestSerialization:
         result = replace(
             example_result(1), trial=replace(example_result(1).trial, params={f"p{n}": "x" * 50 for n in range(200)})
         )
-        with pytest.raises(TrackingError, match=r"trial 1 take \d+ characters, a tag in MLflow holds 8000"):
+        with pytest.raises(TrackingError, match=r"trial 1 .*\d+ .*8000"):
             serialization.trial_tags(result, "sweep")
 
     @pytest.mark.parametrize(
@@ -661,14 +662,14 @@ class TestSerialization:
 
 
 class TestTrackingUri:
-    def test_files_are_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_paths_in_tracking_uris_are_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         assert resolve_tracking_uri(None) == f"sqlite:///{tmp_path}/mlflow.db"
         assert resolve_tracking_uri("sqlite:///store/x.db?timeout=3") == f"sqlite:///{tmp_path}/store/x.db?timeout=3"
         assert resolve_tracking_uri(f"sqlite:///{tmp_path}/x.db") == f"sqlite:///{tmp_path}/x.db"
         assert resolve_tracking_uri("https://tracking.example:8443/mlflow") == "https://tracking.example:8443/mlflow"
 
-    def test_the_command_of_the_ui(self, tmp_path: Path) -> None:
+    def test_the_ui_command_serves_the_store_at_host_and_port(self, tmp_path: Path) -> None:
         command = ui_command(f"sqlite:///{tmp_path}/x.db", "127.0.0.1", 5050)
         assert command[:5] == [sys.executable, "-P", "-m", "mlflow", "ui"]
         options = dict(zip(command[5::2], command[6::2], strict=True))
@@ -688,8 +689,8 @@ class TestTrackingUri:
         table, charts = view_page("7", "abc"), charts_page("7", "abc")
         assert table == f"{experiment_page('7')}&viewStateShareKey=abc"
         assert charts == f"{table}-charts&compareRunsMode=CHART"
-        every = [file_page("7", "abc", "a b.html"), curves_page("7", "abc"), version_page("m", 2)]
-        assert [page.removesuffix("?workflowType=machine_learning") for page in [*every, MODELS]] == [
+        pages = [file_page("7", "abc", "a b.html"), curves_page("7", "abc"), version_page("m", 2)]
+        assert [page.removesuffix("?workflowType=machine_learning") for page in [*pages, MODELS]] == [
             "#/experiments/7/runs/abc/artifacts/a%20b.html",
             "#/experiments/7/runs/abc/model-metrics",
             "#/models/m/versions/2",
