@@ -30,13 +30,13 @@ def test_numbers_are_exact_to_the_last_digit() -> None:
 
 
 def test_nan_is_null_and_infinities_are_strings() -> None:
-    odd = replace(example_difference("PE", "one", "other", 0.0), f=math.inf, p=math.nan, effect=-math.inf)
-    text = example_comparison(differences=(odd,)).to_json()
-    data = json.loads(text, parse_constant=lambda word: f"no JSON: {word}")
+    extreme = replace(example_difference("PE", "first", "second", 0.0), f=math.inf, p=math.nan, effect=-math.inf)
+    text = example_comparison(differences=(extreme,)).to_json()
+    data = json.loads(text, parse_constant=lambda constant: f"no JSON: {constant}")
     assert [data["contrasts"][0][name] for name in ("f", "p", "effect")] == ["inf", None, "-inf"]
     assert data["measured"][-1]["cost"]["parameters"] is None
     (loaded,) = ComparisonResult.from_json(text).differences
-    assert repr(loaded) == repr(odd)
+    assert repr(loaded) == repr(extreme)
     cost = ComparisonResult.from_json(text).contestants[-1].cost
     assert cost.parameters is None
     assert math.isnan(cost.latency)
@@ -64,6 +64,6 @@ def test_a_result_of_an_earlier_version_is_read() -> None:
     assert repr(ComparisonResult.from_json(json.dumps(data))) == repr(result)
 
 
-def test_what_is_no_result_is_refused() -> None:
+def test_json_of_another_form_is_refused() -> None:
     with pytest.raises(ValueError, match="conclusions"):
         ComparisonResult.from_json(json.dumps({**json.loads(example_comparison().to_json()), "answer": 5}))

@@ -1,4 +1,4 @@
-"""A best value at an edge: which it is, and the edit that moves it."""
+"""Best values at a bound of the search space, and the edit that widens it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RATE: dict[str, Any] = {"type": "float", "low": 5e-4, "high": 5e-2, "log": True}
 
 
 @pytest.mark.parametrize(
-    ("name", "dimension", "value", "stands", "edit"),
+    ("name", "dimension", "value", "position", "edit"),
     [
         (
             "trunk.width",
@@ -73,11 +73,11 @@ RATE: dict[str, Any] = {"type": "float", "low": 5e-4, "high": 5e-2, "log": True}
         ),
     ],
 )
-def test_the_sentence_names_the_end_and_the_edit(
-    name: str, dimension: dict[str, Any], value: ParamValue, stands: str, edit: str
+def test_the_sentence_names_the_bound_and_the_edit(
+    name: str, dimension: dict[str, Any], value: ParamValue, position: str, edit: str
 ) -> None:
-    (edge,) = boundary_hits(make_experiment("random", {name: dimension}), {name: value})
-    assert edge.sentence == f"{name} is {stands}: widen it, e.g. {name}: {edit}"
+    (hit,) = boundary_hits(make_experiment("random", {name: dimension}), {name: value})
+    assert hit.sentence == f"{name} is {position}: widen it, e.g. {name}: {edit}"
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_the_sentence_names_the_end_and_the_edit(
         ("branch.width", {"type": "int", "low": 8, "high": 1000, "step": 8}, 1000, "high", 1024),
     ],
 )
-def test_a_proposal_stays_within_what_the_tunable_may_be(
+def test_the_edit_stays_within_the_bounds_of_the_hyperparameter(
     name: str, dimension: dict[str, Any], value: ParamValue, key: str, moved: float
 ) -> None:
-    (edge,) = boundary_hits(make_experiment("random", {name: dimension}), {name: value})
-    assert (edge.dimension, edge.value, edge.end) == (name, value, "high")
-    assert f"{moved}]" in edge.sentence if key == "choices" else f"{key}: {moved}" in edge.sentence
+    (hit,) = boundary_hits(make_experiment("random", {name: dimension}), {name: value})
+    assert (hit.dimension, hit.value, hit.end) == (name, value, "high")
+    assert f"{moved}]" in hit.sentence if key == "choices" else f"{key}: {moved}" in hit.sentence
 
 
 @pytest.mark.parametrize(
@@ -115,35 +115,35 @@ def test_a_proposal_stays_within_what_the_tunable_may_be(
         ("learning_rate", RATE, 7e-4),
     ],
 )
-def test_nothing_is_said_where_nothing_can_be_widened(name: str, dimension: dict[str, Any], value: ParamValue) -> None:
+def test_values_whose_bound_cannot_be_widened_are_not_reported(name: str, dimension: dict[str, Any], value: ParamValue) -> None:
     assert boundary_hits(make_experiment("random", {name: dimension}), {name: value}) == []
 
 
-def test_edges_come_in_the_order_of_the_space_and_only_where_a_dimension_was_asked() -> None:
+def test_hits_are_in_the_order_of_the_space_and_only_of_dimensions_with_a_value() -> None:
     dimensions: Dimensions = {
         "PE.depth": {"type": "int", "low": 0, "high": 3},
         "PE.width": {**WIDTH, "when": {"PE.depth": [1, 2, 3]}},
         "learning_rate": RATE,
     }
-    of = make_experiment("random", dimensions)
-    assert [edge.dimension for edge in boundary_hits(of, {"learning_rate": 0.05, "PE.depth": 3, "PE.width": 8})] == [
+    experiment = make_experiment("random", dimensions)
+    assert [hit.dimension for hit in boundary_hits(experiment, {"learning_rate": 0.05, "PE.depth": 3, "PE.width": 8})] == [
         *dimensions
     ]
-    assert [edge.dimension for edge in boundary_hits(of, {"learning_rate": 0.05, "PE.depth": 0})] == ["learning_rate"]
+    assert [hit.dimension for hit in boundary_hits(experiment, {"learning_rate": 0.05, "PE.depth": 0})] == ["learning_rate"]
 
 
-def test_the_edit_may_be_written_into_the_file(tmp_path: Path) -> None:
-    """What follows `e.g.` is YAML, keeps the condition, and gives the space that is meant."""
-    of = make_experiment(
+def test_the_edit_is_yaml_that_widens_the_dimension(tmp_path: Path) -> None:
+    """What follows `e.g.` is YAML, keeps the condition, and gives the wider space."""
+    experiment = make_experiment(
         "random",
         {"PE.depth": {"type": "int", "low": 0, "high": 3}, "PE.loss_weight": {**RATE, "when": {"PE.depth": [2, 3]}}},
     )
-    (edge,) = boundary_hits(of, {"PE.depth": 2, "PE.loss_weight": 5e-4})
-    lines = dump_yaml(of).splitlines()
+    (hit,) = boundary_hits(experiment, {"PE.depth": 2, "PE.loss_weight": 5e-4})
+    lines = dump_yaml(experiment).splitlines()
     start = lines.index("    PE.loss_weight:")
-    end = next(place for place in range(start + 1, len(lines)) if not lines[place].startswith("      "))
+    end = next(index for index in range(start + 1, len(lines)) if not lines[index].startswith("      "))
     path = tmp_path / "wider.yaml"
-    edited = [*lines[:start], "    " + edge.sentence.partition("e.g. ")[2], *lines[end:]]
+    edited = [*lines[:start], "    " + hit.sentence.partition("e.g. ")[2], *lines[end:]]
     path.write_text("\n".join(edited), encoding="utf-8")
     wider = load_experiment(path).space.dimensions["PE.loss_weight"]
-    assert wider == of.space.dimensions["PE.loss_weight"].model_copy(update={"low": 5e-5})
+    assert wider == experiment.space.dimensions["PE.loss_weight"].model_copy(update={"low": 5e-5})

@@ -61,28 +61,28 @@ def valley(params: Params) -> Observation:
     return complete(1.0 - 0.1 * float(params["trunk.depth"]) - 10 * float(params.get("weight_decay", 0.0)))
 
 
-Answering = Callable[[Params], Observation | None]
+Observe = Callable[[Params], Observation | None]
 
 
 def rounds(
-    sampler: KerasTunerSampler, asks: int, answering: Answering = valley, batch: int = 8, first: int = 0
+    sampler: KerasTunerSampler, asks: int, observe: Observe = valley, batch: int = 8, first: int = 0
 ) -> list[Params | None]:
     """Suggestions in rounds, all of them kept; ends with None where the sampler has nothing to suggest."""
     asked: list[Params | None] = []
     for number in range(first, first + asks, batch):
         kept: list[Params] = []
-        for place in range(min(batch, first + asks - number)):
-            suggested = sampler.suggest(number + place, 0)
+        for index in range(min(batch, first + asks - number)):
+            suggested = sampler.suggest(number + index, 0)
             asked.append(suggested)
             if suggested is None:
                 return asked
             sampler.mark_pending(suggested)
             kept.append(suggested)
-        sampler.observe([answering(params) for params in kept])
+        sampler.observe([observe(params) for params in kept])
     return asked
 
 
-def told(asked: Iterable[Params | None]) -> list[Params]:
+def without_none(asked: Iterable[Params | None]) -> list[Params]:
     return [params for params in asked if params is not None]
 
 
@@ -90,7 +90,7 @@ def told(asked: Iterable[Params | None]) -> list[Params]:
 class TestEveryOracle:
     def test_suggests_points_of_the_space_in_its_order_and_of_pythons_types(self, algorithm: str) -> None:
         experiment = experiment_of(algorithm)
-        asked = told(rounds(KerasTunerSampler(experiment), 48))
+        asked = without_none(rounds(KerasTunerSampler(experiment), 48))
         assert len(asked) == 48
         for params in asked:
             assert experiment.space.contains(point(params))
@@ -101,12 +101,12 @@ class TestEveryOracle:
             assert ("momentum" in params) == (params["optimizer"] == "sgd")
             assert ("PE.width" in params) == (params["PE.depth"] != 0)
 
-    def test_seeds_decide(self, algorithm: str) -> None:
-        one, again, other = (rounds(KerasTunerSampler(experiment_of(algorithm, seed=seed)), 16) for seed in (0, 0, 2))
-        assert one == again
-        assert (one == other) == (algorithm == "grid")
+    def test_suggestions_depend_on_the_seed(self, algorithm: str) -> None:
+        first, again, other = (rounds(KerasTunerSampler(experiment_of(algorithm, seed=seed)), 16) for seed in (0, 0, 2))
+        assert first == again
+        assert (first == other) == (algorithm == "grid")
 
-    def test_the_randomness_of_others_is_left_alone(self, algorithm: str) -> None:
+    def test_global_random_states_are_left_unchanged(self, algorithm: str) -> None:
         random.seed(1)
         np.random.seed(1)  # noqa: NPY002  # the state that others may use
         expected = random.random(), np.random.random()  # noqa: NPY002, S311
@@ -115,29 +115,29 @@ class TestEveryOracle:
         rounds(KerasTunerSampler(experiment_of(algorithm)), 8)
         assert (random.random(), np.random.random()) == expected  # noqa: NPY002, S311
 
-    @pytest.mark.parametrize("answer", [None, FAILED, complete(math.nan), complete(-1e300), complete(math.inf)])
-    def test_survives_whatever_is_answered(self, algorithm: str, answer: Observation | None) -> None:
+    @pytest.mark.parametrize("observation", [None, FAILED, complete(math.nan), complete(-1e300), complete(math.inf)])
+    def test_suggestions_go_on_after_any_observation(self, algorithm: str, observation: Observation | None) -> None:
         sampler = KerasTunerSampler(experiment_of(algorithm), {"num_initial_points": 4} if algorithm == "bayesian" else {})
-        assert None not in rounds(sampler, 16, lambda params: answer if params["optimizer"] == "sgd" else valley(params))
-        assert None not in rounds(sampler, 8, lambda _: answer, batch=4, first=16)
+        assert None not in rounds(sampler, 16, lambda params: observation if params["optimizer"] == "sgd" else valley(params))
+        assert None not in rounds(sampler, 8, lambda _: observation, batch=4, first=16)
 
-    def test_takes_points_of_others(self, algorithm: str) -> None:
+    def test_points_from_elsewhere_can_be_observed(self, algorithm: str) -> None:
         experiment = experiment_of(algorithm)
         sampler = KerasTunerSampler(experiment, {"num_initial_points": 4} if algorithm == "bayesian" else {})
         foreign = itertools.islice(random_points(experiment.space, np.random.SeedSequence(7)), 40)
         for number in range(0, 32, 8):
             kept: list[Params] = []
-            for place in range(8):
-                suggested = sampler.suggest(number + place, 0) if place % 2 else None
-                kept.append(suggested if suggested and place % 4 == 1 else next(foreign))
+            for index in range(8):
+                suggested = sampler.suggest(number + index, 0) if index % 2 else None
+                kept.append(suggested if suggested and index % 4 == 1 else next(foreign))
                 sampler.mark_pending(kept[-1])
             sampler.observe([valley(params) for params in kept])
-        assert all(experiment.space.contains(point(params)) for params in told(rounds(sampler, 8, first=32)))
+        assert all(experiment.space.contains(point(params)) for params in without_none(rounds(sampler, 8, first=32)))
 
-    def test_goes_on_as_if_it_had_not_stopped(self, algorithm: str) -> None:
-        """Wherever in a round it stops. A stateful one is asked again all that it was asked; others are told."""
+    def test_a_resumed_sampler_suggests_what_an_uninterrupted_one_suggests(self, algorithm: str) -> None:
+        """At any trial of a round. Earlier suggestions are asked again of a stateful sampler, and marked as pending for all."""
         experiment = experiment_of(algorithm, {name: MIXED[name] for name in ("trunk.depth", "PE.loss_weight", "optimizer")})
-        uninterrupted = told(rounds(KerasTunerSampler(experiment), 40))
+        uninterrupted = without_none(rounds(KerasTunerSampler(experiment), 40))
         for number in (8, 16, 21, 35):
             sampler = KerasTunerSampler(experiment)
             assert sampler.is_stateful == (algorithm in {"hyperband", "grid"})
@@ -151,32 +151,32 @@ class TestEveryOracle:
                     sampler.observe([valley(params) for params in uninterrupted[earlier - 7 : earlier + 1]])
             assert sampler.suggest(number, 0) == uninterrupted[number]
 
-    def test_says_nothing_and_writes_nothing(
+    def test_sampling_prints_nothing_and_writes_no_file(
         self, algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("TMPDIR", str(tmp_path))
         rounds(KerasTunerSampler(experiment_of(algorithm)), 48, lambda params: None if params["trunk.depth"] == 1 else FAILED)
-        assert os.listdir(tmp_path) == []  # noqa: PTH208  # nothing, be it hidden
+        assert os.listdir(tmp_path) == []  # noqa: PTH208  # hidden files included
         assert capfd.readouterr() == ("", "")
 
-    def test_a_space_without_dimensions(self, algorithm: str) -> None:
+    def test_a_space_without_dimensions_has_one_point(self, algorithm: str) -> None:
         sampler = KerasTunerSampler(experiment_of(algorithm, {}))
         assert sampler.suggest(0, 0) in ({}, None)
         sampler.mark_pending({})
         sampler.observe([complete(0.5)])
         assert sampler.suggest(1, 0) is None
 
-    def test_one_suggestion_after_the_other_may_be_turned_down(self, algorithm: str) -> None:
+    def test_suggestions_of_further_attempts_differ(self, algorithm: str) -> None:
         experiment = experiment_of(algorithm)
         sampler = KerasTunerSampler(experiment)
-        suggested = told(sampler.suggest(0, attempt) for attempt in range(6))
+        suggested = without_none(sampler.suggest(0, attempt) for attempt in range(6))
         assert len({repr(params) for params in suggested}) == 6
         sampler.mark_pending(suggested[-1])
         sampler.observe([valley(suggested[-1])])
-        assert len(told(rounds(sampler, 8, first=1))) == 8
+        assert len(without_none(rounds(sampler, 8, first=1))) == 8
 
-    def test_its_options_are_its_own(self, algorithm: str) -> None:
+    def test_options_are_those_of_the_oracle_and_mistakes_are_refused(self, algorithm: str) -> None:
         expected = {"bayesian": {"num_initial_points", "alpha", "beta"}, "hyperband": {"factor", "hyperband_iterations"}}
         options = options_of(algorithm)
         assert options.keys() == expected.get(algorithm, set())
@@ -185,22 +185,22 @@ class TestEveryOracle:
         )
         mistakes: list[dict[str, Any]] = [{"colour": "red"}, *({name: -1} for name in options)]
         for wrong in mistakes:
-            with pytest.raises(ConfigError, match=f"{algorithm} of keras_tuner refuses"):
+            with pytest.raises(ConfigError, match=rf"^search\.options: {algorithm} of keras_tuner\b"):
                 KerasTunerSampler(experiment_of(algorithm), wrong)
 
 
-def test_its_import_says_nothing() -> None:
+def test_its_import_prints_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", "import branchsweep.search.keras_tuner"], capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")
 
 
 @pytest.mark.parametrize("algorithm", ["random", "hyperband", "grid"])
-def test_a_finite_space_comes_to_its_end(algorithm: str) -> None:
+def test_a_finite_space_is_exhausted(algorithm: str) -> None:
     """All twelve points once, in a space where all of them differ; random search may give up some points before."""
     dimensions: Dimensions = {**SMALL, "PE.depth": {"type": "int", "low": 1, "high": 2}}
     asked = rounds(KerasTunerSampler(experiment_of(algorithm, dimensions, epochs=1)), 60)
     assert asked[-1] is None
-    points = [tuple(point(params).items()) for params in told(asked)]
+    points = [tuple(point(params).items()) for params in without_none(asked)]
     assert 8 <= len(set(points)) == len(points) <= 12
     assert len(points) == 12 or algorithm != "grid"
 
@@ -214,22 +214,24 @@ def test_a_grid_asks_each_combination_of_conditional_dimensions_once() -> None:
         "V.width": {"type": "int", "low": 8, "high": 16, "step": 8, "when": {"PE.width": [8, 24], "momentum": [0.3]}},
     }
     experiment = experiment_of("grid", dimensions)
-    asked = told(rounds(KerasTunerSampler(experiment), 200, lambda _: None))
+    asked = without_none(rounds(KerasTunerSampler(experiment), 200, lambda _: None))
     assert all(experiment.space.contains(params) for params in asked)
     assert len({repr(params) for params in asked}) == len(asked) == 3 + 4 * 1 + 2 * (3 * 3 + 1 * (2 + 1 + 2))
 
 
 def test_a_dimension_whose_condition_names_no_value_is_never_asked() -> None:
     dimensions: Dimensions = {**SMALL, "V.width": {"type": "int", "low": 8, "high": 16, "when": {"PE.depth": []}}}
-    assert all("V.width" not in params for params in told(rounds(KerasTunerSampler(experiment_of("random", dimensions)), 8)))
+    assert all(
+        "V.width" not in params for params in without_none(rounds(KerasTunerSampler(experiment_of("random", dimensions)), 8))
+    )
 
 
-def test_values_of_mixed_types_keep_their_own() -> None:
+def test_values_of_mixed_types_keep_their_types() -> None:
     dimensions: Dimensions = {
         "weight_decay": {"type": "choice", "choices": [0, 0.5, 1]},
         "momentum": {"type": "float", "low": 0.0, "high": 0.9, "step": 0.1, "when": {"weight_decay": [0, 0.5]}},
     }
-    asked = told(rounds(KerasTunerSampler(experiment_of("random", dimensions)), 40, lambda _: complete(0.5)))
+    asked = without_none(rounds(KerasTunerSampler(experiment_of("random", dimensions)), 40, lambda _: complete(0.5)))
     assert {repr(params["weight_decay"]) for params in asked} == {"0", "0.5", "1"}
     assert all(("momentum" in params) == (params["weight_decay"] != 1) for params in asked)
     momentum = Float(type="float", low=0.0, high=0.9, step=0.1)
@@ -237,22 +239,22 @@ def test_values_of_mixed_types_keep_their_own() -> None:
     assert all(momentum.contains(params["momentum"]) for params in asked if "momentum" in params)
 
 
-def test_bayesian_search_climbs() -> None:
+def test_bayesian_search_improves() -> None:
     dimensions: Dimensions = {name: MIXED[name] for name in ("weight_decay", "PE.loss_weight", "activation")}
 
     def hill(params: Params) -> Observation:
-        away = (float(params["weight_decay"]) - 0.007) / 0.01, math.log10(float(params["PE.loss_weight"]) / 3)
-        return complete(1 - away[0] ** 2 - away[1] ** 2 - (params["activation"] != "silu"))
+        distances = (float(params["weight_decay"]) - 0.007) / 0.01, math.log10(float(params["PE.loss_weight"]) / 3)
+        return complete(1 - distances[0] ** 2 - distances[1] ** 2 - (params["activation"] != "silu"))
 
-    asked = told(rounds(KerasTunerSampler(experiment_of("bayesian", dimensions)), 40, hill))
+    asked = without_none(rounds(KerasTunerSampler(experiment_of("bayesian", dimensions)), 40, hill))
     values = [hill(params).expected[0] for params in asked]
     assert max(values[16:]) > max(values[:16])
     assert max(values) > 0.99
     assert np.median(values[24:]) > np.median(values[:8]) + 0.5
 
 
-def test_bayesian_search_seeks_the_bound_of_keras_tuner() -> None:
-    """The same process, the same bound: the points that both find are equal, and their own bounds too."""
+def test_bayesian_search_suggests_the_point_that_keras_tuner_suggests() -> None:
+    """Both maximise the upper confidence bound of the same Gaussian process."""
     experiment = experiment_of("bayesian", {name: MIXED[name] for name in ("weight_decay", "PE.loss_weight", "trunk.width")})
     sampler = KerasTunerSampler(experiment, {"num_initial_points": 1})
     known = list(itertools.islice(random_points(experiment.space, np.random.SeedSequence(3)), 12))
@@ -264,31 +266,33 @@ def test_bayesian_search_seeks_the_bound_of_keras_tuner() -> None:
             for params in known
         ]
     )
-    ours = sampler.suggest(12, 0)
+    suggested = sampler.suggest(12, 0)
     oracle: Any = sampler._oracle
     oracle._random_state = np.random.RandomState(5)
-    theirs = point_of(experiment.space, keras_tuner.oracles.BayesianOptimizationOracle.populate_space(oracle, "next")["values"])
-    assert ours is not None
-    assert ours == {name: pytest.approx(value, rel=1e-3, abs=1e-5) for name, value in theirs.items()}
+    expected = point_of(
+        experiment.space, keras_tuner.oracles.BayesianOptimizationOracle.populate_space(oracle, "next")["values"]
+    )
+    assert suggested is not None
+    assert suggested == {name: pytest.approx(value, rel=1e-3, abs=1e-5) for name, value in expected.items()}
 
 
 class TestHyperband:
     def test_promotes_the_better_of_its_brackets(self) -> None:
         """With nine epochs: brackets of nine networks of one epoch, three of three, one of nine; then smaller ones."""
         experiment = experiment_of("hyperband")
-        asked = told(rounds(KerasTunerSampler(experiment), 9, batch=9))
+        asked = without_none(rounds(KerasTunerSampler(experiment), 9, batch=9))
         assert {params["epochs"] for params in asked} == {1}
         sampler = KerasTunerSampler(experiment)
-        asked = told(rounds(sampler, 64))
+        asked = without_none(rounds(sampler, 64))
         assert {params["epochs"] for params in asked} == {1, 3, 9}
         first = [params for params in asked if params["epochs"] == 1][:9]
         best = sorted(first, key=lambda params: -valley(params).expected[0])[:3]
         promoted = [point(params) for params in asked if params["epochs"] == 3]
         assert all(point(params) in promoted for params in best)
-        assert max(params["epochs"] for params in told(rounds(sampler, 300, first=64))) == 9
+        assert max(params["epochs"] for params in without_none(rounds(sampler, 300, first=64))) == 9
 
     def test_a_failed_network_does_not_block_its_bracket(self) -> None:
-        asked = told(
+        asked = without_none(
             rounds(
                 KerasTunerSampler(experiment_of("hyperband")), 64, lambda params: None if params["PE.depth"] else valley(params)
             )
@@ -297,14 +301,14 @@ class TestHyperband:
         assert promoted
         assert all(params["PE.depth"] == 0 for params in promoted[:1])
 
-    def test_ends_where_it_is_told_how_often(self) -> None:
+    def test_hyperband_iterations_limit_the_number_of_trials(self) -> None:
         sampler = KerasTunerSampler(experiment_of("hyperband"), {"hyperband_iterations": 1, "factor": 3})
         asked = rounds(sampler, 400, batch=1)
         assert asked[-1] is None
         assert 15 < len(asked) < 60
 
     @pytest.mark.parametrize("where", ["dimensions", "fixed"])
-    def test_a_space_may_not_say_epochs_itself(self, where: str) -> None:
+    def test_a_space_with_epochs_of_its_own_is_refused(self, where: str) -> None:
         experiment = experiment_of("hyperband")
         space = experiment.space.model_validate(
             {"dimensions": MIXED}
@@ -314,7 +318,7 @@ class TestHyperband:
                 else {"fixed": {"epochs": 5}}
             )
         )
-        with pytest.raises(ConfigError, match="hyperband chooses them"):
+        with pytest.raises(ConfigError, match=r"\bepochs\b"):
             KerasTunerSampler(experiment.model_copy(update={"space": space}))
 
 
@@ -344,11 +348,11 @@ fit: {epochs: 3}
 def hypermodel(tmp_path: Path) -> BranchedHyperModel:
     file = tmp_path / "slice.yaml"
     file.write_text(YAML, encoding="utf-8")
-    whole = BranchedHyperModel.from_yaml(file, overrides=["seed=3"])
-    assert whole.experiment == load_experiment(file, ["seed=3"])
+    complete_table = BranchedHyperModel.from_yaml(file, overrides=["seed=3"])
+    assert complete_table.experiment == load_experiment(file, ["seed=3"])
     rows = np.arange(300)
-    few = TrainingRows(whole.rows.x[rows], whole.rows.y[rows], ((rows[:200], rows[200:]),))
-    return BranchedHyperModel(whole.experiment, few)
+    selected = TrainingRows(complete_table.rows.x[rows], complete_table.rows.y[rows], ((rows[:200], rows[200:]),))
+    return BranchedHyperModel(complete_table.experiment, selected)
 
 
 def chosen(hypermodel: BranchedHyperModel, **values: ParamValue) -> keras_tuner.HyperParameters:
@@ -390,12 +394,12 @@ def test_a_hypermodel_builds_the_network_of_the_recipe(hypermodel: BranchedHyper
     assert history["val_V_r2"][-1] == pytest.approx(r2["V"].score, abs=1e-4)
 
 
-def test_a_caller_may_bring_rows(hypermodel: BranchedHyperModel) -> None:
+def test_a_caller_may_pass_rows_to_fit(hypermodel: BranchedHyperModel) -> None:
     hp = chosen(hypermodel)
     model = hypermodel.build(hp)
     x, y = np.ones((10, 3), np.float32), {"PE": np.zeros(10), "V": np.zeros(10)}
-    for words in ({"x": x, "y": y}, {}):
-        history = hypermodel.fit(hp, model, *(() if words else (x, y)), epochs=1, verbose=0, **words).history
+    for arguments in ({"x": x, "y": y}, {}):
+        history = hypermodel.fit(hp, model, *(() if arguments else (x, y)), epochs=1, verbose=0, **arguments).history
         assert "loss" in history
         assert "val_loss" not in history
 
@@ -408,7 +412,9 @@ def test_kerastuners_own_tuner_searches_it(hypermodel: BranchedHyperModel, tmp_p
     tuner = keras_tuner.RandomSearch(
         hypermodel, objective="val_loss", max_trials=2, seed=1, directory=tmp_path, project_name="s"
     )
-    assert [each.name for each in tuner.oracle.get_space().space] == list(hypermodel.experiment.space.dimensions)
+    assert [hyperparameter.name for hyperparameter in tuner.oracle.get_space().space] == list(
+        hypermodel.experiment.space.dimensions
+    )
     tuner.search(epochs=1, verbose=0)
     trials = list(tuner.oracle.trials.values())
     assert [trial.status for trial in trials] == ["COMPLETED"] * 2

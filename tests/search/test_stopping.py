@@ -1,4 +1,4 @@
-"""When a search is over."""
+"""The stopping criteria of a search."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ def experiment(**search: Any) -> Experiment:
     return tiny_experiment(search={"driver": "random", "trials": 10, "batch": 4, **search})
 
 
-def standing(results: list[Result]) -> RunningEvaluation:
+def evaluation_of(results: list[Result]) -> RunningEvaluation:
     return RunningEvaluation(experiment().objective, results)
 
 
-def stopped_by(results: list[Result], after: float = 0.0, **search: Any) -> StoppedBy | None:
-    found = check_stop(experiment(**search), standing(results), after)
+def stopped_by(results: list[Result], seconds_spent: float = 0.0, **search: Any) -> StoppedBy | None:
+    found = check_stop(experiment(**search), evaluation_of(results), seconds_spent)
     return found.by if found else None
 
 
 RISING = [result(number, number / 10) for number in range(6)]
 
 
-def test_nothing_ends_it_before_its_budget() -> None:
+def test_a_search_goes_on_within_its_budget() -> None:
     assert stopped_by([]) is None
-    assert stopped_by(RISING, after=1e9) is None
+    assert stopped_by(RISING, seconds_spent=1e9) is None
 
 
 @pytest.mark.parametrize(
-    ("search", "after", "expected"),
+    ("search", "seconds_spent", "expected"),
     [
         ({"trials": 6}, 0.0, StoppedBy.TRIALS),
         ({"seconds": 5.0}, 5.0, StoppedBy.SECONDS),
@@ -49,11 +49,13 @@ def test_nothing_ends_it_before_its_budget() -> None:
         ({"target": 0.5}, 0.0, StoppedBy.TARGET),
         ({"target": 0.51}, 0.0, None),
         ({"patience": 1}, 0.0, None),  # the last trial is the best
-        ({"target": 0.5, "trials": 6}, 0.0, StoppedBy.TARGET),  # reached is more than done
+        ({"target": 0.5, "trials": 6}, 0.0, StoppedBy.TARGET),  # the target has priority over the trials
     ],
 )
-def test_whichever_comes_first(search: dict[str, Any], after: float, expected: StoppedBy | None) -> None:
-    assert stopped_by(RISING, after, **search) is expected
+def test_the_first_criterion_that_is_reached_ends_the_search(
+    search: dict[str, Any], seconds_spent: float, expected: StoppedBy | None
+) -> None:
+    assert stopped_by(RISING, seconds_spent, **search) is expected
 
 
 def test_patience_counts_the_trials_after_the_best() -> None:
@@ -64,7 +66,8 @@ def test_patience_counts_the_trials_after_the_best() -> None:
     assert stopped_by(failed, patience=3) is StoppedBy.PATIENCE
 
 
-def test_why_is_said_in_words() -> None:
-    found = check_stop(experiment(target=0.4), standing(RISING), 0.0)
+def test_the_reason_names_the_trial_and_the_target() -> None:
+    found = check_stop(experiment(target=0.4), evaluation_of(RISING), 0.0)
     assert found is not None
-    assert found.because == "trial 5 reaches the target: mean_r2 0.5000, asked 0.4"
+    assert found.by is StoppedBy.TARGET
+    assert all(part in found.because for part in ("trial 5", "mean_r2 0.5000", "0.4"))
