@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -133,3 +134,18 @@ def test_an_experiment_and_a_comparison_from_yaml() -> None:
     root = Path(__file__).parents[1] / "experiments"
     assert Experiment.from_yaml(root / "quickstart.yaml").name == "quickstart"
     assert list(Comparison.from_yaml(str(root / "compare.yaml")).contestants)
+
+
+@pytest.mark.parametrize("wrong", [{"data": [1, 2]}, {"workers": 0}, {"workers": True}])
+def test_arguments_of_the_wrong_kind_are_the_users_mistake(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UserError) as caught:
+        branchsweep.sweep(experiment(), **wrong)
+    assert caught.value.where in wrong
+
+
+def test_a_model_predicts_on_the_data_frame_that_it_was_trained_on_whatever_its_columns_are_called(store: str) -> None:
+    numbered = boiler()[["load", "wind", "heat", "steam"]].set_axis([0, 1, 2, 3], axis=1)
+    heads = {"heat": {"column": "2"}, "steam": {"column": "3"}}
+    named = experiment(name="numbered", table={"source": "dataframe", "inputs": ["0", "1"]}, heads=heads)
+    result = branchsweep.sweep(named, numbered, tracking_uri=store, workers=1, verbose=False)
+    assert result.best_model.predict(numbered).shape == (200, 2)

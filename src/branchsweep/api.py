@@ -251,8 +251,12 @@ def _temporary_folder() -> Path:
 def _session(
     data: str | TableData | None, tracking_uri: str | None, workers: int | Workers | None, fresh: bool, verbose: bool
 ) -> Session:
+    if not (data is None or isinstance(data, (str, Path)) or hasattr(data, "columns")):
+        raise UserError(f"got data of type {type(data).__name__}, expected the path of a table, or a DataFrame", "data")
+    if isinstance(workers, int) and (isinstance(workers, bool) or workers < 1):
+        raise UserError(f"got workers={workers}, expected a number of processes from 1 on", "workers")
     return Session(
-        data=Path(data) if isinstance(data, str) else data,
+        data=Path(data).expanduser() if isinstance(data, (str, Path)) else data,
         tracking_uri=tracking_uri,
         workers=LocalWorkersConfig(kind="local", count=workers) if isinstance(workers, int) else workers,
         fresh=fresh,

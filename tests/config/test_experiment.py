@@ -137,6 +137,14 @@ class TestExperiment:
         errors = mistakes(heads={name: {}}, space={"dimensions": {}}, search={})
         assert [location for location, _ in errors] == [("heads", name)]
 
+    @pytest.mark.parametrize(
+        ("heads", "wrong"), [(["inputs"], ["inputs"]), (["trunk_1"], ["trunk_1"]), (["y", "y_1"], ["y_1"])]
+    )
+    def test_no_head_takes_the_name_of_a_layer_of_the_exported_network(self, heads: list[str], wrong: list[str]) -> None:
+        found = mistakes(heads={name: {} for name in heads}, space={"dimensions": {}}, search={})
+        assert [path for path, _ in found] == [("heads", name) for name in wrong]
+        assert list(make(heads={"y_1": {}, "z": {}}, space={"dimensions": {}}, search={}).heads) == ["y_1", "z"]
+
     def test_an_algorithm_of_another_driver_is_refused(self) -> None:
         assert mistakes(search={"driver": "random", "algorithm": "tpe"}) == [
             (("search", "algorithm"), "got 'tpe', expected an algorithm of random (random)")

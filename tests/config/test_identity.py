@@ -60,3 +60,14 @@ def test_settings_that_do_not_change_results_are_not_among_the_key_fields(overri
 def test_settings_that_change_results_are_among_the_key_fields(override: str) -> None:
     changed = load_experiment(EXPERIMENTS / "branched.yaml", [override])
     assert digest(sweep_key_fields(changed)) != FIRST_DIGESTS["branched"]
+
+
+@pytest.mark.parametrize(
+    ("keep", "metric", "is_other"), [("best", "min_r2", True), ("best", "mean_r2", False), ("last", "r2/PE", False)]
+)
+def test_a_sweep_whose_epochs_follow_another_objective_than_before_is_another_sweep(
+    keep: str, metric: str, is_other: bool
+) -> None:
+    """The first versions chose the best epoch by the mean, whatever the objective."""
+    quickstart = load_experiment(EXPERIMENTS / "quickstart.yaml", [f"fit.keep={keep}", f"objective.maximize=[{metric}]"])
+    assert ("epochs_kept_by" in sweep_key_fields(quickstart)) == is_other

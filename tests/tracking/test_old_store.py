@@ -11,8 +11,10 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+import branchsweep
 from branchsweep.cli import main
 from branchsweep.tracking.open import open_recorded_comparison, open_recorded_sweep
 from fixtures.old_store import ARCHIVE, expected, trials_in, unpack
@@ -135,6 +137,19 @@ def test_the_registered_model_predicts_what_it_predicted(unpacked: OldStore, tmp
         assert {name: float(value) for name, value in row.items()} == pytest.approx(
             {name: float(value) for name, value in recorded_row.items()}, rel=1e-5
         )
+
+
+def test_the_registered_model_is_loaded_in_python(unpacked: OldStore) -> None:
+    """Models of the first version lie without the code of their encoders."""
+    table = pd.read_csv(unpacked.folder / "table.csv")
+    recorded = list(csv.DictReader(unpacked.expected["predictions"]))
+    for model in (
+        branchsweep.load_model("models:/finished@champion", unpacked.uri),
+        branchsweep.load_sweep("finished", unpacked.uri).best_model,
+    ):
+        predicted = model.predict(table)
+        for head in predicted.columns:
+            assert predicted[head].to_list() == pytest.approx([float(row[head]) for row in recorded], rel=1e-5)
 
 
 def test_a_trial_is_replayed(unpacked: OldStore) -> None:

@@ -5,6 +5,7 @@ Each check yields the path of a wrong value with the message about it. The parts
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,12 @@ from branchsweep.trial import ParamValue
 
 if TYPE_CHECKING:
     from branchsweep.config.experiment import Experiment
+
+INPUT_LAYER = "inputs"
+"""The name of the input layer of an exported network."""
+
+_LAYER_NAME = re.compile(r"(?P<part>.+)_\d+")
+"""The names of its hidden layers: `trunk_1`, and `PE_1` of a head `PE`."""
 
 SKLEARN_BASELINES = ("linear_regression",)
 """The baselines that scikit-learn trains."""
@@ -40,6 +47,9 @@ def _head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
         path = ("heads", head)
         if head in reserved:
             yield path, "the name is taken by a hyperparameter or a metric; choose another (and give its column)"
+        layer = _LAYER_NAME.fullmatch(head)
+        if head == INPUT_LAYER or (layer and layer["part"] in {"trunk", *experiment.heads}):
+            yield path, "the name is that of a layer in the exported network; choose another (and give its column)"
         if column in experiment.table.inputs:
             yield path, f"column '{column}' is an input; a network may not read what it predicts"
         if column in heads_by_column:

@@ -10,6 +10,7 @@ from typing import Any
 
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
 from branchsweep.config.search import RENAMED_KEYS
 
 STOPPING_CRITERIA = ("trials", "seconds", "target", "patience")
@@ -38,7 +39,16 @@ def sweep_key_fields(experiment: Experiment) -> dict[str, Any]:
             "table": {"source"},
         }
     )
-    return _with_first_names(fields)
+    return _with_first_names(fields) | ({"epochs_kept_by": "objective"} if _keeps_epochs_by_other_rule(experiment) else {})
+
+
+def _keeps_epochs_by_other_rule(experiment: Experiment) -> bool:
+    """Whether early stopping or `keep: best` follow an objective other than the mean, by which the first versions chose epochs.
+
+    What these recorded of such a sweep was trained by another rule, so it is not resumed.
+    """
+    chooses = experiment.fit.keep == "best" or experiment.fit.early_stopping is not None
+    return chooses and experiment.objective.ranking_metric != DEFAULT_OBJECTIVE
 
 
 def comparison_key_fields(comparison: Comparison) -> dict[str, Any]:

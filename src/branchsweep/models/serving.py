@@ -177,13 +177,14 @@ def _load_pyfunc(path: str) -> Predictor:
 
 def _numbers(table: Table, columns: list[str]) -> Floats:
     """The columns as an array `(rows, columns)`."""
-    missing = [column for column in columns if column not in table.columns]
+    by_name = {str(column): column for column in table.columns}  # a model knows columns by text, a DataFrame by any label
+    missing = [column for column in columns if column not in by_name]
     if missing:
-        raise ValueError(f"got a table with the columns {list(table.columns)}, but the model also needs {missing}")
+        raise ValueError(f"got a table with the columns {list(by_name)}, but the model also needs {missing}")
     values = np.empty((len(table), len(columns)))
     for position, column in enumerate(columns):
         try:
-            values[:, position] = table[column].to_numpy(dtype=np.float64, na_value=np.nan)
+            values[:, position] = table[by_name[column]].to_numpy(dtype=np.float64, na_value=np.nan)
         except (TypeError, ValueError) as error:
             raise ValueError(f"column '{column}' must hold numbers: {error}") from error
     return values

@@ -22,6 +22,7 @@ from mlflow.types.schema import AnyType
 
 from branchsweep.errors import DataError, TrackingError, did_you_mean
 from branchsweep.models import serving
+from branchsweep.models.encoder_files import add_encoder_files
 from branchsweep.tracking.champion_history import (
     CHAMPION,
 )
@@ -117,6 +118,7 @@ def download_model(model_uri: str, target: Path, tracking_uri: str | None = None
             raise TrackingError(
                 f"{model_uri} was not made by branchsweep: it has no {serving.MODEL_FILE} and {serving.MANIFEST_FILE}"
             )
+        add_encoder_files(files)
         return files
 
 
