@@ -61,9 +61,9 @@ class Page:
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression in JavaScript, as JSON knows it."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
-        return answer["result"].get("value")
+        response = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in response, response["exceptionDetails"]
+        return response["result"].get("value")
 
     @property
     def text(self) -> str:
@@ -110,10 +110,10 @@ class Page:
 class Browser:
     """Chromium behind two pipes. `open_browser` makes it."""
 
-    def __init__(self, to_it: int, from_it: int, remembered: Mapping[str, str]) -> None:
-        self._to_it = to_it
-        self._remembered = remembered
-        self._from_it = from_it
+    def __init__(self, to_browser: int, from_browser: int, local_storage: Mapping[str, str]) -> None:
+        self._to_browser = to_browser
+        self._local_storage = local_storage
+        self._from_browser = from_browser
         self._buffer = b""
         self._last = 0
 
@@ -121,23 +121,23 @@ class Browser:
         """Send one command and return its result; events are skipped."""
         self._last += 1
         message = {"id": self._last, "method": method, "params": params or {}, **({"sessionId": session} if session else {})}
-        written = json.dumps(message).encode() + b"\0"
-        while written:
-            written = written[os.write(self._to_it, written) :]
-        while (answer := self._read()).get("id") != self._last:
+        data = json.dumps(message).encode() + b"\0"
+        while data:
+            data = data[os.write(self._to_browser, data) :]
+        while (response := self._read()).get("id") != self._last:
             pass
-        assert "error" not in answer, f"{method}: {answer['error']}"
-        return answer["result"]
+        assert "error" not in response, f"{method}: {response['error']}"
+        return response["result"]
 
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._from_it], [], [], PATIENCE)
+            ready, _, _ = select.select([self._from_browser], [], [], PATIENCE)
             assert ready, f"Chromium has sent nothing for {PATIENCE:.0f} s"
-            piece = os.read(self._from_it, 1 << 16)
-            assert piece, "Chromium has ended"
-            self._buffer += piece
-        line, _, self._buffer = self._buffer.partition(b"\0")
-        message: dict[str, Any] = json.loads(line)
+            chunk = os.read(self._from_browser, 1 << 16)
+            assert chunk, "Chromium has ended"
+            self._buffer += chunk
+        first_message, _, self._buffer = self._buffer.partition(b"\0")
+        message: dict[str, Any] = json.loads(first_message)
         return message
 
     @contextmanager
@@ -148,7 +148,7 @@ class Browser:
         page = Page(self, session)
         page.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         page.call("Page.enable")
-        for key, value in self._remembered.items():
+        for key, value in self._local_storage.items():
             remember = f"window.localStorage.setItem({json.dumps(key)}, {json.dumps(value)})"
             page.call("Page.addScriptToEvaluateOnNewDocument", source=remember)
         page.call("Page.navigate", url=url)
@@ -159,38 +159,38 @@ class Browser:
 
 
 @contextmanager
-def open_browser(chromium: str, profile: Path, remembered: Mapping[str, str] | None = None) -> Generator[Browser]:
+def open_browser(chromium: str, profile: Path, local_storage: Mapping[str, str] | None = None) -> Generator[Browser]:
     """Run a browser with a new profile; afterwards it is stopped with all its processes.
 
     Args:
         chromium: Its path.
         profile: An empty folder.
-        remembered: The local storage of every page.
+        local_storage: The local storage of every page.
     """
-    its_in, to_it = os.pipe()
-    from_it, its_out = os.pipe()
+    browser_input, to_browser = os.pipe()
+    from_browser, browser_output = os.pipe()
     # out of the way of 3 and 4, which they become in the new process
-    ours = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (its_in, its_out)]
+    pipe_ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (browser_input, browser_output)]
     log = os.open(profile / "log", os.O_WRONLY | os.O_CREAT, 0o600)
     process = os.posix_spawn(
         chromium,
         [chromium, *OPTIONS, f"--user-data-dir={profile}", "about:blank"],
         os.environ,
         file_actions=[
-            (os.POSIX_SPAWN_DUP2, ours[0], 3),
-            (os.POSIX_SPAWN_DUP2, ours[1], 4),
+            (os.POSIX_SPAWN_DUP2, pipe_ends[0], 3),
+            (os.POSIX_SPAWN_DUP2, pipe_ends[1], 4),
             (os.POSIX_SPAWN_DUP2, log, 1),
             (os.POSIX_SPAWN_DUP2, log, 2),
         ],
         setsid=True,
     )
-    for end in (its_in, its_out, *ours, log):
+    for end in (browser_input, browser_output, *pipe_ends, log):
         os.close(end)
     try:
-        yield Browser(to_it, from_it, remembered or {})
+        yield Browser(to_browser, from_browser, local_storage or {})
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process, signal.SIGKILL)
         os.waitpid(process, 0)
-        os.close(to_it)
-        os.close(from_it)
+        os.close(to_browser)
+        os.close(from_browser)

@@ -38,13 +38,13 @@ class RayCluster:
         from ray.util import get_node_ip_address
 
         self.folder, self.cache = folder, cache
-        host, port, door = get_node_ip_address(), free_port(), free_port()
-        self.address, self.client_address = f"{host}:{port}", f"ray://{host}:{door}"
+        host, port, client_port = get_node_ip_address(), free_port(), free_port()
+        self.address, self.client_address = f"{host}:{port}", f"ray://{host}:{client_port}"
         self._starts = 0
         source = str(Path(branchsweep.__file__).parents[1])
         self._environment = {**os.environ, "BRANCHSWEEP_CACHE": str(cache), "PYTHONPATH": source}
-        where = [f"--port={port}", f"--ray-client-server-port={door}", f"--temp-dir={folder}"]
-        self._head = self._start("--head", *where, "--include-dashboard=false")
+        addresses = [f"--port={port}", f"--ray-client-server-port={client_port}", f"--temp-dir={folder}"]
+        self._head = self._start("--head", *addresses, "--include-dashboard=false")
         self._second: subprocess.Popen[bytes] | None = None
 
     @property
@@ -77,29 +77,29 @@ class RayCluster:
         self.kill_second_node()
         _kill(self._head)
 
-    def _start(self, *words: str, gpus: int = 0) -> subprocess.Popen[bytes]:
+    def _start(self, *arguments: str, gpus: int = 0) -> subprocess.Popen[bytes]:
         """A running node, on ports that no other cluster of this machine uses."""
         log = self.folder / f"start-{self._starts}.log"
         self._starts += 1
         ports = ["--min-worker-port=0", "--max-worker-port=0", f"--dashboard-agent-listen-port={free_port()}"]
-        means = [
+        resources = [
             "--num-cpus=1",
             f"--num-gpus={gpus}",
             f"--object-store-memory={150 * 2**20}",
         ]
         ray = str(Path(sys.executable).with_name("ray"))
-        with log.open("w") as into:
+        with log.open("w") as output:
             node = subprocess.Popen(
-                [ray, "start", *words, *ports, *means, "--disable-usage-stats", "--block"],
+                [ray, "start", *arguments, *ports, *resources, "--disable-usage-stats", "--block"],
                 env=self._environment,
-                stdout=into,
-                stderr=into,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
             )
         deadline = time.monotonic() + 60
-        while STARTED not in (said := log.read_text(encoding="utf-8")):
+        while STARTED not in (text := log.read_text(encoding="utf-8")):
             if node.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"no node of a Ray cluster was started:\n{said}")
+                pytest.fail(f"no node of a Ray cluster was started:\n{text}")
             time.sleep(0.1)
         return node
 

@@ -94,10 +94,10 @@ def postgresql(programs: Path, password: str, databases: list[str]) -> Generator
             server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, **owner)
         try:
             environment = {**os.environ, "PGPASSWORD": password}
-            there = ["--host", "127.0.0.1", "--port", str(port)]
-            _await_success([programs / "pg_isready", *there], environment, seconds=30)
+            address = ["--host", "127.0.0.1", "--port", str(port)]
+            _await_success([programs / "pg_isready", *address], environment, seconds=30)
             for database in databases:
-                created: list[Any] = [programs / "createdb", *there, "--username", "mlflow", database]
+                created: list[Any] = [programs / "createdb", *address, "--username", "mlflow", database]
                 subprocess.run(created, check=True, capture_output=True, env=environment, cwd=folder)
             yield f"127.0.0.1:{port}"
         finally:
@@ -145,11 +145,11 @@ class SharedServer:
     def start(self) -> None:
         """Start it, at the same address each time."""
         words = ["--artifacts-destination", str(self.folder / "artifacts"), "--app-name", "basic-auth", "--workers", "1"]
-        where = ["--host", "127.0.0.1", "--port", str(self._port)]
+        address = ["--host", "127.0.0.1", "--port", str(self._port)]
         logs = self.folder / f"start-{self.starts}"
         logs.mkdir()
         self.starts += 1
-        command = [sys.executable, "-P", "-m", "mlflow", "server", *words, *where]
+        command = [sys.executable, "-P", "-m", "mlflow", "server", *words, *address]
         self._running = running_server(command, logs, self._environment, f"{self.uri}/health")
         self._running.__enter__()
 

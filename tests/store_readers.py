@@ -21,19 +21,19 @@ def sqlite_run_store(uri: str) -> SqliteRunStore:
 
 def assert_readers_agree(uri: str) -> int:
     """Both readers give the same, to the last digit and in the same order; returns how many trials were compared."""
-    ours, theirs = sqlite_run_store(uri), MlflowRunStore.open(uri)
-    sweeps = ours.roots("sweep")
-    assert repr(_in_order(sweeps)) == repr(_in_order(theirs.roots("sweep")))
+    sqlite_store, mlflow_store = sqlite_run_store(uri), MlflowRunStore.open(uri)
+    sweeps = sqlite_store.roots("sweep")
+    assert repr(_in_order(sweeps)) == repr(_in_order(mlflow_store.roots("sweep")))
     compared = 0
     for sweep in sweeps:
-        trials = ours.trials(sweep)
-        assert repr(_in_order(trials)) == repr(_in_order(theirs.trials(sweep)))
+        trials = sqlite_store.trials(sweep)
+        assert repr(_in_order(trials)) == repr(_in_order(mlflow_store.trials(sweep)))
         for name in ("experiment.yaml", "no such file", "no such folder/file"):
-            assert ours.artifact(sweep, name) == theirs.artifact(sweep, name)
+            assert sqlite_store.artifact(sweep, name) == mlflow_store.artifact(sweep, name)
         for trial in trials:
-            assert [one.run_id for one in ours.find_trials(trial.run_id[:12])] == [trial.run_id]
-            assert [one.run_id for one in theirs.find_trials(trial.run_id[:12])] == [trial.run_id]
-            assert repr(ours.curves(trial, SCORE_METRICS)) == repr(theirs.curves(trial, SCORE_METRICS))
+            assert [record.run_id for record in sqlite_store.find_trials(trial.run_id[:12])] == [trial.run_id]
+            assert [record.run_id for record in mlflow_store.find_trials(trial.run_id[:12])] == [trial.run_id]
+            assert repr(sqlite_store.curves(trial, SCORE_METRICS)) == repr(mlflow_store.curves(trial, SCORE_METRICS))
         compared += len(trials)
     return compared
 

@@ -80,9 +80,9 @@ class Workspace:
 
     folder: Path
 
-    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "branchsweep", *words],
+            [sys.executable, "-m", "branchsweep", *arguments],
             cwd=self.folder,
             env={**os.environ, "COLUMNS": COLUMNS, **environment},
             stdout=subprocess.PIPE,
@@ -90,22 +90,22 @@ class Workspace:
             text=True,
         )
 
-    def run(self, *words: str, exit_code: int = 0) -> tuple[str, str]:
+    def run(self, *arguments: str, exit_code: int = 0) -> tuple[str, str]:
         """Run a command in this process; its standard output and standard error."""
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.chdir(self.folder)
             patch.setenv("COLUMNS", COLUMNS)
-            patch.setattr(sys, "argv", ["branchsweep", *words])
+            patch.setattr(sys, "argv", ["branchsweep", *arguments])
             with pytest.raises(SystemExit) as ended:
                 main()
         assert (ended.value.code or 0) == exit_code, err.getvalue()
         assert "Traceback" not in err.getvalue()
         return out.getvalue(), err.getvalue()
 
-    def run_alone(self, *words: str, exit_code: int = 0) -> tuple[str, str]:
+    def run_alone(self, *arguments: str, exit_code: int = 0) -> tuple[str, str]:
         """Run a command in a process of its own; its standard output and standard error."""
-        process = self.start(*words)
+        process = self.start(*arguments)
         out, err = process.communicate(timeout=240)
         assert process.returncode == exit_code, err
         assert "Traceback" not in err
@@ -280,8 +280,10 @@ def test_report_writes_the_same_report_again_from_the_store(finished: tuple[Work
     workspace, summary, err = finished
     assert "drawing the report" in err
     client, folder = workspace.client(), workspace.folder
-    kept = client.list_artifacts(summary["run_id"])
-    assert {"report.html", "leaderboard.csv", "predictions.csv", "interactive.html", "plots"} <= {one.path for one in kept}
+    files_of_run = client.list_artifacts(summary["run_id"])
+    assert {"report.html", "leaderboard.csv", "predictions.csv", "interactive.html", "plots"} <= {
+        entry.path for entry in files_of_run
+    }
     _, err = workspace.run("report", "three", "-o", "again.html")
     assert "again.html written" in err
     page = (folder / "again.html").read_text(encoding="utf-8")
@@ -305,8 +307,8 @@ def test_show_lists_the_sweeps_and_the_best_trials(finished: tuple[Workspace, di
     assert "r2/steam" in out
     _, err = workspace.run("show", "thre", exit_code=2)
     assert "did you mean 'three'?" in err
-    shown = json.loads(workspace.run("show", "--json")[0])
-    assert [(one["name"], one["trials"]) for one in shown["sweeps"]] == [("three", summary["trials"])]
+    data = json.loads(workspace.run("show", "--json")[0])
+    assert [(entry["name"], entry["trials"]) for entry in data["sweeps"]] == [("three", summary["trials"])]
 
 
 COMPARISON = """\
@@ -337,11 +339,13 @@ def test_a_comparison_is_printed_reported_recorded_and_printed_again(finished: t
     runs = {run.info.run_name: run for run in workspace.runs("contestant")}
     assert set(runs) == {"branched", "single", "linear", "chain"}
     assert all({"r2/heat", "r2/mean", "rmse/cost", "latency_ms"} <= set(run.data.metrics) for run in runs.values())
-    again, err = workspace.run("compare", "shared.yaml")
-    assert "this comparison is complete" in err and again == out
+    output_again, err = workspace.run("compare", "shared.yaml")
+    assert "this comparison is complete" in err and output_again == out
     assert workspace.run("show", "shared")[0] == out
-    shown = json.loads(workspace.run("show", "--json")[0])
-    assert [one["name"] for one in shown["comparisons"]] == ["shared"] and [one["name"] for one in shown["sweeps"]] == ["three"]
+    data = json.loads(workspace.run("show", "--json")[0])
+    assert [entry["name"] for entry in data["comparisons"]] == ["shared"] and [entry["name"] for entry in data["sweeps"]] == [
+        "three"
+    ]
     listed, _ = workspace.run("show")
     assert "shared" in listed and "three" in listed
     _, err = workspace.run("compare", "three.yaml", exit_code=2)
@@ -352,15 +356,15 @@ def test_a_comparison_is_printed_reported_recorded_and_printed_again(finished: t
 
 def test_show_filters_and_sorts_trials(finished: tuple[Workspace, dict[str, Any], str]) -> None:
     workspace, summary, _ = finished
-    shown = json.loads(workspace.run("show", "three", "--json")[0])
-    assert (shown["recorded"], len(shown["trials"])) == (12, 12)
-    assert shown["trials"][0]["trial"] == summary["best"]["trial"] and shown["trials"][0]["r2"] == summary["best"]["r2"]
-    words = ("--status", "complete", "--where", "trunk.width>=4", "--sort", "seconds")
-    chosen = json.loads(workspace.run("show", "three", *words, "--json")[0])["trials"]
-    assert [one["trial"] for one in chosen] == [
-        one["trial"]
-        for one in sorted(shown["trials"], key=lambda one: (one["seconds"], one["trial"]))
-        if one["status"] == "complete"
+    data = json.loads(workspace.run("show", "three", "--json")[0])
+    assert (data["recorded"], len(data["trials"])) == (12, 12)
+    assert data["trials"][0]["trial"] == summary["best"]["trial"] and data["trials"][0]["r2"] == summary["best"]["r2"]
+    arguments = ("--status", "complete", "--where", "trunk.width>=4", "--sort", "seconds")
+    chosen = json.loads(workspace.run("show", "three", *arguments, "--json")[0])["trials"]
+    assert [entry["trial"] for entry in chosen] == [
+        entry["trial"]
+        for entry in sorted(data["trials"], key=lambda entry: (entry["seconds"], entry["trial"]))
+        if entry["status"] == "complete"
     ]
     _, err = workspace.run("show", "three", "--where", "trunk.dept>2", exit_code=2)
     assert "did you mean 'trunk.depth'?" in err
@@ -373,12 +377,12 @@ def test_show_prints_the_details_of_a_trial(finished: tuple[Workspace, dict[str,
     number = str(summary["best"]["trial"])
     out, _ = workspace.run("show", "three", number)
     assert f"three, trial {number}: complete" in out and "┐" in out and "epoch 1" in out and "branchsweep replay" in out
-    shown = json.loads(workspace.run("show", "three", number, "--json")[0])
-    assert shown["params"] == summary["best"]["params"] and shown["parameters"] > 0
-    assert list(shown["lane_scores"]) == ["fold 0, seed 0", "fold 1, seed 0"]
+    data = json.loads(workspace.run("show", "three", number, "--json")[0])
+    assert data["params"] == summary["best"]["params"] and data["parameters"] > 0
+    assert list(data["lane_scores"]) == ["fold 0, seed 0", "fold 1, seed 0"]
     for head in ("heat", "steam", "cost"):
-        assert np.mean([lane[head] for lane in shown["lane_scores"].values()]) == pytest.approx(shown["r2"][head])
-        assert [epoch for epoch, _ in shown["curves"][head]] == list(range(1, 9))
+        assert np.mean([lane[head] for lane in data["lane_scores"].values()]) == pytest.approx(data["r2"][head])
+        assert [epoch for epoch, _ in data["curves"][head]] == list(range(1, 9))
     assert "has no trial 99" in workspace.run("show", "three", "99", exit_code=2)[1]
 
 
@@ -392,10 +396,10 @@ def test_a_trial_is_replayed_to_the_last_digit(finished: tuple[Workspace, dict[s
     workspace, _, _ = finished
     complete = next(run for run in workspace.runs("trial") if run.data.tags["branchsweep.status"] == "COMPLETE")
     out, err = workspace.run("replay", complete.info.run_id[:12], "--workers", "1", "--tolerance", "0", "--json")
-    shown = json.loads(out)
-    assert shown["sentence"] == f"trial {complete.data.tags['branchsweep.trial']} replayed: equal to the last digit"
-    assert (shown["agreement"], shown["differences"]) == ("equal", [])
-    end = {figure["name"]: figure["replayed"] for figure in shown["figures"] if figure["epoch"] is None}
+    data = json.loads(out)
+    assert data["sentence"] == f"trial {complete.data.tags['branchsweep.trial']} replayed: equal to the last digit"
+    assert (data["agreement"], data["differences"]) == ("equal", [])
+    end = {figure["name"]: figure["replayed"] for figure in data["figures"] if figure["epoch"] is None}
     assert end.items() <= complete.data.metrics.items()
     assert "training 2 lanes in" in err
 
@@ -403,10 +407,10 @@ def test_a_trial_is_replayed_to_the_last_digit(finished: tuple[Workspace, dict[s
 def test_a_replay_on_another_table_is_not_comparable(finished: tuple[Workspace, dict[str, Any], str]) -> None:
     workspace, _, _ = finished
     pd.read_csv(workspace.folder / "plant.csv").iloc[:200].to_csv(workspace.folder / "shorter.csv", index=False)
-    words = ("replay", "three", "--trial", "0", "--workers", "1", "--data", "shorter.csv", "--json")
-    out, _ = workspace.run(*words, exit_code=1)
-    shown = json.loads(out)
-    assert (shown["agreement"], shown["differences"]) == ("not comparable", ["data_digest", "split_digest"])
+    arguments = ("replay", "three", "--trial", "0", "--workers", "1", "--data", "shorter.csv", "--json")
+    out, _ = workspace.run(*arguments, exit_code=1)
+    data = json.loads(out)
+    assert (data["agreement"], data["differences"]) == ("not comparable", ["data_digest", "split_digest"])
     assert len(workspace.runs("trial")) == 12  # a replay records nothing
 
 
@@ -414,8 +418,8 @@ def test_a_sweep_is_exported_as_an_optuna_study(finished: tuple[Workspace, dict[
     import optuna
 
     workspace, summary, _ = finished
-    words = ("export-study", "three", "--storage", "sqlite:///study.db")
-    _, err = workspace.run(*words)
+    arguments = ("export-study", "three", "--storage", "sqlite:///study.db")
+    _, err = workspace.run(*arguments)
     assert "12 trials written as the study 'three'" in err and "optuna-dashboard sqlite:///study.db" in err
     storage = optuna.storages.RDBStorage(f"sqlite:///{workspace.folder}/study.db")
     study = optuna.load_study(study_name="three", storage=storage)
@@ -427,7 +431,7 @@ def test_a_sweep_is_exported_as_an_optuna_study(finished: tuple[Workspace, dict[
     assert study.best_params.items() >= summary["best"]["params"].items()  # initial trials leave some out
     storage.remove_session()
     storage.engine.dispose()
-    _, err = workspace.run(*words, exit_code=2)
+    _, err = workspace.run(*arguments, exit_code=2)
     assert "there is a study 'three' in sqlite:///study.db already" in err
 
 
@@ -437,12 +441,12 @@ def test_history_and_rollback(tmp_path: Path, finished: tuple[Workspace, dict[st
     from branchsweep.tracking.mlflow.registry import open_registry
 
     workspace, summary, _ = finished
-    shown = json.loads(workspace.run("history", "plant", "--json")[0])
-    assert set(shown) == {"model", "versions", "reigns"}
-    assert [(one["version"], one["titles"], one["trial"]) for one in shown["versions"]] == [
+    data = json.loads(workspace.run("history", "plant", "--json")[0])
+    assert set(data) == {"model", "versions", "reigns"}
+    assert [(entry["version"], entry["titles"], entry["trial"]) for entry in data["versions"]] == [
         (1, ["champion"], summary["best"]["trial"])
     ]
-    assert [(reign["version"], reign["until"]) for reign in shown["reigns"]] == [(1, None)]
+    assert [(tenure["version"], tenure["until"]) for tenure in data["reigns"]] == [(1, None)]
     _, err = workspace.run("rollback", "plant", exit_code=2)
     assert "no champion before version 1" in err
     copy = f"sqlite:///{shutil.copy(workspace.folder / 'mlflow.db', tmp_path / 'mlflow.db')}"
@@ -454,7 +458,7 @@ def test_history_and_rollback(tmp_path: Path, finished: tuple[Workspace, dict[st
     client.set_registered_model_alias("plant", "previous", "1")
     out, _ = workspace.run("rollback", "plant", "--tracking-uri", copy)
     assert out.strip() == "plant: version 1 is the champion again, and version 2 the challenger."
-    assert [reign.version for reign in registry.history("plant").tenures] == [1, 2, 1]
+    assert [tenure.version for tenure in registry.history("plant").tenures] == [1, 2, 1]
     out, _ = workspace.run("history", "plant", "--tracking-uri", copy)
     assert "rolled back from version 2" in out and "the alias was moved by hand" in out
     assert summary["run_id"][:8] in out and summary["champion"]["because"][:20] in out
@@ -501,7 +505,7 @@ def test_ctrl_c_says_how_to_resume(tmp_path: Path, mlflow_store: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("arguments", "expected"),
     [
         (["run", "nosuch.yaml"], "nosuch.yaml"),
         (["run", "three.yaml", "--set", "search.trails=3"], "did you mean 'trials'?"),
@@ -524,10 +528,10 @@ def test_ctrl_c_says_how_to_resume(tmp_path: Path, mlflow_store: str) -> None:
         (["export", "models:/plant@champion", "--format", "keras", "-o", "plant.keras"], "mlflow.db"),
     ],
 )
-def test_a_mistake_is_one_message_and_writes_nothing(tmp_path: Path, words: list[str], expected: str) -> None:
+def test_a_mistake_is_one_message_and_writes_nothing(tmp_path: Path, arguments: list[str], expected: str) -> None:
     workspace = make_workspace(tmp_path)
     before = set(tmp_path.iterdir())
-    out, err = workspace.run(*words, exit_code=2)
+    out, err = workspace.run(*arguments, exit_code=2)
     assert expected in err
     assert out == ""
     assert set(tmp_path.iterdir()) == before
@@ -535,23 +539,23 @@ def test_a_mistake_is_one_message_and_writes_nothing(tmp_path: Path, words: list
 
 def test_a_command_prints_the_same_in_a_process_of_its_own(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)
-    for words, exit_code in ((["space", "three.yaml"], 0), (["run", "three.yaml", "--set", "search.trails=3"], 2)):
-        assert workspace.run(*words, exit_code=exit_code) == workspace.run_alone(*words, exit_code=exit_code)
+    for arguments, exit_code in ((["space", "three.yaml"], 0), (["run", "three.yaml", "--set", "search.trails=3"], 2)):
+        assert workspace.run(*arguments, exit_code=exit_code) == workspace.run_alone(*arguments, exit_code=exit_code)
 
 
 def test_a_dry_run_trains_nothing(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)
     out, _ = workspace.run("run", "three.yaml", "--trials", "7", "--dry-run", "--json")
-    seen = json.loads(out)
-    assert (seen["trials"], seen["lanes"], seen["device"]) == (7, 19, "processor")
+    data = json.loads(out)
+    assert (data["trials"], data["lanes"], data["device"]) == (7, 19, "processor")
     out, _ = workspace.run("run", "three.yaml", "--dry-run")
     assert "lanes" in out and "programs" in out and "estimated" in out
     assert not (tmp_path / "mlflow.db").exists()
 
 
 def test_a_missing_gpu_is_an_error_before_anything_is_trained(tmp_path: Path) -> None:
-    workspace, words = make_workspace(tmp_path), ("--set", "workers.kind=local", "--set", "workers.gpus=99")
-    out, err = workspace.run("run", "three.yaml", *words, "--dry-run", exit_code=2)
+    workspace, arguments = make_workspace(tmp_path), ("--set", "workers.kind=local", "--set", "workers.gpus=99")
+    out, err = workspace.run("run", "three.yaml", *arguments, "--dry-run", exit_code=2)
     assert "workers.gpus: got 99, and TensorFlow sees no GPUs here" in err
     assert out == "" and not (tmp_path / "mlflow.db").exists()
 
@@ -575,12 +579,12 @@ def test_space_prints_dimensions_size_and_samples(tmp_path: Path) -> None:
 def test_space_reads_a_file_of_a_search_space(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)
     out, _ = workspace.run("space", "space.yaml", "--samples", "4", "--seed", "5", "--json")
-    seen = json.loads(out)
-    assert (seen["space"], seen["heads"], seen["inputs"]) == ("space", ["cost"], ["input 1", "input 2", "input 3"])
-    assert (seen["points"], seen["discrete_points"]) == (None, 3 * 5 * 3 * 2)
-    assert [dimension["name"] for dimension in seen["dimensions"]][2:4] == ["cost.depth", "learning_rate"]
-    assert len(seen["samples"]) == 4
-    assert seen["samples"][0]["parameters"] > 0 and "cost" in " ".join(seen["samples"][0]["picture"])
+    data = json.loads(out)
+    assert (data["space"], data["heads"], data["inputs"]) == ("space", ["cost"], ["input 1", "input 2", "input 3"])
+    assert (data["points"], data["discrete_points"]) == (None, 3 * 5 * 3 * 2)
+    assert [dimension["name"] for dimension in data["dimensions"]][2:4] == ["cost.depth", "learning_rate"]
+    assert len(data["samples"]) == 4
+    assert data["samples"][0]["parameters"] > 0 and "cost" in " ".join(data["samples"][0]["picture"])
     assert workspace.run("space", "space.yaml", "--samples", "4", "--seed", "5", "--json")[0] == out
     assert workspace.run("space", "space.yaml", "--samples", "4", "--seed", "6", "--json")[0] != out
 
@@ -675,7 +679,7 @@ def test_ui_serves_the_store_and_names_a_free_port_for_a_taken_one(finished: tup
             f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search", body, {"Content-Type": "application/json"}
         )
         try:
-            assert "three" in answered(request, server)
+            assert "three" in experiment_names(request, server)
             deadline = time.monotonic() + 30
             while not opened.exists() or not opened.read_text(encoding="utf-8").endswith("\n"):
                 assert time.monotonic() < deadline, "no browser was opened"
@@ -690,7 +694,7 @@ def test_ui_serves_the_store_and_names_a_free_port_for_a_taken_one(finished: tup
     assert link in err and f"{link}-charts&compareRunsMode=CHART" in err
 
 
-def answered(request: urllib.request.Request, server: subprocess.Popen[str]) -> list[str]:
+def experiment_names(request: urllib.request.Request, server: subprocess.Popen[str]) -> list[str]:
     """The experiments' names, once the server answers."""
     deadline = time.monotonic() + 90
     while True:
@@ -723,8 +727,8 @@ def test_the_article_experiment_has_the_articles_scores(tmp_path: Path, real_tab
     """
     article = str(ROOT / "experiments" / "article.yaml")
     briefly = ("validation.folds=2", "confirmation.folds=2", "confirmation.seeds=1")
-    words = [word for change in briefly for word in ("--set", change)]
-    out, _ = Workspace(tmp_path).run("run", article, *words, "--data", str(real_table), "--workers", "1", "--json")
+    arguments = [word for change in briefly for word in ("--set", change)]
+    out, _ = Workspace(tmp_path).run("run", article, *arguments, "--data", str(real_table), "--workers", "1", "--json")
     r2 = json.loads(out)["test"]["r2"]
     assert r2["PE"] == pytest.approx(0.926, abs=0.003)
     assert r2["V"] == pytest.approx(0.785, abs=0.01)

@@ -41,17 +41,17 @@ from branchsweep.training.ray.workers import RayWorkers, device_mismatch
 
 
 @dataclass
-class Crew:
-    """Workers on both nodes, what they were heard to say, and whom their progress is told."""
+class ClusterWorkers:
+    """Workers on both nodes, with their messages and the lane-epochs that they report."""
 
     nodes: RayCluster
     trainer: RayWorkers
-    said: list[str] = field(default_factory=list)
-    told: list[float] = field(default_factory=list)
-    at_progress: Callable[[], None] = lambda: None
+    messages: list[str] = field(default_factory=list)
+    lane_epochs: list[float] = field(default_factory=list)
+    on_progress: Callable[[], None] = lambda: None
 
-    def assemble(self) -> None:
-        """Until a worker is there on either node."""
+    def wait_for_workers(self) -> None:
+        """Wait until there is a worker on either node."""
         deadline = time.monotonic() + 60
         while self.trainer._reported_workers != "2 workers on 2 nodes":
             assert time.monotonic() < deadline
@@ -59,61 +59,67 @@ class Crew:
             time.sleep(0.1)
 
     def progress(self, lane_epochs: float) -> None:
-        self.told.append(lane_epochs)
-        self.at_progress()
+        self.lane_epochs.append(lane_epochs)
+        self.on_progress()
 
 
 @pytest.fixture(scope="module")
-def crew(nodes: RayCluster) -> Iterator[Crew]:
-    made = Crew(nodes, trainer=None)  # type: ignore[arg-type]  # the two know each other
-    made.trainer = RayWorkers(tiny_rows(), nodes.workers_config, made.progress, made.said.append)
+def cluster_workers(nodes: RayCluster) -> Iterator[ClusterWorkers]:
+    made = ClusterWorkers(nodes, trainer=None)  # type: ignore[arg-type]  # the two know each other
+    made.trainer = RayWorkers(tiny_rows(), nodes.workers_config, made.progress, made.messages.append)
     with made.trainer:
         yield made
 
 
 @pytest.fixture(scope="module")
-def at_home(nodes: RayCluster) -> Iterator[LocalWorkers]:
+def local_workers(nodes: RayCluster) -> Iterator[LocalWorkers]:
     with LocalWorkers(tiny_rows(), 2, cache_folder=nodes.cache) as workers:
         yield workers
 
 
-def assert_all_equal(some: dict[int, PopulationOutcome], others: dict[int, PopulationOutcome]) -> None:
-    assert some.keys() == others.keys()
-    for position, outcome in some.items():
-        assert_same_outcome(outcome, others[position])
+def assert_all_equal(outcomes: dict[int, PopulationOutcome], expected: dict[int, PopulationOutcome]) -> None:
+    assert outcomes.keys() == expected.keys()
+    for position, outcome in outcomes.items():
+        assert_same_outcome(outcome, expected[position])
 
 
-def test_results_equal_those_of_local_workers_to_the_last_bit(crew: Crew, at_home: LocalWorkers) -> None:
+def test_results_equal_those_of_local_workers_to_the_last_bit(
+    cluster_workers: ClusterWorkers, local_workers: LocalWorkers
+) -> None:
     packed = tiny_populations()
-    crew.assemble()
-    assert crew.trainer.resources == Resources(2)
-    far = dict(crew.trainer.train(PopulationQueue(packed), keep_weights=True))
-    assert_all_equal(far, dict(at_home.train(PopulationQueue(packed), keep_weights=True)))
-    assert sum(crew.told) == pytest.approx(4 * 3 * 3)  # trials x folds x epochs
-    assert crew.said[-1] == "training on 2 workers on 2 nodes"
+    cluster_workers.wait_for_workers()
+    assert cluster_workers.trainer.resources == Resources(2)
+    far = dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True))
+    assert_all_equal(far, dict(local_workers.train(PopulationQueue(packed), keep_weights=True)))
+    assert sum(cluster_workers.lane_epochs) == pytest.approx(4 * 3 * 3)  # trials x folds x epochs
+    assert cluster_workers.messages[-1] == "training on 2 workers on 2 nodes"
 
 
-def test_a_model_is_exported_on_the_machine_of_the_driver_process(crew: Crew, at_home: LocalWorkers, tmp_path: Path) -> None:
+def test_a_model_is_exported_on_the_machine_of_the_driver_process(
+    cluster_workers: ClusterWorkers, local_workers: LocalWorkers, tmp_path: Path
+) -> None:
     (trial,) = open_driver(EXPERIMENT).ask(1)
     (population,) = packing.pack([*refit_lanes(recipe_for(EXPERIMENT, trial.params), EXPERIMENT, [0], 3)], EXPERIMENT)
-    ((_, outcome),) = crew.trainer.train(PopulationQueue([population]), keep_weights=True)
+    ((_, outcome),) = cluster_workers.trainer.train(PopulationQueue([population]), keep_weights=True)
     weights = outcome.lanes[0].weights
     assert weights is not None
     model = ExportedModel([ModelMember(population.recipes[0], weights)], ["a", "b"], {"PE": "MW", "V": "cm Hg"})
-    crew.trainer.export(tmp_path / "far", model)
-    at_home.export(tmp_path / "near", model)
+    cluster_workers.trainer.export(tmp_path / "far", model)
+    local_workers.export(tmp_path / "near", model)
     assert {file.name for file in (tmp_path / "far").iterdir()} == {"model.keras", "serving.json", "encoder_affine.py"}
-    predicted = crew.trainer.predict(tmp_path / "far", tiny_rows().x)
-    np.testing.assert_array_equal(predicted, at_home.predict(tmp_path / "near", tiny_rows().x))
-    assert crew.trainer.measure_latency(tmp_path / "far", tiny_rows().x) > 0
+    predicted = cluster_workers.trainer.predict(tmp_path / "far", tiny_rows().x)
+    np.testing.assert_array_equal(predicted, local_workers.predict(tmp_path / "near", tiny_rows().x))
+    assert cluster_workers.trainer.measure_latency(tmp_path / "far", tiny_rows().x) > 0
 
 
-def test_a_sweep_asks_and_scores_the_same_as_with_local_workers(crew: Crew, at_home: LocalWorkers) -> None:
-    """A driver that learns: what it asks depends on every score that it was told before, and on their order."""
+def test_a_sweep_asks_and_scores_the_same_as_with_local_workers(
+    cluster_workers: ClusterWorkers, local_workers: LocalWorkers
+) -> None:
+    """A driver that learns: the trials that it asks depend on every earlier score, and on their order."""
     experiment = tiny_experiment(
         search={"driver": "optuna", "trials": 12, "batch": 3, "pending_rounds": 1}, fit={"epochs": 4}, pruning={"rungs": [2]}
     )
-    far, near = (found(experiment, trainer) for trainer in (crew.trainer, at_home))
+    far, near = (found(experiment, trainer) for trainer in (cluster_workers.trainer, local_workers))
     assert [result.trial for result in far] == [result.trial for result in near]
     assert [result.score.heads for result in far] == [result.score.heads for result in near]
     assert [result.score.rungs for result in far] == [result.score.rungs for result in near]
@@ -125,72 +131,80 @@ def found(experiment: Experiment, trainer: Trainer) -> list[Result]:
     return run_search(experiment, open_driver(experiment), training, scene.tracker).results
 
 
-def test_populations_of_a_lost_node_are_trained_again_with_the_same_results(crew: Crew, at_home: LocalWorkers) -> None:
+def test_populations_of_a_lost_node_are_trained_again_with_the_same_results(
+    cluster_workers: ClusterWorkers, local_workers: LocalWorkers
+) -> None:
     packed = long_populations()
-    crew.assemble()
-    crew.told.clear()
+    cluster_workers.wait_for_workers()
+    cluster_workers.lane_epochs.clear()
     lost: list[int] = []
 
-    def strike() -> None:
+    def lose_workers() -> None:
         if not lost:
-            lost.append(len(crew.told))
-            crew.nodes.kill_second_node()
+            lost.append(len(cluster_workers.lane_epochs))
+            cluster_workers.nodes.kill_second_node()
 
-    crew.at_progress = strike
+    cluster_workers.on_progress = lose_workers
     try:
-        far = dict(crew.trainer.train(PopulationQueue(packed), keep_weights=True))
+        far = dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True))
     finally:
-        crew.at_progress = lambda: None
-    assert_all_equal(far, dict(at_home.train(PopulationQueue(packed), keep_weights=True)))
-    (sentence,) = [sentence for sentence in crew.said if "was lost" in sentence]
+        cluster_workers.on_progress = lambda: None
+    assert_all_equal(far, dict(local_workers.train(PopulationQueue(packed), keep_weights=True)))
+    (sentence,) = [sentence for sentence in cluster_workers.messages if "was lost" in sentence]
     assert sentence.endswith("what it had begun is trained again elsewhere (1 worker on 1 node left)")
-    assert sum(crew.told) == pytest.approx(sum(sum(population.stops) for population in packed)), "counted once"
-
-
-def test_a_node_that_joins_gets_a_worker(crew: Crew, at_home: LocalWorkers) -> None:
-    crew.nodes.ensure_second_node()
-    packed = tiny_populations()
-    crew.assemble()
-    assert crew.said[-1] == "training on 2 workers on 2 nodes"
-    assert_all_equal(
-        dict(crew.trainer.train(PopulationQueue(packed), keep_weights=True)),
-        dict(at_home.train(PopulationQueue(packed), keep_weights=True)),
+    assert sum(cluster_workers.lane_epochs) == pytest.approx(sum(sum(population.stops) for population in packed)), (
+        "counted once"
     )
 
 
-def test_a_worker_with_many_programs_is_replaced(crew: Crew, at_home: LocalWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_joins_gets_a_worker(cluster_workers: ClusterWorkers, local_workers: LocalWorkers) -> None:
+    cluster_workers.nodes.ensure_second_node()
+    packed = tiny_populations()
+    cluster_workers.wait_for_workers()
+    assert cluster_workers.messages[-1] == "training on 2 workers on 2 nodes"
+    assert_all_equal(
+        dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True)),
+        dict(local_workers.train(PopulationQueue(packed), keep_weights=True)),
+    )
+
+
+def test_a_worker_with_many_programs_is_replaced(
+    cluster_workers: ClusterWorkers, local_workers: LocalWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     packed = tiny_populations()
     assert len({population.program for population in packed}) > 1
     monkeypatch.setattr(ray_module, "MAX_PROGRAMS", 1)
-    before = {worker.actor for worker in crew.trainer._workers}
+    before = {worker.actor for worker in cluster_workers.trainer._workers}
     assert_all_equal(
-        dict(crew.trainer.train(PopulationQueue(packed), keep_weights=True)),
-        dict(at_home.train(PopulationQueue(packed), keep_weights=True)),
+        dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True)),
+        dict(local_workers.train(PopulationQueue(packed), keep_weights=True)),
     )
-    assert before - {worker.actor for worker in crew.trainer._workers}
+    assert before - {worker.actor for worker in cluster_workers.trainer._workers}
 
 
-def test_a_population_that_loses_every_worker_is_an_error(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_population_that_loses_every_worker_is_an_error(
+    cluster_workers: ClusterWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import ray
 
     monkeypatch.setattr(ray_module, "MAX_LOSSES", 0)
 
-    def strike() -> None:
-        for worker in crew.trainer._workers:
+    def lose_workers() -> None:
+        for worker in cluster_workers.trainer._workers:
             ray.kill(worker.actor)
 
-    crew.at_progress = strike
+    cluster_workers.on_progress = lose_workers
     try:
         with pytest.raises(BackendError, match=r"1 workers were lost over the same population.*run the same command again"):
-            list(crew.trainer.train(PopulationQueue(long_populations())))
+            list(cluster_workers.trainer.train(PopulationQueue(long_populations())))
     finally:
-        crew.at_progress = lambda: None
+        cluster_workers.on_progress = lambda: None
 
 
 def test_the_error_without_a_free_worker_says_how_many_are_used(
-    crew: Crew, nodes: RayCluster, monkeypatch: pytest.MonkeyPatch
+    cluster_workers: ClusterWorkers, nodes: RayCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crew.assemble()  # whoever was lost before is back, and has all places
+    cluster_workers.wait_for_workers()  # workers that were lost are started again, and use all processors
     monkeypatch.setattr(ray_module, "START_SECONDS", 1.0)
     with (
         RayWorkers(tiny_rows(), nodes.workers_config) as late,
@@ -220,18 +234,18 @@ def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_an_error(nodes: Ra
 
 
 def test_the_last_line_of_a_traceback_is_the_message() -> None:
-    said = ConnectionAbortedError(
+    error = ConnectionAbortedError(
         "Initialization failure from server:\nTraceback (most recent call last):\n  …\nOSError: full\n"
     )
-    assert cluster.first_line(said) == "Initialization failure from server: OSError: full"
+    assert cluster.first_line(error) == "Initialization failure from server: OSError: full"
     assert cluster.first_line(ValueError("one\ntwo")) == "one"
     assert cluster.first_line(ValueError()) == "ValueError"
 
 
 def test_workers_on_different_gpus_are_an_error() -> None:
-    one, other, more = (Device("gpu", memory, name) for memory, name in ((1, "Tesla T4"), (1, "A100"), (2, "Tesla T4")))
-    assert one.is_like(more) and not one.is_like(other) and not one.is_like(CPU) and CPU.is_like(Device())
-    assert device_mismatch("far", other, one).startswith(
+    small_t4, a100, large_t4 = (Device("gpu", memory, name) for memory, name in ((1, "Tesla T4"), (1, "A100"), (2, "Tesla T4")))
+    assert small_t4.is_like(large_t4) and not small_t4.is_like(a100) and not small_t4.is_like(CPU) and CPU.is_like(Device())
+    assert device_mismatch("far", a100, small_t4).startswith(
         "the node far trains on another GPU than the others (A100, they on Tesla T4)"
     )
 

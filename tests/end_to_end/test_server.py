@@ -46,7 +46,7 @@ from tiny_sweep import tiny_experiment, tiny_table
 
 
 @pytest.fixture(autouse=True)
-def is_ada(monkeypatch: pytest.MonkeyPatch) -> None:
+def sign_in_as_ada(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in sign_in_variables("ada").items():
         monkeypatch.setenv(name, value)
 
@@ -56,24 +56,24 @@ def name() -> str:
     return f"shared-{uuid4().hex[:8]}"
 
 
-def heard(process: subprocess.Popen[str], lines: int) -> list[str]:
-    """The next lines of what it prints."""
+def next_lines(process: subprocess.Popen[str], lines: int) -> list[str]:
+    """The next lines that it prints."""
     assert process.stdout is not None
     return [process.stdout.readline().strip() for _ in range(lines)]
 
 
-def go(process: subprocess.Popen[str]) -> None:
-    """Have it record."""
+def start_recording(process: subprocess.Popen[str]) -> None:
+    """Let it record."""
     assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()
 
 
-class TestLedgerOfASharedServer:
+class TestTrackingOnASharedServer:
     """Of the contract, which holds behind any server, what rights and PostgreSQL might change."""
 
-    test_recalled_exactly = TrackerContract.test_recorded_results_are_read_back_exactly
-    test_goes_on = TrackerContract.test_a_sweep_of_the_same_key_is_resumed
+    test_results_are_read_back = TrackerContract.test_recorded_results_are_read_back_exactly
+    test_resumed = TrackerContract.test_a_sweep_of_the_same_key_is_resumed
     test_never_twice = TrackerContract.test_no_trial_is_recorded_twice
     test_conclusion = TrackerContract.test_a_conclusion_is_read_back
     test_no_champion = RegistryContract.test_there_is_no_champion_before_a_promotion
@@ -83,20 +83,20 @@ class TestLedgerOfASharedServer:
 
     @pytest.fixture
     def opened(self, server: SharedServer, name: str) -> OpenTracking:
-        def open_one(record: SweepRecord, fresh: bool = False) -> Tracking:
+        def open_tracking(record: SweepRecord, fresh: bool = False) -> Tracking:
             return MlflowTracker.open(replace(record, name=name), server.uri, fresh).tracking
 
-        return open_one
+        return open_tracking
 
 
 def test_a_wrong_password_is_an_error_at_once(server: SharedServer, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = MlflowTracker.open(sweep_record(name=name), server.uri)
+    store_tracker = MlflowTracker.open(sweep_record(name=name), server.uri)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "no longer")
-    began = time.monotonic()
-    with pytest.raises(TrackingError, match="may you use it") as caught, AsyncTracker(ledger) as tracker:
+    start = time.monotonic()
+    with pytest.raises(TrackingError, match="may you use it") as caught, AsyncTracker(store_tracker) as tracker:
         tracker.record([example_result(0)])
     assert not isinstance(caught.value, TrackingServerUnavailableError)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - start < 10
 
 
 @dataclass
@@ -112,13 +112,13 @@ class ServerStoppingTrainer(FormulaTrainer):
 
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         assert self.server is not None
-        for answer in super().train(queue, keep_weights):
+        for outcome in super().train(queue, keep_weights):
             self.populations += 1
             if self.populations == 2:
                 self.server.stop()
             if self.populations == 5:
                 threading.Thread(target=self.server.start).start()
-            yield answer
+            yield outcome
 
 
 def test_an_unavailable_server_has_every_trial_afterwards(
@@ -136,24 +136,24 @@ def test_an_unavailable_server_has_every_trial_afterwards(
         training = TrainingContext(trainer, rows, progress)
         return run_search(experiment, open_driver(experiment), training, tracking.tracker).results
 
-    ledger = MlflowTracker.open(record, server.uri)
-    folder = cache_folder() / "spool" / ledger.run_id
-    with AsyncTracker(ledger, Outbox(folder), ledger.lock, progress.on_message) as tracker:
-        results = searched(replace(ledger.tracking, tracker=tracker), trainer)
+    store_tracker = MlflowTracker.open(record, server.uri)
+    folder = cache_folder() / "spool" / store_tracker.run_id
+    with AsyncTracker(store_tracker, Outbox(folder), store_tracker.lock, progress.on_message) as tracker:
+        results = searched(replace(store_tracker.tracking, tracker=tracker), trainer)
         assert trainer.populations > 5, "training did not wait"
         tracker.flush()
-        assert sorted(trial_runs(ledger)) == [(number, "FINISHED") for number in range(24)]  # trained in no order
+        assert sorted(trial_runs(store_tracker)) == [(number, "FINISHED") for number in range(24)]  # trained in no order
         tracker.finish({}, {}, {})
     assert not folder.exists()
     alone = searched(MemoryTracker.open(record).tracking, FormulaTrainer(rows))
     assert exact_texts(MlflowTracker.open(record, server.uri).recorded_results()) == exact_texts(results) == exact_texts(alone)
-    told = [line for line in progress.lines if "server is" in line]
-    assert [line.partition(":")[0].partition(" and ")[0] for line in told] == [
+    messages = [line for line in progress.lines if "server is" in line]
+    assert [line.partition(":")[0].partition(" and ")[0] for line in messages] == [
         "the server is away",
         "waiting until the server is back",
         "the server is back",
     ]
-    assert "Connection refused" in told[0] or "RemoteDisconnected" in told[0] or "reset" in told[0]
+    assert "Connection refused" in messages[0] or "RemoteDisconnected" in messages[0] or "reset" in messages[0]
 
 
 RECORDING_PROCESS = """
@@ -168,16 +168,16 @@ from branchsweep.tracking.outbox import Outbox
 uri, name, key = sys.argv[1:4]
 async_tracker.RENEW_SECONDS = 0.2
 try:
-    ledger = MlflowTracker.open(sweep_record(key, name=name), uri)
-    spool = Outbox(cache_folder() / "spool" / ledger.run_id)
-    with async_tracker.AsyncTracker(ledger, spool, ledger.lock) as beside:
+    tracker = MlflowTracker.open(sweep_record(key, name=name), uri)
+    outbox = Outbox(cache_folder() / "spool" / tracker.run_id)
+    with async_tracker.AsyncTracker(tracker, outbox, tracker.lock) as recording:
         print("open", flush=True)
         sys.stdin.readline()
         for number in range(int(sys.argv[4]), int(sys.argv[5])):
-            beside.record([example_result(number)])
+            recording.record([example_result(number)])
             print(number, flush=True)
         while key == "endless":
-            beside.recorded_results()
+            recording.recorded_results()
             print("recorded", flush=True)
             time.sleep(0.1)
 except UserError as error:
@@ -191,19 +191,19 @@ def test_trials_that_a_killed_process_left_on_disk_are_recorded_by_the_next(serv
     first.record([example_result(0)])
     first.lock.release()
     with start_python(RECORDING_PROCESS, server.uri, name, "endless", "0", "12") as process:
-        assert heard(process, 1) == ["open"]
+        assert next_lines(process, 1) == ["open"]
         server.stop()
-        go(process)
-        assert heard(process, 12) == [str(number) for number in range(12)]
+        start_recording(process)
+        assert next_lines(process, 12) == [str(number) for number in range(12)]
         process.send_signal(signal.SIGKILL)
     folder = cache_folder() / "spool" / first.run_id
     assert folder.is_dir()
     server.start()
-    ledger, progress = MlflowTracker.open(record, server.uri), RecordingProgress()
-    assert ledger.lock.after is not None, "the killed process did not let go"
-    with AsyncTracker(ledger, Outbox(folder), ledger.lock, progress.on_message) as tracker:
+    store_tracker, progress = MlflowTracker.open(record, server.uri), RecordingProgress()
+    assert store_tracker.lock.after is not None, "the killed process did not release the lock"
+    with AsyncTracker(store_tracker, Outbox(folder), store_tracker.lock, progress.on_message) as tracker:
         assert exact_texts(tracker.recorded_results()) == exact_texts([example_result(number) for number in range(12)])
-    assert trial_runs(ledger) == [(number, "FINISHED") for number in range(12)]
+    assert trial_runs(store_tracker) == [(number, "FINISHED") for number in range(12)]
     assert "of an earlier process first" in progress.lines[0]
     assert not folder.exists()
 
@@ -211,37 +211,37 @@ def test_trials_that_a_killed_process_left_on_disk_are_recorded_by_the_next(serv
 def test_the_same_sweep_started_twice_is_an_error_unless_taken_over(server: SharedServer, name: str) -> None:
     record = sweep_record("endless", name=name)
     with start_python(RECORDING_PROCESS, server.uri, name, "endless", "0", "2", variables=sign_in_variables("bob")) as process:
-        go(process)
-        assert heard(process, 4) == ["open", "0", "1", "recorded"]
+        start_recording(process)
+        assert next_lines(process, 4) == ["open", "0", "1", "recorded"]
         with pytest.raises(TrackingError, match=rf"is being run by .*pid {process.pid}.* sign of life \d s ago.*--take-over"):
             MlflowTracker.open(record, server.uri)
-        ledger = MlflowTracker.open(record, server.uri, take_over=True)
-        told, _ = process.communicate(timeout=30)
-    assert f"was taken over by {ledger.lock._owner}" in told
-    with AsyncTracker(ledger, lock=ledger.lock) as tracker:
+        store_tracker = MlflowTracker.open(record, server.uri, take_over=True)
+        output, _ = process.communicate(timeout=30)
+    assert f"was taken over by {store_tracker.lock._owner}" in output
+    with AsyncTracker(store_tracker, lock=store_tracker.lock) as tracker:
         tracker.record([example_result(2)])
         assert exact_texts(tracker.recorded_results()) == exact_texts([example_result(number) for number in range(3)])
-    assert MlflowTracker.open(record, server.uri).lock.after is None, "it was let go"
+    assert MlflowTracker.open(record, server.uri).lock.after is None, "the lock was released"
 
 
 def test_sweeps_of_two_people_under_one_name_do_not_mix(server: SharedServer, name: str) -> None:
     with ExitStack() as stack:
-        of = {
+        processes = {
             user: stack.enter_context(
                 start_python(RECORDING_PROCESS, server.uri, name, f"of {user}", first, most, variables=sign_in_variables(user))
             )
             for user, first, most in (("ada", "0", "6"), ("bob", "3", "8"))
         }
-        assert [heard(process, 1) for process in of.values()] == [["open"], ["open"]]
-        for process in of.values():
-            go(process)
-        told = {user: process.communicate(timeout=60) for user, process in of.items()}
-    assert [said[1] for said in told.values()] == ["", ""]
+        assert [next_lines(process, 1) for process in processes.values()] == [["open"], ["open"]]
+        for process in processes.values():
+            start_recording(process)
+        outputs = [process.communicate(timeout=60) for process in processes.values()]
+    assert [errors for _, errors in outputs] == ["", ""]
     for user, numbers in (("ada", range(6)), ("bob", range(3, 8))):
-        ledger = MlflowTracker.open(sweep_record(f"of {user}", name=name), server.uri)
-        assert ledger.is_resumed
-        assert exact_texts(ledger.recorded_results()) == exact_texts([example_result(number) for number in numbers])
-        assert trial_runs(ledger) == [(number, "FINISHED") for number in numbers]
+        store_tracker = MlflowTracker.open(sweep_record(f"of {user}", name=name), server.uri)
+        assert store_tracker.is_resumed
+        assert exact_texts(store_tracker.recorded_results()) == exact_texts([example_result(number) for number in numbers])
+        assert trial_runs(store_tracker) == [(number, "FINISHED") for number in numbers]
 
 
 def test_passwords_are_stored_nowhere(server: SharedServer, postgresql_programs: Path) -> None:
