@@ -30,12 +30,12 @@ def kinds(*names: str) -> dict[str, Head]:
 
 HEADS = kinds("PE", "V", "RH")
 RANDOM = ("random_forest",)
-"""Whose defaults draw at random; the gradient boosting does only of far more rows than here."""
+"""Estimators that depend on their seed; gradient boosting does only with far more rows than here."""
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Generator[None]:
-    """So few rows are no work for several threads, which wait for each other where other tests run beside them."""
+    """With so few rows several threads are slower than one."""
     with threadpool_limits(1):
         yield
 
@@ -53,13 +53,13 @@ class ScaledNeighbors:
 
 
 def one_head(estimator: str, seed: int) -> SklearnEstimator:
-    made: dict[str, SklearnEstimator] = {
+    estimators: dict[str, SklearnEstimator] = {
         "linear_regression": LinearRegression(),
         "k_nearest_neighbors": ScaledNeighbors(),
         "random_forest": RandomForestRegressor(random_state=seed),
         "histogram_gradient_boosting": HistGradientBoostingRegressor(random_state=seed),
     }
-    return made[estimator]
+    return estimators[estimator]
 
 
 def rows(number: int = 60) -> tuple[Floats, Floats, Floats]:
@@ -90,7 +90,7 @@ def test_linear_regression_is_least_squares_with_an_intercept() -> None:
 
 
 @pytest.mark.parametrize("name", SKLEARN_BASELINES)
-def test_a_head_does_not_depend_on_its_company(name: str) -> None:
+def test_predictions_of_a_head_do_not_depend_on_the_other_heads(name: str) -> None:
     rng = np.random.default_rng(4)
     x_train, y_train, x_test = rng.normal(size=(40, 3)), rng.normal(size=(40, 2)), rng.normal(size=(5, 3))
     together = fit(name, x_train, y_train, kinds("PE", "V")).predict(x_test)
@@ -107,7 +107,7 @@ def test_every_estimator_that_a_comparison_may_name_can_be_made() -> None:
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_each_head_is_learnt_by_itself(estimator: str) -> None:
+def test_without_a_chain_each_head_has_its_own_estimator(estimator: str) -> None:
     x, y, unseen = rows()
     predicted = fit(estimator, x, y, HEADS, None, seed=5).predict(unseen)
     assert predicted.shape == (9, 3)
@@ -118,7 +118,7 @@ def test_each_head_is_learnt_by_itself(estimator: str) -> None:
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_a_chain_reads_the_predictions_of_the_heads_before(estimator: str) -> None:
+def test_a_chain_reads_the_predictions_of_earlier_heads(estimator: str) -> None:
     x, y, unseen = rows()
     predicted = fit(estimator, x, y, HEADS, ["RH", "PE", "V"], seed=5).predict(unseen)
     reads, known = x, unseen
@@ -130,32 +130,32 @@ def test_a_chain_reads_the_predictions_of_the_heads_before(estimator: str) -> No
         reads, known = np.column_stack([reads, y[:, head]]), np.column_stack([known, by_hand])
 
 
-def test_the_order_of_a_chain_matters() -> None:
+def test_predictions_depend_on_the_order_of_the_chain() -> None:
     x, y, unseen = rows()
-    one, other = (
+    in_order, reversed_order = (
         fit("k_nearest_neighbors", x, y, HEADS, chain, seed=1).predict(unseen) for chain in (list(HEADS), list(HEADS)[::-1])
     )
-    assert not np.allclose(one, other)
+    assert not np.allclose(in_order, reversed_order)
 
 
 @pytest.mark.parametrize("chain", [["PE", "V"], ["PE", "V", "V"], ["PE", "V", "AT"]])
 def test_a_chain_names_each_head_once(chain: list[str]) -> None:
     x, y, _ = rows()
-    with pytest.raises(ValueError, match="expected each of the heads PE, V, RH once"):
+    with pytest.raises(ValueError, match="PE, V, RH"):
         fit("linear_regression", x, y, HEADS, chain, seed=1)
 
 
 @pytest.mark.parametrize("chain", [None, tuple(HEADS)])
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_a_seed_makes_the_same_estimator_again(estimator: str, chain: tuple[str, ...] | None) -> None:
+def test_predictions_are_reproducible_with_the_same_seed(estimator: str, chain: tuple[str, ...] | None) -> None:
     x, y, unseen = rows(30)
-    one, again, another = (fit(estimator, x, y, HEADS, chain, seed).predict(unseen) for seed in (1, 1, 2))
-    assert one == pytest.approx(again, rel=1e-12)  # a forest adds up its trees in the order in which threads are ready
-    assert np.allclose(one, another) == (estimator not in RANDOM)
+    first, again, other = (fit(estimator, x, y, HEADS, chain, seed).predict(unseen) for seed in (1, 1, 2))
+    assert first == pytest.approx(again, rel=1e-12)  # a forest adds up its trees in the order in which threads finish
+    assert np.allclose(first, other) == (estimator not in RANDOM)
 
 
 @pytest.mark.parametrize("estimator", ["linear_regression", "histogram_gradient_boosting"])
-def test_an_estimator_costs_time_and_room(estimator: str) -> None:
+def test_the_cost_of_an_estimator_has_seconds_and_bytes(estimator: str) -> None:
     x, y, unseen = rows()
     fitted = fit(estimator, x, y, HEADS, ["V", "PE", "RH"], seed=1)
     cost = measure_cost(fitted, unseen)
@@ -166,9 +166,9 @@ def test_an_estimator_costs_time_and_room(estimator: str) -> None:
     assert measure_cost(replace(fitted, seconds=2.5), unseen).training_seconds == 2.5
 
 
-def test_more_trees_are_larger() -> None:
+def test_a_forest_is_larger_than_a_linear_regression() -> None:
     x, y, unseen = rows()
-    forest, line = (
+    forest, linear = (
         measure_cost(fit(name, x, y, HEADS, None, seed=1), unseen) for name in ("random_forest", "linear_regression")
     )
-    assert forest.bytes > 10 * line.bytes
+    assert forest.bytes > 10 * linear.bytes

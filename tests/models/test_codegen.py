@@ -1,4 +1,4 @@
-"""A model as a script in plain Keras: it reads well, it runs, and it builds the networks that it tells of."""
+"""Generated Keras scripts: their format, and the networks that they train."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ QUANTILE = member({"input_scaling": "quantile", "activation": "gelu", "heat.loss
 
 
 def mean_of(*members: ModelMember) -> list[ModelMember]:
-    return [replace(one, share=1 / len(members)) for one in members]
+    return [replace(member, share=1 / len(members)) for member in members]
 
 
 SCRIPTS = {
-    "one": generate_script("models:/plant@champion", INPUTS, [TAPERED], PROVENANCE),
+    "single": generate_script("models:/plant@champion", INPUTS, [TAPERED], PROVENANCE),
     "balanced": generate_script("models:/plant@champion", INPUTS, [UNSCALED], PROVENANCE),
     "mean": generate_script("models:/plant/3", INPUTS, mean_of(TAPERED, QUANTILE, TAPERED, UNSCALED), PROVENANCE),
     "wide": generate_script(
@@ -82,12 +82,12 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS.keys())
-def test_a_formatter_and_a_linter_leave_it_as_it_is(tmp_path: Path, text: str) -> None:
+def test_a_script_needs_no_changes_by_a_formatter_or_linter(tmp_path: Path, text: str) -> None:
     (tmp_path / "model.py").write_text(text, encoding="utf-8")
     ruff = Path(sys.executable).parent / "ruff"
     rules = ["--select", "B,E,F,I,N,RET,SIM,UP,W", "--target-version", "py311"]
-    for words in (["format", "--isolated", "--no-cache", "--diff"], ["check", "--isolated", "--no-cache", *rules]):
-        done = subprocess.run([ruff, *words, "model.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    for arguments in (["format", "--isolated", "--no-cache", "--diff"], ["check", "--isolated", "--no-cache", *rules]):
+        done = subprocess.run([ruff, *arguments, "model.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -97,32 +97,32 @@ import keras
 
 models, fit = [], keras.Model.fit
 
-def seen(model, *words, **more):
+def recorded_fit(model, *args, **kwargs):
     models.append(model)
-    return fit(model, *words, **more)
+    return fit(model, *args, **kwargs)
 
-keras.Model.fit = seen
+keras.Model.fit = recorded_fit
 
 def layers(model):
     return {layer.name: [layer.units, layer.activation.__name__] for layer in model.layers[1:]}
 
-told, names = {}, sys.argv[1:]
+results, names = {}, sys.argv[1:]
 for name in names:
     models.clear()
     sys.argv = [name, "plant.csv"]
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    with contextlib.redirect_stdout(io.StringIO()) as output:
         runpy.run_path(name)
-    told[name] = [
+    results[name] = [
         [[layers(model), model.count_params(), model.optimizer.iterations.numpy().item()] for model in models],
-        said.getvalue(),
+        output.getvalue(),
     ]
-print(json.dumps(told))
+print(json.dumps(results))
 """
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any], str]]:
-    """What two of the scripts trained, and what they said; run one after the other, for each would import TensorFlow."""
+    """The networks that two scripts trained and their output; run in one process, which imports TensorFlow once."""
     folder = tmp_path_factory.mktemp("scripts")
     random = np.random.default_rng(0)
     load, wind = random.uniform(0, 1, 160), random.normal(size=160)
@@ -134,54 +134,54 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Any
         "heat": 40 * load,
     }
     pd.DataFrame(columns).to_csv(folder / "plant.csv", index=False)
-    names = ("one", "mean")
+    names = ("single", "mean")
     for name in names:
         (folder / f"{name}.py").write_text(SCRIPTS[name], encoding="utf-8")
     command = [sys.executable, "-c", PROBE, *(f"{name}.py" for name in names)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    return {name: told[f"{name}.py"] for name in names}
+    results = json.loads(done.stdout.splitlines()[-1])
+    return {name: results[f"{name}.py"] for name in names}
 
 
-def of_recipe(one: ModelMember) -> tuple[dict[str, list[Any]], int]:
+def exported_network(member: ModelMember) -> tuple[dict[str, list[Any]], int]:
     """The layers by name, each with its units and its activation, and the parameters of the network that we export."""
     from branchsweep.models import keras_network
 
-    model = keras_network.build_network(one.recipe.architecture, len(INPUTS))
+    model = keras_network.build_network(member.recipe.architecture, len(INPUTS))
     return {layer.name: [layer.units, layer.activation.__name__] for layer in model.layers[1:]}, model.count_params()
 
 
 @pytest.mark.parametrize(
-    ("name", "members"), [("one", [TAPERED]), ("mean", [TAPERED, QUANTILE, TAPERED, UNSCALED])], ids=["one", "mean"]
+    ("name", "members"), [("single", [TAPERED]), ("mean", [TAPERED, QUANTILE, TAPERED, UNSCALED])], ids=["single", "mean"]
 )
-def test_it_trains_the_networks_that_are_exported(
+def test_a_script_trains_the_networks_of_the_exported_model(
     ran: Mapping[str, tuple[list[Any], str]], name: str, members: list[ModelMember]
 ) -> None:
-    trained, said = ran[name]
-    assert [(layers, parameters) for layers, parameters, _ in trained] == [of_recipe(one) for one in members]
-    epochs = [one.epochs or one.recipe.epochs or PROVENANCE.epochs for one in members]
-    steps = [count * -(-120 // one.recipe.batch_size) for count, one in zip(epochs, members, strict=True)]
+    trained, output = ran[name]
+    assert [(layers, parameters) for layers, parameters, _ in trained] == [exported_network(member) for member in members]
+    epochs = [member.epochs or member.recipe.epochs or PROVENANCE.epochs for member in members]
+    steps = [count * -(-120 // member.recipe.batch_size) for count, member in zip(epochs, members, strict=True)]
     assert [iterations for _, _, iterations in trained] == steps
     for head in ("heat", "steam"):
-        assert f"{head}: R2 " in said
+        assert f"{head}: R2 " in output
 
 
-def test_a_schedule_is_laid_out_for_the_epochs_of_the_search() -> None:
-    assert "epochs, batch_size = 3, 32\n" in SCRIPTS["one"]
-    assert "steps = 4 * math.ceil(len(train) / batch_size)\n" in SCRIPTS["one"]
+def test_the_learning_rate_schedule_has_the_epochs_of_the_search() -> None:
+    assert "epochs, batch_size = 3, 32\n" in SCRIPTS["single"]
+    assert "steps = 4 * math.ceil(len(train) / batch_size)\n" in SCRIPTS["single"]
 
 
-def test_what_fit_cannot_say_is_said() -> None:
+def test_a_comment_names_loss_balancing_that_fit_does_not_support() -> None:
     assert "loss_balancing: uncertainty" in SCRIPTS["balanced"].replace("\n# ", " ")
-    assert "balanced" not in SCRIPTS["one"]
+    assert "balanced" not in SCRIPTS["single"]
 
 
-def test_equal_recipes_are_told_once() -> None:
+def test_members_of_equal_recipes_share_a_function() -> None:
     assert SCRIPTS["mean"].count("def network_") == 3
     assert SCRIPTS["mean"].count("(0.25, network_1)") == 2
 
 
-def test_a_model_that_does_not_say_where_it_comes_from_has_no_script() -> None:
-    with pytest.raises(BackendError, match="models:/plant/1 does not say how it was trained"):
+def test_a_model_without_provenance_has_no_script() -> None:
+    with pytest.raises(BackendError, match="models:/plant/1"):
         script_from_manifest("models:/plant/1", {"inputs": INPUTS, "provenance": None})

@@ -1,4 +1,4 @@
-"""Networks as text: the exact picture of a few, and what holds for all."""
+"""Drawings of networks as text: examples, and properties of all drawings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INPUTS = ["AT", "AP", "RH"]
 
 
 def picture(text: str) -> list[str]:
-    """The lines of a picture as it is written below, without what is blank at their ends."""
+    """The lines of a drawing, without trailing spaces."""
     return [line.removeprefix("|") for line in text.strip("\n").split("\n")]
 
 
@@ -85,7 +85,7 @@ def picture(text: str) -> list[str]:
         ),
     ],
 )
-def test_a_picture(architecture: Architecture, inputs: list[str], expected: str) -> None:
+def test_a_drawing(architecture: Architecture, inputs: list[str], expected: str) -> None:
     assert [line.rstrip() for line in draw_network(architecture, inputs)] == picture(expected)
 
 
@@ -116,14 +116,14 @@ def test_a_picture(architecture: Architecture, inputs: list[str], expected: str)
         ),
     ],
 )
-def test_the_tutorials_toys(name: str, parameters: int, expected: str) -> None:
+def test_the_drawings_of_the_tutorial(name: str, parameters: int, expected: str) -> None:
     (toy,) = known_networks(load_experiment(ROOT / "experiments" / f"{name}.yaml"))
     assert (toy.known, toy.parameters) == ("toy", parameters)
     assert [line.rstrip() for line in toy.picture] == picture(expected)
 
 
 def networks(count: int) -> list[tuple[Architecture, list[str]]]:
-    """Networks of all sizes that can be asked for, some deep, some with a width for every layer."""
+    """Random networks of all sizes, some with a different width in every layer."""
     random = np.random.default_rng(4)
 
     def stack(least: int) -> tuple[int, ...]:
@@ -143,7 +143,7 @@ def networks(count: int) -> list[tuple[Architecture, list[str]]]:
 
 
 @pytest.mark.parametrize(("architecture", "inputs"), networks(60))
-def test_what_holds_for_every_picture(architecture: Architecture, inputs: list[str]) -> None:
+def test_a_drawing_fits_the_columns_and_has_all_inputs_layers_and_heads(architecture: Architecture, inputs: list[str]) -> None:
     lines = draw_network(architecture, inputs)
     assert len({len(line) for line in lines}) == 1
     assert len(lines[0]) <= COLUMNS
@@ -159,11 +159,11 @@ def test_what_holds_for_every_picture(architecture: Architecture, inputs: list[s
 
 
 def layers(text: str) -> list[int]:
-    """The units that a text tells of, layer by layer."""
+    """The units of each layer in a drawing."""
     return [int(width) for width, times in re.findall(r"(\d+)(?: ×(\d+))?", text) for _ in range(int(times or 1))]
 
 
-def test_a_narrow_terminal_gets_a_narrow_picture() -> None:
+def test_a_drawing_fits_a_narrow_terminal() -> None:
     network = Architecture((64, 64, 32, 32), {"PE": (16, 16), "V": (8,)}, "relu")
     wide, narrow = draw_network(network, INPUTS), draw_network(network, INPUTS, columns=48)
     assert len(wide[0]) > 48 >= len(narrow[0])

@@ -1,4 +1,4 @@
-"""Picking networks into a mean: planted pairs, and what holds of any pick."""
+"""Greedy ensemble selection: planted pairs, and properties of every selection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEADS = {"PE": MSE, "V": MAE}
 ROWS = 400
 
 
-def measured(actual: Floats, predicted: Floats, objective: Objective | None = None) -> float:
+def score_of(actual: Floats, predicted: Floats, objective: Objective | None = None) -> float:
     r2 = {head: float(r2_score(actual[:, h], predicted[:, h])) for h, head in enumerate(HEADS)}
     return ranking_value(objective or Objective(), r2)
 
@@ -30,8 +30,8 @@ def library(rng: np.random.Generator, networks: int) -> tuple[Floats, dict[int, 
     }
 
 
-def test_the_planted_pair_is_found() -> None:
-    """Two whose errors cancel are better together than any other, though others are better alone."""
+def test_a_pair_with_cancelling_errors_is_selected() -> None:
+    """Their mean is the best, though other networks are better alone."""
     rng = np.random.default_rng(1)
     actual = rng.normal(size=(ROWS, 2))
     error = rng.normal(size=actual.shape)
@@ -40,7 +40,7 @@ def test_the_planted_pair_is_found() -> None:
     assert select_greedily(predictions, actual, HEADS, 2, Objective()) == {"over": 0.5, "under": 0.5}
 
 
-def test_one_that_is_better_by_far_weighs_more() -> None:
+def test_a_better_network_has_a_larger_share() -> None:
     rng = np.random.default_rng(2)
     actual = rng.normal(size=(ROWS, 2))
     predictions = {"good": actual + 0.2 * rng.normal(size=actual.shape), "fair": actual + 0.3 * rng.normal(size=actual.shape)}
@@ -49,7 +49,7 @@ def test_one_that_is_better_by_far_weighs_more() -> None:
     assert 0.5 < shares["good"] < 0.9  # 0.09 / (0.04 + 0.09) in theory
 
 
-def test_where_nothing_is_gained_the_best_stays_alone() -> None:
+def test_the_best_network_is_selected_alone_if_others_add_nothing() -> None:
     actual = np.random.default_rng(3).normal(size=(ROWS, 2))
     assert select_greedily({"bad": -actual, "perfect": actual, "again": actual}, actual, HEADS, 8, Objective()) == {
         "perfect": 1.0
@@ -58,7 +58,7 @@ def test_where_nothing_is_gained_the_best_stays_alone() -> None:
 
 @pytest.mark.parametrize("maximize", ["mean_r2", "min_r2", "r2/V"])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_mean_is_never_worse_than_the_best_on_its_rows(seed: int, maximize: str) -> None:
+def test_the_ensemble_is_never_worse_than_the_best_network_on_its_rows(seed: int, maximize: str) -> None:
     objective = Objective(maximize=[maximize])
     actual, predictions = library(np.random.default_rng(seed), 12)
     shares = select_greedily(predictions, actual, HEADS, 8, objective)
@@ -66,29 +66,29 @@ def test_the_mean_is_never_worse_than_the_best_on_its_rows(seed: int, maximize: 
     assert len(shares) <= 8
     assert all(round(1 / share, 9) >= 1 for share in shares.values())
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
-    single = max(measured(actual, it, objective) for it in predictions.values())
-    assert measured(actual, weighted_mean(predictions, shares), objective) >= single
+    single = max(score_of(actual, predicted, objective) for predicted in predictions.values())
+    assert score_of(actual, weighted_mean(predictions, shares), objective) >= single
 
 
-def test_what_is_gained_is_gained_on_other_rows_too() -> None:
-    """The pick is by the first half of the rows; on the second it still beats the best single network of the first."""
-    won = 0
+def test_the_ensemble_is_better_on_other_rows_too() -> None:
+    """The selection is by the first half of the rows; on the second it still beats the best single network of the first."""
+    better = 0
     for seed in range(20):
         actual, predictions = library(np.random.default_rng(seed), 12)
         first, second = slice(0, ROWS // 2), slice(ROWS // 2, ROWS)
-        seen = {key: it[first] for key, it in predictions.items()}
-        shares = select_greedily(seen, actual[first], HEADS, 8, Objective())
-        single = max(seen, key=lambda key: measured(actual[first], seen[key]))
-        together = weighted_mean({key: it[second] for key, it in predictions.items()}, shares)
-        won += measured(actual[second], together) > measured(actual[second], predictions[single][second])
-    assert won >= 19
+        selection_rows = {key: predicted[first] for key, predicted in predictions.items()}
+        shares = select_greedily(selection_rows, actual[first], HEADS, 8, Objective())
+        single = max(selection_rows, key=lambda key: score_of(actual[first], selection_rows[key]))
+        together = weighted_mean({key: predicted[second] for key, predicted in predictions.items()}, shares)
+        better += score_of(actual[second], together) > score_of(actual[second], predictions[single][second])
+    assert better >= 19
 
 
-def test_the_mean_is_by_shares() -> None:
+def test_the_mean_is_weighted_by_shares() -> None:
     predictions = {"a": np.array([[1.0, 2.0]]), "b": np.array([[5.0, 10.0]]), "left out": np.array([[9.0, 9.0]])}
     assert weighted_mean(predictions, {"a": 0.75, "b": 0.25}).tolist() == [[2.0, 4.0]]
 
 
-def test_from_nothing_nothing_is_picked() -> None:
-    with pytest.raises(ValueError, match="got no predictions"):
+def test_a_selection_without_predictions_is_refused() -> None:
+    with pytest.raises(ValueError, match="no predictions"):
         select_greedily({}, np.zeros((3, 2)), HEADS, 2, Objective())

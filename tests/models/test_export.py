@@ -1,4 +1,4 @@
-"""A model that leaves the house: one lane as it is, several as the mean of theirs, and what is known of its limits."""
+"""Exported models: single members, ensembles, their files, and warnings about inputs outside the training range."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TABLE = pd.DataFrame(ROWS.x, columns=INPUTS)
 
 
 def member(seed: int, share: float = 1.0, **params: Any) -> ModelMember:
-    """A network that nobody trained; it predicts as well as any."""
+    """An untrained network."""
     recipe = Recipe.of({name.replace("__", "."): value for name, value in params.items()}, list(UNITS))
     return ModelMember(recipe, keras_network.initial_weights(recipe.architecture, 3, (seed,)), share, epochs=7)
 
@@ -60,31 +60,31 @@ def exported(folder: Path, members: Sequence[ModelMember]) -> serving.Predictor:
     return serving.Predictor(folder)
 
 
-def by_hand(one: ModelMember, x: serving.Floats) -> serving.Floats:
-    """What a network predicts between its encoders."""
-    model = keras_network.build_network(one.recipe.architecture, 3, one.weights)
-    outputs = model(encoder_kind(one.recipe.input_scaling).fit(ROWS.x, ROWS.y).transform(x).astype(np.float32))
+def by_hand(member: ModelMember, x: serving.Floats) -> serving.Floats:
+    """The predictions of a member's network and encoders."""
+    model = keras_network.build_network(member.recipe.architecture, 3, member.weights)
+    outputs = model(encoder_kind(member.recipe.input_scaling).fit(ROWS.x, ROWS.y).transform(x).astype(np.float32))
     scaled = np.concatenate([np.asarray(outputs[head]) for head in UNITS], axis=1).astype(np.float64)
-    return encoder_kind(one.recipe.target_scaling).fit(ROWS.y, ROWS.y).inverse(scaled)
+    return encoder_kind(member.recipe.target_scaling).fit(ROWS.y, ROWS.y).inverse(scaled)
 
 
 @pytest.mark.parametrize("scalings", [("standard", "standard"), ("quantile", "none"), ("none", "standard")])
-def test_one_member_is_its_own_network_bit_for_bit(tmp_path: Path, scalings: tuple[str, str]) -> None:
-    one = member(5, input_scaling=scalings[0], target_scaling=scalings[1], V__depth=2)
-    predictor = exported(tmp_path, [one])
-    np.testing.assert_array_equal(predictor.predict(TABLE).to_numpy(), by_hand(one, ROWS.x))
+def test_a_model_of_one_member_predicts_as_its_network_to_the_last_bit(tmp_path: Path, scalings: tuple[str, str]) -> None:
+    single = member(5, input_scaling=scalings[0], target_scaling=scalings[1], V__depth=2)
+    predictor = exported(tmp_path, [single])
+    np.testing.assert_array_equal(predictor.predict(TABLE).to_numpy(), by_hand(single, ROWS.x))
     model = keras.saving.load_model(tmp_path / "model.keras")
     assert [layer.name for layer in model.layers] == ["inputs", "trunk_1", "trunk_2", "V_1", "PE_1", "V_2", "PE", "V"]
 
 
 @pytest.mark.parametrize("members", ENSEMBLES.values(), ids=ENSEMBLES.keys())
-def test_several_members_are_the_weighted_mean_of_their_own_exports(tmp_path: Path, members: Sequence[ModelMember]) -> None:
+def test_an_ensemble_predicts_the_weighted_mean_of_its_members(tmp_path: Path, members: Sequence[ModelMember]) -> None:
     together = exported(tmp_path / "together", members)
     alone = [
-        exported(tmp_path / str(place), [ModelMember(one.recipe, one.weights)]).predict(TABLE)
-        for place, one in enumerate(members)
+        exported(tmp_path / str(index), [ModelMember(member.recipe, member.weights)]).predict(TABLE)
+        for index, member in enumerate(members)
     ]
-    expected = sum(one.share * answers for one, answers in zip(members, alone, strict=True))
+    expected = sum(member.share * predicted for member, predicted in zip(members, alone, strict=True))
     np.testing.assert_allclose(together.predict(TABLE), expected, rtol=1e-6)
     np.testing.assert_allclose(PopulationTrainer(ROWS).predict(tmp_path / "together", ROWS.x), expected, rtol=1e-6)
 
@@ -127,7 +127,7 @@ print(serving.Predictor(pathlib.Path(".")).predict(pandas.read_json("table.json"
 """
 
 
-def test_an_ensemble_loads_where_branchsweep_is_not(tmp_path: Path) -> None:
+def test_an_ensemble_is_served_without_branchsweep(tmp_path: Path) -> None:
     predictor, table = exported(tmp_path, MIXED), TABLE.iloc[:5]
     shutil.copy(serving.__file__, tmp_path / "serving.py")
     table.to_json(tmp_path / "table.json", double_precision=15)
@@ -135,16 +135,16 @@ def test_an_ensemble_loads_where_branchsweep_is_not(tmp_path: Path) -> None:
     command = [sys.executable, "-I", "-c", IN_A_FRESH_PROCESS]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told = pd.DataFrame(json.loads(done.stdout.splitlines()[-1])).to_numpy()
-    np.testing.assert_allclose(told, predictor.predict(table).to_numpy(), rtol=1e-6)
+    predicted = pd.DataFrame(json.loads(done.stdout.splitlines()[-1])).to_numpy()
+    np.testing.assert_allclose(predicted, predictor.predict(table).to_numpy(), rtol=1e-6)
 
 
-def test_what_is_written_down_can_be_read_back(tmp_path: Path) -> None:
+def test_recipes_and_provenance_are_read_back_from_the_manifest(tmp_path: Path) -> None:
     provenance = Provenance({"PE": "PE", "V": "vacuum"}, {"PE": "mse", "V": "mae"}, 60, 0.2, 1)
     PopulationTrainer(ROWS).export(tmp_path, ExportedModel(MIXED, INPUTS, UNITS, provenance))
     manifest = json.loads((tmp_path / "serving.json").read_text(encoding="utf-8"))
-    assert [recipe_from_dict(one["recipe"]) for one in manifest["members"]] == [one.recipe for one in MIXED]
-    assert [(one["share"], one["epochs"]) for one in manifest["members"]] == [(0.5, 7), (0.3, 7), (0.2, 7)]
+    assert [recipe_from_dict(data["recipe"]) for data in manifest["members"]] == [member.recipe for member in MIXED]
+    assert [(data["share"], data["epochs"]) for data in manifest["members"]] == [(0.5, 7), (0.3, 7), (0.2, 7)]
     assert Provenance(**manifest["provenance"]) == provenance
     assert np.array(manifest["ranges"]).tolist() == [
         [low, high] for low, high in zip(ROWS.x.min(0), ROWS.x.max(0), strict=True)
@@ -157,17 +157,15 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> serving.Predictor:
 
 
 class TestLimits:
-    def test_what_was_trained_on_is_inside_and_what_lies_beyond_or_is_missing_is_outside(
-        self, predictor: serving.Predictor
-    ) -> None:
+    def test_values_beyond_the_training_range_or_missing_are_outside(self, predictor: serving.Predictor) -> None:
         assert not predictor.predict(TABLE, warn=True)["outside"].any()
         inside, low, high, missing = (TABLE.iloc[[0]].copy() for _ in range(4))
         low["AT"], high["RH"], missing["AP"] = TABLE["AT"].min() - 1e-9, TABLE["RH"].max() + 1e-9, np.nan
-        answers = predictor.predict(pd.concat([inside, low, high, missing]), warn=True)
-        assert list(answers.columns) == ["PE", "V", "outside"]
-        assert answers["outside"].tolist() == [False, True, True, True]
+        predicted = predictor.predict(pd.concat([inside, low, high, missing]), warn=True)
+        assert list(predicted.columns) == ["PE", "V", "outside"]
+        assert predicted["outside"].tolist() == [False, True, True, True]
 
-    def test_nobody_is_warned_who_does_not_ask(self, predictor: serving.Predictor) -> None:
+    def test_there_is_no_warning_column_by_default(self, predictor: serving.Predictor) -> None:
         assert list(predictor.predict(TABLE).columns) == ["PE", "V"]
         assert list(predictor.predict(TABLE, {"warn": False}).columns) == ["PE", "V"]
         assert list(predictor.predict(TABLE, {"warn": True}).columns) == ["PE", "V", "outside"]
@@ -175,15 +173,15 @@ class TestLimits:
     def test_an_empty_table_has_the_column_too(self, predictor: serving.Predictor) -> None:
         assert predictor.predict(TABLE.iloc[:0], warn=True).shape == (0, 3)
 
-    def test_the_example_lies_inside(self, predictor: serving.Predictor) -> None:
+    def test_the_example_is_inside(self, predictor: serving.Predictor) -> None:
         assert predictor.predict(predictor.example, warn=True)["outside"].tolist() == [False]
 
-    def test_a_head_that_has_the_name_of_the_warning_is_not_hidden(self, tmp_path: Path) -> None:
+    def test_a_head_with_the_name_of_the_warning_column_is_predicted(self, tmp_path: Path) -> None:
         recipe = Recipe.of({}, ["outside"])
-        one = ModelMember(recipe, keras_network.initial_weights(recipe.architecture, 3, (1,)))
+        single = ModelMember(recipe, keras_network.initial_weights(recipe.architecture, 3, (1,)))
         targets = TrainingRows(ROWS.x, ROWS.y[:, :1], ())
-        PopulationTrainer(targets).export(tmp_path, ExportedModel([one], INPUTS, {"outside": "°C"}))
+        PopulationTrainer(targets).export(tmp_path, ExportedModel([single], INPUTS, {"outside": "°C"}))
         predictor = serving.Predictor(tmp_path)
         assert list(predictor.predict(TABLE).columns) == ["outside"]
-        with pytest.raises(ValueError, match="no name for the warning"):
+        with pytest.raises(ValueError, match="warning"):
             predictor.predict(TABLE, warn=True)

@@ -1,4 +1,4 @@
-"""The vocabulary of tunables, and what params mean in full."""
+"""Hyperparameters, and the recipes that params stand for."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ HEADS = ["PE", "V"]
 ARTICLE: Params = {"trunk.depth": 2, "trunk.width": 10, "PE.depth": 0, "V.depth": 1, "V.width": 10}
 
 
-class TestVocabulary:
-    @pytest.mark.parametrize("tunable", HYPERPARAMETERS.values(), ids=lambda tunable: tunable.name)
-    def test_a_default_is_a_value_that_may_stand(self, tunable: Any) -> None:
-        assert tunable.accepts(tunable.default)
-        assert tunable.meaning
+class TestHyperparameters:
+    @pytest.mark.parametrize("hyperparameter", HYPERPARAMETERS.values(), ids=lambda hyperparameter: hyperparameter.name)
+    def test_defaults_are_accepted(self, hyperparameter: Any) -> None:
+        assert hyperparameter.accepts(hyperparameter.default)
+        assert hyperparameter.meaning
 
-    @pytest.mark.parametrize("tunable", HYPERPARAMETERS.values(), ids=lambda tunable: tunable.name)
-    def test_its_bounds_or_its_words_are_told(self, tunable: Any) -> None:
-        said = tunable.expected
-        bounds = tunable.choices or [f"{tunable.low:g}", f"{tunable.high:g}"]
-        assert all(bound in said for bound in bounds)
+    @pytest.mark.parametrize("hyperparameter", HYPERPARAMETERS.values(), ids=lambda hyperparameter: hyperparameter.name)
+    def test_the_expected_values_name_the_bounds_or_choices(self, hyperparameter: Any) -> None:
+        expected = hyperparameter.expected
+        bounds = hyperparameter.choices or [f"{hyperparameter.low:g}", f"{hyperparameter.high:g}"]
+        assert all(bound in expected for bound in bounds)
 
-    def test_numbers_are_data_and_shapes_are_programs(self) -> None:
-        baked = {name for name, tunable in HYPERPARAMETERS.items() if tunable.binding is Binding.STATIC}
-        assert baked == {"trunk.width", "trunk.taper", "branch.width", "branch.taper", "optimizer", "batch_size"}
+    def test_static_hyperparameters_are_those_that_shape_a_program(self) -> None:
+        static = {name for name, hyperparameter in HYPERPARAMETERS.items() if hyperparameter.binding is Binding.STATIC}
+        assert static == {"trunk.width", "trunk.taper", "branch.width", "branch.taper", "optimizer", "batch_size"}
 
-    def test_names_are_those_of_all_heads_and_of_each(self) -> None:
+    def test_names_include_those_of_each_head(self) -> None:
         assert hyperparameter_names(["PE"]) == [
             *HYPERPARAMETERS,
             "PE.depth",
@@ -54,7 +54,7 @@ class TestVocabulary:
         assert hyperparameter_names([]) == list(HYPERPARAMETERS)
 
     @pytest.mark.parametrize(
-        ("name", "tunable"),
+        ("name", "hyperparameter"),
         [
             ("trunk.depth", "trunk.depth"),
             ("branch.depth", "branch.depth"),
@@ -67,8 +67,8 @@ class TestVocabulary:
             ("", None),
         ],
     )
-    def test_a_name_names_a_tunable(self, name: str, tunable: str | None) -> None:
-        assert find_hyperparameter(name, HEADS) is (HYPERPARAMETERS[tunable] if tunable else None)
+    def test_a_name_is_found_for_all_heads_and_for_each(self, name: str, hyperparameter: str | None) -> None:
+        assert find_hyperparameter(name, HEADS) is (HYPERPARAMETERS[hyperparameter] if hyperparameter else None)
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -82,7 +82,7 @@ class TestVocabulary:
             ("activation", "gelu"),
         ],
     )
-    def test_a_value_that_may_stand(self, name: str, value: ParamValue) -> None:
+    def test_valid_values_are_accepted(self, name: str, value: ParamValue) -> None:
         assert value_problem(name, value, HEADS) == ""
         check_value(name, value, HEADS)
 
@@ -103,21 +103,19 @@ class TestVocabulary:
             ("activation", 3, "got 3, expected one of relu, silu, tanh, gelu"),
         ],
     )
-    def test_a_value_that_may_not(self, name: str, value: ParamValue, message: str) -> None:
+    def test_invalid_values_are_refused_with_the_expected_ones(self, name: str, value: ParamValue, message: str) -> None:
         assert value_problem(name, value, HEADS) == message
         with pytest.raises(ConfigError) as caught:
             check_value(name, value, HEADS)
         assert str(caught.value) == f"{name}: {message}"
 
-    def test_a_name_that_names_nothing(self) -> None:
-        with pytest.raises(
-            ConfigError, match=r"got 'PE.dpeth', expected the name of a hyperparameter \(.*\); did you mean 'PE.depth'\?$"
-        ):
+    def test_an_unknown_name_is_refused_with_a_suggestion(self) -> None:
+        with pytest.raises(ConfigError, match=r"'PE\.dpeth'.*'PE\.depth'"):
             Recipe.of({"PE.dpeth": 1}, HEADS)
 
 
 class TestRecipe:
-    def test_nothing_said_is_the_defaults(self) -> None:
+    def test_a_recipe_without_params_has_the_defaults(self) -> None:
         recipe = Recipe.of({}, HEADS)
         assert recipe == Recipe(
             architecture=Architecture(trunk=(10, 10), branches={"PE": (10,), "V": (10,)}, activation="relu"),
@@ -134,17 +132,21 @@ class TestRecipe:
             epochs=0,
         )
 
-    def test_every_hyperparameter_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(kinds.LAYERS, "_names", ["dense", "other"])  # there is but one built-in kind
+    def test_every_hyperparameter_changes_the_recipe(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(kinds.LAYERS, "_names", ["dense", "other"])  # there is only one built-in kind
         other: dict[str, ParamValue] = {"optimizer": "sgd", "branch.depth": 2}  # momentum is sgd's; one layer does not taper
-        for name, tunable in HYPERPARAMETERS.items():
-            if tunable.choices:
-                value: ParamValue = tunable.choices[-1] if tunable.choices[-1] != tunable.default else tunable.choices[0]
+        for name, hyperparameter in HYPERPARAMETERS.items():
+            if hyperparameter.choices:
+                value: ParamValue = (
+                    hyperparameter.choices[-1]
+                    if hyperparameter.choices[-1] != hyperparameter.default
+                    else hyperparameter.choices[0]
+                )
             else:
-                value = 3 if isinstance(tunable.default, int) else 0.5
+                value = 3 if isinstance(hyperparameter.default, int) else 0.5
             assert Recipe.of(other, HEADS) != Recipe.of({**other, name: value}, HEADS) or name == "optimizer", name
 
-    def test_a_head_s_own_value_wins_over_that_of_all_heads(self) -> None:
+    def test_a_value_of_a_head_overrides_that_of_all_heads(self) -> None:
         recipe = Recipe.of(
             {"branch.depth": 2, "V.depth": 1, "branch.width": 8, "PE.width": 16, "loss_weight": 2.0, "V.loss_weight": 0.5},
             HEADS,
@@ -152,7 +154,7 @@ class TestRecipe:
         assert recipe.architecture.branches == {"PE": (16, 16), "V": (8,)}
         assert recipe.loss_weights == {"PE": 2.0, "V": 0.5}
 
-    def test_that_of_all_heads_wins_over_the_default(self) -> None:
+    def test_a_value_of_all_heads_overrides_the_default(self) -> None:
         assert Recipe.of({"branch.depth": 3, "branch.width": 4}, HEADS).architecture.branches["V"] == (4, 4, 4)
 
     def test_a_head_may_have_no_branch(self) -> None:
@@ -170,28 +172,30 @@ class TestRecipe:
             (0, 10, 0.5, ()),
         ],
     )
-    def test_layers_taper_from_the_first_on(self, depth: int, width: int, taper: float, units: tuple[int, ...]) -> None:
+    def test_the_width_of_layers_is_multiplied_by_the_taper(
+        self, depth: int, width: int, taper: float, units: tuple[int, ...]
+    ) -> None:
         recipe = Recipe.of({"branch.depth": depth, "branch.width": width, "branch.taper": taper}, HEADS)
         assert recipe.architecture.branches == {"PE": units, "V": units}
         if depth:
             recipe = Recipe.of({"trunk.depth": depth, "trunk.width": width, "trunk.taper": taper}, HEADS)
             assert recipe.architecture.trunk == units
 
-    def test_a_head_tapers_as_it_likes(self) -> None:
+    def test_a_head_may_have_its_own_taper(self) -> None:
         recipe = Recipe.of({"branch.depth": 2, "branch.width": 8, "branch.taper": 0.5, "V.taper": 2}, HEADS)
         assert recipe.architecture.branches == {"PE": (8, 4), "V": (8, 16)}
 
-    def test_what_means_nothing_makes_no_difference(self) -> None:
+    def test_hyperparameters_without_effect_give_equal_recipes(self) -> None:
         assert Recipe.of({"momentum": 0.9}, HEADS) == Recipe.of({}, HEADS)
         assert Recipe.of({"PE.depth": 0, "PE.width": 64}, HEADS) == Recipe.of({"PE.depth": 0}, HEADS)
         assert Recipe.of({"trunk.depth": 1, "trunk.taper": 0.5}, HEADS) == Recipe.of({"trunk.depth": 1}, HEADS)
         assert Recipe.of({"trunk.taper": 0.99}, HEADS) == Recipe.of({}, HEADS)  # 9.9 units are ten
         assert Recipe.of({"loss_balancing": "uncertainty"}, ["PE"]) == Recipe.of({}, ["PE"])
 
-    def test_whole_numbers_where_numbers_are_meant(self) -> None:
+    def test_integers_and_floats_give_equal_recipes(self) -> None:
         assert Recipe.of({"learning_rate": 1}, HEADS) == Recipe.of({"learning_rate": 1.0}, HEADS)
 
-    def test_any_number_of_heads(self) -> None:
+    def test_a_recipe_may_have_any_number_of_heads(self) -> None:
         assert list(Recipe.of({"b.width": 2}, ["a", "b", "c"]).architecture.branches) == ["a", "b", "c"]
 
 

@@ -21,7 +21,7 @@ HEADS = ["PE", "V"]
         (Objective(maximize=["r2/PE", "r2/V"], choose="min_r2"), MIN),
     ],
 )
-def test_the_rule_is_that_of_the_ranking_metric(objective: Objective, rule: str) -> None:
+def test_the_rule_follows_the_ranking_metric(objective: Objective, rule: str) -> None:
     assert score_rule(objective, HEADS) == rule
 
 

@@ -1,4 +1,4 @@
-"""What lanes derive their initial weights from, and how they are told apart."""
+"""Lanes: the seeds of their initial weights, and their keys."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_after_the_search_a_lane_is_seeded_by_its_recipe() -> None:
     assert lane_of({}).weight_seed == lane_of({"trunk.depth": 2}).weight_seed, "two layers are the default"
 
 
-def test_the_epochs_that_a_recipe_is_laid_out_for_enter_its_seed_and_where_it_stops_does_not() -> None:
+def test_a_weight_seed_depends_on_the_planned_epochs_and_not_on_the_stop() -> None:
     assert lane_of({}, epochs=4).weight_seed != lane_of({}, epochs=3).weight_seed
     stopped = lane_of({}, stop=2)
     assert stopped.weight_seed == lane_of({}).weight_seed
@@ -71,10 +71,10 @@ def test_a_refit_has_no_fold() -> None:
     assert lanes[0].key.candidate == f"{recipe_digest(recipe, 3).hex()}/2"
 
 
-def test_equal_lanes_are_one_and_unlike_lanes_of_one_key_a_mistake() -> None:
+def test_equal_lanes_are_merged_and_different_lanes_of_one_key_refused() -> None:
     lane = lane_of({})
     assert distinct_lanes([lane, lane_of({"trunk.depth": 1}), lane]) == [lane, lane_of({"trunk.depth": 1})]
-    with pytest.raises(ValueError, match="two unlike lanes"):
+    with pytest.raises(ValueError, match="lanes"):
         distinct_lanes([lane, replace(lane, stop=1)])
 
 

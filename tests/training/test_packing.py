@@ -27,14 +27,14 @@ def lanes(count: int) -> list[Lane]:
     return [lane for trial in open_driver(EXPERIMENT).ask(count) for lane in search_lanes(trial, EXPERIMENT)]
 
 
-def test_every_lane_stands_in_one_population() -> None:
-    wanted = lanes(50)
-    packed = [lane.key for population in packing.pack(wanted, EXPERIMENT) for lane in population.lanes]
-    assert Counter(packed) == Counter(lane.key for lane in wanted)
+def test_every_lane_is_in_one_population() -> None:
+    unpacked = lanes(50)
+    packed = [lane.key for population in packing.pack(unpacked, EXPERIMENT) for lane in population.lanes]
+    assert Counter(packed) == Counter(lane.key for lane in unpacked)
     assert len(packed) == 150
 
 
-def test_populations_keep_to_their_program() -> None:
+def test_populations_fit_their_program() -> None:
     for population in packing.pack(lanes(50), EXPERIMENT):
         program = population.program
         assert len(population.lanes) <= program.lanes
@@ -42,15 +42,15 @@ def test_populations_keep_to_their_program() -> None:
         assert len({lane.stream for lane in population.lanes}) <= packing.MAX_STREAMS
 
 
-def test_a_trial_has_the_same_program_alone_and_in_company() -> None:
-    everyone = lanes(50)
-    programs = {lane.key: population.program for population in packing.pack(everyone, EXPERIMENT) for lane in population.lanes}
-    for lane in everyone[::7]:
+def test_the_program_of_a_lane_does_not_depend_on_other_lanes() -> None:
+    all_lanes = lanes(50)
+    programs = {lane.key: population.program for population in packing.pack(all_lanes, EXPERIMENT) for lane in population.lanes}
+    for lane in all_lanes[::7]:
         (alone,) = packing.pack([lane], EXPERIMENT)
         assert alone.program == programs[lane.key]
 
 
-def test_the_costliest_comes_first() -> None:
+def test_populations_are_sorted_by_cost() -> None:
     seconds = [cost_model.relative_cost(population) for population in packing.pack(lanes(50), EXPERIMENT)]
     assert seconds == sorted(seconds, reverse=True)
 
@@ -60,25 +60,25 @@ def test_widths_are_padded_to_the_next_bucket(width: int, bucket: int) -> None:
     assert packing.padded_width(width) == bucket
 
 
-def test_folds_and_seeds_are_lanes() -> None:
+def test_a_trial_has_a_lane_for_each_fold_and_seed() -> None:
     (trial,) = open_driver(EXPERIMENT).ask(1)
     folded = EXPERIMENT.model_copy(update={"validation": KFold(method="k_fold", folds=4, seeds=2)})
-    held = EXPERIMENT.model_copy(update={"validation": HoldOut(method="hold_out", seeds=3)})
+    hold_out = EXPERIMENT.model_copy(update={"validation": HoldOut(method="hold_out", seeds=3)})
     assert [(lane.key.fold, lane.key.seed) for lane in search_lanes(trial, folded)] == [
         (f, s) for f in range(4) for s in range(2)
     ]
-    assert [(lane.key.fold, lane.key.seed) for lane in search_lanes(trial, held)] == [(0, 0), (0, 1), (0, 2)]
+    assert [(lane.key.fold, lane.key.seed) for lane in search_lanes(trial, hold_out)] == [(0, 0), (0, 1), (0, 2)]
 
 
-@pytest.mark.parametrize(("said", "epochs"), [({}, 3), ({"epochs": 0}, 3), ({"epochs": 2}, 2), ({"epochs": 50}, 3)])
-def test_a_recipe_may_have_fewer_epochs_than_the_experiment(said: Params, epochs: int) -> None:
-    trial = Trial(0, said)
+@pytest.mark.parametrize(("params", "epochs"), [({}, 3), ({"epochs": 0}, 3), ({"epochs": 2}, 2), ({"epochs": 50}, 3)])
+def test_a_recipe_may_have_fewer_epochs_than_the_experiment(params: Params, epochs: int) -> None:
+    trial = Trial(0, params)
     assert {(lane.epochs, lane.stop) for lane in search_lanes(trial, EXPERIMENT)} == {(epochs, epochs)}
-    refits = [refit_lanes(recipe_for(EXPERIMENT, said), EXPERIMENT, [0], stop) for stop in (1, EXPERIMENT.fit.epochs)]
+    refits = [refit_lanes(recipe_for(EXPERIMENT, params), EXPERIMENT, [0], stop) for stop in (1, EXPERIMENT.fit.epochs)]
     assert [(lane.epochs, lane.stop) for (lane,) in refits] == [(epochs, 1), (epochs, epochs)]
 
 
-def test_limits_cover_whatever_the_space_the_known_and_the_defaults_may_bring() -> None:
+def test_limits_cover_the_space_the_known_configurations_and_the_defaults() -> None:
     experiment = tiny_experiment(
         space={
             "dimensions": {
@@ -95,7 +95,7 @@ def test_limits_cover_whatever_the_space_the_known_and_the_defaults_may_bring() 
     )
 
 
-def test_programs_balance_losses_where_some_trial_may() -> None:
+def test_programs_have_the_schemes_of_loss_balancing_that_trials_may_use() -> None:
     some = tiny_experiment(
         space={"dimensions": {"loss_balancing": {"type": "choice", "choices": ["uncertainty", "static"]}}},
         search={"driver": "random", "initial_trials": {"even": {"loss_balancing": "gradient_norm"}}},
@@ -110,7 +110,7 @@ def test_programs_balance_losses_where_some_trial_may() -> None:
         assert packing.program_limits(experiment).balancing == schemes
 
 
-def test_more_streams_than_a_population_holds_are_spread() -> None:
+def test_more_streams_than_fit_a_population_are_distributed() -> None:
     seeds = tiny_experiment(validation={"method": "k_fold", "folds": 10, "seeds": 4})
     (trial,) = open_driver(seeds).ask(1)
     populations = packing.pack(search_lanes(trial, seeds), seeds)
@@ -125,14 +125,14 @@ def test_more_streams_than_a_population_holds_are_spread() -> None:
         (100, (20, 60), True, (128, 64)),
         (5, (100,), True, (32, 128)),
         (100, (5,), False, (128, 128)),  # a short training: one program for all that fits
-        (20, (5,), True, (24, 24)),  # narrow ones are not worth a program of their own
-        (100, (), True, (128, 128)),  # no branch, no width of it
+        (20, (5,), True, (24, 24)),  # narrow widths do not get a program of their own
+        (100, (), True, (128, 128)),  # no branches
     ],
 )
-def test_trunk_and_branches_are_padded_apart_where_it_pays(
+def test_trunk_and_branches_are_padded_separately_where_that_is_faster(
     trunk: int, branches: tuple[int, ...], apart: bool, expected: tuple[int, int]
 ) -> None:
-    architecture = Architecture((trunk,), {f"h{place}": (width,) for place, width in enumerate(branches)} or {"h": ()}, "relu")
+    architecture = Architecture((trunk,), {f"h{index}": (width,) for index, width in enumerate(branches)} or {"h": ()}, "relu")
     assert packing.padded_widths(architecture, apart) == expected
 
 
@@ -151,7 +151,7 @@ def test_layers_are_padded_to_their_programs_widths() -> None:
     ]
 
 
-def test_a_population_is_halved_where_a_worker_would_be_idle() -> None:
+def test_a_population_is_divided_if_a_worker_would_be_idle() -> None:
     long = tiny_experiment(fit={"epochs": 20_000})
     (trial,) = open_driver(long).ask(1)
     alone, shared = (packing.pack(search_lanes(trial, long), long, Resources(workers)) for workers in (1, 2))
@@ -161,11 +161,11 @@ def test_a_population_is_halved_where_a_worker_would_be_idle() -> None:
     assert [len(members.lanes) for members in short] == [3]
 
 
-def test_lanes_that_stand_at_different_epochs_do_not_share_a_population() -> None:
+def test_lanes_at_different_epochs_are_in_different_populations() -> None:
     (trial,) = open_driver(EXPERIMENT).ask(1)
     first, *others = search_lanes(trial, EXPERIMENT)
-    nothing = np.zeros((0, 2))
-    state = LaneState(1, (), (), (), (), 0.0, 0, 0, nothing.astype(np.float32), nothing)
+    empty = np.zeros((0, 2))
+    state = LaneState(1, (), (), (), (), 0.0, 0, 0, empty.astype(np.float32), empty)
     populations = packing.pack([replace(first, state=state), *others], EXPERIMENT)
     assert sorted((members.start, len(members.lanes)) for members in populations) == [(0, 2), (1, 1)]
 
@@ -180,15 +180,15 @@ def gpu(gibibytes: float) -> Device:
     return Device("gpu", int(gibibytes * GIBIBYTE), "Tesla T4")
 
 
-def test_a_core_has_the_places_that_its_cache_was_measured_for() -> None:
-    for width, places in ((10, (64, 16)), (16, (64, 8)), (32, (32, 4)), (64, (16, 2)), (256, (8, 2))):
+def test_lanes_and_slots_of_a_core_depend_on_the_width() -> None:
+    for width, expected in ((10, (64, 16)), (16, (64, 8)), (32, (32, 4)), (64, (16, 2)), (256, (8, 2))):
         program = packing.program_of(*one_lane(width))
-        assert (program.lanes, program.slots) == places
+        assert (program.lanes, program.slots) == expected
         assert program == packing.program_of(*one_lane(width), CPU)
 
 
 @pytest.mark.parametrize("width", [4, 16, 64, 256, 1024])
-def test_a_gpu_has_as_many_lanes_as_fit_and_all_in_one_wave(width: int) -> None:
+def test_a_gpu_has_as_many_lanes_as_fit_in_its_memory_in_one_wave(width: int) -> None:
     on_core, wide = (packing.program_of(*one_lane(width), device) for device in (CPU, gpu(16)))
     assert wide == replace(on_core, lanes=wide.lanes, slots=wide.lanes)
     assert wide.lanes in {2**power for power in range(3, 11)} and on_core.lanes <= wide.lanes <= packing.MAX_LANES
@@ -208,7 +208,7 @@ def test_lanes_grow_with_the_memory_and_shrink_with_the_width() -> None:
     assert by_width == sorted(by_width, reverse=True) and len(set(by_width)) > 3
 
 
-def test_a_wave_has_no_more_places_than_a_round_has_lanes() -> None:
+def test_a_program_has_no_more_slots_than_a_round_has_lanes() -> None:
     """Ten trials on three folds are 30 lanes."""
     recipe, experiment, bounds = one_lane()
     few = experiment.model_copy(update={"search": experiment.search.model_copy(update={"batch": 10})})
@@ -216,16 +216,16 @@ def test_a_wave_has_no_more_places_than_a_round_has_lanes() -> None:
     assert packing.program_of(recipe, experiment, bounds, gpu(16)).lanes == packing.MAX_LANES
 
 
-def test_memory_grows_with_every_lane_alike() -> None:
+def test_memory_is_linear_in_the_lanes() -> None:
     program = packing.program_of(*one_lane())
     one, two, many = (cost_model.program_bytes(replace(program, lanes=lanes, slots=lanes)) for lanes in (1, 2, 100))
     assert many - one == 99 * (two - one)
 
 
-def test_populations_widen_with_the_device_and_are_not_cut_for_the_sake_of_workers() -> None:
+def test_populations_of_a_gpu_are_larger_and_not_divided_among_workers() -> None:
     long = tiny_experiment(search={"driver": "random", "trials": 200, "batch": 200}, fit={"epochs": 20_000})
-    wanted = [lane for trial in open_driver(long).ask(200) for lane in search_lanes(trial, long)]
-    on_cores, on_gpus = (packing.pack(wanted, long, Resources(2, device)) for device in (CPU, gpu(16)))
+    unpacked = [lane for trial in open_driver(long).ask(200) for lane in search_lanes(trial, long)]
+    on_cores, on_gpus = (packing.pack(unpacked, long, Resources(2, device)) for device in (CPU, gpu(16)))
     assert len(on_gpus) == len({(members.program.trunk_width, members.program.branch_width) for members in on_gpus})
     assert len(on_cores) > 2 * len(on_gpus)
     assert sum(len(members.lanes) for members in on_gpus) == 600

@@ -31,29 +31,29 @@ for width in map(int, sys.argv[2].split(",")):
 
 
 def train(folder: Path, widths: str) -> list[str]:
-    """What the lanes of these widths come to, trained one after the other in a process of their own."""
+    """The curves of lanes of these widths, trained in a process of their own."""
     done = run_python(TRAIN, str(folder), widths)
     assert done.returncode == 0, done.stderr
     return sorted(done.stdout.splitlines())
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """A folder in which a process has left the programs of two widths, and what its lanes came to."""
-    folder = tmp_path_factory.mktemp("kept")
+def cached(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A folder with the programs of two widths, and the curves of the process that compiled them."""
+    folder = tmp_path_factory.mktemp("cached")
     return folder, train(folder, "16,24")
 
 
-def test_a_later_process_compiles_nothing_and_gets_the_same_bits(kept: tuple[Path, list[str]]) -> None:
-    folder, first = kept
+def test_a_later_process_loads_the_programs_and_gives_the_same_bits(cached: tuple[Path, list[str]]) -> None:
+    folder, first = cached
     compiled = {file.name: file.stat().st_mtime_ns for file in folder.rglob("*.pb")}
     assert len(compiled) == 2, "one for each width, whatever the depths"
     assert train(folder, "24,16") == first
     assert {file.name: file.stat().st_mtime_ns for file in folder.rglob("*.pb")} == compiled
 
 
-def test_a_file_that_cannot_be_read_is_compiled_anew(kept: tuple[Path, list[str]], tmp_path: Path) -> None:
-    folder, first = kept
+def test_an_unreadable_program_is_compiled_again(cached: tuple[Path, list[str]], tmp_path: Path) -> None:
+    folder, first = cached
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     for file in tmp_path.rglob("*.pb"):
         os.truncate(file, 100_000)
@@ -62,29 +62,29 @@ def test_a_file_that_cannot_be_read_is_compiled_anew(kept: tuple[Path, list[str]
     assert renewed.stat().st_size > 100_000
 
 
-def test_a_choice_of_the_users_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_folder_set_by_the_user_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(program_cache.FLAGS, f"--tf_xla_something {program_cache.FLAG}=/elsewhere")
     program_cache.use_cache_folder(tmp_path)
     assert os.environ[program_cache.FLAGS] == f"--tf_xla_something {program_cache.FLAG}=/elsewhere"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_longest_unused_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_least_recently_used_programs_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(program_cache.FLAGS, "")
     program_cache.use_cache_folder(tmp_path)
-    (place,) = (tmp_path / "programs").iterdir()
-    assert os.environ[program_cache.FLAGS] == f"{program_cache.FLAG}={place}"
+    (programs,) = (tmp_path / "programs").iterdir()
+    assert os.environ[program_cache.FLAGS] == f"{program_cache.FLAG}={programs}"
     for number in range(program_cache.MOST_FILES + 3):
-        file = place / f"{number}.pb"
+        file = programs / f"{number}.pb"
         file.touch()
         os.utime(file, (number, number))
     monkeypatch.setenv(program_cache.FLAGS, "")
     program_cache.use_cache_folder(tmp_path)
-    assert {int(file.stem) for file in place.iterdir()} == set(range(3, program_cache.MOST_FILES + 3))
+    assert {int(file.stem) for file in programs.iterdir()} == set(range(3, program_cache.MOST_FILES + 3))
 
 
-def test_a_folder_that_cannot_be_made_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_created_disables_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(program_cache.FLAGS, "")
-    (tmp_path / "programs").write_text("a file stands in the way", encoding="utf-8")
+    (tmp_path / "programs").write_text("a file instead of a folder", encoding="utf-8")
     program_cache.use_cache_folder(tmp_path)
     assert os.environ[program_cache.FLAGS] == ""

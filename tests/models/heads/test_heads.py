@@ -15,10 +15,10 @@ from contracts.head import HeadContract
 
 @pytest.mark.parametrize("head", head_kinds(), ids=lambda head: head.name)
 class TestHeads(HeadContract):
-    """All of them."""
+    """Every built-in kind."""
 
 
-def test_every_name_that_an_experiment_may_use_has_a_kind() -> None:
+def test_every_configurable_name_has_a_kind() -> None:
     assert [head.name for head in head_kinds()] == list(kinds.HEADS)
 
 

@@ -17,26 +17,26 @@ X = np.linspace(-4.0, 4.0, 81)
 
 @pytest.mark.parametrize("layer", layer_kinds(), ids=lambda layer: layer.name)
 class TestLayers(LayerContract):
-    """All of them."""
+    """Every built-in kind."""
 
 
-def test_every_name_that_an_experiment_may_use_has_a_kind() -> None:
+def test_every_configurable_name_has_a_kind() -> None:
     assert [layer.name for layer in layer_kinds()] == list(kinds.LAYERS)
     assert [activation.name for activation in activation_kinds()] == list(kinds.ACTIVATIONS)
 
 
 @pytest.mark.parametrize("activation", activation_kinds(), ids=lambda activation: activation.name)
 class TestActivations:
-    def test_it_is_keras_s(self, activation: Activation) -> None:
-        theirs = np.asarray(keras.activations.get(activation.name)(keras.ops.convert_to_tensor(X)))
-        np.testing.assert_allclose(activation(NUMPY, X)[0], theirs, rtol=1e-5, atol=1e-6)
+    def test_it_equals_that_of_keras(self, activation: Activation) -> None:
+        expected = np.asarray(keras.activations.get(activation.name)(keras.ops.convert_to_tensor(X)))
+        np.testing.assert_allclose(activation(NUMPY, X)[0], expected, rtol=1e-5, atol=1e-6)
 
     def test_the_slope_is_the_derivative(self, activation: Activation) -> None:
         x, step = X[np.abs(X) > 0.01], 1e-6
         expected = (activation(NUMPY, x + step)[0] - activation(NUMPY, x - step)[0]) / (2 * step)
         np.testing.assert_allclose(activation(NUMPY, x)[1], expected, atol=1e-6)
 
-    def test_zero_stays_zero(self, activation: Activation) -> None:
+    def test_zero_is_mapped_to_zero(self, activation: Activation) -> None:
         assert activation(NUMPY, np.zeros(1))[0] == 0.0
 
 
