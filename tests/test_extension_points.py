@@ -1,4 +1,4 @@
-"""An encoder, a layer and a head that are defined here, used from the YAML to the exported model by registering them alone."""
+"""An encoder, a layer, an activation and a head that are defined here, used from the YAML to the exported model by registering them alone."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ from branchsweep.models.drawing import draw_network
 from branchsweep.models.heads import registry as heads
 from branchsweep.models.heads.head import Head
 from branchsweep.models.layers import registry as layers
+from branchsweep.models.layers.activations import Activation, Evaluated
+from branchsweep.models.layers.dense import DENSE
 from branchsweep.models.layers.layer import BACK, FORWARD, Activate, Layer
 from branchsweep.models.recipe import recipe_for
 from branchsweep.search.drivers import open_driver
@@ -58,6 +60,14 @@ SECOND_ORDER = Encoder(
     SourceCall("PolynomialFeatures", ("include_bias=False",), "sklearn.preprocessing"),
     width=lambda columns: columns + columns * (columns + 1) // 2,
 )
+
+
+def _softsign(ops: ArrayOperations, x: Array, _: Array) -> Evaluated:
+    below = 1.0 / (1.0 + ops.abs(x))
+    return x * below, below * below
+
+
+SOFTSIGN = Activation("softsign", _softsign)
 
 
 class FixedProjection(Layer):
@@ -131,13 +141,15 @@ class Poisson(Head):
 
 @pytest.fixture(autouse=True, scope="module")
 def _registered() -> Generator[None]:
-    """The three kinds, for the tests of this module alone."""
+    """The four kinds, for the tests of this module alone."""
     encoders.register_encoder(SECOND_ORDER)
     layers.register_layer(FixedProjection())
+    layers.register_activation(SOFTSIGN)
     heads.register_head(Poisson())
     yield
     encoders.unregister_encoder(SECOND_ORDER.name)
     layers.unregister_layer(FixedProjection.name)
+    layers.unregister_activation(SOFTSIGN.name)
     heads.unregister_head(Poisson.name)
 
 
@@ -151,6 +163,16 @@ class TestLayer(LayerContract):
     @pytest.fixture
     def layer(self) -> Layer:
         return FixedProjection()
+
+
+class TestActivation(LayerContract):
+    @pytest.fixture
+    def layer(self) -> Layer:
+        return DENSE
+
+    @pytest.fixture
+    def activation(self) -> Activation:
+        return SOFTSIGN
 
 
 class TestHead(HeadContract):
@@ -175,7 +197,7 @@ def experiment() -> Experiment:
                 "level.layer": {"type": "choice", "choices": ["dense", "fixed_projection"]},
                 "learning_rate": {"type": "float", "low": 0.01, "high": 0.05},
             },
-            "fixed": {"input_scaling": "second_order", "target_scaling": "none", "activation": "tanh", "batch_size": 16},
+            "fixed": {"input_scaling": "second_order", "target_scaling": "none", "activation": "softsign", "batch_size": 16},
         },
         "search": {
             "driver": "random",
@@ -274,7 +296,7 @@ def test_it_is_drawn() -> None:
     assert "P10 ── P10" in "\n".join(lines)
     inputs = 5  # two columns and three products
     by_hand = (inputs + 1) * 10 + 11 * 10 + 2 * (11 * 10 + 11)
-    assert caption.split() == ["tanh,", f"{by_hand}", "parameters"]
+    assert caption.split() == ["softsign,", f"{by_hand}", "parameters"]
 
 
 def test_its_script_trains_the_same_network(exported: Path, tmp_path: Path) -> None:

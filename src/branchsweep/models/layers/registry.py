@@ -48,6 +48,12 @@ def register_activation(activation: Activation) -> None:
     kinds.ACTIVATIONS.add(activation.name, kinds.registering_module())
 
 
+def unregister_activation(name: str) -> None:
+    """Offer an activation no longer."""
+    _ACTIVATIONS.pop(name, None)
+    kinds.ACTIVATIONS.discard(name)
+
+
 def layer_kind(name: str) -> Layer:
     """The kind of layer with this name."""
     return _LAYERS[name]
