@@ -424,5 +424,5 @@ def _start_failure(error: BaseException) -> str:
     last = str(error).strip().splitlines()[-1]
     kind, _, message = last.partition(": ")
     if kind.endswith(BackendError.__name__):
-        return f"a worker could not start on its node: {message}"
+        return f"a worker could not start on its node: {message.removeprefix('workers: ')}"
     return f"a worker could not start on its node ({last}): the same branchsweep[ray] must be installed on every node"
