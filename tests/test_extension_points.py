@@ -1,4 +1,4 @@
-"""An encoder, a layer, an activation and a head that are defined here, used from the YAML to the exported model by registering them alone."""
+"""An encoder, a layer, an activation and a head defined here, used from the YAML to the exported model by registering them."""
 
 from __future__ import annotations
 
