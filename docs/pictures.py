@@ -1,6 +1,6 @@
-"""Makes the screenshots of the README from the newest sweep of a store.
+"""Makes the screenshots of the README from a recorded sweep.
 
-    python docs/pictures.py [--tracking-uri URI] [--chromium /usr/bin/chromium]
+    python docs/pictures.py [--sweep branched] [--tracking-uri URI] [--chromium /usr/bin/chromium]
 
 `docs/terminal.png` is the summary that `branchsweep run` prints at the end. The others are pages of MLflow's UI in a browser:
 `docs/mlflow.png` the table of trials, best first, `docs/charts.png` the charts of the trials, and `docs/sweep.png` the top of
@@ -59,7 +59,7 @@ def reduce_colours(path: Path) -> None:
 
 def terminal(tracker: MlflowTracker, chromium: str) -> None:
     """Save the summary of a sweep as the terminal shows it."""
-    assert tracker.conclusion is not None, "the newest sweep is not finished"
+    assert tracker.conclusion is not None, "the sweep is not finished"
     result = SweepSummary.loads(tracker.conclusion.tags["summary"])
     table = Path(str(result.data["location"])).name  # without the folder, which is private
     result = replace(result, data={**result.data, "location": table})
@@ -118,13 +118,15 @@ def screenshot_pages(chromium: str, server: str, sweep: ListedSweep) -> None:
 def main() -> None:
     """Make all screenshots."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--sweep", default="", help="its name or run id (the newest of the store)")
     parser.add_argument("--tracking-uri")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     arguments = parser.parse_args()
-    terminal(open_existing(arguments.tracking_uri), arguments.chromium)
-    newest = list_sweeps(arguments.tracking_uri)[0]
+    tracker = open_existing(arguments.tracking_uri, arguments.sweep)
+    terminal(tracker, arguments.chromium)
+    (listed,) = (sweep for sweep in list_sweeps(arguments.tracking_uri) if sweep.run_id == tracker.run_id)
     with served(arguments.tracking_uri) as server:
-        screenshot_pages(arguments.chromium, server, newest)
+        screenshot_pages(arguments.chromium, server, listed)
 
 
 if __name__ == "__main__":
