@@ -107,7 +107,7 @@ def screenshot_pages(chromium: str, server: str, sweep: ListedSweep) -> None:
     }
     with tempfile.TemporaryDirectory() as profile, open_browser(chromium, Path(profile), ASSISTANT_CLOSED) as browser:
         for name, (page, is_drawn) in views.items():
-            height = 700 if name == "sweep.png" else 1000  # above the tags, which hold private paths
+            height = 535 if name == "sweep.png" else 1000  # above the tags, which hold private paths
             with browser.page(link(server, page), 1900, height) as tab:
                 tab.wait_for(is_drawn, name)
                 tab.evaluate(unfold)
