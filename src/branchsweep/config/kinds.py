@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
-from typing import overload
+from typing import Generic, Protocol, TypeVar, overload
 
 from branchsweep.config.metric_names import R2
 
@@ -63,6 +63,46 @@ class KindNames(Sequence[str]):
 
     def __repr__(self) -> str:
         return f"KindNames({self._names!r})"
+
+
+class Named(Protocol):
+    """A kind: what an extension point offers under a name."""
+
+    @property
+    def name(self) -> str:
+        """The name in YAML."""
+
+
+Kind = TypeVar("Kind", bound=Named)
+
+
+class KindRegistry(Generic[Kind]):
+    """The kinds of one extension point: the built-in ones, and those that users register.
+
+    Args:
+        names: The names that experiments are checked against; they follow the registered kinds.
+        built_in: The kinds of this package, whose names are listed already.
+    """
+
+    def __init__(self, names: KindNames, built_in: Iterable[Kind]) -> None:
+        self._names = names
+        self._kinds = {kind.name: kind for kind in built_in}
+
+    def register(self, kind: Kind, module: str) -> None:
+        """Offer a kind more, which this module registers when it is imported."""
+        self._kinds[kind.name] = kind
+        self._names.add(kind.name, module)
+
+    def unregister(self, name: str) -> None:
+        """Offer a kind no longer."""
+        self._kinds.pop(name, None)
+        self._names.discard(name)
+
+    def __getitem__(self, name: str) -> Kind:
+        return self._kinds[name]
+
+    def __iter__(self) -> Iterator[Kind]:
+        return iter(self._kinds.values())
 
 
 ENCODERS = KindNames(("none", "min_max", "standard", "quantile"))

@@ -12,15 +12,7 @@ from branchsweep.data.encoders.encoder import Encoder, FittedEncoder, served_kin
 from branchsweep.data.encoders.scaling import MIN_MAX, NONE, QUANTILE, STANDARD
 from branchsweep.types import Floats
 
-_ENCODERS: dict[str, Encoder] = {
-    encoder.name: encoder
-    for encoder in (
-        NONE,
-        MIN_MAX,
-        STANDARD,
-        QUANTILE,
-    )
-}
+_ENCODERS: kinds.KindRegistry[Encoder] = kinds.KindRegistry(kinds.ENCODERS, (NONE, MIN_MAX, STANDARD, QUANTILE))
 
 
 def register_encoder(encoder: Encoder) -> None:
@@ -29,14 +21,12 @@ def register_encoder(encoder: Encoder) -> None:
     Worker processes import the module that calls this function, so it should be called when that module is imported. A script
     or notebook that runs a sweep is not such a module.
     """
-    _ENCODERS[encoder.name] = encoder
-    kinds.ENCODERS.add(encoder.name, kinds.registering_module())
+    _ENCODERS.register(encoder, kinds.registering_module())
 
 
 def unregister_encoder(name: str) -> None:
     """Offer a kind no longer."""
-    _ENCODERS.pop(name, None)
-    kinds.ENCODERS.discard(name)
+    _ENCODERS.unregister(name)
 
 
 def encoder_kind(name: str) -> Encoder:
@@ -50,7 +40,7 @@ def encoder_kind(name: str) -> Encoder:
 
 def encoder_kinds() -> list[Encoder]:
     """Every kind of encoder."""
-    return list(_ENCODERS.values())
+    return list(_ENCODERS)
 
 
 def fitted_from_json(data: Mapping[str, Any]) -> FittedEncoder:
@@ -59,7 +49,7 @@ def fitted_from_json(data: Mapping[str, Any]) -> FittedEncoder:
     Raises:
         KeyError: No registered encoder is served under its kind.
     """
-    served: dict[str, ModuleType] = {served_kind(encoder.served): encoder.served for encoder in _ENCODERS.values()}
+    served: dict[str, ModuleType] = {served_kind(encoder.served): encoder.served for encoder in _ENCODERS}
     return FittedEncoder(served[data["kind"]], {name: value for name, value in data.items() if name != "kind"})
 
 

@@ -9,14 +9,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.regression import HUBER, MAE, MSE
 
-_HEADS: dict[str, Head] = {
-    head.name: head
-    for head in (
-        MSE,
-        MAE,
-        HUBER,
-    )
-}
+_HEADS: kinds.KindRegistry[Head] = kinds.KindRegistry(kinds.HEADS, (MSE, MAE, HUBER))
 
 
 def register_head(head: Head) -> None:
@@ -25,15 +18,13 @@ def register_head(head: Head) -> None:
     Worker processes import the module that calls this function, so it should be called when that module is imported. A script
     or notebook that runs a sweep is not such a module.
     """
-    _HEADS[head.name] = head
-    kinds.HEADS.add(head.name, kinds.registering_module())
+    _HEADS.register(head, kinds.registering_module())
     kinds.HEAD_SCORES[head.name] = head.score
 
 
 def unregister_head(name: str) -> None:
     """Offer a kind no longer."""
-    _HEADS.pop(name, None)
-    kinds.HEADS.discard(name)
+    _HEADS.unregister(name)
     kinds.HEAD_SCORES.pop(name, None)
 
 
@@ -48,7 +39,7 @@ def head_kind(name: str) -> Head:
 
 def head_kinds() -> list[Head]:
     """Every kind."""
-    return list(_HEADS.values())
+    return list(_HEADS)
 
 
 def kinds_of(names: Iterable[str]) -> tuple[Head, ...]:

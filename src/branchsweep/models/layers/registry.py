@@ -9,17 +9,9 @@ from branchsweep.models.layers.activations import GELU, RELU, SILU, TANH, Activa
 from branchsweep.models.layers.dense import DENSE
 from branchsweep.models.layers.layer import Layer
 
-_LAYERS: dict[str, Layer] = {layer.name: layer for layer in (DENSE,)}
+_LAYERS: kinds.KindRegistry[Layer] = kinds.KindRegistry(kinds.LAYERS, (DENSE,))
 
-_ACTIVATIONS: dict[str, Activation] = {
-    activation.name: activation
-    for activation in (
-        RELU,
-        SILU,
-        TANH,
-        GELU,
-    )
-}
+_ACTIVATIONS: kinds.KindRegistry[Activation] = kinds.KindRegistry(kinds.ACTIVATIONS, (RELU, SILU, TANH, GELU))
 
 
 def register_layer(layer: Layer) -> None:
@@ -28,14 +20,12 @@ def register_layer(layer: Layer) -> None:
     Worker processes import the module that calls this function, so it should be called when that module is imported. A script
     or notebook that runs a sweep is not such a module.
     """
-    _LAYERS[layer.name] = layer
-    kinds.LAYERS.add(layer.name, kinds.registering_module())
+    _LAYERS.register(layer, kinds.registering_module())
 
 
 def unregister_layer(name: str) -> None:
     """Offer a kind no longer."""
-    _LAYERS.pop(name, None)
-    kinds.LAYERS.discard(name)
+    _LAYERS.unregister(name)
 
 
 def register_activation(activation: Activation) -> None:
@@ -44,14 +34,12 @@ def register_activation(activation: Activation) -> None:
     Worker processes import the module that calls this function, so it should be called when that module is imported. A script
     or notebook that runs a sweep is not such a module.
     """
-    _ACTIVATIONS[activation.name] = activation
-    kinds.ACTIVATIONS.add(activation.name, kinds.registering_module())
+    _ACTIVATIONS.register(activation, kinds.registering_module())
 
 
 def unregister_activation(name: str) -> None:
     """Offer an activation no longer."""
-    _ACTIVATIONS.pop(name, None)
-    kinds.ACTIVATIONS.discard(name)
+    _ACTIVATIONS.unregister(name)
 
 
 def layer_kind(name: str) -> Layer:
@@ -66,12 +54,12 @@ def layers_of(names: Iterable[str]) -> tuple[Layer, ...]:
 
 def layer_kinds() -> list[Layer]:
     """Every kind of layer."""
-    return list(_LAYERS.values())
+    return list(_LAYERS)
 
 
 def activation_kinds() -> list[Activation]:
     """Every activation."""
-    return list(_ACTIVATIONS.values())
+    return list(_ACTIVATIONS)
 
 
 def activations_of(names: Iterable[str]) -> tuple[Activation, ...]:
