@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.loading import load_experiment
+from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.data import loading, splits
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.training_rows import TrainingRows, training_rows

@@ -27,9 +27,9 @@ import numpy as np
 from sklearn.metrics import r2_score
 
 from benchmarks import _measure
-from branchsweep.config.dimensions import Choice, Float
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.search_space import SearchSpace
+from branchsweep.config.sections.dimensions import Choice, Float
+from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training.local_workers import available_cores

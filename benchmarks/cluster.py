@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import _measure
-from branchsweep.config.loading import load_experiment
-from branchsweep.config.workers import RayWorkersConfig
+from branchsweep.config.sections.workers import RayWorkersConfig
+from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import random_trials
 from branchsweep.training import packing

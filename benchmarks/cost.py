@@ -25,7 +25,7 @@ import tensorflow as tf
 from scipy.optimize import nnls
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.loading import load_experiment
+from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.data import loading, splits
 from branchsweep.data.training_rows import TrainingRows, training_rows
 from branchsweep.models.recipe import recipe_for

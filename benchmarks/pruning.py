@@ -35,8 +35,8 @@ from branchsweep.training.lanes import search_lanes
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result, Trial
-from branchsweep.workflows.evaluation import export_and_predict, temporary_model_folder
-from branchsweep.workflows.refit import RefitRequest, refit
+from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
+from branchsweep.workflows.promotion.refit import RefitRequest, refit
 from branchsweep.workflows.trial_runner import run_trials
 
 

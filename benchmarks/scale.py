@@ -54,8 +54,8 @@ from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.resources import Resources
 from branchsweep.trial import HeadScore, Result, Score, Status, Trial
 from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.records.sweep_record import new_sweep_record
 from branchsweep.workflows.search_loop import run_search
-from branchsweep.workflows.sweep_record import new_sweep_record
 
 TENTHS = 10
 

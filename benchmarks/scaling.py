@@ -28,7 +28,7 @@ from typing import Any
 
 from benchmarks import _measure
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.loading import load_experiment
+from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryTracker
@@ -39,8 +39,8 @@ from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result
 from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.records.sweep_record import new_sweep_record
 from branchsweep.workflows.search_loop import run_search
-from branchsweep.workflows.sweep_record import new_sweep_record
 
 BATCH = 64
 """Trials of a round."""

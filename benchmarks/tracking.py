@@ -33,7 +33,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 from rich.console import Console
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.loading import load_experiment
+from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.data import loading, splits
 from branchsweep.data.training_rows import TrainingRows, training_rows
 from branchsweep.reporting.terminal import Terminal

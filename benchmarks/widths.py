@@ -30,9 +30,9 @@ from typing import Any
 
 from benchmarks import _measure
 from benchmarks.pruning import test_r2
-from branchsweep.config.dimensions import Choice
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import find_hyperparameter
+from branchsweep.config.sections.dimensions import Choice
 from branchsweep.metrics.objectives import make_evaluator
 from branchsweep.models.architecture import Architecture
 from branchsweep.models.recipe import Recipe, recipe_for

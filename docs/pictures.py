@@ -32,7 +32,7 @@ from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.run_reader import list_sweeps
 from branchsweep.tracking.run_records import ListedSweep
 from branchsweep.tracking.ui_pages import charts_page, link, run_page, view_page
-from branchsweep.workflows.sweep_summary import SweepSummary
+from branchsweep.workflows.records.sweep_summary import SweepSummary
 
 HERE = Path(__file__).parent
 

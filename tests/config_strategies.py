@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from branchsweep.config.comparison import ESTIMATORS, Comparison
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
-from branchsweep.config.search import DRIVERS, MULTI_OBJECTIVE_ALGORITHMS
-from branchsweep.config.search_space import SearchSpace
+from branchsweep.config.sections.search import DRIVERS, MULTI_OBJECTIVE_ALGORITHMS
+from branchsweep.config.sections.search_space import SearchSpace
 
 reproducible = settings(derandomize=True, max_examples=40, deadline=None)
 """The same examples in every run, and none of them too slow for a busy machine."""

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from branchsweep.config.dimensions import Choice, Dimension, Float, Int
-from branchsweep.config.search_space import SearchSpace
+from branchsweep.config.sections.dimensions import Choice, Dimension, Float, Int
+from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.search.search_points import is_discrete, value_at_index
 
 quick = settings(derandomize=True, max_examples=60, deadline=None, database=None)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import branchsweep
-from branchsweep.config.workers import RayWorkersConfig
+from branchsweep.config.sections.workers import RayWorkersConfig
 from servers import free_port
 
 RAY_IS_MISSING = "" if importlib.util.find_spec("ray") else "NOTHING WAS TRAINED ON A CLUSTER: ray is not installed"

@@ -43,11 +43,11 @@ from branchsweep.training.lanes import search_lanes
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Trial
 from branchsweep.types import Floats, SourceCall
-from branchsweep.workflows.baseline_evaluation import Baseline
 from branchsweep.workflows.context import SweepContext, TrainingContext
+from branchsweep.workflows.promotion.baseline_evaluation import Baseline
+from branchsweep.workflows.records.sweep_record import new_sweep_record
+from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.sweep import run_sweep
-from branchsweep.workflows.sweep_record import new_sweep_record
-from branchsweep.workflows.sweep_summary import SweepSummary
 from contracts.encoder import EncoderContract
 from contracts.head import HeadContract
 from contracts.layer import LayerContract

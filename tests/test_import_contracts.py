@@ -89,7 +89,7 @@ def test_a_contract_notices_a_violation(tmp_path: Path, module: str, line: str, 
     assert violation in done.stdout
 
 
-@pytest.mark.parametrize("module", ["branchsweep", "branchsweep.cli", "branchsweep.config.loading"])
+@pytest.mark.parametrize("module", ["branchsweep", "branchsweep.cli", "branchsweep.config.yaml.loading"])
 def test_nothing_heavy_is_imported_by(module: str) -> None:
     done = run_python(f"import sys, {module}; print(*sorted(sys.modules.keys() & {HEAVY!r}))")
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
@@ -98,7 +98,7 @@ def test_nothing_heavy_is_imported_by(module: str) -> None:
 def test_reading_an_experiment_imports_nothing_heavy() -> None:
     code = f"""
 import pathlib, sys
-from branchsweep.config.loading import load_experiment
+from branchsweep.config.yaml.loading import load_experiment
 load_experiment(pathlib.Path(sys.argv[1]))
 print(*sorted(sys.modules.keys() & {HEAVY!r}))
 """

@@ -14,13 +14,13 @@ from branchsweep.data.training_rows import training_rows
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.trial import Result
-from branchsweep.workflows.baseline_evaluation import Baseline
 from branchsweep.workflows.context import SweepContext, TrainingContext
+from branchsweep.workflows.promotion.baseline_evaluation import Baseline
+from branchsweep.workflows.records.sweep_record import new_sweep_record
+from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter
 from branchsweep.workflows.search_loop import SearchResult, run_search
 from branchsweep.workflows.sweep import run_sweep
-from branchsweep.workflows.sweep_record import new_sweep_record
-from branchsweep.workflows.sweep_summary import SweepSummary
 from fakes import FormulaTrainer, RecordingProgress
 
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.recorded import parse_recorded_experiment
-from branchsweep.config.workers import LocalWorkersConfig, Workers
+from branchsweep.config.sections.workers import LocalWorkersConfig, Workers
+from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.loading import TableData
 from branchsweep.data.tables import make_dataframe
 from branchsweep.errors import UserError
@@ -36,10 +36,10 @@ from branchsweep.tracking.open import download_model, open_recorded_sweep
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import Result
 from branchsweep.workflows.launch import launch_comparison, launch_sweep, sweep_label
-from branchsweep.workflows.report_tables import leaderboard_table
+from branchsweep.workflows.records.report_tables import leaderboard_table
+from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.session import SILENT, Session
 from branchsweep.workflows.sweep import MODEL_FOLDER, finished_result
-from branchsweep.workflows.sweep_summary import SweepSummary
 
 if TYPE_CHECKING:
     import pandas as pd

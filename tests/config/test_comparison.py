@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from branchsweep.config.comparison import ESTIMATORS, Comparison, Estimator, Network, Single
-from branchsweep.config.dimensions import Choice
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.search_space import SearchSpace
+from branchsweep.config.sections.dimensions import Choice
+from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.trial import ParamValue
 
 EXPERIMENT: dict[str, Any] = {

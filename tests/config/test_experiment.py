@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from branchsweep.config import training
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.search import DRIVERS, Search
-from branchsweep.config.search_space import SearchSpace
-from branchsweep.config.validation import KFold, TestRows
+from branchsweep.config.sections import training
+from branchsweep.config.sections.search import DRIVERS, Search
+from branchsweep.config.sections.search_space import SearchSpace
+from branchsweep.config.sections.validation import KFold, TestRows
 from branchsweep.errors import ConfigError
 from branchsweep.models.recipe import Recipe, recipe_for
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from branchsweep.config.identity import comparison_key_fields, sweep_key_fields
-from branchsweep.config.loading import load_comparison, load_experiment
+from branchsweep.config.yaml.loading import load_comparison, load_experiment
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 

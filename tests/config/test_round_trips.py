@@ -13,10 +13,10 @@ from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS
 from branchsweep.config.identity import comparison_key_fields, sweep_key_fields
-from branchsweep.config.loading import load_comparison, load_experiment
-from branchsweep.config.recorded import dump_space_yaml, dump_yaml, parse_recorded_comparison, parse_recorded_experiment
-from branchsweep.config.search_space import SearchSpace
-from branchsweep.config.yaml_parser import parse_yaml, write_yaml
+from branchsweep.config.sections.search_space import SearchSpace
+from branchsweep.config.yaml.loading import load_comparison, load_experiment
+from branchsweep.config.yaml.recorded import dump_space_yaml, dump_yaml, parse_recorded_comparison, parse_recorded_experiment
+from branchsweep.config.yaml.yaml_parser import parse_yaml, write_yaml
 from config_strategies import comparisons, experiments, reproducible, texts, values
 
 PLANT = """\

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from branchsweep.config.dimensions import Choice, Float
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.dimensions import Choice, Float
 from branchsweep.models.recipe import recipe_for
 from branchsweep.search.drivers import open_driver
 from branchsweep.search.protocols import Driver

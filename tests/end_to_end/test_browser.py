@@ -36,11 +36,11 @@ from branchsweep.tracking.ui_pages import (
     version_page,
     view_page,
 )
-from branchsweep.workflows.baseline_evaluation import Baseline
 from branchsweep.workflows.context import SweepContext, TrainingContext
+from branchsweep.workflows.promotion.baseline_evaluation import Baseline
+from branchsweep.workflows.records.sweep_record import new_sweep_record
+from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.sweep import run_sweep
-from branchsweep.workflows.sweep_record import new_sweep_record
-from branchsweep.workflows.sweep_summary import SweepSummary
 from browser import ASSISTANT_CLOSED, Browser, Page, open_browser
 from fakes import FormulaTrainer, RecordingProgress
 from servers import free_port, running_server

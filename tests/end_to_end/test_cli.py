@@ -31,7 +31,7 @@ import pytest
 from branchsweep.cli import main
 from branchsweep.cli.context import resolve_workers
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.workers import LocalWorkersConfig, RayWorkersConfig, Workers
+from branchsweep.config.sections.workers import LocalWorkersConfig, RayWorkersConfig, Workers
 from branchsweep.errors import UserError
 from branchsweep.models import serving
 from branchsweep.models.recipe import recipe_from_dict

@@ -9,7 +9,7 @@ import pytest
 from typer.main import get_command
 
 from branchsweep.cli import app
-from branchsweep.config.loading import load_experiment
+from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

@@ -31,8 +31,8 @@ from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import Trainer
 from branchsweep.trial import Result
 from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.records.sweep_record import new_sweep_record
 from branchsweep.workflows.search_loop import run_search
-from branchsweep.workflows.sweep_record import new_sweep_record
 from contracts.audit import AuditContract
 from contracts.registry import RegistryContract
 from contracts.results import exact_texts, example_result

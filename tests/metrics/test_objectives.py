@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from branchsweep.config.metric_names import ObjectiveMetric
-from branchsweep.config.objective import Constraint, Objective
+from branchsweep.config.sections.objective import Constraint, Objective
 from branchsweep.metrics.objectives import (
     ObjectiveEvaluator,
     hypervolume,

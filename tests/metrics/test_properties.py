@@ -9,7 +9,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from branchsweep.config.objective import Objective
+from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.objectives import dominates, hypervolume, make_evaluator
 from branchsweep.metrics.running_evaluation import RunningEvaluation
 from branchsweep.metrics.significance import holm

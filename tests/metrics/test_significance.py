@@ -12,12 +12,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import r2_score
 
-from branchsweep.config.objective import Objective
-from branchsweep.config.promotion import Gate
+from branchsweep.config.sections.objective import Objective
+from branchsweep.config.sections.promotion import Gate
 from branchsweep.metrics.significance import ComparedMetrics, corrected_t, holm, mean_by_fold, paired_bootstrap
 from branchsweep.tracking.protocols import PromotionDecision
 from branchsweep.types import Floats
-from branchsweep.workflows.promotion_gate import GateCandidate, decide_promotion
+from branchsweep.workflows.promotion.gate import GateCandidate, decide_promotion
 from scores import SCORE_METRICS
 
 HEADS = ("PE", "V")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from branchsweep.config.loading import load_experiment
+from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.models.architecture import Architecture
 from branchsweep.models.drawing import COLUMNS, draw_network
 from branchsweep.workflows.search_space_summary import known_networks

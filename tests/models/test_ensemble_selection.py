@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from branchsweep.config.objective import Objective
+from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.objectives import ranking_value
 from branchsweep.models.ensemble_selection import select_greedily, weighted_mean
 from branchsweep.models.heads.regression import MAE, MSE

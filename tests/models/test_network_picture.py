@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from branchsweep.config.loading import load_experiment
+from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.errors import UserError
 from branchsweep.models.architecture import Architecture
 from branchsweep.models.drawing import network_dot, render_dot, require_graphviz

@@ -11,7 +11,7 @@ from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING
 from branchsweep.reporting.mlflow_descriptions import escape_markdown, finished_description, running_description
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import MeanScores, Result, Score, Status, Trial
-from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial, ConfirmedTrial, PromotionResult, SweepSummary
+from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, ConfirmedTrial, PromotionResult, SweepSummary
 from scores import head_score
 from tiny_sweep import tiny_experiment
 

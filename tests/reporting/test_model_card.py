@@ -11,9 +11,9 @@ from branchsweep.reporting.model_card import model_card_lines
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.workflows.context import SweepContext, TrainingContext
+from branchsweep.workflows.records.sweep_record import new_sweep_record
 from branchsweep.workflows.reporter import DescribedModel, TableReporter
 from branchsweep.workflows.sweep import run_sweep
-from branchsweep.workflows.sweep_record import new_sweep_record
 from fakes import FormulaTrainer, RecordingProgress
 from tiny_sweep import tiny_experiment
 

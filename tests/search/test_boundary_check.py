@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from branchsweep.config.loading import load_experiment
-from branchsweep.config.recorded import dump_yaml
+from branchsweep.config.yaml.loading import load_experiment
+from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.search.boundary_check import boundary_hits
 from branchsweep.trial import ParamValue
 from contracts.search_spaces import Dimensions, make_experiment

@@ -14,9 +14,9 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from pydantic import ValidationError
 
-from branchsweep.config.dimensions import Choice, Float, Int
-from branchsweep.config.objective import Objective
-from branchsweep.config.search import DRIVERS
+from branchsweep.config.sections.dimensions import Choice, Float, Int
+from branchsweep.config.sections.objective import Objective
+from branchsweep.config.sections.search import DRIVERS
 from branchsweep.errors import ConfigError
 from branchsweep.models.recipe import recipe_for
 from branchsweep.search.drivers import open_driver, random_trials

@@ -17,9 +17,9 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from branchsweep.config.dimensions import Float
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.loading import load_experiment
+from branchsweep.config.sections.dimensions import Float
+from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores

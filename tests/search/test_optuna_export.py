@@ -13,8 +13,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from branchsweep.config.dimensions import Choice, Float, Int
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.dimensions import Choice, Float, Int
 from branchsweep.errors import OptunaExportError
 from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.search.importance import FEWEST, importance

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from branchsweep.config.dimensions import Dimension
-from branchsweep.config.search_space import SearchSpace
+from branchsweep.config.sections.dimensions import Dimension
+from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.search.sampling import random_point, random_points
 from branchsweep.search.search_points import (
     discretized,

@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.types import Schema
 
-from branchsweep.config.objective import Objective
+from branchsweep.config.sections.objective import Objective
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.objectives import hypervolume
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from branchsweep.config.workers import LocalWorkersConfig
+from branchsweep.config.sections.workers import LocalWorkersConfig
 from branchsweep.errors import BackendError
 from branchsweep.search.drivers import open_driver
 from branchsweep.training import gpus, packing
@@ -187,8 +187,8 @@ def trained():
     return lane.predictions, trainer.predict(folder, tiny_rows().x)
 usual = trained()
 use_exact_arithmetic(tf)
-from branchsweep.training import program
-program.compiled.cache_clear()
+from branchsweep.training.program import compiled_program
+compiled_program.compiled.cache_clear()
 for before, after in zip(usual, trained()):
     np.testing.assert_array_equal(before, after)
 assert not tf.config.experimental.tensor_float_32_execution_enabled()

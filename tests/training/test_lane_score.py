@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from branchsweep.config.objective import Objective
+from branchsweep.config.sections.objective import Objective
 from branchsweep.training.lane_score import MEAN, MIN, WEIGHTED, score_rule, score_weights
 
 HEADS = ["PE", "V"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.validation import HoldOut, KFold
+from branchsweep.config.sections.validation import HoldOut, KFold
 from branchsweep.models.architecture import Architecture
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.search.drivers import open_driver

@@ -17,20 +17,20 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.metrics import r2_score
 
-from branchsweep.config.dimensions import Choice
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS
-from branchsweep.config.objective import Objective
-from branchsweep.config.training import EarlyStopping, Fit
+from branchsweep.config.sections.dimensions import Choice
+from branchsweep.config.sections.objective import Objective
+from branchsweep.config.sections.training import EarlyStopping, Fit
 from branchsweep.data.encoders.encoder import FittedEncoder
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.data.training_rows import ALL_ROWS, TrainingRows
 from branchsweep.models import keras_network
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training import packing
-from branchsweep.training.batches import row_order
 from branchsweep.training.lanes import Lane, search_lane, search_lanes
 from branchsweep.training.population import PopulationOutcome
+from branchsweep.training.program.batches import row_order
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Params, Trial
 from branchsweep.types import Weights

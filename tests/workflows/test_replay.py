@@ -23,10 +23,10 @@ from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.trial import Result, Score, Status, Trial
 from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.records.replay_result import Agreement, EnvironmentFact, Replay
+from branchsweep.workflows.records.sweep_record import RecordedSweep, new_sweep_record
 from branchsweep.workflows.replay import compare_facts, compare_metrics, find_trial, replay
-from branchsweep.workflows.replay_result import Agreement, EnvironmentFact, Replay
 from branchsweep.workflows.search_loop import run_search
-from branchsweep.workflows.sweep_record import RecordedSweep, new_sweep_record
 from fakes import FormulaTrainer, RecordingProgress
 from scores import head_score
 from tiny_sweep import tiny_experiment

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.objective import Objective
-from branchsweep.config.promotion import Ensemble, Promotion
-from branchsweep.config.search_space import SearchSpace
-from branchsweep.config.training import Pruning
-from branchsweep.config.validation import HoldOut
-from branchsweep.config.workers import RayWorkersConfig
-from branchsweep.config.yaml_parser import parse_yaml
+from branchsweep.config.sections.objective import Objective
+from branchsweep.config.sections.promotion import Ensemble, Promotion
+from branchsweep.config.sections.search_space import SearchSpace
+from branchsweep.config.sections.training import Pruning
+from branchsweep.config.sections.validation import HoldOut
+from branchsweep.config.sections.workers import RayWorkersConfig
+from branchsweep.config.yaml.yaml_parser import parse_yaml
 from branchsweep.data.dataset import Dataset
 from branchsweep.errors import ConfigError
 from branchsweep.metrics.objectives import hypervolume, make_evaluator
@@ -36,13 +36,13 @@ from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.resources import Device, Resources
 from branchsweep.trial import Result, Status, Trial
-from branchsweep.workflows.baseline_evaluation import Baseline, check_baseline_experiment
-from branchsweep.workflows.champion import model_name
 from branchsweep.workflows.dry_run import make_dry_run
+from branchsweep.workflows.promotion.baseline_evaluation import Baseline, check_baseline_experiment
+from branchsweep.workflows.promotion.champion import model_name
+from branchsweep.workflows.records.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
+from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.reporter import TableReporter
 from branchsweep.workflows.sweep import finished_result, promote_recorded, run_sweep
-from branchsweep.workflows.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
-from branchsweep.workflows.sweep_summary import SweepSummary
 from fakes import FormulaTrainer
 from terminal_text import rendered_text
 from tiny_sweep import TinySweep, tiny_experiment, tiny_table

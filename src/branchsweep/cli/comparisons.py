@@ -31,7 +31,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare models by 5x2 cross-validation: one network for all heads, one network per head, and further contestants."""
-    from branchsweep.config.loading import load_comparison
+    from branchsweep.config.yaml.loading import load_comparison
     from branchsweep.reporting.comparison.files import comparison_files
     from branchsweep.reporting.comparison.text import render_comparison
     from branchsweep.workflows.launch import launch_comparison

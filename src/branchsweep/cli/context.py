@@ -16,7 +16,7 @@ from branchsweep.errors import DeprecatedKeyWarning, UserError
 
 if TYPE_CHECKING:
     from branchsweep.config.experiment import Experiment
-    from branchsweep.config.workers import Workers
+    from branchsweep.config.sections.workers import Workers
     from branchsweep.workflows.session import Session
 
 
@@ -83,7 +83,7 @@ def resolve_workers(given: str | None, experiment: Experiment | None = None) -> 
         given: The option.
         experiment: Says how a cluster's workers are, where only its address is given.
     """
-    from branchsweep.config.workers import LocalWorkersConfig, RayWorkersConfig
+    from branchsweep.config.sections.workers import LocalWorkersConfig, RayWorkersConfig
 
     if given is None:
         return None

@@ -25,7 +25,7 @@ def data(
     overrides: Overrides = None,
 ) -> None:
     """Print which table an experiment reads, its columns, and how its rows are split."""
-    from branchsweep.config.loading import load_experiment
+    from branchsweep.config.yaml.loading import load_experiment
     from branchsweep.reporting.text.experiment import render_data_summary
     from branchsweep.workflows.session import load_rows
 
@@ -45,8 +45,8 @@ def space(
 
     Heads and inputs are those of the experiment; for a file of search_spaces/, those it names, such as PE in PE.depth.
     """
-    from branchsweep.config.bare_space import experiment_around_space
-    from branchsweep.config.loading import is_space_file, load_experiment
+    from branchsweep.config.yaml.bare_space import experiment_around_space
+    from branchsweep.config.yaml.loading import is_space_file, load_experiment
     from branchsweep.models.drawing import COLUMNS
     from branchsweep.reporting.text import layout
     from branchsweep.reporting.text.experiment import render_search_space_summary
@@ -87,7 +87,7 @@ def draw(
 
     Prints text; with -o, writes one network as an image, as keras.utils.plot_model draws it.
     """
-    from branchsweep.config.loading import load_experiment
+    from branchsweep.config.yaml.loading import load_experiment
     from branchsweep.models.drawing import COLUMNS
     from branchsweep.reporting.text import layout
     from branchsweep.reporting.text.experiment import render_network_drawings
@@ -130,6 +130,6 @@ def schema(
     ] = "experiment",
 ) -> None:
     """Print the JSON Schema of the YAML files, with which editors complete and check them."""
-    from branchsweep.config.json_schema import json_schema
+    from branchsweep.config.yaml.json_schema import json_schema
 
     typer.echo(json.dumps(json_schema(kind), indent=2))

@@ -16,8 +16,8 @@ from branchsweep.errors import TrackingError, UserError
 if TYPE_CHECKING:
     from branchsweep.metrics.comparison_result import ComparisonResult
     from branchsweep.tracking.open import ListedComparison, ListedSweep, RecordedSweep
-    from branchsweep.workflows.leaderboard import Leaderboard
-    from branchsweep.workflows.trial_details import TrialDetails
+    from branchsweep.workflows.records.leaderboard import Leaderboard
+    from branchsweep.workflows.records.trial_details import TrialDetails
 
 MOST_TRIALS = 20
 """Trials of a sweep that are shown by default."""
@@ -101,9 +101,9 @@ def _leaderboard(
     recorded: RecordedSweep, sort: str | None, status: list[str], where: list[str], most: int | None, as_json: bool
 ) -> Leaderboard:
     """Filter and sort the trials of a recorded sweep."""
-    from branchsweep.config.recorded import parse_recorded_experiment
-    from branchsweep.workflows.leaderboard import leaderboard
-    from branchsweep.workflows.trial_filter import OBJECTIVE, TrialFilter
+    from branchsweep.config.yaml.recorded import parse_recorded_experiment
+    from branchsweep.workflows.records.leaderboard import leaderboard
+    from branchsweep.workflows.records.trial_filter import OBJECTIVE, TrialFilter
 
     record = recorded.record
     most = most if most or as_json else MOST_TRIALS
@@ -114,9 +114,9 @@ def _leaderboard(
 
 def _trial_details(recorded: RecordedSweep, number: int, tracking_uri: str | None, columns: int) -> TrialDetails:
     """All details of one recorded trial."""
-    from branchsweep.config.recorded import parse_recorded_experiment
+    from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.models.drawing import COLUMNS
-    from branchsweep.workflows.trial_details import find_trial, trial_details
+    from branchsweep.workflows.records.trial_details import find_trial, trial_details
 
     result = find_trial(recorded.recorded_results(), number, recorded.label)
     experiment = parse_recorded_experiment(recorded.yaml, recorded.label)
@@ -136,10 +136,10 @@ def report(
 
     A folder also gets the figures as PNG, the tables, and the interactive page.
     """
-    from branchsweep.config.recorded import parse_recorded_experiment
+    from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.reporting.pages.sweep_files import PAGE, report_files, report_page
     from branchsweep.tracking.open import open_recorded_sweep
-    from branchsweep.workflows.report_tables import recorded_report
+    from branchsweep.workflows.records.report_tables import recorded_report
     from branchsweep.workflows.sweep import finished_result
 
     alone = output.suffix.lower() == ".html"
@@ -167,7 +167,7 @@ def export_study(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write a recorded sweep as an Optuna study, for optuna-dashboard."""
-    from branchsweep.config.recorded import parse_recorded_experiment
+    from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.search.optuna_export import export_study
     from branchsweep.tracking.open import open_recorded_sweep, without_password
 

@@ -38,7 +38,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run or resume a sweep: search, confirm and refit the best trial, compare it with baselines, register the model."""
-    from branchsweep.config.loading import load_experiment
+    from branchsweep.config.yaml.loading import load_experiment
     from branchsweep.reporting.text.experiment import render_dry_run
     from branchsweep.reporting.text.sweep_summary import render_sweep_summary
     from branchsweep.workflows.launch import launch_dry_run, launch_sweep

@@ -16,8 +16,8 @@ from pydantic import Field, model_validator
 from branchsweep.config.config_model import ConfigModel, KeyMistake, Name
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import value_problem
-from branchsweep.config.training import Pruning
-from branchsweep.config.validation import HoldOut, KFold
+from branchsweep.config.sections.training import Pruning
+from branchsweep.config.sections.validation import HoldOut, KFold
 from branchsweep.errors import did_you_mean
 from branchsweep.trial import ParamValue
 
@@ -142,7 +142,7 @@ class Comparison(ConfigModel):
         Raises:
             ConfigError: Everything that is wrong, one line per mistake, each with its file and line.
         """
-        from branchsweep.config.loading import load_comparison  # noqa: PLC0415  # reading files knows this module
+        from branchsweep.config.yaml.loading import load_comparison  # noqa: PLC0415  # reading files knows this module
 
         return cls.model_validate(load_comparison(Path(path)))
 

@@ -1,7 +1,7 @@
 """An experiment: one YAML file. The question, the table, the heads, the search space, the search, the promotion policy.
 
-An experiment is frozen and validated when it is constructed. `loading.py` reads one from a file, with the file's lines in every
-message.
+An experiment is frozen and validated when it is constructed. `yaml/loading.py` reads one from a file, with the file's lines in
+every message.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from branchsweep.config.config_model import ConfigModel, Name
-from branchsweep.config.dimensions import Dimension, When
 from branchsweep.config.experiment_checks import experiment_mistakes
-from branchsweep.config.heads import Head
 from branchsweep.config.metric_names import ObjectiveMetric
-from branchsweep.config.objective import Objective
-from branchsweep.config.promotion import Confirmation, Promotion
-from branchsweep.config.search import DRIVERS, MAX_BATCH, SEQUENTIAL_ALGORITHMS, Search
-from branchsweep.config.search_space import SearchSpace
-from branchsweep.config.table import Table
-from branchsweep.config.training import Fit, Pruning, default_pruning
-from branchsweep.config.validation import HoldOut, KFold, TestRows
-from branchsweep.config.workers import LocalWorkersConfig, Workers
+from branchsweep.config.sections.dimensions import Dimension, When
+from branchsweep.config.sections.heads import Head
+from branchsweep.config.sections.objective import Objective
+from branchsweep.config.sections.promotion import Confirmation, Promotion
+from branchsweep.config.sections.search import DRIVERS, MAX_BATCH, SEQUENTIAL_ALGORITHMS, Search
+from branchsweep.config.sections.search_space import SearchSpace
+from branchsweep.config.sections.table import Table
+from branchsweep.config.sections.training import Fit, Pruning, default_pruning
+from branchsweep.config.sections.validation import HoldOut, KFold, TestRows
+from branchsweep.config.sections.workers import LocalWorkersConfig, Workers
 from branchsweep.errors import ConfigError, did_you_mean
 from branchsweep.trial import Params
 
@@ -75,7 +75,7 @@ class Experiment(ConfigModel):
         Raises:
             ConfigError: Everything that is wrong, one line per mistake, each with its file and line.
         """
-        from branchsweep.config.loading import load_experiment  # noqa: PLC0415  # reading files knows this module
+        from branchsweep.config.yaml.loading import load_experiment  # noqa: PLC0415  # reading files knows this module
 
         return cls.model_validate(load_experiment(Path(path)))
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from branchsweep.config.config_model import KeyMistake, KeyPath
-from branchsweep.config.dimensions import Choice, Dimension
-from branchsweep.config.file_paths import YAML_SUFFIXES
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
 from branchsweep.config.metric_names import MEAN, objective_metrics
-from branchsweep.config.search import MULTI_OBJECTIVE_ALGORITHMS
+from branchsweep.config.sections.dimensions import Choice, Dimension
+from branchsweep.config.sections.search import MULTI_OBJECTIVE_ALGORITHMS
+from branchsweep.config.yaml.file_paths import YAML_SUFFIXES
 from branchsweep.errors import did_you_mean
 from branchsweep.trial import ParamValue
 

@@ -11,7 +11,7 @@ from typing import Any
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
-from branchsweep.config.search import RENAMED_KEYS
+from branchsweep.config.sections.search import RENAMED_KEYS
 
 STOPPING_CRITERIA = ("trials", "seconds", "target", "patience")
 """The keys of `search` that say how much is searched, and not what is asked."""

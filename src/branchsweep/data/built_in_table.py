@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from branchsweep.config.table import Table
+from branchsweep.config.sections.table import Table
 from branchsweep.data import power_plant
 from branchsweep.data.dataset import TableSource
 from branchsweep.data.download import DownloadOptions, download_table

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.table import Table
+from branchsweep.config.sections.table import Table
 from branchsweep.data.columns import count_noun, describe_invalid, require_columns, to_numbers
 from branchsweep.data.dataset import Positions
 from branchsweep.errors import DataError

@@ -8,7 +8,7 @@ import numpy as np
 
 from branchsweep.config.comparison import N_REPETITIONS
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.table import POWER_PLANT_TABLE
+from branchsweep.config.sections.table import POWER_PLANT_TABLE
 from branchsweep.data import power_plant
 from branchsweep.data.cleaning import clean_rows
 from branchsweep.data.dataset import Dataset, Halves, Positions, read_only

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.table import DATAFRAME, POWER_PLANT_TABLE, Table
+from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE, Table
 from branchsweep.data.built_in_table import read_power_plant_table, sheet_of
 from branchsweep.data.cleaning import check_constants, clean_rows
 from branchsweep.data.dataset import Dataset, read_only

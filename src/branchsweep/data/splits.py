@@ -9,7 +9,7 @@ import numpy as np
 from sklearn import model_selection
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.validation import HoldOut, KFold
+from branchsweep.config.sections.validation import HoldOut, KFold
 from branchsweep.data.cleaning import first_equal_rows
 from branchsweep.data.columns import count_noun
 from branchsweep.data.dataset import Dataset, Positions, Split, read_only

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from branchsweep.config.metric_names import WEIGHTED, ObjectiveMetric, common_metric
-from branchsweep.config.objective import Objective
+from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.names import higher_is_better, label
 from branchsweep.trial import Result, Score
 

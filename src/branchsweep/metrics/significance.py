@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from branchsweep.config.objective import Objective
+from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.functions import r2
 from branchsweep.metrics.names import score_names
 from branchsweep.metrics.objectives import metric_value

@@ -1,9 +1,9 @@
 """The few array operations that losses, activations and layers are written against.
 
 What must run in the compiled program and in NumPy alike is written once, as a function of such a namespace: `NUMPY` here,
-TensorFlow's in `training/tensor_operations.py`. So a kind imports no heavy library and is tested in milliseconds. Operators
-(`+`, `*`, `>`, slices) are those of the arrays themselves; constants are written as `np.float32`, so that they do not widen
-an array.
+TensorFlow's in `training/program/tensor_operations.py`. So a kind imports no heavy library and is tested in milliseconds.
+Operators (`+`, `*`, `>`, slices) are those of the arrays themselves; constants are written as `np.float32`, so that they do
+not widen an array.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from branchsweep.config.objective import Objective
+from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.objectives import ranking_value
 from branchsweep.metrics.scores import ScoredKind, scores_of_many
 from branchsweep.types import Floats

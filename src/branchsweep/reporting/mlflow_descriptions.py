@@ -16,7 +16,7 @@ from branchsweep.metrics.names import BEST, label
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, promotion_outcome
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
-from branchsweep.workflows.sweep_summary import SweepSummary
+from branchsweep.workflows.records.sweep_summary import SweepSummary
 
 REPORT = "report.html"
 """Name of the HTML report among the files of a sweep."""

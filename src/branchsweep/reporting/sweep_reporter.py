@@ -10,9 +10,9 @@ from branchsweep.reporting import mlflow_descriptions
 from branchsweep.reporting.model_card import model_card_lines
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
+from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.reporter import DescribedModel
 from branchsweep.workflows.sweep_report import Files, SweepReport
-from branchsweep.workflows.sweep_summary import SweepSummary
 
 
 def _ignore(message: str) -> None:

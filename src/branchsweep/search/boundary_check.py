@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from branchsweep.config.dimensions import Choice, Dimension, Float, Int
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import Hyperparameter, find_hyperparameter
+from branchsweep.config.sections.dimensions import Choice, Dimension, Float, Int
 from branchsweep.trial import Params, ParamValue
 
 NEAR = 0.05

@@ -17,7 +17,7 @@ from typing import Any, Self
 import keras_tuner
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.loading import load_experiment
+from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.data.loading import load_dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import TrainingRows, training_rows

@@ -28,8 +28,8 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import create_trial
 
-from branchsweep.config.dimensions import Choice, Dimension
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.dimensions import Choice, Dimension
 from branchsweep.search.optuna_export import to_distribution
 from branchsweep.search.search_points import index_of, to_search_point
 from branchsweep.search.successive_halving import mean_gain_after_rung

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from branchsweep.config.objective import Objective
+from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.objectives import ObjectiveEvaluator, Values, objective_values
 from branchsweep.search.protocols import Observation
 from branchsweep.search.successive_halving import mean_gain_after_rung

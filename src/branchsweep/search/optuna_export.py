@@ -21,8 +21,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from branchsweep.config.dimensions import Choice, Dimension, Int
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.dimensions import Choice, Dimension, Int
 from branchsweep.errors import OptunaExportError
 from branchsweep.metrics.names import STANDARD_ERROR, score_names
 from branchsweep.search.search_points import to_search_point, value_at_index

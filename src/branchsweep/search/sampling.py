@@ -8,7 +8,7 @@ from enum import IntEnum
 import numpy as np
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.search_space import SearchSpace
+from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.search.search_points import grid_point, point_at
 from branchsweep.trial import Params
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from branchsweep.config.dimensions import Choice, Dimension, Float, Int
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter
-from branchsweep.config.search_space import SearchSpace
+from branchsweep.config.sections.dimensions import Choice, Dimension, Float, Int
+from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.errors import ConfigError
 from branchsweep.trial import Params, ParamValue
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from branchsweep.config.metric_names import MEAN
-from branchsweep.config.objective import Objective
+from branchsweep.config.sections.objective import Objective
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.names import BEST, score_names
 from branchsweep.metrics.objectives import Values, dominates, hypervolume, objective_values

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from branchsweep.config.objective import Objective
+from branchsweep.config.sections.objective import Objective
 from branchsweep.errors import TrackingError, did_you_mean
 from branchsweep.metrics.names import BEST, score_names
 from branchsweep.tracking.mlflow import serialization

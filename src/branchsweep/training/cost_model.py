@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from branchsweep.models.architecture import Architecture, LayerShape
-from branchsweep.training.layer_schedule import layer_capacity, program_stages
 from branchsweep.training.population import Population, Program
+from branchsweep.training.program.layer_schedule import layer_capacity, program_stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def weight_shapes(program: Program) -> list[tuple[int, int, int]]:
 def program_bytes(program: Program) -> int:
     """Bytes of a program's arrays that do not depend on the table: state, activations, slopes and gradients of a batch.
 
-    With K lanes, N places of hidden layers, H heads, widths up to W and batches of B rows (see `training/program.py`) that is
+    With K lanes, N places of hidden layers, H heads, widths up to W and batches of B rows that is
     4 (8 weights + (K + N)(1 + W) B + (K + N) W B + (H K + 1 + N) W B). Apart from it come, table by table, the scaled rows of
     each stream and the predictions of the validation rows; and what XLA needs besides.
     """

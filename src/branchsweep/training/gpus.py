@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from branchsweep.config.workers import LocalWorkersConfig
+from branchsweep.config.sections.workers import LocalWorkersConfig
 from branchsweep.errors import BackendError
 from branchsweep.runtime import silence_stderr
 from branchsweep.training.resources import Device

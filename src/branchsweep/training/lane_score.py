@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from branchsweep.config.metric_names import ObjectiveMetric
-from branchsweep.config.objective import Objective
+from branchsweep.config.sections.objective import Objective
 
 MEAN, MIN, WEIGHTED = "mean", "min", "weighted"
 """The rules by which a lane's score follows from its heads' scores."""

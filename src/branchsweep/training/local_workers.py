@@ -28,11 +28,12 @@ from branchsweep.errors import BackendError
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
 from branchsweep.runtime import silence_stderr
-from branchsweep.training import gpus, program_cache
+from branchsweep.training import gpus
 from branchsweep.training.extension_modules import import_modules, require_kinds
 from branchsweep.training.gpus import Gpu
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.program import program_cache
 from branchsweep.training.protocols import WorkerStatus
 from branchsweep.training.resources import CPU, Resources
 from branchsweep.training.scheduler import next_assignment

@@ -3,7 +3,7 @@
 A trial's program is a function of its own recipe, of the experiment and of the device, never of the trials that are trained
 with it, so that its result does not depend on them. Widths are padded to a few buckets; depths, activations, learning rates and
 all other dynamic hyperparameters are data and need no padding. A core computes a few layers at a time, and empty places in a
-population cost nothing (see `training/layer_schedule.py`); a GPU computes the layers of all lanes at once.
+population cost nothing (see `training/program/layer_schedule.py`); a GPU computes the layers of all lanes at once.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from branchsweep.config.dimensions import Choice, Dimension
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import find_hyperparameter
 from branchsweep.config.kinds import DEFAULT_LAYER
+from branchsweep.config.sections.dimensions import Choice, Dimension
 from branchsweep.models.architecture import Architecture
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training import cost_model

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from branchsweep.config.kinds import DEFAULT_LAYER
-from branchsweep.config.objective import Objective
-from branchsweep.config.training import Fit
+from branchsweep.config.sections.objective import Objective
+from branchsweep.config.sections.training import Fit
 from branchsweep.models.recipe import Recipe
 from branchsweep.training.lane_score import MEAN
 from branchsweep.training.lanes import Lane, LaneOutcome, LaneState

@@ -17,15 +17,15 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import export
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.heads.registry import kinds_of
-from branchsweep.training import program_cache
-from branchsweep.training.batches import BatchFeed, Floats32, Stream, StreamKey, make_stream
-from branchsweep.training.lane_arrays import LaneResults, initial_state, lane_outcomes, make_plan
 from branchsweep.training.lanes import LaneOutcome
-from branchsweep.training.layer_schedule import LayerSchedule, schedule_layers
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
-from branchsweep.training.program import compiled
-from branchsweep.training.program_arrays import CHUNK
+from branchsweep.training.program import program_cache
+from branchsweep.training.program.batches import BatchFeed, Floats32, Stream, StreamKey, make_stream
+from branchsweep.training.program.compiled_program import compiled
+from branchsweep.training.program.lane_arrays import LaneResults, initial_state, lane_outcomes, make_plan
+from branchsweep.training.program.layer_schedule import LayerSchedule, schedule_layers
+from branchsweep.training.program.program_arrays import CHUNK
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.types import Floats
 

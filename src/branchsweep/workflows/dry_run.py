@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.search import MAX_PENDING_ROUNDS
+from branchsweep.config.sections.search import MAX_PENDING_ROUNDS
 from branchsweep.data.dataset import Split
 from branchsweep.search.drivers import open_driver
 from branchsweep.search.successive_halving import surviving_count
@@ -17,8 +17,8 @@ from branchsweep.training.lanes import Lane, distinct_lanes, refit_lanes, search
 from branchsweep.training.population import Population, Program
 from branchsweep.training.resources import Resources
 from branchsweep.trial import Trial
-from branchsweep.workflows.baseline_evaluation import Baseline
-from branchsweep.workflows.candidates import ConfirmationCandidate
+from branchsweep.workflows.promotion.baseline_evaluation import Baseline
+from branchsweep.workflows.promotion.candidates import ConfirmationCandidate
 from branchsweep.workflows.simulator import simulate_search
 
 BUSY = 0.9

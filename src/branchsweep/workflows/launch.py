@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.promotion import Promotion
-from branchsweep.config.recorded import parse_recorded_experiment
+from branchsweep.config.sections.promotion import Promotion
+from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.halves import split_halves
 from branchsweep.data.training_rows import training_rows
@@ -23,18 +23,18 @@ from branchsweep.tracking.open import (
 )
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import Result
-from branchsweep.workflows.baseline_evaluation import baselines_of
 from branchsweep.workflows.comparison.compare import compare
 from branchsweep.workflows.comparison.protocol import comparison_rows, new_comparison_record
 from branchsweep.workflows.context import ComparisonContext, SweepContext
 from branchsweep.workflows.dry_run import DryRun, make_dry_run
-from branchsweep.workflows.promotion import PromotionOutcome
+from branchsweep.workflows.promotion.baseline_evaluation import baselines_of
+from branchsweep.workflows.promotion.pipeline import PromotionOutcome
+from branchsweep.workflows.records.replay_result import Replay
+from branchsweep.workflows.records.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
+from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.replay import TOLERANCE, find_trial, replay
-from branchsweep.workflows.replay_result import Replay
 from branchsweep.workflows.session import Session, load_rows, open_training, training_resources
 from branchsweep.workflows.sweep import finished_result, promote_recorded, run_sweep
-from branchsweep.workflows.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
-from branchsweep.workflows.sweep_summary import SweepSummary
 
 ComparisonRenderer = Callable[[ComparisonResult, str], Mapping[str, str | bytes]]
 """Makes the files that are kept with a comparison from its result and its YAML."""

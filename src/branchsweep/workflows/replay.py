@@ -21,8 +21,8 @@ from branchsweep.training.lanes import search_lanes
 from branchsweep.training.resources import CPU, device_fact
 from branchsweep.trial import Result, Score, Status
 from branchsweep.workflows.context import TrainingContext
-from branchsweep.workflows.replay_result import ComparedMetric, EnvironmentFact, Replay
-from branchsweep.workflows.sweep_record import RecordedSweep
+from branchsweep.workflows.records.replay_result import ComparedMetric, EnvironmentFact, Replay
+from branchsweep.workflows.records.sweep_record import RecordedSweep
 from branchsweep.workflows.train_lanes import train_lanes
 from branchsweep.workflows.trial_runner import RunningTrial
 

@@ -11,10 +11,10 @@ from branchsweep.data.dataset import Dataset, Split
 from branchsweep.models.exported_model import ModelMember
 from branchsweep.tracking.protocols import PromotionDecision, TrackingLinks
 from branchsweep.trial import HeadScore, Result
-from branchsweep.workflows.candidates import ReevaluatedTrial
-from branchsweep.workflows.report_tables import report_tables
+from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
+from branchsweep.workflows.records.report_tables import report_tables
+from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.sweep_report import Files, SweepReport
-from branchsweep.workflows.sweep_summary import SweepSummary
 
 DESCRIBED_TRIALS = 5
 """Trials of the search that the description of a finished sweep lists."""

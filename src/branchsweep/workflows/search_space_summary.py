@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from branchsweep.config.dimensions import Dimension
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import Hyperparameter, find_hyperparameter
+from branchsweep.config.sections.dimensions import Dimension
 from branchsweep.errors import ConfigError, did_you_mean
 from branchsweep.models.architecture import Architecture
 from branchsweep.models.drawing import COLUMNS, draw_network

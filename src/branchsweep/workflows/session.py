@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.workers import LocalWorkersConfig, RayWorkersConfig, Workers
+from branchsweep.config.sections.workers import LocalWorkersConfig, RayWorkersConfig, Workers
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.download import DownloadOptions
 from branchsweep.data.loading import TableData, load_dataset

@@ -20,18 +20,18 @@ from branchsweep.search.protocols import Driver
 from branchsweep.tracking.protocols import SweepConclusion
 from branchsweep.training.resources import device_fact
 from branchsweep.trial import Result, Status
-from branchsweep.workflows.baseline_evaluation import Baseline, evaluate_baselines
-from branchsweep.workflows.candidates import ConfirmationCandidate, ReevaluatedTrial
-from branchsweep.workflows.champion import current_champion
-from branchsweep.workflows.confirmation import best_candidates
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.progress import ProgressCallback
-from branchsweep.workflows.promotion import PromotionOutcome, PromotionPipeline
-from branchsweep.workflows.report_tables import report_tables
+from branchsweep.workflows.promotion.baseline_evaluation import Baseline, evaluate_baselines
+from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
+from branchsweep.workflows.promotion.champion import current_champion
+from branchsweep.workflows.promotion.confirmation import best_candidates
+from branchsweep.workflows.promotion.pipeline import PromotionOutcome, PromotionPipeline
+from branchsweep.workflows.records.report_tables import report_tables
+from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, ConfirmedTrial, ParetoTrial, SweepSummary
 from branchsweep.workflows.reporter import DESCRIBED_TRIALS, SweepReporter
 from branchsweep.workflows.search_loop import SearchResult, run_search
 from branchsweep.workflows.sweep_report import Files, SweepReport, make_report
-from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial, ConfirmedTrial, ParetoTrial, SweepSummary
 
 RESULT_TAG = "summary"
 """The tag that holds a finished sweep's summary."""

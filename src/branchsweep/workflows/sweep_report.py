@@ -14,8 +14,8 @@ from branchsweep.data.dataset import Dataset, Split
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.trial import Result
 from branchsweep.types import Floats
-from branchsweep.workflows.candidates import ReevaluatedTrial
-from branchsweep.workflows.sweep_summary import SweepSummary
+from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
+from branchsweep.workflows.records.sweep_summary import SweepSummary
 
 Curves = Mapping[str, tuple[float, ...]]
 """The score after each epoch, by head."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from branchsweep.config.dimensions import Choice, Float, Int
+from branchsweep.config.sections.dimensions import Choice, Float, Int
 from branchsweep.reporting.figures.axis_scales import axis_floor, axis_position, ticks
 
 

@@ -20,7 +20,7 @@ import pytest
 from sklearn.metrics import r2_score
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.recorded import parse_recorded_experiment
+from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
@@ -31,12 +31,12 @@ from branchsweep.reporting.pages.sweep_page import answer_sentence
 from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.trial import Result, Score, Status
-from branchsweep.workflows.baseline_evaluation import Baseline
 from branchsweep.workflows.context import SweepContext, TrainingContext
-from branchsweep.workflows.report_tables import recorded_report, report_tables
+from branchsweep.workflows.promotion.baseline_evaluation import Baseline
+from branchsweep.workflows.records.report_tables import recorded_report, report_tables
+from branchsweep.workflows.records.sweep_record import new_sweep_record
 from branchsweep.workflows.reporter import TableReporter
 from branchsweep.workflows.sweep import finished_result, run_sweep
-from branchsweep.workflows.sweep_record import new_sweep_record
 from branchsweep.workflows.sweep_report import SweepReport
 from fakes import FormulaTrainer, RecordingProgress
 from scores import head_score

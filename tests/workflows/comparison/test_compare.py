@@ -9,7 +9,7 @@ import pytest
 
 from branchsweep.config.comparison import N_HALVES, Comparison
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.validation import KFold
+from branchsweep.config.sections.validation import KFold
 from branchsweep.data.dataset import Dataset, Halves
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import five_by_two_cv

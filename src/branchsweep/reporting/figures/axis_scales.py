@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from branchsweep.config.dimensions import Choice, Dimension
+from branchsweep.config.sections.dimensions import Choice, Dimension
 from branchsweep.trial import ParamValue
 from branchsweep.types import Floats
 

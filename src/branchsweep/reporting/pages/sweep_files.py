@@ -9,7 +9,7 @@ from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.predictions import prediction_figure
 from branchsweep.reporting.figures.sweep_figures import sweep_figures
 from branchsweep.reporting.pages.sweep_page import render_sweep_page
-from branchsweep.workflows.report_tables import report_tables
+from branchsweep.workflows.records.report_tables import report_tables
 from branchsweep.workflows.sweep_report import Files, SweepReport
 
 PAGE, INTERACTIVE, PLOTS = "report.html", "interactive.html", "plots"

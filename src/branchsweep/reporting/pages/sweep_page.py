@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from branchsweep.config.recorded import dump_yaml
+from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.figures.axis_scales import axis_position, format_value, ticks
 from branchsweep.reporting.figures.trials import SweepFigure, score_label
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, format_score, format_score_with_error, promotion_outcome
 from branchsweep.reporting.pages.html import figure_markup, render_template
+from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial
 from branchsweep.workflows.sweep_report import SweepReport
-from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial
 
 LEADERBOARD_ROWS = 10
 """Trials on the page's leaderboard."""

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from branchsweep.config.dimensions import Choice, Dimension
+from branchsweep.config.sections.dimensions import Choice, Dimension
 from branchsweep.reporting.formatting import (
     format_param,
 )

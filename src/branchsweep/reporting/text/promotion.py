@@ -12,7 +12,7 @@ from branchsweep.reporting.formatting import format_score, format_score_with_err
 from branchsweep.reporting.text.layout import BEST_STYLE, plain_table
 
 if TYPE_CHECKING:
-    from branchsweep.workflows.promotion import PromotionOutcome
+    from branchsweep.workflows.promotion.pipeline import PromotionOutcome
 
 
 def render_promotion_outcome(outcome: PromotionOutcome, heads: Sequence[str]) -> RenderableType:

@@ -11,7 +11,7 @@ from branchsweep.reporting.formatting import format_score, format_score_with_err
 from branchsweep.reporting.text.layout import plain_table
 
 if TYPE_CHECKING:
-    from branchsweep.workflows.replay_result import ComparedMetric, Replay
+    from branchsweep.workflows.records.replay_result import ComparedMetric, Replay
 
 
 def render_replay_result(replay: Replay) -> RenderableType:

@@ -19,7 +19,7 @@ from branchsweep.reporting.formatting import (
     promotion_outcome,
 )
 from branchsweep.reporting.text.layout import BEST_STYLE, key_value_table, plain_table
-from branchsweep.workflows.sweep_summary import BaselineResult, BestTrial, SweepSummary
+from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, SweepSummary
 
 MOST_DIMENSIONS = 8
 """Hyperparameters whose importance is shown."""

@@ -17,8 +17,8 @@ from branchsweep.reporting.text.layout import INDENT, key_value_table, plain_tab
 from branchsweep.trial import Score
 
 if TYPE_CHECKING:
-    from branchsweep.workflows.leaderboard import Leaderboard
-    from branchsweep.workflows.trial_details import TrialDetails
+    from branchsweep.workflows.records.leaderboard import Leaderboard
+    from branchsweep.workflows.records.trial_details import TrialDetails
 
 
 def render_leaderboard(board: Leaderboard) -> RenderableType:

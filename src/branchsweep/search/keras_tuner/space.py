@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from branchsweep.config.dimensions import Choice, Dimension, Float
-from branchsweep.config.search_space import SearchSpace
+from branchsweep.config.sections.dimensions import Choice, Dimension, Float
+from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.runtime import silence_stderr
 from branchsweep.search.search_points import index_of, is_discrete, value_at_index
 from branchsweep.trial import Params, ParamValue

@@ -22,7 +22,7 @@ from optuna.samplers import (
 )
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.search_space import SearchSpace
+from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.errors import ConfigError
 
 MEMORY = 2_000

@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from branchsweep.config.dimensions import Choice, Dimension, Float
+from branchsweep.config.sections.dimensions import Choice, Dimension, Float
 from branchsweep.search.search_points import index_of, is_discrete, value_at_index
 from branchsweep.trial import ParamValue
 

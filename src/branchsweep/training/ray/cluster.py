@@ -12,7 +12,7 @@ from pathlib import Path
 import ray
 from ray.exceptions import RayError
 
-from branchsweep.config.workers import AUTO, RayWorkersConfig
+from branchsweep.config.sections.workers import AUTO, RayWorkersConfig
 from branchsweep.errors import BackendError
 
 CONNECT_SECONDS = 3.0

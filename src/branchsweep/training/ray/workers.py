@@ -32,7 +32,7 @@ from ray.exceptions import (
 )
 
 from branchsweep.config import kinds
-from branchsweep.config.workers import RayWorkersConfig
+from branchsweep.config.sections.workers import RayWorkersConfig
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import BackendError
 from branchsweep.models.exported_model import ExportedModel

@@ -9,7 +9,7 @@ import numpy as np
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import MEAN
-from branchsweep.config.training import Fit
+from branchsweep.config.sections.training import Fit
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import scores
 from branchsweep.metrics.comparison_result import LATENCY_ROWS, ByHalf
@@ -21,7 +21,7 @@ from branchsweep.trial import HeadScore, Params
 from branchsweep.types import Floats, Weights
 from branchsweep.workflows.comparison.nested_search import ChosenRecipe, ContestantNetwork
 from branchsweep.workflows.context import TrainingContext
-from branchsweep.workflows.evaluation import temporary_model_folder
+from branchsweep.workflows.promotion.evaluation import temporary_model_folder
 from branchsweep.workflows.train_lanes import train_lanes
 
 

@@ -6,8 +6,8 @@ import json
 
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.identity import comparison_key_fields
-from branchsweep.config.recorded import dump_yaml
-from branchsweep.config.validation import KFold
+from branchsweep.config.sections.validation import KFold
+from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.data.dataset import Dataset, Halves
 from branchsweep.data.digest import combined_digest
 from branchsweep.data.splits import make_folds, split_rows

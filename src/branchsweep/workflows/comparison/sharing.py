@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from branchsweep.config.comparison import N_HALVES, Comparison
-from branchsweep.config.search_space import SearchSpace
+from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.metrics.comparison_result import (
     SharingResult,
 )

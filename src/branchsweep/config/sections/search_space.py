@@ -1,0 +1,108 @@
+"""The search space: ordered dimensions, each with a name and values.
+
+A dimension is a `Float`, an `Int` or a `Choice`. It may have a condition (`when`): it then has a value only where another
+dimension before it has one of the given values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from branchsweep.config.config_model import ConfigModel, KeyMistake
+from branchsweep.config.sections.dimensions import Dimension
+from branchsweep.errors import did_you_mean
+from branchsweep.trial import Params, ParamValue
+
+
+class SearchSpace(ConfigModel):
+    """What is varied, and what is fixed at a value other than the hyperparameter's default."""
+
+    dimensions: Mapping[str, Dimension] = Field(
+        description="The dimensions by the names of hyperparameters; conditions name earlier ones."
+    )
+    fixed: Mapping[str, ParamValue] = Field(
+        default_factory=dict, description="Hyperparameters fixed at one value for every trial of the sweep."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self._raise_mistakes(self._mistakes())
+        return self
+
+    def _mistakes(self) -> Iterator[KeyMistake]:
+        earlier: dict[str, Dimension] = {}
+        for name, dimension in self.dimensions.items():
+            if name in self.fixed:
+                yield ("fixed", name), f"{name} is varied and fixed at once"
+            for other, values in (dimension.when or {}).items():
+                path = ("dimensions", name, "when", other)
+                if other not in earlier:
+                    yield path, f"got '{other}', expected a dimension that stands before {name}{did_you_mean(other, earlier)}"
+                    continue
+                for index, value in enumerate(values):
+                    if not earlier[other].contains(value):
+                        yield (*path, index), f"{other} never has the value {value!r}"
+            earlier[name] = dimension
+
+    def is_asked(self, name: str, params: Params) -> bool:
+        """Whether the conditions of a dimension hold.
+
+        Args:
+            name: The dimension.
+            params: The values of the dimensions before it.
+        """
+        conditions = self.dimensions[name].when or {}
+        return all(other in params and params[other] in values for other, values in conditions.items())
+
+    def contains(self, params: Params) -> bool:
+        """Whether `params` is a point of the space: a value for every dimension whose conditions hold, and no other name."""
+        asked = [name for name in self.dimensions if self.is_asked(name, params)]
+        return set(params) == set(asked) and all(self.dimensions[name].contains(params[name]) for name in asked)
+
+    @property
+    def size(self) -> float:
+        """The number of points without regard to conditions; infinite where a dimension is continuous."""
+        return math.prod(dimension.size for dimension in self.dimensions.values())
+
+    @property
+    def points(self) -> float:
+        """The number of distinct points under the conditions; infinite where a continuous dimension is used."""
+        return self._count(continuous=math.inf)
+
+    @property
+    def discrete_points(self) -> int:
+        """The same with each continuous dimension at one value, and at each that a condition names."""
+        return int(self._count(continuous=1))
+
+    def _count(self, continuous: float) -> float:
+        """The number of points under the conditions.
+
+        Dynamic programming over the dimensions: prefixes of points that exclude the same later dimensions are counted together,
+        so the time does not depend on the number of points.
+
+        Args:
+            continuous: How many values a continuous dimension counts as, beside those that conditions name.
+        """
+        counts: dict[frozenset[str], float] = {frozenset(): 1}  # prefixes by the later dimensions that they exclude
+        for name, dimension in self.dimensions.items():
+            conditions = {
+                other: later.when[name] for other, later in self.dimensions.items() if later.when and name in later.when
+            }
+            named = {value for values in conditions.values() for value in values}
+            dependent = frozenset(conditions)
+            choices: list[tuple[frozenset[str], float]] = [
+                (frozenset(other for other, values in conditions.items() if value not in values), 1) for value in named
+            ]
+            unnamed = continuous if math.isinf(dimension.size) else dimension.size - len(named)
+            choices += [(dependent, unnamed)] if unnamed else []
+            longer: dict[frozenset[str], float] = {}
+            for excluded, count in counts.items():
+                for newly_excluded, values in [(dependent, 1)] if name in excluded else choices:
+                    remaining = (excluded | newly_excluded) - {name}
+                    longer[remaining] = longer.get(remaining, 0) + count * values
+            counts = longer
+        return sum(counts.values())

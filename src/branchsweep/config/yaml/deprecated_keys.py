@@ -1,0 +1,67 @@
+"""Keys of YAML files that have a new name: files and overrides with the old one are still read, with a one-line notice.
+
+The models know the new names alone. What was written under an old name is moved to the new one in the plain data, before
+pydantic sees it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+from branchsweep.config.comparison import experiment_depth
+from branchsweep.config.config_model import KeyPath
+from branchsweep.config.sections.search import RENAMED_KEYS
+from branchsweep.config.yaml.messages import ConfigMistake
+from branchsweep.config.yaml.yaml_document import Document, dotted
+from branchsweep.errors import DeprecatedKeyWarning
+
+
+def rename_deprecated_keys(document: Document, experiment: KeyPath = (), is_recorded: bool = False) -> list[ConfigMistake]:
+    """Give the keys of an experiment their present names.
+
+    Args:
+        document: Changed in place.
+        experiment: The path of the experiment in it.
+        is_recorded: Whether the document comes from a store. A user cannot rename keys there, so no notice is given.
+
+    Returns:
+        A mistake for every key that is given by its old name and by its new one.
+    """
+    search = document.find((*experiment, "search"))
+    mistakes: list[ConfigMistake] = []
+    for old, new in RENAMED_KEYS.items() if isinstance(search, dict) else ():
+        old_path, new_path = (*experiment, "search", old), (*experiment, "search", new)
+        if old not in search:
+            continue
+        location = document.location(old_path)
+        if new in search:
+            message = (
+                f"this is the old name of '{new}', which is given as well ({document.location(new_path)}); give {new} alone"
+            )
+            mistakes.append(ConfigMistake(old_path, old_path, message))
+            continue
+        if not is_recorded:
+            _warn(old_path[location.root_depth :], new, str(location))
+        document.rename(old_path, new)
+    return mistakes
+
+
+def rename_deprecated_key(words: Sequence[str], where: str) -> list[str]:
+    """The dotted words of an override's key, with the present name of a key that was renamed.
+
+    Args:
+        words: Such as `["search", "known", "article"]`, in a comparison with the path of an experiment before them.
+        where: The override, for the notice.
+    """
+    depth = experiment_depth(words)
+    if len(words) < depth + 2 or words[depth] != "search" or words[depth + 1] not in RENAMED_KEYS:
+        return list(words)
+    new = RENAMED_KEYS[words[depth + 1]]
+    _warn(tuple(words[: depth + 2]), new, where)
+    return [*words[: depth + 1], new, *words[depth + 2 :]]
+
+
+def _warn(path: KeyPath, new: str, where: str) -> None:
+    message = f"{where}: {dotted(path)} is now called {dotted((*path[:-1], new))}; the old name is still read"
+    warnings.warn(message, DeprecatedKeyWarning, stacklevel=2)

@@ -1,0 +1,148 @@
+"""A document checked by a model: the validated value, or one error with every mistake, its file and its line."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import ValidationError
+
+from branchsweep.config.comparison import experiment_depth
+from branchsweep.config.config_model import ConfigModel, KeyPath
+from branchsweep.config.yaml.messages import ConfigMistake, has_path, to_mistake, value_at
+from branchsweep.config.yaml.schema_lookup import RootModel, has_free_keys, subschema
+from branchsweep.config.yaml.yaml_document import Document, dotted
+from branchsweep.errors import ConfigError
+
+Model = TypeVar("Model", bound=ConfigModel)
+
+
+def validate_document(root: type[Model], document: Document, found: Iterable[ConfigMistake] = ()) -> Model:
+    """The experiment or the comparison that a document describes.
+
+    Args:
+        root: The model of the file.
+        document: With shorthands resolved.
+        found: Mistakes that are already known; they are reported with the others.
+
+    Raises:
+        ConfigError: All mistakes, one per line, in the order of the files' lines.
+    """
+    model, refused = _validate(root, document.data)
+    mistakes = [*found, *refused]
+    if model is None or mistakes:
+        raise_mistakes(document, [*mistakes, *_masked_mistakes(root, document.data, mistakes)])
+    return model
+
+
+def raise_mistakes(document: Document, mistakes: Iterable[ConfigMistake]) -> NoReturn:
+    """Raise ConfigError with all mistakes, one per line, in the order of the files' lines."""
+    sources = document.sources
+
+    def order(mistake: ConfigMistake) -> tuple[int, int]:
+        location = document.location(mistake.path)
+        return sources.index(location.source), location.line
+
+    (where, message), *others = [_located(document, mistake) for mistake in sorted(_distinct(mistakes), key=order)]
+    raise ConfigError("\n".join([message, *(f"{where}: {message}" for where, message in others)]), where=where)
+
+
+def _validate(root: type[Model], data: dict[str, Any]) -> tuple[Model | None, list[ConfigMistake]]:
+    try:
+        return root.model_validate(data, strict=True), []  # strict: YAML itself says what is a number
+    except ValidationError as error:
+        return None, [to_mistake(root, data, details) for details in error.errors(include_url=False)]
+
+
+def _located(document: Document, mistake: ConfigMistake) -> tuple[str, str]:
+    """File and line of a mistake, and its message with the path that it names."""
+    location = document.location(mistake.path)
+    name = dotted(mistake.named_path[location.root_depth :])
+    return str(location), f"{name}: {mistake.message}" if name else mistake.message
+
+
+def _distinct(mistakes: Iterable[ConfigMistake]) -> list[ConfigMistake]:
+    """One mistake per path, and no key reported as missing that is there misspelled."""
+    mistakes = list(mistakes)
+    misspelled = {(*mistake.path[:-1], mistake.intended_key) for mistake in mistakes if mistake.intended_key}
+    first: dict[KeyPath, ConfigMistake] = {}
+    for mistake in mistakes:
+        first.setdefault(mistake.path, mistake)
+    return [mistake for path, mistake in first.items() if path not in misspelled]
+
+
+def _masked_mistakes(root: RootModel, data: dict[str, Any], mistakes: list[ConfigMistake]) -> list[ConfigMistake]:
+    """Mistakes that the models find only once the others are gone, such as a space that names no hyperparameter.
+
+    The models check the data again without the wrong values, which then have their defaults, until nothing is left to remove.
+    What they find then about the neighbours of a removed value may be due to its default, and what they find about conditions
+    to a removed dimension: both are left out until the value is corrected.
+    """
+    remaining, latest, found = copy.deepcopy(data), mistakes, list(mistakes)
+    while sum(_remove(remaining, mistake) for mistake in latest):
+        _, latest = _validate(root, remaining)
+        found += [
+            mistake for mistake in latest if mistake.is_cross_check and not _may_follow_from_removal(root, data, mistake, found)
+        ]
+    return found[len(mistakes) :]
+
+
+def _remove(data: dict[str, Any], mistake: ConfigMistake) -> bool:
+    """Remove the wrong value, or the mapping that lacks one.
+
+    Returns:
+        Whether that changed anything.
+    """
+    exists = _placeholder(mistake.path) is not None or has_path(data, mistake.path)
+    path = mistake.path if exists else mistake.named_path
+    placeholder = _placeholder(path)
+    if placeholder is not None:
+        mapping = value_at(data, path[:-1])
+        changed: bool = mapping.get(path[-1]) != placeholder
+        mapping[path[-1]] = placeholder
+        return changed
+    while path and isinstance(path[-1], int):  # a list is removed as a whole: its entries are named by their positions
+        path = path[:-1]
+    if not path or not has_path(data, path):
+        return False
+    del value_at(data, path[:-1])[path[-1]]
+    return True
+
+
+def _placeholder(path: KeyPath) -> Any:
+    """A valid value for a required key on whose value no other check depends; None for all other paths."""
+    match path[experiment_depth(path) :]:
+        case ("name",):
+            return "unnamed"
+        case ("table",):
+            return {"source": "unnamed", "inputs": ["unnamed"]}
+        case ("heads", str()):
+            return {}
+        case ("contestants", str()):
+            return {"kind": "network"}
+    return None
+
+
+def _may_follow_from_removal(
+    root: RootModel, data: dict[str, Any], mistake: ConfigMistake, earlier: list[ConfigMistake]
+) -> bool:
+    """Whether the mistake may be reported only because a value was removed."""
+    scopes = [_dependent_scope(root, data, other.path) for other in earlier if not other.is_cross_check]
+    if any(mistake.path[: len(scope)] == scope for scope in scopes):
+        return True
+    match mistake.path:
+        case ("transfer", _):  # depends on the kinds of contestants
+            return any(other.path[:1] == ("contestants",) and experiment_depth(other.path) == 0 for other in earlier)
+        case ("contestants", _, "experiment"):  # depends on the tables and heads of experiments
+            inside = [other.path[experiment_depth(other.path) :] for other in earlier if experiment_depth(other.path)]
+            return any(path[0] in {"table", "heads"} for path in inside)
+    depth = experiment_depth(mistake.path)
+    dimensions, is_condition = mistake.path[: depth + 2], mistake.path[depth + 3 : depth + 4] == ("when",)
+    return is_condition and any(other.path[: depth + 3] == (*dimensions, mistake.path[depth + 4]) for other in earlier)
+
+
+def _dependent_scope(root: RootModel, data: dict[str, Any], path: KeyPath) -> KeyPath:
+    """The path of the mapping whose entries depend on each other, around a wrong value."""
+    is_independent = len(path) == experiment_depth(path) + 1 or has_free_keys(subschema(root, path[:-1], data))
+    return path if is_independent else path[:-1]

@@ -1,0 +1,157 @@
+"""The JSON Schemas of files with experiments, search spaces and comparisons, by which editors complete and check them."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from branchsweep.config.comparison import Comparison
+from branchsweep.config.config_model import NAME
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.experiment_checks import SKLEARN_BASELINES
+from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
+from branchsweep.config.sections.search import DRIVERS, RENAMED_KEYS
+from branchsweep.config.sections.search_space import SearchSpace
+from branchsweep.config.sections.table import POWER_PLANT_TABLE
+from branchsweep.config.sections.training import NO_PRUNING
+from branchsweep.config.yaml.schema_lookup import RootModel, Schema
+
+FileKind = Literal["experiment", "space", "comparison"]
+"""The kinds of files."""
+
+ROOT_MODELS: Mapping[FileKind, RootModel] = {"experiment": Experiment, "space": SearchSpace, "comparison": Comparison}
+"""The model of each kind of file."""
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_YAML_PATH = {"type": "string", "pattern": r"\.ya?ml$"}
+
+
+def json_schema(kind: FileKind) -> Schema:
+    """The JSON Schema (draft 2020-12) of a kind of file.
+
+    It is that of the models, and accepts what loading resolves before the models see it: shorthands, paths to other files, and
+    keys by their old names.
+    """
+    root = ROOT_MODELS[kind]
+    schema = copy.deepcopy(root.model_json_schema())
+    definitions = schema["$defs"]
+    models = definitions | {root.__name__: schema}
+    _name_hyperparameters(models["SearchSpace"])
+    if "Experiment" in models:
+        _allow_shorthands(models["Experiment"], definitions)
+        _describe_search(definitions["Search"]["properties"])
+    if "Comparison" in models:
+        _allow_experiment_paths(schema, definitions)
+    return {"$schema": DIALECT, **_without_titles(schema)}
+
+
+def _name_hyperparameters(space: Schema) -> None:
+    """Only hyperparameters can be varied or fixed: those of the network by name, those of one head as `<head>.depth`."""
+    for group, value_schema in (("dimensions", _dimension_schema), ("fixed", _value_schema)):
+        entry = space["properties"][group].pop("additionalProperties")
+        space["properties"][group] |= _by_hyperparameter(entry, value_schema)
+
+
+def _by_hyperparameter(entry: Schema, schema_of: Callable[[Schema, Hyperparameter], Schema]) -> Schema:
+    """The keywords of a mapping with the names of hyperparameters as keys."""
+    return {
+        "properties": {name: schema_of(entry, hyperparameter) for name, hyperparameter in HYPERPARAMETERS.items()},
+        "patternProperties": {
+            rf"{NAME.removesuffix('$')}\.{re.escape(hyperparameter.per_head)}$": schema_of(entry, hyperparameter)
+            for hyperparameter in HYPERPARAMETERS.values()
+            if hyperparameter.per_head
+        },
+        "additionalProperties": False,
+    }
+
+
+def _dimension_schema(entry: Schema, hyperparameter: Hyperparameter) -> Schema:
+    return {"description": _description(hyperparameter), **entry}
+
+
+def _value_schema(_: Schema, hyperparameter: Hyperparameter) -> Schema:
+    schema: Schema = {"description": _description(hyperparameter), "default": hyperparameter.default}
+    if hyperparameter.choices:
+        return schema | {"enum": list(hyperparameter.choices)}
+    return schema | {
+        "type": "integer" if isinstance(hyperparameter.default, int) else "number",
+        "minimum": hyperparameter.low,
+        "maximum": hyperparameter.high,
+    }
+
+
+def _description(hyperparameter: Hyperparameter) -> str:
+    return f"{hyperparameter.meaning}: {hyperparameter.expected} ({hyperparameter.default} if absent)"
+
+
+def _allow_experiment_paths(comparison: Schema, definitions: Schema) -> None:
+    """An experiment of a comparison may be a path to its file."""
+    comparison["properties"]["contestants"]["additionalProperties"] = False
+    for holder in (comparison, definitions["Network"], definitions["Single"]):
+        properties = holder["properties"]
+        properties["experiment"] = {
+            "description": properties["experiment"]["description"],
+            "anyOf": [_YAML_PATH, {"$ref": "#/$defs/Experiment"}],
+        }
+    for holder in (definitions["Network"], definitions["Single"], definitions["Sharing"]):
+        fixed = holder["properties"]["fixed"]
+        fixed |= _by_hyperparameter(fixed.pop("additionalProperties"), _value_schema)
+
+
+def _allow_shorthands(experiment: Schema, definitions: Schema) -> None:
+    """A table, a space, a pruning schedule, an objective and a baseline may be one word or a path."""
+    properties = experiment["properties"]
+    table = definitions["Table"]
+    table["required"] = ["source"]
+    table |= {"if": {"properties": {"source": {"const": POWER_PLANT_TABLE}}}, "else": {"required": ["inputs"]}}
+    properties["table"] = {
+        "description": properties["table"]["description"],
+        "anyOf": [
+            {"const": POWER_PLANT_TABLE, "description": "The built-in table with its inputs."},
+            {"$ref": "#/$defs/Table"},
+        ],
+    }
+    properties["space"] = {
+        "description": properties["space"]["description"],
+        "anyOf": [_YAML_PATH, {"$ref": "#/$defs/SearchSpace"}],
+    }
+    properties["pruning"]["anyOf"].append({"const": NO_PRUNING, "description": "Every trial trains all its epochs."})
+    properties["baselines"]["items"] = {"anyOf": [{"enum": list(SKLEARN_BASELINES)}, _YAML_PATH]}
+    properties["heads"]["additionalProperties"] = False
+    _allow_one_metric(properties, definitions["Objective"]["properties"]["maximize"])
+
+
+def _allow_one_metric(experiment: Schema, maximize: Schema) -> None:
+    """An objective may be one metric, or a list of them, instead of a mapping."""
+    metrics = {key: value for key, value in maximize.items() if key not in {"default", "description"}}
+    maximize |= {"anyOf": [{"type": "string"}, metrics]}
+    for key in metrics:
+        maximize.pop(key)
+    experiment["objective"] = {
+        "description": experiment["objective"]["description"],
+        "anyOf": [{"type": "string"}, metrics, {"$ref": "#/$defs/Objective"}],
+    }
+
+
+def _describe_search(search: Schema) -> None:
+    """Name the algorithms and the hyperparameters of initial trials, and keep the old names of keys as deprecated ones."""
+    algorithms = sorted({name for algorithms in DRIVERS.values() for name in algorithms})
+    search["algorithm"] |= {"anyOf": [{"enum": algorithms}, {"type": "null"}]}
+    initial_trials = search["initial_trials"]
+    (pattern,) = initial_trials["patternProperties"]
+    initial_trials["patternProperties"][pattern] = {"type": "object", **_by_hyperparameter({}, _value_schema)}
+    initial_trials["additionalProperties"] = False
+    for old, new in RENAMED_KEYS.items():
+        search[old] = {**copy.deepcopy(search[new]), "description": f"The old name of {new}.", "deprecated": True}
+
+
+def _without_titles(schema: Any) -> Any:
+    """The schema without the titles that pydantic derives from field names, which clutter an editor's pop-ups."""
+    if isinstance(schema, list):
+        return [_without_titles(member) for member in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: _without_titles(value) for key, value in schema.items() if not (key == "title" and isinstance(value, str))}

@@ -1,0 +1,60 @@
+"""Experiments and comparisons as the YAML text that stores record, and back."""
+
+from __future__ import annotations
+
+from branchsweep.config.comparison import Comparison
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.yaml.comparison_experiments import experiment_paths
+from branchsweep.config.yaml.deprecated_keys import rename_deprecated_keys
+from branchsweep.config.yaml.document_validation import validate_document
+from branchsweep.config.yaml.yaml_document import Document
+from branchsweep.config.yaml.yaml_parser import parse_yaml, write_yaml
+
+
+def dump_yaml(config: Experiment | Comparison) -> str:
+    """The YAML text, with spaces and experiments in place of their paths, and with all defaults.
+
+    Loading it gives an equal value.
+    """
+    return write_yaml(config.model_dump(exclude_none=True))
+
+
+def dump_space_yaml(experiment: Experiment) -> str:
+    """The experiment's search space as YAML text, in the form of a file of search_spaces/."""
+    return write_yaml(experiment.space.model_dump(exclude_none=True))
+
+
+def parse_recorded_experiment(text: str, source: str) -> Experiment:
+    """The experiment that `dump_yaml` wrote, maybe by an older version: no file that it names is looked up.
+
+    Args:
+        text: The YAML.
+        source: What messages call it.
+
+    Raises:
+        ConfigError: It is no experiment, or one that this version does not understand.
+    """
+    document = _parse(text, source)
+    rename_deprecated_keys(document, is_recorded=True)
+    return validate_document(Experiment, document)
+
+
+def parse_recorded_comparison(text: str, source: str) -> Comparison:
+    """The comparison that `dump_yaml` wrote, maybe by an older version: no file that it names is looked up.
+
+    Args:
+        text: The YAML.
+        source: What messages call it.
+
+    Raises:
+        ConfigError: It is no comparison, or one that this version does not understand.
+    """
+    document = _parse(text, source)
+    for path in experiment_paths(document):
+        rename_deprecated_keys(document, path, is_recorded=True)
+    return validate_document(Comparison, document)
+
+
+def _parse(text: str, source: str) -> Document:
+    value, locations = parse_yaml(text, source)
+    return Document(value if isinstance(value, dict) else {}, locations)

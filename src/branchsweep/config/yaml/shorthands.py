@@ -1,0 +1,143 @@
+"""Shorthands of an experiment resolved in its document: `table: ccpp`, a path as `space`, one word as `objective` or `pruning`.
+
+Paths become absolute, so that the experiment means the same from every working directory.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from branchsweep.config.config_model import KeyPath
+from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_INPUTS, POWER_PLANT_TABLE
+from branchsweep.config.sections.training import NO_PRUNING
+from branchsweep.config.yaml.deprecated_keys import rename_deprecated_keys
+from branchsweep.config.yaml.file_paths import YAML_SUFFIXES, find_file, missing_file_message
+from branchsweep.config.yaml.messages import ConfigMistake
+from branchsweep.config.yaml.yaml_document import Document, SourceLocation
+from branchsweep.config.yaml.yaml_parser import read_document
+from branchsweep.errors import did_you_mean
+
+
+def resolve_experiment(document: Document, experiment: KeyPath, folder: Path) -> list[ConfigMistake]:
+    """Resolve all shorthands and paths of an experiment.
+
+    Args:
+        document: Changed in place.
+        experiment: The path of the experiment in it; empty for an experiment's own file.
+        folder: The folder from which the experiment's paths are looked up.
+
+    Returns:
+        What could not be resolved.
+    """
+    if not isinstance(document.find(experiment), dict):
+        return []
+    return [
+        *rename_deprecated_keys(document, experiment),
+        *resolve_shorthand(document, experiment, "table", folder),
+        *resolve_shorthand(document, experiment, "space", folder),
+        *resolve_shorthand(document, experiment, "pruning", folder),
+        *resolve_shorthand(document, experiment, "objective", folder),
+        *_resolve_table_source(document, experiment, folder),
+        *_resolve_baselines(document, experiment, folder),
+    ]
+
+
+def resolve_shorthand(document: Document, experiment: KeyPath, key: str, folder: Path) -> list[ConfigMistake]:
+    """Replace the shorthand at one key of an experiment by what it stands for; other values and other keys are left.
+
+    Args:
+        document: Changed in place.
+        experiment: The path of the experiment in it.
+        key: A key of the experiment.
+        folder: The folder from which the experiment's paths are looked up.
+
+    Returns:
+        What could not be resolved.
+    """
+    path = (*experiment, key)
+    value = document.find(path)
+    if key == "table" and isinstance(value, str):
+        return _resolve_table(document, path, value)
+    if key == "pruning" and isinstance(value, str):
+        return _resolve_pruning(document, path, value)
+    if key == "objective":
+        _resolve_objective(document, path, value)
+    elif key == "space" and isinstance(value, str):
+        file = find_file(value, folder)
+        if file is None:
+            return [ConfigMistake(path, path, missing_file_message(value, folder))]
+        document.include(path, read_document(file))
+    return []
+
+
+def _resolve_table(document: Document, path: KeyPath, value: str) -> list[ConfigMistake]:
+    """The built-in table by its name."""
+    if value == POWER_PLANT_TABLE:
+        document.put(path, {"source": POWER_PLANT_TABLE}, {(): document.location(path)})
+        return []
+    expected = f"expected '{POWER_PLANT_TABLE}', or a mapping such as {{source: {value}, inputs: [..]}}"
+    return [ConfigMistake(path, path, f"got '{value}', {expected}{did_you_mean(value, [POWER_PLANT_TABLE])}")]
+
+
+def _resolve_pruning(document: Document, path: KeyPath, value: str) -> list[ConfigMistake]:
+    """No pruning by its name."""
+    if value == NO_PRUNING:
+        document.put(path, {"rungs": []}, {(): document.location(path)})
+        return []
+    expected = f"expected '{NO_PRUNING}', or a mapping such as {{rungs: [10, 20, 40], keep: 0.5}}"
+    return [ConfigMistake(path, path, f"got '{value}', {expected}{did_you_mean(value, [NO_PRUNING])}")]
+
+
+def _resolve_objective(document: Document, path: KeyPath, value: Any) -> None:
+    """One metric, or a list of them, instead of a mapping, or one metric as the mapping's `maximize`."""
+    maximize = (*path, "maximize")
+    if isinstance(value, dict) and isinstance(value.get("maximize"), str):
+        path, value = maximize, value["maximize"]
+    elif not isinstance(value, (str, list)):
+        return
+    metrics = value if isinstance(value, list) else [value]
+    locations: dict[KeyPath, SourceLocation] = {
+        (): document.location(path),
+        **{(index,): document.location((*path, index)) for index in range(len(metrics))},
+    }
+    if path != maximize:
+        document.put(path, {}, {(): document.location(path)})
+    document.put(maximize, metrics, locations)
+
+
+def _resolve_table_source(document: Document, experiment: KeyPath, folder: Path) -> list[ConfigMistake]:
+    """The table's path made absolute; the inputs of the built-in table added where none are named."""
+    table = document.find((*experiment, "table"))
+    source = table.get("source") if isinstance(table, dict) else None
+    if not isinstance(table, dict) or not isinstance(source, str):
+        return []
+    if source == POWER_PLANT_TABLE:
+        table.setdefault("inputs", list(POWER_PLANT_INPUTS))
+        return []
+    if source == DATAFRAME:
+        return []
+    file = find_file(source, folder)
+    if file is None and not Path(source).suffix:
+        path = (*experiment, "table", "source")
+        expected = f"expected '{POWER_PLANT_TABLE}', or a path to an xlsx, csv or parquet file"
+        return [ConfigMistake(path, path, f"got '{source}', {expected}{did_you_mean(source, [POWER_PLANT_TABLE])}")]
+    table["source"] = str(file or Path(source).expanduser().absolute())  # that a table is missing is reported when it is read
+    return []
+
+
+def _resolve_baselines(document: Document, experiment: KeyPath, folder: Path) -> list[ConfigMistake]:
+    """The paths among the baselines made absolute."""
+    baselines = document.find((*experiment, "baselines"))
+    if not isinstance(baselines, list):
+        return []
+    mistakes = []
+    for index, baseline in enumerate(baselines):
+        if isinstance(baseline, str) and baseline.endswith(YAML_SUFFIXES):
+            file = find_file(baseline, folder)
+            if file is None:
+                path = (*experiment, "baselines", index)
+                mistakes.append(ConfigMistake(path, path, missing_file_message(baseline, folder)))
+            else:
+                baselines[index] = str(file)
+    return mistakes

@@ -1,0 +1,183 @@
+"""Reads and writes YAML. The one module that imports the YAML parser.
+
+It reads YAML 1.2: `1e-4` is a number, `no` is a text.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, StreamMark, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+from branchsweep.config.config_model import KeyPath
+from branchsweep.config.yaml.file_paths import display_path, nearest_yaml_file
+from branchsweep.config.yaml.yaml_document import Document, SourceLocation, describe_value, dotted
+from branchsweep.errors import ConfigError
+
+_TAG = "tag:yaml.org,2002:"
+
+_UNUSUAL_CHARACTERS = re.compile(r"[^\n -~\u00a1-\u1fff\u2030-\ud7ff]")  # controls, line breaks, surrogates and the like
+
+_WIDTH = 120  # characters of a line that is written
+
+
+def read_document(file: Path) -> Document:
+    """The document in a YAML file.
+
+    Raises:
+        ConfigError: The file cannot be read, is not YAML, or holds no mapping.
+    """
+    source = display_path(file)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        nearest = nearest_yaml_file(file)
+        hint = f"; did you mean '{display_path(nearest)}'?" if nearest else ""
+        raise ConfigError(f"no such file{hint}", where=source) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"this is not a text in UTF-8 ({error.reason} at byte {error.start})", where=source) from error
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=source) from error
+    value, locations = parse_yaml(text, source)
+    if value is None:
+        raise ConfigError("the file is empty, expected a mapping (key: value)", where=source)
+    if not isinstance(value, dict):
+        raise ConfigError(f"got {describe_value(value)}, expected a mapping (key: value)", where=str(locations[()]))
+    return Document(value, locations)
+
+
+def parse_yaml(text: str, source: str, has_lines: bool = True) -> tuple[Any, dict[KeyPath, SourceLocation]]:
+    """The plain value of a YAML text, and the location of every key in it.
+
+    Args:
+        text: The YAML.
+        source: The file or override that messages name.
+        has_lines: Whether lines of the text mean something to the user; those of an override do not.
+
+    Raises:
+        ConfigError: The text is not YAML, or uses tags that have no plain value.
+    """
+    yaml = YAML(typ="safe", pure=True)
+
+    def locate(mark: StreamMark | None) -> SourceLocation:
+        return SourceLocation(source, mark.line + 1 if mark and has_lines else 0)
+
+    try:
+        root = yaml.compose(text)
+    except MarkedYAMLError as error:
+        raise ConfigError(_syntax_message(error), where=str(locate(error.problem_mark or error.context_mark))) from error
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1 if has_lines else 0
+        message = f"got the character {chr(error.character)!r}, which YAML does not allow"
+        raise ConfigError(message, where=str(SourceLocation(source, line))) from error
+    if root is None:
+        return None, {(): SourceLocation(source)}
+    builder = _Builder(yaml, locate)
+    value = builder.build(root, ())
+    if builder.messages:
+        raise ConfigError("\n".join(builder.messages))
+    return value, builder.locations
+
+
+def write_yaml(data: dict[str, Any]) -> str:
+    """Plain data as YAML text, its keys in the order that they have."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.default_flow_style = False
+    yaml.width = _WIDTH
+    yaml.representer.ignore_aliases = lambda *_: True
+    stream = io.StringIO()
+    yaml.dump(_quoted(data), stream)
+    return stream.getvalue()
+
+
+def _quoted(value: Any) -> Any:
+    """The value with texts in double quotes that the parser would read back with other line breaks if they were plain."""
+    if isinstance(value, dict):
+        return {_quoted(key): _quoted(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_quoted(inner) for inner in value]
+    if isinstance(value, str) and _UNUSUAL_CHARACTERS.search(value):
+        return DoubleQuotedScalarString(value)
+    return value
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Makes plain data and locations of the parser's nodes, which know their lines.
+
+    Args:
+        yaml: The parser, which makes values of scalars.
+        locate: The location of one of the parser's marks.
+        locations: What was found, by path.
+        messages: What is wrong, each with its file and line.
+        ancestors: The nodes around the one that is being built.
+    """
+
+    yaml: YAML
+    locate: Callable[[StreamMark | None], SourceLocation]
+    locations: dict[KeyPath, SourceLocation] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+    ancestors: list[Node] = field(default_factory=list)
+
+    def build(self, node: Node, path: KeyPath) -> Any:
+        """The plain value of a node, which is at the end of `path`."""
+        self.locations.setdefault(path, self.locate(node.start_mark))
+        if node in self.ancestors:
+            self._add_message(node, path, "an alias that contains itself has no end")
+            return None
+        self.ancestors.append(node)
+        try:
+            return self._build(node, path)
+        finally:
+            self.ancestors.pop()
+
+    def _build(self, node: Node, path: KeyPath) -> Any:
+        if isinstance(node, MappingNode) and node.tag == _TAG + "map":
+            return {key: self.build(value, (*path, key)) for key, value in self._entries(node, path)}
+        if isinstance(node, SequenceNode) and node.tag == _TAG + "seq":
+            return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _entries(self, node: MappingNode, path: KeyPath) -> Iterator[tuple[str, Node]]:
+        first: dict[str, SourceLocation] = {}
+        for key_node, value in node.value:
+            key, location = str(key_node.value), self.locate(key_node.start_mark)
+            if not isinstance(key_node, ScalarNode):
+                self._add_message(key_node, path, "got a list or a mapping as key, expected a text")
+            elif key in first:
+                line = f", first in line {first[key].line}" if first[key].line else ""
+                self._add_message(key_node, (*path, key), f"this key stands twice{line}")
+            else:
+                first[key] = self.locations[(*path, key)] = location
+                yield key, value
+
+    def _scalar(self, node: Node, path: KeyPath) -> Any:
+        if node.tag == _TAG + "timestamp":  # no value is a date: the name of a table or of a sheet may look like one
+            return node.value
+        try:
+            return self.yaml.constructor.construct_object(node)
+        except (YAMLError, ValueError):
+            self._add_message(node, path, f"got '{node.value}' with the tag '{node.tag}', expected plain YAML")
+            return None
+
+    def _add_message(self, node: Node, path: KeyPath, message: str) -> None:
+        self.messages.append(": ".join(filter(None, (str(self.locate(node.start_mark)), dotted(path), message))))
+
+
+def _syntax_message(error: MarkedYAMLError) -> str:
+    """The parser's error in a sentence."""
+    problem = " ".join(str(error.problem or error.context).split())
+    if r"'\t'" in problem:
+        return "got a tab where a line or a value begins, expected spaces (YAML is indented with spaces only)"
+    begin, end = error.context_mark, error.problem_mark
+    context = f" ({error.context} that begins in line {begin.line + 1})" if begin and end and begin.line < end.line else ""
+    return f"this is not YAML: {problem}{context}"

@@ -1,0 +1,199 @@
+"""The batches of a population: the rows of each lane, their order and encoding, and the step sizes.
+
+The order of a lane's rows derives from (experiment's seed, fold, seed, epoch). So trials with the same batch size train on the
+same batches, and their difference does not depend on the shuffling (common random numbers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from branchsweep.data.encoders.encoder import FittedEncoder
+from branchsweep.data.encoders.registry import encoder_kind, fit_target_encoder
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.models.heads.head import Head, null_deviances
+from branchsweep.training.lanes import ORDER
+from branchsweep.training.packing import MAX_STREAMS
+from branchsweep.training.population import Population
+from branchsweep.training.program.networks import BETA_1, BETA_2
+from branchsweep.training.program.program_arrays import CHUNK, Epochs, Rows
+from branchsweep.types import Floats
+
+Floats32 = NDArray[np.float32]
+
+StreamKey = tuple[int, int, str, str]
+"""Fold, seed, input scaling, target scaling: they determine a lane's rows, their order and their encoding."""
+
+
+def row_order(seed: int, fold: int, lane_seed: int, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The training rows in the order of an epoch.
+
+    Args:
+        seed: The experiment's seed.
+        fold: The position of the fold that validates.
+        lane_seed: The lane's seed, from 0.
+        epoch: The epoch, from 0.
+        rows: `(n,)` positions of the training rows.
+    """
+    random = np.random.default_rng(np.random.SeedSequence([seed, ORDER, fold + 1, lane_seed, epoch]))
+    return random.permutation(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Rows in one order and encoding, shared by all lanes with the same `StreamKey`.
+
+    Args:
+        fold: The fold.
+        seed: Which of a trial's seeds, from 0.
+        train: Positions of the rows to train on.
+        validation: Positions of the rows to validate on.
+        target_encoder: Encodes the targets of all heads.
+        table: `(n, F + H)` all training rows, encoded.
+        null_deviance: `(H,)` the deviance of the best constant on the encoded validation targets; 1 without any rows.
+    """
+
+    fold: int
+    seed: int
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    target_encoder: FittedEncoder
+    table: Floats32
+    null_deviance: Floats
+
+
+class BatchFeed:
+    """The rows of a population, as arrays of fixed shapes.
+
+    Args:
+        rows: All training rows.
+        population: The lanes.
+        stream: Gives the stream of a key.
+    """
+
+    def __init__(self, rows: TrainingRows, population: Population, stream: Callable[[StreamKey], Stream]) -> None:
+        self._rows, self._population = rows, population
+        self._size = population.program.batch_size
+        self.batches = -(-len(rows.x) // self._size)
+        keys = [
+            (fold, lane_seed, recipe.input_scaling, recipe.target_scaling)
+            for fold, lane_seed, recipe in zip(population.folds, population.seeds, population.recipes, strict=True)
+        ]
+        distinct = sorted(set(keys))
+        if len(distinct) > MAX_STREAMS:
+            raise ValueError(f"a population holds {MAX_STREAMS} streams at most, not {len(distinct)}")
+        self.streams = [stream(key) for key in distinct]
+        self.stream_of_lane = [distinct.index(key) for key in keys]
+        self.validates = np.array([len(self.streams[stream].validation) > 0 for stream in self.stream_of_lane])
+        self.null_deviances = [self.streams[stream].null_deviance for stream in self.stream_of_lane]
+
+    def rows(self) -> Rows:
+        """The streams' rows and the batches that are the same in every epoch."""
+        table = np.zeros((MAX_STREAMS, *self.streams[0].table.shape), np.float32)
+        validation = np.zeros((MAX_STREAMS, self.batches * self._size), np.int32)
+        validation_count = np.zeros((MAX_STREAMS, self.batches), np.int32)
+        train_count = np.zeros((MAX_STREAMS, self.batches), np.int32)
+        for r, stream in enumerate(self.streams):
+            table[r] = stream.table
+            validation[r, : len(stream.validation)] = stream.validation
+            validation_count[r] = self._counts(len(stream.validation))
+            train_count[r] = self._counts(len(stream.train))
+        return Rows(
+            table=tf.constant(table),
+            streams=tf.constant(len(self.streams)),
+            validation=tf.constant(validation.reshape(MAX_STREAMS, self.batches, self._size)),
+            validation_count=tf.constant(validation_count),
+            validation_steps=tf.constant(int((validation_count.max(0) > 0).sum())),
+            train_count=tf.constant(train_count),
+            train_steps=tf.constant(int((train_count.max(0) > 0).sum())),
+        )
+
+    def epochs(self, first: int, count: int) -> Epochs:
+        """The row orders and step sizes of `count` epochs, at most `CHUNK`, from epoch `first` (counted from 0) on."""
+        order = np.zeros((CHUNK, MAX_STREAMS, self.batches * self._size), np.int32)
+        shuffled: dict[tuple[int, int], int] = {}  # streams of one fold and seed differ in scaling alone
+        for r, stream in enumerate(self.streams):
+            twin = shuffled.setdefault((stream.fold, stream.seed), r)
+            for e in range(count):
+                order[e, r, : len(stream.train)] = (
+                    order[e, twin, : len(stream.train)]
+                    if twin != r
+                    else row_order(self._population.seed, stream.fold, stream.seed, first + e, stream.train)
+                )
+        step_size, decay = self._steps(first, count)
+        return Epochs(
+            count=tf.constant(count),
+            order=tf.constant(order.reshape(CHUNK, MAX_STREAMS, self.batches, self._size)),
+            step_size=tf.constant(step_size),
+            decay=tf.constant(decay),
+        )
+
+    def _counts(self, rows: int) -> NDArray[np.int32]:
+        """`(C,)` the number of rows in each batch, without padding."""
+        left = rows - self._size * np.arange(self.batches)
+        return np.clip(left, 0, self._size).astype(np.int32)
+
+    def _steps(self, first: int, count: int) -> tuple[Floats32, Floats32]:
+        """`(CHUNK, C, K)` each: the factor of the update, bias correction included, and the share that decays.
+
+        Computed in float32 as Keras does, lane by lane.
+        """
+        program = self._population.program
+        step_size = np.zeros((CHUNK, self.batches, program.lanes), np.float32)
+        decay = np.zeros_like(step_size)
+        corrections: dict[int, Floats32] = {}  # folds may differ by a step, lanes of a fold do not
+        for lane, recipe in enumerate(self._population.recipes):
+            steps = -(-len(self.streams[self.stream_of_lane[lane]].train) // self._size)
+            before = np.arange(first * steps, (first + count) * steps, dtype=np.float32)
+            if steps not in corrections:
+                corrections[steps] = _bias_correction(before + np.float32(1))
+            rate = np.float32(recipe.learning_rate) * _schedule(
+                recipe.learning_rate_schedule, before / np.float32(self._population.epochs[lane] * steps)
+            )
+            factor = rate if recipe.optimizer == "sgd" else rate * corrections[steps]
+            step_size[:count, :steps, lane] = factor.reshape(count, steps)
+            decay[:count, :steps, lane] = (rate * np.float32(recipe.weight_decay)).reshape(count, steps)
+        return step_size, decay
+
+
+def _schedule(name: str, progress: Floats32) -> Floats32:
+    """The factor of the learning rate after the share `progress` of all steps; `cosine` is Keras's CosineDecay to zero."""
+    if name == "constant":
+        return np.ones_like(progress)
+    cosine: Floats32 = np.float32(0.5) * (1 + np.cos(np.float32(np.pi) * np.minimum(progress, 1)))
+    return cosine
+
+
+def _bias_correction(step: Floats32) -> Floats32:
+    """Adam's sqrt(1 - beta_2^t) / (1 - beta_1^t) at step t from 1."""
+    corrected: Floats32 = np.sqrt(1 - np.power(BETA_2, step)) / (1 - np.power(BETA_1, step))
+    return corrected
+
+
+def make_stream(rows: TrainingRows, heads: Sequence[Head], key: StreamKey) -> Stream:
+    """The stream of a key, with encoders fitted on the rows that it trains on.
+
+    Args:
+        rows: All training rows.
+        heads: The kinds of the heads, in the order of the targets' columns.
+        key: See `StreamKey`.
+    """
+    fold, seed, input_scaling, target_scaling = key
+    train, validation = rows.fold_rows(fold)
+    input_encoder = encoder_kind(input_scaling).fit(rows.x[train], rows.y[train])
+    target_encoder = fit_target_encoder([head.target_encoder(target_scaling) for head in heads], rows.y[train])
+    targets = target_encoder.transform(rows.y)
+    return Stream(
+        fold=fold,
+        seed=seed,
+        train=train,
+        validation=validation,
+        target_encoder=target_encoder,
+        table=np.concatenate([input_encoder.transform(rows.x), targets], axis=1).astype(np.float32),
+        null_deviance=null_deviances(heads, targets[validation]),
+    )

@@ -1,0 +1,142 @@
+"""The compiled program that trains a population: epochs of steps, validation, early stopping, and the weights that are kept.
+
+`program_arrays.py` defines its inputs and outputs, `networks.py` computes one step of all lanes and their validation.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from branchsweep.training.lane_score import MEAN, MIN
+from branchsweep.training.population import Program
+from branchsweep.training.program import program_cache
+from branchsweep.training.program.layer_schedule import Stage
+from branchsweep.training.program.networks import Networks
+from branchsweep.training.program.program_arrays import CHUNK, Epochs, Lanes, Plan, Rows, State, Tensor
+from branchsweep.training.program.tensor_operations import read_rows, repeat, with_ones, write_rows
+
+
+def _after_epoch(lanes: Lanes, score: Tensor, plan: Plan) -> tuple[Lanes, Tensor]:
+    """Early stopping after an epoch: improvement and patience are counted as by Keras's EarlyStopping.
+
+    Args:
+        lanes: The progress of the lanes before.
+        score: `(K,)` the scores after the epoch.
+        plan: Patience, least improvement, and stops.
+
+    Returns:
+        The progress after the epoch, and `(K,)` whether the weights of a lane are kept.
+    """
+    epoch = lanes.epoch + tf.cast(lanes.going, tf.int32)
+    finite = tf.math.is_finite(score)
+    rises = score - plan.min_delta > lanes.best
+    keep = lanes.going & finite & (rises | plan.keep_last)
+    waited = tf.where(rises, 0, lanes.waited + 1)
+    after = Lanes(
+        best=tf.where(lanes.going & rises, score, lanes.best),
+        best_epoch=tf.where(keep, epoch, lanes.best_epoch),
+        waited=tf.where(lanes.going, waited, lanes.waited),
+        failed_at=tf.where(lanes.going & ~finite, epoch, lanes.failed_at),
+        epoch=epoch,
+        going=lanes.going & finite & (epoch < plan.stop) & (waited < plan.patience),
+    )
+    return after, keep
+
+
+def _lane_scores(rule: str, plan: Plan, scores: Tensor) -> Tensor:
+    """One score (K,) for each lane from those of its heads (H, K): see `lane_score.py`; not finite where a head's is not."""
+    if rule == MEAN:
+        score = tf.reduce_mean(scores, 0)
+    elif rule == MIN:
+        score = tf.where(tf.reduce_all(tf.math.is_finite(scores), 0), tf.reduce_min(scores, 0), np.float32(np.nan))
+    else:
+        score = tf.reduce_sum(scores * plan.score_weight, 0)
+    return tf.where(plan.validates, score, 0.0)
+
+
+def _keep(networks: Networks, state: State, plan: Plan, rows: Rows, keep: Tensor, predictions: Tensor) -> State:
+    """Copy the current weights and predictions to the kept ones, for the lanes in which `keep` (K,) is true."""
+    S, K, H = networks.S, networks.K, networks.H
+
+    def renew(now: Tensor, kept: Tensor, count: Tensor, lanes_of: Any, begin: int = 0) -> Tensor:
+        """The kept copies of `count` groups of S layers from row `begin` on."""
+
+        def wave(i: Tensor, kept: Tensor) -> tuple[Tensor]:
+            chosen = tf.gather(keep, lanes_of(i * S))[:, None, None]
+            o = begin + i * S
+            return (write_rows(kept, o, tf.where(chosen, read_rows(now, o, S), read_rows(kept, o, S))),)
+
+        return repeat(count, wave, kept)[0]
+
+    def in_order(o: Tensor) -> Tensor:
+        return o + tf.range(S)
+
+    weights, kept = state.weights, list(state.kept)
+    kept[0] = renew(weights[0], kept[0], plan.lane_waves, in_order)
+    for number, stage in enumerate(networks.stages):
+
+        def lanes_of(o: Tensor, stage: Stage = stage) -> Tensor:
+            return read_rows(plan.lane, stage.begin + o, S)
+
+        kept[1 + number] = renew(weights[1 + number], kept[1 + number], plan.waves[number], lanes_of)
+    for head in range(H):
+        kept[-1] = renew(weights[-1], kept[-1], plan.lane_waves, in_order, head * K)
+
+    chosen = tf.tile(keep, [H])[None, :, None]
+
+    def chunk(c: Tensor, kept_predictions: Tensor) -> tuple[Tensor]:
+        return (
+            write_rows(kept_predictions, c, tf.where(chosen, read_rows(predictions, c, 1), read_rows(kept_predictions, c, 1))),
+        )
+
+    kept_predictions = repeat(rows.validation_steps, chunk, state.predictions)[0]
+    return state._replace(kept=tuple(kept), predictions=kept_predictions)
+
+
+@lru_cache(maxsize=64)
+def compiled(program: Program) -> Any:
+    """The function `(state, plan, rows, epochs) -> (state, scores)` that trains up to CHUNK epochs; scores are (CHUNK, H*K).
+
+    It is compiled by XLA at its first call with arrays of new shapes, and then kept.
+    """
+    networks = Networks(program)
+    W, B, K, F, H, N = networks.W, networks.B, networks.K, networks.F, networks.H, networks.N
+
+    @tf.function(jit_compile=True, autograph=False)
+    def train(state: State, plan: Plan, rows: Rows, epochs: Epochs) -> tuple[State, Tensor]:
+        R = rows.table.shape[0]
+        buffers = (
+            with_ones(tf.zeros([R, F, B]), plan.infinity),
+            tf.zeros([R, H, B]),
+            tf.zeros([R, B]),
+            with_ones(tf.zeros([K + N, W, B]), plan.infinity),
+            tf.zeros([K + N, W, B]),
+            tf.zeros([H * K + 1 + N, W, B]),
+        )
+        now = tf.zeros(state.predictions.shape)
+
+        def epoch(e: Tensor, state: State, buffers: tuple[Tensor, ...], now: Tensor, curve: Tensor) -> tuple[Any, ...]:
+            def step(s: Tensor, state: State, buffers: tuple[Tensor, ...]) -> tuple[Any, ...]:
+                count = rows.train_count[:, s]
+                batch = networks.batch(rows, epochs.order[e, :, s], count, *buffers[:3])
+                return networks.step(state, plan, count, epochs.step_size[e, s], epochs.decay[e, s], batch + buffers[3:])
+
+            state, buffers = repeat(rows.train_steps, step, state, buffers)
+            scores, now, buffers = networks.validate(state.weights, plan, rows, buffers, now)
+            score = _lane_scores(program.score_rule, plan, tf.reshape(scores, [H, K]))
+            lanes, keep = _after_epoch(state.lanes, score, plan)
+            state = _keep(networks, state._replace(lanes=lanes), plan, rows, keep, now)
+            return state, buffers, now, write_rows(curve, e, scores[None])
+
+        state, _, _, curve = repeat(epochs.count, epoch, state, buffers, now, tf.zeros([CHUNK, H * K]))
+        return state, curve
+
+    def numbered(*arguments: Any) -> Any:
+        with program_cache.deterministic_names(program):
+            return train(*arguments)
+
+    return numbered

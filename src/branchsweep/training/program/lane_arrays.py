@@ -1,0 +1,288 @@
+"""Writes lanes into the arrays of a compiled program, and reads their outcomes out of them.
+
+`make_plan` and `initial_state` fill the arrays of a call (see `program_arrays.py`), `lane_outcomes` reads each lane's results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from branchsweep.models import keras_network
+from branchsweep.models.architecture import Architecture, LayerShape
+from branchsweep.models.arrays import NUMPY
+from branchsweep.models.heads.registry import kinds_of
+from branchsweep.models.recipe import Recipe
+from branchsweep.training import cost_model
+from branchsweep.training.lane_score import WEIGHTED, score_weights
+from branchsweep.training.lanes import Lane, LaneOutcome, LaneState
+from branchsweep.training.population import Population, Program
+from branchsweep.training.program.batches import BatchFeed, Floats32, Stream
+from branchsweep.training.program.layer_schedule import LayerSchedule, layer_capacity, program_stages
+from branchsweep.training.program.program_arrays import Lanes, Layers, Parameter, Plan, State
+from branchsweep.types import Floats, Weights
+
+NEVER = np.int32(2**30)
+"""The patience without early stopping: more epochs than any training has."""
+
+
+def make_plan(population: Population, feed: BatchFeed, schedule: LayerSchedule) -> Plan:
+    """The population's layer schedule and dynamic hyperparameters as arrays of the program's shapes."""
+    program = population.program
+    heads, lanes = len(program.losses), len(population.lanes)
+
+    def per_lane(values: list[float], empty: float = 0.0) -> Floats32:
+        return np.array(values + [empty] * (program.lanes - lanes), np.float32)
+
+    def per_head(values: list[list[float]], empty: float) -> Floats32:
+        return np.stack([per_lane([of_lane[head] for of_lane in values], empty) for head in range(heads)]).reshape(-1)
+
+    weights = per_head([list(recipe.loss_weights.values()) for recipe in population.recipes], 0.0)
+    uncertain = per_head([[float(recipe.loss_balancing == "uncertainty")] * heads for recipe in population.recipes], 0.0)
+    stopping = population.fit.early_stopping
+    validates = np.zeros(program.lanes, bool)
+    validates[:lanes] = feed.validates
+    keep_last = np.full(program.lanes, population.fit.keep == "last") | ~validates
+    kinds = [program.activations.index(recipe.architecture.activation) for recipe in population.recipes]
+    return Plan(
+        waves=tf.constant(np.array(schedule.waves, np.int32)),
+        lane_waves=tf.constant(schedule.lane_waves),
+        reads=tf.constant(schedule.reads),
+        lane=tf.constant(schedule.lane),
+        output_reads=tf.constant(schedule.output_reads),
+        consumers=tf.constant(schedule.consumers),
+        activation=tf.constant(per_lane([float(kind) for kind in kinds]).astype(np.int32)),
+        layer=tf.constant(_layer_kinds(population, schedule)) if len(program.layers) > 1 else None,
+        stream=tf.constant(np.array(feed.stream_of_lane + [0] * (program.lanes - lanes), np.int32)),
+        loss_weight=tf.constant(weights[:, None, None]),
+        uncertain=tf.constant(uncertain[:, None, None] > 0) if "uncertainty" in program.balancing else None,
+        strength=tf.constant(_strength(population, schedule)) if "gradient_norm" in program.balancing else None,
+        momentum=tf.constant(per_lane([recipe.momentum for recipe in population.recipes])[:, None, None]),
+        stop=tf.constant(per_lane([float(stop) for stop in population.stops]).astype(np.int32)),
+        patience=tf.constant(np.full(program.lanes, stopping.patience if stopping else NEVER, np.int32)),
+        min_delta=tf.constant(np.float32(stopping.min_delta if stopping else 0.0)),
+        keep_last=tf.constant(keep_last),
+        validates=tf.constant(validates),
+        null_deviance=tf.constant(per_head([list(deviances) for deviances in feed.null_deviances], 1.0)),
+        score_weight=tf.constant(np.array(score_weights(population.objective, population.heads), np.float32)[:, None])
+        if program.score_rule == WEIGHTED
+        else None,
+        infinity=tf.constant(np.float32(np.inf)),
+    )
+
+
+def _layer_kinds(population: Population, schedule: LayerSchedule) -> NDArray[np.int32]:
+    """`(K + N,)` by activation row, the position of its layer's kind among the program's."""
+    program = population.program
+    kinds = np.zeros(program.lanes + layer_capacity(program), np.int32)
+    for lane, recipe in enumerate(population.recipes):
+        architecture = recipe.architecture
+        trunk = program.layers.index(architecture.trunk_layer)
+        of_places = [trunk] * (len(architecture.trunk) - 1)
+        for head, branch in architecture.branches.items():
+            of_places += [program.layers.index(architecture.branch_layer(head))] * len(branch)
+        kinds[lane] = trunk
+        kinds[[program.lanes + place for place in schedule.places[lane]]] = of_places
+    return kinds
+
+
+def _strength(population: Population, schedule: LayerSchedule) -> Floats32:
+    """`(H*K + 1 + N,)` by gradient row: in lanes that balance gradients, the share of the head that reaches the trunk there."""
+    heads, lanes = len(population.program.losses), population.program.lanes
+    strength = np.zeros(heads * lanes + 1 + layer_capacity(population.program), np.float32)
+    for lane, recipe in enumerate(population.recipes):
+        weights = np.array([*recipe.loss_weights.values()])
+        if recipe.loss_balancing == "gradient_norm" and weights.any():
+            strength[schedule.arrivals[lane::lanes]] = weights / weights.sum()
+    return strength
+
+
+def _new_state(lane: Lane, program: Program) -> LaneState:
+    """The state of a lane before its first step."""
+    nothing = np.zeros((0, len(program.losses)))
+    return LaneState(
+        epoch=0,
+        weights=keras_network.initial_weights(lane.recipe.architecture, program.inputs, lane.weight_seed),
+        first_moment=(),
+        second_moment=(),
+        kept=(),
+        best=-np.inf,
+        best_epoch=0,
+        waited=0,
+        predictions=nothing.astype(np.float32),
+        curve=nothing,
+    )
+
+
+def initial_state(population: Population, feed: BatchFeed, schedule: LayerSchedule) -> State:
+    """The states of the population's lanes, new ones for lanes without, as arrays of the program's shapes."""
+    program, heads = population.program, len(population.program.losses)
+    states = [lane.state or _new_state(lane, program) for lane in population.lanes]
+    predictions = np.zeros((feed.batches * program.batch_size, heads, program.lanes), np.float32)
+    weights, first_moment, second_moment, kept = (_zeros(program) for _ in range(4))
+    log_variances = np.zeros((len(Parameter._fields), heads, program.lanes), np.float32)
+    for lane, state in enumerate(states):
+        sites = _sites(program, lane, schedule.places[lane], population.recipes[lane].architecture)
+        for layers, of_lane in (
+            (weights, state.weights),
+            (first_moment, state.first_moment),
+            (second_moment, state.second_moment),
+            (kept, state.kept),
+        ):
+            _write_weights(layers, sites, of_lane)
+        predictions[: len(state.predictions), :, lane] = state.predictions
+        if state.log_variances:
+            log_variances[:, :, lane] = state.log_variances
+
+    def per_lane(values: list[float] | list[int], empty: float, kind: type) -> Any:
+        return tf.constant(np.array([*values, *[empty] * (program.lanes - len(values))], kind))
+
+    return State(
+        weights=_tensors(weights),
+        first_moment=_tensors(first_moment),
+        second_moment=_tensors(second_moment),
+        log_variances=Parameter(*map(tf.constant, log_variances.reshape(3, -1, 1, 1)))
+        if "uncertainty" in program.balancing
+        else (),
+        kept=_tensors(kept),
+        lanes=Lanes(
+            best=per_lane([state.best for state in states], -np.inf, np.float32),
+            best_epoch=per_lane([state.best_epoch for state in states], 0, np.int32),
+            waited=per_lane([state.waited for state in states], 0, np.int32),
+            failed_at=tf.zeros([program.lanes], tf.int32),
+            epoch=per_lane([state.epoch for state in states], 0, np.int32),
+            going=tf.constant(np.arange(program.lanes) < len(states)),
+        ),
+        predictions=tf.constant(
+            predictions.reshape(feed.batches, program.batch_size, heads * program.lanes).transpose(0, 2, 1)
+        ),
+    )
+
+
+def _tensors(layers: Sequence[Floats32]) -> Layers:
+    return tuple(tf.constant(array) for array in layers)
+
+
+def _arrays(layers: Layers) -> list[Floats32]:
+    return [tensor.numpy() for tensor in layers]
+
+
+class LaneResults(NamedTuple):
+    """The arrays of a population after training.
+
+    Args:
+        state: What the program returned.
+        curve: `(epochs, H*K)` the scores of all outputs after each of these epochs.
+        keep_weights: Whether outcomes have weights.
+    """
+
+    state: State
+    curve: Floats32
+    keep_weights: bool
+
+
+def lane_outcomes(population: Population, feed: BatchFeed, schedule: LayerSchedule, results: LaneResults) -> list[LaneOutcome]:
+    """The outcome of each lane, read out of the population's arrays."""
+    program, fit = population.program, population.fit
+    state, curve, keep_weights = results
+    K, heads = program.lanes, len(program.losses)
+    predictions = state.predictions.numpy().reshape(feed.batches, heads, K, program.batch_size)
+    lanes = Lanes(*(array.numpy() for array in state.lanes))
+    patience = fit.early_stopping.patience if fit.early_stopping else NEVER
+    ends = population.epochs if population.pauses else population.stops
+    goes_on = [
+        not lanes.failed_at[lane] and lanes.waited[lane] < patience and lanes.epoch[lane] < end for lane, end in enumerate(ends)
+    ]
+    kept = _arrays(state.kept) if keep_weights or (any(goes_on) and fit.keep == "best") else None
+    weights, first_moment, second_moment = (
+        _arrays(layers) if any(goes_on) else [] for layers in (state.weights, state.first_moment, state.second_moment)
+    )
+
+    def outcome(lane: int, recipe: Recipe, before: LaneState | None) -> LaneOutcome:
+        stream = feed.streams[feed.stream_of_lane[lane]]
+        scaled = predictions[:, :, lane].transpose(0, 2, 1).reshape(-1, heads)[: len(stream.validation)]
+        epoch, new = int(lanes.epoch[lane]), curve.reshape(-1, heads, K)[:, :, lane].astype(np.float64)
+        whole_curve = np.concatenate([before.curve, new[: epoch - before.epoch]]) if before else new[:epoch]
+
+        def weights_of(layers: Sequence[Floats32]) -> Weights:
+            sites = _sites(program, lane, schedule.places[lane], recipe.architecture)
+            return _read_weights(layers, sites, recipe.architecture.layers(program.inputs))
+
+        final = weights_of(kept) if kept and keep_weights else None
+        finite = final is None or all(np.isfinite(array).all() for array in final)
+        failed_at = int(lanes.failed_at[lane])
+        next_state = None
+        if goes_on[lane]:
+            next_state = LaneState(
+                epoch=epoch,
+                weights=weights_of(weights),
+                first_moment=weights_of(first_moment),
+                second_moment=weights_of(second_moment),
+                kept=weights_of(kept) if kept and fit.keep == "best" else (),
+                best=float(lanes.best[lane]),
+                best_epoch=int(lanes.best_epoch[lane]),
+                waited=int(lanes.waited[lane]),
+                predictions=scaled.copy(),
+                curve=whole_curve,
+                log_variances=tuple(array.numpy().reshape(heads, K)[:, lane] for array in state.log_variances),
+            )
+        return LaneOutcome(
+            predictions=_natural(program, stream, scaled.astype(np.float64)),
+            curve=whole_curve,
+            epochs=int(lanes.best_epoch[lane]),
+            failed_at=failed_at if finite else failed_at or epoch,
+            weights=final,
+            state=next_state,
+        )
+
+    return [outcome(lane, recipe, population.states[lane]) for lane, recipe in enumerate(population.recipes)]
+
+
+def _natural(program: Program, stream: Stream, outputs: Floats) -> Floats:
+    """Predictions `(rows, heads)` in natural units of raw outputs."""
+    predictions = [kind.predict(NUMPY, outputs[:, column]) for column, kind in enumerate(kinds_of(program.losses))]
+    return stream.target_encoder.inverse(np.stack(predictions, axis=1))
+
+
+def _zeros(program: Program) -> list[Floats32]:
+    """The weights of a population without lanes, shape by shape as in `Layers`."""
+    return [np.zeros((layers, units, 1 + read), np.float32) for layers, units, read in cost_model.weight_shapes(program)]
+
+
+def _sites(program: Program, lane: int, places: tuple[int, ...], architecture: Architecture) -> list[tuple[int, int]]:
+    """`(index in Layers, row)` of each dense layer of a lane, in the order of its weights."""
+    parts = program_stages(program)
+
+    def site_of(place: int) -> tuple[int, int]:
+        number, stage = next((n, s) for n, s in enumerate(parts) if place < s.begin + s.places)
+        return 1 + number, place - stage.begin
+
+    sites = [(0, lane)]
+    branches, trunk = architecture.branches, len(architecture.trunk) - 1
+    sites += [site_of(place) for place in places[:trunk]]
+    begin = trunk
+    for head, branch in enumerate(branches.values()):
+        sites += [site_of(place) for place in places[begin : begin + len(branch)]]
+        sites.append((1 + len(parts), head * program.lanes + lane))
+        begin += len(branch)
+    return sites
+
+
+def _write_weights(layers: Sequence[Floats32], sites: Sequence[tuple[int, int]], weights: Weights) -> None:
+    """Write a network's weights into the population's arrays. Empty weights leave the zeros in the arrays."""
+    for (shape, row), kernel, bias in zip(sites, weights[::2], weights[1::2], strict=False):
+        layers[shape][row, : len(bias), 0] = bias
+        layers[shape][row, : len(bias), 1 : 1 + len(kernel)] = kernel.T
+
+
+def _read_weights(layers: Sequence[Floats32], sites: Sequence[tuple[int, int]], shapes: Iterable[LayerShape]) -> Weights:
+    """Read a network's weights out of the population's arrays: the inverse of `_write_weights`."""
+    weights: list[Floats32] = []
+    for (shape, row), (_, read, units) in zip(sites, shapes, strict=True):
+        weights.append(layers[shape][row, :units, 1 : 1 + read].T.copy())
+        weights.append(layers[shape][row, :units, 0].copy())
+    return tuple(weights)

@@ -1,0 +1,388 @@
+"""The networks of one program, as functions on tensors: batch, forward, backward with update, validation.
+
+The gradient is written by hand, layer by layer, because the layers run in waves (see `layer_schedule`): a loop whose length is
+data, so that one program trains lanes of any depths, layers, heads and activations, and empty places cost nothing. What a
+layer, an activation or a head computes is defined in `models/layers/` and `models/heads/`; a program contains those kinds that
+its lanes may have and no others. The single-letter names are those of `program_arrays`; `o` is the first of S rows.
+
+Units beyond a layer's own width have zero weights and every layer maps zeros to zeros, so they stay zero, gradients included:
+no mask is needed. Sums over rows are written as matrix products, so that their order of summation, and with it their bits, are
+the same in every place. `tf.matmul` would compute the same, but it adds attributes for automatic differentiation to a program,
+in an order that changes from process to process, so that no process would find a program that another one has cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from branchsweep.models.heads.head import Head
+from branchsweep.models.heads.registry import kinds_of
+from branchsweep.models.layers.activations import evaluate_by_row
+from branchsweep.models.layers.layer import FORWARD, OVER_ROWS
+from branchsweep.models.layers.registry import activations_of, layers_of
+from branchsweep.training.population import Program
+from branchsweep.training.program.layer_schedule import Stage, layer_capacity, program_stages
+from branchsweep.training.program.program_arrays import (
+    Layers,
+    LogVariances,
+    OptimizerSettings,
+    Parameter,
+    Plan,
+    Rows,
+    State,
+    Tensor,
+)
+from branchsweep.training.program.tensor_operations import TENSORS, index_after, read_rows, repeat, write_rows
+
+BETA_1, BETA_2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-7)  # Keras's Adam
+
+SMALLEST_NORM = np.float32(1e-12)
+"""The least norm that a gradient is divided by."""
+
+
+def _balanced(flows: list[Tensor], shares: Tensor) -> list[Tensor]:
+    """Scale the gradients of the same layers so that their norms are in the ratio of their shares.
+
+    The sum of the norms is not changed (`gradient_norm` of `config/hyperparameters.py`).
+
+    Args:
+        flows: `(S, W, B)` each: by source, the gradients with respect to the outputs of S layers.
+        shares: `(S, number of flows)` the share of each source. Where it is 0, the gradient is not changed.
+    """
+    of_rows = [tf.sqrt(tf.reduce_sum(flow * flow, 1, keepdims=True)) for flow in flows]
+    norms = [tf.sqrt(tf.einsum(OVER_ROWS, of_row, of_row)) for of_row in of_rows]  # (S, 1, 1)
+    together = reduce(add, norms)
+    balanced = []
+    for number, (flow, norm) in enumerate(zip(flows, norms, strict=True)):
+        share = shares[:, number, None, None]
+        balanced.append(flow * tf.where(share > 0.0, share * together / tf.maximum(norm, SMALLEST_NORM), 1.0))
+    return balanced
+
+
+class Networks:
+    """The networks of one program, as functions on tensors: batch, forward, backward with update, validation.
+
+    Args:
+        program: The shapes, and the kinds of layers, activations and heads.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.W, self.B, self.K, self.S = program.width, program.batch_size, program.lanes, program.slots
+        self.F, self.H, self.N = program.inputs, len(program.losses), layer_capacity(program)
+        self.stages = program_stages(program)
+        self.heads, self.layers = kinds_of(program.losses), layers_of(program.layers)
+        self.activations = activations_of(program.activations)
+        self.zero_row = self.H * self.K
+
+    def batch(self, rows: Rows, positions: Tensor, count: Tensor, X: Tensor, T: Tensor, M: Tensor) -> tuple[Tensor, ...]:
+        """Gather one batch of every stream.
+
+        Args:
+            rows: The rows of the streams.
+            positions: `(R, B)` positions of the batch's rows.
+            count: `(R,)` how many of them are rows of the batch; the rest is padding.
+            X: The buffer for the inputs, see `program_arrays`.
+            T: The buffer for the targets.
+            M: The buffer for the rows' weights.
+
+        Returns:
+            X, T and M with the batch.
+        """
+
+        def stream(r: Tensor, X: Tensor, T: Tensor, M: Tensor) -> tuple[Tensor, ...]:
+            both = tf.transpose(tf.gather(rows.table[r], positions[r]))  # (F + H, B)
+            counts = tf.cast(tf.range(self.B) < count[r], tf.float32) / tf.cast(tf.maximum(count[r], 1), tf.float32)
+            return (
+                write_rows(X, r, both[None, : self.F], unit=1),
+                write_rows(T, r, both[None, self.F :]),
+                write_rows(M, r, counts[None]),
+            )
+
+        return repeat(rows.streams, stream, X, T, M)  # type: ignore[no-any-return]  # TensorFlow ships no types
+
+    def forward(self, weights: Layers, plan: Plan, X: Tensor, A: Tensor, D: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Compute all hidden layers for a batch.
+
+        Args:
+            weights: The weights of all lanes.
+            plan: The positions of the layers.
+            X: `(R, 1 + F, B)` the inputs.
+            A: `(K + N, 1 + W, B)` the buffer for the layers' outputs.
+            D: `(K + N, W, B)` the buffer for what their gradients need; None to compute no gradients.
+
+        Returns:
+            A and D with the layers' results.
+        """
+
+        def compute(row: Tensor, lanes: Tensor, block: Tensor, x: Tensor, A: Tensor, *saved: Tensor) -> tuple[Tensor, ...]:
+            activation = tf.gather(plan.activation, lanes)[:, None, None]
+            output, of_output = self.layers_forward(self.layer_index(plan, row), activation, block, x)
+            return write_rows(A, row, output, unit=1), *(write_rows(D, row, of_output) for D in saved)
+
+        def first(i: Tensor, *buffers: Tensor) -> tuple[Tensor, ...]:
+            o = i * self.S
+            lanes = o + tf.range(self.S)
+            x = tf.gather(X, tf.gather(plan.stream, lanes))  # (S, 1 + F, B)
+            return compute(o, lanes, read_rows(weights[0], o, self.S), x, *buffers)
+
+        buffers = repeat(plan.lane_waves, first, *((A,) if D is None else (A, D)))
+        for number, stage in enumerate(self.stages):
+
+            def hidden(i: Tensor, *buffers: Tensor, number: int = number, stage: Stage = stage) -> tuple[Tensor, ...]:
+                o = i * self.S
+                place = stage.begin + o
+                x = tf.gather(buffers[0], read_rows(plan.reads, place, self.S))[:, : 1 + stage.reads]  # (S, 1 + V, B)
+                block = read_rows(weights[1 + number], o, self.S)
+                return compute(self.K + place, read_rows(plan.lane, place, self.S), block, x, *buffers)
+
+            buffers = repeat(plan.waves[number], hidden, *buffers)
+        return buffers if D is not None else (buffers[0], None)
+
+    def layer_index(self, plan: Plan, row: Tensor) -> Tensor | None:
+        """`(S, 1, 1)` the index, among the program's kinds of layers, of the S layers from activation row `row` on.
+
+        None if the program has a single kind.
+        """
+        return None if plan.layer is None else read_rows(plan.layer, row, self.S)[:, None, None]
+
+    def layers_forward(self, kind: Tensor | None, activation: Tensor, block: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The outputs of S layers, each of its own kind, and what they save for the backward pass: `(S, U, B)` each."""
+
+        def activate(z: Tensor) -> tuple[Tensor, Tensor]:
+            return evaluate_by_row(TENSORS, self.activations, activation, z)
+
+        return self.by_kind(kind, [layer.forward(TENSORS, block, x, activate) for layer in self.layers])
+
+    def layers_backward(
+        self, kind: Tensor | None, block: Tensor, x: Tensor, saved: Tensor, gradient: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The gradients with respect to the inputs (S, V, B) and the weights of S layers, each of its own kind."""
+        return self.by_kind(kind, [layer.backward(TENSORS, block, x, saved, gradient) for layer in self.layers])
+
+    def by_kind(self, kind: Tensor | None, computed: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Select, for each of S layers, the pair of results that its own kind computed.
+
+        Args:
+            kind: See `layer_index`.
+            computed: The results of each kind for all S layers.
+        """
+        first, second = computed[0]
+        for position, (other_first, other_second) in enumerate(computed[1:], start=1):
+            first = tf.where(kind == position, other_first, first)
+            second = tf.where(kind == position, other_second, second)
+        return first, second
+
+    def trained_layers(self, plan: Plan, row: Tensor, settings: OptimizerSettings) -> OptimizerSettings:
+        """The settings of the S layers from activation row `row` on, `trains` being False for kinds that are not trainable."""
+        if all(layer.trainable for layer in self.layers):
+            return settings
+        learns = tf.constant([layer.trainable for layer in self.layers])
+        kind = self.layer_index(plan, row)
+        return settings._replace(trains=settings.trains & (learns[0] if kind is None else tf.gather(learns, kind)))
+
+    def outputs(self, weights: Tensor, plan: Plan, o: Tensor, head: int, A: Tensor, T: Tensor) -> tuple[Tensor, ...]:
+        """For S outputs of one head from row o on: their inputs (S, 1 + W, B), raw outputs and targets (S, 1, B) each."""
+        lanes = o - head * self.K + tf.range(self.S)
+        x = tf.gather(A, read_rows(plan.output_reads, o, self.S))
+        y = tf.einsum(FORWARD, read_rows(weights, o, self.S), x)
+        return x, y, tf.gather(T[:, head], tf.gather(plan.stream, lanes))[:, None]
+
+    def update(
+        self,
+        parameter: Parameter,
+        gradient: Tensor,
+        o: Tensor,
+        settings: OptimizerSettings,
+        infinity: Tensor,
+        reads_done: Tensor | None = None,
+    ) -> Parameter:
+        """Weights and moments after one step, S rows from row o on.
+
+        Adam (Kingma and Ba 2015) as Keras computes it, decoupled weight decay (Loshchilov and Hutter 2019) as Keras's
+        `weight_decay`; or gradient descent with Keras's momentum. Lanes that do not train are not changed.
+
+        Args:
+            parameter: The whole arrays of weights, first and second moments.
+            gradient: `(S, …)` the gradient with respect to the S rows.
+            o: The first row.
+            settings: `(S, 1, 1)` each, of the rows' lanes.
+            infinity: See `index_after`.
+            reads_done: An array that depends on every read of the weights from row o on; None if no other read is pending.
+        """
+        step_size, decay, momentum, trains = settings
+        weights, first, second = parameter
+        w, m = read_rows(weights, o, self.S), read_rows(first, o, self.S)
+        at = o if reads_done is None else index_after(o, reads_done, infinity)
+        if self.program.optimizer == "sgd":
+            moved = momentum * m - step_size * gradient
+            weights = write_rows(weights, at, tf.where(trains, (w - w * decay) + moved, w))
+            return Parameter(weights, write_rows(first, index_after(o, weights, infinity), tf.where(trains, moved, m)), second)
+        v = read_rows(second, o, self.S)
+        m_new = m + (gradient - m) * (1 - BETA_1)
+        v_new = v + (gradient * gradient - v) * (1 - BETA_2)
+        weights = write_rows(weights, at, tf.where(trains, (w - w * decay) - m_new * step_size / (tf.sqrt(v_new) + EPSILON), w))
+        moments_at = index_after(o, weights, infinity)  # the line above reads both moments, so it goes first
+        first = write_rows(first, moments_at, tf.where(trains, m_new, m))
+        second = write_rows(second, moments_at, tf.where(trains, v_new, v))
+        return Parameter(weights, first, second)
+
+    def weigh(
+        self, weight: Tensor, mean: Tensor, log_variances: Parameter, plan: Plan, o: Tensor, settings: OptimizerSettings
+    ) -> tuple[Tensor, Parameter]:
+        """The weights `(S, 1, 1)` of S losses in their lanes' sums, and the log variances after the step.
+
+        With p (exp(-s) L + s) in the sum, L weighs p exp(-s), and the slope of s is p (1 - exp(-s) L) (`uncertainty` of
+        `config/hyperparameters.py`). Where s is not learned it stays zero, and the weight p. It does not decay.
+
+        Args:
+            weight: `(S, 1, 1)` p, the static weight.
+            mean: `(S, 1, 1)` L, the mean loss of the batch.
+            log_variances: s of all outputs, with its moments.
+            plan: Which lanes learn it.
+            o: The first row.
+            settings: See `update`.
+        """
+        precision = tf.exp(-read_rows(log_variances.value, o, self.S))
+        slope = weight * (1.0 - precision * mean)
+        own_settings = settings._replace(
+            decay=tf.zeros_like(settings.decay), trains=settings.trains & read_rows(plan.uncertain, o, self.S)
+        )
+        return weight * precision, self.update(log_variances, slope, o, own_settings, plan.infinity, slope)
+
+    def arrived(self, plan: Plan, G: Tensor, o: Tensor, units: int) -> Tensor:
+        """The gradient with respect to the S activation rows from o on, summed over the layers that read them: (S, U, B)."""
+        sources = read_rows(plan.consumers, o, self.S)
+        flows = [tf.gather(G, sources[:, consumer]) for consumer in range(self.H)]
+        if plan.strength is not None:
+            flows = _balanced(flows, tf.gather(plan.strength, sources))
+        return reduce(add, flows)[:, :units]
+
+    def step(
+        self, state: State, plan: Plan, count: Tensor, step_size: Tensor, decay: Tensor, buffers: tuple[Tensor, ...]
+    ) -> tuple[State, tuple[Tensor, ...]]:
+        """Train every lane on one batch: forward, backward, update.
+
+        Args:
+            state: The lanes.
+            plan: The positions of their layers, and their hyperparameters.
+            count: `(R,)` rows of the batch by stream; lanes of streams with 0 do not train.
+            step_size: `(K,)` the update's factor.
+            decay: `(K,)` the share of each weight that decays.
+            buffers: X, T and M with the batch, and A, D and G; see `program_arrays`.
+
+        Returns:
+            The state after the step, and the buffers.
+        """
+        X, T, M, A, D, G = buffers
+        S, K = self.S, self.K
+        trains = state.lanes.going & (tf.gather(count, plan.stream) > 0)
+        settings = OptimizerSettings(step_size[:, None, None], decay[:, None, None], plan.momentum, trains[:, None, None])
+        weights, infinity = state.weights, plan.infinity
+        A, D = self.forward(weights, plan, X, A, D)
+        learning = [
+            Parameter(*of_shape) for of_shape in zip(state.weights, state.first_moment, state.second_moment, strict=True)
+        ]
+        log_variances = state.log_variances
+
+        def settings_of(lanes: Tensor) -> OptimizerSettings:
+            return OptimizerSettings(*(tf.gather(setting, lanes) for setting in settings))
+
+        for head, kind in enumerate(self.heads):
+
+            def output(
+                i: Tensor,
+                G: Tensor,
+                layers: Parameter,
+                log_variances: LogVariances,
+                head: int = head,
+                kind: Head = kind,
+            ) -> tuple[Any, ...]:
+                o = head * K + i * S
+                lanes = i * S + tf.range(S)
+                x, y, target = self.outputs(layers.value, plan, o, head, A, T)
+                share, weight = tf.gather(M, tf.gather(plan.stream, lanes))[:, None], read_rows(plan.loss_weight, o, S)
+                if log_variances:
+                    mean = tf.einsum(OVER_ROWS, kind.loss(TENSORS, y, target), share)
+                    weight, log_variances = self.weigh(weight, mean, log_variances, plan, o, settings_of(lanes))
+                slope = kind.slope(TENSORS, y, target) * (share * weight)  # (S, 1, B)
+                G = write_rows(G, o, tf.transpose(read_rows(layers.value, o, S)[:, :, 1:], [0, 2, 1]) * slope)
+                done = slope[0, 0, 0] + read_rows(G, o, 1)[0, 0, 0]
+                layers = self.update(layers, tf.einsum(OVER_ROWS, slope, x), o, settings_of(lanes), infinity, done)
+                return G, layers, log_variances
+
+            G, learning[-1], log_variances = repeat(plan.lane_waves, output, G, learning[-1], log_variances)
+
+        for number, stage in reversed(list(enumerate(self.stages))):
+
+            def hidden(_: Tensor, o: Tensor, G: Tensor, layers: Parameter, stage: Stage = stage) -> tuple[Any, ...]:
+                place = stage.begin + o
+                row = K + place
+                gradient, saved = self.arrived(plan, G, row, stage.units), read_rows(D, row, S)[:, : stage.units]
+                x = tf.gather(A, read_rows(plan.reads, place, S))[:, : 1 + stage.reads]
+                block = read_rows(layers.value, o, S)
+                sent, to_weights = self.layers_backward(self.layer_index(plan, row), block, x, saved, gradient)
+                settings = self.trained_layers(plan, row, settings_of(read_rows(plan.lane, place, S)))
+                layers = self.update(layers, to_weights, o, settings, infinity, sent)
+                return o - S, write_rows(G, self.zero_row + 1 + place, sent), layers
+
+            # The row is a loop variable: computed from the number of waves, it would make that number a constant of the
+            # program, which would be compiled again for each.
+            last = (plan.waves[number] - 1) * S
+            _, G, learning[1 + number] = repeat(plan.waves[number], hidden, last, G, learning[1 + number])
+
+        def first(i: Tensor, layers: Parameter) -> tuple[Parameter]:
+            o = i * S
+            lanes = o + tf.range(S)
+            units = self.program.trunk_width
+            gradient, saved = self.arrived(plan, G, o, units), read_rows(D, o, S)[:, :units]
+            x = tf.gather(X, tf.gather(plan.stream, lanes))
+            block = read_rows(layers.value, o, S)
+            _, to_weights = self.layers_backward(self.layer_index(plan, o), block, x, saved, gradient)
+            return (self.update(layers, to_weights, o, self.trained_layers(plan, o, settings_of(lanes)), infinity),)
+
+        (learning[0],) = repeat(plan.lane_waves, first, learning[0])
+        weights, first_moment, second_moment = (tuple(of_shape[part] for of_shape in learning) for part in range(3))
+        state = state._replace(
+            weights=weights, first_moment=first_moment, second_moment=second_moment, log_variances=log_variances
+        )
+        return state, (X, T, M, A, D, G)
+
+    def validate(
+        self, weights: Layers, plan: Plan, rows: Rows, buffers: tuple[Tensor, ...], predictions: Tensor
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """The score `(H*K,)` of every output on the validation rows, the raw outputs `(C, H*K, B)`, and the buffers."""
+        X, T, M, A, D, G = buffers
+
+        def chunk(
+            c: Tensor, deviances: Tensor, predictions: Tensor, X: Tensor, T: Tensor, M: Tensor, A: Tensor
+        ) -> tuple[Any, ...]:
+            X, T, M = self.batch(rows, rows.validation[:, c], rows.validation_count[:, c], X, T, M)
+            A, _ = self.forward(weights, plan, X, A, None)
+            for head, kind in enumerate(self.heads):
+
+                def output(
+                    i: Tensor, deviances: Tensor, predictions: Tensor, head: int = head, kind: Head = kind
+                ) -> tuple[Any, ...]:
+                    o = head * self.K + i * self.S
+                    _, y, target = self.outputs(weights[-1], plan, o, head, A, T)
+                    counts = tf.gather(M, tf.gather(plan.stream, i * self.S + tf.range(self.S)))[:, None] > 0
+                    factors = kind.deviance_factors(TENSORS, y, target)
+                    factor, other = (tf.where(counts, value, 0.0) for value in factors)
+                    deviance = tf.einsum(OVER_ROWS, factor, other)[:, 0, 0]
+                    predictions = ops.slice_update(predictions, tf.stack([c, o, 0]), y[None, :, 0])
+                    return write_rows(deviances, o, read_rows(deviances, o, self.S) + deviance), predictions
+
+                deviances, predictions = repeat(plan.lane_waves, output, deviances, predictions)
+            return deviances, predictions, X, T, M, A
+
+        deviances = tf.zeros([self.H * self.K])
+        deviances, predictions, X, T, M, A = repeat(rows.validation_steps, chunk, deviances, predictions, X, T, M, A)
+        return 1.0 - deviances / plan.null_deviance, predictions, (X, T, M, A, D, G)

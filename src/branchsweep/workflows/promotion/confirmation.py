@@ -1,0 +1,121 @@
+"""Trains the best trials again, from fresh seeds on fresh folds: what they are worth, and which of them is the finalist.
+
+A search picks the luckiest of many, so its best validation score flatters (Cawley and Talbot 2010). Here the best few, the
+current champion and the networks among the baselines are trained on a cut of the training rows that the search never validated
+on. All of them are trained on the same folds with the same order of rows, so that their scores can be compared pair by pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.metrics import scores, significance
+from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
+from branchsweep.models.heads.registry import kinds_by_head
+from branchsweep.training.lanes import LaneKey, LaneOutcome
+from branchsweep.trial import Result
+from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
+from branchsweep.workflows.train_lanes import train_lanes
+from branchsweep.workflows.trial_runner import score_trial
+
+
+def best_candidates(
+    experiment: Experiment, results: Sequence[Result], evaluator: ObjectiveEvaluator
+) -> list[ConfirmationCandidate]:
+    """The trials that are trained again: the best by the objective, as many as `confirmation.trials` says."""
+    best = evaluator.ranking(evaluator.front(results) if evaluator.objective.is_multi_objective else results)
+    return [
+        ConfirmationCandidate(f"trial {result.trial.number}", experiment, result.trial, result.score)
+        for result in best[: experiment.confirmation.trials]
+    ]
+
+
+def reevaluate(
+    candidates: Sequence[ConfirmationCandidate], experiment: Experiment, training: TrainingContext
+) -> list[ReevaluatedTrial]:
+    """Trains candidates on the folds of the confirmation.
+
+    The score of a candidate does not depend on the others: lanes derive their initial weights from what is trained.
+
+    Args:
+        candidates: What is trained.
+        experiment: Of the sweep: gives seeds, and how many folds of the training rows are the search's.
+        training: Trains them.
+
+    Returns:
+        Each candidate with its score, in the order of `candidates`.
+    """
+    folds, seeds = range(experiment.folds, len(training.rows.folds)), experiment.confirmation.seeds
+    confirmed: dict[int, ReevaluatedTrial] = {}
+    for group in _by_experiment(candidates):
+        lanes = {index: candidates[index].lanes(folds, seeds) for index in group}
+        names = ", ".join(candidates[index].name for index in group)
+        every_lane = [lane for own in lanes.values() for lane in own]
+        outcomes = train_lanes(every_lane, candidates[group[0]].experiment, training, f"to confirm {names}")
+        for index, own in lanes.items():
+            confirmed[index] = _reevaluated(candidates[index], {lane.key: outcomes[lane.key] for lane in own}, training.rows)
+    return [confirmed[index] for index in range(len(candidates))]
+
+
+def _by_experiment(candidates: Sequence[ConfirmationCandidate]) -> list[list[int]]:
+    """The indices of candidates of equal experiments, which are trained side by side."""
+    groups: list[list[int]] = []
+    for index, candidate in enumerate(candidates):
+        alike = next((group for group in groups if candidates[group[0]].experiment == candidate.experiment), None)
+        if alike is None:
+            groups.append([index])
+        else:
+            alike.append(index)
+    return groups
+
+
+def choose_finalist(
+    confirmed: Sequence[ReevaluatedTrial], experiment: Experiment, evaluator: ObjectiveEvaluator
+) -> ReevaluatedTrial | None:
+    """The finalist among the trials of the search; None if all have diverged, or violate a constraint.
+
+    `best`: the trial with the highest confirmed score. `one_standard_error`: the network with the fewest parameters whose score
+    is within one standard error of that one's (Breiman, Friedman, Olshen, Stone 1984).
+    """
+    eligible = [trial for trial in confirmed if trial.candidate.searched is not None and trial.lane_scores]
+    if not eligible:
+        return None
+    best = max(eligible, key=lambda trial: evaluator.rank(trial.score))
+    if experiment.confirmation.choose == "best":
+        return best
+    lowest = evaluator.rank(best.score) - _standard_error(best, evaluator)
+    near = [trial for trial in eligible if evaluator.rank(trial.score) >= lowest]
+    return min(near, key=lambda trial: (trial.parameters, -evaluator.rank(trial.score)))
+
+
+def _standard_error(trial: ReevaluatedTrial, evaluator: ObjectiveEvaluator) -> float:
+    """Of the score by which trials are ranked, over the folds; the seeds of a fold are averaged first."""
+    by_lane = np.array([ranking_value(evaluator.objective, by_head) for by_head in trial.lane_scores.values()])
+    return scores.standard_error(significance.mean_by_fold(by_lane, [fold for fold, _ in trial.lane_scores]).tolist())
+
+
+def _reevaluated(
+    candidate: ConfirmationCandidate, outcomes: Mapping[LaneKey, LaneOutcome], rows: TrainingRows
+) -> ReevaluatedTrial:
+    experiment = candidate.experiment
+    heads = kinds_by_head(experiment)
+    # not in the order in which lanes ended: a mean that is taken in another order has other last digits
+    by_lane = {(key.fold, key.seed): outcomes[key] for key in sorted(outcomes)}
+    score = score_trial(experiment, by_lane, rows, sum(outcome.seconds for outcome in by_lane.values()))
+    by_head_of_lane: dict[tuple[int, int], Mapping[str, float]] = {}
+    predictions = np.full(rows.y.shape, np.nan)
+    if score.is_complete:
+        totals = np.zeros(rows.y.shape)
+        for (fold, seed), outcome in by_lane.items():
+            validation = rows.fold_rows(fold)[1]
+            by_head = scores.head_scores(rows.y[validation], outcome.predictions, heads)
+            by_head_of_lane[fold, seed] = {head: measured.score for head, measured in by_head.items()}
+            totals[validation] += outcome.predictions
+        predictions = totals / (1 + max(seed for _, seed in by_lane))
+    parameters = candidate.recipe.parameters(len(experiment.table.inputs))
+    return ReevaluatedTrial(candidate, score, by_head_of_lane, predictions, parameters)

@@ -1,0 +1,232 @@
+"""The promotion gate: whether the evidence suffices for a challenger to become the champion.
+
+Two models never have equal scores on the same rows, and the higher score belongs to the better model only if chance does not
+explain the difference. Three questions are asked, and the answer to all three must be yes:
+
+1. Is the challenger better? Its confirmation lanes against the champion's, on the same folds: the difference of the figure by
+   which trials are ranked, in a one-sided corrected resampled t-test (Nadeau and Bengio 2003) at the gate's `alpha`.
+2. Is no head worse? No head's mean difference over the same folds is below `-margin`.
+3. Do the test rows not contradict it? Of the exported models' predictions, by a paired bootstrap (Efron and Tibshirani 1993)
+   and with Holm's correction over all figures (1979), none is worse by more than the margin at level `alpha`.
+
+Only the first question can promote a challenger, and it never uses the test rows: to choose by them would use them up. They can
+only veto.
+
+A promotion needs all three, so the level of the first alone bounds how often an equal challenger is promoted
+(intersection-union, Berger 1982) and needs no correction for the number of heads. Holm's correction is for the statements about
+single heads: that one of them differs, and the veto that any one of many may cast.
+
+The second question is put to the mean and not to a test, on purpose. That a head be *proven* not to be worse takes more folds
+than anybody trains: on five of them a head of equal quality, whose differences scatter by as much as the margin, would pass
+less than half the time. That it be *not proven* to be worse is next to nothing, for on five folds hardly anything is proven.
+The mean is unbiased, and refuses whatever the second test would: a head that is proven to be worse than the margin allows is
+so on the mean as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from branchsweep.config.metric_names import ObjectiveMetric
+from branchsweep.config.sections.objective import Objective
+from branchsweep.config.sections.promotion import Gate
+from branchsweep.metrics.objectives import ranking_label
+from branchsweep.metrics.significance import (
+    ComparedMetrics,
+    Difference,
+    corrected_t,
+    holm,
+    mean_by_fold,
+    paired_bootstrap,
+)
+from branchsweep.tracking.protocols import PromotionDecision
+from branchsweep.types import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class GateCandidate:
+    """The evidence on one model: the challenger or the champion.
+
+    Args:
+        name: For people (`version 3`).
+        folds: Of each confirmation lane the fold it was validated on.
+        scores: By head, of each lane the score on its validation rows, in the same order.
+        predictions: What the exported model says on the test rows, `(rows, heads)` in natural units, the heads in the order of
+            `scores`. None if it has not met them.
+        score_metrics: The name of the metric that is the score, by head.
+    """
+
+    name: str
+    folds: tuple[int, ...]
+    scores: Mapping[str, tuple[float, ...]]
+    predictions: Floats | None = None
+    score_metrics: Mapping[str, str] = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Every head has one score per lane.
+
+        Raises:
+            ValueError: It has not.
+        """
+        if any(len(lanes) != len(self.folds) for lanes in self.scores.values()):
+            raise ValueError(f"{self.name}: every head must have one score for each of the {len(self.folds)} lanes")
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether some lane did: a recipe that diverges on a part of the folds is no recipe."""
+        return not np.isfinite(list(self.scores.values())).all()
+
+
+def decide_promotion(
+    gate: Gate,
+    objective: Objective,
+    champion: GateCandidate | None,
+    challenger: GateCandidate,
+    actual: Floats | None,
+    validation_share: float,
+    seed: int,
+) -> PromotionDecision:
+    """Whether the challenger becomes the champion, with the reason as a sentence and the evidence behind it.
+
+    The rule is this module's first paragraphs'. Intervals are two-sided at 1 - 2 alpha, so that the interval of the ranking
+    figure lies above 0 exactly where the test at alpha calls the challenger better.
+
+    Args:
+        gate: Level, margin, resamples.
+        objective: By whose rule the challenger must be better.
+        champion: The champion; None if there is none, and then the challenger becomes it.
+        challenger: The challenger. Its lanes stand in the same order of folds and seeds as the champion's.
+        actual: The targets of the test rows, `(rows, heads)` in natural units; None where they are not to be used.
+        validation_share: Of the rows behind a fold, the part it is validated on: 1 / folds.
+        seed: Of the resamples.
+
+    Raises:
+        ValueError: The two have other heads or other folds, so that nothing can be compared.
+    """
+    rule, heads = objective.ranking_metric, list(challenger.scores)
+    metrics = ComparedMetrics(challenger.score_metrics, objective)
+    words = ranking_label(objective, challenger.score_metrics)
+    policy: dict[str, Any] = {
+        "alpha": gate.alpha,
+        "margin": gate.margin,
+        "bootstrap": gate.bootstrap,
+        "rule": objective.ranking_description,
+        "lanes": len(challenger.folds),
+        "folds": len(set(challenger.folds)),
+        "validation_share": validation_share,
+    }
+    if challenger.has_diverged:
+        return PromotionDecision(False, "diverged in confirmation on a part of the folds", policy)
+    if champion is None:
+        means = _means(challenger, metrics)
+        evidence = {**policy, "figures": {metric: {"challenger": value} for metric, value in means.items()}}
+        return PromotionDecision(True, f"the first version, with a {words} of {means[rule]:.4f}", evidence)
+    if (list(champion.scores), champion.folds) != (heads, challenger.folds):
+        raise ValueError(f"{challenger.name} and {champion.name} were not measured on the same heads, folds and seeds")
+    if champion.has_diverged:
+        return PromotionDecision(True, f"{champion.name} diverged on a part of the folds, and the challenger on none", policy)
+    if policy["folds"] == 1:
+        return PromotionDecision(False, "one fold cannot tell merit from chance; confirm on several", policy)
+
+    confidence = max(0.0, 1 - 2 * gate.alpha)
+    lanes = _over_lanes(metrics, champion, challenger, validation_share, gate.margin, confidence)
+    test: Mapping[str, Difference] = {}
+    if actual is not None and champion.predictions is not None and challenger.predictions is not None:
+        predicted = champion.predictions, challenger.predictions
+        test = paired_bootstrap(actual, *predicted, metrics, gate.bootstrap, seed, gate.margin, confidence)
+        policy["rows"] = len(actual)
+    evidence = {**policy, "confidence": confidence, "figures": _metric_evidence(metrics, champion, challenger, lanes, test)}
+    of_champion, of_challenger = (_means(candidate, metrics)[rule] for candidate in (champion, challenger))
+    measured = f"{words} {of_challenger:.4f} against {of_champion:.4f} of {champion.name}: {lanes[rule]}"
+    measured += f", p {_rounded(lanes[rule].p_better)}"
+    objection = _objection(gate, rule, lanes, test)
+    return PromotionDecision(
+        not objection, f"{measured}; {objection or f'no head is worse by more than {gate.margin:g}'}", evidence
+    )
+
+
+def _objection(gate: Gate, rule: str, lanes: Mapping[str, Difference], test: Mapping[str, Difference]) -> str:
+    """The reasons against promoting the challenger, the most important first; empty if there is none."""
+    if lanes[rule].p_better > gate.alpha:
+        return "not better beyond chance"
+    of_heads = {metric: difference for metric, difference in lanes.items() if ObjectiveMetric.parsed(metric).head}
+    worst = min(of_heads, key=lambda metric: of_heads[metric].mean)
+    if of_heads[worst].mean < -gate.margin:
+        return (
+            f"but {ObjectiveMetric.parsed(worst).head} is worse by {-of_heads[worst].mean:.4f}, and {gate.margin:g} is allowed"
+        )
+    for metric, p in holm({metric: difference.p_worse for metric, difference in test.items()}).items():
+        if p <= gate.alpha:
+            return f"but clearly worse on the test rows, {metric} by {test[metric]}, and {gate.margin:g} is allowed"
+    return ""
+
+
+def _lane_figures(candidate: GateCandidate, metrics: ComparedMetrics) -> Floats:
+    """Figures of each lane, averaged by fold: `(figures, folds)`."""
+    by_lane = np.array(list(candidate.scores.values())).T
+    return mean_by_fold(metrics.values(by_lane), candidate.folds)
+
+
+def _means(candidate: GateCandidate, metrics: ComparedMetrics) -> Mapping[str, float]:
+    """Each figure over the folds."""
+    means = _lane_figures(candidate, metrics).mean(axis=-1).tolist()
+    return dict(zip(metrics.names, means, strict=True))
+
+
+def _over_lanes(
+    metrics: ComparedMetrics,
+    champion: GateCandidate,
+    challenger: GateCandidate,
+    validation_share: float,
+    margin: float,
+    confidence: float,
+) -> Mapping[str, Difference]:
+    """What the folds say, by figure."""
+    differences = _lane_figures(challenger, metrics) - _lane_figures(champion, metrics)
+    return {
+        metric: corrected_t(row, validation_share, margin, confidence)
+        for metric, row in zip(metrics.names, differences, strict=True)
+    }
+
+
+def _metric_evidence(
+    metrics: ComparedMetrics,
+    champion: GateCandidate,
+    challenger: GateCandidate,
+    lanes: Mapping[str, Difference],
+    test: Mapping[str, Difference],
+) -> Mapping[str, Mapping[str, Any]]:
+    """Everything that was measured, by figure."""
+    before, after = _means(champion, metrics), _means(challenger, metrics)
+    adjusted = holm({metric: difference.p for metric, difference in lanes.items() if ObjectiveMetric.parsed(metric).head})
+    vetoes = holm({metric: difference.p_worse for metric, difference in test.items()})
+    evidence: dict[str, dict[str, Any]] = {}
+    for metric, difference in lanes.items():
+        evidence[metric] = {
+            "champion": before[metric],
+            "challenger": after[metric],
+            "difference": difference.mean,
+            "interval": [difference.low, difference.high],
+            "p": difference.p,
+            "p_better": difference.p_better,
+        }
+        if metric in adjusted:
+            evidence[metric]["p_adjusted"] = adjusted[metric]
+        if metric in test:
+            rows = test[metric]
+            evidence[metric]["test"] = {
+                "difference": rows.mean,
+                "interval": [rows.low, rows.high],
+                "p": rows.p,
+                "p_worse": rows.p_worse,
+                "p_worse_adjusted": vetoes[metric],
+            }
+    return evidence
+
+
+def _rounded(p: float) -> str:
+    return "below 0.001" if p < 0.001 else f"{p:.3f}"

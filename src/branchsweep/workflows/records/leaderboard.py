@@ -1,0 +1,148 @@
+"""The leaderboard of a recorded sweep: its trials, filtered and sorted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.objective import Objective
+from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
+from branchsweep.models.recipe import recipe_for
+from branchsweep.tracking.protocols import SweepRecord
+from branchsweep.trial import Result
+from branchsweep.workflows.records.trial_filter import NUMBER, OBJECTIVE, PARAMETERS, SECONDS, TrialFilter, value_of
+from branchsweep.workflows.records.trial_json import to_strict_json, trial_to_data
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """Trials of a sweep, filtered and sorted.
+
+    Args:
+        sweep: The experiment's name.
+        run_id: The sweep's run.
+        heads: Unit by head.
+        score_metrics: The name of the metric that is the score, by head.
+        objective: The objective of the search.
+        sort: The sort key.
+        evaluator: The objective with bounds from all trials of the sweep.
+        shown: The trials, in order.
+        run_ids: The trials' runs by trial number.
+        parameters: Weights and biases by trial number; empty if not counted.
+        matching: How many trials pass the filter, shown or not.
+        recorded: How many trials the sweep has.
+    """
+
+    sweep: str
+    run_id: str
+    heads: Mapping[str, str]
+    score_metrics: Mapping[str, str]
+    objective: Objective
+    sort: str
+    evaluator: ObjectiveEvaluator
+    shown: Sequence[Result]
+    run_ids: Mapping[int, str]
+    parameters: Mapping[int, int]
+    matching: int
+    recorded: int
+
+    def to_json(self) -> str:
+        """The leaderboard as a JSON object; null stands for NaN and infinities."""
+        trials = [
+            trial_to_data(result, self.run_ids[result.trial.number], self.score_metrics)
+            | {"objective": _rank(self.evaluator, result), "eligible": self.evaluator.is_eligible(result)}
+            | ({"parameters": self.parameters[result.trial.number]} if self.parameters else {})
+            for result in self.shown
+        ]
+        return to_strict_json(
+            {
+                "sweep": self.sweep,
+                "run_id": self.run_id,
+                "heads": dict(self.heads),
+                "objective": list(self.objective.maximize),
+                "sort": self.sort,
+                "recorded": self.recorded,
+                "trials": trials,
+            }
+        )
+
+
+def leaderboard(
+    record: SweepRecord,
+    run_id: str,
+    results: Sequence[Result],
+    run_ids: Mapping[int, str],
+    trial_filter: TrialFilter,
+    experiment: Experiment | None = None,
+) -> Leaderboard:
+    """Filter and sort the trials of a sweep.
+
+    Args:
+        record: What was recorded of the sweep when it began.
+        run_id: The sweep's run.
+        results: All trials of the sweep.
+        run_ids: The trials' runs by trial number.
+        trial_filter: Which trials, and in which order.
+        experiment: The recorded experiment, see `TrialFilter.needs_experiment`.
+    """
+    heads, score_metrics = record.heads, record.score_metrics
+    evaluator = make_evaluator(record.objective, results)
+    fixed = experiment.space.fixed if experiment else {}
+    matching = [
+        result
+        for result in results
+        if (not trial_filter.statuses or result.score.status in trial_filter.statuses)
+        and all(
+            condition.is_met(value_of(condition.name, result.trial.params, fixed, list(heads)))
+            for condition in trial_filter.conditions
+        )
+    ]
+    counted = parameters(matching, experiment) if experiment else {}
+    ordered = sorted(matching, key=lambda result: _sort_key(result, trial_filter.sort, evaluator, counted))
+    return Leaderboard(
+        sweep=record.name,
+        run_id=run_id,
+        heads=heads,
+        score_metrics=score_metrics,
+        objective=record.objective,
+        sort=trial_filter.sort,
+        evaluator=evaluator,
+        shown=ordered[: trial_filter.most],
+        run_ids=run_ids,
+        parameters=counted,
+        matching=len(matching),
+        recorded=len(results),
+    )
+
+
+def parameters(results: Sequence[Result], experiment: Experiment) -> dict[int, int]:
+    """The number of weights and biases of the networks, by trial number."""
+    inputs = len(experiment.table.inputs)
+    return {result.trial.number: recipe_for(experiment, result.trial.params).parameters(inputs) for result in results}
+
+
+def _sort_key(
+    result: Result, sort: str, evaluator: ObjectiveEvaluator, counted: Mapping[int, int]
+) -> tuple[bool, bool, float, int]:
+    """The key of a trial: eligible trials first, then complete ones, by the sort key, and of equals by trial number.
+
+    By a key that all trials have, all of them are in one order.
+    """
+    number, score = result.trial.number, result.score
+    if sort == NUMBER:
+        return False, False, 0.0, number
+    if sort == SECONDS:
+        return False, False, score.seconds, number
+    if sort == PARAMETERS:
+        return False, False, counted[number], number
+    if sort == OBJECTIVE:
+        value = -evaluator.rank(score) if score.is_complete else 0.0
+        return not evaluator.is_eligible(result), not score.is_complete, value, number
+    value = score.scores.get(sort.partition("/")[2], math.nan)
+    return not score.is_complete, math.isnan(value), 0.0 if math.isnan(value) else -value, number
+
+
+def _rank(evaluator: ObjectiveEvaluator, result: Result) -> float | None:
+    return evaluator.rank(result.score) if result.score.is_complete else None

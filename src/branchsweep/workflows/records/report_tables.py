@@ -1,0 +1,151 @@
+"""Writes and reads the CSV and JSON tables that are recorded with a sweep, for users and for rendering its report again.
+
+predictions.csv       the test rows: actual values, and those that the final model predicts
+learning_curves.csv   the score by epoch of all candidates of the confirmation
+data.json             the columns with their ranges, the split, and warnings about the table
+leaderboard.csv       all trials, best first; not read back
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from branchsweep.config.codec import from_json
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
+from branchsweep.metrics.names import STANDARD_ERROR, other_metrics, score_names
+from branchsweep.runtime import DEVICE_TAG
+from branchsweep.tracking.protocols import SweepArchive
+from branchsweep.trial import HeadScore, Result
+from branchsweep.workflows.records.sweep_summary import SweepSummary
+from branchsweep.workflows.sweep_report import Curves, Files, HeadPredictions, SweepReport, TableFacts, ranked_results
+
+PREDICTIONS, CURVES, DATA, LEADERBOARD = "predictions.csv", "learning_curves.csv", "data.json", "leaderboard.csv"
+"""Names of the files."""
+
+
+def report_tables(report: SweepReport) -> Files:
+    """All tables of a report, by file name; without predictions if there is no final model."""
+    metric = common_metric(report.experiment.score_metrics.values())
+    files = {
+        LEADERBOARD: leaderboard_csv(report),
+        DATA: json.dumps(asdict(report.table), indent=2) + "\n",
+        CURVES: _csv(("candidate", "head", "epoch", metric), _curve_rows(report.curves)),
+    }
+    if report.predictions:
+        files[PREDICTIONS] = _csv(("head", "actual", "predicted"), _prediction_rows(report.predictions))
+    return files
+
+
+def leaderboard_csv(report: SweepReport) -> str:
+    """All trials as CSV, best first; empty where a number is missing or a hyperparameter was not active."""
+    header, rows = leaderboard_table(report.experiment, report.results)
+    return _csv(header, ([_cell(value) if isinstance(value, float) else value for value in row] for row in rows))
+
+
+def leaderboard_table(experiment: Experiment, results: Sequence[Result]) -> tuple[list[str], list[list[Any]]]:
+    """All trials as a table, best first: metrics, costs, and a column per hyperparameter.
+
+    Returns:
+        The names of the columns, and the rows. A missing number is NaN, a hyperparameter that was not active is "".
+    """
+    heads, score_metrics = list(experiment.heads), experiment.score_metrics
+    sampled = [name for result in results for name in result.trial.params]
+    dimensions = list(dict.fromkeys([*experiment.space.dimensions, *sampled]))
+    names, errors, others = score_names(score_metrics), score_names(score_metrics, STANDARD_ERROR), other_metrics(score_metrics)
+    metrics = [
+        name for head in heads for name in (names[head], errors[head], *(metric_of_head(other, head) for other in others))
+    ]
+    fixed = ["place", "trial", "known", "status", names[MEAN], errors[MEAN], *metrics, "epochs", "seconds", "lanes", "reason"]
+    missing = HeadScore(math.nan, math.nan)
+
+    def values(measured: HeadScore) -> list[float]:
+        return [measured.score, measured.score_se, *(measured.metrics.get(other, math.nan) for other in others)]
+
+    def row(rank: int, result: Result) -> list[Any]:
+        score, trial = result.score, result.trial
+        by_head = [value for head in heads for value in values(score.heads.get(head, missing))]
+        numbers = [score.value, score.value_se, *by_head, score.epochs, score.seconds]
+        params = [trial.params.get(name, "") for name in dimensions]
+        return [rank, trial.number, trial.known, score.status.value, *numbers, score.lanes, score.reason, *params]
+
+    rows = [row(rank, result) for rank, result in enumerate(ranked_results(experiment, results), start=1)]
+    return [*fixed, *dimensions], rows
+
+
+def recorded_report(archive: SweepArchive, experiment: Experiment, summary: SweepSummary) -> SweepReport:
+    """The report of a recorded sweep, equal to the one at its end. What an earlier version did not record is left out.
+
+    Args:
+        archive: The record.
+        experiment: The recorded experiment.
+        summary: The recorded result.
+    """
+    files = {name: (archive.artifact(name) or b"").decode() for name in (PREDICTIONS, CURVES, DATA)}
+    environment = {
+        name: value for name, value in archive.sweep.tags.items() if name.startswith(("version", "git_commit", DEVICE_TAG))
+    }
+    return SweepReport(
+        experiment=experiment,
+        results=archive.recorded_results(),
+        summary=summary,
+        table=read_table_facts(files[DATA]),
+        predictions=read_predictions(files[PREDICTIONS]),
+        curves=read_curves(files[CURVES]),
+        environment=environment,
+    )
+
+
+def _cell(value: float) -> str:
+    return repr(float(value)) if math.isfinite(value) else ""
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _prediction_rows(predictions: Mapping[str, HeadPredictions]) -> Iterable[Sequence[Any]]:
+    for head, of_head in predictions.items():
+        for actual, predicted in zip(of_head.actual, of_head.predicted, strict=True):
+            yield head, repr(float(actual)), repr(float(predicted))
+
+
+def _curve_rows(curves: Mapping[str, Curves]) -> Iterable[Sequence[Any]]:
+    for name, by_head in curves.items():
+        for head, curve in by_head.items():
+            for epoch, score in enumerate(curve, start=1):
+                yield name, head, epoch, repr(float(score))
+
+
+def read_predictions(text: str) -> dict[str, HeadPredictions]:
+    """The predictions by head, as in `predictions.csv`; none for an empty text."""
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        pairs.setdefault(row["head"], []).append((float(row["actual"]), float(row["predicted"])))
+    return {head: HeadPredictions(*np.array(pair).T) for head, pair in pairs.items()}
+
+
+def read_curves(text: str) -> dict[str, Curves]:
+    """The learning curves by candidate and head, as in `learning_curves.csv`; none for an empty text."""
+    curves: dict[str, dict[str, tuple[float, ...]]] = {}
+    for name, head, _, score in [*csv.reader(io.StringIO(text))][1:]:
+        by_head = curves.setdefault(name, {})
+        by_head[head] = (*by_head.get(head, ()), float(score))
+    return dict(curves)
+
+
+def read_table_facts(text: str) -> TableFacts:
+    """What `data.json` holds; an empty value for an empty text."""
+    return from_json(TableFacts, text) if text else TableFacts()

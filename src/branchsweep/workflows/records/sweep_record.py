@@ -1,0 +1,117 @@
+"""What is recorded of a sweep when it begins, and recorded sweeps as others read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.identity import sweep_key_fields
+from branchsweep.config.yaml.recorded import dump_space_yaml, dump_yaml
+from branchsweep.data.dataset import Dataset, Split
+from branchsweep.data.digest import combined_digest
+from branchsweep.errors import ConfigError
+from branchsweep.runtime import environment_facts, machine_facts
+from branchsweep.tracking.protocols import SweepRecord, TableRecord
+from branchsweep.training.resources import CPU, Device, device_fact
+from branchsweep.trial import Result
+
+
+def warm_start_results(experiment: Experiment, dataset: Dataset, earlier: Sequence[RecordedSweep]) -> list[Result]:
+    """The results of earlier sweeps that a driver may learn from.
+
+    Raises:
+        ConfigError: A sweep is of another table, or of another space.
+    """
+    for sweep in earlier:
+        if sweep.record.tags.get("data_digest") != dataset.digest:
+            raise ConfigError(f"search.warm_start: the sweep {sweep} was scored on another table, so it teaches nothing here")
+        ours, theirs = (
+            {**written.space.dimensions, "heads": list(written.columns)} for written in (experiment, sweep.experiment)
+        )
+        if ours != theirs:
+            unlike = ", ".join(sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name)))
+            raise ConfigError(
+                f"search.warm_start: the sweep {sweep} has another space ({unlike} differ), so it teaches nothing here"
+            )
+    return [result for sweep in earlier for result in sweep.results]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSweep:
+    """A sweep that is recorded, of whatever state.
+
+    Args:
+        run_id: In the store.
+        record: What was written down when it began.
+        experiment: The same, read.
+        results: Its trials so far.
+    """
+
+    run_id: str
+    record: SweepRecord
+    experiment: Experiment
+    results: Sequence[Result]
+
+    def __str__(self) -> str:
+        return f"{self.record.name} ({self.run_id[:8]})"
+
+
+def new_sweep_record(
+    experiment: Experiment,
+    dataset: Dataset,
+    split: Split,
+    prior: Sequence[Result] = (),
+    device: Device = CPU,
+    description: str = "",
+) -> SweepRecord:
+    """The record that the tracker writes when the sweep begins.
+
+    The key is a digest of all that decides which trials are asked and what they score: the same key is the same sweep, and a
+    larger budget, another question, other baselines or workers do not make it another one. What a driver was told beforehand
+    decides what it asks: when an earlier sweep has more trials than it had, the sweep that it warms up is another.
+    """
+    trained_on = device_fact(device)
+    return SweepRecord(
+        name=experiment.name,
+        key=combined_digest(
+            [json.dumps(sweep_key_fields(experiment)), dataset.digest, split.digest, *(_spelt(result) for result in prior)]
+        ),
+        question=experiment.question,
+        yaml=dump_yaml(experiment),
+        heads={name: head.unit for name, head in experiment.heads.items()},
+        score_metrics=experiment.score_metrics,
+        objective=experiment.objective,
+        tags={
+            "data_source": dataset.source,
+            "data_location": dataset.location,
+            "data_digest": dataset.digest,
+            "data_rows": str(dataset.rows),
+            "split_digest": split.digest,
+            "test_digest": split.test_digest,
+            "driver": experiment.search.driver,
+            "algorithm": experiment.algorithm,
+            "seed": str(experiment.seed),
+            **environment_facts(),
+            **trained_on,
+        },
+        description=description,
+        dimensions=[name for name, dimension in experiment.space.dimensions.items() if not dimension.when],
+        table=TableRecord(
+            name=Path(experiment.table.source).name + " (stand-in)" * dataset.is_synthetic,
+            digest=dataset.digest,
+            location=dataset.location,
+            columns=[*dataset.inputs, *experiment.columns.values()],
+            rows=dataset.rows,
+        ),
+        files={
+            "search_space.yaml": dump_space_yaml(experiment),
+            "environment.json": json.dumps({**environment_facts(), **machine_facts(), **trained_on}, indent=2) + "\n",
+        },
+    )
+
+
+def _spelt(result: Result) -> str:
+    return f"{sorted(result.trial.params.items())} {result.score.status} {sorted(result.score.by_head.items())}"

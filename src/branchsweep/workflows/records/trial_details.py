@@ -1,0 +1,137 @@
+"""All details of one recorded trial."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.errors import ConfigError
+from branchsweep.models.drawing import COLUMNS, draw_network
+from branchsweep.models.recipe import Recipe, recipe_for
+from branchsweep.trial import Params, Result, Score
+from branchsweep.workflows.records.trial_json import to_strict_json, trial_to_data
+
+Points = Sequence[tuple[int, float]]
+"""Epochs (from 1) and values, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialDetails:
+    """All details of one recorded trial.
+
+    Args:
+        sweep: The experiment's name.
+        sweep_id: The sweep's run.
+        run_id: The trial's run.
+        result: The trial with its score.
+        heads: Unit by head.
+        score_metrics: The name of the metric that is the score, by head.
+        fixed: The params that the space fixes.
+        recipe: The recipe that was trained.
+        picture: A drawing of the network as lines of text.
+        parameters: The number of its weights and biases.
+        lanes: By the lane's name, its scores by head; empty if they were not recorded.
+        curves: Learning curves by head, as far as they were recorded.
+        replay: The command that trains the trial again.
+    """
+
+    sweep: str
+    sweep_id: str
+    run_id: str
+    result: Result
+    heads: Mapping[str, str]
+    score_metrics: Mapping[str, str]
+    fixed: Params
+    recipe: Recipe
+    picture: Sequence[str]
+    parameters: int
+    lanes: Mapping[str, Mapping[str, float]]
+    curves: Mapping[str, Points]
+    replay: str
+
+    def to_json(self) -> str:
+        """The details as a JSON object; null stands for NaN and infinities."""
+        return to_strict_json(
+            {
+                "sweep": self.sweep,
+                "sweep_id": self.sweep_id,
+                **trial_to_data(self.result, self.run_id, self.score_metrics),
+                "heads": dict(self.heads),
+                "fixed": dict(self.fixed),
+                "recipe": asdict(self.recipe),
+                "parameters": self.parameters,
+                "picture": list(self.picture),
+                "lane_scores": {name: dict(by_head) for name, by_head in self.lanes.items()},
+                "rungs": self.result.score.rungs,
+                "curves": self.curves,
+                "replay": self.replay,
+            }
+        )
+
+
+def trial_details(
+    experiment: Experiment,
+    sweep_id: str,
+    run_id: str,
+    result: Result,
+    curves: Mapping[str, Points],
+    tracking_uri: str | None = None,
+    columns: int = COLUMNS,
+) -> TrialDetails:
+    """Collect the details of one trial of a sweep.
+
+    Args:
+        experiment: The recorded experiment.
+        sweep_id: The sweep's run.
+        run_id: The trial's run.
+        result: The trial with its score.
+        curves: Its learning curves by head.
+        tracking_uri: The tracking URI as the user gave it; None for the default.
+        columns: The most characters in a line of the drawing.
+    """
+    recipe = recipe_for(experiment, result.trial.params)
+    inputs = experiment.table.inputs
+    return TrialDetails(
+        sweep=experiment.name,
+        sweep_id=sweep_id,
+        run_id=run_id,
+        result=result,
+        heads={name: head.unit for name, head in experiment.heads.items()},
+        score_metrics=experiment.score_metrics,
+        fixed=experiment.space.fixed,
+        recipe=recipe,
+        picture=draw_network(recipe.architecture, inputs, columns, recipe.encoded_width(len(inputs))),
+        parameters=recipe.parameters(len(inputs)),
+        lanes=_lanes(result.score, experiment.validation.seeds),
+        curves=curves,
+        replay=f"branchsweep replay {run_id[:12]}{f' --tracking-uri {shlex.quote(tracking_uri)}' if tracking_uri else ''}",
+    )
+
+
+def find_trial(results: Sequence[Result], number: int, where: str) -> Result:
+    """The trial of this number.
+
+    Args:
+        results: All trials of the sweep, in order of their numbers.
+        number: The number.
+        where: What messages call the sweep.
+
+    Raises:
+        ConfigError: There is no such trial.
+    """
+    found = next((result for result in results if result.trial.number == number), None)
+    if found is None:
+        there = f"its {len(results)} trials are numbered up to {results[-1].trial.number}" if results else "it has none yet"
+        raise ConfigError(f"{where} has no trial {number}; {there}")
+    return found
+
+
+def _lanes(score: Score, seeds: int) -> dict[str, dict[str, float]]:
+    """The scores of each lane by head; lanes are in order of (fold, seed)."""
+    count = max(map(len, score.lane_scores.values()), default=0)
+    return {
+        f"fold {lane // seeds}, seed {lane % seeds}": {head: scores[lane] for head, scores in score.lane_scores.items()}
+        for lane in range(count)
+    }

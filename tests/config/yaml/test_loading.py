@@ -1,0 +1,850 @@
+"""Experiments from YAML: every mistake has its line, every shipped file loads, what is dumped loads back."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.config.hyperparameters import HYPERPARAMETERS, hyperparameter_names
+from branchsweep.config.sections.dimensions import Float
+from branchsweep.config.sections.search_space import SearchSpace
+from branchsweep.config.sections.table import Table
+from branchsweep.config.yaml.bare_space import experiment_around_space
+from branchsweep.config.yaml.json_schema import json_schema
+from branchsweep.config.yaml.loading import is_comparison_file, is_space_file, load_experiment
+from branchsweep.config.yaml.recorded import dump_yaml, parse_recorded_experiment
+from branchsweep.config.yaml.yaml_parser import read_document
+from branchsweep.errors import ConfigError
+from contracts.json_schemas import check_schema, undescribed_keys
+from yaml_files import replace_once, write_yaml
+
+ROOT = Path(__file__).parents[3]
+EXPERIMENTS = [path for path in sorted((ROOT / "experiments").glob("*.yaml")) if not is_comparison_file(path)]
+SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
+
+GOOD = """\
+# What is asked here?
+name: plant
+table: {source: plant.csv, inputs: [AT, RH]}
+heads:
+  PE: {unit: MW}
+  V:
+    unit: cm Hg
+    loss: huber
+space:
+  dimensions:
+    trunk.depth: {type: int, low: 1, high: 4}
+    learning_rate:
+      type: float
+      low: 1e-4
+      high: 0.1
+      log: true
+    activation: {type: choice, choices: [relu, silu], when: {trunk.depth: [1, 2]}}
+  fixed:
+    PE.width: 16
+search:
+  driver: optuna
+  trials: 8
+  initial_trials:
+    article: {trunk.depth: 2}
+fit:
+  epochs: 5
+validation: {method: k_fold, folds: 3}
+baselines: [linear_regression]
+promotion: {model: plant}
+"""
+
+ALGORITHMS = "tpe, gp, cma_es, nsga2, nsga3, qmc, random, grid, brute_force"
+SEARCH_KEYS = (
+    "driver, algorithm, options, trials, seconds, target, patience, batch, pending_rounds, repeats, warm_start, initial_trials"
+)
+ROOT_KEYS = "name, question, seed, table, heads, space, objective, search, fit, pruning, test, validation, baselines, "
+ROOT_KEYS += "confirmation, promotion, workers"
+NAMES = ", ".join(hyperparameter_names(["PE", "V"]))
+UNFOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def changed(old: str, new: str) -> str:
+    return replace_once(GOOD, old, new)
+
+
+def loaded(text: str = GOOD, *overrides: str) -> Experiment:
+    return load_experiment(write_yaml(text), overrides)
+
+
+def error_text(text: str, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        loaded(text, *overrides)
+    return str(caught.value)
+
+
+MISTAKES = {
+    # what a value may be
+    "choice": (
+        ("loss: huber", "loss: mea"),
+        "x.yaml:8: heads.V.loss: got 'mea', expected one of mse, mae, huber; did you mean 'mae'?",
+    ),
+    "choice, nothing near": (
+        ("loss: huber", "loss: quantile"),
+        "x.yaml:8: heads.V.loss: got 'quantile', expected one of mse, mae, huber",
+    ),
+    "choice, a number": (("loss: huber", "loss: 3"), "x.yaml:8: heads.V.loss: got 3, expected one of mse, mae, huber"),
+    "text": (("unit: cm Hg", "unit: 3"), "x.yaml:7: heads.V.unit: got 3, expected a text"),
+    "text, nothing": (("unit: cm Hg", "unit:"), "x.yaml:7: heads.V.unit: got nothing, expected a text"),
+    "name": (
+        ("name: plant", "name: my plant"),
+        "x.yaml:2: name: got 'my plant', expected a name (letters, digits, _ and -, a letter or _ first)",
+    ),
+    "whole number": (("epochs: 5", "epochs: five"), "x.yaml:26: fit.epochs: got 'five', expected a whole number of at least 1"),
+    "whole number, quoted": (
+        ("epochs: 5", "epochs: '5'"),
+        "x.yaml:26: fit.epochs: got '5', expected a whole number of at least 1; did you mean 5, without quotes?",
+    ),
+    "whole number, a fraction": (
+        ("epochs: 5", "epochs: 5.5"),
+        "x.yaml:26: fit.epochs: got 5.5, expected a whole number of at least 1",
+    ),
+    "whole number, a boolean": (
+        ("epochs: 5", "epochs: true"),
+        "x.yaml:26: fit.epochs: got true, expected a whole number of at least 1",
+    ),
+    "whole number, a list": (
+        ("epochs: 5", "epochs: [5]"),
+        "x.yaml:26: fit.epochs: got a list, expected a whole number of at least 1",
+    ),
+    "workers": (
+        ("promotion: {model: plant}", "workers: {kind: rai}"),
+        "x.yaml:29: workers.kind: got 'rai', expected one of local, ray; did you mean 'ray'?",
+    ),
+    "workers, an address": (
+        ("promotion: {model: plant}", "workers: {kind: ray, address: auot}"),
+        "x.yaml:29: workers.address: got 'auot', expected auto, ray://HOST:PORT or HOST:PORT; did you mean 'auto'?",
+    ),
+    "workers, another kind's": (
+        ("promotion: {model: plant}", "workers: {kind: local, address: auto}"),
+        "x.yaml:29: workers: unknown key 'address', expected one of kind, count, gpus",
+    ),
+    "workers, of two kinds": (
+        ("promotion: {model: plant}", "workers: {kind: local, count: 2, gpus: 1}"),
+        "x.yaml:29: workers: got count: 2 and gpus: 1, expected one of them: a GPU has one process, and count is of processors",
+    ),
+    "workers, fewer GPUs than none": (
+        ("promotion: {model: plant}", "workers: {kind: local, gpus: -1}"),
+        "x.yaml:29: workers.gpus: got -1, expected a whole number of at least 0",
+    ),
+    "out of bounds": (("epochs: 5", "epochs: 0"), "x.yaml:26: fit.epochs: got 0, expected a whole number of at least 1"),
+    "out of bounds on both sides": (
+        ("folds: 3", "folds: 1"),
+        "x.yaml:27: validation.folds: got 1, expected a whole number from 2 to 100",
+    ),
+    "open bounds": (
+        ("method: k_fold, folds: 3", "method: hold_out, fraction: 1"),
+        "x.yaml:27: validation.fraction: got 1, expected a number above 0 and below 1",
+    ),
+    "infinite": (("low: 1e-4", "low: -.inf"), "x.yaml:14: space.dimensions.learning_rate.low: got -inf, expected a number"),
+    "boolean": (
+        ("log: true", "log: yes"),
+        "x.yaml:16: space.dimensions.learning_rate.log: got 'yes', expected true or false; did you mean 'true'?",
+    ),
+    "several kinds": (
+        ("source: plant.csv", "source: plant.csv, sheet: [1]"),
+        "x.yaml:3: table.sheet: got a list, expected a text or a whole number",
+    ),
+    "any value": (
+        ("PE.width: 16", "PE.width: [16]"),
+        "x.yaml:19: space.fixed.PE.width: got a list, expected one value (a number, a word, true or false)",
+    ),
+    "mapping": (("fit:\n  epochs: 5", "fit: 5"), "x.yaml:25: fit: got 5, expected a mapping with epochs, keep, early_stopping"),
+    "mapping, nothing": (
+        ("fit:\n  epochs: 5", "fit:"),
+        "x.yaml:25: fit: got nothing, expected a mapping with epochs, keep, early_stopping",
+    ),
+    "mapping, empty": (
+        ("heads:\n  PE: {unit: MW}\n  V:\n    unit: cm Hg\n    loss: huber\n", "heads: {}\n"),
+        "x.yaml:4: heads: got an empty mapping, expected a mapping with at least one entry",
+    ),
+    "list": (("inputs: [AT, RH]", "inputs: AT"), "x.yaml:3: table.inputs: got 'AT', expected a list with at least one entry"),
+    "list, empty": (
+        ("inputs: [AT, RH]", "inputs: []"),
+        "x.yaml:3: table.inputs: got an empty list, expected a list with at least one entry",
+    ),
+    "list, an entry": (("inputs: [AT, RH]", "inputs: [AT, 3]"), "x.yaml:3: table.inputs[1]: got 3, expected a text"),
+    # keys
+    "unknown key": (
+        ("    loss: huber", "    los: huber"),
+        "x.yaml:8: heads.V: unknown key 'los', expected one of column, unit, loss; did you mean 'loss'?",
+    ),
+    "unknown key, nothing near": (
+        ("    loss: huber", "    weight: 1"),
+        "x.yaml:8: heads.V: unknown key 'weight', expected one of column, unit, loss",
+    ),
+    "unknown key of the file": (
+        ("search:", "serach:"),
+        f"x.yaml:20: unknown key 'serach', expected one of {ROOT_KEYS}; did you mean 'search'?",
+    ),
+    "unknown key of one kind of dimension": (
+        ("low: 1, high: 4}", "low: 1, high: 4, ordered: true}"),
+        "x.yaml:11: space.dimensions.trunk.depth: unknown key 'ordered', expected one of type, low, high, log, step, when",
+    ),
+    "unknown key that hides a missing one": (
+        ("high: 4}", "hihg: 4}"),
+        (
+            "x.yaml:11: space.dimensions.trunk.depth: unknown key 'hihg', "
+            "expected one of type, low, high, log, step, when; did you mean 'high'?"
+        ),
+    ),
+    "missing key": (
+        ("      high: 0.1\n", ""),
+        "x.yaml:12: space.dimensions.learning_rate: missing key 'high', expected a number",
+    ),
+    "missing key of the file": (
+        ("name: plant\n", ""),
+        "x.yaml:2: missing key 'name', expected a name (letters, digits, _ and -, a letter or _ first)",
+    ),
+    "key that is no name": (
+        ("  V:\n", "  V 2:\n"),
+        "x.yaml:6: heads.V 2: got 'V 2', expected a name (letters, digits, _ and -, a letter or _ first)",
+    ),
+    "key that is a number": (
+        ("  V:\n", "  2:\n"),
+        "x.yaml:6: heads.2: got '2', expected a name (letters, digits, _ and -, a letter or _ first)",
+    ),
+    "kind of dimension": (
+        ("type: float", "type: flaot"),
+        (
+            "x.yaml:13: space.dimensions.learning_rate.type: got 'flaot', expected one of float, int, choice; "
+            "did you mean 'float'?"
+        ),
+    ),
+    "kind of dimension, missing": (
+        ("      type: float\n", ""),
+        "x.yaml:12: space.dimensions.learning_rate: missing key 'type', expected one of float, int, choice",
+    ),
+    "kind of dimension, a list": (
+        ("type: float", "type: [float]"),
+        "x.yaml:13: space.dimensions.learning_rate.type: got a list, expected one of float, int, choice",
+    ),
+    # what only the models know
+    "low above high": (
+        ("high: 0.1", "high: 1e-5"),
+        "x.yaml:12: space.dimensions.learning_rate: low (0.0001) must not be above high (1e-05)",
+    ),
+    "choice twice": (
+        ("[relu, silu]", "[relu, relu]"),
+        "x.yaml:17: space.dimensions.activation: each choice may be listed only once",
+    ),
+    "input twice": (("[AT, RH]", "[AT, AT]"), "x.yaml:3: table.inputs: each input column may be listed only once"),
+    "hyperparameter": (
+        ("    trunk.depth: {type", "    trunk.dpeth: {type"),
+        (
+            f"x.yaml:11: space.dimensions.trunk.dpeth: got 'trunk.dpeth', expected the name of a hyperparameter ({NAMES}); "
+            "did you mean 'trunk.depth'?\n"
+            "x.yaml:17: space.dimensions.activation.when.trunk.depth: got 'trunk.depth', "
+            "expected a dimension that stands before activation; did you mean 'trunk.dpeth'?"
+        ),
+    ),
+    "hyperparameter's bounds": (
+        ("high: 4}", "high: 40}"),
+        "x.yaml:11: space.dimensions.trunk.depth.high: got 40, expected a whole number from 1 to 16",
+    ),
+    "hyperparameter's choices": (
+        ("[relu, silu]", "[relu, silo]"),
+        (
+            "x.yaml:17: space.dimensions.activation.choices[1]: got 'silo', expected one of relu, silu, tanh, gelu; "
+            "did you mean 'silu'?"
+        ),
+    ),
+    "fixed": (
+        ("PE.width: 16", "PE.widht: 16"),
+        (
+            f"x.yaml:19: space.fixed.PE.widht: got 'PE.widht', expected the name of a hyperparameter ({NAMES}); "
+            "did you mean 'PE.width'?"
+        ),
+    ),
+    "initial trial": (
+        ("{trunk.depth: 2}", "{trunk.depth: 0}"),
+        "x.yaml:24: search.initial_trials.article.trunk.depth: got 0, expected a whole number from 1 to 16",
+    ),
+    "fixed and varied": (
+        ("PE.width: 16", "trunk.depth: 2"),
+        "x.yaml:19: space.fixed.trunk.depth: trunk.depth is varied and fixed at once",
+    ),
+    "condition": (
+        ("when: {trunk.depth: [1, 2]}", "when: {trunk.depth: [1, 9]}"),
+        "x.yaml:17: space.dimensions.activation.when.trunk.depth[1]: trunk.depth never has the value 9",
+    ),
+    "head that is an input": (
+        ("  PE: {unit: MW}", "  PE: {unit: MW, column: AT}"),
+        "x.yaml:5: heads.PE: column 'AT' is an input; a network may not read what it predicts",
+    ),
+    "two heads of one column": (("unit: cm Hg", "column: PE"), "x.yaml:6: heads.V: column 'PE' is already the target of PE"),
+    "head with a taken name": (
+        ("  PE: {unit: MW}", "  PE: {unit: MW}\n  trunk: {}"),
+        "x.yaml:6: heads.trunk: the name is taken by a hyperparameter or a metric; choose another (and give its column)",
+    ),
+    "algorithm": (
+        ("driver: optuna", "driver: optuna\n  algorithm: tep"),
+        f"x.yaml:22: search.algorithm: got 'tep', expected an algorithm of optuna ({ALGORITHMS}); did you mean 'tpe'?",
+    ),
+    "baseline": (
+        ("[linear_regression]", "[linear_regresion]"),
+        (
+            "x.yaml:28: baselines[0]: got 'linear_regresion', expected one of linear_regression, "
+            "or a path to an experiment (.yaml); did you mean 'linear_regression'?"
+        ),
+    ),
+    # shorthands and paths
+    "table that is only a path": (
+        ("{source: plant.csv, inputs: [AT, RH]}", "plant.csv"),
+        "x.yaml:3: table: got 'plant.csv', expected 'ccpp', or a mapping such as {source: plant.csv, inputs: [..]}",
+    ),
+    "table misspelled": (
+        ("{source: plant.csv, inputs: [AT, RH]}", "cppp"),
+        "x.yaml:3: table: got 'cppp', expected 'ccpp', or a mapping such as {source: cppp, inputs: [..]}; did you mean 'ccpp'?",
+    ),
+    "source misspelled": (
+        ("source: plant.csv", "source: cccp"),
+        "x.yaml:3: table.source: got 'cccp', expected 'ccpp', or a path to an xlsx, csv or parquet file; did you mean 'ccpp'?",
+    ),
+    "source without inputs": (
+        (", inputs: [AT, RH]", ""),
+        "x.yaml:3: table: missing key 'inputs', expected a list with at least one entry",
+    ),
+    "space that is not there": (
+        (GOOD[GOOD.index("space:") : GOOD.index("search:")], "space: spaces/y.yaml\n"),
+        f"x.yaml:9: space: got 'spaces/y.yaml', {UNFOUND}",
+    ),
+    "baseline that is not there": (
+        ("[linear_regression]", "[xx.yaml]"),
+        f"x.yaml:28: baselines[0]: got 'xx.yaml', {UNFOUND}; did you mean 'x.yaml'?",
+    ),
+    # YAML
+    "key twice": (("    loss: huber", "    unit: huber"), "x.yaml:8: heads.V.unit: this key stands twice, first in line 7"),
+    "tab": (
+        ("    loss: huber", "\tloss: huber"),
+        "x.yaml:8: got a tab where a line or a value begins, expected spaces (YAML is indented with spaces only)",
+    ),
+    "indentation": (
+        ("    loss: huber", "      loss: huber"),
+        "x.yaml:8: this is not YAML: mapping values are not allowed here",
+    ),
+    "character": (("unit: cm Hg", "unit: \0"), "x.yaml:7: got the character '\\x00', which YAML does not allow"),
+    "quote left open": (
+        ("name: plant", "name: 'plant"),
+        "x.yaml:30: this is not YAML: found unexpected end of stream (while scanning a quoted scalar that begins in line 2)",
+    ),
+    "tag": (
+        ("name: plant", "name: !secret plant"),
+        "x.yaml:2: name: got 'plant' with the tag '!secret', expected plain YAML",
+    ),
+    "alias of itself": (
+        ("fit:\n", "fit: &fit\n  keep: *fit\n"),
+        "x.yaml:25: fit.keep: an alias that contains itself has no end",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_an_error_has_its_line(change: tuple[str, str], message: str) -> None:
+    assert error_text(changed(*change)) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "x.yaml: the file is empty, expected a mapping (key: value)"),
+        ("# only a remark\n", "x.yaml: the file is empty, expected a mapping (key: value)"),
+        ("- name\n", "x.yaml:1: got a list, expected a mapping (key: value)"),
+        ("\nplant\n", "x.yaml:2: got 'plant', expected a mapping (key: value)"),
+        ("? [a, b]\n: c\n", "x.yaml:1: got a list or a mapping as key, expected a text"),
+    ],
+)
+def test_a_file_that_is_not_a_mapping_is_an_error(text: str, message: str) -> None:
+    assert error_text(text) == message
+
+
+def test_errors_are_in_the_order_of_their_lines() -> None:
+    text = changed("name: plant", "name: my plant").replace("loss: huber", "loss: mea").replace("epochs: 5", "epoch: 5")
+    assert error_text(text) == (
+        "x.yaml:2: name: got 'my plant', expected a name (letters, digits, _ and -, a letter or _ first)\n"
+        "x.yaml:8: heads.V.loss: got 'mea', expected one of mse, mae, huber; did you mean 'mae'?\n"
+        "x.yaml:26: fit: unknown key 'epoch', expected one of epochs, keep, early_stopping; did you mean 'epochs'?"
+    )
+
+
+def test_mistakes_of_several_values_are_reported_beside_those_of_single_values() -> None:
+    text = changed("name: plant", "name: 5").replace("log: true", "log: no").replace("high: 4}", "high: 40}")
+    assert error_text(text).splitlines() == [
+        "x.yaml:2: name: got 5, expected a name (letters, digits, _ and -, a letter or _ first)",
+        "x.yaml:11: space.dimensions.trunk.depth.high: got 40, expected a whole number from 1 to 16",
+        "x.yaml:16: space.dimensions.learning_rate.log: got 'no', expected true or false; did you mean 'false'?",
+    ]
+
+
+def test_an_error_hides_those_that_may_follow_from_it() -> None:
+    text = changed("trunk.depth: {type: int", "trunk.depth: {type: itn").replace("  PE: {unit: MW}", "  PE: 3")
+    assert error_text(text).splitlines() == [
+        "x.yaml:5: heads.PE: got 3, expected a mapping with column, unit, loss",
+        "x.yaml:11: space.dimensions.trunk.depth.type: got 'itn', expected one of float, int, choice; did you mean 'int'?",
+    ]
+
+
+def test_every_duplicate_key_is_reported() -> None:
+    text = changed("    loss: huber", "    unit: huber") + "fit: {}\n"
+    assert error_text(text).splitlines() == [
+        "x.yaml:8: heads.V.unit: this key stands twice, first in line 7",
+        "x.yaml:30: fit: this key stands twice, first in line 25",
+    ]
+
+
+def test_an_error_has_file_and_line_as_a_field() -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(changed("epochs: 5", "epochs: 0"))
+    assert caught.value.where == "x.yaml:26"
+    assert caught.value.message == "fit.epochs: got 0, expected a whole number of at least 1"
+
+
+def test_no_message_comes_from_pydantic() -> None:
+    for change, _ in MISTAKES.values():
+        text = error_text(changed(*change))
+        assert "Input" not in text
+        assert "http" not in text
+        assert "type=" not in text
+
+
+class TestFiles:
+    def test_the_error_for_a_missing_file_names_the_nearest(self) -> None:
+        write_yaml(GOOD, "experiments/plant.yaml")
+        with pytest.raises(
+            ConfigError, match=r"^experiments/palnt.yaml: no such file; did you mean 'experiments/plant.yaml'\?$"
+        ):
+            load_experiment(Path("experiments/palnt.yaml"))
+
+    def test_a_missing_file_without_a_similar_name_is_an_error(self) -> None:
+        with pytest.raises(ConfigError, match=r"^nowhere/x.yaml: no such file$"):
+            load_experiment(Path("nowhere/x.yaml"))
+
+    def test_a_folder_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+            load_experiment(tmp_path)
+
+    def test_a_file_that_is_not_utf_8_is_an_error(self) -> None:
+        Path("x.yaml").write_bytes(b"name: \xff\xfe")
+        with pytest.raises(ConfigError, match="not a text in UTF-8"):
+            load_experiment(Path("x.yaml"))
+
+    def test_a_path_outside_the_working_directory_is_shown_in_full(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = write_yaml("name: 3").absolute()
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        with pytest.raises(ConfigError) as caught:
+            load_experiment(path)
+        assert str(caught.value).startswith(f"{path}:1: ")
+
+    def test_a_byte_order_mark_is_not_part_of_the_first_key(self) -> None:
+        assert loaded("\ufeff" + GOOD).name == "plant"
+
+
+class TestSpaceInItsOwnFile:
+    TEXT = "# a space\ndimensions:\n  trunk.depth: {type: int, low: 1, high: 4}\n"
+    EXPERIMENT = "name: plant\ntable: ccpp\nheads: {PE: {}}\nspace: SPACE\n"
+
+    @pytest.mark.parametrize("path", ["spaces/y.yaml", "../spaces/y.yaml"])
+    def test_it_is_found_from_the_working_directory_and_from_the_folder_of_the_experiment(self, path: str) -> None:
+        write_yaml(self.TEXT, "spaces/y.yaml")
+        experiment = load_experiment(write_yaml(self.EXPERIMENT.replace("SPACE", path), "experiments/x.yaml"))
+        assert list(experiment.space.dimensions) == ["trunk.depth"]
+
+    def test_a_space_beside_the_experiment_precedes_one_in_the_working_directory(self) -> None:
+        write_yaml(self.TEXT, "y.yaml")
+        write_yaml(self.TEXT.replace("trunk.depth", "branch.depth"), "experiments/y.yaml")
+        experiment = load_experiment(write_yaml(self.EXPERIMENT.replace("SPACE", "y.yaml"), "experiments/x.yaml"))
+        assert list(experiment.space.dimensions) == ["branch.depth"]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "message"),
+        [
+            (
+                "type: int",
+                "type: itn",
+                "y.yaml:3: dimensions.trunk.depth.type: got 'itn', expected one of float, int, choice; did you mean 'int'?",
+            ),
+            ("high: 4", "high: 40", "y.yaml:3: dimensions.trunk.depth.high: got 40, expected a whole number from 1 to 16"),
+            (
+                "dimensions",
+                "dimension",
+                "y.yaml:2: unknown key 'dimension', expected one of dimensions, fixed; did you mean 'dimensions'?",
+            ),
+            (TEXT, "fixed: {}", "y.yaml:1: missing key 'dimensions', expected a mapping"),
+            (TEXT, "3", "y.yaml:1: got 3, expected a mapping (key: value)"),
+            (TEXT, "", "y.yaml: the file is empty, expected a mapping (key: value)"),
+            ("low: 1", "low: 1, low: 2", "y.yaml:3: dimensions.trunk.depth.low: this key stands twice, first in line 3"),
+        ],
+    )
+    def test_its_errors_have_its_lines(self, old: str, new: str, message: str) -> None:
+        write_yaml(self.TEXT.replace(old, new), "y.yaml")
+        assert error_text(self.EXPERIMENT.replace("SPACE", "y.yaml")) == message
+
+    def test_its_errors_follow_those_of_the_experiment(self) -> None:
+        write_yaml(self.TEXT.replace("high: 4", "hihg: 4"), "y.yaml")
+        text = self.EXPERIMENT.replace("SPACE", "y.yaml") + "seed: -1\n"
+        assert [line.split(" ")[0] for line in error_text(text).splitlines()] == ["x.yaml:5:", "y.yaml:3:"]
+
+    def test_the_error_for_a_missing_space_names_the_nearest(self) -> None:
+        write_yaml(self.TEXT, "spaces/branched.yaml")
+        assert error_text(self.EXPERIMENT.replace("SPACE", "spaces/brached.yaml")) == (
+            f"x.yaml:4: space: got 'spaces/brached.yaml', {UNFOUND}; did you mean 'spaces/branched.yaml'?"
+        )
+
+
+class TestOverrides:
+    @pytest.mark.parametrize(
+        ("override", "path", "value"),
+        [
+            ("search.trials=9", ("search", "trials"), 9),
+            ("search.batch=4", ("search", "batch"), 4),
+            ("seed=7", ("seed",), 7),
+            ("test.fraction=0.5", ("test", "fraction"), 0.5),
+            ("fit.early_stopping.patience=3", ("fit", "early_stopping", "patience"), 3),
+            ("fit.early_stopping={patience: 3}", ("fit", "early_stopping", "patience"), 3),
+            ("heads.PE.loss=mae", ("heads", "PE", "loss"), "mae"),
+            ("heads.RH2={unit: '%'}", ("heads", "RH2", "unit"), "%"),
+            ("table.inputs=[AT]", ("table", "inputs"), ["AT"]),
+            ("space.dimensions.trunk.depth.high=2", ("space", "dimensions", "trunk.depth", "high"), 2),
+            ("space.dimensions.momentum={type: float, low: 0, high: 0.9}", ("space", "dimensions", "momentum", "high"), 0.9),
+            ("space.fixed.PE.width=32", ("space", "fixed", "PE.width"), 32),
+            ("space.fixed.weight_decay=1e-4", ("space", "fixed", "weight_decay"), 1e-4),
+            ("search.initial_trials.article.trunk.depth=3", ("search", "initial_trials", "article", "trunk.depth"), 3),
+            ("search.initial_trials.other={}", ("search", "initial_trials", "other"), {}),
+            ("question=a=b", ("question",), "a=b"),
+            ("promotion=null", ("promotion",), None),
+        ],
+    )
+    def test_an_override_sets_the_key_that_it_names(self, override: str, path: tuple[str, ...], value: Any) -> None:
+        value_at_path: Any = loaded(GOOD, override).model_dump()
+        for key in path:
+            value_at_path = value_at_path[key]
+        assert value_at_path == value
+
+    def test_the_later_of_two_overrides_wins(self) -> None:
+        assert loaded(GOOD, "seed=2", "seed=3").seed == 3
+
+    def test_an_override_can_correct_an_error_in_the_file(self) -> None:
+        assert loaded(changed("epochs: 5", "epochs: 0"), "fit.epochs=6").fit.epochs == 6
+
+    def test_an_override_changes_a_space_in_its_own_file(self) -> None:
+        write_yaml(TestSpaceInItsOwnFile.TEXT, "y.yaml")
+        text = TestSpaceInItsOwnFile.EXPERIMENT.replace("SPACE", "y.yaml")
+        assert (
+            loaded(text, "space.dimensions.trunk.depth.high=2").model_dump()["space"]["dimensions"]["trunk.depth"]["high"] == 2
+        )
+
+    def test_an_override_changes_a_table_given_by_its_shorthand(self) -> None:
+        table = loaded(TestSpaceInItsOwnFile.EXPERIMENT.replace("SPACE", "{dimensions: {}}"), "table.duplicates=drop").table
+        assert (table.source, table.inputs, table.duplicates) == ("ccpp", ["AT", "AP", "RH"], "drop")
+
+    def test_an_override_can_replace_the_space(self) -> None:
+        write_yaml(TestSpaceInItsOwnFile.TEXT, "y.yaml")
+        assert list(loaded(GOOD, "space=y.yaml", "space.dimensions.trunk.depth.low=2").space.dimensions) == ["trunk.depth"]
+
+    @pytest.mark.parametrize(
+        ("override", "message"),
+        [
+            (
+                "search.trails=8",
+                f"search: unknown key 'trails', expected one of {SEARCH_KEYS}; did you mean 'trials'?",
+            ),
+            ("serach.trials=8", f"unknown key 'serach', expected one of {ROOT_KEYS}; did you mean 'search'?"),
+            ("search.trials=many", "search.trials: got 'many', expected a whole number of at least 1"),
+            ("search.trials=", "search.trials: got nothing, expected a whole number of at least 1"),
+            ("search.trials=[", "this is not YAML: expected the node content, but found '<stream end>'"),
+            ("fit={epochs: 1, epochs: 2}", "epochs: this key stands twice"),
+            ("heads.PEE.loss=mae", "heads: unknown key 'PEE', expected one of PE, V; did you mean 'PE'?"),
+            ("heads.PE.loss=mea", "heads.PE.loss: got 'mea', expected one of mse, mae, huber; did you mean 'mae'?"),
+            (
+                "space.dimensions.trunk.dpeth.high=2",
+                (
+                    "space.dimensions: unknown key 'trunk.dpeth', expected one of trunk.depth, learning_rate, activation; "
+                    "did you mean 'trunk.depth'?"
+                ),
+            ),
+            (
+                "space.dimensions.trunk.depth.high=99",
+                "space.dimensions.trunk.depth.high: got 99, expected a whole number from 1 to 16",
+            ),
+            (
+                "space.fixed.actvation=relu",
+                (
+                    f"space.fixed.actvation: got 'actvation', expected the name of a hyperparameter ({NAMES}); "
+                    "did you mean 'activation'?"
+                ),
+            ),
+            ("name.first=plant", "name: got 'plant', which holds no keys; set it as a whole"),
+            ("table.inputs.0=AT", "table.inputs: got a list, which holds no keys; set it as a whole"),
+            ("space=nowhere.yaml", f"space: got 'nowhere.yaml', {UNFOUND}"),
+        ],
+    )
+    def test_errors_name_the_override(self, override: str, message: str) -> None:
+        assert error_text(GOOD, override) == f"--set {override}: {message}"
+
+    @pytest.mark.parametrize("override", ["search.trials", "=8", "search..trials=8", ""])
+    def test_an_override_without_key_or_value_is_an_error(self, override: str) -> None:
+        assert error_text(GOOD, override) == f"--set: got '{override}', expected key=value, such as search.trials=8"
+
+    def test_errors_of_overrides_follow_those_of_the_file(self) -> None:
+        lines = error_text(changed("epochs: 5", "epochs: 0"), "search.trials=0", "seed=-1").splitlines()
+        assert [line.split(": ")[0] for line in lines] == ["x.yaml:26", "--set search.trials=0", "--set seed=-1"]
+
+    def test_a_missing_space_is_reported_where_it_is_named(self) -> None:
+        text = TestSpaceInItsOwnFile.EXPERIMENT.replace("SPACE", "nowhere.yaml")
+        assert error_text(text, "space.dimensions.trunk.depth.high=2") == f"x.yaml:4: space: got 'nowhere.yaml', {UNFOUND}"
+
+
+class TestValues:
+    def test_numbers_and_words_are_those_of_yaml_1_2(self) -> None:
+        experiment = loaded(changed("unit: cm Hg", "unit: no"))
+        assert experiment.heads["V"].unit == "no"
+        learning_rate = experiment.space.dimensions["learning_rate"]
+        assert learning_rate.model_dump()["low"] == 1e-4
+
+    def test_a_date_is_read_as_text(self) -> None:
+        assert loaded(changed("source: plant.csv", "source: plant.csv, sheet: 2024-01-01")).table.sheet == "2024-01-01"
+
+    def test_an_alias_stands_for_its_anchor(self) -> None:
+        text = changed("  PE: {unit: MW}", "  PE: &head {unit: MW, loss: mae}").replace(
+            "  V:\n    unit: cm Hg\n    loss: huber\n", "  V: *head\n"
+        )
+        assert loaded(text).heads["V"].loss == "mae"
+
+    @pytest.mark.parametrize("table", ["ccpp", "{source: ccpp}"])
+    def test_the_built_in_table_has_default_inputs(self, table: str) -> None:
+        text = changed("{source: plant.csv, inputs: [AT, RH]}", table)
+        assert loaded(text).table == Table(source="ccpp", inputs=["AT", "AP", "RH"])
+
+    def test_the_built_in_table_with_other_inputs(self) -> None:
+        assert loaded(changed("source: plant.csv", "source: ccpp")).table.inputs == ["AT", "RH"]
+
+    def test_a_table_is_found_from_the_folder_of_the_experiment_then_from_the_working_directory(self, tmp_path: Path) -> None:
+        path = write_yaml(GOOD, "experiments/x.yaml")
+        assert load_experiment(path).table.source == str(tmp_path / "plant.csv")
+        write_yaml("", "experiments/plant.csv")
+        assert load_experiment(path).table.source == str(tmp_path / "experiments" / "plant.csv")
+
+    def test_a_baseline_in_a_file_becomes_an_absolute_path(self, tmp_path: Path) -> None:
+        text = changed("[linear_regression]", "[linear_regression, x.yaml]")
+        assert loaded(text).baselines == ["linear_regression", str(tmp_path / "x.yaml")]
+
+
+HARD_TEXTS = [
+    "a\x85b",
+    "a\u2028b",
+    "",
+    " ",
+    "no",
+    "null",
+    "~",
+    "1e-4",
+    "0x1f",
+    "2024-01-01",
+    "a: b",
+    "a # b",
+    "'",
+    '"',
+    "- a",
+    "é… R²",
+    "two\nlines\n",
+    "\ttab",
+    "word " * 60,
+    "{a}",
+    "[a]",
+    "&a",
+    "*a",
+    "!a",
+    "%",
+    "@",
+    "`",
+    "true",
+    "1_000",
+    "0o7",
+    "=",
+    "<<",
+]
+
+
+class TestDump:
+    def test_a_dumped_experiment_is_loaded_back(self) -> None:
+        experiment = loaded()
+        assert loaded(dump_yaml(experiment)) == experiment
+
+    @pytest.mark.parametrize("text", HARD_TEXTS)
+    def test_any_text_is_loaded_back(self, text: str) -> None:
+        experiment = loaded().model_copy(update={"question": text})
+        assert loaded(dump_yaml(experiment)).question == text
+
+    @pytest.mark.parametrize("number", [1e-12, 1e-4, 0.1, 1 / 3, 1.0, 1e22, 123456789.123456789, 5e-324])
+    def test_any_number_is_loaded_back(self, number: float) -> None:
+        space = SearchSpace(dimensions={"learning_rate": Float(type="float", low=-number, high=number)})
+        text = dump_yaml(loaded().model_copy(update={"space": space}))
+        assert SearchSpace.model_validate(read_document(write_yaml(text)).data["space"]) == space
+
+    def test_a_dump_keeps_the_order_and_has_the_defaults(self) -> None:
+        text = dump_yaml(loaded())
+        assert text.startswith("name: plant\n")
+        assert text.index("  PE:") < text.index("  V:")
+        assert "\n  batch: 32\n" in text
+
+    def test_a_recorded_experiment_is_read_without_the_files_that_it_names(self) -> None:
+        """A sweep may be read where its table and its baselines are not."""
+        experiment = loaded().model_copy(update={"baselines": ["/gone/article.yaml", "linear_regression"]})
+        assert parse_recorded_experiment(dump_yaml(experiment), "sweep x") == experiment
+
+    @pytest.mark.parametrize("text", ["", "a word", "name: x\nfuture: 1\n"])
+    def test_an_invalid_recorded_experiment_is_an_error(self, text: str) -> None:
+        with pytest.raises(ConfigError, match=r"^sweep x"):
+            parse_recorded_experiment(text, "sweep x")
+
+    def test_a_dump_has_no_anchors_and_aliases(self) -> None:
+        text = changed("  PE: {unit: MW}", "  PE: &head {unit: MW}").replace(
+            "  V:\n    unit: cm Hg\n    loss: huber\n", "  V: *head\n"
+        )
+        assert "&" not in dump_yaml(loaded(text))
+        assert "*" not in dump_yaml(loaded(text))
+
+
+class TestShipped:
+    def test_experiments_and_spaces_are_shipped(self) -> None:
+        assert EXPERIMENTS
+        assert SPACES
+
+    @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
+    def test_an_experiment_loads_and_loads_back(self, path: Path) -> None:
+        with contextlib.chdir(ROOT):
+            experiment = load_experiment(path)
+        assert loaded(dump_yaml(experiment)) == experiment
+        jsonschema.validate(read_document(path).data, json_schema("experiment"))
+        assert path.read_text(encoding="utf-8").startswith("#"), "a file opens with its question, its command, its time"
+
+    @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
+    def test_an_experiment_loads_from_anywhere(self, path: Path) -> None:
+        assert load_experiment(path).name
+
+    @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.name)
+    def test_a_space_loads(self, path: Path) -> None:
+        data = read_document(path).data
+        assert SearchSpace.model_validate(data, strict=True).dimensions
+        jsonschema.validate(data, json_schema("space"))
+
+
+SPACE_FILE = """\
+dimensions:
+  trunk.depth: {type: int, low: 1, high: 4}
+  heat.depth: {type: int, low: 0, high: 2}
+fixed:
+  steam.width: 16
+"""
+
+
+class TestSpaceAlone:
+    @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.name)
+    def test_a_shipped_space_is_loaded(self, path: Path) -> None:
+        assert is_space_file(path)
+        assert experiment_around_space(path).space == SearchSpace.model_validate(read_document(path).data, strict=True)
+
+    @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
+    def test_an_experiment_is_not_a_space_file(self, path: Path) -> None:
+        assert not is_space_file(path)
+
+    @pytest.mark.parametrize(
+        ("change", "heads", "inputs"),
+        [
+            (("", ""), ["heat", "steam"], ["input 1", "input 2", "input 3"]),
+            (("heat", "V"), ["V", "steam"], ["input 1", "input 2", "input 3"]),
+            (("fixed:\n  steam.width: 16\n", ""), ["heat"], ["input 1", "input 2", "input 3"]),
+            (
+                (SPACE_FILE[SPACE_FILE.index("  heat") :], "  branch.depth: {type: int, low: 0, high: 2}"),
+                ["PE", "V"],
+                ["AT", "AP", "RH"],
+            ),
+            (("steam.width", "batch_size"), ["heat"], ["input 1", "input 2", "input 3"]),
+        ],
+    )
+    def test_its_heads_are_those_that_it_names(self, change: tuple[str, str], heads: list[str], inputs: list[str]) -> None:
+        experiment = experiment_around_space(write_yaml(SPACE_FILE.replace(*change)))
+        assert (list(experiment.heads), experiment.table.inputs) == (heads, inputs)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (
+                ("heat.depth", "trunk.widht"),
+                "x.yaml:3: dimensions.trunk.widht: got 'trunk.widht', expected the name of",
+            ),
+            (("heat.depth", "heat.dpeth"), "did you mean 'heat.depth'?"),
+            (("high: 2", "high: 20"), "x.yaml:3: dimensions.heat.depth.high: got 20, expected a whole number from 0 to 16"),
+            (("low: 1, ", ""), "x.yaml:2: dimensions.trunk.depth: missing key 'low', expected a whole number"),
+            (("fixed:", "fxied:"), "x.yaml:4: unknown key 'fxied', expected one of dimensions, fixed; did you mean 'fixed'?"),
+            (("fixed:\n  steam.width: 16", "fixed: 3"), "x.yaml:4: fixed: got 3, expected a mapping"),
+            (("heat", "a b"), "x.yaml:3: dimensions.a b.depth: got 'a b.depth', expected the name of a hyperparameter"),
+            ((SPACE_FILE, "{}"), "x.yaml:1: missing key 'dimensions', expected a mapping"),
+        ],
+    )
+    def test_an_error_in_a_space_has_its_line(self, change: tuple[str, str], message: str) -> None:
+        path = write_yaml(SPACE_FILE.replace(*change))
+        assert is_space_file(path)
+        with pytest.raises(ConfigError) as caught:
+            experiment_around_space(path)
+        assert message in str(caught.value)
+
+
+class TestSchema:
+    @pytest.mark.parametrize("kind", ["experiment", "space"])
+    def test_the_schema_is_valid(self, kind: Any) -> None:
+        check_schema(json_schema(kind))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            ("name: plant", "name: plant"),
+            ("{source: plant.csv, inputs: [AT, RH]}", "ccpp"),
+            ("{source: plant.csv, inputs: [AT, RH]}", "{source: ccpp}"),
+            (GOOD[GOOD.index("space:") : GOOD.index("search:")], "space: search_spaces/branched.yaml\n"),
+            ("[linear_regression]", "[linear_regression, experiments/article.yaml]"),
+        ],
+    )
+    def test_the_schema_accepts_what_loads(self, change: tuple[str, str]) -> None:
+        jsonschema.validate(read_document(write_yaml(changed(*change))).data, json_schema("experiment"))
+
+    @pytest.mark.parametrize(
+        "mistake",
+        [
+            "choice", "name", "whole number", "out of bounds", "boolean", "mapping", "list", "unknown key", "missing key",
+            "key that is no name", "kind of dimension", "hyperparameter", "fixed", "initial trial", "table that is only a path",
+            "source without inputs", "baseline",
+        ],
+    )  # fmt: skip
+    def test_the_schema_refuses_what_does_not_load(self, mistake: str) -> None:
+        change, _ = MISTAKES[mistake]
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(read_document(write_yaml(changed(*change))).data, json_schema("experiment"))
+
+    def test_the_schema_describes_every_key(self) -> None:
+        assert undescribed_keys(json_schema("experiment")) == {"type", "method", "kind"}
+
+    def test_the_schema_lists_the_hyperparameters(self) -> None:
+        for group in ("dimensions", "fixed"):
+            schema = json_schema("space")["properties"][group]
+            assert list(schema["properties"]) == list(HYPERPARAMETERS)
+            assert len(schema["patternProperties"]) == len({h.per_head for h in HYPERPARAMETERS.values() if h.per_head})
+            assert schema["additionalProperties"] is False

@@ -1,0 +1,90 @@
+"""Compiled programs on disk: a later process finds what an earlier one compiled, whatever it compiles first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from branchsweep.training.program import program_cache
+from processes import run_python
+
+TRAIN = """
+import pathlib, sys
+from branchsweep.training.program import program_cache
+program_cache.use_cache_folder(pathlib.Path(sys.argv[1]))
+from tiny_training import EXPERIMENT, tiny_rows
+from branchsweep.training import packing
+from branchsweep.training.lanes import search_lanes
+from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.trainer import PopulationTrainer
+from branchsweep.trial import Trial
+trainer = PopulationTrainer(tiny_rows())
+for width in map(int, sys.argv[2].split(",")):
+    for depth in (1, 2, 4):  # as many waves as a program has lanes and depths: not to be compiled in
+        trial = Trial(width, {"trunk.depth": depth, "trunk.width": width})
+        for _, outcome in trainer.train(PopulationQueue(packing.pack(search_lanes(trial, EXPERIMENT), EXPERIMENT))):
+            print(width, depth, repr([float(lane.curve[-1].sum()) for lane in outcome.lanes]))
+"""
+
+
+def train(folder: Path, widths: str) -> list[str]:
+    """The curves of lanes of these widths, trained in a process of their own."""
+    done = run_python(TRAIN, str(folder), widths)
+    assert done.returncode == 0, done.stderr
+    return sorted(done.stdout.splitlines())
+
+
+@pytest.fixture(scope="module")
+def cached(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A folder with the programs of two widths, and the curves of the process that compiled them."""
+    folder = tmp_path_factory.mktemp("cached")
+    return folder, train(folder, "16,24")
+
+
+def test_a_later_process_loads_the_programs_and_gives_the_same_bits(cached: tuple[Path, list[str]]) -> None:
+    folder, first = cached
+    compiled = {file.name: file.stat().st_mtime_ns for file in folder.rglob("*.pb")}
+    assert len(compiled) == 2, "one for each width, whatever the depths"
+    assert train(folder, "24,16") == first
+    assert {file.name: file.stat().st_mtime_ns for file in folder.rglob("*.pb")} == compiled
+
+
+def test_an_unreadable_program_is_compiled_again(cached: tuple[Path, list[str]], tmp_path: Path) -> None:
+    folder, first = cached
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    for file in tmp_path.rglob("*.pb"):
+        os.truncate(file, 100_000)
+    assert train(tmp_path, "16") == [line for line in first if line.startswith("16 ")]
+    (renewed,) = tmp_path.rglob("*.pb")
+    assert renewed.stat().st_size > 100_000
+
+
+def test_a_cache_folder_set_by_the_user_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(program_cache.FLAGS, f"--tf_xla_something {program_cache.FLAG}=/elsewhere")
+    program_cache.use_cache_folder(tmp_path)
+    assert os.environ[program_cache.FLAGS] == f"--tf_xla_something {program_cache.FLAG}=/elsewhere"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_least_recently_used_programs_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(program_cache.FLAGS, "")
+    program_cache.use_cache_folder(tmp_path)
+    (programs,) = (tmp_path / "programs").iterdir()
+    assert os.environ[program_cache.FLAGS] == f"{program_cache.FLAG}={programs}"
+    for number in range(program_cache.MOST_FILES + 3):
+        file = programs / f"{number}.pb"
+        file.touch()
+        os.utime(file, (number, number))
+    monkeypatch.setenv(program_cache.FLAGS, "")
+    program_cache.use_cache_folder(tmp_path)
+    assert {int(file.stem) for file in programs.iterdir()} == set(range(3, program_cache.MOST_FILES + 3))
+
+
+def test_a_folder_that_cannot_be_created_disables_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(program_cache.FLAGS, "")
+    (tmp_path / "programs").write_text("a file instead of a folder", encoding="utf-8")
+    program_cache.use_cache_folder(tmp_path)
+    assert os.environ[program_cache.FLAGS] == ""
