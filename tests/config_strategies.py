@@ -56,7 +56,11 @@ def dimensions(draw: st.DrawFn, hyperparameter: Hyperparameter, earlier: dict[st
 @st.composite
 def space_data(draw: st.DrawFn) -> dict[str, Any]:
     """A search space as plain data, over hyperparameters of the whole network."""
-    order = draw(st.lists(st.sampled_from(list(HYPERPARAMETERS.values())), max_size=6, unique_by=lambda each: each.name))
+    order = draw(
+        st.lists(
+            st.sampled_from(list(HYPERPARAMETERS.values())), max_size=6, unique_by=lambda hyperparameter: hyperparameter.name
+        )
+    )
     varied = draw(st.integers(0, len(order)))
     space: dict[str, Any] = {"dimensions": {}, "fixed": {}}
     for hyperparameter in order[:varied]:
@@ -87,7 +91,7 @@ def experiments(draw: st.DrawFn) -> Experiment:
     objectives = ["mean_r2", "min_r2", "weighted", *(f"r2/{head}" for head in heads)]
     most = len(objectives) if algorithm in MULTI_OBJECTIVE_ALGORITHMS[driver] else 1
     hyperparameters = st.sampled_from(list(HYPERPARAMETERS.values())).flatmap(
-        lambda each: st.tuples(st.just(each.name), values(each))
+        lambda hyperparameter: st.tuples(st.just(hyperparameter.name), values(hyperparameter))
     )
     return Experiment.model_validate(
         {
@@ -116,7 +120,7 @@ def experiments(draw: st.DrawFn) -> Experiment:
             },
             "fit": {"epochs": draw(st.integers(1, 10**6))},
             "pruning": draw(st.none() | st.just({"rungs": []})),
-            "baselines": draw(st.sampled_from([[], ["linear_regression"], ["/baselines/one.yaml"]])),
+            "baselines": draw(st.sampled_from([[], ["linear_regression"], ["/baselines/network.yaml"]])),
             "promotion": draw(st.none() | names.map(lambda name: {"model": name})),
         }
     )

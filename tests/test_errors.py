@@ -5,11 +5,21 @@ from __future__ import annotations
 import pytest
 
 from branchsweep import errors
+from message_values import message_values
 
 
 def test_a_message_begins_with_its_location() -> None:
-    assert str(errors.ConfigError("got 3, expected 4", where="x.yaml:2")) == "x.yaml:2: got 3, expected 4"
-    assert str(errors.DataError("no rows")) == "no rows"
+    message = "got 3, expected 4"
+    assert str(errors.ConfigError(message, where="x.yaml:2")) == f"x.yaml:2: {message}"
+    assert str(errors.DataError(message)) == message
+
+
+def test_an_error_of_several_mistakes_has_a_line_and_fields_for_each() -> None:
+    mistakes = [errors.Mistake("x.yaml:2", "seed", "got 'a'"), errors.Mistake("y.yaml", "", "got 3")]
+    error = errors.ConfigError.of(mistakes)
+    assert (error.where, error.mistakes) == ("x.yaml:2", tuple(mistakes))
+    assert str(error).splitlines() == ["x.yaml:2: seed: got 'a'", "y.yaml: got 3"]
+    assert errors.ConfigError("got 3", "z.yaml").mistakes == (errors.Mistake("z.yaml", "", "got 3"),)
 
 
 @pytest.mark.parametrize(
@@ -27,12 +37,12 @@ def test_a_message_begins_with_its_location() -> None:
 )
 def test_the_nearest_word(given: str, valid: tuple[str, ...], near: str) -> None:
     assert errors.nearest(given, valid) == near
-    assert errors.did_you_mean(given, valid) == (f"; did you mean '{near}'?" if near else "")
+    assert message_values(errors.did_you_mean(given, valid)) == ([f"'{near}'"] if near else [])
 
 
 def test_every_error_is_a_user_error_and_in_the_drawn_tree() -> None:
     classes = [value for value in vars(errors).values() if isinstance(value, type) and value.__module__ == errors.__name__]
-    error_classes = [value for value in classes if not issubclass(value, Warning)]
+    error_classes = [value for value in classes if issubclass(value, Exception) and not issubclass(value, Warning)]
     assert len(error_classes) > 1
     assert all(issubclass(value, errors.UserError) for value in error_classes)
     for name in (value.__name__ for value in error_classes):

@@ -16,7 +16,8 @@ branchsweep and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 EXIT_CODE = 2
 """The exit code of the command line after a `UserError`."""
@@ -36,8 +37,43 @@ class UserError(Exception):
         super().__init__(f"{where}: {message}" if where else message)
 
 
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing to correct in what a user has written.
+
+    Args:
+        where: The file and line, or the override.
+        key: The key that the message is about, such as `heads.PE.loss`; empty where it is about the whole file.
+        message: What was given, what was expected, and how to correct it.
+    """
+
+    where: str
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.where, self.key, self.message)))
+
+
 class ConfigError(UserError):
-    """A value in a YAML file, a `--set` or a search space is wrong."""
+    """A value in a YAML file, a `--set` or a search space is wrong.
+
+    Args:
+        message: As in `UserError`.
+        where: Likewise.
+        mistakes: Everything that is wrong; by default the message alone.
+    """
+
+    def __init__(self, message: str, where: str = "", mistakes: Sequence[Mistake] = ()) -> None:
+        super().__init__(message, where)
+        self.mistakes = tuple(mistakes) or (Mistake(where, "", message),)
+
+    @classmethod
+    def of(cls, mistakes: Sequence[Mistake]) -> ConfigError:
+        """The error with all mistakes, one per line, located at the first."""
+        first = mistakes[0]
+        lines = [f"{first.key}: {first.message}" if first.key else first.message, *map(str, mistakes[1:])]
+        return cls("\n".join(lines), first.where, mistakes)
 
 
 class DataError(UserError):
@@ -65,7 +101,17 @@ class OptunaExportError(UserError):
 
 
 class DeprecatedKeyWarning(FutureWarning):
-    """A YAML file or a `--set` has a key by its old name, which is still read."""
+    """A YAML file or a `--set` has a key by its old name, which is still read.
+
+    Args:
+        where: The file and line, or the override.
+        old: The key by its old name, such as `search.known`.
+        new: The key by its present name.
+    """
+
+    def __init__(self, where: str, old: str, new: str) -> None:
+        super().__init__(f"{where}: {old} is now called {new}; the old name is still read")
+        self.where, self.old, self.new = where, old, new
 
 
 def did_you_mean(given: str, valid: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from branchsweep.config.codec import from_data, from_json, to_data, to_json
 from branchsweep.trial import Params, Trial
@@ -89,10 +90,10 @@ def test_the_params_of_a_trial_keep_their_types(number: int, values: Params, kno
     ids=["a field is missing", "text for a number", "a fraction for an integer", "a list", "a text", "nothing"],
 )
 def test_data_of_another_type_is_refused(data: Any) -> None:
-    with pytest.raises(ValueError, match="validation error"):
+    with pytest.raises(ValidationError):
         from_data(Outer, data)
 
 
 def test_text_that_is_not_json_is_refused() -> None:
-    with pytest.raises(ValueError, match="Expecting"):
+    with pytest.raises(json.JSONDecodeError):
         from_json(Outer, "{")

@@ -14,6 +14,7 @@ from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.sections.validation import KFold, TestRows
 from branchsweep.errors import ConfigError
 from branchsweep.models.recipe import Recipe, recipe_for
+from message_values import message_values
 
 DATA: dict[str, Any] = {
     "name": "plant",
@@ -36,10 +37,11 @@ def make(**changes: Any) -> Experiment:
     return Experiment.model_validate({**DATA, **changes})
 
 
-def mistakes(**changes: Any) -> list[tuple[tuple[str | int, ...], str]]:
+def mistakes(**changes: Any) -> list[tuple[tuple[str | int, ...], list[str]]]:
+    """The key of each mistake, and the values that its message names."""
     with pytest.raises(ValidationError) as caught:
         make(**changes)
-    return [(error["loc"], error["msg"]) for error in caught.value.errors()]
+    return [(error["loc"], message_values(error["msg"])) for error in caught.value.errors()]
 
 
 class TestExperiment:
@@ -65,19 +67,17 @@ class TestExperiment:
         assert make(fit={"epochs": epochs}, pruning={"rungs": []}).pruning_schedule.rungs == []
 
     @pytest.mark.parametrize(
-        ("pruning", "expected_location", "expected"),
+        ("pruning", "location", "values"),
         [
-            ({"rungs": [5, 5]}, ("pruning", "rungs"), "rungs must increase"),
-            ({"rungs": [5, 100]}, ("pruning", "rungs", 1), "got 100, expected fewer epochs than a trial has (fit.epochs 100)"),
-            ({"rungs": [5], "keep": 1.0}, ("pruning", "keep"), "Input should be less than 1"),
+            ({"rungs": [5, 5]}, ("pruning", "rungs"), []),
+            ({"rungs": [5, 100]}, ("pruning", "rungs", 1), ["100", "100"]),
+            ({"rungs": [5], "keep": 1.0}, ("pruning", "keep"), ["1"]),
         ],
     )
     def test_rungs_must_increase_and_end_before_the_last_epoch(
-        self, pruning: Any, expected_location: tuple[str | int, ...], expected: str
+        self, pruning: Any, location: tuple[str | int, ...], values: list[str]
     ) -> None:
-        ((location, message),) = mistakes(pruning=pruning)
-        assert location == expected_location
-        assert expected in message
+        assert mistakes(pruning=pruning) == [(location, values)]
 
     def test_the_default_column_of_a_head_is_its_name(self) -> None:
         assert make(heads={"PE": {}, "vacuum": {"column": "V"}}, space={"dimensions": {}}, search={}).columns == {
@@ -122,14 +122,14 @@ class TestExperiment:
             baselines=["linear_regression", "forest"],
         )
         assert errors == [
-            (("heads", "PE"), "column 'AT' is an input; a network may not read what it predicts"),
-            (("heads", "mean"), "the name is taken by a hyperparameter or a metric; choose another (and give its column)"),
-            (("heads", "V"), "column 'V' is already the target of mean"),
-            (("space", "dimensions", "trunk.depth", "low"), "got 0, expected a whole number from 1 to 16"),
-            (("space", "dimensions", "trunk.depth", "high"), "got 40, expected a whole number from 1 to 16"),
-            (("space", "fixed", "activation"), "got 'rleu', expected one of relu, silu, tanh, gelu; did you mean 'relu'?"),
-            (("search", "initial_trials", "article", "momentum"), "got 2, expected a number from 0 to 0.999"),
-            (("baselines", 1), "got 'forest', expected one of linear_regression, or a path to an experiment (.yaml)"),
+            (("heads", "PE"), ["'AT'"]),
+            (("heads", "mean"), []),
+            (("heads", "V"), ["'V'"]),
+            (("space", "dimensions", "trunk.depth", "low"), ["0", "1", "16"]),
+            (("space", "dimensions", "trunk.depth", "high"), ["40", "1", "16"]),
+            (("space", "fixed", "activation"), ["'rleu'", "'relu'"]),
+            (("search", "initial_trials", "article", "momentum"), ["2", "0", "0.999"]),
+            (("baselines", 1), ["'forest'"]),
         ]
 
     @pytest.mark.parametrize("name", ["trunk", "branch", "learning_rate", "activation", "mean"])
@@ -146,9 +146,7 @@ class TestExperiment:
         assert list(make(heads={"y_1": {}, "z": {}}, space={"dimensions": {}}, search={}).heads) == ["y_1", "z"]
 
     def test_an_algorithm_of_another_driver_is_refused(self) -> None:
-        assert mistakes(search={"driver": "random", "algorithm": "tpe"}) == [
-            (("search", "algorithm"), "got 'tpe', expected an algorithm of random (random)")
-        ]
+        assert mistakes(search={"driver": "random", "algorithm": "tpe"}) == [(("search", "algorithm"), ["'tpe'"])]
 
 
 class TestForSingleHead:
@@ -182,7 +180,7 @@ class TestForSingleHead:
         assert once.for_single_head("PE") == once.model_copy(update={"name": "plant-PE-PE"})
 
     def test_an_unknown_head_is_an_error(self) -> None:
-        with pytest.raises(ConfigError, match=r"^got head 'EP', expected one of PE, V; did you mean 'PE'\?$"):
+        with pytest.raises(ConfigError, match=r"'EP'.*\bPE, V\b.*'PE'"):
             make().for_single_head("EP")
 
 

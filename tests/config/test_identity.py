@@ -14,7 +14,7 @@ from branchsweep.config.yaml.loading import load_comparison, load_experiment
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
-FIRST_DIGESTS = {  # computed by the version in which search.initial_trials was search.known
+KEY_FIELD_DIGESTS = {  # computed by the version in which search.initial_trials was search.known
     "article": "6a9086defd2ef603d30cc3242693439931aa4902fbba6308570ccf4a602b64ac",
     "branched": "ce04537371383fac1664f0171ebf2940a09bae508117b68b75212c88e165c438",
     "ensemble": "c44b5cb61fac57bc3f6912279122ca69d55401c9016df30039db19457a2972a0",
@@ -32,9 +32,9 @@ def digest(fields: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
 
 
-@pytest.mark.parametrize("name", FIRST_DIGESTS)
+@pytest.mark.parametrize("name", KEY_FIELD_DIGESTS)
 def test_the_key_fields_of_a_shipped_experiment_have_not_changed(name: str) -> None:
-    assert digest(sweep_key_fields(load_experiment(EXPERIMENTS / f"{name}.yaml"))) == FIRST_DIGESTS[name]
+    assert digest(sweep_key_fields(load_experiment(EXPERIMENTS / f"{name}.yaml"))) == KEY_FIELD_DIGESTS[name]
 
 
 def test_pending_rounds_are_among_the_key_fields_by_their_old_name() -> None:
@@ -53,13 +53,13 @@ def test_the_key_fields_of_the_shipped_comparison_have_not_changed() -> None:
 )
 def test_settings_that_do_not_change_results_are_not_among_the_key_fields(override: str) -> None:
     changed = load_experiment(EXPERIMENTS / "branched.yaml", [override])
-    assert digest(sweep_key_fields(changed)) == FIRST_DIGESTS["branched"]
+    assert digest(sweep_key_fields(changed)) == KEY_FIELD_DIGESTS["branched"]
 
 
 @pytest.mark.parametrize("override", ["seed=2", "search.batch=8", "fit.epochs=9", "search.initial_trials={}"])
 def test_settings_that_change_results_are_among_the_key_fields(override: str) -> None:
     changed = load_experiment(EXPERIMENTS / "branched.yaml", [override])
-    assert digest(sweep_key_fields(changed)) != FIRST_DIGESTS["branched"]
+    assert digest(sweep_key_fields(changed)) != KEY_FIELD_DIGESTS["branched"]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def written(folder: Path, text: str) -> Path:
 def test_an_experiment_is_read_back_from_its_yaml(folder: Path, experiment: Experiment) -> None:
     text = dump_yaml(experiment)
     assert parse_recorded_experiment(text, "x.yaml") == experiment
-    if experiment.baselines != ["/baselines/one.yaml"]:  # a file of a baseline would have to be there
+    if experiment.baselines != ["/baselines/network.yaml"]:  # a file of a baseline would have to be there
         assert load_experiment(written(folder, text)) == experiment
 
 
@@ -62,7 +62,7 @@ def test_a_search_space_is_read_back_from_its_yaml(experiment: Experiment) -> No
 def test_a_comparison_is_read_back_from_its_yaml(folder: Path, comparison: Comparison) -> None:
     text = dump_yaml(comparison)
     assert parse_recorded_comparison(text, "c.yaml") == comparison
-    if comparison.experiment.baselines != ["/baselines/one.yaml"]:
+    if comparison.experiment.baselines != ["/baselines/network.yaml"]:
         assert load_comparison(written(folder, text)) == comparison
 
 

@@ -186,7 +186,7 @@ def _warm_start(experiment: Experiment, dataset: Dataset, session: Session) -> l
     earlier = []
     for name in experiment.search.warm_start:
         if name == experiment.name:
-            message = f"search.warm_start: got '{name}', the name of this sweep; expected the run id of an earlier one"
-            raise ConfigError(f"{message} (branchsweep show)")
+            message = f"got '{name}', the name of this sweep; expected the run id of an earlier one"
+            raise ConfigError(f"{message} (branchsweep show)", "search.warm_start")
         earlier.append(_recorded_sweep(open_recorded_sweep(session.tracking_uri, name)))
     return warm_start_results(experiment, dataset, earlier)

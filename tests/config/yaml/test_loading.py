@@ -18,7 +18,7 @@ from branchsweep.config.yaml.bare_space import experiment_around_space
 from branchsweep.config.yaml.json_schema import json_schema
 from branchsweep.config.yaml.loading import is_comparison_file, is_space_file, load_experiment
 from branchsweep.config.yaml.recorded import dump_yaml, parse_recorded_experiment
-from branchsweep.config.yaml.yaml_parser import read_document
+from branchsweep.config.yaml.yaml_parser import parse_yaml, read_document
 from branchsweep.errors import ConfigError
 from contracts.json_schemas import check_schema, undescribed_keys
 from yaml_files import replace_once, write_yaml
@@ -82,10 +82,16 @@ def loaded(text: str = GOOD, *overrides: str) -> Experiment:
     return load_experiment(write_yaml(text), overrides)
 
 
-def error_text(text: str, *overrides: str) -> str:
+def error_of(text: str, *overrides: str) -> ConfigError:
+    """The error that loading raises."""
     with pytest.raises(ConfigError) as caught:
         loaded(text, *overrides)
-    return str(caught.value)
+    return caught.value
+
+
+def locations(error: ConfigError) -> list[tuple[str, str]]:
+    """File and line, or override, and the key of each mistake."""
+    return [(mistake.where, mistake.key) for mistake in error.mistakes]
 
 
 MISTAKES = {
@@ -355,68 +361,65 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_an_error_has_its_line(change: tuple[str, str], message: str) -> None:
-    assert error_text(changed(*change)) == message
+def test_the_message_of_a_mistake_says_where_it_is_what_was_given_and_what_is_expected(
+    change: tuple[str, str], message: str
+) -> None:
+    assert str(error_of(changed(*change))) == message
+
+
+@pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_an_error_has_file_line_and_key_of_each_mistake_as_fields(change: tuple[str, str], message: str) -> None:
+    error = error_of(changed(*change))
+    assert error.where == error.mistakes[0].where
+    for mistake, line in zip(error.mistakes, message.splitlines(), strict=True):
+        assert mistake.where.startswith("x.yaml:")
+        assert line.startswith(f"{mistake.where}: {mistake.key}") and line.endswith(mistake.message)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "where", "given"),
     [
-        ("", "x.yaml: the file is empty, expected a mapping (key: value)"),
-        ("# only a remark\n", "x.yaml: the file is empty, expected a mapping (key: value)"),
-        ("- name\n", "x.yaml:1: got a list, expected a mapping (key: value)"),
-        ("\nplant\n", "x.yaml:2: got 'plant', expected a mapping (key: value)"),
-        ("? [a, b]\n: c\n", "x.yaml:1: got a list or a mapping as key, expected a text"),
+        ("", "x.yaml", "empty"),
+        ("# only a remark\n", "x.yaml", "empty"),
+        ("- name\n", "x.yaml:1", "list"),
+        ("\nplant\n", "x.yaml:2", "'plant'"),
+        ("? [a, b]\n: c\n", "x.yaml:1", "key"),
     ],
 )
-def test_a_file_that_is_not_a_mapping_is_an_error(text: str, message: str) -> None:
-    assert error_text(text) == message
+def test_a_file_that_is_not_a_mapping_is_an_error(text: str, where: str, given: str) -> None:
+    error = error_of(text)
+    assert locations(error) == [(where, "")]
+    assert given in error.message
 
 
 def test_errors_are_in_the_order_of_their_lines() -> None:
     text = changed("name: plant", "name: my plant").replace("loss: huber", "loss: mea").replace("epochs: 5", "epoch: 5")
-    assert error_text(text) == (
-        "x.yaml:2: name: got 'my plant', expected a name (letters, digits, _ and -, a letter or _ first)\n"
-        "x.yaml:8: heads.V.loss: got 'mea', expected one of mse, mae, huber; did you mean 'mae'?\n"
-        "x.yaml:26: fit: unknown key 'epoch', expected one of epochs, keep, early_stopping; did you mean 'epochs'?"
-    )
+    assert locations(error_of(text)) == [("x.yaml:2", "name"), ("x.yaml:8", "heads.V.loss"), ("x.yaml:26", "fit")]
 
 
 def test_mistakes_of_several_values_are_reported_beside_those_of_single_values() -> None:
     text = changed("name: plant", "name: 5").replace("log: true", "log: no").replace("high: 4}", "high: 40}")
-    assert error_text(text).splitlines() == [
-        "x.yaml:2: name: got 5, expected a name (letters, digits, _ and -, a letter or _ first)",
-        "x.yaml:11: space.dimensions.trunk.depth.high: got 40, expected a whole number from 1 to 16",
-        "x.yaml:16: space.dimensions.learning_rate.log: got 'no', expected true or false; did you mean 'false'?",
+    assert locations(error_of(text)) == [
+        ("x.yaml:2", "name"),
+        ("x.yaml:11", "space.dimensions.trunk.depth.high"),
+        ("x.yaml:16", "space.dimensions.learning_rate.log"),
     ]
 
 
 def test_an_error_hides_those_that_may_follow_from_it() -> None:
     text = changed("trunk.depth: {type: int", "trunk.depth: {type: itn").replace("  PE: {unit: MW}", "  PE: 3")
-    assert error_text(text).splitlines() == [
-        "x.yaml:5: heads.PE: got 3, expected a mapping with column, unit, loss",
-        "x.yaml:11: space.dimensions.trunk.depth.type: got 'itn', expected one of float, int, choice; did you mean 'int'?",
-    ]
+    assert locations(error_of(text)) == [("x.yaml:5", "heads.PE"), ("x.yaml:11", "space.dimensions.trunk.depth.type")]
 
 
 def test_every_duplicate_key_is_reported() -> None:
-    text = changed("    loss: huber", "    unit: huber") + "fit: {}\n"
-    assert error_text(text).splitlines() == [
-        "x.yaml:8: heads.V.unit: this key stands twice, first in line 7",
-        "x.yaml:30: fit: this key stands twice, first in line 25",
-    ]
-
-
-def test_an_error_has_file_and_line_as_a_field() -> None:
-    with pytest.raises(ConfigError) as caught:
-        loaded(changed("epochs: 5", "epochs: 0"))
-    assert caught.value.where == "x.yaml:26"
-    assert caught.value.message == "fit.epochs: got 0, expected a whole number of at least 1"
+    error = error_of(changed("    loss: huber", "    unit: huber") + "fit: {}\n")
+    assert locations(error) == [("x.yaml:8", "heads.V.unit"), ("x.yaml:30", "fit")]
+    assert ["7" in error.mistakes[0].message, "25" in error.mistakes[1].message] == [True, True]  # the first lines of the keys
 
 
 def test_no_message_comes_from_pydantic() -> None:
     for change, _ in MISTAKES.values():
-        text = error_text(changed(*change))
+        text = str(error_of(changed(*change)))
         assert "Input" not in text
         assert "http" not in text
         assert "type=" not in text
@@ -425,23 +428,25 @@ def test_no_message_comes_from_pydantic() -> None:
 class TestFiles:
     def test_the_error_for_a_missing_file_names_the_nearest(self) -> None:
         write_yaml(GOOD, "experiments/plant.yaml")
-        with pytest.raises(
-            ConfigError, match=r"^experiments/palnt.yaml: no such file; did you mean 'experiments/plant.yaml'\?$"
-        ):
+        with pytest.raises(ConfigError, match=r"'experiments/plant\.yaml'") as caught:
             load_experiment(Path("experiments/palnt.yaml"))
+        assert caught.value.where == "experiments/palnt.yaml"
 
     def test_a_missing_file_without_a_similar_name_is_an_error(self) -> None:
-        with pytest.raises(ConfigError, match=r"^nowhere/x.yaml: no such file$"):
+        with pytest.raises(ConfigError) as caught:
             load_experiment(Path("nowhere/x.yaml"))
+        assert caught.value.where == "nowhere/x.yaml" and "'" not in caught.value.message
 
     def test_a_folder_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        with pytest.raises(ConfigError) as caught:
             load_experiment(tmp_path)
+        assert isinstance(caught.value.__cause__, IsADirectoryError)
 
     def test_a_file_that_is_not_utf_8_is_an_error(self) -> None:
         Path("x.yaml").write_bytes(b"name: \xff\xfe")
-        with pytest.raises(ConfigError, match="not a text in UTF-8"):
+        with pytest.raises(ConfigError) as caught:
             load_experiment(Path("x.yaml"))
+        assert caught.value.where == "x.yaml" and isinstance(caught.value.__cause__, UnicodeDecodeError)
 
     def test_a_path_outside_the_working_directory_is_shown_in_full(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -451,7 +456,7 @@ class TestFiles:
         monkeypatch.chdir(tmp_path / "elsewhere")
         with pytest.raises(ConfigError) as caught:
             load_experiment(path)
-        assert str(caught.value).startswith(f"{path}:1: ")
+        assert caught.value.where == f"{path}:1"
 
     def test_a_byte_order_mark_is_not_part_of_the_first_key(self) -> None:
         assert loaded("\ufeff" + GOOD).name == "plant"
@@ -474,39 +479,33 @@ class TestSpaceInItsOwnFile:
         assert list(experiment.space.dimensions) == ["branch.depth"]
 
     @pytest.mark.parametrize(
-        ("old", "new", "message"),
+        ("old", "new", "where", "key", "value"),
         [
-            (
-                "type: int",
-                "type: itn",
-                "y.yaml:3: dimensions.trunk.depth.type: got 'itn', expected one of float, int, choice; did you mean 'int'?",
-            ),
-            ("high: 4", "high: 40", "y.yaml:3: dimensions.trunk.depth.high: got 40, expected a whole number from 1 to 16"),
-            (
-                "dimensions",
-                "dimension",
-                "y.yaml:2: unknown key 'dimension', expected one of dimensions, fixed; did you mean 'dimensions'?",
-            ),
-            (TEXT, "fixed: {}", "y.yaml:1: missing key 'dimensions', expected a mapping"),
-            (TEXT, "3", "y.yaml:1: got 3, expected a mapping (key: value)"),
-            (TEXT, "", "y.yaml: the file is empty, expected a mapping (key: value)"),
-            ("low: 1", "low: 1, low: 2", "y.yaml:3: dimensions.trunk.depth.low: this key stands twice, first in line 3"),
+            ("type: int", "type: itn", "y.yaml:3", "dimensions.trunk.depth.type", "'int'"),
+            ("high: 4", "high: 40", "y.yaml:3", "dimensions.trunk.depth.high", "40"),
+            ("dimensions", "dimension", "y.yaml:2", "", "'dimensions'"),
+            (TEXT, "fixed: {}", "y.yaml:1", "", "'dimensions'"),
+            (TEXT, "3", "y.yaml:1", "", "3"),
+            (TEXT, "", "y.yaml", "", "empty"),
+            ("low: 1", "low: 1, low: 2", "y.yaml:3", "dimensions.trunk.depth.low", "3"),
         ],
     )
-    def test_its_errors_have_its_lines(self, old: str, new: str, message: str) -> None:
+    def test_its_errors_have_its_lines(self, old: str, new: str, where: str, key: str, value: str) -> None:
         write_yaml(self.TEXT.replace(old, new), "y.yaml")
-        assert error_text(self.EXPERIMENT.replace("SPACE", "y.yaml")) == message
+        error = error_of(self.EXPERIMENT.replace("SPACE", "y.yaml"))
+        assert locations(error) == [(where, key)]
+        assert value in error.message
 
     def test_its_errors_follow_those_of_the_experiment(self) -> None:
         write_yaml(self.TEXT.replace("high: 4", "hihg: 4"), "y.yaml")
         text = self.EXPERIMENT.replace("SPACE", "y.yaml") + "seed: -1\n"
-        assert [line.split(" ")[0] for line in error_text(text).splitlines()] == ["x.yaml:5:", "y.yaml:3:"]
+        assert [where for where, _ in locations(error_of(text))] == ["x.yaml:5", "y.yaml:3"]
 
     def test_the_error_for_a_missing_space_names_the_nearest(self) -> None:
         write_yaml(self.TEXT, "spaces/branched.yaml")
-        assert error_text(self.EXPERIMENT.replace("SPACE", "spaces/brached.yaml")) == (
-            f"x.yaml:4: space: got 'spaces/brached.yaml', {UNFOUND}; did you mean 'spaces/branched.yaml'?"
-        )
+        error = error_of(self.EXPERIMENT.replace("SPACE", "spaces/brached.yaml"))
+        assert locations(error) == [("x.yaml:4", "space")]
+        assert all(value in error.message for value in ("'spaces/brached.yaml'", "'spaces/branched.yaml'"))
 
 
 class TestOverrides:
@@ -560,56 +559,50 @@ class TestOverrides:
         assert list(loaded(GOOD, "space=y.yaml", "space.dimensions.trunk.depth.low=2").space.dimensions) == ["trunk.depth"]
 
     @pytest.mark.parametrize(
-        ("override", "message"),
+        ("override", "key", "values"),
         [
-            (
-                "search.trails=8",
-                f"search: unknown key 'trails', expected one of {SEARCH_KEYS}; did you mean 'trials'?",
-            ),
-            ("serach.trials=8", f"unknown key 'serach', expected one of {ROOT_KEYS}; did you mean 'search'?"),
-            ("search.trials=many", "search.trials: got 'many', expected a whole number of at least 1"),
-            ("search.trials=", "search.trials: got nothing, expected a whole number of at least 1"),
-            ("search.trials=[", "this is not YAML: expected the node content, but found '<stream end>'"),
-            ("fit={epochs: 1, epochs: 2}", "epochs: this key stands twice"),
-            ("heads.PEE.loss=mae", "heads: unknown key 'PEE', expected one of PE, V; did you mean 'PE'?"),
-            ("heads.PE.loss=mea", "heads.PE.loss: got 'mea', expected one of mse, mae, huber; did you mean 'mae'?"),
+            ("search.trails=8", "search", ["'trails'", SEARCH_KEYS, "'trials'"]),
+            ("serach.trials=8", "", ["'serach'", ROOT_KEYS, "'search'"]),
+            ("search.trials=many", "search.trials", ["'many'", "1"]),
+            ("search.trials=", "search.trials", ["nothing", "1"]),
+            ("search.trials=[", "", ["YAML"]),
+            ("fit={epochs: 1, epochs: 2}", "epochs", []),
+            ("heads.PEE.loss=mae", "heads", ["'PEE'", "PE, V", "'PE'"]),
+            ("heads.PE.loss=mea", "heads.PE.loss", ["'mea'", "mse, mae, huber", "'mae'"]),
             (
                 "space.dimensions.trunk.dpeth.high=2",
-                (
-                    "space.dimensions: unknown key 'trunk.dpeth', expected one of trunk.depth, learning_rate, activation; "
-                    "did you mean 'trunk.depth'?"
-                ),
+                "space.dimensions",
+                ["'trunk.dpeth'", "trunk.depth, learning_rate, activation", "'trunk.depth'"],
             ),
-            (
-                "space.dimensions.trunk.depth.high=99",
-                "space.dimensions.trunk.depth.high: got 99, expected a whole number from 1 to 16",
-            ),
-            (
-                "space.fixed.actvation=relu",
-                (
-                    f"space.fixed.actvation: got 'actvation', expected the name of a hyperparameter ({NAMES}); "
-                    "did you mean 'activation'?"
-                ),
-            ),
-            ("name.first=plant", "name: got 'plant', which holds no keys; set it as a whole"),
-            ("table.inputs.0=AT", "table.inputs: got a list, which holds no keys; set it as a whole"),
-            ("space=nowhere.yaml", f"space: got 'nowhere.yaml', {UNFOUND}"),
+            ("space.dimensions.trunk.depth.high=99", "space.dimensions.trunk.depth.high", ["99", "16"]),
+            ("space.fixed.actvation=relu", "space.fixed.actvation", ["'actvation'", NAMES, "'activation'"]),
+            ("name.first=plant", "name", ["'plant'"]),
+            ("table.inputs.0=AT", "table.inputs", ["list"]),
+            ("space=nowhere.yaml", "space", ["'nowhere.yaml'"]),
         ],
     )
-    def test_errors_name_the_override(self, override: str, message: str) -> None:
-        assert error_text(GOOD, override) == f"--set {override}: {message}"
+    def test_errors_name_the_override(self, override: str, key: str, values: list[str]) -> None:
+        error = error_of(GOOD, override)
+        assert locations(error) == [(f"--set {override}", key)]
+        assert [value for value in values if value not in error.mistakes[0].message] == []
 
     @pytest.mark.parametrize("override", ["search.trials", "=8", "search..trials=8", ""])
     def test_an_override_without_key_or_value_is_an_error(self, override: str) -> None:
-        assert error_text(GOOD, override) == f"--set: got '{override}', expected key=value, such as search.trials=8"
+        error = error_of(GOOD, override)
+        assert error.where == "--set"
+        assert f"'{override}'" in error.message and "key=value" in error.message
 
     def test_errors_of_overrides_follow_those_of_the_file(self) -> None:
-        lines = error_text(changed("epochs: 5", "epochs: 0"), "search.trials=0", "seed=-1").splitlines()
-        assert [line.split(": ")[0] for line in lines] == ["x.yaml:26", "--set search.trials=0", "--set seed=-1"]
+        error = error_of(changed("epochs: 5", "epochs: 0"), "search.trials=0", "seed=-1")
+        assert [where for where, _ in locations(error)] == [
+            "x.yaml:26",
+            *(f"--set {key}" for key in ("search.trials=0", "seed=-1")),
+        ]
 
     def test_a_missing_space_is_reported_where_it_is_named(self) -> None:
         text = TestSpaceInItsOwnFile.EXPERIMENT.replace("SPACE", "nowhere.yaml")
-        assert error_text(text, "space.dimensions.trunk.depth.high=2") == f"x.yaml:4: space: got 'nowhere.yaml', {UNFOUND}"
+        error = error_of(text, "space.dimensions.trunk.depth.high=2")
+        assert locations(error) == [("x.yaml:4", "space")] and "'nowhere.yaml'" in error.message
 
 
 class TestValues:
@@ -620,7 +613,8 @@ class TestValues:
         assert learning_rate.model_dump()["low"] == 1e-4
 
     def test_a_date_is_read_as_text(self) -> None:
-        assert loaded(changed("source: plant.csv", "source: plant.csv, sheet: 2024-01-01")).table.sheet == "2024-01-01"
+        text = changed("source: plant.csv", "source: plant.csv, sheet: 2024-01-01")
+        assert loaded(text).table.sheet == "2024-01-01"
 
     def test_an_alias_stands_for_its_anchor(self) -> None:
         text = changed("  PE: {unit: MW}", "  PE: &head {unit: MW, loss: mae}").replace(
@@ -634,7 +628,8 @@ class TestValues:
         assert loaded(text).table == Table(source="ccpp", inputs=["AT", "AP", "RH"])
 
     def test_the_built_in_table_with_other_inputs(self) -> None:
-        assert loaded(changed("source: plant.csv", "source: ccpp")).table.inputs == ["AT", "RH"]
+        text = changed("source: plant.csv", "source: ccpp")
+        assert loaded(text).table.inputs == ["AT", "RH"]
 
     def test_a_table_is_found_from_the_folder_of_the_experiment_then_from_the_working_directory(self, tmp_path: Path) -> None:
         path = write_yaml(GOOD, "experiments/x.yaml")
@@ -701,19 +696,20 @@ class TestDump:
 
     def test_a_dump_keeps_the_order_and_has_the_defaults(self) -> None:
         text = dump_yaml(loaded())
-        assert text.startswith("name: plant\n")
-        assert text.index("  PE:") < text.index("  V:")
-        assert "\n  batch: 32\n" in text
+        data = parse_yaml(text, "x.yaml")[0]
+        assert list(data)[:3] == ["name", "question", "seed"] and list(data["heads"]) == ["PE", "V"]
+        assert data["search"]["batch"] == 32
 
     def test_a_recorded_experiment_is_read_without_the_files_that_it_names(self) -> None:
         """A sweep may be read where its table and its baselines are not."""
         experiment = loaded().model_copy(update={"baselines": ["/gone/article.yaml", "linear_regression"]})
-        assert parse_recorded_experiment(dump_yaml(experiment), "sweep x") == experiment
+        assert parse_recorded_experiment(dump_yaml(experiment), "recorded") == experiment
 
     @pytest.mark.parametrize("text", ["", "a word", "name: x\nfuture: 1\n"])
     def test_an_invalid_recorded_experiment_is_an_error(self, text: str) -> None:
-        with pytest.raises(ConfigError, match=r"^sweep x"):
-            parse_recorded_experiment(text, "sweep x")
+        with pytest.raises(ConfigError) as caught:
+            parse_recorded_experiment(text, "recorded")
+        assert {mistake.where.partition(":")[0] for mistake in caught.value.mistakes} == {"recorded"}
 
     def test_a_dump_has_no_anchors_and_aliases(self) -> None:
         text = changed("  PE: {unit: MW}", "  PE: &head {unit: MW}").replace(
@@ -785,27 +781,25 @@ class TestSpaceAlone:
         assert (list(experiment.heads), experiment.table.inputs) == (heads, inputs)
 
     @pytest.mark.parametrize(
-        ("change", "message"),
+        ("change", "where", "key", "value"),
         [
-            (
-                ("heat.depth", "trunk.widht"),
-                "x.yaml:3: dimensions.trunk.widht: got 'trunk.widht', expected the name of",
-            ),
-            (("heat.depth", "heat.dpeth"), "did you mean 'heat.depth'?"),
-            (("high: 2", "high: 20"), "x.yaml:3: dimensions.heat.depth.high: got 20, expected a whole number from 0 to 16"),
-            (("low: 1, ", ""), "x.yaml:2: dimensions.trunk.depth: missing key 'low', expected a whole number"),
-            (("fixed:", "fxied:"), "x.yaml:4: unknown key 'fxied', expected one of dimensions, fixed; did you mean 'fixed'?"),
-            (("fixed:\n  steam.width: 16", "fixed: 3"), "x.yaml:4: fixed: got 3, expected a mapping"),
-            (("heat", "a b"), "x.yaml:3: dimensions.a b.depth: got 'a b.depth', expected the name of a hyperparameter"),
-            ((SPACE_FILE, "{}"), "x.yaml:1: missing key 'dimensions', expected a mapping"),
+            (("heat.depth", "trunk.widht"), "x.yaml:3", "dimensions.trunk.widht", "'trunk.widht'"),
+            (("heat.depth", "heat.dpeth"), "x.yaml:3", "dimensions.heat.dpeth", "'heat.depth'"),
+            (("high: 2", "high: 20"), "x.yaml:3", "dimensions.heat.depth.high", "20"),
+            (("low: 1, ", ""), "x.yaml:2", "dimensions.trunk.depth", "'low'"),
+            (("fixed:", "fxied:"), "x.yaml:4", "", "'fixed'"),
+            (("fixed:\n  steam.width: 16", "fixed: 3"), "x.yaml:4", "fixed", "3"),
+            (("heat", "a b"), "x.yaml:3", "dimensions.a b.depth", "'a b.depth'"),
+            ((SPACE_FILE, "{}"), "x.yaml:1", "", "'dimensions'"),
         ],
     )
-    def test_an_error_in_a_space_has_its_line(self, change: tuple[str, str], message: str) -> None:
+    def test_an_error_in_a_space_has_its_line(self, change: tuple[str, str], where: str, key: str, value: str) -> None:
         path = write_yaml(SPACE_FILE.replace(*change))
         assert is_space_file(path)
         with pytest.raises(ConfigError) as caught:
             experiment_around_space(path)
-        assert message in str(caught.value)
+        assert (where, key) in locations(caught.value)
+        assert value in caught.value.message
 
 
 class TestSchema:

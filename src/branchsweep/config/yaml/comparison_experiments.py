@@ -48,35 +48,35 @@ def resolve_comparison(document: Document, folder: Path) -> list[ConfigMistake]:
     return mistakes
 
 
-def resolve_override_path(document: Document, words: Sequence[str], folder: Path) -> list[ConfigMistake]:
+def resolve_override_path(document: Document, parts: Sequence[str], folder: Path) -> list[ConfigMistake]:
     """Resolve what is on the way of an override into an experiment of a comparison.
 
     Args:
         document: Changed in place.
-        words: The override's key, split at its dots.
+        parts: The override's key, split at its dots.
         folder: The folder of the comparison's file.
 
     Returns:
         What could not be resolved; with a mistake, nothing further is.
     """
-    mistakes = _lacks_experiment(document, words)
+    mistakes = _lacks_experiment(document, parts)
     for path in experiment_paths(document):
-        if path == tuple(words[: len(path)]) and len(path) < len(words) and not mistakes:
+        if path == tuple(parts[: len(path)]) and len(path) < len(parts) and not mistakes:
             mistakes = _include_experiment(document, path, folder)
             rename_deprecated_keys(document, path)
-            mistakes += resolve_shorthand(document, path, words[len(path)], _folder_of(document, path, folder))
+            mistakes += resolve_shorthand(document, path, parts[len(path)], _folder_of(document, path, folder))
     return mistakes
 
 
-def _lacks_experiment(document: Document, words: Sequence[str]) -> list[ConfigMistake]:
+def _lacks_experiment(document: Document, parts: Sequence[str]) -> list[ConfigMistake]:
     """A mistake where an override reaches into the experiment of a contestant that has the comparison's."""
-    path = ("contestants", *words[1:2], "experiment")
-    if path != tuple(words[:3]) or len(words) < 4:
+    path = ("contestants", *parts[1:2], "experiment")
+    if path != tuple(parts[:3]) or len(parts) < 4:
         return []
     if not isinstance(document.find(path[:-1]), dict) or document.find(path) is not None:
         return []
-    remedy = f"name one first ({'.'.join(path)}=PATH), or change the comparison's ({'.'.join(words[2:])})"
-    return [ConfigMistake(path, path, f"{words[1]} has no experiment of its own; {remedy}")]
+    remedy = f"name one first ({'.'.join(path)}=PATH), or change the comparison's ({'.'.join(parts[2:])})"
+    return [ConfigMistake(path, path, f"{parts[1]} has no experiment of its own; {remedy}")]
 
 
 def _include_experiment(document: Document, path: KeyPath, folder: Path) -> list[ConfigMistake]:

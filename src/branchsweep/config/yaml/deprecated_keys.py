@@ -47,21 +47,20 @@ def rename_deprecated_keys(document: Document, experiment: KeyPath = (), is_reco
     return mistakes
 
 
-def rename_deprecated_key(words: Sequence[str], where: str) -> list[str]:
-    """The dotted words of an override's key, with the present name of a key that was renamed.
+def rename_deprecated_key(parts: Sequence[str], where: str) -> list[str]:
+    """The parts of an override's key, with the present name of a key that was renamed.
 
     Args:
-        words: Such as `["search", "known", "article"]`, in a comparison with the path of an experiment before them.
+        parts: Such as `["search", "known", "article"]`, in a comparison with the path of an experiment before them.
         where: The override, for the notice.
     """
-    depth = experiment_depth(words)
-    if len(words) < depth + 2 or words[depth] != "search" or words[depth + 1] not in RENAMED_KEYS:
-        return list(words)
-    new = RENAMED_KEYS[words[depth + 1]]
-    _warn(tuple(words[: depth + 2]), new, where)
-    return [*words[: depth + 1], new, *words[depth + 2 :]]
+    depth = experiment_depth(parts)
+    if len(parts) < depth + 2 or parts[depth] != "search" or parts[depth + 1] not in RENAMED_KEYS:
+        return list(parts)
+    new = RENAMED_KEYS[parts[depth + 1]]
+    _warn(tuple(parts[: depth + 2]), new, where)
+    return [*parts[: depth + 1], new, *parts[depth + 2 :]]
 
 
 def _warn(path: KeyPath, new: str, where: str) -> None:
-    message = f"{where}: {dotted(path)} is now called {dotted((*path[:-1], new))}; the old name is still read"
-    warnings.warn(message, DeprecatedKeyWarning, stacklevel=2)
+    warnings.warn(DeprecatedKeyWarning(where, dotted(path), dotted((*path[:-1], new))), stacklevel=2)

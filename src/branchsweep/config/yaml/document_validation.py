@@ -13,7 +13,7 @@ from branchsweep.config.config_model import ConfigModel, KeyPath
 from branchsweep.config.yaml.messages import ConfigMistake, has_path, to_mistake, value_at
 from branchsweep.config.yaml.schema_lookup import RootModel, has_free_keys, subschema
 from branchsweep.config.yaml.yaml_document import Document, dotted
-from branchsweep.errors import ConfigError
+from branchsweep.errors import ConfigError, Mistake
 
 Model = TypeVar("Model", bound=ConfigModel)
 
@@ -44,8 +44,7 @@ def raise_mistakes(document: Document, mistakes: Iterable[ConfigMistake]) -> NoR
         location = document.location(mistake.path)
         return sources.index(location.source), location.line
 
-    (where, message), *others = [_located(document, mistake) for mistake in sorted(_distinct(mistakes), key=order)]
-    raise ConfigError("\n".join([message, *(f"{where}: {message}" for where, message in others)]), where=where)
+    raise ConfigError.of([_located(document, mistake) for mistake in sorted(_distinct(mistakes), key=order)])
 
 
 def _validate(root: type[Model], data: dict[str, Any]) -> tuple[Model | None, list[ConfigMistake]]:
@@ -55,11 +54,10 @@ def _validate(root: type[Model], data: dict[str, Any]) -> tuple[Model | None, li
         return None, [to_mistake(root, data, details) for details in error.errors(include_url=False)]
 
 
-def _located(document: Document, mistake: ConfigMistake) -> tuple[str, str]:
-    """File and line of a mistake, and its message with the path that it names."""
+def _located(document: Document, mistake: ConfigMistake) -> Mistake:
+    """A mistake with its file and line."""
     location = document.location(mistake.path)
-    name = dotted(mistake.named_path[location.root_depth :])
-    return str(location), f"{name}: {mistake.message}" if name else mistake.message
+    return Mistake(str(location), dotted(mistake.named_path[location.root_depth :]), mistake.message)
 
 
 def _distinct(mistakes: Iterable[ConfigMistake]) -> list[ConfigMistake]:

@@ -48,8 +48,8 @@ def load_experiment(file: Path, overrides: Sequence[str] = ()) -> Experiment:
         )
         raise ConfigError(message, where=str(document.location(("contestants",))))
 
-    def resolve_path(words: Sequence[str]) -> None:
-        _raise_any(document, resolve_shorthand(document, (), words[0], folder))
+    def resolve_path(parts: Sequence[str]) -> None:
+        _raise_any(document, resolve_shorthand(document, (), parts[0], folder))
 
     rename_deprecated_keys(document)  # an override may name a key below one that the file has by its old name
     for override in overrides:
@@ -74,8 +74,8 @@ def load_comparison(file: Path, overrides: Sequence[str] = ()) -> Comparison:
         message = f"got an experiment, expected a comparison; 'branchsweep run {display_path(file)}' runs it"
         raise ConfigError(message, where=str(document.location(())))
 
-    def resolve_path(words: Sequence[str]) -> None:
-        _raise_any(document, resolve_override_path(document, words, folder))
+    def resolve_path(parts: Sequence[str]) -> None:
+        _raise_any(document, resolve_override_path(document, parts, folder))
 
     for override in overrides:
         apply_override(document, override, Comparison, resolve_path)

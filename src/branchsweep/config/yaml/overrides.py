@@ -14,10 +14,10 @@ from branchsweep.config.yaml.deprecated_keys import rename_deprecated_key
 from branchsweep.config.yaml.schema_lookup import RootModel, entries_are_mappings, has_free_keys, subschema
 from branchsweep.config.yaml.yaml_document import Document, SourceLocation, describe_value, dotted
 from branchsweep.config.yaml.yaml_parser import parse_yaml
-from branchsweep.errors import ConfigError, did_you_mean, similarity
+from branchsweep.errors import ConfigError, Mistake, did_you_mean, similarity
 
 ResolvePath = Callable[[Sequence[str]], None]
-"""Replaces the shorthands on a path of words into the document by what they stand for (`table: ccpp`, a path as `space`)."""
+"""Replaces the shorthands on the path of a key into the document by what they stand for (`table: ccpp`, a path as `space`)."""
 
 
 def apply_override(document: Document, override: str, root: RootModel, resolve_path: ResolvePath) -> None:
@@ -27,59 +27,59 @@ def apply_override(document: Document, override: str, root: RootModel, resolve_p
         document: Changed in place.
         override: `key=value`, the value in YAML.
         root: The model of the file.
-        resolve_path: Called with the words of the key, so that what they name is there.
+        resolve_path: Called with the parts of the key, so that what they name is there.
 
     Raises:
         ConfigError: There is no `=`, the value is not YAML, or there is nothing at the key's path.
     """
     source = f"--set {override}"
     key, equals, text = override.partition("=")
-    words = rename_deprecated_key(key.strip().split("."), source)
-    if not equals or not all(words):
+    parts = rename_deprecated_key(key.strip().split("."), source)
+    if not equals or not all(parts):
         raise ConfigError(f"got '{override}', expected key=value, such as search.trials=8", where="--set")
     value, locations = parse_yaml(text, source, has_lines=False)
-    if len(words) > 1:
-        resolve_path(words)
-    path = _find_path(document, root, words, isinstance(value, dict), source)
+    if len(parts) > 1:
+        resolve_path(parts)
+    path = _find_path(document, root, parts, isinstance(value, dict), source)
     document.put(path, value, locations)
 
 
-def _find_path(document: Document, root: RootModel, words: list[str], is_mapping: bool, source: str) -> KeyPath:
-    """The path that dotted words mean. Mappings on it that are not there yet are added.
+def _find_path(document: Document, root: RootModel, parts: list[str], is_mapping: bool, source: str) -> KeyPath:
+    """The path that dotted parts mean. Mappings on it that are not there yet are added.
 
     Args:
         document: Changed in place.
         root: The model of the file.
-        words: The key, split at its dots.
+        parts: The key, split at its dots.
         is_mapping: Whether the value to write is a mapping.
         source: The override, for messages.
     """
     path: KeyPath = ()
-    while words:
+    while parts:
         mapping = document.value(path)
         if not isinstance(mapping, dict):
-            message = f"{dotted(path)}: got {describe_value(mapping)}, which holds no keys; set it as a whole"
-            raise ConfigError(message, where=source)
+            message = f"got {describe_value(mapping)}, which holds no keys; set it as a whole"
+            raise ConfigError.of([Mistake(source, dotted(path), message)])
         schema = subschema(root, path, document.data)
         count = 1
         if has_free_keys(schema):
-            matching = _longest_match(words, mapping)
+            matching = _longest_match(parts, mapping)
             if not matching and entries_are_mappings(schema) and not is_mapping:
-                raise ConfigError(_unknown_key_message(path, words, mapping), where=source)
-            count = matching or len(words)
-        path, words = (*path, ".".join(words[:count])), words[count:]
-        if words and mapping.get(path[-1]) is None:
+                raise ConfigError.of([Mistake(source, dotted(path), _unknown_key_message(parts, mapping))])
+            count = matching or len(parts)
+        path, parts = (*path, ".".join(parts[:count])), parts[count:]
+        if parts and mapping.get(path[-1]) is None:
             document.put(path, {}, {(): SourceLocation(source)})
     return path
 
 
-def _longest_match(words: list[str], keys: Iterable[str]) -> int:
-    """How many of the first words are one of the keys, at most; 0 where none are."""
-    return next((count for count in range(len(words), 0, -1) if ".".join(words[:count]) in keys), 0)
+def _longest_match(parts: list[str], keys: Iterable[str]) -> int:
+    """How many of the first parts are one of the keys, at most; 0 where none are."""
+    return next((count for count in range(len(parts), 0, -1) if ".".join(parts[:count]) in keys), 0)
 
 
-def _unknown_key_message(path: KeyPath, words: list[str], valid: Iterable[str]) -> str:
-    """That the words name no key, with the key that they are most like."""
-    candidates = [".".join(words[:count]) for count in range(1, len(words) + 1)]
+def _unknown_key_message(parts: list[str], valid: Iterable[str]) -> str:
+    """That the parts name no key, with the key that they are most like."""
+    candidates = [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
     key = max(candidates, key=lambda candidate: max((similarity(candidate, name) for name in valid), default=0.0))
-    return f"{dotted(path)}: unknown key '{key}', expected one of {', '.join(valid)}{did_you_mean(key, valid)}"
+    return f"unknown key '{key}', expected one of {', '.join(valid)}{did_you_mean(key, valid)}"

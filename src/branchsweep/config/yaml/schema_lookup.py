@@ -146,8 +146,8 @@ def _describe_number(kind: str, schema: Schema) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
         return f"{noun} from {low} to {high}"
-    words = {"minimum": "of at least", "exclusiveMinimum": "above", "maximum": "of at most", "exclusiveMaximum": "below"}
-    bounds = [f"{word} {schema[bound]}" for bound, word in words.items() if bound in schema]
+    phrases = {"minimum": "of at least", "exclusiveMinimum": "above", "maximum": "of at most", "exclusiveMaximum": "below"}
+    bounds = [f"{phrase} {schema[bound]}" for bound, phrase in phrases.items() if bound in schema]
     return " ".join([noun, " and ".join(bounds)]) if bounds else noun
 
 

@@ -21,7 +21,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from branchsweep.config.config_model import KeyPath
 from branchsweep.config.yaml.file_paths import display_path, nearest_yaml_file
 from branchsweep.config.yaml.yaml_document import Document, SourceLocation, describe_value, dotted
-from branchsweep.errors import ConfigError
+from branchsweep.errors import ConfigError, Mistake
 
 _TAG = "tag:yaml.org,2002:"
 
@@ -83,8 +83,8 @@ def parse_yaml(text: str, source: str, has_lines: bool = True) -> tuple[Any, dic
         return None, {(): SourceLocation(source)}
     builder = _Builder(yaml, locate)
     value = builder.build(root, ())
-    if builder.messages:
-        raise ConfigError("\n".join(builder.messages))
+    if builder.mistakes:
+        raise ConfigError.of(builder.mistakes)
     return value, builder.locations
 
 
@@ -118,21 +118,21 @@ class _Builder:
         yaml: The parser, which makes values of scalars.
         locate: The location of one of the parser's marks.
         locations: What was found, by path.
-        messages: What is wrong, each with its file and line.
+        mistakes: What is wrong.
         ancestors: The nodes around the one that is being built.
     """
 
     yaml: YAML
     locate: Callable[[StreamMark | None], SourceLocation]
     locations: dict[KeyPath, SourceLocation] = field(default_factory=dict)
-    messages: list[str] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
     ancestors: list[Node] = field(default_factory=list)
 
     def build(self, node: Node, path: KeyPath) -> Any:
         """The plain value of a node, which is at the end of `path`."""
         self.locations.setdefault(path, self.locate(node.start_mark))
         if node in self.ancestors:
-            self._add_message(node, path, "an alias that contains itself has no end")
+            self._add_mistake(node, path, "an alias that contains itself has no end")
             return None
         self.ancestors.append(node)
         try:
@@ -152,10 +152,10 @@ class _Builder:
         for key_node, value in node.value:
             key, location = str(key_node.value), self.locate(key_node.start_mark)
             if not isinstance(key_node, ScalarNode):
-                self._add_message(key_node, path, "got a list or a mapping as key, expected a text")
+                self._add_mistake(key_node, path, "got a list or a mapping as key, expected a text")
             elif key in first:
                 line = f", first in line {first[key].line}" if first[key].line else ""
-                self._add_message(key_node, (*path, key), f"this key stands twice{line}")
+                self._add_mistake(key_node, (*path, key), f"this key stands twice{line}")
             else:
                 first[key] = self.locations[(*path, key)] = location
                 yield key, value
@@ -166,11 +166,11 @@ class _Builder:
         try:
             return self.yaml.constructor.construct_object(node)
         except (YAMLError, ValueError):
-            self._add_message(node, path, f"got '{node.value}' with the tag '{node.tag}', expected plain YAML")
+            self._add_mistake(node, path, f"got '{node.value}' with the tag '{node.tag}', expected plain YAML")
             return None
 
-    def _add_message(self, node: Node, path: KeyPath, message: str) -> None:
-        self.messages.append(": ".join(filter(None, (str(self.locate(node.start_mark)), dotted(path), message))))
+    def _add_mistake(self, node: Node, path: KeyPath, message: str) -> None:
+        self.mistakes.append(Mistake(str(self.locate(node.start_mark)), dotted(path), message))
 
 
 def _syntax_message(error: MarkedYAMLError) -> str:
