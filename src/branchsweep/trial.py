@@ -25,6 +25,18 @@ class Status(StrEnum):
     FAILED = "FAILED"
 
 
+class EndCause(StrEnum):
+    """Why a trial ended before it was complete.
+
+    `diverged`: a prediction was not finite. `pruned`: other trials ranked before it at a rung. `stopped`: it had come to a rung
+    when the search was over.
+    """
+
+    DIVERGED = "diverged"
+    PRUNED = "pruned"
+    STOPPED = "stopped"
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """Params to be trained and scored.
@@ -93,6 +105,8 @@ class Score:
         rungs: By the epoch of each rung that the trial reached, its score there by head, in the experiment's order.
         lane_scores: By head, the score of every lane, in order of (fold, seed); empty if the trial failed, or was recorded by a
             version that did not keep them.
+        cause: What `reason` says, as a code; None for a complete trial, or one recorded by a version that did not keep it.
+        ended_at: The epoch (from 1) after which the trial failed or was pruned; 0 where there is no `cause`.
     """
 
     status: Status
@@ -106,6 +120,8 @@ class Score:
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     rungs: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     lane_scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    cause: EndCause | None = None
+    ended_at: int = 0
 
     @property
     def is_complete(self) -> bool:

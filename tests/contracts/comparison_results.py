@@ -7,10 +7,12 @@ from typing import Any
 
 from branchsweep.metrics.comparison_result import (
     ComparisonResult,
+    ComparisonSettings,
     ContestantCost,
     ContestantResult,
     PairwiseDifference,
     SharingResult,
+    WarningCode,
 )
 from scores import SCORE_METRICS
 
@@ -74,6 +76,8 @@ def example_comparison(**changed: Any) -> ComparisonResult:
         "sharing": (SharingResult(0, {"PE": (0.1 + 0.2, math.nan)}, 77), SharingResult(1, {"PE": (0.5, -math.inf)}, 66)),
         "sharing_layers": 1,
         "warnings": ("One diverged.",),
+        "warning_codes": (WarningCode.CONTESTANT_FAILED,),
+        "settings": ComparisonSettings("five shuffles", 6, None, "nested", 3, 1, "plant"),
         "seconds": 12.25,
         **changed,
     }

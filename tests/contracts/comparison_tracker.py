@@ -45,14 +45,14 @@ class ComparisonTrackerContract:
         assert again.conclusion is None
 
     def test_another_comparison_has_parts_of_its_own(self, opened: OpenComparison) -> None:
-        first = opened(comparison_record("one"))
+        first = opened(comparison_record("first"))
         first.record_part("tuned/branched", 1)
-        other, fresh = opened(comparison_record("other")), opened(comparison_record("one"), fresh=True)
+        other, fresh = opened(comparison_record("other")), opened(comparison_record("first"), fresh=True)
         assert (other.recorded_parts(), fresh.recorded_parts()) == ({}, {})
         assert len({tracker.run_id for tracker in (first, other, fresh)}) == 3
         fresh.record_part("tuned/branched", 2)
         assert first.recorded_parts() == {"tuned/branched": 1}
-        assert opened(comparison_record("one")).recorded_parts() == {"tuned/branched": 2}, "the newest goes on"
+        assert opened(comparison_record("first")).recorded_parts() == {"tuned/branched": 2}, "the newest goes on"
 
     def test_a_later_part_replaces_an_earlier_one_and_is_a_copy(self, opened: OpenComparison) -> None:
         tracker, data = opened(comparison_record()), {"r2": [0.5]}
@@ -63,7 +63,7 @@ class ComparisonTrackerContract:
 
     def test_data_that_json_cannot_express_is_refused(self, opened: OpenComparison) -> None:
         tracker = opened(comparison_record())
-        with pytest.raises(ValueError, match="not JSON compliant"):
+        with pytest.raises(ValueError, match="JSON"):
             tracker.record_part("part", {"r2": [math.nan]})
         assert tracker.recorded_parts() == {}
 

@@ -18,14 +18,14 @@ from contracts.results import answered, score_of
 from contracts.search_spaces import KNOWN, MIXED, SMALL, Dimensions, make_experiment
 
 
-def play(driver: Driver, asks: int, count: int = 8) -> list[Result]:
+def run_driver(driver: Driver, asks: int, count: int = 8) -> list[Result]:
     """Ask `count` trials at once and tell their results in order, `asks` times or until no new trial is asked."""
     results: list[Result] = []
     for _ in range(asks):
-        answers = [answered(trial) for trial in driver.ask(count)]
-        for result in answers:
+        round_results = [answered(trial) for trial in driver.ask(count)]
+        for result in round_results:
             driver.tell(result)
-        results += answers
+        results += round_results
     return results
 
 
@@ -69,14 +69,14 @@ class DriverContract:
 
     def test_params_are_points_of_the_space_with_conditions_respected(self) -> None:
         experiment = self.experiment()
-        trials = self.points(play(open_driver(experiment), asks=5))
+        trials = self.points(run_driver(open_driver(experiment), asks=5))
         assert all(experiment.space.contains(trial.params) for trial in trials)
         assert {("momentum" in trial.params, trial.params["optimizer"]) for trial in trials} == {(True, "sgd"), (False, "adam")}
         assert all(("PE.width" in trial.params) == (trial.params["PE.depth"] != 0) for trial in trials)
 
     def test_values_have_pythons_own_types(self) -> None:
         dimensions = self.experiment().space.dimensions
-        for trial in self.points(play(open_driver(self.experiment()), asks=5)):
+        for trial in self.points(run_driver(open_driver(self.experiment()), asks=5)):
             for name, value in trial.params.items():
                 dimension = dimensions[name]
                 expected = str if isinstance(value, str) else float if isinstance(dimension, Float) else int
@@ -86,16 +86,18 @@ class DriverContract:
 
     def test_params_are_in_the_order_of_the_space(self) -> None:
         order = list(MIXED)
-        for trial in self.points(play(open_driver(self.experiment()), asks=3)):
+        for trial in self.points(run_driver(open_driver(self.experiment()), asks=3)):
             assert list(trial.params) == sorted(trial.params, key=order.index)
 
     def test_trials_are_numbered_consecutively(self) -> None:
-        trials = trials_of(play(open_driver(self.experiment()), asks=4))
+        trials = trials_of(run_driver(open_driver(self.experiment()), asks=4))
         assert [trial.number for trial in trials] == list(range(32))
 
     def test_no_recipe_is_asked_twice(self) -> None:
         experiment = self.experiment()
-        recipes = [repr(recipe_for(experiment, trial.params)) for trial in trials_of(play(open_driver(experiment), asks=5))]
+        recipes = [
+            repr(recipe_for(experiment, trial.params)) for trial in trials_of(run_driver(open_driver(experiment), asks=5))
+        ]
         assert len(set(recipes)) == len(recipes) == 40
 
     def test_at_most_as_many_as_asked_for(self) -> None:
@@ -104,7 +106,7 @@ class DriverContract:
         assert len(driver.ask(3)) == 3
 
     def test_equal_seeds_ask_the_same_and_others_do_not(self) -> None:
-        first, again, other = (play(open_driver(self.experiment(seed=seed)), asks=4) for seed in (1, 1, 2))
+        first, again, other = (run_driver(open_driver(self.experiment(seed=seed)), asks=4) for seed in (1, 1, 2))
         assert trials_of(first) == trials_of(again)
         assert not any(result.trial.params == different.trial.params for result, different in zip(first, other, strict=True))
 
@@ -116,7 +118,7 @@ class DriverContract:
 
     def test_known_configurations_are_not_asked_again_after_a_resume(self) -> None:
         experiment = self.experiment(initial_trials=KNOWN)
-        recorded = play(open_driver(experiment), asks=1)
+        recorded = run_driver(open_driver(experiment), asks=1)
         assert [trial.known for trial in self.resumed(experiment, recorded[:1]).ask(2)] == ["wide", ""]
         assert [trial.known for trial in self.resumed(experiment, recorded).ask(2)] == ["", ""]
 
@@ -139,7 +141,7 @@ class DriverContract:
     def test_a_finite_space_is_exhausted_with_each_recipe_asked_once(self) -> None:
         experiment = self.experiment(SMALL, initial_trials={"deep": {"trunk.depth": 3, "PE.depth": 1, "PE.width": 16}})
         driver = open_driver(experiment)
-        trials = trials_of(play(driver, asks=6))
+        trials = trials_of(run_driver(driver, asks=6))
         recipes = [repr(recipe_for(experiment, trial.params)) for trial in trials]
         assert len(trials) == len(set(recipes)) == 9
         assert driver.ask(8) == []
@@ -157,7 +159,7 @@ class DriverContract:
 
     def test_trials_do_not_depend_on_how_many_are_asked_at_once(self) -> None:
         experiment = self.experiment(initial_trials=KNOWN)
-        recorded = play(open_driver(experiment), asks=4)
+        recorded = run_driver(open_driver(experiment), asks=4)
         whole = self.resumed(experiment, recorded).ask(8)
         assert self.resumed(experiment, recorded).ask(3) == whole[:3]
         one_by_one = self.resumed(experiment, recorded)
@@ -165,15 +167,15 @@ class DriverContract:
 
     def test_a_resumed_driver_asks_what_an_uninterrupted_one_asks(self) -> None:
         experiment = self.experiment(initial_trials=KNOWN)
-        uninterrupted = play(open_driver(experiment), asks=5)
+        uninterrupted = run_driver(open_driver(experiment), asks=5)
         for recorded in (8, 16, 24, 32):
             driver = self.resumed(experiment, uninterrupted[:recorded])
-            again = play(driver, asks=(40 - recorded) // 8)
+            again = run_driver(driver, asks=(40 - recorded) // 8)
             assert trials_of(again) == trials_of(uninterrupted[recorded:])
 
     def test_a_partly_recorded_round_can_be_asked_again_as_a_whole(self) -> None:
         experiment = self.experiment(initial_trials=KNOWN)
-        uninterrupted = play(open_driver(experiment), asks=4)
+        uninterrupted = run_driver(open_driver(experiment), asks=4)
         recorded = uninterrupted[:29]
         whole_rounds = recorded[:24]
         assert self.resumed(experiment, whole_rounds).ask(8) == trials_of(uninterrupted[24:])
@@ -181,16 +183,16 @@ class DriverContract:
     @pytest.mark.parametrize("lost", [{25, 26, 27, 28, 29, 30, 31}, {24, 27, 30}, {31}, {0, 9, 18, 27}])
     def test_a_resume_asks_exactly_what_was_not_recorded(self, lost: set[int]) -> None:
         experiment = self.experiment(initial_trials=KNOWN)
-        uninterrupted = play(open_driver(experiment), asks=4)
+        uninterrupted = run_driver(open_driver(experiment), asks=4)
         driver = self.resumed(experiment, [result for result in uninterrupted if result.trial.number not in lost])
-        asked = trials_of(play(driver, asks=4, count=1 + len(lost) // 4))
+        asked = trials_of(run_driver(driver, asks=4, count=1 + len(lost) // 4))
         assert asked[: len(lost)] == [uninterrupted[number].trial for number in sorted(lost)]
 
     @pytest.mark.parametrize("pending_rounds", [1, 3])
     def test_pending_rounds_do_not_depend_on_when_results_are_told(self, pending_rounds: int) -> None:
         """The same trials with rounds pending, with all results told before the next round, and after a resume."""
         experiment = self.experiment(initial_trials=KNOWN, pending_rounds=pending_rounds)
-        uninterrupted = play(open_driver(experiment), asks=6)
+        uninterrupted = run_driver(open_driver(experiment), asks=6)
         assert ask_pending_rounds(open_driver(experiment), experiment, rounds=6) == trials_of(uninterrupted)
         for recorded in (8, 16, 40):
             driver = self.resumed(experiment, uninterrupted[:recorded])

@@ -10,10 +10,14 @@ import pytest
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.protocols import (
     Champion,
+    PromotionCause,
     PromotionDecision,
 )
 from contracts.results import example_result
 from contracts.tracking_records import OpenTracking, example_candidate, register, sweep_record
+
+FIRST, BETTER = "the first version", "better on both"
+"""Reasons of decisions."""
 
 
 class RegistryContract:
@@ -34,7 +38,7 @@ class RegistryContract:
         first = register(
             tracking,
             example_candidate(tmp_path / "model", "plant", 1),
-            PromotionDecision(promote=True, because="the first version"),
+            PromotionDecision(promote=True, because=FIRST, cause=PromotionCause.FIRST_VERSION),
         )
         assert first == Champion(
             model="plant",
@@ -45,8 +49,9 @@ class RegistryContract:
             split_digest="s1",
             sweep=tracking.tracker.run_id,
             trial=1,
-            because="the first version",
+            because=FIRST,
             params=example_result(1).trial.params,
+            cause=PromotionCause.FIRST_VERSION,
         )
         assert tracking.registry.champion("plant") == first
         second = register(
@@ -57,20 +62,21 @@ class RegistryContract:
         third = register(
             tracking,
             example_candidate(tmp_path / "model", "plant", 4),
-            PromotionDecision(promote=True, because="better on both"),
+            PromotionDecision(promote=True, because=BETTER),
         )
-        assert opened(sweep_record("another sweep")).registry.champion("plant") == third
+        assert third.cause is None
+        assert opened(sweep_record("another")).registry.champion("plant") == third
         assert tracking.registry.champion("another") is None
 
     def test_a_registered_model_is_read_back_with_its_files(self, opened: OpenTracking, tmp_path: Path) -> None:
         tracking = opened(sweep_record())
         evidence = {"p": 1 / 3, "interval": [0.1, 0.2]}
         candidate = example_candidate(tmp_path / "model", "kept", 2, card="# Karte ½\n")
-        first = register(tracking, candidate, PromotionDecision(promote=True, because="the first version", evidence=evidence))
+        first = register(tracking, candidate, PromotionDecision(promote=True, because=FIRST, evidence=evidence))
         second = register(
             tracking, example_candidate(tmp_path / "other", "kept", 4), PromotionDecision(promote=False, because="worse on V")
         )
-        reader = opened(sweep_record("another sweep"))
+        reader = opened(sweep_record("another"))
         assert first.params == example_result(2).trial.params
         assert [type(value) for value in first.params.values()] == [
             type(value) for value in example_result(2).trial.params.values()
@@ -90,14 +96,12 @@ class RegistryContract:
     def test_a_candidate_that_was_compared_with_another_champion_is_not_promoted(
         self, opened: OpenTracking, tmp_path: Path
     ) -> None:
-        first_sweep, second_sweep = opened(sweep_record("one")), opened(sweep_record("other"))
+        first_sweep, second_sweep = opened(sweep_record("first")), opened(sweep_record("other"))
         candidates = [example_candidate(tmp_path / "model", "contested", number) for number in range(4)]
-        first = register(first_sweep, candidates[0], PromotionDecision(promote=True, because="the first version", against=0))
+        first = register(first_sweep, candidates[0], PromotionDecision(promote=True, because=FIRST, against=0))
         with pytest.raises(TrackingError, match=r"\bversion 1\b.*\btrial 0\b"):
-            register(second_sweep, candidates[1], PromotionDecision(promote=True, because="the first version", against=0))
-        winner = register(
-            second_sweep, candidates[2], PromotionDecision(promote=True, because="better on both", against=first.version)
-        )
-        with pytest.raises(TrackingError, match=rf"\bversion 1\b.*\bversion {winner.version}\b.*better on both"):
+            register(second_sweep, candidates[1], PromotionDecision(promote=True, because=FIRST, against=0))
+        winner = register(second_sweep, candidates[2], PromotionDecision(promote=True, because=BETTER, against=first.version))
+        with pytest.raises(TrackingError, match=rf"\bversion 1\b.*\bversion {winner.version}\b.*{BETTER}"):
             register(first_sweep, candidates[3], PromotionDecision(promote=True, because="better still", against=first.version))
         assert first_sweep.registry.champion("contested") == second_sweep.registry.champion("contested") == winner

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from branchsweep.trial import ParamValue, Result, Score, Status, Trial
+from branchsweep.trial import EndCause, ParamValue, Result, Score, Status, Trial
 from scores import head_score
 
 
@@ -36,9 +36,8 @@ def example_result(number: int, status: Status = Status.COMPLETE) -> Result:
     }
     trial = Trial(number, params, known="article" if number == 0 else "")
     if status is Status.FAILED:
-        return Result(
-            trial, Score(status, reason="diverged at epoch 12 (fold 2, seed 1): 'Ω' \"quoted\"", seconds=0.5, lanes=3)
-        )
+        reason = "diverged at epoch 12 (fold 2, seed 1): 'Ω' \"quoted\""
+        return Result(trial, Score(status, reason=reason, seconds=0.5, lanes=3, cause=EndCause.DIVERGED, ended_at=12))
     heads = {
         "PE": head_score(r2=0.9 + number / 300, r2_se=0.001 / 3, rmse=4.0 + 1 / 3, mae=10 / 3),
         "V": head_score(r2=0.8 - number / 300, r2_se=float("nan"), rmse=5.0 + 1 / 7, mae=30 / 7),
@@ -59,6 +58,8 @@ def example_result(number: int, status: Status = Status.COMPLETE) -> Result:
             lane_scores={name: (head.score - 0.1, head.score + 1 / 3, head.score) for name, head in heads.items()}
             if number != 4
             else {},
+            cause=EndCause.PRUNED if status is Status.PRUNED else None,
+            ended_at=16 if status is Status.PRUNED else 0,
         ),
     )
 

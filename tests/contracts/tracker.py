@@ -62,7 +62,7 @@ class TrackerContract:
         assert [result.trial.number for result in opened(sweep_record()).tracker.recorded_results()] == [0, 1, 2]
 
     def test_sweeps_of_different_keys_are_recorded_apart(self, opened: OpenTracking) -> None:
-        first, second = opened(sweep_record("one")).tracker, opened(sweep_record("other")).tracker
+        first, second = opened(sweep_record("first")).tracker, opened(sweep_record("other")).tracker
         assert first.run_id != second.run_id
         first.record([example_result(0)])
         second.record([example_result(7)])

@@ -13,7 +13,7 @@ from branchsweep.metrics.names import Metric
 from branchsweep.metrics.scores import by_half, head_scores, scores_of_many, standard_error
 from branchsweep.models.heads.regression import MSE, Regression
 from branchsweep.training.lanes import LaneOutcome
-from branchsweep.trial import Status
+from branchsweep.trial import EndCause, Status
 from branchsweep.workflows.lane_scores import lane_scores
 
 ACTUAL = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [6.0, 60.0]])
@@ -77,9 +77,9 @@ def test_one_lane_has_no_standard_error() -> None:
 def test_a_lane_that_is_not_finite_fails_the_trial_with_its_name_and_epoch() -> None:
     finite, diverged = outcome(ACTUAL, [[1.0, 1.0]]), outcome(np.full((4, 2), np.nan), [[math.nan] * 2], failed_at=12)
     score = lane_scores([("fold 0", finite, ACTUAL), ("fold 1, seed 2", diverged, ACTUAL)], kinds("PE", "V"), seconds=1.0)
-    assert score.status is Status.FAILED
+    assert (score.status, score.cause, score.ended_at) == (Status.FAILED, EndCause.DIVERGED, 12)
     assert math.isnan(score.value)
-    assert "epoch 12 (fold 1, seed 2)" in score.reason
+    assert "fold 1, seed 2" in score.reason
 
 
 def test_r2_of_several_predictions_is_computed_for_each() -> None:

@@ -69,6 +69,10 @@ class TestAroundMlflow(AsyncContract):
         return lambda record, fresh=False: MlflowTracker.open(record, mlflow_store, fresh).tracking
 
 
+NO_RESPONSE = "no response"
+"""The error of a server that is away."""
+
+
 class Slow(MemoryTracker):
     """A tracker that writes once its gate is open, and refuses one trial.
 
@@ -130,7 +134,7 @@ class RemoteTracker(MemoryTracker):
 
     def check_server(self) -> None:
         if self.is_away:
-            raise TrackingServerUnavailableError("no response")
+            raise TrackingServerUnavailableError(NO_RESPONSE)
 
     def come_back_soon(self) -> None:
         def back() -> None:
@@ -238,28 +242,33 @@ class TestFailure:
             slow.begun.wait()
             record_each(async_tracker, [1, 2, 7, 3])
             slow.gate.set()
-            with pytest.raises(TrackingError, match="trial 7 is refused"):
+            with pytest.raises(TrackingError) as caught:
                 async_tracker.flush()
+        assert caught.value is slow.refusal
         assert numbers(slow) == [0, 1, 2]
 
     def test_recording_raises_the_error(self) -> None:
         slow = Slow(refused=5)
         slow.gate.set()
-        with AsyncTracker(slow) as async_tracker, pytest.raises(TrackingError, match="trial 5 is refused"):
+        with AsyncTracker(slow) as async_tracker, pytest.raises(TrackingError) as caught:
             record_each(async_tracker, count())
+        assert caught.value is slow.refusal
         assert numbers(slow) == [0, 1, 2, 3, 4]
 
     def test_the_exit_raises_the_error(self) -> None:
         slow = Slow(refused=1)
         slow.gate.set()
-        with pytest.raises(TrackingError, match="trial 1 is refused"), AsyncTracker(slow) as async_tracker:
+        with pytest.raises(TrackingError) as caught, AsyncTracker(slow) as async_tracker:
             record_each(async_tracker, [1])
+        assert caught.value is slow.refusal
 
     def test_an_error_of_writing_does_not_hide_another_error(self) -> None:
         slow = Slow(refused=1)
         slow.gate.set()
-        with pytest.raises(BackendError, match="a worker died") as caught:
-            record_and_raise(AsyncTracker(slow), [1], BackendError("a worker died"))
+        error = BackendError("a worker died")
+        with pytest.raises(BackendError) as caught:
+            record_and_raise(AsyncTracker(slow), [1], error)
+        assert caught.value is error
         (note,) = caught.value.__notes__
         assert note.endswith(str(slow.refusal))
 
@@ -292,13 +301,9 @@ class TestUnavailableServer:
         assert not folder.exists()
         assert sorted(remote.order) == [0, 1, 2, 3, 4]
         assert remote.attempts > 2
-        assert progress.lines[0] == (
-            f"the server is away: no response. Training goes on, and what is finished waits in {folder}"
-        )
-        assert progress.lines[1].startswith("waiting until the server is back")
-        back = re.fullmatch(r"the server is back and has (\d) finished trials? more(?:, (\d) follow)?", progress.lines[2])
-        assert back is not None and int(back[1]) + int(back[2] or 0) == 5
-        assert len(progress.lines) == 3
+        away, waiting, back = progress.lines
+        assert NO_RESPONSE in away and str(folder) in away and NO_RESPONSE not in waiting
+        assert sum(int(count) for count in re.findall(r"\d+", back)) == 5  # delivered already, and to follow
 
     def test_results_written_before_a_disconnect_are_not_written_twice(self, tmp_path: Path) -> None:
         remote = RemoteTracker()
@@ -319,7 +324,7 @@ class TestUnavailableServer:
         with AsyncTracker(RemoteTracker(sweep), Outbox(folder), on_message=progress.on_message) as async_tracker:
             assert numbers(async_tracker) == [0, 1, 2]
         (message,) = progress.lines
-        assert "3 finished trials" in message and str(folder) in message
+        assert re.search(r"\b3\b", message) and str(folder) in message
         assert not folder.exists()
 
     def test_finishing_waits_for_the_server(self) -> None:
@@ -332,9 +337,8 @@ class TestUnavailableServer:
             async_tracker.finish({"test_r2/PE": 0.5}, {}, {})
             assert numbers(async_tracker) == [0, 1, 2]
             assert async_tracker.conclusion is not None and async_tracker.conclusion.metrics["test_r2/PE"] == 0.5
-        assert progress.lines == [
-            "the server is away: no response. Waiting until it is back; Ctrl-C leaves the rest to the next start"
-        ]
+        (message,) = progress.lines
+        assert NO_RESPONSE in message and "Ctrl-C" in message
 
     def test_a_registration_is_not_repeated(self, tmp_path: Path) -> None:
         remote = RemoteTracker()
@@ -344,7 +348,7 @@ class TestUnavailableServer:
             remote.is_away = True
             with pytest.raises(TrackingServerUnavailableError):
                 AsyncRegistry(RemoteRegistry(remote), async_tracker).register(
-                    example_candidate(tmp_path, "plant"), PromotionDecision(True, "first of its name")
+                    example_candidate(tmp_path, "plant"), PromotionDecision(True, "the first version")
                 )
 
     def test_results_are_offered_again_without_an_outbox(self) -> None:
@@ -370,10 +374,11 @@ class FakeLock:
 
     def __init__(self) -> None:
         self.is_lost, self.is_released, self.renewed = False, False, threading.Event()
+        self.loss = TrackingError("taken over by bob")
 
     def renew(self) -> None:
         if self.is_lost:
-            raise TrackingError("taken over by bob")
+            raise self.loss
         self.renewed.set()
 
     def release(self) -> None:
@@ -445,8 +450,9 @@ class TestRunLock:
             time.sleep(0.05)
             yield from count(1)
 
-        with pytest.raises(TrackingError, match="taken over by bob"):
+        with pytest.raises(TrackingError) as caught:
             record_flush_record(AsyncTracker(slow, lock=lock), [0], lose())
+        assert caught.value is lock.loss
         assert numbers(slow) == [0]
 
     def test_the_lock_is_released_after_ctrl_c(self) -> None:

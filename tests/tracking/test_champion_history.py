@@ -43,7 +43,8 @@ def test_an_interrupted_promotion_is_derived_from_the_version() -> None:
 
 def test_an_alias_that_was_moved_by_hand_is_a_tenure_of_unknown_start() -> None:
     tenures = champion_history.reconciled([FIRST, SECOND], PROMOTED, 1)
-    assert tenures[-1] == ChampionTenure(1, UNKNOWN_TIME, None, "the alias was moved by hand")
+    assert (tenures[-1].version, tenures[-1].since, tenures[-1].until) == (1, UNKNOWN_TIME, None)
+    assert tenures[-1].because not in {FIRST.because, SECOND.because}
     assert tenures[-2].until == UNKNOWN_TIME
     assert champion_history.reconciled([FIRST, SECOND], PROMOTED, 7)[-1].version == 7
     assert champion_history.reconciled([FIRST, SECOND], PROMOTED, None)[-1].until == UNKNOWN_TIME
@@ -73,4 +74,4 @@ def test_missing_numbers_are_null_in_json() -> None:
     data = json.loads(ChampionHistory("plant", [version], [SECOND]).to_json())
     assert data["versions"][0]["value"] is None
     assert data["versions"][0]["test"] == {"test_r2/PE": None}
-    assert data["reigns"] == [{"version": 2, "since": "2026-02-01", "until": None, "because": "above version 1"}]
+    assert data["reigns"] == [{"version": 2, "since": "2026-02-01", "until": None, "because": SECOND.because}]

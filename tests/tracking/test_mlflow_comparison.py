@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -95,7 +96,7 @@ class TestStoredRuns:
         run = client_of(tracker).get_run(tracker.run_id)
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.note.content"] == "# Ω"
-        assert run.data.tags["branchsweep.answer"] == "Sharing helps PE.\nIt does not help V."
+        assert run.data.tags["branchsweep.answer"] == "\n".join(example_comparison().conclusions)
         assert run.data.metrics == {f"gain/{effect.head}": effect.difference for effect in example_comparison().transfer}
         folder = files(tmp_path, tracker)
         assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")} == {
@@ -117,7 +118,7 @@ class TestStoredRuns:
             "branchsweep.role": "contestant",
             "branchsweep.comparison": tracker.run_id,
             "branchsweep.contestant": "branched",
-            "mlflow.note.content": "branched, tuned",
+            "mlflow.note.content": example_comparison().contestants[0].description,
         }
         assert branched.data.tags.items() >= expected.items()
         assert branched.info.end_time - branched.info.start_time == 2500 + 10 * 300
@@ -151,25 +152,26 @@ class TestStoredRuns:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         tracker.finish(example_comparison(), {})
         branched, single, forest, _ = children(tracker)
+        descriptions = {contestant.name: contestant.description for contestant in example_comparison().contestants}
         assert branched.data.params == {
-            "what": "branched, tuned",
+            "what": descriptions["branched"],
             "trunk.depth": "2 (5×), 3 (5×)",
             "optimizer": "adam",
             "learning_rate": "0 to 0.009",
         }
         assert single.data.params == {
-            "what": "single, tuned",
+            "what": descriptions["single"],
             "PE/trunk.depth": "3",
             "V/batch_norm": "True (9×), default (1×)",
         }
-        assert forest.data.params == {"what": "forest, tuned"}
+        assert forest.data.params == {"what": descriptions["forest"]}
 
     def test_a_failed_contestant_has_a_reason(self, mlflow_store: str) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         tracker.finish(example_comparison(), {})
         *_, failed = children(tracker)
         assert (failed.info.run_name, failed.info.status) == ("diverged", "FAILED")
-        assert failed.data.tags["branchsweep.reason"] == "diverged in half 3: 'Ω'"
+        assert failed.data.tags["branchsweep.reason"] == example_comparison().contestants[-1].failure
         assert failed.data.metrics == {"tuning_seconds": 0.0}
 
     def test_params_and_metrics_of_several_batches_are_recorded(
@@ -227,8 +229,9 @@ class TestInterrupted:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         tracker.record_part("part", 12)
         (files(tmp_path, tracker) / "parts" / "part.json").write_text("{12}\n", encoding="utf-8")
-        with pytest.raises(TrackingError, match="was it edited by hand"):
+        with pytest.raises(TrackingError, match=tracker.run_id[:8]) as caught:
             tracker.recorded_parts()
+        assert isinstance(caught.value.__cause__, ValueError)
 
     def test_a_resumed_comparison_has_its_present_yaml(self, mlflow_store: str) -> None:
         first = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
@@ -265,24 +268,22 @@ class TestReading:
         assert [listed.run_id for listed in list_comparisons(mlflow_store)] == [comparison.run_id]
         assert [result.trial.number for result in open_existing(mlflow_store, sweep.run_id).recorded_results()] == [0]
         for run in (comparison.run_id, children(comparison)[0].info.run_id):
-            with pytest.raises(TrackingError, match="got sweep"):
+            with pytest.raises(TrackingError, match=f"'{run}'"):
                 open_existing(mlflow_store, run)
-            with pytest.raises(TrackingError, match="expected the run id of a trial"):
+            with pytest.raises(TrackingError, match=f"'{run}'.*--trial NUMBER"):
                 open_recorded_trial(mlflow_store, run)
-        with pytest.raises(
-            TrackingError, match=f"got comparison '{sweep.run_id}', expected a name or a run id; there are contract"
-        ):
+        with pytest.raises(TrackingError, match=rf"'{sweep.run_id}'.*\bcontract\b"):
             open_comparison(mlflow_store, sweep.run_id)
 
     def test_comparisons_are_listed_newest_first(self, mlflow_store: str) -> None:
-        with pytest.raises(TrackingError, match="there is no comparison in"):
+        with pytest.raises(TrackingError, match=re.escape(mlflow_store)):
             open_comparison(mlflow_store)
         for name in ("alpha", "beta"):
             tracker = MlflowComparisonTracker.open(comparison_record(name=name), mlflow_store)
         tracker.finish(example_comparison(comparison="beta"), {})
         newest, oldest = list_comparisons(mlflow_store)
         assert (newest.name, newest.status, newest.data) == ("beta", "FINISHED", "embedded")
-        assert newest.answer == ("Sharing helps PE.", "It does not help V.")
+        assert newest.answer == example_comparison().conclusions
         assert (oldest.name, oldest.status, oldest.answer) == ("alpha", "RUNNING", ())
         assert datetime.now(UTC) - newest.started < timedelta(minutes=1)
         for named in ("", "beta", newest.run_id, newest.run_id[:12]):
@@ -293,8 +294,10 @@ class TestReading:
         assert open_comparison(mlflow_store, "alpha").conclusion is None
 
     def test_reading_creates_no_store(self, tmp_path: Path) -> None:
-        with pytest.raises(TrackingError, match="there is no tracking store at"):
-            list_comparisons(f"sqlite:///{tmp_path / 'nowhere' / 'mlflow.db'}")
+        missing = tmp_path / "nowhere" / "mlflow.db"
+        with pytest.raises(TrackingError, match=re.escape(str(missing))):
+            list_comparisons(f"sqlite:///{missing}")
+        assert not missing.parent.exists()
 
 
 class TestSerialization:

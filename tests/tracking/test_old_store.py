@@ -17,6 +17,7 @@ import pytest
 import branchsweep
 from branchsweep.cli import main
 from branchsweep.tracking.open import open_recorded_comparison, open_recorded_sweep
+from branchsweep.workflows.records.replay_result import Agreement
 from fixtures.old_store import ARCHIVE, expected, trials_in, unpack
 
 EXACT = 1e-12
@@ -155,7 +156,7 @@ def test_the_registered_model_is_loaded_in_python(unpacked: OldStore) -> None:
 def test_a_trial_is_replayed(unpacked: OldStore) -> None:
     recorded = unpacked.expected["replay"]
     replay = unpacked.json("replay", "finished", "--trial", str(recorded["trial"]))
-    assert replay["agreement"] in {"equal", "within tolerance"}
+    assert replay["agreement"] in {Agreement.EQUAL, Agreement.WITHIN}
     assert replay["params"] == recorded["params"]
     assert [(metric["name"], metric["epoch"], metric["recorded"]) for metric in replay["figures"]] == [
         (metric["name"], metric["epoch"], metric["recorded"]) for metric in recorded["figures"]

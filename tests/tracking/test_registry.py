@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,7 @@ from branchsweep.tracking.mlflow.model import download_model, load_predictor
 from branchsweep.tracking.mlflow.registry import MlflowRegistry, open_registry
 from branchsweep.tracking.mlflow.store import store_lock
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
-from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
+from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, PromotionDecision
 from contracts.results import example_result
 from contracts.tracking_records import register, sweep_record
 from processes import start_python
@@ -129,8 +130,8 @@ class Network:
         )
 
 
-PROMOTED = PromotionDecision(promote=True, because="mean validation R² 0.8650, above 0.8600 of version 1")
-REFUSED = PromotionDecision(promote=False, because="worse on V")
+PROMOTED = PromotionDecision(True, "mean validation R² 0.8650, above 0.8600 of version 1", cause=PromotionCause.BETTER)
+REFUSED = PromotionDecision(False, "worse on V", cause=PromotionCause.HEAD_WORSE)
 
 
 @pytest.mark.parametrize(
@@ -211,6 +212,7 @@ def test_a_version_has_tags_of_its_sweep_and_trial(mlflow_store: str, tmp_path: 
         "branchsweep.data_digest": "table-1",
         "branchsweep.split_digest": "split-1",
         "branchsweep.because": PROMOTED.because,
+        "branchsweep.cause": "better",
         "branchsweep.crowned": "true",
         "branchsweep.test_r2/PE": "0.9375",
         "branchsweep.test_r2/mean": "0.875",
@@ -334,7 +336,7 @@ def test_the_error_for_an_unknown_model_names_the_known_ones(
 
 
 def test_the_error_for_a_store_without_models(mlflow_store: str) -> None:
-    with pytest.raises(TrackingError, match="nothing is registered"):
+    with pytest.raises(TrackingError, match=f"'plant'.*{re.escape(mlflow_store)}"):
         load_predictor("models:/plant@champion", mlflow_store)
 
 
@@ -391,9 +393,10 @@ class TestChampionHistory:
             registry.rollback("plant")
         register(tracker.tracking, networks[2].candidate("plant"), PROMOTED)
         assert aliases(mlflow_store) == {"champion": 4, "challenger": 2, "previous": 1}
-        tenures = [(tenure.version, tenure.because) for tenure in registry.history("plant").tenures]
-        first, second = "rolled back from version 3", "rolled back from version 2"
-        assert tenures == [*((n, PROMOTED.because) for n in (1, 2, 3)), (2, first), (1, second), (4, PROMOTED.because)]
+        tenures = registry.history("plant").tenures
+        assert [tenure.version for tenure in tenures] == [1, 2, 3, 2, 1, 4]
+        assert {tenure.because for tenure in (*tenures[:3], tenures[5])} == {PROMOTED.because}
+        assert [re.findall(r"\d+", tenure.because) for tenure in tenures[3:5]] == [["3"], ["2"]]  # rolled back from these
 
     def test_the_history_lists_versions_and_tenures(
         self, tracker: MlflowTracker, registry: MlflowRegistry, networks: list[Network]
@@ -439,13 +442,14 @@ class TestChampionHistory:
         assert registry.rollback("plant").restored == 1
 
     def test_without_a_champion_there_is_nothing_to_roll_back(
-        self, tracker: MlflowTracker, registry: MlflowRegistry, networks: list[Network]
+        self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, networks: list[Network]
     ) -> None:
-        with pytest.raises(TrackingError, match=r"'plant'.*nothing is registered"):
+        with pytest.raises(TrackingError, match=f"'plant'.*{re.escape(mlflow_store)}"):
             registry.rollback("plant")
         register(tracker.tracking, networks[0].candidate("plant"), REFUSED)
-        with pytest.raises(TrackingError, match="'plant' has no champion"):
+        with pytest.raises(TrackingError, match="'plant'"):
             registry.rollback("plant")
+        assert aliases(mlflow_store) == {"challenger": 1}
         assert registry.history("plant").tenures == []
 
     def test_of_two_simultaneous_promotions_one_is_refused(
@@ -587,37 +591,37 @@ class TestServedOverHttp:
             "instances": records,
             "inputs": table.to_dict("list"),
         }
-        answer = requests.post(url, json={form: payloads[form]}, timeout=60)
-        assert answer.status_code == 200, answer.text
-        predicted = pd.DataFrame(answer.json()["predictions"])
+        response = requests.post(url, json={form: payloads[form]}, timeout=60)
+        assert response.status_code == 200, response.text
+        predicted = pd.DataFrame(response.json()["predictions"])
         expected = serving.Predictor(network.folder).predict(table)
         assert list(predicted.columns) == ["PE", "V"]
         np.testing.assert_array_equal(predicted.to_numpy(), expected.to_numpy())
 
     def test_order_and_additional_columns_do_not_change_predictions(self, served: tuple[str, Network]) -> None:
         url, network = served
-        answer = requests.post(url, json={"dataframe_records": RAW.to_dict("records")}, timeout=60)
-        predicted = pd.DataFrame(answer.json()["predictions"])
+        response = requests.post(url, json={"dataframe_records": RAW.to_dict("records")}, timeout=60)
+        predicted = pd.DataFrame(response.json()["predictions"])
         np.testing.assert_array_equal(predicted.to_numpy(), serving.Predictor(network.folder).predict(RAW).to_numpy())
 
     def test_a_missing_value_makes_its_row_nan(self, served: tuple[str, Network]) -> None:
         rows = [{"AT": None, "AP": 1010, "RH": 70}, {"AT": 15, "AP": 1010, "RH": 70}]
-        answer = requests.post(served[0], json={"dataframe_records": rows}, timeout=60)
-        assert answer.status_code == 200, answer.text
-        missing, complete = answer.json()["predictions"]  # MLflow writes NaN, which is not JSON, but what Python reads
+        response = requests.post(served[0], json={"dataframe_records": rows}, timeout=60)
+        assert response.status_code == 200, response.text
+        missing, complete = response.json()["predictions"]  # MLflow writes NaN, which is not JSON, but what Python reads
         assert all(math.isnan(value) for value in missing.values())
         assert all(math.isfinite(value) for value in complete.values())
 
     def test_a_value_that_is_no_number_is_refused(self, served: tuple[str, Network]) -> None:
         rows = [{"AT": "warm", "AP": 1010, "RH": 70}]
-        answer = requests.post(served[0], json={"dataframe_records": rows}, timeout=60)
-        assert answer.status_code == 400
-        assert "column 'AT' must hold numbers" in answer.text
+        response = requests.post(served[0], json={"dataframe_records": rows}, timeout=60)
+        assert response.status_code == 400
+        assert "'AT'" in response.json()["message"]
 
     def test_the_error_for_a_missing_column_names_it(self, served: tuple[str, Network]) -> None:
-        answer = requests.post(served[0], json={"dataframe_records": [{"AT": 15, "AP": 1010}]}, timeout=60)
-        assert answer.status_code == 400
-        assert "RH" in answer.json()["message"]
+        response = requests.post(served[0], json={"dataframe_records": [{"AT": 15, "AP": 1010}]}, timeout=60)
+        assert response.status_code == 400
+        assert "RH" in response.json()["message"]
 
 
 def test_a_champion_set_by_hand_has_no_value(mlflow_store: str, tmp_path: Path) -> None:
@@ -629,7 +633,7 @@ def test_a_champion_set_by_hand_has_no_value(mlflow_store: str, tmp_path: Path) 
     champion = tracker.tracking.registry.champion("foreign")
     assert champion is not None
     assert math.isnan(champion.value)
-    assert (champion.version, champion.data_digest, champion.sweep) == (1, "", "")
+    assert (champion.version, champion.data_digest, champion.sweep, champion.cause) == (1, "", "", None)
 
 
 class TestPredictor:
@@ -662,15 +666,14 @@ class TestPredictor:
     @pytest.mark.parametrize(
         ("changed", "expected"),
         [
-            ({"AT": None}, "but the model also needs ['AT']"),
-            ({"AT": ["warm", "mild", "cold"]}, "column 'AT' must hold numbers"),
+            ({"AT": None}, "['AT']"),
+            ({"AT": ["warm", "mild", "cold"]}, "'AT'"),
         ],
     )
     def test_a_table_that_does_not_fit_is_refused(self, network: Network, changed: dict[str, Any], expected: str) -> None:
         table = RAW.assign(**changed) if changed["AT"] else RAW.drop(columns="AT")
-        with pytest.raises(ValueError) as caught:  # noqa: PT011  # the message is looked at below
+        with pytest.raises(ValueError, match=re.escape(expected)):
             serving.Predictor(network.folder).predict(table)
-        assert expected in str(caught.value)
 
     @pytest.mark.parametrize("input_scaling", ["none", "min_max", "standard", "quantile"])
     def test_the_example_can_be_predicted(self, tmp_path: Path, input_scaling: str) -> None:
@@ -684,7 +687,7 @@ def test_a_table_that_does_not_fit_is_a_data_error(mlflow_store: str, tmp_path: 
         MlflowTracker.open(sweep_record(), mlflow_store).tracking, Network(tmp_path / "model").candidate("plant"), PROMOTED
     )
     predict = load_predictor("models:/plant@champion", mlflow_store)
-    with pytest.raises(DataError, match=r"needs the columns AT, AP, RH, but the table has no AT; did you mean 'TA'\?"):
+    with pytest.raises(DataError, match=r"AT, AP, RH\b.*\bAT\b.*'TA'"):
         predict(RAW.rename(columns={"AT": "TA"}))
-    with pytest.raises(DataError, match="cannot predict this table: column 'AT' must hold numbers"):
+    with pytest.raises(DataError, match=r"models:/plant@champion.*'AT'"):
         predict(RAW.assign(AT="warm"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -124,7 +125,7 @@ def test_unknown_stores_are_read_by_mlflows_client(
 
 
 def test_a_missing_store_is_an_error_and_not_created(tmp_path: Path) -> None:
-    with pytest.raises(TrackingError, match="there is no tracking store at"):
+    with pytest.raises(TrackingError, match=rf"{re.escape(str(tmp_path))}/nosuch\.db"):
         list_sweeps(f"sqlite:///{tmp_path}/nosuch.db")
     assert list(tmp_path.iterdir()) == []
 
@@ -134,7 +135,7 @@ def test_a_missing_experiment_file_is_an_error(store_of_all_kinds: str) -> None:
     file = database_file(store_of_all_kinds)
     assert file is not None
     shutil.rmtree(file.parent / "mlruns")
-    with pytest.raises(TrackingError, match="was it moved"):
+    with pytest.raises(TrackingError, match=r"experiment\.yaml.*mlruns"):
         _ = sweep.yaml
     assert len(sweep.recorded_results()) == 2
 

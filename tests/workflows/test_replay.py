@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ from branchsweep.reporting.text.replay import render_replay_result
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.protocols import SweepRecord
-from branchsweep.trial import Result, Score, Status, Trial
+from branchsweep.trial import EndCause, Result, Score, Status, Trial
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.records.replay_result import Agreement, EnvironmentFact, Replay
 from branchsweep.workflows.records.sweep_record import RecordedSweep, new_sweep_record
@@ -122,6 +123,7 @@ def test_a_pruned_trial_is_trained_to_its_rung_and_no_further(recorded_sweep: Re
     epoch = (1, 3)[rungs - 1]
     assert trainer.epochs == 3 * epoch  # three folds
     assert outcome.agreement is Agreement.EQUAL
+    assert (outcome.replayed.cause, outcome.replayed.ended_at) == (EndCause.PRUNED, epoch)
     assert f"epoch {epoch}" in outcome.sentence
 
 
@@ -130,9 +132,11 @@ def test_a_failed_trial_agrees_only_if_it_fails_again_in_the_same_lane_and_epoch
     outcome, _ = recorded_sweep.replay(result)
     assert outcome.metrics == []
     assert (outcome.replayed.status, outcome.agreement) == (Status.FAILED, Agreement.EQUAL)
-    later = replace(result, score=replace(result.score, reason=result.score.reason.replace("epoch 1", "epoch 2")))
+    assert (outcome.replayed.cause, outcome.replayed.ended_at) == (EndCause.DIVERGED, 1)
+    later = replace(result, score=replace(result.score, reason="diverged after another epoch", ended_at=2))
     outcome, _ = recorded_sweep.replay(later)
     assert outcome.agreement is Agreement.DIFFERS and not outcome.agrees
+    assert (outcome.recorded.ended_at, outcome.replayed.ended_at) == (2, 1)
     assert (outcome.recorded.reason, outcome.replayed.reason) == (later.score.reason, result.score.reason)
     outcome, _ = recorded_sweep.replay(result, diverges_above=math.inf)
     assert outcome.agreement is Agreement.DIFFERS
@@ -161,7 +165,7 @@ def test_the_sentence_names_a_score_beyond_the_tolerance_before_standard_errors(
     outcome, _ = recorded_sweep.replay(replace(result, score=replace(result.score, heads=heads)))
     assert "0.02 on PE:" in outcome.sentence
     outcome, _ = recorded_sweep.replay(replace(result, score=replace(result.score, value_se=result.score.value_se + 0.5)))
-    assert "0.5 on the standard error of mean:" in outcome.sentence
+    assert "0.5 on " in outcome.sentence and " mean:" in outcome.sentence
 
 
 def test_other_kept_epochs_are_within_the_tolerance_if_no_score_differs(recorded_sweep: RecordedTinySweep) -> None:
@@ -226,10 +230,14 @@ def test_environment_facts_include_those_of_either_side() -> None:
         ("version_torch", False),
         ("git_commit", False),
     ]
-    assert str(compared[1]) == "keras 3.12.0 then, 3.13.0 now"
-    assert str(compared[2]) == "python none then, 3.11.2 now"
-    assert str(compared[4]) == "git commit 000000000000 then, none now"
-    assert str(EnvironmentFact("version", "0.1", "0.2")) == "branchsweep 0.1 then, 0.2 now"
+    assert [(fact.label, *fact.values) for fact in (*compared, EnvironmentFact("version", "0.1", "0.2"))] == [
+        ("seed", "1", "1"),
+        ("keras", "3.12.0", "3.13.0"),
+        ("python", "none", "3.11.2"),
+        ("torch", "2.6.0", "none"),
+        ("git commit", "0" * 12, "none"),
+        ("branchsweep", "0.1", "0.2"),
+    ]
 
 
 def test_metrics_that_neither_side_has_are_left_out() -> None:
@@ -249,10 +257,10 @@ def test_the_report_and_the_json_have_recorded_and_replayed_values(recorded_swee
     outcome, _ = recorded_sweep.replay(result, tags={"version_numpy": "1.0.0"})
     text = " ".join(to_text(outcome).split())
     r2, r2_se = result.score.heads["V"].score, result.score.heads["V"].score_se
-    assert "status COMPLETE COMPLETE" in text and "epochs 6 6 0" in text
+    assert "COMPLETE COMPLETE" in text and "epochs 6 6 0" in text
     assert f"r2/V {r2:.4f} ± {r2_se:.4f} {r2 - 0.02:.4f} ± {r2_se:.4f} 2.0e-02" in text
-    assert "r2/PE, epoch 1" in text
-    assert "data digest t1 t1" in text and "numpy 1.0.0" in text and "tensorflow" not in text
+    assert re.search(r"r2/PE\b.*\b1 ", text)
+    assert " t1 t1 " in text and "numpy 1.0.0" in text and "tensorflow" not in text
     assert text.endswith(outcome.sentence)
     data = json.loads(outcome.to_json())
     assert (data["trial"], data["agreement"], data["differences"]) == (result.trial.number, "differs", ["version_numpy"])
@@ -262,8 +270,8 @@ def test_the_report_and_the_json_have_recorded_and_replayed_values(recorded_swee
 
 def test_an_unknown_trial_number_is_refused() -> None:
     results = [Result(Trial(number, {}), Score(Status.FAILED)) for number in (0, 2)]
-    assert find_trial(results, 2, "sweep x") is results[1]
-    with pytest.raises(TrackingError, match=r"sweep x\b.*\btrial 1\b.*\b2 trials\b.*\b2$"):
-        find_trial(results, 1, "sweep x")
-    with pytest.raises(TrackingError, match=r"sweep x\b.*\btrial 0\b"):
-        find_trial([], 0, "sweep x")
+    assert find_trial(results, 2, "tiny") is results[1]
+    with pytest.raises(TrackingError, match=r"\btiny\b.*\b1\b.*\b2\b.*\b2$"):  # the trial, how many there are, the last one
+        find_trial(results, 1, "tiny")
+    with pytest.raises(TrackingError, match=r"\btiny\b.*\b0\b"):
+        find_trial([], 0, "tiny")

@@ -9,9 +9,11 @@ import re
 from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
+from rich.table import Table
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.hyperparameters import find_hyperparameter
 from branchsweep.errors import ConfigError
 from branchsweep.reporting.text.experiment import render_search_space_summary
 from branchsweep.workflows.search_space_summary import SearchSpaceSummary, known_networks, summarize_space
@@ -32,8 +34,15 @@ def rendered(summary: SearchSpaceSummary) -> str:
     """The printed summary, with single spaces."""
     console = Console(width=140, file=io.StringIO())
     with console.capture() as captured:
-        console.print(render_search_space_summary(summary))
+        console.print(render(summary))
     return " ".join(captured.get().split())
+
+
+def render(summary: SearchSpaceSummary) -> Group:
+    """The parts of the printed summary."""
+    group = render_search_space_summary(summary)
+    assert isinstance(group, Group)
+    return group
 
 
 def test_points_are_counted_under_the_conditions() -> None:
@@ -58,21 +67,30 @@ def test_a_space_with_a_continuous_dimension_has_infinitely_many_points() -> Non
 def test_the_size_of_a_large_space_is_rounded() -> None:
     widths = {f"{head}.width": {"type": "int", "low": 1, "high": 1000} for head in ("PE", "V")}
     rates = {name: {"type": "float", "low": 0.0, "high": 1.0, "step": 1e-6} for name in ("PE.loss_weight", "V.loss_weight")}
-    assert "size about 1.0e+18 points" in rendered(summarized({**widths, **rates}, samples=0))
+    assert "1.0e+18" in rendered(summarized({**widths, **rates}, samples=0))
 
 
 def test_every_dimension_is_printed_with_its_range_and_condition() -> None:
     text = rendered(summarized(SPACE))
-    assert "tiny: a, b to PE, V" in text
-    assert "trunk.depth int 1 to 3 linear dynamic hidden layers shared by all heads" in text
-    assert "trunk.taper float 0.5 to 1 step 0.25 trunk.depth is 2 or 3 static" in text
-    assert "V.width choice 8, 16 ordered trunk.depth is 1 and V.depth is 1 static units of each branch layer" in text
-    assert "fixed batch_size 64" in text
+    for values in (
+        r"tiny: a, b\b.*\bPE, V\b",
+        r"trunk\.depth int 1\b.*\b3\b",
+        r"trunk\.taper float 0\.5\b.*\b1 .*\b0\.25 trunk\.depth\b.*\b2\b.*\b3\b",
+        r"V\.width choice 8, 16\b.*\btrunk\.depth\b.*\b1\b.*\bV\.depth\b.*\b1\b",
+        "batch_size 64",
+    ):
+        assert re.search(values, text)
+    for name in SPACE:
+        hyperparameter = find_hyperparameter(name, ["PE", "V"])
+        assert hyperparameter is not None and hyperparameter.meaning in text
 
 
 def test_the_column_of_conditions_is_left_out_without_conditions() -> None:
-    assert "active if" in rendered(summarized(SPACE))
-    assert "active if" not in rendered(summarized({"trunk.depth": DEPTH}))
+    def columns(dimensions: Any) -> int:
+        dimension_table, *_ = (part for part in render(summarized(dimensions)).renderables if isinstance(part, Table))
+        return len(dimension_table.columns)
+
+    assert columns(SPACE) == columns({"trunk.depth": DEPTH}) + 1
 
 
 def test_samples_are_the_known_configurations_followed_by_other_networks() -> None:
@@ -81,7 +99,7 @@ def test_samples_are_the_known_configurations_followed_by_other_networks() -> No
     assert [sample.params for sample in summary.samples[:1]] == [{"trunk.depth": 1, "trunk.width": 2}]
     assert sorted(len(sample.architecture.trunk) for sample in summary.samples[1:]) == [1, 2, 3]
     text = rendered(summary)
-    assert "initial trial: small a ─┐" in text and "sample 3" in text and "sample 4" not in text
+    assert re.search(r"\bsmall a ─┐.* 3 a ─┐", text) and text.count(" a ─┐") == 4
 
 
 def test_samples_depend_on_the_seed() -> None:

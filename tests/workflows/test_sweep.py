@@ -20,6 +20,7 @@ from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.sections.training import Pruning
 from branchsweep.config.sections.validation import HoldOut
 from branchsweep.config.sections.workers import RayWorkersConfig
+from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.config.yaml.yaml_parser import parse_yaml
 from branchsweep.data.dataset import Dataset
 from branchsweep.errors import ConfigError
@@ -31,11 +32,11 @@ from branchsweep.reporting.text.sweep_summary import render_sweep_summary
 from branchsweep.search.drivers import open_driver
 from branchsweep.search.stopping import StoppedBy
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
-from branchsweep.tracking.protocols import SweepConclusion, TableRecord
+from branchsweep.tracking.protocols import PromotionCause, SweepConclusion, TableRecord
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.resources import Device, Resources
-from branchsweep.trial import Result, Status, Trial
+from branchsweep.trial import EndCause, Result, Status, Trial
 from branchsweep.workflows.dry_run import make_dry_run
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline, check_baseline_experiment
 from branchsweep.workflows.promotion.champion import model_name
@@ -108,7 +109,8 @@ def test_a_failed_trial_is_recorded_with_its_reason_and_the_search_goes_on(exper
     failed = [result for result in sweep.tracker.recorded_results() if result.score.status is Status.FAILED]
     assert 0 < len(failed) < 20
     assert summary.trials == {"complete": 20 - len(failed), "pruned": 0, "failed": len(failed)}
-    assert all("diverged" in result.score.reason and "epoch 1" in result.score.reason for result in failed)
+    assert {(result.score.cause, result.score.ended_at) for result in failed} == {(EndCause.DIVERGED, 1)}
+    assert all(result.score.reason for result in failed)
 
 
 @dataclass
@@ -193,7 +195,8 @@ def test_at_each_rung_the_better_half_of_a_round_continues(pruned: Experiment) -
     for scores in by_round:
         complete = [score.value for score in scores if score.is_complete]
         dropped = [score for score in scores if score.status is Status.PRUNED]
-        assert all("rung" in score.reason for score in dropped)
+        assert all((score.cause, score.ended_at) == (EndCause.PRUNED, max(score.rungs)) for score in dropped)
+        assert all(score.reason for score in dropped)
         assert min(complete) > max(score.value for score in dropped)
         assert all(score.rungs[max(score.rungs)] == tuple(head.score for head in score.heads.values()) for score in dropped)
 
@@ -210,7 +213,7 @@ def test_an_interrupted_sweep_resumes_with_the_pruning_of_an_uninterrupted_one(p
 
     def pruning(results: list[Result]) -> list[tuple[Any, ...]]:
         return [
-            (result.trial, result.score.status, result.score.value, result.score.rungs, result.score.reason)
+            (result.trial, result.score.status, result.score.value, result.score.rungs, result.score.cause, result.score.reason)
             for result in results
         ]
 
@@ -303,6 +306,7 @@ def test_when_the_seconds_are_spent_trials_at_a_rung_are_pruned(pruned: Experime
     assert found.stop.by is StoppedBy.SECONDS
     assert len(found.results) in (0, 8)
     assert all((result.score.status, [*result.score.rungs]) == (Status.PRUNED, [1]) for result in found.results)
+    assert all((result.score.cause, result.score.ended_at) == (EndCause.STOPPED, 1) for result in found.results)
 
 
 def test_a_search_without_improvement_ends_after_its_patience(experiment: Experiment) -> None:
@@ -326,7 +330,9 @@ def test_several_objectives_have_a_front_and_a_hypervolume(experiment: Experimen
     assert sweep.tracker.conclusion.metrics["hypervolume"] == pytest.approx(
         hypervolume(trial.values for trial in summary.pareto_front)
     )
-    assert "Pareto front" in rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
+    text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
+    for trial in summary.pareto_front:
+        assert re.search(rf"^ +{trial.trial} +{trial.scores['PE']:.4f} +{trial.scores['V']:.4f}", text, re.MULTILINE)
     assert SweepSummary.loads(summary.dumps()).pareto_front == summary.pareto_front
 
 
@@ -362,18 +368,20 @@ def test_a_driver_learns_from_earlier_sweeps_of_the_same_space_and_table() -> No
 
     assert second_round(prior) != second_round()
     assert second_round(prior) == second_round(prior)
-    keys = {new_sweep_record(later, first.dataset, first.split, taught).key for taught in ([], prior, prior[:5])}
+    keys = {new_sweep_record(later, first.dataset, first.split, known).key for known in ([], prior, prior[:5])}
     assert len(keys) == 3
 
 
 def test_an_earlier_sweep_of_another_table_or_space_is_refused() -> None:
     experiment, sweep = tiny_experiment(search=OPTUNA), TinySweep(tiny_experiment(search=OPTUNA))
     earlier = RecordedSweep("0123456789", sweep.tracker._sweep.record, experiment, [])
-    with pytest.raises(ConfigError, match=r"^search\.warm_start: .*\(01234567\).*table"):
+    with pytest.raises(ConfigError, match=r"\(01234567\).*\btable\b") as caught:
         warm_start_results(experiment, replace(sweep.dataset, digest="t2"), [earlier])
+    assert caught.value.where == "search.warm_start"
     other = tiny_experiment(search=OPTUNA, space={"dimensions": {"trunk.depth": {"type": "int", "low": 1, "high": 3}}})
-    with pytest.raises(ConfigError, match=r"^search\.warm_start: .*trunk\.depth"):
+    with pytest.raises(ConfigError, match=r"\(01234567\).*trunk\.depth") as caught:
         warm_start_results(other, sweep.dataset, [earlier])
+    assert caught.value.where == "search.warm_start"
 
 
 def test_a_summary_has_the_best_trial_its_test_scores_the_champion_and_the_baselines(experiment: Experiment) -> None:
@@ -389,13 +397,13 @@ def test_a_summary_has_the_best_trial_its_test_scores_the_champion_and_the_basel
     assert list(summary.test_scores.values()) == pytest.approx(list(1 - ((error * actual) ** 2).sum(0) / spread), rel=1e-5)
     assert summary.registered.promoted and summary.registered.version == 1
     (linear,) = summary.baselines
-    assert linear.name == "linear regression" and linear.test_scores["V"] == pytest.approx(1.0)
+    assert linear.name == "linear_regression".replace("_", " ") and linear.test_scores["V"] == pytest.approx(1.0)
     assert set(json.loads(summary.to_json())) == {
         "sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds", "references",
         "stopped_by", "front", "unmet", "importance", "edges", "confirmed", "members", "meetings",
     }  # fmt: skip
     text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
-    assert f"trial {summary.best.trial}" in text and "linear regression" in text and "models:/tiny@champion" in text
+    assert f"trial {summary.best.trial}" in text and linear.name in text and "models:/tiny@champion" in text
 
 
 def test_a_sweep_record_describes_the_space_the_table_and_the_environment() -> None:
@@ -411,8 +419,9 @@ def test_a_sweep_record_describes_the_space_the_table_and_the_environment() -> N
     assert json.loads(record.files["environment.json"])["device"] == record.tags["device"] == "processor"
     on_gpu = new_sweep_record(sweep.experiment, sweep.dataset, sweep.split, device=Device("gpu", 2**34, "Tesla T4"))
     assert (on_gpu.key, on_gpu.tags["device"]) == (record.key, "Tesla T4"), "where it is trained makes it no other sweep"
-    described = new_sweep_record(sweep.experiment, sweep.dataset, sweep.split, description="**How far?**")
-    assert (described.key, described.description) == (record.key, "**How far?**")
+    description = "**How far?**"
+    described = new_sweep_record(sweep.experiment, sweep.dataset, sweep.split, description=description)
+    assert (described.key, described.description) == (record.key, description)
     stand_in = new_sweep_record(sweep.experiment, replace(sweep.dataset, source="stand-in"), sweep.split).table
     assert stand_in is not None and stand_in.name == "tiny.csv (stand-in)"
 
@@ -430,7 +439,7 @@ def test_the_description_of_a_sweep_has_the_best_five_trials(experiment: Experim
     numbers = [int(number) for number in re.findall(r"^\| \**(\d{3})", description, re.MULTILINE)]
     complete = [result for result in sweep.tracker.recorded_results() if result.score.is_complete]
     assert numbers == [result.trial.number for result in sorted(complete, key=lambda result: -result.score.value)[:5]]
-    assert f"The network of trial {summary.best.trial} (" in description
+    assert f"trial {summary.best.trial} " in description
 
 
 def test_a_summary_has_hyperparameter_importance_and_values_at_a_bound() -> None:
@@ -464,6 +473,10 @@ def test_a_result_is_read_back_from_json(experiment: Experiment) -> None:
     assert repr(SweepSummary.loads(result.dumps())) == repr(result)
 
 
+LATER_FIELDS = {"score_metrics", "cause"}
+"""Fields that the version did not have."""
+
+
 def as_7eea3c4_wrote(result: SweepSummary) -> str:
     """The JSON of a version that knew no other score than R², and had null where a number is not finite."""
     names = {
@@ -476,7 +489,7 @@ def as_7eea3c4_wrote(result: SweepSummary) -> str:
             return [renamed(inner) for inner in value]
         if not isinstance(value, dict):
             return None if value == "nan" else value
-        earlier = {names.get(name, name): renamed(inner) for name, inner in value.items() if name != "score_metrics"}
+        earlier = {names.get(name, name): renamed(inner) for name, inner in value.items() if name not in LATER_FIELDS}
         if "errors" in earlier.get("r2", {}):
             means = earlier.pop("r2")
             earlier |= {"r2": means["values"], "r2_se": means["errors"]}
@@ -489,7 +502,8 @@ def test_a_result_of_an_earlier_version_is_read(experiment: Experiment) -> None:
     result = TinySweep(experiment.model_copy(update={"validation": HoldOut(method="hold_out")})).run()
     earlier = as_7eea3c4_wrote(result)
     assert '"r2_se": {"PE": null' in earlier
-    assert repr(SweepSummary.loads(earlier)) == repr(result)
+    assert result.registered is not None
+    assert repr(SweepSummary.loads(earlier)) == repr(replace(result, registered=replace(result.registered, cause=None)))
     oldest = json.loads(earlier)
     del oldest["importance"], oldest["edges"]
     loaded = SweepSummary.loads(json.dumps(oldest))
@@ -502,7 +516,8 @@ def test_the_summary_of_a_finished_sweep_is_read_from_its_conclusion(experiment:
     recorded = finished_result(experiment, sweep.again().tracker.conclusion)
     assert recorded is not None
     assert recorded.to_json() == summary.to_json()
-    assert finished_result(experiment, SweepConclusion({}, {"summary": '{"from": "another version"}'})) is None
+    of_another_version = SweepConclusion({}, {"summary": '{"from": "another version"}'})
+    assert finished_result(experiment, of_another_version) is None
     more = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 21})})
     assert finished_result(more, sweep.tracker.conclusion) is None
 
@@ -511,7 +526,8 @@ def test_a_sweep_without_a_complete_trial_registers_nothing(experiment: Experime
     summary = TinySweep(experiment, diverges_above=0.0).run()
     assert (summary.best, summary.test_scores, summary.registered) == (None, None, None)
     assert json.loads(summary.to_json())["best"] is None
-    assert "No trial is complete" in rendered_text(render_sweep_summary(summary, {"PE": "", "V": ""}))
+    text = rendered_text(render_sweep_summary(summary, {"PE": "", "V": ""}))
+    assert "20 failed" in text and "models:/" not in text
 
 
 def test_the_key_of_a_sweep_depends_on_what_its_scores_depend_on(experiment: Experiment) -> None:
@@ -554,14 +570,39 @@ class TestPromotion:
         registered = [self.run(store, rate)[0].registered for rate in (0.1, 0.02, 0.05)]
         assert [model is not None and model.promoted for model in registered] == [True, True, False]
         assert [model is not None and model.version for model in registered] == [1, 2, 3]
-        assert all(model is not None and model.because for model in registered)
+        causes = [PromotionCause.FIRST_VERSION, PromotionCause.BETTER, PromotionCause.NOT_BETTER]
+        assert [model and model.cause for model in registered] == causes
+        assert all(model and model.because for model in registered)
         assert store.champions["tiny"].version == 2
+
+    @pytest.mark.parametrize(
+        ("yaml", "cause"),
+        [
+            (b"", PromotionCause.CHAMPION_NOT_RECORDED),
+            (b"name: of_a_later_version\n", PromotionCause.CHAMPION_UNREADABLE),
+        ],
+    )
+    def test_a_champion_that_cannot_be_trained_again_is_replaced(self, yaml: bytes, cause: PromotionCause) -> None:
+        store = MemoryStore()
+        self.run(store, 0.02)
+        store.files["tiny", 1]["experiment.yaml"] = yaml
+        summary, _ = self.run(store, 0.05)
+        assert summary.registered is not None and summary.registered.because
+        assert (summary.registered.version, summary.registered.promoted, summary.registered.cause) == (2, True, cause)
+
+    def test_a_sweep_that_was_interrupted_after_its_promotion_keeps_the_cause(self) -> None:
+        store = MemoryStore()
+        summary, tracker = self.run(store, 0.02)
+        again = TinySweep(parse_recorded_experiment(tracker.sweep.yaml, "recorded"), tracker).run()
+        assert summary.registered is not None
+        assert again.registered == summary.registered and again.registered.cause is PromotionCause.FIRST_VERSION
 
     def test_an_equal_model_does_not_become_champion(self) -> None:
         store = MemoryStore()
         self.run(store, 0.02)
         summary, _ = self.run(store, 0.02, seed=9)
-        assert summary.registered is not None and not summary.registered.promoted
+        assert summary.registered is not None
+        assert (summary.registered.promoted, summary.registered.cause) == (False, PromotionCause.NOT_BETTER)
 
     def test_a_champion_scored_on_other_rows_is_trained_again_on_these(self) -> None:
         store = MemoryStore()
@@ -574,8 +615,9 @@ class TestPromotion:
     def test_a_champion_that_predicts_something_else_is_an_error_before_the_search(self) -> None:
         store = MemoryStore()
         self.run(store, 0.02)
-        with pytest.raises(ConfigError, match=r"\bversion 1 of 'tiny'"):
+        with pytest.raises(ConfigError, match=r"\bversion 1 of 'tiny'") as caught:
             self.run(store, 0.01, heads={"PE": {"unit": "MW"}})
+        assert caught.value.where == "promotion.model"
 
     def test_a_dry_run_of_a_promotion_decides_and_registers_nothing(self) -> None:
         store = MemoryStore()
@@ -585,11 +627,14 @@ class TestPromotion:
         dry = promote_recorded(sweep.context, dry_run=True)
         assert dry.decision is not None and dry.decision.promote and dry.registered is None
         assert store.champions["tiny"].version == 1
-        assert "would be promoted" in rendered_text(render_promotion_outcome(dry, ["PE", "V"]))
+        assert dry.decision.cause is PromotionCause.BETTER
+        text = " ".join(rendered_text(render_promotion_outcome(dry, ["PE", "V"])).split())
+        assert "trial 0 " in text and dry.decision.because in text
         promoted = promote_recorded(sweep.context, number=0)
         assert promoted.registered is not None and promoted.registered.promoted and store.champions["tiny"].version == 2
-        with pytest.raises(ConfigError, match=r"^--trial: got 7\b"):
+        with pytest.raises(ConfigError, match=r"\b7\b") as caught:
             promote_recorded(sweep.context, number=7, dry_run=True)
+        assert caught.value.where == "--trial"
 
     def test_the_score_of_a_baseline_does_not_change_when_there_is_a_champion(self) -> None:
         known = {"only": {"trunk.depth": 3, "trunk.width": 5, "learning_rate": 0.02}}
@@ -639,11 +684,13 @@ def test_the_best_trials_are_shown_with_their_searched_and_confirmed_scores(expe
 
 def test_a_baseline_must_be_one_known_trial_on_the_same_heads() -> None:
     other = tiny_experiment(search={"driver": "random", "trials": 2})
-    with pytest.raises(ConfigError, match=r"^other\.yaml: .*\btrial"):
+    with pytest.raises(ConfigError, match=r"search\.trials.*search\.initial_trials") as caught:
         check_baseline_experiment(other, "other.yaml", tiny_experiment())
+    assert caught.value.where == "other.yaml"
     fixed = {"driver": "random", "trials": 1, "initial_trials": {"only": {}}}
-    with pytest.raises(ConfigError, match=r"^other\.yaml: .*\bheads and inputs\b"):
+    with pytest.raises(ConfigError, match=r"\{'PE': 'PE'\}.*\['a', 'b'\]") as caught:
         check_baseline_experiment(tiny_experiment(search=fixed, heads={"PE": {}}), "other.yaml", tiny_experiment())
+    assert caught.value.where == "other.yaml"
     baseline = check_baseline_experiment(tiny_experiment(search=fixed), "other.yaml", tiny_experiment())
     assert baseline.experiment is not None
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from branchsweep.config.codec import NullableFloat, from_data, to_data
@@ -116,6 +117,37 @@ class SharingResult:
     parameters: int
 
 
+class WarningCode(StrEnum):
+    """What a warning of a comparison is about: its table, a budget of seconds, or a contestant without scores."""
+
+    TABLE = "table"
+    BUDGET_SECONDS = "budget_seconds"
+    CONTESTANT_FAILED = "contestant_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonSettings:
+    """How a comparison was done, as values.
+
+    Args:
+        halves: Where the halves are from, for display.
+        trials: The budget of each contestant that is tuned.
+        seconds: The wall time after which its searches end; None without a limit.
+        tuning: `nested` in every half, or `once` before.
+        folds: Folds of the cross-validation that scores trials; 0 for a hold-out.
+        networks: Networks that are trained on every half.
+        experiment: The name of the comparison's experiment.
+    """
+
+    halves: str
+    trials: int
+    seconds: float | None
+    tuning: str
+    folds: int
+    networks: int
+    experiment: str
+
+
 @dataclass(frozen=True, slots=True)
 class ComparisonResult:
     """The result of a comparison.
@@ -126,7 +158,7 @@ class ComparisonResult:
         run_id: Its run in the tracking store.
         heads: Unit by head.
         data: `source`, `location`, `digest` and `rows` of the table.
-        protocol: How it was done, as sentences: where the halves are from, how contestants were tuned, with which budget.
+        protocol: How it was done, as sentences made from `settings`.
         reference: The name of the contestant that all others are compared with.
         alpha: Level of the tests.
         contestants: The contestants in order.
@@ -138,6 +170,8 @@ class ComparisonResult:
         warnings: What a reader should know.
         seconds: Wall time.
         score_metrics: The name of the metric that is the score, by head.
+        settings: How it was done; None in the record of a version that did not keep it.
+        warning_codes: What each of `warnings` is about; empty in such a record.
     """
 
     comparison: str
@@ -157,6 +191,8 @@ class ComparisonResult:
     warnings: tuple[str, ...] = ()
     seconds: NullableFloat = field(default=0.0, compare=False)
     score_metrics: Mapping[str, str] = field(kw_only=True)
+    settings: ComparisonSettings | None = None
+    warning_codes: tuple[WarningCode, ...] = ()
 
     @property
     def metric(self) -> str:

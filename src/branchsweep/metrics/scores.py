@@ -71,7 +71,7 @@ def _by_column(metric: str, actual: Floats, predicted: Floats) -> Floats:
     if metric in FUNCTIONS_ALONG_AXIS:
         return FUNCTIONS_ALONG_AXIS[metric](actual, predicted, -2)
     function, columns = METRIC_FUNCTIONS[metric], range(actual.shape[1])
-    return np.array([[function(actual[:, column], one[:, column]) for column in columns] for one in predicted])
+    return np.array([[function(actual[:, column], values[:, column]) for column in columns] for values in predicted])
 
 
 def mean_score(heads: Mapping[str, HeadScore]) -> float:

@@ -43,10 +43,6 @@ class Difference:
     p_better: float
     p_worse: float
 
-    def __str__(self) -> str:
-        """The difference with its interval."""
-        return f"{self.mean:+.4f} [{self.low:.4f}, {self.high:.4f}]"
-
 
 @dataclass(frozen=True, slots=True)
 class ComparedMetrics:
@@ -105,7 +101,7 @@ def corrected_t(differences: Floats, validation_share: float, margin: float = 0.
         ValueError: There are fewer than two differences, so there is no variance.
     """
     if len(differences) < 2:
-        raise ValueError("got one fold, expected at least two: one fold has no variance")
+        raise ValueError(f"got {len(differences)} folds, expected at least 2: one fold has no variance")
     mean = float(np.mean(differences))
     ratio = validation_share / (1.0 - validation_share)
     error = float(np.std(differences, ddof=1)) * math.sqrt(1.0 / len(differences) + ratio)

@@ -60,7 +60,7 @@ class RenewableLock(Protocol):
         ...
 
 
-Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 
 
 def _pauses() -> Iterator[float]:
@@ -194,7 +194,7 @@ class AsyncTracker:
         """Record the sweep's final metrics, tags and files, and mark it as finished."""
         self.call(lambda: self._tracker.finish(metrics, tags, files, description))
 
-    def call(self, action: Callable[[], Answer]) -> Answer:
+    def call(self, action: Callable[[], Value]) -> Value:
         """Do something with the store that may be repeated, once everything is written, and alone.
 
         Args:

@@ -194,6 +194,7 @@ class MemoryRegistry:
             trial=candidate.result.trial.number,
             because=decision.because,
             params=dict(candidate.result.trial.params),
+            cause=decision.cause,
         )
         versions.append(registered)
         exported = {file.name: file.read_bytes() for file in candidate.folder.iterdir() if file.is_file()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -91,6 +92,32 @@ class TrackingLinks:
     version: Callable[[str, int], str] = lambda _model, _version: ""
 
 
+class PromotionCause(StrEnum):
+    """Why a candidate becomes the champion, or why it does not."""
+
+    FIRST_VERSION = "first_version"
+    BETTER = "better"
+    CHAMPION_DIVERGED = "champion_diverged"
+    CHAMPION_NOT_RECORDED = "champion_not_recorded"
+    CHAMPION_UNREADABLE = "champion_unreadable"
+    DIVERGED = "diverged"
+    ONE_FOLD = "one_fold"
+    NOT_BETTER = "not_better"
+    HEAD_WORSE = "head_worse"
+    WORSE_ON_TEST_ROWS = "worse_on_test_rows"
+
+    @property
+    def promotes(self) -> bool:
+        """Whether the candidate becomes the champion."""
+        return self not in {
+            PromotionCause.DIVERGED,
+            PromotionCause.ONE_FOLD,
+            PromotionCause.NOT_BETTER,
+            PromotionCause.HEAD_WORSE,
+            PromotionCause.WORSE_ON_TEST_ROWS,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Champion:
     """The champion of a registered model.
@@ -106,6 +133,7 @@ class Champion:
         trial: The trial's number in that sweep.
         because: The reason of the promotion, as a sentence.
         params: The trial's params; empty for a version that was not registered by branchsweep.
+        cause: What `because` says, as a code; None for a version that was registered without.
     """
 
     model: str
@@ -118,6 +146,7 @@ class Champion:
     trial: int
     because: str
     params: Params = field(default_factory=dict)
+    cause: PromotionCause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +190,14 @@ class PromotionDecision:
         evidence: Scores, intervals and p-values behind it, as JSON data.
         against: The version that was champion when this was decided, 0 for none. If another one is champion when the
             candidate is registered, it is not promoted. None: whichever is champion.
+        cause: What `because` says, as a code.
     """
 
     promote: bool
     because: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
     against: int | None = None
+    cause: PromotionCause | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from branchsweep.metrics.scores import ScoredKind, average_scores, head_scores
 from branchsweep.training.lanes import LaneOutcome
-from branchsweep.trial import Score, Status
+from branchsweep.trial import EndCause, Score, Status
 from branchsweep.types import Floats
 
 
@@ -27,8 +27,11 @@ def lane_scores(lanes: Sequence[tuple[str, LaneOutcome, Floats]], heads: Mapping
     """
     for name, outcome, _ in lanes:
         if outcome.failed_at or not np.isfinite(outcome.predictions).all():
-            reason = f"diverged: predictions were not finite after epoch {outcome.failed_at or outcome.epochs} ({name})"
-            return Score(Status.FAILED, reason=reason, seconds=seconds, lanes=len(lanes))
+            epoch = outcome.failed_at or outcome.epochs
+            reason = f"diverged: predictions were not finite after epoch {epoch} ({name})"
+            return Score(
+                Status.FAILED, reason=reason, seconds=seconds, lanes=len(lanes), cause=EndCause.DIVERGED, ended_at=epoch
+            )
     by_lane = [head_scores(actual, outcome.predictions, heads) for _, outcome, actual in lanes]
     measured, value, error = average_scores(by_lane)
     return Score(

@@ -106,7 +106,7 @@ def retrain(result: Result, experiment: Experiment, training: TrainingContext) -
         if running.is_over:
             break
     if result.score.status is Status.PRUNED and running.score.is_complete:
-        running.prune(f"as recorded: {result.score.reason}")
+        running.prune(result.score.cause, epochs[-1], f"as recorded: {result.score.reason}")
     training.progress.on_trial_end(running.result)
     return running.result
 
@@ -130,8 +130,8 @@ def compare_facts(recorded: Mapping[str, str], now: Mapping[str, str]) -> Sequen
         recorded: The sweep's tags.
         now: The facts of the replay, by the same names.
     """
-    gone = [name for name in recorded if name not in now and (name.startswith("version") or name == "git_commit")]
-    return [EnvironmentFact(name, recorded.get(name, ""), now.get(name, "")) for name in [*now, *gone]]
+    only_recorded = [name for name in recorded if name not in now and (name.startswith("version") or name == "git_commit")]
+    return [EnvironmentFact(name, recorded.get(name, ""), now.get(name, "")) for name in [*now, *only_recorded]]
 
 
 def compare_metrics(recorded: Score, replayed: Score, score_metrics: Mapping[str, str]) -> Sequence[ComparedMetric]:

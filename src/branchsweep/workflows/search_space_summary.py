@@ -36,7 +36,7 @@ class DimensionSummary:
     def as_data(self) -> dict[str, Any]:
         """The dimension as JSON knows it, with size, binding and meaning."""
         data = {
-            "size": _whole(self.dimension.size),
+            "size": _finite_count(self.dimension.size),
             "acts": self.hyperparameter.binding.value,
             "meaning": self.hyperparameter.meaning,
         }
@@ -94,7 +94,7 @@ class SearchSpaceSummary:
         """The summary as a JSON object; `points` is null if they are infinitely many."""
         data = {name: getattr(self, name) for name in ("space", "inputs", "heads")}
         data |= {"dimensions": [dimension.as_data() for dimension in self.dimensions], "fixed": dict(self.fixed)}
-        data |= {"points": _whole(self.points), "discrete_points": self.discrete_points}
+        data |= {"points": _finite_count(self.points), "discrete_points": self.discrete_points}
         return json.dumps({**data, "samples": [asdict(sample) for sample in self.samples]})
 
 
@@ -159,6 +159,6 @@ def _sample(trial: Trial, experiment: Experiment, columns: int) -> SampledNetwor
     return SampledNetwork(trial.known, trial.params, recipe.architecture, recipe.parameters(len(inputs)), picture)
 
 
-def _whole(count: float) -> int | None:
+def _finite_count(count: float) -> int | None:
     """A count as JSON knows it: None if it is infinite."""
     return None if count == math.inf else int(count)

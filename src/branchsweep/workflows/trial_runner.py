@@ -19,7 +19,7 @@ from branchsweep.search.successive_halving import rung_ranking, surviving_count
 from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, search_lanes
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
-from branchsweep.trial import Params, Result, Score, Status, Trial
+from branchsweep.trial import EndCause, Params, Result, Score, Status, Trial
 from branchsweep.workflows import lane_scores
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.train_lanes import LaneBatch
@@ -185,9 +185,9 @@ class SuccessiveHalving:
         candidates = [trial for trial in self._running if not trial.is_over]
         for index, finished in enumerate(self._finished):
             rivals = [trial for trial in candidates if trial.group == index]
-            for trial, reason in _pruning_decisions(rivals, finished, self._epoch, self._experiment, stopped_because):
-                if reason:
-                    trial.prune(reason)
+            for trial, cause, reason in _pruning_decisions(rivals, finished, self._epoch, self._experiment, stopped_because):
+                if cause:
+                    trial.prune(cause, self._epoch, reason)
                     results.append(self._finish(trial))
                 else:
                     survivors.append(trial)
@@ -250,9 +250,16 @@ class RunningTrial:
         states = [(lane, self.outcomes[lane.key.fold, lane.key.seed].state) for lane in self.lanes]
         self.lanes = [replace(lane, state=state) for lane, state in states if state and score.is_complete]
 
-    def prune(self, reason: str) -> None:
-        """Prune the trial at the rung that it has reached."""
-        self.score, self.lanes = replace(self.score, status=Status.PRUNED, reason=reason), []
+    def prune(self, cause: EndCause | None, epoch: int, reason: str) -> None:
+        """Prune the trial at the rung that it has reached.
+
+        Args:
+            cause: Why it is not trained further.
+            epoch: The rung's.
+            reason: The cause as a sentence.
+        """
+        self.score = replace(self.score, status=Status.PRUNED, reason=reason, cause=cause, ended_at=epoch if cause else 0)
+        self.lanes = []
 
     @property
     def is_over(self) -> bool:
@@ -267,8 +274,8 @@ class RunningTrial:
 
 def _pruning_decisions(
     candidates: Sequence[RunningTrial], finished: Sequence[Result], epoch: int, experiment: Experiment, stopped_because: str
-) -> list[tuple[RunningTrial, str]]:
-    """Which trials at a rung go on: each with the reason why it does not, which is empty for those that do.
+) -> list[tuple[RunningTrial, EndCause | None, str]]:
+    """Which trials at a rung go on: each with the cause why it does not, as a code and as a sentence; None for those that do.
 
     All trials of the group that came to this rung compete, those that have their scores already among them. A known
     configuration that a constraint refers to always goes on, for nothing else can say where the bound is.
@@ -290,16 +297,16 @@ def _pruning_decisions(
     survivors = surviving_count(len(ranking), experiment.pruning_schedule.keep)
     rung = f"rung {experiment.pruning_schedule.rungs.index(epoch) + 1} (epoch {epoch})" if candidates else ""
 
-    def reason(candidate: RunningTrial) -> str:
+    def decision(candidate: RunningTrial) -> tuple[EndCause | None, str]:
         if stopped_because:
-            return f"stopped at {rung}: {stopped_because}"
-        if candidate.trial.known in bounding:
-            return ""
+            return EndCause.STOPPED, f"stopped at {rung}: {stopped_because}"
         rank = 1 + ranking.index(candidate.trial.number)
-        return f"pruned at {rung}: place {rank} of {len(ranking)}, {survivors} went on" if rank > survivors else ""
+        if candidate.trial.known in bounding or rank <= survivors:
+            return None, ""
+        return EndCause.PRUNED, f"pruned at {rung}: place {rank} of {len(ranking)}, {survivors} went on"
 
     in_order = sorted(candidates, key=lambda candidate: candidate.trial.number)
-    return [(candidate, reason(candidate)) for candidate in in_order]
+    return [(candidate, *decision(candidate)) for candidate in in_order]
 
 
 def _at_rung(score: Score, epoch: int) -> Mapping[str, float] | None:

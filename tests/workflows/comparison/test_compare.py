@@ -13,7 +13,7 @@ from branchsweep.config.sections.validation import KFold
 from branchsweep.data.dataset import Dataset, Halves
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import five_by_two_cv
-from branchsweep.metrics.comparison_result import ComparisonResult
+from branchsweep.metrics.comparison_result import ComparisonResult, ComparisonSettings, WarningCode
 from branchsweep.tracking.memory import MemoryComparisonTracker
 from branchsweep.tracking.protocols import ComparisonRecord
 from branchsweep.training.protocols import Trainer
@@ -21,7 +21,12 @@ from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Trial
 from branchsweep.workflows.comparison.compare import compare
 from branchsweep.workflows.comparison.nested_search import contestant_networks
-from branchsweep.workflows.comparison.protocol import comparison_rows, new_comparison_record
+from branchsweep.workflows.comparison.protocol import (
+    comparison_rows,
+    comparison_settings,
+    new_comparison_record,
+    protocol,
+)
 from branchsweep.workflows.context import ComparisonContext, TrainingContext
 from branchsweep.workflows.trial_runner import TrialGroup, run_groups, run_trials
 from fakes import FormulaTrainer, RecordingProgress
@@ -40,7 +45,7 @@ def tiny_table(rows: int = 120) -> Dataset:
 def halves_of(dataset: Dataset, seed: int = 1) -> Halves:
     random = np.random.default_rng(seed)
     shuffled = [random.permutation(dataset.rows) for _ in range(N_HALVES // 2)]
-    return Halves(tuple((order[: dataset.rows // 2], order[dataset.rows // 2 :]) for order in shuffled), "five shuffles", "h1")
+    return Halves(tuple((order[: dataset.rows // 2], order[dataset.rows // 2 :]) for order in shuffled), "shuffles", "h1", seed)
 
 
 def tiny_comparison(**changes: Any) -> Comparison:
@@ -63,12 +68,11 @@ def run(
     dataset: Dataset | None = None,
     trainer: Trainer | None = None,
     tracker: MemoryComparisonTracker | None = None,
-    progress: RecordingProgress | None = None,
 ) -> ComparisonResult:
     dataset = dataset or tiny_table()
     halves = halves_of(dataset)
     rows = comparison_rows(comparison, dataset, halves)
-    training = TrainingContext(trainer or FormulaTrainer(rows), rows, progress or RecordingProgress())
+    training = TrainingContext(trainer or FormulaTrainer(rows), rows, RecordingProgress())
     return compare(ComparisonContext(comparison, dataset, halves, training, tracker or MemoryComparisonTracker.open(RECORD)))
 
 
@@ -114,12 +118,14 @@ def test_a_nested_search_never_sees_the_rows_that_are_tested_on(validation: dict
             assert not inner & validates
 
 
-def test_tuning_once_is_one_search_for_all_halves_and_the_protocol_has_it() -> None:
-    progress = RecordingProgress()
-    comparison = tiny_comparison(tuning="once")
-    result = run(comparison, progress=progress)
-    assert any("once" in sentence for sentence in result.protocol)
-    assert "branched: 6 trials once" in progress.lines
+def test_tuning_once_is_one_search_for_all_halves() -> None:
+    comparison, dataset = tiny_comparison(tuning="once"), tiny_table()
+    trainer = FormulaTrainer(comparison_rows(comparison, dataset, halves_of(dataset)))
+    result = run(comparison, dataset, trainer)
+    assert result.settings is not None and result.settings.tuning == "once"
+    nested = FormulaTrainer(comparison_rows(tiny_comparison(), dataset, halves_of(dataset)))
+    run(tiny_comparison(), dataset, nested)
+    assert len(trainer.trained) < len(nested.trained) / 2
     (recipe,) = {str(half) for half in result.contestants[0].recipes}
     assert recipe
 
@@ -138,7 +144,8 @@ def test_the_networks_of_a_contestant_divide_its_budget() -> None:
 
 def test_a_budget_of_seconds_ends_the_search_with_a_warning() -> None:
     result = run(tiny_comparison(budget={"trials": 1000, "seconds": 0.2}))
-    assert any("seconds" in warning for warning in result.warnings)
+    assert result.warning_codes == (WarningCode.BUDGET_SECONDS,) and len(result.warnings) == 1
+    assert result.settings is not None and result.settings.seconds == 0.2
 
 
 def test_recorded_parts_are_not_trained_again_and_give_the_same_result() -> None:
@@ -147,11 +154,10 @@ def test_recorded_parts_are_not_trained_again_and_give_the_same_result() -> None
     first = FormulaTrainer(rows)
     result = run(comparison, dataset, first, tracker)
     assert set(tracker.recorded_parts()) == {"tuned/branched", "tuned/single", "tuned/shallow", "estimator/linear"}
-    second, progress = FormulaTrainer(rows), RecordingProgress()
-    again = run(comparison, dataset, second, tracker, progress)
+    second = FormulaTrainer(rows)
+    again = run(comparison, dataset, second, tracker)
     assert len(second.trained) == 4 * N_HALVES  # the fits alone: one network for all heads twice, and one for each of two
     assert len(first.trained) > len(second.trained)
-    assert "branched: tuned before" in progress.lines
     assert [contestant.scores for contestant in again.contestants] == [contestant.scores for contestant in result.contestants]
 
 
@@ -159,7 +165,7 @@ def test_the_key_of_a_comparison_does_not_depend_on_its_workers() -> None:
     on_ray = tiny_experiment(workers={"kind": "ray"})
     with_ray, with_local_workers = (
         tiny_comparison(
-            experiment=base, contestants={"one": {"kind": "network"}, "other": {"kind": "network", "experiment": base}}
+            experiment=base, contestants={"first": {"kind": "network"}, "other": {"kind": "network", "experiment": base}}
         )
         for base in (on_ray, tiny_experiment())
     )
@@ -196,7 +202,9 @@ def test_a_contestant_that_diverges_has_no_scores_and_the_others_have() -> None:
     branched, diverged = result.contestants
     assert branched.scores
     assert diverged.failure
-    assert any(diverged.failure in warning for warning in result.warnings)
+    assert result.warning_codes == (WarningCode.CONTESTANT_FAILED,)
+    (warning,) = result.warnings
+    assert diverged.name in warning and diverged.failure in warning
     assert result.differences == result.transfer == ()
 
 
@@ -227,7 +235,34 @@ def test_two_networks_for_each_half_are_averaged() -> None:
     trainer = FormulaTrainer(comparison_rows(comparison, dataset, halves_of(dataset)))
     result = run(comparison, dataset, trainer)
     assert all(len(values) == N_HALVES for values in result.contestants[0].scores.values())
-    assert any("2 networks" in sentence for sentence in result.protocol)
+    assert result.settings is not None and result.settings.networks == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "values"),
+    [
+        (
+            {},
+            ComparisonSettings("five shuffles seeded by 1", 6, None, "nested", 0, 1, "tiny"),
+            ["five shuffles seeded by 1", "6", "0.05"],
+        ),
+        (
+            {
+                "tuning": "once",
+                "budget": {"trials": 7, "seconds": 90},
+                "networks": 2,
+                "validation": {"method": "k_fold", "folds": 3},
+            },
+            ComparisonSettings("five shuffles seeded by 1", 7, 90.0, "once", 3, 2, "tiny"),
+            ["five shuffles seeded by 1", "7", "90", "3-fold", "tiny", "2", "0.05"],
+        ),
+    ],
+)
+def test_the_protocol_states_the_settings(changes: dict[str, Any], expected: ComparisonSettings, values: list[str]) -> None:
+    settings = comparison_settings(tiny_comparison(**changes), halves_of(tiny_table()))
+    assert settings == expected
+    sentences = protocol(settings, 0.05)
+    assert [value for value in values if not any(value in sentence for sentence in sentences)] == []
 
 
 def test_the_scores_of_a_contestant_do_not_depend_on_the_other_contestants() -> None:
@@ -343,7 +378,7 @@ def test_a_recipe_rarely_differs_significantly_from_itself() -> None:
         return [np.sin(3 * x[:, 0]), x[:, 1] * x[:, 2]]
 
     experiment = fixed("null", ["clean", "noisy"], 4, **{"trunk.depth": 1, "trunk.width": 4, "branch.depth": 0})
-    contestants = {"one": {"kind": "network"}, "other": {"kind": "network"}}
+    contestants = {"first": {"kind": "network"}, "other": {"kind": "network"}}
     comparison = Comparison.model_validate({"name": "null", "experiment": experiment, "contestants": contestants})
     repetitions, significant = 30, 0
     for seed in range(repetitions):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -36,8 +37,12 @@ def scored(number: int, pe: float, v: float, params: dict[str, Any], seconds: fl
     return Result(Trial(number, params), score)
 
 
+PRUNED = "pruned at rung 1"
+"""The reason of a pruned trial."""
+
+
 def pruned(result: Result) -> Result:
-    return replace(result, score=replace(result.score, status=Status.PRUNED, reason="pruned at rung 1"))
+    return replace(result, score=replace(result.score, status=Status.PRUNED, reason=PRUNED))
 
 
 def small() -> Experiment:
@@ -147,7 +152,7 @@ def test_numbers_are_compared_to_nine_digits() -> None:
         ({"where": ["trunk.dept=3"]}, "--where", "'trunk.dept'.*'trunk.depth'"),
         ({"where": ["X.depth=3"]}, "--where", "'X.depth'"),
         ({"where": ["trunk.depth"]}, "--where", "'trunk.depth'.*KEY=VALUE"),
-        ({"where": ["trunk.depth=deep"]}, "--where", "trunk.depth is a number.*'deep'"),
+        ({"where": ["trunk.depth=deep"]}, "--where", "trunk.depth.*'deep'"),
         ({"where": ["activation<relu"]}, "--where", "'activation<relu'.*= and !="),
         ({"where": ["activation=relo"]}, "--where", "'relo'.*'relu'"),
     ],
@@ -166,7 +171,7 @@ def test_the_leaderboard_has_a_row_for_each_trial_and_the_number_of_hidden_ones(
     assert third.split()[0] == "4" and "PRUNED" in third
     assert "2" in more and "--most" in more
     assert "5 trials" in rendered(render_leaderboard(leaderboard_of(where=["trunk.depth>7"])))
-    assert "no trials" in rendered(render_leaderboard(leaderboard_of(results=[])))
+    assert "tiny" in rendered(render_leaderboard(leaderboard_of(results=[])))
 
 
 def test_the_leaderboard_as_json_has_every_trial_and_null_for_nan() -> None:
@@ -176,7 +181,7 @@ def test_the_leaderboard_as_json_has_every_trial_and_null_for_nan() -> None:
     assert (first["trial"], first["run_id"], first["status"], first["eligible"]) == (1, "run1", "complete", True)
     assert first["r2"] == {"PE": 0.7, "V": 0.7, "mean": 0.7} and first["r2_se"] == {"PE": 0.01, "V": None, "mean": 0.01}
     assert (failed["status"], failed["r2"], failed["objective"], failed["eligible"]) == ("failed", {"mean": None}, None, False)
-    assert (dropped["status"], dropped["reason"], dropped["eligible"]) == ("pruned", "pruned at rung 1", False)
+    assert (dropped["status"], dropped["reason"], dropped["eligible"]) == ("pruned", PRUNED, False)
 
 
 CURVES = {"PE": [(1, -3.0), (2, 0.4), (3, 0.9)], "V": [(1, 0.1), (3, 0.2)]}
@@ -188,22 +193,23 @@ def details_of(result: Result) -> TrialDetails:
 
 def test_trial_details_have_params_scores_lanes_rungs_and_curves() -> None:
     text = " ".join(rendered(render_trial_details(details_of(RESULTS[0]))).split())
-    assert "tiny, trial 0: complete run 0123456789abcdef" in text
-    assert "chosen by the search trunk.depth 1 trunk.width 8" in text
+    assert re.match(r"tiny\b.* 0: complete\b.*\b0123456789abcdef\b", text)
+    assert "trunk.depth 1 trunk.width 8" in text
     assert "┐" in text and "parameters" in text
     assert "R² 0.9000 ± 0.0100 0.2000 0.5500 ± 0.0100" in text
     assert "RMSE 4 MW 5 cm Hg" in text and "MAE 3 MW 4 cm Hg" in text
     assert "fold 0, seed 0 0.8900 0.2000 0.5450" in text
     assert "fold 1, seed 1 0.9000 0.2000 0.5500" in text
-    assert "rung at epoch 2 0.1000 0.2000 0.1500" in text
-    assert "epoch 1" in text and "0.900 ┤" in text
+    assert " 2 0.1000 0.2000 0.1500" in text  # the rung's epoch, and the scores there
+    assert " 1 " in text and "0.900 ┤" in text  # the first epoch of the curves
     assert "branchsweep replay 0123456789ab --tracking-uri 'sqlite:///my store.db'" in text
 
 
 def test_details_of_a_failed_trial_have_the_reason_and_no_scores() -> None:
     text = rendered(render_trial_details(details_of(RESULTS[3])))
-    assert "tiny, trial 3: failed, diverged" in text and "RMSE" not in text
-    assert "tiny, trial 4: pruned at rung 1" in rendered(render_trial_details(details_of(RESULTS[4])))
+    assert re.match(r"tiny\b.* 3: failed\b.*\bdiverged\b", text) and "RMSE" not in text
+    text = rendered(render_trial_details(details_of(RESULTS[4])))
+    assert re.match(rf"tiny\b.* 4: {PRUNED}\b", text), "whose reason begins with the status"
 
 
 def test_trial_details_as_json() -> None:
@@ -217,6 +223,6 @@ def test_trial_details_as_json() -> None:
 
 
 def test_an_unknown_trial_number_is_refused() -> None:
-    assert find_trial(RESULTS, 3, "sweep tiny") is RESULTS[3]
-    with pytest.raises(ConfigError, match=r"sweep tiny\b.*\btrial 9\b.*\b5 trials\b.*\b4$"):
-        find_trial(RESULTS, 9, "sweep tiny")
+    assert find_trial(RESULTS, 3, "tiny") is RESULTS[3]
+    with pytest.raises(ConfigError, match=r"\btiny\b.*\b9\b.*\b5\b.*\b4$"):  # the trial, how many there are, the last one
+        find_trial(RESULTS, 9, "tiny")

@@ -121,9 +121,9 @@ class MlflowComparisonTracker:
         """
         with translate_errors(self.tracking_uri, "reading the comparison"), self._downloaded(PARTS) as folder:
             texts = {path.relative_to(folder): path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.json"))}
-        whole = {path.with_suffix("").as_posix(): text for path, text in texts.items() if text.endswith(END_MARK)}
+        complete = {path.with_suffix("").as_posix(): text for path, text in texts.items() if text.endswith(END_MARK)}
         try:
-            return {part: json.loads(text) for part, text in whole.items()}
+            return {part: json.loads(text) for part, text in complete.items()}
         except ValueError as error:
             message = f"a part of comparison {self.run_id[:8]} cannot be read ({error}): was it edited by hand?"
             raise TrackingError(message) from error

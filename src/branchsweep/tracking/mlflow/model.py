@@ -199,12 +199,12 @@ def model_location(client: MlflowClient, model_uri: str, uri: str) -> str:
     if name not in models:
         raise no_such_model(name, client, uri)
     aliases = {alias: str(number) for alias, number in models[name].aliases.items()}
-    wanted = aliases.get(which[1:], "") if which.startswith("@") else which
+    requested = aliases.get(which[1:], "") if which.startswith("@") else which
     versions = {str(found.version) for found in client.search_model_versions(f"name = '{name}'")}
-    if wanted not in versions:
+    if requested not in versions:
         known = ", ".join([*(f"@{alias}" for alias in aliases), *sorted(versions, key=int)])
         raise TrackingError(f"there is no {model_uri}; of '{name}' there are {known}")
-    return str(client.get_model_version_download_uri(name, wanted))
+    return str(client.get_model_version_download_uri(name, requested))
 
 
 def _requirements() -> list[str]:

@@ -17,7 +17,7 @@ from branchsweep.config.metric_names import MEAN, metric_of_head
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.names import CURVE, METRICS, STANDARD_ERROR, score_metrics_of, score_names
 from branchsweep.tracking.protocols import ComparisonRecord, SweepRecord
-from branchsweep.trial import HeadScore, Result, Score, Status, Trial
+from branchsweep.trial import EndCause, HeadScore, Result, Score, Status, Trial
 
 DESCRIPTION = "mlflow.note.content"
 """MLflow's own tag for the Markdown on a run's page."""
@@ -83,6 +83,8 @@ def trial_tags(result: Result, sweep: str) -> dict[str, str]:
         "params": params,
         "lanes": str(score.lanes),
         "reason": score.reason[:LONGEST_REASON],
+        "cause": score.cause or "",
+        "ended_at": str(score.ended_at or ""),
         "known": trial.known,
         "rungs": to_json(dict(score.rungs), Rungs) if score.rungs else "",
     }
@@ -169,6 +171,8 @@ def result_from_run(tags: Mapping[str, str], metrics: Mapping[str, float], score
         status, lanes = Status(tags[tag_name("status")]), int(tags[tag_name("lanes")])
         rungs = from_json(Rungs, tags.get(tag_name("rungs"), "{}"))
         lane_scores = _lane_scores(tags)
+        cause = EndCause(tags[tag_name("cause")]) if tag_name("cause") in tags else None
+        ended_at = int(tags.get(tag_name("ended_at"), "0"))
     except (KeyError, ValueError) as error:
         raise TrackingError(f"a run of this sweep cannot be read as a trial ({error!r}): was it edited by hand?") from error
 
@@ -188,6 +192,8 @@ def result_from_run(tags: Mapping[str, str], metrics: Mapping[str, float], score
             lanes=lanes,
             rungs=rungs,
             lane_scores=lane_scores,
+            cause=cause,
+            ended_at=ended_at,
         ),
     )
 
@@ -222,11 +228,11 @@ def split_tag(name: str, value: str, longest: int = LONGEST_TAG) -> dict[str, st
 
 def from_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Our own tags by name, without the prefix, and with the pieces of those that were split joined."""
-    ours = {name.removeprefix(PREFIX): value for name, value in tags.items() if name.startswith(PREFIX)}
-    pieces = sorted((name.partition(":") for name in ours if ":" in name), key=lambda parts: int(parts[2]))
+    own_tags = {name.removeprefix(PREFIX): value for name, value in tags.items() if name.startswith(PREFIX)}
+    pieces = sorted((name.partition(":") for name in own_tags if ":" in name), key=lambda parts: int(parts[2]))
     for name, _, number in pieces:
-        ours[name] += ours.pop(f"{name}:{number}")
-    return ours
+        own_tags[name] += own_tags.pop(f"{name}:{number}")
+    return own_tags
 
 
 def to_tags(tags: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
 from branchsweep.tracking.champion_history import RegisteredVersion
 from branchsweep.tracking.mlflow import serialization
-from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
+from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionCause, PromotionDecision
 
 
 def version_tags(candidate: ModelCandidate, decision: PromotionDecision) -> dict[str, str]:
@@ -25,6 +25,8 @@ def version_tags(candidate: ModelCandidate, decision: PromotionDecision) -> dict
         "crowned": "false",
         **{name: repr(value) for name, value in candidate.test.items()},
     }
+    if decision.cause:
+        tags["cause"] = decision.cause
     evidence = json.dumps(dict(decision.evidence))
     if decision.evidence and len(evidence) <= serialization.LONGEST_TAG:  # longer evidence is in evidence.json alone
         tags["evidence"] = evidence
@@ -52,6 +54,7 @@ def champion_from_tags(model: str, version: int, tags: Mapping[str, str]) -> Cha
         trial=int(own.get("trial", "-1")),
         because=own.get("because", ""),
         params=json.loads(own.get("params", "{}")),
+        cause=PromotionCause(own["cause"]) if own.get("cause") in set(PromotionCause) else None,
     )
 
 

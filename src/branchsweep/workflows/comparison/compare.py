@@ -24,10 +24,11 @@ from branchsweep.metrics.comparison_result import (
     ComparisonResult,
     ContestantResult,
     PairwiseDifference,
+    WarningCode,
 )
 from branchsweep.workflows.comparison.contestants import fit_contestants, tune_contestant
 from branchsweep.workflows.comparison.estimators import evaluate_estimator
-from branchsweep.workflows.comparison.protocol import protocol
+from branchsweep.workflows.comparison.protocol import comparison_settings, protocol
 from branchsweep.workflows.comparison.sharing import shared_layers
 from branchsweep.workflows.context import ComparisonContext
 
@@ -50,13 +51,14 @@ def compare(context: ComparisonContext) -> ComparisonResult:
     differences = five_by_two_cv.differences_to_reference(complete, comparison.reference_name, comparison.alpha)
     transfer = _transfer(comparison, results)
     shared = shared_layers(comparison, context.training)
+    settings, warnings = comparison_settings(comparison, context.halves), _warnings(comparison, dataset, in_order)
     return ComparisonResult(
         comparison=comparison.name,
         question=comparison.question,
         run_id=context.tracker.run_id,
         heads={name: head.unit for name, head in comparison.experiment.heads.items()},
         data={"source": dataset.source, "location": dataset.location, "digest": dataset.digest, "rows": dataset.rows},
-        protocol=protocol(comparison, context.halves),
+        protocol=protocol(settings, comparison.alpha),
         reference=comparison.reference_name,
         alpha=comparison.alpha,
         contestants=in_order,
@@ -67,9 +69,11 @@ def compare(context: ComparisonContext) -> ComparisonResult:
         ),
         sharing=shared,
         sharing_layers=comparison.sharing.layers if comparison.sharing else 0,
-        warnings=_warnings(comparison, dataset, in_order),
+        warnings=tuple(sentence for _, sentence in warnings),
         seconds=time.perf_counter() - start,
         score_metrics=comparison.experiment.score_metrics,
+        settings=settings,
+        warning_codes=tuple(code for code, _ in warnings),
     )
 
 
@@ -81,9 +85,10 @@ def _transfer(comparison: Comparison, results: Mapping[str, ContestantResult]) -
     return () if shared.failure or single.failure else five_by_two_cv.pairwise_differences(shared, single, comparison.alpha)
 
 
-def _warnings(comparison: Comparison, dataset: Dataset, results: Sequence[ContestantResult]) -> tuple[str, ...]:
-    """What a reader should know."""
-    warnings = list(dataset.warnings)
+def _warnings(comparison: Comparison, dataset: Dataset, results: Sequence[ContestantResult]) -> list[tuple[WarningCode, str]]:
+    """What a reader should know, as codes and as sentences."""
+    warnings = [(WarningCode.TABLE, sentence) for sentence in dataset.warnings]
     if comparison.budget.seconds:
-        warnings.append("The budget has seconds, so another machine may find other recipes.")
-    return (*warnings, *(f"{result.name} has no figures: {result.failure}." for result in results if result.failure))
+        warnings.append((WarningCode.BUDGET_SECONDS, "The budget has seconds, so another machine may find other recipes."))
+    failed = [result for result in results if result.failure]
+    return warnings + [(WarningCode.CONTESTANT_FAILED, f"{result.name} has no scores: {result.failure}.") for result in failed]

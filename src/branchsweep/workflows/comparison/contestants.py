@@ -48,13 +48,13 @@ def fit_contestants(
     """Trains the networks of all contestants on every half, those for the same heads side by side, and tests them."""
     comparison = context.comparison
     failures = {name: tuned[name].failure for name in contestants}
-    wanted = [
+    networks = [
         NetworkToFit.of(name, network, tuned[name].parts[network.head])
         for name, contestant in contestants.items()
         if not failures[name]
         for network in contestant_networks(contestant, comparison)
     ]
-    fits = fit_networks(wanted, comparison.networks, context.training)
+    fits = fit_networks(networks, comparison.networks, context.training)
     results = {}
     for name, contestant in contestants.items():
         own = [fit for fit in fits if fit.network.name == name]

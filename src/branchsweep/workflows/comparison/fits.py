@@ -90,26 +90,26 @@ class FittedNetwork:
     failed: str = ""
 
 
-def fit_networks(wanted: Sequence[NetworkToFit], seeds: int, training: TrainingContext) -> list[FittedNetwork]:
+def fit_networks(networks: Sequence[NetworkToFit], seeds: int, training: TrainingContext) -> list[FittedNetwork]:
     """Trains networks in every half, those with the same heads and losses as lanes of the same populations.
 
     What comes of a network does not depend on the others: lanes derive their initial weights from what is trained.
 
     Args:
-        wanted: The networks.
+        networks: The networks.
         seeds: How many of each are trained in every half, from other initial weights.
         training: Trains them.
     """
-    fits = [FittedNetwork(network) for network in wanted]
+    fits = [FittedNetwork(network) for network in networks]
     alike: dict[tuple[tuple[str, str], ...], list[int]] = {}
-    for index, network in enumerate(wanted):
+    for index, network in enumerate(networks):
         losses = tuple((name, head.loss) for name, head in network.part.experiment.heads.items())
         alike.setdefault(losses, []).append(index)
     for group in alike.values():
-        lanes = {index: wanted[index].lanes(seeds) for index in group}
+        lanes = {index: networks[index].lanes(seeds) for index in group}
         every_lane = [lane for own in lanes.values() for lane in own]
-        names = ", ".join(dict.fromkeys(wanted[index].name for index in group))
-        experiment = _without_validation(wanted[group[0]].part.experiment)
+        names = ", ".join(dict.fromkeys(networks[index].name for index in group))
+        experiment = _without_validation(networks[group[0]].part.experiment)
         outcomes = train_lanes(every_lane, experiment, training, f"on the halves: {names}", keep_weights=True)
         for index, own in lanes.items():
             for lane in own:

@@ -12,6 +12,7 @@ from branchsweep.data.dataset import Dataset, Halves
 from branchsweep.data.digest import combined_digest
 from branchsweep.data.splits import make_folds, split_rows
 from branchsweep.data.training_rows import TrainingRows
+from branchsweep.metrics.comparison_result import ComparisonSettings
 from branchsweep.runtime import environment_facts
 from branchsweep.tracking.protocols import ComparisonRecord
 
@@ -49,38 +50,55 @@ def comparison_rows(comparison: Comparison, dataset: Dataset, halves: Halves) ->
     return TrainingRows(dataset.x, dataset.y, (*halves_as_folds, *tuning), dataset.heads)
 
 
-def protocol(comparison: Comparison, halves: Halves) -> tuple[str, ...]:
-    """How it is done, as sentences."""
-    budget = comparison.budget
-    limit = f" or {budget.seconds:g} seconds, whichever is spent first" if budget.seconds else ""
-    validation = comparison.validation
-    scored = f"{validation.folds}-fold cross-validation" if isinstance(validation, KFold) else "a hold-out"
-    seeds = comparison.networks
-    if comparison.tuning == "nested":
+def comparison_settings(comparison: Comparison, halves: Halves) -> ComparisonSettings:
+    """How the comparison is done, as values."""
+    budget, validation = comparison.budget, comparison.validation
+    return ComparisonSettings(
+        halves=halves.origin,
+        trials=budget.trials,
+        seconds=budget.seconds,
+        tuning=comparison.tuning,
+        folds=validation.folds if isinstance(validation, KFold) else 0,
+        networks=comparison.networks,
+        experiment=comparison.experiment.name,
+    )
+
+
+def protocol(settings: ComparisonSettings, alpha: float) -> tuple[str, ...]:
+    """How it is done, as sentences.
+
+    Args:
+        settings: The same as values.
+        alpha: Level of the tests.
+    """
+    limit = f" or {settings.seconds:g} seconds, whichever is spent first" if settings.seconds else ""
+    scored = f"{settings.folds}-fold cross-validation" if settings.folds else "a hold-out"
+    if settings.tuning == "nested":
         tuning = (
             f"Tuning is nested: each of the ten halves has a search of its own, in which trials are scored by {scored}. It "
             "never sees the rows that are tested on."
         )
     else:
         tuning = (
-            f"Tuning was done once, by {scored} on the training rows of the experiment {comparison.experiment.name}. Most of "
+            f"Tuning was done once, by {scored} on the training rows of the experiment {settings.experiment}. Most of "
             "them are tested on here, so what is tuned flatters itself a little. No network has "
             "learnt from a row that it is tested on."
         )
     cut = (
-        f"5x2 cross-validation: five times the table is cut into two halves ({halves.origin}); every contestant learns from "
+        f"5x2 cross-validation: five times the table is cut into two halves ({settings.halves}); every contestant learns from "
         "each half and is tested on the other one."
     )
     spent = (
-        f"Budget: {budget.trials} trials{limit} for each contestant that is tuned; one with a network for each head splits "
+        f"Budget: {settings.trials} trials{limit} for each contestant that is tuned; one with a network for each head splits "
         "them evenly among its searches."
     )
+    networks = "one network" if settings.networks == 1 else f"{settings.networks} networks"
     trained = (
-        f"In every half {f'{seeds} networks' if seeds > 1 else 'one network'} of the chosen recipe train{'s' * (seeds == 1)} "
+        f"In every half {networks} of the chosen recipe train{'s' * (settings.networks == 1)} "
         "on all its rows, as long as the best trial did."
     )
     decided = (
-        f"A difference counts where Alpaydin's combined 5x2cv F test rejects at {comparison.alpha:g} after Holm's correction, "
+        f"A difference counts where Alpaydin's combined 5x2cv F test rejects at {alpha:g} after Holm's correction, "
         "and the interval of the corrected resampled t excludes zero."
     )
     return cut, spent, tuning, trained, decided

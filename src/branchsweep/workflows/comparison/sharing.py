@@ -22,12 +22,12 @@ def shared_layers(comparison: Comparison, training: TrainingContext) -> tuple[Sh
         return ()
     training.progress.on_message("how much is shared: one recipe, with its branches leaving the trunk ever later")
     points = [_shared(comparison, layers) for layers in range(comparison.sharing.layers + 1)]
-    wanted = [
+    networks = [
         NetworkToFit.of(f"{layers} shared", part, [ChosenRecipe(part.candidates[0])] * N_HALVES)
         for layers, parts in enumerate(points)
         for part in parts
     ]
-    fits = fit_networks(wanted, comparison.networks, training)
+    fits = fit_networks(networks, comparison.networks, training)
     found = []
     for layers in range(len(points)):
         own = [fit for fit in fits if fit.network.name == f"{layers} shared"]
@@ -48,9 +48,9 @@ def _shared(comparison: Comparison, layers: int) -> list[ContestantNetwork]:
         "search": base.search.model_copy(update={"initial_trials": {}}),
         "seed": comparison.seed,
     }
-    whole = base.model_copy(update=update)
+    experiment = base.model_copy(update=update)
     return (
-        [ContestantNetwork("", whole)]
+        [ContestantNetwork("", experiment)]
         if layers
-        else [ContestantNetwork(head, whole.for_single_head(head)) for head in base.heads]
+        else [ContestantNetwork(head, experiment.for_single_head(head)) for head in base.heads]
     )

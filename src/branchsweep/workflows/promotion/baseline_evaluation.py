@@ -64,9 +64,11 @@ def check_baseline_experiment(other: Experiment, where: str, experiment: Experim
     if len(other.search.initial_trials) != 1 or other.search.trials != 1:
         message = "a baseline is an experiment of one known trial: search.trials 1 and one entry under search.initial_trials"
         raise ConfigError(message, where)
-    ours, theirs = (f"heads {dict(compared.columns)} and inputs {compared.table.inputs}" for compared in (experiment, other))
-    if ours != theirs:
-        message = f"a baseline needs the heads and inputs of the experiment it is compared with: got {theirs}, expected {ours}"
+    expected, found = (f"heads {dict(compared.columns)} and inputs {compared.table.inputs}" for compared in (experiment, other))
+    if found != expected:
+        message = (
+            f"a baseline needs the heads and inputs of the experiment it is compared with: got {found}, expected {expected}"
+        )
         raise ConfigError(message, where)
     return Baseline(other.name, other.model_copy(update={"validation": experiment.validation, "seed": experiment.seed}))
 

@@ -8,7 +8,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.dataset import Dataset
 from branchsweep.errors import ConfigError
-from branchsweep.tracking.protocols import Champion, Registry
+from branchsweep.tracking.protocols import Champion, PromotionCause, Registry
 from branchsweep.trial import Trial
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate
 
@@ -20,13 +20,15 @@ class CurrentChampion:
     Args:
         champion: As the registry has it.
         candidate: How it was made, to be trained again on the rows of this sweep; None where that cannot be done.
-        why_not: Why it cannot be done; empty where it can.
+        why_not: Why it cannot be done, and so does not hinder a promotion; empty where it can.
+        cause: The same as a code; None where it can.
         is_fair: Whether it was trained on none of the test rows of this sweep, for they were its own.
     """
 
     champion: Champion
     candidate: ConfirmationCandidate | None
     why_not: str = ""
+    cause: PromotionCause | None = None
     is_fair: bool = False
 
 
@@ -45,18 +47,17 @@ def current_champion(experiment: Experiment, dataset: Dataset, registry: Registr
         file = folder / "experiment.yaml"
         yaml = file.read_text(encoding="utf-8") if file.is_file() else ""
     if not yaml:
-        return CurrentChampion(champion, None, f"{name} does not say how it was made, so nothing speaks for it")
+        why_not = f"{name} does not say how it was made, so nothing speaks for it"
+        return CurrentChampion(champion, None, why_not, PromotionCause.CHAMPION_NOT_RECORDED)
     try:
         recorded = parse_recorded_experiment(yaml, name)
     except ConfigError as error:
-        return CurrentChampion(
-            champion, None, f"{name} was made by another version of branchsweep and cannot be trained again ({error})"
-        )
-    ours, theirs = (f"{list(compared.columns)} from {compared.table.inputs}" for compared in (experiment, recorded))
-    if ours != theirs:
-        raise ConfigError(
-            f"promotion.model: {name} of '{champion.model}' predicts {theirs}, this experiment {ours}: choose another name"
-        )
+        why_not = f"{name} was made by another version of branchsweep and cannot be trained again ({error})"
+        return CurrentChampion(champion, None, why_not, PromotionCause.CHAMPION_UNREADABLE)
+    expected, found = (f"{list(compared.columns)} from {compared.table.inputs}" for compared in (experiment, recorded))
+    if found != expected:
+        message = f"{name} of '{champion.model}' predicts {found}, this experiment {expected}: choose another name"
+        raise ConfigError(message, "promotion.model")
     here = recorded.model_copy(update={"seed": experiment.seed, "validation": experiment.validation})
     is_fair = champion.data_digest == dataset.digest and recorded.test == experiment.test
     candidate = ConfirmationCandidate(name, here, Trial(champion.trial, champion.params))

@@ -89,8 +89,8 @@ def choose_finalist(
     if experiment.confirmation.choose == "best":
         return best
     lowest = evaluator.rank(best.score) - _standard_error(best, evaluator)
-    near = [trial for trial in eligible if evaluator.rank(trial.score) >= lowest]
-    return min(near, key=lambda trial: (trial.parameters, -evaluator.rank(trial.score)))
+    close_to_best = [trial for trial in eligible if evaluator.rank(trial.score) >= lowest]
+    return min(close_to_best, key=lambda trial: (trial.parameters, -evaluator.rank(trial.score)))
 
 
 def _standard_error(trial: ReevaluatedTrial, evaluator: ObjectiveEvaluator) -> float:

@@ -43,7 +43,7 @@ from branchsweep.metrics.significance import (
     mean_by_fold,
     paired_bootstrap,
 )
-from branchsweep.tracking.protocols import PromotionDecision
+from branchsweep.tracking.protocols import PromotionCause, PromotionDecision
 from branchsweep.types import Floats
 
 
@@ -90,7 +90,7 @@ def decide_promotion(
     validation_share: float,
     seed: int,
 ) -> PromotionDecision:
-    """Whether the challenger becomes the champion, with the reason as a sentence and the evidence behind it.
+    """Whether the challenger becomes the champion, with the cause, the evidence behind it, and both as a sentence.
 
     The rule is this module's first paragraphs'. Intervals are two-sided at 1 - 2 alpha, so that the interval of the ranking
     figure lies above 0 exactly where the test at alpha calls the challenger better.
@@ -107,9 +107,8 @@ def decide_promotion(
     Raises:
         ValueError: The two have other heads or other folds, so that nothing can be compared.
     """
-    rule, heads = objective.ranking_metric, list(challenger.scores)
+    rule = objective.ranking_metric
     metrics = ComparedMetrics(challenger.score_metrics, objective)
-    words = ranking_label(objective, challenger.score_metrics)
     policy: dict[str, Any] = {
         "alpha": gate.alpha,
         "margin": gate.margin,
@@ -119,18 +118,23 @@ def decide_promotion(
         "folds": len(set(challenger.folds)),
         "validation_share": validation_share,
     }
+    label, name = ranking_label(objective, challenger.score_metrics), champion.name if champion else ""
+
+    def decision(cause: PromotionCause, evidence: Mapping[str, Any]) -> PromotionDecision:
+        because = decision_sentence(cause, evidence, rule, label, name)
+        return PromotionDecision(cause.promotes, because, evidence, cause=cause)
+
     if challenger.has_diverged:
-        return PromotionDecision(False, "diverged in confirmation on a part of the folds", policy)
+        return decision(PromotionCause.DIVERGED, policy)
     if champion is None:
-        means = _means(challenger, metrics)
-        evidence = {**policy, "figures": {metric: {"challenger": value} for metric, value in means.items()}}
-        return PromotionDecision(True, f"the first version, with a {words} of {means[rule]:.4f}", evidence)
-    if (list(champion.scores), champion.folds) != (heads, challenger.folds):
+        means = {metric: {"challenger": value} for metric, value in _means(challenger, metrics).items()}
+        return decision(PromotionCause.FIRST_VERSION, {**policy, "figures": means})
+    if (list(champion.scores), champion.folds) != (list(challenger.scores), challenger.folds):
         raise ValueError(f"{challenger.name} and {champion.name} were not measured on the same heads, folds and seeds")
     if champion.has_diverged:
-        return PromotionDecision(True, f"{champion.name} diverged on a part of the folds, and the challenger on none", policy)
+        return decision(PromotionCause.CHAMPION_DIVERGED, policy)
     if policy["folds"] == 1:
-        return PromotionDecision(False, "one fold cannot tell merit from chance; confirm on several", policy)
+        return decision(PromotionCause.ONE_FOLD, policy)
 
     confidence = max(0.0, 1 - 2 * gate.alpha)
     lanes = _over_lanes(metrics, champion, challenger, validation_share, gate.margin, confidence)
@@ -139,30 +143,65 @@ def decide_promotion(
         predicted = champion.predictions, challenger.predictions
         test = paired_bootstrap(actual, *predicted, metrics, gate.bootstrap, seed, gate.margin, confidence)
         policy["rows"] = len(actual)
-    evidence = {**policy, "confidence": confidence, "figures": _metric_evidence(metrics, champion, challenger, lanes, test)}
-    of_champion, of_challenger = (_means(candidate, metrics)[rule] for candidate in (champion, challenger))
-    measured = f"{words} {of_challenger:.4f} against {of_champion:.4f} of {champion.name}: {lanes[rule]}"
-    measured += f", p {_rounded(lanes[rule].p_better)}"
-    objection = _objection(gate, rule, lanes, test)
-    return PromotionDecision(
-        not objection, f"{measured}; {objection or f'no head is worse by more than {gate.margin:g}'}", evidence
-    )
+    cause, decisive = _cause(gate, rule, lanes, test)
+    figures = _metric_evidence(metrics, champion, challenger, lanes, test)
+    return decision(cause, {**policy, "confidence": confidence, "figures": figures, "decisive": decisive})
 
 
-def _objection(gate: Gate, rule: str, lanes: Mapping[str, Difference], test: Mapping[str, Difference]) -> str:
-    """The reasons against promoting the challenger, the most important first; empty if there is none."""
+def _cause(
+    gate: Gate, rule: str, lanes: Mapping[str, Difference], test: Mapping[str, Difference]
+) -> tuple[PromotionCause, str]:
+    """The answer to the three questions, and the metric that decides: of several objections the most important one."""
     if lanes[rule].p_better > gate.alpha:
-        return "not better beyond chance"
+        return PromotionCause.NOT_BETTER, rule
     of_heads = {metric: difference for metric, difference in lanes.items() if ObjectiveMetric.parsed(metric).head}
     worst = min(of_heads, key=lambda metric: of_heads[metric].mean)
     if of_heads[worst].mean < -gate.margin:
-        return (
-            f"but {ObjectiveMetric.parsed(worst).head} is worse by {-of_heads[worst].mean:.4f}, and {gate.margin:g} is allowed"
-        )
+        return PromotionCause.HEAD_WORSE, worst
     for metric, p in holm({metric: difference.p_worse for metric, difference in test.items()}).items():
         if p <= gate.alpha:
-            return f"but clearly worse on the test rows, {metric} by {test[metric]}, and {gate.margin:g} is allowed"
-    return ""
+            return PromotionCause.WORSE_ON_TEST_ROWS, metric
+    return PromotionCause.BETTER, rule
+
+
+def decision_sentence(cause: PromotionCause, evidence: Mapping[str, Any], rule: str, label: str, champion: str) -> str:
+    """The decision as a sentence, made from its cause and its evidence alone.
+
+    Args:
+        cause: The cause.
+        evidence: As in `PromotionDecision.evidence`.
+        rule: The metric that trials are ranked by.
+        label: Its display label.
+        champion: The champion's name; empty for none.
+    """
+    figures = evidence.get("figures", {})
+    match cause:
+        case PromotionCause.FIRST_VERSION:
+            return f"the first version, with a {label} of {figures[rule]['challenger']:.4f}"
+        case PromotionCause.CHAMPION_DIVERGED:
+            return f"{champion} diverged on a part of the folds, and the challenger on none"
+        case PromotionCause.DIVERGED:
+            return "diverged in confirmation on a part of the folds"
+        case PromotionCause.ONE_FOLD:
+            return "one fold cannot tell merit from chance; confirm on several"
+    ranked, decisive, margin = figures[rule], figures[evidence["decisive"]], evidence["margin"]
+    measured = f"{label} {ranked['challenger']:.4f} against {ranked['champion']:.4f} of {champion}: {_with_interval(ranked)}"
+    measured += f", p {_rounded(ranked['p_better'])}"
+    match cause:
+        case PromotionCause.NOT_BETTER:
+            return f"{measured}; not better beyond chance"
+        case PromotionCause.HEAD_WORSE:
+            head = ObjectiveMetric.parsed(evidence["decisive"]).head
+            return f"{measured}; but {head} is worse by {-decisive['difference']:.4f}, and {margin:g} is allowed"
+        case PromotionCause.WORSE_ON_TEST_ROWS:
+            worse = f"{evidence['decisive']} by {_with_interval(decisive['test'])}"
+            return f"{measured}; but clearly worse on the test rows, {worse}, and {margin:g} is allowed"
+    return f"{measured}; no head is worse by more than {margin:g}"
+
+
+def _with_interval(difference: Mapping[str, Any]) -> str:
+    low, high = difference["interval"]
+    return f"{difference['difference']:+.4f} [{low:.4f}, {high:.4f}]"
 
 
 def _lane_figures(candidate: GateCandidate, metrics: ComparedMetrics) -> Floats:

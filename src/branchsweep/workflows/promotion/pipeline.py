@@ -16,7 +16,7 @@ from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
 from branchsweep.models.exported_model import ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
-from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
+from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, PromotionDecision
 from branchsweep.trial import HeadScore, Result
 from branchsweep.types import Floats
 from branchsweep.workflows.context import SweepContext
@@ -124,9 +124,10 @@ class PromotionPipeline:
         experiment, dataset, split = self.sweep.experiment, self.sweep.dataset, self.sweep.split
         assert experiment.promotion is not None, "only an experiment with a promotion policy decides"
         if champion and rival is None:
-            return PromotionDecision(True, champion.why_not)
+            return PromotionDecision(True, champion.why_not, cause=champion.cause)
         if rival and not rival.lane_scores:
-            return PromotionDecision(True, f"{rival.candidate.name} failed when it was trained again ({rival.score.reason})")
+            because = f"{rival.candidate.name} failed when it was trained again ({rival.score.reason})"
+            return PromotionDecision(True, because, cause=PromotionCause.CHAMPION_DIVERGED)
         rival_predictions, actual = None, None
         if champion and champion.is_fair and predictions is not None:
             registered = champion.champion
@@ -154,7 +155,8 @@ class PromotionPipeline:
         assert searched is not None, "the finalist is one of the search's trials"
         champion = current.champion if current else None
         if champion and (champion.sweep, champion.trial) == (sweep.tracking.tracker.run_id, trial.number):
-            return PromotionResult(name, champion.version, True, champion.because)  # promoted before this sweep was cut short
+            # promoted before this sweep was cut short
+            return PromotionResult(name, champion.version, True, champion.because, champion.cause)
         described = DescribedModel(
             experiment, finalist, exported.members, exported.test, decision, sweep.training.rows.ranges, dataset, split
         )
@@ -173,7 +175,7 @@ class PromotionPipeline:
             files={"MODEL_CARD.md": card} if card else {},
         )
         registered = sweep.tracking.registry.register(candidate, decision)
-        return PromotionResult(name, registered.version, decision.promote, decision.because)
+        return PromotionResult(name, registered.version, decision.promote, decision.because, decision.cause)
 
 
 @dataclass(frozen=True, slots=True)

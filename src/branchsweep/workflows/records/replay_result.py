@@ -192,8 +192,8 @@ class Replay:
             "reason": beside(self.recorded.reason, self.replayed.reason),
             "epochs": beside(self.recorded.epochs, self.replayed.epochs),
             "figures": [
-                {"name": each.name, "epoch": each.epoch, **beside(_number(each.recorded), _number(each.replayed))}
-                for each in self.metrics
+                {"name": metric.name, "epoch": metric.epoch, **beside(_number(metric.recorded), _number(metric.replayed))}
+                for metric in self.metrics
             ],
             "circumstances": {fact.name: beside(fact.recorded, fact.replayed) for fact in self.facts},
             "differences": [fact.name for fact in self.differences],

@@ -27,15 +27,15 @@ def warm_start_results(experiment: Experiment, dataset: Dataset, earlier: Sequen
     """
     for sweep in earlier:
         if sweep.record.tags.get("data_digest") != dataset.digest:
-            raise ConfigError(f"search.warm_start: the sweep {sweep} was scored on another table, so it teaches nothing here")
-        ours, theirs = (
-            {**written.space.dimensions, "heads": list(written.columns)} for written in (experiment, sweep.experiment)
+            message = f"the sweep {sweep} was scored on another table, so it teaches nothing here"
+            raise ConfigError(message, "search.warm_start")
+        expected, found = (
+            {**compared.space.dimensions, "heads": list(compared.columns)} for compared in (experiment, sweep.experiment)
         )
-        if ours != theirs:
-            unlike = ", ".join(sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name)))
-            raise ConfigError(
-                f"search.warm_start: the sweep {sweep} has another space ({unlike} differ), so it teaches nothing here"
-            )
+        if found != expected:
+            different = ", ".join(sorted(name for name in expected | found if expected.get(name) != found.get(name)))
+            message = f"the sweep {sweep} has another space ({different} differ), so it teaches nothing here"
+            raise ConfigError(message, "search.warm_start")
     return [result for sweep in earlier for result in sweep.results]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from branchsweep.config.codec import from_data, to_json
 from branchsweep.config.metric_names import MEAN, common_metric
 from branchsweep.metrics.names import STANDARD_ERROR, score_metrics_of, with_current_fields
+from branchsweep.tracking.protocols import PromotionCause
 from branchsweep.trial import MeanScores, Params, ParamValue
 
 
@@ -57,12 +58,14 @@ class PromotionResult:
         version: Its version.
         promoted: Whether the version is the champion.
         because: Why it is, or is not.
+        cause: The same as a code; None in the record of a version that did not keep it.
     """
 
     model: str
     version: int
     promoted: bool
     because: str
+    cause: PromotionCause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,7 @@ class SweepSummary:
                 "version": registered.version,
                 "crowned": registered.promoted,
                 "because": registered.because,
+                "cause": registered.cause,
             },
             "seconds": round(self.seconds, 1),
             "stopped_by": self.stopped_by,

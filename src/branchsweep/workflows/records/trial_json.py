@@ -27,6 +27,8 @@ def trial_to_data(result: Result, run_id: str, score_metrics: Mapping[str, str])
         "run_id": run_id,
         "status": score.status.value.lower(),
         "reason": score.reason,
+        "cause": score.cause,
+        "ended_at": score.ended_at,
         "known": trial.known,
         "params": dict(trial.params),
         metric: dict(score.scores),
