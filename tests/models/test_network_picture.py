@@ -87,7 +87,7 @@ def test_the_suffix_determines_the_format(tmp_path: Path, graphviz_program: str,
 
 
 def test_a_graph_that_cannot_be_drawn_leaves_no_file(tmp_path: Path, graphviz_program: str) -> None:
-    with pytest.raises(UserError, match="syntax error"):
+    with pytest.raises(UserError, match=r"it\.png"):
         render_dot("digraph { above ->", tmp_path / "it.png")
     assert list(tmp_path.iterdir()) == []
 

@@ -87,27 +87,41 @@ class TestHyperparameters:
         check_value(name, value, HEADS)
 
     @pytest.mark.parametrize(
-        ("name", "value", "message"),
+        ("name", "value"),
         [
-            ("trunk.depth", 0, "got 0, expected a whole number from 1 to 16"),
-            ("trunk.depth", 17, "got 17, expected a whole number from 1 to 16"),
-            ("trunk.depth", 2.0, "got 2.0, expected a whole number from 1 to 16"),
-            ("trunk.depth", True, "got True, expected a whole number from 1 to 16"),
-            ("V.depth", "2", "got '2', expected a whole number from 0 to 16"),
-            ("trunk.taper", 0.0, "got 0.0, expected a number from 0.25 to 2"),
-            ("PE.taper", 2.5, "got 2.5, expected a number from 0.25 to 2"),
-            ("momentum", 1.0, "got 1.0, expected a number from 0 to 0.999"),
-            ("weight_decay", math.nan, "got nan, expected a number from 0 to 10"),
-            ("loss_weight", math.inf, "got inf, expected a number from 0 to 1e+06"),
-            ("activation", "rleu", "got 'rleu', expected one of relu, silu, tanh, gelu; did you mean 'relu'?"),
-            ("activation", 3, "got 3, expected one of relu, silu, tanh, gelu"),
+            ("trunk.depth", 0),
+            ("trunk.depth", 17),
+            ("trunk.depth", 2.0),
+            ("trunk.depth", True),
+            ("V.depth", "2"),
+            ("trunk.taper", 0.0),
+            ("PE.taper", 2.5),
+            ("momentum", 1.0),
+            ("weight_decay", math.nan),
+            ("loss_weight", math.inf),
+            ("activation", "rleu"),
+            ("activation", 3),
         ],
     )
-    def test_invalid_values_are_refused_with_the_expected_ones(self, name: str, value: ParamValue, message: str) -> None:
-        assert value_problem(name, value, HEADS) == message
+    def test_invalid_values_are_refused_with_the_expected_ones(self, name: str, value: ParamValue) -> None:
+        problem, hyperparameter = value_problem(name, value, HEADS), find_hyperparameter(name, HEADS)
+        assert hyperparameter is not None
+        assert repr(value) in problem and hyperparameter.expected in problem
+        assert ("'relu'" in problem) == (value == "rleu"), "the nearest choice"
         with pytest.raises(ConfigError) as caught:
             check_value(name, value, HEADS)
-        assert str(caught.value) == f"{name}: {message}"
+        assert str(caught.value) == f"{name}: {problem}"
+
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            ("trunk.depth", "a whole number from 1 to 16"),
+            ("trunk.taper", "a number from 0.25 to 2"),
+            ("activation", "one of relu, silu, tanh, gelu"),
+        ],
+    )
+    def test_the_expected_values_are_described_in_words(self, name: str, expected: str) -> None:
+        assert HYPERPARAMETERS[name].expected == expected
 
     def test_an_unknown_name_is_refused_with_a_suggestion(self) -> None:
         with pytest.raises(ConfigError, match=r"'PE\.dpeth'.*'PE\.depth'"):

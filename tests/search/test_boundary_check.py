@@ -18,83 +18,75 @@ RATE: dict[str, Any] = {"type": "float", "low": 5e-4, "high": 5e-2, "log": True}
 
 
 @pytest.mark.parametrize(
-    ("name", "dimension", "value", "position", "edit"),
+    ("name", "dimension", "value", "end", "edit"),
     [
-        (
-            "trunk.width",
-            WIDTH,
-            128,
-            "128, the largest it may be",
-            "{type: choice, choices: [8, 16, 32, 64, 96, 128, 192], ordered: true}",
-        ),
-        (
-            "trunk.width",
-            WIDTH,
-            8,
-            "8, the smallest it may be",
-            "{type: choice, choices: [4, 8, 16, 32, 64, 96, 128], ordered: true}",
-        ),
+        ("trunk.width", WIDTH, 128, "high", "{type: choice, choices: [8, 16, 32, 64, 96, 128, 192], ordered: true}"),
+        ("trunk.width", WIDTH, 8, "low", "{type: choice, choices: [4, 8, 16, 32, 64, 96, 128], ordered: true}"),
         (
             "V.depth",
             {"type": "choice", "choices": [0, 1, 2], "ordered": True},
             2,
-            "2, the largest it may be",
+            "high",
             "{type: choice, choices: [0, 1, 2, 3], ordered: true}",
         ),
-        (
-            "learning_rate",
-            RATE,
-            0.0487,
-            "0.0487, near the largest it may be (0.05)",
-            "{type: float, low: 0.0005, high: 0.5, log: true}",
-        ),
-        ("learning_rate", RATE, 5e-4, "0.0005, the smallest it may be", "{type: float, low: 5e-05, high: 0.05, log: true}"),
-        ("trunk.depth", {"type": "int", "low": 1, "high": 4}, 4, "4, the largest it may be", "{type: int, low: 1, high: 8}"),
+        ("learning_rate", RATE, 0.0487, "high", "{type: float, low: 0.0005, high: 0.5, log: true}"),
+        ("learning_rate", RATE, 5e-4, "low", "{type: float, low: 5e-05, high: 0.05, log: true}"),
+        ("trunk.depth", {"type": "int", "low": 1, "high": 4}, 4, "high", "{type: int, low: 1, high: 8}"),
         (
             "branch.width",
             {"type": "int", "low": 16, "high": 64, "step": 8},
             16,
-            "16, the smallest it may be",
+            "low",
             "{type: int, low: 8, high: 64, step: 8}",
         ),
         (
             "momentum",
             {"type": "float", "low": 0.0, "high": 0.3, "step": 0.1},
             0.3,
-            "0.3, the largest it may be",
+            "high",
             "{type: float, low: 0.0, high: 0.6, step: 0.1}",
         ),
-        (
-            "loss_weight",
-            {"type": "float", "low": 0.3, "high": 3.0},
-            0.31234,
-            "0.312, near the smallest it may be (0.3)",
-            "{type: float, low: 0.15, high: 3.0}",
-        ),
+        ("loss_weight", {"type": "float", "low": 0.3, "high": 3.0}, 0.31234, "low", "{type: float, low: 0.15, high: 3.0}"),
     ],
 )
-def test_the_sentence_names_the_bound_and_the_edit(
-    name: str, dimension: dict[str, Any], value: ParamValue, position: str, edit: str
+def test_a_value_at_a_bound_is_reported_with_the_edit_that_widens_the_dimension(
+    name: str, dimension: dict[str, Any], value: ParamValue, end: str, edit: str
 ) -> None:
     (hit,) = boundary_hits(make_experiment("random", {name: dimension}), {name: value})
-    assert hit.sentence == f"{name} is {position}: widen it, e.g. {name}: {edit}"
+    assert (hit.dimension, hit.value, hit.end, hit.edit) == (name, value, end, f"{name}: {edit}")
+    bounds = dimension.get("choices") or [dimension["low"], dimension["high"]]
+    assert hit.bound == bounds[-1 if end == "high" else 0]
 
 
 @pytest.mark.parametrize(
-    ("name", "dimension", "value", "key", "moved"),
+    ("value", "finding"),
+    [(0.05, "0.05, the largest it may be"), (0.0487, "0.0487, near the largest it may be (0.05)")],
+)
+def test_the_sentence_names_value_bound_and_edit(value: float, finding: str) -> None:
+    (hit,) = boundary_hits(make_experiment("random", {"learning_rate": RATE}), {"learning_rate": value})
+    assert hit.sentence == f"learning_rate is {finding}: widen it, e.g. {hit.edit}"
+
+
+@pytest.mark.parametrize(
+    ("name", "dimension", "value", "wider"),
     [
-        ("momentum", {"type": "float", "low": 0.0, "high": 0.9}, 0.9, "high", 0.999),
-        ("trunk.width", {"type": "int", "low": 8, "high": 600, "log": True}, 600, "high", 1024),
-        ("trunk.width", {"type": "choice", "choices": [200, 800, 1000], "ordered": True}, 1000, "choices", 1024),
-        ("branch.width", {"type": "int", "low": 8, "high": 1000, "step": 8}, 1000, "high", 1024),
+        ("momentum", {"type": "float", "low": 0.0, "high": 0.9}, 0.9, {"high": 0.999}),
+        ("trunk.width", {"type": "int", "low": 8, "high": 600, "log": True}, 600, {"high": 1024}),
+        (
+            "trunk.width",
+            {"type": "choice", "choices": [200, 800, 1000], "ordered": True},
+            1000,
+            {"choices": [200, 800, 1000, 1024]},
+        ),
+        ("branch.width", {"type": "int", "low": 8, "high": 1000, "step": 8}, 1000, {"high": 1024}),
     ],
 )
 def test_the_edit_stays_within_the_bounds_of_the_hyperparameter(
-    name: str, dimension: dict[str, Any], value: ParamValue, key: str, moved: float
+    name: str, dimension: dict[str, Any], value: ParamValue, wider: dict[str, Any]
 ) -> None:
     (hit,) = boundary_hits(make_experiment("random", {name: dimension}), {name: value})
     assert (hit.dimension, hit.value, hit.end) == (name, value, "high")
-    assert f"{moved}]" in hit.sentence if key == "choices" else f"{key}: {moved}" in hit.sentence
+    assert hit.wider.model_dump().items() >= wider.items()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +125,7 @@ def test_hits_are_in_the_order_of_the_space_and_only_of_dimensions_with_a_value(
 
 
 def test_the_edit_is_yaml_that_widens_the_dimension(tmp_path: Path) -> None:
-    """What follows `e.g.` is YAML, keeps the condition, and gives the wider space."""
+    """It keeps the condition, and gives the wider space."""
     experiment = make_experiment(
         "random",
         {"PE.depth": {"type": "int", "low": 0, "high": 3}, "PE.loss_weight": {**RATE, "when": {"PE.depth": [2, 3]}}},
@@ -143,7 +135,7 @@ def test_the_edit_is_yaml_that_widens_the_dimension(tmp_path: Path) -> None:
     start = lines.index("    PE.loss_weight:")
     end = next(index for index in range(start + 1, len(lines)) if not lines[index].startswith("      "))
     path = tmp_path / "wider.yaml"
-    edited = [*lines[:start], "    " + hit.sentence.partition("e.g. ")[2], *lines[end:]]
+    edited = [*lines[:start], "    " + hit.edit, *lines[end:]]
     path.write_text("\n".join(edited), encoding="utf-8")
     wider = load_experiment(path).space.dimensions["PE.loss_weight"]
     assert wider == experiment.space.dimensions["PE.loss_weight"].model_copy(update={"low": 5e-5})

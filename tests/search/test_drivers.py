@@ -25,7 +25,7 @@ from branchsweep.search.optuna.memory import remembered
 from branchsweep.search.sampling import RandomStream, random_point, random_points, seed_sequence
 from branchsweep.search.search_points import index_of, point_at, to_search_point, value_at, value_at_index
 from branchsweep.trial import Params, Result, Trial
-from contracts.driver import DriverContract, play, trials_of
+from contracts.driver import DriverContract, run_driver, trials_of
 from contracts.results import answered, score_of
 from contracts.search_spaces import MIXED, SMALL, Dimensions, make_experiment
 
@@ -37,7 +37,7 @@ class TestRandom(DriverContract):
 
     def test_trials_do_not_depend_on_results(self) -> None:
         experiment = self.experiment(batch=32)
-        results = play(open_driver(experiment), asks=4)
+        results = run_driver(open_driver(experiment), asks=4)
         assert open_driver(experiment).ask(32) == trials_of(results)
 
     def test_a_trial_does_not_depend_on_earlier_trials(self) -> None:
@@ -72,7 +72,7 @@ class TestTpe(DriverContract):
 
     def test_results_change_the_trials_of_the_next_round_only(self) -> None:
         experiment = self.experiment()
-        first = play(open_driver(experiment), asks=3)
+        first = run_driver(open_driver(experiment), asks=3)
         worse = [Result(result.trial, score_of(-result.trial.number)) for result in first]
         assert self.resumed(experiment, worse).ask(8) != self.resumed(experiment, first).ask(8)
         with_worse_in_this_round = [*first[:16], *worse[16:20]]
@@ -80,7 +80,7 @@ class TestTpe(DriverContract):
 
     def test_with_a_pending_round_trials_depend_on_all_rounds_but_the_last(self) -> None:
         experiment = self.experiment(pending_rounds=1)
-        first = play(open_driver(experiment), asks=4)
+        first = run_driver(open_driver(experiment), asks=4)
 
         def fifth_round(start: int, stop: int) -> list[Trial]:
             """The round after four, with other results of the trials from `start` to `stop`."""
@@ -94,7 +94,7 @@ class TestTpe(DriverContract):
         assert fifth_round(16, 24) != fifth_round(0, 0)
 
     def test_all_rounds_before_the_first_result_cover_the_space_evenly(self) -> None:
-        trials = trials_of(play(open_driver(self.experiment(pending_rounds=1, batch=16)), asks=2, count=16))
+        trials = trials_of(run_driver(open_driver(self.experiment(pending_rounds=1, batch=16)), asks=2, count=16))
         assert sorted(int(float(trial.params["weight_decay"]) / 0.01 * 32) for trial in trials) == list(range(32))
 
     def test_trials_of_a_round_keep_a_distance_from_each_other(self) -> None:
@@ -109,7 +109,7 @@ class TestTpe(DriverContract):
     def test_results_of_a_known_configuration_outside_the_space_have_no_effect(self) -> None:
         known = {"inside": {"branch.width": 16, "batch_size": 64}, "outside": {"trunk.width": 1000}}
         experiment = self.experiment(initial_trials=known)
-        results = play(open_driver(experiment), asks=2)
+        results = run_driver(open_driver(experiment), asks=2)
 
         def with_low_score_of(name: str) -> list[Result]:
             low = score_of(-1e6)
@@ -180,7 +180,7 @@ class TestGp:
     def test_a_resumed_search_asks_what_an_uninterrupted_one_asks(self) -> None:
         names = ("trunk.depth", "PE.depth", "PE.width", "PE.loss_weight", "activation", "weight_decay")
         experiment = make_experiment("optuna", {name: MIXED[name] for name in names}, algorithm="gp", batch=6)
-        results = play(open_driver(experiment), asks=4, count=6)
+        results = run_driver(open_driver(experiment), asks=4, count=6)
         assert all(experiment.space.contains(trial.params) for trial in trials_of(results))
         assert len({repr(recipe_for(experiment, trial.params)) for trial in trials_of(results)}) == 24
         resumed = open_driver(experiment)
@@ -201,8 +201,8 @@ class TestNsga2(DriverContract):
         random_driver, driver = (
             open_driver(make_experiment("optuna", algorithm=algorithm)) for algorithm in ("random", self.algorithm)
         )
-        random = [trial.params for trial in trials_of(play(random_driver, asks=4))]
-        assert not any(trial.params in random for trial in trials_of(play(driver, asks=4)))
+        random = [trial.params for trial in trials_of(run_driver(random_driver, asks=4))]
+        assert not any(trial.params in random for trial in trials_of(run_driver(driver, asks=4)))
 
 
 class TestNsga3(DriverContract):
@@ -239,13 +239,15 @@ class TestHyperband(DriverContract):
     def test_a_finite_space_is_exhausted_with_each_recipe_asked_once(self) -> None:
         """A recipe with more epochs is another recipe."""
         experiment = self.experiment(SMALL)
-        recipes = [repr(recipe_for(experiment, trial.params)) for trial in trials_of(play(open_driver(experiment), asks=6))]
+        recipes = [
+            repr(recipe_for(experiment, trial.params)) for trial in trials_of(run_driver(open_driver(experiment), asks=6))
+        ]
         assert len(recipes) == len(set(recipes)) >= 9
 
     def test_a_continuous_space_of_one_recipe_is_exhausted(self) -> None:
         experiment = self.experiment({"momentum": {"type": "float", "low": 0.0, "high": 0.9}})  # adam has no momentum
         driver = open_driver(experiment)
-        asked = trials_of(play(driver, asks=6))
+        asked = trials_of(run_driver(driver, asks=6))
         assert len({repr(recipe_for(experiment, trial.params)) for trial in asked}) == len(asked) < 48
 
 
@@ -254,7 +256,7 @@ class TestKerasTunersGrid(DriverContract):
 
     def test_equal_seeds_ask_the_same_and_others_do_not(self) -> None:
         """There is nothing random about it."""
-        first, other = (play(open_driver(self.experiment(seed=seed)), asks=4) for seed in (1, 2))
+        first, other = (run_driver(open_driver(self.experiment(seed=seed)), asks=4) for seed in (1, 2))
         assert trials_of(first) == trials_of(other)
 
 
@@ -288,22 +290,24 @@ def test_options_reach_the_sampler(algorithm: str) -> None:
     by_algorithm = {"tpe": {"n_ei_candidates": 1}, "qmc": {"qmc_type": "halton"}, "brute_force": {"avoid_premature_stop": True}}
     options = by_algorithm.get(algorithm, {"popsize": 6} if algorithm == "cma_es" else {"population_size": 3})
     plain, with_options = (
-        play(open_driver(make_experiment("optuna", algorithm=algorithm, options=given)), asks=5) for given in ({}, options)
+        run_driver(open_driver(make_experiment("optuna", algorithm=algorithm, options=given)), asks=5)
+        for given in ({}, options)
     )
     assert (trials_of(plain) == trials_of(with_options)) == (algorithm == "brute_force")
 
 
 def test_an_option_that_a_sampler_refuses_is_a_config_error() -> None:
     experiment = make_experiment("optuna", algorithm="nsga2", options={"population_size": 1})
-    with pytest.raises(ConfigError, match=r"^search\.options: .*\{'population_size': 1\}"):
+    with pytest.raises(ConfigError, match=r"\{'population_size': 1\}") as caught:
         open_driver(experiment)
+    assert caught.value.where == "search.options"
 
 
 @pytest.mark.parametrize("algorithm", ["tpe", "nsga2", "random", "qmc"])
 def test_repeated_recipes_are_separate_trials_with_repeats_reseed(algorithm: str) -> None:
     """Their numbers give them other seeds, so that nine recipes are enough for any number of trials."""
     experiment = make_experiment("optuna", SMALL, algorithm=algorithm, repeats="reseed")
-    results = play(open_driver(experiment), asks=4)
+    results = run_driver(open_driver(experiment), asks=4)
     recipes = {repr(recipe_for(experiment, result.trial.params)) for result in results}
     assert len(results) == 32
     assert len(recipes) <= 9
@@ -320,7 +324,7 @@ def test_constraints_change_the_trials_asked(algorithm: str) -> None:
     def asked(*constraints: str) -> list[Trial]:
         experiment = make_experiment("optuna", algorithm=algorithm, initial_trials={"first": {}})
         bound = experiment.model_copy(update={"objective": Objective(constraints=list(constraints))})
-        return trials_of(play(open_driver(bound), asks=5))
+        return trials_of(run_driver(open_driver(bound), asks=5))
 
     free, bound = asked(), asked("r2/PE >= 0.99 * first")
     assert free[:16] == bound[:16]
@@ -330,7 +334,7 @@ def test_constraints_change_the_trials_asked(algorithm: str) -> None:
 @pytest.mark.parametrize("algorithm", ["tpe", "nsga2", "nsga3", "qmc", "random", "grid", "brute_force"])
 def test_a_search_with_several_objectives_can_be_resumed(algorithm: str) -> None:
     experiment = make_experiment("optuna", algorithm=algorithm, maximize=("r2/PE", "r2/V"))
-    results = play(open_driver(experiment), asks=5)
+    results = run_driver(open_driver(experiment), asks=5)
     assert len({repr(recipe_for(experiment, result.trial.params)) for result in results}) == 40
     resumed = open_driver(experiment)
     for result in results[:32]:

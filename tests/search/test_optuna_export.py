@@ -93,10 +93,8 @@ def test_a_sweep_becomes_a_study_that_optuna_reads(storage: str) -> None:
 def test_scores_seconds_and_reason_of_a_trial_are_user_attributes() -> None:
     experiment = make_experiment("random", MIXED)
     params = {**dict(next(iter(results_of(make_experiment("random", MIXED, trials=1)))).trial.params)}
-    rungs = {5: (0.5, 0.3), 10: (0.75, 0.5)}
-    result = scored(
-        Trial(7, params), 0.75, 0.5, status=Status.PRUNED, value_se=math.nan, reason="pruned at rung 2", rungs=rungs
-    )
+    rungs, reason = {5: (0.5, 0.3), 10: (0.75, 0.5)}, "pruned at rung 2"
+    result = scored(Trial(7, params), 0.75, 0.5, status=Status.PRUNED, value_se=math.nan, reason=reason, rungs=rungs)
     exported = to_frozen_trial(experiment, result)
     assert (exported.state, exported.value, exported.params) == (TrialState.PRUNED, 0.625, params)
     assert exported.intermediate_values == {5: 0.4, 10: 0.625}
@@ -108,7 +106,7 @@ def test_scores_seconds_and_reason_of_a_trial_are_user_attributes() -> None:
         "r2_se/PE": 0.01,
         "r2_se/V": 0.01,  # and none of the mean, which is NaN
         "seconds": 3.0,
-        "reason": "pruned at rung 2",
+        "reason": reason,
     }
     assert exported.duration is not None and exported.duration.total_seconds() == pytest.approx(3.0)
     failed = to_frozen_trial(experiment, Result(Trial(8, params), Score(Status.FAILED, reason="diverged")))
@@ -182,7 +180,7 @@ def test_an_export_that_fails_leaves_no_study(storage: str) -> None:
         ("study.db", r"'study\.db'.*sqlite:///study\.db"),
         ("nosuch:///x", "'nosuch:///x'.*sqlite"),
         ("sqlite://", "'sqlite://'.*sqlite:///study"),
-        ("sqlite:////nosuch/folder/study.db", r"study\.db.*unable to open database file"),
+        ("sqlite:////nosuch/folder/study.db", r"sqlite:////nosuch/folder/study\.db"),
         ("oracle+oracledb://me:secret@localhost/x", "pip install oracledb"),
     ],
 )
@@ -195,7 +193,7 @@ def test_a_storage_that_cannot_be_used_is_refused(storage: str, message: str) ->
 def test_files_that_are_not_an_optuna_storage_are_refused_and_left_unchanged(tmp_path: Path, mlflow_store: str) -> None:
     text = tmp_path / "notes.db"
     text.write_text("This is no database, but a text of some length. " * 40, encoding="utf-8")
-    with pytest.raises(OptunaExportError, match="file is not a database"):
+    with pytest.raises(OptunaExportError, match=r"notes\.db"):
         export_study(make_experiment("random", MIXED), [], f"sqlite:///{text}", "contract", FACTS)
     before = Path(mlflow_store.removeprefix("sqlite:///")).read_bytes()
     with pytest.raises(OptunaExportError, match=Path(mlflow_store).name):

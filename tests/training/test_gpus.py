@@ -79,11 +79,11 @@ def test_a_device_that_tensorflow_does_not_see_gives_a_message_with_the_install_
 
 
 def test_more_gpus_than_available_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BackendError, match=r"^workers\.gpus: got 2\b.*\bno GPUs\b"):
+    with pytest.raises(BackendError, match=r"^workers\.gpus: .*\b2\b"):
         choose_gpus(LocalWorkersConfig(kind="local", gpus=2), pytest.fail, {}, tmp_path)
-    with pytest.raises(BackendError, match=r"^workers\.gpus: got 2\b.*\b1 GPU\b"):
+    with pytest.raises(BackendError, match=r"^workers\.gpus: .*\b2\b.*\b1\b"):
         pick_gpus(cards("Tesla T4"), 2)
-    with pytest.raises(BackendError, match=r"\bno GPUs\b.*branchsweep\[gpu\]"):
+    with pytest.raises(BackendError, match=r"^workers\.gpus: .*\b1\b.*branchsweep\[gpu\]"):
         pick_gpus([], 1, f"; {gpus.NEEDS}")
 
 
@@ -91,7 +91,7 @@ def test_only_gpus_of_one_kind_are_used() -> None:
     mixed = cards("Tesla T4", "Tesla T4", "A100")
     assert pick_gpus(mixed, None) == mixed[:2] == pick_gpus(mixed, 2)
     assert pick_gpus(mixed, 1) == mixed[:1]
-    with pytest.raises(BackendError, match=r"\bgot 3\b.*Tesla T4, Tesla T4, A100"):
+    with pytest.raises(BackendError, match=r"^workers\.gpus: .*\b3\b.*Tesla T4, Tesla T4, A100"):
         pick_gpus(mixed, 3)
 
 
@@ -157,14 +157,16 @@ def test_a_wide_program_trains_the_lanes_of_narrow_ones_to_the_last_bit() -> Non
 if has_nvidia_device({}):  # where it is not, there is nothing to skip
 
     def test_a_gpu_trains_what_a_processor_does() -> None:
-        world = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
-        packed = tiny_populations()
-        with LocalWorkers(tiny_rows(), 1) as near, LocalWorkers(tiny_rows(), cards=choose_gpus(LOCAL, print, world)) as far:
-            assert far.resources.device.kind == "gpu"
-            on_processor, on_gpu = (dict(workers.train(PopulationQueue(packed), keep_weights=True)) for workers in (near, far))
+        environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+        packed, found = tiny_populations(), choose_gpus(LOCAL, print, environment)
+        with LocalWorkers(tiny_rows(), 1) as processors, LocalWorkers(tiny_rows(), cards=found) as with_gpus:
+            assert with_gpus.resources.device.kind == "gpu"
+            on_processor, on_gpu = (
+                dict(workers.train(PopulationQueue(packed), keep_weights=True)) for workers in (processors, with_gpus)
+            )
         for position, outcome in on_processor.items():
-            for one, other in zip(outcome.lanes, on_gpu[position].lanes, strict=True):
-                np.testing.assert_allclose(one.predictions, other.predictions, rtol=1e-3, atol=1e-3)
+            for processor_lane, gpu_lane in zip(outcome.lanes, on_gpu[position].lanes, strict=True):
+                np.testing.assert_allclose(processor_lane.predictions, gpu_lane.predictions, rtol=1e-3, atol=1e-3)
 
 
 def test_everything_a_worker_does_is_possible_with_deterministic_operations(tmp_path: Path) -> None:

@@ -134,5 +134,5 @@ def test_without_ray_a_cluster_is_a_backend_error_with_the_install_command() -> 
     code = "import sys; sys.modules['ray'] = None; import branchsweep.training.ray"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     error = done.stderr.strip().splitlines()[-1]
-    assert error.startswith("branchsweep.errors.BackendError: workers: ")
+    assert error.startswith(f"{BackendError.__module__}.{BackendError.__qualname__}: workers: ")
     assert error.endswith("pip install 'branchsweep[ray]'")

@@ -51,8 +51,8 @@ def main() -> None:
         sys.exit(EXIT_CODE)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"branchsweep {__version__}")
         raise typer.Exit
 

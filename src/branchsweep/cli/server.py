@@ -100,10 +100,10 @@ def _require_free_port(host: str, port: int) -> None:
 
 def _port_error(host: str, port: int) -> OSError | None:
     """The error of listening on this port; None if it is free."""
-    with socket.socket() as mine:
-        mine.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            mine.bind((host, port))
+            listener.bind((host, port))
         except OSError as error:
             return error
     return None

@@ -20,6 +20,10 @@ TableSource = Literal["file", "cache", "download", "dataframe", "stand-in"]
 """Where rows come from. The synthetic table is called `stand-in`, as in the tags of older sweeps."""
 
 
+HalvesSource = Literal["sheets", "shuffles"]
+"""Where halves come from: the five sheets of the power-plant table's workbook, or shuffles of the rows."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
     """The rows of an experiment. Two datasets are compared by `digest`.
@@ -88,13 +92,20 @@ class Halves:
     Args:
         pairs: For each repetition half A and half B, which have no row in common and together all rows. Of an odd number of
             rows half A is the smaller.
-        origin: Where the division comes from, as half a sentence: `the file's own five sheets`, `five shuffles seeded by 1`.
+        source: Where the division comes from.
         digest: Digest of the contents of all halves in their order: equal where the same rows are in the same halves.
+        seed: Of the shuffles; None for sheets.
     """
 
     pairs: tuple[tuple[Positions, Positions], ...] = field(repr=False)
-    origin: str
+    source: HalvesSource
     digest: str
+    seed: int | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where the division comes from, for display."""
+        return "the file's own five sheets" if self.source == "sheets" else f"five shuffles seeded by {self.seed}"
 
 
 def read_only(array: Array) -> Array:

@@ -174,7 +174,9 @@ def _transfer(url: str, timeout: float, events: queue.Queue[_Event], given_up: t
                 events.put(piece)
         events.put(_Ended(None))
     except requests.RequestException as error:
-        events.put(_Ended(_to_download_error(url, error)))
+        download_error = _to_download_error(url, error)
+        download_error.__cause__ = error
+        events.put(_Ended(download_error))
     except Exception as error:  # noqa: BLE001  # raised where the result is awaited
         events.put(_Ended(error))
 

@@ -11,7 +11,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.table import POWER_PLANT_TABLE
 from branchsweep.data import power_plant
 from branchsweep.data.cleaning import clean_rows
-from branchsweep.data.dataset import Dataset, Halves, Positions, read_only
+from branchsweep.data.dataset import Dataset, Halves, HalvesSource, Positions, read_only
 from branchsweep.data.digest import table_digest
 from branchsweep.data.splits import check_targets, parts_digest
 from branchsweep.data.tables import read_first_sheets
@@ -35,11 +35,10 @@ def split_halves(experiment: Experiment, dataset: Dataset, data: Path | None, se
         DataError: A target has a single value in one of the halves.
     """
     orders = _sheet_orders(experiment, dataset, data or dataset.path)
-    origin = "the file's own five sheets"
+    source: HalvesSource = "sheets" if orders else "shuffles"
     if not orders:
         rng = np.random.default_rng(seed)
         orders = [rng.permutation(dataset.rows) for _ in range(N_REPETITIONS)]
-        origin = f"five shuffles seeded by {seed}"
     middle = dataset.rows // 2
     pairs = tuple((read_only(order[:middle].copy()), read_only(order[middle:].copy())) for order in orders)
     parts = {
@@ -48,7 +47,8 @@ def split_halves(experiment: Experiment, dataset: Dataset, data: Path | None, se
         for letter, rows in zip("AB", pair, strict=True)
     }
     check_targets(dataset, parts)
-    return Halves(pairs, origin, parts_digest(experiment, dataset, parts))
+    digest = parts_digest(experiment, dataset, parts)
+    return Halves(pairs, source, digest, seed if source == "shuffles" else None)
 
 
 def _sheet_orders(experiment: Experiment, dataset: Dataset, path: Path | None) -> list[Positions]:

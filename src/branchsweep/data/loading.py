@@ -81,8 +81,9 @@ def _read(
         return read_power_plant_table(table, data, require_real, on_message, download)
     if data is None and table.source == DATAFRAME:
         raise DataError(
-            f"table.source is '{DATAFRAME}', so its rows are passed in Python (branchsweep.sweep(experiment, df)); to read a "
-            "file instead, give its path with --data or as table.source"
+            f"got '{DATAFRAME}', so its rows are passed in Python (branchsweep.sweep(experiment, df)); to read a file instead, "
+            "give its path with --data or as table.source",
+            where="table.source",
         )
     path = data or Path(table.source)
     sheet = table.sheet if data is None else sheet_of(path, table)

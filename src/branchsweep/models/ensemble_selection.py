@@ -49,7 +49,7 @@ def select_greedily(
         ValueError: There is nothing to choose from.
     """
     if not predictions:
-        raise ValueError("got no predictions, expected those of at least one network")
+        raise ValueError("got 0 predictions, expected those of at least 1 network")
     keys = list(predictions)
     candidates = np.stack([predictions[key] for key in keys])
     total = np.zeros_like(actual)

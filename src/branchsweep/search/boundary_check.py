@@ -37,13 +37,30 @@ class BoundaryHit:
         dimension: The dimension's name, its key under `dimensions` in YAML.
         value: The best trial's value.
         end: The bound.
-        sentence: The finding and the edit; what follows `e.g.` may replace the dimension's line.
+        bound: Its value.
+        wider: The dimension with this bound moved outwards.
     """
 
     dimension: str
     value: ParamValue
     end: Bound
-    sentence: str
+    bound: ParamValue
+    wider: Dimension
+
+    @property
+    def edit(self) -> str:
+        """The line of YAML that may replace the dimension's."""
+        return f"{self.dimension}: {_flow(self.wider.model_dump(exclude_defaults=True))}"
+
+    @property
+    def sentence(self) -> str:
+        """The finding and the edit."""
+        superlative = "largest" if self.end == "high" else "smallest"
+        if self.value == self.bound:
+            finding = f"{_number(self.value)}, the {superlative} it may be"
+        else:
+            finding = f"{self.value:.3g}, near the {superlative} it may be ({_number(self.bound)})"
+        return f"{self.dimension} is {finding}: widen it, e.g. {self.edit}"
 
 
 def boundary_hits(experiment: Experiment, best: Params) -> list[BoundaryHit]:
@@ -62,8 +79,15 @@ def boundary_hits(experiment: Experiment, best: Params) -> list[BoundaryHit]:
         end = _end(dimension, value) if value is not None and dimension.contains(value) else None
         wider = _widened(dimension, end, hyperparameter) if end else None
         if value is not None and end is not None and wider is not None:
-            hits.append(BoundaryHit(name, value, end, _sentence(name, value, dimension, end, wider)))
+            hits.append(BoundaryHit(name, value, end, _bound(dimension, end), wider))
     return hits
+
+
+def _bound(dimension: Dimension, end: Bound) -> ParamValue:
+    """The first or last choice, or the lowest or highest value."""
+    if isinstance(dimension, Choice):
+        return dimension.choices[-1 if end == "high" else 0]
+    return dimension.high if end == "high" else dimension.low
 
 
 def _end(dimension: Dimension, value: ParamValue) -> Bound | None:
@@ -131,17 +155,6 @@ def _fitting(value: float, hyperparameter: Hyperparameter) -> int | float:
     """The nearest value that the hyperparameter may have, rounded to twelve digits."""
     value = min(max(value, hyperparameter.low), hyperparameter.high)
     return round(value) if isinstance(hyperparameter.default, int) else float(f"{value:.12g}")
-
-
-def _sentence(name: str, value: ParamValue, dimension: Dimension, end: Bound, wider: Dimension) -> str:
-    superlative = "largest" if end == "high" else "smallest"
-    if isinstance(dimension, Choice):
-        bound: ParamValue = dimension.choices[-1 if end == "high" else 0]
-    else:
-        bound = dimension.high if end == "high" else dimension.low
-    position = f"the {superlative} it may be" if value == bound else f"near the {superlative} it may be ({_number(bound)})"
-    shown = _number(value) if value == bound else f"{value:.3g}"
-    return f"{name} is {shown}, {position}: widen it, e.g. {name}: {_flow(wider.model_dump(exclude_defaults=True))}"
 
 
 def _flow(value: object) -> str:

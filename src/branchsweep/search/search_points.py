@@ -57,8 +57,8 @@ def value_at(dimension: Dimension, unit: float) -> ParamValue:
     if isinstance(dimension, Float):
         value = _interpolated(dimension.low, dimension.high, unit, dimension.log)
         return min(max(value, dimension.low), dimension.high)
-    whole = round(_interpolated(dimension.low - 0.5, dimension.high + 0.5, unit, dimension.log))
-    return min(max(whole, dimension.low), dimension.high)
+    nearest_integer = round(_interpolated(dimension.low - 0.5, dimension.high + 0.5, unit, dimension.log))
+    return min(max(nearest_integer, dimension.low), dimension.high)
 
 
 def point_at(space: SearchSpace, units: Sequence[float]) -> Params:
@@ -100,8 +100,10 @@ def discretized(space: SearchSpace, most: int) -> SearchSpace:
     points = math.prod(dimension.size for dimension in space.dimensions.values() if is_discrete(dimension))
     continuous = [dimension for dimension in space.dimensions.values() if not is_discrete(dimension)]
     if points > most:
-        message = f"search.algorithm: a grid of this space has {points:,.0f} points, more than the {most:,} that fit in memory"
-        raise ConfigError(f"{message}: give dimensions fewer values (step, choices), or choose brute_force or random")
+        message = f"a grid of this space has {points:,.0f} points, more than the {most:,} that fit in memory"
+        raise ConfigError(
+            f"{message}: give dimensions fewer values (step, choices), or choose brute_force or random", "search.algorithm"
+        )
     counts = range(MOST_VALUES, 0, -1)
     count = next(count for count in counts if count == 1 or points * count ** len(continuous) <= most)
 

@@ -177,12 +177,12 @@ def search_lanes(
         recipe: The recipe of the trial's parameters; that of the experiment if None.
     """
     recipe = recipe or recipe_for(experiment, trial.params)
-    places = product(range(experiment.folds) if folds is None else folds, range(experiment.validation.seeds))
-    return [search_lane(trial.number, recipe, experiment, fold, seed) for fold, seed in places]
+    folds_and_seeds = product(range(experiment.folds) if folds is None else folds, range(experiment.validation.seeds))
+    return [search_lane(trial.number, recipe, experiment, fold, seed) for fold, seed in folds_and_seeds]
 
 
 def recipe_lanes(
-    stage: Stage, recipe: Recipe, experiment: Experiment, places: Iterable[tuple[int, int]], stop: int | None = None
+    stage: Stage, recipe: Recipe, experiment: Experiment, folds_and_seeds: Iterable[tuple[int, int]], stop: int | None = None
 ) -> list[Lane]:
     """Lanes that train a recipe in a stage after the search.
 
@@ -193,7 +193,7 @@ def recipe_lanes(
         stage: What they are trained for.
         recipe: The network and how it is trained.
         experiment: Determines the seed, and the most epochs of a network.
-        places: `(fold, seed)` of each lane.
+        folds_and_seeds: `(fold, seed)` of each lane.
         stop: The epoch after which they end; if None or greater than the recipe's epochs, those.
     """
     epochs = epochs_of(recipe, experiment)
@@ -208,7 +208,7 @@ def recipe_lanes(
             epochs,
             last,
         )
-        for fold, seed in places
+        for fold, seed in folds_and_seeds
     ]
 
 

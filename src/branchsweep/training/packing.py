@@ -145,7 +145,7 @@ def padded_widths(architecture: Architecture, apart: bool) -> tuple[int, int]:
 def program_of(recipe: Recipe, experiment: Experiment, bounds: ProgramLimits, device: Device = CPU) -> Program:
     """The program that trains this recipe on this kind of device."""
     trunk, branch = padded_widths(recipe.architecture, bounds.apart)
-    lanes, slots = next(places for up_to, places in LANES_AND_SLOTS.items() if max(trunk, branch) <= up_to)
+    lanes, slots = next(numbers for up_to, numbers in LANES_AND_SLOTS.items() if max(trunk, branch) <= up_to)
     program = Program(
         trunk_width=trunk,
         branch_width=branch,
@@ -231,14 +231,14 @@ def make_population(program: Program, lanes: Sequence[Lane], experiment: Experim
     return Population(program, experiment.fit, experiment.objective, experiment.seed, tuple(lanes))
 
 
-def _chunks(lanes: Sequence[Lane], places: int) -> list[list[Lane]]:
-    """Divide lanes into parts of at most `places` lanes and `MAX_STREAMS` streams, of nearly equal size.
+def _chunks(lanes: Sequence[Lane], most: int) -> list[list[Lane]]:
+    """Divide lanes into parts of at most `most` lanes and `MAX_STREAMS` streams, of nearly equal size.
 
     Lanes of a candidate stay together where possible, so that its score is known, and recorded, as early as possible.
     """
     ordered = sorted(lanes, key=lambda lane: lane.key)
     parts: list[list[Lane]] = []
-    even = -(-len(ordered) // -(-len(ordered) // places))
+    even = -(-len(ordered) // -(-len(ordered) // most))
     for lane in ordered:
         streams = {other.stream for other in parts[-1]} | {lane.stream} if parts else set()
         if not parts or len(parts[-1]) == even or len(streams) > MAX_STREAMS:

@@ -13,7 +13,7 @@ from branchsweep.types import Floats
 
 
 def columns(rows: int) -> Floats:
-    """Columns of several kinds: smooth, far from zero, and with values that repeat."""
+    """Columns of several kinds: smooth, outside from zero, and with values that repeat."""
     rng = np.random.default_rng(0)
     repeated = np.clip(np.round(rng.normal(size=rows), 1), -1.5, 1.5)
     repeated[:2] = [-9.0, 9.0]
@@ -35,11 +35,11 @@ def transformer(kind: str, rows: int) -> Any:
 def test_a_scaler_equals_scikit_learns(kind: str, rows: int) -> None:
     training = columns(rows)
     unseen = columns(rows + 7)[::-1] * 1.01
-    far = np.array([[-1e9, -1e9, -1e9], [1e9, 1e9, 1e9], [0.0, 0.0, 0.0]])
+    outside = np.array([[-1e9, -1e9, -1e9], [1e9, 1e9, 1e9], [0.0, 0.0, 0.0]])
     ends = np.stack([training.min(axis=0), training.max(axis=0)])
     encoder = encoder_kind(kind).fit(training, training)
     reference = transformer(kind, rows).fit(training)
-    for values in (training, unseen, far, ends):
+    for values in (training, unseen, outside, ends):
         np.testing.assert_allclose(encoder.transform(values), reference.transform(values), rtol=1e-12, atol=1e-8)
 
 

@@ -225,13 +225,13 @@ def make_oracle(experiment: Experiment, options: Mapping[str, Any]) -> Oracle:
             raise ConfigError(
                 "got a space that varies or fixes epochs, but hyperband chooses them; leave them out of the space"
             )
-    refused = f"search.options: {experiment.algorithm} of keras_tuner refuses {dict(options)}"
+    refused = f"{experiment.algorithm} of keras_tuner refuses {dict(options)}"
     if any(value <= 0 for value in options.values() if isinstance(value, (int, float))):
-        raise ConfigError(f"{refused}: expected numbers above 0")  # KerasTuner itself fails during the search
+        raise ConfigError(f"{refused}: expected numbers above 0", "search.options")  # KerasTuner itself fails during the search
     try:
         return oracle(**arguments)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{refused}: {error}") from error
+        raise ConfigError(f"{refused}: {error}", "search.options") from error
 
 
 def oracle_seed(randomness: np.random.SeedSequence, attempt: int) -> int:

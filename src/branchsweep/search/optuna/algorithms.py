@@ -160,10 +160,11 @@ def make_sampler(experiment: Experiment, settings: SamplerSettings) -> BaseSampl
             return ALGORITHMS[algorithm].make(settings)
     except ImportError as error:
         hint = _EXTRAS.get(algorithm, f"pip install {error.name}")
-        message = f"search.algorithm: {algorithm} of optuna needs {error.name}, which is not installed: {hint}"
-        raise ConfigError(message) from error
+        message = f"{algorithm} of optuna needs {error.name}, which is not installed: {hint}"
+        raise ConfigError(message, "search.algorithm") from error
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"search.options: {algorithm} of optuna refuses {dict(settings.options)}: {error}") from error
+        message = f"{algorithm} of optuna refuses {dict(settings.options)}: {error}"
+        raise ConfigError(message, "search.options") from error
 
 
 @contextmanager

@@ -118,11 +118,11 @@ class BatchFeed:
         order = np.zeros((CHUNK, MAX_STREAMS, self.batches * self._size), np.int32)
         shuffled: dict[tuple[int, int], int] = {}  # streams of one fold and seed differ in scaling alone
         for r, stream in enumerate(self.streams):
-            twin = shuffled.setdefault((stream.fold, stream.seed), r)
+            same_order = shuffled.setdefault((stream.fold, stream.seed), r)
             for e in range(count):
                 order[e, r, : len(stream.train)] = (
-                    order[e, twin, : len(stream.train)]
-                    if twin != r
+                    order[e, same_order, : len(stream.train)]
+                    if same_order != r
                     else row_order(self._population.seed, stream.fold, stream.seed, first + e, stream.train)
                 )
         step_size, decay = self._steps(first, count)

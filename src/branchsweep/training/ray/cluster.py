@@ -44,8 +44,8 @@ def require_room(cluster: RayWorkersConfig) -> None:
         for node in ray.nodes()
         if node["Alive"]
     )
-    wanted = f"{cluster.cpus_per_worker} processors and {cluster.gpus_per_worker:g} GPUs"
-    message = f"a worker wants {wanted}, and no node of the cluster has so many ({has}): ask for less, or add a node"
+    requested = f"{cluster.cpus_per_worker} processors and {cluster.gpus_per_worker:g} GPUs"
+    message = f"a worker wants {requested}, and no node of the cluster has so many ({has}): ask for less, or add a node"
     raise BackendError(message, "workers")
 
 

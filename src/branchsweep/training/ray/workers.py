@@ -307,9 +307,9 @@ class RayWorkers:
         except RayTaskError as error:  # of an actor whose module could not be imported
             raise BackendError(_start_failure(error), "workers") from error
         unlike = [
-            f"{name} {theirs} (here {ours})"
-            for (name, ours), theirs in zip(library_versions().items(), facts.versions.values(), strict=True)
-            if ours != theirs
+            f"{name} {remote} (here {local})"
+            for (name, local), remote in zip(library_versions().items(), facts.versions.values(), strict=True)
+            if local != remote
         ]
         if unlike:
             message = f"the node {facts.host} has {', '.join(unlike)}: scores depend on these versions. Install the same there"
