@@ -16,7 +16,7 @@ from branchsweep.metrics.comparison_result import (
 
 UNITS = {"PE": "MW", "V": "cm Hg", "RH": "%"}
 
-WHAT = {
+DESCRIPTIONS = {
     "branched": "one network for all heads, tuned",
     "single": "a network for each head, tuned",
     "sequential": "one network without branches, tuned",
@@ -55,21 +55,33 @@ def _halves(mean: float, error: float, seed: int) -> tuple[float, ...]:
     return tuple(float(value) for value in mean + rows + own)
 
 
-def _difference(figure: str, one: ContestantResult, other: ContestantResult) -> PairwiseDifference:
+def _difference(label: str, contestant: ContestantResult, reference: ContestantResult) -> PairwiseDifference:
     """A difference with roughly the statistics of the real computation: good enough for pictures."""
-    gaps = np.subtract(one.scores[figure], other.scores[figure])
+    gaps = np.subtract(contestant.scores[label], reference.scores[label])
     middle, deviation = float(gaps.mean()), float(gaps.std(ddof=1))
     reach = T_CRITICAL * deviation * (1 / 10 + 1) ** 0.5
     p = float(np.exp(-abs(middle) / max(reach, 1e-12) * 3))
     f = (middle / max(deviation, 1e-12)) ** 2
-    return PairwiseDifference(figure, one.name, other.name, middle, middle - reach, middle + reach, f, p, min(1.0, 4 * p), p,
-                    middle / max(deviation, 1e-12), abs(middle) > reach and 4 * p <= 0.05)  # fmt: skip
+    return PairwiseDifference(
+        label,
+        contestant.name,
+        reference.name,
+        middle,
+        middle - reach,
+        middle + reach,
+        f,
+        p,
+        min(1.0, 4 * p),
+        p,
+        middle / max(deviation, 1e-12),
+        abs(middle) > reach and 4 * p <= 0.05,
+    )
 
 
 def example_contestant(name: str, heads: Sequence[str], seed: int = 0) -> ContestantResult:
     """A contestant of `R2`."""
     values = dict(zip(UNITS, R2[name], strict=True))
-    scores = {head: _halves(values[head], 0.0016 if head == "PE" else 0.0055, seed + place) for place, head in enumerate(heads)}
+    scores = {head: _halves(values[head], 0.0016 if head == "PE" else 0.0055, seed + index) for index, head in enumerate(heads)}
     scores["mean"] = tuple(float(value) for value in np.mean([scores[head] for head in heads], axis=0))
     rmse = {head: tuple(17.0 * (1 - value) ** 0.5 for value in scores[head]) for head in heads}
     recipes: tuple[Mapping[str, Mapping[str, float | int | str]], ...] = ()
@@ -82,13 +94,13 @@ def example_contestant(name: str, heads: Sequence[str], seed: int = 0) -> Contes
             "activation": "gelu",
         }
         recipes = tuple(dict.fromkeys(heads if name == "single" else [""], recipe) for _ in range(10))
-    return ContestantResult(name, WHAT[name], scores, {"rmse": rmse}, COSTS[name], recipes)
+    return ContestantResult(name, DESCRIPTIONS[name], scores, {"rmse": rmse}, COSTS[name], recipes)
 
 
-def failed_contestant(name: str, why: str) -> ContestantResult:
+def failed_contestant(name: str, failure: str) -> ContestantResult:
     """A contestant that failed, without scores."""
     return ContestantResult(
-        name, "one network for all heads, tuned", {}, {}, ContestantCost(None, 0.0, 0.0, 0.0, 0.0), failure=why
+        name, "one network for all heads, tuned", {}, {}, ContestantCost(None, 0.0, 0.0, 0.0, 0.0), failure=failure
     )
 
 
@@ -109,9 +121,9 @@ def example_comparison(
     with_sharing: bool = True,
 ) -> ComparisonResult:
     """A comparison's result; the first contestant is the reference, the second the one that shares no layers."""
-    ones = [example_contestant(name, heads, 10 * place) for place, name in enumerate(names)]
-    reference = ones[0]
-    shown = [*heads, "mean"]
+    contestants = [example_contestant(name, heads, 10 * index) for index, name in enumerate(names)]
+    reference = contestants[0]
+    labels = [*heads, "mean"]
     layers = 4
     sharing = [_sharing_result(count, heads, layers) for count in range(layers + 1)]
     return ComparisonResult(
@@ -128,9 +140,9 @@ def example_comparison(
         ),
         reference=reference.name,
         alpha=0.05,
-        contestants=(*ones, *others),
-        differences=tuple(_difference(figure, one, reference) for one in ones[1:] for figure in shown),
-        transfer=tuple(_difference(figure, reference, ones[1]) for figure in shown) if with_transfer else (),
+        contestants=(*contestants, *others),
+        differences=tuple(_difference(label, contestant, reference) for contestant in contestants[1:] for label in labels),
+        transfer=tuple(_difference(label, reference, contestants[1]) for label in labels) if with_transfer else (),
         conclusions=(
             "The forest predicts best: 0.908 mean R², 0.032 more than the branched network.",
             "Sharing layers changes neither PE nor V by an amount that these rows could show.",

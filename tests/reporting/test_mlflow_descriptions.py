@@ -24,6 +24,16 @@ def result(number: int, known: str = "") -> Result:
     return Result(Trial(number, {"trunk.depth": number}, known), Score(Status.COMPLETE, 0.9 - number / 100, 0.001, heads))
 
 
+def bold(line: str) -> list[str]:
+    """The parts of a line in bold."""
+    return re.findall(r"\*\*(.+?)\*\*", line)
+
+
+def links(line: str) -> dict[str, str]:
+    """The addresses of a line's links, by text."""
+    return dict(re.findall(r"\[([^]]+)\]\(([^)]+)\)", line))
+
+
 def sweep_summary(**changed: object) -> SweepSummary:
     values = {"PE": 0.87, "V_1": 0.87, "mean": 0.87}
     r2 = MeanScores(values, {"PE": 0.001, "V_1": 0.001, "mean": 0.001})
@@ -54,11 +64,13 @@ def test_description_of_a_finished_sweep_has_question_scores_best_trials_and_lin
         sweep_summary(), "How far?", HEADS, [result(1, "article"), result(3)], PAGES, ["summary.json", "report.html"]
     )
     lines = description.splitlines()
-    assert lines[0] == "**How far?**"
-    assert lines[2] == (
-        r"The mean of 8 networks of [trial 3](#/3) (1,234 parameters each) reaches **R² 0.942 for PE, R² 0.818 for V\_1** on "
-        r"the test rows; linear regression: R² 0.926 for PE, R² 0.746 for V\_1."
-    )
+    assert bold(lines[0]) == ["How far?"]
+    assert links(lines[2]) == {"trial 3": "#/3"}
+    model, _, baseline = lines[2].partition("linear regression")
+    assert "8 networks" in model and "1,234 parameters" in model
+    [scores] = bold(model)
+    assert re.findall(r"0\.\d+|PE|V\\_1", scores) == ["0.942", "PE", "0.818", r"V\_1"]
+    assert re.findall(r"0\.\d+|PE|V\\_1", baseline) == ["0.926", "PE", "0.746", r"V\_1"]
     table = [line for line in lines if line.startswith("|")]
     assert table == [
         r"| trial | &emsp;PE | &emsp;V\_1 | &emsp;mean | &emsp;mean, confirmed |",
@@ -66,41 +78,53 @@ def test_description_of_a_finished_sweep_has_question_scores_best_trials_and_lin
         "| [001](#/1) (article) | &emsp;0.8900 | &emsp;0.8900 | &emsp;0.8900 | &emsp; |",
         "| **[003](#/3)** | &emsp;0.8700 | &emsp;0.8700 | &emsp;0.8700 | &emsp;0.8610 ± 0.0020 |",
     ]
-    assert "[plant version 2](#/models/plant/2) is the champion: better than version 1." in lines
-    assert r"- Warning: V\_1.depth is 3, the high end" in lines
-    assert "12 trials (10 complete, 2 failed) in 61 s on tiny.csv, 1,200 rows; all 12 trials are answered." in lines
-    assert lines[-1] == (
-        "[all trials, best first](#/table) · [charts](#/charts) · [report](#/files/report.html) · "
-        "[summary as JSON](#/files/summary.json) · [registered models](#/models)"
-    )
+    summary = sweep_summary()
+    assert summary.registered is not None
+    [promotion] = [line for line in lines if "#/models/plant/2" in line]
+    assert links(promotion) == {"plant version 2": "#/models/plant/2"} and summary.registered.because in promotion
+    [warning] = [line for line in lines if line.startswith("- Warning: ")]
+    assert warning.endswith(escape_markdown(summary.boundary_warnings[0]))
+    [counts] = [line for line in lines if "tiny.csv" in line]
+    assert re.findall(r"[\d,]*\d", counts) == ["12", "10", "2", "61", "1,200", *re.findall(r"\d+", summary.stopped_because)]
+    assert [*links(lines[-1]).values()] == ["#/table", "#/charts", "#/files/report.html", "#/files/summary.json", "#/models"]
 
 
 def test_there_are_links_only_to_pages_that_exist() -> None:
     assert "[report]" not in finished_description(sweep_summary(), "", HEADS, [result(3)], PAGES, ["summary.json"])
     without_pages = finished_description(sweep_summary(), "", HEADS, [result(3)], TrackingLinks(), ["report.html"])
     assert "](" not in without_pages and "| **003** |" in without_pages
-    assert without_pages.startswith("The mean of 8 networks")
 
 
-@pytest.mark.parametrize(
-    ("changed", "expected"),
-    [
-        ({"best": None, "test_scores": None, "registered": None}, "No trial meets the constraints, so there is nothing"),
-        ({"test_scores": None, "registered": None}, "diverged in the refit on all training rows"),
-        ({"members": 1}, "The network of [trial 3](#/3) (1,234 parameters) reaches"),
-        ({"data": {"source": "stand-in", "location": "nowhere", "rows": 9}}, f"**{SYNTHETIC_DATA_WARNING}**"),
-        (
-            {"registered": PromotionResult("plant", 2, False, "no better")},
-            "is registered as challenger, not promoted: no better.",
-        ),
-        (
-            {"unmet_constraints": ("r2/PE >= 0.99: no complete trial reaches 0.9900",)},
-            "- Warning: r2/PE &gt;= 0.99: no complete",
-        ),
-    ],
-)
-def test_description_of_other_outcomes(changed: dict[str, object], expected: str) -> None:
-    assert expected in finished_description(sweep_summary(**changed), "", HEADS, [result(3)], PAGES)
+def description_of(**changed: object) -> str:
+    return finished_description(sweep_summary(**changed), "", HEADS, [result(3)], PAGES)
+
+
+@pytest.mark.parametrize("without", [{"best": None}, {}], ids=["no trial qualifies", "the refit diverged"])
+def test_description_without_a_model_has_no_test_scores(without: dict[str, object]) -> None:
+    first = description_of(test_scores=None, registered=None, **without).splitlines()[0]
+    assert "R²" not in first and bold(first) == []
+    assert ("trial 3" in first) == ("best" not in without)
+
+
+def test_description_of_a_single_network_counts_no_members() -> None:
+    first = description_of(members=1).splitlines()[0]
+    assert links(first) == {"trial 3": "#/3"}
+    assert "1,234 parameters)" in first and "each" not in first
+
+
+def test_description_of_a_sweep_on_synthetic_data_has_the_warning_in_bold() -> None:
+    assert SYNTHETIC_DATA_WARNING in bold(description_of(data={"source": "stand-in", "location": "nowhere", "rows": 9}))
+
+
+def test_description_has_why_a_challenger_was_not_promoted() -> None:
+    description = description_of(registered=PromotionResult("plant", 2, False, "no better"))
+    [promotion] = [line for line in description.splitlines() if "#/models/plant/2" in line]
+    assert "challenger" in promotion and "no better" in promotion
+
+
+def test_description_has_the_unmet_constraints_as_warnings() -> None:
+    constraint = "r2/PE >= 0.99: no complete trial reaches 0.9900"
+    assert f"- Warning: {escape_markdown(constraint)}" in description_of(unmet_constraints=(constraint,))
 
 
 def test_description_without_trials_has_no_table() -> None:
@@ -114,6 +138,8 @@ def test_escaped_text_is_shown_literally() -> None:
 
 def test_description_of_a_running_sweep_has_its_question_and_no_links() -> None:
     description = running_description(tiny_experiment(question="How *far*?"))
-    assert description.startswith("**How \\*far\\*?**\n\nA running sweep of up to 20 trials over the heads PE, V.\n")
-    assert not re.search(r"\]\(", description)
-    assert running_description(tiny_experiment()).startswith("A running sweep of up to 20 trials")
+    question, _, limits, *_ = description.splitlines()
+    assert question == r"**How \*far\*?**"
+    assert "20 trials" in limits and "PE, V" in limits
+    assert links(description) == {}
+    assert running_description(tiny_experiment()).splitlines()[0] == limits

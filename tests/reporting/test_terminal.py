@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -32,11 +33,14 @@ def complete_with_two_heads(number: int, pe: float, v: float) -> Result:
 
 
 FAILED = Result(Trial(2, {}), Score(Status.FAILED, reason="diverged in [epoch] 3"))
+PLAN = "12 lanes in 2 populations"
+END_OF_SEARCH = "the search is over: patience"
+QUESTION = "What does it show?"
 PRUNED = Result(Trial(3, {}), Score(Status.PRUNED, value=0.9, heads={"PE": head(0.9)}, reason="pruned at rung 1"))
 
 
 def four_trials(**search: object) -> Experiment:
-    return tiny_experiment(search={"driver": "random", "trials": 4, "batch": 2, **search}, question="What does it show?")
+    return tiny_experiment(search={"driver": "random", "trials": 4, "batch": 2, **search}, question=QUESTION)
 
 
 def terminal_output(is_terminal: bool) -> str:
@@ -44,11 +48,11 @@ def terminal_output(is_terminal: bool) -> str:
     with Terminal(Console(file=out, force_terminal=is_terminal, width=100)) as progress:
         progress.on_search_begin(tiny_experiment(search={"driver": "random", "trials": 4}), [complete(0, 0.5)])
         progress.on_round_begin(4)
-        progress.on_training_planned(30.0, "12 lanes in 2 populations")
+        progress.on_training_planned(30.0, PLAN)
         progress.on_trained(15.0)
         progress.on_trial_end(complete(1, 0.75))
         progress.on_trial_end(FAILED)
-        progress.on_stage("the search is over: patience")
+        progress.on_stage(END_OF_SEARCH)
     return out.getvalue()
 
 
@@ -64,17 +68,27 @@ def lines(text: str) -> list[str]:
     return [" ".join(line.strip("│ ").split()) for line in text.splitlines()[1:-1]]
 
 
+def row(progress: Terminal, label: str) -> str:
+    """The line of the panel that begins with this label, without it."""
+    [line] = [line for line in lines(panel_text(progress)) if line.startswith(f"{label} ")]
+    return line.removeprefix(f"{label} ")
+
+
+def numbers(text: str) -> list[float]:
+    """The numbers in a line, in their order (the 2 of R² is not one)."""
+    return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", text)]
+
+
 def terminal() -> Terminal:
     return Terminal(Console(file=io.StringIO(), force_terminal=True, width=110, color_system=None))
 
 
 def test_plain_lines_where_there_is_no_terminal() -> None:
-    assert terminal_output(False).splitlines() == [
-        "resuming a sweep: 1 of 4 trials are recorded",
-        "training 12 lanes in 2 populations",
-        "trial 2 failed: diverged in [epoch] 3",
-        "the search is over: patience",
-    ]
+    resumed, training, failed, stage = terminal_output(False).splitlines()
+    assert numbers(resumed) == [1, 4]  # of four trials one is recorded
+    assert training.endswith(PLAN)
+    assert failed.startswith(f"trial {FAILED.trial.number} ") and failed.endswith(FAILED.score.reason)
+    assert stage == END_OF_SEARCH
 
 
 def test_plain_lines_show_the_workers_of_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,54 +96,58 @@ def test_plain_lines_show_the_workers_of_a_cluster(monkeypatch: pytest.MonkeyPat
     out = io.StringIO()
     progress = Terminal(Console(file=out, width=100))
     progress.on_search_begin(four_trials(), [])
-    progress.on_training_planned(30.0, "12 lanes in 2 populations")
+    progress.on_training_planned(30.0, PLAN)
     progress.on_worker_status(WorkerStatus(workers=2, training=2))
     progress.on_trained(15.0)
     progress.on_worker_status(WorkerStatus(workers=4, training=3, nodes=2, waiting=1))
     progress.on_trained(15.0)
-    local, far = [line for line in out.getvalue().splitlines() if "lane-epochs/s" in line]
-    assert "training" not in local and far.endswith(", 3 of 4 training on 2 nodes, 1 population waiting")
+    local, remote = [line for line in out.getvalue().splitlines() if "lane-epochs/s" in line]
+    assert "training" not in local
+    assert numbers(remote.partition("lane-epochs/s")[2]) == [3, 4, 2, 1]  # training, workers, nodes, populations waiting
 
 
 def test_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    assert "training 12 lanes in 2 populations" in terminal_output(True).splitlines()
+    assert terminal_output(True) == terminal_output(False)
 
 
 def test_panel_is_drawn_in_a_terminal_and_removed_at_the_end() -> None:
     live = terminal_output(True)
     assert "╭" in live
     assert live.endswith("\x1b[2K")  # the last line of the panel, erased
-    assert "trial 2 failed: diverged in [epoch] 3" in live
+    assert FAILED.score.reason in live
 
 
 def test_panel_shows_progress_and_the_best_trial() -> None:
     progress = terminal()
     progress.on_search_begin(four_trials(), [])
     progress.on_round_begin(2)
-    progress.on_training_planned(30.0, "12 lanes in 2 populations")
+    progress.on_training_planned(30.0, PLAN)
     progress.on_trained(15.0)
     progress.on_trial_end(complete(0, 0.5))
     progress.on_trial_end(complete(1, 0.75))
     progress.on_trial_end(FAILED)
     progress.on_trial_end(PRUNED)
-    text = lines(panel_text(progress))
-    assert "question What does it show?" in text
-    assert any(line.startswith("trials") and "4/4 trials" in line and "left" in line for line in text)
-    assert "round 1 of 2: training 12 lanes in 2 populations, 50%" in text
-    assert "finished 2 complete, 1 pruned, 1 failed" in text
-    assert "best mean R² 0.7500 (trial 1: PE 0.7500)" in text
-    assert "history ▁███ 0.5000 to 0.7500" in text
-    assert any(line.endswith("lane-epochs/s") for line in text)
+    assert row(progress, "question") == QUESTION
+    trials = row(progress, "trials")
+    assert "4/4 trials" in trials and "left" in trials
+    round_in_training = row(progress, "round")
+    assert PLAN in round_in_training and numbers(round_in_training) == [1, 2, *numbers(PLAN), 50]  # the last is a percentage
+    assert row(progress, "finished") == "2 complete, 1 pruned, 1 failed"
+    best = row(progress, "best")
+    assert numbers(best) == [0.75, 1, 0.75] and "trial 1: PE 0.7500" in best
+    history = row(progress, "history")
+    assert history.startswith("▁███ ") and numbers(history) == [0.5, 0.75]
+    assert any(line.endswith("lane-epochs/s") for line in lines(panel_text(progress)))
 
 
 def test_panel_shows_the_best_trial_of_each_head() -> None:
     progress = terminal()
     progress.on_search_begin(four_trials(), [complete_with_two_heads(0, 0.9, 0.2), complete_with_two_heads(1, 0.8, 0.7)])
     progress.on_trial_end(complete_with_two_heads(2, 0.9, 0.1))
-    text = lines(panel_text(progress))
-    assert "best mean R² 0.7500 (trial 1: PE 0.8000 V 0.7000)" in text
-    assert "per head PE 0.9000 (trial 0) V 0.7000 (trial 1)" in text
+    best, best_by_head = row(progress, "best"), row(progress, "per head")
+    assert numbers(best) == [0.75, 1, 0.8, 0.7] and "trial 1: PE 0.8000 V 0.7000" in best
+    assert best_by_head == "PE 0.9000 (trial 0) V 0.7000 (trial 1)"
 
 
 def test_panel_after_the_search_shows_the_stage_and_its_progress() -> None:
@@ -138,15 +156,15 @@ def test_panel_after_the_search_shows_the_stage_and_its_progress() -> None:
     progress.on_round_begin(2)
     progress.on_training_planned(10.0, "something")
     progress.on_trained(10.0)
-    progress.on_stage("the search is over: time is up")
+    progress.on_stage(END_OF_SEARCH)
     text = panel_text(progress)
-    assert "the search is over: time is up" in text
+    assert END_OF_SEARCH in text
     assert "trials" not in text and "left" not in text and "lane-epochs/s" not in text
     assert "1 complete" in text
-    progress.on_training_planned(40.0, "8 lanes to confirm trial 0")
+    progress.on_training_planned(40.0, PLAN)
     progress.on_trained(10.0)
     text = panel_text(progress)
-    assert "training 8 lanes to confirm trial 0" in text
+    assert PLAN in text
     assert " 25% " in text and "about" in text
 
 
@@ -154,10 +172,10 @@ def test_panel_without_a_search_shows_progress() -> None:
     """As in a comparison, which plans and trains, but begins no search."""
     progress = terminal()
     progress.on_training_planned(40.0, "a quarter")
-    progress.on_training_planned(40.0, "two halves")
+    progress.on_training_planned(40.0, PLAN)
     progress.on_trained(20.0)
     text = panel_text(progress)
-    assert "training two halves" in text and " 25% " in text and "lane-epochs/s" in text
+    assert PLAN in text and " 25% " in text and "lane-epochs/s" in text
     progress.on_trained(60.0)
     progress.on_training_planned(10.0, "the rest")
     assert " 0% " in panel_text(progress)
@@ -218,12 +236,12 @@ def test_rounds_under_way_at_the_same_time_are_shown_together() -> None:
     progress.on_search_begin(experiment, [complete(number, 0.5) for number in (*range(13), *range(16, 23))])
     progress.on_round_begin(8)
     progress.on_training_planned(9.0, "9 lanes", 1)
-    assert "round 2 of 5: training 9 lanes, 0%" in lines(panel_text(progress))
+    assert numbers(row(progress, "round")) == [2, 5, 9, 0]  # of how many, lanes, percent
     progress.on_round_begin(8)
     progress.on_training_planned(3.0, "3 lanes", 2)
-    assert "round 2 and 3 of 5: training 3 lanes" in lines(panel_text(progress))
+    assert row(progress, "round").startswith("2 and 3 of 5")
     progress.on_round_begin(8)
-    assert "round 2 to 4 of 5: training 3 lanes" in lines(panel_text(progress))
+    assert row(progress, "round").startswith("2 to 4 of 5")
     for number in (13, 14, 15, 23):
         progress.on_trial_end(complete(number, 0.5))
     assert progress._search.under_way == [4]
@@ -233,14 +251,14 @@ def test_panel_shows_the_workers() -> None:
     progress = terminal()
     progress.on_search_begin(four_trials(), [])
     progress.on_round_begin(2)
-    progress.on_training_planned(30.0, "12 lanes in 2 populations")
+    progress.on_training_planned(30.0, PLAN)
     progress.on_worker_status(WorkerStatus(workers=2, training=2, waiting=5))
-    assert "workers 2 of 2 training, 5 populations waiting" in lines(panel_text(progress))
+    assert numbers(row(progress, "workers")) == [2, 2, 5]  # training, all, populations that wait
     progress.on_worker_status(WorkerStatus(workers=4, training=3, nodes=2))
-    assert "workers 3 of 4 training on 2 nodes" in lines(panel_text(progress))
+    assert numbers(row(progress, "workers")) == [3, 4, 2]  # training, all, nodes
     progress.on_worker_status(WorkerStatus(workers=1, training=1, waiting=1, nodes=1))
-    assert "workers 1 of 1 training on 1 node, 1 population waiting" in lines(panel_text(progress))
-    progress.on_stage("the search is over")
+    assert numbers(row(progress, "workers")) == [1, 1, 1, 1]
+    progress.on_stage(END_OF_SEARCH)
     assert "workers" not in panel_text(progress)
 
 

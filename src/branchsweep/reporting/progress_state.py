@@ -149,11 +149,11 @@ class SearchProgress:
         """Lane-epochs that are not planned yet: further phases of the rounds under way, and further rounds."""
         if self._experiment is None:
             return 0.0
-        whole, rest = divmod(self._later, self._experiment.batch)
+        full_rounds, rest = divmod(self._later, self._experiment.batch)
         under_way = sum(
             sum(lane_epochs(self._experiment, running.trials)[running.phases :]) for running in self._rounds.values()
         )
-        rounds = whole * sum(lane_epochs(self._experiment, self._experiment.batch))
+        rounds = full_rounds * sum(lane_epochs(self._experiment, self._experiment.batch))
         return under_way + rounds + (sum(lane_epochs(self._experiment, rest)) if rest else 0.0)
 
     @property

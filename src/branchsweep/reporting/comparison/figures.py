@@ -45,6 +45,12 @@ MAX_STRETCH = 2.4
 KEY_COLUMNS = 4
 """Columns of the legend of contestants."""
 
+NOTHING_SHARED = "one per head"
+"""What 0 shared layers mean, at one end of the figure of sharing: a network for each head."""
+
+ALL_SHARED = "no branches"
+"""What the largest number of shared layers means, at the other end."""
+
 
 def contestants(result: ComparisonResult) -> Figure:
     """The score of every contestant per head, with the confidence interval of its difference to the reference.
@@ -55,9 +61,9 @@ def contestants(result: ComparisonResult) -> Figure:
     shown = scored_heads(result)
     columns = _columns(len(shown))
     lines = -(-len(shown) // columns)
-    figure, made = panels(WIDTH, lines * (76 + 34 * max(len(rows), 1)), len(shown), columns, share_y=True)
-    made[0].set_ylim(len(rows) - 0.4, -0.6)
-    for index, (panel, head) in enumerate(zip(made, shown, strict=True)):
+    figure, panel_axes = panels(WIDTH, lines * (76 + 34 * max(len(rows), 1)), len(shown), columns, share_y=True)
+    panel_axes[0].set_ylim(len(rows) - 0.4, -0.6)
+    for index, (panel, head) in enumerate(zip(panel_axes, shown, strict=True)):
         title(panel, head_label(head))
         if rows:
             _draw_contestants(panel, head, rows)
@@ -166,13 +172,13 @@ def sharing(result: ComparisonResult) -> Figure:
     points = sorted(result.sharing, key=lambda point: point.layers)
     heads = list(result.heads)
     columns = _columns(len(heads))
-    figure, made = panels(WIDTH if columns > 1 else WIDTH * 0.7, -(-len(heads) // columns) * 300, len(heads), columns)
-    for index, (panel, head) in enumerate(zip(made, heads, strict=True)):
+    figure, panel_axes = panels(WIDTH if columns > 1 else WIDTH * 0.7, -(-len(heads) // columns) * 300, len(heads), columns)
+    for index, (panel, head) in enumerate(zip(panel_axes, heads, strict=True)):
         title(panel, head)
         colour, marker = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
         _draw_curve(panel, [(point.layers, *mean_and_error(point.scores[head])) for point in points], colour, marker)
         last = result.sharing_layers
-        names = {0: "0\none per head", last: f"{last}\nno branches"}
+        names = {0: f"0\n{NOTHING_SHARED}", last: f"{last}\n{ALL_SHARED}"}
         panel.set_xticks(range(last + 1), [names.get(layers, f"{layers}") for layers in range(last + 1)])
         panel.set_xlim(-0.45, last + 0.45)
         panel.set_xlabel("hidden layers that all heads share")
@@ -204,16 +210,16 @@ def costs(result: ComparisonResult) -> Figure:
         ("to train, one half (seconds, log scale)", lambda row: row.contestant.cost.training_seconds),
         ("to predict 1,000 rows (milliseconds, log scale)", lambda row: row.contestant.cost.latency * 1000),
     )
-    figure, made = panels(WIDTH, 360 + 22 * -(-len(rows) // KEY_COLUMNS), 2, 2, share_y=True)
+    figure, panel_axes = panels(WIDTH, 360 + 22 * -(-len(rows) // KEY_COLUMNS), 2, 2, share_y=True)
     last, metric = scored_heads(result)[-1], label(result.metric)
-    made[0].set_ylabel(f"{metric}, mean of the heads" if last == MEAN else f"{metric} of {last}")
-    for panel, (axis, cost_of) in zip(made, axes_of_costs, strict=True):
+    panel_axes[0].set_ylabel(f"{metric}, mean of the heads" if last == MEAN else f"{metric} of {last}")
+    for panel, (axis, cost_of) in zip(panel_axes, axes_of_costs, strict=True):
         panel.set_xscale("log")
         panel.set_xlabel(axis)
         if rows:
             _draw_costs(panel, [(row, max(cost_of(row), 1e-6), row.cells[last]) for row in rows])
     if rows:
-        markers = made[0].get_lines()
+        markers = panel_axes[0].get_lines()
         names = [f"{number}  {row.contestant.name}" for number, row in enumerate(rows, start=1)]
         figure.legend(markers, names, loc="outside lower center", ncols=KEY_COLUMNS, frameon=False, labelcolor=INK)
     return figure

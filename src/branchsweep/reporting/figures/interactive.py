@@ -50,23 +50,23 @@ def interactive_figures(report: SweepReport) -> list[InteractiveFigure]:
     complete = [result for result in report.ranked if result.score.is_complete]
     if not complete:
         return []
-    made = [draw(report, complete) for draw in (_parallel_coordinates, _pareto_front, _slices, _optimization_history)]
-    return [_with_style(figure) for figure in made if figure is not None]
+    figures = [draw(report, complete) for draw in (_parallel_coordinates, _pareto_front, _slices, _optimization_history)]
+    return [_with_style(figure) for figure in figures if figure is not None]
 
 
-def _with_style(made: InteractiveFigure) -> InteractiveFigure:
+def _with_style(interactive: InteractiveFigure) -> InteractiveFigure:
     """The figure with transparent background and colours that suit the light and the dark page."""
-    made.figure.update_layout(
+    interactive.figure.update_layout(
         paper_bgcolor=TRANSPARENT,
         plot_bgcolor=TRANSPARENT,
         font={"color": INK, "family": "system-ui, sans-serif"},
-        margin={"l": 60, "r": 40, "t": made.figure.layout.margin.t or 50, "b": 50},
+        margin={"l": 60, "r": 40, "t": interactive.figure.layout.margin.t or 50, "b": 50},
         modebar={"bgcolor": TRANSPARENT, "color": INK, "activecolor": BLUE},
         template="none",
     )
-    made.figure.update_xaxes(gridcolor=RULE, zeroline=False)
-    made.figure.update_yaxes(gridcolor=RULE, zeroline=False)
-    return made
+    interactive.figure.update_xaxes(gridcolor=RULE, zeroline=False)
+    interactive.figure.update_yaxes(gridcolor=RULE, zeroline=False)
+    return interactive
 
 
 def _values(report: SweepReport, results: list[Result]) -> list[float]:

@@ -109,15 +109,15 @@ def panels(
     figure = Figure(figsize=(width / UNITS_PER_INCH, height / UNITS_PER_INCH), dpi=UNITS_PER_INCH, layout=layout)
     figure.patch.set_alpha(0)
     rows = -(-count // columns)
-    made: list[Axes] = []
+    panel_axes: list[Axes] = []
     for index in range(count):
-        with_x, with_y = (made[0] if share and made else None for share in (share_x, share_y))
+        with_x, with_y = (panel_axes[0] if share and panel_axes else None for share in (share_x, share_y))
         panel = figure.add_subplot(rows, columns, index + 1, sharex=with_x, sharey=with_y)
         _apply_style(panel)
         if share_y and index % columns:
             panel.tick_params(axis="y", labelleft=False)
-        made.append(panel)
-    return figure, made
+        panel_axes.append(panel)
+    return figure, panel_axes
 
 
 def _apply_style(panel: Axes) -> None:

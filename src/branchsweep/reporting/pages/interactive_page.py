@@ -14,8 +14,8 @@ from branchsweep.workflows.sweep_report import SweepReport
 
 def render_interactive_page(report: SweepReport) -> str:
     """The interactive figures of a sweep as one HTML file that loads nothing."""
-    made = interactive_figures(report)
-    figures = [(figure.title, figure.caption, _element(index, figure.figure)) for index, figure in enumerate(made)]
+    interactive = interactive_figures(report)
+    figures = [(figure.title, figure.caption, _element(index, figure.figure)) for index, figure in enumerate(interactive)]
     library = trusted_markup(offline.get_plotlyjs())  # Plotly's own script
     return render_template("interactive.html", name=report.experiment.name, library=library, figures=figures)
 

@@ -103,7 +103,7 @@ def _dots(heights: Mapping[int, int]) -> list[tuple[int, int]]:
     dots: list[tuple[int, int]] = []
     before: int | None = None
     for x, y in heights.items():
-        near = y if before is None or before == y else before + (1 if y > before else -1)
-        dots += [(x, between) for between in range(min(y, near), max(y, near) + 1)]
+        end = y if before is None or before == y else before + (1 if y > before else -1)
+        dots += [(x, between) for between in range(min(y, end), max(y, end) + 1)]
         before = y
     return dots

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def render_leaderboard(board: Leaderboard) -> RenderableType:
     """Render trials of a sweep, in the order of the leaderboard."""
     if not board.recorded:
-        return Text("This sweep has no trials yet.")
+        return Text(f"{board.sweep} has no trials yet.")
     if not board.shown:
         return Text(f"None of the {board.recorded} trials of {board.sweep} matches the filters.")
     table = plain_table()
