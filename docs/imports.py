@@ -162,8 +162,8 @@ def _ends(found: Sequence[Edge], names: Sequence[str], top: Mapping[str, float],
     Arrows arrive in the upper part of a box, the nearest importer's first, and leave in the lower part, the farthest first.
     """
     importer, imported = edge
-    leaving = sorted((other for one, other in found if one == importer), key=names.index, reverse=True)
-    arriving = sorted((one for one, other in found if other == imported), key=names.index, reverse=True)
+    leaving = sorted((target for source, target in found if source == importer), key=names.index, reverse=True)
+    arriving = sorted((source for source, target in found if target == imported), key=names.index, reverse=True)
     return (
         _slot(top[importer], leaving.index(imported), len(leaving), _count(found, importer, 1), is_lower=True),
         _slot(top[imported], arriving.index(importer), len(arriving), _count(found, imported, 0), is_lower=False),

@@ -88,8 +88,8 @@ def postgresql(programs: Path, password: str, databases: list[str]) -> Generator
         options = ["--auth", "scram-sha-256", "--no-sync", "--encoding", "UTF8", "--no-locale"]
         subprocess.run([*initdb, *options], check=True, capture_output=True, cwd=folder, **owner)
         settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
-        words = [word for setting, value in settings.items() for word in ("-c", f"{setting}={value}")]
-        command: list[Any] = [programs / "postgres", "-D", folder / "data", *words]
+        options_of_settings = [option for setting, value in settings.items() for option in ("-c", f"{setting}={value}")]
+        command: list[Any] = [programs / "postgres", "-D", folder / "data", *options_of_settings]
         with (folder / "log").open("w") as log:
             server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, **owner)
         try:
@@ -144,12 +144,12 @@ class SharedServer:
 
     def start(self) -> None:
         """Start it, at the same address each time."""
-        words = ["--artifacts-destination", str(self.folder / "artifacts"), "--app-name", "basic-auth", "--workers", "1"]
+        options = ["--artifacts-destination", str(self.folder / "artifacts"), "--app-name", "basic-auth", "--workers", "1"]
         address = ["--host", "127.0.0.1", "--port", str(self._port)]
         logs = self.folder / f"start-{self.starts}"
         logs.mkdir()
         self.starts += 1
-        command = [sys.executable, "-P", "-m", "mlflow", "server", *words, *address]
+        command = [sys.executable, "-P", "-m", "mlflow", "server", *options, *address]
         self._running = running_server(command, logs, self._environment, f"{self.uri}/health")
         self._running.__enter__()
 

@@ -250,15 +250,15 @@ def test_a_sweep_trains_the_kinds_and_registers_the_best(swept: tuple[SweepSumma
     assert ("extended", 1) in store.files
 
 
-def test_what_is_not_trained_keeps_its_first_weights() -> None:
+def test_a_layer_that_is_not_trained_keeps_its_initial_weights() -> None:
     chosen, dataset = experiment(), table()
     rows = training_rows(dataset, split_rows(chosen, dataset))
     (lane, *_) = search_lanes(Trial(0, chosen.search.initial_trials["projected"]), chosen)
     (population,) = packing.pack([lane], chosen)
     outcome = PopulationTrainer(rows).train_one(population, keep_weights=True).lanes[0]
-    drawn = keras_network.initial_weights(lane.recipe.architecture, lane.recipe.encoded_width(2), lane.weight_seed)
+    initial_weights = keras_network.initial_weights(lane.recipe.architecture, lane.recipe.encoded_width(2), lane.weight_seed)
     assert outcome.weights is not None
-    unchanged = [np.array_equal(ours, first) for ours, first in zip(outcome.weights, drawn, strict=True)]
+    unchanged = [np.array_equal(weight, initial) for weight, initial in zip(outcome.weights, initial_weights, strict=True)]
     assert unchanged[:4] == [True] * 4  # the kernels and biases of the trunk
     assert not any(unchanged[4:])
 
@@ -290,7 +290,7 @@ def test_the_exported_model_is_served_where_branchsweep_is_not(exported: Path) -
     assert (served[:, 1] > 0).all()
 
 
-def test_it_is_drawn() -> None:
+def test_a_network_of_added_kinds_is_drawn() -> None:
     recipe = recipe_for(experiment(), experiment().search.initial_trials["projected"])
     *lines, caption = draw_network(recipe.architecture, ["a", "b"], width=recipe.encoded_width(2))
     assert "P10 ── P10" in "\n".join(lines)
@@ -299,7 +299,7 @@ def test_it_is_drawn() -> None:
     assert caption.split() == ["softsign,", f"{by_hand}", "parameters"]
 
 
-def test_its_script_trains_the_same_network(exported: Path, tmp_path: Path) -> None:
+def test_the_exported_script_trains_the_same_network(exported: Path, tmp_path: Path) -> None:
     manifest = json.loads((exported / "serving.json").read_text(encoding="utf-8"))
     (tmp_path / "model.py").write_text(script_from_manifest("extended", manifest), encoding="utf-8")
     dataset = table()
