@@ -109,7 +109,7 @@ def test_description_without_a_model_has_no_test_scores(without: dict[str, objec
 def test_description_of_a_single_network_counts_no_members() -> None:
     first = description_of(members=1).splitlines()[0]
     assert links(first) == {"trial 3": "#/3"}
-    assert "1,234 parameters)" in first and "each" not in first
+    assert "1,234 parameters)" in first and "networks" not in first
 
 
 def test_description_of_a_sweep_on_synthetic_data_has_the_warning_in_bold() -> None:
