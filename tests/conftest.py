@@ -42,11 +42,11 @@ def real_table() -> Path:
     return path
 
 
-def program_path(name: str, or_else: str) -> str:
+def program_path(name: str, reason: str) -> str:
     """The path of a program that pip does not install; without it, tests that need it are skipped with a message."""
     found = shutil.which(name)
     if found is None:
-        pytest.skip(or_else)
+        pytest.skip(reason)
     return found
 
 

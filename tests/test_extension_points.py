@@ -220,7 +220,7 @@ def table() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def swept(_registered: None) -> tuple[SweepSummary, MemoryTracker, MemoryStore]:
+def finished_sweep(_registered: None) -> tuple[SweepSummary, MemoryTracker, MemoryStore]:
     """The sweep's result, with its tracker and its store."""
     chosen, dataset, store = experiment(), table(), MemoryStore()
     split = split_rows(chosen, dataset)
@@ -232,17 +232,19 @@ def swept(_registered: None) -> tuple[SweepSummary, MemoryTracker, MemoryStore]:
 
 
 @pytest.fixture(scope="module")
-def exported(swept: tuple[SweepSummary, MemoryTracker, MemoryStore], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(finished_sweep: tuple[SweepSummary, MemoryTracker, MemoryStore], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the registered model, and `serving.py` beside it."""
     folder = tmp_path_factory.mktemp("model")
-    for name, content in swept[2].files["extended", 1].items():
+    for name, content in finished_sweep[2].files["extended", 1].items():
         (folder / name).write_bytes(content)
     shutil.copy(serving.__file__, folder / "serving.py")
     return folder
 
 
-def test_a_sweep_trains_the_kinds_and_registers_the_best(swept: tuple[SweepSummary, MemoryTracker, MemoryStore]) -> None:
-    result, tracker, store = swept
+def test_a_sweep_trains_the_kinds_and_registers_the_best(
+    finished_sweep: tuple[SweepSummary, MemoryTracker, MemoryStore],
+) -> None:
+    result, tracker, store = finished_sweep
     scores = {recorded.trial.known: recorded.score for recorded in tracker.recorded_results()}
     assert all(score.is_complete for score in scores.values())
     assert scores["projected"].by_head["count"] > 0.3

@@ -14,7 +14,7 @@ from branchsweep.models.recipe import recipe_for
 from branchsweep.search.drivers import open_driver
 from branchsweep.search.protocols import Driver
 from branchsweep.trial import Result, Score, Status, Trial
-from contracts.results import answered, score_of
+from contracts.results import result_of, score_of
 from contracts.search_spaces import KNOWN, MIXED, SMALL, Dimensions, make_experiment
 
 
@@ -22,7 +22,7 @@ def run_driver(driver: Driver, asks: int, count: int = 8) -> list[Result]:
     """Ask `count` trials at once and tell their results in order, `asks` times or until no new trial is asked."""
     results: list[Result] = []
     for _ in range(asks):
-        round_results = [answered(trial) for trial in driver.ask(count)]
+        round_results = [result_of(trial) for trial in driver.ask(count)]
         for result in round_results:
             driver.tell(result)
         results += round_results
@@ -37,7 +37,7 @@ def ask_pending_rounds(driver: Driver, experiment: Experiment, rounds: int) -> l
         asked += pending[-1]
         if len(pending) > experiment.pending_rounds:
             for trial in pending.popleft():
-                driver.tell(answered(trial))
+                driver.tell(result_of(trial))
     return asked
 
 

@@ -9,7 +9,7 @@ from branchsweep.trial import EndCause, ParamValue, Result, Score, Status, Trial
 from scores import head_score
 
 
-def answered(trial: Trial) -> Result:
+def result_of(trial: Trial) -> Result:
     """A score that follows from the params; of seven trials one fails and one is pruned."""
     value = 0.9 - 0.1 * float(trial.params.get("PE.depth", 0)) - 10 * float(trial.params.get("weight_decay", 0.0))
     if trial.number % 7 == 3:

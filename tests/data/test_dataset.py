@@ -97,15 +97,15 @@ def test_a_suffix_may_be_written_in_capitals(tmp_path: Path) -> None:
 
 
 def two_sheets(path: Path) -> Path:
-    with pd.ExcelWriter(path) as book:
-        small_table(10).to_excel(book, sheet_name="Spring", index=False)
-        small_table(20).to_excel(book, sheet_name="Autumn", index=False)
+    with pd.ExcelWriter(path) as workbook:
+        small_table(10).to_excel(workbook, sheet_name="Spring", index=False)
+        small_table(20).to_excel(workbook, sheet_name="Autumn", index=False)
     return path
 
 
 @pytest.mark.parametrize(("sheet", "rows"), [(None, 10), ("Spring", 10), ("Autumn", 20), (0, 10), (1, 20)])
 def test_a_sheet_is_named_or_counted(tmp_path: Path, sheet: str | int | None, rows: int) -> None:
-    assert len(read_table(two_sheets(tmp_path / "book.xlsx"), sheet)) == rows
+    assert len(read_table(two_sheets(tmp_path / "workbook.xlsx"), sheet)) == rows
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,9 @@ def test_a_sheet_is_named_or_counted(tmp_path: Path, sheet: str | int | None, ro
 def test_a_missing_sheet_is_reported_with_the_sheets_of_the_workbook(
     tmp_path: Path, sheet: str | int, expected: list[str]
 ) -> None:
-    error = error_of(read_table, two_sheets(tmp_path / "book.xlsx"), sheet)
+    error = error_of(read_table, two_sheets(tmp_path / "workbook.xlsx"), sheet)
     assert all(text in error.message for text in expected)
-    assert "book.xlsx" in error.where
+    assert "workbook.xlsx" in error.where
 
 
 def test_only_a_workbook_has_sheets(tmp_path: Path) -> None:
@@ -545,9 +545,9 @@ def plant_table(rows: int = 41) -> pd.DataFrame:
 
 
 def workbook(sheets: Iterable[pd.DataFrame], path: Path) -> Path:
-    with pd.ExcelWriter(path) as book:
+    with pd.ExcelWriter(path) as workbook:
         for number, sheet in enumerate(sheets, start=1):
-            sheet.to_excel(book, sheet_name=f"Sheet{number}", index=False)
+            sheet.to_excel(workbook, sheet_name=f"Sheet{number}", index=False)
     return path
 
 

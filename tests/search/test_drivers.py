@@ -26,7 +26,7 @@ from branchsweep.search.sampling import RandomStream, random_point, random_point
 from branchsweep.search.search_points import index_of, point_at, to_search_point, value_at, value_at_index
 from branchsweep.trial import Params, Result, Trial
 from contracts.driver import DriverContract, run_driver, trials_of
-from contracts.results import answered, score_of
+from contracts.results import result_of, score_of
 from contracts.search_spaces import MIXED, SMALL, Dimensions, make_experiment
 
 JUST_BELOW_ONE = math.nextafter(1.0, 0.0)
@@ -159,12 +159,12 @@ def test_tpe_keeps_the_latest_and_the_best_trials(several: bool) -> None:
 def test_a_resumed_long_tpe_search_asks_what_an_uninterrupted_one_asks() -> None:
     """With more trials than are kept."""
     experiment = make_experiment("optuna", {name: MIXED[name] for name in ("weight_decay", "activation")}, batch=4)
-    recorded = [answered(trial) for trial in random_trials(experiment, MEMORY + 48)]
+    recorded = [result_of(trial) for trial in random_trials(experiment, MEMORY + 48)]
     uninterrupted, resumed = open_driver(experiment), open_driver(experiment)
     for result in recorded:
         uninterrupted.tell(result)
     for _ in range(2):
-        asked = [answered(trial) for trial in uninterrupted.ask(4)]
+        asked = [result_of(trial) for trial in uninterrupted.ask(4)]
         recorded += asked
         for result in asked:
             uninterrupted.tell(result)

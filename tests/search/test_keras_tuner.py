@@ -122,15 +122,15 @@ class TestEveryOracle:
         assert None not in rounds(sampler, 16, lambda params: observation if params["optimizer"] == "sgd" else valley(params))
         assert None not in rounds(sampler, 8, lambda _: observation, batch=4, first=16)
 
-    def test_points_from_elsewhere_can_be_observed(self, algorithm: str) -> None:
+    def test_points_that_it_did_not_suggest_can_be_observed(self, algorithm: str) -> None:
         experiment = experiment_of(algorithm)
         sampler = KerasTunerSampler(experiment, {"num_initial_points": 4} if algorithm == "bayesian" else {})
-        foreign = itertools.islice(random_points(experiment.space, np.random.SeedSequence(7)), 40)
+        other_points = itertools.islice(random_points(experiment.space, np.random.SeedSequence(7)), 40)
         for number in range(0, 32, 8):
             kept: list[Params] = []
             for index in range(8):
                 suggested = sampler.suggest(number + index, 0) if index % 2 else None
-                kept.append(suggested if suggested and index % 4 == 1 else next(foreign))
+                kept.append(suggested if suggested and index % 4 == 1 else next(other_points))
                 sampler.mark_pending(kept[-1])
             sampler.observe([valley(params) for params in kept])
         assert all(experiment.space.contains(point(params)) for params in without_none(rounds(sampler, 8, first=32)))

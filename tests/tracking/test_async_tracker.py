@@ -70,7 +70,7 @@ class TestAroundMlflow(AsyncContract):
 
 
 NO_RESPONSE = "no response"
-"""The error of a server that is away."""
+"""The error of a server that is unavailable."""
 
 
 class Slow(MemoryTracker):
@@ -96,7 +96,7 @@ class Slow(MemoryTracker):
         self.batches.append(numbers)
         super().record(results)
 
-    def open_soon(self) -> None:
+    def unblock_soon(self) -> None:
         threading.Timer(0.05, self.gate.set).start()
 
 
@@ -109,7 +109,7 @@ class RemoteTracker(MemoryTracker):
 
     def __init__(self, sweep: StoredSweep | None = None) -> None:
         super().__init__(MemoryStore([sweep or StoredSweep(sweep_record())]), 0, is_resumed=sweep is not None)
-        self.is_away, self.breaks_off_after, self.attempts = False, -1, 0
+        self.is_unavailable, self.breaks_off_after, self.attempts = False, -1, 0
         self.order: list[int] = []
 
     def record(self, results: Sequence[Result]) -> None:
@@ -133,14 +133,14 @@ class RemoteTracker(MemoryTracker):
         super().finish(metrics, tags, files, description)
 
     def check_server(self) -> None:
-        if self.is_away:
+        if self.is_unavailable:
             raise TrackingServerUnavailableError(NO_RESPONSE)
 
-    def come_back_soon(self) -> None:
-        def back() -> None:
-            self.is_away = False
+    def make_available_soon(self) -> None:
+        def make_available() -> None:
+            self.is_unavailable = False
 
-        threading.Timer(0.05, back).start()
+        threading.Timer(0.05, make_available).start()
 
 
 class RemoteRegistry(MemoryRegistry):
@@ -196,7 +196,7 @@ def test_reading_waits_until_everything_is_written() -> None:
     slow = Slow()
     with AsyncTracker(slow) as async_tracker:
         record_each(async_tracker, range(3))
-        slow.open_soon()
+        slow.unblock_soon()
         assert numbers(async_tracker) == [0, 1, 2]
 
 
@@ -204,7 +204,7 @@ def test_finishing_waits_until_everything_is_written() -> None:
     slow = Slow()
     with AsyncTracker(slow) as async_tracker:
         record_each(async_tracker, range(3))
-        slow.open_soon()
+        slow.unblock_soon()
         async_tracker.finish({}, {}, {})
         assert async_tracker.conclusion is not None
         assert async_tracker.conclusion.metrics["trials/complete"] == 3
@@ -214,7 +214,7 @@ def test_recording_waits_when_the_queue_is_full(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("branchsweep.tracking.async_tracker.MOST_WAITING", 2)
     slow = Slow()
     with AsyncTracker(slow) as async_tracker:
-        slow.open_soon()
+        slow.unblock_soon()
         record_each(async_tracker, range(7))
         assert slow.gate.is_set()
     assert numbers(slow) == list(range(7))
@@ -285,7 +285,7 @@ class TestUnavailableServer:
     def test_results_wait_on_disk_and_are_delivered_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("branchsweep.tracking.async_tracker.MOST_WAITING", 2)
         remote, folder, progress = RemoteTracker(), tmp_path / "outbox", RecordingProgress()
-        remote.is_away = True
+        remote.is_unavailable = True
         with AsyncTracker(remote, Outbox(folder), on_message=progress.on_message) as async_tracker:
             record_each(async_tracker, [4, 0, 2, 3, 1])  # nobody waits for the server
             assert [[result.trial.number for result in results] for _, results in Outbox(folder).found()] == [
@@ -295,15 +295,15 @@ class TestUnavailableServer:
                 [3],
                 [1],
             ]
-            remote.come_back_soon()
+            remote.make_available_soon()
             assert exact_texts(async_tracker.recorded_results()) == exact_texts([example_result(number) for number in range(5)])
             assert list(folder.iterdir()) == []
         assert not folder.exists()
         assert sorted(remote.order) == [0, 1, 2, 3, 4]
         assert remote.attempts > 2
-        away, waiting, back = progress.lines
-        assert NO_RESPONSE in away and str(folder) in away and NO_RESPONSE not in waiting
-        assert sum(int(count) for count in re.findall(r"\d+", back)) == 5  # delivered already, and to follow
+        unavailable, waiting, available = progress.lines
+        assert NO_RESPONSE in unavailable and str(folder) in unavailable and NO_RESPONSE not in waiting
+        assert sum(int(count) for count in re.findall(r"\d+", available)) == 5  # delivered already, and to follow
 
     def test_results_written_before_a_disconnect_are_not_written_twice(self, tmp_path: Path) -> None:
         remote = RemoteTracker()
@@ -315,7 +315,7 @@ class TestUnavailableServer:
     def test_ctrl_c_does_not_wait_and_the_next_process_delivers(self, tmp_path: Path) -> None:
         sweep, folder = StoredSweep(sweep_record()), tmp_path / "outbox"
         remote, progress = RemoteTracker(sweep), RecordingProgress()
-        remote.is_away = True
+        remote.is_unavailable = True
         with pytest.raises(KeyboardInterrupt) as caught:
             record_and_raise(AsyncTracker(remote, Outbox(folder)), range(3), KeyboardInterrupt())
         (note,) = caught.value.__notes__
@@ -332,8 +332,8 @@ class TestUnavailableServer:
         with AsyncTracker(remote, on_message=progress.on_message) as async_tracker:
             record_each(async_tracker, range(3))
             async_tracker.flush()
-            remote.is_away = True
-            remote.come_back_soon()
+            remote.is_unavailable = True
+            remote.make_available_soon()
             async_tracker.finish({"test_r2/PE": 0.5}, {}, {})
             assert numbers(async_tracker) == [0, 1, 2]
             assert async_tracker.conclusion is not None and async_tracker.conclusion.metrics["test_r2/PE"] == 0.5
@@ -345,7 +345,7 @@ class TestUnavailableServer:
         with AsyncTracker(remote) as async_tracker:
             record_each(async_tracker, [3])
             async_tracker.flush()
-            remote.is_away = True
+            remote.is_unavailable = True
             with pytest.raises(TrackingServerUnavailableError):
                 AsyncRegistry(RemoteRegistry(remote), async_tracker).register(
                     example_candidate(tmp_path, "plant"), PromotionDecision(True, "the first version")
@@ -353,10 +353,10 @@ class TestUnavailableServer:
 
     def test_results_are_offered_again_without_an_outbox(self) -> None:
         remote = RemoteTracker()
-        remote.is_away = True
+        remote.is_unavailable = True
         with AsyncTracker(remote) as async_tracker:
             record_each(async_tracker, range(3))
-            remote.come_back_soon()
+            remote.make_available_soon()
             assert numbers(async_tracker) == [0, 1, 2]
 
     def test_a_refusal_is_an_error_and_leaves_results_in_the_outbox(self, tmp_path: Path) -> None:
@@ -464,7 +464,7 @@ class TestRunLock:
 
 def test_ctrl_c_loses_no_result() -> None:
     slow = Slow()
-    slow.open_soon()
+    slow.unblock_soon()
     with pytest.raises(KeyboardInterrupt):
         record_and_raise(AsyncTracker(slow), range(3), KeyboardInterrupt())
     assert numbers(slow) == [0, 1, 2]

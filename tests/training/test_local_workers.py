@@ -43,12 +43,12 @@ def two_workers() -> Iterator[tuple[LocalWorkers, list[float]]]:
 def test_results_of_two_workers_equal_those_of_one_to_the_last_bit(two_workers: tuple[LocalWorkers, list[float]]) -> None:
     workers, progress = two_workers
     packed = tiny_populations()[:3]
-    of_two = dict(workers.train(PopulationQueue(packed), keep_weights=True))
-    with local_workers(1) as alone:
-        of_one = dict(alone.train(PopulationQueue(packed), keep_weights=True))
-    assert set(of_two) == set(of_one) == set(range(len(packed)))
-    for position, outcome in of_two.items():
-        assert_same_outcome(outcome, of_one[position])
+    with_two_workers = dict(workers.train(PopulationQueue(packed), keep_weights=True))
+    with local_workers(1) as one_worker:
+        with_one_worker = dict(one_worker.train(PopulationQueue(packed), keep_weights=True))
+    assert set(with_two_workers) == set(with_one_worker) == set(range(len(packed)))
+    for position, outcome in with_two_workers.items():
+        assert_same_outcome(outcome, with_one_worker[position])
     assert sum(progress) == pytest.approx(3 * 3 * 3)  # trials x folds x epochs
 
 
@@ -58,8 +58,8 @@ def test_a_worker_with_many_programs_is_replaced_by_a_new_process(
     packed = tiny_populations()[:3]  # a process each
     assert len({population.program for population in packed}) > 1
     monkeypatch.setattr(workers_module, "MAX_PROGRAMS", 1)
-    with local_workers(1) as alone:
-        renewed = dict(alone.train(PopulationQueue(packed), keep_weights=True))
+    with local_workers(1) as one_worker:
+        renewed = dict(one_worker.train(PopulationQueue(packed), keep_weights=True))
         assert len(multiprocessing.active_children()) == 2 + 1  # two workers, and the last process of this one
     for position, outcome in two_workers[0].train(PopulationQueue(packed), keep_weights=True):
         assert_same_outcome(outcome, renewed[position])

@@ -80,15 +80,15 @@ def test_an_interrupted_sweep_resumes_with_the_results_of_an_uninterrupted_one(
 ) -> None:
     """Nothing that was recorded is trained again or lost, and the trials are those of an uninterrupted sweep."""
     uninterrupted = TinySweep(experiment).search()
-    cut = TinySweep(experiment, interrupts_after=populations)
+    interrupted = TinySweep(experiment, interrupts_after=populations)
     with pytest.raises(KeyboardInterrupt):
-        cut.search()
-    before = cut.tracker.recorded_results()
-    resumed = cut.again()
+        interrupted.search()
+    before = interrupted.tracker.recorded_results()
+    resumed = interrupted.again()
     results = resumed.search()
     assert [result.trial for result in results] == [result.trial for result in uninterrupted]
     assert [result.score.value for result in results] == [result.score.value for result in uninterrupted]
-    assert cut.tracker.recorded_results() == results
+    assert interrupted.tracker.recorded_results() == results
     again = {trial for trial, _ in resumed.trainer.trained}
     assert again == set(range(20)) - {result.trial.number for result in before}
     assert resumed.progress.lines[0] == f"begin {len(before)}/20"
@@ -218,11 +218,11 @@ def test_an_interrupted_sweep_resumes_with_the_pruning_of_an_uninterrupted_one(p
         ]
 
     uninterrupted = TinySweep(pruned).search()
-    cut = TinySweep(pruned, interrupts_after=populations)
+    interrupted = TinySweep(pruned, interrupts_after=populations)
     with pytest.raises(KeyboardInterrupt):
-        cut.search()
-    before = cut.tracker.recorded_results()
-    resumed = cut.again()
+        interrupted.search()
+    before = interrupted.tracker.recorded_results()
+    resumed = interrupted.again()
     assert pruning(resumed.search()) == pruning(uninterrupted)
     assert {trial for trial, _ in resumed.trainer.trained} == set(range(20)) - {result.trial.number for result in before}
 
@@ -270,10 +270,10 @@ def test_complete_networks_count_at_later_rungs_also_after_a_resume(epochs_vary:
     statuses = {result.trial.params["epochs"]: result.score.status for result in uninterrupted}
     assert statuses[1] is statuses[2] is Status.COMPLETE
     assert Status.PRUNED in statuses.values()
-    cut = TinySweep(halved, interrupts_after=populations)
+    interrupted = TinySweep(halved, interrupts_after=populations)
     with pytest.raises(KeyboardInterrupt):
-        cut.search()
-    again = cut.again().search()
+        interrupted.search()
+    again = interrupted.again().search()
     assert [(result.trial, result.score.status, result.score.value) for result in again] == [
         (result.trial, result.score.status, result.score.value) for result in uninterrupted
     ]
@@ -698,11 +698,13 @@ def test_a_baseline_must_be_one_known_trial_on_the_same_heads() -> None:
 def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows(experiment: Experiment) -> None:
     sweep = TinySweep(experiment)
     fixed = {"driver": "random", "trials": 1, "initial_trials": {"only": {"learning_rate": 0.01, "trunk.depth": 4}}}
-    summary = sweep.run([check_baseline_experiment(tiny_experiment(search=fixed, name="rival"), "rival.yaml", experiment)])
-    (rival,) = summary.baselines
-    assert rival.name == "rival"
-    assert summary.best is not None and rival.scores.mean > summary.best.scores.mean - 0.05
-    assert set(rival.test_scores) == {"PE", "V"}
+    summary = sweep.run(
+        [check_baseline_experiment(tiny_experiment(search=fixed, name="baseline"), "baseline.yaml", experiment)]
+    )
+    (baseline,) = summary.baselines
+    assert baseline.name == "baseline"
+    assert summary.best is not None and baseline.scores.mean > summary.best.scores.mean - 0.05
+    assert set(baseline.test_scores) == {"PE", "V"}
 
 
 def test_a_dry_run_counts_what_would_be_trained(experiment: Experiment) -> None:

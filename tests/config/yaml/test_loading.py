@@ -66,7 +66,7 @@ SEARCH_KEYS = (
 ROOT_KEYS = "name, question, seed, table, heads, space, objective, search, fit, pruning, test, validation, baselines, "
 ROOT_KEYS += "confirmation, promotion, workers"
 NAMES = ", ".join(hyperparameter_names(["PE", "V"]))
-UNFOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
+FILE_NOT_FOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
 
 
 @pytest.fixture(autouse=True)
@@ -328,11 +328,11 @@ MISTAKES = {
     ),
     "space that is not there": (
         (GOOD[GOOD.index("space:") : GOOD.index("search:")], "space: spaces/y.yaml\n"),
-        f"x.yaml:9: space: got 'spaces/y.yaml', {UNFOUND}",
+        f"x.yaml:9: space: got 'spaces/y.yaml', {FILE_NOT_FOUND}",
     ),
     "baseline that is not there": (
         ("[linear_regression]", "[xx.yaml]"),
-        f"x.yaml:28: baselines[0]: got 'xx.yaml', {UNFOUND}; did you mean 'x.yaml'?",
+        f"x.yaml:28: baselines[0]: got 'xx.yaml', {FILE_NOT_FOUND}; did you mean 'x.yaml'?",
     ),
     # YAML
     "key twice": (("    loss: huber", "    unit: huber"), "x.yaml:8: heads.V.unit: this key stands twice, first in line 7"),

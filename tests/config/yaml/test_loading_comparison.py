@@ -78,7 +78,7 @@ ROOT_KEYS = (
     "name, question, seed, experiment, contestants, reference, budget, tuning, validation, networks, alpha, transfer, sharing"
 )
 NAMES = ", ".join(hyperparameter_names(["PE", "V"]))
-UNFOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
+FILE_NOT_FOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
 
 
 @pytest.fixture(autouse=True)
@@ -238,11 +238,11 @@ MISTAKES = {
     ),
     "experiment that is not there": (
         ("experiments/plant.yaml", "experiments/palnt.yaml"),
-        f"c.yaml:3: experiment: got 'experiments/palnt.yaml', {UNFOUND}; did you mean 'experiments/plant.yaml'?",
+        f"c.yaml:3: experiment: got 'experiments/palnt.yaml', {FILE_NOT_FOUND}; did you mean 'experiments/plant.yaml'?",
     ),
     "experiment of a contestant that is not there": (
         ("experiments/old.yaml", "odl.yaml"),
-        f"c.yaml:10: contestants.old.experiment: got 'odl.yaml', {UNFOUND}",
+        f"c.yaml:10: contestants.old.experiment: got 'odl.yaml', {FILE_NOT_FOUND}",
     ),
     "experiment that is a comparison": (
         ("experiments/old.yaml", "c.yaml"),
@@ -250,7 +250,7 @@ MISTAKES = {
     ),
     "space of an experiment that is written out": (
         ("experiments/plant.yaml", "{name: plant, table: ccpp, heads: {PE: {}, V: {}}, space: spaces/z.yaml}"),
-        f"c.yaml:3: experiment.space: got 'spaces/z.yaml', {UNFOUND}",
+        f"c.yaml:3: experiment.space: got 'spaces/z.yaml', {FILE_NOT_FOUND}",
     ),
     "value in an experiment that is written out": (
         ("experiments/plant.yaml", "{name: plant, table: ccpp, heads: {PE: {loss: mea}, V: {}}, space: spaces/y.yaml}"),

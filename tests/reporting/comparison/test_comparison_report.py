@@ -20,15 +20,20 @@ from branchsweep.reporting.comparison.text import render_comparison
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING
 from comparison_examples import example_comparison, example_contestant, failed_contestant
 
-WILD = failed_contestant("wild", "every network diverged in half 3")
+FAILED_CONTESTANT = failed_contestant("wild", "every network diverged in half 3")
 
 CASES = {
     "two heads": example_comparison(),
-    "three heads, one failed": example_comparison(("PE", "V", "RH"), ("branched", "single", "linear"), others=[WILD]),
+    "three heads, one failed": example_comparison(
+        ("PE", "V", "RH"), ("branched", "single", "linear"), others=[FAILED_CONTESTANT]
+    ),
     "no transfer, no sharing": example_comparison(names=("linear", "forest"), with_transfer=False, with_sharing=False),
     "one head": example_comparison(("PE",), ("branched", "single", "forest"), with_transfer=False, with_sharing=False),
     "all failed": replace(
-        example_comparison(with_transfer=False, with_sharing=False), contestants=(WILD,), differences=(), conclusions=()
+        example_comparison(with_transfer=False, with_sharing=False),
+        contestants=(FAILED_CONTESTANT,),
+        differences=(),
+        conclusions=(),
     ),
 }
 
@@ -159,7 +164,7 @@ def test_page_text_and_markdown_warn_of_synthetic_data() -> None:
 
 
 def test_rows_are_sorted_by_mean_score_with_failures_last() -> None:
-    result = example_comparison(names=("linear", "branched", "forest"), others=[WILD])
+    result = example_comparison(names=("linear", "branched", "forest"), others=[FAILED_CONTESTANT])
     assert [row.contestant.name for row in table.comparison_rows(result)] == ["forest", "branched", "linear", "wild"]
     assert [row.is_reference for row in table.comparison_rows(result)] == [False, False, True, False]
 
@@ -210,7 +215,7 @@ def test_halves_csv_has_every_score_with_all_digits(case: ComparisonResult) -> N
 
 
 def test_summary_csv_has_means_differences_and_costs() -> None:
-    result = example_comparison(others=[WILD])
+    result = example_comparison(others=[FAILED_CONTESTANT])
     lines = list(csv.DictReader(io.StringIO(exports.summary_csv(result))))
     assert len(lines) == 6 * 3
     contestants = {contestant.name: contestant for contestant in result.contestants}

@@ -89,15 +89,17 @@ def test_png_has_twice_the_pixels() -> None:
 
 
 def test_outlying_contestant_is_shown_as_a_number() -> None:
-    lost = example_contestant("linear", ("PE", "V"), 3)
-    lost = replace(
-        lost, name="lost", scores={figure: tuple(score - 3.9 for score in scores) for figure, scores in lost.scores.items()}
+    outlier = example_contestant("linear", ("PE", "V"), 3)
+    outlier = replace(
+        outlier,
+        name="outlier",
+        scores={figure: tuple(score - 3.9 for score in scores) for figure, scores in outlier.scores.items()},
     )
-    with_outlier = comparison_figures.contestants(example_comparison(names=("branched", "single"), others=[lost]))
+    with_outlier = comparison_figures.contestants(example_comparison(names=("branched", "single"), others=[outlier]))
     without = comparison_figures.contestants(example_comparison(names=("branched", "single")))
     assert [panel.get_xlim() for panel in with_outlier.axes] == [panel.get_xlim() for panel in without.axes]
-    off = [label for label in texts(plot_style.svg(with_outlier)) if label.startswith("◀")]
-    assert len(off) == 3 and all(label.startswith("◀ -") for label in off)
+    outlier_labels = [label for label in texts(plot_style.svg(with_outlier)) if label.startswith("◀")]
+    assert len(outlier_labels) == 3 and all(label.startswith("◀ -") for label in outlier_labels)
 
 
 def test_axis_always_includes_the_reference() -> None:

@@ -194,8 +194,8 @@ def test_an_interrupted_comparison_resumes_with_the_scores_of_an_uninterrupted_o
 
 
 def test_a_contestant_that_diverges_has_no_scores_and_the_others_have() -> None:
-    wild = {"kind": "network", "fixed": {"learning_rate": 0.9, "trunk.depth": 2, "trunk.width": 4}}
-    comparison = tiny_comparison(contestants={"branched": {"kind": "network"}, "wild": wild}, budget={"trials": 9})
+    diverging = {"kind": "network", "fixed": {"learning_rate": 0.9, "trunk.depth": 2, "trunk.width": 4}}
+    comparison = tiny_comparison(contestants={"branched": {"kind": "network"}, "diverging": diverging}, budget={"trials": 9})
     dataset = tiny_table()
     rows = comparison_rows(comparison, dataset, halves_of(dataset))
     result = run(comparison, dataset, FormulaTrainer(rows, diverges_above=0.5))
