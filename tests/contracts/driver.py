@@ -160,10 +160,10 @@ class DriverContract:
     def test_trials_do_not_depend_on_how_many_are_asked_at_once(self) -> None:
         experiment = self.experiment(initial_trials=KNOWN)
         recorded = run_driver(open_driver(experiment), asks=4)
-        whole = self.resumed(experiment, recorded).ask(8)
-        assert self.resumed(experiment, recorded).ask(3) == whole[:3]
+        asked_at_once = self.resumed(experiment, recorded).ask(8)
+        assert self.resumed(experiment, recorded).ask(3) == asked_at_once[:3]
         one_by_one = self.resumed(experiment, recorded)
-        assert [trial for _ in range(8) for trial in one_by_one.ask(1)] == whole
+        assert [trial for _ in range(8) for trial in one_by_one.ask(1)] == asked_at_once
 
     def test_a_resumed_driver_asks_what_an_uninterrupted_one_asks(self) -> None:
         experiment = self.experiment(initial_trials=KNOWN)

@@ -342,10 +342,12 @@ def test_the_first_model_of_its_name_is_promoted() -> None:
 def test_a_model_that_diverged_on_a_fold_is_not_promoted() -> None:
     diverged = BEFORE.copy()
     diverged[3] = np.nan
-    whole, broken = gate_candidate("version 3", BEFORE), gate_candidate("challenger", diverged)
-    for champion in (None, whole, broken):
-        assert (decide(champion, broken).promote, decide(champion, broken).cause) == (False, PromotionCause.DIVERGED)
-    assert (decide(broken, whole).promote, decide(broken, whole).cause) == (True, PromotionCause.CHAMPION_DIVERGED)
+    complete, with_nan = gate_candidate("version 3", BEFORE), gate_candidate("challenger", diverged)
+    for champion in (None, complete, with_nan):
+        decision = decide(champion, with_nan)
+        assert (decision.promote, decision.cause) == (False, PromotionCause.DIVERGED)
+    decision = decide(with_nan, complete)
+    assert (decision.promote, decision.cause) == (True, PromotionCause.CHAMPION_DIVERGED)
 
 
 def one_head(name: str, folds: tuple[int, ...], r2: float, head: str = "PE") -> GateCandidate:

@@ -245,9 +245,9 @@ def test_importance_does_not_depend_on_the_rung_at_which_trials_were_pruned() ->
             partly_pruned.append(scored(result.trial, pe - 0.1, v - 0.2, status=Status.PRUNED, rungs=rungs))
         else:
             partly_pruned.append(scored(result.trial, pe, v, rungs=rungs))
-    pruned, whole = importance(experiment, partly_pruned), importance(experiment, results)
-    assert pruned["PE"] == pytest.approx(whole["PE"])
-    assert next(iter(pruned["V"])) == next(iter(whole["V"])) == "V.depth"  # of whose few values rounding breaks the ties
+    pruned, unpruned = importance(experiment, partly_pruned), importance(experiment, results)
+    assert pruned["PE"] == pytest.approx(unpruned["PE"])
+    assert next(iter(pruned["V"])) == next(iter(unpruned["V"])) == "V.depth"  # of whose few values rounding breaks the ties
 
 
 def test_importance_ignores_trials_pruned_at_the_first_rung() -> None:

@@ -92,8 +92,8 @@ def make_lane(
     params: Params, trial: int = 0, fold: int = 0, seed: int = 0, experiment: Experiment = TWO_HEADS, stop: int = 0
 ) -> Lane:
     recipe = recipe_for(experiment, {"batch_size": BATCH, **params})
-    whole = search_lane(trial, recipe, experiment, fold, seed)
-    return replace(whole, stop=stop or whole.epochs)
+    lane = search_lane(trial, recipe, experiment, fold, seed)
+    return replace(lane, stop=stop or lane.epochs)
 
 
 def train(

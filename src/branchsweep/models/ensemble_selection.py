@@ -71,5 +71,5 @@ def select_greedily(
 
 def weighted_mean(predictions: Mapping[Key, Floats], shares: Mapping[Key, float]) -> Floats:
     """The prediction of the whole, `(rows, heads)`: its members' in proportion to their shares, which add up to 1."""
-    whole: Floats = np.stack([share * predictions[key] for key, share in shares.items()]).sum(axis=0)
-    return whole
+    mean: Floats = np.stack([share * predictions[key] for key, share in shares.items()]).sum(axis=0)
+    return mean

@@ -182,14 +182,14 @@ def test_an_interrupted_comparison_resumes_with_the_scores_of_an_uninterrupted_o
     tracker, comparison, dataset = MemoryComparisonTracker.open(RECORD), tiny_comparison(), tiny_table()
     rows = comparison_rows(comparison, dataset, halves_of(dataset))
     uninterrupted = FormulaTrainer(rows)
-    whole = run(comparison, dataset, uninterrupted)
+    expected_result = run(comparison, dataset, uninterrupted)
     populations = 10**9 - uninterrupted.interrupts_after
     with pytest.raises(KeyboardInterrupt):
         run(comparison, dataset, FormulaTrainer(rows, interrupts_after=populations // 2), tracker)
     assert "tuned/branched" in tracker.recorded_parts()
     assert "estimator/linear" not in tracker.recorded_parts()
     resumed = run(comparison, dataset, tracker=tracker)
-    expected = [contestant.scores for contestant in whole.contestants]
+    expected = [contestant.scores for contestant in expected_result.contestants]
     assert [contestant.scores for contestant in resumed.contestants] == expected
 
 
@@ -221,8 +221,8 @@ def test_sharing_varies_from_separate_networks_to_no_branches() -> None:
 
 def test_the_quick_form_is_a_comparison_of_the_same_networks() -> None:
     forest = {"kind": "estimator", "estimator": "random_forest"}
-    whole = tiny_comparison(contestants={**tiny_comparison().contestants, "forest": forest}, sharing={"layers": 2})
-    quick = whole.quick()
+    comparison = tiny_comparison(contestants={**tiny_comparison().contestants, "forest": forest}, sharing={"layers": 2})
+    quick = comparison.quick()
     assert list(quick.contestants) == ["branched", "single", "shallow", "linear"]
     assert (quick.budget.trials, quick.tuning, quick.networks, quick.sharing) == (4, "once", 1, None)
     assert Comparison.model_validate(quick.model_dump()) == quick
