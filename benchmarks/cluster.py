@@ -30,7 +30,7 @@ from branchsweep.training.lanes import search_lanes
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
-from branchsweep.training.protocols import Trainer
+from branchsweep.training.protocols import Trainer, WorkerCallbacks
 from branchsweep.training.resources import Resources
 
 
@@ -72,9 +72,10 @@ def main() -> None:
 
     nodes = LocalCluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     nodes.add_node(num_cpus=1)
+    cluster, callbacks = RayWorkersConfig(kind="ray", address=nodes.address), WorkerCallbacks(on_message=_measure.note)
     try:
         with (
-            RayWorkers(setting.rows, RayWorkersConfig(kind="ray", address=nodes.address), on_message=_measure.note) as far,
+            RayWorkers(setting.rows, cluster, callbacks) as far,
             LocalWorkers(setting.rows, 2, cache_folder=cache_folder()) as near,
         ):
             same = equal(dict(far.train(PopulationQueue(populations))), dict(near.train(PopulationQueue(populations))))

@@ -20,7 +20,7 @@ from branchsweep.training.lanes import refit_lanes, search_lanes
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
-from branchsweep.training.protocols import Trainer
+from branchsweep.training.protocols import Trainer, WorkerCallbacks
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.trial import Result
 from branchsweep.workflows.context import TrainingContext
@@ -66,7 +66,7 @@ class ClusterWorkers:
 @pytest.fixture(scope="module")
 def cluster_workers(nodes: RayCluster) -> Iterator[ClusterWorkers]:
     made = ClusterWorkers(nodes, trainer=None)  # type: ignore[arg-type]  # the two know each other
-    made.trainer = RayWorkers(tiny_rows(), nodes.workers_config, made.progress, made.messages.append)
+    made.trainer = RayWorkers(tiny_rows(), nodes.workers_config, WorkerCallbacks(made.progress, made.messages.append))
     with made.trainer:
         yield made
 

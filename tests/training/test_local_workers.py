@@ -24,13 +24,14 @@ from branchsweep.training import packing
 from branchsweep.training.lanes import refit_lanes
 from branchsweep.training.local_workers import LocalWorkers, available_cores
 from branchsweep.training.population_queue import PopulationQueue
+from branchsweep.training.protocols import WorkerCallbacks
 from processes import python_environment
 from tiny_training import EXPERIMENT, assert_same_outcome, tiny_populations, tiny_rows
 
 
 def local_workers(count: int, progress: Callable[[float], None] = lambda lane_epochs: None) -> LocalWorkers:
     """Workers that load cached programs; `test_program_cache` shows that these give the same bits."""
-    return LocalWorkers(tiny_rows(), count, progress, cache_folder())
+    return LocalWorkers(tiny_rows(), count, WorkerCallbacks(progress), cache_folder())
 
 
 @pytest.fixture(scope="module")

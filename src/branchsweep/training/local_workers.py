@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -34,7 +35,7 @@ from branchsweep.training.gpus import Gpu
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.program import program_cache
-from branchsweep.training.protocols import WorkerStatus
+from branchsweep.training.protocols import NO_CALLBACKS, WorkerCallbacks, WorkerStatus
 from branchsweep.training.resources import CPU, Resources
 from branchsweep.training.scheduler import next_assignment
 
@@ -50,6 +51,9 @@ DEFAULT_THREADS = 0
 
 POLL_SECONDS = 0.2
 """How often the parent polls the workers."""
+
+SPAWN = multiprocessing.get_context("spawn")
+"""How worker processes are started: TensorFlow does not survive a fork."""
 
 
 def available_cores() -> list[int]:
@@ -69,16 +73,47 @@ def local_resources(cards: Sequence[Gpu], count: int | None) -> Resources:
     return Resources(len(cards), min((card.device for card in cards), key=lambda device: device.memory))
 
 
+@dataclass(frozen=True, slots=True)
+class _ProcessSetup:
+    """What a worker process is made of.
+
+    Args:
+        rows: The training rows.
+        cache_folder: See `LocalWorkers`.
+        core: The core that it is pinned to, unless it has a GPU.
+        card: Its GPU; None for none.
+        modules: The modules that register further kinds of encoders, layers and heads.
+    """
+
+    rows: TrainingRows
+    cache_folder: Path | None
+    core: int
+    card: Gpu | None
+    modules: Sequence[str]
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """A worker process, from the parent's side.
+
+    Args:
+        executor: Its pool of one process.
+        programs: The programs that it has compiled.
+    """
+
+    executor: ProcessPoolExecutor
+    programs: set[Program] = field(default_factory=set)
+
+
 class LocalWorkers:
-    """A `Trainer` with processes; a context manager, which ends them.
+    """A `Trainer` with processes; a context manager, which starts and ends them.
 
     Args:
         rows: The training rows.
         count: The number of processes; one per core if None. Not used with `cards`.
-        progress: Called with the lane-epochs trained since the last call.
+        callbacks: Called while they train.
         cache_folder: The folder in which compiled programs are kept for later runs; None for none. Programs of a GPU are not
             kept.
-        on_status: Called with the state of the workers, at every poll.
         cards: GPUs of one kind, each of which gets a process; empty to train on CPU cores.
     """
 
@@ -86,55 +121,47 @@ class LocalWorkers:
         self,
         rows: TrainingRows,
         count: int | None = None,
-        progress: Callable[[float], None] = lambda lane_epochs: None,
+        callbacks: WorkerCallbacks = NO_CALLBACKS,
         cache_folder: Path | None = None,
-        on_status: Callable[[WorkerStatus], None] = lambda status: None,
         cards: Sequence[Gpu] = (),
     ) -> None:
-        self._rows, self._progress, self._cache_folder, self._on_status, self._cards = (
-            rows,
-            progress,
-            cache_folder,
-            on_status,
-            cards,
-        )
-        self._context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-        self._trained = self._context.Value("d", 0.0)
-        self._reported = 0.0
-        self._executors = [self._executor(worker) for worker in range(local_resources(cards, count).workers)]
-        self._compiled: list[set[Program]] = [set() for _ in self._executors]
+        self._rows, self._count, self._callbacks, self._cache_folder, self._cards = rows, count, callbacks, cache_folder, cards
+        self._workers: list[_Worker] = []
         self._processes: set[multiprocessing.process.BaseProcess] = set()
+        self._trained: Any = None  # the counter of lane-epochs that all workers share, while the context is open
+        self._reported = 0.0
 
     @property
     def resources(self) -> Resources:
         """How many populations train at once, and on what."""
-        return local_resources(self._cards, len(self._executors))
+        return local_resources(self._cards, self._count)
 
     def __enter__(self) -> Self:
-        for worker in range(len(self._executors)):
+        self._trained = SPAWN.Value("d", 0.0)
+        self._workers = [_Worker(self._executor(index)) for index in range(self.resources.workers)]
+        for worker in self._workers:
             self._warm_up(worker)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for process in self._processes:  # without waiting for those that still train or import
             process.kill()
-        for executor in self._executors:
-            executor.shutdown(cancel_futures=True)  # ends its thread, which would fail while this process ends
+        for worker in self._workers:
+            worker.executor.shutdown(cancel_futures=True)  # ends its thread, which would fail while this process ends
 
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its stops; yields (position, outcome) as they finish."""
-        training: dict[Future[PopulationOutcome], tuple[int, int]] = {}
-        idle = list(range(len(self._executors)))
+        training: dict[Future[PopulationOutcome], tuple[_Worker, int]] = {}
+        idle = list(self._workers)
         while queue or training:
             while idle and queue:
-                worker, position = next_assignment(
-                    {worker: self._compiled[worker] for worker in idle}, queue.next, self._compiled_by_any
-                )
+                compiled_by_any = set[Program]().union(*(worker.programs for worker in self._workers))
+                worker, position = next_assignment({worker: worker.programs for worker in idle}, queue.next, compiled_by_any)
                 population = queue.take(position)
                 idle.remove(worker)
                 self._make_room(worker, population.program)
-                training[self._executors[worker].submit(_train, population, keep_weights)] = (worker, position)
-            self._on_status(WorkerStatus(len(self._executors), len(training), len(queue)))
+                training[worker.executor.submit(_train, population, keep_weights)] = (worker, position)
+            self._callbacks.on_status(WorkerStatus(len(self._workers), len(training), len(queue)))
             done, _ = wait(training, POLL_SECONDS, FIRST_COMPLETED)
             self._report_progress()
             for task in done:
@@ -144,48 +171,44 @@ class LocalWorkers:
 
     def export(self, folder: Path, model: ExportedModel) -> None:
         """Write lanes that were trained on all rows as one model, in a worker, which has Keras at hand."""
-        _result(self._executors[0].submit(_export, folder, model))
+        _result(self._workers[0].executor.submit(_export, folder, model))
 
     def predict(self, folder: Path, x: Floats) -> Floats:
         """Predictions of the exported model, by a worker."""
-        predicted: Floats = _result(self._executors[0].submit(_predict, folder, x))
+        predicted: Floats = _result(self._workers[0].executor.submit(_predict, folder, x))
         return predicted
 
     def measure_latency(self, folder: Path, x: Floats) -> float:
         """Seconds that the exported model takes to predict for these rows, measured in a worker, on one thread."""
-        seconds: float = _result(self._executors[0].submit(_measure_latency, folder, x))
+        seconds: float = _result(self._workers[0].executor.submit(_measure_latency, folder, x))
         return seconds
 
-    def _executor(self, worker: int) -> ProcessPoolExecutor:
+    def _executor(self, index: int) -> ProcessPoolExecutor:
+        """The pool of one process of worker `index`; it starts with the first task."""
         available = available_cores()
-        card = self._cards[worker] if self._cards else None
-        arguments = (self._rows, available[worker % len(available)], self._trained, self._cache_folder, card)
-        return ProcessPoolExecutor(1, self._context, _initialize, (*arguments, kinds.extension_modules()))
+        core, card = available[index % len(available)], self._cards[index] if self._cards else None
+        setup = _ProcessSetup(self._rows, self._cache_folder, core, card, kinds.extension_modules())
+        return ProcessPoolExecutor(1, SPAWN, _initialize, (setup, self._trained))
 
-    def _warm_up(self, worker: int) -> None:
+    def _warm_up(self, worker: _Worker) -> None:
         """Start a worker's process, which imports TensorFlow while the parent asks the driver for trials."""
         others = set(multiprocessing.active_children())
         with _without_main_module():
-            self._executors[worker].submit(_warm_up)
+            worker.executor.submit(_warm_up)
         self._processes |= set(multiprocessing.active_children()) - others
 
-    def _make_room(self, worker: int, program: Program) -> None:
-        """Replace a worker that has compiled `MAX_PROGRAMS` by a new one, as XLA never frees a compiled program."""
-        if program not in self._compiled[worker] and len(self._compiled[worker]) >= MAX_PROGRAMS:
-            self._executors[worker].shutdown()
-            self._executors[worker], self._compiled[worker] = self._executor(worker), set()
+    def _make_room(self, worker: _Worker, program: Program) -> None:
+        """Replace the process of a worker that has compiled `MAX_PROGRAMS`, as XLA never frees a compiled program."""
+        if program not in worker.programs and len(worker.programs) >= MAX_PROGRAMS:
+            worker.executor.shutdown()
+            worker.executor, worker.programs = self._executor(self._workers.index(worker)), set()
             self._warm_up(worker)
-        self._compiled[worker].add(program)
-
-    @property
-    def _compiled_by_any(self) -> set[Program]:
-        """The programs that some worker has compiled."""
-        return set().union(*self._compiled)
+        worker.programs.add(program)
 
     def _report_progress(self) -> None:
         trained = self._trained.value
         if trained > self._reported:
-            self._progress(trained - self._reported)
+            self._callbacks.on_trained(trained - self._reported)
             self._reported = trained
 
 
@@ -203,24 +226,19 @@ _trainer: PopulationTrainer | BackendError | None = None
 """The worker's own, made once per process, or why it could not be made."""
 
 
-def _initialize(
-    rows: TrainingRows, core: int, trained: Any, cache_folder: Path | None, card: Gpu | None, modules: Sequence[str]
-) -> None:
+def _initialize(setup: _ProcessSetup, trained: Any) -> None:
     """Initialize a worker process: pin it to a core or a GPU, ignore Ctrl-C, end with the parent, and make its trainer.
 
     Args:
-        rows: The training rows.
-        core: The core that it is pinned to, unless it has a GPU.
+        setup: What it is made of.
         trained: The shared counter of the lane-epochs that all workers trained.
-        cache_folder: See `LocalWorkers`.
-        card: Its GPU; None for none.
-        modules: The modules that register further kinds of encoders, layers and heads.
     """
     global _trainer  # noqa: PLW0603  # a process pool's initializer has no other place to leave things
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
+    card = setup.card
     if sys.platform == "linux" and not card:
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, {setup.core})
     os.environ[gpus.VISIBLE] = card.visible if card else gpus.HIDDEN
 
     def progress(lane_epochs: float) -> None:
@@ -228,8 +246,8 @@ def _initialize(
             trained.value += lane_epochs
 
     try:
-        _trainer = start(rows, progress, cache_folder, DEFAULT_THREADS if card else 1, 1.0 if card else 0.0)
-        import_modules(modules)
+        _trainer = start(setup.rows, progress, setup.cache_folder, DEFAULT_THREADS if card else 1, 1.0 if card else 0.0)
+        import_modules(setup.modules)
     except BackendError as error:  # an initializer that raises breaks the pool, and the parent would not learn why
         _trainer = error
 

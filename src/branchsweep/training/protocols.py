@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -71,3 +71,22 @@ class WorkerStatus:
         where = f" on {self.nodes} node{'s' * (self.nodes != 1)}" if self.nodes else ""
         wait = f", {self.waiting} population{'s' * (self.waiting != 1)} waiting" if self.waiting else ""
         return f"{self.training} of {self.workers} training{where}{wait}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCallbacks:
+    """What workers call while they train.
+
+    Args:
+        on_trained: Called with the lane-epochs trained since the last call.
+        on_message: Called with a sentence for the user, such as when workers of a cluster join or are lost.
+        on_status: Called with the state of the workers, at every poll.
+    """
+
+    on_trained: Callable[[float], None] = lambda lane_epochs: None
+    on_message: Callable[[str], None] = lambda message: None
+    on_status: Callable[[WorkerStatus], None] = lambda status: None
+
+
+NO_CALLBACKS = WorkerCallbacks()
+"""Callbacks that do nothing."""

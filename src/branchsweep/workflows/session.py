@@ -19,7 +19,7 @@ from branchsweep.data.loading import TableData, load_dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.runtime import cache_folder
-from branchsweep.training.protocols import Trainer
+from branchsweep.training.protocols import Trainer, WorkerCallbacks
 from branchsweep.training.resources import Resources
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.progress import NoProgress, ProgressCallback
@@ -152,13 +152,12 @@ def training_resources(session: Session, experiment: Experiment) -> Resources:
 
 
 def _trainer(rows: TrainingRows, workers: Workers, progress: ProgressCallback) -> AbstractContextManager[Trainer]:
+    callbacks = WorkerCallbacks(progress.on_trained, progress.on_message, progress.on_worker_status)
     if isinstance(workers, RayWorkersConfig):
         from branchsweep.training.ray.workers import RayWorkers  # noqa: PLC0415  # Ray is an extra
 
-        return RayWorkers(rows, workers, progress.on_trained, progress.on_message, progress.on_worker_status)
+        return RayWorkers(rows, workers, callbacks)
     from branchsweep.training import gpus, local_workers  # noqa: PLC0415  # as above
 
     found = gpus.choose_gpus(workers, progress.on_message)
-    return local_workers.LocalWorkers(
-        rows, workers.count, progress.on_trained, cache_folder(), progress.on_worker_status, found
-    )
+    return local_workers.LocalWorkers(rows, workers.count, callbacks, cache_folder(), found)

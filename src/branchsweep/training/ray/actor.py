@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ray
 
@@ -21,6 +22,9 @@ from branchsweep.training.extension_modules import import_modules, require_kinds
 from branchsweep.training.local_workers import start
 from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.resources import Device
+
+if TYPE_CHECKING:
+    from branchsweep.training.trainer import PopulationTrainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +43,29 @@ def library_versions() -> dict[str, str]:
 
 
 class WorkerActor:
-    """The worker itself, on its node.
+    """The worker itself, on its node. `start` is called first, and once."""
 
-    Args:
-        rows: The training rows; Ray has them in the node's shared memory.
-        threads: Its processors.
-        gpu: How much of a GPU it has; where that is nothing, TensorFlow is to find none.
-        modules: Those that register the user's own kinds.
-    """
+    _trainer: PopulationTrainer  # from `start` on
 
-    def __init__(self, rows: TrainingRows, threads: int, gpu: float, modules: Sequence[str]) -> None:
+    def __init__(self) -> None:
+        self._ticket, self._trained = -1, 0.0
+
+    def start(self, rows: TrainingRows, threads: int, gpu: float, modules: Sequence[str]) -> ActorFacts:
+        """Import and configure TensorFlow, and make the trainer.
+
+        Args:
+            rows: The training rows; Ray has them in the node's shared memory.
+            threads: Its processors.
+            gpu: How much of a GPU it has; where that is nothing, TensorFlow is to find none.
+            modules: Those that register the user's own kinds.
+
+        Raises:
+            BackendError: TensorFlow sees no GPU although `gpu` is above 0, or a module cannot be imported.
+        """
         if not gpu:
             os.environ[gpus.VISIBLE] = gpus.HIDDEN
-        self._ticket, self._trained = -1, 0.0
         self._trainer = start(rows, self._add_progress, cache_folder(), threads, gpu)
         import_modules(modules)
-
-    def facts(self) -> ActorFacts:
-        """See `ActorFacts`."""
         node = ray.get_runtime_context().get_node_id()
         return ActorFacts(node, socket.gethostname(), library_versions(), self._trainer.device)
 

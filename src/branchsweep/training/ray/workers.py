@@ -13,7 +13,7 @@ them, or how often they were begun.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -40,7 +40,7 @@ from branchsweep.models.serving import Floats
 from branchsweep.training.local_workers import MAX_PROGRAMS, POLL_SECONDS
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
-from branchsweep.training.protocols import WorkerStatus
+from branchsweep.training.protocols import NO_CALLBACKS, WorkerCallbacks, WorkerStatus
 from branchsweep.training.ray.actor import ActorFacts, WorkerActor, _write, library_versions, read_files
 from branchsweep.training.ray.cluster import connect, first_line, require_room, worker_places
 from branchsweep.training.resources import CPU, Device, Resources
@@ -113,30 +113,15 @@ class RayWorkers:
     Args:
         rows: The training rows.
         cluster: Its address, and what a worker gets of a node.
-        progress: Called with the lane-epochs trained since the last call; those of a lost worker are not reported again.
-        on_message: Called with a sentence when workers join or are lost.
-        on_status: Called with the state of the workers, at every poll.
+        callbacks: Called while they train; lane-epochs of a lost worker are not reported again.
 
     Raises:
         BackendError: There is no such cluster, or none of its nodes has room for a worker; or, while it trains, no worker is
             left, or a new one cannot work.
     """
 
-    def __init__(
-        self,
-        rows: TrainingRows,
-        cluster: RayWorkersConfig,
-        progress: Callable[[float], None] = lambda lane_epochs: None,
-        on_message: Callable[[str], None] = lambda message: None,
-        on_status: Callable[[WorkerStatus], None] = lambda status: None,
-    ) -> None:
-        self._rows, self._cluster, self._progress, self._on_message, self._on_status = (
-            rows,
-            cluster,
-            progress,
-            on_message,
-            on_status,
-        )
+    def __init__(self, rows: TrainingRows, cluster: RayWorkersConfig, callbacks: WorkerCallbacks = NO_CALLBACKS) -> None:
+        self._rows, self._cluster, self._callbacks = rows, cluster, callbacks
         self._workers: list[_Worker] = []
         self._tickets = count()
         self._next_refresh, self._reported_workers = 0.0, ""
@@ -187,7 +172,7 @@ class RayWorkers:
                 del idle[worker]
                 training.append(self._begin(worker, position, queue.take(position), keep_weights, lost.get(position, _Loss())))
             workers, nodes = self._present
-            self._on_status(WorkerStatus(workers, len(training), len(queue), nodes))
+            self._callbacks.on_status(WorkerStatus(workers, len(training), len(queue), nodes))
             if not training:
                 self._wait_for_a_worker(present)
                 continue
@@ -291,9 +276,10 @@ class RayWorkers:
         self._wait([])
 
     def _start_worker(self) -> _Worker:
-        cluster, modules = self._cluster, kinds.extension_modules()
-        actor = self._actor_class.remote(self._rows_reference, cluster.cpus_per_worker, cluster.gpus_per_worker, modules)
-        return _Worker(actor, actor.facts.remote())
+        cluster, actor = self._cluster, self._actor_class.remote()
+        modules = kinds.extension_modules()
+        starting = actor.start.remote(self._rows_reference, cluster.cpus_per_worker, cluster.gpus_per_worker, modules)
+        return _Worker(actor, starting)
 
     def _admit(self, worker: _Worker) -> None:
         """Checks the versions and the device of a worker that has started."""
@@ -304,7 +290,7 @@ class RayWorkers:
                 raise BackendError(_start_failure(loss), "workers") from loss
             self._stop_worker(worker)
             return
-        except RayTaskError as error:  # of an actor whose module could not be imported
+        except RayTaskError as error:  # its `start` failed, or its module could not be imported
             raise BackendError(_start_failure(error), "workers") from error
         unlike = [
             f"{name} {remote} (here {local})"
@@ -335,7 +321,7 @@ class RayWorkers:
                 "workers",
             ) from loss
         self._reported_workers = self._workers_text()
-        self._on_message(
+        self._callbacks.on_message(
             f"a worker on {where} was lost; what it had begun is trained again elsewhere ({self._reported_workers} left)"
         )
 
@@ -343,7 +329,7 @@ class RayWorkers:
         present = self._workers_text()
         if present != self._reported_workers and any(worker.facts for worker in self._workers):
             self._reported_workers = present
-            self._on_message(f"training on {present}")
+            self._callbacks.on_message(f"training on {present}")
 
     @property
     def _present(self) -> tuple[int, int]:
@@ -385,7 +371,7 @@ class RayWorkers:
     def _advance(self, task: _Task, lane_epochs: float) -> None:
         """Reports the progress of a population; what it trains for the second time is none."""
         if lane_epochs > task.reported:
-            self._progress(lane_epochs - task.reported)
+            self._callbacks.on_trained(lane_epochs - task.reported)
             task.reported = lane_epochs
 
     def _disconnect(self) -> None:
