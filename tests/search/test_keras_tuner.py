@@ -91,7 +91,7 @@ def without_none(asked: Iterable[Params | None]) -> list[Params]:
 class TestEveryOracle:
     def test_suggests_points_of_the_space_in_its_order_and_of_pythons_types(self, algorithm: str) -> None:
         experiment = experiment_of(algorithm)
-        asked = without_none(rounds(KerasTunerSampler(experiment), 48))
+        asked = without_none(rounds(KerasTunerSampler.open(experiment), 48))
         assert len(asked) == 48
         for params in asked:
             assert experiment.space.contains(point(params))
@@ -103,7 +103,7 @@ class TestEveryOracle:
             assert ("PE.width" in params) == (params["PE.depth"] != 0)
 
     def test_suggestions_depend_on_the_seed(self, algorithm: str) -> None:
-        first, again, other = (rounds(KerasTunerSampler(experiment_of(algorithm, seed=seed)), 16) for seed in (0, 0, 2))
+        first, again, other = (rounds(KerasTunerSampler.open(experiment_of(algorithm, seed=seed)), 16) for seed in (0, 0, 2))
         assert first == again
         assert (first == other) == (algorithm == "grid")
 
@@ -113,18 +113,18 @@ class TestEveryOracle:
         expected = random.random(), np.random.random()  # noqa: NPY002, S311
         random.seed(1)
         np.random.seed(1)  # noqa: NPY002
-        rounds(KerasTunerSampler(experiment_of(algorithm)), 8)
+        rounds(KerasTunerSampler.open(experiment_of(algorithm)), 8)
         assert (random.random(), np.random.random()) == expected  # noqa: NPY002, S311
 
     @pytest.mark.parametrize("observation", [None, FAILED, complete(math.nan), complete(-1e300), complete(math.inf)])
     def test_suggestions_go_on_after_any_observation(self, algorithm: str, observation: Observation | None) -> None:
-        sampler = KerasTunerSampler(experiment_of(algorithm), {"num_initial_points": 4} if algorithm == "bayesian" else {})
+        sampler = KerasTunerSampler.open(experiment_of(algorithm), {"num_initial_points": 4} if algorithm == "bayesian" else {})
         assert None not in rounds(sampler, 16, lambda params: observation if params["optimizer"] == "sgd" else valley(params))
         assert None not in rounds(sampler, 8, lambda _: observation, batch=4, first=16)
 
     def test_points_that_it_did_not_suggest_can_be_observed(self, algorithm: str) -> None:
         experiment = experiment_of(algorithm)
-        sampler = KerasTunerSampler(experiment, {"num_initial_points": 4} if algorithm == "bayesian" else {})
+        sampler = KerasTunerSampler.open(experiment, {"num_initial_points": 4} if algorithm == "bayesian" else {})
         other_points = itertools.islice(random_points(experiment.space, np.random.SeedSequence(7)), 40)
         for number in range(0, 32, 8):
             kept: list[Params] = []
@@ -138,9 +138,9 @@ class TestEveryOracle:
     def test_a_resumed_sampler_suggests_what_an_uninterrupted_one_suggests(self, algorithm: str) -> None:
         """At any trial of a round. Earlier suggestions are asked again of a stateful sampler, and marked as pending for all."""
         experiment = experiment_of(algorithm, {name: MIXED[name] for name in ("trunk.depth", "PE.loss_weight", "optimizer")})
-        uninterrupted = without_none(rounds(KerasTunerSampler(experiment), 40))
+        uninterrupted = without_none(rounds(KerasTunerSampler.open(experiment), 40))
         for number in (8, 16, 21, 35):
-            sampler = KerasTunerSampler(experiment)
+            sampler = KerasTunerSampler.open(experiment)
             assert sampler.is_stateful == (algorithm in {"hyperband", "grid"})
             assert sampler.is_exhaustive == (algorithm == "grid")
             assert not sampler.has_initial_design
@@ -157,12 +157,14 @@ class TestEveryOracle:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("TMPDIR", str(tmp_path))
-        rounds(KerasTunerSampler(experiment_of(algorithm)), 48, lambda params: None if params["trunk.depth"] == 1 else FAILED)
+        rounds(
+            KerasTunerSampler.open(experiment_of(algorithm)), 48, lambda params: None if params["trunk.depth"] == 1 else FAILED
+        )
         assert os.listdir(tmp_path) == []  # noqa: PTH208  # hidden files included
         assert capfd.readouterr() == ("", "")
 
     def test_a_space_without_dimensions_has_one_point(self, algorithm: str) -> None:
-        sampler = KerasTunerSampler(experiment_of(algorithm, {}))
+        sampler = KerasTunerSampler.open(experiment_of(algorithm, {}))
         assert sampler.suggest(0, 0) in ({}, None)
         sampler.mark_pending({})
         sampler.observe([complete(0.5)])
@@ -170,7 +172,7 @@ class TestEveryOracle:
 
     def test_suggestions_of_further_attempts_differ(self, algorithm: str) -> None:
         experiment = experiment_of(algorithm)
-        sampler = KerasTunerSampler(experiment)
+        sampler = KerasTunerSampler.open(experiment)
         suggested = without_none(sampler.suggest(0, attempt) for attempt in range(6))
         assert len({repr(params) for params in suggested}) == 6
         sampler.mark_pending(suggested[-1])
@@ -181,13 +183,13 @@ class TestEveryOracle:
         expected = {"bayesian": {"num_initial_points", "alpha", "beta"}, "hyperband": {"factor", "hyperband_iterations"}}
         options = options_of(algorithm)
         assert options.keys() == expected.get(algorithm, set())
-        assert rounds(KerasTunerSampler(experiment_of(algorithm), options), 8) == rounds(
-            KerasTunerSampler(experiment_of(algorithm)), 8
+        assert rounds(KerasTunerSampler.open(experiment_of(algorithm), options), 8) == rounds(
+            KerasTunerSampler.open(experiment_of(algorithm)), 8
         )
         mistakes: list[dict[str, Any]] = [{"colour": "red"}, *({name: -1} for name in options)]
         for wrong in mistakes:
             with pytest.raises(ConfigError, match=rf"\b{algorithm}\b.*\bkeras_tuner\b.*{re.escape(str(wrong))}") as caught:
-                KerasTunerSampler(experiment_of(algorithm), wrong)
+                KerasTunerSampler.open(experiment_of(algorithm), wrong)
             assert caught.value.where == "search.options"
 
 
@@ -200,7 +202,7 @@ def test_its_import_prints_nothing() -> None:
 def test_a_finite_space_is_exhausted(algorithm: str) -> None:
     """All twelve points once, in a space where all of them differ; random search may give up some points before."""
     dimensions: Dimensions = {**SMALL, "PE.depth": {"type": "int", "low": 1, "high": 2}}
-    asked = rounds(KerasTunerSampler(experiment_of(algorithm, dimensions, epochs=1)), 60)
+    asked = rounds(KerasTunerSampler.open(experiment_of(algorithm, dimensions, epochs=1)), 60)
     assert asked[-1] is None
     points = [tuple(point(params).items()) for params in without_none(asked)]
     assert 8 <= len(set(points)) == len(points) <= 12
@@ -216,7 +218,7 @@ def test_a_grid_asks_each_combination_of_conditional_dimensions_once() -> None:
         "V.width": {"type": "int", "low": 8, "high": 16, "step": 8, "when": {"PE.width": [8, 24], "momentum": [0.3]}},
     }
     experiment = experiment_of("grid", dimensions)
-    asked = without_none(rounds(KerasTunerSampler(experiment), 200, lambda _: None))
+    asked = without_none(rounds(KerasTunerSampler.open(experiment), 200, lambda _: None))
     assert all(experiment.space.contains(params) for params in asked)
     assert len({repr(params) for params in asked}) == len(asked) == 3 + 4 * 1 + 2 * (3 * 3 + 1 * (2 + 1 + 2))
 
@@ -224,7 +226,8 @@ def test_a_grid_asks_each_combination_of_conditional_dimensions_once() -> None:
 def test_a_dimension_whose_condition_names_no_value_is_never_asked() -> None:
     dimensions: Dimensions = {**SMALL, "V.width": {"type": "int", "low": 8, "high": 16, "when": {"PE.depth": []}}}
     assert all(
-        "V.width" not in params for params in without_none(rounds(KerasTunerSampler(experiment_of("random", dimensions)), 8))
+        "V.width" not in params
+        for params in without_none(rounds(KerasTunerSampler.open(experiment_of("random", dimensions)), 8))
     )
 
 
@@ -233,7 +236,7 @@ def test_values_of_mixed_types_keep_their_types() -> None:
         "weight_decay": {"type": "choice", "choices": [0, 0.5, 1]},
         "momentum": {"type": "float", "low": 0.0, "high": 0.9, "step": 0.1, "when": {"weight_decay": [0, 0.5]}},
     }
-    asked = without_none(rounds(KerasTunerSampler(experiment_of("random", dimensions)), 40, lambda _: complete(0.5)))
+    asked = without_none(rounds(KerasTunerSampler.open(experiment_of("random", dimensions)), 40, lambda _: complete(0.5)))
     assert {repr(params["weight_decay"]) for params in asked} == {"0", "0.5", "1"}
     assert all(("momentum" in params) == (params["weight_decay"] != 1) for params in asked)
     momentum = Float(type="float", low=0.0, high=0.9, step=0.1)
@@ -248,7 +251,7 @@ def test_bayesian_search_improves() -> None:
         distances = (float(params["weight_decay"]) - 0.007) / 0.01, math.log10(float(params["PE.loss_weight"]) / 3)
         return complete(1 - distances[0] ** 2 - distances[1] ** 2 - (params["activation"] != "silu"))
 
-    asked = without_none(rounds(KerasTunerSampler(experiment_of("bayesian", dimensions)), 40, hill))
+    asked = without_none(rounds(KerasTunerSampler.open(experiment_of("bayesian", dimensions)), 40, hill))
     values = [hill(params).expected[0] for params in asked]
     assert max(values[16:]) > max(values[:16])
     assert max(values) > 0.99
@@ -258,7 +261,7 @@ def test_bayesian_search_improves() -> None:
 def test_bayesian_search_suggests_the_point_that_keras_tuner_suggests() -> None:
     """Both maximise the upper confidence bound of the same Gaussian process."""
     experiment = experiment_of("bayesian", {name: MIXED[name] for name in ("weight_decay", "PE.loss_weight", "trunk.width")})
-    sampler = KerasTunerSampler(experiment, {"num_initial_points": 1})
+    sampler = KerasTunerSampler.open(experiment, {"num_initial_points": 1})
     known = list(itertools.islice(random_points(experiment.space, np.random.SeedSequence(3)), 12))
     for params in known:
         sampler.mark_pending(params)
@@ -282,9 +285,9 @@ class TestHyperband:
     def test_promotes_the_better_of_its_brackets(self) -> None:
         """With nine epochs: brackets of nine networks of one epoch, three of three, one of nine; then smaller ones."""
         experiment = experiment_of("hyperband")
-        asked = without_none(rounds(KerasTunerSampler(experiment), 9, batch=9))
+        asked = without_none(rounds(KerasTunerSampler.open(experiment), 9, batch=9))
         assert {params["epochs"] for params in asked} == {1}
-        sampler = KerasTunerSampler(experiment)
+        sampler = KerasTunerSampler.open(experiment)
         asked = without_none(rounds(sampler, 64))
         assert {params["epochs"] for params in asked} == {1, 3, 9}
         first = [params for params in asked if params["epochs"] == 1][:9]
@@ -296,7 +299,9 @@ class TestHyperband:
     def test_a_failed_network_does_not_block_its_bracket(self) -> None:
         asked = without_none(
             rounds(
-                KerasTunerSampler(experiment_of("hyperband")), 64, lambda params: None if params["PE.depth"] else valley(params)
+                KerasTunerSampler.open(experiment_of("hyperband")),
+                64,
+                lambda params: None if params["PE.depth"] else valley(params),
             )
         )
         promoted = [params for params in asked if params["epochs"] == 9]
@@ -304,7 +309,7 @@ class TestHyperband:
         assert all(params["PE.depth"] == 0 for params in promoted[:1])
 
     def test_hyperband_iterations_limit_the_number_of_trials(self) -> None:
-        sampler = KerasTunerSampler(experiment_of("hyperband"), {"hyperband_iterations": 1, "factor": 3})
+        sampler = KerasTunerSampler.open(experiment_of("hyperband"), {"hyperband_iterations": 1, "factor": 3})
         asked = rounds(sampler, 400, batch=1)
         assert asked[-1] is None
         assert 15 < len(asked) < 60
@@ -321,7 +326,7 @@ class TestHyperband:
             )
         )
         with pytest.raises(ConfigError, match=r"\bepochs\b"):
-            KerasTunerSampler(experiment.model_copy(update={"space": space}))
+            KerasTunerSampler.open(experiment.model_copy(update={"space": space}))
 
 
 # --- the hypermodel ---

@@ -24,7 +24,10 @@ def experiment(**search: Any) -> Experiment:
 
 
 def evaluation_of(results: list[Result]) -> RunningEvaluation:
-    return RunningEvaluation(experiment().objective, results)
+    evaluation = RunningEvaluation(experiment().objective)
+    for found in results:
+        evaluation.add(found)
+    return evaluation
 
 
 def stopped_by(results: list[Result], seconds_spent: float = 0.0, **search: Any) -> StoppedBy | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.objectives import make_evaluator
 from branchsweep.trial import Result
@@ -18,22 +16,19 @@ class RunningEvaluation:
 
     Args:
         objective: What the search maximizes.
-        results: The results so far.
 
     Attributes:
         evaluator: The objective with the bounds of its constraints.
         incumbent: The best result so far; None if none is eligible.
     """
 
-    def __init__(self, objective: Objective, results: Iterable[Result] = ()) -> None:
+    def __init__(self, objective: Objective) -> None:
         self._results: list[Result] = []
         self._initial: list[Result] = []  # of the initial trials, which constraints may refer to
         self._candidates: list[Result] = []  # the front, or the incumbent alone: no other earlier result can become the best
         self._trials_since = 0
         self.evaluator = make_evaluator(objective, ())
         self.incumbent: Result | None = None
-        for result in results:
-            self.add(result)
 
     def __len__(self) -> int:
         return len(self._results)

@@ -80,13 +80,12 @@ class Predictor:
     """The model as its users see it: raw inputs in, natural units out.
 
     Args:
-        folder: Holds the files that `models/export.py` writes. Network and encoders are read with the first prediction, the
-            network in Keras's safe mode: of the files, only the encoders' code is run.
+        folder: Holds the files that `models/export.py` writes. They are read when they are needed, the network and the
+            encoders with the first prediction, the network in Keras's safe mode: of the files, only the encoders' code is run.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
 
     @property
     def inputs(self) -> list[str]:
@@ -143,6 +142,12 @@ class Predictor:
         return encoded
 
     @cached_property
+    def _manifest(self) -> dict[str, Any]:
+        """The content of `serving.json`."""
+        manifest: dict[str, Any] = json.loads((self._folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+        return manifest
+
+    @cached_property
     def _encoders(self) -> dict[str, dict[str, Any]]:
         """The names that each encoder's file defines, by its kind. Executed, not imported: nothing is cached in the folder."""
         found: dict[str, dict[str, Any]] = {}
@@ -171,8 +176,16 @@ class Predictor:
 
 
 def _load_pyfunc(path: str) -> Predictor:
-    """Called by MLflow to load the model whose files lie in `path`."""
-    return Predictor(Path(path))
+    """Called by MLflow to load the model whose files lie in `path`.
+
+    Raises:
+        OSError: There is no `serving.json`.
+        ValueError: It is not that of a model.
+    """
+    predictor = Predictor(Path(path))
+    if not predictor.inputs:  # reads it now, and not with the first prediction
+        raise ValueError(f"{path}: {MANIFEST_FILE} names no inputs")
+    return predictor
 
 
 def _numbers(table: Table, columns: list[str]) -> Floats:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Self
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -69,10 +70,9 @@ class SearchProgress:
 
     Args:
         experiment: The experiment; None if there is no search.
-        recorded: Results that were recorded before, of a search that resumes.
     """
 
-    def __init__(self, experiment: Experiment | None = None, recorded: Sequence[Result] = ()) -> None:
+    def __init__(self, experiment: Experiment | None = None) -> None:
         self._experiment = experiment
         self._evaluation = RunningEvaluation(experiment.objective) if experiment else None
         self._best_by_head: dict[str, tuple[float, int]] = {}  # score and trial
@@ -80,13 +80,22 @@ class SearchProgress:
         self.results: list[Result] = []
         self.counts: Counter[Status] = Counter()
         self.total = experiment.search.trials if experiment else 0
-        self._recorded = {result.trial.number for result in recorded}
-        gapless = next(number for number in range(len(recorded) + 1) if number not in self._recorded)
-        self._begun = gapless // experiment.batch if experiment else 0  # rounds that have begun, recorded ones included
-        self._next = self._begun * experiment.batch if experiment else 0  # number of the next trial
+        self._recorded: set[int] = set()  # numbers of the trials that were recorded before
+        self._begun = 0  # rounds that have begun, recorded ones included
+        self._next = 0  # number of the next trial
         self._rounds: dict[int, RoundProgress] = {}  # those that are under way
+
+    @classmethod
+    def resumed(cls, experiment: Experiment, recorded: Sequence[Result]) -> Self:
+        """The progress of a search with these results, which were recorded before."""
+        progress = cls(experiment)
+        progress._recorded = {result.trial.number for result in recorded}
+        gapless = next(number for number in range(len(recorded) + 1) if number not in progress._recorded)
+        progress._begun = gapless // experiment.batch
+        progress._next = progress._begun * experiment.batch
         for result in recorded:
-            self.add(result)
+            progress.add(result)
+        return progress
 
     def begin_round(self, trials: int) -> None:
         """Count a round of so many trials as under way."""

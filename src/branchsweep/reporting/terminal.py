@@ -82,7 +82,7 @@ class Terminal:
         """Show the search, which resumes after the recorded results if there are any."""
         with self._lock:
             self._experiment, self._is_searching = experiment, True
-            self._search = SearchProgress(experiment, recorded)
+            self._search = SearchProgress.resumed(experiment, recorded)
         if recorded:
             total = experiment.search.trials
             self.on_message(f"resuming a sweep: {len(recorded)} of {total} trials are recorded")

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain, count
+from typing import Self
 
 import numpy as np
 
@@ -40,7 +41,7 @@ TRIES = 8
 
 
 class BatchDriver:
-    """A `Driver` that asks a sampler.
+    """A `Driver` that asks a sampler. Made by `open`.
 
     Args:
         experiment: Determines the space, the objective, the seed, the batch size and the initial trials.
@@ -52,7 +53,17 @@ class BatchDriver:
         self._experiment, self._open_sampler, self._prior = experiment, open_sampler, prior
         self._initial_trials = list(experiment.search.initial_trials.items())
         self._asked = AskedTrials(experiment)
-        self._reset_sampler()
+
+    @classmethod
+    def open(cls, experiment: Experiment, open_sampler: Callable[[], Sampler], prior: Sequence[Result] = ()) -> Self:
+        """A driver without trials. Its first sampler is made now, which reports a wrong option. Arguments: see the class.
+
+        Raises:
+            ConfigError: The sampler rejects an option.
+        """
+        driver = cls(experiment, open_sampler, prior)
+        driver._reset_sampler()
+        return driver
 
     def ask(self, count: int) -> list[Trial]:
         """The next trials of the current round; fewer than `count` if the round ends, or no new point is left."""

@@ -29,13 +29,13 @@ def open_driver(experiment: Experiment, prior: Sequence[Result] = ()) -> Driver:
             case "optuna":
                 from branchsweep.search.optuna.sampler import OptunaSampler  # noqa: PLC0415  # likewise
 
-                return OptunaSampler(experiment)
+                return OptunaSampler.open(experiment)
             case "keras_tuner":
                 from branchsweep.search.keras_tuner.sampler import KerasTunerSampler  # noqa: PLC0415  # likewise
 
-                return KerasTunerSampler(experiment, experiment.search.options)
+                return KerasTunerSampler.open(experiment, experiment.search.options)
 
-    return BatchDriver(experiment, open_sampler, prior)
+    return BatchDriver.open(experiment, open_sampler, prior)
 
 
 def random_trials(experiment: Experiment, count: int) -> list[Trial]:

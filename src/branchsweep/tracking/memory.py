@@ -32,7 +32,7 @@ class StoredSweep:
     """What is stored of one sweep."""
 
     record: SweepRecord
-    results: dict[int, Result] = field(default_factory=dict)
+    results: dict[int, Result] = field(default_factory=dict, init=False)
     recorded: RecordedTrials = field(init=False)
     conclusion: SweepConclusion | None = None
     files: dict[str, str | bytes] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class StoredSweep:
     evaluated: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.recorded = RecordedTrials(self.record.objective, self.record.score_metrics, self.results.values())
+        self.recorded = RecordedTrials(self.record.objective, self.record.score_metrics)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Self
 
 from branchsweep.config.metric_names import MEAN
 from branchsweep.config.sections.objective import Objective
@@ -19,18 +20,23 @@ class RecordedTrials:
     Args:
         objective: What the search optimises.
         score_metrics: The name of the metric that is the score, by head.
-        results: The results that are recorded already.
     """
 
-    def __init__(self, objective: Objective, score_metrics: Mapping[str, str], results: Iterable[Result] = ()) -> None:
+    def __init__(self, objective: Objective, score_metrics: Mapping[str, str]) -> None:
         self._objective = objective
         self._score_metrics = score_metrics
         self._front: list[Values] = []
         self._trials: dict[int, Trial] = {}
         self._counts: Counter[Status] = Counter()
         self._best: dict[str, float] = {}
+
+    @classmethod
+    def of(cls, objective: Objective, score_metrics: Mapping[str, str], results: Iterable[Result]) -> Self:
+        """Those of a sweep with these results; the other arguments are the class's."""
+        recorded = cls(objective, score_metrics)
         for result in results:
-            self.add(result)
+            recorded.add(result)
+        return recorded
 
     def __len__(self) -> int:
         return len(self._trials)

@@ -18,9 +18,8 @@ class PopulationQueue:
     """
 
     def __init__(self, populations: Iterable[Population] = ()) -> None:
-        self._waiting: list[tuple[int, int, Population]] = []  # turn, position, population
-        self._added = 0
-        self.add(populations)
+        self._waiting = [(0, position, population) for position, population in enumerate(populations)]  # the turn comes first
+        self._added = len(self._waiting)
 
     def __len__(self) -> int:
         """The number of populations that wait."""

@@ -130,7 +130,7 @@ class PopulationTrainer:
     def _prepared(self, population: Population) -> tuple[BatchFeed, LayerSchedule]:
         schedule = schedule_layers(population.program, [recipe.architecture for recipe in population.recipes])
         rows = self.rows.for_heads(population.heads)
-        return BatchFeed(rows, population, partial(self._stream, rows, population.program.losses)), schedule
+        return BatchFeed.of(population, partial(self._stream, rows, population.program.losses)), schedule
 
     def _stream(self, rows: TrainingRows, losses: tuple[str, ...], key: StreamKey) -> Stream:
         """The stream of a key, made at the first call and then kept."""

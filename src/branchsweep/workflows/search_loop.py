@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.metrics.running_evaluation import RunningEvaluation
@@ -105,9 +106,13 @@ class _Search:
         self._told, self._finished = (RunningEvaluation(experiment.objective) for _ in range(2))
         self._exhausted: StopReason | None = None
         self._queue = PopulationQueue()
-        self._outcomes = training.trainer.train(self._queue)
         self.rounds: deque[_Round] = deque()
         self.results: list[Result] = []
+
+    @cached_property
+    def _outcomes(self) -> Iterator[tuple[int, PopulationOutcome]]:
+        """The populations of all rounds, as they are trained."""
+        return self._training.trainer.train(self._queue)
 
     @property
     def seconds(self) -> float:

@@ -140,7 +140,7 @@ class _Bayesian(Oracle, BayesianOptimizationOracle):  # type: ignore[misc]  # Ke
             self._fitted = self.gpr = self._make_gpr().fit(*self._vectorize_trials())
             self.trials = all_trials
         x, y = self._vectorize_trials()
-        bound = LowerConfidenceBound(x, y, self._fitted.kernel_.length_scale, self.alpha, self.beta)
+        bound = LowerConfidenceBound.of(x, y, self._fitted.kernel_.length_scale, self.alpha, self.beta)
         starts = np.random.default_rng(self._seed_state).random((STARTS, x.shape[1]))
         minima = [minimize(bound, start, jac=True, bounds=[(0, 1)] * len(start), method="L-BFGS-B") for start in starts]
         lowest: Floats = min(minima, key=lambda result: float(result.fun)).x

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.models.recipe import recipe_for
 from branchsweep.runtime import silence_stderr
-from branchsweep.search.keras_tuner.oracles import EPOCHS, Values, make_oracle
+from branchsweep.search.keras_tuner.oracles import EPOCHS, Oracle, Values, make_oracle
 from branchsweep.search.keras_tuner.space import encoded, point_of
 from branchsweep.search.protocols import Observation
 from branchsweep.search.sampling import RandomStream, seed_sequence
@@ -37,20 +37,32 @@ class KerasTunerSampler:
       prune once more and are best left out.
     - `grid`: the points of the grid in order, with ten values of a continuous dimension (and its lowest).
 
-    Args:
-        experiment: Determines the space, the algorithm, the seed, and the epochs of Hyperband.
-        options: Options of the oracle, see `oracles.options_of`.
+    Made by `open`.
 
-    Raises:
-        ConfigError: The oracle rejects an option, or Hyperband is used in a space with `epochs`.
+    Args:
+        experiment: Determines the space and the seed.
+        oracle: What is asked.
     """
 
-    def __init__(self, experiment: Experiment, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, experiment: Experiment, oracle: Oracle) -> None:
         self._experiment = experiment
-        self._oracle = make_oracle(experiment, options or {})
+        self._oracle = oracle
         self._suggestion: Params | None = None
         self._pending: list[Trial | None] = []
         self._recipes: set[str] = set()
+
+    @classmethod
+    def open(cls, experiment: Experiment, options: Mapping[str, Any] | None = None) -> Self:
+        """A new sampler.
+
+        Args:
+            experiment: Determines the space, the algorithm, the seed, and the epochs of Hyperband.
+            options: Options of the oracle, see `oracles.options_of`.
+
+        Raises:
+            ConfigError: The oracle rejects an option, or Hyperband is used in a space with `epochs`.
+        """
+        return cls(experiment, make_oracle(experiment, options or {}))
 
     @property
     def is_stateful(self) -> bool:

@@ -16,7 +16,7 @@ their models as soon as one trial lacks it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -40,17 +40,13 @@ MOST_GRID_POINTS = 400_000
 
 
 class OptunaSampler:
-    """A `Sampler` that asks one of Optuna's samplers.
+    """A `Sampler` that asks one of Optuna's samplers. Made by `open`.
 
     Args:
         experiment: Determines the algorithm with its options, the space, the objectives and the seed.
-
-    Raises:
-        ConfigError: Optuna's sampler needs a library that is not installed, or rejects an option.
     """
 
     def __init__(self, experiment: Experiment) -> None:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)  # a line for every study and every fallback is of no use to a user
         self._experiment = experiment
         self._algorithm = ALGORITHMS[experiment.algorithm]
         self._space = discretized(experiment.space, MOST_GRID_POINTS) if self.is_exhaustive else experiment.space
@@ -62,7 +58,21 @@ class OptunaSampler:
         self._pending: list[tuple[optuna.Trial | None, dict[str, Any] | None]] = []
         self._finished: list[FrozenTrial] = []
         self._suggested: set[tuple[tuple[str, ParamValue], ...]] = set()
-        self._make_sampler(self._sweep_seed)  # a wrong option is reported now, not in the second round
+
+    @classmethod
+    def open(cls, experiment: Experiment) -> Self:
+        """A new sampler.
+
+        Args:
+            experiment: See the class.
+
+        Raises:
+            ConfigError: Optuna's sampler needs a library that is not installed, or rejects an option.
+        """
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # a line for every study and every fallback is of no use to a user
+        sampler = cls(experiment)
+        sampler._make_sampler(sampler._sweep_seed)  # a wrong option is reported now, not in the second round
+        return sampler
 
     @property
     def is_stateful(self) -> bool:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -20,12 +20,10 @@ from mlflow.entities import Run
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult
 from branchsweep.tracking.mlflow import contestant_serialization, serialization
+from branchsweep.tracking.mlflow.run_tracker import RunTracker, open_experiment
 from branchsweep.tracking.mlflow.store import (
-    connect,
-    experiment_id,
     log_batches,
     log_files,
-    newest_run,
     now_in_milliseconds,
     open_run,
     search_runs,
@@ -33,7 +31,6 @@ from branchsweep.tracking.mlflow.store import (
     translate_errors,
 )
 from branchsweep.tracking.protocols import ComparisonRecord
-from branchsweep.tracking.tracking_uri import artifact_location, resolve_tracking_uri
 
 YAML, PARTS, FINDINGS = "comparison.yaml", "parts", "findings.json"
 """The artifacts of a comparison: its YAML, its finished parts, and its result."""
@@ -42,7 +39,7 @@ END_MARK = "\n"
 """The end of a part's file, and nowhere else in it: a file without it was not written completely."""
 
 
-class MlflowComparisonTracker:
+class MlflowComparisonTracker(RunTracker):
     """A `ComparisonTracker` in MLflow. Made by `open` (to write) and `open_comparison` (to read).
 
     Args:
@@ -53,13 +50,12 @@ class MlflowComparisonTracker:
     """
 
     def __init__(self, client: MlflowClient, parent: Run, comparison: ComparisonRecord, is_running: bool) -> None:
-        self._client = client
-        self._parent = parent
+        super().__init__(client, parent)
         self._comparison = comparison
         self._is_running = is_running
 
     @classmethod
-    def open(cls, record: ComparisonRecord, tracking_uri: str | None = None, fresh: bool = False) -> MlflowComparisonTracker:
+    def open(cls, record: ComparisonRecord, tracking_uri: str | None = None, fresh: bool = False) -> Self:
         """Resume the comparison of this key if the store has it, whether it was killed or finished; else start it.
 
         Args:
@@ -70,31 +66,12 @@ class MlflowComparisonTracker:
         Raises:
             TrackingError: There is no usable store at this URI.
         """
-        uri = resolve_tracking_uri(tracking_uri)
-        client = connect(uri, create=True)
-        with translate_errors(uri, "opening the comparison"):
-            experiment = experiment_id(client, record.name, artifact_location(uri, record.name))
-            parent = None if fresh else newest_run(client, experiment, "comparison", record.key)
-            if parent is not None:
-                return cls(client, parent, record, is_running=False)
+        with open_experiment("comparison", record, tracking_uri, fresh) as (client, experiment, recorded):
+            if recorded is not None:
+                return cls(client, recorded, record, is_running=False)
             parent = client.create_run(experiment, tags=serialization.start_tags(record, "comparison"), run_name=record.name)
             client.log_text(parent.info.run_id, record.yaml, YAML)
             return cls(client, parent, record, is_running=True)
-
-    @property
-    def run_id(self) -> str:
-        """The comparison's run."""
-        return str(self._parent.info.run_id)
-
-    @property
-    def experiment_id(self) -> str:
-        """The experiment in MLflow."""
-        return str(self._parent.info.experiment_id)
-
-    @property
-    def tracking_uri(self) -> str:
-        """The store's URI in full."""
-        return str(self._client.tracking_uri)
 
     @property
     def comparison(self) -> ComparisonRecord:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Self
 
 from mlflow import MlflowClient
@@ -21,16 +21,14 @@ from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.tracking.mlflow import serialization, ui_views
 from branchsweep.tracking.mlflow.registry import MlflowRegistry
 from branchsweep.tracking.mlflow.run_lock import LockOwner, RunLock, refusal
+from branchsweep.tracking.mlflow.run_tracker import RunTracker, open_experiment
 from branchsweep.tracking.mlflow.serialization import MetricPoint
 from branchsweep.tracking.mlflow.store import (
     IMPATIENT_REQUESTS,
-    connect,
     environment,
-    experiment_id,
     finished_trials,
     log_batches,
     log_files,
-    newest_run,
     now_in_milliseconds,
     open_run,
     read_artifact,
@@ -43,12 +41,12 @@ from branchsweep.tracking.mlflow.test_audit import MlflowTestAudit
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TableRecord, Tracking, TrackingLinks
 from branchsweep.tracking.recorded_trials import RecordedTrials
 from branchsweep.tracking.run_records import EXPERIMENT, read_conclusion, read_sweep_record
-from branchsweep.tracking.tracking_uri import artifact_location, is_server, resolve_tracking_uri
+from branchsweep.tracking.tracking_uri import is_server
 from branchsweep.tracking.ui_pages import MODELS, charts_page, file_page, run_page, version_page, view_page
 from branchsweep.trial import Result, Status
 
 
-class MlflowTracker:
+class MlflowTracker(RunTracker):
     """A `Tracker` in MLflow. Made by `open` (to write) and `open_existing` (to read).
 
     Args:
@@ -62,8 +60,7 @@ class MlflowTracker:
     def __init__(
         self, client: MlflowClient, parent: Run, sweep: SweepRecord, is_resumed: bool, lock: RunLock | None = None
     ) -> None:
-        self._client = client
-        self._parent = parent
+        super().__init__(client, parent)
         self._sweep = sweep
         self._is_resumed = is_resumed
         self._lock = lock
@@ -71,9 +68,7 @@ class MlflowTracker:
         self._recorded = (
             None if is_resumed else RecordedTrials(sweep.objective, sweep.score_metrics)
         )  # None: to be read from the store
-        self._conclusion = read_conclusion(to_run(parent)) if is_resumed else None
         self._trial_runs: dict[int, str] = {}  # run ids by the trials' numbers
-        self._inputs = [_dataset_input(sweep.table)] if sweep.table else []
 
     @classmethod
     def open(cls, record: SweepRecord, tracking_uri: str | None = None, fresh: bool = False, take_over: bool = False) -> Self:
@@ -90,15 +85,11 @@ class MlflowTracker:
         Raises:
             TrackingError: There is no usable store at this URI, or another process runs this sweep.
         """
-        uri = resolve_tracking_uri(tracking_uri)
-        client = connect(uri, create=True)
-        with translate_errors(uri, "opening the sweep"):
-            experiment = experiment_id(client, record.name, artifact_location(uri, record.name))
-            parent = None if fresh else newest_run(client, experiment, "sweep", record.key)
-            if parent is not None:
-                lock = RunLock.take(client, parent, take_over)  # before anything of another process is deleted
-                _delete_half_written(client, experiment, parent.info.run_id)
-                return cls(client, parent, record, is_resumed=True, lock=lock)
+        with open_experiment("sweep", record, tracking_uri, fresh) as (client, experiment, recorded):
+            if recorded is not None:
+                lock = RunLock.take(client, recorded, take_over)  # before anything of another process is deleted
+                _delete_half_written(client, experiment, recorded.info.run_id)
+                return cls(client, recorded, record, is_resumed=True, lock=lock)
             owner = LockOwner.this_process()
             parent = client.create_run(experiment, tags={**_parent_tags(record), **owner.tags}, run_name=record.name)
             if not fresh:
@@ -111,21 +102,6 @@ class MlflowTracker:
     def tracking(self) -> Tracking:
         """The tracker with the registry and the test audit of the same store."""
         return Tracking(self, MlflowRegistry(self._client), MlflowTestAudit(self._client, self.run_id))
-
-    @property
-    def run_id(self) -> str:
-        """The sweep's run."""
-        return str(self._parent.info.run_id)
-
-    @property
-    def experiment_id(self) -> str:
-        """The experiment in MLflow."""
-        return str(self._parent.info.experiment_id)
-
-    @property
-    def tracking_uri(self) -> str:
-        """The store's URI in full."""
-        return str(self._client.tracking_uri)
 
     @property
     def sweep(self) -> SweepRecord:
@@ -151,7 +127,7 @@ class MlflowTracker:
     @property
     def conclusion(self) -> SweepConclusion | None:
         """Metrics and tags of the sweep's run; None for a sweep that has not finished."""
-        return self._conclusion
+        return None if self._is_running else read_conclusion(to_run(self._parent))
 
     def record(self, results: Sequence[Result]) -> None:
         """Write each trial that is not recorded yet as a child run, and then the progress on the parent run, once.
@@ -180,7 +156,7 @@ class MlflowTracker:
                 result = serialization.result_from_run(run.data.tags, run.data.metrics, self._sweep.score_metrics)
                 results.setdefault(result.trial.number, result)
                 self._trial_runs.setdefault(result.trial.number, run.info.run_id)
-        self._recorded = RecordedTrials(self._sweep.objective, self._sweep.score_metrics, results.values())
+        self._recorded = RecordedTrials.of(self._sweep.objective, self._sweep.score_metrics, results.values())
         return [results[number] for number in sorted(results)]
 
     def log_trial_files(self, trial: int, files: Mapping[str, str | bytes]) -> None:
@@ -229,7 +205,7 @@ class MlflowTracker:
             log_batches(self._client, self.run_id, points, tags=tags)
             self._client.set_terminated(self.run_id, "FINISHED")
             self._parent = self._client.get_run(self.run_id)
-            self._is_running, self._conclusion = False, read_conclusion(to_run(self._parent))
+            self._is_running = False
 
     def _record(self, results: Sequence[Result]) -> None:
         if self._recorded is None:
@@ -260,7 +236,12 @@ class MlflowTracker:
         self._client.update_run(self.run_id, status="RUNNING")
         log_batches(self._client, self.run_id, tags=_parent_tags(self._sweep))
         self._log_setup()
-        self._is_running, self._conclusion = True, None
+        self._is_running = True
+
+    @cached_property
+    def _inputs(self) -> list[DatasetInput]:
+        """The table, as an input of the sweep's run and of every trial's."""
+        return [_dataset_input(self._sweep.table)] if self._sweep.table else []
 
     def _log_setup(self) -> None:
         """Log files, the table, the view in which MLflow's pages show the trials, and last the tag that names the view."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import tensorflow as tf
@@ -71,15 +72,26 @@ class BatchFeed:
     """The rows of a population, as arrays of fixed shapes.
 
     Args:
-        rows: All training rows.
         population: The lanes.
-        stream: Gives the stream of a key.
+        streams: Those of its lanes, each once.
+        stream_of_lane: For each lane, the index of its stream.
     """
 
-    def __init__(self, rows: TrainingRows, population: Population, stream: Callable[[StreamKey], Stream]) -> None:
-        self._rows, self._population = rows, population
-        self._size = population.program.batch_size
-        self.batches = -(-len(rows.x) // self._size)
+    def __init__(self, population: Population, streams: list[Stream], stream_of_lane: list[int]) -> None:
+        self._population, self._size = population, population.program.batch_size
+        self.streams, self.stream_of_lane = streams, stream_of_lane
+        self.batches = -(-len(streams[0].table) // self._size)
+        self.validates = np.array([len(streams[stream].validation) > 0 for stream in stream_of_lane])
+        self.null_deviances = [streams[stream].null_deviance for stream in stream_of_lane]
+
+    @classmethod
+    def of(cls, population: Population, stream: Callable[[StreamKey], Stream]) -> Self:
+        """The feed of a population.
+
+        Args:
+            population: The lanes.
+            stream: Gives the stream of a key.
+        """
         keys = [
             (fold, lane_seed, recipe.input_scaling, recipe.target_scaling)
             for fold, lane_seed, recipe in zip(population.folds, population.seeds, population.recipes, strict=True)
@@ -87,10 +99,7 @@ class BatchFeed:
         distinct = sorted(set(keys))
         if len(distinct) > MAX_STREAMS:
             raise ValueError(f"a population holds {MAX_STREAMS} streams at most, not {len(distinct)}")
-        self.streams = [stream(key) for key in distinct]
-        self.stream_of_lane = [distinct.index(key) for key in keys]
-        self.validates = np.array([len(self.streams[stream].validation) > 0 for stream in self.stream_of_lane])
-        self.null_deviances = [self.streams[stream].null_deviance for stream in self.stream_of_lane]
+        return cls(population, [stream(key) for key in distinct], [distinct.index(key) for key in keys])
 
     def rows(self) -> Rows:
         """The streams' rows and the batches that are the same in every epoch."""
