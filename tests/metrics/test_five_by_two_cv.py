@@ -17,7 +17,7 @@ from sklearn.model_selection import train_test_split
 from branchsweep.metrics.comparison_conclusions import conclusions, transfer_sentences
 from branchsweep.metrics.comparison_result import ContestantCost, ContestantResult, PairwiseDifference
 from branchsweep.metrics.five_by_two_cv import combined_f, differences_to_reference, pairwise_differences
-from branchsweep.metrics.significance import corrected_t
+from branchsweep.metrics.significance import SignificanceSettings, corrected_t
 from branchsweep.types import Floats
 
 ALPHA = 0.05
@@ -91,7 +91,7 @@ def test_a_pairwise_difference_has_the_values_of_each_test() -> None:
     found = pairwise_differences(first, second, ALPHA)
     assert [difference.head for difference in found] == ["PE", "mean"]
     differences = np.array(first.scores["PE"]) - np.array(second.scores["PE"])
-    expected = corrected_t(differences, 0.5, confidence=0.95)
+    expected = corrected_t(differences, 0.5, SignificanceSettings(confidence=0.95))
     pe = found[0]
     assert (pe.contestant, pe.reference) == ("first", "second")
     assert (pe.difference, pe.low, pe.high, pe.p_t) == (expected.mean, expected.low, expected.high, expected.p)

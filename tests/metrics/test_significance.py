@@ -14,10 +14,18 @@ from sklearn.metrics import r2_score
 
 from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Gate
-from branchsweep.metrics.significance import ComparedMetrics, corrected_t, holm, mean_by_fold, paired_bootstrap
+from branchsweep.metrics.significance import (
+    ComparedMetrics,
+    PairedPredictions,
+    SignificanceSettings,
+    corrected_t,
+    holm,
+    mean_by_fold,
+    paired_bootstrap,
+)
 from branchsweep.tracking.protocols import PromotionCause, PromotionDecision
 from branchsweep.types import Floats
-from branchsweep.workflows.promotion.gate import GateCandidate, decide_promotion
+from branchsweep.workflows.promotion.gate import GateCandidate, GateMeasurements, decide_promotion
 from scores import SCORE_METRICS
 
 HEADS = ("PE", "V")
@@ -31,7 +39,7 @@ DIFFERENCES = np.array([0.004, 0.001, 0.003, 0.005, 0.002])
 
 
 def test_the_corrected_t_test_is_the_formula() -> None:
-    found = corrected_t(DIFFERENCES, validation_share=0.2, margin=0.001, confidence=0.9)
+    found = corrected_t(DIFFERENCES, 0.2, SignificanceSettings(margin=0.001, confidence=0.9))
     error = math.sqrt((1 / 5 + 0.25) * 2.5e-6)  # the sample variance of 1, 2, 3, 4, 5 thousandths
     assert found.mean == pytest.approx(0.003)
     assert found.p_better == pytest.approx(stats.t.sf(0.003 / error, 4))
@@ -41,7 +49,7 @@ def test_the_corrected_t_test_is_the_formula() -> None:
 
 
 def test_without_correction_the_test_is_that_of_scipy() -> None:
-    found = corrected_t(DIFFERENCES, validation_share=0.0, confidence=0.95)
+    found = corrected_t(DIFFERENCES, 0.0, SignificanceSettings(confidence=0.95))
     plain = stats.ttest_1samp(DIFFERENCES, 0.0)
     interval = plain.confidence_interval(0.95)
     assert (found.p, found.low, found.high) == pytest.approx((plain.pvalue, interval.low, interval.high))
@@ -86,9 +94,8 @@ def test_the_interval_of_the_bootstrap_has_the_width_of_theory() -> None:
     rng = np.random.default_rng(1)
     actual = rng.normal(size=(1000, 2))
     champion, challenger = noisy(actual, 0.5, rng), noisy(actual, 0.4, rng)
-    found = paired_bootstrap(
-        actual, champion, challenger, ComparedMetrics(SCORE_METRICS, Objective()), 2000, seed=3, confidence=0.9
-    )
+    predictions, settings = PairedPredictions(actual, champion, challenger), SignificanceSettings(confidence=0.9)
+    found = paired_bootstrap(predictions, ComparedMetrics(SCORE_METRICS, Objective()), 2000, 3, settings)
     gained = (champion - actual) ** 2 - (challenger - actual) ** 2
     for column, head in enumerate(HEADS):
         difference = found[f"r2/{head}"]
@@ -106,9 +113,8 @@ def test_the_bootstrap_has_the_error_rate_of_its_level() -> None:
     significant = 0
     for seed in range(REPETITIONS):
         actual = rng.normal(size=(100, 1))
-        found = paired_bootstrap(
-            actual, noisy(actual, 0.5, rng), noisy(actual, 0.5, rng), ComparedMetrics({"PE": "r2"}, Objective()), 99, seed
-        )
+        predictions = PairedPredictions(actual, noisy(actual, 0.5, rng), noisy(actual, 0.5, rng))
+        found = paired_bootstrap(predictions, ComparedMetrics({"PE": "r2"}, Objective()), 99, seed)
         significant += found["mean_r2"].p_better <= 0.1
     assert 0.04 * REPETITIONS <= significant <= 0.16 * REPETITIONS
 
@@ -117,24 +123,18 @@ def test_the_bootstrap_compares_the_metrics_of_the_objective() -> None:
     rng = np.random.default_rng(4)
     actual = rng.normal(size=(60, 2))
     champion, challenger = noisy(actual, 0.5, rng), noisy(actual, 0.4, rng)
-    found = paired_bootstrap(
-        actual, champion, challenger, ComparedMetrics(SCORE_METRICS, Objective(maximize=["min_r2"])), 50, seed=1
-    )
+    predictions = PairedPredictions(actual, champion, challenger)
+    found = paired_bootstrap(predictions, ComparedMetrics(SCORE_METRICS, Objective(maximize=["min_r2"])), 50, seed=1)
     worst = [min(r2_score(actual[:, h], predicted[:, h]) for h in range(2)) for predicted in (champion, challenger)]
     assert found["min_r2"].mean == pytest.approx(worst[1] - worst[0])
-    assert list(
-        paired_bootstrap(actual, champion, challenger, ComparedMetrics(SCORE_METRICS, Objective(maximize=["r2/V"])), 50, seed=1)
-    ) == [
-        "r2/V",
-        "r2/PE",
-    ]
+    of_one_head = ComparedMetrics(SCORE_METRICS, Objective(maximize=["r2/V"]))
+    assert list(paired_bootstrap(predictions, of_one_head, 50, seed=1)) == ["r2/V", "r2/PE"]
 
 
 def test_a_model_is_not_better_than_itself() -> None:
     actual = np.random.default_rng(5).normal(size=(30, 2))
-    same = paired_bootstrap(actual, actual + 0.1, actual + 0.1, ComparedMetrics(SCORE_METRICS, Objective()), 50, seed=1)[
-        "mean_r2"
-    ]
+    predictions = PairedPredictions(actual, actual + 0.1, actual + 0.1)
+    same = paired_bootstrap(predictions, ComparedMetrics(SCORE_METRICS, Objective()), 50, seed=1)["mean_r2"]
     assert (same.mean, same.low, same.high, same.p, same.p_better) == (0.0, 0.0, 0.0, 1.0, 1.0)
 
 
@@ -148,7 +148,7 @@ def gate_candidate(name: str, r2: Floats, predictions: Floats | None = None) -> 
 def decide(
     champion: GateCandidate | None, challenger: GateCandidate, actual: Floats | None = None, gate: Gate = GATE
 ) -> PromotionDecision:
-    return decide_promotion(gate, Objective(), champion, challenger, actual, SHARE, seed=1)
+    return decide_promotion(gate, Objective(), GateMeasurements(champion, challenger, actual, SHARE), seed=1)
 
 
 Noise = Callable[[np.random.Generator], Floats]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from branchsweep.config.comparison import ESTIMATORS, Estimator
 from branchsweep.config.experiment_checks import SKLEARN_BASELINES
 from branchsweep.models.baselines import Estimator as SklearnEstimator
-from branchsweep.models.baselines import fit, measure_cost
+from branchsweep.models.baselines import FittedBaseline, fit, make_estimators, measure_cost
 from branchsweep.models.heads import regression
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.regression import MSE
@@ -31,6 +31,12 @@ def kinds(*names: str) -> dict[str, Head]:
 HEADS = kinds("PE", "V", "RH")
 RANDOM = ("random_forest",)
 """Estimators that depend on their seed; gradient boosting does only with far more rows than here."""
+
+
+def fitted(
+    name: str, x: Floats, y: Floats, heads: Mapping[str, Head] = HEADS, chain: Sequence[str] | None = None, seed: int = 0
+) -> FittedBaseline:
+    return fit(make_estimators(name, heads, seed), x, y, chain)
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +90,7 @@ def test_linear_regression_is_least_squares_with_an_intercept() -> None:
     y_train = np.column_stack([450.0 - x_train @ [2.0, 0.5, 0.1, 0.0], x_train[:, 0] ** 2]) + rng.normal(size=(60, 2))
     weights, *_ = np.linalg.lstsq(np.column_stack([np.ones(60), x_train]), y_train, rcond=None)
     by_hand = np.column_stack([np.ones(9), x_test]) @ weights
-    predicted = fit("linear_regression", x_train, y_train, kinds("PE", "V")).predict(x_test)
+    predicted = fitted("linear_regression", x_train, y_train, kinds("PE", "V")).predict(x_test)
     assert predicted.shape == (9, 2)
     assert predicted == pytest.approx(by_hand)
 
@@ -93,8 +99,8 @@ def test_linear_regression_is_least_squares_with_an_intercept() -> None:
 def test_predictions_of_a_head_do_not_depend_on_the_other_heads(name: str) -> None:
     rng = np.random.default_rng(4)
     x_train, y_train, x_test = rng.normal(size=(40, 3)), rng.normal(size=(40, 2)), rng.normal(size=(5, 3))
-    together = fit(name, x_train, y_train, kinds("PE", "V")).predict(x_test)
-    alone = fit(name, x_train, y_train[:, 1:], kinds("V")).predict(x_test)
+    together = fitted(name, x_train, y_train, kinds("PE", "V")).predict(x_test)
+    alone = fitted(name, x_train, y_train[:, 1:], kinds("V")).predict(x_test)
     assert np.array_equal(together[:, 1:], alone)
 
 
@@ -109,7 +115,7 @@ def test_every_estimator_that_a_comparison_may_name_can_be_made() -> None:
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_without_a_chain_each_head_has_its_own_estimator(estimator: str) -> None:
     x, y, unseen = rows()
-    predicted = fit(estimator, x, y, HEADS, None, seed=5).predict(unseen)
+    predicted = fitted(estimator, x, y, HEADS, None, seed=5).predict(unseen)
     assert predicted.shape == (9, 3)
     for head in range(3):
         alone = one_head(estimator, seed=5)
@@ -120,7 +126,7 @@ def test_without_a_chain_each_head_has_its_own_estimator(estimator: str) -> None
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_a_chain_reads_the_predictions_of_earlier_heads(estimator: str) -> None:
     x, y, unseen = rows()
-    predicted = fit(estimator, x, y, HEADS, ["RH", "PE", "V"], seed=5).predict(unseen)
+    predicted = fitted(estimator, x, y, HEADS, ["RH", "PE", "V"], seed=5).predict(unseen)
     reads, known = x, unseen
     for head in (2, 0, 1):
         link = one_head(estimator, seed=5)
@@ -133,7 +139,7 @@ def test_a_chain_reads_the_predictions_of_earlier_heads(estimator: str) -> None:
 def test_predictions_depend_on_the_order_of_the_chain() -> None:
     x, y, unseen = rows()
     in_order, reversed_order = (
-        fit("k_nearest_neighbors", x, y, HEADS, chain, seed=1).predict(unseen) for chain in (list(HEADS), list(HEADS)[::-1])
+        fitted("k_nearest_neighbors", x, y, HEADS, chain, seed=1).predict(unseen) for chain in (list(HEADS), list(HEADS)[::-1])
     )
     assert not np.allclose(in_order, reversed_order)
 
@@ -142,14 +148,14 @@ def test_predictions_depend_on_the_order_of_the_chain() -> None:
 def test_a_chain_names_each_head_once(chain: list[str]) -> None:
     x, y, _ = rows()
     with pytest.raises(ValueError, match="PE, V, RH"):
-        fit("linear_regression", x, y, HEADS, chain, seed=1)
+        fitted("linear_regression", x, y, HEADS, chain, seed=1)
 
 
 @pytest.mark.parametrize("chain", [None, tuple(HEADS)])
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_predictions_are_reproducible_with_the_same_seed(estimator: str, chain: tuple[str, ...] | None) -> None:
     x, y, unseen = rows(30)
-    first, again, other = (fit(estimator, x, y, HEADS, chain, seed).predict(unseen) for seed in (1, 1, 2))
+    first, again, other = (fitted(estimator, x, y, HEADS, chain, seed).predict(unseen) for seed in (1, 1, 2))
     assert first == pytest.approx(again, rel=1e-12)  # a forest adds up its trees in the order in which threads finish
     assert np.allclose(first, other) == (estimator not in RANDOM)
 
@@ -157,18 +163,18 @@ def test_predictions_are_reproducible_with_the_same_seed(estimator: str, chain: 
 @pytest.mark.parametrize("estimator", ["linear_regression", "histogram_gradient_boosting"])
 def test_the_cost_of_an_estimator_has_seconds_and_bytes(estimator: str) -> None:
     x, y, unseen = rows()
-    fitted = fit(estimator, x, y, HEADS, ["V", "PE", "RH"], seed=1)
-    cost = measure_cost(fitted, unseen)
+    baseline = fitted(estimator, x, y, HEADS, ["V", "PE", "RH"], seed=1)
+    cost = measure_cost(baseline, unseen)
     assert (cost.parameters, cost.tuning_seconds) == (None, 0.0)
-    assert cost.training_seconds == fitted.seconds > 0
+    assert cost.training_seconds == baseline.seconds > 0
     assert cost.latency > 0
     assert cost.bytes > 500
-    assert measure_cost(replace(fitted, seconds=2.5), unseen).training_seconds == 2.5
+    assert measure_cost(replace(baseline, seconds=2.5), unseen).training_seconds == 2.5
 
 
 def test_a_forest_is_larger_than_a_linear_regression() -> None:
     x, y, unseen = rows()
     forest, linear = (
-        measure_cost(fit(name, x, y, HEADS, None, seed=1), unseen) for name in ("random_forest", "linear_regression")
+        measure_cost(fitted(name, x, y, HEADS, None, seed=1), unseen) for name in ("random_forest", "linear_regression")
     )
     assert forest.bytes > 10 * linear.bytes

@@ -21,7 +21,7 @@ from scipy import stats
 
 from branchsweep.config.comparison import N_REPETITIONS
 from branchsweep.metrics.comparison_result import ContestantResult, PairwiseDifference
-from branchsweep.metrics.significance import corrected_t, holm, standardized
+from branchsweep.metrics.significance import SignificanceSettings, corrected_t, holm, standardized
 from branchsweep.types import Floats
 
 HALVES_SHAPE = (N_REPETITIONS, 2)
@@ -120,7 +120,7 @@ def _compare(
     for (name, head), values in differences.items():
         f, p = tests[name, head]
         p_adjusted = adjusted[name, head]
-        difference = corrected_t(values.ravel(), TEST_SHARE, confidence=1 - alpha)
+        difference = corrected_t(values.ravel(), TEST_SHARE, SignificanceSettings(confidence=1 - alpha))
         compared.append(
             PairwiseDifference(
                 head=head,

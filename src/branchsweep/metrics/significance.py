@@ -45,6 +45,37 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class SignificanceSettings:
+    """What a difference is tested against, and how wide its interval is.
+
+    Args:
+        margin: By how much the challenger may be worse in the test behind `Difference.p_worse`.
+        confidence: Level of the two-sided interval.
+    """
+
+    margin: float = 0.0
+    confidence: float = 0.9
+
+
+DEFAULT_SETTINGS = SignificanceSettings()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairedPredictions:
+    """The predictions of two models on the same rows, with the actual values.
+
+    Args:
+        actual: `(rows, heads)` in natural units, at least two rows.
+        champion: The champion's predictions, of the same shape.
+        challenger: The challenger's predictions, of the same shape.
+    """
+
+    actual: Floats
+    champion: Floats
+    challenger: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class ComparedMetrics:
     """The metrics by which two models are compared: the one that trials are ranked by, and the score of each head.
 
@@ -84,7 +115,7 @@ def mean_by_fold(values: Floats, folds: Sequence[int]) -> Floats:
     return np.stack([values[..., numbers == fold].mean(axis=-1) for fold in np.unique(numbers)], axis=-1)
 
 
-def corrected_t(differences: Floats, validation_share: float, margin: float = 0.0, confidence: float = 0.9) -> Difference:
+def corrected_t(differences: Floats, validation_share: float, settings: SignificanceSettings = DEFAULT_SETTINGS) -> Difference:
     """The corrected resampled t-test (Nadeau and Bengio 2003, "Inference for the Generalization Error", section 3).
 
     Folds share training rows, so their differences are correlated, and a plain t-test rejects too often. The variance of the
@@ -94,8 +125,7 @@ def corrected_t(differences: Floats, validation_share: float, margin: float = 0.
         differences: The challenger's score minus the champion's, one per fold.
         validation_share: The share of a fold's rows that it is validated on (0.2 with five folds), below 1. With 0 the test is
             the plain t-test.
-        margin: By how much the challenger may be worse in the test behind `p_worse`.
-        confidence: Level of the two-sided interval.
+        settings: The margin and the level of the interval.
 
     Raises:
         ValueError: There are fewer than two differences, so there is no variance.
@@ -106,14 +136,14 @@ def corrected_t(differences: Floats, validation_share: float, margin: float = 0.
     ratio = validation_share / (1.0 - validation_share)
     error = float(np.std(differences, ddof=1)) * math.sqrt(1.0 / len(differences) + ratio)
     freedom = len(differences) - 1
-    half_width = float(stats.t.ppf(0.5 + confidence / 2, freedom)) * error
+    half_width = float(stats.t.ppf(0.5 + settings.confidence / 2, freedom)) * error
     return Difference(
         mean,
         mean - half_width,
         mean + half_width,
         p=2 * float(stats.t.sf(abs(standardized(mean, error)), freedom)),
         p_better=float(stats.t.sf(standardized(mean, error), freedom)),
-        p_worse=float(stats.t.cdf(standardized(mean + margin, error), freedom)),
+        p_worse=float(stats.t.cdf(standardized(mean + settings.margin, error), freedom)),
     )
 
 
@@ -125,14 +155,11 @@ def standardized(value: float, unit: float) -> float:
 
 
 def paired_bootstrap(
-    actual: Floats,
-    champion: Floats,
-    challenger: Floats,
+    predictions: PairedPredictions,
     metrics: ComparedMetrics,
     resamples: int,
     seed: int,
-    margin: float = 0.0,
-    confidence: float = 0.9,
+    settings: SignificanceSettings = DEFAULT_SETTINGS,
 ) -> Mapping[str, Difference]:
     """The paired bootstrap: differences of scores on rows drawn with replacement, the same for both (Efron, Tibshirani 1993).
 
@@ -141,14 +168,11 @@ def paired_bootstrap(
     other rows of the same distribution, and does not account for other initial weights.
 
     Args:
-        actual: `(rows, heads)` in natural units, at least two rows.
-        champion: The champion's predictions, of the same shape.
-        challenger: The challenger's predictions, of the same shape.
+        predictions: Of both models.
         metrics: The metrics to compare, whose heads are in the order of the columns.
         resamples: The number of resamples.
         seed: Seed of the resamples.
-        margin: By how much the challenger may be worse in the test behind `p_worse`.
-        confidence: Level of the two-sided interval.
+        settings: The margin and the level of the interval.
 
     Returns:
         By the names of the metrics.
@@ -158,16 +182,18 @@ def paired_bootstrap(
         after, before = (r2(actual, predicted, axis).T for predicted in (challenger, champion))
         return metrics.values(after) - metrics.values(before)
 
-    measured = differences(actual.T[:, np.newaxis], champion.T[:, np.newaxis], challenger.T[:, np.newaxis], axis=-1)[:, 0]
+    by_head = predictions.actual.T, predictions.champion.T, predictions.challenger.T
+    actual, champion, challenger = (values[:, np.newaxis] for values in by_head)
+    measured = differences(actual, champion, challenger, axis=-1)[:, 0]
     bootstrap = stats.bootstrap(
-        (actual.T, champion.T, challenger.T),
+        by_head,
         differences,
         n_resamples=resamples,
-        batch=max(1, RESAMPLED_AT_ONCE // actual.size),
+        batch=max(1, RESAMPLED_AT_ONCE // predictions.actual.size),
         vectorized=True,
         paired=True,
         axis=-1,
-        confidence_level=confidence,
+        confidence_level=settings.confidence,
         method="percentile",
         rng=np.random.default_rng(seed),
     )
@@ -181,7 +207,7 @@ def paired_bootstrap(
             float(bootstrap.confidence_interval.high[index]),
             p=min(1.0, 2 * min(not_better, not_worse)),
             p_better=not_better,
-            p_worse=_share(values >= -margin),
+            p_worse=_share(values >= -settings.margin),
         )
     return by_metric
 

@@ -53,29 +53,35 @@ class FittedBaseline:
         return self.model.predict(x)
 
 
-def fit(
-    estimator: str, x: Floats, y: Floats, heads: Mapping[str, Head], chain: Sequence[str] | None = None, seed: int = 0
-) -> FittedBaseline:
-    """An estimator after learning all heads, with the time that it took.
+def make_estimators(name: str, heads: Mapping[str, Head], seed: int = 0) -> dict[str, Estimator]:
+    """The estimator of each head.
 
     Args:
-        estimator: One of the names that every head has an estimator for, such as `random_forest`.
+        name: One of those that every head has an estimator for, such as `random_forest`.
+        heads: The kinds of the heads.
+        seed: Of an estimator that is random, from 0 and below 2³².
+    """
+    return {head: kind.estimator(name, seed) for head, kind in heads.items()}
+
+
+def fit(estimators: Mapping[str, Estimator], x: Floats, y: Floats, chain: Sequence[str] | None = None) -> FittedBaseline:
+    """Estimators after learning all heads, with the time that it took.
+
+    Args:
+        estimators: By head, in the order of the targets' columns.
         x: Training inputs `(n, D)`, in the columns' own units.
         y: Training targets `(n, H)`, in the heads' own units.
-        heads: The kinds of the heads, in the order of the targets' columns.
         chain: All heads in the order in which they are learnt and predicted, each from the inputs and the heads before it
             (from their actual values in training, from their predictions afterwards). None: each head by itself.
-        seed: Of an estimator that is random, from 0 and below 2³².
 
     Raises:
         ValueError: The chain does not name each head once.
     """
-    if chain is not None and sorted(chain) != sorted(heads):
-        raise ValueError(f"got the chain {', '.join(chain)}, expected each of the heads {', '.join(heads)} once")
-    estimators = tuple(kind.estimator(estimator, seed) for kind in heads.values())
-    columns = list(heads)
+    if chain is not None and sorted(chain) != sorted(estimators):
+        raise ValueError(f"got the chain {', '.join(chain)}, expected each of the heads {', '.join(estimators)} once")
+    columns, by_column = list(estimators), tuple(estimators.values())
     started = time.perf_counter()
-    fitted = _fit_chain(estimators, [columns.index(head) for head in chain], x, y) if chain else _fit_each(estimators, x, y)
+    fitted = _fit_chain(by_column, [columns.index(head) for head in chain], x, y) if chain else _fit_each(by_column, x, y)
     return FittedBaseline(fitted, time.perf_counter() - started)
 
 

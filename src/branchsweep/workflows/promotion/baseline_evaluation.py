@@ -11,7 +11,7 @@ from branchsweep.config.experiment_checks import SKLEARN_BASELINES
 from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
-from branchsweep.models.baselines import fit as fit_estimator
+from branchsweep.models.baselines import fit, make_estimators
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.trial import HeadScore, Score, Status, Trial
 from branchsweep.types import Floats
@@ -99,7 +99,8 @@ def _estimator_result(name: str, sweep: SweepContext) -> BaselineResult:
     kinds = kinds_by_head(sweep.experiment)
 
     def measure(x: Floats, y: Floats, unseen: Floats, actual: Floats) -> Mapping[str, HeadScore]:
-        return scores.head_scores(actual, fit_estimator(name, x, y, kinds).predict(unseen), kinds)
+        fitted = fit(make_estimators(name, kinds), x, y)
+        return scores.head_scores(actual, fitted.predict(unseen), kinds)
 
     by_fold = [
         measure(rows.x[train], rows.y[train], rows.x[validation], rows.y[validation])

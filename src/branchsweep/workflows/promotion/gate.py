@@ -38,6 +38,8 @@ from branchsweep.metrics.objectives import ranking_label
 from branchsweep.metrics.significance import (
     ComparedMetrics,
     Difference,
+    PairedPredictions,
+    SignificanceSettings,
     corrected_t,
     holm,
     mean_by_fold,
@@ -81,15 +83,24 @@ class GateCandidate:
         return not np.isfinite(list(self.scores.values())).all()
 
 
-def decide_promotion(
-    gate: Gate,
-    objective: Objective,
-    champion: GateCandidate | None,
-    challenger: GateCandidate,
-    actual: Floats | None,
-    validation_share: float,
-    seed: int,
-) -> PromotionDecision:
+@dataclass(frozen=True, slots=True)
+class GateMeasurements:
+    """What was measured of the two models between which the gate decides.
+
+    Args:
+        champion: The champion; None if there is none, and then the challenger becomes it.
+        challenger: The challenger. Its lanes stand in the same order of folds and seeds as the champion's.
+        actual: The targets of the test rows, `(rows, heads)` in natural units; None where they are not to be used.
+        validation_share: Of the rows behind a fold, the part it is validated on: 1 / folds.
+    """
+
+    champion: GateCandidate | None
+    challenger: GateCandidate
+    actual: Floats | None
+    validation_share: float
+
+
+def decide_promotion(gate: Gate, objective: Objective, measured: GateMeasurements, seed: int) -> PromotionDecision:
     """Whether the challenger becomes the champion, with the cause, the evidence behind it, and both as a sentence.
 
     The rule is this module's first paragraphs'. Intervals are two-sided at 1 - 2 alpha, so that the interval of the ranking
@@ -98,15 +109,13 @@ def decide_promotion(
     Args:
         gate: Level, margin, resamples.
         objective: By whose rule the challenger must be better.
-        champion: The champion; None if there is none, and then the challenger becomes it.
-        challenger: The challenger. Its lanes stand in the same order of folds and seeds as the champion's.
-        actual: The targets of the test rows, `(rows, heads)` in natural units; None where they are not to be used.
-        validation_share: Of the rows behind a fold, the part it is validated on: 1 / folds.
+        measured: What was measured of both.
         seed: Of the resamples.
 
     Raises:
         ValueError: The two have other heads or other folds, so that nothing can be compared.
     """
+    champion, challenger, actual = measured.champion, measured.challenger, measured.actual
     rule = objective.ranking_metric
     metrics = ComparedMetrics(challenger.score_metrics, objective)
     policy: dict[str, Any] = {
@@ -116,7 +125,7 @@ def decide_promotion(
         "rule": objective.ranking_description,
         "lanes": len(challenger.folds),
         "folds": len(set(challenger.folds)),
-        "validation_share": validation_share,
+        "validation_share": measured.validation_share,
     }
     label, name = ranking_label(objective, challenger.score_metrics), champion.name if champion else ""
 
@@ -136,16 +145,16 @@ def decide_promotion(
     if policy["folds"] == 1:
         return decision(PromotionCause.ONE_FOLD, policy)
 
-    confidence = max(0.0, 1 - 2 * gate.alpha)
-    lanes = _over_lanes(metrics, champion, challenger, validation_share, gate.margin, confidence)
+    settings = SignificanceSettings(gate.margin, confidence=max(0.0, 1 - 2 * gate.alpha))
+    lanes = _over_lanes(metrics, champion, challenger, measured.validation_share, settings)
     test: Mapping[str, Difference] = {}
     if actual is not None and champion.predictions is not None and challenger.predictions is not None:
-        predicted = champion.predictions, challenger.predictions
-        test = paired_bootstrap(actual, *predicted, metrics, gate.bootstrap, seed, gate.margin, confidence)
+        paired = PairedPredictions(actual, champion.predictions, challenger.predictions)
+        test = paired_bootstrap(paired, metrics, gate.bootstrap, seed, settings)
         policy["rows"] = len(actual)
     cause, decisive = _cause(gate, rule, lanes, test)
     figures = _metric_evidence(metrics, champion, challenger, lanes, test)
-    return decision(cause, {**policy, "confidence": confidence, "figures": figures, "decisive": decisive})
+    return decision(cause, {**policy, "confidence": settings.confidence, "figures": figures, "decisive": decisive})
 
 
 def _cause(
@@ -221,14 +230,12 @@ def _over_lanes(
     champion: GateCandidate,
     challenger: GateCandidate,
     validation_share: float,
-    margin: float,
-    confidence: float,
+    settings: SignificanceSettings,
 ) -> Mapping[str, Difference]:
     """What the folds say, by figure."""
     differences = _lane_figures(challenger, metrics) - _lane_figures(champion, metrics)
     return {
-        metric: corrected_t(row, validation_share, margin, confidence)
-        for metric, row in zip(metrics.names, differences, strict=True)
+        metric: corrected_t(row, validation_share, settings) for metric, row in zip(metrics.names, differences, strict=True)
     }
 
 

@@ -135,15 +135,13 @@ class PromotionPipeline:
                 rival_predictions = self.sweep.training.trainer.predict(folder, dataset.x[split.test])
             actual = dataset.y[split.test]
         train, validation = split.confirmation[0]
-        return gate.decide_promotion(
-            experiment.promotion.gate,
-            experiment.objective,
-            _gate_candidate(rival, rival_predictions) if rival else None,
-            _gate_candidate(finalist, None if actual is None else predictions),
-            actual,
-            len(validation) / (len(train) + len(validation)),
-            experiment.seed,
+        measured = gate.GateMeasurements(
+            champion=_gate_candidate(rival, rival_predictions) if rival else None,
+            challenger=_gate_candidate(finalist, None if actual is None else predictions),
+            actual=actual,
+            validation_share=len(validation) / (len(train) + len(validation)),
         )
+        return gate.decide_promotion(experiment.promotion.gate, experiment.objective, measured, experiment.seed)
 
     def _register(
         self, exported: _ExportedFinalist, decision: PromotionDecision, current: CurrentChampion | None
