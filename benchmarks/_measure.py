@@ -30,8 +30,9 @@ from branchsweep.runtime import cache_folder, silence_stderr
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import Trainer, WorkerStatus
-from branchsweep.trial import Result
+from branchsweep.trial import Result, Trial
 from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.trial_runner import TrialGroup, run_groups
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
@@ -223,6 +224,11 @@ def interleaved(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
         for name, run in ways.items():
             measured[name].append(run())
     return {name: statistics.median(figures) for name, figures in measured.items()}
+
+
+def run_trials(trials: Sequence[Trial], experiment: Experiment, training: TrainingContext) -> Iterator[Result]:
+    """The trials of one round with their scores, each as soon as it has one."""
+    return (result for _, result in run_groups([TrialGroup(trials, range(experiment.folds))], experiment, training))
 
 
 def note(line: str) -> None:

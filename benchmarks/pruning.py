@@ -37,7 +37,6 @@ from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result, Trial
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.promotion.refit import RefitRequest, refit
-from branchsweep.workflows.trial_runner import run_trials
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Side:
 def trained(setting: _measure.Setting, trials: Sequence[Trial], trainer: LocalWorkers) -> Side:
     """All trials answered, as the experiment prunes."""
     began = time.perf_counter()
-    found = list(run_trials(trials, setting.experiment, setting.training(trainer)))
+    found = list(_measure.run_trials(trials, setting.experiment, setting.training(trainer)))
     return Side(
         sorted(found, key=lambda result: result.trial.number),
         time.perf_counter() - began,

@@ -37,7 +37,6 @@ from branchsweep.training.lanes import search_lane
 from branchsweep.training.local_workers import LocalWorkers, available_cores
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Trial
-from branchsweep.workflows.trial_runner import run_trials
 
 
 def article(options: argparse.Namespace) -> dict[str, Any]:
@@ -159,7 +158,7 @@ def from_cold(setting: _measure.Setting, trials: Sequence[Trial]) -> tuple[float
         began = time.perf_counter()
         with LocalWorkers(setting.rows, cache_folder=cache_folder()) as workers:
             trainer = _measure.Stopwatch(workers, began)
-            answered = list(run_trials(trials, setting.experiment, setting.training(trainer)))
+            answered = list(_measure.run_trials(trials, setting.experiment, setting.training(trainer)))
             seconds = time.perf_counter() - began
     assert len(answered) == len(trials)
     return seconds - (trainer.import_seconds or 0.0), trainer

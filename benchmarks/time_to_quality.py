@@ -52,7 +52,6 @@ from branchsweep.training.lanes import search_lane
 from branchsweep.training.local_workers import LocalWorkers, available_cores
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result
-from branchsweep.workflows.trial_runner import run_trials
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def _answers(setting: _measure.Setting, trainer: LocalWorkers) -> Iterator[Resul
     experiment, driver = setting.experiment, open_driver(setting.experiment)
     while trials := driver.ask(experiment.batch):
         answers: dict[int, Result] = {}
-        for result in run_trials(trials, experiment, setting.training(trainer)):
+        for result in _measure.run_trials(trials, experiment, setting.training(trainer)):
             answers[result.trial.number] = result
             yield result
         for number in sorted(answers):

@@ -27,7 +27,6 @@ from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.ui_pages import (
     SERVER_ENVIRONMENT,
     charts_page,
-    curves_page,
     experiment_page,
     file_page,
     link,
@@ -210,7 +209,8 @@ def test_the_sweeps_page_shows_its_result(served: ServedSweep) -> None:
 
 
 def test_a_trials_curves_are_drawn(served: ServedSweep) -> None:
-    with served.browser.page(served.link(curves_page(served.experiment_id, served.trials[0]))) as page:
+    curves = f"#/experiments/{served.experiment_id}/runs/{served.trials[0]}/model-metrics?workflowType=machine_learning"
+    with served.browser.page(served.link(curves)) as page:
         page.wait_for_text("curve_r2")
         page.wait_for("document.querySelectorAll('.js-plotly-plot path.js-line').length >= 2", "curve for each head")
         page.save_screenshot(SCREENSHOTS / "curves.png")

@@ -133,20 +133,6 @@ def test_dimensions_have_their_scales_and_original_values() -> None:
     assert to_distribution(Float(type="float", low=1 / 3, high=1.0, step=0.1)) == FloatDistribution(1 / 3, 0.933333333333)
 
 
-def test_several_objectives(storage: str) -> None:
-    experiment = make_experiment("random", MIXED, trials=8)
-    results = results_of(experiment)
-
-    def per_head(score: Score) -> tuple[float, ...]:
-        return tuple(head.score for head in score.heads.values())
-
-    export_study(experiment, results, storage, "contract", FACTS, per_head, ["maximize", "maximize"])
-    study = read(storage)
-    assert len(study.directions) == 2
-    assert study.trials[0].values == [0.9, 0.8]
-    assert [trial.number for trial in study.best_trials] == [0]
-
-
 def test_an_existing_study_of_the_same_name_is_refused_and_left_unchanged(storage: str) -> None:
     experiment = make_experiment("random", MIXED, trials=8)
     results = results_of(experiment)

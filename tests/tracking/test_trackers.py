@@ -35,7 +35,6 @@ from branchsweep.tracking.tracking_uri import resolve_tracking_uri
 from branchsweep.tracking.ui_pages import (
     MODELS,
     charts_page,
-    curves_page,
     experiment_page,
     file_page,
     link,
@@ -50,6 +49,7 @@ from contracts.registry import RegistryContract
 from contracts.results import exact_texts, example_result
 from contracts.tracker import TrackerContract
 from contracts.tracking_records import OpenTracking, example_candidate, register, sweep_record
+from mlflow_views import decode_state
 from processes import start_python
 from scores import SCORE_METRICS, head_score
 
@@ -170,10 +170,10 @@ class TestStoredRuns:
         tracker = MlflowTracker.open(sweep_record(dimensions=["trunk.depth"]), mlflow_store)
         tags = client_of(tracker).get_experiment(tracker.experiment_id).tags
         query = f"tags.`branchsweep.sweep` = '{tracker.run_id}'"
-        assert ui_views.decode_state(tags[f"mlflow.sharedViewState.{tracker.run_id}"]) == ui_views.view_state(
+        assert decode_state(tags[f"mlflow.sharedViewState.{tracker.run_id}"]) == ui_views.view_state(
             SCORE_METRICS, ["trunk.depth"], query
         )
-        charts = ui_views.decode_state(tags[f"mlflow.sharedViewState.{tracker.run_id}-charts"])
+        charts = decode_state(tags[f"mlflow.sharedViewState.{tracker.run_id}-charts"])
         tracker.record([example_result(0), example_result(1)])
         found = client_of(tracker).search_runs(
             [tracker.experiment_id], charts["searchFilter"], order_by=[f"{charts['orderByKey']} DESC"]
@@ -700,10 +700,9 @@ class TestTrackingUri:
         table, charts = view_page("7", "abc"), charts_page("7", "abc")
         assert table == f"{experiment_page('7')}&viewStateShareKey=abc"
         assert charts == f"{table}-charts&compareRunsMode=CHART"
-        pages = [file_page("7", "abc", "a b.html"), curves_page("7", "abc"), version_page("m", 2)]
+        pages = [file_page("7", "abc", "a b.html"), version_page("m", 2)]
         assert [page.removesuffix("?workflowType=machine_learning") for page in [*pages, MODELS]] == [
             "#/experiments/7/runs/abc/artifacts/a%20b.html",
-            "#/experiments/7/runs/abc/model-metrics",
             "#/models/m/versions/2",
             "#/models",
         ]

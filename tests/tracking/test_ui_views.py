@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from branchsweep.tracking.mlflow import ui_views
+from mlflow_views import decode_state
 
 DIMENSIONS = ["trunk.depth", "learning_rate"]
 
@@ -56,5 +57,5 @@ def test_tags_have_the_form_that_mlflows_pages_read() -> None:
     assert "tiny" in envelope["name"]
     assert envelope["createdAt"] == envelope["updatedAt"] == 1_700_000_000_000
     assert envelope["state"].startswith("deflate;")
-    assert ui_views.decode_state(tags[table]) == ui_views.view_state(dict.fromkeys(["PE", "V"], "r2"), DIMENSIONS, "query")
-    assert ui_views.decode_state(tags[charts])["searchFilter"].startswith("query AND metrics.`r2/mean`")
+    assert decode_state(tags[table]) == ui_views.view_state(dict.fromkeys(["PE", "V"], "r2"), DIMENSIONS, "query")
+    assert decode_state(tags[charts])["searchFilter"].startswith("query AND metrics.`r2/mean`")

@@ -67,9 +67,3 @@ def select_greedily(
         figures.append(after[best])
     taken = chosen[: int(np.argmax(figures)) + 1]  # the first of equals: the smallest
     return {key: count / len(taken) for key, count in Counter(taken).most_common()}
-
-
-def weighted_mean(predictions: Mapping[Key, Floats], shares: Mapping[Key, float]) -> Floats:
-    """The prediction of the whole, `(rows, heads)`: its members' in proportion to their shares, which add up to 1."""
-    mean: Floats = np.stack([share * predictions[key] for key, share in shares.items()]).sum(axis=0)
-    return mean

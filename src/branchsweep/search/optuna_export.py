@@ -6,12 +6,12 @@ The tracking store stays the one history of a sweep: nothing is read back from t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from decimal import Decimal
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 import sqlalchemy
@@ -26,29 +26,13 @@ from branchsweep.config.sections.dimensions import Choice, Dimension, Int
 from branchsweep.errors import OptunaExportError
 from branchsweep.metrics.names import STANDARD_ERROR, score_names
 from branchsweep.search.search_points import to_search_point, value_at_index
-from branchsweep.trial import Params, Result, Score, Status
-
-ValuesOf = Callable[[Score], tuple[float, ...]]
-"""Returns the values of a score that a study has: one number per objective."""
-
-Direction = Literal["maximize", "minimize"]
+from branchsweep.trial import Params, Result, Status
 
 
-def mean_score(score: Score) -> tuple[float, ...]:
-    """The only objective: the mean of the heads' scores."""
-    return (score.value,)
-
-
-def export_study(
-    experiment: Experiment,
-    results: Sequence[Result],
-    storage: str,
-    name: str,
-    facts: Mapping[str, str],
-    values_of: ValuesOf = mean_score,
-    directions: Sequence[Direction] = ("maximize",),
-) -> None:
+def export_study(experiment: Experiment, results: Sequence[Result], storage: str, name: str, facts: Mapping[str, str]) -> None:
     """Write a sweep as a new study with one trial per result, in order of the trials' numbers; all of it or nothing.
+
+    The study has one objective, which is maximized: the mean of the heads' scores.
 
     Args:
         experiment: Determines the space.
@@ -56,19 +40,15 @@ def export_study(
         storage: SQLAlchemy's URL of the storage, `sqlite:///study.db`. A missing file is created.
         name: The study's name.
         facts: User attributes of the study.
-        values_of: Returns the objective values of a score.
-        directions: The direction of each objective.
 
     Raises:
         OptunaExportError: The URL is not valid, the storage cannot be written, or it has a study of this name.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line for every study made says nothing to a user
-    trials = [
-        to_frozen_trial(experiment, result, values_of) for result in sorted(results, key=lambda result: result.trial.number)
-    ]
+    trials = [to_frozen_trial(experiment, result) for result in sorted(results, key=lambda result: result.trial.number)]
     with _opened(storage) as opened:
         try:
-            study = optuna.create_study(study_name=name, storage=opened, directions=list(directions))
+            study = optuna.create_study(study_name=name, storage=opened, direction="maximize")
         except DuplicatedStudyError:
             where = _shown(_address(storage))
             raise OptunaExportError(f"there is a study '{name}' in {where} already; choose another name (--name)") from None
@@ -82,18 +62,17 @@ def export_study(
             raise
 
 
-def to_frozen_trial(experiment: Experiment, result: Result, values_of: ValuesOf = mean_score) -> FrozenTrial:
+def to_frozen_trial(experiment: Experiment, result: Result) -> FrozenTrial:
     """A result as a trial of Optuna, its params with the values of the experiment.
 
     Params of an initial trial that are no values of the space are kept as the user attribute `outside`. Times are not recorded:
     the trial ends now, and began as many seconds ago as it took.
     """
     params, outside = _split_params(experiment, result.trial.params)
-    values = values_of(result.score)
-    has_values = result.score.status is not Status.FAILED and all(map(math.isfinite, values))
+    has_value = result.score.status is not Status.FAILED and math.isfinite(result.score.value)
     trial = create_trial(
-        state=_STATES[result.score.status] if has_values else TrialState.FAIL,
-        values=list(values) if has_values else None,
+        state=_STATES[result.score.status] if has_value else TrialState.FAIL,
+        value=result.score.value if has_value else None,
         params=dict(params),
         distributions={name: to_distribution(experiment.space.dimensions[name]) for name in params},
         user_attrs=_attributes(result, experiment.score_metrics) | ({"outside": dict(outside)} if outside else {}),

@@ -58,11 +58,6 @@ def run_page(experiment_id: str, run_id: str) -> str:
     return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}{TRAINING}"
 
 
-def curves_page(experiment_id: str, run_id: str) -> str:
-    """The metrics of a run as charts."""
-    return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}/model-metrics{TRAINING}"
-
-
 def file_page(experiment_id: str, run_id: str, file: str) -> str:
     """A file of a run, beside the list of its files."""
     return f"#/experiments/{quote(experiment_id)}/runs/{quote(run_id)}/artifacts/{quote(file)}{TRAINING}"

@@ -33,22 +33,6 @@ def never_stop() -> str:
     return ""
 
 
-def run_trials(
-    trials: Sequence[Trial], experiment: Experiment, training: TrainingContext, recorded: Sequence[Result] = ()
-) -> Iterator[Result]:
-    """Trains the trials of a round side by side, from rung to rung, and yields each with its score as soon as it has one.
-
-    Args:
-        trials: What is to be trained.
-        experiment: Gives rungs, folds and seeds.
-        training: Trains them.
-        recorded: Trials of the same round that have their scores already. They compete at the rungs as they did when they were
-            trained, so that a round that was cut short ends as it would have ended.
-    """
-    group = TrialGroup(trials, range(experiment.folds), recorded)
-    return (result for _, result in run_groups([group], experiment, training))
-
-
 @dataclass(frozen=True, slots=True)
 class TrialGroup:
     """Trials that compete with each other.

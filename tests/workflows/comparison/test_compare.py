@@ -28,7 +28,7 @@ from branchsweep.workflows.comparison.protocol import (
     protocol,
 )
 from branchsweep.workflows.context import ComparisonContext, TrainingContext
-from branchsweep.workflows.trial_runner import TrialGroup, run_groups, run_trials
+from branchsweep.workflows.trial_runner import TrialGroup, run_groups
 from fakes import FormulaTrainer, RecordingProgress
 from tiny_sweep import tiny_experiment
 
@@ -297,10 +297,9 @@ def test_the_result_of_a_group_of_trials_does_not_depend_on_the_other_groups() -
     )
     for group in range(2):
         group_rows = TrainingRows(dataset.x, dataset.y, (folds[group],), dataset.heads)
-        alone = sorted(
-            run_trials(trials[group], experiment, TrainingContext(FormulaTrainer(group_rows), group_rows, RecordingProgress())),
-            key=lambda result: result.trial.number,
-        )
+        training = TrainingContext(FormulaTrainer(group_rows), group_rows, RecordingProgress())
+        of_one_group = run_groups([TrialGroup(trials[group], range(experiment.folds))], experiment, training)
+        alone = sorted((result for _, result in of_one_group), key=lambda result: result.trial.number)
         in_group = [result for index, result in together if index == group]
         assert [result.score.status for result in in_group] == [result.score.status for result in alone]
         assert [result.score.value for result in in_group] == pytest.approx([result.score.value for result in alone])

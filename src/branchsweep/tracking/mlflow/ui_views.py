@@ -82,13 +82,6 @@ def _envelope(name: str, state: dict[str, Any], created: int) -> str:
     return json.dumps({"name": name, "createdAt": created, "updatedAt": created, "state": COMPRESSED + packed})
 
 
-def decode_state(value: str) -> dict[str, Any]:
-    """The state of a view, from the value of its tag."""
-    packed = str(json.loads(value)["state"]).removeprefix(COMPRESSED)
-    state: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(packed)))
-    return state
-
-
 def view_state(score_metrics: Mapping[str, str], dimensions: Sequence[str], query: str) -> dict[str, Any]:
     """The state of a view: the trials that `query` selects, the best mean first, scores by head in front; and its charts."""
     heads, names = list(score_metrics), score_names(score_metrics)
