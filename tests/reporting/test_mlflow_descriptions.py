@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from branchsweep.reporting.mlflow_descriptions import escape_markdown, finished_
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import MeanScores, Result, Score, Status, Trial
 from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, ConfirmedTrial, PromotionResult, SweepSummary
+from branchsweep.workflows.sweep_report import SweepReport
 from scores import head_score
 from tiny_sweep import tiny_experiment
 
@@ -59,10 +61,16 @@ def sweep_summary(**changed: object) -> SweepSummary:
     return replace(base, **changed)  # type: ignore[arg-type]  # by name
 
 
+def described(
+    summary: SweepSummary, results: list[Result], pages: TrackingLinks = PAGES, files: Sequence[str] = (), question: str = ""
+) -> str:
+    experiment = tiny_experiment(heads={"PE": {"unit": "MW"}, "V_1": {"column": "V"}}, question=question)
+    return finished_description(SweepReport(experiment, results, summary), pages, files)
+
+
 def test_description_of_a_finished_sweep_has_question_scores_best_trials_and_links() -> None:
-    description = finished_description(
-        sweep_summary(), "How far?", HEADS, [result(1, "article"), result(3)], PAGES, ["summary.json", "report.html"]
-    )
+    files, results = ["summary.json", "report.html"], [result(1, "article"), result(3)]
+    description = described(sweep_summary(), results, files=files, question="How far?")
     lines = description.splitlines()
     assert bold(lines[0]) == ["How far?"]
     assert links(lines[2]) == {"trial 3": "#/3"}
@@ -90,13 +98,13 @@ def test_description_of_a_finished_sweep_has_question_scores_best_trials_and_lin
 
 
 def test_there_are_links_only_to_pages_that_exist() -> None:
-    assert "[report]" not in finished_description(sweep_summary(), "", HEADS, [result(3)], PAGES, ["summary.json"])
-    without_pages = finished_description(sweep_summary(), "", HEADS, [result(3)], TrackingLinks(), ["report.html"])
+    assert "[report]" not in described(sweep_summary(), [result(3)], files=["summary.json"])
+    without_pages = described(sweep_summary(), [result(3)], TrackingLinks(), ["report.html"])
     assert "](" not in without_pages and "| **003** |" in without_pages
 
 
 def description_of(**changed: object) -> str:
-    return finished_description(sweep_summary(**changed), "", HEADS, [result(3)], PAGES)
+    return described(sweep_summary(**changed), [result(3)])
 
 
 @pytest.mark.parametrize("without", [{"best": None}, {}], ids=["no trial qualifies", "the refit diverged"])
@@ -128,7 +136,7 @@ def test_description_has_the_unmet_constraints_as_warnings() -> None:
 
 
 def test_description_without_trials_has_no_table() -> None:
-    assert "|" not in finished_description(sweep_summary(best=None, confirmed=()), "", HEADS, [], PAGES)
+    assert "|" not in described(sweep_summary(best=None, confirmed=()), [])
 
 
 def test_escaped_text_is_shown_literally() -> None:

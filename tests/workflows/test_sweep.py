@@ -419,9 +419,6 @@ def test_a_sweep_record_describes_the_space_the_table_and_the_environment() -> N
     assert json.loads(record.files["environment.json"])["device"] == record.tags["device"] == "processor"
     on_gpu = new_sweep_record(sweep.experiment, sweep.dataset, sweep.split, device=Device("gpu", 2**34, "Tesla T4"))
     assert (on_gpu.key, on_gpu.tags["device"]) == (record.key, "Tesla T4"), "where it is trained makes it no other sweep"
-    description = "**How far?**"
-    described = new_sweep_record(sweep.experiment, sweep.dataset, sweep.split, description=description)
-    assert (described.key, described.description) == (record.key, description)
     stand_in = new_sweep_record(sweep.experiment, replace(sweep.dataset, source="stand-in"), sweep.split).table
     assert stand_in is not None and stand_in.name == "tiny.csv (stand-in)"
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from branchsweep.tracking.open import ListedComparison, ListedSweep, RecordedSweep
     from branchsweep.workflows.records.leaderboard import Leaderboard
     from branchsweep.workflows.records.trial_details import TrialDetails
+    from branchsweep.workflows.records.trial_filter import TrialFilter
 
 MOST_TRIALS = 20
 """Trials of a sweep that are shown by default."""
@@ -56,6 +57,7 @@ def show(
     from branchsweep.reporting.text import layout, trials
     from branchsweep.reporting.text.run_lists import render_run_lists
     from branchsweep.tracking.open import list_comparisons, list_sweeps, open_recorded_sweep, runs_to_json
+    from branchsweep.workflows.records.trial_filter import OBJECTIVE, TrialFilter
 
     console = Console()
     filters = {"--sort": sort, "--status": status, "--where": where, "--most": most}
@@ -75,7 +77,9 @@ def show(
         typer.echo(findings.to_json()) if as_json else console.print(render_comparison(findings))
         return
     if trial is None:
-        board = _leaderboard(recorded, sort, status or [], where or [], most, as_json)
+        most = most if most or as_json else MOST_TRIALS
+        trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status or [], where or [], most, recorded.record.score_metrics)
+        board = _leaderboard(recorded, trial_filter)
         typer.echo(board.to_json()) if as_json else console.print(trials.render_leaderboard(board))
     else:
         details = _trial_details(recorded, trial, tracking_uri, console.width - layout.INDENT)
@@ -97,31 +101,26 @@ def _comparison_named(name: str, tracking_uri: str | None) -> ComparisonResult |
     return found
 
 
-def _leaderboard(
-    recorded: RecordedSweep, sort: str | None, status: list[str], where: list[str], most: int | None, as_json: bool
-) -> Leaderboard:
+def _leaderboard(recorded: RecordedSweep, trial_filter: TrialFilter) -> Leaderboard:
     """Filter and sort the trials of a recorded sweep."""
     from branchsweep.config.yaml.recorded import parse_recorded_experiment
-    from branchsweep.workflows.records.leaderboard import leaderboard
-    from branchsweep.workflows.records.trial_filter import OBJECTIVE, TrialFilter
+    from branchsweep.workflows.records.leaderboard import SweepTrials, leaderboard
 
-    record = recorded.record
-    most = most if most or as_json else MOST_TRIALS
-    trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status, where, most, record.score_metrics)
     experiment = parse_recorded_experiment(recorded.yaml, recorded.label) if trial_filter.needs_experiment else None
-    return leaderboard(record, recorded.run_id, recorded.recorded_results(), recorded.run_ids, trial_filter, experiment)
+    trials = SweepTrials(recorded.run_id, recorded.record, recorded.recorded_results(), recorded.run_ids)
+    return leaderboard(trials, trial_filter, experiment)
 
 
 def _trial_details(recorded: RecordedSweep, number: int, tracking_uri: str | None, columns: int) -> TrialDetails:
     """All details of one recorded trial."""
     from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.models.drawing import COLUMNS
-    from branchsweep.workflows.records.trial_details import find_trial, trial_details
+    from branchsweep.workflows.records.trial_details import RecordedTrial, find_trial, trial_details
 
     result = find_trial(recorded.recorded_results(), number, recorded.label)
     experiment = parse_recorded_experiment(recorded.yaml, recorded.label)
-    known = (recorded.run_id, recorded.run_ids[number], result, recorded.curves(number))
-    return trial_details(experiment, *known, tracking_uri, min(columns, COLUMNS))
+    trial = RecordedTrial(recorded.run_ids[number], result, recorded.curves(number))
+    return trial_details(experiment, recorded.run_id, trial, tracking_uri, min(columns, COLUMNS))
 
 
 def report(

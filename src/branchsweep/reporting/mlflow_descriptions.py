@@ -17,6 +17,7 @@ from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, promotion_o
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
 from branchsweep.workflows.records.sweep_summary import SweepSummary
+from branchsweep.workflows.sweep_report import SweepReport
 
 REPORT = "report.html"
 """Name of the HTML report among the files of a sweep."""
@@ -43,30 +44,21 @@ def running_description(experiment: Experiment) -> str:
     return "\n".join(lines) + "\n"
 
 
-def finished_description(
-    result: SweepSummary,
-    question: str,
-    heads: Sequence[str],
-    best: Sequence[Result],
-    links: TrackingLinks,
-    files: Sequence[str] = (),
-) -> str:
+def finished_description(report: SweepReport, links: TrackingLinks, files: Sequence[str] = ()) -> str:
     """The description of a finished sweep.
 
     Args:
-        result: The result of the sweep.
-        question: The question of the experiment; may be empty.
-        heads: The heads, in order.
-        best: The best trials of the search, the best first.
+        report: The sweep.
         links: Links to MLflow's pages; what has no page is named without a link.
         files: Names of the files that are kept with the sweep.
     """
+    result, question, best = report.summary, report.experiment.question, report.best
     lines = [f"**{escape_markdown(question)}**", ""] if question else []
     if result.data["source"] == "stand-in":
         lines += [f"**{SYNTHETIC_DATA_WARNING}**", ""]
     lines += [_answer(result, links), ""]
     if best:
-        lines += [*_table(result, heads, best, links), ""]
+        lines += [*_table(result, list(report.experiment.heads), best, links), ""]
     lines += [*_promotion(result, links), *_warnings(result), _trial_counts(result), ""]
     linked = _file_links(links, files)
     return "\n".join([*lines, *([" · ".join(linked), ""] if linked else [])]).rstrip() + "\n"

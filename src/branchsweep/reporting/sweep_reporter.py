@@ -9,8 +9,6 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.reporting import mlflow_descriptions
 from branchsweep.reporting.model_card import model_card_lines
 from branchsweep.tracking.protocols import TrackingLinks
-from branchsweep.trial import Result
-from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.reporter import DescribedModel
 from branchsweep.workflows.sweep_report import Files, SweepReport
 
@@ -33,17 +31,9 @@ class HtmlReporter:
         """Markdown for MLflow's page of a sweep that runs."""
         return mlflow_descriptions.running_description(experiment)
 
-    def finished_description(
-        self,
-        result: SweepSummary,
-        question: str,
-        heads: Sequence[str],
-        best: Sequence[Result],
-        links: TrackingLinks,
-        files: Sequence[str],
-    ) -> str:
+    def finished_description(self, report: SweepReport, links: TrackingLinks, files: Sequence[str]) -> str:
         """Markdown for MLflow's page of a finished sweep."""
-        return mlflow_descriptions.finished_description(result, question, heads, best, links, files)
+        return mlflow_descriptions.finished_description(report, links, files)
 
     def model_card(self, model: DescribedModel) -> str:
         """Markdown that describes a model to its users."""

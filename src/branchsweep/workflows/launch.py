@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
@@ -52,8 +53,9 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     with open_training(training_rows(dataset, split), session, experiment) as training:
         on_message = training.progress.on_message
         reporter, device = session.reporter(on_message), training.trainer.resources.device
-        record = new_sweep_record(experiment, dataset, split, prior, device, reporter.running_description(experiment))
-        with open_tracking(record, session.tracking_uri, session.fresh, session.take_over, on_message) as tracking:
+        record = new_sweep_record(experiment, dataset, split, prior, device)
+        described = replace(record, description=reporter.running_description(experiment))
+        with open_tracking(described, session.tracking_uri, session.fresh, session.take_over, on_message) as tracking:
             finished = finished_result(experiment, tracking.tracker.conclusion)
             if finished:
                 on_message("this sweep is complete; add --fresh to run it again")

@@ -10,14 +10,10 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.models.exported_model import ModelMember
 from branchsweep.tracking.protocols import PromotionDecision, TrackingLinks
-from branchsweep.trial import HeadScore, Result
+from branchsweep.trial import HeadScore
 from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
 from branchsweep.workflows.records.report_tables import report_tables
-from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.sweep_report import Files, SweepReport
-
-DESCRIBED_TRIALS = 5
-"""Trials of the search that the description of a finished sweep lists."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,23 +48,12 @@ class SweepReporter(Protocol):
         """Markdown for the tracker's page of a sweep that runs."""
         ...
 
-    def finished_description(
-        self,
-        result: SweepSummary,
-        question: str,
-        heads: Sequence[str],
-        best: Sequence[Result],
-        links: TrackingLinks,
-        files: Sequence[str],
-    ) -> str:
+    def finished_description(self, report: SweepReport, links: TrackingLinks, files: Sequence[str]) -> str:
         """Markdown for the tracker's page of a finished sweep.
 
         Args:
-            result: What the sweep returns.
-            question: What it was for; may be empty.
-            heads: The heads' names, in order.
-            best: The best trials of the search, the best first.
-            links: The tracker's pages.
+            report: The sweep, whose best trials are listed.
+            links: The tracker's pages, also of the trials in `report.best`.
             files: Names of the files that are kept with the sweep.
         """
         ...
@@ -95,10 +80,7 @@ class TableReporter:
 
     def finished_description(
         self,
-        result: SweepSummary,  # noqa: ARG002  # describes nothing
-        question: str,  # noqa: ARG002
-        heads: Sequence[str],  # noqa: ARG002
-        best: Sequence[Result],  # noqa: ARG002
+        report: SweepReport,  # noqa: ARG002  # describes nothing
         links: TrackingLinks,  # noqa: ARG002
         files: Sequence[str],  # noqa: ARG002
     ) -> str:

@@ -20,6 +20,7 @@ from branchsweep.search.protocols import Driver
 from branchsweep.tracking.protocols import SweepConclusion
 from branchsweep.training.resources import device_fact
 from branchsweep.trial import Result, Status
+from branchsweep.types import Floats
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.progress import ProgressCallback
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline, evaluate_baselines
@@ -29,9 +30,9 @@ from branchsweep.workflows.promotion.confirmation import best_candidates
 from branchsweep.workflows.promotion.pipeline import PromotionOutcome, PromotionPipeline
 from branchsweep.workflows.records.report_tables import report_tables
 from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, ConfirmedTrial, ParetoTrial, SweepSummary
-from branchsweep.workflows.reporter import DESCRIBED_TRIALS, SweepReporter
+from branchsweep.workflows.reporter import SweepReporter
 from branchsweep.workflows.search_loop import SearchResult, run_search
-from branchsweep.workflows.sweep_report import Files, SweepReport, make_report
+from branchsweep.workflows.sweep_report import Files, HeadPredictions, SweepReport, table_facts
 
 RESULT_TAG = "summary"
 """The tag that holds a finished sweep's summary."""
@@ -103,8 +104,7 @@ def _summarise(
 def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result], outcome: PromotionOutcome) -> None:
     """Record the summary of a sweep, with its report."""
     experiment, tracker, reporter = sweep.experiment, sweep.tracking.tracker, sweep.reporter
-    facts = {**environment_facts(), **device_fact(sweep.training.trainer.resources.device)}
-    report = make_report(experiment, results, result, sweep.dataset, sweep.split, outcome.confirmed, outcome.predictions, facts)
+    report = _report(sweep, result, results, outcome)
     for trial, trial_files in _trial_files(report, reporter, sweep.training.progress).items():
         tracker.log_trial_files(trial, trial_files)
     files = {
@@ -113,10 +113,8 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
         **_report_files(report, reporter, sweep.training.progress),
         **{f"{MODEL_FOLDER}/{name}": content for name, content in outcome.model_files.items()},
     }
-    best = make_evaluator(experiment.objective, results).ranking(results)[:DESCRIBED_TRIALS]
-    links = tracker.links([result.trial.number for result in best] + ([result.best.trial] if result.best else []))
+    links = tracker.links([trial.trial.number for trial in report.best] + ([result.best.trial] if result.best else []))
     test_names = score_names(experiment.score_metrics, TEST)
-    heads = list(experiment.heads)
     tracker.finish(
         metrics={
             **{test_names[head]: score for head, score in (result.test_scores or {}).items()},
@@ -128,7 +126,30 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
         },
         tags={RESULT_TAG: result.dumps()},
         files=files,
-        description=reporter.finished_description(result, experiment.question, heads, best, links, list(files)),
+        description=reporter.finished_description(report, links, list(files)),
+    )
+
+
+def _report(sweep: SweepContext, result: SweepSummary, results: Sequence[Result], outcome: PromotionOutcome) -> SweepReport:
+    """The report of a sweep that has just finished."""
+    experiment, dataset, split = sweep.experiment, sweep.dataset, sweep.split
+
+    def by_head(actual: Floats, predicted: Floats) -> Mapping[str, HeadPredictions]:
+        return {head: HeadPredictions(actual[:, h], predicted[:, h]) for h, head in enumerate(experiment.heads)}
+
+    return SweepReport(
+        experiment=experiment,
+        results=sorted(results, key=lambda result: result.trial.number),
+        summary=result,
+        table=table_facts(experiment, dataset, split),
+        predictions={} if outcome.predictions is None else by_head(dataset.y[split.test], outcome.predictions),
+        curves={trial.candidate.name: trial.score.curves for trial in outcome.confirmed if trial.score.curves},
+        environment={**environment_facts(), **device_fact(sweep.training.trainer.resources.device)},
+        finalists={
+            trial.candidate.trial.number: by_head(dataset.y[split.train], trial.predictions)
+            for trial in outcome.confirmed
+            if trial.candidate.searched and trial.score.is_complete
+        },
     )
 
 

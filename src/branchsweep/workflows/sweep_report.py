@@ -14,7 +14,6 @@ from branchsweep.data.dataset import Dataset, Split
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.trial import Result
 from branchsweep.types import Floats
-from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 
 Curves = Mapping[str, tuple[float, ...]]
@@ -22,6 +21,9 @@ Curves = Mapping[str, tuple[float, ...]]
 
 Files = Mapping[str, str | bytes]
 """Contents of text and binary files, by file name."""
+
+DESCRIBED_TRIALS = 5
+"""Trials of the search that the description of a finished sweep lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,11 @@ class SweepReport:
         return make_evaluator(self.experiment.objective, self.results)
 
     @property
+    def best(self) -> list[Result]:
+        """The best trials of the search, the best first; as many as the description of a finished sweep lists."""
+        return self.evaluator.ranking(self.results)[:DESCRIBED_TRIALS]
+
+    @property
     def ranked(self) -> list[Result]:
         """All trials, best first: eligible ones, then those that violate a constraint, pruned ones and failed ones."""
         return ranked_results(self.experiment, self.results)
@@ -123,48 +130,6 @@ def ranked_results(experiment: Experiment, results: Sequence[Result]) -> list[Re
         return not evaluator.is_eligible(result), not complete, value
 
     return sorted(results, key=order)
-
-
-def make_report(
-    experiment: Experiment,
-    results: Sequence[Result],
-    summary: SweepSummary,
-    dataset: Dataset,
-    split: Split,
-    confirmed: Sequence[ReevaluatedTrial],
-    predictions: Floats | None,
-    environment: Mapping[str, str],
-) -> SweepReport:
-    """The report of a sweep that has just finished.
-
-    Args:
-        experiment: The experiment as it was run.
-        results: All trials.
-        summary: The result of the sweep.
-        dataset: The table.
-        split: Its split.
-        confirmed: The candidates of the confirmation: the best trials, the champion, and the baselines that are networks.
-        predictions: `(test rows, heads)` of the final model; None if there is none.
-        environment: Versions of libraries, the commit, and the device.
-    """
-
-    def by_head(actual: Floats, predicted: Floats) -> Mapping[str, HeadPredictions]:
-        return {head: HeadPredictions(actual[:, h], predicted[:, h]) for h, head in enumerate(experiment.heads)}
-
-    return SweepReport(
-        experiment=experiment,
-        results=sorted(results, key=lambda result: result.trial.number),
-        summary=summary,
-        table=table_facts(experiment, dataset, split),
-        predictions={} if predictions is None else by_head(dataset.y[split.test], predictions),
-        curves={result.candidate.name: result.score.curves for result in confirmed if result.score.curves},
-        environment=environment,
-        finalists={
-            result.candidate.trial.number: by_head(dataset.y[split.train], result.predictions)
-            for result in confirmed
-            if result.candidate.searched and result.score.is_complete
-        },
-    )
 
 
 def table_facts(experiment: Experiment, dataset: Dataset, split: Split) -> TableFacts:

@@ -18,8 +18,8 @@ from branchsweep.errors import ConfigError
 from branchsweep.reporting.text.trials import render_leaderboard, render_trial_details
 from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.trial import Result, Score, Status, Trial
-from branchsweep.workflows.records.leaderboard import Leaderboard, leaderboard
-from branchsweep.workflows.records.trial_details import TrialDetails, find_trial, trial_details
+from branchsweep.workflows.records.leaderboard import Leaderboard, SweepTrials, leaderboard
+from branchsweep.workflows.records.trial_details import RecordedTrial, TrialDetails, find_trial, trial_details
 from branchsweep.workflows.records.trial_filter import Condition, TrialFilter, sorts, value_of
 from scores import SCORE_METRICS, head_score
 from tiny_sweep import tiny_experiment
@@ -64,7 +64,7 @@ def leaderboard_of(results: list[Result] = RESULTS, objective: Objective | None 
     experiment = small() if trial_filter.needs_experiment else None
     run_ids = {result.trial.number: f"run{result.trial.number}" for result in results}
     record = SweepRecord("tiny", "key", "", "", HEADS, SCORE_METRICS, objective or Objective())
-    return leaderboard(record, "sweep", results, run_ids, trial_filter, experiment)
+    return leaderboard(SweepTrials("sweep", record, results, run_ids), trial_filter, experiment)
 
 
 def numbers(**options: Any) -> list[int]:
@@ -188,7 +188,7 @@ CURVES = {"PE": [(1, -3.0), (2, 0.4), (3, 0.9)], "V": [(1, 0.1), (3, 0.2)]}
 
 
 def details_of(result: Result) -> TrialDetails:
-    return trial_details(small(), "sweep", "0123456789abcdef", result, CURVES, "sqlite:///my store.db")
+    return trial_details(small(), "sweep", RecordedTrial("0123456789abcdef", result, CURVES), "sqlite:///my store.db")
 
 
 def test_trial_details_have_params_scores_lanes_rungs_and_curves() -> None:

@@ -80,7 +80,7 @@ def _draw_contestants(panel: Axes, head: str, rows: Sequence[ComparisonRow]) -> 
         panel.axvline(reference.mean, color=INK, alpha=0.6, linewidth=1, dashes=(3, 3))
     for y, cell in enumerate(cells):
         if cell.mean < low:
-            note(panel, low, y, f"◀ {format_score(cell.mean)}", offset=(4, 0), color=COLOURS[cell.outcome], fontweight="bold")
+            note(panel, (low, y), f"◀ {format_score(cell.mean)}", offset=(4, 0), color=COLOURS[cell.outcome], fontweight="bold")
         else:
             _draw_contestant(panel, y, cell)
     panel.set_yticks(range(len(rows)), [_label(row) for row in rows], parse_math=False)
@@ -153,8 +153,8 @@ def transfer(result: ComparisonResult) -> Figure:
     panel.grid(visible=False, axis="y")
     panel.set_xlabel(f"difference of {label(result.metric)}")
     panel.locator_params(axis="x", nbins=7)
-    note(panel, 0, -0.85, "◀ sharing hurts", offset=(-12, 0), ha="right")
-    note(panel, 0, -0.85, "sharing helps ▶", offset=(12, 0))
+    note(panel, (0, -0.85), "◀ sharing hurts", offset=(-12, 0), ha="right")
+    note(panel, (0, -0.85), "sharing helps ▶", offset=(12, 0))
     return figure
 
 
@@ -164,7 +164,7 @@ def _draw_gain(panel: Axes, row: int, gain: PairwiseDifference) -> None:
     inside = colour if gain.is_significant else PAPER
     panel.plot([gain.difference], [row], "o", color=colour, markersize=9, markeredgewidth=1.8, mfc=inside)
     end, side = (gain.low, -1) if gain.difference < 0 else (gain.high, 1)
-    note(panel, end, row, format_difference(gain.difference), offset=(side * 8, 0), ha="right" if side < 0 else "left")
+    note(panel, (end, row), format_difference(gain.difference), offset=(side * 8, 0), ha="right" if side < 0 else "left")
 
 
 def sharing(result: ComparisonResult) -> Figure:
@@ -198,7 +198,7 @@ def _draw_curve(panel: Axes, points: Sequence[tuple[int, float, float]], colour:
     if any(map(math.isfinite, means)):
         best = max(range(len(means)), key=lambda index: means[index] if math.isfinite(means[index]) else -math.inf)
         panel.plot([layers[best]], [means[best]], marker, color=colour, markersize=8.5)
-        note(panel, layers[best], high[best], format_score(means[best]), offset=(0, 11), ha="center", fontweight="bold")
+        note(panel, (layers[best], high[best]), format_score(means[best]), offset=(0, 11), ha="center", fontweight="bold")
         panel.margins(y=0.18)
     panel.locator_params(axis="y", nbins=5)
 
@@ -240,4 +240,4 @@ def _draw_costs(panel: Axes, points: Sequence[tuple[ComparisonRow, float, ScoreC
         inside = PAPER if cell.outcome == "undecided" else colour
         marker = "v" if is_below else "o" if cell.difference else "D"
         panel.plot([price], [height], marker, color=colour, markersize=9, markeredgewidth=1.8, mfc=inside)
-        note(panel, price, height, f"{number}", offset=(9, 6), ha="left", fontweight="bold")
+        note(panel, (price, height), f"{number}", offset=(9, 6), ha="left", fontweight="bold")

@@ -50,7 +50,7 @@ def importance(report: SweepReport) -> SweepFigure:
         values = [shares[column].get(dimension, 0.0) for dimension in shown]
         panel.barh(rows_of_bars, values, height=0.62, color=BLUE if column != "mean" else GREY)
         for row, value in zip(rows_of_bars, values, strict=True):
-            plot_style.note(panel, value + 0.02 * largest[shown[0]], row, f"{value:.0%}", va="center")
+            plot_style.note(panel, (value + 0.02 * largest[shown[0]], row), f"{value:.0%}", va="center")
         panel.set_yticks(rows_of_bars, shown)
         panel.set_xlim(0, 1.25 * max(*values, 0.01))
         panel.set_xticks([])
@@ -80,7 +80,7 @@ def slices(report: SweepReport) -> SweepFigure:
         is_discrete = dimension.size <= 12
         spread = 0.4 / max(dimension.size - 1, 1) if is_discrete else 0.0
         x += spread * (_jitter(trials.numbers) - 0.5)
-        draw_trials(panel, x, trials.value, trials, low, size=16)
+        draw_trials(panel, x, trials, low, size=16)
         for result, position in zip(report.results, x, strict=True):
             if result.trial.number == number and math.isfinite(position):
                 mark_trial(panel, position, report.evaluator.rank(result.score))

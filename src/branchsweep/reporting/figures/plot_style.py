@@ -93,7 +93,7 @@ def axes(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def panels(
-    width: float, height: float, count: int = 1, columns: int = 1, *, share_x: bool = False, share_y: bool = False
+    width: float, height: float, count: int = 1, columns: int = 1, *, share_y: bool = False
 ) -> tuple[Figure, list[Axes]]:
     """A figure with several panels, row by row.
 
@@ -102,7 +102,6 @@ def panels(
         height: Of the figure, in pixels.
         count: How many panels.
         columns: Panels per row.
-        share_x: Whether all panels have the same horizontal scale.
         share_y: Whether all panels have the same vertical scale; its ticks are then labelled once per row.
     """
     layout = ConstrainedLayoutEngine(w_pad=GAP / UNITS_PER_INCH, h_pad=GAP / UNITS_PER_INCH)
@@ -111,8 +110,7 @@ def panels(
     rows = -(-count // columns)
     panel_axes: list[Axes] = []
     for index in range(count):
-        with_x, with_y = (panel_axes[0] if share and panel_axes else None for share in (share_x, share_y))
-        panel = figure.add_subplot(rows, columns, index + 1, sharex=with_x, sharey=with_y)
+        panel = figure.add_subplot(rows, columns, index + 1, sharey=panel_axes[0] if share_y and panel_axes else None)
         _apply_style(panel)
         if share_y and index % columns:
             panel.tick_params(axis="y", labelleft=False)
@@ -142,19 +140,18 @@ def title(panel: Axes, text: str) -> None:
     panel.set_title(text, loc="left", fontsize=TEXT, fontweight="bold", color=INK, pad=9)
 
 
-def note(panel: Axes, x: float, y: float, text: str, *, offset: tuple[float, float] = (0, 0), **style: Any) -> None:
+def note(panel: Axes, point: tuple[float, float], text: str, *, offset: tuple[float, float] = (0, 0), **style: Any) -> None:
     """Annotate a point of a panel.
 
     Args:
         panel: The panel.
-        x: In data coordinates.
-        y: In data coordinates.
+        point: In data coordinates.
         text: The annotation.
         offset: Pixels to the right of the point and above it.
         style: Keywords of matplotlib's text: `ha`, `va`, `color`, `fontweight`, ….
     """
     style = {"fontsize": SMALL, "color": INK, "va": "center", "parse_math": False, **style}
-    panel.annotate(text, (x, y), offset, textcoords="offset points", annotation_clip=False, **style)
+    panel.annotate(text, point, offset, textcoords="offset points", annotation_clip=False, **style)
 
 
 def svg(figure: Figure, label: str = "") -> str:

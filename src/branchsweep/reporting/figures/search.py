@@ -132,7 +132,7 @@ def optimization_history(report: SweepReport) -> SweepFigure:
     for panel, x, axis_label in zip(
         panels, (trials.numbers, seconds), ("trial", "cumulative training time in seconds"), strict=True
     ):
-        draw_trials(panel, x, trials.value, trials, low)
+        draw_trials(panel, x, trials, low)
         _draw_best_so_far(panel, x, trials)
         panel.set_xlabel(axis_label)
         for index, (name_of_line, scores) in enumerate(marked_trials(report).items()):

@@ -95,19 +95,18 @@ def score_label(report: SweepReport) -> str:
     return label(common_metric(report.experiment.score_metrics.values()))
 
 
-def draw_trials(panel: Axes, x: Floats, y: Floats, trials: PlottedTrials, low: float, size: float = 22) -> None:
-    """Draw trials as points: complete ones blue, pruned ones grey and hollow.
+def draw_trials(panel: Axes, x: Floats, trials: PlottedTrials, low: float, size: float = 22) -> None:
+    """Draw the values of trials as points: complete ones blue, pruned ones grey and hollow.
 
     Args:
         panel: Where to draw.
         x: `(n,)` positions; NaN leaves a trial out.
-        y: `(n,)` values.
-        trials: Their status.
+        trials: Their values and status.
         low: The lower limit of the axis; failed trials and those below it are drawn on it.
         size: Area of a marker, in square points.
     """
+    y, many = trials.value, len(x) > MANY
     below = ~(y >= low)
-    many = len(x) > MANY
     for selected, style in (
         (~trials.complete & ~trials.failed & ~below, pruned_style(many)),
         (trials.complete & ~below, {"color": BLUE, "linewidths": 0, "alpha": 0.75}),

@@ -17,6 +17,23 @@ from branchsweep.workflows.records.trial_json import to_strict_json, trial_to_da
 
 
 @dataclass(frozen=True, slots=True)
+class SweepTrials:
+    """The trials of a recorded sweep, with their runs.
+
+    Args:
+        run_id: The sweep's run.
+        record: What was recorded of the sweep when it began.
+        results: All trials of the sweep.
+        run_ids: The trials' runs by trial number.
+    """
+
+    run_id: str
+    record: SweepRecord
+    results: Sequence[Result]
+    run_ids: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Leaderboard:
     """Trials of a sweep, filtered and sorted.
 
@@ -69,24 +86,15 @@ class Leaderboard:
         )
 
 
-def leaderboard(
-    record: SweepRecord,
-    run_id: str,
-    results: Sequence[Result],
-    run_ids: Mapping[int, str],
-    trial_filter: TrialFilter,
-    experiment: Experiment | None = None,
-) -> Leaderboard:
+def leaderboard(trials: SweepTrials, trial_filter: TrialFilter, experiment: Experiment | None = None) -> Leaderboard:
     """Filter and sort the trials of a sweep.
 
     Args:
-        record: What was recorded of the sweep when it began.
-        run_id: The sweep's run.
-        results: All trials of the sweep.
-        run_ids: The trials' runs by trial number.
+        trials: All trials of the sweep.
         trial_filter: Which trials, and in which order.
         experiment: The recorded experiment, see `TrialFilter.needs_experiment`.
     """
+    record, results = trials.record, trials.results
     heads, score_metrics = record.heads, record.score_metrics
     evaluator = make_evaluator(record.objective, results)
     fixed = experiment.space.fixed if experiment else {}
@@ -103,14 +111,14 @@ def leaderboard(
     ordered = sorted(matching, key=lambda result: _sort_key(result, trial_filter.sort, evaluator, counted))
     return Leaderboard(
         sweep=record.name,
-        run_id=run_id,
+        run_id=trials.run_id,
         heads=heads,
         score_metrics=score_metrics,
         objective=record.objective,
         sort=trial_filter.sort,
         evaluator=evaluator,
         shown=ordered[: trial_filter.most],
-        run_ids=run_ids,
+        run_ids=trials.run_ids,
         parameters=counted,
         matching=len(matching),
         recorded=len(results),

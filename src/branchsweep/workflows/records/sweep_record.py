@@ -60,14 +60,9 @@ class RecordedSweep:
 
 
 def new_sweep_record(
-    experiment: Experiment,
-    dataset: Dataset,
-    split: Split,
-    prior: Sequence[Result] = (),
-    device: Device = CPU,
-    description: str = "",
+    experiment: Experiment, dataset: Dataset, split: Split, prior: Sequence[Result] = (), device: Device = CPU
 ) -> SweepRecord:
-    """The record that the tracker writes when the sweep begins.
+    """The record that the tracker writes when the sweep begins, without a description for the sweep's page.
 
     The key is a digest of all that decides which trials are asked and what they score: the same key is the same sweep, and a
     larger budget, another question, other baselines or workers do not make it another one. What a driver was told beforehand
@@ -97,7 +92,6 @@ def new_sweep_record(
             **environment_facts(),
             **trained_on,
         },
-        description=description,
         dimensions=[name for name, dimension in experiment.space.dimensions.items() if not dimension.when],
         table=TableRecord(
             name=Path(experiment.table.source).name + " (stand-in)" * dataset.is_synthetic,

@@ -71,32 +71,40 @@ class TrialDetails:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedTrial:
+    """A trial as it is recorded.
+
+    Args:
+        run_id: The trial's run.
+        result: The trial with its score.
+        curves: Learning curves by head, as far as they were recorded.
+    """
+
+    run_id: str
+    result: Result
+    curves: Mapping[str, Points]
+
+
 def trial_details(
-    experiment: Experiment,
-    sweep_id: str,
-    run_id: str,
-    result: Result,
-    curves: Mapping[str, Points],
-    tracking_uri: str | None = None,
-    columns: int = COLUMNS,
+    experiment: Experiment, sweep_id: str, trial: RecordedTrial, tracking_uri: str | None = None, columns: int = COLUMNS
 ) -> TrialDetails:
     """Collect the details of one trial of a sweep.
 
     Args:
         experiment: The recorded experiment.
         sweep_id: The sweep's run.
-        run_id: The trial's run.
-        result: The trial with its score.
-        curves: Its learning curves by head.
+        trial: What is recorded of it.
         tracking_uri: The tracking URI as the user gave it; None for the default.
         columns: The most characters in a line of the drawing.
     """
+    result, where = trial.result, f" --tracking-uri {shlex.quote(tracking_uri)}" if tracking_uri else ""
     recipe = recipe_for(experiment, result.trial.params)
     inputs = experiment.table.inputs
     return TrialDetails(
         sweep=experiment.name,
         sweep_id=sweep_id,
-        run_id=run_id,
+        run_id=trial.run_id,
         result=result,
         heads={name: head.unit for name, head in experiment.heads.items()},
         score_metrics=experiment.score_metrics,
@@ -105,8 +113,8 @@ def trial_details(
         picture=draw_network(recipe.architecture, inputs, columns, recipe.encoded_width(len(inputs))),
         parameters=recipe.parameters(len(inputs)),
         lanes=_lanes(result.score, experiment.validation.seeds),
-        curves=curves,
-        replay=f"branchsweep replay {run_id[:12]}{f' --tracking-uri {shlex.quote(tracking_uri)}' if tracking_uri else ''}",
+        curves=trial.curves,
+        replay=f"branchsweep replay {trial.run_id[:12]}{where}",
     )
 
 
