@@ -17,7 +17,7 @@ import tempfile
 import weakref
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
@@ -49,13 +49,18 @@ class Model:
     """An exported model: predicts from DataFrames.
 
     Args:
-        files: The folder with the exported files.
-        folder: A temporary folder that holds them, which is deleted with the model.
+        files: The folder with the exported files, which are read when they are needed.
     """
 
-    def __init__(self, files: Path, folder: Path) -> None:
+    def __init__(self, files: Path) -> None:
         self._predictor = Predictor(files)
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # the files are read at the first prediction
+
+    @classmethod
+    def of_temporary(cls, files: Path, folder: Path) -> Self:
+        """A model whose files are in a temporary folder, which is deleted with the model."""
+        model = cls(files)
+        weakref.finalize(model, shutil.rmtree, folder, ignore_errors=True)
+        return model
 
     @property
     def inputs(self) -> list[str]:
@@ -151,7 +156,7 @@ class SweepResult:
         files = {name: self._archive.artifact(f"{MODEL_FOLDER}/{name}") for name in model_file_names(json.loads(manifest))}
         folder = _temporary_folder()
         write_files(folder, {name: content for name, content in files.items() if content is not None})
-        return Model(folder, folder)
+        return Model.of_temporary(folder, folder)
 
     def __repr__(self) -> str:
         best = self.best_trial
@@ -214,7 +219,7 @@ def load_model(uri: str, tracking_uri: str | None = None) -> Model:
         UserError: There is no such model, or it was not made by branchsweep.
     """
     folder = _temporary_folder()
-    return Model(download_model(uri, folder, tracking_uri), folder)
+    return Model.of_temporary(download_model(uri, folder, tracking_uri), folder)
 
 
 def compare(
