@@ -149,7 +149,7 @@ def test_of_two_simultaneous_starts_one_is_refused(mlflow_store: str, monkeypatc
     """The other process creates its run after this one looked for a run and before it created its own."""
     first = MlflowTracker.open(sweep_record(), mlflow_store)
     store_owner(first, owner_elsewhere())
-    monkeypatch.setattr("branchsweep.tracking.mlflow.tracker.newest_run", lambda *_: None)
+    monkeypatch.setattr("branchsweep.tracking.mlflow.run_tracker.newest_run", lambda *_: None)
     with pytest.raises(TrackingError, match="bob@elsewhere"):
         MlflowTracker.open(sweep_record(), mlflow_store)
     assert [run.info.run_id for run in client_of(first).search_runs([first.experiment_id])] == [first.run_id]
