@@ -7,6 +7,7 @@
     ├── TrackingError                        the tracking store cannot be reached, or contains something unexpected
     │   └── TrackingServerUnavailableError   its server does not respond at present: recording can wait
     ├── BackendError                         a driver or trainer cannot do what the experiment asks of it
+    │   └── ProgramCacheError                compiled programs cannot be read from disk or written to it
     └── OptunaExportError                    the Optuna storage that a sweep is exported to cannot be used
 
 Errors of the libraries below are turned into one of these where the library is called. Any other exception is a defect of
@@ -94,6 +95,10 @@ class TrackingServerUnavailableError(TrackingError):
 
 class BackendError(UserError):
     """A driver or trainer cannot do what the experiment asks of it."""
+
+
+class ProgramCacheError(BackendError):
+    """Compiled programs cannot be read from disk or written to it, because it is full or damaged: train without them."""
 
 
 class OptunaExportError(UserError):

@@ -24,7 +24,7 @@ from branchsweep.training import packing
 from branchsweep.training.lanes import refit_lanes
 from branchsweep.training.local_workers import LocalWorkers, available_cores
 from branchsweep.training.population_queue import PopulationQueue
-from branchsweep.training.protocols import WorkerCallbacks
+from branchsweep.training.protocols import WorkerCallbacks, WorkerStatus
 from processes import python_environment
 from tiny_training import EXPERIMENT, assert_same_outcome, tiny_populations, tiny_rows
 
@@ -80,14 +80,73 @@ def test_a_model_is_exported_and_predicts(two_workers: tuple[LocalWorkers, list[
     assert np.isfinite(predicted).all()
 
 
-def test_a_worker_that_dies_is_a_backend_error() -> None:
+def test_a_population_of_a_worker_that_dies_or_is_stopped_is_trained_again(
+    two_workers: tuple[LocalWorkers, list[float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers_module, "SILENT_SECONDS", 5.0)
+    packed = tiny_populations()[:3]
+    expected = dict(two_workers[0].train(PopulationQueue(packed), keep_weights=True))
+    messages: list[str] = []
+    progress: list[float] = []
+    others = set(multiprocessing.active_children())
+    callbacks = WorkerCallbacks(progress.append, messages.append)
+    with LocalWorkers(tiny_rows(), 1, callbacks, cache_folder()) as workers:
+        training = workers.train(PopulationQueue(packed), keep_weights=True)
+        outcomes = dict([next(training)])  # the next population is being trained
+        (first,) = set(multiprocessing.active_children()) - others
+        first.kill()
+        outcomes |= dict([next(training)])
+        (second,) = set(multiprocessing.active_children()) - others
+        assert second.pid is not None and first.pid is not None
+        os.kill(second.pid, signal.SIGSTOP)
+        outcomes |= dict(training)
+        (third,) = set(multiprocessing.active_children()) - others
+    for position, outcome in expected.items():
+        assert_same_outcome(outcome, outcomes[position])
+    assert [str(pid) in message for pid, message in zip((first.pid, second.pid), messages, strict=True)] == [True, True]
+    assert third.pid not in (first.pid, second.pid)
+    assert sum(progress) == pytest.approx(3 * 3 * 3)  # trials x folds x epochs: what was trained twice counts once
+
+
+def test_a_worker_that_dies_while_it_is_idle_is_replaced(tmp_path: Path) -> None:
+    others = set(multiprocessing.active_children())
     with local_workers(1) as workers:
-        training = workers.train(PopulationQueue(tiny_populations()))
-        next(training)
-        for process in multiprocessing.active_children():
+        first = dict(workers.train(PopulationQueue(tiny_populations()[:1]), keep_weights=True))
+        for process in set(multiprocessing.active_children()) - others:
             process.kill()
-        with pytest.raises(BackendError):
-            list(training)
+            process.join()
+        again = dict(workers.train(PopulationQueue(tiny_populations()[:1]), keep_weights=True))
+    assert_same_outcome(first[0], again[0])
+
+
+def test_a_population_over_which_workers_die_again_and_again_is_a_backend_error() -> None:
+    others = set(multiprocessing.active_children())
+    messages: list[str] = []
+
+    def kill_all(_: WorkerStatus) -> None:
+        for process in set(multiprocessing.active_children()) - others:
+            process.kill()
+
+    callbacks = WorkerCallbacks(on_message=messages.append, on_status=kill_all)
+    with LocalWorkers(tiny_rows(), 1, callbacks) as workers, pytest.raises(BackendError):
+        list(workers.train(PopulationQueue(tiny_populations()[:1])))
+    assert len(messages) == workers_module.MAX_LOSSES
+
+
+def test_programs_that_cannot_be_kept_do_not_end_the_training(
+    two_workers: tuple[LocalWorkers, list[float]], tmp_path: Path
+) -> None:
+    messages: list[str] = []
+    packed = tiny_populations()[:2]
+    with LocalWorkers(tiny_rows(), 1, WorkerCallbacks(on_message=messages.append), tmp_path) as workers:
+        wait_until(lambda: any((tmp_path / "programs").glob("*")), 60)
+        (programs,) = (tmp_path / "programs").glob("*")
+        programs.rmdir()
+        programs.write_text("nothing can be written into a file", encoding="utf-8")
+        outcomes = dict(workers.train(PopulationQueue(packed), keep_weights=True))
+    assert len(messages) == 1
+    for position, outcome in two_workers[0].train(PopulationQueue(packed), keep_weights=True):
+        assert_same_outcome(outcome, outcomes[position])
 
 
 def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:

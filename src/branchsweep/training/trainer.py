@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from branchsweep.data.training_rows import TrainingRows
+from branchsweep.errors import ProgramCacheError
 from branchsweep.models import export
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.heads.registry import kinds_of
@@ -116,13 +117,15 @@ class PopulationTrainer:
         feed, schedule = self._prepared(population)
         plan, state = make_plan(population, feed, schedule), initial_state(population, feed, schedule)
         arguments = (state, plan, feed.rows(), feed.epochs(0, 0))
-        try:
-            compiled(population.program)(*arguments)
-        except tf.errors.OpError:
-            if not program_cache.clear_cache():
-                raise
-            compiled.cache_clear()  # TensorFlow remembers a failure by the function's name: traced anew, it gets another
-            compiled(population.program)(*arguments)
+        with program_cache.recorded_checksums():
+            try:
+                compiled(population.program)(*arguments)
+            except tf.errors.OpError as error:
+                if not program_cache.used_folder():
+                    raise
+                reason = str(error).splitlines()[0]
+                message = f"compiled programs cannot be kept in {program_cache.used_folder()} ({reason})"
+                raise ProgramCacheError(message, "cache") from error
         self._ready.add(population.program)
         _give_back_memory()
         return time.perf_counter() - began

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,14 +53,47 @@ def test_a_later_process_loads_the_programs_and_gives_the_same_bits(cached: tupl
     assert {file.name: file.stat().st_mtime_ns for file in folder.rglob("*.pb")} == compiled
 
 
-def test_an_unreadable_program_is_compiled_again(cached: tuple[Path, list[str]], tmp_path: Path) -> None:
+def programs_of(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.rglob("*.pb")}
+
+
+def flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, lambda file: os.truncate(file, 100_000), lambda file: os.truncate(file, 0)])
+def test_damaged_programs_are_deleted_and_counted(
+    cached: tuple[Path, list[str]], tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    shutil.copytree(cached[0], tmp_path, dirs_exist_ok=True)
+    assert program_cache.delete_damaged_programs(tmp_path) == 0
+    before = programs_of(tmp_path)
+    first, second = sorted(tmp_path.rglob("*.pb"))
+    damage(first)
+    assert program_cache.delete_damaged_programs(tmp_path) == 1
+    assert programs_of(tmp_path) == {second.name: before[second.name]}
+    assert program_cache.delete_damaged_programs(tmp_path) == 0
+
+
+def test_a_deleted_program_is_compiled_again(cached: tuple[Path, list[str]], tmp_path: Path) -> None:
     folder, first = cached
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     for file in tmp_path.rglob("*.pb"):
-        os.truncate(file, 100_000)
+        flip_a_bit(file)
+    assert program_cache.delete_damaged_programs(tmp_path) == 2
     assert train(tmp_path, "16") == [line for line in first if line.startswith("16 ")]
-    (renewed,) = tmp_path.rglob("*.pb")
-    assert renewed.stat().st_size > 100_000
+    assert len(programs_of(tmp_path)) == 1
+    assert program_cache.delete_damaged_programs(tmp_path) == 0
+
+
+def test_a_program_without_its_checksum_is_deleted(cached: tuple[Path, list[str]], tmp_path: Path) -> None:
+    shutil.copytree(cached[0], tmp_path, dirs_exist_ok=True)
+    for file in tmp_path.rglob("*.crc32"):
+        file.unlink()
+    assert program_cache.delete_damaged_programs(tmp_path) == 0
+    assert programs_of(tmp_path) == {}
 
 
 def test_a_cache_folder_set_by_the_user_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ TensorFlow has such a cache, behind an environment variable that it reads once. 
 program, and TensorFlow numbers functions in the order in which a process traces them; so a program would be found again only by
 a process that traces the same programs in the same order. `deterministic_names` derives the numbers from the program alone.
 
-The cache contains machine code: each kind of processor and each version of TensorFlow has a folder of its own.
+The cache contains machine code: each kind of processor and each version of TensorFlow has a folder of its own. TensorFlow runs
+what it reads there, so each file has its checksum in a file beside it. Before a process uses the folder, files whose content is
+not that of their checksum are deleted, those without one as well: the process that wrote it did not get so far.
 """
 
 from __future__ import annotations
@@ -12,11 +14,12 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
+from zlib import crc32
 
 from branchsweep.training.population import Program
 
@@ -33,6 +36,9 @@ _numbers: dict[Program, Iterator[int]] = {}  # the next function numbers of each
 
 _folders: list[Path] = []  # the one that this process uses, if it uses one
 
+_CHECKSUM = ".crc32"
+"""The ending of the file with a program's checksum, which is enough against damage: who may write here may run code anyway."""
+
 
 def use_cache_folder(folder: Path) -> None:
     """Let TensorFlow keep compiled programs below `folder`; to be called before TensorFlow is imported.
@@ -42,7 +48,7 @@ def use_cache_folder(folder: Path) -> None:
     user_flags = os.environ.get(FLAGS, "")
     if FLAG in user_flags:
         return
-    programs = folder / "programs" / _machine_digest()
+    programs = _programs_folder(folder)
     try:
         programs.mkdir(parents=True, exist_ok=True)
         _delete_oldest(programs)
@@ -52,16 +58,61 @@ def use_cache_folder(folder: Path) -> None:
     _folders[:] = [programs]
 
 
-def clear_cache() -> bool:
-    """Delete the cached programs of this process's folder, as TensorFlow fails on an unreadable file.
+def used_folder() -> Path | None:
+    """The folder that this process uses; None if it uses none."""
+    return _folders[0] if _folders else None
+
+
+@contextmanager
+def recorded_checksums() -> Iterator[None]:
+    """In this context a program may be compiled; at its end the new files get their checksums."""
+    yield
+    for folder in _folders:
+        with suppress(OSError):  # a full disk: the next process deletes what has no checksum
+            for file in _programs(folder):
+                if not _checksum_file(file).exists():
+                    _checksum_file(file).write_text(_checksum(file), encoding="ascii")
+
+
+def _programs_folder(folder: Path) -> Path:
+    return folder / "programs" / _machine_digest()
+
+
+def _programs(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if file.suffix != _CHECKSUM]
+
+
+def _checksum_file(program: Path) -> Path:
+    return program.with_name(program.name + _CHECKSUM)
+
+
+def _checksum(program: Path) -> str:
+    return f"{crc32(program.read_bytes()):08x}"
+
+
+def delete_damaged_programs(folder: Path) -> int:
+    """Delete the programs below `folder` that are damaged, and those without a checksum: they are compiled again.
+
+    To be called once, before the processes that use them are started.
 
     Returns:
-        Whether there were any.
+        How many were damaged.
     """
-    files = [file for folder in _folders for file in folder.iterdir()]
-    for file in files:
-        file.unlink(missing_ok=True)
-    return bool(files)
+    damaged = 0
+    with suppress(OSError):  # no such folder, or it cannot be used: see `use_cache_folder`
+        for program in _programs(_programs_folder(folder)):
+            recorded = _checksum_file(program)
+            has_checksum = recorded.exists()
+            if not has_checksum or recorded.read_text(encoding="ascii", errors="replace") != _checksum(program):
+                damaged += has_checksum
+                _delete(program)
+    return damaged
+
+
+def _delete(program: Path) -> None:
+    """Delete a program and its checksum; another process may have done so."""
+    program.unlink(missing_ok=True)
+    _checksum_file(program).unlink(missing_ok=True)
 
 
 def _machine_digest() -> str:
@@ -74,10 +125,10 @@ def _machine_digest() -> str:
 
 
 def _delete_oldest(folder: Path) -> None:
-    """Delete all but the `MOST_FILES` files that were used last."""
-    files = sorted(folder.iterdir(), key=lambda file: file.stat().st_atime, reverse=True)
-    for file in files[MOST_FILES:]:
-        file.unlink(missing_ok=True)  # another process may have deleted it
+    """Delete all but the `MOST_FILES` programs that were used last."""
+    programs = sorted(_programs(folder), key=lambda file: file.stat().st_atime, reverse=True)
+    for program in programs[MOST_FILES:]:
+        _delete(program)
 
 
 @contextmanager

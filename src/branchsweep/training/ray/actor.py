@@ -21,6 +21,7 @@ from branchsweep.training import gpus
 from branchsweep.training.extension_modules import import_modules, require_kinds
 from branchsweep.training.local_workers import start
 from branchsweep.training.population import Population, PopulationOutcome
+from branchsweep.training.program.program_cache import delete_damaged_programs
 from branchsweep.training.resources import Device
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ActorFacts:
-    """The node, host name, library versions and device of a worker."""
+    """The node, host name, library versions and device of a worker, and how many cached programs it found damaged."""
 
     node: str
     host: str
     versions: Mapping[str, str]
     device: Device
+    damaged_programs: int
 
 
 def library_versions() -> dict[str, str]:
@@ -50,7 +52,9 @@ class WorkerActor:
     def __init__(self) -> None:
         self._ticket, self._trained = -1, 0.0
 
-    def start(self, rows: TrainingRows, threads: int, gpu: float, modules: Sequence[str]) -> ActorFacts:
+    def start(
+        self, rows: TrainingRows, threads: int, gpu: float, modules: Sequence[str], keeps_programs: bool = True
+    ) -> ActorFacts:
         """Import and configure TensorFlow, and make the trainer.
 
         Args:
@@ -58,16 +62,19 @@ class WorkerActor:
             threads: Its processors.
             gpu: How much of a GPU it has; where that is nothing, TensorFlow is to find none.
             modules: Those that register the user's own kinds.
+            keeps_programs: Whether compiled programs are kept on the node's disk.
 
         Raises:
             BackendError: TensorFlow sees no GPU although `gpu` is above 0, or a module cannot be imported.
         """
         if not gpu:
             os.environ[gpus.VISIBLE] = gpus.HIDDEN
-        self._trainer = start(rows, self._add_progress, cache_folder(), threads, gpu)
+        folder = cache_folder() if keeps_programs else None
+        damaged = delete_damaged_programs(folder) if folder else 0
+        self._trainer = start(rows, self._add_progress, folder, threads, gpu)
         import_modules(modules)
         node = ray.get_runtime_context().get_node_id()
-        return ActorFacts(node, socket.gethostname(), library_versions(), self._trainer.device)
+        return ActorFacts(node, socket.gethostname(), library_versions(), self._trainer.device, damaged)
 
     def train(self, ticket: int, population: Population, keep_weights: bool) -> PopulationOutcome:
         """Train a population to its stops; `ticket` identifies this call in `trained`."""

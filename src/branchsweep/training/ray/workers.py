@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -34,10 +35,17 @@ from ray.exceptions import (
 from branchsweep.config import kinds
 from branchsweep.config.sections.workers import RayWorkersConfig
 from branchsweep.data.training_rows import TrainingRows
-from branchsweep.errors import BackendError
+from branchsweep.errors import BackendError, ProgramCacheError
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
-from branchsweep.training.local_workers import MAX_PROGRAMS, POLL_SECONDS
+from branchsweep.training.local_workers import (
+    MAX_LOSSES,
+    MAX_PROGRAMS,
+    MAX_STEP_SECONDS,
+    POLL_SECONDS,
+    SILENT_SECONDS,
+    damage_message,
+)
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import NO_CALLBACKS, WorkerCallbacks, WorkerStatus
@@ -46,17 +54,19 @@ from branchsweep.training.ray.cluster import connect, first_line, require_room, 
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.training.scheduler import next_assignment
 
-LOST = (RayActorError, NodeDiedError, ObjectLostError, OutOfMemoryError, WorkerCrashedError)
-"""Raised by Ray where a worker, or its result, is lost."""
+
+class WorkerSilentError(Exception):
+    """A worker does not answer: its process was stopped, or hangs."""
+
+
+LOST = (RayActorError, NodeDiedError, ObjectLostError, OutOfMemoryError, WorkerCrashedError, WorkerSilentError)
+"""Raised where a worker, or its result, is lost."""
 
 START_SECONDS = 60.0
 """How long to wait for a worker if there is none: it may be importing TensorFlow, or other programs use all processors."""
 
 REFRESH_SECONDS = 2.0
 """How often the nodes are listed."""
-
-MAX_LOSSES = 3
-"""A population that more workers were lost over is not begun again: it may be the cause."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,12 +78,21 @@ class _Worker:
         starting: A reference to its facts, which are there when it has started.
         facts: Its facts; None until it has started.
         programs: What it has compiled.
+        answer: A reference to what it has trained, by which it shows that it lives; None while none is requested.
+        silent: Seconds for which it has not answered.
     """
 
     actor: Any
     starting: Any
     facts: ActorFacts | None = None
     programs: set[Program] = field(default_factory=set)
+    answer: Any = None
+    silent: float = 0.0
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has not answered for so long that it is taken for lost."""
+        return self.silent > SILENT_SECONDS
 
 
 @dataclass(slots=True, eq=False)
@@ -87,7 +106,6 @@ class _Task:
         ticket: Distinguishes its progress from that of the worker's previous population.
         outcome: A reference to its outcome.
         reported: Lane-epochs of it that were reported as progress.
-        progress_reference: A reference to its progress; None while none is requested.
     """
 
     worker: _Worker
@@ -96,7 +114,6 @@ class _Task:
     ticket: int
     outcome: Any
     reported: float
-    progress_reference: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +142,8 @@ class RayWorkers:
         self._workers: list[_Worker] = []
         self._tickets = count()
         self._next_refresh, self._reported_workers = 0.0, ""
+        self._polled = time.monotonic()
+        self._keeps_programs = True
         self._device = None if cluster.gpus_per_worker else CPU  # a GPU is known when the first worker is there
         self._owns_connection = False  # whether it ends with this object
         self._rows_reference: Any = None
@@ -179,9 +198,10 @@ class RayWorkers:
             present = time.monotonic()
             self._wait([task.outcome for task in training])
             self._report_progress(training)
-            for task in [task for task in training if _is_ready(task.outcome)]:
+            for task in [task for task in training if task.worker.is_silent or _is_ready(task.outcome)]:
                 training.remove(task)
                 try:
+                    _require_answer(task.worker)
                     outcome: PopulationOutcome = ray.get(task.outcome)
                 except LOST as loss:
                     times = lost.get(task.position, _Loss()).times + 1
@@ -190,10 +210,18 @@ class RayWorkers:
                     queue.put_back(task.position, task.population)
                     continue
                 except RayTaskError as error:
-                    raise _cause(error) from None
+                    cause = _cause(error)
+                    if not isinstance(cause, ProgramCacheError):
+                        raise cause from None
+                    self._train_without_cache(task.worker, cause)
+                    queue.put_back(task.position, task.population)
+                    continue
                 lost.pop(task.position, None)
                 self._advance(task, float(sum(task.population.stops) - len(task.population.stops) * task.population.start))
                 yield task.position, outcome
+
+            for worker in [worker for worker in self._workers if worker.is_silent]:  # idle: it would be given a population
+                self._handle_loss(worker, _silence(worker), 0)
 
     def export(self, folder: Path, model: ExportedModel) -> None:
         """Have a worker write lanes that were trained on all rows as one model; its files land here."""
@@ -219,7 +247,12 @@ class RayWorkers:
                 self._wait_for_a_worker(began)
                 continue
             try:
-                return ray.get(getattr(idle[0].actor, method).remote(*arguments))
+                reference = getattr(idle[0].actor, method).remote(*arguments)
+                while not _is_ready(reference):
+                    self._wait([reference])
+                    self._report_progress([])
+                    _require_answer(idle[0])
+                return ray.get(reference)
             except LOST as loss:
                 losses, began = losses + 1, time.monotonic()
                 self._handle_loss(idle[0], loss, losses)
@@ -278,7 +311,9 @@ class RayWorkers:
     def _start_worker(self) -> _Worker:
         cluster, actor = self._cluster, self._actor_class.remote()
         modules = kinds.extension_modules()
-        starting = actor.start.remote(self._rows_reference, cluster.cpus_per_worker, cluster.gpus_per_worker, modules)
+        starting = actor.start.remote(
+            self._rows_reference, cluster.cpus_per_worker, cluster.gpus_per_worker, modules, self._keeps_programs
+        )
         return _Worker(actor, starting)
 
     def _admit(self, worker: _Worker) -> None:
@@ -304,8 +339,10 @@ class RayWorkers:
         if not facts.device.is_like(self._device):
             raise BackendError(device_mismatch(facts.host, facts.device, self._device), "workers")
         worker.facts = facts
+        if facts.damaged_programs:
+            self._callbacks.on_message(damage_message(facts.damaged_programs, f"the cache of {facts.host}"))
 
-    def _handle_loss(self, worker: _Worker, loss: RayError, losses: int) -> None:
+    def _handle_loss(self, worker: _Worker, loss: Exception, losses: int) -> None:
         """Stops a worker that was lost, and reports it.
 
         Raises:
@@ -324,6 +361,15 @@ class RayWorkers:
         self._callbacks.on_message(
             f"a worker on {where} was lost; what it had begun is trained again elsewhere ({self._reported_workers} left)"
         )
+
+    def _train_without_cache(self, worker: _Worker, error: ProgramCacheError) -> None:
+        """Stop a worker whose node cannot keep compiled programs; workers that start from now on keep none."""
+        host = worker.facts.host if worker.facts else "a node"
+        self._stop_worker(worker)
+        self._next_refresh = 0.0
+        if self._keeps_programs:
+            self._keeps_programs = False
+            self._callbacks.on_message(f"{host}: {error.message}: training goes on, and no more compiled programs are kept")
 
     def _report_workers(self) -> None:
         present = self._workers_text()
@@ -355,18 +401,24 @@ class RayWorkers:
             time.sleep(POLL_SECONDS)
 
     def _report_progress(self, training: Sequence[_Task]) -> None:
-        for task in training:
-            if task.progress_reference is None:
-                task.progress_reference = task.worker.actor.trained.remote()
-            elif _is_ready(task.progress_reference):
-                try:
-                    ticket, lane_epochs = ray.get(task.progress_reference)
-                except RayError:  # the outcome will say more
-                    continue
-                finally:
-                    task.progress_reference = None
-                if ticket == task.ticket:
-                    self._advance(task, lane_epochs)
+        """Ask every worker what it has trained, and report it; count the time for which it does not answer."""
+        by_worker = {task.worker: task for task in training}
+        passed = min(time.monotonic() - self._polled, MAX_STEP_SECONDS)
+        self._polled = time.monotonic()
+        for worker in self._workers:
+            if worker.facts is None:
+                continue
+            if worker.answer is None:
+                worker.answer = worker.actor.trained.remote()
+            elif _is_ready(worker.answer):
+                reference, worker.answer, worker.silent = worker.answer, None, 0.0
+                with suppress(RayError):  # the outcome will say more
+                    ticket, lane_epochs = ray.get(reference)
+                    task = by_worker.get(worker)
+                    if task and ticket == task.ticket:
+                        self._advance(task, lane_epochs)
+            else:
+                worker.silent += passed
 
     def _advance(self, task: _Task, lane_epochs: float) -> None:
         """Reports the progress of a population; what it trains for the second time is none."""
@@ -394,6 +446,20 @@ def device_mismatch(host: str, device: Device, others: Device) -> str:
         f"the node {host} trains on another GPU than the others ({device.name}, they on {others.name}): scores depend on "
         "the GPU. Let nodes of one kind join, or set gpus_per_worker: 0"
     )
+
+
+def _silence(worker: _Worker) -> WorkerSilentError:
+    return WorkerSilentError(f"it has not answered for {worker.silent:.0f} s")
+
+
+def _require_answer(worker: _Worker) -> None:
+    """Check that a worker answers.
+
+    Raises:
+        WorkerSilentError: It does not.
+    """
+    if worker.is_silent:
+        raise _silence(worker)
 
 
 def _is_ready(reference: Any) -> bool:
