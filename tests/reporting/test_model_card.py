@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import numpy as np
+from markdown_it import MarkdownIt
 
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
+from branchsweep.reporting.escaping import escape_markdown, one_line
 from branchsweep.reporting.model_card import model_card_lines
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
@@ -17,8 +22,12 @@ from branchsweep.workflows.sweep import run_sweep
 from fakes import FormulaTrainer, RecordingProgress
 from tiny_sweep import tiny_experiment
 
+HOSTILE = "<script>alert(1)</script>|![p](http://127.0.0.1:1/u.png)\n\n# c\u2028d"
+"""A name or unit that would take effect in HTML or Markdown."""
 
-def test_card_has_the_scores_data_and_input_ranges_of_the_registered_model() -> None:
+
+def described_model(inputs: tuple[str, str] = ("a", "b"), **changed: object) -> DescribedModel:
+    """The model that a tiny sweep describes."""
     described: list[DescribedModel] = []
 
     class Recorder(TableReporter):
@@ -26,20 +35,36 @@ def test_card_has_the_scores_data_and_input_ranges_of_the_registered_model() -> 
             described.append(model)
             return ""
 
-    experiment = tiny_experiment()
+    experiment = tiny_experiment(**changed)
     x = np.random.default_rng(0).normal(size=(120, 2))
-    table = Dataset("file", "tiny.csv", ("a", "b"), ("PE", "V"), x, np.stack([x.sum(1), 2 * x.sum(1)], axis=1), "t1")
+    table = Dataset("file", "tiny.csv", inputs, ("PE", "V"), x, np.stack([x.sum(1), 2 * x.sum(1)], axis=1), "t1")
     split = split_rows(experiment, table)
     trainer = FormulaTrainer(training_rows(table, split))
     tracker = MemoryTracker.open(new_sweep_record(experiment, table, split), MemoryStore())
     training = TrainingContext(trainer, trainer.rows, RecordingProgress())
     run_sweep(SweepContext(experiment, table, split, training, tracker.tracking, Recorder()), open_driver(experiment), [])
     [model] = described
+    return model
+
+
+def test_card_has_the_scores_data_and_input_ranges_of_the_registered_model() -> None:
+    model = described_model()
     rows = {line.split(" | ")[0].strip("| "): line for line in model_card_lines(model) if line.startswith("| ")}
     for head, measured in model.test.items():
         confirmed = model.finalist.score.heads[head]
         assert f"{confirmed.score:.4f} ± {confirmed.score_se:.4f} | {measured.score:.4f}" in rows[head]
-    for name, (low, high) in zip(table.inputs, model.ranges, strict=True):
+    for name, (low, high) in zip(model.dataset.inputs, model.ranges, strict=True):
         assert rows[name] == f"| {name} | {low:g} | {high:g} |"
     text = "\n".join(model_card_lines(model))
-    assert table.digest in text and split.digest in text and model.decision.because in text
+    assert model.dataset.digest in text and model.split.digest in text and escape_markdown(model.decision.because) in text
+
+
+def test_names_and_units_of_the_user_are_shown_literally() -> None:
+    heads = {"PE": {"column": HOSTILE, "unit": HOSTILE}, "V": {}}
+    usual = described_model(heads={"PE": {"unit": "MW"}, "V": {}})
+    hostile = described_model((HOSTILE, "=b"), question=HOSTILE, heads=heads)
+    pages = [MarkdownIt("commonmark").enable("table").render("\n".join(model_card_lines(model))) for model in (usual, hostile)]
+    elements, those_of_hostile = (re.findall(r"<[a-z]\w*", page) for page in pages)
+    assert those_of_hostile == elements
+    cells = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", pages[1])]
+    assert cells.count(one_line(HOSTILE)) == 2  # the unit of a head, and the name of an input

@@ -19,6 +19,7 @@ import pandas as pd
 
 from branchsweep.data.columns import describe_invalid, is_missing, require_columns, to_numbers
 from branchsweep.data.dataset import TableSource
+from branchsweep.data.spreadsheets import formula_as_text, formulas_as_text, plain_text
 from branchsweep.errors import DataError, did_you_mean
 
 FIRST_ROW = 2
@@ -198,7 +199,7 @@ def _read_sheet(workbook: pd.ExcelFile, sheet: str | int, where: str) -> pd.Data
 def _read_csv(path: Path, sheet: str | int | None) -> pd.DataFrame:
     encoding = "utf-8-sig"  # UTF-8 with or without the mark that spreadsheet programs put in front
     with path.open(encoding=encoding, newline="") as lines:
-        header = _column_names(next(csv.reader(lines), []), table_name(path, sheet))
+        header = _column_names(map(plain_text, next(csv.reader(lines), [])), table_name(path, sheet))
     if not header:
         return pd.DataFrame()
     if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
@@ -251,9 +252,22 @@ _READERS: Mapping[str, Callable[[Path, str | int | None], pd.DataFrame]] = {
     ".parquet": _read_parquet,
 }
 
+
+def _write_xlsx(frame: pd.DataFrame, path: Path) -> None:
+    with pd.ExcelWriter(path, engine="openpyxl") as workbook:
+        frame.to_excel(workbook, index=False)
+        for sheet in workbook.sheets.values():
+            formulas_as_text(sheet)
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    text = {name: frame[name].map(formula_as_text) for name in frame.select_dtypes(["object", "string"])}
+    frame.assign(**text).rename(columns=formula_as_text).to_csv(path, index=False)
+
+
 _WRITERS: Mapping[str, Callable[[pd.DataFrame, Path], None]] = {
-    ".xlsx": lambda frame, path: frame.to_excel(path, index=False, engine="openpyxl"),
-    ".csv": lambda frame, path: frame.to_csv(path, index=False),
+    ".xlsx": _write_xlsx,
+    ".csv": _write_csv,
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False, engine="pyarrow"),
 }
 

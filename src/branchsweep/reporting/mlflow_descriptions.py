@@ -6,13 +6,13 @@ Text of the user (a question, names of heads and trials, reasons) is escaped.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import common_metric
 from branchsweep.metrics.names import BEST, label
+from branchsweep.reporting.escaping import escape_markdown
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, promotion_outcome
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
@@ -62,12 +62,6 @@ def finished_description(report: SweepReport, links: TrackingLinks, files: Seque
     lines += [*_promotion(result, links), *_warnings(result), _trial_counts(result), ""]
     linked = _file_links(links, files)
     return "\n".join([*lines, *([" · ".join(linked), ""] if linked else [])]).rstrip() + "\n"
-
-
-def escape_markdown(text: str) -> str:
-    """Escape text for Markdown: it is shown literally, on one line, in a table cell too."""
-    marked = re.sub(r"([\\`*_{}\[\]~#])", r"\\\1", " ".join(text.split()))
-    return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "&#124;")
 
 
 def _answer(result: SweepSummary, links: TrackingLinks) -> str:

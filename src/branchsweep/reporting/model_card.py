@@ -8,7 +8,7 @@ from branchsweep.config.metric_names import common_metric
 from branchsweep.metrics.names import label, other_metrics
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
-from branchsweep.reporting.mlflow_descriptions import escape_markdown
+from branchsweep.reporting.escaping import escape_markdown, one_line
 from branchsweep.workflows.reporter import DescribedModel
 
 
@@ -17,16 +17,19 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     experiment, finalist, dataset, split = model.experiment, model.finalist, model.dataset, model.split
     heads, score = experiment.heads, finalist.score
     kind = "one branched network" if len(model.members) == 1 else f"the mean of {len(model.members)} branched networks"
-    yield f"# {experiment.promotion.model if experiment.promotion else experiment.name}"
+    yield f"# {escape_markdown(experiment.promotion.model if experiment.promotion else experiment.name)}"
     yield ""
-    yield escape_markdown(experiment.question) or f"Predicts {', '.join(heads)} from {', '.join(dataset.inputs)}."
+    yield escape_markdown(experiment.question or f"Predicts {', '.join(heads)} from {', '.join(dataset.inputs)}.")
     yield ""
-    yield f"It is {kind} with {finalist.parameters:,} parameters, {finalist.candidate.name} of the sweep {experiment.name}:"
+    origin = f"{escape_markdown(finalist.candidate.name)} of the sweep {escape_markdown(experiment.name)}"
+    yield f"It is {kind} with {finalist.parameters:,} parameters, {origin}:"
     yield ""
     recipe = recipe_for(experiment, finalist.candidate.trial.params)
     yield from (
         f"    {line}"
-        for line in draw_network(recipe.architecture, dataset.inputs, width=recipe.encoded_width(len(dataset.inputs)))
+        for line in draw_network(
+            recipe.architecture, [one_line(name) for name in dataset.inputs], width=recipe.encoded_width(len(dataset.inputs))
+        )
     )
     yield ""
     yield "## Scores"
@@ -41,17 +44,24 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
         in_search = f"{searched.heads[head].score:.4f}" if searched else "-"
         confirmed = f"{score.heads[head].score:.4f} ± {score.heads[head].score_se:.4f}"
         errors = (f"{measured.metrics[other]:.4g}" if other in measured.metrics else "-" for other in others)
-        cells = [head, heads[head].unit or "-", in_search, confirmed, f"{measured.score:.4f}", *errors]
+        cells = [
+            escape_markdown(head),
+            escape_markdown(heads[head].unit) or "-",
+            in_search,
+            confirmed,
+            f"{measured.score:.4f}",
+            *errors,
+        ]
         yield f"| {' | '.join(cells)} |"
     yield ""
     yield "Searched: on the validation rows of the search; optimistic, as it is the best of many. Confirmed: with new seeds on"
     yield "new folds. Test: on rows that neither training nor any choice has used."
     yield ""
-    yield f"{'Promoted to champion' if model.decision.promote else 'Not promoted'}: {model.decision.because}."
+    yield f"{'Promoted to champion' if model.decision.promote else 'Not promoted'}: {escape_markdown(model.decision.because)}."
     yield ""
     yield "## Data"
     yield ""
-    yield f"- {dataset.location} ({dataset.source}), {dataset.rows:,} rows, digest `{dataset.digest}`."
+    yield f"- {escape_markdown(dataset.location)} ({dataset.source}), {dataset.rows:,} rows, digest `{dataset.digest}`."
     yield f"- {len(split.train):,} rows to train, {len(split.test):,} to test; split digest `{split.digest}`."
     yield ""
     yield "## Limits"
@@ -60,7 +70,10 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     yield ""
     yield "| input | from | to |"
     yield "|---|---|---|"
-    yield from (f"| {name} | {low:g} | {high:g} |" for name, (low, high) in zip(dataset.inputs, model.ranges, strict=True))
+    yield from (
+        f"| {escape_markdown(name)} | {low:g} | {high:g} |"
+        for name, (low, high) in zip(dataset.inputs, model.ranges, strict=True)
+    )
     yield ""
     yield "## Security"
     yield ""

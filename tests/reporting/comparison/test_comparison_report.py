@@ -249,5 +249,5 @@ def test_markdown_escapes_names() -> None:
         names=("linear", "forest"), others=[failed_contestant("a|b<i>*", "no | luck\nat all")], with_transfer=False
     )
     header, *rows = table_rows(exports.comparison_markdown(result))
-    assert rows[-1][:2] == [r"a\|b&lt;i&gt;\*", r"failed: no \| luck at all"]
+    assert rows[-1][:2] == [r"a&#124;b&lt;i&gt;\*", "failed: no &#124; luck at all"]
     assert len(rows[-1]) == len(header)

@@ -132,3 +132,29 @@ def test_figures_are_drawn_if_all_contestants_failed() -> None:
     )
     for draw in (comparison_figures.contestants, comparison_figures.costs):
         assert plot_style.svg(draw(result)).startswith("<svg")
+
+
+HOSTILE_TEXT = ["$$", "%$#$", "k$ {a$", r"$\frac{1}{$", "<b>&amp;</b>", "a\\b"]
+
+
+@pytest.mark.parametrize("text", HOSTILE_TEXT)
+def test_text_is_drawn_literally_wherever_it_stands(text: str) -> None:
+    figure, panel = plot_style.axes(400, 300)
+    panel.plot([1, 2], [1, 2], label=text)
+    panel.set_xlabel(text)
+    panel.set_ylabel(text)
+    panel.set_yticks([1, 2], [text, text])
+    panel.legend()
+    plot_style.title(panel, text)
+    plot_style.note(panel, (1, 1), text)
+    assert texts(plot_style.svg(figure)).count(text) == 7
+    assert plot_style.png(figure).startswith(b"\x89PNG")
+
+
+def test_ticks_of_a_logarithmic_axis_are_powers_of_ten() -> None:
+    figure, panel = plot_style.axes(400, 300)
+    panel.plot([1, 1000], [1, 2])
+    panel.set_xscale("log")
+    shown = ["".join(text.split()) for text in texts(plot_style.svg(figure))]
+    assert not any("$" in text for text in shown)
+    assert sum(text.startswith("10") for text in shown) >= 3

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
+from branchsweep.data.spreadsheets import csv_text
 from branchsweep.metrics.comparison_result import ComparisonResult, PairwiseDifference
 from branchsweep.metrics.names import STANDARD_ERROR, label
 from branchsweep.reporting.comparison.table import ComparisonRow, ScoreCell, comparison_rows, scored_heads
+from branchsweep.reporting.escaping import escape_markdown
 from branchsweep.reporting.formatting import (
     OUTCOME_MARKS,
     SYNTHETIC_DATA_WARNING,
@@ -36,7 +36,7 @@ def halves_csv(result: ComparisonResult) -> str:
         for head, cell in row.cells.items()
         for half, score in enumerate(cell.halves, start=1)
     )
-    return _csv(("contestant", "figure", "half", result.metric), rows)
+    return csv_text(("contestant", "figure", "half", result.metric), rows)
 
 
 def summary_csv(result: ComparisonResult) -> str:
@@ -44,7 +44,7 @@ def summary_csv(result: ComparisonResult) -> str:
     error = STANDARD_ERROR.format(result.metric)
     header = ("contestant", "figure", result.metric, error, *DIFFERENCE_FIELDS, *COST_FIELDS)
     rows = (_summary(row, head, cell) for row in comparison_rows(result) for head, cell in row.cells.items())
-    return _csv(header, rows)
+    return csv_text(header, rows)
 
 
 def _summary(row: ComparisonRow, head: str, cell: ScoreCell) -> Sequence[object]:
@@ -53,44 +53,37 @@ def _summary(row: ComparisonRow, head: str, cell: ScoreCell) -> Sequence[object]
     return row.contestant.name, head, cell.mean, cell.error, *difference, *cost
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """CSV with floats that read back as the same number, and empty cells for None."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return out.getvalue()
-
-
 def comparison_markdown(result: ComparisonResult) -> str:
     """The conclusions, the table of contestants, the gain by sharing, and the protocol, as Markdown."""
     heads = scored_heads(result)
-    parts = [f"# {_escaped(result.comparison)}"]
+    parts = [f"# {escape_markdown(result.comparison)}"]
     if result.question:
-        parts.append(f"*{_escaped(result.question)}*")
+        parts.append(f"*{escape_markdown(result.question)}*")
     if result.conclusions:
-        parts.append(" ".join([f"**{_escaped(result.conclusions[0])}**", *map(_escaped, result.conclusions[1:])]))
+        parts.append(" ".join([f"**{escape_markdown(result.conclusions[0])}**", *map(escape_markdown, result.conclusions[1:])]))
     if result.data["source"] == "stand-in":
         parts.append(f"**{SYNTHETIC_DATA_WARNING}**")
-    parts += [f"Warning: {_escaped(sentence)}" for sentence in result.warnings]
+    parts += [f"Warning: {escape_markdown(sentence)}" for sentence in result.warnings]
     header = ["contestant", *map(head_label, heads), "parameters", "training", "latency, 1,000 rows", "size"]
     parts.append(_table(header, [_line(row, heads) for row in comparison_rows(result)]))
     parts.append(
-        f"{label(result.metric)} ± standard error over the halves, and the difference to {_escaped(result.reference)}: ▲ ▼ "
-        f"significantly better or worse (combined 5x2cv F test, Holm's correction, alpha {result.alpha:g}), = undecided."
+        f"{label(result.metric)} ± standard error over the halves, and the difference to {escape_markdown(result.reference)}: "
+        f"▲ ▼ significantly better or worse (combined 5x2cv F test, Holm's correction, alpha {result.alpha:g}), = undecided."
     )
     if result.transfer:
         gains = [_gain(gain) for gain in result.transfer]
         parts += ["## Gain by sharing layers", _table(["head", "gain", "interval", "p, adjusted"], gains)]
-    parts += ["## Protocol", "\n".join(f"- {_escaped(sentence)}" for sentence in result.protocol)]
+    parts += ["## Protocol", "\n".join(f"- {escape_markdown(sentence)}" for sentence in result.protocol)]
     return "\n\n".join(parts) + "\n"
 
 
 def _line(row: ComparisonRow, heads: Sequence[str]) -> list[str]:
     """A row of the table of contestants; one that failed has the reason in the first cell of scores."""
-    name = f"**{_escaped(row.contestant.name)}** (reference)" if row.is_reference else _escaped(row.contestant.name)
+    name = (
+        f"**{escape_markdown(row.contestant.name)}** (reference)" if row.is_reference else escape_markdown(row.contestant.name)
+    )
     if not row.cells:
-        return [name, f"failed: {_escaped(row.contestant.failure)}", *[""] * (len(heads) + 3)]
+        return [name, f"failed: {escape_markdown(row.contestant.failure)}", *[""] * (len(heads) + 3)]
     cost = row.contestant.cost
     costs = [
         format_parameters(cost.parameters),
@@ -111,7 +104,7 @@ def _cell(cell: ScoreCell | None) -> str:
 def _gain(gain: PairwiseDifference) -> list[str]:
     difference = format_difference(gain.difference)
     return [
-        _escaped(head_label(gain.head)),
+        escape_markdown(head_label(gain.head)),
         f"**{difference}**" if gain.is_significant else difference,
         f"{format_difference(gain.low)} to {format_difference(gain.high)}",
         format_p_value(gain.p_adjusted),
@@ -121,11 +114,3 @@ def _gain(gain: PairwiseDifference) -> list[str]:
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     alignment = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, alignment, *rows))
-
-
-def _escaped(text: str) -> str:
-    """Text escaped for a cell of a Markdown table, on one line."""
-    line = " ".join(text.split())
-    for mark in ("\\", "`", "*", "|", "[", "]"):
-        line = line.replace(mark, f"\\{mark}")
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -83,7 +83,7 @@ def _draw_contestants(panel: Axes, head: str, rows: Sequence[ComparisonRow]) -> 
             note(panel, (low, y), f"◀ {format_score(cell.mean)}", offset=(4, 0), color=COLOURS[cell.outcome], fontweight="bold")
         else:
             _draw_contestant(panel, y, cell)
-    panel.set_yticks(range(len(rows)), [_label(row) for row in rows], parse_math=False)
+    panel.set_yticks(range(len(rows)), [_label(row) for row in rows])
     panel.grid(visible=False, axis="y")
     panel.locator_params(axis="x", nbins=5)
     for tick, row in zip(panel.yaxis.get_major_ticks(), rows, strict=True):
@@ -149,7 +149,7 @@ def transfer(result: ComparisonResult) -> Figure:
     reach = 1.3 * max((abs(end) for gain in gains for end in (gain.low, gain.high) if math.isfinite(end)), default=1.0)
     panel.set_xlim(-reach, reach)
     panel.set_ylim(len(gains) - 0.4, -1.1)
-    panel.set_yticks(range(len(gains)), [head_label(gain.head) for gain in gains], parse_math=False)
+    panel.set_yticks(range(len(gains)), [head_label(gain.head) for gain in gains])
     panel.grid(visible=False, axis="y")
     panel.set_xlabel(f"difference of {label(result.metric)}")
     panel.locator_params(axis="x", nbins=7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def _hover_text(result: Result) -> str:
     """The text that is shown when hovering over a trial."""
     scores = ", ".join(f"{head} {score:.4f}" for head, score in result.score.by_head.items())
     params = "<br>".join(f"{name}: {format_value(value)}" for name, value in result.trial.params.items())
-    known = f" ({result.trial.known})" if result.trial.known else ""
+    known = f" ({html.escape(result.trial.known)})" if result.trial.known else ""
     return f"<b>trial {result.trial.number}{known}</b><br>{scores}<br>{params}"
 
 

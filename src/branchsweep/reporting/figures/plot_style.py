@@ -15,6 +15,7 @@ label.
 from __future__ import annotations
 
 import hashlib
+import html
 import io
 import re
 from collections.abc import Callable
@@ -24,6 +25,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 
 __all__ = [
     "BLUE",
@@ -150,7 +152,7 @@ def note(panel: Axes, point: tuple[float, float], text: str, *, offset: tuple[fl
         offset: Pixels to the right of the point and above it.
         style: Keywords of matplotlib's text: `ha`, `va`, `color`, `fontweight`, ….
     """
-    style = {"fontsize": SMALL, "color": INK, "va": "center", "parse_math": False, **style}
+    style = {"fontsize": SMALL, "color": INK, "va": "center", **style}
     panel.annotate(text, point, offset, textcoords="offset points", annotation_clip=False, **style)
 
 
@@ -179,7 +181,7 @@ def svg(figure: Figure, label: str = "") -> str:
     width, height = (round(inches * UNITS_PER_INCH) for inches in figure.get_size_inches())
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" aria-label="{_attribute(label)}" '
+        f'width="{width}" height="{height}" role="img" aria-label="{html.escape(label)}" '
         'style="fill: currentColor; stroke-linejoin: round; stroke-linecap: butt">'
     )
     return opening + element[element.index(">") + 1 :]
@@ -200,11 +202,25 @@ _save = cast("Callable[..., None]", Figure.savefig)
 
 def _with_final_layout(figure: Figure) -> Figure:
     """The figure with its layout computed and fixed: another layout run would move its panels slightly."""
+    _show_text_literally(figure)
     if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):  # else fixed already, for another format
         for _ in range(2):  # labels depend on the size of their panel, which depends on the labels
             figure.draw_without_rendering()
         figure.set_layout_engine("none")
     return figure
+
+
+def _show_text_literally(figure: Figure) -> None:
+    """Let matplotlib not read text between dollar signs as formulas, on which it may fail: units and names are the user's.
+
+    Ticks of a logarithmic axis, which are powers of ten, stay formulas.
+    """
+    ticks: dict[bool, set[Text]] = {True: set(), False: set()}  # by whether their axis is logarithmic
+    for panel in figure.axes:
+        for axis in (panel.xaxis, panel.yaxis):
+            ticks[axis.get_scale() == "log"] |= {*axis.get_ticklabels(), *axis.get_ticklabels(minor=True)}
+    for text in {*figure.findobj(Text), *ticks[False]} - ticks[True]:
+        cast("Text", text).set_parse_math(False)
 
 
 def _with_own_ids(element: str) -> str:
@@ -218,7 +234,3 @@ def _with_own_ids(element: str) -> str:
 
     element = re.sub(r' id="([^"]+)"', rename, element)
     return re.sub(r'("#|url\(#)([^")]+)', rf"\1\2-{suffix}", element)
-
-
-def _attribute(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")

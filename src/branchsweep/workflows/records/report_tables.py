@@ -21,6 +21,7 @@ import numpy as np
 from branchsweep.config.codec import from_json
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
+from branchsweep.data.spreadsheets import csv_text, plain_text
 from branchsweep.metrics.names import STANDARD_ERROR, other_metrics, score_names
 from branchsweep.runtime import DEVICE_TAG
 from branchsweep.tracking.protocols import SweepArchive
@@ -38,17 +39,17 @@ def report_tables(report: SweepReport) -> Files:
     files = {
         LEADERBOARD: leaderboard_csv(report),
         DATA: json.dumps(asdict(report.table), indent=2) + "\n",
-        CURVES: _csv(("candidate", "head", "epoch", metric), _curve_rows(report.curves)),
+        CURVES: csv_text(("candidate", "head", "epoch", metric), _curve_rows(report.curves)),
     }
     if report.predictions:
-        files[PREDICTIONS] = _csv(("head", "actual", "predicted"), _prediction_rows(report.predictions))
+        files[PREDICTIONS] = csv_text(("head", "actual", "predicted"), _prediction_rows(report.predictions))
     return files
 
 
 def leaderboard_csv(report: SweepReport) -> str:
     """All trials as CSV, best first; empty where a number is missing or a hyperparameter was not active."""
     header, rows = leaderboard_table(report.experiment, report.results)
-    return _csv(header, ([_cell(value) if isinstance(value, float) else value for value in row] for row in rows))
+    return csv_text(header, ([_cell(value) if isinstance(value, float) else value for value in row] for row in rows))
 
 
 def leaderboard_table(experiment: Experiment, results: Sequence[Result]) -> tuple[list[str], list[list[Any]]]:
@@ -108,14 +109,6 @@ def _cell(value: float) -> str:
     return repr(float(value)) if math.isfinite(value) else ""
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return out.getvalue()
-
-
 def _prediction_rows(predictions: Mapping[str, HeadPredictions]) -> Iterable[Sequence[Any]]:
     for head, of_head in predictions.items():
         for actual, predicted in zip(of_head.actual, of_head.predicted, strict=True):
@@ -133,7 +126,7 @@ def read_predictions(text: str) -> dict[str, HeadPredictions]:
     """The predictions by head, as in `predictions.csv`; none for an empty text."""
     pairs: dict[str, list[tuple[float, float]]] = {}
     for row in csv.DictReader(io.StringIO(text)):
-        pairs.setdefault(row["head"], []).append((float(row["actual"]), float(row["predicted"])))
+        pairs.setdefault(plain_text(row["head"]), []).append((float(row["actual"]), float(row["predicted"])))
     return {head: HeadPredictions(*np.array(pair).T) for head, pair in pairs.items()}
 
 
@@ -141,7 +134,7 @@ def read_curves(text: str) -> dict[str, Curves]:
     """The learning curves by candidate and head, as in `learning_curves.csv`; none for an empty text."""
     curves: dict[str, dict[str, tuple[float, ...]]] = {}
     for name, head, _, score in [*csv.reader(io.StringIO(text))][1:]:
-        by_head = curves.setdefault(name, {})
+        by_head = curves.setdefault(plain_text(name), {})
         by_head[head] = (*by_head.get(head, ()), float(score))
     return dict(curves)
 
