@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.columns import Columns
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, common_metric
@@ -14,6 +14,7 @@ from branchsweep.metrics.names import label, other_metrics, score_names
 from branchsweep.reporting.formatting import format_param, format_score, format_score_with_error
 from branchsweep.reporting.text import curves
 from branchsweep.reporting.text.layout import INDENT, key_value_table, plain_table
+from branchsweep.reporting.text.score_table import ScoreRow, ScoreTable
 from branchsweep.trial import Score
 
 if TYPE_CHECKING:
@@ -80,25 +81,25 @@ def _score_label(details: TrialDetails) -> str:
     return label(common_metric(details.score_metrics.values()))
 
 
-def _scores(details: TrialDetails, score: Score) -> Table:
+def _scores(details: TrialDetails, score: Score) -> ScoreTable:
     """Metrics by head, and the scores of each lane and at each rung."""
-    table = plain_table()
-    table.add_column("")
-    for head in (*details.heads, "mean"):
-        table.add_column(head, justify="right", no_wrap=True)
-    errors = score.scores_se
-    cells = (format_score_with_error(value, errors.get(head)) for head, value in score.scores.items())
-    table.add_row(f"  {_score_label(details)}", *cells, style="bold")
+    heads, errors = [*details.heads, "mean"], score.scores_se
+    by_head = {head: format_score_with_error(value, errors.get(head)) for head, value in score.scores.items()}
+    rows = [ScoreRow(f"  {_score_label(details)}", {"": by_head}, "bold")]
     for metric in other_metrics(details.score_metrics):
-        cells = (
-            f"{measured.metrics[metric]:.4g} {details.heads[head]}".strip() if metric in measured.metrics else "-"
+        values = {
+            head: f"{measured.metrics[metric]:.4g} {details.heads[head]}".strip() if metric in measured.metrics else "-"
             for head, measured in score.heads.items()
-        )
-        table.add_row(f"  {label(metric)}", *cells, "")
-    for name, by_head in details.lanes.items():
-        mean = format_score(sum(by_head.values()) / len(by_head))
-        table.add_row(f"  {name}", *map(format_score, by_head.values()), mean)
+        }
+        rows.append(ScoreRow(f"  {label(metric)}", {"": {**values, "mean": ""}}))
+    rows += [ScoreRow(f"  {name}", {"": _with_mean(scores)}) for name, scores in details.lanes.items()]
     for epoch, scores in score.rungs.items():
-        mean = format_score(sum(scores) / len(scores))
-        table.add_row(f"  rung at epoch {epoch}", *map(format_score, scores), mean, style="dim")
-    return table
+        rows.append(
+            ScoreRow(f"  rung at epoch {epoch}", {"": _with_mean(dict(zip(details.heads, scores, strict=True)))}, "dim")
+        )
+    ranking = {head: score.scores[head] for head in details.heads if head in score.scores}
+    return ScoreTable("", rows, heads, [""], ranking)
+
+
+def _with_mean(scores: Mapping[str, float]) -> dict[str, str]:
+    return {head: format_score(score) for head, score in {**scores, "mean": sum(scores.values()) / len(scores)}.items()}

@@ -1,0 +1,128 @@
+"""Tables of scores by head that fit the terminal: with many heads a row is a head, else a column is one.
+
+A table of models has a column per head and kind of score (confirmed, test). Where these columns are wider than the terminal,
+the table is turned: a row per head, a column per model, and a table per kind. With more than `MOST_HEADS` heads the worst and
+the best ones come first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from branchsweep.reporting.text.layout import plain_table
+
+MOST_HEADS = 12
+"""Heads that a turned table lists in their order; of more, the worst and the best come first."""
+
+UNLIMITED = 10_000
+"""A terminal as wide as any table, by which the width that a table needs is measured."""
+
+EXTREMES = 4
+"""How many of the worst heads, and of the best, come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """What a table shows of one model.
+
+    Args:
+        name: The model.
+        cells: By kind of score, then by head: the score as text.
+        style: Of Rich.
+    """
+
+    name: str
+    cells: Mapping[str, Mapping[str, str]]
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTable:
+    """A table of the scores of models by head, which Rich renders as wide as the terminal allows.
+
+    Args:
+        title: Above the table.
+        rows: The models.
+        heads: In their order.
+        kinds: The kinds of scores, as `rows` have them; "" for the only one.
+        ranking: The score of each head by which the worst and the best are found; NaN for one without.
+    """
+
+    title: str
+    rows: Sequence[ScoreRow]
+    heads: Sequence[str]
+    kinds: Sequence[str]
+    ranking: Mapping[str, float]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The table with heads as columns if it fits, else turned and, if it still does not fit, cut between its columns."""
+        wide = self._wide()
+        if _needed(wide, console, options).maximum <= options.max_width:
+            yield wide
+            return
+        for index, kind in enumerate(self.kinds):
+            if index:
+                yield Text()
+            yield from self._turned(kind, console, options)
+
+    def _wide(self) -> Table:
+        table = plain_table(self.title or None)
+        table.add_column("", no_wrap=True)
+        for kind in self.kinds:
+            for head in self.heads:
+                table.add_column(f"{head} {kind}".strip(), justify="right", no_wrap=True)
+        for row in self.rows:
+            cells = [row.cells[kind].get(head, "-") for kind in self.kinds for head in self.heads]
+            table.add_row(Text(row.name), *cells, style=row.style)
+        return table
+
+    def _turned(self, kind: str, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        """Tables with a row per head, each with as many models as fit."""
+        rest = list(self.rows)
+        title = f"{self.title}, {kind}" if kind else self.title
+        while rest:
+            count = len(rest)
+            while count > 1 and _needed(self._by_head(title, kind, rest[:count]), console, options).minimum > options.max_width:
+                count -= 1
+            yield self._by_head(title, kind, rest[:count])
+            title, rest = "", rest[count:]
+
+    def _by_head(self, title: str, kind: str, rows: Sequence[ScoreRow]) -> Table:
+        table = plain_table(title or None)
+        table.add_column("head", no_wrap=True)
+        for row in rows:
+            lines = [line for cell in row.cells[kind].values() for line in cell.splitlines()]
+            table.add_column(Text(row.name), justify="right", min_width=max(map(len, lines), default=1))
+        for section, heads in heads_by_rank(self.heads, self.ranking).items():
+            if section:
+                table.add_row(Text(section, style="dim"))
+            for head in heads:
+                table.add_row(head, *(Text(row.cells[kind].get(head, "-"), style=row.style) for row in rows))
+        return table
+
+
+def heads_by_rank(heads: Sequence[str], ranking: Mapping[str, float]) -> dict[str, Sequence[str]]:
+    """The heads in the order in which a table lists them, by the title of each section; "" for the only one.
+
+    Args:
+        heads: In their order.
+        ranking: The score of each head; heads without one, or with NaN, are among the others.
+    """
+    ranked = sorted((head for head in heads if not math.isnan(ranking.get(head, math.nan))), key=lambda head: ranking[head])
+    if len(heads) <= MOST_HEADS or len(ranked) <= 2 * EXTREMES:
+        return {"": heads}
+    worst, best = ranked[:EXTREMES], ranked[-EXTREMES:][::-1]
+    others = [head for head in heads if head not in {*worst, *best}]
+    return {"worst heads": worst, "best heads": best, "other heads": others}
+
+
+def _needed(table: Table, console: Console, options: ConsoleOptions) -> Measurement:
+    """The width that a table needs: `minimum` with headers over several lines, `maximum` on one line."""
+    return Measurement.get(console, options.update(max_width=UNLIMITED), table)
