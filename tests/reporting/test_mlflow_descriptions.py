@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from branchsweep.reporting.escaping import escape_markdown
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING
-from branchsweep.reporting.mlflow_descriptions import escape_markdown, finished_description, running_description
+from branchsweep.reporting.mlflow_descriptions import finished_description, running_description
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import MeanScores, Result, Score, Status, Trial
 from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, ConfirmedTrial, PromotionResult, SweepSummary

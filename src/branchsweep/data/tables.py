@@ -261,8 +261,10 @@ def _write_xlsx(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    text = {name: frame[name].map(formula_as_text) for name in frame.select_dtypes(["object", "string"])}
-    frame.assign(**text).rename(columns=formula_as_text).to_csv(path, index=False)
+    safe = frame.copy()
+    for name in safe.select_dtypes(["object", "string"]):
+        safe[name] = safe[name].map(formula_as_text)
+    safe.rename(columns=formula_as_text).to_csv(path, index=False)
 
 
 _WRITERS: Mapping[str, Callable[[pd.DataFrame, Path], None]] = {

@@ -220,7 +220,7 @@ def _show_text_literally(figure: Figure) -> None:
         for axis in (panel.xaxis, panel.yaxis):
             ticks[axis.get_scale() == "log"] |= {*axis.get_ticklabels(), *axis.get_ticklabels(minor=True)}
     for text in {*figure.findobj(Text), *ticks[False]} - ticks[True]:
-        cast("Text", text).set_parse_math(False)
+        text.set_parse_math(False)
 
 
 def _with_own_ids(element: str) -> str:

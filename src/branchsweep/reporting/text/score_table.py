@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -106,6 +106,26 @@ class ScoreTable:
             for head in heads:
                 table.add_row(head, *(Text(row.cells[kind].get(head, "-"), style=row.style) for row in rows))
         return table
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """A table where the terminal is wide enough for it, else something narrower.
+
+    Args:
+        table: The preferred one.
+        narrow: Rendered where `table` does not fit.
+        width: The characters that `table` needs; None for all of its cells on one line.
+    """
+
+    table: Table
+    narrow: RenderableType
+    width: int | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """One of the two."""
+        width = _needed(self.table, console, options).maximum if self.width is None else self.width
+        yield self.table if width <= options.max_width else self.narrow
 
 
 def heads_by_rank(heads: Sequence[str], ranking: Mapping[str, float]) -> dict[str, Sequence[str]]:

@@ -19,6 +19,7 @@ from branchsweep.reporting.formatting import (
     promotion_outcome,
 )
 from branchsweep.reporting.text.layout import BEST_STYLE, key_value_table, plain_table
+from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
 from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, SweepSummary
 
 MOST_DIMENSIONS = 8
@@ -89,15 +90,20 @@ def _title(result: SweepSummary) -> Text:
 
 
 def _pareto_front(result: SweepSummary) -> RenderableType:
-    table = plain_table("Pareto front")
     heads = list(result.pareto_front[0].scores)
-    for column in ("  trial", *score_names(result.score_metrics, mean=False).values()):
-        table.add_column(column, justify="right")
-    for member in result.pareto_front:
-        is_best = result.best is not None and member.trial == result.best.trial
-        scores = (format_score(member.scores[head]) for head in heads)
-        table.add_row(f"{member.trial}", *scores, style=BEST_STYLE if is_best else "")
-    return table
+    names = [*score_names(result.score_metrics, mean=False).values()]
+    rows = [
+        ScoreRow(
+            f"  trial {member.trial}",
+            {"": {name: format_score(member.scores[head]) for name, head in zip(names, heads, strict=True)}},
+            BEST_STYLE if result.best is not None and member.trial == result.best.trial else "",
+        )
+        for member in result.pareto_front
+    ]
+    ranking = {
+        name: max(member.scores[head] for member in result.pareto_front) for name, head in zip(names, heads, strict=True)
+    }
+    return ScoreTable("Pareto front", rows, names, [""], ranking)
 
 
 def _confirmation(result: SweepSummary) -> RenderableType:
@@ -129,16 +135,22 @@ def _best_trial(best: BestTrial) -> RenderableType:
 
 def _baselines(result: SweepSummary, best: BestTrial, heads: Sequence[str]) -> RenderableType:
     """The best model and the baselines, by their confirmed and test scores."""
-    table = plain_table(label(result.metric))
-    table.add_column("")
-    for kind in ("confirmed", "test"):
-        for head in heads:
-            table.add_column(f"{head} {kind}", justify="right")
-    for index, row in enumerate([_best_row(result, best), *result.baselines]):
-        cells = [format_score_with_error(row.scores.values.get(head), row.scores.errors.get(head)) for head in heads]
-        cells += [format_score(row.test_scores.get(head)) for head in heads]
-        table.add_row(row.name, *cells, style=BEST_STYLE if index == 0 else "")
-    return table
+    models = [_best_row(result, best), *result.baselines]
+    rows = [
+        ScoreRow(
+            row.name,
+            {
+                "confirmed": {
+                    head: format_score_with_error(row.scores.values.get(head), row.scores.errors.get(head)) for head in heads
+                },
+                "test": {head: format_score(row.test_scores.get(head)) for head in heads},
+            },
+            "" if index else BEST_STYLE,
+        )
+        for index, row in enumerate(models)
+    ]
+    ranking = models[0].test_scores or models[0].scores.values
+    return ScoreTable(label(result.metric), rows, heads, ["confirmed", "test"], ranking)
 
 
 def _best_row(result: SweepSummary, best: BestTrial) -> BaselineResult:
@@ -149,18 +161,20 @@ def _best_row(result: SweepSummary, best: BestTrial) -> BaselineResult:
 
 
 def _importance(importance: Mapping[str, Mapping[str, float]], columns: Sequence[str]) -> RenderableType:
-    """The most important hyperparameters, by the largest share that each has for any head."""
-    table = plain_table("hyperparameter importance (PED-ANOVA)")
-    table.add_column("")
-    for column in columns:
-        table.add_column(column)
+    """The most important hyperparameters, by the largest share that each has for any head; with bars where there is room."""
+    title = "hyperparameter importance (PED-ANOVA)"
     largest: dict[str, float] = {}
     for shares in importance.values():
         for name, share in shares.items():
             largest[name] = max(share, largest.get(name, 0.0))
-    for name in sorted(largest, key=lambda name: -largest[name])[:MOST_DIMENSIONS]:
-        table.add_row(f"  {name}", *(_bar(importance.get(column, {}).get(name, 0.0)) for column in columns))
-    return table
+    names = sorted(largest, key=lambda name: -largest[name])[:MOST_DIMENSIONS]
+    bars = plain_table(title)
+    for column in ("", *columns):
+        bars.add_column(column, no_wrap=True)
+    for name in names:
+        bars.add_row(f"  {name}", *(_bar(importance.get(column, {}).get(name, 0.0)) for column in columns))
+    shares_of = {name: {column: f"{importance.get(column, {}).get(name, 0.0):.0%}" for column in columns} for name in names}
+    return Fitting(bars, ScoreTable(title, [ScoreRow(f"  {name}", {"": shares_of[name]}) for name in names], columns, [""], {}))
 
 
 def _bar(share: float) -> str:

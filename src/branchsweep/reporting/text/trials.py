@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.columns import Columns
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, common_metric
@@ -14,12 +15,16 @@ from branchsweep.metrics.names import label, other_metrics, score_names
 from branchsweep.reporting.formatting import format_param, format_score, format_score_with_error
 from branchsweep.reporting.text import curves
 from branchsweep.reporting.text.layout import INDENT, key_value_table, plain_table
-from branchsweep.reporting.text.score_table import ScoreRow, ScoreTable
+from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
 from branchsweep.trial import Score
 
 if TYPE_CHECKING:
     from branchsweep.workflows.records.leaderboard import Leaderboard
     from branchsweep.workflows.records.trial_details import TrialDetails
+
+
+SCORE_WIDTH, OTHER_WIDTH = 6, 34
+"""Characters of a score, and of the other columns: the trial's number, the mean's error, and readable hyperparameters."""
 
 
 def render_leaderboard(board: Leaderboard) -> RenderableType:
@@ -28,24 +33,43 @@ def render_leaderboard(board: Leaderboard) -> RenderableType:
         return Text(f"{board.sweep} has no trials yet.")
     if not board.shown:
         return Text(f"None of the {board.recorded} trials of {board.sweep} matches the filters.")
+    names = score_names(board.score_metrics)
+    width = sum(max(len(name), SCORE_WIDTH) + 2 for name in names.values()) + OTHER_WIDTH
+    table = Fitting(_trials(board, list(names)[:-1]), _trials(board, None), width)
+    left = board.matching - len(board.shown)
+    return Group(table, Text(f"… and {left:,} more (--most)", style="dim")) if left else table
+
+
+def _trials(board: Leaderboard, heads: Sequence[str] | None) -> Table:
+    """The trials with the scores of these heads, or with the mean and each trial's worst and best head if None."""
     table = plain_table()
+    names = score_names(board.score_metrics)
     objective = [] if board.objective.ranking_metric == DEFAULT_OBJECTIVE else [board.objective.ranking_description]
     sorted_by = [board.sort] if board.sort in {"seconds", "parameters"} else []
-    for column in ("trial", *score_names(board.score_metrics).values(), *objective, *sorted_by):
+    columns = [*names.values()] if heads is not None else [[*names.values()][-1], "worst head", "best head"]
+    for column in ("trial", *columns, *objective, *sorted_by):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("params")
     for result in board.shown:
         score, trial = result.score, result.trial
-        cells = [format_score(score.heads[head].score) if head in score.heads else "-" for head in board.heads]
-        cells.append(format_score_with_error(score.value, score.value_se) if score.is_complete else score.status.value)
+        value = format_score_with_error(score.value, score.value_se) if score.is_complete else score.status.value
+        if heads is None:
+            cells = [value, *_extreme_heads(score)]
+        else:
+            cells = [format_score(score.heads[head].score) if head in score.heads else "-" for head in heads] + [value]
         cells += [format_score(board.evaluator.rank(score)) if score.is_complete else "-" for _ in objective]
         cells += [f"{score.seconds:.1f}" if key == "seconds" else f"{board.parameters[trial.number]:,}" for key in sorted_by]
         violates = "violates a constraint: " if score.is_complete and not board.evaluator.is_eligible(result) else ""
         name = f"{trial.known}: " if trial.known else ""
         params = ", ".join(f"{key} {format_param(param)}" for key, param in sorted(trial.params.items()))
-        table.add_row(f"{trial.number}", *cells, score.reason or f"{violates}{name}{params}")
-    left = board.matching - len(board.shown)
-    return Group(table, Text(f"… and {left:,} more (--most)", style="dim")) if left else table
+        table.add_row(f"{trial.number}", *cells, Text(score.reason or f"{violates}{name}{params}"))
+    return table
+
+
+def _extreme_heads(score: Score) -> list[str]:
+    """The worst and the best head of a trial, each with its score."""
+    ranked = sorted(score.heads, key=lambda head: score.heads[head].score)
+    return [f"{head} {format_score(score.heads[head].score)}" for head in (ranked[0], ranked[-1])] if ranked else ["-", "-"]
 
 
 def render_trial_details(details: TrialDetails) -> RenderableType:
