@@ -24,7 +24,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.workers import LocalWorkersConfig, Workers
 from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.loading import TableData
-from branchsweep.data.tables import make_dataframe
+from branchsweep.data.written_table import make_dataframe
 from branchsweep.errors import UserError
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.models.serving import MANIFEST_FILE, Predictor, model_file_names

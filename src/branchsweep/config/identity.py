@@ -75,4 +75,6 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     """The experiment's fields, with those of `search` under the names that they had first."""
     first_names = {new: old for old, new in RENAMED_KEYS.items()}
     experiment["search"] = {first_names.get(key, key): value for key, value in experiment["search"].items()}
+    if not experiment["table"]["missing"]:  # the first versions had no such key
+        del experiment["table"]["missing"]
     return experiment

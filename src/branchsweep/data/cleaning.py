@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,38 @@ from numpy.typing import NDArray
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.table import Table
-from branchsweep.data.columns import count_noun, describe_invalid, require_columns, to_numbers
+from branchsweep.data.columns import count_noun, describe_invalid, invalid_remedy, require_columns, to_numbers
 from branchsweep.data.dataset import Positions
 from branchsweep.errors import DataError
 from branchsweep.types import Floats
 
+_PARTIAL_SHARE = 0.1  # of the rows, from which heads without a target are pointed out
 
-def clean_rows(experiment: Experiment, frame: pd.DataFrame, where: str) -> tuple[Floats, list[str]]:
+
+@dataclass(frozen=True, slots=True)
+class CleanRows:
+    """The rows that a table's policies leave.
+
+    Args:
+        values: `(rows, inputs + targets)`, finite.
+        numbers: `(rows,)`, their numbers in a spreadsheet.
+        warnings: What was left out or found, as sentences.
+        partial_targets: What is said where many rows have the targets of some heads only; else empty.
+    """
+
+    values: Floats
+    numbers: NDArray[np.int64]
+    warnings: tuple[str, ...] = ()
+    partial_targets: str = ""
+
+
+def column_keys(experiment: Experiment) -> dict[str, str]:
+    """The columns of an experiment, inputs first, each with the key that asks for it."""
+    targets = {name: f"heads.{head}.column" for head, name in experiment.columns.items()}
+    return dict.fromkeys(experiment.table.inputs, "table.inputs") | targets
+
+
+def clean_rows(experiment: Experiment, frame: pd.DataFrame, where: str) -> CleanRows:
     """The values of the rows that the table's policies leave.
 
     Args:
@@ -24,19 +50,15 @@ def clean_rows(experiment: Experiment, frame: pd.DataFrame, where: str) -> tuple
         frame: The table, its index the rows' numbers in a spreadsheet.
         where: The table, for messages.
 
-    Returns:
-        The values `(rows, inputs + targets)`, and warnings as sentences.
-
     Raises:
         DataError: A column is missing, a value is missing or not a number (unless such rows are dropped), or no row is left.
     """
-    inputs, targets = list(experiment.table.inputs), list(experiment.columns.values())
-    keys = dict.fromkeys(inputs, "table.inputs") | {name: f"heads.{head}.column" for head, name in experiment.columns.items()}
-    require_columns(frame, keys, where)
-    columns = inputs + targets
-    values, numbers, invalid_warnings = _without_invalid(frame[columns], experiment.table, where)
-    values, repetition_warnings = _without_repetitions(values, numbers, columns, experiment.table)
-    return values, [*invalid_warnings, *repetition_warnings]
+    keys = column_keys(experiment)
+    require_columns(frame.columns, keys, where)
+    columns = list(keys)
+    complete = _without_invalid(frame[columns], experiment, where)
+    values, numbers, warnings = _without_repetitions(complete.values, complete.numbers, columns, experiment.table)
+    return CleanRows(values, numbers, (*complete.warnings, *warnings), complete.partial_targets)
 
 
 def first_equal_rows(values: Floats) -> Positions:
@@ -74,29 +96,58 @@ def check_constants(columns: Sequence[str], values: Floats, targets: Sequence[st
     ]
 
 
-def _without_invalid(frame: pd.DataFrame, table: Table, where: str) -> tuple[Floats, NDArray[np.int64], list[str]]:
-    """The values `(rows, columns)` and the numbers `(rows,)` of the complete rows, and warnings."""
-    values = to_numbers(frame)
+def _without_invalid(frame: pd.DataFrame, experiment: Experiment, where: str) -> CleanRows:
+    """The rows with a number in all columns."""
+    table = experiment.table
+    values = to_numbers(frame, table.missing)
     complete = ~np.isnan(values).any(axis=1)
-    warnings = []
+    warnings, partial = [], ""
     if not complete.all():
         sentence = describe_invalid(frame, values)
+        partial = _partial_targets(values[:, len(table.inputs) :], list(experiment.heads))
         if table.invalid == "error":
-            raise DataError(f"{sentence}; correct them, or leave such rows out with table.invalid: drop", where)
+            remedy = invalid_remedy(frame, values) or "correct them"
+            raise DataError(f"{sentence}; {remedy}, or leave such rows out with table.invalid: drop{_further(partial)}", where)
         if not complete.any():
-            raise DataError(f"{sentence}; no row is left", where)
+            remedy = invalid_remedy(frame, values)
+            raise DataError(f"{sentence}; no row is left{f': {remedy}' if remedy else ''}{_further(partial)}", where)
         warnings.append(f"{sentence}; these rows are left out (table.invalid: drop).")
-    return values[complete], frame.index.to_numpy(dtype=np.int64)[complete], warnings
+        if partial:
+            warnings.append(f"{partial}.")
+    return CleanRows(values[complete], frame.index.to_numpy(dtype=np.int64)[complete], tuple(warnings), partial)
+
+
+def _partial_targets(targets: Floats, heads: Sequence[str]) -> str:
+    """A sentence where many rows have the targets of some heads only; else empty.
+
+    Args:
+        targets: `(rows, heads)`, NaN where there is none.
+        heads: Their names.
+    """
+    present = ~np.isnan(targets)
+    partial = int((present.any(axis=1) & ~present.all(axis=1)).sum())
+    if partial < _PARTIAL_SHARE * len(targets):
+        return ""
+    by_head = ", ".join(f"{head} in {count:,}" for head, count in zip(heads, present.sum(axis=0), strict=True))
+    return (
+        f"In {count_noun(partial, 'row')} some heads have a target and others have none ({by_head} of {len(targets):,} rows,"
+        f" all together in {int(present.all(axis=1).sum()):,}). Heads with partial targets are not supported: of a row every"
+        f" head needs its target. Fill in the targets, or give heads that are measured in other rows an experiment of their own"
+    )
+
+
+def _further(sentence: str) -> str:
+    return f". {sentence}" if sentence else ""
 
 
 def _without_repetitions(
     values: Floats, numbers: NDArray[np.int64], columns: Sequence[str], table: Table
-) -> tuple[Floats, list[str]]:
-    """The values that the policy leaves, and warnings. Rows are equal where all columns of the experiment are."""
+) -> tuple[Floats, NDArray[np.int64], list[str]]:
+    """The values that the policy leaves, their rows' numbers, and warnings. Rows are equal where all columns are."""
     first = first_equal_rows(values)
     repeated = np.flatnonzero(first != np.arange(len(values)))
     if not len(repeated):
-        return values, []
+        return values, numbers, []
     is_dropped, is_one = table.duplicates == "drop", len(repeated) == 1
     policy = "left out" if is_dropped else "kept"
     example = f"row {numbers[repeated[0]]}, which repeats row {numbers[first[repeated[0]]]} (the header is row 1)"
@@ -105,4 +156,6 @@ def _without_repetitions(
         f" experiment ({', '.join(columns)}), such as {example}; {'it is' if is_one else 'they are'} {policy}"
         f" (table.duplicates: {table.duplicates})."
     )
-    return (np.delete(values, repeated, axis=0) if is_dropped else values), [warning]
+    if is_dropped:
+        values, numbers = np.delete(values, repeated, axis=0), np.delete(numbers, repeated)
+    return values, numbers, [warning]

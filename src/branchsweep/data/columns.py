@@ -6,7 +6,8 @@ row of values is row 2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,41 +19,72 @@ MOST_EXAMPLES = 5
 """How many cells a message names where there may be many."""
 
 _MOST_COLUMNS = 30  # that a message lists
+_MOST_CANDIDATES = 1000  # among which the nearest name is looked for
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
+_WITH_COMMA = re.compile(r"[+-]?[\d.]*,[\d,]+(\.\d+)?")
+_WITH_PERCENT = re.compile(r"[+-]?\d+([.,]\d+)?\s*%")
 _MOST_CHARACTERS = 40  # of a cell that a message shows
 
 
-def require_columns(frame: pd.DataFrame, keys: Mapping[str, str], where: str) -> None:
+def require_columns(names: Iterable[object], keys: Mapping[str, str], where: str, hint: str = "") -> None:
     """Check that columns are there.
 
     Args:
-        frame: The table.
-        keys: The columns' names, each with the key of the experiment that asks for it.
+        names: The names of the table's columns.
+        keys: The columns that must be there, each with the key of the experiment that asks for it.
         where: The file, for the message.
+        hint: A further sentence for the message.
 
     Raises:
         DataError: A column is missing; the message has the nearest name.
     """
-    present = [str(name) for name in frame.columns]
-    candidates = [name for name in present if name not in keys] or present
+    present = [str(name) for name in names]
+    known = set(present)
+    candidates = ([name for name in present if name not in keys] or present)[:_MOST_CANDIDATES]
     missing = [
         f"column '{name}' ({key}) not found{did_you_mean(name, candidates) or ';'}"
         for name, key in keys.items()
-        if name not in present
+        if name not in known
     ]
     if missing:
-        more = f" and {len(present) - _MOST_COLUMNS} more" if len(present) > _MOST_COLUMNS else ""
-        names = ", ".join(present[:_MOST_COLUMNS]) + more
-        raise DataError(f"{' '.join(missing)} the columns of the table are {names}", where)
+        more = f" and {len(present) - _MOST_COLUMNS:,} more" if len(present) > _MOST_COLUMNS else ""
+        listed = ", ".join(present[:_MOST_COLUMNS]) + more
+        hint = hint or _hint_at_names(present)
+        raise DataError(f"{' '.join(missing)} the columns of the table are {listed}{hint}", where)
 
 
-def to_numbers(frame: pd.DataFrame) -> Floats:
-    """The values `(rows, columns)`; NaN where there is no finite number."""
-    values = np.stack([_column_to_numbers(frame.iloc[:, column]) for column in range(frame.shape[1])], axis=1)
+def _hint_at_names(names: Sequence[str]) -> str:
+    """What may be wrong with names, as the end of a message."""
+    if all(_NUMBER.fullmatch(name.strip()) for name in names):
+        return "; row 1 is expected to hold the names of the columns, but holds numbers: put a row of names above them"
+    if len(names) == 1 and len(names[0].split()) > 1:
+        return "; that is one column: between columns a comma, a semicolon or a tab is expected"
+    return ""
+
+
+def to_numbers(frame: pd.DataFrame, missing: Sequence[float] = ()) -> Floats:
+    """The values `(rows, columns)`; NaN where there is no finite number.
+
+    Args:
+        frame: The columns.
+        missing: The numbers that stand for a missing value.
+    """
+    columns = [_column_to_numbers(frame.iloc[:, column], missing) for column in range(frame.shape[1])]
+    values = np.stack(columns, axis=1)
     values[~np.isfinite(values)] = np.nan
     return values
 
 
-def _column_to_numbers(column: pd.Series) -> Floats:
+def _column_to_numbers(column: pd.Series, missing: Sequence[float]) -> Floats:
+    values = _as_floats(column)
+    codes = np.asarray(missing, dtype=np.float64)
+    if column.dtype == np.float32:  # in which no number is -99.9
+        codes = codes.astype(np.float32).astype(np.float64)
+    values[np.isin(values, codes)] = np.nan
+    return values
+
+
+def _as_floats(column: pd.Series) -> Floats:
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         column = column.astype(object)
@@ -72,7 +104,7 @@ def describe_invalid(frame: pd.DataFrame, values: Floats) -> str:
     """
     rows, columns = np.nonzero(np.isnan(values))
     examples = [
-        f"column '{frame.columns[column]}' row {frame.index[row]}: {format_cell(frame.iat[row, column])}"
+        f"column '{frame.columns[column]}' row {frame.index[row]}: {_invalid_cell(frame.iat[row, column])}"
         for row, column in zip(rows[:MOST_EXAMPLES], columns[:MOST_EXAMPLES], strict=True)
     ]
     more = ", …" if len(rows) > MOST_EXAMPLES else ""
@@ -83,11 +115,40 @@ def describe_invalid(frame: pd.DataFrame, values: Floats) -> str:
     )
 
 
+def invalid_remedy(frame: pd.DataFrame, values: Floats) -> str:
+    """What to write instead of the first texts that are no numbers, as half a sentence; empty where that is not known.
+
+    Args:
+        frame: The columns as they were read.
+        values: `(rows, columns)`, those of `to_numbers`.
+    """
+    rows, columns = np.nonzero(np.isnan(values))
+    texts = [frame.iat[row, column] for row, column in zip(rows[:1000], columns[:1000], strict=True)]
+    if any(isinstance(text, str) and _WITH_COMMA.fullmatch(text.strip()) for text in texts):
+        return "write numbers with a decimal point, and without a mark between thousands"
+    if any(isinstance(text, str) and _WITH_PERCENT.fullmatch(text.strip()) for text in texts):
+        return "write numbers without the percent sign"
+    return ""
+
+
+def _invalid_cell(cell: object) -> str:
+    """A cell without a usable number, as messages show it."""
+    is_code = isinstance(cell, (int, float, np.number)) and not isinstance(cell, bool) and np.isfinite(cell)
+    return f"{format_cell(cell)}, a code for missing" if is_code else format_cell(cell)
+
+
 def format_cell(cell: object) -> str:
     """A cell as messages show it."""
     if is_missing(cell):
         return "missing"
     return repr(cell[:_MOST_CHARACTERS]) if isinstance(cell, str) else str(cell)[:_MOST_CHARACTERS]
+
+
+def column_name(cell: object) -> str:
+    """The name of a column as text; empty where the cell has no value."""
+    if is_missing(cell):
+        return ""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
 def is_missing(cell: object) -> bool:

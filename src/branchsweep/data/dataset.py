@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -38,6 +39,7 @@ class Dataset:
         digest: `table_digest` of the input and target columns.
         warnings: What a user should know about these rows, as sentences.
         path: The file that the rows were read from; None where there is none.
+        csv_arguments: Of a csv file that is not of the plain kind, the arguments of `pandas.read_csv`.
     """
 
     source: TableSource
@@ -49,6 +51,7 @@ class Dataset:
     digest: str
     warnings: tuple[str, ...] = ()
     path: Path | None = None
+    csv_arguments: Mapping[str, str | int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

@@ -65,7 +65,7 @@ def _sheet_orders(experiment: Experiment, dataset: Dataset, path: Path | None) -
             frame = power_plant.with_published_names(sheet)
             if not power_plant.frame_difference(frame):
                 frame = power_plant.with_published_decimals(frame)
-            values, _ = clean_rows(experiment, frame, str(path))
+            values = clean_rows(experiment, frame, str(path)).values
             if table_digest(columns, values) != dataset.digest:
                 return []
             orders.append(_positions_in(values, np.concatenate([dataset.x, dataset.y], axis=1)))

@@ -11,14 +11,16 @@ from pathlib import Path
 import pandas as pd
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE, Table
+from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE
 from branchsweep.data.built_in_table import read_power_plant_table, sheet_of
-from branchsweep.data.cleaning import check_constants, clean_rows
+from branchsweep.data.cleaning import check_constants, clean_rows, column_keys
+from branchsweep.data.column_selection import ColumnSelection
 from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
 from branchsweep.data.download import DownloadOptions
+from branchsweep.data.row_warnings import code_warnings, group_warnings, looks_like_group
 from branchsweep.data.splits import check_sizes
-from branchsweep.data.tables import SourceTable, from_dataframe, read_table, table_name
+from branchsweep.data.tables import SourceTable, from_dataframe, read_file
 from branchsweep.errors import DataError
 
 TableData = Path | pd.DataFrame
@@ -49,34 +51,41 @@ def load_dataset(
         DataError: The table cannot be had, or does not fit: columns are missing, values are missing or not numbers (unless
             they are to be dropped), a target is constant, or there are too few rows for the test and validation rows.
     """
-    table = _read(experiment.table, data, require_real, on_message, download or DownloadOptions())
+    table = _read(experiment, data, require_real, on_message, download or DownloadOptions())
     inputs, targets = list(experiment.table.inputs), list(experiment.columns.values())
     columns = inputs + targets
-    values, warnings = clean_rows(experiment, table.frame, table.location)
-    check_sizes(experiment, len(values), table.location)
+    rows = clean_rows(experiment, table.frame, table.location)
+    values = rows.values
+    check_sizes(experiment, len(values), table.location, rows.partial_targets)
     constant_warnings = check_constants(columns, values, targets, table.location)
+    y = values[:, len(inputs) :].copy()
+    guesses = code_warnings(columns, values)
+    guesses += group_warnings(table.frame.loc[rows.numbers], dict(zip(experiment.heads, y.T, strict=True)))
     return Dataset(
         source=table.source,
         location=table.location,
         inputs=tuple(inputs),
         heads=tuple(experiment.heads),
         x=read_only(values[:, : len(inputs)].copy()),
-        y=read_only(values[:, len(inputs) :].copy()),
+        y=read_only(y),
         digest=table_digest(columns, values),
-        warnings=(*table.warnings, *warnings, *constant_warnings),
+        warnings=(*table.warnings, *rows.warnings, *constant_warnings, *guesses),
         path=table.path,
+        csv_arguments=table.csv_arguments,
     )
 
 
 def _read(
-    table: Table,
+    experiment: Experiment,
     data: TableData | None,
     require_real: bool,
     on_message: Callable[[str], None],
     download: DownloadOptions,
 ) -> SourceTable:
+    table = experiment.table
+    keys = column_keys(experiment)
     if isinstance(data, pd.DataFrame):
-        return from_dataframe(data)
+        return from_dataframe(data, list(keys))
     if table.source == POWER_PLANT_TABLE:
         return read_power_plant_table(table, data, require_real, on_message, download)
     if data is None and table.source == DATAFRAME:
@@ -87,4 +96,4 @@ def _read(
         )
     path = data or Path(table.source)
     sheet = table.sheet if data is None else sheet_of(path, table)
-    return SourceTable(read_table(path, sheet), "file", table_name(path, sheet), path)
+    return read_file(path, sheet, ColumnSelection(keys, looks_like_group, others_as_text=True))

@@ -81,13 +81,14 @@ def parts_digest(experiment: Experiment, dataset: Dataset, parts: Mapping[str, P
     return combined_digest(f"{part} {table_digest(names, values[rows])}" for part, rows in parts.items())
 
 
-def check_sizes(experiment: Experiment, rows: int, where: str) -> None:
+def check_sizes(experiment: Experiment, rows: int, where: str, reason: str = "") -> None:
     """Check that every part has as many rows as a score needs.
 
     Args:
         experiment: Gives the fractions and folds.
         rows: The number of rows in all.
         where: The table, for the message.
+        reason: Why there are no more, as a sentence for the message.
 
     Raises:
         DataError: A part has too few.
@@ -106,7 +107,8 @@ def check_sizes(experiment: Experiment, rows: int, where: str) -> None:
         parts = f"{test} test, {max(held_out, 0)} validation and {max(fold_train, 0)} training rows"
         raise DataError(
             f"{count_noun(rows, 'row')} {'is' if rows == 1 else 'are'} too few: {settings} make {parts}, and each part needs"
-            f" {FEWEST_ROWS} or more; bring more rows, or choose other fractions or fewer folds",
+            f" {FEWEST_ROWS} or more; bring more rows, or choose other fractions or fewer folds"
+            f"{f'. {reason}' if reason else ''}",
             where,
         )
 

@@ -35,6 +35,13 @@ class Table(ConfigModel):
     duplicates: Literal["keep", "drop"] = Field("keep", description="What happens to rows that repeat an earlier one.")
     invalid: Literal["error", "drop"] = Field("error", description="What happens to rows with a missing or non-numeric value.")
 
+    missing: list[float] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Numbers that stand for a missing value, such as -200: a value that equals one is invalid (see invalid), "
+        "and a prediction from one is missing, too.",
+    )
+
     @field_validator("inputs")
     @classmethod
     def _once(cls, inputs: list[str]) -> list[str]:

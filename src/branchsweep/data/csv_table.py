@@ -1,0 +1,174 @@
+"""Reads csv files.
+
+A file of the plain kind is read by pyarrow, which takes only the columns that are asked for; whatever it does not read as
+pandas does (blank lines, lines with too few values, other encodings) is read by pandas, with the same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as pyarrow_csv
+
+from branchsweep.data.column_selection import ColumnSelection
+from branchsweep.data.csv_format import UTF_8, WITH_COMMA, WITH_POINT, CsvHeader, mixed_marks, read_header
+from branchsweep.data.table_file import FIRST_ROW, MISSING_TEXTS, TableFile, check_size
+from branchsweep.errors import DataError
+
+MOST_BYTES_OF_PANDAS = 1 << 30
+"""The size of a file that pandas reads, at most: it takes several times that much memory."""
+
+_BOOLEANS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
+_BLOCK = 1 << 24  # bytes that pyarrow reads at a time; a line must fit in
+
+
+def read_csv(path: Path, selection: ColumnSelection, where: str) -> TableFile:
+    """The chosen columns of a csv file.
+
+    Raises:
+        DataError: How it is written cannot be recognised, names of columns are missing or repeated, a line has too many values,
+            or it is too large.
+        Exception: Whatever pandas raises about a broken file.
+    """
+    header = read_header(path, selection, where)
+    if not header.names:
+        return TableFile(pd.DataFrame())
+    may_be_text = selection.others_as_text or set(header.chosen.values()) <= set(selection.keys)
+    frame = _read_with_pyarrow(path, header, selection.keys) if may_be_text else None
+    if frame is None:
+        frame = _read_with_pandas(path, header, where)
+    check_size(len(frame), len(header.chosen), where)
+    if header.format.decimal == ",":
+        frame = _with_decimal_points(frame, selection.keys, where)
+    return TableFile(frame, header.format.warnings(path), header.format.pandas_arguments)
+
+
+def _read_with_pandas(path: Path, header: CsvHeader, where: str) -> pd.DataFrame:
+    if path.stat().st_size > MOST_BYTES_OF_PANDAS:
+        raise DataError(
+            f"of more than {MOST_BYTES_OF_PANDAS >> 20:,} MiB only plain csv files are read (UTF-8, as many values in every"
+            f" line, no line blank); make it so, or save it as .parquet",
+            where,
+        )
+    # Blank lines are read, as rows without values, so that rows can be numbered; `round_trip` makes a number the one that
+    # was written, to the last bit; without `index_col` a column too many would become the index.
+    try:
+        frame = pd.read_csv(
+            path,
+            encoding=header.format.encoding,
+            sep=header.format.separator,
+            decimal=header.format.decimal,
+            skiprows=header.format.skipped_lines,
+            header=0,
+            names=list(header.names),
+            index_col=False,
+            skip_blank_lines=False,
+            float_precision="round_trip",
+            low_memory=False,
+        )
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise _ragged_line(path, header, where) or error from error
+    frame.index = pd.RangeIndex(FIRST_ROW, FIRST_ROW + len(frame))
+    return frame.dropna(how="all")[list(header.chosen.values())]
+
+
+def _ragged_line(path: Path, header: CsvHeader, where: str) -> DataError | None:
+    """The error for a line with more values than there are columns; None if there is none."""
+    for number, record in enumerate(header.format.records(path), start=1):
+        if len(record) > len(header.names):
+            values = f"row {number} has {len(record)} values, but row 1 has {len(header.names)} names"
+            return DataError(f"{values}; give every value its column, and put texts with a separator in quotes", where)
+    return None
+
+
+def _read_with_pyarrow(path: Path, header: CsvHeader, numbers: Collection[str]) -> pd.DataFrame | None:
+    """The frame; None where pandas would read more, or other values.
+
+    Args:
+        path: The file.
+        header: How it is written.
+        numbers: The columns that must be numbers; the others are texts.
+    """
+    if header.format.encoding != UTF_8 or header.format.header_lines > 1:
+        return None
+    kinds = {name: pa.float64() if name in numbers else pa.string() for name in header.chosen.values()}
+    table = _pyarrow_table(path, header, kinds) or _pyarrow_table(path, header, dict.fromkeys(kinds, pa.string()))
+    if table is None:
+        return None
+    columns = {name: _as_pandas(table.column(name), header.format.decimal, name in numbers) for name in kinds}
+    frame = pd.DataFrame(columns)
+    frame.index = pd.RangeIndex(FIRST_ROW, FIRST_ROW + len(frame))
+    suspects = np.flatnonzero(frame.isna().all(axis=1))
+    return frame.drop(index=_rows_without_values(path, header, suspects)) if len(suspects) else frame
+
+
+def _pyarrow_table(path: Path, header: CsvHeader, kinds: dict[str, pa.DataType]) -> pa.Table | None:
+    """The columns of these types; None where a line has more or fewer values, or a value is of another type."""
+    with pa.memory_map(str(path)) as file:
+        content = file.read_buffer()
+        tail = content.slice(max(0, content.size - _BLOCK)).to_pybytes()
+        blank = len(tail) - len(tail.rstrip(b"\r\n"))  # lines at the end
+        try:
+            return pyarrow_csv.read_csv(
+                pa.BufferReader(content.slice(0, content.size - blank)),
+                pyarrow_csv.ReadOptions(
+                    column_names=list(header.names), skip_rows=header.format.skipped_lines + 1, block_size=_BLOCK
+                ),
+                pyarrow_csv.ParseOptions(delimiter=header.format.separator, newlines_in_values=True, ignore_empty_lines=False),
+                pyarrow_csv.ConvertOptions(
+                    column_types=kinds,
+                    include_columns=list(kinds),
+                    null_values=sorted(MISSING_TEXTS),
+                    strings_can_be_null=True,
+                    decimal_point=header.format.decimal,
+                ),
+            )
+        except (pa.ArrowInvalid, pa.ArrowKeyError):
+            return None
+
+
+def _as_pandas(column: pa.ChunkedArray, decimal: str, is_number: bool) -> pd.Series:
+    """A column as pandas reads it: numbers where all values are, else texts."""
+    if is_number and pa.types.is_string(column.type):
+        try:
+            trimmed = pc.utf8_trim_whitespace(column)
+            column = pc.cast(pc.replace_substring(trimmed, decimal, ".") if decimal != "." else trimmed, pa.float64())
+        except pa.ArrowInvalid:
+            texts = pd.Series(column.to_pandas(), dtype=object)
+            booleans = texts.dropna()
+            return texts.map(_BOOLEANS) if len(booleans) and booleans.isin(_BOOLEANS).all() else texts
+    return pd.Series(column.to_pandas())
+
+
+def _rows_without_values(path: Path, header: CsvHeader, suspects: Collection[int]) -> list[int]:
+    """Of the rows at these positions the numbers of those without any value, in the columns that are not read either."""
+    wanted = {position + FIRST_ROW for position in suspects}
+    records = enumerate(header.format.records(path), start=1)
+    return [number for number, record in records if number in wanted and MISSING_TEXTS.issuperset(record)]
+
+
+def _with_decimal_points(frame: pd.DataFrame, numbers: Collection[str], where: str) -> pd.DataFrame:
+    """The frame with points in the texts that are numbers with a comma: those of a column with other texts in it.
+
+    Raises:
+        DataError: A number has a point already.
+    """
+    changed = {}
+    for name in numbers:
+        texts = frame[name]
+        if not pd.api.types.is_object_dtype(texts.dtype) and not pd.api.types.is_string_dtype(texts.dtype):
+            continue
+        is_comma, is_point = (
+            texts.map(lambda cell, kind=kind: isinstance(cell, str) and bool(kind.fullmatch(cell))).astype(bool)
+            for kind in (WITH_COMMA, WITH_POINT)
+        )
+        if is_point.any():
+            places = [f"row {frame.index[is_point][0]} of column '{name}' ('{texts[is_point].iloc[0]}')"]
+            raise mixed_marks("the file", places[0], where)
+        changed[name] = texts.where(~is_comma, texts.astype(object).str.replace(",", ".", regex=False))
+    return frame.assign(**changed)

@@ -1,0 +1,159 @@
+"""Warnings about the rows of a table: numbers that may stand for missing values, and rows that may not be independent.
+
+Both are guesses from the values. They change nothing: a user decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from branchsweep.data.columns import count_noun
+from branchsweep.types import Floats
+
+_FEWEST_REPETITIONS = 3  # of a value that may be a code
+_FEWEST_OTHERS = 10  # rows with another value
+_FEWEST_DISTINCT = 5  # other values
+_MOST_CODES = 3  # of a column
+_DOMINANCE = 3.0  # how many times as often as any other value
+_GAP = 0.1  # to the nearest other value, in ranges of the others
+_MOST_COLUMNS = 5  # that a warning names
+_TYPICAL_CODE = re.compile(r"-?9{2,}(\.9+)?|-?8{3,}|-1|-?9\.96920996838687e\+36|-?1e\+\d\d|-32768|32767|65535|-2147483648")
+
+_GROUP_WORDS = frozenset(
+    {
+        "animal",
+        "batch",
+        "campaign",
+        "charge",
+        "cluster",
+        "customer",
+        "date",
+        "datetime",
+        "day",
+        "device",
+        "engine",
+        "experiment",
+    }
+    | {"family", "group", "household", "id", "identifier", "location", "lot", "machine", "participant", "patient", "person"}
+    | {"plot", "run", "sample", "sensor", "session", "site", "specimen", "station", "subject", "timestamp", "unit", "user"}
+    | {"vehicle", "visit", "volunteer", "well"}
+)
+_LEAST_ROWS_PER_GROUP = 2.0
+_LEAST_SHARE = 0.1  # of a target's variance that lies between groups
+
+
+def code_warnings(columns: Sequence[str], values: Floats) -> list[str]:
+    """Warnings of values that may stand for missing ones.
+
+    Such a value is the smallest or the largest of its column, repeats, and is far from all others: it is much more frequent
+    than any other and the gap beside it wider than all gaps between others, or it is of a typical form (-999) and the gap
+    wider than their range.
+
+    Args:
+        columns: The columns' names.
+        values: `(rows, columns)`, finite.
+    """
+    found: dict[float, list[str]] = {}
+    for name, column in zip(columns, values.T, strict=True):
+        for code, count in _codes(column):
+            found.setdefault(code, []).append(f"{name} ({count_noun(count, 'row')})")
+    return [
+        f"The value {code:g} repeats far from all others in {_listed(places)}: it may stand for a missing value. If it does,"
+        f" write table.missing: [{code:g}], and table.invalid: drop to leave such rows out."
+        for code, places in found.items()
+    ]
+
+
+def _codes(column: Floats) -> list[tuple[float, int]]:
+    """The values of a column that may be codes, each with its number of rows."""
+    distinct, counts = np.unique(column, return_counts=True)
+    found: list[tuple[float, int]] = []
+    while len(found) < _MOST_CODES and len(distinct) > _FEWEST_DISTINCT:
+        at_end = [index for index in (0, -1) if _is_code(distinct, counts, index)]
+        if not at_end:
+            break
+        index = max(at_end, key=lambda index: abs(float(distinct[index] - distinct[1 if index == 0 else -2])))
+        found.append((float(distinct[index]), int(counts[index])))
+        distinct, counts = np.delete(distinct, index), np.delete(counts, index)
+    return found
+
+
+def _is_code(distinct: Floats, counts: NDArray[np.int64], index: int) -> bool:
+    """Whether the first (0) or last (-1) of sorted distinct values may be a code."""
+    others, repetitions = np.delete(distinct, index), np.delete(counts, index)
+    if counts[index] < _FEWEST_REPETITIONS or repetitions.sum() < _FEWEST_OTHERS:
+        return False
+    gap = abs(float(distinct[index] - others[index]))
+    spread, widest = float(np.ptp(others)), float(np.diff(others).max())
+    if gap > spread and _TYPICAL_CODE.fullmatch(f"{distinct[index]:.15g}"):
+        return True
+    return bool(counts[index] >= _DOMINANCE * repetitions.max() and gap > max(widest, _GAP * spread))
+
+
+def looks_like_group(name: str) -> bool:
+    """Whether a column's name is one of those that say whom or what a row is about: a subject, a batch, a day."""
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+    singular = {word.removesuffix("s") for word in words} | {word.removesuffix("id") for word in words}
+    return not _GROUP_WORDS.isdisjoint({*words, *singular})
+
+
+def group_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats]) -> list[str]:
+    """Warnings of columns that group the rows: where rows of one group are alike, they are not independent.
+
+    Args:
+        frame: The columns that may be groups, of the rows that are used.
+        targets: By head its values `(rows,)`.
+    """
+    warnings = []
+    for name in frame.columns:
+        if not looks_like_group(str(name)):
+            continue
+        labels = _labels(frame[name])
+        groups = len(np.unique(labels))
+        if groups < 2 or len(labels) < _LEAST_ROWS_PER_GROUP * groups:
+            continue
+        head, share = max(
+            ((head, _share_between(labels, values)) for head, values in targets.items()), key=lambda pair: pair[1]
+        )
+        if share >= _LEAST_SHARE:
+            warnings.append(
+                f"Column '{name}' groups the rows: it has {count_noun(groups, 'value')} in {count_noun(len(labels), 'row')},"
+                f" and {share:.0%} of the variance of head {head} lies between them. Test rows and folds are cut as if rows"
+                f" were independent, so scores hold for further rows of the same groups, and may be far too good for new ones."
+                f" To see that, leave some groups out of the table, and predict them with branchsweep predict."
+            )
+    return warnings
+
+
+def _labels(column: pd.Series) -> NDArray[np.intp]:
+    """`(rows,)`, equal numbers for equal groups; times of one day are one group, and all missing values are one."""
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        column = column.dt.floor("D")
+    texts = column.astype(str)
+    is_time = texts.str.contains(r"\d[ T]\d{1,2}:\d\d", regex=True)
+    labels = texts.where(~is_time, texts.str.replace(r"[ T]\d{1,2}:.*", "", regex=True))
+    return np.asarray(pd.factorize(labels)[0], dtype=np.intp)
+
+
+def _share_between(labels: NDArray[np.intp], values: Floats) -> float:
+    """The share of the variance that lies between groups, corrected for their number (epsilon squared): 0 for random groups.
+
+    Kelley, "An unbiased correlation ratio measure", Proceedings of the National Academy of Sciences 21 (1935) 554-559.
+    """
+    groups, rows = int(labels.max()) + 1, len(values)
+    counts = np.bincount(labels, minlength=groups)
+    means = np.bincount(labels, weights=values, minlength=groups) / np.maximum(counts, 1)
+    total = float(((values - values.mean()) ** 2).sum())
+    within = float(((values - means[labels]) ** 2).sum())
+    return 1.0 - (within / (rows - groups)) / (total / (rows - 1)) if total > 0.0 and rows > groups else 0.0
+
+
+def _listed(places: Sequence[str]) -> str:
+    more = f" and {len(places) - _MOST_COLUMNS} more" if len(places) > _MOST_COLUMNS else ""
+    noun = "column" if len(places) == 1 else "columns"
+    return f"{noun} {', '.join(places[:_MOST_COLUMNS])}{more}"

@@ -1,0 +1,53 @@
+"""What the readers of all kinds of files share: what they return, and how much they read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from branchsweep.data.columns import count_noun
+from branchsweep.errors import DataError
+
+FIRST_ROW = 2
+"""The number of the first row of values, as a spreadsheet counts: row 1 is the header."""
+
+MOST_VALUES = 100_000_000
+"""Values (rows x columns that are read) of a table, at most: 0.8 GB as numbers."""
+
+MISSING_TEXTS = frozenset(
+    {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL"}
+    | {"NaN", "None", "n/a", "nan", "null"}
+)
+"""The texts that stand for a missing value: those of `pandas.read_csv`."""
+
+CsvArguments = Mapping[str, str | int]
+"""Arguments of `pandas.read_csv`, apart from its defaults."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """What was read of a file.
+
+    Args:
+        frame: One row per row of values, its index the row's number in a spreadsheet; rows without any value in the file are
+            left out; the columns are those that were chosen.
+        warnings: How the file was read where there was a choice, as sentences.
+        csv_arguments: Of a csv file that is not the plain kind, how pandas reads it.
+    """
+
+    frame: pd.DataFrame
+    warnings: tuple[str, ...] = ()
+    csv_arguments: CsvArguments = field(default_factory=dict)
+
+
+def check_size(rows: int, columns: int, where: str, most: int = MOST_VALUES) -> None:
+    """Check that a table is within the number of values that are read.
+
+    Raises:
+        DataError: It is not.
+    """
+    if rows * columns > most:
+        size = f"{count_noun(rows, 'row')} of {count_noun(columns, 'column')} that are read"
+        raise DataError(f"the table is too large: {size} are {rows * columns:,} values, and at most {most:,} are read", where)
