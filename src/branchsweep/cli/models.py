@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from branchsweep.cli.context import require_parent_folder
+from branchsweep.cli.context import escaped, require_parent_folder
 from branchsweep.cli.options import AsJson, Model, TrackingUri
 from branchsweep.errors import UserError
 
@@ -20,7 +20,9 @@ def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A registered model, such as models:/ccpp-branched@champion.")],
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="An xlsx, csv or parquet file with the input columns.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="Path to write: .csv, .xlsx or .parquet.")],
-    sheet: Annotated[str | None, typer.Option("--sheet", help="The sheet of an xlsx file.")] = None,
+    sheet: Annotated[
+        str | None, typer.Option("--sheet", help="The sheet of an xlsx file, by name or by position from 0.")
+    ] = None,
     warn: Annotated[
         bool,
         typer.Option("--warn", help="Add the column 'outside': whether an input lies outside the range of the training rows."),
@@ -29,21 +31,31 @@ def predict(
 ) -> None:
     """Predict with a registered model: writes the table's columns, and one column per head in natural units.
 
-    A column with the name of a head is kept as <head>_actual, next to the prediction.
+    A head's target column, if it has the name of the head, is kept as <head>_actual. Where another column has the name of the
+    head, the prediction is <head>_predicted.
     """
-    from branchsweep.data.tables import read_inputs, write_table
+    from branchsweep.data.prediction_columns import with_predictions
+    from branchsweep.data.tables import read_inputs, sheet_named
+    from branchsweep.data.written_table import write_table
     from branchsweep.models.serving import OUTSIDE_COLUMN
     from branchsweep.runtime import silence_stderr
     from branchsweep.tracking.open import load_predictor
 
     predictor = load_predictor(model, tracking_uri)
-    frame = read_inputs(table, sheet, predictor.inputs)
+    console = Console(stderr=True)
+    source = read_inputs(table, sheet_named(table, sheet), predictor.inputs, predictor.missing)
+    for warning in source.warnings:
+        console.print(f"[yellow]warning:[/] {escaped(warning)}", highlight=False, soft_wrap=True)
     with silence_stderr():
-        predicted = predictor(frame, warn)
-    kept = frame.rename(columns={head: f"{head}_actual" for head in predicted.columns})
-    write_table(kept.assign(**{head: predicted[head] for head in predicted.columns}), output)
+        predicted = predictor(source.frame, warn)
+    written, names = with_predictions(source.frame, predicted, predictor.targets, [OUTSIDE_COLUMN] if warn else [])
+    write_table(written, output)
     outside = f", {predicted[OUTSIDE_COLUMN].sum():,} of them outside the range of the training rows" if warn else ""
-    Console(stderr=True).print(f"{output} written: predictions for {len(frame):,} rows{outside}", highlight=False)
+    console.print(f"{output} written: predictions for {len(predicted):,} rows{outside}", highlight=False)
+    for head, name in names.items():
+        if name != head:
+            message = f"the table has a column {head} already, so {name} is the new one"
+            console.print(escaped(message), highlight=False, soft_wrap=True)
 
 
 def export(

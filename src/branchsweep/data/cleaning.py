@@ -16,7 +16,7 @@ from branchsweep.data.dataset import Positions
 from branchsweep.errors import DataError
 from branchsweep.types import Floats
 
-_PARTIAL_SHARE = 0.1  # of the rows, from which heads without a target are pointed out
+_PARTIAL_SHARE = 0.2  # of the rows, from which heads without a target are pointed out
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,12 @@ def clean_rows(experiment: Experiment, frame: pd.DataFrame, where: str) -> Clean
 
 def first_equal_rows(values: Floats) -> Positions:
     """`(rows,)`, for each row the position of the first row with the same values."""
-    _, first, group = np.unique(values + 0.0, axis=0, return_index=True, return_inverse=True)
-    return np.asarray(first[group.reshape(-1)], dtype=np.intp)
+    first = np.arange(len(values), dtype=np.intp)
+    repeated = np.flatnonzero(pd.DataFrame(values + 0.0).duplicated(keep=False).to_numpy())  # by hashing: most rows are not
+    if len(repeated):
+        _, index, group = np.unique(values[repeated] + 0.0, axis=0, return_index=True, return_inverse=True)
+        first[repeated] = repeated[index[group.reshape(-1)]]
+    return first
 
 
 def check_constants(columns: Sequence[str], values: Floats, targets: Sequence[str], where: str) -> list[str]:
@@ -105,12 +109,11 @@ def _without_invalid(frame: pd.DataFrame, experiment: Experiment, where: str) ->
     if not complete.all():
         sentence = describe_invalid(frame, values)
         partial = _partial_targets(values[:, len(table.inputs) :], list(experiment.heads))
-        if table.invalid == "error":
-            remedy = invalid_remedy(frame, values) or "correct them"
-            raise DataError(f"{sentence}; {remedy}, or leave such rows out with table.invalid: drop{_further(partial)}", where)
+        remedy = invalid_remedy(frame, values) or "correct them"
         if not complete.any():
-            remedy = invalid_remedy(frame, values)
-            raise DataError(f"{sentence}; no row is left{f': {remedy}' if remedy else ''}{_further(partial)}", where)
+            raise DataError(f"{sentence}, so no row is left to use; {remedy}{_further(partial)}", where)
+        if table.invalid == "error":
+            raise DataError(f"{sentence}; {remedy}, or leave such rows out with table.invalid: drop{_further(partial)}", where)
         warnings.append(f"{sentence}; these rows are left out (table.invalid: drop).")
         if partial:
             warnings.append(f"{partial}.")

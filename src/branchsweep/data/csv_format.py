@@ -206,7 +206,7 @@ def _encoding_hint(encoding: str) -> str:
 
 def _first_lines(text: TextIO, where: str) -> list[str]:
     """The first lines, without blank ones at their beginning."""
-    lines = []
+    lines: list[str] = []
     for line in islice(iter(lambda: text.readline(_LONGEST_LINE), ""), _SAMPLE_LINES):
         if len(line) == _LONGEST_LINE:
             raise DataError(

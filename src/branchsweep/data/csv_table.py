@@ -6,6 +6,7 @@ pandas does (blank lines, lines with too few values, other encodings) is read by
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Collection
 from pathlib import Path
 
@@ -109,17 +110,21 @@ def _read_with_pyarrow(path: Path, header: CsvHeader, numbers: Collection[str]) 
 
 def _pyarrow_table(path: Path, header: CsvHeader, kinds: dict[str, pa.DataType]) -> pa.Table | None:
     """The columns of these types; None where a line has more or fewer values, or a value is of another type."""
-    with pa.memory_map(str(path)) as file:
+    with pa.memory_map(str(path)) as file, path.open("rb") as descriptor:
         content = file.read_buffer()
         tail = content.slice(max(0, content.size - _BLOCK)).to_pybytes()
         blank = len(tail) - len(tail.rstrip(b"\r\n"))  # lines at the end
+        with mmap.mmap(descriptor.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            has_quotes = text.find(b'"', max(0, text.find(b"\n"))) >= 0
         try:
             return pyarrow_csv.read_csv(
                 pa.BufferReader(content.slice(0, content.size - blank)),
                 pyarrow_csv.ReadOptions(
                     column_names=list(header.names), skip_rows=header.format.skipped_lines + 1, block_size=_BLOCK
                 ),
-                pyarrow_csv.ParseOptions(delimiter=header.format.separator, newlines_in_values=True, ignore_empty_lines=False),
+                pyarrow_csv.ParseOptions(
+                    delimiter=header.format.separator, newlines_in_values=has_quotes, ignore_empty_lines=False
+                ),
                 pyarrow_csv.ConvertOptions(
                     column_types=kinds,
                     include_columns=list(kinds),
@@ -135,13 +140,19 @@ def _pyarrow_table(path: Path, header: CsvHeader, kinds: dict[str, pa.DataType])
 def _as_pandas(column: pa.ChunkedArray, decimal: str, is_number: bool) -> pd.Series:
     """A column as pandas reads it: numbers where all values are, else texts."""
     if is_number and pa.types.is_string(column.type):
+        texts = pd.Series(column.to_pandas(), dtype=object)
+        values = texts.dropna()
+        if len(values) and values.isin(_BOOLEANS).all():
+            return texts.map(_BOOLEANS)
+        column = pc.utf8_trim_whitespace(column)
+        if decimal != ".":
+            if pc.any(pc.match_substring(column, ".")).as_py():  # a number with a point is none in such a file
+                return texts
+            column = pc.replace_substring(column, decimal, ".")
         try:
-            trimmed = pc.utf8_trim_whitespace(column)
-            column = pc.cast(pc.replace_substring(trimmed, decimal, ".") if decimal != "." else trimmed, pa.float64())
+            column = pc.cast(column, pa.float64())
         except pa.ArrowInvalid:
-            texts = pd.Series(column.to_pandas(), dtype=object)
-            booleans = texts.dropna()
-            return texts.map(_BOOLEANS) if len(booleans) and booleans.isin(_BOOLEANS).all() else texts
+            return texts
     return pd.Series(column.to_pandas())
 
 

@@ -62,11 +62,15 @@ def code_warnings(columns: Sequence[str], values: Floats) -> list[str]:
     for name, column in zip(columns, values.T, strict=True):
         for code, count in _codes(column):
             found.setdefault(code, []).append(f"{name} ({count_noun(count, 'row')})")
-    return [
-        f"The value {code:g} repeats far from all others in {_listed(places)}: it may stand for a missing value. If it does,"
-        f" write table.missing: [{code:g}], and table.invalid: drop to leave such rows out."
-        for code, places in found.items()
-    ]
+    if not found:
+        return []
+    places = "; ".join(f"{code:.15g} in {_listed(columns)}" for code, columns in found.items())
+    codes = ", ".join(f"{code:.15g}" for code in found)
+    warning = (
+        f"Values that repeat far from all others may stand for missing ones: {places}. If they do, write"
+        f" table.missing: [{codes}], and table.invalid: drop to leave such rows out."
+    )
+    return [warning]
 
 
 def _codes(column: Floats) -> list[tuple[float, int]]:

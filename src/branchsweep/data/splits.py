@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn import model_selection
@@ -16,6 +17,9 @@ from branchsweep.data.dataset import Dataset, Positions, Split, read_only
 from branchsweep.data.digest import combined_digest, table_digest
 from branchsweep.errors import DataError
 from branchsweep.types import Floats
+
+_SEEDS_TRIED = 50  # for a split in which every target varies in every part
+_MOST_ROWS_TRIED = 200_000  # beyond which that takes long
 
 FEWEST_ROWS = 2
 """Rows of a part, at least: R² is not defined on fewer."""
@@ -33,28 +37,78 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
         DataError: There are too few rows, or a target has a single value in one of the parts.
     """
     check_sizes(experiment, dataset.rows, dataset.location)
-    train, test = model_selection.train_test_split(
-        np.arange(dataset.rows), test_size=experiment.test.fraction, random_state=experiment.test.seed
-    )
-    folds = tuple(make_folds(experiment.validation, train, experiment.seed))
-    parts = {"test": test, "training": train}
-    for number, (fold_train, fold_validation) in enumerate(folds, start=1):
-        parts |= {f"training (fold {number})": fold_train, f"validation (fold {number})": fold_validation}
-    confirmation_folds = max(2, min(experiment.confirmation.folds, len(train) // FEWEST_ROWS))
-    confirmation = tuple(make_folds(KFold(method="k_fold", folds=confirmation_folds), train, experiment.seed + 1))
-    confirmation_parts = {
-        f"validation (confirmation, fold {number})": rows for number, (_, rows) in enumerate(confirmation, start=1)
-    }
-    check_targets(dataset, parts | confirmation_parts)
+    parts = _parts(experiment, dataset.rows)
+    if _constant_parts(dataset, parts.named):
+        check_targets(dataset, parts.named, _varying_split(experiment, dataset))
+    train, test, folds, confirmation = parts.train, parts.test, parts.folds, parts.confirmation
     return Split(
         train=read_only(train),
         test=read_only(test),
         folds=tuple((read_only(fold_train), read_only(fold_validation)) for fold_train, fold_validation in folds),
-        digest=parts_digest(experiment, dataset, parts),
+        digest=parts_digest(experiment, dataset, parts.searched),
         test_digest=parts_digest(experiment, dataset, {"test": test}),
         warnings=_leakage_warnings(np.concatenate([dataset.x, dataset.y], axis=1), train, test),
         confirmation=tuple((read_only(fold_train), read_only(fold_validation)) for fold_train, fold_validation in confirmation),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The parts of a table, as positions of its rows.
+
+    Args:
+        train: As of `Split`.
+        test: As of `Split`.
+        folds: As of `Split`.
+        confirmation: As of `Split`.
+    """
+
+    train: Positions
+    test: Positions
+    folds: tuple[tuple[Positions, Positions], ...]
+    confirmation: tuple[tuple[Positions, Positions], ...]
+
+    @property
+    def searched(self) -> dict[str, Positions]:
+        """The parts that the search has, by the names that messages and digests give them."""
+        parts = {"test": self.test, "training": self.train}
+        for number, (fold_train, fold_validation) in enumerate(self.folds, start=1):
+            parts |= {f"training (fold {number})": fold_train, f"validation (fold {number})": fold_validation}
+        return parts
+
+    @property
+    def named(self) -> dict[str, Positions]:
+        """All parts in which a score is computed, by their names."""
+        confirmation = {
+            f"validation (confirmation, fold {number})": rows for number, (_, rows) in enumerate(self.confirmation, start=1)
+        }
+        return self.searched | confirmation
+
+
+def _parts(experiment: Experiment, rows: int) -> _Parts:
+    """The parts of so many rows; see `split_rows`."""
+    train, test = model_selection.train_test_split(
+        np.arange(rows), test_size=experiment.test.fraction, random_state=experiment.test.seed
+    )
+    confirmation_folds = max(2, min(experiment.confirmation.folds, len(train) // FEWEST_ROWS))
+    confirmation = make_folds(KFold(method="k_fold", folds=confirmation_folds), train, experiment.seed + 1)
+    return _Parts(train, test, tuple(make_folds(experiment.validation, train, experiment.seed)), tuple(confirmation))
+
+
+def _varying_split(experiment: Experiment, dataset: Dataset) -> str:
+    """The seeds with which every target varies in every part, as a remedy for messages; empty if none of the first does."""
+    for seed in range(1, _SEEDS_TRIED + 1 if dataset.rows <= _MOST_ROWS_TRIED else 1):
+        other = experiment.model_copy(update={"seed": seed, "test": experiment.test.model_copy(update={"seed": seed})})
+        if not _constant_parts(dataset, _parts(other, dataset.rows).named):
+            return f"with seed: {seed} and test.seed: {seed} it varies in all of them"
+    return ""
+
+
+def _constant_parts(dataset: Dataset, parts: Mapping[str, Positions]) -> list[tuple[str, int]]:
+    """The parts in which a target has a single value, each with the position of the head."""
+    return [
+        (part, int(head)) for part, rows in parts.items() for head in np.flatnonzero(np.ptp(dataset.y[rows], axis=0) == 0.0)
+    ]
 
 
 def make_folds(validation: KFold | HoldOut, rows: Positions, seed: int) -> Iterable[tuple[Positions, Positions]]:
@@ -113,19 +167,26 @@ def check_sizes(experiment: Experiment, rows: int, where: str, reason: str = "")
         )
 
 
-def check_targets(dataset: Dataset, parts: Mapping[str, Positions]) -> None:
+def check_targets(dataset: Dataset, parts: Mapping[str, Positions], remedy: str = "") -> None:
     """Check that every target varies in every part, as a score needs.
+
+    Args:
+        dataset: The rows.
+        parts: Their parts by name.
+        remedy: What helps, for the message, where that is known.
 
     Raises:
         DataError: A target has the same value in all rows of a part.
     """
-    for part, rows in parts.items():
-        for head in np.flatnonzero(np.ptp(dataset.y[rows], axis=0) == 0.0):
-            raise DataError(
-                f"heads.{dataset.heads[head]}: the target has the same value in all {len(rows)} {part} rows: there is no R² of"
-                f" that; bring more rows, or choose fewer folds or another seed",
-                dataset.location,
-            )
+    for part, head in _constant_parts(dataset, parts):
+        values, counts = np.unique(dataset.y[:, head], return_counts=True)
+        others = dataset.rows - int(counts.max())
+        raise DataError(
+            f"heads.{dataset.heads[head]}: the target has the same value in all {len(parts[part])} {part} rows: there is no R²"
+            f" of that. It is {values[counts.argmax()]:g} in all but {count_noun(others, 'row')} of the table;"
+            f" {remedy or 'bring more rows, or choose fewer folds or another seed'}",
+            dataset.location,
+        )
 
 
 def _leakage_warnings(values: Floats, train: Positions, test: Positions) -> tuple[str, ...]:

@@ -79,6 +79,8 @@ def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMem
             imports=_imports([*calls, SourceCall("train_test_split", module="sklearn.model_selection")]),
             scores=list(dict.fromkeys(scores.values())),
             score_functions={head: score.name for head, score in scores.items()},
+            csv_arguments=_csv_arguments(provenance),
+            missing=["np.inf", "-np.inf", *(f"{code!r}" for code in provenance.missing)],
             score_label=plain_label(next(iter(heads.values())).score),
             columns=COLUMNS,
         )
@@ -175,6 +177,12 @@ class _Network:
         return [layer_kind(kind).source(width, self.recipe.architecture.activation) for width in units]
 
 
+def _csv_arguments(provenance: Provenance) -> list[str]:
+    """The arguments of `pandas.read_csv` with which it reads the values that the search read."""
+    named = [f"{name}={_source(value)}" for name, value in provenance.csv_arguments.items()]
+    return ["path", *named]
+
+
 def _summary(networks: int) -> str:
     trained = f"{networks} branched networks, and tests their mean" if networks > 1 else "a branched network, and tests it"
     sentence = f"Trains {trained}. Weights begin at random, so scores differ a little from the registered model's."
@@ -211,7 +219,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _source(value: str | int) -> str:
+def _source(value: str | float) -> str:
     """A value as source: a text in double quotes, unless it has some itself."""
     return json.dumps(value, ensure_ascii=False) if '"' not in str(value) else repr(value)
 

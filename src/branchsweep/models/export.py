@@ -53,6 +53,7 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
         "heads": [{"name": head, "unit": unit} for head, unit in model.units.items()],
         "input_scalers": {name: encoder.to_json() for name, encoder in input_encoders.items()},
         "target_scaler": target_encoders[members[0].recipe.target_scaling].to_json(),
+        "missing": list(model.provenance.missing) if model.provenance else [],
         "members": [{"share": member.share, "epochs": member.epochs, "recipe": asdict(member.recipe)} for member in members],
         "provenance": asdict(model.provenance) if model.provenance else None,
     }

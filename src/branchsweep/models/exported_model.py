@@ -43,6 +43,8 @@ class Provenance:
         sheet: The sheet of an xlsx file, by name or by position from 0; None for the first.
         duplicates: What was done with rows that repeat an earlier one: `keep` or `drop`.
         invalid: What was done with rows that have a missing or non-numeric value: `error` or `drop`.
+        missing: The numbers that stand for a missing value.
+        csv_arguments: How `pandas.read_csv` reads the table, where it is a csv file that is not of the plain kind.
     """
 
     columns: Mapping[str, str]
@@ -53,9 +55,11 @@ class Provenance:
     sheet: str | int | None = None
     duplicates: str = "keep"
     invalid: str = "error"
+    missing: Sequence[float] = field(default_factory=list)
+    csv_arguments: Mapping[str, str | int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, experiment: Experiment) -> Provenance:
+    def of(cls, experiment: Experiment, csv_arguments: Mapping[str, str | int] | None = None) -> Provenance:
         """The provenance of an experiment's models."""
         return cls(
             columns=dict(experiment.columns),
@@ -66,6 +70,8 @@ class Provenance:
             sheet=experiment.table.sheet,
             duplicates=experiment.table.duplicates,
             invalid=experiment.table.invalid,
+            missing=list(experiment.table.missing),
+            csv_arguments=dict(csv_arguments or {}),
         )
 
 
@@ -88,14 +94,25 @@ class ExportedModel:
     losses: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, experiment: Experiment, members: Sequence[ModelMember]) -> ExportedModel:
-        """The model of these members, which were trained as the experiment says."""
+    def of(
+        cls,
+        experiment: Experiment,
+        members: Sequence[ModelMember],
+        csv_arguments: Mapping[str, str | int] | None = None,
+    ) -> ExportedModel:
+        """The model of these members, which were trained as the experiment says.
+
+        Args:
+            experiment: The experiment.
+            members: The members.
+            csv_arguments: As of `Dataset`.
+        """
         return cls(
             members,
             experiment.table.inputs,
             units={name: head.unit for name, head in experiment.heads.items()},
             losses={name: head.loss for name, head in experiment.heads.items()},
-            provenance=Provenance.of(experiment),
+            provenance=Provenance.of(experiment, csv_arguments),
         )
 
     @property

@@ -94,6 +94,7 @@ def locations(error: ConfigError) -> list[tuple[str, str]]:
     return [(mistake.where, mistake.key) for mistake in error.mistakes]
 
 
+EXPECTED_NAME = "expected a name (letters, digits, _ and -, a letter or _ first)"
 MISTAKES = {
     # what a value may be
     "choice": (
@@ -219,11 +220,11 @@ MISTAKES = {
     ),
     "key that is no name": (
         ("  V:\n", "  V 2:\n"),
-        "x.yaml:6: heads.V 2: got 'V 2', expected a name (letters, digits, _ and -, a letter or _ first)",
+        f"""x.yaml:6: heads.V 2: got 'V 2', {EXPECTED_NAME}; write V_2: {{column: "V 2"}}""",
     ),
     "key that is a number": (
         ("  V:\n", "  2:\n"),
-        "x.yaml:6: heads.2: got '2', expected a name (letters, digits, _ and -, a letter or _ first)",
+        f"""x.yaml:6: heads.2: got '2', {EXPECTED_NAME}; write head_2: {{column: "2"}}""",
     ),
     "kind of dimension": (
         ("type: float", "type: flaot"),

@@ -8,12 +8,14 @@ becomes messages such as
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from branchsweep.config.config_model import KeyPath
+from branchsweep.config.config_model import NAME, KeyPath
 from branchsweep.config.yaml.schema_lookup import RootModel, allowed_words, describe_expected, subschema, union_tag
 from branchsweep.config.yaml.yaml_document import describe_value
 from branchsweep.errors import did_you_mean, nearest
@@ -64,7 +66,8 @@ def to_mistake(root: RootModel, data: dict[str, Any], details: ErrorDetails) -> 
             return _wrong_tag(root, data, path)
     if details["loc"][-1] == "[key]":
         name = describe_expected({"type": "string", "pattern": ""})
-        return ConfigMistake(path, path, f"got '{path[-1]}', expected {name}")
+        hint = _head_hint(str(path[-1]), value_at(data, path)) if path[-2:-1] == ("heads",) else ""
+        return ConfigMistake(path, path, f"got '{path[-1]}', expected {name}{hint}")
     return _wrong_value(root, data, path, details["input"])
 
 
@@ -129,6 +132,15 @@ def _wrong_tag(root: RootModel, data: dict[str, Any], path: KeyPath) -> ConfigMi
         return ConfigMistake(tag_path, path, f"missing key '{key}', expected one of {', '.join(valid)}")
     hint = _hint(mapping[key], "string", valid)
     return ConfigMistake(tag_path, tag_path, f"got {describe_value(mapping[key])}, expected one of {', '.join(valid)}{hint}")
+
+
+def _head_hint(column: str, head: Any) -> str:
+    """What to write where a head is called as its column, and that is no name."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", column).strip("_-")
+    name = name if re.match(NAME, name) else f"head_{name}".rstrip("_")
+    if isinstance(head, dict) and "column" in head:
+        return f"; did you mean '{name}'?"
+    return f"; write {name}: {{column: {json.dumps(column, ensure_ascii=False)}}}"
 
 
 def _hint(value: Any, value_type: str | None, valid: list[str]) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import mlflow.artifacts
 from mlflow import MlflowClient
@@ -50,17 +51,29 @@ class LoadedModel:
     Args:
         uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
         model: As MLflow loaded it.
+        manifest: Its `serving.json`; empty for a model that was not made by branchsweep.
     """
 
-    def __init__(self, uri: str, model: PyFuncModel) -> None:
+    def __init__(self, uri: str, model: PyFuncModel, manifest: Mapping[str, Any]) -> None:
         self._uri = uri
         self._model = model
+        self._manifest = manifest
 
     @property
     def inputs(self) -> list[str]:
         """The input columns."""
         signature = self._model.metadata.signature
         return list(signature.inputs.input_names()) if signature and signature.inputs else []
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """The target column of each head; empty where the model does not say how it was trained."""
+        return dict((self._manifest.get("provenance") or {}).get("columns", {}))
+
+    @property
+    def missing(self) -> list[float]:
+        """The numbers that stand for a missing input."""
+        return list(self._manifest.get("missing", []))
 
     def __call__(self, table: Table, warn: bool = False) -> Table:
         """Predict one column per head in natural units, with the index of the table.
@@ -98,7 +111,9 @@ def load_predictor(model_uri: str, tracking_uri: str | None = None) -> LoadedMod
         TrackingError: There is no such model, alias or version.
     """
     with _downloaded(model_uri, tracking_uri) as folder:
-        return LoadedModel(model_uri, load_model(folder))
+        manifest = _own_files(folder) / serving.MANIFEST_FILE
+        content = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
+        return LoadedModel(model_uri, load_model(folder), content)
 
 
 def download_model(model_uri: str, target: Path, tracking_uri: str | None = None) -> Path:
@@ -113,13 +128,18 @@ def download_model(model_uri: str, target: Path, tracking_uri: str | None = None
         TrackingError: There is no such model, alias or version, or it was not made by branchsweep.
     """
     with _downloaded(model_uri, tracking_uri, target) as folder:
-        files = Path(folder) / str(Model.load(folder).flavors.get("python_function", {}).get("data", ""))
+        files = _own_files(folder)
         if not (files / serving.MODEL_FILE).is_file() or not (files / serving.MANIFEST_FILE).is_file():
             raise TrackingError(
                 f"{model_uri} was not made by branchsweep: it has no {serving.MODEL_FILE} and {serving.MANIFEST_FILE}"
             )
         add_encoder_files(files)
         return files
+
+
+def _own_files(folder: str) -> Path:
+    """The folder with the files that `save_model` saved, in the folder of a version."""
+    return Path(folder) / str(Model.load(folder).flavors.get("python_function", {}).get("data", ""))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,12 @@ def temporary_model_folder() -> Iterator[Path]:
 
 
 def export_and_predict(
-    members: Sequence[ModelMember], experiment: Experiment, x: Floats, trainer: Trainer, folder: Path
+    members: Sequence[ModelMember],
+    experiment: Experiment,
+    x: Floats,
+    trainer: Trainer,
+    folder: Path,
+    csv_arguments: Mapping[str, str | int] | None = None,
 ) -> Floats:
     """Exports networks as one model, and returns what its files predict.
 
@@ -31,9 +36,10 @@ def export_and_predict(
         x: `(rows, inputs)` in natural units.
         trainer: Exports and predicts.
         folder: Where the model's files are written.
+        csv_arguments: Recorded with the model: as of `Dataset`.
 
     Returns:
         `(rows, heads)` in natural units.
     """
-    trainer.export(folder, ExportedModel.of(experiment, members))
+    trainer.export(folder, ExportedModel.of(experiment, members, csv_arguments))
     return trainer.predict(folder, x)

@@ -92,7 +92,8 @@ class PromotionPipeline:
             return PromotionOutcome(tuple(confirmed), finalist)
         with temporary_model_folder() as folder:
             x = sweep.dataset.x[sweep.split.test]
-            predictions = export_and_predict(members, sweep.experiment, x, sweep.training.trainer, folder)
+            csv_arguments = sweep.dataset.csv_arguments
+            predictions = export_and_predict(members, sweep.experiment, x, sweep.training.trainer, folder, csv_arguments)
             test = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, kinds_by_head(sweep.experiment))
             registered: PromotionResult | None = None
             decision: PromotionDecision | None = None

@@ -1,0 +1,76 @@
+"""Predictions beside the columns of a table: what is called as what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from branchsweep.data.prediction_columns import with_predictions
+from branchsweep.data.tables import read_table
+from branchsweep.data.written_table import write_table
+from branchsweep.errors import DataError
+
+TABLE = pd.DataFrame({"a": [1.0, 2.0], "f": [10.0, 20.0], "g next": [5.0, 6.0]})
+PREDICTED = pd.DataFrame({"f": [10.5, 19.5], "g": [5.5, 6.5]})
+TARGETS = {"f": "f", "g": "g next"}
+
+
+def columns(table: pd.DataFrame, targets: dict[str, str] | None = None) -> dict[str, list[float]]:
+    written, _ = with_predictions(table, PREDICTED, TARGETS if targets is None else targets)
+    assert written.columns.is_unique
+    return {str(name): list(values) for name, values in written.items()}
+
+
+def test_a_target_column_of_the_heads_name_is_the_actual_value() -> None:
+    assert columns(TABLE) == {"a": [1, 2], "f_actual": [10, 20], "g next": [5, 6], "f": [10.5, 19.5], "g": [5.5, 6.5]}
+
+
+def test_a_model_that_does_not_know_its_targets_takes_the_heads_name() -> None:
+    assert "f_actual" in columns(TABLE, {})
+
+
+def test_a_column_of_the_heads_name_that_is_not_its_target_keeps_its_name() -> None:
+    written = columns(TABLE.assign(g=[0.0, 1.0]))
+    assert (written["g"], written["g_predicted"]) == ([0, 1], [5.5, 6.5])
+
+
+def test_an_earlier_prediction_is_never_called_actual() -> None:
+    once, _ = with_predictions(TABLE, PREDICTED, TARGETS)
+    twice, _ = with_predictions(once, PREDICTED, TARGETS)
+    thrice, names = with_predictions(twice, PREDICTED, TARGETS)
+    assert thrice.columns.is_unique and names == {"f": "f_predicted_2", "g": "g_predicted_2"}
+    assert list(thrice["f_actual"]) == [10, 20] and list(thrice["f"]) == [10.5, 19.5]
+    without_targets, _ = with_predictions(TABLE[["a"]], PREDICTED, TARGETS)
+    again, _ = with_predictions(without_targets, PREDICTED, TARGETS)
+    assert not [name for name in again.columns if "actual" in name]
+
+
+def test_a_name_that_is_taken_is_left_to_its_column() -> None:
+    written = columns(TABLE.assign(f_actual=[7.0, 8.0], f_predicted=0.0))
+    assert (written["f_actual"], written["f"], written["f_predicted_2"]) == ([7, 8], [10, 20], [10.5, 19.5])
+
+
+def test_heads_whose_names_collide_with_each_others_actual_values_keep_apart() -> None:
+    predicted = pd.DataFrame({"f": [1.0], "f_actual": [2.0]})
+    written, names = with_predictions(pd.DataFrame({"f": [3.0], "f_actual": [4.0]}), predicted, {})
+    assert written.columns.is_unique and len(written.columns) == 4
+    assert written[names["f"]].tolist() == [1] and written[names["f_actual"]].tolist() == [2]
+
+
+def test_a_column_called_as_the_warning_is_kept() -> None:
+    written, names = with_predictions(TABLE.assign(outside=["x", "y"]), PREDICTED.assign(outside=True), TARGETS, ["outside"])
+    assert names["outside"] == "outside_2" and list(written["outside"]) == ["x", "y"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".parquet"])
+def test_a_table_with_two_columns_of_one_name_is_not_written(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t{suffix}"
+    for names in (["a", "a"], [1, "1"], [1.0, 1]):
+        with pytest.raises(DataError):
+            write_table(pd.DataFrame([[1, 2]], columns=pd.Index(names)), path)
+    assert list(tmp_path.iterdir()) == []
+    write_table(TABLE, path)
+    np.testing.assert_array_equal(read_table(path).to_numpy(), TABLE.to_numpy())
