@@ -23,8 +23,8 @@ from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.workers import LocalWorkersConfig, Workers
 from branchsweep.config.yaml.recorded import parse_recorded_experiment
+from branchsweep.data.files.written_table import make_dataframe
 from branchsweep.data.loading import TableData
-from branchsweep.data.written_table import make_dataframe
 from branchsweep.errors import UserError
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.models.serving import MANIFEST_FILE, Predictor, model_file_names

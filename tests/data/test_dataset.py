@@ -15,13 +15,14 @@ import pytest
 from sklearn.model_selection import KFold, train_test_split
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.data import tables, written_table
+from branchsweep.data import tables
 from branchsweep.data.dataset import Dataset, Halves
+from branchsweep.data.files import written_table
+from branchsweep.data.files.written_table import write_table
 from branchsweep.data.halves import split_halves
 from branchsweep.data.loading import load_dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.tables import read_inputs, read_table
-from branchsweep.data.written_table import write_table
 from branchsweep.errors import DataError
 
 SUFFIXES = [".xlsx", ".csv", ".parquet"]

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from branchsweep.data.files.written_table import write_table
 from branchsweep.data.prediction_columns import with_predictions
 from branchsweep.data.tables import read_table
-from branchsweep.data.written_table import write_table
 from branchsweep.errors import DataError
 
 TABLE = pd.DataFrame({"a": [1.0, 2.0], "f": [10.0, 20.0], "g next": [5.0, 6.0]})

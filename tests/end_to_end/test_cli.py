@@ -220,6 +220,16 @@ def test_the_champion_predicts_raw_units_from_a_raw_table(finished: tuple[Worksp
     assert r2 == pytest.approx(summary["test"]["r2"]["cost"], abs=1e-4)
 
 
+def test_predictions_of_an_earlier_output_have_names_of_their_own(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = finished
+    pd.read_csv(workspace.folder / "plant.csv").to_excel(workspace.folder / "plant.xlsx", sheet_name="May", index=False)
+    workspace.run("predict", "models:/plant@champion", "plant.xlsx", "--sheet", "0", "-o", "once.csv")
+    workspace.run("predict", "models:/plant@champion", "once.csv", "-o", "twice.csv")
+    once, twice = (pd.read_csv(workspace.folder / name) for name in ("once.csv", "twice.csv"))
+    assert list(twice.columns) == [*once.columns, "heat_predicted", "steam_predicted", "cost_predicted"]
+    np.testing.assert_array_equal(twice["heat_predicted"], once["heat"])
+
+
 def test_predict_warns_of_rows_outside_the_range_of_training_rows(finished: tuple[Workspace, dict[str, Any], str]) -> None:
     workspace, _, _ = finished
     rows = pd.DataFrame({"load": [0.5, 3.0], "wind": [0.0, 0.0]})

@@ -165,6 +165,16 @@ class TestLimits:
         assert list(predicted.columns) == ["PE", "V", "outside"]
         assert predicted["outside"].tolist() == [False, True, True, True]
 
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    def test_a_code_for_missing_is_a_missing_value(self, tmp_path: Path, dtype: type) -> None:
+        provenance = Provenance({"PE": "PE", "V": "V"}, {"PE": "mse", "V": "mse"}, 60, 0.2, 1, missing=[-200, -99.9])
+        PopulationTrainer(ROWS).export(tmp_path, ExportedModel([member(1)], INPUTS, UNITS, provenance))
+        table = TABLE.iloc[:4].reset_index(drop=True)
+        table.loc[1, "AT"], table.loc[2, "RH"] = -200, -99.9
+        predicted = serving.Predictor(tmp_path).predict(table.astype(dtype), warn=True)
+        assert predicted["PE"].isna().tolist() == predicted["V"].isna().tolist() == [False, True, True, False]
+        assert predicted["outside"].tolist() == [False, True, True, False]
+
     def test_there_is_no_warning_column_by_default(self, predictor: serving.Predictor) -> None:
         assert list(predictor.predict(TABLE).columns) == ["PE", "V"]
         assert list(predictor.predict(TABLE, {"warn": False}).columns) == ["PE", "V"]

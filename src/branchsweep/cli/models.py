@@ -34,9 +34,9 @@ def predict(
     A head's target column, if it has the name of the head, is kept as <head>_actual. Where another column has the name of the
     head, the prediction is <head>_predicted.
     """
+    from branchsweep.data.files.written_table import write_table
     from branchsweep.data.prediction_columns import with_predictions
     from branchsweep.data.tables import read_inputs, sheet_named
-    from branchsweep.data.written_table import write_table
     from branchsweep.models.serving import OUTSIDE_COLUMN
     from branchsweep.runtime import silence_stderr
     from branchsweep.tracking.open import load_predictor

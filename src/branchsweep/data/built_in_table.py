@@ -25,8 +25,8 @@ from branchsweep.config.sections.table import Table
 from branchsweep.data import power_plant
 from branchsweep.data.dataset import TableSource
 from branchsweep.data.download import DownloadOptions, download_table
+from branchsweep.data.files.table_file import FIRST_ROW
 from branchsweep.data.synthetic_table import SEED, synthetic_rows
-from branchsweep.data.table_file import FIRST_ROW
 from branchsweep.data.tables import SourceTable, read_table
 from branchsweep.errors import DataError, DownloadError
 from branchsweep.runtime import cache_folder

@@ -14,10 +14,10 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE
 from branchsweep.data.built_in_table import read_power_plant_table, sheet_of
 from branchsweep.data.cleaning import check_constants, clean_rows, column_keys
-from branchsweep.data.column_selection import ColumnSelection
 from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
 from branchsweep.data.download import DownloadOptions
+from branchsweep.data.files.column_selection import ColumnSelection
 from branchsweep.data.row_warnings import code_warnings, group_warnings, looks_like_group
 from branchsweep.data.splits import check_sizes
 from branchsweep.data.tables import SourceTable, from_dataframe, read_file

@@ -1,6 +1,6 @@
 """Tables as users have them: files of three kinds, and DataFrames.
 
-The readers are in `xlsx_table.py`, `csv_table.py` and `parquet_table.py`.
+The readers are in `files/`, one module for each kind.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from branchsweep.data import csv_table, parquet_table, xlsx_table
-from branchsweep.data.column_selection import ALL_COLUMNS, ColumnSelection, all_columns_with, column_names
 from branchsweep.data.columns import describe_invalid, invalid_remedy, to_numbers
 from branchsweep.data.dataset import TableSource
-from branchsweep.data.table_file import FIRST_ROW, CsvArguments, TableFile
+from branchsweep.data.files import csv_table, parquet_table, xlsx_table
+from branchsweep.data.files.column_selection import ALL_COLUMNS, ColumnSelection, all_columns_with, column_names
+from branchsweep.data.files.table_file import FIRST_ROW, CsvArguments, TableFile
 from branchsweep.errors import DataError, did_you_mean
 
 

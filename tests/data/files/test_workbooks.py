@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,18 @@ import pandas as pd
 import pytest
 from openpyxl.chart import BarChart
 
-from branchsweep.data import parquet_table, xlsx_table
-from branchsweep.data.column_selection import ColumnSelection
 from branchsweep.data.columns import to_numbers
-from branchsweep.data.table_file import MOST_VALUES, check_size
+from branchsweep.data.files import parquet_table, xlsx_table
+from branchsweep.data.files.column_selection import ColumnSelection
+from branchsweep.data.files.table_file import MOST_VALUES, check_size
 from branchsweep.data.tables import SourceTable, read_file, read_table, sheet_named
 from branchsweep.errors import DataError
 
 ROWS: list[list[Any]] = [["load", "heat"], [1.5, 2], [3, 4.5], [5, 6]]
 
 
-def workbook(path: Path, changes: dict[str, Any] | None = None, **sheets: list[list[Any]]) -> Path:
-    """A workbook with these sheets (`Sheet` of ROWS if there are none), and these cells in the first one."""
+def workbook(path: Path, changes: Mapping[str, Any] | None = None, sheets: Mapping[str, Any] | None = None) -> Path:
+    """A workbook with these sheets of rows (`Sheet` of ROWS if there are none), and these cells in the first one."""
     book = openpyxl.Workbook()
     book.remove(book.active)
     for name, rows in (sheets or {"Sheet": ROWS}).items():
@@ -124,14 +125,15 @@ def test_the_cells_of_errors_dates_and_texts_are_no_numbers(tmp_path: Path) -> N
 
 
 def test_columns_that_another_sheet_has_are_pointed_out(tmp_path: Path) -> None:
-    path = workbook(tmp_path / "t.xlsx", Read_me=[["This file", ""], ["holds", "data"]], Notes=[["load"], [1]], Data=ROWS)
+    sheets = {"Read me": [["This file", ""], ["holds", "data"]], "Notes": [["load"], [1]], "Data": ROWS}
+    path = workbook(tmp_path / "t.xlsx", sheets=sheets)
     assert "table.sheet: Data" in error_of(path)
     assert len(read(path, "Data").frame) == len(read(path, 2).frame) == 3
     assert "Data" not in error_of(path, "Notes").partition("columns of the table")[0]
 
 
 def test_the_first_sheet_may_be_empty(tmp_path: Path) -> None:
-    assert "table.sheet: Data" in error_of(workbook(tmp_path / "t.xlsx", Empty=[], Data=ROWS))
+    assert "table.sheet: Data" in error_of(workbook(tmp_path / "t.xlsx", sheets={"Empty": [], "Data": ROWS}))
 
 
 def test_a_chart_sheet_is_no_sheet_of_cells(tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ def test_a_chart_sheet_is_no_sheet_of_cells(tmp_path: Path) -> None:
 
 
 def test_a_sheet_is_named_by_its_name_first_and_then_by_its_position(tmp_path: Path) -> None:
-    path = workbook(tmp_path / "t.xlsx", **{"2020": ROWS, "1": ROWS[:3], "Data": ROWS})
+    path = workbook(tmp_path / "t.xlsx", sheets={"2020": ROWS, "1": ROWS[:3], "Data": ROWS})
     named = [sheet_named(path, text) for text in ("2020", "1", "2", "Data", None)]
     assert named == ["2020", "1", 2, "Data", None]
     assert "table.sheet: '2020'" in error_of(path, 2020)
@@ -152,7 +154,7 @@ def test_a_sheet_is_named_by_its_name_first_and_then_by_its_position(tmp_path: P
 
 def test_unused_columns_may_have_one_name_and_used_ones_may_not(tmp_path: Path) -> None:
     rows = [["note", "load", "note", "heat"], ["a", 1, "b", 2], ["c", 3, "d", 4]]
-    path = workbook(tmp_path / "t.xlsx", Sheet=rows)
+    path = workbook(tmp_path / "t.xlsx", sheets={"Sheet": rows})
     np.testing.assert_array_equal(to_numbers(read(path).frame), [[1, 2], [3, 4]])
     assert "'note'" in error_of(path, None, "note")
 

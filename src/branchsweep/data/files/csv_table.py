@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pyarrow_csv
 
-from branchsweep.data.column_selection import ColumnSelection
-from branchsweep.data.csv_format import UTF_8, WITH_COMMA, WITH_POINT, CsvHeader, mixed_marks, read_header
-from branchsweep.data.table_file import FIRST_ROW, MISSING_TEXTS, TableFile, check_size
+from branchsweep.data.files.column_selection import ColumnSelection
+from branchsweep.data.files.csv_format import UTF_8, WITH_COMMA, WITH_POINT, CsvHeader, mixed_marks, read_header
+from branchsweep.data.files.table_file import FIRST_ROW, MISSING_TEXTS, TableFile, check_size
 from branchsweep.errors import DataError
 
 MOST_BYTES_OF_PANDAS = 1 << 30

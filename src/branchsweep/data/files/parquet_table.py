@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from branchsweep.data.column_selection import ColumnSelection
 from branchsweep.data.columns import column_name
-from branchsweep.data.table_file import FIRST_ROW, TableFile, check_size
+from branchsweep.data.files.column_selection import ColumnSelection
+from branchsweep.data.files.table_file import FIRST_ROW, TableFile, check_size
 
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")  # how pandas calls an index without a name
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from branchsweep.data import csv_table
-from branchsweep.data.column_selection import ColumnSelection
 from branchsweep.data.columns import to_numbers
+from branchsweep.data.files import csv_table
+from branchsweep.data.files.column_selection import ColumnSelection
+from branchsweep.data.files.table_file import MISSING_TEXTS
 from branchsweep.data.row_warnings import looks_like_group
-from branchsweep.data.table_file import MISSING_TEXTS
 from branchsweep.data.tables import SourceTable, read_file
 from branchsweep.errors import DataError
 from branchsweep.types import Floats

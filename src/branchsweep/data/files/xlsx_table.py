@@ -18,9 +18,9 @@ import openpyxl
 import pandas as pd
 from openpyxl.utils import get_column_letter
 
-from branchsweep.data.column_selection import ColumnSelection
 from branchsweep.data.columns import column_name
-from branchsweep.data.table_file import MISSING_TEXTS, TableFile, check_size
+from branchsweep.data.files.column_selection import ColumnSelection
+from branchsweep.data.files.table_file import MISSING_TEXTS, TableFile, check_size
 from branchsweep.errors import DataError, did_you_mean
 
 MOST_VALUES = 20_000_000

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from branchsweep.data.column_selection import column_names
+from branchsweep.data.files.column_selection import column_names
 from branchsweep.data.spreadsheets import formula_as_text, formulas_as_text
 from branchsweep.errors import DataError
 

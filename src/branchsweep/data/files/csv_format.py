@@ -17,9 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from branchsweep.data.column_selection import ColumnSelection
+from branchsweep.data.files.column_selection import ColumnSelection
+from branchsweep.data.files.table_file import CsvArguments
 from branchsweep.data.spreadsheets import plain_text
-from branchsweep.data.table_file import CsvArguments
 from branchsweep.errors import DataError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}

@@ -1,0 +1,174 @@
+"""Generated scripts read a table as the search does: the same rows, the same numbers, the same split."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from branchsweep.config.experiment import Experiment
+from branchsweep.data.loading import load_dataset
+from branchsweep.data.splits import split_rows
+from branchsweep.models.codegen import generate_script
+from branchsweep.models.exported_model import ModelMember, Provenance
+from branchsweep.models.recipe import Recipe
+
+ROWS = 40
+
+
+def plain() -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=ROWS), random.normal(size=ROWS).round(3)
+    return pd.DataFrame({"a": a, "note": "x", "b": b, "f": a + b, "heat loss": (100 * a * b).round()})
+
+
+def changed(**cells: Any) -> pd.DataFrame:
+    """The plain table with other cells in column a (or that of the cell's name), by row."""
+    frame = plain().astype(object)
+    for place, cell in cells.items():
+        column, _, row = place.rpartition("_")
+        frame.loc[int(row), column] = cell
+    return frame
+
+
+def xlsx(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_excel(path.with_suffix(".xlsx"), index=False)
+
+
+def csv(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_csv(path.with_suffix(".csv"), index=False)
+
+
+def parquet(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_parquet(path.with_suffix(".parquet"))
+
+
+def text(change: Callable[[str], str | bytes]) -> Callable[[pd.DataFrame, Path], None]:
+    """Writes a csv file, changed as a text."""
+
+    def write(frame: pd.DataFrame, path: Path) -> None:
+        written = change(frame.to_csv(index=False))
+        path.with_suffix(".csv").write_bytes(written if isinstance(written, bytes) else written.encode())
+
+    return write
+
+
+def german(content: str) -> str:
+    return content.replace(",", ";").replace(".", ",")
+
+
+def sheets(frame: pd.DataFrame, path: Path) -> None:
+    with pd.ExcelWriter(path.with_suffix(".xlsx")) as book:
+        pd.DataFrame({"nothing": [1]}).to_excel(book, sheet_name="first", index=False)
+        frame.to_excel(book, sheet_name="of 'May'", index=False)
+
+
+def with_notes(content: str) -> str:
+    """Two more columns, of the name of one that is there."""
+    return content.replace("\n", ",1,2\n").replace(",1,2", ",note,note", 1)
+
+
+DROP = {"invalid": "drop"}
+ZEROS = {"a_5": 0.0, "a_6": -0.0, "b_5": 1, "b_6": 1, "f_5": 2, "f_6": 2}
+TABLES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], None], dict[str, Any]]] = {
+    "csv": (plain(), csv, {}),
+    "xlsx": (plain(), xlsx, {}),
+    "parquet": (plain(), parquet, {}),
+    "infinite": (changed(a_5=np.inf, f_7=-np.inf), csv, DROP),
+    "infinite, xlsx": (changed(a_5=np.inf, f_7=-np.inf), xlsx, DROP),
+    "infinite, parquet": (plain().assign(a=lambda frame: frame["a"].where(frame.index != 5, np.inf)), parquet, DROP),
+    "missing": (changed(a_5=None, f_7=None, b_39="NA"), csv, DROP),
+    "missing, xlsx": (changed(a_5=None, f_7=None, b_39="n/a"), xlsx, DROP),
+    "texts": (changed(a_5="n.v.", b_7="?", f_9=" "), csv, DROP),
+    "numbers as texts": (plain().astype(str), xlsx, {}),
+    "texts among numbers, xlsx": (changed(a_5="n.v.", b_7="12.5"), xlsx, DROP),
+    "dates": (changed(a_5=pd.Timestamp("2020-01-01"), b_7="2020-01-01"), xlsx, DROP),
+    "dates, csv": (changed(a_5=pd.Timestamp("2020-01-01")), csv, DROP),
+    "errors of a sheet": (changed(a_5="#DIV/0!", b_6="#N/A"), xlsx, DROP),
+    "booleans": (changed(a_5=True, b_6=False), xlsx, {}),
+    "a column of booleans": (plain().assign(b=lambda frame: frame["b"] > 0), csv, {}),
+    "categories": (plain().assign(b=lambda frame: frame["b"].round(0).astype("category")), parquet, {}),
+    "whole numbers with gaps": (plain().assign(b=pd.array([None, *range(ROWS - 1)], dtype="Int64")), parquet, DROP),
+    "codes": (changed(a_5=-200, f_7=-9999), csv, DROP | {"missing": [-200, -9999]}),
+    "codes, xlsx": (changed(a_5=-200, f_7=-9999), xlsx, DROP | {"missing": [-200, -9999]}),
+    "codes with decimals": (changed(a_5=-99.9), csv, DROP | {"missing": [-99.9]}),
+    "no codes in the table": (plain(), csv, {"missing": [-200]}),
+    "duplicates": (pd.concat([plain(), plain().iloc[[3, 3, 9]].assign(note="y")]), csv, {"duplicates": "drop"}),
+    "duplicates that are kept": (pd.concat([plain(), plain().iloc[[3, 3, 9]]]), csv, {}),
+    "duplicates but for a sign of zero": (
+        changed(**ZEROS, **{"heat loss_5": 3, "heat loss_6": 3}), csv, {"duplicates": "drop"}
+    ),
+    "duplicates and gaps": (pd.concat([changed(a_5=None), plain().iloc[[3, 5]]]), xlsx, DROP | {"duplicates": "drop"}),
+    "blank rows": (plain(), text(lambda content: content.replace("\n", "\n\n", 5) + "\n,,,,\n"), {}),
+    "semicolons and decimal commas": (plain(), text(german), {}),
+    "decimal commas and texts": (changed(a_5="n.v."), text(german), DROP),
+    "decimal commas and codes": (changed(a_5=-99.9), text(german), DROP | {"missing": [-99.9]}),
+    "tabs in UTF-16": (plain(), text(lambda content: content.replace(",", "\t").encode("utf-16")), {}),
+    "sep=": (plain(), text(lambda content: "sep=,\n" + content), {}),
+    "Windows": (plain().assign(note="é"), text(lambda content: content.encode("cp1252")), {}),
+    "unused columns of one name": (plain(), text(with_notes), {}),
+    "another sheet": (plain(), sheets, {"sheet": "of 'May'"}),
+    "a sheet by its position": (plain(), sheets, {"sheet": 1}),
+    "an index": (plain().set_index("a"), parquet, {}),
+    "names that are numbers": (plain().rename(columns={"note": 2020}), xlsx, {}),
+}  # fmt: skip
+
+
+def experiment(path: Path, table: dict[str, Any]) -> Experiment:
+    return Experiment.model_validate(
+        {
+            "name": "rows",
+            "table": {"source": str(path), "inputs": ["a", "b"], **table},
+            "heads": {"f": {}, "heat": {"column": "heat loss"}},
+            "space": {"dimensions": {}},
+        }
+    )
+
+
+@pytest.mark.parametrize(("frame", "write", "table"), TABLES.values(), ids=TABLES)
+def test_a_script_takes_the_rows_that_the_search_took(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    frame: pd.DataFrame,
+    write: Callable[[pd.DataFrame, Path], None],
+    table: dict[str, Any],
+) -> None:
+    write(frame, tmp_path / "table")
+    (path,) = tmp_path.iterdir()
+    chosen = experiment(path, table)
+    dataset = load_dataset(chosen)
+    split = split_rows(chosen, dataset)
+    script = generate_script(
+        "models:/rows/1",
+        dataset.inputs,
+        [ModelMember(Recipe.of({}, ["f", "heat"]), ())],
+        Provenance.of(chosen, dataset.csv_arguments),
+    )
+    reading, found, _ = script.partition("keras.utils.set_random_seed")
+    assert found
+    monkeypatch.setattr(sys, "argv", ["script.py", str(path)])
+    names: dict[str, Any] = {}
+    exec(compile(reading.replace("import keras\n", ""), "script.py", "exec"), names)  # noqa: S102  # the script's own lines
+    for rows, part in ((split.train, names["train"]), (split.test, names["test"])):
+        np.testing.assert_array_equal(part[["a", "b"]].to_numpy(), dataset.x[rows])
+        np.testing.assert_array_equal(part[["f", "heat loss"]].to_numpy(), dataset.y[rows])
+
+
+def test_a_script_that_may_not_leave_rows_out_says_so_and_ends(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    plain().to_csv(path, index=False)
+    chosen = experiment(path, {})
+    members = [ModelMember(Recipe.of({}, ["f", "heat"]), ())]
+    script = tmp_path / "script.py"
+    script.write_text(generate_script("models:/rows/1", ["a", "b"], members, Provenance.of(chosen)), encoding="utf-8")
+    changed(a_5="n.v.").to_csv(path, index=False)
+    command = [sys.executable, str(script), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "values are missing" in done.stderr and "Traceback" not in done.stderr
