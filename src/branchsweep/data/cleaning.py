@@ -16,6 +16,7 @@ from branchsweep.data.dataset import Positions
 from branchsweep.errors import DataError
 from branchsweep.types import Floats
 
+_FEWEST_PARTIAL = 5
 _PARTIAL_SHARE = 0.2  # of the rows, from which heads without a target are pointed out
 
 
@@ -129,7 +130,7 @@ def _partial_targets(targets: Floats, heads: Sequence[str]) -> str:
     """
     present = ~np.isnan(targets)
     partial = int((present.any(axis=1) & ~present.all(axis=1)).sum())
-    if partial < _PARTIAL_SHARE * len(targets):
+    if partial < max(_FEWEST_PARTIAL, _PARTIAL_SHARE * len(targets)):
         return ""
     by_head = ", ".join(f"{head} in {count:,}" for head, count in zip(heads, present.sum(axis=0), strict=True))
     return (

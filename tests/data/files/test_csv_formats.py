@@ -196,3 +196,7 @@ def test_only_the_columns_that_are_named_are_read(tmp_path: Path) -> None:
     names = [f"c{number}" for number in range(3000)]
     path = write(tmp_path / "t.csv", ",".join([*names, "subject"]) + "\n" + ("1.5," * 3000 + "A\n") * 3)
     assert read(path, "c7", "c2999").frame.columns.tolist() == ["c7", "c2999", "subject"]
+
+
+def test_names_below_the_first_row_are_pointed_out(tmp_path: Path) -> None:
+    assert "row 3 has all these names" in error_of(write(tmp_path / "t.csv", f"# a report\n\n{PLAIN}")).message

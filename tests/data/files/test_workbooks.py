@@ -169,3 +169,7 @@ def test_sizes_beyond_the_budget_are_refused_before_they_are_read(tmp_path: Path
     assert "8,192" in error_of(tmp_path / "t.xlsx") and "10,000" in error_of(tmp_path / "t.parquet")
     assert len(read(tmp_path / "t.parquet", None, "load").frame) == 5000
     check_size(10_000_000, MOST_VALUES // 10_000_000, "t.csv")
+
+
+def test_names_below_the_first_row_are_pointed_out(tmp_path: Path) -> None:
+    assert "row 3 has all these names" in error_of(workbook(tmp_path / "t.xlsx", sheets={"Sheet": [["A report"], [], *ROWS]}))

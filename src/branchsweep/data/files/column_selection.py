@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from branchsweep.data.columns import column_name, require_columns
 from branchsweep.errors import DataError
 
+FIRST_LINES = 50
+"""Rows among which the names of the columns are looked for where they are not in the first one."""
+
 
 def _all(_: str) -> bool:
     return True
@@ -68,6 +71,20 @@ ALL_COLUMNS = ColumnSelection(is_read=_all, unique=True)
 def all_columns_with(keys: Mapping[str, str]) -> ColumnSelection:
     """All columns, of which those of `keys` must be there."""
     return ColumnSelection(keys, is_read=_all)
+
+
+def hint_at_row(rows: Iterable[Sequence[str]], keys: Iterable[str]) -> str:
+    """Which row below the first one has all names, as the end of a message; empty if none has.
+
+    Args:
+        rows: The cells of the first rows.
+        keys: The names.
+    """
+    wanted = set(keys)
+    for number, row in enumerate(rows, start=1):
+        if number > 1 and wanted and wanted <= {cell.strip() for cell in row}:
+            return f"; row {number} has all these names: delete the rows above it"
+    return ""
 
 
 def column_names(cells: Iterable[object], where: str, needed: Iterable[str] | None = None) -> list[str]:

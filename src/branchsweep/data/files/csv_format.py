@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from branchsweep.data.files.column_selection import ColumnSelection
+from branchsweep.data.files.column_selection import FIRST_LINES, ColumnSelection, hint_at_row
 from branchsweep.data.files.table_file import CsvArguments
 from branchsweep.data.spreadsheets import plain_text
 from branchsweep.errors import DataError
@@ -37,6 +37,8 @@ _MARKS = (
 )
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # by which Excel is told what separates the columns
 _SAMPLE_LINES = 200
+_FEWEST_LINES = 3
+_SAMPLE_CHARACTERS = 1 << 19
 _LONGEST_LINE = 1 << 24  # characters
 _CHUNK = 1 << 24  # bytes
 
@@ -142,7 +144,8 @@ def read_header(path: Path, selection: ColumnSelection, where: str) -> CsvHeader
     reader = csv.reader(lines, delimiter=separator)
     header = [plain_text(cell) for cell in next(reader)]
     header_lines = reader.line_num
-    names = selection.names(header, where, _encoding_hint(encoding))
+    above = hint_at_row((next(csv.reader([line], delimiter=","), []) for line in lines[:FIRST_LINES]), selection.keys)
+    names = selection.names(header, where, above or _encoding_hint(encoding))
     chosen = selection.choose(names)
     needed = {position: name for position, name in chosen.items() if name in selection.keys}
     decimal = _decimal(_records(lines, separator)[1:], needed, separator, where)
@@ -205,14 +208,18 @@ def _encoding_hint(encoding: str) -> str:
 
 
 def _first_lines(text: TextIO, where: str) -> list[str]:
-    """The first lines, without blank ones at their beginning."""
+    """The first lines: the header and some rows of values."""
     lines: list[str] = []
-    for line in islice(iter(lambda: text.readline(_LONGEST_LINE), ""), _SAMPLE_LINES):
+    characters = 0
+    while len(lines) < _SAMPLE_LINES and (len(lines) < _FEWEST_LINES or characters < _SAMPLE_CHARACTERS):
+        line = text.readline(_LONGEST_LINE)
         if len(line) == _LONGEST_LINE:
-            raise DataError(
-                f"line {len(lines) + 1} has more than {_LONGEST_LINE:,} characters; it is no line of a table", where
-            )
+            message = f"line {len(lines) + 1} has more than {_LONGEST_LINE:,} characters; it is no line of a table"
+            raise DataError(message, where)
+        if not line:
+            break
         lines.append(line)
+        characters += len(line)
     return lines
 
 
@@ -220,8 +227,8 @@ def _records(lines: Sequence[str], separator: str) -> list[list[str]]:
     """The cells of each line; of the last ones none where a quoted cell goes on after them."""
     records: list[list[str]] = []
     with suppress(csv.Error):  # a cell beyond csv's longest, or one that the lines end in
-        records.extend(csv.reader(lines, delimiter=separator, strict=len(lines) == _SAMPLE_LINES))
-    return records
+        records.extend(csv.reader(lines, delimiter=separator, strict=True))
+    return records or list(islice(csv.reader(lines, delimiter=separator), 1))
 
 
 def _separator(lines: Sequence[str], where: str) -> str:
@@ -232,6 +239,8 @@ def _separator(lines: Sequence[str], where: str) -> str:
     """
     by_separator = {separator: _records(lines, separator) for separator in SEPARATORS}
     fitting = {separator: records for separator, records in by_separator.items() if _fits(records)}
+    if len(fitting) == 1:
+        return next(iter(fitting))
     if fitting:
         return max(fitting, key=lambda separator: _share_of_numbers(fitting[separator][1:]))
     commas = by_separator[","]

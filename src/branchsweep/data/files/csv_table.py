@@ -25,6 +25,7 @@ MOST_BYTES_OF_PANDAS = 1 << 30
 """The size of a file that pandas reads, at most: it takes several times that much memory."""
 
 _BOOLEANS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
+_TAIL = 1 << 16  # bytes in which blank lines at the end are looked for
 _BLOCK = 1 << 24  # bytes that pyarrow reads at a time; a line must fit in
 
 
@@ -112,7 +113,7 @@ def _pyarrow_table(path: Path, header: CsvHeader, kinds: dict[str, pa.DataType])
     """The columns of these types; None where a line has more or fewer values, or a value is of another type."""
     with pa.memory_map(str(path)) as file, path.open("rb") as descriptor:
         content = file.read_buffer()
-        tail = content.slice(max(0, content.size - _BLOCK)).to_pybytes()
+        tail = content.slice(max(0, content.size - _TAIL)).to_pybytes()
         blank = len(tail) - len(tail.rstrip(b"\r\n"))  # lines at the end
         with mmap.mmap(descriptor.fileno(), 0, access=mmap.ACCESS_READ) as text:
             has_quotes = text.find(b'"', max(0, text.find(b"\n"))) >= 0

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pandas as pd
 from openpyxl.utils import get_column_letter
 
 from branchsweep.data.columns import column_name
-from branchsweep.data.files.column_selection import ColumnSelection
+from branchsweep.data.files.column_selection import FIRST_LINES, ColumnSelection, hint_at_row
 from branchsweep.data.files.table_file import MISSING_TEXTS, TableFile, check_size
 from branchsweep.errors import DataError, did_you_mean
 
@@ -66,11 +67,10 @@ def read_xlsx(path: Path, sheet: str | int | None, selection: ColumnSelection, w
         try:
             table = _read_sheet(worksheet, selection, where)
         except DataError as error:
-            found = _sheets_with(workbook, worksheet.title, selection) if sheet is None else []
-            if not found:
+            hint = _hint_at_header(workbook, worksheet, sheet, selection)
+            if not hint:
                 raise
-            hint = f"sheet '{found[0]}' has all of them: name it (table.sheet: {found[0]}, or --sheet '{found[0]}' of predict)"
-            raise DataError(f"{error.message}; {hint}", where) from error
+            raise DataError(f"{error.message}{hint}", where) from error
     if table.has_gaps:
         _check_formulas(path, worksheet.title, table.columns, where)
     return TableFile(table.frame, table.warnings)
@@ -160,17 +160,17 @@ def _chosen_sheet(names: Sequence[str], sheet: str | int | None, path: Path) -> 
     raise DataError(f"got sheet {sheet!r}, but the sheets are {', '.join(names)}{hint}", str(path))
 
 
-def _rows(worksheet: Any) -> Iterator[tuple[int, Cells]]:
+def _rows(worksheet: Any, where: str = "") -> Iterator[tuple[int, Cells]]:
     """The rows of a sheet, each with its number, from the first to the last one with a cell."""
     worksheet.reset_dimensions()
     for number, cells in enumerate(worksheet.iter_rows(values_only=True), start=1):
         if number > MOST_ROWS:
-            raise DataError(f"it has a row beyond number {MOST_ROWS:,}, the last of a sheet; save it again", worksheet.title)
+            raise DataError(f"it has a row beyond number {MOST_ROWS:,}, the last of a sheet; save it again", where)
         yield number, cells
 
 
 def _read_sheet(worksheet: Any, selection: ColumnSelection, where: str) -> _Sheet:
-    rows = _rows(worksheet)
+    rows = _rows(worksheet, where)
     header = _header(next(rows, (1, ()))[1])
     names = selection.names(_wide_enough(header, selection), where)
     width = None if selection.reads_all else len(names)
@@ -232,6 +232,17 @@ def _first_value(cells: Cells, start: int, number: int) -> str:
         if _value(cell) is not None:
             return f"{get_column_letter(position)}{number}"
     return ""
+
+
+def _hint_at_header(workbook: Any, worksheet: Any, sheet: str | int | None, selection: ColumnSelection) -> str:
+    """Where the names of the columns are, if not in row 1 of the sheet, as the end of a message."""
+    names = (_header(cells) for _, cells in islice(_rows(worksheet), FIRST_LINES))
+    if hint := hint_at_row(names, selection.keys):
+        return hint
+    found = _sheets_with(workbook, worksheet.title, selection) if sheet is None else []
+    if not found:
+        return ""
+    return f"; sheet '{found[0]}' has all of them: name it (table.sheet: {found[0]}, or --sheet '{found[0]}' of predict)"
 
 
 def _sheets_with(workbook: Any, other_than: str, selection: ColumnSelection) -> list[str]:
