@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from branchsweep.data.files.written_table import write_table
 from branchsweep.data.spreadsheets import csv_text, formula_as_text, plain_text
-from branchsweep.data.tables import read_table, write_table
+from branchsweep.data.tables import read_table
 from properties import quick
 
 ATTACKS = ["=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "'=1", "''=1"]
