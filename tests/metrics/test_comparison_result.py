@@ -66,5 +66,5 @@ def test_a_result_of_an_earlier_version_is_read() -> None:
 
 
 def test_json_of_another_form_is_refused() -> None:
-    with pytest.raises(ValueError, match="conclusions"):
+    with pytest.raises(ValueError, match="answer"):
         ComparisonResult.from_json(json.dumps({**json.loads(example_comparison().to_json()), "answer": 5}))

@@ -70,7 +70,7 @@ def test_the_predecessor_is_the_champion_before_the_promotion() -> None:
 
 
 def test_missing_numbers_are_null_in_json() -> None:
-    version = RegisteredVersion(1, ["champion"], "2026-01-01", "", -1, math.nan, "mean_r2", {"test_r2/PE": math.nan}, "")
+    version = RegisteredVersion(1, "2026-01-01", "", -1, math.nan, "mean_r2", {"test_r2/PE": math.nan}, "", ["champion"])
     data = json.loads(ChampionHistory("plant", [version], [SECOND]).to_json())
     assert data["versions"][0]["value"] is None
     assert data["versions"][0]["test"] == {"test_r2/PE": None}

@@ -12,7 +12,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from branchsweep.config.codec import NullableFloat, from_data, to_data
 from branchsweep.config.metric_names import common_metric
@@ -49,6 +51,8 @@ class ContestantCost:
 class ContestantResult:
     """The scores and the cost of one contestant.
 
+    In JSON two fields keep the names that they got first, and every metric is under its own name (`contestant_to_data`).
+
     Args:
         name: As in YAML.
         description: What it is, such as `one network for all heads, tuned`.
@@ -61,17 +65,19 @@ class ContestantResult:
     """
 
     name: str
-    description: str
+    description: Annotated[str, Field(alias="what")]
     scores: ByHalf
     metrics: Mapping[str, ByHalf]
     cost: ContestantCost
     recipes: tuple[Mapping[str, Params], ...] = ()
-    failure: str = ""
+    failure: Annotated[str, Field(alias="failed")] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PairwiseDifference:
     """The difference between two contestants in the score of one head, or in the mean score.
+
+    In JSON its first fields keep the names that they got first.
 
     Args:
         head: The head's name, or `mean`.
@@ -88,9 +94,9 @@ class PairwiseDifference:
         is_significant: Whether `p_adjusted` is at most alpha and 0 is outside the interval.
     """
 
-    head: str
-    contestant: str
-    reference: str
+    head: Annotated[str, Field(alias="figure")]
+    contestant: Annotated[str, Field(alias="one")]
+    reference: Annotated[str, Field(alias="other")]
     difference: NullableFloat
     low: NullableFloat
     high: NullableFloat
@@ -152,6 +158,8 @@ class ComparisonSettings:
 class ComparisonResult:
     """The result of a comparison.
 
+    In JSON some fields keep the names that they got first.
+
     Args:
         comparison: The comparison's name.
         question: Its question.
@@ -182,10 +190,10 @@ class ComparisonResult:
     protocol: tuple[str, ...]
     reference: str
     alpha: NullableFloat
-    contestants: tuple[ContestantResult, ...]
-    differences: tuple[PairwiseDifference, ...]
+    contestants: Annotated[tuple[ContestantResult, ...], Field(alias="measured")]
+    differences: Annotated[tuple[PairwiseDifference, ...], Field(alias="contrasts")]
     transfer: tuple[PairwiseDifference, ...]
-    conclusions: tuple[str, ...]
+    conclusions: Annotated[tuple[str, ...], Field(alias="answer")]
     sharing: tuple[SharingResult, ...] = ()
     sharing_layers: int = 0
     warnings: tuple[str, ...] = ()
@@ -202,14 +210,11 @@ class ComparisonResult:
     def to_json(self) -> str:
         """The result as JSON text, for programs and for `from_json`; null stands for NaN.
 
-        Scores are under the name of their metric (`r2`), as the other metrics are under theirs. See `_JSON_NAMES` for fields
-        that have other names there than here.
+        Scores are under the name of their metric (`r2`), as the other metrics are under theirs.
         """
-        data = _renamed(to_data(self, nan=None), _JSON_NAMES)
-        for name in ("contrasts", "transfer"):
-            data[name] = [_renamed(difference, _DIFFERENCE_JSON_NAMES) for difference in data[name]]
-        data["measured"] = [contestant_to_data(contestant, self.metric) for contestant in self.contestants]
-        data["sharing"] = [_renamed(point, {"scores": self.metric}) for point in data["sharing"]]
+        data = to_data(self, nan=None)
+        data["measured"] = [_with_metric_names(contestant, self.metric) for contestant in data["measured"]]
+        data["sharing"] = [_renamed(point, "scores", self.metric) for point in data["sharing"]]
         return json.dumps(data, allow_nan=False, ensure_ascii=False)
 
     @classmethod
@@ -219,22 +224,16 @@ class ComparisonResult:
         Raises:
             ValueError: The text is no JSON, or does not describe a result.
         """
-        data = _renamed(json.loads(text), _inverse(_JSON_NAMES))
+        data = json.loads(text)
         data["score_metrics"] = score_metrics_of(data["heads"], data.get("score_metrics"))
         metric = common_metric(data["score_metrics"].values())
-        for name in ("differences", "transfer"):
-            data[name] = [_renamed(difference, _inverse(_DIFFERENCE_JSON_NAMES)) for difference in data[name]]
-        data["contestants"] = [_contestant_fields(contestant, metric) for contestant in data["contestants"]]
-        data["sharing"] = [_renamed(point, {metric: "scores"}) for point in data["sharing"]]
+        data["measured"] = [_without_metric_names(contestant, metric) for contestant in data["measured"]]
+        data["sharing"] = [_renamed(point, metric, "scores") for point in data["sharing"]]
         return from_data(cls, data)
 
 
 Data = Mapping[str, Any]
 """A JSON object."""
-
-_JSON_NAMES = {"contestants": "measured", "differences": "contrasts", "conclusions": "answer"}
-_CONTESTANT_JSON_NAMES = {"description": "what", "failure": "failed"}
-_DIFFERENCE_JSON_NAMES = {"head": "figure", "contestant": "one", "reference": "other"}
 
 
 def contestant_to_data(contestant: ContestantResult, metric: str) -> dict[str, Any]:
@@ -244,8 +243,7 @@ def contestant_to_data(contestant: ContestantResult, metric: str) -> dict[str, A
         contestant: The contestant.
         metric: The name of the metric that the scores are.
     """
-    data = _renamed(to_data(contestant, nan=None), {**_CONTESTANT_JSON_NAMES, "scores": metric})
-    return {**{name: value for name, value in data.items() if name != "metrics"}, **data["metrics"]}
+    return _with_metric_names(to_data(contestant, nan=None), metric)
 
 
 def contestant_from_data(data: Data, metric: str) -> ContestantResult:
@@ -258,18 +256,22 @@ def contestant_from_data(data: Data, metric: str) -> ContestantResult:
     Raises:
         ValueError: The data does not describe a contestant.
     """
-    return from_data(ContestantResult, _contestant_fields(data, metric))
+    return from_data(ContestantResult, _without_metric_names(data, metric))
 
 
-def _contestant_fields(data: Data, metric: str) -> dict[str, Any]:
-    fields = _renamed(data, {**_inverse(_CONTESTANT_JSON_NAMES), metric: "scores"})
-    own = {name: fields.pop(name) for name in ContestantResult.__dataclass_fields__ if name in fields}
-    return {**own, "metrics": fields}
+def _with_metric_names(contestant: Data, metric: str) -> dict[str, Any]:
+    """A contestant's data with every metric under its name: the scores in their place, the other metrics last."""
+    named = _renamed(contestant, "scores", metric)
+    metrics: Data = named.pop("metrics")
+    return {**named, **metrics}
 
 
-def _renamed(data: Data, names: Mapping[str, str]) -> dict[str, Any]:
-    return {names.get(name, name): value for name, value in data.items()}
+def _without_metric_names(contestant: Data, metric: str) -> dict[str, Any]:
+    """The inverse of `_with_metric_names`."""
+    named = _renamed(contestant, metric, "scores")
+    fields = {"name", "what", "scores", "cost", "recipes", "failed"} & named.keys()
+    return {**{name: named.pop(name) for name in fields}, "metrics": named}
 
 
-def _inverse(names: Mapping[str, str]) -> dict[str, str]:
-    return {new: old for old, new in names.items()}
+def _renamed(data: Data, before: str, after: str) -> dict[str, Any]:
+    return {after if name == before else name: value for name, value in data.items()}

@@ -7,11 +7,14 @@ may be killed after it has moved one, so what is recorded is reconciled with the
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Annotated
 
+from pydantic import Field
+
+from branchsweep.config.codec import to_public_json
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -44,7 +47,6 @@ class RegisteredVersion:
 
     Args:
         version: Its number.
-        aliases: Its aliases.
         registered: When (ISO 8601, UTC).
         sweep: Run id of the sweep that found it; empty for one that was not registered by branchsweep.
         trial: The trial's number in that sweep.
@@ -52,10 +54,10 @@ class RegisteredVersion:
         rule: What that score is.
         test: Its metrics on the test rows, by name.
         because: The reason of the decision, as a sentence.
+        aliases: Its aliases.
     """
 
     version: int
-    aliases: Sequence[str]
     registered: str
     sweep: str
     trial: int
@@ -63,6 +65,7 @@ class RegisteredVersion:
     rule: str
     test: Mapping[str, float]
     because: str
+    aliases: Annotated[Sequence[str], Field(alias="titles")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +80,11 @@ class ChampionHistory:
 
     model: str
     versions: Sequence[RegisteredVersion]
-    tenures: Sequence[ChampionTenure]
+    tenures: Annotated[Sequence[ChampionTenure], Field(alias="reigns")]
 
     def to_json(self) -> str:
         """One JSON object, of the form that the documentation of `history --json` states; null for a missing number."""
-        versions = []
-        for version in self.versions:
-            data = asdict(version)
-            data["value"] = _finite(version.value)
-            data["test"] = {name: _finite(value) for name, value in version.test.items()}
-            data["titles"] = data.pop("aliases")
-            versions.append(data)
-        return json.dumps({"model": self.model, "versions": versions, "reigns": [asdict(tenure) for tenure in self.tenures]})
+        return to_public_json(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +133,6 @@ def version_files(candidate: ModelCandidate, decision: PromotionDecision) -> dic
 def utc_now() -> str:
     """The present time (ISO 8601, UTC, in seconds)."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def with_new_tenure(tenures: Sequence[ChampionTenure], version: int, since: str, because: str) -> list[ChampionTenure]:

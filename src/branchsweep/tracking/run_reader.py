@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import cached_property
-from typing import Any
 
+from branchsweep.config.codec import to_public_json
 from branchsweep.errors import TrackingError, did_you_mean
 from branchsweep.tracking import sqlite_reader
 from branchsweep.tracking.mlflow import serialization
@@ -17,6 +15,7 @@ from branchsweep.tracking.protocols import SweepConclusion, SweepRecord
 from branchsweep.tracking.run_records import (
     EXPERIMENT,
     ListedComparison,
+    ListedRuns,
     ListedSweep,
     Points,
     RunRecord,
@@ -201,8 +200,4 @@ def _no_such_trial(run: str, trials: Sequence[RunRecord], sweeps: Sequence[RunRe
 
 def runs_to_json(sweeps: Sequence[ListedSweep], comparisons: Sequence[ListedComparison]) -> str:
     """The sweeps and comparisons of a store as one JSON object, with times in ISO 8601."""
-
-    def to_data(summaries: Sequence[ListedSweep] | Sequence[ListedComparison]) -> list[dict[str, Any]]:
-        return [{**asdict(summary), "started": summary.started.isoformat()} for summary in summaries]
-
-    return json.dumps({"sweeps": to_data(sweeps), "comparisons": to_data(comparisons)})
+    return to_public_json(ListedRuns(sweeps, comparisons))

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from pydantic import PlainSerializer
 
 from branchsweep.config.sections.objective import Objective
 from branchsweep.errors import TrackingError, did_you_mean
@@ -25,6 +27,9 @@ EXPERIMENT = "experiment.yaml"
 
 Points = Sequence[tuple[int, float]]
 """Epochs (from 1) and values, in order."""
+
+Time = Annotated[datetime, PlainSerializer(datetime.isoformat)]
+"""A time that is written in ISO 8601."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ class ListedSweep:
     run_id: str
     experiment_id: str
     name: str
-    started: datetime
+    started: Time
     status: str
     trials: Mapping[str, int]
     best: Mapping[str, float]
@@ -141,10 +146,18 @@ class ListedComparison:
     run_id: str
     experiment_id: str
     name: str
-    started: datetime
+    started: Time
     status: str
     answer: tuple[str, ...]
     data: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRuns:
+    """The sweeps and comparisons of a store, as `branchsweep show --json` prints them, each the newest first."""
+
+    sweeps: Sequence[ListedSweep]
+    comparisons: Sequence[ListedComparison]
 
 
 def listed_comparison(comparison: RunRecord) -> ListedComparison:

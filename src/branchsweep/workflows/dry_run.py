@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 
+from branchsweep.config.codec import to_public_json
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.search import MAX_PENDING_ROUNDS
 from branchsweep.data.dataset import Split
@@ -86,7 +86,7 @@ class DryRun:
 
     def to_json(self) -> str:
         """One JSON object."""
-        return json.dumps(asdict(self))
+        return to_public_json(self)
 
 
 def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: Split, resources: Resources) -> DryRun:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from branchsweep.config.codec import Inline, to_public_json
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import Hyperparameter, find_hyperparameter
 from branchsweep.config.sections.dimensions import Dimension
@@ -33,15 +33,6 @@ class DimensionSummary:
     dimension: Dimension
     hyperparameter: Hyperparameter
 
-    def as_data(self) -> dict[str, Any]:
-        """The dimension as JSON knows it, with size, binding and meaning."""
-        data = {
-            "size": _finite_count(self.dimension.size),
-            "acts": self.hyperparameter.binding.value,
-            "meaning": self.hyperparameter.meaning,
-        }
-        return {"name": self.name, **self.dimension.model_dump(exclude_none=True), **data}
-
 
 @dataclass(frozen=True, slots=True)
 class SampledNetwork:
@@ -60,6 +51,43 @@ class SampledNetwork:
     architecture: Architecture
     parameters: int
     picture: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionJson:
+    """A dimension as JSON.
+
+    Args:
+        name: The dimension's name.
+        dimension: Its kind and its values, as in YAML.
+        size: How many values it has; None if it is continuous.
+        acts: The hyperparameter's binding.
+        meaning: The hyperparameter's meaning.
+    """
+
+    name: str
+    dimension: Inline[Mapping[str, Any]]
+    size: int | None
+    acts: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpaceJson:
+    """The summary of a search space as `branchsweep space --json` prints it. See `SearchSpaceSummary` for its fields.
+
+    Args:
+        points: The number of distinct points; None if they are infinitely many.
+    """
+
+    space: str
+    inputs: Sequence[str]
+    heads: Sequence[str]
+    dimensions: Sequence[DimensionJson]
+    fixed: Mapping[str, ParamValue]
+    points: int | None
+    discrete_points: int
+    samples: Sequence[SampledNetwork]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +120,18 @@ class SearchSpaceSummary:
 
     def to_json(self) -> str:
         """The summary as a JSON object; `points` is null if they are infinitely many."""
-        data = {name: getattr(self, name) for name in ("space", "inputs", "heads")}
-        data |= {"dimensions": [dimension.as_data() for dimension in self.dimensions], "fixed": dict(self.fixed)}
-        data |= {"points": _finite_count(self.points), "discrete_points": self.discrete_points}
-        return json.dumps({**data, "samples": [asdict(sample) for sample in self.samples]})
+        return to_public_json(
+            SearchSpaceJson(
+                space=self.space,
+                inputs=self.inputs,
+                heads=self.heads,
+                dimensions=[_dimension_json(dimension) for dimension in self.dimensions],
+                fixed=self.fixed,
+                points=_finite_count(self.points),
+                discrete_points=self.discrete_points,
+                samples=self.samples,
+            )
+        )
 
 
 def summarize_space(name: str, experiment: Experiment, samples: int, columns: int = COLUMNS) -> SearchSpaceSummary:
@@ -157,6 +193,16 @@ def _sample(trial: Trial, experiment: Experiment, columns: int) -> SampledNetwor
     recipe, inputs = recipe_for(experiment, trial.params), experiment.table.inputs
     picture = tuple(draw_network(recipe.architecture, inputs, columns, recipe.encoded_width(len(inputs))))
     return SampledNetwork(trial.known, trial.params, recipe.architecture, recipe.parameters(len(inputs)), picture)
+
+
+def _dimension_json(summary: DimensionSummary) -> DimensionJson:
+    return DimensionJson(
+        name=summary.name,
+        dimension=summary.dimension.model_dump(exclude_none=True),
+        size=_finite_count(summary.dimension.size),
+        acts=summary.hyperparameter.binding.value,
+        meaning=summary.hyperparameter.meaning,
+    )
 
 
 def _finite_count(count: float) -> int | None:

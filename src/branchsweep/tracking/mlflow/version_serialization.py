@@ -72,7 +72,6 @@ def registered_version(
     test = {name: float(value) for name, value in serialization.from_tags(tags).items() if name.startswith("test_")}
     return RegisteredVersion(
         version=version.version,
-        aliases=aliases,
         registered=registered,
         sweep=version.sweep,
         trial=version.trial,
@@ -80,4 +79,5 @@ def registered_version(
         rule=version.rule,
         test=test,
         because=version.because,
+        aliases=aliases,
     )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from branchsweep.config.codec import Inline, to_public_json
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
@@ -13,7 +14,37 @@ from branchsweep.models.recipe import recipe_for
 from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.trial import Result
 from branchsweep.workflows.records.trial_filter import NUMBER, OBJECTIVE, PARAMETERS, SECONDS, TrialFilter, value_of
-from branchsweep.workflows.records.trial_json import to_strict_json, trial_to_data
+from branchsweep.workflows.records.trial_json import TrialJson
+
+
+@dataclass(frozen=True, slots=True)
+class RankedTrialJson:
+    """A trial in a leaderboard, as JSON.
+
+    Args:
+        trial: The trial with its score.
+        objective: By which trials are ranked, the highest first; None for a trial that is not complete.
+        eligible: Whether it meets the constraints.
+        counted: `parameters`, where weights and biases were counted.
+    """
+
+    trial: Inline[TrialJson]
+    objective: float | None
+    eligible: bool
+    counted: Inline[Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderboardJson:
+    """A leaderboard as `branchsweep show --json` prints it. See `Leaderboard` for what its fields are."""
+
+    sweep: str
+    run_id: str
+    heads: Mapping[str, str]
+    objective: Sequence[str]
+    sort: str
+    recorded: int
+    trials: Sequence[RankedTrialJson]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +99,25 @@ class Leaderboard:
     def to_json(self) -> str:
         """The leaderboard as a JSON object; null stands for NaN and infinities."""
         trials = [
-            trial_to_data(result, self.run_ids[result.trial.number], self.score_metrics)
-            | {"objective": _rank(self.evaluator, result), "eligible": self.evaluator.is_eligible(result)}
-            | ({"parameters": self.parameters[result.trial.number]} if self.parameters else {})
+            RankedTrialJson(
+                trial=TrialJson.of(result, self.run_ids[result.trial.number], self.score_metrics),
+                objective=_rank(self.evaluator, result),
+                eligible=self.evaluator.is_eligible(result),
+                counted={"parameters": self.parameters[result.trial.number]} if self.parameters else {},
+            )
             for result in self.shown
         ]
-        return to_strict_json(
-            {
-                "sweep": self.sweep,
-                "run_id": self.run_id,
-                "heads": dict(self.heads),
-                "objective": list(self.objective.maximize),
-                "sort": self.sort,
-                "recorded": self.recorded,
-                "trials": trials,
-            }
+        return to_public_json(
+            LeaderboardJson(
+                sweep=self.sweep,
+                run_id=self.run_id,
+                heads=self.heads,
+                objective=self.objective.maximize,
+                sort=self.sort,
+                recorded=self.recorded,
+                trials=trials,
+            ),
+            ascii_only=False,
         )
 
 

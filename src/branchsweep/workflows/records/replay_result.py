@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from branchsweep.config.codec import to_public_json
 from branchsweep.metrics.names import is_standard_error
-from branchsweep.trial import Score, Status, Trial
+from branchsweep.trial import Params, Score, Status, Trial
 
 SHORT = 12
 """Characters of a digest or commit that a sentence names."""
@@ -110,6 +110,39 @@ class ComparedMetric:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedAndReplayed:
+    """A value of the record and that of the replay."""
+
+    recorded: str | float
+    replayed: str | float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayJson:
+    """A replay as `branchsweep replay --json` prints it. See `Replay` for what its fields are.
+
+    Args:
+        trial: The trial's number.
+        figures: The metrics.
+        circumstances: The facts by name.
+        differences: The names of the facts whose values differ.
+    """
+
+    sweep: str
+    trial: int
+    params: Params
+    agreement: Agreement
+    sentence: str
+    tolerance: float
+    status: RecordedAndReplayed
+    reason: RecordedAndReplayed
+    epochs: RecordedAndReplayed
+    figures: Sequence[ComparedMetric]
+    circumstances: Mapping[str, RecordedAndReplayed]
+    differences: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Replay:
     """A trial with its recorded score and the score of its replay.
 
@@ -177,28 +210,22 @@ class Replay:
 
     def to_json(self) -> str:
         """One JSON object; null where there is no number."""
-
-        def beside(recorded: object, replayed: object) -> dict[str, object]:
-            return {"recorded": recorded, "replayed": replayed}
-
-        data: dict[str, object] = {
-            "sweep": self.sweep,
-            "trial": self.trial.number,
-            "params": dict(self.trial.params),
-            "agreement": self.agreement.value,
-            "sentence": self.sentence,
-            "tolerance": self.tolerance,
-            "status": beside(self.recorded.status, self.replayed.status),
-            "reason": beside(self.recorded.reason, self.replayed.reason),
-            "epochs": beside(self.recorded.epochs, self.replayed.epochs),
-            "figures": [
-                {"name": metric.name, "epoch": metric.epoch, **beside(_number(metric.recorded), _number(metric.replayed))}
-                for metric in self.metrics
-            ],
-            "circumstances": {fact.name: beside(fact.recorded, fact.replayed) for fact in self.facts},
-            "differences": [fact.name for fact in self.differences],
-        }
-        return json.dumps(data)
+        return to_public_json(
+            ReplayJson(
+                sweep=self.sweep,
+                trial=self.trial.number,
+                params=self.trial.params,
+                agreement=self.agreement,
+                sentence=self.sentence,
+                tolerance=self.tolerance,
+                status=RecordedAndReplayed(self.recorded.status, self.replayed.status),
+                reason=RecordedAndReplayed(self.recorded.reason, self.replayed.reason),
+                epochs=RecordedAndReplayed(self.recorded.epochs, self.replayed.epochs),
+                figures=self.metrics,
+                circumstances={fact.name: RecordedAndReplayed(fact.recorded, fact.replayed) for fact in self.facts},
+                differences=[fact.name for fact in self.differences],
+            )
+        )
 
     @property
     def _ended_otherwise(self) -> bool:
@@ -235,7 +262,3 @@ class Replay:
     @property
     def _is_of_another_table(self) -> bool:
         return any(fact.name == "data_digest" for fact in self.differences)
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from branchsweep.config.codec import from_json
+from branchsweep.config.codec import from_json, to_json
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
 from branchsweep.data.spreadsheets import csv_text, plain_text
@@ -38,7 +36,7 @@ def report_tables(report: SweepReport) -> Files:
     metric = common_metric(report.experiment.score_metrics.values())
     files = {
         LEADERBOARD: leaderboard_csv(report),
-        DATA: json.dumps(asdict(report.table), indent=2) + "\n",
+        DATA: to_json(report.table, indent=2) + "\n",
         CURVES: csv_text(("candidate", "head", "epoch", metric), _curve_rows(report.curves)),
     }
     if report.predictions:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from branchsweep.config.codec import from_data, to_json
+from branchsweep.config.codec import from_data, to_json, to_public_json
 from branchsweep.config.metric_names import MEAN, common_metric
 from branchsweep.metrics.names import STANDARD_ERROR, score_metrics_of, with_current_fields
 from branchsweep.tracking.protocols import PromotionCause
 from branchsweep.trial import MeanScores, Params, ParamValue
+from branchsweep.workflows.records.sweep_summary_json import (
+    BaselineJson,
+    BestTrialJson,
+    ConfirmedTrialJson,
+    ParetoTrialJson,
+    SweepSummaryJson,
+    VersionJson,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,44 +166,33 @@ class SweepSummary:
         """
         best, registered, metric = self.best, self.registered, self.metric
         error = STANDARD_ERROR.format(metric)
-        promised: dict[str, Any] = {
-            "sweep": self.sweep,
-            "run_id": self.run_id,
-            "data": {key: self.data[key] for key in ("source", "digest", "rows")},
-            "trials": self.trials,
-            "best": best and {"trial": best.trial, "params": best.params, metric: best.scores.values},
-            "test": self.test_scores and {metric: self.test_scores},
-            "champion": registered
-            and {
-                "model": registered.model,
-                "version": registered.version,
-                "crowned": registered.promoted,
-                "because": registered.because,
-                "cause": registered.cause,
-            },
-            "seconds": round(self.seconds, 1),
-            "stopped_by": self.stopped_by,
-            "confirmed": [
-                {
-                    "trial": trial.trial,
-                    "searched": trial.searched,
-                    metric: trial.scores.values,
-                    error: trial.scores.errors,
-                }
-                for trial in self.confirmed
-            ],
-            "members": self.members,
-            "meetings": self.test_evaluations,
-            "front": [{"trial": trial.trial, metric: trial.scores} for trial in self.pareto_front],
-            "unmet": self.unmet_constraints,
-            "references": {
-                baseline.name: {metric: baseline.scores.values, "test": {metric: baseline.test_scores}}
-                for baseline in self.baselines
-            },
-            "importance": self.importance,
-            "edges": self.boundary_warnings,
-        }
-        return json.dumps(_with_null(promised))
+        return to_public_json(
+            SweepSummaryJson(
+                sweep=self.sweep,
+                run_id=self.run_id,
+                data={key: self.data[key] for key in ("source", "digest", "rows")},
+                trials=self.trials,
+                best=BestTrialJson(best.trial, best.params, {metric: best.scores.values}) if best else None,
+                test={metric: self.test_scores} if self.test_scores else None,
+                champion=_version_json(registered) if registered else None,
+                seconds=round(self.seconds, 1),
+                stopped_by=self.stopped_by,
+                confirmed=[
+                    ConfirmedTrialJson(trial.trial, trial.searched, {metric: trial.scores.values, error: trial.scores.errors})
+                    for trial in self.confirmed
+                ],
+                members=self.members,
+                meetings=self.test_evaluations,
+                front=[ParetoTrialJson(trial.trial, {metric: trial.scores}) for trial in self.pareto_front],
+                unmet=self.unmet_constraints,
+                references={
+                    baseline.name: BaselineJson({metric: baseline.scores.values}, {metric: baseline.test_scores})
+                    for baseline in self.baselines
+                },
+                importance=self.importance,
+                edges=self.boundary_warnings,
+            )
+        )
 
     @property
     def confirmed_best(self) -> ConfirmedTrial | None:
@@ -229,13 +225,8 @@ class SweepSummary:
         return from_data(cls, data if "baselines" in data else _with_current_form(data))
 
 
-def _with_null(value: Any) -> Any:
-    """JSON data with null for what JSON has no number for."""
-    if isinstance(value, Mapping):
-        return {key: _with_null(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_with_null(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _version_json(registered: PromotionResult) -> VersionJson:
+    return VersionJson(registered.model, registered.version, registered.promoted, registered.because, registered.cause)
 
 
 _FORMER_FIELDS = {

@@ -4,17 +4,42 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+from branchsweep.config.codec import Inline, to_public_json
 from branchsweep.config.experiment import Experiment
 from branchsweep.errors import ConfigError
 from branchsweep.models.drawing import COLUMNS, draw_network
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.trial import Params, Result, Score
-from branchsweep.workflows.records.trial_json import to_strict_json, trial_to_data
+from branchsweep.workflows.records.trial_json import TrialJson
 
 Points = Sequence[tuple[int, float]]
 """Epochs (from 1) and values, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialDetailsJson:
+    """The details of a trial as `branchsweep show SWEEP TRIAL --json` prints them. See `TrialDetails` for what its fields are.
+
+    Args:
+        trial: The trial with its score.
+        lane_scores: By the lane's name, its scores by head.
+        rungs: By epoch, the scores at the rungs that the trial reached, in the order of the heads.
+    """
+
+    sweep: str
+    sweep_id: str
+    trial: Inline[TrialJson]
+    heads: Mapping[str, str]
+    fixed: Params
+    recipe: Recipe
+    parameters: int
+    picture: Sequence[str]
+    lane_scores: Mapping[str, Mapping[str, float]]
+    rungs: Mapping[int, Sequence[float]]
+    curves: Mapping[str, Points]
+    replay: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +78,22 @@ class TrialDetails:
 
     def to_json(self) -> str:
         """The details as a JSON object; null stands for NaN and infinities."""
-        return to_strict_json(
-            {
-                "sweep": self.sweep,
-                "sweep_id": self.sweep_id,
-                **trial_to_data(self.result, self.run_id, self.score_metrics),
-                "heads": dict(self.heads),
-                "fixed": dict(self.fixed),
-                "recipe": asdict(self.recipe),
-                "parameters": self.parameters,
-                "picture": list(self.picture),
-                "lane_scores": {name: dict(by_head) for name, by_head in self.lanes.items()},
-                "rungs": self.result.score.rungs,
-                "curves": self.curves,
-                "replay": self.replay,
-            }
+        return to_public_json(
+            TrialDetailsJson(
+                sweep=self.sweep,
+                sweep_id=self.sweep_id,
+                trial=TrialJson.of(self.result, self.run_id, self.score_metrics),
+                heads=self.heads,
+                fixed=self.fixed,
+                recipe=self.recipe,
+                parameters=self.parameters,
+                picture=self.picture,
+                lane_scores=self.lanes,
+                rungs=self.result.score.rungs,
+                curves=self.curves,
+                replay=self.replay,
+            ),
+            ascii_only=False,
         )
 
 

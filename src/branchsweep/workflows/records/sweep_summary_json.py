@@ -1,0 +1,97 @@
+"""The form of a sweep's summary that `branchsweep run --json` prints, and that the documentation promises.
+
+Programs of users rely on it. So fields keep the names that they got first, where `SweepSummary` has others now, and scores are
+under the name of their metric (`r2`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from branchsweep.config.codec import Inline
+from branchsweep.tracking.protocols import PromotionCause
+from branchsweep.trial import Params
+
+ByMetric = Mapping[str, Mapping[str, float]]
+"""By name of the metric, its values by head."""
+
+
+@dataclass(frozen=True, slots=True)
+class BestTrialJson:
+    """The best trial as JSON."""
+
+    trial: int
+    params: Params
+    scores: Inline[ByMetric]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionJson:
+    """The registered version as JSON; `crowned` says whether it is the champion."""
+
+    model: str
+    version: int
+    crowned: bool
+    because: str
+    cause: PromotionCause | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedTrialJson:
+    """A confirmed trial as JSON."""
+
+    trial: int
+    searched: Mapping[str, float]
+    scores: Inline[ByMetric]
+
+
+@dataclass(frozen=True, slots=True)
+class ParetoTrialJson:
+    """A trial on the Pareto front as JSON."""
+
+    trial: int
+    scores: Inline[ByMetric]
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineJson:
+    """A baseline as JSON; `test` has the scores on the test rows."""
+
+    scores: Inline[ByMetric]
+    test: ByMetric
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSummaryJson:
+    """The summary of a sweep as `branchsweep run --json` prints it.
+
+    Fields that are not listed are those of `SweepSummary`.
+
+    Args:
+        test: The scores on the test rows.
+        champion: The registered version.
+        meetings: The evaluations of models on the test rows.
+        front: The Pareto front.
+        unmet: The unmet constraints.
+        references: The baselines by name.
+        edges: The boundary warnings.
+    """
+
+    sweep: str
+    run_id: str
+    data: Mapping[str, str | int]
+    trials: Mapping[str, int]
+    best: BestTrialJson | None
+    test: ByMetric | None
+    champion: VersionJson | None
+    seconds: float
+    stopped_by: str
+    confirmed: Sequence[ConfirmedTrialJson]
+    members: int
+    meetings: int
+    front: Sequence[ParetoTrialJson]
+    unmet: Sequence[str]
+    references: Mapping[str, BaselineJson]
+    importance: Mapping[str, Mapping[str, float]]
+    edges: Sequence[str]
