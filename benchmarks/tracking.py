@@ -94,7 +94,7 @@ def trial(number: int) -> Result:
 
 def record_of(name: str) -> SweepRecord:
     """A sweep of four heads, on a table that every trial shows."""
-    table = TableRecord("plant.csv", "0" * 64, "plant.csv", [*"wxyz", *HEADS], 9568)
+    table = TableRecord("file", "plant.csv", "0" * 64, 9568, "plant.csv", [*"wxyz", *HEADS])
     return SweepRecord(
         name, name, "How long does it take?", f"name: {name}\n", dict.fromkeys(HEADS, ""), SCORE_METRICS, table=table
     )

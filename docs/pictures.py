@@ -60,7 +60,7 @@ def reduce_colours(path: Path) -> None:
 def terminal(tracker: MlflowTracker, chromium: str) -> None:
     """Save the summary of a sweep as the terminal shows it."""
     assert tracker.conclusion is not None, "the sweep is not finished"
-    result = SweepSummary.loads(tracker.conclusion.tags["summary"])
+    result = SweepSummary.loads(tracker.conclusion.summary)
     table = Path(str(result.data["location"])).name  # without the folder, which is private
     result = replace(result, data={**result.data, "location": table})
     console = Console(record=True, width=104, file=io.StringIO())

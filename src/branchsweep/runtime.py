@@ -47,8 +47,8 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-DEVICE_TAG = "device"
-"""The environment fact that names the device that networks are trained on."""
+DEVICE = "device"
+"""The name of the environment fact about the device that networks are trained on."""
 
 VERSION = version("branchsweep")
 """Of this package, as it is installed."""
@@ -57,7 +57,7 @@ LIBRARIES = ("tensorflow", "keras", "optuna", "mlflow", "scikit-learn", "numpy",
 
 
 def environment_facts() -> Mapping[str, str]:
-    """Versions of the package, of Python and of libraries, and the commit, by the names of their tags (`version_keras`)."""
+    """Versions of the package, of Python and of libraries, and the commit, by name (`version_keras`, `git_commit`)."""
     facts = {"version": VERSION, "version_python": platform.python_version()}
     for library in LIBRARIES:
         try:
@@ -66,6 +66,11 @@ def environment_facts() -> Mapping[str, str]:
             continue
     commit = git_commit()
     return {**facts, "git_commit": commit} if commit else facts
+
+
+def is_environment_fact(name: str) -> bool:
+    """Whether this is the name of a version, of the commit, or of the device."""
+    return name.startswith("version") or name in {"git_commit", DEVICE}
 
 
 def machine_facts() -> Mapping[str, str | int]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from branchsweep.config.codec import from_data, from_json, to_data, to_json
+from branchsweep.config.codec import Inline, from_data, from_json, to_data, to_json, to_public_json
 from branchsweep.trial import Params, Trial
 from config_strategies import reproducible, texts
 
@@ -31,6 +32,19 @@ class Outer:
     inner: tuple[Inner, ...] = ()
     by_name: Mapping[str, Inner] = field(default_factory=dict)
     pair: tuple[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Renamed:
+    number: Annotated[int, Field(alias="count")]
+
+
+@dataclass(frozen=True)
+class Around:
+    first: int
+    inner: Inline[Inner]
+    metrics: Inline[Mapping[str, float]]
+    last: Renamed
 
 
 numbers = st.floats()  # with NaN and infinities
@@ -71,6 +85,40 @@ def test_a_value_is_read_back_from_its_json(value: Outer) -> None:
 def test_the_json_is_strict(value: Outer) -> None:
     json.loads(to_json(value), parse_constant=_refuse)
     assert json.loads(to_json(value)) == json.loads(json.dumps(to_data(value)))
+
+
+@reproducible
+@given(outers)
+def test_json_for_other_programs_has_null_for_what_is_no_number(value: Outer) -> None:
+    data = json.loads(to_public_json(value), parse_constant=_refuse)
+    assert data["score"] == (value.score if math.isfinite(value.score) else None)
+    assert data["number"] == value.number and len(data["inner"]) == len(value.inner)
+
+
+def test_json_for_other_programs_is_ascii_unless_it_need_not_be() -> None:
+    inner = Inner("½")
+    assert to_public_json(inner).isascii() and "½" in to_public_json(inner, ascii_only=False)
+    assert json.loads(to_public_json(inner)) == json.loads(to_public_json(inner, ascii_only=False))
+
+
+def test_a_field_with_an_alias_has_that_name_in_json() -> None:
+    assert to_data(Renamed(3)) == {"count": 3}
+    assert from_data(Renamed, {"count": 3}) == Renamed(3)
+
+
+def test_inlined_entries_are_in_the_place_of_their_field() -> None:
+    value = Around(1, Inner("n", {2: (math.nan,)}), {"r2": 0.5, "rmse": math.inf}, Renamed(3))
+    data = json.loads(to_public_json(value))
+    assert list(data) == ["first", "name", "by_epoch", "flags", "r2", "rmse", "last"]
+    assert data == {
+        "first": 1,
+        "name": "n",
+        "by_epoch": {"2": [None]},
+        "flags": {},
+        "r2": 0.5,
+        "rmse": None,
+        "last": {"count": 3},
+    }
 
 
 @reproducible

@@ -13,27 +13,26 @@ class AuditContract:
 
     def test_evaluations_are_counted_over_all_sweeps_of_the_store(self, opened: OpenTracking) -> None:
         test_digest, other_digest = uuid4().hex, uuid4().hex
-        tags = {"test_digest": test_digest}
-        tracking = opened(sweep_record("first", tags=tags))
+        tracking = opened(sweep_record("first", test_digest=test_digest))
         assert tracking.test_audit.evaluations(test_digest) == 0
         tracking.test_audit.record_evaluation("trial 3")
         tracking.test_audit.record_evaluation("linear regression")
         tracking.test_audit.record_evaluation("trial 3")
         assert tracking.test_audit.evaluations(test_digest) == 2
-        resumed = opened(sweep_record("first", tags=tags))
+        resumed = opened(sweep_record("first", test_digest=test_digest))
         resumed.tracker.record([example_result(0)])
         resumed.test_audit.record_evaluation("trial 3")
         resumed.test_audit.record_evaluation("trial 7")
-        resumed.tracker.finish({}, {"summary": "done"}, {})
-        other = opened(sweep_record("other", tags=tags))
+        resumed.tracker.finish({}, "done", {})
+        other = opened(sweep_record("other", test_digest=test_digest))
         other.test_audit.record_evaluation("trial 3")
-        of_other_split = opened(sweep_record("elsewhere", tags={"test_digest": other_digest}))
+        of_other_split = opened(sweep_record("elsewhere", test_digest=other_digest))
         of_other_split.test_audit.record_evaluation("trial 3")
         assert [
             of_other_split.test_audit.evaluations(test_digest),
             of_other_split.test_audit.evaluations(other_digest),
             of_other_split.test_audit.evaluations("none"),
         ] == [4, 1, 0]
-        fresh = opened(sweep_record("first", tags=tags), fresh=True)
+        fresh = opened(sweep_record("first", test_digest=test_digest), fresh=True)
         fresh.test_audit.record_evaluation("trial 3")
         assert fresh.test_audit.evaluations(test_digest) == 5

@@ -110,30 +110,29 @@ class TrackerContract:
         tracker.record(
             [example_result(0), example_result(1, Status.FAILED), example_result(2, Status.PRUNED), example_result(3)]
         )
-        tracker.finish({"test_r2/PE": 0.1 + 0.2}, {"summary": "ü" * 20_000}, {"summary.json": "{}"})
+        tracker.finish({"test_r2/PE": 0.1 + 0.2}, "ü" * 20_000, {"summary.json": "{}"})
         for reader in (tracker, opened(sweep_record()).tracker):
             assert reader.conclusion is not None
-            assert reader.conclusion.tags["summary"] == "ü" * 20_000
-            assert reader.conclusion.tags["data_source"] == "embedded"
+            assert reader.conclusion.summary == "ü" * 20_000
             expected = {"test_r2/PE": 0.1 + 0.2, "trials/complete": 2.0, "trials/failed": 1.0, "trials/pruned": 1.0}
             assert reader.conclusion.metrics.items() >= expected.items()
             assert reader.conclusion.metrics["best_r2/mean"] == example_result(3).score.value
             assert reader.conclusion.metrics["best_r2/V"] == example_result(0).score.heads["V"].score
 
     def test_a_sweep_may_finish_again_with_shorter_texts(self, opened: OpenTracking) -> None:
-        opened(sweep_record()).tracker.finish({"test_r2/PE": 0.9}, {"summary": "long " * 4000}, {})
+        opened(sweep_record()).tracker.finish({"test_r2/PE": 0.9}, "long " * 4000, {})
         again = opened(sweep_record()).tracker
-        again.finish({"test_r2/PE": 0.8}, {"summary": "short"}, {})
+        again.finish({"test_r2/PE": 0.8}, "short", {})
         conclusion = opened(sweep_record()).tracker.conclusion
         assert conclusion is not None
-        assert conclusion.tags["summary"] == "short"
+        assert conclusion.summary == "short"
         assert conclusion.metrics["test_r2/PE"] == 0.8
 
     @pytest.mark.parametrize("is_same_process", [True, False])
     def test_recording_another_trial_removes_the_conclusion(self, opened: OpenTracking, is_same_process: bool) -> None:
         tracker = opened(sweep_record()).tracker
         tracker.record([example_result(0)])
-        tracker.finish({}, {}, {})
+        tracker.finish({}, "", {})
         again = tracker if is_same_process else opened(sweep_record()).tracker
         again.record([example_result(0)])
         conclusion_without_new_trials = again.conclusion

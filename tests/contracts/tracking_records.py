@@ -13,6 +13,7 @@ from branchsweep.tracking.protocols import (
     ModelCandidate,
     PromotionDecision,
     SweepRecord,
+    TableRecord,
     Tracking,
 )
 from contracts.results import example_result
@@ -33,7 +34,8 @@ def sweep_record(key: str = "key", **changed: Any) -> SweepRecord:
         "question": "Does it hold?",
         "yaml": "name: contract  # ½\n",
         "heads": {"PE": "MW", "V": "cm Hg"},
-        "tags": {"data_source": "embedded", "git_commit": "c0ffee"},
+        "table": TableRecord("embedded"),
+        "environment": {"git_commit": "c0ffee"},
         **changed,
     }
     values["score_metrics"] = dict.fromkeys(values["heads"], "r2")
@@ -73,7 +75,8 @@ def comparison_record(key: str = "key", **changed: Any) -> ComparisonRecord:
         "yaml": "name: contract  # ½\n",
         "heads": {"PE": "MW", "V": "cm Hg"},
         "score_metrics": SCORE_METRICS,
-        "tags": {"data_source": "embedded", "git_commit": "c0ffee"},
+        "table": TableRecord("embedded"),
+        "environment": {"git_commit": "c0ffee"},
         **changed,
     }
     return ComparisonRecord(**values)

@@ -143,7 +143,7 @@ def test_an_unavailable_server_has_every_trial_afterwards(
         assert trainer.populations > 5, "training did not wait"
         tracker.flush()
         assert sorted(trial_runs(store_tracker)) == [(number, "FINISHED") for number in range(24)]  # trained in no order
-        tracker.finish({}, {}, {})
+        tracker.finish({}, "", {})
     assert not folder.exists()
     alone = searched(MemoryTracker.open(record).tracking, FormulaTrainer(rows))
     assert exact_texts(MlflowTracker.open(record, server.uri).recorded_results()) == exact_texts(results) == exact_texts(alone)

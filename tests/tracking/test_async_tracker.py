@@ -123,14 +123,10 @@ class RemoteTracker(MemoryTracker):
             self.order.append(result.trial.number)
 
     def finish(
-        self,
-        metrics: Mapping[str, float],
-        tags: Mapping[str, str],
-        files: Mapping[str, str | bytes],
-        description: str = "",
+        self, metrics: Mapping[str, float], summary: str, files: Mapping[str, str | bytes], description: str = ""
     ) -> None:
         self.check_server()
-        super().finish(metrics, tags, files, description)
+        super().finish(metrics, summary, files, description)
 
     def check_server(self) -> None:
         if self.is_unavailable:
@@ -205,7 +201,7 @@ def test_finishing_waits_until_everything_is_written() -> None:
     with AsyncTracker(slow) as async_tracker:
         record_each(async_tracker, range(3))
         slow.unblock_soon()
-        async_tracker.finish({}, {}, {})
+        async_tracker.finish({}, "", {})
         assert async_tracker.conclusion is not None
         assert async_tracker.conclusion.metrics["trials/complete"] == 3
 
@@ -334,7 +330,7 @@ class TestUnavailableServer:
             async_tracker.flush()
             remote.is_unavailable = True
             remote.make_available_soon()
-            async_tracker.finish({"test_r2/PE": 0.5}, {}, {})
+            async_tracker.finish({"test_r2/PE": 0.5}, "", {})
             assert numbers(async_tracker) == [0, 1, 2]
             assert async_tracker.conclusion is not None and async_tracker.conclusion.metrics["test_r2/PE"] == 0.5
         (message,) = progress.lines

@@ -236,7 +236,7 @@ class TestInterrupted:
     def test_a_resumed_comparison_has_its_present_yaml(self, mlflow_store: str) -> None:
         first = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         first.finish(example_comparison(), {})
-        changed = comparison_record(yaml="name: contract  # elsewhere\n", tags={"git_commit": "beef"})
+        changed = comparison_record(yaml="name: contract  # elsewhere\n", environment={"git_commit": "beef"})
         later = MlflowComparisonTracker.open(changed, mlflow_store)
         run = client_of(first).get_run(first.run_id)
         assert (run.info.status, run.data.tags["branchsweep.git_commit"]) == ("FINISHED", "c0ffee")

@@ -124,7 +124,7 @@ def test_the_summary_of_a_finished_sweep_is_read(unpacked: OldStore) -> None:
     conclusion = open_recorded_sweep(unpacked.uri, "finished").conclusion
     assert conclusion is not None
     assert conclusion.metrics["test_r2/mean"] == unpacked.expected["history"]["versions"][0]["test"]["test_r2/mean"]
-    assert json.loads(conclusion.tags["summary"])["sweep"] == "finished"
+    assert json.loads(conclusion.summary)["sweep"] == "finished"
     assert open_recorded_sweep(unpacked.uri, "interrupted").conclusion is None
 
 

@@ -130,7 +130,7 @@ class TestStoredRuns:
 
     def test_files_are_in_mlruns_beside_the_database(self, mlflow_store: str, tmp_path: Path) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
-        tracker.finish({}, {}, {"summary.json": '{"é": 1}'}, "# Done")
+        tracker.finish({}, "", {"summary.json": '{"é": 1}'}, "# Done")
         folder = tmp_path / "mlruns" / "contract" / tracker.run_id / "artifacts"
         assert (folder / "experiment.yaml").read_text(encoding="utf-8") == sweep_record().yaml
         assert (folder / "summary.json").read_text(encoding="utf-8") == '{"é": 1}'
@@ -141,7 +141,7 @@ class TestStoredRuns:
     def test_files_in_folders_are_read_back(self, mlflow_store: str) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         picture = bytes(range(256))
-        tracker.finish({}, {}, {"plots/course.png": picture, "predictions.csv": "head,é\n"})
+        tracker.finish({}, "", {"plots/course.png": picture, "predictions.csv": "head,é\n"})
         reader = open_recorded_sweep(mlflow_store, tracker.run_id)
         assert reader.artifact("plots/course.png") == picture
         assert reader.artifact("predictions.csv") == "head,é\n".encode()
@@ -159,12 +159,12 @@ class TestStoredRuns:
         resumed.record([example_result(0)])
         assert file_text("environment.json") == '{"cores": 64}'
 
-    def test_a_resumed_sweep_has_the_tags_of_its_earlier_process(self, mlflow_store: str) -> None:
-        first = MlflowTracker.open(sweep_record(tags={"device": "processor"}), mlflow_store)
-        resumed = MlflowTracker.open(sweep_record(tags={"device": "Tesla T4"}), mlflow_store)
-        assert first.earlier_tags["device"] == resumed.earlier_tags["device"] == "processor"
+    def test_a_resumed_sweep_has_the_environment_of_its_earlier_process(self, mlflow_store: str) -> None:
+        first = MlflowTracker.open(sweep_record(environment={"device": "processor"}), mlflow_store)
+        resumed = MlflowTracker.open(sweep_record(environment={"device": "Tesla T4"}), mlflow_store)
+        assert first.earlier_environment["device"] == resumed.earlier_environment["device"] == "processor"
         resumed.record([example_result(0)])
-        assert MlflowTracker.open(sweep_record(), mlflow_store).earlier_tags["device"] == "Tesla T4"
+        assert MlflowTracker.open(sweep_record(), mlflow_store).earlier_environment["device"] == "Tesla T4"
 
     def test_a_sweep_has_views(self, mlflow_store: str) -> None:
         tracker = MlflowTracker.open(sweep_record(dimensions=["trunk.depth"]), mlflow_store)
@@ -182,7 +182,7 @@ class TestStoredRuns:
         assert [sweep.view for sweep in list_sweeps(mlflow_store)] == [tracker.run_id]
 
     def test_runs_have_the_table_as_input(self, mlflow_store: str) -> None:
-        table = TableRecord("plant.csv", "0123456789abcdef" * 4, "/data/plant.csv", ["AT", "PE"], 1200)
+        table = TableRecord("file", "/data/plant.csv", "0123456789abcdef" * 4, 1200, "plant.csv", ["AT", "PE"])
         tracker = MlflowTracker.open(sweep_record(table=table), mlflow_store)
         tracker.record([example_result(0)])
         for run in (client_of(tracker).get_run(tracker.run_id), *children(tracker)):
@@ -286,7 +286,7 @@ class TestStoredRuns:
 
     def test_a_resumed_sweep_is_running_once_it_records(self, mlflow_store: str) -> None:
         first = MlflowTracker.open(sweep_record(), mlflow_store)
-        first.finish({}, {}, {})
+        first.finish({}, "", {})
         later = MlflowTracker.open(sweep_record(yaml="name: contract  # more trials\n"), mlflow_store)
         assert client_of(first).get_run(first.run_id).info.status == "FINISHED"
         later.record([example_result(0)])
@@ -303,7 +303,7 @@ class TestTestAudit:
         assert datetime.now(UTC) - datetime.fromisoformat(evaluation["when"]) < timedelta(minutes=1)
 
     def test_evaluations_of_deleted_sweeps_count(self, mlflow_store: str) -> None:
-        records = [sweep_record(name=name, tags={"test_digest": "split"}) for name in ("first", "second", "third")]
+        records = [sweep_record(name=name, test_digest="split") for name in ("first", "second", "third")]
         run, experiment, rest = (MlflowTracker.open(record, mlflow_store) for record in records)
         for tracker in (run, experiment, rest):
             tracker.tracking.test_audit.record_evaluation("trial 3")
@@ -312,7 +312,7 @@ class TestTestAudit:
         assert rest.tracking.test_audit.evaluations("split") == 3
 
     def test_many_evaluations_are_all_recorded(self, mlflow_store: str) -> None:
-        tracker = MlflowTracker.open(sweep_record(tags={"test_digest": "split"}), mlflow_store)
+        tracker = MlflowTracker.open(sweep_record(test_digest="split"), mlflow_store)
         names = [f"finalist {number} {'x' * 900}" for number in range(20)]
         for name in names + names:
             tracker.tracking.test_audit.record_evaluation(name)
@@ -335,7 +335,7 @@ class TestInterrupted:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker.record([example_result(0)])
         client_of(tracker).create_run(tracker.experiment_id, tags=serialization.trial_tags(example_result(1), tracker.run_id))
-        tracker.finish({}, {}, {})
+        tracker.finish({}, "", {})
         assert [run.data.tags["branchsweep.trial"] for run in children(tracker)] == ["0"]
 
     def test_lost_progress_is_recorded_when_the_sweep_finishes(self, mlflow_store: str) -> None:
@@ -343,7 +343,7 @@ class TestInterrupted:
         tracker._write(example_result(0))  # and killed before the sweep's own run was updated
         resumed = MlflowTracker.open(sweep_record(), mlflow_store)
         assert len(resumed.recorded_results()) == 1
-        resumed.finish({}, {}, {})
+        resumed.finish({}, "", {})
         (sweep,) = list_sweeps(mlflow_store)
         assert sweep.trials["complete"] == 1
 
@@ -389,7 +389,7 @@ from contracts.tracking_records import sweep_record
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 tracker = MlflowTracker.open(sweep_record())
 tracker.record([example_result(0)])
-tracker.finish({}, {}, {"a.txt": "a"})
+tracker.finish({}, "", {"a.txt": "a"})
 """
         with start_python(code, cwd=folder) as process:
             output = process.communicate()
@@ -501,7 +501,7 @@ class TestReading:
         for name, count in (("alpha", 2), ("beta", 1), ("alpha", 3)):
             tracker = MlflowTracker.open(sweep_record(name=name), mlflow_store, fresh=True)
             tracker.record([example_result(number) for number in range(count)])
-        tracker.finish({}, {"summary": "done"}, {})
+        tracker.finish({}, "done", {})
         return mlflow_store
 
     def test_sweeps_are_listed_newest_first(self, store: str) -> None:
@@ -531,9 +531,8 @@ class TestReading:
             assert len(tracker.recorded_results()) == expected.trials["complete"]
         found = open_existing(store, "alpha")
         assert found.conclusion is not None
-        assert found.conclusion.tags["summary"] == "done"
-        assert found.sweep == sweep_record(name="alpha", tags=found.sweep.tags)
-        assert found.sweep.tags.items() >= sweep_record().tags.items()
+        assert found.conclusion.summary == "done"
+        assert found.sweep == sweep_record(name="alpha")
 
     def test_the_error_for_an_unknown_sweep_names_the_known_ones(self, store: str) -> None:
         with pytest.raises(TrackingError, match=r"alpha \(\w{8}\), beta .*'beta'"):
@@ -720,7 +719,7 @@ class TestServer:
             example_candidate(tmp_path / "model", name),
             PromotionDecision(promote=True, because="nothing to compare with"),
         )
-        tracker.finish({}, {"summary": "done"}, {"summary.json": "{}"})
+        tracker.finish({}, "done", {"summary.json": "{}"})
         found = open_existing(mlflow_server, name)
         assert found.sweep.yaml == sweep_record().yaml
         assert exact_texts(found.recorded_results()) == exact_texts([example_result(0), example_result(1, Status.FAILED)])
@@ -728,5 +727,5 @@ class TestServer:
     def test_nothing_is_printed(self, mlflow_server: str, capfd: pytest.CaptureFixture[str]) -> None:
         tracker = MlflowTracker.open(sweep_record(name=f"silent-{uuid4().hex[:8]}"), mlflow_server)
         tracker.record([example_result(0)])
-        tracker.finish({}, {}, {})
+        tracker.finish({}, "", {})
         assert capfd.readouterr() == ("", "")

@@ -17,16 +17,15 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
-from branchsweep.errors import TrackingError
 from branchsweep.reporting.text.replay import render_replay_result
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.protocols import SweepRecord
-from branchsweep.trial import EndCause, Result, Score, Status, Trial
+from branchsweep.trial import EndCause, Result, Score, Status
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.records.replay_result import Agreement, EnvironmentFact, Replay
 from branchsweep.workflows.records.sweep_record import RecordedSweep, new_sweep_record
-from branchsweep.workflows.replay import compare_facts, compare_metrics, find_trial, replay
+from branchsweep.workflows.replay import compare_facts, compare_metrics, replay
 from branchsweep.workflows.search_loop import run_search
 from fakes import FormulaTrainer, RecordingProgress
 from scores import head_score
@@ -61,13 +60,13 @@ class RecordedTinySweep:
         return next(result for result in self.results if result.score.status is status and len(result.score.rungs) >= rungs)
 
     def replay(
-        self, result: Result, dataset: Dataset | None = None, tags: dict[str, str] | None = None, **others: Any
+        self, result: Result, dataset: Dataset | None = None, environment: dict[str, str] | None = None, **others: Any
     ) -> tuple[Replay, FormulaTrainer]:
         """A replay of the trial, by default on the recorded table."""
         table = dataset or tiny_table()
         parts: Split = split_rows(self.experiment, table)
         trainer = FormulaTrainer(training_rows(table, parts), others.pop("diverges_above", self.diverges_above))
-        record = replace(self.record, tags={**self.record.tags, **(tags or {})})
+        record = replace(self.record, environment={**self.record.environment, **(environment or {})})
         sweep = RecordedSweep("run", record, self.experiment, [result])
         training = TrainingContext(trainer, trainer.rows, RecordingProgress())
         return replay(sweep, result.trial.number, table, training, **others), trainer
@@ -176,12 +175,12 @@ def test_other_kept_epochs_are_within_the_tolerance_if_no_score_differs(recorded
 
 
 def test_other_versions_are_named_as_differences(recorded_sweep: RecordedTinySweep) -> None:
-    now = recorded_sweep.record.tags["version_numpy"]
-    result, tags = recorded_sweep.first(Status.COMPLETE), {"version_numpy": "1.0.0"}
-    outcome, _ = recorded_sweep.replay(result, tags=tags)
+    now = recorded_sweep.record.environment["version_numpy"]
+    result, environment = recorded_sweep.first(Status.COMPLETE), {"version_numpy": "1.0.0"}
+    outcome, _ = recorded_sweep.replay(result, environment=environment)
     assert outcome.agreement is Agreement.EQUAL
     assert [(fact.name, fact.recorded, fact.replayed) for fact in outcome.differences] == [("version_numpy", "1.0.0", now)]
-    outcome, _ = recorded_sweep.replay(with_higher_score(result, 0.02), tags=tags)
+    outcome, _ = recorded_sweep.replay(with_higher_score(result, 0.02), environment=environment)
     assert outcome.agreement is Agreement.DIFFERS
     assert outcome.gap == pytest.approx(0.02)
     assert str(outcome.differences[0]) in outcome.sentence
@@ -221,7 +220,7 @@ def test_a_replay_uses_the_recorded_rungs_rather_than_those_of_the_experiment(re
 
 
 def test_environment_facts_include_those_of_either_side() -> None:
-    recorded = {"seed": "1", "version_keras": "3.12.0", "version_torch": "2.6.0", "driver": "optuna", "git_commit": "0" * 40}
+    recorded = {"seed": "1", "version_keras": "3.12.0", "version_torch": "2.6.0", "git_commit": "0" * 40}
     compared = compare_facts(recorded, {"seed": "1", "version_keras": "3.13.0", "version_python": "3.11.2"})
     assert [(fact.name, fact.is_as_recorded) for fact in compared] == [
         ("seed", True),
@@ -254,7 +253,7 @@ def test_metrics_that_neither_side_has_are_left_out() -> None:
 
 def test_the_report_and_the_json_have_recorded_and_replayed_values(recorded_sweep: RecordedTinySweep) -> None:
     result = with_higher_score(recorded_sweep.first(Status.COMPLETE), 0.02)
-    outcome, _ = recorded_sweep.replay(result, tags={"version_numpy": "1.0.0"})
+    outcome, _ = recorded_sweep.replay(result, environment={"version_numpy": "1.0.0"})
     text = " ".join(to_text(outcome).split())
     r2, r2_se = result.score.heads["V"].score, result.score.heads["V"].score_se
     assert "COMPLETE COMPLETE" in text and "epochs 6 6 0" in text
@@ -266,12 +265,3 @@ def test_the_report_and_the_json_have_recorded_and_replayed_values(recorded_swee
     assert (data["trial"], data["agreement"], data["differences"]) == (result.trial.number, "differs", ["version_numpy"])
     assert data["circumstances"]["data_digest"] == {"recorded": "t1", "replayed": "t1"}
     assert {"name": "r2/V", "epoch": None, "recorded": r2, "replayed": outcome.replayed.heads["V"].score} in data["figures"]
-
-
-def test_an_unknown_trial_number_is_refused() -> None:
-    results = [Result(Trial(number, {}), Score(Status.FAILED)) for number in (0, 2)]
-    assert find_trial(results, 2, "tiny") is results[1]
-    with pytest.raises(TrackingError, match=r"\btiny\b.*\b1\b.*\b2\b.*\b2$"):  # the trial, how many there are, the last one
-        find_trial(results, 1, "tiny")
-    with pytest.raises(TrackingError, match=r"\btiny\b.*\b0\b"):
-        find_trial([], 0, "tiny")

@@ -412,15 +412,16 @@ def test_a_sweep_record_describes_the_space_the_table_and_the_environment() -> N
     sweep = TinySweep(tiny_experiment(space=space, search={"driver": "random", "trials": 2}, question="How *far*?"))
     record = sweep.tracker._sweep.record
     assert record.dimensions == ["trunk.depth"], "what every trial has a value of"
-    assert record.table == TableRecord("tiny.csv", "t1", "tiny.csv", ["a", "b", "PE", "V"], 120)
+    assert record.table == TableRecord("file", "tiny.csv", "t1", 120)
+    assert (record.table.name, record.table.columns) == ("tiny.csv", ["a", "b", "PE", "V"])
     space_data, _ = parse_yaml(record.files["search_space.yaml"], "space")
     assert SearchSpace.model_validate(space_data) == sweep.experiment.space
     assert json.loads(record.files["environment.json"])["cores"] >= 1
-    assert json.loads(record.files["environment.json"])["device"] == record.tags["device"] == "processor"
+    assert json.loads(record.files["environment.json"])["device"] == record.environment["device"] == "processor"
     on_gpu = new_sweep_record(sweep.experiment, sweep.dataset, sweep.split, device=Device("gpu", 2**34, "Tesla T4"))
-    assert (on_gpu.key, on_gpu.tags["device"]) == (record.key, "Tesla T4"), "where it is trained makes it no other sweep"
+    assert (on_gpu.key, on_gpu.environment["device"]) == (record.key, "Tesla T4"), "where it is trained makes it no other sweep"
     stand_in = new_sweep_record(sweep.experiment, replace(sweep.dataset, source="stand-in"), sweep.split).table
-    assert stand_in is not None and stand_in.name == "tiny.csv (stand-in)"
+    assert stand_in.name == "tiny.csv (stand-in)"
 
 
 def test_the_description_of_a_sweep_has_the_best_five_trials(experiment: Experiment) -> None:
@@ -513,7 +514,7 @@ def test_the_summary_of_a_finished_sweep_is_read_from_its_conclusion(experiment:
     recorded = finished_result(experiment, sweep.again().tracker.conclusion)
     assert recorded is not None
     assert recorded.to_json() == summary.to_json()
-    of_another_version = SweepConclusion({}, {"summary": '{"from": "another version"}'})
+    of_another_version = SweepConclusion({}, '{"from": "another version"}')
     assert finished_result(experiment, of_another_version) is None
     more = experiment.model_copy(update={"search": experiment.search.model_copy(update={"trials": 21})})
     assert finished_result(more, sweep.tracker.conclusion) is None

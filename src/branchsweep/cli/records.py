@@ -176,7 +176,7 @@ def export_study(
     facts = {
         "sweep": recorded_sweep.name,
         "run_id": recorded.run_id,
-        "data_digest": recorded_sweep.tags["data_digest"],
+        "data_digest": recorded_sweep.table.digest,
         "question": recorded_sweep.question,
     }
     export_study(experiment, results, storage, name or recorded_sweep.name, facts)

@@ -185,14 +185,10 @@ class AsyncTracker:
         return self.call(lambda: self._tracker.links(trials))
 
     def finish(
-        self,
-        metrics: Mapping[str, float],
-        tags: Mapping[str, str],
-        files: Mapping[str, str | bytes],
-        description: str = "",
+        self, metrics: Mapping[str, float], summary: str, files: Mapping[str, str | bytes], description: str = ""
     ) -> None:
         """Record the sweep's final metrics, tags and files, and mark it as finished."""
-        self.call(lambda: self._tracker.finish(metrics, tags, files, description))
+        self.call(lambda: self._tracker.finish(metrics, summary, files, description))
 
     def call(self, action: Callable[[], Value]) -> Value:
         """Do something with the store that may be repeated, once everything is written, and alone.

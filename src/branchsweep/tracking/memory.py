@@ -144,15 +144,10 @@ class MemoryTracker:
         return TrackingLinks()
 
     def finish(
-        self,
-        metrics: Mapping[str, float],
-        tags: Mapping[str, str],
-        files: Mapping[str, str | bytes],
-        description: str = "",
+        self, metrics: Mapping[str, float], summary: str, files: Mapping[str, str | bytes], description: str = ""
     ) -> None:
-        """Keep the sweep's final metrics, tags, files and description."""
-        progress = self._sweep.recorded.progress_metrics
-        self._sweep.conclusion = SweepConclusion(progress | dict(metrics), {**self._sweep.record.tags, **tags})
+        """Keep the sweep's final metrics, summary, files and description."""
+        self._sweep.conclusion = SweepConclusion({**self._sweep.recorded.progress_metrics, **metrics}, summary)
         self._sweep.files |= files
         self._sweep.description = description
 
@@ -241,7 +236,7 @@ class MemoryTestAudit:
 
     def evaluations(self, test_digest: str) -> int:
         """How many models were evaluated on these test rows, in all sweeps of the store."""
-        on_these_rows = (sweep for sweep in self._store.sweeps if sweep.record.tags.get("test_digest") == test_digest)
+        on_these_rows = (sweep for sweep in self._store.sweeps if sweep.record.test_digest == test_digest)
         return sum(len(sweep.evaluated) for sweep in on_these_rows)
 
 

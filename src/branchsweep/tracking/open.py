@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from branchsweep.runtime import DEVICE_TAG, cache_folder
+from branchsweep.runtime import DEVICE, cache_folder
 from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker, SweepRecord, Tracking
 from branchsweep.tracking.run_reader import (
     RecordedSweep,
@@ -83,7 +83,7 @@ def open_tracking(
     outbox = Outbox(outbox_folder(tracker.run_id)) if is_server(tracker.tracking_uri) else None
     if tracker.lock.after:
         on_message(f"resuming the sweep in place of {tracker.lock.after}")
-    before, now = (tags.get(DEVICE_TAG, "") for tags in (tracker.earlier_tags, record.tags))
+    before, now = (environment.get(DEVICE, "") for environment in (tracker.earlier_environment, record.environment))
     if before and before != now and not tracker.conclusion:
         on_message(
             f"recorded trials were trained on {before}, new ones are trained on {now}: their scores differ in the last digits"

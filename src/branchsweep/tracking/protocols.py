@@ -21,21 +21,23 @@ from branchsweep.trial import Params, Result
 
 @dataclass(frozen=True, slots=True)
 class TableRecord:
-    """The table that a sweep learns from, as a tracking store shows it.
+    """The table that a sweep or a comparison learns from. What is empty is unknown.
 
     Args:
-        name: For display: the name of the file, or of a built-in table.
-        digest: Digest of its contents.
+        source: What it is: `embedded`, `file`, ….
         location: Where the rows came from: a path, a URL, or a description.
-        columns: The columns that are read, inputs and targets.
+        digest: Digest of its contents.
         rows: Number of rows.
+        name: For display: the name of the file, or of a built-in table. Not read back, as what follows.
+        columns: The columns that are read, inputs and targets.
     """
 
-    name: str
-    digest: str
-    location: str
-    columns: Sequence[str]
-    rows: int
+    source: str = ""
+    location: str = ""
+    digest: str = ""
+    rows: int = 0
+    name: str = field(default="", compare=False)
+    columns: Sequence[str] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,15 @@ class SweepRecord:
         heads: Unit of each head, by head.
         score_metrics: The name of the metric that is the score, by head; metrics are recorded under it.
         objective: What the search optimises.
-        tags: Facts about data, code and versions, by name (without the prefix `branchsweep.`).
+        table: The table that the trials learn from.
+        split_digest: Digest of its split into training rows, folds and test rows; empty where it is not recorded.
+        test_digest: Digest of the test rows; likewise.
+        driver: What asks the trials.
+        algorithm: By which algorithm.
+        seed: The experiment's; None where it is not recorded.
+        environment: Versions, commit and device, by name: `version_keras`, `git_commit`, `device`, ….
         description: Markdown that the store shows on the sweep's page. Not read back, as all that follows.
         dimensions: The hyperparameters that every trial has a value of, in order.
-        table: The table that the trials learn from; None where it is unknown.
         files: Text files that are kept with the sweep, by name.
     """
 
@@ -64,10 +71,15 @@ class SweepRecord:
     heads: Mapping[str, str]
     score_metrics: Mapping[str, str]
     objective: Objective = field(default_factory=Objective)
-    tags: Mapping[str, str] = field(default_factory=dict)
+    table: TableRecord = field(default_factory=TableRecord)
+    split_digest: str = ""
+    test_digest: str = ""
+    driver: str = ""
+    algorithm: str = ""
+    seed: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     description: str = field(default="", compare=False)
     dimensions: Sequence[str] = field(default=(), compare=False)
-    table: TableRecord | None = field(default=None, compare=False)
     files: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -206,11 +218,11 @@ class SweepConclusion:
 
     Args:
         metrics: The sweep's metrics, by name: those that it finished with, and its progress.
-        tags: Likewise (without the prefix `branchsweep.`).
+        summary: The text that it finished with.
     """
 
     metrics: Mapping[str, float]
-    tags: Mapping[str, str]
+    summary: str
 
 
 class Tracker(Protocol):
@@ -253,17 +265,13 @@ class Tracker(Protocol):
         ...
 
     def finish(
-        self,
-        metrics: Mapping[str, float],
-        tags: Mapping[str, str],
-        files: Mapping[str, str | bytes],
-        description: str = "",
+        self, metrics: Mapping[str, float], summary: str, files: Mapping[str, str | bytes], description: str = ""
     ) -> None:
-        """Record the sweep's final metrics, tags and files, and mark it as finished.
+        """Record the sweep's final metrics, summary and files, and mark it as finished.
 
         Args:
             metrics: Values by name.
-            tags: Texts by name (without the prefix `branchsweep.`), of any length.
+            summary: A text of any length, which `conclusion` gives back.
             files: Contents by file name.
             description: Markdown that the store shows on the sweep's page.
         """
@@ -370,7 +378,10 @@ class ComparisonRecord:
         yaml: The comparison as it was run, with its experiments and overrides.
         heads: Unit of each head, by head.
         score_metrics: The name of the metric that is the score, by head; metrics are recorded under it.
-        tags: Facts about data, code and versions, by name (without the prefix `branchsweep.`).
+        table: The table.
+        halves_digest: Digest of the halves; empty where it is not recorded.
+        seed: The comparison's; None where it is not recorded.
+        environment: Versions and commit, by name: `version_keras`, `git_commit`, ….
     """
 
     name: str
@@ -379,7 +390,10 @@ class ComparisonRecord:
     yaml: str
     heads: Mapping[str, str]
     score_metrics: Mapping[str, str]
-    tags: Mapping[str, str] = field(default_factory=dict)
+    table: TableRecord = field(default_factory=TableRecord)
+    halves_digest: str = ""
+    seed: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class ComparisonTracker(Protocol):

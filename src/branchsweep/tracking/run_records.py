@@ -210,7 +210,11 @@ def read_sweep_record(sweep: RunRecord, yaml: str) -> SweepRecord:
         name=sweep.name,
         yaml=yaml,
         objective=Objective.model_validate_json(tags.get("objective", "{}")),
-        **serialization.record_from_tags(tags, "objective", "view", "holder", "alive"),
+        split_digest=tags.get("split_digest", ""),
+        test_digest=tags.get("test_digest", ""),
+        driver=tags.get("driver", ""),
+        algorithm=tags.get("algorithm", ""),
+        **serialization.record_from_tags(tags),
     )
 
 
@@ -218,4 +222,5 @@ def read_conclusion(sweep: RunRecord) -> SweepConclusion | None:
     """What a sweep finished with, from its run; None for a sweep that has not finished."""
     if sweep.status != "FINISHED":
         return None
-    return SweepConclusion(metrics=dict(sweep.metrics), tags=serialization.from_tags(sweep.tags))
+    summary = serialization.from_tags(sweep.tags).get(serialization.SUMMARY_TAG, "")
+    return SweepConclusion(dict(sweep.metrics), summary)

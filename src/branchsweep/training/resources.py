@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from branchsweep.runtime import DEVICE_TAG
+from branchsweep.runtime import DEVICE
 
 GIBIBYTE = 2**30
 
@@ -54,5 +54,5 @@ SINGLE_CORE = Resources()
 
 
 def device_fact(device: Device) -> Mapping[str, str]:
-    """The environment fact about the device: its tag, and `processor` or the name of a GPU."""
-    return {DEVICE_TAG: device.name or str(device)}
+    """The environment fact about the device, by its name: `processor`, or the name of a GPU."""
+    return {DEVICE: device.name or str(device)}

@@ -33,7 +33,8 @@ from branchsweep.workflows.promotion.pipeline import PromotionOutcome
 from branchsweep.workflows.records.replay_result import Replay
 from branchsweep.workflows.records.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
 from branchsweep.workflows.records.sweep_summary import SweepSummary
-from branchsweep.workflows.replay import TOLERANCE, find_trial, replay
+from branchsweep.workflows.records.trial_details import find_trial
+from branchsweep.workflows.replay import TOLERANCE, replay
 from branchsweep.workflows.session import Session, load_rows, open_training, training_resources
 from branchsweep.workflows.sweep import finished_result, promote_recorded, run_sweep
 
@@ -176,10 +177,10 @@ def _recorded_experiment(recorded: SweepArchive) -> Experiment:
 
 def _require_same_rows(recorded: SweepArchive, dataset: Dataset, split: Split) -> None:
     """Raise UserError unless the table and its split are those of the sweep."""
-    for part, tag, digest in (("table", "data_digest", dataset.digest), ("split", "split_digest", split.digest)):
-        before = recorded.sweep.tags.get(tag)
+    sweep = recorded.sweep
+    for part, before, digest in (("table", sweep.table.digest, dataset.digest), ("split", sweep.split_digest, split.digest)):
         if before != digest:
-            message = f"the {part} differs from that of the sweep {recorded.sweep.name} ({tag} {digest}, recorded: {before})"
+            message = f"the {part} differs from that of the sweep {sweep.name} (digest {digest}, recorded: {before or 'none'})"
             raise UserError(f"{message}: give the table of the sweep with --data")
 
 

@@ -14,15 +14,22 @@ from collections.abc import Mapping, Sequence
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
-from branchsweep.errors import TrackingError
 from branchsweep.metrics.names import STANDARD_ERROR, score_names
 from branchsweep.runtime import environment_facts
 from branchsweep.training.lanes import search_lanes
 from branchsweep.training.resources import CPU, device_fact
 from branchsweep.trial import Result, Score, Status
 from branchsweep.workflows.context import TrainingContext
-from branchsweep.workflows.records.replay_result import ComparedMetric, EnvironmentFact, Replay
+from branchsweep.workflows.records.replay_result import (
+    DATA_DIGEST,
+    SEED,
+    SPLIT_DIGEST,
+    ComparedMetric,
+    EnvironmentFact,
+    Replay,
+)
 from branchsweep.workflows.records.sweep_record import RecordedSweep
+from branchsweep.workflows.records.trial_details import find_trial
 from branchsweep.workflows.train_lanes import train_lanes
 from branchsweep.workflows.trial_runner import RunningTrial
 
@@ -30,24 +37,6 @@ TOLERANCE = 0.001
 """R² by which a replay may be off where the last digits are not the same: another processor, or another version of a library,
 adds in another order, and training enlarges that. It is half of what a head may be worse by before the gate counts it as worse
 (`promotion.gate.margin`): what is nearer than that is not worth a decision."""
-
-
-def find_trial(results: Sequence[Result], number: int, where: str) -> Result:
-    """The trial of this number among those of a sweep.
-
-    Args:
-        results: The sweep's, in order of the numbers.
-        number: The trial's.
-        where: The name of the sweep in messages.
-
-    Raises:
-        TrackingError: It is not there.
-    """
-    for result in results:
-        if result.trial.number == number:
-            return result
-    there = f"its {len(results)} trials are numbered up to {results[-1].trial.number}" if results else "it has none yet"
-    raise TrackingError(f"{where} has no trial {number}; {there}")
 
 
 def replay(
@@ -65,18 +54,23 @@ def replay(
         tolerance: By how much scores may differ; 0 for none.
 
     Raises:
-        TrackingError: The sweep has no such trial.
+        ConfigError: The sweep has no such trial.
     """
     result, experiment = find_trial(sweep.results, number, f"sweep {sweep}"), sweep.experiment
     score = retrain(result, experiment, training).score
-    now = {
-        "data_digest": dataset.digest,
-        "split_digest": split_rows(experiment, dataset).digest,
-        "seed": str(experiment.seed),
-        **environment_facts(),
-        **device_fact(training.trainer.resources.device),
-    }
-    recorded = {**device_fact(CPU), **sweep.record.tags}  # where no device is recorded, processors trained
+    before = sweep.record
+    recorded = facts(
+        before.table.digest,
+        before.split_digest,
+        before.seed,
+        {**device_fact(CPU), **before.environment},  # where no device is recorded, processors trained
+    )
+    now = facts(
+        dataset.digest,
+        split_rows(experiment, dataset).digest,
+        experiment.seed,
+        {**environment_facts(), **device_fact(training.trainer.resources.device)},
+    )
     return Replay(
         sweep=sweep.record.name,
         trial=result.trial,
@@ -123,14 +117,19 @@ def _recorded_epochs(recorded: Score, experiment: Experiment) -> list[int]:
     return [*rungs, experiment.fit.epochs]
 
 
+def facts(table_digest: str, split_digest: str, seed: int | None, environment: Mapping[str, str]) -> dict[str, str]:
+    """The facts about a training by name: the table, the split and the seed, then versions, commit and device."""
+    return {DATA_DIGEST: table_digest, SPLIT_DIGEST: split_digest, SEED: "" if seed is None else str(seed), **environment}
+
+
 def compare_facts(recorded: Mapping[str, str], now: Mapping[str, str]) -> Sequence[EnvironmentFact]:
-    """The facts of the replay beside the recorded ones, and versions and commit that are only recorded.
+    """The facts of the replay beside the recorded ones, and those that are only recorded.
 
     Args:
-        recorded: The sweep's tags.
+        recorded: The facts of the recorded training.
         now: The facts of the replay, by the same names.
     """
-    only_recorded = [name for name in recorded if name not in now and (name.startswith("version") or name == "git_commit")]
+    only_recorded = [name for name in recorded if name not in now]
     return [EnvironmentFact(name, recorded.get(name, ""), now.get(name, "")) for name in [*now, *only_recorded]]
 
 

@@ -34,10 +34,6 @@ from branchsweep.workflows.reporter import SweepReporter
 from branchsweep.workflows.search_loop import SearchResult, run_search
 from branchsweep.workflows.sweep_report import Files, HeadPredictions, SweepReport, table_facts
 
-RESULT_TAG = "summary"
-"""The tag that holds a finished sweep's summary."""
-
-
 MODEL_FOLDER = "model"
 """The folder among the sweep's files that holds its model, where that is not registered."""
 
@@ -124,7 +120,7 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
                 for name, share in shares.items()
             },
         },
-        tags={RESULT_TAG: result.dumps()},
+        summary=result.dumps(),
         files=files,
         description=reporter.finished_description(report, links, list(files)),
     )
@@ -208,9 +204,8 @@ def _has_enough(summary: SweepSummary, experiment: Experiment) -> bool:
 
 
 def _recorded_summary(conclusion: SweepConclusion | None) -> SweepSummary | None:
-    text = conclusion.tags.get(RESULT_TAG) if conclusion else None
     try:
-        return SweepSummary.loads(text) if text else None
+        return SweepSummary.loads(conclusion.summary) if conclusion and conclusion.summary else None
     except ValueError:  # written by another version: concluding again costs a refit, no trial
         return None
 

@@ -226,3 +226,5 @@ def test_an_unknown_trial_number_is_refused() -> None:
     assert find_trial(RESULTS, 3, "tiny") is RESULTS[3]
     with pytest.raises(ConfigError, match=r"\btiny\b.*\b9\b.*\b5\b.*\b4$"):  # the trial, how many there are, the last one
         find_trial(RESULTS, 9, "tiny")
+    with pytest.raises(ConfigError, match=r"\btiny\b.*\b0\b"):
+        find_trial([], 0, "tiny")

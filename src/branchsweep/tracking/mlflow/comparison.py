@@ -69,7 +69,7 @@ class MlflowComparisonTracker(RunTracker):
         with open_experiment("comparison", record, tracking_uri, fresh) as (client, experiment, recorded):
             if recorded is not None:
                 return cls(client, recorded, record, is_running=False)
-            parent = client.create_run(experiment, tags=serialization.start_tags(record, "comparison"), run_name=record.name)
+            parent = client.create_run(experiment, tags=_parent_tags(record), run_name=record.name)
             client.log_text(parent.info.run_id, record.yaml, YAML)
             return cls(client, parent, record, is_running=True)
 
@@ -156,7 +156,7 @@ class MlflowComparisonTracker(RunTracker):
         if self._is_running:
             return
         self._client.update_run(self.run_id, status="RUNNING")
-        log_batches(self._client, self.run_id, tags=serialization.start_tags(self._comparison, "comparison"))
+        log_batches(self._client, self.run_id, tags=_parent_tags(self._comparison))
         self._client.log_text(self.run_id, self._comparison.yaml, YAML)
         self._parent = self._client.get_run(self.run_id)
         self._is_running = True
@@ -189,11 +189,17 @@ def open_comparison(tracking_uri: str | None, comparison: str = "") -> MlflowCom
 
 def _record(client: MlflowClient, parent: Run) -> ComparisonRecord:
     """What is written down about a recorded comparison."""
+    tags = serialization.from_tags(parent.data.tags)
     return ComparisonRecord(
         name=str(parent.info.run_name),
         yaml=_text(client, parent.info.run_id, YAML),
-        **serialization.record_from_tags(serialization.from_tags(parent.data.tags), "answer"),
+        halves_digest=tags.get("halves_digest", ""),
+        **serialization.record_from_tags(tags),
     )
+
+
+def _parent_tags(record: ComparisonRecord) -> dict[str, str]:
+    return serialization.start_tags(record, "comparison", halves_digest=record.halves_digest)
 
 
 def _text(client: MlflowClient, run_id: str, name: str) -> str:

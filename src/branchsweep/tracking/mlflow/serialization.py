@@ -16,7 +16,8 @@ from branchsweep.config.codec import NullableFloat, from_json, to_data, to_json
 from branchsweep.config.metric_names import MEAN, metric_of_head
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.names import CURVE, METRICS, STANDARD_ERROR, score_metrics_of, score_names
-from branchsweep.tracking.protocols import ComparisonRecord, SweepRecord
+from branchsweep.runtime import is_environment_fact
+from branchsweep.tracking.protocols import ComparisonRecord, SweepRecord, TableRecord
 from branchsweep.trial import EndCause, HeadScore, Result, Score, Status, Trial
 
 DESCRIPTION = "mlflow.note.content"
@@ -36,6 +37,9 @@ LONGEST_REASON = 1000
 
 LANE_SCORES_TAG = "lanes_r2"
 """The tag with the score of every lane. It keeps the name that it got when every score was R²."""
+
+SUMMARY_TAG = "summary"
+"""The tag with the text that a sweep finished with."""
 
 
 Rungs = dict[int, tuple[NullableFloat, ...]]
@@ -256,21 +260,31 @@ def description_tag(text: str) -> dict[str, str]:
     return {DESCRIPTION: text} if text else {}
 
 
-def record_from_tags(tags: Mapping[str, str], *own: str) -> dict[str, Any]:
+def record_from_tags(tags: Mapping[str, str]) -> dict[str, Any]:
     """What `start_tags` wrote, read back: the fields that records of sweeps and of comparisons share, by name.
 
     Args:
         tags: From `from_tags`.
-        own: Names of further tags that are no facts.
     """
-    fields = ("role", "key", "question", "heads", "score_metrics", *own)
     return {
         "key": tags["key"],
         "question": tags.get("question", ""),
         "heads": json.loads(tags["heads"]),
         "score_metrics": score_metrics_from_tags(tags),
-        "tags": {name: value for name, value in tags.items() if name not in fields},
+        "table": TableRecord(
+            source=tags.get("data_source", ""),
+            location=tags.get("data_location", ""),
+            digest=tags.get("data_digest", ""),
+            rows=int(tags.get("data_rows", 0)),
+        ),
+        "seed": int(tags["seed"]) if "seed" in tags else None,
+        "environment": environment_from_tags(tags),
     }
+
+
+def environment_from_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The versions, the commit and the device among our own tags, by name."""
+    return {name: value for name, value in tags.items() if is_environment_fact(name)}
 
 
 def score_metrics_from_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
@@ -284,14 +298,30 @@ def start_tags(record: SweepRecord | ComparisonRecord, role: str, **own: str) ->
     Args:
         record: What is written down about it.
         role: `sweep` or `comparison`.
-        own: Further tags, by name; `description` is what the run's page shows, the question if empty.
+        own: Further tags, by name, none for an empty text; `description` is what the run's page shows, the question if empty.
     """
-    commit = record.tags.get("git_commit")
+    commit = record.environment.get("git_commit")
     of_mlflow = {
         "mlflow.source.name": "branchsweep",
         **({"mlflow.source.git.commit": commit} if commit else {}),
         **description_tag(own.pop("description", "") or record.question),
     }
-    fields = {"role": role, "key": record.key, "question": record.question, "heads": json.dumps(dict(record.heads))}
-    fields["score_metrics"] = json.dumps(dict(record.score_metrics))
-    return of_mlflow | to_tags({**record.tags, **fields, **own})
+    table = record.table
+    facts = {
+        "data_source": table.source,
+        "data_location": table.location,
+        "data_digest": table.digest,
+        "data_rows": str(table.rows or ""),
+        "seed": "" if record.seed is None else str(record.seed),
+        **own,
+    }
+    fields = {
+        "role": role,
+        "key": record.key,
+        "question": record.question,
+        "heads": json.dumps(dict(record.heads)),
+        "score_metrics": json.dumps(dict(record.score_metrics)),
+        **record.environment,
+        **{name: text for name, text in facts.items() if text},
+    }
+    return of_mlflow | to_tags(fields)

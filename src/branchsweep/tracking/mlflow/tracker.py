@@ -114,9 +114,9 @@ class MlflowTracker(RunTracker):
         return self._is_resumed
 
     @property
-    def earlier_tags(self) -> Mapping[str, str]:
-        """The sweep's tags (without the prefix `branchsweep.`) as the store had them when the sweep was opened."""
-        return serialization.from_tags(self._parent.data.tags)
+    def earlier_environment(self) -> Mapping[str, str]:
+        """The sweep's environment as the store had it when the sweep was opened."""
+        return serialization.environment_from_tags(serialization.from_tags(self._parent.data.tags))
 
     @property
     def lock(self) -> RunLock:
@@ -126,7 +126,7 @@ class MlflowTracker(RunTracker):
 
     @property
     def conclusion(self) -> SweepConclusion | None:
-        """Metrics and tags of the sweep's run; None for a sweep that has not finished."""
+        """Metrics and summary of the sweep's run; None for a sweep that has not finished."""
         return None if self._is_running else read_conclusion(to_run(self._parent))
 
     def record(self, results: Sequence[Result]) -> None:
@@ -183,13 +183,9 @@ class MlflowTracker(RunTracker):
         )
 
     def finish(
-        self,
-        metrics: Mapping[str, float],
-        tags: Mapping[str, str],
-        files: Mapping[str, str | bytes],
-        description: str = "",
+        self, metrics: Mapping[str, float], summary: str, files: Mapping[str, str | bytes], description: str = ""
     ) -> None:
-        """Record the sweep's final metrics, tags, files and description, and mark it as finished.
+        """Record the sweep's final metrics, summary, files and description, and mark it as finished.
 
         Raises:
             TrackingError: The store refused them.
@@ -200,7 +196,7 @@ class MlflowTracker(RunTracker):
             _delete_half_written(self._client, self.experiment_id, self.run_id)  # left by a request that was sent twice
             log_files(self._client, self.run_id, files)
             points = [*_progress(recorded), *(MetricPoint(name, value) for name, value in metrics.items())]
-            tags = {**tags, **serialization.description_tag(description)}
+            tags = {serialization.SUMMARY_TAG: summary, **serialization.description_tag(description)}
             tags = serialization.replace_tags(self._parent.data.tags, tags)
             log_batches(self._client, self.run_id, points, tags=tags)
             self._client.set_terminated(self.run_id, "FINISHED")
@@ -241,7 +237,7 @@ class MlflowTracker(RunTracker):
     @cached_property
     def _inputs(self) -> list[DatasetInput]:
         """The table, as an input of the sweep's run and of every trial's."""
-        return [_dataset_input(self._sweep.table)] if self._sweep.table else []
+        return [_dataset_input(self._sweep.table)] if self._sweep.table.name else []
 
     def _log_setup(self) -> None:
         """Log files, the table, the view in which MLflow's pages show the trials, and last the tag that names the view."""
@@ -313,8 +309,16 @@ def _progress(recorded: RecordedTrials) -> list[MetricPoint]:
 
 
 def _parent_tags(record: SweepRecord) -> dict[str, str]:
-    objective = record.objective.model_dump_json(exclude_defaults=True)
-    return serialization.start_tags(record, "sweep", objective=objective, description=record.description)
+    return serialization.start_tags(
+        record,
+        "sweep",
+        objective=record.objective.model_dump_json(exclude_defaults=True),
+        split_digest=record.split_digest,
+        test_digest=record.test_digest,
+        driver=record.driver,
+        algorithm=record.algorithm,
+        description=record.description,
+    )
 
 
 def _dataset_input(table: TableRecord) -> DatasetInput:

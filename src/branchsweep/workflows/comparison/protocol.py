@@ -14,7 +14,7 @@ from branchsweep.data.splits import make_folds, split_rows
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.comparison_result import ComparisonSettings
 from branchsweep.runtime import environment_facts
-from branchsweep.tracking.protocols import ComparisonRecord
+from branchsweep.tracking.protocols import ComparisonRecord, TableRecord
 
 
 def new_comparison_record(comparison: Comparison, dataset: Dataset, halves: Halves) -> ComparisonRecord:
@@ -29,15 +29,10 @@ def new_comparison_record(comparison: Comparison, dataset: Dataset, halves: Halv
         yaml=dump_yaml(comparison),
         heads={name: head.unit for name, head in comparison.experiment.heads.items()},
         score_metrics=comparison.experiment.score_metrics,
-        tags={
-            "data_source": dataset.source,
-            "data_location": dataset.location,
-            "data_digest": dataset.digest,
-            "data_rows": str(dataset.rows),
-            "halves_digest": halves.digest,
-            "seed": str(comparison.seed),
-            **environment_facts(),
-        },
+        table=TableRecord(dataset.source, dataset.location, dataset.digest, dataset.rows),
+        halves_digest=halves.digest,
+        seed=comparison.seed,
+        environment=environment_facts(),
     )
 
 

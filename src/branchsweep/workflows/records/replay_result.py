@@ -11,6 +11,9 @@ from branchsweep.config.codec import to_public_json
 from branchsweep.metrics.names import is_standard_error
 from branchsweep.trial import Params, Score, Status, Trial
 
+DATA_DIGEST, SPLIT_DIGEST, SEED = "data_digest", "split_digest", "seed"
+"""The names of the facts that decide scores, as a replay's JSON has them."""
+
 SHORT = 12
 """Characters of a digest or commit that a sentence names."""
 
@@ -29,7 +32,7 @@ class EnvironmentFact:
     """A condition of the training that decides its scores, or may: table, split, seed, a version.
 
     Args:
-        name: As the tracker tags it: `data_digest`, `split_digest`, `seed`, `version_tensorflow`, `git_commit`, ….
+        name: `data_digest`, `split_digest`, `seed`, `version_tensorflow`, `git_commit`, ….
         recorded: Its value when the sweep was last run; empty where none is recorded.
         replayed: Its value in the replay; empty where there is none.
     """
@@ -46,7 +49,7 @@ class EnvironmentFact:
     @property
     def decides(self) -> bool:
         """Whether scores cannot be compared where the values differ."""
-        return self.name in {"data_digest", "split_digest", "seed"}
+        return self.name in {DATA_DIGEST, SPLIT_DIGEST, SEED}
 
     @property
     def label(self) -> str:
@@ -62,7 +65,7 @@ class EnvironmentFact:
     def __str__(self) -> str:
         then, now = self.values
         if self.name.endswith("_digest"):
-            what = "table" if self.name == "data_digest" else "split"
+            what = "table" if self.name == DATA_DIGEST else "split"
             return f"another {what} (digest {then} then, {now} now)"
         return f"{self.label} {then} then, {now} now"
 
@@ -193,9 +196,7 @@ class Replay:
     @property
     def sentence(self) -> str:
         """The agreement in one sentence."""
-        causes = ", ".join(
-            str(fact) for fact in self.differences if fact.name != "split_digest" or not self._is_of_another_table
-        )
+        causes = ", ".join(str(fact) for fact in self.differences if fact.name != SPLIT_DIGEST or not self._is_of_another_table)
         trained = f"trial {self.trial.number} replayed{self._how_far}"
         match self.agreement:
             case Agreement.EQUAL:
@@ -261,4 +262,4 @@ class Replay:
 
     @property
     def _is_of_another_table(self) -> bool:
-        return any(fact.name == "data_digest" for fact in self.differences)
+        return any(fact.name == DATA_DIGEST for fact in self.differences)

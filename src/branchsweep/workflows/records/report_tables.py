@@ -21,7 +21,6 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
 from branchsweep.data.spreadsheets import csv_text, plain_text
 from branchsweep.metrics.names import STANDARD_ERROR, other_metrics, score_names
-from branchsweep.runtime import DEVICE_TAG
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import HeadScore, Result
 from branchsweep.workflows.records.sweep_summary import SweepSummary
@@ -89,9 +88,6 @@ def recorded_report(archive: SweepArchive, experiment: Experiment, summary: Swee
         summary: The recorded result.
     """
     files = {name: (archive.artifact(name) or b"").decode() for name in (PREDICTIONS, CURVES, DATA)}
-    environment = {
-        name: value for name, value in archive.sweep.tags.items() if name.startswith(("version", "git_commit", DEVICE_TAG))
-    }
     return SweepReport(
         experiment=experiment,
         results=archive.recorded_results(),
@@ -99,7 +95,7 @@ def recorded_report(archive: SweepArchive, experiment: Experiment, summary: Swee
         table=read_table_facts(files[DATA]),
         predictions=read_predictions(files[PREDICTIONS]),
         curves=read_curves(files[CURVES]),
-        environment=environment,
+        environment=archive.sweep.environment,
     )
 
 

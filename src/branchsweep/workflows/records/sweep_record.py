@@ -26,7 +26,7 @@ def warm_start_results(experiment: Experiment, dataset: Dataset, earlier: Sequen
         ConfigError: A sweep is of another table, or of another space.
     """
     for sweep in earlier:
-        if sweep.record.tags.get("data_digest") != dataset.digest:
+        if sweep.record.table.digest != dataset.digest:
             message = f"the sweep {sweep} was scored on another table, so it teaches nothing here"
             raise ConfigError(message, "search.warm_start")
         expected, found = (
@@ -79,27 +79,21 @@ def new_sweep_record(
         heads={name: head.unit for name, head in experiment.heads.items()},
         score_metrics=experiment.score_metrics,
         objective=experiment.objective,
-        tags={
-            "data_source": dataset.source,
-            "data_location": dataset.location,
-            "data_digest": dataset.digest,
-            "data_rows": str(dataset.rows),
-            "split_digest": split.digest,
-            "test_digest": split.test_digest,
-            "driver": experiment.search.driver,
-            "algorithm": experiment.algorithm,
-            "seed": str(experiment.seed),
-            **environment_facts(),
-            **trained_on,
-        },
-        dimensions=[name for name, dimension in experiment.space.dimensions.items() if not dimension.when],
         table=TableRecord(
-            name=Path(experiment.table.source).name + " (stand-in)" * dataset.is_synthetic,
-            digest=dataset.digest,
+            source=dataset.source,
             location=dataset.location,
-            columns=[*dataset.inputs, *experiment.columns.values()],
+            digest=dataset.digest,
             rows=dataset.rows,
+            name=Path(experiment.table.source).name + " (stand-in)" * dataset.is_synthetic,
+            columns=[*dataset.inputs, *experiment.columns.values()],
         ),
+        split_digest=split.digest,
+        test_digest=split.test_digest,
+        driver=experiment.search.driver,
+        algorithm=experiment.algorithm,
+        seed=experiment.seed,
+        environment={**environment_facts(), **trained_on},
+        dimensions=[name for name, dimension in experiment.space.dimensions.items() if not dimension.when],
         files={
             "search_space.yaml": dump_space_yaml(experiment),
             "environment.json": json.dumps({**environment_facts(), **machine_facts(), **trained_on}, indent=2) + "\n",
