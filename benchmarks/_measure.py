@@ -29,9 +29,10 @@ from branchsweep.models.recipe import Recipe
 from branchsweep.runtime import cache_folder, silence_stderr
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
-from branchsweep.training.protocols import Trainer, WorkerStatus
+from branchsweep.training.protocols import Trainer
 from branchsweep.trial import Result, Trial
 from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.progress import NoProgress
 from branchsweep.workflows.trial_runner import TrialGroup, run_groups
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
@@ -76,7 +77,7 @@ class Setting:
 
     def training(self, trainer: Trainer) -> TrainingContext:
         """What it takes to train lanes on these rows, without a word."""
-        return TrainingContext(trainer, self.rows, Silent())
+        return TrainingContext(trainer, self.rows, NoProgress())
 
     def of(self, experiment: Experiment) -> Setting:
         """Another experiment over the same table."""
@@ -134,34 +135,6 @@ def import_tensorflow(threads: int | None = None) -> float:
         tf.get_logger().setLevel("ERROR")  # it warns of retracing, which a search over architectures is made of
         keras.ops.zeros([1])  # looks for devices, and talks about it
     return time.perf_counter() - began
-
-
-class Silent:
-    """Plays `ProgressCallback` and says nothing."""
-
-    def on_search_begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
-        """The search begins."""
-
-    def on_round_begin(self, trials: int) -> None:
-        """A round begins."""
-
-    def on_training_planned(self, lane_epochs: float, what: str, turn: int = 0) -> None:
-        """So much is about to be trained."""
-
-    def on_trained(self, lane_epochs: float) -> None:
-        """So much more has been trained."""
-
-    def on_worker_status(self, status: WorkerStatus) -> None:
-        """Who trains."""
-
-    def on_trial_end(self, result: Result) -> None:
-        """A trial has its score."""
-
-    def on_stage(self, sentence: str) -> None:
-        """What comes now."""
-
-    def on_message(self, sentence: str) -> None:
-        """A message for the user, as one line."""
 
 
 @dataclass

@@ -39,6 +39,7 @@ from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result
 from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.progress import NoProgress
 from branchsweep.workflows.records.sweep_record import new_sweep_record
 from branchsweep.workflows.search_loop import run_search
 
@@ -49,7 +50,7 @@ MOST = 8
 """Repetitions of a small sweep."""
 
 
-class MemoryWatch(_measure.Silent):
+class MemoryWatch(NoProgress):
     """Notes the memory that parent and workers occupy when so many trials have been answered."""
 
     def __init__(self, moments: tuple[int, ...]) -> None:
@@ -90,7 +91,7 @@ class Bench:
         overrides = (f"search.trials={trials}", f"search.batch={self.options.batch}", f"seed={seed}")
         return shipped(self.options, (*overrides, f"fit.epochs={self.options.epochs}"))
 
-    def sweep(self, trials: int, seed: int, progress: _measure.Silent) -> float:
+    def sweep(self, trials: int, seed: int, progress: NoProgress) -> float:
         """Seconds of one sweep, from the first question to the last record."""
         experiment = self.experiment(trials, seed)
         began = time.perf_counter()
@@ -127,7 +128,7 @@ def sizes(bench: Bench) -> dict[str, Any]:
     """Seconds per trial by the sweep's size, and the memory of the largest."""
     wanted: list[int] = bench.options.sizes
     smallest, largest = wanted[0], wanted[-1]
-    progress, quiet = MemoryWatch((largest // 10, largest)), _measure.Silent()
+    progress, quiet = MemoryWatch((largest // 10, largest)), NoProgress()
     bench.sweep(bench.options.batch * (1 if bench.options.quick else 4), 0, quiet)  # compiles
     per_trial: dict[int, float] = {}
     for size in wanted:

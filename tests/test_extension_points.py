@@ -52,6 +52,7 @@ from contracts.encoder import EncoderContract
 from contracts.head import HeadContract
 from contracts.layer import LayerContract
 from fakes import RecordingProgress
+from served_alone import predict_alone
 
 SECOND_ORDER = Encoder(
     "second_order",
@@ -265,29 +266,9 @@ def test_a_layer_that_is_not_trained_keeps_its_initial_weights() -> None:
     assert not any(unchanged[4:])
 
 
-IN_A_FRESH_PROCESS = """
-import sys, pathlib
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "branchsweep":
-            raise ImportError("this machine has Keras, but not branchsweep")
-
-sys.meta_path.insert(0, Blocked())
-sys.path.insert(0, ".")
-import pandas, serving
-
-print(serving.Predictor(pathlib.Path(".")).predict(pandas.read_json("table.json")).to_json(double_precision=12))
-"""
-
-
 def test_the_exported_model_is_served_where_branchsweep_is_not(exported: Path) -> None:
     x = table().x[:5]
-    pd.DataFrame(x, columns=["a", "b"]).to_json(exported / "table.json", double_precision=15)
-    command = [sys.executable, "-I", "-c", IN_A_FRESH_PROCESS]
-    done = subprocess.run(command, cwd=exported, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    served = pd.DataFrame(json.loads(done.stdout.splitlines()[-1])).to_numpy()
+    served = predict_alone(exported, pd.DataFrame(x, columns=["a", "b"])).to_numpy()
     np.testing.assert_allclose(served, export.predict_exported(exported, x), rtol=1e-5)
     assert (served[:, 1] > 0).all()
 

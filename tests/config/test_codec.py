@@ -11,9 +11,9 @@ from typing import Annotated, Any, NoReturn
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from branchsweep.config.codec import Inline, from_data, from_json, to_data, to_json, to_public_json
+from branchsweep.config.codec import Inline, from_data, from_json, json_name, to_data, to_json, to_public_json
 from branchsweep.trial import Params, Trial
 from config_strategies import reproducible, texts
 
@@ -36,7 +36,7 @@ class Outer:
 
 @dataclass(frozen=True)
 class Renamed:
-    number: Annotated[int, Field(alias="count")]
+    number: Annotated[int, json_name("count")]
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from branchsweep.models import keras_network, serving
 from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
 from branchsweep.models.recipe import Recipe, recipe_from_dict
 from branchsweep.training.trainer import PopulationTrainer
+from served_alone import predict_alone
 
 INPUTS = ["AT", "AP", "RH"]
 UNITS = {"PE": "MW", "V": "cm Hg"}
@@ -111,31 +109,9 @@ def test_an_ensemble_survives_saving_and_loading(tmp_path: Path) -> None:
     np.testing.assert_array_equal(predictor.predict(TABLE), again)
 
 
-IN_A_FRESH_PROCESS = """
-import sys, pathlib
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "branchsweep":
-            raise ImportError("this machine has Keras, but not branchsweep")
-
-sys.meta_path.insert(0, Blocked())
-sys.path.insert(0, ".")
-import pandas, serving
-
-print(serving.Predictor(pathlib.Path(".")).predict(pandas.read_json("table.json")).to_json(double_precision=12))
-"""
-
-
 def test_an_ensemble_is_served_without_branchsweep(tmp_path: Path) -> None:
     predictor, table = exported(tmp_path, MIXED), TABLE.iloc[:5]
-    shutil.copy(serving.__file__, tmp_path / "serving.py")
-    table.to_json(tmp_path / "table.json", double_precision=15)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [sys.executable, "-I", "-c", IN_A_FRESH_PROCESS]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    predicted = pd.DataFrame(json.loads(done.stdout.splitlines()[-1])).to_numpy()
+    predicted = predict_alone(tmp_path, table).to_numpy()
     np.testing.assert_allclose(predicted, predictor.predict(table).to_numpy(), rtol=1e-6)
 
 

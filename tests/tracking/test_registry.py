@@ -38,6 +38,7 @@ from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, Promo
 from contracts.results import example_result
 from contracts.tracking_records import register, sweep_record
 from processes import start_python
+from served_alone import BLOCK_BRANCHSWEEP
 from servers import free_port, running_server
 
 INPUTS = ["AT", "AP", "RH"]
@@ -50,15 +51,7 @@ RAW = pd.DataFrame(
 """Raw inputs as people have them: another order, a column too many, an index of their own."""
 
 PREDICT_IN_NEW_PROCESS = """
-import json, sys
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "branchsweep":
-            raise ImportError("this machine has MLflow and Keras, but not branchsweep")
-
-sys.meta_path.insert(0, Blocked())
-import mlflow, pandas
+import json, mlflow, pandas
 
 mlflow.set_tracking_uri(sys.argv[1])
 table = pandas.DataFrame(json.loads(sys.argv[2]), index=[30, 10, 20])
@@ -161,7 +154,7 @@ def test_a_registered_model_loads_without_branchsweep(mlflow_store: str, tmp_pat
         sys.executable,
         "-I",
         "-c",
-        PREDICT_IN_NEW_PROCESS,
+        BLOCK_BRANCHSWEEP + PREDICT_IN_NEW_PROCESS,
         mlflow_store,
         json.dumps(RAW.to_dict("list")),
         *(f"models:/{name}@champion" for name in networks),

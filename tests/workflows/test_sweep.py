@@ -74,21 +74,25 @@ def test_a_search_scores_every_trial_and_starts_with_the_known_configurations(ex
     assert len(sweep.trainer.trained) == len(set(sweep.trainer.trained)) == 60
 
 
+def interrupted(experiment: Experiment, populations: int) -> tuple[list[Result], TinySweep]:
+    """What a search has recorded that was interrupted after so many populations, and the same sweep in another process."""
+    cut = TinySweep(experiment, interrupts_after=populations)
+    with pytest.raises(KeyboardInterrupt):
+        cut.search()
+    return cut.tracker.recorded_results(), cut.again()
+
+
 @pytest.mark.parametrize("populations", [0, 1, 2, 5, 9])
 def test_an_interrupted_sweep_resumes_with_the_results_of_an_uninterrupted_one(
     experiment: Experiment, populations: int
 ) -> None:
     """Nothing that was recorded is trained again or lost, and the trials are those of an uninterrupted sweep."""
     uninterrupted = TinySweep(experiment).search()
-    interrupted = TinySweep(experiment, interrupts_after=populations)
-    with pytest.raises(KeyboardInterrupt):
-        interrupted.search()
-    before = interrupted.tracker.recorded_results()
-    resumed = interrupted.again()
+    before, resumed = interrupted(experiment, populations)
     results = resumed.search()
     assert [result.trial for result in results] == [result.trial for result in uninterrupted]
     assert [result.score.value for result in results] == [result.score.value for result in uninterrupted]
-    assert interrupted.tracker.recorded_results() == results
+    assert resumed.tracker.recorded_results() == results
     again = {trial for trial, _ in resumed.trainer.trained}
     assert again == set(range(20)) - {result.trial.number for result in before}
     assert resumed.progress.lines[0] == f"begin {len(before)}/20"
@@ -218,11 +222,7 @@ def test_an_interrupted_sweep_resumes_with_the_pruning_of_an_uninterrupted_one(p
         ]
 
     uninterrupted = TinySweep(pruned).search()
-    interrupted = TinySweep(pruned, interrupts_after=populations)
-    with pytest.raises(KeyboardInterrupt):
-        interrupted.search()
-    before = interrupted.tracker.recorded_results()
-    resumed = interrupted.again()
+    before, resumed = interrupted(pruned, populations)
     assert pruning(resumed.search()) == pruning(uninterrupted)
     assert {trial for trial, _ in resumed.trainer.trained} == set(range(20)) - {result.trial.number for result in before}
 

@@ -4,8 +4,8 @@ Every value that is kept in a store or printed for programs goes through these f
 whole numbers as keys, and floats that JSON has no number for. What is read back (`to_json`, `from_json`) has the strings "nan",
 "inf" and "-inf" for them, what is printed for other programs (`to_public_json`) has null.
 
-A field may have another name in JSON than in Python: `Annotated[int, Field(alias="best_of")]` from pydantic. Where the form in
-JSON differs in more than that, it is a frozen dataclass of its own (`SweepSummaryJson`).
+A field may have another name in JSON than in Python: `Annotated[int, json_name("best_of")]`. Where the form in JSON differs in
+more than that, it is a frozen dataclass of its own (`SweepSummaryJson`).
 """
 
 from __future__ import annotations
@@ -13,15 +13,24 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, TypeAdapter, WrapSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, WrapSerializer
 
 Value = TypeVar("Value")
 
 
 NullableFloat = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 """A float that is also read from null, which stands for NaN where `to_data` was called with `nan=None`."""
+
+Time = Annotated[datetime, PlainSerializer(datetime.isoformat)]
+"""A time, in JSON as in ISO 8601."""
+
+
+def json_name(name: str) -> Any:
+    """The annotation of a field that has another name in JSON than in Python."""
+    return Field(alias=name)
 
 
 class _Entries:
@@ -43,7 +52,7 @@ def to_data(value: object, kind: Any = None, nan: str | None = "nan") -> Any:
         kind: The type; that of the value if None.
         nan: What stands for NaN. With None it is only read back where the type is `NullableFloat`.
     """
-    return _strict(_dumped(value, kind), lambda number: nan if math.isnan(number) else str(float(number)))
+    return _strict(_dumped(value, kind or type(value)), lambda number: nan if math.isnan(number) else str(float(number)))
 
 
 def to_json(value: object, kind: Any = None, indent: int | None = None) -> str:
@@ -51,17 +60,15 @@ def to_json(value: object, kind: Any = None, indent: int | None = None) -> str:
     return json.dumps(to_data(value, kind), allow_nan=False, ensure_ascii=False, indent=indent)
 
 
-def to_public_json(value: object, kind: Any = None, indent: int | None = None, ascii_only: bool = True) -> str:
+def to_public_json(value: object, ascii_only: bool = True) -> str:
     """The value as JSON text for other programs: null stands for what is no finite number. It is not read back.
 
     Args:
-        value: A dataclass, or what else `kind` describes.
-        kind: The type; that of the value if None.
-        indent: Of each level, in spaces; None for a single line.
+        value: A dataclass.
         ascii_only: Whether other characters are escaped.
     """
-    data = _strict(_dumped(value, kind), lambda _number: None)
-    return json.dumps(data, allow_nan=False, ensure_ascii=ascii_only, indent=indent)
+    data = _strict(_dumped(value, type(value)), lambda _number: None)
+    return json.dumps(data, allow_nan=False, ensure_ascii=ascii_only)
 
 
 def from_data(kind: type[Value], data: Any) -> Value:
@@ -93,7 +100,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _dumped(value: object, kind: Any) -> Any:
-    return _adapter(kind or type(value)).dump_python(value, by_alias=True)
+    return _adapter(kind).dump_python(value, by_alias=True)
 
 
 def _strict(value: Any, not_finite: Callable[[float], str | None]) -> Any:

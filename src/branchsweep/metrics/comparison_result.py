@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
-
-from branchsweep.config.codec import NullableFloat, from_data, to_data
+from branchsweep.config.codec import NullableFloat, from_data, json_name, to_data
 from branchsweep.config.metric_names import common_metric
 from branchsweep.metrics.names import score_metrics_of
 from branchsweep.trial import Params
@@ -65,12 +63,12 @@ class ContestantResult:
     """
 
     name: str
-    description: Annotated[str, Field(alias="what")]
+    description: Annotated[str, json_name("what")]
     scores: ByHalf
     metrics: Mapping[str, ByHalf]
     cost: ContestantCost
     recipes: tuple[Mapping[str, Params], ...] = ()
-    failure: Annotated[str, Field(alias="failed")] = ""
+    failure: Annotated[str, json_name("failed")] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +92,9 @@ class PairwiseDifference:
         is_significant: Whether `p_adjusted` is at most alpha and 0 is outside the interval.
     """
 
-    head: Annotated[str, Field(alias="figure")]
-    contestant: Annotated[str, Field(alias="one")]
-    reference: Annotated[str, Field(alias="other")]
+    head: Annotated[str, json_name("figure")]
+    contestant: Annotated[str, json_name("one")]
+    reference: Annotated[str, json_name("other")]
     difference: NullableFloat
     low: NullableFloat
     high: NullableFloat
@@ -190,10 +188,10 @@ class ComparisonResult:
     protocol: tuple[str, ...]
     reference: str
     alpha: NullableFloat
-    contestants: Annotated[tuple[ContestantResult, ...], Field(alias="measured")]
-    differences: Annotated[tuple[PairwiseDifference, ...], Field(alias="contrasts")]
+    contestants: Annotated[tuple[ContestantResult, ...], json_name("measured")]
+    differences: Annotated[tuple[PairwiseDifference, ...], json_name("contrasts")]
     transfer: tuple[PairwiseDifference, ...]
-    conclusions: Annotated[tuple[str, ...], Field(alias="answer")]
+    conclusions: Annotated[tuple[str, ...], json_name("answer")]
     sharing: tuple[SharingResult, ...] = ()
     sharing_layers: int = 0
     warnings: tuple[str, ...] = ()

@@ -12,9 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import Field
-
-from branchsweep.config.codec import to_public_json
+from branchsweep.config.codec import json_name, to_public_json
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -65,7 +63,7 @@ class RegisteredVersion:
     rule: str
     test: Mapping[str, float]
     because: str
-    aliases: Annotated[Sequence[str], Field(alias="titles")]
+    aliases: Annotated[Sequence[str], json_name("titles")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ class ChampionHistory:
 
     model: str
     versions: Sequence[RegisteredVersion]
-    tenures: Annotated[Sequence[ChampionTenure], Field(alias="reigns")]
+    tenures: Annotated[Sequence[ChampionTenure], json_name("reigns")]
 
     def to_json(self) -> str:
         """One JSON object, of the form that the documentation of `history --json` states; null for a missing number."""

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Protocol
+from typing import Protocol
 
-from pydantic import PlainSerializer
-
+from branchsweep.config.codec import Time
 from branchsweep.config.sections.objective import Objective
 from branchsweep.errors import TrackingError, did_you_mean
 from branchsweep.metrics.names import BEST, score_names
@@ -27,9 +26,6 @@ EXPERIMENT = "experiment.yaml"
 
 Points = Sequence[tuple[int, float]]
 """Epochs (from 1) and values, in order."""
-
-Time = Annotated[datetime, PlainSerializer(datetime.isoformat)]
-"""A time that is written in ISO 8601."""
 
 
 @dataclass(frozen=True, slots=True)
