@@ -30,11 +30,12 @@ import pytest
 
 from branchsweep.cli import main
 from branchsweep.cli.context import resolve_workers
+from branchsweep.config.codec import from_data
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.workers import LocalWorkersConfig, RayWorkersConfig, Workers
 from branchsweep.errors import UserError
 from branchsweep.models import serving
-from branchsweep.models.recipe import recipe_from_dict
+from branchsweep.models.recipe import Recipe
 from branchsweep.workflows.session import Session, workers_of
 from store_readers import assert_readers_agree
 from tiny_sweep import tiny_experiment
@@ -254,7 +255,7 @@ def test_the_champion_is_exported_as_a_keras_file_and_as_a_script(finished: tupl
     command = [sys.executable, "exported/plant.py", "plant.csv"]
     done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    parameters = recipe_from_dict(manifest["members"][0]["recipe"]).architecture.parameters(2)
+    parameters = from_data(Recipe, manifest["members"][0]["recipe"]).architecture.parameters(2)
     assert f"Total params: {parameters:,} " in done.stdout
     for head in ("heat", "steam", "cost"):
         assert f"{head}: R2 " in done.stdout

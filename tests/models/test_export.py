@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from branchsweep.config.codec import from_data
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models import keras_network, serving
 from branchsweep.models.exported_model import ExportedModel, ModelMember, Provenance
-from branchsweep.models.recipe import Recipe, recipe_from_dict
+from branchsweep.models.recipe import Recipe
 from branchsweep.training.trainer import PopulationTrainer
 from served_alone import predict_alone
 
@@ -119,9 +120,9 @@ def test_recipes_and_provenance_are_read_back_from_the_manifest(tmp_path: Path) 
     provenance = Provenance({"PE": "PE", "V": "vacuum"}, {"PE": "mse", "V": "mae"}, 60, 0.2, 1)
     PopulationTrainer(ROWS).export(tmp_path, ExportedModel(MIXED, INPUTS, UNITS, provenance))
     manifest = json.loads((tmp_path / "serving.json").read_text(encoding="utf-8"))
-    assert [recipe_from_dict(data["recipe"]) for data in manifest["members"]] == [member.recipe for member in MIXED]
+    assert [from_data(Recipe, data["recipe"]) for data in manifest["members"]] == [member.recipe for member in MIXED]
     assert [(data["share"], data["epochs"]) for data in manifest["members"]] == [(0.5, 7), (0.3, 7), (0.2, 7)]
-    assert Provenance(**manifest["provenance"]) == provenance
+    assert from_data(Provenance, manifest["provenance"]) == provenance
     assert np.array(manifest["ranges"]).tolist() == [
         [low, high] for low, high in zip(ROWS.x.min(0), ROWS.x.max(0), strict=True)
     ]

@@ -16,6 +16,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from branchsweep.config.codec import from_data
 from branchsweep.data.encoders.encoder import same_width
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.errors import BackendError
@@ -23,7 +24,7 @@ from branchsweep.metrics.names import plain_label
 from branchsweep.models.exported_model import ModelMember, Provenance
 from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.layers.registry import layer_kind
-from branchsweep.models.recipe import Recipe, recipe_from_dict
+from branchsweep.models.recipe import Recipe
 from branchsweep.types import SourceCall
 
 COLUMNS = 88
@@ -43,9 +44,10 @@ def script_from_manifest(name: str, manifest: Mapping[str, Any]) -> str:
     if not manifest.get("provenance"):
         raise BackendError(f"{name} does not say how it was trained, so there is no script; train and register it anew")
     members = [
-        ModelMember(recipe_from_dict(member["recipe"]), (), member["share"], member["epochs"]) for member in manifest["members"]
+        ModelMember(from_data(Recipe, member["recipe"]), (), member["share"], member["epochs"])
+        for member in manifest["members"]
     ]
-    return generate_script(name, manifest["inputs"], members, Provenance(**manifest["provenance"]))
+    return generate_script(name, manifest["inputs"], members, from_data(Provenance, manifest["provenance"]))
 
 
 def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMember], provenance: Provenance) -> str:

@@ -17,7 +17,6 @@ import json
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from branchsweep.config.codec import to_data
 from branchsweep.data.encoders.encoder import FittedEncoder
 from branchsweep.data.encoders.registry import encoder_kind, fit_target_encoder, fitted_from_json
 from branchsweep.data.training_rows import TrainingRows
@@ -54,8 +54,8 @@ def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None
         "input_scalers": {name: encoder.to_json() for name, encoder in input_encoders.items()},
         "target_scaler": target_encoders[members[0].recipe.target_scaling].to_json(),
         "missing": list(model.provenance.missing) if model.provenance else [],
-        "members": [{"share": member.share, "epochs": member.epochs, "recipe": asdict(member.recipe)} for member in members],
-        "provenance": asdict(model.provenance) if model.provenance else None,
+        "members": [{"share": member.share, "epochs": member.epochs, "recipe": to_data(member.recipe)} for member in members],
+        "provenance": to_data(model.provenance) if model.provenance else None,
     }
     folder.mkdir(parents=True, exist_ok=True)
     _keras_model(model, target_encoders).save(folder / serving.MODEL_FILE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, check_value
@@ -95,14 +94,6 @@ class Recipe:
 def recipe_for(experiment: Experiment, params: Params) -> Recipe:
     """The recipe of a trial of this experiment: what its params do not name, the space may fix, else the default holds."""
     return Recipe.of({**experiment.space.fixed, **params}, list(experiment.heads))
-
-
-def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:
-    """The recipe that `dataclasses.asdict` made a dict, before or after it was JSON."""
-    shape = data["architecture"]
-    branches = {head: tuple(branch) for head, branch in shape["branches"].items()}
-    architecture = Architecture(**{**shape, "trunk": tuple(shape["trunk"]), "branches": branches})
-    return Recipe(**{**data, "architecture": architecture})
 
 
 def epochs_of(recipe: Recipe, experiment: Experiment) -> int:
