@@ -58,12 +58,12 @@ def replay(
     """
     result, experiment = find_trial(sweep.results, number, f"sweep {sweep}"), sweep.experiment
     score = retrain(result, experiment, training).score
-    before = sweep.record
+    record = sweep.record
     recorded = facts(
-        before.table.digest,
-        before.split_digest,
-        before.seed,
-        {**device_fact(CPU), **before.environment},  # where no device is recorded, processors trained
+        record.table.digest,
+        record.split_digest,
+        record.seed,
+        {**device_fact(CPU), **record.environment},  # where no device is recorded, processors trained
     )
     now = facts(
         dataset.digest,
@@ -72,7 +72,7 @@ def replay(
         {**environment_facts(), **device_fact(training.trainer.resources.device)},
     )
     return Replay(
-        sweep=sweep.record.name,
+        sweep=record.name,
         trial=result.trial,
         recorded=result.score,
         replayed=score,
