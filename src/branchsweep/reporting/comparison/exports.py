@@ -20,7 +20,6 @@ from branchsweep.reporting.formatting import (
     format_seconds,
     head_label,
 )
-from branchsweep.workflows.records.csv_text import csv_text
 
 COST_FIELDS = ("parameters", "training_seconds", "tuning_seconds", "latency", "bytes")
 """Columns with fields of `ContestantCost`; times in seconds, latency per 1,000 rows."""

@@ -23,7 +23,6 @@ from branchsweep.data.spreadsheets import csv_text, plain_text
 from branchsweep.metrics.names import STANDARD_ERROR, other_metrics, score_names
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import HeadScore, Result
-from branchsweep.workflows.records.csv_text import csv_text
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.sweep_report import Curves, Files, HeadPredictions, SweepReport, TableFacts, ranked_results
 
