@@ -8,10 +8,12 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from branchsweep.config.comparison import ESTIMATORS, Estimator
@@ -22,6 +24,7 @@ from branchsweep.models.heads import regression
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.regression import MSE
 from branchsweep.types import Floats
+from properties import quick
 
 
 def kinds(*names: str) -> dict[str, Head]:
@@ -46,24 +49,32 @@ def one_thread() -> Generator[None]:
         yield
 
 
-class ScaledNeighbors:
-    """The neighbours among inputs of mean 0 and deviation 1, without a pipeline."""
+class Standardized:
+    """An estimator between columns of mean 0 and deviation 1, rounded to 32 bits, without a pipeline."""
+
+    def __init__(self, estimator: SklearnEstimator) -> None:
+        self.estimator = estimator
 
     def fit(self, X: Floats, y: Floats) -> None:
-        self.scaler = StandardScaler().fit(X)
-        self.neighbors = KNeighborsRegressor().fit(self.scaler.transform(X), y)
+        self.centre, self.scale = X.mean(0), X.std(0)
+        self.target_centre, self.target_scale = y.mean(), y.std()
+        self.estimator.fit(self.scaled(X), ((y - self.target_centre) / self.target_scale).astype(np.float32).astype(float))
+
+    def scaled(self, X: Floats) -> Floats:
+        scaled: Floats = ((X - self.centre) / self.scale).astype(np.float32).astype(np.float64)
+        return scaled
 
     def predict(self, X: Floats) -> Floats:
-        predicted: Floats = self.neighbors.predict(self.scaler.transform(X))
+        predicted: Floats = self.estimator.predict(self.scaled(X)) * self.target_scale + self.target_centre
         return predicted
 
 
 def one_head(estimator: str, seed: int) -> SklearnEstimator:
     estimators: dict[str, SklearnEstimator] = {
         "linear_regression": LinearRegression(),
-        "k_nearest_neighbors": ScaledNeighbors(),
-        "random_forest": RandomForestRegressor(random_state=seed),
-        "histogram_gradient_boosting": HistGradientBoostingRegressor(random_state=seed),
+        "k_nearest_neighbors": Standardized(KNeighborsRegressor()),
+        "random_forest": Standardized(RandomForestRegressor(random_state=seed)),
+        "histogram_gradient_boosting": Standardized(HistGradientBoostingRegressor(random_state=seed)),
     }
     return estimators[estimator]
 
@@ -102,6 +113,37 @@ def test_predictions_of_a_head_do_not_depend_on_the_other_heads(name: str) -> No
     together = fitted(name, x_train, y_train, kinds("PE", "V")).predict(x_test)
     alone = fitted(name, x_train, y_train[:, 1:], kinds("V")).predict(x_test)
     assert np.array_equal(together[:, 1:], alone)
+
+
+# --- units ---
+
+
+def r2_of_heads(estimator: str, x: Floats, y: Floats, unseen: Floats, actual: Floats) -> Floats:
+    predicted = fit(estimator, x, y, HEADS, None, seed=5).predict(unseen)
+    r2: Floats = np.asarray(r2_score(actual, predicted, multioutput="raw_values"))
+    return r2
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@settings(quick, max_examples=6)
+@given(st.lists(st.integers(-9, 9), min_size=7, max_size=7))
+def test_the_units_of_columns_change_no_score(estimator: str, exponents: list[int]) -> None:
+    x, y, _ = rows(90)
+    x, y = np.round(x, 1), np.round(y, 1)  # as in a table: with ties
+    units = 10.0 ** np.array(exponents)
+    in_units = r2_of_heads(
+        estimator, x[:60] * units[:4], y[:60] * units[4:], x[60:] * units[:4], y[60:] * units[4:]
+    )
+    assert in_units == pytest.approx(r2_of_heads(estimator, x[:60], y[:60], x[60:], y[60:]), abs=1e-9)
+
+
+def test_a_column_in_small_units_beside_one_in_large_units_counts() -> None:
+    rng = np.random.default_rng(0)
+    seconds, mol = 1.7e9 + rng.uniform(0, 3e7, 400), rng.uniform(1, 10, 400) * 1e-3
+    x = np.stack([seconds, mol], axis=1)
+    y = np.stack([mol * 1e3 + rng.normal(0, 0.1, 400), seconds / 1e7 - mol * 1e3], axis=1)
+    predicted = fit("linear_regression", x[:300], y[:300], kinds("u", "v")).predict(x[300:])
+    assert r2_score(y[300:], predicted, multioutput="raw_values") == pytest.approx([0.998, 1.0], abs=0.001)
 
 
 # --- a comparison's estimators ---

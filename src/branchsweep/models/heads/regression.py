@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+
 from branchsweep.config.metric_names import R2
 from branchsweep.metrics.names import MAE as MEAN_ABSOLUTE_ERROR
 from branchsweep.metrics.names import RMSE
@@ -74,34 +76,56 @@ class Regression(Head):
         return SourceCall("r2_score", module="sklearn.metrics")
 
     def estimator(self, name: str, seed: int) -> Any:
-        """scikit-learn's regressor of this name, with its defaults; one that needs scaled inputs is a pipeline."""
+        """scikit-learn's regressor of this name, with its defaults, on standardized columns."""
         return ESTIMATORS[name](seed)
 
 
 def _linear_regression(_: int) -> Any:
     from sklearn.linear_model import LinearRegression  # noqa: PLC0415  # a kind imports no heavy library
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
-    return LinearRegression()
+    # without it, a column whose spread is a millionth of the widest one's is dropped (`tol`)
+    return make_pipeline(StandardScaler(), LinearRegression())
 
 
 def _k_nearest_neighbors(_: int) -> Any:
     from sklearn.neighbors import KNeighborsRegressor  # noqa: PLC0415  # as above
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
-    return make_pipeline(StandardScaler(), KNeighborsRegressor())
+    return _standardized(KNeighborsRegressor())
 
 
 def _random_forest(seed: int) -> Any:
     from sklearn.ensemble import RandomForestRegressor  # noqa: PLC0415  # as above
 
-    return RandomForestRegressor(random_state=seed, n_jobs=-1)
+    return _standardized(RandomForestRegressor(random_state=seed, n_jobs=-1))
 
 
 def _histogram_gradient_boosting(seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415  # as above
 
-    return HistGradientBoostingRegressor(random_state=seed)
+    return _standardized(HistGradientBoostingRegressor(random_state=seed))
+
+
+def _standardized(estimator: Any) -> Any:
+    """The estimator on inputs and targets of mean 0 and standard deviation 1, so that their units decide nothing.
+
+    A tree of scikit-learn's takes a column as constant whose values differ by less than 1e-7, and a node as pure whose variance
+    is below 2e-16; neighbors are the nearest in whatever has the largest numbers. Values are rounded to 32 bits: another unit
+    changes the last of 64, and by that which of two equal splits is taken, or which of two neighbors at the same distance.
+    """
+    from sklearn.compose import TransformedTargetRegressor  # noqa: PLC0415  # as above
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler  # noqa: PLC0415
+
+    return TransformedTargetRegressor(
+        make_pipeline(StandardScaler(), FunctionTransformer(_rounded), estimator),
+        transformer=make_pipeline(StandardScaler(), FunctionTransformer(_rounded)),
+    )
+
+
+def _rounded(values: Floats) -> Floats:
+    return values.astype(np.float32).astype(np.float64)
 
 
 ESTIMATORS: Mapping[str, Callable[[int], Any]] = {
@@ -110,7 +134,7 @@ ESTIMATORS: Mapping[str, Callable[[int], Any]] = {
     "random_forest": _random_forest,
     "histogram_gradient_boosting": _histogram_gradient_boosting,
 }
-"""Makes the estimator of each name from a seed."""
+"""Makes the estimator of each name from a seed. None depends on the units of inputs and targets."""
 
 
 def _huber(ops: ArrayOperations, error: Array) -> Array:
