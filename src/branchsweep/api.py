@@ -229,6 +229,7 @@ def compare(
     tracking_uri: str | None = None,
     workers: int | Workers | None = None,
     fresh: bool = False,
+    quick: bool = False,
     verbose: bool = True,
 ) -> ComparisonResult:
     """Compare models by 5x2 cross-validation, or resume a comparison: one network for all heads, one per head, and others.
@@ -239,13 +240,15 @@ def compare(
         tracking_uri: As of `sweep`.
         workers: As of `sweep`.
         fresh: Whether to start again, even if this comparison is recorded.
+        quick: Whether to run its quick form, for a first look; `cuts` of the result says what that leaves out.
         verbose: As of `sweep`.
 
     Raises:
         UserError: As of `sweep`.
     """
     session = _session(data, tracking_uri, workers, fresh, verbose)
-    result, _ = launch_comparison(comparison, session, partial(comparison_files, command="branchsweep.compare(comparison)"))
+    command = f"branchsweep.compare(comparison{', quick=True' * quick})"
+    result, _ = launch_comparison(comparison, session, partial(comparison_files, command=command), quick)
     return result
 
 

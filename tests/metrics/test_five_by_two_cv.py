@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from sklearn.model_selection import train_test_split
 from branchsweep.metrics.comparison_conclusions import conclusions, transfer_sentences
 from branchsweep.metrics.comparison_result import ContestantCost, ContestantResult, PairwiseDifference
 from branchsweep.metrics.five_by_two_cv import combined_f, differences_to_reference, pairwise_differences
-from branchsweep.metrics.significance import SignificanceSettings, corrected_t
+from branchsweep.metrics.significance import SignificanceSettings, corrected_t, equivalence_p
 from branchsweep.types import Floats
 
 ALPHA = 0.05
@@ -126,7 +127,59 @@ def test_differences_to_the_reference_are_corrected_together() -> None:
 def test_a_contestant_equal_to_the_reference_does_not_differ() -> None:
     for found in differences_to_reference([contestant(name, {"PE": scattered(1)}) for name in "ab"], "a", ALPHA):
         assert (found.difference, found.low, found.high, found.f, found.p, found.p_t, found.effect) == (0, 0, 0, 0, 1, 1, 0)
-        assert not found.is_significant
+        assert (found.is_significant, found.is_equivalent) == (False, True)
+
+
+# --- equality ---
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.002, 0.004, 0.006])
+def test_two_are_equal_where_the_interval_at_twice_alpha_lies_within_the_margin(shift: float) -> None:
+    other = scattered(1)
+    first, second = contestant("first", {"PE": other + shift + scattered(2, 0.0, 0.0008)}), contestant("second", {"PE": other})
+    margin = 0.005
+    pair = pairwise_differences(first, second, ALPHA, margin)[0]
+    differences = np.subtract(first.scores["PE"], second.scores["PE"])
+    p = equivalence_p(differences, 0.5, margin)
+    interval = corrected_t(differences, 0.5, SignificanceSettings(confidence=1 - 2 * ALPHA))
+    assert (p <= ALPHA) == (-margin < interval.low and interval.high < margin)
+    assert pair.p_equivalence == pytest.approx(min(1.0, 2 * p))  # the head, and the mean, which is the same
+    assert pair.is_equivalent == (2 * p <= ALPHA)
+
+
+def test_equal_contestants_are_undecided_where_the_halves_scatter() -> None:
+    first, second = contestant("first", {"PE": scattered(1)}), contestant("second", {"PE": scattered(2)})
+    assert pairwise_differences(first, second, ALPHA)[0].verdict == "undecided"
+    assert pairwise_differences(first, first, ALPHA)[0].verdict == "equal"
+    better = contestant("better", {"PE": scattered(1) + 0.1})
+    assert [pairwise_differences(*pair, ALPHA)[0].verdict for pair in ((better, first), (first, better))] == ["gains", "loses"]
+
+
+def test_contestants_at_the_margin_are_rarely_called_equal() -> None:
+    rng = np.random.default_rng(3)
+    errors = np.mean([equivalence_p(rng.normal(0.005, 0.002, 10), 0.0, 0.005) <= ALPHA for _ in range(REPETITIONS)])
+    assert errors == pytest.approx(ALPHA, abs=3 * math.sqrt(ALPHA * (1 - ALPHA) / REPETITIONS))
+
+
+def test_a_pair_of_another_family_is_not_tested_again() -> None:
+    contestants = [contestant(name, {"PE": scattered(seed)}) for seed, name in enumerate("abc")]
+    for tested in (
+        pairwise_differences(contestants[0], contestants[1], ALPHA),
+        pairwise_differences(contestants[1], contestants[0], ALPHA),
+    ):
+        found = differences_to_reference(contestants, "b", ALPHA, tested=tested)
+        alone = differences_to_reference(contestants[1:], "b", ALPHA)
+        expected = tested if tested[0].contestant == "a" else tuple(pair.reversed for pair in tested)
+        assert found == (*expected, *alone)
+        assert tested[0].reversed.reversed == tested[0]
+
+
+def test_a_half_that_collapsed_is_part_of_the_difference() -> None:
+    fallen = scattered(1)
+    fallen[3] = -1.9
+    pair = pairwise_differences(contestant("well", {"V": scattered(2)}), contestant("fallen", {"V": fallen}), ALPHA)
+    assert [difference.collapsed for difference in pair] == [{"fallen": (4,)}] * 2
+    assert pair[0].verdict == "undecided"
 
 
 def test_a_failed_contestant_has_no_differences() -> None:
@@ -175,10 +228,18 @@ def test_a_large_difference_is_significant() -> None:
 
 
 def difference(
-    head: str, value: float, margin: float = 0.002, name: str = "shared", *, is_significant: bool = True
+    head: str,
+    value: float,
+    margin: float = 0.002,
+    name: str = "shared",
+    *,
+    is_significant: bool = True,
+    is_equivalent: bool = False,
+    **changed: Any,
 ) -> PairwiseDifference:
     low, high = value - margin, value + margin
-    return PairwiseDifference(head, name, "single", value, low, high, 9.0, 0.01, 0.03, 0.01, 1.5, is_significant=is_significant)
+    verdict = {"is_significant": is_significant, "is_equivalent": is_equivalent, **changed}
+    return PairwiseDifference(head, name, "single", value, low, high, 9.0, 0.01, 0.03, 0.01, 1.5, **verdict)
 
 
 @pytest.mark.parametrize(
@@ -186,10 +247,11 @@ def difference(
     [
         ([("V", 0.012)], "V gains 0.0120 [0.0100, 0.0140] from sharing."),
         ([("V", -0.005)], "V loses 0.0050 [0.0030, 0.0070] by sharing."),
-        ([("V", 0.0)], "V neither gains nor loses from sharing (+0.0000 [-0.0020, 0.0020])."),
+        ([("V", 0.001)], "Whether V (+0.0010 [-0.0010, 0.0030]) gains or loses by sharing is undecided."),
+        ([("V", 0.0)], "V (+0.0000 [-0.0020, 0.0020]) is equal within 0.005 with and without sharing."),
         (
             [("PE", 0.0), ("V", 0.012)],
-            "V gains 0.0120 [0.0100, 0.0140] from sharing; PE neither gains nor loses (+0.0000 [-0.0020, 0.0020]).",
+            "V gains 0.0120 [0.0100, 0.0140] from sharing; PE (+0.0000 [-0.0020, 0.0020]) is equal within 0.005.",
         ),
         (
             [("PE", 0.006), ("V", 0.012)],
@@ -197,21 +259,37 @@ def difference(
         ),
         (
             [("PE", -0.001), ("V", 0.0)],
-            "PE (-0.0010 [-0.0030, 0.0010]) and V (+0.0000 [-0.0020, 0.0020]) neither gain nor lose from sharing.",
+            (
+                "V (+0.0000 [-0.0020, 0.0020]) is equal within 0.005 with and without sharing; "
+                "PE (-0.0010 [-0.0030, 0.0010]) is undecided."
+            ),
+        ),
+        (
+            [("PE", -0.001), ("V", 0.0015)],
+            "Whether PE (-0.0010 [-0.0030, 0.0010]) and V (+0.0015 [-0.0005, 0.0035]) gain or lose by sharing is undecided.",
         ),
         (
             [("A", -0.005), ("B", 0.0), ("C", 0.012), ("D", -0.006), ("E", 0.001), ("F", 0.003), ("G", 0.004)],
             (
                 "C gains 0.0120 [0.0100, 0.0140], F 0.0030 [0.0010, 0.0050] and G 0.0040 [0.0020, 0.0060] from sharing; "
                 "A loses 0.0050 [0.0030, 0.0070] and D 0.0060 [0.0040, 0.0080]; "
-                "B (+0.0000 [-0.0020, 0.0020]) and E (+0.0010 [-0.0010, 0.0030]) neither gain nor lose."
+                "B (+0.0000 [-0.0020, 0.0020]) is equal within 0.005; E (+0.0010 [-0.0010, 0.0030]) is undecided."
             ),
         ),
     ],
 )
 def test_gains_and_losses_by_sharing_are_one_sentence(found: list[tuple[str, float]], sentence: str) -> None:
-    differences = [difference(head, value, is_significant=abs(value) > 0.002) for head, value in found]
+    differences = [
+        difference(head, value, is_significant=abs(value) > 0.002, is_equivalent=value == 0.0) for head, value in found
+    ]
     assert transfer_sentences([*differences, difference("mean", 0.1)], [head for head, _ in found]) == (sentence,)
+
+
+def test_a_half_that_collapsed_is_named_beside_the_verdict() -> None:
+    collapsed = difference("V", 0.3, is_significant=False, collapsed={"single": (3, 7)})
+    assert transfer_sentences([collapsed], ["V"])[1:] == (
+        "This counts collapses: single for V in half 3 and half 7; see the medians.",
+    )
 
 
 def test_there_is_no_sentence_without_a_pair() -> None:
@@ -228,12 +306,9 @@ CONTESTANTS = [with_mean("single", 0.93), with_mean("shared", 0.92), with_mean("
 @pytest.mark.parametrize(
     ("significant", "sentence"),
     [
-        ("", "It does not differ significantly from shared (+0.0100 [0.0080, 0.0120]) or forest (+0.0200 [0.0180, 0.0220])."),
-        (
-            "shared forest",
-            "It differs significantly from shared (+0.0100 [0.0080, 0.0120]) and forest (+0.0200 [0.0180, 0.0220]).",
-        ),
-        ("forest", "It does not differ significantly from shared (+0.0100 [0.0080, 0.0120]); from the other one it does."),
+        ("", "Against it shared (-0.0100 [-0.0120, -0.0080]) and forest (-0.0200 [-0.0220, -0.0180]) are undecided."),
+        ("shared forest", "Against it shared (-0.0100 [-0.0120, -0.0080]) and forest (-0.0200 [-0.0220, -0.0180]) lose."),
+        ("forest", "Against it shared (-0.0100 [-0.0120, -0.0080]) is undecided; forest loses."),
     ],
 )
 def test_a_sentence_names_whom_the_best_does_not_differ_from_if_it_is_the_reference(significant: str, sentence: str) -> None:
@@ -249,10 +324,15 @@ def test_a_sentence_names_whom_the_best_does_not_differ_from_if_it_is_the_refere
     )
 
 
-@pytest.mark.parametrize(("is_significant", "verb"), [(True, "differs"), (False, "does not differ")])
-def test_a_sentence_says_that_the_best_was_compared_with_the_reference_only(is_significant: bool, verb: str) -> None:
+@pytest.mark.parametrize(
+    ("is_significant", "is_equivalent", "predicate"),
+    [(True, False, "gains on"), (False, False, "is undecided against"), (False, True, "is equal within 0.005 to")],
+)
+def test_a_sentence_says_that_the_best_was_compared_with_the_reference_only(
+    is_significant: bool, is_equivalent: bool, predicate: str
+) -> None:
     against = [
-        difference("mean", 0.01, name="shared", is_significant=is_significant),
+        difference("mean", 0.01, name="shared", is_significant=is_significant, is_equivalent=is_equivalent),
         difference("mean", -0.01, name="forest"),
     ]
     best = replace(CONTESTANTS[1], scores=with_mean("", 0.94).scores)
@@ -261,11 +341,11 @@ def test_a_sentence_says_that_the_best_was_compared_with_the_reference_only(is_s
     only = ", the only one it was compared with"
     assert conclusions(contestants, against, (), {"PE": "r2"}, "single") == (
         highest,
-        f"It {verb} significantly from single{only} (+0.0100 [0.0080, 0.0120]).",
+        f"It {predicate} single{only} (+0.0100 [0.0080, 0.0120]).",
     )
     assert conclusions(contestants[:2], against[:1], (), {"PE": "r2"}, "single") == (
         highest,
-        f"It {verb} significantly from single (+0.0100 [0.0080, 0.0120]).",
+        f"It {predicate} single (+0.0100 [0.0080, 0.0120]).",
     )
 
 

@@ -131,9 +131,7 @@ def test_the_units_of_columns_change_no_score(estimator: str, exponents: list[in
     x, y, _ = rows(90)
     x, y = np.round(x, 1), np.round(y, 1)  # as in a table: with ties
     units = 10.0 ** np.array(exponents)
-    in_units = r2_of_heads(
-        estimator, x[:60] * units[:4], y[:60] * units[4:], x[60:] * units[:4], y[60:] * units[4:]
-    )
+    in_units = r2_of_heads(estimator, x[:60] * units[:4], y[:60] * units[4:], x[60:] * units[:4], y[60:] * units[4:])
     assert in_units == pytest.approx(r2_of_heads(estimator, x[:60], y[:60], x[60:], y[60:]), abs=1e-9)
 
 

@@ -97,6 +97,8 @@ class TestStoredRuns:
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.note.content"] == "# Ω"
         assert run.data.tags["branchsweep.answer"] == "\n".join(example_comparison().conclusions)
+        assert run.data.tags["branchsweep.verdict/PE"] == "gains"
+        assert "branchsweep.cuts" not in run.data.tags
         assert run.data.metrics == {f"gain/{effect.head}": effect.difference for effect in example_comparison().transfer}
         folder = files(tmp_path, tracker)
         assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")} == {
@@ -139,6 +141,9 @@ class TestStoredRuns:
         assert [(point.step, point.value) for point in halves] == list(enumerate(contestant.scores["V"], 1))
         difference = {"difference/PE": -1 / 3, "p_adjusted/PE": 0.08}
         assert single.data.metrics.items() >= difference.items()
+        assert single.data.tags["branchsweep.verdict/PE"] == "undecided"
+        assert not any("verdict" in name for name in branched.data.tags)
+        assert single.data.metrics["r2_median/PE"] == pytest.approx(0.8 + 4.5 / 300)
         assert not difference.keys() & metrics.keys(), "the reference is not compared with itself"
         assert "parameters" not in forest.data.metrics
         trial = {f"{figure}/{head}" for figure in ("r2", "rmse") for head in ("PE", "V")} | {"r2/mean", "r2_se/PE"}
@@ -165,6 +170,20 @@ class TestStoredRuns:
             "V/batch_norm": "True (9×), default (1×)",
         }
         assert forest.data.params == {"what": descriptions["forest"]}
+
+    def test_a_quick_form_has_what_it_cut_off_as_a_tag(self, mlflow_store: str) -> None:
+        tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        tracker.finish(example_comparison(cuts=("no pruning", "20 epochs instead of 60")), {})
+        tags = client_of(tracker).get_run(tracker.run_id).data.tags
+        assert tags["branchsweep.cuts"] == "no pruning; 20 epochs instead of 60"
+        assert open_comparison(mlflow_store, tracker.run_id).comparison.tags == comparison_record().tags
+
+    def test_a_collapsed_half_is_a_tag_of_its_contestant(self, mlflow_store: str) -> None:
+        tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        scores = {"PE": (0.9,) * 9 + (-1.0,)}
+        tracker.finish(example_comparison(contestants=(example_contestant("fallen", 0.5, scores=scores, metrics={}),)), {})
+        (run,) = children(tracker)
+        assert run.data.tags["branchsweep.collapsed"] == "PE -1.0000 in half 10, 0.9000 to 0.9000 in the others"
 
     def test_a_failed_contestant_has_a_reason(self, mlflow_store: str) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)

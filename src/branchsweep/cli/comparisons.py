@@ -22,7 +22,9 @@ def compare(
     tracking_uri: TrackingUri = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The seed of the comparison.")] = None,
     workers: WorkersOption = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Tune on very few trials: about a minute, for a first look.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="For a first look: few trials and epochs; the result says what was cut.")
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again, even if this comparison is recorded.")] = False,
     output: Annotated[
         Path | None,
@@ -38,13 +40,13 @@ def compare(
 
     console = Console(stderr=True)
     chosen = load_comparison(comparison, all_overrides(overrides, None, seed))
-    chosen = chosen.quick() if quick else chosen
     opened = open_session(console, data, require_real, tracking_uri, resolve_workers(workers, chosen.experiment))
     if output:
         require_parent_folder(output)
     command = f"branchsweep compare {comparison}" + " --quick" * quick
     with handle_interrupt(console, INTERRUPTED_MESSAGE):
-        result, files = launch_comparison(chosen, replace(opened, fresh=fresh), partial(comparison_files, command=command))
+        render = partial(comparison_files, command=command)
+        result, files = launch_comparison(chosen, replace(opened, fresh=fresh), render, quick)
     if output:
         output.write_text(str(files["report.html"]), encoding="utf-8")
         console.print(f"{output} written", highlight=False, soft_wrap=True)

@@ -32,13 +32,13 @@ QUICK_EPOCHS, QUICK_TRIALS = 20, 4
 
 NO_RUNGS = Pruning(rungs=[])
 
+EQUIVALENCE_MARGIN = 0.005
+"""The default of `equivalence_margin`."""
+
 EstimatorName = Literal["linear_regression", "k_nearest_neighbors", "random_forest", "histogram_gradient_boosting"]
 
 ESTIMATORS: tuple[str, ...] = get_args(EstimatorName)
 """The estimators of scikit-learn's that a contestant can be."""
-
-FASTEST_ESTIMATORS = ("linear_regression", "k_nearest_neighbors")
-"""The estimators of the quick form."""
 
 Fixed = Mapping[str, ParamValue]
 """Hyperparameters fixed at a value."""
@@ -125,7 +125,12 @@ class Comparison(ConfigModel):
         description="How a trial is scored within the rows that a contestant is tuned on; a hold-out of a quarter if absent.",
     )
     networks: int = Field(1, ge=1, le=32, description="Networks per half, from different initial weights.")
-    alpha: float = Field(0.05, gt=0, lt=1, description="Significance level, over all heads and contestants together (Holm).")
+    alpha: float = Field(0.05, gt=0, lt=1, description="Significance level, within each family of tests (Holm).")
+    equivalence_margin: float = Field(
+        EQUIVALENCE_MARGIN,
+        gt=0,
+        description="The difference of scores up to which contestants count as equal, where two one-sided tests show that.",
+    )
     transfer: Transfer | None = Field(
         None,
         description="Their difference is the gain by sharing; the first network and the first single if absent.",
@@ -210,23 +215,40 @@ class Comparison(ConfigModel):
         return self.reference or next(iter(self.contestants))
 
     def quick(self) -> Comparison:
-        """A small comparison for a first look: the networks, hardly tuned, and the two fastest estimators."""
-        contestants = {
-            name: contestant
-            for name, contestant in self.contestants.items()
-            if not isinstance(contestant, Estimator) or contestant.estimator in FASTEST_ESTIMATORS or name == self.reference
-        }
+        """A small comparison of the same contestants for a first look; `quick_cuts` says what it leaves out."""
         fit = self.experiment.fit.model_copy(update={"epochs": min(self.experiment.fit.epochs, QUICK_EPOCHS)})
         return self.model_copy(
             update={
                 "experiment": self.experiment.model_copy(update={"fit": fit, "pruning": NO_RUNGS}),
-                "contestants": contestants,
-                "budget": Budget(trials=min(self.budget.trials, QUICK_TRIALS)),
+                "budget": self.budget.model_copy(update={"trials": min(self.budget.trials, QUICK_TRIALS)}),
                 "tuning": "once",
                 "networks": 1,
                 "sharing": None,
             }
         )
+
+    def quick_cuts(self) -> tuple[str, ...]:
+        """What `quick` cuts off this comparison, in words."""
+        return tuple(self._quick_cuts(self.quick()))
+
+    def _quick_cuts(self, quick: Comparison) -> Iterator[str]:
+        epochs, networks = self.experiment.fit.epochs, self.networks
+        if quick.budget.trials < self.budget.trials:
+            yield f"{quick.budget.trials} trials of tuning instead of {self.budget.trials}"
+        if quick.tuning != self.tuning:
+            yield "tuning once instead of inside every half"
+        training = []
+        if quick.experiment.fit.epochs < epochs:
+            training.append(f"{quick.experiment.fit.epochs} epochs instead of {epochs}")
+        if self.experiment.pruning_schedule.rungs:
+            training.append("no pruning")
+        own = [name for name, contestant in self.contestants.items() if getattr(contestant, "experiment", None)]
+        apart = f" (but for {', '.join(own)}: as in the experiment that is named there)" if own else ""
+        yield from (f"{cut}{apart}" for cut in training)
+        if quick.networks < networks:
+            yield f"one network in every half instead of {networks}"
+        if self.sharing:
+            yield "no scores by the number of shared layers"
 
     def experiment_of(self, contestant: Network | Single) -> Experiment:
         """The experiment that a contestant's networks are trained by, with the seed of the comparison."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from branchsweep.config.comparison import Comparison
+from branchsweep.config.comparison import EQUIVALENCE_MARGIN, Comparison
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
 from branchsweep.config.sections.search import RENAMED_KEYS
@@ -64,6 +64,8 @@ def comparison_key_fields(comparison: Comparison) -> dict[str, Any]:
     fields = comparison.model_dump(
         exclude={"question": True, "experiment": left_out, "contestants": {"__all__": {"experiment": left_out}}}
     )
+    if comparison.equivalence_margin == EQUIVALENCE_MARGIN:
+        del fields["equivalence_margin"]  # the first versions had none
     _with_first_names(fields["experiment"])
     for contestant in fields["contestants"].values():
         if contestant.get("experiment"):

@@ -1,46 +1,82 @@
-"""The conclusions of a comparison, as sentences."""
+"""The conclusions of a comparison, as sentences.
+
+They use the four verdicts of every table: a contestant gains or loses, it is undecided, or it is equal within a margin.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from branchsweep.config.comparison import EQUIVALENCE_MARGIN
 from branchsweep.config.metric_names import MEAN, common_metric
-from branchsweep.metrics.comparison_result import ContestantResult, PairwiseDifference
+from branchsweep.metrics.comparison_result import ContestantResult, PairwiseDifference, Verdict
 from branchsweep.metrics.names import label
 
 
-def transfer_sentences(transfer: Sequence[PairwiseDifference], heads: Sequence[str]) -> tuple[str, ...]:
-    """Which heads gain from shared layers significantly, which lose, and which do neither, in one sentence.
+def quick_sentence(cuts: Sequence[str]) -> str:
+    """What the quick form of a comparison cut off, in a sentence."""
+    return f"This is a first look (--quick): {'; '.join(cuts) or 'nothing was cut'}."
+
+
+def transfer_sentences(
+    transfer: Sequence[PairwiseDifference], heads: Sequence[str], margin: float = EQUIVALENCE_MARGIN
+) -> tuple[str, ...]:
+    """The verdict on each head's gain by shared layers, in one sentence; a second one names halves that collapsed.
 
     Args:
         transfer: The contestant with shared layers against the one without.
         heads: The heads, in order.
+        margin: What counts as equal.
 
     Returns:
-        One sentence, or none if no head was compared.
+        No sentence if no head was compared.
     """
     by_head = {difference.head: difference for difference in transfer}
     compared = [by_head[head] for head in heads if head in by_head]
-    gains = [difference for difference in compared if difference.is_significant and difference.difference > 0]
-    losses = [difference for difference in compared if difference.is_significant and difference.difference < 0]
-    undecided = [difference for difference in compared if difference not in gains + losses]
-    clauses: list[str] = []
-    if gains:
+    if not compared:
+        return ()
+    return (f"{'; '.join(_transfer_clauses(compared, margin))}.", *_collapsed(compared))
+
+
+def _transfer_clauses(compared: Sequence[PairwiseDifference], margin: float) -> Iterator[str]:
+    """A clause for each verdict; the first one says what it is about."""
+    by_verdict = _by_verdict(compared)
+    about = " by sharing"
+    if gains := by_verdict["gains"]:
         amounts = [f"{gain.difference:.4f} [{gain.low:.4f}, {gain.high:.4f}]" for gain in gains]
-        clauses.append(f"{_amounts('gains', gains, amounts)} from sharing")
-    if losses:
+        yield f"{_amounts('gains', gains, amounts)} from sharing"
+        about = ""
+    if losses := by_verdict["loses"]:
         amounts = [f"{-loss.difference:.4f} [{-loss.high:.4f}, {-loss.low:.4f}]" for loss in losses]
-        clauses.append(_amounts("loses", losses, amounts) + ("" if clauses else " by sharing"))
-    if undecided:
-        source = "" if clauses else " from sharing"
-        if len(undecided) == 1:
-            clauses.append(f"{undecided[0].head} neither gains nor loses{source} ({_with_interval(undecided[0])})")
+        yield f"{_amounts('loses', losses, amounts)}{about}"
+        about = ""
+    if equal := by_verdict["equal"]:
+        listed = _joined([f"{difference.head} ({_with_interval(difference)})" for difference in equal])
+        without = " with and without sharing" if about else ""
+        yield f"{listed} {_is(equal)} equal within {margin:g}{without}"
+    if undecided := by_verdict["undecided"]:
+        listed = _joined([f"{difference.head} ({_with_interval(difference)})" for difference in undecided])
+        if about and not equal:  # the only clause
+            yield f"Whether {listed} {_verb('gain', undecided)} or {_verb('lose', undecided)}{about} is undecided"
         else:
-            listed = _joined([f"{difference.head} ({_with_interval(difference)})" for difference in undecided])
-            clauses.append(f"{listed} neither gain nor lose{source}")
-    return (f"{'; '.join(clauses)}.",) if clauses else ()
+            yield f"{listed} {_is(undecided)} undecided"
+
+
+def _by_verdict(differences: Sequence[PairwiseDifference]) -> Mapping[Verdict, list[PairwiseDifference]]:
+    found: dict[Verdict, list[PairwiseDifference]] = {"gains": [], "loses": [], "equal": [], "undecided": []}
+    for difference in differences:
+        found[difference.verdict].append(difference)
+    return found
+
+
+def _is(differences: Sequence[PairwiseDifference]) -> str:
+    return "is" if len(differences) == 1 else "are"
+
+
+def _verb(verb: str, differences: Sequence[PairwiseDifference]) -> str:
+    return f"{verb}s" if len(differences) == 1 else verb
 
 
 def _amounts(verb: str, differences: Sequence[PairwiseDifference], amounts: Sequence[str]) -> str:
@@ -51,18 +87,29 @@ def _amounts(verb: str, differences: Sequence[PairwiseDifference], amounts: Sequ
     )
 
 
+def _collapsed(differences: Sequence[PairwiseDifference]) -> Iterator[str]:
+    """That verdicts rest on halves in which a contestant collapsed; nothing where none did."""
+    cases = [
+        f"{contestant} for {difference.head} in {_joined([f'half {half}' for half in halves])}"
+        for difference in differences
+        for contestant, halves in difference.collapsed.items()
+    ]
+    if cases:
+        yield f"This counts collapses: {_joined(cases)}; see the medians."
+
+
 def conclusions(
     contestants: Sequence[ContestantResult],
     differences: Sequence[PairwiseDifference],
     transfer: Sequence[PairwiseDifference],
     score_metrics: Mapping[str, str],
     reference: str,
+    margin: float = EQUIVALENCE_MARGIN,
 ) -> tuple[str, ...]:
     """What follows from a comparison, as sentences, the most important first.
 
-    First what heads gain from shared layers; then which contestant has the highest mean score; then which contestants it does
-    not differ from significantly, as far as that was tested: the reference from all others, another one from the reference
-    alone.
+    First what heads gain from shared layers; then which contestant has the highest mean score; then the verdicts on the others
+    against it, as far as that was tested: the reference against all others, another one against the reference alone.
 
     Args:
         contestants: The contestants in order.
@@ -70,39 +117,54 @@ def conclusions(
         transfer: The contestant with shared layers against the one without; may be empty.
         score_metrics: The name of the metric that is the score, by head, in order.
         reference: The name of the contestant that all others are compared with.
+        margin: What counts as equal.
     """
     means = {contestant.name: float(np.mean(contestant.scores[MEAN])) for contestant in contestants if not contestant.failure}
-    sentences = list(transfer_sentences(transfer, list(score_metrics)))
+    sentences = list(transfer_sentences(transfer, list(score_metrics), margin))
     if not means:
         return tuple(sentences)
     best = max(means, key=lambda name: means[name])
     sentences.append(f"{best} has the highest mean {label(common_metric(score_metrics.values()))}, {means[best]:.4f}.")
     of_means = {difference.contestant: difference for difference in differences if difference.head == MEAN}
     if best == reference and of_means:
-        sentences.append(_reference_is_best(list(of_means.values())))
+        sentences.append(_against_the_best(list(of_means.values()), margin))
     elif best in of_means:
-        differs = "differs significantly" if of_means[best].is_significant else "does not differ significantly"
         only = ", the only one it was compared with" if len(means) > 2 else ""
-        sentences.append(f"It {differs} from {reference}{only} ({_with_interval(of_means[best])}).")
+        sentences.append(f"It {_predicate(of_means[best], margin)} {reference}{only} ({_with_interval(of_means[best])}).")
     return tuple(sentences)
 
 
-def _reference_is_best(of_means: Sequence[PairwiseDifference]) -> str:
-    """Which contestants the reference, whose mean is the highest, differs from."""
-    others = [f"{difference.contestant} ({_with_interval(difference, -1)})" for difference in of_means]
-    undecided = [other for other, difference in zip(others, of_means, strict=True) if not difference.is_significant]
-    if not undecided:
-        return f"It differs significantly from {_joined(others)}."
-    rest = len(others) - len(undecided)
-    remainder = {0: "", 1: "; from the other one it does"}.get(rest, "; from all others it does")
-    return f"It does not differ significantly from {_joined(undecided, 'or')}{remainder}."
+def _predicate(difference: PairwiseDifference, margin: float) -> str:
+    """What a contestant does against the reference, up to the reference's name."""
+    words: dict[Verdict, str] = {
+        "gains": "gains on",
+        "loses": "loses against",
+        "equal": f"is equal within {margin:g} to",
+        "undecided": "is undecided against",
+    }
+    return words[difference.verdict]
 
 
-def _with_interval(difference: PairwiseDifference, sign: int = 1) -> str:
-    """The difference with its interval; with a sign of -1, the reference's score minus the contestant's."""
-    low, high = sorted((sign * difference.low, sign * difference.high))
-    return f"{sign * difference.difference:+.4f} [{low:.4f}, {high:.4f}]"
+def _against_the_best(of_means: Sequence[PairwiseDifference], margin: float) -> str:
+    """The verdicts on all others against the reference, whose mean is the highest."""
+    by_verdict = _by_verdict(of_means)
+    clauses = []
+    for found, predicate in ((by_verdict["undecided"], "undecided"), (by_verdict["equal"], f"equal within {margin:g}")):
+        if found:
+            listed = _joined([f"{difference.contestant} ({_with_interval(difference)})" for difference in found])
+            clauses.append(f"{listed} {_is(found)} {predicate}")
+    losing = by_verdict["loses"]
+    if losing and clauses:
+        clauses.append(f"{'all others lose' if len(losing) > 1 else f'{losing[0].contestant} loses'}")
+    elif losing:
+        clauses.append(f"{_joined([f'{loss.contestant} ({_with_interval(loss)})' for loss in losing])} {_verb('lose', losing)}")
+    return f"Against it {'; '.join(clauses)}."
 
 
-def _joined(parts: Sequence[str], last: str = "and") -> str:
-    return f" {last} ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+def _with_interval(difference: PairwiseDifference) -> str:
+    """The difference with its interval."""
+    return f"{difference.difference:+.4f} [{difference.low:.4f}, {difference.high:.4f}]"
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -9,13 +9,15 @@ the rows that it was tested on, in the order
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from branchsweep.config.codec import NullableFloat, from_data, json_name, to_data
 from branchsweep.config.metric_names import common_metric
+from branchsweep.metrics.collapse import Collapse, collapses
 from branchsweep.metrics.names import score_metrics_of
 from branchsweep.trial import Params
 
@@ -24,6 +26,16 @@ LATENCY_ROWS = 1000
 
 ByHalf = Mapping[str, tuple[NullableFloat, ...]]
 """By head, one value per half."""
+
+
+Verdict = Literal["gains", "loses", "undecided", "equal"]
+"""What a comparison says of a contestant against another: it gains or loses significantly; it is equal within the margin; or
+neither is shown, and the interval says how large the difference may be."""
+
+
+def half_names(count: int) -> tuple[str, ...]:
+    """What the halves are called, in their order."""
+    return tuple(f"half {half}" for half in range(1, count + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,11 @@ class ContestantResult:
     recipes: tuple[Mapping[str, Params], ...] = ()
     failure: Annotated[str, json_name("failed")] = ""
 
+    def collapses_of(self, head: str) -> tuple[Collapse, ...]:
+        """The halves in which its score of this head (or `mean`) lies far below the other halves."""
+        halves = self.scores.get(head, ())
+        return collapses({head: halves}, half_names(len(halves)))
+
 
 @dataclass(frozen=True, slots=True)
 class PairwiseDifference:
@@ -86,10 +103,14 @@ class PairwiseDifference:
         high: Its upper end.
         f: Statistic of the combined 5x2cv F test (Alpaydin 1999).
         p: Its p-value.
-        p_adjusted: The p-value with Holm's correction over all heads and contestants.
+        p_adjusted: The p-value with Holm's correction over the family of tests that the pair belongs to.
         p_t: Two-sided p-value of the corrected resampled t-test.
         effect: The difference divided by its standard deviation over the halves (Cohen's d of paired differences).
         is_significant: Whether `p_adjusted` is at most alpha and 0 is outside the interval.
+        p_equivalence: The p-value of two one-sided tests against the equivalence margin, with the same correction; NaN where
+            that was not tested.
+        is_equivalent: Whether `p_equivalence` is at most alpha.
+        collapsed: By contestant, the halves (from 1) in which its score lies far below its other halves.
     """
 
     head: Annotated[str, json_name("figure")]
@@ -104,6 +125,29 @@ class PairwiseDifference:
     p_t: NullableFloat
     effect: NullableFloat
     is_significant: bool
+    p_equivalence: NullableFloat = math.nan
+    is_equivalent: bool = False
+    collapsed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What is said of the contestant against the reference."""
+        if self.is_significant:
+            return "gains" if self.difference > 0 else "loses"
+        return "equal" if self.is_equivalent else "undecided"
+
+    @property
+    def reversed(self) -> PairwiseDifference:
+        """The same difference with the two contestants in each other's place."""
+        return replace(
+            self,
+            contestant=self.reference,
+            reference=self.contestant,
+            difference=-self.difference,
+            low=-self.high,
+            high=-self.low,
+            effect=-self.effect,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +166,12 @@ class SharingResult:
 
 
 class WarningCode(StrEnum):
-    """What a warning of a comparison is about: its table, a budget of seconds, or a contestant without scores."""
+    """What a warning of a comparison is about: its table, a budget of seconds, a contestant without scores, or one that collapsed."""
 
     TABLE = "table"
     BUDGET_SECONDS = "budget_seconds"
     CONTESTANT_FAILED = "contestant_failed"
+    COLLAPSED = "collapsed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +212,7 @@ class ComparisonResult:
         protocol: How it was done, as sentences made from `settings`.
         reference: The name of the contestant that all others are compared with.
         alpha: Level of the tests.
+        equivalence_margin: What still counts as equal; NaN where equality was not tested.
         contestants: The contestants in order.
         differences: Every contestant against the reference, by head and `mean`.
         transfer: By head and `mean`, the contestant with shared layers against the one without; empty if there are none.
@@ -174,6 +220,7 @@ class ComparisonResult:
         sharing: Scores by the number of shared layers; empty if that was not varied.
         sharing_layers: Hidden layers between inputs and heads in `sharing`.
         warnings: What a reader should know.
+        cuts: What a quick form cut off, such as `4 trials of tuning instead of 24`; empty for a comparison in full.
         seconds: Wall time.
         score_metrics: The name of the metric that is the score, by head.
         settings: How it was done; None in the record of a version that did not keep it.
@@ -195,6 +242,8 @@ class ComparisonResult:
     sharing: tuple[SharingResult, ...] = ()
     sharing_layers: int = 0
     warnings: tuple[str, ...] = ()
+    cuts: tuple[str, ...] = ()
+    equivalence_margin: NullableFloat = math.nan
     seconds: NullableFloat = field(default=0.0, compare=False)
     score_metrics: Mapping[str, str] = field(kw_only=True)
     settings: ComparisonSettings | None = None
@@ -211,6 +260,11 @@ class ComparisonResult:
         Scores are under the name of their metric (`r2`), as the other metrics are under theirs.
         """
         data = to_data(self, nan=None)
+        for name, differences in (("contrasts", self.differences), ("transfer", self.transfer)):
+            data[name] = [
+                {**fields, VERDICT: difference.verdict}
+                for fields, difference in zip(data[name], differences, strict=True)
+            ]
         data["measured"] = [_with_metric_names(contestant, self.metric) for contestant in data["measured"]]
         data["sharing"] = [_renamed(point, "scores", self.metric) for point in data["sharing"]]
         return json.dumps(data, allow_nan=False, ensure_ascii=False)
@@ -225,6 +279,8 @@ class ComparisonResult:
         data = json.loads(text)
         data["score_metrics"] = score_metrics_of(data["heads"], data.get("score_metrics"))
         metric = common_metric(data["score_metrics"].values())
+        for name in ("contrasts", "transfer"):
+            data[name] = [{key: value for key, value in fields.items() if key != VERDICT} for fields in data[name]]
         data["measured"] = [_without_metric_names(contestant, metric) for contestant in data["measured"]]
         data["sharing"] = [_renamed(point, metric, "scores") for point in data["sharing"]]
         return from_data(cls, data)
@@ -232,6 +288,9 @@ class ComparisonResult:
 
 Data = Mapping[str, Any]
 """A JSON object."""
+
+VERDICT = "verdict"
+"""The verdict on a difference among its JSON fields, which follows from the others."""
 
 
 def contestant_to_data(contestant: ContestantResult, metric: str) -> dict[str, Any]:

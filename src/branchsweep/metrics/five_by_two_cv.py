@@ -3,25 +3,27 @@
 All rows are divided into halves A and B, five times. Contestants are trained on A and tested on B and vice versa, which makes
 ten differences of each score (Dietterich 1998). Two contestants differ significantly where two tests agree:
 
-1. the combined F test (Alpaydin 1999), corrected for the number of heads and contestants (Holm 1979);
+1. the combined F test (Alpaydin 1999), corrected for all tests of its family (Holm 1979);
 2. the confidence interval of the corrected resampled t (Nadeau and Bengio 2003), which must not contain 0.
 
 The halves of a repetition exchange roles, and repetitions share rows, so the ten differences are not independent, and a plain
 t-test would reject too often. The F test uses the variance within each repetition, the interval a wider standard error.
-A difference that is not significant is not evidence of equality: the interval says how large it may still be.
+A difference that is not significant is not evidence of equality: the interval says how large it may still be. Equal within a
+margin is what two one-sided tests on the statistic of that interval say (Schuirmann 1987), with the same correction.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
 
-from branchsweep.config.comparison import N_REPETITIONS
+from branchsweep.config.comparison import EQUIVALENCE_MARGIN, N_REPETITIONS
+from branchsweep.metrics.collapse import collapsed_positions
 from branchsweep.metrics.comparison_result import ContestantResult, PairwiseDifference
-from branchsweep.metrics.significance import SignificanceSettings, corrected_t, holm, standardized
+from branchsweep.metrics.significance import SignificanceSettings, corrected_t, equivalence_p, holm, standardized
 from branchsweep.types import Floats
 
 HALVES_SHAPE = (N_REPETITIONS, 2)
@@ -62,7 +64,11 @@ def combined_f(differences: Floats) -> tuple[float, float]:
 
 
 def differences_to_reference(
-    contestants: Sequence[ContestantResult], reference: str, alpha: float
+    contestants: Sequence[ContestantResult],
+    reference: str,
+    alpha: float,
+    margin: float = EQUIVALENCE_MARGIN,
+    tested: Sequence[PairwiseDifference] = (),
 ) -> tuple[PairwiseDifference, ...]:
     """Compare every contestant with the reference, head by head; contestants that failed are left out.
 
@@ -70,6 +76,9 @@ def differences_to_reference(
         contestants: The contestants, the reference among them.
         reference: The name of the contestant that all others are compared with.
         alpha: Level of the tests, over all heads and contestants together; intervals are at 1 - alpha.
+        margin: What still counts as equal.
+        tested: Differences of another family of tests (the gain by sharing). A pair among them is not tested again: it has one
+            adjusted p-value, and does not count in this family.
 
     Returns:
         In the order of the contestants, and of the reference's scores. Empty if the reference failed.
@@ -81,11 +90,15 @@ def differences_to_reference(
     if found is None:
         names = ", ".join(contestant.name for contestant in contestants)
         raise ValueError(f"got the reference '{reference}', expected one of {names}")
-    return _compare([contestant for contestant in contestants if contestant is not found], found, alpha)
+    known = [either for pair in tested for either in (pair, pair.reversed) if either.reference == reference]
+    others = [contestant for contestant in contestants if contestant is not found]
+    untested = [contestant for contestant in others if contestant.name not in {pair.contestant for pair in known}]
+    compared = [*known, *_compare(untested, found, alpha, margin)]
+    return tuple(difference for contestant in others for difference in compared if difference.contestant == contestant.name)
 
 
 def pairwise_differences(
-    contestant: ContestantResult, reference: ContestantResult, alpha: float
+    contestant: ContestantResult, reference: ContestantResult, alpha: float, margin: float = EQUIVALENCE_MARGIN
 ) -> tuple[PairwiseDifference, ...]:
     """Compare one contestant with another, head by head, corrected for the number of heads alone.
 
@@ -93,6 +106,7 @@ def pairwise_differences(
         contestant: The contestant whose gain is measured (the one with shared layers).
         reference: The contestant that it is compared with (the one without).
         alpha: Level of the tests, over all heads together; intervals are at 1 - alpha.
+        margin: What still counts as equal.
 
     Returns:
         In the order of the reference's scores. Empty if one of the two failed.
@@ -100,11 +114,11 @@ def pairwise_differences(
     Raises:
         ValueError: One has not ten scores of each head.
     """
-    return _compare([contestant], reference, alpha)
+    return _compare([contestant], reference, alpha, margin)
 
 
 def _compare(
-    contestants: Sequence[ContestantResult], reference: ContestantResult, alpha: float
+    contestants: Sequence[ContestantResult], reference: ContestantResult, alpha: float, margin: float
 ) -> tuple[PairwiseDifference, ...]:
     if reference.failure:
         return ()
@@ -116,6 +130,8 @@ def _compare(
     }
     tests = {key: combined_f(values) for key, values in differences.items()}
     adjusted = holm({key: p for key, (_, p) in tests.items()})
+    equivalent = holm({key: equivalence_p(values.ravel(), TEST_SHARE, margin) for key, values in differences.items()})
+    by_name = {contestant.name: contestant for contestant in (reference, *contestants)}
     compared = []
     for (name, head), values in differences.items():
         f, p = tests[name, head]
@@ -135,9 +151,22 @@ def _compare(
                 p_t=difference.p,
                 effect=standardized(difference.mean, float(np.std(values, ddof=1))),
                 is_significant=p_adjusted <= alpha and not difference.low <= 0.0 <= difference.high,
+                p_equivalence=equivalent[name, head],
+                is_equivalent=equivalent[name, head] <= alpha,
+                collapsed=_collapsed_halves((by_name[name], reference), head),
             )
         )
     return tuple(compared)
+
+
+def _collapsed_halves(pair: Sequence[ContestantResult], head: str) -> Mapping[str, tuple[int, ...]]:
+    """By contestant, the halves (from 1) in which it collapsed; without those that did in none."""
+    found = {}
+    for contestant in pair:
+        halves = collapsed_positions(contestant.scores[head])
+        if halves:
+            found[contestant.name] = tuple(half + 1 for half in halves)
+    return found
 
 
 def _score_differences(contestant: ContestantResult, reference: ContestantResult, head: str) -> Floats:

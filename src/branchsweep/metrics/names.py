@@ -14,8 +14,9 @@ from branchsweep.config.metric_names import MEAN, MIXED, R2, common_metric, metr
 RMSE, MAE = "rmse", "mae"
 
 
-BEST, CURVE, HALF, STANDARD_ERROR, TEST = "best_{}", "curve_{}", "half_{}", "{}_se", "test_{}"
-"""What is recorded of a metric besides its value: the best so far, by epoch, by half, its standard error, on the test rows."""
+BEST, CURVE, HALF, MEDIAN, STANDARD_ERROR, TEST = "best_{}", "curve_{}", "half_{}", "{}_median", "{}_se", "test_{}"
+"""What is recorded of a metric besides its value: the best so far, by epoch, by half, the median over the halves, its standard
+error, on the test rows."""
 
 
 class Metric(NamedTuple):

@@ -147,6 +147,22 @@ def corrected_t(differences: Floats, validation_share: float, settings: Signific
     )
 
 
+def equivalence_p(differences: Floats, validation_share: float, margin: float) -> float:
+    """The p-value of two one-sided tests (Schuirmann 1987) on the statistic of the corrected resampled t-test.
+
+    The null hypothesis is that the true difference is at least `margin` in one direction or the other. At level alpha it is
+    rejected exactly where the statistic's interval at 1 - 2 alpha lies within the margin on both sides.
+
+    Args:
+        differences: One per fold, at least two.
+        validation_share: As of `corrected_t`.
+        margin: What still counts as equal, above 0.
+    """
+    above = corrected_t(differences + margin, validation_share).p_better
+    below = corrected_t(margin - differences, validation_share).p_better
+    return max(above, below)
+
+
 def standardized(value: float, unit: float) -> float:
     """The value divided by its standard error or deviation; where that is 0, the limit: 0 or an infinity."""
     if unit > 0:

@@ -7,8 +7,8 @@ import math
 from branchsweep.config.metric_names import MEAN
 from branchsweep.trial import ParamValue
 
-OUTCOME_MARKS = {"better": "▲", "worse": "▼", "undecided": "="}
-"""Symbols of significant and undecided differences; colour alone is not readable for everyone."""
+VERDICT_MARKS = {"gains": "▲", "loses": "▼", "equal": "=", "undecided": "?"}
+"""Symbols of the verdicts on a difference; colour alone is not readable for everyone."""
 
 
 SYNTHETIC_DATA_WARNING = "These scores are of the built-in synthetic table, not of measured data."
@@ -32,6 +32,11 @@ def format_score_with_error(score: float | None, error: float | None) -> str:
     return format_score(score) if error is None or math.isnan(error) else f"{format_score(score)} ± {error:.4f}"
 
 
+def format_median(median: float, score: float | None, error: float | None) -> str:
+    """A median with the mean beside it: for scores of which some lie far below the others."""
+    return f"median {format_score(median)}, mean {format_score_with_error(score, error)}"
+
+
 def format_difference(difference: float) -> str:
     """A difference of two scores, with its sign."""
     if math.isnan(difference):
@@ -53,6 +58,17 @@ def format_effect(deviations: float) -> str:
     if not math.isfinite(deviations):
         return "-"
     return f"{deviations:+.1f}" if abs(deviations) < 10 else f"{deviations:+.0f}"
+
+
+def verdict_legend(alpha: float, margin: float) -> str:
+    """What the symbols of the verdicts mean.
+
+    Args:
+        alpha: Level of the tests.
+        margin: What counts as equal; NaN where that was not tested.
+    """
+    equal = "" if math.isnan(margin) else f", = equal within {margin:g} (two one-sided tests)"
+    return f"▲ gains, ▼ loses (combined 5x2cv F test, Holm's correction, alpha {alpha:g}){equal}, ? undecided"
 
 
 def head_label(head: str) -> str:

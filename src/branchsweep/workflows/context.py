@@ -60,6 +60,7 @@ class ComparisonContext:
         halves: How it is cut.
         training: Trains lanes on the rows of `comparison_rows`.
         tracker: Records the comparison.
+        cuts: What a quick form cut off, in words.
     """
 
     comparison: Comparison
@@ -67,3 +68,4 @@ class ComparisonContext:
     halves: Halves
     training: TrainingContext
     tracker: ComparisonTracker
+    cuts: tuple[str, ...] = ()

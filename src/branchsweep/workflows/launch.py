@@ -13,6 +13,7 @@ from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.halves import split_halves
 from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import ConfigError, UserError
+from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.open import (
@@ -133,7 +134,7 @@ def launch_replay(run: str, session: Session, trial: int | None = None, toleranc
 
 
 def launch_comparison(
-    comparison: Comparison, session: Session, render: ComparisonRenderer
+    comparison: Comparison, session: Session, render: ComparisonRenderer, quick: bool = False
 ) -> tuple[ComparisonResult, Mapping[str, str | bytes]]:
     """Run a comparison, or resume it; of a comparison that is complete, the recorded result.
 
@@ -141,22 +142,28 @@ def launch_comparison(
         comparison: The contestants and the protocol.
         session: How and where.
         render: Makes the files that are kept with the comparison.
+        quick: Whether to run its quick form, for a first look.
 
     Returns:
         The result, and the files.
     """
+    cuts = comparison.quick_cuts() if quick else ()
+    comparison = comparison.quick() if quick else comparison
     dataset, _ = load_rows(comparison.experiment, session)
     halves = split_halves(comparison.experiment, dataset, session.data_path, comparison.seed)
     session.interface.message(f"halves: {halves.origin}")
+    if cuts:
+        session.interface.message(quick_sentence(cuts), "warning")
     record = new_comparison_record(comparison, dataset, halves)
     tracker = open_comparison_tracking(record, session.tracking_uri, session.fresh)
     recorded = tracker.conclusion
     if recorded:
         session.interface.message("this comparison is complete; add --fresh to run it again")
+        recorded = replace(recorded, cuts=cuts)
         return recorded, render(recorded, record.yaml)
     rows = comparison_rows(comparison, dataset, halves)
     with open_training(rows, session, comparison.experiment) as training:
-        result = compare(ComparisonContext(comparison, dataset, halves, training, tracker))
+        result = compare(ComparisonContext(comparison, dataset, halves, training, tracker, cuts))
     files = render(result, record.yaml)
     tracker.finish(result, files)
     return result, files

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from branchsweep.metrics.comparison_result import ComparisonResult
+from branchsweep.metrics.five_by_two_cv import pairwise_differences
 from branchsweep.reporting.comparison import exports, table
 from branchsweep.reporting.comparison.page import render_comparison_page
 from branchsweep.reporting.comparison.text import render_comparison
@@ -188,11 +190,46 @@ def test_text_marks_the_outcome_of_each_difference() -> None:
     lines = rendered(result).splitlines()
     index = next(number for number, line in enumerate(lines) if line.startswith("single"))
     expected = [table.find_difference(result.differences, head, "single") for head in ("PE", "V", "mean")]
-    marks = [re.sub(r"[^▲▼=]", "", cell) for cell in re.split(r" {2,}", lines[index + 1].strip())]
+    marks = [re.sub(r"[^▲▼=?]", "", cell) for cell in re.split(r" {2,}", lines[index + 1].strip())]
     assert marks == [
-        "=" if difference and not difference.is_significant else "▲" if difference and difference.difference > 0 else "▼"
+        {"gains": "▲", "loses": "▼", "equal": "=", "undecided": "?"}[difference.verdict]
         for difference in expected
+        if difference
     ]
+
+
+def test_a_collapsed_half_is_named_with_the_median_beside_the_mean() -> None:
+    halves = (0.79, 0.74, 0.77, 0.76, 0.78, -1.877, 0.75, 0.76, 0.77, 0.78)
+    base = example_comparison(names=("branched", "forest"))
+    mean = np.mean([base.contestants[0].scores["PE"], halves], axis=0)
+    fallen = replace(
+        base.contestants[0], name="fallen", scores={"PE": base.contestants[0].scores["PE"], "V": halves, "mean": tuple(mean)}
+    )
+    transfer = pairwise_differences(base.contestants[0], fallen, 0.05)
+    result = replace(
+        base,
+        contestants=(*base.contestants, fallen),
+        transfer=transfer,
+        differences=(*base.differences, *(difference.reversed for difference in transfer)),
+        equivalence_margin=0.005,
+    )
+    cell = next(row for row in table.comparison_rows(result) if row.contestant is fallen).cells["V"]
+    assert cell.lines == ("median 0.7650", "mean 0.5023 ± 0.2644", "half 6: -1.8770")
+    assert "…" not in rendered(result)
+    for text in (rendered(result, 160), render_comparison_page(result, "", ""), exports.comparison_markdown(result)):
+        assert all(line in text for line in cell.lines)
+        assert "undecided; fallen collapsed in half 6" in text
+    (line,) = [
+        line for line in csv.DictReader(io.StringIO(exports.summary_csv(result)))
+        if (line["contestant"], line["figure"]) == ("fallen", "V")
+    ]  # fmt: skip
+    assert (line["collapsed_halves"], line["verdict"], float(line["r2_median"])) == ("6", "undecided", pytest.approx(0.765))
+
+
+def test_what_a_quick_form_cut_off_is_said_everywhere() -> None:
+    result = replace(example_comparison(), cuts=("4 trials of tuning instead of 24", "no pruning"))
+    for text in (rendered(result), Page(render_comparison_page(result, "", "")).text, exports.comparison_markdown(result)):
+        assert "4 trials of tuning instead of 24; no pruning" in single_spaced(text)
 
 
 def test_long_name_is_folded_next_to_its_scores() -> None:

@@ -221,12 +221,51 @@ def test_sharing_varies_from_separate_networks_to_no_branches() -> None:
 
 def test_the_quick_form_is_a_comparison_of_the_same_networks() -> None:
     forest = {"kind": "estimator", "estimator": "random_forest"}
-    comparison = tiny_comparison(contestants={**tiny_comparison().contestants, "forest": forest}, sharing={"layers": 2})
-    quick = comparison.quick()
-    assert list(quick.contestants) == ["branched", "single", "shallow", "linear"]
+    whole = tiny_comparison(contestants={**tiny_comparison().contestants, "forest": forest}, sharing={"layers": 2})
+    quick = whole.quick()
+    assert quick.contestants == whole.contestants
     assert (quick.budget.trials, quick.tuning, quick.networks, quick.sharing) == (4, "once", 1, None)
     assert Comparison.model_validate(quick.model_dump()) == quick
     assert run(quick).conclusions
+
+
+def test_the_quick_form_says_all_that_it_cuts() -> None:
+    base = tiny_experiment(fit={"epochs": 50})
+    whole = tiny_comparison(
+        experiment=base,
+        contestants={**tiny_comparison().contestants, "old": {"kind": "network", "experiment": tiny_experiment()}},
+        networks=3,
+        sharing={"layers": 2},
+        budget={"trials": 6, "seconds": 100},
+    )
+    assert whole.quick().budget.seconds == 100
+    assert whole.quick_cuts() == (
+        "4 trials of tuning instead of 6",
+        "tuning once instead of inside every half",
+        "20 epochs instead of 50 (but for old: as in the experiment that is named there)",
+        "no pruning (but for old: as in the experiment that is named there)",
+        "one network in every half instead of 3",
+        "no scores by the number of shared layers",
+    )
+    assert whole.quick().quick_cuts() == ()
+
+
+def test_a_comparison_whose_reference_diverges_still_has_a_result() -> None:
+    wild = {"kind": "network", "fixed": {"learning_rate": 0.9, "trunk.depth": 2, "trunk.width": 4}}
+    comparison = tiny_comparison(contestants={"wild": wild, "branched": {"kind": "network"}}, budget={"trials": 9})
+    dataset = tiny_table()
+    rows = comparison_rows(comparison, dataset, halves_of(dataset))
+    result = run(comparison, dataset, FormulaTrainer(rows, diverges_above=0.5))
+    assert [bool(contestant.failure) for contestant in result.contestants] == [True, False]
+    assert result.differences == ()
+
+
+def test_a_pair_has_one_adjusted_p_value_and_the_protocol_names_the_families() -> None:
+    result = run(tiny_comparison())
+    of_pair = [difference for difference in result.differences if difference.contestant == "single"]
+    assert of_pair == [difference.reversed for difference in result.transfer]
+    assert any("two families" in sentence for sentence in result.protocol)
+    assert result.equivalence_margin == 0.005
 
 
 def test_two_networks_for_each_half_are_averaged() -> None:

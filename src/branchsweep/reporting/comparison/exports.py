@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from branchsweep.data.spreadsheets import csv_text
+from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.comparison_result import ComparisonResult, PairwiseDifference
-from branchsweep.metrics.names import STANDARD_ERROR, label
-from branchsweep.reporting.comparison.table import ComparisonRow, ScoreCell, comparison_rows, scored_heads
+from branchsweep.metrics.names import MEDIAN, STANDARD_ERROR, label
+from branchsweep.reporting.comparison.table import ComparisonRow, ScoreCell, comparison_rows, scored_heads, verdict_text
 from branchsweep.reporting.escaping import escape_markdown
 from branchsweep.reporting.formatting import (
-    OUTCOME_MARKS,
     SYNTHETIC_DATA_WARNING,
+    VERDICT_MARKS,
     format_bytes,
     format_difference,
     format_milliseconds,
@@ -19,12 +20,25 @@ from branchsweep.reporting.formatting import (
     format_parameters,
     format_seconds,
     head_label,
+    verdict_legend,
 )
 
 COST_FIELDS = ("parameters", "training_seconds", "tuning_seconds", "latency", "bytes")
 """Columns with fields of `ContestantCost`; times in seconds, latency per 1,000 rows."""
 
-DIFFERENCE_FIELDS = ("difference", "low", "high", "f", "p", "p_adjusted", "p_t", "effect", "is_significant")
+DIFFERENCE_FIELDS = (
+    "difference",
+    "low",
+    "high",
+    "f",
+    "p",
+    "p_adjusted",
+    "p_t",
+    "effect",
+    "is_significant",
+    "p_equivalence",
+    "verdict",
+)
 """Columns with fields of `PairwiseDifference`."""
 
 
@@ -41,8 +55,8 @@ def halves_csv(result: ComparisonResult) -> str:
 
 def summary_csv(result: ComparisonResult) -> str:
     """A line per contestant and head: mean score, its standard error, the difference to the reference, and costs."""
-    error = STANDARD_ERROR.format(result.metric)
-    header = ("contestant", "figure", result.metric, error, *DIFFERENCE_FIELDS, *COST_FIELDS)
+    error, median = STANDARD_ERROR.format(result.metric), MEDIAN.format(result.metric)
+    header = ("contestant", "figure", result.metric, error, median, "collapsed_halves", *DIFFERENCE_FIELDS, *COST_FIELDS)
     rows = (_summary(row, head, cell) for row in comparison_rows(result) for head, cell in row.cells.items())
     return csv_text(header, rows)
 
@@ -50,7 +64,8 @@ def summary_csv(result: ComparisonResult) -> str:
 def _summary(row: ComparisonRow, head: str, cell: ScoreCell) -> Sequence[object]:
     difference = [getattr(cell.difference, name) if cell.difference else None for name in DIFFERENCE_FIELDS]
     cost = [getattr(row.contestant.cost, name) for name in COST_FIELDS]
-    return row.contestant.name, head, cell.mean, cell.error, *difference, *cost
+    collapsed = " ".join(collapse.where.removeprefix("half ") for collapse in cell.collapses)
+    return row.contestant.name, head, cell.mean, cell.error, cell.median, collapsed, *difference, *cost
 
 
 def comparison_markdown(result: ComparisonResult) -> str:
@@ -61,6 +76,8 @@ def comparison_markdown(result: ComparisonResult) -> str:
         parts.append(f"*{escape_markdown(result.question)}*")
     if result.conclusions:
         parts.append(" ".join([f"**{escape_markdown(result.conclusions[0])}**", *map(escape_markdown, result.conclusions[1:])]))
+    if result.cuts:
+        parts.append(f"**{escape_markdown(quick_sentence(result.cuts))}**")
     if result.data["source"] == "stand-in":
         parts.append(f"**{SYNTHETIC_DATA_WARNING}**")
     parts += [f"Warning: {escape_markdown(sentence)}" for sentence in result.warnings]
@@ -68,11 +85,11 @@ def comparison_markdown(result: ComparisonResult) -> str:
     parts.append(_table(header, [_line(row, heads) for row in comparison_rows(result)]))
     parts.append(
         f"{label(result.metric)} ± standard error over the halves, and the difference to {escape_markdown(result.reference)}: "
-        f"▲ ▼ significantly better or worse (combined 5x2cv F test, Holm's correction, alpha {result.alpha:g}), = undecided."
+        f"{verdict_legend(result.alpha, result.equivalence_margin)}."
     )
     if result.transfer:
-        gains = [_gain(gain) for gain in result.transfer]
-        parts += ["## Gain by sharing layers", _table(["head", "gain", "interval", "p, adjusted"], gains)]
+        gains = [_gain(gain, result.equivalence_margin) for gain in result.transfer]
+        parts += ["## Gain by sharing layers", _table(["head", "gain", "interval", "p, adjusted", "sharing"], gains)]
     parts += ["## Protocol", "\n".join(f"- {escape_markdown(sentence)}" for sentence in result.protocol)]
     return "\n\n".join(parts) + "\n"
 
@@ -97,17 +114,18 @@ def _line(row: ComparisonRow, heads: Sequence[str]) -> list[str]:
 def _cell(cell: ScoreCell | None) -> str:
     if cell is None or cell.difference is None:
         return cell.text if cell else "-"
-    text = f"{cell.text} ({OUTCOME_MARKS[cell.outcome]} {format_difference(cell.difference.difference)})"
+    text = f"{cell.text} ({VERDICT_MARKS[cell.verdict]} {format_difference(cell.difference.difference)})"
     return f"**{text}**" if cell.difference.is_significant else text
 
 
-def _gain(gain: PairwiseDifference) -> list[str]:
+def _gain(gain: PairwiseDifference, margin: float) -> list[str]:
     difference = format_difference(gain.difference)
     return [
         escape_markdown(head_label(gain.head)),
         f"**{difference}**" if gain.is_significant else difference,
         f"{format_difference(gain.low)} to {format_difference(gain.high)}",
         format_p_value(gain.p_adjusted),
+        escape_markdown(f"{VERDICT_MARKS[gain.verdict]} {verdict_text(gain, margin)}"),
     ]
 
 

@@ -12,7 +12,6 @@ from branchsweep.reporting.comparison.table import (
     ComparisonRow,
     ScoreCell,
     comparison_rows,
-    difference_outcome,
     mean_and_error,
     scored_heads,
 )
@@ -36,8 +35,8 @@ from branchsweep.reporting.formatting import format_difference, format_score, he
 WIDTH = 880.0
 """Width of a figure in pixels."""
 
-COLOURS = {"better": BLUE, "worse": VERMILLION, "undecided": GREY, "": INK}
-"""Colours by outcome of the difference; markers of undecided ones are hollow as well."""
+COLOURS = {"gains": BLUE, "loses": VERMILLION, "equal": GREY, "undecided": GREY, "": INK}
+"""Colours by the verdict on the difference; markers of undecided ones are hollow as well."""
 
 MAX_STRETCH = 2.4
 """A contestant that would stretch the axis by more than this factor is left off it, and shown as a number."""
@@ -80,7 +79,7 @@ def _draw_contestants(panel: Axes, head: str, rows: Sequence[ComparisonRow]) -> 
         panel.axvline(reference.mean, color=INK, alpha=0.6, linewidth=1, dashes=(3, 3))
     for y, cell in enumerate(cells):
         if cell.mean < low:
-            note(panel, (low, y), f"◀ {format_score(cell.mean)}", offset=(4, 0), color=COLOURS[cell.outcome], fontweight="bold")
+            note(panel, (low, y), f"◀ {format_score(cell.mean)}", offset=(4, 0), color=COLOURS[cell.verdict], fontweight="bold")
         else:
             _draw_contestant(panel, y, cell)
     panel.set_yticks(range(len(rows)), [_label(row) for row in rows])
@@ -92,11 +91,11 @@ def _draw_contestants(panel: Axes, head: str, rows: Sequence[ComparisonRow]) -> 
 
 def _draw_contestant(panel: Axes, y: float, cell: ScoreCell) -> None:
     """Draw the scores on the halves, the interval of the difference, and the mean."""
-    colour = COLOURS[cell.outcome]
+    colour = COLOURS[cell.verdict]
     panel.scatter(cell.halves, [y + 0.27] * len(cell.halves), s=10, color=colour, alpha=0.6, linewidths=0)
     if cell.difference:
         panel.plot(_interval(cell, cell.difference), [y, y], color=colour, linewidth=2.4, solid_capstyle="butt")
-    hollow = cell.outcome == "undecided"
+    hollow = cell.verdict == "undecided"
     marker = "o" if cell.difference else "D"
     panel.plot([cell.mean], [y], marker, color=colour, markersize=8, markeredgewidth=1.8, mfc=PAPER if hollow else colour)
 
@@ -112,7 +111,9 @@ def _columns(count: int) -> int:
 
 
 def _label(row: ComparisonRow) -> str:
-    return f"{row.contestant.name} (reference)" if row.is_reference else row.contestant.name
+    name = f"{row.contestant.name} (reference)" if row.is_reference else row.contestant.name
+    collapsed = dict.fromkeys(collapse.where for cell in row.cells.values() for collapse in cell.collapses)
+    return f"{name}\n{', '.join(collapsed)} collapsed" if collapsed else name
 
 
 def _extent(cell: ScoreCell) -> tuple[float, float]:
@@ -153,15 +154,15 @@ def transfer(result: ComparisonResult) -> Figure:
     panel.grid(visible=False, axis="y")
     panel.set_xlabel(f"difference of {label(result.metric)}")
     panel.locator_params(axis="x", nbins=7)
-    note(panel, (0, -0.85), "◀ sharing hurts", offset=(-12, 0), ha="right")
-    note(panel, (0, -0.85), "sharing helps ▶", offset=(12, 0))
+    note(panel, (0, -0.85), "◀ loses by sharing", offset=(-12, 0), ha="right")
+    note(panel, (0, -0.85), "gains by sharing ▶", offset=(12, 0))
     return figure
 
 
 def _draw_gain(panel: Axes, row: int, gain: PairwiseDifference) -> None:
-    colour = COLOURS[difference_outcome(gain)]
+    colour = COLOURS[gain.verdict]
     panel.plot([gain.low, gain.high], [row, row], color=colour, linewidth=2.6, solid_capstyle="butt")
-    inside = colour if gain.is_significant else PAPER
+    inside = PAPER if gain.verdict == "undecided" else colour
     panel.plot([gain.difference], [row], "o", color=colour, markersize=9, markeredgewidth=1.8, mfc=inside)
     end, side = (gain.low, -1) if gain.difference < 0 else (gain.high, 1)
     note(panel, (end, row), format_difference(gain.difference), offset=(side * 8, 0), ha="right" if side < 0 else "left")
@@ -235,9 +236,9 @@ def _draw_costs(panel: Axes, points: Sequence[tuple[ComparisonRow, float, ScoreC
     panel.xaxis.set_major_formatter(lambda price, _position: f"{price:g}")
     panel.minorticks_off()
     for number, (_, price, cell) in enumerate(points, start=1):
-        colour, is_below = COLOURS[cell.outcome], cell.mean < low
+        colour, is_below = COLOURS[cell.verdict], cell.mean < low
         height = low if is_below else cell.mean
-        inside = PAPER if cell.outcome == "undecided" else colour
+        inside = PAPER if cell.verdict == "undecided" else colour
         marker = "v" if is_below else "o" if cell.difference else "D"
         panel.plot([price], [height], marker, color=colour, markersize=9, markeredgewidth=1.8, mfc=inside)
         note(panel, (price, height), f"{number}", offset=(9, 6), ha="left", fontweight="bold")

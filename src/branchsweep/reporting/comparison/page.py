@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from markupsafe import Markup
 
+from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.metrics.names import RMSE, label
 from branchsweep.reporting import formatting
@@ -33,6 +35,10 @@ def render_comparison_page(result: ComparisonResult, yaml: str, command: str) ->
         metric=label(result.metric),
         half_count=table.half_count(result),
         level=formatting.format_alpha(result.alpha),
+        legend=formatting.verdict_legend(result.alpha, result.equivalence_margin),
+        marks=formatting.VERDICT_MARKS,
+        verdict_text=partial(table.verdict_text, margin=result.equivalence_margin),
+        cuts=quick_sentence(result.cuts) if result.cuts else "",
         figures=_figures(result),
         captions=_captions(result),
         errors=list(_errors(result, rows)),
@@ -63,12 +69,12 @@ def _captions(result: ComparisonResult) -> dict[str, str]:
     return {
         "contestants": (
             f"The mean {metric} of each contestant over the halves (small points; right is better), with the {level} interval "
-            f"of its difference to {result.reference} (dashed line). Filled and coloured markers: significant after Holm's "
-            "correction."
+            f"of its difference to {result.reference} (dashed line). Blue gains, red loses, filled grey is equal within the "
+            "margin, hollow is undecided."
         ),
         "transfer": (
             f"{metric} of {shared}, one network for all heads, minus {metric} of {single}, one network per head, with the "
-            f"{level} interval. Filled and coloured markers: significant."
+            f"{level} interval. Blue gains, red loses, filled grey is equal within the margin, hollow is undecided."
         ),
         "sharing": (
             f"One recipe whose heads have {result.sharing_layers} hidden layers each: {metric} by the number of layers that "

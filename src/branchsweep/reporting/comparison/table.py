@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from branchsweep.config.metric_names import MEAN
+from branchsweep.metrics.collapse import Collapse
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult, PairwiseDifference
-from branchsweep.reporting.formatting import format_score_with_error
+from branchsweep.reporting.formatting import format_score, format_score_with_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +22,37 @@ class ScoreCell:
         mean: The score, averaged over the halves; NaN if there is none.
         error: Its standard error: the standard deviation over the halves (n - 1) divided by the root of their number. It
             describes the spread only, as halves share rows; the tests are in `difference`.
+        median: Its median over the halves.
         halves: The score on every half.
         difference: The difference to the reference; None for the reference itself, and if there is none.
+        collapses: The halves whose score lies far below the others. Mean and error do not describe such scores.
     """
 
     mean: float
     error: float
+    median: float
     halves: tuple[float, ...]
     difference: PairwiseDifference | None
+    collapses: tuple[Collapse, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The mean with its standard error; where halves collapsed, the median beside it, and these halves by name."""
+        mean = format_score_with_error(self.mean, self.error)
+        if not self.collapses:
+            return (mean,)
+        halves = (f"{collapse.where}: {format_score(collapse.score)}" for collapse in self.collapses)
+        return (f"median {format_score(self.median)}", f"mean {mean}", *halves)
 
     @property
     def text(self) -> str:
-        """The mean with its standard error."""
-        return format_score_with_error(self.mean, self.error)
+        """The same on one line."""
+        return "; ".join(self.lines)
 
     @property
-    def outcome(self) -> str:
-        """See `difference_outcome`; empty if there is no difference."""
-        return "" if self.difference is None else difference_outcome(self.difference)
+    def verdict(self) -> str:
+        """Of the difference; empty if there is none."""
+        return "" if self.difference is None else self.difference.verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +70,19 @@ class ComparisonRow:
     is_reference: bool
 
 
-def difference_outcome(difference: PairwiseDifference) -> str:
-    """`better` or `worse` than the reference if the difference is significant, else `undecided`."""
-    if not difference.is_significant:
-        return "undecided"
-    return "better" if difference.difference > 0 else "worse"
+def verdict_text(difference: PairwiseDifference, margin: float) -> str:
+    """The verdict in words, with the contestants that collapsed in some half.
+
+    Args:
+        difference: The difference.
+        margin: What counts as equal.
+    """
+    verdict = f"equal within {margin:g}" if difference.verdict == "equal" else difference.verdict
+    collapsed = [
+        f"{name} collapsed in {' and '.join(f'half {half}' for half in halves)}"
+        for name, halves in difference.collapsed.items()
+    ]
+    return "; ".join([verdict, *collapsed])
 
 
 def scored_heads(result: ComparisonResult) -> tuple[str, ...]:
@@ -87,7 +109,8 @@ def _row(result: ComparisonResult, contestant: ContestantResult) -> ComparisonRo
         scores = tuple(contestant.scores.get(head, ()))
         if scores and not contestant.failure:
             difference = find_difference(result.differences, head, contestant.name)
-            cells[head] = ScoreCell(*mean_and_error(scores), scores, difference)
+            median, collapses = float(np.median(scores)), contestant.collapses_of(head)
+            cells[head] = ScoreCell(*mean_and_error(scores), median, scores, difference, collapses)
     return ComparisonRow(contestant, cells, contestant.name == result.reference)
 
 

@@ -9,18 +9,19 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.names import label
 from branchsweep.reporting.comparison.table import (
     ComparisonRow,
     ScoreCell,
     comparison_rows,
-    difference_outcome,
     half_count,
     scored_heads,
+    verdict_text,
 )
 from branchsweep.reporting.formatting import (
-    OUTCOME_MARKS,
     SYNTHETIC_DATA_WARNING,
+    VERDICT_MARKS,
     format_alpha,
     format_difference,
     format_milliseconds,
@@ -28,6 +29,7 @@ from branchsweep.reporting.formatting import (
     format_parameters,
     format_seconds,
     head_label,
+    verdict_legend,
 )
 from branchsweep.reporting.text.layout import plain_table
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 SCORE_COLUMNS = 4
 """Columns of scores that fit into a terminal of a hundred columns; with one less, the costs fit too."""
 
-OUTCOME_STYLES = {"better": "bold green", "worse": "bold red"}
+VERDICT_STYLES = {"gains": "bold green", "loses": "bold red"}
 """Styles of significant differences."""
 
 
@@ -47,6 +49,8 @@ def render_comparison(result: ComparisonResult) -> RenderableType:
     if result.data["source"] == "stand-in":
         parts.append(Text(SYNTHETIC_DATA_WARNING, style="bold yellow"))
     parts += [Text(sentence, style="" if index else "bold green") for index, sentence in enumerate(result.conclusions)]
+    if result.cuts:
+        parts.append(Text(quick_sentence(result.cuts), style="bold yellow"))
     rows, heads = comparison_rows(result), scored_heads(result)
     with_costs = len(heads) < SCORE_COLUMNS
     for first in range(0, len(heads), SCORE_COLUMNS):
@@ -81,9 +85,9 @@ def _cell(row: ComparisonRow, cell: ScoreCell | None) -> Text:
     if cell is None:
         return Text("failed")
     if cell.difference is None:
-        return Text(f"{cell.text}\n{'reference' if row.is_reference else ''}")
-    difference = f"{OUTCOME_MARKS[cell.outcome]} {format_difference(cell.difference.difference)}"
-    return Text.assemble(cell.text, "\n", (difference, OUTCOME_STYLES.get(cell.outcome, "")))
+        return Text("\n".join([*cell.lines, "reference" if row.is_reference else ""]))
+    difference = f"{VERDICT_MARKS[cell.verdict]} {format_difference(cell.difference.difference)}"
+    return Text.assemble("\n".join(cell.lines), "\n", (difference, VERDICT_STYLES.get(cell.verdict, "")))
 
 
 def _costs(contestant: ContestantResult) -> tuple[str, str, str]:
@@ -95,7 +99,7 @@ def _costs(contestant: ContestantResult) -> tuple[str, str, str]:
 
 def _legend(result: ComparisonResult) -> str:
     return (
-        f"▲ ▼ significantly better or worse (combined 5x2cv F, Holm, alpha {result.alpha:g}), = undecided\n"
+        f"{verdict_legend(result.alpha, result.equivalence_margin)}\n"
         "± standard error over the halves; training on one half; latency per 1,000 rows"
     )
 
@@ -105,15 +109,16 @@ def _transfer(result: ComparisonResult) -> RenderableType:
     first = result.transfer[0]
     table = plain_table(f"gain by sharing layers: {first.contestant} minus {first.reference}")
     for column in ("", label(result.metric), f"{format_alpha(result.alpha)} interval", "p, adjusted", "sharing"):
-        table.add_column(column, justify="left" if column in {"", "sharing"} else "right", no_wrap=True)
-    effects = {"better": "helps", "worse": "hurts", "undecided": "undecided"}
+        table.add_column(column, justify="left" if column in {"", "sharing"} else "right", no_wrap=column != "sharing")
     for gain in result.transfer:
-        outcome = difference_outcome(gain)
         table.add_row(
             f"  {head_label(gain.head)}",
             format_difference(gain.difference),
             f"{format_difference(gain.low)} to {format_difference(gain.high)}",
             format_p_value(gain.p_adjusted),
-            Text(f"{OUTCOME_MARKS[outcome]} {effects[outcome]}", style=OUTCOME_STYLES.get(outcome, "")),
+            Text(
+                f"{VERDICT_MARKS[gain.verdict]} {verdict_text(gain, result.equivalence_margin)}",
+                style=VERDICT_STYLES.get(gain.verdict, ""),
+            ),
         )
     return table

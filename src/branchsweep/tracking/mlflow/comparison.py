@@ -135,7 +135,8 @@ class MlflowComparisonTracker(RunTracker):
                 self._write(measured, result)
             log_files(self._client, self.run_id, {**files, FINDINGS: result.to_json()})
             before = self._client.get_run(self.run_id).data.tags
-            tags = serialization.replace_tags(before, {"answer": "\n".join(result.conclusions), **_description(files)})
+            answer = {"answer": "\n".join(result.conclusions), **contestant_serialization.result_texts(result)}
+            tags = serialization.replace_tags(before, {**answer, **_description(files)})
             log_batches(self._client, self.run_id, contestant_serialization.sharing_gain_metrics(result), tags=tags)
             self._client.set_terminated(self.run_id, "FINISHED")
             self._parent = self._client.get_run(self.run_id)
@@ -143,7 +144,7 @@ class MlflowComparisonTracker(RunTracker):
 
     def _write(self, measured: ContestantResult, result: ComparisonResult) -> None:
         started = now_in_milliseconds()
-        tags = contestant_serialization.contestant_tags(measured, self.run_id)
+        tags = contestant_serialization.contestant_tags(measured, self.run_id, result.differences)
         run = self._client.create_run(self.experiment_id, started, tags, measured.name)
         metrics = contestant_serialization.contestant_metrics(measured, result.differences, result.score_metrics)
         log_batches(self._client, run.info.run_id, metrics, contestant_serialization.contestant_params(measured))

@@ -1,8 +1,9 @@
 """How a contestant of a comparison is written as tags, params and metrics of a run in MLflow.
 
 Metrics have the names that a trial's have, so `r2/PE` of a contestant can be compared with `r2/PE` of a trial in one table.
-Those that only comparisons have: `half_r2/PE` has one step per half, `difference/PE` and `p_adjusted/PE` are against the
-reference, and costs have plain names.
+Those that only comparisons have: `half_r2/PE` has one step per half, `r2_median/PE` is over the halves, `difference/PE`,
+`p_adjusted/PE` and `p_equivalence/PE` are against the reference, and costs have plain names. The verdict against the reference
+is the tag `verdict/PE`.
 """
 
 from __future__ import annotations
@@ -15,29 +16,47 @@ import numpy as np
 
 from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult, PairwiseDifference
-from branchsweep.metrics.names import HALF, STANDARD_ERROR
+from branchsweep.metrics.names import HALF, MEDIAN, STANDARD_ERROR
 from branchsweep.tracking.mlflow.serialization import LONGEST_REASON, MetricPoint, description_tag, tag_name
 from branchsweep.trial import ParamValue
+
+CUTS, VERDICT = "cuts", "verdict"
+"""Names of tags: what a quick form cut off; and before a slash and a head, the verdict on a difference."""
 
 MOST_COUNTED = 3
 """Most different values of a param that are counted; of more numbers, the range is given."""
 
 
-def contestant_tags(measured: ContestantResult, comparison: str) -> dict[str, str]:
+def contestant_tags(
+    measured: ContestantResult, comparison: str, differences: Sequence[PairwiseDifference] = ()
+) -> dict[str, str]:
     """The tags of a contestant's run.
 
     Args:
         measured: The contestant.
         comparison: Run id of the comparison.
+        differences: All of the comparison, of which those of this contestant are selected.
     """
     texts = {
         "role": "contestant",
         "comparison": comparison,
         "contestant": measured.name,
         "reason": measured.failure[:LONGEST_REASON],
+        "collapsed": "; ".join(str(collapse) for head in measured.scores for collapse in measured.collapses_of(head)),
+        **verdict_texts([difference for difference in differences if difference.contestant == measured.name]),
     }
     of_mlflow = {"mlflow.parentRunId": comparison, **description_tag(measured.description)}
     return of_mlflow | {tag_name(name): text for name, text in texts.items() if text}
+
+
+def verdict_texts(differences: Sequence[PairwiseDifference]) -> dict[str, str]:
+    """The verdict on each difference, by the name of its tag."""
+    return {f"{VERDICT}/{difference.head}": difference.verdict for difference in differences}
+
+
+def result_texts(result: ComparisonResult) -> dict[str, str]:
+    """What the comparison's own run has as tags, by their names: the verdict on each head's gain, what a quick form cut off."""
+    return {**verdict_texts(result.transfer), **({CUTS: "; ".join(result.cuts)} if result.cuts else {})}
 
 
 def contestant_params(measured: ContestantResult) -> dict[str, str]:
@@ -95,6 +114,7 @@ def _points(
         if difference.contestant == measured.name:
             yield MetricPoint(f"difference/{difference.head}", difference.difference)
             yield MetricPoint(f"p_adjusted/{difference.head}", difference.p_adjusted)
+            yield MetricPoint(f"p_equivalence/{difference.head}", difference.p_equivalence)
     cost = measured.cost
     if cost.parameters is not None:
         yield MetricPoint("parameters", cost.parameters)
@@ -102,11 +122,18 @@ def _points(
     yield MetricPoint("tuning_seconds", cost.tuning_seconds)
     yield MetricPoint("latency_ms", 1000 * cost.latency)
     yield MetricPoint("bytes", cost.bytes)
+    for head, halves in measured.scores.items():
+        yield MetricPoint(metric_of_head(MEDIAN.format(named[head]), head), median(halves))
 
 
 def mean(halves: Sequence[float]) -> float:
     """The mean over the halves; NaN without halves, or if one of them has no value."""
     return float(np.mean(halves)) if len(halves) and np.isfinite(halves).all() else math.nan
+
+
+def median(halves: Sequence[float]) -> float:
+    """The median over the halves; NaN without halves, or if one of them has no value."""
+    return float(np.median(halves)) if len(halves) and np.isfinite(halves).all() else math.nan
 
 
 def corrected_error(halves: Sequence[float]) -> float:

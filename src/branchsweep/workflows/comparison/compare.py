@@ -15,7 +15,7 @@ goes on from there.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from branchsweep.config.comparison import Comparison, Estimator
 from branchsweep.data.dataset import Dataset
@@ -28,7 +28,7 @@ from branchsweep.metrics.comparison_result import (
 )
 from branchsweep.workflows.comparison.contestants import fit_contestants, tune_contestant
 from branchsweep.workflows.comparison.estimators import evaluate_estimator
-from branchsweep.workflows.comparison.protocol import comparison_settings, protocol
+from branchsweep.workflows.comparison.protocol import comparison_settings, protocol, verdict_rules
 from branchsweep.workflows.comparison.sharing import shared_layers
 from branchsweep.workflows.context import ComparisonContext
 
@@ -48,8 +48,10 @@ def compare(context: ComparisonContext) -> ComparisonResult:
             results[name] = evaluate_estimator(name, contestant, context, recorded)
     in_order = tuple(results[name] for name in comparison.contestants)
     complete = [result for result in in_order if not result.failure]
-    differences = five_by_two_cv.differences_to_reference(complete, comparison.reference_name, comparison.alpha)
     transfer = _transfer(comparison, results)
+    differences = five_by_two_cv.differences_to_reference(
+        in_order, comparison.reference_name, comparison.alpha, comparison.equivalence_margin, transfer
+    )
     shared = shared_layers(comparison, context.training)
     settings, warnings = comparison_settings(comparison, context.halves), _warnings(comparison, dataset, in_order)
     return ComparisonResult(
@@ -58,18 +60,25 @@ def compare(context: ComparisonContext) -> ComparisonResult:
         run_id=context.tracker.run_id,
         heads={name: head.unit for name, head in comparison.experiment.heads.items()},
         data={"source": dataset.source, "location": dataset.location, "digest": dataset.digest, "rows": dataset.rows},
-        protocol=protocol(settings, comparison.alpha),
+        protocol=(*protocol(settings, comparison.alpha), *verdict_rules(comparison)),
         reference=comparison.reference_name,
         alpha=comparison.alpha,
         contestants=in_order,
         differences=differences,
         transfer=transfer,
         conclusions=comparison_conclusions.conclusions(
-            complete, differences, transfer, comparison.experiment.score_metrics, comparison.reference_name
+            complete,
+            differences,
+            transfer,
+            comparison.experiment.score_metrics,
+            comparison.reference_name,
+            comparison.equivalence_margin,
         ),
         sharing=shared,
         sharing_layers=comparison.sharing.layers if comparison.sharing else 0,
         warnings=tuple(sentence for _, sentence in warnings),
+        cuts=context.cuts,
+        equivalence_margin=comparison.equivalence_margin,
         seconds=time.perf_counter() - start,
         score_metrics=comparison.experiment.score_metrics,
         settings=settings,
@@ -82,7 +91,9 @@ def _transfer(comparison: Comparison, results: Mapping[str, ContestantResult]) -
     if comparison.transfer_pair is None:
         return ()
     shared, single = (results[name] for name in comparison.transfer_pair)
-    return () if shared.failure or single.failure else five_by_two_cv.pairwise_differences(shared, single, comparison.alpha)
+    if shared.failure or single.failure:
+        return ()
+    return five_by_two_cv.pairwise_differences(shared, single, comparison.alpha, comparison.equivalence_margin)
 
 
 def _warnings(comparison: Comparison, dataset: Dataset, results: Sequence[ContestantResult]) -> list[tuple[WarningCode, str]]:
@@ -91,4 +102,17 @@ def _warnings(comparison: Comparison, dataset: Dataset, results: Sequence[Contes
     if comparison.budget.seconds:
         warnings.append((WarningCode.BUDGET_SECONDS, "The budget has seconds, so another machine may find other recipes."))
     failed = [result for result in results if result.failure]
-    return warnings + [(WarningCode.CONTESTANT_FAILED, f"{result.name} has no scores: {result.failure}.") for result in failed]
+    warnings += [(WarningCode.CONTESTANT_FAILED, f"{result.name} has no scores: {result.failure}.") for result in failed]
+    heads = comparison.experiment.heads
+    collapsed = [sentence for result in results for head in heads for sentence in _collapse_warning(head, result)]
+    return warnings + [(WarningCode.COLLAPSED, sentence) for sentence in collapsed]
+
+
+def _collapse_warning(head: str, result: ContestantResult) -> Iterator[str]:
+    """In which halves a contestant collapsed, and what it scored in the others; nothing where it did in none."""
+    found = result.collapses_of(head)
+    if not found:
+        return
+    halves = " and ".join(f"{collapse.where} ({collapse.score:.4f})" for collapse in found)
+    others = f"{found[0].low:.4f} to {found[0].high:.4f} in the others"
+    yield f"{result.name} collapsed for {head} in {halves}, with {others}: its median is {found[0].median:.4f}."

@@ -97,3 +97,20 @@ def protocol(settings: ComparisonSettings, alpha: float) -> tuple[str, ...]:
         "and the interval of the corrected resampled t excludes zero."
     )
     return cut, spent, tuning, trained, decided
+
+
+def verdict_rules(comparison: Comparison) -> tuple[str, ...]:
+    """What the verdicts mean, and which tests are corrected together, as sentences."""
+    verdicts = (
+        "A contestant gains or loses where its difference counts. Two are equal where two one-sided tests on the statistic of "
+        "that interval show, with the same correction, that they differ by less than "
+        f"{comparison.equivalence_margin:g}. Else it is undecided: the interval says how large the difference may be."
+    )
+    reference, pair = comparison.reference_name, comparison.transfer_pair
+    if pair is None:
+        return verdicts, f"Holm's correction is over all tests: of every contestant against {reference}, by head and mean."
+    others = "all other contestants" if reference in pair else "all contestants"
+    return verdicts, (
+        f"Holm's correction is over two families of tests, by head and mean: {pair[0]} against {pair[1]} (the gain by sharing), "
+        f"and {others} against {reference}. A pair belongs to one of them, so it has one adjusted p-value wherever it stands."
+    )
