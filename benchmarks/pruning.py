@@ -90,7 +90,7 @@ def replayed(everything: Side, experiment: Experiment) -> set[int]:
 def test_r2(setting: _measure.Setting, recipe: Recipe, epochs: float, trainer: LocalWorkers) -> float:
     """Mean R² on the test rows of a recipe that is refitted for so many epochs; NaN if it diverges."""
     request = RefitRequest("the best trial", recipe, max(1, round(epochs)))
-    (members,) = refit([request], setting.experiment, setting.training(trainer))
+    (members,) = refit([request], setting.experiment, setting.training(trainer)).members
     if not members:
         return math.nan
     with temporary_model_folder() as folder:

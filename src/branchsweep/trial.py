@@ -77,10 +77,12 @@ class MeanScores:
     Args:
         values: The scores.
         errors: Their standard errors over the lanes; NaN for one lane.
+        medians: Where some lane's score lies far below the others, so that mean and error do not describe them: the median.
     """
 
     values: Mapping[str, float]
     errors: Mapping[str, float]
+    medians: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def mean(self) -> float:

@@ -42,6 +42,12 @@ def test_pending_rounds_are_among_the_key_fields_by_their_old_name() -> None:
     assert digest(sweep_key_fields(experiment)) == PENDING_ROUNDS_DIGEST
 
 
+@pytest.mark.parametrize("override", ["equivalence_margin=0.01", "experiment.promotion.gate.first=any"])
+def test_what_the_first_versions_did_not_have_is_among_the_key_fields_where_it_is_changed(override: str) -> None:
+    overrides = ["experiment.baselines=[]", "contestants.article.experiment.baselines=[]", override]
+    assert digest(comparison_key_fields(load_comparison(EXPERIMENTS / "compare.yaml", overrides))) != COMPARISON_DIGEST
+
+
 def test_the_key_fields_of_the_shipped_comparison_have_not_changed() -> None:
     overrides = ["experiment.baselines=[]", "contestants.article.experiment.baselines=[]"]  # a baseline is an absolute path
     assert digest(comparison_key_fields(load_comparison(EXPERIMENTS / "compare.yaml", overrides))) == COMPARISON_DIGEST
@@ -49,7 +55,15 @@ def test_the_key_fields_of_the_shipped_comparison_have_not_changed() -> None:
 
 @pytest.mark.parametrize(
     "override",
-    ["question=Why?", "search.trials=3", "search.patience=9", "baselines=[]", "confirmation.trials=2", "workers={kind: local}"],
+    [
+        "question=Why?",
+        "promotion.gate.first=any",
+        "search.trials=3",
+        "search.patience=9",
+        "baselines=[]",
+        "confirmation.trials=2",
+        "workers={kind: local}",
+    ],
 )
 def test_settings_that_do_not_change_results_are_not_among_the_key_fields(override: str) -> None:
     changed = load_experiment(EXPERIMENTS / "branched.yaml", [override])

@@ -401,6 +401,7 @@ def test_a_summary_has_the_best_trial_its_test_scores_the_champion_and_the_basel
     assert set(json.loads(summary.to_json())) == {
         "sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds", "references",
         "stopped_by", "front", "unmet", "importance", "edges", "confirmed", "members", "meetings",
+        "collapses",
     }  # fmt: skip
     text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
     assert f"trial {summary.best.trial}" in text and linear.name in text and "models:/tiny@champion" in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -68,6 +68,10 @@ def promote(
     model: Annotated[
         str | None, typer.Option("--model", help="Name of the registered model; default: the experiment's.")
     ] = None,
+    first: Annotated[
+        Literal["any", "sound"] | None,
+        typer.Option("--first", help="Which model may be the first champion; default: the experiment's promotion.gate.first."),
+    ] = None,
     data: DataPath = None,
     workers: WorkersOption = None,
     tracking_uri: TrackingUri = None,
@@ -77,7 +81,7 @@ def promote(
     from branchsweep.workflows.launch import launch_promotion
 
     session = open_session(Console(stderr=True), data, False, tracking_uri, resolve_workers(workers))
-    experiment, outcome = launch_promotion(sweep, session, trial, model, dry_run)
+    experiment, outcome = launch_promotion(sweep, session, trial, model, first, dry_run)
     Console().print(render_promotion_outcome(outcome, list(experiment.heads)))
     if outcome.finalist is None:
         raise typer.Exit(1)

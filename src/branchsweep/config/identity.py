@@ -11,6 +11,7 @@ from typing import Any
 from branchsweep.config.comparison import EQUIVALENCE_MARGIN, Comparison
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
+from branchsweep.config.sections.promotion import FIRST_DEFAULT
 from branchsweep.config.sections.search import RENAMED_KEYS
 
 STOPPING_CRITERIA = ("trials", "seconds", "target", "patience")
@@ -74,8 +75,11 @@ def comparison_key_fields(comparison: Comparison) -> dict[str, Any]:
 
 
 def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
-    """The experiment's fields, with those of `search` under the names that they had first."""
+    """The experiment's fields as the first versions had them: those of `search` by other names, one of the gate not at all."""
     first_names = {new: old for old, new in RENAMED_KEYS.items()}
+    gate = (experiment.get("promotion") or {}).get("gate", {})
+    if gate.get("first") == FIRST_DEFAULT:
+        del gate["first"]  # the first versions had none
     experiment["search"] = {first_names.get(key, key): value for key, value in experiment["search"].items()}
     if not experiment["table"]["missing"]:  # the first versions had no such key
         del experiment["table"]["missing"]

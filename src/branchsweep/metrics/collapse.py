@@ -7,9 +7,12 @@ mean should hide, and that no standard error describes: 0.79, 0.74, …, and -1.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from branchsweep.config.metric_names import MEAN
+from branchsweep.trial import MeanScores, Score
 
 DEVIATIONS = 5.0
 """How many standard deviations below the median a collapsed score lies, at least."""
@@ -94,3 +97,28 @@ def collapses(scores: Mapping[str, Sequence[float]], names: Sequence[str]) -> tu
             for position in positions
         ]
     return tuple(found)
+
+
+def lane_collapses(score: Score, seeds: int) -> tuple[Collapse, ...]:
+    """The lanes of a trial whose score of a head, or mean score, lies far below that of its other lanes.
+
+    Args:
+        score: A complete one; of one that failed there are none.
+        seeds: Lanes per fold.
+    """
+    scores = _lane_scores(score)
+    count = max(map(len, scores.values()), default=0)
+    return collapses(scores, [f"fold {lane // seeds}, seed {lane % seeds}" for lane in range(count)])
+
+
+def means_with_medians(score: Score) -> MeanScores:
+    """The means of a score, with the medians of what collapsed in some lane."""
+    scores = _lane_scores(score)
+    medians = {head: float(np.median(lanes)) for head, lanes in scores.items() if collapsed_positions(lanes)}
+    return replace(score.means, medians=medians)
+
+
+def _lane_scores(score: Score) -> Mapping[str, Sequence[float]]:
+    """By head and `mean`, the score of each lane; empty where they are not known."""
+    by_head = score.lane_scores
+    return {**by_head, MEAN: np.mean(list(by_head.values()), axis=0).tolist()} if by_head else {}

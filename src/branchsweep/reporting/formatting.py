@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from branchsweep.config.metric_names import MEAN
-from branchsweep.trial import ParamValue
+from branchsweep.trial import MeanScores, ParamValue
 
 VERDICT_MARKS = {"gains": "▲", "loses": "▼", "equal": "=", "undecided": "?"}
 """Symbols of the verdicts on a difference; colour alone is not readable for everyone."""
@@ -32,9 +32,17 @@ def format_score_with_error(score: float | None, error: float | None) -> str:
     return format_score(score) if error is None or math.isnan(error) else f"{format_score(score)} ± {error:.4f}"
 
 
-def format_median(median: float, score: float | None, error: float | None) -> str:
-    """A median with the mean beside it: for scores of which some lie far below the others."""
-    return f"median {format_score(median)}, mean {format_score_with_error(score, error)}"
+def format_mean_score(scores: MeanScores, head: str, separator: str = ", ") -> str:
+    """The mean score of a head with its standard error; where some network collapsed, the median before it.
+
+    Args:
+        scores: By head.
+        head: The head, or `mean`.
+        separator: Between the median and the mean.
+    """
+    mean = format_score_with_error(scores.values.get(head), scores.errors.get(head))
+    median = scores.medians.get(head)
+    return mean if median is None else f"median {format_score(median)}{separator}mean {mean}"
 
 
 def format_difference(difference: float) -> str:

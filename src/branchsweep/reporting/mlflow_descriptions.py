@@ -13,7 +13,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import common_metric
 from branchsweep.metrics.names import BEST, label
 from branchsweep.reporting.escaping import escape_markdown
-from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, promotion_outcome
+from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, format_mean_score, promotion_outcome
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
 from branchsweep.workflows.records.sweep_summary import SweepSummary
@@ -96,19 +96,14 @@ def _table(result: SweepSummary, heads: Sequence[str], best: Sequence[Result], l
         is_best = result.best is not None and result.best.trial == number
         cells = [f"**{name}**" if is_best else name, *(f"{trial.score.scores[head]:.4f}" for head in (*heads, "mean"))]
         if number in confirmed:
-            cells.append(_with_error(confirmed[number].scores.mean, confirmed[number].scores.errors["mean"]))
+            scores = confirmed[number].scores
+            cells.append("failed" if math.isnan(scores.mean) else format_mean_score(scores, "mean"))
         elif confirmed:
             cells.append("")
         yield f"| {f' | {GAP}'.join(cells)} |"
     yield ""
     metric = label(result.metric)
     yield f"Validation {metric} in the search, optimistic for the best of many trials; confirmed: new seeds on new folds."
-
-
-def _with_error(value: float, error: float) -> str:
-    if math.isnan(value):
-        return "failed"
-    return f"{value:.4f}" if math.isnan(error) else f"{value:.4f} ± {error:.4f}"
 
 
 def _promotion(result: SweepSummary, links: TrackingLinks) -> list[str]:
@@ -121,7 +116,7 @@ def _promotion(result: SweepSummary, links: TrackingLinks) -> list[str]:
 
 
 def _warnings(result: SweepSummary) -> list[str]:
-    sentences = [*result.unmet_constraints, *result.boundary_warnings]
+    sentences = [*result.unmet_constraints, *result.collapses, *result.boundary_warnings]
     return [*(f"- Warning: {escape_markdown(sentence)}" for sentence in sentences), *([""] if sentences else [])]
 
 

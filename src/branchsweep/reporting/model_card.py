@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from branchsweep.config.metric_names import common_metric
+from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.metrics.names import label, other_metrics
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.escaping import escape_markdown, one_line
+from branchsweep.reporting.formatting import format_mean_score
 from branchsweep.workflows.reporter import DescribedModel
 
 
 def model_card_lines(model: DescribedModel) -> Iterator[str]:
     """Lines of Markdown, following Mitchell et al. 2019 (Model Cards for Model Reporting)."""
     experiment, finalist, dataset, split = model.experiment, model.finalist, model.dataset, model.split
-    heads, score = experiment.heads, finalist.score
+    heads, means = experiment.heads, means_with_medians(finalist.score)
     kind = "one branched network" if len(model.members) == 1 else f"the mean of {len(model.members)} branched networks"
     yield f"# {escape_markdown(experiment.promotion.model if experiment.promotion else experiment.name)}"
     yield ""
@@ -42,7 +44,7 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
     searched = finalist.candidate.searched
     for head, measured in model.test.items():
         in_search = f"{searched.heads[head].score:.4f}" if searched else "-"
-        confirmed = f"{score.heads[head].score:.4f} ± {score.heads[head].score_se:.4f}"
+        confirmed = format_mean_score(means, head)
         errors = (f"{measured.metrics[other]:.4g}" if other in measured.metrics else "-" for other in others)
         cells = [
             escape_markdown(head),

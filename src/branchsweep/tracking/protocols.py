@@ -117,6 +117,9 @@ class PromotionCause(StrEnum):
     NOT_BETTER = "not_better"
     HEAD_WORSE = "head_worse"
     WORSE_ON_TEST_ROWS = "worse_on_test_rows"
+    CONSTANT_GUESS = "constant_guess"
+    BASELINE_BETTER = "baseline_better"
+    NOT_AS_CONFIRMED = "not_as_confirmed"
 
     @property
     def promotes(self) -> bool:
@@ -127,6 +130,9 @@ class PromotionCause(StrEnum):
             PromotionCause.NOT_BETTER,
             PromotionCause.HEAD_WORSE,
             PromotionCause.WORSE_ON_TEST_ROWS,
+            PromotionCause.CONSTANT_GUESS,
+            PromotionCause.BASELINE_BETTER,
+            PromotionCause.NOT_AS_CONFIRMED,
         }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Literal
 
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
@@ -76,7 +77,12 @@ def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
 
 
 def launch_promotion(
-    sweep: str, session: Session, trial: int | None = None, model: str | None = None, dry_run: bool = False
+    sweep: str,
+    session: Session,
+    trial: int | None = None,
+    model: str | None = None,
+    first: Literal["any", "sound"] | None = None,
+    dry_run: bool = False,
 ) -> tuple[Experiment, PromotionOutcome]:
     """Confirm the best trials of a recorded sweep, and promote the best one if the evidence suffices.
 
@@ -85,6 +91,7 @@ def launch_promotion(
         session: How and where.
         trial: The number of the trial to confirm; None for the best few.
         model: Name of the registered model; the experiment's if None.
+        first: Which model may be the first champion; what the experiment's gate says if None.
         dry_run: Whether to decide only, and register nothing.
 
     Returns:
@@ -99,6 +106,9 @@ def launch_promotion(
         policy = experiment.promotion or Promotion(model=model)
         experiment = experiment.model_copy(update={"promotion": policy.model_copy(update={"model": model})})
     name = recorded.sweep.name
+    if first and experiment.promotion:
+        gate = experiment.promotion.gate.model_copy(update={"first": first})
+        experiment = experiment.model_copy(update={"promotion": experiment.promotion.model_copy(update={"gate": gate})})
     if experiment.promotion is None:
         raise UserError(f"the sweep {name} names no registered model in promotion.model: give a name with --model NAME")
     dataset, split = load_rows(experiment, session)

@@ -11,7 +11,9 @@ from dataclasses import replace
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA
+from branchsweep.config.metric_names import MEAN
 from branchsweep.errors import ConfigError
+from branchsweep.metrics.collapse import lane_collapses, means_with_medians
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.runtime import environment_facts
@@ -23,7 +25,7 @@ from branchsweep.trial import Result, Status
 from branchsweep.types import Floats
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.progress import ProgressCallback
-from branchsweep.workflows.promotion.baseline_evaluation import Baseline, evaluate_baselines
+from branchsweep.workflows.promotion.baseline_evaluation import Baseline
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
 from branchsweep.workflows.promotion.champion import current_champion
 from branchsweep.workflows.promotion.confirmation import best_candidates
@@ -52,19 +54,14 @@ def run_sweep(sweep: SweepContext, driver: Driver, baselines: Sequence[Baseline]
     earlier = _recorded_summary(tracker.conclusion)
     search = run_search(experiment, driver, sweep.training, tracker, earlier.search_seconds if earlier else 0.0)
     evaluator = make_evaluator(experiment.objective, search.results)
-    networks = [baseline.candidate for baseline in baselines if baseline.candidate]
-    outcome = PromotionPipeline(sweep, evaluator).run(best_candidates(experiment, search.results, evaluator), networks)
-    by_name = {confirmed.candidate.name: confirmed for confirmed in outcome.confirmed if confirmed.candidate in networks}
-    compared = evaluate_baselines(baselines, by_name, sweep)
-    unfinished = _summarise(sweep, search, outcome, compared)
+    outcome = PromotionPipeline(sweep, evaluator).run(best_candidates(experiment, search.results, evaluator), baselines)
+    unfinished = _summarise(sweep, search, outcome)
     result = replace(unfinished, seconds=time.perf_counter() - start)
     _finish(sweep, result, search.results, outcome)
     return result
 
 
-def _summarise(
-    sweep: SweepContext, search: SearchResult, outcome: PromotionOutcome, compared: Sequence[BaselineResult]
-) -> SweepSummary:
+def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutcome) -> SweepSummary:
     """The summary of a sweep, without its wall time."""
     experiment, dataset, finalist = sweep.experiment, sweep.dataset, outcome.finalist
     counts = Counter(result.score.status for result in search.results)
@@ -78,9 +75,10 @@ def _summarise(
         best=_best(experiment, finalist) if finalist else None,
         confirmed=tuple(_confirmed(candidate) for candidate in outcome.confirmed if candidate.candidate.searched),
         members=outcome.members,
-        test_evaluations=_evaluations(sweep, outcome, compared),
+        test_evaluations=_evaluations(sweep, outcome, outcome.baselines),
         test_scores=outcome.test_scores,
-        baselines=tuple(compared),
+        baselines=outcome.baselines,
+        collapses=(*_collapsed_lanes(outcome.confirmed, experiment.confirmation.seeds), *outcome.collapses),
         registered=outcome.registered,
         seconds=0.0,
         search_seconds=search.seconds,
@@ -187,7 +185,9 @@ def promote_recorded(sweep: SweepContext, number: int | None = None, dry_run: bo
             numbers = ", ".join(map(str, sorted(complete)[:20])) + ", …" * (len(complete) > 20)
             raise ConfigError(f"got {number}, expected a complete trial of this sweep ({numbers})", "--trial")
         best = [ConfirmationCandidate(f"trial {number}", experiment, complete[number].trial, complete[number].score)]
-    outcome = PromotionPipeline(sweep, evaluator).run(best, dry_run=dry_run)
+    summary = _recorded_summary(sweep.tracking.tracker.conclusion)
+    evaluated = summary.baselines if summary else ()
+    outcome = PromotionPipeline(sweep, evaluator).run(best, evaluated=evaluated, dry_run=dry_run)
     _evaluations(sweep, outcome, [])
     return outcome
 
@@ -253,7 +253,18 @@ def _best(experiment: Experiment, finalist: ReevaluatedTrial) -> BestTrial:
 def _confirmed(candidate: ReevaluatedTrial) -> ConfirmedTrial:
     searched = candidate.candidate.searched
     assert searched is not None, "of the search's trials"
-    return ConfirmedTrial(candidate.candidate.trial.number, searched.scores, candidate.score.means, candidate.parameters)
+    confirmed = means_with_medians(candidate.score)
+    return ConfirmedTrial(candidate.candidate.trial.number, searched.scores, confirmed, candidate.parameters)
+
+
+def _collapsed_lanes(confirmed: Sequence[ReevaluatedTrial], seeds: int) -> list[str]:
+    """The networks of the confirmation that collapsed, as sentences."""
+    return [
+        f"{result.candidate.name} collapsed when confirmed: {collapse}"
+        for result in confirmed
+        for collapse in lane_collapses(result.score, seeds)
+        if collapse.head != MEAN
+    ]
 
 
 def _evaluations(sweep: SweepContext, outcome: PromotionOutcome, baselines: Sequence[BaselineResult]) -> int:

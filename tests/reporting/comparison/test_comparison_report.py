@@ -223,7 +223,8 @@ def test_a_collapsed_half_is_named_with_the_median_beside_the_mean() -> None:
         line for line in csv.DictReader(io.StringIO(exports.summary_csv(result)))
         if (line["contestant"], line["figure"]) == ("fallen", "V")
     ]  # fmt: skip
-    assert (line["collapsed_halves"], line["verdict"], float(line["r2_median"])) == ("6", "undecided", pytest.approx(0.765))
+    assert (line["collapsed_halves"], line["verdict"]) == ("6", "undecided")
+    assert float(line["r2_median"]) == pytest.approx(0.765)
 
 
 def test_what_a_quick_form_cut_off_is_said_everywhere() -> None:

@@ -35,12 +35,22 @@ class Ensemble(ConfigModel):
     )
 
 
+FIRST_DEFAULT: Literal["sound"] = "sound"
+"""The default of `promotion.gate.first`."""
+
+
 class Gate(ConfigModel):
     """When a challenger becomes champion."""
 
     alpha: float = Field(0.05, gt=0, lt=1, description="Significance level, over all heads together (Holm).")
     margin: float = Field(0.002, ge=0, description="The loss of score that a head may have before it counts as worse.")
     bootstrap: int = Field(2000, ge=100, le=100_000, description="Bootstrap resamples of the test rows for the intervals.")
+    first: Literal["any", "sound"] = Field(
+        FIRST_DEFAULT,
+        description="Which model becomes champion where there is none to compare it with. sound: one that is better than a "
+        "constant guess, not worse than the best baseline, and as good on the test rows as when it was confirmed; any: "
+        "whichever is the first.",
+    )
 
 
 class Promotion(ConfigModel):

@@ -12,7 +12,7 @@ from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.figures.axis_scales import axis_position, format_value, ticks
 from branchsweep.reporting.figures.trials import SweepFigure, score_label
-from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, format_score, format_score_with_error, promotion_outcome
+from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, format_mean_score, format_score, promotion_outcome
 from branchsweep.reporting.pages.html import figure_markup, render_template
 from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial
 from branchsweep.workflows.sweep_report import SweepReport
@@ -40,7 +40,7 @@ def render_sweep_page(report: SweepReport, figures: Sequence[SweepFigure], has_i
         question=experiment.question,
         synthetic=_synthetic_data(report),
         facts=_facts(report),
-        warnings=list(result.unmet_constraints),
+        warnings=[*result.unmet_constraints, *result.collapses],
         heads=list(experiment.heads),
         metric=score_label(report),
         comparison=_comparison(report),
@@ -191,9 +191,7 @@ def _comparison(report: SweepReport) -> list[Mapping[str, Any]]:
                 {"text": format_score(row.test_scores.get(head)), "is_best": row.test_scores.get(head) == highest[head]}
                 for head in heads
             ],
-            "confirmed": [
-                {"text": format_score_with_error(row.scores.values.get(head), row.scores.errors.get(head))} for head in heads
-            ],
+            "confirmed": [{"text": format_mean_score(row.scores, head)} for head in heads],
         }
         for index, row in enumerate(rows)
     ]

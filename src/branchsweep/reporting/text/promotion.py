@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from branchsweep.reporting.formatting import format_score, format_score_with_error, promotion_outcome
+from branchsweep.metrics.collapse import means_with_medians
+from branchsweep.reporting.formatting import format_mean_score, format_score, promotion_outcome
 from branchsweep.reporting.text.layout import BEST_STYLE, plain_table
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def render_promotion_outcome(outcome: PromotionOutcome, heads: Sequence[str]) ->
     for column in ("  candidate", *heads, "mean", "parameters"):
         table.add_column(column, justify="left" if column == "  candidate" else "right")
     for candidate in outcome.confirmed:
-        score = candidate.score
-        cells = [format_score_with_error(score.scores.get(head), score.scores_se.get(head)) for head in (*heads, "mean")]
+        score, means = candidate.score, means_with_medians(candidate.score)
+        cells = [format_mean_score(means, head, "\n") for head in (*heads, "mean")]
         cells = cells if score.is_complete else [score.reason, *("-" for _ in heads)]
         style = BEST_STYLE if candidate is outcome.finalist else ""
         table.add_row(f"  {candidate.candidate.name}", *cells, f"{candidate.parameters:,}", style=style)
@@ -35,6 +36,7 @@ def render_promotion_outcome(outcome: PromotionOutcome, heads: Sequence[str]) ->
     if outcome.test_scores:
         scores = "  ".join(f"{head} {format_score(score)}" for head, score in outcome.test_scores.items())
         parts.append(Text(f"on the test rows: {scores}"))
+    parts += [Text(f"warning: {sentence}", style="bold yellow") for sentence in outcome.collapses]
     if outcome.registered:
         version = f"{outcome.registered.model} version {outcome.registered.version}"
         decided = f"{version} {promotion_outcome(outcome.registered.promoted)}: {outcome.registered.because}."

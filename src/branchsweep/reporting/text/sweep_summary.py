@@ -14,8 +14,8 @@ from rich.text import Text
 from branchsweep.metrics.names import label, score_names
 from branchsweep.reporting.formatting import (
     SYNTHETIC_DATA_WARNING,
+    format_mean_score,
     format_score,
-    format_score_with_error,
     promotion_outcome,
 )
 from branchsweep.reporting.text.layout import BEST_STYLE, key_value_table, plain_table
@@ -54,8 +54,9 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
     parts += [Text(), _best_trial(result.best), Text(), _baselines(result, result.best, list(units)), Text()]
     if result.importance:
         parts += [_importance(result.importance, [*units, "mean"]), Text()]
-    if result.boundary_warnings:
-        parts += [*(Text(f"warning: {sentence}", style="yellow") for sentence in result.boundary_warnings), Text()]
+    warnings = [*result.collapses, *result.boundary_warnings]
+    if warnings:
+        parts += [*(Text(f"warning: {sentence}", style="yellow") for sentence in warnings), Text()]
     if result.test_scores is None:
         sentence = "All refits on the training rows diverged, so nothing is registered."
         parts.append(Text(sentence, style="bold red"))
@@ -63,7 +64,8 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
         champion = result.registered
         outcome = promotion_outcome(champion.promoted)
         parts.append(Text(f"{champion.model} version {champion.version} {outcome}: {champion.because}.", style="bold"))
-        command = f"  branchsweep predict models:/{champion.model}@champion TABLE.xlsx -o predictions.csv"
+        version = "@champion" if champion.promoted else f"/{champion.version}"
+        command = f"  branchsweep predict models:/{champion.model}{version} TABLE.xlsx -o predictions.csv"
         parts.append(Text(command, style="cyan"))
     parts.append(Text("  branchsweep ui", style="cyan"))
     if result.test_evaluations > MANY_TEST_EVALUATIONS:
@@ -117,7 +119,7 @@ def _confirmation(result: SweepSummary) -> RenderableType:
         cells = (
             f"{trial.trial}",
             format_score(searched),
-            format_score_with_error(confirmed, trial.scores.errors.get("mean")),
+            format_mean_score(trial.scores, "mean", "\n"),
             "-" if math.isnan(confirmed) else f"{searched - confirmed:+.4f}",
             f"{trial.parameters:,}",
         )
@@ -140,9 +142,7 @@ def _baselines(result: SweepSummary, best: BestTrial, heads: Sequence[str]) -> R
         ScoreRow(
             row.name,
             {
-                "confirmed": {
-                    head: format_score_with_error(row.scores.values.get(head), row.scores.errors.get(head)) for head in heads
-                },
+                "confirmed": {head: format_mean_score(row.scores, head, "\n") for head in heads},
                 "test": {head: format_score(row.test_scores.get(head)) for head in heads},
             },
             "" if index else BEST_STYLE,

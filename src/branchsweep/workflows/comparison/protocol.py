@@ -111,6 +111,6 @@ def verdict_rules(comparison: Comparison) -> tuple[str, ...]:
         return verdicts, f"Holm's correction is over all tests: of every contestant against {reference}, by head and mean."
     others = "all other contestants" if reference in pair else "all contestants"
     return verdicts, (
-        f"Holm's correction is over two families of tests, by head and mean: {pair[0]} against {pair[1]} (the gain by sharing), "
+        f"Holm's correction is over two families of tests, by head and mean: {pair[0]} against {pair[1]} (the gain by sharing) "
         f"and {others} against {reference}. A pair belongs to one of them, so it has one adjusted p-value wherever it stands."
     )

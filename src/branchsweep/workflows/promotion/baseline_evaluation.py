@@ -11,6 +11,7 @@ from branchsweep.config.experiment_checks import SKLEARN_BASELINES
 from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
+from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.models.baselines import fit, make_estimators
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.trial import HeadScore, Score, Status, Trial
@@ -118,7 +119,8 @@ def _estimator_result(name: str, sweep: SweepContext) -> BaselineResult:
 
 def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext) -> BaselineResult:
     experiment, score = confirmed.candidate.experiment, confirmed.score
-    members = refit([RefitRequest.of_confirmed(confirmed)], experiment, sweep.training)[0] if score.is_complete else []
+    requests = [RefitRequest.of_confirmed(confirmed)] if score.is_complete else []
+    members = [member for own in refit(requests, experiment, sweep.training).members for member in own]
     test: dict[str, float] = {}
     if members:
         with temporary_model_folder() as folder:
@@ -127,4 +129,4 @@ def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext) -> Baselin
             )
         by_head = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, kinds_by_head(experiment))
         test = {head: measured.score for head, measured in by_head.items()}
-    return BaselineResult(name=confirmed.candidate.name, scores=score.means, test_scores=test)
+    return BaselineResult(name=confirmed.candidate.name, scores=means_with_medians(score), test_scores=test)

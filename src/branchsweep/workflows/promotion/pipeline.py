@@ -21,13 +21,18 @@ from branchsweep.trial import HeadScore, Result
 from branchsweep.types import Floats
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.promotion import gate
+from branchsweep.workflows.promotion.baseline_evaluation import Baseline, evaluate_baselines
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
 from branchsweep.workflows.promotion.champion import CurrentChampion, current_champion, model_name
 from branchsweep.workflows.promotion.confirmation import choose_finalist, reevaluate
 from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
+from branchsweep.workflows.promotion.first_version import FirstVersion
 from branchsweep.workflows.promotion.refit import train_members
-from branchsweep.workflows.records.sweep_summary import PromotionResult
+from branchsweep.workflows.records.sweep_summary import BaselineResult, PromotionResult
 from branchsweep.workflows.reporter import DescribedModel
+
+REMEDY = "branchsweep promote --first any makes it champion nevertheless"
+"""What to do about a first version that is not sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class PromotionOutcome:
         decision: Whether the model becomes the champion; None where that was not to be decided.
         predictions: `(test rows, heads)` of the exported model, in natural units; None where it was not evaluated.
         model_files: The files of an exported model that is not registered, by name.
+        baselines: The baselines with their scores.
+        collapses: The refits that collapsed, each in a sentence.
     """
 
     confirmed: tuple[ReevaluatedTrial, ...]
@@ -53,6 +60,8 @@ class PromotionOutcome:
     decision: PromotionDecision | None = None
     predictions: Floats | None = field(default=None, repr=False, compare=False)
     model_files: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    baselines: tuple[BaselineResult, ...] = ()
+    collapses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,44 +77,88 @@ class PromotionPipeline:
     evaluator: ObjectiveEvaluator
 
     def run(
-        self, best: Sequence[ConfirmationCandidate], networks: Sequence[ConfirmationCandidate] = (), dry_run: bool = False
+        self,
+        best: Sequence[ConfirmationCandidate],
+        baselines: Sequence[Baseline] = (),
+        evaluated: Sequence[BaselineResult] = (),
+        dry_run: bool = False,
     ) -> PromotionOutcome:
         """Confirms all candidates, refits the finalist, evaluates it once on the test rows, and registers it.
 
         Args:
             best: The trials of which one is to be the finalist.
-            networks: The networks among the baselines.
+            baselines: What it is compared with.
+            evaluated: Baselines that were evaluated before, on the same rows and folds.
             dry_run: Decide without the test rows, and register nothing.
         """
         sweep = self.sweep
+        networks = [baseline.candidate for baseline in baselines if baseline.candidate]
         champion = current_champion(sweep.experiment, sweep.dataset, sweep.tracking.registry)
         rivals = [champion.candidate] if champion and champion.candidate else []
         confirmed = reevaluate([*best, *rivals, *networks], sweep.experiment, sweep.training)
+        by_name = {result.candidate.name: result for result in confirmed if result.candidate in networks}
+        compared = (*evaluated, *evaluate_baselines(baselines, by_name, sweep))
         finalist = choose_finalist(confirmed, sweep.experiment, self.evaluator)
         if finalist is None:
-            return PromotionOutcome(tuple(confirmed), None)
+            return PromotionOutcome(tuple(confirmed), None, baselines=compared)
         rival = next((result for result in confirmed if champion and result.candidate is champion.candidate), None)
         if dry_run:
-            return PromotionOutcome(tuple(confirmed), finalist, decision=self._decide(finalist, None, champion, rival))
-        members = train_members(finalist, confirmed, sweep.experiment, sweep.training, self.evaluator)
+            decision = self._decide(finalist, None, champion, rival)
+            decision = self._require_sound(decision, FirstVersion(finalist, None, compared), rival)
+            return PromotionOutcome(tuple(confirmed), finalist, decision=decision, baselines=compared)
+        trained = train_members(finalist, confirmed, sweep.experiment, sweep.training, self.evaluator)
+        members = trained.members
         if not members:
-            return PromotionOutcome(tuple(confirmed), finalist)
+            return PromotionOutcome(tuple(confirmed), finalist, baselines=compared, collapses=trained.collapses)
         with temporary_model_folder() as folder:
             x = sweep.dataset.x[sweep.split.test]
             csv_arguments = sweep.dataset.csv_arguments
             predictions = export_and_predict(members, sweep.experiment, x, sweep.training.trainer, folder, csv_arguments)
             test = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, kinds_by_head(sweep.experiment))
+            test_scores = {head: measured.score for head, measured in test.items()}
             registered: PromotionResult | None = None
-            decision: PromotionDecision | None = None
+            decided: PromotionDecision | None = None
             if sweep.experiment.promotion:
                 sweep.training.progress.on_stage("registering the model")
-                decided = self._decide(finalist, predictions, champion, rival)
-                decision = replace(decided, against=champion.champion.version if champion else 0)
+                decision = self._decide(finalist, predictions, champion, rival)
+                decision = self._require_sound(decision, FirstVersion(finalist, test_scores, compared), rival)
+                evidence = {**decision.evidence, **({"collapses": list(trained.collapses)} if trained.collapses else {})}
+                decided = replace(decision, evidence=evidence, against=champion.champion.version if champion else 0)
                 exported = _ExportedFinalist(finalist, members, test, folder)
-                registered = self._register(exported, decision, champion)
+                registered = self._register(exported, decided, champion)
             files = {} if registered else {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
-        test_scores = {head: measured.score for head, measured in test.items()}
-        return PromotionOutcome(tuple(confirmed), finalist, test_scores, len(members), registered, decision, predictions, files)
+        return PromotionOutcome(
+            tuple(confirmed),
+            finalist,
+            test_scores,
+            len(members),
+            registered,
+            decided,
+            predictions,
+            files,
+            compared,
+            trained.collapses,
+        )
+
+    def _require_sound(
+        self, decision: PromotionDecision, first: FirstVersion, rival: ReevaluatedTrial | None
+    ) -> PromotionDecision:
+        """The decision; not to promote where there was no champion to compare with, and the model is not sound.
+
+        Args:
+            decision: By the gate.
+            first: The model with what it is judged by.
+            rival: The champion with its confirmed score; None if there is none, or it cannot be trained again.
+        """
+        experiment = self.sweep.experiment
+        assert experiment.promotion is not None, "only an experiment with a promotion policy decides"
+        gate = experiment.promotion.gate
+        if not decision.promote or gate.first == "any" or (rival and rival.lane_scores):
+            return decision
+        objection = first.objection(experiment.objective, gate.margin)
+        if objection is None:
+            return decision
+        return replace(decision, promote=False, because=f"{objection.sentence}; {REMEDY}", cause=objection.cause)
 
     def _decide(
         self,

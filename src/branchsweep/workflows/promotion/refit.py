@@ -1,23 +1,33 @@
-"""Trains recipes anew on all training rows: the networks of an exported model."""
+"""Trains recipes anew on all training rows: the networks of an exported model.
+
+A refit has no validation rows that would show that a network never learnt. So its score on the training rows is compared with
+the confirmed scores of its recipe, and with the other refits of it. Such a network is replaced from another seed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.metrics.collapse import FEWEST, is_far_below
 from branchsweep.metrics.objectives import ObjectiveEvaluator
+from branchsweep.metrics.scores import head_scores, mean_score
 from branchsweep.models import ensemble_selection
 from branchsweep.models.exported_model import ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.recipe import Recipe
 from branchsweep.training.lanes import Lane, refit_lanes
+from branchsweep.trial import HeadScore
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
+from branchsweep.workflows.promotion.evaluation import export_and_predict, temporary_model_folder
 from branchsweep.workflows.train_lanes import train_lanes
 
 SPARE_SEEDS = 2
-"""Fresh seeds that are tried beyond those that are needed, in case a refit diverges."""
+"""Fresh seeds that are tried beyond those that are needed, in case a refit diverges or collapses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +39,14 @@ class RefitRequest:
         recipe: What is trained.
         epochs: For how long.
         count: How many networks, each from a seed of its own.
+        confirmed: By head, the scores of the recipe's networks on the folds of the confirmation.
     """
 
     name: str
     recipe: Recipe
     epochs: int
     count: int = 1
+    confirmed: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def seeds(self, is_spare: bool) -> range:
         """The seeds of its networks, or those that replace networks which diverge. They do not depend on other requests."""
@@ -46,7 +58,34 @@ class RefitRequest:
 
         No validation rows are left to stop by.
         """
-        return cls(confirmed.candidate.name, confirmed.candidate.recipe, max(1, round(confirmed.score.epochs)), count)
+        epochs = max(1, round(confirmed.score.epochs))
+        return cls(confirmed.candidate.name, confirmed.candidate.recipe, epochs, count, confirmed.score.lane_scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Refits:
+    """The networks that were trained anew.
+
+    Args:
+        members: Of each request, as many as neither diverged nor collapsed; the best one where all collapsed.
+        collapses: The networks that collapsed, each in a sentence that says what became of it.
+    """
+
+    members: list[list[ModelMember]]
+    collapses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportMembers:
+    """The networks of an exported model.
+
+    Args:
+        members: The networks, with their shares; none if all diverged.
+        collapses: As of `Refits`.
+    """
+
+    members: Sequence[ModelMember]
+    collapses: tuple[str, ...] = ()
 
 
 def train_members(
@@ -55,17 +94,19 @@ def train_members(
     experiment: Experiment,
     training: TrainingContext,
     evaluator: ObjectiveEvaluator,
-) -> list[ModelMember]:
-    """The networks of the exported model, trained anew on all training rows; none if all diverge.
+) -> ExportMembers:
+    """The networks of the exported model, trained anew on all training rows.
 
     One of the finalist's recipe; or, where an ensemble is asked for, so many of it from as many seeds, or of the recipes that
     a greedy choice takes on the predictions that the confirmation made for rows that its networks were not trained on.
     """
     policy = experiment.promotion.ensemble if experiment.promotion else None
     if policy is None:
-        return refit([RefitRequest.of_confirmed(finalist)], experiment, training)[0]
+        refits = refit([RefitRequest.of_confirmed(finalist)], experiment, training)
+        return ExportMembers(refits.members[0], refits.collapses)
     if policy.choose == "seeds":
-        return _averaged(refit([RefitRequest.of_confirmed(finalist, policy.size)], experiment, training), [1.0])
+        refits = refit([RefitRequest.of_confirmed(finalist, policy.size)], experiment, training)
+        return ExportMembers(_averaged(refits.members, [1.0]), refits.collapses)
     eligible = [candidate for candidate in confirmed if candidate.candidate.searched is not None and candidate.lane_scores]
     predictions = {index: candidate.predictions for index, candidate in enumerate(eligible)}
     heads = kinds_by_head(experiment)
@@ -73,33 +114,76 @@ def train_members(
     requests = [
         RefitRequest.of_confirmed(eligible[index], max(1, round(share * policy.size))) for index, share in shares.items()
     ]
-    return _averaged(refit(requests, experiment, training), list(shares.values()))
+    refits = refit(requests, experiment, training)
+    return ExportMembers(_averaged(refits.members, list(shares.values())), refits.collapses)
 
 
-def refit(requests: Sequence[RefitRequest], experiment: Experiment, training: TrainingContext) -> list[list[ModelMember]]:
+def refit(requests: Sequence[RefitRequest], experiment: Experiment, training: TrainingContext) -> Refits:
     """Train recipes again on all training rows, all networks together.
 
-    Networks that diverge are replaced from other seeds, `SPARE_SEEDS` for each recipe.
+    Networks that diverge or collapse are replaced from other seeds, `SPARE_SEEDS` for each recipe.
 
     Args:
         requests: What is trained.
         experiment: Of all of them.
         training: Trains them.
-
-    Returns:
-        The networks of each request, as many as did not diverge.
     """
     members: list[list[ModelMember]] = [[] for _ in requests]
+    collapsed: list[list[_ScoredMember]] = [[] for _ in requests]
+    sentences: list[str] = []
     for is_spare in (False, True):
         lanes = {
             index: refit_lanes(request.recipe, experiment, request.seeds(is_spare), request.epochs)
             for index, request in enumerate(requests)
             if len(members[index]) < request.count
         }
-        trained = _train_on_all_rows(lanes, requests, experiment, training)
-        for index, found in trained.items():
-            members[index].extend(found[: requests[index].count - len(members[index])])
-    return members
+        for index, found in _train_on_all_rows(lanes, requests, experiment, training).items():
+            request = requests[index]
+            scored = _scored(found, experiment, training)
+            for candidate in scored:
+                collapse = _collapse(candidate, scored, request)
+                if not collapse:
+                    members[index].append(candidate.member)
+                    continue
+                collapsed[index].append(candidate)
+                remedy = "no seed is left" if is_spare else "it is trained again from another seed"
+                sentences.append(f"a refit of {request.name} collapsed ({collapse}); {remedy}")
+                training.progress.on_message(sentences[-1])
+            del members[index][request.count :]
+    for own, fallen in zip(members, collapsed, strict=True):
+        if not own and fallen:
+            own.append(max(fallen, key=lambda candidate: mean_score(candidate.scores)).member)
+    return Refits(members, tuple(sentences))
+
+
+@dataclass(frozen=True, slots=True)
+class _ScoredMember:
+    """A refitted network with its scores on the training rows."""
+
+    member: ModelMember
+    scores: Mapping[str, HeadScore]
+
+
+def _scored(members: Sequence[ModelMember], experiment: Experiment, training: TrainingContext) -> list[_ScoredMember]:
+    """Networks with the scores of their exported files on the training rows."""
+    rows, heads, scored = training.rows, kinds_by_head(experiment), []
+    for member in members:
+        with temporary_model_folder() as folder:
+            predictions = export_and_predict([member], experiment, rows.x, training.trainer, folder)
+        scored.append(_ScoredMember(member, head_scores(rows.y, predictions, heads)))
+    return scored
+
+
+def _collapse(candidate: _ScoredMember, siblings: Sequence[_ScoredMember], request: RefitRequest) -> str:
+    """How a refit collapsed: a head whose training score lies far below its siblings'; empty if none does."""
+    for head, measured in candidate.scores.items():
+        confirmed = list(request.confirmed.get(head, ()))
+        trained = [sibling.scores[head].score for sibling in siblings]
+        for others, where in ((confirmed, "when confirmed"), (trained if len(trained) >= FEWEST else [], "of its siblings")):
+            if is_far_below(measured.score, others):
+                median = float(np.median(others))
+                return f"{head} {measured.score:.4f} on the training rows, a median of {median:.4f} {where}"
+    return ""
 
 
 def _train_on_all_rows(

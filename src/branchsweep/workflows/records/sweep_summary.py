@@ -134,6 +134,7 @@ class SweepSummary:
             empty where the trials are too few to say.
         boundary_warnings: Hyperparameters of the best trial that are at a bound of the space, as sentences that propose the
             edit.
+        collapses: Networks of the confirmation, and refits, whose scores lie far below those of their siblings, as sentences.
         score_metrics: The name of the metric that is the score, by head.
     """
 
@@ -157,6 +158,7 @@ class SweepSummary:
     unmet_constraints: tuple[str, ...] = ()
     importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     boundary_warnings: tuple[str, ...] = ()
+    collapses: tuple[str, ...] = ()
     score_metrics: Mapping[str, str] = field(kw_only=True)
 
     def to_json(self) -> str:
@@ -191,6 +193,7 @@ class SweepSummary:
                 },
                 importance=self.importance,
                 edges=self.boundary_warnings,
+                collapses=self.collapses,
             )
         )
 

@@ -95,3 +95,4 @@ class SweepSummaryJson:
     references: Mapping[str, BaselineJson]
     importance: Mapping[str, Mapping[str, float]]
     edges: Sequence[str]
+    collapses: Sequence[str]
