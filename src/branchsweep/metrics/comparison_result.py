@@ -166,7 +166,7 @@ class SharingResult:
 
 
 class WarningCode(StrEnum):
-    """What a warning of a comparison is about: its table, a budget of seconds, a contestant that failed, or one that collapsed."""
+    """What a warning of a comparison is about: its table, a budget of seconds, or a contestant that failed or collapsed."""
 
     TABLE = "table"
     BUDGET_SECONDS = "budget_seconds"
