@@ -119,7 +119,7 @@ def test_predictions_of_a_head_do_not_depend_on_the_other_heads(name: str) -> No
 
 
 def r2_of_heads(estimator: str, x: Floats, y: Floats, unseen: Floats, actual: Floats) -> Floats:
-    predicted = fit(estimator, x, y, HEADS, None, seed=5).predict(unseen)
+    predicted = fitted(estimator, x, y, seed=5).predict(unseen)
     r2: Floats = np.asarray(r2_score(actual, predicted, multioutput="raw_values"))
     return r2
 
@@ -140,7 +140,7 @@ def test_a_column_in_small_units_beside_one_in_large_units_counts() -> None:
     seconds, mol = 1.7e9 + rng.uniform(0, 3e7, 400), rng.uniform(1, 10, 400) * 1e-3
     x = np.stack([seconds, mol], axis=1)
     y = np.stack([mol * 1e3 + rng.normal(0, 0.1, 400), seconds / 1e7 - mol * 1e3], axis=1)
-    predicted = fit("linear_regression", x[:300], y[:300], kinds("u", "v")).predict(x[300:])
+    predicted = fitted("linear_regression", x[:300], y[:300], kinds("u", "v")).predict(x[300:])
     assert r2_score(y[300:], predicted, multioutput="raw_values") == pytest.approx([0.998, 1.0], abs=0.001)
 
 
