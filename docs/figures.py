@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def score_table(rows: Sequence[Row], heads: Sequence[str]) -> str:
 
 def answer(result: ComparisonResult) -> str:
     """The conclusions of a comparison, as a quotation."""
-    return f"> {' '.join(result.conclusions)}"
+    return textwrap.fill(" ".join(result.conclusions), 128, initial_indent="> ", subsequent_indent="> ", break_long_words=False)
 
 
 def replaced(text: str, blocks: Mapping[str, str]) -> str:
