@@ -176,7 +176,7 @@ class TestStoredRuns:
         tracker.finish(example_comparison(cuts=("no pruning", "20 epochs instead of 60")), {})
         tags = client_of(tracker).get_run(tracker.run_id).data.tags
         assert tags["branchsweep.cuts"] == "no pruning; 20 epochs instead of 60"
-        assert open_comparison(mlflow_store, tracker.run_id).comparison.tags == comparison_record().tags
+        assert open_comparison(mlflow_store, tracker.run_id).comparison == comparison_record()
 
     def test_a_collapsed_half_is_a_tag_of_its_contestant(self, mlflow_store: str) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)

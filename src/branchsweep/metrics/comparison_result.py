@@ -262,8 +262,7 @@ class ComparisonResult:
         data = to_data(self, nan=None)
         for name, differences in (("contrasts", self.differences), ("transfer", self.transfer)):
             data[name] = [
-                {**fields, VERDICT: difference.verdict}
-                for fields, difference in zip(data[name], differences, strict=True)
+                {**fields, VERDICT: difference.verdict} for fields, difference in zip(data[name], differences, strict=True)
             ]
         data["measured"] = [_with_metric_names(contestant, self.metric) for contestant in data["measured"]]
         data["sharing"] = [_renamed(point, "scores", self.metric) for point in data["sharing"]]
