@@ -5,7 +5,8 @@
     ├── DataError                            a table is missing, unreadable, or does not fit the experiment
     │   └── DownloadError                    the built-in table could not be downloaded, or is not the published one
     ├── TrackingError                        the tracking store cannot be reached, or contains something unexpected
-    │   └── TrackingServerUnavailableError   its server does not respond at present: recording can wait
+    │   ├── TrackingServerUnavailableError   its server does not respond at present: recording can wait
+    │   └── UnreadableRecordError            a run or a version was changed by others, or written by half
     ├── BackendError                         a driver or trainer cannot do what the experiment asks of it
     │   └── ProgramCacheError                compiled programs cannot be read from disk or written to it
     └── OptunaExportError                    the Optuna storage that a sweep is exported to cannot be used
@@ -91,6 +92,10 @@ class TrackingError(UserError):
 
 class TrackingServerUnavailableError(TrackingError):
     """The tracking store's server does not respond at present: recording can wait."""
+
+
+class UnreadableRecordError(TrackingError):
+    """A run, a version or a file in the tracking store was changed by others, or written by half."""
 
 
 class BackendError(UserError):

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import platform
+import shutil
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 
 @contextmanager
@@ -45,6 +53,49 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+TEMPORARY, LOCK, CONTENT = "branchsweep-", "in-use", "content"
+"""Beginning of the names of temporary folders, the file in them that is locked as long as they are used, and what is used."""
+
+SETTLED_SECONDS = 10.0
+"""A temporary folder that is younger than this may belong to a process that is about to lock it."""
+
+
+@contextmanager
+def temporary_folder(prefix: str = TEMPORARY, parent: Path | None = None) -> Iterator[Path]:
+    """A folder for as long as the context is open. What killed processes have left of the same prefix is deleted first.
+
+    Args:
+        prefix: Beginning of its name.
+        parent: The folder that it is made in; the system's for temporary files if None.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    _delete_abandoned(prefix, parent or Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True) as name, ExitStack() as stack:
+        with suppress(OSError, NotImplementedError):  # a file system without locks: such a folder is never abandoned
+            stack.enter_context(_lock(Path(name)))
+        content = Path(name) / CONTENT
+        content.mkdir()
+        yield content
+
+
+def _delete_abandoned(prefix: str, parent: Path) -> None:
+    """Delete the temporary folders of processes that were killed: nobody holds their locks."""
+    for folder in parent.glob(f"{glob.escape(prefix)}*"):
+        # it is in use (Timeout is an OSError), of another user, or already deleted
+        with suppress(OSError, NotImplementedError):
+            if (folder / LOCK).is_file() and time.time() - folder.stat().st_mtime > SETTLED_SECONDS:
+                with _lock(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(folder: Path) -> FileLock:
+    from filelock import FileLock  # noqa: PLC0415  # takes as long to import as all the rest of the command line
+
+    return FileLock(folder / LOCK, timeout=0, thread_local=False)
 
 
 DEVICE = "device"

@@ -20,7 +20,7 @@ from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import open_driver
-from branchsweep.tracking import async_tracker
+from branchsweep.tracking import patience
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
@@ -125,7 +125,7 @@ def test_an_unavailable_server_has_every_trial_afterwards(
     server: SharedServer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Training goes on; all is delivered afterwards, in order, once, as if the server had never been away."""
-    monkeypatch.setattr(async_tracker, "LONGEST_PAUSE", 1.0)
+    monkeypatch.setattr(patience, "LONGEST_PAUSE", 1.0)
     experiment = tiny_experiment(name=name, search={"driver": "random", "trials": 24, "batch": 4})
     table = tiny_table()
     rows = training_rows(table, split_rows(experiment, table))

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from branchsweep.errors import BackendError, TrackingError, TrackingServerUnavailableError
-from branchsweep.tracking.async_registry import AsyncRegistry, AsyncTestAudit
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryRegistry, MemoryStore, MemoryTracker, StoredSweep
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.outbox import Outbox
+from branchsweep.tracking.patient_tracking import PatientRegistry, PatientTestAudit
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, SweepRecord, Tracker, Tracking
 from branchsweep.trial import Result
 from contracts.audit import AuditContract
@@ -47,7 +47,7 @@ class AsyncContract(TrackerContract, RegistryContract, AuditContract):
                 outbox = Outbox(tmp_path / store.tracker.run_id) if self.has_outbox else None
                 tracker = stack.enter_context(AsyncTracker(store.tracker, outbox))
                 opened.append(tracker)
-                return Tracking(tracker, AsyncRegistry(store.registry, tracker), AsyncTestAudit(store.test_audit, tracker))
+                return Tracking(tracker, PatientRegistry(store.registry, tracker), PatientTestAudit(store.test_audit, tracker))
 
             yield open_tracking
 
@@ -272,8 +272,8 @@ class TestFailure:
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds."""
-    monkeypatch.setattr("branchsweep.tracking.async_tracker.FIRST_PAUSE", 0.005)
-    monkeypatch.setattr("branchsweep.tracking.async_tracker.LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("branchsweep.tracking.patience.FIRST_PAUSE", 0.005)
+    monkeypatch.setattr("branchsweep.tracking.patience.LONGEST_PAUSE", 0.01)
 
 
 @pytest.mark.usefixtures("short_pauses")
@@ -333,19 +333,21 @@ class TestUnavailableServer:
             async_tracker.finish({"test_r2/PE": 0.5}, "", {})
             assert numbers(async_tracker) == [0, 1, 2]
             assert async_tracker.conclusion is not None and async_tracker.conclusion.metrics["test_r2/PE"] == 0.5
-        (message,) = progress.lines
-        assert NO_RESPONSE in message and "Ctrl-C" in message
+        unavailable, back = progress.lines
+        assert NO_RESPONSE in unavailable and "Ctrl-C" in unavailable
+        assert "is back" in back
 
-    def test_a_registration_is_not_repeated(self, tmp_path: Path) -> None:
+    def test_a_registration_waits_for_the_server(self, tmp_path: Path) -> None:
         remote = RemoteTracker()
         with AsyncTracker(remote) as async_tracker:
             record_each(async_tracker, [3])
             async_tracker.flush()
             remote.is_unavailable = True
-            with pytest.raises(TrackingServerUnavailableError):
-                AsyncRegistry(RemoteRegistry(remote), async_tracker).register(
-                    example_candidate(tmp_path, "plant"), PromotionDecision(True, "the first version")
-                )
+            remote.make_available_soon()
+            registered = PatientRegistry(RemoteRegistry(remote), async_tracker).register(
+                example_candidate(tmp_path, "plant"), PromotionDecision(True, "the first version")
+            )
+        assert registered.version == 1
 
     def test_results_are_offered_again_without_an_outbox(self) -> None:
         remote = RemoteTracker()
@@ -410,21 +412,16 @@ class SlowDownload(MemoryRegistry):
             yield folder
 
 
-def test_the_lock_is_not_renewed_during_a_download_but_while_its_files_are_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A renewal sets environment variables, which a download in another thread reads and copies."""
+def test_the_lock_is_renewed_during_a_slow_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("branchsweep.tracking.async_tracker.RENEW_SECONDS", 0.01)
     renewals, downloads = Renewals(), SlowDownload()
     downloads.register(example_candidate(tmp_path / "model", "plant"), PromotionDecision(True, "the first version"))
     with (
         AsyncTracker(RemoteTracker(), lock=renewals) as tracker,
-        AsyncRegistry(downloads, tracker).model_files("plant", 1) as folder,
+        PatientRegistry(downloads, tracker).model_files("plant", 1) as folder,
     ):
         assert (folder / "model.keras").is_file()
-        time.sleep(0.1)
-    assert [moment for moment in renewals.times if downloads.began <= moment <= downloads.ended] == []
-    assert any(moment > downloads.ended for moment in renewals.times)
+    assert any(downloads.began <= moment <= downloads.ended for moment in renewals.times)
 
 
 class TestRunLock:

@@ -25,11 +25,13 @@ from mlflow import MlflowClient
 from mlflow.models import ModelSignature
 from numpy.typing import NDArray
 
+from branchsweep.config.codec import to_json
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.errors import DataError, TrackingError
 from branchsweep.models import serving
 from branchsweep.tracking.champion_history import ChampionTenure, RollbackResult
 from branchsweep.tracking.mlflow import serialization
+from branchsweep.tracking.mlflow.champion_change import ChampionChanger
 from branchsweep.tracking.mlflow.model import download_model, load_predictor
 from branchsweep.tracking.mlflow.registry import MlflowRegistry, open_registry
 from branchsweep.tracking.mlflow.store import store_lock
@@ -419,7 +421,9 @@ class TestChampionHistory:
             ChampionTenure(1, f"2026-01-{day:02}T00:00:00+00:00", "2027-01-01T00:00:00+00:00", "x" * 300)
             for day in range(1, 29)
         ]
-        registry._write_tenures("plant", [*long, *registry.history("plant").tenures])
+        ChampionChanger(registry._client, "plant")._write(
+            "reigned", to_json([*long, *registry.history("plant").tenures], list[ChampionTenure])
+        )
         register(tracker.tracking, networks[0].candidate("plant"), PROMOTED)
         assert [tenure.version for tenure in registry.history("plant").tenures] == [*([1] * 29), 2]
 

@@ -27,6 +27,7 @@ from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.metrics.objectives import hypervolume
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.tracking.mlflow import serialization, ui_views
+from branchsweep.tracking.mlflow.request_limits import CONNECT_LIMITS
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.protocols import PromotionDecision, SweepRecord, TableRecord, Tracking
 from branchsweep.tracking.recorded_trials import RecordedTrials
@@ -463,7 +464,7 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
     def test_a_server_that_does_not_answer_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import socket
 
-        monkeypatch.setattr("branchsweep.tracking.mlflow.store.CONNECT_SECONDS", 1)
+        monkeypatch.setitem(CONNECT_LIMITS, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
         with socket.socket() as silent_socket:
             silent_socket.bind(("127.0.0.1", 0))
             silent_socket.listen()

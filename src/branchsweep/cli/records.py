@@ -150,7 +150,7 @@ def report(
     experiment = parse_recorded_experiment(recorded_sweep.yaml, where)
     summary = finished_result(experiment, recorded.conclusion)
     if summary is None:
-        raise UserError(f"{where} is not finished: resume it with branchsweep run first")
+        raise UserError(f"{where} is not finished, or its summary cannot be read: resume it with branchsweep run first")
     content = recorded_report(recorded, experiment, summary)
     files = {output.name: report_page(content)} if alone else report_files(content)
     write_files(output.parent if alone else output, files)

@@ -9,22 +9,22 @@ returns, the thread offers them again and again until the server has taken them,
 what it finds. Only an unavailable server is waited for; a refusal is an error at once. A store that is a file needs no outbox:
 where it cannot be written, neither can a file beside it.
 
-The thread also renews the run lock by which a process owns a sweep.
+Another thread renews the run lock by which a process owns a sweep, also while something else waits for a slow server.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self
 
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.tracking.outbox import Outbox
+from branchsweep.tracking.patience import Patience, Value, pauses
 from branchsweep.tracking.protocols import SweepConclusion, Tracker, TrackingLinks
 from branchsweep.trial import Result
 
@@ -36,9 +36,6 @@ With an outbox they are on disk, and a server that is unavailable must not stop 
 
 RENEW_SECONDS = 20.0
 """Seconds between renewals of the run lock."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds between attempts at a server that is unavailable: doubled each time, up to the longest."""
 
 RELEASE_SECONDS = 5.0
 """Seconds for which the exit waits for the thread before it leaves the run lock to expire."""
@@ -58,17 +55,6 @@ class RenewableLock(Protocol):
     def release(self) -> None:
         """Give the lock up."""
         ...
-
-
-Value = TypeVar("Value")
-
-
-def _pauses() -> Iterator[float]:
-    """Seconds to wait before each next attempt, without an end."""
-    pause = FIRST_PAUSE
-    while True:
-        yield pause
-        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 @dataclass
@@ -107,20 +93,22 @@ class AsyncTracker:
     ) -> None:
         self._tracker, self._outbox, self._lock, self._on_message = tracker, outbox, lock, on_message
         self._using = threading.Lock()  # held by whoever uses the tracker: the thread, or a caller
-        self._renewed = time.monotonic()
         self._changed = threading.Condition()  # guards what follows
         self._waiting = _Batch()
         self._is_writing = False
         self._is_away = False
         self._is_closed = False
         self._failure: Exception | None = None
+        self._loss: Exception | None = None  # another process has taken the lock over: nothing more is recorded
         # a daemon, so that a second Ctrl-C need not wait for a store that does not answer
         self._thread = threading.Thread(target=self._write, name="tracker", daemon=True)
+        self._renewing = threading.Thread(target=self._renew, name="run lock", daemon=True)
 
     def __enter__(self) -> Self:
         if self._outbox is not None:
             self._take_over_outbox(self._outbox)
         self._thread.start()
+        self._renewing.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -199,24 +187,13 @@ class AsyncTracker:
         Returns:
             What the action returns.
         """
-        for pause in _pauses():
-            try:
-                with self.exclusive():
-                    return action()
-            except TrackingServerUnavailableError as away:
-                if pause == FIRST_PAUSE:
-                    self._on_message(
-                        f"the server is away: {away}. Waiting until it is back; Ctrl-C leaves the rest to the next start"
-                    )
-                time.sleep(pause)
-        raise AssertionError("pauses have no end")
 
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """A context in which everything recorded is written, and neither the thread nor another caller uses the store."""
-        self.flush()
-        with self._using:
-            yield
+        def alone() -> Value:
+            self.flush()
+            with self._using:
+                return action()
+
+        return Patience(self._on_message).call(alone)
 
     def _take_over_outbox(self, outbox: Outbox) -> None:
         """Put what an earlier process has left in the outbox first into the queue."""
@@ -251,7 +228,7 @@ class AsyncTracker:
         return f"it lies in {self._outbox.folder}, and the same command records it; without that folder it is trained again"
 
     def _raise_failure(self) -> None:
-        failure, self._failure = self._failure, None
+        failure, self._failure = self._loss or self._failure, None
         if failure is not None:
             raise failure
 
@@ -261,7 +238,9 @@ class AsyncTracker:
             self._changed.notify_all()
         if self._outbox is not None:
             self._outbox.close()
-        if self._lock is None or self._is_away or not self._using.acquire(timeout=RELEASE_SECONDS):
+        self._renewing.join(RELEASE_SECONDS)
+        is_used = self._renewing.is_alive() or not self._using.acquire(timeout=RELEASE_SECONDS)
+        if self._lock is None or self._is_away or is_used:
             return  # a lock expires, or ends with the process
         try:
             with suppress(TrackingError):  # likewise
@@ -279,12 +258,11 @@ class AsyncTracker:
 
     def _deliver(self, batch: _Batch) -> None:
         """Write a batch, again and again while the server is unavailable, or until the exit."""
-        for pause in _pauses():
+        for pause in pauses():
             try:
                 with self._using:
-                    if self._is_closed:
+                    if self._is_closed or self._loss:
                         return
-                    self._renew()
                     self._record(batch.results)
             except TrackingServerUnavailableError as away:
                 if not self._wait(away, pause):
@@ -316,9 +294,19 @@ class AsyncTracker:
             self._changed.notify_all()
 
     def _renew(self) -> None:
-        if self._lock is not None and time.monotonic() - self._renewed >= RENEW_SECONDS:
-            self._lock.renew()
-            self._renewed = time.monotonic()
+        """The loop of the thread that renews the run lock."""
+        while self._lock is not None:
+            with self._changed:
+                if self._changed.wait_for(lambda: self._is_closed, RENEW_SECONDS):
+                    return
+            try:
+                self._lock.renew()
+            except TrackingServerUnavailableError:  # nobody else can take it now
+                continue
+            except Exception as failure:  # noqa: BLE001  # as in the other thread
+                self._loss = failure
+                self._fail(failure)
+                return
 
     def _record(self, results: Sequence[Result]) -> None:
         """Write a batch; if it is refused, result by result, since a store may refuse all because of the last of them."""
@@ -333,11 +321,11 @@ class AsyncTracker:
                 self._tracker.record([result])
 
     def _next(self) -> _Batch | None:
-        """All that is queued, as soon as there is something; an empty batch when a renewal is due; None after the exit."""
+        """All that is queued, as soon as there is something; None after the exit."""
         with self._changed:
             self._is_writing = False
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._waiting.results or self._is_closed, RENEW_SECONDS if self._lock else None)
+            self._changed.wait_for(lambda: self._waiting.results or self._is_closed)
             if self._is_closed:
                 return None
             batch, self._waiting = self._waiting, _Batch()
@@ -351,6 +339,7 @@ class AsyncTracker:
         with self._changed:
             self._failure, self._is_away = failure, False
             self._waiting = _Batch()
+            self._changed.notify_all()
 
 
 def _trials(count: int) -> str:

@@ -74,11 +74,13 @@ class ChampionHistory:
         model: Its name.
         versions: The newest first.
         tenures: In order of time.
+        problem: What of its record cannot be read, as a sentence; empty for a sound one.
     """
 
     model: str
     versions: Sequence[RegisteredVersion]
     tenures: Annotated[Sequence[ChampionTenure], json_name("reigns")]
+    problem: str = ""
 
     def to_json(self) -> str:
         """One JSON object, of the form that the documentation of `history --json` states; null for a missing number."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.comparison_result import ComparisonResult
+from branchsweep.runtime import temporary_folder, write_files
 from branchsweep.tracking.champion_history import champion_changed_message, version_files
 from branchsweep.tracking.protocols import (
     Champion,
@@ -213,10 +213,9 @@ class MemoryRegistry:
         files = self._store.files.get((model, version))
         if files is None:
             raise TrackingError(f"there is no models:/{model}/{version}")
-        with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
-            for name, content in files.items():
-                (Path(folder) / name).write_bytes(content)
-            yield Path(folder)
+        with temporary_folder() as folder:
+            write_files(folder, files)
+            yield folder
 
 
 class MemoryTestAudit:

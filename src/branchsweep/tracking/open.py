@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from branchsweep.runtime import DEVICE, cache_folder
+from branchsweep.tracking.patience import Patience
 from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker, SweepRecord, Tracking
 from branchsweep.tracking.run_reader import (
     RecordedSweep,
@@ -74,10 +75,10 @@ def open_tracking(
     Raises:
         TrackingError: There is no usable store at this URI, or another process runs this sweep.
     """
-    from branchsweep.tracking.async_registry import AsyncRegistry, AsyncTestAudit  # noqa: PLC0415
     from branchsweep.tracking.async_tracker import AsyncTracker  # noqa: PLC0415
     from branchsweep.tracking.mlflow.tracker import MlflowTracker  # noqa: PLC0415
     from branchsweep.tracking.outbox import Outbox  # noqa: PLC0415
+    from branchsweep.tracking.patient_tracking import PatientRegistry, PatientTestAudit  # noqa: PLC0415
 
     tracker = MlflowTracker.open(record, tracking_uri, fresh, take_over)
     outbox = Outbox(outbox_folder(tracker.run_id)) if is_server(tracker.tracking_uri) else None
@@ -92,8 +93,8 @@ def open_tracking(
         store = tracker.tracking
         yield Tracking(
             async_tracker,
-            AsyncRegistry(store.registry, async_tracker),
-            AsyncTestAudit(store.test_audit, async_tracker),
+            PatientRegistry(store.registry, async_tracker),
+            PatientTestAudit(store.test_audit, async_tracker),
         )
 
 
@@ -106,36 +107,47 @@ def outbox_folder(run_id: str) -> Path:
     return cache_folder() / "spool" / run_id
 
 
-def open_recorded_tracking(tracking_uri: str | None, sweep: str = "") -> tuple[RecordedSweep, Tracking]:
+def open_recorded_tracking(
+    tracking_uri: str | None, sweep: str, on_message: Callable[[str], None]
+) -> tuple[RecordedSweep, Tracking]:
     """A recorded sweep to read from, and the tracking of its store, to promote one of its trials.
 
     Args:
         tracking_uri: The store; see `resolve_tracking_uri`.
         sweep: As of `open_recorded_sweep`.
+        on_message: Called with sentences for the user.
 
     Raises:
         TrackingError: There is no such sweep, or more than one.
     """
     from branchsweep.tracking.mlflow.tracker import open_existing  # noqa: PLC0415
+    from branchsweep.tracking.patient_tracking import PatientRegistry, PatientTestAudit  # noqa: PLC0415
 
     recorded = open_recorded_sweep(tracking_uri, sweep)
-    return recorded, open_existing(tracking_uri, recorded.run_id).tracking
+    store, patience = open_existing(tracking_uri, recorded.run_id).tracking, Patience(on_message)
+    return recorded, Tracking(
+        store.tracker, PatientRegistry(store.registry, patience), PatientTestAudit(store.test_audit, patience)
+    )
 
 
-def open_comparison_tracking(record: ComparisonRecord, tracking_uri: str | None, fresh: bool) -> ComparisonTracker:
+def open_comparison_tracking(
+    record: ComparisonRecord, tracking_uri: str | None, fresh: bool, on_message: Callable[[str], None]
+) -> ComparisonTracker:
     """Open a comparison to record it; the comparison of this key is resumed if the store has it, else it is started.
 
     Args:
         record: What is written down about the comparison.
         tracking_uri: The store; see `resolve_tracking_uri`. A sqlite file that does not exist is created.
         fresh: Start a new comparison in any case.
+        on_message: Called with sentences for the user.
 
     Raises:
         TrackingError: There is no usable store at this URI.
     """
     from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker  # noqa: PLC0415
+    from branchsweep.tracking.patient_tracking import PatientComparisonTracker  # noqa: PLC0415
 
-    return MlflowComparisonTracker.open(record, tracking_uri, fresh)
+    return PatientComparisonTracker(MlflowComparisonTracker.open(record, tracking_uri, fresh), Patience(on_message))
 
 
 def open_recorded_comparison(tracking_uri: str | None, comparison: str = "") -> ComparisonTracker:

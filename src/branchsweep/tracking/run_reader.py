@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from branchsweep.config.codec import to_public_json
-from branchsweep.errors import TrackingError, did_you_mean
+from branchsweep.errors import TrackingError, UnreadableRecordError, did_you_mean
 from branchsweep.tracking import sqlite_reader
 from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord
 from branchsweep.tracking.run_records import (
     EXPERIMENT,
+    TRIAL_REMEDY,
     ListedComparison,
     ListedRuns,
     ListedSweep,
@@ -66,7 +67,10 @@ class RecordedSweep:
         text = self.artifact(EXPERIMENT)
         if text is None:
             raise TrackingError(f"{EXPERIMENT} of {self.label} is missing in {self._run.artifacts}: was it moved?")
-        return text.decode()
+        try:
+            return text.decode()
+        except UnicodeDecodeError as error:
+            raise UnreadableRecordError(f"{EXPERIMENT} of {self.label} is no text ({error}): was it edited?") from error
 
     @cached_property
     def sweep(self) -> SweepRecord:
@@ -108,7 +112,8 @@ class RecordedSweep:
     def _trials(self) -> list[tuple[Result, RunRecord]]:
         trials: dict[int, tuple[Result, RunRecord]] = {}
         for run in self._store.trials(self._run):
-            result = serialization.result_from_run(run.tags, run.metrics, self.record.score_metrics)
+            with serialization.naming_record(f"a trial of {self.label} (run {run.run_id[:8]})", TRIAL_REMEDY):
+                result = serialization.result_from_run(run.tags, run.metrics, self.record.score_metrics)
             trials.setdefault(result.trial.number, (result, run))
         return [trials[number] for number in sorted(trials)]
 
@@ -182,15 +187,16 @@ def open_recorded_trial(tracking_uri: str | None, run: str) -> tuple[RecordedSwe
     trials = store.find_trials(run) if re.fullmatch("[0-9a-f]+", run) else []
     if len(trials) != 1:
         raise TrackingError(_no_such_trial(run, trials, sweeps))
-    tags = trials[0].tags
-    sweep = select_run(sweeps, tags[tag_name("sweep")], resolve_tracking_uri(tracking_uri))
-    return RecordedSweep(store, sweep), int(tags[tag_name("trial")])
+    with serialization.naming_record(f"trial (run {trials[0].run_id[:8]})", TRIAL_REMEDY):
+        tags = serialization.from_tags(trials[0].tags)
+        sweep, number = serialization.parse_tag(tags, "sweep", str), serialization.parse_tag(tags, "trial", int)
+    return RecordedSweep(store, select_run(sweeps, sweep, resolve_tracking_uri(tracking_uri))), number
 
 
 def _no_such_trial(run: str, trials: Sequence[RunRecord], sweeps: Sequence[RunRecord]) -> str:
     """The message where a run id does not name exactly one trial."""
     if trials:
-        known = ", ".join(f"{trial.run_id[:12]} (trial {trial.tags[tag_name('trial')]})" for trial in trials[:10])
+        known = ", ".join(f"{trial.run_id[:12]} (trial {trial.tags.get(tag_name('trial'), '?')})" for trial in trials[:10])
         return f"got run '{run}', which begins the ids of several trials: {known}; write more letters"
     if run and any(run == sweep.name or sweep.run_id.startswith(run) for sweep in sweeps):
         return f"got run '{run}', which is a sweep; say which of its trials is meant (--trial NUMBER)"

@@ -6,20 +6,28 @@ nothing else distinguishes them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
 from branchsweep.config.codec import Time
+from branchsweep.config.metric_names import MEAN
 from branchsweep.config.sections.objective import Objective
-from branchsweep.errors import TrackingError, did_you_mean
+from branchsweep.errors import TrackingError, UnreadableRecordError, did_you_mean
 from branchsweep.metrics.names import BEST, score_names
 from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord
 from branchsweep.tracking.tracking_uri import without_password
 from branchsweep.trial import Status
+
+SWEEP_REMEDY = "Restore it in MLflow, or delete the run there."
+"""What helps where the tags of a sweep or a comparison were changed."""
+
+TRIAL_REMEDY = "Restore it in MLflow, or delete the run there: then the trial is trained again when the sweep is resumed."
+"""What helps where the record of a trial was changed."""
 
 EXPERIMENT = "experiment.yaml"
 """The artifact of a sweep's run that holds the experiment as it was run."""
@@ -96,6 +104,7 @@ class ListedSweep:
         best: The best score so far, by head, and `mean`.
         data: Where its table came from.
         view: The key of the view in which MLflow's pages show its trials; empty where there is none.
+        problem: What of its record cannot be read, as a sentence; empty for a sound one.
     """
 
     run_id: str
@@ -107,21 +116,29 @@ class ListedSweep:
     best: Mapping[str, float]
     data: str
     view: str = ""
+    problem: str = ""
 
 
 def listed_sweep(sweep: RunRecord) -> ListedSweep:
     """Summarise the run of a sweep."""
-    names = score_names(serialization.score_metrics_from_tags(serialization.from_tags(sweep.tags)), BEST)
+    names: Mapping[str, str] = {}
+    problem = ""
+    try:
+        names = score_names(read_sweep_record(sweep, yaml="").score_metrics, BEST)
+    except UnreadableRecordError as error:
+        problem = str(error)
+    counts = {status.lower(): sweep.metrics.get(f"trials/{status.lower()}", 0.0) for status in Status}
     return ListedSweep(
         run_id=sweep.run_id,
         experiment_id=sweep.experiment_id,
         name=sweep.name,
-        started=datetime.fromtimestamp(sweep.started / 1000, UTC),
+        started=start_time(sweep),
         status=sweep.status,
-        trials={status.lower(): int(sweep.metrics.get(f"trials/{status.lower()}", 0)) for status in Status},
+        trials={status: int(count) if math.isfinite(count) else 0 for status, count in counts.items()},
         best={head: sweep.metrics[name] for head, name in names.items() if name in sweep.metrics},
         data=sweep.tags.get(tag_name("data_source"), ""),
         view=sweep.tags.get(tag_name("view"), ""),
+        problem=problem,
     )
 
 
@@ -163,11 +180,19 @@ def listed_comparison(comparison: RunRecord) -> ListedComparison:
         run_id=comparison.run_id,
         experiment_id=comparison.experiment_id,
         name=comparison.name,
-        started=datetime.fromtimestamp(comparison.started / 1000, UTC),
+        started=start_time(comparison),
         status=comparison.status,
         answer=tuple(answer.splitlines()),
         data=comparison.tags.get(tag_name("data_source"), ""),
     )
+
+
+def start_time(run: RunRecord) -> datetime:
+    """When a run was started; 1970 where that is not recorded."""
+    try:
+        return datetime.fromtimestamp((run.started or 0) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
 
 
 def select_run(runs: Sequence[RunRecord], named: str, uri: str, what: str = "sweep") -> RunRecord:
@@ -200,17 +225,34 @@ def select_run(runs: Sequence[RunRecord], named: str, uri: str, what: str = "swe
 
 
 def read_sweep_record(sweep: RunRecord, yaml: str) -> SweepRecord:
-    """What was written down when a sweep started, from the tags of its run and the artifact with its experiment."""
+    """What was written down when a sweep started, from the tags of its run and the artifact with its experiment.
+
+    Raises:
+        UnreadableRecordError: Its tags were changed.
+    """
     tags = serialization.from_tags(sweep.tags)
+    with serialization.naming_record(f"sweep {sweep.name} (run {sweep.run_id[:8]})", SWEEP_REMEDY):
+        fields = serialization.record_from_tags(tags)
+
+        def read_objective(text: str) -> Objective:
+            objective = Objective.model_validate_json(text)
+            constrained = [constraint.metric for constraint in objective.parsed_constraints]
+            for metric in [*objective.maximize, *objective.weights, objective.ranking_metric, *constrained]:
+                head = metric.partition("/")[2] if metric not in objective.weights else metric
+                if head not in {"", MEAN} and head not in fields["heads"]:
+                    raise ValueError(f"{head} is no head")
+            return objective
+
+        objective = serialization.parse_tag(tags, "objective", read_objective, "{}")
     return SweepRecord(
         name=sweep.name,
         yaml=yaml,
-        objective=Objective.model_validate_json(tags.get("objective", "{}")),
+        objective=objective,
         split_digest=tags.get("split_digest", ""),
         test_digest=tags.get("test_digest", ""),
         driver=tags.get("driver", ""),
         algorithm=tags.get("algorithm", ""),
-        **serialization.record_from_tags(tags),
+        **fields,
     )
 
 

@@ -130,7 +130,7 @@ class SqliteRunStore:
                 experiment_id=str(experiment_id),
                 name=name or tags[run_id].get("mlflow.runName", ""),
                 status=status,
-                started=started,
+                started=started or 0,
                 artifacts=artifacts,
                 tags=tags[run_id],
                 metrics=metrics[run_id],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from urllib.parse import parse_qsl, quote, unquote
 
 from branchsweep.errors import TrackingError, did_you_mean
 
 SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
 """The kinds of stores: a file, a server, a database. Databases may name their driver: `postgresql+psycopg`."""
 
-_SQLITE = re.compile(r"^sqlite(\+\w+)?:///(?P<path>[^?]*)(?P<rest>.*)$")
+_SQLITE = re.compile(r"^sqlite(\+\w+)?:///(?P<path>[^?]*)(\?(?P<options>.*))?$", re.DOTALL)
 
 _EXAMPLES = "sqlite:///mlflow.db for a file, or http://127.0.0.1:5000 for a server"
 
@@ -43,18 +44,58 @@ def resolve_tracking_uri(tracking_uri: str | None) -> str:
         if not re.match(r"//[^/]", rest):
             raise TrackingError(f"got tracking address '{without_password(given)}', which names no host; expected {_EXAMPLES}")
         return given
+    return _resolve_sqlite(given)
+
+
+def _resolve_sqlite(given: str) -> str:
+    """The URI of a SQLite file with its path in full."""
     match = _SQLITE.match(given)
     if match is None or match["path"] in ("", ":memory:"):
         raise TrackingError(
             f"got tracking address '{given}', which names no file to keep a sweep in; expected sqlite:///mlflow.db"
         )
-    return f"sqlite:///{Path(match['path']).expanduser().absolute()}{match['rest']}"
+    literal, path = (_in_full(text) for text in (match["path"], unquote(match["path"])))
+    options = match["options"] or ""
+    if options and not parse_qsl(options):
+        raise TrackingError(f"got tracking address '{given}', where '?' begins options; write %3F for a '?' in a path")
+    if literal != path and literal.parent.is_dir() and not path.parent.is_dir():
+        raise TrackingError(f"got tracking address '{given}', where %XX stands for a character; write %25 for a '%' in a path")
+    return sqlite_uri(path) + (f"?{options}" if options else "")
+
+
+def _in_full(path: str) -> Path:
+    try:
+        return Path(path).expanduser().absolute()
+    except (OSError, RuntimeError) as error:  # the working directory was deleted, or there is no such user
+        raise TrackingError(f"the path {path} of the tracking store has no meaning here ({error}): give it in full") from error
+
+
+def sqlite_uri(file: Path) -> str:
+    """The URI of a SQLite file.
+
+    Args:
+        file: Its path in full.
+
+    Raises:
+        TrackingError: SQLite cannot open a file of this name.
+    """
+    path = str(file)
+    try:
+        is_possible = "\0" not in path.encode().decode()
+    except UnicodeEncodeError:
+        is_possible = False
+    if not is_possible:
+        raise TrackingError(f"SQLite cannot open {path!r}, which is not valid UTF-8: name another store (--tracking-uri)")
+    if "%" not in path and "?" not in path:  # what else a path may hold has no meaning in such a URI
+        return f"sqlite:///{path}"
+    # with the name of the driver, since MLflow makes the folder of a quoted path after "sqlite:///", beside the right one
+    return f"sqlite+pysqlite:///{quote(path)}"
 
 
 def database_file(tracking_uri: str) -> Path | None:
     """The file of a resolved sqlite URI; None for other kinds."""
     match = _SQLITE.match(tracking_uri)
-    return Path(match["path"]) if match else None
+    return Path(unquote(match["path"])) if match else None
 
 
 def nothing_at(file: Path) -> str:

@@ -32,7 +32,7 @@ def ui_command(tracking_uri: str | None, host: str, port: int) -> list[str]:
     if is_server(resolved):
         raise TrackingError(f"{without_password(resolved)} is a server already: open it in a browser")
     file = database_file(resolved)
-    artifacts_options = ["--artifacts-destination", str(file.parent / "mlruns")] if file else []
+    artifacts_options = ["--artifacts-destination", (file.parent / "mlruns").as_uri()] if file else []
     # -P: a file called mlflow.py in the working directory must not be taken for MLflow
     command = [sys.executable, "-P", "-m", "mlflow", "ui", "--backend-store-uri", resolved, *artifacts_options]
     return [*command, "--host", host, "--port", str(port), "--workers", "1"]

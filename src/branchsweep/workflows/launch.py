@@ -100,7 +100,7 @@ def launch_promotion(
     Raises:
         UserError: There is no such sweep or trial, no name for the model, or another table than the sweep's.
     """
-    recorded, tracking = open_recorded_tracking(session.tracking_uri, sweep)
+    recorded, tracking = open_recorded_tracking(session.tracking_uri, sweep, session.interface.message)
     experiment = _recorded_experiment(recorded)
     if model:
         policy = experiment.promotion or Promotion(model=model)
@@ -165,7 +165,7 @@ def launch_comparison(
     if cuts:
         session.interface.message(quick_sentence(cuts), "warning")
     record = new_comparison_record(comparison, dataset, halves)
-    tracker = open_comparison_tracking(record, session.tracking_uri, session.fresh)
+    tracker = open_comparison_tracking(record, session.tracking_uri, session.fresh, session.interface.message)
     recorded = tracker.conclusion
     if recorded:
         session.interface.message("this comparison is complete; add --fresh to run it again")

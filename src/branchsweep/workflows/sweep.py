@@ -12,7 +12,7 @@ from dataclasses import replace
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA
 from branchsweep.config.metric_names import MEAN
-from branchsweep.errors import ConfigError
+from branchsweep.errors import ConfigError, UnreadableRecordError
 from branchsweep.metrics.collapse import lane_collapses, means_with_medians
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
@@ -193,7 +193,10 @@ def promote_recorded(sweep: SweepContext, number: int | None = None, dry_run: bo
 
 
 def finished_result(experiment: Experiment, conclusion: SweepConclusion | None) -> SweepSummary | None:
-    """The summary of a sweep that has come to its end within the budget that the experiment gives, or None."""
+    """The summary of a sweep that has come to its end within the budget that the experiment gives, or None.
+
+    A summary that cannot be read is none: running the sweep again concludes it again.
+    """
     summary = _recorded_summary(conclusion)
     is_finished = summary and (dict(summary.budget) == _budget(experiment) or _has_enough(summary, experiment))
     return summary if is_finished else None
@@ -206,7 +209,7 @@ def _has_enough(summary: SweepSummary, experiment: Experiment) -> bool:
 def _recorded_summary(conclusion: SweepConclusion | None) -> SweepSummary | None:
     try:
         return SweepSummary.loads(conclusion.summary) if conclusion and conclusion.summary else None
-    except ValueError:  # written by another version: concluding again costs a refit, no trial
+    except UnreadableRecordError:  # written by another version, or edited: concluding again costs a refit, no trial
         return None
 
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from rich.table import Table
 
 from branchsweep.reporting.formatting import format_param
-from branchsweep.tracking.champion_history import UNKNOWN_TIME
 from branchsweep.trial import Params
 
 INDENT = 2
@@ -42,8 +41,11 @@ def _in_columns(names: Sequence[str], columns: int) -> list[Sequence[str]]:
 
 
 def local_time(time: str) -> str:
-    """A time of the registry (ISO 8601) in the local time zone; `UNKNOWN_TIME` is returned as it is."""
-    return time if time == UNKNOWN_TIME else format_time(datetime.fromisoformat(time))
+    """A time of the registry (ISO 8601) in the local time zone; what is no time, as `UNKNOWN_TIME`, is returned as it is."""
+    try:
+        return format_time(datetime.fromisoformat(time))
+    except (ValueError, OverflowError):
+        return time
 
 
 def format_time(time: datetime) -> str:

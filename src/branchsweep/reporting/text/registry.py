@@ -39,7 +39,8 @@ def render_champion_history(history: ChampionHistory) -> RenderableType:
         until = "now" if tenure.until is None else local_time(tenure.until)
         tenures.add_row(f"{tenure.version}", local_time(tenure.since), until, tenure.because, style=style)
     champions = tenures if history.tenures else Text("no version has been champion")
-    return Group(Text(history.model, style="bold"), versions, Text(), champions)
+    problem = [Text(), Text(history.problem, style="yellow")] if history.problem else []
+    return Group(Text(history.model, style="bold"), versions, Text(), champions, *problem)
 
 
 def render_rollback_result(result: RollbackResult) -> RenderableType:

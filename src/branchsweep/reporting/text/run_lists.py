@@ -34,7 +34,8 @@ def _sweeps(sweeps: Sequence[ListedSweep]) -> RenderableType:
         trials = ", ".join([f"{sweep.trials.get('complete', 0)}", *others])
         name = _with_source(sweep.name, sweep.data)
         table.add_row(sweep.run_id[:8], name, format_time(sweep.started), sweep.status.lower(), trials, best)
-    return table
+    problems = [Text(sweep.problem, style="yellow") for sweep in sweeps if sweep.problem]
+    return Group(table, Text(), *problems) if problems else table
 
 
 def _comparisons(comparisons: Sequence[ListedComparison]) -> Table:

@@ -8,7 +8,6 @@ Its contestants are written when it finishes, all anew: those of an earlier end,
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +16,11 @@ from typing import Any, Self
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from branchsweep.errors import TrackingError
+from branchsweep.errors import TrackingError, UnreadableRecordError
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult
+from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.mlflow import contestant_serialization, serialization
+from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.run_tracker import RunTracker, open_experiment
 from branchsweep.tracking.mlflow.store import (
     log_batches,
@@ -28,9 +29,9 @@ from branchsweep.tracking.mlflow.store import (
     open_run,
     search_runs,
     tag_filter,
-    translate_errors,
 )
 from branchsweep.tracking.protocols import ComparisonRecord
+from branchsweep.tracking.run_records import SWEEP_REMEDY
 
 YAML, PARTS, FINDINGS = "comparison.yaml", "parts", "findings.json"
 """The artifacts of a comparison: its YAML, its finished parts, and its result."""
@@ -88,7 +89,14 @@ class MlflowComparisonTracker(RunTracker):
         if self._parent.info.status != "FINISHED":
             return None
         with translate_errors(self.tracking_uri, "reading the result"):
-            return ComparisonResult.from_json(_text(self._client, self.run_id, FINDINGS))
+            text = _text(self._client, self.run_id, FINDINGS)
+        try:
+            return ComparisonResult.from_json(text)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            message = (
+                f"{FINDINGS} of comparison {self.run_id[:8]} cannot be read ({error!r}): was it edited? Run it again (--fresh)"
+            )
+            raise UnreadableRecordError(message) from error
 
     def recorded_parts(self) -> dict[str, Any]:
         """The parts that are recorded so far, by name.
@@ -165,10 +173,10 @@ class MlflowComparisonTracker(RunTracker):
     @contextmanager
     def _downloaded(self, name: str) -> Iterator[Path]:
         """A local folder with the artifacts below this name, empty if there are none, for as long as the context is open."""
-        with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
+        with temporary_folder() as folder:
             if any(artifact.path == name for artifact in self._client.list_artifacts(self.run_id)):
-                self._client.download_artifacts(self.run_id, name, folder)
-            yield Path(folder) / name
+                self._client.download_artifacts(self.run_id, name, str(folder))
+            yield folder / name
 
 
 def open_comparison(tracking_uri: str | None, comparison: str = "") -> MlflowComparisonTracker:
@@ -190,13 +198,11 @@ def open_comparison(tracking_uri: str | None, comparison: str = "") -> MlflowCom
 
 def _record(client: MlflowClient, parent: Run) -> ComparisonRecord:
     """What is written down about a recorded comparison."""
-    tags = serialization.from_tags(parent.data.tags)
-    return ComparisonRecord(
-        name=str(parent.info.run_name),
-        yaml=_text(client, parent.info.run_id, YAML),
-        halves_digest=tags.get("halves_digest", ""),
-        **serialization.record_from_tags(tags),
-    )
+    name, run_id, tags = str(parent.info.run_name), parent.info.run_id, serialization.from_tags(parent.data.tags)
+    with serialization.naming_record(f"comparison {name} (run {run_id[:8]})", SWEEP_REMEDY):
+        fields = serialization.record_from_tags(tags)
+    yaml = _text(client, run_id, YAML)
+    return ComparisonRecord(name=name, yaml=yaml, halves_digest=tags.get("halves_digest", ""), **fields)
 
 
 def _parent_tags(record: ComparisonRecord) -> dict[str, str]:
@@ -205,8 +211,12 @@ def _parent_tags(record: ComparisonRecord) -> dict[str, str]:
 
 def _text(client: MlflowClient, run_id: str, name: str) -> str:
     """The text of an artifact."""
-    with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
-        return Path(client.download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
+    with temporary_folder() as folder:
+        path = Path(client.download_artifacts(run_id, name, str(folder)))
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise UnreadableRecordError(f"{name} of comparison {run_id[:8]} is no text ({error}): was it edited?") from error
 
 
 def _description(files: Mapping[str, str | bytes]) -> dict[str, str]:

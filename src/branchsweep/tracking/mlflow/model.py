@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
@@ -24,15 +23,13 @@ from mlflow.types.schema import AnyType
 from branchsweep.errors import DataError, TrackingError, did_you_mean
 from branchsweep.models import serving
 from branchsweep.models.encoder_files import add_encoder_files
+from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.champion_history import (
     CHAMPION,
 )
-from branchsweep.tracking.mlflow.store import (
-    PAGE,
-    connect,
-    first_line,
-    translate_errors,
-)
+from branchsweep.tracking.mlflow.connection import connect
+from branchsweep.tracking.mlflow.error_translation import first_line, translate_errors
+from branchsweep.tracking.mlflow.store import PAGE
 from branchsweep.tracking.tracking_uri import resolve_tracking_uri, without_password
 
 if TYPE_CHECKING:
@@ -169,14 +166,14 @@ def save_model(folder: Path, target: Path, description: Model | None = None) -> 
     code = Path(serving.__file__)
     loader = f"branchsweep_serving_{sha256(code.read_bytes()).hexdigest()[:12]}"
     predictor = serving.Predictor(folder)
-    with tempfile.TemporaryDirectory() as staging:
-        network = Path(shutil.copytree(folder, Path(staging) / NETWORK))
-        shutil.copy(code, Path(staging) / f"{loader}.py")
+    with temporary_folder() as staging:
+        network = shutil.copytree(folder, staging / NETWORK)
+        shutil.copy(code, staging / f"{loader}.py")
         save_pyfunc(
             target,
             loader_module=loader,
             data_path=str(network),
-            code_paths=[str(Path(staging) / f"{loader}.py")],
+            code_paths=[str(staging / f"{loader}.py")],
             mlflow_model=description or Model(),
             signature=signature(predictor),
             input_example=predictor.example,

@@ -25,8 +25,9 @@ from mlflow.entities import Run
 
 from branchsweep.config.codec import from_data, to_data
 from branchsweep.errors import TrackingError
+from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.serialization import tag_name
-from branchsweep.tracking.mlflow.store import IMPATIENT_REQUESTS, environment, log_batches, translate_errors
+from branchsweep.tracking.mlflow.store import log_batches
 
 OWNER, ALIVE = "holder", "alive"
 """The tags of a sweep's run that say which process runs it, and when it was last alive."""
@@ -70,9 +71,10 @@ class LockOwner:
         try:
             data = json.loads(tags[tag_name(OWNER)])
             owner = from_data(cls, {**data, "seen": data["since"]})
+            datetime.fromtimestamp(owner.since, UTC)
             token, _, seen = tags.get(tag_name(ALIVE), "").partition(" ")
             return replace(owner, seen=float(seen)) if token == owner.token else owner
-        except (KeyError, ValueError, TypeError):
+        except (KeyError, ValueError, TypeError, OverflowError, OSError):
             return None
 
     @property
@@ -155,7 +157,7 @@ class RunLock:
         Raises:
             TrackingError: Another process has taken the lock over, or the store did not answer.
         """
-        with environment(IMPATIENT_REQUESTS), translate_errors(self._uri, "renewing the lock on the sweep"):
+        with translate_errors(self._uri, "renewing the lock on the sweep"):
             owner = self._current_owner()
             if owner is not None and not owner.is_this_process:
                 raise TrackingError(
@@ -173,7 +175,7 @@ class RunLock:
         Raises:
             TrackingError: The store did not answer.
         """
-        with environment(IMPATIENT_REQUESTS), translate_errors(self._uri, "releasing the lock on the sweep"):
+        with translate_errors(self._uri, "releasing the lock on the sweep"):
             owner = self._current_owner()
             if owner is not None and owner.is_this_process:
                 for name in owner.tags:

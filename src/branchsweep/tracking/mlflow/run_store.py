@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from mlflow import MlflowClient
 
 from branchsweep.metrics.names import CURVE, score_names
+from branchsweep.tracking.mlflow.connection import connect
+from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.store import (
-    connect,
     experiments,
     finished_trials,
     read_artifact,
@@ -16,7 +17,6 @@ from branchsweep.tracking.mlflow.store import (
     search_runs,
     tag_filter,
     to_run,
-    translate_errors,
 )
 from branchsweep.tracking.run_records import Points, RunRecord
 

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from branchsweep.tracking.mlflow.store import connect, experiment_id, newest_run, translate_errors
+from branchsweep.tracking.mlflow.connection import connect
+from branchsweep.tracking.mlflow.error_translation import translate_errors
+from branchsweep.tracking.mlflow.store import experiment_id, newest_run
 from branchsweep.tracking.protocols import ComparisonRecord, SweepRecord
 from branchsweep.tracking.tracking_uri import artifact_location, resolve_tracking_uri
 

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from branchsweep.config.codec import NullableFloat, from_json, to_data, to_json
 from branchsweep.config.metric_names import MEAN, metric_of_head
-from branchsweep.errors import TrackingError
+from branchsweep.errors import TrackingError, UnreadableRecordError
 from branchsweep.metrics.names import CURVE, METRICS, STANDARD_ERROR, score_metrics_of, score_names
 from branchsweep.runtime import is_environment_fact
 from branchsweep.tracking.protocols import ComparisonRecord, SweepRecord, TableRecord
-from branchsweep.trial import EndCause, HeadScore, Result, Score, Status, Trial
+from branchsweep.trial import EndCause, HeadScore, ParamValue, Result, Score, Status, Trial
+
+Value = TypeVar("Value")
 
 DESCRIPTION = "mlflow.note.content"
 """MLflow's own tag for the Markdown on a run's page."""
@@ -34,6 +39,9 @@ LONGEST_TAG = 8000
 
 LONGEST_REASON = 1000
 """Most characters of a reason: a sentence, not a traceback."""
+
+LONGEST_SHOWN = 60
+"""Most characters of a tag in a message."""
 
 LANE_SCORES_TAG = "lanes_r2"
 """The tag with the score of every lane. It keeps the name that it got when every score was R²."""
@@ -55,6 +63,45 @@ class MetricPoint(NamedTuple):
     name: str
     value: float
     step: int = 0
+
+
+def parse_tag(tags: Mapping[str, str], name: str, parse: Callable[[str], Value], default: str | None = None) -> Value:
+    """The value of one of our own tags.
+
+    Args:
+        tags: From `from_tags`.
+        name: Of the tag, without the prefix.
+        parse: Reads its text.
+        default: The text where there is no such tag; None where it has to be there.
+
+    Raises:
+        UnreadableRecordError: It is missing, or cannot be read.
+    """
+    text = tags.get(name, default)
+    if text is None:
+        raise UnreadableRecordError(f"the tag {tag_name(name)} is missing: was it edited by hand?")
+    try:
+        return parse(text)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+        raise UnreadableRecordError(f"the tag {tag_name(name)} cannot be read ({shown!r}): was it edited by hand?") from error
+
+
+@contextmanager
+def naming_record(record: str, remedy: str = "") -> Iterator[None]:
+    """A context in which an unreadable record is named.
+
+    Args:
+        record: Which run, version or file is read.
+        remedy: What to do about it.
+
+    Raises:
+        UnreadableRecordError: It cannot be read.
+    """
+    try:
+        yield
+    except UnreadableRecordError as error:
+        raise UnreadableRecordError(f"{record}: {error.message}{f' {remedy}' if remedy else ''}") from error
 
 
 def tag_name(name: str) -> str:
@@ -97,12 +144,6 @@ def trial_tags(result: Result, sweep: str) -> dict[str, str]:
         lane_scores = json.dumps(to_data(dict(score.lane_scores), LaneScores, nan=None), separators=(",", ":"))
         tags |= split_tag(tag_name(LANE_SCORES_TAG), lane_scores)
     return {"mlflow.parentRunId": sweep, **tags}
-
-
-def _lane_scores(tags: Mapping[str, str]) -> LaneScores:
-    name = tag_name(LANE_SCORES_TAG)
-    text = from_tags(tags)[LANE_SCORES_TAG] if f"{name}:2" in tags else tags.get(name, "{}")
-    return from_json(LaneScores, text)
 
 
 def exact_params(trial: Trial) -> str:
@@ -168,38 +209,43 @@ def result_from_run(tags: Mapping[str, str], metrics: Mapping[str, float], score
         score_metrics: The name of the metric that is the score, by head.
 
     Raises:
-        TrackingError: The run was not written by this module.
+        UnreadableRecordError: The run was not written by this module, or was changed since.
     """
-    try:
-        trial = Trial(int(tags[tag_name("trial")]), json.loads(tags[tag_name("params")]), tags.get(tag_name("known"), ""))
-        status, lanes = Status(tags[tag_name("status")]), int(tags[tag_name("lanes")])
-        rungs = from_json(Rungs, tags.get(tag_name("rungs"), "{}"))
-        lane_scores = _lane_scores(tags)
-        cause = EndCause(tags[tag_name("cause")]) if tag_name("cause") in tags else None
-        ended_at = int(tags.get(tag_name("ended_at"), "0"))
-    except (KeyError, ValueError) as error:
-        raise TrackingError(f"a run of this sweep cannot be read as a trial ({error!r}): was it edited by hand?") from error
-
-    def metric(name: str) -> float:
-        return metrics.get(name, math.nan)
-
-    return Result(
-        trial,
-        Score(
-            status=status,
-            value=metric(score_names(score_metrics)[MEAN]),
-            value_se=metric(score_names(score_metrics, STANDARD_ERROR)[MEAN]),
-            heads=_heads(metrics, score_metrics),
-            reason=tags.get(tag_name("reason"), ""),
-            epochs=metrics.get("epochs", 0.0),
-            seconds=metrics.get("seconds", 0.0),
-            lanes=lanes,
-            rungs=rungs,
-            lane_scores=lane_scores,
-            cause=cause,
-            ended_at=ended_at,
-        ),
+    own = from_tags(tags)
+    number, params = parse_tag(own, "trial", int), parse_tag(own, "params", partial(from_json, dict[str, ParamValue]))
+    score = Score(
+        status=parse_tag(own, "status", Status),
+        value=metrics.get(score_names(score_metrics)[MEAN], math.nan),
+        value_se=metrics.get(score_names(score_metrics, STANDARD_ERROR)[MEAN], math.nan),
+        heads=_heads(metrics, score_metrics),
+        reason=own.get("reason", ""),
+        epochs=metrics.get("epochs", 0.0),
+        seconds=metrics.get("seconds", 0.0),
+        lanes=parse_tag(own, "lanes", int),
+        rungs=parse_tag(own, "rungs", partial(from_json, Rungs), "{}"),
+        lane_scores=parse_tag(own, LANE_SCORES_TAG, partial(from_json, LaneScores), "{}"),
+        cause=parse_tag(own, "cause", EndCause) if "cause" in own else None,
+        ended_at=parse_tag(own, "ended_at", int, "0"),
     )
+    return Result(Trial(number, params, own.get("known", "")), _with_all_heads(score, score_metrics))
+
+
+def _with_all_heads(score: Score, score_metrics: Mapping[str, str]) -> Score:
+    """A complete score with every head, NaN where its score is no number.
+
+    Raises:
+        UnreadableRecordError: A head's score is missing, though the scores of its lanes are numbers.
+    """
+    if not score.is_complete:
+        return score
+    names = score_names(score_metrics)
+    missing = [head for head in score_metrics if math.isnan(score.by_head.get(head, math.nan))]
+    for head in [*missing, *([MEAN] if math.isnan(score.value) and not missing else [])]:
+        lanes = [lane for own in ([head] if head != MEAN else score_metrics) for lane in score.lane_scores.get(own, ())]
+        if lanes and all(map(math.isfinite, lanes)):
+            raise UnreadableRecordError(f"the metric {names[head]} is missing: was it deleted by hand?")
+    unknown = HeadScore(math.nan, math.nan)
+    return replace(score, heads={head: score.heads.get(head, unknown) for head in score_metrics})
 
 
 def _heads(metrics: Mapping[str, float], score_metrics: Mapping[str, str]) -> dict[str, HeadScore]:
@@ -233,9 +279,10 @@ def split_tag(name: str, value: str, longest: int = LONGEST_TAG) -> dict[str, st
 def from_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Our own tags by name, without the prefix, and with the pieces of those that were split joined."""
     own_tags = {name.removeprefix(PREFIX): value for name, value in tags.items() if name.startswith(PREFIX)}
-    pieces = sorted((name.partition(":") for name in own_tags if ":" in name), key=lambda parts: int(parts[2]))
-    for name, _, number in pieces:
-        own_tags[name] += own_tags.pop(f"{name}:{number}")
+    pieces = [name.partition(":") for name in own_tags if name.partition(":")[2].isdecimal()]
+    for name, _, number in sorted(pieces, key=lambda parts: int(parts[2])):
+        piece = own_tags.pop(f"{name}:{number}")
+        own_tags[name] = own_tags.get(name, "") + piece  # without its beginning it cannot be read, which is found when it is
     return own_tags
 
 
@@ -267,17 +314,17 @@ def record_from_tags(tags: Mapping[str, str]) -> dict[str, Any]:
         tags: From `from_tags`.
     """
     return {
-        "key": tags["key"],
+        "key": parse_tag(tags, "key", str),
         "question": tags.get("question", ""),
-        "heads": json.loads(tags["heads"]),
+        "heads": parse_tag(tags, "heads", _texts_by_head),
         "score_metrics": score_metrics_from_tags(tags),
         "table": TableRecord(
             source=tags.get("data_source", ""),
             location=tags.get("data_location", ""),
             digest=tags.get("data_digest", ""),
-            rows=int(tags.get("data_rows", 0)),
+            rows=parse_tag(tags, "data_rows", int, "0"),
         ),
-        "seed": int(tags["seed"]) if "seed" in tags else None,
+        "seed": parse_tag(tags, "seed", int) if "seed" in tags else None,
         "environment": environment_from_tags(tags),
     }
 
@@ -289,7 +336,12 @@ def environment_from_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 def score_metrics_from_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     """The name of the metric that is the score, by head, from our own tags; R² in a store of an earlier version."""
-    return score_metrics_of(json.loads(tags.get("heads", "{}")), json.loads(tags.get("score_metrics", "{}")))
+    heads = parse_tag(tags, "heads", _texts_by_head, "{}")
+    return score_metrics_of(heads, parse_tag(tags, "score_metrics", _texts_by_head, "{}"))
+
+
+def _texts_by_head(text: str) -> dict[str, str]:
+    return from_json(dict[str, str], text)
 
 
 def start_tags(record: SweepRecord | ComparisonRecord, role: str, **own: str) -> dict[str, str]:

@@ -1,215 +1,38 @@
-"""Access to an MLflow store: connecting, searching in pages, writing in batches, and errors that say what to do.
-
-Everything goes through `MlflowClient` with explicit URIs: no global tracking URI, no stack of active runs. MLflow is kept off
-standard output, which is for results (`--json`), and off the network beyond the store.
-"""
+"""Reads and writes runs in an MLflow store: searches in pages, batches, files, and a lock for a store that is a file."""
 
 from __future__ import annotations
 
 import gc
-import logging
 import math
-import os
-import socket
-import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
-import requests
-import sqlalchemy
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
-from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
 from mlflow.exceptions import MlflowException
 
-from branchsweep.errors import TrackingError, TrackingServerUnavailableError
-from branchsweep.runtime import write_files
+from branchsweep.errors import TrackingError
+from branchsweep.runtime import temporary_folder, write_files
+from branchsweep.tracking.mlflow.connection import connect
+from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.serialization import MetricPoint, tag_name
 from branchsweep.tracking.run_records import RunRecord, select_run
-from branchsweep.tracking.tracking_uri import database_file, is_server, nothing_at, resolve_tracking_uri, without_password
+from branchsweep.tracking.tracking_uri import database_file, resolve_tracking_uri
 
 Opened = TypeVar("Opened")
 
-if "MLFLOW_LOGGING_LEVEL" not in os.environ:
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # without its messages about database migrations
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # its tracebacks; our errors name the reason
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its retries; likewise
-
-CONNECT_SECONDS = 10
-"""How long a store may take to answer for the first time. Later MLflow's own limits hold, since a server may be restarted."""
-
-IMPATIENT_REQUESTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
-"""MLflow's limits where the caller waits for a server that is away, and tells the user: by default MLflow waits 4 minutes."""
-
-UNAVAILABLE_STATUSES = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
-"""What a proxy answers for a server that is away. MLflow's client retries these; its client for artifacts does not."""
-
 LOCK_SECONDS = 60
 """How long to wait for another process that changes the champion, which takes less than a second."""
-
-PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-"""Ports of databases whose URI names none."""
 
 PAGE = 1000
 """Runs in one page of a search."""
 
 BATCH_METRICS, BATCH_TEXTS = 800, 100
 """Metrics, and params and tags each, in one batch: MLflow takes 1,000 in all, and 100 of either of the latter."""
-
-
-def make_database(file: Path) -> None:
-    """Create an empty MLflow database, at once: it is created under another name and moved, so that nobody finds half of one.
-
-    Its journal is a write-ahead log: a reader does not block the sweep, and recording takes a quarter less time.
-    """
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415  # takes a second, once per store
-
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{file.name}.new-", dir=file.parent) as folder:
-        draft = Path(folder) / file.name
-        connection = sqlite3.connect(draft)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
-        with translate_errors(str(file), "creating the tracking store"):
-            root = (file.parent / "mlruns").as_uri()
-            SqlAlchemyStore(f"sqlite:///{draft}", root).engine.dispose()  # type: ignore[no-untyped-call]  # MLflow's
-        try:
-            file.hardlink_to(draft)  # unlike a rename, it fails if another process was faster
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without hard links
-            draft.rename(file)
-
-
-def connect(uri: str, create: bool) -> MlflowClient:
-    """The client of a store that exists and answers.
-
-    Args:
-        uri: The store's URI in full.
-        create: Whether to create a sqlite file that does not exist.
-
-    Raises:
-        TrackingError: There is no usable store at this URI.
-    """
-    file = database_file(uri)
-    if file is not None:
-        _check_file(file, create)
-    elif not is_server(uri):
-        _connect_to_database(uri)
-    for variable in (MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT):
-        # set for good: a thread that copies the environment must not see them disappear
-        os.environ.setdefault(variable.name, str(variable.default))
-    limits = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(CONNECT_SECONDS)}
-    with translate_errors(uri, "connecting"), environment(limits):
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        client.search_experiments(max_results=1)
-    return client
-
-
-def _check_file(file: Path, create: bool) -> None:
-    """Raise TrackingError unless the file is a database; create it if asked to."""
-    try:
-        if not file.exists():
-            if not create:
-                raise TrackingError(nothing_at(file))
-            make_database(file)
-        connection = sqlite3.connect(file)
-        try:
-            connection.execute("PRAGMA schema_version")
-        finally:
-            connection.close()
-    except (OSError, sqlite3.Error) as error:
-        raise TrackingError(
-            f"{file} cannot be used as a tracking store ({error}): name another file (--tracking-uri)"
-        ) from error
-
-
-def _connect_to_database(uri: str) -> None:
-    """Raise TrackingError unless a database answers: MLflow itself would try for minutes."""
-    try:
-        url = sqlalchemy.make_url(uri)
-        port = url.port or PORTS.get(url.get_backend_name())
-        if url.host and port:
-            socket.create_connection((url.host, port), timeout=CONNECT_SECONDS).close()
-        sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool).connect().close()
-    except ModuleNotFoundError as error:
-        raise TrackingError(
-            f"{without_password(uri)} needs a driver that is not installed: pip install {error.name}"
-        ) from error
-    except (OSError, sqlalchemy.exc.SQLAlchemyError) as error:
-        raise TrackingError(
-            f"no tracking store answers at {without_password(uri)} ({_reason(error)}): is it running?"
-        ) from error
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables that are set while the context is open."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def translate_errors(uri: str, doing: str) -> Iterator[None]:
-    """Turn MLflow's exceptions into TrackingErrors that say what was done where, and what to do about it.
-
-    Args:
-        uri: The store's URI in full.
-        doing: What is done in the context, as the subject of "failed".
-
-    Raises:
-        TrackingServerUnavailableError: Nobody answers at the server's URI, or a proxy says that the server is away.
-        TrackingError: Any other refusal.
-    """
-    try:
-        yield
-    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
-        where, reason = without_password(uri), _reason(error)
-        if is_server(uri) and _is_away(error):
-            advice = "is an MLflow server running there, and may you use it?"
-            raise TrackingServerUnavailableError(f"{doing} failed at {where}: {reason} ({advice})") from error
-        if "out-of-date database schema" in reason:
-            advice = f"back it up, then run: mlflow db upgrade {where}"
-        elif is_server(uri):
-            advice = "is an MLflow server running there, and may you use it?"
-        else:
-            advice = "what was recorded is safe; run the same command again to go on"
-        raise TrackingError(f"{doing} failed at {where}: {reason} ({advice})") from error
-
-
-def _is_away(error: BaseException) -> bool:
-    """Whether an exception was caused by a server that does not answer, or by a proxy that answers for it."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, requests.ConnectionError | requests.Timeout | requests.exceptions.RetryError):
-            return True
-        response = cause.response if isinstance(cause, requests.HTTPError) else None
-        if response is not None and response.status_code in UNAVAILABLE_STATUSES:
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of an exception's innermost cause, which is that of the network or the database."""
-    is_from_network = "failed with exception" in str(error)  # where MLflow does not name the cause as one
-    while cause := error.__cause__ or (error.__context__ if is_from_network else None):
-        error = cause
-    return first_line(error)
 
 
 @contextmanager
@@ -238,17 +61,6 @@ def store_lock(uri: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an exception's message, at most 300 characters."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0] if len(lines[0]) <= 300 else lines[0][:297] + "…"
-
-
-def is_absent(error: MlflowException) -> bool:
-    """Whether MLflow says that there is no such model, version or alias (which has no code of its own)."""
-    return error.error_code == "RESOURCE_DOES_NOT_EXIST" or ("alias" in str(error) and "not found" in str(error))
 
 
 def experiments(client: MlflowClient, view: int = ViewType.ACTIVE_ONLY) -> list[str]:
@@ -339,7 +151,7 @@ def to_run(run: Run) -> RunRecord:
         experiment_id=str(run.info.experiment_id),
         name=str(run.info.run_name or ""),
         status=str(run.info.status),
-        started=run.info.start_time,
+        started=run.info.start_time or 0,
         artifacts=str(run.info.artifact_uri),
         tags=run.data.tags,
         metrics=run.data.metrics,
@@ -382,9 +194,9 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, str | bytes
     """Log files as artifacts of a run, all at once; names may contain folders."""
     if not files:
         return
-    with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
-        write_files(Path(folder), files)
-        client.log_artifacts(run_id, folder)
+    with temporary_folder() as folder:
+        write_files(folder, files)
+        client.log_artifacts(run_id, str(folder))
 
 
 def root_runs(client: MlflowClient, role: str) -> list[Run]:
@@ -426,5 +238,5 @@ def read_artifact(client: MlflowClient, run_id: str, name: str) -> bytes | None:
     folder = name.rpartition("/")[0]
     if name not in {file.path for file in client.list_artifacts(run_id, folder or None)}:
         return None
-    with tempfile.TemporaryDirectory(prefix="branchsweep-") as target:
-        return Path(client.download_artifacts(run_id, name, target)).read_bytes()
+    with temporary_folder() as target:
+        return Path(client.download_artifacts(run_id, name, str(target))).read_bytes()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
 from branchsweep.config.codec import from_json, to_json
+from branchsweep.errors import UnreadableRecordError
+from branchsweep.tracking.champion_history import UNKNOWN_TIME
 from branchsweep.tracking.mlflow import serialization
-from branchsweep.tracking.mlflow.store import experiments, log_batches, search_runs, tag_filter, translate_errors
+from branchsweep.tracking.mlflow.error_translation import translate_errors
+from branchsweep.tracking.mlflow.store import experiments, log_batches, search_runs, tag_filter
 
 EVALUATIONS = "meetings"
 """The tag with a list of evaluations as JSON."""
@@ -71,4 +75,9 @@ class MlflowTestAudit:
 
 
 def _evaluations(sweep: Run) -> list[Evaluation]:
-    return from_json(list[Evaluation], serialization.from_tags(sweep.data.tags).get(EVALUATIONS, "[]"))
+    """The evaluations that a sweep has recorded; one of an unknown model where that cannot be read."""
+    own = serialization.from_tags(sweep.data.tags)
+    try:
+        return serialization.parse_tag(own, EVALUATIONS, partial(from_json, list[Evaluation]), "[]")
+    except UnreadableRecordError:
+        return [Evaluation("unknown", UNKNOWN_TIME)]

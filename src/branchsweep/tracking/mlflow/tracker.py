@@ -19,13 +19,12 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.tracking.mlflow import serialization, ui_views
+from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.registry import MlflowRegistry
 from branchsweep.tracking.mlflow.run_lock import LockOwner, RunLock, refusal
 from branchsweep.tracking.mlflow.run_tracker import RunTracker, open_experiment
 from branchsweep.tracking.mlflow.serialization import MetricPoint
 from branchsweep.tracking.mlflow.store import (
-    IMPATIENT_REQUESTS,
-    environment,
     finished_trials,
     log_batches,
     log_files,
@@ -35,12 +34,11 @@ from branchsweep.tracking.mlflow.store import (
     search_runs,
     tag_filter,
     to_run,
-    translate_errors,
 )
 from branchsweep.tracking.mlflow.test_audit import MlflowTestAudit
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TableRecord, Tracking, TrackingLinks
 from branchsweep.tracking.recorded_trials import RecordedTrials
-from branchsweep.tracking.run_records import EXPERIMENT, read_conclusion, read_sweep_record
+from branchsweep.tracking.run_records import EXPERIMENT, TRIAL_REMEDY, read_conclusion, read_sweep_record
 from branchsweep.tracking.tracking_uri import is_server
 from branchsweep.tracking.ui_pages import MODELS, charts_page, file_page, run_page, version_page, view_page
 from branchsweep.trial import Result, Status
@@ -137,12 +135,11 @@ class MlflowTracker(RunTracker):
                 is not written twice.
             TrackingError: The store refused them, or has recorded a trial of the same number with other params.
         """
-        with environment(IMPATIENT_REQUESTS if is_server(self.tracking_uri) else {}):
-            try:
-                self._record(results)
-            except TrackingServerUnavailableError:
-                self._recorded = None  # the last request may have been served, though its answer was lost
-                raise
+        try:
+            self._record(results)
+        except TrackingServerUnavailableError:
+            self._recorded = None  # the last request may have been served, though its answer was lost
+            raise
 
     def recorded_results(self) -> list[Result]:
         """All recorded results, in order of the trials' numbers, without learning curves.
@@ -153,7 +150,8 @@ class MlflowTracker(RunTracker):
         with translate_errors(self.tracking_uri, "reading the sweep"):
             results: dict[int, Result] = {}
             for run in finished_trials(self._client, self.experiment_id, self.run_id):
-                result = serialization.result_from_run(run.data.tags, run.data.metrics, self._sweep.score_metrics)
+                with serialization.naming_record(f"a trial of this sweep (run {run.info.run_id[:8]})", TRIAL_REMEDY):
+                    result = serialization.result_from_run(run.data.tags, run.data.metrics, self._sweep.score_metrics)
                 results.setdefault(result.trial.number, result)
                 self._trial_runs.setdefault(result.trial.number, run.info.run_id)
         self._recorded = RecordedTrials.of(self._sweep.objective, self._sweep.score_metrics, results.values())
@@ -277,7 +275,7 @@ def open_existing(tracking_uri: str | None, sweep: str = "") -> MlflowTracker:
     """
 
     def read(client: MlflowClient, parent: Run) -> MlflowTracker:
-        yaml = (read_artifact(client, parent.info.run_id, EXPERIMENT) or b"").decode()
+        yaml = (read_artifact(client, parent.info.run_id, EXPERIMENT) or b"").decode(errors="replace")
         return MlflowTracker(client, parent, read_sweep_record(to_run(parent), yaml), is_resumed=True)
 
     return open_run(tracking_uri, "sweep", sweep, read)

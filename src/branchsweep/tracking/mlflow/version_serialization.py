@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 
+from branchsweep.config.codec import from_json
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
 from branchsweep.tracking.champion_history import RegisteredVersion
 from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionCause, PromotionDecision
+from branchsweep.trial import ParamValue
+
+VERSION_REMEDY = "Restore it in MLflow, or delete the version there."
+"""What helps where the tags of a version were changed."""
 
 
 def version_tags(candidate: ModelCandidate, decision: PromotionDecision) -> dict[str, str]:
@@ -41,19 +47,26 @@ def champion_from_tags(model: str, version: int, tags: Mapping[str, str]) -> Cha
         version: The version's number.
         tags: All of the version's tags. Values that are missing, as in a version that was not registered by branchsweep,
             are unknown.
+
+    Raises:
+        UnreadableRecordError: They were changed.
     """
     own = serialization.from_tags(tags)
+    with serialization.naming_record(f"version {version} of '{model}'", VERSION_REMEDY):
+        value = serialization.parse_tag(own, "value", float, "nan")
+        trial = serialization.parse_tag(own, "trial", int, "-1")
+        params = serialization.parse_tag(own, "params", partial(from_json, dict[str, ParamValue]), "{}")
     return Champion(
         model=model,
         version=version,
-        value=float(own.get("value", "nan")),
+        value=value,
         rule=own.get("rule", DEFAULT_OBJECTIVE),
         data_digest=own.get("data_digest", ""),
         split_digest=own.get("split_digest", ""),
         sweep=own.get("sweep", ""),
-        trial=int(own.get("trial", "-1")),
+        trial=trial,
         because=own.get("because", ""),
-        params=json.loads(own.get("params", "{}")),
+        params=params,
         cause=PromotionCause(own["cause"]) if own.get("cause") in set(PromotionCause) else None,
     )
 
@@ -68,8 +81,13 @@ def registered_version(
         tags: All of its tags.
         aliases: Its aliases.
         registered: When it was registered (ISO 8601, UTC).
+
+    Raises:
+        UnreadableRecordError: Its tags were changed.
     """
-    test = {name: float(value) for name, value in serialization.from_tags(tags).items() if name.startswith("test_")}
+    own = serialization.from_tags(tags)
+    with serialization.naming_record(f"version {version.version} of '{version.model}'", VERSION_REMEDY):
+        test = {name: serialization.parse_tag(own, name, float) for name in own if name.startswith("test_")}
     return RegisteredVersion(
         version=version.version,
         registered=registered,

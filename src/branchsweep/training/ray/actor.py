@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +15,7 @@ import ray
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
-from branchsweep.runtime import VERSION, cache_folder
+from branchsweep.runtime import VERSION, cache_folder, temporary_folder
 from branchsweep.training import gpus
 from branchsweep.training.extension_modules import import_modules, require_kinds
 from branchsweep.training.local_workers import start
@@ -89,21 +88,21 @@ class WorkerActor:
 
     def export(self, model: ExportedModel) -> dict[str, bytes]:
         """The exported model's files by name."""
-        with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
-            self._trainer.export(Path(folder), model)
-            return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+        with temporary_folder() as folder:
+            self._trainer.export(folder, model)
+            return {file.name: file.read_bytes() for file in folder.iterdir()}
 
     def predict(self, files: Mapping[str, bytes], x: Floats) -> Floats:
         """Predictions of the exported model."""
-        with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
-            _write(Path(folder), files)
-            return self._trainer.predict(Path(folder), x)
+        with temporary_folder() as folder:
+            _write(folder, files)
+            return self._trainer.predict(folder, x)
 
     def measure_latency(self, files: Mapping[str, bytes], x: Floats) -> float:
         """Seconds that the exported model takes to predict for these rows."""
-        with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
-            _write(Path(folder), files)
-            return self._trainer.measure_latency(Path(folder), x)
+        with temporary_folder() as folder:
+            _write(folder, files)
+            return self._trainer.measure_latency(folder, x)
 
     def _add_progress(self, lane_epochs: float) -> None:
         self._trained += lane_epochs

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.models.exported_model import ExportedModel, ModelMember
+from branchsweep.runtime import temporary_folder
 from branchsweep.training.protocols import Trainer
 from branchsweep.types import Floats
 
@@ -16,8 +16,8 @@ from branchsweep.types import Floats
 @contextmanager
 def temporary_model_folder() -> Iterator[Path]:
     """A folder for a model's files until the registry has taken them."""
-    with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
-        yield Path(folder)
+    with temporary_folder() as folder:
+        yield folder
 
 
 def export_and_predict(

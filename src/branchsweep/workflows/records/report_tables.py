@@ -11,8 +11,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,11 +20,14 @@ from branchsweep.config.codec import from_json, to_json
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
 from branchsweep.data.spreadsheets import csv_text, plain_text
+from branchsweep.errors import UnreadableRecordError
 from branchsweep.metrics.names import STANDARD_ERROR, other_metrics, score_names
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import HeadScore, Result
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.sweep_report import Curves, Files, HeadPredictions, SweepReport, TableFacts, ranked_results
+
+Content = TypeVar("Content")
 
 PREDICTIONS, CURVES, DATA, LEADERBOARD = "predictions.csv", "learning_curves.csv", "data.json", "leaderboard.csv"
 """Names of the files."""
@@ -87,16 +90,24 @@ def recorded_report(archive: SweepArchive, experiment: Experiment, summary: Swee
         experiment: The recorded experiment.
         summary: The recorded result.
     """
-    files = {name: (archive.artifact(name) or b"").decode() for name in (PREDICTIONS, CURVES, DATA)}
     return SweepReport(
         experiment=experiment,
         results=archive.recorded_results(),
         summary=summary,
-        table=read_table_facts(files[DATA]),
-        predictions=read_predictions(files[PREDICTIONS]),
-        curves=read_curves(files[CURVES]),
+        table=_read_file(archive, DATA, read_table_facts),
+        predictions=_read_file(archive, PREDICTIONS, read_predictions),
+        curves=_read_file(archive, CURVES, read_curves),
         environment=archive.sweep.environment,
     )
+
+
+def _read_file(archive: SweepArchive, name: str, read: Callable[[str], Content]) -> Content:
+    """What is read from a file that is kept with a sweep."""
+    try:
+        return read((archive.artifact(name) or b"").decode())
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{name} of sweep {archive.sweep.name} ({archive.run_id[:8]}) cannot be read ({error!r}): was it edited?"
+        raise UnreadableRecordError(f"{message} Restore it, or delete it: then it is left out of the report") from error
 
 
 def _cell(value: float) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from branchsweep.config.codec import from_data, to_json, to_public_json
 from branchsweep.config.metric_names import MEAN, common_metric
+from branchsweep.errors import UnreadableRecordError
 from branchsweep.metrics.names import STANDARD_ERROR, score_metrics_of, with_current_fields
 from branchsweep.tracking.protocols import PromotionCause
 from branchsweep.trial import MeanScores, Params, ParamValue
@@ -222,10 +223,13 @@ class SweepSummary:
         """The value that `dumps` wrote, in this version or an earlier one.
 
         Raises:
-            ValueError: The text is not of that form.
+            UnreadableRecordError: The text is not of that form.
         """
-        data = json.loads(text)
-        return from_data(cls, data if "baselines" in data else _with_current_form(data))
+        try:
+            data = json.loads(text)
+            return from_data(cls, data if "baselines" in data else _with_current_form(data))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UnreadableRecordError(f"the summary of the sweep cannot be read ({type(error).__name__})") from error
 
 
 def _version_json(registered: PromotionResult) -> VersionJson:
