@@ -12,9 +12,9 @@ Everything is recorded in MLflow, as by the command line: a sweep that was stopp
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import weakref
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -25,13 +25,13 @@ from branchsweep.config.sections.workers import LocalWorkersConfig, Workers
 from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.files.written_table import make_dataframe
 from branchsweep.data.loading import TableData
-from branchsweep.errors import UserError
+from branchsweep.errors import UnreadableRecordError, UserError
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.models.serving import MANIFEST_FILE, Predictor, model_file_names
 from branchsweep.reporting.comparison.files import comparison_files
 from branchsweep.reporting.sweep_reporter import HtmlReporter
 from branchsweep.reporting.terminal_interface import TerminalInterface
-from branchsweep.runtime import silence_stderr, write_files
+from branchsweep.runtime import silence_stderr, temporary_folder, write_files
 from branchsweep.tracking.open import download_model, open_recorded_sweep
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import Result
@@ -56,10 +56,15 @@ class Model:
         self._predictor = Predictor(files)
 
     @classmethod
-    def of_temporary(cls, files: Path, folder: Path) -> Self:
-        """A model whose files are in a temporary folder, which is deleted with the model."""
-        model = cls(files)
-        weakref.finalize(model, shutil.rmtree, folder, ignore_errors=True)
+    def of_temporary(cls, fetch: Callable[[Path], Path]) -> Self:
+        """A model whose files are in a temporary folder, which is deleted with the model.
+
+        Args:
+            fetch: Writes the files into a folder, and returns the one below it that holds them.
+        """
+        with ExitStack() as stack:
+            model = cls(fetch(stack.enter_context(temporary_folder())))
+            weakref.finalize(model, stack.pop_all().close)
         return model
 
     @property
@@ -153,10 +158,18 @@ class SweepResult:
         manifest = self._archive.artifact(f"{MODEL_FOLDER}/{MANIFEST_FILE}")
         if manifest is None:
             raise UserError(f"{sweep_label(self._archive)} has no model: no trial is complete, or its refit diverged")
-        files = {name: self._archive.artifact(f"{MODEL_FOLDER}/{name}") for name in model_file_names(json.loads(manifest))}
-        folder = _temporary_folder()
-        write_files(folder, {name: content for name, content in files.items() if content is not None})
-        return Model.of_temporary(folder, folder)
+        try:
+            names = model_file_names(json.loads(manifest))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            message = f"{MANIFEST_FILE} of {sweep_label(self._archive)} cannot be read ({error!r}): was it edited by hand?"
+            raise UnreadableRecordError(message) from error
+        files = {name: self._archive.artifact(f"{MODEL_FOLDER}/{name}") for name in names}
+
+        def fetch(folder: Path) -> Path:
+            write_files(folder, {name: content for name, content in files.items() if content is not None})
+            return folder
+
+        return Model.of_temporary(fetch)
 
     def __repr__(self) -> str:
         best = self.best_trial
@@ -218,8 +231,7 @@ def load_model(uri: str, tracking_uri: str | None = None) -> Model:
     Raises:
         UserError: There is no such model, or it was not made by branchsweep.
     """
-    folder = _temporary_folder()
-    return Model.of_temporary(download_model(uri, folder, tracking_uri), folder)
+    return Model.of_temporary(lambda folder: download_model(uri, folder, tracking_uri))
 
 
 def compare(
@@ -250,10 +262,6 @@ def compare(
     command = f"branchsweep.compare(comparison{', quick=True' * quick})"
     result, _ = launch_comparison(comparison, session, partial(comparison_files, command=command), quick)
     return result
-
-
-def _temporary_folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="branchsweep-"))
 
 
 def _session(

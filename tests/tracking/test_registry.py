@@ -480,6 +480,23 @@ class TestChampionHistory:
         assert tracker.tracking.registry.champion("plant") is None
 
 
+def test_a_champion_of_another_tool_is_named(mlflow_store: str, tmp_path: Path) -> None:
+    client = MlflowClient(mlflow_store, mlflow_store)
+    client.create_registered_model("foreign")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "MLmodel").write_text("flavors: {}\n", encoding="utf-8")
+    version = client.create_model_version("foreign", (tmp_path / "other").as_uri())
+    client.set_registered_model_alias("foreign", "champion", version.version)
+    registry = open_registry(mlflow_store)
+    champion = registry.champion("foreign")
+    assert champion is not None and (champion.sweep, champion.trial) == ("", -1)
+    with (
+        pytest.raises(TrackingError, match=r"version 1 of 'foreign' was not made by branchsweep.*promotion\.model"),
+        registry.model_files("foreign", 1),
+    ):
+        pass
+
+
 def test_the_lock_of_a_killed_process_is_released(mlflow_store: str, tmp_path: Path) -> None:
     code = (
         "import sys, time\nfrom branchsweep.tracking.mlflow.store import store_lock\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -74,12 +73,13 @@ def export(
     """
     from branchsweep.models.codegen import script_from_manifest
     from branchsweep.models.serving import ENCODER_FILE, MANIFEST_FILE, MODEL_FILE
+    from branchsweep.runtime import temporary_folder
     from branchsweep.tracking.open import download_model
 
     beside = output.with_name(MANIFEST_FILE)
     _check_output(kind, output, beside)
-    with tempfile.TemporaryDirectory(prefix="branchsweep-") as folder:
-        files = download_model(model, Path(folder), tracking_uri)
+    with temporary_folder() as folder:
+        files = download_model(model, folder, tracking_uri)
         try:
             if kind == "keras":
                 shutil.copy(files / MODEL_FILE, output)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal
 
 from branchsweep.config.comparison import Comparison
+from branchsweep.config.config_model import NAME
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.promotion import Promotion
 from branchsweep.config.yaml.recorded import parse_recorded_experiment
@@ -103,6 +105,10 @@ def launch_promotion(
     recorded, tracking = open_recorded_tracking(session.tracking_uri, sweep, session.interface.message)
     experiment = _recorded_experiment(recorded)
     if model:
+        if not re.fullmatch(NAME, model):
+            raise UserError(
+                f"got '{model}', expected a name of letters, digits, '_' and '-' that begins with a letter", "--model"
+            )
         policy = experiment.promotion or Promotion(model=model)
         experiment = experiment.model_copy(update={"promotion": policy.model_copy(update={"model": model})})
     name = recorded.sweep.name

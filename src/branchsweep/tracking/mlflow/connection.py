@@ -27,6 +27,7 @@ from branchsweep.tracking.tracking_uri import database_file, is_server, nothing_
 if "MLFLOW_LOGGING_LEVEL" not in os.environ:
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # without its messages about database migrations
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # its tracebacks; our errors name the reason
+    logging.getLogger("mlflow.exceptions").setLevel(logging.ERROR)  # what a proxy answered; likewise
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its retries; likewise
 
 DATABASE_SECONDS = 10

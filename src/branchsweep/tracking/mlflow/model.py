@@ -20,7 +20,7 @@ from mlflow.pyfunc import save_model as save_pyfunc
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 
-from branchsweep.errors import DataError, TrackingError, did_you_mean
+from branchsweep.errors import DataError, TrackingError, UnreadableRecordError, did_you_mean
 from branchsweep.models import serving
 from branchsweep.models.encoder_files import add_encoder_files
 from branchsweep.runtime import temporary_folder
@@ -130,7 +130,11 @@ def download_model(model_uri: str, target: Path, tracking_uri: str | None = None
             raise TrackingError(
                 f"{model_uri} was not made by branchsweep: it has no {serving.MODEL_FILE} and {serving.MANIFEST_FILE}"
             )
-        add_encoder_files(files)
+        try:
+            add_encoder_files(files)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            message = f"{serving.MANIFEST_FILE} of {model_uri} cannot be read ({error!r}): was it edited by hand?"
+            raise UnreadableRecordError(message) from error
         return files
 
 
