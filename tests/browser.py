@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 """Seconds that a page may take to show what a test waits for."""
 
 ASSISTANT_CLOSED = {"mlflow.assistant.panelOpen_v1": "false", "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true"}
@@ -73,10 +73,12 @@ class Page:
     def wait_for(self, expression: str, what: str = "") -> None:
         """Return as soon as an expression in JavaScript is truthy. An expression that raises is not."""
         guarded = f"(() => {{ try {{ return Boolean({expression}) }} catch (error) {{ return false }} }})()"
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not self.evaluate(guarded):
             if time.monotonic() > deadline:
-                raise AssertionError(f"no {what or expression} within {PATIENCE:.0f} s; the page says: {self.text[:3000]}")
+                raise AssertionError(
+                    f"no {what or expression} within {TIMEOUT_SECONDS:.0f} s; the page says: {self.text[:3000]}"
+                )
             time.sleep(0.1)
 
     def wait_for_text(self, *expected: str) -> str:
@@ -84,7 +86,7 @@ class Page:
         deadline = time.monotonic() + PATIENCE
         while missing := [text for text in expected if text not in self.text]:
             if time.monotonic() > deadline:
-                raise AssertionError(f"no {missing} within {PATIENCE:.0f} s; the page says: {self.text[:3000]}")
+                raise AssertionError(f"no {missing} within {TIMEOUT_SECONDS:.0f} s; the page says: {self.text[:3000]}")
             time.sleep(0.1)
         return self.text
 
@@ -131,8 +133,8 @@ class Browser:
 
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._from_browser], [], [], PATIENCE)
-            assert ready, f"Chromium has sent nothing for {PATIENCE:.0f} s"
+            ready, _, _ = select.select([self._from_browser], [], [], TIMEOUT_SECONDS)
+            assert ready, f"Chromium has sent nothing for {TIMEOUT_SECONDS:.0f} s"
             chunk = os.read(self._from_browser, 1 << 16)
             assert chunk, "Chromium has ended"
             self._buffer += chunk
@@ -149,8 +151,8 @@ class Browser:
         page.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         page.call("Page.enable")
         for key, value in self._local_storage.items():
-            remember = f"window.localStorage.setItem({json.dumps(key)}, {json.dumps(value)})"
-            page.call("Page.addScriptToEvaluateOnNewDocument", source=remember)
+            script = f"window.localStorage.setItem({json.dumps(key)}, {json.dumps(value)})"
+            page.call("Page.addScriptToEvaluateOnNewDocument", source=script)
         page.call("Page.navigate", url=url)
         try:
             yield page

@@ -74,7 +74,7 @@ def postgresql(programs: Path, password: str, databases: list[str]) -> Generator
         password: The password of `mlflow`.
         databases: The empty databases to create.
     """
-    # it refuses to be run by root, and the folders of tests are closed to others
+    # PostgreSQL refuses to be run by root, and other users may not read the folders of tests
     owner: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
     with tempfile.TemporaryDirectory(prefix="branchsweep-postgresql-") as name:
         folder, port = Path(name), free_port()
@@ -101,7 +101,7 @@ def postgresql(programs: Path, password: str, databases: list[str]) -> Generator
                 subprocess.run(created, check=True, capture_output=True, env=environment, cwd=folder)
             yield f"127.0.0.1:{port}"
         finally:
-            server.send_signal(signal.SIGINT)  # "fast shutdown": clients are sent away
+            server.send_signal(signal.SIGINT)  # "fast shutdown": clients are disconnected
             server.wait(20)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ from branchsweep.training.lanes import refit_lanes, search_lanes
 from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
-from branchsweep.training.protocols import Trainer, WorkerCallbacks
+from branchsweep.training.protocols import Trainer, WorkerCallbacks, WorkerStatus
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.trial import Result
 from branchsweep.workflows.context import TrainingContext
@@ -42,21 +44,27 @@ from branchsweep.training.ray.workers import RayWorkers, device_mismatch
 
 @dataclass
 class ClusterWorkers:
-    """Workers on both nodes, with their messages and the lane-epochs that they report."""
+    """Workers on both nodes, with the messages, the statuses and the lane-epochs that they report."""
 
     nodes: RayCluster
     trainer: RayWorkers
     messages: list[str] = field(default_factory=list)
+    statuses: list[WorkerStatus] = field(default_factory=list)
     lane_epochs: list[float] = field(default_factory=list)
     on_progress: Callable[[], None] = lambda: None
 
     def wait_for_workers(self) -> None:
         """Wait until there is a worker on either node."""
         deadline = time.monotonic() + 60
-        while self.trainer._reported_workers != "2 workers on 2 nodes":
+        while self.trainer._present != (2, 2):
             assert time.monotonic() < deadline
             self.trainer._refresh_workers()
             time.sleep(0.1)
+
+    @property
+    def reported(self) -> tuple[int, int]:
+        """The workers and nodes of the last status."""
+        return self.statuses[-1].workers, self.statuses[-1].nodes
 
     def progress(self, lane_epochs: float) -> None:
         self.lane_epochs.append(lane_epochs)
@@ -65,10 +73,11 @@ class ClusterWorkers:
 
 @pytest.fixture(scope="module")
 def cluster_workers(nodes: RayCluster) -> Iterator[ClusterWorkers]:
-    made = ClusterWorkers(nodes, trainer=None)  # type: ignore[arg-type]  # the two know each other
-    made.trainer = RayWorkers(tiny_rows(), nodes.workers_config, WorkerCallbacks(made.progress, made.messages.append))
-    with made.trainer:
-        yield made
+    workers = ClusterWorkers(nodes, trainer=None)  # type: ignore[arg-type]  # each refers to the other
+    callbacks = WorkerCallbacks(workers.progress, workers.messages.append, workers.statuses.append)
+    workers.trainer = RayWorkers(tiny_rows(), nodes.workers_config, callbacks)
+    with workers.trainer:
+        yield workers
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +98,16 @@ def test_results_equal_those_of_local_workers_to_the_last_bit(
     packed = tiny_populations()
     cluster_workers.wait_for_workers()
     assert cluster_workers.trainer.resources == Resources(2)
-    far = dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True))
-    assert_all_equal(far, dict(local_workers.train(PopulationQueue(packed), keep_weights=True)))
+    outcomes = dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True))
+    assert_all_equal(outcomes, dict(local_workers.train(PopulationQueue(packed), keep_weights=True)))
     assert sum(cluster_workers.lane_epochs) == pytest.approx(4 * 3 * 3)  # trials x folds x epochs
-    assert cluster_workers.messages[-1] == "training on 2 workers on 2 nodes"
+    assert cluster_workers.reported == (2, 2)
+    assert numbers(cluster_workers.messages[-1]) == [2, 2], "workers and nodes"
+
+
+def numbers(message: str) -> list[int]:
+    """The numbers that a message contains."""
+    return [int(number) for number in re.findall(r"\d+", message)]
 
 
 def test_a_model_is_exported_on_the_machine_of_the_driver_process(
@@ -104,12 +119,12 @@ def test_a_model_is_exported_on_the_machine_of_the_driver_process(
     weights = outcome.lanes[0].weights
     assert weights is not None
     model = ExportedModel([ModelMember(population.recipes[0], weights)], ["a", "b"], {"PE": "MW", "V": "cm Hg"})
-    cluster_workers.trainer.export(tmp_path / "far", model)
-    local_workers.export(tmp_path / "near", model)
-    assert {file.name for file in (tmp_path / "far").iterdir()} == {"model.keras", "serving.json", "encoder_affine.py"}
-    predicted = cluster_workers.trainer.predict(tmp_path / "far", tiny_rows().x)
-    np.testing.assert_array_equal(predicted, local_workers.predict(tmp_path / "near", tiny_rows().x))
-    assert cluster_workers.trainer.measure_latency(tmp_path / "far", tiny_rows().x) > 0
+    cluster_workers.trainer.export(tmp_path / "cluster", model)
+    local_workers.export(tmp_path / "local", model)
+    assert {file.name for file in (tmp_path / "cluster").iterdir()} == {"model.keras", "serving.json", "encoder_affine.py"}
+    predicted = cluster_workers.trainer.predict(tmp_path / "cluster", tiny_rows().x)
+    np.testing.assert_array_equal(predicted, local_workers.predict(tmp_path / "local", tiny_rows().x))
+    assert cluster_workers.trainer.measure_latency(tmp_path / "cluster", tiny_rows().x) > 0
 
 
 def test_a_sweep_asks_and_scores_the_same_as_with_local_workers(
@@ -119,16 +134,16 @@ def test_a_sweep_asks_and_scores_the_same_as_with_local_workers(
     experiment = tiny_experiment(
         search={"driver": "optuna", "trials": 12, "batch": 3, "pending_rounds": 1}, fit={"epochs": 4}, pruning={"rungs": [2]}
     )
-    far, near = (found(experiment, trainer) for trainer in (cluster_workers.trainer, local_workers))
-    assert [result.trial for result in far] == [result.trial for result in near]
-    assert [result.score.heads for result in far] == [result.score.heads for result in near]
-    assert [result.score.rungs for result in far] == [result.score.rungs for result in near]
+    results, expected = (search_results(experiment, trainer) for trainer in (cluster_workers.trainer, local_workers))
+    assert [result.trial for result in results] == [result.trial for result in expected]
+    assert [result.score.heads for result in results] == [result.score.heads for result in expected]
+    assert [result.score.rungs for result in results] == [result.score.rungs for result in expected]
 
 
-def found(experiment: Experiment, trainer: Trainer) -> list[Result]:
-    scene = TinySweep(experiment)
-    training = TrainingContext(trainer, tiny_rows(), scene.progress)
-    return run_search(experiment, open_driver(experiment), training, scene.tracker).results
+def search_results(experiment: Experiment, trainer: Trainer) -> list[Result]:
+    sweep = TinySweep(experiment)
+    training = TrainingContext(trainer, tiny_rows(), sweep.progress)
+    return run_search(experiment, open_driver(experiment), training, sweep.tracker).results
 
 
 def test_populations_of_a_lost_node_are_trained_again_with_the_same_results(
@@ -137,6 +152,8 @@ def test_populations_of_a_lost_node_are_trained_again_with_the_same_results(
     packed = long_populations()
     cluster_workers.wait_for_workers()
     cluster_workers.lane_epochs.clear()
+    cluster_workers.messages.clear()
+    cluster_workers.statuses.clear()
     lost: list[int] = []
 
     def lose_workers() -> None:
@@ -146,12 +163,14 @@ def test_populations_of_a_lost_node_are_trained_again_with_the_same_results(
 
     cluster_workers.on_progress = lose_workers
     try:
-        far = dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True))
+        outcomes = dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True))
     finally:
         cluster_workers.on_progress = lambda: None
-    assert_all_equal(far, dict(local_workers.train(PopulationQueue(packed), keep_weights=True)))
-    (sentence,) = [sentence for sentence in cluster_workers.messages if "was lost" in sentence]
-    assert sentence.endswith("what it had begun is trained again elsewhere (1 worker on 1 node left)")
+    assert_all_equal(outcomes, dict(local_workers.train(PopulationQueue(packed), keep_weights=True)))
+    assert (cluster_workers.statuses[0].workers, cluster_workers.statuses[0].nodes) == (2, 2)
+    assert cluster_workers.reported == (1, 1)
+    (message,) = cluster_workers.messages
+    assert numbers(message)[-2:] == [1, 1], "workers and nodes that are left"
     assert sum(cluster_workers.lane_epochs) == pytest.approx(sum(sum(population.stops) for population in packed)), (
         "counted once"
     )
@@ -161,11 +180,12 @@ def test_a_node_that_joins_gets_a_worker(cluster_workers: ClusterWorkers, local_
     cluster_workers.nodes.ensure_second_node()
     packed = tiny_populations()
     cluster_workers.wait_for_workers()
-    assert cluster_workers.messages[-1] == "training on 2 workers on 2 nodes"
+    assert numbers(cluster_workers.messages[-1]) == [2, 2], "workers and nodes"
     assert_all_equal(
         dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True)),
         dict(local_workers.train(PopulationQueue(packed), keep_weights=True)),
     )
+    assert cluster_workers.reported == (2, 2)
 
 
 def test_a_worker_with_many_programs_is_replaced(
@@ -195,42 +215,44 @@ def test_a_population_that_loses_every_worker_is_an_error(
 
     cluster_workers.on_progress = lose_workers
     try:
-        with pytest.raises(BackendError, match=r"1 workers were lost over the same population.*run the same command again"):
+        with pytest.raises(BackendError) as caught:
             list(cluster_workers.trainer.train(PopulationQueue(long_populations())))
     finally:
         cluster_workers.on_progress = lambda: None
+    assert caught.value.where == "workers" and isinstance(caught.value.__cause__, ray_module.LOST)
 
 
-def test_the_error_without_a_free_worker_says_how_many_are_used(
+def test_message_without_a_free_worker_says_how_many_processors_are_used(
     cluster_workers: ClusterWorkers, nodes: RayCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster_workers.wait_for_workers()  # workers that were lost are started again, and use all processors
     monkeypatch.setattr(ray_module, "START_SECONDS", 1.0)
-    with (
-        RayWorkers(tiny_rows(), nodes.workers_config) as late,
-        pytest.raises(BackendError, match=r"of the cluster's 2 processors 2 are taken"),
-    ):
-        list(late.train(PopulationQueue(tiny_populations())))
+    with RayWorkers(tiny_rows(), nodes.workers_config) as further_workers, pytest.raises(BackendError) as caught:
+        list(further_workers.train(PopulationQueue(tiny_populations())))
+    assert caught.value.where == "workers"
+    assert numbers(caught.value.message) == [1, 2, 2], "seconds, processors of the cluster, those used"
 
 
 def test_requirements_that_no_node_satisfies_are_an_error_at_once(nodes: RayCluster) -> None:
-    greedy = nodes.workers_config.model_copy(update={"cpus_per_worker": 2, "gpus_per_worker": 1.0})
-    with pytest.raises(BackendError, match="a worker wants 2 processors and 1 GPUs, and no node of the cluster has so many"):
-        RayWorkers(tiny_rows(), greedy).__enter__()
+    excessive = nodes.workers_config.model_copy(update={"cpus_per_worker": 2, "gpus_per_worker": 1.0})
+    with pytest.raises(BackendError) as caught:
+        RayWorkers(tiny_rows(), excessive).__enter__()
+    assert caught.value.where == "workers" and count_places(excessive) == 0
     assert count_places(nodes.workers_config) == 2
     assert count_places(nodes.workers_config.model_copy(update={"gpus_per_worker": 0.5})) == 0
 
 
 def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_an_error(nodes: RayCluster) -> None:
     """A node may say that it has one, as this one does here. Its worker does not train on the processor instead."""
-    half = nodes.workers_config.model_copy(update={"gpus_per_worker": 0.5})
+    half_gpu = nodes.workers_config.model_copy(update={"gpus_per_worker": 0.5})
     with nodes.extra_node_with_gpu():
-        assert count_places(half) == 1
+        assert count_places(half_gpu) == 1
         with (
-            RayWorkers(tiny_rows(), half) as workers,
-            pytest.raises(BackendError, match="a worker was given a GPU, and its TensorFlow sees none"),
+            RayWorkers(tiny_rows(), half_gpu) as workers,
+            pytest.raises(BackendError, match=r"\bGPU\b.*\bTensorFlow\b") as caught,
         ):
             assert workers.resources.device.kind == "gpu", "the first worker is waited for"
+        assert caught.value.where == "workers"
 
 
 def test_the_last_line_of_a_traceback_is_the_message() -> None:
@@ -242,34 +264,33 @@ def test_the_last_line_of_a_traceback_is_the_message() -> None:
     assert cluster.first_line(ValueError()) == "ValueError"
 
 
-def test_workers_on_different_gpus_are_an_error() -> None:
+def test_message_of_different_gpus_names_the_node_and_both_gpus() -> None:
     small_t4, a100, large_t4 = (Device("gpu", memory, name) for memory, name in ((1, "Tesla T4"), (1, "A100"), (2, "Tesla T4")))
     assert small_t4.is_like(large_t4) and not small_t4.is_like(a100) and not small_t4.is_like(CPU) and CPU.is_like(Device())
-    assert device_mismatch("far", a100, small_t4).startswith(
-        "the node far trains on another GPU than the others (A100, they on Tesla T4)"
-    )
+    message = device_mismatch("node7", a100, small_t4)
+    assert all(name in message for name in ("node7", "A100", "Tesla T4", "gpus_per_worker"))
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://", "auto"])
 def test_an_address_without_an_answer_is_an_error_within_seconds(tmp_path: Path, scheme: str) -> None:
-    """In a process of its own, for this one may be connected; auto where a cluster that ran is gone without a goodbye."""
-    nobody = f"127.0.0.1:{free_port()}"
+    """In a process of its own, for this one may be connected; auto where a cluster was killed that Ray still has on record."""
+    address = f"127.0.0.1:{free_port()}"
     (tmp_path / "ray").mkdir()
-    (tmp_path / "ray" / "ray_current_cluster").write_text(nobody, encoding="ascii")
+    (tmp_path / "ray" / "ray_current_cluster").write_text(address, encoding="ascii")
     code = f"""
-import time
+import json, time
+from branchsweep.errors import BackendError
 from branchsweep.training.ray.cluster import connect
-began = time.monotonic()
+start = time.monotonic()
 try:
-    connect("{scheme if scheme == "auto" else scheme + nobody}")
-except Exception as error:
-    print(type(error).__name__, error, time.monotonic() - began < 5)
+    connect("{scheme if scheme == "auto" else scheme + address}")
+except BackendError as error:
+    print(json.dumps([error.where, error.message, time.monotonic() - start]))
 """
     done = run_python(code, variables={"RAY_TMPDIR": str(tmp_path)})
-    assert f"{nobody}, where nothing listens" in done.stdout
-    assert "ray start --head" in done.stdout
-    assert done.stdout.startswith("BackendError")
-    assert done.stdout.endswith("True\n")
+    where, message, seconds = json.loads(done.stdout)
+    assert where == "workers" and seconds < 5
+    assert address in message and "ray start --head" in message
 
 
 def long_populations() -> list[Population]:

@@ -1,10 +1,10 @@
-"""The main experiment with all that there is beyond one machine at once.
+"""The main experiment on a cluster, recorded by a server, while a node is killed and the server is unavailable.
 
-A Ray cluster of two nodes trains, and an MLflow server with passwords on PostgreSQL records, all on this machine. In the middle
-a node is killed and the server is away for a while, and what comes out is what two local workers make of it.
+A Ray cluster of two nodes trains, and an MLflow server with passwords on PostgreSQL records, all on this machine. The results
+must be those of two local workers that record in a file.
 
-Without more words the experiment is scaled down, and the server is away for as long as it takes to start it. As it is shipped,
-on the real table, with the server away for more than a minute:
+By default the experiment is scaled down, and the server is unavailable for as long as it takes to start it. As it is shipped,
+on the real table, with the server unavailable for more than a minute:
 
     make test ARGS=tests/end_to_end/test_together.py BRANCHSWEEP_TEST_IN_FULL=1 BRANCHSWEEP_TEST_TABLE=/path/to/Folds5x2_pp.xlsx
 """
@@ -61,7 +61,14 @@ SCALED_DOWN = {
     "confirmation.folds": "2",
     "promotion.ensemble.size": "2",
 }
-"""Few trials and two programs to compile; so many epochs that the search takes longer than a second worker to come."""
+"""Few trials and two programs to compile; so many epochs that the search takes longer than the start of a second worker."""
+
+WORKERS_ON_BOTH_NODES = r"training on 2 workers on 2 nodes$"
+SEVERAL_POPULATIONS = r"training \d+ lanes in ([2-9]|\d\d)"
+WORKER_LOST = r"a worker on .* was lost.* \(1 worker on 1 node left\)$"
+SERVER_UNAVAILABLE = r"the server is away: "
+SERVER_AVAILABLE = r"the server is back\b"
+"""How the lines on standard error begin that say what happens: of another process the test knows nothing else in time."""
 
 
 @dataclass(frozen=True)
@@ -69,33 +76,32 @@ class Scale:
     """How much is done.
 
     Args:
-        words: What the command says besides.
-        away: Seconds for which the server is away, at least.
-        spooled: Finished trials that it does not have by then, at least.
-        is_outside: Whether the sweep is no node of the cluster's, and reaches it by a server of Ray's (`ray://`), which a busy
+        arguments: Arguments of the command, besides the experiment.
+        unavailable_seconds: For how long the server is stopped, at least.
+        waiting_trials: Finished trials that wait for the server by then, at least.
+        uses_ray_client: Whether the sweep is no node of the cluster, and reaches it by a server of Ray (`ray://`), which a busy
             machine is slow to start.
-        patience: Seconds until something that must come has not come.
+        timeout: Seconds after which something that must happen has not happened.
     """
 
-    words: Sequence[str]
-    away: float
-    spooled: int
-    is_outside: bool
-    patience: float
+    arguments: Sequence[str]
+    unavailable_seconds: float
+    waiting_trials: int
+    uses_ray_client: bool
+    timeout: float
 
 
 @pytest.fixture(scope="module")
 def scale(request: pytest.FixtureRequest) -> Scale:
     if os.environ.get(IN_FULL):
-        return Scale(
-            ["--data", str(request.getfixturevalue("real_table"))], away=70, spooled=16, is_outside=True, patience=1800
-        )
-    words = [word for key, value in SCALED_DOWN.items() for word in ("--set", f"{key}={value}")]
-    return Scale(words, away=0, spooled=4, is_outside=False, patience=300)
+        arguments = ["--data", str(request.getfixturevalue("real_table"))]
+        return Scale(arguments, unavailable_seconds=70, waiting_trials=16, uses_ray_client=True, timeout=1800)
+    arguments = [argument for key, value in SCALED_DOWN.items() for argument in ("--set", f"{key}={value}")]
+    return Scale(arguments, unavailable_seconds=0, waiting_trials=4, uses_ray_client=False, timeout=300)
 
 
-def until(holds: Callable[[], bool], what: str, seconds: float) -> None:
-    """Wait for something that can only be looked at."""
+def wait_until(holds: Callable[[], bool], what: str, seconds: float) -> None:
+    """Wait for a condition that can only be polled."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
@@ -103,29 +109,29 @@ def until(holds: Callable[[], bool], what: str, seconds: float) -> None:
         time.sleep(0.1)
 
 
-class Command:
-    """A sweep in a process of its own, and what it says while it runs; a context manager, which leaves no process behind.
+class SweepProcess:
+    """`branchsweep run` in a process of its own, whose standard error is read while it runs; a context manager, which kills it.
 
     Args:
-        folder: Where it runs; gets what was said, with the seconds, as `said.log`.
-        words: What it is told, besides the experiment.
-        environment: Its variables.
-        patience: Seconds until a line that must come has not come.
+        folder: Its working directory; gets its standard error, with the seconds, as `stderr.log`.
+        arguments: Arguments, besides the experiment.
+        environment: Its environment variables.
+        timeout: Seconds after which a line that must be printed has not been printed.
     """
 
-    def __init__(self, folder: Path, words: Sequence[str], environment: Mapping[str, str], patience: float) -> None:
+    def __init__(self, folder: Path, arguments: Sequence[str], environment: Mapping[str, str], timeout: float) -> None:
         self.lines: list[str] = []
-        self._folder, self._patience, self._began, self._answer = folder, patience, time.monotonic(), ""
-        self._changed, self._is_over = threading.Condition(), False
+        self._folder, self._timeout, self._start, self._stdout = folder, timeout, time.monotonic(), ""
+        self._changed, self._has_ended = threading.Condition(), False
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "branchsweep", "run", str(EXPERIMENT), "--json", *words],
+            [sys.executable, "-m", "branchsweep", "run", str(EXPERIMENT), "--json", *arguments],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        self._threads = [threading.Thread(target=target) for target in (self._listen, self._take)]
+        self._threads = [threading.Thread(target=target) for target in (self._read_stderr, self._read_stdout)]
         for thread in self._threads:
             thread.start()
 
@@ -138,90 +144,85 @@ class Command:
             for thread in self._threads:
                 thread.join()
 
-    def hear(self, pattern: str, after: int = 0) -> int:
-        """Wait for a line of standard error that begins so, not among the first ones; returns how many there were with it."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._place(pattern, after) or self._is_over, self._patience)
-            place = self._place(pattern, after)
-            if not place:
-                pytest.fail(f"'{pattern}' was not heard:\n" + "\n".join(self.lines))
-            return place
+    def wait_for_line(self, pattern: str, after: int = 0) -> None:
+        """Wait for a line of standard error that begins with the pattern.
 
-    def end(self) -> dict[str, Any]:
-        """The summary that it prints in the end."""
-        code = self._process.wait(self._patience)
+        Args:
+            pattern: A regular expression.
+            after: The number of first lines that do not count.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_line(pattern, after) or self._has_ended, self._timeout)
+            if not self._has_line(pattern, after):
+                pytest.fail(f"'{pattern}' was not printed:\n" + "\n".join(self.lines))
+
+    def wait_for_summary(self) -> dict[str, Any]:
+        """The summary that it prints at its end."""
+        code = self._process.wait(self._timeout)
         for thread in self._threads:
             thread.join()
         assert code == 0, self.lines
-        summary: dict[str, Any] = json.loads(self._answer)
+        summary: dict[str, Any] = json.loads(self._stdout)
         return summary
 
-    @property
-    def seconds(self) -> float:
-        """Since it began."""
-        return time.monotonic() - self._began
+    def _has_line(self, pattern: str, after: int) -> bool:
+        return any(re.match(pattern, line) for line in self.lines[after:])
 
-    def _place(self, pattern: str, after: int) -> int:
-        heard = (place for place, line in enumerate(self.lines, start=1) if place > after and re.match(pattern, line))
-        return next(heard, 0)
-
-    def _listen(self) -> None:
+    def _read_stderr(self) -> None:
         assert self._process.stderr is not None
-        with (self._folder / "said.log").open("w", encoding="utf-8") as log:
+        with (self._folder / "stderr.log").open("w", encoding="utf-8") as log:
             for line in self._process.stderr:
-                log.write(f"{self.seconds:6.1f}  {line}")
+                log.write(f"{time.monotonic() - self._start:6.1f}  {line}")
                 log.flush()
                 with self._changed:
                     self.lines.append(line.rstrip("\n"))
                     self._changed.notify_all()
         with self._changed:
-            self._is_over = True
+            self._has_ended = True
             self._changed.notify_all()
 
-    def _take(self) -> None:
+    def _read_stdout(self) -> None:
         assert self._process.stdout is not None
-        self._answer = self._process.stdout.read()
+        self._stdout = self._process.stdout.read()
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """A sweep that came to its end.
+class FinishedSweep:
+    """A sweep that has finished.
 
     Args:
-        folder: Where it ran.
-        uri: Where it is recorded.
-        summary: What it printed.
-        said: What it said.
-        seconds: How long it took.
-        spooled: The numbers of the trials that waited on disk when the server was started again, in order.
+        folder: Its working directory.
+        uri: The store that it is recorded in.
+        summary: The summary that it printed.
+        lines: The lines that it printed on standard error.
+        waiting: The numbers of the trials that were in the outbox when the server was started again, in order.
     """
 
     folder: Path
     uri: str
     summary: Mapping[str, Any]
-    said: Sequence[str]
-    seconds: float
-    spooled: Sequence[int] = ()
+    lines: Sequence[str]
+    waiting: Sequence[int] = ()
 
     @property
-    def figures(self) -> dict[str, Any]:
+    def reproducible_summary(self) -> dict[str, Any]:
         """The summary without what differs from run to run."""
         return {key: value for key, value in self.summary.items() if key not in {"run_id", "seconds"}}
 
     @property
-    def spool(self) -> Path:
-        """Where its trials wait for the server."""
+    def outbox_folder(self) -> Path:
+        """The folder in which its trials wait for the server."""
         return self.folder / "cache" / "spool" / str(self.summary["run_id"])
 
 
 @pytest.fixture(scope="module")
 def variables(programs: Path) -> Iterator[Callable[[Path], dict[str, str]]]:
-    """What a command's environment is, by its folder: whoever sweeps here is Ada."""
+    """The environment variables of a command, by its folder; its user is Ada."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in sign_in_variables("ada").items():
             patch.setenv(name, value)
 
-        def of(folder: Path) -> dict[str, str]:
+        def environment(folder: Path) -> dict[str, str]:
             (folder / "cache").mkdir()
             (folder / "cache" / "programs").symlink_to(programs)
             offline = {"BRANCHSWEEP_CCPP_URL": "http://127.0.0.1:9/nobody-listens-here.zip", "NO_PROXY": "127.0.0.1"}
@@ -232,103 +233,116 @@ def variables(programs: Path) -> Iterator[Callable[[Path], dict[str, str]]]:
                 "PYTHONPATH": os.pathsep.join(sys.path),
             }
 
-        yield of
+        yield environment
 
 
 @pytest.fixture(scope="module")
-def near(
+def local_sweep(
     scale: Scale,
     variables: Callable[[Path], dict[str, str]],
     mlflow_template: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Sweep:
+) -> FinishedSweep:
     """The experiment with two local workers, recorded in a file."""
-    folder = tmp_path_factory.mktemp("near")
+    folder = tmp_path_factory.mktemp("local")
     uri = f"sqlite:///{shutil.copy(mlflow_template, folder / 'mlflow.db')}"
-    words = [*scale.words, "--workers", "2", "--tracking-uri", uri]
-    with Command(folder, words, variables(folder), scale.patience) as command:
-        summary = command.end()
-        return Sweep(folder, uri, summary, command.lines, command.seconds)
+    arguments = [*scale.arguments, "--workers", "2", "--tracking-uri", uri]
+    with SweepProcess(folder, arguments, variables(folder), scale.timeout) as process:
+        return FinishedSweep(folder, uri, process.wait_for_summary(), process.lines)
 
 
 @pytest.fixture(scope="module")
-def far(
+def cluster_sweep(
     scale: Scale,
     variables: Callable[[Path], dict[str, str]],
     nodes: RayCluster,
     server: SharedServer,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Sweep:
-    """The same on the cluster, recorded on the server; a node is killed and the server is away in the middle."""
-    folder = tmp_path_factory.mktemp("far")
-    workers = nodes.client_address if scale.is_outside else nodes.address
-    words = [*scale.words, "--workers", workers, "--tracking-uri", server.uri]
-    with Command(folder, words, variables(folder), scale.patience) as command:
-        command.hear("training on 2 workers on 2 nodes")
-        until(lambda: any_recorded(server.uri), "a trial is recorded", scale.patience)
-        spool = Outbox(folder / "cache" / "spool" / open_existing(server.uri, "branched").run_id)
-        command.hear(r"training \d+ lanes in [^1]", after=len(command.lines))  # both nodes have something to train
+) -> FinishedSweep:
+    """The same on the cluster, recorded by the server; meanwhile a node is killed, and the server is stopped and started."""
+    folder = tmp_path_factory.mktemp("cluster")
+    workers = nodes.client_address if scale.uses_ray_client else nodes.address
+    arguments = [*scale.arguments, "--workers", workers, "--tracking-uri", server.uri]
+    with SweepProcess(folder, arguments, variables(folder), scale.timeout) as process:
+        process.wait_for_line(WORKERS_ON_BOTH_NODES)
+        wait_until(lambda: any_recorded(server.uri), "a trial is recorded", scale.timeout)
+        outbox = Outbox(folder / "cache" / "spool" / open_existing(server.uri, "branched").run_id)
+        process.wait_for_line(SEVERAL_POPULATIONS, after=len(process.lines))  # both nodes have something to train
         nodes.kill_second_node()
         server.stop()
-        gone = time.monotonic()
         try:
-            command.hear("a worker on .* was lost")
-            command.hear("the server is away: ")
-            waits = f"{scale.spooled} trials wait for a server that is away for {scale.away:g} s"
-            until(lambda: len(numbers(spool)) >= scale.spooled and time.monotonic() - gone > scale.away, waits, scale.patience)
-            spooled = numbers(spool)
+            wait_for_outage(process, outbox, scale)
+            waiting = numbers(outbox)
         finally:
             server.start()
-        command.hear("the server is back")
-        summary = command.end()
-        return Sweep(folder, server.uri, summary, command.lines, command.seconds, spooled)
+        process.wait_for_line(SERVER_AVAILABLE)
+        return FinishedSweep(folder, server.uri, process.wait_for_summary(), process.lines, waiting)
+
+
+def wait_for_outage(process: SweepProcess, outbox: Outbox, scale: Scale) -> None:
+    """Wait until the sweep has noticed that a worker is lost and the server unavailable, and trials wait in the outbox."""
+    stopped = time.monotonic()
+    process.wait_for_line(WORKER_LOST)
+    process.wait_for_line(SERVER_UNAVAILABLE)
+
+    def is_over() -> bool:
+        return len(numbers(outbox)) >= scale.waiting_trials and time.monotonic() - stopped > scale.unavailable_seconds
+
+    what = f"{scale.waiting_trials} trials wait for a server that is unavailable for {scale.unavailable_seconds:g} s"
+    wait_until(is_over, what, scale.timeout)
 
 
 def any_recorded(uri: str) -> bool:
-    """Whether a trial of the sweep stands there, written to its end."""
+    """Whether a trial of the sweep is recorded and finished."""
     try:
         return any(status == "FINISHED" for _, status in trial_runs(open_existing(uri, "branched")))
     except TrackingError:  # there is no such sweep yet
         return False
 
 
-def numbers(spool: Outbox) -> list[int]:
-    """Of the trials that wait, in order."""
-    return [result.trial.number for _, results in spool.found() for result in results]
+def numbers(outbox: Outbox) -> list[int]:
+    """The numbers of the trials in an outbox, in order."""
+    return [result.trial.number for _, results in outbox.found() for result in results]
 
 
-def test_the_result_is_that_of_local_workers(near: Sweep, far: Sweep) -> None:
-    assert far.figures == near.figures
-    assert far.summary["best"] and far.summary["test"] and far.summary["champion"]["crowned"]
+def test_the_summary_is_that_of_local_workers(local_sweep: FinishedSweep, cluster_sweep: FinishedSweep) -> None:
+    assert cluster_sweep.reproducible_summary == local_sweep.reproducible_summary
+    summary = cluster_sweep.summary
+    assert summary["best"] and summary["test"] and summary["champion"]["crowned"]
 
 
-def test_every_trial_equals_that_of_local_workers_to_the_last_bit(near: Sweep, far: Sweep) -> None:
+def test_every_trial_equals_that_of_local_workers_to_the_last_bit(
+    local_sweep: FinishedSweep, cluster_sweep: FinishedSweep
+) -> None:
     """Params, scores of every head and lane, statuses, reasons, rungs and learning curves; all but the seconds."""
-    ours, theirs = (open_recorded_sweep(sweep.uri, "branched") for sweep in (far, near))
-    assert timeless(ours.recorded_results()) == timeless(theirs.recorded_results())
-    assert len(ours.recorded_results()) == sum(far.summary["trials"].values())
-    assert {result.score.status for result in ours.recorded_results()} >= {Status.COMPLETE, Status.PRUNED}
-    for result in ours.recorded_results():
-        assert ours.curves(result.trial.number) == theirs.curves(result.trial.number) != {}
+    recorded, expected = (open_recorded_sweep(sweep.uri, "branched") for sweep in (cluster_sweep, local_sweep))
+    results = recorded.recorded_results()
+    assert texts_without_seconds(results) == texts_without_seconds(expected.recorded_results())
+    assert len(results) == sum(cluster_sweep.summary["trials"].values())
+    assert {result.score.status for result in results} >= {Status.COMPLETE, Status.PRUNED}
+    for result in results:
+        assert recorded.curves(result.trial.number) == expected.curves(result.trial.number) != {}
 
 
-def timeless(results: Sequence[Result]) -> list[str]:
+def texts_without_seconds(results: Sequence[Result]) -> list[str]:
     return exact_texts([replace(result, score=replace(result.score, seconds=0.0)) for result in results])
 
 
-def test_the_champion_is_the_same_network(near: Sweep, far: Sweep) -> None:
-    (ours, our_network), (theirs, their_network) = crowned(far), crowned(near)
-    assert repr(ours) == repr(theirs)
-    assert our_network == their_network
+def test_the_champion_is_the_same_network(local_sweep: FinishedSweep, cluster_sweep: FinishedSweep) -> None:
+    (champion, network), (expected_champion, expected_network) = (
+        registered_champion(sweep) for sweep in (cluster_sweep, local_sweep)
+    )
+    assert repr(champion) == repr(expected_champion)
+    assert network == expected_network
 
 
-def crowned(sweep: Sweep) -> tuple[Champion, dict[str, bytes]]:
-    """The champion without its sweep's id, and what it is made of, weights and scalers, as the registry gives it back."""
+def registered_champion(sweep: FinishedSweep) -> tuple[Champion, dict[str, bytes]]:
+    """The champion without its sweep's id, and its layers, weights and scalers as they are in the registry."""
     registry = open_registry(sweep.uri)
     champion = registry.champion(sweep.summary["champion"]["model"])
     assert champion is not None and champion.sweep == sweep.summary["run_id"]
     with registry.model_files(champion.model, champion.version) as folder, zipfile.ZipFile(folder / "model.keras") as network:
-        layers = re.sub(rb'"shared_object_id": \d+', b"", network.read("config.json"))  # where it lay in Keras's memory
+        layers = re.sub(rb'"shared_object_id": \d+', b"", network.read("config.json"))  # an address in the memory of Keras
         parts = {
             "layers": layers,
             "weights": network.read("model.weights.h5"),
@@ -337,44 +351,47 @@ def crowned(sweep: Sweep) -> tuple[Champion, dict[str, bytes]]:
         return replace(champion, sweep=""), parts
 
 
-def test_every_trial_is_recorded_once_and_those_that_waited_in_order(far: Sweep) -> None:
-    """First what was just being delivered when the server went, then all that waited, each in order of the numbers."""
-    recorded = trial_runs(open_existing(far.uri, "branched"))
-    numbers = [number for number, _ in recorded]
-    assert sorted(numbers) == list(range(sum(far.summary["trials"].values())))
+def test_every_trial_is_recorded_once_and_those_that_waited_in_order(cluster_sweep: FinishedSweep) -> None:
+    """First the batch that was being delivered when the server was stopped, then all others, each in order of the numbers."""
+    recorded = trial_runs(open_existing(cluster_sweep.uri, "branched"))
+    in_order_of_start, waiting = [number for number, _ in recorded], cluster_sweep.waiting
+    assert sorted(in_order_of_start) == list(range(sum(cluster_sweep.summary["trials"].values())))
     assert {status for _, status in recorded} == {"FINISHED"}
-    assert len(far.spooled) == len(set(far.spooled))
-    late = [number for number in numbers if number in far.spooled]
-    deliveries = ([sorted(far.spooled[:first]), sorted(far.spooled[first:])] for first in range(len(far.spooled)))
-    assert late in [[*first, *rest] for first, rest in deliveries]
+    assert len(waiting) == len(set(waiting))
+    delivered_later = [number for number in in_order_of_start if number in waiting]
+    assert delivered_later in [[*sorted(waiting[:first]), *sorted(waiting[first:])] for first in range(len(waiting))]
 
 
-def test_the_outbox_is_empty(near: Sweep, far: Sweep) -> None:
-    assert not far.spool.exists()
-    assert not near.spool.exists()
+def test_the_outbox_is_empty(local_sweep: FinishedSweep, cluster_sweep: FinishedSweep) -> None:
+    assert not cluster_sweep.outbox_folder.exists()
+    assert not local_sweep.outbox_folder.exists()
 
 
-def test_failures_are_reported_once_while_training_continues(far: Sweep) -> None:
-    lost = said(far, r"a worker on .* was lost; what it had begun is trained again elsewhere \(1 worker on 1 node left\)$")
-    away = said(far, r"the server is away: recording trial \d+ failed at .* Training goes on, and what is finished waits in .*")
-    back = said(far, r"the server is back and has \d+ finished trials? more(, \d+ follow)?$")
-    assert lost < back and away < back
-    assert any(re.match(r"training \d+ lanes in", line) for line in far.said[away:back])
+def test_messages_report_each_failure_once_while_training_continues(cluster_sweep: FinishedSweep) -> None:
+    lost, unavailable, available = (
+        line_number(cluster_sweep, pattern) for pattern in (WORKER_LOST, SERVER_UNAVAILABLE, SERVER_AVAILABLE)
+    )
+    assert lost < available and unavailable < available
+    while_unavailable = cluster_sweep.lines[unavailable:available]
+    assert cluster_sweep.uri in while_unavailable[0] and str(cluster_sweep.outbox_folder) in while_unavailable[0]
+    assert any(re.match(r"training \d+ lanes\b", line) for line in while_unavailable)
 
 
-def said(sweep: Sweep, pattern: str) -> int:
-    """The place of the one line that reads so."""
-    (place,) = [place for place, line in enumerate(sweep.said) if re.match(pattern, line)]
-    return place
+def line_number(sweep: FinishedSweep, pattern: str) -> int:
+    """The index of the one line on standard error that begins with the pattern."""
+    (index,) = [index for index, line in enumerate(sweep.lines) if re.match(pattern, line)]
+    return index
 
 
-def test_passwords_are_stored_nowhere(far: Sweep, server: SharedServer, nodes: RayCluster, postgresql_programs: Path) -> None:
-    """Neither in the store, nor in a file of the server's, the driver's or the cluster's, nor in what was said."""
-    folders = [far.folder, server.folder, nodes.folder, nodes.cache]
+def test_passwords_are_stored_nowhere(
+    cluster_sweep: FinishedSweep, server: SharedServer, nodes: RayCluster, postgresql_programs: Path
+) -> None:
+    """Neither in the store, nor in a file of the server, the driver or the cluster, nor in what was printed."""
+    folders = [cluster_sweep.folder, server.folder, nodes.folder, nodes.cache]
     files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
     names = {file.name for file in files}
-    assert names >= {"said.log", "raylet.out", "experiment.yaml"}, "the right folders"
-    texts = [server.dump(postgresql_programs), json.dumps(far.summary), *far.said]
+    assert names >= {"stderr.log", "raylet.out", "experiment.yaml"}, "the right folders"
+    texts = [server.dump(postgresql_programs), json.dumps(cluster_sweep.summary), *cluster_sweep.lines]
     contents = b"".join([*(file.read_bytes() for file in files), *(text.encode() for text in texts)])
     for password in PASSWORDS.values():
         assert password.encode() not in contents

@@ -136,4 +136,4 @@ def require_parent_folder(output: Path) -> None:
         UserError: If it does not.
     """
     if not output.parent.is_dir():
-        raise UserError(f"there is no folder {output.parent}; create it, or choose another path")
+        raise UserError(f"there is no folder {output.parent}; create it, or choose another path", str(output))

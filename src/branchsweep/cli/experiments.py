@@ -102,9 +102,8 @@ def draw(
         return
     if len(samples) > 1:
         names = ", ".join(sample.known for sample in samples)
-        raise UserError(
-            f"an image shows one network, but {chosen.name} has {len(samples)} ({names}); choose one with --initial-trial NAME"
-        )
+        message = f"an image shows one network, but {chosen.name} has {len(samples)} ({names})"
+        raise UserError(f"{message}; choose one with --initial-trial NAME", str(output))
     _draw_into(output, samples[0].architecture, chosen.table.inputs)
     title = f"{chosen.name} {samples[0].known}".rstrip()
     message = f"{output} written: {title}, {samples[0].parameters:,} parameters"

@@ -106,11 +106,11 @@ def _check_output(kind: str, output: Path, beside: Path) -> None:
     """
     suffix = {"keras": ".keras", "code": ".py"}[kind]
     if output.suffix != suffix:
-        raise UserError(f"got {output}, expected a path that ends in {suffix}")
+        raise UserError(f"expected a path that ends in {suffix}", str(output))
     require_parent_folder(output)
     others = sorted(other.name for other in output.parent.glob("*.keras") if other.name != output.name)
     if kind == "keras" and beside.exists() and others:
-        raise UserError(f"{beside} belongs to {others[0]}; choose another folder")
+        raise UserError(f"belongs to {others[0]}; choose another folder", str(beside))
 
 
 def history(

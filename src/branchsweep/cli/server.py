@@ -95,7 +95,7 @@ def _require_free_port(host: str, port: int) -> None:
     nearby = range(max(port + 1, UNPRIVILEGED), min(port + MOST_PORTS, HIGHEST_PORT) + 1)
     free = next((other for other in nearby if _port_error(host, other) is None), None)
     remedy = f"--port {free} is free" if free else "choose another with --port, or another --host"
-    raise UserError(f"got port {port} on {host}, which cannot be used ({error.strerror}); {remedy}") from error
+    raise UserError(f"got {port}, which cannot be used on {host} ({error.strerror}); {remedy}", "--port") from error
 
 
 def _port_error(host: str, port: int) -> OSError | None:

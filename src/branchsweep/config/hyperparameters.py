@@ -178,7 +178,7 @@ def check_value(name: str, value: ParamValue, heads: Sequence[str]) -> None:
     """Raise ConfigError unless `name` is a hyperparameter and can have `value`."""
     problem = value_problem(name, value, heads)
     if problem:
-        raise ConfigError(f"{name}: {problem}")
+        raise ConfigError(problem, where=name)
 
 
 def value_problem(name: str, value: ParamValue, heads: Sequence[str]) -> str:

@@ -157,7 +157,7 @@ def _synthetic_table(reason: str, require_real: bool) -> SourceTable:
     """The generated table, with a warning that says so."""
     remedy = f"get the table from {power_plant.PAGE} and put it at data/{power_plant.FILE_NAME}, or name its place with --data"
     if require_real:
-        raise DataError(f"the real table is required, and cannot be had: {reason}; {remedy}")
+        raise DataError(f"the real table cannot be had: {reason}; {remedy}", where="--require-real")
     frame = pd.DataFrame(synthetic_rows(), columns=pd.Index(list(power_plant.COLUMNS)))
     frame.index = pd.RangeIndex(FIRST_ROW, FIRST_ROW + len(frame))
     warning = (

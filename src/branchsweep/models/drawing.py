@@ -40,9 +40,9 @@ def check_output_path(file: Path) -> None:
     """Raises UserError unless a picture may be written there."""
     if file.suffix not in DOTS_PER_INCH:
         *others, last = DOTS_PER_INCH
-        raise UserError(f"got {file}, expected a path that ends in {', '.join(others)} or {last}")
+        raise UserError(f"expected a path that ends in {', '.join(others)} or {last}", str(file))
     if not file.parent.is_dir():
-        raise UserError(f"there is no folder {file.parent}; make it, or write elsewhere")
+        raise UserError(f"there is no folder {file.parent}; make it, or write elsewhere", str(file))
 
 
 def render_dot(text: str, file: Path) -> None:

@@ -116,7 +116,7 @@ def launch_promotion(
         gate = experiment.promotion.gate.model_copy(update={"first": first})
         experiment = experiment.model_copy(update={"promotion": experiment.promotion.model_copy(update={"gate": gate})})
     if experiment.promotion is None:
-        raise UserError(f"the sweep {name} names no registered model in promotion.model: give a name with --model NAME")
+        raise UserError(f"the sweep {name} names no registered model: give a name with --model NAME", where="promotion.model")
     dataset, split = load_rows(experiment, session)
     _require_same_rows(recorded, dataset, split)
     with open_training(training_rows(dataset, split), session) as training:

@@ -158,7 +158,7 @@ def find_trial(results: Sequence[Result], number: int, where: str) -> Result:
     found = next((result for result in results if result.trial.number == number), None)
     if found is None:
         there = f"its {len(results)} trials are numbered up to {results[-1].trial.number}" if results else "it has none yet"
-        raise ConfigError(f"{where} has no trial {number}; {there}")
+        raise ConfigError(f"has no trial {number}; {there}", where)
     return found
 
 
