@@ -83,7 +83,7 @@ class Page:
 
     def wait_for_text(self, *expected: str) -> str:
         """The page's text, as soon as it contains all of these."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while missing := [text for text in expected if text not in self.text]:
             if time.monotonic() > deadline:
                 raise AssertionError(f"no {missing} within {TIMEOUT_SECONDS:.0f} s; the page says: {self.text[:3000]}")
@@ -92,10 +92,10 @@ class Page:
 
     def wait_for_node(self, text: str) -> None:
         """Return as soon as an element contains this text, also one in a frame that scripts of the page cannot read."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while text not in json.dumps(self.call("DOM.getDocument", depth=-1, pierce=True), ensure_ascii=False):
             if time.monotonic() > deadline:
-                raise AssertionError(f"nowhere '{text}' within {PATIENCE:.0f} s; the page says: {self.text[:3000]}")
+                raise AssertionError(f"nowhere '{text}' within {TIMEOUT_SECONDS:.0f} s; the page says: {self.text[:3000]}")
             time.sleep(0.1)
 
     def click(self, selector: str) -> None:

@@ -188,6 +188,8 @@ def test_the_store_holds_the_sweep_and_every_trial(finished: tuple[Workspace, di
         pruned = run.data.tags["branchsweep.status"] == "PRUNED"
         assert pruned or run.data.tags["branchsweep.status"] == "COMPLETE"
         assert bool(run.data.tags.get("branchsweep.reason")) == pruned
+        ended = tuple(run.data.tags.get(f"branchsweep.{name}") for name in ("cause", "ended_at"))
+        assert ended == (("pruned", "3") if pruned else (None, None))
         assert set(json.loads(run.data.tags["branchsweep.rungs"])) == {"3"}
         assert run.data.metrics["epochs"] == (3 if pruned else 8)
         expected = {

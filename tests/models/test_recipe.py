@@ -110,7 +110,7 @@ class TestHyperparameters:
         assert ("'relu'" in problem) == (value == "rleu"), "the nearest choice"
         with pytest.raises(ConfigError) as caught:
             check_value(name, value, HEADS)
-        assert str(caught.value) == f"{name}: {problem}"
+        assert (caught.value.where, caught.value.message) == (name, problem)
 
     @pytest.mark.parametrize(
         ("name", "expected"),

@@ -325,8 +325,9 @@ class TestHyperband:
                 else {"fixed": {"epochs": 5}}
             )
         )
-        with pytest.raises(ConfigError, match=r"\bepochs\b"):
+        with pytest.raises(ConfigError, match=r"\bepochs\b") as caught:
             KerasTunerSampler.open(experiment.model_copy(update={"space": space}))
+        assert caught.value.where == "space"
 
 
 # --- the hypermodel ---

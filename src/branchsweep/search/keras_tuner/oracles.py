@@ -222,9 +222,8 @@ def make_oracle(experiment: Experiment, options: Mapping[str, Any]) -> Oracle:
     if oracle is _Hyperband:
         arguments["max_epochs"] = experiment.fit.epochs
         if EPOCHS in {*experiment.space.dimensions, *experiment.space.fixed}:
-            raise ConfigError(
-                "got a space that varies or fixes epochs, but hyperband chooses them; leave them out of the space"
-            )
+            message = "got a space that varies or fixes epochs, but hyperband chooses them; leave them out of the space"
+            raise ConfigError(message, "space")
     refused = f"{experiment.algorithm} of keras_tuner refuses {dict(options)}"
     if any(value <= 0 for value in options.values() if isinstance(value, (int, float))):
         raise ConfigError(f"{refused}: expected numbers above 0", "search.options")  # KerasTuner itself fails during the search
