@@ -119,7 +119,7 @@ def served(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPa
     result = run_sweep(sweep, open_driver(experiment), [Baseline("linear_regression")])
     client = MlflowClient(store, store)
     client.log_text(tracker.run_id, f"<h1>A report</h1><p>{REPORT_TEXT}</p>", "report.html")
-    found = client.search_runs(
+    trial_runs = client.search_runs(
         [tracker.experiment_id], f"tags.`branchsweep.sweep` = '{tracker.run_id}'", order_by=["metrics.`r2/mean` DESC"]
     )
     port = free_port()
@@ -130,7 +130,9 @@ def served(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPa
         running_server(command, folder, environment, f"{server}/health"),
         open_browser(chromium, tmp_path_factory.mktemp("profile"), ASSISTANT_CLOSED) as browser,
     ):
-        yield ServedSweep(server, tracker.experiment_id, tracker.run_id, [run.info.run_id for run in found], result, browser)
+        yield ServedSweep(
+            server, tracker.experiment_id, tracker.run_id, [run.info.run_id for run in trial_runs], result, browser
+        )
 
 
 def headers(page: Page) -> list[str]:
@@ -158,8 +160,10 @@ def cells(page: Page, column: str) -> list[str]:
 
 def links(page: Page) -> list[tuple[str, str]]:
     """Text and target of every link."""
-    found = page.evaluate("[...document.querySelectorAll('a')].map(link => [link.innerText.trim(), link.getAttribute('href')])")
-    return [(text, target) for text, target in found]
+    text_and_target = page.evaluate(
+        "[...document.querySelectorAll('a')].map(link => [link.innerText.trim(), link.getAttribute('href')])"
+    )
+    return [(text, target) for text, target in text_and_target]
 
 
 def test_the_experiment_lists_the_sweep_and_its_trials_below_it(served: ServedSweep) -> None:

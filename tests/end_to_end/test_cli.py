@@ -770,8 +770,8 @@ def test_the_article_experiment_has_the_articles_scores(tmp_path: Path, real_tab
     and the confirmation before, which take most of the time of the experiment.
     """
     article = str(ROOT / "experiments" / "article.yaml")
-    briefly = ("validation.folds=2", "confirmation.folds=2", "confirmation.seeds=1")
-    arguments = [word for change in briefly for word in ("--set", change)]
+    reductions = ("validation.folds=2", "confirmation.folds=2", "confirmation.seeds=1")
+    arguments = [argument for reduction in reductions for argument in ("--set", reduction)]
     out, _ = Workspace(tmp_path).run("run", article, *arguments, "--data", str(real_table), "--workers", "1", "--json")
     r2 = json.loads(out)["test"]["r2"]
     assert r2["PE"] == pytest.approx(0.926, abs=0.005)
