@@ -42,7 +42,7 @@ from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.metrics import r2_score
 
 from benchmarks import _measure, _peers
-from branchsweep.config.sections.search import DRIVERS
+from branchsweep.config.sections.driver_options import DRIVERS
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.runtime import cache_folder

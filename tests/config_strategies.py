@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from branchsweep.config.comparison import ESTIMATORS, Comparison
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
-from branchsweep.config.sections.search import DRIVERS, MULTI_OBJECTIVE_ALGORITHMS
+from branchsweep.config.sections.driver_options import DRIVERS, MULTI_OBJECTIVE_ALGORITHMS
 from branchsweep.config.sections.search_space import SearchSpace
 
 reproducible = settings(derandomize=True, max_examples=40, deadline=None)

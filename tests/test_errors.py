@@ -47,3 +47,23 @@ def test_every_error_is_a_user_error_and_in_the_drawn_tree() -> None:
     assert all(issubclass(value, errors.UserError) for value in error_classes)
     for name in (value.__name__ for value in error_classes):
         assert name in str(errors.__doc__), f"{name} is missing in the drawing of the tree"
+
+
+def test_no_word_is_near_to_one_of_thousands_of_letters() -> None:
+    assert errors.nearest("mea" * 1000, ("mse", "mae")) == ""
+
+
+@pytest.mark.parametrize(
+    ("count", "further", "last"),
+    [(20, 0, "line 19"), (21, 0, "and 1 more mistake"), (3, 5, "and 5 more mistakes"), (30, 5, "and 15 more mistakes")],
+)
+def test_at_most_twenty_mistakes_are_named(count: int, further: int, last: str) -> None:
+    lines = errors.first_mistakes([f"line {number}" for number in range(count)], further)
+    assert lines[-1] == last
+    assert len(lines) <= errors.MOST_MISTAKES + 1
+
+
+def test_a_printed_message_has_no_endless_words_and_no_controls_of_the_terminal() -> None:
+    assert errors.printable("got 3, expected 4\nx.yaml:2: 'é'") == "got 3, expected 4\nx.yaml:2: 'é'"
+    assert errors.printable("a\x1b[31mb\rc\x9bd") == r"a\x1b[31mb\rc\x9bd"
+    assert len(errors.printable(f"got {'x' * 10**6}: {'y ' * 10**6}")) < 4000

@@ -11,13 +11,15 @@
     │   └── ProgramCacheError                compiled programs cannot be read from disk or written to it
     └── OptunaExportError                    the Optuna storage that a sweep is exported to cannot be used
 
-Errors of the libraries below are turned into one of these where the library is called. Any other exception is a defect of
-branchsweep and keeps its traceback.
+Errors of the libraries below are turned into one of these where the library is called. The command line also prints what the
+operating system refuses (`OSError`) as one message (`cli/failures.py`). Any other exception is a defect of branchsweep and
+keeps its traceback.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -71,11 +73,16 @@ class ConfigError(UserError):
         self.mistakes = tuple(mistakes) or (Mistake(where, "", message),)
 
     @classmethod
-    def of(cls, mistakes: Sequence[Mistake]) -> ConfigError:
-        """The error with all mistakes, one per line, located at the first."""
+    def of(cls, mistakes: Sequence[Mistake], further: int = 0) -> ConfigError:
+        """The error with the first `MOST_MISTAKES` mistakes, one per line, and the number of the others, located at the first.
+
+        Args:
+            mistakes: One or more.
+            further: At least so many were found besides.
+        """
         first = mistakes[0]
         lines = [f"{first.key}: {first.message}" if first.key else first.message, *map(str, mistakes[1:])]
-        return cls("\n".join(lines), first.where, mistakes)
+        return cls("\n".join(first_mistakes(lines, further, is_exact=not further)), first.where, mistakes)
 
 
 class DataError(UserError):
@@ -136,7 +143,12 @@ def did_you_mean(given: str, valid: Iterable[str]) -> str:
 
 
 def nearest(given: str, valid: Iterable[str]) -> str:
-    """The valid word that is most similar to the given one, the first of equals; empty if none is similar."""
+    """The valid word that is most similar to the given one, the first of equals; empty if none is similar.
+
+    No word is similar to one of more than `LONGEST_COMPARED` letters: comparing takes time that grows with their square.
+    """
+    if len(given) > LONGEST_COMPARED:
+        return ""
     word = max(valid, key=lambda word: similarity(given, word), default="")
     return word if similarity(given, word) >= LEAST_SIMILARITY else ""
 
@@ -144,8 +156,61 @@ def nearest(given: str, valid: Iterable[str]) -> str:
 LEAST_SIMILARITY = 0.5
 """The similarity from which a word is suggested."""
 
+LONGEST_COMPARED = 200
+"""The most letters of a word for which a similar one is looked for."""
+
 
 def similarity(first: str, second: str) -> float:
     """The similarity of two words, from 0 to 1, and 1 more where they have the same letters in any order."""
     a, b = first.casefold(), second.casefold()
     return difflib.SequenceMatcher(None, a, b).ratio() + (sorted(a) == sorted(b))
+
+
+MOST_MISTAKES = 20
+"""The most mistakes of one file that a message names."""
+
+
+def first_mistakes(lines: Sequence[str], further: int = 0, is_exact: bool = True) -> list[str]:
+    """The first `MOST_MISTAKES` of the lines of a message, and a line that says how many more mistakes there are.
+
+    Args:
+        lines: A mistake each.
+        further: Mistakes that are not among them.
+        is_exact: Whether there are so many further ones, or at least so many.
+    """
+    further += max(0, len(lines) - MOST_MISTAKES)
+    if not further:
+        return list(lines)
+    count = f"{further:,}" if is_exact else f"at least {further:,}"
+    return [*lines[:MOST_MISTAKES], f"and {count} more mistake{'s' if further > 1 or not is_exact else ''}"]
+
+
+LONGEST_WORD, LONGEST_LINE = 300, 3000
+"""The most letters of a word, and of a line, that a message shows in full."""
+
+_LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, without its middle where it is longer than `most` letters."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}… ({len(text):,} letters) …{text[-half:]}"
+
+
+def with_short_words(text: str) -> str:
+    """The text, without the middle of words of more than `LONGEST_WORD` letters."""
+    return _LONG_WORD.sub(lambda word: shortened(word[0], LONGEST_WORD), text)
+
+
+def printable(message: str) -> str:
+    """A message for a terminal: without the middle of endless words and lines, with escapes for controls of the terminal.
+
+    What users give stands in messages as it is: a path of thousands of letters, or a name with the controls that colour a
+    terminal.
+    """
+    short = (shortened(with_short_words(line), LONGEST_LINE) for line in message.split("\n"))
+    return _CONTROL.sub(lambda control: ascii(control[0])[1:-1], "\n".join(short))

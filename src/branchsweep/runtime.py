@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
+
+from branchsweep.errors import UserError
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -52,7 +57,57 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        write_file(path, content)
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file in full or not at all: what was there stays there if the disk is full, and no half of the new one does.
+
+    Args:
+        path: The file. What is no file, such as a pipe or `/dev/stdout`, is written to directly.
+        content: A text is written as UTF-8.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    target = path.resolve()
+    if (target.exists() and not target.is_file()) or not os.access(target.parent, os.W_OK):
+        target.write_bytes(data)
+        return
+    draft = target.with_name(f".{uuid.uuid4().hex}.new")
+    try:
+        draft.write_bytes(data)
+        if target.exists():
+            draft.chmod(target.stat().st_mode)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+PROBE_BYTES = 1_000_000
+"""Bytes that a folder must have room for: less than any sweep writes."""
+
+
+def check_can_write(folder: Path, what: str) -> None:
+    """Check that files can be written into a folder, or into the folder around it that exists, before work begins.
+
+    Args:
+        folder: The folder. It need not exist.
+        what: What is written there, for the message.
+
+    Raises:
+        UserError: No file of `PROBE_BYTES` can be written there.
+    """
+    existing = next((part for part in (folder, *folder.parents) if part.exists()), folder)
+    try:
+        with tempfile.TemporaryFile(dir=existing) as probe:
+            probe.write(b"0" * PROBE_BYTES)
+            probe.flush()
+    except OSError as error:
+        remedy = "free space there" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "change its permissions"
+        message = f"{what} cannot be written there ({error.strerror or error}): {remedy}, or name another folder"
+        raise UserError(message, str(existing)) from error
 
 
 TEMPORARY, LOCK, CONTENT = "branchsweep-", "in-use", "content"
@@ -107,6 +162,24 @@ VERSION = version("branchsweep")
 LIBRARIES = ("tensorflow", "keras", "optuna", "mlflow", "scikit-learn", "numpy", "pandas")
 
 
+def allow_open_files(needed: int) -> None:
+    """Let this process and those that it starts have so many files open at once, where the system leaves that to it.
+
+    Raises:
+        UserError: The system allows fewer.
+    """
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415  # not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise UserError(f"at most {hard} files may be open at once, {needed} are needed; allow more: ulimit -n {needed}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
 def environment_facts() -> Mapping[str, str]:
     """Versions of the package, of Python and of libraries, and the commit, by name (`version_keras`, `git_commit`)."""
     facts = {"version": VERSION, "version_python": platform.python_version()}
@@ -141,4 +214,8 @@ def git_commit() -> str:
 
 def cache_folder() -> Path:
     """The folder of files that can be made again: that of the environment variable BRANCHSWEEP_CACHE, or the user's cache."""
-    return Path(os.environ.get("BRANCHSWEEP_CACHE") or platformdirs.user_cache_dir("branchsweep")).expanduser()
+    folder = Path(os.environ.get("BRANCHSWEEP_CACHE") or platformdirs.user_cache_dir("branchsweep"))
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise UserError(f"got the folder '{folder}', whose user is unknown; give its full path", "BRANCHSWEEP_CACHE") from error

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections import training
-from branchsweep.config.sections.search import DRIVERS, Search
+from branchsweep.config.sections.driver_options import DRIVERS
+from branchsweep.config.sections.search import Search
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.sections.validation import KFold, TestRows
 from branchsweep.errors import ConfigError

@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from pydantic import ValidationError
 
 from branchsweep.config.sections.dimensions import Choice, Float, Int
+from branchsweep.config.sections.driver_options import DRIVERS
 from branchsweep.config.sections.objective import Objective
-from branchsweep.config.sections.search import DRIVERS
 from branchsweep.errors import ConfigError
 from branchsweep.models.recipe import recipe_for
 from branchsweep.search.drivers import open_driver, random_trials
@@ -297,7 +297,7 @@ def test_options_reach_the_sampler(algorithm: str) -> None:
 
 
 def test_an_option_that_a_sampler_refuses_is_a_config_error() -> None:
-    experiment = make_experiment("optuna", algorithm="nsga2", options={"population_size": 1})
+    experiment = make_experiment("optuna", algorithm="cma_es", options={"use_separable_cma": True, "with_margin": True})
     with pytest.raises(ConfigError, match=r"\{'population_size': 1\}") as caught:
         open_driver(experiment)
     assert caught.value.where == "search.options"

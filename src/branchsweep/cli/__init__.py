@@ -5,7 +5,6 @@ Heavy libraries are imported inside the commands that need them, so that `--help
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -13,13 +12,14 @@ from rich.console import Console
 
 from branchsweep import __version__
 from branchsweep.cli.comparisons import compare
-from branchsweep.cli.context import deprecated_keys_as_notes, escaped, print_notes
+from branchsweep.cli.context import deprecated_keys_as_notes
 from branchsweep.cli.experiments import data, draw, schema, space
+from branchsweep.cli.failures import accept_any_character, ends_with_one_message
 from branchsweep.cli.models import export, history, predict, rollback
+from branchsweep.cli.output import flush_output
 from branchsweep.cli.records import export_study, report, show
 from branchsweep.cli.server import ui
 from branchsweep.cli.sweeps import promote, replay, run
-from branchsweep.errors import EXIT_CODE, UserError
 
 app = typer.Typer(
     name="branchsweep",
@@ -40,15 +40,15 @@ COMMANDS = (
 
 
 def main() -> None:
-    """The entry point; a `UserError` is printed as one message, with exit code 2."""
+    """The entry point; what a user can mend is printed as one message, with exit code 2."""
+    accept_any_character()
     console = Console(stderr=True)
-    try:
-        with deprecated_keys_as_notes(console):
-            app()
-    except UserError as error:
-        console.print(f"[bold red]error:[/] {escaped(str(error))}", highlight=False, soft_wrap=True)
-        print_notes(error, console)
-        sys.exit(EXIT_CODE)
+    with ends_with_one_message(console):
+        try:
+            with deprecated_keys_as_notes(console):
+                app()
+        finally:
+            flush_output()
 
 
 def _version(requested: bool) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from branchsweep.cli.context import all_overrides, handle_interrupt, open_session, require_parent_folder, resolve_workers
 from branchsweep.cli.options import INTERRUPTED_MESSAGE, AsJson, DataPath, Overrides, RequireReal, TrackingUri, WorkersOption
+from branchsweep.cli.output import OutputConsole, print_text
 
 
 def compare(
@@ -34,12 +35,15 @@ def compare(
 ) -> None:
     """Compare models by 5x2 cross-validation: one network for all heads, one network per head, and further contestants."""
     from branchsweep.config.yaml.loading import load_comparison
-    from branchsweep.reporting.comparison.files import comparison_files
-    from branchsweep.reporting.comparison.text import render_comparison
-    from branchsweep.workflows.launch import launch_comparison
 
     console = Console(stderr=True)
     chosen = load_comparison(comparison, all_overrides(overrides, None, seed))
+    # Imported after the comparison is read, for that is quick: a mistake in it is told at once.
+    from branchsweep.reporting.comparison.files import comparison_files
+    from branchsweep.reporting.comparison.text import render_comparison
+    from branchsweep.runtime import write_file
+    from branchsweep.workflows.launch import launch_comparison
+
     opened = open_session(console, data, require_real, tracking_uri, resolve_workers(workers, chosen.experiment))
     if output:
         require_parent_folder(output)
@@ -48,9 +52,9 @@ def compare(
         render = partial(comparison_files, command=command)
         result, files = launch_comparison(chosen, replace(opened, fresh=fresh), render, quick)
     if output:
-        output.write_text(str(files["report.html"]), encoding="utf-8")
+        write_file(output, files["report.html"])
         console.print(f"{output} written", highlight=False, soft_wrap=True)
     if as_json:
-        typer.echo(result.to_json())
+        print_text(result.to_json())
     else:
-        Console().print(render_comparison(result))
+        OutputConsole().print(render_comparison(result))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -83,12 +85,19 @@ def resolve_workers(given: str | None, experiment: Experiment | None = None) -> 
         given: The option.
         experiment: Says how a cluster's workers are, where only its address is given.
     """
-    from branchsweep.config.sections.workers import LocalWorkersConfig, RayWorkersConfig
+    from branchsweep.config.sections.workers import MAX_WORKERS, LocalWorkersConfig, RayWorkersConfig
 
     if given is None:
         return None
-    if given.isdecimal() and int(given):
-        return LocalWorkersConfig(kind="local", count=int(given))
+    message = (
+        f"got '{given}', expected a number of processes (1 to {MAX_WORKERS}), ray for a Ray cluster, or its address "
+        "(ray://HOST:10001)"
+    )
+    if re.fullmatch("[0-9]+", given):
+        try:
+            return LocalWorkersConfig(kind="local", count=int(given))
+        except ValueError:
+            raise UserError(message, "--workers") from None
     written = experiment.workers if experiment else None
     cluster = written if isinstance(written, RayWorkersConfig) else RayWorkersConfig(kind="ray")
     if given == "ray":
@@ -96,7 +105,6 @@ def resolve_workers(given: str | None, experiment: Experiment | None = None) -> 
     try:
         return RayWorkersConfig.model_validate({**cluster.model_dump(), "address": given})
     except ValueError:
-        message = f"got '{given}', expected a number of processes (2), ray for a Ray cluster, or its address (ray://HOST:10001)"
         raise UserError(message, "--workers") from None
 
 
@@ -130,10 +138,14 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
 
 
 def require_parent_folder(output: Path) -> None:
-    """Check that the folder of an output file exists, before work begins that takes time.
+    """Check that an output file can be written, before work begins that takes time.
 
     Raises:
-        UserError: If it does not.
+        UserError: Its folder does not exist, or it cannot be written there.
     """
     if not output.parent.is_dir():
         raise UserError(f"there is no folder {output.parent}; create it, or choose another path", str(output))
+    if output.is_dir():
+        raise UserError("is a folder; expected the path of a file", str(output))
+    if not os.access(output if output.exists() else output.parent, os.W_OK):
+        raise UserError("cannot be written; choose another path, or change its permissions", str(output))

@@ -12,10 +12,14 @@ from rich.console import Console
 
 from branchsweep.cli.context import open_session
 from branchsweep.cli.options import AsJson, DataPath, ExperimentPath, Overrides, RequireReal
+from branchsweep.cli.output import OutputConsole, print_text
 from branchsweep.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from branchsweep.models.architecture import Architecture
+
+MAX_SAMPLES, MAX_COLUMNS = 1000, 10_000
+"""The most networks that are sampled, and the widest drawing."""
 
 
 def data(
@@ -26,19 +30,25 @@ def data(
 ) -> None:
     """Print which table an experiment reads, its columns, and how its rows are split."""
     from branchsweep.config.yaml.loading import load_experiment
+
+    chosen = load_experiment(experiment, overrides or [])
+    # Imported after the experiment is read, for that is quick: a mistake in it is told at once.
     from branchsweep.reporting.text.experiment import render_data_summary
     from branchsweep.workflows.session import load_rows
 
-    chosen = load_experiment(experiment, overrides or [])
     dataset, split = load_rows(chosen, open_session(Console(stderr=True), data, require_real))
-    Console().print(render_data_summary(dataset, split, {name: head.unit for name, head in chosen.heads.items()}))
+    OutputConsole().print(render_data_summary(dataset, split, {name: head.unit for name, head in chosen.heads.items()}))
 
 
 def space(
     path: Annotated[Path, typer.Argument(metavar="SPACE", help="A file of search_spaces/, or an experiment.")],
     overrides: Overrides = None,
-    samples: Annotated[int, typer.Option("--samples", min=0, help="Number of networks to sample at random.")] = 3,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the samples; default: the experiment's.")] = None,
+    samples: Annotated[
+        int, typer.Option("--samples", min=0, max=MAX_SAMPLES, help="Number of networks to sample at random.")
+    ] = 3,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of the samples; default: the experiment's.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print a search space: its dimensions, its size, and drawings of sampled networks.
@@ -61,9 +71,9 @@ def space(
         name = chosen.name
     if seed is not None:
         chosen = chosen.model_copy(update={"seed": seed})
-    console = Console()
+    console = OutputConsole()
     if as_json:
-        typer.echo(summarize_space(name, chosen, samples).to_json())
+        print_text(summarize_space(name, chosen, samples).to_json())
     else:
         columns = min(console.width - layout.INDENT, COLUMNS)
         console.print(render_search_space_summary(summarize_space(name, chosen, samples, columns)))
@@ -76,7 +86,7 @@ def draw(
     ] = "",
     overrides: Overrides = None,
     columns: Annotated[
-        int | None, typer.Option("--columns", min=40, help="Width in characters; default: the terminal's.")
+        int | None, typer.Option("--columns", min=40, max=MAX_COLUMNS, help="Width in characters; default: the terminal's.")
     ] = None,
     output: Annotated[
         Path | None,
@@ -94,7 +104,7 @@ def draw(
     from branchsweep.workflows.search_space_summary import known_networks
 
     chosen = load_experiment(experiment, overrides or [])
-    console = Console(width=columns)
+    console = OutputConsole(width=columns)
     width = console.width - layout.INDENT
     samples = known_networks(chosen, initial_trial, width if columns else min(width, COLUMNS))
     if output is None:
@@ -131,4 +141,4 @@ def schema(
     """Print the JSON Schema of the YAML files, with which editors complete and check them."""
     from branchsweep.config.yaml.json_schema import json_schema
 
-    typer.echo(json.dumps(json_schema(kind), indent=2))
+    print_text(json.dumps(json_schema(kind), indent=2))

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from branchsweep.cli.context import escaped, require_parent_folder
 from branchsweep.cli.options import AsJson, Model, TrackingUri
+from branchsweep.cli.output import OutputConsole, print_text
 from branchsweep.errors import UserError
 
 
@@ -73,7 +74,7 @@ def export(
     """
     from branchsweep.models.codegen import script_from_manifest
     from branchsweep.models.serving import ENCODER_FILE, MANIFEST_FILE, MODEL_FILE
-    from branchsweep.runtime import temporary_folder
+    from branchsweep.runtime import temporary_folder, write_file
     from branchsweep.tracking.open import download_model
 
     beside = output.with_name(MANIFEST_FILE)
@@ -91,7 +92,7 @@ def export(
                 message = f"{output} written, and beside it {beside} (encoders, columns, units){code}"
             else:
                 manifest = json.loads((files / MANIFEST_FILE).read_text(encoding="utf-8"))
-                output.write_text(script_from_manifest(model, manifest), encoding="utf-8")
+                write_file(output, script_from_manifest(model, manifest))
                 message = f"{output} written; train with: python {output} TABLE"
         except OSError as error:
             raise UserError(f"cannot be written ({error})", str(output)) from error
@@ -124,9 +125,9 @@ def history(
 
     recorded = open_registry(tracking_uri).history(model)
     if as_json:
-        typer.echo(recorded.to_json())
+        print_text(recorded.to_json())
     else:
-        Console().print(render_champion_history(recorded))
+        OutputConsole().print(render_champion_history(recorded))
 
 
 def rollback(model: Model, tracking_uri: TrackingUri = None) -> None:
@@ -135,4 +136,4 @@ def rollback(model: Model, tracking_uri: TrackingUri = None) -> None:
     from branchsweep.tracking.open import open_registry
 
     result = open_registry(tracking_uri).rollback(model)
-    Console().print(render_rollback_result(result), highlight=False, soft_wrap=True)
+    OutputConsole().print(render_rollback_result(result), highlight=False, soft_wrap=True)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from branchsweep.cli.context import require_parent_folder, write_files
 from branchsweep.cli.options import AsJson, TrackingUri
+from branchsweep.cli.output import OutputConsole, print_text
 from branchsweep.errors import TrackingError, UserError
 
 if TYPE_CHECKING:
@@ -59,14 +60,14 @@ def show(
     from branchsweep.tracking.open import list_comparisons, list_sweeps, open_recorded_sweep, runs_to_json
     from branchsweep.workflows.records.trial_filter import OBJECTIVE, TrialFilter
 
-    console = Console()
+    console = OutputConsole()
     filters = {"--sort": sort, "--status": status, "--where": where, "--most": most}
     unused = [name for name, given in filters.items() if given]
     if unused and (not sweep or trial is not None):
         raise UserError("filters the trials of a sweep: expected SWEEP and no TRIAL with it", where=unused[0])
     if not sweep:
         listed = list_sweeps(tracking_uri), list_comparisons(tracking_uri)
-        typer.echo(runs_to_json(*listed)) if as_json else console.print(render_run_lists(*listed))
+        print_text(runs_to_json(*listed)) if as_json else console.print(render_run_lists(*listed))
         return
     try:
         recorded = open_recorded_sweep(tracking_uri, sweep)
@@ -74,16 +75,16 @@ def show(
         findings = _comparison_named(sweep, tracking_uri)
         if findings is None:
             raise
-        typer.echo(findings.to_json()) if as_json else console.print(render_comparison(findings))
+        print_text(findings.to_json()) if as_json else console.print(render_comparison(findings))
         return
     if trial is None:
         most = most if most or as_json else MOST_TRIALS
         trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status or [], where or [], most, recorded.record.score_metrics)
         board = _leaderboard(recorded, trial_filter)
-        typer.echo(board.to_json()) if as_json else console.print(trials.render_leaderboard(board))
+        print_text(board.to_json()) if as_json else console.print(trials.render_leaderboard(board))
     else:
         details = _trial_details(recorded, trial, tracking_uri, console.width - layout.INDENT)
-        typer.echo(details.to_json()) if as_json else console.print(trials.render_trial_details(details))
+        print_text(details.to_json()) if as_json else console.print(trials.render_trial_details(details))
 
 
 def _comparison_named(name: str, tracking_uri: str | None) -> ComparisonResult | None:

@@ -19,6 +19,7 @@ from branchsweep.cli.options import (
     TrackingUri,
     WorkersOption,
 )
+from branchsweep.cli.output import OutputConsole, print_text
 
 
 def run(
@@ -39,24 +40,26 @@ def run(
 ) -> None:
     """Run or resume a sweep: search, confirm and refit the best trial, compare it with baselines, register the model."""
     from branchsweep.config.yaml.loading import load_experiment
+
+    console = Console(stderr=True)
+    chosen = load_experiment(experiment, all_overrides(overrides, trials, seed))
+    # Imported after the experiment is read, for that is quick: a mistake in it is told at once.
     from branchsweep.reporting.text.experiment import render_dry_run
     from branchsweep.reporting.text.sweep_summary import render_sweep_summary
     from branchsweep.workflows.launch import launch_dry_run, launch_sweep
 
-    console = Console(stderr=True)
-    chosen = load_experiment(experiment, all_overrides(overrides, trials, seed))
     opened = open_session(console, data, require_real, tracking_uri, resolve_workers(workers, chosen))
     session = replace(opened, fresh=fresh, take_over=take_over)
     if dry_run:
         planned = launch_dry_run(chosen, session)
-        typer.echo(planned.to_json()) if as_json else Console().print(render_dry_run(planned))
+        print_text(planned.to_json()) if as_json else OutputConsole().print(render_dry_run(planned))
         return
     with handle_interrupt(console, INTERRUPTED_MESSAGE):
         result = launch_sweep(chosen, session)
     if as_json:
-        typer.echo(result.to_json())
+        print_text(result.to_json())
     else:
-        Console().print(render_sweep_summary(result, {name: head.unit for name, head in chosen.heads.items()}))
+        OutputConsole().print(render_sweep_summary(result, {name: head.unit for name, head in chosen.heads.items()}))
     if result.best is None:
         raise typer.Exit(1)
 
@@ -82,7 +85,7 @@ def promote(
 
     session = open_session(Console(stderr=True), data, False, tracking_uri, resolve_workers(workers))
     experiment, outcome = launch_promotion(sweep, session, trial, model, first, dry_run)
-    Console().print(render_promotion_outcome(outcome, list(experiment.heads)))
+    OutputConsole().print(render_promotion_outcome(outcome, list(experiment.heads)))
     if outcome.finalist is None:
         raise typer.Exit(1)
 
@@ -115,8 +118,8 @@ def replay(
     with handle_interrupt(console, "stopped"):
         result = launch_replay(run, session, trial, TOLERANCE if tolerance is None else tolerance)
     if as_json:
-        typer.echo(result.to_json())
+        print_text(result.to_json())
     else:
-        Console().print(render_replay_result(result))
+        OutputConsole().print(render_replay_result(result))
     if not result.agrees:
         raise typer.Exit(1)

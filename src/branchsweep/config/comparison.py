@@ -13,9 +13,10 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from branchsweep.config.config_model import ConfigModel, KeyMistake, Name
+from branchsweep.config.config_model import LONG_TEXT, MAX_TRIALS, ConfigModel, KeyMistake, Name, Seconds, Seed
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import value_problem
+from branchsweep.config.sections.heads import MAX_HEADS
 from branchsweep.config.sections.training import Pruning
 from branchsweep.config.sections.validation import HoldOut, KFold
 from branchsweep.errors import did_you_mean
@@ -29,6 +30,9 @@ N_HALVES = 2 * N_REPETITIONS
 
 QUICK_EPOCHS, QUICK_TRIALS = 20, 4
 """Epochs and trials of the quick form, at most."""
+
+MAX_CONTESTANTS = 100
+"""The most contestants."""
 
 NO_RUNGS = Pruning(rungs=[])
 
@@ -71,6 +75,7 @@ class Estimator(ConfigModel):
     estimator: EstimatorName = Field(description="The name of the estimator.")
     chain: list[Name] | None = Field(
         None,
+        max_length=MAX_HEADS,
         description="The heads in the order of a RegressorChain, where each has the predictions of those before it as inputs; "
         "one estimator per head if absent.",
     )
@@ -82,8 +87,8 @@ Contestant = Annotated[Network | Single | Estimator, Field(discriminator="kind")
 class Budget(ConfigModel):
     """The budget of one contestant's search, in every half where it is tuned. Several networks share it evenly."""
 
-    trials: int = Field(24, ge=1, description="Trials in total, the initial ones included.")
-    seconds: float | None = Field(None, gt=0, description="Wall time over all halves; whichever is spent first.")
+    trials: int = Field(24, ge=1, le=MAX_TRIALS, description="Trials in total, the initial ones included.")
+    seconds: Seconds | None = Field(None, description="Wall time over all halves; whichever is spent first.")
 
 
 class Transfer(ConfigModel):
@@ -107,10 +112,12 @@ class Comparison(ConfigModel):
     """One YAML file."""
 
     name: Name = Field(description="Names the comparison in the terminal and in MLflow.")
-    question: str = Field("", description="The question that the comparison answers, in a sentence.")
-    seed: int = Field(1, ge=0, description="All randomness derives from it.")
+    question: str = Field("", max_length=LONG_TEXT, description="The question that the comparison answers, in a sentence.")
+    seed: Seed = Field(1, description="All randomness derives from it.")
     experiment: Experiment = Field(description="A path to the experiment that contestants are derived from.")
-    contestants: Mapping[Name, Contestant] = Field(min_length=2, description="What is compared, by name, in order.")
+    contestants: Mapping[Name, Contestant] = Field(
+        min_length=2, max_length=MAX_CONTESTANTS, description="What is compared, by name, in order."
+    )
     reference: Name | None = Field(
         None, description="The contestant that all others are compared with; the first one if absent."
     )

@@ -8,10 +8,35 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-NAME = r"^[A-Za-z_][A-Za-z0-9_-]*$"
-"""The pattern of names that users choose."""
+NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,99}$"
+"""The pattern of names that users choose. They become names of metrics, registered models and files, together with further
+words: of these MLflow takes 250 characters and file systems 255 bytes."""
 
 Name = Annotated[str, Field(pattern=NAME)]
+
+MAX_SEED = 2**32 - 1
+"""The largest seed: scikit-learn and NumPy take 32 bits."""
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+"""What random numbers derive from."""
+
+MAX_EPOCHS = 1_000_000
+"""The most passes over the training rows."""
+
+MAX_TRIALS = 1_000_000
+"""The most trials of a search."""
+
+MAX_SECONDS = 1e9
+"""The longest wall time, some 30 years."""
+
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
+"""Wall time."""
+
+NetworksPerFold = Annotated[int, Field(ge=1, le=100)]
+"""How many networks are trained per fold, each from initial weights of its own."""
+
+SHORT_TEXT, LONG_TEXT, LONGEST_PATH = 500, 5000, 4096
+"""The most characters of what is shown in tables, such as a column's name; of a text; and of a path, which systems limit."""
 
 KeyPath = tuple[str | int, ...]
 """The keys and indices that lead to a value: `("dimensions", "trunk.depth", "low")`, `("table", "inputs", 0)`."""

@@ -12,14 +12,15 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from branchsweep.config.config_model import ConfigModel, Name
+from branchsweep.config.config_model import LONG_TEXT, LONGEST_PATH, ConfigModel, Name, Seed
 from branchsweep.config.experiment_checks import experiment_mistakes
 from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.dimensions import Dimension, When
-from branchsweep.config.sections.heads import Head
+from branchsweep.config.sections.driver_options import DRIVERS, MAX_BATCH, SEQUENTIAL_ALGORITHMS
+from branchsweep.config.sections.heads import MAX_HEADS, Head
 from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Confirmation, Promotion
-from branchsweep.config.sections.search import DRIVERS, MAX_BATCH, SEQUENTIAL_ALGORITHMS, Search
+from branchsweep.config.sections.search import Search
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.sections.table import Table
 from branchsweep.config.sections.training import Fit, Pruning, default_pruning
@@ -28,15 +29,18 @@ from branchsweep.config.sections.workers import LocalWorkersConfig, Workers
 from branchsweep.errors import ConfigError, did_you_mean
 from branchsweep.trial import Params
 
+MAX_BASELINES = 32
+"""The most baselines."""
+
 
 class Experiment(ConfigModel):
     """One YAML file."""
 
     name: Name = Field(description="Names the sweep in the terminal and in MLflow.")
-    question: str = Field("", description="The question that the experiment answers, in a sentence.")
-    seed: int = Field(1, ge=0, description="All randomness derives from it and from the trials' numbers.")
+    question: str = Field("", max_length=LONG_TEXT, description="The question that the experiment answers, in a sentence.")
+    seed: Seed = Field(1, description="All randomness derives from it and from the trials' numbers.")
     table: Table = Field(description="Where the rows come from.")
-    heads: Mapping[Name, Head] = Field(min_length=1, description="The outputs by name, in order.")
+    heads: Mapping[Name, Head] = Field(min_length=1, max_length=MAX_HEADS, description="The outputs by name, in order.")
     space: SearchSpace = Field(description="What is varied: a path to a file of search_spaces/, or the space itself.")
     objective: Objective = Field(
         default_factory=Objective, description="What the search maximizes; the mean of the heads' R² if absent."
@@ -51,8 +55,9 @@ class Experiment(ConfigModel):
     validation: Annotated[KFold | HoldOut, Field(discriminator="method")] = Field(
         default_factory=lambda: KFold(method="k_fold"), description="How a trial is scored within the training rows."
     )
-    baselines: list[str] = Field(
+    baselines: list[Annotated[str, Field(max_length=LONGEST_PATH)]] = Field(
         default_factory=list,
+        max_length=MAX_BASELINES,
         description="What the best trial is compared with: names of scikit-learn baselines (linear_regression), or paths to "
         "experiments of one trial.",
     )

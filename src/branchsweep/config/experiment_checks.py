@@ -5,6 +5,7 @@ Each check yields the path of a wrong value with the message about it. The parts
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING
 from branchsweep.config.config_model import KeyMistake, KeyPath
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
 from branchsweep.config.metric_names import MEAN, objective_metrics
-from branchsweep.config.sections.dimensions import Choice, Dimension
-from branchsweep.config.sections.search import MULTI_OBJECTIVE_ALGORITHMS
+from branchsweep.config.sections.dimensions import Choice, Dimension, Float
+from branchsweep.config.sections.driver_options import MAX_REFERENCE_POINTS, MULTI_OBJECTIVE_ALGORITHMS, reference_points
 from branchsweep.config.yaml.file_paths import YAML_SUFFIXES
 from branchsweep.errors import did_you_mean
 from branchsweep.trial import ParamValue
@@ -27,6 +28,15 @@ INPUT_LAYER = "inputs"
 _LAYER_NAME = re.compile(r"(?P<part>.+)_\d+")
 """The names of its hidden layers: `trunk_1`, and `PE_1` of a head `PE`."""
 
+MAX_LANES = 1000
+"""The most networks of one trial."""
+
+MAX_PARAMS = 8000
+"""The most characters of a trial's hyperparameters as JSON: what a tag of MLflow holds."""
+
+LONGEST_FLOAT = 24
+"""The most characters of a floating-point number as JSON."""
+
 SKLEARN_BASELINES = ("linear_regression",)
 """The baselines that scikit-learn trains."""
 
@@ -36,6 +46,8 @@ def experiment_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     yield from _head_mistakes(experiment)
     yield from _hyperparameter_mistakes(experiment)
     yield from _objective_mistakes(experiment)
+    yield from _driver_mistakes(experiment)
+    yield from _size_mistakes(experiment)
     yield from _rung_mistakes(experiment)
     yield from _baseline_mistakes(experiment)
 
@@ -113,6 +125,41 @@ def _objective_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
         valid = ", ".join(sorted(MULTI_OBJECTIVE_ALGORITHMS["optuna"]))
         message = f"{experiment.algorithm} of {search.driver} supports one objective; of optuna these support several: {valid}"
         yield ("objective", "maximize"), message
+
+
+def _driver_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    parts = experiment.search.options.get("dividing_parameter")
+    if experiment.algorithm == "nsga3" and isinstance(parts, int):
+        objectives = len(experiment.objective.maximize)
+        points = reference_points(objectives, parts)
+        if points > MAX_REFERENCE_POINTS:
+            message = f"got {parts}, which makes {points:,} reference points of {objectives} metrics"
+            yield ("search", "options", "dividing_parameter"), f"{message}, expected at most {MAX_REFERENCE_POINTS:,}"
+
+
+def _size_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    """Numbers that are sound by themselves and too large together."""
+    confirmed = experiment.confirmation.folds * experiment.confirmation.seeds
+    for key, networks in (("validation", experiment.lanes_per_trial), ("confirmation", confirmed)):
+        if networks > MAX_LANES:
+            yield (key, "seeds"), f"got {networks:,} networks per trial (folds times seeds), expected at most {MAX_LANES:,}"
+    always = {name: dimension for name, dimension in experiment.space.dimensions.items() if not dimension.when}
+    described: dict[KeyPath, int] = {
+        ("space", "dimensions"): sum(len(f'"{name}":,') + _longest_text(always[name]) for name in always)
+    }
+    for trial, params in experiment.search.initial_trials.items():
+        described["search", "initial_trials", trial] = len(json.dumps(dict(params), separators=(",", ":")))
+    for path, length in described.items():
+        if length > MAX_PARAMS:
+            message = f"the hyperparameters of a trial take {length:,} characters as JSON, expected at most {MAX_PARAMS:,}"
+            yield path, f"{message}: vary fewer of them and fix the rest (space.fixed)"
+
+
+def _longest_text(dimension: Dimension) -> int:
+    """Characters that a value of the dimension takes at most, as JSON."""
+    if isinstance(dimension, Choice):
+        return max(len(json.dumps(value)) for value in dimension.choices)
+    return LONGEST_FLOAT if isinstance(dimension, Float) else len(str(dimension.high))
 
 
 def _rung_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:

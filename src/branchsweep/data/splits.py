@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn import model_selection
 
+from branchsweep.config.config_model import MAX_SEED
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.validation import HoldOut, KFold
 from branchsweep.data.cleaning import first_equal_rows
@@ -31,7 +32,7 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
     The test rows are those of scikit-learn's `train_test_split(table, test_size=test.fraction, random_state=test.seed)`. The
     folds are those of its `KFold(shuffle=True)`, or of one more `train_test_split` for a hold-out, over the training rows,
     both seeded by the experiment's seed. The finalists' folds are a `KFold(shuffle=True)` of their own, seeded by one more than
-    that; where there are too few rows for so many, they are fewer.
+    that (by 0 after the largest seed); where there are too few rows for so many, they are fewer.
 
     Raises:
         DataError: There are too few rows, or a target has a single value in one of the parts.
@@ -91,7 +92,7 @@ def _parts(experiment: Experiment, rows: int) -> _Parts:
         np.arange(rows), test_size=experiment.test.fraction, random_state=experiment.test.seed
     )
     confirmation_folds = max(2, min(experiment.confirmation.folds, len(train) // FEWEST_ROWS))
-    confirmation = make_folds(KFold(method="k_fold", folds=confirmation_folds), train, experiment.seed + 1)
+    confirmation = make_folds(KFold(method="k_fold", folds=confirmation_folds), train, (experiment.seed + 1) % (MAX_SEED + 1))
     return _Parts(train, test, tuple(make_folds(experiment.validation, train, experiment.seed)), tuple(confirmation))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter
@@ -100,7 +101,8 @@ def discretized(space: SearchSpace, most: int) -> SearchSpace:
     points = math.prod(dimension.size for dimension in space.dimensions.values() if is_discrete(dimension))
     continuous = [dimension for dimension in space.dimensions.values() if not is_discrete(dimension)]
     if points > most:
-        message = f"a grid of this space has {points:,.0f} points, more than the {most:,} that fit in memory"
+        written = f"{points:,.0f}" if points < 10**15 else f"about {Decimal(points):.1e}"
+        message = f"a grid of this space has {written} points, more than the {most:,} that fit in memory"
         raise ConfigError(
             f"{message}: give dimensions fewer values (step, choices), or choose brute_force or random", "search.algorithm"
         )

@@ -22,7 +22,7 @@ from branchsweep.tracking.run_reader import (
     runs_to_json,
 )
 from branchsweep.tracking.run_records import ListedComparison, ListedSweep
-from branchsweep.tracking.tracking_uri import is_server, without_password
+from branchsweep.tracking.tracking_uri import is_server, store_folder, without_password
 from branchsweep.tracking.ui_pages import SERVER_ENVIRONMENT, sweep_pages, ui_command
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ __all__ = [
     "open_registry",
     "open_tracking",
     "runs_to_json",
+    "store_folder",
     "sweep_pages",
     "ui_command",
     "without_password",

@@ -98,6 +98,16 @@ def database_file(tracking_uri: str) -> Path | None:
     return Path(unquote(match["path"])) if match else None
 
 
+def store_folder(tracking_uri: str | None) -> Path | None:
+    """The folder of a store that is a file, with what is recorded beside it; None for other kinds.
+
+    Args:
+        tracking_uri: As of `resolve_tracking_uri`.
+    """
+    file = database_file(resolve_tracking_uri(tracking_uri))
+    return file.parent if file else None
+
+
 def nothing_at(file: Path) -> str:
     """The message for reading from a store that does not exist."""
     return f"there is no tracking store at {file}: run a sweep first, or name another store (--tracking-uri)"

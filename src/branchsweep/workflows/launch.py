@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from branchsweep.config.comparison import Comparison
@@ -18,6 +20,7 @@ from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import ConfigError, UserError
 from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.comparison_result import ComparisonResult
+from branchsweep.runtime import check_can_write
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.open import (
     open_comparison_tracking,
@@ -25,6 +28,7 @@ from branchsweep.tracking.open import (
     open_recorded_tracking,
     open_recorded_trial,
     open_tracking,
+    store_folder,
 )
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import Result
@@ -45,6 +49,9 @@ from branchsweep.workflows.sweep import finished_result, promote_recorded, run_s
 ComparisonRenderer = Callable[[ComparisonResult, str], Mapping[str, str | bytes]]
 """Makes the files that are kept with a comparison from its result and its YAML."""
 
+QUICK_TO_PLAN = 2000
+"""The most trials of a dry run that is over in seconds."""
+
 
 def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     """Run a sweep, or resume it; of a sweep that is complete, the recorded result.
@@ -53,6 +60,7 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
         UserError: The experiment, the table, the workers or the store cannot be used.
     """
     baselines = baselines_of(experiment)
+    _check_places(session)
     dataset, split = load_rows(experiment, session)
     prior = _warm_start(experiment, dataset, session)
     with open_training(training_rows(dataset, split), session, experiment) as training:
@@ -75,6 +83,10 @@ def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
     """What a sweep would train, and how long it would take."""
     baselines = baselines_of(experiment)
     _, split = load_rows(experiment, session)
+    if experiment.search.trials > QUICK_TO_PLAN:
+        session.interface.message(
+            f"asking and packing all {experiment.search.trials:,} trials, which takes minutes; --trials N plans fewer"
+        )
     return make_dry_run(experiment, baselines, split, training_resources(session, experiment))
 
 
@@ -117,6 +129,7 @@ def launch_promotion(
         experiment = experiment.model_copy(update={"promotion": experiment.promotion.model_copy(update={"gate": gate})})
     if experiment.promotion is None:
         raise UserError(f"the sweep {name} names no registered model: give a name with --model NAME", where="promotion.model")
+    _check_places(session)
     dataset, split = load_rows(experiment, session)
     _require_same_rows(recorded, dataset, split)
     with open_training(training_rows(dataset, split), session) as training:
@@ -163,6 +176,7 @@ def launch_comparison(
     Returns:
         The result, and the files.
     """
+    _check_places(session)
     cuts = comparison.quick_cuts() if quick else ()
     comparison = comparison.quick() if quick else comparison
     dataset, _ = load_rows(comparison.experiment, session)
@@ -183,6 +197,18 @@ def launch_comparison(
     files = render(result, record.yaml)
     tracker.finish(result, files)
     return result, files
+
+
+def _check_places(session: Session) -> None:
+    """Check that what follows the training can be written, before anything is trained.
+
+    Raises:
+        UserError: The store's folder or that of temporary files takes no files.
+    """
+    check_can_write(Path(tempfile.gettempdir()), "temporary files")
+    store = store_folder(session.tracking_uri)
+    if store is not None:
+        check_can_write(store, "the tracking store")
 
 
 def sweep_label(recorded: SweepArchive) -> str:

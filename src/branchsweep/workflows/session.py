@@ -18,7 +18,7 @@ from branchsweep.data.download import DownloadOptions
 from branchsweep.data.loading import TableData, load_dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import TrainingRows
-from branchsweep.runtime import cache_folder
+from branchsweep.runtime import allow_open_files, cache_folder
 from branchsweep.training.protocols import Trainer, WorkerCallbacks
 from branchsweep.training.resources import Resources
 from branchsweep.workflows.context import TrainingContext
@@ -66,6 +66,9 @@ class SilentInterface:
 
 
 SILENT = SilentInterface()
+
+OPEN_FILES, OPEN_FILES_PER_WORKER = 96, 12
+"""Files that a sweep has open at once, at most, with those of libraries and the store, and those for each worker process."""
 
 
 def tables_only(_on_message: Callable[[str], None]) -> SweepReporter:
@@ -160,4 +163,5 @@ def _trainer(rows: TrainingRows, workers: Workers, progress: ProgressCallback) -
     from branchsweep.training import gpus, local_workers  # noqa: PLC0415  # as above
 
     found = gpus.choose_gpus(workers, progress.on_message)
+    allow_open_files(OPEN_FILES + OPEN_FILES_PER_WORKER * local_workers.local_resources(found, workers.count).workers)
     return local_workers.LocalWorkers(rows, workers.count, callbacks, cache_folder(), found)

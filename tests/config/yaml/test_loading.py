@@ -87,7 +87,7 @@ def error_of(text: str, *overrides: str) -> ConfigError:
     return config_error(lambda: loaded(text, *overrides))
 
 
-EXPECTED_NAME = "expected a name (letters, digits, _ and -, a letter or _ first)"
+EXPECTED_NAME = "expected a name (at most 100 letters, digits, _ and -, a letter or _ first)"
 MISTAKES = {
     # what a value may be
     "choice": (
@@ -103,24 +103,27 @@ MISTAKES = {
     "text, nothing": (("unit: cm Hg", "unit:"), "x.yaml:7: heads.V.unit: got nothing, expected a text"),
     "name": (
         ("name: plant", "name: my plant"),
-        "x.yaml:2: name: got 'my plant', expected a name (letters, digits, _ and -, a letter or _ first)",
+        "x.yaml:2: name: got 'my plant', expected a name (at most 100 letters, digits, _ and -, a letter or _ first)",
     ),
-    "whole number": (("epochs: 5", "epochs: five"), "x.yaml:26: fit.epochs: got 'five', expected a whole number of at least 1"),
+    "whole number": (
+        ("epochs: 5", "epochs: five"),
+        "x.yaml:26: fit.epochs: got 'five', expected a whole number from 1 to 1000000",
+    ),
     "whole number, quoted": (
         ("epochs: 5", "epochs: '5'"),
-        "x.yaml:26: fit.epochs: got '5', expected a whole number of at least 1; did you mean 5, without quotes?",
+        "x.yaml:26: fit.epochs: got '5', expected a whole number from 1 to 1000000; did you mean 5, without quotes?",
     ),
     "whole number, a fraction": (
         ("epochs: 5", "epochs: 5.5"),
-        "x.yaml:26: fit.epochs: got 5.5, expected a whole number of at least 1",
+        "x.yaml:26: fit.epochs: got 5.5, expected a whole number from 1 to 1000000",
     ),
     "whole number, a boolean": (
         ("epochs: 5", "epochs: true"),
-        "x.yaml:26: fit.epochs: got true, expected a whole number of at least 1",
+        "x.yaml:26: fit.epochs: got true, expected a whole number from 1 to 1000000",
     ),
     "whole number, a list": (
         ("epochs: 5", "epochs: [5]"),
-        "x.yaml:26: fit.epochs: got a list, expected a whole number of at least 1",
+        "x.yaml:26: fit.epochs: got a list, expected a whole number from 1 to 1000000",
     ),
     "workers": (
         ("promotion: {model: plant}", "workers: {kind: rai}"),
@@ -140,9 +143,9 @@ MISTAKES = {
     ),
     "workers, fewer GPUs than none": (
         ("promotion: {model: plant}", "workers: {kind: local, gpus: -1}"),
-        "x.yaml:29: workers.gpus: got -1, expected a whole number of at least 0",
+        "x.yaml:29: workers.gpus: got -1, expected a whole number from 0 to 1024",
     ),
-    "out of bounds": (("epochs: 5", "epochs: 0"), "x.yaml:26: fit.epochs: got 0, expected a whole number of at least 1"),
+    "out of bounds": (("epochs: 5", "epochs: 0"), "x.yaml:26: fit.epochs: got 0, expected a whole number from 1 to 1000000"),
     "out of bounds on both sides": (
         ("folds: 3", "folds: 1"),
         "x.yaml:27: validation.folds: got 1, expected a whole number from 2 to 100",
@@ -158,7 +161,7 @@ MISTAKES = {
     ),
     "several kinds": (
         ("source: plant.csv", "source: plant.csv, sheet: [1]"),
-        "x.yaml:3: table.sheet: got a list, expected a text or a whole number",
+        "x.yaml:3: table.sheet: got a list, expected a text or a whole number from 0 to 10000",
     ),
     "any value": (
         ("PE.width: 16", "PE.width: [16]"),
@@ -171,12 +174,12 @@ MISTAKES = {
     ),
     "mapping, empty": (
         ("heads:\n  PE: {unit: MW}\n  V:\n    unit: cm Hg\n    loss: huber\n", "heads: {}\n"),
-        "x.yaml:4: heads: got an empty mapping, expected a mapping with at least one entry",
+        "x.yaml:4: heads: got an empty mapping, expected a mapping with 1 to 256 entries",
     ),
-    "list": (("inputs: [AT, RH]", "inputs: AT"), "x.yaml:3: table.inputs: got 'AT', expected a list with at least one entry"),
+    "list": (("inputs: [AT, RH]", "inputs: AT"), "x.yaml:3: table.inputs: got 'AT', expected a list with 1 to 16,384 entries"),
     "list, empty": (
         ("inputs: [AT, RH]", "inputs: []"),
-        "x.yaml:3: table.inputs: got an empty list, expected a list with at least one entry",
+        "x.yaml:3: table.inputs: got an empty list, expected a list with 1 to 16,384 entries",
     ),
     "list, an entry": (("inputs: [AT, RH]", "inputs: [AT, 3]"), "x.yaml:3: table.inputs[1]: got 3, expected a text"),
     # keys
@@ -209,7 +212,7 @@ MISTAKES = {
     ),
     "missing key of the file": (
         ("name: plant\n", ""),
-        "x.yaml:2: missing key 'name', expected a name (letters, digits, _ and -, a letter or _ first)",
+        "x.yaml:2: missing key 'name', expected a name (at most 100 letters, digits, _ and -, a letter or _ first)",
     ),
     "key that is no name": (
         ("  V:\n", "  V 2:\n"),
@@ -318,7 +321,7 @@ MISTAKES = {
     ),
     "source without inputs": (
         (", inputs: [AT, RH]", ""),
-        "x.yaml:3: table: missing key 'inputs', expected a list with at least one entry",
+        "x.yaml:3: table: missing key 'inputs', expected a list with 1 to 16,384 entries",
     ),
     "space that is not there": (
         (GOOD[GOOD.index("space:") : GOOD.index("search:")], "space: spaces/y.yaml\n"),

@@ -174,13 +174,13 @@ MISTAKES = {
     ),
     "name of a contestant": (
         ("  forest: {", "  my forest: {"),
-        "c.yaml:11: contestants.my forest: got 'my forest', expected a name (letters, digits, _ and -, a letter or _ first)",
+        "c.yaml:11: contestants.my forest: got 'my forest', expected a name (at most 100 letters, digits, _ and -, a letter or _ first)",
     ),
     "one contestant": (
         (GOOD[GOOD.index("  flat:") : GOOD.index("reference")], ""),
-        "c.yaml:4: contestants: got a mapping, expected a mapping with at least 2 entries",
+        "c.yaml:4: contestants: got a mapping, expected a mapping with 2 to 100 entries",
     ),
-    "budget": (("trials: 6", "trials: 0"), "c.yaml:14: budget.trials: got 0, expected a whole number of at least 1"),
+    "budget": (("trials: 6", "trials: 0"), "c.yaml:14: budget.trials: got 0, expected a whole number from 1 to 1000000"),
     "fixed": (
         ("{PE.depth: 0}", "{PE.dpeth: 0}"),
         (
@@ -206,7 +206,7 @@ MISTAKES = {
     ),
     "chain, an entry": (
         ("chain: [PE, V]", "chain: [PE, 3]"),
-        "c.yaml:12: contestants.forest_chain.chain[1]: got 3, expected a name (letters, digits, _ and -, a letter or _ first)",
+        "c.yaml:12: contestants.forest_chain.chain[1]: got 3, expected a name (at most 100 letters, digits, _ and -, a letter or _ first)",
     ),
     "transfer": (
         ("single: single}", "single: forest}"),

@@ -11,7 +11,19 @@ from pydantic import Field, model_validator
 from branchsweep.config.config_model import ConfigModel
 from branchsweep.trial import ParamValue
 
-When = Mapping[str, list[ParamValue]]
+MAX_STEPS = 1_000_000
+"""The most steps from the low end of a dimension to the high one."""
+
+MAX_BOUND = 1_000_000_000
+"""The largest number that a dimension may have. Those of hyperparameters are smaller."""
+
+MAX_CHOICES = 1000
+"""The most values that a dimension or a condition lists."""
+
+MAX_CONDITIONS = 100
+"""The most dimensions that the condition of another names."""
+
+When = Annotated[Mapping[str, Annotated[list[ParamValue], Field(max_length=MAX_CHOICES)]], Field(max_length=MAX_CONDITIONS)]
 """Conditions of a dimension: the values that other dimensions must have, by their names."""
 
 
@@ -22,7 +34,7 @@ class Float(ConfigModel):
     low: float = Field(description="The smallest value.")
     high: float = Field(description="The largest value.")
     log: bool = Field(False, description="Sample on a logarithmic scale (low must then be above 0).")
-    step: float | None = Field(None, gt=0, description="Only low, low + step, low + 2 step, …")
+    step: float | None = Field(None, gt=0, le=MAX_BOUND, description="Only low, low + step, low + 2 step, …")
     when: When | None = Field(None, description="Use the dimension only if each named dimension has one of the listed values.")
 
     @model_validator(mode="after")
@@ -52,7 +64,7 @@ class Int(ConfigModel):
     low: int = Field(description="The smallest value.")
     high: int = Field(description="The largest value.")
     log: bool = Field(False, description="Sample on a logarithmic scale (low must then be above 0).")
-    step: int = Field(1, gt=0, description="Only low, low + step, low + 2 step, …")
+    step: int = Field(1, gt=0, le=MAX_BOUND, description="Only low, low + step, low + 2 step, …")
     when: When | None = Field(None, description="Use the dimension only if each named dimension has one of the listed values.")
 
     @model_validator(mode="after")
@@ -76,7 +88,7 @@ class Choice(ConfigModel):
     """One of a list of values. With `ordered`, drivers treat neighbours in the list as similar."""
 
     type: Literal["choice"]
-    choices: list[ParamValue] = Field(min_length=1, description="The values, each once.")
+    choices: list[ParamValue] = Field(min_length=1, max_length=MAX_CHOICES, description="The values, each once.")
     ordered: bool = Field(False, description="Neighbours in the list are similar (widths, batch sizes).")
     when: When | None = Field(None, description="Use the dimension only if each named dimension has one of the listed values.")
 
@@ -110,3 +122,5 @@ def _check_range(low: float, high: float, log: bool, step: float | None) -> None
         raise ValueError(f"a logarithmic scale needs low above 0, not {low}")
     if log and step is not None:
         raise ValueError("log and step cannot be combined")
+    if step is not None and (high - low) / step > MAX_STEPS:
+        raise ValueError(f"got step {step:g}, which makes more than {MAX_STEPS:,} values from {low:g} to {high:g}")

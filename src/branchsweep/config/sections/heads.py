@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
 from branchsweep.config import kinds
-from branchsweep.config.config_model import ConfigModel
+from branchsweep.config.config_model import SHORT_TEXT, ConfigModel
 from branchsweep.errors import did_you_mean
+
+MAX_HEADS = 256
+"""The most heads of a network: each has branches, metrics and columns of tables."""
+
+MAX_UNIT = 100
+"""The most characters of a unit."""
 
 
 def _name_the_losses(schema: dict[str, Any]) -> None:
@@ -19,8 +25,10 @@ def _name_the_losses(schema: dict[str, Any]) -> None:
 class Head(ConfigModel):
     """One output of the network."""
 
-    column: str | None = Field(None, description="The target column; the head's own name if absent.")
-    unit: str = Field("", description="The target's unit, for people (MW, cm Hg).")
+    column: Annotated[str, Field(max_length=SHORT_TEXT)] | None = Field(
+        None, description="The target column; the head's own name if absent."
+    )
+    unit: str = Field("", max_length=MAX_UNIT, description="The target's unit, for people (MW, cm Hg).")
     loss: str = Field(
         kinds.DEFAULT_HEAD, description="The head's loss on the scaled target.", json_schema_extra=_name_the_losses
     )

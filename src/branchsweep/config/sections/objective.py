@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
 from pydantic import Field, field_validator
 
-from branchsweep.config.config_model import ConfigModel, Name
+from branchsweep.config.config_model import SHORT_TEXT, ConfigModel, Name
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, WEIGHTED
+from branchsweep.config.sections.heads import MAX_HEADS
+
+MAX_OBJECTIVES, MAX_CONSTRAINTS = 32, 100
+"""The most metrics that are maximized at once, and the most constraints."""
+
+MAX_WEIGHT = 1e9
+"""The largest weight of a head."""
 
 
 class Constraint(NamedTuple):
@@ -35,7 +43,10 @@ class Constraint(NamedTuple):
         found = _CONSTRAINT.fullmatch(text.strip())
         if found is None or not (found["factor"] or found["reference"]):
             raise ValueError(f"got '{text}', expected METRIC >= NUMBER, or METRIC >= NUMBER * TRIAL (r2/PE >= 0.99 * article)")
-        return cls(found["metric"], float(found["factor"] or 1.0), found["reference"] or "")
+        factor = float(found["factor"] or 1.0)
+        if math.isinf(factor):
+            raise ValueError(f"got '{text}', expected a number that a computer can hold")
+        return cls(found["metric"], factor, found["reference"] or "")
 
 
 _CONSTRAINT = re.compile(
@@ -46,20 +57,22 @@ _CONSTRAINT = re.compile(
 class Objective(ConfigModel):
     """What the search maximizes, and which constraints its best trial must meet."""
 
-    maximize: list[str] = Field(
+    maximize: list[Annotated[str, Field(max_length=SHORT_TEXT)]] = Field(
         default_factory=lambda: [DEFAULT_OBJECTIVE],
         min_length=1,
+        max_length=MAX_OBJECTIVES,
         description="mean_r2, min_r2, weighted or r2/HEAD; several of them for a Pareto front.",
     )
-    weights: Mapping[Name, Annotated[float, Field(gt=0)]] = Field(
-        default_factory=dict, description="The weights of the heads in `weighted`; 1 where none is given."
+    weights: Mapping[Name, Annotated[float, Field(gt=0, le=MAX_WEIGHT)]] = Field(
+        default_factory=dict, max_length=MAX_HEADS, description="The weights of the heads in `weighted`; 1 where none is given."
     )
-    choose: str | None = Field(
+    choose: Annotated[str, Field(max_length=SHORT_TEXT)] | None = Field(
         None,
         description="The metric by which one trial of a Pareto front is chosen to be refitted and promoted; mean_r2 if absent.",
     )
-    constraints: list[str] = Field(
+    constraints: list[Annotated[str, Field(max_length=SHORT_TEXT)]] = Field(
         default_factory=list,
+        max_length=MAX_CONSTRAINTS,
         description="What the best trial must meet, such as r2/PE >= 0.99 * article (an initial trial).",
     )
 

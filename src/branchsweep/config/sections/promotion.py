@@ -6,17 +6,20 @@ from typing import Literal
 
 from pydantic import Field
 
-from branchsweep.config.config_model import ConfigModel, Name
+from branchsweep.config.config_model import ConfigModel, Name, NetworksPerFold
+
+MAX_CONFIRMED = 1000
+"""The most trials that are evaluated again."""
 
 
 class Confirmation(ConfigModel):
     """The best trials are trained again from fresh seeds on fresh folds, because the best of many scores is biased upwards."""
 
-    trials: int = Field(4, ge=1, description="The number of best trials.")
+    trials: int = Field(4, ge=1, le=MAX_CONFIRMED, description="The number of best trials.")
     folds: int = Field(
         5, ge=2, le=100, description="Parts of the training rows, divided anew; each is once the validation rows."
     )
-    seeds: int = Field(2, ge=1, description="Networks per fold, each from its own initial weights.")
+    seeds: NetworksPerFold = Field(2, description="Networks per fold, each from its own initial weights.")
     choose: Literal["best", "one_standard_error"] = Field(
         "best",
         description="The finalist: best is the trial with the highest mean of the new evaluation; one_standard_error is the "
@@ -43,7 +46,7 @@ class Gate(ConfigModel):
     """When a challenger becomes champion."""
 
     alpha: float = Field(0.05, gt=0, lt=1, description="Significance level, over all heads together (Holm).")
-    margin: float = Field(0.002, ge=0, description="The loss of score that a head may have before it counts as worse.")
+    margin: float = Field(0.002, ge=0, le=1, description="The loss of score that a head may have before it counts as worse.")
     bootstrap: int = Field(2000, ge=100, le=100_000, description="Bootstrap resamples of the test rows for the intervals.")
     first: Literal["any", "sound"] = Field(
         FIRST_DEFAULT,

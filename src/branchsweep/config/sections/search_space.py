@@ -7,7 +7,7 @@ dimension before it has one of the given values.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -66,7 +66,10 @@ class SearchSpace(ConfigModel):
     @property
     def size(self) -> float:
         """The number of points without regard to conditions; infinite where a dimension is continuous."""
-        return math.prod(dimension.size for dimension in self.dimensions.values())
+        size: float = 1
+        for dimension in self.dimensions.values():
+            size = _times(size, dimension.size)
+        return size
 
     @property
     def points(self) -> float:
@@ -82,16 +85,16 @@ class SearchSpace(ConfigModel):
         """The number of points under the conditions.
 
         Dynamic programming over the dimensions: prefixes of points that exclude the same later dimensions are counted together,
-        so the time does not depend on the number of points.
+        so the time does not depend on the number of points. A dimension comes as soon as its conditions are decided, so that
+        few are excluded at once.
 
         Args:
             continuous: How many values a continuous dimension counts as, beside those that conditions name.
         """
         counts: dict[frozenset[str], float] = {frozenset(): 1}  # prefixes by the later dimensions that they exclude
-        for name, dimension in self.dimensions.items():
-            conditions = {
-                other: later.when[name] for other, later in self.dimensions.items() if later.when and name in later.when
-            }
+        dependents = self._dependents
+        for name in self._order_of_decisions(dependents):
+            dimension, conditions = self.dimensions[name], dependents[name]
             named = {value for values in conditions.values() for value in values}
             dependent = frozenset(conditions)
             choices: list[tuple[frozenset[str], float]] = [
@@ -103,6 +106,41 @@ class SearchSpace(ConfigModel):
             for excluded, count in counts.items():
                 for newly_excluded, values in [(dependent, 1)] if name in excluded else choices:
                     remaining = (excluded | newly_excluded) - {name}
-                    longer[remaining] = longer.get(remaining, 0) + count * values
+                    longer[remaining] = _plus(longer.get(remaining, 0), _times(count, values))
             counts = longer
-        return sum(counts.values())
+        total: float = 0
+        for count in counts.values():
+            total = _plus(total, count)
+        return total
+
+    @property
+    def _dependents(self) -> dict[str, dict[str, list[ParamValue]]]:
+        """By dimension, those with a condition on it, each with the values that it may have then."""
+        found: dict[str, dict[str, list[ParamValue]]] = {name: {} for name in self.dimensions}
+        for name, dimension in self.dimensions.items():
+            for other, values in (dimension.when or {}).items():
+                found[other][name] = values
+        return found
+
+    def _order_of_decisions(self, dependents: Mapping[str, Iterable[str]]) -> list[str]:
+        """The dimensions, each as soon as all dimensions that it depends on have had their turn."""
+        waiting = {name: len(dimension.when or {}) for name, dimension in self.dimensions.items()}
+        order: list[str] = []
+        ready = [name for name in reversed(list(self.dimensions)) if not waiting[name]]
+        while ready:
+            order.append(ready.pop())
+            for other in dependents[order[-1]]:
+                waiting[other] -= 1
+                if not waiting[other]:
+                    ready.append(other)
+        return order
+
+
+def _times(count: float, values: float) -> float:
+    """The product of two numbers of points: a whole number of any size cannot be multiplied by infinity as Python does it."""
+    return math.inf if math.inf in (count, values) else count * values
+
+
+def _plus(count: float, other: float) -> float:
+    """The sum of two numbers of points, likewise."""
+    return math.inf if math.inf in (count, other) else count + other

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from branchsweep.config.config_model import ConfigModel
+from branchsweep.config.config_model import LONGEST_PATH, SHORT_TEXT, ConfigModel
 
 POWER_PLANT_TABLE = "ccpp"
 """The name of the built-in table."""
@@ -20,18 +20,27 @@ POWER_PLANT_INPUTS = ("AT", "AP", "RH")
 POWER_PLANT_HEADS = ("PE", "V")
 """The columns of the built-in table that networks predict."""
 
+MAX_INPUTS = 16_384
+"""The most input columns: as many as a workbook has."""
+
+MAX_SHEET = 10_000
+"""The highest position of a sheet."""
+
 
 class Table(ConfigModel):
     """Where the rows come from and which columns the network reads."""
 
     source: str = Field(
+        max_length=LONGEST_PATH,
         description="A path to an xlsx, csv or parquet file; 'ccpp' for the built-in table; 'dataframe' for rows "
-        "that are passed in Python."
+        "that are passed in Python.",
     )
-    sheet: str | int | None = Field(
+    sheet: Annotated[str, Field(max_length=SHORT_TEXT)] | Annotated[int, Field(ge=0, le=MAX_SHEET)] | None = Field(
         None, description="The sheet of an xlsx file, by name or by position from 0; the first one if absent."
     )
-    inputs: list[str] = Field(min_length=1, description="The input columns, in the order the network reads them.")
+    inputs: list[Annotated[str, Field(max_length=SHORT_TEXT)]] = Field(
+        min_length=1, max_length=MAX_INPUTS, description="The input columns, in the order the network reads them."
+    )
     duplicates: Literal["keep", "drop"] = Field("keep", description="What happens to rows that repeat an earlier one.")
     invalid: Literal["error", "drop"] = Field("error", description="What happens to rows with a missing or non-numeric value.")
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from branchsweep.config.config_model import ConfigModel
+from branchsweep.config.config_model import ConfigModel, NetworksPerFold, Seed
 
 
 class TestRows(ConfigModel):
@@ -15,7 +15,7 @@ class TestRows(ConfigModel):
     __test__: ClassVar[bool] = False  # pytest would collect a class called Test…
 
     fraction: float = Field(0.2, gt=0, lt=1, description="Share of all rows.")
-    seed: int = Field(1, ge=0, description="random_state of the split.")
+    seed: Seed = Field(1, description="random_state of the split.")
 
 
 class KFold(ConfigModel):
@@ -23,7 +23,7 @@ class KFold(ConfigModel):
 
     method: Literal["k_fold"]
     folds: int = Field(3, ge=2, le=100, description="Parts; each is once the validation rows.")
-    seeds: int = Field(1, ge=1, description="Networks per fold, each from its own initial weights.")
+    seeds: NetworksPerFold = Field(1, description="Networks per fold, each from its own initial weights.")
 
 
 class HoldOut(ConfigModel):
@@ -31,4 +31,4 @@ class HoldOut(ConfigModel):
 
     method: Literal["hold_out"]
     fraction: float = Field(0.2, gt=0, lt=1, description="Share of the training rows.")
-    seeds: int = Field(1, ge=1, description="Networks per trial, each from its own initial weights.")
+    seeds: NetworksPerFold = Field(1, description="Networks per trial, each from its own initial weights.")

@@ -7,8 +7,11 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from branchsweep.config.config_model import ConfigModel
+from branchsweep.config.config_model import SHORT_TEXT, ConfigModel
 from branchsweep.errors import did_you_mean
+
+MAX_WORKERS = 1024
+"""The most worker processes of a machine, and the most processors and GPUs of a worker."""
 
 
 class LocalWorkersConfig(ConfigModel):
@@ -16,11 +19,15 @@ class LocalWorkersConfig(ConfigModel):
 
     kind: Literal["local"]
     count: int | None = Field(
-        None, ge=1, description="The number of processes, a core each; if absent one per GPU, or one per core without any."
+        None,
+        ge=1,
+        le=MAX_WORKERS,
+        description="The number of processes, a core each; if absent one per GPU, or one per core without any.",
     )
     gpus: int | None = Field(
         None,
         ge=0,
+        le=MAX_WORKERS,
         description="The number of GPUs, a process each; if absent all that TensorFlow sees, unless count is given.",
     )
 
@@ -44,11 +51,14 @@ class RayWorkersConfig(ConfigModel):
     kind: Literal["ray"]
     address: str = Field(
         AUTO,
+        max_length=SHORT_TEXT,
         description="auto: the cluster that this machine is a node of; ray://HOST:PORT: a cluster reached from outside; "
         "HOST:PORT: the head of a cluster, from one of its nodes.",
     )
-    cpus_per_worker: int = Field(1, ge=1, description="Processors per worker; it trains on as many threads.")
-    gpus_per_worker: float = Field(0.0, ge=0, description="GPUs per worker; a fraction where several share one.")
+    cpus_per_worker: int = Field(1, ge=1, le=MAX_WORKERS, description="Processors per worker; it trains on as many threads.")
+    gpus_per_worker: float = Field(
+        0.0, ge=0, le=MAX_WORKERS, description="GPUs per worker; a fraction where several share one."
+    )
 
     @field_validator("address")
     @classmethod
@@ -58,7 +68,7 @@ class RayWorkersConfig(ConfigModel):
         return address
 
 
-_ADDRESS = re.compile(r"(ray://)?[A-Za-z0-9._-]+:\d{1,5}")
+_ADDRESS = re.compile(r"(ray://)?[A-Za-z0-9._-]{1,253}:[0-9]{1,5}")
 
 Workers = LocalWorkersConfig | RayWorkersConfig
 """What trains networks. Results do not depend on it."""

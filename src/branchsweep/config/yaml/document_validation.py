@@ -13,7 +13,10 @@ from branchsweep.config.config_model import ConfigModel, KeyPath
 from branchsweep.config.yaml.messages import ConfigMistake, has_path, to_mistake, value_at
 from branchsweep.config.yaml.schema_lookup import RootModel, has_free_keys, subschema
 from branchsweep.config.yaml.yaml_document import Document, dotted
-from branchsweep.errors import ConfigError, Mistake
+from branchsweep.errors import MOST_MISTAKES, ConfigError, Mistake, with_short_words
+
+MOST_WORDED = 3 * MOST_MISTAKES
+"""The most errors that are put into words: more than are shown, which are those of the first lines."""
 
 Model = TypeVar("Model", bound=ConfigModel)
 
@@ -29,35 +32,51 @@ def validate_document(root: type[Model], document: Document, found: Iterable[Con
     Raises:
         ConfigError: All mistakes, one per line, in the order of the files' lines.
     """
-    model, refused = _validate(root, document.data)
+    model, refused, further = _validate(root, document.data)
     mistakes = [*found, *refused]
     if model is None or mistakes:
-        raise_mistakes(document, [*mistakes, *_masked_mistakes(root, document.data, mistakes)])
+        masked = [] if further else _masked_mistakes(root, document.data, mistakes)
+        raise_mistakes(document, [*mistakes, *masked], further)
     return model
 
 
-def raise_mistakes(document: Document, mistakes: Iterable[ConfigMistake]) -> NoReturn:
-    """Raise ConfigError with all mistakes, one per line, in the order of the files' lines."""
+def raise_mistakes(document: Document, mistakes: Iterable[ConfigMistake], further: int = 0) -> NoReturn:
+    """Raise ConfigError with the mistakes, one per line, in the order of the files' lines.
+
+    Args:
+        document: Where they are.
+        mistakes: Of these the first `MOST_MISTAKES` are named.
+        further: At least so many were found besides.
+    """
     sources = document.sources
 
     def order(mistake: ConfigMistake) -> tuple[int, int]:
         location = document.location(mistake.path)
         return sources.index(location.source), location.line
 
-    raise ConfigError.of([_located(document, mistake) for mistake in sorted(_distinct(mistakes), key=order)])
+    raise ConfigError.of([_located(document, mistake) for mistake in sorted(_distinct(mistakes), key=order)], further)
 
 
-def _validate(root: type[Model], data: dict[str, Any]) -> tuple[Model | None, list[ConfigMistake]]:
+def _validate(root: type[Model], data: dict[str, Any]) -> tuple[Model | None, list[ConfigMistake], int]:
+    """The value or the mistakes, and the number of further errors that were not worded: a message names few of them."""
     try:
-        return root.model_validate(data, strict=True), []  # strict: YAML itself says what is a number
+        return root.model_validate(data, strict=True), [], 0  # strict: YAML itself says what is a number
     except ValidationError as error:
-        return None, [to_mistake(root, data, details) for details in error.errors(include_url=False)]
+        errors = error.errors(include_url=False)
+    mistakes: dict[KeyPath, ConfigMistake] = {}
+    for position, details in enumerate(errors):  # several are of one path where a value may be of several types
+        if len(mistakes) == MOST_WORDED:
+            return None, list(mistakes.values()), len({details["loc"] for details in errors[position:]})
+        mistake = to_mistake(root, data, details)
+        mistakes.setdefault(mistake.path, mistake)
+    return None, list(mistakes.values()), 0
 
 
 def _located(document: Document, mistake: ConfigMistake) -> Mistake:
     """A mistake with its file and line."""
     location = document.location(mistake.path)
-    return Mistake(str(location), dotted(mistake.named_path[location.root_depth :]), mistake.message)
+    message = with_short_words(mistake.message)
+    return Mistake(str(location), dotted(mistake.named_path[location.root_depth :]), message)
 
 
 def _distinct(mistakes: Iterable[ConfigMistake]) -> list[ConfigMistake]:
@@ -79,10 +98,12 @@ def _masked_mistakes(root: RootModel, data: dict[str, Any], mistakes: list[Confi
     """
     remaining, latest, found = copy.deepcopy(data), mistakes, list(mistakes)
     while sum(_remove(remaining, mistake) for mistake in latest):
-        _, latest = _validate(root, remaining)
+        _, latest, further = _validate(root, remaining)
         found += [
             mistake for mistake in latest if mistake.is_cross_check and not _may_follow_from_removal(root, data, mistake, found)
         ]
+        if further:
+            break
     return found[len(mistakes) :]
 
 

@@ -20,8 +20,23 @@ def find_file(name: str, folder: Path) -> Path | None:
     Returns:
         The absolute path, or None where there is no such file.
     """
-    candidates = (start / Path(name).expanduser() for start in (folder, Path.cwd()))
-    return next((candidate.resolve() for candidate in candidates if candidate.is_file()), None)
+    return next((path.resolve() for start in (folder, Path.cwd()) if is_file(path := start / expand_user(name))), None)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file at this path; there is none at a path that no file can have, such as one of 5,000 letters."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def expand_user(name: str) -> Path:
+    """The path with the user's home in place of `~`; as it is where there is no such user."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
 
 
 def missing_file_message(name: str, folder: Path) -> str:
@@ -33,7 +48,10 @@ def missing_file_message(name: str, folder: Path) -> str:
 
 def nearest_yaml_file(file: Path) -> Path | None:
     """The YAML file in the same folder whose name is most like that of `file`, or None."""
-    siblings = {sibling.stem: sibling for sibling in sorted(file.parent.glob("*.y*ml"))}
+    try:
+        siblings = {sibling.stem: sibling for sibling in sorted(file.parent.glob("*.y*ml"))}
+    except (OSError, ValueError):  # no folder can have this path
+        return None
     return siblings.get(nearest(file.stem, siblings))
 
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from branchsweep.config.comparison import Comparison
-from branchsweep.config.config_model import NAME
+from branchsweep.config.config_model import NAME, SHORT_TEXT
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.experiment_checks import SKLEARN_BASELINES
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
-from branchsweep.config.sections.search import DRIVERS, RENAMED_KEYS
+from branchsweep.config.sections.driver_options import DRIVERS
+from branchsweep.config.sections.search import RENAMED_KEYS
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.sections.table import POWER_PLANT_TABLE
 from branchsweep.config.sections.training import NO_PRUNING
@@ -127,12 +128,13 @@ def _allow_shorthands(experiment: Schema, definitions: Schema) -> None:
 def _allow_one_metric(experiment: Schema, maximize: Schema) -> None:
     """An objective may be one metric, or a list of them, instead of a mapping."""
     metrics = {key: value for key, value in maximize.items() if key not in {"default", "description"}}
-    maximize |= {"anyOf": [{"type": "string"}, metrics]}
+    metric = {"type": "string", "maxLength": SHORT_TEXT}
+    maximize |= {"anyOf": [metric, metrics]}
     for key in metrics:
         maximize.pop(key)
     experiment["objective"] = {
         "description": experiment["objective"]["description"],
-        "anyOf": [{"type": "string"}, metrics, {"$ref": "#/$defs/Objective"}],
+        "anyOf": [metric, metrics, {"$ref": "#/$defs/Objective"}],
     }
 
 
@@ -140,12 +142,23 @@ def _describe_search(search: Schema) -> None:
     """Name the algorithms and the hyperparameters of initial trials, and keep the old names of keys as deprecated ones."""
     algorithms = sorted({name for algorithms in DRIVERS.values() for name in algorithms})
     search["algorithm"] |= {"anyOf": [{"enum": algorithms}, {"type": "null"}]}
+    search["options"] |= {"properties": _option_schemas(), "additionalProperties": False}
     initial_trials = search["initial_trials"]
     (pattern,) = initial_trials["patternProperties"]
     initial_trials["patternProperties"][pattern] = {"type": "object", **_by_hyperparameter({}, _value_schema)}
     initial_trials["additionalProperties"] = False
     for old, new in RENAMED_KEYS.items():
         search[old] = {**copy.deepcopy(search[new]), "description": f"The old name of {new}.", "deprecated": True}
+
+
+def _option_schemas() -> Schema:
+    """The schema of every option of an algorithm; one that several have is of the same kind in all of them."""
+    return {
+        name: {"description": f"Of {algorithm} ({driver}): {option.expected}.", **option.json_schema}
+        for driver, algorithms in DRIVERS.items()
+        for algorithm, options in algorithms.items()
+        for name, option in options.items()
+    }
 
 
 def _without_titles(schema: Any) -> Any:

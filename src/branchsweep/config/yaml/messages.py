@@ -16,7 +16,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from branchsweep.config.config_model import NAME, KeyPath
-from branchsweep.config.yaml.schema_lookup import RootModel, allowed_words, describe_expected, subschema, union_tag
+from branchsweep.config.yaml.schema_lookup import RootModel, Schema, allowed_words, describe_expected, subschema, union_tag
 from branchsweep.config.yaml.yaml_document import describe_value
 from branchsweep.errors import did_you_mean, nearest
 
@@ -114,7 +114,15 @@ def _wrong_value(root: RootModel, data: dict[str, Any], path: KeyPath, value: An
         hint = f"; did you mean {{{schema['discriminator']['propertyName']}: {tag}}}?"
     else:
         hint = _hint(value, value_type, [] if value_type == "object" or "oneOf" in schema else allowed_words(schema))
-    return ConfigMistake(path, path, f"got {describe_value(value)}, expected {describe_expected(schema)}{hint}")
+    expected = describe_expected(schema if isinstance(value, str) else _without_length(schema))
+    return ConfigMistake(path, path, f"got {describe_value(value)}, expected {expected}{hint}")
+
+
+def _without_length(schema: Schema) -> Schema:
+    """The schema without the length of texts, which is of no interest to who gave something else."""
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_without_length(member) for member in schema["anyOf"]]}
+    return {key: value for key, value in schema.items() if key != "maxLength"}
 
 
 def _unknown_key(root: RootModel, data: dict[str, Any], path: KeyPath) -> ConfigMistake:

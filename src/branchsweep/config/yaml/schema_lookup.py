@@ -44,6 +44,10 @@ def union_tag(root: RootModel, path: KeyPath, data: Mapping[str, Any]) -> str:
     return str(value[union["discriminator"]["propertyName"]]) if "oneOf" in union and _chosen_member(union, value) else ""
 
 
+NAME_DESCRIPTION = "a name (at most 100 letters, digits, _ and -, a letter or _ first)"
+"""What the pattern of a name accepts."""
+
+
 def describe_expected(schema: Schema) -> str:
     """What a schema accepts, as the end of a message: `a whole number of at least 1`."""
     if "enum" in schema or "const" in schema:
@@ -58,13 +62,13 @@ def describe_expected(schema: Schema) -> str:
         case "boolean":
             return "true or false"
         case "string":
-            return "a name (letters, digits, _ and -, a letter or _ first)" if "pattern" in schema else "a text"
+            return NAME_DESCRIPTION if "pattern" in schema else "a text" + _describe_length(schema.get("maxLength", 0))
         case "array":
-            return "a list" + _describe_minimum(schema.get("minItems", 0))
+            return "a list" + _describe_size(schema.get("minItems", 0), schema.get("maxItems", 0))
         case "object" if "properties" in schema:
             return "a mapping with " + ", ".join(schema["properties"])
         case "object":
-            return "a mapping" + _describe_minimum(schema.get("minProperties", 0))
+            return "a mapping" + _describe_size(schema.get("minProperties", 0), schema.get("maxProperties", 0))
     return "something else"
 
 
@@ -137,18 +141,32 @@ def _item(value: Any, key: str | int) -> Any:
         return None
 
 
-def _describe_minimum(entries: int) -> str:
-    return f" with at least {'one entry' if entries == 1 else f'{entries} entries'}" if entries else ""
+def _describe_length(most: int) -> str:
+    return f" of at most {most:,} characters" if most else ""
+
+
+def _describe_size(least: int, most: int) -> str:
+    """The number of entries of a list or mapping, 0 where there is no bound."""
+    if least and most:
+        return f" with {least} to {most:,} entries"
+    if most:
+        return f" with at most {most:,} entries"
+    return f" with at least {'one entry' if least == 1 else f'{least} entries'}" if least else ""
 
 
 def _describe_number(kind: str, schema: Schema) -> str:
     noun = "a whole number" if kind == "integer" else "a number"
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
-        return f"{noun} from {low} to {high}"
+        return f"{noun} from {_number(low)} to {_number(high)}"
     phrases = {"minimum": "of at least", "exclusiveMinimum": "above", "maximum": "of at most", "exclusiveMaximum": "below"}
-    bounds = [f"{phrase} {schema[bound]}" for bound, phrase in phrases.items() if bound in schema]
+    bounds = [f"{phrase} {_number(schema[bound])}" for bound, phrase in phrases.items() if bound in schema]
     return " ".join([noun, " and ".join(bounds)]) if bounds else noun
+
+
+def _number(bound: float) -> str:
+    """A bound as users write it: a whole number without separators, so that it can be copied."""
+    return str(int(bound)) if float(bound).is_integer() else str(bound)
 
 
 def _describe_union(members: list[Schema]) -> str:

@@ -12,7 +12,7 @@ from branchsweep.config.config_model import KeyPath
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_INPUTS, POWER_PLANT_TABLE
 from branchsweep.config.sections.training import NO_PRUNING
 from branchsweep.config.yaml.deprecated_keys import rename_deprecated_keys
-from branchsweep.config.yaml.file_paths import YAML_SUFFIXES, find_file, missing_file_message
+from branchsweep.config.yaml.file_paths import YAML_SUFFIXES, expand_user, find_file, missing_file_message
 from branchsweep.config.yaml.messages import ConfigMistake
 from branchsweep.config.yaml.yaml_document import Document, SourceLocation
 from branchsweep.config.yaml.yaml_parser import read_document
@@ -122,7 +122,7 @@ def _resolve_table_source(document: Document, experiment: KeyPath, folder: Path)
         path = (*experiment, "table", "source")
         expected = f"expected '{POWER_PLANT_TABLE}', or a path to an xlsx, csv or parquet file"
         return [ConfigMistake(path, path, f"got '{source}', {expected}{did_you_mean(source, [POWER_PLANT_TABLE])}")]
-    table["source"] = str(file or Path(source).expanduser().absolute())  # that a table is missing is reported when it is read
+    table["source"] = str(file or expand_user(source).absolute())  # that a table is missing is reported when it is read
     return []
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from branchsweep.config.config_model import KeyPath
+from branchsweep.errors import shortened
+
+LONGEST_SHOWN = 200
+"""The most letters of a value that a message shows in full."""
+
+MOST_UNCOUNTED = 16
+"""The most entries of a list or mapping that a message does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +120,18 @@ def dotted(path: KeyPath) -> str:
 
 
 def describe_value(value: Any) -> str:
-    """A value as messages name what was given: `'mea'`, `3`, `nothing`, `a list`."""
+    """A value as messages name what was given: `'mea'`, `3`, `nothing`, `a list`, `a list of 1,000 entries`."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return "a mapping" if value else "an empty mapping"
+        return f"a mapping{_count(value)}" if value else "an empty mapping"
     if isinstance(value, list):
-        return "a list" if value else "an empty list"
-    return repr(value)
+        return f"a list{_count(value)}" if value else "an empty list"
+    return shortened(repr(value), LONGEST_SHOWN)
+
+
+def _count(entries: Sized) -> str:
+    """How many entries there are, where nobody sees it at a glance."""
+    return f" of {len(entries):,} entries" if len(entries) > MOST_UNCOUNTED else ""

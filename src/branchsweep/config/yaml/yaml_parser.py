@@ -1,6 +1,7 @@
 """Reads and writes YAML. The one module that imports the YAML parser.
 
-It reads YAML 1.2: `1e-4` is a number, `no` is a text.
+It reads YAML 1.2: `1e-4` is a number, `no` is a text. What is too large to be an experiment is refused at once, before the
+parser, which is written in Python, has taken minutes or all memory: see `MAX_BYTES`, `MAX_DEPTH`, `MAX_NODES` and `MAX_DIGITS`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, MaxDepthExceededError
 from ruamel.yaml.error import MarkedYAMLError, StreamMark, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
@@ -20,8 +22,21 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from branchsweep.config.config_model import KeyPath
 from branchsweep.config.yaml.file_paths import display_path, nearest_yaml_file
-from branchsweep.config.yaml.yaml_document import Document, SourceLocation, describe_value, dotted
-from branchsweep.errors import ConfigError, Mistake
+from branchsweep.config.yaml.yaml_document import LONGEST_SHOWN, Document, SourceLocation, describe_value, dotted
+from branchsweep.errors import ConfigError, Mistake, shortened
+
+MAX_BYTES = 1_000_000
+"""The largest file that is read. The largest one that is shipped has four thousand bytes."""
+
+MAX_DEPTH = 32
+"""The most lists and mappings within each other. A comparison has ten."""
+
+MAX_NODES = 30_000
+"""The most keys and values, each alias counted with all that it stands for: reading so many takes seconds. An experiment on all
+columns of the widest workbook has half of them."""
+
+MAX_DIGITS = 300
+"""The most digits of a whole number: one that has more is above the largest floating-point number."""
 
 _TAG = "tag:yaml.org,2002:"
 
@@ -38,7 +53,7 @@ def read_document(file: Path) -> Document:
     """
     source = display_path(file)
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = _read_text(file)
     except FileNotFoundError:
         nearest = nearest_yaml_file(file)
         hint = f"; did you mean '{display_path(nearest)}'?" if nearest else ""
@@ -46,13 +61,26 @@ def read_document(file: Path) -> Document:
     except UnicodeDecodeError as error:
         raise ConfigError(f"this is not a text in UTF-8 ({error.reason} at byte {error.start})", where=source) from error
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", where=source) from error
+        raise ConfigError(f"cannot be read: {error.strerror or error}", where=source) from error
+    except ValueError as error:  # the path has a character that no path can have
+        raise ConfigError(f"cannot be read: {error}", where=source) from error
+    if text is None:
+        raise ConfigError(f"the file is larger than {MAX_BYTES:,} bytes, expected an experiment", where=source)
     value, locations = parse_yaml(text, source)
     if value is None:
         raise ConfigError("the file is empty, expected a mapping (key: value)", where=source)
     if not isinstance(value, dict):
         raise ConfigError(f"got {describe_value(value)}, expected a mapping (key: value)", where=str(locations[()]))
     return Document(value, locations)
+
+
+def _read_text(file: Path) -> str | None:
+    """The text of a file; None if it is too large. What is no file, such as a pipe or a device, is not read further either."""
+    with file.open("rb") as stream:
+        content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        return None
+    return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def parse_yaml(text: str, source: str, has_lines: bool = True) -> tuple[Any, dict[KeyPath, SourceLocation]]:
@@ -64,15 +92,21 @@ def parse_yaml(text: str, source: str, has_lines: bool = True) -> tuple[Any, dic
         has_lines: Whether lines of the text mean something to the user; those of an override do not.
 
     Raises:
-        ConfigError: The text is not YAML, or uses tags that have no plain value.
+        ConfigError: The text is not YAML, is too large or too deep, or uses tags that have no plain value.
     """
     yaml = YAML(typ="safe", pure=True)
+    yaml.Composer, yaml.max_depth = _BoundedComposer, MAX_DEPTH
 
     def locate(mark: StreamMark | None) -> SourceLocation:
         return SourceLocation(source, mark.line + 1 if mark and has_lines else 0)
 
     try:
         root = yaml.compose(text)
+    except _TooManyNodesError as error:
+        raise ConfigError(_TOO_MANY, where=str(locate(error.problem_mark))) from error
+    except MaxDepthExceededError as error:
+        message = f"lists and mappings are nested too deeply, expected at most {MAX_DEPTH} within each other"
+        raise ConfigError(message, where=str(locate(error.problem_mark))) from error
     except MarkedYAMLError as error:
         raise ConfigError(_syntax_message(error), where=str(locate(error.problem_mark or error.context_mark))) from error
     except ReaderError as error:
@@ -110,6 +144,35 @@ def _quoted(value: Any) -> Any:
     return value
 
 
+class _BoundedComposer(Composer):
+    """Composes nodes, but not more than `MAX_NODES`, nor with a warning about an anchor that is given twice, as YAML allows."""
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader)
+        self.warn_double_anchors = False
+        self.nodes = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """The next node.
+
+        Raises:
+            _TooManyNodesError: There are too many.
+        """
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise _TooManyNodesError(problem_mark=self.parser.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+
+class _TooManyNodesError(MarkedYAMLError):
+    """The text has more than `MAX_NODES` values."""
+
+
+_TOO_MANY = (
+    f"got more than {MAX_NODES:,} keys and values, each alias counted with all that it stands for; expected an experiment"
+)
+
+
 @dataclass(slots=True)
 class _Builder:
     """Makes plain data and locations of the parser's nodes, which know their lines.
@@ -129,8 +192,17 @@ class _Builder:
     ancestors: list[Node] = field(default_factory=list)
 
     def build(self, node: Node, path: KeyPath) -> Any:
-        """The plain value of a node, which is at the end of `path`."""
+        """The plain value of a node, which is at the end of `path`.
+
+        Raises:
+            ConfigError: Aliases stand for too many values, or for too many within each other.
+        """
         self.locations.setdefault(path, self.locate(node.start_mark))
+        if len(self.locations) > MAX_NODES:
+            raise ConfigError(_TOO_MANY, where=str(self.locate(node.start_mark)))
+        if len(self.ancestors) > MAX_DEPTH:
+            message = f"aliases are nested too deeply, expected at most {MAX_DEPTH} lists and mappings within each other"
+            raise ConfigError(message, where=str(self.locate(node.start_mark)))
         if node in self.ancestors:
             self._add_mistake(node, path, "an alias that contains itself has no end")
             return None
@@ -161,12 +233,20 @@ class _Builder:
                 yield key, value
 
     def _scalar(self, node: Node, path: KeyPath) -> Any:
+        if not isinstance(node, ScalarNode):
+            self._add_mistake(node, path, f"got a collection with the tag '{node.tag}', expected plain YAML")
+            return None
         if node.tag == _TAG + "timestamp":  # no value is a date: the name of a table or of a sheet may look like one
             return node.value
+        if node.tag == _TAG + "int" and len(node.value) > MAX_DIGITS:
+            message = f"got a whole number of {len(node.value):,} digits, expected one of at most {MAX_DIGITS}"
+            self._add_mistake(node, path, message)
+            return None
         try:
             return self.yaml.constructor.construct_object(node)
         except (YAMLError, ValueError):
-            self._add_mistake(node, path, f"got '{node.value}' with the tag '{node.tag}', expected plain YAML")
+            given = shortened(node.value, LONGEST_SHOWN)
+            self._add_mistake(node, path, f"got '{given}' with the tag '{node.tag}', expected plain YAML")
             return None
 
     def _add_mistake(self, node: Node, path: KeyPath, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from rich.table import Table
 
@@ -24,7 +25,7 @@ def plain_table(title: str | None = None) -> Table:
 
 def thousands(count: int) -> str:
     """A count with thousands separators; a very large one rounded: `about 1.2e+18`."""
-    return f"{count:,}" if count < 10**15 else f"about {count:.1e}"
+    return f"{count:,}" if count < 10**15 else f"about {Decimal(count):.1e}"  # a float ends at 1.8e308
 
 
 def key_value_table(params: Params) -> Table:

@@ -1,0 +1,72 @@
+"""Standard output, where the results of commands go. What it does not take is told as one message, whoever was writing.
+
+Rich and typer each end the process themselves where standard output is a pipe that nobody reads any more, without a word.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from rich.console import Console
+
+from branchsweep.errors import UserError
+
+NAME = "standard output"
+
+
+class OutputConsole(Console):
+    """A console that prints tables and drawings to standard output."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Tell that standard output was closed.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError("it was closed before all was written", NAME)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print.
+
+        Raises:
+            UserError: Standard output takes no more.
+        """
+        with output_errors():
+            super().print(*objects, **options)
+
+
+def print_text(text: str) -> None:
+    """Print a text as it is, such as one JSON object."""
+    if sys.stdout is not None:  # closed before the process began
+        with output_errors():
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+
+
+def flush_output() -> None:
+    """Write what is still buffered, which Python would do when the process ends, after all errors are told.
+
+    Raises:
+        UserError: Standard output takes no more.
+    """
+    if sys.stdout is not None:
+        with output_errors():
+            sys.stdout.flush()
+
+
+@contextmanager
+def output_errors() -> Iterator[None]:
+    """Context in which an error of writing is one of standard output.
+
+    Raises:
+        UserError: Standard output takes no more.
+    """
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise UserError("it was closed before all was written", NAME) from error
+    except OSError as error:
+        raise UserError(f"not all was written ({error.strerror or error})", NAME) from error
