@@ -8,7 +8,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,99}$"
+MAX_NAME = 100
+"""The most letters of a name that users choose."""
+
+NAME = rf"^[A-Za-z_][A-Za-z0-9_-]{{0,{MAX_NAME - 1}}}$"
 """The pattern of names that users choose. They become names of metrics, registered models and files, together with further
 words: of these MLflow takes 250 characters and file systems 255 bytes."""
 
