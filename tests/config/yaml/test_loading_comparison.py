@@ -174,7 +174,10 @@ MISTAKES = {
     ),
     "name of a contestant": (
         ("  forest: {", "  my forest: {"),
-        "c.yaml:11: contestants.my forest: got 'my forest', expected a name (at most 100 letters, digits, _ and -, a letter or _ first)",
+        (
+            "c.yaml:11: contestants.my forest: got 'my forest', expected a name"
+            " (at most 100 letters, digits, _ and -, a letter or _ first)"
+        ),
     ),
     "one contestant": (
         (GOOD[GOOD.index("  flat:") : GOOD.index("reference")], ""),
@@ -206,7 +209,10 @@ MISTAKES = {
     ),
     "chain, an entry": (
         ("chain: [PE, V]", "chain: [PE, 3]"),
-        "c.yaml:12: contestants.forest_chain.chain[1]: got 3, expected a name (at most 100 letters, digits, _ and -, a letter or _ first)",
+        (
+            "c.yaml:12: contestants.forest_chain.chain[1]: got 3, expected a name"
+            " (at most 100 letters, digits, _ and -, a letter or _ first)"
+        ),
     ),
     "transfer": (
         ("single: single}", "single: forest}"),
