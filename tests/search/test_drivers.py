@@ -298,7 +298,7 @@ def test_options_reach_the_sampler(algorithm: str) -> None:
 
 def test_an_option_that_a_sampler_refuses_is_a_config_error() -> None:
     experiment = make_experiment("optuna", algorithm="cma_es", options={"use_separable_cma": True, "with_margin": True})
-    with pytest.raises(ConfigError, match=r"\{'population_size': 1\}") as caught:
+    with pytest.raises(ConfigError, match="'with_margin': True") as caught:
         open_driver(experiment)
     assert caught.value.where == "search.options"
 
