@@ -79,7 +79,7 @@ def test_closed_streams_end_no_command(folder: Path, redirection: str) -> None:
 @pytest.mark.parametrize("arguments", ["run e.yaml", "run /nowhere/e.yaml", "show"])
 def test_a_deleted_working_directory_is_one_message(folder: Path, arguments: str) -> None:
     code, err = ended(f'mkdir gone; cd gone; rmdir "$PWD"; $B {arguments}', folder)
-    assert (code, err) == (2, "error: the working directory was deleted: change to another one (cd)\n")
+    assert (code, err.count("error: "), err.count("\n")) == (2, 1, 1)
 
 
 @pytest.mark.parametrize("command", ["run {}", "run {}.yaml", "run e.yaml --data {}.csv", "show --tracking-uri sqlite:///{}"])

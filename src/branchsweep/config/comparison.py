@@ -136,6 +136,7 @@ class Comparison(ConfigModel):
     equivalence_margin: float = Field(
         EQUIVALENCE_MARGIN,
         gt=0,
+        le=1,
         description="The difference of scores up to which contestants count as equal, where two one-sided tests show that.",
     )
     transfer: Transfer | None = Field(

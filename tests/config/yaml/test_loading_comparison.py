@@ -75,7 +75,8 @@ sharing:
 """
 
 ROOT_KEYS = (
-    "name, question, seed, experiment, contestants, reference, budget, tuning, validation, networks, alpha, transfer, sharing"
+    "name, question, seed, experiment, contestants, reference, budget, tuning, validation, networks, alpha, "
+    "equivalence_margin, transfer, sharing"
 )
 NAMES = ", ".join(hyperparameter_names(["PE", "V"]))
 FILE_NOT_FOUND = "expected a YAML file, looked up from this file's folder and from the working directory"
