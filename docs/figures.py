@@ -28,7 +28,6 @@ from branchsweep.tracking.open import open_recorded_sweep
 from branchsweep.types import Floats
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.session import Session, load_rows
-from branchsweep.workflows.sweep import RESULT_TAG
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,7 +45,7 @@ def summary_of(sweep: str, tracking_uri: str | None) -> SweepSummary:
     conclusion = open_recorded_sweep(tracking_uri, sweep).conclusion
     if conclusion is None:
         sys.exit(f"the sweep {sweep} has not finished: branchsweep run experiments/{sweep}.yaml")
-    return SweepSummary.loads(conclusion.tags[RESULT_TAG])
+    return SweepSummary.loads(conclusion.summary)
 
 
 def model_row(name: str, summary: SweepSummary) -> Row:
