@@ -125,14 +125,13 @@ def mlflow_store(mlflow_template: Path, tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def mlflow_server(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """The address of MLflow's own server, shared by all tests of the session."""
-    from branchsweep.tracking.ui_pages import SERVER_ENVIRONMENT, ui_command
+    from branchsweep.tracking.ui_pages import ui_command
 
     folder = tmp_path_factory.mktemp("server")
     file = shutil.copy(mlflow_template, folder / "mlflow.db")
     port = free_port()
-    command = ui_command(f"sqlite:///{file}", "127.0.0.1", port)
-    environment = {**os.environ, **SERVER_ENVIRONMENT}
-    with running_server(command, folder, environment, f"http://127.0.0.1:{port}/health"):
+    command, variables = ui_command(f"sqlite:///{file}", "127.0.0.1", port)
+    with running_server(command, folder, {**os.environ, **variables}, f"http://127.0.0.1:{port}/health"):
         yield f"http://127.0.0.1:{port}"
 
 

@@ -25,7 +25,6 @@ from branchsweep.reporting.sweep_reporter import HtmlReporter
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.ui_pages import (
-    SERVER_ENVIRONMENT,
     charts_page,
     experiment_page,
     file_page,
@@ -123,8 +122,8 @@ def served(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPa
         [tracker.experiment_id], f"tags.`branchsweep.sweep` = '{tracker.run_id}'", order_by=["metrics.`r2/mean` DESC"]
     )
     port = free_port()
-    command = ui_command(store, "127.0.0.1", port)
-    environment = {**os.environ, **SERVER_ENVIRONMENT}
+    command, variables = ui_command(store, "127.0.0.1", port)
+    environment = {**os.environ, **variables}
     server = f"http://127.0.0.1:{port}"
     with (
         running_server(command, folder, environment, f"{server}/health"),

@@ -81,7 +81,7 @@ def test_a_new_store_and_its_models_are_in_their_folder(name: str, tmp_path: Pat
         assert (copied / "serving.json").is_file()
     assert names_in(folder) == {"mlflow.db", "mlflow.db.lock", "mlruns"}
     assert [path.name for path in folder.parent.iterdir()] == [name]
-    command = ui_command(None, "127.0.0.1", 5000)
+    command, _ = ui_command(None, "127.0.0.1", 5000)
     assert command[command.index("--artifacts-destination") + 1] == (folder / "mlruns").as_uri()
 
 

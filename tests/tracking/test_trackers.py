@@ -680,13 +680,17 @@ class TestTrackingUri:
         assert resolve_tracking_uri("https://tracking.example:8443/mlflow") == "https://tracking.example:8443/mlflow"
 
     def test_the_ui_command_serves_the_store_at_host_and_port(self, tmp_path: Path) -> None:
-        command = ui_command(f"sqlite:///{tmp_path}/x.db", "127.0.0.1", 5050)
+        command, variables = ui_command(f"sqlite:///{tmp_path}/x.db", "127.0.0.1", 5050)
         assert command[:5] == [sys.executable, "-P", "-m", "mlflow", "ui"]
         options = dict(zip(command[5::2], command[6::2], strict=True))
-        assert (
-            options.items()
-            >= {"--backend-store-uri": f"sqlite:///{tmp_path}/x.db", "--host": "127.0.0.1", "--port": "5050"}.items()
-        )
+        assert options.items() >= {"--host": "127.0.0.1", "--port": "5050"}.items()
+        assert variables["MLFLOW_BACKEND_STORE_URI"] == f"sqlite:///{tmp_path}/x.db"
+
+    def test_the_ui_command_has_no_password_for_everybody_to_read(self) -> None:
+        address = "postgresql://ada:MARKED@db.example/mlflow"
+        command, variables = ui_command(address, "127.0.0.1", 5050)
+        assert not any("MARKED" in word for word in command)
+        assert variables["MLFLOW_BACKEND_STORE_URI"] == address
 
     def test_a_server_has_no_ui_command(self) -> None:
         with pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:5000"):

@@ -167,9 +167,10 @@ def export_study(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write a recorded sweep as an Optuna study, for optuna-dashboard."""
+    from branchsweep.config.addresses import public_address
     from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.search.optuna_export import export_study
-    from branchsweep.tracking.open import open_recorded_sweep, without_password
+    from branchsweep.tracking.open import open_recorded_sweep
 
     recorded = open_recorded_sweep(tracking_uri, sweep)
     recorded_sweep, results = recorded.sweep, recorded.recorded_results()
@@ -185,4 +186,4 @@ def export_study(
     console.print(
         f"{len(results)} trials written as the study '{name or recorded_sweep.name}'", highlight=False, soft_wrap=True
     )
-    console.print(f"optuna-dashboard {without_password(storage)}", style="cyan", highlight=False, soft_wrap=True)
+    console.print(f"optuna-dashboard {public_address(storage)}", style="cyan", highlight=False, soft_wrap=True)

@@ -38,9 +38,9 @@ def ui(
     ] = None,
 ) -> None:
     """Serve MLflow's UI over this store until Ctrl-C, and open the last sweep in it."""
-    from branchsweep.tracking.open import SERVER_ENVIRONMENT, list_sweeps, sweep_pages, ui_command
+    from branchsweep.tracking.open import list_sweeps, sweep_pages, ui_command
 
-    command = ui_command(tracking_uri, host, port)
+    command, variables = ui_command(tracking_uri, host, port)
     _require_free_port(host, port)
     newest = list_sweeps(tracking_uri)[:1]
     links = sweep_pages(f"http://{host}:{port}", newest[0]) if newest else {"": f"http://{host}:{port}"}
@@ -50,7 +50,7 @@ def ui(
         console.print(f"{what:{max(map(len, links))}}  {link}".strip(), highlight=False, soft_wrap=True)
     if console.is_terminal if opens is None else opens:
         threading.Thread(target=_open_when_up, args=(host, port, next(iter(links.values()))), daemon=True).start()
-    raise typer.Exit(_serve(command, {**os.environ, **SERVER_ENVIRONMENT}))
+    raise typer.Exit(_serve(command, {**os.environ, **variables}))
 
 
 def _open_when_up(host: str, port: int, link: str) -> None:

@@ -21,6 +21,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
+from branchsweep.config.addresses import public_address, without_secrets
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.dimensions import Choice, Dimension, Int
 from branchsweep.errors import OptunaExportError
@@ -140,20 +141,24 @@ def _opened(storage: str) -> Iterator[RDBStorage]:
             opened.remove_session()
             opened.engine.dispose()
     except (SQLAlchemyError, StorageInternalError, OSError) as error:
-        raise OptunaExportError(
-            f"{_shown(url)} cannot be written ({_reason(error)}); name another storage (--storage)"
-        ) from error
+        said = without_secrets(_reason(error), _secret(url))
+        raise OptunaExportError(f"{_shown(url)} cannot be written ({said}); name another storage (--storage)") from error
 
 
 def _connected(url: sqlalchemy.URL) -> RDBStorage:
     try:
-        return RDBStorage(url.render_as_string(hide_password=False))
+        return RDBStorage(_secret(url))
     except RuntimeError as error:  # its tables are of another version of Optuna, whose message says what to do
-        raise OptunaExportError(f"{_shown(url)} cannot be used: {error}") from error
+        raise OptunaExportError(f"{_shown(url)} cannot be used: {without_secrets(str(error), _secret(url))}") from error
 
 
 def _shown(url: sqlalchemy.URL) -> str:
-    return url.render_as_string(hide_password=True)
+    return public_address(_secret(url))
+
+
+def _secret(url: sqlalchemy.URL) -> str:
+    """The address with its password, which no message may hold."""
+    return url.render_as_string(hide_password=False)
 
 
 def _address(storage: str) -> sqlalchemy.URL:
@@ -164,9 +169,9 @@ def _address(storage: str) -> sqlalchemy.URL:
         url.get_dialect()
     except (SQLAlchemyError, ValueError) as error:
         hint = f"; did you mean sqlite:///{storage}?" if storage.endswith((".db", ".sqlite")) and ":" not in storage else ""
-        raise OptunaExportError(f"got storage '{storage}', {expected}{hint}") from error
+        raise OptunaExportError(f"got storage '{public_address(storage)}', {expected}{hint}") from error
     if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
-        raise OptunaExportError(f"got storage '{storage}', which names no file to keep a study in; {expected}")
+        raise OptunaExportError(f"got storage '{public_address(storage)}', which names no file to keep a study in; {expected}")
     return url
 
 

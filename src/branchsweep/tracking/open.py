@@ -22,15 +22,14 @@ from branchsweep.tracking.run_reader import (
     runs_to_json,
 )
 from branchsweep.tracking.run_records import ListedComparison, ListedSweep
-from branchsweep.tracking.tracking_uri import is_server, store_folder, without_password
-from branchsweep.tracking.ui_pages import SERVER_ENVIRONMENT, sweep_pages, ui_command
+from branchsweep.tracking.tracking_uri import is_server, store_folder
+from branchsweep.tracking.ui_pages import sweep_pages, ui_command
 
 if TYPE_CHECKING:
     from branchsweep.tracking.mlflow.model import LoadedModel
     from branchsweep.tracking.mlflow.registry import MlflowRegistry
 
 __all__ = [
-    "SERVER_ENVIRONMENT",
     "ListedComparison",
     "ListedSweep",
     "RecordedSweep",
@@ -49,7 +48,6 @@ __all__ = [
     "store_folder",
     "sweep_pages",
     "ui_command",
-    "without_password",
 ]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from branchsweep.config.addresses import public_address
 from branchsweep.config.codec import Time
 from branchsweep.config.metric_names import MEAN
 from branchsweep.config.sections.objective import Objective
@@ -20,7 +21,6 @@ from branchsweep.metrics.names import BEST, score_names
 from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord
-from branchsweep.tracking.tracking_uri import without_password
 from branchsweep.trial import Status
 
 SWEEP_REMEDY = "Restore it in MLflow, or delete the run there."
@@ -209,7 +209,7 @@ def select_run(runs: Sequence[RunRecord], named: str, uri: str, what: str = "swe
     """
     if not runs:
         raise TrackingError(
-            f"there is no {what} in {without_password(uri)}: run one first, or name another store (--tracking-uri)"
+            f"there is no {what} in {public_address(uri)}: run one first, or name another store (--tracking-uri)"
         )
     by_name = [run for run in runs if named in ("", run.name)]
     if by_name:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote
 
+from branchsweep.config.addresses import public_address
 from branchsweep.errors import TrackingError, did_you_mean
 
 SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
@@ -28,38 +29,39 @@ def resolve_tracking_uri(tracking_uri: str | None) -> str:
         TrackingError: It is no URI of a tracking store, or one of a kind that MLflow no longer supports.
     """
     given = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    shown = public_address(given)
     scheme, separator, rest = given.partition(":")
     kind = scheme.partition("+")[0]
     if not separator or "/" in scheme:
         hint = f"; did you mean sqlite:///{given}?" if given.endswith((".db", ".sqlite")) else ""
-        raise TrackingError(f"got tracking address '{given}', expected {_EXAMPLES}{hint}")
+        raise TrackingError(f"got tracking address '{shown}', expected {_EXAMPLES}{hint}")
     if kind == "file":
-        raise TrackingError(f"got tracking address '{given}', but MLflow has given up its file store; expected {_EXAMPLES}")
+        raise TrackingError(f"got tracking address '{shown}', but MLflow has given up its file store; expected {_EXAMPLES}")
     if kind not in SCHEMES:
         raise TrackingError(
-            f"got tracking address '{without_password(given)}', expected one that begins with {', '.join(SCHEMES)}"
-            f"{did_you_mean(kind, SCHEMES)}"
+            f"got tracking address '{shown}', expected one that begins with {', '.join(SCHEMES)}{did_you_mean(kind, SCHEMES)}"
         )
     if kind != "sqlite":
         if not re.match(r"//[^/]", rest):
-            raise TrackingError(f"got tracking address '{without_password(given)}', which names no host; expected {_EXAMPLES}")
+            raise TrackingError(f"got tracking address '{shown}', which names no host; expected {_EXAMPLES}")
         return given
     return _resolve_sqlite(given)
 
 
 def _resolve_sqlite(given: str) -> str:
     """The URI of a SQLite file with its path in full."""
+    shown = public_address(given)
     match = _SQLITE.match(given)
     if match is None or match["path"] in ("", ":memory:"):
         raise TrackingError(
-            f"got tracking address '{given}', which names no file to keep a sweep in; expected sqlite:///mlflow.db"
+            f"got tracking address '{shown}', which names no file to keep a sweep in; expected sqlite:///mlflow.db"
         )
     literal, path = (_in_full(text) for text in (match["path"], unquote(match["path"])))
     options = match["options"] or ""
     if options and not parse_qsl(options):
-        raise TrackingError(f"got tracking address '{given}', where '?' begins options; write %3F for a '?' in a path")
+        raise TrackingError(f"got tracking address '{shown}', where '?' begins options; write %3F for a '?' in a path")
     if literal != path and literal.parent.is_dir() and not path.parent.is_dir():
-        raise TrackingError(f"got tracking address '{given}', where %XX stands for a character; write %25 for a '%' in a path")
+        raise TrackingError(f"got tracking address '{shown}', where %XX stands for a character; write %25 for a '%' in a path")
     return sqlite_uri(path) + (f"?{options}" if options else "")
 
 
@@ -122,8 +124,3 @@ def artifact_location(tracking_uri: str, name: str) -> str | None:
 def is_server(tracking_uri: str) -> bool:
     """Whether the store is behind a tracking server."""
     return tracking_uri.startswith(("http://", "https://"))
-
-
-def without_password(tracking_uri: str) -> str:
-    """The URI without its password, for messages."""
-    return re.sub(r"(//[^/:@]*):[^/@]*@", r"\1:***@", tracking_uri)

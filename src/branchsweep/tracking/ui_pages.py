@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from urllib.parse import quote
 
+from branchsweep.config.addresses import public_address
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.run_records import ListedSweep
-from branchsweep.tracking.tracking_uri import database_file, is_server, resolve_tracking_uri, without_password
+from branchsweep.tracking.tracking_uri import database_file, is_server, resolve_tracking_uri
 
 SERVER_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """Environment variables of a server that only shows sweeps: it starts in half the time, without eight processes for traces."""
@@ -22,20 +23,35 @@ MODELS = f"#/models{TRAINING}"
 """The page of the registered models."""
 
 
-def ui_command(tracking_uri: str | None, host: str, port: int) -> list[str]:
-    """The command line of MLflow's server over this store, to be run with `SERVER_ENVIRONMENT` added.
+def ui_command(tracking_uri: str | None, host: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """The command line of MLflow's server over this store, and the environment variables to be added.
+
+    The store's address is among these: everybody on the machine can read a command line, and the address may hold a password.
 
     Raises:
         TrackingError: The store is a server already.
     """
     resolved = resolve_tracking_uri(tracking_uri)
     if is_server(resolved):
-        raise TrackingError(f"{without_password(resolved)} is a server already: open it in a browser")
+        raise TrackingError(f"{public_address(resolved)} is a server already: open it in a browser")
     file = database_file(resolved)
     artifacts_options = ["--artifacts-destination", (file.parent / "mlruns").as_uri()] if file else []
     # -P: a file called mlflow.py in the working directory must not be taken for MLflow
-    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--backend-store-uri", resolved, *artifacts_options]
-    return [*command, "--host", host, "--port", str(port), "--workers", "1"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "mlflow",
+        "ui",
+        *artifacts_options,
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
+    return command, {**SERVER_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": resolved}
 
 
 def experiment_page(experiment_id: str) -> str:

@@ -17,12 +17,13 @@ import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
+from branchsweep.config.addresses import public_address, without_secrets
 from branchsweep.errors import TrackingError
 from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.mlflow.checked_client import CheckedClient
 from branchsweep.tracking.mlflow.error_translation import reason, translate_errors
 from branchsweep.tracking.mlflow.request_limits import CONNECT_LIMITS, environment, limit_requests
-from branchsweep.tracking.tracking_uri import database_file, is_server, nothing_at, sqlite_uri, without_password
+from branchsweep.tracking.tracking_uri import database_file, is_server, nothing_at, sqlite_uri
 
 if "MLFLOW_LOGGING_LEVEL" not in os.environ:
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # without its messages about database migrations
@@ -113,10 +114,8 @@ def _connect_to_database(uri: str) -> None:
             socket.create_connection((url.host, port), timeout=DATABASE_SECONDS).close()
         sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool).connect().close()
     except ModuleNotFoundError as error:
-        raise TrackingError(
-            f"{without_password(uri)} needs a driver that is not installed: pip install {error.name}"
-        ) from error
+        raise TrackingError(f"{public_address(uri)} needs a driver that is not installed: pip install {error.name}") from error
     except (OSError, ValueError, sqlalchemy.exc.SQLAlchemyError) as error:
         raise TrackingError(
-            f"no tracking store answers at {without_password(uri)} ({reason(error)}): is it running?"
+            f"no tracking store answers at {public_address(uri)} ({without_secrets(reason(error), uri)}): is it running?"
         ) from error

@@ -15,9 +15,10 @@ import requests
 import sqlalchemy
 from mlflow.exceptions import MlflowException
 
+from branchsweep.config.addresses import public_address, without_secrets
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError, UserError
 from branchsweep.tracking.mlflow.checked_client import UnexpectedAnswerError
-from branchsweep.tracking.tracking_uri import is_server, without_password
+from branchsweep.tracking.tracking_uri import is_server
 
 UNAVAILABLE_STATUSES = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
 """What a proxy answers for a server that is away. MLflow's client retries these; its client for artifacts does not."""
@@ -97,7 +98,8 @@ def translate_errors(uri: str, doing: str) -> Iterator[None]:
         if not (isinstance(error, (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError)) or _is_from_mlflow(error)):
             raise
         kind = TrackingServerUnavailableError if is_server(uri) and _is_away(error) else TrackingError
-        raise kind(f"{doing} failed at {without_password(uri)}: {reason(error)} ({_advice(uri, error)})") from error
+        said = without_secrets(reason(error), uri)
+        raise kind(f"{doing} failed at {public_address(uri)}: {said} ({_advice(uri, error)})") from error
 
 
 def reason(error: BaseException) -> str:
@@ -124,7 +126,7 @@ def _advice(uri: str, error: Exception) -> str:
     said = reason(error).lower()
     by_text = [advice for text, advice in _ADVICE_BY_TEXT.items() if text in said]
     if by_text:
-        return by_text[0].format(where=without_password(uri))
+        return by_text[0].format(where=public_address(uri))
     code = error.error_code if isinstance(error, MlflowException) else ""
     if code in _ADVICE_BY_CODE:
         return _ADVICE_BY_CODE[code]

@@ -20,6 +20,7 @@ from mlflow.pyfunc import save_model as save_pyfunc
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 
+from branchsweep.config.addresses import public_address
 from branchsweep.errors import DataError, TrackingError, UnreadableRecordError, did_you_mean
 from branchsweep.models import serving
 from branchsweep.models.encoder_files import add_encoder_files
@@ -30,7 +31,7 @@ from branchsweep.tracking.champion_history import (
 from branchsweep.tracking.mlflow.connection import connect
 from branchsweep.tracking.mlflow.error_translation import first_line, translate_errors
 from branchsweep.tracking.mlflow.store import PAGE
-from branchsweep.tracking.tracking_uri import resolve_tracking_uri, without_password
+from branchsweep.tracking.tracking_uri import resolve_tracking_uri
 
 if TYPE_CHECKING:
     from branchsweep.models.serving import Table
@@ -204,7 +205,7 @@ def no_such_model(name: str, client: MlflowClient, uri: str) -> TrackingError:
     """The error for the name of a model that is not registered."""
     models = [model.name for model in client.search_registered_models(max_results=PAGE)]
     known = f"there are {', '.join(models)}" if models else "nothing is registered"
-    return TrackingError(f"there is no model '{name}' in {without_password(uri)}; {known}{did_you_mean(name, models)}")
+    return TrackingError(f"there is no model '{name}' in {public_address(uri)}; {known}{did_you_mean(name, models)}")
 
 
 def model_location(client: MlflowClient, model_uri: str, uri: str) -> str:
