@@ -126,9 +126,9 @@ HARMLESS = {"404", "empty", "nothing", "not utf-8"}
 """Answers that are also the right ones to some calls: there is nothing of that name, or nothing is to be said."""
 
 UNREAD = {"list", "wrong types", "empty things", "deep"}
-"""Answers that nobody reads where a file was uploaded, or that name no file."""
+"""Answers that nobody reads where a file was uploaded, or that name no file and no metric."""
 
-FILES = {"part", "trial files", "artifact"}
+FILES = {"part", "trial files", "artifact", "curves"}
 """The calls that do no more than that."""
 
 

@@ -616,7 +616,8 @@ class TestSerialization:
         result = replace(example_result(1), score=replace(example_result(1).score, lane_scores=lanes))
         tags = serialization.trial_tags(result, "sweep")
         assert max(map(len, tags.values())) <= serialization.LONGEST_TAG
-        assert serialization.result_from_run(tags, {}, SCORE_METRICS).score.lane_scores == lanes
+        scores = {"r2/PE": 0.5, "r2/V": 0.5, "r2/mean": 0.5}
+        assert serialization.result_from_run(tags, scores, SCORE_METRICS).score.lane_scores == lanes
 
     def test_scores_that_are_not_finite_are_read_back(self) -> None:
         score = replace(

@@ -87,4 +87,5 @@ class MlflowRunStore:
         with translate_errors(self._uri, "reading the learning curves"):
             names = score_names(score_metrics, CURVE, mean=False)
             curves = {head: self._client.get_metric_history(trial.run_id, name) for head, name in names.items()}
-        return {head: [(point.step, point.value) for point in points] for head, points in curves.items() if points}
+        found = {head: [point for point in points if point.key == names[head]] for head, points in curves.items()}
+        return {head: [(point.step, point.value) for point in points] for head, points in found.items() if points}
