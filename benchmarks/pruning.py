@@ -25,6 +25,7 @@ from benchmarks import _measure
 from branchsweep.config.experiment import Experiment
 from branchsweep.metrics import scores
 from branchsweep.metrics.objectives import ObjectiveEvaluator
+from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.runtime import cache_folder
@@ -95,7 +96,7 @@ def test_r2(setting: _measure.Setting, recipe: Recipe, epochs: float, trainer: L
         return math.nan
     with temporary_model_folder() as folder:
         dataset, parts = setting.dataset, setting.split
-        predicted = export_and_predict(members, setting.experiment, dataset.x[parts.test], trainer, folder)
+        predicted = export_and_predict(ExportedModel.of(setting.experiment, members), dataset.x[parts.test], trainer, folder)
         met = scores.head_scores(dataset.y[parts.test], predicted, kinds_by_head(setting.experiment))
     return statistics.fmean(measured.score for measured in met.values())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +15,13 @@ from sklearn.linear_model import Lasso, LinearRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 
+from branchsweep.config.comparison import EQUIVALENCE_MARGIN
 from branchsweep.metrics.comparison_conclusions import conclusions, transfer_sentences
 from branchsweep.metrics.comparison_result import ContestantCost, ContestantResult, PairwiseDifference
 from branchsweep.metrics.five_by_two_cv import combined_f, differences_to_reference, pairwise_differences
 from branchsweep.metrics.significance import SignificanceSettings, corrected_t, equivalence_p
 from branchsweep.types import Floats
+from contracts.comparison_results import example_comparison
 
 ALPHA = 0.05
 REPETITIONS = 2000
@@ -300,6 +302,23 @@ def with_mean(name: str, mean: float) -> ContestantResult:
     return contestant(name, {"PE": np.full(10, mean)})
 
 
+def concluded(
+    contestants: Sequence[ContestantResult],
+    differences: Sequence[PairwiseDifference] = (),
+    transfer: Sequence[PairwiseDifference] = (),
+) -> tuple[str, ...]:
+    """The conclusions of a comparison with the contestant `single`."""
+    compared = example_comparison(
+        contestants=tuple(contestants),
+        differences=tuple(differences),
+        transfer=tuple(transfer),
+        score_metrics={"PE": "r2"},
+        reference="single",
+        equivalence_margin=EQUIVALENCE_MARGIN,
+    )
+    return conclusions(compared)
+
+
 CONTESTANTS = [with_mean("single", 0.93), with_mean("shared", 0.92), with_mean("forest", 0.91)]
 
 
@@ -317,7 +336,7 @@ def test_a_sentence_names_whom_the_best_does_not_differ_from_if_it_is_the_refere
         for name, value in (("shared", -0.01), ("forest", -0.02))
     ]
     transfer = [difference("PE", 0.012)]
-    assert conclusions(CONTESTANTS, against, transfer, {"PE": "r2"}, "single") == (
+    assert concluded(CONTESTANTS, against, transfer) == (
         "PE gains 0.0120 [0.0100, 0.0140] from sharing.",
         "single has the highest mean R², 0.9300.",
         sentence,
@@ -339,11 +358,11 @@ def test_a_sentence_says_that_the_best_was_compared_with_the_reference_only(
     contestants = [CONTESTANTS[0], best, CONTESTANTS[2]]
     highest = "shared has the highest mean R², 0.9400."
     only = ", the only one it was compared with"
-    assert conclusions(contestants, against, (), {"PE": "r2"}, "single") == (
+    assert concluded(contestants, against) == (
         highest,
         f"It {predicate} single{only} (+0.0100 [0.0080, 0.0120]).",
     )
-    assert conclusions(contestants[:2], against[:1], (), {"PE": "r2"}, "single") == (
+    assert concluded(contestants[:2], against[:1]) == (
         highest,
         f"It {predicate} single (+0.0100 [0.0080, 0.0120]).",
     )
@@ -351,6 +370,6 @@ def test_a_sentence_says_that_the_best_was_compared_with_the_reference_only(
 
 def test_conclusions_ignore_failed_contestants() -> None:
     failed = contestant("single", {}, failed="diverged")
-    (sentence,) = conclusions([failed, CONTESTANTS[1]], (), (), {"PE": "r2"}, "single")
+    (sentence,) = concluded([failed, CONTESTANTS[1]])
     assert "shared" in sentence and "0.9200" in sentence and "single" not in sentence
-    assert conclusions([failed], (), (), {"PE": "r2"}, "single") == ()
+    assert concluded([failed]) == ()

@@ -81,10 +81,10 @@ def promote(
 ) -> None:
     """Confirm the best trials of a recorded sweep, and promote the best one to champion if the evidence suffices."""
     from branchsweep.reporting.text.promotion import render_promotion_outcome
-    from branchsweep.workflows.launch import launch_promotion
+    from branchsweep.workflows.launch import PromotionRequest, launch_promotion
 
     session = open_session(Console(stderr=True), data, False, tracking_uri, resolve_workers(workers))
-    experiment, outcome = launch_promotion(sweep, session, trial, model, first, dry_run)
+    experiment, outcome = launch_promotion(sweep, session, PromotionRequest(trial, model, first, dry_run))
     OutputConsole().print(render_promotion_outcome(outcome, list(experiment.heads)))
     if outcome.finalist is None:
         raise typer.Exit(1)

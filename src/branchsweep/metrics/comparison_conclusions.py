@@ -11,7 +11,7 @@ import numpy as np
 
 from branchsweep.config.comparison import EQUIVALENCE_MARGIN
 from branchsweep.config.metric_names import MEAN, common_metric
-from branchsweep.metrics.comparison_result import ContestantResult, PairwiseDifference, Verdict
+from branchsweep.metrics.comparison_result import ComparisonResult, PairwiseDifference, Verdict
 from branchsweep.metrics.names import label
 
 
@@ -98,34 +98,24 @@ def _collapsed(differences: Sequence[PairwiseDifference]) -> Iterator[str]:
         yield f"This counts collapses: {_joined(cases)}; see the medians."
 
 
-def conclusions(
-    contestants: Sequence[ContestantResult],
-    differences: Sequence[PairwiseDifference],
-    transfer: Sequence[PairwiseDifference],
-    score_metrics: Mapping[str, str],
-    reference: str,
-    margin: float = EQUIVALENCE_MARGIN,
-) -> tuple[str, ...]:
+def conclusions(result: ComparisonResult) -> tuple[str, ...]:
     """What follows from a comparison, as sentences, the most important first.
 
     First what heads gain from shared layers; then which contestant has the highest mean score; then the verdicts on the others
     against it, as far as that was tested: the reference against all others, another one against the reference alone.
 
     Args:
-        contestants: The contestants in order.
-        differences: Every contestant against the reference.
-        transfer: The contestant with shared layers against the one without; may be empty.
-        score_metrics: The name of the metric that is the score, by head, in order.
-        reference: The name of the contestant that all others are compared with.
-        margin: What counts as equal.
+        result: The comparison, whose conclusions need not be there yet.
     """
-    means = {contestant.name: float(np.mean(contestant.scores[MEAN])) for contestant in contestants if not contestant.failure}
-    sentences = list(transfer_sentences(transfer, list(score_metrics), margin))
+    complete = [contestant for contestant in result.contestants if not contestant.failure]
+    means = {contestant.name: float(np.mean(contestant.scores[MEAN])) for contestant in complete}
+    score_metrics, reference, margin = result.score_metrics, result.reference, result.equivalence_margin
+    sentences = list(transfer_sentences(result.transfer, list(score_metrics), margin))
     if not means:
         return tuple(sentences)
     best = max(means, key=lambda name: means[name])
     sentences.append(f"{best} has the highest mean {label(common_metric(score_metrics.values()))}, {means[best]:.4f}.")
-    of_means = {difference.contestant: difference for difference in differences if difference.head == MEAN}
+    of_means = {difference.contestant: difference for difference in result.differences if difference.head == MEAN}
     if best == reference and of_means:
         sentences.append(_against_the_best(list(of_means.values()), margin))
     elif best in of_means:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -90,23 +90,30 @@ def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
     return make_dry_run(experiment, baselines, split, training_resources(session, experiment))
 
 
-def launch_promotion(
-    sweep: str,
-    session: Session,
-    trial: int | None = None,
-    model: str | None = None,
-    first: Literal["any", "sound"] | None = None,
-    dry_run: bool = False,
-) -> tuple[Experiment, PromotionOutcome]:
+@dataclass(frozen=True, slots=True)
+class PromotionRequest:
+    """What is asked of the promotion of a recorded sweep.
+
+    Args:
+        trial: The number of the trial to confirm; None for the best few.
+        model: Name of the registered model; the experiment's if None.
+        first: Which model may be the first champion; what the experiment's gate says if None.
+        dry_run: Whether to decide only, and register nothing.
+    """
+
+    trial: int | None = None
+    model: str | None = None
+    first: Literal["any", "sound"] | None = None
+    dry_run: bool = False
+
+
+def launch_promotion(sweep: str, session: Session, request: PromotionRequest) -> tuple[Experiment, PromotionOutcome]:
     """Confirm the best trials of a recorded sweep, and promote the best one if the evidence suffices.
 
     Args:
         sweep: Its name or run id.
         session: How and where.
-        trial: The number of the trial to confirm; None for the best few.
-        model: Name of the registered model; the experiment's if None.
-        first: Which model may be the first champion; what the experiment's gate says if None.
-        dry_run: Whether to decide only, and register nothing.
+        request: Which trial, as which model, and how.
 
     Returns:
         The experiment of the sweep, and what came of the promotion.
@@ -115,18 +122,8 @@ def launch_promotion(
         UserError: There is no such sweep or trial, no name for the model, or another table than the sweep's.
     """
     recorded, tracking = open_recorded_tracking(session.tracking_uri, sweep, session.interface.message)
-    experiment = _recorded_experiment(recorded)
-    if model:
-        if not re.fullmatch(NAME, model):
-            raise UserError(
-                f"got '{model}', expected a name of letters, digits, '_' and '-' that begins with a letter", "--model"
-            )
-        policy = experiment.promotion or Promotion(model=model)
-        experiment = experiment.model_copy(update={"promotion": policy.model_copy(update={"model": model})})
+    experiment = _with_policy_of(request, _recorded_experiment(recorded))
     name = recorded.sweep.name
-    if first and experiment.promotion:
-        gate = experiment.promotion.gate.model_copy(update={"first": first})
-        experiment = experiment.model_copy(update={"promotion": experiment.promotion.model_copy(update={"gate": gate})})
     if experiment.promotion is None:
         raise UserError(f"the sweep {name} names no registered model: give a name with --model NAME", where="promotion.model")
     _check_places(session)
@@ -135,7 +132,7 @@ def launch_promotion(
     with open_training(training_rows(dataset, split), session) as training:
         reporter = session.reporter(training.progress.on_message)
         context = SweepContext(experiment, dataset, split, training, tracking, reporter)
-        outcome = promote_recorded(context, trial, dry_run)
+        outcome = promote_recorded(context, request.trial, request.dry_run)
     return experiment, outcome
 
 
@@ -209,6 +206,24 @@ def _check_places(session: Session) -> None:
     store = store_folder(session.tracking_uri)
     if store is not None:
         check_can_write(store, "the tracking store")
+
+
+def _with_policy_of(request: PromotionRequest, experiment: Experiment) -> Experiment:
+    """The experiment with the model and the first champion that the request names.
+
+    Raises:
+        UserError: The model's name is not valid.
+    """
+    model, policy = request.model, experiment.promotion
+    if model:
+        if not re.fullmatch(NAME, model):
+            raise UserError(
+                f"got '{model}', expected a name of letters, digits, '_' and '-' that begins with a letter", "--model"
+            )
+        policy = (policy or Promotion(model=model)).model_copy(update={"model": model})
+    if request.first and policy:
+        policy = policy.model_copy(update={"gate": policy.gate.model_copy(update={"first": request.first})})
+    return experiment.model_copy(update={"promotion": policy})
 
 
 def sweep_label(recorded: SweepArchive) -> str:

@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from branchsweep.config.comparison import Comparison, Estimator
 from branchsweep.data.dataset import Dataset
-from branchsweep.metrics import comparison_conclusions, five_by_two_cv
+from branchsweep.metrics import five_by_two_cv
+from branchsweep.metrics.comparison_conclusions import conclusions
 from branchsweep.metrics.comparison_result import (
     ComparisonResult,
     ContestantResult,
@@ -47,14 +49,13 @@ def compare(context: ComparisonContext) -> ComparisonResult:
         if isinstance(contestant, Estimator):
             results[name] = evaluate_estimator(name, contestant, context, recorded)
     in_order = tuple(results[name] for name in comparison.contestants)
-    complete = [result for result in in_order if not result.failure]
     transfer = _transfer(comparison, results)
     differences = five_by_two_cv.differences_to_reference(
         in_order, comparison.reference_name, comparison.alpha, comparison.equivalence_margin, transfer
     )
     shared = shared_layers(comparison, context.training)
     settings, warnings = comparison_settings(comparison, context.halves), _warnings(comparison, dataset, in_order)
-    return ComparisonResult(
+    result = ComparisonResult(
         comparison=comparison.name,
         question=comparison.question,
         run_id=context.tracker.run_id,
@@ -66,14 +67,7 @@ def compare(context: ComparisonContext) -> ComparisonResult:
         contestants=in_order,
         differences=differences,
         transfer=transfer,
-        conclusions=comparison_conclusions.conclusions(
-            complete,
-            differences,
-            transfer,
-            comparison.experiment.score_metrics,
-            comparison.reference_name,
-            comparison.equivalence_margin,
-        ),
+        conclusions=(),
         sharing=shared,
         sharing_layers=comparison.sharing.layers if comparison.sharing else 0,
         warnings=tuple(sentence for _, sentence in warnings),
@@ -84,6 +78,7 @@ def compare(context: ComparisonContext) -> ComparisonResult:
         settings=settings,
         warning_codes=tuple(code for code, _ in warnings),
     )
+    return replace(result, conclusions=conclusions(result))
 
 
 def _transfer(comparison: Comparison, results: Mapping[str, ContestantResult]) -> tuple[PairwiseDifference, ...]:

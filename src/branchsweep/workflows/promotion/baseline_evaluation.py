@@ -13,6 +13,7 @@ from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
 from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.models.baselines import fit, make_estimators
+from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.trial import HeadScore, Score, Status, Trial
 from branchsweep.types import Floats
@@ -124,9 +125,8 @@ def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext) -> Baselin
     test: dict[str, float] = {}
     if members:
         with temporary_model_folder() as folder:
-            predictions = export_and_predict(
-                members, experiment, sweep.dataset.x[sweep.split.test], sweep.training.trainer, folder
-            )
+            x = sweep.dataset.x[sweep.split.test]
+            predictions = export_and_predict(ExportedModel.of(experiment, members), x, sweep.training.trainer, folder)
         by_head = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, kinds_by_head(experiment))
         test = {head: measured.score for head, measured in by_head.items()}
     return BaselineResult(name=confirmed.candidate.name, scores=means_with_medians(score), test_scores=test)

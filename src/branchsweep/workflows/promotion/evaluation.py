@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from branchsweep.config.experiment import Experiment
-from branchsweep.models.exported_model import ExportedModel, ModelMember
+from branchsweep.models.exported_model import ExportedModel
 from branchsweep.runtime import temporary_folder
 from branchsweep.training.protocols import Trainer
 from branchsweep.types import Floats
@@ -20,26 +19,17 @@ def temporary_model_folder() -> Iterator[Path]:
         yield folder
 
 
-def export_and_predict(
-    members: Sequence[ModelMember],
-    experiment: Experiment,
-    x: Floats,
-    trainer: Trainer,
-    folder: Path,
-    csv_arguments: Mapping[str, str | int] | None = None,
-) -> Floats:
+def export_and_predict(model: ExportedModel, x: Floats, trainer: Trainer, folder: Path) -> Floats:
     """Exports networks as one model, and returns what its files predict.
 
     Args:
-        members: The networks, with their shares.
-        experiment: How they were trained.
+        model: The networks, and how they were trained.
         x: `(rows, inputs)` in natural units.
         trainer: Exports and predicts.
         folder: Where the model's files are written.
-        csv_arguments: Recorded with the model: as of `Dataset`.
 
     Returns:
         `(rows, heads)` in natural units.
     """
-    trainer.export(folder, ExportedModel.of(experiment, members, csv_arguments))
+    trainer.export(folder, model)
     return trainer.predict(folder, x)

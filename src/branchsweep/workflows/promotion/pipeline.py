@@ -14,7 +14,7 @@ from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.metrics import scores
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
-from branchsweep.models.exported_model import ModelMember
+from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, PromotionDecision
 from branchsweep.trial import HeadScore, Result
@@ -112,8 +112,8 @@ class PromotionPipeline:
             return PromotionOutcome(tuple(confirmed), finalist, baselines=compared, collapses=trained.collapses)
         with temporary_model_folder() as folder:
             x = sweep.dataset.x[sweep.split.test]
-            csv_arguments = sweep.dataset.csv_arguments
-            predictions = export_and_predict(members, sweep.experiment, x, sweep.training.trainer, folder, csv_arguments)
+            model = ExportedModel.of(sweep.experiment, members, sweep.dataset.csv_arguments)
+            predictions = export_and_predict(model, x, sweep.training.trainer, folder)
             test = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, kinds_by_head(sweep.experiment))
             test_scores = {head: measured.score for head, measured in test.items()}
             registered: PromotionResult | None = None

@@ -16,7 +16,7 @@ from branchsweep.metrics.collapse import FEWEST, is_far_below
 from branchsweep.metrics.objectives import ObjectiveEvaluator
 from branchsweep.metrics.scores import head_scores, mean_score
 from branchsweep.models import ensemble_selection
-from branchsweep.models.exported_model import ModelMember
+from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
 from branchsweep.models.recipe import Recipe
 from branchsweep.training.lanes import Lane, refit_lanes
@@ -169,7 +169,7 @@ def _scored(members: Sequence[ModelMember], experiment: Experiment, training: Tr
     rows, heads, scored = training.rows, kinds_by_head(experiment), []
     for member in members:
         with temporary_model_folder() as folder:
-            predictions = export_and_predict([member], experiment, rows.x, training.trainer, folder)
+            predictions = export_and_predict(ExportedModel.of(experiment, [member]), rows.x, training.trainer, folder)
         scored.append(_ScoredMember(member, head_scores(rows.y, predictions, heads)))
     return scored
 
