@@ -39,6 +39,7 @@ if RAY_IS_MISSING:
 from branchsweep.training.ray import cluster
 from branchsweep.training.ray import workers as ray_module
 from branchsweep.training.ray.cluster import count_places
+from branchsweep.training.ray.worker import LOST
 from branchsweep.training.ray.workers import RayWorkers, device_mismatch
 
 
@@ -219,7 +220,7 @@ def test_a_population_that_loses_every_worker_is_an_error(
             list(cluster_workers.trainer.train(PopulationQueue(long_populations())))
     finally:
         cluster_workers.on_progress = lambda: None
-    assert caught.value.where == "workers" and isinstance(caught.value.__cause__, ray_module.LOST)
+    assert caught.value.where == "workers" and isinstance(caught.value.__cause__, LOST)
 
 
 def test_message_without_a_free_worker_says_how_many_processors_are_used(

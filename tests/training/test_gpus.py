@@ -178,7 +178,7 @@ import numpy as np
 import tensorflow as tf
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.training.trainer import PopulationTrainer
-from branchsweep.training.local_workers import use_exact_arithmetic
+from branchsweep.training.worker_process import use_exact_arithmetic
 from tiny_training import tiny_populations, tiny_rows
 folder, population = Path(sys.argv[1]), tiny_populations()[0]
 trainer = PopulationTrainer(tiny_rows())

@@ -16,7 +16,6 @@ import multiprocessing.process
 import os
 import signal
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -33,26 +32,22 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.errors import BackendError, ProgramCacheError
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
-from branchsweep.runtime import silence_stderr
-from branchsweep.training import gpus
-from branchsweep.training.extension_modules import import_modules, require_kinds
+from branchsweep.training import worker_process
 from branchsweep.training.gpus import Gpu
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.program import program_cache
 from branchsweep.training.protocols import NO_CALLBACKS, WorkerCallbacks, WorkerStatus
-from branchsweep.training.resources import CPU, Resources
+from branchsweep.training.resources import Resources
 from branchsweep.training.scheduler import next_assignment
+from branchsweep.training.worker_process import BEATS, STARTED, TRAINED, ProcessSetup
 
 if TYPE_CHECKING:
-    from branchsweep.training.trainer import PopulationTrainer
+    pass
 
 MAX_PROGRAMS = 16
 """The most compiled programs in a worker's memory, at 70 to 100 megabytes each. The shipped space needs 14; one that varies
 batch sizes, too, needs many more, but seldom the same again soon."""
-
-DEFAULT_THREADS = 0
-"""TensorFlow chooses the number of threads: for a process with a GPU."""
 
 POLL_SECONDS = 0.2
 """How often the parent polls the workers."""
@@ -69,9 +64,6 @@ MAX_LOSSES = 3
 
 MAX_STEP_SECONDS = 1.0
 """The most time that counts between two polls, so that a worker is not taken for silent when the parent stood still as well."""
-
-TRAINED, BEATS, STARTED = range(3)
-"""What a worker counts: lane-epochs trained, seconds in which its process ran, and whether it has started."""
 
 SPAWN = multiprocessing.get_context("spawn")
 """How worker processes are started: TensorFlow does not survive a fork."""
@@ -92,25 +84,6 @@ def local_resources(cards: Sequence[Gpu], count: int | None) -> Resources:
     if not cards:
         return Resources(count or len(available_cores()))
     return Resources(len(cards), min((card.device for card in cards), key=lambda device: device.memory))
-
-
-@dataclass(frozen=True, slots=True)
-class _ProcessSetup:
-    """What a worker process is made of.
-
-    Args:
-        rows: The training rows.
-        cache_folder: See `LocalWorkers`.
-        core: The core that it is pinned to, unless it has a GPU.
-        card: Its GPU; None for none.
-        modules: The modules that register further kinds of encoders, layers and heads.
-    """
-
-    rows: TrainingRows
-    cache_folder: Path | None
-    core: int
-    card: Gpu | None
-    modules: Sequence[str]
 
 
 @dataclass(slots=True, eq=False)
@@ -219,7 +192,7 @@ class LocalWorkers:
                 idle.remove(worker)
                 worker = self._with_room(worker, queue, position)
                 task = _Task(worker, position, queue.take(position), worker.counters[TRAINED])
-                future = _submit(worker, _train, task.population, keep_weights)
+                future = _submit(worker, worker_process.train_population, task.population, keep_weights)
                 training[future] = task
             self._callbacks.on_status(WorkerStatus(len(self._workers), len(training), len(queue)))
             done, _ = wait(training, POLL_SECONDS, FIRST_COMPLETED)
@@ -242,16 +215,16 @@ class LocalWorkers:
 
     def export(self, folder: Path, model: ExportedModel) -> None:
         """Write lanes that were trained on all rows as one model, in a worker, which has Keras at hand."""
-        self._ask(_export, folder, model)
+        self._ask(worker_process.export, folder, model)
 
     def predict(self, folder: Path, x: Floats) -> Floats:
         """Predictions of the exported model, by a worker."""
-        predicted: Floats = self._ask(_predict, folder, x)
+        predicted: Floats = self._ask(worker_process.predict, folder, x)
         return predicted
 
     def measure_latency(self, folder: Path, x: Floats) -> float:
         """Seconds that the exported model takes to predict for these rows, measured in a worker, on one thread."""
-        seconds: float = self._ask(_measure_latency, folder, x)
+        seconds: float = self._ask(worker_process.measure_latency, folder, x)
         return seconds
 
     def _ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -274,12 +247,12 @@ class LocalWorkers:
         """Worker `index` with a new process, which imports TensorFlow while the parent asks the driver for trials."""
         available = available_cores()
         core, card = available[index % len(available)], self._cards[index] if self._cards else None
-        setup = _ProcessSetup(self._rows, self._cache_folder, core, card, kinds.extension_modules())
+        setup = ProcessSetup(self._rows, self._cache_folder, core, card, kinds.extension_modules())
         counters = SPAWN.RawArray("d", 3)
-        worker = _Worker(index, ProcessPoolExecutor(1, SPAWN, _initialize, (setup, counters)), counters)
+        worker = _Worker(index, ProcessPoolExecutor(1, SPAWN, worker_process.initialize, (setup, counters)), counters)
         others = set(multiprocessing.active_children())
         with _without_main_module():
-            worker.executor.submit(_warm_up)
+            worker.executor.submit(worker_process.warm_up)
         worker.process = next(iter(set(multiprocessing.active_children()) - others), None)
         return worker
 
@@ -400,115 +373,6 @@ def _exit_reason(code: int | None) -> str:
     return f"exit code {code}"
 
 
-_trainer: PopulationTrainer | BackendError | None = None
-"""The worker's own, made once per process, or why it could not be made."""
-
-
-def _initialize(setup: _ProcessSetup, counters: Any) -> None:
-    """Initialize a worker process: pin it to a core or a GPU, ignore Ctrl-C, end with the parent, and make its trainer.
-
-    Args:
-        setup: What it is made of.
-        counters: What it counts, in memory that it shares with the parent: `TRAINED`, `BEATS`, `STARTED`.
-    """
-    global _trainer  # noqa: PLW0603  # a process pool's initializer has no other place to leave things
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with_parent()
-    _beat(counters)
-    card = setup.card
-    if sys.platform == "linux" and not card:
-        os.sched_setaffinity(0, {setup.core})
-    os.environ[gpus.VISIBLE] = card.visible if card else gpus.HIDDEN
-
-    def progress(lane_epochs: float) -> None:
-        counters[TRAINED] += lane_epochs  # no lock: this thread alone writes it
-
-    try:
-        _trainer = start(setup.rows, progress, setup.cache_folder, DEFAULT_THREADS if card else 1, 1.0 if card else 0.0)
-        import_modules(setup.modules)
-    except BackendError as error:  # an initializer that raises breaks the pool, and the parent would not learn why
-        _trainer = error
-    counters[STARTED] = 1
-
-
-def _beat(counters: Any) -> None:
-    """Count the seconds in which this process runs, in a thread of its own."""
-
-    def count_seconds() -> None:
-        while True:
-            counters[BEATS] += 1
-            time.sleep(1)
-
-    threading.Thread(target=count_seconds, daemon=True).start()
-
-
-def _started_trainer() -> PopulationTrainer:
-    """In a worker: its trainer.
-
-    Raises:
-        BackendError: It could not be made.
-    """
-    if isinstance(_trainer, BackendError):
-        raise _trainer
-    assert _trainer is not None, "the initializer of the pool makes it"
-    return _trainer
-
-
-def start(
-    rows: TrainingRows, progress: Callable[[float], None], cache_folder: Path | None, threads: int = 1, gpu: float = 0.0
-) -> PopulationTrainer:
-    """Import and configure TensorFlow in a worker process, without its output, and make the worker's trainer.
-
-    Args:
-        rows: The training rows.
-        progress: Called with the lane-epochs that were trained since the last call.
-        cache_folder: The folder of compiled programs, used without a GPU only: whether a GPU's programs can be loaded again was
-            not tried.
-        threads: The number of TensorFlow's CPU threads.
-        gpu: The share of a GPU that the worker has; with 0, no GPU may be visible to the process.
-
-    Raises:
-        BackendError: TensorFlow sees no GPU although `gpu` is above 0.
-    """
-    if gpu:
-        os.environ.update(gpus.GROWTH)
-    elif cache_folder:
-        program_cache.use_cache_folder(cache_folder)
-    with silence_stderr():
-        import tensorflow as tf  # noqa: PLC0415  # only workers pay for it
-
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-        from branchsweep.training.trainer import PopulationTrainer  # noqa: PLC0415  # as above
-
-        tf.get_logger().setLevel("ERROR")  # it warns about repeated tracing, as it counts our programs as one function
-        if gpu:
-            use_exact_arithmetic(tf)
-        tf.zeros([])  # looks for devices, and logs about them
-    return PopulationTrainer(rows, progress, gpus.device_in_process(gpu) if gpu else CPU)
-
-
-def use_exact_arithmetic(tf: Any) -> None:
-    """Let TensorFlow multiply in full float32 and sum in a fixed order on a GPU, as nearly as on a CPU as a GPU can.
-
-    By default a GPU rounds factors to 10 bits (TF32), and uses whichever algorithm was fastest in this process.
-    """
-    tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
-    tf.config.experimental.enable_op_determinism()
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent ends, even if that was killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "a worker has a parent"
-
-    def exit_after_parent() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=exit_after_parent, daemon=True).start()
-
-
 @contextmanager
 def _without_main_module() -> Iterator[None]:
     """Processes that are started in this context do not import the main module.
@@ -525,25 +389,3 @@ def _without_main_module() -> Iterator[None]:
     finally:
         vars(main).pop("__spec__")
         vars(main).update(kept)
-
-
-def _warm_up() -> None:
-    """Nothing: the initializer has done the work."""
-
-
-def _train(population: Population, keep_weights: bool) -> PopulationOutcome:
-    trainer = _started_trainer()
-    require_kinds(population)
-    return trainer.train_one(population, keep_weights)
-
-
-def _export(folder: Path, model: ExportedModel) -> None:
-    _started_trainer().export(folder, model)
-
-
-def _predict(folder: Path, x: Floats) -> Floats:
-    return _started_trainer().predict(folder, x)
-
-
-def _measure_latency(folder: Path, x: Floats) -> float:
-    return _started_trainer().measure_latency(folder, x)

@@ -1,7 +1,7 @@
 """Workers on the nodes of a Ray cluster. The one place that imports Ray.
 
-`workers` has the trainer, `actor` what runs on a node, `cluster` connects to the cluster and counts the workers it has
-room for.
+`workers` has the trainer, `worker` what it knows of each, `actor` what runs on a node, `cluster` connects to the
+cluster and counts the workers it has room for.
 """
 
 import os

@@ -18,10 +18,10 @@ from branchsweep.models.serving import Floats
 from branchsweep.runtime import VERSION, cache_folder, temporary_folder
 from branchsweep.training import gpus
 from branchsweep.training.extension_modules import import_modules, require_kinds
-from branchsweep.training.local_workers import start
 from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.program.program_cache import delete_damaged_programs
 from branchsweep.training.resources import Device
+from branchsweep.training.worker_process import start
 
 if TYPE_CHECKING:
     from branchsweep.training.trainer import PopulationTrainer

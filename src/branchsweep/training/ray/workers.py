@@ -15,7 +15,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -23,13 +22,9 @@ from typing import Any, Self
 
 import ray
 from ray.exceptions import (
-    NodeDiedError,
-    ObjectLostError,
-    OutOfMemoryError,
     RayActorError,
     RayError,
     RayTaskError,
-    WorkerCrashedError,
 )
 
 from branchsweep.config import kinds
@@ -43,7 +38,6 @@ from branchsweep.training.local_workers import (
     MAX_PROGRAMS,
     MAX_STEP_SECONDS,
     POLL_SECONDS,
-    SILENT_SECONDS,
     damage_message,
 )
 from branchsweep.training.population import Population, PopulationOutcome, Program
@@ -51,77 +45,15 @@ from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import NO_CALLBACKS, WorkerCallbacks, WorkerStatus
 from branchsweep.training.ray.actor import ActorFacts, WorkerActor, _write, library_versions, read_files
 from branchsweep.training.ray.cluster import connect, first_line, require_room, worker_places
+from branchsweep.training.ray.worker import LOST, Losses, RayTask, RayWorker, require_answer, silence_of
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.training.scheduler import next_assignment
-
-
-class WorkerSilentError(Exception):
-    """A worker does not answer: its process was stopped, or hangs."""
-
-
-LOST = (RayActorError, NodeDiedError, ObjectLostError, OutOfMemoryError, WorkerCrashedError, WorkerSilentError)
-"""Raised where a worker, or its result, is lost."""
 
 START_SECONDS = 60.0
 """How long to wait for a worker if there is none: it may be importing TensorFlow, or other programs use all processors."""
 
 REFRESH_SECONDS = 2.0
 """How often the nodes are listed."""
-
-
-@dataclass(slots=True, eq=False)
-class _Worker:
-    """A worker, from this side.
-
-    Args:
-        actor: Its handle.
-        starting: A reference to its facts, which are there when it has started.
-        facts: Its facts; None until it has started.
-        programs: What it has compiled.
-        answer: A reference to what it has trained, by which it shows that it lives; None while none is requested.
-        silent: Seconds for which it has not answered.
-    """
-
-    actor: Any
-    starting: Any
-    facts: ActorFacts | None = None
-    programs: set[Program] = field(default_factory=set)
-    answer: Any = None
-    silent: float = 0.0
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether it has not answered for so long that it is taken for lost."""
-        return self.silent > SILENT_SECONDS
-
-
-@dataclass(slots=True, eq=False)
-class _Task:
-    """A population in training.
-
-    Args:
-        worker: The worker that trains it.
-        position: Its position in the queue.
-        population: What is trained.
-        ticket: Distinguishes its progress from that of the worker's previous population.
-        outcome: A reference to its outcome.
-        reported: Lane-epochs of it that were reported as progress.
-    """
-
-    worker: _Worker
-    position: int
-    population: Population
-    ticket: int
-    outcome: Any
-    reported: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Loss:
-    """Workers that were lost over a population: how many, and the lane-epochs that were reported as progress before."""
-
-    times: int = 0
-    reported: float = 0.0
 
 
 class RayWorkers:
@@ -139,7 +71,7 @@ class RayWorkers:
 
     def __init__(self, rows: TrainingRows, cluster: RayWorkersConfig, callbacks: WorkerCallbacks = NO_CALLBACKS) -> None:
         self._rows, self._cluster, self._callbacks = rows, cluster, callbacks
-        self._workers: list[_Worker] = []
+        self._workers: list[RayWorker] = []
         self._tickets = count()
         self._next_refresh, self._reported_workers = 0.0, ""
         self._polled = time.monotonic()
@@ -179,8 +111,8 @@ class RayWorkers:
 
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its end, those of lost workers again; yields (position, outcome) as they finish."""
-        lost: dict[int, _Loss] = {}
-        training: list[_Task] = []
+        lost: dict[int, Losses] = {}
+        training: list[RayTask] = []
         present = time.monotonic()
         while queue or training:
             self._refresh_workers()
@@ -189,7 +121,7 @@ class RayWorkers:
                 anywhere = set[Program]().union(*(worker.programs for worker in self._workers))
                 worker, position = next_assignment(idle, queue.next, anywhere)
                 del idle[worker]
-                training.append(self._begin(worker, position, queue.take(position), keep_weights, lost.get(position, _Loss())))
+                training.append(self._begin(worker, position, queue.take(position), keep_weights, lost.get(position, Losses())))
             workers, nodes = self._present
             self._callbacks.on_status(WorkerStatus(workers, len(training), len(queue), nodes))
             if not training:
@@ -201,12 +133,12 @@ class RayWorkers:
             for task in [task for task in training if task.worker.is_silent or _is_ready(task.outcome)]:
                 training.remove(task)
                 try:
-                    _require_answer(task.worker)
+                    require_answer(task.worker)
                     outcome: PopulationOutcome = ray.get(task.outcome)
                 except LOST as loss:
-                    times = lost.get(task.position, _Loss()).times + 1
+                    times = lost.get(task.position, Losses()).times + 1
                     self._handle_loss(task.worker, loss, times)
-                    lost[task.position] = _Loss(times, task.reported)
+                    lost[task.position] = Losses(times, task.reported)
                     queue.put_back(task.position, task.population)
                     continue
                 except RayTaskError as error:
@@ -221,7 +153,7 @@ class RayWorkers:
                 yield task.position, outcome
 
             for worker in [worker for worker in self._workers if worker.is_silent]:  # idle: it would be given a population
-                self._handle_loss(worker, _silence(worker), 0)
+                self._handle_loss(worker, silence_of(worker), 0)
 
     def export(self, folder: Path, model: ExportedModel) -> None:
         """Have a worker write lanes that were trained on all rows as one model; its files land here."""
@@ -251,20 +183,20 @@ class RayWorkers:
                 while not _is_ready(reference):
                     self._wait([reference])
                     self._report_progress([])
-                    _require_answer(idle[0])
+                    require_answer(idle[0])
                 return ray.get(reference)
             except LOST as loss:
                 losses, began = losses + 1, time.monotonic()
                 self._handle_loss(idle[0], loss, losses)
 
-    def _begin(self, worker: _Worker, position: int, population: Population, keep_weights: bool, before: _Loss) -> _Task:
+    def _begin(self, worker: RayWorker, position: int, population: Population, keep_weights: bool, before: Losses) -> RayTask:
         ticket = next(self._tickets)
         worker.programs.add(population.program)
         reference = ray.put(population)  # apart from the call, which should be small: lanes that go on bring their weights
         outcome = worker.actor.train.remote(ticket, reference, keep_weights)
-        return _Task(worker, position, population, ticket, outcome, before.reported)
+        return RayTask(worker, position, population, ticket, outcome, before.reported)
 
-    def _idle(self, training: Sequence[_Task]) -> list[_Worker]:
+    def _idle(self, training: Sequence[RayTask]) -> list[RayWorker]:
         """The workers that have started and train nothing; those with too many programs are replaced."""
         busy = {task.worker for task in training}
         free = [worker for worker in self._workers if worker.facts and worker not in busy]
@@ -308,15 +240,15 @@ class RayWorkers:
             )
         self._wait([])
 
-    def _start_worker(self) -> _Worker:
+    def _start_worker(self) -> RayWorker:
         cluster, actor = self._cluster, self._actor_class.remote()
         modules = kinds.extension_modules()
         starting = actor.start.remote(
             self._rows_reference, cluster.cpus_per_worker, cluster.gpus_per_worker, modules, self._keeps_programs
         )
-        return _Worker(actor, starting)
+        return RayWorker(actor, starting)
 
-    def _admit(self, worker: _Worker) -> None:
+    def _admit(self, worker: RayWorker) -> None:
         """Checks the versions and the device of a worker that has started."""
         try:
             facts: ActorFacts = ray.get(worker.starting)
@@ -342,7 +274,7 @@ class RayWorkers:
         if facts.damaged_programs:
             self._callbacks.on_message(damage_message(facts.damaged_programs, f"the cache of {facts.host}"))
 
-    def _handle_loss(self, worker: _Worker, loss: Exception, losses: int) -> None:
+    def _handle_loss(self, worker: RayWorker, loss: Exception, losses: int) -> None:
         """Stops a worker that was lost, and reports it.
 
         Raises:
@@ -362,7 +294,7 @@ class RayWorkers:
             f"a worker on {where} was lost; what it had begun is trained again elsewhere ({self._reported_workers} left)"
         )
 
-    def _train_without_cache(self, worker: _Worker, error: ProgramCacheError) -> None:
+    def _train_without_cache(self, worker: RayWorker, error: ProgramCacheError) -> None:
         """Stop a worker whose node cannot keep compiled programs; workers that start from now on keep none."""
         host = worker.facts.host if worker.facts else "a node"
         self._stop_worker(worker)
@@ -387,7 +319,7 @@ class RayWorkers:
         workers, nodes = self._present
         return f"{workers} worker{'s' * (workers != 1)} on {nodes} node{'s' * (nodes != 1)}"
 
-    def _stop_worker(self, worker: _Worker) -> None:
+    def _stop_worker(self, worker: RayWorker) -> None:
         if worker in self._workers:
             self._workers.remove(worker)
             ray.kill(worker.actor)
@@ -400,7 +332,7 @@ class RayWorkers:
         else:
             time.sleep(POLL_SECONDS)
 
-    def _report_progress(self, training: Sequence[_Task]) -> None:
+    def _report_progress(self, training: Sequence[RayTask]) -> None:
         """Ask every worker what it has trained, and report it; count the time for which it does not answer."""
         by_worker = {task.worker: task for task in training}
         passed = min(time.monotonic() - self._polled, MAX_STEP_SECONDS)
@@ -420,7 +352,7 @@ class RayWorkers:
             else:
                 worker.silent += passed
 
-    def _advance(self, task: _Task, lane_epochs: float) -> None:
+    def _advance(self, task: RayTask, lane_epochs: float) -> None:
         """Reports the progress of a population; what it trains for the second time is none."""
         if lane_epochs > task.reported:
             self._callbacks.on_trained(lane_epochs - task.reported)
@@ -446,20 +378,6 @@ def device_mismatch(host: str, device: Device, others: Device) -> str:
         f"the node {host} trains on another GPU than the others ({device.name}, they on {others.name}): scores depend on "
         "the GPU. Let nodes of one kind join, or set gpus_per_worker: 0"
     )
-
-
-def _silence(worker: _Worker) -> WorkerSilentError:
-    return WorkerSilentError(f"it has not answered for {worker.silent:.0f} s")
-
-
-def _require_answer(worker: _Worker) -> None:
-    """Check that a worker answers.
-
-    Raises:
-        WorkerSilentError: It does not.
-    """
-    if worker.is_silent:
-        raise _silence(worker)
 
 
 def _is_ready(reference: Any) -> bool:

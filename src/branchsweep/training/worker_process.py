@@ -1,0 +1,194 @@
+"""What runs in a worker process of this machine: it starts TensorFlow, trains populations, and counts what it has done.
+
+The functions are called by the pool of one process that `local_workers.py` has for each worker; `start` serves the actors of a
+Ray cluster, too. This module imports no TensorFlow before a worker is started.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from branchsweep.data.training_rows import TrainingRows
+from branchsweep.errors import BackendError
+from branchsweep.models.exported_model import ExportedModel
+from branchsweep.models.serving import Floats
+from branchsweep.runtime import silence_stderr
+from branchsweep.training import gpus
+from branchsweep.training.extension_modules import import_modules, require_kinds
+from branchsweep.training.gpus import Gpu
+from branchsweep.training.population import Population, PopulationOutcome
+from branchsweep.training.program import program_cache
+from branchsweep.training.resources import CPU
+
+if TYPE_CHECKING:
+    from branchsweep.training.trainer import PopulationTrainer
+
+DEFAULT_THREADS = 0
+"""TensorFlow chooses the number of threads: for a process with a GPU."""
+
+TRAINED, BEATS, STARTED = range(3)
+"""What a worker counts: lane-epochs trained, seconds in which its process ran, and whether it has started."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSetup:
+    """What a worker process is made of.
+
+    Args:
+        rows: The training rows.
+        cache_folder: See `LocalWorkers`.
+        core: The core that it is pinned to, unless it has a GPU.
+        card: Its GPU; None for none.
+        modules: The modules that register further kinds of encoders, layers and heads.
+    """
+
+    rows: TrainingRows
+    cache_folder: Path | None
+    core: int
+    card: Gpu | None
+    modules: Sequence[str]
+
+
+_trainer: PopulationTrainer | BackendError | None = None
+"""The worker's own, made once per process, or why it could not be made."""
+
+
+def initialize(setup: ProcessSetup, counters: Any) -> None:
+    """Initialize a worker process: pin it to a core or a GPU, ignore Ctrl-C, end with the parent, and make its trainer.
+
+    Args:
+        setup: What it is made of.
+        counters: What it counts, in memory that it shares with the parent: `TRAINED`, `BEATS`, `STARTED`.
+    """
+    global _trainer  # noqa: PLW0603  # a process pool's initializer has no other place to leave things
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent()
+    _beat(counters)
+    card = setup.card
+    if sys.platform == "linux" and not card:
+        os.sched_setaffinity(0, {setup.core})
+    os.environ[gpus.VISIBLE] = card.visible if card else gpus.HIDDEN
+
+    def progress(lane_epochs: float) -> None:
+        counters[TRAINED] += lane_epochs  # no lock: this thread alone writes it
+
+    try:
+        _trainer = start(setup.rows, progress, setup.cache_folder, DEFAULT_THREADS if card else 1, 1.0 if card else 0.0)
+        import_modules(setup.modules)
+    except BackendError as error:  # an initializer that raises breaks the pool, and the parent would not learn why
+        _trainer = error
+    counters[STARTED] = 1
+
+
+def _beat(counters: Any) -> None:
+    """Count the seconds in which this process runs, in a thread of its own."""
+
+    def count_seconds() -> None:
+        while True:
+            counters[BEATS] += 1
+            time.sleep(1)
+
+    threading.Thread(target=count_seconds, daemon=True).start()
+
+
+def _started_trainer() -> PopulationTrainer:
+    """In a worker: its trainer.
+
+    Raises:
+        BackendError: It could not be made.
+    """
+    if isinstance(_trainer, BackendError):
+        raise _trainer
+    assert _trainer is not None, "the initializer of the pool makes it"
+    return _trainer
+
+
+def start(
+    rows: TrainingRows, progress: Callable[[float], None], cache_folder: Path | None, threads: int = 1, gpu: float = 0.0
+) -> PopulationTrainer:
+    """Import and configure TensorFlow in a worker process, without its output, and make the worker's trainer.
+
+    Args:
+        rows: The training rows.
+        progress: Called with the lane-epochs that were trained since the last call.
+        cache_folder: The folder of compiled programs, used without a GPU only: whether a GPU's programs can be loaded again was
+            not tried.
+        threads: The number of TensorFlow's CPU threads.
+        gpu: The share of a GPU that the worker has; with 0, no GPU may be visible to the process.
+
+    Raises:
+        BackendError: TensorFlow sees no GPU although `gpu` is above 0.
+    """
+    if gpu:
+        os.environ.update(gpus.GROWTH)
+    elif cache_folder:
+        program_cache.use_cache_folder(cache_folder)
+    with silence_stderr():
+        import tensorflow as tf  # noqa: PLC0415  # only workers pay for it
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        from branchsweep.training.trainer import PopulationTrainer  # noqa: PLC0415  # as above
+
+        tf.get_logger().setLevel("ERROR")  # it warns about repeated tracing, as it counts our programs as one function
+        if gpu:
+            use_exact_arithmetic(tf)
+        tf.zeros([])  # looks for devices, and logs about them
+    return PopulationTrainer(rows, progress, gpus.device_in_process(gpu) if gpu else CPU)
+
+
+def use_exact_arithmetic(tf: Any) -> None:
+    """Let TensorFlow multiply in full float32 and sum in a fixed order on a GPU, as nearly as on a CPU as a GPU can.
+
+    By default a GPU rounds factors to 10 bits (TF32), and uses whichever algorithm was fastest in this process.
+    """
+    tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
+    tf.config.experimental.enable_op_determinism()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent ends, even if that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has a parent"
+
+    def exit_after_parent() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=exit_after_parent, daemon=True).start()
+
+
+def warm_up() -> None:
+    """Nothing: the initializer has done the work."""
+
+
+def train_population(population: Population, keep_weights: bool) -> PopulationOutcome:
+    """Train a population to its stops."""
+    trainer = _started_trainer()
+    require_kinds(population)
+    return trainer.train_one(population, keep_weights)
+
+
+def export(folder: Path, model: ExportedModel) -> None:
+    """Write trained lanes as one model."""
+    _started_trainer().export(folder, model)
+
+
+def predict(folder: Path, x: Floats) -> Floats:
+    """Predictions of an exported model."""
+    return _started_trainer().predict(folder, x)
+
+
+def measure_latency(folder: Path, x: Floats) -> float:
+    """Seconds that an exported model takes to predict, on one thread."""
+    return _started_trainer().measure_latency(folder, x)
