@@ -469,7 +469,8 @@ def test_history_and_rollback(tmp_path: Path, finished: tuple[Workspace, dict[st
 
     workspace, summary, _ = finished
     data = json.loads(workspace.run("history", "plant", "--json")[0])
-    assert set(data) == {"model", "versions", "reigns"}
+    assert set(data) == {"model", "versions", "reigns", "problem"}
+    assert data["problem"] == ""
     assert [(entry["version"], entry["titles"], entry["trial"]) for entry in data["versions"]] == [
         (1, ["champion"], summary["best"]["trial"])
     ]

@@ -129,7 +129,9 @@ class ModelState:
     def tenures(self) -> list[ChampionTenure]:
         """The champions so far, from what is written on the model, and from the aliases and versions."""
         change, champion, recorded = self.change, self.aliases.get(CHAMPION), self.recorded_tenures
-        if change is None or champion != change.version or (recorded and recorded[-1].since == change.since):
+        # Times are in seconds, so two changes may have the same: then the version tells them apart.
+        is_recorded = change and recorded and (recorded[-1].version, recorded[-1].since) == (change.version, change.since)
+        if change is None or champion != change.version or is_recorded:
             return champion_history.reconciled(recorded, self._promoted(), champion)
         before = champion_history.reconciled(recorded, self._promoted(but=change.version), change.before)
         return champion_history.with_new_tenure(before, change.version, change.since, self._reason(change))
