@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXPERIMENT ?= experiments/branched.yaml
 ARGS ?=
+FUZZ_SECONDS ?= 100
 
-.PHONY: help sweep test check bench ui lock clean
+.PHONY: help sweep test fuzz check bench ui lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +19,9 @@ sweep: $(READY) ## run the main experiment (EXPERIMENT=file, DATA=table, ARGS="m
 
 test: $(READY) ## run the tests (BRANCHSWEEP_TEST_TABLE=path of the real table)
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+fuzz: $(READY) ## change YAML files and tables at random for ten minutes (FUZZ_SECONDS for each kind)
+	@BRANCHSWEEP_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -n 2 --dist loadfile tests/fuzz $(ARGS)
 
 check: $(READY) ## formatter, linter, types, import contracts
 	@$(BIN)/ruff format --check .
