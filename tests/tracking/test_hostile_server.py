@@ -128,7 +128,7 @@ HARMLESS = {"404", "empty", "nothing", "not utf-8"}
 UNREAD = {"list", "wrong types", "empty things", "deep"}
 """Answers that nobody reads where a file was uploaded, or that name no file and no metric."""
 
-FILES = {"part", "trial files", "artifact", "curves"}
+FILES = {"part", "parts", "trial files", "artifact", "curves"}
 """The calls that do no more than that."""
 
 

@@ -440,7 +440,7 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
             ("sqlite:///:memory:", ["'sqlite:///:memory:'", "sqlite:///mlflow.db"]),
             ("http://", ["'http://'", "http://127.0.0.1:5000"]),
             ("http://127.0.0.1:9", ["http://127.0.0.1:9", "Connection refused"]),
-            ("postgresql://reader:secret@127.0.0.1:9/mlflow", ["postgresql://reader:***@127.0.0.1:9/mlflow"]),
+            ("postgresql://reader:secret@127.0.0.1:9/mlflow", ["postgresql://***@127.0.0.1:9/mlflow"]),
             ("mysql+nodriver://127.0.0.1/x", ["mysql+nodriver://127.0.0.1/x", "Connection refused"]),
             ("sqlite:///text.db", ["/text.db ", "--tracking-uri"]),
             ("sqlite:///text.db/mlflow.db", ["/text.db/mlflow.db ", "--tracking-uri"]),

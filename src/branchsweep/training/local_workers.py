@@ -347,7 +347,7 @@ LOSS_ADVICE = (
 
 def damage_message(programs: int, where: str) -> str:
     """The message that damaged programs were deleted."""
-    return f"{programs} compiled program{'s' * (programs != 1)} in {where} were damaged on disk: deleted, and compiled again"
+    return f"compiled programs in {where} were damaged on disk, {programs} of them: deleted, and compiled again"
 
 
 def _submit(worker: _Worker, function: Callable[..., Any], *arguments: Any) -> Future[Any]:

@@ -71,7 +71,9 @@ def recorded_checksums() -> Iterator[None]:
         with suppress(OSError):  # a full disk: the next process deletes what has no checksum
             for file in _programs(folder):
                 if not _checksum_file(file).exists():
-                    _checksum_file(file).write_text(_checksum(file), encoding="ascii")
+                    draft = file.with_name(f"{file.name}.{os.getpid()}{_CHECKSUM}")  # no other process may read a part of it
+                    draft.write_text(_checksum(file), encoding="ascii")
+                    draft.replace(_checksum_file(file))
 
 
 def _programs_folder(folder: Path) -> Path:
@@ -79,7 +81,7 @@ def _programs_folder(folder: Path) -> Path:
 
 
 def _programs(folder: Path) -> list[Path]:
-    return [file for file in folder.iterdir() if file.suffix != _CHECKSUM]
+    return [file for file in folder.iterdir() if file.suffix == ".pb"]
 
 
 def _checksum_file(program: Path) -> Path:
