@@ -56,7 +56,7 @@ class ClusterWorkers:
 
     def wait_for_workers(self) -> None:
         """Wait until there is a worker on either node."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while self.trainer._present != (2, 2):
             assert time.monotonic() < deadline
             self.trainer._refresh_workers()
