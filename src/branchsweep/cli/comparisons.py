@@ -38,7 +38,7 @@ def compare(
 
     console = Console(stderr=True)
     chosen = load_comparison(comparison, all_overrides(overrides, None, seed))
-    # Imported after the comparison is read, for that is quick: a mistake in it is told at once.
+    # Imported after the comparison is read, which is quick, so that a mistake in it is reported at once.
     from branchsweep.reporting.comparison.files import comparison_files
     from branchsweep.reporting.comparison.text import render_comparison
     from branchsweep.runtime import write_file

@@ -32,7 +32,7 @@ def data(
     from branchsweep.config.yaml.loading import load_experiment
 
     chosen = load_experiment(experiment, overrides or [])
-    # Imported after the experiment is read, for that is quick: a mistake in it is told at once.
+    # Imported after the experiment is read, which is quick, so that a mistake in it is reported at once.
     from branchsweep.reporting.text.experiment import render_data_summary
     from branchsweep.workflows.session import load_rows
 

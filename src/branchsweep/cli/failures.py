@@ -1,7 +1,7 @@
 """How a command ends that cannot go on: one message on standard error, and exit code 2.
 
 A `UserError` says itself what to correct. What the operating system refuses (`OSError`) may come from anywhere: a full disk, a
-folder that is gone, a limit of the process. It is told here, with what helps.
+folder that is gone, a limit of the process. It is reported here, with what helps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Standard output, where the results of commands go. What it does not take is told as one message, whoever was writing.
+"""Standard output, where the results of commands go. What cannot be written ends in one message, whoever wrote it.
 
 Rich and typer each end the process themselves where standard output is a pipe that nobody reads any more, without a word.
 """
@@ -21,7 +21,7 @@ class OutputConsole(Console):
     """A console that prints tables and drawings to standard output."""
 
     def on_broken_pipe(self) -> NoReturn:
-        """Tell that standard output was closed.
+        """Report that standard output was closed.
 
         Raises:
             UserError: Always.
@@ -47,7 +47,7 @@ def print_text(text: str) -> None:
 
 
 def flush_output() -> None:
-    """Write what is still buffered, which Python would do when the process ends, after all errors are told.
+    """Write what is still buffered, which Python would do when the process ends, after all errors are shown.
 
     Raises:
         UserError: Standard output takes no more.

@@ -16,7 +16,7 @@ from branchsweep.errors import TrackingError, UserError
 
 if TYPE_CHECKING:
     from branchsweep.metrics.comparison_result import ComparisonResult
-    from branchsweep.tracking.open import ListedComparison, ListedSweep, RecordedSweep
+    from branchsweep.tracking.open import ListedComparison, ListedSweep, SweepReader
     from branchsweep.workflows.records.leaderboard import Leaderboard
     from branchsweep.workflows.records.trial_details import TrialDetails
     from branchsweep.workflows.records.trial_filter import TrialFilter
@@ -102,7 +102,7 @@ def _comparison_named(name: str, tracking_uri: str | None) -> ComparisonResult |
     return found
 
 
-def _leaderboard(recorded: RecordedSweep, trial_filter: TrialFilter) -> Leaderboard:
+def _leaderboard(recorded: SweepReader, trial_filter: TrialFilter) -> Leaderboard:
     """Filter and sort the trials of a recorded sweep."""
     from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.workflows.records.leaderboard import SweepTrials, leaderboard
@@ -112,7 +112,7 @@ def _leaderboard(recorded: RecordedSweep, trial_filter: TrialFilter) -> Leaderbo
     return leaderboard(trials, trial_filter, experiment)
 
 
-def _trial_details(recorded: RecordedSweep, number: int, tracking_uri: str | None, columns: int) -> TrialDetails:
+def _trial_details(recorded: SweepReader, number: int, tracking_uri: str | None, columns: int) -> TrialDetails:
     """All details of one recorded trial."""
     from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.models.drawing import COLUMNS

@@ -43,7 +43,7 @@ def run(
 
     console = Console(stderr=True)
     chosen = load_experiment(experiment, all_overrides(overrides, trials, seed))
-    # Imported after the experiment is read, for that is quick: a mistake in it is told at once.
+    # Imported after the experiment is read, which is quick, so that a mistake in it is reported at once.
     from branchsweep.reporting.text.experiment import render_dry_run
     from branchsweep.reporting.text.sweep_summary import render_sweep_summary
     from branchsweep.workflows.launch import launch_dry_run, launch_sweep

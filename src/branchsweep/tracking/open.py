@@ -14,7 +14,7 @@ from branchsweep.runtime import DEVICE, cache_folder
 from branchsweep.tracking.patience import Patience
 from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker, SweepRecord, Tracking
 from branchsweep.tracking.run_reader import (
-    RecordedSweep,
+    SweepReader,
     list_comparisons,
     list_sweeps,
     open_recorded_sweep,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ListedComparison",
     "ListedSweep",
-    "RecordedSweep",
+    "SweepReader",
     "download_model",
     "list_comparisons",
     "list_sweeps",
@@ -108,7 +108,7 @@ def outbox_folder(run_id: str) -> Path:
 
 def open_recorded_tracking(
     tracking_uri: str | None, sweep: str, on_message: Callable[[str], None]
-) -> tuple[RecordedSweep, Tracking]:
+) -> tuple[SweepReader, Tracking]:
     """A recorded sweep to read from, and the tracking of its store, to promote one of its trials.
 
     Args:

@@ -31,7 +31,7 @@ from branchsweep.tracking.tracking_uri import database_file, nothing_at, resolve
 from branchsweep.trial import Result
 
 
-class RecordedSweep:
+class SweepReader:
     """A `SweepArchive` over any store. Each part is read when it is first asked for.
 
     Args:
@@ -157,7 +157,7 @@ def list_comparisons(tracking_uri: str | None = None) -> list[ListedComparison]:
     return [listed_comparison(comparison) for comparison in open_run_store(tracking_uri).roots("comparison")]
 
 
-def open_recorded_sweep(tracking_uri: str | None, sweep: str = "") -> RecordedSweep:
+def open_recorded_sweep(tracking_uri: str | None, sweep: str = "") -> SweepReader:
     """A recorded sweep, to read from.
 
     Args:
@@ -168,10 +168,10 @@ def open_recorded_sweep(tracking_uri: str | None, sweep: str = "") -> RecordedSw
         TrackingError: There is no such sweep, or more than one.
     """
     store = open_run_store(tracking_uri)
-    return RecordedSweep(store, select_run(store.roots("sweep"), sweep, resolve_tracking_uri(tracking_uri)))
+    return SweepReader(store, select_run(store.roots("sweep"), sweep, resolve_tracking_uri(tracking_uri)))
 
 
-def open_recorded_trial(tracking_uri: str | None, run: str) -> tuple[RecordedSweep, int]:
+def open_recorded_trial(tracking_uri: str | None, run: str) -> tuple[SweepReader, int]:
     """The sweep of a trial, to read from, and the trial's number.
 
     Args:
@@ -190,7 +190,7 @@ def open_recorded_trial(tracking_uri: str | None, run: str) -> tuple[RecordedSwe
     with serialization.naming_record(f"trial (run {trials[0].run_id[:8]})", TRIAL_REMEDY):
         tags = serialization.from_tags(trials[0].tags)
         sweep, number = serialization.parse_tag(tags, "sweep", str), serialization.parse_tag(tags, "trial", int)
-    return RecordedSweep(store, select_run(sweeps, sweep, resolve_tracking_uri(tracking_uri))), number
+    return SweepReader(store, select_run(sweeps, sweep, resolve_tracking_uri(tracking_uri))), number
 
 
 def _no_such_trial(run: str, trials: Sequence[RunRecord], sweeps: Sequence[RunRecord]) -> str:

@@ -35,7 +35,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # by which Excel is told what separates the columns
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # which names the separator of the columns to Excel
 _SAMPLE_LINES = 200
 _FEWEST_LINES = 3
 _SAMPLE_CHARACTERS = 1 << 19
@@ -72,7 +72,7 @@ class CsvFormat:
 
     @property
     def pandas_arguments(self) -> CsvArguments:
-        """What `pandas.read_csv` must be told."""
+        """The arguments of `pandas.read_csv`."""
         arguments: dict[str, str | int] = {}
         if self.separator != ",":
             arguments["sep"] = self.separator
