@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -153,3 +154,22 @@ def example_comparison(
         warnings=("The budget of 24 trials ended while the best was still at the edge of the space: learning_rate.",),
         seconds=1843.0,
     )
+
+
+FAILED_CONTESTANT = failed_contestant("wild", "every network diverged in half 3")
+
+COMPARISONS = {
+    "two heads": example_comparison(),
+    "three heads, one failed": example_comparison(
+        ("PE", "V", "RH"), ("branched", "single", "linear"), others=[FAILED_CONTESTANT]
+    ),
+    "no transfer, no sharing": example_comparison(names=("linear", "forest"), with_transfer=False, with_sharing=False),
+    "one head": example_comparison(("PE",), ("branched", "single", "forest"), with_transfer=False, with_sharing=False),
+    "all failed": replace(
+        example_comparison(with_transfer=False, with_sharing=False),
+        contestants=(FAILED_CONTESTANT,),
+        differences=(),
+        conclusions=(),
+    ),
+}
+"""Comparisons of several kinds, by what is special about them."""

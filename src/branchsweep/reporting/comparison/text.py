@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from branchsweep.metrics.comparison_conclusions import quick_sentence
@@ -31,13 +31,13 @@ from branchsweep.reporting.formatting import (
     head_label,
     verdict_legend,
 )
-from branchsweep.reporting.text.layout import plain_table
+from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 
 if TYPE_CHECKING:
     from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult
 
-SCORE_COLUMNS = 4
-"""Columns of scores that fit into a terminal of a hundred columns; with one less, the costs fit too."""
+COSTS = ("parameters", "training", "latency")
+"""The columns of what a contestant costs."""
 
 VERDICT_STYLES = {"gains": "bold green", "loses": "bold red"}
 """Styles of significant differences."""
@@ -51,13 +51,8 @@ def render_comparison(result: ComparisonResult) -> RenderableType:
     parts += [Text(sentence, style="" if index else "bold green") for index, sentence in enumerate(result.conclusions)]
     if result.cuts:
         parts.append(Text(quick_sentence(result.cuts), style="bold yellow"))
-    rows, heads = comparison_rows(result), scored_heads(result)
-    with_costs = len(heads) < SCORE_COLUMNS
-    for first in range(0, len(heads), SCORE_COLUMNS):
-        parts += [Text(), _contestants(result, rows, heads[first : first + SCORE_COLUMNS], with_costs)]
-    if not with_costs:
-        parts += [Text(), _contestants(result, rows, (), with_costs=True)]
-    parts += [Text(), Text(_legend(result), style="dim")]
+    rows = comparison_rows(result)
+    parts += [Text(), _Contestants(result, rows, scored_heads(result)), Text(), Text(_legend(result), style="dim")]
     for row in rows:
         if row.contestant.failure:
             parts.append(Text(f"{row.contestant.name} failed: {row.contestant.failure}", style="bold red"))
@@ -67,18 +62,48 @@ def render_comparison(result: ComparisonResult) -> RenderableType:
     return Group(*parts)
 
 
-def _contestants(result: ComparisonResult, rows: Sequence[ComparisonRow], heads: Sequence[str], with_costs: bool) -> Table:
-    """Two lines per contestant: its scores, and below them the differences to the reference."""
-    scores = f"{label(result.metric)} on {half_count(result)} halves, and the difference to {result.reference}"
-    table = plain_table(scores if heads else "costs")
-    table.add_column("", min_width=12, overflow="fold")
-    for name in (*heads, *(("parameters", "training", "latency") if with_costs else ())):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        cells = [_cell(row, row.cells.get(head)) for head in heads]
-        style = "bold" if row.is_reference else "red" if row.contestant.failure else ""
-        table.add_row(Text(row.contestant.name), *cells, *(_costs(row.contestant) if with_costs else ()), style=style)
-    return table
+@dataclass(frozen=True, slots=True)
+class _Contestants:
+    """Two lines per contestant: its scores, and below them the differences to the reference; then what it costs.
+
+    As many heads stand beside each other as fit into the terminal; the costs have a table of their own where they do not fit
+    beside all heads.
+    """
+
+    result: ComparisonResult
+    rows: Sequence[ComparisonRow]
+    heads: Sequence[str]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        if self._table(self.heads, with_costs=True).fits(width):
+            yield self._table(self.heads, with_costs=True)
+            return
+        rest = self.heads
+        while rest:
+            count = next((count for count in range(len(rest), 1, -1) if self._table(rest[:count]).fits(width)), 1)
+            yield self._table(rest[:count])
+            yield Text()
+            rest = rest[count:]
+        yield self._table((), with_costs=True)
+
+    def _table(self, heads: Sequence[str], *, with_costs: bool = False) -> ResponsiveTable:
+        result = self.result
+        scores = f"{label(result.metric)} on {half_count(result)} halves, and the difference to {result.reference}"
+        names = (*heads, *(COSTS if with_costs else ()))
+        rows = [
+            TableRow(
+                (
+                    row.contestant.name,
+                    *(_cell(row, row.cells.get(head)) for head in heads),
+                    *(_costs(row.contestant) if with_costs else ()),
+                ),
+                "bold" if row.is_reference else "red" if row.contestant.failure else "",
+            )
+            for row in self.rows
+        ]
+        columns = (TableColumn(""), *(TableColumn(name, right=True) for name in names))
+        return ResponsiveTable(columns, rows, scores if heads else "costs")
 
 
 def _cell(row: ComparisonRow, cell: ScoreCell | None) -> Text:
@@ -107,18 +132,26 @@ def _legend(result: ComparisonResult) -> str:
 def _transfer(result: ComparisonResult) -> RenderableType:
     """The gain of each head by sharing layers with the others."""
     first = result.transfer[0]
-    table = plain_table(f"gain by sharing layers: {first.contestant} minus {first.reference}")
-    for column in ("", label(result.metric), f"{format_alpha(result.alpha)} interval", "p, adjusted", "sharing"):
-        table.add_column(column, justify="left" if column in {"", "sharing"} else "right", no_wrap=column != "sharing")
-    for gain in result.transfer:
-        table.add_row(
-            f"  {head_label(gain.head)}",
-            format_difference(gain.difference),
-            f"{format_difference(gain.low)} to {format_difference(gain.high)}",
-            format_p_value(gain.p_adjusted),
-            Text(
-                f"{VERDICT_MARKS[gain.verdict]} {verdict_text(gain, result.equivalence_margin)}",
-                style=VERDICT_STYLES.get(gain.verdict, ""),
-            ),
+    columns = (
+        TableColumn(""),
+        TableColumn(label(result.metric), right=True),
+        TableColumn(f"{format_alpha(result.alpha)} interval", priority=1, right=True),
+        TableColumn("p, adjusted", priority=2, right=True),
+        TableColumn("sharing", is_text=True),
+    )
+    rows = [
+        TableRow(
+            (
+                f"  {head_label(gain.head)}",
+                format_difference(gain.difference),
+                f"{format_difference(gain.low)} to {format_difference(gain.high)}",
+                format_p_value(gain.p_adjusted),
+                Text(
+                    f"{VERDICT_MARKS[gain.verdict]} {verdict_text(gain, result.equivalence_margin)}",
+                    style=VERDICT_STYLES.get(gain.verdict, ""),
+                ),
+            )
         )
-    return table
+        for gain in result.transfer
+    ]
+    return ResponsiveTable(columns, rows, f"gain by sharing layers: {first.contestant} minus {first.reference}")

@@ -15,6 +15,7 @@ from branchsweep.reporting.formatting import (
     format_param,
 )
 from branchsweep.reporting.text.layout import INDENT, key_value_table, thousands
+from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.training.resources import CPU
 from branchsweep.trial import ParamValue
 
@@ -40,27 +41,53 @@ def render_dry_run(plan: DryRun) -> RenderableType:
         ("estimated", f"{plan.seconds:,.0f} s" + " on CPUs; the speed of GPUs is unknown" * on_gpu),
     ):
         facts.add_row(f"  {name}", value)
-    programs = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("  program: trunk x branch", "batch", "optimizer", "lanes", "populations", "useful", "core seconds"):
-        programs.add_column(column, justify="left" if column == "optimizer" else "right")
-    for program in plan.plan:
-        width, useful = f"{program.trunk_width} x {program.branch_width}", f"{program.useful:.0%}"
-        counts = (f"{program.batch_size}", program.optimizer, f"{program.lanes}", f"{program.populations}")
-        programs.add_row(width, *counts, useful, f"{program.seconds:,.0f}")
+    columns = (
+        TableColumn("  program: trunk x branch", right=True),
+        TableColumn("batch", right=True),
+        TableColumn("optimizer"),
+        TableColumn("lanes", right=True),
+        TableColumn("populations", priority=2, right=True),
+        TableColumn("useful", priority=1, right=True),
+        TableColumn("core seconds", right=True),
+    )
+    rows = [
+        TableRow(
+            (
+                f"{program.trunk_width} x {program.branch_width}",
+                f"{program.batch_size}",
+                program.optimizer,
+                f"{program.lanes}",
+                f"{program.populations}",
+                f"{program.useful:.0%}",
+                f"{program.seconds:,.0f}",
+            )
+        )
+        for program in plan.plan
+    ]
+    programs = ResponsiveTable(columns, rows)
     return Group(Text(f"{plan.sweep} would train", style="bold"), facts, Text(), programs)
 
 
 def render_data_summary(dataset: Dataset, split: Split, units: Mapping[str, str]) -> RenderableType:
     """Render the table of an experiment: its source, its columns, its split."""
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("column", "role", "unit", "min", "mean", "max", "sd"):
-        grid.add_column(column, justify="left" if column in {"column", "role", "unit"} else "right")
     columns = [(name, "input", "", dataset.x[:, index]) for index, name in enumerate(dataset.inputs)]
     columns += [(name, "head", units[name], dataset.y[:, index]) for index, name in enumerate(dataset.heads)]
-    for name, role, unit, values in columns:
-        grid.add_row(
-            name, role, unit, *(f"{statistic:.4g}" for statistic in (values.min(), values.mean(), values.max(), values.std()))
-        )
+    statistics = [
+        TableRow((name, role, unit, *(f"{value:.4g}" for value in (values.min(), values.mean(), values.max(), values.std()))))
+        for name, role, unit, values in columns
+    ]
+    table = ResponsiveTable(
+        (
+            TableColumn("column"),
+            TableColumn("role"),
+            TableColumn("unit"),
+            TableColumn("min", right=True),
+            TableColumn("mean", right=True),
+            TableColumn("max", right=True),
+            TableColumn("sd", priority=1, right=True),
+        ),
+        statistics,
+    )
     facts = Table.grid(padding=(0, 2))
     folds = f"{len(split.folds)} x {len(split.folds[0][0]):,} rows to train, {len(split.folds[0][1]):,} to validate"
     for name, value in (
@@ -72,7 +99,7 @@ def render_data_summary(dataset: Dataset, split: Split, units: Mapping[str, str]
         ("split digest", split.digest),
     ):
         facts.add_row(name, value)
-    return Group(facts, Text(), grid)
+    return Group(facts, Text(), table)
 
 
 def render_search_space_summary(summary: SearchSpaceSummary) -> RenderableType:
@@ -103,17 +130,32 @@ def _drawing(sample: SampledNetwork) -> Text:
     return Text("\n".join(f"{'':{INDENT}}{line}" for line in sample.picture), no_wrap=True, style="cyan")
 
 
-def _dimensions(dimensions: Sequence[DimensionSummary]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _dimensions(dimensions: Sequence[DimensionSummary]) -> RenderableType:
     conditional = any(varied.dimension.when for varied in dimensions)
-    for column in ("dimension", "type", "values", "scale", *(["active if"] if conditional else []), "kind", "meaning"):
-        table.add_column(column, no_wrap=column in {"dimension", "type", "scale", "kind"})
-    for varied in dimensions:
-        dimension, hyperparameter = varied.dimension, varied.hyperparameter
-        cells = [varied.name, dimension.type, _values(dimension), _scale(dimension)]
-        cells += [_condition(dimension)] if conditional else []
-        table.add_row(*cells, hyperparameter.binding.value, hyperparameter.meaning)
-    return table
+    columns = (
+        TableColumn("dimension"),
+        TableColumn("type", priority=3),
+        TableColumn("values", is_text=True),
+        TableColumn("scale", priority=2),
+        *([TableColumn("active if", is_text=True)] if conditional else []),
+        TableColumn("kind", priority=1),
+        TableColumn("meaning", priority=4, is_text=True),
+    )
+    rows = [
+        TableRow(
+            (
+                varied.name,
+                varied.dimension.type,
+                _values(varied.dimension),
+                _scale(varied.dimension),
+                *([_condition(varied.dimension)] if conditional else []),
+                varied.hyperparameter.binding.value,
+                varied.hyperparameter.meaning,
+            )
+        )
+        for varied in dimensions
+    ]
+    return ResponsiveTable(columns, rows)
 
 
 def _values(dimension: Dimension) -> str:

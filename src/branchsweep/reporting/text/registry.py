@@ -3,41 +3,66 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from branchsweep.metrics.names import is_test_score
 from branchsweep.reporting.formatting import (
     format_score,
 )
-from branchsweep.reporting.text.layout import local_time
+from branchsweep.reporting.text.layout import BEST_STYLE, local_time
+from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.tracking.champion_history import CHAMPION, ChampionHistory, RollbackResult
 
 
 def render_champion_history(history: ChampionHistory) -> RenderableType:
     """Render the versions of a registered model, newest first, and the tenures of its champions, oldest first."""
     metrics = list(dict.fromkeys(name for version in history.versions for name in version.test if is_test_score(name)))
-    versions = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("version", "alias", "registered", "sweep", "trial", "validation", *metrics, "because"):
-        versions.add_column(column, justify="left" if column in {"alias", "registered", "sweep", "because"} else "right")
-    for version in history.versions:
-        tests = [format_score(version.test.get(metric)) for metric in metrics]
-        cells = [
-            f"{version.version}",
-            ", ".join(version.aliases),
-            local_time(version.registered),
-            version.sweep[:8],
-            f"{version.trial}" if version.sweep else "",
-        ]
-        style = "bold green" if CHAMPION in version.aliases else ""
-        versions.add_row(*cells, format_score(version.value), *tests, version.because, style=style)
-    tenures = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="champions", title_justify="left", title_style="bold")
-    for column in ("version", "since", "until", "because"):
-        tenures.add_column(column, justify="right" if column == "version" else "left")
-    for tenure in history.tenures:
-        style = "bold green" if tenure.until is None else ""
-        until = "now" if tenure.until is None else local_time(tenure.until)
-        tenures.add_row(f"{tenure.version}", local_time(tenure.since), until, tenure.because, style=style)
+    columns = (
+        TableColumn("version", right=True),
+        TableColumn("alias"),
+        TableColumn("registered", priority=2),
+        TableColumn("sweep", priority=3),
+        TableColumn("trial", priority=3, right=True),
+        TableColumn("validation", priority=1, right=True),
+        *(TableColumn(metric, right=True) for metric in metrics),
+        TableColumn("because", is_text=True),
+    )
+    rows = [
+        TableRow(
+            (
+                f"{version.version}",
+                ", ".join(version.aliases),
+                local_time(version.registered),
+                version.sweep[:8],
+                f"{version.trial}" if version.sweep else "",
+                format_score(version.value),
+                *(format_score(version.test.get(metric)) for metric in metrics),
+                version.because,
+            ),
+            BEST_STYLE if CHAMPION in version.aliases else "",
+        )
+        for version in history.versions
+    ]
+    versions = ResponsiveTable(columns, rows)
+    tenure_columns = (
+        TableColumn("version", right=True),
+        TableColumn("since"),
+        TableColumn("until"),
+        TableColumn("because", is_text=True),
+    )
+    tenure_rows = [
+        TableRow(
+            (
+                f"{tenure.version}",
+                local_time(tenure.since),
+                "now" if tenure.until is None else local_time(tenure.until),
+                tenure.because,
+            ),
+            BEST_STYLE if tenure.until is None else "",
+        )
+        for tenure in history.tenures
+    ]
+    tenures = ResponsiveTable(tenure_columns, tenure_rows, "champions")
     champions = tenures if history.tenures else Text("no version has been champion")
     problem = [Text(), Text(history.problem, style="yellow")] if history.problem else []
     return Group(Text(history.model, style="bold"), versions, Text(), champions, *problem)

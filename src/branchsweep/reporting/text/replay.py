@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from branchsweep.reporting.formatting import format_score, format_score_with_error
-from branchsweep.reporting.text.layout import plain_table
+from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 
 if TYPE_CHECKING:
     from branchsweep.workflows.records.replay_result import ComparedMetric, Replay
@@ -16,20 +16,26 @@ if TYPE_CHECKING:
 
 def render_replay_result(replay: Replay) -> RenderableType:
     """Render recorded and replayed metrics with their differences, and the circumstances that differ."""
-    table = plain_table()
-    for column in ("", "recorded", "replayed", "difference"):
-        table.add_column(column, justify="right" if column else "left", overflow="fold")
     recorded, replayed = replay.recorded, replay.replayed
-    table.add_row("  status", recorded.status.value, replayed.status.value)
     epochs = _difference(abs(replayed.epochs - recorded.epochs))
-    table.add_row("  epochs", f"{recorded.epochs:g}", f"{replayed.epochs:g}", epochs)
+    rows = [
+        ("  status", recorded.status.value, replayed.status.value, ""),
+        ("  epochs", f"{recorded.epochs:g}", f"{replayed.epochs:g}", epochs),
+    ]
     errors = {metric.head: metric for metric in replay.metrics if metric.is_standard_error}
-    for metric in replay.metrics:
-        if not metric.is_standard_error:
-            table.add_row(*_compared(metric, errors.get(metric.head) if metric.epoch is None else None))
-    for fact in replay.facts:
-        if fact.decides or not fact.is_as_recorded:
-            table.add_row(f"  {fact.label}", *fact.values)
+    rows += [
+        _compared(metric, errors.get(metric.head) if metric.epoch is None else None)
+        for metric in replay.metrics
+        if not metric.is_standard_error
+    ]
+    rows += [(f"  {fact.label}", *fact.values, "") for fact in replay.facts if fact.decides or not fact.is_as_recorded]
+    columns = (
+        TableColumn(""),
+        TableColumn("recorded", right=True, is_text=True),
+        TableColumn("replayed", right=True, is_text=True),
+        TableColumn("difference", right=True),
+    )
+    table = ResponsiveTable(columns, [TableRow(row) for row in rows])
     title = Text(f"{replay.sweep}, trial {replay.trial.number}", style="bold")
     conclusion = Text(replay.sentence, style="bold green" if replay.agrees else "bold red")
     return Group(title, table, Text(), conclusion)

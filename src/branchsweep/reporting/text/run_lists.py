@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from branchsweep.config.metric_names import MEAN
-from branchsweep.reporting.text.layout import format_time, plain_table
+from branchsweep.reporting.text.layout import format_time
+from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 
 if TYPE_CHECKING:
     from branchsweep.tracking.run_records import ListedComparison, ListedSweep
@@ -24,28 +24,40 @@ def render_run_lists(sweeps: Sequence[ListedSweep], comparisons: Sequence[Listed
 def _sweeps(sweeps: Sequence[ListedSweep]) -> RenderableType:
     if not sweeps:
         return Text("There are no sweeps yet. Start one with: branchsweep run experiments/branched.yaml")
-    table = plain_table()
-    for column in ("run", "sweep", "started", "status", "trials", "best scores"):
-        table.add_column(column, overflow="fold")
+    columns = (
+        TableColumn("run", priority=3),
+        TableColumn("sweep"),
+        TableColumn("started", priority=2),
+        TableColumn("status"),
+        TableColumn("trials", priority=1),
+        TableColumn("best scores", is_text=True),
+    )
+    rows = []
     for sweep in sweeps:
         mean_first = sorted(sweep.best, key=lambda head: head != MEAN)
         best = "  ".join(f"{head} {sweep.best[head]:.4f}" for head in mean_first)
         others = [f"{sweep.trials[status]} {status}" for status in ("pruned", "failed") if sweep.trials.get(status)]
         trials = ", ".join([f"{sweep.trials.get('complete', 0)}", *others])
         name = _with_source(sweep.name, sweep.data)
-        table.add_row(sweep.run_id[:8], name, format_time(sweep.started), sweep.status.lower(), trials, best)
+        rows.append(TableRow((sweep.run_id[:8], name, format_time(sweep.started), sweep.status.lower(), trials, best)))
+    table = ResponsiveTable(columns, rows)
     problems = [Text(sweep.problem, style="yellow") for sweep in sweeps if sweep.problem]
     return Group(table, Text(), *problems) if problems else table
 
 
-def _comparisons(comparisons: Sequence[ListedComparison]) -> Table:
-    table = plain_table()
-    for column in ("run", "comparison", "started", "status", "answer"):
-        table.add_column(column, overflow="fold")
+def _comparisons(comparisons: Sequence[ListedComparison]) -> RenderableType:
+    columns = (
+        TableColumn("run", priority=2),
+        TableColumn("comparison"),
+        TableColumn("started", priority=1),
+        TableColumn("status"),
+        TableColumn("answer", is_text=True),
+    )
+    rows = []
     for comparison in comparisons:
         name, answer = _with_source(comparison.name, comparison.data), " ".join(comparison.answer[:1])
-        table.add_row(comparison.run_id[:8], name, format_time(comparison.started), comparison.status.lower(), answer)
-    return table
+        rows.append(TableRow((comparison.run_id[:8], name, format_time(comparison.started), comparison.status.lower(), answer)))
+    return ResponsiveTable(columns, rows)
 
 
 def _with_source(name: str, source: str) -> str:

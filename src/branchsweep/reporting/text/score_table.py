@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from branchsweep.reporting.text.layout import plain_table
+from branchsweep.reporting.text.responsive_table import ResponsiveTable
 
 MOST_HEADS = 12
 """Heads that a turned table lists in their order; of more, the worst and the best come first."""
@@ -110,22 +111,23 @@ class ScoreTable:
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """A table where the terminal is wide enough for it, else something narrower.
+    """A table where the terminal is wide enough for all of it, else something narrower.
 
     Args:
         table: The preferred one.
         narrow: Rendered where `table` does not fit.
-        width: The characters that `table` needs; None for all of its cells on one line.
     """
 
-    table: Table
+    table: Table | ResponsiveTable
     narrow: RenderableType
-    width: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """One of the two."""
-        width = _needed(self.table, console, options).maximum if self.width is None else self.width
-        yield self.table if width <= options.max_width else self.narrow
+        if isinstance(self.table, ResponsiveTable):
+            fits = self.table.fits(options.max_width)
+        else:
+            fits = _needed(self.table, console, options).maximum <= options.max_width
+        yield self.table if fits else self.narrow
 
 
 def heads_by_rank(heads: Sequence[str], ranking: Mapping[str, float]) -> dict[str, Sequence[str]]:

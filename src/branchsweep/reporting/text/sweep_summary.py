@@ -19,6 +19,7 @@ from branchsweep.reporting.formatting import (
     promotion_outcome,
 )
 from branchsweep.reporting.text.layout import BEST_STYLE, key_value_table, plain_table
+from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
 from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, SweepSummary
 
@@ -111,9 +112,14 @@ def _pareto_front(result: SweepSummary) -> RenderableType:
 def _confirmation(result: SweepSummary) -> RenderableType:
     """The best trials by their searched and confirmed mean scores, and the optimism gap between the two."""
     title = Text(f"the best trials, confirmed with new seeds on new folds (mean {label(result.metric)})", style="bold")
-    table = plain_table()
-    for column in ("  trial", "searched", "confirmed", "gap", "parameters"):
-        table.add_column(column, justify="right")
+    columns = (
+        TableColumn("  trial", right=True),
+        TableColumn("searched", right=True),
+        TableColumn("confirmed", right=True),
+        TableColumn("gap", right=True),
+        TableColumn("parameters", priority=1, right=True),
+    )
+    rows = []
     for trial in result.confirmed:
         searched, confirmed = trial.searched["mean"], trial.scores.mean
         cells = (
@@ -124,8 +130,8 @@ def _confirmation(result: SweepSummary) -> RenderableType:
             f"{trial.parameters:,}",
         )
         is_best = result.best is not None and trial.trial == result.best.trial
-        table.add_row(*cells, style=BEST_STYLE if is_best else "")
-    return Group(title, table)
+        rows.append(TableRow(cells, BEST_STYLE if is_best else ""))
+    return Group(title, ResponsiveTable(columns, rows))
 
 
 def _best_trial(best: BestTrial) -> RenderableType:

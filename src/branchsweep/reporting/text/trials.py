@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from rich.columns import Columns
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, common_metric
 from branchsweep.metrics.names import label, other_metrics, score_names
 from branchsweep.reporting.formatting import format_param, format_score, format_score_with_error
 from branchsweep.reporting.text import curves
-from branchsweep.reporting.text.layout import INDENT, key_value_table, plain_table
+from branchsweep.reporting.text.layout import INDENT, key_value_table
+from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
 from branchsweep.trial import Score
 
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
     from branchsweep.workflows.records.trial_details import TrialDetails
 
 
-SCORE_WIDTH, OTHER_WIDTH = 6, 34
-"""Characters of a score, and of the other columns: the trial's number, the mean's error, and readable hyperparameters."""
-
-
 def render_leaderboard(board: Leaderboard) -> RenderableType:
     """Render trials of a sweep, in the order of the leaderboard."""
     if not board.recorded:
         return Text(f"{board.sweep} has no trials yet.")
     if not board.shown:
         return Text(f"None of the {board.recorded} trials of {board.sweep} matches the filters.")
-    names = score_names(board.score_metrics)
-    width = sum(max(len(name), SCORE_WIDTH) + 2 for name in names.values()) + OTHER_WIDTH
-    table = Fitting(_trials(board, list(names)[:-1]), _trials(board, None), width)
+    every_head = _trials(board, list(score_names(board.score_metrics))[:-1])
+    table = Fitting(every_head, _trials(board, None))
     left = board.matching - len(board.shown)
     return Group(table, Text(f"… and {left:,} more (--most)", style="dim")) if left else table
 
 
-def _trials(board: Leaderboard, heads: Sequence[str] | None) -> Table:
+def _trials(board: Leaderboard, heads: Sequence[str] | None) -> ResponsiveTable:
     """The trials with the scores of these heads, or with the mean and each trial's worst and best head if None."""
-    table = plain_table()
     names = score_names(board.score_metrics)
     objective = [] if board.objective.ranking_metric == DEFAULT_OBJECTIVE else [board.objective.ranking_description]
     sorted_by = [board.sort] if board.sort in {"seconds", "parameters"} else []
-    columns = [*names.values()] if heads is not None else [[*names.values()][-1], "worst head", "best head"]
-    for column in ("trial", *columns, *objective, *sorted_by):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("params")
+    *head_names, mean = names.values()
+    by_head = [TableColumn(name, right=True) for name in head_names]
+    extremes = [TableColumn("worst head", priority=1, right=True), TableColumn("best head", priority=2, right=True)]
+    columns = (
+        TableColumn("trial", right=True),
+        *([*by_head, TableColumn(mean, right=True)] if heads is not None else [TableColumn(mean, right=True), *extremes]),
+        *(TableColumn(name, right=True) for name in (*objective, *sorted_by)),
+        TableColumn("params", is_text=True),
+    )
+    rows = []
     for result in board.shown:
         score, trial = result.score, result.trial
         value = format_score_with_error(score.value, score.value_se) if score.is_complete else score.status.value
@@ -62,8 +62,8 @@ def _trials(board: Leaderboard, heads: Sequence[str] | None) -> Table:
         violates = "violates a constraint: " if score.is_complete and not board.evaluator.is_eligible(result) else ""
         name = f"{trial.known}: " if trial.known else ""
         params = ", ".join(f"{key} {format_param(param)}" for key, param in sorted(trial.params.items()))
-        table.add_row(f"{trial.number}", *cells, Text(score.reason or f"{violates}{name}{params}"))
-    return table
+        rows.append(TableRow((f"{trial.number}", *cells, score.reason or f"{violates}{name}{params}")))
+    return ResponsiveTable(columns, rows)
 
 
 def _extreme_heads(score: Score) -> list[str]:
