@@ -45,44 +45,53 @@ def silence_stderr() -> Iterator[None]:
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
-    """Write files into a folder.
+    """Write files into a folder, all or none: if the disk is full, what was there stays, and no half of the new files does.
 
     Args:
         folder: The folder, which is made if it is not there.
-        files: The contents by file name, which may begin with folders; texts are written as UTF-8.
+        files: The contents by file name, which may begin with folders; texts are written as UTF-8. What is no file, such as a
+            pipe or `/dev/stdout`, is written to directly.
 
     Raises:
         OSError: One of them cannot be written.
     """
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, content)
+    drafts: list[tuple[Path, Path]] = []
+    made: list[Path] = []
+    try:
+        for name, content in files.items():
+            data, target = content.encode() if isinstance(content, str) else content, (folder / name).resolve()
+            made += [parent for parent in target.parents if not parent.exists()]  # the innermost first
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (target.exists() and not target.is_file()) or not os.access(target.parent, os.W_OK):
+                target.write_bytes(data)
+                continue
+            draft = target.with_name(f".{uuid.uuid4().hex}.new")
+            drafts.append((draft, target))
+            draft.write_bytes(data)
+            if target.exists():
+                draft.chmod(target.stat().st_mode)
+        for draft, target in drafts:
+            draft.replace(target)
+    except BaseException:
+        for draft, _ in drafts:
+            draft.unlink(missing_ok=True)
+        for parent in sorted(made, key=lambda path: len(path.parts), reverse=True):
+            with suppress(OSError):  # something else is in it
+                parent.rmdir()
+        raise
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Write a file in full or not at all: what was there stays there if the disk is full, and no half of the new one does.
+    """Write a file in full or not at all, as `write_files` does.
 
     Args:
-        path: The file. What is no file, such as a pipe or `/dev/stdout`, is written to directly.
+        path: The file.
         content: A text is written as UTF-8.
 
     Raises:
         OSError: It cannot be written.
     """
-    data = content.encode() if isinstance(content, str) else content
-    target = path.resolve()
-    if (target.exists() and not target.is_file()) or not os.access(target.parent, os.W_OK):
-        target.write_bytes(data)
-        return
-    draft = target.with_name(f".{uuid.uuid4().hex}.new")
-    try:
-        draft.write_bytes(data)
-        if target.exists():
-            draft.chmod(target.stat().st_mode)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_files(path.parent, {path.name: content})
 
 
 PROBE_BYTES = 1_000_000

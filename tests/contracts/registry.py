@@ -68,6 +68,16 @@ class RegistryContract:
         assert opened(sweep_record("another")).registry.champion("plant") == third
         assert tracking.registry.champion("another") is None
 
+    def test_a_challenger_is_registered_once(self, opened: OpenTracking, tmp_path: Path) -> None:
+        tracking, refused = opened(sweep_record()), PromotionDecision(promote=False, because="worse on V")
+        candidate, other = (example_candidate(tmp_path / "model", "once", number) for number in (1, 2))
+        first = register(tracking, candidate, refused)
+        assert register(opened(sweep_record()), candidate, refused) == first
+        second = register(tracking, other, refused)
+        assert second.version == first.version + 1
+        third = register(tracking, candidate, PromotionDecision(promote=False, because="worse on PE"))
+        assert third.version == second.version + 1
+
     def test_a_registered_model_is_read_back_with_its_files(self, opened: OpenTracking, tmp_path: Path) -> None:
         tracking = opened(sweep_record())
         evidence = {"p": 1 / 3, "interval": [0.1, 0.2]}

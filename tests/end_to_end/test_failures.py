@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from branchsweep.runtime import check_can_write, write_file
+from branchsweep.runtime import check_can_write, write_file, write_files
 from processes import run_python
 
 EXPERIMENT = """\
@@ -117,6 +117,14 @@ class TestFilesThatAreWritten:
         assert (done.returncode, done.stdout) == (0, "refused\n"), done.stderr
         assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
         assert target.read_text(encoding="utf-8") == "first"
+
+    def test_of_several_files_all_are_written_or_none(self, tmp_path: Path) -> None:
+        write_file(tmp_path / "a", "first")
+        (tmp_path / "in the way").mkdir()
+        with pytest.raises(IsADirectoryError):
+            write_files(tmp_path, {"a": "second", "new/folder/b": "b", "in the way": "c"})
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["a", "in the way"]
+        assert (tmp_path / "a").read_text(encoding="utf-8") == "first"
 
     def test_a_device_is_written_to_directly(self) -> None:
         write_file(Path("/dev/null"), "nothing")

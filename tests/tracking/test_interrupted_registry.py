@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -21,6 +19,7 @@ from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
 from contracts.tracking_records import example_candidate, register, sweep_record
 from processes import start_python
+from recorded_runs import copy_database
 
 PROMOTED = PromotionDecision(promote=True, because="better on both", against=2)
 REFUSED = PromotionDecision(promote=False, because="worse on V")
@@ -98,12 +97,6 @@ class Store:
         }
 
 
-def copy_database(source: Path, target: Path) -> None:
-    """Copy a database that others have open."""
-    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
-        original.backup(copy)
-
-
 @pytest.fixture
 def store(mlflow_store: str, tmp_path: Path) -> Store:
     tracker = MlflowTracker.open(sweep_record(), mlflow_store)
@@ -172,6 +165,26 @@ def test_the_history_of_a_rollback_that_was_cut_off_is_that_of_a_finished_one(st
         tenures = store.registry.history("plant").tenures
         reasons.add((tuple(tenure.version for tenure in tenures), tenures[-1].because))
     assert reasons == {((1, 2), PROMOTED.because), ((1, 2, 1), "rolled back from version 2")}
+
+
+def test_a_challenger_whose_sweep_was_cut_off_after_the_registration_is_registered_once(store: Store) -> None:
+    first = store.registry.register(store.candidate, REFUSED)
+    assert store.registry.register(store.candidate, REFUSED) == first
+    facts = store.facts
+    assert facts["aliases"] == {"champion": 2, "previous": 1, "challenger": first.version}
+    assert (facts["versions"], facts["logged models"], facts["unfinished"]) == (3, ["READY"], [])
+
+
+def test_a_rollback_that_was_cut_off_before_it_was_reported_is_not_repeated(store: Store) -> None:
+    def end(_: RollbackResult) -> None:
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        store.registry.rollback("plant", end)
+    reported: list[RollbackResult] = []
+    done = store.registry.rollback("plant", reported.append)
+    assert reported == [done] == [RollbackResult("plant", restored=1, replaced=2, previous=None)]
+    assert (store.facts["aliases"], store.facts["unfinished"]) == ({"champion": 1, "challenger": 2}, [])
 
 
 CHANGE_IN_NEW_PROCESS = """

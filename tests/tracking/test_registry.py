@@ -357,8 +357,8 @@ class TestChampionHistory:
         self, tracker: MlflowTracker, mlflow_store: str, networks: list[Network]
     ) -> None:
         seen = []
-        for decision in (REFUSED, PROMOTED, REFUSED, PROMOTED):
-            register(tracker.tracking, networks[0].candidate("plant"), decision)
+        for number, decision in enumerate((REFUSED, PROMOTED, REFUSED, PROMOTED)):
+            register(tracker.tracking, networks[0].candidate("plant", number), decision)
             seen.append(aliases(mlflow_store))
         assert seen == [
             {"challenger": 1},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -74,7 +73,7 @@ def export(
     """
     from branchsweep.models.codegen import script_from_manifest
     from branchsweep.models.serving import ENCODER_FILE, MANIFEST_FILE, MODEL_FILE
-    from branchsweep.runtime import temporary_folder, write_file
+    from branchsweep.runtime import temporary_folder, write_file, write_files
     from branchsweep.tracking.open import download_model
 
     beside = output.with_name(MANIFEST_FILE)
@@ -83,12 +82,11 @@ def export(
         files = download_model(model, folder, tracking_uri)
         try:
             if kind == "keras":
-                shutil.copy(files / MODEL_FILE, output)
-                shutil.copy(files / MANIFEST_FILE, beside)
-                encoders = sorted(files.glob(ENCODER_FILE.format(kind="*")))  # none in a model of an earlier version
-                for encoder in encoders:
-                    shutil.copy(encoder, output.parent)
-                code = "".join(f", {output.with_name(encoder.name)}" for encoder in encoders)
+                # There are no encoders in a model of an earlier version.
+                encoders = {file.name: file.read_bytes() for file in sorted(files.glob(ENCODER_FILE.format(kind="*")))}
+                own = {output.name: (files / MODEL_FILE).read_bytes(), beside.name: (files / MANIFEST_FILE).read_bytes()}
+                write_files(output.parent, {**own, **encoders})
+                code = "".join(f", {output.with_name(name)}" for name in encoders)
                 message = f"{output} written, and beside it {beside} (encoders, columns, units){code}"
             else:
                 manifest = json.loads((files / MANIFEST_FILE).read_text(encoding="utf-8"))
@@ -135,5 +133,7 @@ def rollback(model: Model, tracking_uri: TrackingUri = None) -> None:
     from branchsweep.reporting.text.registry import render_rollback_result
     from branchsweep.tracking.open import open_registry
 
-    result = open_registry(tracking_uri).rollback(model)
-    OutputConsole().print(render_rollback_result(result), highlight=False, soft_wrap=True)
+    console = OutputConsole()
+    open_registry(tracking_uri).rollback(
+        model, lambda result: console.print(render_rollback_result(result), highlight=False, soft_wrap=True)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,7 @@ class MemoryRegistry:
         return self._store.champions.get(model)
 
     def register(self, candidate: ModelCandidate, decision: PromotionDecision) -> Champion:
-        """Number a new version, and make it the champion if the decision says so.
+        """Number a new version, and make it the champion if the decision says so; the same challenger is registered once.
 
         Raises:
             TrackingError: Another version is champion by now than the one that was decided against.
@@ -191,6 +191,9 @@ class MemoryRegistry:
             params=dict(candidate.result.trial.params),
             cause=decision.cause,
         )
+        same = [version for version in versions if replace(version, version=registered.version) == registered]
+        if same and not decision.promote:
+            return same[-1]
         versions.append(registered)
         exported = {file.name: file.read_bytes() for file in candidate.folder.iterdir() if file.is_file()}
         texts = {name: text.encode() for name, text in version_files(candidate, decision).items()}

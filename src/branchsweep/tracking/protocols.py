@@ -294,8 +294,10 @@ class Registry(Protocol):
     def register(self, candidate: ModelCandidate, decision: PromotionDecision) -> Champion:
         """Register the candidate as a new version, and make it the champion if the decision says so.
 
+        A challenger that is registered again, with the same scores and the same decision, gets no second version.
+
         Returns:
-            The new version, whether it was promoted or not.
+            The version, whether it was promoted or not.
 
         Raises:
             TrackingError: Another version is champion by now than the one that was decided against.

@@ -180,8 +180,13 @@ class ChampionChanger:
         self._write(CHANGE, to_json(change))
         self._move_aliases(change)
 
-    def finish(self, change: ChampionChange) -> int | None:
-        """Take the steps of a change that are missing; returns the version that a rollback would restore then."""
+    def finish(self, change: ChampionChange) -> None:
+        """Take the steps of a change that are missing, the last of which is to delete what is written about it."""
+        self.take_steps(change)
+        self.forget()
+
+    def take_steps(self, change: ChampionChange) -> None:
+        """Take the steps of a change that are missing, but for the last one: it still counts as being made."""
         state = self.read()
         if state.aliases.get(CHAMPION) != change.version:
             self._move_aliases(change)
@@ -193,11 +198,19 @@ class ChampionChanger:
             self._client.set_registered_model_alias(self._model, PREVIOUS, str(previous))
         elif change.kind is ChangeKind.ROLLBACK and PREVIOUS in state.aliases:
             self._client.delete_registered_model_alias(self._model, PREVIOUS)
-        self.forget()
-        return previous
 
-    def finish_abandoned(self, state: ModelState) -> ChampionChange | None:
+    def finish_abandoned(self, state: ModelState) -> None:
         """Finish what a process that was killed has begun.
+
+        Args:
+            state: As it was just read.
+        """
+        change = self.abandoned(state)
+        if change is not None:
+            self.finish(change)
+
+    def abandoned(self, state: ModelState) -> ChampionChange | None:
+        """The change that a process which was killed has begun; one that is obsolete is forgotten.
 
         Args:
             state: As it was just read.
@@ -211,7 +224,6 @@ class ChampionChanger:
         if champion not in {change.before, change.version} or change.version not in state.numbers:
             self.forget()
             return None
-        self.finish(change)
         return change
 
     def forget(self) -> None:

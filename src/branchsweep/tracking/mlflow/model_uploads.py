@@ -55,6 +55,16 @@ class ModelUploads:
         for version in versions:  # last, since its logged model may look finished
             self._client.delete_model_version(version.name, str(version.version))
 
+    def registered_version(self, decision: PromotionDecision) -> ModelVersion | None:
+        """The newest complete version with the tags that the candidate and this decision would give it; None for none."""
+        tags = version_tags(self._candidate, decision)
+        same = [
+            version
+            for version in self._client.search_model_versions(name_filter(self._candidate.model))
+            if REGISTERING not in version.tags and tags.items() <= version.tags.items()
+        ]
+        return max(same, key=lambda version: int(version.version), default=None)
+
     def log_model(self, texts: Mapping[str, str]) -> tuple[str, str]:
         """Log the candidate as a model of its sweep; returns its id, and the location of its files.
 

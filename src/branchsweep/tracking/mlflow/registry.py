@@ -14,7 +14,7 @@ the next one finishes or undoes what was begun.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,6 +62,10 @@ LONGEST_DESCRIPTION = 5000
 """Characters of a description in MLflow's database."""
 
 
+def _ignore(_result: RollbackResult) -> None:
+    pass
+
+
 class MlflowRegistry:
     """A `Registry` in MLflow. Made by `open_registry`, or from the client of a tracker.
 
@@ -92,7 +96,9 @@ class MlflowRegistry:
     def register(self, candidate: ModelCandidate, decision: PromotionDecision) -> Champion:
         """Register the candidate as a new version, and make it the champion if the decision says so.
 
-        The candidate's files are kept with MLflow's in the logged model; its model card is the version's description too.
+        The candidate's files are kept with MLflow's in the logged model; its model card is the version's description too. A
+        challenger is registered once: where a version of it is there with the same scores and the same decision, that one is
+        the challenger. A process may have been killed between the registration and the end of the sweep.
 
         Raises:
             TrackingError: The store refused it, or another version is champion by now than the one that was decided against.
@@ -101,6 +107,10 @@ class MlflowRegistry:
             self.champion(candidate.model)  # finishes what was begun
             uploads = ModelUploads(self._client, candidate)
             uploads.undo_unfinished()
+            registered = None if decision.promote else uploads.registered_version(decision)
+            if registered is not None:
+                self._client.set_registered_model_alias(candidate.model, CHALLENGER, str(registered.version))
+                return _champion(registered)
             model_id, location = uploads.log_model(champion_history.version_files(candidate, decision))
             metrics = [
                 Metric(name, value, now_in_milliseconds(), 0, model_id=model_id)
@@ -118,24 +128,33 @@ class MlflowRegistry:
             mark_finished(self._client, self._client.get_model_version(candidate.model, str(version)))
             return _champion(self._client.get_model_version(candidate.model, str(version)))
 
-    def rollback(self, model: str) -> RollbackResult:
+    def rollback(self, model: str, report: Callable[[RollbackResult], None] = _ignore) -> RollbackResult:
         """Make the previous champion the champion again; the present one becomes the challenger.
 
-        A second rollback goes back one more version. One that was killed is finished by the next.
+        A second rollback goes back one more version. One that was killed is finished by the next, and not repeated.
+
+        Args:
+            model: The registered model's name.
+            report: Called with the result before the rollback counts as finished: whoever is killed before the user knows of
+                it, and repeats it, does not go back twice.
 
         Raises:
             TrackingError: There is no such model, it has no champion, or no earlier one.
         """
         with translate_errors(self._uri, f"rolling '{model}' back"), store_lock(self._uri):
-            changer, state = ChampionChanger(self._client, model), self._known_state(model)
-            change = changer.finish_abandoned(state)
+            changer = ChampionChanger(self._client, model)
+            change = changer.abandoned(self._known_state(model))
             if change is None or change.kind is not ChangeKind.ROLLBACK:
+                if change is not None:
+                    changer.finish(change)
                 change = self._rollback_change(model, changer.read())
                 changer.begin(change)
-                changer.finish(change)
-            state = changer.read()
+            changer.take_steps(change)
             assert change.before is not None, "a rollback replaces a champion"
-            return RollbackResult(model, change.version, change.before, state.aliases.get(PREVIOUS))
+            result = RollbackResult(model, change.version, change.before, changer.read().aliases.get(PREVIOUS))
+            report(result)
+            changer.forget()
+            return result
 
     def _rollback_change(self, model: str, state: ModelState) -> ChampionChange:
         """What a rollback changes."""
