@@ -20,7 +20,7 @@ sweep: $(READY) ## run the main experiment (EXPERIMENT=file, DATA=table, ARGS="m
 test: $(READY) ## run the tests (BRANCHSWEEP_TEST_TABLE=path of the real table)
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
-fuzz: $(READY) ## change YAML files and tables at random for ten minutes (FUZZ_SECONDS for each kind)
+fuzz: $(READY) ## change YAML files, tables and records at random for ten minutes (FUZZ_SECONDS for each kind)
 	@BRANCHSWEEP_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -n 2 --dist loadfile tests/fuzz $(ARGS)
 
 check: $(READY) ## formatter, linter, types, import contracts

@@ -8,8 +8,10 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +31,34 @@ CODES = (0, 1, 2)
 """The exit codes of commands: done, done without a result, a mistake of the user."""
 
 
-def run_command(folder: Path, *arguments: str) -> tuple[int, str]:
+@dataclass(frozen=True)
+class Ending:
+    """How a command ended.
+
+    Args:
+        code: The exit code.
+        out: What was written to standard output.
+        err: What was written to standard error.
+    """
+
+    code: int
+    out: str
+    err: str
+
+
+def run_command(folder: Path, *arguments: str, written: Sequence[str] = (), codes: Sequence[int] = CODES) -> Ending:
     """Run a command in a folder, which must end as it should.
 
-    Returns:
-        The exit code, and what was written to standard error.
+    Args:
+        folder: The working directory.
+        arguments: Of the command.
+        written: Patterns of files that it may write.
+        codes: The exit codes that it may have.
 
     Raises:
         AssertionError: It took too long, ended with another exit code or without a message, or left a file.
     """
-    before = _files(folder)
+    before = _files(folder, written)
     out, err = io.StringIO(), io.StringIO()
     started = time.process_time()
     with (
@@ -55,12 +75,12 @@ def run_command(folder: Path, *arguments: str) -> tuple[int, str]:
         left = list(Path(temporary).iterdir())
     code = ended.value.code or 0
     assert time.process_time() - started < LONGEST_SILENCE, "the command was silent for too long"
-    assert code in CODES, f"exit code {code}"
+    assert code in codes, f"exit code {code}"
     assert code != 2 or "error: " in err.getvalue(), err.getvalue()
     assert len(err.getvalue()) < 100_000, "a message without end"
-    assert _files(folder) == before, "a file was left behind"
+    assert _files(folder, written) == before, "a file was left behind"
     assert left == [], "a temporary file was left behind"
-    return int(code), err.getvalue()
+    return Ending(int(code), out.getvalue(), err.getvalue())
 
 
 def try_examples(strategy: st.SearchStrategy[Any], check: Callable[[Any], None], examples: int) -> None:
@@ -85,5 +105,11 @@ def try_examples(strategy: st.SearchStrategy[Any], check: Callable[[Any], None],
             return
 
 
-def _files(folder: Path) -> dict[str, int]:
-    return {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+def _files(folder: Path, ignored: Sequence[str] = ()) -> dict[str, int]:
+    """The sizes of all files in a folder, by their paths in it."""
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(name): path.stat().st_size
+        for name, path in files.items()
+        if not any(fnmatch(str(name), pattern) for pattern in ignored)
+    }

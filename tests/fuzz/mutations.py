@@ -1,4 +1,4 @@
-"""Random changes of YAML files and of tables: of their text, and of what it stands for."""
+"""Random changes of YAML files, tables and records: of their text, and of what it stands for."""
 
 from __future__ import annotations
 
@@ -77,9 +77,14 @@ def changed_bytes(draw: st.DrawFn, content: bytes) -> bytes:
     return content
 
 
+def changed_yaml(data: dict[str, Any]) -> st.SearchStrategy[str]:
+    """Changed data, as YAML."""
+    return changed_data(data).map(write_yaml)
+
+
 @st.composite
-def changed_data(draw: st.DrawFn, data: dict[str, Any]) -> str:
-    """Plain data with a few values replaced, removed, renamed or exchanged, as YAML."""
+def changed_data(draw: st.DrawFn, data: Any) -> Any:
+    """Plain data with a few values replaced, removed, renamed or exchanged."""
     changed = copy.deepcopy(data)
     for _ in range(draw(st.integers(1, 3))):
         paths = list(_paths(changed, ()))
@@ -99,7 +104,7 @@ def changed_data(draw: st.DrawFn, data: dict[str, Any]) -> str:
                 holder[last] = copy.deepcopy(_at(changed, draw(st.sampled_from(paths))))
             case "nest":
                 holder[last] = draw(st.sampled_from([[holder[last]], {"x": holder[last]}, [holder[last]] * 30]))
-    return write_yaml(changed)
+    return changed
 
 
 def _paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:

@@ -12,7 +12,7 @@ from branchsweep.config.yaml.loading import is_comparison_file, load_comparison
 from branchsweep.config.yaml.yaml_parser import read_document
 from branchsweep.errors import ConfigError
 from fuzz.commands import run_command, try_examples
-from fuzz.mutations import changed_data, changed_text
+from fuzz.mutations import changed_text, changed_yaml
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = [path for path in sorted((ROOT / "experiments").glob("*.yaml")) if not is_comparison_file(path)]
@@ -43,7 +43,7 @@ def test_a_changed_experiment_is_planned_or_refused(folder: Path, path: Path) ->
         run_command(folder, "run", *arguments, "--dry-run", "--json")
         run_command(folder, "draw", str(file))
 
-    strategy = changed_text(path.read_text(encoding="utf-8")) | changed_data(read_document(path).data)
+    strategy = changed_text(path.read_text(encoding="utf-8")) | changed_yaml(read_document(path).data)
     try_examples(strategy, check, 25)
 
 
@@ -55,7 +55,7 @@ def test_a_changed_search_space_is_described_or_refused(folder: Path, path: Path
         file.write_text(text, encoding="utf-8", errors="surrogatepass")
         run_command(folder, "space", str(file))
 
-    try_examples(changed_text(path.read_text(encoding="utf-8")) | changed_data(read_document(path).data), check, 60)
+    try_examples(changed_text(path.read_text(encoding="utf-8")) | changed_yaml(read_document(path).data), check, 60)
 
 
 @pytest.mark.parametrize("path", COMPARISONS, ids=lambda path: path.stem)
@@ -73,4 +73,4 @@ def test_a_changed_comparison_is_read_or_refused(folder: Path, path: Path) -> No
             if contestant.kind != "estimator":
                 comparison.experiment_of(contestant)
 
-    try_examples(changed_text(path.read_text(encoding="utf-8")) | changed_data(read_document(path).data), check, 60)
+    try_examples(changed_text(path.read_text(encoding="utf-8")) | changed_yaml(read_document(path).data), check, 60)
