@@ -38,6 +38,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks import _measure
+from branchsweep.config.addresses import Address
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models.recipe import Recipe
@@ -370,7 +371,7 @@ def _tracking(setting: _measure.Setting, store: Path | None) -> Tracking:
         return MemoryTracker.open(record).tracking
     from branchsweep.tracking.mlflow.tracker import MlflowTracker
 
-    return MlflowTracker.open(record, f"sqlite:///{store}", fresh=True).tracking
+    return MlflowTracker.open(record, Address(f"sqlite:///{store}"), fresh=True).tracking
 
 
 def _stored(store: Path, trials: int) -> dict[str, Any]:

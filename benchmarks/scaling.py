@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import _measure
+from branchsweep.config.addresses import Address
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.search.drivers import open_driver, random_trials
@@ -115,7 +116,7 @@ class Bench:
             return MemoryTracker.open(record).tracking
         from branchsweep.tracking.mlflow.tracker import MlflowTracker
 
-        return MlflowTracker.open(record, self.store, fresh=True).tracking
+        return MlflowTracker.open(record, Address(self.store), fresh=True).tracking
 
 
 def shipped(options: argparse.Namespace, overrides: Sequence[str]) -> Experiment:

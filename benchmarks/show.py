@@ -24,6 +24,7 @@ from functools import partial
 
 from benchmarks import _measure
 from benchmarks.tracking import record_of, trial
+from branchsweep.config.addresses import Address
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 
 CLIENT = """
@@ -59,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         uri = f"sqlite:///{folder}/mlflow.db"
         began = time.perf_counter()
-        MlflowTracker.open(record_of("shown"), uri).record([trial(number) for number in range(trials)])
+        MlflowTracker.open(record_of("shown"), Address(uri)).record([trial(number) for number in range(trials)])
         _measure.note(f"{trials} trials recorded in {time.perf_counter() - began:.0f} s")
         show = [sys.executable, "-m", "branchsweep", "show"]
         commands = {

@@ -27,6 +27,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from branchsweep.config.addresses import Address
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
@@ -109,7 +111,7 @@ def resident_megabytes() -> float:
 def ours(uri: str, trials: int) -> dict[str, float]:
     """Seconds for so many trials, and the memory on the way."""
     resident = 0.0
-    inner = MlflowTracker.open(record_of("ours"), uri)
+    inner = MlflowTracker.open(record_of("ours"), Address(uri))
     began = time.perf_counter()
     with AsyncTracker(inner) as tracker:
         for number in range(trials):
@@ -234,7 +236,7 @@ def _pairs(
 ) -> Iterator[tuple[float, float, float]]:
     """(seconds with the tracker in memory, seconds with MLflow, processor seconds of writing); who is first alternates."""
     for pair in range(pairs):
-        clocked = Clocked.open(record, uri, fresh=True)
+        clocked = Clocked.open(record, Address(uri), fresh=True)
         stores = [MemoryTracker.open(record).tracking, clocked.tracking]
         turns = reversed(stores) if pair % 2 else stores
         seconds = {type(store.tracker): searched(experiment, rows, trainer, store) for store in turns}
@@ -254,7 +256,7 @@ def main() -> None:
     rows = training_rows(dataset, splits.split_rows(experiment, dataset))
     with tempfile.TemporaryDirectory() as folder, LocalWorkers(rows) as trainer:
         uri = f"sqlite:///{folder}/mlflow.db"
-        MlflowTracker.open(record_of("made"), uri)  # while the workers import TensorFlow
+        MlflowTracker.open(record_of("made"), Address(uri))  # while the workers import TensorFlow
         measurements = (
             share(experiment, rows, trainer, uri, pairs) | recording(uri, trials, peers_trials) | {"data": dataset.source}
         )

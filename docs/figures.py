@@ -20,6 +20,7 @@ from pathlib import Path
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import r2_score
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.metrics.comparison_result import ComparisonResult
@@ -40,7 +41,7 @@ Row = tuple[str, Sequence[float]]
 """What is evaluated, and its R² on the test rows by head."""
 
 
-def summary_of(sweep: str, tracking_uri: str | None) -> SweepSummary:
+def summary_of(sweep: str, tracking_uri: Address | None) -> SweepSummary:
     """The summary of a recorded sweep that has finished."""
     conclusion = open_recorded_sweep(tracking_uri, sweep).conclusion
     if conclusion is None:
@@ -105,7 +106,7 @@ def replaced(text: str, blocks: Mapping[str, str]) -> str:
 def main() -> None:
     """Write the figures, or check them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--tracking-uri")
+    parser.add_argument("--tracking-uri", type=Address)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import os
 import re
 import signal
 import socket
@@ -27,6 +28,7 @@ from pathlib import Path
 from PIL import Image  # comes with matplotlib
 from rich.console import Console
 
+from branchsweep.config.addresses import Address
 from branchsweep.reporting.text import sweep_summary
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.run_reader import list_sweeps
@@ -74,13 +76,14 @@ def terminal(tracker: MlflowTracker, chromium: str) -> None:
 
 
 @contextlib.contextmanager
-def served(tracking_uri: str | None) -> Iterator[str]:
+def served(tracking_uri: Address | None) -> Iterator[str]:
     """Context in which `branchsweep ui` serves the store; yields the address of the server."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "branchsweep", "ui", "--port", str(port), "--no-open"]
-    process = subprocess.Popen(command + (["--tracking-uri", tracking_uri] if tracking_uri else []))
+    variables = {"MLFLOW_TRACKING_URI": tracking_uri.with_secrets()} if tracking_uri else {}
+    process = subprocess.Popen(command, env={**os.environ, **variables})
     server = f"http://127.0.0.1:{port}"
     try:
         for _ in range(120):
@@ -119,7 +122,7 @@ def main() -> None:
     """Make all screenshots."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--sweep", default="", help="its name or run id (the newest of the store)")
-    parser.add_argument("--tracking-uri")
+    parser.add_argument("--tracking-uri", type=Address)
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     arguments = parser.parse_args()
     tracker = open_existing(arguments.tracking_uri, arguments.sweep)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pytest
 
+from branchsweep.config.addresses import Address
 from ray_cluster import RAY_IS_MISSING, RayCluster, cluster
 from servers import PASSWORDS, SharedServer, free_port, postgresql, running_server
 
@@ -112,14 +113,14 @@ def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     file = tmp_path_factory.mktemp("template") / "mlflow.db"
     make_database(file)
-    assert list_sweeps(f"sqlite:///{file}") == []
+    assert list_sweeps(Address(f"sqlite:///{file}")) == []
     return file
 
 
 @pytest.fixture
-def mlflow_store(mlflow_template: Path, tmp_path: Path) -> str:
+def mlflow_store(mlflow_template: Path, tmp_path: Path) -> Address:
     """The address of an empty MLflow store of the test's own."""
-    return f"sqlite:///{shutil.copy(mlflow_template, tmp_path / 'mlflow.db')}"
+    return Address(f"sqlite:///{shutil.copy(mlflow_template, tmp_path / 'mlflow.db')}")
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +131,7 @@ def mlflow_server(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("server")
     file = shutil.copy(mlflow_template, folder / "mlflow.db")
     port = free_port()
-    command, variables = ui_command(f"sqlite:///{file}", "127.0.0.1", port)
+    command, variables = ui_command(Address(f"sqlite:///{file}"), "127.0.0.1", port)
     with running_server(command, folder, {**os.environ, **variables}, f"http://127.0.0.1:{port}/health"):
         yield f"http://127.0.0.1:{port}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from branchsweep.config.addresses import Address
 from branchsweep.tracking import sqlite_reader
 from branchsweep.tracking.mlflow.run_store import MlflowRunStore
 from branchsweep.tracking.run_records import RunRecord
@@ -12,14 +13,14 @@ from branchsweep.tracking.sqlite_reader import SqliteRunStore
 SCORE_METRICS = dict.fromkeys(["PE", "V", "nobody's"], "r2")
 
 
-def sqlite_run_store(uri: str) -> SqliteRunStore:
+def sqlite_run_store(uri: Address) -> SqliteRunStore:
     """The reader that needs no MLflow."""
     store = sqlite_reader.open_sqlite_run_store(uri)
     assert store is not None
     return store
 
 
-def assert_readers_agree(uri: str) -> int:
+def assert_readers_agree(uri: Address) -> int:
     """Both readers give the same, to the last digit and in the same order; returns how many trials were compared."""
     sqlite_store, mlflow_store = sqlite_run_store(uri), MlflowRunStore.open(uri)
     sweeps = sqlite_store.roots("sweep")

@@ -15,6 +15,7 @@ import pytest
 
 import branchsweep
 from branchsweep import Comparison, Experiment, SweepResult, UserError
+from branchsweep.config.addresses import Address
 from branchsweep.tracking.open import load_predictor
 
 (README_LINES,) = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text("utf-8"), re.DOTALL)
@@ -111,7 +112,7 @@ class TestSweepOnADataFrame:
         registered = branchsweep.load_model("models:/boiler@champion", store)
         pd.testing.assert_frame_equal(predicted, registered.predict(boiler()))
         assert (registered.inputs, registered.units) == (["load", "wind"], {"heat": "MW", "steam": ""})
-        served = load_predictor("models:/boiler@champion", store)(boiler())
+        served = load_predictor("models:/boiler@champion", Address(store))(boiler())
         np.testing.assert_allclose(predicted, served, rtol=1e-6)
 
     def test_the_same_call_resumes_and_trains_nothing(self, result: SweepResult, store: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from branchsweep import errors
@@ -67,3 +69,39 @@ def test_a_printed_message_has_no_endless_words_and_no_controls_of_the_terminal(
     assert errors.printable("got 3, expected 4\nx.yaml:2: 'é'") == "got 3, expected 4\nx.yaml:2: 'é'"
     assert errors.printable("a\x1b[31mb\rc\x9bd") == r"a\x1b[31mb\rc\x9bd"
     assert len(errors.printable(f"got {'x' * 10**6}: {'y ' * 10**6}")) < 4000
+
+
+def test_the_last_line_of_a_traceback_is_the_message() -> None:
+    error = ConnectionAbortedError(
+        "Initialization failure from server:\nTraceback (most recent call last):\n  …\nOSError: full\n"
+    )
+    assert errors.first_line(error) == "Initialization failure from server: OSError: full"
+    assert errors.first_line(ValueError("one\ntwo")) == "one"
+    assert errors.first_line(ValueError()) == "ValueError"
+    assert errors.first_line(ValueError("x" * 400)) == "x" * 299 + "…"
+
+
+def test_the_reason_is_the_innermost_cause() -> None:
+    """MLflow does not name the network's error as the cause of its own."""
+
+    def chained(message: str, names_cause: bool) -> BaseException:
+        error, cause = RuntimeError(message), OSError("refused\nindeed")
+        error.__context__, error.__cause__ = cause, cause if names_cause else None
+        return error
+
+    assert errors.reason(chained("it failed", names_cause=True)) == "refused"
+    assert errors.reason(chained("the request failed with exception x", names_cause=False)) == "refused"
+    assert errors.reason(chained("it failed", names_cause=False)) == "it failed"
+
+
+@pytest.mark.parametrize(
+    ("code", "helps"),
+    [
+        (errno.ENOSPC, "free space on that disk, or name another folder"),
+        (errno.EMFILE, "allow more open files at once, such as with: ulimit -n 1024"),
+        (errno.EPIPE, ""),
+        (None, ""),
+    ],
+)
+def test_the_remedy_for_a_fault_of_the_path_names_another_one(code: int | None, helps: str) -> None:
+    assert errors.remedy(code, "name another folder") == helps

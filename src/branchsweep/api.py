@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.workers import LocalWorkersConfig, Workers
@@ -104,7 +105,7 @@ class SweepResult:
 
     def __init__(self, archive: SweepArchive, tracking_uri: str | None = None) -> None:
         self._archive = archive
-        self._tracking_uri = tracking_uri
+        self._tracking_uri = _address(tracking_uri)
 
     @property
     def name(self) -> str:
@@ -154,7 +155,7 @@ class SweepResult:
         if summary is None:
             raise UserError(f"{sweep_label(self._archive)} has not finished, so it has no model: run it to its end first")
         if summary.registered:
-            return load_model(f"models:/{summary.registered.model}/{summary.registered.version}", self._tracking_uri)
+            return _load_model(f"models:/{summary.registered.model}/{summary.registered.version}", self._tracking_uri)
         manifest = self._archive.artifact(f"{MODEL_FOLDER}/{MANIFEST_FILE}")
         if manifest is None:
             raise UserError(f"{sweep_label(self._archive)} has no model: no trial is complete, or its refit diverged")
@@ -218,7 +219,7 @@ def load_sweep(name: str, tracking_uri: str | None = None) -> SweepResult:
     Raises:
         UserError: There is no such sweep.
     """
-    return SweepResult(open_recorded_sweep(tracking_uri, name), tracking_uri)
+    return SweepResult(open_recorded_sweep(_address(tracking_uri), name), tracking_uri)
 
 
 def load_model(uri: str, tracking_uri: str | None = None) -> Model:
@@ -231,7 +232,11 @@ def load_model(uri: str, tracking_uri: str | None = None) -> Model:
     Raises:
         UserError: There is no such model, or it was not made by branchsweep.
     """
-    return Model.of_temporary(lambda folder: download_model(uri, folder, tracking_uri))
+    return _load_model(uri, _address(tracking_uri))
+
+
+def _load_model(uri: str, store: Address | None) -> Model:
+    return Model.of_temporary(lambda folder: download_model(uri, folder, store))
 
 
 def compare(
@@ -264,6 +269,14 @@ def compare(
     return result
 
 
+def _address(tracking_uri: object) -> Address | None:
+    """The address that a user gives as text."""
+    if not (tracking_uri is None or isinstance(tracking_uri, str)):
+        message = f"got tracking_uri of type {type(tracking_uri).__name__}, expected a text such as sqlite:///mlflow.db"
+        raise UserError(message, "tracking_uri")
+    return None if tracking_uri is None else Address(tracking_uri)
+
+
 def _session(
     data: str | TableData | None, tracking_uri: str | None, workers: int | Workers | None, fresh: bool, verbose: bool
 ) -> Session:
@@ -273,7 +286,7 @@ def _session(
         raise UserError(f"got workers={workers}, expected a number of processes from 1 on", "workers")
     return Session(
         data=Path(data).expanduser() if isinstance(data, (str, Path)) else data,
-        tracking_uri=tracking_uri,
+        tracking_uri=_address(tracking_uri),
         workers=LocalWorkersConfig(kind="local", count=workers) if isinstance(workers, int) else workers,
         fresh=fresh,
         interface=TerminalInterface.on_stderr() if verbose else SILENT,

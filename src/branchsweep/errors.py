@@ -19,8 +19,9 @@ keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import errno
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 EXIT_CODE = 2
@@ -183,6 +184,55 @@ def first_mistakes(lines: Sequence[str], further: int = 0, is_exact: bool = True
         return list(lines)
     count = f"{further:,}" if is_exact else f"at least {further:,}"
     return [*lines[:MOST_MISTAKES], f"and {count} more mistake{'s' if further > 1 or not is_exact else ''}"]
+
+
+REMEDIES: Mapping[int, str] = {
+    errno.ENOSPC: "free space on that disk",
+    errno.EDQUOT: "free space within your quota",
+    errno.EMFILE: "allow more open files at once, such as with: ulimit -n 1024",
+    errno.ENFILE: "the system has too many open files: end other programs",
+    errno.ENOMEM: "free memory, or start fewer workers (--workers)",
+    errno.EAGAIN: "the system starts no more processes: end others, or start fewer workers (--workers)",
+    errno.EACCES: "change its permissions",
+    errno.EPERM: "change its permissions",
+    errno.EROFS: "let that file system be written to",
+    errno.ENAMETOOLONG: "shorten the path",
+    errno.ENOENT: "correct the path, put back what was moved or deleted",
+    errno.EIO: "is that disk, or the terminal, still there?",
+}
+"""What helps, by the code of the operating system."""
+
+_OF_ONE_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOENT}
+"""Codes of what another path may not have."""
+
+
+def remedy(code: int | None, otherwise: str) -> str:
+    """What helps against an error of the operating system, as the end of a message; empty where that is not known.
+
+    Args:
+        code: The error's `errno`.
+        otherwise: What helps too where the fault is one of the path, such as `name another folder`.
+    """
+    helps = REMEDIES.get(code or 0, "")
+    return f"{helps}, or {otherwise}" if code in _OF_ONE_PLACE else helps
+
+
+def reason(error: BaseException) -> str:
+    """The first line of an exception's innermost cause, which is that of the network, the database or the system."""
+    is_from_network = "failed with exception" in str(error)  # where MLflow does not name the cause as one
+    while cause := error.__cause__ or (error.__context__ if is_from_network else None):
+        error = cause
+    return first_line(error)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message, at most `LONGEST_WORD` letters, or the exception's name.
+
+    Where that line ends with a colon, a traceback follows, whose last line says what is wrong.
+    """
+    first, *others = str(error).strip().splitlines() or [type(error).__name__]
+    line = f"{first} {others[-1].strip()}" if others and first.endswith(":") else first
+    return line if len(line) <= LONGEST_WORD else f"{line[: LONGEST_WORD - 1]}…"
 
 
 LONGEST_WORD, LONGEST_LINE = 300, 3000

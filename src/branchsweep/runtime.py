@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import glob
 import os
 import platform
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from branchsweep.errors import UserError
+from branchsweep.errors import UserError, remedy
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -114,8 +113,8 @@ def check_can_write(folder: Path, what: str) -> None:
             probe.write(b"0" * PROBE_BYTES)
             probe.flush()
     except OSError as error:
-        remedy = "free space there" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "change its permissions"
-        message = f"{what} cannot be written there ({error.strerror or error}): {remedy}, or name another folder"
+        helps = remedy(error.errno, "name another folder") or "name another folder"
+        message = f"{what} cannot be written there ({error.strerror or error}): {helps}"
         raise UserError(message, str(existing)) from error
 
 

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import requests
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.experiment import Experiment
 from branchsweep.data import power_plant, synthetic_table
 from branchsweep.data.dataset import Dataset
@@ -155,7 +156,7 @@ def same_table(path: Path) -> str:
 
 def download(url: str, cache: Path, deadline: float = 5.0) -> None:
     """A download of something that is not the table."""
-    download_table(url, cache / FILE_NAME, same_table, DownloadOptions(deadline=deadline))
+    download_table(Address(url), cache / FILE_NAME, same_table, DownloadOptions(deadline=deadline))
 
 
 # --- the table is available ---
@@ -165,7 +166,9 @@ def download(url: str, cache: Path, deadline: float = 5.0) -> None:
 def test_a_downloaded_table_is_read_from_the_cache_afterwards(real_zip: bytes, cache: Path) -> None:
     progress: list[tuple[int, int]] = []
     with serving(Response(real_zip)) as url:
-        first = load_dataset(experiment(), require_real=True, download=DownloadOptions(url, lambda *now: progress.append(now)))
+        first = load_dataset(
+            experiment(), require_real=True, download=DownloadOptions(Address(url), lambda *now: progress.append(now))
+        )
     assert (first.source, first.location, first.rows) == ("download", url, power_plant.ROWS)
     assert progress[-1] == (len(real_zip), len(real_zip))
     assert [received for received, _ in progress] == sorted({received for received, _ in progress})
@@ -191,7 +194,9 @@ def test_a_cached_file_that_is_not_the_table_is_replaced(real_zip: bytes, cache:
     (cache / FILE_NAME).write_bytes(real_zip[:1000])
     messages: list[str] = []
     with serving(Response(real_zip)) as url:
-        assert load_dataset(experiment(), on_message=messages.append, download=DownloadOptions(url)).source == "download"
+        assert (
+            load_dataset(experiment(), on_message=messages.append, download=DownloadOptions(Address(url))).source == "download"
+        )
     assert str(cache / FILE_NAME) in messages[0]
     assert files_in(cache) == [FILE_NAME]
     assert load_dataset(experiment()).source == "cache"
@@ -202,7 +207,7 @@ def test_another_table_in_the_cache_is_replaced_by_the_published_rows(real_zip: 
     cache.mkdir(parents=True)
     (cache / FILE_NAME).write_bytes(other_table)
     with serving(Response(real_zip)) as url:
-        dataset = load_dataset(experiment(), download=DownloadOptions(url))
+        dataset = load_dataset(experiment(), download=DownloadOptions(Address(url)))
     assert (dataset.source, dataset.rows) == ("download", power_plant.ROWS)
     assert not warnings_of_difference(dataset)
 
@@ -272,12 +277,11 @@ def test_a_users_table_that_differs_is_used_with_a_warning(
 def test_the_workbook_is_found_in_any_folder_of_a_zip(real_table: Path) -> None:
     content = real_table.read_bytes()
     other = zipped(**{"[Content_Types].xml": b"another workbook"})
-    assert unpack_table(content, "url") == content  # the address of the workbook itself
-    assert unpack_table(zipped(**{"a__b__c__FOLDS.XLSX": content}), "url") == content
-    assert unpack_table(zipped(**{"a.xlsx": other, "b__Folds5x2_pp.xlsx": content}), "url") == content
-    assert (
-        unpack_table(zipped(**{"__MACOSX__._a.xlsx": b"a note", "inner.zip": zipped(**{"a.xlsx": content})}), "url") == content
-    )
+    assert unpack_table(content, Address("url")) == content  # the address of the workbook itself
+    assert unpack_table(zipped(**{"a__b__c__FOLDS.XLSX": content}), Address("url")) == content
+    assert unpack_table(zipped(**{"a.xlsx": other, "b__Folds5x2_pp.xlsx": content}), Address("url")) == content
+    nested = zipped(**{"__MACOSX__._a.xlsx": b"a note", "inner.zip": zipped(**{"a.xlsx": content})})
+    assert unpack_table(nested, Address("url")) == content
 
 
 # --- the table is not available ---
@@ -318,7 +322,7 @@ def test_a_zip_with_flipped_bits_is_not_stored(cache: Path) -> None:
 def test_another_table_is_not_stored(is_workbook: bool, value: str, other_zip: bytes, cache: Path) -> None:
     response = other_zip if is_workbook else zipped(**{"Folds5x2_pp.xlsx": b"PK is not enough"})
     with serving(Response(response)) as url:
-        dataset = load_dataset(experiment(), download=DownloadOptions(url))
+        dataset = load_dataset(experiment(), download=DownloadOptions(Address(url)))
     assert dataset.is_synthetic
     assert url in dataset.warnings[0] and re.search(rf"\b{value}\b", dataset.warnings[0].replace(url, ""))
     assert files_in(cache) == []

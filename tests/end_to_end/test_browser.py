@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from branchsweep.config.addresses import Address
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
@@ -111,7 +112,7 @@ def served(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPa
     x = np.random.default_rng(0).normal(size=(120, 2))
     table = Dataset("file", "tiny.csv", ("a", "b"), ("PE", "V"), x, np.stack([x.sum(1), 2 * x.sum(1)], axis=1), digest="1" * 64)
     rows = split_rows(experiment, table)
-    tracker = MlflowTracker.open(new_sweep_record(experiment, table, rows), store)
+    tracker = MlflowTracker.open(new_sweep_record(experiment, table, rows), Address(store))
     trainer = ManifestTrainer(training_rows(table, rows))
     training = TrainingContext(trainer, trainer.rows, RecordingProgress())
     sweep = SweepContext(experiment, table, rows, training, tracker.tracking, HtmlReporter())
@@ -122,7 +123,7 @@ def served(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPa
         [tracker.experiment_id], f"tags.`branchsweep.sweep` = '{tracker.run_id}'", order_by=["metrics.`r2/mean` DESC"]
     )
     port = free_port()
-    command, variables = ui_command(store, "127.0.0.1", port)
+    command, variables = ui_command(Address(store), "127.0.0.1", port)
     environment = {**os.environ, **variables}
     server = f"http://127.0.0.1:{port}"
     with (

@@ -31,6 +31,7 @@ import pytest
 from branchsweep.cli import main
 from branchsweep.cli.context import resolve_workers
 from branchsweep.cli.options import INTERRUPTED, INTERRUPTED_MESSAGE
+from branchsweep.config.addresses import Address
 from branchsweep.config.codec import from_data
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.workers import LocalWorkersConfig, RayWorkersConfig, Workers
@@ -415,7 +416,7 @@ def test_show_prints_the_details_of_a_trial(finished: tuple[Workspace, dict[str,
 
 def test_show_reads_what_mlflow_reads(finished: tuple[Workspace, dict[str, Any], str]) -> None:
     workspace, _, _ = finished
-    assert assert_readers_agree(f"sqlite:///{workspace.folder}/mlflow.db") == 12
+    assert assert_readers_agree(Address(f"sqlite:///{workspace.folder}/mlflow.db")) == 12
 
 
 def test_a_trial_is_replayed_to_the_last_digit(finished: tuple[Workspace, dict[str, Any], str]) -> None:
@@ -478,7 +479,7 @@ def test_history_and_rollback(tmp_path: Path, finished: tuple[Workspace, dict[st
     assert "'plant'" in workspace.error("rollback", "plant")
     assert json.loads(workspace.run("history", "plant", "--json")[0]) == data
     copy = f"sqlite:///{shutil.copy(workspace.folder / 'mlflow.db', tmp_path / 'mlflow.db')}"
-    registry, client = open_registry(copy), MlflowClient(copy, copy)
+    registry, client = open_registry(Address(copy)), MlflowClient(copy, copy)
     first = client.get_model_version("plant", "1")
     assert first.source
     client.create_model_version("plant", first.source, first.run_id)
@@ -496,7 +497,7 @@ def test_history_and_rollback(tmp_path: Path, finished: tuple[Workspace, dict[st
     assert summary["run_id"][:8] in out and summary["champion"]["because"][:20] in out
 
 
-def test_a_killed_sweep_resumes(tmp_path: Path, finished: tuple[Workspace, dict[str, Any], str], mlflow_store: str) -> None:
+def test_a_killed_sweep_resumes(tmp_path: Path, finished: tuple[Workspace, dict[str, Any], str], mlflow_store: Address) -> None:
     """Kill -9 during a sweep, then the same command again: every trial once, with the scores of an uninterrupted sweep."""
     _, summary, _ = finished
     workspace = make_workspace(tmp_path)
@@ -520,7 +521,7 @@ def test_a_killed_sweep_resumes(tmp_path: Path, finished: tuple[Workspace, dict[
     assert resumed["best"] == summary["best"] and resumed["test"] == summary["test"]
 
 
-def test_ctrl_c_says_how_to_resume(tmp_path: Path, mlflow_store: str) -> None:
+def test_ctrl_c_says_how_to_resume(tmp_path: Path, mlflow_store: Address) -> None:
     workspace = make_workspace(tmp_path)
     with workspace.start("run", "three.yaml", "--workers", "1", "--json") as process:
         deadline = time.monotonic() + 120
@@ -755,7 +756,7 @@ def experiment_names(request: urllib.request.Request, server: subprocess.Popen[s
 @pytest.mark.needs_table
 @pytest.mark.parametrize(("name", "least"), [("toy_sequential", {"PE": 0.9}), ("toy_branched", {"PE": 0.9, "V": 0.5})])
 def test_the_toy_networks_train(
-    tmp_path: Path, real_table: Path, mlflow_store: str, name: str, least: dict[str, float]
+    tmp_path: Path, real_table: Path, mlflow_store: Address, name: str, least: dict[str, float]
 ) -> None:
     toy = str(ROOT / "experiments" / f"{name}.yaml")
     out, _ = Workspace(tmp_path).run("run", toy, "--data", str(real_table), "--workers", "1", "--json")
@@ -764,7 +765,7 @@ def test_the_toy_networks_train(
 
 
 @pytest.mark.needs_table
-def test_the_article_experiment_has_the_articles_scores(tmp_path: Path, real_table: Path, mlflow_store: str) -> None:
+def test_the_article_experiment_has_the_articles_scores(tmp_path: Path, real_table: Path, mlflow_store: Address) -> None:
     """The author's own run gave 0.9259 for PE and 0.7851 for V; initial weights alone move PE by 0.003.
 
     The test rows are predicted by the network that is trained on all training rows: its scores do not depend on the validation

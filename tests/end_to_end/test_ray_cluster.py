@@ -36,7 +36,6 @@ from tiny_training import EXPERIMENT, assert_same_outcome, tiny_populations, tin
 if RAY_IS_MISSING:
     pytest.skip(RAY_IS_MISSING, allow_module_level=True)
 
-from branchsweep.training.ray import cluster
 from branchsweep.training.ray import workers as ray_module
 from branchsweep.training.ray.cluster import count_places
 from branchsweep.training.ray.worker import LOST
@@ -254,15 +253,6 @@ def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_an_error(nodes: Ra
         ):
             assert workers.resources.device.kind == "gpu", "the first worker is waited for"
         assert caught.value.where == "workers"
-
-
-def test_the_last_line_of_a_traceback_is_the_message() -> None:
-    error = ConnectionAbortedError(
-        "Initialization failure from server:\nTraceback (most recent call last):\n  …\nOSError: full\n"
-    )
-    assert cluster.first_line(error) == "Initialization failure from server: OSError: full"
-    assert cluster.first_line(ValueError("one\ntwo")) == "one"
-    assert cluster.first_line(ValueError()) == "ValueError"
 
 
 def test_message_of_different_gpus_names_the_node_and_both_gpus() -> None:

@@ -16,6 +16,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
+from branchsweep.config.addresses import Address
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
@@ -86,13 +87,13 @@ class TestTrackingOnASharedServer:
     @pytest.fixture
     def opened(self, server: SharedServer, name: str) -> OpenTracking:
         def open_tracking(record: SweepRecord, fresh: bool = False) -> Tracking:
-            return MlflowTracker.open(replace(record, name=name), server.uri, fresh).tracking
+            return MlflowTracker.open(replace(record, name=name), Address(server.uri), fresh).tracking
 
         return open_tracking
 
 
 def test_a_wrong_password_is_an_error_at_once(server: SharedServer, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    store_tracker = MlflowTracker.open(sweep_record(name=name), server.uri)
+    store_tracker = MlflowTracker.open(sweep_record(name=name), Address(server.uri))
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "no longer")
     start = time.monotonic()
     with pytest.raises(TrackingError) as caught, AsyncTracker(store_tracker) as tracker:
@@ -139,7 +140,7 @@ def test_an_unavailable_server_has_every_trial_afterwards(
         training = TrainingContext(trainer, rows, RecordingProgress())
         return run_search(experiment, open_driver(experiment), training, tracking.tracker).results
 
-    store_tracker = MlflowTracker.open(record, server.uri)
+    store_tracker = MlflowTracker.open(record, Address(server.uri))
     folder = cache_folder() / "spool" / store_tracker.run_id
     with AsyncTracker(store_tracker, Outbox(folder), store_tracker.lock, messages.append) as tracker:
         results = search(replace(store_tracker.tracking, tracker=tracker), trainer)
@@ -149,7 +150,7 @@ def test_an_unavailable_server_has_every_trial_afterwards(
         tracker.finish({}, "", {})
     assert not folder.exists()
     expected = search(MemoryTracker.open(record).tracking, FormulaTrainer(rows))
-    recorded = MlflowTracker.open(record, server.uri).recorded_results()
+    recorded = MlflowTracker.open(record, Address(server.uri)).recorded_results()
     assert exact_texts(recorded) == exact_texts(results) == exact_texts(expected)
     unavailable, _waiting, _available = messages  # each once
     assert server.uri in unavailable and str(folder) in unavailable
@@ -159,6 +160,7 @@ RECORDING_PROCESS = """
 import sys, time
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
+from branchsweep.config.addresses import Address
 from branchsweep.runtime import cache_folder
 from branchsweep.errors import UserError
 from branchsweep.tracking import async_tracker
@@ -167,7 +169,7 @@ from branchsweep.tracking.outbox import Outbox
 uri, name, key = sys.argv[1:4]
 async_tracker.RENEW_SECONDS = 0.2
 try:
-    tracker = MlflowTracker.open(sweep_record(key, name=name), uri)
+    tracker = MlflowTracker.open(sweep_record(key, name=name), Address(uri))
     outbox = Outbox(cache_folder() / "spool" / tracker.run_id)
     with async_tracker.AsyncTracker(tracker, outbox, tracker.lock) as recording:
         print("open", flush=True)
@@ -186,7 +188,7 @@ except UserError as error:
 
 def test_trials_that_a_killed_process_left_on_disk_are_recorded_by_the_next(server: SharedServer, name: str) -> None:
     record = sweep_record("endless", name=name)
-    first = MlflowTracker.open(record, server.uri)
+    first = MlflowTracker.open(record, Address(server.uri))
     first.record([example_result(0)])
     first.lock.release()
     with start_python(RECORDING_PROCESS, server.uri, name, "endless", "0", "12") as process:
@@ -198,7 +200,7 @@ def test_trials_that_a_killed_process_left_on_disk_are_recorded_by_the_next(serv
     folder = cache_folder() / "spool" / first.run_id
     assert folder.is_dir()
     server.start()
-    store_tracker, messages = MlflowTracker.open(record, server.uri), list[str]()
+    store_tracker, messages = MlflowTracker.open(record, Address(server.uri)), list[str]()
     assert store_tracker.lock.after is not None, "the killed process did not release the lock"
     with AsyncTracker(store_tracker, Outbox(folder), store_tracker.lock, messages.append) as tracker:
         assert exact_texts(tracker.recorded_results()) == exact_texts([example_result(number) for number in range(12)])
@@ -213,22 +215,22 @@ def test_the_same_sweep_started_twice_is_an_error_unless_taken_over(server: Shar
         start_recording(process)
         assert next_lines(process, 4) == ["open", "0", "1", "recorded"]
         with pytest.raises(TrackingError) as caught:
-            MlflowTracker.open(record, server.uri)
+            MlflowTracker.open(record, Address(server.uri))
         assert f"pid {process.pid}" in caught.value.message and "--take-over" in caught.value.message
         owner = lock_owner(server.uri, name)
         assert owner.pid == process.pid and owner.is_alive and time.time() - owner.seen < 10, "it still has the lock"
-        store_tracker = MlflowTracker.open(record, server.uri, take_over=True)
+        store_tracker = MlflowTracker.open(record, Address(server.uri), take_over=True)
         output, _ = process.communicate(timeout=30)
     assert f"{TrackingError.__name__} " in output and str(LockOwner.this_process()) in output
     with AsyncTracker(store_tracker, lock=store_tracker.lock) as tracker:
         tracker.record([example_result(2)])
         assert exact_texts(tracker.recorded_results()) == exact_texts([example_result(number) for number in range(3)])
-    assert MlflowTracker.open(record, server.uri).lock.after is None, "the lock was released"
+    assert MlflowTracker.open(record, Address(server.uri)).lock.after is None, "the lock was released"
 
 
 def lock_owner(uri: str, name: str) -> LockOwner:
     """The process that has the lock on the newest sweep of this name."""
-    run = MlflowClient(uri, uri).get_run(open_existing(uri, name).run_id)
+    run = MlflowClient(uri, uri).get_run(open_existing(Address(uri), name).run_id)
     owner = LockOwner.from_tags(run.data.tags)
     assert owner is not None
     return owner
@@ -248,7 +250,7 @@ def test_sweeps_of_two_people_under_one_name_do_not_mix(server: SharedServer, na
         outputs = [process.communicate(timeout=60) for process in processes.values()]
     assert [errors for _, errors in outputs] == ["", ""]
     for user, numbers in (("ada", range(6)), ("bob", range(3, 8))):
-        store_tracker = MlflowTracker.open(sweep_record(f"of {user}", name=name), server.uri)
+        store_tracker = MlflowTracker.open(sweep_record(f"of {user}", name=name), Address(server.uri))
         assert store_tracker.is_resumed
         assert exact_texts(store_tracker.recorded_results()) == exact_texts([example_result(number) for number in numbers])
         assert trial_runs(store_tracker) == [(number, "FINISHED") for number in numbers]

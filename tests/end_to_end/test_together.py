@@ -27,6 +27,7 @@ from typing import Any, Self
 
 import pytest
 
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow.tracker import open_existing
 from branchsweep.tracking.open import open_registry
@@ -266,7 +267,7 @@ def cluster_sweep(
     with SweepProcess(folder, arguments, variables(folder), scale.timeout) as process:
         process.wait_for_line(WORKERS_ON_BOTH_NODES)
         wait_until(lambda: any_recorded(server.uri), "a trial is recorded", scale.timeout)
-        outbox = Outbox(folder / "cache" / "spool" / open_existing(server.uri, "branched").run_id)
+        outbox = Outbox(folder / "cache" / "spool" / open_existing(Address(server.uri), "branched").run_id)
         process.wait_for_line(SEVERAL_POPULATIONS, after=len(process.lines))  # both nodes have something to train
         nodes.kill_second_node()
         server.stop()
@@ -295,7 +296,7 @@ def wait_for_outage(process: SweepProcess, outbox: Outbox, scale: Scale) -> None
 def any_recorded(uri: str) -> bool:
     """Whether a trial of the sweep is recorded and finished."""
     try:
-        return any(status == "FINISHED" for _, status in trial_runs(open_existing(uri, "branched")))
+        return any(status == "FINISHED" for _, status in trial_runs(open_existing(Address(uri), "branched")))
     except TrackingError:  # there is no such sweep yet
         return False
 
@@ -315,7 +316,7 @@ def test_every_trial_equals_that_of_local_workers_to_the_last_bit(
     local_sweep: FinishedSweep, cluster_sweep: FinishedSweep
 ) -> None:
     """Params, scores of every head and lane, statuses, reasons, rungs and learning curves; all but the seconds."""
-    recorded, expected = (open_recorded_sweep(sweep.uri, "branched") for sweep in (cluster_sweep, local_sweep))
+    recorded, expected = (open_recorded_sweep(Address(sweep.uri), "branched") for sweep in (cluster_sweep, local_sweep))
     results = recorded.recorded_results()
     assert texts_without_seconds(results) == texts_without_seconds(expected.recorded_results())
     assert len(results) == sum(cluster_sweep.summary["trials"].values())
@@ -338,7 +339,7 @@ def test_the_champion_is_the_same_network(local_sweep: FinishedSweep, cluster_sw
 
 def registered_champion(sweep: FinishedSweep) -> tuple[Champion, dict[str, bytes]]:
     """The champion without its sweep's id, and its layers, weights and scalers as they are in the registry."""
-    registry = open_registry(sweep.uri)
+    registry = open_registry(Address(sweep.uri))
     champion = registry.champion(sweep.summary["champion"]["model"])
     assert champion is not None and champion.sweep == sweep.summary["run_id"]
     with registry.model_files(champion.model, champion.version) as folder, zipfile.ZipFile(folder / "model.keras") as network:
@@ -353,7 +354,7 @@ def registered_champion(sweep: FinishedSweep) -> tuple[Champion, dict[str, bytes
 
 def test_every_trial_is_recorded_once_and_those_that_waited_in_order(cluster_sweep: FinishedSweep) -> None:
     """First the batch that was being delivered when the server was stopped, then all others, each in order of the numbers."""
-    recorded = trial_runs(open_existing(cluster_sweep.uri, "branched"))
+    recorded = trial_runs(open_existing(Address(cluster_sweep.uri), "branched"))
     in_order_of_start, waiting = [number for number, _ in recorded], cluster_sweep.waiting
     assert sorted(in_order_of_start) == list(range(sum(cluster_sweep.summary["trials"].values())))
     assert {status for _, status in recorded} == {"FINISHED"}

@@ -13,6 +13,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.dimensions import Choice, Float, Int
 from branchsweep.errors import OptunaExportError
@@ -75,7 +76,7 @@ def names(storage: str) -> list[str]:
 def test_a_sweep_becomes_a_study_that_optuna_reads(storage: str) -> None:
     experiment = make_experiment("random", MIXED, trials=16, batch=16, initial_trials=KNOWN)
     results = results_of(experiment)
-    export_study(experiment, results[::-1], storage, "contract", FACTS)
+    export_study(experiment, results[::-1], Address(storage), "contract", FACTS)
     study = read(storage)
     assert study.user_attrs == FACTS
     assert [direction.name for direction in study.directions] == ["MAXIMIZE"]
@@ -136,11 +137,11 @@ def test_dimensions_have_their_scales_and_original_values() -> None:
 def test_an_existing_study_of_the_same_name_is_refused_and_left_unchanged(storage: str) -> None:
     experiment = make_experiment("random", MIXED, trials=8)
     results = results_of(experiment)
-    export_study(experiment, results[:3], storage, "contract", FACTS)
+    export_study(experiment, results[:3], Address(storage), "contract", FACTS)
     with pytest.raises(OptunaExportError, match=r"'contract'.*study\.db.*--name"):
-        export_study(experiment, results, storage, "contract", FACTS)
+        export_study(experiment, results, Address(storage), "contract", FACTS)
     assert len(read(storage).trials) == 3
-    export_study(experiment, results, storage, "another", FACTS)
+    export_study(experiment, results, Address(storage), "another", FACTS)
     assert sorted(names(storage)) == ["another", "contract"]
 
 
@@ -148,7 +149,7 @@ def test_an_export_that_fails_leaves_no_study(storage: str) -> None:
     """The database refuses the third trial, as with a full disk."""
     experiment = make_experiment("random", MIXED, trials=8)
     results = results_of(experiment)
-    export_study(experiment, [], storage, "empty", FACTS)
+    export_study(experiment, [], Address(storage), "empty", FACTS)
     with sqlite3.connect(storage.removeprefix("sqlite:///")) as database:
         database.execute(
             "CREATE TRIGGER full BEFORE INSERT ON trials WHEN (SELECT COUNT(*) FROM trials) = 2 "
@@ -156,7 +157,7 @@ def test_an_export_that_fails_leaves_no_study(storage: str) -> None:
         )
     database.close()
     with pytest.raises(OptunaExportError, match="disk full"):
-        export_study(experiment, results, storage, "contract", FACTS)
+        export_study(experiment, results, Address(storage), "contract", FACTS)
     assert names(storage) == ["empty"]
 
 
@@ -172,19 +173,19 @@ def test_an_export_that_fails_leaves_no_study(storage: str) -> None:
 )
 def test_a_storage_that_cannot_be_used_is_refused(storage: str, message: str) -> None:
     with pytest.raises(OptunaExportError, match=message) as caught:
-        export_study(make_experiment("random", MIXED), [], storage, "contract", FACTS)
+        export_study(make_experiment("random", MIXED), [], Address(storage), "contract", FACTS)
     assert "secret" not in str(caught.value)
 
 
-def test_files_that_are_not_an_optuna_storage_are_refused_and_left_unchanged(tmp_path: Path, mlflow_store: str) -> None:
+def test_files_that_are_not_an_optuna_storage_are_refused_and_left_unchanged(tmp_path: Path, mlflow_store: Address) -> None:
     text = tmp_path / "notes.db"
     text.write_text("This is no database, but a text of some length. " * 40, encoding="utf-8")
     with pytest.raises(OptunaExportError, match=r"notes\.db"):
-        export_study(make_experiment("random", MIXED), [], f"sqlite:///{text}", "contract", FACTS)
-    before = Path(mlflow_store.removeprefix("sqlite:///")).read_bytes()
-    with pytest.raises(OptunaExportError, match=Path(mlflow_store).name):
+        export_study(make_experiment("random", MIXED), [], Address(f"sqlite:///{text}"), "contract", FACTS)
+    before = Path(str(mlflow_store).removeprefix("sqlite:///")).read_bytes()
+    with pytest.raises(OptunaExportError, match=Path(str(mlflow_store)).name):
         export_study(make_experiment("random", MIXED), [], mlflow_store, "contract", FACTS)
-    assert Path(mlflow_store.removeprefix("sqlite:///")).read_bytes() == before
+    assert Path(str(mlflow_store).removeprefix("sqlite:///")).read_bytes() == before
 
 
 SPACE: Dimensions = {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from branchsweep.config.addresses import Address
 from branchsweep.errors import BackendError, TrackingError, TrackingServerUnavailableError
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryRegistry, MemoryStore, MemoryTracker, StoredSweep
@@ -65,7 +66,7 @@ class TestAroundMemoryWithOutbox(TestAroundMemory):
 
 class TestAroundMlflow(AsyncContract):
     @pytest.fixture
-    def inner(self, mlflow_store: str) -> OpenTracking:
+    def inner(self, mlflow_store: Address) -> OpenTracking:
         return lambda record, fresh=False: MlflowTracker.open(record, mlflow_store, fresh).tracking
 
 
@@ -464,21 +465,22 @@ def test_ctrl_c_loses_no_result() -> None:
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_or_killed_process_leaves_a_sweep_without_gaps(mlflow_store: str, signal_number: signal.Signals) -> None:
+def test_a_stopped_or_killed_process_leaves_a_sweep_without_gaps(mlflow_store: Address, signal_number: signal.Signals) -> None:
     """The store has complete trials without a gap; after Ctrl-C, all that were recorded."""
     recording_code = """
 import itertools, sys
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
+from branchsweep.config.addresses import Address
 from branchsweep.tracking import async_tracker
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 async_tracker.MOST_WAITING = 8
-with async_tracker.AsyncTracker(MlflowTracker.open(sweep_record(), sys.argv[1])) as tracker:
+with async_tracker.AsyncTracker(MlflowTracker.open(sweep_record(), Address(sys.argv[1]))) as tracker:
     for number in itertools.count():
         tracker.record([example_result(number)])
         print(number, flush=True)
 """
-    with start_python(recording_code, mlflow_store) as process:
+    with start_python(recording_code, str(mlflow_store)) as process:
         assert process.stdout is not None
         for _ in range(12):
             process.stdout.readline()

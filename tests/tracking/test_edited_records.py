@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from branchsweep.cli import main
+from branchsweep.config.addresses import Address
 from branchsweep.errors import UnreadableRecordError
 from branchsweep.tracking.mlflow.connection import connect
 from branchsweep.tracking.mlflow.registry import open_registry
@@ -86,7 +87,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> EditedStore:
 @pytest.mark.parametrize("tag", ["key", "heads", "objective", "data_digest", "test_digest", "summary", "role", "view"])
 def test_whatever_a_tag_of_a_sweep_holds_the_other_sweeps_are_listed(store: EditedStore, tag: str, value: str | None) -> None:
     with store.edited("tags", f"branchsweep.{tag}", value, store.sweep):
-        assert "interrupted" in {sweep.name for sweep in list_sweeps(store.uri)}
+        assert "interrupted" in {sweep.name for sweep in list_sweeps(Address(store.uri))}
         code, output = store.run("show")
         assert code == 0 and "interrupted" in output
         for arguments in (["show", "finished"], ["show", "finished", "0"], ["show", "--json"]):
@@ -99,7 +100,7 @@ def test_a_sweep_that_cannot_be_read_is_named_with_its_tag(store: EditedStore, t
         code, output = store.run("show", "finished")
         assert code == 2
         assert store.sweep[:8] in output and f"branchsweep.{tag}" in output
-        (listed,) = [sweep for sweep in list_sweeps(store.uri) if sweep.run_id == store.sweep]
+        (listed,) = [sweep for sweep in list_sweeps(Address(store.uri)) if sweep.run_id == store.sweep]
         assert f"branchsweep.{tag}" in listed.problem
         assert f"branchsweep.{tag}" in store.run("show")[1]
         (as_json,) = [run for run in json.loads(store.run("show", "--json")[1])["sweeps"] if run["run_id"] == store.sweep]
@@ -126,7 +127,7 @@ def test_a_score_that_is_missing_is_named(store: EditedStore) -> None:
         store.edited("latest_metrics", f"r2/{head}", None, store.trial),
         pytest.raises(UnreadableRecordError, match=rf"{store.trial[:8]}.*metric r2/{head}"),
     ):
-        open_recorded_sweep(store.uri, "finished").recorded_results()
+        open_recorded_sweep(Address(store.uri), "finished").recorded_results()
 
 
 @pytest.mark.parametrize("name", ["branchsweep.x:2", "branchsweep.x:y", "branchsweep.", "branchsweep.note"])
@@ -151,13 +152,13 @@ def test_a_comparison_that_cannot_be_read_is_an_error(store: EditedStore, value:
 def test_versions_and_champions_that_cannot_be_read_are_named_in_the_history(store: EditedStore, value: str | None) -> None:
     for tag in ("trial", "value", "params"):
         with store.edited("model_version_tags", f"branchsweep.{tag}", value):
-            (version,) = open_registry(store.uri).history(store.model).versions
+            (version,) = open_registry(Address(store.uri)).history(store.model).versions
             is_named = f"branchsweep.{tag}" in version.because
             assert is_named or value in {None, "nan", "1e999", '{"a": 1}'}
             assert store.run("history", store.model)[0] == 0
             assert (f"branchsweep.{tag}" in store.run("history", store.model, "--json")[1]) == is_named
     with store.edited("registered_model_tags", "branchsweep.reigned", value):
-        history = open_registry(store.uri).history(store.model)
+        history = open_registry(Address(store.uri)).history(store.model)
         assert [tenure.version for tenure in history.tenures] == [1]
         assert ("branchsweep.reigned" in history.problem) == (value not in {None, "[]"})
         assert store.run("history", store.model)[0] == 0
@@ -166,7 +167,7 @@ def test_versions_and_champions_that_cannot_be_read_are_named_in_the_history(sto
 
 
 def test_an_evaluation_that_cannot_be_read_counts_once(store: EditedStore) -> None:
-    client = connect(store.uri, create=False)
+    client = connect(Address(store.uri), create=False)
     digest = client.get_run(store.sweep).data.tags["branchsweep.test_digest"]
     with store.edited("tags", "branchsweep.meetings", "{", store.sweep):
         assert MlflowTestAudit(client, store.sweep).evaluations(digest) >= 1

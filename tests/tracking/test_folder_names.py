@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.open import download_model, list_sweeps, open_recorded_sweep
@@ -35,7 +36,7 @@ def names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm"))}
 
 
-def use_store(folder: Path, uri: str | None) -> None:
+def use_store(folder: Path, uri: Address | None) -> None:
     """Record a sweep, register a model, and read both again."""
     tracker = MlflowTracker.open(sweep_record(), uri)
     tracker.record([example_result(0)])
@@ -90,24 +91,26 @@ def test_a_resolved_uri_resolves_to_itself(tmp_path: Path, monkeypatch: pytest.M
         folder = tmp_path / name
         folder.mkdir()
         monkeypatch.chdir(folder)
-        resolved = resolve_tracking_uri("sqlite:///mlflow.db")
+        resolved = resolve_tracking_uri(Address("sqlite:///mlflow.db"))
         assert resolve_tracking_uri(resolved) == resolved
 
 
 def test_the_error_for_a_raw_path_in_a_uri_names_the_character(tmp_path: Path) -> None:
     (tmp_path / "My%20Drive").mkdir()
     with pytest.raises(TrackingError, match="%25"):
-        resolve_tracking_uri(f"sqlite:///{tmp_path}/My%20Drive/mlflow.db")
+        resolve_tracking_uri(Address(f"sqlite:///{tmp_path}/My%20Drive/mlflow.db"))
     with pytest.raises(TrackingError, match="%3F"):
-        resolve_tracking_uri(f"sqlite:///{tmp_path}/a?b/mlflow.db")
+        resolve_tracking_uri(Address(f"sqlite:///{tmp_path}/a?b/mlflow.db"))
     (tmp_path / "My Drive").mkdir()
-    assert database_file(resolve_tracking_uri(f"sqlite:///{tmp_path}/My%20Drive/x.db")) == tmp_path / "My Drive" / "x.db"
+    assert (
+        database_file(resolve_tracking_uri(Address(f"sqlite:///{tmp_path}/My%20Drive/x.db"))) == tmp_path / "My Drive" / "x.db"
+    )
 
 
 @pytest.mark.parametrize("path", ["a%00b.db", "a\udc80.db", "~nobody-of-this-name/x.db"])
 def test_a_path_that_no_database_can_have_is_an_error(path: str) -> None:
     with pytest.raises(TrackingError):
-        resolve_tracking_uri(f"sqlite:///{path}")
+        resolve_tracking_uri(Address(f"sqlite:///{path}"))
 
 
 def test_a_deleted_working_directory_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker
 from branchsweep.tracking.mlflow.connection import connect
@@ -51,14 +52,14 @@ def test_a_server_that_is_not_mlflow_is_an_error_in_time(answer: str) -> None:
     with hostile_server(answer=answer) as server:
         start = time.monotonic()
         with pytest.raises(TrackingError, match=server.uri):
-            list_sweeps(server.uri)
+            list_sweeps(Address(server.uri))
         assert time.monotonic() - start < 5 * SECONDS
 
 
 @pytest.mark.parametrize("answer", ["html", "empty", "nothing", "list", "wrong types", "empty things", "not utf-8", "deep"])
 def test_nonsense_is_told_from_a_server_that_is_away(answer: str) -> None:
     with hostile_server(answer=answer) as server, pytest.raises(TrackingError) as caught:
-        connect(server.uri, create=False)
+        connect(Address(server.uri), create=False)
     assert not isinstance(caught.value, TrackingServerUnavailableError)
     assert "no answer of an MLflow server" in str(caught.value)
 
@@ -66,7 +67,7 @@ def test_nonsense_is_told_from_a_server_that_is_away(answer: str) -> None:
 @pytest.mark.parametrize("answer", ["429", "500", "502", "503", "retry after", "cut", "garbage", "drip", "dripping header"])
 def test_a_server_that_fails_counts_as_away(answer: str) -> None:
     with hostile_server(answer=answer) as server, pytest.raises(TrackingServerUnavailableError):
-        connect(server.uri, create=False)
+        connect(Address(server.uri), create=False)
 
 
 @pytest.fixture(scope="module")
@@ -86,17 +87,17 @@ def all_calls(proxy: HostileServer, folder: Path) -> Mapping[str, Callable[[], o
     """Every call of the store, by name; each is possible when the server answers as it should."""
     name = f"hostile-{uuid4().hex[:8]}"
     record, comparison = sweep_record(name=name), comparison_record(name=f"{name}-compared")
-    tracker = MlflowTracker.open(record, proxy.uri)
+    tracker = MlflowTracker.open(record, Address(proxy.uri))
     tracker.record([example_result(0)])
     tracking = tracker.tracking
     register(tracking, example_candidate(folder, name), PROMOTED)
-    compared = MlflowComparisonTracker.open(comparison, proxy.uri)
-    registry, reader = MlflowRegistry(connect(proxy.uri, create=False)), MlflowRunStore.open(proxy.uri)
+    compared = MlflowComparisonTracker.open(comparison, Address(proxy.uri))
+    registry, reader = MlflowRegistry(connect(Address(proxy.uri), create=False)), MlflowRunStore.open(Address(proxy.uri))
     sweep = next(root for root in reader.roots("sweep") if root.run_id == tracker.run_id)
     (trial,) = reader.trials(sweep)
     return {
-        "open": lambda: MlflowTracker.open(record, proxy.uri),
-        "open anew": lambda: MlflowTracker.open(record, proxy.uri, fresh=True),
+        "open": lambda: MlflowTracker.open(record, Address(proxy.uri)),
+        "open anew": lambda: MlflowTracker.open(record, Address(proxy.uri), fresh=True),
         "record": lambda: tracker.record([example_result(1)]),
         "read": tracker.recorded_results,
         "trial files": lambda: tracker.log_trial_files(0, {"a.txt": "a"}),
@@ -108,7 +109,7 @@ def all_calls(proxy: HostileServer, folder: Path) -> Mapping[str, Callable[[], o
         "rollback": lambda: registry.rollback(name),
         "history": lambda: registry.history(name),
         "files": lambda: registry.model_files(name, 1).__enter__(),
-        "predictor": lambda: load_predictor(f"models:/{name}@champion", proxy.uri),
+        "predictor": lambda: load_predictor(f"models:/{name}@champion", Address(proxy.uri)),
         "evaluation": lambda: tracking.test_audit.record_evaluation("trial 0"),
         "evaluations": lambda: tracking.test_audit.evaluations("d1"),
         "roots": lambda: reader.roots("sweep"),
@@ -116,7 +117,7 @@ def all_calls(proxy: HostileServer, folder: Path) -> Mapping[str, Callable[[], o
         "find": lambda: reader.find_trials(trial.run_id),
         "artifact": lambda: reader.artifact(sweep, "experiment.yaml"),
         "curves": lambda: reader.curves(trial, record.score_metrics),
-        "open comparison": lambda: MlflowComparisonTracker.open(comparison, proxy.uri),
+        "open comparison": lambda: MlflowComparisonTracker.open(comparison, Address(proxy.uri)),
         "part": lambda: compared.record_part("part", {"a": 1}),
         "parts": compared.recorded_parts,
     }
@@ -159,7 +160,7 @@ def test_a_dripping_answer_is_given_up(proxy: HostileServer, model_folder: Path,
 
 
 def test_retry_after_is_not_waited_for(proxy: HostileServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    tracker = MlflowTracker.open(sweep_record(name=f"hostile-{uuid4().hex[:8]}"), proxy.uri)
+    tracker = MlflowTracker.open(sweep_record(name=f"hostile-{uuid4().hex[:8]}"), Address(proxy.uri))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     proxy.will_answer("retry after", times=1)
     start = time.monotonic()
@@ -171,7 +172,7 @@ def test_retry_after_is_not_waited_for(proxy: HostileServer, monkeypatch: pytest
 @pytest.mark.parametrize("answer", ["lost", "cut", "503", "html", "garbage"])
 def test_after_an_interruption_everything_is_recorded_once(proxy: HostileServer, answer: str) -> None:
     record = sweep_record(name=f"hostile-{uuid4().hex[:8]}")
-    tracker = MlflowTracker.open(record, proxy.uri)
+    tracker = MlflowTracker.open(record, Address(proxy.uri))
     results = [example_result(number) for number in range(3)]
     for times in range(1, 9):
         proxy.will_answer("pass")
@@ -181,12 +182,12 @@ def test_after_an_interruption_everything_is_recorded_once(proxy: HostileServer,
     proxy.will_answer("pass")
     tracker.record(results)
     assert [result.trial.number for result in tracker.recorded_results()] == [0, 1, 2]
-    assert [result.trial.number for result in MlflowTracker.open(record, proxy.uri).recorded_results()] == [0, 1, 2]
+    assert [result.trial.number for result in MlflowTracker.open(record, Address(proxy.uri)).recorded_results()] == [0, 1, 2]
 
 
 def test_a_large_answer_may_take_longer_than_the_limit(set_limit: LimitSetter) -> None:
     set_limit(1)
     with hostile_server(answer="slow") as server:
         start = time.monotonic()
-        assert connect(server.uri, create=False).tracking_uri == server.uri
+        assert connect(Address(server.uri), create=False).tracking_uri == server.uri
         assert time.monotonic() - start > 1

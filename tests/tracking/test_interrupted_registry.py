@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
+from branchsweep.config.addresses import Address
 from branchsweep.tracking.champion_history import RollbackResult
 from branchsweep.tracking.mlflow.checked_client import CheckedClient
 from branchsweep.tracking.mlflow.registry import MlflowRegistry
@@ -19,7 +19,7 @@ from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
 from contracts.tracking_records import example_candidate, register, sweep_record
 from processes import start_python
-from recorded_runs import copy_database
+from recorded_runs import client_of, copy_database
 
 PROMOTED = PromotionDecision(promote=True, because="better on both", against=2)
 REFUSED = PromotionDecision(promote=False, because="worse on V")
@@ -39,8 +39,8 @@ class DyingClient(CheckedClient):
         survives: How many of these calls are made.
     """
 
-    def __init__(self, uri: str, survives: int) -> None:
-        super().__init__(uri, uri)
+    def __init__(self, uri: Address, survives: int) -> None:
+        super().__init__(str(uri), str(uri))
         self.left = survives
 
     def __getattribute__(self, name: str) -> Any:
@@ -63,14 +63,14 @@ class Store:
         candidate: One more version, of a sweep of its own.
     """
 
-    uri: str
+    uri: Address
     database: Path
     candidate: ModelCandidate
 
     @property
     def registry(self) -> MlflowRegistry:
         """The registry of a process that lives."""
-        return MlflowRegistry(CheckedClient(self.uri, self.uri))
+        return MlflowRegistry(CheckedClient(str(self.uri), str(self.uri)))
 
     def restore(self) -> None:
         """Forget what was done to it."""
@@ -79,7 +79,7 @@ class Store:
     @property
     def facts(self) -> dict[str, Any]:
         """The aliases, the numbers of the versions that were champions, those of all versions, and what is unfinished."""
-        client = MlflowClient(self.uri, self.uri)
+        client = client_of(self.uri)
         model, versions = client.get_registered_model("plant"), client.search_model_versions("name = 'plant'")
         experiment = client.get_run(self.candidate.sweep).info.experiment_id
         logged = list(client.search_logged_models([experiment], filter_string=f"source_run_id = '{self.candidate.sweep}'"))
@@ -98,7 +98,7 @@ class Store:
 
 
 @pytest.fixture
-def store(mlflow_store: str, tmp_path: Path) -> Store:
+def store(mlflow_store: Address, tmp_path: Path) -> Store:
     tracker = MlflowTracker.open(sweep_record(), mlflow_store)
     for number in (1, 2):
         register(tracker.tracking, example_candidate(tmp_path / "model", "plant", number), replace(PROMOTED, against=None))
@@ -128,7 +128,7 @@ def test_a_promotion_is_finished_wherever_it_was_cut_off(store: Store) -> None:
         if champion is None or champion.sweep != store.candidate.sweep:
             champion = store.registry.register(store.candidate, PROMOTED)
         else:
-            MlflowRegistry(CheckedClient(store.uri, store.uri)).champion("plant")
+            MlflowRegistry(CheckedClient(str(store.uri), str(store.uri))).champion("plant")
         facts = store.facts
         assert facts["aliases"] == {"champion": champion.version, "previous": 2}
         assert facts["champions"] == [1, 2, champion.version]
@@ -200,7 +200,7 @@ sys.stdin.readline()
 
 
 def test_a_change_of_another_process_is_finished_once_that_has_ended(store: Store) -> None:
-    with start_python(CHANGE_IN_NEW_PROCESS, store.uri) as process:
+    with start_python(CHANGE_IN_NEW_PROCESS, str(store.uri)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         champion = store.registry.champion("plant")
@@ -216,7 +216,7 @@ def test_a_change_of_another_process_is_finished_once_that_has_ended(store: Stor
 def test_a_change_that_others_overtook_is_forgotten(store: Store) -> None:
     changed: Iterator[int] = interruptions(store, lambda registry: registry.rollback("plant"))
     next(changed), next(changed)  # the change is written, and no alias moved
-    client = MlflowClient(store.uri, store.uri)
+    client = client_of(store.uri)
     store.registry.register(replace(store.candidate, sweep=store.candidate.sweep), replace(PROMOTED, against=None))
     client.delete_registered_model_alias("plant", "champion")
     store.registry.champion("plant")
@@ -224,7 +224,7 @@ def test_a_change_that_others_overtook_is_forgotten(store: Store) -> None:
 
 
 def test_an_owner_that_cannot_be_read_counts_as_ended(store: Store) -> None:
-    client = MlflowClient(store.uri, store.uri)
+    client = client_of(store.uri)
     client.set_registered_model_tag("plant", "branchsweep.change", "{")
     assert store.registry.rollback("plant").restored == 1
     assert LockOwner.this_process().is_alive

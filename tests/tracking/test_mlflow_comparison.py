@@ -11,9 +11,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.memory import MemoryComparisonTracker, MemoryStore
 from branchsweep.tracking.mlflow import contestant_serialization
@@ -25,6 +25,7 @@ from contracts.comparison_results import example_comparison, example_contestant
 from contracts.comparison_tracker import ComparisonTrackerContract, OpenComparison
 from contracts.results import example_result
 from contracts.tracking_records import comparison_record, sweep_record
+from recorded_runs import client_of
 from scores import SCORE_METRICS
 
 
@@ -41,7 +42,7 @@ class TestMemoryComparison(ComparisonTrackerContract):
 
 class TestMlflowComparison(ComparisonTrackerContract):
     @pytest.fixture
-    def opened(self, mlflow_store: str) -> OpenComparison:
+    def opened(self, mlflow_store: Address) -> OpenComparison:
         def open_comparison_tracker(record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker:
             return MlflowComparisonTracker.open(record, mlflow_store, fresh)
 
@@ -54,13 +55,9 @@ class TestMlflowComparisonBehindAServer(ComparisonTrackerContract):
         name = f"contract-{uuid4().hex[:8]}"  # the server is shared by all tests
 
         def open_comparison_tracker(record: ComparisonRecord, fresh: bool = False) -> ComparisonTracker:
-            return MlflowComparisonTracker.open(replace(record, name=name), mlflow_server, fresh)
+            return MlflowComparisonTracker.open(replace(record, name=name), Address(mlflow_server), fresh)
 
         return open_comparison_tracker
-
-
-def client_of(tracker: MlflowComparisonTracker) -> MlflowClient:
-    return MlflowClient(tracker.tracking_uri, tracker.tracking_uri)
 
 
 def children(tracker: MlflowComparisonTracker) -> list[Run]:
@@ -73,7 +70,7 @@ def files(folder: Path, tracker: MlflowComparisonTracker) -> Path:
 
 
 class TestStoredRuns:
-    def test_the_run_of_a_comparison_has_facts_and_files(self, mlflow_store: str, tmp_path: Path) -> None:
+    def test_the_run_of_a_comparison_has_facts_and_files(self, mlflow_store: Address, tmp_path: Path) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         run = client_of(tracker).get_run(tracker.run_id)
         assert (run.info.run_name, run.info.status) == ("contract", "RUNNING")
@@ -89,7 +86,7 @@ class TestStoredRuns:
         assert run.data.tags.items() >= expected.items()
         assert (files(tmp_path, tracker) / "comparison.yaml").read_text(encoding="utf-8") == comparison_record().yaml
 
-    def test_the_run_of_a_finished_comparison_has_its_result(self, mlflow_store: str, tmp_path: Path) -> None:
+    def test_the_run_of_a_finished_comparison_has_its_result(self, mlflow_store: Address, tmp_path: Path) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         tracker.record_part("tuned/branched", [1])
         tracker.finish(example_comparison(), {"comparison.md": "# Ω", "figures/gain.png": b"\x89PNG\x00"})
@@ -111,7 +108,7 @@ class TestStoredRuns:
         assert (folder / "comparison.md").read_text(encoding="utf-8") == "# Ω"
         assert (folder / "figures" / "gain.png").read_bytes() == b"\x89PNG\x00"
 
-    def test_a_contestant_is_a_run_with_the_metrics_of_a_trial(self, mlflow_store: str) -> None:
+    def test_a_contestant_is_a_run_with_the_metrics_of_a_trial(self, mlflow_store: Address) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         tracker.finish(example_comparison(), {})
         branched, single, forest, _ = children(tracker)
@@ -153,7 +150,7 @@ class TestStoredRuns:
         (run,) = client_of(tracker).search_runs([sweep.experiment_id], query)
         assert trial <= metrics.keys() & run.data.metrics.keys()
 
-    def test_params_are_the_chosen_hyperparameters(self, mlflow_store: str) -> None:
+    def test_params_are_the_chosen_hyperparameters(self, mlflow_store: Address) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         tracker.finish(example_comparison(), {})
         branched, single, forest, _ = children(tracker)
@@ -171,21 +168,21 @@ class TestStoredRuns:
         }
         assert forest.data.params == {"what": descriptions["forest"]}
 
-    def test_a_quick_form_has_what_it_cut_off_as_a_tag(self, mlflow_store: str) -> None:
+    def test_a_quick_form_has_what_it_cut_off_as_a_tag(self, mlflow_store: Address) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         tracker.finish(example_comparison(cuts=("no pruning", "20 epochs instead of 60")), {})
         tags = client_of(tracker).get_run(tracker.run_id).data.tags
         assert tags["branchsweep.cuts"] == "no pruning; 20 epochs instead of 60"
         assert open_comparison(mlflow_store, tracker.run_id).comparison == comparison_record()
 
-    def test_a_collapsed_half_is_a_tag_of_its_contestant(self, mlflow_store: str) -> None:
+    def test_a_collapsed_half_is_a_tag_of_its_contestant(self, mlflow_store: Address) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         scores = {"PE": (0.9,) * 9 + (-1.0,)}
         tracker.finish(example_comparison(contestants=(example_contestant("fallen", 0.5, scores=scores, metrics={}),)), {})
         (run,) = children(tracker)
         assert run.data.tags["branchsweep.collapsed"] == "PE -1.0000 in half 10, 0.9000 to 0.9000 in the others"
 
-    def test_a_failed_contestant_has_a_reason(self, mlflow_store: str) -> None:
+    def test_a_failed_contestant_has_a_reason(self, mlflow_store: Address) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         tracker.finish(example_comparison(), {})
         *_, failed = children(tracker)
@@ -194,7 +191,7 @@ class TestStoredRuns:
         assert failed.data.metrics == {"tuning_seconds": 0.0}
 
     def test_params_and_metrics_of_several_batches_are_recorded(
-        self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch
+        self, mlflow_store: Address, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("branchsweep.tracking.mlflow.store.BATCH_METRICS", 7)
         heads = {f"h{number}": (0.5 + number / 1000, 0.25) for number in range(30)}
@@ -212,7 +209,7 @@ class TestStoredRuns:
 
 
 class TestInterrupted:
-    def test_contestants_are_replaced_when_a_comparison_finishes_again(self, mlflow_store: str) -> None:
+    def test_contestants_are_replaced_when_a_comparison_finishes_again(self, mlflow_store: Address) -> None:
         interrupted = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         interrupted._write(example_comparison().contestants[0], example_comparison())
         tags = contestant_serialization.contestant_tags(example_comparison().contestants[1], interrupted.run_id)
@@ -226,14 +223,14 @@ class TestInterrupted:
         fewer.finish(example_comparison(contestants=example_comparison().contestants[:1]), {})
         assert [run.info.run_name for run in children(resumed)] == ["branched"]
 
-    def test_contestants_of_another_comparison_are_kept(self, mlflow_store: str) -> None:
+    def test_contestants_of_another_comparison_are_kept(self, mlflow_store: Address) -> None:
         first, second = (MlflowComparisonTracker.open(comparison_record(key), mlflow_store) for key in ("first", "second"))
         for tracker in (first, second, first):
             tracker.finish(example_comparison(), {})
         assert [len(children(tracker)) for tracker in (first, second)] == [4, 4]
 
     @pytest.mark.parametrize("n_bytes", [0, 1, 5, -1])
-    def test_an_incomplete_part_is_ignored(self, mlflow_store: str, tmp_path: Path, n_bytes: int) -> None:
+    def test_an_incomplete_part_is_ignored(self, mlflow_store: Address, tmp_path: Path, n_bytes: int) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         tracker.record_part("whole", 12)
         tracker.record_part("half", 123456)
@@ -244,7 +241,7 @@ class TestInterrupted:
         resumed.record_part("half", 7)
         assert resumed.recorded_parts() == {"whole": 12, "half": 7}
 
-    def test_a_part_that_cannot_be_read_is_an_error(self, mlflow_store: str, tmp_path: Path) -> None:
+    def test_a_part_that_cannot_be_read_is_an_error(self, mlflow_store: Address, tmp_path: Path) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         tracker.record_part("part", 12)
         (files(tmp_path, tracker) / "parts" / "part.json").write_text("{12}\n", encoding="utf-8")
@@ -252,7 +249,7 @@ class TestInterrupted:
             tracker.recorded_parts()
         assert isinstance(caught.value.__cause__, ValueError)
 
-    def test_a_resumed_comparison_has_its_present_yaml(self, mlflow_store: str) -> None:
+    def test_a_resumed_comparison_has_its_present_yaml(self, mlflow_store: Address) -> None:
         first = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         first.finish(example_comparison(), {})
         changed = comparison_record(yaml="name: contract  # elsewhere\n", environment={"git_commit": "beef"})
@@ -264,7 +261,7 @@ class TestInterrupted:
         assert (run.info.status, run.data.tags["branchsweep.git_commit"]) == ("RUNNING", "beef")
         assert open_comparison(mlflow_store).comparison.yaml == changed.yaml
 
-    def test_a_long_answer_is_replaced_completely(self, mlflow_store: str) -> None:
+    def test_a_long_answer_is_replaced_completely(self, mlflow_store: Address) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         tracker.finish(example_comparison(conclusions=("long " * 4000,)), {})
         assert list_comparisons(mlflow_store)[0].answer == ("long " * 4000,)
@@ -273,7 +270,7 @@ class TestInterrupted:
 
 
 class TestReading:
-    def test_sweeps_and_comparisons_of_one_name_and_key_are_distinguished(self, mlflow_store: str) -> None:
+    def test_sweeps_and_comparisons_of_one_name_and_key_are_distinguished(self, mlflow_store: Address) -> None:
         comparison = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         sweep = MlflowTracker.open(sweep_record(), mlflow_store)
         assert sweep.experiment_id == comparison.experiment_id
@@ -294,8 +291,8 @@ class TestReading:
         with pytest.raises(TrackingError, match=rf"'{sweep.run_id}'.*\bcontract\b"):
             open_comparison(mlflow_store, sweep.run_id)
 
-    def test_comparisons_are_listed_newest_first(self, mlflow_store: str) -> None:
-        with pytest.raises(TrackingError, match=re.escape(mlflow_store)):
+    def test_comparisons_are_listed_newest_first(self, mlflow_store: Address) -> None:
+        with pytest.raises(TrackingError, match=re.escape(str(mlflow_store))):
             open_comparison(mlflow_store)
         for name in ("alpha", "beta"):
             tracker = MlflowComparisonTracker.open(comparison_record(name=name), mlflow_store)
@@ -315,7 +312,7 @@ class TestReading:
     def test_reading_creates_no_store(self, tmp_path: Path) -> None:
         missing = tmp_path / "nowhere" / "mlflow.db"
         with pytest.raises(TrackingError, match=re.escape(str(missing))):
-            list_comparisons(f"sqlite:///{missing}")
+            list_comparisons(Address(f"sqlite:///{missing}"))
         assert not missing.parent.exists()
 
 

@@ -16,6 +16,7 @@ import pytest
 
 import branchsweep
 from branchsweep.cli import main
+from branchsweep.config.addresses import Address
 from branchsweep.tracking.open import open_recorded_comparison, open_recorded_sweep
 from branchsweep.workflows.records.replay_result import Agreement
 from fixtures.old_store import ARCHIVE, expected, trials_in, unpack
@@ -111,7 +112,7 @@ def test_a_trial_is_shown(unpacked: OldStore, kind: str) -> None:
 
 def test_a_comparison_is_shown(unpacked: OldStore) -> None:
     assert_contains(unpacked.json("show", "compared"), unpacked.expected["compared"])
-    result = open_recorded_comparison(unpacked.uri, "compared").conclusion
+    result = open_recorded_comparison(Address(unpacked.uri), "compared").conclusion
     assert result is not None
     assert result.run_id == unpacked.expected["compared"]["run_id"]
 
@@ -121,11 +122,11 @@ def test_the_history_of_a_registered_model_is_shown(unpacked: OldStore) -> None:
 
 
 def test_the_summary_of_a_finished_sweep_is_read(unpacked: OldStore) -> None:
-    conclusion = open_recorded_sweep(unpacked.uri, "finished").conclusion
+    conclusion = open_recorded_sweep(Address(unpacked.uri), "finished").conclusion
     assert conclusion is not None
     assert conclusion.metrics["test_r2/mean"] == unpacked.expected["history"]["versions"][0]["test"]["test_r2/mean"]
     assert json.loads(conclusion.summary)["sweep"] == "finished"
-    assert open_recorded_sweep(unpacked.uri, "interrupted").conclusion is None
+    assert open_recorded_sweep(Address(unpacked.uri), "interrupted").conclusion is None
 
 
 def test_the_registered_model_predicts_what_it_predicted(unpacked: OldStore, tmp_path: Path) -> None:

@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import requests
-from mlflow import MlflowClient
 from mlflow.models import ModelSignature
 from numpy.typing import NDArray
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.codec import to_json
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.errors import DataError, TrackingError
@@ -40,6 +40,7 @@ from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, Promo
 from contracts.results import example_result
 from contracts.tracking_records import register, sweep_record
 from processes import start_python
+from recorded_runs import client_of
 from served_alone import BLOCK_BRANCHSWEEP
 from servers import free_port, running_server
 
@@ -133,7 +134,7 @@ REFUSED = PromotionDecision(False, "worse on V", cause=PromotionCause.HEAD_WORSE
     ("heads", "input_scaling"), [(("PE", "V"), "standard"), (("PE", "V", "T"), "quantile"), (("V",), "min_max")]
 )
 def test_a_registered_model_predicts_as_keras_and_the_scalers_do(
-    mlflow_store: str, tmp_path: Path, heads: Sequence[str], input_scaling: str
+    mlflow_store: Address, tmp_path: Path, heads: Sequence[str], input_scaling: str
 ) -> None:
     network = Network(tmp_path / "model", heads, input_scaling=input_scaling)
     register(MlflowTracker.open(sweep_record(), mlflow_store).tracking, network.candidate("plant"), PROMOTED)
@@ -145,7 +146,7 @@ def test_a_registered_model_predicts_as_keras_and_the_scalers_do(
     np.testing.assert_allclose(predictions.to_numpy(), network.expected_predictions(RAW), rtol=1e-6)
 
 
-def test_a_registered_model_loads_without_branchsweep(mlflow_store: str, tmp_path: Path) -> None:
+def test_a_registered_model_loads_without_branchsweep(mlflow_store: Address, tmp_path: Path) -> None:
     networks = {"two": Network(tmp_path / "two", ("PE", "V")), "three": Network(tmp_path / "three", ("PE", "V", "T"))}
     for name, network in networks.items():
         register(MlflowTracker.open(sweep_record(), mlflow_store).tracking, network.candidate(name), PROMOTED)
@@ -157,7 +158,7 @@ def test_a_registered_model_loads_without_branchsweep(mlflow_store: str, tmp_pat
         "-I",
         "-c",
         BLOCK_BRANCHSWEEP + PREDICT_IN_NEW_PROCESS,
-        mlflow_store,
+        str(mlflow_store),
         json.dumps(RAW.to_dict("list")),
         *(f"models:/{name}@champion" for name in networks),
     ]
@@ -172,7 +173,7 @@ def test_a_registered_model_loads_without_branchsweep(mlflow_store: str, tmp_pat
         np.testing.assert_allclose(pd.DataFrame(report["predictions"]).to_numpy(), network.expected_predictions(RAW), rtol=1e-6)
 
 
-def test_the_champion_alias_moves_with_a_promotion_only(mlflow_store: str, tmp_path: Path) -> None:
+def test_the_champion_alias_moves_with_a_promotion_only(mlflow_store: Address, tmp_path: Path) -> None:
     networks = [Network(tmp_path / f"model{seed}", seed=seed) for seed in (1, 2, 3)]
     tracker = MlflowTracker.open(sweep_record(), mlflow_store)
     for network, decision, expected in zip(networks, (PROMOTED, REFUSED, PROMOTED), (0, 0, 2), strict=True):
@@ -185,18 +186,18 @@ def test_the_champion_alias_moves_with_a_promotion_only(mlflow_store: str, tmp_p
 
 def test_a_model_is_registered_through_a_server(mlflow_server: str, tmp_path: Path) -> None:
     network, name = Network(tmp_path / "model"), f"plant-{uuid4().hex[:8]}"
-    tracker = MlflowTracker.open(sweep_record(name=name), mlflow_server)
+    tracker = MlflowTracker.open(sweep_record(name=name), Address(mlflow_server))
     champion = register(tracker.tracking, network.candidate(name), PROMOTED)
     assert tracker.tracking.registry.champion(name) == champion
     shutil.rmtree(network.folder)
-    predictions = load_predictor(f"models:/{name}@champion", mlflow_server)(RAW)
+    predictions = load_predictor(f"models:/{name}@champion", Address(mlflow_server))(RAW)
     np.testing.assert_allclose(predictions.to_numpy(), network.expected_predictions(RAW), rtol=1e-6)
 
 
-def test_a_version_has_tags_of_its_sweep_and_trial(mlflow_store: str, tmp_path: Path) -> None:
+def test_a_version_has_tags_of_its_sweep_and_trial(mlflow_store: Address, tmp_path: Path) -> None:
     tracker = MlflowTracker.open(sweep_record(), mlflow_store)
     register(tracker.tracking, Network(tmp_path / "model").candidate("plant", 7), PROMOTED)
-    client = MlflowClient(mlflow_store, mlflow_store)
+    client = client_of(mlflow_store)
     version = client.get_model_version_by_alias("plant", "champion")
     assert version.tags == {
         "branchsweep.sweep": tracker.run_id,
@@ -226,7 +227,7 @@ def test_a_version_has_tags_of_its_sweep_and_trial(mlflow_store: str, tmp_path: 
     assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": "plant", "version": "1"}]
 
 
-def test_a_model_has_a_signature_an_example_and_requirements(mlflow_store: str, tmp_path: Path) -> None:
+def test_a_model_has_a_signature_an_example_and_requirements(mlflow_store: Address, tmp_path: Path) -> None:
     import mlflow
 
     tracker = MlflowTracker.open(sweep_record(), mlflow_store)
@@ -246,7 +247,7 @@ def test_a_model_has_a_signature_an_example_and_requirements(mlflow_store: str, 
     assert not list(folder.rglob("*.pkl")), "nothing is pickled"
 
 
-def test_predictions_may_warn_of_inputs_outside_the_training_range(mlflow_store: str, tmp_path: Path) -> None:
+def test_predictions_may_warn_of_inputs_outside_the_training_range(mlflow_store: Address, tmp_path: Path) -> None:
     import mlflow
 
     network = Network(tmp_path / "model")
@@ -261,7 +262,7 @@ def test_predictions_may_warn_of_inputs_outside_the_training_range(mlflow_store:
     assert list(model.predict(table).columns) == ["PE", "V"]
 
 
-def test_a_model_without_ranges_cannot_warn(mlflow_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_without_ranges_cannot_warn(mlflow_store: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from branchsweep.tracking.mlflow import model as mlflow_model
 
     signature = mlflow_model.signature
@@ -280,7 +281,7 @@ def test_a_model_without_ranges_cannot_warn(mlflow_store: str, tmp_path: Path, m
         predict(RAW, warn=True)
 
 
-def test_the_files_of_a_model_can_be_downloaded(mlflow_store: str, tmp_path: Path) -> None:
+def test_the_files_of_a_model_can_be_downloaded(mlflow_store: Address, tmp_path: Path) -> None:
     network = Network(tmp_path / "model")
     register(MlflowTracker.open(sweep_record(), mlflow_store).tracking, network.candidate("plant"), PROMOTED)
     target = tmp_path / "fetched"
@@ -294,7 +295,7 @@ def test_the_files_of_a_model_can_be_downloaded(mlflow_store: str, tmp_path: Pat
 
 
 def test_models_of_different_versions_of_the_code_load_in_one_process(
-    mlflow_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mlflow_store: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = Network(tmp_path / "model")
     tracker = MlflowTracker.open(sweep_record(), mlflow_store)
@@ -320,7 +321,7 @@ def test_models_of_different_versions_of_the_code_load_in_one_process(
     ],
 )
 def test_the_error_for_an_unknown_model_names_the_known_ones(
-    mlflow_store: str, tmp_path: Path, uri: str, expected: str
+    mlflow_store: Address, tmp_path: Path, uri: str, expected: str
 ) -> None:
     register(
         MlflowTracker.open(sweep_record(), mlflow_store).tracking, Network(tmp_path / "model").candidate("plant"), PROMOTED
@@ -330,13 +331,13 @@ def test_the_error_for_an_unknown_model_names_the_known_ones(
     assert expected in str(caught.value)
 
 
-def test_the_error_for_a_store_without_models(mlflow_store: str) -> None:
-    with pytest.raises(TrackingError, match=f"'plant'.*{re.escape(mlflow_store)}"):
+def test_the_error_for_a_store_without_models(mlflow_store: Address) -> None:
+    with pytest.raises(TrackingError, match=f"'plant'.*{re.escape(str(mlflow_store))}"):
         load_predictor("models:/plant@champion", mlflow_store)
 
 
-def aliases(store_uri: str, model: str = "plant") -> dict[str, int]:
-    registered = MlflowClient(store_uri, store_uri).get_registered_model(model)
+def aliases(store_uri: Address, model: str = "plant") -> dict[str, int]:
+    registered = client_of(store_uri).get_registered_model(model)
     return {alias: int(version) for alias, version in registered.aliases.items()}
 
 
@@ -346,15 +347,15 @@ class TestChampionHistory:
         return [Network(tmp_path / f"model{seed}", seed=seed) for seed in (1, 2, 3)]
 
     @pytest.fixture
-    def tracker(self, mlflow_store: str) -> MlflowTracker:
+    def tracker(self, mlflow_store: Address) -> MlflowTracker:
         return MlflowTracker.open(sweep_record(), mlflow_store)
 
     @pytest.fixture
-    def registry(self, tracker: MlflowTracker, mlflow_store: str) -> MlflowRegistry:
+    def registry(self, tracker: MlflowTracker, mlflow_store: Address) -> MlflowRegistry:
         return open_registry(mlflow_store)
 
     def test_aliases_name_champion_previous_and_challenger(
-        self, tracker: MlflowTracker, mlflow_store: str, networks: list[Network]
+        self, tracker: MlflowTracker, mlflow_store: Address, networks: list[Network]
     ) -> None:
         seen = []
         for number, decision in enumerate((REFUSED, PROMOTED, REFUSED, PROMOTED)):
@@ -368,7 +369,7 @@ class TestChampionHistory:
         ]
 
     def test_a_rollback_restores_the_previous_champion_bit_for_bit(
-        self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, networks: list[Network]
+        self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: Address, networks: list[Network]
     ) -> None:
         predictions = []
         for network in networks:
@@ -428,20 +429,20 @@ class TestChampionHistory:
         assert [tenure.version for tenure in registry.history("plant").tenures] == [*([1] * 29), 2]
 
     def test_a_store_without_recorded_tenures_can_be_rolled_back(
-        self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, networks: list[Network]
+        self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: Address, networks: list[Network]
     ) -> None:
         for network in networks[:2]:
             register(tracker.tracking, network.candidate("plant"), PROMOTED)
-        client = MlflowClient(mlflow_store, mlflow_store)
+        client = client_of(mlflow_store)
         client.delete_registered_model_alias("plant", "previous")
         client.delete_registered_model_tag("plant", "branchsweep.reigned")
         assert [tenure.version for tenure in registry.history("plant").tenures] == [1, 2]
         assert registry.rollback("plant").restored == 1
 
     def test_without_a_champion_there_is_nothing_to_roll_back(
-        self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, networks: list[Network]
+        self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: Address, networks: list[Network]
     ) -> None:
-        with pytest.raises(TrackingError, match=f"'plant'.*{re.escape(mlflow_store)}"):
+        with pytest.raises(TrackingError, match=f"'plant'.*{re.escape(str(mlflow_store))}"):
             registry.rollback("plant")
         register(tracker.tracking, networks[0].candidate("plant"), REFUSED)
         with pytest.raises(TrackingError, match="'plant'"):
@@ -450,11 +451,11 @@ class TestChampionHistory:
         assert registry.history("plant").tenures == []
 
     def test_of_two_simultaneous_promotions_one_is_refused(
-        self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: str, tmp_path: Path, networks: list[Network]
+        self, tracker: MlflowTracker, registry: MlflowRegistry, mlflow_store: Address, tmp_path: Path, networks: list[Network]
     ) -> None:
         """Both have decided against version 1; they wait for each other, so that they register side by side."""
         register(tracker.tracking, networks[0].candidate("plant"), PROMOTED)
-        processes = [start_python(PROMOTE_IN_NEW_PROCESS, mlflow_store, key, str(tmp_path)) for key in ("first", "second")]
+        processes = [start_python(PROMOTE_IN_NEW_PROCESS, str(mlflow_store), key, str(tmp_path)) for key in ("first", "second")]
         outputs = [process.communicate(timeout=120) for process in processes]
         assert [process.returncode for process in processes] == [0, 0], outputs
         winner, refused = sorted((json.loads(out) for out, _ in outputs), key=lambda report: "error" in report)
@@ -465,11 +466,11 @@ class TestChampionHistory:
         assert f"Version {refused_version}" in refused["error"]
         assert aliases(mlflow_store) == {"champion": winner["version"], "challenger": refused_version, "previous": 1}
         assert [tenure.version for tenure in registry.history("plant").tenures] == [1, winner["version"]]
-        client = MlflowClient(mlflow_store, mlflow_store)
+        client = client_of(mlflow_store)
         assert client.get_model_version("plant", str(refused_version)).tags["branchsweep.crowned"] == "false"
 
     def test_waiting_too_long_for_the_lock_is_an_error(
-        self, tracker: MlflowTracker, mlflow_store: str, networks: list[Network], monkeypatch: pytest.MonkeyPatch
+        self, tracker: MlflowTracker, mlflow_store: Address, networks: list[Network], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("branchsweep.tracking.mlflow.store.LOCK_SECONDS", 0.1)
         with (
@@ -480,8 +481,8 @@ class TestChampionHistory:
         assert tracker.tracking.registry.champion("plant") is None
 
 
-def test_a_champion_of_another_tool_is_named(mlflow_store: str, tmp_path: Path) -> None:
-    client = MlflowClient(mlflow_store, mlflow_store)
+def test_a_champion_of_another_tool_is_named(mlflow_store: Address, tmp_path: Path) -> None:
+    client = client_of(mlflow_store)
     client.create_registered_model("foreign")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "MLmodel").write_text("flavors: {}\n", encoding="utf-8")
@@ -497,12 +498,13 @@ def test_a_champion_of_another_tool_is_named(mlflow_store: str, tmp_path: Path) 
         pass
 
 
-def test_the_lock_of_a_killed_process_is_released(mlflow_store: str, tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_process_is_released(mlflow_store: Address, tmp_path: Path) -> None:
     code = (
-        "import sys, time\nfrom branchsweep.tracking.mlflow.store import store_lock\n"
-        "with store_lock(sys.argv[1]):\n    print('locked', flush=True)\n    time.sleep(60)"
+        "import sys, time\nfrom branchsweep.config.addresses import Address\n"
+        "from branchsweep.tracking.mlflow.store import store_lock\n"
+        "with store_lock(Address(sys.argv[1])):\n    print('locked', flush=True)\n    time.sleep(60)"
     )
-    with start_python(code, mlflow_store) as process:
+    with start_python(code, str(mlflow_store)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "locked\n"
         process.kill()
@@ -513,13 +515,14 @@ def test_the_lock_of_a_killed_process_is_released(mlflow_store: str, tmp_path: P
 PROMOTE_IN_NEW_PROCESS = """
 import json, sys, time
 from pathlib import Path
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.protocols import PromotionDecision
 from contracts.tracking_records import example_candidate, register, sweep_record
 
 store, key, folder = sys.argv[1:]
-tracker = MlflowTracker.open(sweep_record(key), store)
+tracker = MlflowTracker.open(sweep_record(key), Address(store))
 candidate = example_candidate(Path(folder) / key, "plant", 5)
 (Path(folder) / f"{key}.ready").touch()
 while len(list(Path(folder).glob("*.ready"))) < 2:
@@ -534,14 +537,14 @@ print(json.dumps(report))
 
 
 class TestModelFiles:
-    def test_card_and_evidence_are_stored_with_the_version(self, mlflow_store: str, tmp_path: Path) -> None:
+    def test_card_and_evidence_are_stored_with_the_version(self, mlflow_store: Address, tmp_path: Path) -> None:
         card, evidence = "# plant\n\nPredicts PE and V.\n", {"p": 0.01, "heads": {"PE": [0.1, 0.2]}}
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         candidate = Network(tmp_path / "model").candidate(
             "plant", files={"MODEL_CARD.md": card, "experiment.yaml": "name: x\n"}
         )
         register(tracker.tracking, candidate, replace(PROMOTED, evidence=evidence))
-        client = MlflowClient(mlflow_store, mlflow_store)
+        client = client_of(mlflow_store)
         version = client.get_model_version_by_alias("plant", "champion")
         assert version.description == f"{PROMOTED.because}\n\n{card}".strip()
         assert json.loads(version.tags["branchsweep.evidence"]) == evidence
@@ -558,11 +561,11 @@ class TestModelFiles:
                 check_exact=True,
             )
 
-    def test_texts_too_long_for_the_registry_are_in_the_files(self, mlflow_store: str, tmp_path: Path) -> None:
+    def test_texts_too_long_for_the_registry_are_in_the_files(self, mlflow_store: Address, tmp_path: Path) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         candidate = Network(tmp_path / "model").candidate("plant", files={"MODEL_CARD.md": "x" * 5000})
         register(tracker.tracking, candidate, replace(PROMOTED, evidence={"rows": list(range(4000))}))
-        version = MlflowClient(mlflow_store, mlflow_store).get_model_version("plant", "1")
+        version = client_of(mlflow_store).get_model_version("plant", "1")
         assert version.description == PROMOTED.because
         assert "branchsweep.evidence" not in version.tags
         with tracker.tracking.registry.model_files("plant", 1) as folder:
@@ -576,7 +579,7 @@ def served(mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     folder = tmp_path_factory.mktemp("served")
     uri = f"sqlite:///{shutil.copy(mlflow_template, folder / 'mlflow.db')}"
     network = Network(folder / "model")
-    register(MlflowTracker.open(sweep_record(), uri).tracking, network.candidate("plant"), PROMOTED)
+    register(MlflowTracker.open(sweep_record(), Address(uri)).tracking, network.candidate("plant"), PROMOTED)
     port = free_port()
     served_model = ["models", "serve", "-m", "models:/plant@champion", "--env-manager", "local"]
     command = [sys.executable, "-P", "-m", "mlflow", *served_model, "-h", "127.0.0.1", "-p", str(port)]
@@ -638,9 +641,9 @@ class TestServedOverHttp:
         assert "RH" in response.json()["message"]
 
 
-def test_a_champion_set_by_hand_has_no_value(mlflow_store: str, tmp_path: Path) -> None:
+def test_a_champion_set_by_hand_has_no_value(mlflow_store: Address, tmp_path: Path) -> None:
     tracker = MlflowTracker.open(sweep_record(), mlflow_store)
-    client = MlflowClient(mlflow_store, mlflow_store)
+    client = client_of(mlflow_store)
     client.create_registered_model("foreign")
     version = client.create_model_version("foreign", (tmp_path / "anything").as_uri(), run_id=tracker.run_id)
     client.set_registered_model_alias("foreign", "champion", version.version)
@@ -696,7 +699,7 @@ class TestPredictor:
         assert predictor.predict(predictor.example).notna().all(axis=None)
 
 
-def test_a_table_that_does_not_fit_is_a_data_error(mlflow_store: str, tmp_path: Path) -> None:
+def test_a_table_that_does_not_fit_is_a_data_error(mlflow_store: Address, tmp_path: Path) -> None:
     register(
         MlflowTracker.open(sweep_record(), mlflow_store).tracking, Network(tmp_path / "model").candidate("plant"), PROMOTED
     )

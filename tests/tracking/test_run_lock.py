@@ -11,17 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow.run_lock import EXPIRY_SECONDS, LockOwner
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from contracts.results import exact_texts, example_result
 from contracts.tracking_records import sweep_record
-
-
-def client_of(tracker: MlflowTracker) -> MlflowClient:
-    return MlflowClient(tracker.tracking_uri, tracker.tracking_uri)
+from recorded_runs import client_of
 
 
 def stored_owner(tracker: MlflowTracker) -> LockOwner | None:
@@ -41,7 +38,7 @@ def store_owner(tracker: MlflowTracker, other_owner: LockOwner) -> None:
 
 
 @pytest.fixture
-def tracker(mlflow_store: str) -> MlflowTracker:
+def tracker(mlflow_store: Address) -> MlflowTracker:
     return MlflowTracker.open(sweep_record(), mlflow_store)
 
 
@@ -145,7 +142,7 @@ def test_an_expired_lock_is_taken_and_its_owner_named(tracker: MlflowTracker) ->
     assert exact_texts(taken_over.recorded_results()) == exact_texts([example_result(0)])
 
 
-def test_of_two_simultaneous_starts_one_is_refused(mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_simultaneous_starts_one_is_refused(mlflow_store: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other process creates its run after this one looked for a run and before it created its own."""
     first = MlflowTracker.open(sweep_record(), mlflow_store)
     store_owner(first, owner_elsewhere())

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 from mlflow.entities import Metric
 
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.tracking import sqlite_reader
 from branchsweep.tracking.mlflow.run_store import MlflowRunStore
@@ -26,11 +26,12 @@ from branchsweep.tracking.tracking_uri import database_file
 from contracts.results import exact_texts, example_result
 from contracts.tracking_records import sweep_record
 from processes import run_python
+from recorded_runs import client_of
 from store_readers import assert_readers_agree, sqlite_run_store
 
 
 @pytest.fixture
-def store_of_all_kinds(mlflow_store: str) -> str:
+def store_of_all_kinds(mlflow_store: Address) -> Address:
     """A store with sweeps of one name, a running sweep, and deleted runs and experiments."""
     first = MlflowTracker.open(sweep_record("key"), mlflow_store)
     first.record([example_result(number) for number in range(6)])
@@ -39,7 +40,7 @@ def store_of_all_kinds(mlflow_store: str) -> str:
     resumed.record([example_result(number) for number in (2, 0, 1)])
     deleted = MlflowTracker.open(replace(sweep_record("other"), name="gone"), mlflow_store)
     deleted.record([example_result(0)])
-    client = MlflowClient(mlflow_store)
+    client = client_of(mlflow_store)
     client.delete_experiment(deleted.experiment_id)
     trials = client.search_runs([resumed.experiment_id], f"tags.`branchsweep.sweep` = '{resumed.run_id}'")
     client.delete_run(trials[0].info.run_id)
@@ -62,11 +63,11 @@ def store_of_all_kinds(mlflow_store: str) -> str:
     return mlflow_store
 
 
-def test_both_readers_read_the_same(store_of_all_kinds: str) -> None:
+def test_both_readers_read_the_same(store_of_all_kinds: Address) -> None:
     assert assert_readers_agree(store_of_all_kinds) == 6 + 2
 
 
-def test_runs_of_one_start_time_are_read_in_the_same_order(store_of_all_kinds: str) -> None:
+def test_runs_of_one_start_time_are_read_in_the_same_order(store_of_all_kinds: Address) -> None:
     file = database_file(store_of_all_kinds)
     assert file is not None
     with closing(sqlite3.connect(file)) as store, store:
@@ -74,7 +75,7 @@ def test_runs_of_one_start_time_are_read_in_the_same_order(store_of_all_kinds: s
     assert_readers_agree(store_of_all_kinds)
 
 
-def test_a_recorded_sweep_is_what_its_tracker_reads(store_of_all_kinds: str) -> None:
+def test_a_recorded_sweep_is_what_its_tracker_reads(store_of_all_kinds: Address) -> None:
     tracker = MlflowTracker.open(sweep_record("key"), store_of_all_kinds)
     recorded = open_recorded_sweep(store_of_all_kinds, tracker.run_id)
     assert isinstance(recorded._store, SqliteRunStore)
@@ -88,28 +89,28 @@ def test_a_recorded_sweep_is_what_its_tracker_reads(store_of_all_kinds: str) -> 
 
 
 def test_a_recorded_sweep_is_read_through_a_server(mlflow_server: str) -> None:
-    tracker = MlflowTracker.open(replace(sweep_record("key"), name="through a server"), mlflow_server, fresh=True)
+    tracker = MlflowTracker.open(replace(sweep_record("key"), name="through a server"), Address(mlflow_server), fresh=True)
     tracker.record([example_result(number) for number in range(3)])
-    recorded = open_recorded_sweep(mlflow_server, tracker.run_id)
+    recorded = open_recorded_sweep(Address(mlflow_server), tracker.run_id)
     assert isinstance(recorded._store, MlflowRunStore)
     assert exact_texts(recorded.recorded_results()) == exact_texts(tracker.recorded_results())
     assert recorded.yaml == tracker.sweep.yaml
     assert [epoch for epoch, _ in recorded.curves(2)["V"]][:2] == [1, 6]
 
 
-def test_the_schema_of_this_mlflow_is_known(mlflow_store: str) -> None:
+def test_the_schema_of_this_mlflow_is_known(mlflow_store: Address) -> None:
     """After an upgrade of MLflow: add its revision to `sqlite_reader.REVISIONS` if the tests above pass with it."""
     assert isinstance(open_run_store(mlflow_store), SqliteRunStore)
 
 
 def test_unknown_stores_are_read_by_mlflows_client(
-    mlflow_store: str, store_of_all_kinds: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mlflow_store: Address, store_of_all_kinds: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert sqlite_reader.open_sqlite_run_store("http://127.0.0.1:5000") is None
-    assert sqlite_reader.open_sqlite_run_store(f"sqlite:///{tmp_path}/no store") is None
+    assert sqlite_reader.open_sqlite_run_store(Address("http://127.0.0.1:5000")) is None
+    assert sqlite_reader.open_sqlite_run_store(Address(f"sqlite:///{tmp_path}/no store")) is None
     (tmp_path / "no.db").write_text("no database, and long enough to be read as one " * 20, encoding="utf-8")
-    assert sqlite_reader.open_sqlite_run_store(f"sqlite:///{tmp_path}/no.db") is None
-    assert sqlite_reader.open_sqlite_run_store(f"{mlflow_store}?timeout=3") is None
+    assert sqlite_reader.open_sqlite_run_store(Address(f"sqlite:///{tmp_path}/no.db")) is None
+    assert sqlite_reader.open_sqlite_run_store(Address(f"{mlflow_store}?timeout=3")) is None
     with monkeypatch.context() as workspaces:
         workspaces.setenv("MLFLOW_ENABLE_WORKSPACES", "true")
         assert sqlite_reader.open_sqlite_run_store(mlflow_store) is None
@@ -119,18 +120,18 @@ def test_unknown_stores_are_read_by_mlflows_client(
     shutil.copy(file, later)
     with closing(sqlite3.connect(later)) as store, store:
         store.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
-    assert sqlite_reader.open_sqlite_run_store(f"sqlite:///{later}") is None
+    assert sqlite_reader.open_sqlite_run_store(Address(f"sqlite:///{later}")) is None
     with pytest.raises(TrackingError, match="mlflow db upgrade"):
-        list_sweeps(f"sqlite:///{later}")
+        list_sweeps(Address(f"sqlite:///{later}"))
 
 
 def test_a_missing_store_is_an_error_and_not_created(tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match=rf"{re.escape(str(tmp_path))}/nosuch\.db"):
-        list_sweeps(f"sqlite:///{tmp_path}/nosuch.db")
+        list_sweeps(Address(f"sqlite:///{tmp_path}/nosuch.db"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_experiment_file_is_an_error(store_of_all_kinds: str) -> None:
+def test_a_missing_experiment_file_is_an_error(store_of_all_kinds: Address) -> None:
     sweep = open_recorded_sweep(store_of_all_kinds)
     file = database_file(store_of_all_kinds)
     assert file is not None
@@ -140,7 +141,7 @@ def test_a_missing_experiment_file_is_an_error(store_of_all_kinds: str) -> None:
     assert len(sweep.recorded_results()) == 2
 
 
-def test_reading_writes_nothing(store_of_all_kinds: str) -> None:
+def test_reading_writes_nothing(store_of_all_kinds: Address) -> None:
     file = database_file(store_of_all_kinds)
     assert file is not None
     with closing(sqlite_reader.connect(file)) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
@@ -150,13 +151,13 @@ def test_reading_writes_nothing(store_of_all_kinds: str) -> None:
     assert sorted(entry.name for entry in file.parent.iterdir()) == before
 
 
-def test_showing_imports_nothing_heavy(store_of_all_kinds: str) -> None:
+def test_showing_imports_nothing_heavy(store_of_all_kinds: Address) -> None:
     """So that `show` starts at once."""
     code = (
         "import sys, json; from branchsweep.cli import app; app(['show', 'contract', '--json'], standalone_mode=False);"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     )
-    process = run_python(code, variables={"MLFLOW_TRACKING_URI": store_of_all_kinds})
+    process = run_python(code, variables={"MLFLOW_TRACKING_URI": str(store_of_all_kinds)})
     assert process.returncode == 0, process.stderr
     sweep_json, modules = process.stdout.splitlines()
     assert json.loads(sweep_json)["recorded"] == 2

@@ -18,10 +18,10 @@ from uuid import uuid4
 
 import mlflow.artifacts
 import pytest
-from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.types import Schema
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.sections.objective import Objective
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.metrics.objectives import hypervolume
@@ -52,6 +52,7 @@ from contracts.tracker import TrackerContract
 from contracts.tracking_records import OpenTracking, example_candidate, register, sweep_record
 from mlflow_views import decode_state
 from processes import start_python
+from recorded_runs import client_of
 from scores import SCORE_METRICS, head_score
 
 
@@ -68,7 +69,7 @@ class TestMemory(TrackerContract, RegistryContract, AuditContract):
 
 class TestMlflow(TrackerContract, RegistryContract, AuditContract):
     @pytest.fixture
-    def opened(self, mlflow_store: str) -> OpenTracking:
+    def opened(self, mlflow_store: Address) -> OpenTracking:
         def open_tracking(record: SweepRecord, fresh: bool = False) -> Tracking:
             return MlflowTracker.open(record, mlflow_store, fresh).tracking
 
@@ -81,7 +82,7 @@ class TestMlflowServer(TrackerContract, RegistryContract, AuditContract):
         name = f"contract-{uuid4().hex[:8]}"  # the server is shared by all tests
 
         def open_tracking(record: SweepRecord, fresh: bool = False) -> Tracking:
-            return MlflowTracker.open(replace(record, name=name), mlflow_server, fresh).tracking
+            return MlflowTracker.open(replace(record, name=name), Address(mlflow_server), fresh).tracking
 
         return open_tracking
 
@@ -95,10 +96,6 @@ def test_the_hypervolume_of_the_recorded_front_is_that_of_all_trials() -> None:
         assert history.progress_metrics["hypervolume"] == pytest.approx(hypervolume(points))
 
 
-def client_of(tracker: MlflowTracker) -> MlflowClient:
-    return MlflowClient(tracker.tracking_uri, tracker.tracking_uri)
-
-
 def children(tracker: MlflowTracker) -> list[Run]:
     query = f"tags.`mlflow.parentRunId` = '{tracker.run_id}'"
     return list(client_of(tracker).search_runs([tracker.experiment_id], query, order_by=["start_time ASC"]))
@@ -109,7 +106,7 @@ def history(tracker: MlflowTracker, run_id: str, metric: str) -> list[tuple[int,
 
 
 class TestStoredRuns:
-    def test_the_run_of_a_sweep_has_facts_and_files(self, mlflow_store: str) -> None:
+    def test_the_run_of_a_sweep_has_facts_and_files(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         run = client_of(tracker).get_run(tracker.run_id)
         assert run.info.run_name == "contract"
@@ -129,7 +126,7 @@ class TestStoredRuns:
         assert experiment.name == "contract"
         assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
-    def test_files_are_in_mlruns_beside_the_database(self, mlflow_store: str, tmp_path: Path) -> None:
+    def test_files_are_in_mlruns_beside_the_database(self, mlflow_store: Address, tmp_path: Path) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker.finish({}, "", {"summary.json": '{"é": 1}'}, "# Done")
         folder = tmp_path / "mlruns" / "contract" / tracker.run_id / "artifacts"
@@ -139,7 +136,7 @@ class TestStoredRuns:
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.note.content"] == "# Done"
 
-    def test_files_in_folders_are_read_back(self, mlflow_store: str) -> None:
+    def test_files_in_folders_are_read_back(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         picture = bytes(range(256))
         tracker.finish({}, "", {"plots/course.png": picture, "predictions.csv": "head,é\n"})
@@ -149,7 +146,7 @@ class TestStoredRuns:
         assert reader.artifact("plots/other.png") is None
         assert reader.artifact("nowhere/course.png") is None
 
-    def test_files_are_logged_again_when_a_sweep_is_resumed(self, mlflow_store: str) -> None:
+    def test_files_are_logged_again_when_a_sweep_is_resumed(self, mlflow_store: Address) -> None:
         def file_text(name: str) -> str:
             return mlflow.artifacts.load_text(f"{client_of(tracker).get_run(tracker.run_id).info.artifact_uri}/{name}")
 
@@ -160,14 +157,14 @@ class TestStoredRuns:
         resumed.record([example_result(0)])
         assert file_text("environment.json") == '{"cores": 64}'
 
-    def test_a_resumed_sweep_has_the_environment_of_its_earlier_process(self, mlflow_store: str) -> None:
+    def test_a_resumed_sweep_has_the_environment_of_its_earlier_process(self, mlflow_store: Address) -> None:
         first = MlflowTracker.open(sweep_record(environment={"device": "processor"}), mlflow_store)
         resumed = MlflowTracker.open(sweep_record(environment={"device": "Tesla T4"}), mlflow_store)
         assert first.earlier_environment["device"] == resumed.earlier_environment["device"] == "processor"
         resumed.record([example_result(0)])
         assert MlflowTracker.open(sweep_record(), mlflow_store).earlier_environment["device"] == "Tesla T4"
 
-    def test_a_sweep_has_views(self, mlflow_store: str) -> None:
+    def test_a_sweep_has_views(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(dimensions=["trunk.depth"]), mlflow_store)
         tags = client_of(tracker).get_experiment(tracker.experiment_id).tags
         query = f"tags.`branchsweep.sweep` = '{tracker.run_id}'"
@@ -182,7 +179,7 @@ class TestStoredRuns:
         assert [run.data.tags["branchsweep.trial"] for run in found] == ["1", "0"], "a query that MLflow understands"
         assert [sweep.view for sweep in list_sweeps(mlflow_store)] == [tracker.run_id]
 
-    def test_runs_have_the_table_as_input(self, mlflow_store: str) -> None:
+    def test_runs_have_the_table_as_input(self, mlflow_store: Address) -> None:
         table = TableRecord("file", "/data/plant.csv", "0123456789abcdef" * 4, 1200, "plant.csv", ["AT", "PE"])
         tracker = MlflowTracker.open(sweep_record(table=table), mlflow_store)
         tracker.record([example_result(0)])
@@ -202,7 +199,7 @@ class TestStoredRuns:
         inputs = client_of(without).get_run(without.run_id).inputs
         assert inputs is not None and inputs.dataset_inputs == []
 
-    def test_links_open_the_runs_of_trials(self, mlflow_store: str) -> None:
+    def test_links_open_the_runs_of_trials(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker.record([example_result(number) for number in range(3)])
         runs = {int(run.data.tags["branchsweep.trial"]): run.info.run_id for run in children(tracker)}
@@ -213,7 +210,7 @@ class TestStoredRuns:
             assert pages.file("a.html") == file_page(tracker.experiment_id, tracker.run_id, "a.html")
             assert pages.version("plant", 3) == version_page("plant", 3)
 
-    def test_a_trial_is_a_run_below_the_sweep(self, mlflow_store: str) -> None:
+    def test_a_trial_is_a_run_below_the_sweep(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         result = example_result(0)
         tracker.record([result])
@@ -239,7 +236,7 @@ class TestStoredRuns:
             "seconds",
         }
 
-    def test_a_curve_has_at_most_25_points_with_first_and_last(self, mlflow_store: str) -> None:
+    def test_a_curve_has_at_most_25_points_with_first_and_last(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         result = example_result(0)
         tracker.record([result])
@@ -251,7 +248,7 @@ class TestStoredRuns:
         assert all(value == curve[step - 1] for step, value in points)
         assert {later - earlier for (earlier, _), (later, _) in pairwise(points)} <= {4, 5, 6}
 
-    def test_failed_and_pruned_trials_have_status_cause_and_reason(self, mlflow_store: str) -> None:
+    def test_failed_and_pruned_trials_have_status_cause_and_reason(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker.record([example_result(17, Status.FAILED), example_result(18, Status.PRUNED)])
         failed, pruned = children(tracker)
@@ -261,7 +258,7 @@ class TestStoredRuns:
         assert (pruned.info.run_name, pruned.info.status) == ("018  PE 0.960  V 0.740  PRUNED", "FINISHED")
         assert (pruned.data.tags["branchsweep.status"], pruned.data.tags["branchsweep.cause"]) == ("PRUNED", "pruned")
 
-    def test_the_best_scores_are_metrics_of_the_sweep(self, mlflow_store: str) -> None:
+    def test_the_best_scores_are_metrics_of_the_sweep(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker.record([example_result(2), example_result(1, Status.FAILED)])
         MlflowTracker.open(sweep_record(), mlflow_store).record([example_result(9, Status.PRUNED), example_result(4)])
@@ -269,7 +266,7 @@ class TestStoredRuns:
         assert history(tracker, tracker.run_id, "best_r2/PE") == [(2, r2[2]), (4, r2[4])]
         assert history(tracker, tracker.run_id, "trials/failed") == [(2, 1.0), (4, 1.0)]
 
-    def test_a_trial_of_three_heads_is_read_back(self, mlflow_store: str) -> None:
+    def test_a_trial_of_three_heads_is_read_back(self, mlflow_store: Address) -> None:
         record = sweep_record(heads={"a": "", "b_2": "K", "c-3": "%"})
         tracker = MlflowTracker.open(record, mlflow_store)
         heads = {head: head_score(0.5 + index / 10, 0.01, 2.0, 1.0) for index, head in enumerate(record.heads)}
@@ -278,14 +275,14 @@ class TestStoredRuns:
         assert exact_texts(tracker.recorded_results()) == exact_texts([result])
         assert children(tracker)[0].info.run_name == "003  a 0.500  b_2 0.600  c-3 0.700"
 
-    def test_trials_of_several_result_pages_are_read_back(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_trials_of_several_result_pages_are_read_back(self, mlflow_store: Address, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("branchsweep.tracking.mlflow.store.PAGE", 3)
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         results = [example_result(number) for number in range(8)]
         tracker.record(results)
         assert exact_texts(tracker.recorded_results()) == exact_texts(results)
 
-    def test_a_resumed_sweep_is_running_once_it_records(self, mlflow_store: str) -> None:
+    def test_a_resumed_sweep_is_running_once_it_records(self, mlflow_store: Address) -> None:
         first = MlflowTracker.open(sweep_record(), mlflow_store)
         first.finish({}, "", {})
         later = MlflowTracker.open(sweep_record(yaml="name: contract  # more trials\n"), mlflow_store)
@@ -296,14 +293,14 @@ class TestStoredRuns:
 
 
 class TestTestAudit:
-    def test_an_evaluation_is_recorded_with_its_time(self, mlflow_store: str) -> None:
+    def test_an_evaluation_is_recorded_with_its_time(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker.tracking.test_audit.record_evaluation("trial 3")
         (evaluation,) = json.loads(client_of(tracker).get_run(tracker.run_id).data.tags["branchsweep.meetings"])
         assert evaluation["who"] == "trial 3"
         assert datetime.now(UTC) - datetime.fromisoformat(evaluation["when"]) < timedelta(minutes=1)
 
-    def test_evaluations_of_deleted_sweeps_count(self, mlflow_store: str) -> None:
+    def test_evaluations_of_deleted_sweeps_count(self, mlflow_store: Address) -> None:
         records = [sweep_record(name=name, test_digest="split") for name in ("first", "second", "third")]
         run, experiment, rest = (MlflowTracker.open(record, mlflow_store) for record in records)
         for tracker in (run, experiment, rest):
@@ -312,7 +309,7 @@ class TestTestAudit:
         client_of(run).delete_experiment(experiment.experiment_id)
         assert rest.tracking.test_audit.evaluations("split") == 3
 
-    def test_many_evaluations_are_all_recorded(self, mlflow_store: str) -> None:
+    def test_many_evaluations_are_all_recorded(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(test_digest="split"), mlflow_store)
         names = [f"finalist {number} {'x' * 900}" for number in range(20)]
         for name in names + names:
@@ -321,7 +318,7 @@ class TestTestAudit:
 
 
 class TestInterrupted:
-    def test_a_half_written_trial_is_ignored_and_replaced(self, mlflow_store: str) -> None:
+    def test_a_half_written_trial_is_ignored_and_replaced(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker.record([example_result(0)])
         tags = serialization.trial_tags(example_result(1), tracker.run_id)
@@ -332,14 +329,14 @@ class TestInterrupted:
         assert exact_texts(resumed.recorded_results()) == exact_texts([example_result(0), example_result(1)])
         assert [run.data.tags["branchsweep.trial"] for run in children(resumed)] == ["0", "1"]
 
-    def test_a_finished_sweep_has_no_half_written_trials(self, mlflow_store: str) -> None:
+    def test_a_finished_sweep_has_no_half_written_trials(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker.record([example_result(0)])
         client_of(tracker).create_run(tracker.experiment_id, tags=serialization.trial_tags(example_result(1), tracker.run_id))
         tracker.finish({}, "", {})
         assert [run.data.tags["branchsweep.trial"] for run in children(tracker)] == ["0"]
 
-    def test_lost_progress_is_recorded_when_the_sweep_finishes(self, mlflow_store: str) -> None:
+    def test_lost_progress_is_recorded_when_the_sweep_finishes(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker._write(example_result(0))  # and killed before the sweep's own run was updated
         resumed = MlflowTracker.open(sweep_record(), mlflow_store)
@@ -350,19 +347,20 @@ class TestInterrupted:
 
     @pytest.mark.parametrize("moment", [0.0, 0.012])
     def test_a_process_killed_while_recording_loses_no_recorded_trial(
-        self, mlflow_store: str, tmp_path: Path, moment: float
+        self, mlflow_store: Address, tmp_path: Path, moment: float
     ) -> None:
         recording_code = """
 import itertools, sys
 from contracts.results import example_result
 from contracts.tracking_records import sweep_record
+from branchsweep.config.addresses import Address
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
-tracker = MlflowTracker.open(sweep_record(), sys.argv[1])
+tracker = MlflowTracker.open(sweep_record(), Address(sys.argv[1]))
 for number in itertools.count():
     tracker.record([example_result(number)])
     print(number, flush=True)
 """
-        with start_python(recording_code, mlflow_store, cwd=tmp_path) as process:
+        with start_python(recording_code, str(mlflow_store), cwd=tmp_path) as process:
             assert process.stdout is not None
             for _ in range(4):
                 n_recorded = int(process.stdout.readline())
@@ -400,11 +398,11 @@ tracker.finish({}, "", {"a.txt": "a"})
             "mlruns",
         ]
         assert len(list((folder / "mlruns" / "contract").glob("*/artifacts/a.txt"))) == 1
-        (sweep,) = list_sweeps(f"sqlite:///{folder / 'mlflow.db'}")
+        (sweep,) = list_sweeps(Address(f"sqlite:///{folder / 'mlflow.db'}"))
         assert sweep.trials["complete"] == 1
 
-    def test_the_environment_variable_names_the_store(self, mlflow_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_store)
+    def test_the_environment_variable_names_the_store(self, mlflow_store: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", str(mlflow_store))
         assert MlflowTracker.open(sweep_record()).tracking_uri == mlflow_store
 
     def test_two_processes_can_create_the_same_store_at_once(self, tmp_path: Path) -> None:
@@ -417,11 +415,11 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
 """
         processes = [start_python(code, key, cwd=tmp_path) for key in ("first", "second")]
         assert [(process.communicate(), process.returncode) for process in processes] == [(("", ""), 0)] * 2
-        sweeps = list_sweeps(f"sqlite:///{tmp_path / 'mlflow.db'}")
+        sweeps = list_sweeps(Address(f"sqlite:///{tmp_path / 'mlflow.db'}"))
         assert [sweep.trials["complete"] for sweep in sweeps] == [1, 1]
         assert not list(tmp_path.glob("mlflow.db.new-*"))
 
-    def test_readers_do_not_block_the_sweep(self, mlflow_store: str, tmp_path: Path) -> None:
+    def test_readers_do_not_block_the_sweep(self, mlflow_store: Address, tmp_path: Path) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         with sqlite3.connect(tmp_path / "mlflow.db") as reader:
             reader.execute("BEGIN")
@@ -456,7 +454,7 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
         (tmp_path / "folder").mkdir()
         start = time.monotonic()
         with pytest.raises(TrackingError) as caught:
-            MlflowTracker.open(sweep_record(), uri)
+            MlflowTracker.open(sweep_record(), Address(uri))
         assert [value for value in values if value not in caught.value.message] == []
         assert "secret" not in str(caught.value)
         assert time.monotonic() - start < 5
@@ -471,23 +469,25 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
             address = f"http://127.0.0.1:{silent_socket.getsockname()[1]}"
             start = time.monotonic()
             with pytest.raises(TrackingServerUnavailableError, match=address):
-                MlflowTracker.open(sweep_record(), address)
+                MlflowTracker.open(sweep_record(), Address(address))
         assert time.monotonic() - start < 10
 
-    def test_a_database_of_another_version_is_an_error_that_names_the_remedy(self, mlflow_store: str, tmp_path: Path) -> None:
+    def test_a_database_of_another_version_is_an_error_that_names_the_remedy(
+        self, mlflow_store: Address, tmp_path: Path
+    ) -> None:
         with sqlite3.connect(tmp_path / "mlflow.db") as connection:
             connection.execute("UPDATE alembic_version SET version_num = 'cfd24bdc0731'")
         connection.close()
         with pytest.raises(TrackingError, match="mlflow db upgrade sqlite:///"):
             MlflowTracker.open(sweep_record(), mlflow_store)
 
-    def test_a_deleted_experiment_is_an_error_that_names_the_remedy(self, mlflow_store: str) -> None:
+    def test_a_deleted_experiment_is_an_error_that_names_the_remedy(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         client_of(tracker).delete_experiment(tracker.experiment_id)
         with pytest.raises(TrackingError, match=f"mlflow experiments restore -x {tracker.experiment_id}"):
             MlflowTracker.open(sweep_record(), mlflow_store)
 
-    def test_a_store_that_disappears_is_an_error(self, mlflow_store: str, tmp_path: Path) -> None:
+    def test_a_store_that_disappears_is_an_error(self, mlflow_store: Address, tmp_path: Path) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         with sqlite3.connect(tmp_path / "mlflow.db") as connection:
             connection.execute("DROP TABLE metrics")
@@ -498,14 +498,14 @@ MlflowTracker.open(sweep_record(sys.argv[1])).record([example_result(0)])
 
 class TestReading:
     @pytest.fixture
-    def store(self, mlflow_store: str) -> str:
+    def store(self, mlflow_store: Address) -> Address:
         for name, count in (("alpha", 2), ("beta", 1), ("alpha", 3)):
             tracker = MlflowTracker.open(sweep_record(name=name), mlflow_store, fresh=True)
             tracker.record([example_result(number) for number in range(count)])
         tracker.finish({}, "done", {})
         return mlflow_store
 
-    def test_sweeps_are_listed_newest_first(self, store: str) -> None:
+    def test_sweeps_are_listed_newest_first(self, store: Address) -> None:
         sweeps = list_sweeps(store)
         assert [(sweep.name, sweep.status, sweep.trials["complete"]) for sweep in sweeps] == [
             ("alpha", "FINISHED", 3),
@@ -518,7 +518,7 @@ class TestReading:
         assert sweeps[0].data == "embedded"
         assert sweeps[0].started.tzinfo is not None
 
-    def test_a_sweep_is_found_by_run_id_prefix_and_name(self, store: str) -> None:
+    def test_a_sweep_is_found_by_run_id_prefix_and_name(self, store: Address) -> None:
         newest, beta, oldest = list_sweeps(store)
         for named, expected in (
             (oldest.run_id, oldest),
@@ -535,11 +535,11 @@ class TestReading:
         assert found.conclusion.summary == "done"
         assert found.sweep == sweep_record(name="alpha")
 
-    def test_the_error_for_an_unknown_sweep_names_the_known_ones(self, store: str) -> None:
+    def test_the_error_for_an_unknown_sweep_names_the_known_ones(self, store: Address) -> None:
         with pytest.raises(TrackingError, match=r"alpha \(\w{8}\), beta .*'beta'"):
             open_existing(store, "betta")
 
-    def test_an_ambiguous_prefix_is_an_error(self, mlflow_store: str) -> None:
+    def test_an_ambiguous_prefix_is_an_error(self, mlflow_store: Address) -> None:
         ids = [
             MlflowTracker.open(sweep_record(str(key)), mlflow_store).run_id for key in range(17)
         ]  # of 17 ids two begin with the same of 16 letters
@@ -547,7 +547,7 @@ class TestReading:
         with pytest.raises(TrackingError, match=r"contract \(\w+"):
             open_existing(mlflow_store, letter)
 
-    def test_a_trial_is_found_by_run_id_and_prefix(self, store: str) -> None:
+    def test_a_trial_is_found_by_run_id_and_prefix(self, store: Address) -> None:
         newest, beta, _ = (open_existing(store, sweep.run_id) for sweep in list_sweeps(store))
         for tracker in (newest, beta):
             for run in children(tracker):
@@ -556,7 +556,7 @@ class TestReading:
                     assert (found.run_id, str(number)) == (tracker.run_id, run.data.tags["branchsweep.trial"])
                     assert found.recorded_results() == tracker.recorded_results()
 
-    def test_a_run_that_is_not_one_trial_is_an_error(self, mlflow_store: str) -> None:
+    def test_a_run_that_is_not_one_trial_is_an_error(self, mlflow_store: Address) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)
         tracker.record([example_result(number) for number in range(17)])  # of 17 ids two begin with the same of 16 letters
         (letter, _), *_ = Counter(run.info.run_id[0] for run in children(tracker)).most_common(1)
@@ -574,11 +574,11 @@ class TestReading:
     def test_reading_creates_no_store(self, tmp_path: Path) -> None:
         missing = tmp_path / "nowhere" / "mlflow.db"
         with pytest.raises(TrackingError, match=re.escape(str(missing))):
-            list_sweeps(f"sqlite:///{missing}")
+            list_sweeps(Address(f"sqlite:///{missing}"))
         assert not missing.parent.exists()
 
-    def test_an_empty_store_is_an_error(self, mlflow_store: str) -> None:
-        with pytest.raises(TrackingError, match=re.escape(mlflow_store)):
+    def test_an_empty_store_is_an_error(self, mlflow_store: Address) -> None:
+        with pytest.raises(TrackingError, match=re.escape(str(mlflow_store))):
             open_existing(mlflow_store)
 
 
@@ -675,13 +675,14 @@ class TestSerialization:
 class TestTrackingUri:
     def test_paths_in_tracking_uris_are_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
-        assert resolve_tracking_uri(None) == f"sqlite:///{tmp_path}/mlflow.db"
-        assert resolve_tracking_uri("sqlite:///store/x.db?timeout=3") == f"sqlite:///{tmp_path}/store/x.db?timeout=3"
-        assert resolve_tracking_uri(f"sqlite:///{tmp_path}/x.db") == f"sqlite:///{tmp_path}/x.db"
-        assert resolve_tracking_uri("https://tracking.example:8443/mlflow") == "https://tracking.example:8443/mlflow"
+        assert str(resolve_tracking_uri(None)) == f"sqlite:///{tmp_path}/mlflow.db"
+        relative = resolve_tracking_uri(Address("sqlite:///store/x.db?timeout=3"))
+        assert str(relative) == f"sqlite:///{tmp_path}/store/x.db?timeout=3"
+        for given in (f"sqlite:///{tmp_path}/x.db", "https://ada:pw@tracking.example:8443/mlflow"):
+            assert resolve_tracking_uri(Address(given)) == Address(given)
 
     def test_the_ui_command_serves_the_store_at_host_and_port(self, tmp_path: Path) -> None:
-        command, variables = ui_command(f"sqlite:///{tmp_path}/x.db", "127.0.0.1", 5050)
+        command, variables = ui_command(Address(f"sqlite:///{tmp_path}/x.db"), "127.0.0.1", 5050)
         assert command[:5] == [sys.executable, "-P", "-m", "mlflow", "ui"]
         options = dict(zip(command[5::2], command[6::2], strict=True))
         assert options.items() >= {"--host": "127.0.0.1", "--port": "5050"}.items()
@@ -689,13 +690,13 @@ class TestTrackingUri:
 
     def test_the_ui_command_has_no_password_for_everybody_to_read(self) -> None:
         address = "postgresql://ada:MARKED@db.example/mlflow"
-        command, variables = ui_command(address, "127.0.0.1", 5050)
+        command, variables = ui_command(Address(address), "127.0.0.1", 5050)
         assert not any("MARKED" in word for word in command)
         assert variables["MLFLOW_BACKEND_STORE_URI"] == address
 
     def test_a_server_has_no_ui_command(self) -> None:
         with pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:5000"):
-            ui_command("http://127.0.0.1:5000", "127.0.0.1", 5001)
+            ui_command(Address("http://127.0.0.1:5000"), "127.0.0.1", 5001)
 
     def test_links_open_the_view_of_model_training(self) -> None:
         assert link("http://127.0.0.1:5000/", experiment_page("7")) == (
@@ -718,7 +719,7 @@ class TestServer:
         self, mlflow_server: str, tmp_path: Path
     ) -> None:
         name = f"served-{uuid4().hex[:8]}"
-        tracker = MlflowTracker.open(sweep_record(name=name), mlflow_server)
+        tracker = MlflowTracker.open(sweep_record(name=name), Address(mlflow_server))
         tracker.record([example_result(0), example_result(1, Status.FAILED)])
         register(
             tracker.tracking,
@@ -726,12 +727,12 @@ class TestServer:
             PromotionDecision(promote=True, because="nothing to compare with"),
         )
         tracker.finish({}, "done", {"summary.json": "{}"})
-        found = open_existing(mlflow_server, name)
+        found = open_existing(Address(mlflow_server), name)
         assert found.sweep.yaml == sweep_record().yaml
         assert exact_texts(found.recorded_results()) == exact_texts([example_result(0), example_result(1, Status.FAILED)])
 
     def test_nothing_is_printed(self, mlflow_server: str, capfd: pytest.CaptureFixture[str]) -> None:
-        tracker = MlflowTracker.open(sweep_record(name=f"silent-{uuid4().hex[:8]}"), mlflow_server)
+        tracker = MlflowTracker.open(sweep_record(name=f"silent-{uuid4().hex[:8]}"), Address(mlflow_server))
         tracker.record([example_result(0)])
         tracker.finish({}, "", {})
         assert capfd.readouterr() == ("", "")

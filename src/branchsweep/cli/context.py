@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from branchsweep.cli.options import INTERRUPTED
+from branchsweep.config.addresses import Address
 from branchsweep.errors import DeprecatedKeyWarning, UserError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def resolve_workers(given: str | None, experiment: Experiment | None = None) -> 
     if given is None:
         return None
     message = (
-        f"got '{given}', expected a number of processes (1 to {MAX_WORKERS}), ray for a Ray cluster, or its address "
+        f"got '{Address(given)}', expected a number of processes (1 to {MAX_WORKERS}), ray for a Ray cluster, or its address "
         "(ray://HOST:10001)"
     )
     if re.fullmatch("[0-9]+", given):
@@ -112,7 +113,7 @@ def open_session(
     console: Console,
     data: Path | None = None,
     require_real: bool = False,
-    tracking_uri: str | None = None,
+    tracking_uri: Address | None = None,
     workers: Workers | None = None,
 ) -> Session:
     """The session of a command: its options, and the terminal that shows messages and progress."""

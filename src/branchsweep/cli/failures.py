@@ -9,29 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from rich.console import Console
 
 from branchsweep.cli.context import escaped, print_notes
-from branchsweep.errors import EXIT_CODE, UserError, printable
-
-REMEDIES: Mapping[int, str] = {
-    errno.ENOSPC: "free space on that disk, or name another folder",
-    errno.EDQUOT: "free space within your quota, or name another folder",
-    errno.EMFILE: "allow more open files at once, such as with: ulimit -n 1024",
-    errno.ENFILE: "the system has too many open files: end other programs",
-    errno.ENOMEM: "free memory, or start fewer workers (--workers)",
-    errno.EAGAIN: "the system starts no more processes: end others, or start fewer workers (--workers)",
-    errno.EACCES: "choose another path, or change its permissions",
-    errno.EPERM: "choose another path, or change its permissions",
-    errno.EROFS: "that file system is read-only: choose another path",
-    errno.ENAMETOOLONG: "choose a shorter path",
-    errno.ENOENT: "correct the path",
-    errno.EIO: "is that disk, or the terminal, still there?",
-}
-"""What helps, by the code of the operating system."""
+from branchsweep.errors import EXIT_CODE, UserError, printable, remedy
 
 
 @contextmanager
@@ -55,8 +39,8 @@ def os_error_message(error: OSError) -> str:
         return "there is no folder for temporary files that can be written to: name one in the environment variable TMPDIR"
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]
     where = f"{' -> '.join(names)}: " if names else ""
-    remedy = REMEDIES.get(error.errno)
-    return f"{where}{error.strerror or error}{f'; {remedy}' if remedy else ''}"
+    helps = remedy(error.errno, "choose another path")
+    return f"{where}{error.strerror or error}{f'; {helps}' if helps else ''}"
 
 
 def accept_any_character() -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from branchsweep.config.addresses import Address
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells."""
 
@@ -26,9 +28,12 @@ Overrides = Annotated[
 ]
 
 TrackingUri = Annotated[
-    str | None,
+    Address | None,
     typer.Option(
-        "--tracking-uri", metavar="URI", help="MLflow's tracking URI; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db."
+        "--tracking-uri",
+        metavar="URI",
+        parser=Address,
+        help="MLflow's tracking URI; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.",
     ),
 ]
 

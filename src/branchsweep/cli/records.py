@@ -12,6 +12,7 @@ from rich.console import Console
 from branchsweep.cli.context import require_parent_folder, write_files
 from branchsweep.cli.options import AsJson, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_text
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, UserError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def show(
         print_text(details.to_json()) if as_json else console.print(trials.render_trial_details(details))
 
 
-def _comparison_named(name: str, tracking_uri: str | None) -> ComparisonResult | None:
+def _comparison_named(name: str, tracking_uri: Address | None) -> ComparisonResult | None:
     """The result of a comparison with this name or run id; None if a sweep has it, or nothing."""
     from branchsweep.tracking.open import list_comparisons, list_sweeps, open_recorded_comparison
 
@@ -112,7 +113,7 @@ def _leaderboard(recorded: SweepReader, trial_filter: TrialFilter) -> Leaderboar
     return leaderboard(trials, trial_filter, experiment)
 
 
-def _trial_details(recorded: SweepReader, number: int, tracking_uri: str | None, columns: int) -> TrialDetails:
+def _trial_details(recorded: SweepReader, number: int, tracking_uri: Address | None, columns: int) -> TrialDetails:
     """All details of one recorded trial."""
     from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.models.drawing import COLUMNS
@@ -161,13 +162,15 @@ def report(
 def export_study(
     sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name or run id.")],
     storage: Annotated[
-        str, typer.Option("--storage", metavar="URL", help="Optuna storage to write to, such as sqlite:///study.db.")
+        Address,
+        typer.Option(
+            "--storage", metavar="URL", parser=Address, help="Optuna storage to write to, such as sqlite:///study.db."
+        ),
     ],
     name: Annotated[str, typer.Option("--name", help="Name of the study; default: the sweep's.")] = "",
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write a recorded sweep as an Optuna study, for optuna-dashboard."""
-    from branchsweep.config.addresses import public_address
     from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.search.optuna_export import export_study
     from branchsweep.tracking.open import open_recorded_sweep
@@ -186,4 +189,4 @@ def export_study(
     console.print(
         f"{len(results)} trials written as the study '{name or recorded_sweep.name}'", highlight=False, soft_wrap=True
     )
-    console.print(f"optuna-dashboard {public_address(storage)}", style="cyan", highlight=False, soft_wrap=True)
+    console.print(f"optuna-dashboard {storage}", style="cyan", highlight=False, soft_wrap=True)

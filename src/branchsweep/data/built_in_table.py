@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.sections.table import Table
 from branchsweep.data import power_plant
 from branchsweep.data.dataset import TableSource
@@ -124,13 +125,13 @@ def _find_table(
             return _FoundTable("cache", cached, str(cached))
         on_message(f"{cached}: not the published table ({difference}), so it is fetched again")
         reader.forget(cached)
-    url = download.url or os.environ.get("BRANCHSWEEP_CCPP_URL") or power_plant.URL
+    url = download.url or Address(os.environ.get("BRANCHSWEEP_CCPP_URL") or power_plant.URL)
     try:
         on_message(f"downloading the power-plant table from {url}")
         download_table(url, cached, reader.difference, download)
     except DownloadError as error:
         return _FoundTable("stand-in", None, str(error))
-    return _FoundTable("download", cached, url)
+    return _FoundTable("download", cached, str(url))
 
 
 def _user_file(given: Path | None) -> Path | None:
@@ -147,8 +148,8 @@ def _user_file(given: Path | None) -> Path | None:
         return None
     if not path.is_file():
         raise DataError(
-            f"got '{path}' from {origin}, expected the power-plant table, but there is no such file; correct the path, or leave"
-            f" it out to have the table downloaded",
+            f"got '{Address(str(path))}' from {origin}, expected the power-plant table, but there is no such file; correct the "
+            "path, or leave it out to have the table downloaded",
         )
     return path
 

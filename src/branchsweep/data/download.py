@@ -22,6 +22,7 @@ from pathlib import Path
 
 import requests
 
+from branchsweep.config.addresses import Address
 from branchsweep.data.power_plant import FILE_NAME
 from branchsweep.errors import DownloadError
 
@@ -53,12 +54,12 @@ class DownloadOptions:
         deadline: Seconds of silence after which the download is given up.
     """
 
-    url: str | None = None
+    url: Address | None = None
     progress: DownloadProgress = _ignore_progress
     deadline: float = DEADLINE
 
 
-def download_table(url: str, target: Path, difference: Callable[[Path], str], options: DownloadOptions) -> None:
+def download_table(url: Address, target: Path, difference: Callable[[Path], str], options: DownloadOptions) -> None:
     """Fetch the table at `url` and store it as `target`: the published one and whole, or not at all.
 
     Args:
@@ -113,7 +114,7 @@ class _Ended:
 _Event = _Started | bytes | _Ended
 
 
-def fetch_bytes(url: str, progress: DownloadProgress, deadline: float = DEADLINE) -> bytes:
+def fetch_bytes(url: Address, progress: DownloadProgress, deadline: float = DEADLINE) -> bytes:
     """The bytes at `url`.
 
     The transfer runs in a thread of its own, and only the clock of this one decides when it is given up: no timeout of a socket
@@ -158,11 +159,13 @@ def fetch_bytes(url: str, progress: DownloadProgress, deadline: float = DEADLINE
     return bytes(received)
 
 
-def _transfer(url: str, timeout: float, events: queue.Queue[_Event], given_up: threading.Event) -> None:
+def _transfer(url: Address, timeout: float, events: queue.Queue[_Event], given_up: threading.Event) -> None:
     """Put what the server sends into the queue, piece by piece; an error too, to be raised by the thread that waits there."""
     try:
         # without compression on the way, the announced length is that of the bytes received
-        with requests.get(url, stream=True, timeout=timeout, headers={"Accept-Encoding": "identity"}) as response:
+        with requests.get(
+            url.with_secrets(), stream=True, timeout=timeout, headers={"Accept-Encoding": "identity"}
+        ) as response:
             if response.status_code != http.HTTPStatus.OK:
                 raise DownloadError(f"{url} answered {response.status_code} {response.reason}")  # noqa: TRY301  # to the queue
             length = response.headers.get("Content-Length", "")
@@ -181,7 +184,7 @@ def _transfer(url: str, timeout: float, events: queue.Queue[_Event], given_up: t
         events.put(_Ended(error))
 
 
-def _to_download_error(url: str, error: requests.RequestException) -> DownloadError:
+def _to_download_error(url: Address, error: requests.RequestException) -> DownloadError:
     """What went wrong, in a sentence; the library's own are long and about its insides."""
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return DownloadError(f"the transfer from {url} broke off before everything was sent")
@@ -196,7 +199,7 @@ def _to_download_error(url: str, error: requests.RequestException) -> DownloadEr
     return DownloadError(f"{url} is not an address to download from ({type(error).__name__})")
 
 
-def unpack_table(archive: bytes, url: str) -> bytes:
+def unpack_table(archive: bytes, url: Address) -> bytes:
     """The xlsx file in a zip.
 
     Args:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from branchsweep.config.addresses import Address
 from branchsweep.data.columns import describe_invalid, invalid_remedy, to_numbers
 from branchsweep.data.dataset import TableSource
 from branchsweep.data.files import csv_table, parquet_table, xlsx_table
@@ -66,7 +67,8 @@ def read_file(path: Path, sheet: str | int | None = None, selection: ColumnSelec
     if not path.is_file():
         problem = "that is a folder, not a file" if path.is_dir() else "there is no such file"
         siblings = [sibling.name for sibling in path.parent.glob("*.*") if sibling.suffix.lower() in _READERS]
-        raise DataError(f"{problem}{did_you_mean(path.name, siblings) or ', correct the path'}", str(path))
+        where = str(Address(str(path)))  # a URL with a password may have been given for a path
+        raise DataError(f"{problem}{did_you_mean(path.name, siblings) or ', correct the path'}", where)
     if sheet is not None and suffix != ".xlsx":
         raise DataError(f"got sheet {sheet!r}, but only an xlsx file has sheets; leave table.sheet out", str(path))
     where = table_name(path, sheet)

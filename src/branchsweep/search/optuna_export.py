@@ -21,16 +21,18 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from branchsweep.config.addresses import public_address, without_secrets
+from branchsweep.config.addresses import Address
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.dimensions import Choice, Dimension, Int
-from branchsweep.errors import OptunaExportError
+from branchsweep.errors import OptunaExportError, reason
 from branchsweep.metrics.names import STANDARD_ERROR, score_names
 from branchsweep.search.search_points import to_search_point, value_at_index
 from branchsweep.trial import Params, Result, Status
 
 
-def export_study(experiment: Experiment, results: Sequence[Result], storage: str, name: str, facts: Mapping[str, str]) -> None:
+def export_study(
+    experiment: Experiment, results: Sequence[Result], storage: Address, name: str, facts: Mapping[str, str]
+) -> None:
     """Write a sweep as a new study with one trial per result, in order of the trials' numbers; all of it or nothing.
 
     The study has one objective, which is maximized: the mean of the heads' scores.
@@ -51,8 +53,7 @@ def export_study(experiment: Experiment, results: Sequence[Result], storage: str
         try:
             study = optuna.create_study(study_name=name, storage=opened, direction="maximize")
         except DuplicatedStudyError:
-            where = _shown(_address(storage))
-            raise OptunaExportError(f"there is a study '{name}' in {where} already; choose another name (--name)") from None
+            raise OptunaExportError(f"there is a study '{name}' in {storage} already; choose another name (--name)") from None
         try:
             for attribute, value in facts.items():
                 study.set_user_attr(attribute, value)
@@ -129,53 +130,45 @@ def _attributes(result: Result, score_metrics: Mapping[str, str]) -> dict[str, A
 
 
 @contextmanager
-def _opened(storage: str) -> Iterator[RDBStorage]:
+def _opened(storage: Address) -> Iterator[RDBStorage]:
     """The storage, with tables created if it is new; errors of the database are raised as OptunaExportError."""
-    url = _address(storage)
+    url = _parsed(storage)
     try:
-        _reject_other_programs(url)
-        opened = _connected(url)
+        _reject_other_programs(url, storage)
+        opened = _connected(storage)
         try:
             yield opened
         finally:
             opened.remove_session()
             opened.engine.dispose()
     except (SQLAlchemyError, StorageInternalError, OSError) as error:
-        said = without_secrets(_reason(error), _secret(url))
-        raise OptunaExportError(f"{_shown(url)} cannot be written ({said}); name another storage (--storage)") from error
+        said = storage.remove_secrets(reason(error))
+        raise OptunaExportError(f"{storage} cannot be written ({said}); name another storage (--storage)") from error
 
 
-def _connected(url: sqlalchemy.URL) -> RDBStorage:
+def _connected(storage: Address) -> RDBStorage:
     try:
-        return RDBStorage(_secret(url))
+        return RDBStorage(storage.with_secrets())
     except RuntimeError as error:  # its tables are of another version of Optuna, whose message says what to do
-        raise OptunaExportError(f"{_shown(url)} cannot be used: {without_secrets(str(error), _secret(url))}") from error
+        raise OptunaExportError(f"{storage} cannot be used: {storage.remove_secrets(str(error))}") from error
 
 
-def _shown(url: sqlalchemy.URL) -> str:
-    return public_address(_secret(url))
-
-
-def _secret(url: sqlalchemy.URL) -> str:
-    """The address with its password, which no message may hold."""
-    return url.render_as_string(hide_password=False)
-
-
-def _address(storage: str) -> sqlalchemy.URL:
-    """The parsed URL of the storage."""
+def _parsed(storage: Address) -> sqlalchemy.URL:
+    """The URL of the storage, which holds its password: no message may be made of it."""
     expected = "expected sqlite:///study.db for a file, or the address of a database"
     try:
-        url = sqlalchemy.make_url(storage)
+        url = sqlalchemy.make_url(storage.with_secrets())
         url.get_dialect()
     except (SQLAlchemyError, ValueError) as error:
-        hint = f"; did you mean sqlite:///{storage}?" if storage.endswith((".db", ".sqlite")) and ":" not in storage else ""
-        raise OptunaExportError(f"got storage '{public_address(storage)}', {expected}{hint}") from error
+        shown = str(storage)
+        hint = f"; did you mean sqlite:///{shown}?" if shown.endswith((".db", ".sqlite")) and ":" not in shown else ""
+        raise OptunaExportError(f"got storage '{storage}', {expected}{hint}") from error
     if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
-        raise OptunaExportError(f"got storage '{public_address(storage)}', which names no file to keep a study in; {expected}")
+        raise OptunaExportError(f"got storage '{storage}', which names no file to keep a study in; {expected}")
     return url
 
 
-def _reject_other_programs(url: sqlalchemy.URL) -> None:
+def _reject_other_programs(url: sqlalchemy.URL, storage: Address) -> None:
     """Raise if the database belongs to another program with Alembic migrations, such as MLflow.
 
     Optuna and that program would take each other's revision for their own.
@@ -183,16 +176,9 @@ def _reject_other_programs(url: sqlalchemy.URL) -> None:
     try:
         engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     except ImportError as error:
-        raise OptunaExportError(f"{_shown(url)} needs a driver that is not installed: pip install {error.name}") from error
+        raise OptunaExportError(f"{storage} needs a driver that is not installed: pip install {error.name}") from error
     tables = sqlalchemy.inspect(engine).get_table_names()
     if "alembic_version" in tables and "studies" not in tables:
         raise OptunaExportError(
-            f"{_shown(url)} is another program's database (MLflow's?); name one of its own for studies (--storage)"
+            f"{storage} is another program's database (MLflow's?); name one of its own for studies (--storage)"
         )
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of the database's own message, at the root of the chain of exceptions."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from branchsweep.config.addresses import Address
 from branchsweep.runtime import DEVICE, cache_folder
 from branchsweep.tracking.patience import Patience
 from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker, SweepRecord, Tracking
@@ -54,7 +55,7 @@ __all__ = [
 @contextmanager
 def open_tracking(
     record: SweepRecord,
-    tracking_uri: str | None,
+    tracking_uri: Address | None,
     fresh: bool,
     take_over: bool,
     on_message: Callable[[str], None],
@@ -107,7 +108,7 @@ def outbox_folder(run_id: str) -> Path:
 
 
 def open_recorded_tracking(
-    tracking_uri: str | None, sweep: str, on_message: Callable[[str], None]
+    tracking_uri: Address | None, sweep: str, on_message: Callable[[str], None]
 ) -> tuple[SweepReader, Tracking]:
     """A recorded sweep to read from, and the tracking of its store, to promote one of its trials.
 
@@ -130,7 +131,7 @@ def open_recorded_tracking(
 
 
 def open_comparison_tracking(
-    record: ComparisonRecord, tracking_uri: str | None, fresh: bool, on_message: Callable[[str], None]
+    record: ComparisonRecord, tracking_uri: Address | None, fresh: bool, on_message: Callable[[str], None]
 ) -> ComparisonTracker:
     """Open a comparison to record it; the comparison of this key is resumed if the store has it, else it is started.
 
@@ -149,7 +150,7 @@ def open_comparison_tracking(
     return PatientComparisonTracker(MlflowComparisonTracker.open(record, tracking_uri, fresh), Patience(on_message))
 
 
-def open_recorded_comparison(tracking_uri: str | None, comparison: str = "") -> ComparisonTracker:
+def open_recorded_comparison(tracking_uri: Address | None, comparison: str = "") -> ComparisonTracker:
     """A recorded comparison, to read from.
 
     Args:
@@ -164,7 +165,7 @@ def open_recorded_comparison(tracking_uri: str | None, comparison: str = "") -> 
     return open_comparison(tracking_uri, comparison)
 
 
-def open_registry(tracking_uri: str | None = None) -> MlflowRegistry:
+def open_registry(tracking_uri: Address | None = None) -> MlflowRegistry:
     """The registry of an existing store.
 
     Args:
@@ -178,7 +179,7 @@ def open_registry(tracking_uri: str | None = None) -> MlflowRegistry:
     return registry.open_registry(tracking_uri)
 
 
-def load_predictor(model_uri: str, tracking_uri: str | None = None) -> LoadedModel:
+def load_predictor(model_uri: str, tracking_uri: Address | None = None) -> LoadedModel:
     """A registered model as a function from tables to tables.
 
     Args:
@@ -193,7 +194,7 @@ def load_predictor(model_uri: str, tracking_uri: str | None = None) -> LoadedMod
     return model.load_predictor(model_uri, tracking_uri)
 
 
-def download_model(model_uri: str, target: Path, tracking_uri: str | None = None) -> Path:
+def download_model(model_uri: str, target: Path, tracking_uri: Address | None = None) -> Path:
     """Download a registered model's own files.
 
     Args:

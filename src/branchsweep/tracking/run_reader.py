@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.codec import to_public_json
 from branchsweep.errors import TrackingError, UnreadableRecordError, did_you_mean
 from branchsweep.tracking import sqlite_reader
@@ -118,7 +119,7 @@ class SweepReader:
         return [trials[number] for number in sorted(trials)]
 
 
-def open_run_store(tracking_uri: str | None) -> RunStore:
+def open_run_store(tracking_uri: Address | None) -> RunStore:
     """The reader of a store: of its SQLite database where that is possible, else MLflow's client.
 
     Args:
@@ -139,7 +140,7 @@ def open_run_store(tracking_uri: str | None) -> RunStore:
     return MlflowRunStore.open(uri)
 
 
-def list_sweeps(tracking_uri: str | None = None) -> list[ListedSweep]:
+def list_sweeps(tracking_uri: Address | None = None) -> list[ListedSweep]:
     """All sweeps of a store, the newest first.
 
     Raises:
@@ -148,7 +149,7 @@ def list_sweeps(tracking_uri: str | None = None) -> list[ListedSweep]:
     return [listed_sweep(sweep) for sweep in open_run_store(tracking_uri).roots("sweep")]
 
 
-def list_comparisons(tracking_uri: str | None = None) -> list[ListedComparison]:
+def list_comparisons(tracking_uri: Address | None = None) -> list[ListedComparison]:
     """All comparisons of a store, the newest first.
 
     Raises:
@@ -157,7 +158,7 @@ def list_comparisons(tracking_uri: str | None = None) -> list[ListedComparison]:
     return [listed_comparison(comparison) for comparison in open_run_store(tracking_uri).roots("comparison")]
 
 
-def open_recorded_sweep(tracking_uri: str | None, sweep: str = "") -> SweepReader:
+def open_recorded_sweep(tracking_uri: Address | None, sweep: str = "") -> SweepReader:
     """A recorded sweep, to read from.
 
     Args:
@@ -171,7 +172,7 @@ def open_recorded_sweep(tracking_uri: str | None, sweep: str = "") -> SweepReade
     return SweepReader(store, select_run(store.roots("sweep"), sweep, resolve_tracking_uri(tracking_uri)))
 
 
-def open_recorded_trial(tracking_uri: str | None, run: str) -> tuple[SweepReader, int]:
+def open_recorded_trial(tracking_uri: Address | None, run: str) -> tuple[SweepReader, int]:
     """The sweep of a trial, to read from, and the trial's number.
 
     Args:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from branchsweep.config.addresses import public_address
+from branchsweep.config.addresses import Address
 from branchsweep.config.codec import Time
 from branchsweep.config.metric_names import MEAN
 from branchsweep.config.sections.objective import Objective
@@ -195,7 +195,7 @@ def start_time(run: RunRecord) -> datetime:
         return datetime.fromtimestamp(0, UTC)
 
 
-def select_run(runs: Sequence[RunRecord], named: str, uri: str, what: str = "sweep") -> RunRecord:
+def select_run(runs: Sequence[RunRecord], named: str, uri: Address, what: str = "sweep") -> RunRecord:
     """The run that a user names.
 
     Args:
@@ -208,9 +208,7 @@ def select_run(runs: Sequence[RunRecord], named: str, uri: str, what: str = "swe
         TrackingError: There is no such run, or more than one.
     """
     if not runs:
-        raise TrackingError(
-            f"there is no {what} in {public_address(uri)}: run one first, or name another store (--tracking-uri)"
-        )
+        raise TrackingError(f"there is no {what} in {uri}: run one first, or name another store (--tracking-uri)")
     by_name = [run for run in runs if named in ("", run.name)]
     if by_name:
         return by_name[0]

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.names import CURVE, score_names
 from branchsweep.tracking.mlflow.serialization import tag_name
@@ -65,7 +66,7 @@ class SqliteRunStore:
         file: The database.
     """
 
-    def __init__(self, uri: str, file: Path) -> None:
+    def __init__(self, uri: Address, file: Path) -> None:
         self._uri, self._file = uri, file
 
     def roots(self, role: str) -> list[RunRecord]:
@@ -148,14 +149,14 @@ class SqliteRunStore:
             raise TrackingError(f"reading {self._file} failed ({error}): try again when no process writes to it") from error
 
 
-def open_sqlite_run_store(uri: str) -> SqliteRunStore | None:
+def open_sqlite_run_store(uri: Address) -> SqliteRunStore | None:
     """The reader of a store's SQLite database; None for a store that only MLflow's client can read.
 
     Args:
         uri: The store's URI in full.
     """
     file = database_file(uri)
-    if file is None or "?" in uri or os.environ.get("MLFLOW_ENABLE_WORKSPACES"):
+    if file is None or "?" in str(uri) or os.environ.get("MLFLOW_ENABLE_WORKSPACES"):
         return None
     try:
         with closing(connect(file)) as connection:

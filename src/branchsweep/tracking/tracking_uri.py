@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote
 
-from branchsweep.config.addresses import public_address
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, did_you_mean
 
 SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql")
@@ -18,7 +18,7 @@ _SQLITE = re.compile(r"^sqlite(\+\w+)?:///(?P<path>[^?]*)(\?(?P<options>.*))?$",
 _EXAMPLES = "sqlite:///mlflow.db for a file, or http://127.0.0.1:5000 for a server"
 
 
-def resolve_tracking_uri(tracking_uri: str | None) -> str:
+def resolve_tracking_uri(tracking_uri: Address | None) -> Address:
     """The URI of a store in full, with absolute paths of files.
 
     Args:
@@ -28,12 +28,12 @@ def resolve_tracking_uri(tracking_uri: str | None) -> str:
     Raises:
         TrackingError: It is no URI of a tracking store, or one of a kind that MLflow no longer supports.
     """
-    given = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    shown = public_address(given)
-    scheme, separator, rest = given.partition(":")
+    given = tracking_uri or Address(os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
+    shown = str(given)  # what is checked here, an address without its secrets has as well
+    scheme, separator, rest = shown.partition(":")
     kind = scheme.partition("+")[0]
     if not separator or "/" in scheme:
-        hint = f"; did you mean sqlite:///{given}?" if given.endswith((".db", ".sqlite")) else ""
+        hint = f"; did you mean sqlite:///{shown}?" if shown.endswith((".db", ".sqlite")) else ""
         raise TrackingError(f"got tracking address '{shown}', expected {_EXAMPLES}{hint}")
     if kind == "file":
         raise TrackingError(f"got tracking address '{shown}', but MLflow has given up its file store; expected {_EXAMPLES}")
@@ -45,24 +45,23 @@ def resolve_tracking_uri(tracking_uri: str | None) -> str:
         if not re.match(r"//[^/]", rest):
             raise TrackingError(f"got tracking address '{shown}', which names no host; expected {_EXAMPLES}")
         return given
-    return _resolve_sqlite(given)
+    return _resolve_sqlite(shown)
 
 
-def _resolve_sqlite(given: str) -> str:
+def _resolve_sqlite(given: str) -> Address:
     """The URI of a SQLite file with its path in full."""
-    shown = public_address(given)
     match = _SQLITE.match(given)
     if match is None or match["path"] in ("", ":memory:"):
         raise TrackingError(
-            f"got tracking address '{shown}', which names no file to keep a sweep in; expected sqlite:///mlflow.db"
+            f"got tracking address '{given}', which names no file to keep a sweep in; expected sqlite:///mlflow.db"
         )
     literal, path = (_in_full(text) for text in (match["path"], unquote(match["path"])))
     options = match["options"] or ""
     if options and not parse_qsl(options):
-        raise TrackingError(f"got tracking address '{shown}', where '?' begins options; write %3F for a '?' in a path")
+        raise TrackingError(f"got tracking address '{given}', where '?' begins options; write %3F for a '?' in a path")
     if literal != path and literal.parent.is_dir() and not path.parent.is_dir():
-        raise TrackingError(f"got tracking address '{shown}', where %XX stands for a character; write %25 for a '%' in a path")
-    return sqlite_uri(path) + (f"?{options}" if options else "")
+        raise TrackingError(f"got tracking address '{given}', where %XX stands for a character; write %25 for a '%' in a path")
+    return Address(sqlite_uri(path) + (f"?{options}" if options else ""))
 
 
 def _in_full(path: str) -> Path:
@@ -94,13 +93,13 @@ def sqlite_uri(file: Path) -> str:
     return f"sqlite+pysqlite:///{quote(path)}"
 
 
-def database_file(tracking_uri: str) -> Path | None:
+def database_file(tracking_uri: Address) -> Path | None:
     """The file of a resolved sqlite URI; None for other kinds."""
-    match = _SQLITE.match(tracking_uri)
+    match = _SQLITE.match(str(tracking_uri))
     return Path(unquote(match["path"])) if match else None
 
 
-def store_folder(tracking_uri: str | None) -> Path | None:
+def store_folder(tracking_uri: Address | None) -> Path | None:
     """The folder of a store that is a file, with what is recorded beside it; None for other kinds.
 
     Args:
@@ -115,12 +114,12 @@ def nothing_at(file: Path) -> str:
     return f"there is no tracking store at {file}: run a sweep first, or name another store (--tracking-uri)"
 
 
-def artifact_location(tracking_uri: str, name: str) -> str | None:
+def artifact_location(tracking_uri: Address, name: str) -> str | None:
     """URI for the files of an experiment: in `mlruns/` beside the database; None for the default of a server or of MLflow."""
     file = database_file(tracking_uri)
     return (file.parent / "mlruns" / name).as_uri() if file else None
 
 
-def is_server(tracking_uri: str) -> bool:
+def is_server(tracking_uri: Address) -> bool:
     """Whether the store is behind a tracking server."""
-    return tracking_uri.startswith(("http://", "https://"))
+    return str(tracking_uri).startswith(("http://", "https://"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from urllib.parse import quote
 
-from branchsweep.config.addresses import public_address
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.run_records import ListedSweep
 from branchsweep.tracking.tracking_uri import database_file, is_server, resolve_tracking_uri
@@ -23,7 +23,7 @@ MODELS = f"#/models{TRAINING}"
 """The page of the registered models."""
 
 
-def ui_command(tracking_uri: str | None, host: str, port: int) -> tuple[list[str], dict[str, str]]:
+def ui_command(tracking_uri: Address | None, host: str, port: int) -> tuple[list[str], dict[str, str]]:
     """The command line of MLflow's server over this store, and the environment variables to be added.
 
     The store's address is among these: everybody on the machine can read a command line, and the address may hold a password.
@@ -33,7 +33,7 @@ def ui_command(tracking_uri: str | None, host: str, port: int) -> tuple[list[str
     """
     resolved = resolve_tracking_uri(tracking_uri)
     if is_server(resolved):
-        raise TrackingError(f"{public_address(resolved)} is a server already: open it in a browser")
+        raise TrackingError(f"{resolved} is a server already: open it in a browser")
     file = database_file(resolved)
     artifacts_options = ["--artifacts-destination", (file.parent / "mlruns").as_uri()] if file else []
     # -P: a file called mlflow.py in the working directory must not be taken for MLflow
@@ -51,7 +51,7 @@ def ui_command(tracking_uri: str | None, host: str, port: int) -> tuple[list[str
         "--workers",
         "1",
     ]
-    return command, {**SERVER_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": resolved}
+    return command, {**SERVER_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": resolved.with_secrets()}
 
 
 def experiment_page(experiment_id: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.workers import LocalWorkersConfig, RayWorkersConfig, Workers
 from branchsweep.data.dataset import Dataset, Split
@@ -94,7 +95,7 @@ class Session:
 
     data: TableData | None = None
     require_real: bool = False
-    tracking_uri: str | None = None
+    tracking_uri: Address | None = None
     workers: Workers | None = None
     fresh: bool = False
     take_over: bool = False

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.objective import Objective
 from branchsweep.errors import ConfigError
@@ -188,7 +189,7 @@ CURVES = {"PE": [(1, -3.0), (2, 0.4), (3, 0.9)], "V": [(1, 0.1), (3, 0.2)]}
 
 
 def details_of(result: Result) -> TrialDetails:
-    return trial_details(small(), "sweep", RecordedTrial("0123456789abcdef", result, CURVES), "sqlite:///my store.db")
+    return trial_details(small(), "sweep", RecordedTrial("0123456789abcdef", result, CURVES), Address("sqlite:///my store.db"))
 
 
 def test_trial_details_have_params_scores_lanes_rungs_and_curves() -> None:

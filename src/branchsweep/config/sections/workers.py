@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.config_model import SHORT_TEXT, ConfigModel
 from branchsweep.errors import did_you_mean
 
@@ -64,7 +65,9 @@ class RayWorkersConfig(ConfigModel):
     @classmethod
     def _check_address(cls, address: str) -> str:
         if address != AUTO and not _ADDRESS.fullmatch(address):
-            raise ValueError(f"got '{address}', expected auto, ray://HOST:PORT or HOST:PORT{did_you_mean(address, [AUTO])}")
+            raise ValueError(
+                f"got '{Address(address)}', expected auto, ray://HOST:PORT or HOST:PORT{did_you_mean(address, [AUTO])}"
+            )
         return address
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.config_model import KeyPath
 from branchsweep.config.yaml.deprecated_keys import rename_deprecated_key
 from branchsweep.config.yaml.schema_lookup import RootModel, entries_are_mappings, has_free_keys, subschema
@@ -32,11 +33,11 @@ def apply_override(document: Document, override: str, root: RootModel, resolve_p
     Raises:
         ConfigError: There is no `=`, the value is not YAML, or there is nothing at the key's path.
     """
-    source = f"--set {override}"
     key, equals, text = override.partition("=")
+    source = f"--set {key}{equals}{Address(text)}"  # the value may be an address with a password
     parts = rename_deprecated_key(key.strip().split("."), source)
     if not equals or not all(parts):
-        raise ConfigError(f"got '{override}', expected key=value, such as search.trials=8", where="--set")
+        raise ConfigError(f"got '{Address(override)}', expected key=value, such as search.trials=8", where="--set")
     value, locations = parse_yaml(text, source, has_lines=False)
     if len(parts) > 1:
         resolve_path(parts)

@@ -16,6 +16,7 @@ from typing import Any, Self
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, UnreadableRecordError
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult
 from branchsweep.runtime import temporary_folder
@@ -56,7 +57,7 @@ class MlflowComparisonTracker(RunTracker):
         self._is_running = is_running
 
     @classmethod
-    def open(cls, record: ComparisonRecord, tracking_uri: str | None = None, fresh: bool = False) -> Self:
+    def open(cls, record: ComparisonRecord, tracking_uri: Address | None = None, fresh: bool = False) -> Self:
         """Resume the comparison of this key if the store has it, whether it was killed or finished; else start it.
 
         Args:
@@ -179,7 +180,7 @@ class MlflowComparisonTracker(RunTracker):
             yield folder / name
 
 
-def open_comparison(tracking_uri: str | None, comparison: str = "") -> MlflowComparisonTracker:
+def open_comparison(tracking_uri: Address | None, comparison: str = "") -> MlflowComparisonTracker:
     """A recorded comparison, to read from it.
 
     Args:

@@ -13,15 +13,16 @@ import sqlite3
 from pathlib import Path
 from uuid import uuid4
 
+import mlflow.artifacts
 import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
-from branchsweep.config.addresses import public_address, without_secrets
-from branchsweep.errors import TrackingError
+from branchsweep.config.addresses import Address
+from branchsweep.errors import TrackingError, reason
 from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.mlflow.checked_client import CheckedClient
-from branchsweep.tracking.mlflow.error_translation import reason, translate_errors
+from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.request_limits import CONNECT_LIMITS, environment, limit_requests
 from branchsweep.tracking.tracking_uri import database_file, is_server, nothing_at, sqlite_uri
 
@@ -38,7 +39,7 @@ PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 """Ports of databases whose URI names none."""
 
 
-def connect(uri: str, create: bool) -> MlflowClient:
+def connect(uri: Address, create: bool) -> MlflowClient:
     """The client of a store that exists and answers.
 
     Args:
@@ -55,12 +56,32 @@ def connect(uri: str, create: bool) -> MlflowClient:
         _connect_to_database(uri)
     limit_requests()
     with translate_errors(uri, "connecting"), environment(CONNECT_LIMITS):
-        client = CheckedClient(tracking_uri=uri, registry_uri=uri)
+        client = CheckedClient(tracking_uri=uri.with_secrets(), registry_uri=uri.with_secrets())
         if not client.search_experiments(ViewType.ALL, max_results=1) and is_server(uri):
             # MLflow makes a first experiment, which may be hidden from this user. What is no MLflow server also has this one,
             # without an id, which is an error of the client
             client.get_experiment_by_name(f"no experiment has the name {uuid4().hex}")
     return client
+
+
+def address_of(client: MlflowClient) -> Address:
+    """The address of the store that a client is of: MLflow keeps it as text."""
+    return Address(str(client.tracking_uri))
+
+
+def download_files(client: MlflowClient, location: str, target: Path | None = None) -> str:
+    """Download the files at a URI of a store, such as those of a model's version; returns their folder.
+
+    Args:
+        client: Of the store.
+        location: The URI.
+        target: An existing folder; one of MLflow's choice if None.
+    """
+    store = address_of(client).with_secrets()
+    destination = str(target) if target else None
+    return mlflow.artifacts.download_artifacts(
+        artifact_uri=location, dst_path=destination, tracking_uri=store, registry_uri=store
+    )
 
 
 def make_database(file: Path) -> None:
@@ -76,7 +97,7 @@ def make_database(file: Path) -> None:
         connection = sqlite3.connect(draft)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.close()
-        with translate_errors(sqlite_uri(file), "creating the tracking store"):
+        with translate_errors(Address(sqlite_uri(file)), "creating the tracking store"):
             root = (file.parent / "mlruns").as_uri()
             SqlAlchemyStore(sqlite_uri(draft), root).engine.dispose()  # type: ignore[no-untyped-call]  # MLflow's
         try:
@@ -105,17 +126,17 @@ def _check_file(file: Path, create: bool) -> None:
         ) from error
 
 
-def _connect_to_database(uri: str) -> None:
+def _connect_to_database(uri: Address) -> None:
     """Raise TrackingError unless a database answers: MLflow itself would try for minutes."""
     try:
-        url = sqlalchemy.make_url(uri)
+        url = sqlalchemy.make_url(uri.with_secrets())
         port = url.port or PORTS.get(url.get_backend_name())
         if url.host and port:
             socket.create_connection((url.host, port), timeout=DATABASE_SECONDS).close()
         sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool).connect().close()
     except ModuleNotFoundError as error:
-        raise TrackingError(f"{public_address(uri)} needs a driver that is not installed: pip install {error.name}") from error
+        raise TrackingError(f"{uri} needs a driver that is not installed: pip install {error.name}") from error
     except (OSError, ValueError, sqlalchemy.exc.SQLAlchemyError) as error:
         raise TrackingError(
-            f"no tracking store answers at {public_address(uri)} ({without_secrets(reason(error), uri)}): is it running?"
+            f"no tracking store answers at {uri} ({uri.remove_secrets(reason(error))}): is it running?"
         ) from error

@@ -15,8 +15,8 @@ import requests
 import sqlalchemy
 from mlflow.exceptions import MlflowException
 
-from branchsweep.config.addresses import public_address, without_secrets
-from branchsweep.errors import TrackingError, TrackingServerUnavailableError, UserError
+from branchsweep.config.addresses import Address
+from branchsweep.errors import TrackingError, TrackingServerUnavailableError, UserError, reason, remedy
 from branchsweep.tracking.mlflow.checked_client import UnexpectedAnswerError
 from branchsweep.tracking.tracking_uri import is_server
 
@@ -47,36 +47,25 @@ _ADVICE_BY_CODE = {
 }
 """What helps, by MLflow's error code: repeating the command does not."""
 
-_ADVICE_BY_ERRNO = {
-    errno.ENOSPC: "the disk is full: make room, then run the same command again",
-    errno.EDQUOT: "the disk quota is used up: make room, then run the same command again",
-    errno.EROFS: "the file system is read-only: name another store (--tracking-uri)",
-    errno.EACCES: "you may not use this file: change its rights, or name another store (--tracking-uri)",
-    errno.EPERM: "you may not use this file: change its rights, or name another store (--tracking-uri)",
-    errno.ENOENT: "was a file of the store moved or deleted? Put it back, or name another store (--tracking-uri)",
-    errno.ENAMETOOLONG: "the path is too long: name a store in another folder (--tracking-uri)",
-    errno.EMFILE: "this process may not open more files: raise the limit (ulimit -n), then run the same command again",
-    errno.ENFILE: "the system may not open more files: close programs, then run the same command again",
-}
-"""What helps, by the system's error number."""
+_ANOTHER_STORE = "name another store (--tracking-uri)"
 
 _ADVICE_BY_TEXT = {
     "out-of-date database schema": "back it up, then run: mlflow db upgrade {where}",
-    "can't locate revision": "the database is of a newer MLflow: install that, or name another store (--tracking-uri)",
-    "database or disk is full": _ADVICE_BY_ERRNO[errno.ENOSPC],
+    "can't locate revision": f"the database is of a newer MLflow: install that, or {_ANOTHER_STORE}",
+    "database or disk is full": remedy(errno.ENOSPC, _ANOTHER_STORE),
     "disk i/o error": "is the disk full or broken? What was recorded before is safe",
-    "readonly database": _ADVICE_BY_ERRNO[errno.EACCES],
-    "unable to open database": _ADVICE_BY_ERRNO[errno.EACCES],
-    "malformed": "the database is damaged: restore a backup, or name another store (--tracking-uri)",
-    "not a database": "the database is damaged: restore a backup, or name another store (--tracking-uri)",
-    "no such table": "a part of the database is missing: restore a backup, or name another store (--tracking-uri)",
-    "no such column": "a part of the database is missing: restore a backup, or name another store (--tracking-uri)",
+    "readonly database": remedy(errno.EACCES, _ANOTHER_STORE),
+    "unable to open database": remedy(errno.EACCES, _ANOTHER_STORE),
+    "malformed": f"the database is damaged: restore a backup, or {_ANOTHER_STORE}",
+    "not a database": f"the database is damaged: restore a backup, or {_ANOTHER_STORE}",
+    "no such table": f"a part of the database is missing: restore a backup, or {_ANOTHER_STORE}",
+    "no such column": f"a part of the database is missing: restore a backup, or {_ANOTHER_STORE}",
 }
 """What helps, by what the reason says, for the databases."""
 
 
 @contextmanager
-def translate_errors(uri: str, doing: str) -> Iterator[None]:
+def translate_errors(uri: Address, doing: str) -> Iterator[None]:
     """Turn the exceptions of MLflow, its database and its server into TrackingErrors.
 
     A server, or a proxy before it, may answer anything, and MLflow fails on that in many ways (`ParseError`, `KeyError`, …): so
@@ -98,22 +87,8 @@ def translate_errors(uri: str, doing: str) -> Iterator[None]:
         if not (isinstance(error, (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError)) or _is_from_mlflow(error)):
             raise
         kind = TrackingServerUnavailableError if is_server(uri) and _is_away(error) else TrackingError
-        said = without_secrets(reason(error), uri)
-        raise kind(f"{doing} failed at {public_address(uri)}: {said} ({_advice(uri, error)})") from error
-
-
-def reason(error: BaseException) -> str:
-    """The first line of an exception's innermost cause, which is that of the network or the database."""
-    is_from_network = "failed with exception" in str(error)  # where MLflow does not name the cause as one
-    while cause := error.__cause__ or (error.__context__ if is_from_network else None):
-        error = cause
-    return first_line(error)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an exception's message, at most 300 characters."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0] if len(lines[0]) <= 300 else lines[0][:297] + "…"
+        said = uri.remove_secrets(reason(error))
+        raise kind(f"{doing} failed at {uri}: {said} ({_advice(uri, error)})") from error
 
 
 def is_absent(error: MlflowException) -> bool:
@@ -121,19 +96,18 @@ def is_absent(error: MlflowException) -> bool:
     return error.error_code == "RESOURCE_DOES_NOT_EXIST" or ("alias" in str(error) and "not found" in str(error))
 
 
-def _advice(uri: str, error: Exception) -> str:
+def _advice(uri: Address, error: Exception) -> str:
     """What helps against an error."""
     said = reason(error).lower()
     by_text = [advice for text, advice in _ADVICE_BY_TEXT.items() if text in said]
     if by_text:
-        return by_text[0].format(where=public_address(uri))
+        return by_text[0].format(where=uri)
     code = error.error_code if isinstance(error, MlflowException) else ""
     if code in _ADVICE_BY_CODE:
         return _ADVICE_BY_CODE[code]
-    numbers = [cause.errno for cause in _chain(error) if isinstance(cause, OSError)]
-    by_number = [_ADVICE_BY_ERRNO[number] for number in numbers if number in _ADVICE_BY_ERRNO]
-    if by_number:
-        return by_number[0]
+    by_number = [remedy(cause.errno, _ANOTHER_STORE) for cause in _chain(error) if isinstance(cause, OSError)]
+    if any(by_number):
+        return next(filter(None, by_number))
     if is_server(uri):
         return _NOT_ITS_ANSWER if _is_nonsense(error) else _IS_IT_MLFLOW
     return "what was recorded is safe; run the same command again to go on"

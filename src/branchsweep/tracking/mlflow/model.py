@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import mlflow.artifacts
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
@@ -20,16 +19,16 @@ from mlflow.pyfunc import save_model as save_pyfunc
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 
-from branchsweep.config.addresses import public_address
-from branchsweep.errors import DataError, TrackingError, UnreadableRecordError, did_you_mean
+from branchsweep.config.addresses import Address
+from branchsweep.errors import DataError, TrackingError, UnreadableRecordError, did_you_mean, first_line
 from branchsweep.models import serving
 from branchsweep.models.encoder_files import add_encoder_files
 from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.champion_history import (
     CHAMPION,
 )
-from branchsweep.tracking.mlflow.connection import connect
-from branchsweep.tracking.mlflow.error_translation import first_line, translate_errors
+from branchsweep.tracking.mlflow.connection import connect, download_files
+from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.store import PAGE
 from branchsweep.tracking.tracking_uri import resolve_tracking_uri
 
@@ -98,7 +97,7 @@ class LoadedModel:
             raise DataError(f"{self._uri} cannot predict this table: {first_line(error)}") from error
 
 
-def load_predictor(model_uri: str, tracking_uri: str | None = None) -> LoadedModel:
+def load_predictor(model_uri: str, tracking_uri: Address | None = None) -> LoadedModel:
     """A registered model as a function from tables to tables.
 
     Args:
@@ -114,7 +113,7 @@ def load_predictor(model_uri: str, tracking_uri: str | None = None) -> LoadedMod
         return LoadedModel(model_uri, load_model(folder), content)
 
 
-def download_model(model_uri: str, target: Path, tracking_uri: str | None = None) -> Path:
+def download_model(model_uri: str, target: Path, tracking_uri: Address | None = None) -> Path:
     """Download a registered model's own files; returns the folder that holds them, as `save_model` names them.
 
     Args:
@@ -145,16 +144,13 @@ def _own_files(folder: str) -> Path:
 
 
 @contextmanager
-def _downloaded(model_uri: str, tracking_uri: str | None, target: Path | None = None) -> Iterator[str]:
+def _downloaded(model_uri: str, tracking_uri: Address | None, target: Path | None = None) -> Iterator[str]:
     """A folder with the files of a version, downloaded to `target`, or to a folder of MLflow's choice."""
     uri = resolve_tracking_uri(tracking_uri)
     client = connect(uri, create=False)
     with translate_errors(uri, f"loading {model_uri}"):
         location = model_location(client, model_uri, uri)
-        destination = str(target) if target else None
-        yield mlflow.artifacts.download_artifacts(
-            artifact_uri=location, dst_path=destination, tracking_uri=uri, registry_uri=uri
-        )
+        yield download_files(client, location, target)
 
 
 def save_model(folder: Path, target: Path, description: Model | None = None) -> None:
@@ -201,14 +197,14 @@ def signature(predictor: serving.Predictor) -> ModelSignature:
     )
 
 
-def no_such_model(name: str, client: MlflowClient, uri: str) -> TrackingError:
+def no_such_model(name: str, client: MlflowClient, uri: Address) -> TrackingError:
     """The error for the name of a model that is not registered."""
     models = [model.name for model in client.search_registered_models(max_results=PAGE)]
     known = f"there are {', '.join(models)}" if models else "nothing is registered"
-    return TrackingError(f"there is no model '{name}' in {public_address(uri)}; {known}{did_you_mean(name, models)}")
+    return TrackingError(f"there is no model '{name}' in {uri}; {known}{did_you_mean(name, models)}")
 
 
-def model_location(client: MlflowClient, model_uri: str, uri: str) -> str:
+def model_location(client: MlflowClient, model_uri: str, uri: Address) -> str:
     """URI of the files of a version.
 
     Raises:

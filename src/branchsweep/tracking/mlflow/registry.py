@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import mlflow.artifacts
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, UnreadableRecordError
 from branchsweep.models.serving import MANIFEST_FILE, MODEL_FILE
 from branchsweep.runtime import temporary_folder
@@ -45,7 +45,7 @@ from branchsweep.tracking.mlflow.champion_change import (
     created,
     name_filter,
 )
-from branchsweep.tracking.mlflow.connection import connect
+from branchsweep.tracking.mlflow.connection import address_of, connect, download_files
 from branchsweep.tracking.mlflow.error_translation import is_absent, translate_errors
 from branchsweep.tracking.mlflow.model import NETWORK, model_location, no_such_model
 from branchsweep.tracking.mlflow.model_uploads import ModelUploads, is_abandoned, mark_finished
@@ -193,11 +193,7 @@ class MlflowRegistry:
         with temporary_folder() as folder:
             with translate_errors(self._uri, f"fetching version {version} of '{model}'"):
                 location = model_location(self._client, f"models:/{model}/{version}", self._uri)
-                downloaded = Path(
-                    mlflow.artifacts.download_artifacts(
-                        artifact_uri=location, dst_path=str(folder), tracking_uri=self._uri, registry_uri=self._uri
-                    )
-                )
+                downloaded = Path(download_files(self._client, location, folder))
                 network = downloaded / "data" / NETWORK
                 if not (network / MODEL_FILE).is_file() or not (network / MANIFEST_FILE).is_file():
                     raise TrackingError(
@@ -209,8 +205,8 @@ class MlflowRegistry:
             yield downloaded
 
     @property
-    def _uri(self) -> str:
-        return str(self._client.tracking_uri)
+    def _uri(self) -> Address:
+        return address_of(self._client)
 
     def _promote(self, model: str, version: int, decision: PromotionDecision) -> None:
         """Make this version the champion, unless another one is champion than the decision was made against."""
@@ -268,7 +264,7 @@ class MlflowRegistry:
         return is_absent(error) or (is_forbidden and not self._client.search_registered_models(name_filter(model)))
 
 
-def open_registry(tracking_uri: str | None = None) -> MlflowRegistry:
+def open_registry(tracking_uri: Address | None = None) -> MlflowRegistry:
     """The registry of an existing store.
 
     Args:

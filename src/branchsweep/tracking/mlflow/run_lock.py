@@ -23,8 +23,10 @@ from uuid import uuid4
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.codec import from_data, to_data
 from branchsweep.errors import TrackingError
+from branchsweep.tracking.mlflow.connection import address_of
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.mlflow.store import log_batches
@@ -182,8 +184,8 @@ class RunLock:
                     self._client.delete_tag(self._run.info.run_id, name)
 
     @property
-    def _uri(self) -> str:
-        return str(self._client.tracking_uri)
+    def _uri(self) -> Address:
+        return address_of(self._client)
 
     def _current_owner(self) -> LockOwner | None:
         return LockOwner.from_tags(self._client.get_run(self._run.info.run_id).data.tags)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from mlflow import MlflowClient
 
+from branchsweep.config.addresses import Address
 from branchsweep.metrics.names import CURVE, score_names
 from branchsweep.tracking.mlflow.connection import connect
 from branchsweep.tracking.mlflow.error_translation import translate_errors
@@ -29,11 +30,11 @@ class MlflowRunStore:
         uri: The store's URI in full.
     """
 
-    def __init__(self, client: MlflowClient, uri: str) -> None:
+    def __init__(self, client: MlflowClient, uri: Address) -> None:
         self._client, self._uri = client, uri
 
     @classmethod
-    def open(cls, uri: str) -> MlflowRunStore:
+    def open(cls, uri: Address) -> MlflowRunStore:
         """The store at a URI in full.
 
         Raises:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from branchsweep.tracking.mlflow.connection import connect
+from branchsweep.config.addresses import Address
+from branchsweep.tracking.mlflow.connection import address_of, connect
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.store import experiment_id, newest_run
 from branchsweep.tracking.protocols import ComparisonRecord, SweepRecord
@@ -38,14 +39,14 @@ class RunTracker:
         return str(self._parent.info.experiment_id)
 
     @property
-    def tracking_uri(self) -> str:
+    def tracking_uri(self) -> Address:
         """The store's URI in full."""
-        return str(self._client.tracking_uri)
+        return address_of(self._client)
 
 
 @contextmanager
 def open_experiment(
-    role: str, record: SweepRecord | ComparisonRecord, tracking_uri: str | None, fresh: bool
+    role: str, record: SweepRecord | ComparisonRecord, tracking_uri: Address | None, fresh: bool
 ) -> Iterator[tuple[MlflowClient, str, Run | None]]:
     """The client of a store, the id of the record's experiment, and the run to resume, if there is one.
 

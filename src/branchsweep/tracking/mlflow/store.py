@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.runtime import temporary_folder, write_files
 from branchsweep.tracking.mlflow.connection import connect
@@ -36,7 +37,7 @@ BATCH_METRICS, BATCH_TEXTS = 800, 100
 
 
 @contextmanager
-def store_lock(uri: str) -> Iterator[None]:
+def store_lock(uri: Address) -> Iterator[None]:
     """A context for one process at a time, for a store that is a file; other processes wait.
 
     A file beside the database is locked, and free again when its process is killed. Other stores have no such lock.
@@ -134,7 +135,7 @@ def newest_run(client: MlflowClient, within: str, role: str, key: str) -> Run | 
     return runs[0] if runs else None
 
 
-def select_parent(parents: Sequence[Run], given: str, what: str, uri: str) -> Run:
+def select_parent(parents: Sequence[Run], given: str, what: str, uri: Address) -> Run:
     """The run that a user names; see `select_run`.
 
     Raises:
@@ -204,7 +205,7 @@ def root_runs(client: MlflowClient, role: str) -> list[Run]:
     return list(search_runs(client, experiments(client), tag_filter("role", role), "start_time DESC"))
 
 
-def open_run(tracking_uri: str | None, role: str, named: str, read: Callable[[MlflowClient, Run], Opened]) -> Opened:
+def open_run(tracking_uri: Address | None, role: str, named: str, read: Callable[[MlflowClient, Run], Opened]) -> Opened:
     """What is read from the run that a user names.
 
     Args:

@@ -9,10 +9,12 @@ from functools import partial
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.codec import from_json, to_json
 from branchsweep.errors import UnreadableRecordError
 from branchsweep.tracking.champion_history import UNKNOWN_TIME
 from branchsweep.tracking.mlflow import serialization
+from branchsweep.tracking.mlflow.connection import address_of
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.store import experiments, log_batches, search_runs, tag_filter
 
@@ -70,8 +72,8 @@ class MlflowTestAudit:
             return sum(len(_evaluations(sweep)) for sweep in sweeps)
 
     @property
-    def _uri(self) -> str:
-        return str(self._client.tracking_uri)
+    def _uri(self) -> Address:
+        return address_of(self._client)
 
 
 def _evaluations(sweep: Run) -> list[Evaluation]:

@@ -17,6 +17,7 @@ from typing import Self
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
+from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.tracking.mlflow import serialization, ui_views
 from branchsweep.tracking.mlflow.error_translation import translate_errors
@@ -69,7 +70,9 @@ class MlflowTracker(RunTracker):
         self._trial_runs: dict[int, str] = {}  # run ids by the trials' numbers
 
     @classmethod
-    def open(cls, record: SweepRecord, tracking_uri: str | None = None, fresh: bool = False, take_over: bool = False) -> Self:
+    def open(
+        cls, record: SweepRecord, tracking_uri: Address | None = None, fresh: bool = False, take_over: bool = False
+    ) -> Self:
         """Resume the sweep of this key if the store has it, whether it was killed or finished; else start it.
 
         From then on the sweep is this process's alone (`run_lock`).
@@ -263,7 +266,7 @@ class MlflowTracker(RunTracker):
         self._client.set_terminated(run.info.run_id, "FAILED" if failed else "FINISHED", ended)
 
 
-def open_existing(tracking_uri: str | None, sweep: str = "") -> MlflowTracker:
+def open_existing(tracking_uri: Address | None, sweep: str = "") -> MlflowTracker:
     """The tracker of a recorded sweep, to read from it and to register its models.
 
     Args:
@@ -325,8 +328,8 @@ def _dataset_input(table: TableRecord) -> DatasetInput:
     dataset = Dataset(
         name=table.name,
         digest=table.digest[:12],
-        source_type="http" if is_server(table.location) else "local",
-        source=json.dumps({"url" if is_server(table.location) else "uri": table.location}),
+        source_type="http" if is_server(Address(table.location)) else "local",
+        source=json.dumps({"url" if is_server(Address(table.location)) else "uri": table.location}),
         schema=json.dumps({"mlflow_colspec": columns}),
         profile=json.dumps({"num_rows": table.rows, "num_elements": table.rows * len(columns)}),
     )

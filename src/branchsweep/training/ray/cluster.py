@@ -12,17 +12,12 @@ from pathlib import Path
 import ray
 from ray.exceptions import RayError
 
+from branchsweep.config.addresses import Address
 from branchsweep.config.sections.workers import AUTO, RayWorkersConfig
-from branchsweep.errors import BackendError
+from branchsweep.errors import BackendError, first_line
 
 CONNECT_SECONDS = 3.0
 """The timeout of a connection to a cluster's address."""
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, and its last line if the first one ends with a colon (a traceback follows)."""
-    first, *others = str(error).strip().splitlines() or [type(error).__name__]
-    return f"{first} {others[-1].strip()}" if others and first.endswith(":") else first
 
 
 def worker_places(cluster: RayWorkersConfig) -> int:
@@ -73,17 +68,19 @@ def connect(address: str) -> bool:
     """
     if ray.is_initialized():
         return False
-    named = _running() if address == AUTO else address
+    named = Address(_running() if address == AUTO else address)
     how = (
         "expected the address of a cluster that runs: auto on one of its nodes, or ray://HOST:10001. To make this machine one: "
         "ray start --head"
     )
-    if named != AUTO:
+    if str(named) != AUTO:
         _check_port(named, how)
     try:
-        ray.init(named, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(named.with_secrets(), log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        raise BackendError(f"got {named}, which cannot be used ({first_line(error)}); {how}", "workers") from error
+        raise BackendError(
+            f"got {named}, which cannot be used ({named.remove_secrets(first_line(error))}); {how}", "workers"
+        ) from error
     return True
 
 
@@ -96,9 +93,9 @@ def _running() -> str:
         return AUTO
 
 
-def _check_port(address: str, how: str) -> None:
+def _check_port(address: Address, how: str) -> None:
     """Raise BackendError if nothing listens at the address: Ray itself would retry for half a minute."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = str(address).rpartition("@")[2].removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:

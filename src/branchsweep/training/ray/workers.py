@@ -30,7 +30,7 @@ from ray.exceptions import (
 from branchsweep.config import kinds
 from branchsweep.config.sections.workers import RayWorkersConfig
 from branchsweep.data.training_rows import TrainingRows
-from branchsweep.errors import BackendError, ProgramCacheError
+from branchsweep.errors import BackendError, ProgramCacheError, first_line
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.models.serving import Floats
 from branchsweep.training.local_workers import (
@@ -44,7 +44,7 @@ from branchsweep.training.population import Population, PopulationOutcome, Progr
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import NO_CALLBACKS, WorkerCallbacks, WorkerStatus
 from branchsweep.training.ray.actor import ActorFacts, WorkerActor, _write, library_versions, read_files
-from branchsweep.training.ray.cluster import connect, first_line, require_room, worker_places
+from branchsweep.training.ray.cluster import connect, require_room, worker_places
 from branchsweep.training.ray.worker import LOST, Losses, RayTask, RayWorker, require_answer, silence_of
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.training.scheduler import next_assignment

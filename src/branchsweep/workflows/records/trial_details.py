@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from branchsweep.config.addresses import public_address
+from branchsweep.config.addresses import Address
 from branchsweep.config.codec import Inline, to_public_json
 from branchsweep.config.experiment import Experiment
 from branchsweep.errors import ConfigError
@@ -114,7 +114,7 @@ class RecordedTrial:
 
 
 def trial_details(
-    experiment: Experiment, sweep_id: str, trial: RecordedTrial, tracking_uri: str | None = None, columns: int = COLUMNS
+    experiment: Experiment, sweep_id: str, trial: RecordedTrial, tracking_uri: Address | None = None, columns: int = COLUMNS
 ) -> TrialDetails:
     """Collect the details of one trial of a sweep.
 
@@ -125,7 +125,7 @@ def trial_details(
         tracking_uri: The tracking URI as the user gave it; None for the default.
         columns: The most characters in a line of the drawing.
     """
-    result, where = trial.result, f" --tracking-uri {shlex.quote(public_address(tracking_uri))}" if tracking_uri else ""
+    result, where = trial.result, f" --tracking-uri {shlex.quote(str(tracking_uri))}" if tracking_uri else ""
     recipe = recipe_for(experiment, result.trial.params)
     inputs = experiment.table.inputs
     return TrialDetails(
