@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from branchsweep.config import experiment_checks
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.metric_names import objective_metrics
 from branchsweep.config.sections import training
 from branchsweep.config.sections.driver_options import DRIVERS
 from branchsweep.config.sections.search import Search
 from branchsweep.config.sections.search_space import SearchSpace
 from branchsweep.config.sections.validation import KFold, TestRows
 from branchsweep.errors import ConfigError
+from branchsweep.models import serving
 from branchsweep.models.recipe import Recipe, recipe_for
+from branchsweep.workflows.records.report_tables import leaderboard_table
 from message_values import message_values
 
 DATA: dict[str, Any] = {
@@ -137,6 +141,19 @@ class TestExperiment:
     def test_a_head_named_like_a_hyperparameter_or_a_metric_is_refused(self, name: str) -> None:
         errors = mistakes(heads={name: {}}, space={"dimensions": {}}, search={})
         assert [location for location, _ in errors] == [("heads", name)]
+
+    def test_no_head_takes_the_name_of_the_column_that_warns_beside_predictions(self) -> None:
+        """It is the one column of a table with a column per head that is no head's."""
+        assert experiment_checks.OUTSIDE_COLUMN == serving.OUTSIDE_COLUMN
+        found = mistakes(heads={"outside": {}, "y": {}}, space={"dimensions": {}}, search={})
+        assert [path for path, _ in found] == [("heads", "outside")]
+
+    @pytest.mark.parametrize("metric", ["weighted", "score", "r2", "rmse", "mae", "seconds", "trial"])
+    def test_a_head_may_be_called_as_what_is_recorded_under_names_of_another_form(self, metric: str) -> None:
+        """Metrics of a head are `METRIC/HEAD`, in stores, tables and objectives."""
+        experiment = make(heads={metric: {}, "y": {}}, space={"dimensions": {}}, search={})
+        names = [*objective_metrics(experiment.score_metrics), *leaderboard_table(experiment, [])[0]]
+        assert len(names) - len(set(names)) == len({f"r2/{metric}", "r2/y"})
 
     @pytest.mark.parametrize(
         ("heads", "wrong"), [(["inputs"], ["inputs"]), (["trunk_1"], ["trunk_1"]), (["y", "y_1"], ["y_1"])]

@@ -120,6 +120,26 @@ def test_a_trial_that_cannot_be_read_is_named_with_its_tag(store: EditedStore, t
         assert store.run("show")[0] == 0
 
 
+@pytest.mark.parametrize("edit", [{"trunk.deepth": 3}, {"trunk.depth": "deep"}, {"trunk.depth": -5}, {"trunk.depth": True}])
+def test_a_trial_with_params_that_this_version_does_not_know_is_named_with_them(
+    store: EditedStore, edit: dict[str, object]
+) -> None:
+    """They were edited, or recorded by a newer version. What does not train the trial still shows it."""
+    (name,) = edit
+    (params,) = store.select("SELECT value FROM tags WHERE run_uuid = ? AND key = 'branchsweep.params'", store.trial)
+    (number,) = store.select("SELECT value FROM tags WHERE run_uuid = ? AND key = 'branchsweep.trial'", store.trial)
+    other = "1" if number == "0" else "0"
+    trained = (["show", "finished", number], ["replay", store.trial], ["promote", "finished", "--trial", number])
+    with store.edited("tags", "branchsweep.params", json.dumps({**json.loads(params), **edit}), store.trial):
+        for arguments in (*trained, ["show", "finished", "--sort", "parameters"]):
+            code, output = store.run(*arguments)
+            assert code == 2, arguments
+            assert output.count("error: ") == 1 and f"trial {number} of sweep finished ({store.sweep[:8]})" in output
+            assert name in output
+        for arguments in (["show"], ["show", "finished"], ["show", "finished", other]):
+            assert store.run(*arguments)[0] == 0, arguments
+
+
 def test_a_score_that_is_missing_is_named(store: EditedStore) -> None:
     (lanes,) = store.select("SELECT value FROM tags WHERE run_uuid = ? AND key = 'branchsweep.lanes_r2'", store.trial)
     head = next(iter(json.loads(lanes)))

@@ -23,7 +23,7 @@ from branchsweep.config.sections.workers import RayWorkersConfig
 from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.config.yaml.yaml_parser import parse_yaml
 from branchsweep.data.dataset import Dataset
-from branchsweep.errors import ConfigError
+from branchsweep.errors import ConfigError, UnreadableRecordError
 from branchsweep.metrics.objectives import hypervolume, make_evaluator
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.mlflow_descriptions import finished_description
@@ -36,7 +36,7 @@ from branchsweep.tracking.protocols import PromotionCause, SweepConclusion, Tabl
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.resources import Device, Resources
-from branchsweep.trial import EndCause, Result, Status, Trial
+from branchsweep.trial import EndCause, Result, Score, Status, Trial
 from branchsweep.workflows.dry_run import make_dry_run
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline, check_baseline_experiment
 from branchsweep.workflows.promotion.champion import model_name
@@ -96,6 +96,14 @@ def test_an_interrupted_sweep_resumes_with_the_results_of_an_uninterrupted_one(
     again = {trial for trial, _ in resumed.trainer.trained}
     assert again == set(range(20)) - {result.trial.number for result in before}
     assert resumed.progress.lines[0] == f"begin {len(before)}/20"
+
+
+def test_a_sweep_with_a_trial_that_this_version_does_not_know_is_not_resumed(experiment: Experiment) -> None:
+    sweep = TinySweep(experiment)
+    sweep.tracker.record([Result(Trial(3, {"trunk.depth": 2, "trunk.shape": 3}), Score(Status.FAILED, math.nan))])
+    with pytest.raises(UnreadableRecordError, match=rf"trial 3 of sweep tiny \({sweep.tracker.run_id[:8]}\).*trunk\.shape"):
+        sweep.search()
+    assert sweep.trainer.trained == []
 
 
 def test_a_sweep_resumed_with_more_trials_trains_the_additional_ones(experiment: Experiment) -> None:

@@ -107,8 +107,11 @@ def _leaderboard(recorded: SweepReader, trial_filter: TrialFilter) -> Leaderboar
     """Filter and sort the trials of a recorded sweep."""
     from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.workflows.records.leaderboard import SweepTrials, leaderboard
+    from branchsweep.workflows.records.recorded_params import check_recorded_params
 
     experiment = parse_recorded_experiment(recorded.yaml, recorded.label) if trial_filter.needs_experiment else None
+    if experiment:
+        check_recorded_params(experiment, recorded.recorded_results(), recorded.label)
     trials = SweepTrials(recorded.run_id, recorded.record, recorded.recorded_results(), recorded.run_ids)
     return leaderboard(trials, trial_filter, experiment)
 
@@ -117,10 +120,12 @@ def _trial_details(recorded: SweepReader, number: int, tracking_uri: Address | N
     """All details of one recorded trial."""
     from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.models.drawing import COLUMNS
+    from branchsweep.workflows.records.recorded_params import check_recorded_params
     from branchsweep.workflows.records.trial_details import RecordedTrial, find_trial, trial_details
 
     result = find_trial(recorded.recorded_results(), number, recorded.label)
     experiment = parse_recorded_experiment(recorded.yaml, recorded.label)
+    check_recorded_params(experiment, [result], recorded.label)
     trial = RecordedTrial(recorded.run_ids[number], result, recorded.curves(number))
     return trial_details(experiment, recorded.run_id, trial, tracking_uri, min(columns, COLUMNS))
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 INPUT_LAYER = "inputs"
 """The name of the input layer of an exported network."""
 
+OUTSIDE_COLUMN = "outside"
+"""The column beside the predictions that warns of a row outside the range of the training rows (`models/serving.py`)."""
+
 _LAYER_NAME = re.compile(r"(?P<part>.+)_\d+")
 """The names of its hidden layers: `trunk_1`, and `PE_1` of a head `PE`."""
 
@@ -59,6 +62,8 @@ def _head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
         path = ("heads", head)
         if head in reserved:
             yield path, "the name is taken by a hyperparameter or a metric; choose another (and give its column)"
+        if head == OUTSIDE_COLUMN:
+            yield path, "the name is that of the column of predict --warn; choose another (and give its column)"
         layer = _LAYER_NAME.fullmatch(head)
         if head == INPUT_LAYER or (layer and layer["part"] in {"trunk", *experiment.heads}):
             yield path, "the name is that of a layer in the exported network; choose another (and give its column)"

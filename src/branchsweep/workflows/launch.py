@@ -38,6 +38,7 @@ from branchsweep.workflows.context import ComparisonContext, SweepContext
 from branchsweep.workflows.dry_run import DryRun, make_dry_run
 from branchsweep.workflows.promotion.baseline_evaluation import baselines_of
 from branchsweep.workflows.promotion.pipeline import PromotionOutcome
+from branchsweep.workflows.records.recorded_params import check_recorded_params
 from branchsweep.workflows.records.replay_result import Replay
 from branchsweep.workflows.records.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
 from branchsweep.workflows.records.sweep_summary import SweepSummary
@@ -153,7 +154,8 @@ def launch_replay(run: str, session: Session, trial: int | None = None, toleranc
     else:
         recorded, number = open_recorded_sweep(session.tracking_uri, run), trial
     sweep = _recorded_sweep(recorded)
-    find_trial(sweep.results, number, sweep_label(recorded))
+    found = find_trial(sweep.results, number, sweep_label(recorded))
+    check_recorded_params(sweep.experiment, [found], sweep_label(recorded))
     dataset, split = load_rows(sweep.experiment, session)
     with open_training(training_rows(dataset, split), session) as training:
         return replay(sweep, number, dataset, training, tolerance)
@@ -255,5 +257,7 @@ def _warm_start(experiment: Experiment, dataset: Dataset, session: Session) -> l
         if name == experiment.name:
             message = f"got '{name}', the name of this sweep; expected the run id of an earlier one"
             raise ConfigError(f"{message} (branchsweep show)", "search.warm_start")
-        earlier.append(_recorded_sweep(open_recorded_sweep(session.tracking_uri, name)))
+        recorded = open_recorded_sweep(session.tracking_uri, name)
+        earlier.append(_recorded_sweep(recorded))
+        check_recorded_params(earlier[-1].experiment, earlier[-1].results, sweep_label(recorded))
     return warm_start_results(experiment, dataset, earlier)

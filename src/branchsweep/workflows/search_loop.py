@@ -17,6 +17,7 @@ from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.trial import Result
 from branchsweep.workflows.context import TrainingContext
+from branchsweep.workflows.records.recorded_params import check_recorded_params
 from branchsweep.workflows.train_lanes import LaneBatch
 from branchsweep.workflows.trial_runner import SuccessiveHalving, TrialGroup
 
@@ -147,6 +148,7 @@ class _Search:
     def tell_recorded_rounds(self) -> None:
         """Tells the driver the rounds that are recorded in full."""
         recorded = self._tracker.recorded_results()
+        check_recorded_params(self._experiment, recorded, f"sweep {self._experiment.name} ({self._tracker.run_id[:8]})")
         self._recorded = {result.trial.number: result for result in recorded if result.trial.number < self._total}
         self._asked = _trials_of_whole_rounds(self._recorded, self._batch, self._total)
         in_order = [self._recorded[number] for number in sorted(self._recorded)]

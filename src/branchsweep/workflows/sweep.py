@@ -30,6 +30,7 @@ from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, Re
 from branchsweep.workflows.promotion.champion import current_champion
 from branchsweep.workflows.promotion.confirmation import best_candidates
 from branchsweep.workflows.promotion.pipeline import PromotionOutcome, PromotionPipeline
+from branchsweep.workflows.records.recorded_params import check_recorded_params
 from branchsweep.workflows.records.report_tables import report_tables
 from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, ConfirmedTrial, ParetoTrial, SweepSummary
 from branchsweep.workflows.reporter import SweepReporter
@@ -176,7 +177,9 @@ def promote_recorded(sweep: SweepContext, number: int | None = None, dry_run: bo
     Raises:
         ConfigError: There is no such trial, or it is not complete.
     """
-    experiment, results = sweep.experiment, sweep.tracking.tracker.recorded_results()
+    experiment, tracker = sweep.experiment, sweep.tracking.tracker
+    results = tracker.recorded_results()
+    check_recorded_params(experiment, results, f"sweep {experiment.name} ({tracker.run_id[:8]})")
     evaluator = make_evaluator(experiment.objective, results)
     best = best_candidates(experiment, results, evaluator)
     if number is not None:
@@ -185,7 +188,7 @@ def promote_recorded(sweep: SweepContext, number: int | None = None, dry_run: bo
             numbers = ", ".join(map(str, sorted(complete)[:20])) + ", …" * (len(complete) > 20)
             raise ConfigError(f"got {number}, expected a complete trial of this sweep ({numbers})", "--trial")
         best = [ConfirmationCandidate(f"trial {number}", experiment, complete[number].trial, complete[number].score)]
-    summary = _recorded_summary(sweep.tracking.tracker.conclusion)
+    summary = _recorded_summary(tracker.conclusion)
     evaluated = summary.baselines if summary else ()
     outcome = PromotionPipeline(sweep, evaluator).run(best, evaluated=evaluated, dry_run=dry_run)
     _evaluations(sweep, outcome, [])

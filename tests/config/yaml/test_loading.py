@@ -295,6 +295,10 @@ MISTAKES = {
         ("  PE: {unit: MW}", "  PE: {unit: MW}\n  trunk: {}"),
         "x.yaml:6: heads.trunk: the name is taken by a hyperparameter or a metric; choose another (and give its column)",
     ),
+    "head with the name of a column": (
+        ("  PE: {unit: MW}", "  PE: {unit: MW}\n  outside: {}"),
+        "x.yaml:6: heads.outside: the name is that of the column of predict --warn; choose another (and give its column)",
+    ),
     "algorithm": (
         ("driver: optuna", "driver: optuna\n  algorithm: tep"),
         f"x.yaml:22: search.algorithm: got 'tep', expected an algorithm of optuna ({ALGORITHMS}); did you mean 'tpe'?",
