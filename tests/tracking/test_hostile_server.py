@@ -24,6 +24,7 @@ from branchsweep.tracking.protocols import PromotionDecision
 from contracts.results import example_result
 from contracts.tracking_records import comparison_record, example_candidate, register, sweep_record
 from hostile_server import ANSWERS, HostileServer, hostile_server
+from recorded_runs import client_of
 
 PROMOTED = PromotionDecision(promote=True, because="the first version")
 
@@ -127,10 +128,10 @@ HARMLESS = {"404", "empty", "nothing", "not utf-8"}
 """Answers that are also the right ones to some calls: there is nothing of that name, or nothing is to be said."""
 
 UNREAD = {"list", "wrong types", "empty things", "deep"}
-"""Answers that nobody reads where a file was uploaded, or that name no file and no metric."""
+"""Answers that name no file and no metric."""
 
-FILES = {"part", "parts", "trial files", "artifact", "curves"}
-"""The calls that do no more than that."""
+FILES = {"parts", "artifact", "curves"}
+"""The calls that read no more than that."""
 
 
 @pytest.mark.parametrize(
@@ -146,6 +147,28 @@ def test_every_call_ends_in_an_error_that_names_the_server(proxy: HostileServer,
         else:
             with pytest.raises(TrackingError, match=proxy.uri):
                 action()
+
+
+def test_a_file_counts_as_uploaded_only_where_mlflow_says_so(proxy: HostileServer) -> None:
+    tracker = MlflowComparisonTracker.open(comparison_record(name=f"hostile-{uuid4().hex[:8]}"), Address(proxy.uri))
+    tracker.record_part("first", {"a": 1})  # MLflow's client asks for the place of files once
+    for answer in ("list", "wrong types", "empty things", "not utf-8", "deep", "html"):
+        proxy.will_answer(answer, times=1)
+        with pytest.raises(TrackingError, match="no answer of an MLflow server"):
+            tracker.record_part("second", {"a": 1})
+        assert proxy.requests[-1][1] == "PUT"
+    tracker.record_part("second", {"a": 1})
+    assert set(tracker.recorded_parts()) == {"first", "second"}
+
+
+def test_a_call_that_is_not_ours_is_mlflows_own(proxy: HostileServer) -> None:
+    """An answer to an upload that MLflow takes, and we do not."""
+    tracker = MlflowTracker.open(sweep_record(name=f"hostile-{uuid4().hex[:8]}"), Address(proxy.uri))
+    client = client_of(tracker)
+    client.log_text(tracker.run_id, "a", "a.txt")
+    proxy.will_answer("list", times=1)
+    client.log_text(tracker.run_id, "a", "a.txt")
+    assert proxy.requests[-1][1] == "PUT"
 
 
 def test_a_dripping_answer_is_given_up(proxy: HostileServer, model_folder: Path, set_limit: LimitSetter) -> None:

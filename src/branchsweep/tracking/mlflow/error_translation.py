@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError, UserError, reason, remedy
 from branchsweep.tracking.mlflow.checked_client import UnexpectedAnswerError
+from branchsweep.tracking.mlflow.request_limits import limited_requests
 from branchsweep.tracking.tracking_uri import is_server
 
 UNAVAILABLE_STATUSES = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
@@ -80,7 +81,8 @@ def translate_errors(uri: Address, doing: str) -> Iterator[None]:
         TrackingError: Any other failure.
     """
     try:
-        yield
+        with limited_requests():
+            yield
     except UserError:
         raise
     except Exception as error:

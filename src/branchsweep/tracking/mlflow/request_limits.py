@@ -2,7 +2,12 @@
 
 MLflow reads its limits from the environment: how long an answer may be silent, and how often a request is repeated. Two limits
 are missing there. A server may send a byte now and then for hours: here the limit is on the whole answer. And a server may say
-`Retry-After: 600`, which MLflow obeys without a word: here it does not. Besides, a sign-in page is no answer to an upload.
+`Retry-After: 600`, which MLflow obeys without a word: here it does not. Besides, MLflow does not read the answer to an upload:
+here it is read.
+
+MLflow offers no way to give its sessions an adapter, so the name that it makes them with stands for another class, in the whole
+process. That class acts as MLflow's own, except while a call of this package is under way (`limited_requests`): MLflow's pools
+of threads are then limited, too, which no setting of a thread would do. The environment variables hold for the whole process.
 """
 
 from __future__ import annotations
@@ -10,6 +15,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -61,8 +67,31 @@ def limit_requests() -> None:
     """
     for name, value in LIMITS.items():
         os.environ.setdefault(name, value)
-    # MLflow makes its sessions with the adapter of this name, and offers no other way to give it one
-    vars(request_utils)["TCPKeepAliveHTTPAdapter"] = _Adapter
+    vars(request_utils)["TCPKeepAliveHTTPAdapter"] = _SwitchingAdapter
+
+
+class _CallsUnderWay:
+    """Counts the calls of this package that are under way, in all threads."""
+
+    def __init__(self) -> None:
+        self._lock, self.count = threading.Lock(), 0
+
+    def add(self, change: int) -> None:
+        with self._lock:
+            self.count += change
+
+
+_CALLS = _CallsUnderWay()
+
+
+@contextmanager
+def limited_requests() -> Iterator[None]:
+    """Context of a call of MLflow's client: its requests keep to the limits, whichever thread sends them."""
+    _CALLS.add(1)
+    try:
+        yield
+    finally:
+        _CALLS.add(-1)
 
 
 class _TimedReader(io.RawIOBase):
@@ -124,20 +153,53 @@ class _SecurePool(HTTPSConnectionPool):
 _POOLS = {"http": _Pool, "https": _SecurePool}
 
 
-class _Adapter(request_utils.TCPKeepAliveHTTPAdapter):
+UPLOADS = "/mlflow-artifacts/artifacts/"
+"""In the path of what MLflow's server takes files at."""
+
+
+class _LimitedAdapter(request_utils.TCPKeepAliveHTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]  # MLflow's
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         response = super().send(request, *args, **kwargs)
-        is_page = response.ok and "html" in response.headers.get("Content-Type", "")
-        if request.method == "PUT" and is_page:  # of other answers MLflow reads the content, of this one it does not
-            response.close()
-            raise requests.exceptions.ContentDecodingError("the answer to an upload is a web page")
+        if request.method == "PUT" and response.ok:
+            _check_upload(response, UPLOADS in str(request.url))
         return response
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)  # type: ignore[no-untyped-call]  # likewise
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+
+class _SwitchingAdapter(request_utils.TCPKeepAliveHTTPAdapter):
+    """MLflow's adapter, or that with limits while a call of this package is under way."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limited = _LimitedAdapter(*args, **kwargs)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        if _CALLS.count:
+            return self._limited.send(request, *args, **kwargs)
+        return super().send(request, *args, **kwargs)
+
+    def close(self) -> None:
+        self._limited.close()
+        super().close()
+
+
+def _check_upload(response: requests.Response, is_of_mlflow: bool) -> None:
+    """Raise ContentDecodingError unless an answer says that a file was taken.
+
+    MLflow's server says so by nothing (FastAPI) or by an empty object of JSON (Flask). Other stores of files answer what they
+    like, but no web page.
+    """
+    is_page = "html" in response.headers.get("Content-Type", "")
+    is_unknown = is_of_mlflow and not is_page and b"".join(response.content.split()) not in {b"", b"{}"}
+    if is_page or is_unknown:
+        response.close()
+        what = "a web page" if is_page else "not that of MLflow's server, which is empty"
+        raise requests.exceptions.ContentDecodingError(f"the answer to an upload is {what}")
