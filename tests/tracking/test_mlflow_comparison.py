@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 import statistics
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 from uuid import uuid4
 
 import pytest
@@ -15,6 +17,7 @@ from mlflow.entities import Run
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
+from branchsweep.metrics.comparison_result import Verdict
 from branchsweep.tracking.memory import MemoryComparisonTracker, MemoryStore
 from branchsweep.tracking.mlflow import contestant_serialization
 from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker, open_comparison
@@ -27,6 +30,8 @@ from contracts.results import example_result
 from contracts.tracking_records import comparison_record, sweep_record
 from recorded_runs import client_of
 from scores import SCORE_METRICS
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "mlflow.md"
 
 
 class TestMemoryComparison(ComparisonTrackerContract):
@@ -69,7 +74,39 @@ def files(folder: Path, tracker: MlflowComparisonTracker) -> Path:
     return folder / "mlruns" / "contract" / tracker.run_id / "artifacts"
 
 
+def documented(where: str) -> set[str]:
+    """The names in a row of the tables about comparisons in docs/mlflow.md."""
+    (section,) = re.findall(r"^## A comparison\n(.*?)^## ", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    (row,) = re.findall(rf"^\| {where} \|(.*)\|$", section, re.MULTILINE)
+    return {name for name in re.findall("`([^`]+)`", row) if not name.startswith("-")}
+
+
+def of_one_head(names: Iterable[str]) -> set[str]:
+    """The names of what is ours, those of all heads and of their mean as of one head."""
+    return {re.sub("/(V|mean)$", "/PE", name) for name in names if not name.startswith("mlflow.")}
+
+
 class TestStoredRuns:
+    def test_what_is_recorded_of_a_comparison_is_what_the_documentation_says(self, mlflow_store: Address) -> None:
+        tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        before = client_of(tracker).get_run(tracker.run_id).data.tags
+        result = example_comparison(cuts=("fewer halves",))
+        first = result.contestants[0]
+        collapsed = {**first.scores, "PE": (*first.scores["PE"][:-1], -5.0)}
+        contestants = (replace(first, scores=collapsed), *result.contestants[1:])
+        differences = tuple(replace(difference, p_equivalence=0.5) for difference in result.differences)
+        tracker.finish(replace(result, contestants=contestants, differences=differences), {})
+        parent = client_of(tracker).get_run(tracker.run_id).data
+        assert of_one_head(parent.tags.keys() - before.keys()) == documented("Tags of the comparison")
+        assert of_one_head(parent.metrics) == documented("Metrics of the comparison")
+        runs = [run.data for run in children(tracker)]
+        assert of_one_head(name for run in runs for name in run.tags) == documented("Tags of a contestant")
+        assert of_one_head(name for run in runs for name in run.metrics) == documented("Metrics of a contestant")
+
+    def test_the_documentation_has_every_verdict(self) -> None:
+        text = DOCUMENT.read_text(encoding="utf-8")
+        assert [verdict for verdict in get_args(Verdict) if f"`{verdict}`" not in text] == []
+
     def test_the_run_of_a_comparison_has_facts_and_files(self, mlflow_store: Address, tmp_path: Path) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         run = client_of(tracker).get_run(tracker.run_id)
