@@ -36,6 +36,7 @@ ADDRESSES = (
 
 COMMANDS = (
     "run tiny.yaml",
+    "compare compared.yaml",
     "show",
     "show tiny 1",
     "history plant",
@@ -83,6 +84,9 @@ def folder(tmp_path: Path) -> Path:
     changes: Mapping[str, Mapping[str, object]] = {"tiny": {}, "ray": {"workers": {"kind": "ray"}}, "ccpp": {"table": "ccpp"}}
     for name, changed in changes.items():
         (tmp_path / f"{name}.yaml").write_text(json.dumps({**EXPERIMENT, **changed}), encoding="utf-8")
+    contestants = {"branched": {"kind": "network"}, "linear": {"kind": "estimator", "estimator": "linear_regression"}}
+    comparison = {"name": "compared", "experiment": "tiny.yaml", "contestants": contestants}
+    (tmp_path / "compared.yaml").write_text(json.dumps(comparison), encoding="utf-8")
     return tmp_path
 
 
