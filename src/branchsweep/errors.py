@@ -102,6 +102,10 @@ class TrackingServerUnavailableError(TrackingError):
     """The tracking store's server does not respond at present: recording can wait."""
 
 
+class FilesRefusedError(TrackingError):
+    """A store does not keep the files that belong to a record."""
+
+
 class UnreadableRecordError(TrackingError):
     """A run, a version or a file in the tracking store was changed by others, or written by half."""
 
@@ -116,6 +120,10 @@ class ProgramCacheError(BackendError):
 
 class OptunaExportError(UserError):
     """The Optuna storage that a sweep is exported to cannot be used."""
+
+
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What Python raises where recorded data is not of the form that it was written in."""
 
 
 class DeprecatedKeyWarning(FutureWarning):

@@ -205,3 +205,37 @@ def test_a_report_whose_files_were_edited_names_the_file(store: EditedStore, tmp
         assert code == 2
         assert name in output
         assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff", b"", b"[]", b"{}", b'{"inputs": 1, "provenance": []}', b'{"input_scalers": {"x": {"kind": "nothing"}}}'],
+)
+def test_a_registered_model_whose_description_was_edited_is_named(store: EditedStore, tmp_path: Path, content: bytes) -> None:
+    (file,) = store.database.parent.rglob("serving.json")
+    before = file.read_bytes()
+    champion = f"models:/{store.model}@champion"
+    commands = {
+        "net.py": ("export", champion, "--format", "code"),
+        "net.keras": ("export", champion, "--format", "keras"),
+        "p.csv": ("predict", champion, str(store.database.parent / "table.csv")),
+    }
+    file.write_bytes(content)
+    try:
+        for name, command in commands.items():
+            code, output = store.run(*command, "-o", str(tmp_path / name))
+            assert code == 2
+            assert champion in output
+    finally:
+        file.write_bytes(before)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_alias_that_names_no_version_is_no_reason_to_try_again(store: EditedStore) -> None:
+    store.change("UPDATE registered_model_aliases SET version = -1")
+    try:
+        code, output = store.run("export", f"models:/{store.model}@champion", "--format", "code", "-o", "net.py")
+    finally:
+        store.change("UPDATE registered_model_aliases SET version = 1")
+    assert code == 2
+    assert "'-1'" in output and "edited" in output

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from uuid import uuid4
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
-from branchsweep.tracking.open import download_model, list_sweeps, open_recorded_sweep
+from branchsweep.tracking.open import download_model, list_sweeps, load_predictor, open_recorded_sweep
 from branchsweep.tracking.protocols import PromotionDecision
 from branchsweep.tracking.tracking_uri import database_file, resolve_tracking_uri
 from branchsweep.tracking.ui_pages import ui_command
 from contracts.results import example_result
 from contracts.tracking_records import example_candidate, register, sweep_record
+from fixtures.old_store import ARCHIVE, unpack
 
 NAMES = [
     *("My%20Drive", "a?b", "a#b", "100%", "%2e%2e", "%3F", "a%zz", "%%", "ü", "日本", "a b", " lead", "trail "),
@@ -121,4 +123,14 @@ def test_a_deleted_working_directory_is_an_error(tmp_path: Path, monkeypatch: py
     gone.rmdir()
     with pytest.raises(TrackingError, match="in full"):
         resolve_tracking_uri(None)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["My%20Drive", "%%41 b"])
+def test_a_model_in_a_folder_of_any_name_predicts(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(unpack(ARCHIVE, tmp_path / name).parent)
+    predictor = load_predictor("models:/finished@champion")
+    predicted = predictor(pd.read_csv("table.csv"))
+    assert list(predicted) == ["power", "steam"]
     monkeypatch.chdir(tmp_path)

@@ -51,7 +51,7 @@ def compare(
     with handle_interrupt(console, INTERRUPTED_MESSAGE):
         render = partial(comparison_files, command=command)
         result, files = launch_comparison(chosen, replace(opened, fresh=fresh), render, quick)
-    if output:
+    if output and "report.html" in files:
         write_file(output, files["report.html"])
         console.print(f"{output} written", highlight=False, soft_wrap=True)
     if as_json:

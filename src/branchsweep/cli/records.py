@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from branchsweep.cli.context import require_parent_folder, write_files
+from branchsweep.cli.context import escaped, require_parent_folder, write_files
 from branchsweep.cli.options import AsJson, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_text
 from branchsweep.config.addresses import Address
@@ -143,6 +143,7 @@ def report(
     A folder also gets the figures as PNG, the tables, and the interactive page.
     """
     from branchsweep.config.yaml.recorded import parse_recorded_experiment
+    from branchsweep.optional_outputs import OptionalOutputs
     from branchsweep.reporting.pages.sweep_files import PAGE, report_files, report_page
     from branchsweep.tracking.open import open_recorded_sweep
     from branchsweep.workflows.records.report_tables import recorded_report
@@ -159,9 +160,11 @@ def report(
     if summary is None:
         raise UserError(f"{where} is not finished, or its summary cannot be read: resume it with branchsweep run first")
     content = recorded_report(recorded, experiment, summary)
-    files = {output.name: report_page(content)} if alone else report_files(content)
+    console = Console(stderr=True)
+    optional = OptionalOutputs(lambda text: console.print(escaped(text), style="yellow", highlight=False, soft_wrap=True))
+    files = {output.name: report_page(content, optional)} if alone else report_files(content, optional)
     write_files(output.parent if alone else output, files)
-    Console(stderr=True).print(f"{output if alone else output / PAGE} written", highlight=False, soft_wrap=True)
+    console.print(f"{output if alone else output / PAGE} written", highlight=False, soft_wrap=True)
 
 
 def export_study(

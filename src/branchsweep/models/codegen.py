@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from branchsweep.config.codec import from_data
 from branchsweep.data.encoders.encoder import same_width
 from branchsweep.data.encoders.registry import encoder_kind
-from branchsweep.errors import BackendError
+from branchsweep.errors import MALFORMED, BackendError
 from branchsweep.metrics.names import plain_label
 from branchsweep.models.exported_model import ModelMember, Provenance
 from branchsweep.models.heads.registry import head_kind
@@ -39,15 +39,19 @@ def script_from_manifest(name: str, manifest: Mapping[str, Any]) -> str:
         manifest: Its `serving.json`.
 
     Raises:
-        BackendError: It does not say where the model comes from, or there is no script for its kinds.
+        BackendError: It does not say where the model comes from, cannot be read, or there is no script for its kinds.
     """
     if not manifest.get("provenance"):
         raise BackendError(f"{name} does not say how it was trained, so there is no script; train and register it anew")
-    members = [
-        ModelMember(from_data(Recipe, member["recipe"]), (), member["share"], member["epochs"])
-        for member in manifest["members"]
-    ]
-    return generate_script(name, manifest["inputs"], members, from_data(Provenance, manifest["provenance"]))
+    try:
+        provenance, inputs = from_data(Provenance, manifest["provenance"]), [str(name) for name in manifest["inputs"]]
+        members = [
+            ModelMember(from_data(Recipe, member["recipe"]), (), float(member["share"]), int(member["epochs"]))
+            for member in manifest["members"]
+        ]
+    except MALFORMED as error:
+        raise BackendError(f"the description of {name} cannot be read ({error!r}): was it edited by hand?") from error
+    return generate_script(name, inputs, members, provenance)
 
 
 def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMember], provenance: Provenance) -> str:

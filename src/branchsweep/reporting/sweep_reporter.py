@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.optional_outputs import OptionalOutputs, remedy
 from branchsweep.reporting import mlflow_descriptions
 from branchsweep.reporting.model_card import model_card_lines
 from branchsweep.tracking.protocols import TrackingLinks
@@ -44,7 +45,7 @@ class HtmlReporter:
         from branchsweep.reporting.pages.sweep_files import report_files  # noqa: PLC0415  # importing matplotlib takes seconds
 
         self.on_message("drawing the report")
-        return report_files(report)
+        return report_files(report, OptionalOutputs(self.on_message, remedy(report.summary.run_id)))
 
     def trial_files(self, report: SweepReport) -> Mapping[int, Files]:
         """By trial, the predictions of each finalist against the actual values, as PNG."""

@@ -168,6 +168,10 @@ class AsyncTracker:
         """Keep files with a recorded trial."""
         self.call(lambda: self._tracker.log_trial_files(trial, files))
 
+    def log_files(self, files: Mapping[str, str | bytes]) -> None:
+        """Keep files with the sweep."""
+        self.call(lambda: self._tracker.log_files(files))
+
     def links(self, trials: Sequence[int]) -> TrackingLinks:
         """Links to this sweep, and to these of its trials."""
         return self.call(lambda: self._tracker.links(trials))

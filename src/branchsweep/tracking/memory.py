@@ -139,6 +139,10 @@ class MemoryTracker:
         """Keep files with a recorded trial, below a folder of its number."""
         self._sweep.files |= {f"trials/{trial}/{name}": content for name, content in files.items()}
 
+    def log_files(self, files: Mapping[str, str | bytes]) -> None:
+        """Keep files with the sweep."""
+        self._sweep.files |= files
+
     def links(self, trials: Sequence[int]) -> TrackingLinks:  # noqa: ARG002  # there are no pages
         """No links: the store has no pages."""
         return TrackingLinks()
@@ -292,6 +296,10 @@ class MemoryComparisonTracker:
         """
         self._comparison.parts[part] = json.dumps(data, allow_nan=False)
         self._comparison.conclusion = None
+
+    def log_files(self, files: Mapping[str, str | bytes]) -> None:
+        """Keep files with the comparison."""
+        self._comparison.files |= files
 
     def finish(self, result: ComparisonResult, files: Mapping[str, str | bytes]) -> None:
         """Keep the result and the files."""

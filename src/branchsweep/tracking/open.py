@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from branchsweep.config.addresses import Address
+from branchsweep.optional_outputs import OptionalOutputs
 from branchsweep.runtime import DEVICE, cache_folder
 from branchsweep.tracking.patience import Patience
 from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker, SweepRecord, Tracking
@@ -80,7 +81,7 @@ def open_tracking(
     from branchsweep.tracking.outbox import Outbox  # noqa: PLC0415
     from branchsweep.tracking.patient_tracking import PatientRegistry, PatientTestAudit  # noqa: PLC0415
 
-    tracker = MlflowTracker.open(record, tracking_uri, fresh, take_over)
+    tracker = MlflowTracker.open(record, tracking_uri, fresh, take_over, OptionalOutputs(on_message))
     outbox = Outbox(outbox_folder(tracker.run_id)) if is_server(tracker.tracking_uri) else None
     if tracker.lock.after:
         on_message(f"resuming the sweep in place of {tracker.lock.after}")

@@ -102,6 +102,10 @@ class PatientComparisonTracker:
         """Record a finished part completely, or not at all."""
         self._caller.call(lambda: self._tracker.record_part(part, data))
 
+    def log_files(self, files: Mapping[str, str | bytes]) -> None:
+        """Keep files with the comparison."""
+        self._caller.call(lambda: self._tracker.log_files(files))
+
     def finish(self, result: ComparisonResult, files: Mapping[str, str | bytes]) -> None:
         """Record every contestant, keep the files, and mark the comparison as finished."""
         self._caller.call(lambda: self._tracker.finish(result, files))

@@ -263,6 +263,20 @@ class Tracker(Protocol):
         Args:
             trial: The trial's number.
             files: Contents by file name.
+
+        Raises:
+            FilesRefusedError: They are not kept, or not all of them.
+        """
+        ...
+
+    def log_files(self, files: Mapping[str, str | bytes]) -> None:
+        """Keep files with the sweep.
+
+        Args:
+            files: Contents by file name.
+
+        Raises:
+            FilesRefusedError: They are not kept, or not all of them.
         """
         ...
 
@@ -430,6 +444,14 @@ class ComparisonTracker(Protocol):
 
         Raises:
             ValueError: JSON cannot express the data: NaN, for example.
+        """
+        ...
+
+    def log_files(self, files: Mapping[str, str | bytes]) -> None:
+        """Keep files with the comparison.
+
+        Raises:
+            FilesRefusedError: They are not kept, or not all of them.
         """
         ...
 

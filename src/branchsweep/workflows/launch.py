@@ -20,6 +20,7 @@ from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import ConfigError, UserError
 from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.comparison_result import ComparisonResult
+from branchsweep.optional_outputs import NO_FILES, OptionalOutputs
 from branchsweep.runtime import check_can_write
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.open import (
@@ -47,8 +48,11 @@ from branchsweep.workflows.replay import TOLERANCE, replay
 from branchsweep.workflows.session import Session, load_rows, open_training, training_resources
 from branchsweep.workflows.sweep import finished_result, promote_recorded, run_sweep
 
-ComparisonRenderer = Callable[[ComparisonResult, str], Mapping[str, str | bytes]]
-"""Makes the files that are kept with a comparison from its result and its YAML."""
+ComparisonRenderer = Callable[[ComparisonResult, str, OptionalOutputs], Mapping[str, str | bytes]]
+"""Makes the files that are kept with a comparison from its result and its YAML, and reports pictures that cannot be made."""
+
+DESCRIPTION = "comparison.md"
+"""The file of a comparison that is its description in the store, too."""
 
 QUICK_TO_PLAN = 2000
 """The most trials of a dry run that is over in seconds."""
@@ -68,7 +72,9 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
         on_message = training.progress.on_message
         reporter, device = session.reporter(on_message), training.trainer.resources.device
         record = new_sweep_record(experiment, dataset, split, prior, device)
-        described = replace(record, description=reporter.running_description(experiment))
+        optional = OptionalOutputs(on_message, "the sweep has one when it is finished")
+        description = optional.made("the description in MLflow", lambda: reporter.running_description(experiment), "")
+        described = replace(record, description=description)
         with open_tracking(described, session.tracking_uri, session.fresh, session.take_over, on_message) as tracking:
             finished = finished_result(experiment, tracking.tracker.conclusion)
             if finished:
@@ -185,16 +191,19 @@ def launch_comparison(
         session.interface.message(quick_sentence(cuts), "warning")
     record = new_comparison_record(comparison, dataset, halves)
     tracker = open_comparison_tracking(record, session.tracking_uri, session.fresh, session.interface.message)
+    optional = OptionalOutputs(session.interface.message, "the same command with -o report.html makes it again")
     recorded = tracker.conclusion
     if recorded:
         session.interface.message("this comparison is complete; add --fresh to run it again")
         recorded = replace(recorded, cuts=cuts)
-        return recorded, render(recorded, record.yaml)
+        return recorded, optional.made("the report", lambda: render(recorded, record.yaml, optional), NO_FILES)
     rows = comparison_rows(comparison, dataset, halves)
     with open_training(rows, session, comparison.experiment) as training:
         result = compare(ComparisonContext(comparison, dataset, halves, training, tracker, cuts))
-    files = render(result, record.yaml)
-    tracker.finish(result, files)
+    files = optional.made("the report", lambda: render(result, record.yaml, optional), NO_FILES)
+    needed = {name: content for name, content in files.items() if name == DESCRIPTION}
+    optional.kept({name: content for name, content in files.items() if name not in needed}, tracker.log_files)
+    tracker.finish(result, needed)
     return result, files
 
 

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA
@@ -16,6 +17,7 @@ from branchsweep.errors import ConfigError, UnreadableRecordError
 from branchsweep.metrics.collapse import lane_collapses, means_with_medians
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
+from branchsweep.optional_outputs import NO_FILES, OptionalOutputs, remedy
 from branchsweep.runtime import environment_facts
 from branchsweep.search.boundary_check import boundary_hits
 from branchsweep.search.protocols import Driver
@@ -24,7 +26,6 @@ from branchsweep.training.resources import device_fact
 from branchsweep.trial import Result, Status
 from branchsweep.types import Floats
 from branchsweep.workflows.context import SweepContext
-from branchsweep.workflows.progress import ProgressCallback
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial
 from branchsweep.workflows.promotion.champion import current_champion
@@ -33,7 +34,6 @@ from branchsweep.workflows.promotion.pipeline import PromotionOutcome, Promotion
 from branchsweep.workflows.records.recorded_params import check_recorded_params
 from branchsweep.workflows.records.report_tables import report_tables
 from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, ConfirmedTrial, ParetoTrial, SweepSummary
-from branchsweep.workflows.reporter import SweepReporter
 from branchsweep.workflows.search_loop import SearchResult, run_search
 from branchsweep.workflows.sweep_report import Files, HeadPredictions, SweepReport, table_facts
 
@@ -100,12 +100,17 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
     """Record the summary of a sweep, with its report."""
     experiment, tracker, reporter = sweep.experiment, sweep.tracking.tracker, sweep.reporter
     report = _report(sweep, result, results, outcome)
-    for trial, trial_files in _trial_files(report, reporter, sweep.training.progress).items():
-        tracker.log_trial_files(trial, trial_files)
+    optional = OptionalOutputs(sweep.training.progress.on_message, remedy(tracker.run_id))
+    finalists: Mapping[int, Files] = optional.made("the pictures of the finalists", lambda: reporter.trial_files(report), {})
+    for trial, pictures in finalists.items():
+        optional.kept(pictures, partial(tracker.log_trial_files, trial))
+    tables = report_tables(report)  # from which the rest can be made again
+    rendered = optional.made("the report", lambda: reporter.report_files(report), NO_FILES)
+    kept = optional.kept({name: content for name, content in rendered.items() if name not in tables}, tracker.log_files)
     files = {
         "summary.json": result.to_json() + "\n",
         "importance.json": json.dumps(result.importance, indent=2) + "\n",
-        **_report_files(report, reporter, sweep.training.progress),
+        **tables,
         **{f"{MODEL_FOLDER}/{name}": content for name, content in outcome.model_files.items()},
     }
     links = tracker.links([trial.trial.number for trial in report.best] + ([result.best.trial] if result.best else []))
@@ -121,7 +126,9 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
         },
         summary=result.dumps(),
         files=files,
-        description=reporter.finished_description(report, links, list(files)),
+        description=optional.made(
+            "the description in MLflow", lambda: reporter.finished_description(report, links, [*kept, *files]), ""
+        ),
     )
 
 
@@ -146,24 +153,6 @@ def _report(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
             if trial.candidate.searched and trial.score.is_complete
         },
     )
-
-
-def _report_files(report: SweepReport, reporter: SweepReporter, progress: ProgressCallback) -> Files:
-    """The report's files; if rendering fails, the tables from which it can be rendered later."""
-    try:
-        return reporter.report_files(report)
-    except Exception as error:  # noqa: BLE001  # a picture that cannot be drawn must not cost a sweep its end
-        progress.on_message(f"the report could not be made ({type(error).__name__}: {error}); branchsweep report tries again")
-        return report_tables(report)
-
-
-def _trial_files(report: SweepReport, reporter: SweepReporter, progress: ProgressCallback) -> Mapping[int, Files]:
-    """Pictures of the finalists; none where they cannot be made."""
-    try:
-        return reporter.trial_files(report)
-    except Exception as error:  # noqa: BLE001  # as above
-        progress.on_message(f"the finalists could not be drawn ({type(error).__name__}: {error})")
-        return {}
 
 
 def promote_recorded(sweep: SweepContext, number: int | None = None, dry_run: bool = False) -> PromotionOutcome:

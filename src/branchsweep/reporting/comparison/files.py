@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.reporting.comparison import exports, figures, page
-from branchsweep.reporting.figures import plot_style
+from branchsweep.optional_outputs import SILENT, OptionalOutputs
+from branchsweep.reporting.comparison import exports, page
 
 
-def comparison_files(result: ComparisonResult, yaml: str, command: str) -> Mapping[str, str | bytes]:
+def comparison_files(
+    result: ComparisonResult, yaml: str, optional: OptionalOutputs = SILENT, *, command: str
+) -> Mapping[str, str | bytes]:
     """The files by name: `report.html`, `comparison.md`, `summary.csv`, `halves.csv`, and PNG files in `plots/`.
 
     Args:
         result: The result of the comparison.
         yaml: The comparison as it was run.
+        optional: Reports pictures that cannot be made, which are left out.
         command: The command that runs it again.
     """
-    draw = {"contestants": figures.contestants, "cost": figures.costs}
-    if result.transfer:
-        draw["transfer"] = figures.transfer
-    if result.sharing:
-        draw["sharing"] = figures.sharing
+    pictures = page.comparison_pictures(result, optional)
     return {
-        "report.html": page.render_comparison_page(result, yaml, command),
+        "report.html": page.render_comparison_page(result, yaml, command, pictures),
         "comparison.md": exports.comparison_markdown(result),
         "summary.csv": exports.summary_csv(result),
         "halves.csv": exports.halves_csv(result),
-        **{f"plots/{name}.png": plot_style.png(figure(result)) for name, figure in draw.items()},
+        **{f"plots/{name}.png": picture.png for name, picture in pictures.items() if picture},
     }

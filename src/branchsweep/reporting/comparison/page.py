@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-
-from markupsafe import Markup
 
 from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.metrics.names import RMSE, label
+from branchsweep.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.reporting import formatting
 from branchsweep.reporting.comparison import figures, table
 from branchsweep.reporting.comparison.table import ComparisonRow
-from branchsweep.reporting.pages.html import figure_markup, render_template
+from branchsweep.reporting.figures.plot_style import Figure
+from branchsweep.reporting.pages.html import Picture, picture, render_template
 
 
-def render_comparison_page(result: ComparisonResult, yaml: str, command: str) -> str:
+def render_comparison_page(
+    result: ComparisonResult, yaml: str, command: str, pictures: Mapping[str, Picture | None] | None = None
+) -> str:
     """A comparison as one HTML file that loads nothing.
 
     Args:
         result: The result of the comparison.
         yaml: The comparison as it was run.
         command: The command that runs it again.
+        pictures: Of `comparison_pictures`; drawn here if None.
     """
     rows = table.comparison_rows(result)
     return render_template(
@@ -39,7 +42,7 @@ def render_comparison_page(result: ComparisonResult, yaml: str, command: str) ->
         marks=formatting.VERDICT_MARKS,
         verdict_text=partial(table.verdict_text, margin=result.equivalence_margin),
         cuts=quick_sentence(result.cuts) if result.cuts else "",
-        figures=_figures(result),
+        figures=comparison_pictures(result) if pictures is None else pictures,
         captions=_captions(result),
         errors=list(_errors(result, rows)),
         sharing=list(_sharing(result)),
@@ -50,16 +53,28 @@ def render_comparison_page(result: ComparisonResult, yaml: str, command: str) ->
     )
 
 
-def _figures(result: ComparisonResult) -> dict[str, Markup | None]:
+def comparison_pictures(result: ComparisonResult, optional: OptionalOutputs = SILENT) -> dict[str, Picture | None]:
+    """The pictures of a comparison by name; None for what was not measured, and for what cannot be drawn.
+
+    Args:
+        result: The result of the comparison.
+        optional: Reports pictures that cannot be made.
+    """
     metric = label(result.metric)
-    transfer = figure_markup(figures.transfer(result), "gain by sharing layers") if result.transfer else None
-    sharing = figure_markup(figures.sharing(result), f"{metric} by shared layers") if result.sharing else None
-    return {
-        "contestants": figure_markup(figures.contestants(result), f"{metric} of contestants, with intervals of differences"),
-        "transfer": transfer,
-        "sharing": sharing,
-        "cost": figure_markup(figures.costs(result), f"{metric} against training time and latency"),
+    drawn = {
+        "contestants": (figures.contestants, f"{metric} of contestants, with intervals of differences"),
+        "cost": (figures.costs, f"{metric} against training time and latency"),
+        "transfer": (figures.transfer, "gain by sharing layers") if result.transfer else None,
+        "sharing": (figures.sharing, f"{metric} by shared layers") if result.sharing else None,
     }
+    return {
+        name: optional.made(f"the figure {name}", partial(_picture, *how, result), None) if how else None
+        for name, how in drawn.items()
+    }
+
+
+def _picture(draw: Callable[[ComparisonResult], Figure], shows: str, result: ComparisonResult) -> Picture:
+    return picture(draw(result), shows)
 
 
 def _captions(result: ComparisonResult) -> dict[str, str]:

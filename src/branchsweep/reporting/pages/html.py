@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from branchsweep.reporting import formatting
-from branchsweep.reporting.figures.plot_style import Figure, svg
+from branchsweep.reporting.figures import plot_style
+from branchsweep.reporting.figures.plot_style import Figure
 
 _TEMPLATES = Environment(
     loader=PackageLoader("branchsweep.reporting.pages"),
@@ -45,9 +48,33 @@ def render_template(template: str, **values: object) -> str:
     return _TEMPLATES.get_template(template).render(values)
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure as it is kept.
+
+    Args:
+        svg: For a page.
+        png: As a file; empty where none is wanted.
+    """
+
+    svg: Markup
+    png: bytes = b""
+
+
+def picture(figure: Figure, label: str, as_file: bool = True) -> Picture:
+    """A figure as a picture.
+
+    Args:
+        figure: The figure.
+        label: What it shows, for those who cannot see it.
+        as_file: Whether the PNG is wanted.
+    """
+    return Picture(figure_markup(figure, label), plot_style.png(figure) if as_file else b"")
+
+
 def figure_markup(figure: Figure, label: str) -> Markup:
     """A figure as inline SVG for a template; see `plot_style.svg`."""
-    return trusted_markup(svg(figure, label))  # matplotlib and `svg` escape all text in it
+    return trusted_markup(plot_style.svg(figure, label))  # matplotlib and `svg` escape all text in it
 
 
 def trusted_markup(html: str) -> Markup:

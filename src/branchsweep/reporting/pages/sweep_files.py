@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
 
+from branchsweep.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.predictions import prediction_figure
-from branchsweep.reporting.figures.sweep_figures import sweep_figures
-from branchsweep.reporting.pages.sweep_page import render_sweep_page
+from branchsweep.reporting.figures.sweep_figures import DRAW_FUNCTIONS, draw_figure
+from branchsweep.reporting.figures.trials import SweepFigure
+from branchsweep.reporting.pages.sweep_page import DrawnFigure, render_sweep_page
 from branchsweep.workflows.records.report_tables import report_tables
 from branchsweep.workflows.sweep_report import Files, SweepReport
 
@@ -19,22 +22,41 @@ VALIDATION_ROWS = "validation rows"
 """Rows that finalists are drawn on: their networks were not trained on them."""
 
 
-def report_files(report: SweepReport) -> Files:
-    """All files of a report by name; the interactive page is among them if Plotly is installed."""
-    figures = sweep_figures(report)
+def report_files(report: SweepReport, optional: OptionalOutputs = SILENT) -> Files:
+    """All files of a report by name; the interactive page is among them if Plotly is installed.
+
+    Args:
+        report: The sweep.
+        optional: Reports pictures that cannot be made, which are left out.
+    """
+    figures = _drawn_figures(report, optional, as_files=True)
     files: dict[str, str | bytes] = {PAGE: render_sweep_page(report, figures, has_plotly()), **report_tables(report)}
     if has_plotly():
         from branchsweep.reporting.pages.interactive_page import render_interactive_page  # noqa: PLC0415  # optional
 
-        files[INTERACTIVE] = render_interactive_page(report)
-    return files | {
-        f"{PLOTS}/{figure.name}.png": plot_style.png(figure.figure) for figure in figures if figure.figure is not None
-    }
+        interactive = optional.made("the interactive page", lambda: render_interactive_page(report), "")
+        files |= {INTERACTIVE: interactive} if interactive else {}
+    return files | {f"{PLOTS}/{figure.name}.png": figure.picture.png for figure in figures if figure.picture}
 
 
-def report_page(report: SweepReport) -> str:
-    """The report alone: one HTML file that loads nothing."""
-    return render_sweep_page(report, sweep_figures(report), has_plotly())
+def report_page(report: SweepReport, optional: OptionalOutputs = SILENT) -> str:
+    """The report alone: one HTML file that loads nothing; see `report_files`."""
+    return render_sweep_page(report, _drawn_figures(report, optional, as_files=False), has_plotly())
+
+
+def _drawn_figures(report: SweepReport, optional: OptionalOutputs, as_files: bool) -> list[DrawnFigure]:
+    """The figures of the report. One that cannot be made has no picture, and a caption that says so."""
+    figures = []
+    for draw in DRAW_FUNCTIONS:
+        title = draw.__name__.replace("_", " ").capitalize()
+        missing = DrawnFigure(draw.__name__, title, "This figure could not be drawn.")
+        make = partial(_drawn, draw, report, as_files)
+        figures.append(optional.made(f"the figure {draw.__name__}", make, missing))
+    return figures
+
+
+def _drawn(draw: Callable[[SweepReport], SweepFigure], report: SweepReport, as_file: bool) -> DrawnFigure:
+    return DrawnFigure.of(draw_figure(draw, report), as_file)
 
 
 def trial_figures(report: SweepReport) -> Mapping[int, Files]:

@@ -13,7 +13,7 @@ from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.figures.axis_scales import axis_position, format_value, ticks
 from branchsweep.reporting.figures.trials import SweepFigure, score_label
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, format_mean_score, format_score, promotion_outcome
-from branchsweep.reporting.pages.html import figure_markup, render_template
+from branchsweep.reporting.pages.html import Picture, picture, render_template
 from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial
 from branchsweep.workflows.sweep_report import SweepReport
 
@@ -21,7 +21,7 @@ LEADERBOARD_ROWS = 10
 """Trials on the page's leaderboard."""
 
 
-def render_sweep_page(report: SweepReport, figures: Sequence[SweepFigure], has_interactive: bool) -> str:
+def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_interactive: bool) -> str:
     """The report as one HTML file that loads nothing.
 
     Args:
@@ -47,7 +47,7 @@ def render_sweep_page(report: SweepReport, figures: Sequence[SweepFigure], has_i
         no_comparison=_no_comparison(report),
         network=_network(report),
         recipe=_recipe(result.best) if result.best else "",
-        figures=[_figure(figure) for figure in figures],
+        figures=figures,
         edges=list(result.boundary_warnings),
         no_edges="No value of the best trial is at a movable end of its range." if result.best else "There is no best trial.",
         ranges=_ranges(report),
@@ -63,9 +63,28 @@ def render_sweep_page(report: SweepReport, figures: Sequence[SweepFigure], has_i
     )
 
 
-def _figure(figure: SweepFigure) -> Mapping[str, Any]:
-    svg = figure_markup(figure.figure, f"{figure.title}. {figure.caption}") if figure.figure is not None else ""
-    return {"name": figure.name, "title": figure.title, "caption": figure.caption, "svg": svg}
+@dataclass(frozen=True, slots=True)
+class DrawnFigure:
+    """A figure with its text and its picture.
+
+    Args:
+        name: Name of its file, without suffix.
+        title: The heading.
+        caption: How to read the figure; if there is no picture, the reason.
+        picture: None where there is nothing to draw, or it cannot be drawn.
+    """
+
+    name: str
+    title: str
+    caption: str
+    picture: Picture | None = None
+
+    @classmethod
+    def of(cls, figure: SweepFigure, as_file: bool) -> DrawnFigure:
+        """Draw the picture of a figure, also as a file if that is wanted."""
+        label = f"{figure.title}. {figure.caption}"
+        drawn = None if figure.figure is None else picture(figure.figure, label, as_file)
+        return cls(figure.name, figure.title, figure.caption, drawn)
 
 
 def _ranges(report: SweepReport) -> list[tuple[str, str, str, str, float | None]]:

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from branchsweep.config.addresses import Address
-from branchsweep.errors import TrackingError, UnreadableRecordError
+from branchsweep.errors import FilesRefusedError, TrackingError, UnreadableRecordError
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult
 from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.mlflow import contestant_serialization, serialization
@@ -125,6 +125,15 @@ class MlflowComparisonTracker(RunTracker):
         with translate_errors(self.tracking_uri, f"recording {part}"):
             self._reopen()
             self._client.log_text(self.run_id, text + END_MARK, f"{PARTS}/{part}.json")
+
+    def log_files(self, files: Mapping[str, str | bytes]) -> None:
+        """Keep files as artifacts of the comparison's run.
+
+        Raises:
+            FilesRefusedError: The store refused them.
+        """
+        with translate_errors(self.tracking_uri, "keeping the files of the comparison", FilesRefusedError):
+            log_files(self._client, self.run_id, files)
 
     def finish(self, result: ComparisonResult, files: Mapping[str, str | bytes]) -> None:
         """Record every contestant as a run, the result as artifacts and metrics of the comparison's run, and finish it.

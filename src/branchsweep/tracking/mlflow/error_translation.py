@@ -66,7 +66,7 @@ _ADVICE_BY_TEXT = {
 
 
 @contextmanager
-def translate_errors(uri: Address, doing: str) -> Iterator[None]:
+def translate_errors(uri: Address, doing: str, refusal: type[TrackingError] = TrackingError) -> Iterator[None]:
     """Turn the exceptions of MLflow, its database and its server into TrackingErrors.
 
     A server, or a proxy before it, may answer anything, and MLflow fails on that in many ways (`ParseError`, `KeyError`, …): so
@@ -75,10 +75,11 @@ def translate_errors(uri: Address, doing: str) -> Iterator[None]:
     Args:
         uri: The store's URI in full.
         doing: What is done in the context, as the subject of "failed".
+        refusal: The exception to raise unless the server is away.
 
     Raises:
         TrackingServerUnavailableError: Nobody answers in time at the server's URI, or a proxy says that the server is away.
-        TrackingError: Any other failure.
+        TrackingError: Any other failure, as `refusal`.
     """
     try:
         with limited_requests():
@@ -88,7 +89,7 @@ def translate_errors(uri: Address, doing: str) -> Iterator[None]:
     except Exception as error:
         if not (isinstance(error, (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError)) or _is_from_mlflow(error)):
             raise
-        kind = TrackingServerUnavailableError if is_server(uri) and _is_away(error) else TrackingError
+        kind = TrackingServerUnavailableError if is_server(uri) and _is_away(error) else refusal
         said = uri.remove_secrets(reason(error))
         raise kind(f"{doing} failed at {uri}: {said} ({_advice(uri, error)})") from error
 
@@ -112,6 +113,8 @@ def _advice(uri: Address, error: Exception) -> str:
         return next(filter(None, by_number))
     if is_server(uri):
         return _NOT_ITS_ANSWER if _is_nonsense(error) else _IS_IT_MLFLOW
+    if isinstance(error, UnexpectedAnswerError):
+        return "was it edited by hand? Restore it in MLflow, or restore a backup of the store"
     return "what was recorded is safe; run the same command again to go on"
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
+from urllib.request import url2pathname
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -20,7 +22,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 
 from branchsweep.config.addresses import Address
-from branchsweep.errors import DataError, TrackingError, UnreadableRecordError, did_you_mean, first_line
+from branchsweep.errors import MALFORMED, DataError, TrackingError, UnreadableRecordError, did_you_mean, first_line
 from branchsweep.models import serving
 from branchsweep.models.encoder_files import add_encoder_files
 from branchsweep.runtime import temporary_folder
@@ -48,29 +50,20 @@ class LoadedModel:
     Args:
         uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
         model: As MLflow loaded it.
-        manifest: Its `serving.json`; empty for a model that was not made by branchsweep.
+        targets: The target column of each head; empty where the model does not say how it was trained.
+        missing: The numbers that stand for a missing input.
     """
 
-    def __init__(self, uri: str, model: PyFuncModel, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, uri: str, model: PyFuncModel, targets: Mapping[str, str], missing: Sequence[float]) -> None:
         self._uri = uri
         self._model = model
-        self._manifest = manifest
+        self.targets, self.missing = dict(targets), list(missing)
 
     @property
     def inputs(self) -> list[str]:
         """The input columns."""
         signature = self._model.metadata.signature
         return list(signature.inputs.input_names()) if signature and signature.inputs else []
-
-    @property
-    def targets(self) -> dict[str, str]:
-        """The target column of each head; empty where the model does not say how it was trained."""
-        return dict((self._manifest.get("provenance") or {}).get("columns", {}))
-
-    @property
-    def missing(self) -> list[float]:
-        """The numbers that stand for a missing input."""
-        return list(self._manifest.get("missing", []))
 
     def __call__(self, table: Table, warn: bool = False) -> Table:
         """Predict one column per head in natural units, with the index of the table.
@@ -93,7 +86,7 @@ class LoadedModel:
             )
         try:
             return cast("Table", self._model.predict(table[self.inputs], {"warn": True} if warn else None))
-        except (MlflowException, ValueError) as error:
+        except (MlflowException, *MALFORMED) as error:
             raise DataError(f"{self._uri} cannot predict this table: {first_line(error)}") from error
 
 
@@ -107,10 +100,28 @@ def load_predictor(model_uri: str, tracking_uri: Address | None = None) -> Loade
     Raises:
         TrackingError: There is no such model, alias or version.
     """
-    with _downloaded(model_uri, tracking_uri) as folder:
+    with ExitStack() as copies, _downloaded(model_uri, tracking_uri) as downloaded:
+        folder = _path_for_mlflow(downloaded, copies)
         manifest = _own_files(folder) / serving.MANIFEST_FILE
-        content = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
-        return LoadedModel(model_uri, load_model(folder), content)
+        with _naming_manifest(model_uri):
+            content = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
+            targets = {str(head): str(column) for head, column in (content.get("provenance") or {}).get("columns", {}).items()}
+            missing = [float(number) for number in content.get("missing", [])]
+        model = load_model(folder)
+        weakref.finalize(model, copies.pop_all().close)  # the network is read by the first prediction
+        return LoadedModel(model_uri, model, targets, missing)
+
+
+def _path_for_mlflow(folder: str, copies: ExitStack) -> str:
+    """A folder of the same content whose path MLflow reads as it is: it takes paths for URIs, in which `%41` is an `A`.
+
+    Args:
+        folder: The folder.
+        copies: Deletes a copy, where one is made.
+    """
+    if url2pathname(folder) == folder:
+        return folder
+    return str(shutil.copytree(folder, copies.enter_context(temporary_folder()) / "model"))
 
 
 def download_model(model_uri: str, target: Path, tracking_uri: Address | None = None) -> Path:
@@ -130,12 +141,19 @@ def download_model(model_uri: str, target: Path, tracking_uri: Address | None = 
             raise TrackingError(
                 f"{model_uri} was not made by branchsweep: it has no {serving.MODEL_FILE} and {serving.MANIFEST_FILE}"
             )
-        try:
+        with _naming_manifest(model_uri):
             add_encoder_files(files)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            message = f"{serving.MANIFEST_FILE} of {model_uri} cannot be read ({error!r}): was it edited by hand?"
-            raise UnreadableRecordError(message) from error
         return files
+
+
+@contextmanager
+def _naming_manifest(model_uri: str) -> Iterator[None]:
+    """A context in which the `serving.json` of a model that cannot be read is named."""
+    try:
+        yield
+    except MALFORMED as error:
+        message = f"{serving.MANIFEST_FILE} of {model_uri} cannot be read ({error!r}): was it edited by hand?"
+        raise UnreadableRecordError(message) from error
 
 
 def _own_files(folder: str) -> Path:

@@ -18,7 +18,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
 from branchsweep.config.addresses import Address
-from branchsweep.errors import TrackingError, TrackingServerUnavailableError
+from branchsweep.errors import FilesRefusedError, TrackingError, TrackingServerUnavailableError
+from branchsweep.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.tracking.mlflow import serialization, ui_views
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.registry import MlflowRegistry
@@ -63,6 +64,7 @@ class MlflowTracker(RunTracker):
         self._sweep = sweep
         self._is_resumed = is_resumed
         self._lock = lock
+        self._optional = SILENT
         self._is_running = not is_resumed  # whether the run has the status of a sweep that is run by this process
         self._recorded = (
             None if is_resumed else RecordedTrials(sweep.objective, sweep.score_metrics)
@@ -71,7 +73,12 @@ class MlflowTracker(RunTracker):
 
     @classmethod
     def open(
-        cls, record: SweepRecord, tracking_uri: Address | None = None, fresh: bool = False, take_over: bool = False
+        cls,
+        record: SweepRecord,
+        tracking_uri: Address | None = None,
+        fresh: bool = False,
+        take_over: bool = False,
+        optional: OptionalOutputs = SILENT,
     ) -> Self:
         """Resume the sweep of this key if the store has it, whether it was killed or finished; else start it.
 
@@ -82,6 +89,7 @@ class MlflowTracker(RunTracker):
             tracking_uri: The store; see `resolve_tracking_uri`. A sqlite file that does not exist is created.
             fresh: Start a new sweep in any case.
             take_over: Resume the sweep even if another process runs it, which then stops.
+            optional: Reports a view that MLflow does not take.
 
         Raises:
             TrackingError: There is no usable store at this URI, or another process runs this sweep.
@@ -90,12 +98,15 @@ class MlflowTracker(RunTracker):
             if recorded is not None:
                 lock = RunLock.take(client, recorded, take_over)  # before anything of another process is deleted
                 _delete_half_written(client, experiment, recorded.info.run_id)
-                return cls(client, recorded, record, is_resumed=True, lock=lock)
+                tracker = cls(client, recorded, record, is_resumed=True, lock=lock)
+                tracker._optional = optional
+                return tracker
             owner = LockOwner.this_process()
             parent = client.create_run(experiment, tags={**_parent_tags(record), **owner.tags}, run_name=record.name)
             if not fresh:
                 _refuse_same_sweep(client, parent, record.key)
             tracker = cls(client, parent, record, is_resumed=False, lock=RunLock(client, parent, owner))
+            tracker._optional = optional
             tracker._log_setup()
             return tracker
 
@@ -164,11 +175,20 @@ class MlflowTracker(RunTracker):
         """Keep files as artifacts of a trial's run.
 
         Raises:
-            TrackingError: The store refused them.
+            FilesRefusedError: The store refused them.
         """
         self._recorded_trials()
-        with translate_errors(self.tracking_uri, f"keeping the files of trial {trial}"):
+        with translate_errors(self.tracking_uri, f"keeping the files of trial {trial}", FilesRefusedError):
             log_files(self._client, self._trial_runs[trial], files)
+
+    def log_files(self, files: Mapping[str, str | bytes]) -> None:
+        """Keep files as artifacts of the sweep's run.
+
+        Raises:
+            FilesRefusedError: The store refused them.
+        """
+        with translate_errors(self.tracking_uri, "keeping the files of the sweep", FilesRefusedError):
+            log_files(self._client, self.run_id, files)
 
     def links(self, trials: Sequence[int]) -> TrackingLinks:
         """Links to this sweep, and to these of its trials, in MLflow's pages."""
@@ -241,10 +261,14 @@ class MlflowTracker(RunTracker):
         return [_dataset_input(self._sweep.table)] if self._sweep.table.name else []
 
     def _log_setup(self) -> None:
-        """Log files, the table, the view in which MLflow's pages show the trials, and last the tag that names the view."""
+        """Log files, the table, and the view of the trials."""
         log_files(self._client, self.run_id, {EXPERIMENT: self._sweep.yaml, **self._sweep.files})
         if self._inputs:
             self._client.log_inputs(self.run_id, self._inputs)
+        self._optional.made("the view of the trials in MLflow", self._log_view, None)
+
+    def _log_view(self) -> None:
+        """Log the view in which MLflow's pages show the trials, and last the tag that names it."""
         started = self._parent.info.start_time
         title = f"{self._sweep.name}, {datetime.fromtimestamp(started / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
         shown = ui_views.SweepView(self.run_id, title, self._sweep.score_metrics, self._sweep.dimensions)
