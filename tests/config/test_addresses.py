@@ -80,6 +80,8 @@ def test_messages_of_libraries_lose_the_secrets(form: str, password: str) -> Non
         ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
         ("http://bob:pw@host:5000/mlflow", "http://***@host:5000/mlflow"),
         ("https://token@host", "https://***@host"),
+        ("http://host/#token=pw", "http://host/#***"),
+        ("https://bob:pw@host/#/x?token=pw", "https://***@host/#***?***"),
         ("http://bob:P@W@host", "http://***@host"),
         ("http://bob:P/W@host", "http://***@host"),
         ("http://bob:P?W@host", "http://***"),

@@ -22,6 +22,8 @@ import pandas as pd
 import pytest
 import requests
 from mlflow.models import ModelSignature
+from mlflow.pyfunc import save_model
+from mlflow.types import ColSpec, DataType, Schema
 from numpy.typing import NDArray
 
 from branchsweep.config.addresses import Address
@@ -708,3 +710,21 @@ def test_a_table_that_does_not_fit_is_a_data_error(mlflow_store: Address, tmp_pa
         predict(RAW.rename(columns={"AT": "TA"}))
     with pytest.raises(DataError, match=r"models:/plant@champion.*'AT'"):
         predict(RAW.assign(AT="warm"))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of MLflow, about such a model
+@pytest.mark.parametrize("signature", [None, ModelSignature(Schema([ColSpec(DataType.double)]))])
+def test_a_model_whose_input_columns_have_no_names_predicts_no_table(
+    mlflow_store: Address, tmp_path: Path, signature: ModelSignature | None
+) -> None:
+    """Other tools register such models."""
+    loader = tmp_path / f"loader_{uuid4().hex}.py"
+    loader.write_text(
+        "class _load_pyfunc:\n    def __init__(self, path): ...\n    def predict(self, table): ...\n", encoding="utf-8"
+    )
+    save_model(tmp_path / "model", loader.stem, str(loader), [str(loader)], signature=signature, pip_requirements=["mlflow"])
+    client = client_of(MlflowTracker.open(sweep_record(), mlflow_store))
+    client.create_registered_model("foreign")
+    client.create_model_version("foreign", (tmp_path / "model").as_uri())
+    with pytest.raises(TrackingError, match=r"models:/foreign/1 .*input columns"):
+        load_predictor("models:/foreign/1", mlflow_store)

@@ -84,7 +84,8 @@ def _public(address: str) -> str:
     place, query, parameters = place.partition("?")
     if query and not scheme and "=" not in parameters:  # likewise
         return f"{HIDDEN + at if at else ''}{place}{query}{parameters}"
-    return f"{scheme}{HIDDEN + at if at else ''}{place}{query + HIDDEN if query else ''}"
+    place, fragment, _ = place.partition("#" if scheme else "\0")
+    return f"{scheme}{HIDDEN + at if at else ''}{place}{fragment + HIDDEN if fragment else ''}{query + HIDDEN if query else ''}"
 
 
 def _split(address: str) -> tuple[str, str]:

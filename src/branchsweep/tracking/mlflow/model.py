@@ -109,7 +109,10 @@ def load_predictor(model_uri: str, tracking_uri: Address | None = None) -> Loade
             missing = [float(number) for number in content.get("missing", [])]
         model = load_model(folder)
         weakref.finalize(model, copies.pop_all().close)  # the network is read by the first prediction
-        return LoadedModel(model_uri, model, targets, missing)
+        loaded = LoadedModel(model_uri, model, targets, missing)
+        if not loaded.inputs or not all(isinstance(name, str) for name in loaded.inputs):
+            raise TrackingError(f"{model_uri} was not made by branchsweep: it has no signature that names its input columns")
+        return loaded
 
 
 def _path_for_mlflow(folder: str, copies: ExitStack) -> str:
