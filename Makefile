@@ -8,8 +8,9 @@ READY := $(VENV)/.ready
 EXPERIMENT ?= experiments/branched.yaml
 ARGS ?=
 FUZZ_SECONDS ?= 100
+FAULTS ?= 40
 
-.PHONY: help sweep test fuzz check bench ui lock clean
+.PHONY: help sweep test fuzz faults check bench ui lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +23,9 @@ test: $(READY) ## run the tests (BRANCHSWEEP_TEST_TABLE=path of the real table)
 
 fuzz: $(READY) ## change YAML files, tables and records at random for ten minutes (FUZZ_SECONDS for each kind)
 	@BRANCHSWEEP_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -n 2 --dist loadfile tests/fuzz $(ARGS)
+
+faults: $(READY) ## kill, stop, fill and cut off at 40 random moments (FAULTS), and write the figures into docs/reliability.md
+	@BRANCHSWEEP_FAULTS=$(FAULTS) $(BIN)/pytest tests/end_to_end/faults/test_in_full.py $(ARGS)
 
 check: $(READY) ## formatter, linter, types, import contracts
 	@$(BIN)/ruff format --check .

@@ -160,13 +160,26 @@ class HostileServer:
     is_closed: bool = False
     _answer: str = "pass"
     _left: int | None = None
+    _planned: dict[int, str] = field(default_factory=dict)
 
     def will_answer(self, answer: str, times: int | None = None) -> None:
         """Give this answer from now on, or only so many times."""
         self._answer, self._left = answer, times
 
+    def will_answer_at(self, request: int, answer: str, times: int = 1) -> None:
+        """Give this answer so many times from the request of this number on, counted from the next one, which is 0."""
+        first = len(self.requests) + request
+        self._planned |= dict.fromkeys(range(first, first + times), answer)
+
+    def forget_plan(self) -> None:
+        """Give no answer any more that was planned by `will_answer_at`."""
+        self._planned.clear()
+
     def next_answer(self) -> str:
         """The name of the answer to give now."""
+        planned = self._planned.pop(len(self.requests) - 1, None)
+        if planned is not None:
+            return planned
         answer = self._answer
         if self._left is not None:
             self._left -= 1

@@ -58,6 +58,12 @@ class RayCluster:
             _kill(self._second)
             self._second = None
 
+    @property
+    def worker_processes(self) -> list[int]:
+        """The processes of the workers on both nodes."""
+        nodes = [node for node in (self._head, self._second) if node is not None]
+        return [process for node in nodes for process in _descendants(node.pid) if _command(process).startswith("ray::Worker")]
+
     def ensure_second_node(self) -> None:
         """Start a second node unless one runs."""
         if self._second is None:
@@ -110,6 +116,14 @@ def _kill(node: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
     node.wait(20)
+
+
+def _command(process: int) -> str:
+    """The command line of a process; empty if it has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _descendants(ancestor: int) -> list[int]:

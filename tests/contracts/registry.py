@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,13 @@ class RegistryContract:
         assert second.version == first.version + 1
         third = register(tracking, candidate, PromotionDecision(promote=False, because="worse on PE"))
         assert third.version == second.version + 1
+
+    def test_a_champion_that_is_registered_again_gets_no_second_version(self, opened: OpenTracking, tmp_path: Path) -> None:
+        tracking, better = opened(sweep_record()), PromotionDecision(promote=True, because=BETTER, against=0)
+        first = register(tracking, example_candidate(tmp_path / "model", "again", 2), better)
+        assert register(tracking, example_candidate(tmp_path / "model", "again", 2), better) == first
+        other = register(tracking, example_candidate(tmp_path / "model", "again", 3), replace(better, against=first.version))
+        assert other.version == first.version + 1
 
     def test_a_registered_model_is_read_back_with_its_files(self, opened: OpenTracking, tmp_path: Path) -> None:
         tracking = opened(sweep_record())

@@ -18,7 +18,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -495,30 +494,6 @@ def test_history_and_rollback(tmp_path: Path, finished: tuple[Workspace, dict[st
     out, _ = workspace.run("history", "plant", "--tracking-uri", copy)
     assert all(tenure.because[:20] in out for tenure in tenures)
     assert summary["run_id"][:8] in out and summary["champion"]["because"][:20] in out
-
-
-def test_a_killed_sweep_resumes(tmp_path: Path, finished: tuple[Workspace, dict[str, Any], str], mlflow_store: Address) -> None:
-    """Kill -9 during a sweep, then the same command again: every trial once, with the scores of an uninterrupted sweep."""
-    _, summary, _ = finished
-    workspace = make_workspace(tmp_path)
-    with workspace.start("run", "three.yaml", "--workers", "1", "--json") as process:
-        try:
-            deadline = time.monotonic() + 120
-            while len(workspace.runs("trial")) < 5:
-                assert process.poll() is None, process.communicate()[1]
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-        finally:
-            process.send_signal(signal.SIGKILL)
-    before = {run.info.run_id for run in workspace.runs("trial") if run.info.status == "FINISHED"}
-    assert 4 <= len(before) < 12
-    out, _ = workspace.run("run", "three.yaml", "--workers", "1", "--json")
-    resumed = json.loads(out)
-    after = workspace.runs("trial")
-    assert before <= {run.info.run_id for run in after}
-    assert Counter(int(run.data.tags["branchsweep.trial"]) for run in after) == Counter(range(12))
-    assert len(workspace.runs("sweep")) == 1
-    assert resumed["best"] == summary["best"] and resumed["test"] == summary["test"]
 
 
 def test_ctrl_c_says_how_to_resume(tmp_path: Path, mlflow_store: Address) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +39,7 @@ from tiny_training import EXPERIMENT, assert_same_outcome, tiny_populations, tin
 if RAY_IS_MISSING:
     pytest.skip(RAY_IS_MISSING, allow_module_level=True)
 
+from branchsweep.training.ray import worker as ray_worker_module
 from branchsweep.training.ray import workers as ray_module
 from branchsweep.training.ray.cluster import count_places
 from branchsweep.training.ray.worker import LOST
@@ -186,6 +190,36 @@ def test_a_node_that_joins_gets_a_worker(cluster_workers: ClusterWorkers, local_
         dict(local_workers.train(PopulationQueue(packed), keep_weights=True)),
     )
     assert cluster_workers.reported == (2, 2)
+
+
+def test_a_worker_whose_process_is_stopped_is_replaced_with_the_same_results(
+    cluster_workers: ClusterWorkers, local_workers: LocalWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both workers train, and then one of them does while the other one is idle."""
+    monkeypatch.setattr(ray_worker_module, "SILENT_SECONDS", 3.0)
+    packed = long_populations()
+    expected = dict(local_workers.train(PopulationQueue(packed), keep_weights=True))
+    for populations in (packed, packed[:1]):
+        cluster_workers.wait_for_workers()
+        cluster_workers.messages.clear()
+        stopped: list[int] = []
+
+        def stop_workers(stopped: list[int] = stopped) -> None:
+            if not stopped:
+                stopped += cluster_workers.nodes.worker_processes
+                for process in stopped:
+                    os.kill(process, signal.SIGSTOP)
+
+        cluster_workers.on_progress = stop_workers
+        try:
+            outcomes = dict(cluster_workers.trainer.train(PopulationQueue(populations), keep_weights=True))
+        finally:
+            cluster_workers.on_progress = lambda: None
+            for process in stopped:  # Ray ends a stopped process only once it runs again
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
+        assert_all_equal(outcomes, {position: expected[position] for position in range(len(populations))})
+        assert len([message for message in cluster_workers.messages if message.startswith("a worker on ")]) == 2
 
 
 def test_a_worker_with_many_programs_is_replaced(

@@ -176,7 +176,7 @@ class MemoryRegistry:
         return self._store.champions.get(model)
 
     def register(self, candidate: ModelCandidate, decision: PromotionDecision) -> Champion:
-        """Number a new version, and make it the champion if the decision says so; the same challenger is registered once.
+        """Number a new version, and make it the champion if the decision says so; the same one is registered once.
 
         Raises:
             TrackingError: Another version is champion by now than the one that was decided against.
@@ -196,7 +196,7 @@ class MemoryRegistry:
             cause=decision.cause,
         )
         same = [version for version in versions if replace(version, version=registered.version) == registered]
-        if same and not decision.promote:
+        if same and (not decision.promote or self.champion(candidate.model) == same[-1]):
             return same[-1]
         versions.append(registered)
         exported = {file.name: file.read_bytes() for file in candidate.folder.iterdir() if file.is_file()}

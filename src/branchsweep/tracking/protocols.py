@@ -308,7 +308,8 @@ class Registry(Protocol):
     def register(self, candidate: ModelCandidate, decision: PromotionDecision) -> Champion:
         """Register the candidate as a new version, and make it the champion if the decision says so.
 
-        A challenger that is registered again, with the same scores and the same decision, gets no second version.
+        One that is registered again, with the same scores and the same decision, gets no second version: the present champion,
+        or a challenger.
 
         Returns:
             The version, whether it was promoted or not.

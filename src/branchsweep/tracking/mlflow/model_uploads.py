@@ -19,7 +19,7 @@ from mlflow.models import Model
 from branchsweep.config.codec import from_json, to_json
 from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.mlflow import serialization
-from branchsweep.tracking.mlflow.champion_change import name_filter
+from branchsweep.tracking.mlflow.champion_change import PROMOTED, name_filter
 from branchsweep.tracking.mlflow.model import save_model
 from branchsweep.tracking.mlflow.run_lock import LockOwner
 from branchsweep.tracking.mlflow.serialization import tag_name
@@ -56,8 +56,11 @@ class ModelUploads:
             self._client.delete_model_version(version.name, str(version.version))
 
     def registered_version(self, decision: PromotionDecision) -> ModelVersion | None:
-        """The newest complete version with the tags that the candidate and this decision would give it; None for none."""
-        tags = version_tags(self._candidate, decision)
+        """The newest complete version with the tags that the candidate and this decision would give it; None for none.
+
+        Whether it was promoted since does not matter.
+        """
+        tags = {name: value for name, value in version_tags(self._candidate, decision).items() if name != tag_name(PROMOTED)}
         same = [
             version
             for version in self._client.search_model_versions(name_filter(self._candidate.model))

@@ -96,19 +96,23 @@ class MlflowRegistry:
     def register(self, candidate: ModelCandidate, decision: PromotionDecision) -> Champion:
         """Register the candidate as a new version, and make it the champion if the decision says so.
 
-        The candidate's files are kept with MLflow's in the logged model; its model card is the version's description too. A
-        challenger is registered once: where a version of it is there with the same scores and the same decision, that one is
-        the challenger. A process may have been killed between the registration and the end of the sweep.
+        The candidate's files are kept with MLflow's in the logged model; its model card is the version's description too.
+
+        It is registered once: where a version with the same scores and the same decision is the champion, or is to be the
+        challenger, it is that one. A process may have been killed between the registration and the end of the sweep, or the
+        server's last answer may have been lost, and the caller asks again.
 
         Raises:
             TrackingError: The store refused it, or another version is champion by now than the one that was decided against.
         """
         with translate_errors(self._uri, f"registering '{candidate.model}'"):
-            self.champion(candidate.model)  # finishes what was begun
+            champion = self.champion(candidate.model)  # finishes what was begun
             uploads = ModelUploads(self._client, candidate)
             uploads.undo_unfinished()
-            registered = None if decision.promote else uploads.registered_version(decision)
-            if registered is not None:
+            registered = uploads.registered_version(decision)
+            if registered is not None and decision.promote and champion == _champion(registered):
+                return champion
+            if registered is not None and not decision.promote:
                 self._client.set_registered_model_alias(candidate.model, CHALLENGER, str(registered.version))
                 return _champion(registered)
             model_id, location = uploads.log_model(champion_history.version_files(candidate, decision))

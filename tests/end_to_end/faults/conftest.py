@@ -1,0 +1,40 @@
+"""The undisturbed commands that all faults are compared with; the long form is not collected unless it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.chain import Workspace
+from faults.figures import COUNT
+from faults.recorded import RecordedSweeps
+from faults.undisturbed import Undisturbed, run_undisturbed
+from hostile_server import hostile_server
+
+
+@pytest.fixture(scope="session")
+def undisturbed(programs: Path, mlflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """The chain of commands without a fault."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    workspace = Workspace.make(folder / "workspace", programs, mlflow_template)
+    return run_undisturbed(workspace, folder, workers=2 if COUNT else 1)
+
+
+@pytest.fixture(scope="session")
+def recorded(
+    mlflow_server: str, mlflow_template: Path, programs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RecordedSweeps]:
+    """MLflow's server behind a proxy, with a workspace for the commands."""
+    workspace = Workspace.make(tmp_path_factory.mktemp("proxy") / "workspace", programs, mlflow_template)
+    with hostile_server(mlflow_server) as proxy:
+        yield RecordedSweeps(workspace, mlflow_server, proxy)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take the tests that are marked with `in_full` out, unless `BRANCHSWEEP_FAULTS` is set."""
+    left_out = [] if COUNT else [item for item in items if item.get_closest_marker("in_full")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
