@@ -132,7 +132,7 @@ def kill(command: Command, moment: Moment) -> bool:
 def run_killed(
     workspace: Workspace, arguments: Sequence[str], moments: Sequence[Moment], lengths: Mapping[Phase, float]
 ) -> tuple[list[Kill], int]:
-    """Give a command, kill the victims at their moments, and give it again whenever it was killed, until it ends by itself.
+    """Give a command, kill the victims at their moments, and give it again whenever it was killed before it printed its result.
 
     Args:
         workspace: Where.
@@ -158,6 +158,6 @@ def run_killed(
                     break
                 kills.append(Kill(moment, seconds, was_running))
             code = command.wait()
-        if code >= 0:
-            assert code == 0, command.errors
+        assert code <= 0, command.errors
+        if code == 0 or command.out:
             return kills, commands

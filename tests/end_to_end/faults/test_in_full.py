@@ -59,7 +59,7 @@ def test_chains_that_are_killed_at_random_moments_end_as_the_undisturbed_one(
         given.update(commands)
         with capsys.disabled():
             sys.stderr.write(f"chain {chain + 1} of {chains}: {len(other)} differences\n")
-    write_figures("kills", kill_figures(kills, given, chains, len(unlike)))
+        write_figures("kills", kill_figures(kills, given, chain + 1, len(unlike)))
     assert unlike == []
 
 
@@ -201,7 +201,7 @@ def test_the_figures_of_disks_are_written() -> None:
 def test_stopped_workers_are_reported_and_replaced_in_time(undisturbed: Undisturbed) -> None:
     workspace = undisturbed.workspace
     rows = []
-    for phase in (Phase.SEARCH, Phase.CONFIRMATION, Phase.REGISTRATION):
+    for what, phase in (("search", Phase.SEARCH), ("confirmation", Phase.CONFIRMATION), ("refit", Phase.PROMOTE)):
         workspace.restore(undisturbed.before["run"])
         with workspace.start(*undisturbed.arguments["run"]) as command:
             command.wait_for_line(BEGINS[phase])
@@ -214,7 +214,7 @@ def test_stopped_workers_are_reported_and_replaced_in_time(undisturbed: Undistur
         assert reported and max(reported.values()) < LIMIT, command.errors
         assert wait_for_end(stopped)
         unlike = differences(facts(workspace), undisturbed.facts["run"])
-        rows.append([phase, len(stopped), len(reported), f"{max(reported.values()):.1f} s", len(unlike)])
+        rows.append([what, len(stopped), len(reported), f"{max(reported.values()):.1f} s", len(unlike)])
         assert unlike == []
     header = ["stopped in", "workers stopped", "replaced", "the last one reported after", "differences"]
     write_figures("stopped workers", table(header, rows))
