@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from mlflow import MlflowClient
 
+from branchsweep.config.addresses import Address
 from branchsweep.errors import EXIT_CODE
 from branchsweep.runtime import SETTLED_SECONDS, TEMPORARY, temporary_folder
 from branchsweep.tracking.champion_history import ChampionHistory
@@ -277,12 +278,15 @@ def facts(workspace: Workspace, uri: str | None = None, sweep: str = "faults", m
         copy = Path(folder) / "mlflow.db"
         if uri is None:
             copy_database(workspace.folder / "mlflow.db", copy)
-        return {**_store_facts(uri or f"sqlite:///{copy}", sweep, model), "left behind": _left_behind(workspace.folder)}
+        return {
+            **_store_facts(Address(uri or f"sqlite:///{copy}"), sweep, model),
+            "left behind": _left_behind(workspace.folder),
+        }
 
 
-def _store_facts(store: str, sweep: str, model: str) -> dict[str, Any]:
+def _store_facts(store: Address, sweep: str, model: str) -> dict[str, Any]:
     recorded, tracker = open_recorded_sweep(store, sweep), open_existing(store, sweep)
-    client = MlflowClient(store, store)
+    client = MlflowClient(str(store), str(store))
     results = recorded.recorded_results()
     conclusion = recorded.conclusion
     history = open_registry(store).history(model)
@@ -314,7 +318,7 @@ def _summary_facts(text: str) -> Any:
     return repr(same)
 
 
-def _registry_facts(store: str, history: ChampionHistory) -> dict[str, Any]:
+def _registry_facts(store: Address, history: ChampionHistory) -> dict[str, Any]:
     registry = open_registry(store)
     networks = {}
     for version in history.versions:
