@@ -197,7 +197,7 @@ def test_a_worker_whose_process_is_stopped_is_replaced_with_the_same_results(
 ) -> None:
     """Both workers train, and then one of them does while the other one is idle."""
     monkeypatch.setattr(ray_worker_module, "SILENT_SECONDS", 3.0)
-    packed = long_populations()
+    packed = long_populations(epochs=5000)
     expected = dict(local_workers.train(PopulationQueue(packed), keep_weights=True))
     for populations in (packed, packed[:1]):
         cluster_workers.wait_for_workers()
@@ -219,7 +219,8 @@ def test_a_worker_whose_process_is_stopped_is_replaced_with_the_same_results(
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGCONT)
         assert_all_equal(outcomes, {position: expected[position] for position in range(len(populations))})
-        assert len([message for message in cluster_workers.messages if message.startswith("a worker on ")]) == 2
+        lost = [message for message in cluster_workers.messages if message.startswith("a worker on ")]
+        assert len(lost) == 2, (stopped, cluster_workers.messages)
 
 
 def test_a_worker_with_many_programs_is_replaced(
@@ -318,10 +319,10 @@ except BackendError as error:
     assert address in message and "ray start --head" in message
 
 
-def long_populations() -> list[Population]:
-    """Two of the same program, a second or two each."""
+def long_populations(epochs: int = 1000) -> list[Population]:
+    """Two of the same program, a second or two each for a thousand epochs."""
     experiment = tiny_experiment(
-        search={"driver": "random", "trials": 2, "batch": 2}, fit={"epochs": 1000}, pruning={"rungs": []}
+        search={"driver": "random", "trials": 2, "batch": 2}, fit={"epochs": epochs}, pruning={"rungs": []}
     )
     lanes = [lane for trial in open_driver(experiment).ask(2) for lane in search_lanes(trial, experiment)]
     return [population for lane in lanes[:2] for population in packing.pack([lane], experiment)]
