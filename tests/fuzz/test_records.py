@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 
+from branchsweep.types import Floats
 from branchsweep.workflows import session
 from fakes import FormulaTrainer
 from fuzz.commands import CODES, SECONDS, Ending, run_command, try_examples
@@ -62,6 +64,14 @@ SLOW: list[tuple[Command, list[str]]] = [
 ALL = [*((command, [DATABASE]) for command in READING), *WRITING, *(SLOW if SECONDS else [])]
 
 
+class InterruptedTrainer(FormulaTrainer):
+    """A trainer by a formula, which has no network to predict with: Ctrl-C is pressed there."""
+
+    def predict(self, folder: Path, x: Floats) -> Floats:
+        """Press Ctrl-C."""
+        raise KeyboardInterrupt
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> RecordedStore:
     return RecordedStore(tmp_path_factory.mktemp("records"))
@@ -72,8 +82,8 @@ def trained_by_a_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     """What trains is not the subject: no processes are started."""
 
     @contextmanager
-    def trainer(rows: Any, *_: Any) -> Iterator[FormulaTrainer]:
-        yield FormulaTrainer(rows, interrupts_after=POPULATIONS)
+    def trainer(rows: Any, *_: Any) -> Iterator[InterruptedTrainer]:
+        yield InterruptedTrainer(rows, interrupts_after=POPULATIONS)
 
     monkeypatch.setattr(session, "_trainer", trainer)
 
