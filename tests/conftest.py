@@ -76,8 +76,12 @@ def postgresql_programs() -> Path:
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache of compiled programs that all processes of the session share."""
-    return tmp_path_factory.mktemp("programs")
+    """The cache of compiled programs that all processes of the session share, those of pytest-xdist too."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return tmp_path_factory.mktemp("programs")
+    shared = tmp_path_factory.getbasetemp().parent / "programs"
+    shared.mkdir(exist_ok=True)
+    return shared
 
 
 def _isolate(monkeypatch: pytest.MonkeyPatch, cache: Path, programs: Path) -> None:

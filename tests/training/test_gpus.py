@@ -12,10 +12,10 @@ import pytest
 
 from branchsweep.config.sections.workers import LocalWorkersConfig
 from branchsweep.errors import BackendError
-from branchsweep.search.drivers import open_driver
+from branchsweep.runtime import cache_folder
 from branchsweep.training import gpus, packing
-from branchsweep.training.gpus import Gpu, choose_gpus, has_nvidia_device, parse_gpus, pick_gpus, visible_gpus
-from branchsweep.training.lanes import LaneKey, LaneOutcome, search_lanes
+from branchsweep.training.gpus import Gpu, choose_gpus, has_nvidia_device, parse_gpus, pick_gpus
+from branchsweep.training.lanes import LaneKey, LaneOutcome
 from branchsweep.training.local_workers import LocalWorkers, local_resources
 from branchsweep.training.population import Population
 from branchsweep.training.population_queue import PopulationQueue
@@ -72,7 +72,6 @@ def test_processors_train_with_a_count_of_processes_or_without_gpus(
 def test_a_device_that_tensorflow_does_not_see_gives_a_message_with_the_install_command(with_a_device: Path) -> None:
     """TensorFlow is really asked."""
     messages: list[str] = []
-    assert pick_gpus(visible_gpus(dict(os.environ)), None) == [], "hidden, or not there"
     assert choose_gpus(LOCAL, messages.append, {**os.environ, "CUDA_VISIBLE_DEVICES": "99"}, with_a_device) == []
     (message,) = messages
     assert "NVIDIA" in message and "pip install 'branchsweep[gpu]'" in message
@@ -143,11 +142,11 @@ def trained(workers: LocalWorkers, packed: Sequence[Population]) -> dict[LaneKey
 
 def test_a_wide_program_trains_the_lanes_of_narrow_ones_to_the_last_bit() -> None:
     """All lanes in one wave, as on a GPU, but on this processor."""
-    lanes = [lane for trial in open_driver(EXPERIMENT).ask(4) for lane in search_lanes(trial, EXPERIMENT)]
-    wide = packing.pack(lanes, EXPERIMENT, Resources(1, cards("Tesla T4")[0].device))
-    narrow = tiny_populations()
+    narrow = tiny_populations()[:1]
+    wide = packing.pack(narrow[0].lanes, EXPERIMENT, Resources(1, cards("Tesla T4")[0].device))
     assert all(members.program.slots == members.program.lanes for members in wide)
-    with LocalWorkers(tiny_rows(), 1) as workers:
+    assert {members.program for members in wide}.isdisjoint(members.program for members in narrow)
+    with LocalWorkers(tiny_rows(), 1, cache_folder=cache_folder()) as workers:
         few, many = trained(workers, narrow), trained(workers, wide)
     assert few.keys() == many.keys()
     for lane, outcome in few.items():

@@ -41,29 +41,21 @@ def two_workers() -> Iterator[tuple[LocalWorkers, list[float]]]:
         yield workers, progress
 
 
-def test_results_of_two_workers_equal_those_of_one_to_the_last_bit(two_workers: tuple[LocalWorkers, list[float]]) -> None:
-    workers, progress = two_workers
-    packed = tiny_populations()[:3]
-    with_two_workers = dict(workers.train(PopulationQueue(packed), keep_weights=True))
-    with local_workers(1) as one_worker:
-        with_one_worker = dict(one_worker.train(PopulationQueue(packed), keep_weights=True))
-    assert set(with_two_workers) == set(with_one_worker) == set(range(len(packed)))
-    for position, outcome in with_two_workers.items():
-        assert_same_outcome(outcome, with_one_worker[position])
-    assert sum(progress) == pytest.approx(3 * 3 * 3)  # trials x folds x epochs
-
-
-def test_a_worker_with_many_programs_is_replaced_by_a_new_process(
+def test_one_worker_whose_process_is_replaced_equals_two_workers_to_the_last_bit(
     two_workers: tuple[LocalWorkers, list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packed = tiny_populations()[:3]  # a process each
-    assert len({population.program for population in packed}) > 1
+    workers, progress = two_workers
+    packed = tiny_populations()[:2]  # a process each, where a process trains one program
+    assert len({population.program for population in packed}) == len(packed)
+    expected = dict(workers.train(PopulationQueue(packed), keep_weights=True))
+    assert sum(progress) == pytest.approx(sum(sum(population.stops) for population in packed))
     monkeypatch.setattr(workers_module, "MAX_PROGRAMS", 1)
     with local_workers(1) as one_worker:
-        renewed = dict(one_worker.train(PopulationQueue(packed), keep_weights=True))
+        outcomes = dict(one_worker.train(PopulationQueue(packed), keep_weights=True))
         assert len(multiprocessing.active_children()) == 2 + 1  # two workers, and the last process of this one
-    for position, outcome in two_workers[0].train(PopulationQueue(packed), keep_weights=True):
-        assert_same_outcome(outcome, renewed[position])
+    assert outcomes.keys() == expected.keys() == set(range(len(packed)))
+    for position, outcome in expected.items():
+        assert_same_outcome(outcome, outcomes[position])
 
 
 def test_a_model_is_exported_and_predicts(two_workers: tuple[LocalWorkers, list[float]], tmp_path: Path) -> None:
@@ -80,7 +72,7 @@ def test_a_model_is_exported_and_predicts(two_workers: tuple[LocalWorkers, list[
     assert np.isfinite(predicted).all()
 
 
-def test_a_population_of_a_worker_that_dies_or_is_stopped_is_trained_again(
+def test_a_worker_that_dies_or_is_stopped_is_replaced_and_its_population_trained_again(
     two_workers: tuple[LocalWorkers, list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers_module, "SILENT_SECONDS", 5.0)
@@ -100,23 +92,17 @@ def test_a_population_of_a_worker_that_dies_or_is_stopped_is_trained_again(
         assert second.pid is not None and first.pid is not None
         os.kill(second.pid, signal.SIGSTOP)
         outcomes |= dict(training)
+        assert sum(progress) == pytest.approx(3 * 3 * 3)  # trials x folds x epochs: what was trained twice counts once
         (third,) = set(multiprocessing.active_children()) - others
+        third.kill()  # while it is idle
+        third.join()
+        after_idle = dict(workers.train(PopulationQueue(packed[:1]), keep_weights=True))
     for position, outcome in expected.items():
         assert_same_outcome(outcome, outcomes[position])
-    assert [str(pid) in message for pid, message in zip((first.pid, second.pid), messages, strict=True)] == [True, True]
+    assert_same_outcome(expected[0], after_idle[0])
     assert third.pid not in (first.pid, second.pid)
-    assert sum(progress) == pytest.approx(3 * 3 * 3)  # trials x folds x epochs: what was trained twice counts once
-
-
-def test_a_worker_that_dies_while_it_is_idle_is_replaced(tmp_path: Path) -> None:
-    others = set(multiprocessing.active_children())
-    with local_workers(1) as workers:
-        first = dict(workers.train(PopulationQueue(tiny_populations()[:1]), keep_weights=True))
-        for process in set(multiprocessing.active_children()) - others:
-            process.kill()
-            process.join()
-        again = dict(workers.train(PopulationQueue(tiny_populations()[:1]), keep_weights=True))
-    assert_same_outcome(first[0], again[0])
+    for process, message in zip((first, second, third), messages, strict=True):
+        assert str(process.pid) in message
 
 
 def test_a_population_over_which_workers_die_again_and_again_is_a_backend_error() -> None:
@@ -137,7 +123,7 @@ def test_programs_that_cannot_be_kept_do_not_end_the_training(
     two_workers: tuple[LocalWorkers, list[float]], tmp_path: Path
 ) -> None:
     messages: list[str] = []
-    packed = tiny_populations()[:2]
+    packed = tiny_populations()[:1]
     with LocalWorkers(tiny_rows(), 1, WorkerCallbacks(on_message=messages.append), tmp_path) as workers:
         wait_until(lambda: any((tmp_path / "programs").glob("*")), 60)
         (programs,) = (tmp_path / "programs").glob("*")
