@@ -83,7 +83,9 @@ class TestSize:
         bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
         for level in range(1, 10):
             bomb += f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n"
-        assert f"{MAX_NODES:,} keys and values" in error_of(bomb + GOOD).message
+        error = error_of(bomb + GOOD)
+        assert f"{MAX_NODES:,} keys and values" in error.message
+        assert error.where == "x.yaml:5", "the key whose aliases stand for too much, not the line of their anchor"
 
     @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{k: ", "}"), ("- ", "")])
     def test_what_is_nested_too_deeply_is_refused(self, opening: str, closing: str) -> None:

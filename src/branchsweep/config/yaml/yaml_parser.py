@@ -199,10 +199,10 @@ class _Builder:
         """
         self.locations.setdefault(path, self.locate(node.start_mark))
         if len(self.locations) > MAX_NODES:
-            raise ConfigError(_TOO_MANY, where=str(self.locate(node.start_mark)))
+            raise ConfigError(_TOO_MANY, where=self._top_level_key(path))
         if len(self.ancestors) > MAX_DEPTH:
             message = f"aliases are nested too deeply, expected at most {MAX_DEPTH} lists and mappings within each other"
-            raise ConfigError(message, where=str(self.locate(node.start_mark)))
+            raise ConfigError(message, where=self._top_level_key(path))
         if node in self.ancestors:
             self._add_mistake(node, path, "an alias that contains itself has no end")
             return None
@@ -211,6 +211,10 @@ class _Builder:
             return self._build(node, path)
         finally:
             self.ancestors.pop()
+
+    def _top_level_key(self, path: KeyPath) -> str:
+        """Where the top-level key of a path stands: a node knows the line of its anchor, not those of the aliases."""
+        return str(self.locations[path[:1]])
 
     def _build(self, node: Node, path: KeyPath) -> Any:
         if isinstance(node, MappingNode) and node.tag == _TAG + "map":
