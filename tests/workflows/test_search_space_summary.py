@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from rich.console import Console, Group
-from rich.table import Table
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.hyperparameters import find_hyperparameter
 from branchsweep.errors import ConfigError
 from branchsweep.reporting.text.experiment import render_search_space_summary
+from branchsweep.reporting.text.responsive_table import ResponsiveTable
 from branchsweep.workflows.search_space_summary import SearchSpaceSummary, known_networks, summarize_space
 from tiny_sweep import tiny_experiment
 
@@ -87,7 +87,7 @@ def test_every_dimension_is_printed_with_its_range_and_condition() -> None:
 
 def test_the_column_of_conditions_is_left_out_without_conditions() -> None:
     def columns(dimensions: Any) -> int:
-        dimension_table, *_ = (part for part in render(summarized(dimensions)).renderables if isinstance(part, Table))
+        dimension_table, *_ = (part for part in render(summarized(dimensions)).renderables if isinstance(part, ResponsiveTable))
         return len(dimension_table.columns)
 
     assert columns(SPACE) == columns({"trunk.depth": DEPTH}) + 1

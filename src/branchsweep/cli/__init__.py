@@ -14,9 +14,10 @@ from branchsweep import __version__
 from branchsweep.cli.comparisons import compare
 from branchsweep.cli.context import deprecated_keys_as_notes
 from branchsweep.cli.experiments import data, draw, schema, space
-from branchsweep.cli.failures import accept_any_character, ends_with_one_message
+from branchsweep.cli.failures import ends_with_one_message
 from branchsweep.cli.models import export, history, predict, rollback
 from branchsweep.cli.output import flush_output
+from branchsweep.cli.plain_characters import print_plain_characters
 from branchsweep.cli.records import export_study, report, show
 from branchsweep.cli.server import ui
 from branchsweep.cli.sweeps import promote, replay, run
@@ -41,7 +42,7 @@ COMMANDS = (
 
 def main() -> None:
     """The entry point; what a user can mend is printed as one message, with exit code 2."""
-    accept_any_character()
+    print_plain_characters()
     console = Console(stderr=True)
     with ends_with_one_message(console):
         try:

@@ -43,13 +43,6 @@ def os_error_message(error: OSError) -> str:
     return f"{where}{error.strerror or error}{f'; {helps}' if helps else ''}"
 
 
-def accept_any_character() -> None:
-    """Let the outputs of the process take any character: a name that a terminal cannot show must not end a command."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):  # closed, or replaced by what is no text file
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-
-
 def _end(error: BaseException, message: str, console: Console) -> None:
     _discard_output()
     with suppress(OSError, ValueError):  # standard error takes nothing either
