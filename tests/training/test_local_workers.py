@@ -105,6 +105,20 @@ def test_a_worker_that_dies_or_is_stopped_is_replaced_and_its_population_trained
         assert str(process.pid) in message
 
 
+def test_a_worker_that_is_stopped_while_it_starts_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "SILENT_SECONDS", 5.0)
+    others = set(multiprocessing.active_children())
+    messages: list[str] = []
+    with LocalWorkers(tiny_rows(), 1, WorkerCallbacks(on_message=messages.append), cache_folder()) as workers:
+        (first,) = set(multiprocessing.active_children()) - others
+        assert first.pid is not None
+        os.kill(first.pid, signal.SIGSTOP)
+        begun = time.monotonic()
+        assert len(dict(workers.train(PopulationQueue(tiny_populations()[:1])))) == 1
+    assert time.monotonic() - begun < workers_module.START_SECONDS
+    assert [str(first.pid) in message for message in messages][:1] == [True]
+
+
 def test_a_population_over_which_workers_die_again_and_again_is_a_backend_error() -> None:
     others = set(multiprocessing.active_children())
     messages: list[str] = []

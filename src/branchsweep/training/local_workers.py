@@ -57,7 +57,8 @@ SILENT_SECONDS = 20.0
 it, as its heartbeat is a thread of its own."""
 
 START_SECONDS = 120.0
-"""The same for a worker that starts: the import of TensorFlow lets no other thread run, and may read from a slow disk."""
+"""The same for a worker that starts: the import of TensorFlow lets no other thread run, and may read from a slow disk. One
+whose process is seen to be stopped has no more than `SILENT_SECONDS`."""
 
 MAX_LOSSES = 3
 """How often a population is trained again as its worker was lost: then it may be the cause."""
@@ -307,7 +308,8 @@ class LocalWorkers:
             worker.silent += min(time.monotonic() - self._polled, MAX_STEP_SECONDS)
         if worker.process is not None and not worker.process.is_alive():
             return f"has died ({_exit_reason(worker.process.exitcode)})"
-        if worker.silent > (SILENT_SECONDS if worker.counters[STARTED] else START_SECONDS):
+        is_starting = not worker.counters[STARTED] and not _is_stopped(worker)
+        if worker.silent > (START_SECONDS if is_starting else SILENT_SECONDS):
             return f"has not answered for {worker.silent:.0f} s"
         return ""
 
@@ -363,6 +365,15 @@ def _submit(worker: _Worker, function: Callable[..., Any], *arguments: Any) -> F
 def _kill(worker: _Worker) -> None:
     if worker.process is not None:
         worker.process.kill()
+
+
+def _is_stopped(worker: _Worker) -> bool:
+    """Whether the system has stopped a worker's process, as by SIGSTOP, as far as the system says."""
+    try:
+        stat = Path(f"/proc/{worker.process.pid}/stat").read_text(encoding="ascii", errors="replace") if worker.process else ""
+    except OSError:  # it has ended, or the system is not Linux
+        return False
+    return stat.rpartition(")")[2].split()[:1] in (["T"], ["t"])
 
 
 def _exit_reason(code: int | None) -> str:

@@ -5,10 +5,12 @@ Worker processes that are stopped are in `tests/training/test_local_workers.py` 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from faults.chain import differences, facts
 from faults.disks import RUN, run_until_full, small_disk, workspace_on
+from faults.figures import PAGE
 from faults.kills import BEGINS, Moment, Phase, Victim
 from faults.recorded import Fault, RecordedSweeps
 from faults.undisturbed import Undisturbed
@@ -55,3 +57,8 @@ def test_a_sweep_whose_disk_becomes_full_is_finished_by_the_same_command(
         again = workspace.run(*RUN)
         assert again.code == 0, again.errors
         assert differences(facts(workspace), undisturbed.facts["run"]) == []
+
+
+def test_the_page_has_the_blocks_that_the_long_form_writes() -> None:
+    marks = re.findall(r"<!-- figures: (.*) -->\n", PAGE.read_text(encoding="utf-8"))
+    assert sorted(marks) == ["disks", "kills", "proxy", "stopped workers"]
