@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,8 +13,6 @@ from rich.console import Console
 from branchsweep.cli.plain_characters import HANDLER, PLAIN, plain, print_plain_characters
 from branchsweep.reporting.comparison.text import render_comparison
 from comparison_examples import COMPARISONS
-
-SOURCES = Path(sys.modules["branchsweep"].__path__[0])
 
 
 @pytest.fixture(autouse=True)
