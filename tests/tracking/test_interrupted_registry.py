@@ -12,9 +12,9 @@ import pytest
 
 from branchsweep.config.addresses import Address
 from branchsweep.tracking.champion_history import RollbackResult
+from branchsweep.tracking.lock_owner import LockOwner
 from branchsweep.tracking.mlflow.checked_client import CheckedClient
 from branchsweep.tracking.mlflow.registry import MlflowRegistry
-from branchsweep.tracking.mlflow.run_lock import LockOwner
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision
 from contracts.tracking_records import example_candidate, register, sweep_record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -14,8 +15,10 @@ import pytest
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
-from branchsweep.tracking.mlflow.run_lock import EXPIRY_SECONDS, LockOwner
+from branchsweep.tracking.lock_owner import EXPIRY_SECONDS, LockOwner
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
+from branchsweep.tracking.open import list_sweeps
+from branchsweep.tracking.run_records import INTERRUPTED
 from contracts.results import exact_texts, example_result
 from contracts.tracking_records import sweep_record
 from recorded_runs import client_of
@@ -57,6 +60,25 @@ def test_a_sweep_is_locked_from_its_start_until_its_release(tracker: MlflowTrack
     assert stored_owner(tracker) is None
     tags = client_of(tracker).get_run(tracker.run_id).data.tags
     assert not {"branchsweep.holder", "branchsweep.alive"} & set(tags)
+
+
+def test_a_sweep_whose_process_has_gone_is_listed_as_interrupted(tracker: MlflowTracker, mlflow_store: Address) -> None:
+    def listed_status() -> str:
+        (sweep,) = list_sweeps(mlflow_store)
+        return sweep.status
+
+    assert listed_status() == "RUNNING"
+    store_owner(tracker, owner_elsewhere())
+    assert listed_status() == "RUNNING"
+    store_owner(tracker, owner_elsewhere(seen=time.time() - EXPIRY_SECONDS - 1))
+    assert listed_status() == INTERRUPTED
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    store_owner(tracker, owner_elsewhere(host=socket.gethostname(), pid=ended.pid))
+    assert listed_status() == INTERRUPTED
+    for name in ("holder", "alive"):
+        client_of(tracker).delete_tag(tracker.run_id, f"branchsweep.{name}")
+    assert listed_status() == INTERRUPTED
 
 
 def test_the_owner_is_not_among_the_tags_of_the_record(tracker: MlflowTracker) -> None:

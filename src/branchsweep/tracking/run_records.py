@@ -18,6 +18,7 @@ from branchsweep.config.metric_names import MEAN
 from branchsweep.config.sections.objective import Objective
 from branchsweep.errors import TrackingError, UnreadableRecordError, did_you_mean
 from branchsweep.metrics.names import BEST, score_names
+from branchsweep.tracking.lock_owner import LockOwner
 from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord
@@ -34,6 +35,10 @@ EXPERIMENT = "experiment.yaml"
 
 Points = Sequence[tuple[int, float]]
 """Epochs (from 1) and values, in order."""
+
+
+INTERRUPTED = "INTERRUPTED"
+"""The status of a sweep whose process ended before it: the same command resumes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ class ListedSweep:
         experiment_id: The experiment in MLflow.
         name: The experiment's name.
         started: When it was started.
-        status: `RUNNING` (also if it was killed), `FINISHED`, ….
+        status: `RUNNING`, `INTERRUPTED`, `FINISHED`, ….
         trials: Numbers of `complete`, `pruned` and `failed` trials.
         best: The best score so far, by head, and `mean`.
         data: Where its table came from.
@@ -133,13 +138,21 @@ def listed_sweep(sweep: RunRecord) -> ListedSweep:
         experiment_id=sweep.experiment_id,
         name=sweep.name,
         started=start_time(sweep),
-        status=sweep.status,
+        status=sweep_status(sweep),
         trials={status: int(count) if math.isfinite(count) else 0 for status, count in counts.items()},
         best={head: sweep.metrics[name] for head, name in names.items() if name in sweep.metrics},
         data=sweep.tags.get(tag_name("data_source"), ""),
         view=sweep.tags.get(tag_name("view"), ""),
         problem=problem,
     )
+
+
+def sweep_status(sweep: RunRecord) -> str:
+    """The status of a sweep's run; `INTERRUPTED` instead of `RUNNING` where the process has gone that ran it."""
+    if sweep.status != "RUNNING":
+        return sweep.status
+    owner = LockOwner.from_tags(sweep.tags)
+    return sweep.status if owner is not None and owner.is_alive else INTERRUPTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,11 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 from branchsweep.config.addresses import Address
 from branchsweep.errors import FilesRefusedError, TrackingError, TrackingServerUnavailableError
 from branchsweep.optional_outputs import SILENT, OptionalOutputs
+from branchsweep.tracking.lock_owner import LockOwner
 from branchsweep.tracking.mlflow import serialization, ui_views
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.registry import MlflowRegistry
-from branchsweep.tracking.mlflow.run_lock import LockOwner, RunLock, refusal
+from branchsweep.tracking.mlflow.run_lock import RunLock, refusal
 from branchsweep.tracking.mlflow.run_tracker import RunTracker, open_experiment
 from branchsweep.tracking.mlflow.serialization import MetricPoint
 from branchsweep.tracking.mlflow.store import (
