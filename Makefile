@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXPERIMENT ?= experiments/branched.yaml
 ARGS ?=
+# Three processes keep two cores busy, since many tests wait for a server or a process; more cores take more of them.
+PROCESSES ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) * 3 / 2 )))
 FUZZ_SECONDS ?= 100
 FAULTS ?= 40
 
@@ -19,7 +21,7 @@ sweep: $(READY) ## run the main experiment (EXPERIMENT=file, DATA=table, ARGS="m
 	@$(BIN)/branchsweep run $(EXPERIMENT) $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 test: $(READY) ## run the tests (BRANCHSWEEP_TEST_TABLE=path of the real table)
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 fuzz: $(READY) ## change YAML files, tables and records at random for ten minutes (FUZZ_SECONDS for each kind)
 	@BRANCHSWEEP_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -n 2 --dist loadfile tests/fuzz $(ARGS)

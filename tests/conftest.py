@@ -27,6 +27,22 @@ NO_SKIPS = "BRANCHSWEEP_NO_SKIPS"
 """The environment variable under which a skipped test is a failure: CI has all that the tests need."""
 
 
+LONG_ONES = ("end_to_end", "training", "test_api.py", "tracking")
+"""Files and folders of the tests that take longest. Several processes share the files of tests in this order (pytest-xdist with
+`--no-loadscope-reorder`), so that none of them works alone on a long file at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that take longest first."""
+    tests = Path(__file__).parent
+
+    def position(item: pytest.Item) -> int:
+        top = item.path.relative_to(tests).parts[0] if item.path.is_relative_to(tests) else ""
+        return LONG_ONES.index(top) if top in LONG_ONES else len(LONG_ONES)
+
+    items.sort(key=position)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _default_sigint_handler() -> None:
     """Commands react to Ctrl-C as in a terminal, also where tests run in the background of a shell, which ignores SIGINT."""

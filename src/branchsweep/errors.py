@@ -6,6 +6,7 @@
     │   └── DownloadError                    the built-in table could not be downloaded, or is not the published one
     ├── TrackingError                        the tracking store cannot be reached, or contains something unexpected
     │   ├── TrackingServerUnavailableError   its server does not respond at present: recording can wait
+    │   ├── FilesRefusedError                its server or its disk does not take the files of a run
     │   └── UnreadableRecordError            a run or a version was changed by others, or written by half
     ├── BackendError                         a driver or trainer cannot do what the experiment asks of it
     │   └── ProgramCacheError                compiled programs cannot be read from disk or written to it

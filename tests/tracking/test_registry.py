@@ -81,7 +81,7 @@ class Network:
     def __init__(
         self, folder: Path, heads: Sequence[str] = ("PE", "V"), seed: int = 1, input_scaling: str = "standard"
     ) -> None:
-        self.folder, self.heads = folder, heads
+        self.folder, self.heads, self.seed = folder, heads, seed
         random = np.random.default_rng(seed)
         rows = random.normal([20.0, 1013.0, 73.0], [7.0, 6.0, 15.0], (500, 3))
         targets = random.normal(450.0, 17.0, (500, len(heads)))
@@ -110,9 +110,10 @@ class Network:
         columns = np.concatenate([np.asarray(outputs[head]) for head in self.heads], axis=1).astype(np.float64)
         return self.target_encoder.inverse(columns)
 
-    def candidate(self, model: str, number: int = 3, files: Mapping[str, str] | None = None) -> ModelCandidate:
+    def candidate(self, model: str, number: int | None = None, files: Mapping[str, str] | None = None) -> ModelCandidate:
+        """The network as that of a trial; as that of a trial of its own, if no number is given."""
         test = {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}
-        result = example_result(number)
+        result = example_result(2 + self.seed if number is None else number)
         return ModelCandidate(
             model,
             self.folder,
@@ -306,7 +307,7 @@ def test_models_of_different_versions_of_the_code_load_in_one_process(
     code = Path(serving.__file__).read_text(encoding="utf-8")
     later.write_text(code.replace("values * np.asarray", "1000 + values * np.asarray"), encoding="utf-8")
     monkeypatch.setattr(serving, "__file__", str(later))
-    register(tracker.tracking, network.candidate("plant"), PROMOTED)
+    register(tracker.tracking, network.candidate("plant", number=4), PROMOTED)
     first, second = (load_predictor(f"models:/plant/{version}", mlflow_store)(RAW).to_numpy() for version in (1, 2))
     np.testing.assert_allclose(second - first, 1000.0, rtol=1e-6)
 
@@ -427,7 +428,7 @@ class TestChampionHistory:
         ChampionChanger(registry._client, "plant")._write(
             "reigned", to_json([*long, *registry.history("plant").tenures], list[ChampionTenure])
         )
-        register(tracker.tracking, networks[0].candidate("plant"), PROMOTED)
+        register(tracker.tracking, networks[1].candidate("plant"), PROMOTED)
         assert [tenure.version for tenure in registry.history("plant").tenures] == [*([1] * 29), 2]
 
     def test_a_store_without_recorded_tenures_can_be_rolled_back(
