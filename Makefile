@@ -12,7 +12,7 @@ PROCESSES ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) * 3 / 2 )))
 FUZZ_SECONDS ?= 100
 FAULTS ?= 40
 
-.PHONY: help sweep test fuzz faults check bench ui lock clean
+.PHONY: help sweep test slow fuzz faults check bench ui lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,11 +23,14 @@ sweep: $(READY) ## run the main experiment (EXPERIMENT=file, DATA=table, ARGS="m
 test: $(READY) ## run the tests (BRANCHSWEEP_TEST_TABLE=path of the real table)
 	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
+slow: $(READY) ## run the tests that take minutes: faults, a cluster with a server, the article's experiment
+	@$(BIN)/pytest -m slow -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
+
 fuzz: $(READY) ## change YAML files, tables and records at random for ten minutes (FUZZ_SECONDS for each kind)
 	@BRANCHSWEEP_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -n 2 --dist loadfile tests/fuzz $(ARGS)
 
 faults: $(READY) ## kill, stop, fill and cut off at 40 random moments (FAULTS), and write the figures into docs/reliability.md
-	@BRANCHSWEEP_FAULTS=$(FAULTS) $(BIN)/pytest tests/end_to_end/faults/test_in_full.py $(ARGS)
+	@BRANCHSWEEP_FAULTS=$(FAULTS) $(BIN)/pytest -m in_full tests/end_to_end/faults $(ARGS)
 
 check: $(READY) ## formatter, linter, types, import contracts
 	@$(BIN)/ruff format --check .

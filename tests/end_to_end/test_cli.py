@@ -155,7 +155,7 @@ def make_workspace(folder: Path) -> Workspace:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict[str, Any], str]:
     """A finished sweep, its JSON summary, and its standard error."""
     workspace = make_workspace(tmp_path_factory.mktemp("workspace"))
-    out, err = workspace.run_alone("run", "three.yaml", "--json")
+    out, err = workspace.run_alone("run", "three.yaml", "--workers", "1", "--json")
     return workspace, json.loads(out), err
 
 
@@ -728,6 +728,7 @@ def experiment_names(request: urllib.request.Request, server: subprocess.Popen[s
             time.sleep(0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.needs_table
 @pytest.mark.parametrize(("name", "least"), [("toy_sequential", {"PE": 0.9}), ("toy_branched", {"PE": 0.9, "V": 0.5})])
 def test_the_toy_networks_train(
@@ -739,6 +740,7 @@ def test_the_toy_networks_train(
     assert all(r2[head] > floor for head, floor in least.items())
 
 
+@pytest.mark.slow
 @pytest.mark.needs_table
 def test_the_article_experiment_has_the_articles_scores(tmp_path: Path, real_table: Path, mlflow_store: Address) -> None:
     """The author's own run gave 0.9259 for PE and 0.7851 for V; initial weights alone move PE by 0.003.

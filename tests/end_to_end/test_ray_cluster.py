@@ -192,6 +192,7 @@ def test_a_node_that_joins_gets_a_worker(cluster_workers: ClusterWorkers, local_
     assert cluster_workers.reported == (2, 2)
 
 
+@pytest.mark.slow
 def test_a_worker_whose_process_is_stopped_is_replaced_with_the_same_results(
     cluster_workers: ClusterWorkers, local_workers: LocalWorkers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

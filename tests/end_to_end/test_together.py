@@ -6,7 +6,7 @@ must be those of two local workers that record in a file.
 By default the experiment is scaled down, and the server is unavailable for as long as it takes to start it. As it is shipped,
 on the real table, with the server unavailable for more than a minute:
 
-    make test ARGS=tests/end_to_end/test_together.py BRANCHSWEEP_TEST_IN_FULL=1 BRANCHSWEEP_TEST_TABLE=/path/to/Folds5x2_pp.xlsx
+    make slow ARGS=tests/end_to_end/test_together.py BRANCHSWEEP_TEST_IN_FULL=1 BRANCHSWEEP_TEST_TABLE=/path/to/Folds5x2_pp.xlsx
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ from contracts.results import exact_texts
 from ray_cluster import RayCluster
 from recorded_runs import trial_runs
 from servers import PASSWORDS, SharedServer, sign_in_variables
+
+pytestmark = pytest.mark.slow
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "branched.yaml"
 

@@ -134,11 +134,32 @@ FILES = {"parts", "artifact", "curves"}
 """The calls that read no more than that."""
 
 
-@pytest.mark.parametrize(
-    "answer", [answer for answer in ANSWERS if answer not in ("pass", "slow") and not answer.startswith("drip")]
-)
-def test_every_call_ends_in_an_error_that_names_the_server(proxy: HostileServer, model_folder: Path, answer: str) -> None:
-    calls = all_calls(proxy, model_folder)
+@pytest.fixture(scope="module")
+def proxied(mlflow_server: str, model_folder: Path) -> Iterator[tuple[HostileServer, Mapping[str, Callable[[], object]]]]:
+    """A proxy, and all calls through it, for answers by which nothing is changed in the store."""
+    with hostile_server(mlflow_server) as server:
+        yield server, all_calls(server, model_folder)
+
+
+CHANGES_NOTHING = [answer for answer in ANSWERS if answer not in ("pass", "lost", "slow") and not answer.startswith("drip")]
+
+
+@pytest.mark.parametrize("answer", CHANGES_NOTHING)
+def test_every_call_ends_in_an_error_that_names_the_server(
+    proxied: tuple[HostileServer, Mapping[str, Callable[[], object]]], set_limit: LimitSetter, answer: str
+) -> None:
+    set_limit(60)
+    proxy, calls = proxied
+    assert_errors_name_the_server(proxy, calls, answer)
+
+
+def test_every_call_whose_answer_is_lost_ends_in_an_error_that_names_the_server(
+    proxy: HostileServer, model_folder: Path
+) -> None:
+    assert_errors_name_the_server(proxy, all_calls(proxy, model_folder), "lost")
+
+
+def assert_errors_name_the_server(proxy: HostileServer, calls: Mapping[str, Callable[[], object]], answer: str) -> None:
     for call, action in calls.items():
         proxy.will_answer(answer)
         if answer in HARMLESS or (answer in UNREAD and call in FILES):

@@ -161,7 +161,7 @@ def test_the_registered_model_is_loaded_in_python(unpacked: OldStore) -> None:
 
 def test_a_trial_is_replayed(unpacked: OldStore) -> None:
     recorded = unpacked.expected["replay"]
-    replay = unpacked.json("replay", "finished", "--trial", str(recorded["trial"]))
+    replay = unpacked.json("replay", "finished", "--workers", "1", "--trial", str(recorded["trial"]))
     assert replay["agreement"] in {Agreement.EQUAL, Agreement.WITHIN}
     assert replay["params"] == recorded["params"]
     assert [(metric["name"], metric["epoch"], metric["recorded"]) for metric in replay["figures"]] == [
@@ -178,7 +178,7 @@ def test_a_finished_sweep_is_not_run_again(store: OldStore) -> None:
 
 def test_an_interrupted_sweep_goes_on_as_if_it_had_not_been_interrupted(store: OldStore) -> None:
     before = trials_in(store.database, "interrupted")
-    summary = store.json("run", "interrupted.yaml")
+    summary = store.json("run", "interrupted.yaml", "--workers", "1")
     assert summary["run_id"] == store.expected["interrupted"]["run_id"]
     after, uninterrupted = trials_in(store.database, "interrupted"), store.expected["uninterrupted_trials"]
     assert {number: after[number] for number in before} == before
@@ -191,7 +191,7 @@ def test_an_interrupted_sweep_goes_on_as_if_it_had_not_been_interrupted(store: O
 
 
 def test_a_trial_is_promoted_against_the_champion(store: OldStore) -> None:
-    store.run("promote", "finished", "--trial", "2")
+    store.run("promote", "finished", "--workers", "1", "--trial", "2")
     history = store.json("history", "finished")
     assert [version["trial"] for version in history["versions"]] == [2, 4]
     assert_contains(history["versions"][1], store.expected["history"]["versions"][0], ignored_keys=("titles",))

@@ -168,6 +168,7 @@ if has_nvidia_device({}):  # where it is not, there is nothing to skip
                 np.testing.assert_allclose(processor_lane.predictions, gpu_lane.predictions, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_everything_a_worker_does_is_possible_with_deterministic_operations(tmp_path: Path) -> None:
     """TensorFlow refuses operations that it cannot do deterministically; on a processor the bits are the same."""
     code = """

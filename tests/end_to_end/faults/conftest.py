@@ -1,4 +1,4 @@
-"""The undisturbed commands that all faults are compared with; the long form is not collected unless it is asked for."""
+"""The undisturbed commands that all faults are compared with."""
 
 from __future__ import annotations
 
@@ -30,11 +30,3 @@ def recorded(
     workspace = Workspace.make(tmp_path_factory.mktemp("proxy") / "workspace", programs, mlflow_template)
     with hostile_server(mlflow_server) as proxy:
         yield RecordedSweeps(workspace, mlflow_server, proxy)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take the tests that are marked with `in_full` out, unless `BRANCHSWEEP_FAULTS` is set."""
-    left_out = [] if COUNT else [item for item in items if item.get_closest_marker("in_full")]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]

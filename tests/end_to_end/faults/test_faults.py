@@ -8,12 +8,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from faults.chain import differences, facts
 from faults.disks import RUN, run_until_full, small_disk, workspace_on
 from faults.figures import PAGE
 from faults.kills import BEGINS, Moment, Phase, Victim
 from faults.recorded import Fault, RecordedSweeps
 from faults.undisturbed import Undisturbed
+
+pytestmark = pytest.mark.slow
 
 ONE_CHAIN = [
     Moment(Phase.SEARCH, 0.0, Victim.GROUP),
