@@ -7,10 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from branchsweep.tracking.protocols import (
-    ComparisonRecord,
-    ComparisonTracker,
-)
+from branchsweep.tracking.comparison_protocols import ComparisonRecord, ComparisonTracker
 from contracts.comparison_results import example_comparison
 from contracts.tracking_records import comparison_record
 

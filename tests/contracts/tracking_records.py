@@ -7,15 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from branchsweep.tracking.protocols import (
-    Champion,
-    ComparisonRecord,
-    ModelCandidate,
-    PromotionDecision,
-    SweepRecord,
-    TableRecord,
-    Tracking,
-)
+from branchsweep.tracking.comparison_protocols import ComparisonRecord
+from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, SweepRecord, TableRecord, Tracking
 from contracts.results import example_result
 from scores import SCORE_METRICS
 

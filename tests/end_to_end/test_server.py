@@ -24,8 +24,8 @@ from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking import patience
 from branchsweep.tracking.async_tracker import AsyncTracker
-from branchsweep.tracking.lock_owner import LockOwner
 from branchsweep.tracking.memory import MemoryTracker
+from branchsweep.tracking.mlflow.lock_owner import LockOwner
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.outbox import Outbox
 from branchsweep.tracking.protocols import SweepRecord, Tracking

@@ -69,8 +69,8 @@ SCALED_DOWN = {
 WORKERS_ON_BOTH_NODES = r"training on 2 workers on 2 nodes$"
 SEVERAL_POPULATIONS = r"training \d+ lanes in ([2-9]|\d\d)"
 WORKER_LOST = r"a worker on .* was lost.* \(1 worker on 1 node left\)$"
-SERVER_UNAVAILABLE = r"the server is away: "
-SERVER_AVAILABLE = r"the server is back\b"
+SERVER_UNAVAILABLE = r"the server is unavailable: "
+SERVER_AVAILABLE = r"the server is available again\b"
 """How the lines on standard error begin that say what happens: of another process the test knows nothing else in time."""
 
 

@@ -19,8 +19,8 @@ from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryRegistry, MemoryStore, MemoryTracker, StoredSweep
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.outbox import Outbox
-from branchsweep.tracking.patient_tracking import PatientRegistry, PatientTestAudit
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, SweepRecord, Tracker, Tracking
+from branchsweep.tracking.retrying_trackers import RetryingRegistry, RetryingTestAudit
 from branchsweep.trial import Result
 from contracts.audit import AuditContract
 from contracts.registry import RegistryContract
@@ -48,7 +48,9 @@ class AsyncContract(TrackerContract, RegistryContract, AuditContract):
                 outbox = Outbox(tmp_path / store.tracker.run_id) if self.has_outbox else None
                 tracker = stack.enter_context(AsyncTracker(store.tracker, outbox))
                 opened.append(tracker)
-                return Tracking(tracker, PatientRegistry(store.registry, tracker), PatientTestAudit(store.test_audit, tracker))
+                return Tracking(
+                    tracker, RetryingRegistry(store.registry, tracker), RetryingTestAudit(store.test_audit, tracker)
+                )
 
             yield open_tracking
 
@@ -273,8 +275,8 @@ class TestFailure:
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds."""
-    monkeypatch.setattr("branchsweep.tracking.patience.FIRST_PAUSE", 0.005)
-    monkeypatch.setattr("branchsweep.tracking.patience.LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("branchsweep.tracking.retries.FIRST_PAUSE", 0.005)
+    monkeypatch.setattr("branchsweep.tracking.retries.LONGEST_PAUSE", 0.01)
 
 
 @pytest.mark.usefixtures("short_pauses")
@@ -336,7 +338,7 @@ class TestUnavailableServer:
             assert async_tracker.conclusion is not None and async_tracker.conclusion.metrics["test_r2/PE"] == 0.5
         unavailable, back = progress.lines
         assert NO_RESPONSE in unavailable and "Ctrl-C" in unavailable
-        assert "is back" in back
+        assert "available again" in back
 
     def test_a_registration_waits_for_the_server(self, tmp_path: Path) -> None:
         remote = RemoteTracker()
@@ -345,7 +347,7 @@ class TestUnavailableServer:
             async_tracker.flush()
             remote.is_unavailable = True
             remote.make_available_soon()
-            registered = PatientRegistry(RemoteRegistry(remote), async_tracker).register(
+            registered = RetryingRegistry(RemoteRegistry(remote), async_tracker).register(
                 example_candidate(tmp_path, "plant"), PromotionDecision(True, "the first version")
             )
         assert registered.version == 1
@@ -419,7 +421,7 @@ def test_the_lock_is_renewed_during_a_slow_download(tmp_path: Path, monkeypatch:
     downloads.register(example_candidate(tmp_path / "model", "plant"), PromotionDecision(True, "the first version"))
     with (
         AsyncTracker(RemoteTracker(), lock=renewals) as tracker,
-        PatientRegistry(downloads, tracker).model_files("plant", 1) as folder,
+        RetryingRegistry(downloads, tracker).model_files("plant", 1) as folder,
     ):
         assert (folder / "model.keras").is_file()
     assert any(downloads.began <= moment <= downloads.ended for moment in renewals.times)

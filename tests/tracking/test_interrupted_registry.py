@@ -12,8 +12,8 @@ import pytest
 
 from branchsweep.config.addresses import Address
 from branchsweep.tracking.champion_history import RollbackResult
-from branchsweep.tracking.lock_owner import LockOwner
 from branchsweep.tracking.mlflow.checked_client import CheckedClient
+from branchsweep.tracking.mlflow.lock_owner import LockOwner
 from branchsweep.tracking.mlflow.registry import MlflowRegistry
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.protocols import ModelCandidate, PromotionDecision

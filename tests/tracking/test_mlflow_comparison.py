@@ -18,11 +18,11 @@ from mlflow.entities import Run
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.comparison_result import Verdict
+from branchsweep.tracking.comparison_protocols import ComparisonRecord, ComparisonTracker
 from branchsweep.tracking.memory import MemoryComparisonTracker, MemoryStore
 from branchsweep.tracking.mlflow import contestant_serialization
 from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker, open_comparison
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
-from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker
 from branchsweep.tracking.run_reader import list_comparisons, list_sweeps, open_recorded_trial
 from contracts.comparison_results import example_comparison, example_contestant
 from contracts.comparison_tracker import ComparisonTrackerContract, OpenComparison

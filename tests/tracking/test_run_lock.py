@@ -15,7 +15,7 @@ import pytest
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
-from branchsweep.tracking.lock_owner import EXPIRY_SECONDS, LockOwner
+from branchsweep.tracking.mlflow.lock_owner import EXPIRY_SECONDS, LockOwner
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.open import list_sweeps
 from branchsweep.tracking.run_records import INTERRUPTED

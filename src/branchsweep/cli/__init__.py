@@ -1,6 +1,7 @@
 """The command line: each command opens what it needs, calls a workflow, and prints the result.
 
-Heavy libraries are imported inside the commands that need them, so that `--help` starts fast.
+Heavy libraries are imported inside the commands that need them, so that `--help` starts fast. Open `sweeps` first,
+which has `run`, then `context`, which opens the table, the workers and the store for all commands.
 """
 
 from __future__ import annotations

@@ -143,9 +143,9 @@ def report(
     A folder also gets the figures as PNG, the tables, and the interactive page.
     """
     from branchsweep.config.yaml.recorded import parse_recorded_experiment
-    from branchsweep.optional_outputs import OptionalOutputs
     from branchsweep.reporting.pages.sweep_files import PAGE, report_files, report_page
     from branchsweep.tracking.open import open_recorded_sweep
+    from branchsweep.tracking.optional_outputs import OptionalOutputs
     from branchsweep.workflows.records.report_tables import recorded_report
     from branchsweep.workflows.sweep import finished_result
 

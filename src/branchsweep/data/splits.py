@@ -23,7 +23,7 @@ _SEEDS_TRIED = 50  # for a split in which every target varies in every part
 _MOST_ROWS_TRIED = 200_000  # beyond which that takes long
 
 FEWEST_ROWS = 2
-"""Rows of a part, at least: R² is not defined on fewer."""
+"""Rows of a part, at least: a score such as R² is not defined on fewer."""
 
 
 def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
@@ -183,8 +183,8 @@ def check_targets(dataset: Dataset, parts: Mapping[str, Positions], remedy: str 
         values, counts = np.unique(dataset.y[:, head], return_counts=True)
         others = dataset.rows - int(counts.max())
         raise DataError(
-            f"heads.{dataset.heads[head]}: the target has the same value in all {len(parts[part])} {part} rows: there is no R²"
-            f" of that. It is {values[counts.argmax()]:g} in all but {count_noun(others, 'row')} of the table;"
+            f"heads.{dataset.heads[head]}: the target has the same value in all {len(parts[part])} {part} rows: no score can"
+            f" be computed. It is {values[counts.argmax()]:g} in all but {count_noun(others, 'row')} of the table;"
             f" {remedy or 'bring more rows, or choose fewer folds or another seed'}",
             dataset.location,
         )

@@ -67,8 +67,7 @@ def finished_description(report: SweepReport, links: TrackingLinks, files: Seque
 def _answer(result: SweepSummary, links: TrackingLinks) -> str:
     """The test scores of the final model and of the first baseline, in a sentence."""
     if result.best is None:
-        missing = "meets the constraints" if result.trials.get("complete") else "is complete"
-        return f"No trial {missing}, so there is nothing to compare or to register."
+        return f"{result.without_best}, so there is nothing to compare or to register."
     trial = _linked(f"trial {result.best.trial}", links.trials.get(result.best.trial, ""))
     networks = f"The mean of {result.members} networks" if result.members > 1 else "The network"
     model = f"{networks} of {trial} ({result.best.parameters:,} parameters{' each' * (result.members > 1)})"

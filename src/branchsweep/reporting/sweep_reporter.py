@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.optional_outputs import OptionalOutputs, remedy
 from branchsweep.reporting import mlflow_descriptions
 from branchsweep.reporting.model_card import model_card_lines
+from branchsweep.tracking.optional_outputs import OptionalOutputs, remedy
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.workflows.reporter import DescribedModel
 from branchsweep.workflows.sweep_report import Files, SweepReport

@@ -2,7 +2,7 @@
 
 `protocols` says what the workflows need of a store, and `open` opens one: open these two first. `memory` implements the
 protocols over dictionaries, the folder `mlflow` in MLflow. `async_tracker` lets a thread write beside the
-training, with an `outbox` on disk for a server that may be unavailable; `patience` and `patient_tracking` wait for one.
+training, with an `outbox` on disk for a server that may be unavailable; `retries` and `retrying_trackers` wait for one.
 
 `run_reader` reads recorded sweeps and comparisons: `sqlite_reader` does so without MLflow's import. `run_records` holds the
 values that are read, `champion_history` those of the registry, `recorded_trials` the progress of a sweep. `tracking_uri`

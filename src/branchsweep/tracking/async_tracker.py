@@ -24,8 +24,8 @@ from typing import Protocol, Self
 
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.tracking.outbox import Outbox
-from branchsweep.tracking.patience import Patience, Value, pauses
 from branchsweep.tracking.protocols import SweepConclusion, Tracker, TrackingLinks
+from branchsweep.tracking.retries import Retries, Value, pauses
 from branchsweep.trial import Result
 
 MOST_WAITING = 256
@@ -113,7 +113,7 @@ class AsyncTracker:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            self._flush(is_patient=error is None)
+            self._flush(waits=error is None)
         except Exception as failure:
             if error is None:
                 raise
@@ -158,7 +158,7 @@ class AsyncTracker:
         Raises:
             Exception: Something could not be written.
         """
-        self._flush(is_patient=True)
+        self._flush(waits=True)
 
     def recorded_results(self) -> list[Result]:
         """All recorded results, in order of the trials' numbers."""
@@ -197,7 +197,7 @@ class AsyncTracker:
             with self._using:
                 return action()
 
-        return Patience(self._on_message).call(alone)
+        return Retries(self._on_message).call(alone)
 
     def _take_over_outbox(self, outbox: Outbox) -> None:
         """Put what an earlier process has left in the outbox first into the queue."""
@@ -208,18 +208,18 @@ class AsyncTracker:
             count = _trials(len(self._waiting.results))
             self._on_message(f"recording {count} of an earlier process first, from {outbox.folder}")
 
-    def _flush(self, is_patient: bool) -> None:
+    def _flush(self, waits: bool) -> None:
         with self._changed:
             self._changed.notify_all()  # Ctrl-C may have come between queueing and the notification
             self._changed.wait_for(lambda: self._is_written or self._is_away)
-            if is_patient and not self._is_written:
+            if waits and not self._is_written:
                 self._on_message(
-                    "waiting until the server is back and has what is finished; Ctrl-C leaves it to the next start"
+                    "waiting until the server is available again and has what is finished; Ctrl-C leaves it to the next start"
                 )
                 self._changed.wait_for(lambda: self._is_written)
             self._raise_failure()
             if not self._is_written:
-                raise TrackingServerUnavailableError(f"the server is away ({self._remedy()})")
+                raise TrackingServerUnavailableError(f"the server is unavailable ({self._remedy()})")
 
     @property
     def _is_written(self) -> bool:
@@ -280,14 +280,14 @@ class AsyncTracker:
             with self._changed:
                 behind = len(self._waiting.results)
             more = f" and has {_trials(len(batch.results))} more" * bool(batch.results)
-            self._on_message(f"the server is back{more}" + f", {behind} follow" * bool(behind))
+            self._on_message(f"the server is available again{more}" + f", {behind} follow" * bool(behind))
 
     def _wait(self, away: TrackingServerUnavailableError, seconds: float) -> bool:
         """Wait for a server that is unavailable; returns whether to try again."""
         if not self._is_away:
             self._set_away(True)
             kept = f" in {self._outbox.folder}" if self._outbox else ""
-            self._on_message(f"the server is away: {away}. Training goes on, and what is finished waits{kept}")
+            self._on_message(f"the server is unavailable: {away}. Training goes on, and what is finished waits{kept}")
         with self._changed:
             self._changed.wait_for(lambda: self._is_closed, seconds)
             return not self._is_closed

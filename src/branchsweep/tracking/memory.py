@@ -1,4 +1,4 @@
-"""Tracking in memory, gone when the process ends: for tests, and for runs that only try something out."""
+"""Tracking in memory, lost when the process ends: for tests, and for runs that only try something out."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from branchsweep.errors import TrackingError
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.runtime import temporary_folder, write_files
 from branchsweep.tracking.champion_history import champion_changed_message, version_files
+from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.protocols import (
     Champion,
-    ComparisonRecord,
     ModelCandidate,
     PromotionDecision,
     SweepConclusion,

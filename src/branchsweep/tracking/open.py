@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from branchsweep.config.addresses import Address
-from branchsweep.optional_outputs import OptionalOutputs
 from branchsweep.runtime import DEVICE, cache_folder
-from branchsweep.tracking.patience import Patience
-from branchsweep.tracking.protocols import ComparisonRecord, ComparisonTracker, SweepRecord, Tracking
+from branchsweep.tracking.comparison_protocols import ComparisonRecord, ComparisonTracker
+from branchsweep.tracking.optional_outputs import OptionalOutputs
+from branchsweep.tracking.protocols import SweepRecord, Tracking
+from branchsweep.tracking.retries import Retries
 from branchsweep.tracking.run_reader import (
     SweepReader,
     list_comparisons,
@@ -79,7 +80,7 @@ def open_tracking(
     from branchsweep.tracking.async_tracker import AsyncTracker  # noqa: PLC0415
     from branchsweep.tracking.mlflow.tracker import MlflowTracker  # noqa: PLC0415
     from branchsweep.tracking.outbox import Outbox  # noqa: PLC0415
-    from branchsweep.tracking.patient_tracking import PatientRegistry, PatientTestAudit  # noqa: PLC0415
+    from branchsweep.tracking.retrying_trackers import RetryingRegistry, RetryingTestAudit  # noqa: PLC0415
 
     tracker = MlflowTracker.open(record, tracking_uri, fresh, take_over, OptionalOutputs(on_message))
     outbox = Outbox(outbox_folder(tracker.run_id)) if is_server(tracker.tracking_uri) else None
@@ -94,8 +95,8 @@ def open_tracking(
         store = tracker.tracking
         yield Tracking(
             async_tracker,
-            PatientRegistry(store.registry, async_tracker),
-            PatientTestAudit(store.test_audit, async_tracker),
+            RetryingRegistry(store.registry, async_tracker),
+            RetryingTestAudit(store.test_audit, async_tracker),
         )
 
 
@@ -122,12 +123,12 @@ def open_recorded_tracking(
         TrackingError: There is no such sweep, or more than one.
     """
     from branchsweep.tracking.mlflow.tracker import open_existing  # noqa: PLC0415
-    from branchsweep.tracking.patient_tracking import PatientRegistry, PatientTestAudit  # noqa: PLC0415
+    from branchsweep.tracking.retrying_trackers import RetryingRegistry, RetryingTestAudit  # noqa: PLC0415
 
     recorded = open_recorded_sweep(tracking_uri, sweep)
-    store, patience = open_existing(tracking_uri, recorded.run_id).tracking, Patience(on_message)
+    store, patience = open_existing(tracking_uri, recorded.run_id).tracking, Retries(on_message)
     return recorded, Tracking(
-        store.tracker, PatientRegistry(store.registry, patience), PatientTestAudit(store.test_audit, patience)
+        store.tracker, RetryingRegistry(store.registry, patience), RetryingTestAudit(store.test_audit, patience)
     )
 
 
@@ -146,9 +147,9 @@ def open_comparison_tracking(
         TrackingError: There is no usable store at this URI.
     """
     from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker  # noqa: PLC0415
-    from branchsweep.tracking.patient_tracking import PatientComparisonTracker  # noqa: PLC0415
+    from branchsweep.tracking.retrying_trackers import RetryingComparisonTracker  # noqa: PLC0415
 
-    return PatientComparisonTracker(MlflowComparisonTracker.open(record, tracking_uri, fresh), Patience(on_message))
+    return RetryingComparisonTracker(MlflowComparisonTracker.open(record, tracking_uri, fresh), Retries(on_message))
 
 
 def open_recorded_comparison(tracking_uri: Address | None, comparison: str = "") -> ComparisonTracker:

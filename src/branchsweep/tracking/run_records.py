@@ -18,8 +18,8 @@ from branchsweep.config.metric_names import MEAN
 from branchsweep.config.sections.objective import Objective
 from branchsweep.errors import TrackingError, UnreadableRecordError, did_you_mean
 from branchsweep.metrics.names import BEST, score_names
-from branchsweep.tracking.lock_owner import LockOwner
 from branchsweep.tracking.mlflow import serialization
+from branchsweep.tracking.mlflow.lock_owner import LockOwner
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord
 from branchsweep.trial import Status
@@ -148,7 +148,7 @@ def listed_sweep(sweep: RunRecord) -> ListedSweep:
 
 
 def sweep_status(sweep: RunRecord) -> str:
-    """The status of a sweep's run; `INTERRUPTED` instead of `RUNNING` where the process has gone that ran it."""
+    """The status of a sweep's run; `INTERRUPTED` instead of `RUNNING` where the process that ran it has ended."""
     if sweep.status != "RUNNING":
         return sweep.status
     owner = LockOwner.from_tags(sweep.tags)

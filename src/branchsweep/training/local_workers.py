@@ -37,7 +37,7 @@ from branchsweep.training.gpus import Gpu
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.program import program_cache
-from branchsweep.training.protocols import NO_CALLBACKS, WorkerCallbacks, WorkerStatus
+from branchsweep.training.protocols import LOST_WORKERS_ADVICE, NO_CALLBACKS, WorkerCallbacks, WorkerStatus
 from branchsweep.training.resources import Resources
 from branchsweep.training.scheduler import next_assignment
 from branchsweep.training.worker_process import BEATS, STARTED, TRAINED, ProcessSetup
@@ -340,10 +340,7 @@ class LocalWorkers:
             self._callbacks.on_trained(trained - repeated)
 
 
-LOSS_ADVICE = (
-    "most often for want of memory. What was finished is recorded: run the same command again to go on, with fewer --workers "
-    "if memory was short"
-)
+LOSS_ADVICE = f"{LOST_WORKERS_ADVICE}, with fewer --workers if memory was short"
 """The end of the message that workers were lost again and again."""
 
 

@@ -13,6 +13,9 @@ from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.resources import Resources
 from branchsweep.types import Floats
 
+LOST_WORKERS_ADVICE = "most often for want of memory. What was finished is recorded: run the same command again to go on"
+"""The end of the message that workers were lost over the same population again and again."""
+
 
 class Trainer(Protocol):
     """Trains populations, and exports trained lanes as a model."""

@@ -8,7 +8,8 @@ from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset, Halves, Split
 from branchsweep.data.training_rows import TrainingRows
-from branchsweep.tracking.protocols import ComparisonTracker, Tracking
+from branchsweep.tracking.comparison_protocols import ComparisonTracker
+from branchsweep.tracking.protocols import Tracking
 from branchsweep.training.protocols import Trainer
 from branchsweep.workflows.progress import ProgressCallback
 from branchsweep.workflows.reporter import TABLES_ONLY, SweepReporter

@@ -20,7 +20,6 @@ from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import ConfigError, UserError
 from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.optional_outputs import NO_FILES, OptionalOutputs
 from branchsweep.runtime import check_can_write
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.open import (
@@ -31,6 +30,7 @@ from branchsweep.tracking.open import (
     open_tracking,
     store_folder,
 )
+from branchsweep.tracking.optional_outputs import NO_FILES, OptionalOutputs
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import Result
 from branchsweep.workflows.comparison.compare import compare
@@ -73,7 +73,7 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
         reporter, device = session.reporter(on_message), training.trainer.resources.device
         record = new_sweep_record(experiment, dataset, split, prior, device)
         optional = OptionalOutputs(on_message, "the sweep has one when it is finished")
-        description = optional.made("the description in MLflow", lambda: reporter.running_description(experiment), "")
+        description = optional.make("the description in MLflow", lambda: reporter.running_description(experiment), "")
         described = replace(record, description=description)
         with open_tracking(described, session.tracking_uri, session.fresh, session.take_over, on_message) as tracking:
             finished = finished_result(experiment, tracking.tracker.conclusion)
@@ -196,13 +196,13 @@ def launch_comparison(
     if recorded:
         session.interface.message("this comparison is complete; add --fresh to run it again")
         recorded = replace(recorded, cuts=cuts)
-        return recorded, optional.made("the report", lambda: render(recorded, record.yaml, optional), NO_FILES)
+        return recorded, optional.make("the report", lambda: render(recorded, record.yaml, optional), NO_FILES)
     rows = comparison_rows(comparison, dataset, halves)
     with open_training(rows, session, comparison.experiment) as training:
         result = compare(ComparisonContext(comparison, dataset, halves, training, tracker, cuts))
-    files = optional.made("the report", lambda: render(result, record.yaml, optional), NO_FILES)
+    files = optional.make("the report", lambda: render(result, record.yaml, optional), NO_FILES)
     needed = {name: content for name, content in files.items() if name == DESCRIPTION}
-    optional.kept({name: content for name, content in files.items() if name not in needed}, tracker.log_files)
+    optional.keep({name: content for name, content in files.items() if name not in needed}, tracker.log_files)
     tracker.finish(result, needed)
     return result, files
 

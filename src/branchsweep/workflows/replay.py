@@ -34,9 +34,9 @@ from branchsweep.workflows.train_lanes import train_lanes
 from branchsweep.workflows.trial_runner import RunningTrial
 
 TOLERANCE = 0.001
-"""R² by which a replay may be off where the last digits are not the same: another processor, or another version of a library,
-adds in another order, and training enlarges that. It is half of what a head may be worse by before the gate counts it as worse
-(`promotion.gate.margin`): what is nearer than that is not worth a decision."""
+"""By how much a score of a replay may be off where the last digits are not the same: another processor, or another version of
+a library, adds in another order, and training enlarges that. It is half of what a head may be worse by before the gate counts
+it as worse (`promotion.gate.margin`): what is nearer than that is not worth a decision."""
 
 
 def replay(

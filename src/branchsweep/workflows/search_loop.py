@@ -136,7 +136,7 @@ class _Search:
     def stop_reason(self) -> StopReason | None:
         """Why nothing more should be asked, as far as is known.
 
-        It may be gone later: a trial that is under way may bring a new best, and patience with it.
+        It may no longer hold later: a trial that is under way may bring a new best, and patience with it.
         """
         return self._exhausted or self._early_stop() or check_stop(self._experiment, self._told, self.seconds)
 

@@ -1,4 +1,4 @@
-"""The sweep: search, confirm and refit the best, meet the test rows once, compare, promote, and write down what came of it."""
+"""The sweep: search, confirm and refit the best, evaluate it once on the test rows, compare, promote, record."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from branchsweep.errors import ConfigError, UnreadableRecordError
 from branchsweep.metrics.collapse import lane_collapses, means_with_medians
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
-from branchsweep.optional_outputs import NO_FILES, OptionalOutputs, remedy
 from branchsweep.runtime import environment_facts
 from branchsweep.search.boundary_check import boundary_hits
 from branchsweep.search.protocols import Driver
+from branchsweep.tracking.optional_outputs import NO_FILES, OptionalOutputs, remedy
 from branchsweep.tracking.protocols import SweepConclusion
 from branchsweep.training.resources import device_fact
 from branchsweep.trial import Result, Status
@@ -101,12 +101,12 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
     experiment, tracker, reporter = sweep.experiment, sweep.tracking.tracker, sweep.reporter
     report = _report(sweep, result, results, outcome)
     optional = OptionalOutputs(sweep.training.progress.on_message, remedy(tracker.run_id))
-    finalists: Mapping[int, Files] = optional.made("the pictures of the finalists", lambda: reporter.trial_files(report), {})
+    finalists: Mapping[int, Files] = optional.make("the pictures of the finalists", lambda: reporter.trial_files(report), {})
     for trial, pictures in finalists.items():
-        optional.kept(pictures, partial(tracker.log_trial_files, trial))
+        optional.keep(pictures, partial(tracker.log_trial_files, trial))
     tables = report_tables(report)  # from which the rest can be made again
-    rendered = optional.made("the report", lambda: reporter.report_files(report), NO_FILES)
-    kept = optional.kept({name: content for name, content in rendered.items() if name not in tables}, tracker.log_files)
+    rendered = optional.make("the report", lambda: reporter.report_files(report), NO_FILES)
+    kept = optional.keep({name: content for name, content in rendered.items() if name not in tables}, tracker.log_files)
     files = {
         "summary.json": result.to_json() + "\n",
         "importance.json": json.dumps(result.importance, indent=2) + "\n",
@@ -126,7 +126,7 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
         },
         summary=result.dumps(),
         files=files,
-        description=optional.made(
+        description=optional.make(
             "the description in MLflow", lambda: reporter.finished_description(report, links, [*kept, *files]), ""
         ),
     )

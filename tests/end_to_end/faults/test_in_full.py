@@ -114,8 +114,8 @@ def test_a_server_that_stays_away_is_reported_and_the_same_command_finishes(
     expected = undisturbed.facts["run"]
     recorded.proxy.will_answer_at(requests // 3, "503", 100 * requests)
     with recorded.start("away") as command:
-        command.wait_for_line("the server is away: ")
-        command.wait_for_line("waiting until the server is back")
+        command.wait_for_line("the server is unavailable: ")
+        command.wait_for_line("waiting until the server is available again")
         os.kill(command.pid, signal.SIGINT)
         assert command.wait() == INTERRUPTED
     recorded.proxy.forget_plan()

@@ -14,8 +14,8 @@ from branchsweep.data.dataset import Dataset, Halves
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import five_by_two_cv
 from branchsweep.metrics.comparison_result import ComparisonResult, ComparisonSettings, WarningCode
+from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.memory import MemoryComparisonTracker
-from branchsweep.tracking.protocols import ComparisonRecord
 from branchsweep.training.protocols import Trainer
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Trial

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.reporting.comparison import exports, page
+from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
 
 
 def comparison_files(

@@ -9,12 +9,12 @@ from functools import partial
 from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.metrics.names import RMSE, label
-from branchsweep.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.reporting import formatting
 from branchsweep.reporting.comparison import figures, table
 from branchsweep.reporting.comparison.table import ComparisonRow
 from branchsweep.reporting.figures.plot_style import Figure
 from branchsweep.reporting.pages.html import Picture, picture, render_template
+from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
 
 
 def render_comparison_page(
@@ -68,7 +68,7 @@ def comparison_pictures(result: ComparisonResult, optional: OptionalOutputs = SI
         "sharing": (figures.sharing, f"{metric} by shared layers") if result.sharing else None,
     }
     return {
-        name: optional.made(f"the figure {name}", partial(_picture, *how, result), None) if how else None
+        name: optional.make(f"the figure {name}", partial(_picture, *how, result), None) if how else None
         for name, how in drawn.items()
     }
 

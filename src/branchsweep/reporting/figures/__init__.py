@@ -1,1 +1,1 @@
-"""Figures of a sweep: `plot_style` sets the look, `trials` draws points and legends, `sweep_figures` lists all of them."""
+"""Figures of a sweep: open `sweep_figures` first, which lists all of them; `plot_style` sets the look, `trials` the points."""

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from branchsweep.metrics.functions import r2
+from branchsweep.config.experiment import Experiment
+from branchsweep.metrics.functions import METRIC_FUNCTIONS
+from branchsweep.metrics.names import label, other_metrics
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import BLUE, GREEN, INK, OCHRE, VERMILLION, Axes, Figure
 from branchsweep.reporting.figures.trials import MANY, WIDTH, SweepFigure
@@ -27,22 +29,26 @@ def predicted_against_actual(report: SweepReport) -> SweepFigure:
         "the diagonal are predicted well, and colours show density, from blue to orange. Right: residuals, which should be "
         "spread evenly around zero along the whole axis."
     )
-    units = {head: settings.unit for head, settings in report.experiment.heads.items()}
-    return SweepFigure(name, title, caption, prediction_figure(report.predictions, units, "the test rows"))
+    return SweepFigure(name, title, caption, prediction_figure(report.predictions, report.experiment, "the test rows"))
 
 
-def prediction_figure(predictions: Mapping[str, HeadPredictions], units: Mapping[str, str], rows: str) -> Figure:
+def prediction_figure(predictions: Mapping[str, HeadPredictions], experiment: Experiment, rows: str) -> Figure:
     """Per head two panels: predicted against actual values, and residuals.
 
     Args:
         predictions: By head.
-        units: By head.
+        experiment: Has the unit of each head, and the metrics that the titles show.
         rows: Which rows were predicted, for the titles: `test rows`.
     """
     figure, panels = plot_style.panels(WIDTH, 400 * len(predictions), 2 * len(predictions), 2)
+    score_metrics = experiment.score_metrics
     for row, (head, of_head) in enumerate(predictions.items()):
-        _scatter(panels[2 * row], head, units[head], of_head, rows)
-        _residuals(panels[2 * row + 1], head, units[head], of_head)
+        scatter, residuals, unit = panels[2 * row], panels[2 * row + 1], _unit(experiment.heads[head].unit)
+        _scatter(scatter, of_head, unit)
+        plot_style.title(scatter, f"{head}: {_with_value(score_metrics[head], of_head)} on {rows}")
+        _residuals(residuals, of_head, unit)
+        others = ", ".join(_with_value(metric, of_head) for metric in other_metrics(score_metrics))
+        plot_style.title(residuals, f"{head}: {others}{unit}")
     return figure
 
 
@@ -51,7 +57,12 @@ def _thinned(predictions: HeadPredictions) -> tuple[Floats, Floats]:
     return predictions.actual[::step], predictions.predicted[::step]
 
 
-def _scatter(panel: Axes, head: str, unit: str, predictions: HeadPredictions, rows: str) -> None:
+def _with_value(metric: str, predictions: HeadPredictions) -> str:
+    """A metric's label and its value."""
+    return f"{label(metric)} {METRIC_FUNCTIONS[metric](predictions.actual, predictions.predicted):.3g}"
+
+
+def _scatter(panel: Axes, predictions: HeadPredictions, unit: str) -> None:
     actual, predicted = _thinned(predictions)
     low, high = float(min(actual.min(), predicted.min())), float(max(actual.max(), predicted.max()))
     margin = 0.03 * (high - low or 1.0)
@@ -60,21 +71,16 @@ def _scatter(panel: Axes, head: str, unit: str, predictions: HeadPredictions, ro
     panel.set_xlim(low - margin, high + margin)
     panel.set_ylim(low - margin, high + margin)
     panel.set_aspect("equal", adjustable="box")
-    panel.set_xlabel(f"measured{_unit(unit)}")
-    panel.set_ylabel(f"predicted{_unit(unit)}")
-    score = float(r2(predictions.actual, predictions.predicted, axis=-1))
-    plot_style.title(panel, f"{head}: R² {score:.3f} on {rows}")
+    panel.set_xlabel(f"measured{unit}")
+    panel.set_ylabel(f"predicted{unit}")
 
 
-def _residuals(panel: Axes, head: str, unit: str, predictions: HeadPredictions) -> None:
+def _residuals(panel: Axes, predictions: HeadPredictions, unit: str) -> None:
     actual, predicted = _thinned(predictions)
-    residuals = predictions.predicted - predictions.actual
-    rmse, mae = float(np.sqrt(np.mean(residuals**2))), float(np.mean(np.abs(residuals)))
     panel.axhline(0, color=INK, alpha=0.6, linewidth=1)
     _scatter_by_density(panel, predicted, predicted - actual)
-    panel.set_xlabel(f"predicted{_unit(unit)}")
-    panel.set_ylabel(f"predicted minus measured{_unit(unit)}")
-    plot_style.title(panel, f"{head}: MAE {mae:.3g}, RMSE {rmse:.3g}{_unit(unit)}")
+    panel.set_xlabel(f"predicted{unit}")
+    panel.set_ylabel(f"predicted minus measured{unit}")
 
 
 def _scatter_by_density(panel: Axes, x: Floats, y: Floats) -> None:

@@ -1,1 +1,1 @@
-"""HTML pages of a sweep, filled from the Jinja templates in `templates/`; `html` renders a template."""
+"""HTML pages of a sweep, filled from the Jinja templates in `templates/`: open `sweep_page` first; `html` renders one."""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 
-from branchsweep.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.predictions import prediction_figure
 from branchsweep.reporting.figures.sweep_figures import DRAW_FUNCTIONS, draw_figure
 from branchsweep.reporting.figures.trials import SweepFigure
 from branchsweep.reporting.pages.sweep_page import DrawnFigure, render_sweep_page
+from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.workflows.records.report_tables import report_tables
 from branchsweep.workflows.sweep_report import Files, SweepReport
 
@@ -34,7 +34,7 @@ def report_files(report: SweepReport, optional: OptionalOutputs = SILENT) -> Fil
     if has_plotly():
         from branchsweep.reporting.pages.interactive_page import render_interactive_page  # noqa: PLC0415  # optional
 
-        interactive = optional.made("the interactive page", lambda: render_interactive_page(report), "")
+        interactive = optional.make("the interactive page", lambda: render_interactive_page(report), "")
         files |= {INTERACTIVE: interactive} if interactive else {}
     return files | {f"{PLOTS}/{figure.name}.png": figure.picture.png for figure in figures if figure.picture}
 
@@ -51,7 +51,7 @@ def _drawn_figures(report: SweepReport, optional: OptionalOutputs, as_files: boo
         title = draw.__name__.replace("_", " ").capitalize()
         missing = DrawnFigure(draw.__name__, title, "This figure could not be drawn.")
         make = partial(_drawn, draw, report, as_files)
-        figures.append(optional.made(f"the figure {draw.__name__}", make, missing))
+        figures.append(optional.make(f"the figure {draw.__name__}", make, missing))
     return figures
 
 
@@ -61,9 +61,12 @@ def _drawn(draw: Callable[[SweepReport], SweepFigure], report: SweepReport, as_f
 
 def trial_figures(report: SweepReport) -> Mapping[int, Files]:
     """By trial, predicted against actual values of each finalist as PNG, on rows of the confirmation's validation folds."""
-    units = {name: head.unit for name, head in report.experiment.heads.items()}
     return {
-        trial: {f"{PLOTS}/predicted_against_actual.png": plot_style.png(prediction_figure(predictions, units, VALIDATION_ROWS))}
+        trial: {
+            f"{PLOTS}/predicted_against_actual.png": plot_style.png(
+                prediction_figure(predictions, report.experiment, VALIDATION_ROWS)
+            )
+        }
         for trial, predictions in report.finalists.items()
     }
 

@@ -114,7 +114,7 @@ def answer_sentence(report: SweepReport) -> str:
     """The result of the sweep in one sentence: the headline of the page."""
     result, heads = report.summary, list(report.experiment.heads)
     if result.best is None:
-        return "No trial meets the constraints." if result.trials.get("complete") else "No trial is complete."
+        return f"{result.without_best}."
     model = f"the mean of {result.members} networks" if result.members > 1 else "the best network"
     model = f"On synthetic data, {model}" if _synthetic_data(report) else f"T{model[1:]}"
     metric = score_label(report)

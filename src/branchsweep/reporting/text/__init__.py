@@ -1,1 +1,4 @@
-"""Renders results as text for the terminal: one module per kind of result; `layout` holds what the tables share."""
+"""Renders results as text for the terminal: one module per kind of result.
+
+Open `sweep_summary` first. `layout` holds what all share; `responsive_table` and `score_table` fit narrow terminals.
+"""

@@ -44,8 +44,8 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
     if result.data["source"] == "stand-in":
         parts.append(Text(SYNTHETIC_DATA_WARNING, style="bold yellow"))
     if result.best is None:
-        missing = "meets the constraints" if result.trials.get("complete") else "is complete"
-        parts.append(Text(f"No trial {missing}, so there is nothing to compare or to register.", style="bold red"))
+        sentence = f"{result.without_best}, so there is nothing to compare or to register."
+        parts.append(Text(sentence, style="bold red"))
         return Group(*parts, *(Text(sentence, style="bold red") for sentence in result.unmet_constraints))
     if result.pareto_front:
         parts += [Text(), _pareto_front(result)]

@@ -19,8 +19,8 @@ from branchsweep.config.codec import from_json, to_json
 from branchsweep.errors import UnreadableRecordError
 from branchsweep.tracking import champion_history
 from branchsweep.tracking.champion_history import CHALLENGER, CHAMPION, PREVIOUS, ChampionTenure
-from branchsweep.tracking.lock_owner import LockOwner
 from branchsweep.tracking.mlflow import serialization
+from branchsweep.tracking.mlflow.lock_owner import LockOwner
 from branchsweep.tracking.mlflow.serialization import tag_name
 
 CHANGE, TENURES, PROMOTED = "change", "reigned", "crowned"

@@ -20,6 +20,7 @@ from branchsweep.config.addresses import Address
 from branchsweep.errors import FilesRefusedError, TrackingError, UnreadableRecordError
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult
 from branchsweep.runtime import temporary_folder
+from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.mlflow import contestant_serialization, serialization
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.run_tracker import RunTracker, open_experiment
@@ -31,7 +32,6 @@ from branchsweep.tracking.mlflow.store import (
     search_runs,
     tag_filter,
 )
-from branchsweep.tracking.protocols import ComparisonRecord
 from branchsweep.tracking.run_records import SWEEP_REMEDY
 
 YAML, PARTS, FINDINGS = "comparison.yaml", "parts", "findings.json"

@@ -22,7 +22,7 @@ from branchsweep.tracking.mlflow.request_limits import limited_requests
 from branchsweep.tracking.tracking_uri import is_server
 
 UNAVAILABLE_STATUSES = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
-"""What a proxy answers for a server that is away. MLflow's client retries these; its client for artifacts does not."""
+"""What a proxy answers for a server that is unavailable. MLflow's client retries these; its client for artifacts does not."""
 
 UNAVAILABLE = (
     requests.ConnectionError,
@@ -75,10 +75,10 @@ def translate_errors(uri: Address, doing: str, refusal: type[TrackingError] = Tr
     Args:
         uri: The store's URI in full.
         doing: What is done in the context, as the subject of "failed".
-        refusal: The exception to raise unless the server is away.
+        refusal: The exception to raise unless the server is unavailable.
 
     Raises:
-        TrackingServerUnavailableError: Nobody answers in time at the server's URI, or a proxy says that the server is away.
+        TrackingServerUnavailableError: Nobody answers in time at the server's URI, or a proxy says that it is unavailable.
         TrackingError: Any other failure, as `refusal`.
     """
     try:

@@ -18,9 +18,9 @@ from mlflow.models import Model
 
 from branchsweep.config.codec import from_json, to_json
 from branchsweep.runtime import temporary_folder
-from branchsweep.tracking.lock_owner import LockOwner
 from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.champion_change import PROMOTED, name_filter
+from branchsweep.tracking.mlflow.lock_owner import LockOwner
 from branchsweep.tracking.mlflow.model import save_model
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.mlflow.version_serialization import version_tags

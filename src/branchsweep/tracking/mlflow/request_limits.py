@@ -37,8 +37,8 @@ LIMITS = {
 }
 """The limits of all others, unless the environment has its own.
 
-With MLflow's, it would be silent for four minutes. Here the caller waits for a server that is away, and tells the user
-(`patience`).
+With MLflow's, it would be silent for four minutes. Here the caller waits for a server that is unavailable, and tells the user
+(`retries`).
 """
 
 LEAST_BYTES_PER_SECOND = 10_000

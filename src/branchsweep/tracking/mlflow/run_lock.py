@@ -16,9 +16,9 @@ from mlflow.entities import Run
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
-from branchsweep.tracking.lock_owner import OWNER, LockOwner
 from branchsweep.tracking.mlflow.connection import address_of
 from branchsweep.tracking.mlflow.error_translation import translate_errors
+from branchsweep.tracking.mlflow.lock_owner import OWNER, LockOwner
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.mlflow.store import log_batches
 

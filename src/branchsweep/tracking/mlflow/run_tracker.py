@@ -9,10 +9,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from branchsweep.config.addresses import Address
+from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.mlflow.connection import address_of, connect
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.store import experiment_id, newest_run
-from branchsweep.tracking.protocols import ComparisonRecord, SweepRecord
+from branchsweep.tracking.protocols import SweepRecord
 from branchsweep.tracking.tracking_uri import artifact_location, resolve_tracking_uri
 
 

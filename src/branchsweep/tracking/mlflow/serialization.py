@@ -20,7 +20,8 @@ from branchsweep.config.metric_names import MEAN, metric_of_head
 from branchsweep.errors import TrackingError, UnreadableRecordError
 from branchsweep.metrics.names import CURVE, METRICS, STANDARD_ERROR, score_metrics_of, score_names
 from branchsweep.runtime import is_environment_fact
-from branchsweep.tracking.protocols import ComparisonRecord, SweepRecord, TableRecord
+from branchsweep.tracking.comparison_protocols import ComparisonRecord
+from branchsweep.tracking.protocols import SweepRecord, TableRecord
 from branchsweep.trial import EndCause, HeadScore, ParamValue, Result, Score, Status, Trial
 
 Value = TypeVar("Value")

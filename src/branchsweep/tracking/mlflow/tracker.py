@@ -19,10 +19,9 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import FilesRefusedError, TrackingError, TrackingServerUnavailableError
-from branchsweep.optional_outputs import SILENT, OptionalOutputs
-from branchsweep.tracking.lock_owner import LockOwner
 from branchsweep.tracking.mlflow import serialization, ui_views
 from branchsweep.tracking.mlflow.error_translation import translate_errors
+from branchsweep.tracking.mlflow.lock_owner import LockOwner
 from branchsweep.tracking.mlflow.registry import MlflowRegistry
 from branchsweep.tracking.mlflow.run_lock import RunLock, refusal
 from branchsweep.tracking.mlflow.run_tracker import RunTracker, open_experiment
@@ -39,6 +38,7 @@ from branchsweep.tracking.mlflow.store import (
     to_run,
 )
 from branchsweep.tracking.mlflow.test_audit import MlflowTestAudit
+from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TableRecord, Tracking, TrackingLinks
 from branchsweep.tracking.recorded_trials import RecordedTrials
 from branchsweep.tracking.run_records import EXPERIMENT, TRIAL_REMEDY, read_conclusion, read_sweep_record
@@ -266,7 +266,7 @@ class MlflowTracker(RunTracker):
         log_files(self._client, self.run_id, {EXPERIMENT: self._sweep.yaml, **self._sweep.files})
         if self._inputs:
             self._client.log_inputs(self.run_id, self._inputs)
-        self._optional.made("the view of the trials in MLflow", self._log_view, None)
+        self._optional.make("the view of the trials in MLflow", self._log_view, None)
 
     def _log_view(self) -> None:
         """Log the view in which MLflow's pages show the trials, and last the tag that names it."""

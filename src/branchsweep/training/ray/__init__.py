@@ -1,6 +1,6 @@
 """Workers on the nodes of a Ray cluster. The one place that imports Ray.
 
-`workers` has the trainer, `worker` what it knows of each, `actor` what runs on a node, `cluster` connects to the
+`workers` has the trainer: open it first; `worker` what it knows of each, `actor` what runs on a node, `cluster` connects to the
 cluster and counts the workers it has room for.
 """
 

@@ -42,7 +42,7 @@ from branchsweep.training.local_workers import (
 )
 from branchsweep.training.population import Population, PopulationOutcome, Program
 from branchsweep.training.population_queue import PopulationQueue
-from branchsweep.training.protocols import NO_CALLBACKS, WorkerCallbacks, WorkerStatus
+from branchsweep.training.protocols import LOST_WORKERS_ADVICE, NO_CALLBACKS, WorkerCallbacks, WorkerStatus
 from branchsweep.training.ray.actor import ActorFacts, WorkerActor, _write, library_versions, read_files
 from branchsweep.training.ray.cluster import connect, require_room, worker_places
 from branchsweep.training.ray.worker import LOST, Losses, RayTask, RayWorker, require_answer, silence_of
@@ -285,8 +285,8 @@ class RayWorkers:
         self._next_refresh = 0.0
         if losses > MAX_LOSSES:
             raise BackendError(
-                f"{losses} workers were lost over the same population, the last on {where} ({first_line(loss)}): most often "
-                "for want of memory. What was finished is recorded: run the same command again to go on",
+                f"{losses} workers were lost over the same population, the last on {where} ({first_line(loss)}): "
+                f"{LOST_WORKERS_ADVICE}",
                 "workers",
             ) from loss
         self._reported_workers = self._workers_text()

@@ -14,7 +14,8 @@ from branchsweep.data.splits import make_folds, split_rows
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.comparison_result import ComparisonSettings
 from branchsweep.runtime import environment_facts
-from branchsweep.tracking.protocols import ComparisonRecord, TableRecord
+from branchsweep.tracking.comparison_protocols import ComparisonRecord
+from branchsweep.tracking.protocols import TableRecord
 
 
 def new_comparison_record(comparison: Comparison, dataset: Dataset, halves: Halves) -> ComparisonRecord:

@@ -58,7 +58,7 @@ class GateCandidate:
         folds: Of each confirmation lane the fold it was validated on.
         scores: By head, of each lane the score on its validation rows, in the same order.
         predictions: What the exported model says on the test rows, `(rows, heads)` in natural units, the heads in the order of
-            `scores`. None if it has not met them.
+            `scores`. None if it was not evaluated on them.
         score_metrics: The name of the metric that is the score, by head.
     """
 

@@ -16,7 +16,7 @@ from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, ranking_value
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.models.heads.registry import kinds_by_head
-from branchsweep.optional_outputs import OptionalOutputs
+from branchsweep.tracking.optional_outputs import OptionalOutputs
 from branchsweep.tracking.protocols import ModelCandidate, PromotionCause, PromotionDecision
 from branchsweep.trial import HeadScore, Result
 from branchsweep.types import Floats
@@ -214,7 +214,7 @@ class PromotionPipeline:
             experiment, finalist, exported.members, exported.test, decision, sweep.training.rows.ranges, dataset, split
         )
         optional = OptionalOutputs(sweep.training.progress.on_message, "the model is registered without it")
-        card = optional.made("the model card", lambda: sweep.reporter.model_card(described), "")
+        card = optional.make("the model card", lambda: sweep.reporter.model_card(described), "")
         candidate = ModelCandidate(
             model=name,
             folder=exported.folder,

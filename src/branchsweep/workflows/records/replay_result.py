@@ -154,9 +154,9 @@ class Replay:
         trial: What was trained.
         recorded: Its recorded score.
         replayed: Its score in the replay; of a pruned trial, at the same rung.
-        metrics: R² at each rung, then R² and its standard error at the end, by head and for `mean`.
+        metrics: The score at each rung, then the score and its standard error at the end, by head and for `mean`.
         facts: The table, the split and the seed; then versions and commit.
-        tolerance: R² by which scores may differ.
+        tolerance: By how much scores may differ.
     """
 
     sweep: str
@@ -245,7 +245,7 @@ class Replay:
             return f"{then} then, {now} now"
         if not self.gap:
             then, now = (f"{score.epochs:g}" for score in (self.recorded, self.replayed))
-            return "no R² differs" if then == now else f"no R² differs, but the epochs do: {then} then, {now} now"
+            return "no score differs" if then == now else f"no score differs, but the epochs do: {then} then, {now} now"
         worst = max(self.metrics, key=self._weight)
         return f"differs by {worst.gap:.2g} on {worst.description}"
 

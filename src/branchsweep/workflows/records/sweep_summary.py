@@ -210,6 +210,11 @@ class SweepSummary:
         return scored.scores if scored else None
 
     @property
+    def without_best(self) -> str:
+        """Why there is no best trial, as the beginning of a sentence."""
+        return f"No trial {'meets the constraints' if self.trials.get('complete') else 'is complete'}"
+
+    @property
     def metric(self) -> str:
         """The name of the metric that the heads' scores share."""
         return common_metric(self.score_metrics.values())

@@ -1,4 +1,4 @@
-"""A registry, a test audit and a comparison tracker that wait for a server that is away."""
+"""A registry, a test audit and a comparison tracker that wait for a server that is unavailable."""
 
 from __future__ import annotations
 
@@ -8,26 +8,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from branchsweep.metrics.comparison_result import ComparisonResult
-from branchsweep.tracking.patience import Value
-from branchsweep.tracking.protocols import (
-    Champion,
-    ComparisonTracker,
-    ModelCandidate,
-    PromotionDecision,
-    Registry,
-    TestAudit,
-)
+from branchsweep.tracking.comparison_protocols import ComparisonTracker
+from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, Registry, TestAudit
+from branchsweep.tracking.retries import Value
 
 
 class Caller(Protocol):
-    """Does something with a store again and again while its server is away: `AsyncTracker`, or `Patience` alone."""
+    """Does something with a store again and again while its server is unavailable: `AsyncTracker`, or `Retries` alone."""
 
     def call(self, action: Callable[[], Value]) -> Value:
         """Do something that may be repeated; returns what the action returns."""
         ...
 
 
-class PatientRegistry:
+class RetryingRegistry:
     """A `Registry` over another one.
 
     Args:
@@ -53,12 +47,12 @@ class PatientRegistry:
             yield self._caller.call(lambda: stack.enter_context(self._registry.model_files(model, version)))
 
 
-class PatientTestAudit:
+class RetryingTestAudit:
     """A `TestAudit` over another one.
 
     Args:
         test_audit: Does the work.
-        caller: As that of an `PatientRegistry`.
+        caller: As that of a `RetryingRegistry`.
     """
 
     def __init__(self, test_audit: TestAudit, caller: Caller) -> None:
@@ -73,12 +67,12 @@ class PatientTestAudit:
         return self._caller.call(lambda: self._test_audit.evaluations(test_digest))
 
 
-class PatientComparisonTracker:
+class RetryingComparisonTracker:
     """A `ComparisonTracker` over another one.
 
     Args:
         tracker: Does the work.
-        caller: As that of an `PatientRegistry`.
+        caller: As that of a `RetryingRegistry`.
     """
 
     def __init__(self, tracker: ComparisonTracker, caller: Caller) -> None:

@@ -13,7 +13,6 @@ import pytest
 from branchsweep.config.addresses import Address
 from branchsweep.data.splits import split_rows
 from branchsweep.errors import FilesRefusedError, TrackingError
-from branchsweep.optional_outputs import OptionalOutputs
 from branchsweep.reporting.comparison.files import comparison_files
 from branchsweep.reporting.figures.sweep_figures import DRAW_FUNCTIONS
 from branchsweep.reporting.pages.sweep_files import PAGE
@@ -22,6 +21,7 @@ from branchsweep.tracking.memory import MemoryStore, MemoryTracker
 from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.open import list_sweeps
+from branchsweep.tracking.optional_outputs import OptionalOutputs
 from branchsweep.workflows.records.sweep_record import new_sweep_record
 from branchsweep.workflows.sweep_report import Files, SweepReport
 from comparison_examples import COMPARISONS
@@ -75,19 +75,21 @@ def test_a_sweep_ends_where_no_figure_can_be_drawn() -> None:
     assert "could not be drawn" in page
     for draw in DRAW_FUNCTIONS:
         assert sweep.tracker.artifact(f"plots/{draw.__name__}.png") is None
-    said = warnings_of(sweep)
-    assert any("predicted_against_actual" in line and "branchsweep report" in line for line in said)
-    assert len(said) == len(set(said)), "one message for each"
+    messages = warnings_of(sweep)
+    assert any("predicted_against_actual" in line and "branchsweep report" in line for line in messages)
+    assert len(messages) == len(set(messages)), "one message for each"
 
 
 @pytest.mark.usefixtures("unusable_matplotlib")
 def test_a_comparison_has_its_page_and_tables_where_no_figure_can_be_drawn() -> None:
-    said: list[str] = []
+    messages: list[str] = []
     result = COMPARISONS["one head"]
-    files = comparison_files(result, "name: x\n", OptionalOutputs(said.append, "try again"), command="branchsweep compare x")
+    files = comparison_files(
+        result, "name: x\n", OptionalOutputs(messages.append, "try again"), command="branchsweep compare x"
+    )
     assert {"report.html", "comparison.md", "summary.csv", "halves.csv"} == set(files)
-    assert all("try again" in line for line in said)
-    assert any("contestants" in line for line in said)
+    assert all("try again" in line for line in messages)
+    assert any("contestants" in line for line in messages)
 
 
 def test_files_that_a_store_refuses_are_named_and_the_others_are_kept() -> None:
@@ -98,9 +100,9 @@ def test_files_that_a_store_refuses_are_named_and_the_others_are_kept() -> None:
     assert sweep.tracker.conclusion is not None
     assert sweep.tracker.artifact(PAGE)
     assert all(sweep.tracker.artifact(name) is not None for name in TABLES)
-    said = warnings_of(sweep)
-    assert any("plots/" in line and "too large" in line for line in said), said
-    assert any("no files of trial" in line for line in said)
+    messages = warnings_of(sweep)
+    assert any("plots/" in line and "too large" in line for line in messages), messages
+    assert any("no files of trial" in line for line in messages)
 
 
 def test_a_reporter_that_fails_in_every_way_ends_no_sweep() -> None:
@@ -130,11 +132,11 @@ def test_a_view_that_mlflow_does_not_take_ends_no_sweep(mlflow_store: Address, t
     refuse = "CREATE TRIGGER no_views BEFORE INSERT ON experiment_tags WHEN NEW.key LIKE '%sharedViewState%'"
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection, connection:
         connection.execute(f"{refuse} BEGIN SELECT RAISE(ABORT, 'no views'); END")
-    said: list[str] = []
-    tracker = MlflowTracker.open(sweep_record(), mlflow_store, optional=OptionalOutputs(said.append))
+    messages: list[str] = []
+    tracker = MlflowTracker.open(sweep_record(), mlflow_store, optional=OptionalOutputs(messages.append))
     tracker.finish({}, "", {})
     assert [sweep.run_id for sweep in list_sweeps(mlflow_store)] == [tracker.run_id]
-    (line,) = said
+    (line,) = messages
     assert "view" in line
 
 
@@ -147,11 +149,11 @@ def test_mlflow_names_files_that_it_does_not_keep(mlflow_store: Address, tmp_pat
     )
     (artifacts,) = [path for path in (tmp_path / "mlruns").rglob("artifacts") if tracker.run_id in path.parts]
     (artifacts / "plots").write_text("a file where a folder is needed")
-    said: list[str] = []
-    kept = OptionalOutputs(said.append).kept({"plots/x.png": b"x", "report.html": "<p>"}, tracker.log_files)
+    messages: list[str] = []
+    kept = OptionalOutputs(messages.append).keep({"plots/x.png": b"x", "report.html": "<p>"}, tracker.log_files)
     assert kept == ["report.html"]
     assert (artifacts / "report.html").is_file()
-    (line,) = said
+    (line,) = messages
     assert "plots/x.png" in line
 
 
@@ -160,4 +162,4 @@ def test_what_is_no_refusal_of_files_is_an_error() -> None:
         raise TrackingError("another process runs this sweep")
 
     with pytest.raises(TrackingError, match="another process"):
-        OptionalOutputs(print).kept({"a": "b"}, taken_over)
+        OptionalOutputs(print).keep({"a": "b"}, taken_over)

@@ -1,7 +1,7 @@
-"""What people look at and no result depends on: pictures, pages, descriptions, prepared views.
+"""Outputs on which no result depends: figures, HTML pages, descriptions, prepared views of MLflow.
 
-Where one of them cannot be made, or the store does not keep it, a message says which, why, and how to make it again, and a
-sweep or a comparison ends as it would have.
+Where one of them cannot be made, or the store does not keep it, a message says which, why, and how to make it again; the sweep
+or the comparison finishes with the same results.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from branchsweep.errors import FilesRefusedError, UserError
+from branchsweep.errors import FilesRefusedError, UserError, first_line
 
 Value = TypeVar("Value")
 
@@ -18,9 +18,6 @@ Files = Mapping[str, str | bytes]
 """Contents by file name."""
 
 NO_FILES: Files = {}
-
-LONGEST_REASON = 300
-"""Letters of a library's message that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,38 +32,38 @@ class OptionalOutputs:
     on_message: Callable[[str], None]
     remedy: str = ""
 
-    def made(self, what: str, make: Callable[[], Value], instead: Value) -> Value:
+    def make(self, what: str, function: Callable[[], Value], instead: Value) -> Value:
         """What a function makes.
 
         Args:
             what: The output, as the subject of a sentence.
-            make: Makes it. It may fail in any way, for it calls libraries that draw.
+            function: Makes it. It may fail in any way, for it calls libraries that draw.
             instead: Returned where it fails.
         """
         try:
-            return make()
+            return function()
         except Exception as error:  # noqa: BLE001  # a picture that cannot be drawn must not cost a sweep its end
             self.on_message(f"warning: {what} could not be made ({_reason(error)}){self._remedy()}")
             return instead
 
-    def kept(self, files: Files, keep: Callable[[Files], None]) -> list[str]:
+    def keep(self, files: Files, store: Callable[[Files], None]) -> list[str]:
         """Keep files: all at once, or where the store refuses that, each by itself.
 
         Args:
             files: The files.
-            keep: Keeps some of them, or raises `FilesRefusedError`.
+            store: Keeps some of them, or raises `FilesRefusedError`.
 
         Returns:
             The names of those that are kept.
         """
         try:
-            keep(files)
+            store(files)
         except FilesRefusedError as refused:
             if len(files) == 1:
                 (name,) = files
                 self.on_message(f"warning: {name} is not kept ({refused}){self._remedy()}")
                 return []
-            return [kept for name, content in files.items() for kept in self.kept({name: content}, keep)]
+            return [kept for name, content in files.items() for kept in self.keep({name: content}, store)]
         return list(files)
 
     def _remedy(self) -> str:
@@ -88,5 +85,5 @@ SILENT = OptionalOutputs(_ignore)
 
 def _reason(error: Exception) -> str:
     """The first line of an exception's message, with its kind unless it is a message to the user."""
-    said = (str(error).strip().splitlines() or [""])[0][:LONGEST_REASON]
-    return said if isinstance(error, UserError) else f"{type(error).__name__}: {said}"
+    line = first_line(error)
+    return line if isinstance(error, UserError) else f"{type(error).__name__}: {line}"

@@ -1,4 +1,4 @@
-"""Waits for a server that is away, and tells the user."""
+"""Waits for a server that is unavailable, and tells the user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pauses() -> Iterator[float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Retries:
     """Repeats what a server that is unavailable did not do.
 
     Args:
@@ -48,11 +48,11 @@ class Patience:
             except TrackingServerUnavailableError as away:
                 if attempt == 0:
                     self.on_message(
-                        f"the server is away: {away}. Waiting until it is back; Ctrl-C leaves the rest to the next start"
+                        f"the server is unavailable: {away}. Waiting for it; Ctrl-C leaves the rest to the next start"
                     )
                 time.sleep(pause)
             else:
                 if attempt:
-                    self.on_message("the server is back")
+                    self.on_message("the server is available again")
                 return answer
         raise AssertionError("pauses have no end")

@@ -105,7 +105,7 @@ class LockOwner:
     def description(self) -> str:
         """Which process it is, since when, and when it was last alive."""
         since = datetime.fromtimestamp(self.since, UTC).astimezone()
-        return f"{self} since {since:%Y-%m-%d %H:%M:%S}, last sign of life {max(0.0, _now() - self.seen):.0f} s ago"
+        return f"{self} since {since:%Y-%m-%d %H:%M:%S}, last heartbeat {max(0.0, _now() - self.seen):.0f} s ago"
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host} (pid {self.pid})"
