@@ -105,3 +105,26 @@ def test_the_reason_is_the_innermost_cause() -> None:
 )
 def test_the_remedy_for_a_fault_of_the_path_names_another_one(code: int | None, helps: str) -> None:
     assert errors.remedy(code, "name another folder") == helps
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/x/https:/u:MARK@127.0.0.1:1/t.csv?token=MARK: got a file",
+        "got 'postgresql://u:MARK@h/db', expected 'ccpp'",
+        "got 'https://u:MA/MARK@h/space.yaml'",
+        "http://bob:P@MARK@h: no",
+        "t.csv?password=MARK: no such file",
+        "http://host/x?a=1&api_key=MARK&b=2",
+    ],
+)
+def test_a_url_in_a_message_hides_its_secrets(text: str) -> None:
+    assert "MARK" not in str(errors.UserError(text))
+    assert "MARK" not in str(errors.UserError("no such file", where=text))
+
+
+@pytest.mark.parametrize(
+    "text", ["models:/plant@champion", "C:/Users/a@b/x.csv: no such file", "ada@gpu1 (pid 3)", "http://host:5000/#/x?a=1"]
+)
+def test_a_message_without_secrets_is_not_changed(text: str) -> None:
+    assert str(errors.UserError(text)) == text

@@ -38,9 +38,8 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str, where: str = "") -> None:
-        self.message = message
-        self.where = where
-        super().__init__(f"{where}: {message}" if where else message)
+        self.message, self.where = without_url_secrets(message), without_url_secrets(where)
+        super().__init__(f"{self.where}: {self.message}" if where else self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +249,27 @@ LONGEST_WORD, LONGEST_LINE = 300, 3000
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def without_url_secrets(text: str) -> str:
+    """A text without the user names and passwords of URLs in it, and without the values of their parameters.
+
+    Addresses of stores hide what is secret in them by themselves (`config.addresses`). This is for URLs that a user gives where
+    a file, a name or a number is expected, which messages repeat: also where a path has made one slash of two.
+    """
+    return _URL_PARAMETERS.sub(rf"\1{HIDDEN}", _URL_USER.sub(rf"\1{HIDDEN}@", text))
+
+
+HIDDEN = "***"
+"""Stands for what is secret."""
+
+_URL_USER = re.compile(r"((?<![A-Za-z0-9+.-])(?!models:|runs:)[A-Za-z][A-Za-z0-9+.-]+:/{1,2})[^\s/'\"]*(?:/[^\s/'\"]*)??@")
+"""A scheme and what follows it up to `@`: not the addresses of MLflow's models, nor the drive of a Windows path."""
+
+_PARAMETER_NAME = r"[^\s=&'\"]*(?:pass|pwd|token|secret|key|auth|user)[^\s=&'\"]*"
+
+_URL_PARAMETERS = re.compile(rf"(\?(?:[^\s=&'\"]*=[^\s&'\"]*&)*?{_PARAMETER_NAME}=)[^\s'\",;:)]+", re.IGNORECASE)
+"""The parameters of a URL from the first one on that names a secret."""
 
 
 def shortened(text: str, most: int) -> str:

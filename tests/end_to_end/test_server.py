@@ -22,7 +22,7 @@ from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
 from branchsweep.runtime import cache_folder
 from branchsweep.search.drivers import open_driver
-from branchsweep.tracking import patience
+from branchsweep.tracking import retries
 from branchsweep.tracking.async_tracker import AsyncTracker
 from branchsweep.tracking.memory import MemoryTracker
 from branchsweep.tracking.mlflow.lock_owner import LockOwner
@@ -129,7 +129,7 @@ def test_an_unavailable_server_has_every_trial_afterwards(
     server: SharedServer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Training goes on; all is delivered afterwards, in order, once, as if the server had been available all the time."""
-    monkeypatch.setattr(patience, "LONGEST_PAUSE", 1.0)
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 1.0)
     experiment = tiny_experiment(name=name, search={"driver": "random", "trials": 24, "batch": 4})
     table = tiny_table()
     rows = training_rows(table, split_rows(experiment, table))

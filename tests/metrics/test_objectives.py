@@ -11,6 +11,7 @@ import pytest
 
 from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.objective import Constraint, Objective
+from branchsweep.metrics.functions import mean
 from branchsweep.metrics.objectives import (
     ObjectiveEvaluator,
     hypervolume,
@@ -201,3 +202,8 @@ def test_a_running_evaluation_equals_that_of_all_results_so_far(objective: Objec
         assert str(running.evaluator) == str(evaluator)  # NaN is not equal to NaN, but its text is
         assert running.incumbent is best
         assert running.trials_since == sum(best is None or result.trial.number > best.trial.number for result in added)
+
+
+def test_the_mean_of_the_largest_numbers_is_infinite_and_no_error() -> None:
+    assert mean([-1e308, -1e308]) == -math.inf
+    assert mean([0.25, 0.75], [3.0, 1.0]) == 0.375

@@ -11,8 +11,7 @@ import re
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote
 
-HIDDEN = "***"
-"""Stands for what is secret."""
+from branchsweep.errors import HIDDEN
 
 _FILE = re.compile(r"sqlite(\+\w+)?:///")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+")

@@ -6,7 +6,9 @@ process scores all trials of a long sweep, so that time matters.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
+from statistics import fmean
 
 import numpy as np
 
@@ -54,6 +56,15 @@ def _rmse(actual: Floats, predicted: Floats) -> float:
 
 def _mae(actual: Floats, predicted: Floats) -> float:
     return float(np.abs(np.subtract(actual, predicted, order="C")).mean())
+
+
+def mean(values: Iterable[float], weights: Iterable[float] | None = None) -> float:
+    """The mean of one or more numbers, as `statistics.fmean` computes it; infinite where the sum is beyond all numbers."""
+    values, weights = list(values), None if weights is None else list(weights)
+    try:
+        return fmean(values, weights)
+    except OverflowError:
+        return math.copysign(math.inf, sum(value * 1e-10 for value in values))
 
 
 METRIC_FUNCTIONS: dict[str, MetricFunction] = {R2: _r2, RMSE: _rmse, MAE: _mae}

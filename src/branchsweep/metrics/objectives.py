@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from branchsweep.config.metric_names import WEIGHTED, ObjectiveMetric, common_metric
 from branchsweep.config.sections.objective import Objective
+from branchsweep.metrics.functions import mean
 from branchsweep.metrics.names import higher_is_better, label
 from branchsweep.trial import Result, Score
 
@@ -32,8 +32,8 @@ def metric_value(name: str, by_head: Mapping[str, float], weights: Mapping[str, 
     if metric.head:
         return by_head[metric.head]
     if metric.aggregate == WEIGHTED:
-        return fmean(by_head.values(), [weights.get(head, 1.0) for head in by_head])
-    return min(by_head.values()) if metric.aggregate == "min" else fmean(by_head.values())
+        return mean(by_head.values(), [weights.get(head, 1.0) for head in by_head])
+    return min(by_head.values()) if metric.aggregate == "min" else mean(by_head.values())
 
 
 def objective_values(objective: Objective, by_head: Mapping[str, float]) -> Values:

@@ -21,7 +21,6 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
@@ -30,6 +29,7 @@ from optuna.trial import create_trial
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.dimensions import Choice, Dimension
+from branchsweep.metrics.functions import mean
 from branchsweep.search.optuna_export import to_distribution
 from branchsweep.search.search_points import index_of, to_search_point
 from branchsweep.search.successive_halving import mean_gain_after_rung
@@ -65,7 +65,7 @@ def importance(experiment: Experiment, results: Sequence[Result]) -> Mapping[str
             head: _shares(experiment, [(point, scores[index]) for point, scores in compared])
             for index, head in enumerate(experiment.heads)
         },
-        "mean": _shares(experiment, [(point, fmean(scores)) for point, scores in compared]),
+        "mean": _shares(experiment, [(point, mean(scores)) for point, scores in compared]),
     }
     return {head: shares for head, shares in found.items() if shares}
 

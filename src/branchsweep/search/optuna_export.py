@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from decimal import Decimal
-from statistics import fmean
 from typing import Any
 
 import optuna
@@ -25,6 +24,7 @@ from branchsweep.config.addresses import Address
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.dimensions import Choice, Dimension, Int
 from branchsweep.errors import OptunaExportError, reason
+from branchsweep.metrics.functions import mean
 from branchsweep.metrics.names import STANDARD_ERROR, score_names
 from branchsweep.search.search_points import to_search_point, value_at_index
 from branchsweep.trial import Params, Result, Status
@@ -78,7 +78,7 @@ def to_frozen_trial(experiment: Experiment, result: Result) -> FrozenTrial:
         params=dict(params),
         distributions={name: to_distribution(experiment.space.dimensions[name]) for name in params},
         user_attrs=_attributes(result, experiment.score_metrics) | ({"outside": dict(outside)} if outside else {}),
-        intermediate_values={epoch: fmean(scores) for epoch, scores in result.score.rungs.items()},
+        intermediate_values={epoch: mean(scores) for epoch, scores in result.score.rungs.items()},
     )
     assert trial.datetime_start is not None  # it has ended
     trial.datetime_start -= timedelta(seconds=result.score.seconds)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean
 
+from branchsweep.metrics.functions import mean
 from branchsweep.metrics.objectives import dominates
 from branchsweep.trial import Score
 
@@ -46,7 +46,7 @@ def mean_gain_after_rung(scores: Iterable[Score], epoch: int) -> Mapping[str, fl
     complete = [score for score in scores if score.is_complete and epoch in score.rungs]
     at_rung = [dict(zip(score.heads, score.rungs[epoch], strict=True)) for score in complete]
     return {
-        head: fmean(score.heads[head].score - before[head] for score, before in zip(complete, at_rung, strict=True))
+        head: mean(score.heads[head].score - before[head] for score, before in zip(complete, at_rung, strict=True))
         for head in (complete[0].heads if complete else ())
     }
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 
 from optuna.trial import FrozenTrial, TrialState
+
+from branchsweep.metrics.functions import mean
 
 
 def remembered(finished: Sequence[FrozenTrial], most: int | None) -> list[FrozenTrial]:
@@ -36,7 +37,7 @@ def _sort_keys(trial: FrozenTrial) -> list[tuple[float, ...]]:
     """The keys by which trials are ranked, higher is better: by each objective, and by their mean if there are several."""
     violated = sum(max(0.0, by) for by in trial.constraints.values())
     if trial.state is TrialState.COMPLETE:
-        values = [*trial.values] if len(trial.values) == 1 else [*trial.values, fmean(trial.values)]
+        values = [*trial.values] if len(trial.values) == 1 else [*trial.values, mean(trial.values)]
         return [(-violated, 2.0, 0.0, value) for value in values]
     step = trial.last_step
     if trial.state is TrialState.PRUNED and step is not None:
