@@ -20,6 +20,12 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
+NO_CELL_CHARACTER = re.compile("[\\0-\\x08\\x0b\\x0c\\x0e-\\x1f\\ud800-\\udfff\\ufffe\\uffff]")
+"""The characters that XML, and with it a cell of a workbook, cannot hold."""
+
+LONGEST_CELL = 32_767
+"""The letters of a cell of a workbook, at most."""
+
 Cell = TypeVar("Cell")
 
 
