@@ -28,6 +28,7 @@ slow: $(READY) ## run the tests that take minutes: faults, a cluster with a serv
 
 fuzz: $(READY) ## change YAML files, tables and records at random for ten minutes (FUZZ_SECONDS for each kind)
 	@BRANCHSWEEP_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -n 2 --dist loadfile tests/fuzz $(ARGS)
+	@$(BIN)/python tests/fuzz/coverage_guided.py $(FUZZ_SECONDS)
 
 faults: $(READY) ## kill, stop, fill and cut off at 40 random moments (FAULTS), and write the figures into docs/reliability.md
 	@BRANCHSWEEP_FAULTS=$(FAULTS) $(BIN)/pytest -m in_full tests/end_to_end/faults $(ARGS)

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import uuid
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -64,7 +65,8 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
             if (target.exists() and not target.is_file()) or not os.access(target.parent, os.W_OK):
                 target.write_bytes(data)
                 continue
-            draft = target.with_name(f".{uuid.uuid4().hex}.new")
+            _delete_old_drafts(target)
+            draft = target.with_name(f"{_draft_prefix(target)}{uuid.uuid4().hex}.new")
             drafts.append((draft, target))
             draft.write_bytes(data)
             if target.exists():
@@ -78,6 +80,22 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
             with suppress(OSError):  # something else is in it
                 parent.rmdir()
         raise
+
+
+OLD_SECONDS = 3600.0
+"""A draft of a file that is older than this was left by a process that was killed while it wrote."""
+
+
+def _draft_prefix(target: Path) -> str:
+    """The beginning of the names of a file's drafts; short, since the file's own name may be as long as a name may be."""
+    return f".{zlib.crc32(os.fsencode(target.name)):08x}-"
+
+
+def _delete_old_drafts(target: Path) -> None:
+    for draft in target.parent.glob(f"{_draft_prefix(target)}*.new"):
+        with suppress(OSError):  # another process has deleted it
+            if time.time() - draft.stat().st_mtime > OLD_SECONDS:
+                draft.unlink()
 
 
 def write_file(path: Path, content: str | bytes) -> None:

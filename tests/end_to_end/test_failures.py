@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from branchsweep.runtime import check_can_write, write_file, write_files
+from branchsweep.runtime import OLD_SECONDS, _draft_prefix, check_can_write, write_file, write_files
 from processes import run_python
 
 EXPERIMENT = """\
@@ -125,6 +126,15 @@ class TestFilesThatAreWritten:
             write_files(tmp_path, {"a": "second", "new/folder/b": "b", "in the way": "c"})
         assert sorted(file.name for file in tmp_path.iterdir()) == ["a", "in the way"]
         assert (tmp_path / "a").read_text(encoding="utf-8") == "first"
+
+    def test_drafts_that_a_killed_process_left_are_deleted_by_the_next(self, tmp_path: Path) -> None:
+        name = "report.html" * 20  # nearly as long as a name may be
+        drafts = [tmp_path / f"{_draft_prefix(tmp_path / name)}{number}.new" for number in range(2)]
+        for draft, age in zip(drafts, (2 * OLD_SECONDS, 0), strict=True):
+            draft.touch()
+            os.utime(draft, (time.time() - age,) * 2)
+        write_file(tmp_path / name, "new")
+        assert {path.name for path in tmp_path.iterdir()} == {name, drafts[1].name}, "another process may write the second one"
 
     def test_a_device_is_written_to_directly(self) -> None:
         write_file(Path("/dev/null"), "nothing")
