@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from branchsweep.config.experiment import Experiment
+from branchsweep.data.columns import count_noun
 from branchsweep.training import packing
 from branchsweep.training.lanes import Lane, LaneKey, LaneOutcome, distinct_lanes
 from branchsweep.training.population import Population, PopulationOutcome
@@ -72,7 +73,7 @@ class LaneBatch:
         """
         distinct = distinct_lanes(lanes)
         populations = packing.pack(distinct, experiment, self.resources)
-        counted = f"{len(distinct)} lanes in {len(populations)} populations"
+        counted = f"{count_noun(len(distinct), 'lane')} in {count_noun(len(populations), 'population')}"
         self.on_planned(sum(lane.stop - lane.start for lane in distinct), f"{counted}, {name}" if name else counted, self.turn)
         self._populations |= zip(self.queue.add(populations, self.turn), populations, strict=True)
 
