@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from branchsweep.data.files.written_table import write_table
-from branchsweep.data.prediction_columns import with_predictions
+from branchsweep.data.prediction_columns import with_predictions, without_prediction
 from branchsweep.data.tables import read_table
 from branchsweep.errors import DataError
 
@@ -63,6 +63,13 @@ def test_heads_whose_names_collide_with_each_others_actual_values_keep_apart() -
 def test_a_column_called_as_the_warning_is_kept() -> None:
     written, names = with_predictions(TABLE.assign(outside=["x", "y"]), PREDICTED.assign(outside=True), TARGETS, ["outside"])
     assert names["outside"] == "outside_2" and list(written["outside"]) == ["x", "y"]
+
+
+def test_rows_without_a_finite_prediction_are_counted() -> None:
+    predicted = pd.DataFrame({"f": [1.0, np.nan, 2.0], "g": [1.0, 2.0, np.inf], "h": 1.0, "outside": [1.0, 2.0, np.nan]})
+    message = without_prediction(predicted.set_axis([2, 3, 4], axis="index"), ["outside"])
+    assert message.startswith("2 of 3 rows") and " f, g " in message and "row 3" in message
+    assert without_prediction(predicted[["h"]]) == without_prediction(PREDICTED.assign(outside=True), ["outside"]) == ""
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".parquet"])

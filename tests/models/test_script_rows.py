@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -160,15 +159,54 @@ def test_a_script_takes_the_rows_that_the_search_took(
         np.testing.assert_array_equal(part[["f", "heat loss"]].to_numpy(), dataset.y[rows])
 
 
-def test_a_script_that_may_not_leave_rows_out_says_so_and_ends(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    plain().to_csv(path, index=False)
-    chosen = experiment(path, {})
-    members = [ModelMember(Recipe.of({}, ["f", "heat"]), ())]
-    script = tmp_path / "script.py"
-    script.write_text(generate_script("models:/rows/1", ["a", "b"], members, Provenance.of(chosen)), encoding="utf-8")
+def no_number(path: Path) -> None:
     changed(a_5="n.v.").to_csv(path, index=False)
-    command = [sys.executable, str(script), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "values are missing" in done.stderr and "Traceback" not in done.stderr
+
+
+def no_columns(path: Path) -> None:
+    plain().drop(columns=["b", "heat loss"]).to_csv(path, index=False)
+
+
+UNUSABLE: dict[str, tuple[Callable[[Path], object], str, list[str]]] = {
+    "a value is missing": (no_number, "t.csv", ["values are missing"]),
+    "columns are missing": (no_columns, "t.csv", ["b, heat loss"]),
+    "no such file": (str, "t.csv", []),
+    "a folder": (Path.mkdir, "t.csv", []),
+    "no UTF-8": (lambda path: path.write_bytes("a,b\n\xe9,1\n".encode("cp1252")), "t.csv", []),
+    "an empty file": (Path.touch, "t.csv", []),
+    "no workbook": (no_number, "t.xlsx", []),
+    "no parquet": (no_number, "t.parquet", []),
+}
+
+
+@pytest.mark.parametrize(("write", "name", "expected"), UNUSABLE.values(), ids=UNUSABLE)
+def test_a_script_ends_with_one_message_about_a_table_that_it_cannot_use(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    write: Callable[[Path], object],
+    name: str,
+    expected: list[str],
+) -> None:
+    path = tmp_path / name
+    write(path)
+    members = [ModelMember(Recipe.of({}, ["f", "heat"]), ())]
+    provenance = Provenance({"f": "f", "heat": "heat loss"}, {"f": "mse", "heat": "mse"}, 4, 0.25, 1)
+    script = generate_script("models:/rows/1", ["a", "b"], members, provenance).replace("import keras\n", "")
+    monkeypatch.setattr(sys, "argv", ["script.py", str(path)])
+    with pytest.raises(SystemExit) as ended:
+        exec(compile(script, "script.py", "exec"), {})  # noqa: S102  # up to the message it needs no Keras
+    (message,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2
+    assert all(text in message for text in [str(path), *expected])
+
+
+def test_a_script_without_a_table_says_how_it_is_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    provenance = Provenance({"f": "f"}, {"f": "mse"}, 4, 0.25, 1)
+    script = generate_script("models:/rows/1", ["a"], [ModelMember(Recipe.of({}, ["f"]), ())], provenance)
+    monkeypatch.setattr(sys, "argv", ["script.py"])
+    with pytest.raises(SystemExit) as ended:
+        exec(compile(script.replace("import keras\n", ""), "script.py", "exec"), {})  # noqa: S102  # as above
+    assert ended.value.code == 2 and "script.py TABLE" in capsys.readouterr().err

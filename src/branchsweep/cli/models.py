@@ -34,7 +34,7 @@ def predict(
     head, the prediction is <head>_predicted.
     """
     from branchsweep.data.files.written_table import write_table
-    from branchsweep.data.prediction_columns import with_predictions
+    from branchsweep.data.prediction_columns import with_predictions, without_prediction
     from branchsweep.data.tables import read_inputs, sheet_named
     from branchsweep.models.serving import OUTSIDE_COLUMN
     from branchsweep.runtime import silence_stderr
@@ -43,11 +43,12 @@ def predict(
     predictor = load_predictor(model, tracking_uri)
     console = Console(stderr=True)
     source = read_inputs(table, sheet_named(table, sheet), predictor.inputs, predictor.missing)
-    for warning in source.warnings:
-        console.print(f"[yellow]warning:[/] {escaped(warning)}", highlight=False, soft_wrap=True)
     with silence_stderr():
         predicted = predictor(source.frame, warn)
-    written, names = with_predictions(source.frame, predicted, predictor.targets, [OUTSIDE_COLUMN] if warn else [])
+    further = [OUTSIDE_COLUMN] if warn else []
+    for warning in filter(None, (*source.warnings, without_prediction(predicted, further))):
+        console.print(f"[yellow]warning:[/] {escaped(warning)}", highlight=False, soft_wrap=True)
+    written, names = with_predictions(source.frame, predicted, predictor.targets, further)
     write_table(written, output)
     outside = f", {predicted[OUTSIDE_COLUMN].sum():,} of them outside the range of the training rows" if warn else ""
     console.print(f"{output} written: predictions for {len(predicted):,} rows{outside}", highlight=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from branchsweep.data.columns import to_numbers
+from branchsweep.data.columns import MOST_EXAMPLES, count_noun, to_numbers
 
 
 def with_predictions(
@@ -43,6 +43,26 @@ def with_predictions(
             names[head] = _free_name(f"{head}_predicted" if head not in others else f"{head}_2", taken)
     columns = {names[head]: predicted[head] for head in predicted.columns}
     return table.rename(columns=renamed).assign(**columns), names
+
+
+def without_prediction(predicted: pd.DataFrame, further: Iterable[str] = ()) -> str:
+    """How many rows have no finite prediction of a head, as a sentence; empty if all have one.
+
+    Args:
+        predicted: As of `with_predictions`.
+        further: Likewise.
+    """
+    heads = predicted.drop(columns=list(further))
+    is_missing = ~np.isfinite(heads.to_numpy(dtype=np.float64))
+    rows = is_missing.any(axis=1)
+    if not rows.any():
+        return ""
+    names = ", ".join(str(name) for name in heads.columns[is_missing.any(axis=0)][:MOST_EXAMPLES])
+    more = ", …" if is_missing.any(axis=0).sum() > MOST_EXAMPLES else ""
+    return (
+        f"{rows.sum():,} of {count_noun(len(rows), 'row')} have no finite prediction of {names}{more} (the first is row"
+        f" {predicted.index[rows][0]}); are their inputs in the units of the training rows?"
+    )
 
 
 def _is_actual(table: pd.DataFrame, predicted: pd.DataFrame, head: str, targets: Mapping[str, str]) -> bool:

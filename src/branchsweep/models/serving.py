@@ -63,7 +63,8 @@ def encode_inputs(manifest: Mapping[str, Any], values: Floats, transform: Callab
         values: The raw inputs.
         transform: From a fitted encoder and raw columns to encoded ones.
     """
-    encoded = {name: transform(fitted, values).astype(np.float32) for name, fitted in manifest["input_scalers"].items()}
+    with np.errstate(over="ignore"):  # what is too large for the network becomes infinite, and so has no finite prediction
+        encoded = {name: transform(fitted, values).astype(np.float32) for name, fitted in manifest["input_scalers"].items()}
     return encoded if len(encoded) > 1 else next(iter(encoded.values()))
 
 
