@@ -71,6 +71,13 @@ def test_a_printed_message_has_no_endless_words_and_no_controls_of_the_terminal(
     assert len(errors.printable(f"got {'x' * 10**6}: {'y ' * 10**6}")) < 4000
 
 
+def test_control_characters_of_names_neither_break_lines_nor_turn_the_direction_of_writing() -> None:
+    assert errors.escape_controls("a\nb\tc\u202ed\x07") == r"a\nb\tc\u202ed\x07"
+    mistakes = [errors.Mistake("x.yaml:1", "a\nb", "unknown key"), errors.Mistake("x.yaml:2", "c", "got 'd\ne'")]
+    assert len(str(errors.ConfigError.of(mistakes)).split("\n")) == len(mistakes)
+    assert "\n" not in str(errors.ConfigError("got 'a\nb'", "x\n.yaml"))
+
+
 def test_the_last_line_of_a_traceback_is_the_message() -> None:
     error = ConnectionAbortedError(
         "Initialization failure from server:\nTraceback (most recent call last):\n  …\nOSError: full\n"

@@ -39,7 +39,7 @@ class UserError(Exception):
 
     def __init__(self, message: str, where: str = "") -> None:
         self.message, self.where = without_url_secrets(message), without_url_secrets(where)
-        super().__init__(f"{self.where}: {self.message}" if where else self.message)
+        super().__init__(f"{escape_controls(self.where)}: {self.message}" if where else self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class ConfigError(UserError):
     """
 
     def __init__(self, message: str, where: str = "", mistakes: Sequence[Mistake] = ()) -> None:
-        super().__init__(message, where)
+        super().__init__(message if mistakes else escape_controls(message), where)
         self.mistakes = tuple(mistakes) or (Mistake(where, "", message),)
 
     @classmethod
@@ -83,6 +83,7 @@ class ConfigError(UserError):
         """
         first = mistakes[0]
         lines = [f"{first.key}: {first.message}" if first.key else first.message, *map(str, mistakes[1:])]
+        lines = list(map(escape_controls, lines))  # a name may have line breaks
         return cls("\n".join(first_mistakes(lines, further, is_exact=not further)), first.where, mistakes)
 
 
@@ -248,7 +249,8 @@ LONGEST_WORD, LONGEST_LINE = 300, 3000
 
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
+"""What is no text: controls of terminals, line breaks, marks that turn the direction of writing, halves of surrogate pairs."""
 
 
 def without_url_secrets(text: str) -> str:
@@ -285,11 +287,21 @@ def with_short_words(text: str) -> str:
     return _LONG_WORD.sub(lambda word: shortened(word[0], LONGEST_WORD), text)
 
 
+def escape_controls(text: str, keep: str = "") -> str:
+    r"""The text with each control character (`CONTROL`) as Python writes it: `\x1b`, `\n`, `\u202e`.
+
+    Args:
+        text: May hold names and units of the user, which may be any text.
+        keep: Control characters that stay, such as the line breaks of a text of several lines.
+    """
+    return CONTROL.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
+
+
 def printable(message: str) -> str:
-    """A message for a terminal: without the middle of endless words and lines, with escapes for controls of the terminal.
+    """A message for a terminal: without the middle of endless words and lines, with escapes for control characters.
 
     What users give stands in messages as it is: a path of thousands of letters, or a name with the controls that colour a
     terminal.
     """
     short = (shortened(with_short_words(line), LONGEST_LINE) for line in message.split("\n"))
-    return _CONTROL.sub(lambda control: ascii(control[0])[1:-1], "\n".join(short))
+    return escape_controls("\n".join(short), keep="\n")

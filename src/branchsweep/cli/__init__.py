@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from branchsweep import __version__
 from branchsweep.cli.comparisons import compare
@@ -22,6 +21,7 @@ from branchsweep.cli.plain_characters import print_plain_characters
 from branchsweep.cli.records import export_study, report, show
 from branchsweep.cli.server import ui
 from branchsweep.cli.sweeps import promote, replay, run
+from branchsweep.reporting.text.literal_console import LiteralConsole
 
 app = typer.Typer(
     name="branchsweep",
@@ -44,7 +44,7 @@ COMMANDS = (
 def main() -> None:
     """The entry point; what a user can mend is printed as one message, with exit code 2."""
     print_plain_characters()
-    console = Console(stderr=True)
+    console = LiteralConsole(stderr=True)
     with ends_with_one_message(console):
         try:
             with deprecated_keys_as_notes(console):

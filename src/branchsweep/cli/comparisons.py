@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from branchsweep.cli.context import all_overrides, handle_interrupt, open_session, require_parent_folder, resolve_workers
 from branchsweep.cli.options import INTERRUPTED_MESSAGE, AsJson, DataPath, Overrides, RequireReal, TrackingUri, WorkersOption
-from branchsweep.cli.output import OutputConsole, print_text
+from branchsweep.cli.output import OutputConsole, print_json
+from branchsweep.reporting.text.literal_console import LiteralConsole
 
 
 def compare(
@@ -36,7 +36,7 @@ def compare(
     """Compare models by 5x2 cross-validation: one network for all heads, one network per head, and further contestants."""
     from branchsweep.config.yaml.loading import load_comparison
 
-    console = Console(stderr=True)
+    console = LiteralConsole(stderr=True)
     chosen = load_comparison(comparison, all_overrides(overrides, None, seed))
     # Imported after the comparison is read, which is quick, so that a mistake in it is reported at once.
     from branchsweep.reporting.comparison.files import comparison_files
@@ -55,6 +55,6 @@ def compare(
         write_file(output, files["report.html"])
         console.print(f"{output} written", highlight=False, soft_wrap=True)
     if as_json:
-        print_text(result.to_json())
+        print_json(result.to_json())
     else:
         OutputConsole().print(render_comparison(result))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from branchsweep.cli.options import INTERRUPTED
 from branchsweep.config.addresses import Address
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def print_notes(error: BaseException, console: Console) -> None:
     """Print the notes of an error, such as further errors during cleanup."""
     for note in getattr(error, "__notes__", []):
-        console.print(escaped(note), style="bold yellow", highlight=False, soft_wrap=True)
+        console.print(note, style="bold yellow", highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def deprecated_keys_as_notes(console: Console) -> Iterator[None]:
         line: str | None = None,
     ) -> None:
         if issubclass(category, DeprecatedKeyWarning):
-            console.print(f"[yellow]note:[/] {escaped(str(message))}", highlight=False, soft_wrap=True)
+            console.print(Text.assemble(("note:", "yellow"), f" {message}"), highlight=False, soft_wrap=True)
         else:
             others(message, category, filename, lineno, file, line)
 
@@ -62,11 +63,6 @@ def handle_interrupt(console: Console, message: str) -> Iterator[None]:
         console.print(message)
         print_notes(interrupt, console)
         raise typer.Exit(INTERRUPTED) from interrupt
-
-
-def escaped(text: str) -> str:
-    """Escape brackets, which Rich would read as markup."""
-    return text.replace("[", r"\[")
 
 
 def all_overrides(overrides: list[str] | None, trials: int | None, seed: int | None) -> list[str]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from branchsweep.cli.context import open_session
 from branchsweep.cli.options import AsJson, DataPath, ExperimentPath, Overrides, RequireReal
-from branchsweep.cli.output import OutputConsole, print_text
+from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.errors import ConfigError, UserError
+from branchsweep.reporting.text.literal_console import LiteralConsole
 
 if TYPE_CHECKING:
     from branchsweep.models.architecture import Architecture
@@ -36,7 +36,7 @@ def data(
     from branchsweep.reporting.text.experiment import render_data_summary
     from branchsweep.workflows.session import load_rows
 
-    dataset, split = load_rows(chosen, open_session(Console(stderr=True), data, require_real))
+    dataset, split = load_rows(chosen, open_session(LiteralConsole(stderr=True), data, require_real))
     OutputConsole().print(render_data_summary(dataset, split, {name: head.unit for name, head in chosen.heads.items()}))
 
 
@@ -73,7 +73,7 @@ def space(
         chosen = chosen.model_copy(update={"seed": seed})
     console = OutputConsole()
     if as_json:
-        print_text(summarize_space(name, chosen, samples).to_json())
+        print_json(summarize_space(name, chosen, samples).to_json())
     else:
         columns = min(console.width - layout.INDENT, COLUMNS)
         console.print(render_search_space_summary(summarize_space(name, chosen, samples, columns)))
@@ -117,7 +117,7 @@ def draw(
     _draw_into(output, samples[0].architecture, chosen.table.inputs)
     title = f"{chosen.name} {samples[0].known}".rstrip()
     message = f"{output} written: {title}, {samples[0].parameters:,} parameters"
-    Console(stderr=True).print(message, highlight=False, soft_wrap=True)
+    LiteralConsole(stderr=True).print(message, highlight=False, soft_wrap=True)
 
 
 def _draw_into(output: Path, architecture: Architecture, inputs: Sequence[str]) -> None:
@@ -141,4 +141,4 @@ def schema(
     """Print the JSON Schema of the YAML files, with which editors complete and check them."""
     from branchsweep.config.yaml.json_schema import json_schema
 
-    print_text(json.dumps(json_schema(kind), indent=2))
+    print_json(json.dumps(json_schema(kind), indent=2))

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from rich.console import Console
+from rich.text import Text
 
-from branchsweep.cli.context import escaped, print_notes
-from branchsweep.errors import EXIT_CODE, UserError, printable, remedy
+from branchsweep.cli.context import print_notes
+from branchsweep.errors import EXIT_CODE, ConfigError, UserError, escape_controls, printable, remedy
 
 
 @contextmanager
@@ -24,9 +25,9 @@ def ends_with_one_message(console: Console) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        _end(error, str(error), console)
+        _end(error, str(error) if isinstance(error, ConfigError) else escape_controls(str(error)), console)
     except OSError as error:
-        _end(error, os_error_message(error), console)
+        _end(error, escape_controls(os_error_message(error)), console)
 
 
 def os_error_message(error: OSError) -> str:
@@ -46,7 +47,7 @@ def os_error_message(error: OSError) -> str:
 def _end(error: BaseException, message: str, console: Console) -> None:
     _discard_output()
     with suppress(OSError, ValueError):  # standard error takes nothing either
-        console.print(f"[bold red]error:[/] {escaped(printable(message))}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble(("error:", "bold red"), f" {printable(message)}"), highlight=False, soft_wrap=True)
         print_notes(error, console)
     sys.exit(EXIT_CODE)
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
-from branchsweep.cli.context import escaped, require_parent_folder
+from branchsweep.cli.context import require_parent_folder
 from branchsweep.cli.options import AsJson, Model, TrackingUri
-from branchsweep.cli.output import OutputConsole, print_text
+from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.errors import UserError
+from branchsweep.reporting.text.literal_console import LiteralConsole
 
 
 def predict(
@@ -41,13 +42,13 @@ def predict(
     from branchsweep.tracking.open import load_predictor
 
     predictor = load_predictor(model, tracking_uri)
-    console = Console(stderr=True)
+    console = LiteralConsole(stderr=True)
     source = read_inputs(table, sheet_named(table, sheet), predictor.inputs, predictor.missing)
     with silence_stderr():
         predicted = predictor(source.frame, warn)
     further = [OUTSIDE_COLUMN] if warn else []
     for warning in filter(None, (*source.warnings, without_prediction(predicted, further))):
-        console.print(f"[yellow]warning:[/] {escaped(warning)}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble(("warning:", "yellow"), f" {warning}"), highlight=False, soft_wrap=True)
     written, names = with_predictions(source.frame, predicted, predictor.targets, further)
     write_table(written, output)
     outside = f", {predicted[OUTSIDE_COLUMN].sum():,} of them outside the range of the training rows" if warn else ""
@@ -55,7 +56,7 @@ def predict(
     for head, name in names.items():
         if name != head:
             message = f"the table has a column {head} already, so {name} is the new one"
-            console.print(escaped(message), highlight=False, soft_wrap=True)
+            console.print(message, highlight=False, soft_wrap=True)
 
 
 def export(
@@ -95,7 +96,7 @@ def export(
                 message = f"{output} written; train with: python {output} TABLE"
         except OSError as error:
             raise UserError(f"cannot be written ({error})", str(output)) from error
-    Console(stderr=True).print(message, highlight=False, soft_wrap=True)
+    LiteralConsole(stderr=True).print(message, highlight=False, soft_wrap=True)
 
 
 def _check_output(kind: str, output: Path, beside: Path) -> None:
@@ -124,7 +125,7 @@ def history(
 
     recorded = open_registry(tracking_uri).history(model)
     if as_json:
-        print_text(recorded.to_json())
+        print_json(recorded.to_json())
     else:
         OutputConsole().print(render_champion_history(recorded))
 

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from rich.console import Console
-
-from branchsweep.errors import UserError
+from branchsweep.errors import CONTROL, UserError
+from branchsweep.reporting.text.literal_console import LiteralConsole
 
 NAME = "standard output"
 
 
-class OutputConsole(Console):
+class OutputConsole(LiteralConsole):
     """A console that prints tables and drawings to standard output."""
 
     def on_broken_pipe(self) -> NoReturn:
@@ -38,11 +37,12 @@ class OutputConsole(Console):
             super().print(*objects, **options)
 
 
-def print_text(text: str) -> None:
-    """Print a text as it is, such as one JSON object."""
+def print_json(text: str) -> None:
+    """Print JSON, with its own escapes for control characters that it may have in texts."""
+    escaped = CONTROL.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
     if sys.stdout is not None:  # closed before the process began
         with output_errors():
-            sys.stdout.write(f"{text}\n")
+            sys.stdout.write(f"{escaped}\n")
             sys.stdout.flush()
 
 

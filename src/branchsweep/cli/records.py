@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from branchsweep.cli.context import escaped, require_parent_folder, write_files
+from branchsweep.cli.context import require_parent_folder, write_files
 from branchsweep.cli.options import AsJson, TrackingUri
-from branchsweep.cli.output import OutputConsole, print_text
+from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, UserError
+from branchsweep.reporting.text.literal_console import LiteralConsole
 
 if TYPE_CHECKING:
     from branchsweep.metrics.comparison_result import ComparisonResult
@@ -68,7 +68,7 @@ def show(
         raise UserError("filters the trials of a sweep: expected SWEEP and no TRIAL with it", where=unused[0])
     if not sweep:
         listed = list_sweeps(tracking_uri), list_comparisons(tracking_uri)
-        print_text(runs_to_json(*listed)) if as_json else console.print(render_run_lists(*listed))
+        print_json(runs_to_json(*listed)) if as_json else console.print(render_run_lists(*listed))
         return
     try:
         recorded = open_recorded_sweep(tracking_uri, sweep)
@@ -76,16 +76,16 @@ def show(
         findings = _comparison_named(sweep, tracking_uri)
         if findings is None:
             raise
-        print_text(findings.to_json()) if as_json else console.print(render_comparison(findings))
+        print_json(findings.to_json()) if as_json else console.print(render_comparison(findings))
         return
     if trial is None:
         most = most if most or as_json else MOST_TRIALS
         trial_filter = TrialFilter.parsed(sort or OBJECTIVE, status or [], where or [], most, recorded.record.score_metrics)
         board = _leaderboard(recorded, trial_filter)
-        print_text(board.to_json()) if as_json else console.print(trials.render_leaderboard(board))
+        print_json(board.to_json()) if as_json else console.print(trials.render_leaderboard(board))
     else:
         details = _trial_details(recorded, trial, tracking_uri, console.width - layout.INDENT)
-        print_text(details.to_json()) if as_json else console.print(trials.render_trial_details(details))
+        print_json(details.to_json()) if as_json else console.print(trials.render_trial_details(details))
 
 
 def _comparison_named(name: str, tracking_uri: Address | None) -> ComparisonResult | None:
@@ -160,8 +160,8 @@ def report(
     if summary is None:
         raise UserError(f"{where} is not finished, or its summary cannot be read: resume it with branchsweep run first")
     content = recorded_report(recorded, experiment, summary)
-    console = Console(stderr=True)
-    optional = OptionalOutputs(lambda text: console.print(escaped(text), style="yellow", highlight=False, soft_wrap=True))
+    console = LiteralConsole(stderr=True)
+    optional = OptionalOutputs(lambda text: console.print(text, style="yellow", highlight=False, soft_wrap=True))
     files = {output.name: report_page(content, optional)} if alone else report_files(content, optional)
     write_files(output.parent if alone else output, files)
     console.print(f"{output if alone else output / PAGE} written", highlight=False, soft_wrap=True)
@@ -193,7 +193,7 @@ def export_study(
         "question": recorded_sweep.question,
     }
     export_study(experiment, results, storage, name or recorded_sweep.name, facts)
-    console = Console(stderr=True)
+    console = LiteralConsole(stderr=True)
     console.print(
         f"{len(results)} trials written as the study '{name or recorded_sweep.name}'", highlight=False, soft_wrap=True
     )

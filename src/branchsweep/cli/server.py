@@ -15,10 +15,10 @@ from contextlib import closing, suppress
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from branchsweep.cli.options import TrackingUri
 from branchsweep.errors import UserError
+from branchsweep.reporting.text.literal_console import LiteralConsole
 
 UNPRIVILEGED = 1024
 """The first port that needs no privileges."""
@@ -44,7 +44,7 @@ def ui(
     _require_free_port(host, port)
     newest = list_sweeps(tracking_uri)[:1]
     links = sweep_pages(f"http://{host}:{port}", newest[0]) if newest else {"": f"http://{host}:{port}"}
-    console = Console(stderr=True)
+    console = LiteralConsole(stderr=True)
     console.print("MLflow starts in about ten seconds; Ctrl-C stops it", highlight=False, soft_wrap=True)
     for what, link in links.items():
         console.print(f"{what:{max(map(len, links))}}  {link}".strip(), highlight=False, soft_wrap=True)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from branchsweep.cli.context import all_overrides, handle_interrupt, open_session, resolve_workers
 from branchsweep.cli.options import (
@@ -19,7 +18,8 @@ from branchsweep.cli.options import (
     TrackingUri,
     WorkersOption,
 )
-from branchsweep.cli.output import OutputConsole, print_text
+from branchsweep.cli.output import OutputConsole, print_json
+from branchsweep.reporting.text.literal_console import LiteralConsole
 
 
 def run(
@@ -41,7 +41,7 @@ def run(
     """Run or resume a sweep: search, confirm and refit the best trial, compare it with baselines, register the model."""
     from branchsweep.config.yaml.loading import load_experiment
 
-    console = Console(stderr=True)
+    console = LiteralConsole(stderr=True)
     chosen = load_experiment(experiment, all_overrides(overrides, trials, seed))
     # Imported after the experiment is read, which is quick, so that a mistake in it is reported at once.
     from branchsweep.reporting.text.experiment import render_dry_run
@@ -52,12 +52,12 @@ def run(
     session = replace(opened, fresh=fresh, take_over=take_over)
     if dry_run:
         planned = launch_dry_run(chosen, session)
-        print_text(planned.to_json()) if as_json else OutputConsole().print(render_dry_run(planned))
+        print_json(planned.to_json()) if as_json else OutputConsole().print(render_dry_run(planned))
         return
     with handle_interrupt(console, INTERRUPTED_MESSAGE):
         result = launch_sweep(chosen, session)
     if as_json:
-        print_text(result.to_json())
+        print_json(result.to_json())
     else:
         OutputConsole().print(render_sweep_summary(result, {name: head.unit for name, head in chosen.heads.items()}))
     if result.best is None:
@@ -83,7 +83,7 @@ def promote(
     from branchsweep.reporting.text.promotion import render_promotion_outcome
     from branchsweep.workflows.launch import PromotionRequest, launch_promotion
 
-    session = open_session(Console(stderr=True), data, False, tracking_uri, resolve_workers(workers))
+    session = open_session(LiteralConsole(stderr=True), data, False, tracking_uri, resolve_workers(workers))
     experiment, outcome = launch_promotion(sweep, session, PromotionRequest(trial, model, first, dry_run))
     OutputConsole().print(render_promotion_outcome(outcome, list(experiment.heads)))
     if outcome.finalist is None:
@@ -113,12 +113,12 @@ def replay(
     from branchsweep.workflows.launch import launch_replay
     from branchsweep.workflows.replay import TOLERANCE
 
-    console = Console(stderr=True)
+    console = LiteralConsole(stderr=True)
     session = open_session(console, data, False, tracking_uri, resolve_workers(workers))
     with handle_interrupt(console, "stopped"):
         result = launch_replay(run, session, trial, TOLERANCE if tolerance is None else tolerance)
     if as_json:
-        print_text(result.to_json())
+        print_json(result.to_json())
     else:
         OutputConsole().print(render_replay_result(result))
     if not result.agrees:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from branchsweep.reporting.text.literal_console import LiteralConsole
+
 if TYPE_CHECKING:
     from branchsweep.workflows.progress import ProgressCallback
     from branchsweep.workflows.session import DownloadProgress
@@ -31,7 +33,7 @@ class TerminalInterface:
     @classmethod
     def on_stderr(cls) -> TerminalInterface:
         """The interface on standard error."""
-        return cls(Console(stderr=True))
+        return cls(LiteralConsole(stderr=True))
 
     def message(self, text: str, style: str = "") -> None:
         """Print a message on a line of its own."""

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from branchsweep.errors import CONTROL
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.reporting.comparison import figures as comparison_figures
 from branchsweep.reporting.figures import plot_style
@@ -55,6 +56,16 @@ def test_svg_uses_the_colours_of_the_page(draw: Callable[[ComparisonResult], Fig
     assert 'aria-label="a &quot;label&quot; &lt;here&gt;"' in svg
     assert "<style" not in svg and "<metadata" not in svg and "date" not in svg.lower()
     assert svg == plot_style.svg(draw(result), 'a "label" <here>')
+
+
+def test_control_characters_are_escapes_in_figures_and_missing_characters_give_no_warning() -> None:
+    figure, panel = plot_style.axes(400, 200)
+    panel.set_xlabel("$x\x1b[31m\u202e 温度 \U0001f600")
+    plot_style.note(panel, (0.5, 0.5), "\u0628\u0646 \x07")
+    assert plot_style.png(figure)
+    shown = texts(plot_style.svg(figure))
+    assert any(text.startswith(r"$x\x1b[31m\u202e ") for text in shown)
+    assert not any(CONTROL.search(text) for text in shown)
 
 
 def test_svg_is_deterministic() -> None:

@@ -18,7 +18,9 @@ import hashlib
 import html
 import io
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -26,6 +28,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
+
+from branchsweep.errors import CONTROL, escape_controls
 
 __all__ = [
     "BLUE",
@@ -167,7 +171,7 @@ def svg(figure: Figure, label: str = "") -> str:
         label: Text alternative for screen readers.
     """
     drawn = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "branchsweep", "font.family": "sans-serif"}):
+    with _settings():
         _save(_with_final_layout(figure), drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     element = drawn.getvalue()
     element = element[element.index("<svg") :].strip()
@@ -190,10 +194,20 @@ def svg(figure: Figure, label: str = "") -> str:
 def png(figure: Figure) -> bytes:
     """A figure as a PNG on white."""
     drawn = io.BytesIO()
-    with mpl.rc_context({"font.family": "sans-serif"}):
+    with _settings():
         dots = UNITS_PER_INCH * PIXELS_PER_UNIT
         _save(_with_final_layout(figure), drawn, format="png", facecolor="white", dpi=dots, metadata={"Software": None})
     return drawn.getvalue()
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Context with settings of matplotlib, without its warnings of characters that its font lacks: a page has other fonts."""
+    look = mpl.rc_context({"font.family": "sans-serif", "svg.fonttype": "none", "svg.hashsalt": "branchsweep"})
+    with look, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font", UserWarning)
+        warnings.filterwarnings("ignore", r"Matplotlib currently does not support .* natively", UserWarning)
+        yield
 
 
 _save = cast("Callable[..., None]", Figure.savefig)
@@ -213,7 +227,8 @@ def _with_final_layout(figure: Figure) -> Figure:
 def _show_text_literally(figure: Figure) -> None:
     """Let matplotlib not read text between dollar signs as formulas, on which it may fail: units and names are the user's.
 
-    Ticks of a logarithmic axis, which are powers of ten, stay formulas.
+    Ticks of a logarithmic axis, which are powers of ten, stay formulas. Control characters, which
+    no font has, are shown as escapes.
     """
     ticks: dict[bool, set[Text]] = {True: set(), False: set()}  # by whether their axis is logarithmic
     for panel in figure.axes:
@@ -221,6 +236,8 @@ def _show_text_literally(figure: Figure) -> None:
             ticks[axis.get_scale() == "log"] |= {*axis.get_ticklabels(), *axis.get_ticklabels(minor=True)}
     for text in {*figure.findobj(Text), *ticks[False]} - ticks[True]:
         text.set_parse_math(False)
+        if CONTROL.search(text.get_text()):  # ticks take no other text
+            text.set_text(escape_controls(text.get_text(), keep="\n"))
 
 
 def _with_own_ids(element: str) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from branchsweep.config.sections.dimensions import Choice, Dimension
+from branchsweep.errors import escape_controls
 from branchsweep.reporting.formatting import (
     format_param,
 )
@@ -91,7 +92,7 @@ def render_data_summary(dataset: Dataset, split: Split, units: Mapping[str, str]
     facts = Table.grid(padding=(0, 2))
     folds = f"{len(split.folds)} x {len(split.folds[0][0]):,} rows to train, {len(split.folds[0][1]):,} to validate"
     for name, value in (
-        ("source", f"{dataset.source}: {dataset.location}"),
+        ("source", escape_controls(f"{dataset.source}: {dataset.location}")),
         ("rows", f"{dataset.rows:,}"),
         ("digest", dataset.digest),
         ("split", f"{len(split.train):,} rows to train, {len(split.test):,} to test"),
@@ -104,7 +105,8 @@ def render_data_summary(dataset: Dataset, split: Split, units: Mapping[str, str]
 
 def render_search_space_summary(summary: SearchSpaceSummary) -> RenderableType:
     """Render a search space: its dimensions, fixed values, size, and sampled networks."""
-    title = Text.assemble((summary.space, "bold"), f": {', '.join(summary.inputs)} to {', '.join(summary.heads)}")
+    between = escape_controls(f"{', '.join(summary.inputs)} to {', '.join(summary.heads)}")
+    title = Text.assemble((summary.space, "bold"), f": {between}")
     parts: list[RenderableType] = [title, Text()]
     if summary.dimensions:
         parts += [_dimensions(summary.dimensions), Text()]

@@ -14,6 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from branchsweep.errors import escape_controls
 from branchsweep.reporting.text.layout import plain_table
 
 ESSENTIAL = 0
@@ -45,10 +46,11 @@ class TableColumn:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A row of a table.
+    r"""A row of a table.
 
     Args:
-        cells: As many as there are columns; text is not read as Rich's markup.
+        cells: As many as there are columns; text is not read as Rich's markup. Line breaks of a `str` are
+            shown as `\n`, those of a `Text` break its lines.
         style: Of Rich.
     """
 
@@ -100,8 +102,8 @@ class ResponsiveTable:
     def _column_width(self, index: int) -> int:
         """The characters that a column needs."""
         column = self.columns[index]
-        lines = [line for cell in (column.title, *(row.cells[index] for row in self.rows)) for line in str(cell).splitlines()]
-        longest = max(map(cell_len, lines), default=0)
+        cells = map(_shown, (column.title, *(row.cells[index] for row in self.rows)))
+        longest = max((cell_len(line) for cell in cells for line in cell.plain.splitlines()), default=0)
         return min(longest, max(TEXT_WIDTH, cell_len(column.title))) if column.is_text else longest
 
     def _table(self, shown: Sequence[int], keeps_widths: bool) -> Table:
@@ -111,5 +113,9 @@ class ResponsiveTable:
             table.add_column(column.title, justify="right" if column.right else "left", overflow="fold", min_width=width)
         for row in self.rows:
             cells = [row.cells[index] for index in shown]
-            table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), style=row.style)
+            table.add_row(*map(_shown, cells), style=row.style)
         return table
+
+
+def _shown(cell: str | Text) -> Text:
+    return cell if isinstance(cell, Text) else Text(escape_controls(cell))

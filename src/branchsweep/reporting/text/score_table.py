@@ -16,6 +16,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from branchsweep.errors import escape_controls
 from branchsweep.reporting.text.layout import plain_table
 from branchsweep.reporting.text.responsive_table import ResponsiveTable
 
@@ -81,7 +82,7 @@ class ScoreTable:
                 table.add_column(f"{head} {kind}".strip(), justify="right", no_wrap=True)
         for row in self.rows:
             cells = [row.cells[kind].get(head, "-") for kind in self.kinds for head in self.heads]
-            table.add_row(Text(row.name), *cells, style=row.style)
+            table.add_row(Text(escape_controls(row.name)), *cells, style=row.style)
         return table
 
     def _turned(self, kind: str, console: Console, options: ConsoleOptions) -> Iterator[Table]:
@@ -100,7 +101,7 @@ class ScoreTable:
         table.add_column("head", no_wrap=True)
         for row in rows:
             lines = [line for cell in row.cells[kind].values() for line in cell.splitlines()]
-            table.add_column(Text(row.name), justify="right", min_width=max(map(len, lines), default=1))
+            table.add_column(Text(escape_controls(row.name)), justify="right", min_width=max(map(len, lines), default=1))
         for section, heads in heads_by_rank(self.heads, self.ranking).items():
             if section:
                 table.add_row(Text(section, style="dim"))

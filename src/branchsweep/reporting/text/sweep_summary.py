@@ -125,7 +125,7 @@ def _confirmation(result: SweepSummary) -> RenderableType:
         cells = (
             f"{trial.trial}",
             format_score(searched),
-            format_mean_score(trial.scores, "mean", "\n"),
+            Text(format_mean_score(trial.scores, "mean", "\n")),
             "-" if math.isnan(confirmed) else f"{searched - confirmed:+.4f}",
             f"{trial.parameters:,}",
         )

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, common_metric
+from branchsweep.errors import escape_controls
 from branchsweep.metrics.names import label, other_metrics, score_names
 from branchsweep.reporting.formatting import format_param, format_score, format_score_with_error
 from branchsweep.reporting.text import curves
@@ -112,7 +113,9 @@ def _scores(details: TrialDetails, score: Score) -> ScoreTable:
     rows = [ScoreRow(f"  {_score_label(details)}", {"": by_head}, "bold")]
     for metric in other_metrics(details.score_metrics):
         values = {
-            head: f"{measured.metrics[metric]:.4g} {details.heads[head]}".strip() if metric in measured.metrics else "-"
+            head: f"{measured.metrics[metric]:.4g} {escape_controls(details.heads[head])}".strip()
+            if metric in measured.metrics
+            else "-"
             for head, measured in score.heads.items()
         }
         rows.append(ScoreRow(f"  {label(metric)}", {"": {**values, "mean": ""}}))
