@@ -185,7 +185,7 @@ def svg(figure: Figure, label: str = "") -> str:
     width, height = (round(inches * UNITS_PER_INCH) for inches in figure.get_size_inches())
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" aria-label="{html.escape(label)}" '
+        f'width="{width}" height="{height}" role="img" aria-label="{html.escape(escape_controls(label))}" '
         'style="fill: currentColor; stroke-linejoin: round; stroke-linecap: butt">'
     )
     return opening + element[element.index(">") + 1 :]
