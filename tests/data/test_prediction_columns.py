@@ -10,7 +10,7 @@ import pytest
 
 from branchsweep.data.files.written_table import write_table
 from branchsweep.data.prediction_columns import with_predictions, without_prediction
-from branchsweep.data.tables import read_table
+from branchsweep.data.tables import read_inputs, read_table
 from branchsweep.errors import DataError
 
 TABLE = pd.DataFrame({"a": [1.0, 2.0], "f": [10.0, 20.0], "g next": [5.0, 6.0]})
@@ -81,3 +81,42 @@ def test_a_table_with_two_columns_of_one_name_is_not_written(tmp_path: Path, suf
     assert list(tmp_path.iterdir()) == []
     write_table(TABLE, path)
     np.testing.assert_array_equal(read_table(path).to_numpy(), TABLE.to_numpy())
+
+
+IDENTIFIERS = {"id": ["00001", "00002"], "large": [str(2**60 + 1), str(2**60 + 3)], "measured": ["1.50", "2"], "a": ["1", "2"]}
+
+
+@pytest.mark.parametrize("blank", ["", "\n"])  # a file with a blank line is read by another reader
+def test_columns_that_are_no_inputs_stay_as_they_are_written(tmp_path: Path, blank: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(pd.DataFrame(IDENTIFIERS).to_csv(index=False).replace("\n", "\n" + blank, 1), encoding="utf-8")
+    frame = read_inputs(path, None, ["a"], as_written=True).frame
+    write_table(frame, tmp_path / "out.csv")
+    written = pd.read_csv(tmp_path / "out.csv", dtype=str)
+    assert {name: written[name].tolist() for name in IDENTIFIERS} == IDENTIFIERS | {"a": ["1.0", "2.0"]}
+
+
+def test_plain_numbers_of_a_csv_file_are_numbers_in_a_workbook_and_identifiers_are_texts(tmp_path: Path) -> None:
+    pd.DataFrame(IDENTIFIERS).to_csv(tmp_path / "t.csv", index=False)
+    write_table(read_inputs(tmp_path / "t.csv", None, ["a"]).frame, tmp_path / "out.xlsx")
+    assert read_table(tmp_path / "out.xlsx").to_dict("list") == IDENTIFIERS | {"measured": [1.5, 2], "a": [1, 2]}
+    numbers = {"large": [2**60 + 1, -1], "small": pd.array([1, 2], "int8"), "unsigned": pd.array([1, None], "UInt64")}
+    write_table(pd.DataFrame(numbers), tmp_path / "out.xlsx")
+    assert read_table(tmp_path / "out.xlsx")["large"].tolist() == [str(2**60 + 1), "-1"]
+    assert read_table(tmp_path / "out.xlsx")["small"].tolist() == [1, 2]
+
+
+def test_values_of_a_csv_file_keep_their_kind_in_a_parquet_file(tmp_path: Path) -> None:
+    columns = {
+        "a": [0.5, 1.0],
+        "hour": [1, 2],
+        "gap": [1.0, None],
+        "on": [True, False],
+        "text": ["x", None],
+        "empty": [None, None],
+    }
+    pd.DataFrame(columns).to_csv(tmp_path / "t.csv", index=False)
+    write_table(read_inputs(tmp_path / "t.csv", None, ["a"]).frame, tmp_path / "out.parquet")
+    read = pd.read_parquet(tmp_path / "out.parquet")
+    assert [read[name].dtype.kind for name in ("a", "hour", "gap", "on")] == ["f", "i", "f", "b"]
+    assert read["text"].tolist()[0] == "x" and read["empty"].isna().all()

@@ -43,7 +43,8 @@ def predict(
 
     predictor = load_predictor(model, tracking_uri)
     console = LiteralConsole(stderr=True)
-    source = read_inputs(table, sheet_named(table, sheet), predictor.inputs, predictor.missing)
+    as_written = output.suffix.lower() == ".csv"
+    source = read_inputs(table, sheet_named(table, sheet), predictor.inputs, predictor.missing, as_written)
     with silence_stderr():
         predicted = predictor(source.frame, warn)
     further = [OUTSIDE_COLUMN] if warn else []

@@ -21,6 +21,8 @@ MOST_EXAMPLES = 5
 _MOST_COLUMNS = 30  # that a message lists
 _MOST_CANDIDATES = 1000  # among which the nearest name is looked for
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?([eE][+-]\d+)?")
+_BOOLEANS = {"True": True, "False": False}
 _WITH_COMMA = re.compile(r"[+-]?[\d.]*,[\d,]+(\.\d+)?")
 _WITH_PERCENT = re.compile(r"[+-]?\d+([.,]\d+)?\s*%")
 _MOST_CHARACTERS = 40  # of a cell that a message shows
@@ -93,6 +95,28 @@ def _as_floats(column: pd.Series) -> Floats:
     ):  # dates, time spans and the like, which pandas would count in nanoseconds
         return np.full(len(column), np.nan)
     return np.array(pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def plain_values(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """The columns of texts that are plain numbers, or True and False, as such.
+
+    An identifier stays text: a number with zeros in front, or an integer of more than fifteen digits.
+    """
+    texts = {str(name): column for name, column in frame.items() if pd.api.types.infer_dtype(column) == "string"}
+    return {
+        name: column.map(_plain_value, na_action="ignore").infer_objects()
+        for name, column in texts.items()
+        if _is_plain(column)
+    }
+
+
+def _is_plain(column: pd.Series) -> bool:
+    cells = set(column.dropna())
+    return cells <= _BOOLEANS.keys() or all(_PLAIN_NUMBER.fullmatch(cell) for cell in cells)
+
+
+def _plain_value(cell: str) -> float | bool:
+    return _BOOLEANS[cell] if cell in _BOOLEANS else int(cell) if cell.removeprefix("-").isdigit() else float(cell)
 
 
 def describe_invalid(frame: pd.DataFrame, values: Floats) -> str:

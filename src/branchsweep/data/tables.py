@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from branchsweep.config.addresses import Address
-from branchsweep.data.columns import describe_invalid, invalid_remedy, to_numbers
+from branchsweep.data.columns import describe_invalid, invalid_remedy, plain_values, to_numbers
 from branchsweep.data.dataset import TableSource
 from branchsweep.data.files import csv_table, parquet_table, xlsx_table
 from branchsweep.data.files.column_selection import ALL_COLUMNS, ColumnSelection, all_columns_with, column_names
@@ -119,7 +119,9 @@ def sheet_named(path: Path, sheet: str | None) -> str | int | None:
         return sheet if sheet in xlsx_table.sheet_names(path) else int(sheet)
 
 
-def read_inputs(path: Path, sheet: str | int | None, inputs: Sequence[str], missing: Sequence[float] = ()) -> SourceTable:
+def read_inputs(
+    path: Path, sheet: str | int | None, inputs: Sequence[str], missing: Sequence[float] = (), as_written: bool = False
+) -> SourceTable:
     """A table to predict from: the input columns as numbers, all other columns as they are.
 
     Args:
@@ -127,6 +129,8 @@ def read_inputs(path: Path, sheet: str | int | None, inputs: Sequence[str], miss
         sheet: As of `read_file`.
         inputs: The columns that the model reads.
         missing: The numbers that stand for a missing value.
+        as_written: Whether all other columns of a csv file stay the texts that they are; else columns of plain numbers are
+            numbers.
 
     Raises:
         DataError: As of `read_file`; or an input column is not there, or one of its values is missing or not a number.
@@ -137,7 +141,8 @@ def read_inputs(path: Path, sheet: str | int | None, inputs: Sequence[str], miss
     if not np.isfinite(values).all():
         remedy = invalid_remedy(columns, values) or "correct them"
         raise DataError(f"{describe_invalid(columns, values)}; {remedy}", table.location)
-    frame = table.frame.assign(**{name: values[:, index] for index, name in enumerate(inputs)})
+    others = {} if as_written or path.suffix.lower() != ".csv" else plain_values(table.frame.drop(columns=list(inputs)))
+    frame = table.frame.assign(**{name: values[:, index] for index, name in enumerate(inputs)}, **others)
     return SourceTable(frame, "file", table.location, path, table.warnings)
 
 

@@ -30,12 +30,15 @@ class ColumnSelection:
         is_read: Whether a further column is read, by its name.
         unique: Whether each column of the file must have a name of its own, and not only those of `keys`.
         others_as_text: Whether the further columns may be read as texts, whatever is in them.
+        others_as_written: Whether the further columns of a csv file are read as the texts that they are: 00001 is no 1. Where
+            numbers have decimal commas, they are read as numbers nevertheless.
     """
 
     keys: Mapping[str, str] = field(default_factory=dict)
     is_read: Callable[[str], bool] = _none
     unique: bool = False
     others_as_text: bool = False
+    others_as_written: bool = False
 
     @property
     def reads_all(self) -> bool:
@@ -69,8 +72,8 @@ ALL_COLUMNS = ColumnSelection(is_read=_all, unique=True)
 
 
 def all_columns_with(keys: Mapping[str, str]) -> ColumnSelection:
-    """All columns, of which those of `keys` must be there."""
-    return ColumnSelection(keys, is_read=_all)
+    """All columns, of which those of `keys` must be there, and the others stay as they are written."""
+    return ColumnSelection(keys, is_read=_all, others_as_written=True)
 
 
 def hint_at_row(rows: Iterable[Sequence[str]], keys: Iterable[str]) -> str:

@@ -40,17 +40,19 @@ def read_csv(path: Path, selection: ColumnSelection, where: str) -> TableFile:
     header = read_header(path, selection, where)
     if not header.names:
         return TableFile(pd.DataFrame())
-    may_be_text = selection.others_as_text or set(header.chosen.values()) <= set(selection.keys)
+    others = [name for name in header.chosen.values() if name not in selection.keys]
+    as_written = selection.others_as_written and header.format.decimal == "."
+    may_be_text = selection.others_as_text or as_written or not others
     frame = _read_with_pyarrow(path, header, selection.keys) if may_be_text else None
     if frame is None:
-        frame = _read_with_pandas(path, header, where)
+        frame = _read_with_pandas(path, header, where, others if as_written else ())
     check_size(len(frame), len(header.chosen), where)
     if header.format.decimal == ",":
         frame = _with_decimal_points(frame, selection.keys, where)
     return TableFile(frame, header.format.warnings(path), header.format.pandas_arguments)
 
 
-def _read_with_pandas(path: Path, header: CsvHeader, where: str) -> pd.DataFrame:
+def _read_with_pandas(path: Path, header: CsvHeader, where: str, texts: Collection[str]) -> pd.DataFrame:
     if path.stat().st_size > MOST_BYTES_OF_PANDAS:
         raise DataError(
             f"of more than {MOST_BYTES_OF_PANDAS >> 20:,} MiB only plain csv files are read (UTF-8, as many values in every"
@@ -72,6 +74,7 @@ def _read_with_pandas(path: Path, header: CsvHeader, where: str) -> pd.DataFrame
             skip_blank_lines=False,
             float_precision="round_trip",
             low_memory=False,
+            dtype=dict.fromkeys(texts, "str"),
         )
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise _ragged_line(path, header, where) or error from error

@@ -44,10 +44,17 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _write_xlsx(frame: pd.DataFrame, path: Path) -> None:
+    large = [name for name, column in frame.items() if _has_large_integers(column)]
+    frame = frame.assign(**{str(name): frame[name].astype("string") for name in large})
     with pd.ExcelWriter(path, engine="openpyxl") as workbook:
         frame.to_excel(workbook, index=False)
         for sheet in workbook.sheets.values():
             formulas_as_text(sheet)
+
+
+def _has_large_integers(column: pd.Series) -> bool:
+    """Whether spreadsheet programs, which keep fifteen digits, would change a number of a column of integers."""
+    return pd.api.types.is_integer_dtype(column.dtype) and bool(((column >= 10**15) | (column <= -(10**15))).any())
 
 
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:
