@@ -58,9 +58,9 @@ class ClusterWorkers:
     on_progress: Callable[[], None] = lambda: None
 
     def wait_for_workers(self) -> None:
-        """Wait until there is a worker on either node."""
+        """Wait until there is a worker on either node, and this was reported."""
         deadline = time.monotonic() + 180
-        while self.trainer._present != (2, 2):
+        while self.trainer._present != (2, 2) or self.trainer._reported_workers != self.trainer._workers_text():
             assert time.monotonic() < deadline
             self.trainer._refresh_workers()
             time.sleep(0.1)

@@ -125,6 +125,7 @@ class ServerStoppingTrainer(FormulaTrainer):
             yield outcome
 
 
+@pytest.mark.slow
 def test_an_unavailable_server_has_every_trial_afterwards(
     server: SharedServer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -186,6 +187,7 @@ except UserError as error:
 """
 
 
+@pytest.mark.slow
 def test_trials_that_a_killed_process_left_on_disk_are_recorded_by_the_next(server: SharedServer, name: str) -> None:
     record = sweep_record("endless", name=name)
     first = MlflowTracker.open(record, Address(server.uri))

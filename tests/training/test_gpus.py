@@ -140,6 +140,7 @@ def trained(workers: LocalWorkers, packed: Sequence[Population]) -> dict[LaneKey
     return found
 
 
+@pytest.mark.slow
 def test_a_wide_program_trains_the_lanes_of_narrow_ones_to_the_last_bit() -> None:
     """All lanes in one wave, as on a GPU, but on this processor."""
     narrow = tiny_populations()[:1]

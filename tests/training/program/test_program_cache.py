@@ -77,6 +77,7 @@ def test_damaged_programs_are_deleted_and_counted(
     assert program_cache.delete_damaged_programs(tmp_path) == 0
 
 
+@pytest.mark.slow
 def test_a_deleted_program_is_compiled_again(cached: tuple[Path, list[str]], tmp_path: Path) -> None:
     folder, first = cached
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
