@@ -123,6 +123,7 @@ def test_the_remedy_for_a_fault_of_the_path_names_another_one(code: int | None, 
         "http://bob:P@MARK@h: no",
         "t.csv?password=MARK: no such file",
         "http://host/x?a=1&api_key=MARK&b=2",
+        "https://host/t.csv?sv=1&sig=MARK",
     ],
 )
 def test_a_url_in_a_message_hides_its_secrets(text: str) -> None:

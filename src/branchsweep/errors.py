@@ -268,10 +268,14 @@ HIDDEN = "***"
 _URL_USER = re.compile(r"((?<![A-Za-z0-9+.-])(?!models:|runs:)[A-Za-z][A-Za-z0-9+.-]+:/{1,2})[^\s/'\"]*(?:/[^\s/'\"]*)??@")
 """A scheme and what follows it up to `@`: not the addresses of MLflow's models, nor the drive of a Windows path."""
 
-_PARAMETER_NAME = r"[^\s=&'\"]*(?:pass|pwd|token|secret|key|auth|user)[^\s=&'\"]*"
+SENSITIVE_PARAMETERS = "pass|pwd|token|secret|key|auth|user|sig|credential"
+"""Parts of the names of parameters whose values are secret, as alternatives of a regular expression."""
 
-_URL_PARAMETERS = re.compile(rf"(\?(?:[^\s=&'\"]*=[^\s&'\"]*&)*?{_PARAMETER_NAME}=)[^\s'\",;:)]+", re.IGNORECASE)
-"""The parameters of a URL from the first one on that names a secret."""
+_URL_PARAMETERS = re.compile(
+    rf"([?&][^\s=&?'\"]*(?:{SENSITIVE_PARAMETERS})[^\s=&?'\"]*=)[^\s'\",;:)]+",
+    re.IGNORECASE,  # a name ends at the next mark, so that the time does not grow with the number of marks in a long text
+)
+"""A parameter of a URL that names a secret, and all that follows it."""
 
 
 def shortened(text: str, most: int) -> str:

@@ -44,7 +44,7 @@ def print_plain_characters() -> None:
     codecs.register_error(HANDLER, _replacement)
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):  # closed, or replaced by what is no text file
-            stream.reconfigure(errors=HANDLER)  # type: ignore[union-attr]
+            stream.reconfigure(errors=HANDLER)  # type: ignore[union-attr]  # None, or no text file: suppressed
 
 
 def plain(character: str) -> str:

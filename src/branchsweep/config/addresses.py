@@ -11,12 +11,12 @@ import re
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote
 
-from branchsweep.errors import HIDDEN
+from branchsweep.errors import HIDDEN, SENSITIVE_PARAMETERS
 
 _FILE = re.compile(r"sqlite(\+\w+)?:///")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+")
 
-_SECRET_PARAMETER = re.compile(r"pass|pwd|token|secret|key|auth|user|sig|credential", re.IGNORECASE)
+_SECRET_PARAMETER = re.compile(SENSITIVE_PARAMETERS, re.IGNORECASE)
 """Parameters whose values are removed from the messages of libraries."""
 
 
