@@ -58,9 +58,13 @@ class ClusterWorkers:
     on_progress: Callable[[], None] = lambda: None
 
     def wait_for_workers(self) -> None:
-        """Wait until there is a worker on either node, and this was reported."""
+        """Wait until there is a worker on either node, this was reported, and no killed node counts as alive any more."""
         deadline = time.monotonic() + 180
-        while self.trainer._present != (2, 2) or self.trainer._reported_workers != self.trainer._workers_text():
+        while not (
+            self.trainer._present == (2, 2)
+            and self.trainer._reported_workers == self.trainer._workers_text()
+            and len(self.trainer._workers) == count_places(self.nodes.workers_config) == 2
+        ):
             assert time.monotonic() < deadline
             self.trainer._refresh_workers()
             time.sleep(0.1)
@@ -198,7 +202,7 @@ def test_a_worker_whose_process_is_stopped_is_replaced_with_the_same_results(
 ) -> None:
     """Both workers train, and then one of them does while the other one is idle."""
     monkeypatch.setattr(ray_worker_module, "SILENT_SECONDS", 3.0)
-    packed = long_populations(epochs=5000)
+    packed = long_populations()
     expected = dict(local_workers.train(PopulationQueue(packed), keep_weights=True))
     for populations in (packed, packed[:1]):
         cluster_workers.wait_for_workers()
@@ -222,6 +226,33 @@ def test_a_worker_whose_process_is_stopped_is_replaced_with_the_same_results(
         assert_all_equal(outcomes, {position: expected[position] for position in range(len(populations))})
         lost = [message for message in cluster_workers.messages if message.startswith("a worker on ")]
         assert len(lost) == 2, (stopped, cluster_workers.messages)
+
+
+def test_an_idle_worker_that_is_lost_is_replaced_before_it_is_given_a_population(
+    cluster_workers: ClusterWorkers, local_workers: LocalWorkers
+) -> None:
+    import ray
+
+    packed = long_populations()[:1]
+    cluster_workers.wait_for_workers()
+    cluster_workers.messages.clear()
+    lost: list[object] = []
+
+    def lose_the_idle_worker() -> None:
+        started = [worker for worker in cluster_workers.trainer._workers if worker.facts]
+        idle = [worker.actor for worker in started if packed[0].program not in worker.programs]
+        if not lost and idle:
+            lost.append(idle[0])
+            ray.kill(idle[0])
+
+    cluster_workers.on_progress = lose_the_idle_worker
+    try:
+        outcomes = dict(cluster_workers.trainer.train(PopulationQueue(packed), keep_weights=True))
+    finally:
+        cluster_workers.on_progress = lambda: None
+    assert_all_equal(outcomes, dict(local_workers.train(PopulationQueue(packed), keep_weights=True)))
+    assert lost and lost[0] not in {worker.actor for worker in cluster_workers.trainer._workers}
+    assert len([message for message in cluster_workers.messages if message.startswith("a worker on ")]) == 1
 
 
 def test_a_worker_with_many_programs_is_replaced(
@@ -255,6 +286,8 @@ def test_a_population_that_loses_every_worker_is_an_error(
             list(cluster_workers.trainer.train(PopulationQueue(long_populations())))
     finally:
         cluster_workers.on_progress = lambda: None
+        for worker in list(cluster_workers.trainer._workers):  # the next test would find those that were not missed yet
+            cluster_workers.trainer._stop_worker(worker)
     assert caught.value.where == "workers" and isinstance(caught.value.__cause__, LOST)
 
 
@@ -320,8 +353,8 @@ except BackendError as error:
     assert address in message and "ray start --head" in message
 
 
-def long_populations(epochs: int = 1000) -> list[Population]:
-    """Two of the same program, a second or two each for a thousand epochs."""
+def long_populations(epochs: int = 4000) -> list[Population]:
+    """Two of the same program, seconds each, so that something can happen to their workers meanwhile."""
     experiment = tiny_experiment(
         search={"driver": "random", "trials": 2, "batch": 2}, fit={"epochs": epochs}, pruning={"rungs": []}
     )

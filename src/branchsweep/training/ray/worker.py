@@ -31,6 +31,7 @@ class RayWorker:
         programs: What it has compiled.
         answer: A reference to what it has trained, by which it shows that it lives; None while none is requested.
         silent: Seconds for which it has not answered.
+        failure: The error that its last answer was, where its process had ended.
     """
 
     actor: Any
@@ -39,11 +40,14 @@ class RayWorker:
     programs: set[Program] = field(default_factory=set)
     answer: Any = None
     silent: float = 0.0
+    failure: Exception | None = None
 
     @property
-    def is_silent(self) -> bool:
-        """Whether it has not answered for so long that it is taken for lost."""
-        return self.silent > SILENT_SECONDS
+    def loss(self) -> Exception | None:
+        """The error by which it is lost: its process has ended, or has not answered for too long; None while it works."""
+        if self.failure is None and self.silent > SILENT_SECONDS:
+            return WorkerSilentError(f"it has not answered for {self.silent:.0f} s")
+        return self.failure
 
 
 @dataclass(slots=True, eq=False)
@@ -73,18 +77,3 @@ class Losses:
 
     times: int = 0
     reported: float = 0.0
-
-
-def silence_of(worker: RayWorker) -> WorkerSilentError:
-    """The error that a worker does not answer."""
-    return WorkerSilentError(f"it has not answered for {worker.silent:.0f} s")
-
-
-def require_answer(worker: RayWorker) -> None:
-    """Check that a worker answers.
-
-    Raises:
-        WorkerSilentError: It does not.
-    """
-    if worker.is_silent:
-        raise silence_of(worker)

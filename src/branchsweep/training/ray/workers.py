@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +22,6 @@ from typing import Any, Self
 import ray
 from ray.exceptions import (
     RayActorError,
-    RayError,
     RayTaskError,
 )
 
@@ -45,7 +43,7 @@ from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import LOST_WORKERS_ADVICE, NO_CALLBACKS, WorkerCallbacks, WorkerStatus
 from branchsweep.training.ray.actor import ActorFacts, WorkerActor, _write, library_versions, read_files
 from branchsweep.training.ray.cluster import connect, require_room, worker_places
-from branchsweep.training.ray.worker import LOST, Losses, RayTask, RayWorker, require_answer, silence_of
+from branchsweep.training.ray.worker import LOST, Losses, RayTask, RayWorker
 from branchsweep.training.resources import CPU, Device, Resources
 from branchsweep.training.scheduler import next_assignment
 
@@ -130,11 +128,10 @@ class RayWorkers:
             present = time.monotonic()
             self._wait([task.outcome for task in training])
             self._report_progress(training)
-            for task in [task for task in training if task.worker.is_silent or _is_ready(task.outcome)]:
+            for task in [task for task in training if task.worker.loss or _is_ready(task.outcome)]:
                 training.remove(task)
                 try:
-                    require_answer(task.worker)
-                    outcome: PopulationOutcome = ray.get(task.outcome)
+                    outcome: PopulationOutcome = _result(task.outcome, task.worker)
                 except LOST as loss:
                     times = lost.get(task.position, Losses()).times + 1
                     self._handle_loss(task.worker, loss, times)
@@ -152,8 +149,10 @@ class RayWorkers:
                 self._advance(task, float(sum(task.population.stops) - len(task.population.stops) * task.population.start))
                 yield task.position, outcome
 
-            for worker in [worker for worker in self._workers if worker.is_silent]:  # idle: it would be given a population
-                self._handle_loss(worker, silence_of(worker), 0)
+            busy = {task.worker for task in training}
+            for worker in [worker for worker in self._workers if worker not in busy]:  # it would be given a population
+                if worker.loss:
+                    self._handle_loss(worker, worker.loss, 0)
 
     def export(self, folder: Path, model: ExportedModel) -> None:
         """Have a worker write lanes that were trained on all rows as one model; its files land here."""
@@ -180,11 +179,10 @@ class RayWorkers:
                 continue
             try:
                 reference = getattr(idle[0].actor, method).remote(*arguments)
-                while not _is_ready(reference):
+                while not (_is_ready(reference) or idle[0].loss):
                     self._wait([reference])
                     self._report_progress([])
-                    require_answer(idle[0])
-                return ray.get(reference)
+                return _result(reference, idle[0])
             except LOST as loss:
                 losses, began = losses + 1, time.monotonic()
                 self._handle_loss(idle[0], loss, losses)
@@ -344,11 +342,14 @@ class RayWorkers:
                 worker.answer = worker.actor.trained.remote()
             elif _is_ready(worker.answer):
                 reference, worker.answer, worker.silent = worker.answer, None, 0.0
-                with suppress(RayError):  # the outcome will say more
+                try:
                     ticket, lane_epochs = ray.get(reference)
-                    task = by_worker.get(worker)
-                    if task and ticket == task.ticket:
-                        self._advance(task, lane_epochs)
+                except LOST as loss:
+                    worker.failure = loss
+                    continue
+                task = by_worker.get(worker)
+                if task and ticket == task.ticket:
+                    self._advance(task, lane_epochs)
             else:
                 worker.silent += passed
 
@@ -383,6 +384,13 @@ def device_mismatch(host: str, device: Device, others: Device) -> str:
 def _is_ready(reference: Any) -> bool:
     there, _ = ray.wait([reference], timeout=0)
     return bool(there)
+
+
+def _result(reference: Any, worker: RayWorker) -> Any:
+    """What a call of a worker has returned; where it is not there yet, the worker was lost, and that is raised."""
+    if worker.loss and not _is_ready(reference):
+        raise worker.loss
+    return ray.get(reference)
 
 
 def _cause(error: RayTaskError) -> BaseException:
