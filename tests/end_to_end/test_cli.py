@@ -419,8 +419,9 @@ def test_show_reads_what_mlflow_reads(finished: tuple[Workspace, dict[str, Any],
 
 
 def test_a_trial_is_replayed_to_the_last_digit(finished: tuple[Workspace, dict[str, Any], str]) -> None:
-    """From what is recorded, without the files of the experiment."""
+    """From what is recorded, without the files of the experiment, in whatever folder the command runs."""
     workspace, _, _ = finished
+    assert workspace.runs("sweep")[0].data.tags["branchsweep.data_location"] == str(workspace.folder / "plant.csv")
     complete = next(run for run in workspace.runs("trial") if run.data.tags["branchsweep.status"] == "COMPLETE")
     out, err = workspace.run("replay", complete.info.run_id[:12], "--workers", "1", "--tolerance", "0", "--json")
     data = json.loads(out)
@@ -431,14 +432,20 @@ def test_a_trial_is_replayed_to_the_last_digit(finished: tuple[Workspace, dict[s
     assert err, "progress is on standard error"
 
 
-def test_a_replay_on_another_table_is_not_comparable(finished: tuple[Workspace, dict[str, Any], str]) -> None:
-    workspace, _, _ = finished
+@pytest.mark.parametrize("command", [("replay", "three", "--trial", "0"), ("promote", "three")])
+def test_another_table_than_the_recorded_one_is_refused_before_training(
+    finished: tuple[Workspace, dict[str, Any], str], command: tuple[str, ...]
+) -> None:
+    workspace, summary, _ = finished
     pd.read_csv(workspace.folder / "plant.csv").iloc[:200].to_csv(workspace.folder / "shorter.csv", index=False)
-    arguments = ("replay", "three", "--trial", "0", "--workers", "1", "--data", "shorter.csv", "--json")
-    out, _ = workspace.run(*arguments, exit_code=1)
-    data = json.loads(out)
-    assert (data["agreement"], data["differences"]) == ("not comparable", ["data_digest", "split_digest"])
-    assert len(workspace.runs("trial")) == 12  # a replay records nothing
+    message = workspace.error(*command, "--data", "shorter.csv")
+    assert "shorter.csv" in message and summary["data"]["digest"] in message and "--data" in message
+    recorded = workspace.folder / "plant.csv"
+    recorded.rename(workspace.folder / "moved.csv")
+    try:
+        assert workspace.error(*command).startswith("--data: ")
+    finally:
+        (workspace.folder / "moved.csv").rename(recorded)
 
 
 def test_a_sweep_is_exported_as_an_optuna_study(finished: tuple[Workspace, dict[str, Any], str]) -> None:

@@ -186,25 +186,6 @@ def test_other_versions_are_named_as_differences(recorded_sweep: RecordedTinySwe
     assert str(outcome.differences[0]) in outcome.sentence
 
 
-def test_a_replay_on_another_table_is_trained_and_never_agrees(recorded_sweep: RecordedTinySweep) -> None:
-    result = recorded_sweep.first(Status.COMPLETE)
-    outcome, trainer = recorded_sweep.replay(result, tiny_table(noise=0.5, digest="t2"))
-    assert trainer.epochs == 3 * 6
-    assert outcome.agreement is Agreement.NOT_COMPARABLE and not outcome.agrees
-    assert [fact.name for fact in outcome.differences] == ["data_digest", "split_digest"]
-    assert str(outcome.differences[0]) in outcome.sentence and str(outcome.differences[1]) not in outcome.sentence
-    renamed, _ = recorded_sweep.replay(result, tiny_table(digest="t2"))
-    assert renamed.gap == 0.0 and not renamed.agrees
-    assert renamed.agreement is Agreement.NOT_COMPARABLE
-
-
-def test_the_same_rows_in_another_order_are_another_split(recorded_sweep: RecordedTinySweep) -> None:
-    table = tiny_table()
-    outcome, _ = recorded_sweep.replay(recorded_sweep.first(Status.COMPLETE), replace(table, x=table.x[::-1], y=table.y[::-1]))
-    assert [fact.name for fact in outcome.differences] == ["split_digest"]
-    assert outcome.agreement is Agreement.NOT_COMPARABLE and str(outcome.differences[0]) in outcome.sentence
-
-
 def test_a_replay_uses_the_recorded_rungs_rather_than_those_of_the_experiment(recorded_sweep: RecordedTinySweep) -> None:
     other_rungs = tiny_experiment(fit={"epochs": 6}, pruning={"rungs": [2, 4]})
     table = tiny_table()

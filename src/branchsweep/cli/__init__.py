@@ -6,7 +6,8 @@ which has `run`, then `context`, which opens the table, the workers and the stor
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +16,7 @@ from branchsweep.cli.comparisons import compare
 from branchsweep.cli.context import deprecated_keys_as_notes
 from branchsweep.cli.experiments import data, draw, schema, space
 from branchsweep.cli.failures import ends_with_one_message
+from branchsweep.cli.help_texts import epilog
 from branchsweep.cli.models import export, history, predict, rollback
 from branchsweep.cli.output import flush_output
 from branchsweep.cli.plain_characters import print_plain_characters
@@ -27,18 +29,17 @@ app = typer.Typer(
     name="branchsweep",
     help="Hyperparameter sweeps for branched multi-output Keras networks: hundreds of trials at once, every one in MLflow.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
 )
 
-COMMANDS = (
-    *(run, compare, show, report, replay, promote),
-    *(data, space, draw, schema),
-    *(predict, export, history, rollback),
-    *(export_study, ui),
-)
-"""In the order of `--help`: sweeps, experiment files, registered models, other tools."""
+COMMANDS: Mapping[str, Sequence[Callable[..., Any]]] = {
+    "Sweeps and comparisons": (run, compare, show, report, replay, promote),
+    "Experiment files": (data, space, draw, schema),
+    "Registered models": (predict, export, history, rollback),
+    "Other tools": (ui, export_study),
+}
+"""The commands by their group in `--help`, in its order."""
 
 
 def main() -> None:
@@ -66,5 +67,7 @@ def _options(
     pass
 
 
-for command in COMMANDS:
-    app.command()(command)
+for group, commands in COMMANDS.items():
+    for command in commands:
+        name = command.__name__.replace("_", "-")
+        app.command(name, rich_help_panel=group, epilog=epilog(name))(command)

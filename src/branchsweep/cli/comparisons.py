@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from branchsweep.cli.context import all_overrides, handle_interrupt, open_session, require_parent_folder, resolve_workers
+from branchsweep.cli.help_texts import EXECUTION_OPTIONS, EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
 from branchsweep.cli.options import INTERRUPTED_MESSAGE, AsJson, DataPath, Overrides, RequireReal, TrackingUri, WorkersOption
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.reporting.text.literal_console import LiteralConsole
@@ -21,15 +22,31 @@ def compare(
     require_real: RequireReal = False,
     overrides: Overrides = None,
     tracking_uri: TrackingUri = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The seed of the comparison.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", rich_help_panel=EXPERIMENT_OPTIONS, min=0, help="The seed of the comparison.")
+    ] = None,
     workers: WorkersOption = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="For a first look: few trials and epochs; the result says what was cut.")
+        bool,
+        typer.Option(
+            "--quick",
+            rich_help_panel=EXECUTION_OPTIONS,
+            help="For a first look: few trials and epochs; the result says what was cut.",
+        ),
     ] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start again, even if this comparison is recorded.")] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", rich_help_panel=EXECUTION_OPTIONS, help="Start again, even if this comparison is recorded."),
+    ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="PATH", help="Also write the report to this path, as one HTML file."),
+        typer.Option(
+            "-o",
+            "--output",
+            rich_help_panel=OUTPUT_OPTIONS,
+            metavar="PATH",
+            help="Also write the report to this path, as one HTML file.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from branchsweep.cli.context import open_session
+from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
 from branchsweep.cli.options import AsJson, DataPath, ExperimentPath, Overrides, RequireReal
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.errors import ConfigError, UserError
@@ -47,7 +48,14 @@ def space(
         int, typer.Option("--samples", min=0, max=MAX_SAMPLES, help="Number of networks to sample at random.")
     ] = 3,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of the samples; default: the experiment's.")
+        int | None,
+        typer.Option(
+            "--seed",
+            rich_help_panel=EXPERIMENT_OPTIONS,
+            min=0,
+            max=2**32 - 1,
+            help="Seed of the samples; default: the experiment's.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -90,7 +98,13 @@ def draw(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="PATH", help="Write an image with Keras and Graphviz: .png, .svg or .pdf."),
+        typer.Option(
+            "-o",
+            "--output",
+            rich_help_panel=OUTPUT_OPTIONS,
+            metavar="PATH",
+            help="Write an image with Keras and Graphviz: .png, .svg or .pdf.",
+        ),
     ] = None,
 ) -> None:
     """Draw the networks that an experiment names: its initial trials, or else its fixed values and defaults.
@@ -135,7 +149,7 @@ def _draw_into(output: Path, architecture: Architecture, inputs: Sequence[str]) 
 def schema(
     kind: Annotated[
         Literal["experiment", "space", "comparison"],
-        typer.Argument(metavar="experiment|space|comparison", help="The kind of file."),
+        typer.Argument(metavar="KIND", help="The kind of file: experiment, space or comparison."),
     ] = "experiment",
 ) -> None:
     """Print the JSON Schema of the YAML files, with which editors complete and check them."""

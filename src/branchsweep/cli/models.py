@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from branchsweep.cli.context import require_parent_folder
+from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
 from branchsweep.cli.options import AsJson, Model, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.errors import UserError
@@ -19,9 +20,17 @@ from branchsweep.reporting.text.literal_console import LiteralConsole
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A registered model, such as models:/ccpp-branched@champion.")],
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="An xlsx, csv or parquet file with the input columns.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="Path to write: .csv, .xlsx or .parquet.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", rich_help_panel=OUTPUT_OPTIONS, metavar="PATH", help="Path to write: .csv, .xlsx or .parquet."
+        ),
+    ],
     sheet: Annotated[
-        str | None, typer.Option("--sheet", help="The sheet of an xlsx file, by name or by position from 0.")
+        str | None,
+        typer.Option(
+            "--sheet", rich_help_panel=EXPERIMENT_OPTIONS, help="The sheet of an xlsx file, by name or by position from 0."
+        ),
     ] = None,
     warn: Annotated[
         bool,
@@ -66,7 +75,12 @@ def export(
         Literal["keras", "code"],
         typer.Option("--format", help="keras: the trained network; code: a script that trains it again in plain Keras."),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="Path to write: .keras, or .py for code.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", rich_help_panel=OUTPUT_OPTIONS, metavar="PATH", help="Path to write: .keras, or .py for code."
+        ),
+    ],
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write a registered model as a Keras file, or as a script that trains it again in plain Keras.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from branchsweep.cli.help_texts import EXECUTION_OPTIONS, EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
 from branchsweep.config.addresses import Address
 
 INTERRUPTED = 130
@@ -16,21 +17,37 @@ INTERRUPTED_MESSAGE = "stopped. What has finished is recorded: run the same comm
 
 ExperimentPath = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="A YAML file, such as experiments/branched.yaml.")]
 
-DataPath = Annotated[Path | None, typer.Option("--data", metavar="PATH", help="Read this table instead of the experiment's.")]
+DataPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", rich_help_panel=EXPERIMENT_OPTIONS, metavar="PATH", help="Read this table instead of the experiment's."
+    ),
+]
 
 RequireReal = Annotated[
-    bool, typer.Option("--require-real", help="Fail rather than use the synthetic stand-in for the built-in table.")
+    bool,
+    typer.Option(
+        "--require-real",
+        rich_help_panel=EXPERIMENT_OPTIONS,
+        help="Fail rather than use the synthetic stand-in for the built-in table.",
+    ),
 ]
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the experiment, such as fit.epochs=20. Repeatable."),
+    typer.Option(
+        "--set",
+        rich_help_panel=EXPERIMENT_OPTIONS,
+        metavar="KEY=VALUE",
+        help="Change one value of the experiment, such as fit.epochs=20. Repeatable.",
+    ),
 ]
 
 TrackingUri = Annotated[
     Address | None,
     typer.Option(
         "--tracking-uri",
+        rich_help_panel=OUTPUT_OPTIONS,
         metavar="URI",
         parser=Address,
         help="MLflow's tracking URI; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.",
@@ -41,6 +58,7 @@ WorkersOption = Annotated[
     str | None,
     typer.Option(
         "--workers",
+        rich_help_panel=EXECUTION_OPTIONS,
         metavar="N|ray|ADDRESS",
         help="Number of worker processes, one core each; or ray for a Ray cluster on this machine, or ray://HOST:PORT. "
         "Default: the experiment's, else one process per GPU that TensorFlow sees, or one per core where it sees none.",
@@ -49,4 +67,7 @@ WorkersOption = Annotated[
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A registered model's name, such as ccpp-branched.")]
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", rich_help_panel=OUTPUT_OPTIONS, help="Print one JSON object on standard output, and nothing else."),
+]

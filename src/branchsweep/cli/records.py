@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from branchsweep.cli.context import require_parent_folder, write_files
+from branchsweep.cli.help_texts import OUTPUT_OPTIONS
 from branchsweep.cli.options import AsJson, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.config.addresses import Address
@@ -28,10 +29,10 @@ MOST_TRIALS = 20
 
 def show(
     sweep: Annotated[
-        str, typer.Argument(metavar="[SWEEP]", help="A sweep's or comparison's name or run id; default: list all.")
+        str, typer.Argument(metavar="SWEEP", help="A sweep's or comparison's name or run id; default: list all.")
     ] = "",
     trial: Annotated[
-        int | None, typer.Argument(metavar="[TRIAL]", min=0, help="The number of a trial; default: the best trials.")
+        int | None, typer.Argument(metavar="TRIAL", min=0, help="The number of a trial; default: the best trials.")
     ] = None,
     sort: Annotated[
         str | None,
@@ -134,7 +135,13 @@ def report(
     sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name or run id.")],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="PATH", help="A path that ends in .html for the page alone, or a folder."),
+        typer.Option(
+            "-o",
+            "--output",
+            rich_help_panel=OUTPUT_OPTIONS,
+            metavar="PATH",
+            help="A path that ends in .html for the page alone, or a folder.",
+        ),
     ] = Path("report.html"),
     tracking_uri: TrackingUri = None,
 ) -> None:

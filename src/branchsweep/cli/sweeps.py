@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from branchsweep.cli.context import all_overrides, handle_interrupt, open_session, resolve_workers
+from branchsweep.cli.help_texts import EXECUTION_OPTIONS, EXPERIMENT_OPTIONS
 from branchsweep.cli.options import (
     INTERRUPTED_MESSAGE,
     AsJson,
@@ -24,18 +25,32 @@ from branchsweep.reporting.text.literal_console import LiteralConsole
 
 def run(
     experiment: ExperimentPath,
-    trials: Annotated[int | None, typer.Option("--trials", min=1, help="Number of trials (search.trials).")] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option("--trials", rich_help_panel=EXPERIMENT_OPTIONS, min=1, help="Number of trials (search.trials)."),
+    ] = None,
     data: DataPath = None,
     require_real: RequireReal = False,
     overrides: Overrides = None,
     tracking_uri: TrackingUri = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The seed of the experiment.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", rich_help_panel=EXPERIMENT_OPTIONS, min=0, help="The seed of the experiment.")
+    ] = None,
     workers: WorkersOption = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start again, even if this sweep is recorded.")] = False,
-    take_over: Annotated[
-        bool, typer.Option("--take-over", help="Resume this sweep even if another process runs it; that process then stops.")
+    fresh: Annotated[
+        bool, typer.Option("--fresh", rich_help_panel=EXECUTION_OPTIONS, help="Start again, even if this sweep is recorded.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be trained, and exit.")] = False,
+    take_over: Annotated[
+        bool,
+        typer.Option(
+            "--take-over",
+            rich_help_panel=EXECUTION_OPTIONS,
+            help="Resume this sweep even if another process runs it; that process then stops.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", rich_help_panel=EXECUTION_OPTIONS, help="Print what would be trained, and exit.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run or resume a sweep: search, confirm and refit the best trial, compare it with baselines, register the model."""
@@ -67,7 +82,9 @@ def run(
 def promote(
     sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name or run id.")],
     trial: Annotated[int | None, typer.Option("--trial", min=0, help="Confirm this trial; default: the best few.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Confirm and decide, but register nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", rich_help_panel=EXECUTION_OPTIONS, help="Confirm and decide, but register nothing.")
+    ] = False,
     model: Annotated[
         str | None, typer.Option("--model", help="Name of the registered model; default: the experiment's.")
     ] = None,

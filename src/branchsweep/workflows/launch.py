@@ -13,11 +13,12 @@ from branchsweep.config.comparison import Comparison
 from branchsweep.config.config_model import NAME
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.promotion import Promotion
+from branchsweep.config.sections.table import POWER_PLANT_TABLE
 from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.halves import split_halves
 from branchsweep.data.training_rows import training_rows
-from branchsweep.errors import ConfigError, UserError
+from branchsweep.errors import ConfigError, DataError, UserError
 from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.runtime import check_can_write
@@ -134,8 +135,7 @@ def launch_promotion(sweep: str, session: Session, request: PromotionRequest) ->
     if experiment.promotion is None:
         raise UserError(f"the sweep {name} names no registered model: give a name with --model NAME", where="promotion.model")
     _check_places(session)
-    dataset, split = load_rows(experiment, session)
-    _require_same_rows(recorded, dataset, split)
+    dataset, split = _load_recorded_rows(recorded, experiment, session)
     with open_training(training_rows(dataset, split), session) as training:
         reporter = session.reporter(training.progress.on_message)
         context = SweepContext(experiment, dataset, split, training, tracking, reporter)
@@ -153,7 +153,7 @@ def launch_replay(run: str, session: Session, trial: int | None = None, toleranc
         tolerance: The largest difference of scores that counts as agreement.
 
     Raises:
-        UserError: There is no such trial, or its table cannot be read.
+        UserError: There is no such trial, or its table cannot be read or has changed.
     """
     if trial is None:
         recorded, number = open_recorded_trial(session.tracking_uri, run)
@@ -162,7 +162,7 @@ def launch_replay(run: str, session: Session, trial: int | None = None, toleranc
     sweep = _recorded_sweep(recorded)
     found = find_trial(sweep.results, number, sweep_label(recorded))
     check_recorded_params(sweep.experiment, [found], sweep_label(recorded))
-    dataset, split = load_rows(sweep.experiment, session)
+    dataset, split = _load_recorded_rows(recorded, sweep.experiment, session)
     with open_training(training_rows(dataset, split), session) as training:
         return replay(sweep, number, dataset, training, tolerance)
 
@@ -250,13 +250,26 @@ def _recorded_experiment(recorded: SweepArchive) -> Experiment:
     return parse_recorded_experiment(recorded.sweep.yaml, sweep_label(recorded))
 
 
-def _require_same_rows(recorded: SweepArchive, dataset: Dataset, split: Split) -> None:
-    """Raise UserError unless the table and its split are those of the sweep."""
-    sweep = recorded.sweep
-    for part, before, digest in (("table", sweep.table.digest, dataset.digest), ("split", sweep.split_digest, split.digest)):
+def _load_recorded_rows(recorded: SweepArchive, experiment: Experiment, session: Session) -> tuple[Dataset, Split]:
+    """The table of a recorded sweep and its split: from the session's table, else from where the sweep read it.
+
+    Raises:
+        UserError: The table is not there, or it or its split differs from that of the sweep.
+    """
+    table, label, source = recorded.sweep.table, sweep_label(recorded), experiment.table.source
+    if session.data is None and table.source == "file":
+        if (location := Path(table.location)).is_file():
+            session = replace(session, data=location)
+        elif source != POWER_PLANT_TABLE and not Path(source).is_file():  # a record of an earlier version has a relative path
+            message = f"the {label} read its table from {table.location}, and there is no such file now"
+            raise DataError(f"{message}: give its present path with --data PATH", "--data")
+    dataset, split = load_rows(experiment, session)
+    for part, before, digest in (("table", table.digest, dataset.digest), ("split", recorded.sweep.split_digest, split.digest)):
         if before != digest:
-            message = f"the {part} differs from that of the sweep {sweep.name} (digest {digest}, recorded: {before or 'none'})"
-            raise UserError(f"{message}: give the table of the sweep with --data")
+            digests = f"digest {digest}, recorded: {before or 'none'}"
+            message = f"the {part} of {dataset.location} differs from that of the {label} ({digests})"
+            raise UserError(f"{message}: give the table of the sweep with --data PATH")
+    return dataset, split
 
 
 def _warm_start(experiment: Experiment, dataset: Dataset, session: Session) -> list[Result]:

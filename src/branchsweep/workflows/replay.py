@@ -44,12 +44,10 @@ def replay(
 ) -> Replay:
     """Trains a recorded trial again, and compares its scores with the recorded ones.
 
-    A table that is not the recorded one is no error: how much a score changes with the data is worth knowing, too.
-
     Args:
         sweep: The sweep.
         number: The trial's.
-        dataset: The table as it is now.
+        dataset: The recorded table.
         training: Trains lanes on the training rows of this table.
         tolerance: By how much scores may differ; 0 for none.
 

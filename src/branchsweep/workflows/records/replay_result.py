@@ -24,7 +24,6 @@ class Agreement(StrEnum):
     EQUAL = "equal"
     WITHIN = "within tolerance"
     DIFFERS = "differs"
-    NOT_COMPARABLE = "not comparable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class EnvironmentFact:
 
     @property
     def decides(self) -> bool:
-        """Whether scores cannot be compared where the values differ."""
+        """Whether it decides scores by itself, so that it is shown even where both values are equal."""
         return self.name in {DATA_DIGEST, SPLIT_DIGEST, SEED}
 
     @property
@@ -64,9 +63,6 @@ class EnvironmentFact:
 
     def __str__(self) -> str:
         then, now = self.values
-        if self.name.endswith("_digest"):
-            what = "table" if self.name == DATA_DIGEST else "split"
-            return f"another {what} (digest {then} then, {now} now)"
         return f"{self.label} {then} then, {now} now"
 
 
@@ -169,9 +165,7 @@ class Replay:
 
     @property
     def agreement(self) -> Agreement:
-        """Scores on another table or split, or from another seed, never agree, however near they are."""
-        if any(fact.decides for fact in self.differences):
-            return Agreement.NOT_COMPARABLE
+        """How near the two scores are."""
         if self._ended_otherwise:
             return Agreement.DIFFERS
         if not self.gap and self.recorded.epochs == self.replayed.epochs:
@@ -196,7 +190,7 @@ class Replay:
     @property
     def sentence(self) -> str:
         """The agreement in one sentence."""
-        causes = ", ".join(str(fact) for fact in self.differences if fact.name != SPLIT_DIGEST or not self._is_of_another_table)
+        causes = ", ".join(str(fact) for fact in self.differences)
         trained = f"trial {self.trial.number} replayed{self._how_far}"
         match self.agreement:
             case Agreement.EQUAL:
@@ -206,8 +200,6 @@ class Replay:
             case Agreement.DIFFERS:
                 unknown = "nothing that is recorded differs; the processor, which is not recorded, may"
                 return f"{trained}: {self._apart}: {causes or unknown}"
-            case Agreement.NOT_COMPARABLE:
-                return f"{trained}: not comparable ({self._apart}): {causes}"
 
     def to_json(self) -> str:
         """One JSON object; null where there is no number."""
@@ -259,7 +251,3 @@ class Replay:
         if self.recorded.status is Status.PRUNED:
             return f" to epoch {max(self.recorded.rungs)}, where it was pruned"
         return " until it failed" if self.recorded.status is self.replayed.status is Status.FAILED else ""
-
-    @property
-    def _is_of_another_table(self) -> bool:
-        return any(fact.name == DATA_DIGEST for fact in self.differences)

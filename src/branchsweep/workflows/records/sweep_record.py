@@ -81,7 +81,7 @@ def new_sweep_record(
         objective=experiment.objective,
         table=TableRecord(
             source=dataset.source,
-            location=dataset.location,
+            location=str(dataset.path.resolve()) if dataset.source == "file" and dataset.path else dataset.location,
             digest=dataset.digest,
             rows=dataset.rows,
             name=Path(experiment.table.source).name + " (stand-in)" * dataset.is_synthetic,
