@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +16,6 @@ import branchsweep
 from branchsweep import Comparison, Experiment, SweepResult, UserError
 from branchsweep.config.addresses import Address
 from branchsweep.tracking.open import load_predictor
-
-(README_LINES,) = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text("utf-8"), re.DOTALL)
 
 NAMES = {
     *("Comparison", "ComparisonResult", "Experiment", "Model", "SweepResult", "UserError"),
@@ -63,21 +60,6 @@ def test_importing_the_package_loads_no_library() -> None:
     code = f"import sys, branchsweep; print(*sorted(sys.modules.keys() & {set(HEAVY)!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
-
-
-def test_the_lines_of_the_readme_run_a_sweep_and_predict(tmp_path: Path) -> None:
-    """Eight lines in a script without `if __name__ == "__main__"`, as people write them first."""
-    script = tmp_path / "first.py"
-    script.write_text(
-        README_LINES,
-        encoding="utf-8",
-    )
-    boiler().to_csv(tmp_path / "boiler.csv", index=False)
-    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    first, second = done.stdout.splitlines()
-    assert "trunk.depth" in first and "r2/mean" in first
-    assert second == "(200, 2)"
 
 
 @pytest.fixture(scope="module")
