@@ -23,7 +23,7 @@ import requests
 from branchsweep.config.addresses import Address
 from branchsweep.config.experiment import Experiment
 from branchsweep.data import power_plant, synthetic_table
-from branchsweep.data.dataset import Dataset
+from branchsweep.data.dataset import Dataset, is_synthetic
 from branchsweep.data.download import DownloadOptions, download_table, unpack_table
 from branchsweep.data.loading import load_dataset
 from branchsweep.data.power_plant import FILE_NAME
@@ -378,7 +378,8 @@ def test_a_cache_that_cannot_be_written_is_warned_of_before_the_download(
 def test_without_the_table_the_synthetic_one_is_used_with_a_warning() -> None:
     messages: list[str] = []
     dataset = load_dataset(experiment(), on_message=messages.append)
-    assert (dataset.source, dataset.is_synthetic, dataset.rows) == ("stand-in", True, power_plant.ROWS)
+    assert (dataset.source, dataset.is_synthetic, dataset.rows) == ("synthetic", True, power_plant.ROWS)
+    assert is_synthetic("stand-in"), "its name in records of earlier versions"
     assert str(synthetic_table.SEED) in dataset.location
     url = "http://127.0.0.1:9/nobody-listens-here.zip"
     assert dataset.warnings[0].startswith("SYNTHETIC DATA")

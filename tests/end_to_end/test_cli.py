@@ -678,10 +678,10 @@ def test_the_command_line_overrides_the_experiments_workers() -> None:
 
 
 def test_data_names_the_table_and_warns_of_synthetic_data(tmp_path: Path) -> None:
-    """Without network and file the built-in table is the synthetic stand-in, unless `--require-real` is given."""
+    """Without network and file the built-in table is the synthetic table, unless `--require-real` is given."""
     workspace = Workspace(tmp_path)
     out, err = workspace.run("data", str(ROOT / "experiments" / "branched.yaml"))
-    assert "9,568" in out and "stand-in" in out
+    assert "9,568" in out and "synthetic" in out
     assert "warning: SYNTHETIC DATA" in err
     message = workspace.error("data", str(ROOT / "experiments" / "branched.yaml"), "--require-real")
     assert message.startswith("--require-real: ")

@@ -122,7 +122,7 @@ def test_description_of_a_single_network_counts_no_members() -> None:
 
 
 def test_description_of_a_sweep_on_synthetic_data_has_the_warning_in_bold() -> None:
-    assert SYNTHETIC_DATA_WARNING in bold(description_of(data={"source": "stand-in", "location": "nowhere", "rows": 9}))
+    assert SYNTHETIC_DATA_WARNING in bold(description_of(data={"source": "synthetic", "location": "nowhere", "rows": 9}))
 
 
 def test_description_has_why_a_challenger_was_not_promoted() -> None:

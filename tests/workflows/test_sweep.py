@@ -429,8 +429,8 @@ def test_a_sweep_record_describes_the_space_the_table_and_the_environment() -> N
     assert json.loads(record.files["environment.json"])["device"] == record.environment["device"] == "processor"
     on_gpu = new_sweep_record(sweep.experiment, sweep.dataset, sweep.split, device=Device("gpu", 2**34, "Tesla T4"))
     assert (on_gpu.key, on_gpu.environment["device"]) == (record.key, "Tesla T4"), "where it is trained makes it no other sweep"
-    stand_in = new_sweep_record(sweep.experiment, replace(sweep.dataset, source="stand-in"), sweep.split).table
-    assert stand_in.name == "tiny.csv (stand-in)"
+    synthetic = new_sweep_record(sweep.experiment, replace(sweep.dataset, source="synthetic"), sweep.split).table
+    assert synthetic.name == "tiny.csv (synthetic)"
 
 
 def test_the_description_of_a_sweep_has_the_best_five_trials(experiment: Experiment) -> None:
@@ -555,10 +555,10 @@ def test_the_key_of_a_sweep_depends_on_what_its_scores_depend_on(experiment: Exp
     assert key(experiment, replace(sweep.dataset, digest="t2")) != key(experiment)
 
 
-def test_a_stand_in_registers_under_another_name() -> None:
+def test_a_synthetic_registers_under_another_name() -> None:
     experiment = tiny_experiment()
     assert model_name(experiment, tiny_table()) == "tiny"
-    assert model_name(experiment, replace(tiny_table(), source="stand-in")) == "tiny-stand-in"
+    assert model_name(experiment, replace(tiny_table(), source="synthetic")) == "tiny-synthetic"
 
 
 class TestPromotion:

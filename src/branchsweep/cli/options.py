@@ -29,7 +29,7 @@ RequireReal = Annotated[
     typer.Option(
         "--require-real",
         rich_help_panel=EXPERIMENT_OPTIONS,
-        help="Fail rather than use the synthetic stand-in for the built-in table.",
+        help="Fail rather than use the synthetic table where the built-in one cannot be had.",
     ),
 ]
 

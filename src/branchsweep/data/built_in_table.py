@@ -130,7 +130,7 @@ def _find_table(
         on_message(f"downloading the power-plant table from {url}")
         download_table(url, cached, reader.difference, download)
     except DownloadError as error:
-        return _FoundTable("stand-in", None, str(error))
+        return _FoundTable("synthetic", None, str(error))
     return _FoundTable("download", cached, str(url))
 
 
@@ -166,4 +166,4 @@ def _synthetic_table(reason: str, require_real: bool) -> SourceTable:
         f" the table's published description: good for trying things out, not for conclusions about the plant. For the real"
         f" ones, {remedy}."
     )
-    return SourceTable(frame, "stand-in", f"the synthetic table (seed {SEED})", None, (warning,))
+    return SourceTable(frame, "synthetic", f"the synthetic table (seed {SEED})", None, (warning,))

@@ -17,8 +17,13 @@ Positions = NDArray[np.intp]
 
 Array = TypeVar("Array", Floats, Positions)
 
-TableSource = Literal["file", "cache", "download", "dataframe", "stand-in"]
-"""Where rows come from. The synthetic table is called `stand-in`, as in the tags of older sweeps."""
+TableSource = Literal["file", "cache", "download", "dataframe", "synthetic"]
+"""Where rows come from."""
+
+
+def is_synthetic(source: object) -> bool:
+    """Whether a recorded source is the synthetic table, which records of earlier versions call `stand-in`."""
+    return source in {"synthetic", "stand-in"}
 
 
 HalvesSource = Literal["sheets", "shuffles"]
@@ -61,7 +66,7 @@ class Dataset:
     @property
     def is_synthetic(self) -> bool:
         """Whether the rows are generated instead of measured."""
-        return self.source == "stand-in"
+        return is_synthetic(self.source)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

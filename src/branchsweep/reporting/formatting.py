@@ -12,7 +12,7 @@ VERDICT_MARKS = {"gains": "▲", "loses": "▼", "equal": "=", "undecided": "?"}
 
 
 SYNTHETIC_DATA_WARNING = "These scores are of the built-in synthetic table, not of measured data."
-"""Shown wherever the results of a sweep or a comparison on the synthetic stand-in are shown."""
+"""Shown wherever the results of a sweep or a comparison on the synthetic table are shown."""
 
 
 def format_param(param: ParamValue) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.metric_names import common_metric
+from branchsweep.data.dataset import is_synthetic
 from branchsweep.metrics.names import BEST, label
 from branchsweep.reporting.escaping import escape_markdown
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, format_mean_score, promotion_outcome
@@ -54,7 +55,7 @@ def finished_description(report: SweepReport, links: TrackingLinks, files: Seque
     """
     result, question, best = report.summary, report.experiment.question, report.best
     lines = [f"**{escape_markdown(question)}**", ""] if question else []
-    if result.data["source"] == "stand-in":
+    if is_synthetic(result.data["source"]):
         lines += [f"**{SYNTHETIC_DATA_WARNING}**", ""]
     lines += [_answer(result, links), ""]
     if best:

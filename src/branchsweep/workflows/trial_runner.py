@@ -287,7 +287,7 @@ def _pruning_decisions(
         rank = 1 + ranking.index(candidate.trial.number)
         if candidate.trial.known in bounding or rank <= survivors:
             return None, ""
-        return EndCause.PRUNED, f"pruned at {rung}: rank {rank} of {len(ranking)}, {survivors} went on"
+        return EndCause.PRUNED, f"pruned at {rung}: rank {rank} of {len(ranking)}; the best {survivors} continued"
 
     in_order = sorted(candidates, key=lambda candidate: candidate.trial.number)
     return [(candidate, *decision(candidate)) for candidate in in_order]

@@ -143,7 +143,7 @@ def test_page_has_scores_and_differences_in_the_row_of_each_contestant() -> None
 
 
 def test_page_text_and_markdown_warn_of_synthetic_data() -> None:
-    result = replace(example_comparison(), data={**example_comparison().data, "source": "stand-in"})
+    result = replace(example_comparison(), data={**example_comparison().data, "source": "synthetic"})
     for text in (render_comparison_page(result, "", ""), rendered(result), exports.comparison_markdown(result)):
         assert SYNTHETIC_DATA_WARNING in text
 

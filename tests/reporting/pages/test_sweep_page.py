@@ -196,7 +196,7 @@ def test_headline_has_the_test_scores_of_the_model_and_of_baselines() -> None:
 
 
 def test_synthetic_data_is_reported_first() -> None:
-    report, _ = finished_sweep(replace(example_table(2), source="stand-in", warnings=(SYNTHETIC_TABLE,)))
+    report, _ = finished_sweep(replace(example_table(2), source="synthetic", warnings=(SYNTHETIC_TABLE,)))
     text, headline = Page(report_page(report)).text, answer_sentence(report)
     assert "synthetic" in headline
     first_of_the_facts = "training time"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from branchsweep.data.dataset import is_synthetic
 from branchsweep.data.spreadsheets import csv_text
 from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.comparison_result import ComparisonResult, PairwiseDifference
@@ -78,7 +79,7 @@ def comparison_markdown(result: ComparisonResult) -> str:
         parts.append(" ".join([f"**{escape_markdown(result.conclusions[0])}**", *map(escape_markdown, result.conclusions[1:])]))
     if result.cuts:
         parts.append(f"**{escape_markdown(quick_sentence(result.cuts))}**")
-    if result.data["source"] == "stand-in":
+    if is_synthetic(result.data["source"]):
         parts.append(f"**{SYNTHETIC_DATA_WARNING}**")
     parts += [f"Warning: {escape_markdown(sentence)}" for sentence in result.warnings]
     header = ["contestant", *map(head_label, heads), "parameters", "training", "latency, 1,000 rows", "size"]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from branchsweep.data.dataset import is_synthetic
 from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.metrics.names import RMSE, label
@@ -32,7 +33,7 @@ def render_comparison_page(
     return render_template(
         "comparison.html",
         result=result,
-        synthetic_data_warning=formatting.SYNTHETIC_DATA_WARNING,
+        synthetic_data_warning=formatting.SYNTHETIC_DATA_WARNING if is_synthetic(result.data["source"]) else "",
         rows=rows,
         heads=table.scored_heads(result),
         metric=label(result.metric),

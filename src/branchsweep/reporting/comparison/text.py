@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
+from branchsweep.data.dataset import is_synthetic
 from branchsweep.metrics.comparison_conclusions import quick_sentence
 from branchsweep.metrics.names import label
 from branchsweep.reporting.comparison.table import (
@@ -46,7 +47,7 @@ VERDICT_STYLES = {"gains": "bold green", "loses": "bold red"}
 def render_comparison(result: ComparisonResult) -> RenderableType:
     """Render the conclusions, the scores and costs of all contestants, and the gain by sharing layers."""
     parts: list[RenderableType] = [Text()]
-    if result.data["source"] == "stand-in":
+    if is_synthetic(result.data["source"]):
         parts.append(Text(SYNTHETIC_DATA_WARNING, style="bold yellow"))
     parts += [Text(sentence, style="" if index else "bold green") for index, sentence in enumerate(result.conclusions)]
     if result.cuts:

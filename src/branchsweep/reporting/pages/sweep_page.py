@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from branchsweep.config.yaml.recorded import dump_yaml
+from branchsweep.data.dataset import is_synthetic
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.figures.axis_scales import axis_position, format_value, ticks
@@ -171,7 +172,7 @@ def _optimism_gap(searched: float, confirmed: float, metric: str) -> str:
 
 
 def _synthetic_data(report: SweepReport) -> str:
-    if report.summary.data["source"] != "stand-in":
+    if not is_synthetic(report.summary.data["source"]):
         return ""
     return " ".join(report.table.warnings) or SYNTHETIC_DATA_WARNING
 

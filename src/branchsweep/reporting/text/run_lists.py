@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from branchsweep.config.metric_names import MEAN
+from branchsweep.data.dataset import is_synthetic
 from branchsweep.reporting.text.layout import format_time
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 
@@ -62,4 +63,4 @@ def _comparisons(comparisons: Sequence[ListedComparison]) -> RenderableType:
 
 def _with_source(name: str, source: str) -> str:
     """The name of a run, with a remark if it used the synthetic table."""
-    return f"{name} (synthetic data)" if source == "stand-in" else name
+    return f"{name} (synthetic data)" if is_synthetic(source) else name

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from branchsweep.data.dataset import is_synthetic
 from branchsweep.metrics.names import label, score_names
 from branchsweep.reporting.formatting import (
     SYNTHETIC_DATA_WARNING,
@@ -41,7 +42,7 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
         units: The unit of each head, in order of the heads.
     """
     parts: list[RenderableType] = [Text(), _title(result)]
-    if result.data["source"] == "stand-in":
+    if is_synthetic(result.data["source"]):
         parts.append(Text(SYNTHETIC_DATA_WARNING, style="bold yellow"))
     if result.best is None:
         sentence = f"{result.without_best}, so there is nothing to compare or to register."

@@ -67,4 +67,4 @@ def current_champion(experiment: Experiment, dataset: Dataset, registry: Registr
 def model_name(experiment: Experiment, dataset: Dataset) -> str:
     """The name to register under; models of the synthetic table never share a name with real ones."""
     assert experiment.promotion is not None, "only an experiment with a promotion policy registers"
-    return f"{experiment.promotion.model}-stand-in" if dataset.is_synthetic else experiment.promotion.model
+    return f"{experiment.promotion.model}-synthetic" if dataset.is_synthetic else experiment.promotion.model

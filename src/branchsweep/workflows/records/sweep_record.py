@@ -27,14 +27,14 @@ def warm_start_results(experiment: Experiment, dataset: Dataset, earlier: Sequen
     """
     for sweep in earlier:
         if sweep.record.table.digest != dataset.digest:
-            message = f"the sweep {sweep} was scored on another table, so it teaches nothing here"
+            message = f"the sweep {sweep} was scored on another table, so its trials cannot be used here"
             raise ConfigError(message, "search.warm_start")
         expected, found = (
             {**compared.space.dimensions, "heads": list(compared.columns)} for compared in (experiment, sweep.experiment)
         )
         if found != expected:
             different = ", ".join(sorted(name for name in expected | found if expected.get(name) != found.get(name)))
-            message = f"the sweep {sweep} has another space ({different} differ), so it teaches nothing here"
+            message = f"the sweep {sweep} has another space ({different} differ), so its trials cannot be used here"
             raise ConfigError(message, "search.warm_start")
     return [result for sweep in earlier for result in sweep.results]
 
@@ -84,7 +84,7 @@ def new_sweep_record(
             location=str(dataset.path.resolve()) if dataset.source == "file" and dataset.path else dataset.location,
             digest=dataset.digest,
             rows=dataset.rows,
-            name=Path(experiment.table.source).name + " (stand-in)" * dataset.is_synthetic,
+            name=Path(experiment.table.source).name + " (synthetic)" * dataset.is_synthetic,
             columns=[*dataset.inputs, *experiment.columns.values()],
         ),
         split_digest=split.digest,
