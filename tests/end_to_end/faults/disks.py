@@ -22,7 +22,7 @@ RUN = ("run", "faults.yaml", "--workers", "1")
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """A disk of its own where that is allowed; else a folder, and the processes of a command may write no more to any file.
+    """A disk of its own; or a folder, and when it is full, the processes of a command may write no more to any file.
 
     Args:
         folder: Where it is mounted.
@@ -57,15 +57,17 @@ class SmallDisk:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[SmallDisk]:
+def small_disk(folder: Path, mounted: bool = True) -> Iterator[SmallDisk]:
     """A disk for as long as the context is open.
 
     Args:
         folder: An empty folder, or one to be made.
+        mounted: Whether to have a disk of its own where that is allowed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(folder)]
-    is_mounted = os.geteuid() == 0 and subprocess.run(mount, check=False, capture_output=True).returncode == 0
+    may_mount = mounted and os.geteuid() == 0
+    is_mounted = may_mount and subprocess.run(mount, check=False, capture_output=True).returncode == 0
     try:
         yield SmallDisk(folder, is_mounted)
     finally:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import random
 import signal
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -43,6 +44,9 @@ BEGINS: Mapping[Phase, str] = {
 ENDS: Mapping[Phase, str] = {Phase.SEARCH: "the search is over", Phase.CONFIRMATION: "registering the model"}
 """The same for its end. Other phases last until the command ends."""
 
+MOST_DRAWN = 6
+"""How often a moment is drawn that comes too late each time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -53,17 +57,24 @@ class Moment:
         fraction: Of the undisturbed length of the phase that has passed.
         victim: What is killed.
         worker: Which of the worker processes, where one is killed.
+        drawn: How often it was drawn so far.
     """
 
     phase: Phase
     fraction: float
     victim: Victim
     worker: int = 0
+    drawn: int = 1
 
     @property
     def ends_the_command(self) -> bool:
         """Whether the command ends with the victim."""
         return self.victim is not Victim.WORKER
+
+    def drawn_again(self) -> Moment:
+        """A random earlier moment of the phase, in the place of this one, which came too late."""
+        earlier = self.fraction * random.Random(self.fraction).random()  # noqa: S311  # for a moment
+        return replace(self, fraction=earlier, drawn=self.drawn + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +84,24 @@ class Kill:
     Args:
         moment: The moment.
         seconds: Since the phase began.
-        was_running: Whether the victim was still there.
+        was_in_time: Whether the phase was not over and the victim was still there.
         orphan_seconds: For how long other processes of the command went on after their parent was killed.
     """
 
     moment: Moment
     seconds: float
-    was_running: bool
+    was_in_time: bool
     orphan_seconds: float = 0.0
+
+    @property
+    def ended_the_command(self) -> bool:
+        """Whether the command has ended with the victim."""
+        return self.was_in_time and self.moment.ends_the_command
+
+    @property
+    def is_drawn_again(self) -> bool:
+        """Whether an earlier moment takes its place."""
+        return not self.was_in_time and self.moment.drawn < MOST_DRAWN
 
 
 def random_moments(chain: int, numbers: random.Random) -> list[Moment]:
@@ -112,10 +133,24 @@ def measured_length(command: Command, phase: Phase, began: float) -> float:
     return ended - began
 
 
-def kill(command: Command, moment: Moment) -> bool:
-    """Kill the victim; returns whether it was there."""
-    if not command.is_running:
-        return False
+def kill_at(command: Command, moment: Moment, began: float) -> Kill:
+    """Kill the victim now.
+
+    Args:
+        command: Running, or ended by itself meanwhile.
+        moment: What is killed, and in which phase.
+        began: When the phase began, in seconds since the command's start.
+    """
+    seconds = command.age - began
+    is_over = moment.phase in ENDS and command.second_of(ENDS[moment.phase]) is not None
+    was_in_time = not is_over and command.is_running and _kill(command, moment)
+    if not (was_in_time and moment.ends_the_command):
+        return Kill(moment, seconds, was_in_time)
+    code = command.wait()
+    return Kill(moment, seconds, code == -signal.SIGKILL, command.wait_for_processes())
+
+
+def _kill(command: Command, moment: Moment) -> bool:
     match moment.victim:
         case Victim.PARENT:
             os.kill(command.pid, signal.SIGKILL)
@@ -134,6 +169,9 @@ def run_killed(
 ) -> tuple[list[Kill], int]:
     """Give a command, kill the victims at their moments, and give it again whenever it was killed before it printed its result.
 
+    Where a moment comes too late, the command is given once more to the workspace as it was before, with an earlier moment in
+    its place: at most `MOST_DRAWN` moments are tried.
+
     Args:
         workspace: Where.
         arguments: The command.
@@ -141,23 +179,38 @@ def run_killed(
         lengths: The undisturbed lengths of the phases in seconds.
 
     Returns:
-        What came of each moment, and how often the command was given.
+        What came of each moment, and how often the command was given where none came too late.
     """
-    kills, commands, left = [], 0, list(moments)
+    kills: list[Kill] = []
+    commands, left = 0, list(moments)
     while True:
-        commands += 1
-        with workspace.start(*arguments) as command:
-            while left:
-                moment = left.pop(0)
-                began = wait_for_beginning(command, moment.phase, workspace.folder / "mlflow.db")
-                time.sleep(max(0.0, began + moment.fraction * lengths[moment.phase] - command.age))
-                seconds, was_running = command.age - began, kill(command, moment)
-                if was_running and moment.ends_the_command:
+        with tempfile.TemporaryDirectory() as folder:
+            before = Path(folder) / "before"
+            workspace.copy_to(before)
+            with workspace.start(*arguments) as command:
+                own = _run_until_killed(workspace, command, left, lengths)
+                late = own[-1].moment if own and own[-1].is_drawn_again else None
+                if late is None:
                     command.wait()
-                    kills.append(Kill(moment, seconds, was_running, command.wait_for_processes()))
-                    break
-                kills.append(Kill(moment, seconds, was_running))
-            code = command.wait()
-        assert code <= 0, command.errors
-        if code == 0 or command.out:
+            if late is not None:
+                left[left.index(late)] = late.drawn_again()
+                workspace.restore(before)
+                continue
+        kills, left, commands = kills + own, left[len(own) :], commands + 1
+        assert command.code <= 0, command.errors
+        if command.code == 0 or command.out:
             return kills, commands
+
+
+def _run_until_killed(
+    workspace: Workspace, command: Command, moments: Sequence[Moment], lengths: Mapping[Phase, float]
+) -> list[Kill]:
+    """Kill at moments until the command has ended with a victim, or one comes too late; returns what came of these moments."""
+    kills = []
+    for moment in moments:
+        began = wait_for_beginning(command, moment.phase, workspace.folder / "mlflow.db")
+        time.sleep(max(0.0, began + moment.fraction * lengths[moment.phase] - command.age))
+        kills.append(kill_at(command, moment, began))
+        if kills[-1].ended_the_command or kills[-1].is_drawn_again:
+            break
+    return kills

@@ -40,7 +40,7 @@ def test_the_undisturbed_commands_promote_another_trial_and_take_it_back(undistu
 def test_a_chain_that_is_killed_in_every_phase_ends_as_the_undisturbed_one(undisturbed: Undisturbed) -> None:
     kills, given, unlike = undisturbed.run_killed(ONE_CHAIN)
     assert unlike == []
-    assert all(kill.was_running for kill in kills)
+    assert all(kill.was_in_time for kill in kills)
     assert given == {"run": 3, "promote": 1, "rollback": 2}, "a killed worker needs no second command"
 
 

@@ -41,8 +41,17 @@ FULL_WHEN: Mapping[str, tuple[Phase, ...]] = {
 }
 """The folders of the workspace that are on the disk (empty: all but caches and temporary files), and when it becomes full."""
 
+DISK, LIMIT_OF_SIZE = "disk", "file size limit"
+"""How a folder becomes full: it is a small disk, or the processes may write no more, to whichever file."""
+
+FULL_STORES = [
+    *((DISK, folder, phase) for folder, phases in FULL_WHEN.items() for phase in phases),
+    *((LIMIT_OF_SIZE, "", phase) for phase in FULL_WHEN[""]),
+]
+"""How a folder becomes full, which one, and when."""
+
 disk_rows: list[Sequence[object]] = []
-"""What was full, when, the exit code, the commands until it ended well, and the differences."""
+"""What was full, how, when, the exit code, the commands until it ended well, and the differences."""
 
 
 def test_chains_that_are_killed_at_random_moments_end_as_the_undisturbed_one(
@@ -70,15 +79,16 @@ def kill_figures(kills: Sequence[Kill], given: Counter[str], chains: int, unlike
         own = [kill for kill in kills if kill.moment.phase is phase]
         by_victim = [str(sum(kill.moment.victim is victim for kill in own)) for victim in Victim]
         rows.append([phase, len(own), *by_victim, f"{max(kill.seconds for kill in own):.1f} s"])
-    alive = sum(kill.was_running for kill in kills)
+    in_time = sum(kill.was_in_time for kill in kills)
+    drawn = sum(kill.moment.drawn > 1 for kill in kills)
     orphans = max(kill.orphan_seconds for kill in kills if kill.moment.victim is Victim.PARENT)
     commands = ", ".join(f"`{name}` {count} times" for name, count in given.items())
     header = ["phase", "kills", *(f"of the {victim}" for victim in Victim), "latest, after the phase began"]
     return (
         f"{table(header, rows)}\n\n"
-        f"{len(kills)} kills in {chains} chains, {alive} of them before the command had ended by itself. Until all had ended "
-        f"well: {commands}. Workers whose parent was killed ended within {orphans:.1f} s. Differences to the undisturbed "
-        f"chain: {unlike}."
+        f"{len(kills)} kills in {chains} chains, {in_time} of them before the phase had ended; {drawn} were drawn again, since "
+        f"they came too late. Until all had ended well: {commands}. Workers whose parent was killed ended within "
+        f"{orphans:.1f} s. Differences to the undisturbed chain: {unlike}."
     )
 
 
@@ -125,12 +135,15 @@ def test_a_server_that_stays_away_is_reported_and_the_same_command_finishes(
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    with small_disk(tmp_path / "disk") as disk:
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SmallDisk]:
+    mounted = request.param == DISK
+    with small_disk(tmp_path / "disk", mounted) as disk:
+        if mounted and not disk.is_mounted:
+            pytest.skip("NO DISK: mounting one is not allowed here")
         yield disk
 
 
-@pytest.mark.parametrize(("on_disk", "phase"), [(folder, phase) for folder, phases in FULL_WHEN.items() for phase in phases])
+@pytest.mark.parametrize(("disk", "on_disk", "phase"), FULL_STORES, indirect=["disk"])
 def test_a_sweep_whose_disk_becomes_full_is_finished_by_the_same_command(
     disk: SmallDisk, on_disk: str, phase: Phase, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
@@ -141,11 +154,12 @@ def test_a_sweep_whose_disk_becomes_full_is_finished_by_the_same_command(
         again = workspace.run(*RUN)
         assert again.code == 0, again.errors
     unlike = differences(facts(workspace), undisturbed.facts["run"])
-    disk_rows.append(["temporary files" if on_disk else "the store", phase, code, 2 if code else 1, len(unlike)])
+    disk_rows.append(["temporary files" if on_disk else "the store", kind(disk), phase, code, 2 if code else 1, len(unlike)])
     assert unlike == []
     assert code or on_disk, "a store that takes nothing ends the sweep"
 
 
+@pytest.mark.parametrize("disk", [DISK], indirect=True)
 def test_a_full_cache_ends_no_sweep(
     disk: SmallDisk, undisturbed: Undisturbed, tmp_path: Path, programs: Path, mlflow_template: Path
 ) -> None:
@@ -162,10 +176,11 @@ def test_a_full_cache_ends_no_sweep(
     assert len(said) == 1, command.errors
     disk.free()
     unlike = differences(facts(workspace), undisturbed.facts["run"])
-    disk_rows.append(["the cache", "start", 0, 1, len(unlike)])
+    disk_rows.append(["the cache", kind(disk), "start", 0, 1, len(unlike)])
     assert unlike == []
 
 
+@pytest.mark.parametrize("disk", [DISK, LIMIT_OF_SIZE], indirect=True)
 def test_an_output_file_is_written_whole_or_not_at_all(
     disk: SmallDisk, tmp_path: Path, programs: Path, mlflow_template: Path
 ) -> None:
@@ -191,11 +206,11 @@ def test_an_output_file_is_written_whole_or_not_at_all(
         again = workspace.run(*arguments, "-o", str(disk.folder / name))
         assert again.code == 0, again.errors
         assert (disk.folder / name).exists()
-        disk_rows.append([f"the output of `{arguments[0]}`", name, command.code, 2, 0])
+        disk_rows.append([f"the output of `{arguments[0]}`", kind(disk), name, command.code, 2, 0])
 
 
 def test_the_figures_of_disks_are_written() -> None:
-    write_figures("disks", table(["full", "when, or which file", "exit code", "commands", "differences"], disk_rows))
+    write_figures("disks", table(["full", "by", "when, or which file", "exit code", "commands", "differences"], disk_rows))
 
 
 def test_stopped_workers_are_reported_and_replaced_in_time(undisturbed: Undisturbed) -> None:
@@ -218,6 +233,11 @@ def test_stopped_workers_are_reported_and_replaced_in_time(undisturbed: Undistur
         assert unlike == []
     header = ["stopped in", "workers stopped", "replaced", "the last one reported after", "differences"]
     write_figures("stopped workers", table(header, rows))
+
+
+def kind(disk: SmallDisk) -> str:
+    """How it becomes full."""
+    return DISK if disk.is_mounted else LIMIT_OF_SIZE
 
 
 def wait_for_end(processes: list[int]) -> bool:
