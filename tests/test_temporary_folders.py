@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from branchsweep.runtime import SETTLED_SECONDS, temporary_folder
-from processes import start_python
+from branchsweep.runtime import SETTLED_SECONDS, own_temporary_files, temporary_folder
+from processes import run_python, start_python
 
 HOLD = """
 import sys, time
@@ -48,6 +49,26 @@ def test_the_folder_of_a_killed_process_is_deleted_and_that_of_a_living_one_is_n
             assert not abandoned.exists()
             assert (used / "content" / "file").is_file()
         living.kill()
+
+
+def test_what_libraries_and_started_processes_leave_is_deleted_with_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with own_temporary_files():
+        Path(tempfile.mkdtemp(), "file").write_text("x", encoding="utf-8")
+        started = Path(run_python("import tempfile; print(tempfile.mkdtemp())").stdout.strip())
+        assert started.is_dir() and len(list(tmp_path.iterdir())) == 1
+        assert os.environ["RAY_TMPDIR"] == str(tmp_path), "where a cluster is found"
+    assert not list(tmp_path.iterdir())
+    assert os.environ["TMPDIR"] == str(tmp_path) and "RAY_TMPDIR" not in os.environ and tempfile.tempdir is None
+
+
+def test_without_a_place_for_temporary_files_nothing_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with own_temporary_files():
+        assert tempfile.tempdir == str(tmp_path / "missing")
 
 
 def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:

@@ -163,6 +163,39 @@ def temporary_folder(prefix: str = TEMPORARY, parent: Path | None = None) -> Ite
         yield content
 
 
+@contextmanager
+def own_temporary_files() -> Iterator[None]:
+    """Context in which all temporary files are in one `temporary_folder`, also those of libraries and of started processes.
+
+    So the next process deletes what this one leaves when it is killed. Where no such folder can be made, nothing is changed.
+    """
+    before = tempfile.tempdir
+    with ExitStack() as stack:
+        with suppress(OSError):
+            ray = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()  # in which Ray has its record of clusters
+            tempfile.tempdir = str(stack.enter_context(temporary_folder()))
+            stack.enter_context(environment({"TMPDIR": tempfile.tempdir, "RAY_TMPDIR": ray}))
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables that are set while the context is open."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def _delete_abandoned(prefix: str, parent: Path) -> None:
     """Delete the temporary folders of processes that were killed: nobody holds their locks."""
     for folder in parent.glob(f"{glob.escape(prefix)}*"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,18 @@ def test_an_ensemble_survives_saving_and_loading(tmp_path: Path) -> None:
     keras.saving.load_model(tmp_path / "first" / "model.keras").save(tmp_path / "second" / "model.keras")
     again = serving.Predictor(tmp_path / "second").predict(TABLE)
     np.testing.assert_array_equal(predictor.predict(TABLE), again)
+
+
+@pytest.mark.parametrize("members", [MIXED, MIXED[:1]], ids=["ensemble", "one network"])
+def test_a_model_is_exported_as_the_same_bytes_whatever_its_process_has_made_before(
+    tmp_path: Path, members: Sequence[ModelMember]
+) -> None:
+    weights = []
+    for name in ("first", "second"):
+        exported(tmp_path / name, members)
+        with zipfile.ZipFile(tmp_path / name / serving.MODEL_FILE) as network:
+            weights.append(network.read("model.weights.h5"))
+    assert weights[0] == weights[1]
 
 
 def test_an_ensemble_is_served_without_branchsweep(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from branchsweep.cli.records import export_study, report, show
 from branchsweep.cli.server import ui
 from branchsweep.cli.sweeps import promote, replay, run
 from branchsweep.reporting.text.literal_console import LiteralConsole
+from branchsweep.runtime import own_temporary_files
 
 app = typer.Typer(
     name="branchsweep",
@@ -40,6 +41,9 @@ COMMANDS: Mapping[str, Sequence[Callable[..., Any]]] = {
     "Other tools": (ui, export_study),
 }
 """The commands by their group in `--help`, in its order."""
+
+WITHOUT_TEMPORARY_FILES = {command.__name__ for command in (data, space, draw, schema, ui)}
+"""Commands that start fast, and write none; or leave them to MLflow's server."""
 
 
 def main() -> None:
@@ -62,9 +66,11 @@ def _version(requested: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,  # noqa: ARG001  # its callback acts
 ) -> None:
-    pass
+    if context.invoked_subcommand not in WITHOUT_TEMPORARY_FILES:
+        context.with_resource(own_temporary_files())
 
 
 for group, commands in COMMANDS.items():

@@ -32,6 +32,9 @@ from branchsweep.models import keras_network, serving
 from branchsweep.models.exported_model import ExportedModel, ModelMember
 from branchsweep.types import Floats
 
+NAME = "network"
+"""The name of an exported Keras model. Keras would number it by the models that the process has made before."""
+
 
 def export_model(folder: Path, model: ExportedModel, rows: TrainingRows) -> None:
     """Write the files of an exported model; see `Trainer.export`.
@@ -106,7 +109,7 @@ def _keras_model(model: ExportedModel, target_encoders: Mapping[str, FittedEncod
         return keras_network.build_network(recipe.architecture, width, member.weights, name, model.losses)
 
     if len(members) == 1:
-        return network(members[0])
+        return network(members[0], NAME)
     inputs = {
         kind: keras.Input((encoder_kind(kind).width(columns),), name=name) for kind, name in _input_names(members).items()
     }
@@ -122,7 +125,7 @@ def _keras_model(model: ExportedModel, target_encoders: Mapping[str, FittedEncod
     for mean, weights in zip(means.values(), _mean_weights(members, target_encoders), strict=True):
         mean.set_weights(weights)
     by_name = {tensor.name: tensor for tensor in inputs.values()}
-    return keras.Model(by_name if len(by_name) > 1 else next(iter(by_name.values())), outputs)
+    return keras.Model(by_name if len(by_name) > 1 else next(iter(by_name.values())), outputs, name=NAME)
 
 
 def _mean_weights(

@@ -35,6 +35,9 @@ MOST_REPEATED = 3
 LIMIT = 30.0
 """Seconds within which a stopped worker is reported."""
 
+LONGEST_DIFFERENCE = 500
+"""Characters of a difference that are printed at once; the assertion at the end shows them in full."""
+
 FULL_WHEN: Mapping[str, tuple[Phase, ...]] = {
     "": (Phase.SEARCH, Phase.CONFIRMATION, Phase.REGISTRATION),
     "temporary": (Phase.SEARCH, Phase.REGISTRATION),
@@ -68,6 +71,7 @@ def test_chains_that_are_killed_at_random_moments_end_as_the_undisturbed_one(
         given.update(commands)
         with capsys.disabled():
             sys.stderr.write(f"chain {chain + 1} of {chains}: {len(other)} differences\n")
+            sys.stderr.writelines(f"  {difference[:LONGEST_DIFFERENCE]}\n" for difference in other)
         write_figures("kills", kill_figures(kills, given, chain + 1, len(unlike)))
     assert unlike == []
 

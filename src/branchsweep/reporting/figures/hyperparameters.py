@@ -21,6 +21,8 @@ from branchsweep.reporting.figures.trials import (
     SweepFigure,
     best_trial_number,
     draw_trials,
+    drawn_heads,
+    drawn_heads_sentence,
     mark_trial,
     score_label,
 )
@@ -38,7 +40,7 @@ def importance(report: SweepReport) -> SweepFigure:
     shares = report.summary.importance
     if not shares:
         return SweepFigure(name, title, "There are too few complete trials to estimate the importance.")
-    heads = list(report.experiment.heads)
+    heads = drawn_heads(report)
     columns = [column for column in (heads if len(heads) == 1 else [*heads, "mean"]) if column in shares]
     largest = {name: max(column.get(name, 0.0) for column in shares.values()) for column in shares.values() for name in column}
     shown = sorted(largest, key=lambda name: (-largest[name], name))[:MOST_DIMENSIONS]
@@ -61,7 +63,7 @@ def importance(report: SweepReport) -> SweepFigure:
         "How much each hyperparameter decided whether a trial was among the best (PED-ANOVA). The shares of one panel add up "
         "to 100 % over all hyperparameters."
     )
-    return SweepFigure(name, title, caption, figure)
+    return SweepFigure(name, title, caption + drawn_heads_sentence(report), figure)
 
 
 def slices(report: SweepReport) -> SweepFigure:

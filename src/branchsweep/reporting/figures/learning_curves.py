@@ -8,7 +8,16 @@ import numpy as np
 
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import GREY, MARKERS, PALETTE, VERMILLION
-from branchsweep.reporting.figures.trials import WIDTH, Style, SweepFigure, best_trial_number, legend_below, score_label
+from branchsweep.reporting.figures.trials import (
+    WIDTH,
+    Style,
+    SweepFigure,
+    best_trial_number,
+    drawn_heads,
+    drawn_heads_sentence,
+    legend_below,
+    score_label,
+)
 from branchsweep.types import Floats
 from branchsweep.workflows.sweep_report import SweepReport
 
@@ -19,7 +28,7 @@ LOG_SCALE_RATIO = 4
 def learning_curves(report: SweepReport) -> SweepFigure:
     """The score after each epoch, per head, of all candidates of the confirmation."""
     name, title = "learning_curves", "Learning curves"
-    heads = list(report.experiment.heads)
+    heads = drawn_heads(report)
     if not report.curves:
         return SweepFigure(name, title, "No learning curves were recorded.")
     columns = min(2, len(heads))
@@ -57,7 +66,7 @@ def learning_curves(report: SweepReport) -> SweepFigure:
         f"{score_label(report)} on the validation rows after each epoch, averaged over the folds of the confirmation. A curve "
         "that still rises at its end would gain from more epochs; one that falls is overfitting."
     )
-    return SweepFigure(name, title, caption, figure)
+    return SweepFigure(name, title, caption + drawn_heads_sentence(report), figure)
 
 
 def _best_style() -> Style:

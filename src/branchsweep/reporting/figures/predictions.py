@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from branchsweep.config.experiment import Experiment
 from branchsweep.metrics.functions import METRIC_FUNCTIONS
 from branchsweep.metrics.names import label, other_metrics
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import BLUE, GREEN, INK, OCHRE, VERMILLION, Axes, Figure
-from branchsweep.reporting.figures.trials import MANY, WIDTH, SweepFigure
+from branchsweep.reporting.figures.trials import MANY, WIDTH, SweepFigure, drawn_heads, drawn_heads_sentence
 from branchsweep.types import Floats
 from branchsweep.workflows.sweep_report import HeadPredictions, SweepReport
 
@@ -29,17 +28,20 @@ def predicted_against_actual(report: SweepReport) -> SweepFigure:
         "the diagonal are predicted well, and colours show density, from blue to orange. Right: residuals, which should be "
         "spread evenly around zero along the whole axis."
     )
-    return SweepFigure(name, title, caption, prediction_figure(report.predictions, report.experiment, "the test rows"))
+    figure = prediction_figure(report, report.predictions, "the test rows")
+    return SweepFigure(name, title, caption + drawn_heads_sentence(report), figure)
 
 
-def prediction_figure(predictions: Mapping[str, HeadPredictions], experiment: Experiment, rows: str) -> Figure:
-    """Per head two panels: predicted against actual values, and residuals.
+def prediction_figure(report: SweepReport, predicted: Mapping[str, HeadPredictions], rows: str) -> Figure:
+    """Two panels for each drawn head: predicted against actual values, and residuals.
 
     Args:
-        predictions: By head.
-        experiment: Has the unit of each head, and the metrics that the titles show.
+        report: Its experiment has the unit of each head, and the metrics that the titles show.
+        predicted: Predictions by head.
         rows: Which rows were predicted, for the titles: `test rows`.
     """
+    experiment = report.experiment
+    predictions = {head: predicted[head] for head in drawn_heads(report) if head in predicted}
     figure, panels = plot_style.panels(WIDTH, 400 * len(predictions), 2 * len(predictions), 2)
     score_metrics = experiment.score_metrics
     for row, (head, of_head) in enumerate(predictions.items()):
@@ -84,7 +86,7 @@ def _residuals(panel: Axes, predictions: HeadPredictions, unit: str) -> None:
 
 
 def _scatter_by_density(panel: Axes, x: Floats, y: Floats) -> None:
-    """Rasterized points, coloured by the density around them, the densest in front."""
+    """Points, coloured by the density around them, the densest in front."""
     counts, xs, ys = np.histogram2d(x, y, bins=40)
     column = np.clip(np.searchsorted(xs, x, side="right") - 1, 0, 39)
     row = np.clip(np.searchsorted(ys, y, side="right") - 1, 0, 39)
@@ -92,7 +94,9 @@ def _scatter_by_density(panel: Axes, x: Floats, y: Floats) -> None:
     order = np.argsort(neighbours, kind="stable")
     density = np.log(neighbours) / max(np.log(neighbours.max()), 1e-9)
     colours = _interpolated([BLUE, GREEN, OCHRE, VERMILLION], density)
-    panel.scatter(x[order], y[order], s=9 if len(x) > MANY else 20, c=colours[order], linewidths=0, alpha=0.75, rasterized=True)
+    panel.scatter(
+        x[order], y[order], s=9 if len(x) > MANY else 20, c=colours[order], linewidths=0, alpha=0.75, rasterized=len(x) > MANY
+    )
 
 
 def _interpolated(colours: Sequence[str], shares: Floats) -> Floats:

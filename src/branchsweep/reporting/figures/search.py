@@ -22,6 +22,8 @@ from branchsweep.reporting.figures.trials import (
     SweepFigure,
     best_trial_number,
     draw_trials,
+    drawn_heads,
+    drawn_heads_sentence,
     legend_below,
     legend_handles,
     legend_inside,
@@ -178,7 +180,7 @@ def searched_against_confirmed(report: SweepReport) -> SweepFigure:
     confirmed = [trial for trial in report.summary.confirmed if math.isfinite(trial.scores.values.get("mean", math.nan))]
     if not confirmed:
         return SweepFigure(name, title, "No trial was confirmed.")
-    heads = list(report.experiment.heads)
+    heads = drawn_heads(report)
     columns = heads if len(heads) == 1 else [*heads, "mean"]
     panels_per_row = min(3, len(columns))
     rows = -(-len(columns) // panels_per_row)
@@ -212,7 +214,7 @@ def searched_against_confirmed(report: SweepReport) -> SweepFigure:
         "new folds; the distance from the hollow to the filled marker is the optimism of the search. The finalist, in orange, "
         "was chosen by the confirmed scores."
     )
-    return SweepFigure(name, title, caption, figure)
+    return SweepFigure(name, title, caption + drawn_heads_sentence(report), figure)
 
 
 def pruning(report: SweepReport) -> SweepFigure:

@@ -14,6 +14,7 @@ from branchsweep.config.metric_names import common_metric
 from branchsweep.metrics.names import label
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import BLUE, GREY, INK, SMALL, VERMILLION, Axes, Figure
+from branchsweep.reporting.text.score_table import EXTREMES, OTHERS, heads_by_rank
 from branchsweep.trial import Status
 from branchsweep.types import Floats
 from branchsweep.workflows.sweep_report import SweepReport
@@ -155,6 +156,23 @@ def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
         frameon=False,
         fontsize=SMALL,
         labelcolor=INK,
+    )
+
+
+def drawn_heads(report: SweepReport) -> list[str]:
+    """The heads that have a panel each: all, or of many the worst and the best of the best trial."""
+    ranking = report.ranked[0].score.by_head if report.results else {}
+    sections = heads_by_rank(list(report.experiment.heads), ranking)
+    return [head for section, heads in sections.items() if section != OTHERS for head in heads]
+
+
+def drawn_heads_sentence(report: SweepReport) -> str:
+    """Which heads have a panel, as the end of a caption; empty where all have one."""
+    heads = report.experiment.heads
+    if len(drawn_heads(report)) == len(heads):
+        return ""
+    return (
+        f" Of {len(heads)} heads those {EXTREMES} are shown that the best trial predicts worst, and the {EXTREMES} best ones."
     )
 
 

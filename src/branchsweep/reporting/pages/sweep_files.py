@@ -63,9 +63,7 @@ def trial_figures(report: SweepReport) -> Mapping[int, Files]:
     """By trial, predicted against actual values of each finalist as PNG, on rows of the confirmation's validation folds."""
     return {
         trial: {
-            f"{PLOTS}/predicted_against_actual.png": plot_style.png(
-                prediction_figure(predictions, report.experiment, VALIDATION_ROWS)
-            )
+            f"{PLOTS}/predicted_against_actual.png": plot_style.png(prediction_figure(report, predictions, VALIDATION_ROWS))
         }
         for trial, predictions in report.finalists.items()
     }

@@ -29,6 +29,9 @@ UNLIMITED = 10_000
 EXTREMES = 4
 """How many of the worst heads, and of the best, come first."""
 
+OTHERS = "other heads"
+"""The title of the section of all others."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
@@ -143,7 +146,7 @@ def heads_by_rank(heads: Sequence[str], ranking: Mapping[str, float]) -> dict[st
         return {"": heads}
     worst, best = ranked[:EXTREMES], ranked[-EXTREMES:][::-1]
     others = [head for head in heads if head not in {*worst, *best}]
-    return {"worst heads": worst, "best heads": best, "other heads": others}
+    return {"worst heads": worst, "best heads": best, OTHERS: others}
 
 
 def _needed(table: Table, console: Console, options: ConsoleOptions) -> Measurement:

@@ -20,10 +20,10 @@ from mlflow.entities import ViewType
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, reason
-from branchsweep.runtime import temporary_folder
+from branchsweep.runtime import environment, temporary_folder
 from branchsweep.tracking.mlflow.checked_client import CheckedClient
 from branchsweep.tracking.mlflow.error_translation import translate_errors
-from branchsweep.tracking.mlflow.request_limits import CONNECT_LIMITS, environment, limit_requests
+from branchsweep.tracking.mlflow.request_limits import CONNECT_LIMITS, limit_requests
 from branchsweep.tracking.tracking_uri import database_file, is_server, nothing_at, sqlite_uri
 
 if "MLFLOW_LOGGING_LEVEL" not in os.environ:

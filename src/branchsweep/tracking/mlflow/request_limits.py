@@ -17,7 +17,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPResponse
 from typing import Any, cast
@@ -43,21 +43,6 @@ With MLflow's, it would be silent for four minutes. Here the caller waits for a 
 
 LEAST_BYTES_PER_SECOND = 10_000
 """A large answer may take longer than the limit, as long as it comes at this rate."""
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables that are set while the context is open."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def limit_requests() -> None:
