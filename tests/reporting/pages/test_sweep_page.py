@@ -25,7 +25,7 @@ from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
 from branchsweep.reporting.figures.sweep_figures import sweep_figures
-from branchsweep.reporting.figures.trials import RASTER_DPI
+from branchsweep.reporting.figures.trials import RASTER_DPI, drawn_heads, drawn_heads_sentence
 from branchsweep.reporting.pages.sweep_files import INTERACTIVE, PAGE, report_files, report_page, trial_figures
 from branchsweep.reporting.pages.sweep_page import answer_sentence
 from branchsweep.search.drivers import open_driver, random_trials
@@ -270,6 +270,17 @@ def test_finalists_are_drawn_on_validation_rows() -> None:
     assert set(figures) == confirmed
     assert all(str(content).startswith("b'\\x89PNG") for files in figures.values() for content in files.values())
     assert tracker.artifact(f"trials/{min(confirmed)}/plots/predicted_against_actual.png") is not None
+
+
+def test_of_many_heads_the_worst_and_the_best_have_panels() -> None:
+    report, _, _ = cached_sweep("three heads, pruned")
+    heads = [f"h{number:02}" for number in range(20)]
+    score = Score(Status.COMPLETE, heads={head: head_score(number / 20) for number, head in enumerate(heads)})
+    experiment = report.experiment.model_copy(update={"heads": dict.fromkeys(heads, report.experiment.heads["PE"])})
+    many = replace(report, experiment=experiment, results=[replace(report.results[0], score=score)])
+    assert drawn_heads(many) == [*heads[:4], *reversed(heads[-4:])]
+    assert "20 heads" in drawn_heads_sentence(many)
+    assert drawn_heads(report) == list(report.experiment.heads) and not drawn_heads_sentence(report)
 
 
 def test_report_files_have_figures_as_png_and_an_interactive_page() -> None:
