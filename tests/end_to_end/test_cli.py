@@ -427,7 +427,7 @@ def test_a_trial_is_replayed_to_the_last_digit(finished: tuple[Workspace, dict[s
     data = json.loads(out)
     assert (data["sweep"], data["trial"]) == ("three", int(complete.data.tags["branchsweep.trial"]))
     assert (data["agreement"], data["differences"]) == ("equal", [])
-    end = {figure["name"]: figure["replayed"] for figure in data["figures"] if figure["epoch"] is None}
+    end = {figure["name"]: figure["replayed"] for figure in data["metrics"] if figure["epoch"] is None}
     assert end.items() <= complete.data.metrics.items()
     assert err, "progress is on standard error"
 
@@ -476,12 +476,12 @@ def test_history_and_rollback(tmp_path: Path, finished: tuple[Workspace, dict[st
 
     workspace, summary, _ = finished
     data = json.loads(workspace.run("history", "plant", "--json")[0])
-    assert set(data) == {"model", "versions", "reigns", "problem"}
+    assert set(data) == {"model", "versions", "tenures", "problem"}
     assert data["problem"] == ""
-    assert [(entry["version"], entry["titles"], entry["trial"]) for entry in data["versions"]] == [
+    assert [(entry["version"], entry["aliases"], entry["trial"]) for entry in data["versions"]] == [
         (1, ["champion"], summary["best"]["trial"])
     ]
-    assert [(tenure["version"], tenure["until"]) for tenure in data["reigns"]] == [(1, None)]
+    assert [(tenure["version"], tenure["until"]) for tenure in data["tenures"]] == [(1, None)]
     assert "'plant'" in workspace.error("rollback", "plant")
     assert json.loads(workspace.run("history", "plant", "--json")[0]) == data
     copy = f"sqlite:///{shutil.copy(workspace.folder / 'mlflow.db', tmp_path / 'mlflow.db')}"

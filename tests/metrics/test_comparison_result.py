@@ -33,8 +33,8 @@ def test_nan_is_null_and_infinities_are_strings() -> None:
     extreme = replace(example_difference("PE", "first", "second", 0.0), f=math.inf, p=math.nan, effect=-math.inf)
     text = example_comparison(differences=(extreme,)).to_json()
     data = json.loads(text, parse_constant=lambda constant: f"no JSON: {constant}")
-    assert [data["contrasts"][0][name] for name in ("f", "p", "effect")] == ["inf", None, "-inf"]
-    assert data["measured"][-1]["cost"]["parameters"] is None
+    assert [data["differences"][0][name] for name in ("f", "p", "effect")] == ["inf", None, "-inf"]
+    assert data["contestants"][-1]["cost"]["parameters"] is None
     (loaded,) = ComparisonResult.from_json(text).differences
     assert repr(loaded) == repr(extreme)
     cost = ComparisonResult.from_json(text).contestants[-1].cost
@@ -49,22 +49,33 @@ def test_text_is_not_escaped() -> None:
 
 def test_fields_keep_their_names_in_json() -> None:
     data = json.loads(example_comparison().to_json())
-    assert set(data) >= {"comparison", "question", "measured", "contrasts", "transfer", "answer", "sharing"}
-    contestant = {"name", "what", "r2", "rmse", "cost", "recipes", "failed"}
-    assert set(data["measured"][0]) == contestant
-    assert set(data["contrasts"][0]) >= {"figure", "one", "other", "difference", "p_adjusted"}
+    assert set(data) >= {"comparison", "question", "contestants", "differences", "transfer", "conclusions", "sharing"}
+    contestant = {"name", "description", "r2", "rmse", "cost", "recipes", "failure"}
+    assert set(data["contestants"][0]) == contestant
+    assert set(data["differences"][0]) >= {"head", "contestant", "reference", "difference", "p_adjusted"}
     assert set(data["sharing"][0]) == {"layers", "r2", "parameters"}
 
 
 def test_a_result_of_an_earlier_version_is_read() -> None:
-    """It does not name the metric of the scores, for all of them were R², nor the settings and the codes of warnings."""
+    """Its fields have other names; it has no metric of the scores, for all of them were R², no settings and no codes."""
     result = example_comparison()
-    data = json.loads(result.to_json())
+    names = {
+        "contestants": "measured",
+        "differences": "contrasts",
+        "conclusions": "answer",
+        "description": "what",
+        "failure": "failed",
+    }
+    of_differences = {"head": "figure", "contestant": "one", "reference": "other"}
+    data = {names.get(name, name): value for name, value in json.loads(result.to_json()).items()}
+    data["measured"] = [{names.get(name, name): value for name, value in one.items()} for one in data["measured"]]
+    for pairs in ("contrasts", "transfer"):
+        data[pairs] = [{of_differences.get(name, name): value for name, value in pair.items()} for pair in data[pairs]]
     del data["score_metrics"], data["settings"], data["warning_codes"]
     expected = replace(result, settings=None, warning_codes=())
     assert repr(ComparisonResult.from_json(json.dumps(data))) == repr(expected)
 
 
 def test_json_of_another_form_is_refused() -> None:
-    with pytest.raises(ValueError, match="answer"):
-        ComparisonResult.from_json(json.dumps({**json.loads(example_comparison().to_json()), "answer": 5}))
+    with pytest.raises(ValueError, match="conclusions"):
+        ComparisonResult.from_json(json.dumps({**json.loads(example_comparison().to_json()), "conclusions": 5}))

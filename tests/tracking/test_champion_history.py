@@ -74,4 +74,4 @@ def test_missing_numbers_are_null_in_json() -> None:
     data = json.loads(ChampionHistory("plant", [version], [SECOND]).to_json())
     assert data["versions"][0]["value"] is None
     assert data["versions"][0]["test"] == {"test_r2/PE": None}
-    assert data["reigns"] == [{"version": 2, "since": "2026-02-01", "until": None, "because": SECOND.because}]
+    assert data["tenures"] == [{"version": 2, "since": "2026-02-01", "until": None, "because": SECOND.because}]

@@ -244,5 +244,5 @@ def test_the_report_and_the_json_have_recorded_and_replayed_values(recorded_swee
     assert text.endswith(outcome.sentence)
     data = json.loads(outcome.to_json())
     assert (data["trial"], data["agreement"], data["differences"]) == (result.trial.number, "differs", ["version_numpy"])
-    assert data["circumstances"]["data_digest"] == {"recorded": "t1", "replayed": "t1"}
-    assert {"name": "r2/V", "epoch": None, "recorded": r2, "replayed": outcome.replayed.heads["V"].score} in data["figures"]
+    assert data["facts"]["data_digest"] == {"recorded": "t1", "replayed": "t1"}
+    assert {"name": "r2/V", "epoch": None, "recorded": r2, "replayed": outcome.replayed.heads["V"].score} in data["metrics"]

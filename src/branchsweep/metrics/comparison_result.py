@@ -13,9 +13,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from branchsweep.config.codec import NullableFloat, from_data, json_name, to_data
+from branchsweep.config.codec import NullableFloat, from_data, to_data
 from branchsweep.config.metric_names import common_metric
 from branchsweep.metrics.collapse import Collapse, collapses
 from branchsweep.metrics.names import score_metrics_of
@@ -61,7 +61,7 @@ class ContestantCost:
 class ContestantResult:
     """The scores and the cost of one contestant.
 
-    In JSON two fields keep the names that they got first, and every metric is under its own name (`contestant_to_data`).
+    In JSON every metric is under its own name (`contestant_to_data`).
 
     Args:
         name: As in YAML.
@@ -75,12 +75,12 @@ class ContestantResult:
     """
 
     name: str
-    description: Annotated[str, json_name("what")]
+    description: str
     scores: ByHalf
     metrics: Mapping[str, ByHalf]
     cost: ContestantCost
     recipes: tuple[Mapping[str, Params], ...] = ()
-    failure: Annotated[str, json_name("failed")] = ""
+    failure: str = ""
 
     def collapses_of(self, head: str) -> tuple[Collapse, ...]:
         """The halves in which its score of this head (or `mean`) lies far below the other halves."""
@@ -113,9 +113,9 @@ class PairwiseDifference:
         collapsed: By contestant, the halves (from 1) in which its score lies far below its other halves.
     """
 
-    head: Annotated[str, json_name("figure")]
-    contestant: Annotated[str, json_name("one")]
-    reference: Annotated[str, json_name("other")]
+    head: str
+    contestant: str
+    reference: str
     difference: NullableFloat
     low: NullableFloat
     high: NullableFloat
@@ -235,10 +235,10 @@ class ComparisonResult:
     protocol: tuple[str, ...]
     reference: str
     alpha: NullableFloat
-    contestants: Annotated[tuple[ContestantResult, ...], json_name("measured")]
-    differences: Annotated[tuple[PairwiseDifference, ...], json_name("contrasts")]
+    contestants: tuple[ContestantResult, ...]
+    differences: tuple[PairwiseDifference, ...]
     transfer: tuple[PairwiseDifference, ...]
-    conclusions: Annotated[tuple[str, ...], json_name("answer")]
+    conclusions: tuple[str, ...]
     sharing: tuple[SharingResult, ...] = ()
     sharing_layers: int = 0
     warnings: tuple[str, ...] = ()
@@ -260,12 +260,12 @@ class ComparisonResult:
         Scores are under the name of their metric (`r2`), as the other metrics are under theirs.
         """
         data = to_data(self, nan=None)
-        for name, differences in (("contrasts", self.differences), ("transfer", self.transfer)):
+        for name, differences in (("differences", self.differences), ("transfer", self.transfer)):
             data[name] = [
                 {**fields, VERDICT: difference.verdict} for fields, difference in zip(data[name], differences, strict=True)
             ]
-        data["measured"] = [_with_metric_names(contestant, self.metric) for contestant in data["measured"]]
-        data["sharing"] = [_renamed(point, "scores", self.metric) for point in data["sharing"]]
+        data["contestants"] = [_with_metric_names(contestant, self.metric) for contestant in data["contestants"]]
+        data["sharing"] = [_renamed(point, {"scores": self.metric}) for point in data["sharing"]]
         return json.dumps(data, allow_nan=False, ensure_ascii=False)
 
     @classmethod
@@ -275,18 +275,33 @@ class ComparisonResult:
         Raises:
             ValueError: The text is no JSON, or does not describe a result.
         """
-        data = json.loads(text)
+        data = _with_present_names(json.loads(text))
         data["score_metrics"] = score_metrics_of(data["heads"], data.get("score_metrics"))
         metric = common_metric(data["score_metrics"].values())
-        for name in ("contrasts", "transfer"):
+        for name in ("differences", "transfer"):
             data[name] = [{key: value for key, value in fields.items() if key != VERDICT} for fields in data[name]]
-        data["measured"] = [_without_metric_names(contestant, metric) for contestant in data["measured"]]
-        data["sharing"] = [_renamed(point, metric, "scores") for point in data["sharing"]]
+        data["contestants"] = [_without_metric_names(contestant, metric) for contestant in data["contestants"]]
+        data["sharing"] = [_renamed(point, {metric: "scores"}) for point in data["sharing"]]
         return from_data(cls, data)
 
 
 Data = Mapping[str, Any]
 """A JSON object."""
+
+_FORMER_NAMES = {"measured": "contestants", "contrasts": "differences", "answer": "conclusions"}
+_FORMER_NAMES_OF_CONTESTANTS = {"what": "description", "failed": "failure"}
+_FORMER_NAMES_OF_DIFFERENCES = {"figure": "head", "one": "contestant", "other": "reference"}
+"""The names that earlier versions gave to fields in JSON."""
+
+
+def _with_present_names(data: Data) -> dict[str, Any]:
+    """The JSON of a result, its fields under their present names."""
+    present = _renamed(data, _FORMER_NAMES)
+    if "measured" in data:
+        for name in ("differences", "transfer"):
+            present[name] = [_renamed(difference, _FORMER_NAMES_OF_DIFFERENCES) for difference in present[name]]
+    return present
+
 
 VERDICT = "verdict"
 """The verdict on a difference among its JSON fields, which follows from the others."""
@@ -317,17 +332,17 @@ def contestant_from_data(data: Data, metric: str) -> ContestantResult:
 
 def _with_metric_names(contestant: Data, metric: str) -> dict[str, Any]:
     """A contestant's data with every metric under its name: the scores in their place, the other metrics last."""
-    named = _renamed(contestant, "scores", metric)
+    named = _renamed(contestant, {"scores": metric})
     metrics: Data = named.pop("metrics")
     return {**named, **metrics}
 
 
 def _without_metric_names(contestant: Data, metric: str) -> dict[str, Any]:
     """The inverse of `_with_metric_names`."""
-    named = _renamed(contestant, metric, "scores")
-    fields = {"name", "what", "scores", "cost", "recipes", "failed"} & named.keys()
+    named = _renamed(contestant, {metric: "scores", **_FORMER_NAMES_OF_CONTESTANTS})
+    fields = {"name", "description", "scores", "cost", "recipes", "failure"} & named.keys()
     return {**{name: named.pop(name) for name in fields}, "metrics": named}
 
 
-def _renamed(data: Data, before: str, after: str) -> dict[str, Any]:
-    return {after if name == before else name: value for name, value in data.items()}
+def _renamed(data: Data, names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in data.items()}

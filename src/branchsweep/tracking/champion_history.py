@@ -10,9 +10,8 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Annotated
 
-from branchsweep.config.codec import json_name, to_public_json
+from branchsweep.config.codec import to_public_json
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -63,7 +62,7 @@ class RegisteredVersion:
     rule: str
     test: Mapping[str, float]
     because: str
-    aliases: Annotated[Sequence[str], json_name("titles")]
+    aliases: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class ChampionHistory:
 
     model: str
     versions: Sequence[RegisteredVersion]
-    tenures: Annotated[Sequence[ChampionTenure], json_name("reigns")]
+    tenures: Sequence[ChampionTenure]
     problem: str = ""
 
     def to_json(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from branchsweep.config.sections.validation import KFold
 from branchsweep.data.dataset import Dataset, Halves
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics import five_by_two_cv
-from branchsweep.metrics.comparison_result import ComparisonResult, ComparisonSettings, WarningCode
+from branchsweep.metrics.comparison_conclusions import transfer_sentences
+from branchsweep.metrics.comparison_result import ComparisonResult, ComparisonSettings, Verdict, WarningCode
+from branchsweep.reporting.comparison.table import comparison_rows as rows_of_table
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.memory import MemoryComparisonTracker
 from branchsweep.training.protocols import Trainer
@@ -379,6 +382,24 @@ def compare_planted(experiment: Experiment, dataset: Dataset, contestants: dict[
 
 BOTH = {"branched": {"kind": "network"}, "single": {"kind": "single"}}
 
+MIRRORED: dict[Verdict, Verdict] = {"gains": "loses", "loses": "gains", "equal": "equal", "undecided": "undecided"}
+"""The verdict on a network of one head against the shared one, by that on the shared one against it."""
+
+
+def assert_verdict_everywhere(result: ComparisonResult, head: str, verdict: Verdict) -> None:
+    """What a head gains by sharing has this verdict in the headline, in the table, in the text and in the JSON."""
+    headline, *_ = transfer_sentences([found for found in result.transfer if found.head == head], [head])
+    words = {"gains": f"{head} gains", "loses": f"{head} loses", "equal": "equal within", "undecided": "is undecided"}
+    assert [name for name, text in words.items() if text in headline] == [verdict]
+    single = next(row for row in rows_of_table(result) if row.contestant.name == "single")
+    assert single.cells[head].verdict == MIRRORED[verdict]
+    written = json.loads(result.to_json())
+    (transfer,) = (found for found in written["transfer"] if found["head"] == head)
+    (difference,) = (found for found in written["differences"] if (found["head"], found["contestant"]) == (head, "single"))
+    is_decided = verdict in {"gains", "loses"}
+    assert [found["is_significant"] for found in (transfer, difference)] == [is_decided, is_decided]
+    assert [found["verdict"] for found in (transfer, difference)] == [verdict, MIRRORED[verdict]]
+
 
 def test_a_head_that_gains_from_sharing_has_a_significant_positive_difference() -> None:
     """The noisy head is the clean one with much noise, and gains from a trunk that the clean head trains too."""
@@ -392,7 +413,7 @@ def test_a_head_that_gains_from_sharing_has_a_significant_positive_difference() 
     noisy = next(difference for difference in result.transfer if difference.head == "noisy")
     assert noisy.is_significant
     assert noisy.low > 0
-    assert "noisy" in result.conclusions[0]
+    assert_verdict_everywhere(result, "noisy", "gains")
 
 
 def test_a_head_that_loses_by_sharing_has_a_significant_negative_difference() -> None:
@@ -406,7 +427,17 @@ def test_a_head_that_loses_by_sharing_has_a_significant_negative_difference() ->
     noisy = next(difference for difference in result.transfer if difference.head == "noisy")
     assert noisy.is_significant
     assert noisy.high < 0
-    assert "noisy" in result.conclusions[0]
+    assert_verdict_everywhere(result, "noisy", "loses")
+
+
+@pytest.mark.parametrize(("noise", "verdict"), [(0.01, "equal"), (1.0, "undecided")])
+def test_a_head_that_neither_gains_nor_loses_is_equal_or_undecided_by_its_noise(noise: float, verdict: Verdict) -> None:
+    """Heads that are linear in inputs of their own, and a trunk that is wide enough for both."""
+    recipe = {"trunk.depth": 1, "trunk.width": 16, "branch.depth": 0, "activation": "tanh"}
+    dataset = planted(lambda x: [x[:, 0], x[:, 1]], 240, (noise, noise))
+    result = compare_planted(fixed("neither", ["clean", "noisy"], 60, **recipe), dataset, BOTH)
+    for head in ("clean", "noisy"):
+        assert_verdict_everywhere(result, head, verdict)
 
 
 def test_a_recipe_rarely_differs_significantly_from_itself() -> None:

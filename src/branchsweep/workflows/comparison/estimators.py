@@ -30,7 +30,7 @@ def evaluate_estimator(
     label = estimator.estimator.replace("_", " ")
     what = f"{label}, a chain of {' and then '.join(estimator.chain)}" if estimator.chain else f"{label} for each head"
     if part in recorded:
-        return replace(contestant_from_data({"name": name, "what": what, **recorded[part]}, metric), description=what)
+        return replace(contestant_from_data({"name": name, "description": what, **recorded[part]}, metric), description=what)
     context.training.progress.on_message(f"{name}: fitting it on every half")
     result = _fit_estimator(name, what, estimator, context.comparison, context.training.rows)
     context.tracker.record_part(part, contestant_to_data(result, metric))

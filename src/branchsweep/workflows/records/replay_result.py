@@ -122,8 +122,8 @@ class ReplayJson:
 
     Args:
         trial: The trial's number.
-        figures: The metrics.
-        circumstances: The facts by name.
+        metrics: By name and rung.
+        facts: The table, the split, the seed, versions and commit, by name.
         differences: The names of the facts whose values differ.
     """
 
@@ -136,8 +136,8 @@ class ReplayJson:
     status: RecordedAndReplayed
     reason: RecordedAndReplayed
     epochs: RecordedAndReplayed
-    figures: Sequence[ComparedMetric]
-    circumstances: Mapping[str, RecordedAndReplayed]
+    metrics: Sequence[ComparedMetric]
+    facts: Mapping[str, RecordedAndReplayed]
     differences: Sequence[str]
 
 
@@ -214,8 +214,8 @@ class Replay:
                 status=RecordedAndReplayed(self.recorded.status, self.replayed.status),
                 reason=RecordedAndReplayed(self.recorded.reason, self.replayed.reason),
                 epochs=RecordedAndReplayed(self.recorded.epochs, self.replayed.epochs),
-                figures=self.metrics,
-                circumstances={fact.name: RecordedAndReplayed(fact.recorded, fact.replayed) for fact in self.facts},
+                metrics=self.metrics,
+                facts={fact.name: RecordedAndReplayed(fact.recorded, fact.replayed) for fact in self.facts},
                 differences=[fact.name for fact in self.differences],
             )
         )
