@@ -21,9 +21,11 @@ from branchsweep.config.addresses import Address
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
+from branchsweep.metrics.comparison_conclusions import headline
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.reporting.sweep_reporter import HtmlReporter
 from branchsweep.search.drivers import open_driver
+from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker
 from branchsweep.tracking.mlflow.tracker import MlflowTracker
 from branchsweep.tracking.ui_pages import (
     charts_page,
@@ -41,6 +43,8 @@ from branchsweep.workflows.records.sweep_record import new_sweep_record
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.sweep import run_sweep
 from browser import ASSISTANT_CLOSED, Browser, Page, open_browser
+from contracts.comparison_results import example_comparison
+from contracts.tracking_records import comparison_record
 from fakes import FormulaTrainer, RecordingProgress
 from servers import free_port, running_server
 from tiny_sweep import tiny_experiment
@@ -88,6 +92,7 @@ class ServedSweep:
         trials: The trials' runs, the best mean R² first.
         result: The sweep's result.
         browser: A browser.
+        comparison: The run id of a comparison in the same experiment.
     """
 
     server: str
@@ -96,6 +101,7 @@ class ServedSweep:
     trials: list[str]
     result: SweepSummary
     browser: Browser
+    comparison: str
 
     def link(self, page: str) -> str:
         return link(self.server, page)
@@ -119,6 +125,10 @@ def served(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPa
     result = run_sweep(sweep, open_driver(experiment), [Baseline("linear_regression")])
     client = MlflowClient(store, store)
     client.log_text(tracker.run_id, f"<h1>A report</h1><p>{REPORT_TEXT}</p>", "report.html")
+    comparison = MlflowComparisonTracker.open(
+        comparison_record(name=experiment.name, table=new_sweep_record(experiment, table, rows).table), Address(store)
+    )
+    comparison.finish(example_comparison(), {})
     trial_runs = client.search_runs(
         [tracker.experiment_id], f"tags.`branchsweep.sweep` = '{tracker.run_id}'", order_by=["metrics.`r2/mean` DESC"]
     )
@@ -131,7 +141,13 @@ def served(chromium: str, mlflow_template: Path, tmp_path_factory: pytest.TempPa
         open_browser(chromium, tmp_path_factory.mktemp("profile"), ASSISTANT_CLOSED) as browser,
     ):
         yield ServedSweep(
-            server, tracker.experiment_id, tracker.run_id, [run.info.run_id for run in trial_runs], result, browser
+            server,
+            tracker.experiment_id,
+            tracker.run_id,
+            [run.info.run_id for run in trial_runs],
+            result,
+            browser,
+            comparison.run_id,
         )
 
 
@@ -168,24 +184,24 @@ def links(page: Page) -> list[tuple[str, str]]:
 
 def test_the_experiment_lists_the_sweep_and_its_trials_below_it(served: ServedSweep) -> None:
     with served.browser.page(served.link(experiment_page(served.experiment_id))) as page:
-        page.wait_for("document.querySelectorAll('.ag-pinned-left-cols-container .ag-row').length === 1", "folded sweep")
-        text = page.wait_for_text("tiny.csv (111111111111)", f"{TRIALS + 1} matching runs")
+        rows = "document.querySelectorAll('.ag-pinned-left-cols-container .ag-row').length"
+        page.wait_for(f"{rows} === 2", "folded comparison and sweep")
+        contestants = len(example_comparison().contestants)
+        text = page.wait_for_text("tiny.csv (111111111111)", f"{TRIALS + 1 + contestants + 1} matching runs")
         assert "Model training" in text
-        page.click(".ag-pinned-left-cols-container .ag-row [col-id*='Run Name'] button")
-        page.wait_for(
-            f"document.querySelectorAll('.ag-pinned-left-cols-container .ag-row').length === {TRIALS + 1}", "its trials"
-        )
+        page.click(".ag-pinned-left-cols-container .ag-row[row-index='1'] [col-id*='Run Name'] button")
+        page.wait_for(f"{rows} === {TRIALS + 2}", "its trials")
         page.wait_for_text("000 PE 1.000 V 1.000", "004 PE 0.948 V 0.948 PRUNED")
         page.save_screenshot(SCREENSHOTS / "experiment.png")
 
 
-def test_the_saved_view_has_the_heads_first_and_the_best_trial_on_top(served: ServedSweep) -> None:
-    with served.browser.page(served.link(view_page(served.experiment_id, served.run_id))) as page:
+def test_the_saved_view_has_the_best_trial_on_top_and_hyperparameters_on_screen(served: ServedSweep) -> None:
+    with served.browser.page(served.link(view_page(served.experiment_id, served.run_id)), 1400, 900) as page:
         page.wait_for_text(f"{TRIALS} matching runs", "r2/PE", "Sort: r2/mean")
         page.wait_for("document.querySelectorAll('.ag-row').length > 10", "rows")
         page.save_screenshot(SCREENSHOTS / "view.png")
         assert headers(page)[:8] == [
-            "Run Name", "Created", "r2/PE", "r2/V", "r2/mean", "trunk.depth", "trunk.width", "learning_rate",
+            "Run Name", "Created", "r2/mean", "trunk.depth", "trunk.width", "learning_rate", "r2/PE", "r2/V",
         ]  # fmt: skip
         means = [float(cell.rstrip("…")) for cell in cells(page, "metrics.`r2/mean`")]
         assert len(means) == TRIALS and means == sorted(means, reverse=True)
@@ -197,6 +213,35 @@ def test_the_saved_charts_are_parallel_coordinates_and_scatter_plots_of_the_head
         page.wait_for("document.querySelector('.parcoords')", "parallel coordinates")
         page.wait_for(f"document.querySelectorAll('.js-plotly-plot .scatterlayer .point').length >= {TRIALS}", "points")
         page.save_screenshot(SCREENSHOTS / "charts.png")
+
+
+def test_the_experiments_first_page_links_to_the_newest_sweep_and_comparison(served: ServedSweep) -> None:
+    with served.browser.page(served.link(f"#/experiments/{served.experiment_id}"), 1400, 900) as page:
+        page.wait_for_text(headline(example_comparison()), "its contestants, best first")
+        targets = [target for _, target in links(page)]
+        assert view_page(served.experiment_id, served.comparison) in targets
+        assert view_page(served.experiment_id, served.run_id) in targets
+        page.save_screenshot(SCREENSHOTS / "description.png")
+
+
+def test_the_view_of_a_comparison_has_scores_verdicts_and_costs(served: ServedSweep) -> None:
+    result = example_comparison()
+    with served.browser.page(served.link(view_page(served.experiment_id, served.comparison)), 1400, 900) as page:
+        page.wait_for_text(f"{len(result.contestants)} matching runs", "Sort: r2/mean")
+        page.wait_for("document.querySelectorAll('.ag-row').length > 1", "rows")
+        assert headers(page)[2:6] == ["r2/mean", "r2/PE", "r2/V", "verdict"]
+        assert "reference" in cells(page, "params.`verdict`")
+        page.save_screenshot(SCREENSHOTS / "contestants.png")
+
+
+def test_the_title_of_a_page_has_the_answer_where_the_assistant_covers_a_quarter(served: ServedSweep) -> None:
+    assert served.result.test_scores is not None
+    with served.browser.page(served.link(run_page(served.experiment_id, served.run_id)), 1000, 900) as page:
+        page.wait_for_text("About this run", "Run ID")
+        text = page.text
+        for head, score in served.result.test_scores.items():
+            assert text.index(f"{head} {score:.3f}") < text.index("Run ID")
+        page.save_screenshot(SCREENSHOTS / "title.png")
 
 
 def test_the_sweeps_page_shows_its_result(served: ServedSweep) -> None:

@@ -359,7 +359,7 @@ def test_every_trial_is_recorded_once_and_those_that_waited_in_order(cluster_swe
     recorded = trial_runs(open_existing(Address(cluster_sweep.uri), "branched"))
     in_order_of_start, waiting = [number for number, _ in recorded], cluster_sweep.waiting
     assert sorted(in_order_of_start) == list(range(sum(cluster_sweep.summary["trials"].values())))
-    assert {status for _, status in recorded} == {"FINISHED"}
+    assert {status for _, status in recorded} <= {"FINISHED", "KILLED"}
     assert len(waiting) == len(set(waiting))
     delivered_later = [number for number in in_order_of_start if number in waiting]
     assert delivered_later in [[*sorted(waiting[:first]), *sorted(waiting[first:])] for first in range(len(waiting))]

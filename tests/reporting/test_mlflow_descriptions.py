@@ -73,9 +73,9 @@ def test_description_of_a_finished_sweep_has_question_scores_best_trials_and_lin
     files, results = ["summary.json", "report.html"], [result(1, "article"), result(3)]
     description = described(sweep_summary(), results, files=files, question="How far?")
     lines = description.splitlines()
-    assert bold(lines[0]) == ["How far?"]
-    assert links(lines[2]) == {"trial 3": "#/3"}
-    model, _, baseline = lines[2].partition("linear regression")
+    assert lines[2] == "*How far?*"
+    assert links(lines[0]) == {"trial 3": "#/3"}
+    model, _, baseline = lines[0].partition("linear regression")
     assert "8 networks" in model and "1,234 parameters" in model
     [scores] = bold(model)
     assert re.findall(r"0\.\d+|PE|V\\_1", scores) == ["0.942", "PE", "0.818", r"V\_1"]

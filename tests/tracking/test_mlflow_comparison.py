@@ -17,17 +17,21 @@ from mlflow.entities import Run
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
+from branchsweep.metrics.comparison_conclusions import headline
 from branchsweep.metrics.comparison_result import Verdict
 from branchsweep.tracking.comparison_protocols import ComparisonRecord, ComparisonTracker
 from branchsweep.tracking.memory import MemoryComparisonTracker, MemoryStore
 from branchsweep.tracking.mlflow import contestant_serialization
 from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker, open_comparison
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
+from branchsweep.tracking.protocols import TableRecord
 from branchsweep.tracking.run_reader import list_comparisons, list_sweeps, open_recorded_trial
+from branchsweep.tracking.ui_pages import view_page
 from contracts.comparison_results import example_comparison, example_contestant
 from contracts.comparison_tracker import ComparisonTrackerContract, OpenComparison
 from contracts.results import example_result
 from contracts.tracking_records import comparison_record, sweep_record
+from mlflow_views import decode_state
 from recorded_runs import client_of
 from scores import SCORE_METRICS
 
@@ -102,6 +106,24 @@ class TestStoredRuns:
         runs = [run.data for run in children(tracker)]
         assert of_one_head(name for run in runs for name in run.tags) == documented("Tags of a contestant")
         assert of_one_head(name for run in runs for name in run.metrics) == documented("Metrics of a contestant")
+
+    def test_a_comparison_has_a_view_its_table_and_its_answer_in_the_title(self, mlflow_store: Address) -> None:
+        table = TableRecord("file", "/data/plant.csv", "0123456789abcdef" * 4, 1200, "plant.csv", ["AT", "PE"])
+        tracker = MlflowComparisonTracker.open(comparison_record(table=table), mlflow_store)
+        tracker.finish(example_comparison(), {})
+        parent = client_of(tracker).get_run(tracker.run_id)
+        assert parent.info.run_name == f"contract: {headline(example_comparison())}"
+        assert [listed.name for listed in list_comparisons(mlflow_store)] == ["contract"]
+        assert [listed.view for listed in list_comparisons(mlflow_store)] == [tracker.run_id]
+        tags = client_of(tracker).get_experiment(tracker.experiment_id).tags
+        view = decode_state(tags[f"mlflow.sharedViewState.{tracker.run_id}"])
+        found = client_of(tracker).search_runs([tracker.experiment_id], view["searchFilter"])
+        assert sorted(run.info.run_name for run in found) == sorted(run.info.run_name for run in children(tracker))
+        for run in (parent, *found):
+            assert run.inputs is not None
+            assert [given.dataset.name for given in run.inputs.dataset_inputs] == ["plant.csv"]
+        text = tags["mlflow.note.content"]
+        assert view_page(tracker.experiment_id, tracker.run_id) in text and parent.info.run_name in text
 
     def test_the_documentation_has_every_verdict(self) -> None:
         text = DOCUMENT.read_text(encoding="utf-8")

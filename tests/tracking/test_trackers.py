@@ -168,9 +168,9 @@ class TestStoredRuns:
         tracker = MlflowTracker.open(sweep_record(dimensions=["trunk.depth"]), mlflow_store)
         tags = client_of(tracker).get_experiment(tracker.experiment_id).tags
         query = f"tags.`branchsweep.sweep` = '{tracker.run_id}'"
-        assert decode_state(tags[f"mlflow.sharedViewState.{tracker.run_id}"]) == ui_views.view_state(
-            SCORE_METRICS, ["trunk.depth"], query
-        )
+        assert decode_state(tags[f"mlflow.sharedViewState.{tracker.run_id}"]) == ui_views.TrialsView(
+            SCORE_METRICS, ["trunk.depth"]
+        ).table(query)
         charts = decode_state(tags[f"mlflow.sharedViewState.{tracker.run_id}-charts"])
         tracker.record([example_result(0), example_result(1)])
         found = client_of(tracker).search_runs(
@@ -178,6 +178,40 @@ class TestStoredRuns:
         )
         assert [run.data.tags["branchsweep.trial"] for run in found] == ["1", "0"], "a query that MLflow understands"
         assert [sweep.view for sweep in list_sweeps(mlflow_store)] == [tracker.run_id]
+
+    def test_a_finished_sweep_has_its_answer_in_the_title_and_keeps_its_name(self, mlflow_store: Address) -> None:
+        first = MlflowTracker.open(sweep_record(), mlflow_store)
+        first.finish({"test_r2/PE": 0.9378, "test_r2/V": 0.8048, "test_r2/mean": 0.8713}, "", {})
+        run = client_of(first).get_run(first.run_id)
+        assert run.info.run_name == "contract: R² PE 0.938, V 0.805 on test rows"
+        assert [sweep.name for sweep in list_sweeps(mlflow_store)] == ["contract"]
+        assert open_existing(mlflow_store, "contract").run_id == first.run_id
+        later = MlflowTracker.open(sweep_record(), mlflow_store)
+        later.record([example_result(0)])
+        assert client_of(first).get_run(first.run_id).info.run_name == "contract"
+        client_of(first).update_run(first.run_id, name="renamed by hand")
+        assert [sweep.name for sweep in list_sweeps(mlflow_store)] == ["renamed by hand"]
+
+    def test_the_experiment_describes_its_newest_sweep_until_a_user_does(self, mlflow_store: Address) -> None:
+        tracker = MlflowTracker.open(sweep_record(), mlflow_store)
+        client, name = client_of(tracker), "mlflow.note.content"
+        running = client.get_experiment(tracker.experiment_id).tags[name]
+        assert view_page(tracker.experiment_id, tracker.run_id) in running
+        assert run_page(tracker.experiment_id, tracker.run_id) in running
+        tracker.finish({"test_r2/PE": 0.9378, "test_r2/V": 0.8048}, "", {})
+        assert "PE 0.938, V 0.805" in client.get_experiment(tracker.experiment_id).tags[name].splitlines()[0]
+        client.set_experiment_tag(tracker.experiment_id, name, "My own words.")
+        later = MlflowTracker.open(sweep_record(), mlflow_store, fresh=True)
+        assert client.get_experiment(later.experiment_id).tags[name] == "My own words."
+
+    def test_a_logarithmic_dimension_has_its_logarithm_beside_it(self, mlflow_store: Address) -> None:
+        tracker = MlflowTracker.open(sweep_record(log_dimensions=["learning_rate", "absent"]), mlflow_store)
+        result = example_result(0)
+        rate = {**result.trial.params, "learning_rate": 1e-3}
+        tracker.record([replace(result, trial=replace(result.trial, params=rate))])
+        (run,) = children(tracker)
+        assert run.data.params == {**{name: str(value) for name, value in rate.items()}, "learning_rate log10": "-3.0000"}
+        assert tracker.recorded_results()[0].trial.params == rate
 
     def test_runs_have_the_table_as_input(self, mlflow_store: Address) -> None:
         table = TableRecord("file", "/data/plant.csv", "0123456789abcdef" * 4, 1200, "plant.csv", ["AT", "PE"])
@@ -255,7 +289,7 @@ class TestStoredRuns:
         assert (failed.info.run_name, failed.info.status) == ("017  FAILED", "FAILED")
         assert failed.data.tags["branchsweep.reason"] == example_result(17, Status.FAILED).score.reason
         assert (failed.data.tags["branchsweep.cause"], failed.data.tags["branchsweep.ended_at"]) == ("diverged", "12")
-        assert (pruned.info.run_name, pruned.info.status) == ("018  PE 0.960  V 0.740  PRUNED", "FINISHED")
+        assert (pruned.info.run_name, pruned.info.status) == ("018  PE 0.960  V 0.740  PRUNED", "KILLED")
         assert (pruned.data.tags["branchsweep.status"], pruned.data.tags["branchsweep.cause"]) == ("PRUNED", "pruned")
 
     def test_the_best_scores_are_metrics_of_the_sweep(self, mlflow_store: Address) -> None:

@@ -1,18 +1,21 @@
-"""The views of a sweep in MLflow's pages, as values; `test_browser` opens them."""
+"""The views of sweeps and comparisons in MLflow's pages, as values; `test_browser` opens them."""
 
 from __future__ import annotations
 
 import json
 
 from branchsweep.tracking.mlflow import ui_views
+from branchsweep.tracking.mlflow.ui_views import ContestantsView, SavedView, TrialsView
 from mlflow_views import decode_state
 
 DIMENSIONS = ["trunk.depth", "learning_rate"]
 
+TRIALS = TrialsView(dict.fromkeys(["PE", "V"], "r2"), DIMENSIONS, ["learning_rate"])
 
-def test_columns_are_scores_by_head_then_the_mean_then_hyperparameters() -> None:
-    state = ui_views.view_state(dict.fromkeys(["PE", "V"], "r2"), DIMENSIONS, "tags.x = 'y'")
-    columns = ["metrics.`r2/PE`", "metrics.`r2/V`", "metrics.`r2/mean`", "params.`trunk.depth`", "params.`learning_rate`"]
+
+def test_columns_are_the_mean_then_hyperparameters_then_scores_by_head() -> None:
+    state = TRIALS.table("tags.x = 'y'")
+    columns = ["metrics.`r2/mean`", "params.`trunk.depth`", "params.`learning_rate`", "metrics.`r2/PE`", "metrics.`r2/V`"]
     assert state["selectedColumns"] == columns
     assert state["columnOrder"] == ["attributes.`Run Name`", *columns, "runDateAndNestInfo"]
     assert 200 < state["columnWidths"]["attributes.`Run Name`"] < ui_views.WIDEST_NAME
@@ -21,7 +24,7 @@ def test_columns_are_scores_by_head_then_the_mean_then_hyperparameters() -> None
 
 
 def test_charts_are_parallel_coordinates_and_a_scatter_plot_for_each_pair_of_heads() -> None:
-    state = ui_views.view_state(dict.fromkeys(["a", "b", "c"], "r2"), DIMENSIONS, "")
+    state = TrialsView(dict.fromkeys(["a", "b", "c"], "r2"), DIMENSIONS).table("")
     parallel, *scatters = state["compareRunCharts"]
     assert parallel["selectedParams"] == DIMENSIONS
     assert parallel["selectedMetrics"] == ["r2/a", "r2/b", "r2/c", "r2/mean"]
@@ -32,30 +35,48 @@ def test_charts_are_parallel_coordinates_and_a_scatter_plot_for_each_pair_of_hea
     assert len({chart["uuid"] for chart in state["compareRunCharts"]}) == 4
 
 
+def test_the_axis_of_a_logarithmic_dimension_is_its_logarithm_and_its_column_the_value() -> None:
+    state = TRIALS.table("")
+    assert state["compareRunCharts"][0]["selectedParams"] == ["trunk.depth", "learning_rate log10"]
+    assert "params.`learning_rate`" in state["selectedColumns"]
+
+
 def test_one_head_has_no_mean_and_no_scatter_plot() -> None:
-    state = ui_views.view_state(dict.fromkeys(["PE"], "r2"), DIMENSIONS, "")
+    state = TrialsView(dict.fromkeys(["PE"], "r2"), DIMENSIONS).table("")
     assert state["selectedColumns"][0] == "metrics.`r2/PE`" and state["selectedColumns"][1].startswith("params")
     assert [chart["type"] for chart in state["compareRunCharts"]] == ["PARALLEL"]
 
 
 def test_charts_and_tags_are_limited_for_many_heads_and_dimensions() -> None:
     heads = dict.fromkeys([f"head_{number}" for number in range(20)], "r2")
-    dimensions = [f"dimension_{number}" for number in range(40)]
-    parallel, *scatters = ui_views.view_state(heads, dimensions, "")["compareRunCharts"]
+    view = TrialsView(heads, [f"dimension_{number}" for number in range(40)])
+    parallel, *scatters = view.table("")["compareRunCharts"]
     assert (len(parallel["selectedParams"]), len(scatters)) == (ui_views.MOST_AXES, ui_views.MOST_PAIRS)
-    value = max(ui_views.view_tags(ui_views.SweepView("key", "name", heads, dimensions), "query", 0).values(), key=len)
-    assert len(value) < 5000, "what a tag of an experiment may hold in MLflow before 3.17"
+    tags = SavedView("key", "name", 0).tags(view.table("query"), view.charts("query"))
+    assert max(map(len, tags.values())) < 5000, "what a tag of an experiment may hold in MLflow before 3.17"
+
+
+def test_contestants_have_scores_then_verdicts_then_costs_and_a_bar_for_each_score() -> None:
+    state = ContestantsView(dict.fromkeys(["PE", "V"], "r2")).table("query")
+    assert state["selectedColumns"] == [
+        *(f"metrics.`r2/{head}`" for head in ("mean", "PE", "V")),
+        "params.`verdict`",
+        *(f"metrics.`{cost}`" for cost in ("parameters", "training_seconds", "latency_ms")),
+    ]
+    charts = state["compareRunCharts"]
+    assert [chart["metricKey"] for chart in charts if chart["type"] == "BAR"] == ["r2/PE", "r2/V", "r2/mean"]
+    sections = {section["uuid"] for section in state["compareRunSections"]}
+    assert {chart["metricSectionId"] for chart in charts} <= sections
+    assert len({chart["uuid"] for chart in charts}) == len(charts)
 
 
 def test_tags_have_the_form_that_mlflows_pages_read() -> None:
-    tags = ui_views.view_tags(
-        ui_views.SweepView("abc", "tiny", dict.fromkeys(["PE", "V"], "r2"), DIMENSIONS), "query", 1_700_000_000_000
-    )
+    tags = SavedView("abc", "tiny", 1_700_000_000_000).tags(TRIALS.table("query"), TRIALS.charts("query"))
     table, charts = "mlflow.sharedViewState.abc", "mlflow.sharedViewState.abc-charts"
     assert list(tags) == [table, charts]
     envelope = json.loads(tags[table])
     assert "tiny" in envelope["name"]
     assert envelope["createdAt"] == envelope["updatedAt"] == 1_700_000_000_000
     assert envelope["state"].startswith("deflate;")
-    assert decode_state(tags[table]) == ui_views.view_state(dict.fromkeys(["PE", "V"], "r2"), DIMENSIONS, "query")
+    assert decode_state(tags[table]) == TRIALS.table("query")
     assert decode_state(tags[charts])["searchFilter"].startswith("query AND metrics.`r2/mean`")

@@ -12,13 +12,17 @@ import time
 import webbrowser
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from branchsweep.cli.options import TrackingUri
+from branchsweep.config.addresses import Address
 from branchsweep.errors import UserError
 from branchsweep.reporting.text.literal_console import LiteralConsole
+
+if TYPE_CHECKING:
+    from branchsweep.tracking.open import ListedComparison, ListedSweep
 
 UNPRIVILEGED = 1024
 """The first port that needs no privileges."""
@@ -34,23 +38,32 @@ def ui(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 5000,
     opens: Annotated[
-        bool | None, typer.Option("--open/--no-open", help="Open the last sweep in a browser; default: in a terminal only.")
+        bool | None, typer.Option("--open/--no-open", help="Open it in a browser; default: in a terminal only.")
     ] = None,
 ) -> None:
-    """Serve MLflow's UI over this store until Ctrl-C, and open the last sweep in it."""
-    from branchsweep.tracking.open import list_sweeps, sweep_pages, ui_command
+    """Serve MLflow's UI over this store until Ctrl-C, and open the newest sweep or comparison in it."""
+    from branchsweep.tracking.open import ui_command
 
     command, variables = ui_command(tracking_uri, host, port)
     _require_free_port(host, port)
-    newest = list_sweeps(tracking_uri)[:1]
-    links = sweep_pages(f"http://{host}:{port}", newest[0]) if newest else {"": f"http://{host}:{port}"}
+    links = _newest_pages(f"http://{host}:{port}", tracking_uri)
+    width = max(len(what) for what, _ in links)
     console = LiteralConsole(stderr=True)
     console.print("MLflow starts in about ten seconds; Ctrl-C stops it", highlight=False, soft_wrap=True)
-    for what, link in links.items():
-        console.print(f"{what:{max(map(len, links))}}  {link}".strip(), highlight=False, soft_wrap=True)
+    for what, link in links:
+        console.print(f"{what:{width}}  {link}".strip(), highlight=False, soft_wrap=True)
     if console.is_terminal if opens is None else opens:
-        threading.Thread(target=_open_when_up, args=(host, port, next(iter(links.values()))), daemon=True).start()
+        threading.Thread(target=_open_when_up, args=(host, port, links[0][1]), daemon=True).start()
     raise typer.Exit(_serve(command, {**os.environ, **variables}))
+
+
+def _newest_pages(server: str, tracking_uri: Address | None) -> list[tuple[str, str]]:
+    """What the pages of the newest sweep and of the newest comparison show, and their URLs; the newer of both comes first."""
+    from branchsweep.tracking.open import list_comparisons, list_sweeps, run_pages
+
+    newest: list[ListedSweep | ListedComparison] = [*list_sweeps(tracking_uri)[:1], *list_comparisons(tracking_uri)[:1]]
+    newest.sort(key=lambda run: run.started, reverse=True)
+    return [page for run in newest for page in run_pages(server, run)] or [("", server)]
 
 
 def _open_when_up(host: str, port: int, link: str) -> None:

@@ -20,6 +20,31 @@ def quick_sentence(cuts: Sequence[str]) -> str:
     return f"This is a first look (--quick): {'; '.join(cuts) or 'nothing was cut'}."
 
 
+def headline(result: ComparisonResult) -> str:
+    """The most important conclusion in a few words, for a title: `by sharing, PE gains 0.0021; V undecided`.
+
+    Without contestants that share and do not share, the contestant with the highest mean score; empty if all failed.
+    """
+    if result.transfer:
+        heads = [difference for difference in result.transfer if difference.head != MEAN] or result.transfer
+        return f"by sharing, {'; '.join(map(_in_a_few_words, heads))}"
+    means = {
+        contestant.name: float(np.mean(scores))
+        for contestant in result.contestants
+        if not contestant.failure
+        and (scores := contestant.scores.get(MEAN) or next(iter(contestant.scores.values()), ()))
+        and np.isfinite(scores).all()
+    }
+    best = max(means, key=lambda name: means[name], default="")
+    return f"{best} has the highest mean {label(result.metric)}, {means[best]:.3f}" if best else ""
+
+
+def _in_a_few_words(difference: PairwiseDifference) -> str:
+    """`PE gains 0.0021`, `V undecided`."""
+    amount = f" {abs(difference.difference):.4f}" if difference.verdict in {"gains", "loses"} else ""
+    return f"{difference.head} {difference.verdict}{amount}"
+
+
 def transfer_sentences(
     transfer: Sequence[PairwiseDifference], heads: Sequence[str], margin: float = EQUIVALENCE_MARGIN
 ) -> tuple[str, ...]:

@@ -54,10 +54,10 @@ def finished_description(report: SweepReport, links: TrackingLinks, files: Seque
         files: Names of the files that are kept with the sweep.
     """
     result, question, best = report.summary, report.experiment.question, report.best
-    lines = [f"**{escape_markdown(question)}**", ""] if question else []
+    lines = [_answer(result, links), ""]  # first, since MLflow's page folds all but the first lines
+    lines += [f"*{escape_markdown(question)}*", ""] if question else []
     if is_synthetic(result.data["source"]):
         lines += [f"**{SYNTHETIC_DATA_WARNING}**", ""]
-    lines += [_answer(result, links), ""]
     if best:
         lines += [*_table(result, list(report.experiment.heads), best, links), ""]
     lines += [*_promotion(result, links), *_warnings(result), _trial_counts(result), ""]

@@ -26,7 +26,7 @@ from branchsweep.tracking.run_reader import (
 )
 from branchsweep.tracking.run_records import ListedComparison, ListedSweep
 from branchsweep.tracking.tracking_uri import is_server, store_folder
-from branchsweep.tracking.ui_pages import sweep_pages, ui_command
+from branchsweep.tracking.ui_pages import run_pages, ui_command
 
 if TYPE_CHECKING:
     from branchsweep.tracking.mlflow.model import LoadedModel
@@ -47,9 +47,9 @@ __all__ = [
     "open_recorded_trial",
     "open_registry",
     "open_tracking",
+    "run_pages",
     "runs_to_json",
     "store_folder",
-    "sweep_pages",
     "ui_command",
 ]
 
@@ -149,7 +149,8 @@ def open_comparison_tracking(
     from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker  # noqa: PLC0415
     from branchsweep.tracking.retrying_trackers import RetryingComparisonTracker  # noqa: PLC0415
 
-    return RetryingComparisonTracker(MlflowComparisonTracker.open(record, tracking_uri, fresh), Retries(on_message))
+    tracker = MlflowComparisonTracker.open(record, tracking_uri, fresh, OptionalOutputs(on_message))
+    return RetryingComparisonTracker(tracker, Retries(on_message))
 
 
 def open_recorded_comparison(tracking_uri: Address | None, comparison: str = "") -> ComparisonTracker:

@@ -60,6 +60,7 @@ class SweepRecord:
         environment: Versions, commit and device, by name: `version_keras`, `git_commit`, `device`, ….
         description: Markdown that the store shows on the sweep's page. Not read back, as all that follows.
         dimensions: The hyperparameters that every trial has a value of, in order.
+        log_dimensions: The hyperparameters, of all, that are searched on a logarithmic scale.
         files: Text files that are kept with the sweep, by name.
     """
 
@@ -79,6 +80,7 @@ class SweepRecord:
     environment: Mapping[str, str] = field(default_factory=dict)
     description: str = field(default="", compare=False)
     dimensions: Sequence[str] = field(default=(), compare=False)
+    log_dimensions: Sequence[str] = field(default=(), compare=False)
     files: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 

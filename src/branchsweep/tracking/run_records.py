@@ -167,6 +167,7 @@ class ListedComparison:
         status: `RUNNING` (also if it was killed), `FINISHED`, ….
         answer: Its conclusions as sentences, the most important first; empty before its end.
         data: Where its table came from.
+        view: The key of the view in which MLflow's pages show its contestants; empty where there is none.
     """
 
     run_id: str
@@ -176,6 +177,7 @@ class ListedComparison:
     status: str
     answer: tuple[str, ...]
     data: str
+    view: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,7 @@ def listed_comparison(comparison: RunRecord) -> ListedComparison:
         status=comparison.status,
         answer=tuple(answer.splitlines()),
         data=comparison.tags.get(tag_name("data_source"), ""),
+        view=comparison.tags.get(tag_name("view"), ""),
     )
 
 

@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.metrics.names import CURVE, score_names
-from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.mlflow.serialization import name_in, tag_name
 from branchsweep.tracking.run_records import Points, RunRecord
 from branchsweep.tracking.tracking_uri import database_file
 
@@ -129,7 +129,7 @@ class SqliteRunStore:
             RunRecord(
                 run_id=run_id,
                 experiment_id=str(experiment_id),
-                name=name or tags[run_id].get("mlflow.runName", ""),
+                name=name_in(name or tags[run_id].get("mlflow.runName", ""), tags[run_id]),
                 status=status,
                 started=started or 0,
                 artifacts=artifacts,

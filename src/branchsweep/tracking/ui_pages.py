@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
-from branchsweep.tracking.run_records import ListedSweep
+from branchsweep.tracking.run_records import ListedComparison, ListedSweep
 from branchsweep.tracking.tracking_uri import database_file, is_server, resolve_tracking_uri
 
 SERVER_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -89,18 +89,15 @@ def link(server: str, page: str) -> str:
     return f"{server.rstrip('/')}/{page}"
 
 
-def sweep_pages(server: str, sweep: ListedSweep) -> dict[str, str]:
-    """URLs of a sweep's pages, by what they show; the first is the one to open.
+def run_pages(server: str, run: ListedSweep | ListedComparison) -> list[tuple[str, str]]:
+    """What the pages of a sweep or a comparison show, and their URLs; the first is the one to open.
 
     Args:
         server: URL of the server.
-        sweep: The sweep.
+        run: The sweep or comparison.
     """
-    pages = {"the sweep": run_page(sweep.experiment_id, sweep.run_id)}
-    if sweep.view:
-        trials = {
-            f"{sweep.name}: its trials": view_page(sweep.experiment_id, sweep.view),
-            "as charts": charts_page(sweep.experiment_id, sweep.view),
-        }
-        pages = trials | pages
-    return {label: link(server, page) for label, page in pages.items()}
+    role, children = ("sweep", "trials") if isinstance(run, ListedSweep) else ("comparison", "contestants")
+    views = [("best first", view_page), ("as charts", charts_page)] if run.view else []
+    pages = [(f"{role} {run.name}: its {children}, {shown}", page(run.experiment_id, run.view)) for shown, page in views]
+    pages.append((f"{role} {run.name}: its page", run_page(run.experiment_id, run.run_id)))
+    return [(what, link(server, page)) for what, page in pages]

@@ -73,10 +73,10 @@ def comparison_markdown(result: ComparisonResult) -> str:
     """The conclusions, the table of contestants, the gain by sharing, and the protocol, as Markdown."""
     heads = scored_heads(result)
     parts = [f"# {escape_markdown(result.comparison)}"]
-    if result.question:
-        parts.append(f"*{escape_markdown(result.question)}*")
     if result.conclusions:
         parts.append(" ".join([f"**{escape_markdown(result.conclusions[0])}**", *map(escape_markdown, result.conclusions[1:])]))
+    if result.question:
+        parts.append(f"*{escape_markdown(result.question)}*")
     if result.cuts:
         parts.append(f"**{escape_markdown(quick_sentence(result.cuts))}**")
     if is_synthetic(result.data["source"]):

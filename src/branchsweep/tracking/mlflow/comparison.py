@@ -18,6 +18,7 @@ from mlflow.entities import Run
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import FilesRefusedError, TrackingError, UnreadableRecordError
+from branchsweep.metrics.comparison_conclusions import headline
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult
 from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
@@ -32,10 +33,16 @@ from branchsweep.tracking.mlflow.store import (
     search_runs,
     tag_filter,
 )
+from branchsweep.tracking.mlflow.ui_views import ContestantsView
+from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.tracking.run_records import SWEEP_REMEDY
+from branchsweep.tracking.ui_pages import charts_page, file_page, view_page
 
 YAML, PARTS, FINDINGS = "comparison.yaml", "parts", "findings.json"
 """The artifacts of a comparison: its YAML, its finished parts, and its result."""
+
+REPORT = "report.html"
+"""The page among the files that a comparison finishes with."""
 
 END_MARK = "\n"
 """The end of a part's file, and nowhere else in it: a file without it was not written completely."""
@@ -52,28 +59,39 @@ class MlflowComparisonTracker(RunTracker):
     """
 
     def __init__(self, client: MlflowClient, parent: Run, comparison: ComparisonRecord, is_running: bool) -> None:
-        super().__init__(client, parent)
+        super().__init__(client, parent, comparison)
         self._comparison = comparison
         self._is_running = is_running
 
     @classmethod
-    def open(cls, record: ComparisonRecord, tracking_uri: Address | None = None, fresh: bool = False) -> Self:
+    def open(
+        cls,
+        record: ComparisonRecord,
+        tracking_uri: Address | None = None,
+        fresh: bool = False,
+        optional: OptionalOutputs = SILENT,
+    ) -> Self:
         """Resume the comparison of this key if the store has it, whether it was killed or finished; else start it.
 
         Args:
             record: What is written down about the comparison.
             tracking_uri: The store; see `resolve_tracking_uri`. A sqlite file that does not exist is created.
             fresh: Start a new comparison in any case.
+            optional: Reports a view, or a description of the experiment, that MLflow does not take.
 
         Raises:
             TrackingError: There is no usable store at this URI.
         """
         with open_experiment("comparison", record, tracking_uri, fresh) as (client, experiment, recorded):
             if recorded is not None:
-                return cls(client, recorded, record, is_running=False)
+                tracker = cls(client, recorded, record, is_running=False)
+                tracker._optional = optional
+                return tracker
             parent = client.create_run(experiment, tags=_parent_tags(record), run_name=record.name)
-            client.log_text(parent.info.run_id, record.yaml, YAML)
-            return cls(client, parent, record, is_running=True)
+            tracker = cls(client, parent, record, is_running=True)
+            tracker._optional = optional
+            tracker._log_setup()
+            return tracker
 
     @property
     def comparison(self) -> ComparisonRecord:
@@ -153,11 +171,15 @@ class MlflowComparisonTracker(RunTracker):
                 self._write(measured, result)
             log_files(self._client, self.run_id, {**files, FINDINGS: result.to_json()})
             before = self._client.get_run(self.run_id).data.tags
+            pages = {
+                "contestants, best first": view_page(self.experiment_id, self.run_id),
+                "charts": charts_page(self.experiment_id, self.run_id),
+                **({"report": file_page(self.experiment_id, self.run_id, REPORT)} if REPORT in files else {}),
+            }
             answer = {"answer": "\n".join(result.conclusions), **contestant_serialization.result_texts(result)}
-            tags = serialization.replace_tags(before, {**answer, **_description(files)})
+            tags = serialization.replace_tags(before, {**answer, **_description(files.get("comparison.md", ""), pages)})
             log_batches(self._client, self.run_id, contestant_serialization.sharing_gain_metrics(result), tags=tags)
-            self._client.set_terminated(self.run_id, "FINISHED")
-            self._parent = self._client.get_run(self.run_id)
+            self._end(headline(result))
             self._is_running = False
 
     def _write(self, measured: ContestantResult, result: ComparisonResult) -> None:
@@ -165,18 +187,26 @@ class MlflowComparisonTracker(RunTracker):
         tags = contestant_serialization.contestant_tags(measured, self.run_id, result.differences)
         run = self._client.create_run(self.experiment_id, started, tags, measured.name)
         metrics = contestant_serialization.contestant_metrics(measured, result.differences, result.score_metrics)
-        log_batches(self._client, run.info.run_id, metrics, contestant_serialization.contestant_params(measured))
+        log_batches(
+            self._client, run.info.run_id, metrics, contestant_serialization.contestant_params(measured, result.differences)
+        )
+        if self._inputs:
+            self._client.log_inputs(run.info.run_id, self._inputs)
         seconds = contestant_serialization.total_seconds(measured)
         ended = started + round(1000 * seconds)  # so that the duration in MLflow is the contestant's
         self._client.set_terminated(run.info.run_id, "FAILED" if measured.failure else "FINISHED", ended)
+
+    def _log_setup(self) -> None:
+        """Log the YAML, the table, the view of the contestants, and the description of the experiment."""
+        self._client.log_text(self.run_id, self._comparison.yaml, YAML)
+        self._log_pages("comparison", ContestantsView(self._comparison.score_metrics))
 
     def _reopen(self) -> None:
         """Mark a resumed comparison as running, and write down how it is run now."""
         if self._is_running:
             return
-        self._client.update_run(self.run_id, status="RUNNING")
-        log_batches(self._client, self.run_id, tags=_parent_tags(self._comparison))
-        self._client.log_text(self.run_id, self._comparison.yaml, YAML)
+        self._mark_as_running(_parent_tags(self._comparison))
+        self._log_setup()
         self._parent = self._client.get_run(self.run_id)
         self._is_running = True
 
@@ -208,7 +238,8 @@ def open_comparison(tracking_uri: Address | None, comparison: str = "") -> Mlflo
 
 def _record(client: MlflowClient, parent: Run) -> ComparisonRecord:
     """What is written down about a recorded comparison."""
-    name, run_id, tags = str(parent.info.run_name), parent.info.run_id, serialization.from_tags(parent.data.tags)
+    run_id, tags = parent.info.run_id, serialization.from_tags(parent.data.tags)
+    name = serialization.name_in(str(parent.info.run_name), parent.data.tags)
     with serialization.naming_record(f"comparison {name} (run {run_id[:8]})", SWEEP_REMEDY):
         fields = serialization.record_from_tags(tags)
     yaml = _text(client, run_id, YAML)
@@ -229,7 +260,16 @@ def _text(client: MlflowClient, run_id: str, name: str) -> str:
             raise UnreadableRecordError(f"{name} of comparison {run_id[:8]} is no text ({error}): was it edited?") from error
 
 
-def _description(files: Mapping[str, str | bytes]) -> dict[str, str]:
-    """The tag for the page of the comparison's run, if `comparison.md` is among its files."""
-    text = files.get("comparison.md")
-    return serialization.description_tag(text) if isinstance(text, str) else {}
+def _description(text: str | bytes, pages: Mapping[str, str]) -> dict[str, str]:
+    """The tag for the page of the comparison's run: `comparison.md` without its title, and links after the conclusions.
+
+    Args:
+        text: The file; empty if there is none.
+        pages: Links by their text.
+    """
+    if not isinstance(text, str) or not text:
+        return {}
+    paragraphs = text.split("\n\n")
+    body = paragraphs[1:] if paragraphs[0].startswith("# ") else paragraphs
+    links = " · ".join(f"[{name}]({page})" for name, page in pages.items())
+    return serialization.description_tag("\n\n".join([*body[:1], links, *body[1:]]))

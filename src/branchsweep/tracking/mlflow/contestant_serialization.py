@@ -59,13 +59,23 @@ def result_texts(result: ComparisonResult) -> dict[str, str]:
     return {**verdict_texts(result.transfer), **({CUTS: "; ".join(result.cuts)} if result.cuts else {})}
 
 
-def contestant_params(measured: ContestantResult) -> dict[str, str]:
-    """The description of a contestant, and the hyperparameters that differ from the default in any of the halves.
+def contestant_params(measured: ContestantResult, differences: Sequence[PairwiseDifference] = ()) -> dict[str, str]:
+    """The description of a contestant, its verdicts, and the hyperparameters that differ from the default in any half.
 
     A hyperparameter of the network of a single head is called `PE/trunk.depth`. Where the halves chose different values, they
-    are counted: `3 (6×), 2 (4×)`, or given as a range: `0.0004 to 0.02`.
+    are counted: `3 (6×), 2 (4×)`, or given as a range: `0.0004 to 0.02`. The verdicts are one param, `PE gains, V undecided`,
+    so that a table shows them in one column.
+
+    Args:
+        measured: The contestant.
+        differences: All of the comparison, of which those of this contestant are selected.
     """
-    params = {"what": measured.description}
+    verdicts = [
+        f"{difference.head} {difference.verdict}" for difference in differences if difference.contestant == measured.name
+    ]
+    against = {difference.reference for difference in differences}
+    verdict = ", ".join(verdicts) or ("reference" if measured.name in against else "")
+    params = {"what": measured.description, **({VERDICT: verdict} if verdict else {})}
     heads = dict.fromkeys(head for half in measured.recipes for head in half)
     for head in heads:
         halves = [half.get(head, {}) for half in measured.recipes]

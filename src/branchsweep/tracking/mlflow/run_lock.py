@@ -19,7 +19,7 @@ from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow.connection import address_of
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.lock_owner import OWNER, LockOwner
-from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.mlflow.serialization import name_in, tag_name
 from branchsweep.tracking.mlflow.store import log_batches
 
 
@@ -102,4 +102,4 @@ def refusal(run: Run, owner: LockOwner) -> str:
 
 
 def _label(run: Run) -> str:
-    return f"sweep {run.info.run_name} ({run.info.run_id[:8]})"
+    return f"sweep {name_in(str(run.info.run_name), run.data.tags)} ({run.info.run_id[:8]})"

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
 from branchsweep.config.addresses import Address
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.mlflow.connection import address_of, connect
 from branchsweep.tracking.mlflow.error_translation import translate_errors
-from branchsweep.tracking.mlflow.store import experiment_id, newest_run
-from branchsweep.tracking.protocols import SweepRecord
-from branchsweep.tracking.tracking_uri import artifact_location, resolve_tracking_uri
+from branchsweep.tracking.mlflow.experiment_description import describe_experiment
+from branchsweep.tracking.mlflow.serialization import NAME_TAG, title, to_tags
+from branchsweep.tracking.mlflow.store import experiment_id, log_batches, newest_run, tag_filter
+from branchsweep.tracking.mlflow.ui_views import ContestantsView, SavedView, TrialsView
+from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
+from branchsweep.tracking.protocols import SweepRecord, TableRecord
+from branchsweep.tracking.tracking_uri import artifact_location, is_server, resolve_tracking_uri
 
 
 class RunTracker:
@@ -23,11 +31,21 @@ class RunTracker:
     Args:
         client: Of the store.
         parent: The run, which the runs of trials or contestants belong to.
+        record: What is written down about the sweep or comparison.
+        optional: Reports a view, or a description of the experiment, that MLflow does not take.
     """
 
-    def __init__(self, client: MlflowClient, parent: Run) -> None:
+    def __init__(
+        self,
+        client: MlflowClient,
+        parent: Run,
+        record: SweepRecord | ComparisonRecord,
+        optional: OptionalOutputs = SILENT,
+    ) -> None:
         self._client = client
         self._parent = parent
+        self._record_of_run = record
+        self._optional = optional
 
     @property
     def run_id(self) -> str:
@@ -43,6 +61,67 @@ class RunTracker:
     def tracking_uri(self) -> Address:
         """The store's URI in full."""
         return address_of(self._client)
+
+    @cached_property
+    def _inputs(self) -> list[DatasetInput]:
+        """The table, as an input of this run and of those below it."""
+        table = self._record_of_run.table
+        return [_dataset_input(table)] if table.name else []
+
+    def _log_pages(self, role: str, view: TrialsView | ContestantsView) -> None:
+        """Log what MLflow's pages show of a run that begins: its input, the view of the runs below it, the experiment's text.
+
+        Args:
+            role: The tag of the runs below it that names this run: `sweep` or `comparison`.
+            view: What the view shows.
+        """
+        if self._inputs:
+            self._client.log_inputs(self.run_id, self._inputs)
+        what = {"sweep": "trials", "comparison": "contestants"}[role]
+        self._optional.make(f"the view of the {what} in MLflow", lambda: self._log_view(role, view), None)
+        self._describe_experiment()
+
+    def _log_view(self, role: str, view: TrialsView | ContestantsView) -> None:
+        """Log the view, and last the tag that names it."""
+        started, query = self._parent.info.start_time, tag_filter(role, self.run_id)
+        label = f"{self._record_of_run.name}, {datetime.fromtimestamp(started / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
+        saved = SavedView(self.run_id, label, started)
+        for name, value in saved.tags(view.table(query), view.charts(query)).items():
+            self._client.set_experiment_tag(self.experiment_id, name, value)
+        log_batches(self._client, self.run_id, tags=to_tags({"view": self.run_id}))
+
+    def _describe_experiment(self) -> None:
+        self._optional.make(
+            "the description of the experiment in MLflow", lambda: describe_experiment(self._client, self.experiment_id), None
+        )
+
+    def _end(self, answer: str) -> None:
+        """Mark the run as finished, with its answer in the title, and read it."""
+        name = self._record_of_run.name
+        log_batches(self._client, self.run_id, tags=to_tags({NAME_TAG: name}))
+        self._client.update_run(self.run_id, name=title(name, answer))
+        self._client.set_terminated(self.run_id, "FINISHED")
+        self._parent = self._client.get_run(self.run_id)
+        self._describe_experiment()
+
+    def _mark_as_running(self, tags: Mapping[str, Any]) -> None:
+        """Give the run of a resumed sweep or comparison the status and the name that it had when it began, and new tags."""
+        self._client.update_run(self.run_id, status="RUNNING", name=self._record_of_run.name)
+        log_batches(self._client, self.run_id, tags=tags)
+
+
+def _dataset_input(table: TableRecord) -> DatasetInput:
+    """The table as MLflow shows the inputs of a run. Its digest is ours, over all rows, cut to the length MLflow allows."""
+    columns = [{"type": "double", "name": name, "required": True} for name in table.columns]
+    dataset = Dataset(
+        name=table.name,
+        digest=table.digest[:12],
+        source_type="http" if is_server(Address(table.location)) else "local",
+        source=json.dumps({"url" if is_server(Address(table.location)) else "uri": table.location}),
+        schema=json.dumps({"mlflow_colspec": columns}),
+        profile=json.dumps({"num_rows": table.rows, "num_elements": table.rows * len(columns)}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
 @contextmanager

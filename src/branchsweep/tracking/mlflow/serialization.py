@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from branchsweep.config.codec import NullableFloat, from_json, to_data, to_json
-from branchsweep.config.metric_names import MEAN, metric_of_head
+from branchsweep.config.metric_names import MEAN, common_metric, metric_of_head
 from branchsweep.errors import TrackingError, UnreadableRecordError
-from branchsweep.metrics.names import CURVE, METRICS, STANDARD_ERROR, score_metrics_of, score_names
+from branchsweep.metrics.names import BEST, CURVE, METRICS, STANDARD_ERROR, TEST, label, score_metrics_of, score_names
 from branchsweep.runtime import is_environment_fact
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.protocols import SweepRecord, TableRecord
@@ -28,6 +28,9 @@ Value = TypeVar("Value")
 
 DESCRIPTION = "mlflow.note.content"
 """MLflow's own tag for the Markdown on a run's page."""
+
+LOG10 = "{} log10"
+"""The name of the param with the decimal logarithm of another. MLflow's charts shorten long names in the middle."""
 
 PREFIX = "branchsweep."
 """Prefix of our own tags."""
@@ -49,6 +52,15 @@ LANE_SCORES_TAG = "lanes_r2"
 
 SUMMARY_TAG = "summary"
 """The tag with the text that a sweep finished with."""
+
+NAME_TAG = "name"
+"""The tag with the name of a finished sweep or comparison, whose run has a title instead."""
+
+MOST_HEADS_IN_TITLE = 4
+"""Most heads whose scores are in the title of a sweep."""
+
+LONGEST_TITLE = 250
+"""Characters of a run's name in MLflow's database."""
 
 
 Rungs = dict[int, tuple[NullableFloat, ...]]
@@ -152,9 +164,20 @@ def exact_params(trial: Trial) -> str:
     return json.dumps(dict(trial.params), allow_nan=False, separators=(",", ":"))
 
 
-def readable_params(trial: Trial) -> dict[str, str]:
-    """The params as text, for display."""
-    return {name: str(value) for name, value in trial.params.items()}
+def readable_params(trial: Trial, log_dimensions: Sequence[str] = ()) -> dict[str, str]:
+    """The params as text, for display.
+
+    Args:
+        trial: The trial.
+        log_dimensions: Those that are searched on a logarithmic scale; each has its logarithm beside it, `learning_rate log10`,
+            for charts in MLflow, whose axes of params are linear.
+    """
+    logarithms = {
+        LOG10.format(name): f"{math.log10(value):.4f}"
+        for name in log_dimensions
+        if isinstance(value := trial.params.get(name), (int, float)) and value > 0
+    }
+    return {name: str(value) for name, value in trial.params.items()} | logarithms
 
 
 def trial_metrics(score: Score, score_metrics: Mapping[str, str]) -> list[MetricPoint]:
@@ -190,6 +213,45 @@ def thinned_indices(count: int, most: int) -> list[int]:
     if count <= most:
         return list(range(count))
     return [round(index * (count - 1) / (most - 1)) for index in range(most)]
+
+
+def title(name: str, answer: str) -> str:
+    """What MLflow shows as the name of the run of a finished sweep or comparison: its name, then its answer.
+
+    The title is the only text that MLflow's page of a run shows above ids and tags in a window of any width.
+    """
+    return f"{name}: {answer}"[:LONGEST_TITLE] if answer else name
+
+
+def name_in(run_name: str, tags: Mapping[str, str]) -> str:
+    """The name of a sweep or comparison, from MLflow's name of its run, which may be its title or a name given there.
+
+    Args:
+        run_name: In MLflow.
+        tags: All tags of the run.
+    """
+    name = tags.get(tag_name(NAME_TAG), "")
+    return name if name and run_name.startswith(f"{name}: ") else run_name
+
+
+def sweep_answer(metrics: Mapping[str, float], score_metrics: Mapping[str, str]) -> str:
+    """The scores that a sweep finished with, for its title: on the test rows, or the best validation scores without them.
+
+    Args:
+        metrics: Of the sweep's run.
+        score_metrics: The name of the metric that is the score, by head.
+
+    Returns:
+        `R² PE 0.938, V 0.805 on test rows`, for many heads the mean alone; empty where nothing was scored.
+    """
+    for form, rows in ((TEST, "on test rows"), (BEST, "on validation rows")):
+        scores = {head: metrics.get(name, math.nan) for head, name in score_names(score_metrics, form).items()}
+        mean = scores.pop(MEAN)
+        shown = {MEAN: mean} if len(scores) > MOST_HEADS_IN_TITLE else scores
+        if all(map(math.isfinite, shown.values())):
+            listed = ", ".join(f"{head} {score:.3f}" for head, score in shown.items())
+            return f"{label(common_metric(score_metrics.values()))} {listed} {rows}"
+    return ""
 
 
 def run_name(result: Result) -> str:

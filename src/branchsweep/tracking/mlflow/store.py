@@ -20,7 +20,7 @@ from branchsweep.errors import TrackingError
 from branchsweep.runtime import temporary_folder, write_files
 from branchsweep.tracking.mlflow.connection import connect
 from branchsweep.tracking.mlflow.error_translation import translate_errors
-from branchsweep.tracking.mlflow.serialization import MetricPoint, tag_name
+from branchsweep.tracking.mlflow.serialization import MetricPoint, name_in, tag_name
 from branchsweep.tracking.run_records import RunRecord, select_run
 from branchsweep.tracking.tracking_uri import database_file, resolve_tracking_uri
 
@@ -150,7 +150,7 @@ def to_run(run: Run) -> RunRecord:
     return RunRecord(
         run_id=str(run.info.run_id),
         experiment_id=str(run.info.experiment_id),
-        name=str(run.info.run_name or ""),
+        name=name_in(str(run.info.run_name or ""), run.data.tags),
         status=str(run.info.status),
         started=run.info.start_time or 0,
         artifacts=str(run.info.artifact_uri),

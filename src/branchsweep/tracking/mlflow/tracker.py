@@ -8,14 +8,12 @@ ended counts; what a killed process has left half written is deleted when the sw
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Self
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Run
+from mlflow.entities import Run
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import FilesRefusedError, TrackingError, TrackingServerUnavailableError
@@ -39,12 +37,14 @@ from branchsweep.tracking.mlflow.store import (
 )
 from branchsweep.tracking.mlflow.test_audit import MlflowTestAudit
 from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
-from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TableRecord, Tracking, TrackingLinks
+from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, Tracking, TrackingLinks
 from branchsweep.tracking.recorded_trials import RecordedTrials
 from branchsweep.tracking.run_records import EXPERIMENT, TRIAL_REMEDY, read_conclusion, read_sweep_record
-from branchsweep.tracking.tracking_uri import is_server
 from branchsweep.tracking.ui_pages import MODELS, charts_page, file_page, run_page, version_page, view_page
 from branchsweep.trial import Result, Status
+
+RUN_STATUS = {Status.COMPLETE: "FINISHED", Status.PRUNED: "KILLED", Status.FAILED: "FAILED"}
+"""MLflow's status of a trial's run. Earlier versions wrote `FINISHED` for pruned ones; the tag `status` is what is read."""
 
 
 class MlflowTracker(RunTracker):
@@ -61,11 +61,10 @@ class MlflowTracker(RunTracker):
     def __init__(
         self, client: MlflowClient, parent: Run, sweep: SweepRecord, is_resumed: bool, lock: RunLock | None = None
     ) -> None:
-        super().__init__(client, parent)
+        super().__init__(client, parent, sweep)
         self._sweep = sweep
         self._is_resumed = is_resumed
         self._lock = lock
-        self._optional = SILENT
         self._is_running = not is_resumed  # whether the run has the status of a sweep that is run by this process
         self._recorded = (
             None if is_resumed else RecordedTrials(sweep.objective, sweep.score_metrics)
@@ -90,7 +89,7 @@ class MlflowTracker(RunTracker):
             tracking_uri: The store; see `resolve_tracking_uri`. A sqlite file that does not exist is created.
             fresh: Start a new sweep in any case.
             take_over: Resume the sweep even if another process runs it, which then stops.
-            optional: Reports a view that MLflow does not take.
+            optional: Reports a view, or a description of the experiment, that MLflow does not take.
 
         Raises:
             TrackingError: There is no usable store at this URI, or another process runs this sweep.
@@ -221,8 +220,7 @@ class MlflowTracker(RunTracker):
             tags = {serialization.SUMMARY_TAG: summary, **serialization.description_tag(description)}
             tags = serialization.replace_tags(self._parent.data.tags, tags)
             log_batches(self._client, self.run_id, points, tags=tags)
-            self._client.set_terminated(self.run_id, "FINISHED")
-            self._parent = self._client.get_run(self.run_id)
+            self._end(serialization.sweep_answer({**recorded.progress_metrics, **metrics}, self._sweep.score_metrics))
             self._is_running = False
 
     def _record(self, results: Sequence[Result]) -> None:
@@ -251,44 +249,28 @@ class MlflowTracker(RunTracker):
         """Mark a resumed sweep as running, and write down how it is run now."""
         if self._is_running:
             return
-        self._client.update_run(self.run_id, status="RUNNING")
-        log_batches(self._client, self.run_id, tags=_parent_tags(self._sweep))
+        self._mark_as_running(_parent_tags(self._sweep))
         self._log_setup()
         self._is_running = True
 
-    @cached_property
-    def _inputs(self) -> list[DatasetInput]:
-        """The table, as an input of the sweep's run and of every trial's."""
-        return [_dataset_input(self._sweep.table)] if self._sweep.table.name else []
-
     def _log_setup(self) -> None:
-        """Log files, the table, and the view of the trials."""
+        """Log files, the table, the view of the trials, and the description of the experiment."""
         log_files(self._client, self.run_id, {EXPERIMENT: self._sweep.yaml, **self._sweep.files})
-        if self._inputs:
-            self._client.log_inputs(self.run_id, self._inputs)
-        self._optional.make("the view of the trials in MLflow", self._log_view, None)
-
-    def _log_view(self) -> None:
-        """Log the view in which MLflow's pages show the trials, and last the tag that names it."""
-        started = self._parent.info.start_time
-        title = f"{self._sweep.name}, {datetime.fromtimestamp(started / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
-        shown = ui_views.SweepView(self.run_id, title, self._sweep.score_metrics, self._sweep.dimensions)
-        for name, value in ui_views.view_tags(shown, tag_filter("sweep", self.run_id), created=started).items():
-            self._client.set_experiment_tag(self.experiment_id, name, value)
-        log_batches(self._client, self.run_id, tags=serialization.to_tags({"view": self.run_id}))
+        view = ui_views.TrialsView(self._sweep.score_metrics, self._sweep.dimensions, self._sweep.log_dimensions)
+        self._log_pages("sweep", view)
 
     def _write(self, result: Result) -> None:
         started = now_in_milliseconds()
         tags = serialization.trial_tags(result, self.run_id)
         run = self._client.create_run(self.experiment_id, started, tags, serialization.run_name(result))
         metrics = serialization.trial_metrics(result.score, self._sweep.score_metrics)
-        log_batches(self._client, run.info.run_id, metrics, params=serialization.readable_params(result.trial))
+        params = serialization.readable_params(result.trial, self._sweep.log_dimensions)
+        log_batches(self._client, run.info.run_id, metrics, params=params)
         if self._inputs:
             self._client.log_inputs(run.info.run_id, self._inputs)
         self._trial_runs[result.trial.number] = run.info.run_id
         ended = started + round(1000 * result.score.seconds)  # so that the duration in MLflow is the trial's
-        failed = result.score.status is Status.FAILED
-        self._client.set_terminated(run.info.run_id, "FAILED" if failed else "FINISHED", ended)
+        self._client.set_terminated(run.info.run_id, RUN_STATUS[result.score.status], ended)
 
 
 def open_existing(tracking_uri: Address | None, sweep: str = "") -> MlflowTracker:
@@ -345,17 +327,3 @@ def _parent_tags(record: SweepRecord) -> dict[str, str]:
         algorithm=record.algorithm,
         description=record.description,
     )
-
-
-def _dataset_input(table: TableRecord) -> DatasetInput:
-    """The table as MLflow shows the inputs of a run. Its digest is ours, over all rows, cut to the length MLflow allows."""
-    columns = [{"type": "double", "name": name, "required": True} for name in table.columns]
-    dataset = Dataset(
-        name=table.name,
-        digest=table.digest[:12],
-        source_type="http" if is_server(Address(table.location)) else "local",
-        source=json.dumps({"url" if is_server(Address(table.location)) else "uri": table.location}),
-        schema=json.dumps({"mlflow_colspec": columns}),
-        profile=json.dumps({"num_rows": table.rows, "num_elements": table.rows * len(columns)}),
-    )
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])

@@ -15,7 +15,7 @@ from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.comparison_result import ComparisonSettings
 from branchsweep.runtime import environment_facts
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
-from branchsweep.tracking.protocols import TableRecord
+from branchsweep.workflows.records.sweep_record import table_record
 
 
 def new_comparison_record(comparison: Comparison, dataset: Dataset, halves: Halves) -> ComparisonRecord:
@@ -30,7 +30,7 @@ def new_comparison_record(comparison: Comparison, dataset: Dataset, halves: Halv
         yaml=dump_yaml(comparison),
         heads={name: head.unit for name, head in comparison.experiment.heads.items()},
         score_metrics=comparison.experiment.score_metrics,
-        table=TableRecord(dataset.source, dataset.location, dataset.digest, dataset.rows),
+        table=table_record(comparison.experiment, dataset),
         halves_digest=halves.digest,
         seed=comparison.seed,
         environment=environment_facts(),

@@ -79,14 +79,7 @@ def new_sweep_record(
         heads={name: head.unit for name, head in experiment.heads.items()},
         score_metrics=experiment.score_metrics,
         objective=experiment.objective,
-        table=TableRecord(
-            source=dataset.source,
-            location=str(dataset.path.resolve()) if dataset.source == "file" and dataset.path else dataset.location,
-            digest=dataset.digest,
-            rows=dataset.rows,
-            name=Path(experiment.table.source).name + " (synthetic)" * dataset.is_synthetic,
-            columns=[*dataset.inputs, *experiment.columns.values()],
-        ),
+        table=table_record(experiment, dataset),
         split_digest=split.digest,
         test_digest=split.test_digest,
         driver=experiment.search.driver,
@@ -94,10 +87,23 @@ def new_sweep_record(
         seed=experiment.seed,
         environment={**environment_facts(), **trained_on},
         dimensions=[name for name, dimension in experiment.space.dimensions.items() if not dimension.when],
+        log_dimensions=[name for name, dimension in experiment.space.dimensions.items() if getattr(dimension, "log", False)],
         files={
             "search_space.yaml": dump_space_yaml(experiment),
             "environment.json": json.dumps({**environment_facts(), **machine_facts(), **trained_on}, indent=2) + "\n",
         },
+    )
+
+
+def table_record(experiment: Experiment, dataset: Dataset) -> TableRecord:
+    """What is recorded of the table that an experiment reads."""
+    return TableRecord(
+        source=dataset.source,
+        location=str(dataset.path.resolve()) if dataset.source == "file" and dataset.path else dataset.location,
+        digest=dataset.digest,
+        rows=dataset.rows,
+        name=Path(experiment.table.source).name + " (synthetic)" * dataset.is_synthetic,
+        columns=[*dataset.inputs, *experiment.columns.values()],
     )
 
 
