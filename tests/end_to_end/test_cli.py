@@ -301,16 +301,16 @@ def test_report_writes_the_same_report_again_from_the_store(finished: tuple[Work
     workspace, summary, _ = finished
     client, folder = workspace.client(), workspace.folder
     files_of_run = client.list_artifacts(summary["run_id"])
-    assert {"report.html", "leaderboard.csv", "predictions.csv", "interactive.html", "plots"} <= {
-        entry.path for entry in files_of_run
-    }
+    names = {entry.path for entry in files_of_run}
+    assert {"report.html", "leaderboard.csv", "predictions.csv", "plots"} <= names and "interactive.html" not in names
     _, err = workspace.run("report", "three", "-o", "again.html")
     assert "again.html" in err
     page = (folder / "again.html").read_text(encoding="utf-8")
     first = client.download_artifacts(summary["run_id"], "report.html", str(folder))
     assert page == Path(first).read_text(encoding="utf-8")
     assert f"{summary['test']['r2']['heat']:.3f}" in page
-    workspace.run("report", "three", "-o", "pages")
+    workspace.run("report", "three", "-o", "pages", "--interactive")
+    assert (folder / "pages" / "interactive.html").stat().st_size > 1_000_000
     assert (folder / "pages" / "report.html").read_text(encoding="utf-8") == page
     assert (folder / "pages" / "plots" / "course.png").read_bytes().startswith(b"\x89PNG")
     assert workspace.error("report", "three", "-o", "nowhere/again.html").startswith("nowhere/again.html: ")

@@ -143,14 +143,17 @@ def report(
             help="A path that ends in .html for the page alone, or a folder.",
         ),
     ] = Path("report.html"),
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Also write interactive.html, a page to zoom and filter in (Plotly, 4.8 MB).")
+    ] = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write the report of a finished sweep from its record; nothing is trained.
 
-    A folder also gets the figures as PNG, the tables, and the interactive page.
+    A folder also gets the figures as PNG, and the tables.
     """
     from branchsweep.config.yaml.recorded import parse_recorded_experiment
-    from branchsweep.reporting.pages.sweep_files import PAGE, report_files, report_page
+    from branchsweep.reporting.pages.sweep_files import PAGE, interactive_page, report_files, report_page
     from branchsweep.tracking.open import open_recorded_sweep
     from branchsweep.tracking.optional_outputs import OptionalOutputs
     from branchsweep.workflows.records.report_tables import recorded_report
@@ -169,8 +172,9 @@ def report(
     content = recorded_report(recorded, experiment, summary)
     console = LiteralConsole(stderr=True)
     optional = OptionalOutputs(lambda text: console.print(text, style="yellow", highlight=False, soft_wrap=True))
+    separate = interactive_page(content) if interactive else {}
     files = {output.name: report_page(content, optional)} if alone else report_files(content, optional)
-    write_files(output.parent if alone else output, files)
+    write_files(output.parent if alone else output, {**files, **separate})
     console.print(f"{output if alone else output / PAGE} written", highlight=False, soft_wrap=True)
 
 

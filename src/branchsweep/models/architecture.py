@@ -60,6 +60,11 @@ class Architecture:
         return max(self.trunk + tuple(width for branch in self.branches.values() for width in branch))
 
     @property
+    def has_branches(self) -> bool:
+        """Whether some head has layers of its own."""
+        return any(self.branches.values())
+
+    @property
     def layer_names(self) -> set[str]:
         """The kinds of layers that it has, or would have if its branches had layers."""
         return {self.trunk_layer, *map(self.branch_layer, self.branches)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from branchsweep.config.metric_names import MEAN
+from branchsweep.metrics.selection_bias import FORMULA, SelectionBias
 from branchsweep.trial import MeanScores, ParamValue
 
 VERDICT_MARKS = {"gains": "▲", "loses": "▼", "equal": "=", "undecided": "?"}
@@ -98,6 +99,24 @@ def format_seconds(time: float) -> str:
     if time >= 90:
         return f"{time / 60:.1f} min"
     return f"{time:.0f} s" if time >= 10 else f"{time:.1f} s" if time >= 1 else f"{time:.2f} s" if time >= 0.01 else "< 0.01 s"
+
+
+def format_duration(time: float) -> str:
+    """An elapsed time given in seconds, in minutes and seconds, or in hours and minutes."""
+    minutes, seconds = divmod(round(time), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def shift_sentence(bias: SelectionBias) -> str:
+    """The shift of the mean score, and the formula that separates it from the selection bias."""
+    return f"shift {format_difference(bias.shift[MEAN])} (median of {bias.trials} trials); {FORMULA}"
+
+
+def uncapitalized(sentence: str) -> str:
+    """A sentence as it continues another one after a colon."""
+    return sentence[:1].lower() + sentence[1:]
 
 
 def format_milliseconds(time: float) -> str:

@@ -41,7 +41,7 @@ class HtmlReporter:
         return "\n".join(model_card_lines(model)) + "\n"
 
     def report_files(self, report: SweepReport) -> Files:
-        """The HTML page, the figures as PNG, the interactive page where Plotly is installed, and the tables."""
+        """The HTML page, the figures as PNG, and the tables."""
         from branchsweep.reporting.pages.sweep_files import report_files  # noqa: PLC0415  # importing matplotlib takes seconds
 
         self.on_message("drawing the report")

@@ -70,6 +70,19 @@ def importance(experiment: Experiment, results: Sequence[Result]) -> Mapping[str
     return {head: shares for head, shares in found.items() if shares}
 
 
+def why_no_importance(experiment: Experiment, results: Sequence[Result]) -> str:
+    """Why `importance` finds none, as a sentence."""
+    if all(dimension.size <= 1 for dimension in experiment.space.dimensions.values()):
+        return "No hyperparameter was varied."
+    count = len(_compared(experiment, results))
+    if count < FEWEST:
+        return (
+            f"Importance needs {FEWEST} trials whose scores can be compared (complete ones, and those pruned after the first "
+            f"rung); this sweep has {count} of them."
+        )
+    return "The trials that can be compared score alike, so no hyperparameter matters among them."
+
+
 def _compared(experiment: Experiment, results: Sequence[Result]) -> list[tuple[Params, Sequence[float]]]:
     """The points of the trials that are compared, each with its scores by head: those at the end, or those expected there."""
     all_scores = [result.score for result in results]

@@ -95,6 +95,9 @@ class TrackingLinks:
         models: The registered models.
         file: Page of a file that is kept with the sweep, by its name.
         version: Page of a registered model, by name and version.
+        run: The sweep's own run.
+        comparisons: Pages of the finished comparisons on the same table, by name.
+        server: Address of the server that shows the pages; of a store without one, where `branchsweep ui` serves them.
     """
 
     trials: Mapping[int, str] = field(default_factory=dict)
@@ -103,6 +106,9 @@ class TrackingLinks:
     models: str = ""
     file: Callable[[str], str] = lambda _name: ""
     version: Callable[[str, int], str] = lambda _model, _version: ""
+    run: str = ""
+    comparisons: Mapping[str, str] = field(default_factory=dict)
+    server: str = ""
 
 
 class PromotionCause(StrEnum):
@@ -388,4 +394,8 @@ class SweepArchive(Protocol):
 
     def artifact(self, name: str) -> bytes | None:
         """The file of this name that is kept with the sweep; None where there is none."""
+        ...
+
+    def links(self, trials: Sequence[int]) -> TrackingLinks:
+        """Links to this sweep, and to these of its trials."""
         ...

@@ -12,7 +12,7 @@ from branchsweep.errors import TrackingError, UnreadableRecordError, did_you_mea
 from branchsweep.tracking import sqlite_reader
 from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.serialization import tag_name
-from branchsweep.tracking.protocols import SweepConclusion, SweepRecord
+from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TrackingLinks
 from branchsweep.tracking.run_records import (
     EXPERIMENT,
     TRIAL_REMEDY,
@@ -29,6 +29,7 @@ from branchsweep.tracking.run_records import (
     select_run,
 )
 from branchsweep.tracking.tracking_uri import database_file, nothing_at, resolve_tracking_uri
+from branchsweep.tracking.ui_pages import tracking_links
 from branchsweep.trial import Result
 
 
@@ -38,10 +39,11 @@ class SweepReader:
     Args:
         store: The store.
         run: The sweep's run.
+        tracking_uri: The store's URI in full.
     """
 
-    def __init__(self, store: RunStore, run: RunRecord) -> None:
-        self._store, self._run = store, run
+    def __init__(self, store: RunStore, run: RunRecord, tracking_uri: Address) -> None:
+        self._store, self._run, self._tracking_uri = store, run, tracking_uri
 
     @property
     def run_id(self) -> str:
@@ -109,6 +111,11 @@ class SweepReader:
         """The file of this name that is kept with the sweep; None where there is none."""
         return self._store.artifact(self._run, name)
 
+    def links(self, trials: Sequence[int]) -> TrackingLinks:
+        """Links to this sweep, and to these of its trials, in MLflow's pages."""
+        runs = {number: run for number, run in self.run_ids.items() if number in set(trials)}
+        return tracking_links(self._run, runs, self._store.roots("comparison"), self._tracking_uri)
+
     @cached_property
     def _trials(self) -> list[tuple[Result, RunRecord]]:
         trials: dict[int, tuple[Result, RunRecord]] = {}
@@ -169,7 +176,8 @@ def open_recorded_sweep(tracking_uri: Address | None, sweep: str = "") -> SweepR
         TrackingError: There is no such sweep, or more than one.
     """
     store = open_run_store(tracking_uri)
-    return SweepReader(store, select_run(store.roots("sweep"), sweep, resolve_tracking_uri(tracking_uri)))
+    uri = resolve_tracking_uri(tracking_uri)
+    return SweepReader(store, select_run(store.roots("sweep"), sweep, uri), uri)
 
 
 def open_recorded_trial(tracking_uri: Address | None, run: str) -> tuple[SweepReader, int]:
@@ -191,7 +199,8 @@ def open_recorded_trial(tracking_uri: Address | None, run: str) -> tuple[SweepRe
     with serialization.naming_record(f"trial (run {trials[0].run_id[:8]})", TRIAL_REMEDY):
         tags = serialization.from_tags(trials[0].tags)
         sweep, number = serialization.parse_tag(tags, "sweep", str), serialization.parse_tag(tags, "trial", int)
-    return SweepReader(store, select_run(sweeps, sweep, resolve_tracking_uri(tracking_uri))), number
+    uri = resolve_tracking_uri(tracking_uri)
+    return SweepReader(store, select_run(sweeps, sweep, uri), uri), number
 
 
 def _no_such_trial(run: str, trials: Sequence[RunRecord], sweeps: Sequence[RunRecord]) -> str:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
 from urllib.parse import quote
 
 from branchsweep.config.addresses import Address
-from branchsweep.errors import TrackingError
-from branchsweep.tracking.run_records import ListedComparison, ListedSweep
+from branchsweep.errors import HIDDEN, TrackingError
+from branchsweep.tracking.mlflow.serialization import tag_name
+from branchsweep.tracking.protocols import TrackingLinks
+from branchsweep.tracking.run_records import ListedComparison, ListedSweep, RunRecord
 from branchsweep.tracking.tracking_uri import database_file, is_server, resolve_tracking_uri
 
 SERVER_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """Environment variables of a server that only shows sweeps: it starts in half the time, without eight processes for traces."""
+
+LOCAL_SERVER = "http://127.0.0.1:5000"
+"""Where `branchsweep ui` serves a store."""
 
 CHARTS = "-charts"
 """Suffix of the key of the charts that belong to a view."""
@@ -87,6 +94,43 @@ def version_page(model: str, version: int) -> str:
 def link(server: str, page: str) -> str:
     """The full URL of a page."""
     return f"{server.rstrip('/')}/{page}"
+
+
+def server_of(tracking_uri: Address) -> str:
+    """The address of the server that shows a store's pages, without what is secret in it.
+
+    Args:
+        tracking_uri: In full, see `resolve_tracking_uri`.
+    """
+    if not is_server(tracking_uri):
+        return LOCAL_SERVER
+    return str(tracking_uri).replace(f"{HIDDEN}@", "").partition("?")[0]
+
+
+def tracking_links(
+    sweep: RunRecord, trials: Mapping[int, str], comparisons: Sequence[RunRecord], tracking_uri: Address
+) -> TrackingLinks:
+    """Links to a sweep's pages.
+
+    Args:
+        sweep: The sweep's run.
+        trials: Runs of trials, by their numbers.
+        comparisons: The comparisons of the store; those that are finished and on the sweep's table are linked.
+        tracking_uri: The store, in full.
+    """
+    table = tag_name("data_digest")
+    related = [run for run in comparisons if run.status == "FINISHED" and run.tags.get(table) == sweep.tags.get(table)]
+    return TrackingLinks(
+        trials={number: run_page(sweep.experiment_id, run) for number, run in trials.items()},
+        table=view_page(sweep.experiment_id, sweep.run_id),
+        charts=charts_page(sweep.experiment_id, sweep.run_id),
+        models=MODELS,
+        file=partial(file_page, sweep.experiment_id, sweep.run_id),
+        version=version_page,
+        run=run_page(sweep.experiment_id, sweep.run_id),
+        comparisons={run.name: run_page(run.experiment_id, run.run_id) for run in reversed(related)},
+        server=server_of(tracking_uri),
+    )
 
 
 def run_pages(server: str, run: ListedSweep | ListedComparison) -> list[tuple[str, str]]:

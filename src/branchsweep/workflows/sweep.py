@@ -67,6 +67,7 @@ def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutc
     experiment, dataset, finalist = sweep.experiment, sweep.dataset, outcome.finalist
     counts = Counter(result.score.status for result in search.results)
     evaluator = make_evaluator(experiment.objective, search.results)
+    importance, without_importance = _importance(experiment, search.results)
     front = evaluator.front(search.results) if experiment.objective.is_multi_objective else []
     return SweepSummary(
         sweep=experiment.name,
@@ -90,7 +91,8 @@ def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutc
             ParetoTrial(result.trial.number, result.score.by_head, tuple(evaluator.values(result.score))) for result in front
         ),
         unmet_constraints=tuple(_unmet_constraints(experiment, evaluator, search.results)),
-        importance=_importance(experiment, search.results),
+        importance=importance,
+        without_importance=without_importance,
         boundary_warnings=_boundary_warnings(experiment, finalist),
         score_metrics=experiment.score_metrics,
     )
@@ -113,7 +115,6 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
         **tables,
         **{f"{MODEL_FOLDER}/{name}": content for name, content in outcome.model_files.items()},
     }
-    links = tracker.links([trial.trial.number for trial in report.best] + ([result.best.trial] if result.best else []))
     test_names = score_names(experiment.score_metrics, TEST)
     tracker.finish(
         metrics={
@@ -127,7 +128,7 @@ def _finish(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
         summary=result.dumps(),
         files=files,
         description=optional.make(
-            "the description in MLflow", lambda: reporter.finished_description(report, links, [*kept, *files]), ""
+            "the description in MLflow", lambda: reporter.finished_description(report, report.links, [*kept, *files]), ""
         ),
     )
 
@@ -147,6 +148,7 @@ def _report(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
         predictions={} if outcome.predictions is None else by_head(dataset.y[split.test], outcome.predictions),
         curves={trial.candidate.name: trial.score.curves for trial in outcome.confirmed if trial.score.curves},
         environment={**environment_facts(), **device_fact(sweep.training.trainer.resources.device)},
+        links=sweep.tracking.tracker.links([result.trial.number for result in results]),
         finalists={
             trial.candidate.trial.number: by_head(dataset.y[split.train], trial.predictions)
             for trial in outcome.confirmed
@@ -227,10 +229,12 @@ def _boundary_warnings(experiment: Experiment, finalist: ReevaluatedTrial | None
     return tuple(hit.sentence for hit in hits)
 
 
-def _importance(experiment: Experiment, results: Sequence[Result]) -> Mapping[str, Mapping[str, float]]:
-    from branchsweep.search.importance import importance  # noqa: PLC0415  # Optuna's import costs most of a second
+def _importance(experiment: Experiment, results: Sequence[Result]) -> tuple[Mapping[str, Mapping[str, float]], str]:
+    """The importance of the hyperparameters; where there is none, the reason."""
+    from branchsweep.search.importance import importance, why_no_importance  # noqa: PLC0415  # Optuna's import takes a second
 
-    return importance(experiment, results)
+    found = importance(experiment, results)
+    return found, "" if found else why_no_importance(experiment, results)
 
 
 def _best(experiment: Experiment, finalist: ReevaluatedTrial) -> BestTrial:
@@ -242,6 +246,7 @@ def _best(experiment: Experiment, finalist: ReevaluatedTrial) -> BestTrial:
         recipe={**experiment.space.fixed, **trial.params},
         scores=searched.means,
         parameters=finalist.parameters,
+        has_branches=finalist.candidate.recipe.architecture.has_branches,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
+from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
 from branchsweep.types import Floats
 from branchsweep.workflows.records.sweep_summary import SweepSummary
@@ -91,6 +92,7 @@ class SweepReport:
         predictions: By head, predictions of the final model on the test rows; empty if there is no model.
         curves: By candidate of the confirmation, its learning curves on the folds of the confirmation.
         environment: Versions of libraries, the commit, and the device.
+        links: Links to the store's pages; empty where it has none.
         finalists: By trial and head, predictions of the networks of the confirmation on their validation rows. They are drawn
             for these trials, and not recorded.
     """
@@ -102,6 +104,7 @@ class SweepReport:
     predictions: Mapping[str, HeadPredictions] = field(default_factory=dict)
     curves: Mapping[str, Curves] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    links: TrackingLinks = field(default_factory=TrackingLinks)
     finalists: Mapping[int, Mapping[str, HeadPredictions]] = field(default_factory=dict)
 
     @property

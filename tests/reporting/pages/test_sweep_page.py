@@ -26,10 +26,19 @@ from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
 from branchsweep.reporting.figures.sweep_figures import sweep_figures
 from branchsweep.reporting.figures.trials import RASTER_DPI, drawn_heads, drawn_heads_sentence
-from branchsweep.reporting.pages.sweep_files import INTERACTIVE, PAGE, report_files, report_page, trial_figures
-from branchsweep.reporting.pages.sweep_page import answer_sentence
+from branchsweep.reporting.pages.sweep_files import (
+    INTERACTIVE,
+    PAGE,
+    interactive_page,
+    report_files,
+    report_page,
+    trial_figures,
+)
+from branchsweep.reporting.pages.sweep_page import _ranges, answer_sentence, leaderboard_columns, leading_trials
+from branchsweep.reporting.text.sweep_summary import render_sweep_summary
 from branchsweep.search.drivers import open_driver, random_trials
 from branchsweep.tracking.memory import MemoryStore, MemoryTracker
+from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result, Score, Status
 from branchsweep.workflows.context import SweepContext, TrainingContext
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
@@ -40,14 +49,15 @@ from branchsweep.workflows.sweep import finished_result, run_sweep
 from branchsweep.workflows.sweep_report import SweepReport
 from fakes import FormulaTrainer, RecordingProgress
 from scores import head_score
+from terminal_text import rendered_text
 from tiny_sweep import tiny_experiment
 
 SECTIONS = {
     "comparison",
     "predicted_against_actual",
     "pareto_front",
-    "course",
-    "optimism_gap",
+    "optimization_history",
+    "selection_bias",
     "learning_curves",
     "importance",
     "slices",
@@ -97,7 +107,7 @@ class Page(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self._open:
+        if "style" not in self._open and "script" not in self._open:
             self.texts.append(data)
 
     @property
@@ -175,12 +185,86 @@ def test_page_is_complete_and_self_contained_for_all_outcomes(kind: str) -> None
     page = Page(text)
     assert set(page.sections) == SECTIONS
     assert all(address.startswith(("#", "data:")) for address in page.loaded)
-    assert not re.search(r"url\((?!#)|@import|<script", text)
+    assert not re.search(r"url\((?!#)|@import|<script[^>]*\ssrc", text)
     assert answer_sentence(report) in page.text
     assert "nan" not in page.text.lower().replace("maintenance", "").split()
     assert DATA_WARNING in page.text
     for head in report.experiment.heads:
         assert f"{head}, test" in page.text or report.summary.best is None
+
+
+def test_the_leading_trials_are_the_complete_ones_ordered_by_the_objective_whose_column_is_shown() -> None:
+    report, _ = finished_sweep(heads=3, objective={"maximize": ["r2/V"]}, fit={"epochs": 6}, pruning={"rungs": [1, 3]})
+    leading = leading_trials(report)
+    by_objective = [result.score.by_head["V"] for result in leading]
+    assert all(result.score.is_complete for result in leading) and by_objective == sorted(by_objective, reverse=True)
+    columns = leaderboard_columns(report)
+    assert "of V (objective)" in columns[0] and columns[1:] == ["R² PE", "R² T"]
+    data = page_data(report_page(report))
+    assert data["columns"] == columns
+    assert data["trials"][str(leading[0].trial.number)]["scores"][0] == f"{by_objective[0]:.4f}"
+
+
+def page_data(page: str) -> dict[str, Any]:
+    """What the page's script reads."""
+    found = re.search(r'<script type="application/json" id="interaction">(.*?)</script>', page, re.DOTALL)
+    assert found
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def test_the_script_of_the_page_knows_where_every_trial_is_in_the_figures() -> None:
+    report, _, page = cached_sweep("three heads, pruned")
+    figures = page_data(page)["figures"]
+    numbers = {result.trial.number for result in report.results}
+    of_trials = {"pareto_front", "optimization_history", "selection_bias", "slices", "parallel_coordinates", "pruning"}
+    assert set(figures) == of_trials
+    for name in ("optimization_history", "slices", "parallel_coordinates"):
+        assert {trial for trial, *_ in figures[name]["points"]} == numbers, name
+    assert figures["parallel_coordinates"]["has_lines"] and not figures["slices"]["has_lines"]
+    assert all(0 <= x <= 880 and y >= 0 for figure in figures.values() for _, x, y in figure["points"])
+
+
+def test_a_choice_without_order_has_no_position_on_a_range() -> None:
+    space = {"dimensions": {"activation": {"type": "choice", "choices": ["relu", "silu", "tanh"]}}}
+    report, _ = finished_sweep(space=space)
+    (row,) = _ranges(report)
+    assert row.choices == ("relu", "silu", "tanh") and row.value in row.choices and row.position is None
+
+
+def test_links_lead_to_runs_the_version_and_comparisons_where_the_store_has_pages() -> None:
+    report, _, page = cached_sweep("two heads")
+    assert "In MLflow" not in page and "http://" not in Page(page).text
+    assert report.summary.best is not None and report.summary.registered is not None
+    trial = report.summary.best.trial
+    links = TrackingLinks(
+        trials={trial: "#/trial"}, run="#/sweep", version="#/{}/{}".format, comparisons={"a<b": "#/other"}, server="http://h:1/"
+    )
+    linked = Page(report_page(replace(report, links=links))).loaded
+    assert {"http://h:1/#/trial", "http://h:1/#/sweep", "http://h:1/#/tiny/1", "http://h:1/#/other"} <= set(linked)
+
+
+def test_a_network_whose_branch_depths_are_0_is_said_to_have_no_branches() -> None:
+    space = {"dimensions": {"learning_rate": {"type": "float", "low": 1e-3, "high": 1.0}}, "fixed": {"branch.depth": 0}}
+    report, _ = finished_sweep(space=space, search={"driver": "random", "trials": 4})
+    assert report.summary.best is not None and report.summary.best.has_branches is False
+    assert "without branches" in Page(report_page(report)).text
+    assert "no branches" in rendered_text(render_sweep_summary(report.summary, {"PE": "MW", "V": "cm Hg"}))
+
+
+def test_the_elapsed_time_is_that_of_the_summary() -> None:
+    report, _, _ = cached_sweep("two heads")
+    timed = replace(report, summary=replace(report.summary, seconds=95.0, search_seconds=62.0))
+    text = Page(report_page(timed)).text
+    assert "elapsed 1 min 35 s" in text and "1 min 2 s of it for the search" in text
+
+
+def test_importance_says_why_it_is_absent() -> None:
+    report, _, page = cached_sweep("one trial, nothing varied")
+    assert report.summary.without_importance and report.summary.without_importance in Page(page).text
+    few, _ = finished_sweep(search={"driver": "random", "trials": 4})
+    assert "needs 20 trials" in few.summary.without_importance and "has 4 of them" in few.summary.without_importance
+    assert few.summary.without_importance in Page(report_page(few)).text
 
 
 def test_headline_has_the_test_scores_of_the_model_and_of_baselines() -> None:
@@ -199,7 +283,7 @@ def test_synthetic_data_is_reported_first() -> None:
     report, _ = finished_sweep(replace(example_table(2), source="synthetic", warnings=(SYNTHETIC_TABLE,)))
     text, headline = Page(report_page(report)).text, answer_sentence(report)
     assert "synthetic" in headline
-    first_of_the_facts = "training time"
+    first_of_the_facts = "elapsed"
     assert text.index(headline) < text.index(SYNTHETIC_TABLE) < text.index(first_of_the_facts)
     assert text.count(SYNTHETIC_TABLE) == 1
 
@@ -283,19 +367,25 @@ def test_of_many_heads_the_worst_and_the_best_have_panels() -> None:
     assert drawn_heads(report) == list(report.experiment.heads) and not drawn_heads_sentence(report)
 
 
-def test_report_files_have_figures_as_png_and_an_interactive_page() -> None:
+def test_report_files_have_figures_as_png_and_the_interactive_page_on_demand_alone() -> None:
     report, _, _ = cached_sweep("three heads, pruned")
     files = report_files(report)
+    assert INTERACTIVE not in files
     pictures = {name: content for name, content in files.items() if name.endswith(".png")}
     assert len(pictures) >= 8
     assert {Path(name).stem for name in pictures} <= SECTIONS
     for content in pictures.values():
         assert isinstance(content, bytes)
         assert content.startswith(b"\x89PNG\r\n")
-    interactive = str(files[INTERACTIVE])
+    interactive = str(interactive_page(report)[INTERACTIVE])
     outside = re.compile(r"<(?:script|link|img|iframe)[^>]*\s(?:src|href)=[\"'](?!data:)")
     assert not outside.search(interactive)
     assert interactive.count('id="figure-') == 4
+    pruned = [result.trial.number for result in report.results if result.score.status is Status.PRUNED]
+    from branchsweep.reporting.figures.interactive import interactive_figures
+
+    hovered = interactive_figures(report)[-1].figure.data[0].text
+    assert pruned and len(hovered) == len(report.results) and sum("</b>, pruned" in text for text in hovered) == len(pruned)
 
 
 def test_report_without_plotly_is_complete_and_has_no_dead_link(tmp_path: Path) -> None:
@@ -318,12 +408,11 @@ for name, content in report_files(test_sweep_page.finished_sweep()[0]).items():
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path), *folders], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report, _, _ = cached_sweep("two heads")
-    expected = {Path(name) for name in report_files(report)} - {Path(INTERACTIVE)}
+    expected = {Path(name) for name in report_files(report)}
     assert {file.relative_to(tmp_path) for file in tmp_path.rglob("*.*")} == expected
     text = (tmp_path / PAGE).read_text(encoding="utf-8")
     page = Page(text)
     assert set(page.sections) == SECTIONS
-    assert INTERACTIVE not in text
     assert "branchsweep[interactive]" in page.text
 
 

@@ -11,6 +11,7 @@ from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.axis_scales import axis_floor, axis_position, ticks
 from branchsweep.reporting.figures.plot_style import BLUE, GREY, INK, SMALL, VERMILLION, Axes
 from branchsweep.reporting.figures.search import value_label
+from branchsweep.reporting.figures.trial_marks import TrialMarks
 from branchsweep.reporting.figures.trials import (
     FEWEST_LEADING,
     HALO,
@@ -26,9 +27,13 @@ from branchsweep.reporting.figures.trials import (
     mark_trial,
     score_label,
 )
+from branchsweep.reporting.importance_columns import importance_columns, shared_column_note
 from branchsweep.trial import Result
 from branchsweep.types import Floats
 from branchsweep.workflows.sweep_report import SweepReport
+
+WITHOUT_REASON = "Importance could not be estimated: fewer than 20 trials can be compared, or they score alike."
+"""What is said of a sweep whose record has no importance and no reason."""
 
 MOST_DIMENSIONS = 10
 """Dimensions whose importance is shown: those that are most important for any head."""
@@ -37,20 +42,18 @@ MOST_DIMENSIONS = 10
 def importance(report: SweepReport) -> SweepFigure:
     """The importance of each hyperparameter, per head and for their mean."""
     name, title = "importance", "Hyperparameter importance"
-    shares = report.summary.importance
-    if not shares:
-        return SweepFigure(name, title, "There are too few complete trials to estimate the importance.")
-    heads = drawn_heads(report)
-    columns = [column for column in (heads if len(heads) == 1 else [*heads, "mean"]) if column in shares]
-    largest = {name: max(column.get(name, 0.0) for column in shares.values()) for column in shares.values() for name in column}
+    columns = importance_columns(report.summary.importance, drawn_heads(report))
+    if not columns:
+        return SweepFigure(name, title, report.summary.without_importance or WITHOUT_REASON)
+    largest = {name: max(column.shares.get(name, 0.0) for column in columns) for column in columns for name in column.shares}
     shown = sorted(largest, key=lambda name: (-largest[name], name))[:MOST_DIMENSIONS]
     beside = min(3, len(columns))
     rows = -(-len(columns) // beside)
     figure, panels = plot_style.panels(WIDTH, (90 + 26 * len(shown)) * rows, len(columns), beside, share_y=True)
     rows_of_bars = np.arange(len(shown))[::-1]
     for panel, column in zip(panels, columns, strict=True):
-        values = [shares[column].get(dimension, 0.0) for dimension in shown]
-        panel.barh(rows_of_bars, values, height=0.62, color=BLUE if column != "mean" else GREY)
+        values = [column.shares.get(dimension, 0.0) for dimension in shown]
+        panel.barh(rows_of_bars, values, height=0.62, color=GREY if column.is_mean else BLUE)
         for row, value in zip(rows_of_bars, values, strict=True):
             plot_style.note(panel, (value + 0.02 * largest[shown[0]], row), f"{value:.0%}", va="center")
         panel.set_yticks(rows_of_bars, shown)
@@ -58,11 +61,11 @@ def importance(report: SweepReport) -> SweepFigure:
         panel.set_xticks([])
         panel.spines["bottom"].set_visible(False)
         panel.grid(visible=False)
-        plot_style.title(panel, "mean of the heads" if column == "mean" else column)
+        plot_style.title(panel, column.label)
     caption = (
         "How much each hyperparameter decided whether a trial was among the best (PED-ANOVA). The shares of one panel add up "
-        "to 100 % over all hyperparameters."
-    )
+        f"to 100 % over all hyperparameters. {shared_column_note(columns)}"
+    ).rstrip()
     return SweepFigure(name, title, caption + drawn_heads_sentence(report), figure)
 
 
@@ -76,13 +79,14 @@ def slices(report: SweepReport) -> SweepFigure:
     low, columns = axis_floor(trials.value), min(4, len(dimensions))
     rows = -(-len(dimensions) // columns)
     figure, panels = plot_style.panels(WIDTH, 205 * rows + 20, len(dimensions), columns, share_y=True)
-    number = best_trial_number(report)
+    number, marks = best_trial_number(report), []
     for index, (panel, (dimension_name, dimension)) in enumerate(zip(panels, dimensions.items(), strict=True)):
         x = np.array([axis_position(dimension, result.trial.params.get(dimension_name)) for result in report.results])
         is_discrete = dimension.size <= 12
         spread = 0.4 / max(dimension.size - 1, 1) if is_discrete else 0.0
         x += spread * (_jitter(trials.numbers) - 0.5)
-        draw_trials(panel, x, trials, low, size=16)
+        draw_trials(panel, x, trials, low, size=26)
+        marks.append(TrialMarks(panel, trials.numbers, x, trials.drawn(low)))
         for result, position in zip(report.results, x, strict=True):
             if result.trial.number == number and math.isfinite(position):
                 mark_trial(panel, position, report.evaluator.rank(result.score))
@@ -101,7 +105,7 @@ def slices(report: SweepReport) -> SweepFigure:
         "it was sampled on. Where the upper edge of the points rises, better values lie on that side. Blue: complete; grey: "
         "pruned; star: the best trial."
     )
-    return SweepFigure(name, title, caption, figure)
+    return SweepFigure(name, title, caption, figure, marks)
 
 
 def _jitter(numbers: Floats) -> Floats:
@@ -147,7 +151,11 @@ def parallel_coordinates(report: SweepReport) -> SweepFigure:
         "trials; orange: the best trial; grey: all others. Where blue lines run together, the best trials agree. A line below "
         "an axis: the hyperparameter was not active in that trial."
     )
-    return SweepFigure(name, title, caption, figure)
+    shown = [*ranked, *others]
+    numbers = np.repeat([result.trial.number for result in shown], width).astype(float)
+    heights = np.array([line(result) for result in shown]).ravel()
+    marks = [TrialMarks(panel, numbers, np.tile(np.arange(width, dtype=float), len(shown)), heights)]
+    return SweepFigure(name, title, caption, figure, marks, has_lines=True)
 
 
 def _draw_axes(panel: Axes, report: SweepReport, low: float, top: float) -> None:

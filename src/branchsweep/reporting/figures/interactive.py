@@ -19,6 +19,11 @@ from branchsweep.workflows.sweep_report import SweepReport
 INK, RULE = "#808a95", "rgba(128, 138, 149, 0.25)"
 """Colours of text and grids that are readable on white and on black."""
 
+PRUNED = (
+    "Hollow markers are pruned trials, with the scores of the epoch at which they were pruned; failed trials have no score."
+)
+"""How pruned trials are shown, for captions."""
+
 TRANSPARENT = "rgba(0,0,0,0)"
 
 NOT_ACTIVE = -0.12
@@ -44,14 +49,14 @@ class InteractiveFigure:
 
 
 def interactive_figures(report: SweepReport) -> list[InteractiveFigure]:
-    """Parallel coordinates, the heads against each other, slices, and the optimization history, of complete trials.
+    """Parallel coordinates, the heads against each other, slices, and the optimization history, of complete and pruned trials.
 
-    A figure that has nothing to show is left out.
+    A figure that has nothing to show is left out. A trial that was pruned has the scores of its last epoch.
     """
-    complete = [result for result in report.ranked if result.score.is_complete]
-    if not complete:
+    scored = [result for result in report.ranked if result.score.heads]
+    if not scored:
         return []
-    figures = [draw(report, complete) for draw in (_parallel_coordinates, _pareto_front, _slices, _optimization_history)]
+    figures = [draw(report, scored) for draw in (_parallel_coordinates, _pareto_front, _slices, _optimization_history)]
     return [_with_style(figure) for figure in figures if figure is not None]
 
 
@@ -80,7 +85,9 @@ def _hover_text(result: Result) -> str:
     scores = ", ".join(f"{head} {score:.4f}" for head, score in result.score.by_head.items())
     params = "<br>".join(f"{name}: {format_value(value)}" for name, value in result.trial.params.items())
     known = f" ({html.escape(result.trial.known)})" if result.trial.known else ""
-    return f"<b>trial {result.trial.number}{known}</b><br>{scores}<br>{params}"
+    ended = f" after epoch {result.score.ended_at}" if result.score.ended_at else ""
+    status = f"{result.score.status.lower()}{ended}"
+    return f"<b>trial {result.trial.number}{known}</b>, {status}<br>{scores}<br>{params}"
 
 
 def _marker(report: SweepReport, results: list[Result]) -> Mapping[str, Any]:
@@ -90,7 +97,8 @@ def _marker(report: SweepReport, results: list[Result]) -> Mapping[str, Any]:
         "colorscale": COLOUR_SCALE,
         "cmin": axis_floor(values),
         "cmax": max(values),
-        "size": 7,
+        "size": [9 if result.score.is_complete else 7 for result in results],
+        "symbol": ["circle" if result.score.is_complete else "circle-open" for result in results],
         "opacity": 0.85,
     }
 
@@ -115,6 +123,8 @@ def _parallel_coordinates(report: SweepReport, results: list[Result]) -> Interac
                 "ticktext": [*(["not active"] if inactive else []), *(label for _, label in labels)],
             }
         )
+    status = [float(result.score.is_complete) for result in results]
+    axes.append({"label": "status", "values": status, "range": [0, 1], "tickvals": [0, 1], "ticktext": ["pruned", "complete"]})
     axes += [
         {"label": f"{score_label(report)} {head}", "values": [max(result.score.by_head[head], low - 1) for result in results]}
         for head in report.experiment.heads
@@ -133,7 +143,11 @@ def _parallel_coordinates(report: SweepReport, results: list[Result]) -> Interac
         )
     )
     figure.update_layout(height=540, margin={"t": 110})
-    return InteractiveFigure("Parallel coordinates", "One line per complete trial; orange is the best.", figure)
+    caption = (
+        "One line per trial; orange is the best. A pruned trial has the scores of the epoch at which it was pruned; to leave "
+        "pruned trials out, drag along the top of the axis status."
+    )
+    return InteractiveFigure("Parallel coordinates", caption, figure)
 
 
 def _pareto_front(report: SweepReport, results: list[Result]) -> InteractiveFigure | None:
@@ -149,7 +163,7 @@ def _pareto_front(report: SweepReport, results: list[Result]) -> InteractiveFigu
     figure.update_xaxes(title=f"{score_label(report)} of {heads[0]}", range=_range(x))
     figure.update_yaxes(title=f"{score_label(report)} of {heads[1]}", range=_range(y))
     figure.update_layout(height=520)
-    return InteractiveFigure("Heads against each other", "Up and to the right is better.", figure)
+    return InteractiveFigure("Heads against each other", f"Up and to the right is better. {PRUNED}", figure)
 
 
 def _range(values: list[float]) -> list[float]:
@@ -193,7 +207,8 @@ def _slices(report: SweepReport, results: list[Result]) -> InteractiveFigure | N
         ],
     )
     figure.update_yaxes(title=report.experiment.objective.ranking_metric, range=_range(values))
-    return InteractiveFigure("Slices", "The score against one dimension, which is chosen from the list.", figure)
+    caption = f"The score against one dimension, which is chosen from the list. {PRUNED}"
+    return InteractiveFigure("Slices", caption, figure)
 
 
 def _axis(dimension: Any, name: str) -> dict[str, Any]:
@@ -223,4 +238,4 @@ def _optimization_history(report: SweepReport, results: list[Result]) -> Interac
     figure.update_xaxes(title="trial")
     figure.update_yaxes(title=report.experiment.objective.ranking_metric, range=_range(values))
     figure.update_layout(height=420)
-    return InteractiveFigure("Optimization history", "The score of each complete trial by its number.", figure)
+    return InteractiveFigure("Optimization history", f"The score of each trial by its number. {PRUNED}", figure)

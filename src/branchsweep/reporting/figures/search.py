@@ -8,10 +8,13 @@ from itertools import combinations
 
 import numpy as np
 
+from branchsweep.config.metric_names import MEAN
 from branchsweep.metrics.objectives import ranking_label, ranking_value
+from branchsweep.metrics.selection_bias import FORMULA, SelectionBias
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.axis_scales import axis_floor
 from branchsweep.reporting.figures.plot_style import BLUE, GREEN, GREY, INK, SMALL, VERMILLION, Axes
+from branchsweep.reporting.figures.trial_marks import TrialMarks
 from branchsweep.reporting.figures.trials import (
     HALO,
     MANY,
@@ -32,6 +35,7 @@ from branchsweep.reporting.figures.trials import (
     pruned_style,
     score_label,
 )
+from branchsweep.reporting.formatting import format_difference
 from branchsweep.trial import Result
 from branchsweep.types import Floats
 from branchsweep.workflows.sweep_report import SweepReport
@@ -52,8 +56,7 @@ def pareto_front(report: SweepReport) -> SweepFigure:
     columns = min(2, len(pairs))
     height = 460 if columns == 1 else 420 * -(-len(pairs) // 2)
     figure, panels = plot_style.panels(WIDTH, height, len(pairs), columns)
-    for panel, pair in zip(panels, pairs, strict=True):
-        _draw_pair(panel, pair, report)
+    marks = [_draw_pair(panel, pair, report) for panel, pair in zip(panels, pairs, strict=True)]
     caption = (
         "Up and to the right is better. The line is the Pareto front: the trials that no other trial beats in both heads. The "
         f"star is the best trial by the objective. Validation {score_label(report)}: of trials in the search, of baselines "
@@ -61,10 +64,10 @@ def pareto_front(report: SweepReport) -> SweepFigure:
     )
     if len(heads) > MOST_HEADS:
         caption += f" The first {MOST_HEADS} heads are shown."
-    return SweepFigure(name, title, caption, figure)
+    return SweepFigure(name, title, caption, figure, marks)
 
 
-def _draw_pair(panel: Axes, pair: tuple[str, str], report: SweepReport) -> None:
+def _draw_pair(panel: Axes, pair: tuple[str, str], report: SweepReport) -> TrialMarks:
     """Draw trials and baselines by the scores of two heads; outliers lie outside of the axes."""
     trials = PlottedTrials.of(report)
     x, y = (np.array([result.score.by_head.get(head, math.nan) for result in report.results]) for head in pair)
@@ -82,7 +85,7 @@ def _draw_pair(panel: Axes, pair: tuple[str, str], report: SweepReport) -> None:
         (inside & ~trials.complete, pruned_style(len(x) > MANY)),
         (inside & trials.complete, {"color": BLUE, "linewidths": 0, "alpha": 0.7}),
     ):
-        panel.scatter(x[selected], y[selected], s=12 if len(x) > MANY else 24, rasterized=len(x) > MANY, **style)
+        panel.scatter(x[selected], y[selected], s=12 if len(x) > MANY else 40, rasterized=len(x) > MANY, **style)
     front = _pareto_points(x[shown], y[shown])
     panel.plot(front[:, 0], front[:, 1], color=BLUE, linewidth=1.6, drawstyle="steps-post", label="Pareto front")
     for index, (name, scores) in enumerate(compared.items()):
@@ -110,6 +113,7 @@ def _draw_pair(panel: Axes, pair: tuple[str, str], report: SweepReport) -> None:
     panel.set_ylabel(f"{score_label(report)} of {pair[1]}")
     without_failed = replace(trials, failed=np.zeros_like(trials.failed), complete=trials.complete | trials.failed)
     legend_inside(panel, legend_handles(panel, without_failed))
+    return TrialMarks(panel, trials.numbers, x, y)
 
 
 def _pareto_points(x: Floats, y: Floats) -> Floats:
@@ -124,15 +128,15 @@ def _pareto_points(x: Floats, y: Floats) -> Floats:
 
 def optimization_history(report: SweepReport) -> SweepFigure:
     """The score by the trial's number, and by the training time."""
-    name, title = "course", "Optimization history"
+    name, title = "optimization_history", "Optimization history"
     trials = PlottedTrials.of(report)
     if not len(trials.numbers):
         return SweepFigure(name, title, "There are no trials.")
     low = axis_floor(trials.value)
-    seconds = np.cumsum([result.score.seconds for result in report.results])
+    seconds = _elapsed(report)
     figure, panels = plot_style.panels(WIDTH, 380, 2, 2, share_y=True)
     for panel, x, axis_label in zip(
-        panels, (trials.numbers, seconds), ("trial", "cumulative training time in seconds"), strict=True
+        panels, (trials.numbers, seconds), ("trial", "elapsed time of the search in seconds"), strict=True
     ):
         draw_trials(panel, x, trials, low)
         _draw_best_so_far(panel, x, trials)
@@ -150,10 +154,20 @@ def optimization_history(report: SweepReport) -> SweepFigure:
     algorithm = report.experiment.algorithm
     sampler = search.driver if algorithm == search.driver else f"{search.driver} ({algorithm})"
     caption = (
-        f"Each point is a trial of the driver {sampler}: by its number (left), and by training time (right). The line is the "
-        "best value so far; if it has been flat for long, more trials will hardly help."
+        f"Each point is a trial of the driver {sampler}: by its number (left), and by the elapsed time of the search (right), "
+        "of which each trial has the share that its training took. The line is the best value so far; if it has been flat for "
+        "long, more trials will hardly help."
     )
-    return SweepFigure(name, title, caption, figure)
+    by_panel = zip(panels, (trials.numbers, seconds), strict=True)
+    marks = [TrialMarks(panel, trials.numbers, x, trials.drawn(low)) for panel, x in by_panel]
+    return SweepFigure(name, title, caption, figure, marks)
+
+
+def _elapsed(report: SweepReport) -> Floats:
+    """`(n,)` the elapsed seconds of the search at the end of each trial, shared among the trials by their training time."""
+    trained = np.cumsum([result.score.seconds for result in report.results])
+    elapsed = report.summary.search_seconds
+    return trained * (elapsed / trained[-1]) if elapsed > 0 and trained[-1] > 0 else trained
 
 
 def _draw_best_so_far(panel: Axes, x: Floats, trials: PlottedTrials) -> None:
@@ -175,8 +189,8 @@ def value_label(report: SweepReport) -> str:
 
 
 def searched_against_confirmed(report: SweepReport) -> SweepFigure:
-    """Searched against confirmed scores of the best trials: the optimism gap."""
-    name, title = "optimism_gap", "Optimism gap: searched against confirmed scores"
+    """Searched against confirmed scores of the best trials, with the shift that all of them share."""
+    name, title = "selection_bias", "Selection bias: searched against confirmed scores"
     confirmed = [trial for trial in report.summary.confirmed if math.isfinite(trial.scores.values.get("mean", math.nan))]
     if not confirmed:
         return SweepFigure(name, title, "No trial was confirmed.")
@@ -186,7 +200,7 @@ def searched_against_confirmed(report: SweepReport) -> SweepFigure:
     rows = -(-len(columns) // panels_per_row)
     figure, panels = plot_style.panels(WIDTH, (110 + 34 * len(confirmed)) * rows, len(columns), panels_per_row)
     heights = np.arange(len(confirmed))[::-1]
-    best = best_trial_number(report)
+    best, bias = best_trial_number(report), report.summary.selection_bias
     for panel, column in zip(panels, columns, strict=True):
         for y, trial in zip(heights, confirmed, strict=True):
             before, after, error = (
@@ -197,6 +211,8 @@ def searched_against_confirmed(report: SweepReport) -> SweepFigure:
             colour = VERMILLION if trial.trial == best else BLUE
             panel.plot([before, after], [y, y], color=colour, alpha=0.5, linewidth=2, zorder=2)
             panel.plot([before], [y], "o", markersize=8, color=colour, markerfacecolor=plot_style.PAPER, zorder=3)
+            if bias.shift:
+                panel.plot([before - bias.shift[column]], [y], "|", markersize=15, markeredgewidth=2, color=INK, zorder=5)
             xerr = [0 if math.isnan(error) else error]
             panel.errorbar([after], [y], xerr=xerr, fmt="o", markersize=7, color=colour, zorder=4)
         panel.set_yticks(heights, [f"trial {trial.trial}" for trial in confirmed])
@@ -208,13 +224,33 @@ def searched_against_confirmed(report: SweepReport) -> SweepFigure:
         plot_style.title(panel, "mean of the heads" if column == "mean" else column)
     hollow = panels[0].plot([], [], "o", color=INK, markerfacecolor=plot_style.PAPER, label="searched")[0]
     full = panels[0].plot([], [], "o", color=INK, label="confirmed, ± standard error")[0]
-    legend_below(figure, [hollow, full])
+    bars = [panels[0].plot([], [], "|", color=INK, markersize=12, markeredgewidth=2, label="searched - shift")[0]]
+    legend_below(figure, [hollow, *(bars if bias.shift else []), full])
     caption = (
-        "The searched score of the best of many trials is optimistic. So the best trials were trained again with new seeds on "
-        "new folds; the distance from the hollow to the filled marker is the optimism of the search. The finalist, in orange, "
-        "was chosen by the confirmed scores."
+        "The best trials of the search were trained again with new seeds on new folds; the final trial, in orange, was chosen "
+        f"by these confirmed scores. {_bias_sentence(bias)}"
     )
-    return SweepFigure(name, title, caption + drawn_heads_sentence(report), figure)
+    numbers = np.array([trial.trial for trial in confirmed], float)
+    marks = [
+        TrialMarks(panel, numbers, np.array([trial.scores.values[column] for trial in confirmed]), heights.astype(float))
+        for panel, column in zip(panels, columns, strict=True)
+    ]
+    return SweepFigure(name, title, caption + drawn_heads_sentence(report), figure, marks)
+
+
+def _bias_sentence(bias: SelectionBias) -> str:
+    """What the difference between searched and confirmed scores is made of, with the formula."""
+    if not bias.shift:
+        return (
+            "One trial alone cannot tell how much of the difference between the two is selection bias, and how much the other "
+            "folds and seeds make."
+        )
+    shift = format_difference(bias.shift[MEAN])
+    return (
+        f"Other folds and seeds move the scores of all of them alike: the shift, here {shift} for the mean. From the bar "
+        f"(searched - shift) to the filled marker is a trial's selection bias. {FORMULA[0].upper()}{FORMULA[1:]}. What "
+        "all of them share of the selection bias, as the best of the search, is part of the shift."
+    )
 
 
 def pruning(report: SweepReport) -> SweepFigure:
@@ -262,4 +298,6 @@ def pruning(report: SweepReport) -> SweepFigure:
         f"At each rung, the trials with the lower scores of each round are pruned; {reached[-1]:,} of {reached[0]:,} trials "
         "are complete. Grey lines that end at high scores may have been pruned too early."
     )
-    return SweepFigure(name, title, caption, figure)
+    numbers = np.repeat([result.trial.number for result, _ in paths], len(stops)).astype(float)
+    marks = [TrialMarks(panel, numbers, np.tile(np.arange(len(stops), dtype=float), len(paths)), all_values.ravel())]
+    return SweepFigure(name, title, caption, figure, marks, has_lines=True)

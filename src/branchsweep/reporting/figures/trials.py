@@ -14,6 +14,7 @@ from branchsweep.config.metric_names import common_metric
 from branchsweep.metrics.names import label
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.plot_style import BLUE, GREY, INK, SMALL, VERMILLION, Axes, Figure
+from branchsweep.reporting.figures.trial_marks import TrialMarks
 from branchsweep.reporting.text.score_table import EXTREMES, OTHERS, heads_by_rank
 from branchsweep.trial import Status
 from branchsweep.types import Floats
@@ -55,12 +56,16 @@ class SweepFigure:
         title: The heading.
         caption: How to read the figure; if there is none, the reason.
         figure: None if there is nothing to draw.
+        marks: Where the trials are in it.
+        has_lines: Whether the points of a trial are connected.
     """
 
     name: str
     title: str
     caption: str
     figure: Figure | None = None
+    marks: Sequence[TrialMarks] = ()
+    has_lines: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,13 +95,17 @@ class PlottedTrials:
             failed=np.array([score.status is Status.FAILED for score in scores], bool),
         )
 
+    def drawn(self, low: float) -> Floats:
+        """`(n,)` where the values are drawn on an axis with this lower limit: what lies below, or failed, at the limit."""
+        return np.where(self.value >= low, self.value, low)
+
 
 def score_label(report: SweepReport) -> str:
     """The name of the metric that is the score, such as `R²`."""
     return label(common_metric(report.experiment.score_metrics.values()))
 
 
-def draw_trials(panel: Axes, x: Floats, trials: PlottedTrials, low: float, size: float = 22) -> None:
+def draw_trials(panel: Axes, x: Floats, trials: PlottedTrials, low: float, size: float = 36) -> None:
     """Draw the values of trials as points: complete ones blue, pruned ones grey and hollow.
 
     Args:
@@ -122,7 +131,7 @@ def draw_trials(panel: Axes, x: Floats, trials: PlottedTrials, low: float, size:
 
 def pruned_style(many: bool) -> Style:
     """Style of the points of pruned trials: hollow, or transparent if there are many."""
-    hollow = {"facecolors": "none", "edgecolors": GREY, "linewidths": 0.9}
+    hollow = {"facecolors": "none", "edgecolors": GREY, "linewidths": 1.4}
     return {"color": GREY, "linewidths": 0, "alpha": 0.35} if many else hollow
 
 
@@ -183,7 +192,7 @@ def best_trial_number(report: SweepReport) -> int | None:
 
 def mark_trial(panel: Axes, x: float, y: float, text: str = "", ha: str = "left") -> None:
     """Mark the best trial with a star, and a label at the given side of it."""
-    panel.plot([x], [y], marker="*", markersize=15, color=VERMILLION, markeredgecolor=plot_style.PAPER, zorder=6, linestyle="")
+    panel.plot([x], [y], marker="*", markersize=18, color=VERMILLION, markeredgecolor=plot_style.PAPER, zorder=6, linestyle="")
     if text:
         dx = 8 if ha == "left" else -8
         panel.annotate(

@@ -1,4 +1,4 @@
-"""The files that are kept with a finished sweep: the report, its figures as PNG, the interactive page, the tables."""
+"""The files that are kept with a finished sweep: the report, its figures as PNG, the tables; on demand the interactive page."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 
+from branchsweep.errors import UserError
 from branchsweep.reporting.figures import plot_style
 from branchsweep.reporting.figures.predictions import prediction_figure
 from branchsweep.reporting.figures.sweep_figures import DRAW_FUNCTIONS, draw_figure
@@ -23,7 +24,7 @@ VALIDATION_ROWS = "validation rows"
 
 
 def report_files(report: SweepReport, optional: OptionalOutputs = SILENT) -> Files:
-    """All files of a report by name; the interactive page is among them if Plotly is installed.
+    """All files of a report by name; without the interactive page, which takes megabytes: see `interactive_page`.
 
     Args:
         report: The sweep.
@@ -31,17 +32,25 @@ def report_files(report: SweepReport, optional: OptionalOutputs = SILENT) -> Fil
     """
     figures = _drawn_figures(report, optional, as_files=True)
     files: dict[str, str | bytes] = {PAGE: render_sweep_page(report, figures, has_plotly()), **report_tables(report)}
-    if has_plotly():
-        from branchsweep.reporting.pages.interactive_page import render_interactive_page  # noqa: PLC0415  # optional
-
-        interactive = optional.make("the interactive page", lambda: render_interactive_page(report), "")
-        files |= {INTERACTIVE: interactive} if interactive else {}
     return files | {f"{PLOTS}/{figure.name}.png": figure.picture.png for figure in figures if figure.picture}
 
 
 def report_page(report: SweepReport, optional: OptionalOutputs = SILENT) -> str:
     """The report alone: one HTML file that loads nothing; see `report_files`."""
     return render_sweep_page(report, _drawn_figures(report, optional, as_files=False), has_plotly())
+
+
+def interactive_page(report: SweepReport) -> Files:
+    """The page with Plotly's figures, by its name.
+
+    Raises:
+        UserError: Plotly is not installed.
+    """
+    if not has_plotly():
+        raise UserError('needs Plotly: pip install "branchsweep[interactive]"', "--interactive")
+    from branchsweep.reporting.pages.interactive_page import render_interactive_page  # noqa: PLC0415  # optional
+
+    return {INTERACTIVE: render_interactive_page(report)}
 
 
 def _drawn_figures(report: SweepReport, optional: OptionalOutputs, as_files: bool) -> list[DrawnFigure]:

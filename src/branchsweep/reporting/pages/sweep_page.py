@@ -7,30 +7,46 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from branchsweep.config.metric_names import MEAN, ObjectiveMetric
+from branchsweep.config.sections.dimensions import Choice
 from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.data.dataset import is_synthetic
 from branchsweep.models.drawing import draw_network
 from branchsweep.models.recipe import recipe_for
 from branchsweep.reporting.figures.axis_scales import axis_position, format_value, ticks
+from branchsweep.reporting.figures.search import value_label
+from branchsweep.reporting.figures.trial_marks import Point, figure_points
 from branchsweep.reporting.figures.trials import SweepFigure, score_label
-from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, format_mean_score, format_score, promotion_outcome
+from branchsweep.reporting.formatting import (
+    SYNTHETIC_DATA_WARNING,
+    format_difference,
+    format_duration,
+    format_mean_score,
+    format_score,
+    promotion_outcome,
+)
 from branchsweep.reporting.pages.html import Picture, picture, render_template
+from branchsweep.tracking.ui_pages import LOCAL_SERVER, link
+from branchsweep.trial import Result
 from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial
 from branchsweep.workflows.sweep_report import SweepReport
 
 LEADERBOARD_ROWS = 10
 """Trials on the page's leaderboard."""
 
+INTERACTIVE_TRIALS = 1000
+"""The leading trials that the page's script names and marks: those of a very large sweep would take megabytes."""
 
-def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_interactive: bool) -> str:
+
+def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_plotly: bool) -> str:
     """The report as one HTML file that loads nothing.
 
     Args:
         report: The sweep.
         figures: Its figures, in the order of the page.
-        has_interactive: Whether the interactive page is among the files of the sweep.
+        has_plotly: Whether the separate interactive page can be made.
     """
-    result, experiment = report.summary, report.experiment
+    result, experiment, leading = report.summary, report.experiment, leading_trials(report)
     return render_template(
         "sweep.html",
         name=result.sweep,
@@ -41,19 +57,28 @@ def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_i
         question=experiment.question,
         synthetic=_synthetic_data(report),
         facts=_facts(report),
+        elapsed=_elapsed_sentence(report),
         warnings=[*result.unmet_constraints, *result.collapses],
         heads=list(experiment.heads),
+        links=_links(report),
+        server=report.links.server,
+        is_local=report.links.server == LOCAL_SERVER,
+        score_columns=leaderboard_columns(report),
         metric=score_label(report),
         comparison=_comparison(report),
         no_comparison=_no_comparison(report),
         network=_network(report),
+        has_branches=_has_branches(report),
         recipe=_recipe(result.best) if result.best else "",
         figures=figures,
+        interaction=interaction_data(report, figures),
         edges=list(result.boundary_warnings),
         no_edges="No value of the best trial is at a movable end of its range." if result.best else "There is no best trial.",
         ranges=_ranges(report),
-        leading=_leading(report),
-        has_interactive=has_interactive,
+        leading=[leaderboard_row(report, result) for result in leading],
+        leading_sentence=_leading_sentence(report, leading),
+        has_plotly=has_plotly,
+        interactive_command=f"branchsweep report {result.run_id[:12]} --interactive -o figures",
         data_sentence=_data_sentence(report),
         data_warnings=[] if _synthetic_data(report) else list(report.table.warnings),
         columns=_columns(report),
@@ -73,29 +98,60 @@ class DrawnFigure:
         title: The heading.
         caption: How to read the figure; if there is no picture, the reason.
         picture: None where there is nothing to draw, or it cannot be drawn.
+        points: Where the trials are in the picture.
+        has_lines: Whether the points of a trial are connected.
     """
 
     name: str
     title: str
     caption: str
     picture: Picture | None = None
+    points: tuple[Point, ...] = ()
+    has_lines: bool = False
 
     @classmethod
     def of(cls, figure: SweepFigure, as_file: bool) -> DrawnFigure:
         """Draw the picture of a figure, also as a file if that is wanted."""
         label = f"{figure.title}. {figure.caption}"
-        drawn = None if figure.figure is None else picture(figure.figure, label, as_file)
-        return cls(figure.name, figure.title, figure.caption, drawn)
+        if figure.figure is None:
+            return cls(figure.name, figure.title, figure.caption)
+        drawn = picture(figure.figure, label, as_file)  # which makes the layout final
+        points = tuple(figure_points(figure.figure, figure.marks))
+        return cls(figure.name, figure.title, figure.caption, drawn, points, figure.has_lines)
 
 
-def _ranges(report: SweepReport) -> list[tuple[str, str, str, str, float | None]]:
-    """For each dimension its name, lowest and highest value, the best trial's value, and its position in pixels, 0 to 200."""
+@dataclass(frozen=True, slots=True)
+class DimensionRow:
+    """A dimension of the search space, with the best trial's value.
+
+    Args:
+        name: The hyperparameter.
+        low: Its lowest value; empty where values have no order.
+        high: Its highest value; likewise.
+        choices: The values where they have no order, so that none lies at an end or between others.
+        value: The best trial's; empty where the dimension was not active.
+        position: Of the value on the range, in pixels, 0 to 200; None where it has none.
+    """
+
+    name: str
+    low: str
+    high: str
+    choices: tuple[str, ...]
+    value: str
+    position: float | None
+
+
+def _ranges(report: SweepReport) -> list[DimensionRow]:
     best, rows = report.summary.best, []
     for name, dimension in report.experiment.space.dimensions.items():
-        value = best.params.get(name) if best else None
-        position, labels = axis_position(dimension, value), ticks(dimension)
+        given = best.params.get(name) if best else None
+        value = "" if given is None else format_value(given)
+        if isinstance(dimension, Choice) and not dimension.ordered:
+            rows.append(DimensionRow(name, "", "", tuple(map(format_value, dimension.choices)), value, None))
+            continue
+        position, labels = axis_position(dimension, given), ticks(dimension)
         x = None if math.isnan(position) else 4 + 192 * min(max(position, 0.0), 1.0)
-        rows.append((name, labels[0][1], labels[-1][1], "" if value is None else format_value(value), x))
+        rows.append(DimensionRow(name, labels[0][1], labels[-1][1], (), value, x))
     return rows
 
 
@@ -150,13 +206,9 @@ def _lead(report: SweepReport) -> list[str]:
     result = report.summary
     lead = []
     if result.best:
-        confirmed = result.confirmed_best
-        means = (confirmed.searched["mean"], confirmed.scores.mean) if confirmed else None
-        gap = f" {_optimism_gap(*means, score_label(report))}" if means else ""
-        trial = (
-            f"It is trial {result.best.trial} of {len(report.results):,}, a network of {result.best.parameters:,} parameters."
-        )
-        lead.append(f"{trial}{gap}")
+        branches = "" if _has_branches(report) else " without branches (the heads share all hidden layers)"
+        trial = f"It is trial {result.best.trial} of {len(report.results):,}, a network"
+        lead.append(f"{trial}{branches} of {result.best.parameters:,} parameters.{_confirmed_sentence(report)}")
     if result.registered:
         champion = result.registered
         outcome = promotion_outcome(champion.promoted)
@@ -164,11 +216,25 @@ def _lead(report: SweepReport) -> list[str]:
     return lead
 
 
-def _optimism_gap(searched: float, confirmed: float, metric: str) -> str:
-    """The mean score in the search and in the confirmation, in a sentence."""
-    if not (math.isfinite(searched) and math.isfinite(confirmed)):
+def _confirmed_sentence(report: SweepReport) -> str:
+    """The best trial's mean scores in the search and in the confirmation, and what their difference is made of."""
+    trial, bias = report.summary.confirmed_best, report.summary.selection_bias
+    if trial is None or not (math.isfinite(trial.searched[MEAN]) and math.isfinite(trial.scores.mean)):
         return ""
-    return f"Its mean {metric} was {searched:.4f} in the search and {confirmed:.4f} when confirmed with new seeds on new folds."
+    scores = f"{trial.searched[MEAN]:.4f} in the search and {trial.scores.mean:.4f} when confirmed with new seeds on new folds"
+    parts = (
+        f": a shift of {format_difference(bias.shift[MEAN])} that all {bias.trials} confirmed trials share, and a selection "
+        f"bias of {format_difference(bias.of(trial.trial, MEAN))}"
+        if bias.shift
+        else ""
+    )
+    return f" Its mean {score_label(report)} was {scores}{parts}."
+
+
+def _has_branches(report: SweepReport) -> bool:
+    """Whether some head of the best trial's network has hidden layers of its own."""
+    best = report.summary.best
+    return best is not None and recipe_for(report.experiment, best.params).architecture.has_branches
 
 
 def _synthetic_data(report: SweepReport) -> str:
@@ -179,15 +245,28 @@ def _synthetic_data(report: SweepReport) -> str:
 
 def _facts(report: SweepReport) -> list[tuple[str, str]]:
     result = report.summary
-    minutes, seconds = divmod(round(sum(trial.score.seconds for trial in report.results)), 60)
     return [
         ("trials", f"{len(report.results):,}"),
         ("complete", f"{result.trials.get('complete', 0):,}"),
         ("pruned", f"{result.trials.get('pruned', 0):,}"),
         ("failed", f"{result.trials['failed']:,}" if result.trials.get("failed") else ""),
-        ("training time", f"{minutes} min {seconds} s" if minutes else f"{seconds} s"),
+        ("elapsed", format_duration(result.seconds)),
         ("rows", f"{result.data['rows']:,}"),
     ]
+
+
+def _elapsed_sentence(report: SweepReport) -> str:
+    """What the elapsed time is."""
+    seconds, search = report.summary.seconds, report.summary.search_seconds
+    if search > seconds:  # its search was partly done by an earlier run of the same sweep
+        return (
+            "Elapsed: wall-clock time of the last run of this sweep, which was resumed; its search took "
+            f"{format_duration(search)} in all runs that came to their end."
+        )
+    return (
+        f"Elapsed: wall-clock time from the start of the command, {format_duration(search)} of it for the search; the rest for "
+        "confirmation, refit, test evaluations and baselines."
+    )
 
 
 def _no_comparison(report: SweepReport) -> str:
@@ -234,32 +313,104 @@ class LeaderboardRow:
 
     Args:
         number: Of the trial.
+        page: Address of its run; empty where it has none.
         is_best: Whether it is the best trial of the sweep.
-        r2: Its scores by head, formatted.
-        params: Its hyperparameters, or the reason why it is not complete.
+        scores: The objective, then the scores by head, formatted.
+        params: Its hyperparameters, after the reason why it is not complete, where it is not.
     """
 
     number: int
+    page: str
     is_best: bool
     scores: list[str]
     params: str
 
 
-def _leading(report: SweepReport) -> list[LeaderboardRow]:
-    best = report.summary.best.trial if report.summary.best else None
-    return [
-        LeaderboardRow(
-            number=result.trial.number,
-            is_best=result.trial.number == best,
-            scores=[format_score(result.score.by_head.get(head)) for head in report.experiment.heads],
-            params=(f"{result.trial.known}: " if result.trial.known else "")
-            + (
-                result.score.reason
-                or ", ".join(f"{name} {format_value(value)}" for name, value in sorted(result.trial.params.items()))
-            ),
-        )
-        for result in report.ranked[:LEADERBOARD_ROWS]
-    ]
+def leading_trials(report: SweepReport) -> list[Result]:
+    """The complete trials, best first, as many as the page shows; where none is complete, the first of the others."""
+    ranked = report.ranked
+    return [result for result in ranked if result.score.is_complete][:LEADERBOARD_ROWS] or ranked[:LEADERBOARD_ROWS]
+
+
+def _leading_sentence(report: SweepReport, leading: Sequence[Result]) -> str:
+    if not any(result.score.is_complete for result in leading):
+        return "No trial is complete."
+    constraints = ", those that meet the constraints first" if report.experiment.objective.constraints else ""
+    return (
+        f"The best {len(leading)} of {report.summary.trials.get('complete', 0):,} complete trials, ordered by the objective, "
+        f"{value_label(report)}{constraints}. Pruned trials are not ranked: their scores are of fewer epochs."
+    )
+
+
+def leaderboard_columns(report: SweepReport) -> list[str]:
+    """The columns of scores: the objective, by which trials are ordered, and the heads that it does not name already."""
+    return [f"{value_label(report)} (objective)", *(f"{score_label(report)} {head}" for head in _other_heads(report))]
+
+
+def _other_heads(report: SweepReport) -> list[str]:
+    """The heads whose scores are not the objective itself."""
+    heads, objective = list(report.experiment.heads), ObjectiveMetric.parsed(report.experiment.objective.ranking_metric)
+    shown = heads[0] if len(heads) == 1 else objective.head
+    return [head for head in heads if head != shown]
+
+
+def leaderboard_row(report: SweepReport, result: Result) -> LeaderboardRow:
+    """A trial as a row of the leaderboard."""
+    evaluator, score, trial = report.evaluator, result.score, result.trial
+    objective = format_score(evaluator.rank(score) if score.heads else None)
+    params = ", ".join(f"{name} {format_value(value)}" for name, value in sorted(trial.params.items()))
+    violates = "violates a constraint: " if score.is_complete and not evaluator.is_eligible(result) else ""
+    return LeaderboardRow(
+        number=trial.number,
+        page=_page(report, report.links.trials.get(trial.number, "")),
+        is_best=report.summary.best is not None and trial.number == report.summary.best.trial,
+        scores=[objective, *(format_score(score.by_head.get(head)) for head in _other_heads(report))],
+        params=(f"{trial.known}: " if trial.known else "") + violates + (f"{score.reason}; " if score.reason else "") + params,
+    )
+
+
+def interaction_data(report: SweepReport, figures: Sequence[DrawnFigure]) -> Mapping[str, Any]:
+    """What the page's script needs to name trials and to mark them: the leading trials, and their points by figure."""
+    leading = report.ranked[:INTERACTIVE_TRIALS]
+    rows = [(result, leaderboard_row(report, result)) for result in leading]
+    numbers = {result.trial.number for result in leading}
+    return {
+        "columns": leaderboard_columns(report),
+        "trials": {
+            row.number: {
+                "name": f"trial {row.number}",
+                "status": result.score.status.value.lower(),
+                "scores": row.scores,
+                "params": row.params,
+                "page": row.page,
+            }
+            for result, row in rows
+        },
+        "figures": {
+            figure.name: {"has_lines": figure.has_lines, "points": [point for point in figure.points if point[0] in numbers]}
+            for figure in figures
+            if figure.points
+        },
+    }
+
+
+def _page(report: SweepReport, page: str) -> str:
+    """The full address of a page of the store; empty where there is none."""
+    return link(report.links.server, page) if page and report.links.server else ""
+
+
+def _links(report: SweepReport) -> list[tuple[str, str]]:
+    """What is linked in the store's pages, and its addresses; empty for a store without pages."""
+    links, registered = report.links, report.summary.registered
+    pages = {
+        "run of the sweep": links.run,
+        "all trials": links.table,
+        "trials compared in charts": links.charts,
+        **({f"{registered.model} version {registered.version}": links.version(registered.model, registered.version)}
+           if registered else {}),
+        **{f"comparison {name}": page for name, page in links.comparisons.items()},
+    }  # fmt: skip
+    return [(name, address) for name, page in pages.items() if (address := _page(report, page))]
 
 
 def _data_sentence(report: SweepReport) -> str:

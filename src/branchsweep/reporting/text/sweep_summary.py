@@ -5,20 +5,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from branchsweep.config.metric_names import MEAN
 from branchsweep.data.dataset import is_synthetic
 from branchsweep.metrics.names import label, score_names
 from branchsweep.reporting.formatting import (
     SYNTHETIC_DATA_WARNING,
+    format_difference,
+    format_duration,
     format_mean_score,
     format_score,
     promotion_outcome,
+    shift_sentence,
+    uncapitalized,
 )
+from branchsweep.reporting.importance_columns import importance_columns, shared_column_note
 from branchsweep.reporting.text.layout import BEST_STYLE, key_value_table, plain_table
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
@@ -54,8 +59,7 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
     if result.confirmed:
         parts += [Text(), _confirmation(result)]
     parts += [Text(), _best_trial(result.best), Text(), _baselines(result, result.best, list(units)), Text()]
-    if result.importance:
-        parts += [_importance(result.importance, [*units, "mean"]), Text()]
+    parts += _importance(result, list(units))
     warnings = [*result.collapses, *result.boundary_warnings]
     if warnings:
         parts += [*(Text(f"warning: {sentence}", style="yellow") for sentence in warnings), Text()]
@@ -86,8 +90,7 @@ def _test_evaluations_warning(count: int) -> str:
 
 def _title(result: SweepSummary) -> Text:
     counts = ", ".join(f"{count} {status}" for status, count in result.trials.items() if count)
-    minutes, seconds = divmod(round(result.seconds), 60)
-    duration = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    duration = format_duration(result.seconds)
     table = f"{result.data['location']} ({result.data['rows']:,} rows)"
     trials = f"{sum(result.trials.values())} trials ({counts})"
     return Text.assemble((result.sweep, "bold"), f": {trials} in {duration} on {table}; {result.stopped_because}")
@@ -111,33 +114,38 @@ def _pareto_front(result: SweepSummary) -> RenderableType:
 
 
 def _confirmation(result: SweepSummary) -> RenderableType:
-    """The best trials by their searched and confirmed mean scores, and the optimism gap between the two."""
+    """The best trials by their searched and confirmed mean scores, with their differences and the selection bias in them."""
+    bias = result.selection_bias
     title = Text(f"the best trials, confirmed with new seeds on new folds (mean {label(result.metric)})", style="bold")
     columns = (
         TableColumn("  trial", right=True),
         TableColumn("searched", right=True),
         TableColumn("confirmed", right=True),
-        TableColumn("gap", right=True),
+        TableColumn("difference", right=True),
+        *([TableColumn("selection bias", right=True)] if bias.shift else []),
         TableColumn("parameters", priority=1, right=True),
     )
     rows = []
     for trial in result.confirmed:
         searched, confirmed = trial.searched["mean"], trial.scores.mean
-        cells = (
+        cells: list[str | Text] = [
             f"{trial.trial}",
             format_score(searched),
             Text(format_mean_score(trial.scores, "mean", "\n")),
-            "-" if math.isnan(confirmed) else f"{searched - confirmed:+.4f}",
+            format_difference(searched - confirmed),
+            *([format_difference(bias.of(trial.trial, MEAN))] if bias.shift else []),
             f"{trial.parameters:,}",
-        )
+        ]
         is_best = result.best is not None and trial.trial == result.best.trial
         rows.append(TableRow(cells, BEST_STYLE if is_best else ""))
-    return Group(title, ResponsiveTable(columns, rows))
+    table = ResponsiveTable(columns, rows)
+    return Group(title, table, Text(f"  {shift_sentence(bias)}", style="dim")) if bias.shift else Group(title, table)
 
 
 def _best_trial(best: BestTrial) -> RenderableType:
     table = key_value_table(dict(sorted(best.recipe.items())))
-    table.title = Text(f"best: trial {best.trial}, {best.parameters:,} parameters", style="bold")
+    branches = ", no branches (the heads share all hidden layers)" if best.has_branches is False else ""
+    table.title = Text(f"best: trial {best.trial}, {best.parameters:,} parameters{branches}", style="bold")
     table.title_justify = "left"
     return table
 
@@ -167,21 +175,37 @@ def _best_row(result: SweepSummary, best: BestTrial) -> BaselineResult:
     return BaselineResult(f"best ({ensemble}trial {best.trial})", scores, result.test_scores or {})
 
 
-def _importance(importance: Mapping[str, Mapping[str, float]], columns: Sequence[str]) -> RenderableType:
-    """The most important hyperparameters, by the largest share that each has for any head; with bars where there is room."""
+def _importance(result: SweepSummary, heads: Sequence[str]) -> list[RenderableType]:
+    """The most important hyperparameters, by the largest share that each has for any head; with bars where there is room.
+
+    Where there are none, the reason, if it is recorded.
+    """
+    columns = importance_columns(result.importance, heads)
+    if not columns:
+        reason = result.without_importance
+        return [Text(f"no hyperparameter importance: {uncapitalized(reason)}"), Text()] if reason else []
     title = "hyperparameter importance (PED-ANOVA)"
     largest: dict[str, float] = {}
-    for shares in importance.values():
-        for name, share in shares.items():
+    for column in columns:
+        for name, share in column.shares.items():
             largest[name] = max(share, largest.get(name, 0.0))
     names = sorted(largest, key=lambda name: -largest[name])[:MOST_DIMENSIONS]
     bars = plain_table(title)
-    for column in ("", *columns):
-        bars.add_column(column, no_wrap=True)
+    labels = [", ".join(column.heads) for column in columns]
+    for column_label in ("", *labels):
+        bars.add_column(column_label, no_wrap=True)
     for name in names:
-        bars.add_row(f"  {name}", *(_bar(importance.get(column, {}).get(name, 0.0)) for column in columns))
-    shares_of = {name: {column: f"{importance.get(column, {}).get(name, 0.0):.0%}" for column in columns} for name in names}
-    return Fitting(bars, ScoreTable(title, [ScoreRow(f"  {name}", {"": shares_of[name]}) for name in names], columns, [""], {}))
+        bars.add_row(f"  {name}", *(_bar(column.shares.get(name, 0.0)) for column in columns))
+    rows = [
+        ScoreRow(
+            f"  {name}",
+            {"": {text: f"{column.shares.get(name, 0.0):.0%}" for text, column in zip(labels, columns, strict=True)}},
+        )
+        for name in names
+    ]
+    table = Fitting(bars, ScoreTable(title, rows, labels, [""], {}))
+    note = shared_column_note(columns)
+    return [table, *([Text(f"  {note}", style="dim")] if note else []), Text()]
 
 
 def _bar(share: float) -> str:

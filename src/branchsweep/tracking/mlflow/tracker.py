@@ -9,7 +9,6 @@ ended counts; what a killed process has left half written is deleted when the sw
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Self
 
 from mlflow import MlflowClient
@@ -31,6 +30,7 @@ from branchsweep.tracking.mlflow.store import (
     now_in_milliseconds,
     open_run,
     read_artifact,
+    root_runs,
     search_runs,
     tag_filter,
     to_run,
@@ -40,7 +40,7 @@ from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, Tracking, TrackingLinks
 from branchsweep.tracking.recorded_trials import RecordedTrials
 from branchsweep.tracking.run_records import EXPERIMENT, TRIAL_REMEDY, read_conclusion, read_sweep_record
-from branchsweep.tracking.ui_pages import MODELS, charts_page, file_page, run_page, version_page, view_page
+from branchsweep.tracking.ui_pages import tracking_links
 from branchsweep.trial import Result, Status
 
 RUN_STATUS = {Status.COMPLETE: "FINISHED", Status.PRUNED: "KILLED", Status.FAILED: "FAILED"}
@@ -194,14 +194,9 @@ class MlflowTracker(RunTracker):
         """Links to this sweep, and to these of its trials, in MLflow's pages."""
         self._recorded_trials()
         runs = {number: self._trial_runs[number] for number in trials if number in self._trial_runs}
-        return TrackingLinks(
-            trials={number: run_page(self.experiment_id, run) for number, run in runs.items()},
-            table=view_page(self.experiment_id, self.run_id),
-            charts=charts_page(self.experiment_id, self.run_id),
-            models=MODELS,
-            file=partial(file_page, self.experiment_id, self.run_id),
-            version=version_page,
-        )
+        with translate_errors(self.tracking_uri, "listing the comparisons"):
+            comparisons = [to_run(run) for run in root_runs(self._client, "comparison")]
+        return tracking_links(to_run(self._parent), runs, comparisons, self.tracking_uri)
 
     def finish(
         self, metrics: Mapping[str, float], summary: str, files: Mapping[str, str | bytes], description: str = ""

@@ -1,8 +1,9 @@
 """Trains the best trials again, from fresh seeds on fresh folds: what they are worth, and which of them is the finalist.
 
-A search picks the luckiest of many, so its best validation score flatters (Cawley and Talbot 2010). Here the best few, the
-current champion and the networks among the baselines are trained on a cut of the training rows that the search never validated
-on. All of them are trained on the same folds with the same order of rows, so that their scores can be compared pair by pair.
+A search selects the best of many noisy scores, so its best score has a selection bias (Cawley and Talbot 2010). Here the best
+few, the current champion and the networks among the baselines are trained on a cut of the training rows that the search never
+validated on. All of them are trained on the same folds with the same order of rows, so that their scores can be compared pair
+by pair.
 """
 
 from __future__ import annotations

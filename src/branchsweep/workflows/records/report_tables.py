@@ -90,14 +90,16 @@ def recorded_report(archive: SweepArchive, experiment: Experiment, summary: Swee
         experiment: The recorded experiment.
         summary: The recorded result.
     """
+    results = archive.recorded_results()
     return SweepReport(
         experiment=experiment,
-        results=archive.recorded_results(),
+        results=results,
         summary=summary,
         table=_read_file(archive, DATA, read_table_facts),
         predictions=_read_file(archive, PREDICTIONS, read_predictions),
         curves=_read_file(archive, CURVES, read_curves),
         environment=archive.sweep.environment,
+        links=archive.links([result.trial.number for result in results]),
     )
 
 

@@ -11,6 +11,7 @@ from branchsweep.config.codec import from_data, to_json, to_public_json
 from branchsweep.config.metric_names import MEAN, common_metric
 from branchsweep.errors import UnreadableRecordError
 from branchsweep.metrics.names import STANDARD_ERROR, score_metrics_of, with_current_fields
+from branchsweep.metrics.selection_bias import SelectionBias, selection_bias
 from branchsweep.tracking.protocols import PromotionCause
 from branchsweep.trial import MeanScores, Params, ParamValue
 from branchsweep.workflows.records.sweep_summary_json import (
@@ -33,6 +34,7 @@ class BestTrial:
         recipe: Every hyperparameter that was varied or fixed, for people.
         scores: Its scores in the search.
         parameters: Weights and biases of the network.
+        has_branches: Whether some head has hidden layers of its own; None in the record of a version that did not keep it.
     """
 
     trial: int
@@ -40,6 +42,7 @@ class BestTrial:
     recipe: Mapping[str, ParamValue]
     scores: MeanScores
     parameters: int
+    has_branches: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,8 @@ class SweepSummary:
         pareto_front: With several objectives, the trials that no other beats in all of them.
         unmet_constraints: Constraints that no complete trial meets, or that could not be checked.
         importance: By head, and for `mean`, each dimension's share in what made a trial one of the best, the largest first;
-            empty where the trials are too few to say.
+            empty where it cannot be estimated.
+        without_importance: Why not, as a sentence; empty where there is an estimate, and in records of earlier versions.
         boundary_warnings: Hyperparameters of the best trial that are at a bound of the space, as sentences that propose the
             edit.
         collapses: Networks of the confirmation, and refits, whose scores lie far below those of their siblings, as sentences.
@@ -158,6 +162,7 @@ class SweepSummary:
     pareto_front: tuple[ParetoTrial, ...] = ()
     unmet_constraints: tuple[str, ...] = ()
     importance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    without_importance: str = ""
     boundary_warnings: tuple[str, ...] = ()
     collapses: tuple[str, ...] = ()
     score_metrics: Mapping[str, str] = field(kw_only=True)
@@ -167,7 +172,7 @@ class SweepSummary:
 
         Scores are under the name of the metric that the heads share, `r2`; null stands for what JSON has no number for.
         """
-        best, registered, metric = self.best, self.registered, self.metric
+        best, registered, metric, bias = self.best, self.registered, self.metric, self.selection_bias
         error = STANDARD_ERROR.format(metric)
         return to_public_json(
             SweepSummaryJson(
@@ -181,9 +186,15 @@ class SweepSummary:
                 seconds=round(self.seconds, 1),
                 stopped_by=self.stopped_by,
                 confirmed=[
-                    ConfirmedTrialJson(trial.trial, trial.searched, {metric: trial.scores.values, error: trial.scores.errors})
+                    ConfirmedTrialJson(
+                        trial.trial,
+                        trial.searched,
+                        {metric: trial.scores.values, error: trial.scores.errors},
+                        bias.by_trial.get(trial.trial, {}),
+                    )
                     for trial in self.confirmed
                 ],
+                shift=bias.shift,
                 members=self.members,
                 meetings=self.test_evaluations,
                 front=[ParetoTrialJson(trial.trial, {metric: trial.scores}) for trial in self.pareto_front],
@@ -193,6 +204,7 @@ class SweepSummary:
                     for baseline in self.baselines
                 },
                 importance=self.importance,
+                without_importance=self.without_importance,
                 edges=self.boundary_warnings,
                 collapses=self.collapses,
             )
@@ -202,6 +214,11 @@ class SweepSummary:
     def confirmed_best(self) -> ConfirmedTrial | None:
         """The best trial with its confirmed scores; None if it was not confirmed."""
         return next((trial for trial in self.confirmed if self.best and trial.trial == self.best.trial), None)
+
+    @property
+    def selection_bias(self) -> SelectionBias:
+        """The differences between searched and confirmed scores: the shift that all share, and the selection bias of each."""
+        return selection_bias({trial.trial: (trial.searched, trial.scores.values) for trial in self.confirmed})
 
     @property
     def best_scores(self) -> MeanScores | None:

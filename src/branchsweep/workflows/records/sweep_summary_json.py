@@ -39,11 +39,12 @@ class VersionJson:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedTrialJson:
-    """A confirmed trial as JSON."""
+    """A confirmed trial as JSON; `selection_bias` is empty where it cannot be told from the shift."""
 
     trial: int
     searched: Mapping[str, float]
     scores: Inline[ByMetric]
+    selection_bias: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class SweepSummaryJson:
     Args:
         test: The scores on the test rows.
         champion: The registered version.
+        shift: What all confirmed trials share of the difference between searched and confirmed scores, by head.
         meetings: The evaluations of models on the test rows.
         front: The Pareto front.
         unmet: The unmet constraints.
@@ -88,11 +90,13 @@ class SweepSummaryJson:
     seconds: float
     stopped_by: str
     confirmed: Sequence[ConfirmedTrialJson]
+    shift: Mapping[str, float]
     members: int
     meetings: int
     front: Sequence[ParetoTrialJson]
     unmet: Sequence[str]
     references: Mapping[str, BaselineJson]
     importance: Mapping[str, Mapping[str, float]]
+    without_importance: str
     edges: Sequence[str]
     collapses: Sequence[str]
