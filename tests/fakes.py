@@ -21,6 +21,7 @@ from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import WorkerStatus
 from branchsweep.training.resources import Resources
 from branchsweep.trial import Result
+from branchsweep.workflows.progress import ProgressStatus
 
 
 @dataclass
@@ -136,3 +137,7 @@ class RecordingProgress:
     def on_message(self, sentence: str) -> None:
         """Keep the sentence."""
         self.lines.append(sentence)
+
+    def status(self) -> ProgressStatus:
+        """What is done now; the rest is unknown."""
+        return ProgressStatus(activity=self.lines[-1] if self.lines else "")

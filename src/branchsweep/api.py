@@ -39,7 +39,7 @@ from branchsweep.trial import Result
 from branchsweep.workflows.launch import launch_comparison, launch_sweep, sweep_label
 from branchsweep.workflows.records.report_tables import leaderboard_table
 from branchsweep.workflows.records.sweep_summary import SweepSummary
-from branchsweep.workflows.session import SILENT, Session
+from branchsweep.workflows.session import Session
 from branchsweep.workflows.sweep import MODEL_FOLDER, finished_result
 
 if TYPE_CHECKING:
@@ -289,6 +289,6 @@ def _session(
         tracking_uri=_address(tracking_uri),
         workers=LocalWorkersConfig(kind="local", count=workers) if isinstance(workers, int) else workers,
         fresh=fresh,
-        interface=TerminalInterface.on_stderr() if verbose else SILENT,
+        interface=TerminalInterface.on_stderr() if verbose else TerminalInterface.silent(),
         reporter=HtmlReporter,
     )

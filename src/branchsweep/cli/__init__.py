@@ -23,6 +23,7 @@ from branchsweep.cli.plain_characters import print_plain_characters
 from branchsweep.cli.records import export_study, report, show
 from branchsweep.cli.server import ui
 from branchsweep.cli.sweeps import promote, replay, run
+from branchsweep.cli.watch import watch
 from branchsweep.reporting.text.literal_console import LiteralConsole
 from branchsweep.runtime import own_temporary_files
 
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 
 COMMANDS: Mapping[str, Sequence[Callable[..., Any]]] = {
-    "Sweeps and comparisons": (run, compare, show, report, replay, promote),
+    "Sweeps and comparisons": (run, watch, compare, show, report, replay, promote),
     "Experiment files": (data, space, draw, schema),
     "Registered models": (predict, export, history, rollback),
     "Other tools": (ui, export_study),

@@ -45,7 +45,7 @@ def ui(
     from branchsweep.tracking.open import ui_command
 
     command, variables = ui_command(tracking_uri, host, port)
-    _require_free_port(host, port)
+    require_free_port(host, port)
     links = _newest_pages(f"http://{host}:{port}", tracking_uri)
     width = max(len(what) for what, _ in links)
     console = LiteralConsole(stderr=True)
@@ -96,7 +96,7 @@ def _serve(command: list[str], environment: Mapping[str, str]) -> int:
         process.wait()
 
 
-def _require_free_port(host: str, port: int) -> None:
+def require_free_port(host: str, port: int) -> None:
     """Check that the port is free: MLflow answers an occupied one with a traceback.
 
     Raises:

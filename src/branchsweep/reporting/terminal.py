@@ -26,6 +26,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.reporting.progress_state import BAR, PhaseProgress, SearchProgress, format_clock, number_range
 from branchsweep.training.protocols import WorkerStatus
 from branchsweep.trial import Result, Status
+from branchsweep.workflows.progress import ProgressStatus
 
 PLAIN_SECONDS = 10.0
 """Seconds between lines where there is no terminal."""
@@ -138,6 +139,20 @@ class Terminal:
         """Print a message."""
         self._last_line = time.monotonic()
         self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+    def status(self) -> ProgressStatus:
+        """The progress at present, for the record of the sweep."""
+        with self._lock:
+            elapsed = time.monotonic() - self._started
+            return ProgressStatus(
+                activity=self._activity,
+                elapsed=elapsed,
+                seconds_left=self._seconds_left(elapsed),
+                workers=self._workers.workers,
+                training=self._workers.training,
+                waiting=self._workers.waiting,
+                nodes=self._workers.nodes,
+            )
 
     def panel(self) -> RenderableType:
         """The panel as it is now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ class TerminalInterface:
     def on_stderr(cls) -> TerminalInterface:
         """The interface on standard error."""
         return cls(LiteralConsole(stderr=True))
+
+    @classmethod
+    def silent(cls) -> TerminalInterface:
+        """The interface that shows nothing, and knows the progress all the same."""
+        return cls(LiteralConsole(file=io.StringIO(), quiet=True))
 
     def message(self, text: str, style: str = "") -> None:
         """Print a message on a line of its own."""

@@ -26,7 +26,7 @@ from branchsweep.tracking.run_reader import (
 )
 from branchsweep.tracking.run_records import ListedComparison, ListedSweep
 from branchsweep.tracking.tracking_uri import is_server, store_folder
-from branchsweep.tracking.ui_pages import run_pages, ui_command
+from branchsweep.tracking.ui_pages import link, run_pages, ui_command
 
 if TYPE_CHECKING:
     from branchsweep.tracking.mlflow.model import LoadedModel
@@ -37,6 +37,7 @@ __all__ = [
     "ListedSweep",
     "SweepReader",
     "download_model",
+    "link",
     "list_comparisons",
     "list_sweeps",
     "load_predictor",
@@ -97,6 +98,7 @@ def open_tracking(
             async_tracker,
             RetryingRegistry(store.registry, async_tracker),
             RetryingTestAudit(store.test_audit, async_tracker),
+            tracker.lock.report,
         )
 
 

@@ -363,11 +363,13 @@ class Tracking:
         tracker: Records the sweep.
         registry: Keeps registered models.
         test_audit: Counts the uses of the sweep's test rows.
+        report_progress: Has the store record, at each heartbeat of the process, what a function returns then, as text.
     """
 
     tracker: Tracker
     registry: Registry
     test_audit: TestAudit
+    report_progress: Callable[[Callable[[], str]], None] = lambda _progress: None
 
 
 class SweepArchive(Protocol):

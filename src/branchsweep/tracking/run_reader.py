@@ -11,6 +11,7 @@ from branchsweep.config.codec import to_public_json
 from branchsweep.errors import TrackingError, UnreadableRecordError, did_you_mean
 from branchsweep.tracking import sqlite_reader
 from branchsweep.tracking.mlflow import serialization
+from branchsweep.tracking.mlflow.lock_owner import PROGRESS, LockOwner
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TrackingLinks
 from branchsweep.tracking.run_records import (
@@ -27,6 +28,7 @@ from branchsweep.tracking.run_records import (
     read_conclusion,
     read_sweep_record,
     select_run,
+    sweep_status,
 )
 from branchsweep.tracking.tracking_uri import database_file, nothing_at, resolve_tracking_uri
 from branchsweep.tracking.ui_pages import tracking_links
@@ -96,6 +98,26 @@ class SweepReader:
             TrackingError: A trial cannot be read.
         """
         return [result for result, _ in self._trials]
+
+    def results_by_end(self) -> list[Result]:
+        """The same results in the order in which the trials ended."""
+        return [result for result, _ in sorted(self._trials, key=lambda trial: trial[1].started)]
+
+    @property
+    def status(self) -> str:
+        """The status of its run; `INTERRUPTED` instead of `RUNNING` where the process that ran it has ended."""
+        return sweep_status(self._run)
+
+    @property
+    def heartbeat(self) -> float | None:
+        """When the process that runs it was last alive, in seconds since 1970; None where no process runs it."""
+        owner = LockOwner.from_tags(self._run.tags)
+        return owner.seen if owner else None
+
+    @property
+    def progress(self) -> str:
+        """What that process recorded at its last heartbeat about its progress, as JSON; empty if nothing."""
+        return self._run.tags.get(tag_name(PROGRESS), "")
 
     @property
     def run_ids(self) -> Mapping[int, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from branchsweep.config.codec import to_json
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.config_model import NAME
 from branchsweep.config.experiment import Experiment
@@ -83,6 +84,7 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
                 if experiment.promotion and finished.best and not finished.registered:
                     on_message(f"it registered no model; to register one: branchsweep promote {tracking.tracker.run_id[:8]}")
                 return finished
+            tracking.report_progress(lambda: to_json(training.progress.status()))
             sweep = SweepContext(experiment, dataset, split, training, tracking, reporter)
             return run_sweep(sweep, open_driver(experiment, prior), baselines)
 

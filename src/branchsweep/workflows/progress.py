@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.training.protocols import WorkerStatus
 from branchsweep.trial import Result
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressStatus:
+    """The progress of a running workflow, as a sweep records it at its heartbeat.
+
+    Args:
+        activity: What is done now, in words.
+        elapsed: Seconds since the start.
+        seconds_left: Estimated seconds of what is planned; None while there is no estimate.
+        workers: Number of workers; 0 where it is unknown.
+        training: How many of them train.
+        waiting: Populations that wait for a worker.
+        nodes: Machines of a cluster; 0 for processes of one machine.
+    """
+
+    activity: str = ""
+    elapsed: float = 0.0
+    seconds_left: float | None = None
+    workers: int = 0
+    training: int = 0
+    waiting: int = 0
+    nodes: int = 0
 
 
 class ProgressCallback(Protocol):
@@ -51,6 +75,10 @@ class ProgressCallback(Protocol):
         """A message for the user, as one line."""
         ...
 
+    def status(self) -> ProgressStatus:
+        """The progress at present; called by another thread."""
+        ...
+
 
 class NoProgress:
     """A `ProgressCallback` that does nothing."""
@@ -78,3 +106,7 @@ class NoProgress:
 
     def on_message(self, sentence: str) -> None:
         """Do nothing."""
+
+    def status(self) -> ProgressStatus:
+        """Nothing is known."""
+        return ProgressStatus()

@@ -34,7 +34,7 @@ from branchsweep.workflows.sweep_report import SweepReport
 LEADERBOARD_ROWS = 10
 """Trials on the page's leaderboard."""
 
-INTERACTIVE_TRIALS = 1000
+INTERACTIVE_TRIALS = 500
 """The leading trials that the page's script names and marks: those of a very large sweep would take megabytes."""
 
 

@@ -20,6 +20,9 @@ from branchsweep.tracking.mlflow.serialization import tag_name
 OWNER, ALIVE = "holder", "alive"
 """The tags of a sweep's run that say which process runs it, and when it was last alive."""
 
+PROGRESS = "progress"
+"""The tag in which that process says at each renewal how far it is."""
+
 EXPIRY_SECONDS = 300.0
 """A lock that has not been renewed for this long is free."""
 

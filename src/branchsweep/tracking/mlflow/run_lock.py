@@ -2,7 +2,8 @@
 
 Tags are all that every MLflow store offers for this: there is no lock, and no server time on a run. The tag `holder` says which
 process took the lock and when, the tag `alive` when that process was last alive; it renews it every
-`async_tracker.RENEW_SECONDS`. They are two tags so that a renewal cannot overwrite a takeover.
+`async_tracker.RENEW_SECONDS`, and says how far it is in the tag `progress`, in the same request. `holder` and `alive` are two
+tags so that a renewal cannot overwrite a takeover.
 
 A lock is **free** when its process has ended (as far as that can be seen: on the same machine), or has not been renewed for
 `lock_owner.EXPIRY_SECONDS`; the clocks of two machines may differ by less than that. Of two processes that take a free lock at
@@ -11,6 +12,8 @@ the same time, the later one has it, and the other notices at its next renewal: 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -18,7 +21,7 @@ from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError
 from branchsweep.tracking.mlflow.connection import address_of
 from branchsweep.tracking.mlflow.error_translation import translate_errors
-from branchsweep.tracking.mlflow.lock_owner import OWNER, LockOwner
+from branchsweep.tracking.mlflow.lock_owner import OWNER, PROGRESS, LockOwner
 from branchsweep.tracking.mlflow.serialization import name_in, tag_name
 from branchsweep.tracking.mlflow.store import log_batches
 
@@ -35,6 +38,7 @@ class RunLock:
 
     def __init__(self, client: MlflowClient, run: Run, owner: LockOwner, after: LockOwner | None = None) -> None:
         self._client, self._run, self._owner = client, run, owner
+        self._progress: Callable[[], str] = lambda: ""
         self.after = after
 
     @classmethod
@@ -55,8 +59,12 @@ class RunLock:
         log_batches(client, run.info.run_id, tags=owner.tags)
         return cls(client, run, owner, None if before is None or before.is_this_process else before)
 
+    def report(self, progress: Callable[[], str]) -> None:
+        """Have each renewal record what this function returns then: how far the process is, as text of a tag."""
+        self._progress = progress
+
     def renew(self) -> None:
-        """Record that this process is alive.
+        """Record that this process is alive, and how far it is.
 
         Raises:
             TrackingError: Another process has taken the lock over, or the store did not answer.
@@ -68,7 +76,8 @@ class RunLock:
                     f"{_label(self._run)} was taken over by {owner.description}: this process stops, and records nothing more"
                 )
             self._owner = self._owner.renewed()
-            tags = self._owner.tags
+            progress = self._progress()
+            tags = self._owner.tags | ({tag_name(PROGRESS): progress} if progress else {})
             if owner is not None:
                 del tags[tag_name(OWNER)]  # a process that takes the lock over now must not be overwritten
             log_batches(self._client, self._run.info.run_id, tags=tags)
@@ -80,9 +89,10 @@ class RunLock:
             TrackingError: The store did not answer.
         """
         with translate_errors(self._uri, "releasing the lock on the sweep"):
-            owner = self._current_owner()
+            tags = self._client.get_run(self._run.info.run_id).data.tags
+            owner = LockOwner.from_tags(tags)
             if owner is not None and owner.is_this_process:
-                for name in owner.tags:
+                for name in [*owner.tags, *({tag_name(PROGRESS)} & tags.keys())]:
                     self._client.delete_tag(self._run.info.run_id, name)
 
     @property
