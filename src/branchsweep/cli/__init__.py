@@ -14,6 +14,7 @@ import typer
 from branchsweep import __version__
 from branchsweep.cli.comparisons import compare
 from branchsweep.cli.context import deprecated_keys_as_notes
+from branchsweep.cli.diffs import diff
 from branchsweep.cli.experiments import data, draw, schema, space
 from branchsweep.cli.failures import ends_with_one_message
 from branchsweep.cli.help_texts import epilog
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 
 COMMANDS: Mapping[str, Sequence[Callable[..., Any]]] = {
-    "Sweeps and comparisons": (run, watch, compare, show, report, replay, promote),
+    "Sweeps and comparisons": (run, watch, compare, show, diff, report, replay, promote),
     "Experiment files": (data, space, draw, schema),
     "Registered models": (predict, export, history, rollback),
     "Other tools": (ui, export_study),

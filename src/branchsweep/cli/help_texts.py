@@ -24,6 +24,10 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "branchsweep show branched --sort r2/PE --where trunk.depth>=2",
         "branchsweep show branched 12",
     ),
+    "diff": (
+        "branchsweep diff branched:12 branched:5",
+        "branchsweep diff ccpp-branched@champion ccpp-branched@challenger -o diff.html",
+    ),
     "watch": ("branchsweep watch", "branchsweep watch branched --port 5020 --no-open"),
     "report": ("branchsweep report branched -o report.html", "branchsweep report branched -o report --interactive"),
     "replay": ("branchsweep replay branched --trial 12", "branchsweep replay branched --trial 12 --tolerance 0"),

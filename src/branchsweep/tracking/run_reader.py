@@ -202,12 +202,15 @@ def open_recorded_sweep(tracking_uri: Address | None, sweep: str = "") -> SweepR
     return SweepReader(store, select_run(store.roots("sweep"), sweep, uri), uri)
 
 
-def open_recorded_trial(tracking_uri: Address | None, run: str) -> tuple[SweepReader, int]:
+def open_recorded_trial(
+    tracking_uri: Address | None, run: str, otherwise: str = "a sweep and --trial NUMBER"
+) -> tuple[SweepReader, int]:
     """The sweep of a trial, to read from, and the trial's number.
 
     Args:
         tracking_uri: The store; see `resolve_tracking_uri`.
         run: The trial's run id, or the beginning of that.
+        otherwise: What else the user may give, for messages.
 
     Raises:
         TrackingError: There is no such trial, or more than one.
@@ -217,7 +220,7 @@ def open_recorded_trial(tracking_uri: Address | None, run: str) -> tuple[SweepRe
     # anything else than hexadecimal digits might have a meaning in a query
     trials = store.find_trials(run) if re.fullmatch("[0-9a-f]+", run) else []
     if len(trials) != 1:
-        raise TrackingError(_no_such_trial(run, trials, sweeps))
+        raise TrackingError(_no_such_trial(run, trials, sweeps, otherwise))
     with serialization.naming_record(f"trial (run {trials[0].run_id[:8]})", TRIAL_REMEDY):
         tags = serialization.from_tags(trials[0].tags)
         sweep, number = serialization.parse_tag(tags, "sweep", str), serialization.parse_tag(tags, "trial", int)
@@ -225,15 +228,15 @@ def open_recorded_trial(tracking_uri: Address | None, run: str) -> tuple[SweepRe
     return SweepReader(store, select_run(sweeps, sweep, uri), uri), number
 
 
-def _no_such_trial(run: str, trials: Sequence[RunRecord], sweeps: Sequence[RunRecord]) -> str:
+def _no_such_trial(run: str, trials: Sequence[RunRecord], sweeps: Sequence[RunRecord], otherwise: str) -> str:
     """The message where a run id does not name exactly one trial."""
     if trials:
         known = ", ".join(f"{trial.run_id[:12]} (trial {trial.tags.get(tag_name('trial'), '?')})" for trial in trials[:10])
         return f"got run '{run}', which begins the ids of several trials: {known}; write more letters"
     if run and any(run == sweep.name or sweep.run_id.startswith(run) for sweep in sweeps):
-        return f"got run '{run}', which is a sweep; say which of its trials is meant (--trial NUMBER)"
+        return f"got run '{run}', which is a sweep; expected the run id of one of its trials, or {otherwise}"
     hint = did_you_mean(run, [sweep.name for sweep in sweeps])
-    return f"got run '{run}', expected the run id of a trial, or a sweep and --trial NUMBER{hint}"
+    return f"got run '{run}', expected the run id of a trial, or {otherwise}{hint}"
 
 
 def runs_to_json(sweeps: Sequence[ListedSweep], comparisons: Sequence[ListedComparison]) -> str:
