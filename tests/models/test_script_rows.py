@@ -48,6 +48,27 @@ def parquet(frame: pd.DataFrame, path: Path) -> None:
     frame.to_parquet(path.with_suffix(".parquet"))
 
 
+def feather(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_feather(path.with_suffix(".feather"))
+
+
+def json_lines(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_json(path.with_suffix(".jsonl"), orient="records", lines=True, double_precision=15)
+
+
+def gzipped(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_csv(path.with_suffix(".csv.gz"), index=False)
+
+
+def arff(frame: pd.DataFrame, path: Path) -> None:
+    kinds = ["{x,y}" if name == "note" else "numeric" for name in frame]
+    attributes = [
+        f"@attribute {name if ' ' not in str(name) else repr(name)} {kind}" for name, kind in zip(frame, kinds, strict=True)
+    ]
+    rows = frame.to_csv(index=False, header=False, na_rep="?")
+    path.with_suffix(".arff").write_text("\n".join(["@relation plain", *attributes, "@data", rows]), encoding="utf-8")
+
+
 def text(change: Callable[[str], str | bytes]) -> Callable[[pd.DataFrame, Path], None]:
     """Writes a csv file, changed as a text."""
 
@@ -78,6 +99,12 @@ ZEROS = {"a_5": 0.0, "a_6": -0.0, "b_5": 1, "b_6": 1, "f_5": 2, "f_6": 2}
 TABLES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], None], dict[str, Any]]] = {
     "csv": (plain(), csv, {}),
     "xlsx": (plain(), xlsx, {}),
+    "feather": (plain(), feather, {}),
+    "JSON lines": (plain(), json_lines, {}),
+    "gzipped csv": (plain(), gzipped, {}),
+    "arff": (plain(), arff, {}),
+    "gaps, JSON lines": (changed(a_5=None, f_8=None), json_lines, DROP),
+    "gaps, arff": (changed(a_5=None, f_8=None), arff, DROP),
     "parquet": (plain(), parquet, {}),
     "infinite": (changed(a_5=np.inf, f_7=-np.inf), csv, DROP),
     "infinite, xlsx": (changed(a_5=np.inf, f_7=-np.inf), xlsx, DROP),
@@ -176,6 +203,10 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str, list[str]]] = {
     "an empty file": (Path.touch, "t.csv", []),
     "no workbook": (no_number, "t.xlsx", []),
     "no parquet": (no_number, "t.parquet", []),
+    "no feather": (no_number, "t.feather", []),
+    "no JSON lines": (no_number, "t.jsonl", []),
+    "no arff": (no_number, "t.arff", []),
+    "no gzip": (no_number, "t.csv.gz", []),
 }
 
 

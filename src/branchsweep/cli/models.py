@@ -19,7 +19,9 @@ from branchsweep.reporting.text.literal_console import LiteralConsole
 
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A registered model, such as models:/ccpp-branched@champion.")],
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="An xlsx, csv or parquet file with the input columns.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="A file with the input columns; read as an experiment's table.")
+    ],
     output: Annotated[
         Path,
         typer.Option(

@@ -17,10 +17,12 @@ import pandas as pd
 from branchsweep.config.addresses import Address
 from branchsweep.data.columns import describe_invalid, invalid_remedy, plain_values, to_numbers
 from branchsweep.data.dataset import TableSource
-from branchsweep.data.files import csv_table, parquet_table, xlsx_table
+from branchsweep.data.files import arff_table, arrow_table, csv_table, json_table, xlsx_table
 from branchsweep.data.files.column_selection import ALL_COLUMNS, ColumnSelection, all_columns_with, column_names
 from branchsweep.data.files.table_file import FIRST_ROW, CsvArguments, TableFile
 from branchsweep.errors import DataError, did_you_mean
+
+XLSX = ".xlsx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def read_file(path: Path, sheet: str | int | None = None, selection: ColumnSelec
     """The table in a file, its columns named by the first row. Rows without any value are left out.
 
     Args:
-        path: An `.xlsx`, `.csv` or `.parquet` file.
+        path: A file with one of `ENDINGS`.
         sheet: The sheet of an xlsx file, by name or by position from 0; the first one if None.
         selection: Which columns are read.
 
@@ -61,19 +63,22 @@ def read_file(path: Path, sheet: str | int | None = None, selection: ColumnSelec
         DataError: There is no such file or sheet, the file is of another kind, too large, or cannot be read, names of columns
             are missing or repeated, or there are no rows.
     """
-    suffix = path.suffix.lower()
-    if suffix not in _READERS:
-        raise DataError(f"got a file that ends in '{path.suffix}', expected one of {', '.join(_READERS)}", str(path))
+    ending = file_ending(path)
+    if ending not in ENDINGS:
+        raise DataError(f"got a file that ends in '{path.suffix}', expected one of {', '.join(ENDINGS)}", str(path))
     if not path.is_file():
         problem = "that is a folder, not a file" if path.is_dir() else "there is no such file"
-        siblings = [sibling.name for sibling in path.parent.glob("*.*") if sibling.suffix.lower() in _READERS]
+        siblings = [sibling.name for sibling in path.parent.glob("*.*") if file_ending(sibling) in ENDINGS]
         where = str(Address(str(path)))  # a URL with a password may have been given for a path
         raise DataError(f"{problem}{did_you_mean(path.name, siblings) or ', correct the path'}", where)
-    if sheet is not None and suffix != ".xlsx":
+    if sheet is not None and ending != XLSX:
         raise DataError(f"got sheet {sheet!r}, but only an xlsx file has sheets; leave table.sheet out", str(path))
     where = table_name(path, sheet)
     with _parser_errors(path):
-        table = _READERS[suffix](path, sheet, selection, where)
+        if ending == XLSX:
+            table = xlsx_table.read_xlsx(path, sheet, selection, where)
+        else:
+            table = _READERS[ending](path, selection, where)
     _require_rows(table.frame, where)
     return SourceTable(table.frame, "file", where, path, table.warnings, table.csv_arguments)
 
@@ -141,9 +146,16 @@ def read_inputs(
     if not np.isfinite(values).all():
         remedy = invalid_remedy(columns, values) or "correct them"
         raise DataError(f"{describe_invalid(columns, values)}; {remedy}", table.location)
-    others = {} if as_written or path.suffix.lower() != ".csv" else plain_values(table.frame.drop(columns=list(inputs)))
+    others = (
+        {} if as_written or not file_ending(path).startswith(".csv") else plain_values(table.frame.drop(columns=list(inputs)))
+    )
     frame = table.frame.assign(**{name: values[:, index] for index, name in enumerate(inputs)}, **others)
     return SourceTable(frame, "file", table.location, path, table.warnings)
+
+
+def file_ending(path: Path) -> str:
+    """The ending that says of what kind a file is, in small letters: `.xlsx`, `.csv.gz`."""
+    return "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
 
 
 def table_name(path: Path, sheet: str | int | None) -> str:
@@ -169,8 +181,8 @@ def _parser_errors(path: Path) -> Generator[None]:
         ) from error
     except Exception as error:  # three parsers, and a broken file may break any part of them
         reason = " ".join(str(error).split()) or type(error).__name__
-        suffix = path.suffix.lower()
-        message = f"cannot be read as {suffix[1:]} ({reason}); open it, and save it again as {suffix}"
+        ending = file_ending(path)
+        message = f"cannot be read as {ending[1:]} ({reason}); open it, and save it again as {ending}"
         raise DataError(message, str(path)) from error
 
 
@@ -180,8 +192,15 @@ def _require_rows(frame: pd.DataFrame, where: str) -> None:
         raise DataError(message, where)
 
 
-_READERS: Mapping[str, Callable[[Path, str | int | None, ColumnSelection, str], TableFile]] = {
-    ".xlsx": xlsx_table.read_xlsx,
-    ".csv": lambda path, _, selection, where: csv_table.read_csv(path, selection, where),
-    ".parquet": lambda path, _, selection, where: parquet_table.read_parquet(path, selection, where),
+_READERS: Mapping[str, Callable[[Path, ColumnSelection, str], TableFile]] = {
+    ".csv": csv_table.read_csv,
+    ".csv.gz": csv_table.read_gzipped_csv,
+    ".parquet": arrow_table.read_parquet,
+    ".feather": arrow_table.read_feather,
+    ".jsonl": json_table.read_json_lines,
+    ".arff": arff_table.read_arff,
 }
+"""By ending, what reads a file of that kind; a workbook, which has sheets, is read by `xlsx_table`."""
+
+ENDINGS = (XLSX, *_READERS)
+"""The endings of the files that are read."""

@@ -321,7 +321,7 @@ MISTAKES = {
     ),
     "source misspelled": (
         ("source: plant.csv", "source: cccp"),
-        "x.yaml:3: table.source: got 'cccp', expected 'ccpp', or a path to an xlsx, csv or parquet file; did you mean 'ccpp'?",
+        "x.yaml:3: table.source: got 'cccp', expected 'ccpp', or the path of a file such as plant.csv; did you mean 'ccpp'?",
     ),
     "source without inputs": (
         (", inputs: [AT, RH]", ""),

@@ -14,7 +14,7 @@ import pytest
 from openpyxl.chart import BarChart
 
 from branchsweep.data.columns import to_numbers
-from branchsweep.data.files import parquet_table, xlsx_table
+from branchsweep.data.files import arrow_table, xlsx_table
 from branchsweep.data.files.column_selection import ColumnSelection
 from branchsweep.data.files.table_file import MOST_VALUES, check_size
 from branchsweep.data.tables import SourceTable, read_file, read_table, sheet_named
@@ -165,7 +165,7 @@ def test_sizes_beyond_the_budget_are_refused_before_they_are_read(tmp_path: Path
     frame.to_excel(tmp_path / "t.xlsx", index=False)
     assert len(read(tmp_path / "t.parquet").frame) == 5000
     monkeypatch.setattr(xlsx_table, "MOST_VALUES", 5000)
-    monkeypatch.setattr(parquet_table, "check_size", lambda rows, columns, where: check_size(rows, columns, where, 9999))
+    monkeypatch.setattr(arrow_table, "check_size", lambda rows, columns, where: check_size(rows, columns, where, 9999))
     assert "8,192" in error_of(tmp_path / "t.xlsx") and "10,000" in error_of(tmp_path / "t.parquet")
     assert len(read(tmp_path / "t.parquet", None, "load").frame) == 5000
     check_size(10_000_000, MOST_VALUES // 10_000_000, "t.csv")

@@ -32,8 +32,8 @@ class Table(ConfigModel):
 
     source: str = Field(
         max_length=LONGEST_PATH,
-        description="A path to an xlsx, csv or parquet file; 'ccpp' for the built-in table; 'dataframe' for rows "
-        "that are passed in Python.",
+        description="A path to an xlsx, csv, csv.gz, parquet, feather, jsonl or arff file; 'ccpp' for the built-in table; "
+        "'dataframe' for rows that are passed in Python.",
     )
     sheet: Annotated[str, Field(max_length=SHORT_TEXT)] | Annotated[int, Field(ge=0, le=MAX_SHEET)] | None = Field(
         None, description="The sheet of an xlsx file, by name or by position from 0; the first one if absent."

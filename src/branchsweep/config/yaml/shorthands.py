@@ -120,7 +120,7 @@ def _resolve_table_source(document: Document, experiment: KeyPath, folder: Path)
     file = find_file(source, folder)
     if file is None and not Path(source).suffix:
         path = (*experiment, "table", "source")
-        expected = f"expected '{POWER_PLANT_TABLE}', or a path to an xlsx, csv or parquet file"
+        expected = f"expected '{POWER_PLANT_TABLE}', or the path of a file such as plant.csv"
         return [ConfigMistake(path, path, f"got '{source}', {expected}{did_you_mean(source, [POWER_PLANT_TABLE])}")]
     table["source"] = str(file or expand_user(source).absolute())  # that a table is missing is reported when it is read
     return []

@@ -130,7 +130,7 @@ def read_header(path: Path, selection: ColumnSelection, where: str) -> CsvHeader
     Raises:
         DataError: That cannot be recognised; or names of columns are missing or repeated.
     """
-    encoding = _encoding(path)
+    encoding = _encoding(path, where)
     found = CsvFormat(encoding)
     with found.open(path) as text:
         lines = _first_lines(text, where)
@@ -163,7 +163,7 @@ def mixed_marks(comma: str, point: str, where: str) -> DataError:
     return DataError(f"{comma} has a decimal comma, but {point} has a point; write all numbers with a point", where)
 
 
-def _encoding(path: Path) -> str:
+def _encoding(path: Path, where: str) -> str:
     """The file's encoding: that of its mark, UTF-8, or Windows-1252 where it is not UTF-8."""
     with path.open("rb") as file:
         start = file.read(1 << 16)
@@ -171,7 +171,7 @@ def _encoding(path: Path) -> str:
             if start.startswith(mark):
                 return encoding
         if b"\0" in start:
-            return _wide_encoding(start, path)
+            return _wide_encoding(start, where)
         file.seek(0)
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
@@ -184,12 +184,12 @@ def _encoding(path: Path) -> str:
     return UTF_8
 
 
-def _wide_encoding(start: bytes, path: Path) -> str:
+def _wide_encoding(start: bytes, where: str) -> str:
     """UTF-16 without a mark, by which of two bytes is zero in most characters."""
     even, odd = start[0::2].count(0), start[1::2].count(0)
     if max(even, odd) > 0.4 * len(start) and min(even, odd) == 0:
         return "utf-16-be" if even > odd else "utf-16-le"
-    raise DataError("it holds bytes that no text has, so it is no csv file; give the file the ending of what it is", str(path))
+    raise DataError("it holds bytes that no text has, so it is no csv file; give the file the ending of what it is", where)
 
 
 def _single_byte_encoding(path: Path) -> str:

@@ -6,6 +6,7 @@ pandas does (blank lines, lines with too few values, other encodings) is read by
 
 from __future__ import annotations
 
+import gzip
 import mmap
 from collections.abc import Collection
 from pathlib import Path
@@ -18,11 +19,12 @@ from pyarrow import csv as pyarrow_csv
 
 from branchsweep.data.files.column_selection import ColumnSelection
 from branchsweep.data.files.csv_format import UTF_8, WITH_COMMA, WITH_POINT, CsvHeader, mixed_marks, read_header
-from branchsweep.data.files.table_file import FIRST_ROW, MISSING_TEXTS, TableFile, check_size
+from branchsweep.data.files.table_file import FIRST_ROW, MISSING_TEXTS, MOST_BYTES_IN_MEMORY, TableFile, check_size
 from branchsweep.errors import DataError
+from branchsweep.runtime import temporary_folder
 
-MOST_BYTES_OF_PANDAS = 1 << 30
-"""The size of a file that pandas reads, at most: it takes several times that much memory."""
+MOST_UNPACKED_BYTES = 4 << 30
+"""The size of an unpacked csv file, at most."""
 
 _BOOLEANS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
 _TAIL = 1 << 16  # bytes in which blank lines at the end are looked for
@@ -52,10 +54,27 @@ def read_csv(path: Path, selection: ColumnSelection, where: str) -> TableFile:
     return TableFile(frame, header.format.warnings(path), header.format.pandas_arguments)
 
 
+def read_gzipped_csv(path: Path, selection: ColumnSelection, where: str) -> TableFile:
+    """The chosen columns of a csv file that gzip has compressed; as `read_csv`.
+
+    Raises:
+        DataError: As of `read_csv`; or it is larger than `MOST_UNPACKED_BYTES` when it is unpacked.
+        Exception: Whatever gzip and pandas raise about a broken file.
+    """
+    with temporary_folder() as folder:
+        unpacked = folder / path.name.removesuffix(".gz")
+        with gzip.open(path) as packed, unpacked.open("wb") as file:
+            while chunk := packed.read(_BLOCK):
+                file.write(chunk)
+                if file.tell() > MOST_UNPACKED_BYTES:
+                    raise DataError(f"it is larger than {MOST_UNPACKED_BYTES:,} bytes unpacked; save it as .parquet", where)
+        return read_csv(unpacked, selection, where)
+
+
 def _read_with_pandas(path: Path, header: CsvHeader, where: str, texts: Collection[str]) -> pd.DataFrame:
-    if path.stat().st_size > MOST_BYTES_OF_PANDAS:
+    if path.stat().st_size > MOST_BYTES_IN_MEMORY:
         raise DataError(
-            f"of more than {MOST_BYTES_OF_PANDAS >> 20:,} MiB only plain csv files are read (UTF-8, as many values in every"
+            f"of more than {MOST_BYTES_IN_MEMORY >> 20:,} MiB only plain csv files are read (UTF-8, as many values in every"
             f" line, no line blank); make it so, or save it as .parquet",
             where,
         )

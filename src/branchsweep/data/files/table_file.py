@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
@@ -15,6 +16,9 @@ FIRST_ROW = 2
 
 MOST_VALUES = 100_000_000
 """Values (rows x columns that are read) of a table, at most: 0.8 GB as numbers."""
+
+MOST_BYTES_IN_MEMORY = 1 << 30
+"""The size of a file that is read as a whole, at most: that takes several times as much memory."""
 
 MISSING_TEXTS = frozenset(
     {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL"}
@@ -51,3 +55,14 @@ def check_size(rows: int, columns: int, where: str, most: int = MOST_VALUES) -> 
     if rows * columns > most:
         size = f"{count_noun(rows, 'row')} of {count_noun(columns, 'column')} that are read"
         raise DataError(f"the table is too large: {size} are {rows * columns:,} values, and at most {most:,} are read", where)
+
+
+def check_bytes(path: Path, most: int, where: str) -> None:
+    """Check that a file is no larger than so many bytes.
+
+    Raises:
+        DataError: It is.
+    """
+    size = path.stat().st_size
+    if size > most:
+        raise DataError(f"the file has {size:,} bytes, and at most {most:,} are read; save it as .parquet", where)

@@ -1,0 +1,56 @@
+"""Reads files of JSON lines: an object in each line, whose keys are the columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from branchsweep.data.files.column_selection import ColumnSelection
+from branchsweep.data.files.table_file import FIRST_ROW, MOST_BYTES_IN_MEMORY, TableFile, check_bytes, check_size
+from branchsweep.errors import DataError
+
+
+def read_json_lines(path: Path, selection: ColumnSelection, where: str) -> TableFile:
+    """The chosen columns of a file of JSON lines; a key that an object lacks, or null, is a missing value.
+
+    The object of line 1 is row 2, as if the keys were in row 1; blank lines are left out and counted.
+
+    Raises:
+        DataError: A key that is needed is in no line, a line is no object, or the file is too large.
+    """
+    check_bytes(path, MOST_BYTES_IN_MEMORY, where)
+    objects = dict(_objects(path, where))
+    frame = pd.DataFrame(list(objects.values()), index=[FIRST_ROW - 1 + number for number in objects])
+    if frame.columns.empty:
+        return TableFile(pd.DataFrame())
+    names = selection.names(frame.columns, where)
+    chosen = selection.choose(names)
+    check_size(len(frame), len(chosen), where)
+    frame = frame.dropna(how="all").iloc[:, list(chosen)]
+    return TableFile(frame.set_axis(list(chosen.values()), axis="columns"))
+
+
+def _objects(path: Path, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The object of each line, with the line's number from 1.
+
+    Raises:
+        DataError: A line is no object.
+    """
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.isspace():
+                continue
+            try:
+                found = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise DataError(
+                    f'line {number} is no JSON ({error}); expected an object, such as {{"load": 10.5}}', where
+                ) from error
+            if not isinstance(found, dict):
+                kind = type(found).__name__
+                raise DataError(f'line {number} is a {kind}; expected an object, such as {{"load": 10.5}}', where)
+            yield number, found
