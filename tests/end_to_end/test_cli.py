@@ -161,13 +161,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict[
 
 def test_standard_output_is_one_json_object_of_the_promised_form(finished: tuple[Workspace, dict[str, Any], str]) -> None:
     _, summary, err = finished
-    assert set(summary) >= {"sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds"}
+    assert set(summary) >= {"sweep", "run_id", "data", "trials", "best", "test", "registered", "seconds"}
     assert summary["sweep"] == "three"
     assert summary["data"]["source"] == "file" and summary["data"]["rows"] == 240 and len(summary["data"]["digest"]) == 64
     assert summary["trials"] == {"complete": 6, "pruned": 6, "failed": 0}  # rounds of four, halved after epoch 3 of 8
     assert set(summary["best"]["r2"]) == {"heat", "steam", "cost", "mean"}
     assert set(summary["test"]["r2"]) == {"heat", "steam", "cost"}
-    assert summary["champion"]["model"] == "plant" and summary["champion"]["crowned"] is True
+    assert summary["registered"]["model"] == "plant" and summary["registered"]["promoted"] is True
     assert err, "progress is on standard error"
 
 
@@ -500,7 +500,7 @@ def test_history_and_rollback(tmp_path: Path, finished: tuple[Workspace, dict[st
     assert len({tenure.because for tenure in tenures}) == 3, "promoted, moved by hand, rolled back"
     out, _ = workspace.run("history", "plant", "--tracking-uri", copy)
     assert all(tenure.because[:20] in out for tenure in tenures)
-    assert summary["run_id"][:8] in out and summary["champion"]["because"][:20] in out
+    assert summary["run_id"][:8] in out and summary["registered"]["because"][:20] in out
 
 
 def test_ctrl_c_says_how_to_resume(tmp_path: Path, mlflow_store: Address) -> None:

@@ -311,7 +311,7 @@ def numbers(outbox: Outbox) -> list[int]:
 def test_the_summary_is_that_of_local_workers(local_sweep: FinishedSweep, cluster_sweep: FinishedSweep) -> None:
     assert cluster_sweep.reproducible_summary == local_sweep.reproducible_summary
     summary = cluster_sweep.summary
-    assert summary["best"] and summary["test"] and summary["champion"]["crowned"]
+    assert summary["best"] and summary["test"] and summary["registered"]["promoted"]
 
 
 def test_every_trial_equals_that_of_local_workers_to_the_last_bit(
@@ -342,7 +342,7 @@ def test_the_champion_is_the_same_network(local_sweep: FinishedSweep, cluster_sw
 def registered_champion(sweep: FinishedSweep) -> tuple[Champion, dict[str, bytes]]:
     """The champion without its sweep's id, and its layers, weights and scalers as they are in the registry."""
     registry = open_registry(Address(sweep.uri))
-    champion = registry.champion(sweep.summary["champion"]["model"])
+    champion = registry.champion(sweep.summary["registered"]["model"])
     assert champion is not None and champion.sweep == sweep.summary["run_id"]
     with registry.model_files(champion.model, champion.version) as folder, zipfile.ZipFile(folder / "model.keras") as network:
         layers = re.sub(rb'"shared_object_id": \d+', b"", network.read("config.json"))  # an address in the memory of Keras

@@ -407,8 +407,9 @@ def test_a_summary_has_the_best_trial_its_test_scores_the_champion_and_the_basel
     (linear,) = summary.baselines
     assert linear.name == "linear_regression".replace("_", " ") and linear.test_scores["V"] == pytest.approx(1.0)
     assert set(json.loads(summary.to_json())) == {
-        "sweep", "run_id", "data", "trials", "best", "test", "champion", "seconds", "references",
-        "stopped_by", "front", "unmet", "importance", "edges", "confirmed", "members", "meetings",
+        "sweep", "run_id", "data", "trials", "best", "test", "registered", "seconds", "baselines",
+        "stopped_by", "pareto_front", "unmet_constraints", "importance", "boundary_warnings", "confirmed", "members",
+        "test_evaluations",
         "collapses", "shift", "without_importance",
     }  # fmt: skip
     text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))

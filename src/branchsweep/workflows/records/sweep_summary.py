@@ -182,7 +182,7 @@ class SweepSummary:
                 trials=self.trials,
                 best=BestTrialJson(best.trial, best.params, {metric: best.scores.values}) if best else None,
                 test={metric: self.test_scores} if self.test_scores else None,
-                champion=_version_json(registered) if registered else None,
+                registered=_version_json(registered) if registered else None,
                 seconds=round(self.seconds, 1),
                 stopped_by=self.stopped_by,
                 confirmed=[
@@ -196,16 +196,16 @@ class SweepSummary:
                 ],
                 shift=bias.shift,
                 members=self.members,
-                meetings=self.test_evaluations,
-                front=[ParetoTrialJson(trial.trial, {metric: trial.scores}) for trial in self.pareto_front],
-                unmet=self.unmet_constraints,
-                references={
+                test_evaluations=self.test_evaluations,
+                pareto_front=[ParetoTrialJson(trial.trial, {metric: trial.scores}) for trial in self.pareto_front],
+                unmet_constraints=self.unmet_constraints,
+                baselines={
                     baseline.name: BaselineJson({metric: baseline.scores.values}, {metric: baseline.test_scores})
                     for baseline in self.baselines
                 },
                 importance=self.importance,
                 without_importance=self.without_importance,
-                edges=self.boundary_warnings,
+                boundary_warnings=self.boundary_warnings,
                 collapses=self.collapses,
             )
         )

@@ -1,7 +1,6 @@
 """The form of a sweep's summary that `branchsweep run --json` prints, and that the documentation promises.
 
-Programs of users rely on it. So fields keep the names that they got first, where `SweepSummary` has others now, and scores are
-under the name of their metric (`r2`).
+Programs of users rely on it. Fields have the names of `SweepSummary`, and scores are under the name of their metric (`r2`).
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ class BestTrialJson:
 
 @dataclass(frozen=True, slots=True)
 class VersionJson:
-    """The registered version as JSON; `crowned` says whether it is the champion."""
+    """The registered version as JSON; `promoted` says whether it became the champion."""
 
     model: str
     version: int
-    crowned: bool
+    promoted: bool
     because: str
     cause: PromotionCause | None
 
@@ -71,13 +70,9 @@ class SweepSummaryJson:
 
     Args:
         test: The scores on the test rows.
-        champion: The registered version.
+        registered: The registered version.
         shift: What all confirmed trials share of the difference between searched and confirmed scores, by head.
-        meetings: The evaluations of models on the test rows.
-        front: The Pareto front.
-        unmet: The unmet constraints.
-        references: The baselines by name.
-        edges: The boundary warnings.
+        baselines: By name.
     """
 
     sweep: str
@@ -86,17 +81,17 @@ class SweepSummaryJson:
     trials: Mapping[str, int]
     best: BestTrialJson | None
     test: ByMetric | None
-    champion: VersionJson | None
+    registered: VersionJson | None
     seconds: float
     stopped_by: str
     confirmed: Sequence[ConfirmedTrialJson]
     shift: Mapping[str, float]
     members: int
-    meetings: int
-    front: Sequence[ParetoTrialJson]
-    unmet: Sequence[str]
-    references: Mapping[str, BaselineJson]
+    test_evaluations: int
+    pareto_front: Sequence[ParetoTrialJson]
+    unmet_constraints: Sequence[str]
+    baselines: Mapping[str, BaselineJson]
     importance: Mapping[str, Mapping[str, float]]
     without_importance: str
-    edges: Sequence[str]
+    boundary_warnings: Sequence[str]
     collapses: Sequence[str]
