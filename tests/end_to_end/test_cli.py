@@ -312,7 +312,7 @@ def test_report_writes_the_same_report_again_from_the_store(finished: tuple[Work
     workspace.run("report", "three", "-o", "pages", "--interactive")
     assert (folder / "pages" / "interactive.html").stat().st_size > 1_000_000
     assert (folder / "pages" / "report.html").read_text(encoding="utf-8") == page
-    assert (folder / "pages" / "plots" / "course.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "pages" / "plots" / "optimization_history.png").read_bytes().startswith(b"\x89PNG")
     assert workspace.error("report", "three", "-o", "nowhere/again.html").startswith("nowhere/again.html: ")
 
 
