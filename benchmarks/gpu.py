@@ -3,10 +3,9 @@
     python -m benchmarks.gpu [--lanes 64,512,2048,8192] [--data PATH] [--quick] [--json]
     python -m benchmarks.gpu --export FOLDER [--data PATH]
 
-**This benchmark itself has not run on a GPU yet**, for lack of a machine with both a GPU and TensorFlow; where
-TensorFlow sees none, a second set of CPU workers takes its place, and the output says so (`device`). What has run on one is the
-export: the programs themselves, compiled there without TensorFlow by `gpu_program.py`. `--export` writes what that needs, and
-needs no GPU.
+**It has not run on a GPU yet**, for lack of one; where TensorFlow sees none, a second set of CPU workers takes its place, and
+the output says so (`device`). `--export` needs no GPU: it writes the compiled programs with their inputs, for `gpu_program.py`,
+which compiles and runs them where JAX has a GPU and TensorFlow is missing, and for `gpu_compile.py`.
 
 The same lanes train on the GPU and on all cores of the CPU, each device with populations as its workers would have them: of the
 article's network, and of random networks of the shipped space. Compiling is left out, and measured. Compared with the CPU are
