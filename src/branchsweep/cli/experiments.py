@@ -17,6 +17,7 @@ from branchsweep.errors import ConfigError, UserError
 from branchsweep.reporting.text.literal_console import LiteralConsole
 
 if TYPE_CHECKING:
+    from branchsweep.config.experiment import Experiment
     from branchsweep.models.architecture import Architecture
 
 MAX_SAMPLES, MAX_COLUMNS = 1000, 10_000
@@ -34,11 +35,22 @@ def data(
 
     chosen = load_experiment(experiment, overrides or [])
     # Imported after the experiment is read, which is quick, so that a mistake in it is reported at once.
+    from branchsweep.data.loading import with_named_inputs
     from branchsweep.reporting.text.experiment import render_data_summary
     from branchsweep.workflows.session import load_rows
 
+    chosen = with_named_inputs(chosen, data)
     dataset, split = load_rows(chosen, open_session(LiteralConsole(stderr=True), data, require_real))
     OutputConsole().print(render_data_summary(dataset, split, {name: head.unit for name, head in chosen.heads.items()}))
+
+
+def _with_named_inputs(experiment: Experiment) -> Experiment:
+    """The experiment with the names of its inputs; the table is read where it takes all columns."""
+    if not experiment.table.takes_all_columns:
+        return experiment
+    from branchsweep.data.loading import with_named_inputs  # imports pandas
+
+    return with_named_inputs(experiment)
 
 
 def space(
@@ -75,7 +87,7 @@ def space(
             raise ConfigError(f"got {path}, a search space; expected an experiment, whose values can be changed", where="--set")
         chosen, name = experiment_around_space(path), path.stem
     else:
-        chosen = load_experiment(path, overrides or [])
+        chosen = _with_named_inputs(load_experiment(path, overrides or []))
         name = chosen.name
     if seed is not None:
         chosen = chosen.model_copy(update={"seed": seed})
@@ -117,7 +129,7 @@ def draw(
     from branchsweep.reporting.text.experiment import render_network_drawings
     from branchsweep.workflows.search_space_summary import known_networks
 
-    chosen = load_experiment(experiment, overrides or [])
+    chosen = _with_named_inputs(load_experiment(experiment, overrides or []))
     console = OutputConsole(width=columns)
     width = console.width - layout.INDENT
     samples = known_networks(chosen, initial_trial, width if columns else min(width, COLUMNS))

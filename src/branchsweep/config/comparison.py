@@ -6,7 +6,7 @@ head, a network without branches, that of another experiment, an estimator of sc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
@@ -257,6 +257,16 @@ class Comparison(ConfigModel):
             yield f"one network in every half instead of {networks}"
         if self.sharing:
             yield "no scores by the number of shared layers"
+
+    def with_experiments(self, change: Callable[[Experiment], Experiment]) -> Comparison:
+        """The comparison with its experiment and those of its contestants changed."""
+        contestants = {
+            name: contestant.model_copy(update={"experiment": change(contestant.experiment)})
+            if not isinstance(contestant, Estimator) and contestant.experiment
+            else contestant
+            for name, contestant in self.contestants.items()
+        }
+        return self.model_copy(update={"experiment": change(self.experiment), "contestants": contestants})
 
     def experiment_of(self, contestant: Network | Single) -> Experiment:
         """The experiment that a contestant's networks are trained by, with the seed of the comparison."""

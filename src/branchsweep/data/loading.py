@@ -12,15 +12,17 @@ import pandas as pd
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE
+from branchsweep.data import power_plant
 from branchsweep.data.built_in_table import read_power_plant_table, sheet_of
 from branchsweep.data.cleaning import check_constants, clean_rows, column_keys
+from branchsweep.data.columns import require_columns
 from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
 from branchsweep.data.download import DownloadOptions
-from branchsweep.data.files.column_selection import ColumnSelection
+from branchsweep.data.files.column_selection import ColumnSelection, column_names
 from branchsweep.data.row_warnings import code_warnings, group_warnings, looks_like_group
 from branchsweep.data.splits import check_sizes
-from branchsweep.data.tables import SourceTable, from_dataframe, read_file
+from branchsweep.data.tables import SourceTable, column_names_of, from_dataframe, read_file
 from branchsweep.errors import DataError
 
 TableData = Path | pd.DataFrame
@@ -75,6 +77,51 @@ def load_dataset(
     )
 
 
+def with_named_inputs(experiment: Experiment, data: TableData | None = None) -> Experiment:
+    """The experiment with the names of its inputs, where it takes all columns of the table that no head predicts.
+
+    Args:
+        experiment: The experiment.
+        data: A file or a DataFrame that is read instead of its table.
+
+    Raises:
+        DataError: The table cannot be read, a column of `table.exclude` is not in it, or no column is left.
+    """
+    table = experiment.table
+    if not table.takes_all_columns:
+        return experiment
+    names, where = _all_names(experiment, data)
+    require_columns(names, dict.fromkeys(table.exclude, "table.exclude"), where)
+    targets = set(experiment.columns.values())
+    inputs = [name for name in names if name not in targets and name not in table.exclude]
+    if not inputs:
+        message = f"no column is left to be an input: all are targets, or in table.exclude ({', '.join(names)})"
+        raise DataError(message, where)
+    return experiment.model_copy(update={"table": table.model_copy(update={"inputs": inputs, "exclude": []})})
+
+
+def _all_names(experiment: Experiment, data: TableData | None) -> tuple[list[str], str]:
+    """The names of all columns of the table, and the table for messages."""
+    table = experiment.table
+    if isinstance(data, pd.DataFrame):
+        location = "the DataFrame"
+        return column_names(data.columns, location), location
+    if table.source == POWER_PLANT_TABLE:
+        return list(power_plant.COLUMNS), "the power-plant table"
+    if data is None and table.source == DATAFRAME:
+        raise _no_dataframe()
+    path = data or Path(table.source)
+    return column_names_of(path, table.sheet if data is None else sheet_of(path, table)), str(path)
+
+
+def _no_dataframe() -> DataError:
+    return DataError(
+        f"got '{DATAFRAME}', so its rows are passed in Python (branchsweep.sweep(experiment, df)); to read a file instead, "
+        "give its path with --data or as table.source",
+        where="table.source",
+    )
+
+
 def _read(
     experiment: Experiment,
     data: TableData | None,
@@ -89,11 +136,7 @@ def _read(
     if table.source == POWER_PLANT_TABLE:
         return read_power_plant_table(table, data, require_real, on_message, download)
     if data is None and table.source == DATAFRAME:
-        raise DataError(
-            f"got '{DATAFRAME}', so its rows are passed in Python (branchsweep.sweep(experiment, df)); to read a file instead, "
-            "give its path with --data or as table.source",
-            where="table.source",
-        )
+        raise _no_dataframe()
     path = data or Path(table.source)
     sheet = table.sheet if data is None else sheet_of(path, table)
     return read_file(path, sheet, ColumnSelection(keys, looks_like_group, others_as_text=True))

@@ -102,6 +102,22 @@ def from_dataframe(frame: pd.DataFrame, needed: Sequence[str] | None = None) -> 
     return SourceTable(table, "dataframe", location, None)
 
 
+def column_names_of(path: Path, sheet: str | int | None = None) -> list[str]:
+    """The names of all columns of a file, in order.
+
+    Raises:
+        DataError: As of `read_file`; each column must have a name of its own.
+    """
+    names: list[str] = []
+
+    def is_read(name: str) -> bool:
+        names.append(name)
+        return len(names) == 1  # of the values, those of one column are enough
+
+    read_file(path, sheet, ColumnSelection(is_read=is_read, unique=True))
+    return names
+
+
 def read_first_sheets(path: Path, number: int) -> list[pd.DataFrame]:
     """The first sheets of a workbook, which is opened once; none where it has fewer.
 

@@ -18,7 +18,7 @@ import keras_tuner
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.yaml.loading import load_experiment
-from branchsweep.data.loading import load_dataset
+from branchsweep.data.loading import load_dataset, with_named_inputs
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import TrainingRows, training_rows
 from branchsweep.models.keras_fit import FitArrays, KerasFit
@@ -68,8 +68,9 @@ class BranchedHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras
             ConfigError: The experiment is not valid.
             DataError: The table is not valid.
         """
-        experiment = load_experiment(Path(path), overrides)
-        dataset = load_dataset(experiment, Path(data) if data is not None else None)
+        table = Path(data) if data is not None else None
+        experiment = with_named_inputs(load_experiment(Path(path), overrides), table)
+        dataset = load_dataset(experiment, table)
         return cls(experiment, training_rows(dataset, split_rows(experiment, dataset)), fold, metrics)
 
     @property

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from branchsweep.config.config_model import LONGEST_PATH, SHORT_TEXT, ConfigModel
 
@@ -20,11 +20,20 @@ POWER_PLANT_INPUTS = ("AT", "AP", "RH")
 POWER_PLANT_HEADS = ("PE", "V")
 """The columns of the built-in table that networks predict."""
 
+ALL_OTHER_COLUMNS = "*"
+"""In place of the inputs: all columns of the table that no head predicts and `exclude` does not name."""
+
 MAX_INPUTS = 16_384
 """The most input columns: as many as a workbook has."""
 
 MAX_SHEET = 10_000
 """The highest position of a sheet."""
+
+
+def _allow_all_columns(schema: dict[str, Any]) -> None:
+    """Says in the JSON Schema of the inputs that `*` stands for all columns."""
+    names = {key: schema.pop(key) for key in ("type", "items", "minItems", "maxItems") if key in schema}
+    schema["anyOf"] = [names, {"const": ALL_OTHER_COLUMNS}]
 
 
 class Table(ConfigModel):
@@ -39,7 +48,13 @@ class Table(ConfigModel):
         None, description="The sheet of an xlsx file, by name or by position from 0; the first one if absent."
     )
     inputs: list[Annotated[str, Field(max_length=SHORT_TEXT)]] = Field(
-        min_length=1, max_length=MAX_INPUTS, description="The input columns, in the order the network reads them."
+        min_length=1,
+        max_length=MAX_INPUTS,
+        description="The input columns, in the order the network reads them; '*' for all columns that no head predicts.",
+        json_schema_extra=_allow_all_columns,
+    )
+    exclude: list[Annotated[str, Field(max_length=SHORT_TEXT)]] = Field(
+        default_factory=list, max_length=MAX_INPUTS, description="Columns that are no inputs, where inputs is '*'."
     )
     duplicates: Literal["keep", "drop"] = Field("keep", description="What happens to rows that repeat an earlier one.")
     invalid: Literal["error", "drop"] = Field("error", description="What happens to rows with a missing or non-numeric value.")
@@ -51,9 +66,27 @@ class Table(ConfigModel):
         "and a prediction from one is missing, too.",
     )
 
+    @property
+    def takes_all_columns(self) -> bool:
+        """Whether the inputs are all other columns, whose names are known when the table is read."""
+        return self.inputs == [ALL_OTHER_COLUMNS]
+
+    @field_validator("inputs", mode="before")
+    @classmethod
+    def _all_columns(cls, inputs: Any) -> Any:
+        return [ALL_OTHER_COLUMNS] if inputs == ALL_OTHER_COLUMNS else inputs
+
+    @model_validator(mode="after")
+    def _excluded_from_all(self) -> Self:
+        if self.exclude and not self.takes_all_columns:
+            raise ValueError("exclude leaves columns out of inputs: '*'; where inputs are named, leave them out there")
+        return self
+
     @field_validator("inputs")
     @classmethod
     def _once(cls, inputs: list[str]) -> list[str]:
         if len(set(inputs)) < len(inputs):
             raise ValueError("each input column may be listed only once")
+        if ALL_OTHER_COLUMNS in inputs and len(inputs) > 1:
+            raise ValueError(f"'{ALL_OTHER_COLUMNS}' stands for all columns that no head predicts; give it alone")
         return inputs
