@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+import socket
 import statistics
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,9 +26,11 @@ from branchsweep.tracking.comparison_protocols import ComparisonRecord, Comparis
 from branchsweep.tracking.memory import MemoryComparisonTracker, MemoryStore
 from branchsweep.tracking.mlflow import contestant_serialization
 from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker, open_comparison
+from branchsweep.tracking.mlflow.lock_owner import LockOwner
 from branchsweep.tracking.mlflow.tracker import MlflowTracker, open_existing
 from branchsweep.tracking.protocols import TableRecord
 from branchsweep.tracking.run_reader import list_comparisons, list_sweeps, open_recorded_trial
+from branchsweep.tracking.run_records import INTERRUPTED
 from branchsweep.tracking.ui_pages import view_page
 from contracts.comparison_results import example_comparison, example_contestant
 from contracts.comparison_tracker import ComparisonTrackerContract, OpenComparison
@@ -124,6 +129,17 @@ class TestStoredRuns:
             assert [given.dataset.name for given in run.inputs.dataset_inputs] == ["plant.csv"]
         text = tags["mlflow.note.content"]
         assert view_page(tracker.experiment_id, tracker.run_id) in text and parent.info.run_name in text
+
+    def test_a_comparison_whose_process_has_ended_is_listed_as_interrupted(self, mlflow_store: Address) -> None:
+        tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        assert [listed.status for listed in list_comparisons(mlflow_store)] == ["RUNNING"]
+        with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+            pass
+        owner = LockOwner("bob", socket.gethostname(), ended.pid, "another", 0.0, 0.0)
+        client_of(tracker).set_tag(tracker.run_id, "branchsweep.holder", owner.tags["branchsweep.holder"])
+        assert [listed.status for listed in list_comparisons(mlflow_store)] == [INTERRUPTED]
+        MlflowComparisonTracker.open(comparison_record(), mlflow_store)
+        assert [listed.status for listed in list_comparisons(mlflow_store)] == ["RUNNING"]
 
     def test_the_documentation_has_every_verdict(self) -> None:
         text = DOCUMENT.read_text(encoding="utf-8")

@@ -81,6 +81,20 @@ def test_a_sweep_whose_process_has_gone_is_listed_as_interrupted(tracker: Mlflow
     assert listed_status() == INTERRUPTED
 
 
+def test_a_sweep_that_is_given_up_before_its_end_is_killed_in_mlflow_and_runs_again_when_resumed(
+    tracker: MlflowTracker, mlflow_store: Address
+) -> None:
+    tracker.lock.release()
+    assert client_of(tracker).get_run(tracker.run_id).info.status == "KILLED"
+    assert [sweep.status for sweep in list_sweeps(mlflow_store)] == [INTERRUPTED]
+    resumed = MlflowTracker.open(sweep_record(), mlflow_store)
+    assert [sweep.status for sweep in list_sweeps(mlflow_store)] == ["RUNNING"]
+    resumed.finish({}, "", {})
+    resumed.lock.release()
+    assert client_of(tracker).get_run(tracker.run_id).info.status == "FINISHED"
+    assert [sweep.status for sweep in list_sweeps(mlflow_store)] == ["FINISHED"]
+
+
 def test_the_owner_is_not_among_the_tags_of_the_record(tracker: MlflowTracker) -> None:
     store_owner(tracker, owner_elsewhere())
     assert open_existing(tracker.tracking_uri).sweep == sweep_record()

@@ -392,6 +392,16 @@ def test_an_earlier_sweep_of_another_table_or_space_is_refused() -> None:
     assert caught.value.where == "search.warm_start"
 
 
+def test_a_summary_says_how_many_trials_were_confirmed_of_how_many_that_were_to_be() -> None:
+    experiment = tiny_experiment(search={"driver": "random", "trials": 3, "batch": 8}, confirmation={"trials": 4, "folds": 3})
+    summary = TinySweep(experiment).run()
+    assert (len(summary.confirmed), summary.to_confirm) == (3, 4)
+    data = json.loads(summary.to_json())
+    assert (len(data["confirmed"]), data["to_confirm"]) == (3, 4)
+    assert summary.confirmed_counts.startswith("3 of 4 confirmed") and "3 trials (3 complete)" in summary.trial_counts
+    assert "confirmed" not in replace(summary, to_confirm=0).trial_counts
+
+
 def test_a_summary_has_the_best_trial_its_test_scores_the_champion_and_the_baselines(experiment: Experiment) -> None:
     sweep = TinySweep(experiment)
     summary = sweep.run([Baseline("linear_regression")])
@@ -410,7 +420,7 @@ def test_a_summary_has_the_best_trial_its_test_scores_the_champion_and_the_basel
         "sweep", "run_id", "data", "trials", "best", "test", "registered", "seconds", "baselines",
         "stopped_by", "pareto_front", "unmet_constraints", "importance", "boundary_warnings", "confirmed", "members",
         "test_evaluations",
-        "collapses", "shift", "without_importance",
+        "collapses", "shift", "without_importance", "to_confirm",
     }  # fmt: skip
     text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
     assert f"trial {summary.best.trial}" in text and linear.name in text and "models:/tiny@champion" in text

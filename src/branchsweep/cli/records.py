@@ -113,7 +113,9 @@ def _leaderboard(recorded: SweepReader, trial_filter: TrialFilter) -> Leaderboar
     experiment = parse_recorded_experiment(recorded.yaml, recorded.label) if trial_filter.needs_experiment else None
     if experiment:
         check_recorded_params(experiment, recorded.recorded_results(), recorded.label)
-    trials = SweepTrials(recorded.run_id, recorded.record, recorded.recorded_results(), recorded.run_ids)
+    trials = SweepTrials(
+        recorded.run_id, recorded.record, recorded.recorded_results(), recorded.run_ids, recorded.status.lower()
+    )
     return leaderboard(trials, trial_filter, experiment)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from branchsweep.config.metric_names import MEAN
 from branchsweep.metrics.selection_bias import FORMULA, SelectionBias
@@ -136,6 +137,11 @@ def format_bytes(count: float) -> str:
 def format_parameters(count: float | None) -> str:
     """A number of weights and biases; `-` for an estimator, which has none."""
     return "-" if count is None else f"{count:,.0f}"
+
+
+def status_counts(counts: Mapping[str, int]) -> str:
+    """How many trials there are of each status, such as `8 complete, 8 pruned`; empty for none."""
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items() if count)
 
 
 def promotion_outcome(is_champion: bool) -> str:

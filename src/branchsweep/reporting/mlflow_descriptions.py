@@ -122,12 +122,11 @@ def _warnings(result: SweepSummary) -> list[str]:
 
 def _trial_counts(result: SweepSummary) -> str:
     """Trials by status, duration, table, and the reason why the search stopped, in a sentence."""
-    counts = ", ".join(f"{count} {status}" for status, count in result.trials.items() if count)
     location = str(result.data["location"])
     table = Path(location).name if result.data["source"] == "file" else location  # without the folder, which is private
     rows = f"{escape_markdown(table)}, {result.data['rows']:,} rows"
     stopped = escape_markdown(result.stopped_because)
-    return f"{sum(result.trials.values())} trials ({counts}) in {result.seconds:.0f} s on {rows}; {stopped}."
+    return f"{result.trial_counts} in {result.seconds:.0f} s on {rows}; {stopped}."
 
 
 def _file_links(links: TrackingLinks, files: Sequence[str]) -> list[str]:

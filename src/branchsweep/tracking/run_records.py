@@ -38,7 +38,10 @@ Points = Sequence[tuple[int, float]]
 
 
 INTERRUPTED = "INTERRUPTED"
-"""The status of a sweep whose process ended before it: the same command resumes it."""
+"""The status of a sweep or comparison whose process ended before it: the same command resumes it."""
+
+UNFINISHED = frozenset({"RUNNING", "KILLED"})
+"""MLflow's statuses of a sweep or comparison that has not finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +151,22 @@ def listed_sweep(sweep: RunRecord) -> ListedSweep:
 
 
 def sweep_status(sweep: RunRecord) -> str:
-    """The status of a sweep's run; `INTERRUPTED` instead of `RUNNING` where the process that ran it has ended."""
-    if sweep.status != "RUNNING":
+    """The status of a sweep's run: `INTERRUPTED` where it has not finished, and the process that ran it has ended.
+
+    A process that is killed leaves the run as `RUNNING`; one that is interrupted marks it as `KILLED` (`run_lock`).
+    """
+    if sweep.status not in UNFINISHED:
         return sweep.status
     owner = LockOwner.from_tags(sweep.tags)
-    return sweep.status if owner is not None and owner.is_alive else INTERRUPTED
+    return "RUNNING" if owner is not None and owner.is_alive else INTERRUPTED
+
+
+def comparison_status(comparison: RunRecord) -> str:
+    """The status of a comparison's run; `INTERRUPTED` where the process that ran it is known to have ended."""
+    if comparison.status not in UNFINISHED:
+        return comparison.status
+    owner = LockOwner.from_tags(comparison.tags)
+    return INTERRUPTED if owner is not None and owner.has_ended else "RUNNING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +178,7 @@ class ListedComparison:
         experiment_id: The experiment in MLflow.
         name: Its name.
         started: When it was started.
-        status: `RUNNING` (also if it was killed), `FINISHED`, ….
+        status: `RUNNING`, `INTERRUPTED`, `FINISHED`, …; `RUNNING` too if it was killed on another machine.
         answer: Its conclusions as sentences, the most important first; empty before its end.
         data: Where its table came from.
         view: The key of the view in which MLflow's pages show its contestants; empty where there is none.
@@ -196,7 +210,7 @@ def listed_comparison(comparison: RunRecord) -> ListedComparison:
         experiment_id=comparison.experiment_id,
         name=comparison.name,
         started=start_time(comparison),
-        status=comparison.status,
+        status=comparison_status(comparison),
         answer=tuple(answer.splitlines()),
         data=comparison.tags.get(tag_name("data_source"), ""),
         view=comparison.tags.get(tag_name("view"), ""),

@@ -76,6 +76,7 @@ def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutc
         trials={status.value.lower(): counts[status] for status in (Status.COMPLETE, Status.PRUNED, Status.FAILED)},
         best=_best(experiment, finalist) if finalist else None,
         confirmed=tuple(_confirmed(candidate) for candidate in outcome.confirmed if candidate.candidate.searched),
+        to_confirm=experiment.confirmation.trials if outcome.confirmed else 0,
         members=outcome.members,
         test_evaluations=_evaluations(sweep, outcome, outcome.baselines),
         test_scores=outcome.test_scores,

@@ -250,6 +250,7 @@ def _facts(report: SweepReport) -> list[tuple[str, str]]:
         ("complete", f"{result.trials.get('complete', 0):,}"),
         ("pruned", f"{result.trials.get('pruned', 0):,}"),
         ("failed", f"{result.trials['failed']:,}" if result.trials.get("failed") else ""),
+        ("confirmed", result.confirmed_counts.replace(" confirmed", "").partition(" (")[0]),
         ("elapsed", format_duration(result.seconds)),
         ("rows", f"{result.data['rows']:,}"),
     ]

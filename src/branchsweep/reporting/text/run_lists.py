@@ -10,6 +10,7 @@ from rich.text import Text
 
 from branchsweep.config.metric_names import MEAN
 from branchsweep.data.dataset import is_synthetic
+from branchsweep.reporting.formatting import status_counts
 from branchsweep.reporting.text.layout import format_time
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 
@@ -37,8 +38,7 @@ def _sweeps(sweeps: Sequence[ListedSweep]) -> RenderableType:
     for sweep in sweeps:
         mean_first = sorted(sweep.best, key=lambda head: head != MEAN)
         best = "  ".join(f"{head} {sweep.best[head]:.4f}" for head in mean_first)
-        others = [f"{sweep.trials[status]} {status}" for status in ("pruned", "failed") if sweep.trials.get(status)]
-        trials = ", ".join([f"{sweep.trials.get('complete', 0)}", *others])
+        trials = Text((status_counts(sweep.trials) or "none yet").replace(", ", "\n"))
         name = _with_source(sweep.name, sweep.data)
         rows.append(TableRow((sweep.run_id[:8], name, format_time(sweep.started), sweep.status.lower(), trials, best)))
     table = ResponsiveTable(columns, rows)

@@ -89,11 +89,9 @@ def _test_evaluations_warning(count: int) -> str:
 
 
 def _title(result: SweepSummary) -> Text:
-    counts = ", ".join(f"{count} {status}" for status, count in result.trials.items() if count)
     duration = format_duration(result.seconds)
     table = f"{result.data['location']} ({result.data['rows']:,} rows)"
-    trials = f"{sum(result.trials.values())} trials ({counts})"
-    return Text.assemble((result.sweep, "bold"), f": {trials} in {duration} on {table}; {result.stopped_because}")
+    return Text.assemble((result.sweep, "bold"), f": {result.trial_counts} in {duration} on {table}; {result.stopped_because}")
 
 
 def _pareto_front(result: SweepSummary) -> RenderableType:

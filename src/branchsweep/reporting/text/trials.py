@@ -12,7 +12,7 @@ from rich.text import Text
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE, common_metric
 from branchsweep.errors import escape_controls
 from branchsweep.metrics.names import label, other_metrics, score_names
-from branchsweep.reporting.formatting import format_param, format_score, format_score_with_error
+from branchsweep.reporting.formatting import format_param, format_score, format_score_with_error, status_counts
 from branchsweep.reporting.text import curves
 from branchsweep.reporting.text.layout import INDENT, key_value_table
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
@@ -27,13 +27,22 @@ if TYPE_CHECKING:
 def render_leaderboard(board: Leaderboard) -> RenderableType:
     """Render trials of a sweep, in the order of the leaderboard."""
     if not board.recorded:
-        return Text(f"{board.sweep} has no trials yet.")
+        return Group(_state(board), Text(f"{board.sweep} has no trials yet."))
     if not board.shown:
         return Text(f"None of the {board.recorded} trials of {board.sweep} matches the filters.")
     every_head = _trials(board, list(score_names(board.score_metrics))[:-1])
     table = Fitting(every_head, _trials(board, None))
     left = board.matching - len(board.shown)
-    return Group(table, Text(f"… and {left:,} more (--most)", style="dim")) if left else table
+    return Group(_state(board), table, *([Text(f"… and {left:,} more (--most)", style="dim")] if left else []))
+
+
+def _state(board: Leaderboard) -> Text:
+    """Whether the sweep runs, was interrupted or has finished, and how many trials it has of each status."""
+    style = {"interrupted": "bold yellow", "running": "bold cyan", "failed": "bold red"}.get(board.status, "bold")
+    counts = status_counts(board.counts)
+    trials = f", {board.recorded:,} trial{'s' * (board.recorded != 1)} ({counts})" if counts else ""
+    remedy = "; the same branchsweep run resumes it" if board.status == "interrupted" else ""
+    return Text.assemble((board.sweep, "bold"), ": ", (board.status, style), f"{trials}{remedy}")
 
 
 def _trials(board: Leaderboard, heads: Sequence[str] | None) -> ResponsiveTable:
@@ -48,6 +57,7 @@ def _trials(board: Leaderboard, heads: Sequence[str] | None) -> ResponsiveTable:
         TableColumn("trial", right=True),
         *([*by_head, TableColumn(mean, right=True)] if heads is not None else [TableColumn(mean, right=True), *extremes]),
         *(TableColumn(name, right=True) for name in (*objective, *sorted_by)),
+        TableColumn("epochs", priority=3, right=True),
         TableColumn("params", is_text=True),
     )
     rows = []
@@ -60,6 +70,7 @@ def _trials(board: Leaderboard, heads: Sequence[str] | None) -> ResponsiveTable:
             cells = [format_score(score.heads[head].score) if head in score.heads else "-" for head in heads] + [value]
         cells += [format_score(board.evaluator.rank(score)) if score.is_complete else "-" for _ in objective]
         cells += [f"{score.seconds:.1f}" if key == "seconds" else f"{board.parameters[trial.number]:,}" for key in sorted_by]
+        cells.append(f"{score.epochs:g}" if score.epochs == round(score.epochs) else f"{score.epochs:.1f}")
         violates = "violates a constraint: " if score.is_complete and not board.evaluator.is_eligible(result) else ""
         name = f"{trial.known}: " if trial.known else ""
         params = ", ".join(f"{key} {format_param(param)}" for key, param in sorted(trial.params.items()))

@@ -24,7 +24,9 @@ from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.mlflow import contestant_serialization, serialization
 from branchsweep.tracking.mlflow.error_translation import translate_errors
+from branchsweep.tracking.mlflow.lock_owner import OWNER, LockOwner
 from branchsweep.tracking.mlflow.run_tracker import RunTracker, open_experiment
+from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.mlflow.store import (
     log_batches,
     log_files,
@@ -86,8 +88,10 @@ class MlflowComparisonTracker(RunTracker):
             if recorded is not None:
                 tracker = cls(client, recorded, record, is_running=False)
                 tracker._optional = optional
+                if recorded.info.status != "FINISHED":
+                    log_batches(client, recorded.info.run_id, tags=_owner_tags())
                 return tracker
-            parent = client.create_run(experiment, tags=_parent_tags(record), run_name=record.name)
+            parent = client.create_run(experiment, tags={**_parent_tags(record), **_owner_tags()}, run_name=record.name)
             tracker = cls(client, parent, record, is_running=True)
             tracker._optional = optional
             tracker._log_setup()
@@ -205,7 +209,7 @@ class MlflowComparisonTracker(RunTracker):
         """Mark a resumed comparison as running, and write down how it is run now."""
         if self._is_running:
             return
-        self._mark_as_running(_parent_tags(self._comparison))
+        self._mark_as_running({**_parent_tags(self._comparison), **_owner_tags()})
         self._log_setup()
         self._parent = self._client.get_run(self.run_id)
         self._is_running = True
@@ -248,6 +252,11 @@ def _record(client: MlflowClient, parent: Run) -> ComparisonRecord:
 
 def _parent_tags(record: ComparisonRecord) -> dict[str, str]:
     return serialization.start_tags(record, "comparison", halves_digest=record.halves_digest)
+
+
+def _owner_tags() -> dict[str, str]:
+    """The tag that names this process, by which others see whether the comparison was interrupted."""
+    return {tag_name(OWNER): LockOwner.this_process().tags[tag_name(OWNER)]}
 
 
 def _text(client: MlflowClient, run_id: str, name: str) -> str:

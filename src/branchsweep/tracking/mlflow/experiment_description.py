@@ -62,7 +62,7 @@ def _line(experiment_id: str, role: str, run: Run) -> str:
             ("charts", charts_page(experiment_id, view)),
         )
         links = [*pages, *links]
-    title = str(run.info.run_name).replace("_", "\\_") + (" (running)" if status == "RUNNING" else "")
+    title = str(run.info.run_name).replace("_", "\\_") + {"RUNNING": " (running)", "KILLED": " (interrupted)"}.get(status, "")
     return f"{title}: {_joined(links)}"
 
 

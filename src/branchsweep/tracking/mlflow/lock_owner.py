@@ -87,10 +87,10 @@ class LockOwner:
     @property
     def is_alive(self) -> bool:
         """Whether the lock is not free: its process may be running, and has renewed it lately."""
-        return not self._has_ended and _now() - self.seen < EXPIRY_SECONDS
+        return not self.has_ended and _now() - self.seen < EXPIRY_SECONDS
 
     @property
-    def _has_ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether it is a process of this machine that has ended."""
         if self.host != socket.gethostname() or os.name != "posix":  # on other systems signal 0 would end the process
             return False

@@ -25,6 +25,9 @@ from branchsweep.tracking.mlflow.lock_owner import OWNER, PROGRESS, LockOwner
 from branchsweep.tracking.mlflow.serialization import name_in, tag_name
 from branchsweep.tracking.mlflow.store import log_batches
 
+KILLED = "KILLED"
+"""MLflow's status of a sweep that was interrupted, where its process could still say so."""
+
 
 class RunLock:
     """The lock on a sweep, owned by this process. Made by `take` for a recorded sweep.
@@ -83,15 +86,18 @@ class RunLock:
             log_batches(self._client, self._run.info.run_id, tags=tags)
 
     def release(self) -> None:
-        """Give the lock up, if this process still owns it.
+        """Give the lock up, if this process still owns it. A sweep that still runs then is interrupted: MLflow says `KILLED`.
 
         Raises:
             TrackingError: The store did not answer.
         """
         with translate_errors(self._uri, "releasing the lock on the sweep"):
-            tags = self._client.get_run(self._run.info.run_id).data.tags
+            run = self._client.get_run(self._run.info.run_id)
+            tags = run.data.tags
             owner = LockOwner.from_tags(tags)
             if owner is not None and owner.is_this_process:
+                if run.info.status == "RUNNING":
+                    self._client.set_terminated(run.info.run_id, KILLED)
                 for name in [*owner.tags, *({tag_name(PROGRESS)} & tags.keys())]:
                     self._client.delete_tag(self._run.info.run_id, name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from branchsweep.config.sections.objective import Objective
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.models.recipe import recipe_for
 from branchsweep.tracking.protocols import SweepRecord
-from branchsweep.trial import Result
+from branchsweep.trial import Result, Status
 from branchsweep.workflows.records.trial_filter import NUMBER, OBJECTIVE, PARAMETERS, SECONDS, TrialFilter, value_of
 from branchsweep.workflows.records.trial_json import TrialJson
 
@@ -44,6 +45,8 @@ class LeaderboardJson:
     objective: Sequence[str]
     sort: str
     recorded: int
+    status: str
+    counts: Mapping[str, int]
     trials: Sequence[RankedTrialJson]
 
 
@@ -56,12 +59,14 @@ class SweepTrials:
         record: What was recorded of the sweep when it began.
         results: All trials of the sweep.
         run_ids: The trials' runs by trial number.
+        status: Of the sweep, in small letters: `running`, `interrupted`, `finished`, ….
     """
 
     run_id: str
     record: SweepRecord
     results: Sequence[Result]
     run_ids: Mapping[int, str]
+    status: str = "finished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class Leaderboard:
         parameters: Weights and biases by trial number; empty if not counted.
         matching: How many trials pass the filter, shown or not.
         recorded: How many trials the sweep has.
+        status: Of the sweep, in small letters.
+        counts: How many trials the sweep has of each status.
     """
 
     sweep: str
@@ -95,6 +102,8 @@ class Leaderboard:
     parameters: Mapping[int, int]
     matching: int
     recorded: int
+    status: str
+    counts: Mapping[str, int]
 
     def to_json(self) -> str:
         """The leaderboard as a JSON object; null stands for NaN and infinities."""
@@ -115,6 +124,8 @@ class Leaderboard:
                 objective=self.objective.maximize,
                 sort=self.sort,
                 recorded=self.recorded,
+                status=self.status,
+                counts=self.counts,
                 trials=trials,
             ),
             ascii_only=False,
@@ -142,6 +153,7 @@ def leaderboard(trials: SweepTrials, trial_filter: TrialFilter, experiment: Expe
             for condition in trial_filter.conditions
         )
     ]
+    counts = Counter(result.score.status for result in results)
     counted = parameters(matching, experiment) if experiment else {}
     ordered = sorted(matching, key=lambda result: _sort_key(result, trial_filter.sort, evaluator, counted))
     return Leaderboard(
@@ -157,6 +169,8 @@ def leaderboard(trials: SweepTrials, trial_filter: TrialFilter, experiment: Expe
         parameters=counted,
         matching=len(matching),
         recorded=len(results),
+        status=trials.status,
+        counts={status.value.lower(): count for status in Status if (count := counts[status])},
     )
 
 

@@ -130,6 +130,8 @@ class SweepSummary:
         stopped_because: The same in words.
         budget: The stopping criteria that it had, by name; None for one that it had not.
         confirmed: The best trials, trained again from fresh seeds on fresh folds.
+        to_confirm: How many of them there are to be (`confirmation.trials`), which are fewer where fewer are complete; 0 in the
+            record of a version that did not keep it.
         members: Networks whose mean the exported model is; 0 where there is none.
         test_evaluations: How many models were evaluated on these test rows, in all sweeps of the store.
         pareto_front: With several objectives, the trials that no other beats in all of them.
@@ -157,6 +159,7 @@ class SweepSummary:
     stopped_because: str
     budget: Mapping[str, int | float | None]
     confirmed: tuple[ConfirmedTrial, ...] = ()
+    to_confirm: int = 0
     members: int = 0
     test_evaluations: int = 0
     pareto_front: tuple[ParetoTrial, ...] = ()
@@ -194,6 +197,7 @@ class SweepSummary:
                     )
                     for trial in self.confirmed
                 ],
+                to_confirm=self.to_confirm,
                 shift=bias.shift,
                 members=self.members,
                 test_evaluations=self.test_evaluations,
@@ -209,6 +213,22 @@ class SweepSummary:
                 collapses=self.collapses,
             )
         )
+
+    @property
+    def trial_counts(self) -> str:
+        """How many trials there are, how they ended, and how many were confirmed, in words."""
+        by_status = ", ".join(f"{count:,} {status}" for status, count in self.trials.items() if count)
+        counts = f"{sum(self.trials.values()):,} trials ({by_status})"
+        return f"{counts}, {self.confirmed_counts}" if self.confirmed_counts else counts
+
+    @property
+    def confirmed_counts(self) -> str:
+        """How many trials were confirmed, of how many that were to be; empty where none was, or where that is not recorded."""
+        count = len(self.confirmed)
+        if not self.confirmed or not self.to_confirm:
+            return ""
+        missing = " (no more are complete)" if count < self.to_confirm and count == self.trials.get("complete") else ""
+        return f"{count} of {self.to_confirm} confirmed{missing}"
 
     @property
     def confirmed_best(self) -> ConfirmedTrial | None:

@@ -85,6 +85,7 @@ class SweepSummaryJson:
     seconds: float
     stopped_by: str
     confirmed: Sequence[ConfirmedTrialJson]
+    to_confirm: int
     shift: Mapping[str, float]
     members: int
     test_evaluations: int
