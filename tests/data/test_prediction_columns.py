@@ -83,6 +83,57 @@ def test_a_table_with_two_columns_of_one_name_is_not_written(tmp_path: Path, suf
     np.testing.assert_array_equal(read_table(path).to_numpy(), TABLE.to_numpy())
 
 
+NOT_AVAILABLE = {"note": ["NA", "null", "x"], "measured": ["1.5", "NA", "2"], "only": ["NA", "", "n/a"], "a": ["1", "2", "3"]}
+
+
+@pytest.mark.parametrize("blank", ["", "\n"])
+def test_texts_for_missing_values_of_columns_that_are_no_inputs_pass_as_they_are_written(tmp_path: Path, blank: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(pd.DataFrame(NOT_AVAILABLE).to_csv(index=False).replace("\n", "\n" + blank, 1), encoding="utf-8")
+    write_table(read_inputs(path, None, ["a"], as_written=True).frame, tmp_path / "out.csv")
+    written = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
+    assert written.to_dict("list") == NOT_AVAILABLE | {"a": ["1.0", "2.0", "3.0"]}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".parquet"])
+@pytest.mark.parametrize("source", [".csv", ".xlsx"])
+def test_among_numbers_a_text_for_a_missing_one_is_none_in_other_kinds_of_files(
+    tmp_path: Path, source: str, suffix: str
+) -> None:
+    numbers: dict[str, list[object]] = {"measured": [1.5, "NA", 2], "note": ["NA", "x", "null"], "a": [1, 2, 3]}
+    path = tmp_path / f"t{source}"
+    frame = pd.DataFrame(numbers)
+    frame.to_csv(path, index=False) if source == ".csv" else frame.to_excel(path, index=False)
+    write_table(read_inputs(path, None, ["a"], as_written=suffix == ".csv").frame, tmp_path / f"out{suffix}")
+    out = tmp_path / f"out{suffix}"
+    read = {
+        ".csv": lambda: pd.read_csv(out, keep_default_na=False),
+        ".xlsx": lambda: pd.read_excel(out, keep_default_na=False),
+        ".parquet": lambda: pd.read_parquet(out),
+    }[suffix]()
+    assert read["note"].tolist() == ["NA", "x", "null"]
+    if source == suffix == ".csv":
+        assert read["measured"].tolist() == ["1.5", "NA", "2"]
+    else:
+        assert pd.to_numeric(read["measured"]).fillna(-1).tolist() == [1.5, -1, 2]
+
+
+def test_a_csv_file_with_decimal_commas_keeps_identifiers_and_has_points(tmp_path: Path) -> None:
+    text = "id;measured;note;load\n00001;1,50;NA;1,5\n00002;2;1,5 or 2;2,5\n"
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    write_table(read_inputs(tmp_path / "t.csv", None, ["load"], as_written=True).frame, tmp_path / "out.csv")
+    written = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False).to_dict("list")
+    expected = {"id": ["00001", "00002"], "measured": ["1.50", "2"], "note": ["NA", "1,5 or 2"], "load": ["1.5", "2.5"]}
+    assert written == expected
+    write_table(read_inputs(tmp_path / "t.csv", None, ["load"]).frame, tmp_path / "out.parquet")
+    assert pd.read_parquet(tmp_path / "out.parquet")["measured"].tolist() == [1.5, 2]
+
+
+def test_texts_of_a_workbook_that_look_like_numbers_stay_texts(tmp_path: Path) -> None:
+    pd.DataFrame({"id": ["1", "2"], "a": [1, 2]}).to_excel(tmp_path / "t.xlsx", index=False)
+    assert read_inputs(tmp_path / "t.xlsx", None, ["a"]).frame["id"].tolist() == ["1", "2"]
+
+
 IDENTIFIERS = {"id": ["00001", "00002"], "large": [str(2**60 + 1), str(2**60 + 3)], "measured": ["1.50", "2"], "a": ["1", "2"]}
 
 

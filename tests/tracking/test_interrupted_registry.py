@@ -127,6 +127,7 @@ def test_a_promotion_is_finished_wherever_it_was_cut_off(store: Store) -> None:
         champion = store.registry.register(store.candidate, PROMOTED)
         facts = store.facts
         assert facts["aliases"] == {"champion": champion.version, "previous": 2}
+        assert champion.version == 3, "a version that was created is finished, and not made again"
         assert facts["champions"] == [1, 2, champion.version]
         assert (facts["versions"], facts["logged models"], facts["unfinished"]) == (3, ["READY"], [])
     assert cut_off > 10

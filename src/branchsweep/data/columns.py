@@ -21,10 +21,13 @@ MOST_EXAMPLES = 5
 _MOST_COLUMNS = 30  # that a message lists
 _MOST_CANDIDATES = 1000  # among which the nearest name is looked for
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
-_PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?([eE][+-]\d+)?")
-_BOOLEANS = {"True": True, "False": False}
-_WITH_COMMA = re.compile(r"[+-]?[\d.]*,[\d,]+(\.\d+)?")
-_WITH_PERCENT = re.compile(r"[+-]?\d+([.,]\d+)?\s*%")
+_DECIMAL_POINT = "write numbers with a decimal point, and without a mark between thousands"
+_REMEDIES = {
+    re.compile(r"[+\-\u2212]?[\d.]*,[\d,]+(\.\d+)?"): _DECIMAL_POINT,
+    re.compile(r"[+\-\u2212]?\d{1,3}([\s\u00a0\u2009\u202f'\u2019_]\d{3})+([.,]\d+)?"): _DECIMAL_POINT,
+    re.compile(r"[\u2212\u2012\u2013]\s*\d.*"): "write the minus sign as a hyphen (-)",
+    re.compile(r"[+-]?\d+([.,]\d+)?\s*%"): "write numbers without the percent sign",
+}  # by the texts to which it applies
 _MOST_CHARACTERS = 40  # of a cell that a message shows
 
 
@@ -97,28 +100,6 @@ def _as_floats(column: pd.Series) -> Floats:
     return np.array(pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
 
 
-def plain_values(frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """The columns of texts that are plain numbers, or True and False, as such.
-
-    An identifier stays text: a number with zeros in front, or an integer of more than fifteen digits.
-    """
-    texts = {str(name): column for name, column in frame.items() if pd.api.types.infer_dtype(column) == "string"}
-    return {
-        name: column.map(_plain_value, na_action="ignore").infer_objects()
-        for name, column in texts.items()
-        if _is_plain(column)
-    }
-
-
-def _is_plain(column: pd.Series) -> bool:
-    cells = set(column.dropna())
-    return cells <= _BOOLEANS.keys() or all(_PLAIN_NUMBER.fullmatch(cell) for cell in cells)
-
-
-def _plain_value(cell: str) -> float | bool:
-    return _BOOLEANS[cell] if cell in _BOOLEANS else int(cell) if cell.removeprefix("-").isdigit() else float(cell)
-
-
 def describe_invalid(frame: pd.DataFrame, values: Floats) -> str:
     """A sentence that counts the cells without a number, and shows the first of them.
 
@@ -147,12 +128,10 @@ def invalid_remedy(frame: pd.DataFrame, values: Floats) -> str:
         values: `(rows, columns)`, those of `to_numbers`.
     """
     rows, columns = np.nonzero(np.isnan(values))
-    texts = [frame.iat[row, column] for row, column in zip(rows[:1000], columns[:1000], strict=True)]
-    if any(isinstance(text, str) and _WITH_COMMA.fullmatch(text.strip()) for text in texts):
-        return "write numbers with a decimal point, and without a mark between thousands"
-    if any(isinstance(text, str) and _WITH_PERCENT.fullmatch(text.strip()) for text in texts):
-        return "write numbers without the percent sign"
-    return ""
+    cells = (frame.iat[row, column] for row, column in zip(rows[:1000], columns[:1000], strict=True))
+    texts = {cell.strip() for cell in cells if isinstance(cell, str)}
+    found = [remedy for pattern, remedy in _REMEDIES.items() if any(pattern.fullmatch(text) for text in texts)]
+    return ", and ".join(dict.fromkeys(found))
 
 
 def _invalid_cell(cell: object) -> str:

@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 
 from branchsweep.config.addresses import Address
-from branchsweep.data.columns import describe_invalid, invalid_remedy, plain_values, to_numbers
+from branchsweep.data.columns import describe_invalid, invalid_remedy, to_numbers
 from branchsweep.data.dataset import TableSource
 from branchsweep.data.files import arff_table, arrow_table, csv_table, json_table, xlsx_table
 from branchsweep.data.files.column_selection import ALL_COLUMNS, ColumnSelection, all_columns_with, column_names
 from branchsweep.data.files.table_file import FIRST_ROW, CsvArguments, TableFile
+from branchsweep.data.plain_values import numbers_without_texts, plain_values
 from branchsweep.errors import DataError, did_you_mean
 
 XLSX = ".xlsx"
@@ -151,7 +152,7 @@ def read_inputs(
         inputs: The columns that the model reads.
         missing: The numbers that stand for a missing value.
         as_written: Whether all other columns of a csv file stay the texts that they are; else columns of plain numbers are
-            numbers.
+            numbers, and a text for a missing number is none.
 
     Raises:
         DataError: As of `read_file`; or an input column is not there, or one of its values is missing or not a number.
@@ -162,9 +163,13 @@ def read_inputs(
     if not np.isfinite(values).all():
         remedy = invalid_remedy(columns, values) or "correct them"
         raise DataError(f"{describe_invalid(columns, values)}; {remedy}", table.location)
-    others = (
-        {} if as_written or not file_ending(path).startswith(".csv") else plain_values(table.frame.drop(columns=list(inputs)))
-    )
+    further = table.frame.drop(columns=list(inputs))
+    if not file_ending(path).startswith(".csv"):
+        others = numbers_without_texts(further)
+    elif as_written:
+        others = {}
+    else:
+        others = plain_values(further)
     frame = table.frame.assign(**{name: values[:, index] for index, name in enumerate(inputs)}, **others)
     return SourceTable(frame, "file", table.location, path, table.warnings)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from branchsweep.data.columns import to_numbers
+from branchsweep.data.columns import invalid_remedy, to_numbers
 from branchsweep.data.files import csv_table
 from branchsweep.data.files.column_selection import ColumnSelection
 from branchsweep.data.files.table_file import MISSING_TEXTS
@@ -132,6 +132,35 @@ def test_a_mark_between_thousands_is_no_number(tmp_path: Path) -> None:
     table = read(write(tmp_path / "t.csv", "load\theat\n1,234\t2\n5,678\t3\n"))
     assert np.isnan(numbers(table)[:, 0]).all()
     assert np.isnan(numbers(read(write(tmp_path / "t.csv", "load;heat\n1.234,5;2\n1,5;3\n")))[0, 0])
+
+
+REMEDIES = {
+    "1\u00a0234,5": "decimal point",
+    "1\u00a0234": "mark between thousands",
+    "1\u202f234.5": "mark between thousands",
+    "1'234.5": "mark between thousands",
+    "1\u2019234": "mark between thousands",
+    "1 234 567": "mark between thousands",
+    "1.234,5": "decimal point",
+    "\u22125.5": "hyphen",
+    "\u2013 5": "hyphen",
+    "12,5 %": "percent",
+    "fast": "",
+    "2020-01-01": "",
+}
+
+
+@pytest.mark.parametrize(("cell", "advice"), REMEDIES.items())
+def test_a_number_that_is_written_otherwise_is_answered_with_what_to_write(tmp_path: Path, cell: str, advice: str) -> None:
+    columns = read(write(tmp_path / "t.csv", f"load\theat\n{cell}\t2\n3\t4\n")).frame[["load", "heat"]]
+    remedy = invalid_remedy(columns, to_numbers(columns))
+    assert advice in remedy and bool(remedy) == bool(advice)
+
+
+def test_several_ways_of_writing_are_answered_together(tmp_path: Path) -> None:
+    columns = read(write(tmp_path / "t.csv", "load\theat\n1'234\t2\n\u22125\t4\n")).frame[["load", "heat"]]
+    remedy = invalid_remedy(columns, to_numbers(columns))
+    assert "thousands" in remedy and "hyphen" in remedy
 
 
 def test_a_bad_cell_does_not_spoil_its_column_of_decimal_commas(tmp_path: Path) -> None:

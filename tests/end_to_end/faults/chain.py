@@ -286,6 +286,7 @@ def facts(workspace: Workspace, uri: str | None = None, sweep: str = "faults", m
 
 def _store_facts(store: Address, sweep: str, model: str) -> dict[str, Any]:
     recorded, tracker = open_recorded_sweep(store, sweep), open_existing(store, sweep)
+    open_registry(store).champion(model)  # as the next command does, it finishes what a killed one has begun
     client = MlflowClient(str(store), str(store))
     results = recorded.recorded_results()
     conclusion = recorded.conclusion

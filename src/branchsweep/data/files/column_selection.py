@@ -30,8 +30,8 @@ class ColumnSelection:
         is_read: Whether a further column is read, by its name.
         unique: Whether each column of the file must have a name of its own, and not only those of `keys`.
         others_as_text: Whether the further columns may be read as texts, whatever is in them.
-        others_as_written: Whether the further columns of a csv file are read as the texts that they are: 00001 is no 1. Where
-            numbers have decimal commas, they are read as numbers nevertheless.
+        others_as_written: Whether the further columns are read as they are: in a csv file 00001 is no 1, and `NA` is a text.
+            Only of numbers with a decimal comma, that is a point.
     """
 
     keys: Mapping[str, str] = field(default_factory=dict)

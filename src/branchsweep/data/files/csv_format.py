@@ -48,7 +48,9 @@ WITH_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 WITH_POINT = re.compile(r"\s*[+-]?\d*\.\d+([eE][+-]?\d+)?\s*")
 """A number with a decimal point."""
 
-_WHOLE = re.compile(r"\s*[+-]?\d+\.?([eE][+-]?\d+)?\s*")
+WHOLE = re.compile(r"\s*[+-]?\d+\.?([eE][+-]?\d+)?\s*")
+"""A number without a decimal mark."""
+
 _THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+\s*")
 
 
@@ -261,7 +263,7 @@ def _fits(records: Sequence[Sequence[str]]) -> bool:
 def _share_of_numbers(records: Iterable[Sequence[str]]) -> float:
     """The share of numbers among the cells with a value."""
     cells = [cell for record in records for cell in record if cell.strip()]
-    numbers = sum(any(kind.fullmatch(cell) for kind in (_WHOLE, WITH_POINT, WITH_COMMA)) for cell in cells)
+    numbers = sum(any(kind.fullmatch(cell) for kind in (WHOLE, WITH_POINT, WITH_COMMA)) for cell in cells)
     return numbers / len(cells) if cells else 0.0
 
 

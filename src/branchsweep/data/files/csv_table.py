@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as pyarrow_csv
 
 from branchsweep.data.files.column_selection import ColumnSelection
-from branchsweep.data.files.csv_format import UTF_8, WITH_COMMA, WITH_POINT, CsvHeader, mixed_marks, read_header
+from branchsweep.data.files.csv_format import UTF_8, WHOLE, WITH_COMMA, WITH_POINT, CsvHeader, mixed_marks, read_header
 from branchsweep.data.files.table_file import FIRST_ROW, MISSING_TEXTS, MOST_BYTES_IN_MEMORY, TableFile, check_size
 from branchsweep.errors import DataError
 from branchsweep.runtime import temporary_folder
@@ -43,14 +43,15 @@ def read_csv(path: Path, selection: ColumnSelection, where: str) -> TableFile:
     if not header.names:
         return TableFile(pd.DataFrame())
     others = [name for name in header.chosen.values() if name not in selection.keys]
-    as_written = selection.others_as_written and header.format.decimal == "."
-    may_be_text = selection.others_as_text or as_written or not others
-    frame = _read_with_pyarrow(path, header, selection.keys) if may_be_text else None
+    written = others if selection.others_as_written else ()
+    may_be_text = selection.others_as_text or written or not others
+    frame = _read_with_pyarrow(path, header, selection.keys, written) if may_be_text else None
     if frame is None:
-        frame = _read_with_pandas(path, header, where, others if as_written else ())
+        frame = _read_with_pandas(path, header, where, written)
     check_size(len(frame), len(header.chosen), where)
     if header.format.decimal == ",":
         frame = _with_decimal_points(frame, selection.keys, where)
+        frame = frame.assign(**{name: _number_with_points(frame[name]) for name in written})
     return TableFile(frame, header.format.warnings(path), header.format.pandas_arguments)
 
 
@@ -72,6 +73,14 @@ def read_gzipped_csv(path: Path, selection: ColumnSelection, where: str) -> Tabl
 
 
 def _read_with_pandas(path: Path, header: CsvHeader, where: str, texts: Collection[str]) -> pd.DataFrame:
+    """The frame.
+
+    Args:
+        path: The file.
+        header: How it is written.
+        where: The table, for messages.
+        texts: The columns that stay as they are written, where `NA` is a text like any other.
+    """
     if path.stat().st_size > MOST_BYTES_IN_MEMORY:
         raise DataError(
             f"of more than {MOST_BYTES_IN_MEMORY >> 20:,} MiB only plain csv files are read (UTF-8, as many values in every"
@@ -94,6 +103,8 @@ def _read_with_pandas(path: Path, header: CsvHeader, where: str, texts: Collecti
             float_precision="round_trip",
             low_memory=False,
             dtype=dict.fromkeys(texts, "str"),
+            keep_default_na=False,
+            na_values={name: [""] if name in texts else sorted(MISSING_TEXTS) for name in header.names},
         )
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise _ragged_line(path, header, where) or error from error
@@ -110,13 +121,16 @@ def _ragged_line(path: Path, header: CsvHeader, where: str) -> DataError | None:
     return None
 
 
-def _read_with_pyarrow(path: Path, header: CsvHeader, numbers: Collection[str]) -> pd.DataFrame | None:
+def _read_with_pyarrow(
+    path: Path, header: CsvHeader, numbers: Collection[str], written: Collection[str]
+) -> pd.DataFrame | None:
     """The frame; None where pandas would read more, or other values.
 
     Args:
         path: The file.
         header: How it is written.
         numbers: The columns that must be numbers; the others are texts.
+        written: Those of the others that stay as they are written, where `NA` is a text like any other.
     """
     if header.format.encoding != UTF_8 or header.format.header_lines > 1:
         return None
@@ -124,7 +138,9 @@ def _read_with_pyarrow(path: Path, header: CsvHeader, numbers: Collection[str]) 
     table = _pyarrow_table(path, header, kinds) or _pyarrow_table(path, header, dict.fromkeys(kinds, pa.string()))
     if table is None:
         return None
-    columns = {name: _as_pandas(table.column(name), header.format.decimal, name in numbers) for name in kinds}
+    missing = {name: [""] if name in written else sorted(MISSING_TEXTS) for name in kinds}
+    cells = {name: _without_texts(table.column(name), missing[name]) for name in kinds}
+    columns = {name: _as_pandas(column, header.format.decimal, name in numbers) for name, column in cells.items()}
     frame = pd.DataFrame(columns)
     frame.index = pd.RangeIndex(FIRST_ROW, FIRST_ROW + len(frame))
     suspects = np.flatnonzero(frame.isna().all(axis=1))
@@ -151,13 +167,19 @@ def _pyarrow_table(path: Path, header: CsvHeader, kinds: dict[str, pa.DataType])
                 pyarrow_csv.ConvertOptions(
                     column_types=kinds,
                     include_columns=list(kinds),
-                    null_values=sorted(MISSING_TEXTS),
-                    strings_can_be_null=True,
+                    null_values=sorted(MISSING_TEXTS),  # of numbers
                     decimal_point=header.format.decimal,
                 ),
             )
         except (pa.ArrowInvalid, pa.ArrowKeyError):
             return None
+
+
+def _without_texts(column: pa.ChunkedArray, texts: Collection[str]) -> pa.ChunkedArray:
+    """A column of texts without some of them, which stand for a missing value; one of numbers as it is."""
+    if not pa.types.is_string(column.type):
+        return column
+    return pc.if_else(pc.is_in(column, value_set=pa.array(texts)), pa.scalar(None, pa.string()), column)
 
 
 def _as_pandas(column: pa.ChunkedArray, decimal: str, is_number: bool) -> pd.Series:
@@ -206,3 +228,13 @@ def _with_decimal_points(frame: pd.DataFrame, numbers: Collection[str], where: s
             raise mixed_marks("the file", places[0], where)
         changed[name] = texts.where(~is_comma, texts.astype(object).str.replace(",", ".", regex=False))
     return frame.assign(**changed)
+
+
+def _number_with_points(column: pd.Series) -> pd.Series:
+    """A column of texts, with points where all of them are numbers and some have a decimal comma; else as it is written."""
+    cells = set(column.dropna())
+    if not any(WITH_COMMA.fullmatch(cell) for cell in cells) or not all(
+        WITH_COMMA.fullmatch(cell) or WHOLE.fullmatch(cell) or cell in MISSING_TEXTS for cell in cells
+    ):
+        return column
+    return column.map(lambda cell: cell.strip().replace(",", "."), na_action="ignore")

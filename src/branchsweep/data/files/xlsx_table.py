@@ -175,16 +175,17 @@ def _read_sheet(worksheet: Any, selection: ColumnSelection, where: str) -> _Shee
     names = selection.names(_wide_enough(header, selection), where)
     width = None if selection.reads_all else len(names)
     columns = selection.choose(names)
+    written = {at for at, name in columns.items() if selection.others_as_written and name not in selection.keys}
     numbers: list[int] = []
     kept: list[Cells] = []
     beyond, widest, has_gaps = "", len(names), False
     for number, cells in rows:
         if width is not None and len(cells) > width and not beyond:
             beyond = _first_value(cells, width, number)
-        row = _without_end([_value(cell) for cell in cells[:width]])
-        if not row:
+        if not _without_end([_value(cell) for cell in cells[:width]]):
             has_gaps = has_gaps or bool(cells)
             continue
+        row = _without_end([_written(cell) if at in written else _value(cell) for at, cell in enumerate(cells[:width])])
         if len(row) > widest:
             widest = len(row)
             check_size(number, widest, f"{where}, {get_column_letter(widest)}{number}", MOST_VALUES)
@@ -224,6 +225,11 @@ def _header(cells: Cells) -> list[str]:
 def _value(cell: Any) -> Any:
     """The value of a cell; None where it stands for a missing one."""
     return None if isinstance(cell, str) and cell in MISSING_TEXTS else cell
+
+
+def _written(cell: Any) -> Any:
+    """A cell as it is, also where its text stands for a missing value elsewhere; None for an empty text."""
+    return None if cell == "" else cell
 
 
 def _first_value(cells: Cells, start: int, number: int) -> str:

@@ -1,7 +1,8 @@
 """A candidate on its way into the registry: a logged model of its sweep, and a version of a registered model.
 
 Both have the tag `registering`, which names the process, until they are complete. What a killed process has left, and what this
-one has begun in vain, is deleted before a candidate of the same sweep is registered.
+one has begun in vain, is deleted before a candidate of the same sweep is registered; a version that was created from the same
+candidate, whose files are complete then, is finished instead.
 """
 
 from __future__ import annotations
@@ -41,15 +42,23 @@ class ModelUploads:
     def __init__(self, client: MlflowClient, candidate: ModelCandidate) -> None:
         self._client, self._candidate = client, candidate
 
-    def undo_unfinished(self) -> None:
-        """Delete versions and logged models of this sweep that were not finished; the champion was, before (`champion`)."""
+    def undo_unfinished(self, but: ModelVersion | None = None) -> None:
+        """Delete versions and logged models of this sweep that were not finished; the champion was, before (`champion`).
+
+        Args:
+            but: A version that stays, with its logged model.
+        """
+        kept = Registering.of(but) if but else None
         versions = [
             version
             for version in self._client.search_model_versions(name_filter(self._candidate.model))
             if version.tags.get(tag_name("sweep")) == self._candidate.sweep and is_abandoned(version)
+            if but is None or version.version != but.version
         ]
         model_ids = [registering.model_id for version in versions if (registering := Registering.of(version))]
         for logged in self._logged_models():
+            if kept and logged.model_id == kept.model_id:
+                continue
             if is_abandoned(logged) or logged.model_id in model_ids:
                 self._client.delete_logged_model(logged.model_id)
         for version in versions:  # last, since its logged model may look finished
@@ -60,13 +69,19 @@ class ModelUploads:
 
         Whether it was promoted since does not matter.
         """
+        complete = [version for version in self._versions_of_candidate(decision) if REGISTERING not in version.tags]
+        return max(complete, key=lambda version: int(version.version), default=None)
+
+    def version_to_finish(self, decision: PromotionDecision) -> ModelVersion | None:
+        """The newest version of the candidate and this decision that a killed process has created and not finished."""
+        begun = [version for version in self._versions_of_candidate(decision) if is_abandoned(version)]
+        return max(begun, key=lambda version: int(version.version), default=None)
+
+    def _versions_of_candidate(self, decision: PromotionDecision) -> list[ModelVersion]:
+        """The versions with the tags that the candidate and this decision would give them."""
         tags = {name: value for name, value in version_tags(self._candidate, decision).items() if name != tag_name(PROMOTED)}
-        same = [
-            version
-            for version in self._client.search_model_versions(name_filter(self._candidate.model))
-            if REGISTERING not in version.tags and tags.items() <= version.tags.items()
-        ]
-        return max(same, key=lambda version: int(version.version), default=None)
+        versions = self._client.search_model_versions(name_filter(self._candidate.model))
+        return [version for version in versions if tags.items() <= version.tags.items()]
 
     def log_model(self, texts: Mapping[str, str]) -> tuple[str, str]:
         """Log the candidate as a model of its sweep; returns its id, and the location of its files.
@@ -125,9 +140,23 @@ class ModelUploads:
             description=description,
             model_id=model_id,
         )
-        link = [{"name": model, "version": str(created.version)}]  # shown on the page of the logged model
-        self._client.set_logged_model_tags(model_id, {"mlflow.modelVersions": json.dumps(link)})
+        self._link(created.version, model_id)
         return int(created.version)
+
+    def take_over(self, begun: ModelVersion) -> int:
+        """Go on with a version that a killed process has created; returns its number."""
+        registering = Registering.of(begun)
+        assert registering is not None, "it was not finished"
+        self._client.set_model_version_tag(
+            begun.name, str(begun.version), REGISTERING, _mark(registering.model_id)[REGISTERING]
+        )
+        self._link(begun.version, registering.model_id)
+        return int(begun.version)
+
+    def _link(self, version: int | str, model_id: str) -> None:
+        """Let the page of the logged model show its version."""
+        link = [{"name": self._candidate.model, "version": str(version)}]
+        self._client.set_logged_model_tags(model_id, {"mlflow.modelVersions": json.dumps(link)})
 
     @property
     def _experiment_id(self) -> str:

@@ -108,29 +108,34 @@ class MlflowRegistry:
         with translate_errors(self._uri, f"registering '{candidate.model}'"):
             champion = self.champion(candidate.model)  # finishes what was begun
             uploads = ModelUploads(self._client, candidate)
-            uploads.undo_unfinished()
             registered = uploads.registered_version(decision)
+            begun = None if registered else uploads.version_to_finish(decision)
+            uploads.undo_unfinished(but=begun)
             if registered is not None and decision.promote and champion == _champion(registered):
                 return champion
             if registered is not None and not decision.promote:
                 self._client.set_registered_model_alias(candidate.model, CHALLENGER, str(registered.version))
                 return _champion(registered)
-            model_id, location = uploads.log_model(champion_history.version_files(candidate, decision))
-            metrics = [
-                Metric(name, value, now_in_milliseconds(), 0, model_id=model_id)
-                for name, value in candidate.test.items()
-                if math.isfinite(value)
-            ]
-            self._client.log_batch(candidate.sweep, metrics)
-            version = uploads.create_version(
-                decision, _description(decision.because, candidate.files.get(CARD, "")), location, model_id
-            )
+            version = uploads.take_over(begun) if begun else self._new_version(uploads, candidate, decision)
             if decision.promote:
                 self._promote(candidate.model, version, decision)
             else:
                 self._client.set_registered_model_alias(candidate.model, CHALLENGER, str(version))
             mark_finished(self._client, self._client.get_model_version(candidate.model, str(version)))
             return _champion(self._client.get_model_version(candidate.model, str(version)))
+
+    def _new_version(self, uploads: ModelUploads, candidate: ModelCandidate, decision: PromotionDecision) -> int:
+        """Upload the candidate and create its version, not promoted yet; returns its number."""
+        model_id, location = uploads.log_model(champion_history.version_files(candidate, decision))
+        metrics = [
+            Metric(name, value, now_in_milliseconds(), 0, model_id=model_id)
+            for name, value in candidate.test.items()
+            if math.isfinite(value)
+        ]
+        self._client.log_batch(candidate.sweep, metrics)
+        return uploads.create_version(
+            decision, _description(decision.because, candidate.files.get(CARD, "")), location, model_id
+        )
 
     def rollback(self, model: str, report: Callable[[RollbackResult], None] = _ignore) -> RollbackResult:
         """Make the previous champion the champion again; the present one becomes the challenger.
