@@ -94,6 +94,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             time.sleep(0.15)
 
+    def send_without_end(self) -> None:
+        """Send JSON that is far too long, as long as somebody reads it."""
+        piece = b" " * (1 << 20)
+        self.send_response(200)
+        self.send_header("Content-Length", str(1 << 40))
+        self.end_headers()
+        while not self.server.hostile.is_closed:
+            self.wfile.write(piece)
+            self.server.hostile.sent += len(piece)
+
     def lose(self, body: bytes) -> None:
         """Have the server behind this one do it, and lose its answer."""
         self.forward(body)
@@ -137,6 +147,7 @@ ANSWERS: Mapping[str, Callable[[_Handler, bytes], None]] = {
     "drip": lambda handler, _body: handler.drip(),
     "dripping header": lambda handler, _body: handler.drip_header(),
     "slow": lambda handler, _body: handler.answer_slowly(),
+    "endless": lambda handler, _body: handler.send_without_end(),
     "redirect": lambda handler, _body: handler.answer(302, b"", {"Location": handler.path}),
 }
 """The answers by name. `pass` and `lost` need a server behind this one."""
@@ -158,6 +169,8 @@ class HostileServer:
     """When, the method, and the path of all requests so far."""
     uri: str = ""
     is_closed: bool = False
+    sent: int = 0
+    """The bytes of endless answers so far."""
     _answer: str = "pass"
     _left: int | None = None
     _planned: dict[int, str] = field(default_factory=dict)

@@ -390,6 +390,35 @@ def test_a_constant_target_is_refused(tmp_path: Path) -> None:
     assert "'heat loss'" in error.message and counts(error.message) == [5, 40]
 
 
+@pytest.mark.parametrize("name", ["load", "heat loss"])
+@pytest.mark.parametrize("factor", [1e-310, 1e-200, 1e-17, 1e150, 1e300])
+def test_values_that_cannot_be_computed_with_are_refused(tmp_path: Path, name: str, factor: float) -> None:
+    table = small_table()
+    path = write(table.assign(**{name: table[name] * factor}), tmp_path / "table.parquet")
+    error = error_of(load_dataset, make_experiment(path))
+    assert error.where == str(path)
+    assert f"column '{name}'" in error.message and "power of ten" in error.message
+
+
+@pytest.mark.parametrize("values", [[-1.7e308, 1.7e308], [0.0, 5e-324]])
+def test_the_ends_of_what_a_number_can_be_are_refused(tmp_path: Path, values: list[float]) -> None:
+    path = write(small_table().assign(load=values * 20), tmp_path / "table.parquet")
+    assert "'load'" in error_of(load_dataset, make_experiment(path)).message
+
+
+def test_a_column_that_varies_by_rounding_alone_is_read(tmp_path: Path) -> None:
+    load = np.where(np.arange(40) % 2, 0.1, np.nextafter(0.1, 1))
+    dataset = load_dataset(make_experiment(write(small_table().assign(load=load), tmp_path / "table.parquet")))
+    assert len(set(dataset.x[:, 1])) == 2
+
+
+@pytest.mark.parametrize("factor", [1e-15, 1e95])
+def test_every_unit_within_the_bounds_is_read(tmp_path: Path, factor: float) -> None:
+    table = small_table()
+    path = write(table.assign(load=table["load"] * factor), tmp_path / "table.parquet")
+    assert load_dataset(make_experiment(path)).x[:, 1].tolist() == (table["load"] * factor).tolist()
+
+
 def test_a_constant_input_is_warned_of(tmp_path: Path) -> None:
     dataset = load_dataset(make_experiment(write(small_table().assign(load=0.5), tmp_path / "table.csv")))
     (warning,) = dataset.warnings

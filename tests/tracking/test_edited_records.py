@@ -15,6 +15,7 @@ import pytest
 from branchsweep.cli import main
 from branchsweep.config.addresses import Address
 from branchsweep.errors import UnreadableRecordError
+from branchsweep.tracking.champion_history import lost_alias_message
 from branchsweep.tracking.mlflow.connection import connect
 from branchsweep.tracking.mlflow.registry import open_registry
 from branchsweep.tracking.mlflow.test_audit import MlflowTestAudit
@@ -239,3 +240,23 @@ def test_an_alias_that_names_no_version_is_no_reason_to_try_again(store: EditedS
         store.change("UPDATE registered_model_aliases SET version = 1")
     assert code == 2
     assert "'-1'" in output and "edited" in output
+
+
+def test_all_commands_say_the_same_of_an_alias_on_a_version_that_does_not_exist(store: EditedStore, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("a,b\n1,2\n", encoding="utf-8")
+    store.change("UPDATE registered_model_aliases SET version = 99 WHERE alias = 'champion'")
+    try:
+        sentence = lost_alias_message(store.model, "champion", 99).partition("(")[0].removeprefix("the ")
+        said = [
+            store.run("history", store.model),
+            store.run("rollback", store.model),
+            store.run("predict", f"models:/{store.model}@champion", str(table), "-o", str(tmp_path / "out.csv")),
+        ]
+        assert [code for code, _ in said] == [0, 2, 2]
+        assert all(sentence in output for _, output in said), said
+        assert open_registry(Address(store.uri)).champion(store.model) is None, "a promotion counts it as no champion"
+        code, output = store.run("predict", f"models:/{store.model}@nobody", str(table), "-o", str(tmp_path / "out.csv"))
+        assert code == 2 and "@champion" not in output.partition("there are")[2]
+    finally:
+        store.change("UPDATE registered_model_aliases SET version = 1 WHERE alias = 'champion'")

@@ -12,6 +12,7 @@ import pytest
 
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, TrackingServerUnavailableError
+from branchsweep.tracking.mlflow import request_limits
 from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker
 from branchsweep.tracking.mlflow.connection import connect
 from branchsweep.tracking.mlflow.model import load_predictor
@@ -141,7 +142,9 @@ def proxied(mlflow_server: str, model_folder: Path) -> Iterator[tuple[HostileSer
         yield server, all_calls(server, model_folder)
 
 
-CHANGES_NOTHING = [answer for answer in ANSWERS if answer not in ("pass", "lost", "slow") and not answer.startswith("drip")]
+CHANGES_NOTHING = [
+    answer for answer in ANSWERS if answer not in ("pass", "lost", "slow", "endless") and not answer.startswith("drip")
+]
 
 
 @pytest.mark.parametrize("answer", CHANGES_NOTHING)
@@ -227,6 +230,17 @@ def test_after_an_interruption_everything_is_recorded_once(proxy: HostileServer,
     tracker.record(results)
     assert [result.trial.number for result in tracker.recorded_results()] == [0, 1, 2]
     assert [result.trial.number for result in MlflowTracker.open(record, Address(proxy.uri)).recorded_results()] == [0, 1, 2]
+
+
+def test_an_answer_without_end_is_given_up_at_the_limit(set_limit: LimitSetter, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_limit(60)
+    monkeypatch.setattr(request_limits, "MOST_BYTES", 8 << 20)
+    with hostile_server(answer="endless") as server:
+        with pytest.raises(TrackingError, match="8 MiB") as caught:
+            connect(Address(server.uri), create=False)
+        assert not isinstance(caught.value, TrackingServerUnavailableError)
+        assert "no answer of an MLflow server" in str(caught.value)
+        assert server.sent < 32 << 20, "with what is on its way"
 
 
 def test_a_large_answer_may_take_longer_than_the_limit(set_limit: LimitSetter) -> None:

@@ -58,7 +58,9 @@ def test_one_worker_whose_process_is_replaced_equals_two_workers_to_the_last_bit
         assert_same_outcome(outcome, outcomes[position])
 
 
-def test_a_model_is_exported_and_predicts(two_workers: tuple[LocalWorkers, list[float]], tmp_path: Path) -> None:
+def test_a_model_is_exported_and_predicts_also_after_the_idle_worker_has_died(
+    two_workers: tuple[LocalWorkers, list[float]], tmp_path: Path
+) -> None:
     workers, _ = two_workers
     (trial,) = open_driver(EXPERIMENT).ask(1)
     (population,) = packing.pack([*refit_lanes(recipe_for(EXPERIMENT, trial.params), EXPERIMENT, [0], 3)], EXPERIMENT)
@@ -70,6 +72,12 @@ def test_a_model_is_exported_and_predicts(two_workers: tuple[LocalWorkers, list[
     predicted = workers.predict(tmp_path, tiny_rows().x)
     assert predicted.shape == (150, 2)
     assert np.isfinite(predicted).all()
+    asked = workers._workers[0]
+    assert asked.process is not None
+    asked.process.kill()
+    wait_until(lambda: bool(asked.executor._broken), 10)
+    np.testing.assert_array_equal(workers.predict(tmp_path, tiny_rows().x), predicted)
+    assert workers._workers[0] is not asked
 
 
 def test_a_worker_that_dies_or_is_stopped_is_replaced_and_its_population_trained_again(

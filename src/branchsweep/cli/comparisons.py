@@ -9,7 +9,14 @@ from typing import Annotated
 
 import typer
 
-from branchsweep.cli.context import all_overrides, handle_interrupt, open_session, require_parent_folder, resolve_workers
+from branchsweep.cli.context import (
+    all_overrides,
+    handle_interrupt,
+    open_session,
+    require_other_file,
+    require_parent_folder,
+    resolve_workers,
+)
 from branchsweep.cli.help_texts import EXECUTION_OPTIONS, EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
 from branchsweep.cli.options import INTERRUPTED_MESSAGE, AsJson, DataPath, Overrides, RequireReal, TrackingUri, WorkersOption
 from branchsweep.cli.output import OutputConsole, print_json
@@ -64,6 +71,7 @@ def compare(
     opened = open_session(console, data, require_real, tracking_uri, resolve_workers(workers, chosen.experiment))
     if output:
         require_parent_folder(output)
+        require_other_file(output, comparison, data)
     command = f"branchsweep compare {comparison}" + " --quick" * quick
     with handle_interrupt(console, INTERRUPTED_MESSAGE):
         render = partial(comparison_files, command=command)

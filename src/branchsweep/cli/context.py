@@ -21,6 +21,7 @@ from branchsweep.errors import DeprecatedKeyWarning, UserError
 if TYPE_CHECKING:
     from branchsweep.config.experiment import Experiment
     from branchsweep.config.sections.workers import Workers
+    from branchsweep.config.yaml.overrides import OptionValue
     from branchsweep.workflows.session import Session
 
 
@@ -65,14 +66,23 @@ def handle_interrupt(console: Console, message: str) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from interrupt
 
 
-def all_overrides(overrides: list[str] | None, trials: int | None, seed: int | None) -> list[str]:
+def all_overrides(overrides: list[str] | None, trials: int | None, seed: int | None) -> list[str | OptionValue]:
     """Overrides of `--set`, and those that have an option of their own."""
-    given = list(overrides or [])
-    if trials is not None:
-        given.append(f"search.trials={trials}")
-    if seed is not None:
-        given.append(f"seed={seed}")
-    return given
+    from branchsweep.config.yaml.overrides import OptionValue
+
+    given = [("--trials", "search.trials", trials), ("--seed", "seed", seed)]
+    return [*(overrides or []), *(OptionValue(option, key, value) for option, key, value in given if value is not None)]
+
+
+def require_other_file(output: Path, *read: Path | None) -> None:
+    """Check that an output file is none of those that the command reads.
+
+    Raises:
+        UserError: It is one, perhaps by another name.
+    """
+    for file in filter(None, read):
+        if output.exists() and file.exists() and output.samefile(file):
+            raise UserError(f"is the file that is read ({file}); name another path", str(output))
 
 
 def resolve_workers(given: str | None, experiment: Experiment | None = None) -> Workers | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from branchsweep.cli.context import require_parent_folder
+from branchsweep.cli.context import require_other_file, require_parent_folder
 from branchsweep.cli.help_texts import EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
 from branchsweep.cli.options import AsJson, Model, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_json
@@ -52,6 +52,7 @@ def predict(
     from branchsweep.runtime import silence_stderr
     from branchsweep.tracking.open import load_predictor
 
+    require_other_file(output, table)
     predictor = load_predictor(model, tracking_uri)
     console = LiteralConsole(stderr=True)
     as_written = output.suffix.lower() == ".csv"

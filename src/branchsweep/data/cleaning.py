@@ -16,6 +16,13 @@ from branchsweep.data.dataset import Positions
 from branchsweep.errors import DataError
 from branchsweep.types import Floats
 
+LARGEST_VALUE = 1e100
+"""The bound of values, so that sums of their squares do not overflow."""
+
+SMALLEST_SPREAD = 1e-14
+"""The least that a column may vary by, unless it is constant: less counts as constant to scikit-learn's scalers."""
+
+_ROUNDING = 1e-12  # of the largest value, by which a column may vary that is constant but for rounding
 _FEWEST_PARTIAL = 5
 _PARTIAL_SHARE = 0.2  # of the rows, from which heads without a target are pointed out
 
@@ -70,6 +77,29 @@ def first_equal_rows(values: Floats) -> Positions:
         _, index, group = np.unique(values[repeated] + 0.0, axis=0, return_index=True, return_inverse=True)
         first[repeated] = repeated[index[group.reshape(-1)]]
     return first
+
+
+def check_magnitudes(columns: Sequence[str], values: Floats, where: str) -> None:
+    """Check that the columns can be scaled and computed with.
+
+    Args:
+        columns: The names of all columns, in order.
+        values: `(rows, columns)`.
+        where: The table, for messages.
+
+    Raises:
+        DataError: A value is too large, or a column varies too little, though it varies.
+    """
+    for name, column in zip(columns, values.T, strict=True):
+        low, high = float(column.min()), float(column.max())
+        largest, spread = max(-low, high), high - low
+        if largest > LARGEST_VALUE:
+            problem = f"has values up to {largest:g}, expected at most {LARGEST_VALUE:g}"
+        elif _ROUNDING * largest < spread < SMALLEST_SPREAD:
+            problem = f"varies by {spread:g} ({low:g} to {high:g}), expected at least {SMALLEST_SPREAD:g}"
+        else:
+            continue
+        raise DataError(f"column '{name}' {problem}; choose another unit for it: multiply it by a power of ten", where)
 
 
 def check_constants(columns: Sequence[str], values: Floats, targets: Sequence[str], where: str) -> list[str]:

@@ -14,7 +14,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE
 from branchsweep.data import power_plant
 from branchsweep.data.built_in_table import read_power_plant_table, sheet_of
-from branchsweep.data.cleaning import check_constants, clean_rows, column_keys
+from branchsweep.data.cleaning import check_constants, check_magnitudes, clean_rows, column_keys
 from branchsweep.data.columns import require_columns
 from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
@@ -59,6 +59,7 @@ def load_dataset(
     rows = clean_rows(experiment, table.frame, table.location)
     values = rows.values
     check_sizes(experiment, len(values), table.location, rows.partial_targets)
+    check_magnitudes(columns, values, table.location)
     constant_warnings = check_constants(columns, values, targets, table.location)
     y = values[:, len(inputs) :].copy()
     guesses = code_warnings(columns, values)

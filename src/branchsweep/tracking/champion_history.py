@@ -123,6 +123,14 @@ def champion_changed_message(model: str, version: int, champion: Champion | None
     )
 
 
+def lost_alias_message(model: str, alias: str, version: int) -> str:
+    """The sentence about an alias of a registered model that is on no version, with what to do."""
+    return (
+        f"the alias {alias} of '{model}' is on version {version}, which does not exist (was it deleted?): set it on another "
+        "version in MLflow, or promote a trial (branchsweep promote)"
+    )
+
+
 def version_files(candidate: ModelCandidate, decision: PromotionDecision) -> dict[str, str]:
     """The text files that are kept with a version, by name: the candidate's, its sweep's experiment, and the evidence."""
     evidence = json.dumps(dict(decision.evidence), indent=2, ensure_ascii=False)

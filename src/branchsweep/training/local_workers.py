@@ -230,19 +230,18 @@ class LocalWorkers:
 
     def _ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The result of a function in a worker; if the worker is lost, in the one that replaces it."""
-        losses: Counter[int] = Counter()
-        while True:
-            future = _submit(self._workers[0], function, *arguments)
+        for _ in range(1 + MAX_LOSSES):
+            self._replace_lost({}, PopulationQueue(), Counter())  # the worker may have died while it was idle
+            worker = self._workers[0]
+            future = _submit(worker, function, *arguments)
             while not future.done():
                 wait([future], POLL_SECONDS)
-                if any(worker.index == 0 for worker in self._replace_lost({}, PopulationQueue(), losses)):
-                    losses[0] += 1
-                    if losses[0] > MAX_LOSSES:
-                        raise BackendError(f"{losses[0]} workers were lost over the same model: {LOSS_ADVICE}")
+                if worker in self._replace_lost({}, PopulationQueue(), Counter()):
                     break
             else:
-                with suppress(BrokenProcessPool):  # it died as it finished: seen, and replaced, at the next poll
+                with suppress(BrokenProcessPool):  # it died as it finished, which is seen before the next try
                     return future.result()
+        raise BackendError(f"{1 + MAX_LOSSES} workers were lost over the same model: {LOSS_ADVICE}")
 
     def _new_worker(self, index: int) -> _Worker:
         """Worker `index` with a new process, which imports TensorFlow while the parent asks the driver for trials."""
@@ -306,8 +305,8 @@ class LocalWorkers:
             worker.beats, worker.silent = beats, 0.0
         else:
             worker.silent += min(time.monotonic() - self._polled, MAX_STEP_SECONDS)
-        if worker.process is not None and not worker.process.is_alive():
-            return f"has died ({_exit_reason(worker.process.exitcode)})"
+        if worker.process is None or not worker.process.is_alive():  # none: it had died before it was seen
+            return f"has died ({_exit_reason(worker.process.exitcode if worker.process else None)})"
         is_starting = not worker.counters[STARTED] and not _is_stopped(worker)
         if worker.silent > (START_SECONDS if is_starting else SILENT_SECONDS):
             return f"has not answered for {worker.silent:.0f} s"

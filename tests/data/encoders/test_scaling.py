@@ -65,3 +65,13 @@ def test_a_repeated_extreme_is_scaled_to_the_middle_of_its_quantiles() -> None:
     assert scaled[0, 0] == pytest.approx(-0.967, abs=0.005)  # the normal quantile of 1/6
     scaled_by_scikit_learn = transformer("quantile", 3000).fit(training).transform(np.zeros((1, 1)))
     assert scaled_by_scikit_learn[0, 0] == pytest.approx(-5.2, abs=0.001)
+
+
+@pytest.mark.parametrize("factor", [1e-14, 1e98])
+@pytest.mark.parametrize("kind", ["min_max", "standard", "quantile"])
+def test_a_column_is_scaled_alike_in_every_unit(kind: str, factor: float) -> None:
+    values = np.random.default_rng(0).normal(size=(50, 1))
+    encoder = encoder_kind(kind).fit(values * factor, values)
+    np.testing.assert_allclose(
+        encoder.transform(values * factor), encoder_kind(kind).fit(values, values).transform(values), rtol=1e-9, atol=1e-12
+    )

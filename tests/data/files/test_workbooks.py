@@ -141,8 +141,20 @@ def test_a_chart_sheet_is_no_sheet_of_cells(tmp_path: Path) -> None:
     for row in ROWS:
         book.active.append(row)
     book.create_chartsheet("Chart", 0).add_chart(BarChart())
+    book.create_chartsheet("Chart without a drawing", 0)
     book.save(tmp_path / "t.xlsx")
-    assert len(read(tmp_path / "t.xlsx").frame) == 3
+    assert len(read(tmp_path / "t.xlsx").frame) == len(read(tmp_path / "t.xlsx", 0).frame) == 3
+    assert sheet_named(tmp_path / "t.xlsx", "0") == 0
+    message = error_of(tmp_path / "t.xlsx", "Chart")
+    assert "is a chart" in message and message.endswith("are Sheet")
+
+
+def test_a_workbook_of_charts_alone_has_no_table(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.create_chartsheet("Chart").add_chart(BarChart())
+    book.remove(book.active)
+    book.save(tmp_path / "t.xlsx")
+    assert "no sheet of cells" in error_of(tmp_path / "t.xlsx")
 
 
 def test_a_sheet_is_named_by_its_name_first_and_then_by_its_position(tmp_path: Path) -> None:

@@ -24,19 +24,19 @@ from branchsweep.config.yaml.deprecated_keys import rename_deprecated_keys
 from branchsweep.config.yaml.document_validation import raise_mistakes, validate_document
 from branchsweep.config.yaml.file_paths import display_path
 from branchsweep.config.yaml.messages import ConfigMistake
-from branchsweep.config.yaml.overrides import apply_override
+from branchsweep.config.yaml.overrides import OptionValue, apply_override
 from branchsweep.config.yaml.shorthands import resolve_experiment, resolve_shorthand
 from branchsweep.config.yaml.yaml_document import Document
 from branchsweep.config.yaml.yaml_parser import read_document
 from branchsweep.errors import ConfigError
 
 
-def load_experiment(file: Path, overrides: Sequence[str] = ()) -> Experiment:
+def load_experiment(file: Path, overrides: Sequence[str | OptionValue] = ()) -> Experiment:
     """The experiment in a YAML file.
 
     Args:
         file: The file. Paths in it are looked up from its folder, then from the working directory.
-        overrides: `key=value` each, written over the file's values, in their order.
+        overrides: `key=value` each, or options that stand for keys, written over the file's values, in their order.
 
     Raises:
         ConfigError: Everything that is wrong, one line per mistake, each with its file and line.
@@ -57,13 +57,14 @@ def load_experiment(file: Path, overrides: Sequence[str] = ()) -> Experiment:
     return validate_document(Experiment, document, resolve_experiment(document, (), folder))
 
 
-def load_comparison(file: Path, overrides: Sequence[str] = ()) -> Comparison:
+def load_comparison(file: Path, overrides: Sequence[str | OptionValue] = ()) -> Comparison:
     """The comparison in a YAML file.
 
     Args:
         file: The file. Paths in it are looked up from its folder, then from the working directory; those in an experiment that
             it names, from the experiment's folder first.
-        overrides: `key=value` each, written over the files' values, in their order (`experiment.fit.epochs=20`).
+        overrides: `key=value` each, or options that stand for keys, written over the files' values, in their order
+            (`experiment.fit.epochs=20`).
 
     Raises:
         ConfigError: Everything that is wrong in it and in the experiments that it names, one line per mistake, each with its

@@ -8,6 +8,7 @@ Whether a new key may stand there is checked by the models, as it is for a key i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from branchsweep.config.addresses import Address
 from branchsweep.config.config_model import KeyPath
@@ -21,23 +22,42 @@ ResolvePath = Callable[[Sequence[str]], None]
 """Replaces the shorthands on the path of a key into the document by what they stand for (`table: ccpp`, a path as `space`)."""
 
 
-def apply_override(document: Document, override: str, root: RootModel, resolve_path: ResolvePath) -> None:
+@dataclass(frozen=True, slots=True)
+class OptionValue:
+    """The value of an option that stands for a key, such as `--seed 5`.
+
+    Args:
+        option: By which messages name it.
+        key: As of `--set`.
+        value: What was given.
+    """
+
+    option: str
+    key: str
+    value: int
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"
+
+
+def apply_override(document: Document, override: str | OptionValue, root: RootModel, resolve_path: ResolvePath) -> None:
     """Write the value of `key=value` at the path of its key.
 
     Args:
         document: Changed in place.
-        override: `key=value`, the value in YAML.
+        override: `key=value`, the value in YAML; or an option that stands for a key.
         root: The model of the file.
         resolve_path: Called with the parts of the key, so that what they name is there.
 
     Raises:
         ConfigError: There is no `=`, the value is not YAML, or there is nothing at the key's path.
     """
-    key, equals, text = override.partition("=")
-    source = f"--set {key}{equals}{Address(text)}"  # the value may be an address with a password
+    key, equals, text = str(override).partition("=")
+    shown = f"{key}{equals}{Address(text)}"  # the value may be an address with a password
+    source = f"{override.option} {text}" if isinstance(override, OptionValue) else f"--set {shown}"
     parts = rename_deprecated_key(key.strip().split("."), source)
     if not equals or not all(parts):
-        raise ConfigError(f"got '{Address(override)}', expected key=value, such as search.trials=8", where="--set")
+        raise ConfigError(f"got '{shown}', expected key=value, such as search.trials=8", where="--set")
     value, locations = parse_yaml(text, source, has_lines=False)
     if len(parts) > 1:
         resolve_path(parts)

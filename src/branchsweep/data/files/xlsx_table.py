@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openpyxl
 import pandas as pd
+from openpyxl.chartsheet import Chartsheet
+from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils import get_column_letter
 
 from branchsweep.data.columns import column_name
@@ -63,6 +64,9 @@ def read_xlsx(path: Path, sheet: str | int | None, selection: ColumnSelection, w
     """
     with _workbook(path) as workbook:
         names = [worksheet.title for worksheet in workbook.worksheets]
+        if isinstance(sheet, str) and sheet in workbook.sheetnames and sheet not in names:
+            message = f"sheet {sheet!r} is a chart, and has no cells; the sheets with cells are {', '.join(names)}"
+            raise DataError(message, str(path))
         worksheet = workbook[_chosen_sheet(names, sheet, path)]
         try:
             table = _read_sheet(worksheet, selection, where)
@@ -108,12 +112,21 @@ class _Sheet:
     warnings: tuple[str, ...]
 
 
+class _Reader(ExcelReader):  # type: ignore[misc]  # openpyxl has no types
+    """Reads a workbook, but no charts: a sheet that is one has a name and nothing else, however broken it is."""
+
+    def read_chartsheet(self, sheet: Any, _relation: Any) -> None:
+        self.wb._add_sheet(Chartsheet(parent=self.wb, title=sheet.name))  # noqa: SLF001  # as the method of openpyxl does
+
+
 @contextmanager
 def _workbook(path: Path, formulas: bool = False) -> Iterator[Any]:
     """A workbook, whose sheets are read row by row; with formulas instead of their values where these are asked for."""
     _check_archive(path)
     with path.open("rb") as file:  # which is closed here where openpyxl ends with an error, or in the middle of a sheet
-        yield openpyxl.load_workbook(file, read_only=True, data_only=not formulas, keep_links=False)
+        reader = _Reader(file, read_only=True, data_only=not formulas, keep_links=False)
+        reader.read()
+        yield reader.wb
 
 
 def _check_archive(path: Path) -> None:

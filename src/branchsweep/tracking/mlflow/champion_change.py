@@ -79,7 +79,16 @@ class ModelState:
 
     @property
     def aliases(self) -> Mapping[str, int]:
-        """The versions by alias."""
+        """The versions by alias; without aliases on versions that do not exist."""
+        return {alias: number for alias, number in self._all_aliases.items() if number in self.numbers}
+
+    @property
+    def lost_aliases(self) -> Mapping[str, int]:
+        """The aliases on versions that do not exist."""
+        return {alias: number for alias, number in self._all_aliases.items() if number not in self.numbers}
+
+    @property
+    def _all_aliases(self) -> Mapping[str, int]:
         return {alias: int(number) for alias, number in self.registered.aliases.items()}
 
     @property
@@ -112,7 +121,12 @@ class ModelState:
 
     @property
     def problem(self) -> str:
-        """What is written on the model about its champions, but cannot be read, as a sentence; empty where it can."""
+        """What of the model's champions cannot be read, and which aliases are on no version, as sentences; empty if none."""
+        lost = [champion_history.lost_alias_message(self.registered.name, *alias) for alias in self.lost_aliases.items()]
+        return " ".join(filter(None, [self._unreadable, *(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in lost)]))
+
+    @property
+    def _unreadable(self) -> str:
         remedy = "What is shown follows from the versions; the next promotion or rollback writes it down anew."
         try:
             with serialization.naming_record(f"the champions of '{self.registered.name}'", remedy):

@@ -26,9 +26,7 @@ from branchsweep.errors import MALFORMED, DataError, TrackingError, UnreadableRe
 from branchsweep.models import serving
 from branchsweep.models.encoder_files import add_encoder_files
 from branchsweep.runtime import temporary_folder
-from branchsweep.tracking.champion_history import (
-    CHAMPION,
-)
+from branchsweep.tracking.champion_history import CHAMPION, lost_alias_message
 from branchsweep.tracking.mlflow.connection import connect, download_files
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.store import PAGE
@@ -240,8 +238,11 @@ def model_location(client: MlflowClient, model_uri: str, uri: Address) -> str:
     aliases = {alias: str(number) for alias, number in models[name].aliases.items()}
     requested = aliases.get(which[1:], "") if which.startswith("@") else which
     versions = {str(found.version) for found in client.search_model_versions(f"name = '{name}'")}
+    if which.startswith("@") and requested and requested not in versions:
+        raise TrackingError(lost_alias_message(name, which[1:], int(requested)))
     if requested not in versions:
-        known = ", ".join([*(f"@{alias}" for alias in aliases), *sorted(versions, key=int)])
+        usable = [f"@{alias}" for alias, number in aliases.items() if number in versions]
+        known = ", ".join([*usable, *sorted(versions, key=int)])
         raise TrackingError(f"there is no {model_uri}; of '{name}' there are {known}")
     return str(client.get_model_version_download_uri(name, requested))
 

@@ -168,6 +168,8 @@ class MlflowRegistry:
     def _rollback_change(self, model: str, state: ModelState) -> ChampionChange:
         """What a rollback changes."""
         champion, target = state.aliases.get(CHAMPION), state.aliases.get(PREVIOUS)
+        if champion is None and CHAMPION in state.lost_aliases:
+            raise TrackingError(champion_history.lost_alias_message(model, CHAMPION, state.lost_aliases[CHAMPION]))
         if champion is None:
             raise TrackingError(f"'{model}' has no champion, so there is nothing to roll back")
         if target in {None, champion}:  # of a store that was older than this alias

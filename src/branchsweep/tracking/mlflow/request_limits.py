@@ -1,9 +1,9 @@
 """How long MLflow's client may wait for a server.
 
-MLflow reads its limits from the environment: how long an answer may be silent, and how often a request is repeated. Two limits
-are missing there. A server may send a byte now and then for hours: here the limit is on the whole answer. And a server may say
-`Retry-After: 600`, which MLflow obeys without a word: here it does not. Besides, MLflow does not read the answer to an upload:
-here it is read.
+MLflow reads its limits from the environment: how long an answer may be silent, and how often a request is repeated. Three
+limits are missing there. A server may send a byte now and then for hours: here the limit is on the whole answer. It may send
+an answer without end: here reading stops at `MOST_BYTES`. And a server may say `Retry-After: 600`, which MLflow obeys without a
+word: here it does not. Besides, MLflow does not read the answer to an upload: here it is read.
 
 MLflow offers no way to give its sessions an adapter, so the name that it makes them with stands for another class, in the whole
 process. That class acts as MLflow's own, except while a call of this package is under way (`limited_requests`): MLflow's pools
@@ -40,6 +40,9 @@ LIMITS = {
 With MLflow's, it would be silent for four minutes. Here the caller waits for a server that is unavailable, and tells the user
 (`retries`).
 """
+
+MOST_BYTES = 64 << 20
+"""The size of an answer, at most, unpacked; files are downloaded in pieces, and may be larger."""
 
 LEAST_BYTES_PER_SECOND = 10_000
 """A large answer may take longer than the limit, as long as it comes at this rate."""
@@ -147,8 +150,10 @@ class _LimitedAdapter(request_utils.TCPKeepAliveHTTPAdapter):
         super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]  # MLflow's
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        response = super().send(request, *args, **kwargs)
+    def send(self, request: requests.PreparedRequest, stream: bool = False, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super().send(request, stream, *args, **kwargs)
+        if not stream:
+            _read(response)
         if request.method == "PUT" and response.ok:
             _check_upload(response, UPLOADS in str(request.url))
         return response
@@ -174,6 +179,22 @@ class _SwitchingAdapter(request_utils.TCPKeepAliveHTTPAdapter):
     def close(self) -> None:
         self._limited.close()
         super().close()
+
+
+def _read(response: requests.Response) -> None:
+    """Read an answer that is wanted as a whole, as requests does afterwards, but no more than `MOST_BYTES`.
+
+    Raises:
+        ContentDecodingError: There is more.
+    """
+    parts, size = [], 0
+    for part in response.iter_content(1 << 16):
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
+            response.close()
+            raise requests.exceptions.ContentDecodingError(f"the answer has more than {MOST_BYTES >> 20} MiB")
+    response._content = b"".join(parts)  # noqa: SLF001  # where requests keeps it
 
 
 def _check_upload(response: requests.Response, is_of_mlflow: bool) -> None:
