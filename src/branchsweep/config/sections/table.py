@@ -30,12 +30,6 @@ MAX_SHEET = 10_000
 """The highest position of a sheet."""
 
 
-def _allow_all_columns(schema: dict[str, Any]) -> None:
-    """Says in the JSON Schema of the inputs that `*` stands for all columns."""
-    names = {key: schema.pop(key) for key in ("type", "items", "minItems", "maxItems") if key in schema}
-    schema["anyOf"] = [names, {"const": ALL_OTHER_COLUMNS}]
-
-
 class Table(ConfigModel):
     """Where the rows come from and which columns the network reads."""
 
@@ -51,7 +45,6 @@ class Table(ConfigModel):
         min_length=1,
         max_length=MAX_INPUTS,
         description="The input columns, in the order the network reads them; '*' for all columns that no head predicts.",
-        json_schema_extra=_allow_all_columns,
     )
     exclude: list[Annotated[str, Field(max_length=SHORT_TEXT)]] = Field(
         default_factory=list, max_length=MAX_INPUTS, description="Columns that are no inputs, where inputs is '*'."

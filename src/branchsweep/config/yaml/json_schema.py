@@ -15,7 +15,7 @@ from branchsweep.config.hyperparameters import HYPERPARAMETERS, Hyperparameter
 from branchsweep.config.sections.driver_options import DRIVERS
 from branchsweep.config.sections.search import RENAMED_KEYS
 from branchsweep.config.sections.search_space import SearchSpace
-from branchsweep.config.sections.table import POWER_PLANT_TABLE
+from branchsweep.config.sections.table import ALL_OTHER_COLUMNS, POWER_PLANT_TABLE
 from branchsweep.config.sections.training import NO_PRUNING
 from branchsweep.config.yaml.schema_lookup import RootModel, Schema
 
@@ -107,6 +107,9 @@ def _allow_shorthands(experiment: Schema, definitions: Schema) -> None:
     properties = experiment["properties"]
     table = definitions["Table"]
     table["required"] = ["source"]
+    inputs = table["properties"]["inputs"]
+    names = {key: inputs.pop(key) for key in ("type", "items", "minItems", "maxItems")}
+    inputs["anyOf"] = [names, {"const": ALL_OTHER_COLUMNS, "description": "All columns that no head predicts."}]
     table |= {"if": {"properties": {"source": {"const": POWER_PLANT_TABLE}}}, "else": {"required": ["inputs"]}}
     properties["table"] = {
         "description": properties["table"]["description"],
