@@ -103,7 +103,7 @@ def _table(result: SweepSummary, heads: Sequence[str], best: Sequence[Result], l
         yield f"| {f' | {GAP}'.join(cells)} |"
     yield ""
     metric = label(result.metric)
-    yield f"Validation {metric} in the search, optimistic for the best of many trials; confirmed: new seeds on new folds."
+    yield f"Validation {metric} in the search, with selection bias (the best of many); confirmed: new seeds on new folds."
 
 
 def _promotion(result: SweepSummary, links: TrackingLinks) -> list[str]:

@@ -56,8 +56,8 @@ def model_card_lines(model: DescribedModel) -> Iterator[str]:
         ]
         yield f"| {' | '.join(cells)} |"
     yield ""
-    yield "Searched: on the validation rows of the search; optimistic, as it is the best of many. Confirmed: with new seeds on"
-    yield "new folds. Test: on rows that neither training nor any choice has used."
+    yield "Searched: on the validation rows of the search, with selection bias, for it is the best of many. Confirmed: with new"
+    yield "seeds on new folds. Test: on rows that neither training nor any choice has used."
     yield ""
     yield f"{'Promoted to champion' if model.decision.promote else 'Not promoted'}: {escape_markdown(model.decision.because)}."
     yield ""

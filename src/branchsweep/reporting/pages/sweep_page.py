@@ -58,6 +58,7 @@ def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_p
         synthetic=_synthetic_data(report),
         facts=_facts(report),
         elapsed=_elapsed_sentence(report),
+        test_evaluations=result.test_evaluations,
         warnings=[*result.unmet_constraints, *result.collapses],
         heads=list(experiment.heads),
         links=_links(report),
@@ -253,6 +254,7 @@ def _facts(report: SweepReport) -> list[tuple[str, str]]:
         ("confirmed", result.confirmed_counts.replace(" confirmed", "").partition(" (")[0]),
         ("elapsed", format_duration(result.seconds)),
         ("rows", f"{result.data['rows']:,}"),
+        ("test evaluations", f"{result.test_evaluations:,}" if result.test_evaluations else ""),
     ]
 
 

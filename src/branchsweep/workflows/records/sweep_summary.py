@@ -100,7 +100,7 @@ class ConfirmedTrial:
 
     Args:
         trial: Its number.
-        searched: Scores in the search by head, and `mean`: optimistic, for they are the best of many.
+        searched: Scores in the search by head, and `mean`, with their selection bias, for they are the best of many.
         scores: Scores from fresh seeds on fresh folds.
         parameters: Weights and biases.
     """

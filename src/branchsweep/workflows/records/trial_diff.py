@@ -310,4 +310,4 @@ def _notes(first: ComparedTrial, second: ComparedTrial) -> list[str]:
             status, epochs = score.status.value.lower(), score.ended_at or score.epochs
             notes.append(f"{compared.name} {'was pruned' if status == 'pruned' else status} after {epochs:g} epochs.")
     same = first.sweep_id == second.sweep_id
-    return [*notes, *(["Scores by which a search chose are optimistic; the confirmed ones are not."] if same else [])]
+    return [*notes, *(["Scores by which a search chose have a selection bias; the confirmed ones have none."] if same else [])]

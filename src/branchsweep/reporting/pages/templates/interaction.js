@@ -131,6 +131,12 @@
   document.addEventListener("keydown", (event) => event.key === "Escape" && selected !== null && select(selected));
   document.getElementById("how").hidden = !figures.length;
 
+  if (window.top !== window) {
+    // MLflow shows files in a frame from which nothing can be opened
+    const note = " Here, in MLflow's viewer, they do not open: download the page, or go there by the menu at the left.";
+    document.querySelector(".links")?.append(element("span", note, "soft"));
+  }
+
   const measure = (part) => part.classList.toggle("fits", part.scrollWidth <= part.clientWidth + 1);
   const watcher = new ResizeObserver((entries) => entries.forEach(({ target }) => measure(target)));
   document.querySelectorAll(".wide").forEach((part) => watcher.observe(part));

@@ -32,7 +32,7 @@
   function headline(sweep, ended) {
     const best = sweep.best;
     if (!best) return ended ? "No complete trial yet" : "No trial has ended yet";
-    return `Best ${OBJECTIVE} ${sweep.state === "running" ? "so far " : ""}${number(best.objective)}`;
+    return `Best ${OBJECTIVE} ${sweep.state === "finished" ? "of the search" : "so far"}: ${number(best.objective)}`;
   }
 
   function facts(sweep, ended) {
@@ -111,7 +111,8 @@
     at("headline").textContent = headline(sweep, ended);
     const activity = sweep.state === "running" && sweep.progress ? `Now: ${sweep.progress.activity}. ` : "";
     const scores = best ? HEADS.map((head) => `${head} ${number(best.scores[head])}`).join(", ") : "";
-    at("lead").textContent = activity + (best ? `The best is trial ${best.trial} (${scores}): ${params(best)}.` : "");
+    const end = sweep.state === "finished" ? " The report has the final model, which is chosen by confirmed scores." : "";
+    at("lead").textContent = activity + (best ? `The best is trial ${best.trial} (${scores}): ${params(best)}.` : "") + end;
     at("share").value = sweep.state === "finished" ? 1 : ended / Math.max(1, sweep.planned);
     at("facts").replaceChildren(...facts(sweep, ended).map(fact));
     at("report").hidden = sweep.state !== "finished";
