@@ -16,7 +16,7 @@ from rich.text import Text
 
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.errors import CONTROL
-from branchsweep.reporting.text.layout import key_value_table, plain_table
+from branchsweep.reporting.text.layout import KeyValueTable, plain_table
 from branchsweep.reporting.text.literal_console import LiteralConsole
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.reporting.text.score_table import ScoreRow, ScoreTable
@@ -49,7 +49,7 @@ def test_no_control_character_is_printed_wherever_a_name_stands(name: str, width
         name, Text(name), Text.assemble((name, "bold"), name), grid, table_of(name), scores, Panel(name, title=name)
     )
     assert not CONTROL.search(printed(everything, width).replace("\n", ""))
-    assert not CONTROL.search(printed(key_value_table({name: name}), width).replace("\n", ""))
+    assert not CONTROL.search(printed(KeyValueTable({name: name}), width).replace("\n", ""))
 
 
 @quick
@@ -61,7 +61,7 @@ def test_a_row_of_a_table_stays_one_line(name: str) -> None:
 @pytest.mark.parametrize("name", ["[red]x[/]", ":warning:", "\\[", "a [kW]", "[/]"])
 def test_brackets_and_codes_are_shown_as_they_are(name: str) -> None:
     assert printed(name) == f"{name}\n"
-    assert printed(key_value_table({"optimizer": name})).split(maxsplit=1)[1].strip() == name
+    assert printed(KeyValueTable({"optimizer": name})).split(maxsplit=1)[1].strip() == name
 
 
 def test_escapes_have_the_styles_of_their_text_and_rich_colours_a_terminal() -> None:

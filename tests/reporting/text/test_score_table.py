@@ -79,3 +79,17 @@ def test_heads_without_a_score_are_among_the_others() -> None:
 
 def test_a_few_heads_keep_their_order() -> None:
     assert heads_by_rank(["b", "a"], {"a": 1.0, "b": 2.0}) == {"": ["b", "a"]}
+
+
+@pytest.mark.parametrize("width", [44, 50, 60, 70])
+def test_no_cell_and_no_word_of_a_header_is_cut_where_headers_take_several_lines(width: int) -> None:
+    names = ["R²", "RMSE", "MAE", "fold 0, seed 0", "fold 1, seed 0", "rung at epoch 10"]
+    rows = [
+        ScoreRow(name, {"": {"PE": f"0.93{index} ± 0.0015", "V": f"{index}.485 cm Hg"}}) for index, name in enumerate(names)
+    ]
+    lines = lines_at(ScoreTable("", rows, ["PE", "V"], [""], {"PE": 0.9, "V": 0.8}), width)
+    text = "\n".join(lines)
+    assert all(len(line) <= width for line in lines)
+    for index, name in enumerate(names):
+        assert f"0.93{index} ± 0.0015" in text and f"{index}.485 cm Hg" in text
+        assert all(word.rstrip(",") in text for word in name.split())

@@ -15,7 +15,7 @@ from branchsweep.errors import escape_controls
 from branchsweep.reporting.formatting import (
     format_param,
 )
-from branchsweep.reporting.text.layout import INDENT, key_value_table, thousands
+from branchsweep.reporting.text.layout import INDENT, KeyValueTable, thousands
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.training.resources import CPU
 from branchsweep.trial import ParamValue
@@ -111,11 +111,11 @@ def render_search_space_summary(summary: SearchSpaceSummary) -> RenderableType:
     if summary.dimensions:
         parts += [_dimensions(summary.dimensions), Text()]
     if summary.fixed:
-        parts += [Text("fixed", style="bold"), key_value_table(summary.fixed), Text()]
+        parts += [Text("fixed", style="bold"), KeyValueTable(summary.fixed), Text()]
     parts += [Text.assemble(("size  ", "bold"), _size(summary))]
     for number, sample in enumerate(summary.samples, start=1 - sum(bool(sample.known) for sample in summary.samples)):
         parts += [Text(), Text(f"initial trial: {sample.known}" if sample.known else f"sample {number}", style="bold")]
-        parts += [_drawing(sample), key_value_table(sample.params)]
+        parts += [_drawing(sample), KeyValueTable(sample.params)]
     return Group(*parts)
 
 

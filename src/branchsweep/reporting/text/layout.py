@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 
 from branchsweep.reporting.formatting import format_param
@@ -13,6 +16,9 @@ from branchsweep.trial import Params
 
 INDENT = 2
 """Columns by which the drawing of a network is indented."""
+
+UNLIMITED = 10_000
+"""Columns that every table fits in."""
 
 BEST_STYLE = "bold green"
 """Style of the best trial, the finalist and the champion."""
@@ -28,12 +34,30 @@ def thousands(count: int) -> str:
     return f"{count:,}" if count < 10**15 else f"about {Decimal(count):.1e}"  # a float ends at 1.8e308
 
 
-def key_value_table(params: Params) -> Table:
-    """Hyperparameters and their values, in three pairs of columns."""
-    table = Table.grid(padding=(0, 2))
-    for names in _in_columns(list(params), 3):
-        table.add_row(*(cell for name in names for cell in (f"  {name}", format_param(params[name]))))
-    return table
+@dataclass(frozen=True, slots=True)
+class KeyValueTable:
+    """Hyperparameters and their values, in as many of three pairs of columns as the terminal has room for: no name is cut.
+
+    Args:
+        params: The hyperparameters, in order.
+    """
+
+    params: Params
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The widest table that fits."""
+        tables = (self._table(pairs) for pairs in (3, 2))
+        unlimited = options.update(width=UNLIMITED)
+        fitting = (table for table in tables if Measurement.get(console, unlimited, table).maximum <= options.max_width)
+        yield next(fitting, None) or self._table(1)
+
+    def _table(self, pairs: int) -> Table:
+        table = Table.grid(padding=(0, 2))
+        for _ in range(2 * pairs):
+            table.add_column(overflow="fold")
+        for names in _in_columns(list(self.params), pairs):
+            table.add_row(*(cell for name in names for cell in (f"  {name}", format_param(self.params[name]))))
+        return table
 
 
 def _in_columns(names: Sequence[str], columns: int) -> list[Sequence[str]]:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
@@ -96,16 +97,18 @@ class ScoreTable:
             count = len(rest)
             while count > 1 and _needed(self._by_head(title, kind, rest[:count]), console, options).minimum > options.max_width:
                 count -= 1
-            yield self._by_head(title, kind, rest[:count])
+            yield _with_fitting_headers(self._by_head(title, kind, rest[:count]), console, options)
             title, rest = "", rest[count:]
 
     def _by_head(self, title: str, kind: str, rows: Sequence[ScoreRow]) -> Table:
         table = plain_table(title or None)
-        table.add_column("head", no_wrap=True)
+        sections = heads_by_rank(self.heads, self.ranking)
+        names = [*sections, *(head for heads in sections.values() for head in heads)]
+        table.add_column("head", no_wrap=True, min_width=max(map(cell_len, names)))
         for row in rows:
             lines = [line for cell in row.cells[kind].values() for line in cell.splitlines()]
             table.add_column(Text(escape_controls(row.name)), justify="right", min_width=max(map(len, lines), default=1))
-        for section, heads in heads_by_rank(self.heads, self.ranking).items():
+        for section, heads in sections.items():
             if section:
                 table.add_row(Text(section, style="dim"))
             for head in heads:
@@ -147,6 +150,19 @@ def heads_by_rank(heads: Sequence[str], ranking: Mapping[str, float]) -> dict[st
     worst, best = ranked[:EXTREMES], ranked[-EXTREMES:][::-1]
     others = [head for head in heads if head not in {*worst, *best}]
     return {"worst heads": worst, "best heads": best, OTHERS: others}
+
+
+def _with_fitting_headers(table: Table, console: Console, options: ConsoleOptions) -> Table:
+    """The table with headers over as many lines as its width demands: Rich would take the width from the cells as well."""
+    needed = _needed(table, console, options)
+    spare = options.max_width - needed.minimum
+    if needed.maximum > options.max_width:
+        for column in table.columns[1:]:
+            header = Measurement.get(console, options.update(max_width=UNLIMITED), column.header)
+            least = max(column.min_width or 0, header.minimum)
+            wider = max(0, min(spare, header.maximum - least))
+            column.width, spare = least + wider, spare - wider
+    return table
 
 
 def _needed(table: Table, console: Console, options: ConsoleOptions) -> Measurement:

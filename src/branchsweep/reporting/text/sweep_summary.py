@@ -24,7 +24,7 @@ from branchsweep.reporting.formatting import (
     uncapitalized,
 )
 from branchsweep.reporting.importance_columns import importance_columns, shared_column_note
-from branchsweep.reporting.text.layout import BEST_STYLE, key_value_table, plain_table
+from branchsweep.reporting.text.layout import BEST_STYLE, KeyValueTable, plain_table
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
 from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, SweepSummary
@@ -141,11 +141,9 @@ def _confirmation(result: SweepSummary) -> RenderableType:
 
 
 def _best_trial(best: BestTrial) -> RenderableType:
-    table = key_value_table(dict(sorted(best.recipe.items())))
     branches = ", no branches (the heads share all hidden layers)" if best.has_branches is False else ""
-    table.title = Text(f"best: trial {best.trial}, {best.parameters:,} parameters{branches}", style="bold")
-    table.title_justify = "left"
-    return table
+    title = Text(f"best: trial {best.trial}, {best.parameters:,} parameters{branches}", style="bold")
+    return Group(title, KeyValueTable(dict(sorted(best.recipe.items()))))
 
 
 def _baselines(result: SweepSummary, best: BestTrial, heads: Sequence[str]) -> RenderableType:

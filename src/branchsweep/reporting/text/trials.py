@@ -14,7 +14,7 @@ from branchsweep.errors import escape_controls
 from branchsweep.metrics.names import label, other_metrics, score_names
 from branchsweep.reporting.formatting import format_param, format_score, format_score_with_error, status_counts
 from branchsweep.reporting.text import curves
-from branchsweep.reporting.text.layout import INDENT, key_value_table
+from branchsweep.reporting.text.layout import INDENT, KeyValueTable
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
 from branchsweep.trial import Score
@@ -90,9 +90,9 @@ def render_trial_details(details: TrialDetails) -> RenderableType:
     lanes = f"{score.lanes} lane{'s' * (score.lanes != 1)}"
     facts = Text(f"run {details.run_id}; {score.epochs:g} epochs, {score.seconds:.1f} s, {lanes}", style="dim")
     parts: list[RenderableType] = [_title(details), facts, Text()]
-    parts += [Text("chosen by the search", style="bold"), key_value_table(dict(sorted(trial.params.items())))]
+    parts += [Text("chosen by the search", style="bold"), KeyValueTable(dict(sorted(trial.params.items())))]
     if details.fixed:
-        parts += [Text("fixed", style="bold"), key_value_table(dict(sorted(details.fixed.items())))]
+        parts += [Text("fixed", style="bold"), KeyValueTable(dict(sorted(details.fixed.items())))]
     drawing = "\n".join(f"{'':{INDENT}}{line}".rstrip() for line in details.picture)
     parts += [Text(), Text(drawing, no_wrap=True, style="cyan")]
     if score.heads:
