@@ -4,7 +4,8 @@ Read `sweep.py` first: the search (`search_loop.py`; `trial_runner.py` trains th
 `promotion/`, from the confirmation of the best trials to the registry. `train_lanes.py` trains lanes for all of them.
 `comparison/` compares single- with multi-output networks. `context.py` holds what travels together.
 
-`replay.py` trains a recorded trial again, `dry_run.py` says what a sweep would train, with the help of `simulator.py`.
+`replay.py` trains a recorded trial again, `dry_run.py` says what a sweep would train, with the help of `simulator.py`;
+`live_poller.py` reads a sweep that another process runs.
 `records/` is what is kept of sweeps and trials, as others read it; `reporter.py` is the protocol by which a sweep's report is
 written from `sweep_report.py`.
 """

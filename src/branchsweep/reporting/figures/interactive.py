@@ -125,10 +125,11 @@ def _parallel_coordinates(report: SweepReport, results: list[Result]) -> Interac
         )
     status = [float(result.score.is_complete) for result in results]
     axes.append({"label": "status", "values": status, "range": [0, 1], "tickvals": [0, 1], "ticktext": ["pruned", "complete"]})
-    axes += [
-        {"label": f"{score_label(report)} {head}", "values": [max(result.score.by_head[head], low - 1) for result in results]}
-        for head in report.experiment.heads
-    ]
+    for head in report.experiment.heads:
+        scores = [result.score.by_head[head] for result in results]
+        floor, highest = axis_floor(scores), max(scores)
+        limited = [max(score, floor) for score in scores]
+        axes.append({"label": f"{score_label(report)} {head}", "values": limited, "range": [floor, highest]})
     axes.append(
         {
             "label": report.experiment.objective.ranking_metric,

@@ -4,5 +4,5 @@ Read `sweep_record.py` first, recorded when a sweep begins, then `sweep_summary.
 the trials, chosen by `trial_filter.py`; `trial_details.py` is one of them with all that is recorded of it. `recorded_params.py`
 checks that they can be trained. `trial_json.py` and `sweep_summary_json.py` are the forms in which commands print them for
 programs. `report_tables.py` writes and reads the tables beside a report; `replay_result.py` compares a replayed trial with the
-recorded one.
+recorded one. `live_sweep.py` is a sweep at a moment while it runs.
 """
