@@ -32,7 +32,6 @@ from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.errors import DataError, TrackingError
 from branchsweep.models import serving
 from branchsweep.tracking.champion_history import ChampionTenure, RollbackResult
-from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.mlflow.champion_change import ChampionChanger
 from branchsweep.tracking.mlflow.model import download_model, load_predictor
 from branchsweep.tracking.mlflow.registry import MlflowRegistry, open_registry
@@ -205,18 +204,21 @@ def test_a_version_has_tags_of_its_sweep_and_trial(mlflow_store: Address, tmp_pa
     assert version.tags == {
         "branchsweep.sweep": tracker.run_id,
         "branchsweep.trial": "7",
-        "branchsweep.params": serialization.exact_params(example_result(7).trial),
         "branchsweep.value": repr(example_result(7).score.value),
         "branchsweep.rule": "mean_r2",
-        "branchsweep.data_digest": "table-1",
-        "branchsweep.split_digest": "split-1",
         "branchsweep.because": PROMOTED.because,
         "branchsweep.cause": "better",
         "branchsweep.crowned": "true",
         "branchsweep.test_r2/PE": "0.9375",
         "branchsweep.test_r2/mean": "0.875",
-        "branchsweep.test_rmse/PE": "4.25",
     }
+    with tracker.tracking.registry.model_files("plant", 1) as folder:
+        assert json.loads((folder / "evidence.json").read_text(encoding="utf-8"))["candidate"] == {
+            "params": example_result(7).trial.params,
+            "data_digest": "table-1",
+            "split_digest": "split-1",
+            "test": {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25},
+        }
     assert version.run_id == tracker.run_id
     assert version.description == PROMOTED.because
     parent = client.get_run(tracker.run_id)
@@ -409,7 +411,7 @@ class TestChampionHistory:
             (1, ["previous"], 0, PROMOTED.because),
         ]
         assert {version.sweep for version in history.versions} == {tracker.run_id}
-        assert history.versions[0].test == {"test_r2/PE": 0.9375, "test_r2/mean": 0.875, "test_rmse/PE": 4.25}
+        assert history.versions[0].test == {"test_r2/PE": 0.9375, "test_r2/mean": 0.875}
         first, last = history.tenures
         assert (first.version, last.version, last.until) == (1, 3, None)
         assert first.until == last.since
@@ -550,7 +552,8 @@ class TestModelFiles:
         client = client_of(mlflow_store)
         version = client.get_model_version_by_alias("plant", "champion")
         assert version.description == f"{PROMOTED.because}\n\n{card}".strip()
-        assert json.loads(version.tags["branchsweep.evidence"]) == evidence
+        with tracker.tracking.registry.model_files("plant", 1) as folder:
+            assert json.loads((folder / "evidence.json").read_text(encoding="utf-8")).items() >= evidence.items()
         run = client.get_run(tracker.run_id)
         assert run.outputs is not None
         (output,) = run.outputs.model_outputs
@@ -563,6 +566,17 @@ class TestModelFiles:
                 load_predictor("models:/plant@champion", mlflow_store)(RAW),
                 check_exact=True,
             )
+
+    @pytest.mark.parametrize("text", ["{}", "[]", "{", '{"candidate": 1}', '{"candidate": {"params": 1}}', None])
+    def test_edited_evidence_is_named_in_one_message(self, mlflow_store: Address, tmp_path: Path, text: str | None) -> None:
+        tracking = MlflowTracker.open(sweep_record(), mlflow_store).tracking
+        register(tracking, Network(tmp_path / "model").candidate("plant"), PROMOTED)
+        (file,) = (tmp_path / "mlruns").rglob("evidence.json")
+        file.unlink() if text is None else file.write_text(text, encoding="utf-8")
+        with pytest.raises(TrackingError) as caught:
+            tracking.registry.champion("plant")
+        assert "plant" in str(caught.value) and len(str(caught.value).splitlines()) == 1
+        assert open_registry(mlflow_store).history("plant").versions[0].because == PROMOTED.because
 
     def test_texts_too_long_for_the_registry_are_in_the_files(self, mlflow_store: Address, tmp_path: Path) -> None:
         tracker = MlflowTracker.open(sweep_record(), mlflow_store)

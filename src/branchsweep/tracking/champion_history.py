@@ -10,9 +10,13 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from branchsweep.config.codec import to_public_json
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
+
+EVIDENCE, CANDIDATE = "evidence.json", "candidate"
+"""The file of a version with the evidence of the decision, and its key for what the version was made from."""
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 """The aliases: of the champion, of the version that was last not promoted or rolled back, and of what a rollback restores."""
@@ -133,8 +137,18 @@ def lost_alias_message(model: str, alias: str, version: int) -> str:
 
 def version_files(candidate: ModelCandidate, decision: PromotionDecision) -> dict[str, str]:
     """The text files that are kept with a version, by name: the candidate's, its sweep's experiment, and the evidence."""
-    evidence = json.dumps(dict(decision.evidence), indent=2, ensure_ascii=False)
-    return {"experiment.yaml": candidate.experiment_yaml, "evidence.json": evidence, **candidate.files}
+    evidence = json.dumps({**decision.evidence, CANDIDATE: candidate_facts(candidate)}, indent=2, ensure_ascii=False)
+    return {"experiment.yaml": candidate.experiment_yaml, EVIDENCE: evidence, **candidate.files}
+
+
+def candidate_facts(candidate: ModelCandidate) -> dict[str, Any]:
+    """What a version is made from, as JSON data: its params, the digests of its table and split, all its test metrics."""
+    return {
+        "params": dict(candidate.result.trial.params),
+        "data_digest": candidate.data_digest,
+        "split_digest": candidate.split_digest,
+        "test": dict(candidate.test),
+    }
 
 
 def utc_now() -> str:

@@ -13,6 +13,7 @@ the next one finishes or undoes what was begun.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -51,7 +52,11 @@ from branchsweep.tracking.mlflow.model import NETWORK, model_location, no_such_m
 from branchsweep.tracking.mlflow.model_uploads import ModelUploads, is_abandoned, mark_finished
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.mlflow.store import now_in_milliseconds, store_lock
-from branchsweep.tracking.mlflow.version_serialization import champion_from_tags, registered_version
+from branchsweep.tracking.mlflow.version_serialization import (
+    champion_from_tags,
+    is_made_from_elsewhere,
+    registered_version,
+)
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision
 from branchsweep.tracking.tracking_uri import resolve_tracking_uri
 
@@ -85,13 +90,9 @@ class MlflowRegistry:
             TrackingError: The store did not answer.
         """
         with translate_errors(self._uri, f"asking for the champion of '{model}'"):
-            state = self._state(model)
-            if state is not None and (
-                state.change is not None or (state.champion is not None and is_abandoned(state.champion))
-            ):
-                with store_lock(self._uri):
-                    state = self._finish_abandoned(model)
-            return _champion_of(state)
+            state = self._finished_state(model)
+            version = state.champion if state else None
+            return self._with_what_it_is_made_from(version) if version else None
 
     def register(self, candidate: ModelCandidate, decision: PromotionDecision) -> Champion:
         """Register the candidate as a new version, and make it the champion if the decision says so.
@@ -106,23 +107,24 @@ class MlflowRegistry:
             TrackingError: The store refused it, or another version is champion by now than the one that was decided against.
         """
         with translate_errors(self._uri, f"registering '{candidate.model}'"):
-            champion = self.champion(candidate.model)  # finishes what was begun
+            state = self._finished_state(candidate.model)
+            champion = state.champion if state else None
             uploads = ModelUploads(self._client, candidate)
             registered = uploads.registered_version(decision)
             begun = None if registered else uploads.version_to_finish(decision)
             uploads.undo_unfinished(but=begun)
-            if registered is not None and decision.promote and champion == _champion(registered):
-                return champion
+            if registered is not None and decision.promote and champion and champion.version == registered.version:
+                return _made_from(registered, candidate)
             if registered is not None and not decision.promote:
                 self._client.set_registered_model_alias(candidate.model, CHALLENGER, str(registered.version))
-                return _champion(registered)
+                return _made_from(registered, candidate)
             version = uploads.take_over(begun) if begun else self._new_version(uploads, candidate, decision)
             if decision.promote:
                 self._promote(candidate.model, version, decision)
             else:
                 self._client.set_registered_model_alias(candidate.model, CHALLENGER, str(version))
             mark_finished(self._client, self._client.get_model_version(candidate.model, str(version)))
-            return _champion(self._client.get_model_version(candidate.model, str(version)))
+            return _made_from(self._client.get_model_version(candidate.model, str(version)), candidate)
 
     def _new_version(self, uploads: ModelUploads, candidate: ModelCandidate, decision: PromotionDecision) -> int:
         """Upload the candidate and create its version, not promoted yet; returns its number."""
@@ -254,6 +256,31 @@ class MlflowRegistry:
                 return None
             raise
 
+    def _finished_state(self, model: str) -> ModelState | None:
+        """As `_state`, after what a killed process has begun was finished."""
+        state = self._state(model)
+        if state is not None and (state.change is not None or (state.champion is not None and is_abandoned(state.champion))):
+            with store_lock(self._uri):
+                return self._finish_abandoned(model)
+        return state
+
+    def _with_what_it_is_made_from(self, version: ModelVersion) -> Champion:
+        """A version with its params and digests, which are among its tags, or in the file with its evidence."""
+        if not is_made_from_elsewhere(version.tags):
+            return _champion(version)
+        location = self._client.get_model_version_download_uri(version.name, str(version.version))
+        with temporary_folder() as folder:
+            file = Path(download_files(self._client, f"{location.rstrip('/')}/{champion_history.EVIDENCE}", folder))
+            try:
+                made_from = json.loads(file.read_text(encoding="utf-8"))[champion_history.CANDIDATE]
+                return champion_from_tags(version.name, int(version.version), version.tags, made_from)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                message = (
+                    f"{champion_history.EVIDENCE} of version {version.version} of '{version.name}' cannot be read ({error!r}): "
+                    "was it edited? Restore it, or delete the version in MLflow"
+                )
+                raise UnreadableRecordError(message) from error
+
     def _finish_abandoned(self, model: str) -> ModelState:
         """Finish what a killed process has begun; returns the model as it is then."""
         changer = ChampionChanger(self._client, model)
@@ -300,6 +327,11 @@ def _champion_of(state: ModelState | None) -> Champion | None:
 
 def _champion(version: ModelVersion) -> Champion:
     return champion_from_tags(version.name, int(version.version), version.tags)
+
+
+def _made_from(version: ModelVersion, candidate: ModelCandidate) -> Champion:
+    """A version that was made from this candidate."""
+    return champion_from_tags(version.name, int(version.version), version.tags, champion_history.candidate_facts(candidate))
 
 
 def _registered_version(version: ModelVersion, aliases: Sequence[str]) -> RegisteredVersion:

@@ -5,41 +5,45 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from branchsweep.config.codec import from_json
 from branchsweep.config.metric_names import DEFAULT_OBJECTIVE
+from branchsweep.metrics.names import is_test_score
 from branchsweep.tracking.champion_history import RegisteredVersion
 from branchsweep.tracking.mlflow import serialization
 from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionCause, PromotionDecision
 from branchsweep.trial import ParamValue
+
+DIGESTS = ("data_digest", "split_digest")
+"""Fields of a version with digests."""
 
 VERSION_REMEDY = "Restore it in MLflow, or delete the version there."
 """What helps where the tags of a version were changed."""
 
 
 def version_tags(candidate: ModelCandidate, decision: PromotionDecision) -> dict[str, str]:
-    """The tags of a new version; `crowned` says whether it was promoted, which it is not yet."""
+    """The tags of a new version; `crowned` says whether it was promoted, which it is not yet.
+
+    They are what MLflow's page shows: few and short. The rest is in the file `evidence.json`.
+    """
     tags = {
         "sweep": candidate.sweep,
         "trial": str(candidate.result.trial.number),
-        "params": serialization.exact_params(candidate.result.trial),
         "value": repr(candidate.value),
         "rule": candidate.rule,
-        "data_digest": candidate.data_digest,
-        "split_digest": candidate.split_digest,
         "because": decision.because,
         "crowned": "false",
-        **{name: repr(value) for name, value in candidate.test.items()},
+        **{name: repr(value) for name, value in candidate.test.items() if is_test_score(name)},
     }
     if decision.cause:
         tags["cause"] = decision.cause
-    evidence = json.dumps(dict(decision.evidence))
-    if decision.evidence and len(evidence) <= serialization.LONGEST_TAG:  # longer evidence is in evidence.json alone
-        tags["evidence"] = evidence
     return serialization.to_tags(tags)
 
 
-def champion_from_tags(model: str, version: int, tags: Mapping[str, str]) -> Champion:
+def champion_from_tags(
+    model: str, version: int, tags: Mapping[str, str], made_from: Mapping[str, Any] | None = None
+) -> Champion:
     """A version, read back.
 
     Args:
@@ -47,11 +51,16 @@ def champion_from_tags(model: str, version: int, tags: Mapping[str, str]) -> Cha
         version: The version's number.
         tags: All of the version's tags. Values that are missing, as in a version that was not registered by branchsweep,
             are unknown.
+        made_from: What the version was made from, of the file with its evidence (`champion_history.candidate_facts`); None
+            where that was not read, or is among the tags, as in a store of an earlier version.
 
     Raises:
         UnreadableRecordError: They were changed.
     """
     own = serialization.from_tags(tags)
+    if made_from is not None:
+        digests = {name: str(made_from.get(name, "")) for name in DIGESTS}
+        own |= {**digests, "params": json.dumps(made_from.get("params"))}
     with serialization.naming_record(f"version {version} of '{model}'", VERSION_REMEDY):
         value = serialization.parse_tag(own, "value", float, "nan")
         trial = serialization.parse_tag(own, "trial", int, "-1")
@@ -69,6 +78,16 @@ def champion_from_tags(model: str, version: int, tags: Mapping[str, str]) -> Cha
         params=params,
         cause=PromotionCause(own["cause"]) if own.get("cause") in set(PromotionCause) else None,
     )
+
+
+def is_made_from_elsewhere(tags: Mapping[str, str]) -> bool:
+    """Whether what a version was made from is in the file with its evidence, not among its tags.
+
+    Args:
+        tags: All of the version's tags.
+    """
+    own = serialization.from_tags(tags)
+    return "sweep" in own and "params" not in own
 
 
 def registered_version(
