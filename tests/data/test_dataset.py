@@ -760,6 +760,6 @@ def test_a_failed_write_keeps_the_existing_file(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["out.xlsx"]
 
 
-def test_every_kind_of_file_that_is_read_can_be_written() -> None:
-    readers: dict[str, Callable[..., Any]] = dict(tables._READERS)
-    assert list(readers) == list(written_table.WRITERS) == SUFFIXES
+def test_every_kind_of_file_that_is_written_can_be_read() -> None:
+    assert list(written_table.WRITERS) == SUFFIXES
+    assert written_table.WRITERS.keys() <= set(tables.ENDINGS)

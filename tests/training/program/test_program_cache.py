@@ -97,6 +97,19 @@ def test_a_program_without_its_checksum_is_deleted(cached: tuple[Path, list[str]
     assert programs_of(tmp_path) == {}
 
 
+def test_a_program_that_two_processes_wrote_has_the_checksum_of_the_second_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = program_cache._programs_folder(tmp_path)
+    programs.mkdir(parents=True)
+    monkeypatch.setattr(program_cache, "_folders", [programs])
+    for content in (b"by one process", b"by another process"):
+        with program_cache.recorded_checksums():
+            (programs / "a.pb").write_bytes(content)
+    assert program_cache.delete_damaged_programs(tmp_path) == 0
+    assert (programs / "a.pb").read_bytes() == b"by another process"
+
+
 def test_a_cache_folder_set_by_the_user_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(program_cache.FLAGS, f"--tf_xla_something {program_cache.FLAG}=/elsewhere")
     program_cache.use_cache_folder(tmp_path)

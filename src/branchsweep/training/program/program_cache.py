@@ -65,12 +65,15 @@ def used_folder() -> Path | None:
 
 @contextmanager
 def recorded_checksums() -> Iterator[None]:
-    """In this context a program may be compiled; at its end the new files get their checksums."""
+    """In this context a program may be compiled; at its end the new files get their checksums.
+
+    Two processes may compile the same program at the same time: then the second one writes the file again, with other bytes.
+    """
     yield
     for folder in _folders:
         with suppress(OSError):  # a full disk: the next process deletes what has no checksum
             for file in _programs(folder):
-                if not _checksum_file(file).exists():
+                if not _is_recorded(file):
                     draft = file.with_name(f"{file.name}.{os.getpid()}{_CHECKSUM}")  # no other process may read a part of it
                     draft.write_text(_checksum(file), encoding="ascii")
                     draft.replace(_checksum_file(file))
@@ -86,6 +89,12 @@ def _programs(folder: Path) -> list[Path]:
 
 def _checksum_file(program: Path) -> Path:
     return program.with_name(program.name + _CHECKSUM)
+
+
+def _is_recorded(program: Path) -> bool:
+    """Whether there is a checksum that was written after the program."""
+    checksum = _checksum_file(program)
+    return checksum.exists() and checksum.stat().st_mtime_ns > program.stat().st_mtime_ns
 
 
 def _checksum(program: Path) -> str:
