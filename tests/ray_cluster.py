@@ -19,7 +19,11 @@ import branchsweep
 from branchsweep.config.sections.workers import RayWorkersConfig
 from servers import free_port
 
-RAY_IS_MISSING = "" if importlib.util.find_spec("ray") else "NOTHING WAS TRAINED ON A CLUSTER: ray is not installed"
+_RAY = importlib.util.find_spec("ray")
+
+RAY_IS_MISSING = (
+    "" if _RAY and _RAY.origin else "NOTHING WAS TRAINED ON A CLUSTER: ray is not installed"
+)  # not the tests' folder
 """Why tests on a cluster are skipped; empty where they are not."""
 
 STARTED = "Ray runtime started."

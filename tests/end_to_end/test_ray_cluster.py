@@ -26,7 +26,7 @@ from branchsweep.training.local_workers import LocalWorkers
 from branchsweep.training.population import Population, PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import Trainer, WorkerCallbacks, WorkerStatus
-from branchsweep.training.resources import CPU, Device, Resources
+from branchsweep.training.resources import Resources
 from branchsweep.trial import Result
 from branchsweep.workflows.context import TrainingContext
 from branchsweep.workflows.search_loop import run_search
@@ -43,7 +43,7 @@ from branchsweep.training.ray import worker as ray_worker_module
 from branchsweep.training.ray import workers as ray_module
 from branchsweep.training.ray.cluster import count_places
 from branchsweep.training.ray.worker import LOST
-from branchsweep.training.ray.workers import RayWorkers, device_mismatch
+from branchsweep.training.ray.workers import RayWorkers
 
 
 @dataclass
@@ -322,13 +322,6 @@ def test_a_gpu_that_ray_counts_and_tensorflow_does_not_see_is_an_error(nodes: Ra
         ):
             assert workers.resources.device.kind == "gpu", "the first worker is waited for"
         assert caught.value.where == "workers"
-
-
-def test_message_of_different_gpus_names_the_node_and_both_gpus() -> None:
-    small_t4, a100, large_t4 = (Device("gpu", memory, name) for memory, name in ((1, "Tesla T4"), (1, "A100"), (2, "Tesla T4")))
-    assert small_t4.is_like(large_t4) and not small_t4.is_like(a100) and not small_t4.is_like(CPU) and CPU.is_like(Device())
-    message = device_mismatch("node7", a100, small_t4)
-    assert all(name in message for name in ("node7", "A100", "Tesla T4", "gpus_per_worker"))
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://", "auto"])

@@ -6,8 +6,9 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray.exceptions import RayError
@@ -22,7 +23,17 @@ CONNECT_SECONDS = 3.0
 
 def worker_places(cluster: RayWorkersConfig) -> int:
     """How many workers the cluster's nodes have room for if no other program uses them."""
-    return sum(_room(node["Resources"], cluster) for node in ray.nodes() if node["Alive"])
+    return count_room(ray.nodes(), cluster)
+
+
+def count_room(nodes: Iterable[Mapping[str, Any]], cluster: RayWorkersConfig) -> int:
+    """How many workers nodes have room for.
+
+    Args:
+        nodes: As `ray.nodes` describes them.
+        cluster: What a worker gets of a node.
+    """
+    return sum(_room(node["Resources"], cluster) for node in nodes if node["Alive"])
 
 
 def _room(resources: Mapping[str, float], cluster: RayWorkersConfig) -> int:
