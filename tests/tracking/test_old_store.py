@@ -16,9 +16,13 @@ import pytest
 
 import branchsweep
 from branchsweep.cli import main
+from branchsweep.cli.watch import RecordedSweepReading
 from branchsweep.config.addresses import Address
+from branchsweep.reporting.pages.sweep_page import render_sweep_page
 from branchsweep.tracking.open import open_recorded_comparison, open_recorded_sweep
 from branchsweep.workflows.records.replay_result import Agreement
+from branchsweep.workflows.records.report_tables import recorded_report
+from branchsweep.workflows.records.sweep_summary import SweepSummary
 from fixtures.old_store import ARCHIVE, expected, trials_in, unpack
 
 EXACT = 1e-12
@@ -128,6 +132,17 @@ def test_the_trials_of_a_sweep_are_shown(unpacked: OldStore, sweep: str) -> None
 def test_a_trial_is_shown(unpacked: OldStore, kind: str) -> None:
     recorded = unpacked.expected[kind]
     assert_contains(unpacked.json("show", "finished", str(recorded["trial"])), recorded)
+
+
+def test_a_sweep_has_a_report_and_a_live_page(unpacked: OldStore) -> None:
+    reading = RecordedSweepReading.of(Address(unpacked.uri), "finished")
+    conclusion = reading.first.conclusion
+    assert conclusion is not None and reading.read().state == "finished"
+    report = recorded_report(reading.first, reading.experiment, SweepSummary.loads(conclusion.summary))
+    page = render_sweep_page(report, [], has_plotly=False)
+    bias = report.summary.selection_bias
+    assert f"{bias.shift['mean']:+.4f}" in page and report.summary.run_id in page
+    assert [run for run in report.links.comparisons if run.startswith("compared")]
 
 
 def test_a_comparison_is_shown(unpacked: OldStore) -> None:

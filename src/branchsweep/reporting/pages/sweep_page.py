@@ -224,7 +224,7 @@ def _confirmed_sentence(report: SweepReport) -> str:
         return ""
     scores = f"{trial.searched[MEAN]:.4f} in the search and {trial.scores.mean:.4f} when confirmed with new seeds on new folds"
     parts = (
-        f": a shift of {format_difference(bias.shift[MEAN])} that all {bias.trials} confirmed trials share, and a selection "
+        f": a shift of {format_difference(bias.shift[MEAN])} that the {bias.trials} confirmed trials share, and a selection "
         f"bias of {format_difference(bias.of(trial.trial, MEAN))}"
         if bias.shift
         else ""
