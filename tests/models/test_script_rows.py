@@ -95,11 +95,17 @@ def with_notes(content: str) -> str:
 
 
 DROP = {"invalid": "drop"}
+BY_NOTE = {"split": {"group": "note"}}
 ZEROS = {"a_5": 0.0, "a_6": -0.0, "b_5": 1, "b_6": 1, "f_5": 2, "f_6": 2}
 TABLES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], None], dict[str, Any]]] = {
     "csv": (plain(), csv, {}),
     "xlsx": (plain(), xlsx, {}),
     "feather": (plain(), feather, {}),
+    "groups": (plain().assign(note=[f"n{row % 17}" for row in range(ROWS)]), csv, BY_NOTE),
+    "groups that are numbers": (plain().assign(note=[row % 13 for row in range(ROWS)]), xlsx, BY_NOTE),
+    "groups and gaps": (changed(a_5=None).assign(note=[row // 5 for row in range(ROWS)]), csv, DROP | BY_NOTE),
+    "an input as group": (plain().assign(b=[row % 11 for row in range(ROWS)]), csv, {"split": {"group": "b"}}),
+    "equal rows together": (pd.concat([plain(), plain().iloc[:9]]), csv, {"duplicates": "together"}),
     "JSON lines": (plain(), json_lines, {}),
     "gzipped csv": (plain(), gzipped, {}),
     "arff": (plain(), arff, {}),
@@ -150,7 +156,8 @@ def experiment(path: Path, table: dict[str, Any]) -> Experiment:
     return Experiment.model_validate(
         {
             "name": "rows",
-            "table": {"source": str(path), "inputs": ["a", "b"], **table},
+            "table": {"source": str(path), "inputs": ["a", "b"], **{k: v for k, v in table.items() if k != "split"}},
+            "split": table.get("split", {}),
             "heads": {"f": {}, "heat": {"column": "heat loss"}},
             "space": {"dimensions": {}},
         }

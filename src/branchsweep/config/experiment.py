@@ -22,6 +22,7 @@ from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Confirmation, Promotion
 from branchsweep.config.sections.search import Search
 from branchsweep.config.sections.search_space import SearchSpace
+from branchsweep.config.sections.split import RowSplit
 from branchsweep.config.sections.table import Table
 from branchsweep.config.sections.training import Fit, Pruning, default_pruning
 from branchsweep.config.sections.validation import HoldOut, KFold, TestRows
@@ -52,6 +53,7 @@ class Experiment(ConfigModel):
         description="Which trials stop early. Absent: rungs up to two fifths of the epochs, at each the better half trains on.",
     )
     test: TestRows = Field(default_factory=TestRows, description="The rows that the search never uses.")
+    split: RowSplit = Field(default_factory=RowSplit, description="Which rows stay on one side of every split.")
     validation: Annotated[KFold | HoldOut, Field(discriminator="method")] = Field(
         default_factory=lambda: KFold(method="k_fold"), description="How a trial is scored within the training rows."
     )

@@ -47,6 +47,7 @@ SKLEARN_BASELINES = ("linear_regression",)
 def experiment_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     """All that is wrong with the parts of an experiment together."""
     yield from _head_mistakes(experiment)
+    yield from _split_mistakes(experiment)
     yield from _hyperparameter_mistakes(experiment)
     yield from _objective_mistakes(experiment)
     yield from _driver_mistakes(experiment)
@@ -72,6 +73,15 @@ def _head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
         if column in heads_by_column:
             yield path, f"column '{column}' is already the target of {heads_by_column[column]}"
         heads_by_column[column] = head
+
+
+def _split_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    group = experiment.split.group
+    if group in experiment.columns.values():
+        yield ("split", "group"), f"column '{group}' is a target; expected a column that says to which group a row belongs"
+    if group is not None and experiment.table.duplicates == "together":
+        message = f"equal rows cannot be kept together beside groups (split.group: {group}); give keep or drop"
+        yield ("table", "duplicates"), message
 
 
 def _hyperparameter_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:

@@ -81,6 +81,8 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     if gate.get("first") == FIRST_DEFAULT:
         del gate["first"]  # the first versions had none
     experiment["search"] = {first_names.get(key, key): value for key, value in experiment["search"].items()}
+    if experiment["split"] == {"group": None}:  # the first versions had no such key
+        del experiment["split"]
     experiment["table"].pop("exclude", None)  # what is left out of all columns; the inputs are those that are left
     if not experiment["table"]["missing"]:  # the first versions had no such key
         del experiment["table"]["missing"]

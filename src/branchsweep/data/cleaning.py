@@ -50,6 +50,38 @@ def column_keys(experiment: Experiment) -> dict[str, str]:
     return dict.fromkeys(experiment.table.inputs, "table.inputs") | targets
 
 
+def group_key(experiment: Experiment) -> dict[str, str]:
+    """The column of the groups, if there is one that is no input, with the key that asks for it."""
+    group = experiment.split.group
+    return {} if group is None or group in experiment.table.inputs else {group: "split.group"}
+
+
+def row_groups(experiment: Experiment, frame: pd.DataFrame, rows: CleanRows, where: str) -> Positions | None:
+    """`(rows,)`, equal numbers, in the order of first occurrence, for rows that stay on one side of every split.
+
+    Args:
+        experiment: Says which rows those are.
+        frame: The table.
+        rows: The rows that are used.
+        where: The table, for messages.
+
+    Returns:
+        None where rows are divided one by one.
+
+    Raises:
+        DataError: A row has no group.
+    """
+    group = experiment.split.group
+    if group is None:
+        return first_equal_rows(rows.values) if experiment.table.duplicates == "together" else None
+    labels, _ = pd.factorize(frame.loc[rows.numbers, group])
+    absent = np.flatnonzero(labels < 0)
+    if len(absent):
+        message = f"{count_noun(len(absent), 'row')} without a value in column '{group}' (split.group), such as row"
+        raise DataError(f"{message} {rows.numbers[absent[0]]}; give every row its group, or leave such rows out", where)
+    return np.asarray(labels, dtype=np.intp)
+
+
 def clean_rows(experiment: Experiment, frame: pd.DataFrame, where: str) -> CleanRows:
     """The values of the rows that the table's policies leave.
 
@@ -62,7 +94,7 @@ def clean_rows(experiment: Experiment, frame: pd.DataFrame, where: str) -> Clean
         DataError: A column is missing, a value is missing or not a number (unless such rows are dropped), or no row is left.
     """
     keys = column_keys(experiment)
-    require_columns(frame.columns, keys, where)
+    require_columns(frame.columns, keys | group_key(experiment), where)
     columns = list(keys)
     complete = _without_invalid(frame[columns], experiment, where)
     values, numbers, warnings = _without_repetitions(complete.values, complete.numbers, columns, experiment.table)
@@ -183,7 +215,7 @@ def _without_repetitions(
     if not len(repeated):
         return values, numbers, []
     is_dropped, is_one = table.duplicates == "drop", len(repeated) == 1
-    policy = "left out" if is_dropped else "kept"
+    policy = {"drop": "left out", "keep": "kept", "together": "kept on the side of that row"}[table.duplicates]
     example = f"row {numbers[repeated[0]]}, which repeats row {numbers[first[repeated[0]]]} (the header is row 1)"
     warning = (
         f"{count_noun(len(repeated), 'row')} {'repeats' if is_one else 'repeat'} an earlier one in all columns of the"

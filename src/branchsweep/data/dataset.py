@@ -44,6 +44,7 @@ class Dataset:
         digest: `table_digest` of the input and target columns.
         warnings: What a user should know about these rows, as sentences.
         path: The file that the rows were read from; None where there is none.
+        groups: `(rows,)`, equal numbers for rows that stay on one side of every split; None where rows are divided one by one.
         csv_arguments: Of a csv file that is not of the plain kind, the arguments of `pandas.read_csv`.
     """
 
@@ -56,12 +57,18 @@ class Dataset:
     digest: str
     warnings: tuple[str, ...] = ()
     path: Path | None = None
+    groups: Positions | None = field(default=None, repr=False)
     csv_arguments: Mapping[str, str | int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         """The number of rows."""
         return len(self.x)
+
+    @property
+    def group_count(self) -> int:
+        """The number of groups of rows; 0 where rows are divided one by one."""
+        return 0 if self.groups is None else len(np.unique(self.groups))
 
     @property
     def is_synthetic(self) -> bool:
@@ -99,7 +106,7 @@ class Halves:
 
     Args:
         pairs: For each repetition half A and half B, which have no row in common and together all rows. Of an odd number of
-            rows half A is the smaller.
+            rows half A is the smaller, unless halves are cut by groups.
         source: Where the division comes from.
         digest: Digest of the contents of all halves in their order: equal where the same rows are in the same halves.
         seed: Of the shuffles; None for sheets.

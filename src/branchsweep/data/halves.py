@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from sklearn import model_selection
 
 from branchsweep.config.comparison import N_REPETITIONS
 from branchsweep.config.experiment import Experiment
@@ -23,7 +24,8 @@ def split_halves(experiment: Experiment, dataset: Dataset, data: Path | None, se
     """All rows divided into two halves, five times, for 5x2 cross-validation.
 
     The power-plant table comes as a workbook of five sheets, which hold the same rows in five orders: its authors' shuffles for
-    this very protocol. Their halves are taken, the first half of a sheet being half A. All other tables are shuffled here.
+    this very protocol. Their halves are taken, the first half of a sheet being half A. All other tables are shuffled
+    here; rows of one group (`Dataset.groups`) are in one half, and the smaller half may be either.
 
     Args:
         experiment: Gives the table and its policies.
@@ -34,13 +36,17 @@ def split_halves(experiment: Experiment, dataset: Dataset, data: Path | None, se
     Raises:
         DataError: A target has a single value in one of the halves.
     """
-    orders = _sheet_orders(experiment, dataset, data or dataset.path)
+    orders = [] if dataset.groups is not None else _sheet_orders(experiment, dataset, data or dataset.path)
     source: HalvesSource = "sheets" if orders else "shuffles"
-    if not orders:
-        rng = np.random.default_rng(seed)
-        orders = [rng.permutation(dataset.rows) for _ in range(N_REPETITIONS)]
     middle = dataset.rows // 2
-    pairs = tuple((read_only(order[:middle].copy()), read_only(order[middle:].copy())) for order in orders)
+    if orders:
+        halves = [(order[:middle], order[middle:]) for order in orders]
+    elif dataset.groups is None:
+        rng = np.random.default_rng(seed)
+        halves = [(order[:middle], order[middle:]) for order in (rng.permutation(dataset.rows) for _ in range(N_REPETITIONS))]
+    else:
+        halves = _halves_by_group(dataset.groups, seed)
+    pairs = tuple((read_only(first.copy()), read_only(second.copy())) for first, second in halves)
     parts = {
         f"half {letter} (repetition {number})": rows
         for number, pair in enumerate(pairs, start=1)
@@ -49,6 +55,19 @@ def split_halves(experiment: Experiment, dataset: Dataset, data: Path | None, se
     check_targets(dataset, parts)
     digest = parts_digest(experiment, dataset, parts)
     return Halves(pairs, source, digest, seed if source == "shuffles" else None)
+
+
+def _halves_by_group(groups: Positions, seed: int) -> list[tuple[Positions, Positions]]:
+    """Two halves of about as many rows, five times, with every group in one of them.
+
+    Raises:
+        DataError: There is one group only.
+    """
+    if len(np.unique(groups)) < 2:
+        raise DataError("all rows belong to one group, which cannot be in two halves; group by another column", "split.group")
+    states = np.random.SeedSequence(seed).generate_state(N_REPETITIONS)
+    divided = (model_selection.GroupKFold(n_splits=2, shuffle=True, random_state=int(state)) for state in states)
+    return [next(iter(halves.split(groups, groups=groups))) for halves in divided]
 
 
 def _sheet_orders(experiment: Experiment, dataset: Dataset, path: Path | None) -> list[Positions]:

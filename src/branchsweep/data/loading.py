@@ -14,7 +14,7 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE
 from branchsweep.data import power_plant
 from branchsweep.data.built_in_table import read_power_plant_table, sheet_of
-from branchsweep.data.cleaning import check_constants, check_magnitudes, clean_rows, column_keys
+from branchsweep.data.cleaning import check_constants, check_magnitudes, clean_rows, column_keys, group_key, row_groups
 from branchsweep.data.columns import require_columns
 from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
@@ -63,7 +63,8 @@ def load_dataset(
     constant_warnings = check_constants(columns, values, targets, table.location)
     y = values[:, len(inputs) :].copy()
     guesses = code_warnings(columns, values)
-    guesses += group_warnings(table.frame.loc[rows.numbers], dict(zip(experiment.heads, y.T, strict=True)))
+    others = table.frame.drop(columns=list(group_key(experiment)))  # a column that is respected needs no warning
+    guesses += group_warnings(others.loc[rows.numbers], dict(zip(experiment.heads, y.T, strict=True)))
     return Dataset(
         source=table.source,
         location=table.location,
@@ -74,6 +75,7 @@ def load_dataset(
         digest=table_digest(columns, values),
         warnings=(*table.warnings, *rows.warnings, *constant_warnings, *guesses),
         path=table.path,
+        groups=row_groups(experiment, table.frame, rows, table.location),
         csv_arguments=table.csv_arguments,
     )
 
@@ -93,8 +95,8 @@ def with_named_inputs(experiment: Experiment, data: TableData | None = None) -> 
         return experiment
     names, where = _all_names(experiment, data)
     require_columns(names, dict.fromkeys(table.exclude, "table.exclude"), where)
-    targets = set(experiment.columns.values())
-    inputs = [name for name in names if name not in targets and name not in table.exclude]
+    others = {*experiment.columns.values(), *table.exclude, experiment.split.group}
+    inputs = [name for name in names if name not in others]
     if not inputs:
         message = f"no column is left to be an input: all are targets, or in table.exclude ({', '.join(names)})"
         raise DataError(message, where)
@@ -131,7 +133,7 @@ def _read(
     download: DownloadOptions,
 ) -> SourceTable:
     table = experiment.table
-    keys = column_keys(experiment)
+    keys = column_keys(experiment) | group_key(experiment)
     if isinstance(data, pd.DataFrame):
         return from_dataframe(data, list(keys))
     if table.source == POWER_PLANT_TABLE:

@@ -129,7 +129,7 @@ def group_warnings(frame: pd.DataFrame, targets: Mapping[str, Floats]) -> list[s
                 f"Column '{name}' groups the rows: it has {count_noun(groups, 'value')} in {count_noun(len(labels), 'row')},"
                 f" and {share:.0%} of the variance of head {head} lies between them. Test rows and folds are cut as if rows"
                 f" were independent, so scores hold for further rows of the same groups, and may be far too good for new ones."
-                f" To see that, leave some groups out of the table, and predict them with branchsweep predict."
+                f" To keep every group on one side of every split, write split: {{group: {name}}}."
             )
     return warnings
 

@@ -29,6 +29,9 @@ FEWEST_ROWS = 2
 def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
     """Test rows, training rows, and the folds among these.
 
+    Rows of one group (`Dataset.groups`) are on one side of every split: then `GroupShuffleSplit` and `GroupKFold(shuffle=True)`
+    take the place of `train_test_split` and `KFold`, and the fractions are of the groups.
+
     The test rows are those of scikit-learn's `train_test_split(table, test_size=test.fraction, random_state=test.seed)`. The
     folds are those of its `KFold(shuffle=True)`, or of one more `train_test_split` for a hold-out, over the training rows,
     both seeded by the experiment's seed. The finalists' folds are a `KFold(shuffle=True)` of their own, seeded by one more than
@@ -38,7 +41,8 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
         DataError: There are too few rows, or a target has a single value in one of the parts.
     """
     check_sizes(experiment, dataset.rows, dataset.location)
-    parts = _parts(experiment, dataset.rows)
+    _check_groups(experiment, dataset)
+    parts = _parts(experiment, dataset)
     if _constant_parts(dataset, parts.named):
         check_targets(dataset, parts.named, _varying_split(experiment, dataset))
     train, test, folds, confirmation = parts.train, parts.test, parts.folds, parts.confirmation
@@ -86,21 +90,32 @@ class _Parts:
         return self.searched | confirmation
 
 
-def _parts(experiment: Experiment, rows: int) -> _Parts:
-    """The parts of so many rows; see `split_rows`."""
-    train, test = model_selection.train_test_split(
-        np.arange(rows), test_size=experiment.test.fraction, random_state=experiment.test.seed
-    )
-    confirmation_folds = max(2, min(experiment.confirmation.folds, len(train) // FEWEST_ROWS))
-    confirmation = make_folds(KFold(method="k_fold", folds=confirmation_folds), train, (experiment.seed + 1) % (MAX_SEED + 1))
-    return _Parts(train, test, tuple(make_folds(experiment.validation, train, experiment.seed)), tuple(confirmation))
+def _parts(experiment: Experiment, dataset: Dataset) -> _Parts:
+    """The parts of a dataset; see `split_rows`."""
+    groups = dataset.groups
+    train, test = _two_parts(np.arange(dataset.rows), experiment.test.fraction, experiment.test.seed, groups)
+    most_folds = len(train) // FEWEST_ROWS if groups is None else len(np.unique(groups[train]))
+    confirmation_folds = max(2, min(experiment.confirmation.folds, most_folds))
+    again = KFold(method="k_fold", folds=confirmation_folds)
+    confirmation = make_folds(again, train, (experiment.seed + 1) % (MAX_SEED + 1), groups)
+    return _Parts(train, test, tuple(make_folds(experiment.validation, train, experiment.seed, groups)), tuple(confirmation))
+
+
+def _two_parts(rows: Positions, fraction: float, seed: int, groups: Positions | None) -> tuple[Positions, Positions]:
+    """Rows divided at random into a part and a smaller one that has this share of them, or of the groups."""
+    if groups is None:
+        larger, smaller = model_selection.train_test_split(rows, test_size=fraction, random_state=seed)
+        return larger, smaller
+    divided = model_selection.GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
+    ((first, second),) = divided.split(rows, groups=groups[rows])
+    return rows[first], rows[second]
 
 
 def _varying_split(experiment: Experiment, dataset: Dataset) -> str:
     """The seeds with which every target varies in every part, as a remedy for messages; empty if none of the first does."""
     for seed in range(1, _SEEDS_TRIED + 1 if dataset.rows <= _MOST_ROWS_TRIED else 1):
         other = experiment.model_copy(update={"seed": seed, "test": experiment.test.model_copy(update={"seed": seed})})
-        if not _constant_parts(dataset, _parts(other, dataset.rows).named):
+        if not _constant_parts(dataset, _parts(other, dataset).named):
             return f"with seed: {seed} and test.seed: {seed} it varies in all of them"
     return ""
 
@@ -112,17 +127,23 @@ def _constant_parts(dataset: Dataset, parts: Mapping[str, Positions]) -> list[tu
     ]
 
 
-def make_folds(validation: KFold | HoldOut, rows: Positions, seed: int) -> Iterable[tuple[Positions, Positions]]:
+def make_folds(
+    validation: KFold | HoldOut, rows: Positions, seed: int, groups: Positions | None = None
+) -> Iterable[tuple[Positions, Positions]]:
     """Rows divided into those to train on and those to validate on, once for a hold-out, `folds` times for a k-fold.
 
     Args:
         validation: The method.
         rows: `(rows,)`, the positions to divide.
         seed: Of the shuffle.
+        groups: As of `Dataset`.
     """
     if isinstance(validation, HoldOut):
-        train, held_out = model_selection.train_test_split(rows, test_size=validation.fraction, random_state=seed)
-        yield train, held_out
+        yield _two_parts(rows, validation.fraction, seed, groups)
+    elif groups is not None:
+        group_k_fold = model_selection.GroupKFold(n_splits=validation.folds, shuffle=True, random_state=seed)
+        for train, held_out in group_k_fold.split(rows, groups=groups[rows]):
+            yield rows[train], rows[held_out]
     else:
         k_fold = model_selection.KFold(n_splits=validation.folds, shuffle=True, random_state=seed)
         for train, held_out in k_fold.split(rows):
@@ -165,6 +186,28 @@ def check_sizes(experiment: Experiment, rows: int, where: str, reason: str = "")
             f" {FEWEST_ROWS} or more; bring more rows, or choose other fractions or fewer folds"
             f"{f'. {reason}' if reason else ''}",
             where,
+        )
+
+
+def _check_groups(experiment: Experiment, dataset: Dataset) -> None:
+    """Check that there are enough groups for every part.
+
+    Raises:
+        DataError: There are too few.
+    """
+    if dataset.groups is None:
+        return
+    validation = experiment.validation
+    groups = dataset.group_count
+    train = groups - math.ceil(experiment.test.fraction * groups)
+    folds = validation.folds if isinstance(validation, KFold) else 2
+    if train < max(folds, 2):
+        column = experiment.split.group
+        what = f"column '{column}' (split.group) has {count_noun(groups, 'group')}" if column else f"{groups} different rows"
+        raise DataError(
+            f"{what}: after test.fraction {experiment.test.fraction:g} {max(train, 0)} are left to train on, and {folds} folds"
+            f" need at least {max(folds, 2)}; choose fewer folds or a smaller fraction, or group by another column",
+            dataset.location,
         )
 
 

@@ -82,7 +82,7 @@ def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMem
             members=[(member.share, 1 + networks.index(own)) for member, own in zip(members, by_member, strict=True)],
             summary=_summary(len(members)),
             note=_note(networks),
-            imports=_imports([*calls, SourceCall("train_test_split", module="sklearn.model_selection")]),
+            imports=_imports([*calls, SourceCall(_splitter(provenance), module="sklearn.model_selection")]),
             scores=list(dict.fromkeys(scores.values())),
             score_functions={head: score.name for head, score in scores.items()},
             csv_arguments=_csv_arguments(provenance),
@@ -91,6 +91,12 @@ def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMem
             columns=COLUMNS,
         )
     )
+
+
+def _splitter(provenance: Provenance) -> str:
+    """What of scikit-learn's cuts off the test rows; see `data/splits.py`."""
+    by_group = provenance.group is not None or provenance.duplicates == "together"
+    return "GroupShuffleSplit" if by_group else "train_test_split"
 
 
 @dataclass(frozen=True, slots=True)

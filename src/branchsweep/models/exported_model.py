@@ -41,9 +41,10 @@ class Provenance:
         test_fraction: Of scikit-learn's `train_test_split`.
         test_seed: Likewise.
         sheet: The sheet of an xlsx file, by name or by position from 0; None for the first.
-        duplicates: What was done with rows that repeat an earlier one: `keep` or `drop`.
+        duplicates: What was done with rows that repeat an earlier one: `keep`, `drop` or `together`.
         invalid: What was done with rows that have a missing or non-numeric value: `error` or `drop`.
         missing: The numbers that stand for a missing value.
+        group: The column of the groups that stay on one side of every split; None where rows are divided one by one.
         csv_arguments: How `pandas.read_csv` reads the table, where it is a csv file that is not of the plain kind.
     """
 
@@ -56,6 +57,7 @@ class Provenance:
     duplicates: str = "keep"
     invalid: str = "error"
     missing: Sequence[float] = field(default_factory=list)
+    group: str | None = None
     csv_arguments: Mapping[str, str | int] = field(default_factory=dict)
 
     @classmethod
@@ -71,6 +73,7 @@ class Provenance:
             duplicates=experiment.table.duplicates,
             invalid=experiment.table.invalid,
             missing=list(experiment.table.missing),
+            group=experiment.split.group,
             csv_arguments=dict(csv_arguments or {}),
         )
 

@@ -63,7 +63,7 @@ ALGORITHMS = "tpe, gp, cma_es, nsga2, nsga3, qmc, random, grid, brute_force"
 SEARCH_KEYS = (
     "driver, algorithm, options, trials, seconds, target, patience, batch, pending_rounds, repeats, warm_start, initial_trials"
 )
-ROOT_KEYS = "name, question, seed, table, heads, space, objective, search, fit, pruning, test, validation, baselines, "
+ROOT_KEYS = "name, question, seed, table, heads, space, objective, search, fit, pruning, test, split, validation, baselines, "
 ROOT_KEYS += "confirmation, promotion, workers"
 NAMES = ", ".join(hyperparameter_names(["PE", "V"]))
 FILE_NOT_FOUND = "expected a YAML file, looked up from this file's folder and from the working directory"

@@ -49,7 +49,10 @@ class Table(ConfigModel):
     exclude: list[Annotated[str, Field(max_length=SHORT_TEXT)]] = Field(
         default_factory=list, max_length=MAX_INPUTS, description="Columns that are no inputs, where inputs is '*'."
     )
-    duplicates: Literal["keep", "drop"] = Field("keep", description="What happens to rows that repeat an earlier one.")
+    duplicates: Literal["keep", "drop", "together"] = Field(
+        "keep",
+        description="What happens to rows that repeat an earlier one; together: equal rows stay on one side of every split.",
+    )
     invalid: Literal["error", "drop"] = Field("error", description="What happens to rows with a missing or non-numeric value.")
 
     missing: list[float] = Field(

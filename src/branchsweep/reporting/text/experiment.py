@@ -97,6 +97,7 @@ def render_data_summary(dataset: Dataset, split: Split, units: Mapping[str, str]
         ("digest", dataset.digest),
         ("split", f"{len(split.train):,} rows to train, {len(split.test):,} to test"),
         ("folds", folds),
+        *([("groups", f"{dataset.group_count:,}, each on one side of every split")] if dataset.group_count else []),
         ("split digest", split.digest),
     ):
         facts.add_row(name, value)

@@ -59,7 +59,7 @@ def current_champion(experiment: Experiment, dataset: Dataset, registry: Registr
         message = f"{name} of '{champion.model}' predicts {found}, this experiment {expected}: choose another name"
         raise ConfigError(message, "promotion.model")
     here = recorded.model_copy(update={"seed": experiment.seed, "validation": experiment.validation})
-    is_fair = champion.data_digest == dataset.digest and recorded.test == experiment.test
+    is_fair = champion.data_digest == dataset.digest and (recorded.test, recorded.split) == (experiment.test, experiment.split)
     candidate = ConfirmationCandidate(name, here, Trial(champion.trial, champion.params))
     return CurrentChampion(champion, candidate, is_fair=is_fair)
 
