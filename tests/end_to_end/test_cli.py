@@ -321,7 +321,7 @@ def test_show_lists_the_sweeps_and_the_best_trials(finished: tuple[Workspace, di
     out, _ = workspace.run("show")
     assert "three" in out and summary["run_id"][:8] in out
     out, _ = workspace.run("show", "three", "--most", "3")
-    first = out.splitlines()[1].split()
+    first = out.splitlines()[2].split()
     assert int(first[0]) == summary["best"]["trial"]
     assert "r2/steam" in out
     message = workspace.error("show", "thre")
