@@ -243,6 +243,30 @@ def test_an_answer_without_end_is_given_up_at_the_limit(set_limit: LimitSetter, 
         assert server.sent < 32 << 20, "with what is on its way"
 
 
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("created", ["model-versions/create", "/logged-models"])
+def test_what_is_created_twice_as_an_answer_was_lost_is_registered_once(
+    proxy: HostileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, created: str, times: int
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    name = f"hostile-{uuid4().hex[:8]}"
+    tracker = MlflowTracker.open(sweep_record(name=name), Address(proxy.uri))
+    before = len(proxy.requests)
+    register(tracker.tracking, example_candidate(tmp_path / "model", f"{name}-first"), PROMOTED)
+    posted = [method == "POST" and created in path for _, method, path in proxy.requests[before:]]
+    at = posted.index(True)
+    proxy.will_answer_at(at, "lost", times)
+    with suppress(TrackingError):
+        register(tracker.tracking, example_candidate(tmp_path / "model", name), PROMOTED)
+    proxy.forget_plan()
+    assert register(tracker.tracking, example_candidate(tmp_path / "model", name), PROMOTED).version == 1
+    client = client_of(tracker)
+    (version,) = client.search_model_versions(f"name = '{name}'")
+    logged = [model for model in client.search_logged_models([tracker.experiment_id]) if model.name == name]
+    assert len(logged) == 1
+    assert "branchsweep.registering" not in {*version.tags, *logged[0].tags}
+
+
 def test_a_large_answer_may_take_longer_than_the_limit(set_limit: LimitSetter) -> None:
     set_limit(1)
     with hostile_server(answer="slow") as server:

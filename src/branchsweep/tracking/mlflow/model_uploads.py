@@ -73,9 +73,12 @@ class ModelUploads:
         return max(complete, key=lambda version: int(version.version), default=None)
 
     def version_to_finish(self, decision: PromotionDecision) -> ModelVersion | None:
-        """The newest version of the candidate and this decision that a killed process has created and not finished."""
+        """The first version of the candidate and this decision that was created, by a killed process or this one, not more.
+
+        There may be several: where the server's answer is lost, MLflow's client asks again for what was created already.
+        """
         begun = [version for version in self._versions_of_candidate(decision) if is_abandoned(version)]
-        return max(begun, key=lambda version: int(version.version), default=None)
+        return min(begun, key=lambda version: int(version.version), default=None)
 
     def _versions_of_candidate(self, decision: PromotionDecision) -> list[ModelVersion]:
         """The versions with the tags that the candidate and this decision would give them."""
@@ -117,8 +120,8 @@ class ModelUploads:
         self._client.log_outputs(candidate.sweep, [LoggedModelOutput(logged.model_id, step=0)])
         return logged.model_id, logged.artifact_location
 
-    def create_version(self, decision: PromotionDecision, description: str, location: str, model_id: str) -> int:
-        """Create a new version, not promoted yet; returns its number.
+    def create_version(self, decision: PromotionDecision, description: str, location: str, model_id: str) -> None:
+        """Create a new version, not promoted yet: that of `version_to_finish`.
 
         Args:
             decision: Whether it is to be promoted.
@@ -132,7 +135,7 @@ class ModelUploads:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        created = self._client.create_model_version(
+        self._client.create_model_version(
             model,
             location,
             self._candidate.sweep,
@@ -140,11 +143,9 @@ class ModelUploads:
             description=description,
             model_id=model_id,
         )
-        self._link(created.version, model_id)
-        return int(created.version)
 
     def take_over(self, begun: ModelVersion) -> int:
-        """Go on with a version that a killed process has created; returns its number."""
+        """Go on with a version that was created, by this process or a killed one; returns its number."""
         registering = Registering.of(begun)
         assert registering is not None, "it was not finished"
         self._client.set_model_version_tag(

@@ -118,7 +118,12 @@ class MlflowRegistry:
             if registered is not None and not decision.promote:
                 self._client.set_registered_model_alias(candidate.model, CHALLENGER, str(registered.version))
                 return _made_from(registered, candidate)
-            version = uploads.take_over(begun) if begun else self._new_version(uploads, candidate, decision)
+            if begun is None:
+                self._create_version(uploads, candidate, decision)
+                begun = uploads.version_to_finish(decision)
+                assert begun is not None, "it was just created"
+                uploads.undo_unfinished(but=begun)
+            version = uploads.take_over(begun)
             if decision.promote:
                 self._promote(candidate.model, version, decision)
             else:
@@ -126,8 +131,8 @@ class MlflowRegistry:
             mark_finished(self._client, self._client.get_model_version(candidate.model, str(version)))
             return _made_from(self._client.get_model_version(candidate.model, str(version)), candidate)
 
-    def _new_version(self, uploads: ModelUploads, candidate: ModelCandidate, decision: PromotionDecision) -> int:
-        """Upload the candidate and create its version, not promoted yet; returns its number."""
+    def _create_version(self, uploads: ModelUploads, candidate: ModelCandidate, decision: PromotionDecision) -> None:
+        """Upload the candidate and create its version, not promoted yet."""
         model_id, location = uploads.log_model(champion_history.version_files(candidate, decision))
         metrics = [
             Metric(name, value, now_in_milliseconds(), 0, model_id=model_id)
@@ -135,9 +140,7 @@ class MlflowRegistry:
             if math.isfinite(value)
         ]
         self._client.log_batch(candidate.sweep, metrics)
-        return uploads.create_version(
-            decision, _description(decision.because, candidate.files.get(CARD, "")), location, model_id
-        )
+        uploads.create_version(decision, _description(decision.because, candidate.files.get(CARD, "")), location, model_id)
 
     def rollback(self, model: str, report: Callable[[RollbackResult], None] = _ignore) -> RollbackResult:
         """Make the previous champion the champion again; the present one becomes the challenger.
