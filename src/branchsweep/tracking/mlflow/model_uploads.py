@@ -73,7 +73,7 @@ class ModelUploads:
         return max(complete, key=lambda version: int(version.version), default=None)
 
     def version_to_finish(self, decision: PromotionDecision) -> ModelVersion | None:
-        """The first version of the candidate and this decision that was created, by a killed process or this one, not more.
+        """The first unfinished version of the candidate and this decision, which a killed process or this one has created.
 
         There may be several: where the server's answer is lost, MLflow's client asks again for what was created already.
         """
