@@ -118,6 +118,7 @@ class TestStoredRuns:
         tracker.finish(example_comparison(), {})
         parent = client_of(tracker).get_run(tracker.run_id)
         assert parent.info.run_name == f"contract: {headline(example_comparison())}"
+        assert "branchsweep.holder" not in parent.data.tags
         assert [listed.name for listed in list_comparisons(mlflow_store)] == ["contract"]
         assert [listed.view for listed in list_comparisons(mlflow_store)] == [tracker.run_id]
         tags = client_of(tracker).get_experiment(tracker.experiment_id).tags
@@ -164,10 +165,12 @@ class TestStoredRuns:
     def test_the_run_of_a_finished_comparison_has_its_result(self, mlflow_store: Address, tmp_path: Path) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)
         tracker.record_part("tuned/branched", [1])
-        tracker.finish(example_comparison(), {"comparison.md": "# Ω", "figures/gain.png": b"\x89PNG\x00"})
+        tracker.finish(example_comparison(), {"comparison.md": "# Ω\n\nFirst.\n\nSecond.", "figures/gain.png": b"\x89PNG\x00"})
         run = client_of(tracker).get_run(tracker.run_id)
         assert run.info.status == "FINISHED"
-        assert run.data.tags["mlflow.note.content"] == "# Ω"
+        first, links, *rest = run.data.tags["mlflow.note.content"].split("\n\n")
+        assert (first, rest) == ("First.", ["Second."]), "the conclusions first, without the title, which the page has"
+        assert view_page(tracker.experiment_id, tracker.run_id) in links
         assert run.data.tags["branchsweep.answer"] == "\n".join(example_comparison().conclusions)
         assert run.data.tags["branchsweep.verdict/PE"] == "gains"
         assert "branchsweep.cuts" not in run.data.tags
@@ -180,7 +183,7 @@ class TestStoredRuns:
             "findings.json",
             "parts/tuned/branched.json",
         }
-        assert (folder / "comparison.md").read_text(encoding="utf-8") == "# Ω"
+        assert (folder / "comparison.md").read_text(encoding="utf-8").startswith("# Ω")
         assert (folder / "figures" / "gain.png").read_bytes() == b"\x89PNG\x00"
 
     def test_a_contestant_is_a_run_with_the_metrics_of_a_trial(self, mlflow_store: Address) -> None:
@@ -232,16 +235,19 @@ class TestStoredRuns:
         descriptions = {contestant.name: contestant.description for contestant in example_comparison().contestants}
         assert branched.data.params == {
             "what": descriptions["branched"],
+            "verdict": "reference",
             "trunk.depth": "2 (5×), 3 (5×)",
             "optimizer": "adam",
             "learning_rate": "0 to 0.009",
         }
+        verdict = "PE undecided, V undecided, mean undecided"
         assert single.data.params == {
             "what": descriptions["single"],
+            "verdict": verdict,
             "PE/trunk.depth": "3",
             "V/batch_norm": "True (9×), default (1×)",
         }
-        assert forest.data.params == {"what": descriptions["forest"]}
+        assert forest.data.params == {"what": descriptions["forest"], "verdict": verdict}
 
     def test_a_quick_form_has_what_it_cut_off_as_a_tag(self, mlflow_store: Address) -> None:
         tracker = MlflowComparisonTracker.open(comparison_record(), mlflow_store)

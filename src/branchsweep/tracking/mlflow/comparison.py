@@ -184,6 +184,7 @@ class MlflowComparisonTracker(RunTracker):
             tags = serialization.replace_tags(before, {**answer, **_description(files.get("comparison.md", ""), pages)})
             log_batches(self._client, self.run_id, contestant_serialization.sharing_gain_metrics(result), tags=tags)
             self._end(headline(result))
+            self._client.delete_tag(self.run_id, tag_name(OWNER))
             self._is_running = False
 
     def _write(self, measured: ContestantResult, result: ComparisonResult) -> None:
@@ -279,6 +280,6 @@ def _description(text: str | bytes, pages: Mapping[str, str]) -> dict[str, str]:
     if not isinstance(text, str) or not text:
         return {}
     paragraphs = text.split("\n\n")
-    body = paragraphs[1:] if paragraphs[0].startswith("# ") else paragraphs
+    body = paragraphs[1:] if paragraphs[0].startswith("# ") and len(paragraphs) > 1 else paragraphs
     links = " · ".join(f"[{name}]({page})" for name, page in pages.items())
     return serialization.description_tag("\n\n".join([*body[:1], links, *body[1:]]))
