@@ -68,6 +68,11 @@ def test_a_mistake_is_named(tmp_path: Path) -> None:
         with_named_inputs(experiment(str(path), exclude=["idd"]))
     with pytest.raises(DataError, match=r"table\.exclude"):
         with_named_inputs(experiment(str(path), exclude=["id", "load+1", "wind"]))
+    with pytest.raises(DataError, match="'25400' is a target"):
+        with_named_inputs(experiment(str(path), exclude=["25400"]))
+    frame().assign(note="x").to_csv(path, index=False)
+    with pytest.raises(DataError, match=r"'note' holds no numbers.*table\.exclude"):
+        load_dataset(with_named_inputs(experiment(str(path))))
     with pytest.raises(ValueError, match="alone"):
         experiment(str(path), ["*", "wind"])
     with pytest.raises(ValueError, match="exclude"):

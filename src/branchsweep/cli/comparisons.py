@@ -14,11 +14,19 @@ from branchsweep.cli.context import (
     handle_interrupt,
     open_session,
     require_other_file,
-    require_parent_folder,
+    require_page_path,
     resolve_workers,
 )
 from branchsweep.cli.help_texts import EXECUTION_OPTIONS, EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
-from branchsweep.cli.options import INTERRUPTED_MESSAGE, AsJson, DataPath, Overrides, RequireReal, TrackingUri, WorkersOption
+from branchsweep.cli.options import (
+    INTERRUPTED_MESSAGE,
+    AsJson,
+    ComparisonOverrides,
+    DataPath,
+    RequireReal,
+    TrackingUri,
+    WorkersOption,
+)
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.reporting.text.literal_console import LiteralConsole
 
@@ -27,7 +35,7 @@ def compare(
     comparison: Annotated[Path, typer.Argument(metavar="COMPARISON", help="A YAML file, such as experiments/compare.yaml.")],
     data: DataPath = None,
     require_real: RequireReal = False,
-    overrides: Overrides = None,
+    overrides: ComparisonOverrides = None,
     tracking_uri: TrackingUri = None,
     seed: Annotated[
         int | None, typer.Option("--seed", rich_help_panel=EXPERIMENT_OPTIONS, min=0, help="The seed of the comparison.")
@@ -69,8 +77,8 @@ def compare(
     from branchsweep.workflows.launch import launch_comparison
 
     opened = open_session(console, data, require_real, tracking_uri, resolve_workers(workers, chosen.experiment))
-    if output:
-        require_parent_folder(output)
+    if output is not None:
+        require_page_path(output)
         require_other_file(output, comparison, data)
     command = f"branchsweep compare {comparison}" + " --quick" * quick
     with handle_interrupt(console, INTERRUPTED_MESSAGE):

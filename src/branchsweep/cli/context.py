@@ -144,6 +144,17 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
         raise UserError(f"cannot be written ({error})", str(folder)) from error
 
 
+def require_page_path(output: Path) -> None:
+    """Check that a page can be written to a path, before work begins that takes time.
+
+    Raises:
+        UserError: The path does not end in .html, its folder does not exist, or it cannot be written there.
+    """
+    if output.suffix.lower() != ".html":
+        raise UserError(f"got '{output}', expected a path that ends in .html", "--output")
+    require_parent_folder(output)
+
+
 def require_parent_folder(output: Path) -> None:
     """Check that an output file can be written, before work begins that takes time.
 

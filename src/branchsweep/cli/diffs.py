@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from branchsweep.cli.context import require_parent_folder
+from branchsweep.cli.context import require_page_path
 from branchsweep.cli.help_texts import OUTPUT_OPTIONS
 from branchsweep.cli.options import AsJson, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_json
@@ -58,10 +58,10 @@ def diff(
     from branchsweep.runtime import write_file
     from branchsweep.workflows.records.trial_diff import compare_trials
 
-    if output:
-        require_parent_folder(output)
+    if output is not None:
+        require_page_path(output)
     compared = compare_trials(_open(first, tracking_uri), _open(second, tracking_uri))
-    if output:
+    if output is not None:
         from branchsweep.reporting.pages.diff_page import render_diff_page
 
         write_file(output, render_diff_page(compared))

@@ -43,6 +43,16 @@ Overrides = Annotated[
     ),
 ]
 
+ComparisonOverrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        rich_help_panel=EXPERIMENT_OPTIONS,
+        metavar="KEY=VALUE",
+        help="Change one value of the comparison, such as budget.trials=8. Repeatable.",
+    ),
+]
+
 TrackingUri = Annotated[
     Address | None,
     typer.Option(

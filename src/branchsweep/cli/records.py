@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from branchsweep.cli.context import require_parent_folder, write_files
+from branchsweep.cli.context import require_page_path, write_files
 from branchsweep.cli.help_texts import OUTPUT_OPTIONS
 from branchsweep.cli.options import AsJson, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_json
@@ -146,7 +146,7 @@ def report(
         ),
     ] = Path("report.html"),
     interactive: Annotated[
-        bool, typer.Option("--interactive", help="Also write interactive.html, a page to zoom and filter in (Plotly, 4.8 MB).")
+        bool, typer.Option("--interactive", help="Also write a page to zoom and filter in beside it (Plotly, 4.8 MB).")
     ] = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
@@ -155,7 +155,7 @@ def report(
     A folder also gets the figures as PNG, and the tables.
     """
     from branchsweep.config.yaml.recorded import parse_recorded_experiment
-    from branchsweep.reporting.pages.sweep_files import PAGE, interactive_page, report_files, report_page
+    from branchsweep.reporting.pages.sweep_files import INTERACTIVE, PAGE, interactive_page, report_files, report_page
     from branchsweep.tracking.open import open_recorded_sweep
     from branchsweep.tracking.optional_outputs import OptionalOutputs
     from branchsweep.workflows.records.report_tables import recorded_report
@@ -163,7 +163,9 @@ def report(
 
     alone = output.suffix.lower() == ".html"
     if alone:
-        require_parent_folder(output)
+        require_page_path(output)
+    elif output.suffix:
+        raise UserError(f"got '{output}', expected a path that ends in .html for the page alone, or a folder", "--output")
     recorded = open_recorded_sweep(tracking_uri, sweep)
     recorded_sweep = recorded.sweep
     where = f"sweep {recorded_sweep.name} ({recorded.run_id[:8]})"
@@ -174,10 +176,14 @@ def report(
     content = recorded_report(recorded, experiment, summary)
     console = LiteralConsole(stderr=True)
     optional = OptionalOutputs(lambda text: console.print(text, style="yellow", highlight=False, soft_wrap=True))
-    separate = interactive_page(content) if interactive else {}
+    interactive_name = f"{output.stem}.{INTERACTIVE}" if alone else INTERACTIVE
+    separate = {interactive_name: interactive_page(content)} if interactive else {}
     files = {output.name: report_page(content, optional)} if alone else report_files(content, optional)
-    write_files(output.parent if alone else output, {**files, **separate})
-    console.print(f"{output if alone else output / PAGE} written", highlight=False, soft_wrap=True)
+    folder = output.parent if alone else output
+    write_files(folder, {**files, **separate})
+    written = [str(output)] if alone else [f"{output / PAGE} with its figures and tables"]
+    written += [str(folder / name) for name in separate]
+    console.print(f"{' and '.join(written)} written", highlight=False, soft_wrap=True)
 
 
 def export_study(

@@ -131,6 +131,12 @@ def invalid_remedy(frame: pd.DataFrame, values: Floats) -> str:
     cells = (frame.iat[row, column] for row, column in zip(rows[:1000], columns[:1000], strict=True))
     texts = {cell.strip() for cell in cells if isinstance(cell, str)}
     found = [remedy for pattern, remedy in _REMEDIES.items() if any(pattern.fullmatch(text) for text in texts)]
+    without_numbers = [str(name) for name, column in zip(frame.columns, values.T, strict=True) if np.isnan(column).all()]
+    if without_numbers and not found:
+        return (
+            f"column '{without_numbers[0]}' holds no numbers: leave it out of table.inputs (where they are '*', name it in"
+            " table.exclude)"
+        )
     return ", and ".join(dict.fromkeys(found))
 
 

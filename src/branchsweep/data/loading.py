@@ -95,6 +95,9 @@ def with_named_inputs(experiment: Experiment, data: TableData | None = None) -> 
         return experiment
     names, where = _all_names(experiment, data)
     require_columns(names, dict.fromkeys(table.exclude, "table.exclude"), where)
+    targets = [name for name in table.exclude if name in experiment.columns.values()]
+    if targets:
+        raise DataError(f"column '{targets[0]}' is a target, which is no input anyhow; leave it out of table.exclude", where)
     others = {*experiment.columns.values(), *table.exclude, experiment.split.group}
     inputs = [name for name in names if name not in others]
     if not inputs:

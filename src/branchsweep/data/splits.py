@@ -205,8 +205,9 @@ def _check_groups(experiment: Experiment, dataset: Dataset) -> None:
         column = experiment.split.group
         what = f"column '{column}' (split.group) has {count_noun(groups, 'group')}" if column else f"{groups} different rows"
         raise DataError(
-            f"{what}: after test.fraction {experiment.test.fraction:g} {max(train, 0)} are left to train on, and {folds} folds"
-            f" need at least {max(folds, 2)}; choose fewer folds or a smaller fraction, or group by another column",
+            f"{what}: with test.fraction {experiment.test.fraction:g} {groups - max(train, 0)} of them go to the test rows and"
+            f" {max(train, 0)} to the training rows, which need at least {max(folds, 2)} for {folds} folds; choose fewer folds"
+            f" or a smaller fraction, or group by another column",
             dataset.location,
         )
 

@@ -43,7 +43,7 @@ from branchsweep.workflows.dry_run import DryRun, make_dry_run
 from branchsweep.workflows.promotion.baseline_evaluation import baselines_of
 from branchsweep.workflows.promotion.pipeline import PromotionOutcome
 from branchsweep.workflows.records.recorded_params import check_recorded_params
-from branchsweep.workflows.records.replay_result import Replay
+from branchsweep.workflows.records.replay_result import SHORT, Replay
 from branchsweep.workflows.records.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.records.trial_details import find_trial
@@ -268,11 +268,11 @@ def _load_recorded_rows(recorded: SweepArchive, experiment: Experiment, session:
             session = replace(session, data=location)
         elif source != POWER_PLANT_TABLE and not Path(source).is_file():  # a record of an earlier version has a relative path
             message = f"the {label} read its table from {table.location}, and there is no such file now"
-            raise DataError(f"{message}: give its present path with --data PATH", "--data")
+            raise DataError(f"{message}: give its present path with --data PATH")
     dataset, split = load_rows(experiment, session)
     for part, before, digest in (("table", table.digest, dataset.digest), ("split", recorded.sweep.split_digest, split.digest)):
         if before != digest:
-            digests = f"digest {digest}, recorded: {before or 'none'}"
+            digests = f"digest {digest[:SHORT]}, recorded: {before[:SHORT] or 'none'}"
             message = f"the {part} of {dataset.location} differs from that of the {label} ({digests})"
             raise UserError(f"{message}: give the table of the sweep with --data PATH")
     return dataset, split

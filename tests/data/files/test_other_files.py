@@ -97,6 +97,10 @@ BROKEN: dict[str, tuple[str, bytes]] = {
     "arff with rows of another length": (".arff", b"@relation t\n@attribute a numeric\n@data\n1,2\n"),
     "one json array": (".jsonl", b'[{"a": 1}]'),
     "json that ends early": (".jsonl", b'{"a": 1}\n{"a": '),
+    "json with a key twice": (".jsonl", b'{"a": 1}\n{"a": 1, "a": 2}\n'),
+    "json in UTF-16": (".jsonl", '{"a": 1}\n'.encode("utf-16")),
+    "sparse arff": (".arff", b"@relation t\n@attribute a numeric\n@data\n{0 1}\n"),
+    "arff without attributes": (".arff", b"@relation t\n@data\n1\n"),
     "no json": (".jsonl", b"\xff\xfe\x00"),
     "no feather": (".feather", b"PAR1"),
     "no gzip": (".csv.gz", b"a,b\n1,2\n"),
@@ -112,6 +116,7 @@ def test_a_broken_file_is_one_message_that_names_it(tmp_path: Path, ending: str,
     with pytest.raises(DataError) as caught:
         read_table(path)
     assert caught.value.where == str(path)
+    assert "\n" not in caught.value.message
 
 
 def test_a_file_that_unpacks_to_more_than_the_bound_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -377,7 +377,7 @@ def test_report_files_have_figures_as_png_and_the_interactive_page_on_demand_alo
     for content in pictures.values():
         assert isinstance(content, bytes)
         assert content.startswith(b"\x89PNG\r\n")
-    interactive = str(interactive_page(report)[INTERACTIVE])
+    interactive = interactive_page(report)
     outside = re.compile(r"<(?:script|link|img|iframe)[^>]*\s(?:src|href)=[\"'](?!data:)")
     assert not outside.search(interactive)
     assert interactive.count('id="figure-') == 4

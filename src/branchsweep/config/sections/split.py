@@ -12,6 +12,7 @@ class RowSplit(ConfigModel):
 
     group: str | None = Field(
         None,
+        min_length=1,
         max_length=SHORT_TEXT,
         description="A column that says to which group a row belongs, such as a subject, a batch or a day. Rows of one group "
         "are all test rows or all training rows, and all in one fold. Rows are divided one by one if absent.",

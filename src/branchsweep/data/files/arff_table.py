@@ -35,6 +35,8 @@ def read_arff(path: Path, selection: ColumnSelection, where: str) -> TableFile:
     check_bytes(path, MOST_BYTES_IN_MEMORY, where)
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     written, first = _with_plain_names(lines)
+    if not written or first > len(lines):
+        raise DataError("expected lines that begin with @attribute, a line @data, and a line for each row of values", where)
     names = selection.names(written, where)
     _check_lengths(lines, first, len(names), where)
     try:
@@ -58,7 +60,7 @@ def _with_plain_names(lines: list[str]) -> tuple[list[str], int]:
         lines: Of the file; those of attributes are changed.
 
     Returns:
-        The names that were written, and the position of the first line of values.
+        The names that were written, and the position of the first line of values; beyond the end without a line @data.
     """
     names: list[str] = []
     for index, line in enumerate(lines):
@@ -68,7 +70,7 @@ def _with_plain_names(lines: list[str]) -> tuple[list[str], int]:
             lines[index] = f"@attribute a{len(names)}{found[2]}"
             name = found[1]
             names.append(_ESCAPED.sub(r"\1", name[1:-1]) if name[0] in "'\"" and len(name) > 1 else name)
-    return names, len(lines)
+    return names, len(lines) + 1
 
 
 def _check_lengths(lines: Sequence[str], first: int, length: int, where: str) -> None:
@@ -78,7 +80,9 @@ def _check_lengths(lines: Sequence[str], first: int, length: int, where: str) ->
         DataError: One has not.
     """
     for number, line in enumerate(lines[first:], start=first + 1):
-        if "," not in line or line.lstrip().startswith(("%", "{")):
+        if line.lstrip().startswith("{"):
+            raise DataError(f"line {number} is a sparse row, which is not read: save the table as .csv", where)
+        if "," not in line or line.lstrip().startswith("%"):
             continue
         (values,) = csv.reader([line], quotechar="'", skipinitialspace=True)
         if len(values) != length:

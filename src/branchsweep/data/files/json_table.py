@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +34,38 @@ def read_json_lines(path: Path, selection: ColumnSelection, where: str) -> Table
     return TableFile(frame.set_axis(list(chosen.values()), axis="columns"))
 
 
+def _decoded(lines: Iterable[str], where: str) -> Iterator[str]:
+    try:
+        yield from lines
+    except UnicodeDecodeError as error:
+        raise DataError("the file is not UTF-8; save it as UTF-8", where) from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; a key that is there twice is a mistake."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        repeated = next(name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1)
+        raise ValueError(f"the key '{repeated}' is there twice")
+    return found
+
+
 def _objects(path: Path, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """The object of each line, with the line's number from 1.
 
     Raises:
         DataError: A line is no object.
     """
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        for number, line in enumerate(lines, start=1):
+    with path.open(encoding="utf-8-sig", newline="\n") as lines:
+        for number, line in enumerate(_decoded(lines, where), start=1):
             if line.isspace():
                 continue
             try:
-                found = json.loads(line)
+                found = json.loads(line, object_pairs_hook=_object)
             except (ValueError, RecursionError) as error:
-                raise DataError(
-                    f'line {number} is no JSON ({error}); expected an object, such as {{"load": 10.5}}', where
-                ) from error
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+                message = f"line {number} cannot be read as JSON ({reason}); expected an object"
+                raise DataError(f'{message}, such as {{"load": 10.5}}', where) from error
             if not isinstance(found, dict):
                 kind = type(found).__name__
                 raise DataError(f'line {number} is a {kind}; expected an object, such as {{"load": 10.5}}', where)

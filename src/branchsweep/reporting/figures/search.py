@@ -59,8 +59,8 @@ def pareto_front(report: SweepReport) -> SweepFigure:
     marks = [_draw_pair(panel, pair, report) for panel, pair in zip(panels, pairs, strict=True)]
     caption = (
         "Up and to the right is better. The line is the Pareto front: the trials that no other trial beats in both heads. The "
-        f"star is the best trial by the objective. Validation {score_label(report)}: of trials in the search, of baselines "
-        "(diamonds) in the confirmation."
+        f"star is the finalist, which was chosen by its confirmed scores. Validation {score_label(report)}: of trials in the "
+        "search, of baselines (diamonds) in the confirmation."
     )
     if len(heads) > MOST_HEADS:
         caption += f" The first {MOST_HEADS} heads are shown."

@@ -40,8 +40,8 @@ def report_page(report: SweepReport, optional: OptionalOutputs = SILENT) -> str:
     return render_sweep_page(report, _drawn_figures(report, optional, as_files=False), has_plotly())
 
 
-def interactive_page(report: SweepReport) -> Files:
-    """The page with Plotly's figures, by its name.
+def interactive_page(report: SweepReport) -> str:
+    """The page with Plotly's figures.
 
     Raises:
         UserError: Plotly is not installed.
@@ -50,7 +50,7 @@ def interactive_page(report: SweepReport) -> Files:
         raise UserError('needs Plotly: pip install "branchsweep[interactive]"', "--interactive")
     from branchsweep.reporting.pages.interactive_page import render_interactive_page  # noqa: PLC0415  # optional
 
-    return {INTERACTIVE: render_interactive_page(report)}
+    return render_interactive_page(report)
 
 
 def _drawn_figures(report: SweepReport, optional: OptionalOutputs, as_files: bool) -> list[DrawnFigure]:
