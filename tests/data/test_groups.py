@@ -101,6 +101,11 @@ def test_a_planted_leak_between_rows_of_a_group_is_seen_by_rows_and_not_by_group
     assert (shuffled.group_count, grouped.group_count) == (0, 60)
 
 
+def test_groups_of_single_rows_are_warned_of() -> None:
+    _, split = load(experiment(), frame(list(range(40))))
+    assert any("'batch'" in warning for warning in split.warnings)
+
+
 def test_the_column_of_the_groups_is_no_input_where_all_columns_are() -> None:
     chosen = experiment(table={"source": "dataframe", "inputs": "*"})
     assert with_named_inputs(chosen, frame([1, 2])).table.inputs == ["a", "b"]

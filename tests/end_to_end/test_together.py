@@ -67,7 +67,7 @@ SCALED_DOWN = {
 """Few trials and two programs to compile; so many epochs that the search takes longer than the start of a second worker."""
 
 WORKERS_ON_BOTH_NODES = r"training on 2 workers on 2 nodes$"
-SEVERAL_POPULATIONS = r"training [\d,]+ lanes in ([2-9]|\d\d)"
+SEVERAL_POPULATIONS = r"training [\d,]+ networks in ([2-9]|\d\d)"
 WORKER_LOST = r"a worker on .* was lost.* \(1 worker on 1 node left\)$"
 SERVER_UNAVAILABLE = r"the server is unavailable: "
 SERVER_AVAILABLE = r"the server is available again\b"

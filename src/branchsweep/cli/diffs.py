@@ -35,9 +35,7 @@ _COMPARED = (
 def diff(
     first: Annotated[str, typer.Argument(metavar="FIRST", help=_COMPARED)],
     second: Annotated[str, typer.Argument(metavar="SECOND", help="The other one, which may be of another sweep or model.")],
-    every: Annotated[
-        bool, typer.Option("--all", rich_help_panel=OUTPUT_OPTIONS, help="Show equal values as rows, too.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show equal values as rows, too.")] = False,
     output: Annotated[
         Path | None,
         typer.Option(

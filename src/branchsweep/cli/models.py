@@ -137,7 +137,7 @@ def history(
     tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the versions of a registered model and the tenures of its champions, with the reasons."""
+    """List the versions of a registered model, and when each champion was in use, with the reasons."""
     from branchsweep.reporting.text.registry import render_champion_history
     from branchsweep.tracking.open import open_registry
 

@@ -90,7 +90,11 @@ def promote(
     ] = None,
     first: Annotated[
         Literal["any", "sound"] | None,
-        typer.Option("--first", help="Which model may be the first champion; default: the experiment's promotion.gate.first."),
+        typer.Option(
+            "--first",
+            help="Which model may be the first champion: any, or a sound one (better than a constant guess, not worse than the "
+            "best baseline, as good on the test rows as confirmed); default: the experiment's promotion.gate.first.",
+        ),
     ] = None,
     data: DataPath = None,
     workers: WorkersOption = None,

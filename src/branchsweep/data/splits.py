@@ -52,7 +52,10 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
         folds=tuple((read_only(fold_train), read_only(fold_validation)) for fold_train, fold_validation in folds),
         digest=parts_digest(experiment, dataset, parts.searched),
         test_digest=parts_digest(experiment, dataset, {"test": test}),
-        warnings=_leakage_warnings(np.concatenate([dataset.x, dataset.y], axis=1), train, test),
+        warnings=(
+            *_leakage_warnings(np.concatenate([dataset.x, dataset.y], axis=1), train, test),
+            *_group_size_warnings(experiment, dataset),
+        ),
         confirmation=tuple((read_only(fold_train), read_only(fold_validation)) for fold_train, fold_validation in confirmation),
     )
 
@@ -232,6 +235,17 @@ def check_targets(dataset: Dataset, parts: Mapping[str, Positions], remedy: str 
             f" {remedy or 'bring more rows, or choose fewer folds or another seed'}",
             dataset.location,
         )
+
+
+def _group_size_warnings(experiment: Experiment, dataset: Dataset) -> tuple[str, ...]:
+    """A warning where every group is a single row."""
+    if experiment.split.group is None or dataset.group_count < dataset.rows:
+        return ()
+    warning = (
+        f"Column '{experiment.split.group}' (split.group) has another value in every row, so rows are divided one by one; name"
+        f" a column whose values repeat."
+    )
+    return (warning,)
 
 
 def _leakage_warnings(values: Floats, train: Positions, test: Positions) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from branchsweep.config.metric_names import MEAN
-from branchsweep.metrics.selection_bias import FORMULA, SelectionBias
+from branchsweep.metrics.selection_bias import SelectionBias
 from branchsweep.trial import MeanScores, ParamValue
 
 VERDICT_MARKS = {"gains": "▲", "loses": "▼", "equal": "=", "undecided": "?"}
@@ -112,7 +112,10 @@ def format_duration(time: float) -> str:
 
 def shift_sentence(bias: SelectionBias) -> str:
     """The shift of the mean score, and the formula that separates it from the selection bias."""
-    return f"shift {format_difference(bias.shift[MEAN])} (median of {bias.trials} trials); {FORMULA}"
+    shift = format_difference(bias.shift[MEAN])
+    return (
+        f"shift {shift}: the median difference of {bias.trials} trials; selection bias is a trial's difference less the shift"
+    )
 
 
 def uncapitalized(sentence: str) -> str:

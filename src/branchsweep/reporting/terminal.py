@@ -235,7 +235,7 @@ class Terminal:
         counts = self._search.counts
         parts += [f"{counts[status]} {status.lower()}" for status in (Status.PRUNED, Status.FAILED) if counts[status]]
         if self._trained and self._planned:
-            parts.append(f"{self._trained / self._planned:.0%} of the plan, {self._speed:,.0f} lane-epochs/s")
+            parts.append(f"{self._trained / self._planned:.0%} of the planned epochs, {self._speed:,.0f} lane-epochs/s")
         if self._workers.nodes:
             parts.append(str(self._workers))
         return parts

@@ -199,7 +199,11 @@ def open_recorded_sweep(tracking_uri: Address | None, sweep: str = "") -> SweepR
     """
     store = open_run_store(tracking_uri)
     uri = resolve_tracking_uri(tracking_uri)
-    return SweepReader(store, select_run(store.roots("sweep"), sweep, uri), uri)
+    sweeps = store.roots("sweep")
+    if sweep and not _is_among(sweep, sweeps) and _is_among(sweep, store.roots("comparison")):
+        message = f"got '{sweep}', which is a comparison; expected a sweep. branchsweep show {sweep} prints a comparison"
+        raise TrackingError(f"{message}, and branchsweep compare -o PAGE.html writes its page")
+    return SweepReader(store, select_run(sweeps, sweep, uri), uri)
 
 
 def open_recorded_trial(
@@ -228,12 +232,17 @@ def open_recorded_trial(
     return SweepReader(store, select_run(sweeps, sweep, uri), uri), number
 
 
+def _is_among(named: str, runs: Sequence[RunRecord]) -> bool:
+    """Whether a name, or the beginning of a run id, is that of one of these runs."""
+    return any(named == run.name or run.run_id.startswith(named) for run in runs)
+
+
 def _no_such_trial(run: str, trials: Sequence[RunRecord], sweeps: Sequence[RunRecord], otherwise: str) -> str:
     """The message where a run id does not name exactly one trial."""
     if trials:
         known = ", ".join(f"{trial.run_id[:12]} (trial {trial.tags.get(tag_name('trial'), '?')})" for trial in trials[:10])
         return f"got run '{run}', which begins the ids of several trials: {known}; write more letters"
-    if run and any(run == sweep.name or sweep.run_id.startswith(run) for sweep in sweeps):
+    if run and _is_among(run, sweeps):
         return f"got run '{run}', which is a sweep; expected the run id of one of its trials, or {otherwise}"
     hint = did_you_mean(run, [sweep.name for sweep in sweeps])
     return f"got run '{run}', expected the run id of a trial, or {otherwise}{hint}"

@@ -73,7 +73,7 @@ class LaneBatch:
         """
         distinct = distinct_lanes(lanes)
         populations = packing.pack(distinct, experiment, self.resources)
-        counted = f"{count_noun(len(distinct), 'lane')} in {count_noun(len(populations), 'population')}"
+        counted = f"{count_noun(len(distinct), 'network')} in {count_noun(len(populations), 'population')}"
         self.on_planned(sum(lane.stop - lane.start for lane in distinct), f"{counted}, {name}" if name else counted, self.turn)
         self._populations |= zip(self.queue.add(populations, self.turn), populations, strict=True)
 

@@ -227,7 +227,7 @@ def searched_against_confirmed(report: SweepReport) -> SweepFigure:
     bars = [panels[0].plot([], [], "|", color=INK, markersize=12, markeredgewidth=2, label="searched - shift")[0]]
     legend_below(figure, [hollow, *(bars if bias.shift else []), full])
     caption = (
-        "The best trials of the search were trained again with new seeds on new folds; the final trial, in orange, was chosen "
+        "The best trials of the search were trained again with new seeds on new folds; the finalist, in orange, was chosen "
         f"by these confirmed scores. {_bias_sentence(bias)}"
     )
     numbers = np.array([trial.trial for trial in confirmed], float)

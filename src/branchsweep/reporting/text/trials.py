@@ -41,7 +41,7 @@ def _state(board: Leaderboard) -> Text:
     style = {"interrupted": "bold yellow", "running": "bold cyan", "failed": "bold red"}.get(board.status, "bold")
     counts = status_counts(board.counts)
     trials = f", {board.recorded:,} trial{'s' * (board.recorded != 1)} ({counts})" if counts else ""
-    remedy = "; the same branchsweep run resumes it" if board.status == "interrupted" else ""
+    remedy = "; branchsweep run with its experiment resumes it" if board.status == "interrupted" else ""
     return Text.assemble((board.sweep, "bold"), ": ", (board.status, style), f"{trials}{remedy}")
 
 
@@ -70,7 +70,7 @@ def _trials(board: Leaderboard, heads: Sequence[str] | None) -> ResponsiveTable:
             cells = [format_score(score.heads[head].score) if head in score.heads else "-" for head in heads] + [value]
         cells += [format_score(board.evaluator.rank(score)) if score.is_complete else "-" for _ in objective]
         cells += [f"{score.seconds:.1f}" if key == "seconds" else f"{board.parameters[trial.number]:,}" for key in sorted_by]
-        cells.append(f"{score.epochs:g}" if score.epochs == round(score.epochs) else f"{score.epochs:.1f}")
+        cells.append(f"{score.epochs:.0f}")  # the mean over lanes, which early stopping may end apart
         violates = "violates a constraint: " if score.is_complete and not board.evaluator.is_eligible(result) else ""
         name = f"{trial.known}: " if trial.known else ""
         params = ", ".join(f"{key} {format_param(param)}" for key, param in sorted(trial.params.items()))
@@ -88,7 +88,7 @@ def render_trial_details(details: TrialDetails) -> RenderableType:
     """Render one trial: its status, hyperparameters, network, scores and learning curves."""
     score, trial = details.result.score, details.result.trial
     lanes = f"{score.lanes} lane{'s' * (score.lanes != 1)}"
-    facts = Text(f"run {details.run_id}; {score.epochs:g} epochs, {score.seconds:.1f} s, {lanes}", style="dim")
+    facts = Text(f"run {details.run_id}; {score.epochs:.0f} epochs, {score.seconds:.1f} s, {lanes}", style="dim")
     parts: list[RenderableType] = [_title(details), facts, Text()]
     parts += [Text("chosen by the search", style="bold"), KeyValueTable(dict(sorted(trial.params.items())))]
     if details.fixed:
