@@ -439,11 +439,12 @@ def test_another_table_than_the_recorded_one_is_refused_before_training(
     workspace, summary, _ = finished
     pd.read_csv(workspace.folder / "plant.csv").iloc[:200].to_csv(workspace.folder / "shorter.csv", index=False)
     message = workspace.error(*command, "--data", "shorter.csv")
-    assert "shorter.csv" in message and summary["data"]["digest"] in message and "--data" in message
+    assert "shorter.csv" in message and summary["data"]["digest"][:12] in message and "--data" in message
     recorded = workspace.folder / "plant.csv"
     recorded.rename(workspace.folder / "moved.csv")
     try:
-        assert workspace.error(*command).startswith("--data: ")
+        message = workspace.error(*command)
+        assert str(recorded) in message and "--data" in message
     finally:
         (workspace.folder / "moved.csv").rename(recorded)
 
