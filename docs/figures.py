@@ -117,7 +117,7 @@ def main() -> None:
     rows = [
         model_row("the mean of sixteen networks of a longer search (`experiments/ensemble.yaml`, nine minutes)", ensemble),
         model_row("the finalist of 64 trials, the mean of eight networks (`make sweep`)", branched),
-        baseline_row(f"the article's network (`experiments/article.yaml`; its author's run: {AUTHOR})", "article", branched),
+        baseline_row(f"the tutorial's network (`experiments/article.yaml`; its author's run: {AUTHOR})", "article", branched),
         baseline_row("linear regression", "linear regression", branched),
         *forest_rows(load_experiment(ROOT / "experiments" / "branched.yaml"), arguments.data),
     ]
