@@ -296,9 +296,9 @@ def wait_for_outage(process: SweepProcess, outbox: Outbox, scale: Scale) -> None
 
 
 def any_recorded(uri: str) -> bool:
-    """Whether a trial of the sweep is recorded and finished."""
+    """Whether a trial of the sweep is recorded and has ended, complete or pruned."""
     try:
-        return any(status == "FINISHED" for _, status in trial_runs(open_existing(Address(uri), "branched")))
+        return any(status in {"FINISHED", "KILLED"} for _, status in trial_runs(open_existing(Address(uri), "branched")))
     except TrackingError:  # there is no such sweep yet
         return False
 
@@ -377,7 +377,7 @@ def test_messages_report_each_failure_once_while_training_continues(cluster_swee
     assert lost < available and unavailable < available
     while_unavailable = cluster_sweep.lines[unavailable:available]
     assert cluster_sweep.uri in while_unavailable[0] and str(cluster_sweep.outbox_folder) in while_unavailable[0]
-    assert any(re.match(r"training \d+ lanes\b", line) for line in while_unavailable)
+    assert any(re.match(r"training \d+ networks?\b", line) for line in while_unavailable)
 
 
 def line_number(sweep: FinishedSweep, pattern: str) -> int:

@@ -34,10 +34,10 @@ class Victim(StrEnum):
 
 
 BEGINS: Mapping[Phase, str] = {
-    Phase.SEARCH: r"training [\d,]+ lanes? .*, to epoch",
-    Phase.CONFIRMATION: r"training [\d,]+ lanes? .*, to confirm",
+    Phase.SEARCH: r"training [\d,]+ networks? .*, to epoch",
+    Phase.CONFIRMATION: r"training [\d,]+ networks? .*, to confirm",
     Phase.REGISTRATION: "registering the model",
-    Phase.PROMOTE: r"training [\d,]+ lanes? .*, on all training rows",
+    Phase.PROMOTE: r"training [\d,]+ networks? .*, on all training rows",
 }
 """The beginning of the line that a command prints when a phase begins. A rollback begins when the store is opened."""
 
