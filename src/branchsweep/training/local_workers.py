@@ -239,8 +239,10 @@ class LocalWorkers:
                 if worker in self._replace_lost({}, PopulationQueue(), Counter()):
                     break
             else:
-                with suppress(BrokenProcessPool):  # it died as it finished, which is seen before the next try
+                try:
                     return future.result()
+                except BrokenProcessPool:  # it has died, and its process may be seen as alive for a moment still
+                    self._replace_and_report(worker, self._loss(worker) or "has died", "it trained nothing")
         raise BackendError(f"{1 + MAX_LOSSES} workers were lost over the same model: {LOSS_ADVICE}")
 
     def _new_worker(self, index: int) -> _Worker:
@@ -283,7 +285,6 @@ class LocalWorkers:
         self._polled = time.monotonic()
         for worker, reason in lost:
             tasks = {future: task for future, task in training.items() if task.worker is worker}
-            pid = worker.process.pid if worker.process else "?"
             what = "its population is trained again" if tasks else "it trained nothing"
             for future, task in tasks.items():
                 del training[future]
@@ -293,10 +294,21 @@ class LocalWorkers:
                 if losses[task.position] > MAX_LOSSES:
                     count = losses[task.position]
                     raise BackendError(f"{count} workers were lost over the same population, the last {reason}: {LOSS_ADVICE}")
-            self._report_progress()
-            self._replace(worker)
-            self._callbacks.on_message(f"worker process {pid} {reason}: a new one takes its place, {what}")
+            self._replace_and_report(worker, reason, what)
         return [worker for worker, _ in lost]
+
+    def _replace_and_report(self, worker: _Worker, reason: str, what: str) -> None:
+        """Replace a lost worker, after its last progress is reported.
+
+        Args:
+            worker: The worker.
+            reason: Why it is lost, as the predicate of a sentence.
+            what: What becomes of its work, as a sentence.
+        """
+        pid = worker.process.pid if worker.process else "?"
+        self._report_progress()
+        self._replace(worker)
+        self._callbacks.on_message(f"worker process {pid} {reason}: a new one takes its place, {what}")
 
     def _loss(self, worker: _Worker) -> str:
         """Why a worker is lost, as the predicate of a sentence; empty if it is not."""
