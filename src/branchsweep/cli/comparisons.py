@@ -17,12 +17,13 @@ from branchsweep.cli.context import (
     require_page_path,
     resolve_workers,
 )
-from branchsweep.cli.help_texts import EXECUTION_OPTIONS, EXPERIMENT_OPTIONS, OUTPUT_OPTIONS
+from branchsweep.cli.help_texts import EXECUTION_OPTIONS, EXPERIMENT_OPTIONS
 from branchsweep.cli.options import (
     INTERRUPTED_MESSAGE,
     AsJson,
     ComparisonOverrides,
     DataPath,
+    PageOutput,
     RequireReal,
     TrackingUri,
     WorkersOption,
@@ -53,16 +54,7 @@ def compare(
         bool,
         typer.Option("--fresh", rich_help_panel=EXECUTION_OPTIONS, help="Start again, even if this comparison is recorded."),
     ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            rich_help_panel=OUTPUT_OPTIONS,
-            metavar="PATH",
-            help="Also write the report to this path, as one HTML file.",
-        ),
-    ] = None,
+    output: PageOutput = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare models by 5x2 cross-validation: one network for all heads, one network per head, and further contestants."""

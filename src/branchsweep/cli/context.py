@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from branchsweep.config.experiment import Experiment
     from branchsweep.config.sections.workers import Workers
     from branchsweep.config.yaml.overrides import OptionValue
+    from branchsweep.tracking.open import SweepReader
+    from branchsweep.trial import Result
     from branchsweep.workflows.session import Session
 
 
@@ -72,6 +74,22 @@ def all_overrides(overrides: list[str] | None, trials: int | None, seed: int | N
 
     given = [("--trials", "search.trials", trials), ("--seed", "seed", seed)]
     return [*(overrides or []), *(OptionValue(option, key, value) for option, key, value in given if value is not None)]
+
+
+def read_recorded_trial(recorded: SweepReader, number: int) -> tuple[Experiment, Result]:
+    """A trial of a recorded sweep, with the sweep's experiment.
+
+    Raises:
+        UserError: There is no such trial, or its record cannot be read.
+    """
+    from branchsweep.config.yaml.recorded import parse_recorded_experiment
+    from branchsweep.workflows.records.recorded_params import check_recorded_params
+    from branchsweep.workflows.records.trial_details import find_trial
+
+    result = find_trial(recorded.recorded_results(), number, recorded.label)
+    experiment = parse_recorded_experiment(recorded.yaml, recorded.label)
+    check_recorded_params(experiment, [result], recorded.label)
+    return experiment, result
 
 
 def require_other_file(output: Path, *read: Path | None) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from branchsweep.cli.context import require_page_path
-from branchsweep.cli.help_texts import OUTPUT_OPTIONS
-from branchsweep.cli.options import AsJson, TrackingUri
+from branchsweep.cli.context import read_recorded_trial, require_page_path
+from branchsweep.cli.options import AsJson, PageOutput, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_json
 from branchsweep.config.addresses import Address
 from branchsweep.errors import TrackingError, UnreadableRecordError, UserError, did_you_mean
@@ -36,16 +34,7 @@ def diff(
     first: Annotated[str, typer.Argument(metavar="FIRST", help=_COMPARED)],
     second: Annotated[str, typer.Argument(metavar="SECOND", help="The other one, which may be of another sweep or model.")],
     every: Annotated[bool, typer.Option("--all", help="Show equal values as rows, too.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            rich_help_panel=OUTPUT_OPTIONS,
-            metavar="PATH",
-            help="Also write the same to this path, as one HTML file.",
-        ),
-    ] = None,
+    output: PageOutput = None,
     tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
@@ -88,14 +77,9 @@ def _open(named: str, tracking_uri: Address | None) -> ComparedTrial:
 
 
 def _compared(recorded: SweepReader, number: int) -> ComparedTrial:
-    from branchsweep.config.yaml.recorded import parse_recorded_experiment
-    from branchsweep.workflows.records.recorded_params import check_recorded_params
-    from branchsweep.workflows.records.trial_details import find_trial
     from branchsweep.workflows.records.trial_diff import ComparedTrial
 
-    result = find_trial(recorded.recorded_results(), number, recorded.label)
-    experiment = parse_recorded_experiment(recorded.yaml, recorded.label)
-    check_recorded_params(experiment, [result], recorded.label)
+    experiment, result = read_recorded_trial(recorded, number)
     return ComparedTrial(
         name=f"{recorded.record.name}:{number}",
         sweep_id=recorded.run_id,

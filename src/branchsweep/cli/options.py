@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,23 +33,29 @@ RequireReal = Annotated[
     ),
 ]
 
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        rich_help_panel=EXPERIMENT_OPTIONS,
-        metavar="KEY=VALUE",
-        help="Change one value of the experiment, such as fit.epochs=20. Repeatable.",
-    ),
-]
 
-ComparisonOverrides = Annotated[
-    list[str] | None,
-    typer.Option(
+def _overrides(what: str, example: str) -> Any:
+    """The option that changes values of an experiment or a comparison."""
+    return typer.Option(
         "--set",
         rich_help_panel=EXPERIMENT_OPTIONS,
         metavar="KEY=VALUE",
-        help="Change one value of the comparison, such as budget.trials=8. Repeatable.",
+        help=f"Change one value of the {what}, such as {example}. Repeatable.",
+    )
+
+
+Overrides = Annotated[list[str] | None, _overrides("experiment", "fit.epochs=20")]
+
+ComparisonOverrides = Annotated[list[str] | None, _overrides("comparison", "budget.trials=8")]
+
+PageOutput = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        rich_help_panel=OUTPUT_OPTIONS,
+        metavar="PATH",
+        help="Also write the result to this path, as one HTML file.",
     ),
 ]
 

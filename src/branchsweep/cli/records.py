@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from branchsweep.cli.context import require_page_path, write_files
+from branchsweep.cli.context import read_recorded_trial, require_page_path, write_files
 from branchsweep.cli.help_texts import OUTPUT_OPTIONS
 from branchsweep.cli.options import AsJson, TrackingUri
 from branchsweep.cli.output import OutputConsole, print_json
@@ -121,14 +121,10 @@ def _leaderboard(recorded: SweepReader, trial_filter: TrialFilter) -> Leaderboar
 
 def _trial_details(recorded: SweepReader, number: int, tracking_uri: Address | None, columns: int) -> TrialDetails:
     """All details of one recorded trial."""
-    from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.models.drawing import COLUMNS
-    from branchsweep.workflows.records.recorded_params import check_recorded_params
-    from branchsweep.workflows.records.trial_details import RecordedTrial, find_trial, trial_details
+    from branchsweep.workflows.records.trial_details import RecordedTrial, trial_details
 
-    result = find_trial(recorded.recorded_results(), number, recorded.label)
-    experiment = parse_recorded_experiment(recorded.yaml, recorded.label)
-    check_recorded_params(experiment, [result], recorded.label)
+    experiment, result = read_recorded_trial(recorded, number)
     trial = RecordedTrial(recorded.run_ids[number], result, recorded.curves(number))
     return trial_details(experiment, recorded.run_id, trial, tracking_uri, min(columns, COLUMNS))
 
