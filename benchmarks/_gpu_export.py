@@ -320,6 +320,6 @@ def spec(tensor: Any, kind: str, index: Index) -> Any:
 def fit_arrays(network: Network) -> dict[str, NDArray[Any]]:
     """What Keras's `fit` is given: the rows as the network's middling recipe encodes them."""
     arrays = KerasFit(network.setting.experiment, network.setting.rows).arrays(network.middling.recipe)
-    x, targets = arrays.validation_data
+    x, targets = arrays.validation_data[:2]
     learned = {"fit_x": arrays.x, **{f"fit_y_{head}": column for head, column in arrays.y.items()}}
     return learned | {"fit_validation_x": x, **{f"fit_validation_y_{head}": column for head, column in targets.items()}}

@@ -118,8 +118,9 @@ class Poisson(Head):
         error = ops.exp(y) - t
         return error, error
 
-    def null_deviance(self, targets: Floats) -> Floats:
-        return np.asarray(((targets - targets.mean(0)) ** 2).sum(0))
+    def null_deviance(self, targets: Floats, weights: Floats | None = None) -> Floats:
+        weights = np.ones_like(targets) if weights is None else weights
+        return np.asarray((weights * (targets - np.average(targets, axis=0, weights=weights)) ** 2).sum(0))
 
     def predict(self, ops: ArrayOperations, y: Array) -> Array:
         return ops.exp(y)

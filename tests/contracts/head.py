@@ -67,6 +67,11 @@ class HeadContract:
         expected = [head.null_deviance(columns[:, [0]])[0], head.null_deviance(columns[:, [1]])[0]]
         np.testing.assert_allclose(head.null_deviance(columns), expected)
 
+    def test_whole_weights_are_rows_that_repeat(self, head: Head, targets: Floats) -> None:
+        counts = 1 + np.arange(len(targets)) % 3
+        weighted = head.null_deviance(targets, counts[:, None].astype(float))
+        np.testing.assert_allclose(weighted, head.null_deviance(np.repeat(targets, counts, axis=0)))
+
     def test_its_targets_can_be_converted_back(self, head: Head) -> None:
         for scaling in kinds.TARGET_ENCODERS:
             assert encoder_kind(head.target_encoder(scaling)).is_invertible

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from branchsweep.config.comparison import ESTIMATORS, Estimator
 from branchsweep.config.experiment_checks import SKLEARN_BASELINES
+from branchsweep.metrics.actual import Actual
 from branchsweep.models.baselines import Estimator as SklearnEstimator
 from branchsweep.models.baselines import FittedBaseline, fit, make_estimators, measure_cost
 from branchsweep.models.heads import regression
@@ -218,3 +219,55 @@ def test_a_forest_is_larger_than_a_linear_regression() -> None:
         measure_cost(fitted(name, x, y, HEADS, None, seed=1), unseen) for name in ("random_forest", "linear_regression")
     )
     assert forest.bytes > 10 * linear.bytes
+
+
+def partial(y: Floats) -> Floats:
+    """The same targets, of which each head lacks some in other rows."""
+    return np.where(np.random.default_rng(3).random(y.shape) < 0.3, np.nan, y)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_each_head_is_learnt_from_the_rows_where_its_target_is_known(name: str) -> None:
+    x, y, _ = rows()
+    predicted = fitted(name, x, partial(y)).predict(x)
+    for column in range(y.shape[1]):
+        known = ~np.isnan(partial(y)[:, column])
+        alone = fitted(name, x[known], y[known, column, None], kinds("PE")).predict(x)
+        np.testing.assert_array_equal(predicted[:, [column]], alone)
+
+
+def test_a_chain_reads_predictions_where_an_earlier_target_is_not_known() -> None:
+    x, y, _ = rows()
+    y[:, 1] = y[:, 0] + x[:, 0]
+    gaps = partial(y)
+    gaps[:, 1] = np.where(np.isnan(gaps[:, 0]), y[:, 1], gaps[:, 1])
+    chained = fitted("linear_regression", x, gaps, chain=["PE", "V", "RH"])
+    known = ~np.isnan(gaps)
+    first = LinearRegression().fit(x[known[:, 0]], y[known[:, 0], 0]).predict(x)
+    read = np.column_stack([x, np.where(known[:, 0], y[:, 0], first)])
+    second = LinearRegression().fit(read[known[:, 1]], y[known[:, 1], 1])
+    np.testing.assert_allclose(chained.predict(x)[:, 1], second.predict(np.column_stack([x, first])))
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_rows_of_weight_0_are_not_learnt_where_the_estimator_takes_weights(name: str) -> None:
+    x, y, _ = rows()
+    far = y.copy()
+    far[::3] += 100.0 * (1.0 + np.arange(len(far[::3])))[:, None]
+    weights = np.ones_like(y)
+    weights[::3] = 0.0
+    by_weights, with_all = (fit(make_estimators(name, HEADS), x, Actual(far, of_rows)) for of_rows in (weights, None))
+    errors = [float(np.abs(fit.predict(x) - y).mean()) for fit in (by_weights, with_all)]
+    if name == "k_nearest_neighbors":  # scikit-learn's takes none
+        assert errors[0] == errors[1]
+    else:
+        assert errors[0] < errors[1] / 2
+
+
+def test_a_linear_regression_with_weights_is_that_of_scikit_learn() -> None:
+    x, y, _ = rows()
+    weights = np.random.default_rng(4).random(y.shape)
+    predicted = fit(make_estimators("linear_regression", HEADS), x, Actual(y, weights)).predict(x)
+    for column in range(y.shape[1]):
+        expected = LinearRegression().fit(x, y[:, column], sample_weight=weights[:, column]).predict(x)
+        np.testing.assert_allclose(predicted[:, column], expected)

@@ -129,7 +129,7 @@ def keras_lane_before_training(
     x_encoder = encoder_kind(recipe.input_scaling).fit(rows.x[training], rows.y[training])
     y_encoder = encoder_kind(recipe.target_scaling).fit(rows.y[training], rows.y[training])
     x = x_encoder.transform(rows.x).astype(np.float32)
-    y = y_encoder.transform(rows.y).astype(np.float32)
+    y = np.nan_to_num(y_encoder.transform(rows.y).astype(np.float32))
     weights = keras_network.initial_weights(recipe.architecture, 3, lane.weight_seed)
     model = keras_network.build_network(recipe.architecture, 3, weights)
     steps = -(-len(training) // recipe.batch_size)
@@ -141,6 +141,7 @@ def fit_with_keras(lane: Lane, experiment: Experiment, rows: TrainingRows) -> tu
     recipe, heads = lane.recipe, list(experiment.heads)
     training, validation = rows.fold_rows(lane.key.fold)
     model, optimizer, y_encoder, x, y = keras_lane_before_training(lane, rows)
+    masks = rows.actual.masks.astype(np.float32)
     model.compile(
         optimizer,
         loss={head: spec.loss for head, spec in experiment.heads.items()},
@@ -148,17 +149,21 @@ def fit_with_keras(lane: Lane, experiment: Experiment, rows: TrainingRows) -> tu
     )
     curve = []
 
-    def batches() -> Iterator[tuple[Floats32, dict[str, Floats32]]]:
+    def batches() -> Iterator[tuple[Any, ...]]:
         for epoch in range(lane.stop):
             order = row_order(SEED, lane.key.fold, lane.key.seed, epoch, training)
             for begin in range(0, len(order), recipe.batch_size):
                 batch = order[begin : begin + recipe.batch_size]
-                yield x[batch], {head: y[batch, h] for h, head in enumerate(heads)}
+                weights = {"sample_weight": of_heads(masks[batch])} if rows.actual.masks.min() < 1 else {}
+                yield x[batch], of_heads(y[batch]), *weights.values()
+
+    def of_heads(columns: Floats32) -> dict[str, Floats32]:
+        return {head: columns[:, h] for h, head in enumerate(heads)}
 
     def measure(epoch: int, logs: object) -> None:
         if len(validation):
             scaled = model(x[validation])[heads[0]].numpy()
-            curve.append(float(r2_score(y[validation, 0], scaled[:, 0])))
+            curve.append(float(r2_score(y[validation, 0], scaled[:, 0], sample_weight=masks[validation, 0])))
 
     steps, progress = -(-len(training) // recipe.batch_size), keras.callbacks.LambdaCallback(on_epoch_end=measure)
     model.fit(batches(), steps_per_epoch=steps, epochs=lane.stop, callbacks=[progress], shuffle=False, verbose=0)
@@ -254,6 +259,60 @@ def test_a_lane_is_keras_fit(params: Params, experiment: Experiment) -> None:
     np.testing.assert_allclose(outcome.curve[:, 0], curve, rtol=1e-5, atol=1e-4)
 
 
+def make_partial_rows(heads: int = 2, weighted: bool = False) -> TrainingRows:
+    """The same table where a third of each head's targets is not known, some rows having none; maybe with weights."""
+    rows, random = make_rows(heads), np.random.default_rng(5)
+    y = np.where(random.random(rows.y.shape) < 1 / 3, np.nan, rows.y)
+    return replace(rows, y=y, weights=random.choice([0.0, 0.5, 1.0, 3.0], y.shape) if weighted else None)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["masks", "weights"])
+@pytest.mark.parametrize(
+    ("params", "experiment"),
+    [
+        pytest.param({"activation": "silu", "trunk.width": 12, "branch.width": 9}, LAST_EPOCH, id="adam"),
+        pytest.param({"optimizer": "sgd", "momentum": 0.9, "PE.loss_weight": 3.0}, LAST_EPOCH, id="sgd with momentum"),
+        pytest.param({"trunk.depth": 1, "V.depth": 2, "Q.depth": 0}, THREE_HEADS, id="three heads, other losses"),
+    ],
+)
+def test_a_lane_with_partial_targets_is_keras_fit_with_sample_weights(
+    params: Params, experiment: Experiment, weighted: bool
+) -> None:
+    rows = make_partial_rows(len(experiment.heads), weighted)
+    lane = make_lane({"learning_rate": 0.01, **params}, trial=5, fold=1, experiment=experiment)
+    outcome = train([lane], experiment, rows).lanes[0]
+    weights, predictions, curve = fit_with_keras(lane, experiment, rows)
+    assert outcome.weights is not None
+    for trained, expected in zip(outcome.weights, weights, strict=True):
+        np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(outcome.predictions, predictions, rtol=5e-5, atol=0)
+    np.testing.assert_allclose(outcome.curve[:, 0], curve, rtol=1e-5, atol=1e-4)
+
+
+def test_lanes_with_partial_targets_do_not_depend_on_their_company_to_the_last_bit() -> None:
+    lanes, rows = mixed_lanes(6), make_partial_rows(weighted=True)
+    together = train(lanes, rows=rows)
+    assert assert_equal_bits(train(lanes[2:3], rows=rows), lanes[2:3], together, lanes) == 1
+
+
+def test_a_target_of_weight_0_counts_as_one_that_is_not_known_to_the_last_bit() -> None:
+    rows = make_rows()
+    unknown = np.random.default_rng(6).random(rows.y.shape) < 0.3
+    lane = [make_lane({"target_scaling": "none", "learning_rate": 0.001})]
+    without = train(lane, rows=replace(rows, weights=np.where(unknown, 0.0, 1.0))).lanes[0]
+    masked = train(lane, rows=replace(rows, y=np.where(unknown, np.nan, rows.y))).lanes[0]
+    assert_equal_lanes(without, masked)
+
+
+def test_weights_of_1_are_no_weights() -> None:
+    rows, lane = make_rows(), [make_lane({"activation": "silu"})]
+    plain, weighted = (train(lane, rows=replace(rows, weights=weights)).lanes[0] for weights in (None, np.ones_like(rows.y)))
+    assert plain.weights is not None and weighted.weights is not None
+    for expected, trained in zip(plain.weights, weighted.weights, strict=True):
+        np.testing.assert_allclose(trained, expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(weighted.curve, plain.curve, rtol=0, atol=1e-6)
+
+
 def fit_by_steps(lane: Lane, experiment: Experiment, rows: TrainingRows) -> Weights:
     """The weights of a lane whose losses are balanced, by plain training steps in Keras: the formulas of `recipe`."""
     recipe, heads = lane.recipe, list(experiment.heads)
@@ -268,12 +327,13 @@ def fit_by_steps(lane: Lane, experiment: Experiment, rows: TrainingRows) -> Weig
     optimizer.build(learning)
     p = [recipe.loss_weights[head] for head in heads]
     losses = [keras.losses.get(experiment.heads[head].loss) for head in heads]
+    masks = rows.actual.masks.astype(np.float32)
 
-    def step(x: Any, y: Any) -> None:
+    def step(x: Any, y: Any, w: Any) -> None:
         with tf.GradientTape(persistent=True) as tape:
             outputs = network_and_features(x)
             L = [
-                tf.reduce_mean(loss(y[:, h : h + 1], outputs[head]))
+                tf.reduce_mean(w[:, h] * loss(y[:, h : h + 1], outputs[head]))
                 for h, (head, loss) in enumerate(zip(heads, losses, strict=True))
             ]
             weighted = [p_h * L_h for p_h, L_h in zip(p, L, strict=True)]
@@ -294,7 +354,7 @@ def fit_by_steps(lane: Lane, experiment: Experiment, rows: TrainingRows) -> Weig
         order = row_order(SEED, lane.key.fold, lane.key.seed, epoch, rows.fold_rows(lane.key.fold)[0])
         for begin in range(0, len(order), recipe.batch_size):
             batch = order[begin : begin + recipe.batch_size]
-            compiled(tf.constant(x[batch]), tf.constant(y[batch]))
+            compiled(tf.constant(x[batch]), tf.constant(y[batch]), tf.constant(masks[batch]))
     return keras_network.network_weights(model, recipe.architecture)
 
 
@@ -342,6 +402,16 @@ def test_a_lane_with_balanced_losses_equals_plain_steps_in_keras(params: Params,
     for trained, expected in zip(outcome.weights, weights, strict=True):
         np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
     assert max(np.abs(balanced - plain).max() for balanced, plain in zip(outcome.weights, static, strict=True)) > 1e-3
+
+
+@pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "static"])
+def test_losses_are_balanced_over_the_known_targets(scheme: str) -> None:
+    experiment, rows = with_loss_balancing(LAST_EPOCH), make_partial_rows(weighted=True)
+    lane = make_lane({"learning_rate": 0.01, "activation": "silu", "loss_balancing": scheme}, experiment=experiment)
+    outcome = train([lane], experiment, rows).lanes[0]
+    assert outcome.weights is not None
+    for trained, expected in zip(outcome.weights, fit_by_steps(lane, experiment, rows), strict=True):
+        np.testing.assert_allclose(trained, expected, rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])

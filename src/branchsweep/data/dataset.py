@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from branchsweep.metrics.actual import Actual
 from branchsweep.types import Floats
 
 Positions = NDArray[np.intp]
@@ -40,12 +41,13 @@ class Dataset:
         inputs: The input columns, in order.
         heads: The names of the heads, in order (their columns may have other names).
         x: `(rows, inputs)`, the inputs in natural units, read-only.
-        y: `(rows, heads)`, the targets in natural units, read-only.
+        y: `(rows, heads)`, the targets in natural units, NaN where one is not known, read-only.
         digest: `table_digest` of the input and target columns.
         warnings: What a user should know about these rows, as sentences.
         path: The file that the rows were read from; None where there is none.
         groups: `(rows,)`, equal numbers for rows that stay on one side of every split; None where rows are divided one by one.
         csv_arguments: Of a csv file that is not of the plain kind, the arguments of `pandas.read_csv`.
+        weights: `(rows, heads)`, how much each target counts, read-only; None where all count alike.
     """
 
     source: TableSource
@@ -59,6 +61,12 @@ class Dataset:
     path: Path | None = None
     groups: Positions | None = field(default=None, repr=False)
     csv_arguments: Mapping[str, str | int] = field(default_factory=dict)
+    weights: Floats | None = field(default=None, repr=False)
+
+    @property
+    def actual(self) -> Actual:
+        """The targets, as predictions are compared with them."""
+        return Actual(self.y, self.weights)
 
     @property
     def rows(self) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from branchsweep.data.dataset import Dataset, Split
+from branchsweep.metrics.actual import Actual
 from branchsweep.types import Floats
 
 ALL_ROWS = -1
@@ -21,21 +22,30 @@ class TrainingRows:
 
     Args:
         x: `(rows, inputs)`, in natural units.
-        y: `(rows, heads)`, in natural units.
+        y: `(rows, heads)`, in natural units; NaN where a target is not known.
         folds: For each fold the positions of the rows to train on and of those to validate on.
         heads: The names of the heads, in order. Where they are given, networks may predict some of them.
+        weights: `(rows, heads)`, how much each target counts; None where all count alike.
     """
 
     x: Floats
     y: Floats
     folds: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
     heads: tuple[str, ...] = ()
+    weights: Floats | None = None
 
     def for_heads(self, heads: Sequence[str]) -> TrainingRows:
         """The same rows with the targets of these heads, in this order; with all targets where no names are given."""
         if not self.heads or tuple(heads) == self.heads:
             return self
-        return replace(self, y=self.y[:, [self.heads.index(head) for head in heads]], heads=tuple(heads))
+        columns = [self.heads.index(head) for head in heads]
+        weights = None if self.weights is None else self.weights[:, columns]
+        return replace(self, y=self.y[:, columns], heads=tuple(heads), weights=weights)
+
+    @property
+    def actual(self) -> Actual:
+        """The targets, as predictions are compared with them."""
+        return Actual(self.y, self.weights)
 
     @property
     def ranges(self) -> list[tuple[float, float]]:
@@ -55,4 +65,5 @@ def training_rows(dataset: Dataset, split: Split) -> TrainingRows:
     position = np.zeros(dataset.rows, np.int64)
     position[split.train] = np.arange(len(split.train))
     folds = tuple((position[train], position[validation]) for train, validation in (*split.folds, *split.confirmation))
-    return TrainingRows(dataset.x[split.train], dataset.y[split.train], folds, dataset.heads)
+    actual = dataset.actual.rows(split.train)
+    return TrainingRows(dataset.x[split.train], actual.values, folds, dataset.heads, actual.weights)

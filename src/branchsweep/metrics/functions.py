@@ -16,11 +16,12 @@ from branchsweep.config.metric_names import R2
 from branchsweep.metrics.names import MAE, METRICS, RMSE, Metric
 from branchsweep.types import Floats
 
-MetricFunction = Callable[[Floats, Floats], float]
-"""From actual and predicted values of one head, `(rows,)` each in natural units, to the metric."""
+MetricFunction = Callable[..., float]
+"""From actual and predicted values of one head, `(rows,)` each in natural units, to the metric. Where rows have weights,
+those are a third argument `(rows,)`: scikit-learn's `sample_weight`."""
 
 
-def r2(actual: Floats, predicted: Floats, axis: int) -> Floats:
+def r2(actual: Floats, predicted: Floats, axis: int, weights: Floats | None = None) -> Floats:
     """R² along one axis, of many predictions at once; 0 where the actual values do not vary.
 
     Elsewhere it equals scikit-learn's `r2_score`, which takes one prediction at a time: resamples and ensembles need thousands.
@@ -29,33 +30,45 @@ def r2(actual: Floats, predicted: Floats, axis: int) -> Floats:
         actual: In natural units, of any shape, the rows along `axis`.
         predicted: Of the same shape, or of one that broadcasts with it.
         axis: The axis of the rows, counted from the end.
+        weights: Of the shape of `actual`: scikit-learn's `sample_weight`. None where all count alike.
 
     Returns:
         Of the broadcast shape without `axis`.
     """
-    residual = np.square(actual - predicted).sum(axis=axis)
-    total = np.broadcast_to(np.square(actual - actual.mean(axis=axis, keepdims=True)).sum(axis=axis), residual.shape)
+    if weights is None:
+        residual = np.square(actual - predicted).sum(axis=axis)
+        about_mean = np.square(actual - actual.mean(axis=axis, keepdims=True)).sum(axis=axis)
+    else:
+        residual = (weights * np.square(actual - predicted)).sum(axis=axis)
+        sums = (weights * actual).sum(axis=axis, keepdims=True)
+        counted = weights.sum(axis=axis, keepdims=True)
+        means = np.divide(sums, counted, out=np.zeros_like(sums), where=counted > 0)
+        about_mean = (weights * np.square(actual - means)).sum(axis=axis)
+    total = np.broadcast_to(about_mean, residual.shape)
     explained: Floats = 1.0 - np.divide(residual, total, out=np.ones_like(residual), where=total > 0)
     return explained
 
 
-def _r2(actual: Floats, predicted: Floats) -> float:
+def _r2(actual: Floats, predicted: Floats, weights: Floats | None = None) -> float:
     """R²; where the actual values do not vary, by scikit-learn's convention."""
     squares = np.square(np.subtract(actual, predicted, order="C"))
-    total = np.square(actual - actual.mean()).sum()
+    about_mean = np.square(actual - np.average(actual, weights=weights))
+    if weights is not None:
+        squares, about_mean = weights * squares, weights * about_mean
+    total = about_mean.sum()
     if total > 0:
         return float(1.0 - squares.sum() / total)
     from sklearn.metrics import r2_score  # noqa: PLC0415  # seldom needed, and takes long to import
 
-    return float(r2_score(actual, predicted))
+    return float(r2_score(actual, predicted, sample_weight=weights))
 
 
-def _rmse(actual: Floats, predicted: Floats) -> float:
-    return float(np.sqrt(np.square(np.subtract(actual, predicted, order="C")).mean()))
+def _rmse(actual: Floats, predicted: Floats, weights: Floats | None = None) -> float:
+    return float(np.sqrt(np.average(np.square(np.subtract(actual, predicted, order="C")), weights=weights)))
 
 
-def _mae(actual: Floats, predicted: Floats) -> float:
-    return float(np.abs(np.subtract(actual, predicted, order="C")).mean())
+def _mae(actual: Floats, predicted: Floats, weights: Floats | None = None) -> float:
+    return float(np.average(np.abs(np.subtract(actual, predicted, order="C")), weights=weights))
 
 
 def mean(values: Iterable[float], weights: Iterable[float] | None = None) -> float:
@@ -70,7 +83,7 @@ def mean(values: Iterable[float], weights: Iterable[float] | None = None) -> flo
 METRIC_FUNCTIONS: dict[str, MetricFunction] = {R2: _r2, RMSE: _rmse, MAE: _mae}
 """The function of each metric of one head."""
 
-FUNCTIONS_ALONG_AXIS: dict[str, Callable[[Floats, Floats, int], Floats]] = {R2: r2}
+FUNCTIONS_ALONG_AXIS: dict[str, Callable[..., Floats]] = {R2: r2}
 """Functions of many predictions at once, of metrics that have one: its arguments are those of `r2`."""
 
 
@@ -80,7 +93,7 @@ def register_metric(name: str, metric: Metric, function: MetricFunction) -> None
     Args:
         name: As in `r2/PE`.
         metric: Its label and its direction.
-        function: Computes it.
+        function: Computes it. Of rows that have weights it is called with three arguments, else with two.
     """
     METRICS[name] = metric
     METRIC_FUNCTIONS[name] = function

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.comparison_result import ByHalf
 from branchsweep.metrics.functions import FUNCTIONS_ALONG_AXIS, METRIC_FUNCTIONS
 from branchsweep.metrics.names import METRICS
@@ -32,46 +33,56 @@ class ScoredKind(Protocol):
         ...
 
 
-def head_scores(actual: Floats, predicted: Floats, heads: Mapping[str, ScoredKind]) -> Mapping[str, HeadScore]:
-    """The score and the other metrics of each head over one set of rows.
+def head_scores(actual: Floats | Actual, predicted: Floats, heads: Mapping[str, ScoredKind]) -> Mapping[str, HeadScore]:
+    """The score and the other metrics of each head over those rows of one set whose actual value is known.
 
     Args:
-        actual: `(rows, heads)` in natural units.
+        actual: `(rows, heads)` in natural units, NaN where a value is not known; or the same with weights.
         predicted: `(rows, heads)` in natural units, finite.
         heads: The kind of each head by its name, in the order of the columns.
 
     Returns:
         By head; the standard error of a single set of rows is NaN.
     """
-    return {head: _head_score(actual[:, h], predicted[:, h], kind) for h, (head, kind) in enumerate(heads.items())}
+    known = Actual.of(actual)
+    return {head: _head_score(known.head(h, predicted[:, h]), kind) for h, (head, kind) in enumerate(heads.items())}
 
 
-def _head_score(actual: Floats, predicted: Floats, kind: ScoredKind) -> HeadScore:
-    metrics = {name: METRIC_FUNCTIONS[name](actual, predicted) for name in kind.metrics}
+def _head_score(known: tuple[Floats, ...], kind: ScoredKind) -> HeadScore:
+    """The score of the known values of a head: actual and predicted ones, and their weights if they have any."""
+    metrics = {name: METRIC_FUNCTIONS[name](*known) for name in kind.metrics}
     return HeadScore(score=metrics[kind.score], score_se=float("nan"), metrics=metrics)
 
 
-def scores_of_many(actual: Floats, predicted: Floats, heads: Mapping[str, ScoredKind]) -> Floats:
+def scores_of_many(actual: Floats | Actual, predicted: Floats, heads: Mapping[str, ScoredKind]) -> Floats:
     """The heads' scores of many predictions of the same rows.
 
     Args:
-        actual: `(rows, heads)` in natural units.
+        actual: As of `head_scores`.
         predicted: `(predictions, rows, heads)` in natural units, finite.
         heads: The kind of each head by its name, in the order of the columns.
 
     Returns:
         `(predictions, heads)`.
     """
-    by_metric = {metric: _by_column(metric, actual, predicted) for metric in dict.fromkeys(k.score for k in heads.values())}
+    known = Actual.of(actual)
+    by_metric = {metric: _by_column(metric, known, predicted) for metric in dict.fromkeys(k.score for k in heads.values())}
     return np.stack([by_metric[kind.score][:, column] for column, kind in enumerate(heads.values())], axis=1)
 
 
-def _by_column(metric: str, actual: Floats, predicted: Floats) -> Floats:
+def _by_column(metric: str, actual: Actual, predicted: Floats) -> Floats:
     """The metric of every column of many predictions `(predictions, rows, columns)`, at once where that is possible."""
+    if metric in FUNCTIONS_ALONG_AXIS and actual.is_plain:
+        return FUNCTIONS_ALONG_AXIS[metric](actual.values, predicted, -2)
+    columns = (actual.head(column, predicted[..., column]) for column in range(actual.values.shape[1]))
+    return np.stack([_of_column(metric, *known) for known in columns], axis=1)
+
+
+def _of_column(metric: str, actual: Floats, predicted: Floats, *weights: Floats) -> Floats:
+    """The metric of one head of many predictions `(predictions, known rows)`."""
     if metric in FUNCTIONS_ALONG_AXIS:
-        return FUNCTIONS_ALONG_AXIS[metric](actual, predicted, -2)
-    function, columns = METRIC_FUNCTIONS[metric], range(actual.shape[1])
-    return np.array([[function(actual[:, column], values[:, column]) for column in columns] for values in predicted])
+        return FUNCTIONS_ALONG_AXIS[metric](actual, predicted, -1, *weights)
+    return np.array([METRIC_FUNCTIONS[metric](actual, values, *weights) for values in predicted])
 
 
 def mean_score(heads: Mapping[str, HeadScore]) -> float:

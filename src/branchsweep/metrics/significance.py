@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from branchsweep.config.sections.objective import Objective
+from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.functions import r2
 from branchsweep.metrics.names import score_names
 from branchsweep.metrics.objectives import metric_value
@@ -65,12 +66,12 @@ class PairedPredictions:
     """The predictions of two models on the same rows, with the actual values.
 
     Args:
-        actual: `(rows, heads)` in natural units, at least two rows.
+        actual: `(rows, heads)` in natural units, at least two rows; NaN where a value is not known, or the same with weights.
         champion: The champion's predictions, of the same shape.
         challenger: The challenger's predictions, of the same shape.
     """
 
-    actual: Floats
+    actual: Floats | Actual
     champion: Floats
     challenger: Floats
 
@@ -194,18 +195,19 @@ def paired_bootstrap(
         By the names of the metrics.
     """
 
-    def differences(actual: Floats, champion: Floats, challenger: Floats, axis: int) -> Floats:
-        after, before = (r2(actual, predicted, axis).T for predicted in (challenger, champion))
+    def differences(champion: Floats, challenger: Floats, actual: Floats, *weights: Floats, axis: int) -> Floats:
+        after, before = (r2(actual, predicted, axis, *weights).T for predicted in (challenger, champion))
         return metrics.values(after) - metrics.values(before)
 
-    by_head = predictions.actual.T, predictions.champion.T, predictions.challenger.T
-    actual, champion, challenger = (values[:, np.newaxis] for values in by_head)
-    measured = differences(actual, champion, challenger, axis=-1)[:, 0]
+    known = Actual.of(predictions.actual)
+    with_weights = [known.values] if known.is_plain else [np.nan_to_num(known.values), known.masks]
+    by_head = [values.T for values in (predictions.champion, predictions.challenger, *with_weights)]
+    measured = differences(*(values[:, np.newaxis] for values in by_head), axis=-1)[:, 0]
     bootstrap = stats.bootstrap(
         by_head,
         differences,
         n_resamples=resamples,
-        batch=max(1, RESAMPLED_AT_ONCE // predictions.actual.size),
+        batch=max(1, RESAMPLED_AT_ONCE // known.values.size),
         vectorized=True,
         paired=True,
         axis=-1,

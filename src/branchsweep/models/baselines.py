@@ -10,14 +10,16 @@ H    heads
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
+from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.comparison_result import LATENCY_ROWS, ContestantCost
 from branchsweep.models.heads.head import Head
 from branchsweep.types import Floats
@@ -64,24 +66,30 @@ def make_estimators(name: str, heads: Mapping[str, Head], seed: int = 0) -> dict
     return {head: kind.estimator(name, seed) for head, kind in heads.items()}
 
 
-def fit(estimators: Mapping[str, Estimator], x: Floats, y: Floats, chain: Sequence[str] | None = None) -> FittedBaseline:
+def fit(
+    estimators: Mapping[str, Estimator], x: Floats, y: Floats | Actual, chain: Sequence[str] | None = None
+) -> FittedBaseline:
     """Estimators after learning all heads, with the time that it took.
+
+    A head is learnt from the rows whose target is known, by their weights where its estimator takes weights.
 
     Args:
         estimators: By head, in the order of the targets' columns.
         x: Training inputs `(n, D)`, in the columns' own units.
-        y: Training targets `(n, H)`, in the heads' own units.
+        y: Training targets `(n, H)`, in the heads' own units; NaN where one is not known, or the same with weights.
         chain: All heads in the order in which they are learnt and predicted, each from the inputs and the heads before it
-            (from their actual values in training, from their predictions afterwards). None: each head by itself.
+            (in training from their actual values, where these are known; else, and afterwards, from their predictions).
+            None: each head by itself.
 
     Raises:
         ValueError: The chain does not name each head once.
     """
     if chain is not None and sorted(chain) != sorted(estimators):
         raise ValueError(f"got the chain {', '.join(chain)}, expected each of the heads {', '.join(estimators)} once")
-    columns, by_column = list(estimators), tuple(estimators.values())
+    columns, by_column, targets = list(estimators), tuple(estimators.values()), Actual.of(y)
+    order = [columns.index(head) for head in chain or ()]
     started = time.perf_counter()
-    fitted = _fit_chain(by_column, [columns.index(head) for head in chain], x, y) if chain else _fit_each(by_column, x, y)
+    fitted = _fit_chain(by_column, order, x, targets) if chain else _fit_each(by_column, x, targets)
     return FittedBaseline(fitted, time.perf_counter() - started)
 
 
@@ -117,16 +125,36 @@ class _SeparateEstimators:
         return np.column_stack([estimator.predict(X) for estimator in self.estimators])
 
 
-def _fit_each(estimators: tuple[Estimator, ...], x: Floats, y: Floats) -> _SeparateEstimators:
+def _fit_each(estimators: tuple[Estimator, ...], x: Floats, targets: Actual) -> _SeparateEstimators:
     for column, estimator in enumerate(estimators):
-        estimator.fit(x, y[:, column])
+        _fit_head(estimator, x, targets, column)
     return _SeparateEstimators(estimators)
 
 
-def _fit_chain(estimators: tuple[Estimator, ...], order: Sequence[int], x: Floats, y: Floats) -> _EstimatorChain:
-    for position, column in enumerate(order):
-        estimators[column].fit(np.column_stack([x, y[:, order[:position]]]), y[:, column])
+def _fit_chain(estimators: tuple[Estimator, ...], order: Sequence[int], x: Floats, targets: Actual) -> _EstimatorChain:
+    read = x
+    for column in order:
+        _fit_head(estimators[column], read, targets, column)
+        values = targets.values[:, column]
+        known = ~np.isnan(values)
+        read = np.column_stack([read, values if known.all() else np.where(known, values, estimators[column].predict(read))])
     return _EstimatorChain(estimators, order)
+
+
+def _fit_head(estimator: Estimator, x: Floats, targets: Actual, column: int) -> None:
+    """Fit an estimator to one column of the targets: to the rows where it is known."""
+    y, read, *weights = targets.head(column, x.T)
+    name, fit_rows = _weights_argument(estimator), cast("Any", estimator.fit)
+    fit_rows(read.T, y, **({name: weights[0]} if weights and name else {}))
+
+
+def _weights_argument(estimator: Any) -> str:
+    """The argument of `fit` that takes weights of rows, by the rules of scikit-learn's pipelines; empty if there is none."""
+    inner, prefix = getattr(estimator, "regressor", estimator), ""
+    while hasattr(inner, "steps"):
+        name, inner = inner.steps[-1]
+        prefix += f"{name}__"
+    return f"{prefix}sample_weight" if "sample_weight" in inspect.signature(inner.fit).parameters else ""
 
 
 def measure_cost(fitted: FittedBaseline, x: Floats) -> ContestantCost:

@@ -20,6 +20,7 @@ from typing import TypeVar
 import numpy as np
 
 from branchsweep.config.sections.objective import Objective
+from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.objectives import ranking_value
 from branchsweep.metrics.scores import ScoredKind, scores_of_many
 from branchsweep.types import Floats
@@ -28,7 +29,11 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def select_greedily(
-    predictions: Mapping[Key, Floats], actual: Floats, heads: Mapping[str, ScoredKind], size: int, objective: Objective
+    predictions: Mapping[Key, Floats],
+    actual: Floats | Actual,
+    heads: Mapping[str, ScoredKind],
+    size: int,
+    objective: Objective,
 ) -> dict[Key, float]:
     """Which networks to average, each with its share; those left out are not named.
 
@@ -37,7 +42,7 @@ def select_greedily(
     Args:
         predictions: By network (or recipe), `(rows, heads)` in natural units and finite, all of the same rows, which it was not
             trained on: the pooled predictions of its folds.
-        actual: `(rows, heads)` in natural units.
+        actual: As of `head_scores`.
         heads: The kind of each head by its name, in the order of the columns.
         size: Networks at most, counted as often as they are added.
         objective: By whose rule the mean is to be good.
@@ -52,7 +57,7 @@ def select_greedily(
         raise ValueError("got 0 predictions, expected those of at least 1 network")
     keys = list(predictions)
     candidates = np.stack([predictions[key] for key in keys])
-    total = np.zeros_like(actual)
+    total = np.zeros_like(candidates[0])
     chosen: list[Key] = []
     figures: list[float] = []
     while len(chosen) < size:

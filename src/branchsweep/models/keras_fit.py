@@ -27,8 +27,9 @@ class FitArrays(NamedTuple):
 
     x: NDArray[np.float32]
     y: Targets
-    validation_data: tuple[NDArray[np.float32], Targets]
+    validation_data: tuple[NDArray[np.float32], Targets] | tuple[NDArray[np.float32], Targets, Targets]
     target_encoder: FittedEncoder
+    sample_weight: Targets | None = None  # by head, 0 where a target is not known; None where all are known and count alike
 
 
 @dataclass
@@ -60,12 +61,17 @@ class KerasFit:
             names = [kind.target_encoder(recipe.target_scaling) for kind in self.kinds.values()]
             targets = fit_target_encoder(names, self.rows.y[train])
             x = inputs.transform(self.rows.x).astype(np.float32)
-            y = targets.transform(self.rows.y).astype(np.float32)
+            y = np.nan_to_num(targets.transform(self.rows.y).astype(np.float32))
 
-            def by_head(rows: NDArray[np.int64]) -> Targets:
-                return {head: y[rows, column] for column, head in enumerate(self.experiment.heads)}
+            def by_head(values: NDArray[np.float32]) -> Targets:
+                return {head: values[:, column] for column, head in enumerate(self.experiment.heads)}
 
-            self._encoded[key] = FitArrays(x[train], by_head(train), (x[validation], by_head(validation)), targets)
+            encoded = FitArrays(x[train], by_head(y[train]), (x[validation], by_head(y[validation])), targets)
+            if not self.rows.actual.is_plain:
+                masks = self.rows.actual.masks.astype(np.float32)
+                with_weights = (*encoded.validation_data[:2], by_head(masks[validation]))
+                encoded = encoded._replace(sample_weight=by_head(masks[train]), validation_data=with_weights)
+            self._encoded[key] = encoded
         return self._encoded[key]
 
     def steps(self, recipe: Recipe) -> int:
@@ -120,6 +126,7 @@ class KerasFit:
             "batch_size": recipe.batch_size,
             "epochs": epochs_of(recipe, self.experiment),
             "validation_data": rows.validation_data,
+            "sample_weight": rows.sample_weight,
             **fit_arguments,
         }
         return model.fit(rows.x, rows.y, **arguments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from branchsweep.config.kinds import DEFAULT_LAYER
 from branchsweep.config.sections.objective import Objective
@@ -32,6 +32,8 @@ class Program:
         trunk_depth: The most layers of a trunk.
         branch_depth: The most layers of a branch.
         score_rule: How the heads' scores become the lane's (see `lane_score.py`).
+        weighted: Whether each target of a row has a weight: 0 where it is not known. The rows decide it, not the packer. It
+            is not in the program's text, from which the names of cached programs derive: programs without weights keep theirs.
     """
 
     trunk_width: int
@@ -48,6 +50,7 @@ class Program:
     branch_depth: int
     layers: tuple[str, ...] = (DEFAULT_LAYER,)
     score_rule: str = MEAN
+    weighted: bool = field(default=False, repr=False)
 
     @property
     def width(self) -> int:

@@ -6,7 +6,7 @@ import ctypes
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -90,6 +90,7 @@ class PopulationTrainer:
             keep_weights: Whether the outcomes contain the kept weights.
         """
         began = time.perf_counter()
+        population = self._with_weights(population)
         compile_seconds = self._compile(population)
         outcomes: dict[int, LaneOutcome] = {}
         lanes, remaining = list(range(len(population.lanes))), population
@@ -105,6 +106,12 @@ class PopulationTrainer:
         self.progress(sum(population.stops[lane] - len(outcome.curve) for lane, outcome in outcomes.items()))
         seconds = time.perf_counter() - began - compile_seconds
         return PopulationOutcome([outcomes[lane] for lane in range(len(outcomes))], seconds, compile_seconds)
+
+    def _with_weights(self, population: Population) -> Population:
+        """The population with a program that weighs targets, where these rows need one for its heads."""
+        if self.rows.for_heads(population.heads).actual.is_plain:
+            return population
+        return replace(population, program=replace(population.program, weighted=True))
 
     def _compile(self, population: Population) -> float:
         """Compile the population's program by a call with 0 epochs, and return the seconds that this took.

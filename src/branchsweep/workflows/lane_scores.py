@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.scores import ScoredKind, average_scores, head_scores
 from branchsweep.training.lanes import LaneOutcome
 from branchsweep.trial import EndCause, Score, Status
 from branchsweep.types import Floats
 
 
-def lane_scores(lanes: Sequence[tuple[str, LaneOutcome, Floats]], heads: Mapping[str, ScoredKind], seconds: float) -> Score:
+def lane_scores(
+    lanes: Sequence[tuple[str, LaneOutcome, Floats | Actual]], heads: Mapping[str, ScoredKind], seconds: float
+) -> Score:
     """The score of one trial over its lanes.
 
     Args:
-        lanes: Per lane its description (`fold 2, seed 1`), its outcome, and the actual targets `(rows, heads)` of the rows
-            it predicted.
+        lanes: Per lane its description (`fold 2, seed 1`), its outcome, and the actual targets of the rows that it
+            predicted, as of `head_scores`.
         heads: The kind of each head by its name, in order.
         seconds: The trial's share of the wall time.
 

@@ -13,7 +13,9 @@ from functools import partial
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA
 from branchsweep.config.metric_names import MEAN
+from branchsweep.data.dataset import Positions
 from branchsweep.errors import ConfigError, UnreadableRecordError
+from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.collapse import lane_collapses, means_with_medians
 from branchsweep.metrics.names import TEST, score_names
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
@@ -138,20 +140,21 @@ def _report(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
     """The report of a sweep that has just finished."""
     experiment, dataset, split = sweep.experiment, sweep.dataset, sweep.split
 
-    def by_head(actual: Floats, predicted: Floats) -> Mapping[str, HeadPredictions]:
-        return {head: HeadPredictions(actual[:, h], predicted[:, h]) for h, head in enumerate(experiment.heads)}
+    def by_head(rows: Positions, predicted: Floats) -> Mapping[str, HeadPredictions]:
+        actual = Actual(dataset.y[rows])
+        return {head: HeadPredictions(*actual.head(h, predicted[:, h])) for h, head in enumerate(experiment.heads)}
 
     return SweepReport(
         experiment=experiment,
         results=sorted(results, key=lambda result: result.trial.number),
         summary=result,
         table=table_facts(experiment, dataset, split),
-        predictions={} if outcome.predictions is None else by_head(dataset.y[split.test], outcome.predictions),
+        predictions={} if outcome.predictions is None else by_head(split.test, outcome.predictions),
         curves={trial.candidate.name: trial.score.curves for trial in outcome.confirmed if trial.score.curves},
         environment={**environment_facts(), **device_fact(sweep.training.trainer.resources.device)},
         links=sweep.tracking.tracker.links([result.trial.number for result in results]),
         finalists={
-            trial.candidate.trial.number: by_head(dataset.y[split.train], trial.predictions)
+            trial.candidate.trial.number: by_head(split.train, trial.predictions)
             for trial in outcome.confirmed
             if trial.candidate.searched and trial.score.is_complete
         },

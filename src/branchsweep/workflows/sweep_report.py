@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from branchsweep.config.experiment import Experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
@@ -72,7 +74,7 @@ class HeadPredictions:
     """Predictions of one head on rows that the model was not trained on.
 
     Args:
-        actual: `(rows,)` measured values, in the head's unit.
+        actual: `(rows,)` measured values, in the head's unit; rows without one are left out.
         predicted: `(rows,)` predicted values, in the head's unit.
     """
 
@@ -148,5 +150,6 @@ def table_facts(experiment: Experiment, dataset: Dataset, split: Split) -> Table
 
 
 def _column(name: str, role: str, unit: str, values: Floats) -> Column:
-    low, mean, high, sd = map(float, (values.min(), values.mean(), values.max(), values.std()))
+    known = values[~np.isnan(values)]
+    low, mean, high, sd = map(float, (known.min(), known.mean(), known.max(), known.std()))
     return Column(name, role, unit, low, mean, high, sd)

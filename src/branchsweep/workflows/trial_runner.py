@@ -312,7 +312,7 @@ def score_trial(
         seconds: The trial's share of the wall time.
     """
     entries = [
-        (f"fold {fold}, seed {seed}", outcome, rows.y[rows.fold_rows(fold)[1]])
+        (f"fold {fold}, seed {seed}", outcome, rows.actual.rows(rows.fold_rows(fold)[1]))
         for (fold, seed), outcome in sorted(lanes.items())
     ]
     return lane_scores.lane_scores(entries, kinds_by_head(experiment), seconds)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from branchsweep.config import kinds
 from branchsweep.data.encoders import affine
 from branchsweep.data.encoders.encoder import Encoder, FittedEncoder, served_kind
@@ -58,8 +60,12 @@ def fit_target_encoder(names: Sequence[str], targets: Floats) -> FittedEncoder:
 
     Args:
         names: By column, the name of an affine encoder.
-        targets: `(rows, heads)` of the training rows.
+        targets: `(rows, heads)` of the training rows; NaN where one is not known, which the encoder does not see.
     """
+    if np.isnan(targets).any():
+        known = [column[~np.isnan(column), None] for column in targets.T]
+        by_column = [encoder_kind(name).fit(values, values).state for name, values in zip(names, known, strict=True)]
+        return FittedEncoder(affine, {part: [state[part][0] for state in by_column] for part in ("shift", "scale")})
     fitted = {name: encoder_kind(name).fit(targets, targets) for name in dict.fromkeys(names)}
     state = {part: [fitted[name].state[part][column] for column, name in enumerate(names)] for part in ("shift", "scale")}
     return FittedEncoder(affine, state)

@@ -55,11 +55,12 @@ class Head(ABC):
         """
 
     @abstractmethod
-    def null_deviance(self, targets: Floats) -> Floats:
+    def null_deviance(self, targets: Floats, weights: Floats | None = None) -> Floats:
         """The deviance of the best constant, by column.
 
         Args:
             targets: `(rows, columns)`, transformed, at least one row.
+            weights: `(rows, columns)`, above 0, by which the deviance of each row is multiplied; None where all count alike.
 
         Returns:
             `(columns,)`. The score is 1 - deviance / null deviance.
@@ -106,9 +107,27 @@ class Head(ABC):
         return f"{type(self).__name__}({self.name!r})"
 
 
-def null_deviances(heads: Sequence[Head], targets: Floats) -> Floats:
-    """The null deviance of each head's column of `targets` `(rows, heads)`, by its kind; 1 where there are no rows."""
+def null_deviances(heads: Sequence[Head], targets: Floats, weights: Floats | None = None) -> Floats:
+    """The null deviance of each head's column of `targets` `(rows, heads)`, by its kind; 1 where no rows count.
+
+    Args:
+        heads: The kinds of the heads.
+        targets: Transformed.
+        weights: `(rows, heads)`, 0 for what does not count; None where all count alike.
+    """
     if not len(targets):
         return np.ones(len(heads))
+    if weights is not None:
+        return np.array([_null_deviance(*columns) for columns in zip(heads, targets.T, weights.T, strict=True)])
     by_kind = {kind: kind.null_deviance(targets) for kind in dict.fromkeys(heads)}
     return np.array([by_kind[head][column] for column, head in enumerate(heads)])
+
+
+def _null_deviance(head: Head, targets: Floats, weights: Floats) -> float:
+    """Of one head, targets and weights `(rows,)` each."""
+    counted = weights > 0
+    if not counted.any():
+        return 1.0
+    column, of_column = targets[counted, None], weights[counted, None]
+    are_equal = bool((of_column == 1.0).all())  # targets are known or not, and have no other weights
+    return float(head.null_deviance(column)[0] if are_equal else head.null_deviance(column, of_column)[0])

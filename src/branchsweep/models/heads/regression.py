@@ -51,10 +51,10 @@ class Regression(Head):
         error = y - t
         return error, error
 
-    def null_deviance(self, targets: Floats) -> Floats:
+    def null_deviance(self, targets: Floats, weights: Floats | None = None) -> Floats:
         """The sum of squares about the mean."""
-        about_mean = targets - targets.mean(0)
-        total: Floats = (about_mean**2).sum(0)
+        squares: Floats = (targets - np.average(targets, axis=0, weights=weights)) ** 2
+        total: Floats = (squares if weights is None else weights * squares).sum(0)
         return total
 
     def keras_loss(self) -> str:

@@ -55,7 +55,7 @@ class Stream:
         train: Positions of the rows to train on.
         validation: Positions of the rows to validate on.
         target_encoder: Encodes the targets of all heads.
-        table: `(n, F + H)` all training rows, encoded.
+        table: `(n, F + H)` all training rows, encoded; `(n, F + 2 H)` with the weights of the targets where they have some.
         null_deviance: `(H,)` the deviance of the best constant on the encoded validation targets; 1 without any rows.
     """
 
@@ -197,12 +197,26 @@ def make_stream(rows: TrainingRows, heads: Sequence[Head], key: StreamKey) -> St
     input_encoder = encoder_kind(input_scaling).fit(rows.x[train], rows.y[train])
     target_encoder = fit_target_encoder([head.target_encoder(target_scaling) for head in heads], rows.y[train])
     targets = target_encoder.transform(rows.y)
+    columns, weights = [input_encoder.transform(rows.x), targets], None
+    if not rows.actual.is_plain:
+        weights = rows.actual.masks
+        targets = _without_gaps(targets, train)
+        columns = [columns[0], targets, weights]
     return Stream(
         fold=fold,
         seed=seed,
         train=train,
         validation=validation,
         target_encoder=target_encoder,
-        table=np.concatenate([input_encoder.transform(rows.x), targets], axis=1).astype(np.float32),
-        null_deviance=null_deviances(heads, targets[validation]),
+        table=np.concatenate(columns, axis=1).astype(np.float32),
+        null_deviance=null_deviances(heads, targets[validation], None if weights is None else weights[validation]),
     )
+
+
+def _without_gaps(targets: Floats, train: NDArray[np.int64]) -> Floats:
+    """Targets `(n, H)` with the first known one of the rows to train on in place of those that are not known.
+
+    Their weight is 0, so any number would do for which a head's loss is finite; one that occurs is such a number.
+    """
+    known = ~np.isnan(targets)
+    return np.where(known, targets, targets[train[known[train].argmax(axis=0)], np.arange(targets.shape[1])])

@@ -112,7 +112,7 @@ def compiled(program: Program) -> Any:
         buffers = (
             with_ones(tf.zeros([R, F, B]), plan.infinity),
             tf.zeros([R, H, B]),
-            tf.zeros([R, B]),
+            tf.zeros([R, H, B] if program.weighted else [R, B]),
             with_ones(tf.zeros([K + N, W, B]), plan.infinity),
             tf.zeros([K + N, W, B]),
             tf.zeros([H * K + 1 + N, W, B]),

@@ -98,13 +98,13 @@ class Networks:
         """
 
         def stream(r: Tensor, X: Tensor, T: Tensor, M: Tensor) -> tuple[Tensor, ...]:
-            both = tf.transpose(tf.gather(rows.table[r], positions[r]))  # (F + H, B)
+            table = tf.transpose(tf.gather(rows.table[r], positions[r]))  # (F + H, B), or (F + 2 H, B)
             counts = tf.cast(tf.range(self.B) < count[r], tf.float32) / tf.cast(tf.maximum(count[r], 1), tf.float32)
-            return (
-                write_rows(X, r, both[None, : self.F], unit=1),
-                write_rows(T, r, both[None, self.F :]),
-                write_rows(M, r, counts[None]),
-            )
+            X = write_rows(X, r, table[None, : self.F], unit=1)
+            if not self.program.weighted:
+                return X, write_rows(T, r, table[None, self.F :]), write_rows(M, r, counts[None])
+            end = self.F + self.H
+            return X, write_rows(T, r, table[None, self.F : end]), write_rows(M, r, (table[end:] * counts)[None])
 
         return repeat(rows.streams, stream, X, T, M)  # type: ignore[no-any-return]  # TensorFlow ships no types
 
@@ -194,6 +194,10 @@ class Networks:
         x = tf.gather(A, read_rows(plan.output_reads, o, self.S))
         y = tf.einsum(FORWARD, read_rows(weights, o, self.S), x)
         return x, y, tf.gather(T[:, head], tf.gather(plan.stream, lanes))[:, None]
+
+    def row_shares(self, M: Tensor, head: int) -> Tensor:
+        """By stream, what each row of the batch counts in the mean of one head's losses: `(R, B)`."""
+        return M[:, head] if self.program.weighted else M
 
     def update(
         self,
@@ -308,7 +312,8 @@ class Networks:
                 o = head * K + i * S
                 lanes = i * S + tf.range(S)
                 x, y, target = self.outputs(layers.value, plan, o, head, A, T)
-                share, weight = tf.gather(M, tf.gather(plan.stream, lanes))[:, None], read_rows(plan.loss_weight, o, S)
+                share = tf.gather(self.row_shares(M, head), tf.gather(plan.stream, lanes))[:, None]
+                weight = read_rows(plan.loss_weight, o, S)
                 if log_variances:
                     mean = tf.einsum(OVER_ROWS, kind.loss(TENSORS, y, target), share)
                     weight, log_variances = self.weigh(weight, mean, log_variances, plan, o, settings_of(lanes))
@@ -373,9 +378,14 @@ class Networks:
                 ) -> tuple[Any, ...]:
                     o = head * self.K + i * self.S
                     _, y, target = self.outputs(weights[-1], plan, o, head, A, T)
-                    counts = tf.gather(M, tf.gather(plan.stream, i * self.S + tf.range(self.S)))[:, None] > 0
+                    streams = tf.gather(plan.stream, i * self.S + tf.range(self.S))
+                    share = tf.gather(self.row_shares(M, head), streams)[:, None]
+                    counts = share > 0
                     factors = kind.deviance_factors(TENSORS, y, target)
                     factor, other = (tf.where(counts, value, 0.0) for value in factors)
+                    if self.program.weighted:
+                        rows_of_batch = tf.cast(tf.gather(rows.validation_count[:, c], streams), tf.float32)
+                        other *= share * rows_of_batch[:, None, None]
                     deviance = tf.einsum(OVER_ROWS, factor, other)[:, 0, 0]
                     predictions = ops.slice_update(predictions, tf.stack([c, o, 0]), y[None, :, 0])
                     return write_rows(deviances, o, read_rows(deviances, o, self.S) + deviance), predictions

@@ -10,7 +10,8 @@ Legend, with the shapes of the arrays (feature-major: units before rows, the fas
     D   (K + N, W, B)       slopes: the activation function's derivative at each unit
     G   (H*K + 1 + N, W, B) gradient rows: what each output and each hidden layer sends back to the layer that it reads
     X   (R, 1 + F, B)       inputs of a batch, input 0 is one
-    T   (R, H, B), M (R, B) its targets, and 1 / rows for rows that count, 0 for those that pad
+    T   (R, H, B), M (R, B) its targets, and 1 / rows for rows that count, 0 for those that pad; in a program with weights M is
+        (R, H, B), each of them times the weight of the target
 
 Units beyond a layer's own width have zero weights and f(0) = 0, so they stay zero, gradients included: no mask is needed.
 
@@ -105,7 +106,7 @@ class OptimizerSettings(NamedTuple):
 class Rows(NamedTuple):
     """The rows of the streams."""
 
-    table: Tensor  # (R, n, F + H) scaled inputs and targets of each stream
+    table: Tensor  # (R, n, F + H) scaled inputs and targets of each stream; (R, n, F + 2 H) with the weights of the targets
     streams: Tensor  # () streams in use
     validation: Tensor  # (R, C, B) positions of validation rows
     validation_count: Tensor  # (R, C) how many of a batch count

@@ -149,7 +149,7 @@ def score_networks(
     by_half: list[Mapping[str, HeadScore]] = []
     means: list[float] = []
     for half in sorted({half for half, _ in keys}):
-        actual = rows.y[rows.fold_rows(half)[1]]
+        actual = rows.actual.rows(rows.fold_rows(half)[1])
         by_seed = []
         for key in (key for key in keys if key[0] == half):
             columns = {

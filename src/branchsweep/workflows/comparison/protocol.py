@@ -43,7 +43,7 @@ def comparison_rows(comparison: Comparison, dataset: Dataset, halves: Halves) ->
     nested = comparison.tuning == "nested"
     tuned_on = [train for train, _ in halves_as_folds] if nested else [split_rows(comparison.experiment, dataset).train]
     tuning = [fold for train in tuned_on for fold in make_folds(comparison.validation, train, comparison.seed, dataset.groups)]
-    return TrainingRows(dataset.x, dataset.y, (*halves_as_folds, *tuning), dataset.heads)
+    return TrainingRows(dataset.x, dataset.y, (*halves_as_folds, *tuning), dataset.heads, dataset.weights)
 
 
 def comparison_settings(comparison: Comparison, halves: Halves) -> ComparisonSettings:

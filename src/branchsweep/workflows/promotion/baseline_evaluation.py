@@ -11,6 +11,7 @@ from branchsweep.config.experiment_checks import SKLEARN_BASELINES
 from branchsweep.config.yaml.loading import load_experiment
 from branchsweep.errors import ConfigError
 from branchsweep.metrics import scores
+from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.collapse import means_with_medians
 from branchsweep.models.baselines import fit, make_estimators
 from branchsweep.models.exported_model import ExportedModel
@@ -102,17 +103,17 @@ def _estimator_result(name: str, sweep: SweepContext) -> BaselineResult:
     rows, dataset, split = sweep.training.rows, sweep.dataset, sweep.split
     kinds = kinds_by_head(sweep.experiment)
 
-    def measure(x: Floats, y: Floats, unseen: Floats, actual: Floats) -> Mapping[str, HeadScore]:
-        fitted = fit(make_estimators(name, kinds), x, y)
+    def measure(x: Floats, targets: Actual, unseen: Floats, actual: Actual) -> Mapping[str, HeadScore]:
+        fitted = fit(make_estimators(name, kinds), x, targets)
         return scores.head_scores(actual, fitted.predict(unseen), kinds)
 
     by_fold = [
-        measure(rows.x[train], rows.y[train], rows.x[validation], rows.y[validation])
+        measure(rows.x[train], rows.actual.rows(train), rows.x[validation], rows.actual.rows(validation))
         for train, validation in rows.folds[-len(split.confirmation) :]
     ]
     by_head, value, value_se = scores.average_scores(by_fold)
     validated = Score(Status.COMPLETE, value=value, value_se=value_se, heads=by_head)
-    test = measure(rows.x, rows.y, dataset.x[split.test], dataset.y[split.test])
+    test = measure(rows.x, rows.actual, dataset.x[split.test], dataset.actual.rows(split.test))
     return BaselineResult(
         name=name.replace("_", " "),
         scores=validated.means,
@@ -129,6 +130,6 @@ def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext) -> Baselin
         with temporary_model_folder() as folder:
             x = sweep.dataset.x[sweep.split.test]
             predictions = export_and_predict(ExportedModel.of(experiment, members), x, sweep.training.trainer, folder)
-        by_head = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, kinds_by_head(experiment))
+        by_head = scores.head_scores(sweep.dataset.actual.rows(sweep.split.test), predictions, kinds_by_head(experiment))
         test = {head: measured.score for head, measured in by_head.items()}
     return BaselineResult(name=confirmed.candidate.name, scores=means_with_medians(score), test_scores=test)

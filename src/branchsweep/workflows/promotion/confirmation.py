@@ -114,7 +114,7 @@ def _reevaluated(
         totals = np.zeros(rows.y.shape)
         for (fold, seed), outcome in by_lane.items():
             validation = rows.fold_rows(fold)[1]
-            by_head = scores.head_scores(rows.y[validation], outcome.predictions, heads)
+            by_head = scores.head_scores(rows.actual.rows(validation), outcome.predictions, heads)
             by_head_of_lane[fold, seed] = {head: measured.score for head, measured in by_head.items()}
             totals[validation] += outcome.predictions
         predictions = totals / (1 + max(seed for _, seed in by_lane))

@@ -34,6 +34,7 @@ import numpy as np
 from branchsweep.config.metric_names import ObjectiveMetric
 from branchsweep.config.sections.objective import Objective
 from branchsweep.config.sections.promotion import Gate
+from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.objectives import ranking_label
 from branchsweep.metrics.significance import (
     ComparedMetrics,
@@ -90,13 +91,13 @@ class GateMeasurements:
     Args:
         champion: The champion; None if there is none, and then the challenger becomes it.
         challenger: The challenger. Its lanes stand in the same order of folds and seeds as the champion's.
-        actual: The targets of the test rows, `(rows, heads)` in natural units; None where they are not to be used.
+        actual: The targets of the test rows, as of `PairedPredictions`; None where they are not to be used.
         validation_share: Of the rows behind a fold, the part it is validated on: 1 / folds.
     """
 
     champion: GateCandidate | None
     challenger: GateCandidate
-    actual: Floats | None
+    actual: Floats | Actual | None
     validation_share: float
 
 

@@ -115,7 +115,7 @@ class PromotionPipeline:
             x = sweep.dataset.x[sweep.split.test]
             model = ExportedModel.of(sweep.experiment, members, sweep.dataset.csv_arguments)
             predictions = export_and_predict(model, x, sweep.training.trainer, folder)
-            test = scores.head_scores(sweep.dataset.y[sweep.split.test], predictions, kinds_by_head(sweep.experiment))
+            test = scores.head_scores(sweep.dataset.actual.rows(sweep.split.test), predictions, kinds_by_head(sweep.experiment))
             test_scores = {head: measured.score for head, measured in test.items()}
             registered: PromotionResult | None = None
             decided: PromotionDecision | None = None
@@ -188,7 +188,7 @@ class PromotionPipeline:
             registered = champion.champion
             with self.sweep.tracking.registry.model_files(registered.model, registered.version) as folder:
                 rival_predictions = self.sweep.training.trainer.predict(folder, dataset.x[split.test])
-            actual = dataset.y[split.test]
+            actual = dataset.actual.rows(split.test)
         train, validation = split.confirmation[0]
         measured = gate.GateMeasurements(
             champion=_gate_candidate(rival, rival_predictions) if rival else None,

@@ -110,7 +110,7 @@ def train_members(
     eligible = [candidate for candidate in confirmed if candidate.candidate.searched is not None and candidate.lane_scores]
     predictions = {index: candidate.predictions for index, candidate in enumerate(eligible)}
     heads = kinds_by_head(experiment)
-    shares = ensemble_selection.select_greedily(predictions, training.rows.y, heads, policy.size, evaluator.objective)
+    shares = ensemble_selection.select_greedily(predictions, training.rows.actual, heads, policy.size, evaluator.objective)
     requests = [
         RefitRequest.of_confirmed(eligible[index], max(1, round(share * policy.size))) for index, share in shares.items()
     ]
@@ -170,7 +170,7 @@ def _scored(members: Sequence[ModelMember], experiment: Experiment, training: Tr
     for member in members:
         with temporary_model_folder() as folder:
             predictions = export_and_predict(ExportedModel.of(experiment, [member]), rows.x, training.trainer, folder)
-        scored.append(_ScoredMember(member, head_scores(rows.y, predictions, heads)))
+        scored.append(_ScoredMember(member, head_scores(rows.actual, predictions, heads)))
     return scored
 
 
