@@ -42,13 +42,14 @@ def ui(
     ] = None,
 ) -> None:
     """Serve MLflow's UI over this store until Ctrl-C, and open the newest sweep or comparison in it."""
-    from branchsweep.tracking.open import ui_command
+    from branchsweep.tracking.open import prepare_pages, ui_command
 
     command, variables = ui_command(tracking_uri, host, port)
     require_free_port(host, port)
     links = _newest_pages(f"http://{host}:{port}", tracking_uri)
     width = max(len(what) for what, _ in links)
     console = LiteralConsole(stderr=True)
+    prepare_pages(tracking_uri, lambda text: console.print(text, style="yellow", highlight=False, soft_wrap=True))
     console.print("MLflow starts in about ten seconds; Ctrl-C stops it", highlight=False, soft_wrap=True)
     for what, link in links:
         console.print(f"{what:{width}}  {link}".strip(), highlight=False, soft_wrap=True)

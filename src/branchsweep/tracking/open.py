@@ -22,9 +22,10 @@ from branchsweep.tracking.run_reader import (
     list_sweeps,
     open_recorded_sweep,
     open_recorded_trial,
+    open_run_store,
     runs_to_json,
 )
-from branchsweep.tracking.run_records import ListedComparison, ListedSweep
+from branchsweep.tracking.run_records import STATUS_BY_ROLE, ListedComparison, ListedSweep, was_killed
 from branchsweep.tracking.tracking_uri import is_server, store_folder
 from branchsweep.tracking.ui_pages import link, run_pages, ui_command
 
@@ -48,6 +49,7 @@ __all__ = [
     "open_recorded_trial",
     "open_registry",
     "open_tracking",
+    "prepare_pages",
     "run_pages",
     "runs_to_json",
     "store_folder",
@@ -83,7 +85,9 @@ def open_tracking(
     from branchsweep.tracking.outbox import Outbox  # noqa: PLC0415
     from branchsweep.tracking.retrying_trackers import RetryingRegistry, RetryingTestAudit  # noqa: PLC0415
 
-    tracker = MlflowTracker.open(record, tracking_uri, fresh, take_over, OptionalOutputs(on_message))
+    optional = OptionalOutputs(on_message)
+    tracker = MlflowTracker.open(record, tracking_uri, fresh, take_over, optional)
+    _mark_killed_runs(tracking_uri, optional)
     outbox = Outbox(outbox_folder(tracker.run_id)) if is_server(tracker.tracking_uri) else None
     if tracker.lock.after:
         on_message(f"resuming the sweep in place of {tracker.lock.after}")
@@ -100,6 +104,28 @@ def open_tracking(
             RetryingTestAudit(store.test_audit, async_tracker),
             tracker.lock.report,
         )
+
+
+def prepare_pages(tracking_uri: Address | None, on_message: Callable[[str], None]) -> None:
+    """Before MLflow's pages are opened: give sweeps and comparisons whose process was killed the status `KILLED` there.
+
+    Args:
+        tracking_uri: The store; see `resolve_tracking_uri`.
+        on_message: Called with a sentence where that fails.
+
+    Raises:
+        TrackingError: There is no store at this URI.
+    """
+    store = open_run_store(tracking_uri)
+    if any(was_killed(run, role) for role in STATUS_BY_ROLE for run in store.roots(role)):
+        _mark_killed_runs(tracking_uri, OptionalOutputs(on_message))
+
+
+def _mark_killed_runs(tracking_uri: Address | None, optional: OptionalOutputs) -> None:
+    from branchsweep.tracking.mlflow.killed_runs import mark_killed_runs  # noqa: PLC0415
+
+    nothing: list[str] = []
+    optional.make("MLflow's status of killed sweeps", lambda: mark_killed_runs(tracking_uri), nothing)
 
 
 def outbox_folder(run_id: str) -> Path:
@@ -151,7 +177,9 @@ def open_comparison_tracking(
     from branchsweep.tracking.mlflow.comparison import MlflowComparisonTracker  # noqa: PLC0415
     from branchsweep.tracking.retrying_trackers import RetryingComparisonTracker  # noqa: PLC0415
 
-    tracker = MlflowComparisonTracker.open(record, tracking_uri, fresh, OptionalOutputs(on_message))
+    optional = OptionalOutputs(on_message)
+    tracker = MlflowComparisonTracker.open(record, tracking_uri, fresh, optional)
+    _mark_killed_runs(tracking_uri, optional)
     return RetryingComparisonTracker(tracker, Retries(on_message))
 
 

@@ -169,6 +169,19 @@ def comparison_status(comparison: RunRecord) -> str:
     return INTERRUPTED if owner is not None and owner.has_ended else "RUNNING"
 
 
+STATUS_BY_ROLE = {"sweep": sweep_status, "comparison": comparison_status}
+"""What is found again by its key, and may have been interrupted; by the tag `role` of its run."""
+
+
+def was_killed(run: RunRecord, role: str) -> bool:
+    """Whether MLflow shows a sweep or comparison as running though the process that its lock names has certainly ended.
+
+    Where no process is named, none is known to have ended.
+    """
+    is_named = LockOwner.from_tags(run.tags) is not None
+    return run.status == "RUNNING" and is_named and STATUS_BY_ROLE[role](run) == INTERRUPTED
+
+
 @dataclass(frozen=True, slots=True)
 class ListedComparison:
     """One comparison in a list of comparisons.

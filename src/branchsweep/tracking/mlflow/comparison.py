@@ -25,6 +25,7 @@ from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.mlflow import contestant_serialization, serialization
 from branchsweep.tracking.mlflow.error_translation import translate_errors
 from branchsweep.tracking.mlflow.lock_owner import OWNER, LockOwner
+from branchsweep.tracking.mlflow.run_lock import mark_as_running_again
 from branchsweep.tracking.mlflow.run_tracker import RunTracker, open_experiment
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.mlflow.store import (
@@ -90,6 +91,7 @@ class MlflowComparisonTracker(RunTracker):
                 tracker._optional = optional
                 if recorded.info.status != "FINISHED":
                     log_batches(client, recorded.info.run_id, tags=_owner_tags())
+                    mark_as_running_again(client, recorded)
                 return tracker
             parent = client.create_run(experiment, tags={**_parent_tags(record), **_owner_tags()}, run_name=record.name)
             tracker = cls(client, parent, record, is_running=True)

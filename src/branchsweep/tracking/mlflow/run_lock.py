@@ -26,7 +26,7 @@ from branchsweep.tracking.mlflow.serialization import name_in, tag_name
 from branchsweep.tracking.mlflow.store import log_batches
 
 KILLED = "KILLED"
-"""MLflow's status of a sweep that was interrupted, where its process could still say so."""
+"""MLflow's status of a sweep that was interrupted: its process says so, or another one that finds it gone (`killed_runs`)."""
 
 
 class RunLock:
@@ -60,6 +60,7 @@ class RunLock:
         if before is not None and not before.is_this_process and before.is_alive and not take_over:
             raise TrackingError(refusal(run, before))
         log_batches(client, run.info.run_id, tags=owner.tags)
+        mark_as_running_again(client, run)
         return cls(client, run, owner, None if before is None or before.is_this_process else before)
 
     def report(self, progress: Callable[[], str]) -> None:
@@ -73,7 +74,8 @@ class RunLock:
             TrackingError: Another process has taken the lock over, or the store did not answer.
         """
         with translate_errors(self._uri, "renewing the lock on the sweep"):
-            owner = self._current_owner()
+            run = self._client.get_run(self._run.info.run_id)
+            owner = LockOwner.from_tags(run.data.tags)
             if owner is not None and not owner.is_this_process:
                 raise TrackingError(
                     f"{_label(self._run)} was taken over by {owner.description}: this process stops, and records nothing more"
@@ -84,6 +86,7 @@ class RunLock:
             if owner is not None:
                 del tags[tag_name(OWNER)]  # a process that takes the lock over now must not be overwritten
             log_batches(self._client, self._run.info.run_id, tags=tags)
+            mark_as_running_again(self._client, run)  # another process may have marked it, while this one was suspended
 
     def release(self) -> None:
         """Give the lock up, if this process still owns it. A sweep that still runs then is interrupted: MLflow says `KILLED`.
@@ -105,8 +108,11 @@ class RunLock:
     def _uri(self) -> Address:
         return address_of(self._client)
 
-    def _current_owner(self) -> LockOwner | None:
-        return LockOwner.from_tags(self._client.get_run(self._run.info.run_id).data.tags)
+
+def mark_as_running_again(client: MlflowClient, run: Run) -> None:
+    """Give an interrupted sweep or comparison the status that it had before, for it is run by this process."""
+    if run.info.status == KILLED:
+        client.update_run(run.info.run_id, status="RUNNING")
 
 
 def refusal(run: Run, owner: LockOwner) -> str:
