@@ -83,10 +83,10 @@ class TestSweepOnADataFrame:
         complete = trials[trials["status"] == "COMPLETE"]
         assert complete["r2/mean"].is_monotonic_decreasing
 
-    def test_the_best_trial_is_one_of_the_recorded_trials(self, result: SweepResult) -> None:
-        best = result.best_trial
-        assert best is not None and best in result.results
-        assert math.isfinite(best.score.value)
+    def test_the_finalist_is_one_of_the_recorded_trials(self, result: SweepResult) -> None:
+        finalist = result.finalist
+        assert finalist is not None and finalist in result.results
+        assert math.isfinite(finalist.score.value)
 
     def test_the_best_model_is_the_registered_one(self, result: SweepResult, store: str) -> None:
         predicted = result.best_model.predict(boiler())

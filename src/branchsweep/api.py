@@ -138,15 +138,15 @@ class SweepResult:
         return make_dataframe(*leaderboard_table(self.experiment, self.results))
 
     @property
-    def best_trial(self) -> Result | None:
+    def finalist(self) -> Result | None:
         """The trial that was chosen after confirmation, with its score in the search; None where there is none."""
         summary = self.summary
-        best = summary.best if summary else None
-        return next((result for result in self.results if best and result.trial.number == best.trial), None)
+        finalist = summary.finalist if summary else None
+        return next((result for result in self.results if finalist and result.trial.number == finalist.trial), None)
 
     @property
     def best_model(self) -> Model:
-        """The model of the best trial, trained on all training rows.
+        """The model of the finalist, trained on all training rows.
 
         Raises:
             UserError: The sweep has not finished, or has no model.
@@ -173,8 +173,8 @@ class SweepResult:
         return Model.of_temporary(fetch)
 
     def __repr__(self) -> str:
-        best = self.best_trial
-        score = f", best trial {best.trial.number}: {best.score.value:.4f}" if best else ""
+        finalist = self.finalist
+        score = f", finalist trial {finalist.trial.number}: {finalist.score.value:.4f}" if finalist else ""
         return f"SweepResult({self.name!r}, run_id={self.run_id!r}{score})"
 
 
@@ -187,7 +187,7 @@ def sweep(
     fresh: bool = False,
     verbose: bool = True,
 ) -> SweepResult:
-    """Run a sweep, or resume it: search, confirm and refit the best trial, compare it with baselines, register the model.
+    """Run a sweep, or resume it: search, confirm the best trials, refit the finalist, compare it with baselines, register it.
 
     Args:
         experiment: What to search, and how.

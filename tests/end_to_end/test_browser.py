@@ -246,7 +246,7 @@ def test_the_title_of_a_page_has_the_answer_where_the_assistant_covers_a_quarter
 
 def test_the_sweeps_page_shows_its_result(served: ServedSweep) -> None:
     result = served.result
-    assert result.best is not None and result.test_scores is not None and result.registered is not None
+    assert result.finalist is not None and result.test_scores is not None and result.registered is not None
     (baseline,) = result.baselines
     scores = [f"{score:.3f}" for score in (*result.test_scores.values(), *baseline.test_scores.values())]
     with served.browser.page(served.link(run_page(served.experiment_id, served.run_id))) as page:
@@ -255,7 +255,7 @@ def test_the_sweeps_page_shows_its_result(served: ServedSweep) -> None:
         page.wait_for_text(QUESTION, *scores, baseline.name, result.registered.because, "tiny.csv (111111111111)")
         page.save_screenshot(SCREENSHOTS / "sweep.png")
         shown = links(page)
-        assert (f"trial {result.best.trial}", run_page(served.experiment_id, served.trials[0])) in shown
+        assert (f"trial {result.finalist.trial}", run_page(served.experiment_id, served.trials[0])) in shown
         assert ("tiny version 1", version_page("tiny", 1)) in shown
         targets = [target for _, target in shown]
         assert view_page(served.experiment_id, served.run_id) in targets

@@ -161,11 +161,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict[
 
 def test_standard_output_is_one_json_object_of_the_promised_form(finished: tuple[Workspace, dict[str, Any], str]) -> None:
     _, summary, err = finished
-    assert set(summary) >= {"sweep", "run_id", "data", "trials", "best", "test", "registered", "seconds"}
+    assert set(summary) >= {"sweep", "run_id", "data", "trials", "finalist", "test", "registered", "seconds"}
     assert summary["sweep"] == "three"
     assert summary["data"]["source"] == "file" and summary["data"]["rows"] == 240 and len(summary["data"]["digest"]) == 64
     assert summary["trials"] == {"complete": 6, "pruned": 6, "failed": 0}  # rounds of four, halved after epoch 3 of 8
-    assert set(summary["best"]["r2"]) == {"heat", "steam", "cost", "mean"}
+    assert set(summary["finalist"]["r2"]) == {"heat", "steam", "cost", "mean"}
     assert set(summary["test"]["r2"]) == {"heat", "steam", "cost"}
     assert summary["registered"]["model"] == "plant" and summary["registered"]["promoted"] is True
     assert err, "progress is on standard error"
@@ -197,8 +197,8 @@ def test_the_store_holds_the_sweep_and_every_trial(finished: tuple[Workspace, di
         }
         assert expected | {"r2/mean"} <= set(run.data.metrics)
         assert run.data.metrics["r2_se/heat"] > 0
-    best = next(run for run in trials if int(run.data.tags["branchsweep.trial"]) == summary["best"]["trial"])
-    assert best.data.metrics["r2/mean"] == pytest.approx(summary["best"]["r2"]["mean"])
+    best = next(run for run in trials if int(run.data.tags["branchsweep.trial"]) == summary["finalist"]["trial"])
+    assert best.data.metrics["r2/mean"] == pytest.approx(summary["finalist"]["r2"]["mean"])
     (plots,) = workspace.client().list_artifacts(
         best.info.run_id
     )  # the figure of its predictions, as it was among the confirmed trials
@@ -322,7 +322,7 @@ def test_show_lists_the_sweeps_and_the_best_trials(finished: tuple[Workspace, di
     assert "three" in out and summary["run_id"][:8] in out
     out, _ = workspace.run("show", "three", "--most", "3")
     first = out.splitlines()[2].split()
-    assert int(first[0]) == summary["best"]["trial"]
+    assert int(first[0]) == summary["finalist"]["trial"]
     assert "r2/steam" in out
     message = workspace.error("show", "thre")
     assert "'thre'" in message and "'three'" in message
@@ -383,7 +383,7 @@ def test_show_filters_and_sorts_trials(finished: tuple[Workspace, dict[str, Any]
     workspace, summary, _ = finished
     data = json.loads(workspace.run("show", "three", "--json")[0])
     assert (data["recorded"], len(data["trials"])) == (12, 12)
-    assert data["trials"][0]["trial"] == summary["best"]["trial"] and data["trials"][0]["r2"] == summary["best"]["r2"]
+    assert data["trials"][0]["trial"] == summary["finalist"]["trial"] and data["trials"][0]["r2"] == summary["finalist"]["r2"]
     arguments = ("--status", "complete", "--where", "trunk.width>=4", "--sort", "seconds")
     chosen = json.loads(workspace.run("show", "three", *arguments, "--json")[0])["trials"]
     assert [entry["trial"] for entry in chosen] == [
@@ -399,12 +399,12 @@ def test_show_filters_and_sorts_trials(finished: tuple[Workspace, dict[str, Any]
 
 def test_show_prints_the_details_of_a_trial(finished: tuple[Workspace, dict[str, Any], str]) -> None:
     workspace, summary, _ = finished
-    number = str(summary["best"]["trial"])
+    number = str(summary["finalist"]["trial"])
     out, _ = workspace.run("show", "three", number)
     data = json.loads(workspace.run("show", "three", number, "--json")[0])
     parts = (f"trial {number}", data["run_id"], data["status"], data["picture"][0].strip(), data["replay"])
     assert all(part in out for part in parts)
-    assert data["params"] == summary["best"]["params"] and data["parameters"] > 0
+    assert data["params"] == summary["finalist"]["params"] and data["parameters"] > 0
     assert list(data["lane_scores"]) == ["fold 0, seed 0", "fold 1, seed 0"]
     for head in ("heat", "steam", "cost"):
         assert np.mean([lane[head] for lane in data["lane_scores"].values()]) == pytest.approx(data["r2"][head])
@@ -463,9 +463,9 @@ def test_a_sweep_is_exported_as_an_optuna_study(finished: tuple[Workspace, dict[
     assert study.user_attrs["run_id"] == summary["run_id"]
     assert study.user_attrs["question"] == "Does a table with three heads and other columns sweep with YAML alone?"
     assert study.user_attrs["data_digest"] == summary["data"]["digest"]
-    assert (len(study.trials), study.best_trial.number) == (12, summary["best"]["trial"])
-    assert study.best_value == summary["best"]["r2"]["mean"]
-    assert study.best_params.items() >= summary["best"]["params"].items()  # initial trials leave some out
+    assert (len(study.trials), study.best_trial.number) == (12, summary["finalist"]["trial"])
+    assert study.best_value == summary["finalist"]["r2"]["mean"]
+    assert study.best_params.items() >= summary["finalist"]["params"].items()  # initial trials leave some out
     storage.remove_session()
     storage.engine.dispose()
 
@@ -480,7 +480,7 @@ def test_history_and_rollback(tmp_path: Path, finished: tuple[Workspace, dict[st
     assert set(data) == {"model", "versions", "tenures", "problem"}
     assert data["problem"] == ""
     assert [(entry["version"], entry["aliases"], entry["trial"]) for entry in data["versions"]] == [
-        (1, ["champion"], summary["best"]["trial"])
+        (1, ["champion"], summary["finalist"]["trial"])
     ]
     assert [(tenure["version"], tenure["until"]) for tenure in data["tenures"]] == [(1, None)]
     assert "'plant'" in workspace.error("rollback", "plant")

@@ -72,8 +72,8 @@ def test_hover_names_a_trial_and_a_click_marks_it_in_table_and_figures(
     drawn = [result for result in reported.results if not result.trial.known]  # of the initial one not all is varied
     result = next(result for result in drawn if result.score.status is Status.PRUNED)
     pruned, rungs = result.trial.number, len(result.score.rungs)
-    assert reported.summary.best is not None
-    best = reported.summary.best.trial
+    assert reported.summary.finalist is not None
+    best = reported.summary.finalist.trial
     with browser.page(url, 1400) as page:
         page.wait_for("document.getElementById('how') && !document.getElementById('how').hidden")
         page.evaluate(f"({POINT})('optimization_history', {pruned}, 'pointermove')")

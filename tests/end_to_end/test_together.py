@@ -311,7 +311,7 @@ def numbers(outbox: Outbox) -> list[int]:
 def test_the_summary_is_that_of_local_workers(local_sweep: FinishedSweep, cluster_sweep: FinishedSweep) -> None:
     assert cluster_sweep.reproducible_summary == local_sweep.reproducible_summary
     summary = cluster_sweep.summary
-    assert summary["best"] and summary["test"] and summary["registered"]["promoted"]
+    assert summary["finalist"] and summary["test"] and summary["registered"]["promoted"]
 
 
 def test_every_trial_equals_that_of_local_workers_to_the_last_bit(

@@ -13,7 +13,13 @@ from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING
 from branchsweep.reporting.mlflow_descriptions import finished_description, running_description
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import MeanScores, Result, Score, Status, Trial
-from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, ConfirmedTrial, PromotionResult, SweepSummary
+from branchsweep.workflows.records.sweep_summary import (
+    BaselineResult,
+    ConfirmedTrial,
+    PromotionResult,
+    SweepSummary,
+    TrialSummary,
+)
 from branchsweep.workflows.sweep_report import SweepReport
 from scores import head_score
 from tiny_sweep import tiny_experiment
@@ -46,7 +52,7 @@ def sweep_summary(**changed: object) -> SweepSummary:
         data={"source": "file", "location": "/somewhere/tiny.csv", "digest": "d", "rows": 1200},
         trials={"complete": 10, "pruned": 0, "failed": 2},
         score_metrics=dict.fromkeys(HEADS, "r2"),
-        best=BestTrial(3, {}, {}, r2, 1234),
+        finalist=TrialSummary(3, {}, {}, r2, 1234),
         test_scores={"PE": 0.9421, "V_1": 0.8184},
         baselines=(BaselineResult("linear regression", r2, {"PE": 0.9259, "V_1": 0.7459}),),
         registered=PromotionResult("plant", 2, True, "better than version 1"),
@@ -108,11 +114,11 @@ def description_of(**changed: object) -> str:
     return described(sweep_summary(**changed), [result(3)])
 
 
-@pytest.mark.parametrize("without", [{"best": None}, {}], ids=["no trial qualifies", "the refit diverged"])
+@pytest.mark.parametrize("without", [{"finalist": None}, {}], ids=["no trial qualifies", "the refit diverged"])
 def test_description_without_a_model_has_no_test_scores(without: dict[str, object]) -> None:
     first = description_of(test_scores=None, registered=None, **without).splitlines()[0]
     assert "R²" not in first and bold(first) == []
-    assert ("trial 3" in first) == ("best" not in without)
+    assert ("trial 3" in first) == ("finalist" not in without)
 
 
 def test_description_of_a_single_network_counts_no_members() -> None:
@@ -137,7 +143,7 @@ def test_description_has_the_unmet_constraints_as_warnings() -> None:
 
 
 def test_description_without_trials_has_no_table() -> None:
-    assert "|" not in described(sweep_summary(best=None, confirmed=()), [])
+    assert "|" not in described(sweep_summary(finalist=None, confirmed=()), [])
 
 
 def test_escaped_text_is_shown_literally() -> None:

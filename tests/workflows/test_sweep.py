@@ -333,7 +333,7 @@ def test_several_objectives_have_a_front_and_a_hypervolume(experiment: Experimen
     assert [trial.trial for trial in summary.pareto_front] == [
         result.trial.number for result in evaluator.front(sweep.tracker.recorded_results())
     ]
-    assert summary.best is not None and summary.best.trial in [trial.trial for trial in summary.pareto_front]
+    assert summary.finalist is not None and summary.finalist.trial in [trial.trial for trial in summary.pareto_front]
     assert sweep.tracker.conclusion is not None
     assert sweep.tracker.conclusion.metrics["hypervolume"] == pytest.approx(
         hypervolume(trial.values for trial in summary.pareto_front)
@@ -347,7 +347,7 @@ def test_several_objectives_have_a_front_and_a_hypervolume(experiment: Experimen
 def test_a_constraint_that_no_trial_meets_is_reported(experiment: Experiment) -> None:
     hard = experiment.model_copy(update={"objective": Objective(constraints=["r2/PE >= 0.9999999", "r2/PE >= 0.5 * small"])})
     summary = TinySweep(hard).run()
-    assert summary.best is None
+    assert summary.finalist is None
     (constraint,) = summary.unmet_constraints
     assert constraint.startswith("r2/PE >= 0.9999999:")
     assert constraint in " ".join(rendered_text(render_sweep_summary(summary, {"PE": "", "V": ""})).split())
@@ -405,10 +405,10 @@ def test_a_summary_says_how_many_trials_were_confirmed_of_how_many_that_were_to_
 def test_a_summary_has_the_best_trial_its_test_scores_the_champion_and_the_baselines(experiment: Experiment) -> None:
     sweep = TinySweep(experiment)
     summary = sweep.run([Baseline("linear_regression")])
-    assert summary.best is not None and summary.test_scores is not None and summary.registered is not None
+    assert summary.finalist is not None and summary.test_scores is not None and summary.registered is not None
     results = sweep.tracker.recorded_results()
-    assert summary.best.scores.mean == max(result.score.value for result in results)
-    winner = results[summary.best.trial]
+    assert summary.finalist.scores.mean == max(result.score.value for result in results)
+    winner = results[summary.finalist.trial]
     error = sweep.trainer.error(recipe_for(experiment, winner.trial.params))
     actual = sweep.dataset.y[sweep.split.test]
     spread = ((actual - actual.mean(0)) ** 2).sum(0)
@@ -417,13 +417,13 @@ def test_a_summary_has_the_best_trial_its_test_scores_the_champion_and_the_basel
     (linear,) = summary.baselines
     assert linear.name == "linear_regression".replace("_", " ") and linear.test_scores["V"] == pytest.approx(1.0)
     assert set(json.loads(summary.to_json())) == {
-        "sweep", "run_id", "data", "trials", "best", "test", "registered", "seconds", "baselines",
+        "sweep", "run_id", "data", "trials", "finalist", "test", "registered", "seconds", "baselines",
         "stopped_by", "pareto_front", "unmet_constraints", "importance", "boundary_warnings", "confirmed", "members",
         "test_evaluations",
         "collapses", "shift", "without_importance", "to_confirm",
     }  # fmt: skip
     text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
-    assert f"trial {summary.best.trial}" in text and linear.name in text and "models:/tiny@champion" in text
+    assert f"trial {summary.finalist.trial}" in text and linear.name in text and "models:/tiny@champion" in text
 
 
 def test_a_sweep_record_describes_the_space_the_table_and_the_environment() -> None:
@@ -452,12 +452,12 @@ def test_the_description_of_a_sweep_has_the_best_five_trials(experiment: Experim
             return finished_description(*described)
 
     summary = run_sweep(replace(sweep.context, reporter=Describer()), open_driver(experiment))
-    assert summary.best is not None
+    assert summary.finalist is not None
     description = sweep.tracker._sweep.description
     numbers = [int(number) for number in re.findall(r"^\| \**(\d{3})", description, re.MULTILINE)]
     complete = [result for result in sweep.tracker.recorded_results() if result.score.is_complete]
     assert numbers == [result.trial.number for result in sorted(complete, key=lambda result: -result.score.value)[:5]]
-    assert f"trial {summary.best.trial} " in description
+    assert f"trial {summary.finalist.trial} " in description
 
 
 def test_a_summary_has_hyperparameter_importance_and_values_at_a_bound() -> None:
@@ -486,8 +486,8 @@ def test_a_summary_has_hyperparameter_importance_and_values_at_a_bound() -> None
 
 def test_a_result_is_read_back_from_json(experiment: Experiment) -> None:
     result = TinySweep(experiment.model_copy(update={"validation": HoldOut(method="hold_out")})).run()
-    assert result.best is not None
-    assert math.isnan(result.best.scores.errors["PE"]), "one lane has no standard error"
+    assert result.finalist is not None
+    assert math.isnan(result.finalist.scores.errors["PE"]), "one lane has no standard error"
     assert repr(SweepSummary.loads(result.dumps())) == repr(result)
 
 
@@ -498,6 +498,7 @@ LATER_FIELDS = {"score_metrics", "cause", "without_importance", "has_branches"}
 def as_7eea3c4_wrote(result: SweepSummary) -> str:
     """The JSON of a version that knew no other score than R², and had null where a number is not finite."""
     names = {
+        "finalist": "best",
         "scores": "r2", "test_scores": "test_r2", "baselines": "references", "registered": "champion", "promoted": "crowned",
         "test_evaluations": "meetings", "pareto_front": "front", "unmet_constraints": "unmet", "boundary_warnings": "edges",
     }  # fmt: skip
@@ -521,9 +522,9 @@ def test_a_result_of_an_earlier_version_is_read(experiment: Experiment) -> None:
     earlier = as_7eea3c4_wrote(result)
     assert '"r2_se": {"PE": null' in earlier
     assert result.registered is not None
-    assert result.best is not None
+    assert result.finalist is not None
     without = replace(
-        result, registered=replace(result.registered, cause=None), best=replace(result.best, has_branches=None),
+        result, registered=replace(result.registered, cause=None), finalist=replace(result.finalist, has_branches=None),
         without_importance="",
     )  # fmt: skip
     assert repr(SweepSummary.loads(earlier)) == repr(without)
@@ -547,8 +548,8 @@ def test_the_summary_of_a_finished_sweep_is_read_from_its_conclusion(experiment:
 
 def test_a_sweep_without_a_complete_trial_registers_nothing(experiment: Experiment) -> None:
     summary = TinySweep(experiment, diverges_above=0.0).run()
-    assert (summary.best, summary.test_scores, summary.registered) == (None, None, None)
-    assert json.loads(summary.to_json())["best"] is None
+    assert (summary.finalist, summary.test_scores, summary.registered) == (None, None, None)
+    assert json.loads(summary.to_json())["finalist"] is None
     text = rendered_text(render_sweep_summary(summary, {"PE": "", "V": ""}))
     assert "20 failed" in text and "models:/" not in text
 
@@ -700,7 +701,7 @@ def test_an_ensemble_is_one_model(experiment: Experiment, choose: str, members: 
 def test_the_best_trials_are_shown_with_their_searched_and_confirmed_scores(experiment: Experiment) -> None:
     summary = TinySweep(experiment).run()
     assert len(summary.confirmed) == 4
-    assert summary.best is not None and summary.best.trial in [trial.trial for trial in summary.confirmed]
+    assert summary.finalist is not None and summary.finalist.trial in [trial.trial for trial in summary.confirmed]
     text = rendered_text(render_sweep_summary(summary, {"PE": "MW", "V": "cm Hg"}))
     assert "confirmed" in text and "selection bias" in text and f"{summary.selection_bias.shift['mean']:+.4f}" in text
 
@@ -726,7 +727,7 @@ def test_a_network_among_the_baselines_is_scored_on_the_same_folds_and_test_rows
     )
     (baseline,) = summary.baselines
     assert baseline.name == "baseline"
-    assert summary.best is not None and baseline.scores.mean > summary.best.scores.mean - 0.05
+    assert summary.finalist is not None and baseline.scores.mean > summary.finalist.scores.mean - 0.05
     assert set(baseline.test_scores) == {"PE", "V"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from branchsweep.workflows.records.leaderboard import Leaderboard
     from branchsweep.workflows.records.trial_details import TrialDetails
     from branchsweep.workflows.records.trial_filter import TrialFilter
+    from branchsweep.workflows.sweep_report import SweepReport
 
 MOST_TRIALS = 20
 """Trials of a sweep that are shown by default."""
@@ -146,30 +148,20 @@ def report(
     ] = False,
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Write the report of a finished sweep from its record; nothing is trained.
+    """Write the report of a sweep from its record; nothing is trained. Before its end the page says how far the sweep is.
 
     A folder also gets the figures as PNG, and the tables.
     """
-    from branchsweep.config.yaml.recorded import parse_recorded_experiment
     from branchsweep.reporting.pages.sweep_files import INTERACTIVE, PAGE, interactive_page, report_files, report_page
     from branchsweep.tracking.open import open_recorded_sweep
     from branchsweep.tracking.optional_outputs import OptionalOutputs
-    from branchsweep.workflows.records.report_tables import recorded_report
-    from branchsweep.workflows.sweep import finished_result
 
     alone = output.suffix.lower() == ".html"
     if alone:
         require_page_path(output)
     elif output.suffix:
         raise UserError(f"got '{output}', expected a path that ends in .html for the page alone, or a folder", "--output")
-    recorded = open_recorded_sweep(tracking_uri, sweep)
-    recorded_sweep = recorded.sweep
-    where = f"sweep {recorded_sweep.name} ({recorded.run_id[:8]})"
-    experiment = parse_recorded_experiment(recorded_sweep.yaml, where)
-    summary = finished_result(experiment, recorded.conclusion)
-    if summary is None:
-        raise UserError(f"{where} is not finished, or its summary cannot be read: resume it with branchsweep run first")
-    content = recorded_report(recorded, experiment, summary)
+    content = _sweep_report(open_recorded_sweep(tracking_uri, sweep))
     console = LiteralConsole(stderr=True)
     optional = OptionalOutputs(lambda text: console.print(text, style="yellow", highlight=False, soft_wrap=True))
     interactive_name = f"{output.stem}.{INTERACTIVE}" if alone else INTERACTIVE
@@ -180,6 +172,24 @@ def report(
     written = [str(output)] if alone else [f"{output / PAGE} with its figures and tables"]
     written += [str(folder / name) for name in separate]
     console.print(f"{' and '.join(written)} written", highlight=False, soft_wrap=True)
+
+
+def _sweep_report(recorded: SweepReader) -> SweepReport:
+    """What the report of a recorded sweep shows: the finished one, or what there is so far."""
+    from branchsweep.config.yaml.recorded import parse_recorded_experiment
+    from branchsweep.workflows.records.recorded_params import check_recorded_params
+    from branchsweep.workflows.records.report_tables import recorded_report
+    from branchsweep.workflows.records.unfinished_report import unfinished_report
+    from branchsweep.workflows.sweep import finished_result
+
+    experiment = parse_recorded_experiment(recorded.yaml, recorded.label)
+    if recorded.conclusion is None:
+        check_recorded_params(experiment, recorded.recorded_results(), recorded.label)
+        return unfinished_report(recorded, experiment, recorded.status.lower(), datetime.now().astimezone())
+    summary = finished_result(experiment, recorded.conclusion)
+    if summary is None:
+        raise UserError(f"the summary of {recorded.label} cannot be read: branchsweep run concludes the sweep again")
+    return recorded_report(recorded, experiment, summary)
 
 
 def export_study(

@@ -53,7 +53,7 @@ def run(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run or resume a sweep: search, confirm and refit the best trial, compare it with baselines, register the model."""
+    """Run or resume a sweep: search, confirm the best trials, refit the finalist, compare it with baselines, register it."""
     from branchsweep.config.yaml.loading import load_experiment
 
     console = LiteralConsole(stderr=True)
@@ -75,7 +75,7 @@ def run(
         print_json(result.to_json())
     else:
         OutputConsole().print(render_sweep_summary(result, {name: head.unit for name, head in chosen.heads.items()}))
-    if result.best is None:
+    if result.finalist is None:
         raise typer.Exit(1)
 
 

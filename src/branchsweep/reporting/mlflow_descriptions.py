@@ -67,13 +67,13 @@ def finished_description(report: SweepReport, links: TrackingLinks, files: Seque
 
 def _answer(result: SweepSummary, links: TrackingLinks) -> str:
     """The test scores of the final model and of the first baseline, in a sentence."""
-    if result.best is None:
-        return f"{result.without_best}, so there is nothing to compare or to register."
-    trial = _linked(f"trial {result.best.trial}", links.trials.get(result.best.trial, ""))
+    if result.finalist is None:
+        return f"{result.without_finalist}, so there is nothing to compare or to register."
+    trial = _linked(f"trial {result.finalist.trial}", links.trials.get(result.finalist.trial, ""))
     networks = f"The mean of {result.members} networks" if result.members > 1 else "The network"
-    model = f"{networks} of {trial} ({result.best.parameters:,} parameters{' each' * (result.members > 1)})"
+    model = f"{networks} of {trial} ({result.finalist.parameters:,} parameters{' each' * (result.members > 1)})"
     if result.test_scores is None:
-        return f"{model} is the best of the search, but diverged in the refit on all training rows."
+        return f"{model} is the finalist, but diverged in the refit on all training rows."
     metric = label(result.metric)
     baselines = [baseline for baseline in result.baselines if baseline.test_scores][:1]
     compared = "".join(f"; {escape_markdown(baseline.name)}: {_scores(baseline.test_scores, metric)}" for baseline in baselines)
@@ -93,8 +93,8 @@ def _table(result: SweepSummary, heads: Sequence[str], best: Sequence[Result], l
     for trial in best:
         number, known = trial.trial.number, trial.trial.known
         name = _linked(f"{number:03d}", links.trials.get(number, "")) + (f" ({escape_markdown(known)})" if known else "")
-        is_best = result.best is not None and result.best.trial == number
-        cells = [f"**{name}**" if is_best else name, *(f"{trial.score.scores[head]:.4f}" for head in (*heads, "mean"))]
+        is_finalist = result.finalist is not None and result.finalist.trial == number
+        cells = [f"**{name}**" if is_finalist else name, *(f"{trial.score.scores[head]:.4f}" for head in (*heads, "mean"))]
         if number in confirmed:
             scores = confirmed[number].scores
             cells.append("failed" if math.isnan(scores.mean) else format_mean_score(scores, "mean"))

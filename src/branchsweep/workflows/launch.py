@@ -83,7 +83,7 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
             finished = finished_result(experiment, tracking.tracker.conclusion)
             if finished:
                 on_message("this sweep is complete; add --fresh to run it again")
-                if experiment.promotion and finished.best and not finished.registered:
+                if experiment.promotion and finished.finalist and not finished.registered:
                     on_message(f"it registered no model; to register one: branchsweep promote {tracking.tracker.run_id[:8]}")
                 return finished
             tracking.report_progress(lambda: to_json(training.progress.status()))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,14 +16,13 @@ from branchsweep.errors import ConfigError, UnreadableRecordError
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.collapse import lane_collapses, means_with_medians
 from branchsweep.metrics.names import TEST, score_names
-from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
+from branchsweep.metrics.objectives import make_evaluator
 from branchsweep.runtime import environment_facts
-from branchsweep.search.boundary_check import boundary_hits
 from branchsweep.search.protocols import Driver
 from branchsweep.tracking.optional_outputs import NO_FILES, OptionalOutputs, remedy
 from branchsweep.tracking.protocols import SweepConclusion
 from branchsweep.training.resources import device_fact
-from branchsweep.trial import Result, Status
+from branchsweep.trial import Result
 from branchsweep.types import Floats
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
@@ -35,7 +32,14 @@ from branchsweep.workflows.promotion.confirmation import best_candidates
 from branchsweep.workflows.promotion.pipeline import PromotionOutcome, PromotionPipeline
 from branchsweep.workflows.records.recorded_params import check_recorded_params
 from branchsweep.workflows.records.report_tables import report_tables
-from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, ConfirmedTrial, ParetoTrial, SweepSummary
+from branchsweep.workflows.records.search_facts import (
+    boundary_warnings,
+    importance_or_reason,
+    pareto_trials,
+    trial_counts,
+    unmet_constraints,
+)
+from branchsweep.workflows.records.sweep_summary import BaselineResult, ConfirmedTrial, SweepSummary, TrialSummary
 from branchsweep.workflows.search_loop import SearchResult, run_search
 from branchsweep.workflows.sweep_report import Files, HeadPredictions, SweepReport, table_facts
 
@@ -67,16 +71,13 @@ def run_sweep(sweep: SweepContext, driver: Driver, baselines: Sequence[Baseline]
 def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutcome) -> SweepSummary:
     """The summary of a sweep, without its wall time."""
     experiment, dataset, finalist = sweep.experiment, sweep.dataset, outcome.finalist
-    counts = Counter(result.score.status for result in search.results)
-    evaluator = make_evaluator(experiment.objective, search.results)
-    importance, without_importance = _importance(experiment, search.results)
-    front = evaluator.front(search.results) if experiment.objective.is_multi_objective else []
+    importance, without_importance = importance_or_reason(experiment, search.results)
     return SweepSummary(
         sweep=experiment.name,
         run_id=sweep.tracking.tracker.run_id,
         data={"source": dataset.source, "digest": dataset.digest, "rows": dataset.rows, "location": dataset.location},
-        trials={status.value.lower(): counts[status] for status in (Status.COMPLETE, Status.PRUNED, Status.FAILED)},
-        best=_best(experiment, finalist) if finalist else None,
+        trials=trial_counts(search.results),
+        finalist=_finalist(experiment, finalist) if finalist else None,
         confirmed=tuple(_confirmed(candidate) for candidate in outcome.confirmed if candidate.candidate.searched),
         to_confirm=experiment.confirmation.trials if outcome.confirmed else 0,
         members=outcome.members,
@@ -90,13 +91,11 @@ def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutc
         stopped_by=search.stop.by.value,
         stopped_because=search.stop.because,
         budget=_budget(experiment),
-        pareto_front=tuple(
-            ParetoTrial(result.trial.number, result.score.by_head, tuple(evaluator.values(result.score))) for result in front
-        ),
-        unmet_constraints=tuple(_unmet_constraints(experiment, evaluator, search.results)),
+        pareto_front=pareto_trials(experiment, search.results),
+        unmet_constraints=unmet_constraints(experiment, search.results),
         importance=importance,
         without_importance=without_importance,
-        boundary_warnings=_boundary_warnings(experiment, finalist),
+        boundary_warnings=boundary_warnings(experiment, finalist.candidate.trial.params if finalist else None),
         score_metrics=experiment.score_metrics,
     )
 
@@ -215,36 +214,10 @@ def _budget(experiment: Experiment) -> dict[str, float | None]:
     return {name: getattr(experiment.search, name) for name in STOPPING_CRITERIA}
 
 
-def _unmet_constraints(experiment: Experiment, evaluator: ObjectiveEvaluator, results: Sequence[Result]) -> list[str]:
-    """The constraints that kept complete trials from being the best: no trial meets them, or they have no bound."""
-    complete = [result for result in results if result.score.is_complete]
-    unmet = []
-    for text, bound, alone in zip(experiment.objective.constraints, evaluator.bounds, evaluator.one_by_one(), strict=True):
-        if math.isnan(bound):
-            unmet.append(f"{text}: not checked, for the initial trial that it refers to has no complete score")
-        elif complete and not any(alone.is_eligible(result) for result in complete):
-            unmet.append(f"{text}: no complete trial reaches {bound:.4f}")
-    return unmet
-
-
-def _boundary_warnings(experiment: Experiment, finalist: ReevaluatedTrial | None) -> tuple[str, ...]:
-    """The finalist's hyperparameters that are at a bound of the space, as sentences."""
-    hits = boundary_hits(experiment, finalist.candidate.trial.params) if finalist else []
-    return tuple(hit.sentence for hit in hits)
-
-
-def _importance(experiment: Experiment, results: Sequence[Result]) -> tuple[Mapping[str, Mapping[str, float]], str]:
-    """The importance of the hyperparameters; where there is none, the reason."""
-    from branchsweep.search.importance import importance, why_no_importance  # noqa: PLC0415  # Optuna's import takes a second
-
-    found = importance(experiment, results)
-    return found, "" if found else why_no_importance(experiment, results)
-
-
-def _best(experiment: Experiment, finalist: ReevaluatedTrial) -> BestTrial:
+def _finalist(experiment: Experiment, finalist: ReevaluatedTrial) -> TrialSummary:
     trial, searched = finalist.candidate.trial, finalist.candidate.searched
     assert searched is not None, "the finalist is one of the search's trials"
-    return BestTrial(
+    return TrialSummary(
         trial=trial.number,
         params=trial.params,
         recipe={**experiment.space.fixed, **trial.params},

@@ -1,4 +1,4 @@
-"""What a report of a finished sweep shows, as one value.
+"""What a report of a sweep shows, as one value.
 
 The report is made from this value alone, so it can be made again without the table and without training: see
 `report_tables.recorded_report`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from branchsweep.metrics.objectives import ObjectiveEvaluator, make_evaluator
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
 from branchsweep.types import Floats
-from branchsweep.workflows.records.sweep_summary import SweepSummary
+from branchsweep.workflows.records.sweep_summary import SweepSummary, TrialSummary
 
 Curves = Mapping[str, tuple[float, ...]]
 """The score after each epoch, by head."""
@@ -82,6 +83,21 @@ class HeadPredictions:
     predicted: Floats = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class UnfinishedSweep:
+    """How far a sweep is that has not come to its end.
+
+    Args:
+        state: `running`, `interrupted`, ….
+        as_of: When the report was made.
+        best: The best trial so far; None if none is complete and meets the constraints.
+    """
+
+    state: str
+    as_of: datetime
+    best: TrialSummary | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SweepReport:
     """Everything that the report of a sweep shows.
@@ -97,6 +113,7 @@ class SweepReport:
         links: Links to the store's pages; empty where it has none.
         finalists: By trial and head, predictions of the networks of the confirmation on their validation rows. They are drawn
             for these trials, and not recorded.
+        unfinished: How far the sweep is, where it has not come to its end; None for a finished one.
     """
 
     experiment: Experiment
@@ -108,11 +125,22 @@ class SweepReport:
     environment: Mapping[str, str] = field(default_factory=dict)
     links: TrackingLinks = field(default_factory=TrackingLinks)
     finalists: Mapping[int, Mapping[str, HeadPredictions]] = field(default_factory=dict)
+    unfinished: UnfinishedSweep | None = None
 
     @property
     def evaluator(self) -> ObjectiveEvaluator:
         """The objective, and the constraints with their bounds."""
         return make_evaluator(self.experiment.objective, self.results)
+
+    @property
+    def marked(self) -> TrialSummary | None:
+        """The trial that figures and tables mark: the finalist, or before the end the best trial so far; None for none."""
+        return self.unfinished.best if self.unfinished else self.summary.finalist
+
+    @property
+    def marked_name(self) -> str:
+        """What that trial is called."""
+        return "best trial so far" if self.unfinished else "finalist"
 
     @property
     def best(self) -> list[Result]:

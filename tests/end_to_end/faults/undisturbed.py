@@ -86,5 +86,5 @@ def run_undisturbed(workspace: Workspace, copies: Path, workers: int) -> Undistu
 
 def second_best(summary: Mapping[str, Any]) -> int:
     """The number of the confirmed trial that was not chosen, by the summary of a sweep."""
-    (other,) = (trial["trial"] for trial in summary["confirmed"] if trial["trial"] != summary["best"]["trial"])
+    (other,) = (trial["trial"] for trial in summary["confirmed"] if trial["trial"] != summary["finalist"]["trial"])
     return int(other)

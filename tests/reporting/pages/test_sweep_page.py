@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,6 +25,7 @@ from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.dataset import Dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import training_rows
+from branchsweep.errors import UserError
 from branchsweep.reporting.figures.sweep_figures import sweep_figures
 from branchsweep.reporting.figures.trials import RASTER_DPI, drawn_heads, drawn_heads_sentence
 from branchsweep.reporting.pages.sweep_files import (
@@ -44,13 +46,14 @@ from branchsweep.workflows.context import SweepContext, TrainingContext
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
 from branchsweep.workflows.records.report_tables import recorded_report, report_tables
 from branchsweep.workflows.records.sweep_record import new_sweep_record
+from branchsweep.workflows.records.unfinished_report import unfinished_report
 from branchsweep.workflows.reporter import TableReporter
 from branchsweep.workflows.sweep import finished_result, run_sweep
 from branchsweep.workflows.sweep_report import SweepReport
 from fakes import FormulaTrainer, RecordingProgress
 from scores import head_score
 from terminal_text import rendered_text
-from tiny_sweep import tiny_experiment
+from tiny_sweep import TinySweep, tiny_experiment
 
 SECTIONS = {
     "comparison",
@@ -190,7 +193,44 @@ def test_page_is_complete_and_self_contained_for_all_outcomes(kind: str) -> None
     assert "nan" not in page.text.lower().replace("maintenance", "").split()
     assert DATA_WARNING in page.text
     for head in report.experiment.heads:
-        assert f"{head}, test" in page.text or report.summary.best is None
+        assert f"{head}, test" in page.text or report.summary.finalist is None
+
+
+def unfinished_sweep(**changes: Any) -> tuple[SweepReport, str]:
+    """The report of a sweep that was interrupted after its search, and its page."""
+    sweep = TinySweep(tiny_experiment(**changes))
+    sweep.search()
+    report = unfinished_report(sweep.tracker, sweep.experiment, "interrupted", datetime(2026, 11, 29, 22, 14, tzinfo=UTC))
+    return report, report_page(report)
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind, changes in OUTCOMES.items() if not changes.keys() & {"heads", "diverges_above"}]
+)
+def test_a_sweep_that_is_not_finished_has_a_page_that_says_so(kind: str) -> None:
+    report, text = unfinished_sweep(**OUTCOMES[kind])
+    page = Page(text)
+    assert set(page.sections) == SECTIONS
+    planned, ended = report.experiment.search.trials, len(report.results)
+    assert f"{ended} of {planned} trials" in page.text and "interrupted" in page.text and "2026-11-29 22:14" in page.text
+    assert "on the test rows;" not in page.text and "finalist is trial" not in page.text
+    assert answer_sentence(report) in page.text
+
+
+def test_before_the_end_the_best_trial_of_the_search_is_marked() -> None:
+    report, text = unfinished_sweep()
+    best = max(report.results, key=lambda result: result.score.value)
+    assert report.marked is not None and report.marked.trial == best.trial.number
+    assert report.summary.finalist is None
+    assert f"trial {best.trial.number} is the best" in Page(text).text
+    assert report.summary.importance and report.summary.trials["complete"] == len(report.results)
+    assert set(report_files(report)) >= {"report.html", "leaderboard.csv"}
+
+
+def test_a_sweep_without_a_trial_has_nothing_to_report() -> None:
+    sweep = TinySweep(tiny_experiment())
+    with pytest.raises(UserError, match="no trial"):
+        unfinished_report(sweep.tracker, sweep.experiment, "running", datetime.now(UTC))
 
 
 def test_the_leading_trials_are_the_complete_ones_ordered_by_the_objective_whose_column_is_shown() -> None:
@@ -235,8 +275,8 @@ def test_a_choice_without_order_has_no_position_on_a_range() -> None:
 def test_links_lead_to_runs_the_version_and_comparisons_where_the_store_has_pages() -> None:
     report, _, page = cached_sweep("two heads")
     assert "In MLflow" not in page and "http://" not in Page(page).text
-    assert report.summary.best is not None and report.summary.registered is not None
-    trial = report.summary.best.trial
+    assert report.summary.finalist is not None and report.summary.registered is not None
+    trial = report.summary.finalist.trial
     links = TrackingLinks(
         trials={trial: "#/trial"}, run="#/sweep", version="#/{}/{}".format, comparisons={"a<b": "#/other"}, server="http://h:1/"
     )
@@ -247,7 +287,7 @@ def test_links_lead_to_runs_the_version_and_comparisons_where_the_store_has_page
 def test_a_network_whose_branch_depths_are_0_is_said_to_have_no_branches() -> None:
     space = {"dimensions": {"learning_rate": {"type": "float", "low": 1e-3, "high": 1.0}}, "fixed": {"branch.depth": 0}}
     report, _ = finished_sweep(space=space, search={"driver": "random", "trials": 4})
-    assert report.summary.best is not None and report.summary.best.has_branches is False
+    assert report.summary.finalist is not None and report.summary.finalist.has_branches is False
     assert "without branches" in Page(report_page(report)).text
     assert "no branches" in rendered_text(render_sweep_summary(report.summary, {"PE": "MW", "V": "cm Hg"}))
 

@@ -131,13 +131,13 @@ def test_evidence_is_what_was_measured_after_the_search(
     compared: list[ComparedTrial], sweep: tuple[TinySweep, SweepSummary]
 ) -> None:
     summary = sweep[1]
-    assert summary.best is not None and summary.test_scores is not None and summary.registered is not None
-    best = compared[summary.best.trial]
+    assert summary.finalist is not None and summary.test_scores is not None and summary.registered is not None
+    best = compared[summary.finalist.trial]
     other = next(trial for trial in complete(compared) if trial is not best)
     rows = evidence(best, other).evidence
     assert row(rows, "test_r2/PE").first == pytest.approx(summary.test_scores["PE"], abs=1e-4)
     assert row(rows, "test_r2/PE").second is None
-    (confirmed,) = (trial for trial in summary.confirmed if trial.trial == summary.best.trial)
+    (confirmed,) = (trial for trial in summary.confirmed if trial.trial == summary.finalist.trial)
     assert str(row(rows, "confirmed r2/mean").first).startswith(f"{confirmed.scores.mean:.4f}")
     assert row(rows, "registered as").first == "tiny version 1"
     version = RegisteredVersion(

@@ -20,11 +20,11 @@ from branchsweep.reporting.figures.trials import (
     PlottedTrials,
     Style,
     SweepFigure,
-    best_trial_number,
     draw_trials,
     drawn_heads,
     drawn_heads_sentence,
     mark_trial,
+    marked_number,
     score_label,
 )
 from branchsweep.reporting.importance_columns import importance_columns, shared_column_note
@@ -79,7 +79,7 @@ def slices(report: SweepReport) -> SweepFigure:
     low, columns = axis_floor(trials.value), min(4, len(dimensions))
     rows = -(-len(dimensions) // columns)
     figure, panels = plot_style.panels(WIDTH, 205 * rows + 20, len(dimensions), columns, share_y=True)
-    number, marks = best_trial_number(report), []
+    number, marks = marked_number(report), []
     for index, (panel, (dimension_name, dimension)) in enumerate(zip(panels, dimensions.items(), strict=True)):
         x = np.array([axis_position(dimension, result.trial.params.get(dimension_name)) for result in report.results])
         is_discrete = dimension.size <= 12
@@ -103,7 +103,7 @@ def slices(report: SweepReport) -> SweepFigure:
     caption = (
         f"One panel per hyperparameter: {value_label(report)} of each trial against its value, on the scale that "
         "it was sampled on. Where the upper edge of the points rises, better values lie on that side. Blue: complete; grey: "
-        "pruned; star: the best trial."
+        f"pruned; star: the {report.marked_name}."
     )
     return SweepFigure(name, title, caption, figure, marks)
 
@@ -143,13 +143,13 @@ def parallel_coordinates(report: SweepReport) -> SweepFigure:
         if results:
             ys = np.array([[*line(result), math.nan] for result in results]).ravel()
             panel.plot(np.tile([*range(width), math.nan], len(results)), ys, **style)
-    best = next((result for result in report.results if result.trial.number == best_trial_number(report)), ranked[0])
+    best = next((result for result in report.results if result.trial.number == marked_number(report)), ranked[0])
     panel.plot(range(width), line(best), color=VERMILLION, linewidth=2.6, zorder=5)
     _draw_axes(panel, report, low, top)
     caption = (
         f"One line per trial, from its hyperparameters to its score. Blue: the best {leading:,} of {len(ranked):,} complete "
-        "trials; orange: the best trial; grey: all others. Where blue lines run together, the best trials agree. A line below "
-        "an axis: the hyperparameter was not active in that trial."
+        f"trials; orange: the {report.marked_name}; grey: all others. Where blue lines run together, the best trials agree. A "
+        "line below an axis: the hyperparameter was not active in that trial."
     )
     shown = [*ranked, *others]
     numbers = np.repeat([result.trial.number for result in shown], width).astype(float)

@@ -12,10 +12,10 @@ from branchsweep.reporting.figures.trials import (
     WIDTH,
     Style,
     SweepFigure,
-    best_trial_number,
     drawn_heads,
     drawn_heads_sentence,
     legend_below,
+    marked_number,
     score_label,
 )
 from branchsweep.types import Floats
@@ -33,7 +33,7 @@ def learning_curves(report: SweepReport) -> SweepFigure:
         return SweepFigure(name, title, "No learning curves were recorded.")
     columns = min(2, len(heads))
     figure, panels = plot_style.panels(WIDTH, 340 * -(-len(heads) // columns), len(heads), columns)
-    best = f"trial {best_trial_number(report)}"
+    best = f"trial {marked_number(report)}"
     order = sorted(report.curves, key=lambda candidate: candidate != best)
     lengths = [len(curve) for by_head in report.curves.values() for curve in by_head.values()]
     is_log = max(lengths) > LOG_SCALE_RATIO * min(lengths)

@@ -23,7 +23,6 @@ from branchsweep.reporting.figures.trials import (
     PlottedTrials,
     Style,
     SweepFigure,
-    best_trial_number,
     draw_trials,
     drawn_heads,
     drawn_heads_sentence,
@@ -31,6 +30,7 @@ from branchsweep.reporting.figures.trials import (
     legend_handles,
     legend_inside,
     mark_trial,
+    marked_number,
     marked_trials,
     pruned_style,
     score_label,
@@ -57,9 +57,10 @@ def pareto_front(report: SweepReport) -> SweepFigure:
     height = 460 if columns == 1 else 420 * -(-len(pairs) // 2)
     figure, panels = plot_style.panels(WIDTH, height, len(pairs), columns)
     marks = [_draw_pair(panel, pair, report) for panel, pair in zip(panels, pairs, strict=True)]
+    chosen = "" if report.unfinished else ", which was chosen by its confirmed scores"
     caption = (
         "Up and to the right is better. The line is the Pareto front: the trials that no other trial beats in both heads. The "
-        f"star is the finalist, which was chosen by its confirmed scores. Validation {score_label(report)}: of trials in the "
+        f"star is the {report.marked_name}{chosen}. Validation {score_label(report)}: of trials in the "
         "search, of baselines (diamonds) in the confirmation."
     )
     if len(heads) > MOST_HEADS:
@@ -102,7 +103,7 @@ def _draw_pair(panel: Axes, pair: tuple[str, str], report: SweepReport) -> Trial
             ha="right" if right else "left",
             bbox=HALO,
         )
-    number = best_trial_number(report)
+    number = marked_number(report)
     for result in report.results:
         if result.trial.number == number:
             by_head = result.score.by_head
@@ -135,8 +136,9 @@ def optimization_history(report: SweepReport) -> SweepFigure:
     low = axis_floor(trials.value)
     seconds = _elapsed(report)
     figure, panels = plot_style.panels(WIDTH, 380, 2, 2, share_y=True)
+    time_label = "training time" if report.unfinished else "elapsed time"
     for panel, x, axis_label in zip(
-        panels, (trials.numbers, seconds), ("trial", "elapsed time of the search in seconds"), strict=True
+        panels, (trials.numbers, seconds), ("trial", f"{time_label} of the search in seconds"), strict=True
     ):
         draw_trials(panel, x, trials, low)
         _draw_best_so_far(panel, x, trials)
@@ -152,10 +154,11 @@ def optimization_history(report: SweepReport) -> SweepFigure:
     legend_below(figure, legend_handles(panels[0], trials, is_below=is_below))
     search = report.experiment.search
     algorithm = report.experiment.algorithm
+    share = "added up over the trials" if report.unfinished else "of which each trial has the share that its training took"
     sampler = search.driver if algorithm == search.driver else f"{search.driver} ({algorithm})"
     caption = (
-        f"Each point is a trial of the driver {sampler}: by its number (left), and by the elapsed time of the search (right), "
-        "of which each trial has the share that its training took. The line is the best value so far; if it has been flat for "
+        f"Each point is a trial of the driver {sampler}: by its number (left), and by the {time_label} of the search (right), "
+        f"{share}. The line is the best value so far; if it has been flat for "
         "long, more trials will hardly help."
     )
     by_panel = zip(panels, (trials.numbers, seconds), strict=True)
@@ -200,7 +203,7 @@ def searched_against_confirmed(report: SweepReport) -> SweepFigure:
     rows = -(-len(columns) // panels_per_row)
     figure, panels = plot_style.panels(WIDTH, (110 + 34 * len(confirmed)) * rows, len(columns), panels_per_row)
     heights = np.arange(len(confirmed))[::-1]
-    best, bias = best_trial_number(report), report.summary.selection_bias
+    best, bias = marked_number(report), report.summary.selection_bias
     for panel, column in zip(panels, columns, strict=True):
         for y, trial in zip(heights, confirmed, strict=True):
             before, after, error = (
@@ -285,9 +288,9 @@ def pruning(report: SweepReport) -> SweepFigure:
             style: Style = {"color": colour, "alpha": alpha, "linewidth": 1, "marker": "o", "markersize": 2.5 if many else 4.0}
             panel.plot(xs, ys, rasterized=many, label="complete" if is_complete else "pruned", **style)
     for result, values in paths:
-        if result.trial.number == best_trial_number(report):
+        if result.trial.number == marked_number(report):
             best_style: Style = {"color": VERMILLION, "linewidth": 2.4, "marker": "o", "markersize": 5, "zorder": 5}
-            panel.plot(range(len(stops)), values, label="best trial", **best_style)
+            panel.plot(range(len(stops)), values, label=report.marked_name, **best_style)
     reached = np.isfinite(all_values).sum(axis=0)
     labels = [f"epoch {epoch}\n{count} trials" for epoch, count in zip(stops, reached, strict=True)]
     panel.set_xticks(range(len(stops)), labels)

@@ -1,6 +1,8 @@
 """All figures of a sweep, in the order of the report.
 
-Colours mean the same in all of them: blue is a complete trial, grey a pruned one, orange the best trial, green a baseline.
+Colours mean the same in all of them: blue is a complete trial, grey a pruned one, orange the finalist (before the end
+the best trial so far), green a baseline.
+
 Where there may be thousands of points, they are rasterized to one image inside the SVG, so that it stays small; text, axes and
 highlighted trials remain vectors.
 """

@@ -185,13 +185,13 @@ def drawn_heads_sentence(report: SweepReport) -> str:
     )
 
 
-def best_trial_number(report: SweepReport) -> int | None:
-    """The number of the best trial; None if there is none."""
-    return report.summary.best.trial if report.summary.best else None
+def marked_number(report: SweepReport) -> int | None:
+    """The number of the trial that is marked; None if there is none."""
+    return report.marked.trial if report.marked else None
 
 
 def mark_trial(panel: Axes, x: float, y: float, text: str = "", ha: str = "left") -> None:
-    """Mark the best trial with a star, and a label at the given side of it."""
+    """Mark a trial with a star, and a label at the given side of it."""
     panel.plot([x], [y], marker="*", markersize=18, color=VERMILLION, markeredgecolor=plot_style.PAPER, zorder=6, linestyle="")
     if text:
         dx = 8 if ha == "left" else -8

@@ -28,7 +28,7 @@ from branchsweep.reporting.formatting import (
 from branchsweep.reporting.pages.html import Picture, picture, render_template
 from branchsweep.tracking.ui_pages import LOCAL_SERVER, link
 from branchsweep.trial import Result
-from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial
+from branchsweep.workflows.records.sweep_summary import BaselineResult, TrialSummary
 from branchsweep.workflows.sweep_report import SweepReport
 
 LEADERBOARD_ROWS = 10
@@ -51,6 +51,8 @@ def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_p
         "sweep.html",
         name=result.sweep,
         version=report.environment.get("version", ""),
+        unfinished=_unfinished_sentence(report),
+        marked_name=report.marked_name,
         trials=f"{len(report.results):,}",
         answer=answer_sentence(report),
         lead=_lead(report),
@@ -70,11 +72,13 @@ def render_sweep_page(report: SweepReport, figures: Sequence[DrawnFigure], has_p
         no_comparison=_no_comparison(report),
         network=_network(report),
         has_branches=_has_branches(report),
-        recipe=_recipe(result.best) if result.best else "",
+        recipe=_recipe(report.marked) if report.marked else "",
         figures=figures,
         interaction=interaction_data(report, figures),
         edges=list(result.boundary_warnings),
-        no_edges="No value of the best trial is at a movable end of its range." if result.best else "There is no best trial.",
+        no_edges=f"No value of the {report.marked_name} is at a movable end of its range."
+        if report.marked
+        else f"There is no {report.marked_name}.",
         ranges=_ranges(report),
         leading=[leaderboard_row(report, result) for result in leading],
         leading_sentence=_leading_sentence(report, leading),
@@ -123,14 +127,14 @@ class DrawnFigure:
 
 @dataclass(frozen=True, slots=True)
 class DimensionRow:
-    """A dimension of the search space, with the best trial's value.
+    """A dimension of the search space, with the value of the trial that is marked.
 
     Args:
         name: The hyperparameter.
         low: Its lowest value; empty where values have no order.
         high: Its highest value; likewise.
         choices: The values where they have no order, so that none lies at an end or between others.
-        value: The best trial's; empty where the dimension was not active.
+        value: That trial's; empty where the dimension was not active.
         position: Of the value on the range, in pixels, 0 to 200; None where it has none.
     """
 
@@ -143,7 +147,7 @@ class DimensionRow:
 
 
 def _ranges(report: SweepReport) -> list[DimensionRow]:
-    best, rows = report.summary.best, []
+    best, rows = report.marked, []
     for name, dimension in report.experiment.space.dimensions.items():
         given = best.params.get(name) if best else None
         value = "" if given is None else format_value(given)
@@ -171,8 +175,10 @@ def _columns(report: SweepReport) -> list[Mapping[str, str]]:
 def answer_sentence(report: SweepReport) -> str:
     """The result of the sweep in one sentence: the headline of the page."""
     result, heads = report.summary, list(report.experiment.heads)
-    if result.best is None:
-        return f"{result.without_best}."
+    if report.unfinished:
+        return _answer_so_far(report)
+    if result.finalist is None:
+        return f"{result.without_finalist}."
     model = f"the mean of {result.members} networks" if result.members > 1 else "the best network"
     model = f"On synthetic data, {model}" if _synthetic_data(report) else f"T{model[1:]}"
     metric = score_label(report)
@@ -184,8 +190,29 @@ def answer_sentence(report: SweepReport) -> str:
         ]
         others = f"; {', '.join(baselines)}" if baselines else ""
         return f"{model} predicts {_per_head(heads, result.test_scores, metric)} on the test rows{others}."
-    scores = _per_head(heads, result.best.scores.values, metric)
+    scores = _per_head(heads, result.finalist.scores.values, metric)
     return f"{model} predicts {scores} on validation rows; the refit on all training rows diverged."
+
+
+def _answer_so_far(report: SweepReport) -> str:
+    """The best trial so far in one sentence."""
+    if report.marked is None:
+        return f"{report.summary.without_finalist} so far."
+    scores = _per_head(list(report.experiment.heads), report.marked.scores.values, score_label(report))
+    on_synthetic = "on synthetic data, " if _synthetic_data(report) else ""
+    return f"So far, {on_synthetic}trial {report.marked.trial} is the best: it predicts {scores} on validation rows."
+
+
+def _unfinished_sentence(report: SweepReport) -> str:
+    """How far the sweep is; empty for a finished one."""
+    if report.unfinished is None:
+        return ""
+    as_of, planned = report.unfinished.as_of, report.experiment.search.trials
+    return (
+        f"{len(report.results):,} of {planned:,} trials have ended as of {as_of:%Y-%m-%d %H:%M}, and the sweep is "
+        f"{report.unfinished.state}. No trial is confirmed on new folds, none is evaluated on the test rows, and the scores "
+        "are those of the search: the best of many, so too high. The same command resumes a sweep that was interrupted."
+    )
 
 
 def _per_head(heads: Sequence[str], scores: Mapping[str, float], metric: str) -> str:
@@ -206,10 +233,10 @@ def _lead(report: SweepReport) -> list[str]:
     """Sentences below the headline: which trial it is, and the decision about its promotion."""
     result = report.summary
     lead = []
-    if result.best:
+    if report.marked:
         branches = "" if _has_branches(report) else " without branches (the heads share all hidden layers)"
-        trial = f"It is trial {result.best.trial} of {len(report.results):,}, a network"
-        lead.append(f"{trial}{branches} of {result.best.parameters:,} parameters.{_confirmed_sentence(report)}")
+        which = "It" if report.unfinished else f"The finalist is trial {report.marked.trial} of {len(report.results):,}. It"
+        lead.append(f"{which} is a network{branches} of {report.marked.parameters:,} parameters.{_confirmed_sentence(report)}")
     if result.registered:
         champion = result.registered
         outcome = promotion_outcome(champion.promoted)
@@ -218,8 +245,8 @@ def _lead(report: SweepReport) -> list[str]:
 
 
 def _confirmed_sentence(report: SweepReport) -> str:
-    """The best trial's mean scores in the search and in the confirmation, and what their difference is made of."""
-    trial, bias = report.summary.confirmed_best, report.summary.selection_bias
+    """The finalist's mean scores in the search and in the confirmation, and what their difference is made of."""
+    trial, bias = report.summary.confirmed_finalist, report.summary.selection_bias
     if trial is None or not (math.isfinite(trial.searched[MEAN]) and math.isfinite(trial.scores.mean)):
         return ""
     scores = f"{trial.searched[MEAN]:.4f} in the search and {trial.scores.mean:.4f} when confirmed with new seeds on new folds"
@@ -233,9 +260,8 @@ def _confirmed_sentence(report: SweepReport) -> str:
 
 
 def _has_branches(report: SweepReport) -> bool:
-    """Whether some head of the best trial's network has hidden layers of its own."""
-    best = report.summary.best
-    return best is not None and recipe_for(report.experiment, best.params).architecture.has_branches
+    """Whether some head of the network of the marked trial has hidden layers of its own."""
+    return report.marked is not None and recipe_for(report.experiment, report.marked.params).architecture.has_branches
 
 
 def _synthetic_data(report: SweepReport) -> str:
@@ -252,14 +278,16 @@ def _facts(report: SweepReport) -> list[tuple[str, str]]:
         ("pruned", f"{result.trials.get('pruned', 0):,}"),
         ("failed", f"{result.trials['failed']:,}" if result.trials.get("failed") else ""),
         ("confirmed", result.confirmed_counts.replace(" confirmed", "").partition(" (")[0]),
-        ("elapsed", format_duration(result.seconds)),
+        ("elapsed", "" if report.unfinished else format_duration(result.seconds)),
         ("rows", f"{result.data['rows']:,}"),
         ("test evaluations", f"{result.test_evaluations:,}" if result.test_evaluations else ""),
     ]
 
 
 def _elapsed_sentence(report: SweepReport) -> str:
-    """What the elapsed time is."""
+    """What the elapsed time is; empty before the end."""
+    if report.unfinished:
+        return ""
     seconds, search = report.summary.seconds, report.summary.search_seconds
     if search > seconds:  # its search was partly done by an earlier run of the same sweep
         return (
@@ -273,16 +301,18 @@ def _elapsed_sentence(report: SweepReport) -> str:
 
 
 def _no_comparison(report: SweepReport) -> str:
+    if report.unfinished:
+        return "The sweep is not finished: the baselines are compared with the finalist at its end."
     return f"There is nothing to compare: {answer_sentence(report)}"
 
 
 def _comparison(report: SweepReport) -> list[Mapping[str, Any]]:
-    """Rows of the table of the best model and the baselines."""
+    """Rows of the table of the finalist and the baselines."""
     result, heads = report.summary, list(report.experiment.heads)
-    if result.best is None:
+    if result.finalist is None:
         return []
-    best = result.best
-    rows = [BaselineResult("best of the sweep", result.best_scores or best.scores, result.test_scores or {}), *result.baselines]
+    best = result.finalist
+    rows = [BaselineResult("finalist", result.finalist_scores or best.scores, result.test_scores or {}), *result.baselines]
     remark = f"trial {best.trial}" + (f", the mean of {result.members} networks" if result.members > 1 else "")
     highest = {head: max((row.test_scores.get(head, -math.inf) for row in rows), default=-math.inf) for head in heads}
     return [
@@ -300,14 +330,14 @@ def _comparison(report: SweepReport) -> list[Mapping[str, Any]]:
 
 
 def _network(report: SweepReport) -> str:
-    if report.summary.best is None:
+    if report.marked is None:
         return ""
-    recipe, inputs = recipe_for(report.experiment, report.summary.best.params), report.experiment.table.inputs
+    recipe, inputs = recipe_for(report.experiment, report.marked.params), report.experiment.table.inputs
     return "\n".join(draw_network(recipe.architecture, inputs, width=recipe.encoded_width(len(inputs))))
 
 
-def _recipe(best: BestTrial) -> str:
-    return ", ".join(f"{name} {format_value(value)}" for name, value in sorted(best.recipe.items()))
+def _recipe(trial: TrialSummary) -> str:
+    return ", ".join(f"{name} {format_value(value)}" for name, value in sorted(trial.recipe.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,14 +347,14 @@ class LeaderboardRow:
     Args:
         number: Of the trial.
         page: Address of its run; empty where it has none.
-        is_best: Whether it is the best trial of the sweep.
+        is_marked: Whether it is the finalist, or before the end the best trial so far.
         scores: The objective, then the scores by head, formatted.
         params: Its hyperparameters, after the reason why it is not complete, where it is not.
     """
 
     number: int
     page: str
-    is_best: bool
+    is_marked: bool
     scores: list[str]
     params: str
 
@@ -366,7 +396,7 @@ def leaderboard_row(report: SweepReport, result: Result) -> LeaderboardRow:
     return LeaderboardRow(
         number=trial.number,
         page=_page(report, report.links.trials.get(trial.number, "")),
-        is_best=report.summary.best is not None and trial.number == report.summary.best.trial,
+        is_marked=report.marked is not None and trial.number == report.marked.trial,
         scores=[objective, *(format_score(score.by_head.get(head)) for head in _other_heads(report))],
         params=(f"{trial.known}: " if trial.known else "") + violates + (f"{score.reason}; " if score.reason else "") + params,
     )
@@ -426,10 +456,9 @@ def _data_sentence(report: SweepReport) -> str:
 def _commands(report: SweepReport) -> str:
     result = report.summary
     lines = ["branchsweep run experiment.yaml --fresh            # the whole sweep"]
-    if result.best:
-        lines.append(
-            f"branchsweep replay {result.run_id[:12]} --trial {result.best.trial}    # trains its best trial again and compares"
-        )
+    if report.marked:
+        replay = f"branchsweep replay {result.run_id[:12]} --trial {report.marked.trial}"
+        lines.append(f"{replay}    # trains the {report.marked_name} again and compares")
     if result.registered:
         lines.append(
             f"branchsweep predict models:/{result.registered.model}/{result.registered.version} TABLE.xlsx -o predictions.csv"

@@ -27,7 +27,7 @@ from branchsweep.reporting.importance_columns import importance_columns, shared_
 from branchsweep.reporting.text.layout import BEST_STYLE, KeyValueTable, plain_table
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 from branchsweep.reporting.text.score_table import Fitting, ScoreRow, ScoreTable
-from branchsweep.workflows.records.sweep_summary import BaselineResult, BestTrial, SweepSummary
+from branchsweep.workflows.records.sweep_summary import BaselineResult, SweepSummary, TrialSummary
 
 MOST_DIMENSIONS = 8
 """Hyperparameters whose importance is shown."""
@@ -49,8 +49,8 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
     parts: list[RenderableType] = [Text(), _title(result)]
     if is_synthetic(result.data["source"]):
         parts.append(Text(SYNTHETIC_DATA_WARNING, style="bold yellow"))
-    if result.best is None:
-        sentence = f"{result.without_best}, so there is nothing to compare or to register."
+    if result.finalist is None:
+        sentence = f"{result.without_finalist}, so there is nothing to compare or to register."
         parts.append(Text(sentence, style="bold red"))
         return Group(*parts, *(Text(sentence, style="bold red") for sentence in result.unmet_constraints))
     if result.pareto_front:
@@ -58,7 +58,7 @@ def render_sweep_summary(result: SweepSummary, units: Mapping[str, str]) -> Rend
     parts += [Text(f"warning: {sentence}", style="bold yellow") for sentence in result.unmet_constraints]
     if result.confirmed:
         parts += [Text(), _confirmation(result)]
-    parts += [Text(), _best_trial(result.best), Text(), _baselines(result, result.best, list(units)), Text()]
+    parts += [Text(), _finalist(result.finalist), Text(), _baselines(result, result.finalist, list(units)), Text()]
     parts += _importance(result, list(units))
     warnings = [*result.collapses, *result.boundary_warnings]
     if warnings:
@@ -101,7 +101,7 @@ def _pareto_front(result: SweepSummary) -> RenderableType:
         ScoreRow(
             f"  trial {member.trial}",
             {"": {name: format_score(member.scores[head]) for name, head in zip(names, heads, strict=True)}},
-            BEST_STYLE if result.best is not None and member.trial == result.best.trial else "",
+            BEST_STYLE if result.finalist is not None and member.trial == result.finalist.trial else "",
         )
         for member in result.pareto_front
     ]
@@ -114,7 +114,9 @@ def _pareto_front(result: SweepSummary) -> RenderableType:
 def _confirmation(result: SweepSummary) -> RenderableType:
     """The best trials by their searched and confirmed mean scores, with their differences and the selection bias in them."""
     bias = result.selection_bias
-    title = Text(f"the best trials, confirmed with new seeds on new folds (mean {label(result.metric)})", style="bold")
+    title = Text(
+        f"the best trials of the search, confirmed with new seeds on new folds (mean {label(result.metric)})", style="bold"
+    )
     columns = (
         TableColumn("  trial", right=True),
         TableColumn("searched", right=True),
@@ -134,21 +136,21 @@ def _confirmation(result: SweepSummary) -> RenderableType:
             *([format_difference(bias.of(trial.trial, MEAN))] if bias.shift else []),
             f"{trial.parameters:,}",
         ]
-        is_best = result.best is not None and trial.trial == result.best.trial
-        rows.append(TableRow(cells, BEST_STYLE if is_best else ""))
+        is_finalist = result.finalist is not None and trial.trial == result.finalist.trial
+        rows.append(TableRow(cells, BEST_STYLE if is_finalist else ""))
     table = ResponsiveTable(columns, rows)
     return Group(title, table, Text(f"  {shift_sentence(bias)}", style="dim")) if bias.shift else Group(title, table)
 
 
-def _best_trial(best: BestTrial) -> RenderableType:
-    branches = ", no branches (the heads share all hidden layers)" if best.has_branches is False else ""
-    title = Text(f"best: trial {best.trial}, {best.parameters:,} parameters{branches}", style="bold")
-    return Group(title, KeyValueTable(dict(sorted(best.recipe.items()))))
+def _finalist(finalist: TrialSummary) -> RenderableType:
+    branches = ", no branches (the heads share all hidden layers)" if finalist.has_branches is False else ""
+    title = Text(f"finalist: trial {finalist.trial}, {finalist.parameters:,} parameters{branches}", style="bold")
+    return Group(title, KeyValueTable(dict(sorted(finalist.recipe.items()))))
 
 
-def _baselines(result: SweepSummary, best: BestTrial, heads: Sequence[str]) -> RenderableType:
-    """The best model and the baselines, by their confirmed and test scores."""
-    models = [_best_row(result, best), *result.baselines]
+def _baselines(result: SweepSummary, finalist: TrialSummary, heads: Sequence[str]) -> RenderableType:
+    """The finalist and the baselines, by their confirmed and test scores."""
+    models = [_finalist_row(result, finalist), *result.baselines]
     rows = [
         ScoreRow(
             row.name,
@@ -164,11 +166,11 @@ def _baselines(result: SweepSummary, best: BestTrial, heads: Sequence[str]) -> R
     return ScoreTable(label(result.metric), rows, heads, ["confirmed", "test"], ranking)
 
 
-def _best_row(result: SweepSummary, best: BestTrial) -> BaselineResult:
-    """The best trial in the form of a baseline; with its confirmed scores, if it was confirmed."""
-    scores = result.best_scores or best.scores
+def _finalist_row(result: SweepSummary, finalist: TrialSummary) -> BaselineResult:
+    """The finalist in the form of a baseline; with its confirmed scores, if it was confirmed."""
+    scores = result.finalist_scores or finalist.scores
     ensemble = f"mean of {result.members}, " if result.members > 1 else ""
-    return BaselineResult(f"best ({ensemble}trial {best.trial})", scores, result.test_scores or {})
+    return BaselineResult(f"finalist ({ensemble}trial {finalist.trial})", scores, result.test_scores or {})
 
 
 def _importance(result: SweepSummary, heads: Sequence[str]) -> list[RenderableType]:

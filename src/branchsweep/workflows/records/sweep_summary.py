@@ -16,8 +16,8 @@ from branchsweep.tracking.protocols import PromotionCause
 from branchsweep.trial import MeanScores, Params, ParamValue
 from branchsweep.workflows.records.sweep_summary_json import (
     BaselineJson,
-    BestTrialJson,
     ConfirmedTrialJson,
+    FinalistJson,
     ParetoTrialJson,
     SweepSummaryJson,
     VersionJson,
@@ -25,8 +25,8 @@ from branchsweep.workflows.records.sweep_summary_json import (
 
 
 @dataclass(frozen=True, slots=True)
-class BestTrial:
-    """The best trial.
+class TrialSummary:
+    """One trial: the finalist, or before the end the best one so far.
 
     Args:
         trial: Its number.
@@ -47,7 +47,7 @@ class BestTrial:
 
 @dataclass(frozen=True, slots=True)
 class BaselineResult:
-    """A baseline, scored on the same rows as the best trial.
+    """A baseline, scored on the same rows as the finalist.
 
     Args:
         name: For people.
@@ -120,8 +120,8 @@ class SweepSummary:
         run_id: The sweep's run in the store.
         data: `source`, `digest`, `rows`, `location`.
         trials: How many are `complete`, `pruned`, `failed`.
-        best: The finalist: of the best trials the one that was confirmed; None where there is none.
-        test_scores: Score of the refitted best on the test rows, by head; None where there was no refit.
+        finalist: The trial that was chosen by confirmation, among the best ones of the search; None where there is none.
+        test_scores: Score of the refitted finalist on the test rows, by head; None where there was no refit.
         baselines: The baselines.
         registered: The registered model; None where nothing was registered.
         seconds: Wall time of this run of the sweep.
@@ -139,7 +139,7 @@ class SweepSummary:
         importance: By head, and for `mean`, each dimension's share in what made a trial one of the best, the largest first;
             empty where it cannot be estimated.
         without_importance: Why not, as a sentence; empty where there is an estimate, and in records of earlier versions.
-        boundary_warnings: Hyperparameters of the best trial that are at a bound of the space, as sentences that propose the
+        boundary_warnings: Hyperparameters of the finalist that are at a bound of the space, as sentences that propose the
             edit.
         collapses: Networks of the confirmation, and refits, whose scores lie far below those of their siblings, as sentences.
         score_metrics: The name of the metric that is the score, by head.
@@ -149,7 +149,7 @@ class SweepSummary:
     run_id: str
     data: Mapping[str, str | int]
     trials: Mapping[str, int]
-    best: BestTrial | None
+    finalist: TrialSummary | None
     test_scores: Mapping[str, float] | None
     baselines: tuple[BaselineResult, ...]
     registered: PromotionResult | None
@@ -175,7 +175,7 @@ class SweepSummary:
 
         Scores are under the name of the metric that the heads share, `r2`; null stands for what JSON has no number for.
         """
-        best, registered, metric, bias = self.best, self.registered, self.metric, self.selection_bias
+        finalist, registered, metric, bias = self.finalist, self.registered, self.metric, self.selection_bias
         error = STANDARD_ERROR.format(metric)
         return to_public_json(
             SweepSummaryJson(
@@ -183,7 +183,7 @@ class SweepSummary:
                 run_id=self.run_id,
                 data={key: self.data[key] for key in ("source", "digest", "rows")},
                 trials=self.trials,
-                best=BestTrialJson(best.trial, best.params, {metric: best.scores.values}) if best else None,
+                finalist=FinalistJson(finalist.trial, finalist.params, {metric: finalist.scores.values}) if finalist else None,
                 test={metric: self.test_scores} if self.test_scores else None,
                 registered=_version_json(registered) if registered else None,
                 seconds=round(self.seconds, 1),
@@ -231,9 +231,9 @@ class SweepSummary:
         return f"{count} of {self.to_confirm} confirmed{missing}"
 
     @property
-    def confirmed_best(self) -> ConfirmedTrial | None:
-        """The best trial with its confirmed scores; None if it was not confirmed."""
-        return next((trial for trial in self.confirmed if self.best and trial.trial == self.best.trial), None)
+    def confirmed_finalist(self) -> ConfirmedTrial | None:
+        """The finalist with its confirmed scores; None if it was not confirmed."""
+        return next((trial for trial in self.confirmed if self.finalist and trial.trial == self.finalist.trial), None)
 
     @property
     def selection_bias(self) -> SelectionBias:
@@ -241,14 +241,14 @@ class SweepSummary:
         return selection_bias({trial.trial: (trial.searched, trial.scores.values) for trial in self.confirmed})
 
     @property
-    def best_scores(self) -> MeanScores | None:
-        """The confirmed scores of the best trial, or its scores in the search if it was not confirmed; None without one."""
-        scored = self.confirmed_best or self.best
+    def finalist_scores(self) -> MeanScores | None:
+        """The confirmed scores of the finalist, or its scores in the search if it was not confirmed; None without one."""
+        scored = self.confirmed_finalist or self.finalist
         return scored.scores if scored else None
 
     @property
-    def without_best(self) -> str:
-        """Why there is no best trial, as the beginning of a sentence."""
+    def without_finalist(self) -> str:
+        """Why there is no finalist, as the beginning of a sentence."""
         return f"No trial {'meets the constraints' if self.trials.get('complete') else 'is complete'}"
 
     @property
@@ -269,7 +269,8 @@ class SweepSummary:
         """
         try:
             data = json.loads(text)
-            return from_data(cls, data if "baselines" in data else _with_current_form(data))
+            data = data if "baselines" in data else _with_current_form(data)
+            return from_data(cls, {"finalist": data.pop("best"), **data} if "best" in data else data)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UnreadableRecordError(f"the summary of the sweep cannot be read ({type(error).__name__})") from error
 

@@ -17,8 +17,8 @@ ByMetric = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class BestTrialJson:
-    """The best trial as JSON."""
+class FinalistJson:
+    """The finalist as JSON."""
 
     trial: int
     params: Params
@@ -69,7 +69,8 @@ class SweepSummaryJson:
     Fields that are not listed are those of `SweepSummary`.
 
     Args:
-        test: The scores on the test rows.
+        finalist: The trial that was chosen by confirmation, with its scores in the search.
+        test: The scores of its model on the test rows.
         registered: The registered version.
         shift: What all confirmed trials share of the difference between searched and confirmed scores, by head.
         baselines: By name.
@@ -79,7 +80,7 @@ class SweepSummaryJson:
     run_id: str
     data: Mapping[str, str | int]
     trials: Mapping[str, int]
-    best: BestTrialJson | None
+    finalist: FinalistJson | None
     test: ByMetric | None
     registered: VersionJson | None
     seconds: float

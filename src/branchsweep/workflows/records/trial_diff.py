@@ -271,12 +271,12 @@ def _evidence(compared: ComparedTrial) -> dict[str, Value]:
     confirmed = next((found for found in summary.confirmed if found.trial == number), None) if summary else None
     if confirmed:
         rows |= {f"confirmed {name}": _with_error(confirmed.scores, head) for head, name in _names(compared).items()}
-    is_best = summary is not None and summary.best is not None and summary.best.trial == number
+    is_finalist = summary is not None and summary.finalist is not None and summary.finalist.trial == number
     if version:
         rows |= {name: round(value, 4) for name, value in version.test.items()}
-    elif is_best and summary and summary.test_scores:
+    elif is_finalist and summary and summary.test_scores:
         rows |= {f"test_{name}": round(summary.test_scores[head], 4) for head, name in _names(compared).items() if head != MEAN}
-    if is_best and summary:
+    if is_finalist and summary:
         rows["networks of the model"] = summary.members
     if version:
         rows |= {
@@ -284,7 +284,7 @@ def _evidence(compared: ComparedTrial) -> dict[str, Value]:
             "registered": version.registered,
             "decision": version.because,
         }
-    elif is_best and summary and summary.registered:
+    elif is_finalist and summary and summary.registered:
         registered = summary.registered
         rows["registered as"] = f"{registered.model} version {registered.version}"
         rows["decision"] = registered.because
