@@ -22,7 +22,7 @@ from branchsweep.data.files.written_table import write_table
 from branchsweep.data.halves import split_halves
 from branchsweep.data.loading import load_dataset
 from branchsweep.data.splits import split_rows
-from branchsweep.data.tables import read_inputs, read_table
+from branchsweep.data.tables import AS_FOUND, read_inputs, read_table
 from branchsweep.errors import DataError
 
 SUFFIXES = [".xlsx", ".csv", ".parquet"]
@@ -714,7 +714,7 @@ def test_the_halves_of_the_real_table_are_those_of_its_five_sheets(real_table: P
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_inputs_are_read_with_all_other_columns(tmp_path: Path, suffix: str) -> None:
     table = small_table().drop(columns=["power", "heat loss"])
-    read = read_inputs(write(table, tmp_path / f"table{suffix}"), None, ["load", "speed"]).frame
+    read = read_inputs(write(table, tmp_path / f"table{suffix}"), AS_FOUND, ["load", "speed"]).frame
     assert list(read.columns) == ["day", "speed", "load"]
     assert read["load"].dtype == read["speed"].dtype == np.float64
     assert list(read["day"]) == list(table["day"])
@@ -722,13 +722,13 @@ def test_inputs_are_read_with_all_other_columns(tmp_path: Path, suffix: str) -> 
 
 def test_a_missing_input_is_reported_with_the_nearest_name(tmp_path: Path) -> None:
     path = write(small_table().rename(columns={"speed": "Sped"}), tmp_path / "table.csv")
-    error = error_of(read_inputs, path, None, ["speed"])
+    error = error_of(read_inputs, path, AS_FOUND, ["speed"])
     assert "'speed'" in error.message and "'Sped'" in error.message
 
 
 def test_an_input_that_is_not_a_number_is_an_error_with_its_row(tmp_path: Path) -> None:
     path = write(broken_table(), tmp_path / "table.xlsx")
-    error = error_of(read_inputs, path, None, ["speed", "load"])
+    error = error_of(read_inputs, path, AS_FOUND, ["speed", "load"])
     assert counts(error.message)[:2] == [3, 3] and "'speed' row 5: 'n.v.'" in error.message
 
 

@@ -79,8 +79,38 @@ def text(change: Callable[[str], str | bytes]) -> Callable[[pd.DataFrame, Path],
     return write
 
 
+def spaces(frame: pd.DataFrame, path: Path) -> None:
+    written = frame.to_csv(index=False, sep=" ").replace(" x ", "   x  ").replace("\n", " \n")
+    path.with_suffix(".csv").write_text(written, encoding="utf-8")
+
+
 def german(content: str) -> str:
     return content.replace(",", ";").replace(".", ",")
+
+
+def large() -> pd.DataFrame:
+    return plain().assign(a=lambda frame: (frame["a"] * 1e5).round(2), b=lambda frame: (frame["b"] * 1e7).round())
+
+
+def thousands(mark: str, decimal: str) -> Callable[[str], str]:
+    """Writes numbers with a mark between thousands, and one of another grouping."""
+
+    def change(content: str) -> str:
+        header, *lines = content.splitlines()
+        cells = [[f"{float(cell):,}" if is_float(cell) else cell for cell in line.split(",")] for line in lines]
+        cells[3][0] = "1,23,456.5"
+        marks = str.maketrans({",": mark, ".": decimal})
+        return "\n".join([header.replace(",", ";"), *(";".join(cell.translate(marks) for cell in line) for line in cells)])
+
+    return change
+
+
+def is_float(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def sheets(frame: pd.DataFrame, path: Path) -> None:
@@ -141,6 +171,12 @@ TABLES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], None], dict
     "semicolons and decimal commas": (plain(), text(german), {}),
     "decimal commas and texts": (changed(a_5="n.v."), text(german), DROP),
     "decimal commas and codes": (changed(a_5=-99.9), text(german), DROP | {"missing": [-99.9]}),
+    "points between thousands": (large(), text(thousands(".", ",")), DROP),
+    "commas between thousands": (large(), text(thousands(",", ".")), DROP),
+    "spaces between thousands": (large(), text(thousands("\u202f", ",")), DROP),
+    "a named separator": (plain(), text(lambda content: content.replace(",", "^")), {"csv": {"separator": "^"}}),
+    "spaces between columns": (plain(), spaces, {"csv": {"separator": " "}}),
+    "texts that stand for missing": (changed(a_5="?", f_7=" ?"), csv, DROP | {"missing": ["?"]}),
     "tabs in UTF-16": (plain(), text(lambda content: content.replace(",", "\t").encode("utf-16")), {}),
     "sep=": (plain(), text(lambda content: "sep=,\n" + content), {}),
     "Windows": (plain().assign(note="é"), text(lambda content: content.encode("cp1252")), {}),

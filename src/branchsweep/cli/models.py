@@ -34,6 +34,16 @@ def predict(
             "--sheet", rich_help_panel=EXPERIMENT_OPTIONS, help="The sheet of an xlsx file, by name or by position from 0."
         ),
     ] = None,
+    csv: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--csv",
+            rich_help_panel=EXPERIMENT_OPTIONS,
+            metavar="KEY=VALUE",
+            help="How a csv file is written (separator, decimal, thousands, encoding), such as decimal=,. Repeatable. "
+            "Default: what the model's experiment says (table.csv), else as it is recognised.",
+        ),
+    ] = None,
     warn: Annotated[
         bool,
         typer.Option("--warn", help="Add the column 'outside': whether an input lies outside the range of the training rows."),
@@ -45,9 +55,10 @@ def predict(
     A head's target column, if it has the name of the head, is kept as <head>_actual. Where another column has the name of the
     head, the prediction is <head>_predicted.
     """
+    from branchsweep.config.sections.csv_options import csv_options
     from branchsweep.data.files.written_table import write_table
     from branchsweep.data.prediction_columns import with_predictions, without_prediction
-    from branchsweep.data.tables import read_inputs, sheet_named
+    from branchsweep.data.tables import FileOptions, read_inputs, sheet_named
     from branchsweep.models.serving import OUTSIDE_COLUMN
     from branchsweep.runtime import silence_stderr
     from branchsweep.tracking.open import load_predictor
@@ -56,7 +67,10 @@ def predict(
     predictor = load_predictor(model, tracking_uri)
     console = LiteralConsole(stderr=True)
     as_written = output.suffix.lower() == ".csv"
-    source = read_inputs(table, sheet_named(table, sheet), predictor.inputs, predictor.missing, as_written)
+    recorded = FileOptions(csv=csv_options(predictor.csv, model)).that_apply_to(table)
+    written_as = csv_options(dict(_key_and_value(text) for text in csv), "--csv") if csv else recorded.csv
+    options = FileOptions(sheet_named(table, sheet), written_as)
+    source = read_inputs(table, options, predictor.inputs, predictor.missing, as_written)
     with silence_stderr():
         predicted = predictor(source.frame, warn)
     further = [OUTSIDE_COLUMN] if warn else []
@@ -70,6 +84,14 @@ def predict(
         if name != head:
             message = f"the table has a column {head} already, so {name} is the new one"
             console.print(message, highlight=False, soft_wrap=True)
+
+
+def _key_and_value(text: str) -> tuple[str, str]:
+    """The parts of an option `KEY=VALUE`."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"got '{text}', expected KEY=VALUE, such as separator=;", "--csv")
+    return key.strip(), value
 
 
 def export(

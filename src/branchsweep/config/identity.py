@@ -27,7 +27,7 @@ def sweep_key_fields(experiment: Experiment) -> dict[str, Any]:
         experiment: The sweep's experiment.
 
     Returns:
-        Plain data. The path of the table is not in it: the digest of the rows says more.
+        Plain data. The path of the table is not in it, nor how it is read: the digest of the rows says more.
     """
     fields = experiment.model_dump(
         exclude={
@@ -37,7 +37,7 @@ def sweep_key_fields(experiment: Experiment) -> dict[str, Any]:
             "promotion": True,
             "workers": True,
             "search": set(STOPPING_CRITERIA),
-            "table": {"source"},
+            "table": {"source", "csv"},
         }
     )
     return _with_first_names(fields) | ({"epochs_kept_by": "objective"} if _keeps_epochs_by_other_rule(experiment) else {})
@@ -84,6 +84,8 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     if experiment["split"] == {"group": None}:  # the first versions had no such key
         del experiment["split"]
     experiment["table"].pop("exclude", None)  # what is left out of all columns; the inputs are those that are left
+    if experiment["table"].get("csv") is None:  # likewise
+        experiment["table"].pop("csv", None)
     if not experiment["table"]["missing"]:  # the first versions had no such key
         del experiment["table"]["missing"]
     return experiment

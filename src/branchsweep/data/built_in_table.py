@@ -28,7 +28,7 @@ from branchsweep.data.dataset import TableSource
 from branchsweep.data.download import DownloadOptions, download_table
 from branchsweep.data.files.table_file import FIRST_ROW
 from branchsweep.data.synthetic_table import SEED, synthetic_rows
-from branchsweep.data.tables import SourceTable, read_table
+from branchsweep.data.tables import FileOptions, SourceTable, read_table
 from branchsweep.errors import DataError, DownloadError
 from branchsweep.runtime import cache_folder
 
@@ -57,17 +57,12 @@ def read_power_plant_table(
     found = _find_table(data, reader, on_message, download)
     if found.path is None:
         return _synthetic_table(found.location, require_real)
-    frame = reader.read(found.path, sheet_of(found.path, table))
+    frame = reader.read(found.path, FileOptions.of(table).that_apply_to(found.path).sheet)
     difference = power_plant.frame_difference(frame)
     if difference:
         warning = f"{found.location} is not the power-plant table as it was published: {difference}. Its rows are taken."
         return SourceTable(frame, found.source, found.location, found.path, (warning,))
     return SourceTable(power_plant.with_published_decimals(frame), found.source, found.location, found.path)
-
-
-def sheet_of(path: Path, table: Table) -> str | int | None:
-    """The experiment's sheet, where a file that is read instead of the experiment's own table has sheets."""
-    return table.sheet if path.suffix.lower() == ".xlsx" else None
 
 
 @dataclass(slots=True)

@@ -21,7 +21,11 @@ MOST_EXAMPLES = 5
 _MOST_COLUMNS = 30  # that a message lists
 _MOST_CANDIDATES = 1000  # among which the nearest name is looked for
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
-_DECIMAL_POINT = "write numbers with a decimal point, and without a mark between thousands"
+_SEPARATOR = re.compile(r"(?<=\w)\s*[^\w\s.()\[\]-]\s*(?=\w)|(?<=\w) (?=\w)")
+_DECIMAL_POINT = (
+    "write numbers with a decimal point, and without a mark between thousands (the marks of a csv file may be named:"
+    " table.csv: {decimal: ',', thousands: '.'})"
+)
 _REMEDIES = {
     re.compile(r"[+\-\u2212]?[\d.]*,[\d,]+(\.\d+)?"): _DECIMAL_POINT,
     re.compile(r"[+\-\u2212]?\d{1,3}([\s\u00a0\u2009\u202f'\u2019_]\d{3})+([.,]\d+)?"): _DECIMAL_POINT,
@@ -62,19 +66,41 @@ def _hint_at_names(names: Sequence[str]) -> str:
     """What may be wrong with names, as the end of a message."""
     if all(_NUMBER.fullmatch(name.strip()) for name in names):
         return "; row 1 is expected to hold the names of the columns, but holds numbers: put a row of names above them"
-    if len(names) == 1 and len(names[0].split()) > 1:
-        return "; that is one column: between columns a comma, a semicolon or a tab is expected"
+    if len(names) == 1 and (found := _SEPARATOR.search(names[0])):
+        return (
+            f"; that is one column: between columns a comma, a semicolon or a tab is expected; where it is another character,"
+            f" name it (table.csv: {{separator: '{found[0]}'}})"
+        )
     return ""
 
 
-def to_numbers(frame: pd.DataFrame, missing: Sequence[float] = ()) -> Floats:
+def without_missing_texts(frame: pd.DataFrame, missing: Iterable[float | str]) -> pd.DataFrame:
+    """The frame without the texts that stand for a missing value, with or without spaces around them.
+
+    Args:
+        frame: The table.
+        missing: The numbers and texts that stand for a missing value.
+    """
+    texts = frozenset(code for code in missing if isinstance(code, str))
+    if not texts:
+        return frame
+
+    def stands_for_missing(cell: object) -> bool:
+        return isinstance(cell, str) and cell.strip() in texts
+
+    may_be_texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name].dtype)]
+    return frame.assign(**{name: frame[name].mask(frame[name].map(stands_for_missing).astype(bool)) for name in may_be_texts})
+
+
+def to_numbers(frame: pd.DataFrame, missing: Sequence[float | str] = ()) -> Floats:
     """The values `(rows, columns)`; NaN where there is no finite number.
 
     Args:
         frame: The columns.
-        missing: The numbers that stand for a missing value.
+        missing: The numbers that stand for a missing value; texts do, whatever they are.
     """
-    columns = [_column_to_numbers(frame.iloc[:, column], missing) for column in range(frame.shape[1])]
+    codes = [code for code in missing if not isinstance(code, str)]
+    columns = [_column_to_numbers(frame.iloc[:, column], codes) for column in range(frame.shape[1])]
     values = np.stack(columns, axis=1)
     values[~np.isfinite(values)] = np.nan
     return values

@@ -6,6 +6,7 @@ a path, a DataFrame or ccpp -> SourceTable -> columns, numbers, repeated rows, c
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,16 +14,16 @@ import pandas as pd
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE
 from branchsweep.data import power_plant
-from branchsweep.data.built_in_table import read_power_plant_table, sheet_of
+from branchsweep.data.built_in_table import read_power_plant_table
 from branchsweep.data.cleaning import check_constants, check_magnitudes, clean_rows, column_keys, group_key, row_groups
-from branchsweep.data.columns import require_columns
+from branchsweep.data.columns import require_columns, without_missing_texts
 from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
 from branchsweep.data.download import DownloadOptions
 from branchsweep.data.files.column_selection import ColumnSelection, column_names
 from branchsweep.data.row_warnings import code_warnings, group_warnings, looks_like_group
 from branchsweep.data.splits import check_sizes
-from branchsweep.data.tables import SourceTable, column_names_of, from_dataframe, read_file
+from branchsweep.data.tables import FileOptions, SourceTable, column_names_of, from_dataframe, read_file
 from branchsweep.errors import DataError
 
 TableData = Path | pd.DataFrame
@@ -56,6 +57,7 @@ def load_dataset(
     table = _read(experiment, data, require_real, on_message, download or DownloadOptions())
     inputs, targets = list(experiment.table.inputs), list(experiment.columns.values())
     columns = inputs + targets
+    table = replace(table, frame=without_missing_texts(table.frame, experiment.table.missing))
     rows = clean_rows(experiment, table.frame, table.location)
     values = rows.values
     check_sizes(experiment, len(values), table.location, rows.partial_targets)
@@ -117,7 +119,7 @@ def _all_names(experiment: Experiment, data: TableData | None) -> tuple[list[str
     if data is None and table.source == DATAFRAME:
         raise _no_dataframe()
     path = data or Path(table.source)
-    return column_names_of(path, table.sheet if data is None else sheet_of(path, table)), str(path)
+    return column_names_of(path, _file_options(experiment, data)), str(path)
 
 
 def _no_dataframe() -> DataError:
@@ -144,5 +146,10 @@ def _read(
     if data is None and table.source == DATAFRAME:
         raise _no_dataframe()
     path = data or Path(table.source)
-    sheet = table.sheet if data is None else sheet_of(path, table)
-    return read_file(path, sheet, ColumnSelection(keys, looks_like_group, others_as_text=True))
+    return read_file(path, _file_options(experiment, data), ColumnSelection(keys, looks_like_group, others_as_text=True))
+
+
+def _file_options(experiment: Experiment, data: Path | None) -> FileOptions:
+    """What the experiment says of how its file is read, or of that which is read instead."""
+    options = FileOptions.of(experiment.table)
+    return options if data is None else options.that_apply_to(data)

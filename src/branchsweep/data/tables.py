@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from branchsweep.config.addresses import Address
-from branchsweep.data.columns import describe_invalid, invalid_remedy, to_numbers
+from branchsweep.config.sections.csv_options import CSV_ENDINGS, CsvOptions
+from branchsweep.config.sections.table import Table
+from branchsweep.data.columns import describe_invalid, invalid_remedy, to_numbers, without_missing_texts
 from branchsweep.data.dataset import TableSource
 from branchsweep.data.files import arff_table, arrow_table, csv_table, json_table, xlsx_table
 from branchsweep.data.files.column_selection import ALL_COLUMNS, ColumnSelection, all_columns_with, column_names
@@ -47,24 +49,51 @@ class SourceTable:
     csv_arguments: CsvArguments = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """What a user says of how a file is to be read.
+
+    Args:
+        sheet: The sheet of an xlsx file, by name or by position from 0; the first one if None.
+        csv: How a csv file is written; recognised where nothing is said.
+    """
+
+    sheet: str | int | None = None
+    csv: CsvOptions = field(default_factory=CsvOptions)
+
+    @classmethod
+    def of(cls, table: Table) -> FileOptions:
+        """What an experiment says of its table."""
+        return cls(table.sheet, table.csv or CsvOptions())
+
+    def that_apply_to(self, path: Path) -> FileOptions:
+        """Those of the kind of file that is read instead of the experiment's own table."""
+        is_xlsx, is_csv = path.suffix.lower() == XLSX, file_ending(path) in CSV_ENDINGS
+        return FileOptions(self.sheet if is_xlsx else None, self.csv if is_csv else CsvOptions())
+
+
+AS_FOUND = FileOptions()
+"""The first sheet of a workbook; a csv file as it is recognised."""
+
+
 def read_table(path: Path, sheet: str | int | None = None) -> pd.DataFrame:
     """The table in a file with all its columns; see `read_file`."""
-    return read_file(path, sheet).frame
+    return read_file(path, FileOptions(sheet)).frame
 
 
-def read_file(path: Path, sheet: str | int | None = None, selection: ColumnSelection = ALL_COLUMNS) -> SourceTable:
+def read_file(path: Path, options: FileOptions = AS_FOUND, selection: ColumnSelection = ALL_COLUMNS) -> SourceTable:
     """The table in a file, its columns named by the first row. Rows without any value are left out.
 
     Args:
         path: A file with one of `ENDINGS`.
-        sheet: The sheet of an xlsx file, by name or by position from 0; the first one if None.
+        options: How it is to be read.
         selection: Which columns are read.
 
     Raises:
         DataError: There is no such file or sheet, the file is of another kind, too large, or cannot be read, names of columns
             are missing or repeated, or there are no rows.
     """
-    ending = file_ending(path)
+    ending, sheet = file_ending(path), options.sheet
     if ending not in ENDINGS:
         raise DataError(f"got a file that ends in '{path.suffix}', expected one of {', '.join(ENDINGS)}", str(path))
     if not path.is_file():
@@ -74,10 +103,16 @@ def read_file(path: Path, sheet: str | int | None = None, selection: ColumnSelec
         raise DataError(f"{problem}{did_you_mean(path.name, siblings) or ', correct the path'}", where)
     if sheet is not None and ending != XLSX:
         raise DataError(f"got sheet {sheet!r}, but only an xlsx file has sheets; leave table.sheet out", str(path))
+    if options.csv.given and ending not in CSV_ENDINGS:
+        message = f"got {', '.join(options.csv.given)} of a csv file, but this is none; leave table.csv (or --csv) out"
+        raise DataError(message, str(path))
     where = table_name(path, sheet)
     with _parser_errors(path):
         if ending == XLSX:
             table = xlsx_table.read_xlsx(path, sheet, selection, where)
+        elif ending in CSV_ENDINGS:
+            read_csv = csv_table.read_gzipped_csv if ending.endswith(".gz") else csv_table.read_csv
+            table = read_csv(path, selection, where, options.csv)
         else:
             table = _READERS[ending](path, selection, where)
     _require_rows(table.frame, where)
@@ -103,7 +138,7 @@ def from_dataframe(frame: pd.DataFrame, needed: Sequence[str] | None = None) -> 
     return SourceTable(table, "dataframe", location, None)
 
 
-def column_names_of(path: Path, sheet: str | int | None = None) -> list[str]:
+def column_names_of(path: Path, options: FileOptions = AS_FOUND) -> list[str]:
     """The names of all columns of a file, in order.
 
     Raises:
@@ -115,7 +150,7 @@ def column_names_of(path: Path, sheet: str | int | None = None) -> list[str]:
         names.append(name)
         return len(names) == 1  # of the values, those of one column are enough
 
-    read_file(path, sheet, ColumnSelection(is_read=is_read, unique=True))
+    read_file(path, options, ColumnSelection(is_read=is_read, unique=True))
     return names
 
 
@@ -142,29 +177,29 @@ def sheet_named(path: Path, sheet: str | None) -> str | int | None:
 
 
 def read_inputs(
-    path: Path, sheet: str | int | None, inputs: Sequence[str], missing: Sequence[float] = (), as_written: bool = False
+    path: Path, options: FileOptions, inputs: Sequence[str], missing: Sequence[float | str] = (), as_written: bool = False
 ) -> SourceTable:
     """A table to predict from: the input columns as numbers, all other columns as they are.
 
     Args:
         path: As of `read_file`.
-        sheet: As of `read_file`.
+        options: As of `read_file`.
         inputs: The columns that the model reads.
-        missing: The numbers that stand for a missing value.
+        missing: The numbers and texts that stand for a missing value.
         as_written: Whether all other columns of a csv file stay the texts that they are; else columns of plain numbers are
             numbers, and a text for a missing number is none.
 
     Raises:
         DataError: As of `read_file`; or an input column is not there, or one of its values is missing or not a number.
     """
-    table = read_file(path, sheet, all_columns_with(dict.fromkeys(inputs, "an input of the model")))
-    columns = table.frame[list(inputs)]
+    table = read_file(path, options, all_columns_with(dict.fromkeys(inputs, "an input of the model")))
+    columns = without_missing_texts(table.frame[list(inputs)], missing)
     values = to_numbers(columns, missing)
     if not np.isfinite(values).all():
         remedy = invalid_remedy(columns, values) or "correct them"
         raise DataError(f"{describe_invalid(columns, values)}; {remedy}", table.location)
     further = table.frame.drop(columns=list(inputs))
-    if not file_ending(path).startswith(".csv"):
+    if file_ending(path) not in CSV_ENDINGS:
         others = numbers_without_texts(further)
     elif as_written:
         others = {}
@@ -214,14 +249,12 @@ def _require_rows(frame: pd.DataFrame, where: str) -> None:
 
 
 _READERS: Mapping[str, Callable[[Path, ColumnSelection, str], TableFile]] = {
-    ".csv": csv_table.read_csv,
-    ".csv.gz": csv_table.read_gzipped_csv,
     ".parquet": arrow_table.read_parquet,
     ".feather": arrow_table.read_feather,
     ".jsonl": json_table.read_json_lines,
     ".arff": arff_table.read_arff,
 }
-"""By ending, what reads a file of that kind; a workbook, which has sheets, is read by `xlsx_table`."""
+"""By ending, what reads a file of that kind; workbooks and csv files have options of their own."""
 
-ENDINGS = (XLSX, *_READERS)
+ENDINGS = (XLSX, *CSV_ENDINGS, *_READERS)
 """The endings of the files that are read."""

@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from branchsweep.config.codec import from_data
 from branchsweep.data.encoders.encoder import same_width
 from branchsweep.data.encoders.registry import encoder_kind
+from branchsweep.data.files.number_marks import NumberMarks
 from branchsweep.errors import MALFORMED, BackendError
 from branchsweep.metrics.names import plain_label
 from branchsweep.models.exported_model import ModelMember, Provenance
@@ -86,7 +87,8 @@ def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMem
             scores=list(dict.fromkeys(scores.values())),
             score_functions={head: score.name for head, score in scores.items()},
             csv_arguments=_csv_arguments(provenance),
-            missing=["np.inf", "-np.inf", *(f"{code!r}" for code in provenance.missing)],
+            missing=["np.inf", "-np.inf", *(f"{code!r}" for code in provenance.missing if not isinstance(code, str))],
+            marks=_number_marks(provenance),
             score_label=plain_label(next(iter(heads.values())).score),
             columns=COLUMNS,
         )
@@ -191,8 +193,15 @@ class _Network:
 
 def _csv_arguments(provenance: Provenance) -> list[str]:
     """The arguments of `pandas.read_csv` with which it reads the values that the search read."""
-    named = [f"{name}={_source(value)}" for name, value in provenance.csv_arguments.items()]
+    # pandas takes a mark between thousands between any digits: 1,5 would be 15.
+    named = [f"{name}={_source(value)}" for name, value in provenance.csv_arguments.items() if name != "thousands"]
     return ["path", *named]
+
+
+def _number_marks(provenance: Provenance) -> NumberMarks:
+    """The marks in the numbers of the table."""
+    arguments = provenance.csv_arguments
+    return NumberMarks(str(arguments.get("decimal", ".")), str(arguments.get("thousands", "")))
 
 
 def _summary(networks: int) -> str:

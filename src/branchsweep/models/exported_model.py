@@ -43,9 +43,10 @@ class Provenance:
         sheet: The sheet of an xlsx file, by name or by position from 0; None for the first.
         duplicates: What was done with rows that repeat an earlier one: `keep`, `drop` or `together`.
         invalid: What was done with rows that have a missing or non-numeric value: `error` or `drop`.
-        missing: The numbers that stand for a missing value.
+        missing: The numbers and texts that stand for a missing value.
         group: The column of the groups that stay on one side of every split; None where rows are divided one by one.
         csv_arguments: How `pandas.read_csv` reads the table, where it is a csv file that is not of the plain kind.
+        csv: The options of a csv file that the experiment gave (`table.csv`).
     """
 
     columns: Mapping[str, str]
@@ -56,9 +57,10 @@ class Provenance:
     sheet: str | int | None = None
     duplicates: str = "keep"
     invalid: str = "error"
-    missing: Sequence[float] = field(default_factory=list)
+    missing: Sequence[float | str] = field(default_factory=list)
     group: str | None = None
     csv_arguments: Mapping[str, str | int] = field(default_factory=dict)
+    csv: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, experiment: Experiment, csv_arguments: Mapping[str, str | int] | None = None) -> Provenance:
@@ -75,6 +77,7 @@ class Provenance:
             missing=list(experiment.table.missing),
             group=experiment.split.group,
             csv_arguments=dict(csv_arguments or {}),
+            csv=experiment.table.csv.given if experiment.table.csv else {},
         )
 
 

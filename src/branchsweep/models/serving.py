@@ -9,7 +9,7 @@ encoder that the model has, and `serving.json`:
      "ranges": [[1.81, 37.11], …],                              the smallest and largest training value of each input
      "heads": [{"name": "PE", "unit": "MW"}, …],
      "input_scalers": {"inputs": ENCODER}, "target_scaler": AFFINE,
-     "missing": [-200.0],                                       the numbers that stand for a missing input
+     "missing": [-200.0, "?"],                                  the numbers and texts that stand for a missing input
      "members": […], "provenance": {…}}                         the averaged networks and their origin: not read here
 
 A mean of networks whose inputs are encoded in several ways has one input for each way, and takes a dict: `input_scalers` are by
@@ -112,8 +112,8 @@ class Predictor:
         """One column per head in natural units, with the index of `table`.
 
         Args:
-            table: The input columns in any order and in natural units; other columns are ignored. A missing value, or a number
-                that stands for one, makes the predictions of its row NaN.
+            table: The input columns in any order and in natural units; other columns are ignored. A missing value, or what
+                stands for one, makes the predictions of its row NaN.
             params: `{"warn": True}` is `warn`, as MLflow says it.
             warn: Whether the result has one more column, `outside`: True where an input of the row is missing, or lies outside
                 the range of the training rows, so that the prediction is an extrapolation.
@@ -192,8 +192,10 @@ def _load_pyfunc(path: str) -> Predictor:
     return predictor
 
 
-def _numbers(table: Table, columns: list[str], missing: list[float]) -> Floats:
-    """The columns as an array `(rows, columns)`, NaN where there is one of the numbers that stand for a missing value."""
+def _numbers(table: Table, columns: list[str], missing: list[float | str]) -> Floats:
+    """The columns as an array `(rows, columns)`, NaN where there is a number or text that stands for a missing value."""
+    numbers = [code for code in missing if not isinstance(code, str)]
+    texts = [code for code in missing if isinstance(code, str)]
     by_name = {str(column): column for column in table.columns}  # a model knows columns by text, a DataFrame by any label
     absent = [column for column in columns if column not in by_name]
     if absent:
@@ -201,10 +203,12 @@ def _numbers(table: Table, columns: list[str], missing: list[float]) -> Floats:
     values = np.empty((len(table), len(columns)))
     for position, column in enumerate(columns):
         try:
-            values[:, position] = table[by_name[column]].to_numpy(dtype=np.float64, na_value=np.nan)
+            cells = table[by_name[column]]
+            cells = cells.mask(cells.isin(texts)) if texts else cells
+            values[:, position] = cells.to_numpy(dtype=np.float64, na_value=np.nan)
         except (TypeError, ValueError) as error:
             raise ValueError(f"column '{column}' must hold numbers: {error}") from error
-        codes = np.array(missing, dtype=np.float64)
+        codes = np.array(numbers, dtype=np.float64)
         if table[by_name[column]].dtype == np.float32:  # in which no number is -99.9
             codes = codes.astype(np.float32).astype(np.float64)
         values[np.isin(values[:, position], codes), position] = np.nan

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import codecs
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from branchsweep.config.sections.csv_options import CsvOptions
 from branchsweep.data.columns import invalid_remedy, to_numbers
 from branchsweep.data.files import csv_table
-from branchsweep.data.files.column_selection import ColumnSelection
+from branchsweep.data.files.column_selection import ColumnSelection, all_columns_with
 from branchsweep.data.files.table_file import MISSING_TEXTS
 from branchsweep.data.row_warnings import looks_like_group
-from branchsweep.data.tables import SourceTable, read_file
+from branchsweep.data.tables import AS_FOUND, FileOptions, SourceTable, read_file
 from branchsweep.errors import DataError
 from branchsweep.types import Floats
 
@@ -26,7 +28,7 @@ def needed(*names: str) -> ColumnSelection:
 
 
 def read(path: Path, *names: str) -> SourceTable:
-    return read_file(path, None, needed(*(names or ("load", "heat"))))
+    return read_file(path, AS_FOUND, needed(*(names or ("load", "heat"))))
 
 
 def numbers(table: SourceTable) -> Floats:
@@ -128,10 +130,88 @@ def test_numbers_of_both_marks_are_refused_with_an_example_of_each(tmp_path: Pat
     assert "'1.234'" in error_of(write(tmp_path / "t.csv", late), "load").message
 
 
-def test_a_mark_between_thousands_is_no_number(tmp_path: Path) -> None:
-    table = read(write(tmp_path / "t.csv", "load\theat\n1,234\t2\n5,678\t3\n"))
-    assert np.isnan(numbers(table)[:, 0]).all()
-    assert np.isnan(numbers(read(write(tmp_path / "t.csv", "load;heat\n1.234,5;2\n1,5;3\n")))[0, 0])
+THOUSANDS = {
+    "commas, with a decimal": ('load;heat\n1,234.5;2\n"-1,234,567";3\n12;4\n', [1234.5, -1234567, 12], {"thousands": ","}),
+    "commas, of millions": ("load;heat\n1,234;2\n5,678,000;3\n0.5;4\n", [1234, 5678000, 0.5], {"thousands": ","}),
+    "points, with a decimal": (
+        "load;heat\n1.234,5;2\n1.234;3\n1,5;4\n", [1234.5, 1234, 1.5], {"decimal": ",", "thousands": "."}
+    ),
+    "points, of millions": ("load;heat\n1.234.567;2\n1.234;3\n", [1234567, 1234], {"decimal": ",", "thousands": "."}),
+    "spaces": ("load;heat\n1 234,5;2\n1,25;3\n", [1234.5, 1.25], {"decimal": ",", "thousands": " "}),
+    "spaces and no decimal": ("load;heat\n1 234;2\n125;3\n", [1234, 125], {"thousands": " "}),
+    "narrow spaces": ("load;heat\n1\u202f234,5;2\n", [1234.5], {"decimal": ",", "thousands": "\u202f"}),
+    "apostrophes": ("load;heat\n1'234.5;2\n12.25;3\n", [1234.5, 12.25], {"thousands": "'"}),
+    "other apostrophes": ("load;heat\n1\u2019234.5;2\n", [1234.5], {"thousands": "\u2019"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("last", ["", "\n\n;\n", "n.v.;5\n"], ids=["plain", "blank lines", "a text"])
+@pytest.mark.parametrize(("text", "load", "arguments"), THOUSANDS.values(), ids=THOUSANDS)
+def test_a_mark_between_thousands_is_recognised_where_it_can_be_nothing_else(
+    tmp_path: Path, text: str, load: list[float], arguments: dict[str, str], last: str
+) -> None:
+    table = read(write(tmp_path / "t.csv", text + last))
+    np.testing.assert_array_equal(numbers(table)[: len(load), 0], load)
+    assert table.csv_arguments == {"sep": ";", **arguments} and len(table.warnings) == 1
+
+
+def test_a_comma_before_three_digits_is_no_mark_between_thousands_unless_it_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "load\theat\n1,234\t2\n5,678\t3\n")
+    assert np.isnan(numbers(read(path))[:, 0]).all()
+    for options, expected in ((CsvOptions(thousands=","), [1234, 5678]), (CsvOptions(decimal=","), [1.234, 5.678])):
+        np.testing.assert_array_equal(
+            numbers(read_file(path, FileOptions(csv=options), needed("load", "heat")))[:, 0], expected
+        )
+
+
+@pytest.mark.parametrize("cell", ["12.34", "1.2345", "1.23.456", "0.123", "1,234.5"])
+def test_a_number_of_another_grouping_is_none(tmp_path: Path, cell: str) -> None:
+    text = "load;heat\n" + "1.234,5;2\n" * 300
+    path = write(tmp_path / "t.csv", f"{text}{cell};3\n")
+    with suppress(DataError):  # which says that both marks are there
+        assert np.isnan(numbers(read(path))[-1, 0])
+
+
+GIVEN = {
+    "a separator": ("load^heat\n1.5^2\n", {"separator": "^"}),
+    "a tab as YAML may have it": ("load\theat\n1.5\t2\n", {"separator": "\\t"}),
+    "spaces": ("load    heat\n  1.5 2\n", {"separator": " "}),
+    "a comma where semicolons fit, too": ("load,heat;b\n1.5,2;1\n", {"separator": ","}),
+    "a decimal comma": ('load,heat\n"1,500",2\n', {"decimal": ","}),
+    "an encoding": ("load,heat,温度\n1.5,2,x\n".encode("shift-jis"), {"encoding": "shift_jis"}),
+    "all": ("größe^load^heat\n1'000^1,5^2\n".encode("cp1250"), {"separator": "^", "decimal": ",", "encoding": "cp1250"}),
+}
+
+
+@pytest.mark.parametrize(("content", "given"), GIVEN.values(), ids=GIVEN)
+def test_what_is_said_of_a_file_holds(tmp_path: Path, content: str | bytes, given: dict[str, str]) -> None:
+    table = read_file(
+        write(tmp_path / "t.csv", content),
+        FileOptions(csv=CsvOptions.model_validate(given)),
+        all_columns_with({"load": "inputs"}),
+    )
+    assert numbers(table)[0, list(table.frame.columns).index("load")] == 1.5
+
+
+WRONG = {
+    "a separator that is not there": ({"separator": ";"}, "load,heat\n1,2\n", ["';'", "commas"]),
+    "a decimal comma that is a point": ({"decimal": ","}, "load,heat\n1.5,2\n", ["row 2", "'1.5'"]),
+    "an encoding of other bytes": ({"encoding": "utf-8"}, "load,heat,ä\n1,2,3\n".encode("cp1252"), ["utf-8", "cp1252"]),
+    "an encoding of two bytes": ({"encoding": "utf-16"}, "load,heat\n1,2\n3", ["utf-16", "utf-8"]),
+}
+
+
+@pytest.mark.parametrize(("given", "content", "named"), WRONG.values(), ids=WRONG)
+def test_what_is_said_wrongly_is_answered_with_what_the_file_has(
+    tmp_path: Path, given: dict[str, str], content: str | bytes, named: list[str]
+) -> None:
+    with pytest.raises(DataError) as error:
+        read_file(write(tmp_path / "t.csv", content), FileOptions(csv=CsvOptions.model_validate(given)), needed("load", "heat"))
+    assert all(text in error.value.message for text in named), error.value.message
+
+
+def test_a_separator_that_is_not_recognised_is_answered_with_its_option(tmp_path: Path) -> None:
+    assert "{separator: '^'}" in error_of(write(tmp_path / "t.csv", "load^heat\n1^2\n")).message
 
 
 REMEDIES = {
@@ -151,14 +231,14 @@ REMEDIES = {
 
 
 @pytest.mark.parametrize(("cell", "advice"), REMEDIES.items())
-def test_a_number_that_is_written_otherwise_is_answered_with_what_to_write(tmp_path: Path, cell: str, advice: str) -> None:
-    columns = read(write(tmp_path / "t.csv", f"load\theat\n{cell}\t2\n3\t4\n")).frame[["load", "heat"]]
+def test_a_number_that_is_written_otherwise_is_answered_with_what_to_write(cell: str, advice: str) -> None:
+    columns = pd.DataFrame({"load": [cell, 3], "heat": [2, 4]})
     remedy = invalid_remedy(columns, to_numbers(columns))
     assert advice in remedy and bool(remedy) == bool(advice)
 
 
-def test_several_ways_of_writing_are_answered_together(tmp_path: Path) -> None:
-    columns = read(write(tmp_path / "t.csv", "load\theat\n1'234\t2\n\u22125\t4\n")).frame[["load", "heat"]]
+def test_several_ways_of_writing_are_answered_together() -> None:
+    columns = pd.DataFrame({"load": ["1'234", "\u22125"], "heat": [2, 4]})
     remedy = invalid_remedy(columns, to_numbers(columns))
     assert "thousands" in remedy and "hyphen" in remedy
 
@@ -177,7 +257,7 @@ def test_unused_columns_may_have_one_name_and_used_ones_may_not(tmp_path: Path) 
     path = write(tmp_path / "t.csv", "note,load,note,heat,note\n1,2,3,4,5\n6,7,8,9,10\n")
     np.testing.assert_array_equal(numbers(read(path)), [[2, 4], [7, 9]])
     assert "'note'" in error_of(path, "note", "load").message
-    everything = read_file(path, None, ColumnSelection({"load": "an input"}, lambda _: True)).frame
+    everything = read_file(path, AS_FOUND, ColumnSelection({"load": "an input"}, lambda _: True)).frame
     assert list(everything.columns) == ["note", "load", "note.1", "heat", "note.2"]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from branchsweep.data.files import csv_table
 from branchsweep.data.files.column_selection import ColumnSelection
-from branchsweep.data.tables import ENDINGS, read_file, read_inputs, read_table
+from branchsweep.data.tables import AS_FOUND, ENDINGS, read_file, read_inputs, read_table
 from branchsweep.errors import DataError
 
 
@@ -28,6 +28,8 @@ def written_arff(frame: pd.DataFrame, path: Path) -> None:
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
     ".csv": lambda frame, path: frame.to_csv(path, index=False),
     ".csv.gz": lambda frame, path: frame.to_csv(path, index=False),
+    ".tsv": lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
+    ".txt": lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
     ".xlsx": lambda frame, path: frame.to_excel(path, index=False),
     ".parquet": lambda frame, path: frame.to_parquet(path),
     ".feather": lambda frame, path: frame.to_feather(path),
@@ -70,7 +72,7 @@ def test_only_the_columns_of_the_experiment_are_read(tmp_path: Path, ending: str
 def test_predictions_are_made_from_every_kind_of_file(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"table{ending}"
     WRITERS[ending](table(), path)
-    inputs = read_inputs(path, None, ["25400"]).frame
+    inputs = read_inputs(path, AS_FOUND, ["25400"]).frame
     assert inputs["25400"].to_list() == [1.0, 2.0, 3.0, 4.0] and list(inputs["level"])[:3] == ["low", "high", "high"]
 
 

@@ -17,7 +17,7 @@ from branchsweep.data.columns import to_numbers
 from branchsweep.data.files import arrow_table, xlsx_table
 from branchsweep.data.files.column_selection import ColumnSelection
 from branchsweep.data.files.table_file import MOST_VALUES, check_size
-from branchsweep.data.tables import SourceTable, read_file, read_table, sheet_named
+from branchsweep.data.tables import FileOptions, SourceTable, read_file, read_table, sheet_named
 from branchsweep.errors import DataError
 
 ROWS: list[list[Any]] = [["load", "heat"], [1.5, 2], [3, 4.5], [5, 6]]
@@ -38,7 +38,7 @@ def workbook(path: Path, changes: Mapping[str, Any] | None = None, sheets: Mappi
 
 
 def read(path: Path, sheet: str | int | None = None, *names: str) -> SourceTable:
-    return read_file(path, sheet, ColumnSelection(dict.fromkeys(names or ("load", "heat"), "table.inputs")))
+    return read_file(path, FileOptions(sheet), ColumnSelection(dict.fromkeys(names or ("load", "heat"), "table.inputs")))
 
 
 def error_of(path: Path, sheet: str | int | None = None, *names: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from branchsweep.config.config_model import LONGEST_PATH, SHORT_TEXT, ConfigModel
+from branchsweep.config.sections.csv_options import CSV_ENDINGS, CsvOptions
 
 POWER_PLANT_TABLE = "ccpp"
 """The name of the built-in table."""
@@ -35,12 +38,13 @@ class Table(ConfigModel):
 
     source: str = Field(
         max_length=LONGEST_PATH,
-        description="A path to an xlsx, csv, csv.gz, parquet, feather, jsonl or arff file; 'ccpp' for the built-in table; "
-        "'dataframe' for rows that are passed in Python.",
+        description="A path to an xlsx, csv, csv.gz, tsv, txt, parquet, feather, jsonl or arff file; 'ccpp' for the built-in "
+        "table; 'dataframe' for rows that are passed in Python.",
     )
     sheet: Annotated[str, Field(max_length=SHORT_TEXT)] | Annotated[int, Field(ge=0, le=MAX_SHEET)] | None = Field(
         None, description="The sheet of an xlsx file, by name or by position from 0; the first one if absent."
     )
+    csv: CsvOptions | None = Field(None, description="How a csv file is written, where it is not recognised.")
     inputs: list[Annotated[str, Field(max_length=SHORT_TEXT)]] = Field(
         min_length=1,
         max_length=MAX_INPUTS,
@@ -54,18 +58,33 @@ class Table(ConfigModel):
         description="What happens to rows that repeat an earlier one; together: equal rows stay on one side of every split.",
     )
     invalid: Literal["error", "drop"] = Field("error", description="What happens to rows with a missing or non-numeric value.")
-
-    missing: list[float] = Field(
+    missing: list[float | Annotated[str, Field(min_length=1, max_length=SHORT_TEXT)]] = Field(
         default_factory=list,
         max_length=100,
-        description="Numbers that stand for a missing value, such as -200: a value that equals one is invalid (see invalid), "
-        "and a prediction from one is missing, too.",
+        description="Numbers and texts that stand for a missing value, such as -200 or '?': a value that equals one is invalid "
+        "(see invalid), and a prediction from one is missing, too.",
     )
 
     @property
     def takes_all_columns(self) -> bool:
         """Whether the inputs are all other columns, whose names are known when the table is read."""
         return self.inputs == [ALL_OTHER_COLUMNS]
+
+    @property
+    def missing_numbers(self) -> list[float]:
+        """The numbers that stand for a missing value."""
+        return [code for code in self.missing if not isinstance(code, str)]
+
+    @property
+    def missing_texts(self) -> list[str]:
+        """The texts that stand for a missing value."""
+        return [code for code in self.missing if isinstance(code, str)]
+
+    @field_validator("missing")
+    @classmethod
+    def _numbers_of_texts(cls, missing: list[float | str]) -> list[float | str]:
+        """A text that is a number is that number: a file does not tell the two apart."""
+        return [_number_of(code) for code in missing]
 
     @field_validator("inputs", mode="before")
     @classmethod
@@ -78,6 +97,13 @@ class Table(ConfigModel):
             raise ValueError("exclude leaves columns out of inputs: '*'; where inputs are named, leave them out there")
         return self
 
+    @model_validator(mode="after")
+    def _csv_of_csv(self) -> Self:
+        if self.csv is not None and self.source != DATAFRAME and not self.source.lower().endswith(CSV_ENDINGS):
+            message = f"csv says how a csv file is written, and '{Path(self.source).name}' is none; leave it out"
+            self._raise_mistakes([(("csv",), message)])
+        return self
+
     @field_validator("inputs")
     @classmethod
     def _once(cls, inputs: list[str]) -> list[str]:
@@ -86,3 +112,14 @@ class Table(ConfigModel):
         if ALL_OTHER_COLUMNS in inputs and len(inputs) > 1:
             raise ValueError(f"'{ALL_OTHER_COLUMNS}' stands for all columns that no head predicts; give it alone")
         return inputs
+
+
+def _number_of(code: float | str) -> float | str:
+    """The number that a text writes, or the text without spaces around it."""
+    if not isinstance(code, str):
+        return code
+    try:
+        number = float(code)
+    except ValueError:
+        return code.strip()
+    return number if math.isfinite(number) else code.strip()

@@ -1,8 +1,9 @@
-"""How a csv file is written: its encoding, what separates its columns, its decimal mark. Recognised where that is safe.
+"""How a csv file is written: its encoding, what separates its columns, the marks of its numbers.
 
-A file in UTF-8 with commas between columns is the plain kind. Of any other, the separator is the one under which every line has
-as many values as the first, and more cells are numbers than under another; the decimal mark is the one that all numbers of the
-columns that are read have.
+What an experiment says of it (`table.csv`) holds; the rest is recognised where that is safe. A file in UTF-8 with commas
+between columns is the plain kind. Of any other, the separator is the one under which every line has as many values as the
+first, and more cells are numbers than under another. `number_marks.py` recognises the decimal mark and the mark between
+thousands.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
+from branchsweep.config.sections.csv_options import CsvOptions
 from branchsweep.data.files.column_selection import FIRST_LINES, ColumnSelection, hint_at_row
+from branchsweep.data.files.number_marks import POINT, NumberMarks, find_marks, is_number
 from branchsweep.data.files.table_file import CsvArguments
 from branchsweep.data.spreadsheets import plain_text
-from branchsweep.errors import DataError
+from branchsweep.errors import DataError, shortened
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-"""What may stand between columns."""
+"""What may stand between columns, where it is recognised."""
+
+_FURTHER = {" ": "spaces", ":": "colons", "^": "carets", "#": "hashes", "~": "tildes"}
 
 UTF_8 = "utf-8-sig"
 """UTF-8 with or without the mark that spreadsheet programs put in front."""
@@ -41,17 +46,10 @@ _FEWEST_LINES = 3
 _SAMPLE_CHARACTERS = 1 << 19
 _LONGEST_LINE = 1 << 24  # characters
 _CHUNK = 1 << 24  # bytes
-
-WITH_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
-"""A number with a decimal comma."""
-
-WITH_POINT = re.compile(r"\s*[+-]?\d*\.\d+([eE][+-]?\d+)?\s*")
-"""A number with a decimal point."""
-
-WHOLE = re.compile(r"\s*[+-]?\d+\.?([eE][+-]?\d+)?\s*")
-"""A number without a decimal mark."""
-
-_THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+\s*")
+_SHOWN = 80  # characters of a line that a message shows
+_ENCODING_HINT = (
+    "; the file is not UTF-8: where names look wrong, name its encoding (table.csv: {encoding: ...}), or save it as 'CSV UTF-8'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +59,26 @@ class CsvFormat:
     Args:
         encoding: A codec.
         skipped_lines: Lines before the header: 1 with Excel's `sep=;`, else 0.
-        separator: Between columns.
-        decimal: The decimal mark.
+        separator: Between columns; a space stands for any number of spaces.
+        marks: Those of numbers.
         header_lines: Lines of the header; more than 1 where a name has a line break.
+        is_guess: Whether the encoding is Windows-1252 because it is no other.
     """
 
     encoding: str = UTF_8
     skipped_lines: int = 0
     separator: str = ","
-    decimal: str = "."
+    marks: NumberMarks = POINT
     header_lines: int = 1
+    is_guess: bool = False
 
     @property
     def pandas_arguments(self) -> CsvArguments:
         """The arguments of `pandas.read_csv`."""
         arguments: dict[str, str | int] = {}
         if self.separator != ",":
-            arguments["sep"] = self.separator
-        if self.decimal != ".":
-            arguments["decimal"] = self.decimal
+            arguments["sep"] = r"\s+" if self.separator == " " else self.separator
+        arguments |= self.marks.pandas_arguments
         if self.encoding != UTF_8:
             arguments["encoding"] = self.encoding
         if self.skipped_lines:
@@ -89,12 +88,12 @@ class CsvFormat:
     def warnings(self, path: Path) -> tuple[str, ...]:
         """What a user should know of how the file is read, as sentences."""
         sentences = []
-        if (self.separator, self.decimal) != (",", "."):
-            mark = " and a decimal comma" if self.decimal == "," else ""
-            sentences.append(
-                f"{path.name} is read with {SEPARATORS.get(self.separator, self.separator)} between columns{mark}."
-            )
-        if self.encoding in {"cp1252", "latin-1"}:
+        if (self.separator, self.marks) != (",", POINT):
+            between = SEPARATORS.get(self.separator) or _FURTHER.get(self.separator) or f"'{self.separator}'"
+            parts = [f"{between} between columns", *self.marks.descriptions]
+            listed = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+            sentences.append(f"{path.name} is read with {listed}.")
+        if self.is_guess:
             sentences.append(f"{path.name} is not UTF-8: it is read as Windows-1252, in which numbers are the same.")
         return tuple(sentences)
 
@@ -108,7 +107,7 @@ class CsvFormat:
     def records(self, path: Path) -> Iterator[list[str]]:
         """The cells of each line, the header's first."""
         with self.open(path) as lines:
-            yield from csv.reader(lines, delimiter=self.separator)
+            yield from split_lines(lines, self.separator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +125,19 @@ class CsvHeader:
     chosen: dict[int, str]
 
 
-def read_header(path: Path, selection: ColumnSelection, where: str) -> CsvHeader:
+def read_header(path: Path, selection: ColumnSelection, where: str, options: CsvOptions) -> CsvHeader:
     """How a csv file is written, and its columns.
 
+    Args:
+        path: The file.
+        selection: The columns.
+        where: The table, for messages.
+        options: What the user says of how it is written.
+
     Raises:
-        DataError: That cannot be recognised; or names of columns are missing or repeated.
+        DataError: That cannot be recognised, or is not how it is written; or names of columns are missing or repeated.
     """
-    encoding = _encoding(path, where)
+    encoding = _named_encoding(path, options.encoding, where) if options.encoding else _encoding(path, where)
     found = CsvFormat(encoding)
     with found.open(path) as text:
         lines = _first_lines(text, where)
@@ -142,27 +147,43 @@ def read_header(path: Path, selection: ColumnSelection, where: str) -> CsvHeader
         lines, skipped = lines[1:], 1
     if not lines:
         return CsvHeader(found, (), {})
-    separator = declared[1] if declared else _separator(lines, where)
-    reader = csv.reader(lines, delimiter=separator)
-    header = [plain_text(cell) for cell in next(reader)]
+    separator = options.separator or (declared[1] if declared else _separator(lines, where))
+    reader = _reader(lines, separator)
+    header = [plain_text(cell) for cell in _cells(next(reader), separator)]
     header_lines = reader.line_num
+    if options.separator and len(header) == 1 and not selection.keys.keys() <= set(header):
+        raise _wrong_separator(lines, separator, where)
+    is_guess = options.encoding is None and encoding in {"cp1252", "latin-1"}
     above = hint_at_row((next(csv.reader([line], delimiter=","), []) for line in lines[:FIRST_LINES]), selection.keys)
-    names = selection.names(header, where, above or _encoding_hint(encoding))
+    names = selection.names(header, where, above or (_ENCODING_HINT if is_guess else ""))
     chosen = selection.choose(names)
     needed = {position: name for position, name in chosen.items() if name in selection.keys}
-    decimal = _decimal(_records(lines, separator)[1:], needed, separator, where)
-    return CsvHeader(CsvFormat(encoding, skipped, separator, decimal, header_lines), names, chosen)
+    marks = find_marks(_records(lines, separator)[1:], needed, (options, separator), where)
+    return CsvHeader(CsvFormat(encoding, skipped, separator, marks, header_lines, is_guess), names, chosen)
 
 
-def mixed_marks(comma: str, point: str, where: str) -> DataError:
-    """The error for a file in which some numbers have a decimal comma and others a decimal point.
+def split_lines(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
+    """The cells of each line."""
+    return (_cells(record, separator) for record in _reader(lines, separator))
 
-    Args:
-        comma: A cell with a comma, with its place.
-        point: A cell with a point, with its place.
-        where: The table.
-    """
-    return DataError(f"{comma} has a decimal comma, but {point} has a point; write all numbers with a point", where)
+
+def _reader(lines: Iterable[str], separator: str, strict: bool = False) -> Any:
+    return csv.reader(lines, delimiter=separator, strict=strict, skipinitialspace=separator == " ")
+
+
+def _cells(record: list[str], separator: str) -> list[str]:
+    """The cells of a line, without the empty one that spaces at its end make."""
+    return record[:-1] if separator == " " and record and not record[-1] else record
+
+
+def _wrong_separator(lines: Sequence[str], separator: str, where: str) -> DataError:
+    """The error for a separator that is in no line."""
+    message = f"got '{separator}' as separator (table.csv), but the first line is '{shortened(lines[0].strip(), _SHOWN)}'"
+    with suppress(DataError):
+        found = _separator(lines, where)
+        if found in lines[0] and found != separator:
+            message += f", which has {SEPARATORS[found]} between columns"
+    return DataError(f"{message}; correct the separator, or leave it out", where)
 
 
 def _encoding(path: Path, where: str) -> str:
@@ -203,10 +224,29 @@ def _single_byte_encoding(path: Path) -> str:
     return "cp1252"
 
 
-def _encoding_hint(encoding: str) -> str:
-    if encoding in {"cp1252", "latin-1"}:
-        return "; the file is not UTF-8: where names look wrong, save it as 'CSV UTF-8'"
-    return ""
+def _named_encoding(path: Path, encoding: str, where: str) -> str:
+    """The encoding that the user names, with which the whole file can be read.
+
+    Raises:
+        DataError: It cannot.
+    """
+    codec = UTF_8 if codecs.lookup(encoding).name == "utf-8" else encoding
+    line = 1
+    with path.open("rb") as file:
+        decoder = codecs.getincrementaldecoder(codec)()
+        try:
+            while chunk := file.read(_CHUNK):
+                line += decoder.decode(chunk).count("\n")
+            decoder.decode(b"", final=True)
+        except UnicodeError as error:
+            found = _encoding(path, where)
+            looks_like = "Windows-1252 (cp1252)" if found in {"cp1252", "latin-1"} else found.removesuffix("-sig")
+            place = f"near line {line:,}" if line > 1 else "in it"
+            reason = getattr(error, "reason", str(error))
+            message = f"got {encoding} as encoding (table.csv), but bytes {place} are none in it ({reason})"
+            remedy = f"the file looks like {looks_like}: correct the encoding, or leave it out"
+            raise DataError(f"{message}; {remedy}", where) from error
+    return codec
 
 
 def _first_lines(text: TextIO, where: str) -> list[str]:
@@ -229,8 +269,8 @@ def _records(lines: Sequence[str], separator: str) -> list[list[str]]:
     """The cells of each line; of the last ones none where a quoted cell goes on after them."""
     records: list[list[str]] = []
     with suppress(csv.Error):  # a cell beyond csv's longest, or one that the lines end in
-        records.extend(csv.reader(lines, delimiter=separator, strict=True))
-    return records or list(islice(csv.reader(lines, delimiter=separator), 1))
+        records.extend(_cells(record, separator) for record in _reader(lines, separator, strict=True))
+    return records or list(islice(split_lines(lines, separator), 1))
 
 
 def _separator(lines: Sequence[str], where: str) -> str:
@@ -263,26 +303,4 @@ def _fits(records: Sequence[Sequence[str]]) -> bool:
 def _share_of_numbers(records: Iterable[Sequence[str]]) -> float:
     """The share of numbers among the cells with a value."""
     cells = [cell for record in records for cell in record if cell.strip()]
-    numbers = sum(any(kind.fullmatch(cell) for kind in (WHOLE, WITH_POINT, WITH_COMMA)) for cell in cells)
-    return numbers / len(cells) if cells else 0.0
-
-
-def _decimal(records: Iterable[Sequence[str]], chosen: dict[int, str], separator: str, where: str) -> str:
-    """The decimal mark of the columns that must be numbers.
-
-    Raises:
-        DataError: Some have a comma and others a point.
-    """
-    commas, points, evident = "", "", separator == ";"  # spreadsheet programs write semicolons where the comma is the mark
-    for number, record in enumerate(records, start=2):
-        for position, name in chosen.items():
-            cell = record[position] if position < len(record) else ""
-            place = f"column '{name}' row {number}: '{cell.strip()}'"
-            if WITH_COMMA.fullmatch(cell):
-                commas = commas or place
-                evident = evident or not _THOUSANDS.fullmatch(cell)
-            elif WITH_POINT.fullmatch(cell):
-                points = points or place
-    if commas and points and evident:
-        raise mixed_marks(commas, points, where)
-    return "," if commas and evident else "."
+    return sum(map(is_number, cells)) / len(cells) if cells else 0.0

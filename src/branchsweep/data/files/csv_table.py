@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pyarrow_csv
 
+from branchsweep.config.sections.csv_options import CsvOptions
 from branchsweep.data.files.column_selection import ColumnSelection
-from branchsweep.data.files.csv_format import UTF_8, WHOLE, WITH_COMMA, WITH_POINT, CsvHeader, mixed_marks, read_header
+from branchsweep.data.files.csv_format import UTF_8, CsvHeader, read_header
+from branchsweep.data.files.number_marks import WHOLE, WITH_COMMA, WITH_POINT, NumberMarks, mixed_marks
 from branchsweep.data.files.table_file import FIRST_ROW, MISSING_TEXTS, MOST_BYTES_IN_MEMORY, TableFile, check_size
 from branchsweep.errors import DataError
 from branchsweep.runtime import temporary_folder
@@ -31,15 +33,21 @@ _TAIL = 1 << 16  # bytes in which blank lines at the end are looked for
 _BLOCK = 1 << 24  # bytes that pyarrow reads at a time; a line must fit in
 
 
-def read_csv(path: Path, selection: ColumnSelection, where: str) -> TableFile:
+def read_csv(path: Path, selection: ColumnSelection, where: str, options: CsvOptions) -> TableFile:
     """The chosen columns of a csv file.
+
+    Args:
+        path: The file.
+        selection: The columns.
+        where: The table, for messages.
+        options: What the user says of how the file is written.
 
     Raises:
         DataError: How it is written cannot be recognised, names of columns are missing or repeated, a line has too many values,
             or it is too large.
         Exception: Whatever pandas raises about a broken file.
     """
-    header = read_header(path, selection, where)
+    header = read_header(path, selection, where, options)
     if not header.names:
         return TableFile(pd.DataFrame())
     others = [name for name in header.chosen.values() if name not in selection.keys]
@@ -49,13 +57,13 @@ def read_csv(path: Path, selection: ColumnSelection, where: str) -> TableFile:
     if frame is None:
         frame = _read_with_pandas(path, header, where, written)
     check_size(len(frame), len(header.chosen), where)
-    if header.format.decimal == ",":
+    if header.format.marks.decimal == ",":
         frame = _with_decimal_points(frame, selection.keys, where)
         frame = frame.assign(**{name: _number_with_points(frame[name]) for name in written})
     return TableFile(frame, header.format.warnings(path), header.format.pandas_arguments)
 
 
-def read_gzipped_csv(path: Path, selection: ColumnSelection, where: str) -> TableFile:
+def read_gzipped_csv(path: Path, selection: ColumnSelection, where: str, options: CsvOptions) -> TableFile:
     """The chosen columns of a csv file that gzip has compressed; as `read_csv`.
 
     Raises:
@@ -69,7 +77,7 @@ def read_gzipped_csv(path: Path, selection: ColumnSelection, where: str) -> Tabl
                 file.write(chunk)
                 if file.tell() > MOST_UNPACKED_BYTES:
                     raise DataError(f"it is larger than {MOST_UNPACKED_BYTES:,} bytes unpacked; save it as .parquet", where)
-        return read_csv(unpacked, selection, where)
+        return read_csv(unpacked, selection, where, options)
 
 
 def _read_with_pandas(path: Path, header: CsvHeader, where: str, texts: Collection[str]) -> pd.DataFrame:
@@ -93,8 +101,8 @@ def _read_with_pandas(path: Path, header: CsvHeader, where: str, texts: Collecti
         frame = pd.read_csv(
             path,
             encoding=header.format.encoding,
-            sep=header.format.separator,
-            decimal=header.format.decimal,
+            sep=r"\s+" if header.format.separator == " " else header.format.separator,
+            decimal=header.format.marks.decimal,
             skiprows=header.format.skipped_lines,
             header=0,
             names=list(header.names),
@@ -109,7 +117,11 @@ def _read_with_pandas(path: Path, header: CsvHeader, where: str, texts: Collecti
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise _ragged_line(path, header, where) or error from error
     frame.index = pd.RangeIndex(FIRST_ROW, FIRST_ROW + len(frame))
-    return frame.dropna(how="all")[list(header.chosen.values())]
+    frame = frame.dropna(how="all")[list(header.chosen.values())]
+    if not header.format.marks.thousands:
+        return frame
+    numbers = [name for name in frame.columns if name not in texts and _is_text(frame[name])]
+    return frame.assign(**{name: frame[name].map(header.format.marks.without_thousands) for name in numbers})
 
 
 def _ragged_line(path: Path, header: CsvHeader, where: str) -> DataError | None:
@@ -132,7 +144,7 @@ def _read_with_pyarrow(
         numbers: The columns that must be numbers; the others are texts.
         written: Those of the others that stay as they are written, where `NA` is a text like any other.
     """
-    if header.format.encoding != UTF_8 or header.format.header_lines > 1:
+    if header.format.encoding != UTF_8 or header.format.header_lines > 1 or header.format.separator == " ":
         return None
     kinds = {name: pa.float64() if name in numbers else pa.string() for name in header.chosen.values()}
     table = _pyarrow_table(path, header, kinds) or _pyarrow_table(path, header, dict.fromkeys(kinds, pa.string()))
@@ -140,7 +152,7 @@ def _read_with_pyarrow(
         return None
     missing = {name: [""] if name in written else sorted(MISSING_TEXTS) for name in kinds}
     cells = {name: _without_texts(table.column(name), missing[name]) for name in kinds}
-    columns = {name: _as_pandas(column, header.format.decimal, name in numbers) for name, column in cells.items()}
+    columns = {name: _as_pandas(column, header.format.marks, name in numbers) for name, column in cells.items()}
     frame = pd.DataFrame(columns)
     frame.index = pd.RangeIndex(FIRST_ROW, FIRST_ROW + len(frame))
     suspects = np.flatnonzero(frame.isna().all(axis=1))
@@ -168,7 +180,7 @@ def _pyarrow_table(path: Path, header: CsvHeader, kinds: dict[str, pa.DataType])
                     column_types=kinds,
                     include_columns=list(kinds),
                     null_values=sorted(MISSING_TEXTS),  # of numbers
-                    decimal_point=header.format.decimal,
+                    decimal_point=header.format.marks.decimal,
                 ),
             )
         except (pa.ArrowInvalid, pa.ArrowKeyError):
@@ -182,18 +194,19 @@ def _without_texts(column: pa.ChunkedArray, texts: Collection[str]) -> pa.Chunke
     return pc.if_else(pc.is_in(column, value_set=pa.array(texts)), pa.scalar(None, pa.string()), column)
 
 
-def _as_pandas(column: pa.ChunkedArray, decimal: str, is_number: bool) -> pd.Series:
+def _as_pandas(column: pa.ChunkedArray, marks: NumberMarks, is_number: bool) -> pd.Series:
     """A column as pandas reads it: numbers where all values are, else texts."""
     if is_number and pa.types.is_string(column.type):
+        column = marks.column_without_thousands(column)
         texts = pd.Series(column.to_pandas(), dtype=object)
         values = texts.dropna()
         if len(values) and values.isin(_BOOLEANS).all():
             return texts.map(_BOOLEANS)
         column = pc.utf8_trim_whitespace(column)
-        if decimal != ".":
+        if marks.decimal != ".":
             if pc.any(pc.match_substring(column, ".")).as_py():  # a number with a point is none in such a file
                 return texts
-            column = pc.replace_substring(column, decimal, ".")
+            column = pc.replace_substring(column, marks.decimal, ".")
         try:
             column = pc.cast(column, pa.float64())
         except pa.ArrowInvalid:
@@ -208,6 +221,11 @@ def _rows_without_values(path: Path, header: CsvHeader, suspects: Collection[int
     return [number for number, record in records if number in wanted and MISSING_TEXTS.issuperset(record)]
 
 
+def _is_text(column: pd.Series) -> bool:
+    """Whether a column may hold texts."""
+    return pd.api.types.is_object_dtype(column.dtype) or pd.api.types.is_string_dtype(column.dtype)
+
+
 def _with_decimal_points(frame: pd.DataFrame, numbers: Collection[str], where: str) -> pd.DataFrame:
     """The frame with points in the texts that are numbers with a comma: those of a column with other texts in it.
 
@@ -217,7 +235,7 @@ def _with_decimal_points(frame: pd.DataFrame, numbers: Collection[str], where: s
     changed = {}
     for name in numbers:
         texts = frame[name]
-        if not pd.api.types.is_object_dtype(texts.dtype) and not pd.api.types.is_string_dtype(texts.dtype):
+        if not _is_text(texts):
             continue
         is_comma, is_point = (
             texts.map(lambda cell, kind=kind: isinstance(cell, str) and bool(kind.fullmatch(cell))).astype(bool)

@@ -7,10 +7,11 @@ import shutil
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.request import url2pathname
 
 from mlflow import MlflowClient
@@ -42,6 +43,26 @@ NETWORK = "network"
 """The folder of the exported files in the logged model's `data`."""
 
 
+@dataclass(frozen=True, slots=True)
+class TableReading:
+    """What a model records of how its table was read.
+
+    Args:
+        missing: The numbers and texts that stand for a missing input.
+        csv: The options of a csv file that the experiment gave (`table.csv`).
+    """
+
+    missing: Sequence[float | str] = ()
+    csv: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> TableReading:
+        """What a manifest records; of an earlier version nothing."""
+        csv = (manifest.get("provenance") or {}).get("csv", {})
+        missing = [code if isinstance(code, str) else float(code) for code in manifest.get("missing", [])]
+        return cls(missing, {str(name): str(value) for name, value in csv.items()})
+
+
 class LoadedModel:
     """A registered model as a function from tables to tables. Made by `load_predictor`.
 
@@ -49,13 +70,13 @@ class LoadedModel:
         uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
         model: As MLflow loaded it.
         targets: The target column of each head; empty where the model does not say how it was trained.
-        missing: The numbers that stand for a missing input.
+        reading: What its tables are read by.
     """
 
-    def __init__(self, uri: str, model: PyFuncModel, targets: Mapping[str, str], missing: Sequence[float]) -> None:
+    def __init__(self, uri: str, model: PyFuncModel, targets: Mapping[str, str], reading: TableReading) -> None:
         self._uri = uri
         self._model = model
-        self.targets, self.missing = dict(targets), list(missing)
+        self.targets, self.missing, self.csv = dict(targets), list(reading.missing), dict(reading.csv)
 
     @property
     def inputs(self) -> list[str]:
@@ -104,10 +125,10 @@ def load_predictor(model_uri: str, tracking_uri: Address | None = None) -> Loade
         with _naming_manifest(model_uri):
             content = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
             targets = {str(head): str(column) for head, column in (content.get("provenance") or {}).get("columns", {}).items()}
-            missing = [float(number) for number in content.get("missing", [])]
+            reading = TableReading.of(content)
         model = load_model(folder)
         weakref.finalize(model, copies.pop_all().close)  # the network is read by the first prediction
-        loaded = LoadedModel(model_uri, model, targets, missing)
+        loaded = LoadedModel(model_uri, model, targets, reading)
         if not loaded.inputs or not all(isinstance(name, str) for name in loaded.inputs):
             raise TrackingError(f"{model_uri} was not made by branchsweep: it has no signature that names its input columns")
         return loaded
