@@ -16,6 +16,7 @@ from branchsweep.data.dataset import Dataset
 from branchsweep.data.loading import load_dataset
 from branchsweep.data.row_warnings import code_warnings, group_warnings, looks_like_group
 from branchsweep.data.splits import split_rows
+from branchsweep.data.tables import AS_FOUND, read_inputs
 from branchsweep.errors import DataError
 from branchsweep.types import Floats
 
@@ -124,6 +125,25 @@ def test_a_code_with_decimals_is_found_in_single_precision() -> None:
 def test_no_codes_leave_the_key_of_a_sweep_as_it_was() -> None:
     assert "missing" not in sweep_key_fields(experiment())["table"]
     assert sweep_key_fields(experiment(missing=[-200]))["table"]["missing"] == [-200]
+
+
+def test_a_text_may_stand_for_a_missing_value(tmp_path: Path) -> None:
+    frame = rows().astype(object)
+    frame.loc[3, "a"], frame.loc[5, "g"] = "?", " ? "
+    with pytest.raises(DataError, match="column 'a' row 5: missing, column 'g' row 7: missing"):
+        load(frame, missing=["?"])
+    assert load(frame, missing=["?"], invalid="drop").rows == ROWS - 2
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    further = read_inputs(tmp_path / "t.csv", AS_FOUND, ["b"], ["?"]).frame
+    assert further.loc[5, "a"] == "?", "a column that is no input is as it was"
+
+
+def test_a_text_that_is_a_number_is_that_code() -> None:
+    assert experiment(missing=["-200", " ? ", "nan"]).table.missing == [-200.0, "?", "nan"]
+
+
+def test_how_a_csv_file_is_written_does_not_change_the_key_of_a_sweep() -> None:
+    assert sweep_key_fields(experiment(csv={"decimal": ","})) == sweep_key_fields(experiment())
 
 
 # --- heads that are measured in different rows ---

@@ -242,6 +242,16 @@ def test_predictions_of_an_earlier_output_have_names_of_their_own(finished: tupl
     np.testing.assert_array_equal(twice["heat_predicted"], once["heat"])
 
 
+def test_predict_is_told_how_a_csv_file_is_written(finished: tuple[Workspace, dict[str, Any], str]) -> None:
+    workspace, _, _ = finished
+    table = pd.read_csv(workspace.folder / "plant.csv")
+    table.to_csv(workspace.folder / "carets.csv", sep="^", decimal=",", index=False)
+    workspace.run("predict", "models:/plant@champion", "plant.csv", "-o", "known.csv")
+    workspace.run("predict", "models:/plant@champion", "carets.csv", "--csv", "separator=^", "-o", "told.csv")
+    known, told = (pd.read_csv(workspace.folder / name) for name in ("known.csv", "told.csv"))
+    pd.testing.assert_frame_equal(known, told)
+
+
 def test_predict_warns_of_rows_outside_the_range_of_training_rows(finished: tuple[Workspace, dict[str, Any], str]) -> None:
     workspace, _, _ = finished
     rows = pd.DataFrame({"load": [0.5, 3.0], "wind": [0.0, 0.0]})

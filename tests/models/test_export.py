@@ -157,13 +157,16 @@ class TestLimits:
 
     @pytest.mark.parametrize("dtype", [np.float64, np.float32])
     def test_a_code_for_missing_is_a_missing_value(self, tmp_path: Path, dtype: type) -> None:
-        provenance = Provenance({"PE": "PE", "V": "V"}, {"PE": "mse", "V": "mse"}, 60, 0.2, 1, missing=[-200, -99.9])
+        provenance = Provenance({"PE": "PE", "V": "V"}, {"PE": "mse", "V": "mse"}, 60, 0.2, 1, missing=[-200.0, "?", -99.9])
         PopulationTrainer(ROWS).export(tmp_path, ExportedModel([member(1)], INPUTS, UNITS, provenance))
         table = pd.DataFrame([ROWS.x.mean(axis=0)] * 4, columns=INPUTS)  # far from the ends of the training range
         table.loc[1, "AT"], table.loc[2, "RH"] = -200, -99.9
         predicted = serving.Predictor(tmp_path).predict(table.astype(dtype), warn=True)
         assert predicted["PE"].isna().tolist() == predicted["V"].isna().tolist() == [False, True, True, False]
         assert predicted["outside"].tolist() == [False, True, True, False]
+        texts = table.astype(object)
+        texts.loc[3, "AP"] = "?"
+        assert serving.Predictor(tmp_path).predict(texts)["PE"].isna().tolist() == [False, True, True, True]
 
     def test_there_is_no_warning_column_by_default(self, predictor: serving.Predictor) -> None:
         assert list(predictor.predict(TABLE).columns) == ["PE", "V"]

@@ -330,6 +330,28 @@ MISTAKES = {
         (", inputs: [AT, RH]", ""),
         "x.yaml:3: table: missing key 'inputs', expected a list with 1 to 16,384 entries",
     ),
+    "csv option misspelled": (
+        ("inputs: [AT, RH]}", "inputs: [AT, RH], csv: {seperator: ';'}}"),
+        (
+            "x.yaml:3: table.csv: unknown key 'seperator', expected one of separator, decimal, thousands, encoding; "
+            "did you mean 'separator'?"
+        ),
+    ),
+    "encoding that is not there": (
+        ("inputs: [AT, RH]}", "inputs: [AT, RH], csv: {encoding: utf9}}"),
+        (
+            "x.yaml:3: table.csv.encoding: got 'utf9', expected the name of an encoding, such as utf-8, cp1252 or utf-16; "
+            "did you mean 'utf-8'?"
+        ),
+    ),
+    "missing values of a csv file alone": (
+        ("inputs: [AT, RH]}", "inputs: [AT, RH], csv: {missing: ['?']}}"),
+        "x.yaml:3: table.csv: missing is a key of the table, for all kinds of files: write table.missing: [-200, '?']",
+    ),
+    "csv options of another file": (
+        ("plant.csv, inputs: [AT, RH]}", "plant.xlsx, inputs: [AT, RH], csv: {decimal: ','}}"),
+        "x.yaml:3: table.csv: csv says how a csv file is written, and 'plant.xlsx' is none; leave it out",
+    ),
     "space that is not there": (
         (GOOD[GOOD.index("space:") : GOOD.index("search:")], "space: spaces/y.yaml\n"),
         f"x.yaml:9: space: got 'spaces/y.yaml', {FILE_NOT_FOUND}",

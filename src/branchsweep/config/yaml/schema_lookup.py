@@ -51,7 +51,7 @@ NAME_DESCRIPTION = "a name (at most 100 letters, digits, _ and -, a letter or _ 
 def describe_expected(schema: Schema) -> str:
     """What a schema accepts, as the end of a message: `a whole number of at least 1`."""
     if "enum" in schema or "const" in schema:
-        return "one of " + ", ".join(map(str, allowed_words(schema)))
+        return "one of " + ", ".join(word if word[:1].isalnum() else repr(word) for word in map(str, allowed_words(schema)))
     if "anyOf" in schema:
         return _describe_union(schema["anyOf"])
     if "oneOf" in schema:

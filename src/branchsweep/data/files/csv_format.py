@@ -46,6 +46,7 @@ _FEWEST_LINES = 3
 _SAMPLE_CHARACTERS = 1 << 19
 _LONGEST_LINE = 1 << 24  # characters
 _CHUNK = 1 << 24  # bytes
+_NAMED_BY = "table.csv, or --csv of predict"
 _SHOWN = 80  # characters of a line that a message shows
 _ENCODING_HINT = (
     "; the file is not UTF-8: where names look wrong, name its encoding (table.csv: {encoding: ...}), or save it as 'CSV UTF-8'"
@@ -178,7 +179,8 @@ def _cells(record: list[str], separator: str) -> list[str]:
 
 def _wrong_separator(lines: Sequence[str], separator: str, where: str) -> DataError:
     """The error for a separator that is in no line."""
-    message = f"got '{separator}' as separator (table.csv), but the first line is '{shortened(lines[0].strip(), _SHOWN)}'"
+    line = shortened(lines[0].strip(), _SHOWN)
+    message = f"got '{separator}' as separator ({_NAMED_BY}), but the first line is '{line}'"
     with suppress(DataError):
         found = _separator(lines, where)
         if found in lines[0] and found != separator:
@@ -241,9 +243,9 @@ def _named_encoding(path: Path, encoding: str, where: str) -> str:
         except UnicodeError as error:
             found = _encoding(path, where)
             looks_like = "Windows-1252 (cp1252)" if found in {"cp1252", "latin-1"} else found.removesuffix("-sig")
-            place = f"near line {line:,}" if line > 1 else "in it"
+            place = f" near line {line:,}" if line > 1 else ""
             reason = getattr(error, "reason", str(error))
-            message = f"got {encoding} as encoding (table.csv), but bytes {place} are none in it ({reason})"
+            message = f"got {encoding} as encoding ({_NAMED_BY}), but the file is not in it{place} ({reason})"
             remedy = f"the file looks like {looks_like}: correct the encoding, or leave it out"
             raise DataError(f"{message}; {remedy}", where) from error
     return codec

@@ -128,7 +128,7 @@ def find_marks(
     }
     comma, point = (_first(without, kind) for kind in (WITH_COMMA, WITH_POINT))
     if decimal == "," and point:
-        raise mixed_marks(comma or "the file", point, where)
+        raise mixed_marks(comma or "according to table.csv the file", point, where)
     if decimal:
         return possible[0]
     # Spreadsheet programs write semicolons where the comma is the decimal mark.
