@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+Positions = NDArray[np.intp]
+"""Positions of rows, from 0; or labels of rows, equal for rows that belong together."""
+
+Fold = tuple[Positions, Positions]
+"""The positions of the rows to train on, and of those to validate or test on."""
+
 Weights = tuple[NDArray[np.float32], ...]
 """A network's weights, layer by layer: kernel `(in, out)` and bias `(out,)` of the trunk from the inputs on, then head by head
 its branch and its output."""

@@ -14,11 +14,14 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import sweep_key_fields
-from branchsweep.data.dataset import Dataset, Positions, Split
+from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.halves import split_halves
 from branchsweep.data.loading import load_dataset, with_named_inputs
 from branchsweep.data.splits import split_rows
+from branchsweep.data.splitters.group import Group
+from branchsweep.data.splitters.shuffle import Shuffle
 from branchsweep.errors import DataError
+from branchsweep.types import Positions
 
 
 def experiment(**changes: Any) -> Experiment:
@@ -98,7 +101,8 @@ def test_a_planted_leak_between_rows_of_a_group_is_seen_by_rows_and_not_by_group
     by_groups, grouped = score({"group": "batch"})
     assert by_rows > 0.99 and by_groups < 0.1
     assert any("'batch'" in warning for warning in shuffled.warnings) and not grouped.warnings
-    assert (shuffled.group_count, grouped.group_count) == (0, 60)
+    assert isinstance(shuffled.splitter, Shuffle)
+    assert isinstance(grouped.splitter, Group) and grouped.splitter.count == 60
 
 
 def test_groups_of_single_rows_are_warned_of() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from branchsweep.config.sections.split import RowSplit
 from branchsweep.errors import BackendError
 from branchsweep.models.codegen import generate_script, script_from_manifest
 from branchsweep.models.exported_model import ModelMember, Provenance
@@ -78,6 +79,22 @@ SCRIPTS = {
             invalid="drop",
         ),
     ),
+}
+
+SPLITS: list[dict[str, Any]] = [
+    {"group": "batch"},
+    {"time": "day", "gap": 14},
+    {"time": f'the "{"long " * 12}day"', "gap": "2w"},
+    {"column": "part"},
+    {"stratify": "kind"},
+    {"stratify": "heat", "bins": 1000},
+]
+SCRIPTS |= {
+    f"split by {split}": generate_script(
+        "m", INPUTS, [TAPERED], replace(PROVENANCE, split=RowSplit(**split), test_fraction=fraction)
+    )
+    for split in SPLITS
+    for fraction in (0.2, 0.1 + 0.2)
 }
 
 

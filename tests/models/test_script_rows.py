@@ -126,6 +126,7 @@ def with_notes(content: str) -> str:
 
 DROP = {"invalid": "drop"}
 BY_NOTE = {"split": {"group": "note"}}
+DAYS = pd.date_range("2024-02-20", periods=ROWS).strftime("%Y-%m-%d").to_numpy()[np.random.default_rng(4).permutation(ROWS)]
 ZEROS = {"a_5": 0.0, "a_6": -0.0, "b_5": 1, "b_6": 1, "f_5": 2, "f_6": 2}
 TABLES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], None], dict[str, Any]]] = {
     "csv": (plain(), csv, {}),
@@ -135,6 +136,20 @@ TABLES: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame, Path], None], dict
     "groups that are numbers": (plain().assign(note=[row % 13 for row in range(ROWS)]), xlsx, BY_NOTE),
     "groups and gaps": (changed(a_5=None).assign(note=[row // 5 for row in range(ROWS)]), csv, DROP | BY_NOTE),
     "an input as group": (plain().assign(b=[row % 11 for row in range(ROWS)]), csv, {"split": {"group": "b"}}),
+    "numbers as times": (plain().assign(note=lambda frame: -frame["a"]), csv, {"split": {"time": "note"}}),
+    "dates as times": (plain().assign(note=DAYS), csv, {"split": {"time": "note", "gap": 3}}),
+    "dates of a workbook as times": (
+        plain().assign(note=pd.to_datetime(DAYS)), xlsx, {"split": {"time": "note", "gap": "4d"}}
+    ),
+    "times and gaps": (
+        changed(a_5=None).assign(note=pd.to_datetime(DAYS)), parquet, DROP | {"split": {"time": "note", "gap": "36h"}}
+    ),
+    "equal times": (plain().assign(note=[row % 9 for row in range(ROWS)]), csv, {"split": {"time": "note", "gap": 2}}),
+    "given parts": (plain().assign(note=["train", "Test ", "train", "train"] * 10), csv, {"split": {"column": "note"}}),
+    "given folds": (plain().assign(note=[row % 5 for row in range(ROWS)]), xlsx, {"split": {"column": "note"}}),
+    "classes": (plain().assign(note=["x", "x", "y", "x"] * 10), csv, {"split": {"stratify": "note"}}),
+    "classes of a head": (plain(), csv, {"split": {"stratify": "f", "bins": 4}}),
+    "classes of a head with decimal commas": (plain(), text(german), {"split": {"stratify": "heat", "bins": 5}}),
     "equal rows together": (pd.concat([plain(), plain().iloc[:9]]), csv, {"duplicates": "together"}),
     "JSON lines": (plain(), json_lines, {}),
     "gzipped csv": (plain(), gzipped, {}),
@@ -194,6 +209,7 @@ def experiment(path: Path, table: dict[str, Any]) -> Experiment:
             "name": "rows",
             "table": {"source": str(path), "inputs": ["a", "b"], **{k: v for k, v in table.items() if k != "split"}},
             "split": table.get("split", {}),
+            "validation": {"method": "k_fold", "folds": 4 if table.get("split", {}).get("column") else 3},
             "heads": {"f": {}, "heat": {"column": "heat loss"}},
             "space": {"dimensions": {}},
         }

@@ -35,11 +35,11 @@ def data(
 
     chosen = load_experiment(experiment, overrides or [])
     # Imported after the experiment is read, which is quick, so that a mistake in it is reported at once.
-    from branchsweep.data.loading import with_named_inputs
+    from branchsweep.data.loading import completed_by_table
     from branchsweep.reporting.text.experiment import render_data_summary
     from branchsweep.workflows.session import load_rows
 
-    chosen = with_named_inputs(chosen, data)
+    chosen = completed_by_table(chosen, data)
     dataset, split = load_rows(chosen, open_session(LiteralConsole(stderr=True), data, require_real))
     OutputConsole().print(render_data_summary(dataset, split, {name: head.unit for name, head in chosen.heads.items()}))
 

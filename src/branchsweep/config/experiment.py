@@ -53,7 +53,7 @@ class Experiment(ConfigModel):
         description="Which trials stop early. Absent: rungs up to two fifths of the epochs, at each the better half trains on.",
     )
     test: TestRows = Field(default_factory=TestRows, description="The rows that the search never uses.")
-    split: RowSplit = Field(default_factory=RowSplit, description="Which rows stay on one side of every split.")
+    split: RowSplit = Field(default_factory=RowSplit, description="How rows are divided into test rows and folds.")
     validation: Annotated[KFold | HoldOut, Field(discriminator="method")] = Field(
         default_factory=lambda: KFold(method="k_fold"), description="How a trial is scored within the training rows."
     )
@@ -95,6 +95,11 @@ class Experiment(ConfigModel):
     def columns(self) -> Mapping[str, str]:
         """The target column of each head."""
         return {name: head.column or name for name, head in self.heads.items()}
+
+    @property
+    def resolved_split(self) -> RowSplit:
+        """How rows are divided, by columns of the table only."""
+        return self.split.resolved(self.columns)
 
     @property
     def score_metrics(self) -> Mapping[str, str]:

@@ -40,6 +40,13 @@ MAX_PARAMS = 8000
 LONGEST_FLOAT = 24
 """The most characters of a floating-point number as JSON."""
 
+_WHAT_A_COLUMN_SAYS = {
+    "group": "to which group a row belongs",
+    "time": "when a row was measured",
+    "column": "to which part a row belongs",
+}
+"""What a column that is no target tells of a row, by the kind of the split."""
+
 SKLEARN_BASELINES = ("linear_regression",)
 """The baselines that scikit-learn trains."""
 
@@ -76,11 +83,14 @@ def _head_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
 
 
 def _split_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
-    group = experiment.split.group
-    if group in experiment.columns.values():
-        yield ("split", "group"), f"column '{group}' is a target; expected a column that says to which group a row belongs"
-    if group is not None and experiment.table.duplicates == "together":
-        message = f"equal rows cannot be kept together beside groups (split.group: {group}); give keep or drop"
+    split, kind = experiment.split, experiment.split.kind
+    if kind in _WHAT_A_COLUMN_SAYS and split.column_name in experiment.columns.values():
+        yield (
+            ("split", kind),
+            f"column '{split.column_name}' is a target; expected a column that says {_WHAT_A_COLUMN_SAYS[kind]}",
+        )
+    if kind != "shuffle" and experiment.table.duplicates == "together":
+        message = f"equal rows cannot be kept together where rows are divided by split.{kind}; give keep or drop"
         yield ("table", "duplicates"), message
 
 

@@ -81,7 +81,8 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     if gate.get("first") == FIRST_DEFAULT:
         del gate["first"]  # the first versions had none
     experiment["search"] = {first_names.get(key, key): value for key, value in experiment["search"].items()}
-    if experiment["split"] == {"group": None}:  # the first versions had no such key
+    experiment["split"] = {key: value for key, value in experiment["split"].items() if value is not None}
+    if not experiment["split"]:  # the first versions had no such key, and later ones fewer keys in it
         del experiment["split"]
     experiment["table"].pop("exclude", None)  # what is left out of all columns; the inputs are those that are left
     if experiment["table"].get("csv") is None:  # likewise

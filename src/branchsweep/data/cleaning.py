@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.table import Table
 from branchsweep.data.columns import count_noun, describe_invalid, invalid_remedy, require_columns, to_numbers
-from branchsweep.data.dataset import Positions
 from branchsweep.errors import DataError
-from branchsweep.types import Floats
+from branchsweep.types import Floats, Positions
 
 LARGEST_VALUE = 1e100
 """The bound of values, so that sums of their squares do not overflow."""
@@ -50,36 +49,11 @@ def column_keys(experiment: Experiment) -> dict[str, str]:
     return dict.fromkeys(experiment.table.inputs, "table.inputs") | targets
 
 
-def group_key(experiment: Experiment) -> dict[str, str]:
-    """The column of the groups, if there is one that is no input, with the key that asks for it."""
-    group = experiment.split.group
-    return {} if group is None or group in experiment.table.inputs else {group: "split.group"}
-
-
-def row_groups(experiment: Experiment, frame: pd.DataFrame, rows: CleanRows, where: str) -> Positions | None:
-    """`(rows,)`, equal numbers, in the order of first occurrence, for rows that stay on one side of every split.
-
-    Args:
-        experiment: Says which rows those are.
-        frame: The table.
-        rows: The rows that are used.
-        where: The table, for messages.
-
-    Returns:
-        None where rows are divided one by one.
-
-    Raises:
-        DataError: A row has no group.
-    """
-    group = experiment.split.group
-    if group is None:
-        return first_equal_rows(rows.values) if experiment.table.duplicates == "together" else None
-    labels, _ = pd.factorize(frame.loc[rows.numbers, group])
-    absent = np.flatnonzero(labels < 0)
-    if len(absent):
-        message = f"{count_noun(len(absent), 'row')} without a value in column '{group}' (split.group), such as row"
-        raise DataError(f"{message} {rows.numbers[absent[0]]}; give every row its group, or leave such rows out", where)
-    return np.asarray(labels, dtype=np.intp)
+def split_key(experiment: Experiment) -> dict[str, str]:
+    """The column by which rows are divided, if there is one that is neither input nor target, with the key that asks for it."""
+    split = experiment.resolved_split
+    is_other = split.column_name is not None and split.column_name not in column_keys(experiment)
+    return {str(split.column_name): f"split.{split.kind}"} if is_other else {}
 
 
 def clean_rows(experiment: Experiment, frame: pd.DataFrame, where: str) -> CleanRows:
@@ -94,7 +68,7 @@ def clean_rows(experiment: Experiment, frame: pd.DataFrame, where: str) -> Clean
         DataError: A column is missing, a value is missing or not a number (unless such rows are dropped), or no row is left.
     """
     keys = column_keys(experiment)
-    require_columns(frame.columns, keys | group_key(experiment), where)
+    require_columns(frame.columns, keys | split_key(experiment), where)
     columns = list(keys)
     complete = _without_invalid(frame[columns], experiment, where)
     values, numbers, warnings = _without_repetitions(complete.values, complete.numbers, columns, experiment.table)

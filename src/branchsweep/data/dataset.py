@@ -7,14 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from branchsweep.data.splitters.splitter import Splitter
 from branchsweep.metrics.actual import Actual
-from branchsweep.types import Floats
-
-Positions = NDArray[np.intp]
-"""Positions of rows, from 0."""
+from branchsweep.types import Floats, Fold, Positions
 
 Array = TypeVar("Array", Floats, Positions)
 
@@ -31,6 +26,12 @@ HalvesSource = Literal["sheets", "shuffles"]
 """Where halves come from: the five sheets of the power-plant table's workbook, or shuffles of the rows."""
 
 
+def _shuffle() -> Splitter:
+    from branchsweep.data.splitters.shuffle import Shuffle  # noqa: PLC0415  # scikit-learn takes a second to import
+
+    return Shuffle()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
     """The rows of an experiment. Two datasets are compared by `digest`.
@@ -45,7 +46,7 @@ class Dataset:
         digest: `table_digest` of the input and target columns.
         warnings: What a user should know about these rows, as sentences.
         path: The file that the rows were read from; None where there is none.
-        groups: `(rows,)`, equal numbers for rows that stay on one side of every split; None where rows are divided one by one.
+        splitter: Divides these rows into test rows, training rows and folds.
         csv_arguments: Of a csv file that is not of the plain kind, the arguments of `pandas.read_csv`.
         weights: `(rows, heads)`, how much each target counts, read-only; None where all count alike.
     """
@@ -59,7 +60,7 @@ class Dataset:
     digest: str
     warnings: tuple[str, ...] = ()
     path: Path | None = None
-    groups: Positions | None = field(default=None, repr=False)
+    splitter: Splitter = field(default_factory=_shuffle, repr=False)
     csv_arguments: Mapping[str, str | int] = field(default_factory=dict)
     weights: Floats | None = field(default=None, repr=False)
 
@@ -74,11 +75,6 @@ class Dataset:
         return len(self.x)
 
     @property
-    def group_count(self) -> int:
-        """The number of groups of rows; 0 where rows are divided one by one."""
-        return 0 if self.groups is None else len(np.unique(self.groups))
-
-    @property
     def is_synthetic(self) -> bool:
         """Whether the rows are generated instead of measured."""
         return is_synthetic(self.source)
@@ -89,7 +85,7 @@ class Split:
     """Which rows are used for what. All arrays hold positions of the Dataset's rows.
 
     Args:
-        train: `(training rows,)`, in the order of scikit-learn's `train_test_split`.
+        train: `(training rows,)`, in the order in which the splitter has them.
         test: `(test rows,)`, which the search never sees.
         folds: For each fold the rows to train on and the rows to validate on, both among `train`.
         digest: Digest of the contents of each of these parts: equal where the same rows are used for the same, whatever their
@@ -101,11 +97,11 @@ class Split:
 
     train: Positions = field(repr=False)
     test: Positions = field(repr=False)
-    folds: tuple[tuple[Positions, Positions], ...] = field(repr=False)
+    folds: tuple[Fold, ...] = field(repr=False)
     digest: str
     test_digest: str = ""
     warnings: tuple[str, ...] = ()
-    confirmation: tuple[tuple[Positions, Positions], ...] = field(default=(), repr=False)
+    confirmation: tuple[Fold, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +116,7 @@ class Halves:
         seed: Of the shuffles; None for sheets.
     """
 
-    pairs: tuple[tuple[Positions, Positions], ...] = field(repr=False)
+    pairs: tuple[Fold, ...] = field(repr=False)
     source: HalvesSource
     digest: str
     seed: int | None = None

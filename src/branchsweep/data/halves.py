@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from sklearn import model_selection
 
 from branchsweep.config.comparison import N_REPETITIONS
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.table import POWER_PLANT_TABLE
 from branchsweep.data import power_plant
 from branchsweep.data.cleaning import clean_rows
-from branchsweep.data.dataset import Dataset, Halves, HalvesSource, Positions, read_only
+from branchsweep.data.dataset import Dataset, Halves, HalvesSource, read_only
 from branchsweep.data.digest import table_digest
 from branchsweep.data.splits import check_targets, parts_digest
 from branchsweep.data.tables import read_first_sheets
 from branchsweep.errors import DataError
-from branchsweep.types import Floats
+from branchsweep.types import Floats, Positions
 
 
 def split_halves(experiment: Experiment, dataset: Dataset, data: Path | None, seed: int) -> Halves:
@@ -25,7 +24,7 @@ def split_halves(experiment: Experiment, dataset: Dataset, data: Path | None, se
 
     The power-plant table comes as a workbook of five sheets, which hold the same rows in five orders: its authors' shuffles for
     this very protocol. Their halves are taken, the first half of a sheet being half A. All other tables are shuffled
-    here; rows of one group (`Dataset.groups`) are in one half, and the smaller half may be either.
+    here, by `Dataset.splitter`: rows of one group are in one half, and the smaller half may be either.
 
     Args:
         experiment: Gives the table and its policies.
@@ -34,18 +33,12 @@ def split_halves(experiment: Experiment, dataset: Dataset, data: Path | None, se
         seed: Of the shuffles; the authors' halves do not depend on it.
 
     Raises:
-        DataError: A target has a single value in one of the halves.
+        DataError: A target has a single value in one of the halves, or rows that are divided as the experiment says have none.
     """
-    orders = [] if dataset.groups is not None else _sheet_orders(experiment, dataset, data or dataset.path)
+    orders = _sheet_orders(experiment, dataset, data or dataset.path)
     source: HalvesSource = "sheets" if orders else "shuffles"
     middle = dataset.rows // 2
-    if orders:
-        halves = [(order[:middle], order[middle:]) for order in orders]
-    elif dataset.groups is None:
-        rng = np.random.default_rng(seed)
-        halves = [(order[:middle], order[middle:]) for order in (rng.permutation(dataset.rows) for _ in range(N_REPETITIONS))]
-    else:
-        halves = _halves_by_group(dataset.groups, seed)
+    halves = [(order[:middle], order[middle:]) for order in orders] or dataset.splitter.halves(dataset.rows, seed)
     pairs = tuple((read_only(first.copy()), read_only(second.copy())) for first, second in halves)
     parts = {
         f"half {letter} (repetition {number})": rows
@@ -57,25 +50,13 @@ def split_halves(experiment: Experiment, dataset: Dataset, data: Path | None, se
     return Halves(pairs, source, digest, seed if source == "shuffles" else None)
 
 
-def _halves_by_group(groups: Positions, seed: int) -> list[tuple[Positions, Positions]]:
-    """Two halves of about as many rows, five times, with every group in one of them.
-
-    Raises:
-        DataError: There is one group only.
-    """
-    if len(np.unique(groups)) < 2:
-        raise DataError("all rows belong to one group, which cannot be in two halves; group by another column", "split.group")
-    states = np.random.SeedSequence(seed).generate_state(N_REPETITIONS)
-    divided = (model_selection.GroupKFold(n_splits=2, shuffle=True, random_state=int(state)) for state in states)
-    return [next(iter(halves.split(groups, groups=groups))) for halves in divided]
-
-
 def _sheet_orders(experiment: Experiment, dataset: Dataset, path: Path | None) -> list[Positions]:
     """The order that each of the power-plant table's five sheets has the rows in.
 
-    Empty unless all sheets have exactly these rows, each in an order of its own.
+    Empty unless all sheets have exactly these rows, each in an order of its own, and rows are divided one by one.
     """
-    if experiment.table.source != POWER_PLANT_TABLE or path is None or path.suffix.lower() != ".xlsx":
+    are_shuffles = experiment.split.kind == "shuffle" and experiment.table.duplicates != "together"
+    if not are_shuffles or experiment.table.source != POWER_PLANT_TABLE or path is None or path.suffix.lower() != ".xlsx":
         return []
     columns = [*experiment.table.inputs, *experiment.columns.values()]
     orders = []

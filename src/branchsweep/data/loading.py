@@ -15,14 +15,15 @@ from branchsweep.config.experiment import Experiment
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE
 from branchsweep.data import power_plant
 from branchsweep.data.built_in_table import read_power_plant_table
-from branchsweep.data.cleaning import check_constants, check_magnitudes, clean_rows, column_keys, group_key, row_groups
+from branchsweep.data.cleaning import check_constants, check_magnitudes, clean_rows, column_keys, split_key
 from branchsweep.data.columns import require_columns, without_missing_texts
 from branchsweep.data.dataset import Dataset, read_only
 from branchsweep.data.digest import table_digest
 from branchsweep.data.download import DownloadOptions
 from branchsweep.data.files.column_selection import ColumnSelection, column_names
 from branchsweep.data.row_warnings import code_warnings, group_warnings, looks_like_group
-from branchsweep.data.splits import check_sizes
+from branchsweep.data.splitters.given import as_given, with_given_validation
+from branchsweep.data.splitters.reading import row_splitter
 from branchsweep.data.tables import FileOptions, SourceTable, column_names_of, from_dataframe, read_file
 from branchsweep.errors import DataError
 
@@ -60,12 +61,13 @@ def load_dataset(
     table = replace(table, frame=without_missing_texts(table.frame, experiment.table.missing))
     rows = clean_rows(experiment, table.frame, table.location)
     values = rows.values
-    check_sizes(experiment, len(values), table.location, rows.partial_targets)
+    splitter = row_splitter(experiment, table.frame, rows, table.location)
+    splitter.check(experiment, len(values), table.location, rows.partial_targets)
     check_magnitudes(columns, values, table.location)
     constant_warnings = check_constants(columns, values, targets, table.location)
     y = values[:, len(inputs) :].copy()
     guesses = code_warnings(columns, values)
-    others = table.frame.drop(columns=list(group_key(experiment)))  # a column that is respected needs no warning
+    others = table.frame.drop(columns=list(split_key(experiment)))  # a column that is respected needs no warning
     guesses += group_warnings(others.loc[rows.numbers], dict(zip(experiment.heads, y.T, strict=True)))
     return Dataset(
         source=table.source,
@@ -77,7 +79,7 @@ def load_dataset(
         digest=table_digest(columns, values),
         warnings=(*table.warnings, *rows.warnings, *constant_warnings, *guesses),
         path=table.path,
-        groups=row_groups(experiment, table.frame, rows, table.location),
+        splitter=splitter,
         csv_arguments=table.csv_arguments,
     )
 
@@ -100,12 +102,33 @@ def with_named_inputs(experiment: Experiment, data: TableData | None = None) -> 
     targets = [name for name in table.exclude if name in experiment.columns.values()]
     if targets:
         raise DataError(f"column '{targets[0]}' is a target, which is no input anyhow; leave it out of table.exclude", where)
-    others = {*experiment.columns.values(), *table.exclude, experiment.split.group}
+    others = {*experiment.columns.values(), *table.exclude, *split_key(experiment)}
     inputs = [name for name in names if name not in others]
     if not inputs:
         message = f"no column is left to be an input: all are targets, or in table.exclude ({', '.join(names)})"
         raise DataError(message, where)
     return experiment.model_copy(update={"table": table.model_copy(update={"inputs": inputs, "exclude": []})})
+
+
+def completed_by_table(experiment: Experiment, data: TableData | None = None) -> Experiment:
+    """The experiment with what its table says: the names of all columns, where they are inputs, and the folds that one gives.
+
+    Args:
+        experiment: The experiment.
+        data: A file or a DataFrame that is read instead of its table.
+
+    Raises:
+        DataError: The table cannot be read, or its columns do not fit.
+    """
+    experiment = with_named_inputs(experiment, data)
+    column = experiment.split.column
+    if column is None or experiment.table.source == POWER_PLANT_TABLE:
+        return experiment
+    selection = ColumnSelection({column: "split.column"})
+    table = from_dataframe(data, [column]) if isinstance(data, pd.DataFrame) else _read_file(experiment, data, selection)
+    require_columns(table.frame.columns, selection.keys, table.location)
+    cells = without_missing_texts(table.frame, experiment.table.missing)[column].dropna()
+    return with_given_validation(experiment, as_given(cells, column))
 
 
 def _all_names(experiment: Experiment, data: TableData | None) -> tuple[list[str], str]:
@@ -138,15 +161,20 @@ def _read(
     download: DownloadOptions,
 ) -> SourceTable:
     table = experiment.table
-    keys = column_keys(experiment) | group_key(experiment)
+    keys = column_keys(experiment) | split_key(experiment)
     if isinstance(data, pd.DataFrame):
         return from_dataframe(data, list(keys))
     if table.source == POWER_PLANT_TABLE:
         return read_power_plant_table(table, data, require_real, on_message, download)
-    if data is None and table.source == DATAFRAME:
+    return _read_file(experiment, data, ColumnSelection(keys, looks_like_group, others_as_text=True))
+
+
+def _read_file(experiment: Experiment, data: Path | None, selection: ColumnSelection) -> SourceTable:
+    source = experiment.table.source
+    if data is None and source == DATAFRAME:
         raise _no_dataframe()
-    path = data or Path(table.source)
-    return read_file(path, _file_options(experiment, data), ColumnSelection(keys, looks_like_group, others_as_text=True))
+    path = data or Path(source)
+    return read_file(path, _file_options(experiment, data), selection)
 
 
 def _file_options(experiment: Experiment, data: Path | None) -> FileOptions:

@@ -2,47 +2,40 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn import model_selection
 
 from branchsweep.config.config_model import MAX_SEED
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.sections.validation import HoldOut, KFold
 from branchsweep.data.cleaning import first_equal_rows
 from branchsweep.data.columns import count_noun
-from branchsweep.data.dataset import Dataset, Positions, Split, read_only
+from branchsweep.data.dataset import Dataset, Split, read_only
 from branchsweep.data.digest import combined_digest, table_digest
+from branchsweep.data.splitters.splitter import FEWEST_ROWS
 from branchsweep.errors import DataError
-from branchsweep.types import Floats
+from branchsweep.types import Floats, Fold, Positions
 
 _SEEDS_TRIED = 50  # for a split in which every target varies in every part
 _MOST_ROWS_TRIED = 200_000  # beyond which that takes long
-
-FEWEST_ROWS = 2
-"""Rows of a part, at least: a score such as R² is not defined on fewer."""
 
 
 def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
     """Test rows, training rows, and the folds among these.
 
-    Rows of one group (`Dataset.groups`) are on one side of every split: then `GroupShuffleSplit` and `GroupKFold(shuffle=True)`
-    take the place of `train_test_split` and `KFold`, and the fractions are of the groups.
-
-    The test rows are those of scikit-learn's `train_test_split(table, test_size=test.fraction, random_state=test.seed)`. The
-    folds are those of its `KFold(shuffle=True)`, or of one more `train_test_split` for a hold-out, over the training rows,
-    both seeded by the experiment's seed. The finalists' folds are a `KFold(shuffle=True)` of their own, seeded by one more than
-    that (by 0 after the largest seed); where there are too few rows for so many, they are fewer.
+    `Dataset.splitter` divides them. Where they are shuffled, the test rows are those of scikit-learn's
+    `train_test_split(table, test_size=test.fraction, random_state=test.seed)`. The folds are those of its
+    `KFold(shuffle=True)`, or of one more `train_test_split` for a hold-out, over the training rows, both seeded by the
+    experiment's seed. The finalists' folds are a `KFold(shuffle=True)` of their own, seeded by one more than that (by 0 after
+    the largest seed); where there are too few rows for so many, they are fewer.
 
     Raises:
-        DataError: There are too few rows, or a target has a single value in one of the parts.
+        DataError: There are too few rows, they cannot be divided so, or a target has a single value in one of the parts.
     """
-    check_sizes(experiment, dataset.rows, dataset.location)
-    _check_groups(experiment, dataset)
+    dataset.splitter.check(experiment, dataset.rows, dataset.location)
     parts = _parts(experiment, dataset)
+    _check_parts(parts, dataset)
     if _constant_parts(dataset, parts.named):
         check_targets(dataset, parts.named, _varying_split(experiment, dataset))
     train, test, folds, confirmation = parts.train, parts.test, parts.folds, parts.confirmation
@@ -54,7 +47,7 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
         test_digest=parts_digest(experiment, dataset, {"test": test}),
         warnings=(
             *_leakage_warnings(np.concatenate([dataset.x, dataset.y], axis=1), train, test),
-            *_group_size_warnings(experiment, dataset),
+            *dataset.splitter.warnings,
         ),
         confirmation=tuple((read_only(fold_train), read_only(fold_validation)) for fold_train, fold_validation in confirmation),
     )
@@ -73,8 +66,8 @@ class _Parts:
 
     train: Positions
     test: Positions
-    folds: tuple[tuple[Positions, Positions], ...]
-    confirmation: tuple[tuple[Positions, Positions], ...]
+    folds: tuple[Fold, ...]
+    confirmation: tuple[Fold, ...]
 
     @property
     def searched(self) -> dict[str, Positions]:
@@ -95,28 +88,36 @@ class _Parts:
 
 def _parts(experiment: Experiment, dataset: Dataset) -> _Parts:
     """The parts of a dataset; see `split_rows`."""
-    groups = dataset.groups
-    train, test = _two_parts(np.arange(dataset.rows), experiment.test.fraction, experiment.test.seed, groups)
-    most_folds = len(train) // FEWEST_ROWS if groups is None else len(np.unique(groups[train]))
-    confirmation_folds = max(2, min(experiment.confirmation.folds, most_folds))
-    again = KFold(method="k_fold", folds=confirmation_folds)
-    confirmation = make_folds(again, train, (experiment.seed + 1) % (MAX_SEED + 1), groups)
-    return _Parts(train, test, tuple(make_folds(experiment.validation, train, experiment.seed, groups)), tuple(confirmation))
+    splitter = dataset.splitter
+    train, test = splitter.test_rows(np.arange(dataset.rows), experiment.test.fraction, experiment.test.seed)
+    folds = tuple(splitter.folds(experiment.validation, train, experiment.seed))
+    again = (experiment.seed + 1) % (MAX_SEED + 1)
+    return _Parts(train, test, folds, tuple(splitter.confirmation_folds(experiment.confirmation.folds, train, again, folds)))
 
 
-def _two_parts(rows: Positions, fraction: float, seed: int, groups: Positions | None) -> tuple[Positions, Positions]:
-    """Rows divided at random into a part and a smaller one that has this share of them, or of the groups."""
-    if groups is None:
-        larger, smaller = model_selection.train_test_split(rows, test_size=fraction, random_state=seed)
-        return larger, smaller
-    divided = model_selection.GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
-    ((first, second),) = divided.split(rows, groups=groups[rows])
-    return rows[first], rows[second]
+def _check_parts(parts: _Parts, dataset: Dataset) -> None:
+    """Check that every part has as many rows as a score needs: where rows are not divided by their number, that is known now.
+
+    Raises:
+        DataError: A part has too few.
+    """
+    confirmed = {
+        f"training (confirmation, fold {number})": rows for number, (rows, _) in enumerate(parts.confirmation, start=1)
+    }
+    for part, rows in (parts.named | confirmed).items():
+        if len(rows) < FEWEST_ROWS:
+            raise DataError(
+                f"there {'is' if len(rows) == 1 else 'are'} {count_noun(len(rows), f'{part} row')}, and each part needs"
+                f" {FEWEST_ROWS} or more: rows are divided {dataset.splitter.description}; bring more rows, or choose another"
+                f" fraction, fewer folds or a smaller gap",
+                dataset.location,
+            )
 
 
 def _varying_split(experiment: Experiment, dataset: Dataset) -> str:
     """The seeds with which every target varies in every part, as a remedy for messages; empty if none of the first does."""
-    for seed in range(1, _SEEDS_TRIED + 1 if dataset.rows <= _MOST_ROWS_TRIED else 1):
+    is_tried = dataset.splitter.is_random and dataset.rows <= _MOST_ROWS_TRIED
+    for seed in range(1, _SEEDS_TRIED + 1 if is_tried else 1):
         other = experiment.model_copy(update={"seed": seed, "test": experiment.test.model_copy(update={"seed": seed})})
         if not _constant_parts(dataset, _parts(other, dataset).named):
             return f"with seed: {seed} and test.seed: {seed} it varies in all of them"
@@ -130,89 +131,11 @@ def _constant_parts(dataset: Dataset, parts: Mapping[str, Positions]) -> list[tu
     ]
 
 
-def make_folds(
-    validation: KFold | HoldOut, rows: Positions, seed: int, groups: Positions | None = None
-) -> Iterable[tuple[Positions, Positions]]:
-    """Rows divided into those to train on and those to validate on, once for a hold-out, `folds` times for a k-fold.
-
-    Args:
-        validation: The method.
-        rows: `(rows,)`, the positions to divide.
-        seed: Of the shuffle.
-        groups: As of `Dataset`.
-    """
-    if isinstance(validation, HoldOut):
-        yield _two_parts(rows, validation.fraction, seed, groups)
-    elif groups is not None:
-        group_k_fold = model_selection.GroupKFold(n_splits=validation.folds, shuffle=True, random_state=seed)
-        for train, held_out in group_k_fold.split(rows, groups=groups[rows]):
-            yield rows[train], rows[held_out]
-    else:
-        k_fold = model_selection.KFold(n_splits=validation.folds, shuffle=True, random_state=seed)
-        for train, held_out in k_fold.split(rows):
-            yield rows[train], rows[held_out]
-
-
 def parts_digest(experiment: Experiment, dataset: Dataset, parts: Mapping[str, Positions]) -> str:
     """The digest of the contents of named parts of the rows."""
     values = np.concatenate([dataset.x, dataset.y], axis=1)
     names = [*dataset.inputs, *experiment.columns.values()]
     return combined_digest(f"{part} {table_digest(names, values[rows])}" for part, rows in parts.items())
-
-
-def check_sizes(experiment: Experiment, rows: int, where: str, reason: str = "") -> None:
-    """Check that every part has as many rows as a score needs.
-
-    Args:
-        experiment: Gives the fractions and folds.
-        rows: The number of rows in all.
-        where: The table, for the message.
-        reason: Why there are no more, as a sentence for the message.
-
-    Raises:
-        DataError: A part has too few.
-    """
-    test = math.ceil(experiment.test.fraction * rows)
-    train = rows - test
-    validation = experiment.validation
-    if isinstance(validation, HoldOut):
-        held_out = math.ceil(validation.fraction * train)
-        fold_train, method = train - held_out, f"validation.fraction {validation.fraction:g}"
-    else:
-        held_out = train // validation.folds
-        fold_train, method = train - math.ceil(train / validation.folds), f"validation.folds {validation.folds}"
-    if min(test, held_out, fold_train) < FEWEST_ROWS:
-        settings = f"test.fraction {experiment.test.fraction:g} and {method}"
-        parts = f"{test} test, {max(held_out, 0)} validation and {max(fold_train, 0)} training rows"
-        raise DataError(
-            f"{count_noun(rows, 'row')} {'is' if rows == 1 else 'are'} too few: {settings} make {parts}, and each part needs"
-            f" {FEWEST_ROWS} or more; bring more rows, or choose other fractions or fewer folds"
-            f"{f'. {reason}' if reason else ''}",
-            where,
-        )
-
-
-def _check_groups(experiment: Experiment, dataset: Dataset) -> None:
-    """Check that there are enough groups for every part.
-
-    Raises:
-        DataError: There are too few.
-    """
-    if dataset.groups is None:
-        return
-    validation = experiment.validation
-    groups = dataset.group_count
-    train = groups - math.ceil(experiment.test.fraction * groups)
-    folds = validation.folds if isinstance(validation, KFold) else 2
-    if train < max(folds, 2):
-        column = experiment.split.group
-        what = f"column '{column}' (split.group) has {count_noun(groups, 'group')}" if column else f"{groups} different rows"
-        raise DataError(
-            f"{what}: with test.fraction {experiment.test.fraction:g} {groups - max(train, 0)} of them go to the test rows and"
-            f" {max(train, 0)} to the training rows, which need at least {max(folds, 2)} for {folds} folds; choose fewer folds"
-            f" or a smaller fraction, or group by another column",
-            dataset.location,
-        )
 
 
 def check_targets(dataset: Dataset, parts: Mapping[str, Positions], remedy: str = "") -> None:
@@ -235,17 +158,6 @@ def check_targets(dataset: Dataset, parts: Mapping[str, Positions], remedy: str 
             f" {remedy or 'bring more rows, or choose fewer folds or another seed'}",
             dataset.location,
         )
-
-
-def _group_size_warnings(experiment: Experiment, dataset: Dataset) -> tuple[str, ...]:
-    """A warning where every group is a single row."""
-    if experiment.split.group is None or dataset.group_count < dataset.rows:
-        return ()
-    warning = (
-        f"Column '{experiment.split.group}' (split.group) has another value in every row, so rows are divided one by one; name"
-        f" a column whose values repeat."
-    )
-    return (warning,)
 
 
 def _leakage_warnings(values: Floats, train: Positions, test: Positions) -> tuple[str, ...]:

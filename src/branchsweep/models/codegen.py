@@ -7,9 +7,8 @@ and heads are in plain Keras and scikit-learn is read from the kinds. The script
 
 from __future__ import annotations
 
-import json
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -26,10 +25,9 @@ from branchsweep.models.exported_model import ModelMember, Provenance
 from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.layers.registry import layer_kind
 from branchsweep.models.recipe import Recipe
+from branchsweep.models.source_layout import COLUMNS, entries, laid_out, source
+from branchsweep.models.split_source import SplitSource
 from branchsweep.types import SourceCall
-
-COLUMNS = 88
-"""Most characters of a line: the default of formatters."""
 
 
 def script_from_manifest(name: str, manifest: Mapping[str, Any]) -> str:
@@ -71,6 +69,7 @@ def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMem
     networks = [network for index, network in enumerate(by_member) if network not in by_member[:index]]
     heads = {head: head_kind(loss) for head, loss in provenance.losses.items()}
     scores = {head: kind.score_source() for head, kind in heads.items()}
+    split = SplitSource.of(provenance)
     calls = [*scores.values(), *(call for network in networks for call in network.encoders)]
     return (
         _environment()
@@ -83,7 +82,8 @@ def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMem
             members=[(member.share, 1 + networks.index(own)) for member, own in zip(members, by_member, strict=True)],
             summary=_summary(len(members)),
             note=_note(networks),
-            imports=_imports([*calls, SourceCall(_splitter(provenance), module="sklearn.model_selection")]),
+            split=split,
+            imports=_imports([*calls, *(SourceCall(name, module="sklearn.model_selection") for name in split.splitters)]),
             scores=list(dict.fromkeys(scores.values())),
             score_functions={head: score.name for head, score in scores.items()},
             csv_arguments=_csv_arguments(provenance),
@@ -93,12 +93,6 @@ def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMem
             columns=COLUMNS,
         )
     )
-
-
-def _splitter(provenance: Provenance) -> str:
-    """What of scikit-learn's cuts off the test rows; see `data/splits.py`."""
-    by_group = provenance.group is not None or provenance.duplicates == "together"
-    return "GroupShuffleSplit" if by_group else "train_test_split"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +163,7 @@ class _Network:
         found = {}
         for head, loss in self.losses.items():
             kind = head_kind(loss)
-            activation = [] if kind.output_activation == "linear" else [f"activation={_source(kind.output_activation)}"]
+            activation = [] if kind.output_activation == "linear" else [f"activation={source(kind.output_activation)}"]
             found[head] = SourceCall("keras.layers.Dense", (str(kind.units), *activation))
         return found
 
@@ -194,7 +188,7 @@ class _Network:
 def _csv_arguments(provenance: Provenance) -> list[str]:
     """The arguments of `pandas.read_csv` with which it reads the values that the search read."""
     # pandas takes a mark between thousands between any digits: 1,5 would be 15.
-    named = [f"{name}={_source(value)}" for name, value in provenance.csv_arguments.items() if name != "thousands"]
+    named = [f"{name}={source(value)}" for name, value in provenance.csv_arguments.items() if name != "thousands"]
     return ["path", *named]
 
 
@@ -236,24 +230,5 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  # Python, not HTML
     )
-    environment.filters |= {"source": _source, "entries": _entries, "laid_out": _laid_out}
+    environment.filters |= {"source": source, "entries": entries, "laid_out": laid_out}
     return environment
-
-
-def _source(value: str | float) -> str:
-    """A value as source: a text in double quotes, unless it has some itself."""
-    return json.dumps(value, ensure_ascii=False) if '"' not in str(value) else repr(value)
-
-
-def _entries(mapping: Mapping[str, Any]) -> list[str]:
-    """The entries of a dict as source; its values are source already."""
-    return [f"{_source(name)}: {value}" for name, value in mapping.items()]
-
-
-def _laid_out(entries: Iterable[str], begin: str, end: str, columns: int = COLUMNS, note: str = "") -> str:
-    """Entries between brackets: on one line where they fit, else one to a line."""
-    entries = list(entries)
-    line = f"{begin}{', '.join(entries)}{end}{note}"
-    if len(line) <= columns:
-        return line
-    return "\n".join([begin, *(f"    {entry}," for entry in entries), end + note])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.kinds import DEFAULT_HEAD
+from branchsweep.config.sections.split import RowSplit
 from branchsweep.models.heads.head import Head
 from branchsweep.models.heads.registry import head_kind
 from branchsweep.models.recipe import Recipe
@@ -44,9 +45,10 @@ class Provenance:
         duplicates: What was done with rows that repeat an earlier one: `keep`, `drop` or `together`.
         invalid: What was done with rows that have a missing or non-numeric value: `error` or `drop`.
         missing: The numbers and texts that stand for a missing value.
-        group: The column of the groups that stay on one side of every split; None where rows are divided one by one.
+        group: In place of `split`, of a model that an earlier version registered: the column of its groups.
         csv_arguments: How `pandas.read_csv` reads the table, where it is a csv file that is not of the plain kind.
         csv: The options of a csv file that the experiment gave (`table.csv`).
+        split: How rows are divided.
     """
 
     columns: Mapping[str, str]
@@ -61,6 +63,12 @@ class Provenance:
     group: str | None = None
     csv_arguments: Mapping[str, str | int] = field(default_factory=dict)
     csv: Mapping[str, str] = field(default_factory=dict)
+    split: RowSplit = field(default_factory=RowSplit)
+
+    @property
+    def row_split(self) -> RowSplit:
+        """How rows are divided, also of a model that an earlier version registered."""
+        return self.split if self.group is None else RowSplit(group=self.group)
 
     @classmethod
     def of(cls, experiment: Experiment, csv_arguments: Mapping[str, str | int] | None = None) -> Provenance:
@@ -75,9 +83,9 @@ class Provenance:
             duplicates=experiment.table.duplicates,
             invalid=experiment.table.invalid,
             missing=list(experiment.table.missing),
-            group=experiment.split.group,
             csv_arguments=dict(csv_arguments or {}),
             csv=experiment.table.csv.given if experiment.table.csv else {},
+            split=experiment.resolved_split,
         )
 
 

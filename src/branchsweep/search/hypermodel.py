@@ -18,7 +18,7 @@ import keras_tuner
 
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.yaml.loading import load_experiment
-from branchsweep.data.loading import load_dataset, with_named_inputs
+from branchsweep.data.loading import completed_by_table, load_dataset
 from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import TrainingRows, training_rows
 from branchsweep.models.keras_fit import FitArrays, KerasFit
@@ -69,7 +69,7 @@ class BranchedHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras
             DataError: The table is not valid.
         """
         table = Path(data) if data is not None else None
-        experiment = with_named_inputs(load_experiment(Path(path), overrides), table)
+        experiment = completed_by_table(load_experiment(Path(path), overrides), table)
         dataset = load_dataset(experiment, table)
         return cls(experiment, training_rows(dataset, split_rows(experiment, dataset)), fold, metrics)
 

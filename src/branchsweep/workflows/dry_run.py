@@ -97,7 +97,7 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
     """
     rounds = _rounds(experiment)
     asked = [trial for trials in rounds for trial in trials]
-    train, validation = (len(part) for part in split.folds[0])
+    train, validation = (sum(len(fold[part]) for fold in split.folds) // len(split.folds) for part in (0, 1))
     searched = simulate_search(rounds, experiment, resources, train, validation)
     planned: list[tuple[Population, float]] = []
 
@@ -114,7 +114,7 @@ def make_dry_run(experiment: Experiment, baselines: Sequence[Baseline], split: S
     of_search = len(planned)
     best = [ConfirmationCandidate("", experiment, trial) for trial in asked[-experiment.confirmation.trials :]]
     networks = [baseline.candidate for baseline in baselines if baseline.candidate]
-    folds, seeds = range(experiment.confirmation.folds), experiment.confirmation.seeds
+    folds, seeds = range(len(split.confirmation)), experiment.confirmation.seeds
     for owner in [experiment, *(candidate.experiment for candidate in networks)]:
         candidates = [candidate for candidate in (*best, *networks) if candidate.experiment is owner]
         plan([lane for candidate in candidates for lane in candidate.lanes(folds, seeds)], owner)

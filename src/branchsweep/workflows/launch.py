@@ -18,7 +18,7 @@ from branchsweep.config.sections.table import POWER_PLANT_TABLE
 from branchsweep.config.yaml.recorded import parse_recorded_experiment
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.halves import split_halves
-from branchsweep.data.loading import with_named_inputs
+from branchsweep.data.loading import completed_by_table
 from branchsweep.data.training_rows import training_rows
 from branchsweep.errors import ConfigError, DataError, UserError
 from branchsweep.metrics.comparison_conclusions import quick_sentence
@@ -67,7 +67,7 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     Raises:
         UserError: The experiment, the table, the workers or the store cannot be used.
     """
-    experiment = with_named_inputs(experiment, session.data)
+    experiment = completed_by_table(experiment, session.data)
     baselines = baselines_of(experiment)
     _check_places(session)
     dataset, split = load_rows(experiment, session)
@@ -93,7 +93,7 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
 
 def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
     """What a sweep would train, and how long it would take."""
-    experiment = with_named_inputs(experiment, session.data)
+    experiment = completed_by_table(experiment, session.data)
     baselines = baselines_of(experiment)
     _, split = load_rows(experiment, session)
     if experiment.search.trials > QUICK_TO_PLAN:
@@ -189,7 +189,7 @@ def launch_comparison(
     _check_places(session)
     cuts = comparison.quick_cuts() if quick else ()
     comparison = comparison.quick() if quick else comparison
-    comparison = comparison.with_experiments(lambda experiment: with_named_inputs(experiment, session.data))
+    comparison = comparison.with_experiments(lambda experiment: completed_by_table(experiment, session.data))
     dataset, _ = load_rows(comparison.experiment, session)
     halves = split_halves(comparison.experiment, dataset, session.data_path, comparison.seed)
     session.interface.message(f"halves: {halves.origin}")

@@ -11,7 +11,6 @@ from functools import partial
 from branchsweep.config.experiment import Experiment
 from branchsweep.config.identity import STOPPING_CRITERIA
 from branchsweep.config.metric_names import MEAN
-from branchsweep.data.dataset import Positions
 from branchsweep.errors import ConfigError, UnreadableRecordError
 from branchsweep.metrics.actual import Actual
 from branchsweep.metrics.collapse import lane_collapses, means_with_medians
@@ -23,7 +22,7 @@ from branchsweep.tracking.optional_outputs import NO_FILES, OptionalOutputs, rem
 from branchsweep.tracking.protocols import SweepConclusion
 from branchsweep.training.resources import device_fact
 from branchsweep.trial import Result
-from branchsweep.types import Floats
+from branchsweep.types import Floats, Positions
 from branchsweep.workflows.context import SweepContext
 from branchsweep.workflows.promotion.baseline_evaluation import Baseline
 from branchsweep.workflows.promotion.candidates import ConfirmationCandidate, ReevaluatedTrial

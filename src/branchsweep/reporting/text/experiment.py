@@ -90,18 +90,25 @@ def render_data_summary(dataset: Dataset, split: Split, units: Mapping[str, str]
         statistics,
     )
     facts = Table.grid(padding=(0, 2))
-    folds = f"{len(split.folds)} x {len(split.folds[0][0]):,} rows to train, {len(split.folds[0][1]):,} to validate"
+    trained, validated = (_range([len(fold[part]) for fold in split.folds]) for part in (0, 1))
+    folds = f"{len(split.folds)} x {trained} rows to train, {validated} to validate"
     for name, value in (
         ("source", escape_controls(f"{dataset.source}: {dataset.location}")),
         ("rows", f"{dataset.rows:,}"),
         ("digest", dataset.digest),
         ("split", f"{len(split.train):,} rows to train, {len(split.test):,} to test"),
         ("folds", folds),
-        *([("groups", f"{dataset.group_count:,}, each on one side of every split")] if dataset.group_count else []),
+        ("divided", escape_controls(dataset.splitter.description)),
         ("split digest", split.digest),
     ):
         facts.add_row(name, value)
     return Group(facts, Text(), table)
+
+
+def _range(sizes: Sequence[int]) -> str:
+    """Numbers of rows: one where they are equal, but for a row that cannot be divided."""
+    low, high = min(sizes), max(sizes)
+    return f"{sizes[0]:,}" if high - low <= 1 else f"{low:,} to {high:,}"
 
 
 def render_search_space_summary(summary: SearchSpaceSummary) -> RenderableType:

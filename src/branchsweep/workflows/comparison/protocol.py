@@ -10,7 +10,7 @@ from branchsweep.config.sections.validation import KFold
 from branchsweep.config.yaml.recorded import dump_yaml
 from branchsweep.data.dataset import Dataset, Halves
 from branchsweep.data.digest import combined_digest
-from branchsweep.data.splits import make_folds, split_rows
+from branchsweep.data.splits import split_rows
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.metrics.comparison_result import ComparisonSettings
 from branchsweep.runtime import environment_facts
@@ -42,7 +42,7 @@ def comparison_rows(comparison: Comparison, dataset: Dataset, halves: Halves) ->
     halves_as_folds = [fold for first, second in halves.pairs for fold in ((first, second), (second, first))]
     nested = comparison.tuning == "nested"
     tuned_on = [train for train, _ in halves_as_folds] if nested else [split_rows(comparison.experiment, dataset).train]
-    tuning = [fold for train in tuned_on for fold in make_folds(comparison.validation, train, comparison.seed, dataset.groups)]
+    tuning = [fold for train in tuned_on for fold in dataset.splitter.folds(comparison.validation, train, comparison.seed)]
     return TrainingRows(dataset.x, dataset.y, (*halves_as_folds, *tuning), dataset.heads, dataset.weights)
 
 
