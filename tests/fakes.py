@@ -55,6 +55,10 @@ class FormulaTrainer:
         """What the initial weights add to the error."""
         return self.seed_effect * float(np.random.default_rng(lane.weight_seed).random())
 
+    def use_rows(self, rows: TrainingRows) -> None:
+        """Train on other rows from now on."""
+        self.rows = rows
+
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train in reverse order, for the order must not matter."""
         while queue:

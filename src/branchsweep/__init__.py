@@ -9,23 +9,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from branchsweep.api import Model, SweepResult, compare, load_model, load_sweep, sweep
+    from branchsweep.api import Model, SweepResult, compare, cross_validate, load_model, load_sweep, sweep
     from branchsweep.config.comparison import Comparison
     from branchsweep.config.experiment import Experiment
     from branchsweep.errors import UserError
     from branchsweep.metrics.comparison_result import ComparisonResult
+    from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Comparison",
     "ComparisonResult",
+    "CrossValidationResult",
     "Experiment",
     "Model",
     "SweepResult",
     "UserError",
     "__version__",
     "compare",
+    "cross_validate",
     "load_model",
     "load_sweep",
     "sweep",
@@ -34,6 +37,7 @@ __all__ = [
 _MODULES = {
     "Comparison": "branchsweep.config.comparison",
     "ComparisonResult": "branchsweep.metrics.comparison_result",
+    "CrossValidationResult": "branchsweep.workflows.records.cross_validation_result",
     "Experiment": "branchsweep.config.experiment",
     "UserError": "branchsweep.errors",
 }

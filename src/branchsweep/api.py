@@ -36,7 +36,8 @@ from branchsweep.runtime import silence_stderr, temporary_folder, write_files
 from branchsweep.tracking.open import download_model, open_recorded_sweep
 from branchsweep.tracking.protocols import SweepArchive
 from branchsweep.trial import Result
-from branchsweep.workflows.launch import launch_comparison, launch_sweep, sweep_label
+from branchsweep.workflows.launch import launch_comparison, launch_cross_validation, launch_sweep, sweep_label
+from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
 from branchsweep.workflows.records.report_tables import leaderboard_table
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.session import Session
@@ -207,6 +208,36 @@ def sweep(
     session = _session(data, tracking_uri, workers, fresh, verbose)
     summary = launch_sweep(experiment, session)
     return load_sweep(summary.run_id, tracking_uri)
+
+
+def cross_validate(
+    experiment: Experiment,
+    data: str | TableData | None = None,
+    *,
+    tracking_uri: str | None = None,
+    workers: int | Workers | None = None,
+    fresh: bool = False,
+    verbose: bool = True,
+) -> CrossValidationResult:
+    """Run an outer cross-validation, or resume it: the sweep once per fold (`test.folds`), each scored on rows it did not see.
+
+    Args:
+        experiment: What to search, and how; with `test.folds`.
+        data: As of `sweep`.
+        tracking_uri: As of `sweep`.
+        workers: As of `sweep`.
+        fresh: As of `sweep`.
+        verbose: As of `sweep`.
+
+    Returns:
+        The nested score: `scores["r2"]`, and `scores["rrmse"].mean`, the aRRMSE.
+
+    Raises:
+        UserError: As of `sweep`; or the experiment has no `test.folds`.
+    """
+    if not experiment.test.is_outer_cross_validation:
+        raise UserError("got an experiment of one sweep, expected test.folds, such as 10", "test.folds")
+    return launch_cross_validation(experiment, _session(data, tracking_uri, workers, fresh, verbose))
 
 
 def load_sweep(name: str, tracking_uri: str | None = None) -> SweepResult:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from branchsweep.training.lanes import refit_lanes
 from branchsweep.training.local_workers import LocalWorkers, available_cores
 from branchsweep.training.population_queue import PopulationQueue
 from branchsweep.training.protocols import WorkerCallbacks, WorkerStatus
+from branchsweep.training.trainer import PopulationTrainer
 from processes import python_environment
 from tiny_training import EXPERIMENT, assert_same_outcome, tiny_populations, tiny_rows
 
@@ -56,6 +58,19 @@ def test_one_worker_whose_process_is_replaced_equals_two_workers_to_the_last_bit
     assert outcomes.keys() == expected.keys() == set(range(len(packed)))
     for position, outcome in expected.items():
         assert_same_outcome(outcome, outcomes[position])
+
+
+def test_workers_train_on_other_rows_as_a_new_trainer_would(
+    two_workers: tuple[LocalWorkers, list[float]],
+) -> None:
+    workers, _ = two_workers
+    population, rows = tiny_populations()[0], tiny_rows()
+    others = replace(rows, y=rows.y[::-1].copy())
+    expected = PopulationTrainer(others).train_one(population, keep_weights=True)
+    workers.use_rows(others)
+    ((_, outcome),) = workers.train(PopulationQueue([population]), keep_weights=True)
+    assert_same_outcome(outcome, expected)
+    workers.use_rows(rows)
 
 
 def test_a_model_is_exported_and_predicts_also_after_the_idle_worker_has_died(

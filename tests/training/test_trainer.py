@@ -34,6 +34,7 @@ from branchsweep.training.program.batches import row_order
 from branchsweep.training.trainer import PopulationTrainer
 from branchsweep.trial import Params, Trial
 from branchsweep.types import Weights
+from tiny_training import assert_same_outcome
 
 Floats32 = NDArray[np.float32]
 
@@ -745,3 +746,14 @@ def test_a_lane_for_one_head_equals_that_of_a_table_with_this_head_alone_to_the_
     assert np.array_equal(
         trainer.train_one(mixed).lanes[0].predictions, train([make_lane({"trunk.depth": 2})]).lanes[0].predictions
     )
+
+
+def test_a_trainer_on_other_rows_equals_a_new_one_to_the_last_bit_also_with_room_for_more() -> None:
+    (population,) = packing.pack([make_lane({}, fold=fold) for fold in range(3)], TWO_HEADS)
+    rows = make_rows()
+    others, room = replace(rows, y=rows.y[::-1].copy()), len(rows.x) + BATCH + 1  # so that there are more batches, too
+    expected = PopulationTrainer(others).train_one(population, keep_weights=True)
+    trainer = PopulationTrainer(replace(rows, room=room))
+    trainer.train_one(population)
+    trainer.use_rows(replace(others, room=room))
+    assert_same_outcome(trainer.train_one(population, keep_weights=True), expected)

@@ -37,11 +37,17 @@ def data(
     # Imported after the experiment is read, which is quick, so that a mistake in it is reported at once.
     from branchsweep.data.loading import completed_by_table
     from branchsweep.reporting.text.experiment import render_data_summary
-    from branchsweep.workflows.session import load_rows
+    from branchsweep.workflows.session import load_outer_rows, load_rows
 
     chosen = completed_by_table(chosen, data)
-    dataset, split = load_rows(chosen, open_session(LiteralConsole(stderr=True), data, require_real))
-    OutputConsole().print(render_data_summary(dataset, split, {name: head.unit for name, head in chosen.heads.items()}))
+    session = open_session(LiteralConsole(stderr=True), data, require_real)
+    units = {name: head.unit for name, head in chosen.heads.items()}
+    if chosen.test.is_outer_cross_validation:
+        dataset, splits = load_outer_rows(chosen, session)
+    else:
+        dataset, split = load_rows(chosen, session)
+        splits = (split,)
+    OutputConsole().print(render_data_summary(dataset, splits, units))
 
 
 def _with_named_inputs(experiment: Experiment) -> Experiment:

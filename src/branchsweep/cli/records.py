@@ -19,7 +19,8 @@ from branchsweep.reporting.text.literal_console import LiteralConsole
 
 if TYPE_CHECKING:
     from branchsweep.metrics.comparison_result import ComparisonResult
-    from branchsweep.tracking.open import ListedComparison, ListedSweep, SweepReader
+    from branchsweep.tracking.open import ListedComparison, ListedCrossValidation, ListedSweep, SweepReader
+    from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
     from branchsweep.workflows.records.leaderboard import Leaderboard
     from branchsweep.workflows.records.trial_details import TrialDetails
     from branchsweep.workflows.records.trial_filter import TrialFilter
@@ -57,11 +58,20 @@ def show(
     tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the recorded sweeps, or the trials of one sweep, best first, or the details of one trial."""
+    """List the recorded sweeps, or the trials of one sweep, best first, or the details of one trial.
+
+    Of a comparison or an outer cross-validation, print the result.
+    """
     from branchsweep.reporting.comparison.text import render_comparison
     from branchsweep.reporting.text import layout, trials
     from branchsweep.reporting.text.run_lists import render_run_lists
-    from branchsweep.tracking.open import list_comparisons, list_sweeps, open_recorded_sweep, runs_to_json
+    from branchsweep.tracking.open import (
+        list_comparisons,
+        list_cross_validations,
+        list_sweeps,
+        open_recorded_sweep,
+        runs_to_json,
+    )
     from branchsweep.workflows.records.trial_filter import OBJECTIVE, TrialFilter
 
     console = OutputConsole()
@@ -70,12 +80,18 @@ def show(
     if unused and (not sweep or trial is not None):
         raise UserError("filters the trials of a sweep: expected SWEEP and no TRIAL with it", where=unused[0])
     if not sweep:
-        listed = list_sweeps(tracking_uri), list_comparisons(tracking_uri)
+        listed = list_sweeps(tracking_uri), list_comparisons(tracking_uri), list_cross_validations(tracking_uri)
         print_json(runs_to_json(*listed)) if as_json else console.print(render_run_lists(*listed))
         return
     try:
         recorded = open_recorded_sweep(tracking_uri, sweep)
     except TrackingError:
+        nested = _cross_validation_named(sweep, tracking_uri)
+        if nested is not None:
+            from branchsweep.reporting.text.cross_validation import render_cross_validation
+
+            print_json(nested.to_json()) if as_json else console.print(render_cross_validation(nested))
+            return
         findings = _comparison_named(sweep, tracking_uri)
         if findings is None:
             raise
@@ -91,14 +107,35 @@ def show(
         print_json(details.to_json()) if as_json else console.print(trials.render_trial_details(details))
 
 
+def _cross_validation_named(name: str, tracking_uri: Address | None) -> CrossValidationResult | None:
+    """The result of an outer cross-validation with this name or run id; None if a sweep or a comparison has it, or nothing."""
+    from branchsweep.tracking.open import (
+        list_comparisons,
+        list_cross_validations,
+        list_sweeps,
+        recorded_cross_validation,
+    )
+    from branchsweep.workflows.outer_cross_validation import recorded_result
+
+    listed = list_sweeps(tracking_uri), list_comparisons(tracking_uri)
+    if any(_is_named(name, runs) for runs in listed) or not _is_named(name, list_cross_validations(tracking_uri)):
+        return None
+    found = recorded_result(recorded_cross_validation(tracking_uri, name))
+    if found is None:
+        raise UserError(f"the outer cross-validation '{name}' is not finished: resume it with branchsweep run")
+    return found
+
+
+def _is_named(name: str, runs: Sequence[ListedSweep | ListedComparison | ListedCrossValidation]) -> bool:
+    """Whether one of these runs has a name, or a run id that begins so."""
+    return any(name == run.name or run.run_id.startswith(name) for run in runs)
+
+
 def _comparison_named(name: str, tracking_uri: Address | None) -> ComparisonResult | None:
     """The result of a comparison with this name or run id; None if a sweep has it, or nothing."""
     from branchsweep.tracking.open import list_comparisons, list_sweeps, open_recorded_comparison
 
-    def named(listed: Sequence[ListedSweep] | Sequence[ListedComparison]) -> bool:
-        return any(name == sweep.name or sweep.run_id.startswith(name) for sweep in listed)
-
-    if named(list_sweeps(tracking_uri)) or not named(list_comparisons(tracking_uri)):
+    if _is_named(name, list_sweeps(tracking_uri)) or not _is_named(name, list_comparisons(tracking_uri)):
         return None
     found = open_recorded_comparison(tracking_uri, name).conclusion
     if found is None:

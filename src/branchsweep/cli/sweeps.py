@@ -53,21 +53,32 @@ def run(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run or resume a sweep: search, confirm the best trials, refit the finalist, compare it with baselines, register it."""
+    """Run or resume a sweep: search, confirm the best trials, refit the finalist, compare it with baselines, register it.
+
+    With test.folds in the experiment it is an outer cross-validation: a sweep per fold, and their nested score.
+    """
     from branchsweep.config.yaml.loading import load_experiment
 
     console = LiteralConsole(stderr=True)
     chosen = load_experiment(experiment, all_overrides(overrides, trials, seed))
     # Imported after the experiment is read, which is quick, so that a mistake in it is reported at once.
+    from branchsweep.reporting.text.cross_validation import render_cross_validation
     from branchsweep.reporting.text.experiment import render_dry_run
     from branchsweep.reporting.text.sweep_summary import render_sweep_summary
-    from branchsweep.workflows.launch import launch_dry_run, launch_sweep
+    from branchsweep.workflows.launch import launch_cross_validation, launch_dry_run, launch_sweep
 
     opened = open_session(console, data, require_real, tracking_uri, resolve_workers(workers, chosen))
     session = replace(opened, fresh=fresh, take_over=take_over)
     if dry_run:
         planned = launch_dry_run(chosen, session)
         print_json(planned.to_json()) if as_json else OutputConsole().print(render_dry_run(planned))
+        return
+    if chosen.test.is_outer_cross_validation:
+        with handle_interrupt(console, INTERRUPTED_MESSAGE):
+            nested = launch_cross_validation(chosen, session)
+        print_json(nested.to_json()) if as_json else OutputConsole().print(render_cross_validation(nested))
+        if nested.without_model:
+            raise typer.Exit(1)
         return
     with handle_interrupt(console, INTERRUPTED_MESSAGE):
         result = launch_sweep(chosen, session)

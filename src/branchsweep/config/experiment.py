@@ -143,6 +143,16 @@ class Experiment(ConfigModel):
         """Networks per trial: folds x seeds."""
         return self.folds * self.validation.seeds
 
+    @property
+    def registers_model(self) -> bool:
+        """Whether the finalist's model is registered; those of an outer cross-validation only estimate, and are not."""
+        return self.promotion is not None and self.test.folds is None
+
+    def for_outer_fold(self, number: int) -> Experiment:
+        """The sweep of one fold of an outer cross-validation, counted from 1: its rows are the test rows."""
+        name, test = outer_fold_name(self.name, number), self.test.model_copy(update={"fold": number})
+        return self.model_copy(update={"name": name, "test": test})
+
     def with_fixed(self, fixed: Params) -> Experiment:
         """The same experiment with hyperparameters fixed at a value, in the space and in the initial trials.
 
@@ -210,6 +220,11 @@ class Experiment(ConfigModel):
                 ),
             }
         )
+
+
+def outer_fold_name(name: str, number: int) -> str:
+    """The name of the sweep of one fold of an outer cross-validation."""
+    return f"{name}-fold-{number}"
 
 
 def _with_conditions(dimension: Dimension, when: When) -> Dimension:

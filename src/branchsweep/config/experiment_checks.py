@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from branchsweep.config.config_model import KeyMistake, KeyPath
+from branchsweep.config.config_model import MAX_NAME, KeyMistake, KeyPath
 from branchsweep.config.hyperparameters import HYPERPARAMETERS, find_hyperparameter, unknown_name_problem, value_problem
 from branchsweep.config.metric_names import MEAN, objective_metrics
 from branchsweep.config.sections.dimensions import Choice, Dimension, Float
@@ -55,6 +55,7 @@ def experiment_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     """All that is wrong with the parts of an experiment together."""
     yield from _head_mistakes(experiment)
     yield from _split_mistakes(experiment)
+    yield from _test_mistakes(experiment)
     yield from _hyperparameter_mistakes(experiment)
     yield from _objective_mistakes(experiment)
     yield from _driver_mistakes(experiment)
@@ -92,6 +93,25 @@ def _split_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
     if kind != "shuffle" and experiment.table.duplicates == "together":
         message = f"equal rows cannot be kept together where rows are divided by split.{kind}; give keep or drop"
         yield ("table", "duplicates"), message
+
+
+def _test_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:
+    if experiment.test.folds is not None and experiment.split.column is not None:
+        yield (
+            ("test", "folds"),
+            "split.column says which rows are in which part, and these folds are other ones; give one of them",
+        )
+    if not experiment.test.is_outer_cross_validation:
+        return
+    longest = MAX_NAME - len(f"-fold-{experiment.test.folds}")
+    if len(experiment.name) > longest:
+        yield (
+            ("name",),
+            f"got {len(experiment.name)} letters, expected at most {longest}: the sweeps of the folds add their number",
+        )
+    if experiment.search.warm_start:
+        message = "an earlier sweep was scored on rows that are test rows here; leave it out, or leave out test.folds"
+        yield ("search", "warm_start"), message
 
 
 def _hyperparameter_mistakes(experiment: Experiment) -> Iterator[KeyMistake]:

@@ -84,6 +84,7 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
     experiment["split"] = {key: value for key, value in experiment["split"].items() if value is not None}
     if not experiment["split"]:  # the first versions had no such key, and later ones fewer keys in it
         del experiment["split"]
+    experiment["test"] = {key: value for key, value in experiment["test"].items() if value is not None}  # likewise its folds
     experiment["table"].pop("exclude", None)  # what is left out of all columns; the inputs are those that are left
     if experiment["table"].get("csv") is None:  # likewise
         experiment["table"].pop("csv", None)

@@ -9,12 +9,13 @@ import numpy as np
 
 from branchsweep.config.config_model import MAX_SEED
 from branchsweep.config.experiment import Experiment
+from branchsweep.config.sections.validation import KFold
 from branchsweep.data.cleaning import first_equal_rows
 from branchsweep.data.columns import count_noun
 from branchsweep.data.dataset import Dataset, Split, read_only
 from branchsweep.data.digest import combined_digest, table_digest
 from branchsweep.data.splitters.splitter import FEWEST_ROWS
-from branchsweep.errors import DataError
+from branchsweep.errors import ConfigError, DataError
 from branchsweep.types import Floats, Fold, Positions
 
 _SEEDS_TRIED = 50  # for a split in which every target varies in every part
@@ -32,6 +33,7 @@ def split_rows(experiment: Experiment, dataset: Dataset) -> Split:
 
     Raises:
         DataError: There are too few rows, they cannot be divided so, or a target has a single value in one of the parts.
+        ConfigError: The experiment is an outer cross-validation, which has a split for each fold (`outer_splits`).
     """
     dataset.splitter.check(experiment, dataset.rows, dataset.location)
     parts = _parts(experiment, dataset)
@@ -89,7 +91,7 @@ class _Parts:
 def _parts(experiment: Experiment, dataset: Dataset) -> _Parts:
     """The parts of a dataset; see `split_rows`."""
     splitter = dataset.splitter
-    train, test = splitter.test_rows(np.arange(dataset.rows), experiment.test.fraction, experiment.test.seed)
+    train, test = _train_and_test(experiment, dataset)
     folds = tuple(splitter.folds(experiment.validation, train, experiment.seed))
     again = (experiment.seed + 1) % (MAX_SEED + 1)
     return _Parts(train, test, folds, tuple(splitter.confirmation_folds(experiment.confirmation.folds, train, again, folds)))
@@ -114,9 +116,37 @@ def _check_parts(parts: _Parts, dataset: Dataset) -> None:
             )
 
 
+def _train_and_test(experiment: Experiment, dataset: Dataset) -> Fold:
+    """The training rows and the test rows: those of one fold of an outer cross-validation, or of one division."""
+    test, rows = experiment.test, np.arange(dataset.rows)
+    if test.folds is None:
+        return dataset.splitter.test_rows(rows, test.fraction, test.seed)
+    if test.fold is None:
+        message = (
+            f"an outer cross-validation is one sweep per fold, and this is for one sweep: give test.fold (1 to {test.folds})"
+        )
+        raise ConfigError(f"{message} beside it; branchsweep run and branchsweep.cross_validate run all of them", "test.folds")
+    return dataset.splitter.folds(KFold(method="k_fold", folds=test.folds), rows, test.seed)[test.fold - 1]
+
+
+def outer_splits(experiment: Experiment, dataset: Dataset) -> tuple[Split, ...]:
+    """The split of every fold of an outer cross-validation, in order.
+
+    The folds are those that `Dataset.splitter` cuts of all rows: where they are shuffled, of scikit-learn's
+    `KFold(shuffle=True, random_state=test.seed)`; in the order of time, each after the rows that it trains on. Within the
+    training rows of each, all is as in `split_rows`.
+
+    Raises:
+        DataError: As of `split_rows`.
+    """
+    folds = range(1, (experiment.test.folds or 0) + 1)
+    return tuple(split_rows(experiment.for_outer_fold(number), dataset) for number in folds)
+
+
 def _varying_split(experiment: Experiment, dataset: Dataset) -> str:
     """The seeds with which every target varies in every part, as a remedy for messages; empty if none of the first does."""
     is_tried = dataset.splitter.is_random and dataset.rows <= _MOST_ROWS_TRIED
+    is_tried = is_tried and experiment.test.folds is None  # the targets would have to vary in all folds
     for seed in range(1, _SEEDS_TRIED + 1 if is_tried else 1):
         other = experiment.model_copy(update={"seed": seed, "test": experiment.test.model_copy(update={"seed": seed})})
         if not _constant_parts(dataset, _parts(other, dataset).named):

@@ -26,6 +26,8 @@ class TrainingRows:
         folds: For each fold the positions of the rows to train on and of those to validate on.
         heads: The names of the heads, in order. Where they are given, networks may predict some of them.
         weights: `(rows, heads)`, how much each target counts; None where all count alike.
+        room: Rows that the arrays of a compiled program have room for, if more than there are: the training rows of the folds
+            of an outer cross-validation differ in number, and one program fits them all.
     """
 
     x: Floats
@@ -33,6 +35,7 @@ class TrainingRows:
     folds: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
     heads: tuple[str, ...] = ()
     weights: Floats | None = None
+    room: int = 0
 
     def for_heads(self, heads: Sequence[str]) -> TrainingRows:
         """The same rows with the targets of these heads, in this order; with all targets where no names are given."""
@@ -57,13 +60,18 @@ class TrainingRows:
         return (np.arange(len(self.x)), np.arange(0)) if fold == ALL_ROWS else self.folds[fold]
 
 
-def training_rows(dataset: Dataset, split: Split) -> TrainingRows:
+def training_rows(dataset: Dataset, split: Split, room: int = 0) -> TrainingRows:
     """The training rows of a split, with its folds as positions among them.
 
     The folds of the search come first, those of the confirmation after them.
+
+    Args:
+        dataset: The table.
+        split: Which of its rows are training rows.
+        room: As of `TrainingRows`.
     """
     position = np.zeros(dataset.rows, np.int64)
     position[split.train] = np.arange(len(split.train))
     folds = tuple((position[train], position[validation]) for train, validation in (*split.folds, *split.confirmation))
     actual = dataset.actual.rows(split.train)
-    return TrainingRows(dataset.x[split.train], actual.values, folds, dataset.heads, actual.weights)
+    return TrainingRows(dataset.x[split.train], actual.values, folds, dataset.heads, actual.weights, room)

@@ -134,8 +134,7 @@ def corrected_t(differences: Floats, validation_share: float, settings: Signific
     if len(differences) < 2:
         raise ValueError(f"got {len(differences)} folds, expected at least 2: one fold has no variance")
     mean = float(np.mean(differences))
-    ratio = validation_share / (1.0 - validation_share)
-    error = float(np.std(differences, ddof=1)) * math.sqrt(1.0 / len(differences) + ratio)
+    error = corrected_standard_error(differences, validation_share)
     freedom = len(differences) - 1
     half_width = float(stats.t.ppf(0.5 + settings.confidence / 2, freedom)) * error
     return Difference(
@@ -146,6 +145,17 @@ def corrected_t(differences: Floats, validation_share: float, settings: Signific
         p_better=float(stats.t.sf(standardized(mean, error), freedom)),
         p_worse=float(stats.t.cdf(standardized(mean + settings.margin, error), freedom)),
     )
+
+
+def corrected_standard_error(differences: Floats, validation_share: float) -> float:
+    """The standard error of the mean difference over folds that share training rows, as `corrected_t` has it.
+
+    Args:
+        differences: One per fold, at least two.
+        validation_share: As of `corrected_t`.
+    """
+    ratio = validation_share / (1.0 - validation_share)
+    return float(np.std(differences, ddof=1)) * math.sqrt(1.0 / len(differences) + ratio)
 
 
 def equivalence_p(differences: Floats, validation_share: float, margin: float) -> float:

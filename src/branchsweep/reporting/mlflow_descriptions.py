@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.metric_names import common_metric
+from branchsweep.config.metric_names import MEAN, common_metric
 from branchsweep.data.dataset import is_synthetic
 from branchsweep.metrics.names import BEST, label
+from branchsweep.metrics.relative_rmse import RRMSE
 from branchsweep.reporting.escaping import escape_markdown
 from branchsweep.reporting.formatting import SYNTHETIC_DATA_WARNING, format_mean_score, promotion_outcome
 from branchsweep.tracking.protocols import TrackingLinks
 from branchsweep.trial import Result
+from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.sweep_report import SweepReport
 
@@ -63,6 +65,30 @@ def finished_description(report: SweepReport, links: TrackingLinks, files: Seque
     lines += [*_promotion(result, links), *_warnings(result), _trial_counts(result), ""]
     linked = _file_links(links, files)
     return "\n".join([*lines, *([" · ".join(linked), ""] if linked else [])]).rstrip() + "\n"
+
+
+def nested_description(result: CrossValidationResult) -> str:
+    """The description of a finished outer cross-validation: the nested score by head, and of the baselines."""
+    shown = [metric for metric in (result.metric, RRMSE) if metric in result.scores]
+    score = label(result.metric)
+    lines = [f"**{result.answer or 'No fold has a model.'}**", ""]
+    if is_synthetic(str(result.data["source"])):
+        lines += [f"**{SYNTHETIC_DATA_WARNING}**", ""]
+    titles = [{RRMSE: "relative RMSE"}.get(metric, label(metric)) for metric in shown]
+    baselines = [escape_markdown(name) for name in result.baselines]
+    header = ["head", *titles, *(f"{score}, {name}" for name in baselines)]
+    lines += [f"| {f' | {GAP}'.join(header)} |", f"|---|{'---:|' * (len(header) - 1)}"]
+    for head in [*result.score_metrics, MEAN]:
+        values = [result.scores[metric] for metric in shown] + [scores[result.metric] for scores in result.baselines.values()]
+        lines.append(
+            f"| {f' | {GAP}'.join([escape_markdown(head), *(format_mean_score(scores, head) for scores in values)])} |"
+        )
+    explanation = (
+        f"Means over the test rows of {len(result.folds)} folds, ± their standard error. The sweep of each fold, a child run of"
+        " this one, chose its model on its training rows alone; no model is registered. `predictions.csv` has the prediction"
+        " for every row. The mean relative RMSE is called aRRMSE elsewhere."
+    )
+    return "\n".join([*lines, "", explanation]) + "\n"
 
 
 def _answer(result: SweepSummary, links: TrackingLinks) -> str:

@@ -10,6 +10,7 @@ from branchsweep.reporting import mlflow_descriptions
 from branchsweep.reporting.model_card import model_card_lines
 from branchsweep.tracking.optional_outputs import OptionalOutputs, remedy
 from branchsweep.tracking.protocols import TrackingLinks
+from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
 from branchsweep.workflows.reporter import DescribedModel
 from branchsweep.workflows.sweep_report import Files, SweepReport
 
@@ -35,6 +36,10 @@ class HtmlReporter:
     def finished_description(self, report: SweepReport, links: TrackingLinks, files: Sequence[str]) -> str:
         """Markdown for MLflow's page of a finished sweep."""
         return mlflow_descriptions.finished_description(report, links, files)
+
+    def nested_description(self, result: CrossValidationResult) -> str:
+        """Markdown for MLflow's page of a finished outer cross-validation."""
+        return mlflow_descriptions.nested_description(result)
 
     def model_card(self, model: DescribedModel) -> str:
         """Markdown that describes a model to its users."""

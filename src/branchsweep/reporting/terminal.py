@@ -59,7 +59,7 @@ class Terminal:
         self._phase = PhaseProgress()
         self._workers = WorkerStatus()
         self._trained = self._planned = 0.0
-        self._started = self._last_line = time.monotonic()
+        self._started = self._last_line = self._search_started = time.monotonic()
         self._busy, self._busy_since = 0.0, math.nan
         self._measurements: deque[tuple[float, float]] = deque([(0.0, 0.0)])  # busy seconds, lane-epochs trained by then
         self._spinner = Spinner("dots")
@@ -82,7 +82,7 @@ class Terminal:
     def on_search_begin(self, experiment: Experiment, recorded: Sequence[Result]) -> None:
         """Show the search, which resumes after the recorded results if there are any."""
         with self._lock:
-            self._experiment, self._is_searching = experiment, True
+            self._experiment, self._is_searching, self._search_started = experiment, True, time.monotonic()
             self._search = SearchProgress.resumed(experiment, recorded)
         if recorded:
             total = experiment.search.trials
@@ -147,7 +147,7 @@ class Terminal:
             return ProgressStatus(
                 activity=self._activity,
                 elapsed=elapsed,
-                seconds_left=self._seconds_left(elapsed),
+                seconds_left=self._seconds_left(),
                 workers=self._workers.workers,
                 training=self._workers.training,
                 waiting=self._workers.waiting,
@@ -177,6 +177,8 @@ class Terminal:
             if self._workers.workers and self._phase.planned:
                 rows.add_row("workers", str(self._workers))
             name = self._experiment.name if self._experiment else "branchsweep"
+            if self._experiment and self._experiment.test.fold:
+                name = f"{name} of {self._experiment.test.folds}"
             width = min(self._console.width, WIDEST)
             return Panel(rows, title=Text(name, style="bold"), title_align="left", width=width, border_style="dim")
 
@@ -201,16 +203,17 @@ class Terminal:
     def _times(self) -> str:
         """Elapsed time, and an estimate of the remaining time."""
         elapsed = time.monotonic() - self._started
-        left = self._seconds_left(elapsed)
+        left = self._seconds_left()
         return f"{format_clock(elapsed)} elapsed" + ("" if left is None else f", about {format_clock(left)} left")
 
-    def _seconds_left(self, elapsed: float) -> float | None:
+    def _seconds_left(self) -> float | None:
         """Estimated seconds for what is planned, in a search including the rounds to come; None while there is no speed yet."""
         if not self._trained or not self._phase.planned:
             return None
         left = self._phase.left + (self._search.to_come if self._is_searching else 0.0)
         budget = self._experiment.search.seconds if self._experiment and self._is_searching else None
-        return min(left / self._speed, max(0.0, budget - elapsed)) if budget else left / self._speed
+        searched = time.monotonic() - self._search_started
+        return min(left / self._speed, max(0.0, budget - searched)) if budget else left / self._speed
 
     @property
     def _speed(self) -> float:

@@ -54,11 +54,23 @@ class StoredComparison:
 
 
 @dataclass
+class StoredCrossValidation:
+    """What is stored of one outer cross-validation; parts as JSON."""
+
+    record: SweepRecord
+    parts: dict[str, str] = field(default_factory=dict)
+    conclusion: SweepConclusion | None = None
+    answer: str = ""
+    files: dict[str, str | bytes] = field(default_factory=dict)
+
+
+@dataclass
 class MemoryStore:
     """What several trackers may share, as they would share a database."""
 
     sweeps: list[StoredSweep] = field(default_factory=list)
     comparisons: list[StoredComparison] = field(default_factory=list)
+    cross_validations: list[StoredCrossValidation] = field(default_factory=list)
     versions: dict[str, list[Champion]] = field(default_factory=dict)
     champions: dict[str, Champion] = field(default_factory=dict)
     files: dict[tuple[str, int], dict[str, bytes]] = field(default_factory=dict)
@@ -305,3 +317,60 @@ class MemoryComparisonTracker:
         """Keep the result and the files."""
         self._comparison.conclusion = result
         self._comparison.files |= {**files, "findings.json": result.to_json()}
+
+
+class MemoryCrossValidationTracker:
+    """A `CrossValidationTracker` over dictionaries. Made by `open`.
+
+    Args:
+        store: The store.
+        index: Of the outer cross-validation in the store.
+    """
+
+    def __init__(self, store: MemoryStore, index: int) -> None:
+        self._index = index
+        self._stored = store.cross_validations[index]
+
+    @classmethod
+    def open(cls, record: SweepRecord, store: MemoryStore | None = None, fresh: bool = False) -> MemoryCrossValidationTracker:
+        """Resume the outer cross-validation of this key if the store has it, else start it.
+
+        Args:
+            record: What is written down about it.
+            store: Where; a new store if None.
+            fresh: Start a new one in any case.
+        """
+        store = store or MemoryStore()
+        known = [index for index, stored in enumerate(store.cross_validations) if stored.record.key == record.key]
+        if known and not fresh:
+            return cls(store, known[-1])
+        store.cross_validations.append(StoredCrossValidation(record))
+        return cls(store, len(store.cross_validations) - 1)
+
+    @property
+    def run_id(self) -> str:
+        """Identifies it in the store."""
+        return f"memory-cross-validation-{self._index}"
+
+    @property
+    def conclusion(self) -> SweepConclusion | None:
+        """What it finished with; None for one that has not finished."""
+        return self._stored.conclusion
+
+    def recorded_parts(self) -> dict[str, Any]:
+        """The parts that are recorded so far, by name."""
+        return {part: json.loads(text) for part, text in self._stored.parts.items()}
+
+    def record_part(self, part: str, data: Any) -> None:
+        """Record a finished part; a later part of this name replaces it.
+
+        Raises:
+            ValueError: JSON cannot express the data: NaN, for example.
+        """
+        self._stored.parts[part] = json.dumps(data, allow_nan=False)
+        self._stored.conclusion = None
+
+    def finish(self, conclusion: SweepConclusion, answer: str, files: Mapping[str, str | bytes], description: str = "") -> None:  # noqa: ARG002  # there are no pages
+        """Keep the final metrics, summary and files."""
+        self._stored.conclusion, self._stored.answer = conclusion, answer
+        self._stored.files |= files

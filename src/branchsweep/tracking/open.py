@@ -13,19 +13,28 @@ from typing import TYPE_CHECKING
 from branchsweep.config.addresses import Address
 from branchsweep.runtime import DEVICE, cache_folder
 from branchsweep.tracking.comparison_protocols import ComparisonRecord, ComparisonTracker
+from branchsweep.tracking.cross_validation_protocols import CrossValidationTracker
 from branchsweep.tracking.optional_outputs import OptionalOutputs
 from branchsweep.tracking.protocols import SweepRecord, Tracking
 from branchsweep.tracking.retries import Retries
 from branchsweep.tracking.run_reader import (
     SweepReader,
     list_comparisons,
+    list_cross_validations,
     list_sweeps,
     open_recorded_sweep,
     open_recorded_trial,
     open_run_store,
+    recorded_cross_validation,
     runs_to_json,
 )
-from branchsweep.tracking.run_records import STATUS_BY_ROLE, ListedComparison, ListedSweep, was_killed
+from branchsweep.tracking.run_records import (
+    STATUS_BY_ROLE,
+    ListedComparison,
+    ListedCrossValidation,
+    ListedSweep,
+    was_killed,
+)
 from branchsweep.tracking.tracking_uri import is_server, store_folder
 from branchsweep.tracking.ui_pages import link, run_pages, ui_command
 
@@ -35,14 +44,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ListedComparison",
+    "ListedCrossValidation",
     "ListedSweep",
     "SweepReader",
     "download_model",
     "link",
     "list_comparisons",
+    "list_cross_validations",
     "list_sweeps",
     "load_predictor",
     "open_comparison_tracking",
+    "open_cross_validation_tracking",
     "open_recorded_comparison",
     "open_recorded_sweep",
     "open_recorded_tracking",
@@ -50,6 +62,7 @@ __all__ = [
     "open_registry",
     "open_tracking",
     "prepare_pages",
+    "recorded_cross_validation",
     "run_pages",
     "runs_to_json",
     "store_folder",
@@ -181,6 +194,27 @@ def open_comparison_tracking(
     tracker = MlflowComparisonTracker.open(record, tracking_uri, fresh, optional)
     _mark_killed_runs(tracking_uri, optional)
     return RetryingComparisonTracker(tracker, Retries(on_message))
+
+
+def open_cross_validation_tracking(
+    record: SweepRecord, tracking_uri: Address | None, fresh: bool, on_message: Callable[[str], None]
+) -> CrossValidationTracker:
+    """Open an outer cross-validation to record it; the one of this key is resumed if the store has it, else it is started.
+
+    Args:
+        record: What is written down about it.
+        tracking_uri: The store; see `resolve_tracking_uri`. A sqlite file that does not exist is created.
+        fresh: Start a new one in any case.
+        on_message: Called with sentences for the user.
+
+    Raises:
+        TrackingError: There is no usable store at this URI.
+    """
+    from branchsweep.tracking.mlflow.cross_validation import MlflowCrossValidationTracker  # noqa: PLC0415
+    from branchsweep.tracking.retrying_trackers import RetryingCrossValidationTracker  # noqa: PLC0415
+
+    tracker = MlflowCrossValidationTracker.open(record, tracking_uri, fresh, OptionalOutputs(on_message))
+    return RetryingCrossValidationTracker(tracker, Retries(on_message))
 
 
 def open_recorded_comparison(tracking_uri: Address | None, comparison: str = "") -> ComparisonTracker:

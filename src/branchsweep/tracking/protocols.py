@@ -2,7 +2,7 @@
 
 `Tracker` records one sweep, `Registry` keeps model versions and the champion, `TestAudit` counts the uses of test rows;
 `Tracking` holds the three that one store offers to one sweep. A `SweepArchive` is a recorded sweep to read from. What is needed
-for comparisons is in `comparison_protocols`.
+for comparisons and outer cross-validations is in `comparison_protocols` and `cross_validation_protocols`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,19 @@ class TableRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class OuterRun:
+    """The outer cross-validation that a sweep is a fold of.
+
+    Args:
+        name: Its name: the store keeps it and the sweeps of its folds under this one.
+        run_id: Its run.
+    """
+
+    name: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SweepRecord:
     """What a tracker writes down about a sweep when it starts.
 
@@ -62,6 +75,7 @@ class SweepRecord:
         dimensions: The hyperparameters that every trial has a value of, in order.
         log_dimensions: The hyperparameters, of all, that are searched on a logarithmic scale.
         files: Text files that are kept with the sweep, by name.
+        outer: The outer cross-validation that the sweep is a fold of; None for a sweep of its own.
     """
 
     name: str
@@ -82,6 +96,12 @@ class SweepRecord:
     dimensions: Sequence[str] = field(default=(), compare=False)
     log_dimensions: Sequence[str] = field(default=(), compare=False)
     files: Mapping[str, str] = field(default_factory=dict, compare=False)
+    outer: OuterRun | None = field(default=None, compare=False)
+
+    @property
+    def store_name(self) -> str:
+        """The name under which the store keeps the sweep: that of MLflow's experiment."""
+        return self.outer.name if self.outer else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A registry, a test audit and a comparison tracker that wait for a server that is unavailable."""
+"""A registry, a test audit and trackers of comparisons and outer cross-validations that wait for an unavailable server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Any, Protocol
 
 from branchsweep.metrics.comparison_result import ComparisonResult
 from branchsweep.tracking.comparison_protocols import ComparisonTracker
-from branchsweep.tracking.protocols import Champion, ModelCandidate, PromotionDecision, Registry, TestAudit
+from branchsweep.tracking.cross_validation_protocols import CrossValidationTracker
+from branchsweep.tracking.protocols import (
+    Champion,
+    ModelCandidate,
+    PromotionDecision,
+    Registry,
+    SweepConclusion,
+    TestAudit,
+)
 from branchsweep.tracking.retries import Value
 
 
@@ -103,3 +111,37 @@ class RetryingComparisonTracker:
     def finish(self, result: ComparisonResult, files: Mapping[str, str | bytes]) -> None:
         """Record every contestant, keep the files, and mark the comparison as finished."""
         self._caller.call(lambda: self._tracker.finish(result, files))
+
+
+class RetryingCrossValidationTracker:
+    """A `CrossValidationTracker` over another one.
+
+    Args:
+        tracker: Does the work.
+        caller: As that of a `RetryingRegistry`.
+    """
+
+    def __init__(self, tracker: CrossValidationTracker, caller: Caller) -> None:
+        self._tracker, self._caller = tracker, caller
+
+    @property
+    def run_id(self) -> str:
+        """Identifies it in the store."""
+        return self._tracker.run_id
+
+    @property
+    def conclusion(self) -> SweepConclusion | None:
+        """What it finished with; None for one that has not finished."""
+        return self._caller.call(lambda: self._tracker.conclusion)
+
+    def recorded_parts(self) -> Mapping[str, Any]:
+        """The parts that are recorded so far, by name, as JSON data."""
+        return self._caller.call(self._tracker.recorded_parts)
+
+    def record_part(self, part: str, data: Any) -> None:
+        """Record a finished part completely, or not at all."""
+        self._caller.call(lambda: self._tracker.record_part(part, data))
+
+    def finish(self, conclusion: SweepConclusion, answer: str, files: Mapping[str, str | bytes], description: str = "") -> None:
+        """Record the final metrics, summary and files, and mark it as finished."""
+        self._caller.call(lambda: self._tracker.finish(conclusion, answer, files, description))

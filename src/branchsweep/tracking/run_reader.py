@@ -15,15 +15,18 @@ from branchsweep.tracking.mlflow.lock_owner import PROGRESS, LockOwner
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.protocols import SweepConclusion, SweepRecord, TrackingLinks
 from branchsweep.tracking.run_records import (
+    CROSS_VALIDATION,
     EXPERIMENT,
     TRIAL_REMEDY,
     ListedComparison,
+    ListedCrossValidation,
     ListedRuns,
     ListedSweep,
     Points,
     RunRecord,
     RunStore,
     listed_comparison,
+    listed_cross_validation,
     listed_sweep,
     read_conclusion,
     read_sweep_record,
@@ -187,6 +190,29 @@ def list_comparisons(tracking_uri: Address | None = None) -> list[ListedComparis
     return [listed_comparison(comparison) for comparison in open_run_store(tracking_uri).roots("comparison")]
 
 
+def list_cross_validations(tracking_uri: Address | None = None) -> list[ListedCrossValidation]:
+    """All outer cross-validations of a store, the newest first.
+
+    Raises:
+        TrackingError: There is no store at this URI.
+    """
+    return [listed_cross_validation(run) for run in open_run_store(tracking_uri).roots(CROSS_VALIDATION)]
+
+
+def recorded_cross_validation(tracking_uri: Address | None, named: str) -> SweepConclusion | None:
+    """What an outer cross-validation finished with; None for one that has not finished.
+
+    Args:
+        tracking_uri: The store; see `resolve_tracking_uri`.
+        named: As the sweep of `open_recorded_sweep`.
+
+    Raises:
+        TrackingError: There is no such one, or more than one.
+    """
+    runs = open_run_store(tracking_uri).roots(CROSS_VALIDATION)
+    return read_conclusion(select_run(runs, named, resolve_tracking_uri(tracking_uri), "outer cross-validation"))
+
+
 def open_recorded_sweep(tracking_uri: Address | None, sweep: str = "") -> SweepReader:
     """A recorded sweep, to read from.
 
@@ -203,6 +229,10 @@ def open_recorded_sweep(tracking_uri: Address | None, sweep: str = "") -> SweepR
     if sweep and not _is_among(sweep, sweeps) and _is_among(sweep, store.roots("comparison")):
         message = f"got '{sweep}', which is a comparison; expected a sweep. branchsweep show {sweep} prints a comparison"
         raise TrackingError(f"{message}, and branchsweep compare -o PAGE.html writes its page")
+    if sweep and not _is_among(sweep, sweeps) and _is_among(sweep, outer := store.roots(CROSS_VALIDATION)):
+        name = select_run(outer, sweep, uri).name
+        message = f"got '{sweep}', which is an outer cross-validation; expected a sweep, such as that of its first fold"
+        raise TrackingError(f"{message} ({name}-fold-1). branchsweep show {sweep} prints the nested score")
     return SweepReader(store, select_run(sweeps, sweep, uri), uri)
 
 
@@ -248,6 +278,10 @@ def _no_such_trial(run: str, trials: Sequence[RunRecord], sweeps: Sequence[RunRe
     return f"got run '{run}', expected the run id of a trial, or {otherwise}{hint}"
 
 
-def runs_to_json(sweeps: Sequence[ListedSweep], comparisons: Sequence[ListedComparison]) -> str:
-    """The sweeps and comparisons of a store as one JSON object, with times in ISO 8601."""
-    return to_public_json(ListedRuns(sweeps, comparisons))
+def runs_to_json(
+    sweeps: Sequence[ListedSweep],
+    comparisons: Sequence[ListedComparison],
+    cross_validations: Sequence[ListedCrossValidation] = (),
+) -> str:
+    """The sweeps, comparisons and outer cross-validations of a store as one JSON object, with times in ISO 8601."""
+    return to_public_json(ListedRuns(sweeps, comparisons, cross_validations))

@@ -33,6 +33,12 @@ TRIAL_REMEDY = "Restore it in MLflow, or delete the run there: then the trial is
 EXPERIMENT = "experiment.yaml"
 """The artifact of a sweep's run that holds the experiment as it was run."""
 
+CROSS_VALIDATION = "cross_validation"
+"""The role of the run of an outer cross-validation."""
+
+ANSWER = "answer"
+"""The tag with the result of a finished outer cross-validation in a line, or the conclusions of a comparison."""
+
 Points = Sequence[tuple[int, float]]
 """Epochs (from 1) and values, in order."""
 
@@ -73,7 +79,7 @@ class RunStore(Protocol):
     """A store to read sweeps and comparisons from."""
 
     def roots(self, role: str) -> list[RunRecord]:
-        """All runs of a role, `sweep` or `comparison`, the newest first."""
+        """All runs of a role, `sweep`, `comparison` or `cross_validation`, the newest first."""
         ...
 
     def trials(self, sweep: RunRecord) -> list[RunRecord]:
@@ -162,19 +168,19 @@ def sweep_status(sweep: RunRecord) -> str:
 
 
 def comparison_status(comparison: RunRecord) -> str:
-    """The status of a comparison's run; `INTERRUPTED` where the process that ran it is known to have ended."""
+    """The status of a comparison or an outer cross-validation; `INTERRUPTED` where its process is known to have ended."""
     if comparison.status not in UNFINISHED:
         return comparison.status
     owner = LockOwner.from_tags(comparison.tags)
     return INTERRUPTED if owner is not None and owner.has_ended else "RUNNING"
 
 
-STATUS_BY_ROLE = {"sweep": sweep_status, "comparison": comparison_status}
+STATUS_BY_ROLE = {"sweep": sweep_status, "comparison": comparison_status, CROSS_VALIDATION: comparison_status}
 """What is found again by its key, and may have been interrupted; by the tag `role` of its run."""
 
 
 def was_killed(run: RunRecord, role: str) -> bool:
-    """Whether MLflow shows a sweep or comparison as running though the process that its lock names has certainly ended.
+    """Whether MLflow shows a run of this role as running though the process that its lock names has certainly ended.
 
     Where no process is named, none is known to have ended.
     """
@@ -208,16 +214,53 @@ class ListedComparison:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedCrossValidation:
+    """One outer cross-validation in a list.
+
+    Args:
+        run_id: Its run.
+        experiment_id: The experiment in MLflow.
+        name: The experiment's name.
+        started: When it was started.
+        status: `RUNNING`, `INTERRUPTED`, `FINISHED`, …; `RUNNING` too if it was killed on another machine.
+        answer: Its result in a line; empty before its end.
+        data: Where its table came from.
+    """
+
+    run_id: str
+    experiment_id: str
+    name: str
+    started: Time
+    status: str
+    answer: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListedRuns:
-    """The sweeps and comparisons of a store, as `branchsweep show --json` prints them, each the newest first."""
+    """What a store holds, the newest first, as `branchsweep show --json` prints it."""
 
     sweeps: Sequence[ListedSweep]
     comparisons: Sequence[ListedComparison]
+    cross_validations: Sequence[ListedCrossValidation] = ()
+
+
+def listed_cross_validation(run: RunRecord) -> ListedCrossValidation:
+    """Summarise the run of an outer cross-validation."""
+    return ListedCrossValidation(
+        run_id=run.run_id,
+        experiment_id=run.experiment_id,
+        name=run.name,
+        started=start_time(run),
+        status=comparison_status(run),
+        answer=serialization.from_tags(run.tags).get(ANSWER, "") if run.status == "FINISHED" else "",
+        data=run.tags.get(tag_name("data_source"), ""),
+    )
 
 
 def listed_comparison(comparison: RunRecord) -> ListedComparison:
     """Summarise the run of a comparison."""
-    answer = serialization.from_tags(comparison.tags).get("answer", "") if comparison.status == "FINISHED" else ""
+    answer = serialization.from_tags(comparison.tags).get(ANSWER, "") if comparison.status == "FINISHED" else ""
     return ListedComparison(
         run_id=comparison.run_id,
         experiment_id=comparison.experiment_id,

@@ -175,6 +175,12 @@ class LocalWorkers:
             worker.executor.shutdown(cancel_futures=True)  # ends its thread, which would fail while this process ends
         self._workers.clear()
 
+    def use_rows(self, rows: TrainingRows) -> None:
+        """Train on other rows of the same columns from now on, in all workers and those that replace them."""
+        self._rows = rows
+        for worker in self._workers:
+            _submit(worker, worker_process.use_rows, rows)  # a worker does what it is handed in this order
+
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its stops, those of lost workers again; yields (position, outcome) as they finish.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from branchsweep.data.training_rows import TrainingRows
 from branchsweep.models.exported_model import ExportedModel
 from branchsweep.training.population import PopulationOutcome
 from branchsweep.training.population_queue import PopulationQueue
@@ -23,6 +24,10 @@ class Trainer(Protocol):
     @property
     def resources(self) -> Resources:
         """How many populations train at once, and on what: lanes are packed for it."""
+        ...
+
+    def use_rows(self, rows: TrainingRows) -> None:
+        """Train on other rows of the same columns from now on; nothing is in training meanwhile. Compiled programs stay."""
         ...
 
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:

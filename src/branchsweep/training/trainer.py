@@ -61,6 +61,12 @@ class PopulationTrainer:
         """One population trains at a time."""
         return Resources(1, self.device)
 
+    def use_rows(self, rows: TrainingRows) -> None:
+        """Train on other rows of the same columns from now on."""
+        self.rows = rows
+        self._streams.clear()
+        self._ready.clear()  # the arrays may have other shapes; a program that fits them is there already
+
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its stops; yields (position, outcome) in the order of the queue."""
         while queue:

@@ -172,6 +172,11 @@ def warm_up() -> None:
     """Nothing: the initializer has done the work."""
 
 
+def use_rows(rows: TrainingRows) -> None:
+    """Train on other rows from now on."""
+    _started_trainer().use_rows(rows)
+
+
 def train_population(population: Population, keep_weights: bool) -> PopulationOutcome:
     """Train a population to its stops."""
     trainer = _started_trainer()

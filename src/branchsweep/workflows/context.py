@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from branchsweep.config.comparison import Comparison
 from branchsweep.config.experiment import Experiment
@@ -28,6 +28,11 @@ class TrainingContext:
     trainer: Trainer
     rows: TrainingRows
     progress: ProgressCallback
+
+    def on_rows(self, rows: TrainingRows) -> TrainingContext:
+        """The same trainer, which trains on these rows from now on."""
+        self.trainer.use_rows(rows)
+        return replace(self, rows=rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from branchsweep.config.codec import to_public_json
@@ -68,6 +68,8 @@ class DryRun:
         busy: The share of the search in which a worker has something to do, on average, by the same estimate.
         ahead: Rounds that are asked ahead (`search.pending_rounds`).
         busy_ahead: The same share, by how many rounds more might be asked ahead: as many as keep workers busy, if they are not.
+        outer_folds: How many such sweeps an outer cross-validation runs; 1 for a sweep. `seconds` are those of all of them, and
+            all else is of one.
     """
 
     sweep: str
@@ -83,6 +85,12 @@ class DryRun:
     busy: float
     ahead: int
     busy_ahead: Mapping[int, float]
+    outer_folds: int = 1
+
+    def repeated(self, outer_folds: int) -> DryRun:
+        """The dry run of so many sweeps like this one, with the same workers."""
+        seconds = START_SECONDS + outer_folds * (self.seconds - START_SECONDS)
+        return replace(self, outer_folds=outer_folds, seconds=round(seconds, 1))
 
     def to_json(self) -> str:
         """One JSON object."""

@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,7 @@ from branchsweep.runtime import check_can_write
 from branchsweep.search.drivers import open_driver
 from branchsweep.tracking.open import (
     open_comparison_tracking,
+    open_cross_validation_tracking,
     open_recorded_sweep,
     open_recorded_tracking,
     open_recorded_trial,
@@ -34,22 +36,37 @@ from branchsweep.tracking.open import (
     store_folder,
 )
 from branchsweep.tracking.optional_outputs import NO_FILES, OptionalOutputs
-from branchsweep.tracking.protocols import SweepArchive
+from branchsweep.tracking.protocols import OuterRun, SweepArchive, SweepRecord
 from branchsweep.trial import Result
 from branchsweep.workflows.comparison.compare import compare
 from branchsweep.workflows.comparison.protocol import comparison_rows, new_comparison_record
-from branchsweep.workflows.context import ComparisonContext, SweepContext
+from branchsweep.workflows.context import ComparisonContext, SweepContext, TrainingContext
 from branchsweep.workflows.dry_run import DryRun, make_dry_run
+from branchsweep.workflows.outer_cross_validation import (
+    OuterContext,
+    cross_validate,
+    new_cross_validation_record,
+    recorded_result,
+)
 from branchsweep.workflows.promotion.baseline_evaluation import baselines_of
 from branchsweep.workflows.promotion.pipeline import PromotionOutcome
+from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
 from branchsweep.workflows.records.recorded_params import check_recorded_params
 from branchsweep.workflows.records.replay_result import SHORT, Replay
 from branchsweep.workflows.records.sweep_record import RecordedSweep, new_sweep_record, warm_start_results
 from branchsweep.workflows.records.sweep_summary import SweepSummary
 from branchsweep.workflows.records.trial_details import find_trial
 from branchsweep.workflows.replay import TOLERANCE, replay
-from branchsweep.workflows.session import Session, load_rows, open_training, training_resources
-from branchsweep.workflows.sweep import finished_result, promote_recorded, run_sweep
+from branchsweep.workflows.reporter import SweepReporter
+from branchsweep.workflows.session import (
+    Session,
+    load_outer_rows,
+    load_rows,
+    load_table,
+    open_training,
+    training_resources,
+)
+from branchsweep.workflows.sweep import finished_result, promote_recorded, run_sweep, run_sweep_to_outcome
 
 ComparisonRenderer = Callable[[ComparisonResult, str, OptionalOutputs], Mapping[str, str | bytes]]
 """Makes the files that are kept with a comparison from its result and its YAML, and reports pictures that cannot be made."""
@@ -75,15 +92,12 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
     with open_training(training_rows(dataset, split), session, experiment) as training:
         on_message = training.progress.on_message
         reporter, device = session.reporter(on_message), training.trainer.resources.device
-        record = new_sweep_record(experiment, dataset, split, prior, device)
-        optional = OptionalOutputs(on_message, "the sweep has one when it is finished")
-        description = optional.make("the description in MLflow", lambda: reporter.running_description(experiment), "")
-        described = replace(record, description=description)
-        with open_tracking(described, session.tracking_uri, session.fresh, session.take_over, on_message) as tracking:
+        record = _described(new_sweep_record(experiment, dataset, split, prior, device), experiment, reporter, on_message)
+        with open_tracking(record, session.tracking_uri, session.fresh, session.take_over, on_message) as tracking:
             finished = finished_result(experiment, tracking.tracker.conclusion)
             if finished:
                 on_message("this sweep is complete; add --fresh to run it again")
-                if experiment.promotion and finished.finalist and not finished.registered:
+                if experiment.registers_model and finished.finalist and not finished.registered:
                     on_message(f"it registered no model; to register one: branchsweep promote {tracking.tracker.run_id[:8]}")
                 return finished
             tracking.report_progress(lambda: to_json(training.progress.status()))
@@ -91,16 +105,70 @@ def launch_sweep(experiment: Experiment, session: Session) -> SweepSummary:
             return run_sweep(sweep, open_driver(experiment, prior), baselines)
 
 
+def launch_cross_validation(experiment: Experiment, session: Session) -> CrossValidationResult:
+    """Run an outer cross-validation, or resume it; of one that is complete, the recorded result.
+
+    Raises:
+        UserError: The experiment, the table, the workers or the store cannot be used.
+    """
+    experiment = completed_by_table(experiment, session.data)
+    baselines = baselines_of(experiment)
+    _check_places(session)
+    if experiment.promotion:
+        message = "an outer cross-validation estimates scores and registers no model; to register one, run without test.folds"
+        session.interface.message(f"promotion: {message}", "warning")
+    dataset, splits = load_outer_rows(experiment, session)
+    record = new_cross_validation_record(experiment, baselines, dataset, splits)
+    tracker = open_cross_validation_tracking(record, session.tracking_uri, session.fresh, session.interface.message)
+    recorded = recorded_result(tracker.conclusion)
+    if recorded:
+        session.interface.message("this outer cross-validation is complete; add --fresh to run it again")
+        return recorded
+    with open_training(training_rows(dataset, splits[0]), session, experiment) as opened:
+        show = opened.progress.on_message
+        reporter, device = session.reporter(show), opened.trainer.resources.device
+        outer = OuterRun(experiment.name, tracker.run_id)
+
+        def run_fold(of_fold: Experiment, split: Split, training: TrainingContext) -> tuple[SweepSummary, PromotionOutcome]:
+            record = replace(new_sweep_record(of_fold, dataset, split, device=device), outer=outer)
+            described = _described(record, of_fold, reporter, show)
+            with open_tracking(described, session.tracking_uri, session.fresh, session.take_over, show) as tracking:
+                tracking.report_progress(lambda: to_json(training.progress.status()))
+                sweep = SweepContext(of_fold, dataset, split, training, tracking, reporter)
+                return run_sweep_to_outcome(sweep, open_driver(of_fold), baselines)
+
+        describe = partial(_nested_description, reporter, show)
+        return cross_validate(OuterContext(experiment, dataset, splits, opened, tracker, run_fold, describe))
+
+
+def _nested_description(reporter: SweepReporter, on_message: Callable[[str], None], result: CrossValidationResult) -> str:
+    optional = OptionalOutputs(on_message, "branchsweep show prints the same")
+    return optional.make("the description in MLflow", lambda: reporter.nested_description(result), "")
+
+
+def _described(
+    record: SweepRecord, experiment: Experiment, reporter: SweepReporter, on_message: Callable[[str], None]
+) -> SweepRecord:
+    """The record of a sweep that begins, with the description for its page in the store."""
+    optional = OptionalOutputs(on_message, "the sweep has one when it is finished")
+    description = optional.make("the description in MLflow", lambda: reporter.running_description(experiment), "")
+    return replace(record, description=description)
+
+
 def launch_dry_run(experiment: Experiment, session: Session) -> DryRun:
     """What a sweep would train, and how long it would take."""
     experiment = completed_by_table(experiment, session.data)
-    baselines = baselines_of(experiment)
-    _, split = load_rows(experiment, session)
+    baselines, outer_folds = baselines_of(experiment), 1
+    if experiment.test.is_outer_cross_validation:
+        _, splits = load_outer_rows(experiment, session)
+        experiment, split, outer_folds = experiment.for_outer_fold(1), splits[0], len(splits)
+    else:
+        _, split = load_rows(experiment, session)
     if experiment.search.trials > QUICK_TO_PLAN:
         session.interface.message(
             f"asking and packing all {experiment.search.trials:,} trials, which takes minutes; --trials N plans fewer"
         )
-    return make_dry_run(experiment, baselines, split, training_resources(session, experiment))
+    return make_dry_run(experiment, baselines, split, training_resources(session, experiment)).repeated(outer_folds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +205,9 @@ def launch_promotion(sweep: str, session: Session, request: PromotionRequest) ->
     recorded, tracking = open_recorded_tracking(session.tracking_uri, sweep, session.interface.message)
     experiment = _with_policy_of(request, _recorded_experiment(recorded))
     name = recorded.sweep.name
+    if experiment.test.folds is not None:
+        message = f"the sweep {name} is a fold of an outer cross-validation, which estimates scores and registers no model"
+        raise UserError(f"{message}: run the experiment without test.folds, and promote that sweep", where="test.folds")
     if experiment.promotion is None:
         raise UserError(f"the sweep {name} names no registered model: give a name with --model NAME", where="promotion.model")
     _check_places(session)
@@ -190,7 +261,7 @@ def launch_comparison(
     cuts = comparison.quick_cuts() if quick else ()
     comparison = comparison.quick() if quick else comparison
     comparison = comparison.with_experiments(lambda experiment: completed_by_table(experiment, session.data))
-    dataset, _ = load_rows(comparison.experiment, session)
+    dataset = _load_compared_rows(comparison, session)
     halves = split_halves(comparison.experiment, dataset, session.data_path, comparison.seed)
     session.interface.message(f"halves: {halves.origin}")
     if cuts:
@@ -211,6 +282,20 @@ def launch_comparison(
     optional.keep({name: content for name, content in files.items() if name not in needed}, tracker.log_files)
     tracker.finish(result, needed)
     return result, files
+
+
+def _load_compared_rows(comparison: Comparison, session: Session) -> Dataset:
+    """The table of a comparison, which tests on its halves, and needs no other test rows unless it tunes once.
+
+    Raises:
+        ConfigError: It tunes on the training rows of an outer cross-validation, which has no single part of such rows.
+    """
+    if not comparison.experiment.test.is_outer_cross_validation:
+        return load_rows(comparison.experiment, session)[0]
+    if comparison.tuning == "once":
+        message = "got once, which tunes on the training rows of the experiment: an outer cross-validation (test.folds) has no"
+        raise ConfigError(f"{message} single part of them; give nested, or leave test.folds out", "tuning")
+    return load_table(comparison.experiment, session)
 
 
 def _check_places(session: Session) -> None:

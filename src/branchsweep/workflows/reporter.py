@@ -12,6 +12,7 @@ from branchsweep.models.exported_model import ModelMember
 from branchsweep.tracking.protocols import PromotionDecision, TrackingLinks
 from branchsweep.trial import HeadScore
 from branchsweep.workflows.promotion.candidates import ReevaluatedTrial
+from branchsweep.workflows.records.cross_validation_result import CrossValidationResult
 from branchsweep.workflows.records.report_tables import report_tables
 from branchsweep.workflows.sweep_report import Files, SweepReport
 
@@ -58,6 +59,10 @@ class SweepReporter(Protocol):
         """
         ...
 
+    def nested_description(self, result: CrossValidationResult) -> str:
+        """Markdown for the tracker's page of a finished outer cross-validation."""
+        ...
+
     def model_card(self, model: DescribedModel) -> str:
         """Markdown that describes a model to its users; empty for none."""
         ...
@@ -84,6 +89,10 @@ class TableReporter:
         links: TrackingLinks,  # noqa: ARG002
         files: Sequence[str],  # noqa: ARG002
     ) -> str:
+        """Nothing."""
+        return ""
+
+    def nested_description(self, result: CrossValidationResult) -> str:  # noqa: ARG002  # describes nothing
         """Nothing."""
         return ""
 

@@ -5,7 +5,7 @@ The command line, the Python API and tests share it. What runs in a session is i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from branchsweep.config.sections.workers import LocalWorkersConfig, RayWorkersCo
 from branchsweep.data.dataset import Dataset, Split
 from branchsweep.data.download import DownloadOptions
 from branchsweep.data.loading import TableData, load_dataset
-from branchsweep.data.splits import split_rows
+from branchsweep.data.splits import outer_splits, split_rows
 from branchsweep.data.training_rows import TrainingRows
 from branchsweep.runtime import allow_open_files, cache_folder
 from branchsweep.training.protocols import Trainer, WorkerCallbacks
@@ -114,14 +114,53 @@ def load_rows(experiment: Experiment, session: Session) -> tuple[Dataset, Split]
     Raises:
         DataError: The table cannot be read, or does not fit the experiment.
     """
+    dataset = load_table(experiment, session)
+    split = split_rows(experiment, dataset)
+    _show_warnings(split.warnings, dataset, session)
+    rows = f"{dataset.rows:,} rows, {len(split.train):,} to train and {len(split.test):,} to test"
+    session.interface.message(f"table: {dataset.location}, {rows}")
+    return dataset, split
+
+
+def load_outer_rows(experiment: Experiment, session: Session) -> tuple[Dataset, tuple[Split, ...]]:
+    """The table of an outer cross-validation and the split of each fold; warnings about them are shown.
+
+    Raises:
+        DataError: The table cannot be read, or does not fit the experiment.
+    """
+    dataset = load_table(experiment, session)
+    splits = outer_splits(experiment, dataset)
+    _show_warnings([f"Fold {number}: {warning}" for number, warning in fold_warnings(splits)], dataset, session)
+    sizes = sorted({len(split.test) for split in splits})
+    test = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+    rows = f"{dataset.rows:,} rows, in {len(splits)} outer folds of {test} test rows"
+    session.interface.message(f"table: {dataset.location}, {rows}")
+    return dataset, splits
+
+
+def load_table(experiment: Experiment, session: Session) -> Dataset:
+    """The table of an experiment; warnings about it are shown.
+
+    Raises:
+        DataError: The table cannot be read, or does not fit the experiment.
+    """
     show = session.interface.message
     with session.interface.download() as progress:
         dataset = load_dataset(experiment, session.data, session.require_real, show, DownloadOptions(progress=progress))
-    split = split_rows(experiment, dataset)
-    for warning in (*dataset.warnings, *split.warnings):
-        show(f"warning: {warning}", "alarm" if dataset.is_synthetic else "warning")
-    show(f"table: {dataset.location}, {dataset.rows:,} rows, {len(split.train):,} to train and {len(split.test):,} to test")
-    return dataset, split
+    _show_warnings(dataset.warnings, dataset, session)
+    return dataset
+
+
+def _show_warnings(warnings: Sequence[str], dataset: Dataset, session: Session) -> None:
+    for warning in warnings:
+        session.interface.message(f"warning: {warning}", "alarm" if dataset.is_synthetic else "warning")
+
+
+def fold_warnings(splits: Sequence[Split]) -> list[tuple[int, str]]:
+    """The warnings about the first split that has any, with its number: those about the others differ in their counts alone."""
+    return next(
+        ([(number, warning) for warning in split.warnings] for number, split in enumerate(splits, 1) if split.warnings), []
+    )
 
 
 @contextmanager

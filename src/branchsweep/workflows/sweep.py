@@ -54,6 +54,13 @@ def run_sweep(sweep: SweepContext, driver: Driver, baselines: Sequence[Baseline]
         driver: Asks trials.
         baselines: What the best trial is compared with.
     """
+    return run_sweep_to_outcome(sweep, driver, baselines)[0]
+
+
+def run_sweep_to_outcome(
+    sweep: SweepContext, driver: Driver, baselines: Sequence[Baseline] = ()
+) -> tuple[SweepSummary, PromotionOutcome]:
+    """As `run_sweep`; the summary, and the end of the sweep with the predictions of its model on the test rows."""
     start = time.perf_counter()
     experiment, tracker = sweep.experiment, sweep.tracking.tracker
     current_champion(experiment, sweep.dataset, sweep.tracking.registry)  # one that predicts something else is an error now
@@ -64,7 +71,7 @@ def run_sweep(sweep: SweepContext, driver: Driver, baselines: Sequence[Baseline]
     unfinished = _summarise(sweep, search, outcome)
     result = replace(unfinished, seconds=time.perf_counter() - start)
     _finish(sweep, result, search.results, outcome)
-    return result
+    return result, outcome
 
 
 def _summarise(sweep: SweepContext, search: SearchResult, outcome: PromotionOutcome) -> SweepSummary:

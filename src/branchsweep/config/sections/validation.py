@@ -2,20 +2,73 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+import math
+from collections.abc import Iterator
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from branchsweep.config.config_model import ConfigModel, NetworksPerFold, Seed
+from branchsweep.config.config_model import ConfigModel, KeyMistake, NetworksPerFold, Seed
+
+TEST_FRACTION = 0.2
+"""The share of the test rows, where nothing else is said."""
 
 
 class TestRows(ConfigModel):
-    """The rows that the search never sees: scikit-learn's train_test_split with this fraction and seed."""
+    """The rows that the search never sees: scikit-learn's train_test_split with this fraction and seed, or outer folds."""
 
     __test__: ClassVar[bool] = False  # pytest would collect a class called Test…
 
-    fraction: float = Field(0.2, gt=0, lt=1, description="Share of all rows.")
+    fraction: float = Field(TEST_FRACTION, gt=0, lt=1, description="Share of all rows.")
     seed: Seed = Field(1, description="random_state of the split.")
+    folds: int | None = Field(
+        None,
+        ge=2,
+        le=100,
+        description="Outer cross-validation: the rows are divided into so many parts by scikit-learn's KFold(shuffle=True); "
+        "each is once the test rows of a sweep of its own. Absent: one sweep, with one part of the rows to test.",
+    )
+    fold: int | None = Field(
+        None,
+        ge=1,
+        le=100,
+        description="With folds: run the sweep of this one alone, counted from 1. Absent: all of them, for the nested score.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self._raise_mistakes(self._mistakes())
+        return self
+
+    def _mistakes(self) -> Iterator[KeyMistake]:
+        if self.folds is None:
+            if self.fold is not None:
+                yield ("fold",), "needs folds beside it, the number of parts that the rows are divided into"
+            return
+        if self.fold is not None and self.fold > self.folds:
+            yield ("fold",), f"got {self.fold}, expected a number from 1 to {self.folds} (folds)"
+        if self.fraction != TEST_FRACTION:
+            yield (
+                ("fraction",),
+                f"got {self.fraction:g} beside folds, which give the share of the test rows; leave one of them out",
+            )
+
+    @property
+    def is_outer_cross_validation(self) -> bool:
+        """Whether every row is a test row of one of several sweeps."""
+        return self.folds is not None and self.fold is None
+
+    @property
+    def setting(self) -> str:
+        """What says how many rows are test rows, for messages."""
+        return f"test.folds {self.folds}" if self.folds else f"test.fraction {self.fraction:g}"
+
+    def smallest_parts(self, rows: int) -> tuple[int, int]:
+        """The fewest test rows and the fewest training rows of so many rows (or groups)."""
+        if self.folds is None:
+            test = math.ceil(self.fraction * rows)
+            return test, rows - test
+        return rows // self.folds, rows - math.ceil(rows / self.folds)
 
 
 class KFold(ConfigModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -54,17 +53,17 @@ class Group(RandomSplitter):
     def check(self, experiment: Experiment, rows: int, where: str, reason: str = "") -> None:
         """As of `Splitter`."""
         RandomSplitter.check(self, experiment, rows, where, reason)
-        fraction, validation, groups = experiment.test.fraction, experiment.validation, self.count
-        train = groups - math.ceil(fraction * groups)
+        validation, groups = experiment.validation, self.count
+        test, train = experiment.test.smallest_parts(groups)
         folds = validation.folds if isinstance(validation, KFold) else 2
-        if train < max(folds, 2):
+        if test < 1 or train < max(folds, 2):
             has = (
                 f"column '{self.column}' (split.group) has {count_noun(groups, 'group')}"
                 if self.column
                 else f"{groups} different rows"
             )
             raise DataError(
-                f"{has}: with test.fraction {fraction:g} {groups - max(train, 0)} of them go to the test rows and"
+                f"{has}: with {experiment.test.setting} {groups - max(train, 0)} of them go to the test rows and"
                 f" {max(train, 0)} to the training rows, which need at least {max(folds, 2)} for {folds} folds; choose fewer"
                 f" folds or a smaller fraction, or group by another column",
                 where,

@@ -23,8 +23,7 @@ def check_sizes(experiment: Experiment, rows: int, where: str, reason: str = "")
     Raises:
         DataError: A part has too few.
     """
-    test = math.ceil(experiment.test.fraction * rows)
-    train = rows - test
+    test, train = experiment.test.smallest_parts(rows)
     validation = experiment.validation
     if isinstance(validation, HoldOut):
         held_out = math.ceil(validation.fraction * train)
@@ -33,7 +32,7 @@ def check_sizes(experiment: Experiment, rows: int, where: str, reason: str = "")
         held_out = train // validation.folds
         fold_train, method = train - math.ceil(train / validation.folds), f"validation.folds {validation.folds}"
     if min(test, held_out, fold_train) < FEWEST_ROWS:
-        settings = f"test.fraction {experiment.test.fraction:g} and {method}"
+        settings = f"{experiment.test.setting} and {method}"
         parts = f"{test} test, {max(held_out, 0)} validation and {max(fold_train, 0)} training rows"
         raise DataError(
             f"{count_noun(rows, 'row')} {'is' if rows == 1 else 'are'} too few: {settings} make {parts}, and each part needs"

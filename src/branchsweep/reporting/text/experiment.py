@@ -31,7 +31,9 @@ def render_dry_run(plan: DryRun) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     rungs = ", ".join(f"{count} after epoch {epoch}" for epoch, count in plan.rungs.items())
     on_gpu = plan.device != str(CPU)
+    outer = plan.outer_folds > 1
     for name, value in (
+        *([("outer folds", f"{plan.outer_folds}, a sweep for each, such as this one")] if outer else []),
         ("trials", f"{plan.trials}"),
         ("pruning", f"trials that continue per round: {rungs}" if rungs else "none"),
         ("lanes", f"{plan.lanes} (one network per trial, fold and seed)"),
@@ -39,7 +41,12 @@ def render_dry_run(plan: DryRun) -> RenderableType:
         ("programs", f"{plan.programs}"),
         ("workers", f"{plan.workers}" + f" on {plan.device}" * on_gpu + f", busy {plan.busy:.0%} of the time"),
         *((f"  with search.pending_rounds {ahead}", f"busy {busy:.0%} of the time") for ahead, busy in plan.busy_ahead.items()),
-        ("estimated", f"{plan.seconds:,.0f} s" + " on CPUs; the speed of GPUs is unknown" * on_gpu),
+        (
+            "estimated",
+            f"{plan.seconds:,.0f} s"
+            + f" for all {plan.outer_folds} sweeps" * outer
+            + " on CPUs; the speed of GPUs is unknown" * on_gpu,
+        ),
     ):
         facts.add_row(f"  {name}", value)
     columns = (
@@ -69,8 +76,9 @@ def render_dry_run(plan: DryRun) -> RenderableType:
     return Group(Text(f"{plan.sweep} would train", style="bold"), facts, Text(), programs)
 
 
-def render_data_summary(dataset: Dataset, split: Split, units: Mapping[str, str]) -> RenderableType:
-    """Render the table of an experiment: its source, its columns, its split."""
+def render_data_summary(dataset: Dataset, splits: Sequence[Split], units: Mapping[str, str]) -> RenderableType:
+    """Render the table of an experiment: its source, its columns, and its split, or those of an outer cross-validation."""
+    split, outer = splits[0], len(splits) > 1
     columns = [(name, "input", "", dataset.x[:, index]) for index, name in enumerate(dataset.inputs)]
     columns += [(name, "head", units[name], dataset.y[:, index]) for index, name in enumerate(dataset.heads)]
     statistics = [
@@ -96,6 +104,7 @@ def render_data_summary(dataset: Dataset, split: Split, units: Mapping[str, str]
         ("source", escape_controls(f"{dataset.source}: {dataset.location}")),
         ("rows", f"{dataset.rows:,}"),
         ("digest", dataset.digest),
+        *([("outer folds", f"{len(splits)}, each once the test rows; of the first:")] if outer else []),
         ("split", f"{len(split.train):,} rows to train, {len(split.test):,} to test"),
         ("folds", folds),
         ("divided", escape_controls(dataset.splitter.description)),

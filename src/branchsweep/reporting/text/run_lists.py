@@ -15,12 +15,21 @@ from branchsweep.reporting.text.layout import format_time
 from branchsweep.reporting.text.responsive_table import ResponsiveTable, TableColumn, TableRow
 
 if TYPE_CHECKING:
-    from branchsweep.tracking.run_records import ListedComparison, ListedSweep
+    from branchsweep.tracking.run_records import ListedComparison, ListedCrossValidation, ListedSweep
 
 
-def render_run_lists(sweeps: Sequence[ListedSweep], comparisons: Sequence[ListedComparison]) -> RenderableType:
-    """Render the sweeps and the comparisons of a store, in the given order."""
-    return Group(_sweeps(sweeps), Text(), _comparisons(comparisons)) if comparisons else _sweeps(sweeps)
+def render_run_lists(
+    sweeps: Sequence[ListedSweep],
+    comparisons: Sequence[ListedComparison],
+    cross_validations: Sequence[ListedCrossValidation] = (),
+) -> RenderableType:
+    """Render the sweeps, the comparisons and the outer cross-validations of a store, in the given order."""
+    parts: list[RenderableType] = [_sweeps(sweeps)]
+    if comparisons:
+        parts += [Text(), _with_answers("comparison", comparisons)]
+    if cross_validations:
+        parts += [Text(), _with_answers("outer cross-validation", cross_validations)]
+    return Group(*parts)
 
 
 def _sweeps(sweeps: Sequence[ListedSweep]) -> RenderableType:
@@ -46,18 +55,20 @@ def _sweeps(sweeps: Sequence[ListedSweep]) -> RenderableType:
     return Group(table, Text(), *problems) if problems else table
 
 
-def _comparisons(comparisons: Sequence[ListedComparison]) -> RenderableType:
+def _with_answers(what: str, runs: Sequence[ListedComparison] | Sequence[ListedCrossValidation]) -> RenderableType:
+    """Runs whose result is a sentence."""
     columns = (
         TableColumn("run", priority=2),
-        TableColumn("comparison"),
+        TableColumn(what),
         TableColumn("started", priority=1),
         TableColumn("status"),
         TableColumn("answer", is_text=True),
     )
     rows = []
-    for comparison in comparisons:
-        name, answer = _with_source(comparison.name, comparison.data), " ".join(comparison.answer[:1])
-        rows.append(TableRow((comparison.run_id[:8], name, format_time(comparison.started), comparison.status.lower(), answer)))
+    for run in runs:
+        answer = run.answer if isinstance(run.answer, str) else " ".join(run.answer[:1])
+        name = _with_source(run.name, run.data)
+        rows.append(TableRow((run.run_id[:8], name, format_time(run.started), run.status.lower(), answer)))
     return ResponsiveTable(columns, rows)
 
 

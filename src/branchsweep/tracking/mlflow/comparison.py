@@ -7,26 +7,25 @@ Its contestants are written when it finishes, all anew: those of an earlier end,
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from branchsweep.config.addresses import Address
-from branchsweep.errors import FilesRefusedError, TrackingError, UnreadableRecordError
+from branchsweep.errors import FilesRefusedError, UnreadableRecordError
 from branchsweep.metrics.comparison_conclusions import headline
 from branchsweep.metrics.comparison_result import ComparisonResult, ContestantResult
 from branchsweep.runtime import temporary_folder
 from branchsweep.tracking.comparison_protocols import ComparisonRecord
 from branchsweep.tracking.mlflow import contestant_serialization, serialization
 from branchsweep.tracking.mlflow.error_translation import translate_errors
-from branchsweep.tracking.mlflow.lock_owner import OWNER, LockOwner
+from branchsweep.tracking.mlflow.lock_owner import OWNER
+from branchsweep.tracking.mlflow.parts_tracker import PartsTracker, owner_tags
 from branchsweep.tracking.mlflow.run_lock import mark_as_running_again
-from branchsweep.tracking.mlflow.run_tracker import RunTracker, open_experiment
+from branchsweep.tracking.mlflow.run_tracker import open_experiment
 from branchsweep.tracking.mlflow.serialization import tag_name
 from branchsweep.tracking.mlflow.store import (
     log_batches,
@@ -41,17 +40,14 @@ from branchsweep.tracking.optional_outputs import SILENT, OptionalOutputs
 from branchsweep.tracking.run_records import SWEEP_REMEDY
 from branchsweep.tracking.ui_pages import charts_page, file_page, view_page
 
-YAML, PARTS, FINDINGS = "comparison.yaml", "parts", "findings.json"
-"""The artifacts of a comparison: its YAML, its finished parts, and its result."""
+YAML, FINDINGS = "comparison.yaml", "findings.json"
+"""The artifacts of a comparison: its YAML and its result, beside its finished parts."""
 
 REPORT = "report.html"
 """The page among the files that a comparison finishes with."""
 
-END_MARK = "\n"
-"""The end of a part's file, and nowhere else in it: a file without it was not written completely."""
 
-
-class MlflowComparisonTracker(RunTracker):
+class MlflowComparisonTracker(PartsTracker):
     """A `ComparisonTracker` in MLflow. Made by `open` (to write) and `open_comparison` (to read).
 
     Args:
@@ -60,6 +56,8 @@ class MlflowComparisonTracker(RunTracker):
         comparison: What is written down about it.
         is_running: Whether the run has the status of a comparison that is run by this process.
     """
+
+    what = "comparison"
 
     def __init__(self, client: MlflowClient, parent: Run, comparison: ComparisonRecord, is_running: bool) -> None:
         super().__init__(client, parent, comparison)
@@ -90,10 +88,10 @@ class MlflowComparisonTracker(RunTracker):
                 tracker = cls(client, recorded, record, is_running=False)
                 tracker._optional = optional
                 if recorded.info.status != "FINISHED":
-                    log_batches(client, recorded.info.run_id, tags=_owner_tags())
+                    log_batches(client, recorded.info.run_id, tags=owner_tags())
                     mark_as_running_again(client, recorded)
                 return tracker
-            parent = client.create_run(experiment, tags={**_parent_tags(record), **_owner_tags()}, run_name=record.name)
+            parent = client.create_run(experiment, tags={**_parent_tags(record), **owner_tags()}, run_name=record.name)
             tracker = cls(client, parent, record, is_running=True)
             tracker._optional = optional
             tracker._log_setup()
@@ -122,33 +120,6 @@ class MlflowComparisonTracker(RunTracker):
                 f"{FINDINGS} of comparison {self.run_id[:8]} cannot be read ({error!r}): was it edited? Run it again (--fresh)"
             )
             raise UnreadableRecordError(message) from error
-
-    def recorded_parts(self) -> dict[str, Any]:
-        """The parts that are recorded so far, by name.
-
-        Raises:
-            TrackingError: The store did not answer, or a part cannot be read.
-        """
-        with translate_errors(self.tracking_uri, "reading the comparison"), self._downloaded(PARTS) as folder:
-            texts = {path.relative_to(folder): path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.json"))}
-        complete = {path.with_suffix("").as_posix(): text for path, text in texts.items() if text.endswith(END_MARK)}
-        try:
-            return {part: json.loads(text) for part, text in complete.items()}
-        except ValueError as error:
-            message = f"a part of comparison {self.run_id[:8]} cannot be read ({error}): was it edited by hand?"
-            raise TrackingError(message) from error
-
-    def record_part(self, part: str, data: Any) -> None:
-        """Record a finished part as `parts/<part>.json`; it replaces an earlier one. A finished comparison is open again.
-
-        Raises:
-            TrackingError: The store refused it.
-            ValueError: JSON cannot express the data: NaN, for example.
-        """
-        text = json.dumps(data, allow_nan=False, ensure_ascii=False)
-        with translate_errors(self.tracking_uri, f"recording {part}"):
-            self._reopen()
-            self._client.log_text(self.run_id, text + END_MARK, f"{PARTS}/{part}.json")
 
     def log_files(self, files: Mapping[str, str | bytes]) -> None:
         """Keep files as artifacts of the comparison's run.
@@ -212,18 +183,10 @@ class MlflowComparisonTracker(RunTracker):
         """Mark a resumed comparison as running, and write down how it is run now."""
         if self._is_running:
             return
-        self._mark_as_running({**_parent_tags(self._comparison), **_owner_tags()})
+        self._mark_as_running({**_parent_tags(self._comparison), **owner_tags()})
         self._log_setup()
         self._parent = self._client.get_run(self.run_id)
         self._is_running = True
-
-    @contextmanager
-    def _downloaded(self, name: str) -> Iterator[Path]:
-        """A local folder with the artifacts below this name, empty if there are none, for as long as the context is open."""
-        with temporary_folder() as folder:
-            if any(artifact.path == name for artifact in self._client.list_artifacts(self.run_id)):
-                self._client.download_artifacts(self.run_id, name, str(folder))
-            yield folder / name
 
 
 def open_comparison(tracking_uri: Address | None, comparison: str = "") -> MlflowComparisonTracker:
@@ -255,11 +218,6 @@ def _record(client: MlflowClient, parent: Run) -> ComparisonRecord:
 
 def _parent_tags(record: ComparisonRecord) -> dict[str, str]:
     return serialization.start_tags(record, "comparison", halves_digest=record.halves_digest)
-
-
-def _owner_tags() -> dict[str, str]:
-    """The tag that names this process, by which others see whether the comparison was interrupted."""
-    return {tag_name(OWNER): LockOwner.this_process().tags[tag_name(OWNER)]}
 
 
 def _text(client: MlflowClient, run_id: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The description of an experiment in MLflow: its newest sweep and its newest comparison, with links to their views.
+"""The description of an experiment in MLflow: its newest sweep, comparison and outer cross-validation, with links to them.
 
 A plain `mlflow ui` opens an experiment on a page that lists no run. MLflow shows the first line of the description on top of
 each of an experiment's pages, so the links to what is newest stand there.
@@ -13,12 +13,13 @@ from mlflow.entities import Run
 
 from branchsweep.tracking.mlflow.serialization import DESCRIPTION, tag_name
 from branchsweep.tracking.mlflow.store import tag_filter
+from branchsweep.tracking.run_records import CROSS_VALIDATION
 from branchsweep.tracking.ui_pages import charts_page, run_page, view_page
 
 MARK = "*branchsweep renews this text with every sweep and comparison. To write your own, delete this line.*"
 """The last line of a description that is renewed."""
 
-CHILDREN = {"sweep": "trials", "comparison": "contestants"}
+CHILDREN = {"sweep": "trials", "comparison": "contestants", CROSS_VALIDATION: "folds"}
 """What the runs below a run of each role are."""
 
 
@@ -55,7 +56,7 @@ def description(experiment_id: str, newest: dict[str, Run]) -> str:
 def _line(experiment_id: str, role: str, run: Run) -> str:
     """The title of a run and the links to its pages."""
     run_id, status = run.info.run_id, run.info.status
-    links = [(f"the {role}", run_page(experiment_id, run_id))]
+    links = [(f"the {role.replace('_', '-')}", run_page(experiment_id, run_id))]
     if view := run.data.tags.get(tag_name("view")):
         pages = (
             (f"its {CHILDREN[role]}, best first", view_page(experiment_id, view)),

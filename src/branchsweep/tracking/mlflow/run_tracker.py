@@ -133,7 +133,7 @@ def open_experiment(
     The experiment is created if it does not exist; while the context is open, MLflow's errors are translated.
 
     Args:
-        role: `sweep` or `comparison`.
+        role: `sweep`, `comparison` or `cross_validation`.
         record: Gives the experiment's name, and the key by which the run is found.
         tracking_uri: The store; see `resolve_tracking_uri`. A sqlite file that does not exist is created.
         fresh: Resume no run.
@@ -143,6 +143,7 @@ def open_experiment(
     """
     uri = resolve_tracking_uri(tracking_uri)
     client = connect(uri, create=True)
+    name = record.store_name if isinstance(record, SweepRecord) else record.name
     with translate_errors(uri, f"opening the {role}"):
-        experiment = experiment_id(client, record.name, artifact_location(uri, record.name))
+        experiment = experiment_id(client, name, artifact_location(uri, name))
         yield client, experiment, None if fresh else newest_run(client, experiment, role, record.key)

@@ -312,7 +312,8 @@ def _progress(recorded: RecordedTrials) -> list[MetricPoint]:
 
 
 def _parent_tags(record: SweepRecord) -> dict[str, str]:
-    return serialization.start_tags(
+    nested = {"mlflow.parentRunId": record.outer.run_id} if record.outer else {}
+    return nested | serialization.start_tags(
         record,
         "sweep",
         objective=record.objective.model_dump_json(exclude_defaults=True),

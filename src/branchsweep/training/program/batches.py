@@ -56,6 +56,7 @@ class Stream:
         validation: Positions of the rows to validate on.
         target_encoder: Encodes the targets of all heads.
         table: `(n, F + H)` all training rows, encoded; `(n, F + 2 H)` with the weights of the targets where they have some.
+            Below them rows that nothing reads, up to `TrainingRows.room`.
         null_deviance: `(H,)` the deviance of the best constant on the encoded validation targets; 1 without any rows.
     """
 
@@ -202,13 +203,14 @@ def make_stream(rows: TrainingRows, heads: Sequence[Head], key: StreamKey) -> St
         weights = rows.actual.masks
         targets = _without_gaps(targets, train)
         columns = [columns[0], targets, weights]
+    table = np.concatenate(columns, axis=1).astype(np.float32)
     return Stream(
         fold=fold,
         seed=seed,
         train=train,
         validation=validation,
         target_encoder=target_encoder,
-        table=np.concatenate(columns, axis=1).astype(np.float32),
+        table=np.pad(table, ((0, max(0, rows.room - len(table))), (0, 0))),
         null_deviance=null_deviances(heads, targets[validation], None if weights is None else weights[validation]),
     )
 

@@ -75,6 +75,10 @@ class WorkerActor:
         node = ray.get_runtime_context().get_node_id()
         return ActorFacts(node, socket.gethostname(), library_versions(), self._trainer.device, damaged)
 
+    def use_rows(self, rows: TrainingRows) -> None:
+        """Train on other rows from now on."""
+        self._trainer.use_rows(rows)
+
     def train(self, ticket: int, population: Population, keep_weights: bool) -> PopulationOutcome:
         """Train a population to its stops; `ticket` identifies this call in `trained`."""
         require_kinds(population)

@@ -107,6 +107,12 @@ class RayWorkers:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._disconnect()
 
+    def use_rows(self, rows: TrainingRows) -> None:
+        """Train on other rows of the same columns from now on, in all workers and those that start later."""
+        self._rows, self._rows_reference = rows, ray.put(rows)
+        for worker in self._workers:
+            worker.actor.use_rows.remote(self._rows_reference)  # an actor does what it is asked in this order
+
     def train(self, queue: PopulationQueue, keep_weights: bool = False) -> Iterator[tuple[int, PopulationOutcome]]:
         """Train every population to its end, those of lost workers again; yields (position, outcome) as they finish."""
         lost: dict[int, Losses] = {}

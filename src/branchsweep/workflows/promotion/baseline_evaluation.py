@@ -114,22 +114,17 @@ def _estimator_result(name: str, sweep: SweepContext) -> BaselineResult:
     by_head, value, value_se = scores.average_scores(by_fold)
     validated = Score(Status.COMPLETE, value=value, value_se=value_se, heads=by_head)
     test = measure(rows.x, rows.actual, dataset.x[split.test], dataset.actual.rows(split.test))
-    return BaselineResult(
-        name=name.replace("_", " "),
-        scores=validated.means,
-        test_scores={head: measured.score for head, measured in test.items()},
-    )
+    return BaselineResult.of(name.replace("_", " "), validated.means, test)
 
 
 def _network_result(confirmed: ReevaluatedTrial, sweep: SweepContext) -> BaselineResult:
     experiment, score = confirmed.candidate.experiment, confirmed.score
     requests = [RefitRequest.of_confirmed(confirmed)] if score.is_complete else []
     members = [member for own in refit(requests, experiment, sweep.training).members for member in own]
-    test: dict[str, float] = {}
+    test: Mapping[str, HeadScore] = {}
     if members:
         with temporary_model_folder() as folder:
             x = sweep.dataset.x[sweep.split.test]
             predictions = export_and_predict(ExportedModel.of(experiment, members), x, sweep.training.trainer, folder)
-        by_head = scores.head_scores(sweep.dataset.actual.rows(sweep.split.test), predictions, kinds_by_head(experiment))
-        test = {head: measured.score for head, measured in by_head.items()}
-    return BaselineResult(name=confirmed.candidate.name, scores=means_with_medians(score), test_scores=test)
+        test = scores.head_scores(sweep.dataset.actual.rows(sweep.split.test), predictions, kinds_by_head(experiment))
+    return BaselineResult.of(confirmed.candidate.name, means_with_medians(score), test)

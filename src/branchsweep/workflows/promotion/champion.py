@@ -37,7 +37,7 @@ def current_champion(experiment: Experiment, dataset: Dataset, registry: Registr
 
     Its recipe is trained again on the folds of this sweep, so it does not matter that it was scored on other rows.
     """
-    if experiment.promotion is None:
+    if not experiment.registers_model:
         return None
     champion = registry.champion(model_name(experiment, dataset))
     if champion is None:

@@ -119,7 +119,7 @@ class PromotionPipeline:
             test_scores = {head: measured.score for head, measured in test.items()}
             registered: PromotionResult | None = None
             decided: PromotionDecision | None = None
-            if sweep.experiment.promotion:
+            if sweep.experiment.registers_model:
                 sweep.training.progress.on_stage("registering the model")
                 decision = self._decide(finalist, predictions, champion, rival)
                 decision = self._require_sound(decision, FirstVersion(finalist, test_scores, compared), rival)

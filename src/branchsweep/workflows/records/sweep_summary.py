@@ -13,7 +13,7 @@ from branchsweep.errors import UnreadableRecordError
 from branchsweep.metrics.names import STANDARD_ERROR, score_metrics_of, with_current_fields
 from branchsweep.metrics.selection_bias import SelectionBias, selection_bias
 from branchsweep.tracking.protocols import PromotionCause
-from branchsweep.trial import MeanScores, Params, ParamValue
+from branchsweep.trial import HeadScore, MeanScores, Params, ParamValue
 from branchsweep.workflows.records.sweep_summary_json import (
     BaselineJson,
     ConfirmedTrialJson,
@@ -53,11 +53,19 @@ class BaselineResult:
         name: For people.
         scores: Its scores on the folds of the confirmation.
         test_scores: Score on the test rows by head; empty where it was not evaluated on them.
+        test_metrics: All metrics on the test rows, by head and name; empty in the record of a version that did not keep them.
     """
 
     name: str
     scores: MeanScores
     test_scores: Mapping[str, float]
+    test_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, scores: MeanScores, test: Mapping[str, HeadScore]) -> BaselineResult:
+        """The result of a baseline with these scores on the test rows, by head."""
+        test_scores = {head: measured.score for head, measured in test.items()}
+        return cls(name, scores, test_scores, {head: measured.metrics for head, measured in test.items()})
 
 
 @dataclass(frozen=True, slots=True)
