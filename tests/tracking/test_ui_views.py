@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from branchsweep.tracking.mlflow import ui_views
-from branchsweep.tracking.mlflow.ui_views import ContestantsView, SavedView, TrialsView
+from branchsweep.tracking.mlflow.ui_views import ContestantsView, SavedView, TrialsView, fitted_widths
 from mlflow_views import decode_state
 
 DIMENSIONS = ["trunk.depth", "learning_rate"]
@@ -18,9 +18,38 @@ def test_columns_are_the_mean_then_hyperparameters_then_scores_by_head() -> None
     columns = ["metrics.`r2/mean`", "params.`trunk.depth`", "params.`learning_rate`", "metrics.`r2/PE`", "metrics.`r2/V`"]
     assert state["selectedColumns"] == columns
     assert state["columnOrder"] == ["attributes.`Run Name`", *columns, "runDateAndNestInfo"]
-    assert 200 < state["columnWidths"]["attributes.`Run Name`"] < ui_views.WIDEST_NAME
+    assert 120 < state["columnWidths"]["attributes.`Run Name`"] < ui_views.WIDEST_NAME
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`r2/mean`", False)
     assert state["searchFilter"] == "tags.x = 'y'"
+
+
+SHIPPED = [
+    "trunk.depth", "trunk.width", "PE.depth", "V.depth", "branch.width", "PE.loss_weight", "V.loss_weight", "learning_rate",
+    "weight_decay", "activation", "input_scaling",
+]  # fmt: skip
+LOGARITHMIC = ["PE.loss_weight", "V.loss_weight", "learning_rate", "weight_decay"]
+
+
+def test_all_hyperparameters_of_the_shipped_space_are_on_a_page_of_1400_pixels() -> None:
+    state = TrialsView(dict.fromkeys(["PE", "V"], "r2"), SHIPPED, LOGARITHMIC).table("")
+    *shown, by_pe, by_v = state["selectedColumns"]
+    assert (by_pe, by_v) == ("metrics.`r2/PE`", "metrics.`r2/V`")
+    widths = state["columnWidths"]
+    before = ["attributes.`Run Name`", "runDateAndNestInfo", *shown]
+    assert sum(widths[column] for column in before) <= ui_views.TABLE_WIDTH
+
+
+def test_titles_of_narrow_columns_remain_distinct() -> None:
+    widths = fitted_widths(SHIPPED, LOGARITHMIC, 0)
+    shown = [name[: (width - ui_views.MARGIN) // ui_views.LETTER] for name, width in widths.items()]
+    assert list(widths) == SHIPPED and len(set(shown)) == len(SHIPPED)
+    assert min(widths[name] for name in LOGARITHMIC) > max(width for name, width in widths.items() if name not in LOGARITHMIC)
+
+
+def test_columns_with_room_are_as_wide_as_their_titles_and_numbers() -> None:
+    widest = ui_views.MARGIN + ui_views.LETTER * ui_views.LONG_NUMBER
+    assert fitted_widths(["a", "b"], ["b"], 1000) == {"a": widest, "b": widest}
+    assert fitted_widths([], [], 100) == {}
 
 
 def test_charts_are_parallel_coordinates_and_a_scatter_plot_for_each_pair_of_heads() -> None:

@@ -16,7 +16,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import combinations, islice, takewhile
 from typing import Any
 
 from branchsweep.config.metric_names import MEAN
@@ -36,14 +36,26 @@ MOST_AXES = 10
 MOST_PAIRS = 6
 """Most scatter plots of one head against another."""
 
-WIDEST_NAME = 420
-"""Most pixels for the names of runs in the table."""
+TABLE_WIDTH = 1070
+"""Pixels of the columns of a table of runs that are on the screen where MLflow's page is 1,400 pixels wide."""
+
+WIDEST_NAME = 240
+"""Most pixels for the names of runs in the table, so that hyperparameters have room beside them."""
 
 CREATED = "runDateAndNestInfo"
 """MLflow's column with the status and the age of a run, which cannot be hidden."""
 
-STATUS_WIDTH = 64
-"""Pixels of that column: its symbol of the status, and the beginning of the age."""
+STATUS_WIDTH = 40
+"""Pixels of that column: the symbol of the status, without the age."""
+
+MEAN_WIDTH = 80
+"""Pixels of the column by which the runs are ordered."""
+
+MARGIN, LETTER = 20, 7
+"""Pixels around the text of a column, and of one of its letters."""
+
+LONG_NUMBER, TITLE, SHORT_NUMBER = 9, 8, 5
+"""Letters of a number on a logarithmic scale with two digits that are not 0, of a title's beginning, of another number."""
 
 RUNS, PAIRS, COSTS = "branchsweep-runs", "branchsweep-pairs", "branchsweep-costs"
 """Sections of charts."""
@@ -91,7 +103,8 @@ class SavedView:
 class TrialsView:
     """What a view shows of the trials of a sweep: the best mean first, then the hyperparameters, then the scores by head.
 
-    The scores by head come last because the names of the trials have them, and the hyperparameters are to be on the screen.
+    The scores by head come last because the names of the trials have them, and the hyperparameters are to be on the screen:
+    their columns are as narrow as that takes.
 
     Args:
         score_metrics: The name of the metric that is the score, by head, in order.
@@ -112,7 +125,12 @@ class TrialsView:
         *by_head, mean = _scores_of(self.score_metrics)
         params = [_column("params", name) for name in self.dimensions]
         columns = [_column("metrics", mean), *params, *(_column("metrics", name) for name in by_head)]
-        return _state(query, mean, columns, _name_width("000", [*self.score_metrics], "PRUNED")) | {
+        name_width = _name_width("000", [*self.score_metrics])
+        state = _state(query, mean, columns, name_width)
+        widths = fitted_widths(self.dimensions, self.log_dimensions, TABLE_WIDTH - name_width - STATUS_WIDTH - MEAN_WIDTH)
+        fitted = {_column("params", name): width for name, width in widths.items()}
+        return state | {
+            "columnWidths": {**state["columnWidths"], columns[0]: MEAN_WIDTH, **fitted},
             "compareRunCharts": [self._parallel(), *_pairs(self.score_metrics)],
             "compareRunSections": [
                 _section(RUNS, "Trials", columns=1, cardHeight=420),
@@ -193,6 +211,36 @@ def _state(query: str, order: str, columns: Sequence[str], name_width: int) -> d
     }
 
 
+def fitted_widths(names: Sequence[str], log_dimensions: Sequence[str], room: int) -> dict[str, int]:
+    """Pixels of the columns of these hyperparameters, as equal as their texts allow.
+
+    None is narrower than its numbers, and than what of its title distinguishes it from the others; none is wider than its
+    title, and a long number.
+
+    Args:
+        names: The hyperparameters.
+        log_dimensions: Those of a logarithmic scale, whose numbers have many letters.
+        room: Pixels for all of them together, which are exceeded where they do not suffice.
+    """
+    letters, most = {}, {}
+    for name in names:
+        shared = max((_shared_beginning(name, other) for other in names if other != name), default=0)
+        letters[name] = max(min(shared + 1, TITLE), LONG_NUMBER if name in log_dimensions else SHORT_NUMBER)
+        most[name] = max(len(name), LONG_NUMBER)
+    widths, widest = ({name: MARGIN + LETTER * count for name, count in counts.items()} for counts in (letters, most))
+    for _ in range(room - sum(widths.values())):
+        growing = [name for name in names if widths[name] < widest[name]]
+        if not growing:
+            break
+        widths[min(growing, key=widths.__getitem__)] += 1
+    return widths
+
+
+def _shared_beginning(name: str, other: str) -> int:
+    """The number of letters with which both names begin."""
+    return sum(1 for _ in takewhile(lambda letters: letters[0] == letters[1], zip(name, other, strict=False)))
+
+
 def _width(column: str) -> int:
     """Pixels of a column, by the length of its title."""
     kind, name = column.rstrip("`").split(".`")
@@ -213,10 +261,10 @@ def _column(kind: str, name: str) -> str:
     return f"{kind}.`{name}`"
 
 
-def _name_width(number: str, heads: Sequence[str], status: str) -> int:
-    """Pixels for the name of a trial, such as `017  PE 0.938  V 0.812  PRUNED`."""
-    letters = len(number) + sum(len(f" {head} 0.000") for head in heads) + len(f" {status}")
-    return min(50 + 7 * letters, WIDEST_NAME)
+def _name_width(number: str, heads: Sequence[str]) -> int:
+    """Pixels for the name of a trial, such as `017  PE 0.938  V 0.812`; that it was pruned shows beside it."""
+    letters = len(number) + sum(len(f" {head} 0.000") for head in heads)
+    return min(36 + LETTER * letters, WIDEST_NAME)
 
 
 def _pairs(score_metrics: Mapping[str, str]) -> Iterator[dict[str, Any]]:
