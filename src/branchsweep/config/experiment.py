@@ -102,6 +102,12 @@ class Experiment(ConfigModel):
         return self.split.resolved(self.columns)
 
     @property
+    def split_description(self) -> str:
+        """How rows are divided into test rows and folds, for display."""
+        together = self.table.duplicates == "together"
+        return "at random, equal rows on one side" if together else self.split.description
+
+    @property
     def score_metrics(self) -> Mapping[str, str]:
         """The name of the metric that is the head's score, by head."""
         return {name: head.score_metric for name, head in self.heads.items()}

@@ -159,7 +159,7 @@ def _report(sweep: SweepContext, result: SweepSummary, results: Sequence[Result]
         environment={**environment_facts(), **device_fact(sweep.training.trainer.resources.device)},
         links=sweep.tracking.tracker.links([result.trial.number for result in results]),
         finalists={
-            trial.candidate.trial.number: by_head(split.train, trial.predictions)
+            trial.candidate.trial.number: by_head(split.train[trial.predicted_rows], trial.predictions[trial.predicted_rows])
             for trial in outcome.confirmed
             if trial.candidate.searched and trial.score.is_complete
         },

@@ -449,6 +449,7 @@ def _links(report: SweepReport) -> list[tuple[str, str]]:
 def _data_sentence(report: SweepReport) -> str:
     data, table = report.summary.data, report.table
     split = f", {table.train:,} to train and validate, {table.test:,} to test" if table.train else ""
+    split += f", divided {report.experiment.split_description}"
     duplicates = " There are no duplicate rows." if table.train and not table.warnings else ""
     return f"{data['location']}: {data['rows']:,} rows{split}. Digest {data['digest']}.{duplicates}"
 

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
+import numpy as np
+
 from branchsweep.config.experiment import Experiment
 from branchsweep.models.recipe import Recipe, recipe_for
 from branchsweep.training.lanes import Lane, Stage, recipe_lanes
 from branchsweep.trial import Score, Trial
-from branchsweep.types import Floats
+from branchsweep.types import Floats, Positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class ReevaluatedTrial:
         score: Over all its lanes.
         lane_scores: By (fold, seed), the score of each head; empty where a lane diverged.
         predictions: `(training rows, heads)` what its lanes predict for the rows that they were not trained on, averaged over
-            the seeds, in natural units; NaN where a lane diverged.
+            the seeds, in natural units; NaN where a lane diverged, and in rows that are validation rows of no fold.
         parameters: Weights and biases of its network.
     """
 
@@ -57,3 +59,8 @@ class ReevaluatedTrial:
     lane_scores: Mapping[tuple[int, int], Mapping[str, float]]
     predictions: Floats = field(repr=False)
     parameters: int
+
+    @property
+    def predicted_rows(self) -> Positions:
+        """The positions of the training rows for which there are predictions."""
+        return np.flatnonzero(~np.isnan(self.predictions).any(axis=1))

@@ -111,12 +111,13 @@ def _reevaluated(
     by_head_of_lane: dict[tuple[int, int], Mapping[str, float]] = {}
     predictions = np.full(rows.y.shape, np.nan)
     if score.is_complete:
-        totals = np.zeros(rows.y.shape)
+        totals, lanes = np.zeros(rows.y.shape), np.zeros((len(rows.y), 1))
         for (fold, seed), outcome in by_lane.items():
             validation = rows.fold_rows(fold)[1]
             by_head = scores.head_scores(rows.actual.rows(validation), outcome.predictions, heads)
             by_head_of_lane[fold, seed] = {head: measured.score for head, measured in by_head.items()}
             totals[validation] += outcome.predictions
-        predictions = totals / (1 + max(seed for _, seed in by_lane))
+            lanes[validation] += 1
+        np.divide(totals, lanes, out=predictions, where=lanes > 0)  # in the order of time, the first rows validate nothing
     parameters = candidate.recipe.parameters(len(experiment.table.inputs))
     return ReevaluatedTrial(candidate, score, by_head_of_lane, predictions, parameters)

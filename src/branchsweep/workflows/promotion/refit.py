@@ -108,9 +108,10 @@ def train_members(
         refits = refit([RefitRequest.of_confirmed(finalist, policy.size)], experiment, training)
         return ExportMembers(_averaged(refits.members, [1.0]), refits.collapses)
     eligible = [candidate for candidate in confirmed if candidate.candidate.searched is not None and candidate.lane_scores]
-    predictions = {index: candidate.predictions for index, candidate in enumerate(eligible)}
-    heads = kinds_by_head(experiment)
-    shares = ensemble_selection.select_greedily(predictions, training.rows.actual, heads, policy.size, evaluator.objective)
+    rows = eligible[0].predicted_rows  # those of all of them, which have the same folds
+    predictions = {index: candidate.predictions[rows] for index, candidate in enumerate(eligible)}
+    heads, actual = kinds_by_head(experiment), training.rows.actual.rows(rows)
+    shares = ensemble_selection.select_greedily(predictions, actual, heads, policy.size, evaluator.objective)
     requests = [
         RefitRequest.of_confirmed(eligible[index], max(1, round(share * policy.size))) for index, share in shares.items()
     ]
