@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +245,23 @@ def test_a_script_takes_the_rows_that_the_search_took(
     for rows, part in ((split.train, names["train"]), (split.test, names["test"])):
         np.testing.assert_array_equal(part[["a", "b"]].to_numpy(), dataset.x[rows])
         np.testing.assert_array_equal(part[["f", "heat loss"]].to_numpy(), dataset.y[rows])
+
+
+def test_a_script_reads_a_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path}/plant.db"
+    with closing(sqlite3.connect(tmp_path / "plant.db")) as connection:
+        plain().to_sql("plant", connection, index=False)
+    query = "select a, b, f, \"heat loss\"\nfrom plant where '12:30' <> ':x' and note like '%x%'\n-- a comment\norder by a"
+    chosen = experiment(Path("x"), {"source": url, "query": query})
+    dataset = load_dataset(chosen)
+    split = split_rows(chosen, dataset)
+    members = [ModelMember(Recipe.of({}, ["f", "heat"]), ())]
+    script = generate_script("models:/rows/1", dataset.inputs, members, Provenance.of(chosen, {}))
+    monkeypatch.setattr(sys, "argv", ["script.py", url])
+    names: dict[str, Any] = {}
+    reading = script.partition("keras.utils.set_random_seed")[0].replace("import keras\n", "")
+    exec(compile(reading, "script.py", "exec"), names)  # noqa: S102  # likewise
+    np.testing.assert_array_equal(names["train"][["a", "b"]].to_numpy(), dataset.x[split.train])
 
 
 def no_number(path: Path) -> None:

@@ -37,7 +37,7 @@ def sweep_key_fields(experiment: Experiment) -> dict[str, Any]:
             "promotion": True,
             "workers": True,
             "search": set(STOPPING_CRITERIA),
-            "table": {"source", "csv"},
+            "table": {"source", "csv", "query"},
         }
     )
     return _with_first_names(fields) | ({"epochs_kept_by": "objective"} if _keeps_epochs_by_other_rule(experiment) else {})
@@ -86,8 +86,9 @@ def _with_first_names(experiment: dict[str, Any]) -> dict[str, Any]:
         del experiment["split"]
     experiment["test"] = {key: value for key, value in experiment["test"].items() if value is not None}  # likewise its folds
     experiment["table"].pop("exclude", None)  # what is left out of all columns; the inputs are those that are left
-    if experiment["table"].get("csv") is None:  # likewise
-        experiment["table"].pop("csv", None)
+    for key in ("csv", "query"):  # likewise
+        if experiment["table"].get(key) is None:
+            experiment["table"].pop(key, None)
     if not experiment["table"]["missing"]:  # the first versions had no such key
         del experiment["table"]["missing"]
     return experiment

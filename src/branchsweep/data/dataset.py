@@ -13,7 +13,7 @@ from branchsweep.types import Floats, Fold, Positions
 
 Array = TypeVar("Array", Floats, Positions)
 
-TableSource = Literal["file", "cache", "download", "dataframe", "synthetic"]
+TableSource = Literal["file", "cache", "download", "dataframe", "database", "synthetic"]
 """Where rows come from."""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from branchsweep.config.experiment import Experiment
-from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE
+from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_TABLE, Table
 from branchsweep.data import power_plant
 from branchsweep.data.built_in_table import read_power_plant_table
 from branchsweep.data.cleaning import check_constants, check_magnitudes, clean_rows, column_keys, split_key
@@ -24,6 +24,7 @@ from branchsweep.data.files.column_selection import ColumnSelection, column_name
 from branchsweep.data.row_warnings import code_warnings, group_warnings, looks_like_group
 from branchsweep.data.splitters.given import as_given, with_given_validation
 from branchsweep.data.splitters.reading import row_splitter
+from branchsweep.data.sql_table import Query, column_names_of_query, read_query
 from branchsweep.data.tables import FileOptions, SourceTable, column_names_of, from_dataframe, read_file
 from branchsweep.errors import DataError
 
@@ -141,6 +142,9 @@ def _all_names(experiment: Experiment, data: TableData | None) -> tuple[list[str
         return list(power_plant.COLUMNS), "the power-plant table"
     if data is None and table.source == DATAFRAME:
         raise _no_dataframe()
+    if data is None and table.is_database:
+        query = _query(table)
+        return column_names_of_query(query), query.location
     path = data or Path(table.source)
     return column_names_of(path, _file_options(experiment, data)), str(path)
 
@@ -173,8 +177,14 @@ def _read_file(experiment: Experiment, data: Path | None, selection: ColumnSelec
     source = experiment.table.source
     if data is None and source == DATAFRAME:
         raise _no_dataframe()
+    if data is None and experiment.table.is_database:
+        return read_query(_query(experiment.table), selection)
     path = data or Path(source)
     return read_file(path, _file_options(experiment, data), selection)
+
+
+def _query(table: Table) -> Query:
+    return Query(table.source, table.query or "")
 
 
 def _file_options(experiment: Experiment, data: Path | None) -> FileOptions:

@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from branchsweep.config.codec import from_data
+from branchsweep.config.sections.database import sql_statement
 from branchsweep.data.encoders.encoder import same_width
 from branchsweep.data.encoders.registry import encoder_kind
 from branchsweep.data.files.number_marks import NumberMarks
@@ -88,6 +89,7 @@ def generate_script(name: str, inputs: Sequence[str], members: Sequence[ModelMem
             score_functions={head: score.name for head, score in scores.items()},
             csv_arguments=_csv_arguments(provenance),
             missing=["np.inf", "-np.inf", *(f"{code!r}" for code in provenance.missing if not isinstance(code, str))],
+            query=_query(provenance.query or ""),
             marks=_number_marks(provenance),
             score_label=plain_label(next(iter(heads.values())).score),
             columns=COLUMNS,
@@ -190,6 +192,11 @@ def _csv_arguments(provenance: Provenance) -> list[str]:
     # pandas takes a mark between thousands between any digits: 1,5 would be 15.
     named = [f"{name}={source(value)}" for name, value in provenance.csv_arguments.items() if name != "thousands"]
     return ["path", *named]
+
+
+def _query(text: str) -> str:
+    """The argument of SQLAlchemy's `text` for a query, as source."""
+    return "\n".join(source(line) for line in sql_statement(text).splitlines(keepends=True))
 
 
 def _number_marks(provenance: Provenance) -> NumberMarks:

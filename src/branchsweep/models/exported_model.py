@@ -48,6 +48,7 @@ class Provenance:
         group: In place of `split`, of a model that an earlier version registered: the column of its groups.
         csv_arguments: How `pandas.read_csv` reads the table, where it is a csv file that is not of the plain kind.
         csv: The options of a csv file that the experiment gave (`table.csv`).
+        query: The query that reads the table from a database; None where it is a file.
         split: How rows are divided.
     """
 
@@ -63,6 +64,7 @@ class Provenance:
     group: str | None = None
     csv_arguments: Mapping[str, str | int] = field(default_factory=dict)
     csv: Mapping[str, str] = field(default_factory=dict)
+    query: str | None = None
     split: RowSplit = field(default_factory=RowSplit)
 
     @property
@@ -85,6 +87,7 @@ class Provenance:
             missing=list(experiment.table.missing),
             csv_arguments=dict(csv_arguments or {}),
             csv=experiment.table.csv.given if experiment.table.csv else {},
+            query=experiment.table.query,
             split=experiment.resolved_split,
         )
 

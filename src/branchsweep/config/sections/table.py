@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from branchsweep.config.config_model import LONGEST_PATH, SHORT_TEXT, ConfigModel
+from branchsweep.config.config_model import LONGEST_PATH, SHORT_TEXT, ConfigModel, KeyMistake
 from branchsweep.config.sections.csv_options import CSV_ENDINGS, CsvOptions
+from branchsweep.config.sections.database import MAX_QUERY, is_database, query_mistake, source_mistake
 
 POWER_PLANT_TABLE = "ccpp"
 """The name of the built-in table."""
@@ -39,7 +41,12 @@ class Table(ConfigModel):
     source: str = Field(
         max_length=LONGEST_PATH,
         description="A path to an xlsx, csv, csv.gz, tsv, txt, parquet, feather, jsonl or arff file; 'ccpp' for the built-in "
-        "table; 'dataframe' for rows that are passed in Python.",
+        "table; 'dataframe' for rows that are passed in Python; the URL of a database (see query).",
+    )
+    query: str | None = Field(
+        None,
+        max_length=MAX_QUERY,
+        description="What is read from a database, such as 'select load, heat from plant order by id'; or a table's name.",
     )
     sheet: Annotated[str, Field(max_length=SHORT_TEXT)] | Annotated[int, Field(ge=0, le=MAX_SHEET)] | None = Field(
         None, description="The sheet of an xlsx file, by name or by position from 0; the first one if absent."
@@ -96,6 +103,38 @@ class Table(ConfigModel):
         if self.exclude and not self.takes_all_columns:
             raise ValueError("exclude leaves columns out of inputs: '*'; where inputs are named, leave them out there")
         return self
+
+    @property
+    def is_database(self) -> bool:
+        """Whether the rows are the result of a query."""
+        return is_database(self.source)
+
+    @field_validator("source")
+    @classmethod
+    def _without_secrets(cls, source: str) -> str:
+        if is_database(source) and (problem := source_mistake(source)):
+            raise ValueError(problem)
+        return source
+
+    @field_validator("query")
+    @classmethod
+    def _reads(cls, query: str | None) -> str | None:
+        if query is not None and (problem := query_mistake(query)):
+            raise ValueError(problem)
+        return query
+
+    @model_validator(mode="after")
+    def _query_of_database(self) -> Self:
+        self._raise_mistakes(self._query_mistakes())
+        return self
+
+    def _query_mistakes(self) -> Iterator[KeyMistake]:
+        if not self.is_database and self.query is not None:
+            yield ("query",), "a query is read from a database: give its URL as source (sqlite:///file.db), or leave query out"
+        if self.is_database and self.query is None:
+            yield ("source",), "from a database a query reads the rows; add table.query: select ... from ... order by ..."
+        if self.is_database and self.sheet is not None:
+            yield ("sheet",), "a database has no sheets; leave it out"
 
     @model_validator(mode="after")
     def _csv_of_csv(self) -> Self:

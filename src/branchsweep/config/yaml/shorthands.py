@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from branchsweep.config.config_model import KeyPath
+from branchsweep.config.sections.database import is_database, sqlite_file, with_sqlite_file
 from branchsweep.config.sections.table import DATAFRAME, POWER_PLANT_INPUTS, POWER_PLANT_TABLE
 from branchsweep.config.sections.training import NO_PRUNING
 from branchsweep.config.yaml.deprecated_keys import rename_deprecated_keys
@@ -116,6 +117,11 @@ def _resolve_table_source(document: Document, experiment: KeyPath, folder: Path)
         table.setdefault("inputs", list(POWER_PLANT_INPUTS))
         return []
     if source == DATAFRAME:
+        return []
+    if is_database(source):
+        if database := sqlite_file(source):
+            absolute = find_file(str(database), folder) or expand_user(str(database)).absolute()
+            table["source"] = with_sqlite_file(source, absolute)
         return []
     file = find_file(source, folder)
     if file is None and not Path(source).suffix:

@@ -102,7 +102,7 @@ def table_record(experiment: Experiment, dataset: Dataset) -> TableRecord:
         location=str(dataset.path.resolve()) if dataset.source == "file" and dataset.path else dataset.location,
         digest=dataset.digest,
         rows=dataset.rows,
-        name=Path(experiment.table.source).name + " (synthetic)" * dataset.is_synthetic,
+        name=Path(experiment.table.source.partition("?")[0]).name + " (synthetic)" * dataset.is_synthetic,
         columns=[*dataset.inputs, *experiment.columns.values()],
     )
 
